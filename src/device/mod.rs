@@ -1,0 +1,73 @@
+//! Devices: the only module that knows wgpu, and the CPU executor beside it. Nothing here knows a model or a corpus.
+//!
+//! Both executors run the same [`Plan`]: see [`Executor`].
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::graph::plan::Plan;
+
+/// What the host writes before a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// For real tensors; rounded to what the device computes in.
+    Real(Vec<f64>),
+    /// For index tensors.
+    Index(Vec<u32>),
+}
+
+/// The inputs of one run by name: one for each [`Place::Input`](crate::graph::plan::Place::Input) tensor of the plan.
+pub type Inputs = Vec<(&'static str, Data)>;
+
+/// The outputs of one run: name and values of each [`Place::Output`](crate::graph::plan::Place::Output) tensor.
+pub type Outputs = Vec<(String, Vec<f64>)>;
+
+/// A plan that an executor has loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PlanId(pub usize);
+
+/// Runs plans. One for each device.
+pub trait Executor {
+    /// The device, for people: `cpu (2 threads)`, `gpu llvmpipe (LLVM 15.0.6, 256 bits), Vulkan`.
+    fn describe(&self) -> String;
+
+    /// Makes a plan runnable: persistent tensors that are new (zeros), inputs, outputs, arenas, pipelines. All that a
+    /// run needs is made here.
+    ///
+    /// # Errors
+    ///
+    /// If a tensor is larger than the device can bind, or the device is out of memory.
+    fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId>;
+
+    /// Writes a whole persistent tensor of real numbers.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    fn write(&mut self, name: &str, values: &[f32]) -> Result<()>;
+
+    /// Reads a whole persistent tensor of real numbers, after every run so far.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    fn read(&mut self, name: &str) -> Result<Vec<f32>>;
+
+    /// Starts a run with these inputs. Its outputs are fetched later, in the order of the runs.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    fn run(&mut self, plan: PlanId, inputs: &Inputs) -> Result<()>;
+
+    /// Waits for the oldest run that was not fetched yet and gives its outputs.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    ///
+    /// # Panics
+    ///
+    /// If every run was fetched.
+    fn fetch(&mut self) -> Result<Outputs>;
+}

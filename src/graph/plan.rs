@@ -1,0 +1,245 @@
+//! A plan: a flat list of steps with the place of every buffer decided. Data only; executors run it.
+//!
+//! Whatever a run needs is here: no executor knows what a layer or a loss is. A plan prints as text, one step a line.
+
+use std::fmt;
+
+use crate::kernel::{Access, Kernel, MAX_GRID};
+use crate::tensor::{Dtype, Shape};
+
+/// A tensor of one plan: an index into [`Plan::tensors`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TensorId(pub u32);
+
+/// Where the elements of a tensor live and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Its own memory under its name, kept between runs and shared with the other plans of the executor that name it:
+    /// parameters, optimizer state, recurrent state. Zero when first made.
+    Persistent,
+    /// Written by the host before a run, under its name; read-only for the steps.
+    Input,
+    /// Read by the host after a run: losses, norms. At most a few numbers each.
+    Output,
+    /// In an arena, at this element, valid from its first step to its last. Others may use the place before and after.
+    Arena {
+        /// Index into [`Plan::arenas`].
+        arena: usize,
+        /// The first element, a multiple of 64 (256 bytes).
+        offset: usize,
+    },
+}
+
+/// What a plan knows of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Unique within the plan. For persistent tensors, the name in the executor and in files.
+    pub name: String,
+    /// The extents.
+    pub shape: Shape,
+    /// What the elements are.
+    pub dtype: Dtype,
+    /// Where they live.
+    pub place: Place,
+}
+
+/// `len` elements of a tensor from element `offset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slice {
+    /// The tensor.
+    pub tensor: TensorId,
+    /// The first element.
+    pub offset: usize,
+    /// The number of elements.
+    pub len: usize,
+}
+
+impl Slice {
+    /// Elements `start .. start + len` of this slice.
+    pub fn part(self, start: usize, len: usize) -> Slice {
+        assert!(
+            start + len <= self.len,
+            "part {start}+{len} of a slice of {}",
+            self.len
+        );
+        Slice {
+            offset: self.offset + start,
+            len,
+            ..self
+        }
+    }
+
+    /// Part `k` of `count` equal parts, as time steps of a time-major tensor.
+    pub fn chunk(self, k: usize, count: usize) -> Slice {
+        let len = self.len / count;
+        self.part(k * len, len)
+    }
+}
+
+/// One dispatch.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it is for, as `layers.0 forward t=3`.
+    pub label: String,
+    /// The kernel.
+    pub kernel: &'static Kernel,
+    /// Its params.
+    pub params: Box<[u32]>,
+    /// One slice a binding.
+    pub slices: Vec<Slice>,
+    /// Workgroups.
+    pub grid: [u32; 3],
+}
+
+/// A flat list of steps with the place of every buffer decided.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// What it computes, as `train` or `evaluate`.
+    pub name: String,
+    /// The tensors.
+    pub tensors: Vec<TensorInfo>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// The length of each arena in elements of four bytes (eight for reals in the reference executor).
+    pub arenas: Vec<usize>,
+}
+
+impl Plan {
+    /// A tensor's description.
+    pub fn tensor(&self, id: TensorId) -> &TensorInfo {
+        &self.tensors[id.0 as usize]
+    }
+
+    /// All ids with their descriptions.
+    pub fn tensors(&self) -> impl Iterator<Item = (TensorId, &TensorInfo)> {
+        self.tensors
+            .iter()
+            .enumerate()
+            .map(|(k, info)| (TensorId(k as u32), info))
+    }
+
+    /// The tensor of this name.
+    pub fn find(&self, name: &str) -> Option<TensorId> {
+        self.tensors()
+            .find(|(_, info)| info.name == name)
+            .map(|(id, _)| id)
+    }
+
+    /// Checks what executors rely on; every plan that leaves this crate has passed.
+    ///
+    /// # Panics
+    ///
+    /// With kernel, buffer and both sizes, if a slice leaves its tensor, has another type than its binding, is empty or
+    /// misaligned for vectors, if a written slice overlaps another of the same step, or if a grid is empty or too large:
+    /// these are bugs of a builder, never of a user.
+    pub fn check(&self) {
+        for (number, step) in self.steps.iter().enumerate() {
+            let kernel = step.kernel;
+            let place = format!("step {number} ({}, {})", kernel.name, step.label);
+            assert_eq!(
+                step.slices.len(),
+                kernel.bindings.len(),
+                "{place}: wrong number of slices"
+            );
+            assert_eq!(
+                step.params.len(),
+                kernel.fields.len(),
+                "{place}: wrong number of params"
+            );
+            assert!(
+                step.grid.iter().all(|side| (1..=MAX_GRID).contains(side)),
+                "{place}: grid {:?} is empty or too large",
+                step.grid
+            );
+            for (binding, slice) in kernel.bindings.iter().zip(&step.slices) {
+                let info = self.tensor(slice.tensor);
+                assert!(
+                    slice.len > 0 && slice.offset + slice.len <= info.shape.len(),
+                    "{place}: {} is {}..{} of `{}` {}",
+                    binding.name,
+                    slice.offset,
+                    slice.offset + slice.len,
+                    info.name,
+                    info.shape
+                );
+                assert_eq!(
+                    info.dtype, binding.dtype,
+                    "{place}: {} of `{}`",
+                    binding.name, info.name
+                );
+                assert!(
+                    slice.offset % binding.lanes == 0 && slice.len % binding.lanes == 0,
+                    "{place}: {} is not aligned to {} elements",
+                    binding.name,
+                    binding.lanes
+                );
+                assert!(
+                    binding.access == Access::Read || info.place != Place::Input,
+                    "{place}: writes the input `{}`",
+                    info.name
+                );
+            }
+            for (i, x) in step.slices.iter().enumerate() {
+                for (j, y) in step.slices.iter().enumerate().skip(i + 1) {
+                    let written = kernel.bindings[i].access != Access::Read
+                        || kernel.bindings[j].access != Access::Read;
+                    assert!(
+                        !written || !self.overlap(*x, *y),
+                        "{place}: {} and {} overlap",
+                        kernel.bindings[i].name,
+                        kernel.bindings[j].name
+                    );
+                }
+            }
+        }
+    }
+
+    fn overlap(&self, x: Slice, y: Slice) -> bool {
+        let range = |slice: Slice| match self.tensor(slice.tensor).place {
+            Place::Arena { arena, offset } => (Some(arena), offset + slice.offset),
+            _ => (None, slice.offset),
+        };
+        let ((arena_x, start_x), (arena_y, start_y)) = (range(x), range(y));
+        let same = match (arena_x, arena_y) {
+            (Some(p), Some(q)) => p == q,
+            (None, None) => x.tensor == y.tensor,
+            _ => false,
+        };
+        same && start_x < start_y + y.len && start_y < start_x + x.len
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "plan {}: {} steps, arenas {:?}",
+            self.name,
+            self.steps.len(),
+            self.arenas
+        )?;
+        for (number, step) in self.steps.iter().enumerate() {
+            write!(f, "{number:4} {} [{}]", step.kernel.name, step.label)?;
+            for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
+                let info = self.tensor(slice.tensor);
+                let arrow = if binding.access == Access::Read {
+                    "<"
+                } else {
+                    ">"
+                };
+                write!(f, " {}{arrow}{}", binding.name, info.name)?;
+                if slice.len != info.shape.len() {
+                    write!(f, "[{}..{}]", slice.offset, slice.offset + slice.len)?;
+                }
+            }
+            for ((name, kind), word) in step.kernel.fields.iter().zip(&step.params) {
+                match *kind {
+                    "f32" => write!(f, " {name}={}", f32::from_bits(*word))?,
+                    _ => write!(f, " {name}={word}")?,
+                }
+            }
+            writeln!(f, " grid={:?}", step.grid)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,437 @@
+//! What a kernel is: a WGSL shader, its declared interface, a CPU twin and its test cases, under one name.
+//!
+//! A leaf beside [`crate::tensor`]: nothing here knows wgpu, graphs or models.
+//!
+//! # The interface of a shader
+//!
+//! Every shader has one entry point `main` in group 0:
+//!
+//! | binding | what |
+//! |---|---|
+//! | 0 | `var<uniform> params: Params`, the fields of the Rust `Params` |
+//! | 1 | `var<uniform> starts: Starts`, one `u32` a storage binding: the element where the slice begins |
+//! | 2.. | the storage bindings, in the order of [`Kernel::bindings`] |
+//!
+//! A plan hands each binding a *slice* of a tensor that may begin at any element, but devices bind at multiples of 256
+//! bytes: the executor binds at the multiple below and says in `starts` how many elements to skip. A twin gets the
+//! exact slices. So no kernel has offsets of its own among its params.
+//!
+//! What is constant for a plan is in `params`; what changes every step (seed, step, learning rate) is in small buffers.
+//!
+//! # Invariants
+//!
+//! - A slice that is written overlaps no other slice of the same step.
+//! - Two runs of a kernel on the same input give the same bits: no float atomics, fixed orders of addition.
+//! - A twin has no constants of its own: it reads the same `Params` as the shader.
+
+use crate::tensor::Dtype;
+
+/// The most storage bindings that a kernel may have: what WebGPU guarantees per shader stage.
+pub const MAX_BINDINGS: usize = 8;
+
+/// The most workgroups that a dispatch may have along one side: what WebGPU guarantees.
+pub const MAX_GRID: u32 = 65_535;
+
+/// How a kernel uses a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only read.
+    Read,
+    /// Every element of the slice is written and none is read before.
+    Write,
+    /// Read and written, or written in part.
+    ReadWrite,
+}
+
+/// One storage binding of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    /// The name of the variable in the shader. Never `A`, `B` or `C`: some backends take these for themselves.
+    pub name: &'static str,
+    /// What the elements are.
+    pub dtype: Dtype,
+    /// How it is used.
+    pub access: Access,
+    /// 1 for `array<f32>` and `array<u32>`, 4 for `array<vec4<f32>>`: slices then begin at multiples of 4 elements,
+    /// and `starts` counts vectors.
+    pub lanes: usize,
+}
+
+impl Binding {
+    const fn new(name: &'static str, dtype: Dtype, access: Access) -> Binding {
+        Binding {
+            name,
+            dtype,
+            access,
+            lanes: 1,
+        }
+    }
+
+    /// `var<storage, read> name: array<f32>`.
+    pub const fn read(name: &'static str) -> Binding {
+        Binding::new(name, Dtype::Real, Access::Read)
+    }
+
+    /// `var<storage, read> name: array<u32>`.
+    pub const fn index(name: &'static str) -> Binding {
+        Binding::new(name, Dtype::Index, Access::Read)
+    }
+
+    /// `var<storage, read_write> name: array<f32>`, every element written, none read before.
+    pub const fn write(name: &'static str) -> Binding {
+        Binding::new(name, Dtype::Real, Access::Write)
+    }
+
+    /// `var<storage, read_write> name: array<f32>`.
+    pub const fn read_write(name: &'static str) -> Binding {
+        Binding::new(name, Dtype::Real, Access::ReadWrite)
+    }
+
+    /// The same as `array<vec4<f32>>`.
+    pub const fn vec4(self) -> Binding {
+        Binding { lanes: 4, ..self }
+    }
+}
+
+/// WGSL text that several shaders share, put in front of them whole.
+pub struct Snippet {
+    /// The stem of the file in `shaders/shared`.
+    pub name: &'static str,
+    /// The text.
+    pub wgsl: &'static str,
+}
+
+/// Philox4x32-10 (`philox4x32(counter, key)`) in WGSL.
+pub static PHILOX: Snippet = Snippet {
+    name: "philox",
+    wgsl: include_str!("../shaders/shared/philox.wgsl"),
+};
+
+/// `exp_of`, `tanh_of`, `sigmoid` with the bits of [`crate::real`] in WGSL.
+pub static ACTIVATION: Snippet = Snippet {
+    name: "activation",
+    wgsl: include_str!("../shaders/shared/activation.wgsl"),
+};
+
+/// The fields of a params struct, checked against the shader's by the contract test.
+pub trait Params: bytemuck::Pod {
+    /// Name and WGSL type (`u32`, `f32`) of every field, in order.
+    const FIELDS: &'static [(&'static str, &'static str)];
+
+    /// The params of a step.
+    fn of(words: &[u32]) -> &Self {
+        bytemuck::from_bytes(bytemuck::cast_slice(words))
+    }
+
+    /// The words that a step stores.
+    fn words(&self) -> Box<[u32]> {
+        bytemuck::cast_slice(bytemuck::bytes_of(self)).into()
+    }
+}
+
+/// Declares a `#[repr(C)]` params struct of `u32` and `f32` fields together with its [`Params`] layout.
+#[macro_export]
+macro_rules! params {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $kind:ident),* $(,)? }) => {
+        $(#[$meta])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+        pub struct $name { $($(#[$field_meta])* pub $field: $kind),* }
+
+        impl $crate::kernel::Params for $name {
+            const FIELDS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), stringify!($kind))),*];
+        }
+    };
+}
+
+/// The buffers of one step on the CPU, taken one by one in the order of [`Kernel::bindings`].
+pub struct Buffers<'a, R> {
+    slots: [Buffer<'a, R>; MAX_BINDINGS],
+}
+
+/// One exact slice on the CPU.
+#[derive(Default)]
+pub enum Buffer<'a, R> {
+    /// For [`Access::Read`], real.
+    Read(&'a [R]),
+    /// For [`Access::Write`] and [`Access::ReadWrite`].
+    Write(&'a mut [R]),
+    /// For [`Access::Read`], index.
+    Index(&'a [u32]),
+    /// Not bound, or taken already.
+    #[default]
+    Taken,
+}
+
+impl<'a, R> Buffers<'a, R> {
+    /// The buffers in binding order.
+    pub fn new(buffers: impl IntoIterator<Item = Buffer<'a, R>>) -> Buffers<'a, R> {
+        let mut slots: [Buffer<'a, R>; MAX_BINDINGS] = Default::default();
+        for (slot, buffer) in slots.iter_mut().zip(buffers) {
+            *slot = buffer;
+        }
+        Buffers { slots }
+    }
+
+    /// Takes the real slice of binding `k` that is only read.
+    pub fn read(&mut self, k: usize) -> &'a [R] {
+        match std::mem::take(&mut self.slots[k]) {
+            Buffer::Read(slice) => slice,
+            _ => panic!("binding {k} is not a real slice to read, or is taken already"),
+        }
+    }
+
+    /// Takes the index slice of binding `k`.
+    pub fn index(&mut self, k: usize) -> &'a [u32] {
+        match std::mem::take(&mut self.slots[k]) {
+            Buffer::Index(slice) => slice,
+            _ => panic!("binding {k} is not an index slice to read, or is taken already"),
+        }
+    }
+
+    /// Takes the real slice of binding `k` that is written.
+    pub fn write(&mut self, k: usize) -> &'a mut [R] {
+        match std::mem::take(&mut self.slots[k]) {
+            Buffer::Write(slice) => slice,
+            _ => panic!("binding {k} is not a real slice to write, or is taken already"),
+        }
+    }
+}
+
+/// The specification of a kernel: plain loops over exact slices, for both kinds of [`Real`].
+pub struct Twin {
+    /// What devices compute in.
+    pub single: fn(&[u32], &mut Buffers<'_, f32>),
+    /// The reference.
+    pub double: fn(&[u32], &mut Buffers<'_, f64>),
+}
+
+/// Makes a [`Twin`] of `fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>)`.
+#[macro_export]
+macro_rules! twin {
+    ($twin:ident) => {
+        $crate::kernel::Twin {
+            single: |words, buffers| $twin($crate::kernel::Params::of(words), buffers),
+            double: |words, buffers| $twin($crate::kernel::Params::of(words), buffers),
+        }
+    };
+}
+
+/// A kernel: see the module.
+pub struct Kernel {
+    /// The stem of both its files: `folder/name`.
+    pub name: &'static str,
+    /// The shader, without its snippets. Lines `const NAME: type = value;` are set by [`Kernel::constants`].
+    pub wgsl: &'static str,
+    /// Shared text that the shader calls.
+    pub snippets: &'static [&'static Snippet],
+    /// [`Params::FIELDS`].
+    pub fields: &'static [(&'static str, &'static str)],
+    /// The storage bindings in order.
+    pub bindings: &'static [Binding],
+    /// The shader's constants for these params: what is compiled in rather than read. See [`specialise`].
+    pub constants: fn(&[u32]) -> Constants,
+    /// The workgroups of a dispatch with these params.
+    pub grid: fn(&[u32]) -> [u32; 3],
+    /// The specification.
+    pub twin: Twin,
+    /// What the CPU device runs instead of the twin in `f32`, where a faster way is known: the same result to rounding.
+    pub fast: Option<fn(&[u32], &mut Buffers<'_, f32>)>,
+    /// The cases for parity, contract and timing.
+    pub cases: fn() -> Vec<Case>,
+}
+
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Kernel) -> bool {
+        self.name == other.name
+    }
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Kernel {
+    /// The whole text of the shader: snippets, then the shader with its constants set.
+    ///
+    /// With `aliased`, read-only bindings are declared `read_write`: devices refuse one buffer as both in a dispatch,
+    /// and two slices of one arena may be bound so.
+    pub fn source(&self, constants: &[(&'static str, u32)], aliased: bool) -> String {
+        let mut text = String::new();
+        for snippet in self.snippets {
+            text.push_str(snippet.wgsl);
+            text.push('\n');
+        }
+        text.push_str(&specialise(self.wgsl, constants));
+        if aliased {
+            text.replace("var<storage, read>", "var<storage, read_write>")
+        } else {
+            text
+        }
+    }
+}
+
+/// Named values that replace `const` lines of a shader.
+pub type Constants = Vec<(&'static str, u32)>;
+
+/// For kernels that compile nothing in.
+pub fn no_constants(_words: &[u32]) -> Constants {
+    Vec::new()
+}
+
+/// Replaces the value in the line `const NAME: u32 = ...;` or `const NAME: bool = ...;` of each constant.
+///
+/// # Panics
+///
+/// If the shader has no such line: a kernel that names a constant wrong is a bug.
+pub fn specialise(wgsl: &str, constants: &[(&'static str, u32)]) -> String {
+    let mut lines: Vec<String> = wgsl.lines().map(str::to_owned).collect();
+    for (name, value) in constants {
+        let (as_number, as_bool) = (
+            format!("const {name}: u32 ="),
+            format!("const {name}: bool ="),
+        );
+        let line = lines
+            .iter_mut()
+            .find(|line| line.starts_with(&as_number) || line.starts_with(&as_bool))
+            .unwrap_or_else(|| panic!("the shader has no line `{as_number} ...;`"));
+        *line = if line.starts_with(&as_bool) {
+            format!("{as_bool} {};", *value != 0)
+        } else {
+            format!("{as_number} {value}u;")
+        };
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The grid of `workgroup`-sized groups that covers `threads`, folded into two dimensions past [`MAX_GRID`].
+///
+/// Shaders of such kernels compute `index = (group.y * groups.x + group.x) * WORKGROUP + local` and return past the end.
+pub fn grid_over(threads: usize, workgroup: usize) -> [u32; 3] {
+    let groups = threads.div_ceil(workgroup).max(1);
+    let rows = groups.div_ceil(MAX_GRID as usize);
+    [groups.div_ceil(rows) as u32, rows as u32, 1]
+}
+
+/// Runs `work` compiled for the best vector instructions of this CPU.
+#[inline(always)]
+pub fn vectorised<T>(work: impl FnOnce() -> T) -> T {
+    struct Work<F>(F);
+    impl<T, F: FnOnce() -> T> pulp::NullaryFnOnce for Work<F> {
+        type Output = T;
+        #[inline(always)]
+        fn call(self) -> T {
+            (self.0)()
+        }
+    }
+    pulp::Arch::new().dispatch(Work(work))
+}
+
+/// What a binding holds before a case runs.
+#[derive(Clone, Debug)]
+pub enum Fill {
+    /// This many reals, uniform in `[low, high)`.
+    Uniform {
+        /// Elements.
+        len: usize,
+        /// Lower bound.
+        low: f32,
+        /// Upper bound.
+        high: f32,
+    },
+    /// These reals.
+    Values(Vec<f32>),
+    /// These indices.
+    Indices(Vec<u32>),
+    /// An output of this many reals: holds NaN before, so that an element left out is seen.
+    Output(usize),
+}
+
+impl Fill {
+    /// `len` reals in `[-1, 1)`.
+    pub fn signed(len: usize) -> Fill {
+        Fill::Uniform {
+            len,
+            low: -1.0,
+            high: 1.0,
+        }
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Fill::Uniform { len, .. } | Fill::Output(len) => *len,
+            Fill::Values(values) => values.len(),
+            Fill::Indices(indices) => indices.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One case of a kernel: serves parity, contract (its constants are compiled) and timing.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What is special about it, in a few words.
+    pub label: &'static str,
+    /// The params.
+    pub params: Box<[u32]>,
+    /// One for each binding, in order.
+    pub buffers: Vec<Fill>,
+    /// The longest sum behind one output element: decides the tolerance.
+    pub reduction: usize,
+}
+
+impl Case {
+    /// A case whose outputs are at most sums of `reduction` products.
+    pub fn new(
+        label: &'static str,
+        params: &impl Params,
+        reduction: usize,
+        buffers: Vec<Fill>,
+    ) -> Case {
+        Case {
+            label,
+            params: params.words(),
+            buffers,
+            reduction,
+        }
+    }
+
+    /// The largest `|device - reference| / (1 + |reference|)` allowed: sixteen roundings of `f32`, and as many as a sum
+    /// of this length makes at worst when its terms are of order one and their signs vary.
+    pub fn tolerance(&self) -> f64 {
+        let epsilon = f64::from(f32::EPSILON);
+        epsilon * (16.0 + 4.0 * (self.reduction as f64).sqrt())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants_replace_their_lines() {
+        let text = "const TILE: u32 = 4u; // rows\nconst TRANSPOSED: bool = false;\n";
+        assert_eq!(
+            specialise(text, &[("TRANSPOSED", 1), ("TILE", 8)]),
+            "const TILE: u32 = 8u;\nconst TRANSPOSED: bool = true;\n"
+        );
+    }
+
+    #[test]
+    fn grids_cover_and_stay_in_bounds() {
+        assert_eq!(grid_over(1, 64), [1, 1, 1]);
+        assert_eq!(grid_over(65, 64), [2, 1, 1]);
+        for threads in [65_535 * 64, 65_535 * 64 + 1, 793_470 * 1024] {
+            let [x, y, z] = grid_over(threads, 64);
+            assert!(x <= MAX_GRID && y <= MAX_GRID && z == 1);
+            assert!(x as usize * y as usize * 64 >= threads);
+        }
+    }
+}

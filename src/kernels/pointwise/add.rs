@@ -1,0 +1,47 @@
+//! `sum = x + y`: the residual connection, forward. Its derivative by either operand is the gradient itself, so the
+//! backward rule is this kernel again, adding up what comes from the sum and from elsewhere.
+
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Elements of each of the three.
+        pub len: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "pointwise/add",
+    wgsl: include_str!("../../../shaders/pointwise/add.wgsl"),
+    snippets: &[],
+    fields: Params::FIELDS,
+    bindings: &[
+        Binding::read("x"),
+        Binding::read("y"),
+        Binding::write("sum"),
+    ],
+    constants: no_constants,
+    grid: |words| grid_over(Params::of(words).len as usize, 64),
+    twin: twin!(twin),
+    fast: None,
+    cases,
+};
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (x, y, sum) = (buffers.read(0), buffers.read(1), buffers.write(2));
+    for i in 0..params.len as usize {
+        sum[i] = x[i] + y[i];
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |label, len: usize| {
+        let buffers = vec![Fill::signed(len), Fill::signed(len), Fill::Output(len)];
+        Case::new(label, &Params { len: len as u32 }, 1, buffers)
+    };
+    vec![case("one element", 1), case("odd length", 1037)]
+}

@@ -1,0 +1,5 @@
+//! PLACEHOLDER
+use crate::kernel::Kernel;
+
+/// The kernels of this folder.
+pub static KERNELS: &[&Kernel] = &[];

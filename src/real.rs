@@ -1,0 +1,192 @@
+//! The numbers that twins compute with: `f32` as on the devices, `f64` as the reference. A leaf.
+//!
+//! `f32` has its own `exp`, `tanh` and `sigmoid`: branch-free polynomials (Cephes, Moshier 1989; errors below 2 ulp)
+//! that compilers vectorise and that `shaders/shared/activation.wgsl` repeats term for term, because the precision of
+//! WGSL's built-in functions is left to the driver.
+
+use std::fmt::Debug;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// A real number that a twin can compute with.
+pub trait Real:
+    bytemuck::Pod
+    + Default
+    + Debug
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + Sum
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// Minus infinity: the logit of what cannot be chosen.
+    const NEG_INFINITY: Self;
+
+    /// Rounds to this type.
+    fn from_f64(value: f64) -> Self;
+    /// Exact.
+    fn from_f32(value: f32) -> Self;
+    /// Exact.
+    fn to_f64(self) -> f64;
+    /// `e^x`.
+    fn exp(self) -> Self;
+    /// The natural logarithm.
+    fn ln(self) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// `1 / (1 + e^-x)`.
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        Self::ONE / (Self::ONE + (-self).exp())
+    }
+    /// The larger of two numbers that are not NaN.
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        if other > self { other } else { self }
+    }
+}
+
+impl Real for f64 {
+    const ZERO: f64 = 0.0;
+    const ONE: f64 = 1.0;
+    const NEG_INFINITY: f64 = f64::NEG_INFINITY;
+
+    fn from_f64(value: f64) -> f64 {
+        value
+    }
+    fn from_f32(value: f32) -> f64 {
+        value.into()
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+    fn exp(self) -> f64 {
+        f64::exp(self)
+    }
+    fn ln(self) -> f64 {
+        f64::ln(self)
+    }
+    fn sqrt(self) -> f64 {
+        f64::sqrt(self)
+    }
+    fn tanh(self) -> f64 {
+        f64::tanh(self)
+    }
+}
+
+impl Real for f32 {
+    const ZERO: f32 = 0.0;
+    const ONE: f32 = 1.0;
+    const NEG_INFINITY: f32 = f32::NEG_INFINITY;
+
+    #[inline(always)]
+    fn from_f64(value: f64) -> f32 {
+        value as f32
+    }
+    #[inline(always)]
+    fn from_f32(value: f32) -> f32 {
+        value
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
+
+    /// `2^n * e^r` with `n` the nearest integer to `x / ln 2` and `|r| <= ln 2 / 2`.
+    #[inline(always)]
+    fn exp(self) -> f32 {
+        // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer without a function call.
+        const ROUND: f32 = 12_582_912.0;
+        let x = self.clamp(-104.0, 89.0);
+        let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+        let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
+        let p = 1.987_569_1e-4;
+        let p = p * r + 1.398_199_9e-3;
+        let p = p * r + 8.333_452e-3;
+        let p = p * r + 4.166_579_6e-2;
+        let p = p * r + 1.666_666_5e-1;
+        let p = p * r + 5.000_000_1e-1;
+        let e = p * r * r + r + 1.0;
+        // In two factors, so that neither 2^128 nor 2^-150 is needed. A NaN converts to 0 and stays NaN through `e`.
+        let n = n as i32;
+        let half = n >> 1;
+        e * f32::from_bits(((half + 127) << 23) as u32)
+            * f32::from_bits(((n - half + 127) << 23) as u32)
+    }
+    #[inline(always)]
+    fn ln(self) -> f32 {
+        f32::ln(self)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> f32 {
+        f32::sqrt(self)
+    }
+
+    /// An odd polynomial below 0.625, `1 - 2 / (e^2x + 1)` above.
+    #[inline(always)]
+    fn tanh(self) -> f32 {
+        let a = self.abs();
+        let s = self * self;
+        let p = -5.704_988_4e-3;
+        let p = p * s + 2.063_908_9e-2;
+        let p = p * s - 5.373_971_6e-2;
+        let p = p * s + 1.333_144_2e-1;
+        let p = p * s - 3.333_328e-1;
+        let small = self + self * s * p;
+        let large = (1.0 - 2.0 / (Real::exp(a + a) + 1.0)).copysign(self);
+        if a < 0.625 { small } else { large }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Real;
+
+    fn worst_ulp(
+        low: f32,
+        high: f32,
+        ours: impl Fn(f32) -> f32,
+        exact: impl Fn(f64) -> f64,
+    ) -> f64 {
+        let count = 400_000;
+        (0..=count)
+            .map(|k| {
+                let x = low + (high - low) * k as f32 / count as f32;
+                let want = exact(x.into());
+                let ulp = f64::from((want as f32).abs().next_up() - (want as f32).abs());
+                (f64::from(ours(x)) - want).abs() / ulp
+            })
+            .fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn functions_are_within_two_ulp() {
+        assert!(worst_ulp(-87.0, 88.0, Real::exp, f64::exp) < 2.0);
+        assert!(worst_ulp(-10.0, 10.0, Real::tanh, f64::tanh) < 2.0);
+        assert!(worst_ulp(-20.0, 20.0, Real::sigmoid, |x| 1.0 / (1.0 + (-x).exp())) < 4.0);
+    }
+
+    #[test]
+    fn extremes_stay_what_they_are() {
+        assert_eq!(Real::exp(f32::NEG_INFINITY), 0.0);
+        assert_eq!(Real::exp(f32::INFINITY), f32::INFINITY);
+        assert!(Real::exp(f32::NAN).is_nan());
+        assert_eq!(Real::tanh(100.0_f32), 1.0);
+        assert_eq!(Real::tanh(-100.0_f32), -1.0);
+        assert!(Real::tanh(f32::NAN).is_nan());
+        assert_eq!(Real::sigmoid(-200.0_f32), 0.0);
+    }
+}
