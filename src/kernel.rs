@@ -198,12 +198,15 @@ impl<'a, R> Buffers<'a, R> {
     }
 }
 
+/// Computes a step on the CPU: its params and its slices.
+pub type Run<R> = fn(&[u32], &mut Buffers<'_, R>);
+
 /// The specification of a kernel: plain loops over exact slices, for both kinds of [`Real`].
 pub struct Twin {
     /// What devices compute in.
-    pub single: fn(&[u32], &mut Buffers<'_, f32>),
+    pub single: Run<f32>,
     /// The reference.
-    pub double: fn(&[u32], &mut Buffers<'_, f64>),
+    pub double: Run<f64>,
 }
 
 /// Makes a [`Twin`] of `fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>)`.
@@ -236,7 +239,7 @@ pub struct Kernel {
     /// The specification.
     pub twin: Twin,
     /// What the CPU device runs instead of the twin in `f32`, where a faster way is known: the same result to rounding.
-    pub fast: Option<fn(&[u32], &mut Buffers<'_, f32>)>,
+    pub fast: Option<Run<f32>>,
     /// The cases for parity, contract and timing.
     pub cases: fn() -> Vec<Case>,
 }
