@@ -5,6 +5,7 @@ pub mod error;
 pub mod graph;
 pub mod kernel;
 pub mod kernels;
+pub mod matrix;
 pub mod random;
 pub mod real;
 pub mod tensor;

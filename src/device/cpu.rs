@@ -1,0 +1,216 @@
+//! The CPU executor: runs a plan with the kernels' fast CPU forms where there are any, and with their twins elsewhere.
+//!
+//! In `f32` it is the device `cpu`; in `f64`, with twins only, it is the reference that everything else is held against.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::{Data, Executor, Inputs, Outputs, PlanId};
+use crate::error::{Error, Result};
+use crate::graph::plan::{Place, Plan, TensorId};
+use crate::kernel::{Access, Buffer, Buffers, Kernel, Run};
+use crate::real::Real;
+use crate::tensor::Dtype;
+
+/// What the CPU executor computes in.
+pub trait CpuReal: Real {
+    /// The function that runs a kernel in this precision.
+    fn function(kernel: &Kernel) -> Run<Self>;
+}
+
+impl CpuReal for f32 {
+    fn function(kernel: &Kernel) -> Run<f32> {
+        kernel.fast.unwrap_or(kernel.twin.single)
+    }
+}
+
+impl CpuReal for f64 {
+    fn function(kernel: &Kernel) -> Run<f64> {
+        kernel.twin.double
+    }
+}
+
+/// Runs plans on the CPU, in `f32` or `f64`.
+pub struct CpuExecutor<R> {
+    persistent: HashMap<String, Vec<R>>,
+    plans: Vec<Loaded<R>>,
+    outputs: VecDeque<Outputs>,
+}
+
+struct Loaded<R> {
+    plan: Arc<Plan>,
+    arenas: Vec<Vec<R>>,
+    /// The inputs and outputs that are real, by tensor.
+    real: HashMap<TensorId, Vec<R>>,
+    index: HashMap<TensorId, Vec<u32>>,
+}
+
+/// Where a tensor begins in memory.
+#[derive(Clone, Copy)]
+enum Base<R> {
+    Real(*mut R),
+    Index(*const u32),
+}
+
+impl<R: CpuReal> Default for CpuExecutor<R> {
+    fn default() -> Self {
+        CpuExecutor::new()
+    }
+}
+
+impl<R: CpuReal> CpuExecutor<R> {
+    /// An executor without plans.
+    pub fn new() -> CpuExecutor<R> {
+        CpuExecutor { persistent: HashMap::new(), plans: Vec::new(), outputs: VecDeque::new() }
+    }
+
+    /// A persistent tensor.
+    ///
+    /// # Panics
+    ///
+    /// If no loaded plan has it.
+    pub fn tensor(&self, name: &str) -> &[R] {
+        self.persistent.get(name).unwrap_or_else(|| panic!("no persistent tensor `{name}`"))
+    }
+
+    /// A persistent tensor, to be written.
+    ///
+    /// # Panics
+    ///
+    /// If no loaded plan has it.
+    pub fn tensor_mut(&mut self, name: &str) -> &mut [R] {
+        self.persistent.get_mut(name).unwrap_or_else(|| panic!("no persistent tensor `{name}`"))
+    }
+}
+
+/// `len` times `value`, or an error that names the tensor.
+fn allocate<T: Clone>(len: usize, value: T, name: &str) -> Result<Vec<T>> {
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(len).map_err(|error| {
+        Error::device(format!("out of memory: `{name}` needs {} MiB", (len * size_of::<T>()) >> 20))
+            .because(error)
+            .help("make the model, the batch or the unroll smaller")
+    })?;
+    memory.resize(len, value);
+    Ok(memory)
+}
+
+impl<R: CpuReal> Executor for CpuExecutor<R> {
+    fn describe(&self) -> String {
+        format!("cpu ({} threads)", rayon::current_num_threads())
+    }
+
+    fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
+        plan.check();
+        let mut loaded =
+            Loaded { plan: plan.clone(), arenas: Vec::new(), real: HashMap::new(), index: HashMap::new() };
+        for (k, &len) in plan.arenas.iter().enumerate() {
+            // A step that reads what no step wrote shall be seen.
+            let nan = R::from_f64(f64::NAN);
+            loaded.arenas.push(allocate(len, nan, &format!("arena {k} of plan {}", plan.name))?);
+        }
+        for (id, info) in plan.tensors() {
+            let len = info.shape.len();
+            match (info.place, info.dtype) {
+                (Place::Persistent, _) => match self.persistent.get(&info.name) {
+                    Some(memory) => assert_eq!(memory.len(), len, "two sizes of `{}`", info.name),
+                    None => {
+                        let memory = allocate(len, R::ZERO, &info.name)?;
+                        self.persistent.insert(info.name.clone(), memory);
+                    }
+                },
+                (Place::Input, Dtype::Index) => {
+                    loaded.index.insert(id, allocate(len, 0, &info.name)?);
+                }
+                (Place::Input | Place::Output, _) => {
+                    loaded.real.insert(id, allocate(len, R::ZERO, &info.name)?);
+                }
+                (Place::Arena { .. }, _) => {}
+            }
+        }
+        self.plans.push(loaded);
+        Ok(PlanId(self.plans.len() - 1))
+    }
+
+    fn write(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        let memory = self.tensor_mut(name);
+        assert_eq!(memory.len(), values.len(), "size of `{name}`");
+        for (out, &value) in memory.iter_mut().zip(values) {
+            *out = R::from_f32(value);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>> {
+        Ok(self.tensor(name).iter().map(|value| value.to_f64() as f32).collect())
+    }
+
+    #[allow(unsafe_code)]
+    fn run(&mut self, plan: PlanId, inputs: &Inputs) -> Result<()> {
+        let loaded = &mut self.plans[plan.0];
+        let plan = loaded.plan.clone();
+        for (name, data) in inputs {
+            let id = plan.find(name).unwrap_or_else(|| panic!("plan {} has no input `{name}`", plan.name));
+            match data {
+                Data::Real(values) => {
+                    let memory = loaded.real.get_mut(&id).expect("a real input");
+                    assert_eq!(memory.len(), values.len(), "size of the input `{name}`");
+                    for (out, &value) in memory.iter_mut().zip(values) {
+                        *out = R::from_f64(value);
+                    }
+                }
+                Data::Index(values) => {
+                    let memory = loaded.index.get_mut(&id).expect("an index input");
+                    memory.copy_from_slice(values);
+                }
+            }
+        }
+        let mut bases = Vec::with_capacity(plan.tensors.len());
+        for (id, info) in plan.tensors() {
+            bases.push(match (info.place, info.dtype) {
+                (Place::Persistent, _) => {
+                    Base::Real(self.persistent.get_mut(&info.name).expect("loaded").as_mut_ptr())
+                }
+                (Place::Input, Dtype::Index) => Base::Index(loaded.index[&id].as_ptr()),
+                (Place::Input | Place::Output, _) => {
+                    Base::Real(loaded.real.get_mut(&id).expect("loaded").as_mut_ptr())
+                }
+                (Place::Arena { arena, offset }, _) => {
+                    Base::Real(loaded.arenas[arena][offset..].as_mut_ptr())
+                }
+            });
+        }
+        for step in &plan.steps {
+            let buffers = step.kernel.bindings.iter().zip(&step.slices).map(|(binding, slice)| {
+                // SAFETY: `Plan::check` has shown at load that the slice lies within its tensor, and that a slice that is
+                // written overlaps no other of its step; the memory is not moved while the plan runs, and no reference
+                // outlives its step.
+                unsafe {
+                    match bases[slice.tensor.0 as usize] {
+                        Base::Index(start) => {
+                            Buffer::Index(std::slice::from_raw_parts(start.add(slice.offset), slice.len))
+                        }
+                        Base::Real(start) if binding.access == Access::Read => {
+                            Buffer::Read(std::slice::from_raw_parts(start.add(slice.offset), slice.len))
+                        }
+                        Base::Real(start) => {
+                            Buffer::Write(std::slice::from_raw_parts_mut(start.add(slice.offset), slice.len))
+                        }
+                    }
+                }
+            });
+            R::function(step.kernel)(&step.params, &mut Buffers::new(buffers));
+        }
+        let outputs = plan
+            .tensors()
+            .filter(|(_, info)| info.place == Place::Output)
+            .map(|(id, info)| (info.name.clone(), loaded.real[&id].iter().map(|value| value.to_f64()).collect()))
+            .collect();
+        self.outputs.push_back(outputs);
+        Ok(())
+    }
+
+    fn fetch(&mut self) -> Result<Outputs> {
+        Ok(self.outputs.pop_front().expect("every run was fetched already"))
+    }
+}

@@ -1,0 +1,376 @@
+//! `product_g = left_g right_g + bias_g`, or `+=`, for groups `g` in one dispatch.
+//!
+//! `product_g [rows, columns]`, `left_g [rows, depth]`, `right_g [depth, columns]`, `bias [groups * columns]`; each
+//! operand may be stored transposed. Rows of a stored matrix are `*_stride` elements apart, groups `*_group`.
+//! Derivatives: `dleft = dproduct right'`, `dright = left' dproduct`: this kernel again.
+
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+use crate::kernel::{Binding, Buffers, Case, Constants, Fill, Kernel, Params as _};
+use crate::matrix::{self, View, ViewMut};
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Groups.
+        pub groups: u32,
+        /// Rows of the product of a group.
+        pub rows: u32,
+        /// Columns of the product of a group.
+        pub columns: u32,
+        /// Terms of each sum.
+        pub depth: u32,
+        /// Whether `left` is stored `[depth, rows]`.
+        pub transpose_left: u32,
+        /// Whether `right` is stored `[columns, depth]`.
+        pub transpose_right: u32,
+        /// Elements between stored rows of `left`.
+        pub left_stride: u32,
+        /// Elements between groups of `left`.
+        pub left_group: u32,
+        /// Elements between stored rows of `right`.
+        pub right_stride: u32,
+        /// Elements between groups of `right`.
+        pub right_group: u32,
+        /// Elements between rows of the product.
+        pub product_stride: u32,
+        /// Elements between groups of the product.
+        pub product_group: u32,
+        /// Whether `bias` is added; without, any slice may be bound in its place.
+        pub with_bias: u32,
+        /// Whether the product is added to what is there.
+        pub accumulate: u32,
+    }
+}
+
+impl Params {
+    /// A single product of dense matrices `[rows, depth]` and `[depth, columns]`, nothing transposed or accumulated.
+    pub fn dense(rows: usize, columns: usize, depth: usize) -> Params {
+        Params {
+            groups: 1,
+            rows: rows as u32,
+            columns: columns as u32,
+            depth: depth as u32,
+            transpose_left: 0,
+            transpose_right: 0,
+            left_stride: depth as u32,
+            left_group: 0,
+            right_stride: columns as u32,
+            right_group: 0,
+            product_stride: columns as u32,
+            product_group: 0,
+            with_bias: 0,
+            accumulate: 0,
+        }
+    }
+
+    /// With `left` stored transposed, dense.
+    pub fn transposed_left(self) -> Params {
+        Params {
+            transpose_left: 1,
+            left_stride: self.rows,
+            ..self
+        }
+    }
+
+    /// With `right` stored transposed, dense.
+    pub fn transposed_right(self) -> Params {
+        Params {
+            transpose_right: 1,
+            right_stride: self.depth,
+            ..self
+        }
+    }
+
+    /// Added to what is there.
+    pub fn accumulating(self, accumulate: bool) -> Params {
+        Params {
+            accumulate: accumulate.into(),
+            ..self
+        }
+    }
+
+    /// Plus a bias.
+    pub fn biased(self) -> Params {
+        Params {
+            with_bias: 1,
+            ..self
+        }
+    }
+
+    /// Multiply-adds of the step.
+    pub fn multiply_adds(&self) -> u64 {
+        [self.groups, self.rows, self.columns, self.depth]
+            .map(u64::from)
+            .iter()
+            .product()
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "matmul/product",
+    wgsl: include_str!("../../../shaders/matmul/product.wgsl"),
+    snippets: &[],
+    fields: Params::FIELDS,
+    bindings: &[
+        Binding::read("left"),
+        Binding::read("right"),
+        Binding::read("bias"),
+        Binding::read_write("product"),
+    ],
+    constants,
+    grid,
+    twin: twin!(twin),
+    fast: Some(fast),
+    cases,
+};
+
+fn constants(words: &[u32]) -> Constants {
+    let params = Params::of(words);
+    vec![
+        ("TRANSPOSE_LEFT", params.transpose_left),
+        ("TRANSPOSE_RIGHT", params.transpose_right),
+    ]
+}
+
+/// A workgroup makes a block of 32 rows and 32 columns.
+fn grid(words: &[u32]) -> [u32; 3] {
+    let params = Params::of(words);
+    [
+        params.columns.div_ceil(32),
+        params.rows.div_ceil(32),
+        params.groups,
+    ]
+}
+
+fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
+    let (left, right, bias, product) = (
+        buffers.read(0),
+        buffers.read(1),
+        buffers.read(2),
+        buffers.write(3),
+    );
+    let at = |transposed: u32, group: u32, row: u32, column: u32, stride: u32| {
+        let (row, column) = if transposed != 0 {
+            (column, row)
+        } else {
+            (row, column)
+        };
+        (group + row * stride + column) as usize
+    };
+    for g in 0..p.groups {
+        for row in 0..p.rows {
+            for column in 0..p.columns {
+                let mut sum = R::ZERO;
+                for k in 0..p.depth {
+                    sum += left[at(p.transpose_left, g * p.left_group, row, k, p.left_stride)]
+                        * right[at(
+                            p.transpose_right,
+                            g * p.right_group,
+                            k,
+                            column,
+                            p.right_stride,
+                        )];
+                }
+                if p.with_bias != 0 {
+                    sum += bias[(g * p.columns + column) as usize];
+                }
+                let out =
+                    &mut product[(g * p.product_group + row * p.product_stride + column) as usize];
+                *out = if p.accumulate != 0 { *out + sum } else { sum };
+            }
+        }
+    }
+}
+
+/// The operands of a group as views.
+fn operand(
+    slice: &[f32],
+    transposed: u32,
+    group: u32,
+    rows: u32,
+    columns: u32,
+    stride: u32,
+) -> View<'_> {
+    let slice = &slice[group as usize..];
+    if transposed != 0 {
+        View::new(slice, columns as usize, rows as usize, stride as usize).transposed()
+    } else {
+        View::new(slice, rows as usize, columns as usize, stride as usize)
+    }
+}
+
+fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let p = Params::of(words);
+    let (left, right, bias, product) = (
+        buffers.read(0),
+        buffers.read(1),
+        buffers.read(2),
+        buffers.write(3),
+    );
+    let (rows, columns) = (p.rows as usize, p.columns as usize);
+    let one = |g: u32, mut out: ViewMut<'_>, parallel: bool| {
+        if p.with_bias != 0 {
+            let bias = &bias[g as usize * columns..][..columns];
+            for row in 0..rows {
+                let out = out.row(row);
+                if p.accumulate != 0 {
+                    out.iter_mut()
+                        .zip(bias)
+                        .for_each(|(out, bias)| *out += bias);
+                } else {
+                    out.copy_from_slice(bias);
+                }
+            }
+        }
+        let accumulate = p.accumulate != 0 || p.with_bias != 0;
+        let left = operand(
+            left,
+            p.transpose_left,
+            g * p.left_group,
+            p.rows,
+            p.depth,
+            p.left_stride,
+        );
+        let right = operand(
+            right,
+            p.transpose_right,
+            g * p.right_group,
+            p.depth,
+            p.columns,
+            p.right_stride,
+        );
+        if parallel {
+            matrix::multiply_parallel(out, accumulate, left, right);
+        } else {
+            matrix::multiply(out, accumulate, left, right);
+        }
+    };
+    let (stride, group) = (p.product_stride as usize, p.product_group as usize);
+    if p.groups == 1 {
+        one(0, ViewMut::new(product, rows, columns, stride), true);
+    } else if group >= rows * stride {
+        // Groups one after the other in memory, as for the gradients of grouped weights.
+        let blocks: Vec<&mut [f32]> = product.chunks_mut(group).collect();
+        let parallel = matrix::parts(p.multiply_adds() as usize) > 1;
+        let each = |(g, block): (usize, &mut [f32])| {
+            one(g as u32, ViewMut::new(block, rows, columns, stride), false)
+        };
+        if parallel {
+            blocks.into_par_iter().enumerate().for_each(each);
+        } else {
+            blocks.into_iter().enumerate().for_each(each);
+        }
+    } else {
+        // Groups side by side in the same rows, as for gates and inputs.
+        assert!(group >= columns, "groups of a product overlap");
+        let mut blocks = Vec::with_capacity(p.groups as usize);
+        let width = group * (p.groups as usize - 1) + columns;
+        let mut rest = ViewMut::new(product, rows, width, stride);
+        for g in 0..p.groups {
+            let width = group.min(rest.column_count());
+            let (block, after) = rest.split_columns(width);
+            blocks.push((g, block.split_columns(columns).0));
+            rest = after;
+        }
+        if matrix::parts(p.multiply_adds() as usize) > 1 {
+            blocks
+                .into_par_iter()
+                .for_each(|(g, block)| one(g, block, false));
+        } else {
+            blocks
+                .into_iter()
+                .for_each(|(g, block)| one(g, block, false));
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |label, p: Params| {
+        let side = |count: u32, stride: u32, width: u32, group: u32| {
+            ((p.groups - 1) * group + (count - 1) * stride + width) as usize
+        };
+        let left = match p.transpose_left {
+            0 => side(p.rows, p.left_stride, p.depth, p.left_group),
+            _ => side(p.depth, p.left_stride, p.rows, p.left_group),
+        };
+        let right = match p.transpose_right {
+            0 => side(p.depth, p.right_stride, p.columns, p.right_group),
+            _ => side(p.columns, p.right_stride, p.depth, p.right_group),
+        };
+        let product = side(p.rows, p.product_stride, p.columns, p.product_group);
+        let output =
+            if p.accumulate != 0 || (p.groups > 1 && p.product_group < p.rows * p.product_stride) {
+                Fill::signed(product)
+            } else {
+                Fill::Output(product)
+            };
+        let bias = (p.groups * p.columns) as usize;
+        let buffers = vec![
+            Fill::signed(left),
+            Fill::signed(right),
+            Fill::signed(bias),
+            output,
+        ];
+        Case::new(label, &p, p.depth as usize, buffers)
+    };
+    let grouped = Params {
+        groups: 3,
+        left_stride: 3 * 7,
+        left_group: 7,
+        right_group: 7 * 10,
+        product_stride: 3 * 10,
+        product_group: 10,
+        ..Params::dense(5, 10, 7)
+    };
+    vec![
+        case("1x1x1", Params::dense(1, 1, 1)),
+        case("37x53x29", Params::dense(37, 53, 29)),
+        case(
+            "larger than a block, bias",
+            Params::dense(70, 67, 130).biased(),
+        ),
+        case(
+            "left transposed",
+            Params::dense(37, 41, 19).transposed_left(),
+        ),
+        case(
+            "right transposed, accumulated",
+            Params::dense(35, 66, 31)
+                .transposed_right()
+                .accumulating(true),
+        ),
+        case(
+            "both transposed",
+            Params::dense(9, 34, 17)
+                .transposed_left()
+                .transposed_right(),
+        ),
+        case("groups side by side, bias", grouped.biased()),
+        case(
+            "groups side by side, right transposed, accumulated",
+            Params {
+                transpose_right: 1,
+                right_stride: 7,
+                accumulate: 1,
+                ..grouped
+            },
+        ),
+        case(
+            "weight gradient of groups",
+            Params {
+                groups: 3,
+                transpose_left: 1,
+                left_stride: 3 * 7,
+                left_group: 7,
+                right_stride: 3 * 8,
+                right_group: 8,
+                product_group: 7 * 8,
+                ..Params::dense(7, 8, 45)
+            },
+        ),
+    ]
+}

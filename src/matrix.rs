@@ -1,0 +1,368 @@
+//! Strided views of `f32` matrices and their product on the CPU, through the `gemm` crate. A leaf.
+//!
+//! The views are what lets several threads write column blocks of one row-major matrix, and what keeps the raw pointers
+//! that `gemm` takes behind bounds that are checked once. Two kernels in three spend their time here, and `gemm` is 20 to
+//! 100 times the plain loops: that is why this module has `unsafe`.
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+
+/// A matrix that is read.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    start: *const f32,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+    life: PhantomData<&'a [f32]>,
+}
+
+/// A matrix that is written; distinct views never share an element.
+pub struct ViewMut<'a> {
+    start: *mut f32,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    life: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: a View is a shared borrow of f32s.
+unsafe impl Send for View<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for View<'_> {}
+// SAFETY: a ViewMut is an exclusive borrow of the elements it reaches, and no other view reaches them.
+unsafe impl Send for ViewMut<'_> {}
+
+/// The elements that a row-major matrix reaches: 0 when it is empty.
+fn reach(rows: usize, columns: usize, row_stride: usize) -> usize {
+    if rows == 0 || columns == 0 {
+        0
+    } else {
+        (rows - 1) * row_stride + columns
+    }
+}
+
+impl<'a> View<'a> {
+    /// Rows of `columns` adjacent elements, `row_stride` apart.
+    ///
+    /// # Panics
+    ///
+    /// If the slice is too short.
+    pub fn new(slice: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> View<'a> {
+        let need = reach(rows, columns, row_stride);
+        assert!(
+            slice.len() >= need,
+            "a view of {need} elements in a slice of {}",
+            slice.len()
+        );
+        View {
+            start: slice.as_ptr(),
+            rows,
+            columns,
+            row_stride,
+            column_stride: 1,
+            life: PhantomData,
+        }
+    }
+
+    /// The same elements with rows and columns exchanged.
+    pub fn transposed(self) -> View<'a> {
+        View {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// Columns `start .. start + count`.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    pub fn columns(self, start: usize, count: usize) -> View<'a> {
+        assert!(
+            start + count <= self.columns,
+            "columns {start}+{count} of {}",
+            self.columns
+        );
+        // SAFETY: within the view, as just checked, or at its end when count is 0.
+        let start = unsafe { self.start.add(start * self.column_stride) };
+        View { start, columns: count, ..self }
+    }
+
+    /// Rows `start .. start + count`.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    pub fn rows(self, start: usize, count: usize) -> View<'a> {
+        self.transposed().columns(start, count).transposed()
+    }
+}
+
+impl<'a> ViewMut<'a> {
+    /// Rows of `columns` adjacent elements, `row_stride` apart.
+    ///
+    /// # Panics
+    ///
+    /// If the slice is too short, or rows would share elements.
+    pub fn new(
+        slice: &'a mut [f32],
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+    ) -> ViewMut<'a> {
+        let need = reach(rows, columns, row_stride);
+        assert!(
+            slice.len() >= need,
+            "a view of {need} elements in a slice of {}",
+            slice.len()
+        );
+        assert!(
+            rows <= 1 || row_stride >= columns,
+            "rows of {columns} elements every {row_stride}"
+        );
+        ViewMut {
+            start: slice.as_mut_ptr(),
+            rows,
+            columns,
+            row_stride,
+            life: PhantomData,
+        }
+    }
+
+    /// The number of rows.
+    pub fn row_count(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns.
+    pub fn column_count(&self) -> usize {
+        self.columns
+    }
+
+    /// A view for a shorter time.
+    pub fn borrow(&mut self) -> ViewMut<'_> {
+        ViewMut {
+            life: PhantomData,
+            ..*self
+        }
+    }
+
+    /// The elements of row `k`.
+    pub fn row(&mut self, k: usize) -> &mut [f32] {
+        assert!(k < self.rows, "row {k} of {}", self.rows);
+        // SAFETY: row k lies within what the view borrows exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(k * self.row_stride), self.columns) }
+    }
+
+    /// The first `count` columns and the rest.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    pub fn split_columns(self, count: usize) -> (ViewMut<'a>, ViewMut<'a>) {
+        assert!(count <= self.columns, "{count} of {} columns", self.columns);
+        let first = ViewMut {
+            columns: count,
+            life: PhantomData,
+            ..self
+        };
+        // SAFETY: within the view, or at its end when nothing is left.
+        let start = unsafe { self.start.add(count) };
+        (
+            first,
+            ViewMut {
+                start,
+                columns: self.columns - count,
+                ..self
+            },
+        )
+    }
+
+    /// The first `count` rows and the rest.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    pub fn split_rows(self, count: usize) -> (ViewMut<'a>, ViewMut<'a>) {
+        assert!(count <= self.rows, "{count} of {} rows", self.rows);
+        let first = ViewMut {
+            rows: count,
+            life: PhantomData,
+            ..self
+        };
+        if count == self.rows {
+            return (first, ViewMut { rows: 0, ..self });
+        }
+        // SAFETY: there is a row `count`.
+        let start = unsafe { self.start.add(count * self.row_stride) };
+        (
+            first,
+            ViewMut {
+                start,
+                rows: self.rows - count,
+                ..self
+            },
+        )
+    }
+}
+
+/// `out = left right`, or `out += left right`, on this thread.
+///
+/// # Panics
+///
+/// If the shapes do not fit.
+pub fn multiply(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
+    assert_eq!(left.columns, right.rows, "inner sizes of a product");
+    assert_eq!(
+        (out.rows, out.columns),
+        (left.rows, right.columns),
+        "outer sizes of a product"
+    );
+    // SAFETY: pointers, sizes and strides are of views that hold what they reach; `out` is exclusive.
+    unsafe {
+        gemm::gemm(
+            out.rows,
+            out.columns,
+            left.columns,
+            out.start,
+            1,
+            out.row_stride as isize,
+            accumulate,
+            left.start,
+            left.column_stride as isize,
+            left.row_stride as isize,
+            right.start,
+            right.column_stride as isize,
+            right.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// Multiply-adds below which another thread costs more than it saves.
+const GRAIN: usize = 1 << 18;
+
+/// Parts into which a product of this many multiply-adds is split: at most one a thread.
+pub fn parts(multiply_adds: usize) -> usize {
+    (multiply_adds / GRAIN).clamp(1, rayon::current_num_threads())
+}
+
+/// [`multiply`] on all threads: the longer side of `out` is split into blocks, so every element is summed by one thread
+/// in one order.
+///
+/// # Panics
+///
+/// If the shapes do not fit.
+pub fn multiply_parallel(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
+    let parts = parts(out.rows * out.columns * left.columns);
+    split_product(out, accumulate, left, right, parts);
+}
+
+fn split_product(
+    out: ViewMut<'_>,
+    accumulate: bool,
+    left: View<'_>,
+    right: View<'_>,
+    parts: usize,
+) {
+    if parts <= 1 || out.rows.max(out.columns) < 32 {
+        return multiply(out, accumulate, left, right);
+    }
+    let half = parts / 2;
+    if out.columns >= out.rows {
+        // Blocks of 16 columns fill the vector registers of the inner loop.
+        let cut = ((out.columns * half / parts).div_ceil(16) * 16).min(out.columns);
+        let rest = out.columns - cut;
+        let (first, second) = out.split_columns(cut);
+        rayon::join(
+            || split_product(first, accumulate, left, right.columns(0, cut), half),
+            || {
+                split_product(
+                    second,
+                    accumulate,
+                    left,
+                    right.columns(cut, rest),
+                    parts - half,
+                )
+            },
+        );
+    } else {
+        let cut = ((out.rows * half / parts).div_ceil(16) * 16).min(out.rows);
+        let rest = out.rows - cut;
+        let (first, second) = out.split_rows(cut);
+        rayon::join(
+            || split_product(first, accumulate, left.rows(0, cut), right, half),
+            || {
+                split_product(
+                    second,
+                    accumulate,
+                    left.rows(cut, rest),
+                    right,
+                    parts - half,
+                )
+            },
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(left: &[f32], right: &[f32], m: usize, k: usize, n: usize) -> Vec<f32> {
+        let mut out = vec![0.0; m * n];
+        for i in 0..m {
+            for j in 0..n {
+                out[i * n + j] = (0..k).map(|q| left[i * k + q] * right[q * n + j]).sum();
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn products_of_strided_and_transposed_views() {
+        for (m, k, n) in [(1, 1, 1), (7, 13, 5), (33, 64, 200), (300, 70, 90)] {
+            let left: Vec<f32> = (0..m * k).map(|i| ((i * 7) % 11) as f32 - 5.0).collect();
+            let right: Vec<f32> = (0..k * n).map(|i| ((i * 5) % 13) as f32 - 6.0).collect();
+            let want = plain(&left, &right, m, k, n);
+            let mut out = vec![f32::NAN; m * (n + 3)];
+            let view = ViewMut::new(&mut out, m, n, n + 3);
+            multiply_parallel(
+                view,
+                false,
+                View::new(&left, m, k, k),
+                View::new(&right, k, n, n),
+            );
+            for i in 0..m {
+                assert_eq!(out[i * (n + 3)..][..n], want[i * n..][..n]);
+                assert!(
+                    i + 1 == m || out[i * (n + 3) + n].is_nan(),
+                    "written past a row"
+                );
+            }
+            // (left right)' = right' left'
+            let mut out = vec![1.0; n * m];
+            multiply_parallel(
+                ViewMut::new(&mut out, n, m, m),
+                true,
+                View::new(&right, k, n, n).transposed(),
+                View::new(&left, m, k, k).transposed(),
+            );
+            for i in 0..n {
+                for j in 0..m {
+                    assert_eq!(out[i * m + j], want[j * n + i] + 1.0);
+                }
+            }
+        }
+    }
+}
