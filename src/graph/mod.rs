@@ -1,3 +1,239 @@
-//! From typed operations to a plan: builder, backward rules, memory, checks. Nothing here knows a device.
+//! From typed operations to a plan. Nothing here knows a device.
+//!
+//! [`Graph`] holds values, parameters and a tape of [`Operation`]s. An operation emits its forward steps when it is
+//! appended and its backward steps when [`Graph::backward`] walks the tape in reverse; both rules stand in one file of
+//! [`operations`]. [`Graph::finish`] decides the place of every buffer ([`memory`]), checks the result and gives a
+//! [`Plan`](plan::Plan).
+//!
+//! # Invariants
+//!
+//! - A value is a matrix `[rows, width]` of a time-major tensor; its gradient is assigned by the first operation that
+//!   contributes and added to by later ones.
+//! - The gradient of a parameter is dense, or sparse by rows with the row index as an input of the plan.
+//! - After [`Graph::backward`] no operation is appended.
 
+pub mod builder;
+pub mod memory;
+pub mod operations;
 pub mod plan;
+
+use builder::Builder;
+use memory::Limits;
+use plan::{Plan, Slice};
+
+/// A matrix computed by the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value(usize);
+
+/// A parameter of the model, as the graph uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameter(usize);
+
+/// The gradient of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Gradient {
+    /// Every element.
+    Dense(Slice),
+    /// The rows that a row index lists; see [`crate::kernels::embedding`].
+    Rows {
+        /// The row index, an input.
+        rows: Slice,
+        /// `[capacity, width]`: row `k` is the gradient of the row with the `k`th id, zero past the count.
+        values: Slice,
+        /// The number of rows of `values`.
+        capacity: usize,
+    },
+}
+
+/// An operation on the tape: what its backward rule needs to know of its forward pass.
+pub trait Operation {
+    /// Emits the steps that turn the gradients of its results into gradients of its operands.
+    fn backward(&self, graph: &mut Graph);
+}
+
+struct ValueInfo {
+    rows: usize,
+    width: usize,
+    data: Slice,
+    gradient: Option<Slice>,
+    /// Whether some operation has written the gradient.
+    written: bool,
+}
+
+struct ParameterInfo {
+    name: String,
+    rows: usize,
+    width: usize,
+    data: Slice,
+    gradient: Option<Gradient>,
+    /// Rows of gradient that two operations write side by side, with their row index and their number.
+    sources: Option<(Slice, Slice, usize)>,
+}
+
+/// Values, parameters and the tape; see the module.
+pub struct Graph {
+    /// The tensors and steps so far.
+    pub builder: Builder,
+    values: Vec<ValueInfo>,
+    parameters: Vec<ParameterInfo>,
+    tape: Vec<Box<dyn Operation>>,
+    keep_gradients: bool,
+}
+
+impl Graph {
+    /// An empty graph for a plan of this name.
+    pub fn new(name: &str) -> Graph {
+        Graph {
+            builder: Builder::new(name),
+            values: Vec::new(),
+            parameters: Vec::new(),
+            tape: Vec::new(),
+            keep_gradients: false,
+        }
+    }
+
+    /// Keeps the gradients of parameters as persistent tensors `gradient.NAME`, for tests and inspection.
+    pub fn keep_gradients(&mut self) {
+        self.keep_gradients = true;
+    }
+
+    /// A parameter `[rows, width]`: the persistent tensor `name`.
+    pub fn parameter(&mut self, name: &str, rows: usize, width: usize) -> Parameter {
+        let data = self.builder.persistent(name, [rows, width]);
+        let info = ParameterInfo {
+            name: name.to_owned(),
+            rows,
+            width,
+            data,
+            gradient: None,
+            sources: None,
+        };
+        self.parameters.push(info);
+        Parameter(self.parameters.len() - 1)
+    }
+
+    /// The elements of a parameter.
+    pub fn weight(&self, parameter: Parameter) -> Slice {
+        self.parameters[parameter.0].data
+    }
+
+    /// Rows and width of a parameter.
+    pub fn extents(&self, parameter: Parameter) -> (usize, usize) {
+        let info = &self.parameters[parameter.0];
+        (info.rows, info.width)
+    }
+
+    /// The parameters that have a gradient, with their names.
+    pub fn gradients(&self) -> impl Iterator<Item = (Parameter, &str, Gradient)> {
+        self.parameters.iter().enumerate().filter_map(|(k, info)| {
+            info.gradient.map(|gradient| (Parameter(k), info.name.as_str(), gradient))
+        })
+    }
+
+    /// The gradient of a parameter so far.
+    fn gradient_of(&self, parameter: Parameter) -> Option<Gradient> {
+        self.parameters[parameter.0].gradient
+    }
+
+    /// The dense gradient of a parameter and whether there is something in it to add to. Made at the first call.
+    fn dense_gradient(&mut self, parameter: Parameter) -> (Slice, bool) {
+        if let Some(gradient) = self.parameters[parameter.0].gradient {
+            let Gradient::Dense(slice) = gradient else {
+                panic!("`{}` has a sparse gradient already", self.parameters[parameter.0].name)
+            };
+            return (slice, true);
+        }
+        let (rows, width) = self.extents(parameter);
+        let slice = self.gradient_tensor(parameter, rows, width);
+        self.parameters[parameter.0].gradient = Some(Gradient::Dense(slice));
+        (slice, false)
+    }
+
+    /// The values of a gradient sparse by rows, to be written whole.
+    fn sparse_gradient(&mut self, parameter: Parameter, rows: Slice, capacity: usize) -> Slice {
+        let width = self.parameters[parameter.0].width;
+        let values = self.gradient_tensor(parameter, capacity, width);
+        let before = self.parameters[parameter.0].gradient.replace(Gradient::Rows { rows, values, capacity });
+        assert!(before.is_none(), "`{}` has a gradient already", self.parameters[parameter.0].name);
+        values
+    }
+
+    /// Leaves rows of gradient for a later operation that adds its own and sums them up by row.
+    fn leave_sources(&mut self, parameter: Parameter, source: Slice, rows: Slice, capacity: usize) {
+        self.parameters[parameter.0].sources = Some((source, rows, capacity));
+    }
+
+    /// What [`Graph::leave_sources`] left: sources, row index, number of sources.
+    fn take_sources(&mut self, parameter: Parameter) -> Option<(Slice, Slice, usize)> {
+        self.parameters[parameter.0].sources.take()
+    }
+
+    fn gradient_tensor(&mut self, parameter: Parameter, rows: usize, width: usize) -> Slice {
+        let name = format!("gradient.{}", self.parameters[parameter.0].name);
+        if self.keep_gradients {
+            self.builder.persistent(&name, [rows, width])
+        } else {
+            self.builder.activation(&name, [rows, width])
+        }
+    }
+
+    fn value(&mut self, data: Slice, rows: usize, width: usize) -> Value {
+        assert_eq!(data.len, rows * width, "elements of a value [{rows}, {width}]");
+        self.values.push(ValueInfo { rows, width, data, gradient: None, written: false });
+        Value(self.values.len() - 1)
+    }
+
+    /// The elements of a value.
+    pub fn data(&self, value: Value) -> Slice {
+        self.values[value.0].data
+    }
+
+    /// Rows and width of a value.
+    pub fn shape(&self, value: Value) -> (usize, usize) {
+        (self.values[value.0].rows, self.values[value.0].width)
+    }
+
+    fn record(&mut self, operation: impl Operation + 'static) {
+        self.tape.push(Box::new(operation));
+    }
+
+    /// The gradient of a value, once every operation that uses it has contributed.
+    fn gradient(&self, value: Value) -> Slice {
+        let info = &self.values[value.0];
+        assert!(info.written, "no operation has written the gradient of value {}", value.0);
+        info.gradient.expect("written")
+    }
+
+    /// Where to write a contribution to the gradient of a value, and whether to add to what is there.
+    fn contribute(&mut self, value: Value) -> (Slice, bool) {
+        let ValueInfo { rows, width, gradient, written, .. } = self.values[value.0];
+        let slice = match gradient {
+            Some(slice) => slice,
+            None => self.builder.activation(&format!("gradient.value.{}", value.0), [rows, width]),
+        };
+        let info = &mut self.values[value.0];
+        info.gradient = Some(slice);
+        info.written = true;
+        (slice, written)
+    }
+
+    /// Has the gradient of a value written to a place that another operation reads.
+    fn place_gradient(&mut self, value: Value, slice: Slice) {
+        let info = &mut self.values[value.0];
+        assert!(info.gradient.is_none(), "the gradient of value {} has a place already", value.0);
+        assert_eq!(slice.len, info.data.len, "size of the gradient of value {}", value.0);
+        info.gradient = Some(slice);
+    }
+
+    /// Emits the backward steps of every operation, last one first.
+    pub fn backward(&mut self) {
+        while let Some(operation) = self.tape.pop() {
+            operation.backward(self);
+        }
+    }
+
+    /// Decides the place of every buffer and checks the plan.
+    pub fn finish(self, limits: &Limits) -> Plan {
+        self.builder.finish(limits)
+    }
+}

@@ -1,0 +1,86 @@
+//! Collects tensors and steps; its end is a plan. What operations and update rules emit into.
+
+use super::memory::{self, Limits};
+use super::plan::{Place, Plan, Slice, Step, TensorId, TensorInfo};
+use crate::kernel::{Kernel, Params};
+use crate::tensor::{Dtype, Shape};
+
+/// A plan in the making. Activations have no place before [`Builder::finish`].
+pub struct Builder {
+    plan: Plan,
+    published: Vec<&'static str>,
+}
+
+/// The place of an activation that has none yet.
+const UNPLACED: Place = Place::Arena { arena: usize::MAX, offset: 0 };
+
+impl Builder {
+    /// An empty plan of this name.
+    pub fn new(name: &str) -> Builder {
+        Builder { plan: Plan { name: name.to_owned(), ..Plan::default() }, published: Vec::new() }
+    }
+
+    fn tensor(&mut self, name: &str, shape: Shape, dtype: Dtype, place: Place) -> Slice {
+        let len = shape.len();
+        if let Some(id) = self.plan.find(name) {
+            let info = self.plan.tensor(id);
+            assert!(
+                (&info.shape, info.dtype, info.place) == (&shape, dtype, place) && place == Place::Input,
+                "two tensors are called `{name}`"
+            );
+            return Slice { tensor: id, offset: 0, len };
+        }
+        let id = TensorId(self.plan.tensors.len() as u32);
+        self.plan.tensors.push(TensorInfo { name: name.to_owned(), shape, dtype, place });
+        Slice { tensor: id, offset: 0, len }
+    }
+
+    /// A tensor that outlives the run, under its name.
+    pub fn persistent(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
+        self.tensor(name, shape.into(), Dtype::Real, Place::Persistent)
+    }
+
+    /// Indices that the host writes before a run. The same input may be asked for again.
+    pub fn index_input(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
+        self.tensor(name, shape.into(), Dtype::Index, Place::Input)
+    }
+
+    /// Reals that the host writes before a run. The same input may be asked for again.
+    pub fn real_input(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
+        self.tensor(name, shape.into(), Dtype::Real, Place::Input)
+    }
+
+    /// A tensor that the host reads after a run.
+    pub fn output(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
+        self.tensor(name, shape.into(), Dtype::Real, Place::Output)
+    }
+
+    /// A tensor that lives from its first step to its last.
+    pub fn activation(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
+        self.tensor(name, shape.into(), Dtype::Real, UNPLACED)
+    }
+
+    /// Has tensors of this name made as outputs rather than activations, where operations allow it.
+    pub fn publish(&mut self, name: &'static str) {
+        self.published.push(name);
+    }
+
+    /// A vector that the host may ask for with [`Builder::publish`].
+    pub fn output_or_activation(&mut self, name: &str, len: usize) -> Slice {
+        if self.published.contains(&name) { self.output(name, [len]) } else { self.activation(name, [len]) }
+    }
+
+    /// Appends a step. `label` says what it is for.
+    pub fn step(&mut self, label: impl Into<String>, kernel: &'static Kernel, params: &impl Params, slices: &[Slice]) {
+        let params = params.words();
+        let grid = (kernel.grid)(&params);
+        self.plan.steps.push(Step { label: label.into(), kernel, params, slices: slices.to_vec(), grid });
+    }
+
+    /// Decides the place of every activation and checks the plan.
+    pub fn finish(mut self, limits: &Limits) -> Plan {
+        memory::place(&mut self.plan, limits);
+        self.plan.check();
+        self.plan
+    }
+}

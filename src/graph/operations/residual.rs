@@ -1,0 +1,34 @@
+//! `y = x + z`. Backward: the gradient of `y` goes to both; `z` gets a copy, since its layer works in place.
+
+use super::super::{Graph, Operation, Value};
+use crate::kernels::pointwise::{add, copy};
+
+struct Residual {
+    x: Value,
+    z: Value,
+    y: Value,
+}
+
+/// The sum of two values of one shape.
+pub fn residual(graph: &mut Graph, x: Value, z: Value) -> Value {
+    let (rows, width) = graph.shape(x);
+    let data = graph.builder.activation(&format!("residual.{}", z.0), [rows, width]);
+    let params = add::Params { len: data.len as u32 };
+    let slices = [graph.data(x), graph.data(z), data];
+    graph.builder.step("residual forward", &add::KERNEL, &params, &slices);
+    let y = graph.value(data, rows, width);
+    graph.record(Residual { x, z, y });
+    y
+}
+
+impl Operation for Residual {
+    fn backward(&self, graph: &mut Graph) {
+        let dy = graph.gradient(self.y);
+        for operand in [self.x, self.z] {
+            let (out, accumulate) = graph.contribute(operand);
+            assert!(!accumulate, "a residual is the first to contribute to its operands");
+            let params = copy::Params { len: dy.len as u32 };
+            graph.builder.step("residual backward", &copy::KERNEL, &params, &[dy, out]);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Cross-entropy over the target and `S` sampled candidates shared by all rows (Jean et al. 2015, as the paper uses it).
+//!
+//! ```text
+//! l_k = h w_k + b_k - ln Q(k)        masked where candidate k is the row's target
+//! l_t = h w_t + b_t - ln Q(t)
+//! nll = log_sum_exp(l_t, l_1 .. l_S) - l_t
+//! ```
+//!
+//! One product over the candidates and a row-dot for the targets. The gradient of the tables is sparse: rows of candidates
+//! and of targets stand side by side (`S + N` sources) and are added up by id, in the order of the row index
+//! `rows.softmax`. A tied table has the `N` rows of the embedding behind them and the row index `rows.table`.
+
+use super::super::plan::Slice;
+use super::super::{Graph, Operation, Parameter, Value};
+use super::embedding::emit_accumulate_rows;
+use super::emit_product;
+use crate::kernels::embedding::{gather, rows};
+use crate::kernels::matmul::product;
+use crate::kernels::reduce::sum_columns;
+use crate::kernels::softmax::{sampled_backward, sampled_loss, target_backward, target_logits};
+
+struct SampledSoftmax {
+    h: Value,
+    weight: Parameter,
+    bias: Parameter,
+    targets: Slice,
+    candidates: Slice,
+    log_q: Slice,
+    candidate_weight: Slice,
+    logits: Slice,
+    bias_source: Slice,
+    normaliser: Slice,
+    tied: Option<Value>,
+    scale: f32,
+}
+
+/// The losses `[N]` of `targets [N]` after `h [N, P]` against `samples` candidates, with weights `[V, P]` and bias `[V, 1]`.
+///
+/// The host writes the inputs `candidates [S]`, `log_q [S + N]` (logarithms of the expected counts of the candidates, then
+/// of the targets) and the row index. `tied` is the looked-up embedding whose table `weight` is. Gradients are those of
+/// `scale` times the sum of the losses.
+#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
+pub fn sampled_softmax(
+    graph: &mut Graph,
+    h: Value,
+    weight: Parameter,
+    bias: Parameter,
+    targets: Slice,
+    samples: usize,
+    tied: Option<Value>,
+    scale: f32,
+) -> Slice {
+    let (count, depth) = graph.shape(h);
+    let candidates = graph.builder.index_input("candidates", [samples]);
+    let log_q = graph.builder.real_input("log_q", [samples + count]);
+    let candidate_weight = graph.builder.activation("softmax.candidates", [samples, depth]);
+    let candidate_bias = graph.builder.activation("softmax.candidate_bias", [samples]);
+    let logits = graph.builder.activation("softmax.logits", [count, samples]);
+    // Logits of the targets now, gradients of the biases later.
+    let bias_source = graph.builder.activation("softmax.bias_source", [samples + count]);
+    let normaliser = graph.builder.activation("softmax.normaliser", [count]);
+    let nll = graph.builder.output_or_activation("nll", count);
+
+    let label = "softmax forward";
+    let data = graph.data(h);
+    for (table, width, out) in [(weight, depth, candidate_weight), (bias, 1, candidate_bias)] {
+        let params = gather::Params { rows: samples as u32, width: width as u32 };
+        let slices = [graph.weight(table), candidates, out];
+        graph.builder.step(label, &gather::KERNEL, &params, &slices);
+    }
+    let params = product::Params::dense(count, samples, depth).transposed_right().biased();
+    emit_product(graph, label, &params, data, candidate_weight, Some(candidate_bias), logits);
+    let target = bias_source.part(samples, count);
+    let params = target_logits::Params { rows: count as u32, width: depth as u32 };
+    let slices = [data, graph.weight(weight), graph.weight(bias), targets, target];
+    graph.builder.step(label, &target_logits::KERNEL, &params, &slices);
+    let params = sampled_loss::Params { rows: count as u32, samples: samples as u32 };
+    let slices = [logits, target, log_q, candidates, targets, nll, normaliser];
+    graph.builder.step("softmax loss", &sampled_loss::KERNEL, &params, &slices);
+    graph.record(SampledSoftmax {
+        h,
+        weight,
+        bias,
+        targets,
+        candidates,
+        log_q,
+        candidate_weight,
+        logits,
+        bias_source,
+        normaliser,
+        tied,
+        scale,
+    });
+    nll
+}
+
+impl Operation for SampledSoftmax {
+    fn backward(&self, graph: &mut Graph) {
+        let label = "softmax backward";
+        let (count, depth) = graph.shape(self.h);
+        let samples = self.candidates.len;
+        let h = graph.data(self.h);
+        let dtarget = self.bias_source.part(samples, count);
+        let params =
+            sampled_backward::Params { rows: count as u32, samples: samples as u32, scale: self.scale };
+        let slices = [self.logits, dtarget, self.log_q, self.candidates, self.targets, self.normaliser];
+        graph.builder.step(label, &sampled_backward::KERNEL, &params, &slices);
+
+        let sources = samples + count + if self.tied.is_some() { count } else { 0 };
+        let source = graph.builder.activation("softmax.source", [sources, depth]);
+        let params = product::Params::dense(samples, depth, count).transposed_left();
+        emit_product(graph, label, &params, self.logits, h, None, source.part(0, samples * depth));
+        let params =
+            sum_columns::Params { rows: count as u32, width: samples as u32, accumulate: 0, scale: 1.0 };
+        let slices = [self.logits, self.bias_source.part(0, samples)];
+        graph.builder.step(label, &sum_columns::KERNEL, &params, &slices);
+        let (dh, accumulate) = graph.contribute(self.h);
+        let params = product::Params::dense(count, depth, samples).accumulating(accumulate);
+        emit_product(graph, label, &params, self.logits, self.candidate_weight, None, dh);
+        let params = target_backward::Params { rows: count as u32, width: depth as u32 };
+        let part = source.part(samples * depth, count * depth);
+        let slices = [h, graph.weight(self.weight), self.targets, dtarget, dh, part];
+        graph.builder.step(label, &target_backward::KERNEL, &params, &slices);
+
+        let rows = graph.builder.index_input("rows.softmax", [rows::words(samples + count)]);
+        let gradient = graph.sparse_gradient(self.bias, rows, samples + count);
+        emit_accumulate_rows(graph, label, 1.0, self.bias_source, rows, samples + count, gradient);
+        if let Some(embedding) = self.tied {
+            let tail = source.part((samples + count) * depth, count * depth);
+            graph.place_gradient(embedding, tail);
+            let rows = graph.builder.index_input("rows.table", [rows::words(sources)]);
+            graph.leave_sources(self.weight, source, rows, sources);
+        } else {
+            let gradient = graph.sparse_gradient(self.weight, rows, sources);
+            emit_accumulate_rows(graph, label, 1.0, source, rows, sources, gradient);
+        }
+    }
+}
