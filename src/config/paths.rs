@@ -1,0 +1,65 @@
+//! Paths of a configuration: relative to its folder in the text, absolute when resolved.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The absolute folder of a file that exists.
+pub fn folder_of(file: &Path) -> Result<PathBuf> {
+    let parent = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::canonicalize(parent).map_err(|error| {
+        Error::usage(format!("cannot find the folder of `{}`", file.display())).because(error)
+    })
+}
+
+/// Makes a path or pattern absolute. `folder` is absolute and has no symbolic links, so that leading `..` can be taken
+/// off by name. A path of an override (`given_here`) with nothing there is taken relative to the working directory, if
+/// something is there.
+pub fn resolve(folder: &Path, path: &str, given_here: bool) -> PathBuf {
+    let there = join(folder, path);
+    if given_here
+        && !exists(&there)
+        && let Ok(current) = std::env::current_dir()
+        && let here = join(&current, path)
+        && exists(&here)
+    {
+        return here;
+    }
+    there
+}
+
+fn join(folder: &Path, path: &str) -> PathBuf {
+    let mut joined = folder.to_path_buf();
+    let mut leading = true;
+    for component in Path::new(path).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if leading => {
+                joined.pop();
+            }
+            component => {
+                leading = false;
+                joined.push(component);
+            }
+        }
+    }
+    joined
+}
+
+/// Whether a file is there, or for a pattern the folder before its first wildcard.
+fn exists(path: &Path) -> bool {
+    let wild = |component: &Component<'_>| {
+        let text = component.as_os_str().to_string_lossy();
+        text.contains(['*', '?', '['])
+    };
+    path.exists() || {
+        let fixed: PathBuf = path
+            .components()
+            .take_while(|component| !wild(component))
+            .collect();
+        fixed.components().count() < path.components().count() && fixed.is_dir()
+    }
+}

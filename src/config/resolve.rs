@@ -1,0 +1,292 @@
+//! From raw values to the checked configuration. Every rule about a value, and about values together, is here.
+
+use std::path::{Path, PathBuf};
+
+use super::document::Document;
+use super::paths;
+use super::{Cell, Config, Data, Model, Precision, Schedule, Softmax, Train};
+use crate::error::{Error, Result};
+
+/// The most layers a model can have.
+const LAYERS: usize = 100;
+/// The largest embedding, hidden or projection size, factor, and number of candidates.
+const SIZE: usize = 1 << 24;
+/// The largest vocabulary, and the most tokens of a batch: indices have 32 bits, with a sign in some places.
+const INDEX: usize = i32::MAX as usize;
+/// The largest count of steps or epochs: what TOML can write.
+const COUNT: u64 = i64::MAX as u64;
+
+#[derive(Clone, Copy, PartialEq)]
+enum CellKind {
+    Lstmp,
+    Flstm,
+    Glstm,
+}
+
+const CELLS: &[(&str, CellKind)] = &[
+    ("lstmp", CellKind::Lstmp),
+    ("flstm", CellKind::Flstm),
+    ("glstm", CellKind::Glstm),
+];
+
+#[derive(Clone, Copy)]
+enum ScheduleKind {
+    Constant,
+    Cosine,
+    Exponential,
+    Plateau,
+}
+
+const SCHEDULES: &[(&str, ScheduleKind)] = &[
+    ("constant", ScheduleKind::Constant),
+    ("cosine", ScheduleKind::Cosine),
+    ("exponential", ScheduleKind::Exponential),
+    ("plateau", ScheduleKind::Plateau),
+];
+
+/// Resolves and checks a whole document. `folder` is what relative paths are relative to.
+pub fn resolve(document: &Document, folder: &Path) -> Result<Config> {
+    let model = model(document)?;
+    let data = data(document, folder)?;
+    let softmax = softmax(document, data.vocab_size)?;
+    let train = train(document)?;
+    if matches!(train.schedule, Schedule::Plateau { .. }) && data.valid.is_empty() {
+        return Err(document.field("data.valid").refuse(
+            "at least one file here, as the schedule `plateau` follows the validation perplexity",
+        ));
+    }
+    Ok(Config {
+        model,
+        softmax,
+        data,
+        train,
+    })
+}
+
+fn model(document: &Document) -> Result<Model> {
+    let field = |key| document.field(key);
+    let layers = field("model.layers").size(1, LAYERS)?;
+    let model = Model {
+        cells: cells(document, layers)?,
+        embedding: field("model.embedding").size(1, SIZE)?,
+        hidden: field("model.hidden").size(1, SIZE)?,
+        projection: field("model.projection").size(0, SIZE)?,
+        dropout: field("model.dropout")
+            .number("a number from 0 to below 1", |x| (0.0..1.0).contains(&x))?,
+        residual: field("model.residual").flag()?,
+        tied: field("model.tied").flag()?,
+        forget_bias: field("model.forget_bias").number("a finite number", |_| true)?,
+    };
+    check_groups(document, &model)?;
+    let (embedding, output) = (model.embedding, model.output_size());
+    let output_key = if model.projection == 0 {
+        "model.hidden"
+    } else {
+        "model.projection"
+    };
+    if model.tied && embedding != output {
+        return Err(field("model.tied").refuse(format!(
+            "true only if embedding and output have one size; `model.embedding` is {embedding}, `{output_key}` is {output}"
+        )));
+    }
+    if model.residual && !(0..layers).any(|layer| model.input_size(layer) == output) {
+        return Err(field("model.residual").refuse(format!(
+            "true only if some layer's input has the size of its output; `model.embedding` is {embedding}, `{output_key}` is {output} and there is one layer"
+        )));
+    }
+    Ok(model)
+}
+
+/// Factors and groups are looked at for the layers that have them.
+fn cells(document: &Document, layers: usize) -> Result<Vec<Cell>> {
+    let mut kinds = Vec::new();
+    for field in document.field("model.cell").per_layer(layers)? {
+        kinds.push(field.one_of(CELLS)?);
+    }
+    let mut factors = vec![0; layers];
+    if kinds.contains(&CellKind::Flstm) {
+        for (layer, field) in document
+            .field("model.factor")
+            .per_layer(layers)?
+            .iter()
+            .enumerate()
+        {
+            if kinds[layer] == CellKind::Flstm {
+                factors[layer] = field.size(1, SIZE)?;
+            }
+        }
+    }
+    let mut groups = vec![0; layers];
+    if kinds.contains(&CellKind::Glstm) {
+        for (layer, field) in document
+            .field("model.groups")
+            .per_layer(layers)?
+            .iter()
+            .enumerate()
+        {
+            if kinds[layer] == CellKind::Glstm {
+                groups[layer] = field.size(1, SIZE)?;
+            }
+        }
+    }
+    let cell = |(layer, kind)| match kind {
+        CellKind::Lstmp => Cell::Lstmp,
+        CellKind::Flstm => Cell::Flstm {
+            factor: factors[layer],
+        },
+        CellKind::Glstm => Cell::Glstm {
+            groups: groups[layer],
+        },
+    };
+    Ok(kinds.into_iter().enumerate().map(cell).collect())
+}
+
+/// Inputs, outputs and cells of a layer must divide by its groups.
+fn check_groups(document: &Document, model: &Model) -> Result<()> {
+    let output_key = if model.projection == 0 {
+        "model.hidden"
+    } else {
+        "model.projection"
+    };
+    for (layer, cell) in model.cells.iter().enumerate() {
+        let Cell::Glstm { groups } = *cell else {
+            continue;
+        };
+        let input_key = if layer == 0 {
+            "model.embedding"
+        } else {
+            output_key
+        };
+        let sizes = [
+            ("input", input_key, model.input_size(layer)),
+            ("output", output_key, model.output_size()),
+            ("cells", "model.hidden", model.hidden),
+        ];
+        for (what, key, size) in sizes {
+            if !size.is_multiple_of(groups) {
+                return Err(document.field("model.groups").refuse(format!(
+                    "numbers that divide the sizes of their layer; layer {layer} has {groups} groups, and its {what} (`{key}`) is {size}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn softmax(document: &Document, vocabulary: usize) -> Result<Softmax> {
+    let sampled = document
+        .field("softmax.kind")
+        .one_of(&[("sampled", true), ("full", false)])?;
+    if !sampled {
+        return Ok(Softmax::Full);
+    }
+    let field = document.field("softmax.samples");
+    let samples = field.size(1, SIZE)?;
+    // Candidates are distinct, so there must be more words than candidates.
+    if vocabulary != 0 && samples >= vocabulary {
+        return Err(field.refuse(format!(
+            "a number below the vocabulary (`data.vocab_size` is {vocabulary})"
+        )));
+    }
+    Ok(Softmax::Sampled { samples })
+}
+
+fn data(document: &Document, folder: &Path) -> Result<Data> {
+    let field = |key| document.field(key);
+    let files = |key| -> Result<Vec<PathBuf>> {
+        let given_here = document.is_override(key);
+        let field = field(key);
+        let paths = field.texts()?;
+        Ok(paths
+            .into_iter()
+            .map(|path| paths::resolve(folder, path, given_here))
+            .collect())
+    };
+    let data = Data {
+        order: field("data.order").choice()?,
+        tokens: field("data.tokens").choice()?,
+        train: files("data.train")?,
+        valid: files("data.valid")?,
+        test: files("data.test")?,
+        vocab: field("data.vocab")
+            .path()?
+            .map(|path| paths::resolve(folder, path, document.is_override("data.vocab"))),
+        vocab_size: field("data.vocab_size").size(0, INDEX)?,
+        shuffle: field("data.shuffle").flag()?,
+    };
+    if data.train.is_empty() {
+        return Err(field("data.train").refuse("at least one file or pattern of training text"));
+    }
+    let all = data
+        .train
+        .iter()
+        .chain(&data.valid)
+        .chain(&data.test)
+        .chain(&data.vocab);
+    for path in all {
+        if path.to_str().is_none() {
+            return Err(
+                Error::usage(format!("the path `{}` is not Unicode", path.display()))
+                    .help("move the configuration to a folder with a Unicode name"),
+            );
+        }
+    }
+    Ok(data)
+}
+
+fn train(document: &Document) -> Result<Train> {
+    let field = |key| document.field(key);
+    let not_negative =
+        |key| field(key).number("a finite number that is not negative", |x| x >= 0.0);
+    let train = Train {
+        batch: field("train.batch").size(1, INDEX)?,
+        unroll: field("train.unroll").size(1, INDEX)?,
+        optimizer: field("train.optimizer").choice()?,
+        learning_rate: not_negative("train.learning_rate")?,
+        schedule: schedule(document)?,
+        init_range: not_negative("train.init_range")?,
+        clip_norm: not_negative("train.clip_norm")?,
+        ema: field("train.ema").number("a number from 0 (off) to below 1", |x| {
+            (0.0..1.0).contains(&x)
+        })?,
+        recipe: field("train.recipe").choice()?,
+        precision: field("train.precision").choice()?,
+        epochs: field("train.epochs").integer(0, COUNT)?,
+        steps: field("train.steps").integer(0, COUNT)?,
+        seconds: not_negative("train.seconds")?,
+        validate_every: field("train.validate_every").integer(0, COUNT)?,
+        checkpoint_every: field("train.checkpoint_every").integer(0, COUNT)?,
+        keep: field("train.keep").size(1, INDEX)?,
+        log_every: field("train.log_every").integer(1, COUNT)?,
+        seed: field("train.seed").integer(0, u64::MAX)?,
+    };
+    if train.batch.saturating_mul(train.unroll) > INDEX {
+        let (batch, unroll) = (train.batch, train.unroll);
+        return Err(field("train.batch").refuse(format!(
+            "a number that makes at most {INDEX} tokens a step with `train.unroll`; {batch} times {unroll} are more"
+        )));
+    }
+    if train.precision == Precision::Mixed {
+        return Err(field("train.precision")
+            .refuse("f32; mixed precision is not supported in this version"));
+    }
+    Ok(train)
+}
+
+fn schedule(document: &Document) -> Result<Schedule> {
+    let decay = || {
+        let decay = document.field("train.decay");
+        decay.number("a number above 0, at most 1", |x| x > 0.0 && x <= 1.0)
+    };
+    Ok(match document.field("train.schedule").one_of(SCHEDULES)? {
+        ScheduleKind::Constant => Schedule::Constant,
+        ScheduleKind::Cosine => Schedule::Cosine {
+            warmup_steps: document.field("train.warmup_steps").integer(0, COUNT)?,
+        },
+        ScheduleKind::Exponential => Schedule::Exponential {
+            decay: decay()?,
+            decay_after: document.field("train.decay_after").integer(0, COUNT)?,
+        },
+        ScheduleKind::Plateau => Schedule::Plateau { decay: decay()? },
+    })
+}
