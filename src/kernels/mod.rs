@@ -10,6 +10,7 @@ pub mod embedding;
 pub mod lstm;
 pub mod matmul;
 pub mod optimizer;
+mod parallel;
 pub mod pointwise;
 pub mod reduce;
 pub mod softmax;

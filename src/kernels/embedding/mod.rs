@@ -1,5 +1,10 @@
-//! PLACEHOLDER
+//! Rows of a table: read by id, and their gradients added up by id.
+
 use crate::kernel::Kernel;
 
+pub mod accumulate_rows;
+pub mod gather;
+pub mod rows;
+
 /// The kernels of this folder.
-pub static KERNELS: &[&Kernel] = &[];
+pub static KERNELS: &[&Kernel] = &[&gather::KERNEL, &accumulate_rows::KERNEL];

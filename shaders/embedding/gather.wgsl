@@ -1,0 +1,33 @@
+// y[row] = table[ids[row]]: the embeddings of a batch of ids.
+
+struct Params {
+    rows: u32,
+    width: u32,
+}
+
+struct Starts {
+    table: u32,
+    ids: u32,
+    y: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> starts: Starts;
+@group(0) @binding(2) var<storage, read> table: array<f32>;
+@group(0) @binding(3) var<storage, read> ids: array<u32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + local;
+    if (i >= params.rows * params.width) {
+        return;
+    }
+    let row = i / params.width;
+    let column = i % params.width;
+    y[starts.y + i] = table[starts.table + ids[starts.ids + row] * params.width + column];
+}

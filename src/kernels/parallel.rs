@@ -1,0 +1,147 @@
+//! How the `fast` versions of kernels share work among threads, and sums that use vector instructions.
+//!
+//! Work is cut into chunks whose size depends on the sizes of a step alone, and a sum runs in a fixed number of lanes:
+//! so results do not depend on the number of threads or on the width of the vector instructions.
+
+use rayon::prelude::*;
+
+use crate::kernel::vectorised;
+use crate::real::Real;
+
+/// The elements that one task works on: enough to pay for handing it to a thread.
+pub(crate) const GRAIN: usize = 16 * 1024;
+
+/// Calls `work(k, part)` for parts of `y [rows, width]` that begin at row `k`, where a row costs as much as `cost`
+/// elements.
+#[inline(always)]
+pub(crate) fn rows<T: Send>(
+    y: &mut [T],
+    width: usize,
+    cost: usize,
+    work: impl Fn(usize, &mut [T]) + Sync,
+) {
+    let rows = (GRAIN / cost.max(1)).max(1);
+    y.par_chunks_mut(rows * width)
+        .enumerate()
+        .for_each(|(k, part)| vectorised(|| work(k * rows, part)));
+}
+
+/// The same for two arrays of as many rows: `work(k, part of y, part of z)`.
+#[inline(always)]
+pub(crate) fn row_pairs<T: Send, U: Send>(
+    (y, y_width): (&mut [T], usize),
+    (z, z_width): (&mut [U], usize),
+    cost: usize,
+    work: impl Fn(usize, &mut [T], &mut [U]) + Sync,
+) {
+    let rows = (GRAIN / cost.max(1)).max(1);
+    y.par_chunks_mut(rows * y_width)
+        .zip(z.par_chunks_mut(rows * z_width))
+        .enumerate()
+        .for_each(|(k, (y, z))| vectorised(|| work(k * rows, y, z)));
+}
+
+/// Calls `work(i, part)` for parts of `y` that begin at element `i`.
+#[inline(always)]
+pub(crate) fn elements<T: Send>(y: &mut [T], work: impl Fn(usize, &mut [T]) + Sync) {
+    rows(y, 1, 1, work);
+}
+
+/// The partial sums of a sum: enough to keep the vector units busy.
+const LANES: usize = 32;
+
+/// The sum of `term` over `x`.
+#[inline(always)]
+pub(crate) fn sum<R: Real>(x: &[R], term: impl Fn(R) -> R) -> R {
+    let mut lanes = [R::ZERO; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane += term(x);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane += term(x);
+    }
+    fold(lanes, |x, y| x + y)
+}
+
+/// The inner product of `x` and `y`.
+#[inline(always)]
+pub(crate) fn dot<R: Real>(x: &[R], y: &[R]) -> R {
+    let mut lanes = [R::ZERO; LANES];
+    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    for (x, y) in xs.iter().zip(ys) {
+        for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane += x * y;
+        }
+    }
+    for ((lane, &x), &y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
+        *lane += x * y;
+    }
+    fold(lanes, |x, y| x + y)
+}
+
+/// The largest of `x`, minus infinity if there is none. NaN is left out.
+#[inline(always)]
+pub(crate) fn largest<R: Real>(x: &[R]) -> R {
+    let mut lanes = [R::NEG_INFINITY; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = lane.larger(x);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane = lane.larger(x);
+    }
+    fold(lanes, R::larger)
+}
+
+/// Folds the upper half onto the lower until one lane is left.
+#[inline(always)]
+fn fold<R: Real>(mut lanes: [R; LANES], join: impl Fn(R, R) -> R) -> R {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for k in 0..half {
+            lanes[k] = join(lanes[k], lanes[k + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_leave_nothing_out() {
+        for len in [0, 1, 31, 32, 33, 100] {
+            let x: Vec<f64> = (0..len).map(|k| k as f64 - 7.0).collect();
+            let total: f64 = x.iter().sum();
+            let squares: f64 = x.iter().map(|x| x * x).sum();
+            assert_eq!(sum(&x, |x| x), total);
+            assert_eq!(dot(&x, &x), squares);
+            let most = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            assert_eq!(largest(&x), most);
+        }
+    }
+
+    #[test]
+    fn every_row_is_visited_once() {
+        for (count, width) in [(1, 1), (3, GRAIN), (GRAIN + 1, 2), (7, 2 * GRAIN)] {
+            let mut y = vec![0_u32; count * width];
+            rows(&mut y, width, width, |first, part| {
+                for (k, row) in part.chunks_exact_mut(width).enumerate() {
+                    row.iter_mut().for_each(|y| *y += (first + k + 1) as u32);
+                }
+            });
+            assert!(
+                y.chunks(width)
+                    .enumerate()
+                    .all(|(k, row)| { row.iter().all(|y| *y == k as u32 + 1) })
+            );
+        }
+    }
+}
