@@ -50,7 +50,7 @@ impl Operation for Embedding {
             let gradient = graph.sparse_gradient(self.table, rows, capacity);
             return emit_accumulate_rows(graph, label, self.scale, source, rows, capacity, gradient);
         }
-        let rows = graph.builder.index_input("rows.embedding", [rows::words(capacity)]);
+        let rows = graph.builder.index_input("rows.embedding", [rows::row_index_len(capacity)]);
         match graph.gradient_of(self.table) {
             None => {
                 let gradient = graph.sparse_gradient(self.table, rows, capacity);

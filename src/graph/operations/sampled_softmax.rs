@@ -122,13 +122,13 @@ impl Operation for SampledSoftmax {
         let slices = [h, graph.weight(self.weight), self.targets, dtarget, dh, part];
         graph.builder.step(label, &target_backward::KERNEL, &params, &slices);
 
-        let rows = graph.builder.index_input("rows.softmax", [rows::words(samples + count)]);
+        let rows = graph.builder.index_input("rows.softmax", [rows::row_index_len(samples + count)]);
         let gradient = graph.sparse_gradient(self.bias, rows, samples + count);
         emit_accumulate_rows(graph, label, 1.0, self.bias_source, rows, samples + count, gradient);
         if let Some(embedding) = self.tied {
             let tail = source.part((samples + count) * depth, count * depth);
             graph.place_gradient(embedding, tail);
-            let rows = graph.builder.index_input("rows.table", [rows::words(sources)]);
+            let rows = graph.builder.index_input("rows.table", [rows::row_index_len(sources)]);
             graph.leave_sources(self.weight, source, rows, sources);
         } else {
             let gradient = graph.sparse_gradient(self.weight, rows, sources);

@@ -5,6 +5,7 @@ use crate::kernel::Kernel;
 pub mod accumulate_rows;
 pub mod gather;
 pub mod rows;
+pub mod scatter_add_rows;
 
 /// The kernels of this folder.
-pub static KERNELS: &[&Kernel] = &[&gather::KERNEL, &accumulate_rows::KERNEL];
+pub static KERNELS: &[&Kernel] = &[&gather::KERNEL, &accumulate_rows::KERNEL, &scatter_add_rows::KERNEL];
