@@ -2,7 +2,22 @@
 //!
 //! Both executors run the same [`Plan`]: see [`Executor`].
 
+mod adapter;
+mod faults;
+mod gpu;
+mod loaded;
+mod memory;
+mod pipelines;
+mod report;
+mod selector;
+pub mod single;
+
 use std::sync::Arc;
+
+pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters};
+pub use gpu::GpuExecutor;
+pub use report::{devices_json, devices_text, driver_help};
+pub use selector::{Choice, Device, Selector, choose};
 
 use crate::error::Result;
 use crate::graph::plan::Plan;
@@ -21,6 +36,15 @@ pub type Inputs = Vec<(&'static str, Data)>;
 
 /// The outputs of one run: name and values of each [`Place::Output`](crate::graph::plan::Place::Output) tensor.
 pub type Outputs = Vec<(String, Vec<f64>)>;
+
+/// What a device can hold in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes of one buffer: of an arena or of a persistent tensor.
+    pub buffer_bytes: u64,
+    /// The most bytes of one slice. An arena may be larger.
+    pub binding_bytes: u64,
+}
 
 /// A plan that an executor has loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

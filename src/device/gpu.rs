@@ -1,0 +1,251 @@
+//! The executor for wgpu devices: plans as compute passes.
+//!
+//! Everything that a run needs is made in `load`. A run writes its inputs, encodes one compute pass over all steps,
+//! copies the outputs into one of a few staging buffers and submits; several runs may be on the way. The queue keeps
+//! the order of runs, writes and reads, so nothing here waits but `fetch` and `read` (and a run too many).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+use super::adapter::{Adapter, AdapterSummary};
+use super::faults::{Faults, guarded, wait};
+use super::loaded::Loaded;
+use super::memory::{Memory, WORD, buffer};
+use super::pipelines::Pipelines;
+use super::{Executor, Inputs, Limits, Outputs, PlanId};
+use crate::error::{Error, Result};
+use crate::graph::plan::Plan;
+use crate::tensor::Dtype;
+
+/// The most elements that one copy between host and device moves: larger tensors go in parts, so that the host's share
+/// of the memory stays small.
+const CHUNK: usize = 1 << 23;
+
+/// A run that was submitted and whose outputs nobody has looked at.
+struct Pending {
+    plan: PlanId,
+    staging: wgpu::Buffer,
+    submission: wgpu::SubmissionIndex,
+    mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
+}
+
+/// See the module.
+pub struct GpuExecutor {
+    summary: AdapterSummary,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    faults: Faults,
+    limits: Limits,
+    memory: Memory,
+    pipelines: Pipelines,
+    plans: Vec<Loaded>,
+    pending: VecDeque<Pending>,
+    /// Outputs of runs that had to make room for later ones.
+    ready: VecDeque<Outputs>,
+    /// For [`Executor::read`]; made by the first.
+    transfer: Option<wgpu::Buffer>,
+}
+
+impl GpuExecutor {
+    /// Opens an adapter with all its limits.
+    ///
+    /// # Errors
+    ///
+    /// Device, if the driver refuses.
+    pub fn new(adapter: &Adapter) -> Result<GpuExecutor> {
+        let wanted =
+            wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+        let limits = adapter.inner.limits();
+        let request = adapter.inner.request_device(&wgpu::DeviceDescriptor {
+            label: Some("wlstm"),
+            required_features: adapter.inner.features() & wanted,
+            required_limits: limits.clone(),
+            ..Default::default()
+        });
+        let (device, queue) = pollster::block_on(request).map_err(|error| {
+            Error::device(format!("cannot open {}", adapter.summary.name))
+                .because(error)
+                .help("update the driver, or use `--device cpu`")
+        })?;
+        Ok(GpuExecutor {
+            summary: adapter.summary.clone(),
+            faults: Faults::watch(&device),
+            limits: Limits {
+                buffer_bytes: limits.max_buffer_size,
+                binding_bytes: limits.max_storage_buffer_binding_size,
+            },
+            device,
+            queue,
+            memory: Memory::default(),
+            pipelines: Pipelines::default(),
+            plans: Vec::new(),
+            pending: VecDeque::new(),
+            ready: VecDeque::new(),
+            transfer: None,
+        })
+    }
+
+    /// What the device can hold in one piece: plans are made to fit.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// What is known of the adapter.
+    pub fn summary(&self) -> &AdapterSummary {
+        &self.summary
+    }
+
+    /// Waits for the oldest run that is on the way and reads its outputs.
+    fn retire(&mut self) -> Result<Outputs> {
+        let run = self.pending.pop_front().expect("every run was fetched");
+        wait(&self.device, Some(run.submission))?;
+        arrived(&self.faults, &run.mapped)?;
+        let plan = &mut self.plans[run.plan.0];
+        let outputs = read_words(&run.staging, .., |words| plan.outputs(words))?;
+        plan.free.push(run.staging);
+        Ok(outputs)
+    }
+}
+
+impl Executor for GpuExecutor {
+    fn describe(&self) -> String {
+        format!("gpu {}, {}", self.summary.name, self.summary.backend)
+    }
+
+    fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
+        self.faults.check()?;
+        let (device, queue) = (&self.device, &self.queue);
+        let (memory, pipelines) = (&mut self.memory, &mut self.pipelines);
+        let loaded = Loaded::new(device, queue, self.limits, memory, pipelines, plan)?;
+        self.faults.check()?;
+        self.plans.push(loaded);
+        Ok(PlanId(self.plans.len() - 1))
+    }
+
+    fn write(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        let tensor = self.memory.persistent(name);
+        assert_eq!(tensor.dtype, Dtype::Real, "`{name}`");
+        assert_eq!(
+            values.len(),
+            tensor.shape.len(),
+            "elements of `{name}` {}",
+            tensor.shape
+        );
+        for (k, part) in values.chunks(CHUNK).enumerate() {
+            let offset = (k * CHUNK) as u64 * WORD;
+            let what = || format!("the transfer of `{name}`");
+            guarded(&self.device, what, || {
+                self.queue
+                    .write_buffer(&tensor.buffer, offset, bytemuck::cast_slice(part));
+            })?;
+            // Without this the copies of all parts would be in memory until the next run.
+            if values.len() > CHUNK {
+                let submission = self.queue.submit([]);
+                wait(&self.device, Some(submission))?;
+            }
+        }
+        self.faults.check()
+    }
+
+    fn read(&mut self, name: &str) -> Result<Vec<f32>> {
+        let tensor = self.memory.persistent(name);
+        assert_eq!(tensor.dtype, Dtype::Real, "`{name}`");
+        let bytes = (tensor.shape.len() as u64 * WORD).min(CHUNK as u64 * WORD);
+        let transfer = match self.transfer.take() {
+            Some(transfer) if transfer.size() >= bytes => transfer,
+            _ => buffer(
+                &self.device,
+                &|| format!("the transfer of `{name}`"),
+                bytes,
+                wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            )?,
+        };
+        let mut values = vec![0.0; tensor.shape.len()];
+        for (k, part) in values.chunks_mut(CHUNK).enumerate() {
+            let (offset, size) = ((k * CHUNK) as u64 * WORD, part.len() as u64 * WORD);
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(&tensor.buffer, offset, &transfer, 0, size);
+            let submission = self.queue.submit([encoder.finish()]);
+            let mapped = map(&transfer, ..size);
+            wait(&self.device, Some(submission))?;
+            arrived(&self.faults, &mapped)?;
+            read_words(&transfer, ..size, |words| {
+                part.copy_from_slice(bytemuck::cast_slice(words));
+            })?;
+        }
+        self.transfer = Some(transfer);
+        self.faults.check()?;
+        Ok(values)
+    }
+
+    fn run(&mut self, plan: PlanId, inputs: &Inputs) -> Result<()> {
+        self.faults.check()?;
+        while self.plans[plan.0].free.is_empty() {
+            let outputs = self.retire()?;
+            self.ready.push_back(outputs);
+        }
+        let loaded = &mut self.plans[plan.0];
+        let staging = loaded.free.pop().expect("there is a free one");
+        loaded.write_inputs(&self.queue, inputs);
+        let commands = loaded.encode(&self.device, &staging);
+        let submission = self.queue.submit([commands]);
+        let mapped = map(&staging, ..staging.size());
+        self.pending.push_back(Pending {
+            plan,
+            staging,
+            submission,
+            mapped,
+        });
+        self.faults.check()
+    }
+
+    fn fetch(&mut self) -> Result<Outputs> {
+        match self.ready.pop_front() {
+            Some(outputs) => Ok(outputs),
+            None => self.retire(),
+        }
+    }
+}
+
+/// Asks for the bytes of a buffer as soon as what was submitted is done.
+fn map(
+    buffer: &wgpu::Buffer,
+    range: std::ops::RangeTo<u64>,
+) -> Receiver<Result<(), wgpu::BufferAsyncError>> {
+    let (sender, receiver) = channel();
+    buffer
+        .slice(range)
+        .map_async(wgpu::MapMode::Read, move |result| {
+            // Nobody listens any more when the executor is dropped with runs on the way.
+            let _ = sender.send(result);
+        });
+    receiver
+}
+
+/// Whether the bytes are there, after waiting for them.
+fn arrived(faults: &Faults, mapped: &Receiver<Result<(), wgpu::BufferAsyncError>>) -> Result<()> {
+    faults.check()?;
+    let failed = || Error::device("the GPU did not hand over its results");
+    match mapped.try_recv() {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(failed().because(error)),
+        Err(TryRecvError::Empty | TryRecvError::Disconnected) => Err(failed()),
+    }
+}
+
+/// Looks at the words of a mapped buffer, then unmaps it.
+fn read_words<T>(
+    buffer: &wgpu::Buffer,
+    range: impl std::ops::RangeBounds<u64>,
+    look: impl FnOnce(&[u32]) -> T,
+) -> Result<T> {
+    let view = buffer
+        .slice(range)
+        .get_mapped_range()
+        .map_err(|error| Error::device("cannot read what the GPU computed").because(error))?;
+    let result = look(bytemuck::cast_slice(&view));
+    drop(view);
+    buffer.unmap();
+    Ok(result)
+}

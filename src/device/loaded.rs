@@ -1,0 +1,260 @@
+//! A plan made ready for a GPU: buffers, pipelines and bind groups, so that a run only writes, encodes and submits.
+
+use std::sync::Arc;
+
+use super::faults::guarded;
+use super::memory::{Buffers, Memory, WORD, buffer};
+use super::pipelines::{Pipelines, Variant};
+use super::report::bytes;
+use super::{Data, Inputs, Limits, Outputs};
+use crate::error::{Error, Result};
+use crate::graph::plan::{Plan, Step};
+use crate::kernel::Access;
+use crate::tensor::Dtype;
+
+/// Runs of one plan whose outputs may wait to be fetched; one more waits for the oldest.
+const RUNS_IN_FLIGHT: usize = 3;
+
+/// One dispatch, ready to encode.
+struct Command {
+    pipeline: wgpu::ComputePipeline,
+    /// Whether the command before has another pipeline.
+    changes_pipeline: bool,
+    bind_group: wgpu::BindGroup,
+    grid: [u32; 3],
+}
+
+/// See the module.
+pub(super) struct Loaded {
+    plan: Arc<Plan>,
+    buffers: Buffers,
+    commands: Vec<Command>,
+    /// The inputs of the next run as the device sees them; kept, so that runs allocate nothing.
+    words: Vec<u32>,
+    /// Host-visible copies of the outputs that no run uses.
+    pub free: Vec<wgpu::Buffer>,
+}
+
+impl Loaded {
+    /// Makes everything that runs of `plan` need.
+    pub fn new(
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        limits: Limits,
+        memory: &mut Memory,
+        pipelines: &mut Pipelines,
+        plan: Arc<Plan>,
+    ) -> Result<Loaded> {
+        plan.check();
+        check_bindings(&plan, limits)?;
+        let buffers = memory.provide(device, limits, &plan)?;
+        let variants: Vec<Variant> = plan
+            .steps
+            .iter()
+            .map(|step| Variant {
+                kernel: step.kernel,
+                constants: (step.kernel.constants)(&step.params),
+                aliased: aliased(&buffers, step),
+            })
+            .collect();
+        pipelines.prepare(device, &variants)?;
+        let commands = commands(device, queue, pipelines, &plan, &buffers, &variants)?;
+        let size = buffers.output.size();
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let what = || format!("the outputs of plan {}", plan.name);
+        let free: Result<Vec<wgpu::Buffer>> = (0..RUNS_IN_FLIGHT)
+            .map(|_| buffer(device, &what, size, usage))
+            .collect();
+        Ok(Loaded {
+            words: vec![0; buffers.inputs.elements],
+            free: free?,
+            buffers,
+            commands,
+            plan,
+        })
+    }
+
+    /// Hands the inputs of one run to the queue.
+    ///
+    /// # Panics
+    ///
+    /// If an input is missing, unknown, or of another type or size: the caller does not know its plan.
+    pub fn write_inputs(&mut self, queue: &wgpu::Queue, inputs: &Inputs) {
+        let plan = &self.plan.name;
+        let tensors = &self.buffers.inputs.tensors;
+        assert_eq!(inputs.len(), tensors.len(), "plan {plan}: number of inputs");
+        for tensor in tensors {
+            let name = &tensor.name;
+            let data = inputs.iter().find(|(given, _)| given == name);
+            let (_, data) =
+                data.unwrap_or_else(|| panic!("plan {plan}: input `{name}` is missing"));
+            let words = &mut self.words[tensor.start..tensor.start + tensor.len];
+            let same_len = |len| {
+                assert_eq!(len, tensor.len, "plan {plan}: elements of input `{name}`");
+            };
+            match (tensor.dtype, data) {
+                (Dtype::Real, Data::Real(values)) => {
+                    same_len(values.len());
+                    for (word, value) in words.iter_mut().zip(values) {
+                        *word = (*value as f32).to_bits();
+                    }
+                }
+                (Dtype::Index, Data::Index(values)) => {
+                    same_len(values.len());
+                    words.copy_from_slice(values);
+                }
+                (dtype, _) => panic!("plan {plan}: input `{name}` must be of type {dtype:?}"),
+            }
+        }
+        if !self.words.is_empty() {
+            queue.write_buffer(&self.buffers.input, 0, bytemuck::cast_slice(&self.words));
+        }
+    }
+
+    /// Encodes one run: all steps in one pass, then the outputs into `staging`.
+    pub fn encode(&self, device: &wgpu::Device, staging: &wgpu::Buffer) -> wgpu::CommandBuffer {
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor {
+            label: Some(&self.plan.name),
+        });
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for command in &self.commands {
+                if command.changes_pipeline {
+                    pass.set_pipeline(&command.pipeline);
+                }
+                pass.set_bind_group(0, &command.bind_group, &[]);
+                let [x, y, z] = command.grid;
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+        encoder.copy_buffer_to_buffer(&self.buffers.output, 0, staging, 0, staging.size());
+        encoder.finish()
+    }
+
+    /// The outputs in the words of a staging buffer.
+    pub fn outputs(&self, words: &[u32]) -> Outputs {
+        let tensors = self.buffers.outputs.tensors.iter();
+        tensors
+            .map(|tensor| {
+                let words = words[tensor.start..tensor.start + tensor.len].iter();
+                let values = match tensor.dtype {
+                    Dtype::Real => words.map(|&word| f32::from_bits(word).into()).collect(),
+                    Dtype::Index => words.map(|&word| word.into()).collect(),
+                };
+                (tensor.name.clone(), values)
+            })
+            .collect()
+    }
+}
+
+/// Whether some buffer is both read-only and written in this step, which devices refuse.
+fn aliased(buffers: &Buffers, step: &Step) -> bool {
+    let written = |access| access != Access::Read;
+    let bindings = step.kernel.bindings.iter().zip(&step.slices);
+    bindings.clone().any(|(reader, read)| {
+        !written(reader.access)
+            && bindings.clone().any(|(writer, write)| {
+                written(writer.access)
+                    && buffers.bound(*read).buffer == buffers.bound(*write).buffer
+            })
+    })
+}
+
+/// Whether every slice can be bound. Known before anything is made, so it costs nothing to try.
+fn check_bindings(plan: &Plan, limits: Limits) -> Result<()> {
+    for step in &plan.steps {
+        for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
+            let size = slice.len as u64 * WORD;
+            if size > limits.binding_bytes {
+                let info = plan.tensor(slice.tensor);
+                return Err(Error::device(format!(
+                    "{} of `{}` {} takes {} in `{}` ({}), and this device binds at most {}",
+                    binding.name,
+                    info.name,
+                    info.shape,
+                    bytes(size),
+                    step.label,
+                    step.kernel.name,
+                    bytes(limits.binding_bytes)
+                ))
+                .help("use a smaller batch or vocabulary, or `--device cpu`"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Bind groups for all steps; their params and starts lie in one uniform buffer.
+fn commands(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    pipelines: &Pipelines,
+    plan: &Plan,
+    buffers: &Buffers,
+    variants: &[Variant],
+) -> Result<Vec<Command>> {
+    let align = device.limits().min_uniform_buffer_offset_alignment as usize / WORD as usize;
+    let mut uniform: Vec<u32> = Vec::new();
+    // Uniform bindings are whole multiples of 16 bytes, as OpenGL wants them.
+    let mut place = |words: &mut dyn Iterator<Item = u32>| {
+        uniform.resize(uniform.len().next_multiple_of(align), 0);
+        let start = uniform.len();
+        uniform.extend(words);
+        uniform.resize((uniform.len().max(start + 1)).next_multiple_of(4), 0);
+        (start as u64 * WORD, (uniform.len() - start) as u64 * WORD)
+    };
+    let mut places = Vec::with_capacity(plan.steps.len());
+    for step in &plan.steps {
+        let params = place(&mut step.params.iter().copied());
+        let bindings = step.kernel.bindings.iter().zip(&step.slices);
+        let starts = place(
+            &mut bindings
+                .map(|(binding, slice)| (buffers.bound(*slice).skip / binding.lanes) as u32),
+        );
+        places.push((params, starts));
+    }
+    let what = || format!("the params of plan {}", plan.name);
+    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+    let uniforms = buffer(device, &what, uniform.len().max(4) as u64 * WORD, usage)?;
+    queue.write_buffer(&uniforms, 0, bytemuck::cast_slice(&uniform));
+
+    let mut commands: Vec<Command> = Vec::with_capacity(plan.steps.len());
+    for ((step, variant), &(params, starts)) in plan.steps.iter().zip(variants).zip(&places) {
+        let pipeline = pipelines.get(variant);
+        let storage = step.slices.iter().map(|slice| {
+            let bound = buffers.bound(*slice);
+            (bound.buffer, bound.offset, bound.size)
+        });
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = [params, starts]
+            .map(|(offset, size)| (&uniforms, offset, size))
+            .into_iter()
+            .chain(storage)
+            .zip(0..)
+            .map(|((buffer, offset, size), binding)| wgpu::BindGroupEntry {
+                binding,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer,
+                    offset,
+                    size: wgpu::BufferSize::new(size),
+                }),
+            })
+            .collect();
+        let what = || format!("the buffers of `{}` ({})", step.label, step.kernel.name);
+        let bind_group = guarded(device, what, || {
+            device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: None,
+                layout: &pipeline.layout,
+                entries: &entries,
+            })
+        })?;
+        commands.push(Command {
+            changes_pipeline: commands
+                .last()
+                .is_none_or(|last| last.pipeline != pipeline.compute),
+            pipeline: pipeline.compute.clone(),
+            bind_group,
+            grid: step.grid,
+        });
+    }
+    Ok(commands)
+}

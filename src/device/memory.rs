@@ -1,0 +1,256 @@
+//! Buffers of a device: persistent tensors by name, arenas shared between plans, and packed small tensors of one plan.
+
+use std::collections::HashMap;
+
+use super::Limits;
+use super::faults::guarded;
+use super::report::bytes;
+use crate::error::{Error, Result};
+use crate::graph::plan::{Place, Plan, Slice, TensorId, TensorInfo};
+use crate::tensor::{Dtype, Shape};
+
+/// Elements are four bytes wide on devices.
+pub(super) const WORD: u64 = 4;
+
+/// Bindings begin at multiples of this many elements: 256 bytes, which every device accepts.
+pub(super) const ALIGNMENT: usize = 64;
+
+/// A tensor that lives as long as the executor.
+pub(super) struct Persistent {
+    /// The elements.
+    pub buffer: wgpu::Buffer,
+    /// The extents.
+    pub shape: Shape,
+    /// What the elements are.
+    pub dtype: Dtype,
+}
+
+/// All memory that outlives a plan.
+#[derive(Default)]
+pub(super) struct Memory {
+    persistent: HashMap<String, Persistent>,
+    /// What is in an arena is valid within one run, and runs follow one another: plans share them.
+    arenas: Vec<wgpu::Buffer>,
+}
+
+impl Memory {
+    /// The persistent tensor of this name.
+    ///
+    /// # Panics
+    ///
+    /// If no plan that was loaded names it.
+    pub fn persistent(&self, name: &str) -> &Persistent {
+        self.persistent
+            .get(name)
+            .unwrap_or_else(|| panic!("no loaded plan has a persistent tensor `{name}`"))
+    }
+
+    /// Finds or makes the memory of a plan. Nothing is kept when it fails.
+    pub fn provide(
+        &mut self,
+        device: &wgpu::Device,
+        limits: Limits,
+        plan: &Plan,
+    ) -> Result<Buffers> {
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_DST
+            | wgpu::BufferUsages::COPY_SRC;
+        let make = |what: &dyn Fn() -> String, elements: usize| {
+            let size = elements as u64 * WORD;
+            if size > limits.buffer_bytes {
+                return Err(Error::device(format!(
+                    "{} needs a buffer of {}, and this device has at most {}",
+                    what(),
+                    bytes(size),
+                    bytes(limits.buffer_bytes)
+                ))
+                .help("use a smaller batch or model, or `--device cpu`"));
+            }
+            buffer(
+                device,
+                &|| format!("{} ({})", what(), bytes(size)),
+                size,
+                usage,
+            )
+        };
+
+        let mut new: HashMap<String, Persistent> = HashMap::new();
+        let (mut inputs, mut outputs) = (Packing::default(), Packing::default());
+        let mut places = Vec::with_capacity(plan.tensors.len());
+        for (id, info) in plan.tensors() {
+            places.push(match info.place {
+                Place::Arena { arena, offset } => (Home::Arena(arena), offset),
+                Place::Input => (Home::Inputs, inputs.add(id, info)),
+                Place::Output => (Home::Outputs, outputs.add(id, info)),
+                Place::Persistent => {
+                    if let Some(old) = self.persistent.get(&info.name) {
+                        assert!(
+                            old.shape == info.shape && old.dtype == info.dtype,
+                            "plan {}: `{}` is {} of {:?} here and {} of {:?} in a plan before",
+                            plan.name,
+                            info.name,
+                            info.shape,
+                            info.dtype,
+                            old.shape,
+                            old.dtype
+                        );
+                    } else {
+                        let what = || format!("the tensor `{}` {}", info.name, info.shape);
+                        let tensor = Persistent {
+                            buffer: make(&what, info.shape.len())?,
+                            shape: info.shape.clone(),
+                            dtype: info.dtype,
+                        };
+                        new.insert(info.name.clone(), tensor);
+                    }
+                    (Home::Persistent, 0)
+                }
+            });
+        }
+
+        let (mut arenas, mut kept) = (Vec::new(), self.arenas.clone());
+        let mut made = Vec::new();
+        for (number, &elements) in plan.arenas.iter().enumerate() {
+            let fits = |arena: &wgpu::Buffer| arena.size() >= elements as u64 * WORD;
+            arenas.push(if let Some(at) = kept.iter().position(fits) {
+                kept.swap_remove(at)
+            } else {
+                let what = || format!("arena {number} of plan {}", plan.name);
+                let arena = make(&what, elements.max(1))?;
+                made.push(arena.clone());
+                arena
+            });
+        }
+        let pack = |what: &str, packing: &Packing| {
+            let what = || format!("the {what} of plan {}", plan.name);
+            make(&what, packing.elements.max(1))
+        };
+        let (input, output) = (pack("inputs", &inputs)?, pack("outputs", &outputs)?);
+        let homes = plan
+            .tensors()
+            .zip(&places)
+            .map(|((_, info), &(home, offset))| {
+                let buffer = match home {
+                    Home::Arena(arena) => arenas[arena].clone(),
+                    Home::Inputs => input.clone(),
+                    Home::Outputs => output.clone(),
+                    Home::Persistent => match new.get(&info.name) {
+                        Some(tensor) => tensor.buffer.clone(),
+                        None => self.persistent[&info.name].buffer.clone(),
+                    },
+                };
+                (buffer, offset)
+            });
+        let homes = homes.collect();
+        self.persistent.extend(new);
+        self.arenas.extend(made);
+        Ok(Buffers {
+            homes,
+            input,
+            output,
+            inputs,
+            outputs,
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Home {
+    Arena(usize),
+    Inputs,
+    Outputs,
+    Persistent,
+}
+
+/// Makes one buffer, or says why not.
+pub(super) fn buffer(
+    device: &wgpu::Device,
+    what: &dyn Fn() -> String,
+    size: u64,
+    usage: wgpu::BufferUsages,
+) -> Result<wgpu::Buffer> {
+    guarded(device, what, || {
+        device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size,
+            usage,
+            mapped_at_creation: false,
+        })
+    })
+}
+
+/// A tensor within a packed buffer.
+pub(super) struct Packed {
+    /// Its name.
+    pub name: String,
+    /// What the elements are.
+    pub dtype: Dtype,
+    /// The first element.
+    pub start: usize,
+    /// The number of elements.
+    pub len: usize,
+}
+
+/// Small tensors one after the other in one buffer, so that one copy moves them all.
+#[derive(Default)]
+pub(super) struct Packing {
+    /// The tensors in the plan's order.
+    pub tensors: Vec<Packed>,
+    /// The length of the buffer in elements.
+    pub elements: usize,
+}
+
+impl Packing {
+    fn add(&mut self, _: TensorId, info: &TensorInfo) -> usize {
+        let (start, len) = (self.elements, info.shape.len());
+        self.elements = (start + len).next_multiple_of(ALIGNMENT);
+        self.tensors.push(Packed {
+            name: info.name.clone(),
+            dtype: info.dtype,
+            start,
+            len,
+        });
+        start
+    }
+}
+
+/// The memory of one plan.
+pub(super) struct Buffers {
+    /// For each tensor its buffer and its first element there.
+    homes: Vec<(wgpu::Buffer, usize)>,
+    /// All inputs.
+    pub input: wgpu::Buffer,
+    /// All outputs.
+    pub output: wgpu::Buffer,
+    /// What is where in `input`.
+    pub inputs: Packing,
+    /// What is where in `output`.
+    pub outputs: Packing,
+}
+
+/// A slice as a device binds it.
+pub(super) struct Bound<'a> {
+    /// The buffer.
+    pub buffer: &'a wgpu::Buffer,
+    /// The first byte, a multiple of 256.
+    pub offset: u64,
+    /// The bytes, with those before the slice.
+    pub size: u64,
+    /// Elements bound before the slice.
+    pub skip: usize,
+}
+
+impl Buffers {
+    /// Where a slice is bound: at the aligned place before it, up to its end.
+    pub fn bound(&self, slice: Slice) -> Bound<'_> {
+        let (buffer, start) = &self.homes[slice.tensor.0 as usize];
+        let first = start + slice.offset;
+        let skip = first % ALIGNMENT;
+        Bound {
+            buffer,
+            offset: (first - skip) as u64 * WORD,
+            size: (skip + slice.len) as u64 * WORD,
+            skip,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What `wlstm devices` prints: a table of the adapters, or what to install where there are none.
+
+use std::fmt::Write as _;
+
+use super::adapter::AdapterSummary;
+
+/// How to get a GPU driver on this operating system, as the end of a sentence.
+pub fn driver_help() -> String {
+    let what = if cfg!(target_os = "windows") {
+        "install the graphics driver of the card's vendor (DirectX 12 comes with it)"
+    } else if cfg!(target_os = "macos") {
+        "update macOS (Metal is part of it)"
+    } else {
+        "install a Vulkan driver and its loader: on Debian and Ubuntu `apt install libvulkan1 mesa-vulkan-drivers` \
+         (AMD, Intel, and llvmpipe in software), for NVIDIA the driver package `nvidia-driver-...`; \
+         on Fedora `dnf install vulkan-loader mesa-vulkan-drivers`; on Arch `pacman -S vulkan-icd-loader` \
+         and `vulkan-radeon`, `vulkan-intel` or `nvidia-utils`"
+    };
+    match std::env::var("WGPU_BACKEND") {
+        Ok(backend) => format!("unset WGPU_BACKEND (it is `{backend}`), or {what}"),
+        Err(_) => what.to_owned(),
+    }
+}
+
+/// The adapters as one JSON document: an array of [`AdapterSummary`].
+pub fn devices_json(adapters: &[AdapterSummary]) -> String {
+    serde_json::to_string_pretty(adapters).expect("an adapter has nothing that JSON cannot hold")
+}
+
+/// The adapters as text that fits 80 columns, one block an adapter; it ends in the CPU, which is always there.
+pub fn devices_text(adapters: &[AdapterSummary]) -> String {
+    let mut text = String::new();
+    if adapters.is_empty() {
+        text.push_str("no GPU adapter found\n");
+        for line in wrap(&format!("To train on a GPU, {}.", driver_help()), 76) {
+            line_to(&mut text, format_args!("  {line}"));
+        }
+    }
+    for adapter in adapters {
+        line_to(
+            &mut text,
+            format_args!("gpu:{:<3}{}", adapter.index, cut(&adapter.name, 72)),
+        );
+        for (name, value) in facts(adapter) {
+            for (k, line) in wrap(&value, 57).into_iter().enumerate() {
+                let name = if k == 0 { name } else { "" };
+                line_to(&mut text, format_args!("       {name:<14} {line}"));
+            }
+        }
+    }
+    line_to(
+        &mut text,
+        format_args!(
+            "cpu    {} threads",
+            std::thread::available_parallelism().map_or(1, usize::from)
+        ),
+    );
+    text
+}
+
+fn line_to(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{line}");
+}
+
+fn facts(adapter: &AdapterSummary) -> [(&'static str, String); 7] {
+    let subgroups = if !adapter.subgroups {
+        "no".to_owned()
+    } else if adapter.subgroup_min == adapter.subgroup_max {
+        format!("{} wide", adapter.subgroup_min)
+    } else {
+        format!("{} to {} wide", adapter.subgroup_min, adapter.subgroup_max)
+    };
+    let units: Vec<String> = adapter
+        .matrix_units
+        .iter()
+        .map(|unit| {
+            format!(
+                "{}x{}x{} {}->{}",
+                unit.m, unit.n, unit.k, unit.operands, unit.result
+            )
+        })
+        .collect();
+    let yes_no = |yes| if yes { "yes" } else { "no" };
+    [
+        (
+            "backend",
+            format!(
+                "{}, {} {}",
+                adapter.backend,
+                adapter.vendor,
+                adapter.hardware.word()
+            ),
+        ),
+        (
+            "driver",
+            format!("{} {}", adapter.driver, adapter.driver_info)
+                .trim()
+                .to_owned(),
+        ),
+        (
+            "memory limits",
+            format!(
+                "binding {}, buffer {}",
+                bytes(adapter.max_binding_bytes),
+                bytes(adapter.max_buffer_bytes)
+            ),
+        ),
+        ("f16", yes_no(adapter.f16).to_owned()),
+        ("subgroups", subgroups),
+        (
+            "matrix units",
+            if units.is_empty() {
+                "no".to_owned()
+            } else {
+                units.join(", ")
+            },
+        ),
+        ("timestamps", yes_no(adapter.timestamps).to_owned()),
+    ]
+}
+
+/// A number of bytes in the largest binary unit that keeps it at 1 or more: `128.0 MiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+fn cut(text: &str, width: usize) -> String {
+    text.chars().take(width).collect()
+}
+
+/// Words in lines of at most `width` characters; a longer word is cut.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let word = cut(word, width);
+        let last = lines.len() - 1;
+        let used = lines[last].chars().count();
+        if used == 0 {
+            lines[last] = word;
+        } else if used + 1 + word.chars().count() <= width {
+            lines[last].push(' ');
+            lines[last].push_str(&word);
+        } else {
+            lines.push(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::adapter::{Hardware, MatrixUnit};
+
+    fn adapter() -> AdapterSummary {
+        let unit = MatrixUnit {
+            m: 16,
+            n: 16,
+            k: 16,
+            operands: "f16".to_owned(),
+            result: "f32".to_owned(),
+        };
+        AdapterSummary {
+            index: 0,
+            name: "A card with a name that is much longer than any terminal line can be, and then some more".to_owned(),
+            vendor_id: 0x10de,
+            vendor: "NVIDIA".to_owned(),
+            hardware: Hardware::Discrete,
+            backend: "vulkan".to_owned(),
+            driver: "NVIDIA".to_owned(),
+            driver_info: "550.54.15 ".repeat(12),
+            max_binding_bytes: 2_147_483_647,
+            max_buffer_bytes: 1 << 40,
+            f16: true,
+            subgroups: true,
+            subgroup_min: 32,
+            subgroup_max: 32,
+            matrix_units: vec![unit; 9],
+            timestamps: true,
+        }
+    }
+
+    #[test]
+    fn both_tables_fit_80_columns() {
+        for text in [devices_text(&[]), devices_text(&[adapter(), adapter()])] {
+            for line in text.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_list_says_what_to_install() {
+        let text = devices_text(&[]);
+        assert!(text.starts_with("no GPU adapter found\n"));
+        assert!(text.contains("install") || text.contains("update"));
+    }
+
+    #[test]
+    fn every_fact_is_shown_and_in_json() {
+        let text = devices_text(&[adapter()]);
+        for part in [
+            "vulkan, NVIDIA discrete",
+            "550.54.15",
+            "2.0 GiB",
+            "1.0 TiB",
+            "32 wide",
+            "16x16x16 f16->f32",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&devices_json(&[adapter()])).unwrap();
+        assert_eq!(json[0]["max_binding_bytes"], 2_147_483_647_u64);
+        assert_eq!(json[0]["matrix_units"][8]["k"], 16);
+        assert_eq!(json[0]["hardware"], "discrete");
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(128 << 20), "128.0 MiB");
+        assert_eq!(bytes(u64::MAX), "16.0 EiB");
+    }
+}

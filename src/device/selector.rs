@@ -1,0 +1,283 @@
+//! The choice of a device: `--device SEL` parsed, then resolved against the adapters that there are.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::adapter::{Adapter, AdapterSummary, adapters};
+use super::report::driver_help;
+use crate::error::{Error, Result};
+
+/// One `--device SEL` as the user wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// `auto`: the best real GPU, else the CPU.
+    Auto,
+    /// `cpu`.
+    Cpu,
+    /// `gpu`: the best adapter, a real one if there is any.
+    Gpu,
+    /// `gpu:all`: every real adapter.
+    All,
+    /// `gpu:N`: adapter N of `wlstm devices`.
+    Index(usize),
+    /// `gpu:TEXT`: the first adapter whose name has this text in it, upper and lower case alike.
+    Name(String),
+}
+
+impl FromStr for Selector {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Selector> {
+        match text.split_once(':') {
+            None => match text {
+                "auto" => return Ok(Selector::Auto),
+                "cpu" => return Ok(Selector::Cpu),
+                "gpu" => return Ok(Selector::Gpu),
+                _ => {}
+            },
+            Some(("gpu", "all")) => return Ok(Selector::All),
+            Some(("gpu", which)) if !which.trim().is_empty() => {
+                return Ok(match which.parse() {
+                    Ok(index) => Selector::Index(index),
+                    Err(_) => Selector::Name(which.to_owned()),
+                });
+            }
+            Some(_) => {}
+        }
+        Err(Error::usage(format!("`{text}` is no device"))
+            .help("give `auto`, `cpu`, `gpu`, `gpu:N` with a number of `wlstm devices`, or part of a name as `gpu:nvidia`"))
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Selector::Auto => write!(f, "auto"),
+            Selector::Cpu => write!(f, "cpu"),
+            Selector::Gpu => write!(f, "gpu"),
+            Selector::All => write!(f, "gpu:all"),
+            Selector::Index(index) => write!(f, "gpu:{index}"),
+            Selector::Name(name) => write!(f, "gpu:{name}"),
+        }
+    }
+}
+
+/// The device that was chosen.
+#[derive(Clone, Debug)]
+pub enum Device {
+    /// The CPU executor.
+    Cpu,
+    /// This adapter.
+    Gpu(Adapter),
+}
+
+/// Which device, and why that one.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The device.
+    pub device: Device,
+    /// A sentence for the user.
+    pub reason: String,
+}
+
+/// Parses selectors (none: `auto`) and finds the device. The adapters are not asked for when only `cpu` is named.
+///
+/// # Errors
+///
+/// Usage, if a selector cannot be read or names more than one device; device, if there is no such device.
+pub fn choose<S: AsRef<str>>(selectors: &[S]) -> Result<Choice> {
+    let mut parsed = Vec::new();
+    for text in selectors {
+        parsed.push(text.as_ref().parse::<Selector>()?);
+    }
+    let selector = match parsed.as_slice() {
+        [] => Selector::Auto,
+        [Selector::All] => {
+            return Err(several("gpu:all"));
+        }
+        [one] => one.clone(),
+        more => {
+            let names: Vec<String> = more.iter().map(Selector::to_string).collect();
+            return Err(several(&names.join(", ")));
+        }
+    };
+    if selector == Selector::Cpu {
+        return Ok(Choice {
+            device: Device::Cpu,
+            reason: "Running on the CPU, as asked.".to_owned(),
+        });
+    }
+    let mut found = adapters();
+    let summaries: Vec<AdapterSummary> = found.iter().map(|a| a.summary.clone()).collect();
+    let (index, reason) = pick(&selector, &summaries)?;
+    let device = match index {
+        Some(index) => Device::Gpu(found.swap_remove(index)),
+        None => Device::Cpu,
+    };
+    Ok(Choice { device, reason })
+}
+
+fn several(what: &str) -> Error {
+    Error::usage(format!(
+        "`--device {what}` names several devices, and training on several devices is not supported yet"
+    ))
+    .help("name one device, as `--device gpu`")
+}
+
+/// The place in `found` of what a single selector means (nothing: the CPU), and a sentence that says why.
+fn pick(selector: &Selector, found: &[AdapterSummary]) -> Result<(Option<usize>, String)> {
+    let named = |index: usize| format!("{} ({})", found[index].name, found[index].backend);
+    // `found` is in order of preference.
+    let real = found.iter().position(AdapterSummary::is_real);
+    match selector {
+        Selector::Cpu => Ok((None, "Running on the CPU, as asked.".to_owned())),
+        Selector::Auto => Ok(match (real, found.first()) {
+            (Some(index), _) => {
+                let kind = found[index].hardware.word();
+                let reason = format!("Running on {}: the best GPU found ({kind}).", named(index));
+                (Some(index), reason)
+            }
+            (None, Some(software)) => {
+                let reason = format!(
+                    "Running on the CPU: the only GPU adapter, {}, is software and slower (`--device gpu` takes it).",
+                    software.name
+                );
+                (None, reason)
+            }
+            (None, None) => (
+                None,
+                "Running on the CPU: no GPU adapter found (`wlstm devices` says more).".to_owned(),
+            ),
+        }),
+        Selector::Gpu | Selector::All => {
+            let index = match real {
+                Some(index) => index,
+                None if found.is_empty() => return Err(missing(selector, found)),
+                None => 0,
+            };
+            Ok((Some(index), format!("Running on {}.", named(index))))
+        }
+        Selector::Index(index) => {
+            if *index >= found.len() {
+                return Err(missing(selector, found));
+            }
+            Ok((
+                Some(*index),
+                format!("Running on {}, as asked.", named(*index)),
+            ))
+        }
+        Selector::Name(part) => {
+            let part = part.to_lowercase();
+            let index = found
+                .iter()
+                .position(|adapter| adapter.name.to_lowercase().contains(&part))
+                .ok_or_else(|| missing(selector, found))?;
+            Ok((
+                Some(index),
+                format!("Running on {}, as asked.", named(index)),
+            ))
+        }
+    }
+}
+
+fn missing(selector: &Selector, found: &[AdapterSummary]) -> Error {
+    if found.is_empty() {
+        return Error::device(format!("no device `{selector}`: no GPU adapter found"))
+            .help(format!("use `--device cpu`, or {}", driver_help()));
+    }
+    let list: Vec<String> = found
+        .iter()
+        .map(|adapter| format!("gpu:{} is {}", adapter.index, adapter.name))
+        .collect();
+    Error::device(format!("no device `{selector}`: {}", list.join(", "))).help(format!(
+        "name one of these or `cpu`; if a GPU is missing here, {}",
+        driver_help()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::adapter::Hardware;
+    use crate::error::Kind;
+
+    fn summary(index: usize, name: &str, hardware: Hardware) -> AdapterSummary {
+        AdapterSummary {
+            index,
+            name: name.to_owned(),
+            vendor_id: 0,
+            vendor: String::new(),
+            hardware,
+            backend: "vulkan".to_owned(),
+            driver: String::new(),
+            driver_info: String::new(),
+            max_binding_bytes: 0,
+            max_buffer_bytes: 0,
+            f16: false,
+            subgroups: false,
+            subgroup_min: 4,
+            subgroup_max: 128,
+            matrix_units: Vec::new(),
+            timestamps: false,
+        }
+    }
+
+    fn pick_of(text: &str, found: &[AdapterSummary]) -> Result<(Option<usize>, String)> {
+        pick(&text.parse()?, found)
+    }
+
+    #[test]
+    fn selectors_read_as_they_print() {
+        for text in ["auto", "cpu", "gpu", "gpu:all", "gpu:3", "gpu:NVIDIA H100"] {
+            assert_eq!(text.parse::<Selector>().unwrap().to_string(), text);
+        }
+        for text in ["", "cuda", "gpu:", "gpu: ", "cpu:0", "GPU", "gpu,cpu"] {
+            assert_eq!(
+                text.parse::<Selector>().unwrap_err().kind(),
+                Kind::Usage,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn several_devices_are_refused_before_any_work() {
+        assert_eq!(choose(&["gpu:all"]).unwrap_err().kind(), Kind::Usage);
+        assert_eq!(choose(&["gpu:0", "cpu"]).unwrap_err().kind(), Kind::Usage);
+        assert!(matches!(choose(&["cpu"]).unwrap().device, Device::Cpu));
+    }
+
+    #[test]
+    fn auto_prefers_the_cpu_to_software() {
+        let software = [summary(0, "llvmpipe (LLVM 15)", Hardware::Software)];
+        assert_eq!(pick_of("auto", &[]).unwrap().0, None);
+        let (index, reason) = pick_of("auto", &software).unwrap();
+        assert_eq!(index, None);
+        assert!(reason.contains("llvmpipe"), "{reason}");
+        assert_eq!(pick_of("gpu", &software).unwrap().0, Some(0));
+        assert_eq!(pick_of("gpu:LLVMpipe", &software).unwrap().0, Some(0));
+    }
+
+    #[test]
+    fn real_adapters_come_first() {
+        let found = [
+            summary(0, "NVIDIA H100", Hardware::Discrete),
+            summary(1, "Intel UHD", Hardware::Integrated),
+            summary(2, "llvmpipe", Hardware::Software),
+        ];
+        assert_eq!(pick_of("auto", &found).unwrap().0, Some(0));
+        assert_eq!(pick_of("gpu:intel", &found).unwrap().0, Some(1));
+        assert_eq!(pick_of("gpu:2", &found).unwrap().0, Some(2));
+        let error = pick_of("gpu:3", &found).unwrap_err();
+        assert_eq!(error.kind(), Kind::Device);
+        assert!(error.chain().to_string().contains("gpu:1 is Intel UHD"));
+        assert_eq!(pick_of("gpu:amd", &found).unwrap_err().kind(), Kind::Device);
+    }
+
+    #[test]
+    fn without_adapters_the_error_says_what_to_install() {
+        let error = pick_of("gpu", &[]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Device);
+        assert!(error.chain().to_string().contains(&driver_help()));
+    }
+}

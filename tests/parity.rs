@@ -1,0 +1,206 @@
+//! Every kernel, every case: shaders on every adapter, the `f32` twin and the fast way of the CPU, against the `f64`
+//! twin. Outputs hold NaN before, slices are fenced, and kernels that are wrong on purpose must be rejected.
+
+mod common;
+
+use common::{SEED, gpus, on_every_gpu};
+use libtest_mimic::{Arguments, Failed, Trial};
+use wlstm::device::single::{compare, fill, reference, run_case, run_on_host};
+use wlstm::error::Kind;
+use wlstm::kernel::{Case, Kernel, Run, Twin};
+use wlstm::kernels::{catalogue, pointwise::add};
+use wlstm::real::Real;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for kernel in catalogue() {
+        for case in (kernel.cases)() {
+            trials.extend(parity(kernel, case));
+        }
+    }
+    trials.extend(rejections());
+    // Opened here, so that no trial's time has it in it.
+    if !arguments.list {
+        gpus();
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// The trials of one case.
+fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
+    let name = format!("parity::{}::{}", kernel.name, case.label.replace(' ', "_"));
+    let mut trials = vec![on_host(
+        format!("{name}::twin"),
+        kernel,
+        case.clone(),
+        kernel.twin.single,
+    )];
+    if let Some(fast) = kernel.fast {
+        trials.push(on_host(format!("{name}::fast"), kernel, case.clone(), fast));
+    }
+    trials.extend(on_every_gpu(&name.clone(), move |gpu| {
+        let contents = fill(kernel, &case, SEED);
+        let got = gpu.with(|executor| run_case(executor, kernel, &case, &contents));
+        let name = format!("{name}::{}", gpu.slug);
+        let got = got.map_err(|failed| {
+            let message = failed.message().unwrap_or_default();
+            Failed::from(format!("{message}\n{}", rerun(&name)))
+        })?;
+        judge(
+            &name,
+            kernel,
+            &case,
+            &got,
+            &reference(kernel, &case, &contents),
+        )
+    }));
+    trials
+}
+
+fn on_host(name: String, kernel: &'static Kernel, case: Case, run: Run<f32>) -> Trial {
+    Trial::test(name.clone(), move || {
+        let contents = fill(kernel, &case, SEED);
+        let got = run_on_host(kernel, run, &case.params, &contents);
+        judge(
+            &name,
+            kernel,
+            &case,
+            &got,
+            &reference(kernel, &case, &contents),
+        )
+    })
+}
+
+/// Fails unless every element is within the tolerance of the case.
+fn judge<R: Real>(
+    name: &str,
+    kernel: &Kernel,
+    case: &Case,
+    got: &[Vec<R>],
+    want: &[Vec<f64>],
+) -> Result<(), Failed> {
+    match compare(kernel, case, got, want) {
+        Some(worst) if !worst.is_tolerable() => Err(format!("{worst}\n{}", rerun(name)).into()),
+        _ => Ok(()),
+    }
+}
+
+fn rerun(name: &str) -> String {
+    format!("rerun: cargo test --release --test parity -- --exact '{name}'")
+}
+
+/// `pointwise/add` with another shader or another `f32` twin.
+fn wrong(name: &'static str, wgsl: String, single: Run<f32>) -> &'static Kernel {
+    let right = &add::KERNEL;
+    assert!(
+        wgsl != right.wgsl || single as usize != right.twin.single as usize,
+        "{name} is right"
+    );
+    Box::leak(Box::new(Kernel {
+        name,
+        wgsl: Box::leak(wgsl.into_boxed_str()),
+        twin: Twin {
+            single,
+            double: right.twin.double,
+        },
+        bindings: right.bindings,
+        snippets: right.snippets,
+        fields: right.fields,
+        constants: right.constants,
+        grid: right.grid,
+        fast: right.fast,
+        cases: right.cases,
+    }))
+}
+
+/// Kernels that are wrong on purpose. A trial fails if its kernel is accepted.
+fn rejections() -> Vec<Trial> {
+    let (source, twin) = (add::KERNEL.wgsl, add::KERNEL.twin.single);
+    let changed = |name, from: &str, to: &str| {
+        assert!(
+            source.contains(from),
+            "`{from}` is no longer in pointwise/add.wgsl"
+        );
+        wrong(name, source.replace(from, to), twin)
+    };
+    let value = "x[starts.x + i] + y[starts.y + i]";
+    let shaders = [
+        changed(
+            "skips_its_last_element",
+            "i >= params.len",
+            "i + 1u >= params.len",
+        ),
+        changed(
+            "has_a_wrong_constant",
+            value,
+            "x[starts.x + i] + 1.00001 * y[starts.y + i]",
+        ),
+        changed(
+            "gives_nan",
+            value,
+            "bitcast<f32>(0x7fc00000u + starts.x * 0u)",
+        ),
+        changed(
+            "reads_the_element_before",
+            "y[starts.y + i]",
+            "y[starts.y + i - 1u]",
+        ),
+        changed(
+            "writes_before_its_slice",
+            "sum[starts.sum + i]",
+            "sum[starts.sum + i - 1u]",
+        ),
+    ];
+    let case = |k: usize| (add::KERNEL.cases)().swap_remove(k);
+    let mut trials = Vec::new();
+    for kernel in shaders {
+        let name = format!("rejected::{}", kernel.name);
+        trials.extend(on_every_gpu(&name, move |gpu| {
+            let case = case(1);
+            let contents = fill(kernel, &case, SEED);
+            let want = reference(kernel, &case, &contents);
+            gpu.with(
+                |executor| match run_case(executor, kernel, &case, &contents) {
+                    Ok(got) => Ok(judge("", kernel, &case, &got, &want).is_ok()),
+                    Err(error) if error.kind() == Kind::Mismatch => Ok(false),
+                    Err(error) => Err(error),
+                },
+            )
+            .and_then(refused)
+        }));
+    }
+    let skips: Run<f32> = |words, buffers| {
+        let (x, y, sum) = (buffers.read(0), buffers.read(1), buffers.write(2));
+        for i in 0..words[0] as usize - 1 {
+            sum[i] = x[i] + y[i];
+        }
+    };
+    let drifts: Run<f32> = |words, buffers| {
+        let (x, y, sum) = (buffers.read(0), buffers.read(1), buffers.write(2));
+        for i in 0..words[0] as usize {
+            sum[i] = x[i] + y[i] + 1e-5;
+        }
+    };
+    for (name, run) in [
+        ("skips_its_last_element", skips),
+        ("has_a_wrong_constant", drifts),
+    ] {
+        let kernel = wrong(name, source.to_owned(), run);
+        trials.push(Trial::test(format!("rejected::{name}::twin"), move || {
+            let case = case(1);
+            let contents = fill(kernel, &case, SEED);
+            let got = run_on_host(kernel, run, &case.params, &contents);
+            let want = reference(kernel, &case, &contents);
+            refused(judge("", kernel, &case, &got, &want).is_ok())
+        }));
+    }
+    trials
+}
+
+fn refused(accepted: bool) -> Result<(), Failed> {
+    if accepted {
+        return Err("a wrong kernel was accepted".into());
+    }
+    Ok(())
+}
