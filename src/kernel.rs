@@ -113,6 +113,12 @@ pub static ACTIVATION: Snippet = Snippet {
     wgsl: include_str!("../shaders/shared/activation.wgsl"),
 };
 
+/// `ln_of`, the natural logarithm, in WGSL.
+pub static LOGARITHM: Snippet = Snippet {
+    name: "logarithm",
+    wgsl: include_str!("../shaders/shared/logarithm.wgsl"),
+};
+
 /// The fields of a params struct, checked against the shader's by the contract test.
 pub trait Params: bytemuck::Pod {
     /// Name and WGSL type (`u32`, `f32`) of every field, in order.

@@ -1,0 +1,54 @@
+// a += g^2, w -= lr * g / sqrt(a), for every element or for the rows of a row index.
+
+struct Params {
+    capacity: u32,
+    width: u32,
+    sparse: u32,
+    clipped: u32,
+}
+
+struct Starts {
+    weight: u32,
+    accumulator: u32,
+    gradient: u32,
+    rows: u32,
+    control: u32,
+    norm: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> starts: Starts;
+@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> accumulator: array<f32>;
+@group(0) @binding(4) var<storage, read> gradient: array<f32>;
+@group(0) @binding(5) var<storage, read> rows: array<u32>;
+@group(0) @binding(6) var<storage, read> control: array<f32>;
+@group(0) @binding(7) var<storage, read> norm: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + local;
+    if (i >= params.capacity * params.width) {
+        return;
+    }
+    var at = i;
+    if (params.sparse != 0u) {
+        let k = i / params.width;
+        if (k >= rows[starts.rows]) {
+            return;
+        }
+        at = rows[starts.rows + 1u + k] * params.width + i % params.width;
+    }
+    var g = gradient[starts.gradient + i];
+    if (params.clipped != 0u) {
+        g *= norm[starts.norm + 1u];
+    }
+    let rate = control[starts.control];
+    let a = accumulator[starts.accumulator + at] + g * g;
+    accumulator[starts.accumulator + at] = a;
+    weight[starts.weight + at] -= rate * g / sqrt(a);
+}

@@ -1,0 +1,30 @@
+// average = decay * average + (1 - decay) * weight.
+
+struct Params {
+    len: u32,
+    decay: f32,
+}
+
+struct Starts {
+    weight: u32,
+    average: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> starts: Starts;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> average: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + local;
+    if (i >= params.len) {
+        return;
+    }
+    let before = average[starts.average + i];
+    average[starts.average + i] = params.decay * before + (1.0 - params.decay) * weight[starts.weight + i];
+}

@@ -1,0 +1,43 @@
+// y = scale * x where a random word is at least the threshold, else 0. The word of element i is word i % 4 of
+// philox4x32([i / 4, purpose, step low, step high], [seed low, seed high]); random is (step low, step high,
+// seed low, seed high). A thread makes four elements.
+
+struct Params {
+    len: u32,
+    purpose: u32,
+    threshold: u32,
+    scale: f32,
+}
+
+struct Starts {
+    x: u32,
+    random: u32,
+    y: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> starts: Starts;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> random: array<u32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let j = (group.y * groups.x + group.x) * 64u + local;
+    if (j >= (params.len + 3u) / 4u) {
+        return;
+    }
+    let counter = vec4<u32>(j, params.purpose, random[starts.random], random[starts.random + 1u]);
+    let words = philox4x32(counter, vec2<u32>(random[starts.random + 2u], random[starts.random + 3u]));
+    let keep = words >= vec4<u32>(params.threshold);
+    for (var k = 0u; k < 4u; k += 1u) {
+        let i = 4u * j + k;
+        if (i < params.len) {
+            y[starts.y + i] = select(0.0, params.scale * x[starts.x + i], keep[k]);
+        }
+    }
+}

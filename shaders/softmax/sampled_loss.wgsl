@@ -1,0 +1,99 @@
+// With t = target_logit - log_q[samples + row] and l_k = logits[row, k] - log_q[k], left out where
+// candidates[k] is the target: normaliser = ln(exp(t) + sum of exp(l_k)), nll = normaliser - t.
+// One workgroup a row.
+
+struct Params {
+    rows: u32,
+    samples: u32,
+}
+
+struct Starts {
+    logits: u32,
+    target_logits: u32,
+    log_q: u32,
+    candidates: u32,
+    targets: u32,
+    nll: u32,
+    normaliser: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> starts: Starts;
+@group(0) @binding(2) var<storage, read> logits: array<f32>;
+@group(0) @binding(3) var<storage, read> target_logits: array<f32>;
+@group(0) @binding(4) var<storage, read> log_q: array<f32>;
+@group(0) @binding(5) var<storage, read> candidates: array<u32>;
+@group(0) @binding(6) var<storage, read> targets: array<u32>;
+@group(0) @binding(7) var<storage, read_write> nll: array<f32>;
+@group(0) @binding(8) var<storage, read_write> normaliser: array<f32>;
+
+const IGNORE: u32 = 0xffffffffu;
+
+var<workgroup> partial: array<f32, 256>;
+
+// The sum over the workgroup, to all its threads.
+fn sum_of_group(local: u32, value: f32) -> f32 {
+    partial[local] = value;
+    workgroupBarrier();
+    for (var stride = 128u; stride > 0u; stride >>= 1u) {
+        if (local < stride) {
+            partial[local] += partial[local + stride];
+        }
+        workgroupBarrier();
+    }
+    let result = partial[0];
+    workgroupBarrier();
+    return result;
+}
+
+// The largest over the workgroup, to all its threads.
+fn largest_of_group(local: u32, value: f32) -> f32 {
+    partial[local] = value;
+    workgroupBarrier();
+    for (var stride = 128u; stride > 0u; stride >>= 1u) {
+        if (local < stride) {
+            partial[local] = max(partial[local], partial[local + stride]);
+        }
+        workgroupBarrier();
+    }
+    let result = partial[0];
+    workgroupBarrier();
+    return result;
+}
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let row = group.y * groups.x + group.x;
+    if (row >= params.rows) {
+        return;
+    }
+    let base = starts.logits + row * params.samples;
+    let wanted = targets[starts.targets + row];
+    let true_logit = target_logits[starts.target_logits + row] - log_q[starts.log_q + params.samples + row];
+
+    var largest = true_logit;
+    for (var k = local; k < params.samples; k += 256u) {
+        if (candidates[starts.candidates + k] != wanted) {
+            largest = max(largest, logits[base + k] - log_q[starts.log_q + k]);
+        }
+    }
+    let maximum = largest_of_group(local, largest);
+
+    var sum = 0.0;
+    for (var k = local; k < params.samples; k += 256u) {
+        if (candidates[starts.candidates + k] != wanted) {
+            sum += exp_of(logits[base + k] - log_q[starts.log_q + k] - maximum);
+        }
+    }
+    let others = sum_of_group(local, sum);
+
+    if (local == 0u) {
+        let total = maximum + ln_of(others + exp_of(true_logit - maximum));
+        nll[starts.nll + row] = select(total - true_logit, 0.0, wanted == IGNORE);
+        normaliser[starts.normaliser + row] = select(total, 0.0, wanted == IGNORE);
+    }
+}

@@ -1,0 +1,137 @@
+//! Adam (Kingma and Ba 2015), after step `t`:
+//!
+//!     m = beta1 * m + (1 - beta1) * g             v = beta2 * v + (1 - beta2) * g^2
+//!     w -= lr * (m / c1) / (sqrt(v / c2) + epsilon)       c1 = 1 - beta1^t, c2 = 1 - beta2^t
+//!
+//! `control [3]` is `lr`, `c1`, `c2`.
+//!
+//! With `clipped`, `g` is the gradient times `norm[1]`. Dense: weights, state and gradient `[capacity, width]`, and `rows` is one
+//! unused word. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
+//! `control [0]` is the learning rate `lr`; `norm` is `[2]`.
+
+use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, grid_over, no_constants};
+use crate::kernels::optimizer::{Sizes, Update, clip_factor, update, update_parallel};
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step and what does not change between steps.
+    pub struct Params {
+        /// Rows of the gradient; with `sparse`, the sources that `rows` is made for.
+        pub capacity: u32,
+        /// Columns of weights and gradient.
+        pub width: u32,
+        /// Not 0: row `k` of the gradient belongs to row `rows[1 + k]`, for `k < rows[0]`.
+        pub sparse: u32,
+        /// Not 0: the gradient is multiplied by `norm[1]`.
+        pub clipped: u32,
+        /// How much of the first moment stays.
+        pub beta1: f32,
+        /// How much of the second moment stays.
+        pub beta2: f32,
+        /// Added to the root of the second moment.
+        pub epsilon: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "optimizer/adam",
+    wgsl: include_str!("../../../shaders/optimizer/adam.wgsl"),
+    snippets: &[],
+    fields: Params::FIELDS,
+    bindings: &[
+        Binding::read_write("weight"),
+        Binding::read_write("first"),
+        Binding::read_write("second"),
+        Binding::read("gradient"),
+        Binding::index("rows"),
+        Binding::read("control"),
+        Binding::read("norm"),
+    ],
+    constants: no_constants,
+    grid: |words| {
+        let params = Params::of(words);
+        grid_over(params.capacity as usize * params.width as usize, 256)
+    },
+    twin: twin!(twin),
+    fast: Some(fast),
+    cases,
+};
+
+struct Rule<R> {
+    factor: R,
+    rate: R,
+    beta1: R,
+    beta2: R,
+    epsilon: R,
+    correction1: R,
+    correction2: R,
+}
+
+impl<R: Real> Rule<R> {
+    fn new(params: &Params, control: &[R], norm: &[R]) -> Rule<R> {
+        Rule {
+            factor: clip_factor(params.clipped, norm),
+            rate: control[0],
+            beta1: R::from_f32(params.beta1),
+            beta2: R::from_f32(params.beta2),
+            epsilon: R::from_f32(params.epsilon),
+            correction1: control[1],
+            correction2: control[2],
+        }
+    }
+}
+
+impl<R: Real> Update<R, 3> for Rule<R> {
+    #[inline(always)]
+    fn update(&self, [weight, first, second]: [&mut [R]; 3], gradient: &[R]) {
+        let (rest1, rest2) = (R::ONE - self.beta1, R::ONE - self.beta2);
+        let moments = first.iter_mut().zip(second);
+        for ((w, (m, v)), &g) in weight.iter_mut().zip(moments).zip(gradient) {
+            let g = self.factor * g;
+            *m = self.beta1 * *m + rest1 * g;
+            *v = self.beta2 * *v + rest2 * g * g;
+            let mean = *m / self.correction1;
+            let square = *v / self.correction2;
+            *w -= self.rate * mean / (square.sqrt() + self.epsilon);
+        }
+    }
+}
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let arrays = [buffers.write(0), buffers.write(1), buffers.write(2)];
+    let (gradient, rows) = (buffers.read(3), buffers.index(4));
+    let rule = Rule::new(params, buffers.read(5), buffers.read(6));
+    let sparse = (params.sparse != 0).then_some(rows);
+    update(arrays, gradient, sparse, params.width as usize, &rule);
+}
+
+fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(words);
+    let arrays = [buffers.write(0), buffers.write(1), buffers.write(2)];
+    let (gradient, rows) = (buffers.read(3), buffers.index(4));
+    let rule = Rule::new(params, buffers.read(5), buffers.read(6));
+    let sparse = (params.sparse != 0).then_some(rows);
+    update_parallel(arrays, gradient, sparse, params.width as usize, &rule);
+}
+
+fn cases() -> Vec<Case> {
+    let case = |sizes: Sizes| {
+        let params = Params {
+            capacity: sizes.capacity as u32,
+            width: sizes.width as u32,
+            sparse: sizes.sparse.into(),
+            clipped: sizes.clipped.into(),
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        };
+        sizes.case(
+            &params,
+            &[(-1.0, 1.0), (0.1, 1.0)],
+            &[0.01, 0.271, 0.002_997],
+        )
+    };
+    Sizes::all().into_iter().map(case).collect()
+}

@@ -1,0 +1,107 @@
+//! `v = momentum * v + g`, `w -= lr * v`: gradient descent with a heavy ball.
+//!
+//! With `clipped`, `g` is the gradient times `norm[1]`. Dense: weights, state and gradient `[capacity, width]`, and `rows` is one
+//! unused word. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
+//! `control [0]` is the learning rate `lr`; `norm` is `[2]`.
+
+use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, grid_over, no_constants};
+use crate::kernels::optimizer::{Sizes, Update, clip_factor, update, update_parallel};
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step and what does not change between steps.
+    pub struct Params {
+        /// Rows of the gradient; with `sparse`, the sources that `rows` is made for.
+        pub capacity: u32,
+        /// Columns of weights and gradient.
+        pub width: u32,
+        /// Not 0: row `k` of the gradient belongs to row `rows[1 + k]`, for `k < rows[0]`.
+        pub sparse: u32,
+        /// Not 0: the gradient is multiplied by `norm[1]`.
+        pub clipped: u32,
+        /// How much of the velocity stays.
+        pub momentum: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "optimizer/momentum",
+    wgsl: include_str!("../../../shaders/optimizer/momentum.wgsl"),
+    snippets: &[],
+    fields: Params::FIELDS,
+    bindings: &[
+        Binding::read_write("weight"),
+        Binding::read_write("velocity"),
+        Binding::read("gradient"),
+        Binding::index("rows"),
+        Binding::read("control"),
+        Binding::read("norm"),
+    ],
+    constants: no_constants,
+    grid: |words| {
+        let params = Params::of(words);
+        grid_over(params.capacity as usize * params.width as usize, 256)
+    },
+    twin: twin!(twin),
+    fast: Some(fast),
+    cases,
+};
+
+struct Rule<R> {
+    factor: R,
+    rate: R,
+    momentum: R,
+}
+
+impl<R: Real> Rule<R> {
+    fn new(params: &Params, control: &[R], norm: &[R]) -> Rule<R> {
+        Rule {
+            factor: clip_factor(params.clipped, norm),
+            rate: control[0],
+            momentum: R::from_f32(params.momentum),
+        }
+    }
+}
+
+impl<R: Real> Update<R, 2> for Rule<R> {
+    #[inline(always)]
+    fn update(&self, [weight, velocity]: [&mut [R]; 2], gradient: &[R]) {
+        for ((w, v), &g) in weight.iter_mut().zip(velocity).zip(gradient) {
+            *v = self.momentum * *v + self.factor * g;
+            *w -= self.rate * *v;
+        }
+    }
+}
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let arrays = [buffers.write(0), buffers.write(1)];
+    let (gradient, rows) = (buffers.read(2), buffers.index(3));
+    let rule = Rule::new(params, buffers.read(4), buffers.read(5));
+    let sparse = (params.sparse != 0).then_some(rows);
+    update(arrays, gradient, sparse, params.width as usize, &rule);
+}
+
+fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(words);
+    let arrays = [buffers.write(0), buffers.write(1)];
+    let (gradient, rows) = (buffers.read(2), buffers.index(3));
+    let rule = Rule::new(params, buffers.read(4), buffers.read(5));
+    let sparse = (params.sparse != 0).then_some(rows);
+    update_parallel(arrays, gradient, sparse, params.width as usize, &rule);
+}
+
+fn cases() -> Vec<Case> {
+    let case = |sizes: Sizes| {
+        let params = Params {
+            capacity: sizes.capacity as u32,
+            width: sizes.width as u32,
+            sparse: sizes.sparse.into(),
+            clipped: sizes.clipped.into(),
+            momentum: 0.9,
+        };
+        sizes.case(&params, &[(-1.0, 1.0)], &[0.5])
+    };
+    Sizes::all().into_iter().map(case).collect()
+}

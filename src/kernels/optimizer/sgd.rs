@@ -1,0 +1,100 @@
+//! `w -= lr * g`: stochastic gradient descent.
+//!
+//! With `clipped`, `g` is the gradient times `norm[1]`. Dense: weights, state and gradient `[capacity, width]`, and `rows` is one
+//! unused word. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
+//! `control [0]` is the learning rate `lr`; `norm` is `[2]`.
+
+use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, grid_over, no_constants};
+use crate::kernels::optimizer::{Sizes, Update, clip_factor, update, update_parallel};
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step and what does not change between steps.
+    pub struct Params {
+        /// Rows of the gradient; with `sparse`, the sources that `rows` is made for.
+        pub capacity: u32,
+        /// Columns of weights and gradient.
+        pub width: u32,
+        /// Not 0: row `k` of the gradient belongs to row `rows[1 + k]`, for `k < rows[0]`.
+        pub sparse: u32,
+        /// Not 0: the gradient is multiplied by `norm[1]`.
+        pub clipped: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "optimizer/sgd",
+    wgsl: include_str!("../../../shaders/optimizer/sgd.wgsl"),
+    snippets: &[],
+    fields: Params::FIELDS,
+    bindings: &[
+        Binding::read_write("weight"),
+        Binding::read("gradient"),
+        Binding::index("rows"),
+        Binding::read("control"),
+        Binding::read("norm"),
+    ],
+    constants: no_constants,
+    grid: |words| {
+        let params = Params::of(words);
+        grid_over(params.capacity as usize * params.width as usize, 256)
+    },
+    twin: twin!(twin),
+    fast: Some(fast),
+    cases,
+};
+
+struct Rule<R> {
+    factor: R,
+    rate: R,
+}
+
+impl<R: Real> Rule<R> {
+    fn new(params: &Params, control: &[R], norm: &[R]) -> Rule<R> {
+        Rule {
+            factor: clip_factor(params.clipped, norm),
+            rate: control[0],
+        }
+    }
+}
+
+impl<R: Real> Update<R, 1> for Rule<R> {
+    #[inline(always)]
+    fn update(&self, [weight]: [&mut [R]; 1], gradient: &[R]) {
+        for (w, &g) in weight.iter_mut().zip(gradient) {
+            *w -= self.rate * (self.factor * g);
+        }
+    }
+}
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let arrays = [buffers.write(0)];
+    let (gradient, rows) = (buffers.read(1), buffers.index(2));
+    let rule = Rule::new(params, buffers.read(3), buffers.read(4));
+    let sparse = (params.sparse != 0).then_some(rows);
+    update(arrays, gradient, sparse, params.width as usize, &rule);
+}
+
+fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(words);
+    let arrays = [buffers.write(0)];
+    let (gradient, rows) = (buffers.read(1), buffers.index(2));
+    let rule = Rule::new(params, buffers.read(3), buffers.read(4));
+    let sparse = (params.sparse != 0).then_some(rows);
+    update_parallel(arrays, gradient, sparse, params.width as usize, &rule);
+}
+
+fn cases() -> Vec<Case> {
+    let case = |sizes: Sizes| {
+        let params = Params {
+            capacity: sizes.capacity as u32,
+            width: sizes.width as u32,
+            sparse: sizes.sparse.into(),
+            clipped: sizes.clipped.into(),
+        };
+        sizes.case(&params, &[], &[0.5])
+    };
+    Sizes::all().into_iter().map(case).collect()
+}

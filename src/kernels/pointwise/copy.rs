@@ -1,0 +1,55 @@
+//! `y = x`. Its backward rule is this kernel again, on the gradient.
+
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernels::parallel;
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Elements of each.
+        pub len: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "pointwise/copy",
+    wgsl: include_str!("../../../shaders/pointwise/copy.wgsl"),
+    snippets: &[],
+    fields: Params::FIELDS,
+    bindings: &[Binding::read("x"), Binding::write("y")],
+    constants: no_constants,
+    grid: |words| grid_over(Params::of(words).len as usize, 256),
+    twin: twin!(twin),
+    fast: Some(fast),
+    cases,
+};
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (x, y) = (buffers.read(0), buffers.write(1));
+    y.copy_from_slice(&x[..params.len as usize]);
+}
+
+fn fast(_words: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let (x, y) = (buffers.read(0), buffers.write(1));
+    parallel::elements(y, |first, y| y.copy_from_slice(&x[first..first + y.len()]));
+}
+
+fn cases() -> Vec<Case> {
+    let case = |label, len: usize| {
+        let params = Params { len: len as u32 };
+        Case::new(
+            label,
+            &params,
+            1,
+            vec![Fill::signed(len), Fill::Output(len)],
+        )
+    };
+    vec![
+        case("one element", 1),
+        case("odd length", 1037),
+        case("more than one task", 40_013),
+    ]
+}

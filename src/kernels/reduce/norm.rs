@@ -1,0 +1,69 @@
+//! `norm[0] = sqrt(sum of partials)`, and `norm[1]`, the factor that clips a gradient of this norm to `limit`:
+//! `limit / norm` where the norm is above a limit above 0, else 1.
+//!
+//! The partial sums of [`super::sum_squares`] of several tensors, side by side, give their joint norm.
+
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, no_constants};
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Elements of `partials`.
+        pub len: u32,
+        /// The largest norm that stays; 0: every norm stays.
+        pub limit: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "reduce/norm",
+    wgsl: include_str!("../../../shaders/reduce/norm.wgsl"),
+    snippets: &[],
+    fields: Params::FIELDS,
+    bindings: &[Binding::read("partials"), Binding::write("norm")],
+    constants: no_constants,
+    grid: |_| [1, 1, 1],
+    twin: twin!(twin),
+    fast: None,
+    cases,
+};
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (partials, norm) = (buffers.read(0), buffers.write(1));
+    let limit = R::from_f32(params.limit);
+    let total = partials[..params.len as usize]
+        .iter()
+        .copied()
+        .sum::<R>()
+        .sqrt();
+    norm[0] = total;
+    norm[1] = if limit > R::ZERO && total > limit {
+        limit / total
+    } else {
+        R::ONE
+    };
+}
+
+fn cases() -> Vec<Case> {
+    let case = |label, len: usize, limit| {
+        let params = Params {
+            len: len as u32,
+            limit,
+        };
+        let partials = Fill::Uniform {
+            len,
+            low: 0.0,
+            high: 1.0,
+        };
+        Case::new(label, &params, len, vec![partials, Fill::Output(2)])
+    };
+    vec![
+        case("one partial sum", 1, 10.0),
+        case("clipped", 67, 0.25),
+        case("no limit", 259, 0.0),
+        case("many partial sums", 5003, 10.0),
+    ]
+}

@@ -1,0 +1,54 @@
+//! `y[0] = scale * sum of x`, for a few thousand elements: the loss of a step.
+
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, no_constants};
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Elements of `x`.
+        pub len: u32,
+        /// Multiplies the sum.
+        pub scale: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "reduce/sum",
+    wgsl: include_str!("../../../shaders/reduce/sum.wgsl"),
+    snippets: &[],
+    fields: Params::FIELDS,
+    bindings: &[Binding::read("x"), Binding::write("y")],
+    constants: no_constants,
+    grid: |_| [1, 1, 1],
+    twin: twin!(twin),
+    fast: None,
+    cases,
+};
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (x, y) = (buffers.read(0), buffers.write(1));
+    y[0] = R::from_f32(params.scale) * x[..params.len as usize].iter().copied().sum();
+}
+
+fn cases() -> Vec<Case> {
+    let case = |label, len: usize, scale| {
+        let params = Params {
+            len: len as u32,
+            scale,
+        };
+        Case::new(
+            label,
+            &params,
+            len,
+            vec![Fill::signed(len), Fill::Output(1)],
+        )
+    };
+    vec![
+        case("one element", 1, 1.0),
+        case("fewer than a workgroup", 131, -0.5),
+        case("more than a workgroup", 2563, 1.0 / 128.0),
+    ]
+}

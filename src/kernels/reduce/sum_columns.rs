@@ -1,0 +1,98 @@
+//! `y[column] = scale * sum of x[row, column] over the rows`, or `+=`: the gradient of a bias. `x [rows, width]`, `y [width]`.
+
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
+use crate::kernels::parallel;
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Rows of `x`.
+        pub rows: u32,
+        /// Columns of `x`, elements of `y`.
+        pub width: u32,
+        /// Not 0: adds to what `y` holds.
+        pub accumulate: u32,
+        /// Multiplies every sum.
+        pub scale: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "reduce/sum_columns",
+    wgsl: include_str!("../../../shaders/reduce/sum_columns.wgsl"),
+    snippets: &[],
+    fields: Params::FIELDS,
+    bindings: &[Binding::read("x"), Binding::read_write("y")],
+    constants: |words| vec![("COLUMNS", columns(Params::of(words).width))],
+    grid: |words| {
+        let width = Params::of(words).width;
+        grid_over(width as usize, columns(width) as usize)
+    },
+    twin: twin!(twin),
+    fast: Some(fast),
+    cases,
+};
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (x, y) = (buffers.read(0), buffers.write(1));
+    add_up(params, x, 0, y);
+}
+
+fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(words);
+    let (x, y) = (buffers.read(0), buffers.write(1));
+    parallel::rows(y, BLOCK, BLOCK * params.rows as usize, |block, y| {
+        add_up(params, x, block * BLOCK, y);
+    });
+}
+
+/// The columns that are summed at once: their sums stay in the cache, and threads read long stretches of a row.
+const BLOCK: usize = 512;
+
+/// The elements of `y` from column `first` on.
+#[inline(always)]
+fn add_up<R: Real>(params: &Params, x: &[R], first: usize, y: &mut [R]) {
+    let scale = R::from_f32(params.scale);
+    for (k, y) in y.chunks_mut(BLOCK).enumerate() {
+        let mut sums = [R::ZERO; BLOCK];
+        let sums = &mut sums[..y.len()];
+        for row in x.chunks_exact(params.width as usize) {
+            for (sum, &x) in sums.iter_mut().zip(&row[first + k * BLOCK..]) {
+                *sum += x;
+            }
+        }
+        for (y, &mut sum) in y.iter_mut().zip(sums) {
+            let before = if params.accumulate != 0 { *y } else { R::ZERO };
+            *y = before + scale * sum;
+        }
+    }
+}
+
+/// Few columns leave more lanes for the rows.
+fn columns(width: u32) -> u32 {
+    width.clamp(1, 32).next_power_of_two()
+}
+
+fn cases() -> Vec<Case> {
+    let case = |label, rows: usize, width: usize, accumulate, scale| {
+        let params = Params {
+            rows: rows as u32,
+            width: width as u32,
+            accumulate,
+            scale,
+        };
+        let buffers = vec![Fill::signed(rows * width), Fill::signed(width)];
+        Case::new(label, &params, rows, buffers)
+    };
+    vec![
+        case("one element", 1, 1, 0, 1.0),
+        case("one column", 1283, 1, 1, 20.0),
+        case("three columns", 257, 3, 0, 0.5),
+        case("one row", 1, 67, 1, 1.0),
+        case("many columns", 131, 1031, 1, 1.0),
+        case("columns without a rest", 5, 1024, 0, -1.0),
+    ]
+}

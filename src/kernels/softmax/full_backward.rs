@@ -1,0 +1,144 @@
+//! `logits <- scale * (exp(l - maximum) / sum - [id == target])`: the gradient of `scale * sum of nll` by one tile of logits
+//! `[rows, width]` of the ids `start .. start + width`, in their place. `running` is what [`super::log_sum_exp`] left after
+//! every tile. 0 where the target is [`IGNORE`].
+//!
+//! The backward of [`super::full_loss`] and [`super::log_sum_exp`].
+
+use crate::kernel::{
+    ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants,
+};
+use crate::kernels::parallel;
+use crate::kernels::softmax::IGNORE;
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Rows of `logits`.
+        pub rows: u32,
+        /// Columns of `logits`: ids of the tile.
+        pub width: u32,
+        /// The first id of the tile.
+        pub start: u32,
+        /// The gradient of the loss by one row's `nll`.
+        pub scale: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "softmax/full_backward",
+    wgsl: include_str!("../../../shaders/softmax/full_backward.wgsl"),
+    snippets: &[&ACTIVATION],
+    fields: Params::FIELDS,
+    bindings: &[
+        Binding::read_write("logits"),
+        Binding::read("running"),
+        Binding::index("targets"),
+    ],
+    constants: no_constants,
+    grid: |words| {
+        let params = Params::of(words);
+        grid_over(params.rows as usize * params.width as usize, 256)
+    },
+    twin: twin!(twin),
+    fast: Some(fast),
+    cases,
+};
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (logits, running, targets) = (buffers.write(0), buffers.read(1), buffers.index(2));
+    differentiate(params, running, targets, 0, logits);
+}
+
+fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(words);
+    let (logits, running, targets) = (buffers.write(0), buffers.read(1), buffers.index(2));
+    let width = params.width as usize;
+    parallel::rows(logits, width, width, |first, logits| {
+        differentiate(params, running, targets, first, logits);
+    });
+}
+
+/// The rows of `logits` from row `first` on.
+#[inline(always)]
+fn differentiate<R: Real>(
+    params: &Params,
+    running: &[R],
+    targets: &[u32],
+    first: usize,
+    logits: &mut [R],
+) {
+    let (width, start) = (params.width as usize, params.start as usize);
+    let scale = R::from_f32(params.scale);
+    for (k, logits) in logits.chunks_exact_mut(width).enumerate() {
+        let (state, target) = (&running[3 * (first + k)..][..3], targets[first + k]);
+        if target == IGNORE {
+            logits.fill(R::ZERO);
+            continue;
+        }
+        let (maximum, factor) = (state[0], scale / state[1]);
+        for logit in logits.iter_mut() {
+            *logit = factor * (*logit - maximum).exp();
+        }
+        if let Some(gradient) = logits.get_mut((target as usize).wrapping_sub(start)) {
+            *gradient -= scale;
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |label, width: usize, start, scale, targets: Vec<u32>| {
+        let rows = targets.len();
+        let params = Params {
+            rows: rows as u32,
+            width: width as u32,
+            start,
+            scale,
+        };
+        let running =
+            (0..rows).flat_map(|row| [4.0 + (row % 3) as f32 / 4.0, 1.5 + row as f32, 0.0]);
+        let buffers = vec![
+            Fill::Uniform {
+                len: rows * width,
+                low: -4.0,
+                high: 4.0,
+            },
+            Fill::Values(running.collect()),
+            Fill::Indices(targets),
+        ];
+        Case::new(label, &params, 2, buffers)
+    };
+    vec![
+        case("one logit", 1, 0, 1.0, vec![0]),
+        case(
+            "padding, target in and past the tile",
+            67,
+            0,
+            0.25,
+            vec![0, 66, 67, IGNORE],
+        ),
+        case(
+            "tile in the middle",
+            259,
+            1000,
+            2.0,
+            vec![999, 1000, 1258, 1259, IGNORE],
+        ),
+        case(
+            "last ids of the largest vocabulary",
+            5,
+            IGNORE - 5,
+            1.0,
+            vec![IGNORE, IGNORE - 1, 3],
+        ),
+        case(
+            "more than one task",
+            1031,
+            7,
+            1.0,
+            (0..37).map(|k| k * 31).collect(),
+        ),
+    ]
+}

@@ -1,0 +1,137 @@
+//! Carries `running [rows, 3]` = (maximum `m`, sum of `exp(l - m)`, the target's logit) through one tile of the vocabulary,
+//! `logits [rows, width]` of the ids `start .. start + width`: the full softmax without all its logits in memory.
+//!
+//! A row whose target is in no tile, or [`IGNORE`], ends with 0 as its target's logit.
+
+use crate::kernel::{
+    ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants,
+};
+use crate::kernels::parallel;
+use crate::kernels::softmax::{IGNORE, LogSumExp};
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Rows of `logits`.
+        pub rows: u32,
+        /// Columns of `logits`: ids of the tile.
+        pub width: u32,
+        /// The first id of the tile.
+        pub start: u32,
+        /// Not 0 for the first tile: what `running` held is dropped.
+        pub first: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "softmax/log_sum_exp",
+    wgsl: include_str!("../../../shaders/softmax/log_sum_exp.wgsl"),
+    snippets: &[&ACTIVATION],
+    fields: Params::FIELDS,
+    bindings: &[
+        Binding::read("logits"),
+        Binding::index("targets"),
+        Binding::read_write("running"),
+    ],
+    constants: no_constants,
+    grid: |words| grid_over(Params::of(words).rows as usize, 1),
+    twin: twin!(twin),
+    fast: Some(fast),
+    cases,
+};
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (logits, targets, running) = (buffers.read(0), buffers.index(1), buffers.write(2));
+    carry(params, logits, targets, 0, running);
+}
+
+fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(words);
+    let (logits, targets, running) = (buffers.read(0), buffers.index(1), buffers.write(2));
+    parallel::rows(running, 3, params.width as usize, |first, running| {
+        carry(params, logits, targets, first, running);
+    });
+}
+
+/// The rows of `running` from row `first_row` on.
+#[inline(always)]
+fn carry<R: Real>(
+    params: &Params,
+    logits: &[R],
+    targets: &[u32],
+    first_row: usize,
+    running: &mut [R],
+) {
+    let (width, start) = (params.width as usize, params.start as usize);
+    let logits = logits[first_row * width..].chunks_exact(width);
+    let targets = &targets[first_row..];
+    for ((state, logits), &target) in running.chunks_exact_mut(3).zip(logits).zip(targets) {
+        let (mut total, mut target_logit) = (LogSumExp::default(), R::ZERO);
+        if params.first == 0 {
+            (total.maximum, total.sum, target_logit) = (state[0], state[1], state[2]);
+        }
+        total.absorb(logits);
+        let column = (target as usize).wrapping_sub(start);
+        if target != IGNORE && column < width {
+            target_logit = logits[column];
+        }
+        state.copy_from_slice(&[total.maximum, total.sum, target_logit]);
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |label, width: usize, start, first, targets: Vec<u32>| {
+        let rows = targets.len();
+        let params = Params {
+            rows: rows as u32,
+            width: width as u32,
+            start,
+            first,
+        };
+        let before = (0..rows).flat_map(|row| [row as f32 - 3.0, 1.0 + row as f32 / 2.0, -0.25]);
+        let buffers = vec![
+            Fill::Uniform {
+                len: rows * width,
+                low: -8.0,
+                high: 8.0,
+            },
+            Fill::Indices(targets),
+            Fill::Values(before.collect()),
+        ];
+        Case::new(label, &params, width, buffers)
+    };
+    vec![
+        case("one logit", 1, 0, 1, vec![0]),
+        case(
+            "first tile, targets in and past it",
+            67,
+            0,
+            1,
+            vec![0, 66, 67, IGNORE],
+        ),
+        case(
+            "tile in the middle",
+            259,
+            1000,
+            0,
+            vec![999, 1000, 1258, 1259, IGNORE],
+        ),
+        case(
+            "last ids of the largest vocabulary",
+            5,
+            IGNORE - 5,
+            0,
+            vec![IGNORE, IGNORE - 1, 3],
+        ),
+        case(
+            "more than one task",
+            1031,
+            7,
+            0,
+            (0..37).map(|k| k * 31).collect(),
+        ),
+    ]
+}

@@ -1,0 +1,168 @@
+//! Sampled softmax (Jean et al. 2015). With `t = target_logit - log_q[samples + row]` and `l_k = logits[row, k] - log_q[k]`,
+//! left out where `candidates[k]` is the row's target (an accidental hit):
+//!
+//!     normaliser = ln(exp(t) + sum over k of exp(l_k))        nll = normaliser - t
+//!
+//! `logits [rows, samples]` with the bias in, `target_logits [rows]`, `log_q [samples + rows]`: the logarithms of the expected
+//! counts of the candidates, then of the targets. Both outputs `[rows]` are 0 where the target is [`IGNORE`].
+//!
+//! Backward is [`super::sampled_backward`].
+
+use crate::kernel::{
+    ACTIVATION, Binding, Buffers, Case, Fill, Kernel, LOGARITHM, Params as _, grid_over,
+    no_constants,
+};
+use crate::kernels::parallel;
+use crate::kernels::softmax::{IGNORE, LogSumExp};
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Rows of `logits`.
+        pub rows: u32,
+        /// Columns of `logits`: the candidates.
+        pub samples: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "softmax/sampled_loss",
+    wgsl: include_str!("../../../shaders/softmax/sampled_loss.wgsl"),
+    snippets: &[&ACTIVATION, &LOGARITHM],
+    fields: Params::FIELDS,
+    bindings: &[
+        Binding::read("logits"),
+        Binding::read("target_logits"),
+        Binding::read("log_q"),
+        Binding::index("candidates"),
+        Binding::index("targets"),
+        Binding::write("nll"),
+        Binding::write("normaliser"),
+    ],
+    constants: no_constants,
+    grid: |words| grid_over(Params::of(words).rows as usize, 1),
+    twin: twin!(twin),
+    fast: Some(fast),
+    cases,
+};
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (logits, target_logits, log_q) = (buffers.read(0), buffers.read(1), buffers.read(2));
+    let (candidates, targets) = (buffers.index(3), buffers.index(4));
+    let (nll, normaliser) = (buffers.write(5), buffers.write(6));
+    let inputs = (logits, target_logits, log_q, candidates, targets);
+    normalise(params.samples as usize, inputs, 0, nll, normaliser);
+}
+
+fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let samples = Params::of(words).samples as usize;
+    let (logits, target_logits, log_q) = (buffers.read(0), buffers.read(1), buffers.read(2));
+    let (candidates, targets) = (buffers.index(3), buffers.index(4));
+    let (nll, normaliser) = (buffers.write(5), buffers.write(6));
+    let inputs = (logits, target_logits, log_q, candidates, targets);
+    parallel::row_pairs(
+        (nll, 1),
+        (normaliser, 1),
+        samples,
+        |first, nll, normaliser| {
+            normalise(samples, inputs, first, nll, normaliser);
+        },
+    );
+}
+
+/// The rows of `nll` and `normaliser` from row `first` on.
+#[inline(always)]
+fn normalise<R: Real>(
+    samples: usize,
+    (logits, target_logits, log_q, candidates, targets): Inputs<'_, R>,
+    first: usize,
+    nll: &mut [R],
+    normaliser: &mut [R],
+) {
+    let (sampled_q, target_q) = log_q.split_at(samples);
+    for (k, (nll, normaliser)) in nll.iter_mut().zip(normaliser).enumerate() {
+        let row = first + k;
+        if targets[row] == IGNORE {
+            (*nll, *normaliser) = (R::ZERO, R::ZERO);
+            continue;
+        }
+        let true_logit = target_logits[row] - target_q[row];
+        let mut total = LogSumExp {
+            maximum: true_logit,
+            sum: R::ONE,
+        };
+        let logits = logits[row * samples..][..samples].chunks(BLOCK);
+        for ((logits, log_q), candidates) in logits
+            .zip(sampled_q.chunks(BLOCK))
+            .zip(candidates.chunks(BLOCK))
+        {
+            let mut corrected = [R::ZERO; BLOCK];
+            let corrected = &mut corrected[..logits.len()];
+            for (((corrected, &logit), &log_q), &candidate) in
+                corrected.iter_mut().zip(logits).zip(log_q).zip(candidates)
+            {
+                let hit = candidate == targets[row];
+                *corrected = if hit { R::NEG_INFINITY } else { logit - log_q };
+            }
+            total.absorb(corrected);
+        }
+        *normaliser = total.maximum + total.sum.ln();
+        *nll = *normaliser - true_logit;
+    }
+}
+
+/// Logits, target logits, `log_q`, candidates, targets.
+type Inputs<'a, R> = (&'a [R], &'a [R], &'a [R], &'a [u32], &'a [u32]);
+
+/// The candidates that are worked on at once.
+const BLOCK: usize = 1024;
+
+fn cases() -> Vec<Case> {
+    let case = |label, candidates: Vec<u32>, targets: Vec<u32>| {
+        let (rows, samples) = (targets.len(), candidates.len());
+        let params = Params {
+            rows: rows as u32,
+            samples: samples as u32,
+        };
+        let buffers = vec![
+            Fill::Uniform {
+                len: rows * samples,
+                low: -8.0,
+                high: 8.0,
+            },
+            Fill::signed(rows),
+            Fill::Uniform {
+                len: samples + rows,
+                low: -9.0,
+                high: 0.0,
+            },
+            Fill::Indices(candidates),
+            Fill::Indices(targets),
+            Fill::Output(rows),
+            Fill::Output(rows),
+        ];
+        Case::new(label, &params, samples + 1, buffers)
+    };
+    vec![
+        case("one candidate", vec![4], vec![2]),
+        case("the only candidate is the target", vec![4], vec![4]),
+        case(
+            "hits and padding",
+            (0..67).collect(),
+            vec![3, 66, 67, IGNORE, 0],
+        ),
+        case(
+            "more than a workgroup",
+            (0..259).rev().collect(),
+            vec![900, 258, 0],
+        ),
+        case(
+            "more than one task",
+            (0..1031).map(|k| k * 2).collect(),
+            (0..37).collect(),
+        ),
+    ]
+}
