@@ -7,6 +7,8 @@ pub mod graph;
 pub mod kernel;
 pub mod kernels;
 pub mod matrix;
+pub mod model;
 pub mod random;
 pub mod real;
 pub mod tensor;
+pub mod train;

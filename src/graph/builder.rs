@@ -9,6 +9,7 @@ use crate::tensor::{Dtype, Shape};
 pub struct Builder {
     plan: Plan,
     published: Vec<&'static str>,
+    state_prefix: &'static str,
 }
 
 /// The place of an activation that has none yet.
@@ -17,7 +18,7 @@ const UNPLACED: Place = Place::Arena { arena: usize::MAX, offset: 0 };
 impl Builder {
     /// An empty plan of this name.
     pub fn new(name: &str) -> Builder {
-        Builder { plan: Plan { name: name.to_owned(), ..Plan::default() }, published: Vec::new() }
+        Builder { plan: Plan { name: name.to_owned(), ..Plan::default() }, published: Vec::new(), state_prefix: "" }
     }
 
     fn tensor(&mut self, name: &str, shape: Shape, dtype: Dtype, place: Place) -> Slice {
@@ -58,6 +59,16 @@ impl Builder {
     /// A tensor that lives from its first step to its last.
     pub fn activation(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
         self.tensor(name, shape.into(), Dtype::Real, UNPLACED)
+    }
+
+    /// Puts a prefix before the names of recurrent states, so that plans of other extents have states of their own.
+    pub fn state_prefix(&mut self, prefix: &'static str) {
+        self.state_prefix = prefix;
+    }
+
+    /// A recurrent state: the persistent tensor `[PREFIX]state.NAME`.
+    pub fn state(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
+        self.persistent(&format!("{}state.{name}", self.state_prefix), shape)
     }
 
     /// Has tensors of this name made as outputs rather than activations, where operations allow it.

@@ -98,7 +98,7 @@ impl<'a> Body<'a> {
 /// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
 /// [`sampled_softmax`] names. Gradients are scaled as the recipe says (REFERENCE: of `T * mean(l)` for `paper`, times `B`
 /// for an embedding table of its own; of `mean(l)` for `plain`).
-pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize) {
+pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, limits: &Limits) {
     let extent = Extent { batch: config.train.batch, unroll: config.train.unroll };
     let body = Body::new(graph, config, vocabulary, extent, "");
     let model = &config.model;
@@ -111,7 +111,7 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize) {
     let targets = graph.builder.index_input("targets", [extent.unroll * extent.batch]);
     let (weight, bias) = (body.softmax_weight(), body.parameter("softmax.bias"));
     let nll = match config.softmax {
-        Softmax::Full => full_softmax(graph, h, weight, bias, targets, TILE, scale),
+        Softmax::Full => full_softmax(graph, h, weight, bias, targets, TILE.min(limits.slice), scale),
         Softmax::Sampled { samples } => {
             let tied = model.tied.then_some(looked_up);
             sampled_softmax(graph, h, weight, bias, targets, samples, tied, scale)
@@ -137,7 +137,7 @@ pub fn evaluation(config: &Config, vocabulary: usize, extent: Extent, prefix: &s
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let targets = graph.builder.index_input("targets", [extent.unroll * extent.batch]);
     let (weight, bias) = (body.softmax_weight(), body.parameter("softmax.bias"));
-    full_softmax(&mut graph, h, weight, bias, targets, TILE, 1.0);
+    full_softmax(&mut graph, h, weight, bias, targets, TILE.min(limits.slice), 1.0);
     graph.finish(limits)
 }
 

@@ -191,8 +191,8 @@ impl Recorded {
         let Sizes { input, hidden, output, batch, unroll } = self.sizes;
         let name = &self.layer.name;
         let (state_h, state_c) = (
-            graph.builder.persistent(&format!("state.{name}.h"), [batch, output]),
-            graph.builder.persistent(&format!("state.{name}.c"), [batch, hidden]),
+            graph.builder.state(&format!("{name}.h"), [batch, output]),
+            graph.builder.state(&format!("{name}.c"), [batch, hidden]),
         );
         self.emit_copy(graph, "state", state_h, self.h.chunk(0, unroll + 1));
         self.emit_copy(graph, "state", state_c, self.c.chunk(0, unroll + 1));

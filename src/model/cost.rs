@@ -1,0 +1,60 @@
+//! What a model costs, from its configuration alone: parameters, FLOPs of a trained word, bytes that stay on the device.
+
+use super::parameters::{Group, Parameter, parameters};
+use crate::config::{Config, Optimizer, Softmax};
+
+/// The costs of a model.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// Every parameter.
+    pub table: Vec<Parameter>,
+    /// All parameters.
+    pub parameters: u64,
+    /// Those of the recurrent layers.
+    pub recurrent: u64,
+    /// FLOPs of one trained word, forward and backward: six for each element of a recurrent matrix and for each element
+    /// of the softmax's weights that takes part (`S * P`, or `V * P` for a full softmax).
+    pub flops_per_word: u64,
+    /// Bytes of the parameters in `f32`.
+    pub parameter_bytes: u64,
+    /// Bytes of the optimizer's state.
+    pub optimizer_bytes: u64,
+    /// Bytes of the moving average.
+    pub average_bytes: u64,
+}
+
+/// The tensors of optimizer state beside each parameter.
+pub fn optimizer_states(optimizer: Optimizer) -> &'static [&'static str] {
+    match optimizer {
+        Optimizer::Adagrad => &["accumulator"],
+        Optimizer::Sgd => &[],
+        Optimizer::Momentum => &["velocity"],
+        Optimizer::Adam => &["first", "second"],
+    }
+}
+
+/// The costs of the model of `config` with `vocabulary` words.
+pub fn cost(config: &Config, vocabulary: usize) -> Cost {
+    let table = parameters(config, vocabulary);
+    let sum = |keep: &dyn Fn(&Parameter) -> bool| -> u64 {
+        table.iter().filter(|line| keep(line)).map(|line| line.shape.len() as u64).sum()
+    };
+    let all = sum(&|_| true);
+    let recurrent = sum(&|line| line.group == Group::Recurrent);
+    let matrices = sum(&|line| line.group == Group::Recurrent && !line.name.ends_with(".bias"));
+    let classes = match config.softmax {
+        Softmax::Full => vocabulary,
+        Softmax::Sampled { samples } => samples,
+    };
+    let softmax = (classes * config.model.output_size()) as u64;
+    let states = optimizer_states(config.train.optimizer).len() as u64;
+    Cost {
+        parameters: all,
+        recurrent,
+        flops_per_word: 6 * (matrices + softmax),
+        parameter_bytes: 4 * all,
+        optimizer_bytes: 4 * all * states,
+        average_bytes: if config.train.ema > 0.0 { 4 * recurrent } else { 0 },
+        table,
+    }
+}

@@ -1,0 +1,3 @@
+//! Training: the loop, the update rules, the schedule, evaluation.
+
+pub mod update;
