@@ -105,7 +105,7 @@ fn cases() -> Vec<Case> {
     vec![
         case("one element", 1, 1.0, vec![5]),
         case("all distinct", 7, 1.0, vec![9, 2, 4, 11, 0]),
-        case("all the same", 33, 128.0, vec![3; 67]),
+        case("all the same", 33, 0.25, vec![3; 67]),
         case(
             "duplicates and padding",
             65,
