@@ -90,7 +90,11 @@ impl<'a> View<'a> {
         );
         // SAFETY: within the view, as just checked, or at its end when count is 0.
         let start = unsafe { self.start.add(start * self.column_stride) };
-        View { start, columns: count, ..self }
+        View {
+            start,
+            columns: count,
+            ..self
+        }
     }
 
     /// Rows `start .. start + count`.

@@ -58,7 +58,7 @@ fn main(
     let v = params.beta2 * second[starts.second + at] + (1.0 - params.beta2) * g * g;
     first[starts.first + at] = m;
     second[starts.second + at] = v;
-    let mean = m / control[starts.control + 1u];
-    let square = v / control[starts.control + 2u];
+    let mean = m / control[starts.control + 3u];
+    let square = v / control[starts.control + 4u];
     weight[starts.weight + at] -= rate * mean / (sqrt(square) + params.epsilon);
 }

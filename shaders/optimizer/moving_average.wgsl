@@ -1,19 +1,20 @@
-// average = decay * average + (1 - decay) * weight.
+// average = decay * average + (1 - decay) * weight, the decay being control[2].
 
 struct Params {
     len: u32,
-    decay: f32,
 }
 
 struct Starts {
     weight: u32,
+    control: u32,
     average: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> starts: Starts;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> average: array<f32>;
+@group(0) @binding(3) var<storage, read> control: array<f32>;
+@group(0) @binding(4) var<storage, read_write> average: array<f32>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -25,6 +26,7 @@ fn main(
     if (i >= params.len) {
         return;
     }
+    let decay = control[starts.control + 2u];
     let before = average[starts.average + i];
-    average[starts.average + i] = params.decay * before + (1.0 - params.decay) * weight[starts.weight + i];
+    average[starts.average + i] = decay * before + (1.0 - decay) * weight[starts.weight + i];
 }

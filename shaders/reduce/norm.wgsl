@@ -1,19 +1,20 @@
-// norm[0] = sqrt(sum of partials), norm[1] = the factor that brings it down to limit. One workgroup.
+// norm[0] = sqrt(sum of partials), norm[1] = the factor that brings it down to control[1]. One workgroup.
 
 struct Params {
     len: u32,
-    limit: f32,
 }
 
 struct Starts {
     partials: u32,
+    control: u32,
     norm: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> starts: Starts;
 @group(0) @binding(2) var<storage, read> partials: array<f32>;
-@group(0) @binding(3) var<storage, read_write> norm: array<f32>;
+@group(0) @binding(3) var<storage, read> control: array<f32>;
+@group(0) @binding(4) var<storage, read_write> norm: array<f32>;
 
 var<workgroup> partial: array<f32, 256>;
 
@@ -40,9 +41,10 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     let total = sqrt(sum_of_group(local, sum));
     if (local == 0u) {
+        let limit = control[starts.control + 1u];
         var factor = 1.0;
-        if (params.limit > 0.0 && total > params.limit) {
-            factor = params.limit / total;
+        if (limit > 0.0 && total > limit) {
+            factor = limit / total;
         }
         norm[starts.norm] = total;
         norm[starts.norm + 1u] = factor;

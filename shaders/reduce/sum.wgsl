@@ -1,8 +1,8 @@
-// y[0] = scale * sum of x, in one workgroup.
+// y[0] = sum of x / divisor, in one workgroup.
 
 struct Params {
     len: u32,
-    scale: f32,
+    divisor: f32,
 }
 
 struct Starts {
@@ -40,6 +40,6 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     let total = sum_of_group(local, sum);
     if (local == 0u) {
-        y[starts.y] = params.scale * total;
+        y[starts.y] = total / params.divisor;
     }
 }

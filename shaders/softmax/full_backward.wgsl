@@ -1,10 +1,10 @@
-// logits <- scale * (exp(l - maximum) / sum - [id == target]): the gradient of one tile, in its place.
+// With scale = 1 / divisor: logits <- scale * (exp(l - maximum) / sum - [id == target]): the gradient of one tile, in its place.
 
 struct Params {
     rows: u32,
     width: u32,
     start: u32,
-    scale: f32,
+    divisor: f32,
 }
 
 struct Starts {
@@ -31,14 +31,15 @@ fn main(
     if (i >= params.rows * params.width) {
         return;
     }
+    let scale = 1.0 / params.divisor;
     let row = i / params.width;
     let id = params.start + i % params.width;
     let state = starts.running + row * 3u;
     let wanted = targets[starts.targets + row];
-    let factor = params.scale / running[state + 1u];
+    let factor = scale / running[state + 1u];
     var gradient = factor * exp_of(logits[starts.logits + i] - running[state]);
     if (id == wanted) {
-        gradient -= params.scale;
+        gradient -= scale;
     }
     logits[starts.logits + i] = select(gradient, 0.0, wanted == IGNORE);
 }

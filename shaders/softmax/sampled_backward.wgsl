@@ -1,10 +1,10 @@
-// logits <- scale * exp(l_k - normaliser), 0 where candidates[k] is the target;
+// With scale = 1 / divisor: logits <- scale * exp(l_k - normaliser), 0 where candidates[k] is the target;
 // target_logits <- scale * (exp(t - normaliser) - 1); l_k and t as in sampled_loss.
 
 struct Params {
     rows: u32,
     samples: u32,
-    scale: f32,
+    divisor: f32,
 }
 
 struct Starts {
@@ -37,6 +37,7 @@ fn main(
     if (i >= params.rows * params.samples) {
         return;
     }
+    let scale = 1.0 / params.divisor;
     let row = i / params.samples;
     let k = i % params.samples;
     let wanted = targets[starts.targets + row];
@@ -44,12 +45,12 @@ fn main(
     let ignored = wanted == IGNORE;
 
     let logit = logits[starts.logits + i] - log_q[starts.log_q + k];
-    let gradient = params.scale * exp_of(logit - total);
+    let gradient = scale * exp_of(logit - total);
     logits[starts.logits + i] = select(gradient, 0.0, ignored || candidates[starts.candidates + k] == wanted);
 
     if (k == 0u) {
         let true_logit = target_logits[starts.target_logits + row] - log_q[starts.log_q + params.samples + row];
-        let true_gradient = params.scale * (exp_of(true_logit - total) - 1.0);
+        let true_gradient = scale * (exp_of(true_logit - total) - 1.0);
         target_logits[starts.target_logits + row] = select(true_gradient, 0.0, ignored);
     }
 }

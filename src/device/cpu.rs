@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{Data, Executor, Inputs, Outputs, PlanId};
 use crate::error::{Error, Result};
+use crate::graph::memory::Limits;
 use crate::graph::plan::{Place, Plan, TensorId};
 use crate::kernel::{Access, Buffer, Buffers, Kernel, Run};
 use crate::real::Real;
@@ -61,7 +62,11 @@ impl<R: CpuReal> Default for CpuExecutor<R> {
 impl<R: CpuReal> CpuExecutor<R> {
     /// An executor without plans.
     pub fn new() -> CpuExecutor<R> {
-        CpuExecutor { persistent: HashMap::new(), plans: Vec::new(), outputs: VecDeque::new() }
+        CpuExecutor {
+            persistent: HashMap::new(),
+            plans: Vec::new(),
+            outputs: VecDeque::new(),
+        }
     }
 
     /// A persistent tensor.
@@ -70,7 +75,9 @@ impl<R: CpuReal> CpuExecutor<R> {
     ///
     /// If no loaded plan has it.
     pub fn tensor(&self, name: &str) -> &[R] {
-        self.persistent.get(name).unwrap_or_else(|| panic!("no persistent tensor `{name}`"))
+        self.persistent
+            .get(name)
+            .unwrap_or_else(|| panic!("no persistent tensor `{name}`"))
     }
 
     /// A persistent tensor, to be written.
@@ -79,7 +86,9 @@ impl<R: CpuReal> CpuExecutor<R> {
     ///
     /// If no loaded plan has it.
     pub fn tensor_mut(&mut self, name: &str) -> &mut [R] {
-        self.persistent.get_mut(name).unwrap_or_else(|| panic!("no persistent tensor `{name}`"))
+        self.persistent
+            .get_mut(name)
+            .unwrap_or_else(|| panic!("no persistent tensor `{name}`"))
     }
 }
 
@@ -87,9 +96,12 @@ impl<R: CpuReal> CpuExecutor<R> {
 fn allocate<T: Clone>(len: usize, value: T, name: &str) -> Result<Vec<T>> {
     let mut memory = Vec::new();
     memory.try_reserve_exact(len).map_err(|error| {
-        Error::device(format!("out of memory: `{name}` needs {} MiB", (len * size_of::<T>()) >> 20))
-            .because(error)
-            .help("make the model, the batch or the unroll smaller")
+        Error::device(format!(
+            "out of memory: `{name}` needs {} MiB",
+            (len * size_of::<T>()) >> 20
+        ))
+        .because(error)
+        .help("make the model, the batch or the unroll smaller")
     })?;
     memory.resize(len, value);
     Ok(memory)
@@ -100,14 +112,26 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         format!("cpu ({} threads)", rayon::current_num_threads())
     }
 
+    fn limits(&self) -> Limits {
+        Limits::HOST
+    }
+
     fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
         plan.check();
-        let mut loaded =
-            Loaded { plan: plan.clone(), arenas: Vec::new(), real: HashMap::new(), index: HashMap::new() };
+        let mut loaded = Loaded {
+            plan: plan.clone(),
+            arenas: Vec::new(),
+            real: HashMap::new(),
+            index: HashMap::new(),
+        };
         for (k, &len) in plan.arenas.iter().enumerate() {
             // A step that reads what no step wrote shall be seen.
             let nan = R::from_f64(f64::NAN);
-            loaded.arenas.push(allocate(len, nan, &format!("arena {k} of plan {}", plan.name))?);
+            loaded.arenas.push(allocate(
+                len,
+                nan,
+                &format!("arena {k} of plan {}", plan.name),
+            )?);
         }
         for (id, info) in plan.tensors() {
             let len = info.shape.len();
@@ -142,7 +166,11 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
     }
 
     fn read(&mut self, name: &str) -> Result<Vec<f32>> {
-        Ok(self.tensor(name).iter().map(|value| value.to_f64() as f32).collect())
+        Ok(self
+            .tensor(name)
+            .iter()
+            .map(|value| value.to_f64() as f32)
+            .collect())
     }
 
     #[allow(unsafe_code)]
@@ -150,7 +178,9 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         let loaded = &mut self.plans[plan.0];
         let plan = loaded.plan.clone();
         for (name, data) in inputs {
-            let id = plan.find(name).unwrap_or_else(|| panic!("plan {} has no input `{name}`", plan.name));
+            let id = plan
+                .find(name)
+                .unwrap_or_else(|| panic!("plan {} has no input `{name}`", plan.name));
             match data {
                 Data::Real(values) => {
                     let memory = loaded.real.get_mut(&id).expect("a real input");
@@ -168,9 +198,12 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         let mut bases = Vec::with_capacity(plan.tensors.len());
         for (id, info) in plan.tensors() {
             bases.push(match (info.place, info.dtype) {
-                (Place::Persistent, _) => {
-                    Base::Real(self.persistent.get_mut(&info.name).expect("loaded").as_mut_ptr())
-                }
+                (Place::Persistent, _) => Base::Real(
+                    self.persistent
+                        .get_mut(&info.name)
+                        .expect("loaded")
+                        .as_mut_ptr(),
+                ),
                 (Place::Input, Dtype::Index) => Base::Index(loaded.index[&id].as_ptr()),
                 (Place::Input | Place::Output, _) => {
                     Base::Real(loaded.real.get_mut(&id).expect("loaded").as_mut_ptr())
@@ -181,36 +214,54 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
             });
         }
         for step in &plan.steps {
-            let buffers = step.kernel.bindings.iter().zip(&step.slices).map(|(binding, slice)| {
-                // SAFETY: `Plan::check` has shown at load that the slice lies within its tensor, and that a slice that is
-                // written overlaps no other of its step; the memory is not moved while the plan runs, and no reference
-                // outlives its step.
-                unsafe {
-                    match bases[slice.tensor.0 as usize] {
-                        Base::Index(start) => {
-                            Buffer::Index(std::slice::from_raw_parts(start.add(slice.offset), slice.len))
-                        }
-                        Base::Real(start) if binding.access == Access::Read => {
-                            Buffer::Read(std::slice::from_raw_parts(start.add(slice.offset), slice.len))
-                        }
-                        Base::Real(start) => {
-                            Buffer::Write(std::slice::from_raw_parts_mut(start.add(slice.offset), slice.len))
+            let buffers = step
+                .kernel
+                .bindings
+                .iter()
+                .zip(&step.slices)
+                .map(|(binding, slice)| {
+                    // SAFETY: `Plan::check` has shown at load that the slice lies within its tensor, and that a slice that is
+                    // written overlaps no other of its step; the memory is not moved while the plan runs, and no reference
+                    // outlives its step.
+                    unsafe {
+                        match bases[slice.tensor.0 as usize] {
+                            Base::Index(start) => Buffer::Index(std::slice::from_raw_parts(
+                                start.add(slice.offset),
+                                slice.len,
+                            )),
+                            Base::Real(start) if binding.access == Access::Read => Buffer::Read(
+                                std::slice::from_raw_parts(start.add(slice.offset), slice.len),
+                            ),
+                            Base::Real(start) => Buffer::Write(std::slice::from_raw_parts_mut(
+                                start.add(slice.offset),
+                                slice.len,
+                            )),
                         }
                     }
-                }
-            });
+                });
             R::function(step.kernel)(&step.params, &mut Buffers::new(buffers));
         }
         let outputs = plan
             .tensors()
             .filter(|(_, info)| info.place == Place::Output)
-            .map(|(id, info)| (info.name.clone(), loaded.real[&id].iter().map(|value| value.to_f64()).collect()))
+            .map(|(id, info)| {
+                (
+                    info.name.clone(),
+                    loaded.real[&id]
+                        .iter()
+                        .map(|value| value.to_f64())
+                        .collect(),
+                )
+            })
             .collect();
         self.outputs.push_back(outputs);
         Ok(())
     }
 
     fn fetch(&mut self) -> Result<Outputs> {
-        Ok(self.outputs.pop_front().expect("every run was fetched already"))
+        Ok(self
+            .outputs
+            .pop_front()
+            .expect("every run was fetched already"))
     }
 }

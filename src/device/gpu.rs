@@ -15,6 +15,7 @@ use super::memory::{Memory, WORD, buffer};
 use super::pipelines::Pipelines;
 use super::{Executor, Inputs, Limits, Outputs, PlanId};
 use crate::error::{Error, Result};
+use crate::graph::memory as placement;
 use crate::graph::plan::Plan;
 use crate::tensor::Dtype;
 
@@ -111,6 +112,14 @@ impl GpuExecutor {
 impl Executor for GpuExecutor {
     fn describe(&self) -> String {
         format!("gpu {}, {}", self.summary.name, self.summary.backend)
+    }
+
+    fn limits(&self) -> placement::Limits {
+        let elements = |bytes: u64| usize::try_from(bytes / 4).unwrap_or(usize::MAX);
+        placement::Limits {
+            arena: elements(self.limits.buffer_bytes),
+            slice: elements(self.limits.binding_bytes),
+        }
     }
 
     fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {

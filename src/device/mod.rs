@@ -3,6 +3,7 @@
 //! Both executors run the same [`Plan`]: see [`Executor`].
 
 mod adapter;
+mod cpu;
 mod faults;
 mod gpu;
 mod loaded;
@@ -15,11 +16,13 @@ pub mod single;
 use std::sync::Arc;
 
 pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters};
+pub use cpu::{CpuExecutor, CpuReal};
 pub use gpu::GpuExecutor;
 pub use report::{devices_json, devices_text, driver_help};
 pub use selector::{Choice, Device, Selector, choose};
 
 use crate::error::Result;
+use crate::graph::memory as placement;
 use crate::graph::plan::Plan;
 
 /// What the host writes before a run.
@@ -54,6 +57,9 @@ pub struct PlanId(pub usize);
 pub trait Executor {
     /// The device, for people: `cpu (2 threads)`, `gpu llvmpipe (LLVM 15.0.6, 256 bits), Vulkan`.
     fn describe(&self) -> String;
+
+    /// What plans for this device must keep to.
+    fn limits(&self) -> placement::Limits;
 
     /// Makes a plan runnable: persistent tensors that are new (zeros), inputs, outputs, arenas, pipelines. All that a
     /// run needs is made here.

@@ -13,12 +13,22 @@ pub struct Builder {
 }
 
 /// The place of an activation that has none yet.
-const UNPLACED: Place = Place::Arena { arena: usize::MAX, offset: 0 };
+const UNPLACED: Place = Place::Arena {
+    arena: usize::MAX,
+    offset: 0,
+};
 
 impl Builder {
     /// An empty plan of this name.
     pub fn new(name: &str) -> Builder {
-        Builder { plan: Plan { name: name.to_owned(), ..Plan::default() }, published: Vec::new(), state_prefix: "" }
+        Builder {
+            plan: Plan {
+                name: name.to_owned(),
+                ..Plan::default()
+            },
+            published: Vec::new(),
+            state_prefix: "",
+        }
     }
 
     fn tensor(&mut self, name: &str, shape: Shape, dtype: Dtype, place: Place) -> Slice {
@@ -26,14 +36,28 @@ impl Builder {
         if let Some(id) = self.plan.find(name) {
             let info = self.plan.tensor(id);
             assert!(
-                (&info.shape, info.dtype, info.place) == (&shape, dtype, place) && place == Place::Input,
+                (&info.shape, info.dtype, info.place) == (&shape, dtype, place)
+                    && place == Place::Input,
                 "two tensors are called `{name}`"
             );
-            return Slice { tensor: id, offset: 0, len };
+            return Slice {
+                tensor: id,
+                offset: 0,
+                len,
+            };
         }
         let id = TensorId(self.plan.tensors.len() as u32);
-        self.plan.tensors.push(TensorInfo { name: name.to_owned(), shape, dtype, place });
-        Slice { tensor: id, offset: 0, len }
+        self.plan.tensors.push(TensorInfo {
+            name: name.to_owned(),
+            shape,
+            dtype,
+            place,
+        });
+        Slice {
+            tensor: id,
+            offset: 0,
+            len,
+        }
     }
 
     /// A tensor that outlives the run, under its name.
@@ -49,6 +73,15 @@ impl Builder {
     /// Reals that the host writes before a run. The same input may be asked for again.
     pub fn real_input(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
         self.tensor(name, shape.into(), Dtype::Real, Place::Input)
+    }
+
+    /// The number of elements of a tensor that exists.
+    pub fn len_of(&self, name: &str) -> usize {
+        let id = self
+            .plan
+            .find(name)
+            .unwrap_or_else(|| panic!("there is no tensor `{name}`"));
+        self.plan.tensor(id).shape.len()
     }
 
     /// A tensor that the host reads after a run.
@@ -76,16 +109,37 @@ impl Builder {
         self.published.push(name);
     }
 
+    /// Whether the host asked for this tensor with [`Builder::publish`].
+    pub fn publishes(&self, name: &str) -> bool {
+        self.published.contains(&name)
+    }
+
     /// A vector that the host may ask for with [`Builder::publish`].
     pub fn output_or_activation(&mut self, name: &str, len: usize) -> Slice {
-        if self.published.contains(&name) { self.output(name, [len]) } else { self.activation(name, [len]) }
+        if self.publishes(name) {
+            self.output(name, [len])
+        } else {
+            self.activation(name, [len])
+        }
     }
 
     /// Appends a step. `label` says what it is for.
-    pub fn step(&mut self, label: impl Into<String>, kernel: &'static Kernel, params: &impl Params, slices: &[Slice]) {
+    pub fn step(
+        &mut self,
+        label: impl Into<String>,
+        kernel: &'static Kernel,
+        params: &impl Params,
+        slices: &[Slice],
+    ) {
         let params = params.words();
         let grid = (kernel.grid)(&params);
-        self.plan.steps.push(Step { label: label.into(), kernel, params, slices: slices.to_vec(), grid });
+        self.plan.steps.push(Step {
+            label: label.into(),
+            kernel,
+            params,
+            slices: slices.to_vec(),
+            grid,
+        });
     }
 
     /// Decides the place of every activation and checks the plan.

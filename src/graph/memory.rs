@@ -20,10 +20,16 @@ pub struct Limits {
 
 impl Limits {
     /// What every device of today allows, and more than a browser gives: 128 MiB to bind, 256 MiB in a buffer.
-    pub const COMMON: Limits = Limits { arena: 64 << 20, slice: 32 << 20 };
+    pub const COMMON: Limits = Limits {
+        arena: 64 << 20,
+        slice: 32 << 20,
+    };
 
     /// No limit: memory of the host.
-    pub const HOST: Limits = Limits { arena: usize::MAX, slice: usize::MAX };
+    pub const HOST: Limits = Limits {
+        arena: usize::MAX,
+        slice: usize::MAX,
+    };
 }
 
 /// First and last step that use a tensor.
@@ -54,7 +60,10 @@ pub fn place(plan: &mut Plan, limits: &Limits) {
     let mut lives: Vec<Option<Life>> = vec![None; plan.tensors.len()];
     for (number, step) in plan.steps.iter().enumerate() {
         for slice in &step.slices {
-            let life = lives[slice.tensor.0 as usize].get_or_insert(Life { first: number, last: number });
+            let life = lives[slice.tensor.0 as usize].get_or_insert(Life {
+                first: number,
+                last: number,
+            });
             life.last = number;
         }
     }
@@ -62,7 +71,8 @@ pub fn place(plan: &mut Plan, limits: &Limits) {
         .tensors()
         .filter(|(_, info)| matches!(info.place, Place::Arena { .. }))
         .map(|(id, info)| {
-            let life = lives[id.0 as usize].unwrap_or_else(|| panic!("no step uses `{}`", info.name));
+            let life =
+                lives[id.0 as usize].unwrap_or_else(|| panic!("no step uses `{}`", info.name));
             (id, life, info.shape.len().next_multiple_of(ALIGNMENT))
         })
         .collect();
@@ -83,7 +93,13 @@ pub fn place(plan: &mut Plan, limits: &Limits) {
     }
     plan.arenas = arenas
         .iter()
-        .map(|arena| arena.iter().map(|placed| placed.offset + placed.len).max().unwrap_or(0))
+        .map(|arena| {
+            arena
+                .iter()
+                .map(|placed| placed.offset + placed.len)
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
 }
 
@@ -116,7 +132,9 @@ mod tests {
         let mut builder = Builder::new("chain");
         let x = builder.real_input("x", [100]);
         let y = builder.output("y", [100]);
-        let parts: Vec<_> = (0..4).map(|k| builder.activation(&format!("part.{k}"), [100])).collect();
+        let parts: Vec<_> = (0..4)
+            .map(|k| builder.activation(&format!("part.{k}"), [100]))
+            .collect();
         let params = add::Params { len: 100 };
         builder.step("first", &add::KERNEL, &params, &[x, x, parts[0]]);
         for k in 1..4 {
@@ -133,14 +151,29 @@ mod tests {
         let mut builder = Builder::new("wide");
         let x = builder.real_input("x", [64]);
         let y = builder.output("y", [64]);
-        let parts: Vec<_> = (0..5).map(|k| builder.activation(&format!("part.{k}"), [64])).collect();
+        let parts: Vec<_> = (0..5)
+            .map(|k| builder.activation(&format!("part.{k}"), [64]))
+            .collect();
         for part in &parts {
-            builder.step("write", &add::KERNEL, &add::Params { len: 64 }, &[x, x, *part]);
+            builder.step(
+                "write",
+                &add::KERNEL,
+                &add::Params { len: 64 },
+                &[x, x, *part],
+            );
         }
         for part in &parts {
-            builder.step("read", &add::KERNEL, &add::Params { len: 64 }, &[*part, x, y]);
+            builder.step(
+                "read",
+                &add::KERNEL,
+                &add::Params { len: 64 },
+                &[*part, x, y],
+            );
         }
-        let plan = builder.finish(&Limits { arena: 128, slice: 128 });
+        let plan = builder.finish(&Limits {
+            arena: 128,
+            slice: 128,
+        });
         assert_eq!(plan.arenas, [128, 128, 64]);
     }
 }

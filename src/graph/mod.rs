@@ -126,7 +126,8 @@ impl Graph {
     /// The parameters that have a gradient, with their names.
     pub fn gradients(&self) -> impl Iterator<Item = (Parameter, &str, Gradient)> {
         self.parameters.iter().enumerate().filter_map(|(k, info)| {
-            info.gradient.map(|gradient| (Parameter(k), info.name.as_str(), gradient))
+            info.gradient
+                .map(|gradient| (Parameter(k), info.name.as_str(), gradient))
         })
     }
 
@@ -139,7 +140,10 @@ impl Graph {
     fn dense_gradient(&mut self, parameter: Parameter) -> (Slice, bool) {
         if let Some(gradient) = self.parameters[parameter.0].gradient {
             let Gradient::Dense(slice) = gradient else {
-                panic!("`{}` has a sparse gradient already", self.parameters[parameter.0].name)
+                panic!(
+                    "`{}` has a sparse gradient already",
+                    self.parameters[parameter.0].name
+                )
             };
             return (slice, true);
         }
@@ -153,8 +157,18 @@ impl Graph {
     fn sparse_gradient(&mut self, parameter: Parameter, rows: Slice, capacity: usize) -> Slice {
         let width = self.parameters[parameter.0].width;
         let values = self.gradient_tensor(parameter, capacity, width);
-        let before = self.parameters[parameter.0].gradient.replace(Gradient::Rows { rows, values, capacity });
-        assert!(before.is_none(), "`{}` has a gradient already", self.parameters[parameter.0].name);
+        let before = self.parameters[parameter.0]
+            .gradient
+            .replace(Gradient::Rows {
+                rows,
+                values,
+                capacity,
+            });
+        assert!(
+            before.is_none(),
+            "`{}` has a gradient already",
+            self.parameters[parameter.0].name
+        );
         values
     }
 
@@ -178,8 +192,18 @@ impl Graph {
     }
 
     fn value(&mut self, data: Slice, rows: usize, width: usize) -> Value {
-        assert_eq!(data.len, rows * width, "elements of a value [{rows}, {width}]");
-        self.values.push(ValueInfo { rows, width, data, gradient: None, written: false });
+        assert_eq!(
+            data.len,
+            rows * width,
+            "elements of a value [{rows}, {width}]"
+        );
+        self.values.push(ValueInfo {
+            rows,
+            width,
+            data,
+            gradient: None,
+            written: false,
+        });
         Value(self.values.len() - 1)
     }
 
@@ -200,16 +224,28 @@ impl Graph {
     /// The gradient of a value, once every operation that uses it has contributed.
     fn gradient(&self, value: Value) -> Slice {
         let info = &self.values[value.0];
-        assert!(info.written, "no operation has written the gradient of value {}", value.0);
+        assert!(
+            info.written,
+            "no operation has written the gradient of value {}",
+            value.0
+        );
         info.gradient.expect("written")
     }
 
     /// Where to write a contribution to the gradient of a value, and whether to add to what is there.
     fn contribute(&mut self, value: Value) -> (Slice, bool) {
-        let ValueInfo { rows, width, gradient, written, .. } = self.values[value.0];
+        let ValueInfo {
+            rows,
+            width,
+            gradient,
+            written,
+            ..
+        } = self.values[value.0];
         let slice = match gradient {
             Some(slice) => slice,
-            None => self.builder.activation(&format!("gradient.value.{}", value.0), [rows, width]),
+            None => self
+                .builder
+                .activation(&format!("gradient.value.{}", value.0), [rows, width]),
         };
         let info = &mut self.values[value.0];
         info.gradient = Some(slice);
@@ -220,8 +256,16 @@ impl Graph {
     /// Has the gradient of a value written to a place that another operation reads.
     fn place_gradient(&mut self, value: Value, slice: Slice) {
         let info = &mut self.values[value.0];
-        assert!(info.gradient.is_none(), "the gradient of value {} has a place already", value.0);
-        assert_eq!(slice.len, info.data.len, "size of the gradient of value {}", value.0);
+        assert!(
+            info.gradient.is_none(),
+            "the gradient of value {} has a place already",
+            value.0
+        );
+        assert_eq!(
+            slice.len, info.data.len,
+            "size of the gradient of value {}",
+            value.0
+        );
         info.gradient = Some(slice);
     }
 

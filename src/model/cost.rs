@@ -37,7 +37,11 @@ pub fn optimizer_states(optimizer: Optimizer) -> &'static [&'static str] {
 pub fn cost(config: &Config, vocabulary: usize) -> Cost {
     let table = parameters(config, vocabulary);
     let sum = |keep: &dyn Fn(&Parameter) -> bool| -> u64 {
-        table.iter().filter(|line| keep(line)).map(|line| line.shape.len() as u64).sum()
+        table
+            .iter()
+            .filter(|line| keep(line))
+            .map(|line| line.shape.len() as u64)
+            .sum()
     };
     let all = sum(&|_| true);
     let recurrent = sum(&|line| line.group == Group::Recurrent);
@@ -54,7 +58,11 @@ pub fn cost(config: &Config, vocabulary: usize) -> Cost {
         flops_per_word: 6 * (matrices + softmax),
         parameter_bytes: 4 * all,
         optimizer_bytes: 4 * all * states,
-        average_bytes: if config.train.ema > 0.0 { 4 * recurrent } else { 0 },
+        average_bytes: if config.train.ema > 0.0 {
+            4 * recurrent
+        } else {
+            0
+        },
         table,
     }
 }

@@ -10,10 +10,13 @@ use super::parameters::{Group, parameters};
 use crate::config::{Cell, Config, Recipe, Softmax};
 use crate::graph::memory::Limits;
 use crate::graph::operations::layer::{Gates, Layer};
-use crate::graph::operations::{dropout, embedding, full_softmax, layer, mean, residual, sampled_softmax};
+use crate::graph::operations::{
+    dropout, embedding, full_softmax, layer, mean, residual, sampled_softmax,
+};
 use crate::graph::plan::{Plan, Slice};
 use crate::graph::{Graph, Parameter, Value};
 use crate::kernels::matmul::product;
+use crate::kernels::pointwise::copy;
 
 /// The most elements of the logits of a tile of the full softmax: 96 MiB in `f32`.
 const TILE: usize = 24 << 20;
@@ -36,7 +39,13 @@ struct Body<'a> {
 
 impl<'a> Body<'a> {
     /// Declares the parameters; those of the recurrent group under `prefix` and their name.
-    fn new(graph: &mut Graph, config: &'a Config, vocabulary: usize, extent: Extent, prefix: &str) -> Body<'a> {
+    fn new(
+        graph: &mut Graph,
+        config: &'a Config,
+        vocabulary: usize,
+        extent: Extent,
+        prefix: &str,
+    ) -> Body<'a> {
         let declare = |line: super::parameters::Parameter| {
             let (rows, width) = match line.name.as_str() {
                 "softmax.bias" => (vocabulary, 1),
@@ -48,16 +57,30 @@ impl<'a> Body<'a> {
             };
             (line.name, graph.parameter(&name, rows, width))
         };
-        let parameters = parameters(config, vocabulary).into_iter().map(declare).collect();
-        Body { config, extent, parameters }
+        let parameters = parameters(config, vocabulary)
+            .into_iter()
+            .map(declare)
+            .collect();
+        Body {
+            config,
+            extent,
+            parameters,
+        }
     }
 
     fn parameter(&self, name: &str) -> Parameter {
-        *self.parameters.get(name).unwrap_or_else(|| panic!("the table has no parameter `{name}`"))
+        *self
+            .parameters
+            .get(name)
+            .unwrap_or_else(|| panic!("the table has no parameter `{name}`"))
     }
 
     fn softmax_weight(&self) -> Parameter {
-        self.parameter(if self.config.model.tied { "embedding.weight" } else { "softmax.weight" })
+        self.parameter(if self.config.model.tied {
+            "embedding.weight"
+        } else {
+            "softmax.weight"
+        })
     }
 
     /// From ids `[T*B]` to what the softmax sees `[T*B, P]`, with the looked-up embedding.
@@ -65,14 +88,23 @@ impl<'a> Body<'a> {
         let Extent { batch, unroll } = self.extent;
         let model = &self.config.model;
         let ids = graph.builder.index_input("inputs", [unroll * batch]);
-        let looked_up = embedding(graph, self.parameter("embedding.weight"), ids, embedding_scale);
+        let looked_up = embedding(
+            graph,
+            self.parameter("embedding.weight"),
+            ids,
+            embedding_scale,
+        );
         let mut x = dropout(graph, looked_up, rate, 0);
         for (k, cell) in model.cells.iter().enumerate() {
             let name = format!("layers.{k}");
             let gates = match *cell {
                 Cell::Lstmp | Cell::Glstm { .. } => Gates::Grouped {
                     weight: self.parameter(&format!("{name}.gates.weight")),
-                    groups: if let Cell::Glstm { groups } = *cell { groups } else { 1 },
+                    groups: if let Cell::Glstm { groups } = *cell {
+                        groups
+                    } else {
+                        1
+                    },
                 },
                 Cell::Flstm { .. } => Gates::Factorized {
                     first: self.parameter(&format!("{name}.gates.factor_in")),
@@ -80,13 +112,25 @@ impl<'a> Body<'a> {
                 },
             };
             let bias = self.parameter(&format!("{name}.gates.bias"));
-            let projection =
-                (model.projection != 0).then(|| self.parameter(&format!("{name}.projection.weight")));
+            let projection = (model.projection != 0)
+                .then(|| self.parameter(&format!("{name}.projection.weight")));
             let forget_bias = model.forget_bias as f32;
-            let made = Layer { name, gates, bias, projection, batch, unroll, forget_bias };
+            let made = Layer {
+                name,
+                gates,
+                bias,
+                projection,
+                batch,
+                unroll,
+                forget_bias,
+            };
             let h = layer(graph, made, x);
             let same_size = model.input_size(k) == model.output_size();
-            let y = if model.residual && same_size { residual(graph, x, h) } else { h };
+            let y = if model.residual && same_size {
+                residual(graph, x, h)
+            } else {
+                h
+            };
             x = dropout(graph, y, rate, k as u32 + 1);
         }
         (x, looked_up)
@@ -99,22 +143,44 @@ impl<'a> Body<'a> {
 /// [`sampled_softmax`] names. Gradients are scaled as the recipe says (REFERENCE: of `T * mean(l)` for `paper`, times `B`
 /// for an embedding table of its own; of `mean(l)` for `plain`).
 pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, limits: &Limits) {
-    let extent = Extent { batch: config.train.batch, unroll: config.train.unroll };
+    let extent = Extent {
+        batch: config.train.batch,
+        unroll: config.train.unroll,
+    };
     let body = Body::new(graph, config, vocabulary, extent, "");
     let model = &config.model;
     let batch = extent.batch as f32;
-    let (scale, embedding_scale) = match config.train.recipe {
-        Recipe::Paper => (1.0 / batch, if model.tied { 1.0 } else { batch }),
-        Recipe::Plain => (1.0 / (batch * extent.unroll as f32), 1.0),
+    let (divisor, embedding_scale) = match config.train.recipe {
+        Recipe::Paper => (batch, if model.tied { 1.0 } else { batch }),
+        Recipe::Plain => (batch * extent.unroll as f32, 1.0),
     };
     let (h, looked_up) = body.hidden(graph, model.dropout, embedding_scale);
-    let targets = graph.builder.index_input("targets", [extent.unroll * extent.batch]);
+    if graph.builder.publishes("output") {
+        let output = graph.builder.output("output", [graph.data(h).len]);
+        let params = copy::Params {
+            len: output.len as u32,
+        };
+        graph
+            .builder
+            .step("output", &copy::KERNEL, &params, &[graph.data(h), output]);
+    }
+    let targets = graph
+        .builder
+        .index_input("targets", [extent.unroll * extent.batch]);
     let (weight, bias) = (body.softmax_weight(), body.parameter("softmax.bias"));
     let nll = match config.softmax {
-        Softmax::Full => full_softmax(graph, h, weight, bias, targets, TILE.min(limits.slice), scale),
+        Softmax::Full => full_softmax(
+            graph,
+            h,
+            weight,
+            bias,
+            targets,
+            TILE.min(limits.slice),
+            divisor,
+        ),
         Softmax::Sampled { samples } => {
             let tied = model.tied.then_some(looked_up);
-            sampled_softmax(graph, h, weight, bias, targets, samples, tied, scale)
+            sampled_softmax(graph, h, weight, bias, targets, samples, tied, divisor)
         }
     };
     mean(graph, nll);
@@ -129,29 +195,65 @@ pub fn evaluation_prefix(config: &Config) -> &'static str {
 /// The losses of `targets [T*B]` after `inputs [T*B]` with the full softmax: the output `nll [T*B]`, 0 for padding.
 ///
 /// States are under their own names in an executor of their own extent, `state.layers.K.h` and `.c`.
-pub fn evaluation(config: &Config, vocabulary: usize, extent: Extent, prefix: &str, limits: &Limits) -> Plan {
+pub fn evaluation(
+    config: &Config,
+    vocabulary: usize,
+    extent: Extent,
+    prefix: &str,
+    limits: &Limits,
+) -> Plan {
     let mut graph = Graph::new("evaluate");
     graph.builder.publish("nll");
     graph.builder.state_prefix("evaluation.");
     let body = Body::new(&mut graph, config, vocabulary, extent, prefix);
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
-    let targets = graph.builder.index_input("targets", [extent.unroll * extent.batch]);
+    let targets = graph
+        .builder
+        .index_input("targets", [extent.unroll * extent.batch]);
     let (weight, bias) = (body.softmax_weight(), body.parameter("softmax.bias"));
-    full_softmax(&mut graph, h, weight, bias, targets, TILE.min(limits.slice), 1.0);
+    full_softmax(
+        &mut graph,
+        h,
+        weight,
+        bias,
+        targets,
+        TILE.min(limits.slice),
+        1.0,
+    );
     graph.finish(limits)
 }
 
 /// The logits after one step of `batch` streams: the output `logits [B, V]`.
-pub fn logits(config: &Config, vocabulary: usize, batch: usize, prefix: &str, limits: &Limits) -> Plan {
+pub fn logits(
+    config: &Config,
+    vocabulary: usize,
+    batch: usize,
+    prefix: &str,
+    limits: &Limits,
+) -> Plan {
     let mut graph = Graph::new("logits");
     graph.builder.state_prefix("generation.");
-    let body = Body::new(&mut graph, config, vocabulary, Extent { batch, unroll: 1 }, prefix);
+    let body = Body::new(
+        &mut graph,
+        config,
+        vocabulary,
+        Extent { batch, unroll: 1 },
+        prefix,
+    );
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let out: Slice = graph.builder.output("logits", [batch, vocabulary]);
     let params = product::Params::dense(batch, vocabulary, config.model.output_size());
-    let (weight, bias) = (graph.weight(body.softmax_weight()), graph.weight(body.parameter("softmax.bias")));
+    let (weight, bias) = (
+        graph.weight(body.softmax_weight()),
+        graph.weight(body.parameter("softmax.bias")),
+    );
     let slices = [graph.data(h), weight, bias, out];
-    graph.builder.step("logits", &product::KERNEL, &params.transposed_right().biased(), &slices);
+    graph.builder.step(
+        "logits",
+        &product::KERNEL,
+        &params.transposed_right().biased(),
+        &slices,
+    );
     graph.finish(limits)
 }
 

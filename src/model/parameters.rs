@@ -74,16 +74,36 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
     let (hidden, output) = (model.hidden, model.output_size());
     let mut table = Vec::new();
     let mut add = |name: String, shape: Shape, limit: f64, group, layout| {
-        let limit = if config.train.init_range > 0.0 { config.train.init_range } else { limit };
-        let initialiser = if limit > 0.0 { Initialiser::Uniform { limit } } else { Initialiser::Zero };
-        table.push(Parameter { name, shape, initialiser, group, layout });
+        let limit = if config.train.init_range > 0.0 {
+            config.train.init_range
+        } else {
+            limit
+        };
+        let initialiser = if limit > 0.0 {
+            Initialiser::Uniform { limit }
+        } else {
+            Initialiser::Zero
+        };
+        table.push(Parameter {
+            name,
+            shape,
+            initialiser,
+            group,
+            layout,
+        });
     };
     let glorot = |fan_in: usize, fan_out: usize| (6.0 / (fan_in + fan_out) as f64).sqrt();
     // The paper's code keeps each table in 8 shards and initialises by the rows of one.
     let table_limit = (3.0 / vocabulary.div_ceil(8) as f64).sqrt();
 
     let shape = [vocabulary, model.embedding];
-    add("embedding.weight".into(), shape.into(), table_limit, Group::Embedding, Layout::Plain);
+    add(
+        "embedding.weight".into(),
+        shape.into(),
+        table_limit,
+        Group::Embedding,
+        Layout::Plain,
+    );
     for (k, cell) in model.cells.iter().enumerate() {
         let rows = model.input_size(k) + output;
         let gates = format!("layers.{k}.gates");
@@ -92,35 +112,83 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
         match *cell {
             Cell::Lstmp => {
                 let shape = [rows, 4 * hidden];
-                add(format!("{gates}.weight"), shape.into(), glorot(rows, 4 * hidden), recurrent, interleaved);
+                add(
+                    format!("{gates}.weight"),
+                    shape.into(),
+                    glorot(rows, 4 * hidden),
+                    recurrent,
+                    interleaved,
+                );
             }
             Cell::Flstm { factor } => {
                 let first = [rows, factor];
                 let limit = glorot(rows, factor);
-                add(format!("{gates}.factor_in"), first.into(), limit, recurrent, Layout::Plain);
+                add(
+                    format!("{gates}.factor_in"),
+                    first.into(),
+                    limit,
+                    recurrent,
+                    Layout::Plain,
+                );
                 let second = [factor, 4 * hidden];
                 let limit = glorot(factor, 4 * hidden);
-                add(format!("{gates}.factor_out"), second.into(), limit, recurrent, interleaved);
+                add(
+                    format!("{gates}.factor_out"),
+                    second.into(),
+                    limit,
+                    recurrent,
+                    interleaved,
+                );
             }
             Cell::Glstm { groups } => {
                 let (rows, units) = (rows / groups, hidden / groups);
                 let shape = [groups, rows, 4 * units];
                 let layout = Layout::Interleaved { units };
-                add(format!("{gates}.weight"), shape.into(), glorot(rows, 4 * units), recurrent, layout);
+                add(
+                    format!("{gates}.weight"),
+                    shape.into(),
+                    glorot(rows, 4 * units),
+                    recurrent,
+                    layout,
+                );
             }
         }
-        add(format!("{gates}.bias"), [4 * hidden].into(), 0.0, recurrent, interleaved);
+        add(
+            format!("{gates}.bias"),
+            [4 * hidden].into(),
+            0.0,
+            recurrent,
+            interleaved,
+        );
         if model.projection != 0 {
             let shape = [hidden, output];
             let limit = glorot(hidden, output);
-            add(format!("layers.{k}.projection.weight"), shape.into(), limit, recurrent, Layout::Plain);
+            add(
+                format!("layers.{k}.projection.weight"),
+                shape.into(),
+                limit,
+                recurrent,
+                Layout::Plain,
+            );
         }
     }
     if !model.tied {
         let shape = [vocabulary, output];
-        add("softmax.weight".into(), shape.into(), table_limit, Group::Softmax, Layout::Plain);
+        add(
+            "softmax.weight".into(),
+            shape.into(),
+            table_limit,
+            Group::Softmax,
+            Layout::Plain,
+        );
     }
-    add("softmax.bias".into(), [vocabulary].into(), 0.0, Group::Softmax, Layout::Plain);
+    add(
+        "softmax.bias".into(),
+        [vocabulary].into(),
+        0.0,
+        Group::Softmax,
+        Layout::Plain,
+    );
     table
 }
 
@@ -132,24 +200,32 @@ pub fn initial_values(parameter: &Parameter, index: usize, seed: u64) -> Vec<f32
     };
     let key = [seed as u32, (seed >> 32) as u32];
     let of_block = |block: usize, out: &mut [f32]| {
-        let counter = [block as u32, Purpose::Initialise as u32, index as u32, (block >> 32) as u32];
+        let counter = [
+            block as u32,
+            Purpose::Initialise as u32,
+            index as u32,
+            (block >> 32) as u32,
+        ];
         for (value, word) in out.iter_mut().zip(philox4x32(counter, key)) {
             // The middle of one of 2^24 equal parts of (-limit, limit): exact in f32, and symmetric.
             let unit = (f64::from(word >> 8) + 0.5) / f64::from(1 << 23) - 1.0;
             *value = (limit * unit) as f32;
         }
     };
-    values.par_chunks_mut(1 << 14).enumerate().for_each(|(chunk, out)| {
-        for (k, block) in out.chunks_mut(4).enumerate() {
-            of_block((chunk << 12) + k, block);
-        }
-    });
+    values
+        .par_chunks_mut(1 << 14)
+        .enumerate()
+        .for_each(|(chunk, out)| {
+            for (k, block) in out.chunks_mut(4).enumerate() {
+                of_block((chunk << 12) + k, block);
+            }
+        });
     values
 }
 
 impl Layout {
     /// From the layout of files to the one inside.
-    pub fn inside(self, values: Vec<f32>) -> Vec<f32> {
+    pub fn inside<T: Copy + Default + Send + Sync>(self, values: Vec<T>) -> Vec<T> {
         self.convert(values, |units, file, row| {
             for u in 0..units {
                 for q in 0..4 {
@@ -160,7 +236,7 @@ impl Layout {
     }
 
     /// From the layout inside to the one of files.
-    pub fn outside(self, values: Vec<f32>) -> Vec<f32> {
+    pub fn outside<T: Copy + Default + Send + Sync>(self, values: Vec<T>) -> Vec<T> {
         self.convert(values, |units, inside, row| {
             for u in 0..units {
                 for q in 0..4 {
@@ -170,11 +246,15 @@ impl Layout {
         })
     }
 
-    fn convert(self, values: Vec<f32>, of_row: impl Fn(usize, &[f32], &mut [f32]) + Sync) -> Vec<f32> {
+    fn convert<T: Copy + Default + Send + Sync>(
+        self,
+        values: Vec<T>,
+        of_row: impl Fn(usize, &[T], &mut [T]) + Sync,
+    ) -> Vec<T> {
         let Layout::Interleaved { units } = self else {
             return values;
         };
-        let mut out = vec![0.0; values.len()];
+        let mut out = vec![T::default(); values.len()];
         out.par_chunks_mut(4 * units)
             .zip(values.par_chunks(4 * units))
             .for_each(|(row, from)| of_row(units, from, row));
@@ -206,10 +286,18 @@ mod tests {
         };
         let values = initial_values(&parameter, 3, 1);
         assert!(values.iter().all(|value| value.abs() < 0.5));
-        let mean: f64 = values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64;
+        let mean: f64 =
+            values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64;
         assert!(mean.abs() < 0.005, "mean {mean}");
-        let square: f64 = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>() / values.len() as f64;
-        assert!((square - 0.25 / 3.0).abs() < 0.002, "second moment {square}");
+        let square: f64 = values
+            .iter()
+            .map(|value| f64::from(*value).powi(2))
+            .sum::<f64>()
+            / values.len() as f64;
+        assert!(
+            (square - 0.25 / 3.0).abs() < 0.002,
+            "second moment {square}"
+        );
         assert_ne!(values, initial_values(&parameter, 4, 1));
         assert_eq!(values, initial_values(&parameter, 3, 1));
     }

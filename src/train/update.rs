@@ -22,18 +22,23 @@ const ADAM_EPSILON: f32 = 1e-8;
 
 /// The start of a state tensor of an optimizer: Adagrad's accumulators are 1, all others 0 (REFERENCE, Optimizer).
 pub fn initial_state(optimizer: Optimizer) -> f32 {
-    if optimizer == Optimizer::Adagrad { 1.0 } else { 0.0 }
+    if optimizer == Optimizer::Adagrad {
+        1.0
+    } else {
+        0.0
+    }
 }
 
 /// The plan of one training step: forward, backward, update.
 ///
-/// Beside the inputs of [`language_model::training`] it has `control [3]`: the learning rate and Adam's two corrections of
-/// the step. Outputs: `loss [1]`, `norm [2]` (the joint norm before clipping and the factor that clips). With
-/// `keep_gradients`, gradients stay as persistent tensors `gradient.NAME`.
-pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, keep_gradients: bool) -> Plan {
+/// Beside the inputs of [`language_model::training`] it has `control [5]`, see
+/// [`crate::kernels::optimizer`]. Outputs: `loss [1]`, `norm [2]` (the joint norm before clipping and the factor that clips). With
+/// `inspect`, gradients stay as persistent tensors `gradient.NAME`, and what the softmax sees is the output `output`.
+pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspect: bool) -> Plan {
     let mut graph = Graph::new("train");
-    if keep_gradients {
+    if inspect {
         graph.keep_gradients();
+        graph.builder.publish("output");
     }
     language_model::training(&mut graph, config, vocabulary, limits);
     append_update(&mut graph, config, vocabulary);
@@ -52,12 +57,23 @@ struct Update {
 fn append_update(graph: &mut Graph, config: &Config, vocabulary: usize) {
     let train = &config.train;
     let table = parameters(config, vocabulary);
-    let gradients: Vec<_> = graph.gradients().map(|(p, name, gradient)| (p, name.to_owned(), gradient)).collect();
-    assert_eq!(gradients.len(), table.len(), "every parameter has a gradient");
+    let gradients: Vec<_> = graph
+        .gradients()
+        .map(|(p, name, gradient)| (p, name.to_owned(), gradient))
+        .collect();
+    assert_eq!(
+        gradients.len(),
+        table.len(),
+        "every parameter has a gradient"
+    );
     let updates: Vec<Update> = gradients
         .into_iter()
         .map(|(parameter, name, gradient)| {
-            let group = table.iter().find(|line| line.name == name).expect("in the table").group;
+            let group = table
+                .iter()
+                .find(|line| line.name == name)
+                .expect("in the table")
+                .group;
             Update {
                 weight: graph.weight(parameter),
                 width: graph.extents(parameter).1,
@@ -68,52 +84,84 @@ fn append_update(graph: &mut Graph, config: &Config, vocabulary: usize) {
             }
         })
         .collect();
-    let norm = append_norm(graph, &updates, train.clip_norm as f32);
-    let control = graph.builder.real_input("control", [3]);
+    let control = graph.builder.real_input("control", [5]);
+    let norm = append_norm(graph, &updates, control);
     for update in &updates {
         append_optimizer(graph, train.optimizer, update, control, norm);
         if train.ema > 0.0 && update.group == Group::Recurrent {
-            let average = graph.builder.persistent(&format!("ema.{}", update.name), [update.weight.len]);
-            let params = moving_average::Params { len: update.weight.len as u32, decay: train.ema as f32 };
-            let slices = [update.weight, average];
-            graph.builder.step("moving average", &moving_average::KERNEL, &params, &slices);
+            let average = graph
+                .builder
+                .persistent(&format!("ema.{}", update.name), [update.weight.len]);
+            let params = moving_average::Params {
+                len: update.weight.len as u32,
+            };
+            let slices = [update.weight, control, average];
+            graph
+                .builder
+                .step("moving average", &moving_average::KERNEL, &params, &slices);
         }
     }
 }
 
-/// The joint norm of the clipped gradients and the factor that clips it to `limit`: the output `norm [2]`.
-fn append_norm(graph: &mut Graph, updates: &[Update], limit: f32) -> Slice {
+/// The joint norm of the clipped gradients and the factor that clips it: the output `norm [2]`.
+fn append_norm(graph: &mut Graph, updates: &[Update], control: Slice) -> Slice {
     let values = |update: &Update| match update.gradient {
         Gradient::Dense(slice) => slice,
         Gradient::Rows { values, .. } => values,
     };
     // Shares of about 16 Ki elements, at most 256 a tensor.
     let parts = |len: usize| len.div_ceil(1 << 14).min(256);
-    let clipped: Vec<Slice> = updates.iter().filter(|update| update.clipped).map(values).collect();
+    let clipped: Vec<Slice> = updates
+        .iter()
+        .filter(|update| update.clipped)
+        .map(values)
+        .collect();
     let total: usize = clipped.iter().map(|slice| parts(slice.len)).sum();
     let partials = graph.builder.activation("norm.partials", [total]);
     let mut next = 0;
     for slice in clipped {
         let parts = parts(slice.len);
-        let params = sum_squares::Params { len: slice.len as u32, parts: parts as u32 };
-        graph.builder.step("norm", &sum_squares::KERNEL, &params, &[slice, partials.part(next, parts)]);
+        let params = sum_squares::Params {
+            len: slice.len as u32,
+            parts: parts as u32,
+        };
+        graph.builder.step(
+            "norm",
+            &sum_squares::KERNEL,
+            &params,
+            &[slice, partials.part(next, parts)],
+        );
         next += parts;
     }
     let norm = graph.builder.output("norm", [2]);
-    let params = norm::Params { len: total as u32, limit };
-    graph.builder.step("norm", &norm::KERNEL, &params, &[partials, norm]);
+    let params = norm::Params { len: total as u32 };
+    graph
+        .builder
+        .step("norm", &norm::KERNEL, &params, &[partials, control, norm]);
     norm
 }
 
-fn append_optimizer(graph: &mut Graph, optimizer: Optimizer, update: &Update, control: Slice, norm: Slice) {
+fn append_optimizer(
+    graph: &mut Graph,
+    optimizer: Optimizer,
+    update: &Update,
+    control: Slice,
+    norm: Slice,
+) {
     let width = update.width as u32;
     let (gradient, capacity, sparse, rows) = match update.gradient {
         // A dense update reads no row index; any input stands in its place.
         Gradient::Dense(slice) => {
-            let any = graph.builder.index_input("targets", [graph.builder.len_of("targets")]);
+            let any = graph
+                .builder
+                .index_input("targets", [graph.builder.len_of("targets")]);
             (slice, update.weight.len as u32 / width, 0, any)
         }
-        Gradient::Rows { rows, values, capacity } => (values, capacity as u32, 1, rows),
+        Gradient::Rows {
+            rows,
+            values,
+            capacity,
+        } => (values, capacity as u32, 1, rows),
     };
     let clipped = update.clipped.into();
     let state: Vec<Slice> = optimizer_states(optimizer)
@@ -130,15 +178,31 @@ fn append_optimizer(graph: &mut Graph, optimizer: Optimizer, update: &Update, co
     let label = format!("update {}", update.name);
     match optimizer {
         Optimizer::Adagrad => {
-            let params = adagrad::Params { capacity, width, sparse, clipped };
+            let params = adagrad::Params {
+                capacity,
+                width,
+                sparse,
+                clipped,
+            };
             builder.step(label, &adagrad::KERNEL, &params, &slices);
         }
         Optimizer::Sgd => {
-            let params = sgd::Params { capacity, width, sparse, clipped };
+            let params = sgd::Params {
+                capacity,
+                width,
+                sparse,
+                clipped,
+            };
             builder.step(label, &sgd::KERNEL, &params, &slices);
         }
         Optimizer::Momentum => {
-            let params = momentum::Params { capacity, width, sparse, clipped, momentum: MOMENTUM };
+            let params = momentum::Params {
+                capacity,
+                width,
+                sparse,
+                clipped,
+                momentum: MOMENTUM,
+            };
             builder.step(label, &momentum::KERNEL, &params, &slices);
         }
         Optimizer::Adam => {

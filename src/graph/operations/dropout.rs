@@ -22,9 +22,13 @@ pub fn dropout(graph: &mut Graph, x: Value, rate: f64, place: u32) -> Value {
         scale: (1.0 / (1.0 - rate)) as f32,
     };
     let random = graph.builder.index_input("random", [4]);
-    let data = graph.builder.activation(&format!("dropout.{place}"), [rows, width]);
+    let data = graph
+        .builder
+        .activation(&format!("dropout.{place}"), [rows, width]);
     let slices = [graph.data(x), random, data];
-    graph.builder.step("dropout forward", &dropout::KERNEL, &params, &slices);
+    graph
+        .builder
+        .step("dropout forward", &dropout::KERNEL, &params, &slices);
     let y = graph.value(data, rows, width);
     graph.record(Dropout { params, x, y });
     y
@@ -36,6 +40,11 @@ impl Operation for Dropout {
         let (dx, accumulate) = graph.contribute(self.x);
         let random = graph.builder.index_input("random", [4]);
         assert!(!accumulate, "what is dropped out has no other use");
-        graph.builder.step("dropout backward", &dropout::KERNEL, &self.params, &[dy, random, dx]);
+        graph.builder.step(
+            "dropout backward",
+            &dropout::KERNEL,
+            &self.params,
+            &[dy, random, dx],
+        );
     }
 }

@@ -17,9 +17,14 @@ pub fn embedding(graph: &mut Graph, table: Parameter, ids: Slice, scale: f32) ->
     let (_, width) = graph.extents(table);
     let count = ids.len;
     let data = graph.builder.activation("embedding", [count, width]);
-    let params = gather::Params { rows: count as u32, width: width as u32 };
+    let params = gather::Params {
+        rows: count as u32,
+        width: width as u32,
+    };
     let slices = [graph.weight(table), ids, data];
-    graph.builder.step("embedding forward", &gather::KERNEL, &params, &slices);
+    graph
+        .builder
+        .step("embedding forward", &gather::KERNEL, &params, &slices);
     let y = graph.value(data, count, width);
     graph.record(Embedding { table, y, scale });
     y
@@ -36,8 +41,17 @@ pub(super) fn emit_accumulate_rows(
     gradient: Slice,
 ) {
     let width = gradient.len / capacity;
-    let params = accumulate_rows::Params { capacity: capacity as u32, width: width as u32, scale };
-    graph.builder.step(label, &accumulate_rows::KERNEL, &params, &[source, rows, gradient]);
+    let params = accumulate_rows::Params {
+        capacity: capacity as u32,
+        width: width as u32,
+        scale,
+    };
+    graph.builder.step(
+        label,
+        &accumulate_rows::KERNEL,
+        &params,
+        &[source, rows, gradient],
+    );
 }
 
 impl Operation for Embedding {
@@ -48,9 +62,13 @@ impl Operation for Embedding {
         // A table tied to a sampled softmax has its sources side by side with the softmax's.
         if let Some((source, rows, capacity)) = graph.take_sources(self.table) {
             let gradient = graph.sparse_gradient(self.table, rows, capacity);
-            return emit_accumulate_rows(graph, label, self.scale, source, rows, capacity, gradient);
+            return emit_accumulate_rows(
+                graph, label, self.scale, source, rows, capacity, gradient,
+            );
         }
-        let rows = graph.builder.index_input("rows.embedding", [rows::row_index_len(capacity)]);
+        let rows = graph
+            .builder
+            .index_input("rows.embedding", [rows::row_index_len(capacity)]);
         match graph.gradient_of(self.table) {
             None => {
                 let gradient = graph.sparse_gradient(self.table, rows, capacity);
@@ -58,10 +76,20 @@ impl Operation for Embedding {
             }
             // A table tied to a full softmax has a dense gradient already.
             Some(Gradient::Dense(dense)) => {
-                let part = graph.builder.activation("embedding.rows", [capacity, width]);
+                let part = graph
+                    .builder
+                    .activation("embedding.rows", [capacity, width]);
                 emit_accumulate_rows(graph, label, self.scale, dy, rows, capacity, part);
-                let params = scatter_add_rows::Params { capacity: capacity as u32, width: width as u32 };
-                graph.builder.step(label, &scatter_add_rows::KERNEL, &params, &[part, rows, dense]);
+                let params = scatter_add_rows::Params {
+                    capacity: capacity as u32,
+                    width: width as u32,
+                };
+                graph.builder.step(
+                    label,
+                    &scatter_add_rows::KERNEL,
+                    &params,
+                    &[part, rows, dense],
+                );
             }
             Some(Gradient::Rows { .. }) => panic!("a table is looked up once in a model"),
         }

@@ -19,7 +19,7 @@ struct FullSoftmax {
     logits: Slice,
     running: Slice,
     tiles: Vec<Tile>,
-    scale: f32,
+    divisor: f32,
 }
 
 #[derive(Clone, Copy)]
@@ -32,12 +32,18 @@ struct Tile {
 fn tiles(vocabulary: usize, largest: usize) -> Vec<Tile> {
     let count = vocabulary.div_ceil(largest.max(1));
     let width = vocabulary.div_ceil(count);
-    (0..vocabulary).step_by(width).map(|start| Tile { start, width: width.min(vocabulary - start) }).collect()
+    (0..vocabulary)
+        .step_by(width)
+        .map(|start| Tile {
+            start,
+            width: width.min(vocabulary - start),
+        })
+        .collect()
 }
 
 /// The losses `[N]` of `targets [N]` after `h [N, P]`, with weights `[V, P]` and bias `[V, 1]`.
 ///
-/// The logits of a tile take at most `tile` elements. Gradients are those of `scale` times the sum of the losses.
+/// The logits of a tile take at most `tile` elements. Gradients are those of the sum of the losses divided by `divisor`.
 pub fn full_softmax(
     graph: &mut Graph,
     h: Value,
@@ -45,14 +51,25 @@ pub fn full_softmax(
     bias: Parameter,
     targets: Slice,
     tile: usize,
-    scale: f32,
+    divisor: f32,
 ) -> Slice {
     let (rows, _) = graph.shape(h);
     let (vocabulary, _) = graph.extents(weight);
     let tiles = tiles(vocabulary, tile / rows);
-    let logits = graph.builder.activation("softmax.logits", [rows, tiles[0].width]);
+    let logits = graph
+        .builder
+        .activation("softmax.logits", [rows, tiles[0].width]);
     let running = graph.builder.activation("softmax.running", [rows, 3]);
-    let operation = FullSoftmax { h, weight, bias, targets, logits, running, tiles, scale };
+    let operation = FullSoftmax {
+        h,
+        weight,
+        bias,
+        targets,
+        logits,
+        running,
+        tiles,
+        divisor,
+    };
     for (k, tile) in operation.tiles.iter().enumerate() {
         operation.emit_logits(graph, *tile);
         let params = log_sum_exp::Params {
@@ -62,11 +79,18 @@ pub fn full_softmax(
             first: (k == 0).into(),
         };
         let slices = [logits.part(0, rows * tile.width), targets, running];
-        graph.builder.step("softmax forward", &log_sum_exp::KERNEL, &params, &slices);
+        graph
+            .builder
+            .step("softmax forward", &log_sum_exp::KERNEL, &params, &slices);
     }
     let nll = graph.builder.output_or_activation("nll", rows);
     let params = full_loss::Params { rows: rows as u32 };
-    graph.builder.step("softmax loss", &full_loss::KERNEL, &params, &[running, targets, nll]);
+    graph.builder.step(
+        "softmax loss",
+        &full_loss::KERNEL,
+        &params,
+        &[running, targets, nll],
+    );
     graph.record(operation);
     nll
 }
@@ -74,11 +98,23 @@ pub fn full_softmax(
 impl FullSoftmax {
     fn emit_logits(&self, graph: &mut Graph, tile: Tile) {
         let (rows, depth) = graph.shape(self.h);
-        let params = product::Params::dense(rows, tile.width, depth).transposed_right().biased();
-        let weight = graph.weight(self.weight).part(tile.start * depth, tile.width * depth);
+        let params = product::Params::dense(rows, tile.width, depth)
+            .transposed_right()
+            .biased();
+        let weight = graph
+            .weight(self.weight)
+            .part(tile.start * depth, tile.width * depth);
         let bias = graph.weight(self.bias).part(tile.start, tile.width);
         let logits = self.logits.part(0, rows * tile.width);
-        emit_product(graph, "softmax logits", &params, graph.data(self.h), weight, Some(bias), logits);
+        emit_product(
+            graph,
+            "softmax logits",
+            &params,
+            graph.data(self.h),
+            weight,
+            Some(bias),
+            logits,
+        );
     }
 }
 
@@ -88,7 +124,10 @@ impl Operation for FullSoftmax {
         let (rows, depth) = graph.shape(self.h);
         let h = graph.data(self.h);
         let (dweight, more) = graph.dense_gradient(self.weight);
-        assert!(!more, "the softmax is the first to contribute to its weights");
+        assert!(
+            !more,
+            "the softmax is the first to contribute to its weights"
+        );
         let (dbias, _) = graph.dense_gradient(self.bias);
         for (k, tile) in self.tiles.iter().enumerate().rev() {
             if k + 1 != self.tiles.len() {
@@ -100,16 +139,32 @@ impl Operation for FullSoftmax {
                 rows: rows as u32,
                 width: width as u32,
                 start: start as u32,
-                scale: self.scale,
+                divisor: self.divisor,
             };
             let slices = [dlogits, self.running, self.targets];
-            graph.builder.step(label, &full_backward::KERNEL, &params, &slices);
+            graph
+                .builder
+                .step(label, &full_backward::KERNEL, &params, &slices);
             let params = product::Params::dense(width, depth, rows).transposed_left();
-            emit_product(graph, label, &params, dlogits, h, None, dweight.part(start * depth, width * depth));
-            let params =
-                sum_columns::Params { rows: rows as u32, width: width as u32, accumulate: 0, scale: 1.0 };
+            emit_product(
+                graph,
+                label,
+                &params,
+                dlogits,
+                h,
+                None,
+                dweight.part(start * depth, width * depth),
+            );
+            let params = sum_columns::Params {
+                rows: rows as u32,
+                width: width as u32,
+                accumulate: 0,
+                scale: 1.0,
+            };
             let slices = [dlogits, dbias.part(start, width)];
-            graph.builder.step(label, &sum_columns::KERNEL, &params, &slices);
+            graph
+                .builder
+                .step(label, &sum_columns::KERNEL, &params, &slices);
             let (dh, accumulate) = graph.contribute(self.h);
             let params = product::Params::dense(rows, depth, width).accumulating(accumulate);
             let weight = graph.weight(self.weight).part(start * depth, width * depth);

@@ -80,10 +80,23 @@ struct Sizes {
 pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
     let (rows, input) = graph.shape(x);
     let (batch, unroll) = (layer.batch, layer.unroll);
-    assert_eq!(rows, unroll * batch, "rows of the input of `{}`", layer.name);
+    assert_eq!(
+        rows,
+        unroll * batch,
+        "rows of the input of `{}`",
+        layer.name
+    );
     let hidden = graph.extents(layer.bias).1 / 4;
-    let output = layer.projection.map_or(hidden, |projection| graph.extents(projection).1);
-    let sizes = Sizes { input, hidden, output, batch, unroll };
+    let output = layer
+        .projection
+        .map_or(hidden, |projection| graph.extents(projection).1);
+    let sizes = Sizes {
+        input,
+        hidden,
+        output,
+        batch,
+        unroll,
+    };
 
     let name = &layer.name;
     let builder = &mut graph.builder;
@@ -97,12 +110,26 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
     let factor = match layer.gates {
         Gates::Factorized { first, .. } => {
             let width = graph.extents(first).1;
-            Some(graph.builder.activation(&format!("{name}.factor"), [unroll, batch, width]))
+            Some(
+                graph
+                    .builder
+                    .activation(&format!("{name}.factor"), [unroll, batch, width]),
+            )
         }
         Gates::Grouped { .. } => None,
     };
     let y = graph.value(h.part(batch * output, rows * output), rows, output);
-    let recorded = Recorded { layer, sizes, x, y, h, c, z, m, factor };
+    let recorded = Recorded {
+        layer,
+        sizes,
+        x,
+        y,
+        h,
+        c,
+        z,
+        m,
+        factor,
+    };
     recorded.forward(graph);
     graph.record(recorded);
     y
@@ -125,9 +152,20 @@ impl Recorded {
     fn block(&self, tensor: Slice, groups: usize, recurrent: bool) -> Block {
         let Sizes { input, output, .. } = self.sizes;
         let group = tensor.len / groups;
-        let start = if recurrent { group / (input + output) * input } else { 0 };
-        let end = if recurrent { group } else { group / (input + output) * input };
-        Block { slice: tensor.part(start, (groups - 1) * group + end - start), group: group as u32 }
+        let start = if recurrent {
+            group / (input + output) * input
+        } else {
+            0
+        };
+        let end = if recurrent {
+            group
+        } else {
+            group / (input + output) * input
+        };
+        Block {
+            slice: tensor.part(start, (groups - 1) * group + end - start),
+            group: group as u32,
+        }
     }
 
     /// `out_g = left_g block_g`, or with `back` `out_g = left_g block_g'`: `rows` rows, `inner` columns of the block.
@@ -153,8 +191,20 @@ impl Recorded {
             product_group: columns_g as u32,
             ..product::Params::dense(rows, columns_g, depth_g)
         };
-        let params = if back { params.transposed_right() } else { params };
-        emit_product(graph, label, &params.accumulating(accumulate), left, block.slice, None, out);
+        let params = if back {
+            params.transposed_right()
+        } else {
+            params
+        };
+        emit_product(
+            graph,
+            label,
+            &params.accumulating(accumulate),
+            left,
+            block.slice,
+            None,
+            out,
+        );
     }
 
     /// `block_g (+)= left_g' right_g` over all rows: the gradient of a weight.
@@ -179,16 +229,34 @@ impl Recorded {
             ..product::Params::dense(rows_g, columns_g, depth)
         };
         let label = self.label("weight gradient");
-        emit_product(graph, label, &params.accumulating(accumulate), left, right, None, block.slice);
+        emit_product(
+            graph,
+            label,
+            &params.accumulating(accumulate),
+            left,
+            right,
+            None,
+            block.slice,
+        );
     }
 
     fn emit_copy(&self, graph: &mut Graph, what: &str, from: Slice, to: Slice) {
-        let params = copy::Params { len: from.len as u32 };
-        graph.builder.step(self.label(what), &copy::KERNEL, &params, &[from, to]);
+        let params = copy::Params {
+            len: from.len as u32,
+        };
+        graph
+            .builder
+            .step(self.label(what), &copy::KERNEL, &params, &[from, to]);
     }
 
     fn forward(&self, graph: &mut Graph) {
-        let Sizes { input, hidden, output, batch, unroll } = self.sizes;
+        let Sizes {
+            input,
+            hidden,
+            output,
+            batch,
+            unroll,
+        } = self.sizes;
         let name = &self.layer.name;
         let (state_h, state_c) = (
             graph.builder.state(&format!("{name}.h"), [batch, output]),
@@ -207,7 +275,15 @@ impl Recorded {
             (Gates::Factorized { first, .. }, Some(factor)) => {
                 let width = graph.extents(first).1;
                 let block = self.block(graph.weight(first), 1, false);
-                self.emit_gates(graph, label, 1, block, (x, input), (factor, width), (false, false));
+                self.emit_gates(
+                    graph,
+                    label,
+                    1,
+                    block,
+                    (x, input),
+                    (factor, width),
+                    (false, false),
+                );
             }
             (Gates::Factorized { .. }, None) => unreachable!("a factorized layer has its factor"),
         }
@@ -219,7 +295,13 @@ impl Recorded {
     }
 
     fn forward_step(&self, graph: &mut Graph, t: usize) {
-        let Sizes { hidden, output, batch, unroll, .. } = self.sizes;
+        let Sizes {
+            hidden,
+            output,
+            batch,
+            unroll,
+            ..
+        } = self.sizes;
         let before = self.h.chunk(t, unroll + 1);
         let (left, block, groups, depth) = match (self.layer.gates, self.factor) {
             (Gates::Factorized { first, second }, Some(factor)) => {
@@ -227,12 +309,31 @@ impl Recorded {
                 let part = factor.chunk(t, unroll);
                 let block = self.block(graph.weight(first), 1, true);
                 let label = self.label(&format!("factor t={t}"));
-                self.emit_gates(graph, label, 1, block, (before, output), (part, width), (false, true));
-                (part, Block { slice: graph.weight(second), group: 0 }, 1, width)
+                self.emit_gates(
+                    graph,
+                    label,
+                    1,
+                    block,
+                    (before, output),
+                    (part, width),
+                    (false, true),
+                );
+                (
+                    part,
+                    Block {
+                        slice: graph.weight(second),
+                        group: 0,
+                    },
+                    1,
+                    width,
+                )
             }
-            (Gates::Grouped { weight, groups }, _) => {
-                (before, self.block(graph.weight(weight), groups, true), groups, output / groups)
-            }
+            (Gates::Grouped { weight, groups }, _) => (
+                before,
+                self.block(graph.weight(weight), groups, true),
+                groups,
+                output / groups,
+            ),
             (Gates::Factorized { .. }, None) => unreachable!("a factorized layer has its factor"),
         };
         let params = cell_forward::Params {
@@ -255,18 +356,41 @@ impl Recorded {
             m,
         ];
         let label = self.label(&format!("cell t={t}"));
-        graph.builder.step(label, &cell_forward::KERNEL, &params, &slices);
+        graph
+            .builder
+            .step(label, &cell_forward::KERNEL, &params, &slices);
         if let Some(projection) = self.layer.projection {
             let params = product::Params::dense(batch, output, hidden);
             let label = self.label(&format!("projection t={t}"));
             let weight = graph.weight(projection);
-            emit_product(graph, label, &params, m, weight, None, self.h.chunk(t + 1, unroll + 1));
+            emit_product(
+                graph,
+                label,
+                &params,
+                m,
+                weight,
+                None,
+                self.h.chunk(t + 1, unroll + 1),
+            );
         }
     }
 
     /// The cell of step `t`, then what it hands to step `t - 1`.
-    fn backward_step(&self, graph: &mut Graph, t: usize, dy: Slice, dc: Slice, dfactor: Option<Slice>) {
-        let Sizes { hidden, output, batch, unroll, .. } = self.sizes;
+    fn backward_step(
+        &self,
+        graph: &mut Graph,
+        t: usize,
+        dy: Slice,
+        dc: Slice,
+        dfactor: Option<Slice>,
+    ) {
+        let Sizes {
+            hidden,
+            output,
+            batch,
+            unroll,
+            ..
+        } = self.sizes;
         let dz = self.z.chunk(t, unroll);
         let dh = dy.chunk(t, unroll);
         let params = cell_backward::Params {
@@ -276,22 +400,49 @@ impl Recorded {
             projected: self.layer.projection.is_some().into(),
             carry: (t + 1 < unroll).into(),
         };
-        let weight = self.layer.projection.map_or(dh, |projection| graph.weight(projection));
+        let weight = self
+            .layer
+            .projection
+            .map_or(dh, |projection| graph.weight(projection));
         let (c_before, c) = (self.c.chunk(t, unroll + 1), self.c.chunk(t + 1, unroll + 1));
         let label = self.label(&format!("cell gradient t={t}"));
-        graph.builder.step(label, &cell_backward::KERNEL, &params, &[dh, weight, dz, c_before, c, dc]);
+        graph.builder.step(
+            label,
+            &cell_backward::KERNEL,
+            &params,
+            &[dh, weight, dz, c_before, c, dc],
+        );
         let label = self.label(&format!("recurrent gradient t={t}"));
         match (self.layer.gates, dfactor) {
             (Gates::Grouped { weight, groups }, _) if t > 0 => {
                 let block = self.block(graph.weight(weight), groups, true);
                 let out = (dy.chunk(t - 1, unroll), output);
-                self.emit_gates(graph, label, groups, block, (dz, 4 * hidden), out, (true, true));
+                self.emit_gates(
+                    graph,
+                    label,
+                    groups,
+                    block,
+                    (dz, 4 * hidden),
+                    out,
+                    (true, true),
+                );
             }
             (Gates::Factorized { first, second }, Some(dfactor)) => {
                 let width = graph.extents(first).1;
                 let part = dfactor.chunk(t, unroll);
-                let block = Block { slice: graph.weight(second), group: 0 };
-                self.emit_gates(graph, label.clone(), 1, block, (dz, 4 * hidden), (part, width), (true, false));
+                let block = Block {
+                    slice: graph.weight(second),
+                    group: 0,
+                };
+                self.emit_gates(
+                    graph,
+                    label.clone(),
+                    1,
+                    block,
+                    (dz, 4 * hidden),
+                    (part, width),
+                    (true, false),
+                );
                 if t > 0 {
                     let block = self.block(graph.weight(first), 1, true);
                     let out = (dy.chunk(t - 1, unroll), output);
@@ -305,11 +456,21 @@ impl Recorded {
 
 impl Operation for Recorded {
     fn backward(&self, graph: &mut Graph) {
-        let Sizes { input, hidden, output, batch, unroll } = self.sizes;
+        let Sizes {
+            input,
+            hidden,
+            output,
+            batch,
+            unroll,
+        } = self.sizes;
         let dy = graph.gradient(self.y);
-        let dc = graph.builder.activation(&format!("{}.dc", self.layer.name), [batch, hidden]);
+        let dc = graph
+            .builder
+            .activation(&format!("{}.dc", self.layer.name), [batch, hidden]);
         let dfactor = self.factor.map(|factor| {
-            graph.builder.activation(&format!("{}.dfactor", self.layer.name), [factor.len])
+            graph
+                .builder
+                .activation(&format!("{}.dfactor", self.layer.name), [factor.len])
         });
         for t in (0..unroll).rev() {
             self.backward_step(graph, t, dy, dc, dfactor);
@@ -329,7 +490,12 @@ impl Operation for Recorded {
             accumulate: accumulate.into(),
             scale: 1.0,
         };
-        graph.builder.step(self.label("bias gradient"), &sum_columns::KERNEL, &params, &[self.z, slice]);
+        graph.builder.step(
+            self.label("bias gradient"),
+            &sum_columns::KERNEL,
+            &params,
+            &[self.z, slice],
+        );
         let (dx, more) = graph.contribute(self.x);
         let label = self.label("input gradient");
         // Gradients of the products with x and h, whatever they were written to.
@@ -347,9 +513,23 @@ impl Operation for Recorded {
         let (slice, accumulate) = graph.dense_gradient(weight);
         for (left, rows, recurrent) in [(x, input, false), (h_before, output, true)] {
             let block = self.block(slice, groups, recurrent);
-            self.emit_weight_gradient(graph, groups, (block, accumulate), (left, rows), (gradient, width));
+            self.emit_weight_gradient(
+                graph,
+                groups,
+                (block, accumulate),
+                (left, rows),
+                (gradient, width),
+            );
         }
         let block = self.block(graph.weight(weight), groups, false);
-        self.emit_gates(graph, label, groups, block, (gradient, width), (dx, input), (true, more));
+        self.emit_gates(
+            graph,
+            label,
+            groups,
+            block,
+            (gradient, width),
+            (dx, input),
+            (true, more),
+        );
     }
 }

@@ -7,6 +7,11 @@ use crate::kernels::reduce::sum;
 /// Emits the output `loss [1]`, the mean of `nll [N]`.
 pub fn mean(graph: &mut Graph, nll: Slice) {
     let loss = graph.builder.output("loss", [1]);
-    let params = sum::Params { len: nll.len as u32, scale: 1.0 / nll.len as f32 };
-    graph.builder.step("loss", &sum::KERNEL, &params, &[nll, loss]);
+    let params = sum::Params {
+        len: nll.len as u32,
+        divisor: nll.len as f32,
+    };
+    graph
+        .builder
+        .step("loss", &sum::KERNEL, &params, &[nll, loss]);
 }

@@ -1,7 +1,7 @@
 //! The operations of language models, each with its forward and its backward rule in one file.
 
+use super::Graph;
 use super::plan::Slice;
-use super::{Graph, Parameter, Value};
 use crate::kernels::matmul::product;
 
 pub mod dropout;

@@ -12,10 +12,16 @@ struct Residual {
 /// The sum of two values of one shape.
 pub fn residual(graph: &mut Graph, x: Value, z: Value) -> Value {
     let (rows, width) = graph.shape(x);
-    let data = graph.builder.activation(&format!("residual.{}", z.0), [rows, width]);
-    let params = add::Params { len: data.len as u32 };
+    let data = graph
+        .builder
+        .activation(&format!("residual.{}", z.0), [rows, width]);
+    let params = add::Params {
+        len: data.len as u32,
+    };
     let slices = [graph.data(x), graph.data(z), data];
-    graph.builder.step("residual forward", &add::KERNEL, &params, &slices);
+    graph
+        .builder
+        .step("residual forward", &add::KERNEL, &params, &slices);
     let y = graph.value(data, rows, width);
     graph.record(Residual { x, z, y });
     y
@@ -26,9 +32,14 @@ impl Operation for Residual {
         let dy = graph.gradient(self.y);
         for operand in [self.x, self.z] {
             let (out, accumulate) = graph.contribute(operand);
-            assert!(!accumulate, "a residual is the first to contribute to its operands");
+            assert!(
+                !accumulate,
+                "a residual is the first to contribute to its operands"
+            );
             let params = copy::Params { len: dy.len as u32 };
-            graph.builder.step("residual backward", &copy::KERNEL, &params, &[dy, out]);
+            graph
+                .builder
+                .step("residual backward", &copy::KERNEL, &params, &[dy, out]);
         }
     }
 }

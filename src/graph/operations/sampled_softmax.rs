@@ -31,14 +31,14 @@ struct SampledSoftmax {
     bias_source: Slice,
     normaliser: Slice,
     tied: Option<Value>,
-    scale: f32,
+    divisor: f32,
 }
 
 /// The losses `[N]` of `targets [N]` after `h [N, P]` against `samples` candidates, with weights `[V, P]` and bias `[V, 1]`.
 ///
 /// The host writes the inputs `candidates [S]`, `log_q [S + N]` (logarithms of the expected counts of the candidates, then
 /// of the targets) and the row index. `tied` is the looked-up embedding whose table `weight` is. Gradients are those of
-/// `scale` times the sum of the losses.
+/// the sum of the losses divided by `divisor`.
 #[allow(clippy::too_many_arguments, reason = "each is a different thing")]
 pub fn sampled_softmax(
     graph: &mut Graph,
@@ -48,35 +48,70 @@ pub fn sampled_softmax(
     targets: Slice,
     samples: usize,
     tied: Option<Value>,
-    scale: f32,
+    divisor: f32,
 ) -> Slice {
     let (count, depth) = graph.shape(h);
     let candidates = graph.builder.index_input("candidates", [samples]);
     let log_q = graph.builder.real_input("log_q", [samples + count]);
-    let candidate_weight = graph.builder.activation("softmax.candidates", [samples, depth]);
-    let candidate_bias = graph.builder.activation("softmax.candidate_bias", [samples]);
+    let candidate_weight = graph
+        .builder
+        .activation("softmax.candidates", [samples, depth]);
+    let candidate_bias = graph
+        .builder
+        .activation("softmax.candidate_bias", [samples]);
     let logits = graph.builder.activation("softmax.logits", [count, samples]);
     // Logits of the targets now, gradients of the biases later.
-    let bias_source = graph.builder.activation("softmax.bias_source", [samples + count]);
+    let bias_source = graph
+        .builder
+        .activation("softmax.bias_source", [samples + count]);
     let normaliser = graph.builder.activation("softmax.normaliser", [count]);
     let nll = graph.builder.output_or_activation("nll", count);
 
     let label = "softmax forward";
     let data = graph.data(h);
     for (table, width, out) in [(weight, depth, candidate_weight), (bias, 1, candidate_bias)] {
-        let params = gather::Params { rows: samples as u32, width: width as u32 };
+        let params = gather::Params {
+            rows: samples as u32,
+            width: width as u32,
+        };
         let slices = [graph.weight(table), candidates, out];
         graph.builder.step(label, &gather::KERNEL, &params, &slices);
     }
-    let params = product::Params::dense(count, samples, depth).transposed_right().biased();
-    emit_product(graph, label, &params, data, candidate_weight, Some(candidate_bias), logits);
+    let params = product::Params::dense(count, samples, depth)
+        .transposed_right()
+        .biased();
+    emit_product(
+        graph,
+        label,
+        &params,
+        data,
+        candidate_weight,
+        Some(candidate_bias),
+        logits,
+    );
     let target = bias_source.part(samples, count);
-    let params = target_logits::Params { rows: count as u32, width: depth as u32 };
-    let slices = [data, graph.weight(weight), graph.weight(bias), targets, target];
-    graph.builder.step(label, &target_logits::KERNEL, &params, &slices);
-    let params = sampled_loss::Params { rows: count as u32, samples: samples as u32 };
+    let params = target_logits::Params {
+        rows: count as u32,
+        width: depth as u32,
+    };
+    let slices = [
+        data,
+        graph.weight(weight),
+        graph.weight(bias),
+        targets,
+        target,
+    ];
+    graph
+        .builder
+        .step(label, &target_logits::KERNEL, &params, &slices);
+    let params = sampled_loss::Params {
+        rows: count as u32,
+        samples: samples as u32,
+    };
     let slices = [logits, target, log_q, candidates, targets, nll, normaliser];
-    graph.builder.step("softmax loss", &sampled_loss::KERNEL, &params, &slices);
+    graph
+        .builder
+        .step("softmax loss", &sampled_loss::KERNEL, &params, &slices);
     graph.record(SampledSoftmax {
         h,
         weight,
@@ -89,7 +124,7 @@ pub fn sampled_softmax(
         bias_source,
         normaliser,
         tied,
-        scale,
+        divisor,
     });
     nll
 }
@@ -101,34 +136,92 @@ impl Operation for SampledSoftmax {
         let samples = self.candidates.len;
         let h = graph.data(self.h);
         let dtarget = self.bias_source.part(samples, count);
-        let params =
-            sampled_backward::Params { rows: count as u32, samples: samples as u32, scale: self.scale };
-        let slices = [self.logits, dtarget, self.log_q, self.candidates, self.targets, self.normaliser];
-        graph.builder.step(label, &sampled_backward::KERNEL, &params, &slices);
+        let params = sampled_backward::Params {
+            rows: count as u32,
+            samples: samples as u32,
+            divisor: self.divisor,
+        };
+        let slices = [
+            self.logits,
+            dtarget,
+            self.log_q,
+            self.candidates,
+            self.targets,
+            self.normaliser,
+        ];
+        graph
+            .builder
+            .step(label, &sampled_backward::KERNEL, &params, &slices);
 
         let sources = samples + count + if self.tied.is_some() { count } else { 0 };
         let source = graph.builder.activation("softmax.source", [sources, depth]);
         let params = product::Params::dense(samples, depth, count).transposed_left();
-        emit_product(graph, label, &params, self.logits, h, None, source.part(0, samples * depth));
-        let params =
-            sum_columns::Params { rows: count as u32, width: samples as u32, accumulate: 0, scale: 1.0 };
+        emit_product(
+            graph,
+            label,
+            &params,
+            self.logits,
+            h,
+            None,
+            source.part(0, samples * depth),
+        );
+        let params = sum_columns::Params {
+            rows: count as u32,
+            width: samples as u32,
+            accumulate: 0,
+            scale: 1.0,
+        };
         let slices = [self.logits, self.bias_source.part(0, samples)];
-        graph.builder.step(label, &sum_columns::KERNEL, &params, &slices);
+        graph
+            .builder
+            .step(label, &sum_columns::KERNEL, &params, &slices);
         let (dh, accumulate) = graph.contribute(self.h);
         let params = product::Params::dense(count, depth, samples).accumulating(accumulate);
-        emit_product(graph, label, &params, self.logits, self.candidate_weight, None, dh);
-        let params = target_backward::Params { rows: count as u32, width: depth as u32 };
+        emit_product(
+            graph,
+            label,
+            &params,
+            self.logits,
+            self.candidate_weight,
+            None,
+            dh,
+        );
+        let params = target_backward::Params {
+            rows: count as u32,
+            width: depth as u32,
+        };
         let part = source.part(samples * depth, count * depth);
-        let slices = [h, graph.weight(self.weight), self.targets, dtarget, dh, part];
-        graph.builder.step(label, &target_backward::KERNEL, &params, &slices);
+        let slices = [
+            h,
+            graph.weight(self.weight),
+            self.targets,
+            dtarget,
+            dh,
+            part,
+        ];
+        graph
+            .builder
+            .step(label, &target_backward::KERNEL, &params, &slices);
 
-        let rows = graph.builder.index_input("rows.softmax", [rows::row_index_len(samples + count)]);
+        let rows = graph
+            .builder
+            .index_input("rows.softmax", [rows::row_index_len(samples + count)]);
         let gradient = graph.sparse_gradient(self.bias, rows, samples + count);
-        emit_accumulate_rows(graph, label, 1.0, self.bias_source, rows, samples + count, gradient);
+        emit_accumulate_rows(
+            graph,
+            label,
+            1.0,
+            self.bias_source,
+            rows,
+            samples + count,
+            gradient,
+        );
         if let Some(embedding) = self.tied {
             let tail = source.part((samples + count) * depth, count * depth);
             graph.place_gradient(embedding, tail);
-            let rows = graph.builder.index_input("rows.table", [rows::row_index_len(sources)]);
+            let rows = graph
+                .builder
+                .index_input("rows.table", [rows::row_index_len(sources)]);
             graph.leave_sources(self.weight, source, rows, sources);
         } else {
             let gradient = graph.sparse_gradient(self.weight, rows, sources);

@@ -8,4 +8,8 @@ pub mod rows;
 pub mod scatter_add_rows;
 
 /// The kernels of this folder.
-pub static KERNELS: &[&Kernel] = &[&gather::KERNEL, &accumulate_rows::KERNEL, &scatter_add_rows::KERNEL];
+pub static KERNELS: &[&Kernel] = &[
+    &gather::KERNEL,
+    &accumulate_rows::KERNEL,
+    &scatter_add_rows::KERNEL,
+];

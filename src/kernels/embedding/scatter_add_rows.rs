@@ -21,7 +21,11 @@ pub static KERNEL: Kernel = Kernel {
     wgsl: include_str!("../../../shaders/embedding/scatter_add_rows.wgsl"),
     snippets: &[],
     fields: Params::FIELDS,
-    bindings: &[Binding::read("gradient"), Binding::index("rows"), Binding::read_write("table")],
+    bindings: &[
+        Binding::read("gradient"),
+        Binding::index("rows"),
+        Binding::read_write("table"),
+    ],
     constants: no_constants,
     grid,
     twin: twin!(twin),
@@ -47,7 +51,10 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 
 fn cases() -> Vec<Case> {
     let case = |label, ids: &[u32], vocabulary: usize, width: usize| {
-        let params = Params { capacity: ids.len() as u32, width: width as u32 };
+        let params = Params {
+            capacity: ids.len() as u32,
+            width: width as u32,
+        };
         let buffers = vec![
             Fill::signed(ids.len() * width),
             Fill::Indices(row_index(ids)),

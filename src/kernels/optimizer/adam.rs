@@ -3,7 +3,7 @@
 //!     m = beta1 * m + (1 - beta1) * g             v = beta2 * v + (1 - beta2) * g^2
 //!     w -= lr * (m / c1) / (sqrt(v / c2) + epsilon)       c1 = 1 - beta1^t, c2 = 1 - beta2^t
 //!
-//! `control [3]` is `lr`, `c1`, `c2`.
+//! `control[3]` is `c1`, `control[4]` is `c2`.
 //!
 //! With `clipped`, `g` is the gradient times `norm[1]`. Dense: weights, state and gradient `[capacity, width]`, and `rows` is one
 //! unused word. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
@@ -77,8 +77,8 @@ impl<R: Real> Rule<R> {
             beta1: R::from_f32(params.beta1),
             beta2: R::from_f32(params.beta2),
             epsilon: R::from_f32(params.epsilon),
-            correction1: control[1],
-            correction2: control[2],
+            correction1: control[3],
+            correction2: control[4],
         }
     }
 }
@@ -130,7 +130,7 @@ fn cases() -> Vec<Case> {
         sizes.case(
             &params,
             &[(-1.0, 1.0), (0.1, 1.0)],
-            &[0.01, 0.271, 0.002_997],
+            &[0.01, 10.0, 0.999, 0.271, 0.002_997],
         )
     };
     Sizes::all().into_iter().map(case).collect()

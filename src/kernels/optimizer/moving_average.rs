@@ -1,4 +1,5 @@
-//! `average = decay * average + (1 - decay) * weight`: the parameters that evaluation uses. No debiasing.
+//! `average = decay * average + (1 - decay) * weight`: the parameters that evaluation uses. No debiasing. The decay is
+//! `control[2]`.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
 use crate::kernels::parallel;
@@ -10,8 +11,6 @@ params! {
     pub struct Params {
         /// Elements of both.
         pub len: u32,
-        /// How much of the average stays.
-        pub decay: f32,
     }
 }
 
@@ -21,7 +20,11 @@ pub static KERNEL: Kernel = Kernel {
     wgsl: include_str!("../../../shaders/optimizer/moving_average.wgsl"),
     snippets: &[],
     fields: Params::FIELDS,
-    bindings: &[Binding::read("weight"), Binding::read_write("average")],
+    bindings: &[
+        Binding::read("weight"),
+        Binding::read("control"),
+        Binding::read_write("average"),
+    ],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).len as usize, 256),
     twin: twin!(twin),
@@ -29,22 +32,20 @@ pub static KERNEL: Kernel = Kernel {
     cases,
 };
 
-fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (weight, average) = (buffers.read(0), buffers.write(1));
-    average_in(params, weight, average);
+fn twin<R: Real>(_: &Params, buffers: &mut Buffers<'_, R>) {
+    let (weight, control, average) = (buffers.read(0), buffers.read(1), buffers.write(2));
+    average_in(control[2], weight, average);
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params = Params::of(words);
-    let (weight, average) = (buffers.read(0), buffers.write(1));
+fn fast(_: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let (weight, control, average) = (buffers.read(0), buffers.read(1), buffers.write(2));
     parallel::elements(average, |first, average| {
-        average_in(params, &weight[first..], average);
+        average_in(control[2], &weight[first..], average);
     });
 }
 
 #[inline(always)]
-fn average_in<R: Real>(params: &Params, weight: &[R], average: &mut [R]) {
-    let decay = R::from_f32(params.decay);
+fn average_in<R: Real>(decay: R, weight: &[R], average: &mut [R]) {
     let rest = R::ONE - decay;
     for (average, &weight) in average.iter_mut().zip(weight) {
         *average = decay * *average + rest * weight;
@@ -53,15 +54,13 @@ fn average_in<R: Real>(params: &Params, weight: &[R], average: &mut [R]) {
 
 fn cases() -> Vec<Case> {
     let case = |label, len: usize, decay| {
-        let params = Params {
-            len: len as u32,
-            decay,
-        };
+        let params = Params { len: len as u32 };
+        let control = Fill::Values(vec![0.2, 10.0, decay]);
         Case::new(
             label,
             &params,
             2,
-            vec![Fill::signed(len), Fill::signed(len)],
+            vec![Fill::signed(len), control, Fill::signed(len)],
         )
     };
     vec![

@@ -1,5 +1,5 @@
 //! `norm[0] = sqrt(sum of partials)`, and `norm[1]`, the factor that clips a gradient of this norm to `limit`:
-//! `limit / norm` where the norm is above a limit above 0, else 1.
+//! `limit / norm` where the norm is above a limit above 0, else 1. The limit is `control[1]`.
 //!
 //! The partial sums of [`super::sum_squares`] of several tensors, side by side, give their joint norm.
 
@@ -12,8 +12,6 @@ params! {
     pub struct Params {
         /// Elements of `partials`.
         pub len: u32,
-        /// The largest norm that stays; 0: every norm stays.
-        pub limit: f32,
     }
 }
 
@@ -23,7 +21,11 @@ pub static KERNEL: Kernel = Kernel {
     wgsl: include_str!("../../../shaders/reduce/norm.wgsl"),
     snippets: &[],
     fields: Params::FIELDS,
-    bindings: &[Binding::read("partials"), Binding::write("norm")],
+    bindings: &[
+        Binding::read("partials"),
+        Binding::read("control"),
+        Binding::write("norm"),
+    ],
     constants: no_constants,
     grid: |_| [1, 1, 1],
     twin: twin!(twin),
@@ -32,8 +34,8 @@ pub static KERNEL: Kernel = Kernel {
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (partials, norm) = (buffers.read(0), buffers.write(1));
-    let limit = R::from_f32(params.limit);
+    let (partials, control, norm) = (buffers.read(0), buffers.read(1), buffers.write(2));
+    let limit = control[1];
     let total = partials[..params.len as usize]
         .iter()
         .copied()
@@ -49,16 +51,19 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 
 fn cases() -> Vec<Case> {
     let case = |label, len: usize, limit| {
-        let params = Params {
-            len: len as u32,
-            limit,
-        };
+        let params = Params { len: len as u32 };
+        let control = Fill::Values(vec![0.2, limit]);
         let partials = Fill::Uniform {
             len,
             low: 0.0,
             high: 1.0,
         };
-        Case::new(label, &params, len, vec![partials, Fill::Output(2)])
+        Case::new(
+            label,
+            &params,
+            len,
+            vec![partials, control, Fill::Output(2)],
+        )
     };
     vec![
         case("one partial sum", 1, 10.0),

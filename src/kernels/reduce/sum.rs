@@ -1,4 +1,4 @@
-//! `y[0] = scale * sum of x`, for a few thousand elements: the loss of a step.
+//! `y[0] = sum of x / divisor`, for a few thousand elements: the loss of a step.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, no_constants};
 use crate::real::Real;
@@ -10,7 +10,7 @@ params! {
         /// Elements of `x`.
         pub len: u32,
         /// Multiplies the sum.
-        pub scale: f32,
+        pub divisor: f32,
     }
 }
 
@@ -30,14 +30,15 @@ pub static KERNEL: Kernel = Kernel {
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (x, y) = (buffers.read(0), buffers.write(1));
-    y[0] = R::from_f32(params.scale) * x[..params.len as usize].iter().copied().sum();
+    let total: R = x[..params.len as usize].iter().copied().sum();
+    y[0] = total / R::from_f32(params.divisor);
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, len: usize, scale| {
+    let case = |label, len: usize, divisor| {
         let params = Params {
             len: len as u32,
-            scale,
+            divisor,
         };
         Case::new(
             label,

@@ -1,4 +1,4 @@
-//! `logits <- scale * (exp(l - maximum) / sum - [id == target])`: the gradient of `scale * sum of nll` by one tile of logits
+//! With `scale = 1 / divisor`: `logits <- scale * (exp(l - maximum) / sum - [id == target])`: the gradient of `scale * sum of nll` by one tile of logits
 //! `[rows, width]` of the ids `start .. start + width`, in their place. `running` is what [`super::log_sum_exp`] left after
 //! every tile. 0 where the target is [`IGNORE`].
 //!
@@ -22,7 +22,7 @@ params! {
         /// The first id of the tile.
         pub start: u32,
         /// The gradient of the loss by one row's `nll`.
-        pub scale: f32,
+        pub divisor: f32,
     }
 }
 
@@ -71,7 +71,7 @@ fn differentiate<R: Real>(
     logits: &mut [R],
 ) {
     let (width, start) = (params.width as usize, params.start as usize);
-    let scale = R::from_f32(params.scale);
+    let scale = R::ONE / R::from_f32(params.divisor);
     for (k, logits) in logits.chunks_exact_mut(width).enumerate() {
         let (state, target) = (&running[3 * (first + k)..][..3], targets[first + k]);
         if target == IGNORE {
@@ -89,13 +89,13 @@ fn differentiate<R: Real>(
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, width: usize, start, scale, targets: Vec<u32>| {
+    let case = |label, width: usize, start, divisor, targets: Vec<u32>| {
         let rows = targets.len();
         let params = Params {
             rows: rows as u32,
             width: width as u32,
             start,
-            scale,
+            divisor,
         };
         let running =
             (0..rows).flat_map(|row| [4.0 + (row % 3) as f32 / 4.0, 1.5 + row as f32, 0.0]);

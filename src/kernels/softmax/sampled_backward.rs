@@ -1,4 +1,4 @@
-//! `logits <- scale * exp(l_k - normaliser)`, 0 where `candidates[k]` is the row's target, and
+//! With `scale = 1 / divisor`: `logits <- scale * exp(l_k - normaliser)`, 0 where `candidates[k]` is the row's target, and
 //! `target_logits <- scale * (exp(t - normaliser) - 1)`: the gradients of `scale * sum of nll` in the place of the logits, with
 //! `l_k` and `t` as in [`super::sampled_loss`], whose backward this is. 0 where the target is [`IGNORE`].
 
@@ -18,7 +18,7 @@ params! {
         /// Columns of `logits`: the candidates.
         pub samples: u32,
         /// The gradient of the loss by one row's `nll`.
-        pub scale: f32,
+        pub divisor: f32,
     }
 }
 
@@ -77,7 +77,7 @@ fn differentiate<R: Real>(
     target_logits: &mut [R],
 ) {
     let samples = params.samples as usize;
-    let scale = R::from_f32(params.scale);
+    let scale = R::ONE / R::from_f32(params.divisor);
     let (sampled_q, target_q) = log_q.split_at(samples);
     let rows = logits.chunks_exact_mut(samples).zip(target_logits);
     for (k, (logits, target_logit)) in rows.enumerate() {
@@ -101,12 +101,12 @@ fn differentiate<R: Real>(
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, scale, candidates: Vec<u32>, targets: Vec<u32>| {
+    let case = |label, divisor, candidates: Vec<u32>, targets: Vec<u32>| {
         let (rows, samples) = (targets.len(), candidates.len());
         let params = Params {
             rows: rows as u32,
             samples: samples as u32,
-            scale,
+            divisor,
         };
         let buffers = vec![
             Fill::signed(rows * samples),

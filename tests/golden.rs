@@ -1,0 +1,458 @@
+//! Three training steps of twelve small models against values computed by automatic differentiation in `f64`: losses,
+//! outputs, states, gradients, norms, updated parameters, moving averages.
+//!
+//! The files hold the parameters after the third step in all three places called `STEP.after`. Those after the first and
+//! the second are computed here, from the gradients and norms of the files by Adagrad as REFERENCE has it; the third step's,
+//! computed so, must be the file's.
+//!
+//! `f64` on the CPU agrees to 1e-9, `f32` on the CPU and on every GPU to 2e-5 on losses and 1e-4 on the rest.
+
+mod common;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use common::on_every_gpu;
+use libtest_mimic::{Arguments, Failed, Trial};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+use wlstm::config::Config;
+use wlstm::device::{CpuExecutor, Data, Executor, GpuExecutor, Inputs, PlanId};
+use wlstm::graph::plan::Plan;
+use wlstm::kernels::embedding::rows::row_index;
+use wlstm::model::parameters::{Group, Parameter, parameters};
+use wlstm::train::update::training_plan;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the golden folder")
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "safetensors")
+        })
+        .collect();
+    files.sort();
+    assert_eq!(files.len(), 12, "all golden cases are there");
+    for path in files {
+        let name = path
+            .file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        let file = path.clone();
+        trials.push(Trial::test(format!("golden::{name}::cpu-f64"), move || {
+            let mut device = Double(CpuExecutor::new());
+            check(&file, &mut device, 1e-9, 1e-9)
+        }));
+        let file = path.clone();
+        trials.push(Trial::test(format!("golden::{name}::cpu-f32"), move || {
+            check(&file, &mut Single(CpuExecutor::<f32>::new()), 2e-5, 1e-4)
+        }));
+        trials.extend(on_every_gpu(&format!("golden::{name}"), move |gpu| {
+            let executor =
+                GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?;
+            check(&path, &mut Single(executor), 2e-5, 1e-4)
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A device with all the digits that it has.
+trait Device {
+    fn executor(&mut self) -> &mut dyn Executor;
+    fn values(&mut self, name: &str) -> Vec<f64>;
+}
+
+struct Double(CpuExecutor<f64>);
+struct Single<E>(E);
+
+impl Device for Double {
+    fn executor(&mut self) -> &mut dyn Executor {
+        &mut self.0
+    }
+    fn values(&mut self, name: &str) -> Vec<f64> {
+        self.0.tensor(name).to_vec()
+    }
+}
+
+impl<E: Executor> Device for Single<E> {
+    fn executor(&mut self) -> &mut dyn Executor {
+        &mut self.0
+    }
+    fn values(&mut self, name: &str) -> Vec<f64> {
+        self.0
+            .read(name)
+            .expect("readable")
+            .into_iter()
+            .map(f64::from)
+            .collect()
+    }
+}
+
+/// A golden file.
+struct Golden {
+    tensors: HashMap<String, Vec<f64>>,
+    config: Value,
+}
+
+impl Golden {
+    fn read(path: &PathBuf) -> Golden {
+        let bytes = std::fs::read(path).expect("a golden file");
+        let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+        let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
+        let config = header.metadata().as_ref().expect("metadata")["config"].clone();
+        let values = |dtype, data: &[u8]| -> Vec<f64> {
+            match dtype {
+                Dtype::F32 => data
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|b| f32::from_le_bytes(*b).into())
+                    .collect(),
+                Dtype::F64 => data
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|b| f64::from_le_bytes(*b))
+                    .collect(),
+                Dtype::I32 => data
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|b| i32::from_le_bytes(*b).into())
+                    .collect(),
+                _ => panic!("an unexpected type in a golden file"),
+            }
+        };
+        Golden {
+            tensors: file
+                .iter()
+                .map(|(name, view)| (name.to_owned(), values(view.dtype(), view.data())))
+                .collect(),
+            config: serde_json::from_str(&config).expect("a configuration"),
+        }
+    }
+
+    fn get(&self, name: &str) -> &[f64] {
+        self.tensors
+            .get(name)
+            .unwrap_or_else(|| panic!("the golden file has no `{name}`"))
+    }
+
+    fn number(&self, key: &str) -> usize {
+        self.config[key].as_u64().expect("a number") as usize
+    }
+
+    /// The configuration as a user would write it.
+    fn config(&self) -> Config {
+        let c = &self.config;
+        let mut text = format!(
+            "[model]\ncell = {}\nlayers = {}\nembedding = {}\nhidden = {}\nprojection = {}\nresidual = {}\ntied = {}\n\
+             forget_bias = {}\ndropout = 0.0\n",
+            c["cell"],
+            c["layers"],
+            c["embedding"],
+            c["hidden"],
+            c["projection"],
+            c["residual"],
+            c["tied"],
+            c["forget_bias"]
+        );
+        for key in ["factor", "groups"] {
+            if !c[key].is_null() {
+                text += &format!("{key} = {}\n", c[key]);
+            }
+        }
+        text += &format!("[softmax]\nkind = {}\n", c["softmax"]);
+        if c["softmax"] == "sampled" {
+            text += &format!("samples = {}\n", c["samples"]);
+        }
+        text += &format!(
+            "[data]\ntrain = [\"x.txt\"]\n[train]\nbatch = {}\nunroll = {}\nlearning_rate = {}\nclip_norm = {}\nema = {}\n\
+             optimizer = \"adagrad\"\nrecipe = \"paper\"\nsteps = 3\n",
+            c["batch"], c["unroll"], c["learning_rate"], c["clip_norm"], c["ema"]
+        );
+        Config::parse(&text, "golden", &std::env::temp_dir(), &[]).expect("a good configuration")
+    }
+
+    /// Inputs and targets of a step, `[B, T]` in the file, time-major here.
+    fn time_major(&self, name: &str, step: usize) -> Vec<u32> {
+        let (batch, unroll) = (self.number("batch"), self.number("unroll"));
+        let values = &self.get(name)[step * batch * unroll..][..batch * unroll];
+        (0..unroll * batch)
+            .map(|row| values[row % batch * unroll + row / batch] as u32)
+            .collect()
+    }
+
+    fn inputs(&self, step: usize, plan: &Plan) -> Inputs {
+        let inputs = self.time_major("x", step);
+        let targets = self.time_major("y", step);
+        let number = |key: &str| self.config[key].as_f64().expect("a number");
+        let control = vec![
+            number("learning_rate"),
+            number("clip_norm"),
+            number("ema"),
+            0.0,
+            0.0,
+        ];
+        let mut made: Inputs = vec![
+            ("inputs", Data::Index(inputs.clone())),
+            ("targets", Data::Index(targets.clone())),
+            ("rows.embedding", Data::Index(row_index(&inputs))),
+            ("control", Data::Real(control)),
+        ];
+        if self.config["softmax"] == "sampled" {
+            let (samples, vocabulary) = (self.number("samples"), self.number("vocab"));
+            let candidates: Vec<u32> = self.get("candidates")[step * samples..][..samples]
+                .iter()
+                .map(|id| *id as u32)
+                .collect();
+            let tries = self.get("tries")[step];
+            let ids: Vec<u32> = candidates.iter().chain(&targets).copied().collect();
+            let log_q = ids.iter().map(|id| {
+                let k = f64::from(*id);
+                let p = ((k + 2.0) / (k + 1.0)).ln() / (vocabulary as f64 + 1.0).ln();
+                (-(tries * (-p).ln_1p()).exp_m1()).ln()
+            });
+            made.push(("log_q", Data::Real(log_q.collect())));
+            made.push(("rows.softmax", Data::Index(row_index(&ids))));
+            made.push(("candidates", Data::Index(candidates)));
+        }
+        made.retain(|(name, _)| plan.find(name).is_some());
+        made
+    }
+}
+
+/// What is compared, with its tolerance; every difference is collected.
+struct Comparison {
+    failures: Vec<String>,
+}
+
+impl Comparison {
+    /// `|got - want| <= tolerance * (largest |want|)` everywhere: relative to the tensor.
+    fn close(&mut self, what: &str, got: &[f64], want: &[f64], tolerance: f64) {
+        assert_eq!(got.len(), want.len(), "length of {what}");
+        let scale = want
+            .iter()
+            .fold(f64::MIN_POSITIVE, |scale, value| scale.max(value.abs()));
+        let mut worst = (0.0, 0);
+        for (k, (got, want)) in got.iter().zip(want).enumerate() {
+            let difference = (got - want).abs() / scale;
+            if !(difference <= worst.0) {
+                worst = (difference, k);
+            }
+        }
+        if !(worst.0 <= tolerance) {
+            self.failures.push(format!(
+                "{what}[{}]: {} instead of {}, relative error {:.2e}",
+                worst.1, got[worst.1], want[worst.1], worst.0
+            ));
+        }
+    }
+}
+
+fn check(
+    path: &PathBuf,
+    device: &mut dyn Device,
+    of_losses: f64,
+    of_the_rest: f64,
+) -> Result<(), Failed> {
+    let golden = Golden::read(path);
+    let config = golden.config();
+    let vocabulary = golden.number("vocab");
+    let table = parameters(&config, vocabulary);
+    let limits = device.executor().limits();
+    let plan = Arc::new(training_plan(&config, vocabulary, &limits, true));
+    let id = load(device.executor(), &plan, &golden, &table);
+    let mut comparison = Comparison {
+        failures: Vec::new(),
+    };
+    let mut updated = Updated::new(&golden, &table);
+    for step in 0..3 {
+        let inputs = golden.inputs(step, &plan);
+        device.executor().run(id, &inputs).expect("a run");
+        let outputs: HashMap<_, _> = device
+            .executor()
+            .fetch()
+            .expect("outputs")
+            .into_iter()
+            .collect();
+        let of = |what: &str| format!("{step}.{what}");
+        let close = |comparison: &mut Comparison, what: &str, got: &[f64], tolerance| {
+            comparison.close(what, got, golden.get(what), tolerance);
+        };
+        close(&mut comparison, &of("loss"), &outputs["loss"], of_losses);
+        close(
+            &mut comparison,
+            &of("norm"),
+            &outputs["norm"][..1],
+            of_the_rest,
+        );
+        close(
+            &mut comparison,
+            &of("output"),
+            &batch_major(&golden, &outputs["output"]),
+            of_the_rest,
+        );
+        for layer in 0..golden.number("layers") {
+            for part in ["h", "c"] {
+                let got = device.values(&format!("state.layers.{layer}.{part}"));
+                close(
+                    &mut comparison,
+                    &of(&format!("{part}.{layer}")),
+                    &got,
+                    of_the_rest,
+                );
+            }
+        }
+        for line in &table {
+            let gradient = dense_gradient(device, &plan, &inputs, line);
+            close(
+                &mut comparison,
+                &of(&format!("grad.{}", line.name)),
+                &line.layout.outside(gradient),
+                of_the_rest,
+            );
+            let after = line.layout.outside(device.values(&line.name));
+            let what = of(&format!("after.{}", line.name));
+            let want = updated.step(&golden, line, step);
+            comparison.close(&what, &after, want, of_the_rest);
+            if step == 2 {
+                let file = golden.get(&what);
+                comparison.close(&format!("the file's {what}"), file, want, 1e-12);
+            }
+            if line.group == Group::Recurrent {
+                let average = device.values(&format!("ema.{}", line.name));
+                close(
+                    &mut comparison,
+                    &of(&format!("ema.{}", line.name)),
+                    &line.layout.outside(average),
+                    of_the_rest,
+                );
+            }
+        }
+    }
+    if comparison.failures.is_empty() {
+        Ok(())
+    } else {
+        Err(comparison.failures.join("\n").into())
+    }
+}
+
+/// Parameters and accumulators by Adagrad from the gradients of a golden file.
+struct Updated {
+    weights: HashMap<String, (Vec<f64>, Vec<f64>)>,
+}
+
+impl Updated {
+    fn new(golden: &Golden, table: &[Parameter]) -> Updated {
+        let start = |line: &Parameter| {
+            let weights = golden.get(&format!("init.{}", line.name)).to_vec();
+            let accumulators = vec![1.0; weights.len()];
+            (line.name.clone(), (weights, accumulators))
+        };
+        Updated {
+            weights: table.iter().map(start).collect(),
+        }
+    }
+
+    /// The parameter after a step.
+    fn step(&mut self, golden: &Golden, line: &Parameter, step: usize) -> &[f64] {
+        let number = |key: &str| golden.config[key].as_f64().expect("a number");
+        let norm = golden.get(&format!("{step}.norm"))[0];
+        let factor = match line.group {
+            Group::Recurrent => (number("clip_norm") / norm).min(1.0),
+            _ => 1.0,
+        };
+        let (weights, accumulators) = self.weights.get_mut(&line.name).expect("in the table");
+        let gradient = golden.get(&format!("{step}.grad.{}", line.name));
+        for ((w, a), g) in weights.iter_mut().zip(accumulators).zip(gradient) {
+            let g = factor * g;
+            *a += g * g;
+            *w -= number("learning_rate") * g / a.sqrt();
+        }
+        weights
+    }
+}
+
+fn load(
+    executor: &mut dyn Executor,
+    plan: &Arc<Plan>,
+    golden: &Golden,
+    table: &[Parameter],
+) -> PlanId {
+    let id = executor.load(plan.clone()).expect("a small plan");
+    for line in table {
+        let values: Vec<f32> = golden
+            .get(&format!("init.{}", line.name))
+            .iter()
+            .map(|value| *value as f32)
+            .collect();
+        let values = line.layout.inside(values);
+        executor.write(&line.name, &values).expect("writable");
+        if line.group == Group::Recurrent {
+            executor
+                .write(&format!("ema.{}", line.name), &values)
+                .expect("writable");
+        }
+        let ones = vec![1.0; values.len()];
+        executor
+            .write(&format!("optimizer.{}.accumulator", line.name), &ones)
+            .expect("writable");
+    }
+    id
+}
+
+/// `[T, B, P]` to `[B, T, P]`.
+fn batch_major(golden: &Golden, values: &[f64]) -> Vec<f64> {
+    let (batch, unroll) = (golden.number("batch"), golden.number("unroll"));
+    let width = values.len() / (batch * unroll);
+    let mut out = Vec::with_capacity(values.len());
+    for b in 0..batch {
+        for t in 0..unroll {
+            out.extend_from_slice(&values[(t * batch + b) * width..][..width]);
+        }
+    }
+    out
+}
+
+/// The gradient of a parameter, written out if it is sparse by rows.
+fn dense_gradient(
+    device: &mut dyn Device,
+    plan: &Plan,
+    inputs: &Inputs,
+    line: &Parameter,
+) -> Vec<f64> {
+    let values = device.values(&format!("gradient.{}", line.name));
+    let update = plan
+        .steps
+        .iter()
+        .find(|step| step.label == format!("update {}", line.name))
+        .expect("every parameter is updated");
+    let rows = update
+        .slices
+        .iter()
+        .map(|slice| &plan.tensor(slice.tensor).name)
+        .find(|name| name.starts_with("rows."));
+    let Some(name) = rows else { return values };
+    let (_, Data::Index(rows)) = inputs
+        .iter()
+        .find(|(input, _)| input == name)
+        .expect("an input")
+    else {
+        panic!("a row index holds indices")
+    };
+    let capacity = (rows.len() - 2) / 3;
+    let width = values.len() / capacity;
+    let mut dense = vec![0.0; line.shape.len()];
+    for k in 0..rows[0] as usize {
+        let id = rows[1 + k] as usize;
+        dense[id * width..][..width].copy_from_slice(&values[k * width..][..width]);
+    }
+    dense
+}
