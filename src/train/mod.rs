@@ -1,3 +1,19 @@
-//! Training: the loop, the update rules, the schedule, evaluation.
+//! Training: the loop, the update rules, the schedule, evaluation. Knows corpus, model and executors; prints nothing.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`run`] | the loop, with limits, validation, checkpoints and resume |
+//! | [`session`] | a model on a device: plans, parameters in and out of files |
+//! | [`prepare`] | what a step needs from the host, made ahead on another thread |
+//! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
+//! | [`schedule`] | the learning rate of a step |
+//! | [`evaluate`] | perplexity of a text |
+//! | [`watch`] | what a run tells those who watch it, and how they stop it |
 
+pub mod evaluate;
+pub mod prepare;
+pub mod run;
+pub mod schedule;
+pub mod session;
 pub mod update;
+pub mod watch;

@@ -1,0 +1,91 @@
+//! What a training step needs from the host beside its ids: candidates, expected counts, row indices, random key. Made on
+//! the loader's thread, ahead of the step.
+
+use crate::config::{Config, Softmax};
+use crate::corpus::{Batch, CandidateSampler, Position};
+use crate::device::{Data, Inputs};
+use crate::error::Result;
+use crate::kernels::embedding::rows::row_index;
+use crate::random::{Purpose, Stream};
+
+/// A batch with the inputs of its step, all but `control`.
+pub struct Prepared {
+    /// The inputs.
+    pub inputs: Inputs,
+    /// The pass over the text, from 1.
+    pub epoch: u64,
+    /// Whether the recurrent state starts at zero.
+    pub reset: bool,
+    /// Targets.
+    pub words: usize,
+    /// Where the text stands after the batch.
+    pub position: Position,
+}
+
+/// Prepares the batches of a run, one after the other.
+pub struct Preparer {
+    seed: u64,
+    step: u64,
+    tied: bool,
+    dropout: bool,
+    sampler: Option<CandidateSampler>,
+}
+
+impl Preparer {
+    /// For a run that has done `step` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if there are too many candidates for the vocabulary.
+    pub fn new(config: &Config, vocabulary: usize, step: u64) -> Result<Preparer> {
+        let sampler = match config.softmax {
+            Softmax::Full => None,
+            Softmax::Sampled { samples } => Some(CandidateSampler::new(vocabulary, samples)?),
+        };
+        Ok(Preparer {
+            seed: config.train.seed,
+            step,
+            tied: config.model.tied,
+            dropout: config.model.dropout > 0.0,
+            sampler,
+        })
+    }
+
+    /// The next step.
+    pub fn prepare(&mut self, batch: Batch) -> Prepared {
+        let step = self.step;
+        self.step += 1;
+        let mut inputs: Inputs = Vec::with_capacity(8);
+        if self.dropout {
+            let words = [step, step >> 32, self.seed, self.seed >> 32].map(|word| word as u32);
+            inputs.push(("random", Data::Index(words.to_vec())));
+        }
+        if let Some(sampler) = &mut self.sampler {
+            let mut stream = Stream::new(self.seed, Purpose::Candidates, step);
+            let drawn = sampler.draw(&mut stream);
+            let mut ids = drawn.ids.clone();
+            ids.extend(&batch.targets);
+            let log_q = sampler.log_expected_counts(&ids, drawn.tries);
+            inputs.push(("log_q", Data::Real(log_q.into_iter().map(f64::from).collect())));
+            inputs.push(("candidates", Data::Index(drawn.ids)));
+            inputs.push(("rows.softmax", Data::Index(row_index(&ids))));
+            if self.tied {
+                ids.extend(&batch.inputs);
+                inputs.push(("rows.table", Data::Index(row_index(&ids))));
+            }
+        }
+        // A table tied to a sampled softmax has all its rows in `rows.table`.
+        if !(self.tied && self.sampler.is_some()) {
+            inputs.push(("rows.embedding", Data::Index(row_index(&batch.inputs))));
+        }
+        inputs.push(("inputs", Data::Index(batch.inputs)));
+        inputs.push(("targets", Data::Index(batch.targets)));
+        Prepared {
+            inputs,
+            epoch: batch.epoch,
+            reset: batch.reset,
+            words: batch.words,
+            position: batch.position,
+        }
+    }
+}

@@ -1,0 +1,526 @@
+//! The training loop.
+//!
+//! In order: batch, forward, backward and update (one plan), report; at the ends of epochs and at intervals validation and
+//! checkpoint. Time is counted in optimizer steps. One step is in flight while the next is prepared, so losses are heard
+//! one step late; before a validation or a checkpoint every step is fetched.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::evaluate;
+use super::prepare::{Prepared, Preparer};
+use super::schedule::{Moment, learning_rate};
+use super::session::Session;
+use super::update::{ADAM_BETA1, ADAM_BETA2};
+use super::watch::{Event, Stop};
+use crate::checkpoint::{Checkpoint, Point, Record, RunFolder, Status};
+use crate::config::Config;
+use crate::corpus::{Batches, Loader, Position, Text, Training};
+use crate::device::Data;
+use crate::error::{Error, Kind, Result};
+use crate::metrics;
+
+/// Steps on the way to the device at most, one of them being computed.
+const IN_FLIGHT: usize = 2;
+
+/// Where a run stands: what a checkpoint keeps besides tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// The pass over the text of the last step, from 1; 0 before the first.
+    pub epoch: u64,
+    /// Epochs whose end was treated.
+    pub epochs_ended: u64,
+    /// Seconds of training, validation and checkpoints left out.
+    pub seconds: f64,
+    /// The step of the last validation.
+    pub validated: Option<u64>,
+    /// The lowest mean negative log-likelihood of a validation.
+    pub best_nll: Option<f64>,
+    /// Validations that were no better than the best before them.
+    pub stalls: u32,
+    /// Where the text goes on; nothing: at its start.
+    pub position: Option<Position>,
+}
+
+impl Progress {
+    /// Before the first step.
+    pub fn start() -> Progress {
+        Progress {
+            step: 0,
+            epoch: 0,
+            epochs_ended: 0,
+            seconds: 0.0,
+            validated: None,
+            best_nll: None,
+            stalls: 0,
+            position: None,
+        }
+    }
+
+    /// Where the run of a checkpoint stood.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`] if the file is no checkpoint of a run.
+    pub fn read(file: &Checkpoint) -> Result<Progress> {
+        let place = file.path().display();
+        let text = file.metadata().get("progress").ok_or_else(|| {
+            Error::data(format!("`{place}` has parameters but is no checkpoint of a run"))
+                .help("start a new run from it with `--init`")
+        })?;
+        serde_json::from_str(text)
+            .map_err(|error| Error::data(format!("`{place}` does not say where its run stood")).because(error))
+    }
+}
+
+/// What a run needs.
+pub struct Run<'a> {
+    /// The resolved configuration.
+    pub config: &'a Config,
+    /// The name of the configuration, for people.
+    pub name: String,
+    /// The model on its device.
+    pub session: Session,
+    /// The training text.
+    pub train: Text,
+    /// The validation text.
+    pub valid: Option<Text>,
+    /// The folder.
+    pub folder: RunFolder,
+    /// Where it stands.
+    pub progress: Progress,
+    /// Asks it to stop.
+    pub stop: &'a Stop,
+    /// Hears what happens.
+    pub watch: &'a mut dyn FnMut(Event),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// In words.
+    pub reason: String,
+    /// Where it stands.
+    pub progress: Progress,
+    /// The best checkpoint.
+    pub best: Option<Point>,
+}
+
+/// A step on its way.
+struct Pending {
+    step: u64,
+    epoch: u64,
+    words: usize,
+    learning_rate: f64,
+    position: Position,
+}
+
+struct Loop<'a> {
+    run: Run<'a>,
+    metrics: metrics::Writer,
+    record: Record,
+    pending: VecDeque<Pending>,
+    /// The position behind the last step started.
+    clock: Clock,
+    epoch_steps: u64,
+    total: Option<u64>,
+    saved: Option<u64>,
+}
+
+/// Counts the seconds of training.
+struct Clock {
+    before: f64,
+    since: Instant,
+    last: Instant,
+    /// Words and time of the last steps, smoothed.
+    words_per_second: f64,
+}
+
+impl Clock {
+    fn start(before: f64) -> Clock {
+        let now = Instant::now();
+        Clock { before, since: now, last: now, words_per_second: 0.0 }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.since.elapsed().as_secs_f64()
+    }
+
+    /// Leaves out what `work` takes.
+    fn pause<T>(&mut self, work: impl FnOnce() -> T) -> (T, Duration) {
+        let begin = Instant::now();
+        let result = work();
+        (result, begin.elapsed())
+    }
+
+    fn skip(&mut self, pause: Duration) {
+        self.since += pause;
+        self.last += pause;
+    }
+
+    /// A step of `words` is done: the words a second of this step.
+    fn lap(&mut self, words: usize) -> f64 {
+        let seconds = self.last.elapsed().as_secs_f64().max(1e-9);
+        self.last = Instant::now();
+        let now = words as f64 / seconds;
+        // An average over about two seconds.
+        let share = (seconds / 2.0).min(1.0);
+        self.words_per_second = match self.words_per_second {
+            0.0 => now,
+            before => before + share * (now - before),
+        };
+        now
+    }
+}
+
+/// Trains until a limit, a signal or a failure ends the run.
+///
+/// # Errors
+///
+/// [`Kind::Interrupted`] and [`Kind::Terminated`] after a signal, with everything saved; [`Kind::Diverged`] when a loss or a
+/// gradient is not finite, with the checkpoints before; [`Kind::Data`] and [`Kind::Device`].
+pub fn train(run: Run<'_>) -> Result<Outcome> {
+    let training = Training {
+        batch: run.config.train.batch,
+        unroll: run.config.train.unroll,
+        shuffle: run.config.data.shuffle,
+        seed: run.config.train.seed,
+        epochs: run.config.train.epochs,
+    };
+    let batches = match &run.progress.position {
+        Some(position) => Batches::resume(&run.train, &training, position)?,
+        None => Batches::training(&run.train, &training)?,
+    };
+    let epoch_steps = batches.epoch_steps()?.max(1);
+    let mut preparer = Preparer::new(run.config, run.session.vocabulary(), run.progress.step)?;
+    let loader = Loader::spawn(batches, move |batch| preparer.prepare(batch))?;
+    let mut looped = Loop::start(run, epoch_steps)?;
+    let result = looped.run(loader);
+    looped.finish(result)
+}
+
+impl<'a> Loop<'a> {
+    fn start(run: Run<'a>, epoch_steps: u64) -> Result<Loop<'a>> {
+        let train = &run.config.train;
+        let resumed = run.progress.step;
+        let path = run.folder.metrics_path();
+        let mut metrics = match resumed {
+            0 if !path.exists() => metrics::Writer::create(&path, train.log_every)?,
+            _ => metrics::Writer::resume(&path, train.log_every, resumed)?,
+        };
+        let device = run.session.describe();
+        let record = match run.folder.read_record() {
+            Ok(record) => Record { status: Status::Running, devices: vec![device.clone()], ..record },
+            Err(_) => Record {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                config: run.name.clone(),
+                devices: vec![device.clone()],
+                seed: train.seed,
+                status: Status::Running,
+                best: None,
+                last: None,
+            },
+        };
+        run.folder.write_record(&record)?;
+        let parameters = run.session.parameter_count();
+        metrics.start(metrics::Start {
+            version: record.version.clone(),
+            config: run.name.clone(),
+            digest: run.config.digest(),
+            devices: record.devices.clone(),
+            parameters,
+            resumed,
+        })?;
+        (run.watch)(Event::Start { device, parameters, resumed, epoch_steps });
+        let by_epochs = (train.epochs > 0).then(|| train.epochs * epoch_steps);
+        let by_steps = (train.steps > 0).then_some(train.steps);
+        let total = by_epochs.into_iter().chain(by_steps).min();
+        let clock = Clock::start(run.progress.seconds);
+        let saved = record.last.as_ref().map(|point| point.step).filter(|step| *step == resumed);
+        Ok(Loop { run, metrics, record, pending: VecDeque::new(), clock, epoch_steps, total, saved })
+    }
+
+    /// The loop. Ends with the reason why the run ends.
+    fn run(&mut self, loader: Loader<Prepared>) -> Result<String> {
+        let config = self.run.config;
+        for prepared in loader {
+            let prepared = prepared?;
+            if let Some(reason) = self.limit() {
+                return Ok(reason);
+            }
+            if let Some(kind) = self.run.stop.asked() {
+                self.drain()?;
+                return Err(Error::new(kind, "interrupted"));
+            }
+            if self.run.progress.epochs_ended + 1 < prepared.epoch {
+                self.end_epoch(prepared.epoch - 1)?;
+            }
+            self.start_step(prepared)?;
+            while self.pending.len() >= IN_FLIGHT {
+                self.fetch()?;
+            }
+            let started = self.started();
+            let due = |every: u64| every > 0 && started.is_multiple_of(every);
+            if due(config.train.validate_every) {
+                self.drain()?;
+                self.validate()?;
+            }
+            if due(config.train.checkpoint_every) {
+                self.checkpoint()?;
+            }
+        }
+        self.drain()?;
+        let epoch = self.run.progress.epoch;
+        if self.run.progress.epochs_ended < epoch {
+            self.end_epoch(epoch)?;
+        }
+        Ok(format!("{epoch} epochs"))
+    }
+
+    /// Steps done or on their way.
+    fn started(&self) -> u64 {
+        self.run.progress.step + self.pending.len() as u64
+    }
+
+    /// Why no further step is started, if so.
+    fn limit(&self) -> Option<String> {
+        let train = &self.run.config.train;
+        if train.steps > 0 && self.started() >= train.steps {
+            return Some(format!("{} steps", train.steps));
+        }
+        if train.seconds > 0.0 && self.clock.seconds() >= train.seconds {
+            return Some(format!("{} seconds", train.seconds));
+        }
+        None
+    }
+
+    fn start_step(&mut self, prepared: Prepared) -> Result<()> {
+        let config = self.run.config;
+        let step = self.started();
+        if prepared.reset {
+            self.run.session.reset_states()?;
+        }
+        let moment = Moment { step, epoch: prepared.epoch, stalls: self.run.progress.stalls };
+        let learning_rate = learning_rate(config, moment, self.total);
+        let correction = |beta: f64| 1.0 - beta.powf(step as f64 + 1.0);
+        let control = vec![
+            learning_rate,
+            config.train.clip_norm,
+            config.train.ema,
+            correction(ADAM_BETA1),
+            correction(ADAM_BETA2),
+        ];
+        let mut inputs = prepared.inputs;
+        inputs.push(("control", Data::Real(control)));
+        self.run.session.step(&inputs)?;
+        self.pending.push_back(Pending {
+            step: step + 1,
+            epoch: prepared.epoch,
+            words: prepared.words,
+            learning_rate,
+            position: prepared.position,
+        });
+        Ok(())
+    }
+
+    /// Waits for the oldest step and reports it.
+    fn fetch(&mut self) -> Result<()> {
+        let outputs = self.run.session.fetch()?;
+        let pending = self.pending.pop_front().expect("a step on its way");
+        let output = |name: &str| {
+            let (_, values) = outputs.iter().find(|(output, _)| output == name).expect("an output of training");
+            values[0]
+        };
+        let (loss, grad_norm) = (output("loss"), output("norm"));
+        let words_per_second = self.clock.lap(pending.words);
+        let seconds = self.clock.seconds();
+        self.metrics.step(metrics::Step {
+            step: pending.step,
+            epoch: pending.epoch,
+            loss,
+            words_per_second,
+            learning_rate: pending.learning_rate,
+            grad_norm,
+            seconds,
+        })?;
+        if !(loss.is_finite() && grad_norm.is_finite()) {
+            return Err(Error::new(
+                Kind::Diverged,
+                format!(
+                    "training diverged at step {}: the loss is {loss}, the norm of the gradient {grad_norm}",
+                    pending.step
+                ),
+            ));
+        }
+        let progress = &mut self.run.progress;
+        progress.step = pending.step;
+        progress.epoch = pending.epoch;
+        progress.seconds = seconds;
+        progress.position = Some(pending.position);
+        let (done, left) = self.estimate(pending.words);
+        (self.run.watch)(Event::Step {
+            step: pending.step,
+            epoch: pending.epoch,
+            loss,
+            words_per_second: self.clock.words_per_second,
+            learning_rate: pending.learning_rate,
+            done,
+            left,
+        });
+        Ok(())
+    }
+
+    /// The part of the run that is done, and the seconds of training to go.
+    fn estimate(&self, words: usize) -> (f64, f64) {
+        let train = &self.run.config.train;
+        let step_seconds = words as f64 / self.clock.words_per_second;
+        let done = self.run.progress.step as f64;
+        let by_steps = self.total.map(|total| {
+            let total = total as f64;
+            (done / total, (total - done).max(0.0) * step_seconds)
+        });
+        let seconds = self.run.progress.seconds;
+        let by_time = (train.seconds > 0.0).then(|| (seconds / train.seconds, train.seconds - seconds));
+        by_steps.into_iter().chain(by_time).min_by(|x, y| x.1.total_cmp(&y.1)).unwrap_or((0.0, f64::INFINITY))
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        while !self.pending.is_empty() {
+            self.fetch()?;
+        }
+        Ok(())
+    }
+
+    /// What is done when the last step of `epoch` is.
+    fn end_epoch(&mut self, epoch: u64) -> Result<()> {
+        self.drain()?;
+        self.run.progress.epochs_ended = epoch;
+        self.validate()?;
+        self.checkpoint()
+    }
+
+    /// Validates, unless this step was; a new best is saved.
+    fn validate(&mut self) -> Result<()> {
+        let progress = &self.run.progress;
+        let Some(text) = self.run.valid.clone() else { return Ok(()) };
+        if progress.validated == Some(progress.step) {
+            return Ok(());
+        }
+        let (step, epoch, seconds) = (progress.step, progress.epoch, progress.seconds);
+        let Run { session, stop, watch, .. } = &mut self.run;
+        let (found, pause) = self.clock.pause(|| {
+            evaluate(session, &text, |done, total| {
+                watch(Event::Validating { done, total });
+                stop.asked().map_or(Ok(()), |kind| Err(Error::new(kind, "interrupted")))
+            })
+        });
+        self.clock.skip(pause);
+        let found = found?;
+        let perplexity = found.perplexity();
+        self.metrics.valid(metrics::Valid { step, nll: found.nll, targets: found.targets, perplexity, seconds })?;
+        let mean = found.nll / found.targets as f64;
+        let progress = &mut self.run.progress;
+        progress.validated = Some(step);
+        let best = progress.best_nll.is_none_or(|best| mean < best);
+        if best {
+            progress.best_nll = Some(mean);
+        } else {
+            progress.stalls += 1;
+        }
+        (self.run.watch)(Event::Valid { step, epoch, perplexity, best });
+        if best {
+            self.record.best = Some(Point::new(step, Some(perplexity)));
+            self.saved = None;
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Saves everything, unless this state was.
+    fn checkpoint(&mut self) -> Result<()> {
+        self.drain()?;
+        let step = self.run.progress.step;
+        if self.saved == Some(step) {
+            return Ok(());
+        }
+        let (result, pause) = {
+            let begin = Instant::now();
+            (self.write_checkpoint(step), begin.elapsed())
+        };
+        self.clock.skip(pause);
+        result?;
+        self.saved = Some(step);
+        Ok(())
+    }
+
+    fn write_checkpoint(&mut self, step: u64) -> Result<()> {
+        let Run { session, folder, train, config, progress, .. } = &mut self.run;
+        let metadata = BTreeMap::from([
+            ("format".to_owned(), "wlstm checkpoint 1".to_owned()),
+            ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("config".to_owned(), config.to_toml()),
+            ("progress".to_owned(), serde_json::to_string(progress).expect("numbers and names")),
+        ]);
+        let path = folder.checkpoint_path(step);
+        session.save(&path, &train.vocabulary().to_bytes(), &metadata)?;
+        let perplexity = self.record.best.as_ref().filter(|best| best.step == step).and_then(|best| best.perplexity);
+        self.record.last = Some(Point::new(step, perplexity));
+        folder.write_record(&self.record)?;
+        folder.prune(config.train.keep, self.record.best.as_ref().map(|best| best.step))?;
+        (self.run.watch)(Event::Checkpoint { path });
+        Ok(())
+    }
+
+    /// Ends the run well or badly: last validation, checkpoint, record, metrics.
+    fn finish(mut self, result: Result<String>) -> Result<Outcome> {
+        let result = result.and_then(|reason| {
+            self.drain()?;
+            self.validate()?;
+            self.checkpoint()?;
+            Ok(reason)
+        });
+        let result = match result {
+            Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => {
+                // What was done is saved; a failure to do so is what the user must hear instead.
+                Err(self.drain().and_then(|()| self.checkpoint()).err().unwrap_or(error))
+            }
+            other => other,
+        };
+        let (status, reason) = match &result {
+            Ok(reason) => (Status::Finished, reason.clone()),
+            Err(error) => match error.kind() {
+                Kind::Interrupted | Kind::Terminated => (Status::Interrupted, "interrupted".to_owned()),
+                Kind::Diverged => (Status::Diverged, "diverged".to_owned()),
+                _ => (Status::Failed, error.to_string()),
+            },
+        };
+        self.record.status = status;
+        // The first failure is the one to hear of.
+        let written = self.run.folder.write_record(&self.record);
+        let ended = self.metrics.end(reason.clone());
+        let last = self.record.last.as_ref().map(|point| self.run.folder.path().join(&point.checkpoint));
+        result.map_err(|error| explain(error, last))?;
+        written?;
+        ended?;
+        Ok(Outcome { reason, progress: self.run.progress, best: self.record.best })
+    }
+}
+
+/// Adds what is left and what to do about it.
+fn explain(error: Error, last: Option<std::path::PathBuf>) -> Error {
+    match (error.kind(), last) {
+        (Kind::Interrupted | Kind::Terminated, Some(last)) => {
+            error.help(format!("everything is saved in `{}`; go on with --resume", last.display()))
+        }
+        (Kind::Diverged, Some(last)) => error.help(format!(
+            "the last good checkpoint is `{}`; lower train.learning_rate or train.clip_norm",
+            last.display()
+        )),
+        (Kind::Diverged, None) => error.help("lower train.learning_rate or train.clip_norm"),
+        _ => error,
+    }
+}

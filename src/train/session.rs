@@ -1,0 +1,318 @@
+//! A model on a device: its plans, its parameters in and out of files, one step.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::update::{initial_state, training_plan};
+use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
+use crate::config::Config;
+use crate::device::{Executor, Inputs, Outputs, PlanId};
+use crate::error::{Error, Kind, Result};
+use crate::model::cost::optimizer_states;
+use crate::model::language_model::{self, Extent};
+use crate::model::parameters::{Group, Parameter, initial_values, parameters};
+
+/// A model on a device.
+pub struct Session {
+    executor: Box<dyn Executor>,
+    config: Config,
+    vocabulary: usize,
+    table: Vec<Parameter>,
+    training: Option<PlanId>,
+    /// Names and lengths of the recurrent states of training.
+    states: Vec<(String, usize)>,
+    evaluation: Option<(PlanId, Vec<(String, usize)>)>,
+}
+
+impl Session {
+    /// A session that trains.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device has no room.
+    pub fn training(mut executor: Box<dyn Executor>, config: &Config, vocabulary: usize) -> Result<Session> {
+        let plan = Arc::new(training_plan(config, vocabulary, &executor.limits(), false));
+        tracing::debug!(steps = plan.steps.len(), arenas = ?plan.arenas, "training plan");
+        let training = executor.load(plan.clone())?;
+        Ok(Session {
+            states: language_model::states(&plan),
+            training: Some(training),
+            ..Session::without_plans(executor, config, vocabulary)
+        })
+    }
+
+    /// A session that only evaluates or generates, with the parameters of a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device has no room, [`Kind::Data`] if the checkpoint does not fit the configuration.
+    pub fn inference(
+        executor: Box<dyn Executor>,
+        config: &Config,
+        vocabulary: usize,
+        extent: Extent,
+        file: &Checkpoint,
+    ) -> Result<Session> {
+        let mut session = Session::without_plans(executor, config, vocabulary);
+        session.check_parameters(file)?;
+        session.load_evaluation(extent)?;
+        let prefix = language_model::evaluation_prefix(config);
+        for line in &session.table {
+            let name = match line.group {
+                Group::Recurrent => format!("{prefix}{}", line.name),
+                _ => line.name.clone(),
+            };
+            let values = line.layout.inside(file.tensor_f32(&name)?.1.into_owned());
+            session.executor.write(&name, &values)?;
+        }
+        Ok(session)
+    }
+
+    fn without_plans(executor: Box<dyn Executor>, config: &Config, vocabulary: usize) -> Session {
+        Session {
+            executor,
+            config: config.clone(),
+            vocabulary,
+            table: parameters(config, vocabulary),
+            training: None,
+            states: Vec::new(),
+            evaluation: None,
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The words of the vocabulary.
+    pub fn vocabulary(&self) -> usize {
+        self.vocabulary
+    }
+
+    /// The number of parameters.
+    pub fn parameter_count(&self) -> u64 {
+        self.table.iter().map(|line| line.shape.len() as u64).sum()
+    }
+
+    /// The device, for people.
+    pub fn describe(&self) -> String {
+        self.executor.describe()
+    }
+
+    /// Starts a training step. Its outputs are fetched later, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn step(&mut self, inputs: &Inputs) -> Result<()> {
+        let plan = self.training.expect("a session that trains");
+        self.executor.run(plan, inputs)
+    }
+
+    /// The loss and the gradient norm of the oldest step not fetched yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn fetch(&mut self) -> Result<Outputs> {
+        self.executor.fetch()
+    }
+
+    /// Sets the recurrent states of training to zero, after the steps so far.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn reset_states(&mut self) -> Result<()> {
+        for (name, len) in &self.states {
+            self.executor.write(name, &vec![0.0; *len])?;
+        }
+        Ok(())
+    }
+
+    /// Makes the evaluation plan of `extent`, once.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device has no room.
+    pub fn load_evaluation(&mut self, extent: Extent) -> Result<()> {
+        if self.evaluation.is_none() {
+            let prefix = language_model::evaluation_prefix(&self.config);
+            let limits = self.executor.limits();
+            let plan = language_model::evaluation(&self.config, self.vocabulary, extent, prefix, &limits);
+            let states = language_model::states(&plan);
+            self.evaluation = Some((self.executor.load(Arc::new(plan))?, states));
+        }
+        Ok(())
+    }
+
+    /// Sets the recurrent states of the evaluation to zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn reset_evaluation(&mut self) -> Result<()> {
+        let (_, states) = self.evaluation.as_ref().expect("an evaluation plan");
+        for (name, len) in states {
+            self.executor.write(name, &vec![0.0; *len])?;
+        }
+        Ok(())
+    }
+
+    /// The losses of one batch of the evaluation, `[T*B]`; waits for them.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn evaluate(&mut self, inputs: &Inputs) -> Result<Vec<f64>> {
+        let (plan, _) = self.evaluation.as_ref().expect("an evaluation plan");
+        self.executor.run(*plan, inputs)?;
+        let (_, nll) = self.executor.fetch()?.swap_remove(0);
+        Ok(nll)
+    }
+
+    /// The executor, for plans of other kinds over the same parameters.
+    pub fn executor(&mut self) -> &mut dyn Executor {
+        self.executor.as_mut()
+    }
+
+    /// Starts every parameter, moving average and optimizer state anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn initialise(&mut self) -> Result<()> {
+        for k in 0..self.table.len() {
+            let values = initial_values(&self.table[k], k, self.config.train.seed);
+            self.start_parameter(k, values, None)?;
+        }
+        Ok(())
+    }
+
+    /// Takes parameters, and moving averages if there are, from a file; optimizer state starts anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`] naming each tensor that is missing, unknown or misshapen.
+    pub fn initialise_from(&mut self, file: &Checkpoint) -> Result<()> {
+        self.check_parameters(file)?;
+        for k in 0..self.table.len() {
+            let name = &self.table[k].name;
+            let values = file.tensor_f32(name)?.1.into_owned();
+            let average = format!("ema.{name}");
+            let average = match file.contains(&average) {
+                true => Some(file.tensor_f32(&average)?.1.into_owned()),
+                false => None,
+            };
+            self.start_parameter(k, values, average)?;
+        }
+        Ok(())
+    }
+
+    /// Writes line `k` of the table from values in the layout of files; the average starts at the values if not given.
+    fn start_parameter(&mut self, k: usize, values: Vec<f32>, average: Option<Vec<f32>>) -> Result<()> {
+        let line = &self.table[k];
+        let values = line.layout.inside(values);
+        self.executor.write(&line.name, &values)?;
+        if self.averaged(line) {
+            let average = average.map(|average| line.layout.inside(average));
+            self.executor.write(&format!("ema.{}", line.name), average.as_ref().unwrap_or(&values))?;
+        }
+        let optimizer = self.config.train.optimizer;
+        for state in optimizer_states(optimizer) {
+            let start = vec![initial_state(optimizer); values.len()];
+            self.executor.write(&format!("optimizer.{}.{state}", line.name), &start)?;
+        }
+        Ok(())
+    }
+
+    fn averaged(&self, line: &Parameter) -> bool {
+        self.config.train.ema > 0.0 && line.group == Group::Recurrent
+    }
+
+    fn check_parameters(&self, file: &Checkpoint) -> Result<()> {
+        let mut expected: Vec<(String, Vec<usize>)> =
+            self.table.iter().map(|line| (line.name.clone(), line.shape.0.clone())).collect();
+        let averages: Vec<(String, Vec<usize>)> = self
+            .table
+            .iter()
+            .filter(|line| line.group == Group::Recurrent)
+            .map(|line| (format!("ema.{}", line.name), line.shape.0.clone()))
+            .collect();
+        // All of the averages or none.
+        if averages.iter().any(|(name, _)| file.contains(name)) {
+            expected.extend(averages);
+        }
+        file.check_parameters(&expected, &["optimizer.", "state.", "vocab"])
+    }
+
+    /// Every real tensor of a checkpoint: name in the executor and in the file, shape, line of the table if it has the
+    /// layout of one.
+    fn saved(&self) -> Vec<(String, Vec<usize>, Option<usize>)> {
+        let mut saved = Vec::new();
+        for (k, line) in self.table.iter().enumerate() {
+            saved.push((line.name.clone(), line.shape.0.clone(), Some(k)));
+        }
+        for (k, line) in self.table.iter().enumerate() {
+            if self.averaged(line) {
+                saved.push((format!("ema.{}", line.name), line.shape.0.clone(), Some(k)));
+            }
+            for state in optimizer_states(self.config.train.optimizer) {
+                saved.push((format!("optimizer.{}.{state}", line.name), line.shape.0.clone(), Some(k)));
+            }
+        }
+        let batch = self.config.train.batch;
+        for (name, len) in &self.states {
+            saved.push((name.clone(), vec![batch, len / batch], None));
+        }
+        saved
+    }
+
+    /// Writes a checkpoint, after the steps so far. `vocabulary` is the text of the vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`] if the file cannot be written, [`Kind::Diverged`] if a tensor is not finite: then nothing is written.
+    pub fn save(&mut self, path: &Path, vocabulary: &[u8], metadata: &BTreeMap<String, String>) -> Result<()> {
+        let saved = self.saved();
+        let mut entries: Vec<Entry> =
+            saved.iter().map(|(name, shape, _)| Entry::new(name.clone(), Dtype::F32, shape.clone())).collect();
+        entries.push(Entry::new("vocab", Dtype::U8, [vocabulary.len()]));
+        checkpoint::write(path, &entries, metadata, |name, sink| {
+            let Some((name, _, line)) = saved.iter().find(|(saved, ..)| saved == name) else {
+                return sink.write_u8(vocabulary);
+            };
+            let values = self.executor.read(name)?;
+            if !values.iter().all(|value| value.is_finite()) {
+                return Err(Error::new(Kind::Diverged, format!("`{name}` is not finite any more")));
+            }
+            match line {
+                Some(k) => sink.write_f32(&self.table[*k].layout.outside(values)),
+                None => sink.write_f32(&values),
+            }
+        })
+    }
+
+    /// Continues from a checkpoint: parameters, averages, optimizer state, recurrent states.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`] if a tensor is missing or misshapen.
+    pub fn restore(&mut self, file: &Checkpoint) -> Result<()> {
+        let saved = self.saved();
+        let expected: Vec<(String, Vec<usize>)> =
+            saved.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
+        file.check_parameters(&expected, &["vocab"])?;
+        for (name, _, line) in saved {
+            let values = file.tensor_f32(&name)?.1.into_owned();
+            let values = match line {
+                Some(k) => self.table[k].layout.inside(values),
+                None => values,
+            };
+            self.executor.write(&name, &values)?;
+        }
+        Ok(())
+    }
+}
