@@ -1,11 +1,14 @@
 //! wlstm trains projected, factorized and grouped LSTM language models on any GPU and on CPUs.
 
+pub mod checkpoint;
 pub mod config;
 pub mod device;
 pub mod error;
+pub mod files;
 pub mod graph;
 pub mod kernel;
 pub mod kernels;
+pub mod metrics;
 pub mod random;
 pub mod real;
 pub mod tensor;
