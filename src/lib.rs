@@ -1,6 +1,7 @@
 //! wlstm trains projected, factorized and grouped LSTM language models on any GPU and on CPUs.
 
 pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod device;
 pub mod error;
