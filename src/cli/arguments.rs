@@ -17,8 +17,7 @@ use crate::config::{Order, Tokens};
                   (vulkan, metal, dx12, gl) the way to a GPU.\n\n\
                   Exit codes: 0 done; 1 another failure; 2 usage or configuration; 3 data or checkpoint; 4 device; 5 the loss \
                   diverged; 6 a kernel disagrees with its reference; 130, 143 interrupted and saved.",
-    arg_required_else_help = true,
-    max_term_width = 100
+    arg_required_else_help = true
 )]
 pub struct Arguments {
     /// What to do.
@@ -137,7 +136,12 @@ pub struct Generate {
     /// A run folder (its best checkpoint) or one checkpoint
     pub run: PathBuf,
     /// The text to go on from
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
     pub prompt: String,
     /// How many tokens to generate
     #[arg(long, value_name = "N", default_value_t = 100)]
@@ -339,7 +343,7 @@ mod tests {
         let line = [
             "runs/a",
             "--prompt",
-            "-",
+            "- a",
             "--tokens",
             "3",
             "--temperature",
@@ -357,7 +361,7 @@ mod tests {
                 generate.top_k,
                 generate.seed
             ),
-            ("-", 3, 4, 5)
+            ("- a", 3, 4, 5)
         );
         assert_eq!(generate.temperature, 0.0);
         assert!(parse::<Generate>(&["runs/a", "--temperature", "inf"]).is_err());
