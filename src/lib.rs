@@ -1,13 +1,17 @@
 //! wlstm trains projected, factorized and grouped LSTM language models on any GPU and on CPUs.
 
+pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod device;
 pub mod error;
+pub mod files;
 pub mod graph;
 pub mod kernel;
 pub mod kernels;
 pub mod matrix;
 pub mod model;
+pub mod metrics;
 pub mod random;
 pub mod real;
 pub mod tensor;

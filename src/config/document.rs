@@ -278,6 +278,15 @@ impl Field<'_> {
         .help(format!("`{}` takes {allowed}", self.key))
     }
 
+    /// The refusal of this value for what it is together with others.
+    pub fn conflict(&self, reason: impl fmt::Display, help: &str) -> Error {
+        Error::usage(format!(
+            "{}: `{}` cannot be {}: {reason}",
+            self.place, self.key, self.value
+        ))
+        .help(help)
+    }
+
     /// The values for each layer: a list must have one for each, anything else holds for all.
     pub fn per_layer(&self, layers: usize) -> Result<Vec<Field<'_>>> {
         let Value::List(values) = self.value else {
@@ -289,10 +298,13 @@ impl Field<'_> {
             return Ok((0..layers).map(all).collect());
         };
         if values.len() != layers {
-            let (given, is) = (values.len(), if values.len() == 1 { "is" } else { "are" });
-            return Err(self.refuse(format!(
-                "one value, or one for each of the layers (`model.layers` is {layers}); there {is} {given}"
-            )));
+            return Err(self.conflict(
+                format_args!(
+                    "it has {} values, and `model.layers` is {layers}",
+                    values.len()
+                ),
+                "give one value for all layers, or a list with one for each",
+            ));
         }
         let one = |(layer, value)| Field {
             key: format!("{}[{layer}]", self.key),

@@ -51,8 +51,9 @@ pub fn resolve(document: &Document, folder: &Path) -> Result<Config> {
     let softmax = softmax(document, data.vocab_size)?;
     let train = train(document)?;
     if matches!(train.schedule, Schedule::Plateau { .. }) && data.valid.is_empty() {
-        return Err(document.field("data.valid").refuse(
-            "at least one file here, as the schedule `plateau` follows the validation perplexity",
+        return Err(document.field("data.valid").conflict(
+            "the schedule `plateau` follows the validation perplexity",
+            "name validation files, or choose another `train.schedule`",
         ));
     }
     Ok(Config {
@@ -85,14 +86,18 @@ fn model(document: &Document) -> Result<Model> {
         "model.projection"
     };
     if model.tied && embedding != output {
-        return Err(field("model.tied").refuse(format!(
-            "true only if embedding and output have one size; `model.embedding` is {embedding}, `{output_key}` is {output}"
-        )));
+        return Err(field("model.tied").conflict(
+            format_args!("`model.embedding` is {embedding}, `{output_key}` is {output}"),
+            "a table for both needs an embedding of the size of the output",
+        ));
     }
     if model.residual && !(0..layers).any(|layer| model.input_size(layer) == output) {
-        return Err(field("model.residual").refuse(format!(
-            "true only if some layer's input has the size of its output; `model.embedding` is {embedding}, `{output_key}` is {output} and there is one layer"
-        )));
+        return Err(field("model.residual").conflict(
+            format_args!(
+                "the one layer has `model.embedding` = {embedding}, `{output_key}` = {output}"
+            ),
+            "only a layer whose input has the size of its output can be residual",
+        ));
     }
     Ok(model)
 }
@@ -164,9 +169,12 @@ fn check_groups(document: &Document, model: &Model) -> Result<()> {
         ];
         for (what, key, size) in sizes {
             if !size.is_multiple_of(groups) {
-                return Err(document.field("model.groups").refuse(format!(
-                    "numbers that divide the sizes of their layer; layer {layer} has {groups} groups, and its {what} (`{key}`) is {size}"
-                )));
+                return Err(document.field("model.groups").conflict(
+                    format_args!(
+                        "layer {layer} has {groups} groups, which do not divide its {what}, `{key}` = {size}"
+                    ),
+                    "choose groups that divide the input, the output and the cells of their layer",
+                ));
             }
         }
     }
@@ -182,11 +190,11 @@ fn softmax(document: &Document, vocabulary: usize) -> Result<Softmax> {
     }
     let field = document.field("softmax.samples");
     let samples = field.size(1, SIZE)?;
-    // Candidates are distinct, so there must be more words than candidates.
     if vocabulary != 0 && samples >= vocabulary {
-        return Err(field.refuse(format!(
-            "a number below the vocabulary (`data.vocab_size` is {vocabulary})"
-        )));
+        return Err(field.conflict(
+            format_args!("`data.vocab_size` is {vocabulary}, and candidates are distinct"),
+            "choose fewer candidates than words, or `softmax.kind = \"full\"`",
+        ));
     }
     Ok(Softmax::Sampled { samples })
 }
@@ -261,14 +269,19 @@ fn train(document: &Document) -> Result<Train> {
         seed: field("train.seed").integer(0, u64::MAX)?,
     };
     if train.batch.saturating_mul(train.unroll) > INDEX {
-        let (batch, unroll) = (train.batch, train.unroll);
-        return Err(field("train.batch").refuse(format!(
-            "a number that makes at most {INDEX} tokens a step with `train.unroll`; {batch} times {unroll} are more"
-        )));
+        return Err(field("train.batch").conflict(
+            format_args!(
+                "with `train.unroll` = {} that makes more than {INDEX} tokens a step",
+                train.unroll
+            ),
+            "make one of the two smaller",
+        ));
     }
     if train.precision == Precision::Mixed {
-        return Err(field("train.precision")
-            .refuse("f32; mixed precision is not supported in this version"));
+        return Err(field("train.precision").conflict(
+            "mixed precision is not supported in this version",
+            "use `train.precision = \"f32\"`",
+        ));
     }
     Ok(train)
 }

@@ -1,0 +1,239 @@
+//! Writes safetensors files as a stream: 8 bytes with the length of the header, the header (JSON, padded to a multiple of
+//! 8), then the tensors without gaps.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::files;
+
+/// The type of a tensor's numbers in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dtype {
+    /// 64-bit integers with sign.
+    I64,
+    /// 32-bit floating point.
+    F32,
+    /// 32-bit integers without sign.
+    U32,
+    /// Bytes.
+    U8,
+}
+
+impl Dtype {
+    /// Bytes of one number.
+    pub fn size(self) -> usize {
+        match self {
+            Dtype::I64 => 8,
+            Dtype::F32 | Dtype::U32 => 4,
+            Dtype::U8 => 1,
+        }
+    }
+
+    /// The name in the header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::I64 => "I64",
+            Dtype::F32 => "F32",
+            Dtype::U32 => "U32",
+            Dtype::U8 => "U8",
+        }
+    }
+}
+
+/// A tensor to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, once in a file.
+    pub name: String,
+    /// The type of the numbers.
+    pub dtype: Dtype,
+    /// The shape; no axes for a single number.
+    pub shape: Vec<usize>,
+}
+
+impl Entry {
+    /// A tensor of this name, type and shape.
+    pub fn new(name: impl Into<String>, dtype: Dtype, shape: impl Into<Vec<usize>>) -> Entry {
+        Entry {
+            name: name.into(),
+            dtype,
+            shape: shape.into(),
+        }
+    }
+
+    /// The bytes of all numbers, if they can be counted.
+    fn bytes(&self) -> Option<u64> {
+        let numbers = self
+            .shape
+            .iter()
+            .try_fold(1u64, |product, &size| product.checked_mul(size as u64))?;
+        numbers.checked_mul(self.dtype.size() as u64)
+    }
+}
+
+/// Takes the numbers of one tensor, row-major, in as many pieces as convenient.
+pub struct Sink<'a> {
+    writer: &'a mut dyn Write,
+    path: &'a Path,
+    entry: &'a Entry,
+    left: u64,
+}
+
+impl Sink<'_> {
+    /// Appends 32-bit floating-point numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the tensor has another type or no room for them, or the disk none.
+    pub fn write_f32(&mut self, values: &[f32]) -> Result<()> {
+        self.expect(Dtype::F32)?;
+        self.append(values, f32::to_le_bytes)
+    }
+
+    /// Appends 32-bit integers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::write_f32`].
+    pub fn write_u32(&mut self, values: &[u32]) -> Result<()> {
+        self.expect(Dtype::U32)?;
+        self.append(values, u32::to_le_bytes)
+    }
+
+    /// Appends 64-bit integers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::write_f32`].
+    pub fn write_i64(&mut self, values: &[i64]) -> Result<()> {
+        self.expect(Dtype::I64)?;
+        self.append(values, i64::to_le_bytes)
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::write_f32`].
+    pub fn write_u8(&mut self, values: &[u8]) -> Result<()> {
+        self.expect(Dtype::U8)?;
+        self.bytes(values)
+    }
+
+    fn expect(&self, dtype: Dtype) -> Result<()> {
+        if self.entry.dtype == dtype {
+            return Ok(());
+        }
+        let Entry {
+            name,
+            dtype: expected,
+            ..
+        } = self.entry;
+        Err(Error::data(format!(
+            "tensor `{name}` is {} and was given {}",
+            expected.name(),
+            dtype.name()
+        )))
+    }
+
+    fn append<T: Copy + bytemuck::NoUninit, const N: usize>(
+        &mut self,
+        values: &[T],
+        to_bytes: impl Fn(T) -> [u8; N],
+    ) -> Result<()> {
+        if cfg!(target_endian = "little") {
+            self.bytes(bytemuck::cast_slice(values))
+        } else {
+            values
+                .iter()
+                .try_for_each(|&value| self.bytes(&to_bytes(value)))
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let count = bytes.len() as u64;
+        if count > self.left {
+            return Err(self.wrong_size("more"));
+        }
+        self.left -= count;
+        self.writer
+            .write_all(bytes)
+            .map_err(|error| files::cannot_write(self.path, error))
+    }
+
+    fn wrong_size(&self, how: &str) -> Error {
+        let Entry { name, shape, .. } = self.entry;
+        Error::data(format!(
+            "tensor `{name}` was given {how} numbers than its shape {shape:?} has"
+        ))
+    }
+}
+
+/// Writes a safetensors file of these tensors and this metadata, whole or not at all. `fill` is called once for each
+/// tensor with its name: those of wide numbers first, so that all are aligned, else in the given order.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be written, a tensor is given the wrong count of numbers,
+/// or a name comes twice; and what `fill` returns. An older file at `path` is then as it was.
+pub fn write(
+    path: &Path,
+    entries: &[Entry],
+    metadata: &BTreeMap<String, String>,
+    mut fill: impl FnMut(&str, &mut Sink<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut entries: Vec<&Entry> = entries.iter().collect();
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.dtype.size()));
+    let header = header(path, &entries, metadata)?;
+    files::write_atomically(path, |writer| {
+        let failed = |error| files::cannot_write(path, error);
+        writer
+            .write_all(&(header.len() as u64).to_le_bytes())
+            .map_err(failed)?;
+        writer.write_all(&header).map_err(failed)?;
+        for entry in &entries {
+            let left = entry.bytes().unwrap_or_default();
+            let mut sink = Sink {
+                writer,
+                path,
+                entry,
+                left,
+            };
+            fill(&entry.name, &mut sink)?;
+            if sink.left > 0 {
+                return Err(sink.wrong_size("fewer"));
+            }
+        }
+        Ok(())
+    })
+}
+
+fn header(path: &Path, entries: &[&Entry], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    let refuse = |what: String| Error::data(format!("cannot write `{}`: {what}", path.display()));
+    let mut header = serde_json::Map::new();
+    header.insert("__metadata__".into(), serde_json::json!(metadata));
+    let mut start = 0u64;
+    for entry in entries {
+        let end = entry.bytes().and_then(|bytes| start.checked_add(bytes));
+        let Some(end) = end else {
+            return Err(refuse(format!(
+                "tensor `{}` of shape {:?} is too large",
+                entry.name, entry.shape
+            )));
+        };
+        let value = serde_json::json!({
+            "dtype": entry.dtype.name(),
+            "shape": entry.shape,
+            "data_offsets": [start, end],
+        });
+        if header.insert(entry.name.clone(), value).is_some() {
+            return Err(refuse(format!("the name `{}` comes twice", entry.name)));
+        }
+        start = end;
+    }
+    let mut bytes = serde_json::Value::Object(header).to_string().into_bytes();
+    bytes.resize(bytes.len().next_multiple_of(8), b' ');
+    Ok(bytes)
+}

@@ -1,0 +1,408 @@
+//! The command line as typed values: names, help and examples, nothing that acts.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Order, Tokens};
+
+/// Everything that was given on the command line.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "wlstm",
+    version,
+    about = "Trains LSTM language models, factorized and grouped ones above all, on any GPU and on CPUs",
+    after_help = "Results go to standard output, progress and logs to standard error. RUST_LOG chooses the logs, WGPU_BACKEND \
+                  (vulkan, metal, dx12, gl) the way to a GPU.\n\n\
+                  Exit codes: 0 done; 1 another failure; 2 usage or configuration; 3 data or checkpoint; 4 device; 5 the loss \
+                  diverged; 6 a kernel disagrees with its reference; 130, 143 interrupted and saved.",
+    arg_required_else_help = true
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Shows no progress, and of the logs only errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// One variant a command.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Print the completions of a shell
+    Completions(Completions),
+}
+
+/// `wlstm train`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    wlstm train configs/shakespeare.toml\n  \
+    wlstm train configs/wikitext2-glstm.toml --out runs/g8 --set model.groups=8 --set train.epochs=1\n  \
+    wlstm train configs/wikitext2-glstm.toml --out runs/g8 --resume")]
+pub struct Train {
+    /// The configuration, a TOML file
+    pub config: PathBuf,
+    /// The run folder; by default runs/NAME after the configuration, or runs/NAME-2 and so on if that is taken
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Continues the run in --out (by default the newest of this configuration) from its newest checkpoint
+    #[arg(long)]
+    pub resume: bool,
+    /// Starts from the parameters in a safetensors file
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub init: Option<PathBuf>,
+    /// Where to train: auto, cpu, gpu, gpu:N, or part of an adapter's name, as gpu:nvidia; several train in parallel
+    #[arg(long = "device", value_name = "SEL")]
+    pub devices: Vec<String>,
+    /// Ends after this many optimizer steps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: Option<u64>,
+    /// Ends after this many seconds of training
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub seconds: Option<f64>,
+    /// The key of every random number
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Overrides of the configuration.
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
+impl Train {
+    /// All overrides of the configuration: those of `--set`, then those that have options of their own.
+    pub fn all_overrides(&self) -> Vec<String> {
+        let mut all = self.overrides.set.clone();
+        all.extend(self.steps.map(|steps| format!("train.steps={steps}")));
+        all.extend(
+            self.seconds
+                .map(|seconds| format!("train.seconds={seconds:?}")),
+        );
+        all.extend(self.seed.map(|seed| format!("train.seed={seed}")));
+        all
+    }
+}
+
+/// Overrides of a configuration.
+#[derive(Clone, Debug, Args)]
+pub struct Overrides {
+    /// Overrides a key of the configuration, as --set model.hidden=512
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `wlstm eval`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    wlstm eval runs/shakespeare\n  \
+    wlstm eval runs/g8/checkpoints/step-00001000.safetensors --data data/wikitext-2/test.txt --json")]
+pub struct Eval {
+    /// A run folder (its best checkpoint) or one checkpoint
+    pub run: PathBuf,
+    /// The text; by default the test files of the run's configuration, or its validation files
+    #[arg(long, value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: Device,
+    /// Prints one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wlstm score`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Each line of output: log-probability, tokens, out-of-vocabulary tokens, the line; separated by tabs.\n\n\
+    Example:\n  \
+    echo 'the cat sat' | wlstm score runs/lm1b-g4"
+)]
+pub struct Score {
+    /// A run folder (its best checkpoint) or one checkpoint
+    pub run: PathBuf,
+    /// The text, a sentence a line; by default standard input
+    pub file: Option<PathBuf>,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: Device,
+}
+
+/// `wlstm generate`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  \
+    wlstm generate runs/shakespeare --prompt 'ROMEO:' --tokens 500 --temperature 0.8")]
+pub struct Generate {
+    /// A run folder (its best checkpoint) or one checkpoint
+    pub run: PathBuf,
+    /// The text to go on from
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    pub prompt: String,
+    /// How many tokens to generate
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub tokens: u64,
+    /// Below 1 likely tokens become likelier, above 1 unlikely ones; 0 always takes the likeliest
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = not_negative)]
+    pub temperature: f64,
+    /// Chooses among this many of the likeliest tokens; 0 among all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub top_k: usize,
+    /// The key of the random numbers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: Device,
+}
+
+/// The one device of a command.
+#[derive(Clone, Debug, Args)]
+pub struct Device {
+    /// Where to compute: auto, cpu, gpu, gpu:N, or part of an adapter's name, as gpu:nvidia
+    #[arg(long, value_name = "SEL", default_value = "auto")]
+    pub device: String,
+}
+
+/// `wlstm plan`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  wlstm plan configs/lm1b-g4-8.toml --set train.batch=128")]
+pub struct Plan {
+    /// The configuration, a TOML file
+    pub config: PathBuf,
+    /// The number of devices that share the work
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    pub devices: u64,
+    /// Overrides of the configuration.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Prints one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wlstm devices`.
+#[derive(Clone, Debug, Args)]
+pub struct Devices {
+    /// Prints one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wlstm vocab`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  wlstm vocab 'data/train/*' --out data/vocab.txt --min-count 3")]
+pub struct Vocab {
+    /// Text files or patterns
+    #[arg(required = true)]
+    pub corpus: Vec<PathBuf>,
+    /// The vocabulary file: `word count` a line, in order of falling frequency
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Keeps this many words; 0 keeps all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub size: usize,
+    /// Keeps words that come this often
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub min_count: u64,
+    /// How the text is read, as data.order in a configuration
+    #[arg(long, value_name = "ORDER", default_value = "sentences", value_parser = orders())]
+    pub order: Order,
+    /// How lines become tokens, as data.tokens in a configuration
+    #[arg(long, value_name = "TOKENS", default_value = "whitespace", value_parser = tokens())]
+    pub tokens: Tokens,
+}
+
+/// `wlstm completions`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Example:\n  wlstm completions bash > ~/.local/share/bash-completion/completions/wlstm"
+)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+fn orders() -> impl TypedValueParser<Value = Order> {
+    let all = [Order::Sentences, Order::Contiguous];
+    PossibleValuesParser::new(all.map(Order::as_str)).map(move |name| {
+        if name == all[0].as_str() {
+            all[0]
+        } else {
+            all[1]
+        }
+    })
+}
+
+fn tokens() -> impl TypedValueParser<Value = Tokens> {
+    let all = [Tokens::Whitespace, Tokens::Words, Tokens::Characters];
+    PossibleValuesParser::new(all.map(Tokens::as_str)).map(move |name| {
+        // The parser lets only these names through.
+        all.into_iter()
+            .find(|tokens| tokens.as_str() == name)
+            .unwrap_or(all[0])
+    })
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
+        _ => Err("give a number above 0".into()),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err("give a number that is not negative".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Parses the arguments of one command as the whole line does.
+    fn parse<T: Args>(arguments: &[&str]) -> Result<T, clap::Error> {
+        T::augment_args(clap::Command::new("command")).debug_assert();
+        let arguments = ["command"].iter().chain(arguments);
+        T::augment_args(clap::Command::new("command"))
+            .try_get_matches_from(arguments)
+            .and_then(|matches| T::from_arg_matches(&matches))
+    }
+
+    #[test]
+    fn the_whole_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn options_of_their_own_override_after_set() {
+        let line = [
+            "a.toml",
+            "--set",
+            "train.steps=1",
+            "--steps",
+            "5",
+            "--seconds",
+            "2.5",
+            "--seed",
+            "7",
+            "--device",
+            "cpu",
+            "--device",
+            "gpu:1",
+        ];
+        let train: Train = parse(&line).unwrap();
+        assert_eq!(
+            train.all_overrides(),
+            [
+                "train.steps=1",
+                "train.steps=5",
+                "train.seconds=2.5",
+                "train.seed=7"
+            ]
+        );
+        assert_eq!(train.devices, ["cpu", "gpu:1"]);
+        for wrong in [
+            &["a.toml", "--steps", "0"][..],
+            &["a.toml", "--seconds", "0"],
+            &["a.toml", "--seconds", "nan"],
+            &["a.toml", "--resume", "--init", "x"],
+            &[],
+        ] {
+            assert_eq!(
+                parse::<Train>(wrong).unwrap_err().exit_code(),
+                2,
+                "{wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_command_takes_what_is_documented() {
+        let eval: Eval = parse(&[
+            "runs/a", "--data", "x", "--data", "y", "--device", "gpu", "--json",
+        ])
+        .unwrap();
+        assert_eq!(
+            (eval.data.len(), eval.device.device.as_str(), eval.json),
+            (2, "gpu", true)
+        );
+        let score: Score = parse(&["runs/a", "file"]).unwrap();
+        assert_eq!(
+            (score.file, score.device.device.as_str()),
+            (Some("file".into()), "auto")
+        );
+        let line = [
+            "runs/a",
+            "--prompt",
+            "- a",
+            "--tokens",
+            "3",
+            "--temperature",
+            "0",
+            "--top-k",
+            "4",
+            "--seed",
+            "5",
+        ];
+        let generate: Generate = parse(&line).unwrap();
+        assert_eq!(
+            (
+                generate.prompt.as_str(),
+                generate.tokens,
+                generate.top_k,
+                generate.seed
+            ),
+            ("- a", 3, 4, 5)
+        );
+        assert_eq!(generate.temperature, 0.0);
+        assert!(parse::<Generate>(&["runs/a", "--temperature", "inf"]).is_err());
+        let plan: Plan = parse(&[
+            "a.toml",
+            "--devices",
+            "4",
+            "--json",
+            "--set",
+            "train.batch=2",
+        ])
+        .unwrap();
+        assert_eq!(
+            (plan.devices, plan.json, plan.overrides.set.len()),
+            (4, true, 1)
+        );
+        assert!(parse::<Devices>(&["--json"]).unwrap().json);
+        let line = [
+            "a",
+            "b",
+            "--out",
+            "v",
+            "--size",
+            "10",
+            "--min-count",
+            "3",
+            "--order",
+            "contiguous",
+            "--tokens",
+            "characters",
+        ];
+        let vocab: Vocab = parse(&line).unwrap();
+        assert_eq!(
+            (vocab.corpus.len(), vocab.size, vocab.min_count),
+            (2, 10, 3)
+        );
+        assert_eq!(
+            (vocab.order, vocab.tokens),
+            (Order::Contiguous, Tokens::Characters)
+        );
+        assert!(parse::<Vocab>(&["--out", "v"]).is_err());
+        assert!(parse::<Vocab>(&["a", "--out", "v", "--tokens", "letters"]).is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! `metrics.jsonl`: what happened in a run, one JSON object a line, written as it happens.
+//!
+//! Numbers have all their digits: the shortest text that reads back as the same number. JSON has no text for infinite and
+//! undefined numbers; they are written as `null` and read as NaN.
+
+mod write;
+
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::error::{Error, Result};
+
+pub use write::Writer;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Line {
+    /// Training starts, or goes on after a resume.
+    Start(Start),
+    /// An optimizer step.
+    Step(Step),
+    /// A validation.
+    Valid(Valid),
+    /// Training ends.
+    End(End),
+}
+
+impl Line {
+    /// The step that the line speaks of, if it does.
+    pub fn step(&self) -> Option<u64> {
+        match self {
+            Line::Start(_) | Line::End(_) => None,
+            Line::Step(line) => Some(line.step),
+            Line::Valid(line) => Some(line.step),
+        }
+    }
+}
+
+/// What trains.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The version of wlstm.
+    pub version: String,
+    /// The name of the configuration, for people.
+    pub config: String,
+    /// The digest of the resolved configuration.
+    pub digest: String,
+    /// The devices, for people.
+    pub devices: Vec<String>,
+    /// The number of trained numbers.
+    pub parameters: u64,
+    /// The steps done before: 0, or those of the checkpoint that is resumed.
+    pub resumed: u64,
+}
+
+/// One optimizer step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The number of the step, from 1.
+    pub step: u64,
+    /// The pass over the training text, from 1.
+    pub epoch: u64,
+    /// The mean over tokens of the training loss, in nats. Of a sampled softmax it says nothing about perplexity.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub loss: f64,
+    /// Trained words per second.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub words_per_second: f64,
+    /// The learning rate of this step.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub learning_rate: f64,
+    /// The norm of the clipped gradients, before clipping.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub grad_norm: f64,
+    /// Seconds of training so far: resumed runs added, validation and checkpoints left out.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub seconds: f64,
+}
+
+/// One validation, with the full softmax over every target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Valid {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// The total negative log-likelihood of all targets, in nats.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub nll: f64,
+    /// The number of targets.
+    pub targets: u64,
+    /// `exp(nll / targets)`.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub perplexity: f64,
+    /// Seconds of training so far, as in [`Step`].
+    #[serde(deserialize_with = "null_as_nan")]
+    pub seconds: f64,
+}
+
+/// Why training ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct End {
+    /// In words: the limit that was reached, `interrupted`, `diverged`, or a failure.
+    pub reason: String,
+}
+
+fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// Reads a file of metrics. A last line that is cut off, as by a kill or while it is being written, is left out.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read, or another line is not one of metrics.
+pub fn read(path: &Path) -> Result<Vec<Line>> {
+    Ok(scan(path)?.into_iter().map(|(line, _)| line).collect())
+}
+
+/// All whole lines, each with the offset of the byte after it.
+fn scan(path: &Path) -> Result<Vec<(Line, u64)>> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::data(format!("cannot read `{}`", path.display())).because(error))?;
+    let mut lines = Vec::new();
+    let mut end = 0;
+    let mut rest = bytes
+        .split_inclusive(|&byte| byte == b'\n')
+        .enumerate()
+        .peekable();
+    while let Some((number, line)) = rest.next() {
+        end += line.len() as u64;
+        let last = rest.peek().is_none();
+        if last && !line.ends_with(b"\n") {
+            break;
+        }
+        match serde_json::from_slice(line) {
+            Ok(line) => lines.push((line, end)),
+            Err(_) if last => break,
+            Err(error) => {
+                return Err(Error::data(format!(
+                    "{}:{}: this is no line of metrics",
+                    path.display(),
+                    number + 1
+                ))
+                .because(error)
+                .help("remove the line, or the file: a run continues without its past metrics"));
+            }
+        }
+    }
+    Ok(lines)
+}

@@ -1,0 +1,222 @@
+//! The metrics of a run: the form of the lines, which steps are written, and what a resume makes of them.
+
+use std::path::Path;
+
+use wlstm::error::Kind;
+use wlstm::metrics::{End, Line, Start, Step, Valid, Writer, read};
+
+fn start(resumed: u64) -> Start {
+    Start {
+        version: "0.1.0".into(),
+        config: "shakespeare".into(),
+        digest: "0123456789abcdef".into(),
+        devices: vec!["cpu".into()],
+        parameters: 13_986_078,
+        resumed,
+    }
+}
+
+fn step(step: u64) -> Step {
+    Step {
+        step,
+        epoch: 1,
+        loss: f64::from(0.1f32) + step as f64,
+        words_per_second: 12_345.678,
+        learning_rate: 0.2,
+        grad_norm: 1e-7,
+        seconds: 0.1 + 0.2,
+    }
+}
+
+fn valid(step: u64) -> Valid {
+    Valid {
+        step,
+        nll: 1_234.5,
+        targets: 217_646,
+        perplexity: 252.9,
+        seconds: 1.5,
+    }
+}
+
+fn steps_in(path: &Path) -> Vec<u64> {
+    let step = |line| {
+        if let Line::Step(step) = line {
+            Some(step.step)
+        } else {
+            None
+        }
+    };
+    read(path).unwrap().into_iter().filter_map(step).collect()
+}
+
+#[test]
+fn lines_have_the_documented_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    let mut writer = Writer::create(&path, 1).unwrap();
+    writer.start(start(0)).unwrap();
+    writer.step(step(1)).unwrap();
+    writer.valid(valid(1)).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        text.lines().count(),
+        3,
+        "lines are there when they are written"
+    );
+    writer.end("steps").unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            r#"{"kind":"start","version":"0.1.0","config":"shakespeare","digest":"0123456789abcdef","devices":["cpu"],"parameters":13986078,"resumed":0}"#,
+            r#"{"kind":"step","step":1,"epoch":1,"loss":1.1000000014901161,"words_per_second":12345.678,"learning_rate":0.2,"grad_norm":1e-7,"seconds":0.30000000000000004}"#,
+            r#"{"kind":"valid","step":1,"nll":1234.5,"targets":217646,"perplexity":252.9,"seconds":1.5}"#,
+            r#"{"kind":"end","reason":"steps"}"#,
+        ]
+    );
+    let expected = [
+        Line::Start(start(0)),
+        Line::Step(step(1)),
+        Line::Valid(valid(1)),
+        Line::End(End {
+            reason: "steps".into(),
+        }),
+    ];
+    assert_eq!(read(&path).unwrap(), expected);
+}
+
+#[test]
+fn every_digit_survives() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    let mut writer = Writer::create(&path, 1).unwrap();
+    let mut stream = wlstm::random::Stream::new(1, wlstm::random::Purpose::Shuffle, 0);
+    let losses: Vec<f64> = (0..2000)
+        .map(|_| stream.uniform() * 10f64.powi(stream.below(40) as i32 - 20))
+        .collect();
+    for (index, &loss) in losses.iter().enumerate() {
+        writer
+            .step(Step {
+                loss,
+                ..step(index as u64 + 1)
+            })
+            .unwrap();
+    }
+    let read: Vec<u64> = read(&path)
+        .unwrap()
+        .into_iter()
+        .map(|line| {
+            if let Line::Step(step) = line {
+                step.loss.to_bits()
+            } else {
+                0
+            }
+        })
+        .collect();
+    assert_eq!(
+        read,
+        losses.iter().map(|loss| loss.to_bits()).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn undefined_numbers_are_null() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    let mut writer = Writer::create(&path, 1).unwrap();
+    writer
+        .step(Step {
+            loss: f64::NAN,
+            grad_norm: f64::INFINITY,
+            ..step(1)
+        })
+        .unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains(r#""loss":null"#) && text.contains(r#""grad_norm":null"#),
+        "{text}"
+    );
+    let lines = read(&path).unwrap();
+    assert!(
+        matches!(&lines[..], [Line::Step(step)] if step.loss.is_nan() && step.grad_norm.is_nan())
+    );
+}
+
+#[test]
+fn the_first_ten_and_the_last_step_are_always_there() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, last, expected) in [
+        ("a", 24, vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 24]),
+        ("b", 20, vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20]),
+        ("c", 3, vec![1, 2, 3]),
+        ("d", 0, vec![]),
+    ] {
+        let path = folder.path().join(name);
+        let mut writer = Writer::create(&path, 20).unwrap();
+        for at in 1..=last {
+            writer.step(step(at)).unwrap();
+        }
+        writer.end("steps").unwrap();
+        assert_eq!(steps_in(&path), expected);
+        assert!(matches!(read(&path).unwrap().last(), Some(Line::End(_))));
+    }
+}
+
+#[test]
+fn a_resume_cuts_what_came_after_the_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    let mut writer = Writer::create(&path, 1).unwrap();
+    writer.start(start(0)).unwrap();
+    for at in 1..=6 {
+        writer.step(step(at)).unwrap();
+        if at % 2 == 0 {
+            writer.valid(valid(at)).unwrap();
+        }
+    }
+    drop(writer);
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let expected: Vec<&str> = whole.split_inclusive('\n').take(7).collect();
+    // A kill may cut the last line anywhere.
+    for cut in (1..whole.len()).rev().step_by(11) {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        let lines = read(&path).unwrap();
+        assert_eq!(lines.len(), whole[..cut].matches('\n').count());
+        Writer::resume(&path, 1, 4).unwrap();
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert!(kept.is_empty() || kept.ends_with('\n'));
+        assert_eq!(kept, expected.concat()[..kept.len()]);
+        assert_eq!(kept.matches('\n').count(), lines.len().min(7));
+    }
+    std::fs::write(&path, &whole).unwrap();
+    let mut writer = Writer::resume(&path, 1, 4).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), expected.concat());
+    writer.start(start(4)).unwrap();
+    writer.step(step(5)).unwrap();
+    writer.end("steps").unwrap();
+    assert_eq!(steps_in(&path), [1, 2, 3, 4, 5]);
+    assert!(matches!(read(&path).unwrap()[7], Line::Start(_)));
+    // Resumed where it ended, all of it stays.
+    let before = std::fs::read(&path).unwrap();
+    Writer::resume(&path, 1, 5).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn files_that_cannot_be_used_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    assert_eq!(read(&path).unwrap_err().kind(), Kind::Data);
+    Writer::resume(&path, 1, 3).unwrap().end("steps").unwrap();
+    assert_eq!(Writer::create(&path, 1).unwrap_err().kind(), Kind::Data);
+    assert_eq!(read(&path).unwrap().len(), 1);
+    let broken = "{\"kind\":\"end\",\"reason\":\"a\"}\n{\"kind\":\"other\"}\n{\"kind\":\"end\",\"reason\":\"b\"}\n";
+    std::fs::write(&path, broken).unwrap();
+    let error = Writer::resume(&path, 1, 3).unwrap_err();
+    assert_eq!(error.kind(), Kind::Data);
+    assert!(error.to_string().contains("metrics.jsonl:2"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), broken);
+    let none = folder.path().join("none/metrics.jsonl");
+    assert_eq!(Writer::create(&none, 1).unwrap_err().kind(), Kind::Data);
+}
