@@ -1,5 +1,6 @@
 //! wlstm trains projected, factorized and grouped LSTM language models on any GPU and on CPUs.
 
+pub mod corpus;
 pub mod device;
 pub mod error;
 pub mod graph;
