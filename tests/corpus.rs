@@ -142,11 +142,11 @@ fn naive_contiguous(tokens: &[u32], batch: usize, unroll: usize, epochs: usize) 
 
 fn naive_evaluation(tokens: &[u32], batch: usize, unroll: usize) -> Vec<Grid> {
     let pairs: Vec<_> = tokens.windows(2).map(|pair| (pair[0], pair[1])).collect();
-    let mut columns = vec![VecDeque::new(); batch];
+    let mut columns: Vec<VecDeque<(u32, u32)>> = vec![VecDeque::new(); batch];
     let mut rest = &pairs[..];
     for (b, column) in columns.iter_mut().enumerate() {
         let (mine, others) = rest.split_at(rest.len().div_ceil(batch - b));
-        column.extend(mine);
+        column.extend(mine.iter().copied());
         rest = others;
     }
     let mut batches = Vec::new();
@@ -154,7 +154,7 @@ fn naive_evaluation(tokens: &[u32], batch: usize, unroll: usize) -> Vec<Grid> {
         let (mut inputs, mut targets) = padding(batch, unroll);
         for (b, column) in columns.iter_mut().enumerate() {
             for t in 0..unroll.min(column.len()) {
-                (inputs[t * batch + b], targets[t * batch + b]) = *column.pop_front().unwrap();
+                (inputs[t * batch + b], targets[t * batch + b]) = column.pop_front().unwrap();
             }
         }
         batches.push((inputs, targets));
