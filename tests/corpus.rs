@@ -674,6 +674,49 @@ fn candidates_have_their_distribution() {
     }
     let ids: Vec<u32> = (0..vocabulary as u32).chain([IGNORE]).collect();
     let many = sampler.log_expected_counts(&ids, 17);
-    assert_eq!(many[3], sampler.log_expected_count(3, 17) as f32);
+    assert_eq!(many[3], sampler.log_expected_count(3, 17));
     assert_eq!(many[vocabulary], 0.0);
+}
+
+#[test]
+fn the_length_of_an_epoch_is_estimated_from_samples() {
+    // 9 MB in two files, with longer lines in the second half.
+    let files = [
+        "some short words\n".repeat(200_000),
+        "a longer line of words , twice as long\n".repeat(140_000),
+    ];
+    let folder = Folder::new(&files);
+    let text = folder.text(Order::Sentences);
+    let options = Training {
+        shuffle: true,
+        ..options(7, 11, 1)
+    };
+    let batches = Batches::training(&text, &options).unwrap();
+    let estimate = batches.epoch_steps().unwrap() as f64;
+    let ratio = batches.count() as f64 / estimate;
+    assert!((ratio - 1.0).abs() < 0.02, "{ratio}");
+}
+
+#[test]
+fn vocabularies_without_room_or_place_are_refused() {
+    let folder = Folder::new(&["a b\n"]);
+    let builder = VocabularyBuilder::new(Order::Sentences, TokenKind::Whitespace);
+    for size in [1, 2] {
+        let error = builder.size(size).build(&folder.corpus()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+    }
+    let vocabulary = builder.size(3).build(&folder.corpus()).unwrap();
+    assert_eq!(vocabulary.to_bytes(), b"<S> 1\n<UNK> 1\na 1\n");
+    for place in [
+        folder.path().to_owned(),
+        folder.path().join("none/vocabulary.txt"),
+    ] {
+        let error = vocabulary.save(&place).unwrap_err();
+        assert!(
+            error.to_string().contains("cannot write the vocabulary"),
+            "{error}"
+        );
+    }
+    let files = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(files, 1, "nothing is left behind");
 }

@@ -136,11 +136,15 @@ impl Columns {
         let before = self.step * self.unroll as u64;
         for (b, column) in self.columns.iter_mut().enumerate() {
             let left = self.pairs[b].saturating_sub(before);
+            let Column { file, at, .. } = *column;
             for t in 0..left.min(self.unroll as u64) as usize {
                 let input = column.input;
                 if let Some(token) = column.advance(&self.text)? {
                     rows.set(t, b, input, token);
                 }
+            }
+            if column.file == file {
+                self.text.corpus().touched(column.at - at);
             }
         }
         let reset = self.step == 0;

@@ -1,7 +1,7 @@
 //! Builds a vocabulary by counting the words of a corpus.
 //!
-//! The files are cut into pieces that are counted in parallel. The words counted are slices of the mapped files, so the
-//! memory needed is some 40 bytes a distinct word and thread, whatever the length of the corpus.
+//! The files are cut into pieces that are counted in parallel. The memory needed is some 60 bytes a distinct word and thread,
+//! whatever the length of the corpus.
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
@@ -65,8 +65,11 @@ impl VocabularyBuilder {
             ))
             .help("two places are for the special words: give at least 3, or 0 for all words"));
         }
-        let Counts { words, lines, .. } = self.count(corpus)?;
-        let mut counts: HashMap<&[u8], u64> = words;
+        let Counts {
+            words: mut counts,
+            lines,
+            ..
+        } = self.count(corpus)?;
         if counts.is_empty() {
             return Err(Error::data(format!(
                 "there is no word in `{}`{}",
@@ -97,19 +100,19 @@ impl VocabularyBuilder {
         };
         let cut = sorted.split_off(enough.min(room));
         let rest: u64 = cut.iter().map(|(_, count)| count).sum();
-        sorted.push((mark.as_bytes(), marks));
-        sorted.push((unknown.as_bytes(), unknowns + rest));
+        sorted.push((mark.as_bytes().into(), marks));
+        sorted.push((unknown.as_bytes().into(), unknowns + rest));
         sort(&mut sorted);
 
         let mut builder = Builder::new(self.order);
         for (word, count) in sorted {
             // All words were checked when they were met first.
-            builder.push(&String::from_utf8_lossy(word), count)?;
+            builder.push(&String::from_utf8_lossy(&word), count)?;
         }
         builder.finish("the vocabulary")
     }
 
-    fn count<'a>(&self, corpus: &'a Corpus) -> Result<Counts<'a>> {
+    fn count(&self, corpus: &Corpus) -> Result<Counts> {
         let pieces = corpus.pieces(PIECE, self.order == Order::Sentences);
         pieces
             .par_iter()
@@ -126,11 +129,11 @@ impl VocabularyBuilder {
             .checked(corpus)
     }
 
-    fn count_piece<'a>(
+    fn count_piece(
         &self,
-        corpus: &'a Corpus,
+        corpus: &Corpus,
         piece: &Piece,
-        counts: &mut Counts<'a>,
+        counts: &mut Counts,
     ) -> Result<(), BadUtf8> {
         let skip_blank = self.order == Order::Sentences;
         let mut blank = true;
@@ -146,7 +149,7 @@ impl VocabularyBuilder {
                         Some(count) => *count += 1,
                         None => {
                             check_utf8(text, range.clone())?;
-                            counts.words.insert(&text[range], 1);
+                            counts.words.insert(text[range].into(), 1);
                         }
                     }
                 }
@@ -157,23 +160,23 @@ impl VocabularyBuilder {
 }
 
 /// By falling count, then by bytes.
-fn sort(words: &mut [(&[u8], u64)]) {
-    words.par_sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+fn sort(words: &mut [(Box<[u8]>, u64)]) {
+    words.par_sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
 }
 
 /// What was counted in some pieces.
 #[derive(Default)]
-struct Counts<'a> {
-    words: HashMap<&'a [u8], u64>,
+struct Counts {
+    words: HashMap<Box<[u8]>, u64>,
     /// Lines, in `sentences` order those with words.
     lines: u64,
     /// The first bad place, if there is one.
     bad: Option<(usize, BadUtf8)>,
 }
 
-impl<'a> Counts<'a> {
+impl Counts {
     /// Both together; `self` is of earlier pieces.
-    fn merge(self, other: Counts<'a>) -> Counts<'a> {
+    fn merge(self, other: Counts) -> Counts {
         let (mut large, small) = if self.words.len() >= other.words.len() {
             (self.words, other.words)
         } else {
@@ -189,7 +192,7 @@ impl<'a> Counts<'a> {
         }
     }
 
-    fn checked(self, corpus: &Corpus) -> Result<Counts<'a>> {
+    fn checked(self, corpus: &Corpus) -> Result<Counts> {
         match self.bad {
             Some((file, bad)) => Err(corpus.bad_utf8(file, bad)),
             None => Ok(self),

@@ -1,16 +1,25 @@
 //! The files of a corpus: patterns become names, names become memory-mapped files.
 //!
-//! Nothing is read ahead: the operating system brings in pages as they are walked over and drops them again, so the memory
-//! needed does not grow with the corpus.
+//! The operating system brings in pages as they are walked over. Whoever walks says so with [`Corpus::touched`], which now
+//! and then lets the pages go again: the memory needed does not grow with the corpus.
 
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
 use crate::error::{Error, Result};
+
+/// The bytes of mapped files that may stay in memory, about.
+const RESIDENT: usize = 64 << 20;
+
+/// What the operating system brings in for one byte that is read somewhere (Linux maps 16 pages around it).
+const AROUND: usize = 1 << 16;
 
 /// One file of text.
 #[derive(Debug)]
@@ -25,6 +34,8 @@ struct TextFile {
 #[derive(Debug)]
 pub struct Corpus {
     files: Vec<TextFile>,
+    /// The bytes read since pages were let go, about.
+    touched: AtomicUsize,
 }
 
 impl Corpus {
@@ -38,6 +49,7 @@ impl Corpus {
         let files = paths.into_iter().map(TextFile::open);
         let corpus = Corpus {
             files: files.collect::<Result<_>>()?,
+            touched: AtomicUsize::new(0),
         };
         for (k, file) in corpus.files.iter().enumerate() {
             if corpus.text(k).is_empty() {
@@ -73,6 +85,32 @@ impl Corpus {
         &file.map[file.start..]
     }
 
+    /// Notes that about this many bytes were read, and lets go of the pages of all files once these are many. What is still
+    /// needed comes back from the cache of the operating system.
+    pub(crate) fn touched(&self, bytes: usize) {
+        if self.touched.fetch_add(bytes, Ordering::Relaxed) + bytes < RESIDENT {
+            return;
+        }
+        self.touched.store(0, Ordering::Relaxed);
+        #[cfg(unix)]
+        for file in &self.files {
+            // SAFETY: the maps are shared and only read, so pages that are let go come back as they were.
+            #[allow(unsafe_code)]
+            let let_go = unsafe { file.map.unchecked_advise(UncheckedAdvice::DontNeed) };
+            if let Err(error) = let_go {
+                tracing::debug!(%error, "cannot let go of the pages of a corpus");
+            }
+        }
+    }
+
+    /// Notes that a few bytes were read somewhere in a file that was walked over as a whole before.
+    pub(crate) fn touched_somewhere(&self, file: usize) {
+        // All of a smaller file may stay.
+        if self.text(file).len() > RESIDENT {
+            self.touched(AROUND);
+        }
+    }
+
     /// The error for bytes of file `file` that are not UTF-8.
     pub(crate) fn bad_utf8(&self, file: usize, BadUtf8(at): BadUtf8) -> Error {
         let line = memchr::memchr_iter(b'\n', &self.text(file)[..at]).count() + 1;
@@ -90,6 +128,7 @@ impl Corpus {
         kind: TokenKind,
         mut take: impl FnMut(&'a [u8], Item) -> Result<(), BadUtf8>,
     ) -> Result<(), BadUtf8> {
+        self.touched(piece.range.len());
         let (whole, end) = (self.text(piece.file), piece.range.end);
         let text = &whole[..end];
         let mut lexer = Lexer::new(kind, text, piece.range.start);
@@ -101,6 +140,35 @@ impl Corpus {
             take(text, item)?;
         }
         Ok(())
+    }
+
+    /// About `count` pieces of whole lines of about `size` bytes, evenly spread; all of the text, if it is not longer.
+    pub(crate) fn samples(&self, count: usize, size: usize) -> Vec<Piece> {
+        let total = self.bytes();
+        if total <= (count * size) as u64 {
+            return self.pieces(size, true);
+        }
+        let mut places = (0..count as u64)
+            .map(|k| k * (total / count as u64))
+            .peekable();
+        let mut samples = Vec::new();
+        let mut before = 0;
+        for file in 0..self.files() {
+            let text = self.text(file);
+            let line_after = |at: usize| match memchr::memchr(b'\n', &text[at..]) {
+                Some(end) => at + end + 1,
+                None => text.len(),
+            };
+            while let Some(place) = places.next_if(|place| place - before < text.len() as u64) {
+                let at = (place - before) as usize;
+                let start = if at == 0 { 0 } else { line_after(at) };
+                let range = start..line_after((start + size).min(text.len()));
+                samples.push(Piece { file, range });
+                self.touched(AROUND);
+            }
+            before += text.len() as u64;
+        }
+        samples
     }
 
     /// Cuts the files into pieces of about `size` bytes, in order, so that no token is cut. With `whole_lines` no line is
@@ -119,6 +187,7 @@ impl Corpus {
                     memchr::memchr2(b'\n', b' ', &rest[nominal..])
                 };
                 let length = border.map_or(rest.len(), |offset| nominal + offset + 1);
+                self.touched(AROUND + length - nominal);
                 pieces.push(Piece {
                     file,
                     range: start..start + length,

@@ -59,20 +59,20 @@ impl CandidateSampler {
 
     /// Draws the candidates of one step from the step's own stream.
     pub fn draw(&mut self, stream: &mut Stream) -> Candidates {
-        let mut ids = Vec::with_capacity(self.samples);
-        let mut tries = 0;
+        let mut ids = vec![0; self.samples];
+        let (mut found, mut tries) = (0, 0);
         let most = 2 * self.vocabulary as u64;
-        while ids.len() < self.samples && tries < most {
+        while found < self.samples && tries < most {
             tries += 1;
             let k = (stream.uniform() * self.log_range).exp() as usize;
             // The product may round up to ln(V+1).
             let k = k.clamp(1, self.vocabulary) - 1;
-            let (word, bit) = (&mut self.drawn[k / 64], 1 << (k % 64));
-            if *word & bit == 0 {
-                *word |= bit;
-                ids.push(k as u32);
-            }
+            // Half of the draws are repeats, as good as at random: without a branch that takes half the time.
+            ids[found] = k as u32;
+            found += (!self.drawn[k / 64] >> (k % 64) & 1) as usize;
+            self.drawn[k / 64] |= 1 << (k % 64);
         }
+        ids.truncate(found);
         if ids.len() < self.samples {
             tries += self.draw_rest(stream, &mut ids);
         }
@@ -114,11 +114,10 @@ impl CandidateSampler {
         (-(tries as f64 * (-self.probability(id)).ln_1p()).exp_m1()).ln()
     }
 
-    /// `ln Q` of many ids, rounded to `f32` at the end. Ids that are not below the vocabulary's size, as the target of
-    /// padding, give 0.
-    pub fn log_expected_counts(&self, ids: &[u32], tries: u64) -> Vec<f32> {
+    /// `ln Q` of many ids. Ids that are not below the vocabulary's size, as the target of padding, give 0.
+    pub fn log_expected_counts(&self, ids: &[u32], tries: u64) -> Vec<f64> {
         let one = |&id: &u32| match (id as usize) < self.vocabulary {
-            true => self.log_expected_count(id, tries) as f32,
+            true => self.log_expected_count(id, tries),
             false => 0.0,
         };
         ids.par_iter().with_min_len(1024).map(one).collect()

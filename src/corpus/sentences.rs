@@ -6,7 +6,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::batches::{Batch, Position, Rows, Text, Token, Training, bad_position, too_short};
-use super::files::Piece;
 use super::shuffle::{LineIndex, Permutation, file_order};
 use super::tokens::Item;
 use crate::error::{Error, Result};
@@ -103,10 +102,11 @@ impl Queue {
 
     /// Where the next line of the file begins.
     fn next_line(&mut self, file: usize) -> Option<usize> {
-        let text = self.text.corpus().text(file);
+        let corpus = self.text.corpus();
+        let text = corpus.text(file);
         if self.shuffle {
             let (index, permutation) = self.lines.get_or_insert_with(|| {
-                let index = LineIndex::new(text);
+                let index = LineIndex::new(text, |bytes| corpus.touched(bytes));
                 let lines = index.len() as u64;
                 let permutation = Permutation::of_lines(lines, self.seed, self.epoch, file);
                 (index, permutation)
@@ -116,12 +116,14 @@ impl Queue {
             }
             let line = permutation.at(self.place);
             self.place += 1;
+            corpus.touched_somewhere(file);
             Some(index.start(text, line as usize))
         } else {
             let start = self.place as usize;
             let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
             let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
             self.place += length as u64;
+            corpus.touched(length);
             Some(start)
         }
     }
@@ -251,6 +253,8 @@ impl Sentences {
     /// Fills row `b`. Gives whether the sentences were enough.
     fn fill(&mut self, b: usize, rows: &mut Rows) -> Result<bool> {
         let mut row = self.rows[b].take();
+        // What is left of a sentence may be far from where the queue reads.
+        self.queue.text.corpus().touched(self.unroll);
         for t in 0..self.unroll {
             let sentence = match row {
                 Some(sentence) => sentence,
@@ -292,11 +296,8 @@ impl Sentences {
         const SAMPLES: usize = 64;
         let text = &self.queue.text;
         let corpus = text.corpus();
-        let mut whole: Vec<Piece> = corpus.pieces(PIECE, true);
-        let stride = whole.len().div_ceil(SAMPLES).max(1);
-        whole = whole.into_iter().step_by(stride).collect();
         let (mut pairs, mut bytes) = (0_u64, 0_u64);
-        for piece in &whole {
+        for piece in &corpus.samples(SAMPLES, PIECE) {
             bytes += piece.range.len() as u64;
             let mut blank = true;
             corpus

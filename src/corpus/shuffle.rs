@@ -87,22 +87,31 @@ pub(crate) struct LineIndex {
 }
 
 impl LineIndex {
-    /// Finds the lines of a text. The last one counts without a line feed too.
-    pub(crate) fn new(text: &[u8]) -> LineIndex {
+    /// Finds the lines of a text. The last one counts without a line feed too. After each megabyte `touched` is told.
+    pub(crate) fn new(text: &[u8], touched: impl Fn(usize)) -> LineIndex {
+        const BLOCK: usize = 1 << 20;
         let mut index = LineIndex {
             starts: Vec::new(),
             lines: 0,
         };
-        let ends = memchr::memchr_iter(b'\n', text).map(|end| end + 1);
-        for start in std::iter::once(0).chain(ends) {
-            if start < text.len() {
-                if index.lines % STRIDE == 0 {
-                    index.starts.push(start);
-                }
-                index.lines += 1;
+        index.add(text, 0);
+        for (block, bytes) in text.chunks(BLOCK).enumerate() {
+            for end in memchr::memchr_iter(b'\n', bytes) {
+                index.add(text, block * BLOCK + end + 1);
             }
+            touched(bytes.len());
         }
         index
+    }
+
+    /// Adds the line that begins at `start`, if that is not the end of the text.
+    fn add(&mut self, text: &[u8], start: usize) {
+        if start < text.len() {
+            if self.lines.is_multiple_of(STRIDE) {
+                self.starts.push(start);
+            }
+            self.lines += 1;
+        }
     }
 
     /// The number of lines.
@@ -197,7 +206,7 @@ mod tests {
                     starts.push(text.len());
                     text.push_str(last);
                 }
-                let index = LineIndex::new(text.as_bytes());
+                let index = LineIndex::new(text.as_bytes(), |_| {});
                 assert_eq!(index.len(), starts.len());
                 for (line, &start) in starts.iter().enumerate() {
                     assert_eq!(index.start(text.as_bytes(), line), start);

@@ -127,27 +127,28 @@ impl Vocabulary {
         bytes
     }
 
-    /// Saves a vocabulary file. It appears whole or not at all, and replaces one of the same name.
+    /// Saves a vocabulary file. It appears whole or not at all, and replaces a file of the same name.
     ///
     /// # Errors
     ///
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let write = || -> std::io::Result<()> {
+            // A rename would replace devices and pipes too.
+            if path.exists() && !path.is_file() {
+                return Err(std::io::Error::other("it exists and is not a regular file"));
+            }
             let folder = match path.parent() {
                 Some(parent) if !parent.as_os_str().is_empty() => parent,
                 _ => Path::new("."),
             };
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            let mut builder = tempfile::Builder::new();
+            // Temporary files are private; a vocabulary has the rights of other new files.
+            #[cfg(unix)]
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+            let mut file = builder.tempfile_in(folder)?;
             file.write_all(&self.to_bytes())?;
             file.as_file().sync_all()?;
-            // Temporary files are private; a vocabulary has the rights of other new files of its folder.
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                let rights = std::fs::Permissions::from_mode(0o644);
-                file.as_file().set_permissions(rights)?;
-            }
             file.persist(path)?;
             Ok(())
         };
