@@ -8,7 +8,7 @@
 //! the same distribution without rejection: draws that come at the times of a Poisson process meet id `k` first after a
 //! time `E_k / P(k)` with `E_k` exponential, all independent, so the order of these times is the order of the new ids; and
 //! the draws until the next new id are geometric in the probability `m` of all ids that are still missing. (At `S = 8192`
-//! and `V = 793,470` some 15,000 draws are enough, and this never happens.)
+//! and `V = 793,470` some 16,000 draws are enough, and this never happens.)
 
 use rayon::prelude::*;
 
