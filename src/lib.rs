@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod cli;
 pub mod config;
+pub mod corpus;
 pub mod device;
 pub mod error;
 pub mod files;

@@ -1,0 +1,362 @@
+//! Batches of both orders, for training and for evaluation.
+//!
+//! The rows of a batch are time-major: row `t*B + b` is stream `b` at time `t`. A batch comes with the [`Position`] after it,
+//! from which [`Batches::resume`] continues with the very next batch.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::contiguous::Columns;
+use super::files::Corpus;
+use super::sentences::{RowPosition, Sentences};
+use super::tokens::{BadUtf8, Item, Lexer, TokenKind, check_utf8};
+use super::vocabulary::{Order, Vocabulary};
+use crate::error::{Error, Result};
+
+/// The target of padding: no loss, no gradient, not counted.
+pub const IGNORE: u32 = u32::MAX;
+
+/// `T` steps of `B` streams.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Input ids `[T*B]`, time-major; 0 for padding.
+    pub inputs: Vec<u32>,
+    /// Target ids `[T*B]`, time-major; [`IGNORE`] for padding.
+    pub targets: Vec<u32>,
+    /// The epoch of the newest sentence or token of it, from 1.
+    pub epoch: u64,
+    /// Whether the recurrent state must be zero before it.
+    pub reset: bool,
+    /// Real targets, those that are not padding.
+    pub words: usize,
+    /// Targets whose id is the unknown word's: those that are in no vocabulary, and the unknown words that stand in the text.
+    pub unknown: usize,
+    /// Targets that are not in the vocabulary: those of `unknown` that do not stand as the unknown word in the text.
+    pub out_of_vocabulary: usize,
+    /// Where the next batch begins.
+    pub position: Position,
+}
+
+/// What to train on, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Training {
+    /// Streams, `B`.
+    pub batch: usize,
+    /// Steps of a batch, `T`.
+    pub unroll: usize,
+    /// Whether the files of each epoch and the lines of each file are shuffled. Only in `sentences` order.
+    pub shuffle: bool,
+    /// What the shuffling depends on.
+    pub seed: u64,
+    /// The epochs after which the batches end; 0: never.
+    pub epochs: u64,
+}
+
+/// A place between two batches: what a checkpoint keeps of the data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// Batches of this epoch that were given.
+    pub step: u64,
+    /// Streams, `B`.
+    pub batch: usize,
+    /// Steps of a batch, `T`.
+    pub unroll: usize,
+    /// The bytes of the corpus: another corpus is not continued.
+    pub bytes: u64,
+    /// `sentences`: how many files of the epoch are used up.
+    pub files: usize,
+    /// `sentences`: lines taken of the file after them; bytes, where lines are not shuffled.
+    pub place: u64,
+    /// `sentences`: what is left of each stream's sentence.
+    pub rows: Vec<Option<RowPosition>>,
+}
+
+/// A corpus and how it becomes ids. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Text {
+    corpus: Arc<Corpus>,
+    vocabulary: Arc<Vocabulary>,
+    kind: TokenKind,
+}
+
+/// What stands next in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// The id; at the end of a line, that of the mark.
+    pub(crate) id: u32,
+    /// Whether this is the end of a line.
+    pub(crate) ends_line: bool,
+    /// Whether it is in the vocabulary.
+    pub(crate) known: bool,
+}
+
+impl Text {
+    /// The text of these files, in the order of the vocabulary.
+    pub fn new(corpus: Arc<Corpus>, vocabulary: Arc<Vocabulary>, kind: TokenKind) -> Text {
+        Text {
+            corpus,
+            vocabulary,
+            kind,
+        }
+    }
+
+    /// The files.
+    pub fn corpus(&self) -> &Corpus {
+        &self.corpus
+    }
+
+    /// The words.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// What tokens are.
+    pub fn kind(&self) -> TokenKind {
+        self.kind
+    }
+
+    /// The next token or line end of a file from byte `at`, which moves on; nothing at the end of the file.
+    #[inline]
+    pub(crate) fn read(&self, file: usize, at: &mut usize) -> Result<Option<Token>> {
+        let text = self.corpus.text(file);
+        let mut lexer = Lexer::new(self.kind, text, *at);
+        let item = lexer.next().map_err(|bad| self.bad_utf8(file, bad))?;
+        *at = lexer.at;
+        let Some(item) = item else {
+            return Ok(None);
+        };
+        Ok(Some(match item {
+            Item::LineEnd => Token {
+                id: self.vocabulary.mark(),
+                ends_line: true,
+                known: true,
+            },
+            Item::Token(range) => {
+                let found = self.vocabulary.get_bytes(&text[range.clone()]);
+                if found.is_none() {
+                    check_utf8(text, range).map_err(|bad| self.bad_utf8(file, bad))?;
+                }
+                Token {
+                    id: found.unwrap_or(self.vocabulary.unknown()),
+                    ends_line: false,
+                    known: found.is_some(),
+                }
+            }
+        }))
+    }
+
+    #[cold]
+    pub(crate) fn bad_utf8(&self, file: usize, bad: BadUtf8) -> Error {
+        self.corpus.bad_utf8(file, bad)
+    }
+}
+
+/// The rows of a batch while it is filled.
+pub(crate) struct Rows {
+    batch: usize,
+    unknown_id: u32,
+    inputs: Vec<u32>,
+    targets: Vec<u32>,
+    words: usize,
+    unknown: usize,
+    out_of_vocabulary: usize,
+}
+
+impl Rows {
+    /// All padding.
+    pub(crate) fn new(batch: usize, unroll: usize, vocabulary: &Vocabulary) -> Rows {
+        Rows {
+            batch,
+            unknown_id: vocabulary.unknown(),
+            inputs: vec![0; batch * unroll],
+            targets: vec![IGNORE; batch * unroll],
+            words: 0,
+            unknown: 0,
+            out_of_vocabulary: 0,
+        }
+    }
+
+    /// Sets stream `b` at time `t`.
+    #[inline]
+    pub(crate) fn set(&mut self, t: usize, b: usize, input: u32, target: Token) {
+        let row = t * self.batch + b;
+        self.inputs[row] = input;
+        self.targets[row] = target.id;
+        self.words += 1;
+        self.unknown += usize::from(target.id == self.unknown_id);
+        self.out_of_vocabulary += usize::from(!target.known);
+    }
+
+    /// Whether all is padding.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words == 0
+    }
+
+    pub(crate) fn finish(self, epoch: u64, reset: bool, position: Position) -> Batch {
+        Batch {
+            inputs: self.inputs,
+            targets: self.targets,
+            epoch,
+            reset,
+            words: self.words,
+            unknown: self.unknown,
+            out_of_vocabulary: self.out_of_vocabulary,
+            position,
+        }
+    }
+}
+
+/// The batches of a text, in order. Ends after the last one, or after an error.
+#[derive(Debug)]
+pub struct Batches {
+    source: Source,
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Source {
+    Sentences(Box<Sentences>),
+    Columns(Box<Columns>),
+}
+
+impl Batches {
+    /// Batches to train on, from the start.
+    ///
+    /// `sentences`: rows are packed from one queue of sentences, epoch after epoch without a gap; a batch that would need a
+    /// sentence after the last epoch is not given. `contiguous`: every epoch is cut into `B` columns of `n / B` of the `n`
+    /// tokens and walked in complete unrolls; its first batch wants the state reset.
+    ///
+    /// # Errors
+    ///
+    /// If one epoch does not fill one batch, or the text is not UTF-8 (with file and line).
+    ///
+    /// # Panics
+    ///
+    /// If batch or unroll is 0.
+    pub fn training(text: &Text, options: &Training) -> Result<Batches> {
+        Batches::open(text, options, None)
+    }
+
+    /// Batches to train on, from a position that a batch of the same text and options came with. Only `epochs` may differ.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batches::training`]; and if the position is none of this text.
+    ///
+    /// # Panics
+    ///
+    /// If batch or unroll is 0.
+    pub fn resume(text: &Text, options: &Training, position: &Position) -> Result<Batches> {
+        let fits = position.bytes == text.corpus().bytes()
+            && position.batch == options.batch
+            && position.unroll == options.unroll;
+        if !fits {
+            return Err(Error::data(format!(
+                "the data position is one of {} bytes, batch {} and unroll {}, but these are {} bytes, batch {} and unroll {}",
+                position.bytes,
+                position.batch,
+                position.unroll,
+                text.corpus().bytes(),
+                options.batch,
+                options.unroll
+            ))
+            .help("resume with the corpus and the sizes of the run, or start a new run with `--init`"));
+        }
+        Batches::open(text, options, Some(position))
+    }
+
+    /// Every target of the files once, in file order: `batch` streams of `unroll` steps, padded where streams run dry. The
+    /// first batch wants the state reset, the others carry it.
+    ///
+    /// # Errors
+    ///
+    /// If the files hold no target, or the text is not UTF-8 (with file and line).
+    ///
+    /// # Panics
+    ///
+    /// If batch or unroll is 0.
+    pub fn evaluation(text: &Text, batch: usize, unroll: usize) -> Result<Batches> {
+        assert!(batch > 0 && unroll > 0, "batch {batch}, unroll {unroll}");
+        let source = match text.vocabulary().order() {
+            Order::Sentences => {
+                Source::Sentences(Box::new(Sentences::evaluation(text, batch, unroll)?))
+            }
+            Order::Contiguous => {
+                Source::Columns(Box::new(Columns::evaluation(text, batch, unroll)?))
+            }
+        };
+        Ok(Batches {
+            source,
+            ended: false,
+        })
+    }
+
+    fn open(text: &Text, options: &Training, position: Option<&Position>) -> Result<Batches> {
+        let Training { batch, unroll, .. } = *options;
+        assert!(batch > 0 && unroll > 0, "batch {batch}, unroll {unroll}");
+        let source = match text.vocabulary().order() {
+            Order::Sentences => {
+                Source::Sentences(Box::new(Sentences::training(text, options, position)?))
+            }
+            Order::Contiguous => {
+                Source::Columns(Box::new(Columns::training(text, options, position)?))
+            }
+        };
+        Ok(Batches {
+            source,
+            ended: false,
+        })
+    }
+
+    /// The batches of an epoch: exact in `contiguous` order, in `sentences` order exact to a batch for small corpora and
+    /// estimated from samples of larger ones. For an evaluation, the batches of it all.
+    ///
+    /// # Errors
+    ///
+    /// If a sample is not UTF-8 (with file and line).
+    pub fn epoch_steps(&self) -> Result<u64> {
+        match &self.source {
+            Source::Sentences(sentences) => sentences.epoch_steps(),
+            Source::Columns(columns) => Ok(columns.epoch_steps()),
+        }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Result<Batch>> {
+        if self.ended {
+            return None;
+        }
+        let next = match &mut self.source {
+            Source::Sentences(sentences) => sentences.next_batch(),
+            Source::Columns(columns) => columns.next_batch(),
+        };
+        let next = next.transpose();
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// The error for a corpus that does not fill one batch. `has` says what there is.
+pub(crate) fn too_short(text: &Text, batch: usize, unroll: usize, has: &str) -> Error {
+    Error::data(format!(
+        "the corpus is shorter than a batch: {batch} streams of {unroll} steps need more than the {has} of `{}`{}",
+        text.corpus().path(0).display(),
+        match text.corpus().files() {
+            1 => String::new(),
+            more => format!(" and {} more files", more - 1),
+        }
+    ))
+    .help("lower `train.batch` or `train.unroll`, or name more text in `data.train`")
+}
+
+/// The error for a position that leads nowhere.
+pub(crate) fn bad_position(what: &str) -> Error {
+    Error::data(format!("the data position does not fit the corpus: {what}"))
+        .help("resume with the corpus of the run, or start a new run with `--init`")
+}

@@ -1,0 +1,201 @@
+//! Candidates of the sampled softmax: distinct ids, log-uniform over a vocabulary in order of falling frequency.
+//!
+//! `P(k) = ln((k+2)/(k+1)) / ln(V+1)`: draws are `k = floor(exp(u ln(V+1))) - 1` with `u` uniform in `[0, 1)`, repeats are
+//! rejected until `S` distinct ids are there, and `tries` counts the draws (Jozefowicz et al. 2016; TensorFlow's
+//! `LogUniformSampler`). The expected count of an id is `Q(k) = -expm1(tries * log1p(-P(k)))`.
+//!
+//! When `S` comes near `V` the last ids would need millions of draws. After `2 V` draws the rest is therefore drawn from
+//! the same distribution without rejection: draws that come at the times of a Poisson process meet id `k` first after a
+//! time `E_k / P(k)` with `E_k` exponential, all independent, so the order of these times is the order of the new ids; and
+//! the draws until the next new id are geometric in the probability `m` of all ids that are still missing. (At `S = 8192`
+//! and `V = 793,470` some 16,000 draws are enough, and this never happens.)
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::random::Stream;
+
+/// What was drawn for one step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidates {
+    /// Distinct ids `[S]` in the order in which they were drawn.
+    pub ids: Vec<u32>,
+    /// How many draws it took.
+    pub tries: u64,
+}
+
+/// Draws [`Candidates`].
+#[derive(Clone, Debug)]
+pub struct CandidateSampler {
+    vocabulary: usize,
+    samples: usize,
+    /// `ln(V+1)`.
+    log_range: f64,
+    /// One bit an id: whether it is drawn. All zero between draws.
+    drawn: Vec<u64>,
+}
+
+impl CandidateSampler {
+    /// Draws `samples` of `vocabulary` ids. Any number up to all of them works; the time of one call grows from
+    /// `O(samples)` to `O(vocabulary)` when it comes near.
+    ///
+    /// # Errors
+    ///
+    /// If `samples` is 0 or more than `vocabulary`, or ids do not fit `u32`.
+    pub fn new(vocabulary: usize, samples: usize) -> Result<CandidateSampler> {
+        if samples == 0 || samples > vocabulary || vocabulary >= u32::MAX as usize {
+            return Err(Error::usage(format!(
+                "cannot draw {samples} distinct candidates from a vocabulary of {vocabulary}"
+            ))
+            .help("set `softmax.samples` to at least 1 and at most the size of the vocabulary, or `softmax.kind` to \"full\""));
+        }
+        Ok(CandidateSampler {
+            vocabulary,
+            samples,
+            log_range: (vocabulary as f64).ln_1p(),
+            drawn: vec![0; vocabulary.div_ceil(64)],
+        })
+    }
+
+    /// Draws the candidates of one step from the step's own stream.
+    pub fn draw(&mut self, stream: &mut Stream) -> Candidates {
+        let mut ids = vec![0; self.samples];
+        let (mut found, mut tries) = (0, 0);
+        let most = 2 * self.vocabulary as u64;
+        while found < self.samples && tries < most {
+            tries += 1;
+            let k = (stream.uniform() * self.log_range).exp() as usize;
+            // The product may round up to ln(V+1).
+            let k = k.clamp(1, self.vocabulary) - 1;
+            // Half of the draws are repeats, as good as at random: without a branch that takes half the time.
+            ids[found] = k as u32;
+            found += (!self.drawn[k / 64] >> (k % 64) & 1) as usize;
+            self.drawn[k / 64] |= 1 << (k % 64);
+        }
+        ids.truncate(found);
+        if ids.len() < self.samples {
+            tries += self.draw_rest(stream, &mut ids);
+        }
+        self.drawn.fill(0);
+        Candidates { ids, tries }
+    }
+
+    /// Draws what is missing in `ids` without rejection. Gives the number of draws that it stands for.
+    fn draw_rest(&self, stream: &mut Stream, ids: &mut Vec<u32>) -> u64 {
+        let is_missing = |k: &u32| self.drawn[*k as usize / 64] >> (k % 64) & 1 == 0;
+        let exponential = |stream: &mut Stream| -(-stream.uniform()).ln_1p();
+        let mut times: Vec<(f64, u32)> = (0..self.vocabulary as u32)
+            .filter(is_missing)
+            .map(|k| (exponential(stream) / self.probability(k), k))
+            .collect();
+        let wanted = self.samples - ids.len();
+        times.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let (new, left) = times.split_at(wanted);
+        // Backwards, so that the probability of what is missing is a sum of positive terms.
+        let mut missing: f64 = left.iter().map(|&(_, k)| self.probability(k)).sum();
+        let mut draws = 0;
+        for &(_, k) in new.iter().rev() {
+            missing += self.probability(k);
+            draws += 1 + (exponential(stream) / -(-missing).ln_1p()) as u64;
+        }
+        ids.extend(new.iter().map(|&(_, k)| k));
+        draws
+    }
+
+    /// `P(id)`, the probability that one draw gives this id.
+    #[inline]
+    pub fn probability(&self, id: u32) -> f64 {
+        (1.0 / (f64::from(id) + 1.0)).ln_1p() / self.log_range
+    }
+
+    /// `ln Q(id)`: the logarithm of the expected count of an id after `tries` draws.
+    #[inline]
+    pub fn log_expected_count(&self, id: u32, tries: u64) -> f64 {
+        (-(tries as f64 * (-self.probability(id)).ln_1p()).exp_m1()).ln()
+    }
+
+    /// `ln Q` of many ids. Ids that are not below the vocabulary's size, as the target of padding, give 0.
+    pub fn log_expected_counts(&self, ids: &[u32], tries: u64) -> Vec<f64> {
+        let one = |&id: &u32| match (id as usize) < self.vocabulary {
+            true => self.log_expected_count(id, tries),
+            false => 0.0,
+        };
+        ids.par_iter().with_min_len(1024).map(one).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+
+    #[test]
+    fn impossible_numbers_are_refused() {
+        for (vocabulary, samples) in [(10, 11), (10, 0), (0, 0), (usize::MAX, 1)] {
+            let error = CandidateSampler::new(vocabulary, samples).unwrap_err();
+            assert_eq!(error.kind(), crate::error::Kind::Usage);
+        }
+    }
+
+    #[test]
+    fn probabilities_add_up_to_one() {
+        for vocabulary in [1, 2, 200, 793_470] {
+            let sampler = CandidateSampler::new(vocabulary, 1).unwrap();
+            let sum: f64 = (0..vocabulary as u32).map(|k| sampler.probability(k)).sum();
+            assert!((sum - 1.0).abs() < 1e-11, "{vocabulary}: {sum}");
+        }
+        // ln(3/2) / ln(201), by hand.
+        let sampler = CandidateSampler::new(200, 20).unwrap();
+        assert!((sampler.probability(1) - 0.076_455_175_6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn draws_are_distinct_repeatable_and_leave_nothing_behind() {
+        for (vocabulary, samples) in [(1, 1), (2, 2), (64, 64), (200, 20), (5000, 4999)] {
+            let mut sampler = CandidateSampler::new(vocabulary, samples).unwrap();
+            let mut draw = |step| sampler.draw(&mut Stream::new(3, Purpose::Candidates, step));
+            let first = draw(1);
+            assert!(first.tries >= samples as u64);
+            let mut sorted = first.ids.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            assert_eq!(sorted.len(), samples);
+            assert!((sorted[samples - 1] as usize) < vocabulary);
+            draw(2);
+            assert_eq!(draw(1), first);
+        }
+    }
+
+    /// Both ways to draw give the same distribution of order and of tries: the state after two of five ids, continued.
+    #[test]
+    fn drawing_the_rest_has_the_distribution_of_rejection() {
+        let mut sampler = CandidateSampler::new(5, 5).unwrap();
+        let runs = 40_000;
+        let mut counts = [[0.0_f64; 2]; 125];
+        let mut tries = [0.0_f64; 2];
+        for run in 0..runs {
+            let mut stream = Stream::new(1, Purpose::Candidates, run);
+            let (mut ids, mut draws) = (vec![3, 0], 0_u64);
+            while ids.len() < 5 {
+                draws += 1;
+                let k = (stream.uniform() * sampler.log_range).exp() as u32 - 1;
+                if !ids.contains(&k) {
+                    ids.push(k);
+                }
+            }
+            let mut others = vec![3, 0];
+            sampler.drawn[0] = 0b1001;
+            let other_draws = sampler.draw_rest(&mut stream, &mut others);
+            for (way, (ids, draws)) in [(ids, draws), (others, other_draws)].iter().enumerate() {
+                counts[(ids[2] * 25 + ids[3] * 5 + ids[4]) as usize][way] += 1.0;
+                tries[way] += *draws as f64;
+            }
+        }
+        for [a, b] in counts {
+            assert!((a - b).abs() <= 5.0 * (a + b).sqrt(), "{a} {b}");
+        }
+        assert_eq!(counts.iter().filter(|[_, b]| *b > 0.0).count(), 6);
+        let ratio = tries[0] / tries[1];
+        assert!((ratio - 1.0).abs() < 0.03, "{ratio}");
+    }
+}
