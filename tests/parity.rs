@@ -2,14 +2,19 @@
 //! twin. Outputs hold NaN before, slices are fenced, and kernels that are wrong on purpose must be rejected.
 
 mod common;
+#[path = "common/gpu.rs"]
+mod gpu;
 
-use common::{SEED, gpus, on_every_gpu};
+use gpu::{gpus, on_every_gpu};
 use libtest_mimic::{Arguments, Failed, Trial};
 use wlstm::device::single::{compare, fill, reference, run_case, run_on_host};
 use wlstm::error::Kind;
 use wlstm::kernel::{Case, Kernel, Run, Twin};
 use wlstm::kernels::{catalogue, pointwise::add};
 use wlstm::real::Real;
+
+/// Of every random number here.
+const SEED: u64 = 1;
 
 fn main() {
     let arguments = Arguments::from_args();

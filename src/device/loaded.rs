@@ -40,14 +40,13 @@ impl Loaded {
     pub fn new(
         device: &wgpu::Device,
         queue: &wgpu::Queue,
-        limits: Limits,
         memory: &mut Memory,
         pipelines: &mut Pipelines,
         plan: Arc<Plan>,
     ) -> Result<Loaded> {
         plan.check();
-        check_bindings(&plan, limits)?;
-        let buffers = memory.provide(device, limits, &plan)?;
+        check_bindings(&plan, memory.limits())?;
+        let buffers = memory.provide(device, &plan)?;
         let variants: Vec<Variant> = plan
             .steps
             .iter()

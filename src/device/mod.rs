@@ -5,6 +5,7 @@
 mod adapter;
 mod faults;
 mod gpu;
+mod host;
 mod loaded;
 mod memory;
 mod pipelines;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters};
 pub use gpu::GpuExecutor;
+pub use host::available_memory;
 pub use report::{devices_json, devices_text, driver_help};
 pub use selector::{Choice, Device, Selector, choose};
 
