@@ -280,14 +280,13 @@ fn persistent(executor: &mut impl Executor) -> Result<()> {
 
 /// What does not fit is an error that names the tensor, its size and the limit, before anything is made.
 fn too_large(executor: &mut impl Executor, buffer_bytes: u64, binding_bytes: u64) {
-    let elements = (binding_bytes / 4 + 64) as usize;
+    let elements = (binding_bytes / 4 + 1) as usize;
     let mut plan = Plan::default();
     let huge = tensor(&mut plan, "huge.weight", elements, Place::Persistent);
     let out = tensor(&mut plan, "huge.out", elements, Place::Persistent);
     step(&mut plan, &add::KERNEL, [huge, huge, out]);
-    let error = executor
-        .load(Arc::new(plan))
-        .expect_err("too large to bind");
+    let too_large = executor.load(Arc::new(plan));
+    let error = too_large.expect_err("too large to bind");
     assert_eq!(error.kind(), Kind::Device);
     let text = error.chain().to_string();
     assert!(

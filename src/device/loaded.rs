@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::faults::guarded;
-use super::memory::{Buffers, Memory, WORD, buffer};
+use super::memory::{ALIGNMENT, Buffers, Memory, WORD, buffer};
 use super::pipelines::{Pipelines, Variant};
 use super::report::bytes;
 use super::{Data, Inputs, Limits, Outputs};
 use crate::error::{Error, Result};
-use crate::graph::plan::{Plan, Step};
+use crate::graph::plan::{Place, Plan, Step};
 use crate::kernel::Access;
 use crate::tensor::Dtype;
 
@@ -163,9 +163,14 @@ fn aliased(buffers: &Buffers, step: &Step) -> bool {
 fn check_bindings(plan: &Plan, limits: Limits) -> Result<()> {
     for step in &plan.steps {
         for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
-            let size = slice.len as u64 * WORD;
+            let info = plan.tensor(slice.tensor);
+            // Everything but what is in an arena begins at an aligned place.
+            let start = match info.place {
+                Place::Arena { offset, .. } => offset + slice.offset,
+                _ => slice.offset,
+            };
+            let size = (start % ALIGNMENT + slice.len) as u64 * WORD;
             if size > limits.binding_bytes {
-                let info = plan.tensor(slice.tensor);
                 return Err(Error::device(format!(
                     "{} of `{}` {} takes {} in `{}` ({}), and this device binds at most {}",
                     binding.name,

@@ -7,7 +7,7 @@ use super::Limits;
 use super::faults::{guarded, out_of_memory};
 use super::report::bytes;
 use crate::error::{Error, Result};
-use crate::graph::plan::{Place, Plan, Slice, TensorId, TensorInfo};
+use crate::graph::plan::{Place, Plan, Slice, TensorInfo};
 use crate::tensor::{Dtype, Shape};
 
 /// Elements are four bytes wide on devices.
@@ -98,11 +98,11 @@ impl Memory {
         let mut new: HashMap<String, Persistent> = HashMap::new();
         let (mut inputs, mut outputs) = (Packing::default(), Packing::default());
         let mut places = Vec::with_capacity(plan.tensors.len());
-        for (id, info) in plan.tensors() {
+        for info in &plan.tensors {
             places.push(match info.place {
                 Place::Arena { arena, offset } => (Home::Arena(arena), offset),
-                Place::Input => (Home::Inputs, inputs.add(id, info)),
-                Place::Output => (Home::Outputs, outputs.add(id, info)),
+                Place::Input => (Home::Inputs, inputs.add(info)),
+                Place::Output => (Home::Outputs, outputs.add(info)),
                 Place::Persistent => {
                     if let Some(old) = self.persistent.get(&info.name) {
                         assert!(
@@ -223,7 +223,7 @@ pub(super) struct Packing {
 }
 
 impl Packing {
-    fn add(&mut self, _: TensorId, info: &TensorInfo) -> usize {
+    fn add(&mut self, info: &TensorInfo) -> usize {
         let (start, len) = (self.elements, info.shape.len());
         self.elements = (start + len).next_multiple_of(ALIGNMENT);
         self.tensors.push(Packed {
