@@ -2,12 +2,10 @@
 //! errors of what does not fit.
 
 mod common;
-#[path = "common/gpu.rs"]
-mod gpu;
 
 use std::sync::Arc;
 
-use gpu::on_every_gpu;
+use common::on_every_gpu;
 use libtest_mimic::{Arguments, Failed};
 use wlstm::device::{Data, Executor, Outputs};
 use wlstm::error::{Kind, Result};
@@ -32,14 +30,14 @@ fn main() {
         }),
         on_every_gpu("gpu_executor::too_large", |gpu| {
             gpu.with(|executor| {
-                let limits = executor.limits();
+                let limits = executor.byte_limits();
                 too_large(executor, limits.buffer_bytes, limits.binding_bytes);
                 Ok(())
             })
         }),
         on_every_gpu("gpu_executor::out_of_memory", |gpu| {
             gpu.with(|executor| {
-                let buffer_bytes = executor.limits().buffer_bytes;
+                let buffer_bytes = executor.byte_limits().buffer_bytes;
                 out_of_memory(executor, buffer_bytes)
             })
         }),

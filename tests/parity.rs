@@ -2,10 +2,8 @@
 //! twin. Outputs hold NaN before, slices are fenced, and kernels that are wrong on purpose must be rejected.
 
 mod common;
-#[path = "common/gpu.rs"]
-mod gpu;
 
-use gpu::{gpus, on_every_gpu};
+use common::{SEED, gpus, on_every_gpu};
 use libtest_mimic::{Arguments, Failed, Trial};
 use wlstm::device::GpuExecutor;
 use wlstm::device::single::{Layout, compare, fill, reference, run_case, run_on_host};
@@ -16,9 +14,6 @@ use wlstm::real::Real;
 
 /// Devices compile a kernel in two ways: see [`Layout`].
 const LAYOUTS: [Layout; 2] = [Layout::Apart, Layout::Together];
-
-/// Of every random number here.
-const SEED: u64 = 1;
 
 fn main() {
     let arguments = Arguments::from_args();

@@ -37,6 +37,7 @@ pub struct GpuExecutor {
     device: wgpu::Device,
     queue: wgpu::Queue,
     faults: Faults,
+    limits: Limits,
     memory: Memory,
     pipelines: Pipelines,
     plans: Vec<Loaded>,
@@ -68,22 +69,23 @@ impl GpuExecutor {
                 .because(error)
                 .help("update the driver, or use `--device cpu`")
         })?;
+        let limits = Limits {
+            buffer_bytes: limits.max_buffer_size,
+            binding_bytes: limits.max_storage_buffer_binding_size,
+        };
+        // Software adapters live in the memory of the host.
+        let budget = if adapter.summary.is_real() {
+            None
+        } else {
+            available_memory()
+        };
         Ok(GpuExecutor {
             summary: adapter.summary.clone(),
             faults: Faults::watch(&device),
             device,
             queue,
-            memory: Memory::new(
-                Limits {
-                    buffer_bytes: limits.max_buffer_size,
-                    binding_bytes: limits.max_storage_buffer_binding_size,
-                },
-                if adapter.summary.is_real() {
-                    None
-                } else {
-                    available_memory()
-                },
-            ),
+            limits,
+            memory: Memory::new(limits, budget),
             pipelines: Pipelines::default(),
             plans: Vec::new(),
             pending: VecDeque::new(),
@@ -93,8 +95,8 @@ impl GpuExecutor {
     }
 
     /// What the device can hold in one piece: plans are made to fit.
-    pub fn limits(&self) -> Limits {
-        self.memory.limits()
+    pub fn byte_limits(&self) -> Limits {
+        self.limits
     }
 
     /// What is known of the adapter.
