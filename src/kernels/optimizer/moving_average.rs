@@ -37,9 +37,13 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let params = Params::of(words);
     let (weight, average) = (buffers.read(0), buffers.write(1));
-    parallel::elements(average, |first, average| {
-        average_in(params, &weight[first..], average);
-    });
+    parallel::elements(
+        average,
+        #[inline(always)]
+        |first, average| {
+            average_in(params, &weight[first..], average);
+        },
+    );
 }
 
 #[inline(always)]
