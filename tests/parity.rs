@@ -5,11 +5,15 @@ mod common;
 
 use common::{SEED, gpus, on_every_gpu};
 use libtest_mimic::{Arguments, Failed, Trial};
-use wlstm::device::single::{compare, fill, reference, run_case, run_on_host};
+use wlstm::device::GpuExecutor;
+use wlstm::device::single::{Layout, compare, fill, reference, run_case, run_on_host};
 use wlstm::error::Kind;
 use wlstm::kernel::{Case, Kernel, Run, Twin};
 use wlstm::kernels::{catalogue, pointwise::add};
 use wlstm::real::Real;
+
+/// Devices compile a kernel in two ways: see [`Layout`].
+const LAYOUTS: [Layout; 2] = [Layout::Apart, Layout::Together];
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -40,20 +44,15 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
         trials.push(on_host(format!("{name}::fast"), kernel, case.clone(), fast));
     }
     trials.extend(on_every_gpu(&name.clone(), move |gpu| {
-        let contents = fill(kernel, &case, SEED);
-        let got = gpu.with(|executor| run_case(executor, kernel, &case, &contents));
         let name = format!("{name}::{}", gpu.slug);
-        let got = got.map_err(|failed| {
-            let message = failed.message().unwrap_or_default();
-            Failed::from(format!("{message}\n{}", rerun(&name)))
-        })?;
-        judge(
-            &name,
-            kernel,
-            &case,
-            &got,
-            &reference(kernel, &case, &contents),
-        )
+        let contents = fill(kernel, &case, SEED);
+        let want = reference(kernel, &case, &contents);
+        for layout in LAYOUTS {
+            gpu.with(|executor| run_case(executor, kernel, &case, &contents, layout))
+                .and_then(|got| judge(kernel, &case, &got, &want))
+                .map_err(|failed| explain(&name, &format!("buffers {layout:?}: "), failed))?;
+        }
+        Ok(())
     }));
     trials
 }
@@ -62,32 +61,28 @@ fn on_host(name: String, kernel: &'static Kernel, case: Case, run: Run<f32>) -> 
     Trial::test(name.clone(), move || {
         let contents = fill(kernel, &case, SEED);
         let got = run_on_host(kernel, run, &case.params, &contents);
-        judge(
-            &name,
-            kernel,
-            &case,
-            &got,
-            &reference(kernel, &case, &contents),
-        )
+        let want = reference(kernel, &case, &contents);
+        judge(kernel, &case, &got, &want).map_err(|failed| explain(&name, "", failed))
     })
 }
 
 /// Fails unless every element is within the tolerance of the case.
 fn judge<R: Real>(
-    name: &str,
     kernel: &Kernel,
     case: &Case,
     got: &[Vec<R>],
     want: &[Vec<f64>],
 ) -> Result<(), Failed> {
     match compare(kernel, case, got, want) {
-        Some(worst) if !worst.is_tolerable() => Err(format!("{worst}\n{}", rerun(name)).into()),
+        Some(worst) if !worst.is_tolerable() => Err(worst.into()),
         _ => Ok(()),
     }
 }
 
-fn rerun(name: &str) -> String {
-    format!("rerun: cargo test --release --test parity -- --exact '{name}'")
+fn explain(name: &str, prefix: &str, failed: Failed) -> Failed {
+    let message = failed.message().unwrap_or_default();
+    format!("{prefix}{message}\nrerun: cargo test --release --test parity -- --exact '{name}'")
+        .into()
 }
 
 /// `pointwise/add` with another shader or another `f32` twin.
@@ -160,14 +155,17 @@ fn rejections() -> Vec<Trial> {
             let case = case(1);
             let contents = fill(kernel, &case, SEED);
             let want = reference(kernel, &case, &contents);
-            gpu.with(
-                |executor| match run_case(executor, kernel, &case, &contents) {
-                    Ok(got) => Ok(judge("", kernel, &case, &got, &want).is_ok()),
+            for layout in LAYOUTS {
+                let run = |executor: &mut GpuExecutor| match run_case(
+                    executor, kernel, &case, &contents, layout,
+                ) {
+                    Ok(got) => Ok(judge(kernel, &case, &got, &want).is_ok()),
                     Err(error) if error.kind() == Kind::Mismatch => Ok(false),
                     Err(error) => Err(error),
-                },
-            )
-            .and_then(refused)
+                };
+                refused(gpu.with(run)?)?;
+            }
+            Ok(())
         }));
     }
     let skips: Run<f32> = |words, buffers| {
@@ -192,7 +190,7 @@ fn rejections() -> Vec<Trial> {
             let contents = fill(kernel, &case, SEED);
             let got = run_on_host(kernel, run, &case.params, &contents);
             let want = reference(kernel, &case, &contents);
-            refused(judge("", kernel, &case, &got, &want).is_ok())
+            refused(judge(kernel, &case, &got, &want).is_ok())
         }));
     }
     trials

@@ -138,14 +138,10 @@ impl AdapterSummary {
 
 /// Every adapter that can run kernels, hardware before software and the better before the worse.
 ///
-/// All native interfaces are asked, and OpenGL only where none of these has an adapter, because it shows the same
-/// devices again; `WGPU_BACKEND` chooses otherwise. Where there is no driver at all the list is empty.
+/// Vulkan, Metal and DirectX 12 are asked, or what `WGPU_BACKEND` names: OpenGL only so, because it shows the same
+/// devices again with less. Where there is no driver at all the list is empty.
 pub fn adapters() -> Vec<Adapter> {
-    let chosen = wgpu::Backends::from_env();
-    let mut found = enumerate(chosen.unwrap_or(wgpu::Backends::PRIMARY));
-    if found.is_empty() && chosen.is_none() {
-        found = enumerate(wgpu::Backends::SECONDARY);
-    }
+    let mut found = enumerate(wgpu::Backends::PRIMARY.with_env());
     // The sort is stable: adapters of one kind stay in the driver's order.
     found.sort_by_key(|adapter| hardware(&adapter.get_info()));
     let adapters = found.into_iter().enumerate();
@@ -166,6 +162,12 @@ fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     // Debug builds would load validation layers, which not every machine has and which print; WGPU_VALIDATION=1 and
     // WGPU_DEBUG=1 still ask for them.
     descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+    // Where drivers tell their budget, a plan that exceeds it is refused when it is loaded, rather than paged out to the
+    // host's memory or killed while it runs.
+    descriptor
+        .memory_budget_thresholds
+        .for_resource_creation
+        .get_or_insert(95);
     let instance = wgpu::Instance::new(descriptor);
     let mut found = pollster::block_on(instance.enumerate_adapters(backends));
     found.retain(runs_kernels);

@@ -25,11 +25,8 @@ impl Faults {
             keep(&uncaptured, one_line(&error.to_string()));
         }));
         let lost = Arc::clone(&first);
-        device.set_device_lost_callback(move |reason, message| {
-            // `Destroyed` is what our own drop causes.
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                keep(&lost, format!("the device is lost: {}", one_line(&message)));
-            }
+        device.set_device_lost_callback(move |_, message| {
+            keep(&lost, format!("the device is lost: {}", one_line(&message)));
         });
         Faults { first }
     }
@@ -61,13 +58,7 @@ pub(super) fn guarded<T>(
     let memory = pollster::block_on(memory.pop());
     match memory.or(validation).or(internal) {
         None => Ok(made),
-        Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::device(format!(
-            "the GPU is out of memory: no room for {}",
-            what()
-        ))
-        .help(
-            "use a smaller batch or model, or `--device cpu`; other programs may hold its memory",
-        )),
+        Some(wgpu::Error::OutOfMemory { .. }) => Err(out_of_memory(&what())),
         Some(error) => Err(Error::device(format!(
             "the GPU refuses {}: {}",
             what(),
@@ -75,6 +66,12 @@ pub(super) fn guarded<T>(
         ))
         .help("update the driver, or use `--device cpu`")),
     }
+}
+
+/// There is no room for `what`.
+pub(super) fn out_of_memory(what: &str) -> Error {
+    Error::device(format!("the GPU is out of memory: no room for {what}"))
+        .help("use a smaller batch or model, or another device; other programs may hold its memory")
 }
 
 /// Blocks until `submission` is done, or everything that was submitted.

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use super::adapter::{Adapter, AdapterSummary};
 use super::faults::{Faults, guarded, wait};
+use super::host::available_memory;
 use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer};
 use super::pipelines::Pipelines;
@@ -68,16 +69,23 @@ impl GpuExecutor {
                 .because(error)
                 .help("update the driver, or use `--device cpu`")
         })?;
+        let limits = Limits {
+            buffer_bytes: limits.max_buffer_size,
+            binding_bytes: limits.max_storage_buffer_binding_size,
+        };
+        // Software adapters live in the memory of the host.
+        let budget = if adapter.summary.is_real() {
+            None
+        } else {
+            available_memory()
+        };
         Ok(GpuExecutor {
             summary: adapter.summary.clone(),
             faults: Faults::watch(&device),
-            limits: Limits {
-                buffer_bytes: limits.max_buffer_size,
-                binding_bytes: limits.max_storage_buffer_binding_size,
-            },
             device,
             queue,
-            memory: Memory::default(),
+            limits,
+            memory: Memory::new(limits, budget),
             pipelines: Pipelines::default(),
             plans: Vec::new(),
             pending: VecDeque::new(),
@@ -87,7 +95,7 @@ impl GpuExecutor {
     }
 
     /// What the device can hold in one piece: plans are made to fit.
-    pub fn limits(&self) -> Limits {
+    pub fn byte_limits(&self) -> Limits {
         self.limits
     }
 
@@ -117,7 +125,7 @@ impl Executor for GpuExecutor {
         self.faults.check()?;
         let (device, queue) = (&self.device, &self.queue);
         let (memory, pipelines) = (&mut self.memory, &mut self.pipelines);
-        let loaded = Loaded::new(device, queue, self.limits, memory, pipelines, plan)?;
+        let loaded = Loaded::new(device, queue, memory, pipelines, plan)?;
         self.faults.check()?;
         self.plans.push(loaded);
         Ok(PlanId(self.plans.len() - 1))
@@ -248,4 +256,49 @@ fn read_words<T>(
     drop(view);
     buffer.unmap();
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use crate::graph::plan::{Place, TensorInfo};
+    use crate::tensor::Shape;
+
+    /// Needs an adapter: without one there is no device to lose, and this shows nothing (`REQUIRE_GPU=1` makes it fail).
+    #[test]
+    fn a_lost_device_is_an_error_of_every_call() {
+        let Some(adapter) = super::super::adapters().into_iter().next() else {
+            assert!(std::env::var_os("REQUIRE_GPU").is_none_or(|value| value != "1"));
+            return;
+        };
+        let mut executor = GpuExecutor::new(&adapter).unwrap();
+        let plan = Arc::new(Plan {
+            tensors: vec![TensorInfo {
+                name: "weight".to_owned(),
+                shape: Shape::from([8]),
+                dtype: Dtype::Real,
+                place: Place::Persistent,
+            }],
+            ..Plan::default()
+        });
+        let id = executor.load(Arc::clone(&plan)).unwrap();
+        executor.run(id, &Inputs::new()).unwrap();
+        executor.device.destroy();
+        let failures = [
+            executor.fetch().map(drop),
+            executor.run(id, &Inputs::new()),
+            executor.write("weight", &[1.0; 8]),
+            executor.read("weight").map(drop),
+            executor.load(plan).map(drop),
+        ];
+        // The run was submitted before the loss, and may have been done.
+        for (k, failure) in failures.into_iter().enumerate().skip(1) {
+            assert_eq!(
+                failure.map_err(|error| error.kind()),
+                Err(Kind::Device),
+                "call {k}"
+            );
+        }
+    }
 }

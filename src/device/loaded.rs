@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::faults::guarded;
-use super::memory::{Buffers, Memory, WORD, buffer};
+use super::memory::{ALIGNMENT, Buffers, Memory, WORD, buffer};
 use super::pipelines::{Pipelines, Variant};
 use super::report::bytes;
 use super::{Data, Inputs, Limits, Outputs};
 use crate::error::{Error, Result};
-use crate::graph::plan::{Plan, Step};
+use crate::graph::plan::{Place, Plan, Step};
 use crate::kernel::Access;
 use crate::tensor::Dtype;
 
@@ -40,14 +40,13 @@ impl Loaded {
     pub fn new(
         device: &wgpu::Device,
         queue: &wgpu::Queue,
-        limits: Limits,
         memory: &mut Memory,
         pipelines: &mut Pipelines,
         plan: Arc<Plan>,
     ) -> Result<Loaded> {
         plan.check();
-        check_bindings(&plan, limits)?;
-        let buffers = memory.provide(device, limits, &plan)?;
+        check_bindings(&plan, memory.limits())?;
+        let buffers = memory.provide(device, &plan)?;
         let variants: Vec<Variant> = plan
             .steps
             .iter()
@@ -164,9 +163,14 @@ fn aliased(buffers: &Buffers, step: &Step) -> bool {
 fn check_bindings(plan: &Plan, limits: Limits) -> Result<()> {
     for step in &plan.steps {
         for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
-            let size = slice.len as u64 * WORD;
+            let info = plan.tensor(slice.tensor);
+            // Everything but what is in an arena begins at an aligned place.
+            let start = match info.place {
+                Place::Arena { offset, .. } => offset + slice.offset,
+                _ => slice.offset,
+            };
+            let size = (start % ALIGNMENT + slice.len) as u64 * WORD;
             if size > limits.binding_bytes {
-                let info = plan.tensor(slice.tensor);
                 return Err(Error::device(format!(
                     "{} of `{}` {} takes {} in `{}` ({}), and this device binds at most {}",
                     binding.name,

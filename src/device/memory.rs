@@ -1,12 +1,13 @@
 //! Buffers of a device: persistent tensors by name, arenas shared between plans, and packed small tensors of one plan.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::Limits;
-use super::faults::guarded;
+use super::faults::{guarded, out_of_memory};
 use super::report::bytes;
 use crate::error::{Error, Result};
-use crate::graph::plan::{Place, Plan, Slice, TensorId, TensorInfo};
+use crate::graph::plan::{Place, Plan, Slice, TensorInfo};
 use crate::tensor::{Dtype, Shape};
 
 /// Elements are four bytes wide on devices.
@@ -26,14 +27,34 @@ pub(super) struct Persistent {
 }
 
 /// All memory that outlives a plan.
-#[derive(Default)]
 pub(super) struct Memory {
+    limits: Limits,
+    /// Bytes that may be taken in all, where the driver promises more than there is.
+    budget: Option<u64>,
+    /// Bytes taken.
+    used: u64,
     persistent: HashMap<String, Persistent>,
     /// What is in an arena is valid within one run, and runs follow one another: plans share them.
     arenas: Vec<wgpu::Buffer>,
 }
 
 impl Memory {
+    /// Nothing yet, on a device with these limits.
+    pub fn new(limits: Limits, budget: Option<u64>) -> Memory {
+        Memory {
+            limits,
+            budget,
+            used: 0,
+            persistent: HashMap::new(),
+            arenas: Vec::new(),
+        }
+    }
+
+    /// What fits in one piece.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// The persistent tensor of this name.
     ///
     /// # Panics
@@ -46,15 +67,11 @@ impl Memory {
     }
 
     /// Finds or makes the memory of a plan. Nothing is kept when it fails.
-    pub fn provide(
-        &mut self,
-        device: &wgpu::Device,
-        limits: Limits,
-        plan: &Plan,
-    ) -> Result<Buffers> {
+    pub fn provide(&mut self, device: &wgpu::Device, plan: &Plan) -> Result<Buffers> {
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_DST
             | wgpu::BufferUsages::COPY_SRC;
+        let (limits, used) = (self.limits, Cell::new(self.used));
         let make = |what: &dyn Fn() -> String, elements: usize| {
             let size = elements as u64 * WORD;
             if size > limits.buffer_bytes {
@@ -65,6 +82,10 @@ impl Memory {
                     bytes(limits.buffer_bytes)
                 ))
                 .help("use a smaller batch or model, or `--device cpu`"));
+            }
+            used.set(used.get().saturating_add(size));
+            if self.budget.is_some_and(|budget| used.get() > budget) {
+                return Err(out_of_memory(&format!("{} ({})", what(), bytes(size))));
             }
             buffer(
                 device,
@@ -77,11 +98,11 @@ impl Memory {
         let mut new: HashMap<String, Persistent> = HashMap::new();
         let (mut inputs, mut outputs) = (Packing::default(), Packing::default());
         let mut places = Vec::with_capacity(plan.tensors.len());
-        for (id, info) in plan.tensors() {
+        for info in &plan.tensors {
             places.push(match info.place {
                 Place::Arena { arena, offset } => (Home::Arena(arena), offset),
-                Place::Input => (Home::Inputs, inputs.add(id, info)),
-                Place::Output => (Home::Outputs, outputs.add(id, info)),
+                Place::Input => (Home::Inputs, inputs.add(info)),
+                Place::Output => (Home::Outputs, outputs.add(info)),
                 Place::Persistent => {
                     if let Some(old) = self.persistent.get(&info.name) {
                         assert!(
@@ -144,6 +165,7 @@ impl Memory {
         let homes = homes.collect();
         self.persistent.extend(new);
         self.arenas.extend(made);
+        self.used = used.get();
         Ok(Buffers {
             homes,
             input,
@@ -201,7 +223,7 @@ pub(super) struct Packing {
 }
 
 impl Packing {
-    fn add(&mut self, _: TensorId, info: &TensorInfo) -> usize {
+    fn add(&mut self, info: &TensorInfo) -> usize {
         let (start, len) = (self.elements, info.shape.len());
         self.elements = (start + len).next_multiple_of(ALIGNMENT);
         self.tensors.push(Packed {

@@ -5,6 +5,7 @@
 mod adapter;
 mod faults;
 mod gpu;
+mod host;
 mod loaded;
 mod memory;
 mod pipelines;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters};
 pub use gpu::GpuExecutor;
+pub use host::available_memory;
 pub use report::{devices_json, devices_text, driver_help};
 pub use selector::{Choice, Device, Selector, choose};
 
@@ -42,7 +44,7 @@ pub type Outputs = Vec<(String, Vec<f64>)>;
 pub struct Limits {
     /// The most bytes of one buffer: of an arena or of a persistent tensor.
     pub buffer_bytes: u64,
-    /// The most bytes of one slice. An arena may be larger.
+    /// The most bytes of one slice, counted from the multiple of 256 bytes before it. An arena may be larger.
     pub binding_bytes: u64,
 }
 
@@ -52,7 +54,7 @@ pub struct PlanId(pub usize);
 
 /// Runs plans. One for each device.
 pub trait Executor {
-    /// The device, for people: `cpu (2 threads)`, `gpu llvmpipe (LLVM 15.0.6, 256 bits), Vulkan`.
+    /// The device, for people: `cpu (2 threads)`, `gpu llvmpipe (LLVM 15.0.6, 256 bits), vulkan`.
     fn describe(&self) -> String;
 
     /// Makes a plan runnable: persistent tensors that are new (zeros), inputs, outputs, arenas, pipelines. All that a

@@ -18,6 +18,9 @@ use crate::tensor::{Dtype, Shape};
 /// What stands around every slice.
 const SENTINEL: f32 = -7654.321;
 
+/// Elements between slices at least.
+const MARGIN: usize = 68;
+
 /// The numbers of one binding.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Contents {
@@ -59,6 +62,15 @@ pub fn fill(kernel: &Kernel, case: &Case, seed: u64) -> Vec<Contents> {
         .collect()
 }
 
+/// Where the real slices of a case lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Each in a tensor of its own.
+    Apart,
+    /// All in one tensor, as in the arenas of plans: devices then compile [`Kernel::source`] as `aliased`.
+    Together,
+}
+
 /// Runs a case on an executor; gives what each real binding holds afterwards (nothing for index bindings).
 ///
 /// # Errors
@@ -69,134 +81,168 @@ pub fn run_case(
     kernel: &'static Kernel,
     case: &Case,
     contents: &[Contents],
+    layout: Layout,
 ) -> Result<Vec<Vec<f32>>> {
-    let margins: Vec<(usize, usize)> = (0..contents.len())
-        .map(|k| margins(k, kernel.bindings[k].lanes))
-        .collect();
-    let plan = one_step(kernel, case, contents, &margins);
-    let names: Vec<String> = plan.tensors.iter().map(|info| info.name.clone()).collect();
+    let (plan, mut images) = one_step(kernel, case, contents, layout);
+    let (slices, tensors) = (plan.steps[0].slices.clone(), plan.tensors.clone());
     let id = executor.load(Arc::new(plan))?;
     let mut inputs = Inputs::new();
-    for (k, contents) in contents.iter().enumerate() {
-        let (front, back) = margins[k];
-        match contents {
-            Contents::Real(values) => {
-                executor.write(&names[k], &fenced(values, front, back, SENTINEL))?;
-            }
-            Contents::Index(values) => {
-                let data = Data::Index(fenced(values, front, back, 0));
-                inputs.push((kernel.bindings[k].name, data));
-            }
+    for (binding, slice) in kernel.bindings.iter().zip(&slices) {
+        if let Contents::Index(image) = &images[slice.tensor.0 as usize] {
+            inputs.push((binding.name, Data::Index(image.clone())));
+        }
+    }
+    for (info, image) in tensors.iter().zip(&images) {
+        if let Contents::Real(values) = image {
+            executor.write(&info.name, values)?;
         }
     }
     executor.run(id, &inputs)?;
     executor.fetch()?;
-    let mut results = Vec::with_capacity(contents.len());
-    for (k, contents) in contents.iter().enumerate() {
-        let Contents::Real(before) = contents else {
-            results.push(Vec::new());
+
+    let mismatch = |what: String| {
+        let place = format!("{} ({})", kernel.name, case.label);
+        Error::new(Kind::Mismatch, format!("{place}: {what}"))
+    };
+    for (k, (info, image)) in tensors.iter().zip(&mut images).enumerate() {
+        let Contents::Real(before) = image else {
             continue;
         };
-        let binding = &kernel.bindings[k];
-        let mut after = executor.read(&names[k])?;
-        let front = margins[k].0;
-        let end = front + before.len();
-        let touched = |at: usize, value: f32| {
-            Error::new(
-                Kind::Mismatch,
-                format!(
-                    "{} ({}): element {} of `{}` was overwritten with {value}, outside of 0..{}",
-                    kernel.name,
-                    case.label,
-                    at as i64 - front as i64,
-                    binding.name,
-                    before.len()
-                ),
-            )
-        };
-        let outside = |at: usize| at < front || at >= end;
-        let intact = |at: usize, value: f32| value.to_bits() == SENTINEL.to_bits() || !outside(at);
-        if let Some((at, &value)) = after.iter().enumerate().find(|(at, v)| !intact(*at, **v)) {
-            return Err(touched(at, value));
+        let after = executor.read(&info.name)?;
+        for (at, (old, new)) in before.iter().zip(&after).enumerate() {
+            let writable = kernel.bindings.iter().zip(&slices).any(|(binding, slice)| {
+                binding.access != Access::Read
+                    && slice.tensor.0 as usize == k
+                    && (slice.offset..slice.offset + slice.len).contains(&at)
+            });
+            if !writable && old.to_bits() != new.to_bits() {
+                let (name, element) = nearest(kernel, &slices, k, at);
+                return Err(mismatch(format!(
+                    "`{name}`[{element}], which it may not write, was {old} and is {new}"
+                )));
+            }
         }
-        after.truncate(end);
-        after.drain(..front);
-        let same = |x: &f32, y: &f32| x.to_bits() == y.to_bits();
-        if binding.access == Access::Read && !after.iter().zip(before).all(|(x, y)| same(x, y)) {
-            return Err(Error::new(
-                Kind::Mismatch,
-                format!(
-                    "{} ({}): `{}` is only read, and was changed",
-                    kernel.name, case.label, binding.name
-                ),
-            ));
-        }
-        results.push(after);
+        *before = after;
     }
-    Ok(results)
+    let results = slices
+        .iter()
+        .map(|slice| match &images[slice.tensor.0 as usize] {
+            Contents::Real(values) => values[slice.offset..slice.offset + slice.len].to_vec(),
+            Contents::Index(_) => Vec::new(),
+        });
+    Ok(results.collect())
 }
 
-/// Elements before and after the slice of binding `k`: an odd number of vectors before, past an aligned place for every
-/// second binding.
-fn margins(k: usize, lanes: usize) -> (usize, usize) {
-    let front = lanes * (2 * k + 1) + if k % 2 == 1 { 64 } else { 0 };
-    (front, 64 + lanes)
+/// The binding whose slice is nearest to element `at` of tensor `tensor`, and the element counted from its beginning.
+fn nearest(kernel: &Kernel, slices: &[Slice], tensor: usize, at: usize) -> (&'static str, i64) {
+    let bindings = kernel.bindings.iter().zip(slices);
+    let here = bindings.filter(|(_, slice)| slice.tensor.0 as usize == tensor);
+    let distance = |slice: &Slice| {
+        let end = slice.offset + slice.len;
+        slice
+            .offset
+            .saturating_sub(at)
+            .max((at + 1).saturating_sub(end))
+    };
+    let (binding, slice) = here
+        .min_by_key(|(_, slice)| distance(slice))
+        .expect("every tensor of a case has a slice");
+    (binding.name, at as i64 - slice.offset as i64)
 }
 
-fn fenced<T: Copy>(values: &[T], front: usize, back: usize, fence: T) -> Vec<T> {
-    let mut all = vec![fence; front];
-    all.extend_from_slice(values);
-    all.resize(front + values.len() + back, fence);
-    all
-}
-
+/// A plan of one step, and what its tensors hold before: sentinels around the slices.
 fn one_step(
     kernel: &'static Kernel,
     case: &Case,
     contents: &[Contents],
-    margins: &[(usize, usize)],
-) -> Plan {
-    assert_eq!(
-        contents.len(),
-        kernel.bindings.len(),
-        "{} ({})",
-        kernel.name,
-        case.label
-    );
-    let mut plan = Plan {
-        name: format!("{} ({})", kernel.name, case.label),
-        ..Plan::default()
-    };
-    let mut slices = Vec::new();
+    layout: Layout,
+) -> (Plan, Vec<Contents>) {
+    let name = format!("{} ({})", kernel.name, case.label);
+    assert_eq!(contents.len(), kernel.bindings.len(), "{name}");
+    let mut images: Vec<Contents> = Vec::new();
+    let mut places: Vec<(usize, usize)> = Vec::new();
+    let mut together = None;
     for (k, (binding, contents)) in kernel.bindings.iter().zip(contents).enumerate() {
-        let (front, back) = margins[k];
-        let len = contents.len();
-        let whole = front + len + back;
-        let (name, dtype, place) = match contents {
-            // Named by its size, so that the cases that follow use the same memory.
-            Contents::Real(_) => (format!("case.{k}.{whole}"), Dtype::Real, Place::Persistent),
-            Contents::Index(_) => (binding.name.to_owned(), Dtype::Index, Place::Input),
+        let lanes = binding.lanes;
+        places.push(match contents {
+            Contents::Index(values) => {
+                let front = 2 * k + 1;
+                let mut image = vec![0; front];
+                image.extend(values);
+                image.resize(image.len() + MARGIN, 0);
+                images.push(Contents::Index(image));
+                (images.len() - 1, front)
+            }
+            Contents::Real(values) => {
+                let tensor = match (layout, together) {
+                    (Layout::Together, Some(tensor)) => tensor,
+                    _ => {
+                        images.push(Contents::Real(Vec::new()));
+                        images.len() - 1
+                    }
+                };
+                together = Some(tensor);
+                let Contents::Real(image) = &mut images[tensor] else {
+                    unreachable!("real slices lie in real tensors");
+                };
+                // An odd number of vectors from the beginning, and past an aligned place for every second binding.
+                let vectors = image.len().div_ceil(lanes) + k % 2 * MARGIN;
+                let front = lanes * (vectors / 2 * 2 + 1);
+                image.resize(front, SENTINEL);
+                image.extend(values);
+                image.resize(image.len() + MARGIN, SENTINEL);
+                (tensor, front)
+            }
+        });
+    }
+    let mut tensors = Vec::new();
+    for (k, image) in images.iter().enumerate() {
+        let owner = places
+            .iter()
+            .position(|(tensor, _)| *tensor == k)
+            .expect("a slice");
+        // Persistent tensors are named by their size, so that the cases that follow use the same memory.
+        let (name, dtype, place) = match image {
+            Contents::Index(_) => (
+                kernel.bindings[owner].name.to_owned(),
+                Dtype::Index,
+                Place::Input,
+            ),
+            Contents::Real(values) => (
+                format!("case.{k}.{}", values.len()),
+                Dtype::Real,
+                Place::Persistent,
+            ),
         };
-        plan.tensors.push(TensorInfo {
+        tensors.push(TensorInfo {
             name,
-            shape: Shape::from([whole]),
+            shape: Shape::from([image.len()]),
             dtype,
             place,
         });
-        slices.push(Slice {
-            tensor: TensorId(k as u32),
-            offset: front,
-            len,
-        });
     }
-    plan.steps.push(Step {
+    let slices = places
+        .iter()
+        .zip(contents)
+        .map(|(&(tensor, offset), contents)| Slice {
+            tensor: TensorId(tensor as u32),
+            offset,
+            len: contents.len(),
+        });
+    let step = Step {
         label: case.label.to_owned(),
         kernel,
         params: case.params.clone(),
-        slices,
+        slices: slices.collect(),
         grid: (kernel.grid)(&case.params),
-    });
-    plan
+    };
+    let plan = Plan {
+        name,
+        tensors,
+        steps: vec![step],
+        arenas: Vec::new(),
+    };
+    (plan, images)
 }
 
 /// Runs a CPU implementation of a kernel on these numbers; gives what each real binding holds afterwards (nothing for

@@ -1,5 +1,7 @@
 //! What the tests on GPUs share: one executor an adapter, and trials that say why they were left out.
 
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Completion, Failed, Trial};
@@ -12,7 +14,8 @@ pub const SEED: u64 = 1;
 pub struct Gpu {
     /// For trial names: the number and the first word of the adapter's name, as `gpu0-llvmpipe`.
     pub slug: String,
-    adapter: Adapter,
+    /// The adapter.
+    pub adapter: Adapter,
     executor: Mutex<Option<GpuExecutor>>,
 }
 
