@@ -23,7 +23,12 @@ pub(crate) fn rows<T: Send>(
     let rows = (GRAIN / cost.max(1)).max(1);
     y.par_chunks_mut(rows * width)
         .enumerate()
-        .for_each(|(k, part)| vectorised(|| work(k * rows, part)));
+        .for_each(|(k, part)| {
+            vectorised(
+                #[inline(always)]
+                || work(k * rows, part),
+            )
+        });
 }
 
 /// The same for two arrays of as many rows: `work(k, part of y, part of z)`.
@@ -38,7 +43,12 @@ pub(crate) fn row_pairs<T: Send, U: Send>(
     y.par_chunks_mut(rows * y_width)
         .zip(z.par_chunks_mut(rows * z_width))
         .enumerate()
-        .for_each(|(k, (y, z))| vectorised(|| work(k * rows, y, z)));
+        .for_each(|(k, (y, z))| {
+            vectorised(
+                #[inline(always)]
+                || work(k * rows, y, z),
+            )
+        });
 }
 
 /// Calls `work(i, part)` for parts of `y` that begin at element `i`.

@@ -53,9 +53,15 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let params = Params::of(words);
     let (source, rows, gradient) = (buffers.read(0), buffers.index(1), buffers.write(2));
     let width = params.width as usize;
-    parallel::rows(gradient, width, 2 * width, |first, gradient| {
-        add_rows(params, source, rows, first, gradient);
-    });
+    parallel::rows(
+        gradient,
+        width,
+        2 * width,
+        #[inline(always)]
+        |first, gradient| {
+            add_rows(params, source, rows, first, gradient);
+        },
+    );
 }
 
 /// The rows of the gradient from row `first` on.

@@ -47,9 +47,15 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let width = Params::of(words).width as usize;
     let (table, ids, y) = (buffers.read(0), buffers.index(1), buffers.write(2));
-    parallel::rows(y, width, width, |first, y| {
-        copy_rows(width, table, &ids[first..], y);
-    });
+    parallel::rows(
+        y,
+        width,
+        width,
+        #[inline(always)]
+        |first, y| {
+            copy_rows(width, table, &ids[first..], y);
+        },
+    );
 }
 
 #[inline(always)]

@@ -94,7 +94,10 @@ fn share<const N: usize>(
     rule: &impl Update<f32, N>,
 ) {
     if gradient.len() <= GRAIN {
-        return vectorised(|| rule.update(arrays, gradient));
+        return vectorised(
+            #[inline(always)]
+            || rule.update(arrays, gradient),
+        );
     }
     let middle = gradient.len() / 2;
     let upper = split_off(&mut arrays, middle);
@@ -115,7 +118,10 @@ fn share_rows<const N: usize>(
     rule: &impl Update<f32, N>,
 ) {
     if ids.len() < 2 || ids.len() * width <= GRAIN {
-        return vectorised(|| update_rows(&mut arrays, gradient, ids, base, width, rule));
+        return vectorised(
+            #[inline(always)]
+            || update_rows(&mut arrays, gradient, ids, base, width, rule),
+        );
     }
     let (lower_ids, upper_ids) = ids.split_at(ids.len() / 2);
     let upper_base = upper_ids[0] as usize;

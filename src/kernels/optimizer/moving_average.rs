@@ -39,9 +39,12 @@ fn twin<R: Real>(_: &Params, buffers: &mut Buffers<'_, R>) {
 
 fn fast(_: &[u32], buffers: &mut Buffers<'_, f32>) {
     let (weight, control, average) = (buffers.read(0), buffers.read(1), buffers.write(2));
-    parallel::elements(average, |first, average| {
-        average_in(control[2], &weight[first..], average);
-    });
+    let decay = control[2];
+    parallel::elements(
+        average,
+        #[inline(always)]
+        |first, average| average_in(decay, &weight[first..], average),
+    );
 }
 
 #[inline(always)]

@@ -41,11 +41,15 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 
 fn fast(_words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let (x, y, sum) = (buffers.read(0), buffers.read(1), buffers.write(2));
-    parallel::elements(sum, |first, sum| {
-        for ((sum, x), y) in sum.iter_mut().zip(&x[first..]).zip(&y[first..]) {
-            *sum = x + y;
-        }
-    });
+    parallel::elements(
+        sum,
+        #[inline(always)]
+        |first, sum| {
+            for ((sum, x), y) in sum.iter_mut().zip(&x[first..]).zip(&y[first..]) {
+                *sum = x + y;
+            }
+        },
+    );
 }
 
 fn cases() -> Vec<Case> {

@@ -34,7 +34,11 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 
 fn fast(_words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let (x, y) = (buffers.read(0), buffers.write(1));
-    parallel::elements(y, |first, y| y.copy_from_slice(&x[first..first + y.len()]));
+    parallel::elements(
+        y,
+        #[inline(always)]
+        |first, y| y.copy_from_slice(&x[first..first + y.len()]),
+    );
 }
 
 fn cases() -> Vec<Case> {

@@ -59,9 +59,15 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let params = Params::of(words);
     let (x, random, y) = (buffers.read(0), buffers.index(1), buffers.write(2));
-    parallel::rows(y, BLOCK, BLOCK, |block, y| {
-        drop_some(params, random, &x[block * BLOCK..], block * BLOCK / 4, y);
-    });
+    parallel::rows(
+        y,
+        BLOCK,
+        BLOCK,
+        #[inline(always)]
+        |block, y| {
+            drop_some(params, random, &x[block * BLOCK..], block * BLOCK / 4, y);
+        },
+    );
 }
 
 /// The elements whose words are made at once: as many counters as vector instructions like to work on.

@@ -35,7 +35,11 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let value = Params::of(words).value;
-    parallel::elements(buffers.write(0), |_, y| y.fill(value));
+    parallel::elements(
+        buffers.write(0),
+        #[inline(always)]
+        |_, y| y.fill(value),
+    );
 }
 
 fn cases() -> Vec<Case> {

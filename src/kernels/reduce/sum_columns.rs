@@ -44,9 +44,15 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let params = Params::of(words);
     let (x, y) = (buffers.read(0), buffers.write(1));
-    parallel::rows(y, BLOCK, BLOCK * params.rows as usize, |block, y| {
-        add_up(params, x, block * BLOCK, y);
-    });
+    parallel::rows(
+        y,
+        BLOCK,
+        BLOCK * params.rows as usize,
+        #[inline(always)]
+        |block, y| {
+            add_up(params, x, block * BLOCK, y);
+        },
+    );
 }
 
 /// The columns that are summed at once: their sums stay in the cache, and threads read long stretches of a row.

@@ -38,9 +38,15 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let params = Params::of(words);
     let (x, partials) = (buffers.read(0), buffers.write(1));
-    parallel::rows(partials, 1, share(params), |first, partials| {
-        add_up(params, x, first, partials);
-    });
+    parallel::rows(
+        partials,
+        1,
+        share(params),
+        #[inline(always)]
+        |first, partials| {
+            add_up(params, x, first, partials);
+        },
+    );
 }
 
 /// The elements of one share.
@@ -55,7 +61,11 @@ fn add_up<R: Real>(params: &Params, x: &[R], first: usize, partials: &mut [R]) {
     for (k, partial) in partials.iter_mut().enumerate() {
         let begin = ((first + k) * share).min(x.len());
         let end = (begin + share).min(x.len());
-        *partial = parallel::sum(&x[begin..end], |x| x * x);
+        *partial = parallel::sum(
+            &x[begin..end],
+            #[inline(always)]
+            |x| x * x,
+        );
     }
 }
 

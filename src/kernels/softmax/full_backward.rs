@@ -56,9 +56,15 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let params = Params::of(words);
     let (logits, running, targets) = (buffers.write(0), buffers.read(1), buffers.index(2));
     let width = params.width as usize;
-    parallel::rows(logits, width, width, |first, logits| {
-        differentiate(params, running, targets, first, logits);
-    });
+    parallel::rows(
+        logits,
+        width,
+        width,
+        #[inline(always)]
+        |first, logits| {
+            differentiate(params, running, targets, first, logits);
+        },
+    );
 }
 
 /// The rows of `logits` from row `first` on.

@@ -51,9 +51,15 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let params = Params::of(words);
     let (logits, targets, running) = (buffers.read(0), buffers.index(1), buffers.write(2));
-    parallel::rows(running, 3, params.width as usize, |first, running| {
-        carry(params, logits, targets, first, running);
-    });
+    parallel::rows(
+        running,
+        3,
+        params.width as usize,
+        #[inline(always)]
+        |first, running| {
+            carry(params, logits, targets, first, running);
+        },
+    );
 }
 
 /// The rows of `running` from row `first_row` on.

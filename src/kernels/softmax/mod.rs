@@ -51,7 +51,11 @@ impl<R: Real> LogSumExp<R> {
     fn absorb(&mut self, logits: &[R]) {
         for block in logits.chunks(2048) {
             let maximum = self.maximum.larger(parallel::largest(block));
-            let sum = parallel::sum(block, |logit| (logit - maximum).exp());
+            let sum = parallel::sum(
+                block,
+                #[inline(always)]
+                |logit| (logit - maximum).exp(),
+            );
             self.sum = self.sum * (self.maximum - maximum).exp() + sum;
             self.maximum = maximum;
         }

@@ -61,6 +61,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         (logits, samples),
         (target_logits, 1),
         samples,
+        #[inline(always)]
         |first, logits, target_logits| {
             differentiate(params, inputs, first, logits, target_logits);
         },

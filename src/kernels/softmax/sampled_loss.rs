@@ -67,6 +67,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         (nll, 1),
         (normaliser, 1),
         samples,
+        #[inline(always)]
         |first, nll, normaliser| {
             normalise(samples, inputs, first, nll, normaliser);
         },

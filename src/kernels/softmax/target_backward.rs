@@ -64,6 +64,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         (dh, width),
         (source, width),
         2 * width,
+        #[inline(always)]
         |first, dh, source| {
             differentiate(width, (h, weights, targets, dtarget), first, dh, source);
         },

@@ -49,9 +49,15 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let width = Params::of(words).width as usize;
     let (h, weights, bias) = (buffers.read(0), buffers.read(1), buffers.read(2));
     let (targets, y) = (buffers.index(3), buffers.write(4));
-    parallel::rows(y, 1, width, |first, y| {
-        products(width, (h, weights, bias), targets, first, y);
-    });
+    parallel::rows(
+        y,
+        1,
+        width,
+        #[inline(always)]
+        |first, y| {
+            products(width, (h, weights, bias), targets, first, y);
+        },
+    );
 }
 
 /// The rows of `y` from row `first` on.
