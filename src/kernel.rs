@@ -207,7 +207,7 @@ impl<'a, R> Buffers<'a, R> {
 /// Computes a step on the CPU: its params and its slices.
 pub type Run<R> = fn(&[u32], &mut Buffers<'_, R>);
 
-/// The specification of a kernel: plain loops over exact slices, for both kinds of [`Real`].
+/// The specification of a kernel: plain loops over exact slices, for both kinds of [`Real`](crate::real::Real).
 pub struct Twin {
     /// What devices compute in.
     pub single: Run<f32>,

@@ -230,9 +230,9 @@ macro_rules! named {
 named! {
     /// How text becomes the rows of a batch.
     Order {
-        /// Lines are sentences, packed back to back into the rows of a batch.
+        /// A sentence a line between marks `<S>`, packed back to back into the rows of a batch; blank lines are skipped.
         Sentences = "sentences",
-        /// The text is one sequence, cut into as many columns as a batch has rows.
+        /// One sequence with `<eos>` after each line, blank ones too, cut into as many columns as a batch has rows.
         Contiguous = "contiguous",
     }
 }
@@ -240,11 +240,12 @@ named! {
 named! {
     /// How a line becomes tokens.
     Tokens {
-        /// Split at white space: the text is tokenized already.
+        /// A tokenized corpus: tokens are what white space (Unicode `White_Space`) separates.
         Whitespace = "whitespace",
-        /// Words and punctuation marks of plain text.
+        /// Plain text: letters and digits stay together with apostrophes and hyphens between them (`don't`, `well-known`),
+        /// every other character that is not white space is a token of its own. Case is kept.
         Words = "words",
-        /// Single characters.
+        /// Every character is a token, white space too; line ends are `<eos>`.
         Characters = "characters",
     }
 }

@@ -8,21 +8,7 @@
 use std::ops::Range;
 use std::str;
 
-/// How a line of text becomes tokens.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum TokenKind {
-    /// A tokenized corpus: tokens are what white space (Unicode `White_Space`) separates.
-    #[default]
-    Whitespace,
-    /// Plain text: letters and digits stay together with apostrophes and hyphens between them (`don't`, `well-known`),
-    /// every other character that is not white space is a token of its own. Case is kept.
-    Words,
-    /// Every character is a token, white space too.
-    Characters,
-}
+pub use crate::config::Tokens as TokenKind;
 
 impl TokenKind {
     /// The tokens of `text` in order. Line ends separate tokens and are none themselves.

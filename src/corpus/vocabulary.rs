@@ -21,18 +21,7 @@ pub(crate) const UNKNOWN: &str = "<UNK>";
 /// The word for unknown words in WikiText and the Penn Treebank.
 pub(crate) const UNKNOWN_IN_TEXT: &str = "<unk>";
 
-/// How a corpus is read.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Order {
-    /// A sentence a line between marks `<S>`, in any order; blank lines are skipped.
-    #[default]
-    Sentences,
-    /// One sequence of tokens with `<eos>` after each line, blank ones too.
-    Contiguous,
-}
+pub use crate::config::Order;
 
 /// Words, their counts and ids.
 #[derive(Clone)]

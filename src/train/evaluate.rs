@@ -26,7 +26,10 @@ impl Evaluation {
 
 /// The streams and steps that evaluations of a configuration use: those of training.
 pub fn extent(config: &crate::config::Config) -> Extent {
-    Extent { batch: config.train.batch, unroll: config.train.unroll }
+    Extent {
+        batch: config.train.batch,
+        unroll: config.train.unroll,
+    }
 }
 
 /// Evaluates a text. `watch` hears the batches done and all, and can stop it.
@@ -45,12 +48,18 @@ pub fn evaluate(
     session.reset_evaluation()?;
     let batches = Batches::evaluation(text, extent.batch, extent.unroll)?;
     let total = batches.epoch_steps()?;
-    let mut found = Evaluation { nll: 0.0, targets: 0, unknown: 0 };
+    let mut found = Evaluation {
+        nll: 0.0,
+        targets: 0,
+        unknown: 0,
+    };
     let mut done = 0;
     for batch in Loader::spawn(batches, |batch| batch)? {
         let batch = batch?;
-        let inputs =
-            vec![("inputs", Data::Index(batch.inputs)), ("targets", Data::Index(batch.targets))];
+        let inputs = vec![
+            ("inputs", Data::Index(batch.inputs)),
+            ("targets", Data::Index(batch.targets)),
+        ];
         let nll = session.evaluate(&inputs)?;
         found.nll += nll.iter().sum::<f64>();
         found.targets += batch.words as u64;
@@ -59,8 +68,10 @@ pub fn evaluate(
         watch(done, total.max(done))?;
     }
     if !found.nll.is_finite() {
-        return Err(Error::new(Kind::Diverged, "the loss of the evaluation is not finite")
-            .help("train again with a smaller learning rate"));
+        return Err(
+            Error::new(Kind::Diverged, "the loss of the evaluation is not finite")
+                .help("train again with a smaller learning rate"),
+        );
     }
     Ok(found)
 }

@@ -66,7 +66,7 @@ impl Preparer {
             let mut ids = drawn.ids.clone();
             ids.extend(&batch.targets);
             let log_q = sampler.log_expected_counts(&ids, drawn.tries);
-            inputs.push(("log_q", Data::Real(log_q.into_iter().map(f64::from).collect())));
+            inputs.push(("log_q", Data::Real(log_q)));
             inputs.push(("candidates", Data::Index(drawn.ids)));
             inputs.push(("rows.softmax", Data::Index(row_index(&ids))));
             if self.tied {

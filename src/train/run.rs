@@ -69,11 +69,14 @@ impl Progress {
     pub fn read(file: &Checkpoint) -> Result<Progress> {
         let place = file.path().display();
         let text = file.metadata().get("progress").ok_or_else(|| {
-            Error::data(format!("`{place}` has parameters but is no checkpoint of a run"))
-                .help("start a new run from it with `--init`")
+            Error::data(format!(
+                "`{place}` has parameters but is no checkpoint of a run"
+            ))
+            .help("start a new run from it with `--init`")
         })?;
-        serde_json::from_str(text)
-            .map_err(|error| Error::data(format!("`{place}` does not say where its run stood")).because(error))
+        serde_json::from_str(text).map_err(|error| {
+            Error::data(format!("`{place}` does not say where its run stood")).because(error)
+        })
     }
 }
 
@@ -126,7 +129,6 @@ struct Loop<'a> {
     pending: VecDeque<Pending>,
     /// The position behind the last step started.
     clock: Clock,
-    epoch_steps: u64,
     total: Option<u64>,
     saved: Option<u64>,
 }
@@ -143,7 +145,12 @@ struct Clock {
 impl Clock {
     fn start(before: f64) -> Clock {
         let now = Instant::now();
-        Clock { before, since: now, last: now, words_per_second: 0.0 }
+        Clock {
+            before,
+            since: now,
+            last: now,
+            words_per_second: 0.0,
+        }
     }
 
     fn seconds(&self) -> f64 {
@@ -214,7 +221,11 @@ impl<'a> Loop<'a> {
         };
         let device = run.session.describe();
         let record = match run.folder.read_record() {
-            Ok(record) => Record { status: Status::Running, devices: vec![device.clone()], ..record },
+            Ok(record) => Record {
+                status: Status::Running,
+                devices: vec![device.clone()],
+                ..record
+            },
             Err(_) => Record {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 config: run.name.clone(),
@@ -235,13 +246,30 @@ impl<'a> Loop<'a> {
             parameters,
             resumed,
         })?;
-        (run.watch)(Event::Start { device, parameters, resumed, epoch_steps });
+        (run.watch)(Event::Start {
+            device,
+            parameters,
+            resumed,
+            epoch_steps,
+        });
         let by_epochs = (train.epochs > 0).then(|| train.epochs * epoch_steps);
         let by_steps = (train.steps > 0).then_some(train.steps);
         let total = by_epochs.into_iter().chain(by_steps).min();
         let clock = Clock::start(run.progress.seconds);
-        let saved = record.last.as_ref().map(|point| point.step).filter(|step| *step == resumed);
-        Ok(Loop { run, metrics, record, pending: VecDeque::new(), clock, epoch_steps, total, saved })
+        let saved = record
+            .last
+            .as_ref()
+            .map(|point| point.step)
+            .filter(|step| *step == resumed);
+        Ok(Loop {
+            run,
+            metrics,
+            record,
+            pending: VecDeque::new(),
+            clock,
+            total,
+            saved,
+        })
     }
 
     /// The loop. Ends with the reason why the run ends.
@@ -304,7 +332,11 @@ impl<'a> Loop<'a> {
         if prepared.reset {
             self.run.session.reset_states()?;
         }
-        let moment = Moment { step, epoch: prepared.epoch, stalls: self.run.progress.stalls };
+        let moment = Moment {
+            step,
+            epoch: prepared.epoch,
+            stalls: self.run.progress.stalls,
+        };
         let learning_rate = learning_rate(config, moment, self.total);
         let correction = |beta: f64| 1.0 - beta.powf(step as f64 + 1.0);
         let control = vec![
@@ -332,7 +364,10 @@ impl<'a> Loop<'a> {
         let outputs = self.run.session.fetch()?;
         let pending = self.pending.pop_front().expect("a step on its way");
         let output = |name: &str| {
-            let (_, values) = outputs.iter().find(|(output, _)| output == name).expect("an output of training");
+            let (_, values) = outputs
+                .iter()
+                .find(|(output, _)| output == name)
+                .expect("an output of training");
             values[0]
         };
         let (loss, grad_norm) = (output("loss"), output("norm"));
@@ -384,8 +419,13 @@ impl<'a> Loop<'a> {
             (done / total, (total - done).max(0.0) * step_seconds)
         });
         let seconds = self.run.progress.seconds;
-        let by_time = (train.seconds > 0.0).then(|| (seconds / train.seconds, train.seconds - seconds));
-        by_steps.into_iter().chain(by_time).min_by(|x, y| x.1.total_cmp(&y.1)).unwrap_or((0.0, f64::INFINITY))
+        let by_time =
+            (train.seconds > 0.0).then(|| (seconds / train.seconds, train.seconds - seconds));
+        by_steps
+            .into_iter()
+            .chain(by_time)
+            .min_by(|x, y| x.1.total_cmp(&y.1))
+            .unwrap_or((0.0, f64::INFINITY))
     }
 
     fn drain(&mut self) -> Result<()> {
@@ -406,22 +446,36 @@ impl<'a> Loop<'a> {
     /// Validates, unless this step was; a new best is saved.
     fn validate(&mut self) -> Result<()> {
         let progress = &self.run.progress;
-        let Some(text) = self.run.valid.clone() else { return Ok(()) };
+        let Some(text) = self.run.valid.clone() else {
+            return Ok(());
+        };
         if progress.validated == Some(progress.step) {
             return Ok(());
         }
         let (step, epoch, seconds) = (progress.step, progress.epoch, progress.seconds);
-        let Run { session, stop, watch, .. } = &mut self.run;
+        let Run {
+            session,
+            stop,
+            watch,
+            ..
+        } = &mut self.run;
         let (found, pause) = self.clock.pause(|| {
             evaluate(session, &text, |done, total| {
                 watch(Event::Validating { done, total });
-                stop.asked().map_or(Ok(()), |kind| Err(Error::new(kind, "interrupted")))
+                stop.asked()
+                    .map_or(Ok(()), |kind| Err(Error::new(kind, "interrupted")))
             })
         });
         self.clock.skip(pause);
         let found = found?;
         let perplexity = found.perplexity();
-        self.metrics.valid(metrics::Valid { step, nll: found.nll, targets: found.targets, perplexity, seconds })?;
+        self.metrics.valid(metrics::Valid {
+            step,
+            nll: found.nll,
+            targets: found.targets,
+            perplexity,
+            seconds,
+        })?;
         let mean = found.nll / found.targets as f64;
         let progress = &mut self.run.progress;
         progress.validated = Some(step);
@@ -431,7 +485,12 @@ impl<'a> Loop<'a> {
         } else {
             progress.stalls += 1;
         }
-        (self.run.watch)(Event::Valid { step, epoch, perplexity, best });
+        (self.run.watch)(Event::Valid {
+            step,
+            epoch,
+            perplexity,
+            best,
+        });
         if best {
             self.record.best = Some(Point::new(step, Some(perplexity)));
             self.saved = None;
@@ -458,19 +517,37 @@ impl<'a> Loop<'a> {
     }
 
     fn write_checkpoint(&mut self, step: u64) -> Result<()> {
-        let Run { session, folder, train, config, progress, .. } = &mut self.run;
+        let Run {
+            session,
+            folder,
+            train,
+            config,
+            progress,
+            ..
+        } = &mut self.run;
         let metadata = BTreeMap::from([
             ("format".to_owned(), "wlstm checkpoint 1".to_owned()),
             ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("config".to_owned(), config.to_toml()),
-            ("progress".to_owned(), serde_json::to_string(progress).expect("numbers and names")),
+            (
+                "progress".to_owned(),
+                serde_json::to_string(progress).expect("numbers and names"),
+            ),
         ]);
         let path = folder.checkpoint_path(step);
         session.save(&path, &train.vocabulary().to_bytes(), &metadata)?;
-        let perplexity = self.record.best.as_ref().filter(|best| best.step == step).and_then(|best| best.perplexity);
+        let perplexity = self
+            .record
+            .best
+            .as_ref()
+            .filter(|best| best.step == step)
+            .and_then(|best| best.perplexity);
         self.record.last = Some(Point::new(step, perplexity));
         folder.write_record(&self.record)?;
-        folder.prune(config.train.keep, self.record.best.as_ref().map(|best| best.step))?;
+        folder.prune(
+            config.train.keep,
+            self.record.best.as_ref().map(|best| best.step),
+        )?;
         (self.run.watch)(Event::Checkpoint { path });
         Ok(())
     }
@@ -486,14 +563,20 @@ impl<'a> Loop<'a> {
         let result = match result {
             Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => {
                 // What was done is saved; a failure to do so is what the user must hear instead.
-                Err(self.drain().and_then(|()| self.checkpoint()).err().unwrap_or(error))
+                Err(self
+                    .drain()
+                    .and_then(|()| self.checkpoint())
+                    .err()
+                    .unwrap_or(error))
             }
             other => other,
         };
         let (status, reason) = match &result {
             Ok(reason) => (Status::Finished, reason.clone()),
             Err(error) => match error.kind() {
-                Kind::Interrupted | Kind::Terminated => (Status::Interrupted, "interrupted".to_owned()),
+                Kind::Interrupted | Kind::Terminated => {
+                    (Status::Interrupted, "interrupted".to_owned())
+                }
                 Kind::Diverged => (Status::Diverged, "diverged".to_owned()),
                 _ => (Status::Failed, error.to_string()),
             },
@@ -502,20 +585,29 @@ impl<'a> Loop<'a> {
         // The first failure is the one to hear of.
         let written = self.run.folder.write_record(&self.record);
         let ended = self.metrics.end(reason.clone());
-        let last = self.record.last.as_ref().map(|point| self.run.folder.path().join(&point.checkpoint));
+        let last = self
+            .record
+            .last
+            .as_ref()
+            .map(|point| self.run.folder.path().join(&point.checkpoint));
         result.map_err(|error| explain(error, last))?;
         written?;
         ended?;
-        Ok(Outcome { reason, progress: self.run.progress, best: self.record.best })
+        Ok(Outcome {
+            reason,
+            progress: self.run.progress,
+            best: self.record.best,
+        })
     }
 }
 
 /// Adds what is left and what to do about it.
 fn explain(error: Error, last: Option<std::path::PathBuf>) -> Error {
     match (error.kind(), last) {
-        (Kind::Interrupted | Kind::Terminated, Some(last)) => {
-            error.help(format!("everything is saved in `{}`; go on with --resume", last.display()))
-        }
+        (Kind::Interrupted | Kind::Terminated, Some(last)) => error.help(format!(
+            "everything is saved in `{}`; go on with --resume",
+            last.display()
+        )),
         (Kind::Diverged, Some(last)) => error.help(format!(
             "the last good checkpoint is `{}`; lower train.learning_rate or train.clip_norm",
             last.display()

@@ -69,7 +69,11 @@ mod tests {
     }
 
     fn at(step: u64, epoch: u64, stalls: u32) -> Moment {
-        Moment { step, epoch, stalls }
+        Moment {
+            step,
+            epoch,
+            stalls,
+        }
     }
 
     #[test]

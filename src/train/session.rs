@@ -31,7 +31,11 @@ impl Session {
     /// # Errors
     ///
     /// [`Kind::Device`] if the device has no room.
-    pub fn training(mut executor: Box<dyn Executor>, config: &Config, vocabulary: usize) -> Result<Session> {
+    pub fn training(
+        mut executor: Box<dyn Executor>,
+        config: &Config,
+        vocabulary: usize,
+    ) -> Result<Session> {
         let plan = Arc::new(training_plan(config, vocabulary, &executor.limits(), false));
         tracing::debug!(steps = plan.steps.len(), arenas = ?plan.arenas, "training plan");
         let training = executor.load(plan.clone())?;
@@ -141,7 +145,8 @@ impl Session {
         if self.evaluation.is_none() {
             let prefix = language_model::evaluation_prefix(&self.config);
             let limits = self.executor.limits();
-            let plan = language_model::evaluation(&self.config, self.vocabulary, extent, prefix, &limits);
+            let plan =
+                language_model::evaluation(&self.config, self.vocabulary, extent, prefix, &limits);
             let states = language_model::states(&plan);
             self.evaluation = Some((self.executor.load(Arc::new(plan))?, states));
         }
@@ -212,18 +217,27 @@ impl Session {
     }
 
     /// Writes line `k` of the table from values in the layout of files; the average starts at the values if not given.
-    fn start_parameter(&mut self, k: usize, values: Vec<f32>, average: Option<Vec<f32>>) -> Result<()> {
+    fn start_parameter(
+        &mut self,
+        k: usize,
+        values: Vec<f32>,
+        average: Option<Vec<f32>>,
+    ) -> Result<()> {
         let line = &self.table[k];
         let values = line.layout.inside(values);
         self.executor.write(&line.name, &values)?;
         if self.averaged(line) {
             let average = average.map(|average| line.layout.inside(average));
-            self.executor.write(&format!("ema.{}", line.name), average.as_ref().unwrap_or(&values))?;
+            self.executor.write(
+                &format!("ema.{}", line.name),
+                average.as_ref().unwrap_or(&values),
+            )?;
         }
         let optimizer = self.config.train.optimizer;
         for state in optimizer_states(optimizer) {
             let start = vec![initial_state(optimizer); values.len()];
-            self.executor.write(&format!("optimizer.{}.{state}", line.name), &start)?;
+            self.executor
+                .write(&format!("optimizer.{}.{state}", line.name), &start)?;
         }
         Ok(())
     }
@@ -233,8 +247,11 @@ impl Session {
     }
 
     fn check_parameters(&self, file: &Checkpoint) -> Result<()> {
-        let mut expected: Vec<(String, Vec<usize>)> =
-            self.table.iter().map(|line| (line.name.clone(), line.shape.0.clone())).collect();
+        let mut expected: Vec<(String, Vec<usize>)> = self
+            .table
+            .iter()
+            .map(|line| (line.name.clone(), line.shape.0.clone()))
+            .collect();
         let averages: Vec<(String, Vec<usize>)> = self
             .table
             .iter()
@@ -260,7 +277,11 @@ impl Session {
                 saved.push((format!("ema.{}", line.name), line.shape.0.clone(), Some(k)));
             }
             for state in optimizer_states(self.config.train.optimizer) {
-                saved.push((format!("optimizer.{}.{state}", line.name), line.shape.0.clone(), Some(k)));
+                saved.push((
+                    format!("optimizer.{}.{state}", line.name),
+                    line.shape.0.clone(),
+                    Some(k),
+                ));
             }
         }
         let batch = self.config.train.batch;
@@ -275,10 +296,17 @@ impl Session {
     /// # Errors
     ///
     /// [`Kind::Data`] if the file cannot be written, [`Kind::Diverged`] if a tensor is not finite: then nothing is written.
-    pub fn save(&mut self, path: &Path, vocabulary: &[u8], metadata: &BTreeMap<String, String>) -> Result<()> {
+    pub fn save(
+        &mut self,
+        path: &Path,
+        vocabulary: &[u8],
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<()> {
         let saved = self.saved();
-        let mut entries: Vec<Entry> =
-            saved.iter().map(|(name, shape, _)| Entry::new(name.clone(), Dtype::F32, shape.clone())).collect();
+        let mut entries: Vec<Entry> = saved
+            .iter()
+            .map(|(name, shape, _)| Entry::new(name.clone(), Dtype::F32, shape.clone()))
+            .collect();
         entries.push(Entry::new("vocab", Dtype::U8, [vocabulary.len()]));
         checkpoint::write(path, &entries, metadata, |name, sink| {
             let Some((name, _, line)) = saved.iter().find(|(saved, ..)| saved == name) else {
@@ -286,7 +314,10 @@ impl Session {
             };
             let values = self.executor.read(name)?;
             if !values.iter().all(|value| value.is_finite()) {
-                return Err(Error::new(Kind::Diverged, format!("`{name}` is not finite any more")));
+                return Err(Error::new(
+                    Kind::Diverged,
+                    format!("`{name}` is not finite any more"),
+                ));
             }
             match line {
                 Some(k) => sink.write_f32(&self.table[*k].layout.outside(values)),
@@ -302,8 +333,10 @@ impl Session {
     /// [`Kind::Data`] if a tensor is missing or misshapen.
     pub fn restore(&mut self, file: &Checkpoint) -> Result<()> {
         let saved = self.saved();
-        let expected: Vec<(String, Vec<usize>)> =
-            saved.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
+        let expected: Vec<(String, Vec<usize>)> = saved
+            .iter()
+            .map(|(name, shape, _)| (name.clone(), shape.clone()))
+            .collect();
         file.check_parameters(&expected, &["vocab"])?;
         for (name, _, line) in saved {
             let values = file.tensor_f32(&name)?.1.into_owned();

@@ -74,7 +74,9 @@ impl Stop {
     /// Asks the run to save and stop, as after SIGINT or, with `terminated`, SIGTERM. The first request counts.
     pub fn ask(&self, terminated: bool) {
         let reason = if terminated { 2 } else { 1 };
-        let _ = self.0.compare_exchange(0, reason, Ordering::SeqCst, Ordering::SeqCst);
+        let _ = self
+            .0
+            .compare_exchange(0, reason, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// What was asked for.
