@@ -1,7 +1,9 @@
 //! Adam (Kingma and Ba 2015), after step `t`:
 //!
-//!     m = beta1 * m + (1 - beta1) * g             v = beta2 * v + (1 - beta2) * g^2
-//!     w -= lr * (m / c1) / (sqrt(v / c2) + epsilon)       c1 = 1 - beta1^t, c2 = 1 - beta2^t
+//! ```text
+//! m = beta1 * m + (1 - beta1) * g             v = beta2 * v + (1 - beta2) * g^2
+//! w -= lr * (m / c1) / (sqrt(v / c2) + epsilon)       c1 = 1 - beta1^t, c2 = 1 - beta2^t
+//! ```
 //!
 //! `control[3]` is `c1`, `control[4]` is `c2`.
 //!

@@ -1,7 +1,9 @@
 //! Sampled softmax (Jean et al. 2015). With `t = target_logit - log_q[samples + row]` and `l_k = logits[row, k] - log_q[k]`,
 //! left out where `candidates[k]` is the row's target (an accidental hit):
 //!
-//!     normaliser = ln(exp(t) + sum over k of exp(l_k))        nll = normaliser - t
+//! ```text
+//! normaliser = ln(exp(t) + sum over k of exp(l_k))        nll = normaliser - t
+//! ```
 //!
 //! `logits [rows, samples]` with the bias in, `target_logits [rows]`, `log_q [samples + rows]`: the logarithms of the expected
 //! counts of the candidates, then of the targets. Both outputs `[rows]` are 0 where the target is [`IGNORE`].
