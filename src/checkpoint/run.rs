@@ -17,6 +17,20 @@ use crate::files;
 pub struct RunFolder {
     path: PathBuf,
     _lock: File,
+    /// Whether this value made the folder.
+    made: bool,
+}
+
+/// A folder that was made for a run of which nothing was recorded is taken away again.
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if self.made && !self.path.join(RECORD).exists() {
+            // Whatever cannot be removed stays: an empty folder does no harm.
+            let _ = std::fs::remove_dir(self.path.join(CHECKPOINTS));
+            let _ = std::fs::remove_file(self.path.join(LOCK));
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
 }
 
 /// What `run.json` says.
@@ -90,7 +104,8 @@ impl RunFolder {
     /// [`Kind::Data`](crate::error::Kind::Data) if something is there, or the folder cannot be made.
     pub fn create(path: &Path) -> Result<RunFolder> {
         let taken = |what: &str| Error::data(format!("`{}` {what}", path.display()));
-        if path.exists() {
+        let made = !path.exists();
+        if !made {
             if !path.is_dir() {
                 return Err(taken("is not a folder").help("choose another folder with --out"));
             }
@@ -106,7 +121,8 @@ impl RunFolder {
             }
         }
         std::fs::create_dir_all(path).map_err(|error| cannot_make(path, error))?;
-        let run = RunFolder::lock(path)?;
+        let mut run = RunFolder::lock(path)?;
+        run.made = made;
         let checkpoints = path.join(CHECKPOINTS);
         // Not `create_dir_all`: of two processes that came here at once, one finds it made.
         std::fs::create_dir(&checkpoints).map_err(|error| cannot_make(&checkpoints, error))?;
@@ -128,7 +144,11 @@ impl RunFolder {
             let path = numbered(base, config, number);
             // Making it is also how two processes that start at once get two numbers.
             match std::fs::create_dir(&path) {
-                Ok(()) => return RunFolder::create(&path),
+                Ok(()) => {
+                    let mut run = RunFolder::create(&path)?;
+                    run.made = true;
+                    return Ok(run);
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(cannot_make(&path, error)),
             }
@@ -190,6 +210,7 @@ impl RunFolder {
         Ok(RunFolder {
             path: path.to_path_buf(),
             _lock: lock,
+            made: false,
         })
     }
 

@@ -31,6 +31,8 @@ pub struct Arguments {
 /// One variant a command.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Train a model
+    Train(Train),
     /// Print the completions of a shell
     Completions(Completions),
 }

@@ -2,6 +2,9 @@
 
 pub mod arguments;
 mod completions;
+mod context;
+mod progress;
+mod train;
 
 use std::io::{ErrorKind, Write};
 
@@ -17,7 +20,8 @@ use crate::error::{Error, Kind, Result};
 /// [`Kind::exit_code`] how the program is to exit.
 pub fn run(arguments: Arguments) -> Result<()> {
     match &arguments.command {
-        Command::Completions(arguments) => completions::run(arguments),
+        Command::Train(train) => train::run(train, arguments.quiet),
+        Command::Completions(completions) => completions::run(completions),
     }
 }
 

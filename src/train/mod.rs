@@ -8,9 +8,11 @@
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
 //! | [`schedule`] | the learning rate of a step |
 //! | [`evaluate`] | perplexity of a text |
+//! | [`generate`] | text from a model |
 //! | [`watch`] | what a run tells those who watch it, and how they stop it |
 
 pub mod evaluate;
+pub mod generate;
 pub mod prepare;
 pub mod run;
 pub mod schedule;

@@ -40,7 +40,9 @@ pub struct Progress {
     pub validated: Option<u64>,
     /// The lowest mean negative log-likelihood of a validation.
     pub best_nll: Option<f64>,
-    /// Validations that were no better than the best before them.
+    /// The lowest of the validations that were due: one at the end of a run that goes on later must not change its course.
+    pub due_nll: Option<f64>,
+    /// Validations that were due and no better than the best due before them.
     pub stalls: u32,
     /// Where the text goes on; nothing: at its start.
     pub position: Option<Position>,
@@ -56,6 +58,7 @@ impl Progress {
             seconds: 0.0,
             validated: None,
             best_nll: None,
+            due_nll: None,
             stalls: 0,
             position: None,
         }
@@ -87,13 +90,13 @@ pub struct Run<'a> {
     /// The name of the configuration, for people.
     pub name: String,
     /// The model on its device.
-    pub session: Session,
+    pub session: &'a mut Session,
     /// The training text.
     pub train: Text,
     /// The validation text.
     pub valid: Option<Text>,
     /// The folder.
-    pub folder: RunFolder,
+    pub folder: &'a RunFolder,
     /// Where it stands.
     pub progress: Progress,
     /// Asks it to stop.
@@ -275,6 +278,11 @@ impl<'a> Loop<'a> {
     /// The loop. Ends with the reason why the run ends.
     fn run(&mut self, loader: Loader<Prepared>) -> Result<String> {
         let config = self.run.config;
+        let due = |every: u64, step: u64| every > 0 && step > 0 && step.is_multiple_of(every);
+        if due(config.train.validate_every, self.started()) {
+            // Left out if it is in the checkpoint; due if the run was stopped in the midst of it.
+            self.validate(true)?;
+        }
         for prepared in loader {
             let prepared = prepared?;
             if let Some(reason) = self.limit() {
@@ -292,12 +300,11 @@ impl<'a> Loop<'a> {
                 self.fetch()?;
             }
             let started = self.started();
-            let due = |every: u64| every > 0 && started.is_multiple_of(every);
-            if due(config.train.validate_every) {
+            if due(config.train.validate_every, started) {
                 self.drain()?;
-                self.validate()?;
+                self.validate(true)?;
             }
-            if due(config.train.checkpoint_every) {
+            if due(config.train.checkpoint_every, started) {
                 self.checkpoint()?;
             }
         }
@@ -438,13 +445,16 @@ impl<'a> Loop<'a> {
     /// What is done when the last step of `epoch` is.
     fn end_epoch(&mut self, epoch: u64) -> Result<()> {
         self.drain()?;
-        self.run.progress.epochs_ended = epoch;
-        self.validate()?;
+        self.validate(true)?;
+        if self.run.progress.epochs_ended != epoch {
+            self.run.progress.epochs_ended = epoch;
+            self.saved = None;
+        }
         self.checkpoint()
     }
 
-    /// Validates, unless this step was; a new best is saved.
-    fn validate(&mut self) -> Result<()> {
+    /// Validates, unless this step was; a new best is saved. Only validations that are `due` steer the schedule.
+    fn validate(&mut self, due: bool) -> Result<()> {
         let progress = &self.run.progress;
         let Some(text) = self.run.valid.clone() else {
             return Ok(());
@@ -482,7 +492,10 @@ impl<'a> Loop<'a> {
         let best = progress.best_nll.is_none_or(|best| mean < best);
         if best {
             progress.best_nll = Some(mean);
-        } else {
+        }
+        if due && progress.due_nll.is_none_or(|best| mean < best) {
+            progress.due_nll = Some(mean);
+        } else if due {
             progress.stalls += 1;
         }
         (self.run.watch)(Event::Valid {
@@ -556,7 +569,7 @@ impl<'a> Loop<'a> {
     fn finish(mut self, result: Result<String>) -> Result<Outcome> {
         let result = result.and_then(|reason| {
             self.drain()?;
-            self.validate()?;
+            self.validate(false)?;
             self.checkpoint()?;
             Ok(reason)
         });

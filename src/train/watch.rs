@@ -1,7 +1,8 @@
 //! What a run tells those who watch it, and how they stop it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::Kind;
 
@@ -61,30 +62,20 @@ pub enum Event {
     },
 }
 
-/// Asks a run to stop, from a signal handler or another thread.
-#[derive(Debug, Default)]
-pub struct Stop(AtomicU8);
+/// Asks a run to save and stop: the number of the signal that did, or 0.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(pub Arc<AtomicUsize>);
 
 impl Stop {
-    /// A run that goes on.
-    pub const fn new() -> Stop {
-        Stop(AtomicU8::new(0))
-    }
-
-    /// Asks the run to save and stop, as after SIGINT or, with `terminated`, SIGTERM. The first request counts.
-    pub fn ask(&self, terminated: bool) {
-        let reason = if terminated { 2 } else { 1 };
-        let _ = self
-            .0
-            .compare_exchange(0, reason, Ordering::SeqCst, Ordering::SeqCst);
-    }
+    /// The number of SIGTERM; every other number counts as SIGINT.
+    pub const TERMINATE: usize = 15;
 
     /// What was asked for.
     pub fn asked(&self) -> Option<Kind> {
         match self.0.load(Ordering::SeqCst) {
             0 => None,
-            1 => Some(Kind::Interrupted),
-            _ => Some(Kind::Terminated),
+            Stop::TERMINATE => Some(Kind::Terminated),
+            _ => Some(Kind::Interrupted),
         }
     }
 }

@@ -1,0 +1,134 @@
+//! What several commands begin with: a device, a corpus, a vocabulary, a trained model.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::checkpoint::{Checkpoint, Which, find};
+use crate::config::{Config, Softmax};
+use crate::corpus::{Corpus, Text, Vocabulary, VocabularyBuilder};
+use crate::device::{CpuExecutor, Device, Executor, GpuExecutor, choose};
+use crate::error::{Error, Result};
+use crate::model::language_model::Extent;
+use crate::train::session::Session;
+
+/// Says something to the person at the terminal; if standard error is gone, nobody is there.
+pub(super) fn tell(quiet: bool, text: &str) {
+    if !quiet {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+}
+
+/// The executor of the device that was asked for; says which and why.
+pub(super) fn executor<S: AsRef<str>>(selectors: &[S], quiet: bool) -> Result<Box<dyn Executor>> {
+    let choice = choose(selectors)?;
+    tell(quiet, &choice.reason);
+    Ok(match choice.device {
+        Device::Cpu => Box::new(CpuExecutor::<f32>::new()),
+        Device::Gpu(adapter) => Box::new(GpuExecutor::new(&adapter)?),
+    })
+}
+
+/// The vocabulary file of a configuration, or the vocabulary of its training text.
+pub(super) fn vocabulary(config: &Config, corpus: &Corpus, quiet: bool) -> Result<Vocabulary> {
+    let data = &config.data;
+    let Some(path) = &data.vocab else {
+        tell(quiet, "Counting the words of the training text ...");
+        return VocabularyBuilder::new(data.order, data.tokens)
+            .size(data.vocab_size)
+            .build(corpus);
+    };
+    let vocabulary = Vocabulary::load(path, data.order)?;
+    if data.vocab_size != 0 && vocabulary.len() != data.vocab_size {
+        return Err(Error::data(format!(
+            "`{}` has {} words, but `data.vocab_size` says {}",
+            path.display(),
+            vocabulary.len(),
+            data.vocab_size
+        ))
+        .help("set `data.vocab_size` to 0 or to the size of the file, or name another file in `data.vocab`"));
+    }
+    if matches!(config.softmax, Softmax::Sampled { .. }) && !vocabulary.is_sorted() {
+        tracing::warn!(
+            "the words of `{}` are not in order of falling frequency, as the sampled softmax takes them to be",
+            path.display()
+        );
+    }
+    Ok(vocabulary)
+}
+
+/// The text in these files, read as the configuration says.
+pub(super) fn text(
+    config: &Config,
+    files: &[PathBuf],
+    vocabulary: &Arc<Vocabulary>,
+) -> Result<Text> {
+    let corpus = Arc::new(Corpus::open(files)?);
+    Ok(Text::new(corpus, vocabulary.clone(), config.data.tokens))
+}
+
+/// A trained model from its file.
+pub(super) struct Trained {
+    /// The file.
+    pub checkpoint: Checkpoint,
+    /// The configuration it was trained with.
+    pub config: Config,
+    /// Its words.
+    pub vocabulary: Arc<Vocabulary>,
+}
+
+/// Opens a run folder (its best checkpoint) or one checkpoint.
+pub(super) fn trained(run: &Path, which: Which) -> Result<Trained> {
+    let found = find(run, which)?;
+    let checkpoint = Checkpoint::open(&found.checkpoint)?;
+    let place = found.checkpoint.display().to_string();
+    let config = saved_config(&checkpoint)?;
+    let vocabulary = saved_vocabulary(&checkpoint, &config)?;
+    tracing::debug!(%place, words = vocabulary.len(), "checkpoint");
+    Ok(Trained {
+        checkpoint,
+        config,
+        vocabulary: Arc::new(vocabulary),
+    })
+}
+
+/// The configuration inside a checkpoint.
+pub(super) fn saved_config(checkpoint: &Checkpoint) -> Result<Config> {
+    let place = checkpoint.path().display().to_string();
+    let text = checkpoint.metadata().get("config").ok_or_else(|| {
+        Error::data(format!(
+            "`{place}` has no configuration: it is not a checkpoint of wlstm"
+        ))
+        .help("name a checkpoint or a run folder that `wlstm train` has written")
+    })?;
+    Config::parse(text, &place, Path::new("/"), &[]).map_err(|error| {
+        Error::data(format!("the configuration in `{place}` cannot be used"))
+            .because(error.chain().to_string())
+            .help("use the version of wlstm that wrote it")
+    })
+}
+
+/// The vocabulary inside a checkpoint.
+pub(super) fn saved_vocabulary(checkpoint: &Checkpoint, config: &Config) -> Result<Vocabulary> {
+    let place = checkpoint.path().display().to_string();
+    Vocabulary::from_bytes(checkpoint.tensor_u8("vocab")?, config.data.order, &place)
+}
+
+impl Trained {
+    /// The model on a device.
+    pub fn session(
+        &self,
+        selectors: &[impl AsRef<str>],
+        extent: Extent,
+        quiet: bool,
+    ) -> Result<Session> {
+        let executor = executor(selectors, quiet)?;
+        Session::inference(
+            executor,
+            &self.config,
+            self.vocabulary.len(),
+            extent,
+            &self.checkpoint,
+        )
+    }
+}

@@ -1,0 +1,195 @@
+//! What a run shows while it trains: one live line on a terminal, a plain line now and then elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::config::{Config, Tokens};
+use crate::train::watch::Event;
+
+/// Seconds between plain lines.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Shows the events of a run.
+pub(super) struct Progress {
+    quiet: bool,
+    /// The live line, on a terminal.
+    bar: Option<ProgressBar>,
+    /// When the last plain line was printed.
+    last: Option<Instant>,
+    /// What is counted.
+    unit: &'static str,
+    /// What the loss of a step is.
+    loss: &'static str,
+    epochs: u64,
+    started: Instant,
+}
+
+impl Progress {
+    /// For a run of this configuration.
+    pub fn new(config: &Config, quiet: bool) -> Progress {
+        let live = !quiet && std::io::stderr().is_terminal();
+        let bar = live.then(|| {
+            let bar =
+                ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr_with_hz(10));
+            let style = ProgressStyle::with_template("{bar:20} {msg}").expect("a good template");
+            bar.set_style(style.progress_chars("=> "));
+            bar
+        });
+        Progress {
+            quiet,
+            bar,
+            last: None,
+            unit: match config.data.tokens {
+                Tokens::Characters => "chars/s",
+                Tokens::Whitespace | Tokens::Words => "words/s",
+            },
+            loss: match config.softmax {
+                crate::config::Softmax::Full => "loss",
+                crate::config::Softmax::Sampled { .. } => "sampled loss",
+            },
+            epochs: config.train.epochs,
+            started: Instant::now(),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None if !self.quiet => {
+                // If standard error is gone, nobody is there.
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
+            None => {}
+        }
+    }
+
+    /// Shows an event.
+    pub fn show(&mut self, event: Event) {
+        match event {
+            Event::Start {
+                device,
+                parameters,
+                resumed,
+                epoch_steps,
+            } => {
+                let from = if resumed > 0 {
+                    format!(", going on after step {resumed}")
+                } else {
+                    String::new()
+                };
+                self.line(&format!(
+                    "Training {} parameters on {device}, about {} steps an epoch{from}.",
+                    grouped(parameters),
+                    grouped(epoch_steps)
+                ));
+            }
+            Event::Step {
+                step,
+                epoch,
+                loss,
+                words_per_second,
+                done,
+                left,
+                ..
+            } => {
+                let of = if self.epochs > 0 {
+                    format!("/{}", self.epochs)
+                } else {
+                    String::new()
+                };
+                let text = format!(
+                    "step {step}  epoch {epoch}{of}  {} {loss:.3}  {} {}  ETA {}",
+                    self.loss,
+                    rate(words_per_second),
+                    self.unit,
+                    duration(left)
+                );
+                if let Some(bar) = &self.bar {
+                    bar.set_position((done * 1000.0) as u64);
+                    bar.set_message(text);
+                } else if step == 1 || self.last.is_none_or(|last| last.elapsed() >= INTERVAL) {
+                    self.last = Some(Instant::now());
+                    self.line(&text);
+                }
+            }
+            Event::Validating { done, total } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_message(format!("validating {done}/{total}"));
+                }
+            }
+            Event::Valid {
+                step,
+                epoch,
+                perplexity,
+                best,
+            } => {
+                let mark = if best { "  (best)" } else { "" };
+                let elapsed = duration(self.started.elapsed().as_secs_f64());
+                self.line(&format!(
+                    "step {step}  epoch {epoch}  validation perplexity {perplexity:.2}{mark}  after {elapsed}"
+                ));
+            }
+            Event::Checkpoint { path } => tracing::info!(path = %path.display(), "checkpoint"),
+        }
+    }
+
+    /// Takes the live line away.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (k, digit) in digits.chars().enumerate() {
+        if k > 0 && (digits.len() - k).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Words a second with three digits.
+fn rate(number: f64) -> String {
+    match number {
+        n if n >= 999_500.0 => format!("{:.2} M", n / 1e6),
+        n if n >= 9_995.0 => format!("{:.1} k", n / 1e3),
+        n => format!("{n:.0}"),
+    }
+}
+
+/// `1:02:03`, `2:03` or, of what is not known, `?`.
+pub(super) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return "?".to_owned();
+    }
+    let seconds = seconds.max(0.0).round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(13_986_078), "13,986,078");
+        assert_eq!(rate(512.4), "512");
+        assert_eq!(rate(33_812.0), "33.8 k");
+        assert_eq!(duration(59.7), "1:00");
+        assert_eq!(duration(3723.0), "1:02:03");
+        assert_eq!(duration(f64::INFINITY), "?");
+    }
+}

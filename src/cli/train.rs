@@ -1,0 +1,245 @@
+//! `wlstm train`: resolves everything, trains, says how it went and what to try next.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::arguments::Train;
+use super::context::{executor, saved_config, saved_vocabulary, tell, text, vocabulary};
+use super::progress::{Progress as Display, duration};
+use crate::checkpoint::{Checkpoint, RunFolder, Which, find};
+use crate::config::{Config, Tokens};
+use crate::corpus::{Corpus, Text, Vocabulary, detokenise};
+use crate::error::{Error, Kind, Result};
+use crate::train::generate::{Choice, Generator};
+use crate::train::run::{Outcome, Progress, Run, train};
+use crate::train::schedule;
+use crate::train::session::Session;
+use crate::train::watch::Stop;
+
+/// Trains, or goes on training.
+pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
+    let config = Config::load(&arguments.config, &arguments.all_overrides())?;
+    config.check_limits()?;
+    schedule::check(&config)?;
+    let executor = executor(&arguments.devices, quiet)?;
+    let base = Path::new(".");
+    let resumed = if arguments.resume {
+        Some(Resumed::find(arguments, base, &config)?)
+    } else {
+        None
+    };
+    let init = arguments
+        .init
+        .as_deref()
+        .map(Checkpoint::open)
+        .transpose()?;
+
+    let corpus = Arc::new(Corpus::open(&config.data.train)?);
+    let valid = match config.data.valid.as_slice() {
+        [] => None,
+        files => Some(Arc::new(Corpus::open(files)?)),
+    };
+    let folder = match (&resumed, &arguments.out) {
+        (Some(resumed), _) => RunFolder::resume(&resumed.folder)?,
+        (None, Some(out)) => RunFolder::create(out)?,
+        (None, None) => RunFolder::create_numbered(base, &arguments.config)?,
+    };
+    let checkpoint = resumed
+        .as_ref()
+        .and_then(|resumed| resumed.checkpoint.as_ref());
+    let words = Arc::new(match checkpoint {
+        Some(checkpoint) => saved_vocabulary(checkpoint, &config)?,
+        None => vocabulary(&config, &corpus, quiet)?,
+    });
+    let mut session = Session::training(executor, &config, words.len())?;
+    let progress = match (checkpoint, &init) {
+        (Some(checkpoint), _) => {
+            session.restore(checkpoint)?;
+            Progress::read(checkpoint)?
+        }
+        (None, Some(init)) => {
+            session.initialise_from(init)?;
+            Progress::start()
+        }
+        (None, None) => {
+            session.initialise()?;
+            Progress::start()
+        }
+    };
+    let text = |corpus| Text::new(corpus, words.clone(), config.data.tokens);
+    tell(
+        quiet,
+        &format!("The run is kept in `{}`.", folder.path().display()),
+    );
+    let stop = listen()?;
+    let mut display = Display::new(&config, quiet);
+    let outcome = train(Run {
+        config: &config,
+        name: name(&arguments.config),
+        session: &mut session,
+        train: text(corpus),
+        valid: valid.map(text),
+        folder: &folder,
+        progress,
+        stop: &stop,
+        watch: &mut |event| display.show(event),
+    });
+    display.end();
+    report(folder.path(), &outcome?)?;
+    sample(&mut session, &words)?;
+    advise(quiet, arguments, folder.path(), &config);
+    Ok(())
+}
+
+/// The name of a configuration file, for people.
+fn name(config: &Path) -> String {
+    config.file_stem().map_or_else(
+        || "unnamed".to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
+/// The run that `--resume` goes on with.
+struct Resumed {
+    folder: PathBuf,
+    /// Its newest checkpoint; nothing if it was stopped before the first.
+    checkpoint: Option<Checkpoint>,
+}
+
+impl Resumed {
+    fn find(arguments: &Train, base: &Path, config: &Config) -> Result<Resumed> {
+        let folder = match &arguments.out {
+            Some(out) => out.clone(),
+            None => RunFolder::newest_numbered(base, &arguments.config).ok_or_else(|| {
+                Error::data(format!(
+                    "there is no run of `{}` to resume",
+                    name(&arguments.config)
+                ))
+                .help("name the folder of the run with --out, or leave --resume out")
+            })?,
+        };
+        let checkpoint = match find(&folder, Which::Last) {
+            Ok(found) => Checkpoint::open(&found.checkpoint)?,
+            // A run that was killed before its first checkpoint begins again.
+            Err(_) if folder.join("run.json").is_file() => {
+                return Ok(Resumed {
+                    folder,
+                    checkpoint: None,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        same_run(&saved_config(&checkpoint)?, config)?;
+        Ok(Resumed {
+            folder,
+            checkpoint: Some(checkpoint),
+        })
+    }
+}
+
+/// Checks that nothing but limits, intervals and places of files differs between a run and its continuation.
+fn same_run(before: &Config, now: &Config) -> Result<()> {
+    let mut like_before = now.clone();
+    like_before.data = crate::config::Data {
+        order: now.data.order,
+        tokens: now.data.tokens,
+        shuffle: now.data.shuffle,
+        ..before.data.clone()
+    };
+    let (to, from) = (&mut like_before.train, &before.train);
+    (to.epochs, to.steps, to.seconds) = (from.epochs, from.steps, from.seconds);
+    (to.validate_every, to.checkpoint_every) = (from.validate_every, from.checkpoint_every);
+    (to.keep, to.log_every) = (from.keep, from.log_every);
+    if like_before == *before {
+        return Ok(());
+    }
+    let (before, now) = (before.to_toml(), like_before.to_toml());
+    let differing: Vec<String> = before
+        .lines()
+        .zip(now.lines())
+        .filter(|(before, now)| before != now)
+        .map(|(before, now)| format!("`{before}` before, `{now}` now"))
+        .collect();
+    Err(Error::usage(format!("this is not the configuration of the run: {}", differing.join("; "))).help(
+        "resume with the configuration of the run (its config.toml), or start a new run with --init from its checkpoint",
+    ))
+}
+
+/// Lets SIGINT and SIGTERM ask for a stop; a second one ends the program at once.
+fn listen() -> Result<Stop> {
+    let stop = Stop::default();
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let register = || {
+            let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, armed.clone())?;
+            signal_hook::flag::register(signal, armed)?;
+            let number: Arc<AtomicUsize> = stop.0.clone();
+            signal_hook::flag::register_usize(signal, number, signal as usize)
+        };
+        register().map_err(|error| {
+            Error::new(Kind::Other, "cannot listen to Ctrl-C and SIGTERM").because(error)
+        })?;
+    }
+    Ok(stop)
+}
+
+/// Prints how the run went.
+fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
+    let Outcome {
+        reason,
+        progress,
+        best,
+    } = outcome;
+    let seconds = duration(progress.seconds);
+    let mut lines = format!("trained {} steps in {seconds} ({reason})\n", progress.step);
+    if let Some(best) = best
+        && let Some(perplexity) = best.perplexity
+    {
+        lines += &format!(
+            "best validation perplexity {perplexity:.2} at step {}\n",
+            best.step
+        );
+    }
+    lines += &format!("run {}\n", folder.display());
+    super::print(lines.as_bytes())
+}
+
+/// Prints a few lines that the model makes up.
+fn sample(session: &mut Session, words: &Vocabulary) -> Result<()> {
+    let kind = session.config().data.tokens;
+    let count = if kind == Tokens::Characters { 300 } else { 60 };
+    let choice = Choice {
+        temperature: 0.7,
+        top_k: 0,
+        seed: session.config().train.seed,
+    };
+    let mut generator = Generator::new(session, words, &[], choice)?;
+    let ids = (0..count)
+        .map(|_| generator.word())
+        .collect::<Result<Vec<u32>>>()?;
+    let text = detokenise(ids.iter().map(|id| words.word(*id)), kind);
+    let indented: Vec<String> = text
+        .trim()
+        .lines()
+        .map(|line| format!("  {line}"))
+        .collect();
+    super::print(format!("\nsample\n{}\n", indented.join("\n")).as_bytes())
+}
+
+/// Says what to try next.
+fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
+    let (run, file) = (folder.display(), arguments.config.display());
+    let other = if matches!(config.model.cells[0], crate::config::Cell::Glstm { .. }) {
+        "lstmp"
+    } else {
+        "glstm"
+    };
+    tell(
+        quiet,
+        &format!(
+            "\nNext:\n  wlstm generate {run} --tokens 500\n  wlstm eval {run}\n  wlstm train {file} --set model.cell={other}\n  \
+             wlstm plan {file}"
+        ),
+    );
+}

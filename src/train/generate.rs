@@ -1,0 +1,207 @@
+//! Text from a model: one stream, one word after the other.
+
+use std::sync::Arc;
+
+use super::session::Session;
+use crate::corpus::Vocabulary;
+use crate::device::{Data, PlanId};
+use crate::error::{Error, Kind, Result};
+use crate::model::language_model;
+use crate::random::{Purpose, Stream};
+
+/// How the next word is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// Divides the logits; 0: always the likeliest word.
+    pub temperature: f64,
+    /// Only the likeliest this many words; 0: all.
+    pub top_k: usize,
+    /// The key of the random numbers.
+    pub seed: u64,
+}
+
+/// Generates from the model of a session, beside whatever else the session does.
+pub struct Generator<'a> {
+    session: &'a mut Session,
+    plan: PlanId,
+    choice: Choice,
+    random: Stream,
+    unknown: u32,
+    /// The logits after the last word.
+    logits: Vec<f64>,
+}
+
+impl<'a> Generator<'a> {
+    /// Begins after `prompt`, from a state of zero and the mark that stands before every line.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost or has no room.
+    pub fn new(
+        session: &'a mut Session,
+        vocabulary: &Vocabulary,
+        prompt: &[u32],
+        choice: Choice,
+    ) -> Result<Generator<'a>> {
+        let config = session.config().clone();
+        let prefix = language_model::evaluation_prefix(&config);
+        let limits = session.executor().limits();
+        let plan = Arc::new(language_model::logits(
+            &config,
+            session.vocabulary(),
+            1,
+            prefix,
+            &limits,
+        ));
+        let id = session.executor().load(plan.clone())?;
+        for (name, len) in language_model::states(&plan) {
+            session.executor().write(&name, &vec![0.0; len])?;
+        }
+        let random = Stream::new(choice.seed, Purpose::Generate, 0);
+        let unknown = vocabulary.unknown();
+        let mut generator = Generator {
+            session,
+            plan: id,
+            choice,
+            random,
+            unknown,
+            logits: Vec::new(),
+        };
+        generator.feed(vocabulary.mark())?;
+        for &word in prompt {
+            generator.feed(word)?;
+        }
+        Ok(generator)
+    }
+
+    /// The model reads a word.
+    fn feed(&mut self, word: u32) -> Result<()> {
+        let inputs = vec![("inputs", Data::Index(vec![word]))];
+        self.session.executor().run(self.plan, &inputs)?;
+        let (_, logits) = self.session.executor().fetch()?.swap_remove(0);
+        self.logits = logits;
+        Ok(())
+    }
+
+    /// The next word. The unknown word is never chosen: it stands for no text.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost, [`Kind::Diverged`] if the model gives no finite number.
+    pub fn word(&mut self) -> Result<u32> {
+        let word = choose(&self.logits, self.unknown, &self.choice, &mut self.random).ok_or_else(
+            || {
+                Error::new(
+                    Kind::Diverged,
+                    "the model gives no finite number for any word",
+                )
+            },
+        )?;
+        self.feed(word)?;
+        Ok(word)
+    }
+}
+
+/// Draws a word from the softmax of the logits; none if none is finite.
+fn choose(logits: &[f64], unknown: u32, choice: &Choice, random: &mut Stream) -> Option<u32> {
+    let mut words: Vec<(f64, u32)> = logits
+        .iter()
+        .zip(0..)
+        .filter(|(logit, id)| logit.is_finite() && *id != unknown)
+        .map(|(logit, id)| (*logit, id))
+        .collect();
+    let keep = if choice.temperature == 0.0 {
+        1
+    } else {
+        choice.top_k
+    };
+    // Falling logits, then rising ids: the same order on every machine.
+    let order = |x: &(f64, u32), y: &(f64, u32)| y.0.total_cmp(&x.0).then(x.1.cmp(&y.1));
+    if keep > 0 && keep < words.len() {
+        words.select_nth_unstable_by(keep - 1, order);
+        words.truncate(keep);
+        words.sort_unstable_by(order);
+    }
+    let largest = words
+        .iter()
+        .map(|(logit, _)| *logit)
+        .max_by(f64::total_cmp)?;
+    if choice.temperature == 0.0 {
+        return Some(words[0].1);
+    }
+    let weight = |logit: f64| ((logit - largest) / choice.temperature).exp();
+    let total: f64 = words.iter().map(|(logit, _)| weight(*logit)).sum();
+    let mut rest = random.uniform() * total;
+    for (logit, id) in &words {
+        rest -= weight(*logit);
+        if rest < 0.0 {
+            return Some(*id);
+        }
+    }
+    words.last().map(|(_, id)| *id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draws(choice: Choice) -> Vec<u32> {
+        let logits = [0.0, 2.0, 1.0, f64::NEG_INFINITY, 9.0];
+        let mut random = Stream::new(choice.seed, Purpose::Generate, 0);
+        (0..4000)
+            .map(|_| choose(&logits, 4, &choice, &mut random).expect("finite logits"))
+            .collect()
+    }
+
+    #[test]
+    fn words_come_as_often_as_the_softmax_says() {
+        let words = draws(Choice {
+            temperature: 1.0,
+            top_k: 0,
+            seed: 1,
+        });
+        let share =
+            |id| words.iter().filter(|word| **word == id).count() as f64 / words.len() as f64;
+        let total = 1.0 + 2f64.exp() + 1f64.exp();
+        for (id, weight) in [
+            (0, 1.0),
+            (1, 2f64.exp()),
+            (2, 1f64.exp()),
+            (3, 0.0),
+            (4, 0.0),
+        ] {
+            assert!(
+                (share(id) - weight / total).abs() < 0.03,
+                "{id}: {}",
+                share(id)
+            );
+        }
+    }
+
+    #[test]
+    fn temperature_and_top_k_narrow_the_choice() {
+        assert!(
+            draws(Choice {
+                temperature: 0.0,
+                top_k: 0,
+                seed: 1
+            })
+            .iter()
+            .all(|word| *word == 1)
+        );
+        let two = draws(Choice {
+            temperature: 1.0,
+            top_k: 2,
+            seed: 1,
+        });
+        assert!(two.iter().all(|word| [1, 2].contains(word)));
+        assert!(two.contains(&1) && two.contains(&2));
+        let mut random = Stream::new(1, Purpose::Generate, 0);
+        let choice = Choice {
+            temperature: 1.0,
+            top_k: 0,
+            seed: 1,
+        };
+        assert_eq!(choose(&[f64::NAN], 4, &choice, &mut random), None);
+    }
+}
