@@ -1,0 +1,114 @@
+//! What the checks share: run a twin, make numbers, differentiate, compare.
+
+use wlstm::device::Data;
+use wlstm::kernel::{Access, Buffer, Buffers, Kernel, Params};
+use wlstm::kernels::embedding::accumulate_rows;
+use wlstm::kernels::embedding::rows::{Rows, row_index};
+use wlstm::random::{Purpose, Stream};
+
+/// Runs the `f64` twin of a kernel on its buffers, in binding order.
+pub fn run(kernel: &Kernel, params: &impl Params, buffers: &mut [Data]) {
+    assert_eq!(kernel.bindings.len(), buffers.len(), "{}", kernel.name);
+    let slices = kernel.bindings.iter().zip(buffers);
+    let slices = slices.map(|(binding, data)| match (data, binding.access) {
+        (Data::Index(values), _) => Buffer::Index(values),
+        (Data::Real(values), Access::Read) => Buffer::Read(values),
+        (Data::Real(values), _) => Buffer::Write(values),
+    });
+    (kernel.twin.double)(&params.words(), &mut Buffers::new(slices));
+}
+
+/// The same for buffers that are made for it; gives what buffer `k` holds afterwards.
+pub fn result(kernel: &Kernel, params: &impl Params, mut buffers: Vec<Data>, k: usize) -> Vec<f64> {
+    run(kernel, params, &mut buffers);
+    real(buffers.swap_remove(k))
+}
+
+pub fn real(data: Data) -> Vec<f64> {
+    match data {
+        Data::Real(values) => values,
+        Data::Index(_) => panic!("not a real buffer"),
+    }
+}
+
+pub fn reals(values: &[f64]) -> Data {
+    Data::Real(values.to_vec())
+}
+
+pub fn indices(values: &[u32]) -> Data {
+    Data::Index(values.to_vec())
+}
+
+/// For outputs: NaN, so that an element left out is seen.
+pub fn output(len: usize) -> Data {
+    Data::Real(vec![f64::NAN; len])
+}
+
+/// `len` numbers in `[-1, 1)`, others for another `seed`.
+pub fn numbers(seed: u64, len: usize) -> Vec<f64> {
+    let mut stream = Stream::new(seed, Purpose::Initialise, 0);
+    (0..len).map(|_| 2.0 * stream.uniform() - 1.0).collect()
+}
+
+pub fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum()
+}
+
+/// The gradient of `loss` at `x` by central differences.
+pub fn differences(x: &[f64], loss: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    const STEP: f64 = 1e-5;
+    let mut x = x.to_vec();
+    (0..x.len())
+        .map(|i| {
+            let at = x[i];
+            x[i] = at + STEP;
+            let above = loss(&x);
+            x[i] = at - STEP;
+            let below = loss(&x);
+            x[i] = at;
+            (above - below) / (2.0 * STEP)
+        })
+        .collect()
+}
+
+/// Central differences err by `STEP^2` and by the rounding of the loss over `STEP`.
+#[track_caller]
+pub fn assert_gradient(name: &str, got: &[f64], loss: impl Fn(&[f64]) -> f64, x: &[f64]) {
+    assert_close(name, got, &differences(x, loss), 1e-8);
+}
+
+#[track_caller]
+pub fn assert_close(name: &str, got: &[f64], want: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), want.len(), "{name}");
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        let error = (got - want).abs() / (1.0 + want.abs());
+        assert!(error <= tolerance, "{name}[{i}] is {got}, not {want}");
+    }
+}
+
+/// The rows of a row-sparse gradient at their places in a table of `vocabulary` rows.
+pub fn scattered(index: &[u32], sources: usize, gradient: &[f64], vocabulary: usize) -> Vec<f64> {
+    let width = gradient.len() / sources;
+    let mut table = vec![0.0; vocabulary * width];
+    for (&id, row) in Rows::new(index, sources)
+        .ids()
+        .iter()
+        .zip(gradient.chunks(width))
+    {
+        table[id as usize * width..][..width].copy_from_slice(row);
+    }
+    table
+}
+
+/// The gradient of a table by the gradients `source` of the rows that `ids` took from it.
+pub fn table_gradient(ids: &[u32], source: &[f64], vocabulary: usize) -> Vec<f64> {
+    let index = row_index(ids);
+    let params = accumulate_rows::Params {
+        capacity: ids.len() as u32,
+        width: (source.len() / ids.len()) as u32,
+        scale: 1.0,
+    };
+    let buffers = vec![reals(source), indices(&index), output(source.len())];
+    let gradient = result(&accumulate_rows::KERNEL, &params, buffers, 2);
+    scattered(&index, ids.len(), &gradient, vocabulary)
+}
