@@ -116,6 +116,10 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         Limits::HOST
     }
 
+    fn in_flight(&self) -> usize {
+        1
+    }
+
     fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
         plan.check();
         let mut loaded = Loaded {

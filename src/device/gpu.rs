@@ -130,6 +130,10 @@ impl Executor for GpuExecutor {
         }
     }
 
+    fn in_flight(&self) -> usize {
+        2
+    }
+
     fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
         self.faults.check()?;
         let (device, queue) = (&self.device, &self.queue);

@@ -63,6 +63,9 @@ pub trait Executor {
     /// What plans for this device must keep to.
     fn limits(&self) -> placement::Limits;
 
+    /// How many runs may be on their way before one is fetched: 1 where a run is done when it has started.
+    fn in_flight(&self) -> usize;
+
     /// Makes a plan runnable: persistent tensors that are new (zeros), inputs, outputs, arenas, pipelines. All that a
     /// run needs is made here.
     ///

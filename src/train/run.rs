@@ -1,8 +1,8 @@
 //! The training loop.
 //!
 //! In order: batch, forward, backward and update (one plan), report; at the ends of epochs and at intervals validation and
-//! checkpoint. Time is counted in optimizer steps. One step is in flight while the next is prepared, so losses are heard
-//! one step late; before a validation or a checkpoint every step is fetched.
+//! checkpoint. Time is counted in optimizer steps. On devices that work beside the host a step
+//! is in flight while the next one starts, so losses are heard one step late; before a validation or a checkpoint every step is fetched.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -21,9 +21,6 @@ use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::device::Data;
 use crate::error::{Error, Kind, Result};
 use crate::metrics;
-
-/// Steps on the way to the device at most, one of them being computed.
-const IN_FLIGHT: usize = 2;
 
 /// Where a run stands: what a checkpoint keeps besides tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -296,7 +293,7 @@ impl<'a> Loop<'a> {
                 self.end_epoch(prepared.epoch - 1)?;
             }
             self.start_step(prepared)?;
-            while self.pending.len() >= IN_FLIGHT {
+            while self.pending.len() >= self.run.session.in_flight() {
                 self.fetch()?;
             }
             let started = self.started();

@@ -105,6 +105,11 @@ impl Session {
         self.executor.describe()
     }
 
+    /// How many steps may be on their way before one is fetched.
+    pub fn in_flight(&self) -> usize {
+        self.executor.in_flight()
+    }
+
     /// Starts a training step. Its outputs are fetched later, in order.
     ///
     /// # Errors
