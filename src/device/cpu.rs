@@ -5,10 +5,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Data, Executor, Inputs, Outputs, PlanId};
+use super::{Data, Executor, Inputs, Outputs, PlanId, available_memory};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
-use crate::graph::plan::{Place, Plan, TensorId};
+use crate::graph::plan::{Place, Plan, TensorId, TensorInfo};
 use crate::kernel::{Access, Buffer, Buffers, Kernel, Run};
 use crate::real::Real;
 use crate::tensor::Dtype;
@@ -34,13 +34,14 @@ impl CpuReal for f64 {
 /// Runs plans on the CPU, in `f32` or `f64`.
 pub struct CpuExecutor<R> {
     persistent: HashMap<String, Vec<R>>,
+    /// Shared by all plans: what is in an arena is of one run only.
+    arenas: Vec<Vec<R>>,
     plans: Vec<Loaded<R>>,
     outputs: VecDeque<Outputs>,
 }
 
 struct Loaded<R> {
     plan: Arc<Plan>,
-    arenas: Vec<Vec<R>>,
     /// The inputs and outputs that are real, by tensor.
     real: HashMap<TensorId, Vec<R>>,
     index: HashMap<TensorId, Vec<u32>>,
@@ -64,8 +65,38 @@ impl<R: CpuReal> CpuExecutor<R> {
     pub fn new() -> CpuExecutor<R> {
         CpuExecutor {
             persistent: HashMap::new(),
+            arenas: Vec::new(),
             plans: Vec::new(),
             outputs: VecDeque::new(),
+        }
+    }
+
+    /// Refuses a plan that needs more memory than there is: the operating system would promise it and kill us later.
+    fn check_memory(&self, plan: &Plan) -> Result<()> {
+        let new = |(_, info): (TensorId, &TensorInfo)| match info.place {
+            Place::Persistent if self.persistent.contains_key(&info.name) => 0,
+            Place::Arena { .. } => 0,
+            _ => info.shape.len() as u64,
+        };
+        let arenas = plan
+            .arenas
+            .iter()
+            .enumerate()
+            .map(|(k, &len)| match self.arenas.get(k) {
+                Some(arena) if arena.len() >= len => 0,
+                _ => len as u64,
+            });
+        let elements = plan.tensors().map(new).chain(arenas).sum::<u64>();
+        let need = elements * size_of::<R>() as u64;
+        match available_memory() {
+            Some(available) if need > available => Err(Error::device(format!(
+                "out of memory: plan {} needs {} MiB more, and {} MiB are free",
+                plan.name,
+                need >> 20,
+                available >> 20
+            ))
+            .help(SMALLER)),
+            _ => Ok(()),
         }
     }
 
@@ -92,6 +123,9 @@ impl<R: CpuReal> CpuExecutor<R> {
     }
 }
 
+/// What to do where memory is short.
+const SMALLER: &str = "make the model, the batch or the unroll smaller";
+
 /// `len` times `value`, or an error that names the tensor.
 fn allocate<T: Clone>(len: usize, value: T, name: &str) -> Result<Vec<T>> {
     let mut memory = Vec::new();
@@ -101,7 +135,7 @@ fn allocate<T: Clone>(len: usize, value: T, name: &str) -> Result<Vec<T>> {
             (len * size_of::<T>()) >> 20
         ))
         .because(error)
-        .help("make the model, the batch or the unroll smaller")
+        .help(SMALLER)
     })?;
     memory.resize(len, value);
     Ok(memory)
@@ -122,20 +156,22 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
 
     fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
         plan.check();
+        self.check_memory(&plan)?;
         let mut loaded = Loaded {
             plan: plan.clone(),
-            arenas: Vec::new(),
             real: HashMap::new(),
             index: HashMap::new(),
         };
         for (k, &len) in plan.arenas.iter().enumerate() {
-            // A step that reads what no step wrote shall be seen.
-            let nan = R::from_f64(f64::NAN);
-            loaded.arenas.push(allocate(
-                len,
-                nan,
-                &format!("arena {k} of plan {}", plan.name),
-            )?);
+            if self.arenas.get(k).is_none_or(|arena| arena.len() < len) {
+                // A step that reads what no step wrote shall be seen.
+                let nan = R::from_f64(f64::NAN);
+                let arena = allocate(len, nan, &format!("arena {k} of plan {}", plan.name))?;
+                match self.arenas.get_mut(k) {
+                    Some(smaller) => *smaller = arena,
+                    None => self.arenas.push(arena),
+                }
+            }
         }
         for (id, info) in plan.tensors() {
             let len = info.shape.len();
@@ -213,7 +249,7 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
                     Base::Real(loaded.real.get_mut(&id).expect("loaded").as_mut_ptr())
                 }
                 (Place::Arena { arena, offset }, _) => {
-                    Base::Real(loaded.arenas[arena][offset..].as_mut_ptr())
+                    Base::Real(self.arenas[arena][offset..].as_mut_ptr())
                 }
             });
         }

@@ -2,6 +2,7 @@
 
 use super::parameters::{Group, Parameter, parameters};
 use crate::config::{Config, Optimizer, Softmax};
+use crate::error::{Error, Result};
 
 /// The costs of a model.
 #[derive(Clone, Debug)]
@@ -30,6 +31,52 @@ pub fn optimizer_states(optimizer: Optimizer) -> &'static [&'static str] {
         Optimizer::Sgd => &[],
         Optimizer::Momentum => &["velocity"],
         Optimizer::Adam => &["first", "second"],
+    }
+}
+
+/// Checks that every tensor of a step can be indexed: kernels count elements in 32 bits.
+///
+/// # Errors
+///
+/// [`Kind::Usage`](crate::error::Kind::Usage) naming the first tensor of 2^32 elements or more.
+pub fn check_sizes(config: &Config, vocabulary: usize) -> Result<()> {
+    let (model, train) = (&config.model, &config.train);
+    let rows = (train.batch * train.unroll) as u64;
+    let (hidden, output) = (model.hidden as u64, model.output_size() as u64);
+    let width = output.max(model.embedding as u64);
+    let mut sizes = vec![
+        (
+            "the gates of a batch, batch * unroll * 4 * hidden",
+            rows * 4 * hidden,
+        ),
+        (
+            "the outputs of a batch, batch * (unroll + 1) * projection",
+            (rows + train.batch as u64) * width,
+        ),
+    ];
+    if let Softmax::Sampled { samples } = config.softmax {
+        let samples = samples as u64;
+        sizes.push((
+            "the logits of a batch, batch * unroll * samples",
+            rows * samples,
+        ));
+        sizes.push((
+            "the rows of the softmax's gradient, (samples + batch * unroll) * projection",
+            (samples + 2 * rows) * width,
+        ));
+    }
+    let table = parameters(config, vocabulary);
+    sizes.extend(
+        table
+            .iter()
+            .map(|line| (line.name.as_str(), line.shape.len() as u64)),
+    );
+    match sizes.into_iter().find(|(_, size)| *size >= 1 << 32) {
+        Some((name, size)) => Err(Error::usage(format!(
+            "{name} would have {size} elements, and no tensor may have 2^32 or more"
+        ))
+        .help("make the model, the batch or the unroll smaller")),
+        None => Ok(()),
     }
 }
 

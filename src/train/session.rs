@@ -9,7 +9,7 @@ use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::Config;
 use crate::device::{Executor, Inputs, Outputs, PlanId};
 use crate::error::{Error, Kind, Result};
-use crate::model::cost::optimizer_states;
+use crate::model::cost::{check_sizes, optimizer_states};
 use crate::model::language_model::{self, Extent};
 use crate::model::parameters::{Group, Parameter, initial_values, parameters};
 
@@ -30,12 +30,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`] if the device has no room.
+    /// [`Kind::Device`] if the device has no room, [`Kind::Usage`] if a tensor is too large to be indexed.
     pub fn training(
         mut executor: Box<dyn Executor>,
         config: &Config,
         vocabulary: usize,
     ) -> Result<Session> {
+        check_sizes(config, vocabulary)?;
         let plan = Arc::new(training_plan(config, vocabulary, &executor.limits(), false));
         tracing::debug!(steps = plan.steps.len(), arenas = ?plan.arenas, "training plan");
         let training = executor.load(plan.clone())?;
@@ -58,6 +59,7 @@ impl Session {
         extent: Extent,
         file: &Checkpoint,
     ) -> Result<Session> {
+        check_sizes(config, vocabulary)?;
         let mut session = Session::without_plans(executor, config, vocabulary);
         session.check_parameters(file)?;
         session.load_evaluation(extent)?;
