@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::arguments::Train;
-use super::context::{executor, saved_config, saved_vocabulary, tell, text, vocabulary};
+use super::context::{executor, saved_config, saved_vocabulary, tell, vocabulary};
 use super::progress::{Progress as Display, duration};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find};
 use crate::config::{Config, Tokens};
 use crate::corpus::{Corpus, Text, Vocabulary, detokenise};
 use crate::error::{Error, Kind, Result};
 use crate::train::generate::{Choice, Generator};
-use crate::train::run::{Outcome, Progress, Run, train};
+use crate::train::progress::Progress;
+use crate::train::run::{Outcome, Run, train};
 use crate::train::schedule;
 use crate::train::session::Session;
 use crate::train::watch::Stop;

@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`run`] | the loop, with limits, validation, checkpoints and resume |
+//! | [`progress`] | where a run stands, as a checkpoint keeps it |
 //! | [`session`] | a model on a device: plans, parameters in and out of files |
 //! | [`prepare`] | what a step needs from the host, made ahead on another thread |
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
@@ -11,9 +12,12 @@
 //! | [`generate`] | text from a model |
 //! | [`watch`] | what a run tells those who watch it, and how they stop it |
 
+mod clock;
 pub mod evaluate;
 pub mod generate;
+mod keeper;
 pub mod prepare;
+pub mod progress;
 pub mod run;
 pub mod schedule;
 pub mod session;

@@ -1,84 +1,28 @@
 //! The training loop.
 //!
 //! In order: batch, forward, backward and update (one plan), report; at the ends of epochs and at intervals validation and
-//! checkpoint. Time is counted in optimizer steps. On devices that work beside the host a step
-//! is in flight while the next one starts, so losses are heard one step late; before a validation or a checkpoint every step is fetched.
+//! checkpoint. Time is counted in optimizer steps. On devices that work beside the host a step is in flight while the next
+//! one starts, so losses are heard one step late; before a validation or a checkpoint every step is fetched.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
+use super::clock::Clock;
 use super::evaluate::evaluate;
+use super::keeper::Keeper;
 use super::prepare::{Prepared, Preparer};
+use super::progress::Progress;
 use super::schedule::{Moment, learning_rate};
 use super::session::Session;
 use super::update::{ADAM_BETA1, ADAM_BETA2};
 use super::watch::{Event, Stop};
-use crate::checkpoint::{Checkpoint, Point, Record, RunFolder, Status};
+use crate::checkpoint::{Point, RunFolder, Status};
 use crate::config::Config;
 use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::device::Data;
 use crate::error::{Error, Kind, Result};
 use crate::metrics;
-
-/// Where a run stands: what a checkpoint keeps besides tensors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Optimizer steps done.
-    pub step: u64,
-    /// The pass over the text of the last step, from 1; 0 before the first.
-    pub epoch: u64,
-    /// Epochs whose end was treated.
-    pub epochs_ended: u64,
-    /// Seconds of training, validation and checkpoints left out.
-    pub seconds: f64,
-    /// The step of the last validation.
-    pub validated: Option<u64>,
-    /// The lowest mean negative log-likelihood of a validation.
-    pub best_nll: Option<f64>,
-    /// The lowest of the validations that were due: one at the end of a run that goes on later must not change its course.
-    pub due_nll: Option<f64>,
-    /// Validations that were due and no better than the best due before them.
-    pub stalls: u32,
-    /// Where the text goes on; nothing: at its start.
-    pub position: Option<Position>,
-}
-
-impl Progress {
-    /// Before the first step.
-    pub fn start() -> Progress {
-        Progress {
-            step: 0,
-            epoch: 0,
-            epochs_ended: 0,
-            seconds: 0.0,
-            validated: None,
-            best_nll: None,
-            due_nll: None,
-            stalls: 0,
-            position: None,
-        }
-    }
-
-    /// Where the run of a checkpoint stood.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Data`] if the file is no checkpoint of a run.
-    pub fn read(file: &Checkpoint) -> Result<Progress> {
-        let place = file.path().display();
-        let text = file.metadata().get("progress").ok_or_else(|| {
-            Error::data(format!(
-                "`{place}` has parameters but is no checkpoint of a run"
-            ))
-            .help("start a new run from it with `--init`")
-        })?;
-        serde_json::from_str(text).map_err(|error| {
-            Error::data(format!("`{place}` does not say where its run stood")).because(error)
-        })
-    }
-}
 
 /// What a run needs.
 pub struct Run<'a> {
@@ -125,63 +69,11 @@ struct Pending {
 struct Loop<'a> {
     run: Run<'a>,
     metrics: metrics::Writer,
-    record: Record,
+    keeper: Keeper<'a>,
     pending: VecDeque<Pending>,
-    /// The position behind the last step started.
     clock: Clock,
+    /// The steps of the whole run, where they are known.
     total: Option<u64>,
-    saved: Option<u64>,
-}
-
-/// Counts the seconds of training.
-struct Clock {
-    before: f64,
-    since: Instant,
-    last: Instant,
-    /// Words and time of the last steps, smoothed.
-    words_per_second: f64,
-}
-
-impl Clock {
-    fn start(before: f64) -> Clock {
-        let now = Instant::now();
-        Clock {
-            before,
-            since: now,
-            last: now,
-            words_per_second: 0.0,
-        }
-    }
-
-    fn seconds(&self) -> f64 {
-        self.before + self.since.elapsed().as_secs_f64()
-    }
-
-    /// Leaves out what `work` takes.
-    fn pause<T>(&mut self, work: impl FnOnce() -> T) -> (T, Duration) {
-        let begin = Instant::now();
-        let result = work();
-        (result, begin.elapsed())
-    }
-
-    fn skip(&mut self, pause: Duration) {
-        self.since += pause;
-        self.last += pause;
-    }
-
-    /// A step of `words` is done: the words a second of this step.
-    fn lap(&mut self, words: usize) -> f64 {
-        let seconds = self.last.elapsed().as_secs_f64().max(1e-9);
-        self.last = Instant::now();
-        let now = words as f64 / seconds;
-        // An average over about two seconds.
-        let share = (seconds / 2.0).min(1.0);
-        self.words_per_second = match self.words_per_second {
-            0.0 => now,
-            before => before + share * (now - before),
-        };
-        now
-    }
 }
 
 /// Trains until a limit, a signal or a failure ends the run.
@@ -220,29 +112,13 @@ impl<'a> Loop<'a> {
             _ => metrics::Writer::resume(&path, train.log_every, resumed)?,
         };
         let device = run.session.describe();
-        let record = match run.folder.read_record() {
-            Ok(record) => Record {
-                status: Status::Running,
-                devices: vec![device.clone()],
-                ..record
-            },
-            Err(_) => Record {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                config: run.name.clone(),
-                devices: vec![device.clone()],
-                seed: train.seed,
-                status: Status::Running,
-                best: None,
-                last: None,
-            },
-        };
-        run.folder.write_record(&record)?;
+        let keeper = Keeper::open(run.folder, &run.name, &device, train.seed, &run.progress)?;
         let parameters = run.session.parameter_count();
         metrics.start(metrics::Start {
-            version: record.version.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             config: run.name.clone(),
             digest: run.config.digest(),
-            devices: record.devices.clone(),
+            devices: vec![device.clone()],
             parameters,
             resumed,
         })?;
@@ -256,19 +132,13 @@ impl<'a> Loop<'a> {
         let by_steps = (train.steps > 0).then_some(train.steps);
         let total = by_epochs.into_iter().chain(by_steps).min();
         let clock = Clock::start(run.progress.seconds);
-        let saved = record
-            .last
-            .as_ref()
-            .map(|point| point.step)
-            .filter(|step| *step == resumed);
         Ok(Loop {
             run,
             metrics,
-            record,
+            keeper,
             pending: VecDeque::new(),
             clock,
             total,
-            saved,
         })
     }
 
@@ -405,7 +275,7 @@ impl<'a> Loop<'a> {
             step: pending.step,
             epoch: pending.epoch,
             loss,
-            words_per_second: self.clock.words_per_second,
+            words_per_second: self.clock.words_per_second(),
             learning_rate: pending.learning_rate,
             done,
             left,
@@ -416,7 +286,7 @@ impl<'a> Loop<'a> {
     /// The part of the run that is done, and the seconds of training to go.
     fn estimate(&self, words: usize) -> (f64, f64) {
         let train = &self.run.config.train;
-        let step_seconds = words as f64 / self.clock.words_per_second;
+        let step_seconds = words as f64 / self.clock.words_per_second();
         let done = self.run.progress.step as f64;
         let by_steps = self.total.map(|total| {
             let total = total as f64;
@@ -445,7 +315,7 @@ impl<'a> Loop<'a> {
         self.validate(true)?;
         if self.run.progress.epochs_ended != epoch {
             self.run.progress.epochs_ended = epoch;
-            self.saved = None;
+            self.keeper.changed();
         }
         self.checkpoint()
     }
@@ -466,14 +336,13 @@ impl<'a> Loop<'a> {
             watch,
             ..
         } = &mut self.run;
-        let (found, pause) = self.clock.pause(|| {
-            evaluate(session, &text, |done, total| {
-                watch(Event::Validating { done, total });
-                stop.asked()
-                    .map_or(Ok(()), |kind| Err(Error::new(kind, "interrupted")))
-            })
+        let begin = Instant::now();
+        let found = evaluate(session, &text, |done, total| {
+            watch(Event::Validating { done, total });
+            let interrupted = |kind| Err(Error::new(kind, "interrupted"));
+            stop.asked().map_or(Ok(()), interrupted)
         });
-        self.clock.skip(pause);
+        self.clock.leave_out(begin);
         let found = found?;
         let perplexity = found.perplexity();
         self.metrics.valid(metrics::Valid {
@@ -486,9 +355,9 @@ impl<'a> Loop<'a> {
         let mean = found.nll / found.targets as f64;
         let progress = &mut self.run.progress;
         progress.validated = Some(step);
-        let best = progress.best_nll.is_none_or(|best| mean < best);
+        let best = progress.best.is_none_or(|(_, best)| mean < best);
         if best {
-            progress.best_nll = Some(mean);
+            progress.best = Some((step, mean));
         }
         if due && progress.due_nll.is_none_or(|best| mean < best) {
             progress.due_nll = Some(mean);
@@ -502,8 +371,7 @@ impl<'a> Loop<'a> {
             best,
         });
         if best {
-            self.record.best = Some(Point::new(step, Some(perplexity)));
-            self.saved = None;
+            self.keeper.best(step, perplexity);
             self.checkpoint()?;
         }
         Ok(())
@@ -512,53 +380,21 @@ impl<'a> Loop<'a> {
     /// Saves everything, unless this state was.
     fn checkpoint(&mut self) -> Result<()> {
         self.drain()?;
-        let step = self.run.progress.step;
-        if self.saved == Some(step) {
-            return Ok(());
-        }
-        let (result, pause) = {
-            let begin = Instant::now();
-            (self.write_checkpoint(step), begin.elapsed())
-        };
-        self.clock.skip(pause);
-        result?;
-        self.saved = Some(step);
-        Ok(())
-    }
-
-    fn write_checkpoint(&mut self, step: u64) -> Result<()> {
+        let begin = Instant::now();
         let Run {
             session,
-            folder,
             train,
             config,
             progress,
             ..
         } = &mut self.run;
-        let metadata = BTreeMap::from([
-            ("format".to_owned(), "wlstm checkpoint 1".to_owned()),
-            ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("config".to_owned(), config.to_toml()),
-            (
-                "progress".to_owned(),
-                serde_json::to_string(progress).expect("numbers and names"),
-            ),
-        ]);
-        let path = folder.checkpoint_path(step);
-        session.save(&path, &train.vocabulary().to_bytes(), &metadata)?;
-        let perplexity = self
-            .record
-            .best
-            .as_ref()
-            .filter(|best| best.step == step)
-            .and_then(|best| best.perplexity);
-        self.record.last = Some(Point::new(step, perplexity));
-        folder.write_record(&self.record)?;
-        folder.prune(
-            config.train.keep,
-            self.record.best.as_ref().map(|best| best.step),
-        )?;
-        (self.run.watch)(Event::Checkpoint { path });
+        let written = self
+            .keeper
+            .save(session, config, progress, train.vocabulary());
+        self.clock.leave_out(begin);
+        if let Some(path) = written? {
+            (self.run.watch)(Event::Checkpoint { path });
+        }
         Ok(())
     }
 
@@ -591,28 +427,22 @@ impl<'a> Loop<'a> {
                 _ => (Status::Failed, error.to_string()),
             },
         };
-        self.record.status = status;
         // The first failure is the one to hear of.
-        let written = self.run.folder.write_record(&self.record);
+        let recorded = self.keeper.end(status);
         let ended = self.metrics.end(reason.clone());
-        let last = self
-            .record
-            .last
-            .as_ref()
-            .map(|point| self.run.folder.path().join(&point.checkpoint));
-        result.map_err(|error| explain(error, last))?;
-        written?;
+        result.map_err(|error| explain(error, self.keeper.last()))?;
+        recorded?;
         ended?;
         Ok(Outcome {
             reason,
             progress: self.run.progress,
-            best: self.record.best,
+            best: self.keeper.best_point(),
         })
     }
 }
 
 /// Adds what is left and what to do about it.
-fn explain(error: Error, last: Option<std::path::PathBuf>) -> Error {
+fn explain(error: Error, last: Option<PathBuf>) -> Error {
     match (error.kind(), last) {
         (Kind::Interrupted | Kind::Terminated, Some(last)) => error.help(format!(
             "everything is saved in `{}`; go on with --resume",
