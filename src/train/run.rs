@@ -130,10 +130,9 @@ struct Loop<'a> {
     metrics: metrics::Writer,
     record: Record,
     pending: VecDeque<Pending>,
+    /// The position behind the last step started.
     clock: Clock,
-    /// The steps of the whole run, where they are known.
     total: Option<u64>,
-    /// The step of the newest checkpoint, if nothing has changed since.
     saved: Option<u64>,
 }
 
