@@ -1,7 +1,7 @@
 //! The one error type of the crate: what went wrong, why, and what to do about it.
 //!
-//! A leaf: nothing of the crate is imported here. [`Kind`] decides the exit code of the program (`INTERFACE` section
-//! of the README), the message and its causes form one chain, and the help says what the user can do.
+//! A leaf: nothing of the crate is imported here. [`Kind`] decides the exit code of the program (the README, section
+//! *Exit codes*), the message and its causes form one chain, and the help says what the user can do.
 
 use std::fmt;
 

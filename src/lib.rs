@@ -1,4 +1,131 @@
-//! wlstm trains projected, factorized and grouped LSTM language models on any GPU and on CPUs.
+//! wlstm trains LSTM language models, factorized (F-LSTM) and grouped (G-LSTM) ones above all, on any GPU that Vulkan,
+//! Metal or DirectX 12 reaches, and on plain CPUs. The mathematics and the training recipe are those of O. Kuchaiev and
+//! B. Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722).
+//!
+//! This page says how the crate is built. How the program is used stands in the README.
+//!
+//! # The idea
+//!
+//! A model is written once, as a graph of typed operations, and every operation has a hand-written backward rule beside
+//! it. The graph becomes a [`Plan`](graph::plan::Plan): a flat, printable list of steps, each a kernel with its
+//! parameters, slices of buffers and a grid, with the place of every buffer decided. A [`Kernel`](kernel::Kernel) is a
+//! WGSL shader, its declared interface, a twin on the CPU and its test cases, under one name. Two executors run the same
+//! plan: [`GpuExecutor`](device::GpuExecutor) through wgpu, and [`CpuExecutor`](device::CpuExecutor) with the twins and
+//! a fast library for matrix products. Training, evaluation and generation work on plans, so none of them knows a device.
+//!
+//! # The way of the data
+//!
+//! ```text
+//! config ──► model ──► graph ──► plan ──┐
+//!                                       ├──► executor ──► train ──► checkpoint, metrics ──► cli
+//! text ────► corpus ──► batches ────────┘
+//! ```
+//!
+//! # Modules
+//!
+//! | module | what |
+//! |---|---|
+//! | [`tensor`], [`error`], [`random`], [`real`], [`files`] | leaves: shapes and names; the error type; Philox; `f32` and `f64` alike; files that appear whole or not at all |
+//! | [`matrix`] | a leaf: strided views of `f32` matrices and their product on the CPU |
+//! | [`kernel`] | a leaf: what a kernel is |
+//! | [`kernels`] | the catalogue; mirrors the folder `shaders` file for file |
+//! | [`graph`] | operations with their backward rules, memory by lifetime, plans |
+//! | [`device`] | adapters and their choice, the two executors; the only user of wgpu |
+//! | [`corpus`] | vocabulary, memory-mapped text, batches, candidates of the sampled softmax |
+//! | [`config`] | TOML and overrides in, one checked configuration out |
+//! | [`model`] | configuration to graphs; the one table of parameters: name, shape, start, group, layout |
+//! | [`train`] | the loop, update rules, schedules, evaluation, generation |
+//! | [`checkpoint`], [`metrics`] | safetensors files and run folders; `metrics.jsonl` |
+//! | [`cli`] | one file a command, and everything that is printed |
+//!
+//! Imports run one way: leaves, then `kernel`, `kernels`, `graph`, then `device` and `model` side by side, then `train`,
+//! then `cli`. `corpus`, `config`, `checkpoint` and `metrics` stand beside them.
+//!
+//! # Invariants
+//!
+//! - Two runs of one configuration, seed and device give the same bits; a resumed run gives those of one that was never
+//!   stopped. No kernel adds floats atomically, and no result depends on the number of threads.
+//! - Random numbers come from counters ([`random`]): nothing about randomness is saved, and dropout masks are computed
+//!   again, not stored.
+//! - No memory of a GPU is allocated per step: buffers, pipelines and bind groups are made when a plan is loaded.
+//! - Activations alias memory only where [`graph::memory`] says so, and every plan passes
+//!   [`Plan::check`](graph::plan::Plan::check) before it runs.
+//! - Gates are interleaved per unit inside and in four blocks i, j, f, o in files;
+//!   [`Layout`](model::parameters::Layout) is the one place that converts.
+//! - A validation meets every target exactly once, with the full softmax; a sampled loss is never called a perplexity.
+//! - A checkpoint and every other file of a run appears whole or not at all ([`files`]); only the metrics grow by lines.
+//! - Whatever a user, a file or a device does wrong is an [`Error`](error::Error) with an exit code and a help; a panic
+//!   is a bug of this crate.
+//!
+//! # What is not where
+//!
+//! - Nothing but `device` knows wgpu; `kernels`, `graph` and `model` are data and plain functions.
+//! - `device` knows no model and no corpus; `corpus` knows no model and no device.
+//! - Nothing but `corpus`, `config`, `files`, `checkpoint` and `metrics` opens files that a user names.
+//! - Nothing but `cli` and `main` prints; the library logs through `tracing`.
+//! - There is no automatic differentiation at run time: backward rules emit steps while a graph is built.
+//!
+//! # The library
+//!
+//! A character model of one sentence, a few steps on the CPU:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use wlstm::config::Config;
+//! use wlstm::corpus::{Batches, Corpus, Text, Training, VocabularyBuilder};
+//! use wlstm::device::{CpuExecutor, Data};
+//! use wlstm::train::{prepare::Preparer, session::Session};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # std::fs::write(folder.path().join("text.txt"), "to be or not to be, that is the question\n".repeat(8))?;
+//! # let folder = folder.path();
+//! let toml = r#"
+//!     [model]
+//!     cell = "glstm"
+//!     groups = 2
+//!     embedding = 16
+//!     hidden = 32
+//!     projection = 16
+//!     [softmax]
+//!     kind = "full"
+//!     [data]
+//!     order = "contiguous"
+//!     tokens = "characters"
+//!     train = ["text.txt"]
+//!     [train]
+//!     batch = 4
+//!     unroll = 8
+//! "#;
+//! let config = Config::parse(toml, "example.toml", folder, &[])?;
+//! let corpus = Arc::new(Corpus::open(&config.data.train)?);
+//! let words = VocabularyBuilder::new(config.data.order, config.data.tokens).build(&corpus)?;
+//! let text = Text::new(corpus, Arc::new(words), config.data.tokens);
+//! let vocabulary = text.vocabulary().len();
+//!
+//! // The model on its device; a `GpuExecutor` would do the same.
+//! let executor = Box::new(CpuExecutor::<f32>::new());
+//! let mut session = Session::training(executor, &config, vocabulary)?;
+//! session.initialise()?;
+//!
+//! let options = Training { batch: 4, unroll: 8, shuffle: false, seed: 1, epochs: 0 };
+//! let mut preparer = Preparer::new(&config, vocabulary, 0)?;
+//! let mut losses = Vec::new();
+//! for batch in Batches::training(&text, &options)?.take(20) {
+//!     let mut inputs = preparer.prepare(batch?).inputs;
+//!     // Learning rate, clip norm, decay of the moving average, and two numbers that only Adam reads.
+//!     inputs.push(("control", Data::Real(vec![0.2, 10.0, 0.999, 1.0, 1.0])));
+//!     session.step(&inputs)?;
+//!     let (_, loss) = session.fetch()?.swap_remove(0);
+//!     losses.push(loss[0]);
+//! }
+//! // Before it learns, a model finds all characters about equally likely.
+//! assert!((losses[0] - (vocabulary as f64).ln()).abs() < 0.5);
+//! assert!(losses[19] < losses[0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`train::run::train`] is the whole loop, with validation, checkpoints and limits;
+//! [`train::update::training_plan`] is the plan alone, which prints as text.
 
 pub mod checkpoint;
 pub mod cli;

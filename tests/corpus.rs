@@ -89,7 +89,7 @@ fn padding(batch: usize, unroll: usize) -> Grid {
     (vec![0; batch * unroll], vec![IGNORE; batch * unroll])
 }
 
-/// The batches of REFERENCE's `sentences` order, word for word.
+/// The batches of `sentences` order, as literally as the README defines them.
 fn naive_sentences(
     pairs: &[Vec<(u32, u32)>],
     batch: usize,

@@ -2,7 +2,7 @@
 //! outputs, states, gradients, norms, updated parameters, moving averages.
 //!
 //! The files hold the parameters after the third step in all three places called `STEP.after`. Those after the first and
-//! the second are computed here, from the gradients and norms of the files by Adagrad as REFERENCE has it; the third step's,
+//! the second are computed here, from the gradients and norms of the files by Adagrad as the README has it; the third step's,
 //! computed so, must be the file's.
 //!
 //! `f64` on the CPU agrees to 1e-9, `f32` on the CPU and on every GPU to 2e-5 on losses and 1e-4 on the rest.

@@ -1,8 +1,9 @@
 //! The configuration of a model and its training: TOML text and `--set` overrides in, one checked [`Config`] out.
 //!
 //! It goes in two steps. `document` reads the text into values that know where they stand, and refuses keys that do not
-//! exist; `resolve` turns them into the typed, checked configuration that everybody else uses. All that can be wrong with
-//! a configuration is found here, before any work. `defaults.toml` is the one list of keys, with their defaults.
+//! exist; `resolve` turns them into the typed, checked configuration that everybody else uses. What can be wrong with a
+//! configuration is found here, before any work; what only training asks of one is in [`Config::check_limits`] and in
+//! `train::schedule`. `defaults.toml` is the one list of keys, with their defaults.
 //!
 //! The limits on sizes are such that no count of parameters, activations or their bytes can overflow 64 bits.
 

@@ -1,4 +1,5 @@
-//! From raw values to the checked configuration. Every rule about a value, and about values together, is here.
+//! From raw values to the checked configuration. Every rule about a value, and about values together, is here, but for
+//! what only training asks: that something ends the run, and that the schedule can be followed until then.
 
 use std::path::{Path, PathBuf};
 

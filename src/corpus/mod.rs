@@ -1,8 +1,8 @@
 //! From text to batches: vocabulary, token files, batches and the candidates of the sampled softmax.
 //!
-//! Nothing here knows models, devices or configuration, and nothing grows with the length of the corpus but a sparse index
-//! (about a byte for every 1,500 of text, in contiguous order): files are memory-mapped, and tokens are looked up as they
-//! are walked over.
+//! Nothing here knows models or devices, and of the configuration only the names of orders and tokens. Nothing grows with
+//! the length of the corpus but a sparse index (about a byte for every 1,500 of text, in contiguous order): files are
+//! memory-mapped, and tokens are looked up as they are walked over.
 //!
 //! | module | what |
 //! |---|---|

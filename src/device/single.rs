@@ -1,6 +1,6 @@
 //! One kernel alone: a case of its own on any executor, its twins on the same numbers, and the comparison of both.
 //!
-//! Serves the parity test, `wlstm validate` and benches. A case becomes a plan of one step, so what is tested is what
+//! Serves the tests that hold every device against the reference. A case becomes a plan of one step, so what is tested is what
 //! trains: real slices are persistent tensors, index slices are inputs. Every slice begins at an odd place in a tensor
 //! that is longer on both sides, and the elements around it are looked at afterwards.
 

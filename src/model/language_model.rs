@@ -140,8 +140,8 @@ impl<'a> Body<'a> {
 /// Forward and backward of one training step; the output `loss` is the mean over tokens.
 ///
 /// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
-/// [`sampled_softmax`] names. Gradients are scaled as the recipe says (REFERENCE: of `T * mean(l)` for `paper`, times `B`
-/// for an embedding table of its own; of `mean(l)` for `plain`).
+/// [`sampled_softmax()`] names. Gradients are scaled as the recipe says: those of `T * mean(l)` for `paper`, times `B` for
+/// an embedding table of its own; those of `mean(l)` for `plain` (the README, section *What is computed*).
 pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, limits: &Limits) {
     let extent = Extent {
         batch: config.train.batch,

@@ -20,7 +20,7 @@ pub const ADAM_BETA2: f64 = 0.999;
 /// Adam's guard against division by zero.
 const ADAM_EPSILON: f32 = 1e-8;
 
-/// The start of a state tensor of an optimizer: Adagrad's accumulators are 1, all others 0 (REFERENCE, Optimizer).
+/// The start of a state tensor of an optimizer: Adagrad's accumulators are 1, all others 0, as in the paper's code.
 pub fn initial_state(optimizer: Optimizer) -> f32 {
     if optimizer == Optimizer::Adagrad {
         1.0
