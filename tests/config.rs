@@ -375,8 +375,8 @@ fn values_that_do_not_go_together_are_refused() {
     assert!(parse(SMALL, &["model.residual=true", "model.embedding=4"]).is_ok());
     assert_refused(
         SMALL,
-        &["data.vocab_size=8192"],
-        &["`softmax.samples`", "`data.vocab_size` is 8192"],
+        &["data.vocab_size=8191"],
+        &["`softmax.samples`", "`data.vocab_size` is 8191"],
     );
     assert!(parse(SMALL, &["data.vocab_size=8193"]).is_ok());
     assert!(parse(SMALL, &["data.vocab_size=9", "softmax.kind=full"]).is_ok());

@@ -191,7 +191,7 @@ fn softmax(document: &Document, vocabulary: usize) -> Result<Softmax> {
     }
     let field = document.field("softmax.samples");
     let samples = field.size(1, SIZE)?;
-    if vocabulary != 0 && samples >= vocabulary {
+    if vocabulary != 0 && samples > vocabulary {
         return Err(field.conflict(
             format_args!("`data.vocab_size` is {vocabulary}, and candidates are distinct"),
             "choose fewer candidates than words, or `softmax.kind = \"full\"`",

@@ -4,13 +4,13 @@
 //! text and the table of ids has no keys of its own: 800,000 words take about 20 MB.
 
 use std::hash::BuildHasher;
-use std::io::Write;
 use std::path::Path;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::tokens::TokenKind;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The mark of the begin and the end of a sentence, in `sentences` order.
 pub(crate) const SENTENCE: &str = "<S>";
@@ -122,29 +122,18 @@ impl Vocabulary {
     ///
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let write = || -> std::io::Result<()> {
-            // A rename would replace devices and pipes too.
-            if path.exists() && !path.is_file() {
-                return Err(std::io::Error::other("it exists and is not a regular file"));
-            }
-            let folder = match path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent,
-                _ => Path::new("."),
-            };
-            let mut builder = tempfile::Builder::new();
-            // Temporary files are private; a vocabulary has the rights of other new files.
-            #[cfg(unix)]
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-            let mut file = builder.tempfile_in(folder)?;
-            file.write_all(&self.to_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(|error| {
-            Error::data(format!("cannot write the vocabulary `{}`", path.display()))
-                .because(error)
-                .help("check that the folder exists and may be written")
+        // A rename would replace devices and pipes too.
+        if path.exists() && !path.is_file() {
+            return Err(
+                Error::data(format!("cannot write the vocabulary `{}`", path.display()))
+                    .because("it exists and is not a regular file")
+                    .help("name another file"),
+            );
+        }
+        let bytes = self.to_bytes();
+        files::write_atomically(path, |file| {
+            file.write_all(&bytes)
+                .map_err(|error| files::cannot_write(path, error))
         })
     }
 

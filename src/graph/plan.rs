@@ -19,7 +19,7 @@ pub enum Place {
     Persistent,
     /// Written by the host before a run, under its name; read-only for the steps.
     Input,
-    /// Read by the host after a run: losses, norms. At most a few numbers each.
+    /// Read by the host after a run: losses, norms, logits.
     Output,
     /// In an arena, at this element, valid from its first step to its last. Others may use the place before and after.
     Arena {

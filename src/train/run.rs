@@ -112,6 +112,7 @@ impl<'a> Loop<'a> {
             _ => metrics::Writer::resume(&path, train.log_every, resumed)?,
         };
         let device = run.session.describe();
+        run.folder.write_config(&run.config.to_toml())?;
         let keeper = Keeper::open(run.folder, &run.name, &device, train.seed, &run.progress)?;
         let parameters = run.session.parameter_count();
         metrics.start(metrics::Start {
@@ -152,15 +153,15 @@ impl<'a> Loop<'a> {
         }
         for prepared in loader {
             let prepared = prepared?;
-            if let Some(reason) = self.limit() {
-                return Ok(reason);
-            }
             if let Some(kind) = self.run.stop.asked() {
-                self.drain()?;
                 return Err(Error::new(kind, "interrupted"));
             }
+            // Before the limit, so that a run that is resumed has ended the same epochs as one that was not stopped.
             if self.run.progress.epochs_ended + 1 < prepared.epoch {
                 self.end_epoch(prepared.epoch - 1)?;
+            }
+            if let Some(reason) = self.limit() {
+                return Ok(reason);
             }
             self.start_step(prepared)?;
             while self.pending.len() >= self.run.session.in_flight() {

@@ -40,8 +40,7 @@ pub fn learning_rate(config: &Config, moment: Moment, total: Option<u64>) -> f64
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) for a cosine in a run that only time ends, and for a plateau without
-/// validation text.
+/// [`Kind::Usage`](crate::error::Kind::Usage) for a cosine in a run that only time ends.
 pub fn check(config: &Config) -> Result<()> {
     let train = &config.train;
     match train.schedule {
@@ -49,10 +48,6 @@ pub fn check(config: &Config) -> Result<()> {
             "`train.schedule = \"cosine\"` ends at 0 with the run, but only `train.seconds` ends this one",
         )
         .help("set `train.steps` or `train.epochs`, or choose another schedule")),
-        Schedule::Plateau { .. } if config.data.valid.is_empty() => Err(Error::usage(
-            "`train.schedule = \"plateau\"` follows the validation, but `data.valid` is empty",
-        )
-        .help("name validation text in `data.valid`, or choose another schedule")),
         _ => Ok(()),
     }
 }

@@ -20,7 +20,7 @@ use wlstm::device::Data;
 use wlstm::kernels::catalogue;
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::kernels::embedding::{accumulate_rows, gather, scatter_add_rows};
-use wlstm::kernels::pointwise::{add, copy, dropout, fill};
+use wlstm::kernels::pointwise::{add, copy, dropout};
 use wlstm::kernels::reduce::{sum, sum_columns};
 
 /// How a kernel is checked.
@@ -59,7 +59,6 @@ const COVERAGE: &[(&str, Check)] = &[
     ("reduce/norm", Left("measures a gradient, is in no loss")),
     ("pointwise/add", By(residual)),
     ("pointwise/copy", By(residual)),
-    ("pointwise/fill", By(total)),
     ("pointwise/dropout", By(inverted_dropout)),
     ("optimizer/sgd", By(sgd_formula)),
     ("optimizer/momentum", By(momentum_formula)),
@@ -173,11 +172,7 @@ fn total() {
         divisor: 4.0,
     };
     let loss = |x: &[f64]| result(&sum::KERNEL, &params, vec![reals(x), output(1)], 1)[0];
-    let fill_params = fill::Params {
-        len: 9,
-        value: 0.25,
-    };
-    let dx = result(&fill::KERNEL, &fill_params, vec![output(9)], 0);
+    let dx = [0.25; 9];
     assert_gradient("dx", &dx, loss, &numbers(1, 9));
 }
 

@@ -1,7 +1,7 @@
 //! `a += g^2`, `w -= lr * g / sqrt(a)`: Adagrad (Duchi et al. 2011) without epsilon; `a` starts above 0.
 //!
-//! With `clipped`, `g` is the gradient times `norm[1]`. Dense: weights, state and gradient `[capacity, width]`, and `rows` is one
-//! unused word. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
+//! With `clipped`, `g` is the gradient times `norm[1]`. Dense: weights, state and gradient `[capacity, width]`, and `rows` is not
+//! read: any indices. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
 //! `control [0]` is the learning rate `lr`; `norm` is `[2]`.
 
 use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, grid_over, no_constants};

@@ -1,5 +1,5 @@
-//! `sum = x + y`: the residual connection, forward. Its derivative by either operand is the gradient itself, so the
-//! backward rule is this kernel again, adding up what comes from the sum and from elsewhere.
+//! `sum = x + y`: the residual connection, forward. Its derivative by either operand is the gradient itself: the backward
+//! rule is [`super::copy`].
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
 use crate::kernels::parallel;
