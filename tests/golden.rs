@@ -243,11 +243,12 @@ impl Comparison {
         let mut worst = (0.0, 0);
         for (k, (got, want)) in got.iter().zip(want).enumerate() {
             let difference = (got - want).abs() / scale;
-            if !(difference <= worst.0) {
+            // A NaN is the worst, and stays: nothing is larger than it.
+            if difference.is_nan() || difference > worst.0 {
                 worst = (difference, k);
             }
         }
-        if !(worst.0 <= tolerance) {
+        if worst.0.is_nan() || worst.0 > tolerance {
             self.failures.push(format!(
                 "{what}[{}]: {} instead of {}, relative error {:.2e}",
                 worst.1, got[worst.1], want[worst.1], worst.0
