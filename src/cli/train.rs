@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::arguments::Train;
-use super::context::{executor, saved_config, saved_vocabulary, tell, text, vocabulary};
+use super::context::{executor, saved_config, saved_vocabulary, tell, vocabulary};
 use super::progress::{Progress as Display, duration};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find};
 use crate::config::{Config, Tokens};

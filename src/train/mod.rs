@@ -8,6 +8,7 @@
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
 //! | [`schedule`] | the learning rate of a step |
 //! | [`evaluate`] | perplexity of a text |
+//! | [`score`] | log-probabilities of lines |
 //! | [`generate`] | text from a model |
 //! | [`watch`] | what a run tells those who watch it, and how they stop it |
 
@@ -16,6 +17,7 @@ pub mod generate;
 pub mod prepare;
 pub mod run;
 pub mod schedule;
+pub mod score;
 pub mod session;
 pub mod update;
 pub mod watch;
