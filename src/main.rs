@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 use wlstm::cli::arguments::Arguments;
 
 fn main() -> ExitCode {
+    quieten_mesa();
     let arguments = Arguments::parse();
     log_to_standard_error(arguments.quiet);
     match wlstm::cli::run(arguments) {
@@ -21,16 +21,31 @@ fn main() -> ExitCode {
     }
 }
 
-/// Sends logs to standard error: what `RUST_LOG` asks for, else warnings, or errors alone when quiet.
+/// Keeps Mesa from printing an error where there is no graphical session: its device-select layer looks for a desktop's
+/// display, which nobody here needs. Whoever uses that layer on purpose keeps it.
+fn quieten_mesa() {
+    let given = |name| std::env::var_os(name).is_some();
+    if cfg!(unix) && !given("XDG_RUNTIME_DIR") && !given("MESA_VK_DEVICE_SELECT") {
+        // SAFETY: `main` calls this first, while there is no other thread that could read the environment.
+        #[allow(
+            unsafe_code,
+            reason = "the Vulkan loader hears of it in no other way than by the environment"
+        )]
+        unsafe {
+            std::env::set_var("NODEVICE_SELECT", "1");
+        }
+    }
+}
+
+/// Sends logs to standard error: what `RUST_LOG` asks for, else warnings, or errors alone when quiet. Of the graphics
+/// libraries errors alone: they warn of much that is no concern of a user.
 fn log_to_standard_error(quiet: bool) {
-    let level = if quiet {
-        LevelFilter::ERROR
-    } else {
-        LevelFilter::WARN
-    };
-    let filter = EnvFilter::builder()
-        .with_default_directive(level.into())
-        .from_env_lossy();
+    let asked = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = EnvFilter::builder().parse_lossy(match (asked.as_str(), quiet) {
+        ("", true) => "error",
+        ("", false) => "warn,wgpu_core=error,wgpu_hal=error,naga=error",
+        (asked, _) => asked,
+    });
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()

@@ -31,8 +31,20 @@ pub struct Arguments {
 /// One variant a command.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Train a model
+    /// Train a model, or go on training it
     Train(Train),
+    /// Print the perplexity of a text
+    Eval(Eval),
+    /// Print the log-probability of each line of a text
+    Score(Score),
+    /// Print text that a model makes up
+    Generate(Generate),
+    /// Count the words of a corpus into a vocabulary file
+    Vocab(Vocab),
+    /// List the devices of this machine
+    Devices(Devices),
+    /// Print what a model costs: parameters, memory, FLOPs; no device is used
+    Plan(Plan),
     /// Print the completions of a shell
     Completions(Completions),
 }

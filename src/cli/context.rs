@@ -1,16 +1,15 @@
 //! What several commands begin with: a device, a corpus, a vocabulary, a trained model.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::checkpoint::{Checkpoint, Which, find};
 use crate::config::{Config, Softmax};
-use crate::corpus::{Corpus, Text, Vocabulary, VocabularyBuilder};
+use crate::corpus::{Corpus, Vocabulary, VocabularyBuilder};
 use crate::device::{CpuExecutor, Device, Executor, GpuExecutor, choose};
 use crate::error::{Error, Result};
-use crate::model::language_model::Extent;
-use crate::train::session::Session;
+use crate::train::session::{Inference, Session};
 
 /// Says something to the person at the terminal; if standard error is gone, nobody is there.
 pub(super) fn tell(quiet: bool, text: &str) {
@@ -38,6 +37,19 @@ pub(super) fn vocabulary(config: &Config, corpus: &Corpus, quiet: bool) -> Resul
             .size(data.vocab_size)
             .build(corpus);
     };
+    let vocabulary = vocabulary_file(config, path)?;
+    if matches!(config.softmax, Softmax::Sampled { .. }) && !vocabulary.is_sorted() {
+        tracing::warn!(
+            "the words of `{}` are not in order of falling frequency, as the sampled softmax takes them to be",
+            path.display()
+        );
+    }
+    Ok(vocabulary)
+}
+
+/// The vocabulary in the file of a configuration, which must have the size that the configuration gives, if it does.
+pub(super) fn vocabulary_file(config: &Config, path: &Path) -> Result<Vocabulary> {
+    let data = &config.data;
     let vocabulary = Vocabulary::load(path, data.order)?;
     if data.vocab_size != 0 && vocabulary.len() != data.vocab_size {
         return Err(Error::data(format!(
@@ -48,23 +60,7 @@ pub(super) fn vocabulary(config: &Config, corpus: &Corpus, quiet: bool) -> Resul
         ))
         .help("set `data.vocab_size` to 0 or to the size of the file, or name another file in `data.vocab`"));
     }
-    if matches!(config.softmax, Softmax::Sampled { .. }) && !vocabulary.is_sorted() {
-        tracing::warn!(
-            "the words of `{}` are not in order of falling frequency, as the sampled softmax takes them to be",
-            path.display()
-        );
-    }
     Ok(vocabulary)
-}
-
-/// The text in these files, read as the configuration says.
-pub(super) fn text(
-    config: &Config,
-    files: &[PathBuf],
-    vocabulary: &Arc<Vocabulary>,
-) -> Result<Text> {
-    let corpus = Arc::new(Corpus::open(files)?);
-    Ok(Text::new(corpus, vocabulary.clone(), config.data.tokens))
 }
 
 /// A trained model from its file.
@@ -103,7 +99,7 @@ pub(super) fn saved_config(checkpoint: &Checkpoint) -> Result<Config> {
     })?;
     Config::parse(text, &place, Path::new("/"), &[]).map_err(|error| {
         Error::data(format!("the configuration in `{place}` cannot be used"))
-            .because(error.chain().to_string())
+            .because(error)
             .help("use the version of wlstm that wrote it")
     })
 }
@@ -116,19 +112,9 @@ pub(super) fn saved_vocabulary(checkpoint: &Checkpoint, config: &Config) -> Resu
 
 impl Trained {
     /// The model on a device.
-    pub fn session(
-        &self,
-        selectors: &[impl AsRef<str>],
-        extent: Extent,
-        quiet: bool,
-    ) -> Result<Session> {
-        let executor = executor(selectors, quiet)?;
-        Session::inference(
-            executor,
-            &self.config,
-            self.vocabulary.len(),
-            extent,
-            &self.checkpoint,
-        )
+    pub fn session(&self, selector: &str, purpose: Inference, quiet: bool) -> Result<Session> {
+        let executor = executor(&[selector], quiet)?;
+        let words = self.vocabulary.len();
+        Session::inference(executor, &self.config, words, &self.checkpoint, purpose)
     }
 }

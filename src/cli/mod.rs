@@ -3,12 +3,19 @@
 pub mod arguments;
 mod completions;
 mod context;
+mod devices;
+mod eval;
+mod generate;
+mod plan;
 mod progress;
+mod score;
 mod train;
+mod vocab;
 
 use std::io::{ErrorKind, Write};
 
 use arguments::{Arguments, Command};
+use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
 
@@ -21,17 +28,38 @@ use crate::error::{Error, Kind, Result};
 pub fn run(arguments: Arguments) -> Result<()> {
     match &arguments.command {
         Command::Train(train) => train::run(train, arguments.quiet),
+        Command::Eval(eval) => eval::run(eval, arguments.quiet),
+        Command::Score(score) => score::run(score, arguments.quiet),
+        Command::Generate(generate) => generate::run(generate, arguments.quiet),
+        Command::Vocab(vocab) => vocab::run(vocab, arguments.quiet),
+        Command::Devices(devices) => devices::run(devices),
+        Command::Plan(plan) => plan::run(plan, arguments.quiet),
         Command::Completions(completions) => completions::run(completions),
     }
 }
 
 /// Writes results to standard output. A reader that has gone, as `head` does, wants no more, and that is no failure.
 fn print(bytes: &[u8]) -> Result<()> {
+    print_while_read(bytes).map(|_| ())
+}
+
+/// As [`print`]; says whether the reader is still there, for commands that could go on for long.
+fn print_while_read(bytes: &[u8]) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => {
             Err(Error::new(Kind::Other, "cannot write to standard output").because(error))
         }
-        _ => Ok(()),
     }
+}
+
+/// Writes one JSON document to standard output.
+fn print_json(document: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(document).map_err(|error| {
+        Error::new(Kind::Other, "cannot write the results as JSON").because(error)
+    })?;
+    text.push(b'\n');
+    print(&text)
 }

@@ -143,6 +143,42 @@ impl Progress {
     }
 }
 
+/// The live line of work that is done in steps: nothing when quiet or off a terminal.
+pub(super) struct Live {
+    bar: Option<ProgressBar>,
+}
+
+impl Live {
+    /// For the work called `what`.
+    pub fn new(what: &'static str, quiet: bool) -> Live {
+        let live = !quiet && std::io::stderr().is_terminal();
+        let bar = live.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            let style = ProgressStyle::with_template("{bar:20} {msg} {pos}/{len}  ETA {eta}")
+                .expect("a good template");
+            bar.set_style(style.progress_chars("=> "));
+            bar.set_message(what);
+            bar
+        });
+        Live { bar }
+    }
+
+    /// Shows that `done` of `total` steps are done.
+    pub fn show(&self, done: u64, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    }
+
+    /// Takes the line away.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// `1234567` as `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -60,5 +60,5 @@ pub use files::{Corpus, expand};
 pub use loader::Loader;
 pub use sampler::{CandidateSampler, Candidates};
 pub use sentences::RowPosition;
-pub use tokens::{TokenKind, detokenise};
+pub use tokens::{Detokeniser, TokenKind, detokenise};
 pub use vocabulary::{Order, Vocabulary};

@@ -211,36 +211,59 @@ fn space_length(text: &[u8], at: usize, first: u8) -> usize {
 /// assert_eq!(text, "Who's there?\nMe.");
 /// ```
 pub fn detokenise<'a>(tokens: impl IntoIterator<Item = &'a str>, kind: TokenKind) -> String {
+    let mut joiner = Detokeniser::new(kind);
     let mut text = String::new();
-    // Whether the next token follows the one before without a space.
-    let mut attached = true;
-    let mut in_quotes = false;
     for token in tokens {
+        joiner.append(token, &mut text);
+    }
+    text
+}
+
+/// [`detokenise`] token by token.
+#[derive(Clone, Debug)]
+pub struct Detokeniser {
+    kind: TokenKind,
+    /// Whether the next token follows the one before without a space.
+    attached: bool,
+    in_quotes: bool,
+}
+
+impl Detokeniser {
+    /// Before the first token.
+    pub fn new(kind: TokenKind) -> Detokeniser {
+        Detokeniser {
+            kind,
+            attached: true,
+            in_quotes: false,
+        }
+    }
+
+    /// Appends the next token to the text so far, with the space before it if there is one.
+    pub fn append(&mut self, token: &str, text: &mut String) {
         if matches!(token, "<S>" | "<eos>") {
             text.push('\n');
-            (attached, in_quotes) = (true, false);
-        } else if kind == TokenKind::Characters {
+            (self.attached, self.in_quotes) = (true, false);
+        } else if self.kind == TokenKind::Characters {
             text.push_str(token);
         } else if let Some(joint) = joint(token) {
             text.push_str(joint);
-            attached = true;
+            self.attached = true;
         } else {
-            let closes_quotes = in_quotes && matches!(token, "\"" | "''");
-            if !attached && !closes_quotes && !follows_closely(token) {
+            let closes_quotes = self.in_quotes && matches!(token, "\"" | "''");
+            if !self.attached && !closes_quotes && !follows_closely(token) {
                 text.push(' ');
             }
             text.push_str(token);
-            attached = matches!(
+            self.attached = matches!(
                 token,
                 "(" | "[" | "{" | "“" | "‘" | "``" | "$" | "£" | "€" | "#" | "/"
             );
             if matches!(token, "\"" | "``" | "''") {
-                in_quotes = !closes_quotes;
-                attached = in_quotes;
+                self.in_quotes = !closes_quotes;
+                self.attached = self.in_quotes;
             }
         }
     }
-    text
 }
 
 /// The character between two halves of a word or number, in the notation of WikiText.

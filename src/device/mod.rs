@@ -20,7 +20,7 @@ pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters};
 pub use cpu::{CpuExecutor, CpuReal};
 pub use gpu::GpuExecutor;
 pub use host::available_memory;
-pub use report::{devices_json, devices_text, driver_help};
+pub use report::{bytes, devices_json, devices_text, driver_help};
 pub use selector::{Choice, Device, Selector, choose};
 
 use crate::error::Result;

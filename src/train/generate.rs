@@ -1,12 +1,8 @@
 //! Text from a model: one stream, one word after the other.
 
-use std::sync::Arc;
-
 use super::session::Session;
 use crate::corpus::Vocabulary;
-use crate::device::{Data, PlanId};
 use crate::error::{Error, Kind, Result};
-use crate::model::language_model;
 use crate::random::{Purpose, Stream};
 
 /// How the next word is chosen.
@@ -23,7 +19,6 @@ pub struct Choice {
 /// Generates from the model of a session, beside whatever else the session does.
 pub struct Generator<'a> {
     session: &'a mut Session,
-    plan: PlanId,
     choice: Choice,
     random: Stream,
     unknown: u32,
@@ -43,25 +38,12 @@ impl<'a> Generator<'a> {
         prompt: &[u32],
         choice: Choice,
     ) -> Result<Generator<'a>> {
-        let config = session.config().clone();
-        let prefix = language_model::evaluation_prefix(&config);
-        let limits = session.executor().limits();
-        let plan = Arc::new(language_model::logits(
-            &config,
-            session.vocabulary(),
-            1,
-            prefix,
-            &limits,
-        ));
-        let id = session.executor().load(plan.clone())?;
-        for (name, len) in language_model::states(&plan) {
-            session.executor().write(&name, &vec![0.0; len])?;
-        }
+        session.load_generation()?;
+        session.reset_generation()?;
         let random = Stream::new(choice.seed, Purpose::Generate, 0);
         let unknown = vocabulary.unknown();
         let mut generator = Generator {
             session,
-            plan: id,
             choice,
             random,
             unknown,
@@ -76,10 +58,7 @@ impl<'a> Generator<'a> {
 
     /// The model reads a word.
     fn feed(&mut self, word: u32) -> Result<()> {
-        let inputs = vec![("inputs", Data::Index(vec![word]))];
-        self.session.executor().run(self.plan, &inputs)?;
-        let (_, logits) = self.session.executor().fetch()?.swap_remove(0);
-        self.logits = logits;
+        self.logits = self.session.logits(word)?;
         Ok(())
     }
 

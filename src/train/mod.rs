@@ -9,6 +9,7 @@
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
 //! | [`schedule`] | the learning rate of a step |
 //! | [`evaluate`] | perplexity of a text |
+//! | [`score`] | log-probabilities of lines |
 //! | [`generate`] | text from a model |
 //! | [`watch`] | what a run tells those who watch it, and how they stop it |
 
@@ -20,6 +21,7 @@ pub mod prepare;
 pub mod progress;
 pub mod run;
 pub mod schedule;
+pub mod score;
 pub mod session;
 pub mod update;
 pub mod watch;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::update::{initial_state, training_plan};
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::Config;
-use crate::device::{Executor, Inputs, Outputs, PlanId};
+use crate::device::{Data, Executor, Inputs, Outputs, PlanId};
 use crate::error::{Error, Kind, Result};
 use crate::model::cost::{check_sizes, optimizer_states};
 use crate::model::language_model::{self, Extent};
@@ -23,6 +23,16 @@ pub struct Session {
     /// Names and lengths of the recurrent states of training.
     states: Vec<(String, usize)>,
     evaluation: Option<(PlanId, Vec<(String, usize)>)>,
+    generation: Option<(PlanId, Vec<(String, usize)>)>,
+}
+
+/// What a session without training is for: the plan that it makes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inference {
+    /// The losses of text, in batches of this extent.
+    Losses(Extent),
+    /// Words, one after the other.
+    Words,
 }
 
 impl Session {
@@ -56,13 +66,16 @@ impl Session {
         executor: Box<dyn Executor>,
         config: &Config,
         vocabulary: usize,
-        extent: Extent,
         file: &Checkpoint,
+        purpose: Inference,
     ) -> Result<Session> {
         check_sizes(config, vocabulary)?;
         let mut session = Session::without_plans(executor, config, vocabulary);
         session.check_parameters(file)?;
-        session.load_evaluation(extent)?;
+        match purpose {
+            Inference::Losses(extent) => session.load_evaluation(extent)?,
+            Inference::Words => session.load_generation()?,
+        }
         let prefix = language_model::evaluation_prefix(config);
         for line in &session.table {
             let name = match line.group {
@@ -84,6 +97,7 @@ impl Session {
             training: None,
             states: Vec::new(),
             evaluation: None,
+            generation: None,
         }
     }
 
@@ -183,6 +197,48 @@ impl Session {
         self.executor.run(*plan, inputs)?;
         let (_, nll) = self.executor.fetch()?.swap_remove(0);
         Ok(nll)
+    }
+
+    /// Makes the plan that generates, one stream of one step, once.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device has no room.
+    pub fn load_generation(&mut self) -> Result<()> {
+        if self.generation.is_none() {
+            let prefix = language_model::evaluation_prefix(&self.config);
+            let limits = self.executor.limits();
+            let plan = language_model::logits(&self.config, self.vocabulary, 1, prefix, &limits);
+            let states = language_model::states(&plan);
+            self.generation = Some((self.executor.load(Arc::new(plan))?, states));
+        }
+        Ok(())
+    }
+
+    /// Sets the recurrent states of the generation to zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn reset_generation(&mut self) -> Result<()> {
+        let (_, states) = self.generation.as_ref().expect("a generation plan");
+        for (name, len) in states {
+            self.executor.write(name, &vec![0.0; *len])?;
+        }
+        Ok(())
+    }
+
+    /// The logits `[V]` after one more word of the generation; waits for them.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn logits(&mut self, word: u32) -> Result<Vec<f64>> {
+        let (plan, _) = self.generation.as_ref().expect("a generation plan");
+        let inputs = vec![("inputs", Data::Index(vec![word]))];
+        self.executor.run(*plan, &inputs)?;
+        let (_, logits) = self.executor.fetch()?.swap_remove(0);
+        Ok(logits)
     }
 
     /// The executor, for plans of other kinds over the same parameters.

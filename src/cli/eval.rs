@@ -1,0 +1,105 @@
+//! `wlstm eval`: the perplexity of a text.
+//!
+//! Four lines: `perplexity`, `targets`, `out-of-vocabulary` (targets whose id is the unknown word's) and `log-likelihood`
+//! (the sum over all targets, natural logarithm).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::arguments::Eval;
+use super::context::{Trained, tell, trained};
+use super::progress::Live;
+use crate::checkpoint::Which;
+use crate::corpus::{Corpus, Text};
+use crate::error::{Error, Result};
+use crate::train::evaluate::{evaluate, extent};
+use crate::train::session::Inference;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    checkpoint: PathBuf,
+    data: Vec<PathBuf>,
+    perplexity: f64,
+    targets: u64,
+    out_of_vocabulary: u64,
+    log_likelihood: f64,
+}
+
+/// Evaluates.
+pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
+    let trained = trained(&arguments.run, Which::Best)?;
+    let corpus = Arc::new(corpus(arguments, &trained, quiet)?);
+    let purpose = Inference::Losses(extent(&trained.config));
+    let mut session = trained.session(&arguments.device.device, purpose, quiet)?;
+    let words = trained.vocabulary.clone();
+    let text = Text::new(corpus.clone(), words, trained.config.data.tokens);
+    let live = Live::new("evaluating", quiet);
+    let found = evaluate(&mut session, &text, |done, total| {
+        live.show(done, total);
+        Ok(())
+    });
+    live.end();
+    let found = found?;
+    let document = Document {
+        checkpoint: trained.checkpoint.path().to_path_buf(),
+        data: (0..corpus.files())
+            .map(|file| corpus.path(file).to_path_buf())
+            .collect(),
+        perplexity: found.perplexity(),
+        targets: found.targets,
+        out_of_vocabulary: found.unknown,
+        log_likelihood: -found.nll,
+    };
+    if arguments.json {
+        return super::print_json(&document);
+    }
+    let Document {
+        perplexity,
+        targets,
+        out_of_vocabulary,
+        log_likelihood,
+        ..
+    } = document;
+    super::print(
+        format!(
+            "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary {out_of_vocabulary}\nlog-likelihood {log_likelihood:.4}\n"
+        )
+        .as_bytes(),
+    )
+}
+
+/// The files of `--data`; else the test files of the run's configuration, else its validation files.
+fn corpus(arguments: &Eval, trained: &Trained, quiet: bool) -> Result<Corpus> {
+    if !arguments.data.is_empty() {
+        return Corpus::open(&arguments.data);
+    }
+    let data = &trained.config.data;
+    let (what, files) = match (data.test.as_slice(), data.valid.as_slice()) {
+        ([], []) => {
+            return Err(Error::usage(
+                "the run's configuration names neither test nor validation text",
+            )
+            .help("name the text with --data FILE"));
+        }
+        ([], valid) => ("validation", valid),
+        (test, _) => ("test", test),
+    };
+    let corpus = Corpus::open(files).map_err(|error| {
+        error
+            .context(format!("cannot use the run's {what} text"))
+            .help("name the text with --data FILE")
+    })?;
+    let first = corpus.path(0).display();
+    let more = match corpus.files() {
+        1 => String::new(),
+        files => format!(" and {} more files", files - 1),
+    };
+    tell(
+        quiet,
+        &format!("Evaluating the run's {what} text: `{first}`{more}."),
+    );
+    Ok(corpus)
+}
