@@ -89,9 +89,10 @@ fn append_update(graph: &mut Graph, config: &Config, vocabulary: usize) {
     for update in &updates {
         append_optimizer(graph, train.optimizer, update, control, norm);
         if train.ema > 0.0 && update.group == Group::Recurrent {
-            let average = graph
-                .builder
-                .persistent(&format!("ema.{}", update.name), [update.weight.len]);
+            let average = graph.builder.persistent(
+                &format!("ema.{}", update.name),
+                [update.weight.len / update.width, update.width],
+            );
             let params = moving_average::Params {
                 len: update.weight.len as u32,
             };

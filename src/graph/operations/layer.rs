@@ -152,15 +152,12 @@ impl Recorded {
     fn block(&self, tensor: Slice, groups: usize, recurrent: bool) -> Block {
         let Sizes { input, output, .. } = self.sizes;
         let group = tensor.len / groups;
-        let start = if recurrent {
-            group / (input + output) * input
+        // The rows of the input; what comes first is a whole number of rows, the quotient of group and sizes need not be.
+        let middle = group * input / (input + output);
+        let (start, end) = if recurrent {
+            (middle, group)
         } else {
-            0
-        };
-        let end = if recurrent {
-            group
-        } else {
-            group / (input + output) * input
+            (0, middle)
         };
         Block {
             slice: tensor.part(start, (groups - 1) * group + end - start),

@@ -1,0 +1,263 @@
+//! What the tests that drive the program share: folders with generated text, runs of the binary, and readers of what a run
+//! leaves behind that share no code with the program.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Every file below a folder with its bytes, folders with none: to be compared before and after.
+pub type Snapshot = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
+/// A folder that goes away with its test.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    /// An empty folder.
+    pub fn new() -> Folder {
+        Folder(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    /// The path of a name in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file, with the folders above it.
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder");
+        std::fs::write(&path, contents).expect("a file");
+        path
+    }
+
+    /// Everything in it.
+    pub fn snapshot(&self) -> Snapshot {
+        snapshot(self.0.path())
+    }
+}
+
+/// Everything below a folder.
+pub fn snapshot(folder: &Path) -> Snapshot {
+    let mut found = Snapshot::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder that can be read") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path.clone());
+                found.insert(path, None);
+            } else {
+                let bytes = std::fs::read(&path).expect("a file that can be read");
+                found.insert(path, Some(bytes));
+            }
+        }
+    }
+    found
+}
+
+/// The program, deaf to the logs that this shell asks for.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wlstm"));
+    command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
+    command
+}
+
+/// How a run of the program ended.
+pub struct Ended {
+    /// The exit code; none after a signal that killed it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Ended {
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8 on standard output"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8 on standard error"),
+        }
+    }
+}
+
+/// Runs the program to its end.
+pub fn wlstm<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Ended {
+    let output = program().args(arguments).output();
+    output.expect("the program starts").into()
+}
+
+/// The arguments of a training into a folder on a device.
+pub fn training<'a>(
+    config: &'a Path,
+    out: &'a Path,
+    device: &'a str,
+    more: &[&'a str],
+) -> Vec<&'a str> {
+    let text = |path: &'a Path| path.to_str().expect("a Unicode path");
+    let mut arguments = vec![
+        "train",
+        text(config),
+        "--out",
+        text(out),
+        "--device",
+        device,
+    ];
+    arguments.extend(more);
+    arguments
+}
+
+/// Trains to the end; anything but success fails the test.
+pub fn train(config: &Path, out: &Path, device: &str, more: &[&str]) -> Ended {
+    let arguments = training(config, out, device, more);
+    let ended = wlstm(&arguments);
+    assert_eq!(ended.code, Some(0), "{arguments:?}\n{}", ended.stderr);
+    ended
+}
+
+/// The lines of `metrics.jsonl`; a last line that is cut off is left out.
+pub fn metrics(run: &Path) -> Vec<Value> {
+    let Ok(text) = std::fs::read_to_string(run.join("metrics.jsonl")) else {
+        return Vec::new();
+    };
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let parse = |line| serde_json::from_str(line).expect("a line of JSON");
+    whole.lines().map(parse).collect()
+}
+
+/// The lines of one kind.
+pub fn lines_of(run: &Path, kind: &str) -> Vec<Value> {
+    let mut lines = metrics(run);
+    lines.retain(|line| line["kind"] == kind);
+    lines
+}
+
+/// A number of a line.
+pub fn number(line: &Value, key: &str) -> f64 {
+    let value = line[key].as_f64();
+    value.unwrap_or_else(|| panic!("no number `{key}` in {line}"))
+}
+
+/// The losses of all steps by their number.
+pub fn losses(run: &Path) -> BTreeMap<u64, f64> {
+    let lines = lines_of(run, "step");
+    lines
+        .iter()
+        .map(|line| (number(line, "step") as u64, number(line, "loss")))
+        .collect()
+}
+
+/// The steps of the checkpoints of a run, rising.
+pub fn checkpoints(run: &Path) -> Vec<u64> {
+    let Ok(entries) = std::fs::read_dir(run.join("checkpoints")) else {
+        return Vec::new();
+    };
+    let step = |name: &str| {
+        let digits = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+        digits.parse().ok()
+    };
+    let mut steps: Vec<u64> = entries
+        .filter_map(|entry| step(entry.ok()?.file_name().to_str()?))
+        .collect();
+    steps.sort_unstable();
+    steps
+}
+
+/// The file of the checkpoint at a step.
+pub fn checkpoint(run: &Path, step: u64) -> PathBuf {
+    run.join(format!("checkpoints/step-{step:08}.safetensors"))
+}
+
+/// A file of tensors.
+#[derive(Debug, PartialEq)]
+pub struct Tensors {
+    /// Shape and bytes by name.
+    pub tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
+    /// The texts beside them.
+    pub texts: BTreeMap<String, String>,
+}
+
+impl Tensors {
+    /// Reads a safetensors file.
+    pub fn read(path: &Path) -> Tensors {
+        let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).expect("a header");
+        let texts = header.metadata().clone().unwrap_or_default();
+        let tensors = file.iter().map(|(name, view)| {
+            let value = (view.shape().to_vec(), view.data().to_vec());
+            (name.to_owned(), value)
+        });
+        Tensors {
+            tensors: tensors.collect(),
+            texts: texts.into_iter().collect(),
+        }
+    }
+
+    /// The numbers of a tensor of `f32`.
+    pub fn values(&self, name: &str) -> Vec<f32> {
+        let (_, bytes) = self
+            .tensors
+            .get(name)
+            .unwrap_or_else(|| panic!("no tensor `{name}`"));
+        let (words, _) = bytes.as_chunks::<4>();
+        words.iter().map(|word| f32::from_le_bytes(*word)).collect()
+    }
+}
+
+/// Writes a safetensors file of `f32` tensors: name, shape, numbers.
+pub fn write_tensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<f32>)]) {
+    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, shape, values)| {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+            (name, shape, bytes.collect())
+        })
+        .collect();
+    let views = bytes.iter().map(|(name, shape, bytes)| {
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, (*shape).clone(), bytes);
+        (*name, view.expect("as many numbers as the shape says"))
+    });
+    safetensors::serialize_to_file(views, None, path).expect("a file that can be written");
+}
+
+/// Random numbers for tests: SplitMix64 (Steele et al. 2014), which shares nothing with the program's own.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// 64 random bits.
+    pub fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in `0..bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.word() % bound as u64) as usize
+    }
+
+    /// Uniform in `[-limit, limit)`.
+    pub fn within(&mut self, limit: f64) -> f64 {
+        let unit = (self.word() >> 11) as f64 / (1u64 << 53) as f64;
+        limit * (2.0 * unit - 1.0)
+    }
+
+    /// Lines of 1 to `longest` words out of `words`.
+    pub fn text(&mut self, lines: usize, longest: usize, words: &[&str]) -> String {
+        let mut text = String::new();
+        for _ in 0..lines {
+            let count = 1 + self.below(longest);
+            let line: Vec<&str> = (0..count).map(|_| words[self.below(words.len())]).collect();
+            text += &line.join(" ");
+            text.push('\n');
+        }
+        text
+    }
+}

@@ -1,0 +1,495 @@
+//! The models and their training, as the page says it: plain loops over single numbers in `f64`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::tape::{Number, Tape};
+use super::text::Unroll;
+use wlstm::corpus::CandidateSampler;
+use wlstm::random::{Purpose, Stream};
+
+/// A cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell {
+    Lstmp,
+    Flstm(usize),
+    Glstm(usize),
+}
+
+/// A model and how it is trained.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub cells: Vec<Cell>,
+    pub embedding: usize,
+    pub hidden: usize,
+    /// 0: none.
+    pub projection: usize,
+    pub residual: bool,
+    pub tied: bool,
+    pub forget_bias: f64,
+    /// Candidates of the sampled softmax; none: the full softmax.
+    pub samples: Option<usize>,
+    pub contiguous: bool,
+    pub batch: usize,
+    pub unroll: usize,
+    pub optimizer: &'static str,
+    pub learning_rate: f64,
+    pub clip: f64,
+    pub ema: f64,
+    pub plain: bool,
+    pub seed: u64,
+    pub steps: usize,
+}
+
+/// Named tensors: shape and elements, row-major.
+pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
+
+impl Spec {
+    /// The size of what a layer gives.
+    pub fn output(&self) -> usize {
+        if self.projection == 0 {
+            self.hidden
+        } else {
+            self.projection
+        }
+    }
+
+    /// Names and shapes of all parameters, as files have them.
+    pub fn shapes(&self, vocabulary: usize) -> Vec<(String, Vec<usize>)> {
+        let (hidden, output) = (self.hidden, self.output());
+        let mut shapes = vec![("embedding.weight".into(), vec![vocabulary, self.embedding])];
+        for (k, cell) in self.cells.iter().enumerate() {
+            let rows = output + if k == 0 { self.embedding } else { output };
+            let gates = format!("layers.{k}.gates");
+            match *cell {
+                Cell::Lstmp => shapes.push((format!("{gates}.weight"), vec![rows, 4 * hidden])),
+                Cell::Flstm(r) => {
+                    shapes.push((format!("{gates}.factor_in"), vec![rows, r]));
+                    shapes.push((format!("{gates}.factor_out"), vec![r, 4 * hidden]));
+                }
+                Cell::Glstm(g) => {
+                    let shape = vec![g, rows / g, 4 * hidden / g];
+                    shapes.push((format!("{gates}.weight"), shape));
+                }
+            }
+            shapes.push((format!("{gates}.bias"), vec![4 * hidden]));
+            if self.projection > 0 {
+                let shape = vec![hidden, output];
+                shapes.push((format!("layers.{k}.projection.weight"), shape));
+            }
+        }
+        if !self.tied {
+            shapes.push(("softmax.weight".into(), vec![vocabulary, output]));
+        }
+        shapes.push(("softmax.bias".into(), vec![vocabulary]));
+        shapes
+    }
+}
+
+fn is_recurrent(name: &str) -> bool {
+    name.starts_with("layers.")
+}
+
+/// The parameters of one unroll on the tape.
+struct Leaves(BTreeMap<String, (Vec<usize>, Vec<Number>)>);
+
+impl Leaves {
+    fn new(tape: &mut Tape, tensors: &Tensors) -> Leaves {
+        let leaf = |(name, (shape, values)): (&String, &(Vec<usize>, Vec<f64>))| {
+            let leaves = values.iter().map(|value| tape.leaf(*value)).collect();
+            (name.clone(), (shape.clone(), leaves))
+        };
+        Leaves(tensors.iter().map(leaf).collect())
+    }
+
+    fn of(&self, name: &str) -> &[Number] {
+        &self.0[name].1
+    }
+
+    /// Row `k` of all rows of a tensor.
+    fn row(&self, name: &str, k: usize) -> &[Number] {
+        let (shape, values) = &self.0[name];
+        let width = shape[shape.len() - 1];
+        &values[k * width..(k + 1) * width]
+    }
+
+    /// `x W` for the matrix that begins at row `first` of a tensor and has as many rows as `x` elements.
+    fn product(&self, tape: &mut Tape, x: &[Number], name: &str, first: usize) -> Vec<Number> {
+        let width = self.row(name, 0).len();
+        (0..width)
+            .map(|column| {
+                let rows = first..first + x.len();
+                let column: Vec<Number> = rows.map(|k| self.row(name, k)[column]).collect();
+                tape.dot(x, &column)
+            })
+            .collect()
+    }
+}
+
+/// A model in training.
+pub struct Model {
+    pub spec: Spec,
+    pub weights: Tensors,
+    /// Moving averages of the recurrent parameters.
+    pub averages: Tensors,
+    /// The optimizer's tensors under the names `accumulator`, `velocity`, `first`, `second`.
+    pub optimizer: BTreeMap<&'static str, Tensors>,
+    /// `h` and `c` by layer, then stream.
+    pub states: Vec<Vec<[Vec<f64>; 2]>>,
+    steps: usize,
+}
+
+/// What one step shows.
+pub struct Shown {
+    /// The mean loss of a token.
+    pub loss: f64,
+    /// The norm before clipping.
+    pub norm: f64,
+}
+
+/// The losses of one unroll: of every pair that is there.
+type Forward = Vec<Number>;
+
+impl Model {
+    pub fn new(spec: &Spec, weights: Tensors) -> Model {
+        let filled = |value: f64| -> Tensors {
+            let fill = |(name, (shape, values)): (&String, &(Vec<usize>, Vec<f64>))| {
+                (name.clone(), (shape.clone(), vec![value; values.len()]))
+            };
+            weights.iter().map(fill).collect()
+        };
+        let optimizer = match spec.optimizer {
+            "adagrad" => BTreeMap::from([("accumulator", filled(1.0))]),
+            "momentum" => BTreeMap::from([("velocity", filled(0.0))]),
+            "adam" => BTreeMap::from([("first", filled(0.0)), ("second", filled(0.0))]),
+            _ => BTreeMap::new(),
+        };
+        let mut averages = weights.clone();
+        averages.retain(|name, _| spec.ema > 0.0 && is_recurrent(name));
+        let mut model = Model {
+            spec: spec.clone(),
+            weights,
+            averages,
+            optimizer,
+            states: Vec::new(),
+            steps: 0,
+        };
+        model.reset();
+        model
+    }
+
+    fn reset(&mut self) {
+        let zero = [vec![0.0; self.spec.output()], vec![0.0; self.spec.hidden]];
+        self.states = vec![vec![zero; self.spec.batch]; self.spec.cells.len()];
+    }
+
+    /// New `h` and `c` of layer `k`.
+    fn cell(
+        &self,
+        tape: &mut Tape,
+        leaves: &Leaves,
+        k: usize,
+        x: &[Number],
+        [h, c]: &[Vec<Number>; 2],
+    ) -> [Vec<Number>; 2] {
+        let hidden = self.spec.hidden;
+        let gates = format!("layers.{k}.gates");
+        let weight = format!("{gates}.weight");
+        let joined = [x, h.as_slice()].concat();
+        let z: Vec<Number> = match self.spec.cells[k] {
+            Cell::Lstmp => leaves.product(tape, &joined, &weight, 0),
+            Cell::Flstm(_) => {
+                let small = leaves.product(tape, &joined, &format!("{gates}.factor_in"), 0);
+                leaves.product(tape, &small, &format!("{gates}.factor_out"), 0)
+            }
+            Cell::Glstm(groups) => {
+                let mut gate: [Vec<Number>; 4] = Default::default();
+                for g in 0..groups {
+                    let (i, p) = (x.len() / groups, h.len() / groups);
+                    let slice = [&x[g * i..(g + 1) * i], &h[g * p..(g + 1) * p]].concat();
+                    let r = leaves.product(tape, &slice, &weight, g * slice.len());
+                    for (gate, part) in gate.iter_mut().zip(r.chunks(hidden / groups)) {
+                        gate.extend(part);
+                    }
+                }
+                gate.concat()
+            }
+        };
+        let bias = leaves.of(&format!("{gates}.bias"));
+        let z: Vec<Number> = z.iter().zip(bias).map(|(z, b)| tape.add(*z, *b)).collect();
+        let mut next = Vec::new();
+        let mut m = Vec::new();
+        for u in 0..hidden {
+            let [i, j, f, o] = [0, 1, 2, 3].map(|gate| z[gate * hidden + u]);
+            let f = tape.shift(f, self.spec.forget_bias);
+            let (i, j, f, o) = (
+                tape.sigmoid(i),
+                tape.tanh(j),
+                tape.sigmoid(f),
+                tape.sigmoid(o),
+            );
+            let (kept, new) = (tape.multiply(f, c[u]), tape.multiply(i, j));
+            let cell = tape.add(kept, new);
+            next.push(cell);
+            let squashed = tape.tanh(cell);
+            m.push(tape.multiply(o, squashed));
+        }
+        if self.spec.projection > 0 {
+            m = leaves.product(tape, &m, &format!("layers.{k}.projection.weight"), 0);
+        }
+        [m, next]
+    }
+
+    /// The losses of one unroll; the states move on. `classes` are the logits of a target, the target's first.
+    fn forward(
+        &mut self,
+        tape: &mut Tape,
+        leaves: &Leaves,
+        unroll: &Unroll,
+        classes: &dyn Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number>,
+    ) -> Forward {
+        if unroll.reset {
+            self.reset();
+        }
+        let mut losses = Vec::new();
+        for (b, pairs) in unroll.pairs.iter().enumerate() {
+            let mut states: Vec<[Vec<Number>; 2]> = Vec::new();
+            for layer in &self.states {
+                states.push(layer[b].each_ref().map(|state| {
+                    let leaves = state.iter().map(|value| tape.leaf(*value));
+                    leaves.collect()
+                }));
+            }
+            for (input, target) in pairs.iter().flatten() {
+                let mut x = leaves.row("embedding.weight", *input).to_vec();
+                for (k, state) in states.iter_mut().enumerate() {
+                    *state = self.cell(tape, leaves, k, &x, state);
+                    let h = &state[0];
+                    x = if self.spec.residual && x.len() == h.len() {
+                        x.iter().zip(h).map(|(x, h)| tape.add(*x, *h)).collect()
+                    } else {
+                        h.clone()
+                    };
+                }
+                let logits = classes(tape, leaves, &x, *target);
+                losses.push(tape.cross_entropy(&logits));
+            }
+            for (layer, state) in self.states.iter_mut().zip(states) {
+                layer[b] = state.map(|state| state.iter().map(|x| tape.value(*x)).collect());
+            }
+        }
+        losses
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.weights["softmax.bias"].0[0]
+    }
+
+    fn softmax_table(&self) -> &'static str {
+        if self.spec.tied {
+            "embedding.weight"
+        } else {
+            "softmax.weight"
+        }
+    }
+
+    /// The total negative log-likelihood and the number of the targets, with averages where there are any.
+    pub fn evaluate(&self, unrolls: impl IntoIterator<Item = Unroll>) -> (f64, usize) {
+        let mut weights = self.weights.clone();
+        weights.extend(self.averages.clone());
+        let mut model = Model::new(&self.spec, weights);
+        let (mut nll, mut targets) = (0.0, 0);
+        for unroll in unrolls {
+            let mut tape = Tape::default();
+            let leaves = Leaves::new(&mut tape, &model.weights);
+            let classes = model.full();
+            let losses = model.forward(&mut tape, &leaves, &unroll, &classes);
+            nll += losses.iter().map(|loss| tape.value(*loss)).sum::<f64>();
+            targets += losses.len();
+        }
+        (nll, targets)
+    }
+
+    fn full(&self) -> impl Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number> + use<> {
+        let (vocabulary, table) = (self.vocabulary(), self.softmax_table());
+        move |tape, leaves, h, target| {
+            let others = (0..vocabulary).filter(|word| *word != target);
+            std::iter::once(target)
+                .chain(others)
+                .map(|word| {
+                    let product = tape.dot(h, leaves.row(table, word));
+                    tape.add(product, leaves.of("softmax.bias")[word])
+                })
+                .collect()
+        }
+    }
+
+    fn sampled(
+        &self,
+        candidates: Vec<usize>,
+        tries: u64,
+    ) -> impl Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number> + use<> {
+        let (vocabulary, table) = (self.vocabulary() as f64, self.softmax_table());
+        let expected = move |word: usize| {
+            let k = word as f64;
+            let p = ((k + 2.0) / (k + 1.0)).ln() / (vocabulary + 1.0).ln();
+            -(tries as f64 * (-p).ln_1p()).exp_m1()
+        };
+        move |tape, leaves, h, target| {
+            let others = candidates.iter().copied().filter(|word| *word != target);
+            std::iter::once(target)
+                .chain(others)
+                .map(|word| {
+                    let product = tape.dot(h, leaves.row(table, word));
+                    let logit = tape.add(product, leaves.of("softmax.bias")[word]);
+                    tape.shift(logit, -expected(word).ln())
+                })
+                .collect()
+        }
+    }
+
+    /// One training step.
+    pub fn step(&mut self, unroll: &Unroll) -> Shown {
+        let mut tape = Tape::default();
+        let leaves = Leaves::new(&mut tape, &self.weights);
+        let mut inputs = BTreeSet::new();
+        let mut classes_seen: BTreeSet<usize> = BTreeSet::new();
+        for (input, target) in unroll.pairs.iter().flatten().flatten() {
+            inputs.insert(*input);
+            classes_seen.insert(*target);
+        }
+        let losses = match self.spec.samples {
+            None => {
+                classes_seen = (0..self.vocabulary()).collect();
+                let classes = self.full();
+                self.forward(&mut tape, &leaves, unroll, &classes)
+            }
+            Some(samples) => {
+                // The one thing that no page can tell: which candidates chance draws.
+                let mut sampler =
+                    CandidateSampler::new(self.vocabulary(), samples).expect("a sampler");
+                let mut stream =
+                    Stream::new(self.spec.seed, Purpose::Candidates, self.steps as u64);
+                let drawn = sampler.draw(&mut stream);
+                let candidates: Vec<usize> = drawn.ids.iter().map(|id| *id as usize).collect();
+                classes_seen.extend(&candidates);
+                let classes = self.sampled(candidates, drawn.tries);
+                self.forward(&mut tape, &leaves, unroll, &classes)
+            }
+        };
+        let tokens = losses.len() as f64;
+        assert_eq!(losses.len(), self.spec.batch * self.spec.unroll);
+        let mut total = tape.leaf(0.0);
+        for loss in losses {
+            total = tape.add(total, loss);
+        }
+        let slopes = tape.derivatives(total);
+        let streams = self.spec.batch as f64;
+        let scale = |name: &str| match (self.spec.plain, name) {
+            (true, _) => 1.0 / tokens,
+            (false, "embedding.weight") if !self.spec.tied => 1.0,
+            (false, _) => 1.0 / streams,
+        };
+        let mut gradients: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for (name, (_, numbers)) in &leaves.0 {
+            let scaled = numbers.iter().map(|x| slopes.by(*x) * scale(name));
+            gradients.insert(name.clone(), scaled.collect());
+        }
+        let clipped = |name: &str| self.spec.plain || is_recurrent(name);
+        let squares = gradients
+            .iter()
+            .filter(|(name, _)| clipped(name))
+            .flat_map(|(_, gradient)| gradient.iter().map(|g| g * g));
+        let norm = squares.sum::<f64>().sqrt();
+        if self.spec.clip > 0.0 && norm > self.spec.clip {
+            for (name, gradient) in &mut gradients {
+                let factor = if clipped(name) {
+                    self.spec.clip / norm
+                } else {
+                    1.0
+                };
+                gradient.iter_mut().for_each(|g| *g *= factor);
+            }
+        }
+        self.steps += 1;
+        for (name, gradient) in &gradients {
+            // Rows of tables that had no part in the step are left alone, their momentum too.
+            let rows = match name.as_str() {
+                "embedding.weight" if self.spec.tied => {
+                    Some(inputs.union(&classes_seen).copied().collect())
+                }
+                "embedding.weight" => Some(inputs.clone()),
+                "softmax.weight" | "softmax.bias" => Some(classes_seen.clone()),
+                _ => None,
+            };
+            self.update(name, gradient, rows);
+        }
+        let decay = self.spec.ema;
+        for (name, (_, average)) in &mut self.averages {
+            for (average, weight) in average.iter_mut().zip(&self.weights[name].1) {
+                *average = decay * *average + (1.0 - decay) * weight;
+            }
+        }
+        Shown {
+            loss: tape.value(total) / tokens,
+            norm,
+        }
+    }
+
+    fn update(&mut self, name: &str, gradient: &[f64], rows: Option<BTreeSet<usize>>) {
+        let (shape, weights) = self.weights.get_mut(name).expect("a parameter");
+        let width = gradient.len() / shape[0];
+        let lr = self.spec.learning_rate;
+        let mut state = |which: &'static str| {
+            let tensors = self
+                .optimizer
+                .get_mut(which)
+                .expect("an optimizer's tensor");
+            std::mem::take(&mut tensors.get_mut(name).expect("a parameter").1)
+        };
+        let touched = |k: usize| rows.as_ref().is_none_or(|rows| rows.contains(&(k / width)));
+        let all = (0..gradient.len()).filter(|k| touched(*k));
+        let mut states: Vec<(&'static str, Vec<f64>)> = Vec::new();
+        match self.spec.optimizer {
+            "sgd" => all.for_each(|k| weights[k] -= lr * gradient[k]),
+            "adagrad" => {
+                let mut a = state("accumulator");
+                for k in all {
+                    a[k] += gradient[k] * gradient[k];
+                    weights[k] -= lr * gradient[k] / a[k].sqrt();
+                }
+                states.push(("accumulator", a));
+            }
+            "momentum" => {
+                let mut v = state("velocity");
+                for k in all {
+                    v[k] = 0.9 * v[k] + gradient[k];
+                    weights[k] -= lr * v[k];
+                }
+                states.push(("velocity", v));
+            }
+            "adam" => {
+                let (mut m, mut v) = (state("first"), state("second"));
+                let t = self.steps as i32;
+                for k in all {
+                    m[k] = 0.9 * m[k] + 0.1 * gradient[k];
+                    v[k] = 0.999 * v[k] + 0.001 * gradient[k] * gradient[k];
+                    let (first, second) = (
+                        m[k] / (1.0 - 0.9f64.powi(t)),
+                        v[k] / (1.0 - 0.999f64.powi(t)),
+                    );
+                    weights[k] -= lr * first / (second.sqrt() + 1e-8);
+                }
+                states.push(("first", m));
+                states.push(("second", v));
+            }
+            other => panic!("no optimizer {other}"),
+        }
+        for (which, values) in states {
+            let tensors = self
+                .optimizer
+                .get_mut(which)
+                .expect("an optimizer's tensor");
+            tensors.get_mut(name).expect("a parameter").1 = values;
+        }
+    }
+}
