@@ -8,7 +8,7 @@ use super::arguments::Train;
 use super::context::{executor, saved_config, saved_vocabulary, tell, vocabulary};
 use super::progress::{Progress as Display, duration};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find};
-use crate::config::{Config, Tokens};
+use crate::config::{Cell, Config, Tokens};
 use crate::corpus::{Corpus, Text, Vocabulary, detokenise};
 use crate::error::{Error, Kind, Result};
 use crate::train::generate::{Choice, Generator};
@@ -228,19 +228,21 @@ fn sample(session: &mut Session, words: &Vocabulary) -> Result<()> {
     super::print(format!("\nsample\n{}\n", indented.join("\n")).as_bytes())
 }
 
-/// Says what to try next.
+/// Says what to try next, in words that can be typed here.
 fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "wlstm".to_owned());
     let (run, file) = (folder.display(), arguments.config.display());
-    let other = if matches!(config.model.cells[0], crate::config::Cell::Glstm { .. }) {
-        "lstmp"
-    } else {
-        "glstm"
+    let other = match config.model.cells[0] {
+        Cell::Glstm { .. } => "lstmp",
+        Cell::Lstmp | Cell::Flstm { .. } => "glstm",
     };
-    tell(
-        quiet,
-        &format!(
-            "\nNext:\n  wlstm generate {run} --tokens 500\n  wlstm eval {run}\n  wlstm train {file} --set model.cell={other}\n  \
-             wlstm plan {file}"
-        ),
-    );
+    let lines = [
+        format!("{program} generate {run} --tokens 500"),
+        format!("{program} eval {run}"),
+        format!("{program} train {file} --set model.cell={other}"),
+        format!("{program} plan {file}"),
+    ];
+    tell(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));
 }

@@ -23,6 +23,8 @@ pub struct Session {
     /// Names and lengths of the recurrent states of training.
     states: Vec<(String, usize)>,
     evaluation: Option<(PlanId, Vec<(String, usize)>)>,
+    /// Streams and steps of the evaluation plan.
+    extent: Option<Extent>,
     generation: Option<(PlanId, Vec<(String, usize)>)>,
 }
 
@@ -97,6 +99,7 @@ impl Session {
             training: None,
             states: Vec::new(),
             evaluation: None,
+            extent: None,
             generation: None,
         }
     }
@@ -170,7 +173,13 @@ impl Session {
                 language_model::evaluation(&self.config, self.vocabulary, extent, prefix, &limits);
             let states = language_model::states(&plan);
             self.evaluation = Some((self.executor.load(Arc::new(plan))?, states));
+            self.extent = Some(extent);
         }
+        assert_eq!(
+            self.extent,
+            Some(extent),
+            "a session evaluates in batches of one extent"
+        );
         Ok(())
     }
 
