@@ -227,31 +227,48 @@ pub fn multiply(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<
         (left.rows, right.columns),
         "outer sizes of a product"
     );
-    // SAFETY: pointers, sizes and strides are of views that hold what they reach; `out` is exclusive.
-    unsafe {
-        gemm::gemm(
-            out.rows,
-            out.columns,
-            left.columns,
-            out.start,
-            1,
-            out.row_stride as isize,
-            accumulate,
-            left.start,
-            left.column_stride as isize,
-            left.row_stride as isize,
-            right.start,
-            right.column_stride as isize,
-            right.row_stride as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+    let depth = left.columns;
+    let mut done = 0;
+    loop {
+        let count = DEPTH.min(depth - done);
+        let (left, right) = (left.columns(done, count), right.rows(done, count));
+        // SAFETY: pointers, sizes and strides are of views that hold what they reach; `out` is exclusive.
+        unsafe {
+            gemm::gemm(
+                out.rows,
+                out.columns,
+                count,
+                out.start,
+                1,
+                out.row_stride as isize,
+                accumulate || done > 0,
+                left.start,
+                left.column_stride as isize,
+                left.row_stride as isize,
+                right.start,
+                right.column_stride as isize,
+                right.row_stride as isize,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+        done += count;
+        if done >= depth {
+            return;
+        }
     }
 }
+
+/// Terms of a sum that `gemm` adds up before it touches the output, for every size of output: with more it would cut them
+/// otherwise for small outputs than for large ones, and parts of a product would differ from the whole in the last bit.
+const DEPTH: usize = 512;
+
+/// Elements up to which `gemm` treats an output in a way of its own.
+pub const SMALL: usize = 256;
 
 /// Multiply-adds below which another thread costs more than it saves.
 const GRAIN: usize = 1 << 18;
@@ -279,14 +296,12 @@ fn split_product(
     right: View<'_>,
     parts: usize,
 ) {
-    if parts <= 1 || out.rows.max(out.columns) < 32 {
+    let (long, short) = (out.rows.max(out.columns), out.rows.min(out.columns));
+    let Some(cut) = cut(long, short, parts) else {
         return multiply(out, accumulate, left, right);
-    }
-    let half = parts / 2;
+    };
+    let (half, rest) = (parts / 2, long - cut);
     if out.columns >= out.rows {
-        // Blocks of 16 columns fill the vector registers of the inner loop.
-        let cut = ((out.columns * half / parts).div_ceil(16) * 16).min(out.columns);
-        let rest = out.columns - cut;
         let (first, second) = out.split_columns(cut);
         rayon::join(
             || split_product(first, accumulate, left, right.columns(0, cut), half),
@@ -301,8 +316,6 @@ fn split_product(
             },
         );
     } else {
-        let cut = ((out.rows * half / parts).div_ceil(16) * 16).min(out.rows);
-        let rest = out.rows - cut;
         let (first, second) = out.split_rows(cut);
         rayon::join(
             || split_product(first, accumulate, left.rows(0, cut), right, half),
@@ -317,6 +330,15 @@ fn split_product(
             },
         );
     }
+}
+
+/// Where to cut the longer side of a matrix of `long * short` elements, of which `parts / 2` of `parts` shall come first:
+/// blocks of 16 fill the vector registers of the inner loop. None where a part would be small enough to be treated in
+/// another way than the whole.
+pub fn cut(long: usize, short: usize, parts: usize) -> Option<usize> {
+    let cut = (long * (parts / 2) / parts).div_ceil(16) * 16;
+    let smaller = cut.min(long.checked_sub(cut)?);
+    (parts > 1 && smaller >= 2 && smaller * short > SMALL).then_some(cut)
 }
 
 #[cfg(test)]
@@ -366,6 +388,31 @@ mod tests {
                 for j in 0..m {
                     assert_eq!(out[i * m + j], want[j * n + i] + 1.0);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_do_not_change_a_bit() {
+        for (m, k, n) in [(2, 3000, 500), (257, 1500, 40), (64, 4096, 256)] {
+            let number = |i: usize| ((i * 2_654_435_761) % 1_000_003) as f32 / 5e5 - 1.0;
+            let left: Vec<f32> = (0..m * k).map(number).collect();
+            let right: Vec<f32> = (0..k * n).map(|i| number(i + 77)).collect();
+            let product = |parts| {
+                let mut out = vec![0.0; m * n];
+                let (left, right) = (View::new(&left, m, k, k), View::new(&right, n, k, k));
+                split_product(
+                    ViewMut::new(&mut out, m, n, n),
+                    false,
+                    left,
+                    right.transposed(),
+                    parts,
+                );
+                out
+            };
+            let whole = product(1);
+            for parts in [2, 3, 8] {
+                assert!(product(parts) == whole, "{m}x{k}x{n} in {parts} parts");
             }
         }
     }

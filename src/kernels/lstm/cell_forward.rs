@@ -162,10 +162,9 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
 
 fn split(shared: &Shared<'_>, block: Block<'_>, parts: usize) {
     let units = block.c.column_count();
-    if parts <= 1 || units < 2 * LANES {
+    let Some(cut) = matrix::cut(units, shared.p.batch as usize, parts) else {
         return compute(shared, block);
-    }
-    let cut = ((units * (parts / 2) / parts).div_ceil(LANES) * LANES).min(units);
+    };
     let (z, z_rest) = block.z.split_columns(4 * cut);
     let (c, c_rest) = block.c.split_columns(cut);
     let (m, m_rest) = block.m.split_columns(cut);
