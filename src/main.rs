@@ -26,11 +26,11 @@ fn main() -> ExitCode {
 fn quieten_mesa() {
     let given = |name| std::env::var_os(name).is_some();
     if cfg!(unix) && !given("XDG_RUNTIME_DIR") && !given("MESA_VK_DEVICE_SELECT") {
-        // SAFETY: `main` calls this first, while there is no other thread that could read the environment.
         #[allow(
             unsafe_code,
             reason = "the Vulkan loader hears of it in no other way than by the environment"
         )]
+        // SAFETY: `main` calls this first, while there is no other thread that could read the environment.
         unsafe {
             std::env::set_var("NODEVICE_SELECT", "1");
         }

@@ -108,9 +108,13 @@ pub struct Overrides {
 
 /// `wlstm eval`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    after_help = "Prints four lines: perplexity N; targets N; out-of-vocabulary N, the targets that are unknown words; \
+    log-likelihood N, the natural logarithm of the probability of all targets.\n\n\
+    Examples:\n  \
     wlstm eval runs/shakespeare\n  \
-    wlstm eval runs/g8/checkpoints/step-00001000.safetensors --data data/wikitext-2/test.txt --json")]
+    wlstm eval runs/g8/checkpoints/step-00001000.safetensors --data data/wikitext-2/test.txt --json"
+)]
 pub struct Eval {
     /// A run folder (its best checkpoint) or one checkpoint
     pub run: PathBuf,
@@ -128,7 +132,8 @@ pub struct Eval {
 /// `wlstm score`.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Each line of output: log-probability, tokens, out-of-vocabulary tokens, the line; separated by tabs.\n\n\
+    after_help = "Each line of output: log-probability (natural logarithm), tokens, out-of-vocabulary tokens, the line; separated by \
+    tabs. Every line is a sequence of its own; the mark at its end is one of its tokens.\n\n\
     Example:\n  \
     echo 'the cat sat' | wlstm score runs/lm1b-g4"
 )]
@@ -184,7 +189,10 @@ pub struct Device {
 
 /// `wlstm plan`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  wlstm plan configs/lm1b-g4-8.toml --set train.batch=128")]
+#[command(
+    after_help = "The training text need not be there if data.vocab_size is given or the vocabulary file is there.\n\n\
+    Example:\n  wlstm plan configs/lm1b-g4-8.toml --set train.batch=128"
+)]
 pub struct Plan {
     /// The configuration, a TOML file
     pub config: PathBuf,
@@ -201,6 +209,9 @@ pub struct Plan {
 
 /// `wlstm devices`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "The names are those that --device takes. Examples:\n  \
+    wlstm devices\n  \
+    WGPU_BACKEND=gl wlstm devices --json")]
 pub struct Devices {
     /// Prints one JSON document
     #[arg(long)]
@@ -209,7 +220,11 @@ pub struct Devices {
 
 /// `wlstm vocab`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  wlstm vocab 'data/train/*' --out data/vocab.txt --min-count 3")]
+#[command(
+    after_help = "Prints three lines: words N, special ones counted too; tokens N, the mark at the end of each line counted \
+    too; coverage N %, the share of the tokens that are in the vocabulary.\n\n\
+    Example:\n  wlstm vocab 'data/train/*' --out data/vocab.txt --min-count 3"
+)]
 pub struct Vocab {
     /// Text files or patterns
     #[arg(required = true)]

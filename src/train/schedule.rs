@@ -58,7 +58,7 @@ mod tests {
 
     fn with(schedule: &str) -> Config {
         let text = format!(
-            "[model]\ncell = \"lstmp\"\n[data]\ntrain = [\"x\"]\n[train]\nlearning_rate = 2.0\n{schedule}\n"
+            "[model]\ncell = \"lstmp\"\n[data]\ntrain = [\"x\"]\nvalid = [\"y\"]\n[train]\nlearning_rate = 2.0\n{schedule}\n"
         );
         Config::parse(&text, "test", &std::env::temp_dir(), &[]).expect("a good configuration")
     }

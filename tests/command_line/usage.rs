@@ -1,11 +1,8 @@
-//! The program as a shell sees it.
+//! Help, versions, completions, and what is said of a wrong command line.
 
-use assert_cmd::Command;
 use predicates::prelude::*;
 
-fn wlstm() -> Command {
-    Command::cargo_bin("wlstm").unwrap()
-}
+use crate::tools::wlstm;
 
 #[test]
 fn completions_go_to_standard_output() {
@@ -45,4 +42,22 @@ fn help_and_version_are_results() {
         .assert()
         .success()
         .stdout(predicate::str::starts_with("wlstm 0."));
+}
+
+#[test]
+fn every_command_has_help() {
+    for command in [
+        "train",
+        "eval",
+        "score",
+        "generate",
+        "vocab",
+        "devices",
+        "plan",
+        "completions",
+    ] {
+        let help = wlstm().args([command, "--help"]).assert().success();
+        help.stderr("")
+            .stdout(predicate::str::contains(format!("Usage: wlstm {command}")));
+    }
 }

@@ -1,0 +1,108 @@
+//! Bad input: one chain that ends in help, the exit code of its kind, nothing on standard output.
+
+use crate::tools::Tiny;
+
+/// Runs a command that must fail.
+fn fails(tiny: &Tiny, line: &[&str], code: i32, says: &str) {
+    let failed = tiny.wlstm().args(line).assert().code(code).stdout("");
+    let error = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
+    let count = |what: &str| {
+        error
+            .lines()
+            .filter(|line| line.trim_start().starts_with(what))
+            .count()
+    };
+    assert_eq!(
+        (count("error: "), count("help: ")),
+        (1, 1),
+        "{line:?}\n{error}"
+    );
+    assert!(error.contains(says), "{line:?}\n{error}");
+    assert!(!error.contains("panicked"), "{line:?}\n{error}");
+}
+
+#[test]
+fn a_run_that_is_none_is_named() {
+    let tiny = Tiny::trained("sentences", &[]);
+    let checkpoint = std::fs::read(tiny.checkpoint()).unwrap();
+    tiny.write("cut.safetensors", &checkpoint[..checkpoint.len() / 2]);
+    tiny.write("empty.safetensors", "");
+    std::fs::create_dir(tiny.path("folder")).unwrap();
+    for command in ["eval", "score", "generate"] {
+        for (run, says) in [
+            ("none", "there is no run and no checkpoint at `none`"),
+            ("folder", "there is no checkpoint in `folder`"),
+            ("cut.safetensors", "`cut.safetensors` is cut short"),
+            ("empty.safetensors", "`empty.safetensors` is empty"),
+            ("train.txt", "`train.txt` is not a safetensors file"),
+        ] {
+            fails(&tiny, &[command, run, "--device", "cpu"], 3, says);
+        }
+    }
+}
+
+#[test]
+fn devices_and_texts_that_are_none_are_named() {
+    let tiny = Tiny::trained("sentences", &[]);
+    tiny.write("empty.txt", "");
+    tiny.write("blank.txt", "\n\n");
+    tiny.write("bad.txt", b"the cat\n\xff\n");
+    for command in ["eval", "score", "generate"] {
+        fails(
+            &tiny,
+            &[command, "run", "--device", "cuda"],
+            2,
+            "`cuda` is no device",
+        );
+        fails(
+            &tiny,
+            &[command, "run", "--device", "gpu:no such card"],
+            4,
+            "no device `gpu:no such card`",
+        );
+    }
+    for (data, says) in [
+        ("empty.txt", "`empty.txt` is empty"),
+        ("blank.txt", "blank.txt"),
+        ("none.txt", "there is no file `none.txt`"),
+        ("bad.txt", "bad.txt:2: not UTF-8"),
+        ("*.none", "no file matches `*.none`"),
+    ] {
+        fails(
+            &tiny,
+            &["eval", "run", "--device", "cpu", "--data", data],
+            3,
+            says,
+        );
+    }
+    fails(
+        &tiny,
+        &["score", "run", "none.txt", "--device", "cpu"],
+        3,
+        "cannot read `none.txt`",
+    );
+    fails(
+        &tiny,
+        &["score", "run", "/", "--device", "cpu"],
+        3,
+        "cannot read `/`",
+    );
+    std::fs::remove_file(tiny.path("valid.txt")).unwrap();
+    fails(
+        &tiny,
+        &["eval", "run", "--device", "cpu"],
+        3,
+        "cannot use the run's validation text",
+    );
+}
+
+#[test]
+fn a_run_without_texts_to_evaluate_says_so() {
+    let tiny = Tiny::trained("sentences", &["--set", "data.valid=[]"]);
+    fails(
+        &tiny,
+        &["eval", "run", "--device", "cpu"],
+        2,
+        "neither test nor validation text",
+    );
+}

@@ -1,0 +1,11 @@
+//! The program as a shell sees it: exit codes, standard output, standard error, files.
+
+mod devices;
+mod errors;
+mod eval;
+mod generate;
+mod plan;
+mod score;
+mod tools;
+mod usage;
+mod vocab;

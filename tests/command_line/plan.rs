@@ -1,0 +1,129 @@
+//! `wlstm plan`.
+
+use predicates::prelude::*;
+
+use crate::tools::{Tiny, json, stdout, wlstm};
+
+/// The published counts of the paper's models.
+const RECURRENT: [(&str, u64); 7] = [
+    ("biglstm", 151_060_480),
+    ("f512", 52_494_336),
+    ("g2", 83_951_616),
+    ("g4", 50_397_184),
+    ("g8", 33_619_968),
+    ("g16", 25_231_360),
+    ("g4-8", 42_008_576),
+];
+
+/// `plan` of a configuration of this repository, whose text and vocabulary may be there or not.
+fn plan(name: &str) -> assert_cmd::Command {
+    let mut command = wlstm();
+    command.args(["plan", &format!("configs/{name}.toml")]);
+    command
+}
+
+#[test]
+fn the_papers_models_have_their_parameters() {
+    for (name, recurrent) in RECURRENT {
+        let found = json(plan(&format!("lm1b-{name}")).arg("--json"));
+        assert_eq!(found["recurrent_parameters"], recurrent, "{name}");
+        let tables = 2 * 793_470 * 1024 + 793_470;
+        assert_eq!(found["parameters"], recurrent + tables, "{name}");
+        let tensors = found["tensors"].as_array().unwrap();
+        let sum: u64 = tensors
+            .iter()
+            .map(|tensor| tensor["parameters"].as_u64().unwrap())
+            .sum();
+        assert_eq!(found["parameters"], sum, "{name}");
+        let bytes = &found["bytes_per_device"];
+        assert_eq!(bytes["parameters"], 4 * sum);
+        assert_eq!(bytes["optimizer"], 4 * sum);
+        assert_eq!(bytes["moving_average"], 4 * recurrent);
+        // Two layers, batch 256: h and c.
+        assert_eq!(bytes["state"], 4 * 2 * 256 * (8192 + 1024));
+        assert!(bytes["activations"].as_u64().unwrap() > 0);
+    }
+    let big = json(plan("lm1b-biglstm").arg("--json"));
+    let matrices = 2 * (2048 * 4 * 8192 + 8192 * 1024);
+    assert_eq!(big["flops_per_word"], 6 * (matrices + 8192 * 1024));
+}
+
+#[test]
+fn the_small_model_of_wikitext_has_its_parameters() {
+    // The text may be there or not: the size is in the configuration.
+    let found = json(plan("wikitext2-200").arg("--json"));
+    assert_eq!(
+        (&found["parameters"], &found["vocabulary"]),
+        (&13_986_078.into(), &33_278.into())
+    );
+    assert_eq!(found["bytes_per_device"]["optimizer"], 0);
+    assert_eq!(found["bytes_per_device"]["moving_average"], 0);
+}
+
+#[test]
+fn the_table_is_for_people() {
+    let text = stdout(plan("lm1b-g4-8").args(["--devices", "4"]));
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let value = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(value("recurrent parameters"), "42,008,576");
+    assert_eq!(value("layers.1.gates.weight"), "8,388,608");
+    assert_eq!(value("words per step"), "20,480");
+}
+
+#[test]
+fn overrides_count_and_every_size_of_vocabulary_has_its_source() {
+    let tiny = Tiny::new("sentences");
+    let plan = |options: &[&str]| {
+        let line = ["plan", "tiny.toml", "--json"];
+        json(tiny.wlstm().args(line).args(options))
+    };
+    // Twelve words and two special ones.
+    let counted = plan(&[]);
+    assert_eq!(
+        (&counted["vocabulary"], &counted["vocabulary_from"]),
+        (&14.into(), &"text".into())
+    );
+    let given = plan(&["--set", "data.vocab_size=50"]);
+    assert_eq!(
+        (&given["vocabulary"], &given["vocabulary_from"]),
+        (&50.into(), &"vocab_size".into())
+    );
+    tiny.write("v.txt", "<S> 2\na 1\n<UNK> 0\n");
+    let file = plan(&["--set", "data.vocab=v.txt"]);
+    assert_eq!(
+        (&file["vocabulary"], &file["vocabulary_from"]),
+        (&3.into(), &"file".into())
+    );
+    let tied = plan(&["--set", "model.tied=true", "--set", "model.embedding=4"]);
+    assert!(
+        tied["tensors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|tensor| tensor["name"] != "softmax.weight")
+    );
+
+    for wrong in [
+        &["--set", "data.vocab=none.txt"][..],
+        &["--set", "data.train=[\"none.txt\"]"],
+        &["--set", "data.vocab=v.txt", "--set", "data.vocab_size=4"],
+    ] {
+        let failed = tiny
+            .wlstm()
+            .args(["plan", "tiny.toml"])
+            .args(wrong)
+            .assert()
+            .code(3);
+        let failed = failed.stdout("").stderr(predicate::str::starts_with(
+            "error: the size of the vocabulary is not known",
+        ));
+        failed.stderr(predicate::str::contains("help: "));
+    }
+    let wrong = ["plan", "tiny.toml", "--set", "model.groups=3"];
+    tiny.wlstm().args(wrong).assert().code(2).stdout("");
+}
