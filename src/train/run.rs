@@ -285,17 +285,15 @@ impl<'a> Loop<'a> {
         }
         for prepared in loader {
             let prepared = prepared?;
-            // Before the limit: a run that ends with an epoch and goes on later has had the epoch's validation, which steers
-            // the schedule.
-            if self.run.progress.epochs_ended + 1 < prepared.epoch {
-                self.end_epoch(prepared.epoch - 1)?;
-            }
             if let Some(reason) = self.limit() {
                 return Ok(reason);
             }
             if let Some(kind) = self.run.stop.asked() {
                 self.drain()?;
                 return Err(Error::new(kind, "interrupted"));
+            }
+            if self.run.progress.epochs_ended + 1 < prepared.epoch {
+                self.end_epoch(prepared.epoch - 1)?;
             }
             self.start_step(prepared)?;
             while self.pending.len() >= IN_FLIGHT {
