@@ -1,1 +1,432 @@
-fn main() {}
+//! From text to perplexity: every cell learns a language whose best possible perplexity is known, and a run leaves behind
+//! what it promises.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::on_every_gpu;
+use common::program::{
+    Dice, Folder, Tensors, checkpoint, checkpoints, lines_of, losses, metrics, number, train,
+};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use wlstm::checkpoint::Checkpoint;
+use wlstm::config::Config;
+use wlstm::corpus::{Corpus, Order, Text, TokenKind, Vocabulary};
+use wlstm::device::CpuExecutor;
+use wlstm::model::language_model::Extent;
+use wlstm::train::evaluate::{Evaluation, evaluate};
+use wlstm::train::session::Session;
+
+type Outcome = Result<(), Failed>;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for cell in ["lstmp", "flstm", "glstm"] {
+        for kind in ["full", "sampled"] {
+            trials.push(Trial::test(format!("grammar::{cell}::{kind}"), move || {
+                grammar(cell, kind)
+            }));
+        }
+        trials.push(Trial::test(format!("pattern::{cell}"), move || {
+            pattern(cell)
+        }));
+    }
+    trials.push(Trial::test("a_run_leaves_what_it_promises", run_folder));
+    trials.push(Trial::test("seldom_written_steps", seldom_written_steps));
+    trials.push(Trial::test("limits", limits));
+    for order in ["sentences", "contiguous"] {
+        let name = format!("batch_shapes_of_evaluation::{order}");
+        trials.push(Trial::test(name, move || shapes(order)));
+    }
+    trials.extend(on_every_gpu("first_losses_agree_with_the_cpu", |gpu| {
+        let device = format!("gpu:{}", gpu.adapter.summary.index);
+        let place = Place::new("sentences", &grammar_text(60, 1), &balanced());
+        let config = place.config("glstm", "sampled", "");
+        let runs = ["cpu", &device].map(|device| {
+            let run = place.folder.path(&device.replace(':', "-"));
+            train(&config, &run, device, &["--steps", "20"]);
+            run
+        });
+        let (want, got) = (losses(&runs[0]), losses(&runs[1]));
+        if want.len() != 20 || !want.keys().eq(got.keys()) {
+            return Err(format!("steps {:?}", got.keys()).into());
+        }
+        for (step, want) in &want {
+            let got = got[step];
+            if !((got - want).abs() <= 1e-3 * want) {
+                return Err(format!("loss {step} is {got}, on the CPU {want}").into());
+            }
+        }
+        let perplexities = runs.each_ref().map(|run| last_perplexity(run));
+        near(perplexities[1], perplexities[0], 1e-3)
+    }));
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Eight sentences, each as likely as any other: who is of four, what they do follows from it, where is of two. The best
+/// possible model knows just that.
+fn sentence(k: usize) -> String {
+    let who = ["cats", "dogs", "birds", "fish"][k % 4];
+    let does = ["sleep", "run", "fly", "swim"][k % 4];
+    let place = ["here", "there"][k / 4];
+    format!("{who} {does} {place}\n")
+}
+
+/// `exp` of three bits for four targets: who, what, where, end.
+fn best_of_grammar() -> f64 {
+    8f64.powf(0.25)
+}
+
+fn grammar_text(sentences: usize, seed: u64) -> String {
+    let mut dice = Dice(seed);
+    (0..sentences).map(|_| sentence(dice.below(8))).collect()
+}
+
+/// How often each sentence stands in the validation text.
+const OFTEN: usize = 50;
+
+/// Every sentence equally often, so that no model is better than the best by luck, in any order.
+fn balanced() -> String {
+    let mut sentences: Vec<usize> = (0..8 * OFTEN).map(|k| k % 8).collect();
+    let mut dice = Dice(77);
+    for k in (1..sentences.len()).rev() {
+        sentences.swap(k, dice.below(k + 1));
+    }
+    sentences.into_iter().map(sentence).collect()
+}
+
+/// A folder with text.
+struct Place {
+    folder: Folder,
+    order: &'static str,
+}
+
+impl Place {
+    fn new(order: &'static str, train: &str, valid: &str) -> Place {
+        let folder = Folder::new();
+        folder.write("train.txt", train);
+        folder.write("valid.txt", valid);
+        Place { folder, order }
+    }
+
+    /// Writes a configuration; `more` goes on in its last section, `[train]`.
+    fn config(&self, cell: &str, softmax: &str, more: &str) -> PathBuf {
+        let order = self.order;
+        let text = format!(
+            r#"
+[model]
+cell = "{cell}"
+layers = 2
+embedding = 16
+hidden = 32
+projection = 16
+factor = 8
+groups = [2, 4]
+dropout = 0.0
+[softmax]
+kind = "{softmax}"
+samples = 6
+[data]
+order = "{order}"
+train = ["train.txt"]
+valid = ["valid.txt"]
+[train]
+batch = 8
+unroll = 8
+learning_rate = 0.2
+ema = 0.9
+{more}
+"#
+        );
+        self.folder.write("config.toml", text)
+    }
+
+    /// Trains on the CPU.
+    fn train(&self, config: &Path, more: &[&str]) -> PathBuf {
+        let run = self.folder.path("run");
+        train(config, &run, "cpu", more);
+        run
+    }
+}
+
+fn last_perplexity(run: &Path) -> f64 {
+    let lines = lines_of(run, "valid");
+    number(lines.last().expect("a validation"), "perplexity")
+}
+
+fn near(got: f64, want: f64, tolerance: f64) -> Outcome {
+    if (got - want).abs() <= tolerance * want {
+        return Ok(());
+    }
+    Err(format!("{got} is not near {want}").into())
+}
+
+fn grammar(cell: &str, softmax: &str) -> Outcome {
+    let place = Place::new("sentences", &grammar_text(20_000, 1), &balanced());
+    let config = place.config(cell, softmax, "validate_every = 50");
+    let more = [
+        "--steps",
+        "500",
+        "--set",
+        "train.batch=32",
+        "--set",
+        "train.ema=0.98",
+    ];
+    let run = place.train(&config, &more);
+    let valid = lines_of(&run, "valid");
+    let (first, last) = (number(&valid[0], "perplexity"), last_perplexity(&run));
+    if !(last < first) {
+        return Err(format!("the perplexity went from {first} to {last}").into());
+    }
+    // Three words a sentence and its end.
+    if number(&valid[0], "targets") != (8 * OFTEN * 4) as f64 {
+        return Err(format!("{} targets", valid[0]["targets"]).into());
+    }
+    // Better than the best is as wrong as worse.
+    if last < 0.999 * best_of_grammar() {
+        return Err(format!("a perplexity of {last}, which nobody can reach").into());
+    }
+    near(last, best_of_grammar(), 0.03)
+}
+
+/// A line that repeats forever can be known by heart: a perplexity of 1.
+fn pattern(cell: &str) -> Outcome {
+    let line = "one two three one two four one two five\n";
+    let place = Place::new("contiguous", &line.repeat(100), &line.repeat(12));
+    let config = place.config(cell, "full", "");
+    let run = place.train(&config, &["--steps", "300"]);
+    let valid = lines_of(&run, "valid").pop().ok_or("no validation")?;
+    // The first token of the text is given, not predicted.
+    if number(&valid, "targets") != 119.0 {
+        return Err(format!("{} targets", valid["targets"]).into());
+    }
+    // The first words of each of the eight columns cannot be known.
+    let perplexity = last_perplexity(&run);
+    if !(1.0..1.35).contains(&perplexity) {
+        return Err(format!("a perplexity of {perplexity}").into());
+    }
+    let last = losses(&run)[&300];
+    if !(last < 0.02) {
+        return Err(format!("a loss of {last}").into());
+    }
+    Ok(())
+}
+
+/// The keys of a JSON object.
+fn keys(line: &Value) -> Vec<&str> {
+    let object = line.as_object().expect("an object");
+    let mut keys: Vec<&str> = object.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn run_folder() -> Outcome {
+    let place = Place::new("sentences", &grammar_text(300, 1), &balanced());
+    // A rate that explodes, so that the best is not the last.
+    let more = "validate_every = 10\ncheckpoint_every = 10\nkeep = 2";
+    let config = place.config("lstmp", "full", more);
+    let run = place.folder.path("run");
+    let ended = train(&config, &run, "cpu", &["--steps", "75"]);
+    let lines = metrics(&run);
+    let kinds: Vec<&str> = lines
+        .iter()
+        .map(|l| l["kind"].as_str().unwrap_or(""))
+        .collect();
+    if kinds.first() != Some(&"start") || kinds.last() != Some(&"end") {
+        return Err(format!("{kinds:?}").into());
+    }
+    let start = &lines[0];
+    for key in ["digest", "devices", "parameters", "version"] {
+        if start.get(key).is_none() {
+            return Err(format!("no `{key}` in {start}").into());
+        }
+    }
+    let expected = [
+        (
+            "step",
+            "epoch grad_norm kind learning_rate loss seconds step words_per_second",
+        ),
+        ("valid", "kind nll perplexity seconds step targets"),
+        ("end", "kind reason"),
+    ];
+    for line in &lines[1..] {
+        let wanted = expected.iter().find(|(kind, _)| line["kind"] == *kind);
+        let (_, wanted) = wanted.ok_or_else(|| format!("{line}"))?;
+        if keys(line).join(" ") != *wanted {
+            return Err(format!("{line}").into());
+        }
+    }
+    let steps: Vec<u64> = losses(&run).into_keys().collect();
+    if steps != (1..=75).collect::<Vec<_>>() {
+        return Err(format!("steps {steps:?}").into());
+    }
+    let mut before = 0.0;
+    for line in lines.iter().filter(|line| line.get("seconds").is_some()) {
+        let seconds = number(line, "seconds");
+        if seconds < before {
+            return Err(format!("time runs back at {line}").into());
+        }
+        before = seconds;
+    }
+    let valid = lines_of(&run, "valid");
+    for line in &valid {
+        let perplexity = (number(line, "nll") / number(line, "targets")).exp();
+        near(number(line, "perplexity"), perplexity, 1e-12)?;
+    }
+    // The best by the metrics, by the record and in the folder; the newest two beside it.
+    let best = valid
+        .iter()
+        .min_by(|x, y| number(x, "nll").total_cmp(&number(y, "nll")))
+        .ok_or("no validation")?;
+    let best_step = number(best, "step") as u64;
+    let text = std::fs::read_to_string(run.join("run.json"))?;
+    let record: Value = serde_json::from_str(&text)?;
+    let facts = [
+        (&record["best"]["step"], Value::from(best_step)),
+        (&record["last"]["step"], Value::from(75)),
+        (&record["status"], "finished".into()),
+        (&record["seed"], Value::from(1)),
+        (&record["version"], env!("CARGO_PKG_VERSION").into()),
+    ];
+    for (got, want) in facts {
+        if *got != want {
+            return Err(format!("{want} is not in {text}").into());
+        }
+    }
+    for which in ["best", "last"] {
+        let file = record[which]["checkpoint"]
+            .as_str()
+            .ok_or("no checkpoint")?;
+        if !run.join(file).is_file() {
+            return Err(format!("{file} is not there").into());
+        }
+    }
+    let kept = checkpoints(&run);
+    let mut wanted = kept[kept.len().saturating_sub(2)..].to_vec();
+    if !wanted.contains(&best_step) {
+        wanted.insert(0, best_step);
+    }
+    if kept != wanted || kept.last() != Some(&75) {
+        return Err(format!("checkpoints {kept:?}, the best {best_step}").into());
+    }
+    // A checkpoint needs nothing beside it.
+    let saved = Tensors::read(&checkpoint(&run, 75));
+    let words = String::from_utf8(saved.tensors["vocab"].1.clone())?;
+    if !words.contains("cats ") || !words.contains("<UNK> ") {
+        return Err(format!("the vocabulary {words}").into());
+    }
+    let resolved = std::fs::read_to_string(run.join("config.toml"))?;
+    if saved.texts["config"] != resolved || !resolved.contains("hidden = 32") {
+        return Err("the resolved configuration is not the one of the checkpoint".into());
+    }
+    // What a person hears.
+    let perplexity = format!("{:.2}", number(best, "perplexity"));
+    if !ended.stdout.contains(&perplexity) || !ended.stdout.contains("75 steps") {
+        return Err(ended.stdout.into());
+    }
+    if ended.stdout.contains("ETA") || !ended.stderr.contains("validation perplexity") {
+        return Err(format!("{}{}", ended.stdout, ended.stderr).into());
+    }
+    Ok(())
+}
+
+fn seldom_written_steps() -> Outcome {
+    let place = Place::new("sentences", &grammar_text(100, 1), &balanced());
+    let config = place.config("lstmp", "full", "log_every = 7");
+    let run = place.train(&config, &["--steps", "31", "--quiet"]);
+    let steps: Vec<u64> = losses(&run).into_keys().collect();
+    let wanted: Vec<u64> = (1..=10).chain([14, 21, 28, 31]).collect();
+    if steps != wanted {
+        return Err(format!("steps {steps:?}").into());
+    }
+    Ok(())
+}
+
+/// The first limit that is reached ends a run.
+fn limits() -> Outcome {
+    let place = Place::new("contiguous", &grammar_text(130, 1), &balanced());
+    let config = place.config("lstmp", "full", "");
+    let reason = |name: &str, more: &[&str]| {
+        let run = place.folder.path(name);
+        train(&config, &run, "cpu", more);
+        let end = lines_of(&run, "end").pop().expect("an end");
+        (
+            losses(&run).len(),
+            end["reason"].as_str().unwrap_or("").to_owned(),
+        )
+    };
+    // 520 tokens in 8 columns of 65: 8 unrolls of 8 an epoch.
+    let (steps, why) = reason("epochs", &["--set", "train.epochs=2", "--steps", "100"]);
+    if (steps, why.as_str()) != (16, "2 epochs") {
+        return Err(format!("{steps} steps, {why}").into());
+    }
+    let (steps, why) = reason("steps", &["--set", "train.epochs=2", "--steps", "9"]);
+    if (steps, why.as_str()) != (9, "9 steps") {
+        return Err(format!("{steps} steps, {why}").into());
+    }
+    let (steps, why) = reason("seconds", &["--seconds", "0.3"]);
+    if steps == 0 || !why.contains("seconds") {
+        return Err(format!("{steps} steps, {why}").into());
+    }
+    Ok(())
+}
+
+/// Any batch shape meets every target once; one stream gives the same figure for any unroll.
+fn shapes(order: &'static str) -> Outcome {
+    let place = Place::new(
+        order,
+        &grammar_text(200, 1),
+        &(balanced() + "cows moo\n\nfish\n"),
+    );
+    let config = place.config("glstm", "full", "");
+    let run = place.train(&config, &["--steps", "40"]);
+    let config = Config::load(&config, &[]).map_err(|e| e.chain().to_string())?;
+    let found = |batch: usize, unroll: usize| -> wlstm::error::Result<Evaluation> {
+        let mut config = config.clone();
+        (config.train.batch, config.train.unroll) = (batch, unroll);
+        let file = Checkpoint::open(&checkpoint(&run, 40))?;
+        let order = if order == "sentences" {
+            Order::Sentences
+        } else {
+            Order::Contiguous
+        };
+        let words = Arc::new(Vocabulary::from_bytes(
+            file.tensor_u8("vocab")?,
+            order,
+            "test",
+        )?);
+        let executor = Box::new(CpuExecutor::<f32>::new());
+        let extent = Extent { batch, unroll };
+        let mut session = Session::inference(executor, &config, words.len(), extent, &file)?;
+        let corpus = Arc::new(Corpus::open(&config.data.valid)?);
+        evaluate(
+            &mut session,
+            &Text::new(corpus, words, TokenKind::Whitespace),
+            |_, _| Ok(()),
+        )
+    };
+    let found = |batch, unroll| found(batch, unroll).map_err(|e| e.chain().to_string());
+    // The sentences have 3 words and an end, two more have 2 words and 1; a blank line is a line of a contiguous text. Its first token
+    // is given.
+    let targets = match order {
+        "sentences" => 8 * OFTEN as u64 * 4 + 3 + 2,
+        _ => 8 * OFTEN as u64 * 4 + 3 + 1 + 2 - 1,
+    };
+    let one = found(1, 7)?;
+    for (batch, unroll) in [(1, 7), (1, 1), (1, 300), (8, 8), (3, 5), (200, 2)] {
+        let other = found(batch, unroll)?;
+        if (other.targets, other.unknown) != (targets, 2) {
+            return Err(format!("batch {batch}, unroll {unroll}: {other:?}").into());
+        }
+        if batch == 1 {
+            near(other.nll, one.nll, 1e-6)?;
+        }
+    }
+    // The figure of the run itself.
+    let valid = lines_of(&run, "valid").pop().ok_or("no validation")?;
+    near(number(&valid, "nll"), found(8, 8)?.nll, 1e-6)
+}

@@ -33,8 +33,11 @@ impl Checkpoint {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be read, is not a safetensors file, or is cut short.
     pub fn open(path: &Path) -> Result<Checkpoint> {
-        let unreadable =
-            |error| Error::data(format!("cannot read `{}`", path.display())).because(error);
+        let unreadable = |error| {
+            Error::data(format!("cannot read `{}`", path.display()))
+                .because(error)
+                .help("name a safetensors file that may be read")
+        };
         let file = File::open(path).map_err(unreadable)?;
         if !file.metadata().map_err(unreadable)?.is_file() {
             return Err(Error::data(format!("`{}` is not a file", path.display()))

@@ -1,0 +1,274 @@
+//! Plans as text, compared with what stands in `tests/snapshots`, and what must hold of every plan: no two tensors that
+//! live at the same time share memory, nothing is read that no step wrote, and sharing memory changes no bit.
+//!
+//! When a plan changes on purpose, `INSTA_UPDATE=always cargo test --release --test plans` writes the new texts, and the
+//! difference is read before it is committed.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use wlstm::config::Config;
+use wlstm::corpus::{Batch, Position};
+use wlstm::device::{CpuExecutor, Data, Executor};
+use wlstm::graph::memory::Limits;
+use wlstm::graph::plan::{Place, Plan};
+use wlstm::model::language_model::{self, Extent, evaluation_prefix};
+use wlstm::model::parameters::{initial_values, parameters};
+use wlstm::random::{Purpose, Stream};
+use wlstm::train::prepare::Preparer;
+use wlstm::train::update::training_plan;
+
+fn config(model: &str, rest: &str) -> Config {
+    let text =
+        format!("[model]\n{model}\n{rest}\n[data]\norder = \"contiguous\"\ntrain = [\"text\"]\n");
+    let folder = std::env::temp_dir();
+    Config::parse(&text, "test", &folder, &[]).unwrap_or_else(|e| panic!("{text}\n{}", e.chain()))
+}
+
+const VOCABULARY: usize = 10;
+
+fn text_of_training(config: &Config) -> String {
+    training_plan(config, VOCABULARY, &Limits::COMMON, false).to_string()
+}
+
+#[test]
+fn lstmp_of_one_layer_with_full_softmax() {
+    let config = config(
+        "cell = \"lstmp\"\nlayers = 1\nembedding = 4\nhidden = 6\nprojection = 4\ndropout = 0.0",
+        "[softmax]\nkind = \"full\"\n[train]\nbatch = 3\nunroll = 2",
+    );
+    insta::assert_snapshot!(text_of_training(&config));
+    let extent = Extent {
+        batch: 2,
+        unroll: 2,
+    };
+    let prefix = evaluation_prefix(&config);
+    let plan = language_model::evaluation(&config, VOCABULARY, extent, prefix, &Limits::COMMON);
+    insta::assert_snapshot!("evaluation", plan.to_string());
+}
+
+#[test]
+fn glstm_of_two_layers_with_sampled_softmax() {
+    let config = config(
+        "cell = \"glstm\"\nlayers = 2\nembedding = 8\nhidden = 16\nprojection = 8\ngroups = [2, 4]\ndropout = 0.1",
+        "[softmax]\nkind = \"sampled\"\nsamples = 5\n[train]\nbatch = 3\nunroll = 2",
+    );
+    insta::assert_snapshot!(text_of_training(&config));
+}
+
+#[test]
+fn flstm_tied_without_projection() {
+    let config = config(
+        "cell = \"flstm\"\nlayers = 1\nembedding = 6\nhidden = 6\nprojection = 0\nfactor = 3\ntied = true\ndropout = 0.0",
+        "[softmax]\nkind = \"full\"\n[train]\nbatch = 3\nunroll = 2\noptimizer = \"sgd\"\nrecipe = \"plain\"\nema = 0.0",
+    );
+    insta::assert_snapshot!(text_of_training(&config));
+}
+
+/// First and last step that use each tensor.
+fn lives(plan: &Plan) -> Vec<Option<(usize, usize)>> {
+    let mut lives = vec![None; plan.tensors.len()];
+    for (number, step) in plan.steps.iter().enumerate() {
+        for slice in &step.slices {
+            let life = &mut lives[slice.tensor.0 as usize];
+            *life = Some((life.map_or(number, |(first, _)| first), number));
+        }
+    }
+    lives
+}
+
+/// Says which two tensors share memory while both live.
+fn conflict(plan: &Plan) -> Option<String> {
+    let lives = lives(plan);
+    let placed: Vec<_> = plan
+        .tensors()
+        .filter_map(|(id, info)| {
+            let Place::Arena { arena, offset } = info.place else {
+                return None;
+            };
+            let life = lives[id.0 as usize]?;
+            Some((info, arena, offset, offset + info.shape.len(), life))
+        })
+        .collect();
+    for (k, (x, arena, start, end, life)) in placed.iter().enumerate() {
+        if *end > plan.arenas[*arena] {
+            return Some(format!("`{}` leaves its arena", x.name));
+        }
+        for (y, other_arena, other_start, other_end, other_life) in &placed[k + 1..] {
+            let same = arena == other_arena && start < other_end && other_start < end;
+            if same && life.0 <= other_life.1 && other_life.0 <= life.1 {
+                return Some(format!("`{}` and `{}` share memory", x.name, y.name));
+            }
+        }
+    }
+    None
+}
+
+/// The plan with a place for every tensor alone.
+fn apart(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    let mut end = 0;
+    for info in &mut plan.tensors {
+        if let Place::Arena { .. } = info.place {
+            info.place = Place::Arena {
+                arena: 0,
+                offset: end,
+            };
+            end += info.shape.len().next_multiple_of(64);
+        }
+    }
+    plan.arenas = vec![end];
+    plan
+}
+
+/// The bits of all that two steps leave behind: persistent tensors and outputs. Arenas hold NaN before.
+fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
+    let mut executor = CpuExecutor::<f32>::new();
+    let id = executor
+        .load(Arc::new(plan.clone()))
+        .expect("there is memory");
+    let table = parameters(config, VOCABULARY);
+    for (k, parameter) in table.iter().enumerate() {
+        let values = initial_values(parameter, k, 1);
+        executor.write(&parameter.name, &values).expect("a tensor");
+    }
+    let persistent: Vec<(String, usize)> = plan
+        .tensors()
+        .filter(|(_, info)| info.place == Place::Persistent)
+        .map(|(_, info)| (info.name.clone(), info.shape.len()))
+        .collect();
+    for (name, len) in &persistent {
+        if name.starts_with("optimizer.") {
+            executor.write(name, &vec![1.0; *len]).expect("a tensor");
+        }
+    }
+    let mut preparer = Preparer::new(config, VOCABULARY, 0).expect("a sampler");
+    let mut random = Stream::new(9, Purpose::Shuffle, 0);
+    let mut found = Vec::new();
+    let tokens = config.train.batch * config.train.unroll;
+    for step in 0..2 {
+        let mut ids = || -> Vec<u32> {
+            let id = |_| random.below(VOCABULARY as u64) as u32;
+            (0..tokens).map(id).collect()
+        };
+        let batch = Batch {
+            inputs: ids(),
+            targets: ids(),
+            epoch: 1,
+            reset: false,
+            words: tokens,
+            unknown: 0,
+            out_of_vocabulary: 0,
+            position: Position {
+                epoch: 1,
+                step,
+                batch: config.train.batch,
+                unroll: config.train.unroll,
+                bytes: 0,
+                files: 0,
+                place: 0,
+                rows: Vec::new(),
+            },
+        };
+        let mut inputs = preparer.prepare(batch).inputs;
+        inputs.push(("control", Data::Real(vec![0.2, 1.0, 0.9, 0.1, 0.001])));
+        executor.run(id, &inputs).expect("the CPU computes");
+        for (name, values) in executor.fetch().expect("the CPU computes") {
+            let bits = values.iter().map(|value| (*value as f32).to_bits());
+            found.push((format!("{name} {step}"), bits.collect()));
+        }
+    }
+    for (name, _) in persistent {
+        let values = executor.read(&name).expect("a tensor");
+        let bits = values.iter().map(|value| value.to_bits());
+        found.push((name, bits.collect()));
+    }
+    found
+}
+
+/// One layer or more of any cells, with sizes that every number of groups divides.
+fn configurations() -> impl Strategy<Value = Config> {
+    let cells = prop::collection::vec(prop_oneof!["lstmp", "flstm", "glstm"], 1..4);
+    let layer_sizes = (1usize..4, 1usize..4, 1usize..4, 1usize..5);
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let optimizer = prop_oneof!["adagrad", "sgd", "momentum", "adam"];
+    let extents = (1usize..5, 1usize..5, 0usize..9);
+    (cells, layer_sizes, switches, optimizer, extents).prop_map(
+        |(cells, (e, p, h, groups), (residual, tied, plain, dropout), optimizer, extents)| {
+            let (batch, unroll, samples) = extents;
+            let (layers, groups) = (cells.len(), [1, 2, 3, 6][groups - 1]);
+            // Residual and tied models need embeddings of the size of the output.
+            let (embedding, hidden) = (6 * if residual || tied { p } else { e }, 6 * h);
+            let projection = 6 * p;
+            let (cells, dropout) = (format!("{cells:?}"), if dropout { 0.4 } else { 0.0 });
+            let model = format!(
+                "cell = {cells}\nlayers = {layers}\nembedding = {embedding}\nhidden = {hidden}\nprojection = {projection}\n\
+                 groups = {groups}\nfactor = {groups}\nresidual = {residual}\ntied = {tied}\ndropout = {dropout:?}"
+            );
+            let (kind, ema) = if samples == 0 { ("full", 0.0) } else { ("sampled", 0.9) };
+            let (samples, recipe) = (samples.max(1), if plain { "plain" } else { "paper" });
+            let rest = format!(
+                "[softmax]\nkind = \"{kind}\"\nsamples = {samples}\n[train]\nbatch = {batch}\nunroll = {unroll}\n\
+                 optimizer = \"{optimizer}\"\nrecipe = \"{recipe}\"\nema = {ema:?}"
+            );
+            config(&model, &rest)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_plan_holds(config in configurations(), arena in 64usize..20_000) {
+        let limits = [Limits::HOST, Limits { arena, slice: usize::MAX }];
+        let mut first: Option<Vec<(String, Vec<u32>)>> = None;
+        for limits in limits {
+            let plan = training_plan(&config, VOCABULARY, &limits, false);
+            plan.check();
+            prop_assert_eq!(conflict(&plan), None);
+            let alone = apart(&plan);
+            alone.check();
+            let want = bits(&config, &alone);
+            for (name, bits) in &want {
+                let finite = bits.iter().all(|bits| f32::from_bits(*bits).is_finite());
+                prop_assert!(finite, "`{}` has a number that no step wrote", name);
+            }
+            prop_assert_eq!(&bits(&config, &plan), &want);
+            let first = first.get_or_insert_with(|| want.clone());
+            prop_assert_eq!(&*first, &want);
+
+            let extent = Extent { batch: config.train.batch, unroll: config.train.unroll };
+            let prefix = evaluation_prefix(&config);
+            let plan = language_model::evaluation(&config, VOCABULARY, extent, prefix, &limits);
+            plan.check();
+            prop_assert_eq!(conflict(&plan), None);
+        }
+    }
+}
+
+/// The check above sees tensors that are put on top of each other.
+#[test]
+fn shared_memory_is_seen() {
+    let config = config(
+        "cell = \"lstmp\"\nlayers = 1\nembedding = 4\nhidden = 6\nprojection = 4\ndropout = 0.0",
+        "[softmax]\nkind = \"full\"\n[train]\nbatch = 3\nunroll = 2",
+    );
+    let mut plan = training_plan(&config, VOCABULARY, &Limits::HOST, false);
+    let saved: usize = plan
+        .tensors()
+        .filter(|(_, info)| matches!(info.place, Place::Arena { .. }))
+        .map(|(_, info)| info.shape.len().next_multiple_of(64))
+        .sum();
+    assert!(
+        plan.arenas.iter().sum::<usize>() < saved,
+        "no memory is shared"
+    );
+    assert_eq!(conflict(&plan), None);
+    for info in &mut plan.tensors {
+        if let Place::Arena { offset, .. } = &mut info.place {
+            *offset = 0;
+        }
+    }
+    assert!(conflict(&plan).is_some());
+}
