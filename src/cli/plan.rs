@@ -15,7 +15,7 @@ use crate::device::bytes;
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Place, Plan as Steps};
-use crate::model::cost::{Cost, cost};
+use crate::model::cost::{Cost, check_sizes, cost};
 use crate::model::language_model;
 use crate::tensor::Shape;
 use crate::train::update::training_plan;
@@ -27,6 +27,7 @@ const WORD: u64 = 4;
 pub(super) fn run(arguments: &Plan, quiet: bool) -> Result<()> {
     let config = Config::load(&arguments.config, &arguments.overrides.set)?;
     let (words, source) = vocabulary_size(&config, quiet)?;
+    check_sizes(&config, words)?;
     let steps = training_plan(&config, words, &Limits::HOST, false);
     let costs = Costs::new(arguments, &config, (words, source), &steps);
     if arguments.json {
