@@ -382,20 +382,18 @@ fn out_of_memory() {
 /// Sizes that the numbers of kernels cannot count.
 #[test]
 fn too_large_to_index() {
-    for (key, value) in [
-        ("model.hidden", 1 << 22),
-        ("model.embedding", 1 << 24),
-        ("train.batch", 1 << 28),
+    for (sets, says) in [
+        (&["model.hidden=4194304"][..], "model.hidden is 4194304"),
+        (&["model.embedding=16777216"], "model.embedding is 16777216"),
+        (&["train.batch=268435456"], "train.batch is 268435456"),
+        (
+            &["train.batch=65536", "train.unroll=16", "model.hidden=65536"],
+            "2^32",
+        ),
     ] {
         let case = Case::new().write("train.txt", "a b c d e\n".repeat(1000));
-        let set = format!("{key}={value}");
-        let more = ["--set", &set, "--set", "model.hidden=1048576"];
-        let more = if key == "model.hidden" {
-            &more[..2]
-        } else {
-            &more
-        };
-        case.refused(more, USAGE, &["2^32"]);
+        let more: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        case.refused(&more, USAGE, &[says]);
     }
 }
 

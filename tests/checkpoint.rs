@@ -364,6 +364,10 @@ fn runs_without_a_name_are_numbered() {
     let folder = tempfile::tempdir().unwrap();
     let config = Path::new("configs/shakespeare.toml");
     assert_eq!(RunFolder::newest_numbered(folder.path(), config), None);
+    // A folder of which nothing was recorded is taken away again.
+    drop(RunFolder::create_numbered(folder.path(), config).unwrap());
+    assert_eq!(RunFolder::newest_numbered(folder.path(), config), None);
+    let mut runs = Vec::new();
     for name in ["shakespeare", "shakespeare-2", "shakespeare-3"] {
         let run = RunFolder::create_numbered(folder.path(), config).unwrap();
         assert_eq!(run.path(), folder.path().join("runs").join(name));
@@ -371,6 +375,7 @@ fn runs_without_a_name_are_numbered() {
             RunFolder::newest_numbered(folder.path(), config).as_deref(),
             Some(run.path())
         );
+        runs.push(run);
     }
 }
 

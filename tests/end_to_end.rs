@@ -18,7 +18,7 @@ use wlstm::corpus::{Corpus, Order, Text, TokenKind, Vocabulary};
 use wlstm::device::CpuExecutor;
 use wlstm::model::language_model::Extent;
 use wlstm::train::evaluate::{Evaluation, evaluate};
-use wlstm::train::session::Session;
+use wlstm::train::session::{Inference, Session};
 
 type Outcome = Result<(), Failed>;
 
@@ -401,7 +401,13 @@ fn shapes(order: &'static str) -> Outcome {
         )?);
         let executor = Box::new(CpuExecutor::<f32>::new());
         let extent = Extent { batch, unroll };
-        let mut session = Session::inference(executor, &config, words.len(), extent, &file)?;
+        let mut session = Session::inference(
+            executor,
+            &config,
+            words.len(),
+            &file,
+            Inference::Losses(extent),
+        )?;
         let corpus = Arc::new(Corpus::open(&config.data.valid)?);
         evaluate(
             &mut session,

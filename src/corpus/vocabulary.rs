@@ -122,19 +122,20 @@ impl Vocabulary {
     ///
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
+        let refused = |error: Error| {
+            error.context(format!("cannot write the vocabulary `{}`", path.display()))
+        };
         // A rename would replace devices and pipes too.
         if path.exists() && !path.is_file() {
-            return Err(
-                Error::data(format!("cannot write the vocabulary `{}`", path.display()))
-                    .because("it exists and is not a regular file")
-                    .help("name another file"),
-            );
+            let error = Error::data("it exists and is not a regular file");
+            return Err(refused(error.help("name another file")));
         }
         let bytes = self.to_bytes();
-        files::write_atomically(path, |file| {
+        let written = files::write_atomically(path, |file| {
             file.write_all(&bytes)
                 .map_err(|error| files::cannot_write(path, error))
-        })
+        });
+        written.map_err(refused)
     }
 
     /// The order whose special words it has.

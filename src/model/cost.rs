@@ -34,16 +34,40 @@ pub fn optimizer_states(optimizer: Optimizer) -> &'static [&'static str] {
     }
 }
 
-/// Checks that every tensor of a step can be indexed: kernels count elements in 32 bits.
+/// What to do about a size.
+const SMALLER: &str = "make the model, the batch or the unroll smaller";
+
+/// Checks that every tensor of a step can be indexed, and every dispatch made: kernels count elements in 32 bits, and devices
+/// take 65,535 workgroups a side.
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) naming the first tensor of 2^32 elements or more.
+/// [`Kind::Usage`](crate::error::Kind::Usage) naming the first size that is too large, or the first tensor of 2^32 elements
+/// or more.
 pub fn check_sizes(config: &Config, vocabulary: usize) -> Result<()> {
     let (model, train) = (&config.model, &config.train);
     let rows = (train.batch * train.unroll) as u64;
     let (hidden, output) = (model.hidden as u64, model.output_size() as u64);
     let width = output.max(model.embedding as u64);
+    let sides = [
+        ("model.hidden", model.hidden, 1 << 19),
+        ("model.embedding", model.embedding, 1 << 21),
+        ("model.projection", model.output_size(), 1 << 21),
+        ("train.batch", train.batch, 1 << 19),
+        (
+            "train.batch * train.unroll",
+            train.batch * train.unroll,
+            1 << 21,
+        ),
+        ("the vocabulary", vocabulary, 1 << 21),
+    ];
+    for (name, size, limit) in sides {
+        if size >= limit {
+            return Err(
+                Error::usage(format!("{name} is {size}, and must be below {limit}")).help(SMALLER),
+            );
+        }
+    }
     let mut sizes = vec![
         (
             "the gates of a batch, batch * unroll * 4 * hidden",
@@ -75,7 +99,7 @@ pub fn check_sizes(config: &Config, vocabulary: usize) -> Result<()> {
         Some((name, size)) => Err(Error::usage(format!(
             "{name} would have {size} elements, and no tensor may have 2^32 or more"
         ))
-        .help("make the model, the batch or the unroll smaller")),
+        .help(SMALLER)),
         None => Ok(()),
     }
 }

@@ -7,6 +7,9 @@ use super::text::Unroll;
 use wlstm::corpus::CandidateSampler;
 use wlstm::random::{Purpose, Stream};
 
+/// The logits of a target after an output, the target's first.
+type Classes<'a> = &'a dyn Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number>;
+
 /// A cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell {
@@ -245,7 +248,7 @@ impl Model {
         tape: &mut Tape,
         leaves: &Leaves,
         unroll: &Unroll,
-        classes: &dyn Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number>,
+        classes: Classes<'_>,
     ) -> Forward {
         if unroll.reset {
             self.reset();
