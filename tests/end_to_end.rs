@@ -16,7 +16,6 @@ use wlstm::checkpoint::Checkpoint;
 use wlstm::config::Config;
 use wlstm::corpus::{Corpus, Order, Text, TokenKind, Vocabulary};
 use wlstm::device::CpuExecutor;
-use wlstm::model::language_model::Extent;
 use wlstm::train::evaluate::{Evaluation, evaluate};
 use wlstm::train::session::Session;
 
@@ -400,8 +399,8 @@ fn shapes(order: &'static str) -> Outcome {
             "test",
         )?);
         let executor = Box::new(CpuExecutor::<f32>::new());
-        let extent = Extent { batch, unroll };
-        let mut session = Session::inference(executor, &config, words.len(), extent, &file)?;
+        let mut session = Session::training(executor, &config, words.len())?;
+        session.initialise_from(&file)?;
         let corpus = Arc::new(Corpus::open(&config.data.valid)?);
         evaluate(
             &mut session,
