@@ -382,21 +382,13 @@ fn out_of_memory() {
 /// Sizes that the numbers of kernels cannot count.
 #[test]
 fn too_large_to_index() {
-    for (key, value) in [
-        ("model.hidden", 1 << 22),
-        ("model.embedding", 1 << 24),
-        ("train.batch", 1 << 28),
-    ] {
-        let case = Case::new().write("train.txt", "a b c d e\n".repeat(1000));
-        let set = format!("{key}={value}");
-        let more = ["--set", &set, "--set", "model.hidden=1048576"];
-        let more = if key == "model.hidden" {
-            &more[..2]
-        } else {
-            &more
-        };
-        case.refused(more, USAGE, &["2^32"]);
-    }
+    let refused = |sets: &[&str]| {
+        let options: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        Case::new().refused(&options, USAGE, &["2^32"]);
+    };
+    refused(&["model.hidden=4194304", "model.projection=0"]);
+    refused(&["model.hidden=16384", "model.embedding=16777216"]);
+    refused(&["train.batch=268435456"]);
 }
 
 #[test]
