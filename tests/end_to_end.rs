@@ -55,10 +55,8 @@ fn main() {
             return Err(format!("steps {:?}", got.keys()).into());
         }
         for (step, want) in &want {
-            let got = got[step];
-            if !((got - want).abs() <= 1e-3 * want) {
-                return Err(format!("loss {step} is {got}, on the CPU {want}").into());
-            }
+            near(got[step], *want, 1e-3)
+                .map_err(|e| format!("step {step}: {}", e.message().unwrap_or_default()))?;
         }
         let perplexities = runs.each_ref().map(|run| last_perplexity(run));
         near(perplexities[1], perplexities[0], 1e-3)
@@ -178,7 +176,7 @@ fn grammar(cell: &str, softmax: &str) -> Outcome {
     let run = place.train(&config, &more);
     let valid = lines_of(&run, "valid");
     let (first, last) = (number(&valid[0], "perplexity"), last_perplexity(&run));
-    if !(last < first) {
+    if last >= first {
         return Err(format!("the perplexity went from {first} to {last}").into());
     }
     // Three words a sentence and its end.
@@ -209,7 +207,7 @@ fn pattern(cell: &str) -> Outcome {
         return Err(format!("a perplexity of {perplexity}").into());
     }
     let last = losses(&run)[&300];
-    if !(last < 0.02) {
+    if last >= 0.02 {
         return Err(format!("a loss of {last}").into());
     }
     Ok(())
