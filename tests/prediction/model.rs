@@ -146,8 +146,8 @@ pub struct Shown {
     pub norm: f64,
 }
 
-/// The losses of one unroll: of every pair that is there.
-type Forward = Vec<Number>;
+/// The logits of a target and its rivals from what the last layer gives, the target's first.
+type Classes = dyn Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number>;
 
 impl Model {
     pub fn new(spec: &Spec, weights: Tensors) -> Model {
@@ -239,14 +239,14 @@ impl Model {
         [m, next]
     }
 
-    /// The losses of one unroll; the states move on. `classes` are the logits of a target, the target's first.
+    /// The losses of one unroll, of every pair that is there; the states move on.
     fn forward(
         &mut self,
         tape: &mut Tape,
         leaves: &Leaves,
         unroll: &Unroll,
-        classes: &dyn Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number>,
-    ) -> Forward {
+        classes: &Classes,
+    ) -> Vec<Number> {
         if unroll.reset {
             self.reset();
         }
