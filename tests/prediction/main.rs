@@ -410,7 +410,7 @@ fn check(spec: &Spec, device: &str) -> Result<(), Failed> {
         let largest = want.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
         for (k, (got, want)) in saved.values(name).iter().zip(want).enumerate() {
             let error = (f64::from(*got) - want).abs();
-            if !(error <= 1e-4 * largest) {
+            if error.is_nan() || error > 1e-4 * largest {
                 return Err(format!("`{name}` element {k} is {got}, not {want}").into());
             }
         }

@@ -7,9 +7,6 @@ use super::text::Unroll;
 use wlstm::corpus::CandidateSampler;
 use wlstm::random::{Purpose, Stream};
 
-/// The logits of a target after an output, the target's first.
-type Classes<'a> = &'a dyn Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number>;
-
 /// A cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell {
@@ -149,8 +146,8 @@ pub struct Shown {
     pub norm: f64,
 }
 
-/// The losses of one unroll: of every pair that is there.
-type Forward = Vec<Number>;
+/// The logits of a target and its rivals from what the last layer gives, the target's first.
+type Classes = dyn Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number>;
 
 impl Model {
     pub fn new(spec: &Spec, weights: Tensors) -> Model {
@@ -242,14 +239,14 @@ impl Model {
         [m, next]
     }
 
-    /// The losses of one unroll; the states move on. `classes` are the logits of a target, the target's first.
+    /// The losses of one unroll, of every pair that is there; the states move on.
     fn forward(
         &mut self,
         tape: &mut Tape,
         leaves: &Leaves,
         unroll: &Unroll,
-        classes: Classes<'_>,
-    ) -> Forward {
+        classes: &Classes,
+    ) -> Vec<Number> {
         if unroll.reset {
             self.reset();
         }
