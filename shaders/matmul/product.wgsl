@@ -1,5 +1,5 @@
-// product_g = left_g right_g + bias_g, or +=. A thread makes a tile of 4 rows and 4 columns in registers, a workgroup of
-// 8 x 8 threads a block of 32 x 32, the third dimension of the grid is the group.
+// product_g = left_g right_g + bias_g, or +=. A thread makes a tile of 8 rows and 8 columns in registers, a workgroup of
+// 8 x 8 threads a block of 64 x 64, the third dimension of the grid is the group.
 
 struct Params {
     groups: u32,
@@ -36,63 +36,118 @@ struct Starts {
 const TRANSPOSE_LEFT: bool = false;
 const TRANSPOSE_RIGHT: bool = false;
 
+// The bias of four columns, zero where there is none.
+fn bias_of(group: u32, columns: vec4<u32>) -> vec4<f32> {
+    if (params.with_bias == 0u) {
+        return vec4<f32>();
+    }
+    let at = starts.bias + group * params.columns + columns;
+    return vec4<f32>(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
+}
+
+// Stores row i of a tile, but what lies past the end.
+fn store(i: u32, row: u32, column: u32, group: u32, first: vec4<f32>, second: vec4<f32>) {
+    if (row + i >= params.rows) {
+        return;
+    }
+    let at = starts.product + group * params.product_group + (row + i) * params.product_stride + column;
+    let sums = array<f32, 8>(first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w);
+    for (var j = 0u; j < min(8u, params.columns - column); j += 1u) {
+        if (params.accumulate != 0u) {
+            product[at + j] += sums[j];
+        } else {
+            product[at + j] = sums[j];
+        }
+    }
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let row = block.y * 32u + (local / 8u) * 4u;
-    let column = block.x * 32u + (local % 8u) * 4u;
+    let row = block.y * 64u + (local / 8u) * 8u;
+    let column = block.x * 64u + (local % 8u) * 8u;
     if (row >= params.rows || column >= params.columns) {
         return;
     }
     // Rows and columns past the end repeat the last one, and are not stored.
-    let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(params.rows - 1u));
-    let columns = min(vec4<u32>(column, column + 1u, column + 2u, column + 3u), vec4<u32>(params.columns - 1u));
-    var at_left = vec4<u32>(starts.left + block.z * params.left_group);
-    var left_step = 1u;
-    if (TRANSPOSE_LEFT) {
-        at_left += rows;
-        left_step = params.left_stride;
-    } else {
-        at_left += rows * params.left_stride;
-    }
-    var at_right = vec4<u32>(starts.right + block.z * params.right_group);
-    var right_step = params.right_stride;
-    if (TRANSPOSE_RIGHT) {
-        at_right += columns * params.right_stride;
-        right_step = 1u;
-    } else {
-        at_right += columns;
-    }
-    var sum0 = vec4<f32>();
-    var sum1 = vec4<f32>();
-    var sum2 = vec4<f32>();
-    var sum3 = vec4<f32>();
+    let last_row = params.rows - 1u;
+    let columns_a = min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.columns - 1u));
+    let columns_b = min(column + vec4<u32>(4u, 5u, 6u, 7u), vec4<u32>(params.columns - 1u));
+    // Between the rows of left, and between the terms of a sum.
+    let row_step = select(params.left_stride, 1u, TRANSPOSE_LEFT);
+    let left_step = select(1u, params.left_stride, TRANSPOSE_LEFT);
+    let column_step = select(1u, params.right_stride, TRANSPOSE_RIGHT);
+    let right_step = select(params.right_stride, 1u, TRANSPOSE_RIGHT);
+    let left_start = starts.left + block.z * params.left_group;
+    let right_start = starts.right + block.z * params.right_group;
+    let row0 = left_start + min(row + 0u, last_row) * row_step;
+    let row1 = left_start + min(row + 1u, last_row) * row_step;
+    let row2 = left_start + min(row + 2u, last_row) * row_step;
+    let row3 = left_start + min(row + 3u, last_row) * row_step;
+    let row4 = left_start + min(row + 4u, last_row) * row_step;
+    let row5 = left_start + min(row + 5u, last_row) * row_step;
+    let row6 = left_start + min(row + 6u, last_row) * row_step;
+    let row7 = left_start + min(row + 7u, last_row) * row_step;
+    let right_a = right_start + columns_a * column_step;
+    let right_b = right_start + columns_b * column_step;
+    var sum0a = vec4<f32>();
+    var sum0b = vec4<f32>();
+    var sum1a = vec4<f32>();
+    var sum1b = vec4<f32>();
+    var sum2a = vec4<f32>();
+    var sum2b = vec4<f32>();
+    var sum3a = vec4<f32>();
+    var sum3b = vec4<f32>();
+    var sum4a = vec4<f32>();
+    var sum4b = vec4<f32>();
+    var sum5a = vec4<f32>();
+    var sum5b = vec4<f32>();
+    var sum6a = vec4<f32>();
+    var sum6b = vec4<f32>();
+    var sum7a = vec4<f32>();
+    var sum7b = vec4<f32>();
+    var at_left = 0u;
+    var at_right = 0u;
+    // By hand, as compilers of WGSL do not unroll.
     for (var k = 0u; k < params.depth; k += 1u) {
-        let r = vec4<f32>(right[at_right.x], right[at_right.y], right[at_right.z], right[at_right.w]);
-        sum0 += left[at_left.x] * r;
-        sum1 += left[at_left.y] * r;
-        sum2 += left[at_left.z] * r;
-        sum3 += left[at_left.w] * r;
+        let a = right_a + at_right;
+        let b = right_b + at_right;
+        let ra = vec4<f32>(right[a.x], right[a.y], right[a.z], right[a.w]);
+        let rb = vec4<f32>(right[b.x], right[b.y], right[b.z], right[b.w]);
+        let l0 = left[row0 + at_left];
+        let l1 = left[row1 + at_left];
+        let l2 = left[row2 + at_left];
+        let l3 = left[row3 + at_left];
+        let l4 = left[row4 + at_left];
+        let l5 = left[row5 + at_left];
+        let l6 = left[row6 + at_left];
+        let l7 = left[row7 + at_left];
+        sum0a += l0 * ra;
+        sum0b += l0 * rb;
+        sum1a += l1 * ra;
+        sum1b += l1 * rb;
+        sum2a += l2 * ra;
+        sum2b += l2 * rb;
+        sum3a += l3 * ra;
+        sum3b += l3 * rb;
+        sum4a += l4 * ra;
+        sum4b += l4 * rb;
+        sum5a += l5 * ra;
+        sum5b += l5 * rb;
+        sum6a += l6 * ra;
+        sum6b += l6 * rb;
+        sum7a += l7 * ra;
+        sum7b += l7 * rb;
         at_left += left_step;
         at_right += right_step;
     }
-    if (params.with_bias != 0u) {
-        let at = starts.bias + block.z * params.columns + columns;
-        let b = vec4<f32>(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
-        sum0 += b;
-        sum1 += b;
-        sum2 += b;
-        sum3 += b;
-    }
-    let sums = array<vec4<f32>, 4>(sum0, sum1, sum2, sum3);
-    let first = starts.product + block.z * params.product_group + column;
-    for (var i = 0u; i < min(4u, params.rows - row); i += 1u) {
-        let at = first + (row + i) * params.product_stride;
-        for (var j = 0u; j < min(4u, params.columns - column); j += 1u) {
-            if (params.accumulate != 0u) {
-                product[at + j] += sums[i][j];
-            } else {
-                product[at + j] = sums[i][j];
-            }
-        }
-    }
+    let bias_a = bias_of(block.z, columns_a);
+    let bias_b = bias_of(block.z, columns_b);
+    store(0u, row, column, block.z, sum0a + bias_a, sum0b + bias_b);
+    store(1u, row, column, block.z, sum1a + bias_a, sum1b + bias_b);
+    store(2u, row, column, block.z, sum2a + bias_a, sum2b + bias_b);
+    store(3u, row, column, block.z, sum3a + bias_a, sum3b + bias_b);
+    store(4u, row, column, block.z, sum4a + bias_a, sum4b + bias_b);
+    store(5u, row, column, block.z, sum5a + bias_a, sum5b + bias_b);
+    store(6u, row, column, block.z, sum6a + bias_a, sum6b + bias_b);
+    store(7u, row, column, block.z, sum7a + bias_a, sum7b + bias_b);
 }

@@ -136,12 +136,12 @@ fn constants(words: &[u32]) -> Constants {
     ]
 }
 
-/// A workgroup makes a block of 32 rows and 32 columns.
+/// A workgroup makes a block of 64 rows and 64 columns.
 fn grid(words: &[u32]) -> [u32; 3] {
     let params = Params::of(words);
     [
-        params.columns.div_ceil(32),
-        params.rows.div_ceil(32),
+        params.columns.div_ceil(64),
+        params.rows.div_ceil(64),
         params.groups,
     ]
 }
