@@ -36,6 +36,9 @@ struct Starts {
 const TRANSPOSE_LEFT: bool = false;
 const TRANSPOSE_RIGHT: bool = false;
 
+// Terms of a sum that are added up in registers.
+const DEPTH: u32 = 512u;
+
 // The bias of four columns, zero where there is none.
 fn bias_of(group: u32, columns: vec4<u32>) -> vec4<f32> {
     if (params.with_bias == 0u) {
@@ -45,15 +48,15 @@ fn bias_of(group: u32, columns: vec4<u32>) -> vec4<f32> {
     return vec4<f32>(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
 }
 
-// Stores row i of a tile, but what lies past the end.
-fn store(i: u32, row: u32, column: u32, group: u32, first: vec4<f32>, second: vec4<f32>) {
+// Stores or adds row i of a tile, but what lies past the end.
+fn store(add: bool, i: u32, row: u32, column: u32, group: u32, first: vec4<f32>, second: vec4<f32>) {
     if (row + i >= params.rows) {
         return;
     }
     let at = starts.product + group * params.product_group + (row + i) * params.product_stride + column;
     let sums = array<f32, 8>(first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w);
     for (var j = 0u; j < min(8u, params.columns - column); j += 1u) {
-        if (params.accumulate != 0u) {
+        if (add) {
             product[at + j] += sums[j];
         } else {
             product[at + j] = sums[j];
@@ -89,65 +92,73 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let row7 = left_start + min(row + 7u, last_row) * row_step;
     let right_a = right_start + columns_a * column_step;
     let right_b = right_start + columns_b * column_step;
-    var sum0a = vec4<f32>();
-    var sum0b = vec4<f32>();
-    var sum1a = vec4<f32>();
-    var sum1b = vec4<f32>();
-    var sum2a = vec4<f32>();
-    var sum2b = vec4<f32>();
-    var sum3a = vec4<f32>();
-    var sum3b = vec4<f32>();
-    var sum4a = vec4<f32>();
-    var sum4b = vec4<f32>();
-    var sum5a = vec4<f32>();
-    var sum5b = vec4<f32>();
-    var sum6a = vec4<f32>();
-    var sum6b = vec4<f32>();
-    var sum7a = vec4<f32>();
-    var sum7b = vec4<f32>();
     var at_left = 0u;
     var at_right = 0u;
-    // By hand, as compilers of WGSL do not unroll.
-    for (var k = 0u; k < params.depth; k += 1u) {
-        let a = right_a + at_right;
-        let b = right_b + at_right;
-        let ra = vec4<f32>(right[a.x], right[a.y], right[a.z], right[a.w]);
-        let rb = vec4<f32>(right[b.x], right[b.y], right[b.z], right[b.w]);
-        let l0 = left[row0 + at_left];
-        let l1 = left[row1 + at_left];
-        let l2 = left[row2 + at_left];
-        let l3 = left[row3 + at_left];
-        let l4 = left[row4 + at_left];
-        let l5 = left[row5 + at_left];
-        let l6 = left[row6 + at_left];
-        let l7 = left[row7 + at_left];
-        sum0a += l0 * ra;
-        sum0b += l0 * rb;
-        sum1a += l1 * ra;
-        sum1b += l1 * rb;
-        sum2a += l2 * ra;
-        sum2b += l2 * rb;
-        sum3a += l3 * ra;
-        sum3b += l3 * rb;
-        sum4a += l4 * ra;
-        sum4b += l4 * rb;
-        sum5a += l5 * ra;
-        sum5b += l5 * rb;
-        sum6a += l6 * ra;
-        sum6b += l6 * rb;
-        sum7a += l7 * ra;
-        sum7b += l7 * rb;
-        at_left += left_step;
-        at_right += right_step;
+    // The sums go to memory every DEPTH terms: a single sum of tens of thousands would lose digits.
+    for (var first = 0u; first < params.depth; first += DEPTH) {
+        var sum0a = vec4<f32>();
+        var sum0b = vec4<f32>();
+        var sum1a = vec4<f32>();
+        var sum1b = vec4<f32>();
+        var sum2a = vec4<f32>();
+        var sum2b = vec4<f32>();
+        var sum3a = vec4<f32>();
+        var sum3b = vec4<f32>();
+        var sum4a = vec4<f32>();
+        var sum4b = vec4<f32>();
+        var sum5a = vec4<f32>();
+        var sum5b = vec4<f32>();
+        var sum6a = vec4<f32>();
+        var sum6b = vec4<f32>();
+        var sum7a = vec4<f32>();
+        var sum7b = vec4<f32>();
+        // By hand, as compilers of WGSL do not unroll.
+        for (var k = first; k < min(first + DEPTH, params.depth); k += 1u) {
+            let a = right_a + at_right;
+            let b = right_b + at_right;
+            let ra = vec4<f32>(right[a.x], right[a.y], right[a.z], right[a.w]);
+            let rb = vec4<f32>(right[b.x], right[b.y], right[b.z], right[b.w]);
+            let l0 = left[row0 + at_left];
+            let l1 = left[row1 + at_left];
+            let l2 = left[row2 + at_left];
+            let l3 = left[row3 + at_left];
+            let l4 = left[row4 + at_left];
+            let l5 = left[row5 + at_left];
+            let l6 = left[row6 + at_left];
+            let l7 = left[row7 + at_left];
+            sum0a += l0 * ra;
+            sum0b += l0 * rb;
+            sum1a += l1 * ra;
+            sum1b += l1 * rb;
+            sum2a += l2 * ra;
+            sum2b += l2 * rb;
+            sum3a += l3 * ra;
+            sum3b += l3 * rb;
+            sum4a += l4 * ra;
+            sum4b += l4 * rb;
+            sum5a += l5 * ra;
+            sum5b += l5 * rb;
+            sum6a += l6 * ra;
+            sum6b += l6 * rb;
+            sum7a += l7 * ra;
+            sum7b += l7 * rb;
+            at_left += left_step;
+            at_right += right_step;
+        }
+        let add = params.accumulate != 0u || first != 0u;
+        var bias_a = vec4<f32>();
+        var bias_b = vec4<f32>();
+        if (first == 0u) {
+            bias_a = bias_of(block.z, columns_a);
+            bias_b = bias_of(block.z, columns_b);
+        }
+        store(add, 0u, row, column, block.z, sum0a + bias_a, sum0b + bias_b);
+        store(add, 1u, row, column, block.z, sum1a + bias_a, sum1b + bias_b);
+        store(add, 2u, row, column, block.z, sum2a + bias_a, sum2b + bias_b);
+        store(add, 3u, row, column, block.z, sum3a + bias_a, sum3b + bias_b);
+        store(add, 4u, row, column, block.z, sum4a + bias_a, sum4b + bias_b);
+        store(add, 5u, row, column, block.z, sum5a + bias_a, sum5b + bias_b);
+        store(add, 6u, row, column, block.z, sum6a + bias_a, sum6b + bias_b);
+        store(add, 7u, row, column, block.z, sum7a + bias_a, sum7b + bias_b);
     }
-    let bias_a = bias_of(block.z, columns_a);
-    let bias_b = bias_of(block.z, columns_b);
-    store(0u, row, column, block.z, sum0a + bias_a, sum0b + bias_b);
-    store(1u, row, column, block.z, sum1a + bias_a, sum1b + bias_b);
-    store(2u, row, column, block.z, sum2a + bias_a, sum2b + bias_b);
-    store(3u, row, column, block.z, sum3a + bias_a, sum3b + bias_b);
-    store(4u, row, column, block.z, sum4a + bias_a, sum4b + bias_b);
-    store(5u, row, column, block.z, sum5a + bias_a, sum5b + bias_b);
-    store(6u, row, column, block.z, sum6a + bias_a, sum6b + bias_b);
-    store(7u, row, column, block.z, sum7a + bias_a, sum7b + bias_b);
 }

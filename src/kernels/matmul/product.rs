@@ -334,6 +334,10 @@ fn cases() -> Vec<Case> {
             Params::dense(70, 67, 130).biased(),
         ),
         case(
+            "a sum of several parts, bias",
+            Params::dense(5, 9, 1100).biased(),
+        ),
+        case(
             "left transposed",
             Params::dense(37, 41, 19).transposed_left(),
         ),
