@@ -452,6 +452,16 @@ fn divergence() {
             assert!(finite, "`{name}` of step {step}");
         }
     }
+    // Without clipping the outputs saturate: the loss stays a number, but no loss of a model that learns.
+    let saturated = case.folder.path("saturated");
+    let set = |value| ["--set", value];
+    let more = [
+        set("train.learning_rate=1e20"),
+        set("train.optimizer=sgd"),
+        set("train.clip_norm=0"),
+    ];
+    let ended = wlstm(&training(&case.config, &saturated, "cpu", &more.concat()));
+    explained(&ended, DIVERGED, &["diverged", "learning_rate"]);
     // A good checkpoint starts a calmer run.
     let start = case.folder.path("good.safetensors");
     std::fs::write(&start, good).expect("a file");

@@ -80,8 +80,8 @@ struct Loop<'a> {
 ///
 /// # Errors
 ///
-/// [`Kind::Interrupted`] and [`Kind::Terminated`] after a signal, with everything saved; [`Kind::Diverged`] when a loss or a
-/// gradient is not finite, with the checkpoints before; [`Kind::Data`] and [`Kind::Device`].
+/// [`Kind::Interrupted`] and [`Kind::Terminated`] after a signal, with everything saved; [`Kind::Diverged`] when a loss, its
+/// perplexity or a gradient is not finite, with the checkpoints before; [`Kind::Data`] and [`Kind::Device`].
 pub fn train(run: Run<'_>) -> Result<Outcome> {
     let training = Training {
         batch: run.config.train.batch,
@@ -257,7 +257,9 @@ impl<'a> Loop<'a> {
             grad_norm,
             seconds,
         })?;
-        if !(loss.is_finite() && grad_norm.is_finite()) {
+        // A bounded output keeps the loss finite however large the weights become; no perplexity that is too large for a
+        // number comes of a model that learns.
+        if !(loss.is_finite() && loss.exp().is_finite() && grad_norm.is_finite()) {
             return Err(Error::new(
                 Kind::Diverged,
                 format!(
