@@ -129,7 +129,7 @@ impl<'a> Loop<'a> {
             resumed,
             epoch_steps,
         });
-        let by_epochs = (train.epochs > 0).then(|| train.epochs * epoch_steps);
+        let by_epochs = (train.epochs > 0).then(|| train.epochs.saturating_mul(epoch_steps));
         let by_steps = (train.steps > 0).then_some(train.steps);
         let total = by_epochs.into_iter().chain(by_steps).min();
         let clock = Clock::start(run.progress.seconds);
