@@ -207,7 +207,8 @@ fn bad_text_that_is_met_late() {
     text.extend(b"\xff\n");
     let case = case
         .write("train.txt", &text)
-        .with("steps = 6", "steps = 60");
+        .with("steps = 6", "steps = 60")
+        .with("checkpoint_every = 2", "checkpoint_every = 0");
     let ended = wlstm(&training(
         &case.config,
         &case.run,
@@ -215,6 +216,9 @@ fn bad_text_that_is_met_late() {
         &["--set", "data.shuffle=false"],
     ));
     explained(&ended, DATA, &["train.txt:21", "UTF-8"]);
+    let done = lines_of(&case.run, "step").len() as u64;
+    assert!(done > 0);
+    assert_eq!(checkpoints(&case.run), [done]);
 }
 
 #[test]

@@ -418,6 +418,13 @@ impl<'a> Loop<'a> {
                     .err()
                     .unwrap_or(error))
             }
+            Err(error) if error.kind() == Kind::Data && self.run.progress.position.is_some() => {
+                // As text that is met late and is not UTF-8: the steps before it were good.
+                if let Err(second) = self.drain().and_then(|()| self.checkpoint()) {
+                    tracing::warn!(error = %second, "the steps since the last checkpoint are lost");
+                }
+                Err(error)
+            }
             other => other,
         };
         let (status, reason) = match &result {
