@@ -319,6 +319,12 @@ fn checkpoints_that_cannot_be_resumed() {
     case.refused(&more, DATA, &["run"]);
     std::fs::create_dir(&case.run).expect("a folder");
     case.refused(&more, DATA, &["run"]);
+    // A run that has lost its checkpoints: it does not begin again over its metrics.
+    let case = spoil(&|bytes| bytes);
+    for step in checkpoints(&case.run) {
+        std::fs::remove_file(checkpoint(&case.run, step)).expect("a file that can be removed");
+    }
+    case.refused(&more, DATA, &["no checkpoint"]);
     // Another text than that of the run.
     let case = spoil(&|bytes| bytes).write("train.txt", "a b c d e\n".repeat(30));
     let before = snapshot(&case.run.join("checkpoints"));
