@@ -199,6 +199,16 @@ fn corpora() {
     }
 }
 
+/// A validation text without a target is refused before the first step.
+#[test]
+fn validation_text() {
+    for text in ["\n", " \n\n"] {
+        Case::new()
+            .write("valid.txt", text)
+            .refused(&[], DATA, &["valid.txt"]);
+    }
+}
+
 /// A text that is bad only beyond the first batches is refused where it is met; what was trained before is kept.
 #[test]
 fn bad_text_that_is_met_late() {

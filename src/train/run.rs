@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::clock::Clock;
-use super::evaluate::evaluate;
+use super::evaluate::{evaluate, extent};
 use super::keeper::Keeper;
 use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
@@ -23,6 +23,7 @@ use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::device::Data;
 use crate::error::{Error, Kind, Result};
 use crate::metrics;
+use crate::model::language_model::Extent;
 
 /// What a run needs.
 pub struct Run<'a> {
@@ -95,6 +96,12 @@ pub fn train(run: Run<'_>) -> Result<Outcome> {
         None => Batches::training(&run.train, &training)?,
     };
     let epoch_steps = batches.epoch_steps()?.max(1);
+    if let Some(text) = &run.valid {
+        // What cannot be validated, for its text or for want of memory, is said before any work and not after an epoch.
+        let Extent { batch, unroll } = extent(run.config);
+        Batches::evaluation(text, batch, unroll)?;
+        run.session.load_evaluation(extent(run.config))?;
+    }
     let mut preparer = Preparer::new(run.config, run.session.vocabulary(), run.progress.step)?;
     let loader = Loader::spawn(batches, move |batch| preparer.prepare(batch))?;
     let mut looped = Loop::start(run, epoch_steps)?;
