@@ -199,6 +199,16 @@ fn corpora() {
     }
 }
 
+/// A validation text without a target is refused before the first step.
+#[test]
+fn validation_text() {
+    for text in ["\n", " \n\n"] {
+        Case::new()
+            .write("valid.txt", text)
+            .refused(&[], DATA, &["valid.txt"]);
+    }
+}
+
 /// A text that is bad only beyond the first batches is refused where it is met; what was trained before is kept.
 #[test]
 fn bad_text_that_is_met_late() {
@@ -207,7 +217,8 @@ fn bad_text_that_is_met_late() {
     text.extend(b"\xff\n");
     let case = case
         .write("train.txt", &text)
-        .with("steps = 6", "steps = 60");
+        .with("steps = 6", "steps = 60")
+        .with("checkpoint_every = 2", "checkpoint_every = 0");
     let ended = wlstm(&training(
         &case.config,
         &case.run,
@@ -215,6 +226,9 @@ fn bad_text_that_is_met_late() {
         &["--set", "data.shuffle=false"],
     ));
     explained(&ended, DATA, &["train.txt:21", "UTF-8"]);
+    let done = lines_of(&case.run, "step").len() as u64;
+    assert!(done > 0);
+    assert_eq!(checkpoints(&case.run), [done]);
 }
 
 #[test]
@@ -315,6 +329,12 @@ fn checkpoints_that_cannot_be_resumed() {
     case.refused(&more, DATA, &["run"]);
     std::fs::create_dir(&case.run).expect("a folder");
     case.refused(&more, DATA, &["run"]);
+    // A run that has lost its checkpoints: it does not begin again over its metrics.
+    let case = spoil(&|bytes| bytes);
+    for step in checkpoints(&case.run) {
+        std::fs::remove_file(checkpoint(&case.run, step)).expect("a file that can be removed");
+    }
+    case.refused(&more, DATA, &["no checkpoint"]);
     // Another text than that of the run.
     let case = spoil(&|bytes| bytes).write("train.txt", "a b c d e\n".repeat(30));
     let before = snapshot(&case.run.join("checkpoints"));
@@ -452,6 +472,16 @@ fn divergence() {
             assert!(finite, "`{name}` of step {step}");
         }
     }
+    // Without clipping the outputs saturate: the loss stays a number, but no loss of a model that learns.
+    let saturated = case.folder.path("saturated");
+    let set = |value| ["--set", value];
+    let more = [
+        set("train.learning_rate=1e20"),
+        set("train.optimizer=sgd"),
+        set("train.clip_norm=0"),
+    ];
+    let ended = wlstm(&training(&case.config, &saturated, "cpu", &more.concat()));
+    explained(&ended, DIVERGED, &["diverged", "learning_rate"]);
     // A good checkpoint starts a calmer run.
     let start = case.folder.path("good.safetensors");
     std::fs::write(&start, good).expect("a file");

@@ -272,3 +272,16 @@ fn shared_memory_is_seen() {
     }
     assert!(conflict(&plan).is_some());
 }
+
+/// An executor relies on it without looking again.
+#[test]
+#[should_panic(expected = "of arena 0 of")]
+fn a_tensor_that_leaves_its_arena_is_refused() {
+    let config = config(
+        "cell = \"lstmp\"\nlayers = 1\nembedding = 4\nhidden = 6\nprojection = 4\ndropout = 0.0",
+        "[softmax]\nkind = \"full\"\n[train]\nbatch = 3\nunroll = 2",
+    );
+    let mut plan = training_plan(&config, VOCABULARY, &Limits::HOST, false);
+    plan.arenas[0] -= 64;
+    plan.check();
+}

@@ -256,15 +256,6 @@ impl RunFolder {
         write_text(&path, &(text + "\n"))
     }
 
-    /// Reads `run.json`.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if it is missing or broken.
-    pub fn read_record(&self) -> Result<Record> {
-        read_record(&self.path)
-    }
-
     /// The steps of the checkpoints that are there, in rising order.
     ///
     /// # Errors
@@ -393,7 +384,12 @@ fn numbered(base: &Path, config: &Path, number: u64) -> PathBuf {
     base.join("runs").join(name)
 }
 
-fn read_record(folder: &Path) -> Result<Record> {
+/// Reads the `run.json` of a run folder.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if it is missing or broken.
+pub fn read_record(folder: &Path) -> Result<Record> {
     let path = folder.join(RECORD);
     let broken = |error: Box<dyn std::error::Error + Send + Sync>| {
         Error::data(format!("cannot read `{}`", path.display()))

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use super::arguments::Train;
 use super::context::{executor, saved_config, saved_vocabulary, tell, vocabulary};
 use super::progress::{Progress as Display, duration};
-use crate::checkpoint::{Checkpoint, RunFolder, Which, find};
+use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens};
 use crate::corpus::{Corpus, Text, Vocabulary, detokenise};
 use crate::error::{Error, Kind, Result};
@@ -122,8 +122,8 @@ impl Resumed {
         };
         let checkpoint = match find(&folder, Which::Last) {
             Ok(found) => Checkpoint::open(&found.checkpoint)?,
-            // A run that was killed before its first checkpoint begins again.
-            Err(_) if folder.join("run.json").is_file() => {
+            // A run that was killed before its first checkpoint begins again; one that has lost its checkpoints does not.
+            Err(_) if folder.join("run.json").is_file() && !has_saved(&folder)? => {
                 return Ok(Resumed {
                     folder,
                     checkpoint: None,
@@ -137,6 +137,11 @@ impl Resumed {
             checkpoint: Some(checkpoint),
         })
     }
+}
+
+/// Whether the record of a run knows of a checkpoint.
+fn has_saved(folder: &Path) -> Result<bool> {
+    Ok(read_record(folder)?.last.is_some())
 }
 
 /// Checks that nothing but limits, intervals and places of files differs between a run and its continuation.

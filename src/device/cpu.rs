@@ -249,7 +249,8 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
                     Base::Real(loaded.real.get_mut(&id).expect("loaded").as_mut_ptr())
                 }
                 (Place::Arena { arena, offset }, _) => {
-                    Base::Real(self.arenas[arena][offset..].as_mut_ptr())
+                    // No reference to the arena: it would end what the pointers to other tensors in it may do.
+                    Base::Real(self.arenas[arena].as_mut_ptr().wrapping_add(offset))
                 }
             });
         }
@@ -260,9 +261,10 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
                 .iter()
                 .zip(&step.slices)
                 .map(|(binding, slice)| {
-                    // SAFETY: `Plan::check` has shown at load that the slice lies within its tensor, and that a slice that is
-                    // written overlaps no other of its step; the memory is not moved while the plan runs, and no reference
-                    // outlives its step.
+                    // SAFETY: `Plan::check` has shown at load that the slice lies within its tensor, the tensor within its
+                    // arena, and that a slice that is written overlaps no other of its step; memory that is no arena was
+                    // made with the length of its tensor, and arenas only grow. Nothing is moved while the plan runs, and
+                    // no reference outlives its step.
                     unsafe {
                         match bases[slice.tensor.0 as usize] {
                             Base::Index(start) => Buffer::Index(std::slice::from_raw_parts(

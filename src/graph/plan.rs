@@ -133,6 +133,16 @@ impl Plan {
     /// misaligned for vectors, if a written slice overlaps another of the same step, or if a grid is empty or too large:
     /// these are bugs of a builder, never of a user.
     pub fn check(&self) {
+        for info in &self.tensors {
+            if let Place::Arena { arena, offset } = info.place {
+                let (len, room) = (info.shape.len(), self.arenas[arena]);
+                assert!(
+                    offset.checked_add(len).is_some_and(|end| end <= room),
+                    "`{}` is {offset}+{len} of arena {arena} of {room}",
+                    info.name
+                );
+            }
+        }
         for (number, step) in self.steps.iter().enumerate() {
             let kernel = step.kernel;
             let place = format!("step {number} ({}, {})", kernel.name, step.label);

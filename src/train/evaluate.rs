@@ -67,11 +67,13 @@ pub fn evaluate(
         done += 1;
         watch(done, total.max(done))?;
     }
-    if !found.nll.is_finite() {
-        return Err(
-            Error::new(Kind::Diverged, "the loss of the evaluation is not finite")
-                .help("train again with a smaller learning rate"),
-        );
+    if !(found.nll.is_finite() && found.perplexity().is_finite()) {
+        let mean = found.nll / found.targets as f64;
+        return Err(Error::new(
+            Kind::Diverged,
+            format!("the perplexity of the evaluation is not finite: the mean loss is {mean}"),
+        )
+        .help("train again with a smaller learning rate"));
     }
     Ok(found)
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::clock::Clock;
-use super::evaluate::evaluate;
+use super::evaluate::{evaluate, extent};
 use super::keeper::Keeper;
 use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
@@ -23,6 +23,7 @@ use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::device::Data;
 use crate::error::{Error, Kind, Result};
 use crate::metrics;
+use crate::model::language_model::Extent;
 
 /// What a run needs.
 pub struct Run<'a> {
@@ -80,8 +81,8 @@ struct Loop<'a> {
 ///
 /// # Errors
 ///
-/// [`Kind::Interrupted`] and [`Kind::Terminated`] after a signal, with everything saved; [`Kind::Diverged`] when a loss or a
-/// gradient is not finite, with the checkpoints before; [`Kind::Data`] and [`Kind::Device`].
+/// [`Kind::Interrupted`] and [`Kind::Terminated`] after a signal, with everything saved; [`Kind::Diverged`] when a loss, its
+/// perplexity or a gradient is not finite, with the checkpoints before; [`Kind::Data`] and [`Kind::Device`].
 pub fn train(run: Run<'_>) -> Result<Outcome> {
     let training = Training {
         batch: run.config.train.batch,
@@ -95,6 +96,12 @@ pub fn train(run: Run<'_>) -> Result<Outcome> {
         None => Batches::training(&run.train, &training)?,
     };
     let epoch_steps = batches.epoch_steps()?.max(1);
+    if let Some(text) = &run.valid {
+        // What cannot be validated, for its text or for want of memory, is said before any work and not after an epoch.
+        let Extent { batch, unroll } = extent(run.config);
+        Batches::evaluation(text, batch, unroll)?;
+        run.session.load_evaluation(extent(run.config))?;
+    }
     let mut preparer = Preparer::new(run.config, run.session.vocabulary(), run.progress.step)?;
     let loader = Loader::spawn(batches, move |batch| preparer.prepare(batch))?;
     let mut looped = Loop::start(run, epoch_steps)?;
@@ -129,7 +136,7 @@ impl<'a> Loop<'a> {
             resumed,
             epoch_steps,
         });
-        let by_epochs = (train.epochs > 0).then(|| train.epochs * epoch_steps);
+        let by_epochs = (train.epochs > 0).then(|| train.epochs.saturating_mul(epoch_steps));
         let by_steps = (train.steps > 0).then_some(train.steps);
         let total = by_epochs.into_iter().chain(by_steps).min();
         let clock = Clock::start(run.progress.seconds);
@@ -257,7 +264,9 @@ impl<'a> Loop<'a> {
             grad_norm,
             seconds,
         })?;
-        if !(loss.is_finite() && grad_norm.is_finite()) {
+        // A bounded output keeps the loss finite however large the weights become; no perplexity that is too large for a
+        // number comes of a model that learns.
+        if !(loss.is_finite() && loss.exp().is_finite() && grad_norm.is_finite()) {
             return Err(Error::new(
                 Kind::Diverged,
                 format!(
@@ -415,6 +424,13 @@ impl<'a> Loop<'a> {
                     .and_then(|()| self.checkpoint())
                     .err()
                     .unwrap_or(error))
+            }
+            Err(error) if error.kind() == Kind::Data && self.run.progress.position.is_some() => {
+                // As text that is met late and is not UTF-8: the steps before it were good.
+                if let Err(second) = self.drain().and_then(|()| self.checkpoint()) {
+                    tracing::warn!(error = %second, "the steps since the last checkpoint are lost");
+                }
+                Err(error)
             }
             other => other,
         };

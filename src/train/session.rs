@@ -305,9 +305,12 @@ impl Session {
                 average.as_ref().unwrap_or(&values),
             )?;
         }
+        let len = values.len();
+        // Tables are gigabytes: no two copies at once.
+        drop(values);
         let optimizer = self.config.train.optimizer;
         for state in optimizer_states(optimizer) {
-            let start = vec![initial_state(optimizer); values.len()];
+            let start = vec![initial_state(optimizer); len];
             self.executor
                 .write(&format!("optimizer.{}.{state}", line.name), &start)?;
         }

@@ -18,7 +18,7 @@ pub fn dropout(graph: &mut Graph, x: Value, rate: f64, place: u32) -> Value {
     let params = dropout::Params {
         len: (rows * width) as u32,
         purpose: crate::random::Purpose::Dropout as u32 + place,
-        threshold: (rate * 4_294_967_296.0).round() as u32,
+        threshold: dropout::threshold(rate),
         scale: (1.0 / (1.0 - rate)) as f32,
     };
     let random = graph.builder.index_input("random", [4]);

@@ -364,6 +364,19 @@ fn cases() -> Vec<Case> {
             },
         ),
         case(
+            "groups of several blocks, accumulated",
+            Params {
+                groups: 2,
+                left_stride: 2 * 9,
+                left_group: 9,
+                right_group: 9 * 45,
+                product_stride: 2 * 45,
+                product_group: 45,
+                accumulate: 1,
+                ..Params::dense(37, 45, 9)
+            },
+        ),
+        case(
             "weight gradient of groups",
             Params {
                 groups: 3,
