@@ -371,6 +371,7 @@ fn runs_without_a_name_are_numbered() {
     for name in ["shakespeare", "shakespeare-2", "shakespeare-3"] {
         let run = RunFolder::create_numbered(folder.path(), config).unwrap();
         assert_eq!(run.path(), folder.path().join("runs").join(name));
+        run.write_record(&record(None)).unwrap();
         assert_eq!(
             RunFolder::newest_numbered(folder.path(), config).as_deref(),
             Some(run.path())

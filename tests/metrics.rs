@@ -183,23 +183,34 @@ fn a_resume_cuts_what_came_after_the_checkpoint() {
         std::fs::write(&path, &whole[..cut]).unwrap();
         let lines = read(&path).unwrap();
         assert_eq!(lines.len(), whole[..cut].matches('\n').count());
-        Writer::resume(&path, 1, 4).unwrap();
+        Writer::resume(&path, 1, 4, true).unwrap();
         let kept = std::fs::read_to_string(&path).unwrap();
         assert!(kept.is_empty() || kept.ends_with('\n'));
         assert_eq!(kept, expected.concat()[..kept.len()]);
         assert_eq!(kept.matches('\n').count(), lines.len().min(7));
     }
     std::fs::write(&path, &whole).unwrap();
-    let mut writer = Writer::resume(&path, 1, 4).unwrap();
+    let mut writer = Writer::resume(&path, 1, 4, true).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), expected.concat());
     writer.start(start(4)).unwrap();
     writer.step(step(5)).unwrap();
     writer.end("steps").unwrap();
     assert_eq!(steps_in(&path), [1, 2, 3, 4, 5]);
     assert!(matches!(read(&path).unwrap()[7], Line::Start(_)));
+    // A validation that the checkpoint does not know of comes again.
+    std::fs::write(&path, &whole).unwrap();
+    Writer::resume(&path, 1, 4, false).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        expected[..6].concat()
+    );
+    std::fs::write(&path, expected.concat()).unwrap();
+    let mut writer = Writer::resume(&path, 1, 4, true).unwrap();
+    writer.step(step(5)).unwrap();
+    drop(writer);
     // Resumed where it ended, all of it stays.
     let before = std::fs::read(&path).unwrap();
-    Writer::resume(&path, 1, 5).unwrap();
+    Writer::resume(&path, 1, 5, true).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -208,12 +219,15 @@ fn files_that_cannot_be_used_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.jsonl");
     assert_eq!(read(&path).unwrap_err().kind(), Kind::Data);
-    Writer::resume(&path, 1, 3).unwrap().end("steps").unwrap();
+    Writer::resume(&path, 1, 3, true)
+        .unwrap()
+        .end("steps")
+        .unwrap();
     assert_eq!(Writer::create(&path, 1).unwrap_err().kind(), Kind::Data);
     assert_eq!(read(&path).unwrap().len(), 1);
     let broken = "{\"kind\":\"end\",\"reason\":\"a\"}\n{\"kind\":\"other\"}\n{\"kind\":\"end\",\"reason\":\"b\"}\n";
     std::fs::write(&path, broken).unwrap();
-    let error = Writer::resume(&path, 1, 3).unwrap_err();
+    let error = Writer::resume(&path, 1, 3, true).unwrap_err();
     assert_eq!(error.kind(), Kind::Data);
     assert!(error.to_string().contains("metrics.jsonl:2"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), broken);

@@ -155,11 +155,12 @@ impl RunFolder {
         }
     }
 
-    /// The newest of the numbered folders of a configuration, if there is one.
+    /// The newest of the numbered folders of a configuration that holds a run, if there is one.
     pub fn newest_numbered(base: &Path, config: &Path) -> Option<PathBuf> {
         (1..)
             .map(|number| numbered(base, config, number))
             .take_while(|path| path.exists())
+            .filter(|path| path.join(RECORD).is_file())
             .last()
     }
 

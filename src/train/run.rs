@@ -116,7 +116,10 @@ impl<'a> Loop<'a> {
         let path = run.folder.metrics_path();
         let mut metrics = match resumed {
             0 if !path.exists() => metrics::Writer::create(&path, train.log_every)?,
-            _ => metrics::Writer::resume(&path, train.log_every, resumed)?,
+            _ => {
+                let validated = run.progress.validated == Some(resumed);
+                metrics::Writer::resume(&path, train.log_every, resumed, validated)?
+            }
         };
         let device = run.session.describe();
         run.folder.write_config(&run.config.to_toml())?;
@@ -156,7 +159,9 @@ impl<'a> Loop<'a> {
         let due = |every: u64, step: u64| every > 0 && step > 0 && step.is_multiple_of(every);
         if due(config.train.validate_every, self.started()) {
             // Left out if it is in the checkpoint; due if the run was stopped in the midst of it.
-            self.validate(true)?;
+            if self.validate(true)? {
+                self.checkpoint()?;
+            }
         }
         for prepared in loader {
             let prepared = prepared?;
@@ -167,7 +172,7 @@ impl<'a> Loop<'a> {
             if self.run.progress.epochs_ended + 1 < prepared.epoch {
                 self.end_epoch(prepared.epoch - 1)?;
             }
-            if let Some(reason) = self.limit() {
+            if let Some(reason) = self.limit(prepared.epoch) {
                 return Ok(reason);
             }
             self.start_step(prepared)?;
@@ -175,11 +180,12 @@ impl<'a> Loop<'a> {
                 self.fetch()?;
             }
             let started = self.started();
+            let mut save = due(config.train.checkpoint_every, started);
             if due(config.train.validate_every, started) {
                 self.drain()?;
-                self.validate(true)?;
+                save |= self.validate(true)?;
             }
-            if due(config.train.checkpoint_every, started) {
+            if save {
                 self.checkpoint()?;
             }
         }
@@ -196,9 +202,12 @@ impl<'a> Loop<'a> {
         self.run.progress.step + self.pending.len() as u64
     }
 
-    /// Why no further step is started, if so.
-    fn limit(&self) -> Option<String> {
+    /// Why no step of this epoch is started, if so.
+    fn limit(&self, epoch: u64) -> Option<String> {
         let train = &self.run.config.train;
+        if train.epochs > 0 && epoch > train.epochs {
+            return Some(format!("{} epochs", train.epochs));
+        }
         if train.steps > 0 && self.started() >= train.steps {
             return Some(format!("{} steps", train.steps));
         }
@@ -330,14 +339,15 @@ impl<'a> Loop<'a> {
         self.checkpoint()
     }
 
-    /// Validates, unless this step was; a new best is saved. Only validations that are `due` steer the schedule.
-    fn validate(&mut self, due: bool) -> Result<()> {
+    /// Validates, unless this step was, and says whether it is a new best, to be saved. Only validations that are `due` steer
+    /// the schedule.
+    fn validate(&mut self, due: bool) -> Result<bool> {
         let progress = &self.run.progress;
         let Some(text) = self.run.valid.clone() else {
-            return Ok(());
+            return Ok(false);
         };
         if progress.validated == Some(progress.step) {
-            return Ok(());
+            return Ok(false);
         }
         let (step, epoch, seconds) = (progress.step, progress.epoch, progress.seconds);
         let Run {
@@ -382,9 +392,8 @@ impl<'a> Loop<'a> {
         });
         if best {
             self.keeper.best(step, perplexity);
-            self.checkpoint()?;
         }
-        Ok(())
+        Ok(best)
     }
 
     /// Saves everything, unless this state was.
