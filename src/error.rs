@@ -121,7 +121,11 @@ pub struct Chain<'a>(&'a Error);
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.0)?;
+        // What was asked for is no failure.
+        match self.0.kind {
+            Kind::Interrupted | Kind::Terminated => write!(f, "stopped: {}", self.0)?,
+            _ => write!(f, "error: {}", self.0)?,
+        }
         let mut cause = std::error::Error::source(self.0);
         while let Some(error) = cause {
             write!(f, "\n  because: {error}")?;

@@ -33,7 +33,8 @@ impl Progress {
         let bar = live.then(|| {
             let bar =
                 ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr_with_hz(10));
-            let style = ProgressStyle::with_template("{bar:20} {msg}").expect("a good template");
+            let style =
+                ProgressStyle::with_template("{bar:16} {wide_msg}").expect("a good template");
             bar.set_style(style.progress_chars("=> "));
             bar
         });
@@ -123,12 +124,17 @@ impl Progress {
                 step,
                 epoch,
                 perplexity,
+                unknown,
                 best,
             } => {
                 let mark = if best { "  (best)" } else { "" };
+                let unknown = match unknown {
+                    0.0 => String::new(),
+                    share => format!("  unknown words {:.1} %", 100.0 * share),
+                };
                 let elapsed = duration(self.started.elapsed().as_secs_f64());
                 self.line(&format!(
-                    "step {step}  epoch {epoch}  validation perplexity {perplexity:.2}{mark}  after {elapsed}"
+                    "step {step}  epoch {epoch}  validation perplexity {perplexity:.2}{mark}{unknown}  after {elapsed}"
                 ));
             }
             Event::Checkpoint { path } => tracing::info!(path = %path.display(), "checkpoint"),

@@ -87,7 +87,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         watch: &mut |event| display.show(event),
     });
     display.end();
-    report(folder.path(), &outcome?)?;
+    let outcome = outcome?;
+    report(folder.path(), &outcome)?;
+    warn_of_young_average(&config, outcome.progress.step);
     sample(&mut session, &words)?;
     advise(quiet, arguments, folder.path(), &config);
     Ok(())
@@ -121,7 +123,12 @@ impl Resumed {
             })?,
         };
         let checkpoint = match find(&folder, Which::Last) {
-            Ok(found) => Checkpoint::open(&found.checkpoint)?,
+            Ok(found) => Checkpoint::open(&found.checkpoint).map_err(|error| {
+                error.help(format!(
+                    "remove `{}` to go on from the checkpoint before it",
+                    found.checkpoint.display()
+                ))
+            })?,
             // A run that was killed before its first checkpoint begins again; one that has lost its checkpoints does not.
             Err(_) if folder.join("run.json").is_file() && !has_saved(&folder)? => {
                 return Ok(Resumed {
@@ -161,12 +168,16 @@ fn same_run(before: &Config, now: &Config) -> Result<()> {
         return Ok(());
     }
     let (before, now) = (before.to_toml(), like_before.to_toml());
-    let differing: Vec<String> = before
-        .lines()
-        .zip(now.lines())
-        .filter(|(before, now)| before != now)
-        .map(|(before, now)| format!("`{before}` before, `{now}` now"))
-        .collect();
+    let mut section = "";
+    let mut differing = Vec::new();
+    for (before, now) in before.lines().zip(now.lines()) {
+        if before.starts_with('[') {
+            section = before;
+        }
+        if before != now {
+            differing.push(format!("`{before}` before, `{now}` now, in {section}"));
+        }
+    }
     Err(Error::usage(format!("this is not the configuration of the run: {}", differing.join("; "))).help(
         "resume with the configuration of the run (its config.toml), or start a new run with --init from its checkpoint",
     ))
@@ -239,15 +250,31 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
         .next()
         .unwrap_or_else(|| "wlstm".to_owned());
     let (run, file) = (folder.display(), arguments.config.display());
-    let other = match config.model.cells[0] {
-        Cell::Glstm { .. } => "lstmp",
-        Cell::Lstmp | Cell::Flstm { .. } => "glstm",
-    };
-    let lines = [
+    let mut lines = vec![
         format!("{program} generate {run} --tokens 500"),
         format!("{program} eval {run}"),
-        format!("{program} train {file} --set model.cell={other}"),
-        format!("{program} plan {file}"),
     ];
+    let cell = match config.model.cells[0] {
+        Cell::Glstm { .. } => "model.cell=lstmp",
+        Cell::Lstmp | Cell::Flstm { .. } => "model.cell=glstm",
+    };
+    // Only what would be accepted.
+    if Config::load(&arguments.config, &[cell.to_owned()]).is_ok() {
+        lines.push(format!("{program} train {file} --set {cell}"));
+    }
+    lines.push(format!("{program} plan {file}"));
     tell(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));
+}
+
+/// Says so when validation used an average that is mostly of the first steps.
+fn warn_of_young_average(config: &Config, steps: u64) {
+    let left = config.train.ema.powf(steps as f64);
+    if config.train.ema > 0.0 && left > 0.2 {
+        tracing::warn!(
+            "validation and the sample use the moving average of the parameters (`train.ema = {}`), which after {steps} \
+             steps is still {:.0} % their start; set `train.ema=0` for runs as short as this",
+            config.train.ema,
+            100.0 * left
+        );
+    }
 }

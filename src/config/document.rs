@@ -103,6 +103,11 @@ impl Document {
         let value = value.trim();
         let value = match DeValue::parse(value) {
             Ok(parsed) => convert(parsed.get_ref(), &parsed.span(), value),
+            // What begins as a string or a list and is none was cut short, as by a shell.
+            Err(_) if value.starts_with(['"', '\'', '[']) => {
+                return Err(Error::usage(format!("--set {text}: the value is not closed"))
+                    .help("close the string or the list, and put quotes for the shell around the whole argument"));
+            }
             Err(_) => Value::Text(value.to_owned()),
         };
         self.entries.insert(
@@ -257,7 +262,15 @@ fn convert(value: &DeValue<'_>, span: &Range<usize>, text: &str) -> Value {
 /// The candidate with the smallest edit distance; empty if there are none.
 pub fn nearest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> &'a str {
     candidates
-        .min_by_key(|candidate| strsim::damerau_levenshtein(given, candidate))
+        .min_by_key(|candidate| {
+            // An abbreviation comes before any other mistake.
+            let short = given.len() >= 3 && candidate.starts_with(given);
+            let part = !given.is_empty() && given.ends_with(candidate);
+            (
+                !short && !part,
+                strsim::damerau_levenshtein(given, candidate),
+            )
+        })
         .unwrap_or("")
 }
 

@@ -68,6 +68,14 @@ pub fn check_sizes(config: &Config, vocabulary: usize) -> Result<()> {
             );
         }
     }
+    if let Softmax::Sampled { samples } = config.softmax
+        && samples > vocabulary
+    {
+        return Err(Error::usage(format!(
+            "`softmax.samples` is {samples}, but the vocabulary has {vocabulary} words, and candidates are distinct"
+        ))
+        .help("set `softmax.samples` to less than the vocabulary, or `softmax.kind` to \"full\""));
+    }
     let mut sizes = vec![
         (
             "the gates of a batch, batch * unroll * 4 * hidden",

@@ -194,7 +194,7 @@ impl<'a> Loop<'a> {
         if self.run.progress.epochs_ended < epoch {
             self.end_epoch(epoch)?;
         }
-        Ok(format!("{epoch} epochs"))
+        Ok(counted(epoch, "epoch"))
     }
 
     /// Steps done or on their way.
@@ -206,10 +206,10 @@ impl<'a> Loop<'a> {
     fn limit(&self, epoch: u64) -> Option<String> {
         let train = &self.run.config.train;
         if train.epochs > 0 && epoch > train.epochs {
-            return Some(format!("{} epochs", train.epochs));
+            return Some(counted(train.epochs, "epoch"));
         }
         if train.steps > 0 && self.started() >= train.steps {
-            return Some(format!("{} steps", train.steps));
+            return Some(counted(train.steps, "step"));
         }
         if train.seconds > 0.0 && self.clock.seconds() >= train.seconds {
             return Some(format!("{} seconds", train.seconds));
@@ -388,6 +388,7 @@ impl<'a> Loop<'a> {
             step,
             epoch,
             perplexity,
+            unknown: found.unknown as f64 / found.targets as f64,
             best,
         });
         if best {
@@ -465,6 +466,11 @@ impl<'a> Loop<'a> {
             best: self.keeper.best_point(),
         })
     }
+}
+
+/// `1 step`, `2 steps`.
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Adds what is left and what to do about it.

@@ -52,6 +52,8 @@ pub enum Event {
         epoch: u64,
         /// The perplexity.
         perplexity: f64,
+        /// The share of targets that are unknown words.
+        unknown: f64,
         /// Whether it is the best so far.
         best: bool,
     },
