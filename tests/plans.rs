@@ -158,7 +158,6 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
             reset: false,
             words: tokens,
             unknown: 0,
-            out_of_vocabulary: 0,
             position: Position {
                 epoch: 1,
                 step,

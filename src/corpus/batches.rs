@@ -32,8 +32,6 @@ pub struct Batch {
     pub words: usize,
     /// Targets whose id is the unknown word's: those that are in no vocabulary, and the unknown words that stand in the text.
     pub unknown: usize,
-    /// Targets that are not in the vocabulary: those of `unknown` that do not stand as the unknown word in the text.
-    pub out_of_vocabulary: usize,
     /// Where the next batch begins.
     pub position: Position,
 }
@@ -89,8 +87,6 @@ pub(crate) struct Token {
     pub(crate) id: u32,
     /// Whether this is the end of a line.
     pub(crate) ends_line: bool,
-    /// Whether it is in the vocabulary.
-    pub(crate) known: bool,
 }
 
 impl Text {
@@ -132,7 +128,6 @@ impl Text {
             Item::LineEnd => Token {
                 id: self.vocabulary.mark(),
                 ends_line: true,
-                known: true,
             },
             Item::Token(range) => {
                 let found = self.vocabulary.get_bytes(&text[range.clone()]);
@@ -142,7 +137,6 @@ impl Text {
                 Token {
                     id: found.unwrap_or(self.vocabulary.unknown()),
                     ends_line: false,
-                    known: found.is_some(),
                 }
             }
         }))
@@ -162,7 +156,6 @@ pub(crate) struct Rows {
     targets: Vec<u32>,
     words: usize,
     unknown: usize,
-    out_of_vocabulary: usize,
 }
 
 impl Rows {
@@ -175,7 +168,6 @@ impl Rows {
             targets: vec![IGNORE; batch * unroll],
             words: 0,
             unknown: 0,
-            out_of_vocabulary: 0,
         }
     }
 
@@ -187,7 +179,6 @@ impl Rows {
         self.targets[row] = target.id;
         self.words += 1;
         self.unknown += usize::from(target.id == self.unknown_id);
-        self.out_of_vocabulary += usize::from(!target.known);
     }
 
     /// Whether all is padding.
@@ -203,7 +194,6 @@ impl Rows {
             reset,
             words: self.words,
             unknown: self.unknown,
-            out_of_vocabulary: self.out_of_vocabulary,
             position,
         }
     }

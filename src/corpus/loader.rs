@@ -105,7 +105,6 @@ mod tests {
             reset: false,
             words: 0,
             unknown: 0,
-            out_of_vocabulary: 0,
             position: Position {
                 epoch,
                 step: 0,

@@ -268,7 +268,6 @@ impl Sentences {
             let token = text.read(file, &mut at)?.unwrap_or(Token {
                 id: text.vocabulary().mark(),
                 ends_line: true,
-                known: true,
             });
             rows.set(t, b, previous, token);
             row = (!token.ends_line).then_some(RowPosition(file, at, token.id));
