@@ -64,7 +64,7 @@ pub struct Train {
     /// Continues the run in --out (by default the newest of this configuration) from its newest checkpoint
     #[arg(long)]
     pub resume: bool,
-    /// Starts from the parameters in a safetensors file
+    /// Starts from the parameters in a safetensors file, or of a run
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub init: Option<PathBuf>,
     /// Where to train: auto, cpu, gpu, gpu:N, or part of an adapter's name, as gpu:nvidia (one device in this version)
@@ -163,10 +163,15 @@ pub struct Generate {
     )]
     pub prompt: String,
     /// How many tokens to generate
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 100,
+        allow_negative_numbers = true
+    )]
     pub tokens: u64,
     /// Below 1 likely tokens become likelier, above 1 unlikely ones; 0 always takes the likeliest
-    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = not_negative)]
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = not_negative, allow_negative_numbers = true)]
     pub temperature: f64,
     /// Chooses among this many of the likeliest tokens; 0 among all
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -116,8 +116,12 @@ impl Progress {
                 }
             }
             Event::Validating { done, total } => {
+                let text = format!("validating {done}/{total}");
                 if let Some(bar) = &self.bar {
-                    bar.set_message(format!("validating {done}/{total}"));
+                    bar.set_message(text);
+                } else if self.last.is_some_and(|last| last.elapsed() >= INTERVAL) {
+                    self.last = Some(Instant::now());
+                    self.line(&text);
                 }
             }
             Event::Valid {

@@ -30,16 +30,27 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     } else {
         None
     };
-    let init = arguments
-        .init
-        .as_deref()
-        .map(Checkpoint::open)
-        .transpose()?;
+    let init = match &arguments.init {
+        Some(file) => Some(Checkpoint::open(&find(file, Which::Best)?.checkpoint)?),
+        None => None,
+    };
 
-    let corpus = Arc::new(Corpus::open(&config.data.train)?);
+    let pattern = |file: &Path| file.to_string_lossy().contains(['*', '?', '[']);
+    let missing = |file: &PathBuf| !pattern(file) && !file.exists();
+    let open = |files: &[PathBuf]| {
+        match Corpus::open(files) {
+        Err(error) if files.iter().any(missing) => Err(error.help(format!(
+            "bring the text there (comments in `{}` may say where it comes from), or name other files with --set data.train=FILE \
+             and --set data.valid=FILE",
+            arguments.config.display()
+        ))),
+        other => other.map(Arc::new),
+    }
+    };
+    let corpus = open(&config.data.train)?;
     let valid = match config.data.valid.as_slice() {
         [] => None,
-        files => Some(Arc::new(Corpus::open(files)?)),
+        files => Some(open(files)?),
     };
     let folder = match (&resumed, &arguments.out) {
         (Some(resumed), _) => RunFolder::resume(&resumed.folder)?,
@@ -68,6 +79,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
             Progress::start()
         }
     };
+    let before = progress.step;
     let text = |corpus| Text::new(corpus, words.clone(), config.data.tokens);
     tell(
         quiet,
@@ -89,6 +101,12 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     display.end();
     let outcome = outcome?;
     report(folder.path(), &outcome)?;
+    if outcome.progress.step == before && before > 0 {
+        tell(
+            quiet,
+            "Nothing was left to train: raise train.steps, train.epochs or train.seconds to go on.",
+        );
+    }
     warn_of_young_average(&config, outcome.progress.step);
     sample(&mut session, &words)?;
     advise(quiet, arguments, folder.path(), &config);
