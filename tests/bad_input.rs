@@ -407,6 +407,10 @@ fn too_large_to_index() {
         (&["model.embedding=16777216"], "model.embedding is 16777216"),
         (&["train.batch=268435456"], "train.batch is 268435456"),
         (
+            &["model.cell=flstm", "model.factor=8388608"],
+            "model.factor is 8388608",
+        ),
+        (
             &["train.batch=65536", "train.unroll=16", "model.hidden=65536"],
             "2^32",
         ),

@@ -1,7 +1,7 @@
 //! What a model costs, from its configuration alone: parameters, FLOPs of a trained word, bytes that stay on the device.
 
 use super::parameters::{Group, Parameter, parameters};
-use crate::config::{Config, Optimizer, Softmax};
+use crate::config::{Cell, Config, Optimizer, Softmax};
 use crate::error::{Error, Result};
 
 /// The costs of a model.
@@ -49,7 +49,12 @@ pub fn check_sizes(config: &Config, vocabulary: usize) -> Result<()> {
     let rows = (train.batch * train.unroll) as u64;
     let (hidden, output) = (model.hidden as u64, model.output_size() as u64);
     let width = output.max(model.embedding as u64);
+    let factors = model.cells.iter().map(|cell| match *cell {
+        Cell::Flstm { factor } => factor,
+        Cell::Lstmp | Cell::Glstm { .. } => 0,
+    });
     let sides = [
+        ("model.factor", factors.max().unwrap_or(0), 1 << 21),
         ("model.hidden", model.hidden, 1 << 19),
         ("model.embedding", model.embedding, 1 << 21),
         ("model.projection", model.output_size(), 1 << 21),

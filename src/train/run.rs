@@ -23,7 +23,6 @@ use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::device::Data;
 use crate::error::{Error, Kind, Result};
 use crate::metrics;
-use crate::model::language_model::Extent;
 
 /// What a run needs.
 pub struct Run<'a> {
@@ -98,9 +97,9 @@ pub fn train(run: Run<'_>) -> Result<Outcome> {
     let epoch_steps = batches.epoch_steps()?.max(1);
     if let Some(text) = &run.valid {
         // What cannot be validated, for its text or for want of memory, is said before any work and not after an epoch.
-        let Extent { batch, unroll } = extent(run.config);
-        Batches::evaluation(text, batch, unroll)?;
-        run.session.load_evaluation(extent(run.config))?;
+        let extent = extent(run.config);
+        Batches::evaluation(text, extent.batch, extent.unroll)?;
+        run.session.load_evaluation(extent)?;
     }
     let mut preparer = Preparer::new(run.config, run.session.vocabulary(), run.progress.step)?;
     let loader = Loader::spawn(batches, move |batch| preparer.prepare(batch))?;
