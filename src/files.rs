@@ -79,6 +79,7 @@ pub fn sweep(folder: &Path) -> Result<Vec<PathBuf>> {
             std::fs::remove_file(&path).map_err(|error| {
                 Error::data(format!("cannot remove the leftover `{}`", path.display()))
                     .because(error)
+                    .help("check that the folder may be written to")
             })?;
             swept.push(path);
         }
@@ -93,7 +94,9 @@ pub fn sweep(folder: &Path) -> Result<Vec<PathBuf>> {
 /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be read.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error| {
-        Error::data(format!("cannot read the folder `{}`", folder.display())).because(error)
+        Error::data(format!("cannot read the folder `{}`", folder.display()))
+            .because(error)
+            .help("check the name and the rights of the folder")
     };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {

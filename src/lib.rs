@@ -25,7 +25,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`tensor`], [`error`], [`random`], [`real`], [`files`] | leaves: shapes and names; the error type; Philox; `f32` and `f64` alike; files that appear whole or not at all |
+//! | [`tensor`], [`error`], [`random`], [`real`], [`digest`], [`files`] | leaves: shapes and names; the error type; Philox; `f32` and `f64` alike; short names of bytes; files that appear whole or not at all |
 //! | [`matrix`] | a leaf: strided views of `f32` matrices and their product on the CPU |
 //! | [`kernel`] | a leaf: what a kernel is |
 //! | [`kernels`] | the catalogue; mirrors the folder `shaders` file for file |
@@ -132,6 +132,7 @@ pub mod cli;
 pub mod config;
 pub mod corpus;
 pub mod device;
+pub mod digest;
 pub mod error;
 pub mod files;
 pub mod graph;

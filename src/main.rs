@@ -52,5 +52,7 @@ fn log_to_standard_error(quiet: bool) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(colours)
+        // A reader of standard error that has gone is no reason to stop training.
+        .log_internal_errors(false)
         .init();
 }

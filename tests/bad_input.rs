@@ -335,15 +335,37 @@ fn checkpoints_that_cannot_be_resumed() {
         std::fs::remove_file(checkpoint(&case.run, step)).expect("a file that can be removed");
     }
     case.refused(&more, DATA, &["no checkpoint"]);
-    // Another text than that of the run.
-    let case = spoil(&|bytes| bytes).write("train.txt", "a b c d e\n".repeat(30));
-    let before = snapshot(&case.run.join("checkpoints"));
-    explained(
-        &wlstm(&training(&case.config, &case.run, "cpu", &more)),
-        DATA,
-        &["bytes", "corpus"],
-    );
-    unchanged(&before, &snapshot(&case.run.join("checkpoints")));
+    // Other words, or another number of them.
+    let case = spoil(&|bytes| bytes).write("words.txt", "<S> 9\nb 8\na 7\nc 6\nd 5\n<UNK> 4\n");
+    case.refused(&more, DATA, &["words.txt", "words of the run"]);
+    let case = spoil(&|bytes| bytes);
+    let fewer = [&more[..], &["--set", "data.vocab_size=6"]].concat();
+    case.refused(&fewer, USAGE, &["vocab_size = 6"]);
+    // A run that was killed before its first checkpoint is no other run either.
+    let case = Case::new();
+    train(&case.config, &case.run, "cpu", &[]);
+    std::fs::remove_dir_all(case.run.join("checkpoints")).expect("a folder that can be removed");
+    let record = std::fs::read_to_string(case.run.join("run.json")).expect("a record");
+    let mut record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+    record["last"] = serde_json::Value::Null;
+    std::fs::write(case.run.join("run.json"), record.to_string()).expect("a file");
+    let other = [&more[..], &["--seed", "9"]].concat();
+    let ended = wlstm(&training(&case.config, &case.run, "cpu", &other));
+    explained(&ended, USAGE, &["seed = 9"]);
+    // Another text than that of the run: longer, and of the same length.
+    let text = std::fs::read(case.folder.path("train.txt")).expect("the training text");
+    let mut other = text.clone();
+    other.reverse();
+    for (text, says) in [(text.repeat(2), "bytes"), (other, "not the same text")] {
+        let case = spoil(&|bytes| bytes).write("train.txt", text);
+        let before = snapshot(&case.run.join("checkpoints"));
+        explained(
+            &wlstm(&training(&case.config, &case.run, "cpu", &more)),
+            DATA,
+            &[says, "corpus"],
+        );
+        unchanged(&before, &snapshot(&case.run.join("checkpoints")));
+    }
 }
 
 #[test]
@@ -397,6 +419,45 @@ fn out_of_memory() {
         );
         unchanged(&before, &case.folder.snapshot());
     }
+    // Tensors that can be bound, but too many of them for this machine, in whose memory software adapters live.
+    let software = common::gpus()
+        .iter()
+        .filter(|gpu| !gpu.adapter.summary.is_real());
+    for gpu in software {
+        let case = Case::new();
+        let before = case.folder.snapshot();
+        let device = format!("gpu:{}", gpu.adapter.summary.index);
+        let sets = [
+            "model.cell=lstmp",
+            "model.layers=100",
+            "model.hidden=2000",
+            "model.embedding=2000",
+            "model.projection=0",
+            "train.batch=1",
+            "train.unroll=1",
+            "train.optimizer=adam",
+        ];
+        let more: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        let ended = wlstm(&training(&case.config, &case.run, &device, &more));
+        explained(&ended, DEVICE, &["memory", "layers."]);
+        unchanged(&before, &case.folder.snapshot());
+    }
+}
+
+/// A reader of standard error that is gone stops nothing.
+#[test]
+#[cfg(target_os = "linux")]
+fn standard_error_that_cannot_be_written() {
+    let case = Case::new();
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let status = common::program::program()
+        .args(training(&case.config, &case.run, "cpu", &[]))
+        .env("RUST_LOG", "wlstm=trace")
+        .stdout(std::process::Stdio::null())
+        .stderr(full.expect("a device that is always full"))
+        .status();
+    assert_eq!(status.expect("the program starts").code(), Some(0));
+    assert_eq!(checkpoints(&case.run).last(), Some(&6));
 }
 
 /// Sizes that the numbers of kernels cannot count.
@@ -406,6 +467,21 @@ fn too_large_to_index() {
         (&["model.hidden=4194304"][..], "model.hidden is 4194304"),
         (&["model.embedding=16777216"], "model.embedding is 16777216"),
         (&["train.batch=268435456"], "train.batch is 268435456"),
+        (
+            &["train.batch=524287", "train.unroll=1"],
+            "train.batch is 524287",
+        ),
+        (
+            &[
+                "model.cell=glstm",
+                "model.groups=131072",
+                "model.hidden=131072",
+                "model.embedding=131072",
+                "model.projection=0",
+                "train.batch=1",
+            ],
+            "model.groups is 131072",
+        ),
         (
             &["model.cell=flstm", "model.factor=8388608"],
             "model.factor is 8388608",
@@ -439,6 +515,19 @@ fn run_folders() {
     case.run = case.folder.path("run");
     train(&case.config, &case.run, "cpu", &[]);
     case.refused(&[], DATA, &["holds a run", "--resume"]);
+    // Its best checkpoint is gone: another one is not taken in silence.
+    let best = case.run.join("run.json");
+    let mut record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&best).expect("a record")).expect("JSON");
+    record["best"] =
+        serde_json::json!({"checkpoint": "checkpoints/gone", "step": 3, "perplexity": 2.0});
+    std::fs::write(&best, record.to_string()).expect("a file");
+    let run = case.run.to_str().expect("a Unicode path");
+    let ended = wlstm(&["eval", run, "--device", "cpu"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for says in ["checkpoints/gone", "is gone", "step-00000006"] {
+        assert!(ended.stderr.contains(says), "{}", ended.stderr);
+    }
     let case = Case::new().write("run/notes.txt", "keep me");
     case.refused(&[], DATA, &["not empty"]);
 }
@@ -486,6 +575,28 @@ fn divergence() {
     ];
     let ended = wlstm(&training(&case.config, &saturated, "cpu", &more.concat()));
     explained(&ended, DIVERGED, &["diverged", "learning_rate"]);
+    // The rate rises until the model is no good: what is kept is a model.
+    let rising = case.folder.path("rising");
+    let more = [
+        set("train.learning_rate=40"),
+        set("train.schedule=cosine"),
+        set("train.warmup_steps=50"),
+        set("train.optimizer=sgd"),
+        set("train.clip_norm=0"),
+        set("train.ema=0"),
+        set("train.checkpoint_every=1"),
+        set("train.keep=1"),
+    ];
+    let ended = wlstm(&training(&case.config, &rising, "cpu", &more.concat()));
+    let kept = checkpoints(&rising);
+    let step = *kept.last().expect("a good checkpoint");
+    let losses = losses(&rising);
+    assert!(losses.len() as u64 > step + 1, "{step} of {}", losses.len());
+    let last = checkpoint(&rising, step);
+    let last = last.to_str().expect("a Unicode path");
+    explained(&ended, DIVERGED, &["last good checkpoint", last, "--init"]);
+    let ended = wlstm(&["eval", last, "--device", "cpu"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     // A good checkpoint starts a calmer run.
     let start = case.folder.path("good.safetensors");
     std::fs::write(&start, good).expect("a file");

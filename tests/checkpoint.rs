@@ -17,8 +17,8 @@ fn entries() -> Vec<Entry> {
     vec![
         Entry::new("vocab", Dtype::U8, [3]),
         Entry::new("layers.0.gates.weight", Dtype::F32, [2, 3]),
-        Entry::new("position", Dtype::I64, []),
-        Entry::new("order \"quoted\" ä", Dtype::U32, [2]),
+        Entry::new("position", Dtype::F32, []),
+        Entry::new("order \"quoted\" ä", Dtype::F32, [2]),
         Entry::new("nothing", Dtype::F32, [0, 4]),
     ]
 }
@@ -32,9 +32,9 @@ fn metadata() -> BTreeMap<String, String> {
 fn write_sample(path: &Path) -> Result<()> {
     write(path, &entries(), &metadata(), |name, sink| match name {
         "vocab" => sink.write_u8(b"abc"),
-        "position" => sink.write_i64(&[-7]),
+        "position" => sink.write_f32(&[-7.0]),
         "nothing" => Ok(()),
-        name if name.starts_with("order") => sink.write_u32(&[1, u32::MAX]),
+        name if name.starts_with("order") => sink.write_f32(&[1.0, f32::MAX]),
         _ => {
             sink.write_f32(&REALS[..4])?;
             sink.write_f32(&REALS[4..])
@@ -93,12 +93,12 @@ fn what_is_written_is_read_back_bit_for_bit() {
         "aligned numbers are not copied"
     );
     assert_eq!(
-        checkpoint.tensor_i64("position").unwrap(),
-        ([].as_slice(), Cow::Borrowed([-7].as_slice()))
+        checkpoint.tensor_f32("position").unwrap(),
+        ([].as_slice(), Cow::Borrowed([-7.0].as_slice()))
     );
     assert_eq!(
-        *checkpoint.tensor_u32("order \"quoted\" ä").unwrap().1,
-        [1, u32::MAX]
+        *checkpoint.tensor_f32("order \"quoted\" ä").unwrap().1,
+        [1.0, f32::MAX]
     );
     assert_eq!(checkpoint.tensor_u8("vocab").unwrap(), b"abc");
     assert_eq!(
@@ -214,10 +214,10 @@ fn every_wrong_parameter_is_named() {
     let path = folder.path().join("init.safetensors");
     let entries = ["a", "b", "state.c", "stray", "d"].map(|name| Entry::new(name, Dtype::F32, [2]));
     let mut entries = entries.to_vec();
-    entries.push(Entry::new("e", Dtype::U32, [2]));
+    entries.push(Entry::new("e", Dtype::U8, [2]));
     write(&path, &entries, &BTreeMap::new(), |name, sink| {
         if name == "e" {
-            sink.write_u32(&[0; 2])
+            sink.write_u8(&[0; 2])
         } else {
             sink.write_f32(&[0.0; 2])
         }
@@ -242,7 +242,7 @@ fn every_wrong_parameter_is_named() {
             "`b` has shape [2] and should have [1, 2]",
             "`stray` is unknown",
             "`d` is unknown",
-            "`e` is U32 and should be F32",
+            "`e` is U8 and should be F32",
         ],
     );
     let error = checkpoint
@@ -363,21 +363,53 @@ fn an_existing_folder_is_never_written_to() {
 fn runs_without_a_name_are_numbered() {
     let folder = tempfile::tempdir().unwrap();
     let config = Path::new("configs/shakespeare.toml");
-    assert_eq!(RunFolder::newest_numbered(folder.path(), config), None);
+    let newest = || RunFolder::newest_numbered(folder.path(), config).unwrap();
+    assert_eq!(newest(), None);
     // A folder of which nothing was recorded is taken away again.
     drop(RunFolder::create_numbered(folder.path(), config).unwrap());
-    assert_eq!(RunFolder::newest_numbered(folder.path(), config), None);
-    let mut runs = Vec::new();
-    for name in ["shakespeare", "shakespeare-2", "shakespeare-3"] {
-        let run = RunFolder::create_numbered(folder.path(), config).unwrap();
-        assert_eq!(run.path(), folder.path().join("runs").join(name));
-        run.write_record(&record(None)).unwrap();
-        assert_eq!(
-            RunFolder::newest_numbered(folder.path(), config).as_deref(),
-            Some(run.path())
-        );
-        runs.push(run);
+    assert_eq!(newest(), None);
+    let runs = folder.path().join("runs");
+    // Names that are no numbers of this configuration.
+    for other in ["shakespeare-02", "shakespeare-x", "shakespeares", "other-7"] {
+        std::fs::create_dir(runs.join(other)).unwrap();
     }
+    for (name, gone) in [
+        ("shakespeare", None),
+        ("shakespeare-2", None),
+        ("shakespeare-3", Some("shakespeare")),
+        // A gap is not filled: the newest run has the highest number.
+        ("shakespeare-4", Some("shakespeare-3")),
+    ] {
+        let run = RunFolder::create_numbered(folder.path(), config).unwrap();
+        assert_eq!(run.path(), runs.join(name));
+        run.write_record(&record(None)).unwrap();
+        assert_eq!(newest().as_deref(), Some(run.path()));
+        if let Some(gone) = gone {
+            std::fs::remove_dir_all(runs.join(gone)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_start_that_failed_leaves_a_folder_that_can_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("given");
+    std::fs::create_dir(&path).unwrap();
+    drop(RunFolder::create(&path).unwrap());
+    assert!(
+        names_in(&path).is_empty(),
+        "a folder that was there stays, as it was"
+    );
+    // What a process leaves that was killed before its first record.
+    std::fs::write(path.join(".lock"), "").unwrap();
+    std::fs::create_dir(path.join("checkpoints")).unwrap();
+    let run = RunFolder::create(&path).unwrap();
+    refused(RunFolder::create(&path), &["another process trains in"]);
+    drop(run);
+    // A checkpoint is something.
+    std::fs::create_dir(path.join("checkpoints")).unwrap();
+    std::fs::write(path.join("checkpoints/step-00000001.safetensors"), "x").unwrap();
+    refused(RunFolder::create(&path), &["is not empty"]);
 }
 
 #[test]
@@ -453,10 +485,10 @@ fn pruning_keeps_the_newest_and_the_best() {
         std::fs::write(checkpoints.join(stranger), "").unwrap();
     }
     assert_eq!(run.steps().unwrap(), [5, 10, 15, 20, 100_000_000]);
-    assert!(run.prune(9, None).unwrap().is_empty());
-    assert_eq!(run.prune(2, Some(10)).unwrap(), [5, 15]);
+    assert!(run.prune(9, &[]).unwrap().is_empty());
+    assert_eq!(run.prune(2, &[Some(10), None]).unwrap(), [5, 15]);
     assert_eq!(run.steps().unwrap(), [10, 20, 100_000_000]);
-    assert_eq!(run.prune(2, Some(20)).unwrap(), [10]);
+    assert_eq!(run.prune(2, &[Some(20)]).unwrap(), [10]);
     assert!(
         checkpoints.join("notes.txt").exists() && checkpoints.join("step-7.safetensors").exists()
     );

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::on_every_gpu;
 use libtest_mimic::{Arguments, Failed};
-use wlstm::device::{Data, Executor, Outputs};
+use wlstm::device::{Data, Executor, GpuExecutor, Inputs, Outputs};
 use wlstm::error::{Kind, Result};
 use wlstm::graph::plan::{Place, Plan, Slice, Step, TensorId, TensorInfo};
 use wlstm::kernel::{Binding, Buffers, Case, Kernel, Params as _, grid_over, no_constants};
@@ -48,6 +48,13 @@ fn main() {
             })
         }),
         on_every_gpu("gpu_executor::many_steps", |gpu| gpu.with(many_steps)),
+        on_every_gpu("gpu_executor::lost_device", |gpu| {
+            // An executor of its own: the others go on with theirs.
+            let executor = GpuExecutor::new(&gpu.adapter);
+            executor
+                .and_then(lost_device)
+                .map_err(|error| error.chain().to_string().into())
+        }),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }
@@ -388,5 +395,28 @@ fn many_steps(executor: &mut impl Executor) -> Result<()> {
         .map(|x| x * (STEPS + 1) as f64)
         .to_vec();
     assert_eq!(outputs, vec![("out".to_owned(), want)]);
+    Ok(())
+}
+
+/// Every call to a device that is lost is an error with the exit code of devices.
+fn lost_device(mut executor: GpuExecutor) -> Result<()> {
+    let mut plan = Plan::default();
+    tensor(&mut plan, "weight", 8, Place::Persistent);
+    let plan = Arc::new(plan);
+    let id = executor.load(Arc::clone(&plan))?;
+    executor.run(id, &Inputs::new())?;
+    executor.destroy();
+    // This run was submitted before the loss, and may have been done.
+    let _ = executor.fetch();
+    let failures = [
+        executor.run(id, &Inputs::new()),
+        executor.write("weight", &[1.0; 8]),
+        executor.read("weight").map(drop),
+        executor.load(plan).map(drop),
+    ];
+    for (k, failure) in failures.into_iter().enumerate() {
+        let kind = failure.map_err(|error| error.kind());
+        assert_eq!(kind, Err(Kind::Device), "call {k}");
+    }
     Ok(())
 }

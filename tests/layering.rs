@@ -10,6 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("real", &[]),
     ("random", &[]),
+    ("digest", &[]),
     ("files", &["error"]),
     ("matrix", &["real"]),
     ("kernel", &["tensor", "error", "real", "random"]),
@@ -24,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "device",
         &[
-            "tensor", "error", "real", "random", "files", "kernel", "kernels", "graph",
+            "tensor", "error", "real", "random", "digest", "files", "kernel", "kernels", "graph",
         ],
     ),
     (
@@ -33,8 +34,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "tensor", "error", "real", "random", "kernel", "kernels", "graph", "config",
         ],
     ),
-    ("config", &["error"]),
-    ("corpus", &["error", "random", "files", "config"]),
+    ("config", &["error", "digest"]),
+    ("corpus", &["error", "random", "digest", "files", "config"]),
     ("checkpoint", &["error", "files"]),
     ("metrics", &["error", "files"]),
     ("report", &["error", "files", "metrics", "config"]),

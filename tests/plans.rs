@@ -164,6 +164,7 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
                 batch: config.train.batch,
                 unroll: config.train.unroll,
                 bytes: 0,
+                digest: 0,
                 files: 0,
                 place: 0,
                 rows: Vec::new(),

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +23,7 @@ pub struct Checkpoint {
 }
 
 /// Shape and values of a tensor. The values are borrowed from the file where they are aligned in it.
-pub type Tensor<'a, T> = (&'a [usize], Cow<'a, [T]>);
+pub type Tensor<'a> = (&'a [usize], Cow<'a, [f32]>);
 
 impl Checkpoint {
     /// Maps the file at `path` and checks its header.
@@ -100,26 +99,16 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if there is no such tensor or it has another type.
-    pub fn tensor_f32(&self, name: &str) -> Result<Tensor<'_, f32>> {
-        self.tensor(name, Dtype::F32, f32::from_le_bytes)
-    }
-
-    /// A tensor of 32-bit integers.
-    ///
-    /// # Errors
-    ///
-    /// As [`Checkpoint::tensor_f32`].
-    pub fn tensor_u32(&self, name: &str) -> Result<Tensor<'_, u32>> {
-        self.tensor(name, Dtype::U32, u32::from_le_bytes)
-    }
-
-    /// A tensor of 64-bit integers.
-    ///
-    /// # Errors
-    ///
-    /// As [`Checkpoint::tensor_f32`].
-    pub fn tensor_i64(&self, name: &str) -> Result<Tensor<'_, i64>> {
-        self.tensor(name, Dtype::I64, i64::from_le_bytes)
+    pub fn tensor_f32(&self, name: &str) -> Result<Tensor<'_>> {
+        let bytes = self.bytes(name, Dtype::F32)?;
+        let values = match bytemuck::try_cast_slice(bytes) {
+            Ok(values) if cfg!(target_endian = "little") => Cow::Borrowed(values),
+            _ => {
+                let (numbers, _) = bytes.as_chunks();
+                Cow::Owned(numbers.iter().copied().map(f32::from_le_bytes).collect())
+            }
+        };
+        Ok((self.shape(name)?, values))
     }
 
     /// A tensor of bytes.
@@ -196,28 +185,12 @@ impl Checkpoint {
                 "tensor `{name}` in `{}` is {:?} and should be {dtype:?}",
                 self.path.display(),
                 info.dtype
-            )));
+            ))
+            .help("use a checkpoint that wlstm has written"));
         }
         // The header was checked against the length of the file.
         let (from, to) = info.data_offsets;
         Ok(&self.map[self.start + from..self.start + to])
-    }
-
-    fn tensor<T: bytemuck::Pod + Debug, const N: usize>(
-        &self,
-        name: &str,
-        dtype: Dtype,
-        from_bytes: impl Fn([u8; N]) -> T,
-    ) -> Result<Tensor<'_, T>> {
-        let bytes = self.bytes(name, dtype)?;
-        let values = match bytemuck::try_cast_slice(bytes) {
-            Ok(values) if cfg!(target_endian = "little") => Cow::Borrowed(values),
-            _ => {
-                let (numbers, _) = bytes.as_chunks::<N>();
-                Cow::Owned(numbers.iter().map(|&number| from_bytes(number)).collect())
-            }
-        };
-        Ok((self.shape(name)?, values))
     }
 }
 

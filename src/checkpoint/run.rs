@@ -17,17 +17,31 @@ use crate::files;
 pub struct RunFolder {
     path: PathBuf,
     _lock: File,
-    /// Whether this value made the folder.
-    made: bool,
+    /// What this value made, for a new run.
+    made: Made,
 }
 
-/// A folder that was made for a run of which nothing was recorded is taken away again.
+/// What was there before a run folder was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    /// A run.
+    Nothing,
+    /// An empty folder.
+    Contents,
+    /// No folder.
+    Folder,
+}
+
+/// What was made for a run of which nothing was recorded is taken away again.
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        if self.made && !self.path.join(RECORD).exists() {
-            // Whatever cannot be removed stays: an empty folder does no harm.
-            let _ = std::fs::remove_dir(self.path.join(CHECKPOINTS));
-            let _ = std::fs::remove_file(self.path.join(LOCK));
+        if self.made == Made::Nothing || self.path.join(RECORD).exists() {
+            return;
+        }
+        // Whatever cannot be removed stays: an empty folder does no harm.
+        let _ = std::fs::remove_dir(self.path.join(CHECKPOINTS));
+        let _ = std::fs::remove_file(self.path.join(LOCK));
+        if self.made == Made::Folder {
             let _ = std::fs::remove_dir(&self.path);
         }
     }
@@ -104,8 +118,12 @@ impl RunFolder {
     /// [`Kind::Data`](crate::error::Kind::Data) if something is there, or the folder cannot be made.
     pub fn create(path: &Path) -> Result<RunFolder> {
         let taken = |what: &str| Error::data(format!("`{}` {what}", path.display()));
-        let made = !path.exists();
-        if !made {
+        let made = if path.exists() {
+            Made::Contents
+        } else {
+            Made::Folder
+        };
+        if made == Made::Contents {
             if !path.is_dir() {
                 return Err(taken("is not a folder").help("choose another folder with --out"));
             }
@@ -113,25 +131,31 @@ impl RunFolder {
                 return Err(taken("holds a run already")
                     .help("continue it with --resume, or choose another folder with --out"));
             }
+            // A process that was killed before its first record leaves a lock and a folder without checkpoints.
+            let checkpoints = path.join(CHECKPOINTS);
             let empty = files::entries(path)?
                 .iter()
-                .all(|entry| entry.ends_with(LOCK));
-            if !empty {
+                .all(|entry| entry.ends_with(LOCK) || *entry == checkpoints);
+            if !empty || (checkpoints.exists() && !files::entries(&checkpoints)?.is_empty()) {
                 return Err(taken("is not empty").help("choose another folder with --out"));
             }
         }
         std::fs::create_dir_all(path).map_err(|error| cannot_make(path, error))?;
         let mut run = RunFolder::lock(path)?;
-        run.made = made;
         let checkpoints = path.join(CHECKPOINTS);
-        // Not `create_dir_all`: of two processes that came here at once, one finds it made.
-        std::fs::create_dir(&checkpoints).map_err(|error| cannot_make(&checkpoints, error))?;
+        std::fs::create_dir_all(&checkpoints).map_err(|error| cannot_make(&checkpoints, error))?;
+        // Of two processes that came here at once, the second finds what the first has recorded, once it has the lock.
+        if path.join(RECORD).exists() {
+            return Err(taken("holds a run already")
+                .help("continue it with --resume, or choose another folder with --out"));
+        }
+        run.made = made;
         files::sync_folder(path).map_err(|error| cannot_make(path, error))?;
         Ok(run)
     }
 
-    /// Makes the first folder of `runs/NAME`, `runs/NAME-2`, ... in `base` that is not taken; NAME is that of the
-    /// configuration file.
+    /// Makes the folder `runs/NAME` in `base`, or the one after the last of `runs/NAME`, `runs/NAME-2`, ... that is there;
+    /// NAME is that of the configuration file.
     ///
     /// # Errors
     ///
@@ -139,14 +163,14 @@ impl RunFolder {
     pub fn create_numbered(base: &Path, config: &Path) -> Result<RunFolder> {
         let runs = base.join("runs");
         std::fs::create_dir_all(&runs).map_err(|error| cannot_make(&runs, error))?;
-        let mut number = 1;
+        let mut number = numbers(&runs, config)?.last().map_or(1, |last| last + 1);
         loop {
             let path = numbered(base, config, number);
             // Making it is also how two processes that start at once get two numbers.
             match std::fs::create_dir(&path) {
                 Ok(()) => {
                     let mut run = RunFolder::create(&path)?;
-                    run.made = true;
+                    run.made = Made::Folder;
                     return Ok(run);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
@@ -156,12 +180,19 @@ impl RunFolder {
     }
 
     /// The newest of the numbered folders of a configuration that holds a run, if there is one.
-    pub fn newest_numbered(base: &Path, config: &Path) -> Option<PathBuf> {
-        (1..)
-            .map(|number| numbered(base, config, number))
-            .take_while(|path| path.exists())
-            .filter(|path| path.join(RECORD).is_file())
-            .last()
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder `runs` cannot be read.
+    pub fn newest_numbered(base: &Path, config: &Path) -> Result<Option<PathBuf>> {
+        let runs = base.join("runs");
+        if !runs.is_dir() {
+            return Ok(None);
+        }
+        let paths = numbers(&runs, config)?
+            .into_iter()
+            .map(|number| numbered(base, config, number));
+        Ok(paths.rev().find(|path| path.join(RECORD).is_file()))
     }
 
     /// Opens the folder of an earlier run to continue it, and removes what a kill has left half written.
@@ -211,7 +242,7 @@ impl RunFolder {
         Ok(RunFolder {
             path: path.to_path_buf(),
             _lock: lock,
-            made: false,
+            made: Made::Nothing,
         })
     }
 
@@ -251,9 +282,7 @@ impl RunFolder {
     /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be written.
     pub fn write_record(&self, record: &Record) -> Result<()> {
         let path = self.path.join(RECORD);
-        let text = serde_json::to_string_pretty(record).map_err(|error| {
-            Error::data(format!("cannot write `{}`", path.display())).because(error)
-        })?;
+        let text = serde_json::to_string_pretty(record).expect("names and numbers");
         write_text(&path, &(text + "\n"))
     }
 
@@ -266,26 +295,33 @@ impl RunFolder {
         steps(&self.path.join(CHECKPOINTS))
     }
 
-    /// Removes all checkpoints but the `keep` newest and the best, and says which steps went.
+    /// Removes all checkpoints but the `keep` newest and those of some steps, and says which steps went.
     ///
     /// # Errors
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if one cannot be removed.
-    pub fn prune(&self, keep: usize, best: Option<u64>) -> Result<Vec<u64>> {
+    pub fn prune(&self, keep: usize, others: &[Option<u64>]) -> Result<Vec<u64>> {
         let mut steps = self.steps()?;
         steps.truncate(steps.len().saturating_sub(keep));
-        steps.retain(|&step| best != Some(step));
+        steps.retain(|&step| !others.contains(&Some(step)));
         for &step in &steps {
-            let path = self.checkpoint_path(step);
-            std::fs::remove_file(&path).map_err(|error| {
-                Error::data(format!(
-                    "cannot remove the old checkpoint `{}`",
-                    path.display()
-                ))
-                .because(error)
-            })?;
+            self.remove(step)?;
         }
         Ok(steps)
+    }
+
+    /// Removes the checkpoint at `step`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be removed.
+    pub fn remove(&self, step: u64) -> Result<()> {
+        let path = self.checkpoint_path(step);
+        std::fs::remove_file(&path).map_err(|error| {
+            Error::data(format!("cannot remove the checkpoint `{}`", path.display()))
+                .because(error)
+                .help("check that the folder may be written to")
+        })
     }
 }
 
@@ -330,10 +366,15 @@ pub fn find(path: &Path, which: Which) -> Result<Found> {
     if which == Which::Best
         && path.join(RECORD).exists()
         && let Some(best) = read_record(path)?.best
-        && let checkpoint = path.join(&best.checkpoint)
-        && checkpoint.is_file()
     {
-        return Ok(Found { checkpoint, run });
+        let checkpoint = path.join(&best.checkpoint);
+        if checkpoint.is_file() {
+            return Ok(Found { checkpoint, run });
+        }
+        tracing::warn!(
+            "the best checkpoint of the run, `{}`, is gone; taking its newest",
+            checkpoint.display()
+        );
     }
     let checkpoints = path.join(CHECKPOINTS);
     let newest = if checkpoints.is_dir() {
@@ -374,15 +415,40 @@ fn steps(folder: &Path) -> Result<Vec<u64>> {
     Ok(steps)
 }
 
-fn numbered(base: &Path, config: &Path, number: u64) -> PathBuf {
+/// The name of the runs of a configuration.
+fn run_name(config: &Path) -> String {
     let name = config.file_stem().unwrap_or_default().to_string_lossy();
-    let name = if name.is_empty() { "run".into() } else { name };
-    let name = if number == 1 {
+    if name.is_empty() {
+        "run".to_owned()
+    } else {
         name.into_owned()
+    }
+}
+
+fn numbered(base: &Path, config: &Path, number: u64) -> PathBuf {
+    let name = run_name(config);
+    base.join("runs").join(if number == 1 {
+        name
     } else {
         format!("{name}-{number}")
+    })
+}
+
+/// The numbers of the folders of a configuration that are there, in rising order.
+fn numbers(runs: &Path, config: &Path) -> Result<Vec<u64>> {
+    let name = run_name(config);
+    let number = |path: &PathBuf| -> Option<u64> {
+        let rest = path.file_name()?.to_str()?.strip_prefix(&name)?;
+        if rest.is_empty() {
+            return Some(1);
+        }
+        let number = rest.strip_prefix('-')?.parse().ok()?;
+        // As it is written here: not `-02`.
+        (rest == format!("-{number}") && (2..u64::MAX).contains(&number)).then_some(number)
     };
-    base.join("runs").join(name)
+    let mut numbers: Vec<u64> = files::entries(runs)?.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// Reads the `run.json` of a run folder.

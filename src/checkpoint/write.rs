@@ -11,12 +11,8 @@ use crate::files;
 /// The type of a tensor's numbers in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
-    /// 64-bit integers with sign.
-    I64,
     /// 32-bit floating point.
     F32,
-    /// 32-bit integers without sign.
-    U32,
     /// Bytes.
     U8,
 }
@@ -25,8 +21,7 @@ impl Dtype {
     /// Bytes of one number.
     pub fn size(self) -> usize {
         match self {
-            Dtype::I64 => 8,
-            Dtype::F32 | Dtype::U32 => 4,
+            Dtype::F32 => 4,
             Dtype::U8 => 1,
         }
     }
@@ -34,9 +29,7 @@ impl Dtype {
     /// The name in the header.
     pub fn name(self) -> &'static str {
         match self {
-            Dtype::I64 => "I64",
             Dtype::F32 => "F32",
-            Dtype::U32 => "U32",
             Dtype::U8 => "U8",
         }
     }
@@ -89,27 +82,13 @@ impl Sink<'_> {
     /// [`Kind::Data`](crate::error::Kind::Data) if the tensor has another type or no room for them, or the disk none.
     pub fn write_f32(&mut self, values: &[f32]) -> Result<()> {
         self.expect(Dtype::F32)?;
-        self.append(values, f32::to_le_bytes)
-    }
-
-    /// Appends 32-bit integers.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sink::write_f32`].
-    pub fn write_u32(&mut self, values: &[u32]) -> Result<()> {
-        self.expect(Dtype::U32)?;
-        self.append(values, u32::to_le_bytes)
-    }
-
-    /// Appends 64-bit integers.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sink::write_f32`].
-    pub fn write_i64(&mut self, values: &[i64]) -> Result<()> {
-        self.expect(Dtype::I64)?;
-        self.append(values, i64::to_le_bytes)
+        if cfg!(target_endian = "little") {
+            self.bytes(bytemuck::cast_slice(values))
+        } else {
+            values
+                .iter()
+                .try_for_each(|value| self.bytes(&value.to_le_bytes()))
+        }
     }
 
     /// Appends bytes.
@@ -136,20 +115,6 @@ impl Sink<'_> {
             expected.name(),
             dtype.name()
         )))
-    }
-
-    fn append<T: Copy + bytemuck::NoUninit, const N: usize>(
-        &mut self,
-        values: &[T],
-        to_bytes: impl Fn(T) -> [u8; N],
-    ) -> Result<()> {
-        if cfg!(target_endian = "little") {
-            self.bytes(bytemuck::cast_slice(values))
-        } else {
-            values
-                .iter()
-                .try_for_each(|&value| self.bytes(&to_bytes(value)))
-        }
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {

@@ -74,13 +74,13 @@ pub(super) struct Trained {
 }
 
 /// Opens a run folder (its best checkpoint) or one checkpoint.
-pub(super) fn trained(run: &Path, which: Which) -> Result<Trained> {
+pub(super) fn trained(run: &Path, which: Which, quiet: bool) -> Result<Trained> {
     let found = find(run, which)?;
     let checkpoint = Checkpoint::open(&found.checkpoint)?;
     let place = found.checkpoint.display().to_string();
     let config = saved_config(&checkpoint)?;
     let vocabulary = saved_vocabulary(&checkpoint, &config)?;
-    tracing::debug!(%place, words = vocabulary.len(), "checkpoint");
+    tell(quiet, &format!("Using the checkpoint `{place}`."));
     Ok(Trained {
         checkpoint,
         config,

@@ -30,7 +30,7 @@ struct Document {
 
 /// Evaluates.
 pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
-    let trained = trained(&arguments.run, Which::Best)?;
+    let trained = trained(&arguments.run, Which::Best, quiet)?;
     let corpus = Arc::new(corpus(arguments, &trained, quiet)?);
     let purpose = Inference::Losses(extent(&trained.config));
     let mut session = trained.session(&arguments.device.device, purpose, quiet)?;

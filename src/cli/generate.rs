@@ -11,7 +11,7 @@ use crate::train::session::Inference;
 
 /// Generates.
 pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
-    let trained = trained(&arguments.run, Which::Best)?;
+    let trained = trained(&arguments.run, Which::Best, quiet)?;
     let (words, kind) = (&trained.vocabulary, trained.config.data.tokens);
     let mut joiner = Detokeniser::new(kind);
     let prompt = read_prompt(&arguments.prompt, words, kind, &mut joiner, quiet);

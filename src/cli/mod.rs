@@ -49,17 +49,15 @@ fn print_while_read(bytes: &[u8]) -> Result<bool> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => {
-            Err(Error::new(Kind::Other, "cannot write to standard output").because(error))
-        }
+        Err(error) => Err(Error::new(Kind::Other, "cannot write to standard output")
+            .because(error)
+            .help("check where the output goes: the disk may be full")),
     }
 }
 
 /// Writes one JSON document to standard output.
 fn print_json(document: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(document).map_err(|error| {
-        Error::new(Kind::Other, "cannot write the results as JSON").because(error)
-    })?;
+    let mut text = serde_json::to_vec_pretty(document).expect("names, texts and numbers");
     text.push(b'\n');
     print(&text)
 }

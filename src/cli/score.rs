@@ -21,7 +21,7 @@ const LINES: usize = 32;
 
 /// Scores.
 pub(super) fn run(arguments: &Score, quiet: bool) -> Result<()> {
-    let trained = trained(&arguments.run, Which::Best)?;
+    let trained = trained(&arguments.run, Which::Best, quiet)?;
     let (lines, at_once, batch) = match &arguments.file {
         Some(path) => {
             let place = path.display().to_string();

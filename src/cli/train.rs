@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::arguments::Train;
-use super::context::{executor, saved_config, saved_vocabulary, tell, vocabulary};
+use super::context::{executor, saved_config, saved_vocabulary, tell, vocabulary, vocabulary_file};
 use super::progress::{Progress as Display, duration};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens};
@@ -61,7 +61,11 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         .as_ref()
         .and_then(|resumed| resumed.checkpoint.as_ref());
     let words = Arc::new(match checkpoint {
-        Some(checkpoint) => saved_vocabulary(checkpoint, &config)?,
+        Some(checkpoint) => {
+            let words = saved_vocabulary(checkpoint, &config)?;
+            same_words(&config, &words)?;
+            words
+        }
         None => vocabulary(&config, &corpus, quiet)?,
     });
     let mut session = Session::training(executor, &config, words.len())?;
@@ -72,6 +76,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         }
         (None, Some(init)) => {
             session.initialise_from(init)?;
+            warn_of_other_words(init, &words);
             Progress::start()
         }
         (None, None) => {
@@ -132,7 +137,7 @@ impl Resumed {
     fn find(arguments: &Train, base: &Path, config: &Config) -> Result<Resumed> {
         let folder = match &arguments.out {
             Some(out) => out.clone(),
-            None => RunFolder::newest_numbered(base, &arguments.config).ok_or_else(|| {
+            None => RunFolder::newest_numbered(base, &arguments.config)?.ok_or_else(|| {
                 Error::data(format!(
                     "there is no run of `{}` to resume",
                     name(&arguments.config)
@@ -149,6 +154,7 @@ impl Resumed {
             })?,
             // A run that was killed before its first checkpoint begins again; one that has lost its checkpoints does not.
             Err(_) if folder.join("run.json").is_file() && !has_saved(&folder)? => {
+                same_run(&Config::load(&folder.join("config.toml"), &[])?, config)?;
                 return Ok(Resumed {
                     folder,
                     checkpoint: None,
@@ -175,6 +181,7 @@ fn same_run(before: &Config, now: &Config) -> Result<()> {
     like_before.data = crate::config::Data {
         order: now.data.order,
         tokens: now.data.tokens,
+        vocab_size: now.data.vocab_size,
         shuffle: now.data.shuffle,
         ..before.data.clone()
     };
@@ -201,6 +208,33 @@ fn same_run(before: &Config, now: &Config) -> Result<()> {
     ))
 }
 
+/// Checks that the vocabulary file, if it is there, still has the words of the run, which are in its checkpoint.
+fn same_words(config: &Config, words: &Vocabulary) -> Result<()> {
+    match &config.data.vocab {
+        Some(path) if path.exists() && !vocabulary_file(config, path)?.same_words(words) => {
+            Err(Error::data(format!(
+                "`{}` does not have the words of the run",
+                path.display()
+            ))
+            .help("resume with the vocabulary of the run, or without `data.vocab`: its words are in its checkpoint"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says so when the parameters come from a model of other words: its rows then stand for other words here.
+fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
+    if init
+        .tensor_u8("vocab")
+        .is_ok_and(|saved| saved != words.to_bytes())
+    {
+        tracing::warn!(
+            "the vocabulary of `{}` is not that of this run: row k of a table may stand for another word",
+            init.path().display()
+        );
+    }
+}
+
 /// Lets SIGINT and SIGTERM ask for a stop; a second one ends the program at once.
 fn listen() -> Result<Stop> {
     let stop = Stop::default();
@@ -213,7 +247,9 @@ fn listen() -> Result<Stop> {
             signal_hook::flag::register_usize(signal, number, signal as usize)
         };
         register().map_err(|error| {
-            Error::new(Kind::Other, "cannot listen to Ctrl-C and SIGTERM").because(error)
+            Error::new(Kind::Other, "cannot listen to Ctrl-C and SIGTERM")
+                .because(error)
+                .help("start the program from another shell")
         })?;
     }
     Ok(stop)
@@ -267,11 +303,13 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
     let program = std::env::args()
         .next()
         .unwrap_or_else(|| "wlstm".to_owned());
-    let (run, file) = (folder.display(), arguments.config.display());
-    let mut lines = vec![
-        format!("{program} generate {run} --tokens 500"),
-        format!("{program} eval {run}"),
-    ];
+    let program = quoted(&program);
+    let run = quoted(&folder.display().to_string());
+    let file = quoted(&arguments.config.display().to_string());
+    let mut lines = vec![format!("{program} generate {run} --tokens 500")];
+    if !(config.data.test.is_empty() && config.data.valid.is_empty()) {
+        lines.push(format!("{program} eval {run}"));
+    }
     let cell = match config.model.cells[0] {
         Cell::Glstm { .. } => "model.cell=lstmp",
         Cell::Lstmp | Cell::Flstm { .. } => "model.cell=glstm",
@@ -282,6 +320,17 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
     }
     lines.push(format!("{program} plan {file}"));
     tell(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,=@%".contains(&byte) || byte > 127;
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// Says so when validation used an average that is mostly of the first steps.

@@ -11,7 +11,9 @@ pub fn folder_of(file: &Path) -> Result<PathBuf> {
         _ => Path::new("."),
     };
     std::fs::canonicalize(parent).map_err(|error| {
-        Error::usage(format!("cannot find the folder of `{}`", file.display())).because(error)
+        Error::usage(format!("cannot find the folder of `{}`", file.display()))
+            .because(error)
+            .help("go to a folder that is there, and name the configuration from it")
     })
 }
 

@@ -77,7 +77,8 @@ fn model(document: &Document) -> Result<Model> {
             .number("a number from 0 to below 1", |x| (0.0..1.0).contains(&x))?,
         residual: field("model.residual").flag()?,
         tied: field("model.tied").flag()?,
-        forget_bias: field("model.forget_bias").number("a finite number", |_| true)?,
+        forget_bias: field("model.forget_bias")
+            .number("a number from -1e38 to 1e38", |x| x.abs() <= 1e38)?,
     };
     check_groups(document, &model)?;
     let (embedding, output) = (model.embedding, model.output_size());
@@ -247,16 +248,22 @@ fn train(document: &Document) -> Result<Train> {
     let field = |key| document.field(key);
     let not_negative =
         |key| field(key).number("a finite number that is not negative", |x| x >= 0.0);
+    // Devices compute in f32, where what is smaller is 0 and what is larger infinite.
+    let single = |key| {
+        field(key).number("0, or a number from 1e-37 to 1e38", |x| {
+            x == 0.0 || (1e-37..=1e38).contains(&x)
+        })
+    };
     let train = Train {
         batch: field("train.batch").size(1, INDEX)?,
         unroll: field("train.unroll").size(1, INDEX)?,
         optimizer: field("train.optimizer").choice()?,
-        learning_rate: not_negative("train.learning_rate")?,
+        learning_rate: single("train.learning_rate")?,
         schedule: schedule(document)?,
-        init_range: not_negative("train.init_range")?,
-        clip_norm: not_negative("train.clip_norm")?,
-        ema: field("train.ema").number("a number from 0 (off) to below 1", |x| {
-            (0.0..1.0).contains(&x)
+        init_range: single("train.init_range")?,
+        clip_norm: single("train.clip_norm")?,
+        ema: field("train.ema").number("a number from 0 (off) to at most 0.999999", |x| {
+            (0.0..=0.999_999).contains(&x)
         })?,
         recipe: field("train.recipe").choice()?,
         precision: field("train.precision").choice()?,

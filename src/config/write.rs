@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::quote;
 use super::{Cell, Config, Schedule, Softmax};
+use crate::digest::Digest;
 
 impl Config {
     /// The configuration as TOML, with every key that plays a part. Reading the text gives the identical configuration,
@@ -20,13 +21,9 @@ impl Config {
         out.0
     }
 
-    /// Sixteen hexadecimal digits that are equal for equal configurations: FNV-1a of the TOML text. A name, no seal.
+    /// Sixteen hexadecimal digits that are equal for equal configurations: the digest of the TOML text.
     pub fn digest(&self) -> String {
-        let mut hash = 0xcbf2_9ce4_8422_2325u64;
-        for byte in self.to_toml().bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        format!("{hash:016x}")
+        format!("{:016x}", Digest::of(self.to_toml().bytes()).value())
     }
 
     fn write_model(&self, out: &mut Sections) {

@@ -62,8 +62,10 @@ pub struct Position {
     pub batch: usize,
     /// Steps of a batch, `T`.
     pub unroll: usize,
-    /// The bytes of the corpus: another corpus is not continued.
+    /// The bytes of the corpus.
     pub bytes: u64,
+    /// [`Corpus::digest`]: another corpus is not continued.
+    pub digest: u64,
     /// `sentences`: how many files of the epoch are used up.
     pub files: usize,
     /// `sentences`: lines taken of the file after them; bytes, where lines are not shuffled.
@@ -254,6 +256,12 @@ impl Batches {
                 options.unroll
             ))
             .help("resume with the corpus and the sizes of the run, or start a new run with `--init`"));
+        }
+        if position.digest != text.corpus().digest() {
+            return Err(Error::data(
+                "the training text is as long as that of the run, but it is not the same text",
+            )
+            .help("resume with the corpus of the run, or start a new run with `--init`"));
         }
         Batches::open(text, options, Some(position))
     }

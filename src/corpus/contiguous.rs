@@ -159,6 +159,7 @@ impl Columns {
             batch: self.columns.len(),
             unroll: self.unroll,
             bytes: self.text.corpus().bytes(),
+            digest: self.text.corpus().digest(),
             files: 0,
             place: 0,
             rows: Vec::new(),

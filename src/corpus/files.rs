@@ -6,6 +6,7 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::Mmap;
@@ -13,6 +14,7 @@ use memmap2::Mmap;
 use memmap2::UncheckedAdvice;
 
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 
 /// The bytes of mapped files that may stay in memory, about.
@@ -36,6 +38,8 @@ pub struct Corpus {
     files: Vec<TextFile>,
     /// The bytes read since pages were let go, about.
     touched: AtomicUsize,
+    /// See [`Corpus::digest`].
+    digest: OnceLock<u64>,
 }
 
 impl Corpus {
@@ -50,6 +54,7 @@ impl Corpus {
         let corpus = Corpus {
             files: files.collect::<Result<_>>()?,
             touched: AtomicUsize::new(0),
+            digest: OnceLock::new(),
         };
         for (k, file) in corpus.files.iter().enumerate() {
             if corpus.text(k).is_empty() {
@@ -71,6 +76,27 @@ impl Corpus {
     /// The bytes of all files, byte order marks left out.
     pub fn bytes(&self) -> u64 {
         (0..self.files()).map(|k| self.text(k).len() as u64).sum()
+    }
+
+    /// Tells this text from others, whatever its files are called: a digest of the length of every file and of some bytes
+    /// all over it. Only an exchange of text between these places, of the same length, is not seen.
+    pub fn digest(&self) -> u64 {
+        /// The places in a file, and the bytes looked at in each.
+        const PLACES: usize = 32;
+        const LOOK: usize = 1 << 12;
+        *self.digest.get_or_init(|| {
+            let of_file = |digest: Digest, file: usize| {
+                let text = self.text(file);
+                let digest = digest.and((text.len() as u64).to_le_bytes());
+                let last = text.len().saturating_sub(LOOK);
+                let places = (0..PLACES).map(|k| last * k / (PLACES - 1));
+                places.fold(digest, |digest, at| {
+                    self.touched(AROUND);
+                    digest.and(text[at..].iter().take(LOOK).copied())
+                })
+            };
+            (0..self.files()).fold(Digest::default(), of_file).value()
+        })
     }
 
     /// The path of file `file`.
@@ -277,7 +303,9 @@ pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
         let before = paths.len();
         for path in matches {
             let path = path.map_err(|error| {
-                Error::data(format!("cannot search for `{shown}`")).because(error)
+                Error::data(format!("cannot search for `{shown}`"))
+                    .because(error)
+                    .help("check the rights of the folders")
             })?;
             if path.is_file() {
                 paths.push(path);

@@ -111,6 +111,7 @@ mod tests {
                 batch: 1,
                 unroll: 1,
                 bytes: 0,
+                digest: 0,
                 files: 0,
                 place: 0,
                 rows: Vec::new(),

@@ -283,6 +283,7 @@ impl Sentences {
             batch: self.rows.len(),
             unroll: self.unroll,
             bytes: self.queue.text.corpus().bytes(),
+            digest: self.queue.text.corpus().digest(),
             files: self.queue.files,
             place: self.queue.place,
             rows: self.rows.clone(),

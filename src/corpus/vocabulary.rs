@@ -58,7 +58,9 @@ impl Vocabulary {
                 .because(error)
                 .help("make one with `wlstm vocab`, or leave `data.vocab` out to have it built")
         })?;
-        Vocabulary::from_bytes(&bytes, order, &origin)
+        // What an editor may have put in front is no part of the first word.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        Vocabulary::from_bytes(bytes, order, &origin)
     }
 
     /// Reads a vocabulary from the bytes of a vocabulary file; `origin` says in errors where they come from.
@@ -67,7 +69,6 @@ impl Vocabulary {
     ///
     /// As [`Vocabulary::load`].
     pub fn from_bytes(bytes: &[u8], order: Order, origin: &str) -> Result<Vocabulary> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let bad_line = |line: usize, what: String| {
             Error::data(format!("{origin}:{}: {what}", line + 1))
                 .help("a line of a vocabulary is a word, a space and its count")
@@ -104,6 +105,12 @@ impl Vocabulary {
             }
         }
         builder.finish(origin)
+    }
+
+    /// Whether both have the same words under the same ids.
+    pub fn same_words(&self, other: &Vocabulary) -> bool {
+        self.len() == other.len()
+            && (0..self.len() as u32).all(|id| self.word(id) == other.word(id))
     }
 
     /// The bytes of a vocabulary file, as [`Vocabulary::from_bytes`] reads them.
@@ -319,13 +326,22 @@ mod tests {
         assert_eq!((vocabulary.get("dog"), vocabulary.encode("dog")), (None, 2));
         assert_eq!(vocabulary.to_bytes(), text.as_bytes());
         assert!(vocabulary.is_sorted());
-        let windows = parse(
-            "\u{feff}<eos>\t3\r\n  12\r\n<unk> 0\r\n<UNK> 1",
-            Order::Contiguous,
-        );
-        let windows = windows.unwrap();
+    }
+
+    #[test]
+    fn files_of_windows_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("v.txt");
+        let text = "<eos>\t3\r\n  12\r\n<unk> 0\r\n<UNK> 1";
+        std::fs::write(&path, format!("\u{feff}{text}")).unwrap();
+        let windows = Vocabulary::load(&path, Order::Contiguous).unwrap();
         assert_eq!((windows.get(" "), windows.unknown()), (Some(1), 2));
         assert!(!windows.is_sorted());
+        // In a vocabulary that was saved, the mark of a file's start is a character like others.
+        let text = "\u{feff} 9\n<eos> 3\n<unk> 1\n";
+        let characters = parse(text, Order::Contiguous).unwrap();
+        assert_eq!(characters.get("\u{feff}"), Some(0));
+        assert_eq!(characters.to_bytes(), text.as_bytes());
     }
 
     #[test]

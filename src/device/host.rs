@@ -1,9 +1,20 @@
 //! The memory of this machine, for devices that live in it: the CPU and software adapters. Operating systems promise them
 //! more than there is and kill the program later, so that what does not fit must be refused before.
 
-/// The bytes of memory that this program can still take, where the operating system says so (Linux).
+use std::path::{Path, PathBuf};
+
+/// The bytes of memory that this program can still take, where the operating system says so (Linux): what is free on the
+/// machine, or what the control groups of this program, those of a container, leave of it.
 pub fn available_memory() -> Option<u64> {
-    available_of(&std::fs::read_to_string("/proc/meminfo").ok()?)
+    let machine = std::fs::read_to_string("/proc/meminfo").ok();
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok();
+    let free = machine.as_deref().and_then(available_of);
+    let left = groups
+        .iter()
+        .flat_map(|groups| folders_of(groups))
+        .filter_map(|folder| left_of(&folder))
+        .min();
+    [free, left].into_iter().flatten().min()
 }
 
 /// From the text of `/proc/meminfo`.
@@ -13,6 +24,47 @@ fn available_of(text: &str) -> Option<u64> {
         .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     kibibytes.checked_mul(1024)
+}
+
+/// The folders of the control groups that may limit memory, from the text of `/proc/self/cgroup`: this program's own and
+/// all above it, of both versions. Inside a container the path may be that of the host, where only the root is to be seen.
+fn folders_of(text: &str) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for line in text.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        let root = match controllers {
+            "" => "/sys/fs/cgroup",
+            _ if controllers.split(',').any(|name| name == "memory") => "/sys/fs/cgroup/memory",
+            _ => continue,
+        };
+        let path = Path::new(root).join(path.trim_start_matches('/'));
+        // Without a slash at the end.
+        let path: PathBuf = path.components().collect();
+        folders.extend(
+            path.ancestors()
+                .take_while(|folder| folder.starts_with(root))
+                .map(Path::to_owned),
+        );
+    }
+    folders
+}
+
+/// What a control group has left: its limit less what it holds, files that can be dropped not counted.
+fn left_of(folder: &Path) -> Option<u64> {
+    let text = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    let number = |name: &str| text(name)?.trim().parse::<u64>().ok();
+    // `max`, of a group without a limit, is no number.
+    let limit = number("memory.max").or_else(|| number("memory.limit_in_bytes"))?;
+    let used = number("memory.current").or_else(|| number("memory.usage_in_bytes"))?;
+    let droppable = text("memory.stat").and_then(|text| {
+        let file = |name| text.lines().find_map(|line| line.strip_prefix(name));
+        let bytes = file("total_inactive_file ").or_else(|| file("inactive_file "))?;
+        bytes.trim().parse().ok()
+    });
+    Some(limit.saturating_sub(used.saturating_sub(droppable.unwrap_or(0))))
 }
 
 #[cfg(test)]
@@ -25,6 +77,41 @@ mod tests {
         assert_eq!(available_of(text), Some(24_057_632 << 10));
         assert_eq!(available_of("MemTotal: 1 kB\n"), None);
         assert_eq!(available_of("MemAvailable: much\n"), None);
+    }
+
+    #[test]
+    fn control_groups_are_found() {
+        let folders = |text| -> Vec<String> {
+            let folders = folders_of(text).into_iter();
+            folders.map(|path| path.display().to_string()).collect()
+        };
+        assert_eq!(
+            folders("9:name=systemd:/\n4:cpu,memory:/box/a\n3:cpuset:/\n0::/\nrubbish\n"),
+            [
+                "/sys/fs/cgroup/memory/box/a",
+                "/sys/fs/cgroup/memory/box",
+                "/sys/fs/cgroup/memory",
+                "/sys/fs/cgroup",
+            ]
+        );
+        assert_eq!(folders("0::/x\n"), ["/sys/fs/cgroup/x", "/sys/fs/cgroup"]);
+    }
+
+    #[test]
+    fn a_control_group_has_its_limit_less_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(left_of(folder.path()), None);
+        write("memory.current", "600\n");
+        write("memory.max", "max\n");
+        assert_eq!(left_of(folder.path()), None);
+        write("memory.max", "1000\n");
+        assert_eq!(left_of(folder.path()), Some(400));
+        write("memory.stat", "anon 5\ninactive_file 250\nactive_file 7\n");
+        assert_eq!(left_of(folder.path()), Some(650));
+        write("memory.current", "2000\n");
+        assert_eq!(left_of(folder.path()), Some(0));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Data, Executor, Inputs};
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::graph::plan::{Place, Plan, Slice, Step, TensorId, TensorInfo};
 use crate::kernel::{Access, Buffer, Buffers, Case, Fill, Kernel, Run};
@@ -41,12 +42,9 @@ impl Contents {
 
 /// The numbers of a case before it runs, one for each binding: the same for the same kernel, case and seed.
 pub fn fill(kernel: &Kernel, case: &Case, seed: u64) -> Vec<Contents> {
-    // FNV-1a, so that two cases do not see the same numbers.
-    let text = kernel.name.bytes().chain(case.label.bytes());
-    let hash = text.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut stream = Stream::new(seed, Purpose::Initialise, hash);
+    // Two cases do not see the same numbers.
+    let name = Digest::of(kernel.name.bytes().chain(case.label.bytes()));
+    let mut stream = Stream::new(seed, Purpose::Initialise, name.value());
     case.buffers
         .iter()
         .map(|fill| match fill {

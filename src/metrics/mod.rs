@@ -5,6 +5,8 @@
 
 mod write;
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -114,38 +116,46 @@ fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
 ///
 /// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read, or another line is not one of metrics.
 pub fn read(path: &Path) -> Result<Vec<Line>> {
-    Ok(scan(path)?.into_iter().map(|(line, _)| line).collect())
+    let mut lines = Vec::new();
+    scan(path, |line, _| {
+        lines.push(line);
+        true
+    })?;
+    Ok(lines)
 }
 
-/// All whole lines, each with the offset of the byte after it.
-fn scan(path: &Path) -> Result<Vec<(Line, u64)>> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Error::data(format!("cannot read `{}`", path.display())).because(error))?;
-    let mut lines = Vec::new();
-    let mut end = 0;
-    let mut rest = bytes
-        .split_inclusive(|&byte| byte == b'\n')
-        .enumerate()
-        .peekable();
-    while let Some((number, line)) = rest.next() {
-        end += line.len() as u64;
-        let last = rest.peek().is_none();
-        if last && !line.ends_with(b"\n") {
+/// Hands every whole line to `take`, with the offset of the byte after it, until `take` has enough (`false`). One line is
+/// in memory at a time.
+fn scan(path: &Path, mut take: impl FnMut(Line, u64) -> bool) -> Result<()> {
+    let unreadable = |error| {
+        Error::data(format!("cannot read `{}`", path.display()))
+            .because(error)
+            .help("check the rights of the file, or remove it: a run continues without its past metrics")
+    };
+    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+    let (mut text, mut end) = (Vec::new(), 0);
+    for number in 1.. {
+        text.clear();
+        end += file.read_until(b'\n', &mut text).map_err(unreadable)? as u64;
+        if !text.ends_with(b"\n") {
             break;
         }
-        match serde_json::from_slice(line) {
-            Ok(line) => lines.push((line, end)),
-            Err(_) if last => break,
+        match serde_json::from_slice(&text) {
+            Ok(line) => {
+                if !take(line, end) {
+                    break;
+                }
+            }
+            Err(_) if file.fill_buf().map_err(unreadable)?.is_empty() => break,
             Err(error) => {
                 return Err(Error::data(format!(
-                    "{}:{}: this is no line of metrics",
+                    "{}:{number}: this is no line of metrics",
                     path.display(),
-                    number + 1
                 ))
                 .because(error)
                 .help("remove the line, or the file: a run continues without its past metrics"));
             }
         }
     }
-    Ok(lines)
+    Ok(())
 }

@@ -41,17 +41,18 @@ impl Writer {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read or written, or a line of it is broken.
     pub fn resume(path: &Path, log_every: u64, step: u64, validated: bool) -> Result<Writer> {
-        let kept = if path.exists() {
-            let lines = scan(path)?;
+        let mut kept = 0;
+        if path.exists() {
             // A validation of this step comes again unless the checkpoint knows of it.
             let again = |line: &Line| matches!(line, Line::Valid(valid) if valid.step == step && !validated);
-            let kept = lines
-                .iter()
-                .take_while(|(line, _)| line.step().is_none_or(|at| at <= step) && !again(line));
-            kept.last().map_or(0, |(_, end)| *end)
-        } else {
-            0
-        };
+            scan(path, |line, end| {
+                let keep = line.step().is_none_or(|at| at <= step) && !again(&line);
+                if keep {
+                    kept = end;
+                }
+                keep
+            })?;
+        }
         let file = File::options()
             .write(true)
             .create(true)

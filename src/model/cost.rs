@@ -34,8 +34,15 @@ pub fn optimizer_states(optimizer: Optimizer) -> &'static [&'static str] {
     }
 }
 
-/// What to do about a size.
+/// What to do about a tensor that is too large.
 const SMALLER: &str = "make the model, the batch or the unroll smaller";
+
+/// What to do about a size that is too large.
+const SMALLER_SIZE: &str = "make it smaller";
+
+/// What to do about a vocabulary that is too large.
+const FEWER_WORDS: &str = "keep fewer words: set `data.vocab_size`, or make a vocabulary file with `wlstm vocab --size` or \
+                           `--min-count`";
 
 /// Checks that every tensor of a step can be indexed, and every dispatch made: kernels count elements in 32 bits, and devices
 /// take 65,535 workgroups a side.
@@ -49,27 +56,39 @@ pub fn check_sizes(config: &Config, vocabulary: usize) -> Result<()> {
     let rows = (train.batch * train.unroll) as u64;
     let (hidden, output) = (model.hidden as u64, model.output_size() as u64);
     let width = output.max(model.embedding as u64);
-    let factors = model.cells.iter().map(|cell| match *cell {
-        Cell::Flstm { factor } => factor,
-        Cell::Lstmp | Cell::Glstm { .. } => 0,
-    });
+    let (mut factor, mut groups) = (0, 0);
+    for cell in &model.cells {
+        match *cell {
+            Cell::Lstmp => {}
+            Cell::Flstm { factor: more } => factor = factor.max(more),
+            Cell::Glstm { groups: more } => groups = groups.max(more),
+        }
+    }
+    // A workgroup makes at least 64 rows or columns of a product, 8 streams or 32 units of a cell, and one group.
     let sides = [
-        ("model.factor", factors.max().unwrap_or(0), 1 << 21),
-        ("model.hidden", model.hidden, 1 << 19),
-        ("model.embedding", model.embedding, 1 << 21),
-        ("model.projection", model.output_size(), 1 << 21),
-        ("train.batch", train.batch, 1 << 19),
+        ("model.factor", factor, 1 << 21, SMALLER_SIZE),
+        ("model.groups", groups, 1 << 16, SMALLER_SIZE),
+        ("model.hidden", model.hidden, 1 << 19, SMALLER_SIZE),
+        ("model.embedding", model.embedding, 1 << 21, SMALLER_SIZE),
+        (
+            "model.projection",
+            model.output_size(),
+            1 << 21,
+            SMALLER_SIZE,
+        ),
+        ("train.batch", train.batch, 1 << 18, "choose fewer streams"),
         (
             "train.batch * train.unroll",
             train.batch * train.unroll,
             1 << 21,
+            "choose fewer streams or steps",
         ),
-        ("the vocabulary", vocabulary, 1 << 21),
+        ("the vocabulary", vocabulary, 1 << 21, FEWER_WORDS),
     ];
-    for (name, size, limit) in sides {
+    for (name, size, limit, help) in sides {
         if size >= limit {
             return Err(
-                Error::usage(format!("{name} is {size}, and must be below {limit}")).help(SMALLER),
+                Error::usage(format!("{name} is {size}, and must be below {limit}")).help(help),
             );
         }
     }

@@ -74,6 +74,7 @@ impl<'a> Generator<'a> {
                     Kind::Diverged,
                     "the model gives no finite number for any word",
                 )
+                .help("use an earlier checkpoint, or train again with a smaller learning rate")
             },
         )?;
         self.feed(word)?;

@@ -1,4 +1,7 @@
 //! What a run leaves in its folder besides metrics: checkpoints and the record of which is the best and which the last.
+//!
+//! A checkpoint holds what an update has made, and whether that was any good shows only afterwards, in a loss. Until then the
+//! newest one that is known to be good is kept beside it, and if the run diverges, what is not known to be good goes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,7 +9,7 @@ use std::path::PathBuf;
 use super::progress::Progress;
 use super::session::Session;
 use crate::checkpoint::{Point, Record, RunFolder, Status};
-use crate::config::Config;
+use crate::config::{Config, Train};
 use crate::corpus::Vocabulary;
 use crate::error::Result;
 
@@ -16,6 +19,12 @@ pub(super) struct Keeper<'a> {
     record: Record,
     /// The step whose state the newest checkpoint holds.
     saved: Option<u64>,
+    /// How many checkpoints are kept besides the best.
+    keep: usize,
+    /// The step of the newest checkpoint that a loss has shown to be good.
+    proven: Option<u64>,
+    /// The step at which this process began.
+    begin: u64,
 }
 
 impl<'a> Keeper<'a> {
@@ -25,7 +34,7 @@ impl<'a> Keeper<'a> {
         folder: &'a RunFolder,
         name: &str,
         device: &str,
-        seed: u64,
+        train: &Train,
         progress: &Progress,
     ) -> Result<Keeper<'a>> {
         let saved = progress.position.is_some().then_some(progress.step);
@@ -40,7 +49,7 @@ impl<'a> Keeper<'a> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: name.to_owned(),
             devices: vec![device.to_owned()],
-            seed,
+            seed: train.seed,
             status: Status::Running,
             last: saved.map(|step| Point::new(step, perplexity)),
             best,
@@ -50,6 +59,15 @@ impl<'a> Keeper<'a> {
             folder,
             record,
             saved,
+            keep: train.keep,
+            // Those before the one that is resumed were followed by it.
+            proven: match saved {
+                Some(step) if progress.validated != saved => {
+                    folder.steps()?.into_iter().rfind(|&before| before < step)
+                }
+                saved => saved,
+            },
+            begin: progress.step,
         })
     }
 
@@ -76,6 +94,7 @@ impl<'a> Keeper<'a> {
         if self.saved == Some(step) {
             return Ok(None);
         }
+        let validated = progress.validated == Some(step);
         let progress = serde_json::to_string(progress).expect("numbers and names");
         let metadata = [
             ("format", "wlstm checkpoint 1".to_owned()),
@@ -92,12 +111,44 @@ impl<'a> Keeper<'a> {
         let best = self.record.best.as_ref().filter(|best| best.step == step);
         self.record.last = Some(Point::new(step, best.and_then(|best| best.perplexity)));
         self.folder.write_record(&self.record)?;
-        self.folder.prune(
-            config.train.keep,
-            self.record.best.as_ref().map(|best| best.step),
-        )?;
         self.saved = Some(step);
+        if validated {
+            self.proven = self.saved;
+        }
+        self.prune()?;
         Ok(Some(path))
+    }
+
+    /// A loss has shown that the state of the newest checkpoint is good.
+    pub fn proven(&mut self) -> Result<()> {
+        if self.proven == self.saved {
+            return Ok(());
+        }
+        self.proven = self.saved;
+        self.prune()
+    }
+
+    /// Removes what this process has saved and no loss has shown to be good, because the run diverged.
+    pub fn disown(&mut self) -> Result<()> {
+        let best = self.record.best.as_ref().map(|best| best.step);
+        for step in self.folder.steps()? {
+            if step > self.begin && Some(step) > self.proven && Some(step) != best {
+                self.folder.remove(step)?;
+            }
+        }
+        let last = self.folder.steps()?.pop();
+        let best = self.record.best.as_ref();
+        let perplexity = best
+            .filter(|best| Some(best.step) == last)
+            .and_then(|best| best.perplexity);
+        self.record.last = last.map(|step| Point::new(step, perplexity));
+        self.folder.write_record(&self.record)
+    }
+
+    /// Removes the checkpoints that are not to be kept.
+    fn prune(&self) -> Result<()> {
+        let best = self.record.best.as_ref().map(|best| best.step);
+        self.folder.prune(self.keep, &[best, self.proven]).map(drop)
     }
 
     /// Records how the run ended.

@@ -59,7 +59,9 @@ impl Progress {
             .help("start a new run from it with `--init`")
         })?;
         serde_json::from_str(text).map_err(|error| {
-            Error::data(format!("`{place}` does not say where its run stood")).because(error)
+            Error::data(format!("`{place}` does not say where its run stood"))
+                .because(error)
+                .help("use the version of wlstm that wrote it, or start a new run from it with `--init`")
         })
     }
 }

@@ -122,7 +122,7 @@ impl<'a> Loop<'a> {
         };
         let device = run.session.describe();
         run.folder.write_config(&run.config.to_toml())?;
-        let keeper = Keeper::open(run.folder, &run.name, &device, train.seed, &run.progress)?;
+        let keeper = Keeper::open(run.folder, &run.name, &device, train, &run.progress)?;
         let parameters = run.session.parameter_count();
         metrics.start(metrics::Start {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -274,6 +274,10 @@ impl<'a> Loop<'a> {
         })?;
         // A bounded output keeps the loss finite however large the weights become; no perplexity that is too large for a
         // number comes of a model that learns.
+        // A model that knows nothing has the logarithm of the vocabulary; what is far above it proves nothing.
+        if loss <= 2.0 * (self.run.session.vocabulary() as f64).ln() {
+            self.keeper.proven()?;
+        }
         if !(loss.is_finite() && loss.exp().is_finite() && grad_norm.is_finite()) {
             return Err(Error::new(
                 Kind::Diverged,
@@ -423,6 +427,7 @@ impl<'a> Loop<'a> {
             self.drain()?;
             self.validate(false)?;
             self.checkpoint()?;
+            self.keeper.proven()?;
             Ok(reason)
         });
         let result = match result {
@@ -439,6 +444,10 @@ impl<'a> Loop<'a> {
                 if let Err(second) = self.drain().and_then(|()| self.checkpoint()) {
                     tracing::warn!(error = %second, "the steps since the last checkpoint are lost");
                 }
+                Err(error)
+            }
+            Err(error) if error.kind() == Kind::Diverged => {
+                self.keeper.disown()?;
                 Err(error)
             }
             other => other,
@@ -480,10 +489,13 @@ fn explain(error: Error, last: Option<PathBuf>) -> Error {
             last.display()
         )),
         (Kind::Diverged, Some(last)) => error.help(format!(
-            "the last good checkpoint is `{}`; lower train.learning_rate or train.clip_norm",
+            "the last good checkpoint is `{}`: start a new run from it with --init and a lower train.learning_rate or \
+             train.clip_norm",
             last.display()
         )),
-        (Kind::Diverged, None) => error.help("lower train.learning_rate or train.clip_norm"),
+        (Kind::Diverged, None) => {
+            error.help("start again with a lower train.learning_rate or train.clip_norm")
+        }
         _ => error,
     }
 }
