@@ -119,6 +119,12 @@ pub static LOGARITHM: Snippet = Snippet {
     wgsl: include_str!("../shaders/shared/logarithm.wgsl"),
 };
 
+/// `sum_of_group` and `largest_of_group` of workgroups of 256 threads in WGSL.
+pub static WORKGROUP: Snippet = Snippet {
+    name: "workgroup",
+    wgsl: include_str!("../shaders/shared/workgroup.wgsl"),
+};
+
 /// The fields of a params struct, checked against the shader's by the contract test.
 pub trait Params: bytemuck::Pod {
     /// Name and WGSL type (`u32`, `f32`) of every field, in order.

@@ -138,11 +138,6 @@ impl<'a> ViewMut<'a> {
         }
     }
 
-    /// The number of rows.
-    pub fn row_count(&self) -> usize {
-        self.rows
-    }
-
     /// The number of columns.
     pub fn column_count(&self) -> usize {
         self.columns

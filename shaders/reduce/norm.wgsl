@@ -16,23 +16,6 @@ struct Starts {
 @group(0) @binding(3) var<storage, read> control: array<f32>;
 @group(0) @binding(4) var<storage, read_write> norm: array<f32>;
 
-var<workgroup> partial: array<f32, 256>;
-
-// The sum over the workgroup, to all its threads.
-fn sum_of_group(local: u32, value: f32) -> f32 {
-    partial[local] = value;
-    workgroupBarrier();
-    for (var stride = 128u; stride > 0u; stride >>= 1u) {
-        if (local < stride) {
-            partial[local] += partial[local + stride];
-        }
-        workgroupBarrier();
-    }
-    let result = partial[0];
-    workgroupBarrier();
-    return result;
-}
-
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) local: u32) {
     var sum = 0.0;

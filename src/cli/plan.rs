@@ -18,6 +18,7 @@ use crate::graph::plan::{Place, Plan as Steps};
 use crate::model::cost::{Cost, check_sizes, cost};
 use crate::model::language_model;
 use crate::tensor::Shape;
+use crate::train::evaluate::extent;
 use crate::train::update::training_plan;
 
 /// Bytes of an element on a device.
@@ -28,12 +29,28 @@ pub(super) fn run(arguments: &Plan, quiet: bool) -> Result<()> {
     let config = Config::load(&arguments.config, &arguments.overrides.set)?;
     let (words, source) = vocabulary_size(&config, quiet)?;
     check_sizes(&config, words)?;
-    let steps = training_plan(&config, words, &Limits::HOST, false);
-    let costs = Costs::new(arguments, &config, (words, source), &steps);
+    let costs = Costs::new(arguments, &config, (words, source), &plans(&config, words));
     if arguments.json {
         return super::print_json(&costs);
     }
     super::print(costs.to_string().as_bytes())
+}
+
+/// The plans that a training run holds on its device: of training first, of validation, of the sample at the end.
+fn plans(config: &Config, words: usize) -> Vec<Steps> {
+    let (limits, prefix) = (Limits::HOST, language_model::evaluation_prefix(config));
+    let mut plans = vec![training_plan(config, words, &limits, false)];
+    if !config.data.valid.is_empty() {
+        plans.push(language_model::evaluation(
+            config,
+            words,
+            extent(config),
+            prefix,
+            &limits,
+        ));
+    }
+    plans.push(language_model::logits(config, words, 1, prefix, &limits));
+    plans
 }
 
 /// Where the size of the vocabulary is from.
@@ -84,9 +101,9 @@ struct Memory {
     parameters: u64,
     optimizer: u64,
     moving_average: u64,
-    /// The recurrent state that is carried from step to step.
+    /// The recurrent states that are carried from step to step, of training and of validation.
     state: u64,
-    /// What lives within a step: activations and gradients, which share memory.
+    /// What lives within a step: activations and gradients, which share memory, with those of validation too.
     activations: u64,
     /// What the host writes and reads.
     inputs_and_outputs: u64,
@@ -114,7 +131,7 @@ impl Costs {
         arguments: &Plan,
         config: &Config,
         (vocabulary, vocabulary_from): (usize, Source),
-        plan: &Steps,
+        plans: &[Steps],
     ) -> Costs {
         let cost = cost(config, vocabulary);
         let tensors = cost.table.iter().map(|line| Tensor {
@@ -132,25 +149,36 @@ impl Costs {
             flops_per_word: cost.flops_per_word,
             devices: arguments.devices,
             words_per_step: arguments.devices * (config.train.batch * config.train.unroll) as u64,
-            dispatches_per_step: plan.steps.len(),
-            bytes_per_device: Memory::new(&cost, plan),
+            dispatches_per_step: plans[0].steps.len(),
+            bytes_per_device: Memory::new(&cost, plans),
         }
     }
 }
 
 impl Memory {
-    fn new(cost: &Cost, plan: &Steps) -> Memory {
+    fn new(cost: &Cost, plans: &[Steps]) -> Memory {
         let of = |place: Place| -> u64 {
-            plan.tensors()
+            plans
+                .iter()
+                .flat_map(Steps::tensors)
                 .filter(|(_, info)| info.place == place)
                 .map(|(_, info)| info.shape.len() as u64 * WORD)
                 .sum()
         };
-        let state = language_model::states(plan)
+        let state = plans
             .iter()
-            .map(|(_, len)| *len as u64 * WORD)
+            .flat_map(language_model::states)
+            .map(|(_, len)| len as u64 * WORD)
             .sum();
-        let activations = plan.arenas.iter().map(|&len| len as u64 * WORD).sum();
+        // Plans run one after the other and share their arenas.
+        let mut arenas: Vec<usize> = Vec::new();
+        for plan in plans {
+            arenas.resize(arenas.len().max(plan.arenas.len()), 0);
+            for (arena, &len) in arenas.iter_mut().zip(&plan.arenas) {
+                *arena = len.max(*arena);
+            }
+        }
+        let activations = arenas.iter().map(|&len| len as u64 * WORD).sum();
         let inputs_and_outputs = of(Place::Input) + of(Place::Output);
         let (parameters, optimizer) = (cost.parameter_bytes, cost.optimizer_bytes);
         let moving_average = cost.average_bytes;

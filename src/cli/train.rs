@@ -8,7 +8,7 @@ use super::arguments::Train;
 use super::context::{executor, saved_config, saved_vocabulary, tell, vocabulary, vocabulary_file};
 use super::progress::{Progress as Display, duration};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
-use crate::config::{Cell, Config, Tokens};
+use crate::config::{Cell, Config, Tokens, is_pattern};
 use crate::corpus::{Corpus, Text, Vocabulary, detokenise};
 use crate::error::{Error, Kind, Result};
 use crate::train::generate::{Choice, Generator};
@@ -35,8 +35,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         None => None,
     };
 
-    let pattern = |file: &Path| file.to_string_lossy().contains(['*', '?', '[']);
-    let missing = |file: &PathBuf| !pattern(file) && !file.exists();
+    let missing = |file: &PathBuf| !is_pattern(file) && !file.exists();
     let open = |files: &[PathBuf]| {
         match Corpus::open(files) {
         Err(error) if files.iter().any(missing) => Err(error.help(format!(

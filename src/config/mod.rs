@@ -12,9 +12,9 @@ mod paths;
 mod resolve;
 mod write;
 
-use std::path::{Path, PathBuf};
+pub use paths::is_pattern;
 
-use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use document::Document;
@@ -23,7 +23,7 @@ use document::Document;
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// A checked configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// What is computed.
     pub model: Model,
@@ -36,7 +36,7 @@ pub struct Config {
 }
 
 /// The sizes and cells of a language model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// One cell per layer, at least one.
     pub cells: Vec<Cell>,
@@ -82,7 +82,7 @@ impl Model {
 }
 
 /// The recurrent cell of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
     /// One dense gate matrix.
     Lstmp,
@@ -99,7 +99,7 @@ pub enum Cell {
 }
 
 /// The softmax of training; evaluation is always over the full vocabulary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Softmax {
     /// Cross-entropy over the vocabulary.
     Full,
@@ -111,7 +111,7 @@ pub enum Softmax {
 }
 
 /// Which text is read, and how.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Data {
     /// How the text becomes rows of batches.
     pub order: Order,
@@ -132,7 +132,7 @@ pub struct Data {
 }
 
 /// How a model is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Train {
     /// `B`, streams per device.
     pub batch: usize,
@@ -173,7 +173,7 @@ pub struct Train {
 }
 
 /// How the learning rate changes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
     /// Never.
     Constant,
@@ -206,8 +206,8 @@ pub(crate) trait Named: Copy + PartialEq + 'static {
 macro_rules! named {
     ($(#[$doc:meta])* $type:ident { $($(#[$value_doc:meta])* $value:ident = $name:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $type { $($(#[$value_doc])* #[serde(rename = $name)] $value,)* }
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $type { $($(#[$value_doc])* $value,)* }
 
         impl Named for $type {
             const ALL: &'static [(&'static str, $type)] = &[$(($name, $type::$value),)*];

@@ -51,16 +51,18 @@ fn join(folder: &Path, path: &str) -> PathBuf {
     joined
 }
 
+/// Whether a path is a pattern, which stands for files: it has a wildcard.
+pub fn is_pattern(path: impl AsRef<Path>) -> bool {
+    let text = path.as_ref().to_string_lossy();
+    text.contains(['*', '?', '['])
+}
+
 /// Whether a file is there, or for a pattern the folder before its first wildcard.
 fn exists(path: &Path) -> bool {
-    let wild = |component: &Component<'_>| {
-        let text = component.as_os_str().to_string_lossy();
-        text.contains(['*', '?', '['])
-    };
     path.exists() || {
         let fixed: PathBuf = path
             .components()
-            .take_while(|component| !wild(component))
+            .take_while(|component| !is_pattern(component))
             .collect();
         fixed.components().count() < path.components().count() && fixed.is_dir()
     }

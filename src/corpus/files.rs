@@ -14,6 +14,7 @@ use memmap2::Mmap;
 use memmap2::UncheckedAdvice;
 
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
+use crate::config::is_pattern;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 
@@ -286,7 +287,7 @@ pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
             paths.push(pattern.to_owned());
             continue;
         }
-        if !text.contains(['*', '?', '[']) {
+        if !is_pattern(pattern) {
             return Err(Error::data(format!("there is no file `{shown}`"))
                 .help(format!("looked in `{}`", folder_of(pattern).display())));
         }
@@ -327,9 +328,7 @@ pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
 
 /// The folder in which a pattern is searched, as a whole path where that can be said.
 fn folder_of(pattern: &Path) -> PathBuf {
-    let plain = |part: &std::path::Component<'_>| {
-        !part.as_os_str().to_string_lossy().contains(['*', '?', '['])
-    };
+    let plain = |part: &std::path::Component<'_>| !is_pattern(part);
     let parent = pattern.parent().unwrap_or(Path::new(""));
     let folder: PathBuf = parent.components().take_while(plain).collect();
     std::path::absolute(if folder.as_os_str().is_empty() {

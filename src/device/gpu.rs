@@ -56,12 +56,9 @@ impl GpuExecutor {
     ///
     /// Device, if the driver refuses.
     pub fn new(adapter: &Adapter) -> Result<GpuExecutor> {
-        let wanted =
-            wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
         let limits = adapter.inner.limits();
         let request = adapter.inner.request_device(&wgpu::DeviceDescriptor {
             label: Some("wlstm"),
-            required_features: adapter.inner.features() & wanted,
             required_limits: limits.clone(),
             ..Default::default()
         });
@@ -98,11 +95,6 @@ impl GpuExecutor {
     /// What the device can hold in one piece: plans are made to fit.
     pub fn byte_limits(&self) -> Limits {
         self.limits
-    }
-
-    /// What is known of the adapter.
-    pub fn summary(&self) -> &AdapterSummary {
-        &self.summary
     }
 
     /// Ends the device as a driver does that fails: every call from now on is an error of

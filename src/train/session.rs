@@ -250,11 +250,6 @@ impl Session {
         Ok(logits)
     }
 
-    /// The executor, for plans of other kinds over the same parameters.
-    pub fn executor(&mut self) -> &mut dyn Executor {
-        self.executor.as_mut()
-    }
-
     /// Starts every parameter, moving average and optimizer state anew.
     ///
     /// # Errors

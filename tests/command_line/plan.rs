@@ -39,8 +39,8 @@ fn the_papers_models_have_their_parameters() {
         assert_eq!(bytes["parameters"], 4 * sum);
         assert_eq!(bytes["optimizer"], 4 * sum);
         assert_eq!(bytes["moving_average"], 4 * recurrent);
-        // Two layers, batch 256: h and c.
-        assert_eq!(bytes["state"], 4 * 2 * 256 * (8192 + 1024));
+        // Two layers, h and c: of 256 streams that train, 256 that validate, one that makes up the sample.
+        assert_eq!(bytes["state"], 4 * 2 * (256 + 256 + 1) * (8192 + 1024));
         assert!(bytes["activations"].as_u64().unwrap() > 0);
     }
     let big = json(plan("lm1b-biglstm").arg("--json"));
@@ -107,6 +107,23 @@ fn overrides_count_and_every_size_of_vocabulary_has_its_source() {
             .iter()
             .all(|tensor| tensor["name"] != "softmax.weight")
     );
+
+    // Validation has the logits of all words, training those of the candidates.
+    let activations = |valid: &str| {
+        let sets = [
+            "data.vocab_size=200000",
+            "softmax.kind=\"sampled\"",
+            "softmax.samples=10",
+            "train.batch=4",
+            "train.unroll=5",
+            valid,
+        ];
+        let found = plan(&sets.map(|set| ["--set", set]).concat());
+        found["bytes_per_device"]["activations"].as_u64().unwrap()
+    };
+    let logits = 4 * 5 * 200_000 * 4;
+    assert!(activations("data.valid=[\"v.txt\"]") >= logits);
+    assert!(activations("data.valid=[]") < logits);
 
     for wrong in [
         &["--set", "data.vocab=none.txt"][..],

@@ -3,7 +3,7 @@
 //!
 //! The partial sums of [`super::sum_squares`] of several tensors, side by side, give their joint norm.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, no_constants};
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -19,7 +19,7 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "reduce/norm",
     wgsl: include_str!("../../../shaders/reduce/norm.wgsl"),
-    snippets: &[],
+    snippets: &[&WORKGROUP],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("partials"),

@@ -1,6 +1,6 @@
 //! `y[0] = sum of x / divisor`, for a few thousand elements: the loss of a step.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, no_constants};
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -18,7 +18,7 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "reduce/sum",
     wgsl: include_str!("../../../shaders/reduce/sum.wgsl"),
-    snippets: &[],
+    snippets: &[&WORKGROUP],
     fields: Params::FIELDS,
     bindings: &[Binding::read("x"), Binding::write("y")],
     constants: no_constants,

@@ -1,7 +1,9 @@
 //! `partials[p] = sum of x[i]^2` over share `p` of `x`, which is `ceil(len / parts)` neighbours (fewer, or none, for the last
 //! ones). The first half of a norm; the second is [`super::norm`].
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{
+    Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, grid_over, no_constants,
+};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -20,7 +22,7 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "reduce/sum_squares",
     wgsl: include_str!("../../../shaders/reduce/sum_squares.wgsl"),
-    snippets: &[],
+    snippets: &[&WORKGROUP],
     fields: Params::FIELDS,
     bindings: &[Binding::read("x"), Binding::write("partials")],
     constants: no_constants,

@@ -4,7 +4,8 @@
 //! A row whose target is in no tile, or [`IGNORE`], ends with 0 as its target's logit.
 
 use crate::kernel::{
-    ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants,
+    ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, grid_over,
+    no_constants,
 };
 use crate::kernels::parallel;
 use crate::kernels::softmax::{IGNORE, LogSumExp};
@@ -29,7 +30,7 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "softmax/log_sum_exp",
     wgsl: include_str!("../../../shaders/softmax/log_sum_exp.wgsl"),
-    snippets: &[&ACTIVATION],
+    snippets: &[&ACTIVATION, &WORKGROUP],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("logits"),

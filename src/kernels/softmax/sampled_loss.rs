@@ -11,7 +11,7 @@
 //! Backward is [`super::sampled_backward`].
 
 use crate::kernel::{
-    ACTIVATION, Binding, Buffers, Case, Fill, Kernel, LOGARITHM, Params as _, grid_over,
+    ACTIVATION, Binding, Buffers, Case, Fill, Kernel, LOGARITHM, Params as _, WORKGROUP, grid_over,
     no_constants,
 };
 use crate::kernels::parallel;
@@ -33,7 +33,7 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "softmax/sampled_loss",
     wgsl: include_str!("../../../shaders/softmax/sampled_loss.wgsl"),
-    snippets: &[&ACTIVATION, &LOGARITHM],
+    snippets: &[&ACTIVATION, &LOGARITHM, &WORKGROUP],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("logits"),
