@@ -74,7 +74,7 @@
 //! use wlstm::config::Config;
 //! use wlstm::corpus::{Batches, Corpus, Text, Training, VocabularyBuilder};
 //! use wlstm::device::{CpuExecutor, Data};
-//! use wlstm::train::{prepare::Preparer, session::Session};
+//! use wlstm::train::{prepare::Preparer, session::Session, update::control};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # std::fs::write(folder.path().join("text.txt"), "to be or not to be, that is the question\n".repeat(8))?;
@@ -112,8 +112,8 @@
 //! let mut losses = Vec::new();
 //! for batch in Batches::training(&text, &options)?.take(20) {
 //!     let mut inputs = preparer.prepare(batch?).inputs;
-//!     // Learning rate, clip norm, decay of the moving average, and two numbers that only Adam reads.
-//!     inputs.push(("control", Data::Real(vec![0.2, 10.0, 0.999, 1.0, 1.0])));
+//!     let control = control(&config, losses.len() as u64, config.train.learning_rate, 1.0);
+//!     inputs.push(("control", Data::Real(control)));
 //!     session.step(&inputs)?;
 //!     let (_, loss) = session.fetch()?.swap_remove(0);
 //!     losses.push(loss[0]);

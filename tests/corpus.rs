@@ -125,16 +125,19 @@ fn naive_contiguous(tokens: &[u32], batch: usize, unroll: usize, epochs: usize) 
     let length = tokens.len() / batch;
     let mut batches = Vec::new();
     for _ in 0..epochs {
-        for step in 0..length.saturating_sub(1) / unroll {
+        let pairs = length.saturating_sub(1);
+        let mut start = 0;
+        while start < pairs && unroll <= pairs {
             let (mut inputs, mut targets) = padding(batch, unroll);
-            for t in 0..unroll {
+            for t in 0..unroll.min(pairs - start) {
                 for b in 0..batch {
-                    let i = b * length + step * unroll + t;
+                    let i = b * length + start + t;
                     inputs[t * batch + b] = tokens[i];
                     targets[t * batch + b] = tokens[i + 1];
                 }
             }
             batches.push((inputs, targets));
+            start += unroll;
         }
     }
     batches
@@ -431,8 +434,12 @@ fn rows_and_resets_of_a_small_text() {
     }
     let text = folder.text(Order::Contiguous);
     let batches = Batches::training(&text, &options(2, 2, 2)).unwrap();
-    let resets: Vec<_> = batches.map(|batch| batch.unwrap().reset).collect();
-    assert_eq!(resets, [true, true]);
+    // Columns of four tokens: two pairs, then one.
+    let found: Vec<_> = batches
+        .map(|batch| batch.unwrap())
+        .map(|batch| (batch.reset, batch.words))
+        .collect();
+    assert_eq!(found, [(true, 4), (false, 2), (true, 4), (false, 2)]);
 }
 
 #[test]

@@ -199,6 +199,7 @@ impl Golden {
             number("ema"),
             0.0,
             0.0,
+            1.0,
         ];
         let mut made: Inputs = vec![
             ("inputs", Data::Index(inputs.clone())),

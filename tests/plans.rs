@@ -171,7 +171,7 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
             },
         };
         let mut inputs = preparer.prepare(batch).inputs;
-        inputs.push(("control", Data::Real(vec![0.2, 1.0, 0.9, 0.1, 0.001])));
+        inputs.push(("control", Data::Real(vec![0.2, 1.0, 0.9, 0.1, 0.001, 1.0])));
         executor.run(id, &inputs).expect("the CPU computes");
         for (name, values) in executor.fetch().expect("the CPU computes") {
             let bits = values.iter().map(|value| (*value as f32).to_bits());

@@ -1,4 +1,5 @@
-// norm[0] = sqrt(sum of partials), norm[1] = the factor that brings it down to control[1]. One workgroup.
+// norm[0] = scale * sqrt(sum of partials), norm[1] = scale times the factor that brings that down to control[1], with
+// scale = control[5]. One workgroup.
 
 struct Params {
     len: u32,
@@ -22,12 +23,13 @@ fn main(@builtin(local_invocation_index) local: u32) {
     for (var i = local; i < params.len; i += 256u) {
         sum += partials[starts.partials + i];
     }
-    let total = sqrt(sum_of_group(local, sum));
+    let scale = control[starts.control + 5u];
+    let total = scale * sqrt(sum_of_group(local, sum));
     if (local == 0u) {
         let limit = control[starts.control + 1u];
-        var factor = 1.0;
+        var factor = scale;
         if (limit > 0.0 && total > limit) {
-            factor = limit / total;
+            factor = scale * (limit / total);
         }
         norm[starts.norm] = total;
         norm[starts.norm + 1u] = factor;

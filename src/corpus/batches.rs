@@ -219,7 +219,8 @@ impl Batches {
     ///
     /// `sentences`: rows are packed from one queue of sentences, epoch after epoch without a gap; a batch that would need a
     /// sentence after the last epoch is not given. `contiguous`: every epoch is cut into `B` columns of `n / B` of the `n`
-    /// tokens and walked in complete unrolls; its first batch wants the state reset.
+    /// tokens and walked to their end, the last batch padded where the columns do not divide by the unroll; its first batch
+    /// wants the state reset.
     ///
     /// # Errors
     ///

@@ -53,16 +53,17 @@ impl Columns {
     ) -> Result<Columns> {
         let (batch, unroll) = (options.batch as u64, options.unroll as u64);
         let (marks, tokens) = count(text)?;
-        let length = tokens / batch;
-        let steps = length.saturating_sub(1) / unroll;
-        if steps == 0 {
+        let pairs = (tokens / batch).saturating_sub(1);
+        if pairs < unroll {
             let has = format!("{tokens} tokens");
             return Err(too_short(text, options.batch, options.unroll, &has));
         }
-        let first: Vec<u64> = (0..batch).map(|b| b * length).collect();
+        // The last unroll of an epoch is as short as what is left of the columns.
+        let steps = pairs.div_ceil(unroll);
+        let first: Vec<u64> = (0..batch).map(|b| b * (pairs + 1)).collect();
         let mut columns = Columns {
             starts: seek(text, &marks, &first)?,
-            pairs: vec![steps * unroll; options.batch],
+            pairs: vec![pairs; options.batch],
             columns: Vec::new(),
             text: text.clone(),
             unroll: options.unroll,
@@ -82,7 +83,8 @@ impl Columns {
                 return Err(bad_position(&what));
             }
             (columns.epoch, columns.step) = (epoch, step);
-            let now: Vec<u64> = first.iter().map(|start| start + step * unroll).collect();
+            let walked = pairs.min(step * unroll);
+            let now: Vec<u64> = first.iter().map(|start| start + walked).collect();
             columns.columns = seek(text, &marks, &now)?;
         }
         Ok(columns)

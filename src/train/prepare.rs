@@ -2,7 +2,7 @@
 //! the loader's thread, ahead of the step.
 
 use crate::config::{Config, Softmax};
-use crate::corpus::{Batch, CandidateSampler, Position};
+use crate::corpus::{Batch, CandidateSampler, IGNORE, Position};
 use crate::device::{Data, Inputs};
 use crate::error::Result;
 use crate::kernels::embedding::rows::row_index;
@@ -16,7 +16,7 @@ pub struct Prepared {
     pub epoch: u64,
     /// Whether the recurrent state starts at zero.
     pub reset: bool,
-    /// Targets.
+    /// Targets, padding not counted.
     pub words: usize,
     /// Where the text stands after the batch.
     pub position: Position,
@@ -51,8 +51,16 @@ impl Preparer {
         })
     }
 
-    /// The next step.
-    pub fn prepare(&mut self, batch: Batch) -> Prepared {
+    /// The next step. Positions that are padding stand for no row of their own: their ids are those of others, so that no row
+    /// counts as touched that has no part in the step.
+    pub fn prepare(&mut self, mut batch: Batch) -> Prepared {
+        // The first position of a batch is never padding.
+        let first = batch.inputs[0];
+        for (input, target) in batch.inputs.iter_mut().zip(&batch.targets) {
+            if *target == IGNORE {
+                *input = first;
+            }
+        }
         let step = self.step;
         self.step += 1;
         let mut inputs: Inputs = Vec::with_capacity(8);
@@ -64,7 +72,12 @@ impl Preparer {
             let mut stream = Stream::new(self.seed, Purpose::Candidates, step);
             let drawn = sampler.draw(&mut stream);
             let mut ids = drawn.ids.clone();
-            ids.extend(&batch.targets);
+            let instead = drawn.ids[0];
+            ids.extend(batch.targets.iter().map(
+                |&target| {
+                    if target == IGNORE { instead } else { target }
+                },
+            ));
             let log_q = sampler.log_expected_counts(&ids, drawn.tries);
             inputs.push(("log_q", Data::Real(log_q)));
             inputs.push(("candidates", Data::Index(drawn.ids)));

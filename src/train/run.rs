@@ -15,7 +15,7 @@ use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
 use super::schedule::{Moment, learning_rate};
 use super::session::Session;
-use super::update::{ADAM_BETA1, ADAM_BETA2};
+use super::update::control;
 use super::watch::{Event, Stop};
 use crate::checkpoint::{Point, RunFolder, Status};
 use crate::config::Config;
@@ -62,6 +62,8 @@ struct Pending {
     step: u64,
     epoch: u64,
     words: usize,
+    /// Positions of the batch a word.
+    whole: f64,
     learning_rate: f64,
     position: Position,
 }
@@ -228,14 +230,9 @@ impl<'a> Loop<'a> {
             stalls: self.run.progress.stalls,
         };
         let learning_rate = learning_rate(config, moment, self.total);
-        let correction = |beta: f64| 1.0 - beta.powf(step as f64 + 1.0);
-        let control = vec![
-            learning_rate,
-            config.train.clip_norm,
-            config.train.ema,
-            correction(ADAM_BETA1),
-            correction(ADAM_BETA2),
-        ];
+        // The plan takes means over whole unrolls; the last of an epoch may be shorter.
+        let whole = (config.train.batch * config.train.unroll) as f64 / prepared.words as f64;
+        let control = control(config, step, learning_rate, whole);
         let mut inputs = prepared.inputs;
         inputs.push(("control", Data::Real(control)));
         self.run.session.step(&inputs)?;
@@ -243,6 +240,7 @@ impl<'a> Loop<'a> {
             step: step + 1,
             epoch: prepared.epoch,
             words: prepared.words,
+            whole,
             learning_rate,
             position: prepared.position,
         });
@@ -260,7 +258,7 @@ impl<'a> Loop<'a> {
                 .expect("an output of training");
             values[0]
         };
-        let (loss, grad_norm) = (output("loss"), output("norm"));
+        let (loss, grad_norm) = (output("loss") * pending.whole, output("norm"));
         let words_per_second = self.clock.lap(pending.words);
         let seconds = self.clock.seconds();
         self.metrics.step(metrics::Step {

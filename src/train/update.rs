@@ -14,9 +14,9 @@ use crate::model::parameters::{Group, parameters};
 /// The momentum of `optimizer = "momentum"`.
 const MOMENTUM: f32 = 0.9;
 /// Adam's decay of the first moment (Kingma and Ba 2015).
-pub const ADAM_BETA1: f64 = 0.9;
+const ADAM_BETA1: f64 = 0.9;
 /// Adam's decay of the second moment.
-pub const ADAM_BETA2: f64 = 0.999;
+const ADAM_BETA2: f64 = 0.999;
 /// Adam's guard against division by zero.
 const ADAM_EPSILON: f32 = 1e-8;
 
@@ -29,9 +29,29 @@ pub fn initial_state(optimizer: Optimizer) -> f32 {
     }
 }
 
+/// What the input `control` of a training plan holds at optimizer step `step`, counted from 0.
+///
+/// `whole` is the positions of the batch divided by those that are no padding: with the recipe `plain`, whose gradients are
+/// of the mean over the latter, they are scaled by it. The gradients of `paper` are of `T * mean(l)`, a sum over time.
+pub fn control(config: &Config, step: u64, learning_rate: f64, whole: f64) -> Vec<f64> {
+    let correction = |beta: f64| 1.0 - beta.powf(step as f64 + 1.0);
+    let scale = match config.train.recipe {
+        Recipe::Paper => 1.0,
+        Recipe::Plain => whole,
+    };
+    vec![
+        learning_rate,
+        config.train.clip_norm,
+        config.train.ema,
+        correction(ADAM_BETA1),
+        correction(ADAM_BETA2),
+        scale,
+    ]
+}
+
 /// The plan of one training step: forward, backward, update.
 ///
-/// Beside the inputs of [`language_model::training`] it has `control [5]`, see
+/// Beside the inputs of [`language_model::training`] it has what [`control`] gives, see
 /// [`crate::kernels::optimizer`]. Outputs: `loss [1]`, `norm [2]` (the joint norm before clipping and the factor that clips). With
 /// `inspect`, gradients stay as persistent tensors `gradient.NAME`, and what the softmax sees is the output `output`.
 pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspect: bool) -> Plan {
@@ -84,7 +104,7 @@ fn append_update(graph: &mut Graph, config: &Config, vocabulary: usize) {
             }
         })
         .collect();
-    let control = graph.builder.real_input("control", [5]);
+    let control = graph.builder.real_input("control", [6]);
     let norm = append_norm(graph, &updates, control);
     for update in &updates {
         append_optimizer(graph, train.optimizer, update, control, norm);

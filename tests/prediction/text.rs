@@ -101,7 +101,7 @@ fn walk(columns: Vec<&[usize]>, unroll: usize) -> Vec<Unroll> {
         .collect()
 }
 
-/// `contiguous`, to train on: equal columns, whole unrolls, epoch after epoch.
+/// `contiguous`, to train on: equal columns, each walked to its end, epoch after epoch.
 pub fn contiguous(
     texts: &[&str],
     words: &[&str],
@@ -110,12 +110,8 @@ pub fn contiguous(
 ) -> impl Iterator<Item = Unroll> {
     let all = tokens(texts, words);
     let length = all.len() / streams;
-    let used = (length - 1) / unroll * unroll + 1;
     std::iter::repeat_with(move || {
-        let columns = all
-            .chunks(length)
-            .take(streams)
-            .map(|column| &column[..used]);
+        let columns = all.chunks(length).take(streams);
         walk(columns.collect(), unroll)
     })
     .flatten()

@@ -1,7 +1,7 @@
 //! Updates of parameters: whole arrays, or the rows of a row index alone.
 //!
-//! What may change from step to step is in the input `control [5]`: the learning rate, the largest joint norm that is not
-//! clipped (0: none), the decay of the moving average, Adam's two corrections.
+//! What may change from step to step is in the input `control [6]`: the learning rate, the largest joint norm that is not
+//! clipped (0: none), the decay of the moving average, Adam's two corrections, what multiplies the clipped gradients first.
 
 use crate::kernel::{Case, Fill, Kernel, Params, vectorised};
 use crate::kernels::embedding::rows::row_index;

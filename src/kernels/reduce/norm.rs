@@ -1,5 +1,6 @@
-//! `norm[0] = sqrt(sum of partials)`, and `norm[1]`, the factor that clips a gradient of this norm to `limit`:
-//! `limit / norm` where the norm is above a limit above 0, else 1. The limit is `control[1]`.
+//! `norm[0] = scale * sqrt(sum of partials)`, and `norm[1]`, the factor that scales a gradient and clips it to `limit`:
+//! `scale * limit / norm[0]` where that norm is above a limit above 0, else `scale`. The limit is `control[1]`, the scale
+//! `control[5]`.
 //!
 //! The partial sums of [`super::sum_squares`] of several tensors, side by side, give their joint norm.
 
@@ -35,24 +36,21 @@ pub static KERNEL: Kernel = Kernel {
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (partials, control, norm) = (buffers.read(0), buffers.read(1), buffers.write(2));
-    let limit = control[1];
-    let total = partials[..params.len as usize]
-        .iter()
-        .copied()
-        .sum::<R>()
-        .sqrt();
+    let (limit, scale) = (control[1], control[5]);
+    let sum: R = partials[..params.len as usize].iter().copied().sum();
+    let total = scale * sum.sqrt();
     norm[0] = total;
     norm[1] = if limit > R::ZERO && total > limit {
-        limit / total
+        scale * (limit / total)
     } else {
-        R::ONE
+        scale
     };
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, len: usize, limit| {
+    let case = |label, len: usize, limit, scale| {
         let params = Params { len: len as u32 };
-        let control = Fill::Values(vec![0.2, limit]);
+        let control = Fill::Values(vec![0.2, limit, 0.999, 0.1, 0.001, scale]);
         let partials = Fill::Uniform {
             len,
             low: 0.0,
@@ -66,9 +64,10 @@ fn cases() -> Vec<Case> {
         )
     };
     vec![
-        case("one partial sum", 1, 10.0),
-        case("clipped", 67, 0.25),
-        case("no limit", 259, 0.0),
-        case("many partial sums", 5003, 10.0),
+        case("one partial sum", 1, 10.0, 1.0),
+        case("clipped", 67, 0.25, 1.0),
+        case("scaled, then clipped", 67, 0.25, 1.375),
+        case("no limit", 259, 0.0, 1.75),
+        case("many partial sums", 5003, 10.0, 1.0),
     ]
 }
