@@ -125,6 +125,13 @@ pub static WORKGROUP: Snippet = Snippet {
     wgsl: include_str!("../shaders/shared/workgroup.wgsl"),
 };
 
+/// `fused`, a multiplication and an addition that are rounded once, in WGSL. Its constant `FUSES` is the device's:
+/// see [`Kernel::device_constants`].
+pub static FUSED: Snippet = Snippet {
+    name: "fused",
+    wgsl: include_str!("../shaders/shared/fused.wgsl"),
+};
+
 /// The fields of a params struct, checked against the shader's by the contract test.
 pub trait Params: bytemuck::Pod {
     /// Name and WGSL type (`u32`, `f32`) of every field, in order.
@@ -269,6 +276,19 @@ impl std::fmt::Debug for Kernel {
 }
 
 impl Kernel {
+    /// What is compiled in for a device besides [`Kernel::constants`]: whether its `fma` rounds once, for kernels that ask.
+    pub fn device_constants(&self, fuses: bool) -> Constants {
+        let asks = self
+            .snippets
+            .iter()
+            .any(|snippet| snippet.name == FUSED.name);
+        if asks {
+            vec![("FUSES", fuses.into())]
+        } else {
+            Vec::new()
+        }
+    }
+
     /// The whole text of the shader: snippets, then the shader with its constants set.
     ///
     /// With `aliased`, read-only bindings are declared `read_write`: devices refuse one buffer as both in a dispatch,
@@ -279,7 +299,8 @@ impl Kernel {
             text.push_str(snippet.wgsl);
             text.push('\n');
         }
-        text.push_str(&specialise(self.wgsl, constants));
+        text.push_str(self.wgsl);
+        let text = specialise(&text, constants);
         if aliased {
             text.replace("var<storage, read>", "var<storage, read_write>")
         } else {

@@ -1,7 +1,7 @@
 //! The numbers that twins compute with: `f32` as on the devices, `f64` as the reference. A leaf.
 //!
-//! `f32` has its own `exp`, `tanh` and `sigmoid`: branch-free polynomials (Cephes, Moshier 1989; errors below 2 ulp)
-//! that compilers vectorise and that `shaders/shared/activation.wgsl` repeats term for term, because the precision of
+//! `f32` has its own `exp`, `ln`, `tanh` and `sigmoid`: polynomials (Cephes, Moshier 1989; errors below 2 ulp) that compilers
+//! vectorise and that `shaders/shared/activation.wgsl` and `logarithm.wgsl` repeat term for term, because the precision of
 //! WGSL's built-in functions is left to the driver.
 
 use std::fmt::Debug;
@@ -113,14 +113,15 @@ impl Real for f32 {
         let x = self.clamp(-104.0, 89.0);
         let rounded = x * std::f32::consts::LOG2_E + ROUND;
         let n = rounded - ROUND;
-        let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
-        let p = 1.987_569_1e-4;
-        let p = p * r + 1.398_199_9e-3;
-        let p = p * r + 8.333_452e-3;
-        let p = p * r + 4.166_579_6e-2;
-        let p = p * r + 1.666_666_5e-1;
-        let p = p * r + 5.000_000_1e-1;
-        let e = p * r * r + r + 1.0;
+        let r = x - n * 0.693_359_375 - n * -2.121_944_40e-4;
+        let p = 1.987_569_150_0e-4;
+        let p = p * r + 1.398_199_950_7e-3;
+        let p = p * r + 8.333_451_907_3e-3;
+        let p = p * r + 4.166_579_589_4e-2;
+        let p = p * r + 1.666_666_545_9e-1;
+        let p = p * r + 5.000_000_120_1e-1;
+        let p = p * r + 1.0;
+        let e = p * r + 1.0;
         // The low bits of the rounded number are the integer: twice as fast as a conversion, which saturates. Wrapping,
         // because of NaN, for which they are anything; it stays NaN through `e`.
         let n = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
@@ -129,9 +130,31 @@ impl Real for f32 {
         let power = |n: i32| f32::from_bits((n.wrapping_add(127) << 23) as u32);
         e * power(half) * power(n.wrapping_sub(half))
     }
+    /// `n ln 2 + ln m` with `m` in `[sqrt(1/2), sqrt(2))`.
     #[inline(always)]
     fn ln(self) -> f32 {
-        f32::ln(self)
+        if !(f32::MIN_POSITIVE..f32::INFINITY).contains(&self) {
+            return f32::ln(self);
+        }
+        let bits = self.to_bits();
+        let mut n = ((bits >> 23) as i32 - 126) as f32;
+        let mut m = f32::from_bits((bits & 0x007f_ffff) | 0x3f00_0000);
+        if m < std::f32::consts::FRAC_1_SQRT_2 {
+            m += m;
+            n -= 1.0;
+        }
+        let r = m - 1.0;
+        let s = r * r;
+        let p = 7.037_683_629_2e-2;
+        let p = p * r - 1.151_461_031_0e-1;
+        let p = p * r + 1.167_699_874_0e-1;
+        let p = p * r - 1.242_014_084_6e-1;
+        let p = p * r + 1.424_932_278_7e-1;
+        let p = p * r - 1.666_805_766_5e-1;
+        let p = p * r + 2.000_071_476_5e-1;
+        let p = p * r - 2.499_999_399_3e-1;
+        let p = p * r + 3.333_333_117_4e-1;
+        r + (p * r * s - 2.121_944_40e-4 * n - 0.5 * s) + 0.693_359_375 * n
     }
     #[inline(always)]
     fn sqrt(self) -> f32 {
@@ -143,11 +166,11 @@ impl Real for f32 {
     fn tanh(self) -> f32 {
         let a = self.abs();
         let s = self * self;
-        let p = -5.704_988_4e-3;
-        let p = p * s + 2.063_908_9e-2;
-        let p = p * s - 5.373_971_6e-2;
-        let p = p * s + 1.333_144_2e-1;
-        let p = p * s - 3.333_328e-1;
+        let p = -5.704_988_727_45e-3;
+        let p = p * s + 2.063_908_879_54e-2;
+        let p = p * s - 5.373_971_555_31e-2;
+        let p = p * s + 1.333_144_220_36e-1;
+        let p = p * s - 3.333_328_194_22e-1;
         let small = self + self * s * p;
         let large = (1.0 - 2.0 / (Real::exp(a + a) + 1.0)).copysign(self);
         if a < 0.625 { small } else { large }
@@ -179,6 +202,7 @@ mod tests {
     fn functions_are_within_two_ulp() {
         assert!(worst_ulp(-87.0, 88.0, Real::exp, f64::exp) < 2.0);
         assert!(worst_ulp(-10.0, 10.0, Real::tanh, f64::tanh) < 2.0);
+        assert!(worst_ulp(1e-30, 10.0, Real::ln, f64::ln) < 2.0);
         assert!(worst_ulp(-20.0, 20.0, Real::sigmoid, |x| 1.0 / (1.0 + (-x).exp())) < 4.0);
     }
 
@@ -187,6 +211,9 @@ mod tests {
         assert_eq!(Real::exp(f32::NEG_INFINITY), 0.0);
         assert_eq!(Real::exp(f32::INFINITY), f32::INFINITY);
         assert!(Real::exp(f32::NAN).is_nan());
+        assert_eq!(Real::ln(0.0_f32), f32::NEG_INFINITY);
+        assert_eq!(Real::ln(f32::INFINITY), f32::INFINITY);
+        assert!(Real::ln(f32::NAN).is_nan() && Real::ln(-1.0_f32).is_nan());
         assert_eq!(Real::tanh(100.0_f32), 1.0);
         assert_eq!(Real::tanh(-100.0_f32), -1.0);
         assert!(Real::tanh(f32::NAN).is_nan());

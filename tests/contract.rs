@@ -60,9 +60,11 @@ macro_rules! ensure {
 /// The different constants that the cases of a kernel ask for.
 fn constants(kernel: &Kernel) -> BTreeSet<Constants> {
     let cases = (kernel.cases)();
-    cases
-        .iter()
-        .map(|case| (kernel.constants)(&case.params))
+    let of_cases = cases.iter().map(|case| (kernel.constants)(&case.params));
+    of_cases
+        .flat_map(|constants| {
+            [false, true].map(|fuses| [constants.clone(), kernel.device_constants(fuses)].concat())
+        })
         .collect()
 }
 

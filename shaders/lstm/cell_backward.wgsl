@@ -27,6 +27,9 @@ struct Starts {
 @group(0) @binding(6) var<storage, read> c: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dc: array<f32>;
 
+// Terms of a sum that are added up apart, as in products.
+const DEPTH: u32 = 512u;
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let u = block.x * 32u + (local % 8u) * 4u;
@@ -41,20 +44,25 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     var sums = array<vec4<f32>, 4>();
     if (params.projected != 0u) {
         var at_weight = starts.weight + units * params.depth;
-        var sum0 = vec4<f32>();
-        var sum1 = vec4<f32>();
-        var sum2 = vec4<f32>();
-        var sum3 = vec4<f32>();
-        for (var k = 0u; k < params.depth; k += 1u) {
-            let w = vec4<f32>(weight[at_weight.x], weight[at_weight.y], weight[at_weight.z], weight[at_weight.w]);
-            sum0 += left[at_left.x] * w;
-            sum1 += left[at_left.y] * w;
-            sum2 += left[at_left.z] * w;
-            sum3 += left[at_left.w] * w;
-            at_left += 1u;
-            at_weight += 1u;
+        for (var first = 0u; first < params.depth; first += DEPTH) {
+            var sum0 = vec4<f32>();
+            var sum1 = vec4<f32>();
+            var sum2 = vec4<f32>();
+            var sum3 = vec4<f32>();
+            for (var k = first; k < min(first + DEPTH, params.depth); k += 1u) {
+                let w = vec4<f32>(weight[at_weight.x], weight[at_weight.y], weight[at_weight.z], weight[at_weight.w]);
+                sum0 = fused(left[at_left.x], w, sum0);
+                sum1 = fused(left[at_left.y], w, sum1);
+                sum2 = fused(left[at_left.z], w, sum2);
+                sum3 = fused(left[at_left.w], w, sum3);
+                at_left += 1u;
+                at_weight += 1u;
+            }
+            sums[0] += sum0;
+            sums[1] += sum1;
+            sums[2] += sum2;
+            sums[3] += sum3;
         }
-        sums = array<vec4<f32>, 4>(sum0, sum1, sum2, sum3);
     } else {
         for (var row = 0u; row < 4u; row += 1u) {
             let at = at_left[row] + units;

@@ -31,6 +31,9 @@ struct Starts {
 @group(0) @binding(7) var<storage, read_write> c: array<f32>;
 @group(0) @binding(8) var<storage, read_write> m: array<f32>;
 
+// Terms of a sum that are added up apart, as in products.
+const DEPTH: u32 = 512u;
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let u = block.x * 32u + local % 32u;
@@ -44,27 +47,41 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let rows = min(vec4<u32>(b, b + 1u, b + 2u, b + 3u), vec4<u32>(params.batch - 1u));
     var at_left = starts.left + rows * (params.groups * params.depth) + g * params.depth;
     var at_weight = starts.weight + g * (params.weight_group / 4u) + (u - g * units);
-    var sum0 = vec4<f32>();
-    var sum1 = vec4<f32>();
-    var sum2 = vec4<f32>();
-    var sum3 = vec4<f32>();
-    for (var k = 0u; k < params.depth; k += 1u) {
-        let w = weight[at_weight];
-        sum0 += left[at_left.x] * w;
-        sum1 += left[at_left.y] * w;
-        sum2 += left[at_left.z] * w;
-        sum3 += left[at_left.w] * w;
-        at_left += 1u;
-        at_weight += units;
+    var total0 = vec4<f32>();
+    var total1 = vec4<f32>();
+    var total2 = vec4<f32>();
+    var total3 = vec4<f32>();
+    if (params.accumulate != 0u) {
+        let at = starts.z + rows * params.hidden + u;
+        total0 = z[at.x];
+        total1 = z[at.y];
+        total2 = z[at.z];
+        total3 = z[at.w];
+    }
+    for (var first = 0u; first < params.depth; first += DEPTH) {
+        var sum0 = vec4<f32>();
+        var sum1 = vec4<f32>();
+        var sum2 = vec4<f32>();
+        var sum3 = vec4<f32>();
+        for (var k = first; k < min(first + DEPTH, params.depth); k += 1u) {
+            let w = weight[at_weight];
+            sum0 = fused(left[at_left.x], w, sum0);
+            sum1 = fused(left[at_left.y], w, sum1);
+            sum2 = fused(left[at_left.z], w, sum2);
+            sum3 = fused(left[at_left.w], w, sum3);
+            at_left += 1u;
+            at_weight += units;
+        }
+        total0 += sum0;
+        total1 += sum1;
+        total2 += sum2;
+        total3 += sum3;
     }
     let bias_of_unit = bias[starts.bias + u];
-    let sums = array<vec4<f32>, 4>(sum0, sum1, sum2, sum3);
+    let totals = array<vec4<f32>, 4>(total0, total1, total2, total3);
     for (var row = 0u; row < min(4u, params.batch - b); row += 1u) {
         let at = (b + row) * params.hidden + u;
-        var gates = sums[row] + bias_of_unit;
-        if (params.accumulate != 0u) {
-            gates += z[starts.z + at];
-        }
+        let gates = totals[row] + bias_of_unit;
         let i = sigmoid(gates.x);
         let j = tanh_of(gates.y);
         let f = sigmoid(gates.z + params.forget_bias);

@@ -10,7 +10,8 @@ fn exp_of(value: f32) -> f32 {
     p = p * r + 4.1665795894e-2;
     p = p * r + 1.6666665459e-1;
     p = p * r + 5.0000001201e-1;
-    let e = p * r * r + r + 1.0;
+    p = p * r + 1.0;
+    let e = p * r + 1.0;
     let k = i32(n);
     let half = k >> 1u;
     return e * bitcast<f32>(u32(half + 127) << 23u) * bitcast<f32>(u32(k - half + 127) << 23u);

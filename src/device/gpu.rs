@@ -84,7 +84,8 @@ impl GpuExecutor {
             queue,
             limits,
             memory: Memory::new(limits, budget),
-            pipelines: Pipelines::default(),
+            // GPUs have the instruction; Mesa's llvmpipe makes two of it.
+            pipelines: Pipelines::new(adapter.summary.is_real()),
             plans: Vec::new(),
             pending: VecDeque::new(),
             ready: VecDeque::new(),

@@ -52,7 +52,11 @@ impl Loaded {
             .iter()
             .map(|step| Variant {
                 kernel: step.kernel,
-                constants: (step.kernel.constants)(&step.params),
+                constants: [
+                    (step.kernel.constants)(&step.params),
+                    step.kernel.device_constants(pipelines.fuses),
+                ]
+                .concat(),
                 aliased: aliased(&buffers, step),
             })
             .collect();

@@ -39,12 +39,21 @@ pub(super) struct Pipeline {
 }
 
 /// Every pipeline of a device so far.
-#[derive(Default)]
 pub(super) struct Pipelines {
+    /// Whether the device's `fma` rounds once.
+    pub fuses: bool,
     made: HashMap<Key, Pipeline>,
 }
 
 impl Pipelines {
+    /// None yet.
+    pub fn new(fuses: bool) -> Pipelines {
+        Pipelines {
+            fuses,
+            made: HashMap::new(),
+        }
+    }
+
     /// Makes the pipelines that are not there yet, several at a time: drivers take up to a second for one.
     pub fn prepare(&mut self, device: &wgpu::Device, variants: &[Variant]) -> Result<()> {
         let mut missing: HashMap<Key, &Variant> = HashMap::new();

@@ -57,14 +57,17 @@ pub(crate) fn elements<T: Send>(y: &mut [T], work: impl Fn(usize, &mut [T]) + Sy
     rows(y, 1, 1, work);
 }
 
-/// The partial sums of a sum: enough to keep the vector units busy.
+/// The partial sums of a sum: those of a workgroup, so that devices add in the same order.
+const SUMS: usize = 256;
+
+/// The partial results of what has no such order: enough to keep the vector units busy.
 const LANES: usize = 32;
 
 /// The sum of `term` over `x`.
 #[inline(always)]
 pub(crate) fn sum<R: Real>(x: &[R], term: impl Fn(R) -> R) -> R {
-    let mut lanes = [R::ZERO; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut lanes = [R::ZERO; SUMS];
+    let (chunks, rest) = x.as_chunks::<SUMS>();
     for chunk in chunks {
         for (lane, &x) in lanes.iter_mut().zip(chunk) {
             *lane += term(x);
@@ -110,8 +113,8 @@ pub(crate) fn largest<R: Real>(x: &[R]) -> R {
 
 /// Folds the upper half onto the lower until one lane is left.
 #[inline(always)]
-fn fold<R: Real>(mut lanes: [R; LANES], join: impl Fn(R, R) -> R) -> R {
-    let mut half = LANES / 2;
+fn fold<R: Real, const N: usize>(mut lanes: [R; N], join: impl Fn(R, R) -> R) -> R {
+    let mut half = N / 2;
     while half > 0 {
         for k in 0..half {
             lanes[k] = join(lanes[k], lanes[k + half]);
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn lanes_leave_nothing_out() {
-        for len in [0, 1, 31, 32, 33, 100] {
+        for len in [0, 1, 31, 32, 33, 100, 255, 256, 257, 1000] {
             let x: Vec<f64> = (0..len).map(|k| k as f64 - 7.0).collect();
             let total: f64 = x.iter().sum();
             let squares: f64 = x.iter().map(|x| x * x).sum();

@@ -40,7 +40,7 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "lstm/cell_backward",
     wgsl: include_str!("../../../shaders/lstm/cell_backward.wgsl"),
-    snippets: &[&crate::kernel::ACTIVATION],
+    snippets: &[&crate::kernel::ACTIVATION, &crate::kernel::FUSED],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("left"),

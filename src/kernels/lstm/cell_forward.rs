@@ -42,7 +42,7 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "lstm/cell_forward",
     wgsl: include_str!("../../../shaders/lstm/cell_forward.wgsl"),
-    snippets: &[&crate::kernel::ACTIVATION],
+    snippets: &[&crate::kernel::ACTIVATION, &crate::kernel::FUSED],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("left"),

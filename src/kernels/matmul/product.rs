@@ -113,7 +113,7 @@ impl Params {
 pub static KERNEL: Kernel = Kernel {
     name: "matmul/product",
     wgsl: include_str!("../../../shaders/matmul/product.wgsl"),
-    snippets: &[],
+    snippets: &[&crate::kernel::FUSED],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("left"),

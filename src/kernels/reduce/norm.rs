@@ -5,6 +5,7 @@
 //! The partial sums of [`super::sum_squares`] of several tensors, side by side, give their joint norm.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, no_constants};
+use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -37,7 +38,7 @@ pub static KERNEL: Kernel = Kernel {
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (partials, control, norm) = (buffers.read(0), buffers.read(1), buffers.write(2));
     let (limit, scale) = (control[1], control[5]);
-    let sum: R = partials[..params.len as usize].iter().copied().sum();
+    let sum = parallel::sum(&partials[..params.len as usize], |x| x);
     let total = scale * sum.sqrt();
     norm[0] = total;
     norm[1] = if limit > R::ZERO && total > limit {

@@ -1,6 +1,7 @@
 //! `y[0] = sum of x / divisor`, for a few thousand elements: the loss of a step.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, no_constants};
+use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -30,7 +31,7 @@ pub static KERNEL: Kernel = Kernel {
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (x, y) = (buffers.read(0), buffers.write(1));
-    let total: R = x[..params.len as usize].iter().copied().sum();
+    let total = parallel::sum(&x[..params.len as usize], |x| x);
     y[0] = total / R::from_f32(params.divisor);
 }
 

@@ -55,6 +55,12 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     );
 }
 
+/// The threads of a workgroup.
+const THREADS: usize = 256;
+
+/// The most columns of a workgroup.
+const MOST: usize = 32;
+
 /// The columns that are summed at once: their sums stay in the cache, and threads read long stretches of a row.
 const BLOCK: usize = 512;
 
@@ -62,13 +68,24 @@ const BLOCK: usize = 512;
 #[inline(always)]
 fn add_up<R: Real>(params: &Params, x: &[R], first: usize, y: &mut [R]) {
     let scale = R::from_f32(params.scale);
+    let lanes = THREADS / columns(params.width) as usize;
     for (k, y) in y.chunks_mut(BLOCK).enumerate() {
-        let mut sums = [R::ZERO; BLOCK];
-        let sums = &mut sums[..y.len()];
-        for row in x.chunks_exact(params.width as usize) {
+        // Row `r` goes to lane `r % lanes`, and the lanes are folded in halves: the order of the devices.
+        let mut sums = [R::ZERO; THREADS / MOST * BLOCK];
+        let sums = &mut sums[..lanes * y.len()];
+        for (r, row) in x.chunks_exact(params.width as usize).enumerate() {
+            let sums = &mut sums[r % lanes * y.len()..][..y.len()];
             for (sum, &x) in sums.iter_mut().zip(&row[first + k * BLOCK..]) {
                 *sum += x;
             }
+        }
+        let mut half = lanes / 2;
+        while half > 0 {
+            let (lower, upper) = sums.split_at_mut(half * y.len());
+            for (sum, &more) in lower.iter_mut().zip(&*upper) {
+                *sum += more;
+            }
+            half /= 2;
         }
         for (y, &mut sum) in y.iter_mut().zip(sums) {
             let before = if params.accumulate != 0 { *y } else { R::ZERO };
@@ -79,7 +96,7 @@ fn add_up<R: Real>(params: &Params, x: &[R], first: usize, y: &mut [R]) {
 
 /// Few columns leave more lanes for the rows.
 fn columns(width: u32) -> u32 {
-    width.clamp(1, 32).next_power_of_two()
+    width.clamp(1, MOST as u32).next_power_of_two()
 }
 
 fn cases() -> Vec<Case> {

@@ -8,7 +8,7 @@ use crate::kernel::{
     no_constants,
 };
 use crate::kernels::parallel;
-use crate::kernels::softmax::{IGNORE, LogSumExp};
+use crate::kernels::softmax::IGNORE;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -76,16 +76,24 @@ fn carry<R: Real>(
     let logits = logits[first_row * width..].chunks_exact(width);
     let targets = &targets[first_row..];
     for ((state, logits), &target) in running.chunks_exact_mut(3).zip(logits).zip(targets) {
-        let (mut total, mut target_logit) = (LogSumExp::default(), R::ZERO);
+        // The row is read twice, as by devices; the second time it is in the cache.
+        let tile_maximum = parallel::largest(logits);
+        let tile_sum = parallel::sum(
+            logits,
+            #[inline(always)]
+            |logit| (logit - tile_maximum).exp(),
+        );
+        let (mut maximum, mut sum, mut target_logit) = (tile_maximum, tile_sum, R::ZERO);
         if params.first == 0 {
-            (total.maximum, total.sum, target_logit) = (state[0], state[1], state[2]);
+            maximum = state[0].larger(tile_maximum);
+            sum = state[1] * (state[0] - maximum).exp() + tile_sum * (tile_maximum - maximum).exp();
+            target_logit = state[2];
         }
-        total.absorb(logits);
         let column = (target as usize).wrapping_sub(start);
         if target != IGNORE && column < width {
             target_logit = logits[column];
         }
-        state.copy_from_slice(&[total.maximum, total.sum, target_logit]);
+        state.copy_from_slice(&[maximum, sum, target_logit]);
     }
 }
 

@@ -34,15 +34,6 @@ struct LogSumExp<R> {
     sum: R,
 }
 
-impl<R: Real> Default for LogSumExp<R> {
-    fn default() -> Self {
-        LogSumExp {
-            maximum: R::NEG_INFINITY,
-            sum: R::ZERO,
-        }
-    }
-}
-
 impl<R: Real> LogSumExp<R> {
     /// Adds logits, at least one of them above minus infinity if none was before.
     ///
