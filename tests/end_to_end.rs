@@ -90,6 +90,7 @@ fn plain_sgd(device: &str, exact: bool) -> Outcome {
         "train.clip_norm=0.25",
         "train.ema=0",
         "train.recipe=plain",
+        "train.fused=true",
     ];
     let mut more = vec!["--steps", "50"];
     more.extend(sets.iter().flat_map(|set| ["--set", *set]));

@@ -154,6 +154,8 @@ pub struct Train {
     pub recipe: Recipe,
     /// The numbers that devices compute with.
     pub precision: Precision,
+    /// Whether products round every multiply-add once on devices too that have to emulate it.
+    pub fused: bool,
     /// The limit in passes over the training text; 0: none.
     pub epochs: u64,
     /// The limit in optimizer steps; 0: none.

@@ -113,6 +113,7 @@ impl Config {
         out.number("ema", train.ema);
         out.key("recipe", quote(train.recipe.as_str()));
         out.key("precision", quote(train.precision.as_str()));
+        out.key("fused", train.fused);
         out.key("epochs", train.epochs);
         out.key("steps", train.steps);
         out.number("seconds", train.seconds);

@@ -54,7 +54,7 @@ impl Loaded {
                 kernel: step.kernel,
                 constants: [
                     (step.kernel.constants)(&step.params),
-                    step.kernel.device_constants(pipelines.fuses),
+                    step.kernel.device_constants(pipelines.fuses || !plan.fused),
                 ]
                 .concat(),
                 aliased: aliased(&buffers, step),

@@ -239,6 +239,8 @@ fn one_step(
         tensors,
         steps: vec![step],
         arenas: Vec::new(),
+        // Both ways that devices have of it are tried.
+        fused: layout == Layout::Apart,
     };
     (plan, images)
 }

@@ -102,6 +102,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The length of each arena in elements of four bytes (eight for reals in the reference executor).
     pub arenas: Vec<usize>,
+    /// Whether products round every multiply-add once on devices too that have to emulate it.
+    pub fused: bool,
 }
 
 impl Plan {

@@ -62,7 +62,10 @@ pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspec
     }
     language_model::training(&mut graph, config, vocabulary, limits);
     append_update(&mut graph, config, vocabulary);
-    graph.finish(limits)
+    Plan {
+        fused: config.train.fused,
+        ..graph.finish(limits)
+    }
 }
 
 struct Update {
