@@ -340,7 +340,20 @@ fn checkpoints_that_cannot_be_resumed() {
     case.refused(&more, DATA, &["words.txt", "words of the run"]);
     let case = spoil(&|bytes| bytes);
     let fewer = [&more[..], &["--set", "data.vocab_size=6"]].concat();
-    case.refused(&fewer, USAGE, &["vocab_size = 6"]);
+    case.refused(&fewer, USAGE, &["`data.vocab_size` was 0 and is 6"]);
+    // Keys that come and go are told by name, and no other key is named.
+    let case = spoil(&|bytes| bytes);
+    let other = [&more[..], &["--set", "model.cell=lstmp"]].concat();
+    let ended = wlstm(&training(&case.config, &case.run, "cpu", &other));
+    let run = case.run.to_str().expect("a Unicode path");
+    explained(
+        &ended,
+        USAGE,
+        &[
+            run,
+            "`model.cell` was \"glstm\" and is \"lstmp\"; `model.groups` was 2\n",
+        ],
+    );
     // A run that was killed before its first checkpoint is no other run either.
     let case = Case::new();
     train(&case.config, &case.run, "cpu", &[]);
@@ -351,7 +364,7 @@ fn checkpoints_that_cannot_be_resumed() {
     std::fs::write(case.run.join("run.json"), record.to_string()).expect("a file");
     let other = [&more[..], &["--seed", "9"]].concat();
     let ended = wlstm(&training(&case.config, &case.run, "cpu", &other));
-    explained(&ended, USAGE, &["seed = 9"]);
+    explained(&ended, USAGE, &["`train.seed` was 1 and is 9"]);
     // Another text than that of the run: longer, and of the same length.
     let text = std::fs::read(case.folder.path("train.txt")).expect("the training text");
     let mut other = text.clone();

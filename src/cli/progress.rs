@@ -33,8 +33,13 @@ impl Progress {
         let bar = live.then(|| {
             let bar =
                 ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr_with_hz(10));
-            let style =
-                ProgressStyle::with_template("{bar:16} {wide_msg}").expect("a good template");
+            // The bar is for those who have room for it.
+            let template = if width() < 100 {
+                "{wide_msg}"
+            } else {
+                "{bar:16} {wide_msg}"
+            };
+            let style = ProgressStyle::with_template(template).expect("a good template");
             bar.set_style(style.progress_chars("=> "));
             bar
         });
@@ -100,16 +105,18 @@ impl Progress {
                 } else {
                     String::new()
                 };
-                let text = format!(
-                    "step {step}  epoch {epoch}{of}  {} {loss:.3}  {} {}  ETA {}",
-                    self.loss,
-                    rate(words_per_second),
-                    self.unit,
-                    duration(left)
-                );
+                let what = self.loss;
+                let rate = format!("{} {}", rate(words_per_second), self.unit);
+                let left = duration(left);
+                let text =
+                    format!("step {step}  epoch {epoch}{of}  {what} {loss:.3}  {rate}  ETA {left}");
                 if let Some(bar) = &self.bar {
                     bar.set_position((done * 1000.0) as u64);
-                    bar.set_message(text);
+                    bar.set_message(if text.len() < width() {
+                        text
+                    } else {
+                        format!("step {step}  loss {loss:.3}  {rate}  ETA {left}")
+                    });
                 } else if step == 1 || self.last.is_none_or(|last| last.elapsed() >= INTERVAL) {
                     self.last = Some(Instant::now());
                     self.line(&text);
@@ -187,6 +194,11 @@ impl Live {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The columns of the terminal.
+fn width() -> usize {
+    console::Term::stderr().size().1.into()
 }
 
 /// `1234567` as `1,234,567`.

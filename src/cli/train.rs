@@ -1,5 +1,6 @@
 //! `wlstm train`: resolves everything, trains, says how it went and what to try next.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -16,7 +17,7 @@ use crate::train::progress::Progress;
 use crate::train::run::{Outcome, Run, train};
 use crate::train::schedule;
 use crate::train::session::Session;
-use crate::train::watch::Stop;
+use crate::train::watch::{Event, Stop};
 
 /// Trains, or goes on training.
 pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
@@ -85,10 +86,6 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     };
     let before = progress.step;
     let text = |corpus| Text::new(corpus, words.clone(), config.data.tokens);
-    tell(
-        quiet,
-        &format!("The run is kept in `{}`.", folder.path().display()),
-    );
     let stop = listen()?;
     let mut display = Display::new(&config, quiet);
     let outcome = train(Run {
@@ -100,7 +97,14 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         folder: &folder,
         progress,
         stop: &stop,
-        watch: &mut |event| display.show(event),
+        watch: &mut |event| {
+            // Only now is it sure that there is a run.
+            if matches!(event, Event::Start { .. }) {
+                let place = folder.path().display();
+                tell(quiet, &format!("The run is kept in `{place}`."));
+            }
+            display.show(event);
+        },
     });
     display.end();
     let outcome = outcome?;
@@ -153,7 +157,11 @@ impl Resumed {
             })?,
             // A run that was killed before its first checkpoint begins again; one that has lost its checkpoints does not.
             Err(_) if folder.join("run.json").is_file() && !has_saved(&folder)? => {
-                same_run(&Config::load(&folder.join("config.toml"), &[])?, config)?;
+                same_run(
+                    &folder,
+                    &Config::load(&folder.join("config.toml"), &[])?,
+                    config,
+                )?;
                 return Ok(Resumed {
                     folder,
                     checkpoint: None,
@@ -161,7 +169,7 @@ impl Resumed {
             }
             Err(error) => return Err(error),
         };
-        same_run(&saved_config(&checkpoint)?, config)?;
+        same_run(&folder, &saved_config(&checkpoint)?, config)?;
         Ok(Resumed {
             folder,
             checkpoint: Some(checkpoint),
@@ -175,7 +183,7 @@ fn has_saved(folder: &Path) -> Result<bool> {
 }
 
 /// Checks that nothing but limits, intervals and places of files differs between a run and its continuation.
-fn same_run(before: &Config, now: &Config) -> Result<()> {
+fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
     let mut like_before = now.clone();
     like_before.data = crate::config::Data {
         order: now.data.order,
@@ -191,20 +199,45 @@ fn same_run(before: &Config, now: &Config) -> Result<()> {
     if like_before == *before {
         return Ok(());
     }
-    let (before, now) = (before.to_toml(), like_before.to_toml());
-    let mut section = "";
-    let mut differing = Vec::new();
-    for (before, now) in before.lines().zip(now.lines()) {
-        if before.starts_with('[') {
-            section = before;
-        }
-        if before != now {
-            differing.push(format!("`{before}` before, `{now}` now, in {section}"));
-        }
-    }
-    Err(Error::usage(format!("this is not the configuration of the run: {}", differing.join("; "))).help(
-        "resume with the configuration of the run (its config.toml), or start a new run with --init from its checkpoint",
+    Err(Error::usage(format!(
+        "this is not the configuration of the run in `{}`: {}",
+        folder.display(),
+        differences(&before.to_toml(), &like_before.to_toml()).join("; ")
     ))
+    .help(
+        "resume with the configuration of the run (its config.toml), name another run with --out, or start a new run with --init \
+         from its checkpoint",
+    ))
+}
+
+/// The keys whose values differ between two resolved configurations, or that only one of them has.
+fn differences(before: &str, now: &str) -> Vec<String> {
+    let keys = |text: &str| -> BTreeMap<String, String> {
+        let mut section = String::new();
+        let mut keys = BTreeMap::new();
+        for line in text.lines() {
+            if let Some(name) = line
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'))
+            {
+                section = name.to_owned();
+            } else if let Some((key, value)) = line.split_once(" = ") {
+                keys.insert(format!("{section}.{key}"), value.to_owned());
+            }
+        }
+        keys
+    };
+    let (before, now) = (keys(before), keys(now));
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    names
+        .into_iter()
+        .filter_map(|name| match (before.get(name), now.get(name)) {
+            (before, now) if before == now => None,
+            (Some(before), Some(now)) => Some(format!("`{name}` was {before} and is {now}")),
+            (Some(before), None) => Some(format!("`{name}` was {before}")),
+            (None, now) => Some(format!("`{name}` is {}", now.map_or("", String::as_str))),
+        })
+        .collect()
 }
 
 /// Checks that the vocabulary file, if it is there, still has the words of the run, which are in its checkpoint.
@@ -313,11 +346,17 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
         Cell::Glstm { .. } => "model.cell=lstmp",
         Cell::Lstmp | Cell::Flstm { .. } => "model.cell=glstm",
     };
+    let given = &arguments.overrides.set;
+    let sets = |sets: &[String]| -> String {
+        let set = |set: &String| format!(" --set {}", quoted(set));
+        sets.iter().map(set).collect()
+    };
+    let other = [given.as_slice(), &[cell.to_owned()]].concat();
     // Only what would be accepted.
-    if Config::load(&arguments.config, &[cell.to_owned()]).is_ok() {
-        lines.push(format!("{program} train {file} --set {cell}"));
+    if Config::load(&arguments.config, &other).is_ok() {
+        lines.push(format!("{program} train {file}{}", sets(&other)));
     }
-    lines.push(format!("{program} plan {file}"));
+    lines.push(format!("{program} plan {file}{}", sets(given)));
     tell(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));
 }
 

@@ -132,6 +132,7 @@ impl Document {
             key: key.to_owned(),
             value,
             place,
+            listable: false,
         }
     }
 
@@ -279,6 +280,8 @@ pub struct Field<'a> {
     key: String,
     value: &'a Value,
     place: String,
+    /// Whether a list with one value for each layer would do too.
+    listable: bool,
 }
 
 impl Field<'_> {
@@ -288,7 +291,15 @@ impl Field<'_> {
             "{}: `{}` cannot be {}",
             self.place, self.key, self.value
         ))
-        .help(format!("`{}` takes {allowed}", self.key))
+        .help(format!(
+            "`{}` takes {allowed}{}",
+            self.key,
+            if self.listable {
+                ", or a list in brackets with one for each layer"
+            } else {
+                ""
+            }
+        ))
     }
 
     /// The refusal of this value for what it is together with others.
@@ -307,6 +318,7 @@ impl Field<'_> {
                 key: self.key.clone(),
                 value: self.value,
                 place: self.place.clone(),
+                listable: true,
             };
             return Ok((0..layers).map(all).collect());
         };
@@ -323,6 +335,7 @@ impl Field<'_> {
             key: format!("{}[{layer}]", self.key),
             value,
             place: self.place.clone(),
+            listable: false,
         };
         Ok(values.iter().enumerate().map(one).collect())
     }

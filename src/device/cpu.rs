@@ -143,7 +143,10 @@ fn allocate<T: Clone>(len: usize, value: T, name: &str) -> Result<Vec<T>> {
 
 impl<R: CpuReal> Executor for CpuExecutor<R> {
     fn describe(&self) -> String {
-        format!("cpu ({} threads)", rayon::current_num_threads())
+        match rayon::current_num_threads() {
+            1 => "cpu (1 thread)".to_owned(),
+            threads => format!("cpu ({threads} threads)"),
+        }
     }
 
     fn limits(&self) -> Limits {

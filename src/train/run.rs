@@ -487,12 +487,12 @@ fn explain(error: Error, last: Option<PathBuf>) -> Error {
             last.display()
         )),
         (Kind::Diverged, Some(last)) => error.help(format!(
-            "the last good checkpoint is `{}`: start a new run from it with --init and a lower train.learning_rate or \
-             train.clip_norm",
+            "the last good checkpoint is `{}`: start a new run from it with --init and a lower train.learning_rate, or \
+             with a lower train.clip_norm above 0",
             last.display()
         )),
         (Kind::Diverged, None) => {
-            error.help("start again with a lower train.learning_rate or train.clip_norm")
+            error.help("start again with a lower train.learning_rate, or with a lower train.clip_norm above 0")
         }
         _ => error,
     }
