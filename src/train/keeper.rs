@@ -121,7 +121,8 @@ impl<'a> Keeper<'a> {
 
     /// A loss has shown that the state of the newest checkpoint is good.
     pub fn proven(&mut self) -> Result<()> {
-        if self.proven == self.saved {
+        // Nothing is saved before the first checkpoint, and while one is due: no loss speaks of it.
+        if self.saved.is_none() || self.proven == self.saved {
             return Ok(());
         }
         self.proven = self.saved;
