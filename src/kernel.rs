@@ -255,12 +255,33 @@ pub struct Kernel {
     pub constants: fn(&[u32]) -> Constants,
     /// The workgroups of a dispatch with these params.
     pub grid: fn(&[u32]) -> [u32; 3],
+    /// What a step costs, where that is not each slice moved once; see [`Kernel::cost`].
+    pub work: Option<fn(&[u32]) -> Work>,
     /// The specification.
     pub twin: Twin,
     /// What the CPU device runs instead of the twin in `f32`, where a faster way is known: the same result to rounding.
     pub fast: Option<Run<f32>>,
     /// The cases for parity, contract and timing.
     pub cases: fn() -> Vec<Case>,
+}
+
+/// What a step costs at the least, whoever runs it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Multiplications and additions of its matrix products; what is beside them is not counted.
+    pub flops: u64,
+    /// Bytes of `f32` between memory and registers, each element once.
+    pub bytes: u64,
+}
+
+impl Work {
+    /// A step that moves so many rows of so many elements, and has no product.
+    pub fn rows(rows: u32, width: u32) -> Work {
+        Work {
+            flops: 0,
+            bytes: 4 * u64::from(rows) * u64::from(width),
+        }
+    }
 }
 
 impl PartialEq for Kernel {
@@ -276,6 +297,22 @@ impl std::fmt::Debug for Kernel {
 }
 
 impl Kernel {
+    /// What a step with these params costs; `lens` are the elements of its slices. Unless the kernel knows better, every
+    /// element that is read or written is moved once, and what is both, twice.
+    pub fn cost(&self, params: &[u32], lens: impl IntoIterator<Item = usize>) -> Work {
+        let moved = |(binding, len): (&Binding, usize)| match binding.access {
+            Access::Read | Access::Write => 4 * len as u64,
+            Access::ReadWrite => 8 * len as u64,
+        };
+        match self.work {
+            Some(work) => work(params),
+            None => Work {
+                flops: 0,
+                bytes: self.bindings.iter().zip(lens).map(moved).sum(),
+            },
+        }
+    }
+
     /// What is compiled in for a device besides [`Kernel::constants`]: whether its `fma` rounds once, for kernels that ask.
     pub fn device_constants(&self, fuses: bool) -> Constants {
         let asks = self

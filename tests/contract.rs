@@ -539,6 +539,7 @@ fn wrong_declarations() -> Outcome {
             bindings,
             constants: right.constants,
             grid: right.grid,
+            work: None,
             twin: wlstm::kernel::Twin {
                 single: right.twin.single,
                 double: right.twin.double,

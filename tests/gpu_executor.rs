@@ -93,6 +93,7 @@ static ACCUMULATE: Kernel = Kernel {
     ],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).len as usize / 4, 64),
+    work: None,
     twin: twin!(accumulate),
     fast: None,
     cases: Vec::<Case>::new,
@@ -353,6 +354,7 @@ fn refused_kernels(executor: &mut impl Executor) {
         let kernel: &'static Kernel = Box::leak(Box::new(Kernel {
             name,
             wgsl,
+            work: None,
             twin: twin!(accumulate),
             ..ACCUMULATE
         }));

@@ -60,8 +60,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "bench",
+        &[
+            "tensor", "error", "random", "kernel", "kernels", "graph", "device", "model", "config", "corpus", "train",
+        ],
+    ),
+    (
         "cli",
         &[
+            "bench",
             "tensor",
             "error",
             "real",

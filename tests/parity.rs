@@ -95,6 +95,7 @@ fn wrong(name: &'static str, wgsl: String, single: Run<f32>) -> &'static Kernel 
     Box::leak(Box::new(Kernel {
         name,
         wgsl: Box::leak(wgsl.into_boxed_str()),
+        work: None,
         twin: Twin {
             single,
             double: right.twin.double,

@@ -45,6 +45,8 @@ pub enum Command {
     Devices(Devices),
     /// Print what a model costs: parameters, memory, FLOPs; no device is used
     Plan(Plan),
+    /// Measure training steps and kernels
+    Bench(Bench),
     /// Print the completions of a shell
     Completions(Completions),
 }
@@ -210,6 +212,54 @@ pub struct Plan {
     /// Prints one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+/// `wlstm bench`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Without a subcommand, measures the steps of a built-in model with every cell.\n\n\
+    Examples:\n  \
+    wlstm bench\n  \
+    wlstm bench step configs/bench.toml --set model.groups=8 --profile\n  \
+    wlstm bench step configs/lm1b-g4.toml --device gpu --json")]
+pub struct Bench {
+    /// What is measured.
+    #[command(subcommand)]
+    pub what: Option<BenchWhat>,
+    /// Where to compute: auto, cpu, gpu, gpu:N, or part of an adapter's name, as gpu:nvidia
+    #[arg(long, value_name = "SEL", default_value = "auto", global = true)]
+    pub device: String,
+    /// Prints one JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What `wlstm bench` measures.
+#[derive(Clone, Debug, Subcommand)]
+pub enum BenchWhat {
+    /// Training steps of a configuration; its text is not read
+    Step(BenchStep),
+}
+
+/// `wlstm bench step`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "The text is made up; the size of the vocabulary is data.vocab_size, or that of the vocabulary file."
+)]
+pub struct BenchStep {
+    /// The configuration, a TOML file
+    pub config: PathBuf,
+    /// Prints a table by kernel: calls, time, share, GFLOP/s, GB/s
+    #[arg(long)]
+    pub profile: bool,
+    /// Measures at most this many steps
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: u64,
+    /// Measures at most this many seconds, and at least three steps
+    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = positive)]
+    pub seconds: f64,
+    /// Overrides of the configuration.
+    #[command(flatten)]
+    pub overrides: Overrides,
 }
 
 /// `wlstm devices`.

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Everything that is printed is printed here.
 
 pub mod arguments;
+mod bench;
 mod completions;
 mod context;
 mod devices;
@@ -34,6 +35,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Vocab(vocab) => vocab::run(vocab, arguments.quiet),
         Command::Devices(devices) => devices::run(devices),
         Command::Plan(plan) => plan::run(plan, arguments.quiet),
+        Command::Bench(bench) => bench::run(bench, arguments.quiet),
         Command::Completions(completions) => completions::run(completions),
     }
 }

@@ -56,7 +56,7 @@ fn plans(config: &Config, words: usize) -> Vec<Steps> {
 /// Where the size of the vocabulary is from.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Source {
+pub(super) enum Source {
     /// The file `data.vocab`.
     File,
     /// The number `data.vocab_size`.
@@ -66,7 +66,7 @@ enum Source {
 }
 
 /// The size of the vocabulary, without the text where that is possible.
-fn vocabulary_size(config: &Config, quiet: bool) -> Result<(usize, Source)> {
+pub(super) fn vocabulary_size(config: &Config, quiet: bool) -> Result<(usize, Source)> {
     let data = &config.data;
     if let Some(path) = &data.vocab
         && (path.exists() || data.vocab_size == 0)

@@ -4,8 +4,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::{Data, Executor, Inputs, Outputs, PlanId, available_memory};
+use super::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock, available_memory};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Place, Plan, TensorId, TensorInfo};
@@ -37,7 +38,8 @@ pub struct CpuExecutor<R> {
     /// Shared by all plans: what is in an arena is of one run only.
     arenas: Vec<Vec<R>>,
     plans: Vec<Loaded<R>>,
-    outputs: VecDeque<Outputs>,
+    /// Runs whose outputs were not fetched: one, since a run is done when it has started.
+    done: VecDeque<PlanId>,
 }
 
 struct Loaded<R> {
@@ -45,6 +47,8 @@ struct Loaded<R> {
     /// The inputs and outputs that are real, by tensor.
     real: HashMap<TensorId, Vec<R>>,
     index: HashMap<TensorId, Vec<u32>>,
+    /// Where each tensor is during a run; empty between runs.
+    bases: Vec<Base<R>>,
 }
 
 /// Where a tensor begins in memory.
@@ -67,7 +71,7 @@ impl<R: CpuReal> CpuExecutor<R> {
             persistent: HashMap::new(),
             arenas: Vec::new(),
             plans: Vec::new(),
-            outputs: VecDeque::new(),
+            done: VecDeque::new(),
         }
     }
 
@@ -141,6 +145,92 @@ fn allocate<T: Clone>(len: usize, value: T, name: &str) -> Result<Vec<T>> {
     Ok(memory)
 }
 
+impl<R: CpuReal> CpuExecutor<R> {
+    /// Runs every step; `done` hears of each. Allocates nothing but what kernels need at their first run.
+    #[allow(unsafe_code)]
+    fn run_steps(&mut self, plan: PlanId, inputs: &Inputs, mut done: impl FnMut(usize)) {
+        let CpuExecutor {
+            persistent,
+            arenas,
+            plans,
+            ..
+        } = self;
+        let Loaded {
+            plan,
+            real,
+            index,
+            bases,
+        } = &mut plans[plan.0];
+        for (name, data) in inputs {
+            let id = plan
+                .find(name)
+                .unwrap_or_else(|| panic!("plan {} has no input `{name}`", plan.name));
+            match data {
+                Data::Real(values) => {
+                    let memory = real.get_mut(&id).expect("a real input");
+                    assert_eq!(memory.len(), values.len(), "size of the input `{name}`");
+                    for (out, &value) in memory.iter_mut().zip(values) {
+                        *out = R::from_f64(value);
+                    }
+                }
+                Data::Index(values) => {
+                    let memory = index.get_mut(&id).expect("an index input");
+                    memory.copy_from_slice(values);
+                }
+            }
+        }
+        bases.clear();
+        for (id, info) in plan.tensors() {
+            bases.push(match (info.place, info.dtype) {
+                (Place::Persistent, _) => {
+                    let memory = persistent.get_mut(&info.name).expect("loaded");
+                    Base::Real(memory.as_mut_ptr())
+                }
+                (Place::Input, Dtype::Index) => Base::Index(index[&id].as_ptr()),
+                (Place::Input | Place::Output, _) => {
+                    Base::Real(real.get_mut(&id).expect("loaded").as_mut_ptr())
+                }
+                (Place::Arena { arena, offset }, _) => {
+                    // No reference to the arena: it would end what the pointers to other tensors in it may do.
+                    Base::Real(arenas[arena].as_mut_ptr().wrapping_add(offset))
+                }
+            });
+        }
+        for (number, step) in plan.steps.iter().enumerate() {
+            let buffers = step
+                .kernel
+                .bindings
+                .iter()
+                .zip(&step.slices)
+                .map(|(binding, slice)| {
+                    // SAFETY: `Plan::check` has shown at load that the slice lies within its tensor, the tensor within its
+                    // arena, and that a slice that is written overlaps no other of its step; memory that is no arena was
+                    // made with the length of its tensor, and arenas only grow. Nothing is moved while the plan runs, and
+                    // no reference outlives its step.
+                    unsafe {
+                        match bases[slice.tensor.0 as usize] {
+                            Base::Index(start) => Buffer::Index(std::slice::from_raw_parts(
+                                start.add(slice.offset),
+                                slice.len,
+                            )),
+                            Base::Real(start) if binding.access == Access::Read => Buffer::Read(
+                                std::slice::from_raw_parts(start.add(slice.offset), slice.len),
+                            ),
+                            Base::Real(start) => Buffer::Write(std::slice::from_raw_parts_mut(
+                                start.add(slice.offset),
+                                slice.len,
+                            )),
+                        }
+                    }
+                });
+            R::function(step.kernel)(&step.params, &mut Buffers::new(buffers));
+            done(number);
+        }
+        // No pointer outlives its run.
+        bases.clear();
+    }
+}
+
 impl<R: CpuReal> Executor for CpuExecutor<R> {
     fn describe(&self) -> String {
         match rayon::current_num_threads() {
@@ -164,6 +254,7 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
             plan: plan.clone(),
             real: HashMap::new(),
             index: HashMap::new(),
+            bases: Vec::with_capacity(plan.tensors.len()),
         };
         for (k, &len) in plan.arenas.iter().enumerate() {
             if self.arenas.get(k).is_none_or(|arena| arena.len() < len) {
@@ -216,97 +307,35 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
             .collect())
     }
 
-    #[allow(unsafe_code)]
     fn run(&mut self, plan: PlanId, inputs: &Inputs) -> Result<()> {
-        let loaded = &mut self.plans[plan.0];
-        let plan = loaded.plan.clone();
-        for (name, data) in inputs {
-            let id = plan
-                .find(name)
-                .unwrap_or_else(|| panic!("plan {} has no input `{name}`", plan.name));
-            match data {
-                Data::Real(values) => {
-                    let memory = loaded.real.get_mut(&id).expect("a real input");
-                    assert_eq!(memory.len(), values.len(), "size of the input `{name}`");
-                    for (out, &value) in memory.iter_mut().zip(values) {
-                        *out = R::from_f64(value);
-                    }
-                }
-                Data::Index(values) => {
-                    let memory = loaded.index.get_mut(&id).expect("an index input");
-                    memory.copy_from_slice(values);
-                }
-            }
-        }
-        let mut bases = Vec::with_capacity(plan.tensors.len());
-        for (id, info) in plan.tensors() {
-            bases.push(match (info.place, info.dtype) {
-                (Place::Persistent, _) => Base::Real(
-                    self.persistent
-                        .get_mut(&info.name)
-                        .expect("loaded")
-                        .as_mut_ptr(),
-                ),
-                (Place::Input, Dtype::Index) => Base::Index(loaded.index[&id].as_ptr()),
-                (Place::Input | Place::Output, _) => {
-                    Base::Real(loaded.real.get_mut(&id).expect("loaded").as_mut_ptr())
-                }
-                (Place::Arena { arena, offset }, _) => {
-                    // No reference to the arena: it would end what the pointers to other tensors in it may do.
-                    Base::Real(self.arenas[arena].as_mut_ptr().wrapping_add(offset))
-                }
-            });
-        }
-        for step in &plan.steps {
-            let buffers = step
-                .kernel
-                .bindings
-                .iter()
-                .zip(&step.slices)
-                .map(|(binding, slice)| {
-                    // SAFETY: `Plan::check` has shown at load that the slice lies within its tensor, the tensor within its
-                    // arena, and that a slice that is written overlaps no other of its step; memory that is no arena was
-                    // made with the length of its tensor, and arenas only grow. Nothing is moved while the plan runs, and
-                    // no reference outlives its step.
-                    unsafe {
-                        match bases[slice.tensor.0 as usize] {
-                            Base::Index(start) => Buffer::Index(std::slice::from_raw_parts(
-                                start.add(slice.offset),
-                                slice.len,
-                            )),
-                            Base::Real(start) if binding.access == Access::Read => Buffer::Read(
-                                std::slice::from_raw_parts(start.add(slice.offset), slice.len),
-                            ),
-                            Base::Real(start) => Buffer::Write(std::slice::from_raw_parts_mut(
-                                start.add(slice.offset),
-                                slice.len,
-                            )),
-                        }
-                    }
-                });
-            R::function(step.kernel)(&step.params, &mut Buffers::new(buffers));
-        }
-        let outputs = plan
-            .tensors()
-            .filter(|(_, info)| info.place == Place::Output)
-            .map(|(id, info)| {
-                (
-                    info.name.clone(),
-                    loaded.real[&id]
-                        .iter()
-                        .map(|value| value.to_f64())
-                        .collect(),
-                )
-            })
-            .collect();
-        self.outputs.push_back(outputs);
+        self.run_steps(plan, inputs, |_| {});
+        self.done.push_back(plan);
         Ok(())
     }
 
+    fn profile(&mut self, plan: PlanId, inputs: &Inputs) -> Result<Profile> {
+        let mut last = Instant::now();
+        let mut seconds = Vec::with_capacity(self.plans[plan.0].plan.steps.len());
+        self.run_steps(plan, inputs, |_| {
+            let now = Instant::now();
+            seconds.push((now - last).as_secs_f64());
+            last = now;
+        });
+        Ok(Profile {
+            seconds,
+            clock: ProfileClock::Host,
+        })
+    }
+
     fn fetch(&mut self) -> Result<Outputs> {
-        Ok(self
-            .outputs
-            .pop_front()
-            .expect("every run was fetched already"))
+        let plan = self.done.pop_front().expect("every run was fetched already");
+        let loaded = &self.plans[plan.0];
+        let outputs = loaded.plan.tensors().filter(|(_, info)| info.place == Place::Output);
+        Ok(outputs
+            .map(|(id, info)| {
+                let values = loaded.real[&id].iter().map(|value| value.to_f64());
+                (info.name.clone(), values.collect())
+            })
+            .collect())
     }
 }

@@ -14,7 +14,7 @@ use super::host::available_memory;
 use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer};
 use super::pipelines::Pipelines;
-use super::{Executor, Inputs, Limits, Outputs, PlanId};
+use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, profile};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
 use crate::graph::plan::Plan;
@@ -60,6 +60,8 @@ impl GpuExecutor {
         let request = adapter.inner.request_device(&wgpu::DeviceDescriptor {
             label: Some("wlstm"),
             required_limits: limits.clone(),
+            // For profiles; training does without.
+            required_features: adapter.inner.features() & wgpu::Features::TIMESTAMP_QUERY,
             ..Default::default()
         });
         let (device, queue) = pollster::block_on(request).map_err(|error| {
@@ -220,6 +222,15 @@ impl Executor for GpuExecutor {
         self.faults.check()
     }
 
+    fn profile(&mut self, plan: PlanId, inputs: &Inputs) -> Result<Profile> {
+        self.faults.check()?;
+        let loaded = &mut self.plans[plan.0];
+        loaded.write_inputs(&self.queue, inputs);
+        let profile = profile::profile(&self.device, &self.queue, &self.faults, loaded)?;
+        self.faults.check()?;
+        Ok(profile)
+    }
+
     fn fetch(&mut self) -> Result<Outputs> {
         match self.ready.pop_front() {
             Some(outputs) => Ok(outputs),
@@ -229,7 +240,7 @@ impl Executor for GpuExecutor {
 }
 
 /// Asks for the bytes of a buffer as soon as what was submitted is done.
-fn map(
+pub(super) fn map(
     buffer: &wgpu::Buffer,
     range: std::ops::RangeTo<u64>,
 ) -> Receiver<Result<(), wgpu::BufferAsyncError>> {
@@ -244,7 +255,7 @@ fn map(
 }
 
 /// Whether the bytes are there, after waiting for them.
-fn arrived(faults: &Faults, mapped: &Receiver<Result<(), wgpu::BufferAsyncError>>) -> Result<()> {
+pub(super) fn arrived(faults: &Faults, mapped: &Receiver<Result<(), wgpu::BufferAsyncError>>) -> Result<()> {
     faults.check()?;
     let failed = || Error::device("the GPU did not hand over its results");
     match mapped.try_recv() {
@@ -255,7 +266,7 @@ fn arrived(faults: &Faults, mapped: &Receiver<Result<(), wgpu::BufferAsyncError>
 }
 
 /// Looks at the words of a mapped buffer, then unmaps it.
-fn read_words<T>(
+pub(super) fn read_words<T>(
     buffer: &wgpu::Buffer,
     range: impl std::ops::RangeBounds<u64>,
     look: impl FnOnce(&[u32]) -> T,

@@ -134,6 +134,29 @@ impl Loaded {
         encoder.finish()
     }
 
+    /// The number of dispatches of a run.
+    pub fn dispatches(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Encodes dispatch `k` in a pass of its own.
+    pub fn encode_one(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        k: usize,
+        timestamps: Option<wgpu::ComputePassTimestampWrites<'_>>,
+    ) {
+        let command = &self.commands[k];
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: None,
+            timestamp_writes: timestamps,
+        });
+        pass.set_pipeline(&command.pipeline);
+        pass.set_bind_group(0, &command.bind_group, &[]);
+        let [x, y, z] = command.grid;
+        pass.dispatch_workgroups(x, y, z);
+    }
+
     /// The outputs in the words of a staging buffer.
     pub fn outputs(&self, words: &[u32]) -> Outputs {
         let tensors = self.buffers.outputs.tensors.iter();

@@ -10,6 +10,7 @@ mod host;
 mod loaded;
 mod memory;
 mod pipelines;
+mod profile;
 mod report;
 mod selector;
 pub mod single;
@@ -55,6 +56,35 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PlanId(pub usize);
 
+/// How long each step of a run took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Seconds, one a step of the plan.
+    pub seconds: Vec<f64>,
+    /// Who took the time.
+    pub clock: ProfileClock,
+}
+
+/// Who took the time of a [`Profile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileClock {
+    /// The device itself, with timestamps around each dispatch.
+    Device,
+    /// The host: on the CPU around each step; on devices without timestamps around each dispatch, which is submitted and waited
+    /// for alone, so that the way to the device and back is in it.
+    Host,
+}
+
+impl ProfileClock {
+    /// In words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            ProfileClock::Device => "timestamps of the device",
+            ProfileClock::Host => "the clock of the host",
+        }
+    }
+}
+
 /// Runs plans. One for each device.
 pub trait Executor {
     /// The device, for people: `cpu (2 threads)`, `gpu llvmpipe (LLVM 15.0.6, 256 bits), vulkan`.
@@ -94,6 +124,14 @@ pub trait Executor {
     ///
     /// If the device is lost.
     fn run(&mut self, plan: PlanId, inputs: &Inputs) -> Result<()>;
+
+    /// Runs a plan, waits for it and says how long each step took. Its outputs are dropped; runs before it must have been
+    /// fetched.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    fn profile(&mut self, plan: PlanId, inputs: &Inputs) -> Result<Profile>;
 
     /// Waits for the oldest run that was not fetched yet and gives its outputs.
     ///

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::update::{initial_state, training_plan};
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::Config;
-use crate::device::{Data, Executor, Inputs, Outputs, PlanId};
+use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile};
+use crate::graph::plan::{Plan, Step};
 use crate::error::{Error, Kind, Result};
 use crate::model::cost::{check_sizes, optimizer_states};
 use crate::model::language_model::{self, Extent};
@@ -19,7 +20,7 @@ pub struct Session {
     config: Config,
     vocabulary: usize,
     table: Vec<Parameter>,
-    training: Option<PlanId>,
+    training: Option<(PlanId, Arc<Plan>)>,
     /// Names and lengths of the recurrent states of training.
     states: Vec<(String, usize)>,
     evaluation: Option<(PlanId, Vec<(String, usize)>)>,
@@ -54,7 +55,7 @@ impl Session {
         let training = executor.load(plan.clone())?;
         Ok(Session {
             states: language_model::states(&plan),
-            training: Some(training),
+            training: Some((training, plan)),
             ..Session::without_plans(executor, config, vocabulary)
         })
     }
@@ -135,8 +136,24 @@ impl Session {
     ///
     /// [`Kind::Device`] if the device is lost.
     pub fn step(&mut self, inputs: &Inputs) -> Result<()> {
-        let plan = self.training.expect("a session that trains");
-        self.executor.run(plan, inputs)
+        let (id, _) = self.training.as_ref().expect("a session that trains");
+        self.executor.run(*id, inputs)
+    }
+
+    /// Makes a training step and says how long each dispatch took; every step before must have been fetched.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn profile(&mut self, inputs: &Inputs) -> Result<Profile> {
+        let (id, _) = self.training.as_ref().expect("a session that trains");
+        self.executor.profile(*id, inputs)
+    }
+
+    /// The dispatches of a training step.
+    pub fn training_steps(&self) -> &[Step] {
+        let (_, plan) = self.training.as_ref().expect("a session that trains");
+        &plan.steps
     }
 
     /// The loss and the gradient norm of the oldest step not fetched yet.

@@ -39,6 +39,7 @@ pub static KERNEL: Kernel = Kernel {
         let params = Params::of(words);
         grid_over(params.capacity as usize * params.width as usize, 256)
     },
+    work: None,
     twin: twin!(twin),
     fast: Some(fast),
     cases,

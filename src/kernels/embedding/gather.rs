@@ -3,7 +3,7 @@
 //!
 //! Backward is [`super::accumulate_rows`]: `dtable[v]` is the sum of `dy[row]` over the rows with `ids[row] == v`.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -34,6 +34,10 @@ pub static KERNEL: Kernel = Kernel {
         let params = Params::of(words);
         grid_over(params.rows as usize * params.width as usize, 256)
     },
+    work: Some(|words| {
+        let params = Params::of(words);
+        Work::rows(2 * params.rows, params.width)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,

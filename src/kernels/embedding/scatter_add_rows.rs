@@ -1,6 +1,6 @@
 //! `table[id_k] += gradient[k]` for the rows of a row index: a gradient sparse by rows added to a dense one.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants};
 use crate::kernels::embedding::rows::row_index;
 use crate::real::Real;
 use crate::{params, twin};
@@ -28,6 +28,10 @@ pub static KERNEL: Kernel = Kernel {
     ],
     constants: no_constants,
     grid,
+    work: Some(|words| {
+        let params = Params::of(words);
+        Work::rows(3 * params.capacity, params.width)
+    }),
     twin: twin!(twin),
     fast: None,
     cases,

@@ -13,7 +13,7 @@
 
 use std::cell::RefCell;
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, no_constants, vectorised};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants, vectorised};
 use crate::matrix::{self, View, ViewMut};
 use crate::real::Real;
 use crate::{params, twin};
@@ -52,6 +52,7 @@ pub static KERNEL: Kernel = Kernel {
     ],
     constants: no_constants,
     grid,
+    work: Some(work),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
@@ -61,6 +62,17 @@ pub static KERNEL: Kernel = Kernel {
 fn grid(words: &[u32]) -> [u32; 3] {
     let params = Params::of(words);
     [params.hidden.div_ceil(32), params.batch.div_ceil(32), 1]
+}
+
+fn work(words: &[u32]) -> Work {
+    let p = Params::of(words);
+    let [batch, hidden, depth] = [p.batch, p.hidden, p.depth].map(u64::from);
+    let depth = if p.projected != 0 { depth } else { 0 };
+    let cells = batch * hidden;
+    Work {
+        flops: 2 * cells * depth,
+        bytes: 4 * (batch * depth.max(1) + depth * hidden + (8 + 2 + 2) * cells),
+    }
 }
 
 /// Gradients of the pre-activations and of the state before, of one unit.

@@ -11,7 +11,7 @@
 //! in `z`; for `flstm` it is the factor `[x; h] W1` and `z` holds nothing yet. Afterwards `z` holds the gates i, j, f, o
 //! themselves, for the backward pass.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, no_constants, vectorised};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants, vectorised};
 use crate::matrix::{self, View, ViewMut};
 use crate::real::Real;
 use crate::{params, twin};
@@ -55,6 +55,7 @@ pub static KERNEL: Kernel = Kernel {
     ],
     constants: no_constants,
     grid,
+    work: Some(work),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
@@ -64,6 +65,17 @@ pub static KERNEL: Kernel = Kernel {
 fn grid(words: &[u32]) -> [u32; 3] {
     let params = Params::of(words);
     [params.hidden.div_ceil(32), params.batch.div_ceil(8), 1]
+}
+
+fn work(words: &[u32]) -> Work {
+    let p = Params::of(words);
+    let [batch, hidden, groups, depth] = [p.batch, p.hidden, p.groups, p.depth].map(u64::from);
+    let gates = batch * 4 * hidden;
+    let moved = gates * if p.accumulate != 0 { 2 } else { 1 } + 3 * batch * hidden;
+    Work {
+        flops: 2 * gates * depth,
+        bytes: 4 * (batch * groups * depth + depth * 4 * hidden + moved),
+    }
 }
 
 /// Gates, state and output of one unit.

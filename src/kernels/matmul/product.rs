@@ -6,7 +6,7 @@
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-use crate::kernel::{Binding, Buffers, Case, Constants, Fill, Kernel, Params as _};
+use crate::kernel::{Binding, Buffers, Case, Constants, Fill, Kernel, Params as _, Work};
 use crate::matrix::{self, View, ViewMut};
 use crate::real::Real;
 use crate::{params, twin};
@@ -123,6 +123,7 @@ pub static KERNEL: Kernel = Kernel {
     ],
     constants,
     grid,
+    work: Some(work),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
@@ -144,6 +145,16 @@ fn grid(words: &[u32]) -> [u32; 3] {
         params.rows.div_ceil(64),
         params.groups,
     ]
+}
+
+fn work(words: &[u32]) -> Work {
+    let p = Params::of(words);
+    let [groups, rows, columns, depth] = [p.groups, p.rows, p.columns, p.depth].map(u64::from);
+    let product = rows * columns * if p.accumulate != 0 { 2 } else { 1 };
+    Work {
+        flops: 2 * p.multiply_adds(),
+        bytes: 4 * groups * (rows * depth + depth * columns + product),
+    }
 }
 
 fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {

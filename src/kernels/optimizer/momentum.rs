@@ -4,7 +4,7 @@
 //! read: any indices. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
 //! `control [0]` is the learning rate `lr`; `norm` is `[2]`.
 
-use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, Work, grid_over, no_constants};
 use crate::kernels::optimizer::{Sizes, Update, clip_factor, update, update_parallel};
 use crate::real::Real;
 use crate::{params, twin};
@@ -44,6 +44,10 @@ pub static KERNEL: Kernel = Kernel {
         let params = Params::of(words);
         grid_over(params.capacity as usize * params.width as usize, 256)
     },
+    work: Some(|words| {
+        let params = Params::of(words);
+        Work::rows(5 * params.capacity, params.width)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,

@@ -22,6 +22,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("x"), Binding::write("y")],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).len as usize, 256),
+    work: None,
     twin: twin!(twin),
     fast: Some(fast),
     cases,

@@ -40,6 +40,7 @@ pub static KERNEL: Kernel = Kernel {
     ],
     constants: no_constants,
     grid: |words| grid_over((Params::of(words).len as usize).div_ceil(4), 64),
+    work: None,
     twin: twin!(twin),
     fast: Some(fast),
     cases,

@@ -24,6 +24,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("x"), Binding::write("y")],
     constants: no_constants,
     grid: |_| [1, 1, 1],
+    work: None,
     twin: twin!(twin),
     fast: None,
     cases,

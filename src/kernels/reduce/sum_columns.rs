@@ -31,6 +31,7 @@ pub static KERNEL: Kernel = Kernel {
         let width = Params::of(words).width;
         grid_over(width as usize, columns(width) as usize)
     },
+    work: None,
     twin: twin!(twin),
     fast: Some(fast),
     cases,

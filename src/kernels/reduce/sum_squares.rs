@@ -27,6 +27,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("x"), Binding::write("partials")],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).parts as usize, 1),
+    work: None,
     twin: twin!(twin),
     fast: Some(fast),
     cases,

@@ -42,6 +42,7 @@ pub static KERNEL: Kernel = Kernel {
         let params = Params::of(words);
         grid_over(params.rows as usize * params.width as usize, 256)
     },
+    work: None,
     twin: twin!(twin),
     fast: Some(fast),
     cases,

@@ -31,6 +31,7 @@ pub static KERNEL: Kernel = Kernel {
     ],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).rows as usize, 64),
+    work: None,
     twin: twin!(twin),
     fast: None,
     cases,

@@ -39,6 +39,7 @@ pub static KERNEL: Kernel = Kernel {
     ],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).rows as usize, 1),
+    work: None,
     twin: twin!(twin),
     fast: Some(fast),
     cases,

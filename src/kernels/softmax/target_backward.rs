@@ -4,7 +4,7 @@
 //! `source` holds the gradients of the rows of `weights`; [`crate::kernels::embedding::accumulate_rows`] adds them up by
 //! target. Where the target is [`IGNORE`], `dh` stays and `source` is 0.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants};
 use crate::kernels::parallel;
 use crate::kernels::softmax::IGNORE;
 use crate::real::Real;
@@ -39,6 +39,10 @@ pub static KERNEL: Kernel = Kernel {
         let params = Params::of(words);
         grid_over(params.rows as usize * params.width as usize, 256)
     },
+    work: Some(|words| {
+        let params = Params::of(words);
+        Work::rows(5 * params.rows, params.width)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,

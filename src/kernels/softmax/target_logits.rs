@@ -3,7 +3,7 @@
 //!
 //! Backward is [`super::target_backward`].
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants};
 use crate::kernels::parallel;
 use crate::kernels::softmax::IGNORE;
 use crate::real::Real;
@@ -34,6 +34,10 @@ pub static KERNEL: Kernel = Kernel {
     ],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).rows as usize, 1),
+    work: Some(|words| {
+        let params = Params::of(words);
+        Work::rows(2 * params.rows, params.width)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
