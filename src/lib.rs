@@ -145,5 +145,6 @@ pub mod metrics;
 pub mod model;
 pub mod random;
 pub mod real;
+pub mod team;
 pub mod tensor;
 pub mod train;

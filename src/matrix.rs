@@ -6,6 +6,9 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::team::{self, Edges};
 
 /// A matrix that is read.
 #[derive(Clone, Copy)]
@@ -138,6 +141,11 @@ impl<'a> ViewMut<'a> {
         }
     }
 
+    /// The number of rows.
+    pub fn row_count(&self) -> usize {
+        self.rows
+    }
+
     /// The number of columns.
     pub fn column_count(&self) -> usize {
         self.columns
@@ -266,12 +274,22 @@ const DEPTH: usize = 512;
 pub const SMALL: usize = 256;
 
 /// Multiply-adds below which another thread costs more than it saves.
-const GRAIN: usize = 1 << 18;
+const GRAIN: usize = 1 << 16;
 
 /// Parts into which a product of this many multiply-adds is split: at most one a thread.
 pub fn parts(multiply_adds: usize) -> usize {
-    (multiply_adds / GRAIN).clamp(1, rayon::current_num_threads())
+    (multiply_adds / GRAIN).clamp(1, team::threads())
 }
+
+/// Where to cut the longer side of a matrix of `long * short` elements into at most `parts` parts: blocks of 16 fill the vector
+/// registers of the inner loop, and no part is so small that it would be treated in another way than the whole.
+pub fn edges(long: usize, short: usize, parts: usize) -> Edges {
+    let least = (SMALL / short.max(1) + 1).next_multiple_of(UNIT);
+    Edges::even(long, UNIT, parts.min(long / least).max(1))
+}
+
+/// Columns at which products are cut.
+pub const UNIT: usize = 16;
 
 /// [`multiply`] on all threads: the longer side of `out` is split into blocks, so every element is summed by one thread
 /// in one order.
@@ -281,60 +299,223 @@ pub fn parts(multiply_adds: usize) -> usize {
 /// If the shapes do not fit.
 pub fn multiply_parallel(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
     let parts = parts(out.rows * out.columns * left.columns);
-    split_product(out, accumulate, left, right, parts);
+    multiply_in_parts(out, accumulate, left, right, parts);
 }
 
-fn split_product(
+fn multiply_in_parts(
     out: ViewMut<'_>,
     accumulate: bool,
     left: View<'_>,
     right: View<'_>,
     parts: usize,
 ) {
-    let (long, short) = (out.rows.max(out.columns), out.rows.min(out.columns));
-    let Some(cut) = cut(long, short, parts) else {
-        return multiply(out, accumulate, left, right);
-    };
-    let (half, rest) = (parts / 2, long - cut);
-    if out.columns >= out.rows {
-        let (first, second) = out.split_columns(cut);
-        rayon::join(
-            || split_product(first, accumulate, left, right.columns(0, cut), half),
-            || {
-                split_product(
-                    second,
-                    accumulate,
-                    left,
-                    right.columns(cut, rest),
-                    parts - half,
-                )
-            },
-        );
+    let (rows, columns) = (out.rows, out.columns);
+    if columns >= rows {
+        let blocks = out.into_columns(edges(columns, rows, parts));
+        team::each(blocks.count(), |k| {
+            let (start, block) = blocks.take(k);
+            let right = right.columns(start, block.columns);
+            multiply(block, accumulate, left, right);
+        });
     } else {
-        let (first, second) = out.split_rows(cut);
-        rayon::join(
-            || split_product(first, accumulate, left.rows(0, cut), right, half),
-            || {
-                split_product(
-                    second,
-                    accumulate,
-                    left.rows(cut, rest),
-                    right,
-                    parts - half,
-                )
-            },
-        );
+        let blocks = out.into_rows(edges(rows, columns, parts));
+        team::each(blocks.count(), |k| {
+            let (start, block) = blocks.take(k);
+            let left = left.rows(start, block.rows);
+            multiply(block, accumulate, left, right);
+        });
     }
 }
 
-/// Where to cut the longer side of a matrix of `long * short` elements, of which `parts / 2` of `parts` shall come first:
-/// blocks of 16 fill the vector registers of the inner loop. None where a part would be small enough to be treated in
-/// another way than the whole.
-pub fn cut(long: usize, short: usize, parts: usize) -> Option<usize> {
-    let cut = (long * (parts / 2) / parts).div_ceil(16) * 16;
-    let smaller = cut.min(long.checked_sub(cut)?);
-    (parts > 1 && smaller >= 2 && smaller * short > SMALL).then_some(cut)
+/// A matrix of which threads take blocks that do not overlap, each once.
+pub struct Blocks<'a> {
+    whole: ViewMut<'a>,
+    edges: Edges,
+    by_rows: bool,
+    /// A bit a block.
+    taken: AtomicU64,
 }
+
+// SAFETY: what is shared are blocks, each given to one thread only, and distinct ones share no element.
+unsafe impl Sync for Blocks<'_> {}
+
+impl<'a> Blocks<'a> {
+    /// The number of blocks.
+    pub fn count(&self) -> usize {
+        self.edges.len() - 1
+    }
+
+    /// The first column (or row) of block `k`, and the block.
+    ///
+    /// # Panics
+    ///
+    /// If it was taken before.
+    pub fn take(&self, k: usize) -> (usize, ViewMut<'a>) {
+        let (begin, end) = (self.edges[k], self.edges[k + 1]);
+        let before = self.taken.fetch_or(1 << k, Ordering::Relaxed);
+        assert!(before & 1 << k == 0, "block {k} is taken twice");
+        let ViewMut {
+            start,
+            rows,
+            columns,
+            row_stride,
+            life,
+        } = self.whole;
+        let skip = if begin == end {
+            0
+        } else if self.by_rows {
+            begin * row_stride
+        } else {
+            begin
+        };
+        let block = ViewMut {
+            // SAFETY: the first element of a block that is not empty lies within the matrix, by the check of `into_*`.
+            start: unsafe { start.add(skip) },
+            rows: if self.by_rows { end - begin } else { rows },
+            columns: if self.by_rows { columns } else { end - begin },
+            row_stride,
+            life,
+        };
+        (begin, block)
+    }
+}
+
+impl<'a> ViewMut<'a> {
+    fn into_blocks(self, edges: Edges, by_rows: bool) -> Blocks<'a> {
+        let len = if by_rows { self.rows } else { self.columns };
+        assert!(
+            edges.is_sorted() && edges.last() == Some(&len),
+            "edges of blocks"
+        );
+        Blocks {
+            whole: self,
+            edges,
+            by_rows,
+            taken: AtomicU64::new(0),
+        }
+    }
+
+    /// Blocks of columns.
+    ///
+    /// # Panics
+    ///
+    /// If the edges do not ascend to the number of columns.
+    pub fn into_columns(self, edges: Edges) -> Blocks<'a> {
+        self.into_blocks(edges, false)
+    }
+
+    /// Blocks of rows.
+    ///
+    /// # Panics
+    ///
+    /// If the edges do not ascend to the number of rows.
+    pub fn into_rows(self, edges: Edges) -> Blocks<'a> {
+        self.into_blocks(edges, true)
+    }
+}
+
+/// Where the matrices of several groups lie in one slice: one after the other, or side by side in the same rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Groups {
+    /// Matrices.
+    pub count: usize,
+    /// Elements from one to the next.
+    pub stride: usize,
+    /// Rows of each.
+    pub rows: usize,
+    /// Columns of each.
+    pub columns: usize,
+    /// Elements from a row to the next.
+    pub row_stride: usize,
+}
+
+/// One block of one of several matrices.
+pub struct GroupBlock<'a> {
+    /// Which matrix.
+    pub group: usize,
+    /// Its first row.
+    pub row: usize,
+    /// Its first column.
+    pub column: usize,
+    /// Its elements.
+    pub out: ViewMut<'a>,
+}
+
+/// Calls `work` for blocks that cover every matrix of `groups` in `slice`, on all threads, about `parts` in all; each element is
+/// in one block.
+///
+/// # Panics
+///
+/// If the matrices overlap or leave the slice.
+pub fn each_block(
+    slice: &mut [f32],
+    groups: Groups,
+    parts: usize,
+    work: impl Fn(GroupBlock<'_>) + Sync,
+) {
+    let Groups {
+        count,
+        stride,
+        rows,
+        columns,
+        row_stride,
+    } = groups;
+    if count == 0 || rows == 0 || columns == 0 {
+        return;
+    }
+    let one = reach(rows, columns, row_stride);
+    assert!(
+        rows == 1 || row_stride >= columns,
+        "rows of {columns} every {row_stride}"
+    );
+    assert!(
+        (count - 1) * stride + one <= slice.len(),
+        "matrices of groups leave their slice"
+    );
+    let side_by_side = (count - 1) * stride + columns <= row_stride && stride >= columns;
+    assert!(
+        count == 1 || stride >= one || side_by_side,
+        "matrices of groups overlap"
+    );
+    let by_rows = rows > columns;
+    let edges = edges(rows.max(columns), rows.min(columns), parts.div_ceil(count));
+    let blocks = edges.len() - 1;
+    let start = SharedStart(slice.as_mut_ptr());
+    let start = &start;
+    team::each(if parts == 1 { 1 } else { count * blocks }, |k| {
+        let range = if parts == 1 {
+            0..count * blocks
+        } else {
+            k..k + 1
+        };
+        for k in range {
+            let (group, k) = (k / blocks, k % blocks);
+            let (begin, len) = (edges[k], edges[k + 1] - edges[k]);
+            let (row, column) = if by_rows { (begin, 0) } else { (0, begin) };
+            let out = ViewMut {
+                // SAFETY: a block lies within its matrix, and matrices do not overlap and lie within the slice, as checked
+                // above; every block comes once.
+                start: unsafe { start.0.add(group * stride + row * row_stride + column) },
+                rows: if by_rows { len } else { rows },
+                columns: if by_rows { columns } else { len },
+                row_stride,
+                life: PhantomData,
+            };
+            work(GroupBlock {
+                group,
+                row,
+                column,
+                out,
+            });
+        }
+    });
+}
+
+/// The beginning of what threads write distinct blocks of.
+struct SharedStart(*mut f32);
+
+// SAFETY: see `each_block`, its only user.
+unsafe impl Sync for SharedStart {}
 
 #[cfg(test)]
 mod tests {
@@ -396,7 +577,7 @@ mod tests {
             let product = |parts| {
                 let mut out = vec![0.0; m * n];
                 let (left, right) = (View::new(&left, m, k, k), View::new(&right, n, k, k));
-                split_product(
+                multiply_in_parts(
                     ViewMut::new(&mut out, m, n, n),
                     false,
                     left,

@@ -12,11 +12,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("digest", &[]),
     ("files", &["error"]),
-    ("matrix", &["real"]),
+    ("team", &[]),
+    ("matrix", &["real", "team"]),
     ("kernel", &["tensor", "error", "real", "random"]),
     (
         "kernels",
-        &["tensor", "error", "real", "random", "matrix", "kernel"],
+        &[
+            "tensor", "error", "real", "random", "team", "matrix", "kernel",
+        ],
     ),
     (
         "graph",
@@ -25,7 +28,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "device",
         &[
-            "tensor", "error", "real", "random", "digest", "files", "kernel", "kernels", "graph",
+            "tensor", "error", "real", "random", "digest", "files", "team", "kernel", "kernels",
+            "graph",
         ],
     ),
     (
@@ -62,7 +66,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "bench",
         &[
-            "tensor", "error", "random", "kernel", "kernels", "graph", "device", "model", "config", "corpus", "train",
+            "tensor", "error", "random", "kernel", "kernels", "graph", "device", "model", "config",
+            "corpus", "train",
         ],
     ),
     (

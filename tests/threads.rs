@@ -2,17 +2,17 @@
 
 use wlstm::device::single::{fill, run_on_host};
 use wlstm::kernels::catalogue;
+use wlstm::team::Team;
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pools = [1, 2, 3].map(|threads| pool(threads).expect("threads can be made"));
+    let teams = [1, 2, 3].map(Team::new);
     for kernel in catalogue() {
         let run = kernel.fast.unwrap_or(kernel.twin.single);
         for case in (kernel.cases)() {
             let contents = fill(kernel, &case, 1);
-            let results = pools.each_ref().map(|pool| -> Vec<Vec<u32>> {
-                let results = pool.install(|| run_on_host(kernel, run, &case.params, &contents));
+            let results = teams.each_ref().map(|team| -> Vec<Vec<u32>> {
+                let results = team.install(|| run_on_host(kernel, run, &case.params, &contents));
                 let bits = |slice: &Vec<f32>| slice.iter().map(|x| x.to_bits()).collect();
                 results.iter().map(bits).collect()
             });

@@ -51,13 +51,6 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     var total1 = vec4<f32>();
     var total2 = vec4<f32>();
     var total3 = vec4<f32>();
-    if (params.accumulate != 0u) {
-        let at = starts.z + rows * params.hidden + u;
-        total0 = z[at.x];
-        total1 = z[at.y];
-        total2 = z[at.z];
-        total3 = z[at.w];
-    }
     for (var first = 0u; first < params.depth; first += DEPTH) {
         var sum0 = vec4<f32>();
         var sum1 = vec4<f32>();
@@ -81,7 +74,11 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let totals = array<vec4<f32>, 4>(total0, total1, total2, total3);
     for (var row = 0u; row < min(4u, params.batch - b); row += 1u) {
         let at = (b + row) * params.hidden + u;
-        let gates = totals[row] + bias_of_unit;
+        var before = vec4<f32>();
+        if (params.accumulate != 0u) {
+            before = z[starts.z + at];
+        }
+        let gates = before + totals[row] + bias_of_unit;
         let i = sigmoid(gates.x);
         let j = tanh_of(gates.y);
         let f = sigmoid(gates.z + params.forget_bias);

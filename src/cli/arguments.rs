@@ -216,11 +216,13 @@ pub struct Plan {
 
 /// `wlstm bench`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Without a subcommand, measures the steps of a built-in model with every cell.\n\n\
+#[command(
+    after_help = "Without a subcommand, measures the steps of a built-in model with every cell.\n\n\
     Examples:\n  \
     wlstm bench\n  \
     wlstm bench step configs/bench.toml --set model.groups=8 --profile\n  \
-    wlstm bench step configs/lm1b-g4.toml --device gpu --json")]
+    wlstm bench step configs/lm1b-g4.toml --device gpu --json"
+)]
 pub struct Bench {
     /// What is measured.
     #[command(subcommand)]

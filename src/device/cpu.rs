@@ -6,12 +6,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::pages::Pages;
 use super::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock, available_memory};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Place, Plan, TensorId, TensorInfo};
 use crate::kernel::{Access, Buffer, Buffers, Kernel, Run};
 use crate::real::Real;
+use crate::team;
 use crate::tensor::Dtype;
 
 /// What the CPU executor computes in.
@@ -34,9 +36,9 @@ impl CpuReal for f64 {
 
 /// Runs plans on the CPU, in `f32` or `f64`.
 pub struct CpuExecutor<R> {
-    persistent: HashMap<String, Vec<R>>,
+    persistent: HashMap<String, Pages<R>>,
     /// Shared by all plans: what is in an arena is of one run only.
-    arenas: Vec<Vec<R>>,
+    arenas: Vec<Pages<R>>,
     plans: Vec<Loaded<R>>,
     /// Runs whose outputs were not fetched: one, since a run is done when it has started.
     done: VecDeque<PlanId>,
@@ -45,7 +47,7 @@ pub struct CpuExecutor<R> {
 struct Loaded<R> {
     plan: Arc<Plan>,
     /// The inputs and outputs that are real, by tensor.
-    real: HashMap<TensorId, Vec<R>>,
+    real: HashMap<TensorId, Pages<R>>,
     index: HashMap<TensorId, Vec<u32>>,
     /// Where each tensor is during a run; empty between runs.
     bases: Vec<Base<R>>,
@@ -128,22 +130,7 @@ impl<R: CpuReal> CpuExecutor<R> {
 }
 
 /// What to do where memory is short.
-const SMALLER: &str = "make the model, the batch or the unroll smaller";
-
-/// `len` times `value`, or an error that names the tensor.
-fn allocate<T: Clone>(len: usize, value: T, name: &str) -> Result<Vec<T>> {
-    let mut memory = Vec::new();
-    memory.try_reserve_exact(len).map_err(|error| {
-        Error::device(format!(
-            "out of memory: `{name}` needs {} MiB",
-            (len * size_of::<T>()) >> 20
-        ))
-        .because(error)
-        .help(SMALLER)
-    })?;
-    memory.resize(len, value);
-    Ok(memory)
-}
+pub(super) const SMALLER: &str = "make the model, the batch or the unroll smaller";
 
 impl<R: CpuReal> CpuExecutor<R> {
     /// Runs every step; `done` hears of each. Allocates nothing but what kernels need at their first run.
@@ -233,7 +220,7 @@ impl<R: CpuReal> CpuExecutor<R> {
 
 impl<R: CpuReal> Executor for CpuExecutor<R> {
     fn describe(&self) -> String {
-        match rayon::current_num_threads() {
+        match team::threads() {
             1 => "cpu (1 thread)".to_owned(),
             threads => format!("cpu ({threads} threads)"),
         }
@@ -259,8 +246,9 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         for (k, &len) in plan.arenas.iter().enumerate() {
             if self.arenas.get(k).is_none_or(|arena| arena.len() < len) {
                 // A step that reads what no step wrote shall be seen.
-                let nan = R::from_f64(f64::NAN);
-                let arena = allocate(len, nan, &format!("arena {k} of plan {}", plan.name))?;
+                let name = format!("arena {k} of plan {}", plan.name);
+                let mut arena = Pages::zeros(len, &name)?;
+                arena.fill(R::from_f64(f64::NAN));
                 match self.arenas.get_mut(k) {
                     Some(smaller) => *smaller = arena,
                     None => self.arenas.push(arena),
@@ -273,15 +261,15 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
                 (Place::Persistent, _) => match self.persistent.get(&info.name) {
                     Some(memory) => assert_eq!(memory.len(), len, "two sizes of `{}`", info.name),
                     None => {
-                        let memory = allocate(len, R::ZERO, &info.name)?;
+                        let memory = Pages::zeros(len, &info.name)?;
                         self.persistent.insert(info.name.clone(), memory);
                     }
                 },
                 (Place::Input, Dtype::Index) => {
-                    loaded.index.insert(id, allocate(len, 0, &info.name)?);
+                    loaded.index.insert(id, vec![0; len]);
                 }
                 (Place::Input | Place::Output, _) => {
-                    loaded.real.insert(id, allocate(len, R::ZERO, &info.name)?);
+                    loaded.real.insert(id, Pages::zeros(len, &info.name)?);
                 }
                 (Place::Arena { .. }, _) => {}
             }
@@ -328,9 +316,15 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
     }
 
     fn fetch(&mut self) -> Result<Outputs> {
-        let plan = self.done.pop_front().expect("every run was fetched already");
+        let plan = self
+            .done
+            .pop_front()
+            .expect("every run was fetched already");
         let loaded = &self.plans[plan.0];
-        let outputs = loaded.plan.tensors().filter(|(_, info)| info.place == Place::Output);
+        let outputs = loaded
+            .plan
+            .tensors()
+            .filter(|(_, info)| info.place == Place::Output);
         Ok(outputs
             .map(|(id, info)| {
                 let values = loaded.real[&id].iter().map(|value| value.to_f64());

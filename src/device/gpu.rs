@@ -255,7 +255,10 @@ pub(super) fn map(
 }
 
 /// Whether the bytes are there, after waiting for them.
-pub(super) fn arrived(faults: &Faults, mapped: &Receiver<Result<(), wgpu::BufferAsyncError>>) -> Result<()> {
+pub(super) fn arrived(
+    faults: &Faults,
+    mapped: &Receiver<Result<(), wgpu::BufferAsyncError>>,
+) -> Result<()> {
     faults.check()?;
     let failed = || Error::device("the GPU did not hand over its results");
     match mapped.try_recv() {

@@ -9,6 +9,7 @@ mod gpu;
 mod host;
 mod loaded;
 mod memory;
+mod pages;
 mod pipelines;
 mod profile;
 mod report;

@@ -69,7 +69,9 @@ fn by_device(
         arrived(faults, &mapped)?;
         read_words(&readable, ..bytes, |words| {
             let stamps: &[u64] = bytemuck::cast_slice(words);
-            let durations = stamps.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]));
+            let durations = stamps
+                .chunks_exact(2)
+                .map(|pair| pair[1].saturating_sub(pair[0]));
             seconds.extend(durations.map(|ticks| ticks as f64 * nanoseconds * 1e-9));
         })?;
     }

@@ -3,10 +3,9 @@
 //! Work is cut into chunks whose size depends on the sizes of a step alone, and a sum runs in a fixed number of lanes:
 //! so results do not depend on the number of threads or on the width of the vector instructions.
 
-use rayon::prelude::*;
-
 use crate::kernel::vectorised;
 use crate::real::Real;
+use crate::team;
 
 /// The elements that one task works on: enough to pay for handing it to a thread.
 pub(crate) const GRAIN: usize = 16 * 1024;
@@ -21,14 +20,12 @@ pub(crate) fn rows<T: Send>(
     work: impl Fn(usize, &mut [T]) + Sync,
 ) {
     let rows = (GRAIN / cost.max(1)).max(1);
-    y.par_chunks_mut(rows * width)
-        .enumerate()
-        .for_each(|(k, part)| {
-            vectorised(
-                #[inline(always)]
-                || work(k * rows, part),
-            )
-        });
+    team::chunks(y, rows * width, |k, part| {
+        vectorised(
+            #[inline(always)]
+            || work(k * rows, part),
+        )
+    });
 }
 
 /// The same for two arrays of as many rows: `work(k, part of y, part of z)`.
@@ -40,15 +37,12 @@ pub(crate) fn row_pairs<T: Send, U: Send>(
     work: impl Fn(usize, &mut [T], &mut [U]) + Sync,
 ) {
     let rows = (GRAIN / cost.max(1)).max(1);
-    y.par_chunks_mut(rows * y_width)
-        .zip(z.par_chunks_mut(rows * z_width))
-        .enumerate()
-        .for_each(|(k, (y, z))| {
-            vectorised(
-                #[inline(always)]
-                || work(k * rows, y, z),
-            )
-        });
+    team::chunk_pairs((y, rows * y_width), (z, rows * z_width), |k, y, z| {
+        vectorised(
+            #[inline(always)]
+            || work(k * rows, y, z),
+        )
+    });
 }
 
 /// Calls `work(i, part)` for parts of `y` that begin at element `i`.

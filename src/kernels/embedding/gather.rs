@@ -3,7 +3,9 @@
 //!
 //! Backward is [`super::accumulate_rows`]: `dtable[v]` is the sum of `dy[row]` over the rows with `ids[row] == v`.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants};
+use crate::kernel::{
+    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
+};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};

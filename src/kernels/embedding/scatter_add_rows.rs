@@ -1,6 +1,8 @@
 //! `table[id_k] += gradient[k]` for the rows of a row index: a gradient sparse by rows added to a dense one.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants};
+use crate::kernel::{
+    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
+};
 use crate::kernels::embedding::rows::row_index;
 use crate::real::Real;
 use crate::{params, twin};

@@ -11,14 +11,13 @@
 //! `z` holds the gates i, j, f, o of [`super::cell_forward`] and receives `dz`; both `[B, 4H]`, interleaved. `dc [B, H]`
 //! arrives from the step after (`carry`), or starts at zero.
 
-use std::cell::RefCell;
-
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants, vectorised};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants};
 use crate::matrix::{self, View, ViewMut};
 use crate::real::Real;
-use crate::{params, twin};
+use crate::{params, team, twin};
 
-use super::{LANES, deinterleave, interleave};
+use super::layout::{Blocks, LANES, Shuffle, shuffled};
+use super::{stream_edges, with_scratch};
 
 params! {
     /// The sizes of one step.
@@ -114,152 +113,104 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
     }
 }
 
-/// A range of units for all streams.
-struct Block<'a> {
-    first: usize,
-    z: ViewMut<'a>,
-    dc: ViewMut<'a>,
-}
-
-/// What all blocks read.
-struct Shared<'a> {
-    p: &'a Params,
-    left: &'a [f32],
-    weight: &'a [f32],
-    c_before: &'a [f32],
-    c: &'a [f32],
-}
-
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let p: &Params = Params::of(words);
     let (left, weight, z) = (buffers.read(0), buffers.read(1), buffers.write(2));
     let (c_before, c, dc) = (buffers.read(3), buffers.read(4), buffers.write(5));
-    let (batch, hidden) = (p.batch as usize, p.hidden as usize);
-    let block = Block {
-        first: 0,
-        z: ViewMut::new(z, batch, 4 * hidden, 4 * hidden),
-        dc: ViewMut::new(dc, batch, hidden, hidden),
-    };
-    // A unit costs about as much as 64 multiply-adds besides its products.
-    let depth = if p.projected != 0 {
-        p.depth as usize
-    } else {
-        0
-    };
-    let parts = matrix::parts(batch * hidden * (depth + 64));
-    split(
-        &Shared {
-            p,
-            left,
-            weight,
-            c_before,
-            c,
-        },
-        block,
-        parts,
-    );
-}
-
-fn split(shared: &Shared<'_>, block: Block<'_>, parts: usize) {
-    let units = block.dc.column_count();
-    let Some(cut) = matrix::cut(units, shared.p.batch as usize, parts) else {
-        return compute(shared, block);
-    };
-    let (z, z_rest) = block.z.split_columns(4 * cut);
-    let (dc, dc_rest) = block.dc.split_columns(cut);
-    rayon::join(
-        || {
-            split(
-                shared,
-                Block {
-                    first: block.first,
-                    z,
-                    dc,
-                },
-                parts / 2,
-            )
-        },
-        || {
-            let rest = Block {
-                first: block.first + cut,
-                z: z_rest,
-                dc: dc_rest,
-            };
-            split(shared, rest, parts - parts / 2)
-        },
-    );
-}
-
-thread_local! {
-    /// `dm` of a block, kept so that a step allocates nothing.
-    static DM: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
-fn compute(shared: &Shared<'_>, mut block: Block<'_>) {
-    let p = shared.p;
     let [batch, hidden, depth] = [p.batch, p.hidden, p.depth].map(|n| n as usize);
-    let (first, count) = (block.first, block.dc.column_count());
-    DM.with_borrow_mut(|product| {
-        if p.projected != 0 {
-            product.resize(product.len().max(batch * count), 0.0);
-            let left = View::new(shared.left, batch, depth, depth);
-            let weight = View::new(shared.weight, hidden, depth, depth).rows(first, count);
-            matrix::multiply(
-                ViewMut::new(product, batch, count, count),
-                false,
-                left,
-                weight.transposed(),
-            );
-        }
-        for b in 0..batch {
-            let at = b * hidden + first;
-            let dm = if p.projected != 0 {
-                &product[b * count..]
-            } else {
-                &shared.left[at..]
-            };
+    if p.projected == 0 {
+        return differentiate(p, left, z, c_before, c, dc);
+    }
+    with_scratch(batch * hidden, |dm| {
+        let out = ViewMut::new(dm, batch, hidden, hidden);
+        let left = View::new(left, batch, depth, depth);
+        let weight = View::new(weight, hidden, depth, depth).transposed();
+        matrix::multiply_parallel(out, false, left, weight);
+        differentiate(p, dm, z, c_before, c, dc);
+    });
+}
+
+/// Everything behind the product, stream by stream: memory is then walked over in its order.
+fn differentiate(
+    p: &Params,
+    dm: &[f32],
+    z: &mut [f32],
+    c_before: &[f32],
+    c: &[f32],
+    dc: &mut [f32],
+) {
+    let [batch, hidden] = [p.batch, p.hidden].map(|n| n as usize);
+    let edges = || stream_edges(batch, hidden);
+    let z = ViewMut::new(z, batch, 4 * hidden, 4 * hidden).into_rows(edges());
+    let dc = ViewMut::new(dc, batch, hidden, hidden).into_rows(edges());
+    team::each(dc.count(), |k| {
+        let (first, mut dc) = dc.take(k);
+        let mut z = z.take(k).1;
+        for row in 0..dc.row_count() {
+            let at = (first + row) * hidden;
             let (dm, c_before, c) = (
-                &dm[..count],
-                &shared.c_before[at..][..count],
-                &shared.c[at..][..count],
+                &dm[at..][..hidden],
+                &c_before[at..][..hidden],
+                &c[at..][..hidden],
             );
-            let (z, dc) = (block.z.row(b), block.dc.row(b));
+            let (z, dc) = (z.row(row), dc.row(row));
             if p.carry == 0 {
                 dc.fill(0.0);
             }
-            vectorised(
-                #[inline(always)]
-                || cells(z, c_before, c, dm, dc),
-            );
+            shuffled(Cells {
+                z,
+                c_before,
+                c,
+                dm,
+                dc,
+            });
         }
     });
 }
 
-#[inline(always)]
-fn cells(z: &mut [f32], c_before: &[f32], c: &[f32], dm: &[f32], dc: &mut [f32]) {
-    let whole = dc.len() / LANES * LANES;
-    for u in (0..whole).step_by(LANES) {
-        let z = &mut z[4 * u..][..4 * LANES];
-        let mut gates = deinterleave(z);
-        let before: &[f32; LANES] = c_before[u..][..LANES].try_into().expect("a whole block");
-        let state: &[f32; LANES] = c[u..][..LANES].try_into().expect("a whole block");
-        let dm: &[f32; LANES] = dm[u..][..LANES].try_into().expect("a whole block");
-        let dc: &mut [f32; LANES] = (&mut dc[u..][..LANES]).try_into().expect("a whole block");
-        for k in 0..LANES {
-            let values = [gates[0][k], gates[1][k], gates[2][k], gates[3][k]];
-            let (dz, dc_before) = unit(values, before[k], state[k], dm[k], dc[k]);
-            for q in 0..4 {
-                gates[q][k] = dz[q];
+/// The cells of one stream.
+struct Cells<'a> {
+    z: &'a mut [f32],
+    c_before: &'a [f32],
+    c: &'a [f32],
+    dm: &'a [f32],
+    dc: &'a mut [f32],
+}
+
+impl Blocks for Cells<'_> {
+    #[inline(always)]
+    fn run<S: Shuffle>(self, shuffle: S) {
+        let Cells {
+            z,
+            c_before,
+            c,
+            dm,
+            dc,
+        } = self;
+        let (z_blocks, z) = z.as_chunks_mut::<{ 4 * LANES }>();
+        let (before_blocks, c_before) = c_before.as_chunks::<LANES>();
+        let (c_blocks, c) = c.as_chunks::<LANES>();
+        let (dm_blocks, dm) = dm.as_chunks::<LANES>();
+        let (dc_blocks, dc) = dc.as_chunks_mut::<LANES>();
+        let inputs = before_blocks.iter().zip(c_blocks).zip(dm_blocks);
+        for ((z, dc), ((before, c), dm)) in z_blocks.iter_mut().zip(dc_blocks).zip(inputs) {
+            let mut gates = shuffle.deinterleave(z);
+            for k in 0..LANES {
+                let values = [gates[0][k], gates[1][k], gates[2][k], gates[3][k]];
+                let (dz, dc_before) = unit(values, before[k], c[k], dm[k], dc[k]);
+                for q in 0..4 {
+                    gates[q][k] = dz[q];
+                }
+                dc[k] = dc_before;
             }
-            dc[k] = dc_before;
+            shuffle.interleave(gates, z);
         }
-        interleave(&gates, z);
-    }
-    for u in whole..dc.len() {
-        let gates = [0, 1, 2, 3].map(|q| z[4 * u + q]);
-        let (dz, dc_before) = unit(gates, c_before[u], c[u], dm[u], dc[u]);
-        z[4 * u..][..4].copy_from_slice(&dz);
-        dc[u] = dc_before;
+        for u in 0..dc.len() {
+            let gates = [0, 1, 2, 3].map(|q| z[4 * u + q]);
+            let (dz, dc_before) = unit(gates, c_before[u], c[u], dm[u], dc[u]);
+            z[4 * u..][..4].copy_from_slice(&dz);
+            dc[u] = dc_before;
+        }
     }
 }
 

@@ -11,12 +11,13 @@
 //! in `z`; for `flstm` it is the factor `[x; h] W1` and `z` holds nothing yet. Afterwards `z` holds the gates i, j, f, o
 //! themselves, for the backward pass.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants, vectorised};
-use crate::matrix::{self, View, ViewMut};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants};
+use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
-use crate::{params, twin};
+use crate::{params, team, twin};
 
-use super::{LANES, deinterleave, interleave};
+use super::layout::{Blocks, LANES, Shuffle, shuffled};
+use super::{stream_edges, with_scratch};
 
 params! {
     /// The sizes of one step.
@@ -124,23 +125,6 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
     }
 }
 
-/// A range of units for all streams.
-struct Block<'a> {
-    first: usize,
-    z: ViewMut<'a>,
-    c: ViewMut<'a>,
-    m: ViewMut<'a>,
-}
-
-/// What all blocks read.
-struct Shared<'a> {
-    p: &'a Params,
-    left: &'a [f32],
-    weight: &'a [f32],
-    bias: &'a [f32],
-    c_before: &'a [f32],
-}
-
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let p: &Params = Params::of(words);
     let (left, weight, bias) = (buffers.read(0), buffers.read(1), buffers.read(2));
@@ -150,128 +134,113 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         buffers.write(5),
         buffers.write(6),
     );
-    let (batch, hidden) = (p.batch as usize, p.hidden as usize);
-    let block = Block {
-        first: 0,
-        z: ViewMut::new(z, batch, 4 * hidden, 4 * hidden),
-        c: ViewMut::new(c, batch, hidden, hidden),
-        m: ViewMut::new(m, batch, hidden, hidden),
-    };
-    // A unit costs about as much as 64 multiply-adds besides its products.
-    let parts = matrix::parts(batch * hidden * (4 * p.depth as usize + 64));
-    split(
-        &Shared {
-            p,
-            left,
-            weight,
-            bias,
-            c_before,
-        },
-        block,
-        parts,
-    );
-}
-
-fn split(shared: &Shared<'_>, block: Block<'_>, parts: usize) {
-    let units = block.c.column_count();
-    let Some(cut) = matrix::cut(units, shared.p.batch as usize, parts) else {
-        return compute(shared, block);
-    };
-    let (z, z_rest) = block.z.split_columns(4 * cut);
-    let (c, c_rest) = block.c.split_columns(cut);
-    let (m, m_rest) = block.m.split_columns(cut);
-    rayon::join(
-        || {
-            split(
-                shared,
-                Block {
-                    first: block.first,
+    let [batch, hidden, groups, depth] = [p.batch, p.hidden, p.groups, p.depth].map(|n| n as usize);
+    let width = 4 * hidden / groups;
+    with_scratch(4 * batch * hidden, |sums| {
+        let layout = Groups {
+            count: groups,
+            stride: width,
+            rows: batch,
+            columns: width,
+            row_stride: 4 * hidden,
+        };
+        let parts = matrix::parts(batch * 4 * hidden * depth);
+        matrix::each_block(sums, layout, parts, |block| {
+            let left = View::new(&left[block.group * depth..], batch, depth, groups * depth);
+            let weight = &weight[block.group * p.weight_group as usize..];
+            let weight = View::new(weight, depth, width, width);
+            let (rows, columns) = (block.out.row_count(), block.out.column_count());
+            let (left, weight) = (
+                left.rows(block.row, rows),
+                weight.columns(block.column, columns),
+            );
+            matrix::multiply(block.out, false, left, weight);
+        });
+        let edges = || stream_edges(batch, hidden);
+        let z = ViewMut::new(z, batch, 4 * hidden, 4 * hidden).into_rows(edges());
+        let c = ViewMut::new(c, batch, hidden, hidden).into_rows(edges());
+        let m = ViewMut::new(m, batch, hidden, hidden).into_rows(edges());
+        team::each(c.count(), |k| {
+            let (first, mut c) = c.take(k);
+            let (mut z, mut m) = (z.take(k).1, m.take(k).1);
+            for row in 0..c.row_count() {
+                let b = first + row;
+                let sums = &sums[4 * b * hidden..][..4 * hidden];
+                let c_before = &c_before[b * hidden..][..hidden];
+                let (z, c, m) = (z.row(row), c.row(row), m.row(row));
+                if p.accumulate == 0 {
+                    z.fill(0.0);
+                }
+                shuffled(Cells {
                     z,
+                    sums,
+                    bias,
+                    c_before,
                     c,
                     m,
-                },
-                parts / 2,
-            )
-        },
-        || {
-            let rest = Block {
-                first: block.first + cut,
-                z: z_rest,
-                c: c_rest,
-                m: m_rest,
-            };
-            split(shared, rest, parts - parts / 2)
-        },
-    );
-}
-
-fn compute(shared: &Shared<'_>, mut block: Block<'_>) {
-    let p = shared.p;
-    let [batch, hidden, groups, depth] = [p.batch, p.hidden, p.groups, p.depth].map(|n| n as usize);
-    let per_group = hidden / groups;
-    let (mut from, end) = (block.first, block.first + block.c.column_count());
-    let mut z = block.z.borrow();
-    while from < end {
-        let g = from / per_group;
-        let count = end.min((g + 1) * per_group) - from;
-        let (out, rest) = z.split_columns(4 * count);
-        let left = View::new(&shared.left[g * depth..], batch, depth, groups * depth);
-        let weight = &shared.weight[g * p.weight_group as usize..];
-        let weight = View::new(weight, depth, 4 * per_group, 4 * per_group)
-            .columns(4 * (from - g * per_group), 4 * count);
-        matrix::multiply(out, p.accumulate != 0, left, weight);
-        z = rest;
-        from += count;
-    }
-    let (first, count) = (block.first, end - block.first);
-    let bias = &shared.bias[4 * first..4 * end];
-    for b in 0..batch {
-        let c_before = &shared.c_before[b * hidden + first..][..count];
-        let (z, c, m) = (block.z.row(b), block.c.row(b), block.m.row(b));
-        vectorised(
-            #[inline(always)]
-            || cells(z, bias, c_before, c, m, p.forget_bias),
-        );
-    }
-}
-
-#[inline(always)]
-fn cells(
-    z: &mut [f32],
-    bias: &[f32],
-    c_before: &[f32],
-    c: &mut [f32],
-    m: &mut [f32],
-    forget_bias: f32,
-) {
-    let whole = c.len() / LANES * LANES;
-    for u in (0..whole).step_by(LANES) {
-        let z = &mut z[4 * u..][..4 * LANES];
-        for (z, bias) in z.iter_mut().zip(&bias[4 * u..]) {
-            *z += bias;
-        }
-        let mut gates = deinterleave(z);
-        let before: &[f32; LANES] = c_before[u..][..LANES].try_into().expect("a whole block");
-        let state: &mut [f32; LANES] = (&mut c[u..][..LANES]).try_into().expect("a whole block");
-        let output: &mut [f32; LANES] = (&mut m[u..][..LANES]).try_into().expect("a whole block");
-        for k in 0..LANES {
-            let inputs = [gates[0][k], gates[1][k], gates[2][k], gates[3][k]];
-            let (values, c, m) = unit(inputs, before[k], forget_bias);
-            for q in 0..4 {
-                gates[q][k] = values[q];
+                    forget_bias: p.forget_bias,
+                });
             }
-            state[k] = c;
-            output[k] = m;
+        });
+    });
+}
+
+/// The cells of one stream.
+struct Cells<'a> {
+    z: &'a mut [f32],
+    sums: &'a [f32],
+    bias: &'a [f32],
+    c_before: &'a [f32],
+    c: &'a mut [f32],
+    m: &'a mut [f32],
+    forget_bias: f32,
+}
+
+impl Blocks for Cells<'_> {
+    #[inline(always)]
+    fn run<S: Shuffle>(self, shuffle: S) {
+        let Cells {
+            z,
+            sums,
+            bias,
+            c_before,
+            c,
+            m,
+            forget_bias,
+        } = self;
+        let (z_blocks, z) = z.as_chunks_mut::<{ 4 * LANES }>();
+        let (sum_blocks, sums) = sums.as_chunks::<{ 4 * LANES }>();
+        let (bias_blocks, bias) = bias.as_chunks::<{ 4 * LANES }>();
+        let (before_blocks, c_before) = c_before.as_chunks::<LANES>();
+        let (c_blocks, c) = c.as_chunks_mut::<LANES>();
+        let (m_blocks, m) = m.as_chunks_mut::<LANES>();
+        let results = z_blocks.iter_mut().zip(c_blocks).zip(m_blocks);
+        let inputs = sum_blocks.iter().zip(bias_blocks).zip(before_blocks);
+        for (((z, c), m), ((sums, bias), before)) in results.zip(inputs) {
+            let mut total = [0.0; 4 * LANES];
+            for k in 0..4 * LANES {
+                total[k] = z[k] + sums[k] + bias[k];
+            }
+            let mut gates = shuffle.deinterleave(&total);
+            for k in 0..LANES {
+                let inputs = [gates[0][k], gates[1][k], gates[2][k], gates[3][k]];
+                let (values, state, output) = unit(inputs, before[k], forget_bias);
+                for q in 0..4 {
+                    gates[q][k] = values[q];
+                }
+                c[k] = state;
+                m[k] = output;
+            }
+            shuffle.interleave(gates, z);
         }
-        interleave(&gates, z);
-    }
-    for u in whole..c.len() {
-        let at = 4 * u;
-        let inputs = [0, 1, 2, 3].map(|q| z[at + q] + bias[at + q]);
-        let (values, state, output) = unit(inputs, c_before[u], forget_bias);
-        z[at..at + 4].copy_from_slice(&values);
-        c[u] = state;
-        m[u] = output;
+        for u in 0..c.len() {
+            let at = 4 * u;
+            let inputs = [0, 1, 2, 3].map(|q| z[at + q] + sums[at + q] + bias[at + q]);
+            let (values, state, output) = unit(inputs, c_before[u], forget_bias);
+            z[at..at + 4].copy_from_slice(&values);
+            c[u] = state;
+            m[u] = output;
+        }
     }
 }
 

@@ -3,35 +3,33 @@
 //! Gates are interleaved per unit: element `4*u + q` of a row of `z [B, 4H]` is gate `q` of unit `u`, in the order
 //! i, j, f, o (`j` is the candidate). Whatever the cell, `z` has this layout: groups are contiguous ranges of units.
 
+use std::cell::RefCell;
+
 use crate::kernel::Kernel;
+use crate::team::{self, Edges};
 
 pub mod cell_backward;
 pub mod cell_forward;
+mod layout;
 
 /// The kernels of this folder.
 pub static KERNELS: &[&Kernel] = &[&cell_forward::KERNEL, &cell_backward::KERNEL];
 
-/// Units that the CPU treats at once: the width of the widest vector registers.
-const LANES: usize = 16;
-
-/// Splits `4 * LANES` interleaved gates into one array a gate.
-#[inline(always)]
-fn deinterleave(z: &[f32]) -> [[f32; LANES]; 4] {
-    let mut gates = [[0.0; LANES]; 4];
-    for (u, unit) in z.chunks_exact(4).take(LANES).enumerate() {
-        for q in 0..4 {
-            gates[q][u] = unit[q];
-        }
+/// Calls `work` with memory of `len` elements of which nothing is known. It is kept, so that a step allocates nothing.
+fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    thread_local! {
+        static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     }
-    gates
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < len {
+            scratch.resize(len, 0.0);
+        }
+        work(&mut scratch[..len])
+    })
 }
 
-/// The reverse of [`deinterleave`].
-#[inline(always)]
-fn interleave(gates: &[[f32; LANES]; 4], z: &mut [f32]) {
-    for (u, unit) in z.chunks_exact_mut(4).take(LANES).enumerate() {
-        for q in 0..4 {
-            unit[q] = gates[q][u];
-        }
-    }
+/// How the cells of `batch` streams are shared: some parts a thread, each worth handing over.
+fn stream_edges(batch: usize, hidden: usize) -> Edges {
+    let worth = (batch * hidden / 1024).max(1);
+    Edges::even(batch, 1, worth.min(2 * team::threads()))
 }

@@ -4,10 +4,8 @@
 //! operand may be stored transposed. Rows of a stored matrix are `*_stride` elements apart, groups `*_group`.
 //! Derivatives: `dleft = dproduct right'`, `dright = left' dproduct`: this kernel again.
 
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
-
 use crate::kernel::{Binding, Buffers, Case, Constants, Fill, Kernel, Params as _, Work};
-use crate::matrix::{self, View, ViewMut};
+use crate::matrix::{self, GroupBlock, Groups, View};
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -222,26 +220,41 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         buffers.read(2),
         buffers.write(3),
     );
-    let (rows, columns) = (p.rows as usize, p.columns as usize);
-    let one = |g: u32, mut out: ViewMut<'_>, parallel: bool| {
+    let groups = Groups {
+        count: p.groups as usize,
+        stride: p.product_group as usize,
+        rows: p.rows as usize,
+        columns: p.columns as usize,
+        row_stride: p.product_stride as usize,
+    };
+    let parts = matrix::parts(p.multiply_adds() as usize);
+    matrix::each_block(product, groups, parts, |block| {
+        let GroupBlock {
+            group,
+            row,
+            column,
+            mut out,
+        } = block;
+        let (rows, columns) = (out.row_count(), out.column_count());
         if p.with_bias != 0 {
-            let bias = &bias[g as usize * columns..][..columns];
+            let bias = &bias[group * groups.columns + column..][..columns];
             for row in 0..rows {
                 let out = out.row(row);
                 if p.accumulate != 0 {
-                    out.iter_mut()
-                        .zip(bias)
-                        .for_each(|(out, bias)| *out += bias);
+                    for (out, bias) in out.iter_mut().zip(bias) {
+                        *out += bias;
+                    }
                 } else {
                     out.copy_from_slice(bias);
                 }
             }
         }
         let accumulate = p.accumulate != 0 || p.with_bias != 0;
+        let group = group as u32;
         let left = operand(
             left,
             p.transpose_left,
-            g * p.left_group,
+            group * p.left_group,
             p.rows,
             p.depth,
             p.left_stride,
@@ -249,54 +262,14 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         let right = operand(
             right,
             p.transpose_right,
-            g * p.right_group,
+            group * p.right_group,
             p.depth,
             p.columns,
             p.right_stride,
         );
-        if parallel {
-            matrix::multiply_parallel(out, accumulate, left, right);
-        } else {
-            matrix::multiply(out, accumulate, left, right);
-        }
-    };
-    let (stride, group) = (p.product_stride as usize, p.product_group as usize);
-    if p.groups == 1 {
-        one(0, ViewMut::new(product, rows, columns, stride), true);
-    } else if group >= rows * stride {
-        // Groups one after the other in memory, as for the gradients of grouped weights.
-        let blocks: Vec<&mut [f32]> = product.chunks_mut(group).collect();
-        let parallel = matrix::parts(p.multiply_adds() as usize) > 1;
-        let each = |(g, block): (usize, &mut [f32])| {
-            one(g as u32, ViewMut::new(block, rows, columns, stride), false)
-        };
-        if parallel {
-            blocks.into_par_iter().enumerate().for_each(each);
-        } else {
-            blocks.into_iter().enumerate().for_each(each);
-        }
-    } else {
-        // Groups side by side in the same rows, as for gates and inputs.
-        assert!(group >= columns, "groups of a product overlap");
-        let mut blocks = Vec::with_capacity(p.groups as usize);
-        let width = group * (p.groups as usize - 1) + columns;
-        let mut rest = ViewMut::new(product, rows, width, stride);
-        for g in 0..p.groups {
-            let width = group.min(rest.column_count());
-            let (block, after) = rest.split_columns(width);
-            blocks.push((g, block.split_columns(columns).0));
-            rest = after;
-        }
-        if matrix::parts(p.multiply_adds() as usize) > 1 {
-            blocks
-                .into_par_iter()
-                .for_each(|(g, block)| one(g, block, false));
-        } else {
-            blocks
-                .into_iter()
-                .for_each(|(g, block)| one(g, block, false));
-        }
-    }
+        let (left, right) = (left.rows(row, rows), right.columns(column, columns));
+        matrix::multiply(out, accumulate, left, right);
+    });
 }
 
 fn cases() -> Vec<Case> {

@@ -7,6 +7,7 @@ use crate::kernel::{Case, Fill, Kernel, Params, vectorised};
 use crate::kernels::embedding::rows::row_index;
 use crate::kernels::parallel::GRAIN;
 use crate::real::Real;
+use crate::team::{self, Edges};
 
 pub mod adagrad;
 pub mod adam;
@@ -82,67 +83,51 @@ fn update_parallel<const N: usize>(
         None => share(arrays, gradient, rule),
         Some(rows) => {
             let ids = &rows[1..=rows[0] as usize];
-            share_rows(arrays, gradient, ids, 0, width, rule);
+            share_rows(arrays, gradient, ids, width, rule);
         }
     }
 }
 
-/// Halves everything until a thread has enough with it.
-fn share<const N: usize>(
-    mut arrays: [&mut [f32]; N],
-    gradient: &[f32],
-    rule: &impl Update<f32, N>,
-) {
-    if gradient.len() <= GRAIN {
-        return vectorised(
+/// Everything, in parts.
+fn share<const N: usize>(arrays: [&mut [f32]; N], gradient: &[f32], rule: &impl Update<f32, N>) {
+    let edges = Edges::even(gradient.len(), 16, parts(gradient.len()));
+    team::split(arrays, &edges, |k, arrays| {
+        let gradient = &gradient[edges[k]..edges[k + 1]];
+        vectorised(
             #[inline(always)]
             || rule.update(arrays, gradient),
         );
-    }
-    let middle = gradient.len() / 2;
-    let upper = split_off(&mut arrays, middle);
-    let (gradient, upper_gradient) = gradient.split_at(middle);
-    rayon::join(
-        || share(arrays, gradient, rule),
-        || share(upper, upper_gradient, rule),
-    );
+    });
 }
 
-/// Halves the list of rows until a thread has enough with them. Ids ascend, so the arrays can be split between two.
+/// The rows that are listed, in parts. Ids ascend, so the arrays can be cut before the first row of each part.
 fn share_rows<const N: usize>(
-    mut arrays: [&mut [f32]; N],
+    arrays: [&mut [f32]; N],
     gradient: &[f32],
     ids: &[u32],
-    base: usize,
     width: usize,
     rule: &impl Update<f32, N>,
 ) {
-    if ids.len() < 2 || ids.len() * width <= GRAIN {
-        return vectorised(
+    let list = Edges::even(ids.len(), 1, parts(ids.len() * width));
+    let first = |k: usize| match k {
+        0 => 0,
+        _ => ids[list[k]] as usize * width,
+    };
+    let edges = Edges::new(arrays[0].len(), list.len() - 1, first);
+    team::split(arrays, &edges, |k, mut arrays| {
+        let (begin, end) = (list[k], list[k + 1]);
+        let gradient = &gradient[begin * width..end * width];
+        let base = edges[k] / width;
+        vectorised(
             #[inline(always)]
-            || update_rows(&mut arrays, gradient, ids, base, width, rule),
+            || update_rows(&mut arrays, gradient, &ids[begin..end], base, width, rule),
         );
-    }
-    let (lower_ids, upper_ids) = ids.split_at(ids.len() / 2);
-    let upper_base = upper_ids[0] as usize;
-    let upper = split_off(&mut arrays, (upper_base - base) * width);
-    let (gradient, upper_gradient) = gradient.split_at(lower_ids.len() * width);
-    rayon::join(
-        || share_rows(arrays, gradient, lower_ids, base, width, rule),
-        || share_rows(upper, upper_gradient, upper_ids, upper_base, width, rule),
-    );
+    });
 }
 
-/// Leaves the elements before `middle` in the arrays and gives the others.
-fn split_off<'a, const N: usize>(
-    arrays: &mut [&'a mut [f32]; N],
-    middle: usize,
-) -> [&'a mut [f32]; N] {
-    arrays.each_mut().map(|array| {
-        let (lower, upper) = std::mem::take(array).split_at_mut(middle);
-        *array = lower;
-        upper
-    })
+/// Parts of so many elements: several a thread, so that none waits long for another.
+fn parts(elements: usize) -> usize {
+    (elements / GRAIN).clamp(1, 4 * team::threads())
 }
 
 /// What the cases of every rule have in common.

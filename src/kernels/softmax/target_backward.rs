@@ -4,7 +4,9 @@
 //! `source` holds the gradients of the rows of `weights`; [`crate::kernels::embedding::accumulate_rows`] adds them up by
 //! target. Where the target is [`IGNORE`], `dh` stays and `source` is 0.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants};
+use crate::kernel::{
+    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
+};
 use crate::kernels::parallel;
 use crate::kernels::softmax::IGNORE;
 use crate::real::Real;

@@ -3,7 +3,9 @@
 //!
 //! Backward is [`super::target_backward`].
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants};
+use crate::kernel::{
+    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
+};
 use crate::kernels::parallel;
 use crate::kernels::softmax::IGNORE;
 use crate::real::Real;
