@@ -9,7 +9,7 @@ use super::super::{Graph, Operation, Parameter, Value};
 use super::emit_product;
 use crate::kernels::lstm::{cell_backward, cell_forward};
 use crate::kernels::matmul::product;
-use crate::kernels::pointwise::copy;
+use crate::kernels::pointwise::{copy, transpose};
 use crate::kernels::reduce::sum_columns;
 
 /// The weights of the gates, interleaved per unit (see [`crate::kernels::lstm`]).
@@ -66,6 +66,10 @@ struct Recorded {
     /// `[T, B, r]`: the product with the first factor.
     factor: Option<Slice>,
 }
+
+/// The most elements of a group's weights that are transposed for the recurrent gradients: 2 MiB, what the cache of a core
+/// holds. Products with a transposed matrix read it across its rows at every step.
+const MOST_TURNED: usize = 512 << 10;
 
 #[derive(Clone, Copy)]
 struct Sizes {
@@ -237,6 +241,39 @@ impl Recorded {
         );
     }
 
+    /// `block` as the recurrent gradient of every step multiplies by it from the right: where it pays, its transpose, made
+    /// once, and `false`; else the block itself and `true`.
+    fn turned(
+        &self,
+        graph: &mut Graph,
+        block: Block,
+        groups: usize,
+        columns: usize,
+    ) -> (Block, bool) {
+        let columns = columns / groups;
+        let len = block.slice.len - (groups - 1) * block.group as usize;
+        if len > MOST_TURNED {
+            return (block, true);
+        }
+        let name = format!("{}.turned", self.layer.name);
+        let slice = graph
+            .builder
+            .activation(&name, [groups, columns, len / columns]);
+        let params = transpose::Params {
+            groups: groups as u32,
+            rows: (len / columns) as u32,
+            columns: columns as u32,
+            x_group: block.group,
+        };
+        let label = self.label("transpose");
+        let slices = [block.slice, slice];
+        graph
+            .builder
+            .step(label, &transpose::KERNEL, &params, &slices);
+        let group = len as u32;
+        (Block { slice, group }, false)
+    }
+
     fn emit_copy(&self, graph: &mut Graph, what: &str, from: Slice, to: Slice) {
         let params = copy::Params {
             len: from.len as u32,
@@ -380,6 +417,7 @@ impl Recorded {
         dy: Slice,
         dc: Slice,
         dfactor: Option<Slice>,
+        (turned, back): (Block, bool),
     ) {
         let Sizes {
             hidden,
@@ -411,34 +449,29 @@ impl Recorded {
         );
         let label = self.label(&format!("recurrent gradient t={t}"));
         match (self.layer.gates, dfactor) {
-            (Gates::Grouped { weight, groups }, _) if t > 0 => {
-                let block = self.block(graph.weight(weight), groups, true);
+            (Gates::Grouped { groups, .. }, _) if t > 0 => {
                 let out = (dy.chunk(t - 1, unroll), output);
                 self.emit_gates(
                     graph,
                     label,
                     groups,
-                    block,
+                    turned,
                     (dz, 4 * hidden),
                     out,
-                    (true, true),
+                    (back, true),
                 );
             }
-            (Gates::Factorized { first, second }, Some(dfactor)) => {
+            (Gates::Factorized { first, .. }, Some(dfactor)) => {
                 let width = graph.extents(first).1;
                 let part = dfactor.chunk(t, unroll);
-                let block = Block {
-                    slice: graph.weight(second),
-                    group: 0,
-                };
                 self.emit_gates(
                     graph,
                     label.clone(),
                     1,
-                    block,
+                    turned,
                     (dz, 4 * hidden),
                     (part, width),
-                    (true, false),
+                    (back, false),
                 );
                 if t > 0 {
                     let block = self.block(graph.weight(first), 1, true);
@@ -469,8 +502,23 @@ impl Operation for Recorded {
                 .builder
                 .activation(&format!("{}.dfactor", self.layer.name), [factor.len])
         });
+        let (block, groups) = match self.layer.gates {
+            Gates::Grouped { weight, groups } => {
+                (self.block(graph.weight(weight), groups, true), groups)
+            }
+            Gates::Factorized { second, .. } => {
+                let slice = graph.weight(second);
+                (Block { slice, group: 0 }, 1)
+            }
+        };
+        // A single step has no recurrent gradient but that of the factor.
+        let turned = if unroll > 1 {
+            self.turned(graph, block, groups, 4 * hidden)
+        } else {
+            (block, true)
+        };
         for t in (0..unroll).rev() {
-            self.backward_step(graph, t, dy, dc, dfactor);
+            self.backward_step(graph, t, dy, dc, dfactor, turned);
         }
 
         let x = graph.data(self.x);

@@ -5,6 +5,12 @@ use crate::kernel::Kernel;
 pub mod add;
 pub mod copy;
 pub mod dropout;
+pub mod transpose;
 
 /// The kernels of this folder.
-pub static KERNELS: &[&Kernel] = &[&add::KERNEL, &copy::KERNEL, &dropout::KERNEL];
+pub static KERNELS: &[&Kernel] = &[
+    &add::KERNEL,
+    &copy::KERNEL,
+    &dropout::KERNEL,
+    &transpose::KERNEL,
+];
