@@ -458,6 +458,8 @@ pub struct Case {
     pub buffers: Vec<Fill>,
     /// The longest sum behind one output element: decides the tolerance.
     pub reduction: usize,
+    /// Whether it is large enough to be timed.
+    pub timed: bool,
 }
 
 impl Case {
@@ -473,6 +475,15 @@ impl Case {
             params: params.words(),
             buffers,
             reduction,
+            timed: false,
+        }
+    }
+
+    /// The same, large enough to be timed.
+    pub fn timed(self) -> Case {
+        Case {
+            timed: true,
+            ..self
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::kernels::{Peaks, peaks};
 use super::synthetic::Synthetic;
 use crate::config::Config;
 use crate::corpus::Loader;
@@ -54,7 +55,8 @@ pub struct StepTimes {
     pub words_per_second: f64,
     /// FLOPs a second of the model's matrix products, by the formula of the paper: 6 for each element of a matrix and word.
     pub flops_per_second: f64,
-    /// The part of a step in which the host encodes and submits, by the median: on the CPU, which has no such part, 0.
+    /// The time of the thread that encodes and submits, as part of a step, by the median: 0 on the CPU, which has no such part.
+    /// Where the system tells it, only the time in which the thread runs: software devices compute while it waits.
     pub host_share: f64,
     /// Dispatches of a step.
     pub dispatches: usize,
@@ -70,6 +72,8 @@ pub struct StepTimes {
 pub struct StepProfile {
     /// Who took the time.
     pub clock: &'static str,
+    /// What the device reached at best.
+    pub peaks: Peaks,
     /// All kernels together.
     pub seconds: f64,
     /// The one that takes longest first.
@@ -93,6 +97,8 @@ pub struct KernelShare {
     pub flops_per_second: f64,
     /// Bytes a second, each element counted once a step.
     pub bytes_per_second: f64,
+    /// See [`Peaks::share`].
+    pub share_of_peak: f64,
 }
 
 /// Times training steps of `config` on a device, and with `profile` each kernel of one more.
@@ -102,12 +108,16 @@ pub struct KernelShare {
 /// [`Kind::Device`](crate::error::Kind::Device) if the device has no room or is lost,
 /// [`Kind::Usage`](crate::error::Kind::Usage) if a size is too large.
 pub fn step(
-    executor: Box<dyn Executor>,
+    mut executor: Box<dyn Executor>,
     config: &Config,
     vocabulary: usize,
     length: Length,
     profile: bool,
 ) -> Result<StepTimes> {
+    let peaks = match profile {
+        true => Some(peaks(executor.as_mut())?),
+        false => None,
+    };
     let (batch, unroll) = (config.train.batch, config.train.unroll);
     let words = batch * unroll;
     let mut session = Session::training(executor, config, vocabulary)?;
@@ -131,9 +141,9 @@ pub fn step(
     let mut pending = 0;
     while done < length.warmup + length.steps {
         let inputs = next()?;
-        let submitted = Instant::now();
+        let clock = ThreadClock::start();
         session.step(&inputs)?;
-        host.push(submitted.elapsed().as_secs_f64());
+        host.push(clock.seconds());
         pending += 1;
         if pending < session.in_flight() {
             continue;
@@ -157,9 +167,9 @@ pub fn step(
         loss = loss_of(&mut session)?;
         pending -= 1;
     }
-    let profile = match profile {
-        true => Some(profile_of(&mut session, &mut next)?),
-        false => None,
+    let profile = match peaks {
+        Some(peaks) => Some(profile_of(&mut session, &mut next, peaks)?),
+        None => None,
     };
 
     let median = median(&mut times);
@@ -189,6 +199,41 @@ fn loss_of(session: &mut Session) -> Result<f64> {
     Ok(loss.expect("an output of training").1[0])
 }
 
+/// The time that this thread runs.
+#[cfg(unix)]
+struct ThreadClock(rustix::time::Timespec);
+
+#[cfg(unix)]
+impl ThreadClock {
+    fn now() -> rustix::time::Timespec {
+        rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)
+    }
+
+    fn start() -> ThreadClock {
+        ThreadClock(ThreadClock::now())
+    }
+
+    fn seconds(&self) -> f64 {
+        let now = ThreadClock::now();
+        (now.tv_sec - self.0.tv_sec) as f64 + (now.tv_nsec - self.0.tv_nsec) as f64 * 1e-9
+    }
+}
+
+/// Elsewhere all time that passes.
+#[cfg(not(unix))]
+struct ThreadClock(Instant);
+
+#[cfg(not(unix))]
+impl ThreadClock {
+    fn start() -> ThreadClock {
+        ThreadClock(Instant::now())
+    }
+
+    fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
+
 /// The middle one; sorts.
 pub(super) fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
@@ -199,6 +244,7 @@ pub(super) fn median(times: &mut [f64]) -> f64 {
 fn profile_of(
     session: &mut Session,
     next: &mut dyn FnMut() -> Result<Inputs>,
+    peaks: Peaks,
 ) -> Result<StepProfile> {
     const PROFILES: usize = 3;
     let mut profiles = Vec::with_capacity(PROFILES);
@@ -223,6 +269,7 @@ fn profile_of(
                     share: 0.0,
                     flops_per_second: 0.0,
                     bytes_per_second: 0.0,
+                    share_of_peak: 0.0,
                 });
                 works.push((0, 0));
                 kernels.len() - 1
@@ -240,10 +287,12 @@ fn profile_of(
         kernel.share = kernel.seconds / seconds;
         kernel.flops_per_second = flops as f64 / kernel.seconds;
         kernel.bytes_per_second = bytes as f64 / kernel.seconds;
+        kernel.share_of_peak = peaks.share(kernel.flops_per_second, kernel.bytes_per_second);
     }
     kernels.sort_by(|x, y| y.seconds.total_cmp(&x.seconds));
     Ok(StepProfile {
         clock,
+        peaks,
         seconds,
         kernels,
     })

@@ -217,7 +217,7 @@ pub struct Plan {
 /// `wlstm bench`.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Without a subcommand, measures the steps of a built-in model with every cell.\n\n\
+    after_help = "Without a subcommand, measures all kernels, and the steps of a built-in model with every cell.\n\n\
     Examples:\n  \
     wlstm bench\n  \
     wlstm bench step configs/bench.toml --set model.groups=8 --profile\n  \
@@ -238,8 +238,18 @@ pub struct Bench {
 /// What `wlstm bench` measures.
 #[derive(Clone, Debug, Subcommand)]
 pub enum BenchWhat {
+    /// Each kernel alone, and what the device reaches at best
+    Kernels(BenchKernels),
     /// Training steps of a configuration; its text is not read
     Step(BenchStep),
+}
+
+/// `wlstm bench kernels`.
+#[derive(Clone, Debug, Args)]
+pub struct BenchKernels {
+    /// Measures the kernels whose name contains this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub filter: String,
 }
 
 /// `wlstm bench step`.

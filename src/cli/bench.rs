@@ -1,21 +1,101 @@
 //! `wlstm bench`: how fast a device trains.
 
 use std::fmt::Write;
+use std::path::Path;
+
+use serde::Serialize;
 
 use super::arguments::{Bench, BenchStep, BenchWhat};
-use super::context::executor;
+use super::context::{executor, tell};
 use super::plan::vocabulary_size;
 use super::progress::grouped;
+use crate::bench::kernels::{KernelTimes, Peaks, kernels};
 use crate::bench::step::{Length, StepProfile, StepTimes, step};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// The model that is measured when nothing is said.
+const MODEL: &str = include_str!("../../configs/bench.toml");
+
+/// Its cells: how they are called, and what they change of it.
+const CELLS: [(&str, &[&str]); 5] = [
+    ("lstmp", &["model.cell=lstmp"]),
+    ("flstm r=128", &["model.cell=flstm", "model.factor=128"]),
+    ("glstm 2", &["model.groups=2"]),
+    ("glstm 4", &["model.groups=4"]),
+    ("glstm 8", &["model.groups=8"]),
+];
 
 /// Measures and prints.
 pub(super) fn run(arguments: &Bench, quiet: bool) -> Result<()> {
     match &arguments.what {
         Some(BenchWhat::Step(one)) => run_step(arguments, one, quiet),
-        None => todo!(),
+        Some(BenchWhat::Kernels(some)) => {
+            let mut executor = executor(&[&arguments.device], quiet)?;
+            let times = kernels(executor.as_mut(), &some.filter)?;
+            if times.kernels.is_empty() {
+                let what = format!("no kernel is called `{}` and measured", some.filter);
+                return Err(Error::usage(what).help("leave --filter out to see all of them"));
+            }
+            show(arguments, &times, kernel_table(&times))
+        }
+        None => run_all(arguments, quiet),
     }
+}
+
+fn show(arguments: &Bench, document: &impl Serialize, text: String) -> Result<()> {
+    if arguments.json {
+        super::print_json(document)
+    } else {
+        super::print(text.as_bytes())
+    }
+}
+
+/// What is measured when nothing is said.
+#[derive(Serialize)]
+struct Everything {
+    kernels: KernelTimes,
+    steps: Vec<Cell>,
+}
+
+/// A cell of the built-in model.
+#[derive(Serialize)]
+struct Cell {
+    cell: &'static str,
+    #[serde(flatten)]
+    times: StepTimes,
+}
+
+fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
+    let device = || executor(&[&arguments.device], true);
+    let kernels = kernels(executor(&[&arguments.device], quiet)?.as_mut(), "")?;
+    let mut steps = Vec::new();
+    for (cell, changes) in CELLS {
+        tell(quiet, &format!("Measuring steps of {cell} ..."));
+        let changes: Vec<String> = changes.iter().map(|change| change.to_string()).collect();
+        let config = Config::parse(MODEL, "configs/bench.toml", Path::new("."), &changes)?;
+        let words = config.data.vocab_size;
+        let times = step(device()?, &config, words, Length::default(), false)?;
+        steps.push(Cell { cell, times });
+    }
+    let mut text = kernel_table(&kernels);
+    writeln!(
+        text,
+        "\n{:<26}{:>14}{:>14}{:>14}",
+        "cell", "words/s", "ms a step", "GFLOP/s"
+    )
+    .expect("strings take everything");
+    for Cell { cell, times } in &steps {
+        writeln!(
+            text,
+            "{cell:<26}{:>14}{:>14.2}{:>14.1}",
+            grouped(times.words_per_second as u64),
+            times.seconds_per_step * 1e3,
+            times.flops_per_second / 1e9
+        )
+        .expect("strings take everything");
+    }
+    show(arguments, &Everything { kernels, steps }, text)
 }
 
 fn run_step(arguments: &Bench, one: &BenchStep, quiet: bool) -> Result<()> {
@@ -28,26 +108,24 @@ fn run_step(arguments: &Bench, one: &BenchStep, quiet: bool) -> Result<()> {
         ..Length::default()
     };
     let times = step(executor, &config, words, length, one.profile)?;
-    if arguments.json {
-        return super::print_json(&times);
-    }
-    super::print(text(&times).as_bytes())
+    show(arguments, &times, step_text(&times))
 }
 
-fn text(times: &StepTimes) -> String {
+fn step_text(times: &StepTimes) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: String| {
         writeln!(out, "{name:<40}{value:>20}").expect("strings take everything");
     };
     line("words per second", grouped(times.words_per_second as u64));
     line("words per step", grouped(times.words as u64));
+    let milliseconds = |seconds: f64| format!("{:.2}", seconds * 1e3);
     line(
         "milliseconds per step, median",
-        format!("{:.2}", times.seconds_per_step * 1e3),
+        milliseconds(times.seconds_per_step),
     );
     line(
         "milliseconds per step, shortest",
-        format!("{:.2}", times.seconds_shortest * 1e3),
+        milliseconds(times.seconds_shortest),
     );
     line("steps measured", times.steps.to_string());
     line(
@@ -57,42 +135,87 @@ fn text(times: &StepTimes) -> String {
     line("dispatches per step", times.dispatches.to_string());
     line(
         "host's share of a step",
-        format!("{:.1} %", times.host_share * 100.0),
+        format!("{:.2} %", times.host_share * 100.0),
     );
     line("loss of the last step", format!("{:.4}", times.loss));
     if let Some(profile) = &times.profile {
         out.push('\n');
-        out.push_str(&table(profile));
+        out.push_str(&profile_table(profile));
     }
     out
 }
 
-fn table(profile: &StepProfile) -> String {
-    let mut out = format!(
-        "{:<26}{:<22}{:>6}{:>10}{:>8}{:>10}{:>8}\n",
-        "kernel", "purpose", "calls", "ms", "share", "GFLOP/s", "GB/s"
-    );
-    for kernel in &profile.kernels {
-        let flops = match kernel.flops_per_second {
-            0.0 => String::new(),
-            flops => format!("{:.1}", flops / 1e9),
-        };
+fn peak_lines(peaks: &Peaks) -> String {
+    format!(
+        "peak: {:.1} GFLOP/s in registers, {:.1} GB/s in a copy\n",
+        peaks.flops_per_second / 1e9,
+        peaks.bytes_per_second / 1e9
+    )
+}
+
+/// GFLOP/s; nothing where there is no product.
+fn gflops(flops_per_second: f64) -> String {
+    if flops_per_second == 0.0 {
+        String::new()
+    } else {
+        format!("{:.1}", flops_per_second / 1e9)
+    }
+}
+
+fn kernel_table(times: &KernelTimes) -> String {
+    let mut out = format!("{}\n{}\n", times.device, peak_lines(&times.peaks));
+    let head = ["kernel", "case", "us", "GFLOP/s", "GB/s", "of peak"];
+    let [kernel, case, us, flops, bytes, share] = head;
+    writeln!(
+        out,
+        "{kernel:<26}{case:<46}{us:>10}{flops:>10}{bytes:>8}{share:>9}"
+    )
+    .expect("strings take everything");
+    for time in &times.kernels {
         writeln!(
             out,
-            "{:<26}{:<22}{:>6}{:>10.3}{:>6.1} %{:>10}{:>8.1}",
+            "{:<26}{:<46}{:>10.1}{:>10}{:>8.1}{:>7.0} %",
+            time.kernel,
+            time.case,
+            time.seconds * 1e6,
+            gflops(time.flops_per_second),
+            time.bytes_per_second / 1e9,
+            time.share_of_peak * 100.0
+        )
+        .expect("strings take everything");
+    }
+    out
+}
+
+fn profile_table(profile: &StepProfile) -> String {
+    let mut out = peak_lines(&profile.peaks);
+    let head = [
+        "kernel", "purpose", "calls", "ms", "share", "GFLOP/s", "GB/s", "of peak",
+    ];
+    let [kernel, purpose, calls, ms, share, flops, bytes, peak] = head;
+    writeln!(
+        out,
+        "{kernel:<26}{purpose:<24}{calls:>6}{ms:>10}{share:>8}{flops:>9}{bytes:>8}{peak:>9}"
+    )
+    .expect("strings take everything");
+    for kernel in &profile.kernels {
+        writeln!(
+            out,
+            "{:<26}{:<24}{:>6}{:>10.3}{:>6.1} %{:>9}{:>8.1}{:>7.0} %",
             kernel.kernel,
             kernel.purpose,
             kernel.calls,
             kernel.seconds * 1e3,
             kernel.share * 100.0,
-            flops,
+            gflops(kernel.flops_per_second),
             kernel.bytes_per_second / 1e9,
+            kernel.share_of_peak * 100.0
         )
         .expect("strings take everything");
     }
     writeln!(
         out,
-        "{:<54}{:>10.3}   by {}",
+        "{:<56}{:>10.3}   by {}",
         "all",
         profile.seconds * 1e3,
         profile.clock

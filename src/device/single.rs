@@ -131,6 +131,38 @@ pub fn run_case(
     Ok(results.collect())
 }
 
+/// Runs a case over and over on an executor; gives the seconds of each time.
+///
+/// # Errors
+///
+/// What the executor says.
+pub fn time_case(
+    executor: &mut dyn Executor,
+    kernel: &'static Kernel,
+    case: &Case,
+    times: usize,
+) -> Result<Vec<f64>> {
+    let contents = fill(kernel, case, 1);
+    let (mut plan, images) = one_step(kernel, case, &contents, Layout::Apart);
+    plan.fused = false;
+    let step = plan.steps[0].clone();
+    plan.steps.resize(times, step);
+    let (slices, tensors) = (plan.steps[0].slices.clone(), plan.tensors.clone());
+    let id = executor.load(Arc::new(plan))?;
+    let mut inputs = Inputs::new();
+    for (binding, slice) in kernel.bindings.iter().zip(&slices) {
+        if let Contents::Index(image) = &images[slice.tensor.0 as usize] {
+            inputs.push((binding.name, Data::Index(image.clone())));
+        }
+    }
+    for (info, image) in tensors.iter().zip(&images) {
+        if let Contents::Real(values) = image {
+            executor.write(&info.name, values)?;
+        }
+    }
+    Ok(executor.profile(id, &inputs)?.seconds)
+}
+
 /// The binding whose slice is nearest to element `at` of tensor `tensor`, and the element counted from its beginning.
 fn nearest(kernel: &Kernel, slices: &[Slice], tensor: usize, at: usize) -> (&'static str, i64) {
     let bindings = kernel.bindings.iter().zip(slices);

@@ -125,5 +125,12 @@ fn cases() -> Vec<Case> {
             1.0,
             (0..131).map(|k| k * k % 40).collect(),
         ),
+        case(
+            "of the bench model",
+            256,
+            1.0,
+            (0..3328).map(|k| k * k % 2000).collect(),
+        )
+        .timed(),
     ]
 }

@@ -96,5 +96,12 @@ fn cases() -> Vec<Case> {
             257,
             (0..131).map(|k| k * 5 % 17).collect(),
         ),
+        case(
+            "of the bench model",
+            2048,
+            256,
+            (0..1280).map(|k| k * 7 % 2048).collect(),
+        )
+        .timed(),
     ]
 }

@@ -253,5 +253,6 @@ fn cases() -> Vec<Case> {
         case("projected, odd sizes", 9, 37, 13, 1),
         case("the last time step", 35, 39, 7, 0),
         case("no projection", 5, 70, 0, 1),
+        case("projected, of the bench model", 64, 1024, 256, 1).timed(),
     ]
 }

@@ -279,5 +279,7 @@ fn cases() -> Vec<Case> {
         case("lstmp, odd sizes", 9, 37, 1, 13, 1),
         case("flstm, nothing to add to", 5, 70, 1, 3, 0),
         case("four groups of nine units", 11, 36, 4, 5, 1),
+        case("lstmp of the bench model", 64, 1024, 1, 256, 1).timed(),
+        case("glstm of the bench model", 64, 1024, 8, 32, 1).timed(),
     ]
 }

@@ -373,5 +373,30 @@ fn cases() -> Vec<Case> {
                 ..Params::dense(7, 8, 45)
             },
         ),
+        case("512x512x512", Params::dense(512, 512, 512)).timed(),
+        case(
+            "logits of the bench model",
+            Params::dense(640, 1024, 256).transposed_right().biased(),
+        )
+        .timed(),
+        case(
+            "projection of the bench model",
+            Params::dense(64, 256, 1024),
+        )
+        .timed(),
+        case(
+            "weight gradient of glstm of the bench model",
+            Params {
+                groups: 8,
+                transpose_left: 1,
+                left_stride: 8 * 32,
+                left_group: 32,
+                right_stride: 8 * 512,
+                right_group: 512,
+                product_group: 32 * 512,
+                ..Params::dense(32, 512, 1280)
+            },
+        )
+        .timed(),
     ]
 }

@@ -62,5 +62,6 @@ fn cases() -> Vec<Case> {
         case("one element", 1),
         case("odd length", 1037),
         case("more than one task", 40_013),
+        case("a million", 1 << 20).timed(),
     ]
 }

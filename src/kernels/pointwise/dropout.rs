@@ -121,6 +121,7 @@ fn cases() -> Vec<Case> {
             [u32::MAX, 7, 0xdead_beef, 0x1234_5678],
         ),
         case("more than one task", 40_013, 16, 0.1, [1000, 0, 42, 0]),
+        case("of the bench model", 1280 * 256, 16, 0.1, [1000, 0, 42, 0]).timed(),
     ]
 }
 

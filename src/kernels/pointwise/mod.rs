@@ -5,6 +5,7 @@ use crate::kernel::Kernel;
 pub mod add;
 pub mod copy;
 pub mod dropout;
+pub mod multiply_add;
 pub mod transpose;
 
 /// The kernels of this folder.
@@ -13,4 +14,5 @@ pub static KERNELS: &[&Kernel] = &[
     &copy::KERNEL,
     &dropout::KERNEL,
     &transpose::KERNEL,
+    &multiply_add::KERNEL,
 ];

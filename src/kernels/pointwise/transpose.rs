@@ -113,5 +113,6 @@ fn cases() -> Vec<Case> {
         case("odd sizes", 1, 37, 53, 0),
         case("groups with gaps", 3, 19, 35, 11),
         case("more than one task", 2, 130, 300, 7),
+        case("of the bench model", 8, 32, 512, 16_384).timed(),
     ]
 }

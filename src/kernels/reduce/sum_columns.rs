@@ -118,5 +118,6 @@ fn cases() -> Vec<Case> {
         case("one row", 1, 67, 1, 1.0),
         case("many columns", 131, 1031, 1, 1.0),
         case("columns without a rest", 5, 1024, 0, -1.0),
+        case("of the bench model", 1280, 4096, 0, 1.0).timed(),
     ]
 }

@@ -87,5 +87,6 @@ fn cases() -> Vec<Case> {
         case("an uneven last share", 1031, 13),
         case("one part", 2563, 1),
         case("more than one task", 40_013, 67),
+        case("of the bench model", 1 << 20, 64).timed(),
     ]
 }

@@ -147,5 +147,6 @@ fn cases() -> Vec<Case> {
             1.0,
             (0..37).map(|k| k * 31).collect(),
         ),
+        case("of the bench model", 4096, 0, 1.0, (0..320).collect()).timed(),
     ]
 }

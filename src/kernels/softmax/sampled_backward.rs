@@ -149,5 +149,12 @@ fn cases() -> Vec<Case> {
             (0..1031).map(|k| k * 2).collect(),
             (0..37).collect(),
         ),
+        case(
+            "of the bench model",
+            0.05,
+            (0..2048).map(|k| k * 16).collect(),
+            (0..320).collect(),
+        )
+        .timed(),
     ]
 }

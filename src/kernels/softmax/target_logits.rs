@@ -116,5 +116,12 @@ fn cases() -> Vec<Case> {
             259,
             (0..131).map(|k| k % 31).collect(),
         ),
+        case(
+            "of the bench model",
+            2048,
+            256,
+            (0..1280).map(|k| k * 7 % 2048).collect(),
+        )
+        .timed(),
     ]
 }
