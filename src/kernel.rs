@@ -488,10 +488,12 @@ impl Case {
     }
 
     /// The largest `|device - reference| / (1 + |reference|)` allowed: sixteen roundings of `f32`, and as many as a sum
-    /// of this length makes at worst when its terms are of order one and their signs vary.
+    /// of this length makes at worst when its terms are of order one and their signs vary. A running sum of `n` such terms is
+    /// itself of order `sqrt(n)`, so its `n` roundings together are of order `n`, with a small factor.
     pub fn tolerance(&self) -> f64 {
         let epsilon = f64::from(f32::EPSILON);
-        epsilon * (16.0 + 4.0 * (self.reduction as f64).sqrt())
+        let terms = self.reduction as f64;
+        epsilon * (16.0 + 4.0 * terms.sqrt() + terms / 8.0)
     }
 }
 
