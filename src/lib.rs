@@ -36,7 +36,7 @@
 //! | [`model`] | configuration to graphs; the one table of parameters: name, shape, start, group, layout |
 //! | [`train`] | the loop, update rules, schedules, evaluation, generation |
 //! | [`checkpoint`], [`metrics`] | safetensors files and run folders; `metrics.jsonl` |
-//! | [`bench`] | steps and kernels, timed |
+//! | [`mod@bench`] | steps and kernels, timed |
 //! | [`cli`] | one file a command, and everything that is printed |
 //!
 //! Imports run one way: leaves, then `kernel`, `kernels`, `graph`, then `device` and `model` side by side, then `train`,
