@@ -1,5 +1,6 @@
 //! The program as a shell sees it: exit codes, standard output, standard error, files.
 
+mod bench;
 mod devices;
 mod errors;
 mod eval;

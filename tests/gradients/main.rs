@@ -20,7 +20,7 @@ use wlstm::device::Data;
 use wlstm::kernels::catalogue;
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::kernels::embedding::{accumulate_rows, gather, scatter_add_rows};
-use wlstm::kernels::pointwise::{add, copy, dropout};
+use wlstm::kernels::pointwise::{add, copy, dropout, transpose};
 use wlstm::kernels::reduce::{sum, sum_columns};
 
 /// How a kernel is checked.
@@ -60,6 +60,11 @@ const COVERAGE: &[(&str, Check)] = &[
     ("pointwise/add", By(residual)),
     ("pointwise/copy", By(residual)),
     ("pointwise/dropout", By(inverted_dropout)),
+    ("pointwise/transpose", By(turned)),
+    (
+        "pointwise/multiply_add",
+        Left("measures a device, is in no model"),
+    ),
     ("optimizer/sgd", By(sgd_formula)),
     ("optimizer/momentum", By(momentum_formula)),
     ("optimizer/adagrad", By(adagrad_formula)),
@@ -145,6 +150,29 @@ fn inverted_dropout() {
     let kept = dx.iter().filter(|x| **x != 0.0).count();
     assert!((100..200).contains(&kept), "{kept} of 301 kept");
     assert_gradient("dx", &dx, |x| dot(&drop(x), &dy), &numbers(2, 301));
+}
+
+#[test]
+fn turned() {
+    let turn = |x: &[f64], rows: u32, columns: u32| {
+        let params = transpose::Params {
+            groups: 2,
+            rows,
+            columns,
+            x_group: rows * columns,
+        };
+        let buffers = vec![reals(x), output(x.len())];
+        result(&transpose::KERNEL, &params, buffers, 1)
+    };
+    let dy = numbers(1, 2 * 3 * 5);
+    // The gradient is turned back.
+    let dx = turn(&dy, 5, 3);
+    assert_gradient(
+        "dx",
+        &dx,
+        |x| dot(&turn(x, 3, 5), &dy),
+        &numbers(2, dy.len()),
+    );
 }
 
 #[test]
