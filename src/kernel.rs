@@ -263,6 +263,8 @@ pub struct Kernel {
     pub fast: Option<Run<f32>>,
     /// The cases for parity, contract and timing.
     pub cases: fn() -> Vec<Case>,
+    /// Other forms: kernels of the same interface that give the same bits, of which another may be faster on a device.
+    pub others: &'static [&'static Kernel],
 }
 
 /// What a step costs at the least, whoever runs it.

@@ -546,6 +546,7 @@ fn wrong_declarations() -> Outcome {
             },
             fast: None,
             cases: right.cases,
+            others: &[],
         };
         ensure!(
             declared(&kernel, &module, false).is_err(),

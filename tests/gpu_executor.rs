@@ -97,6 +97,7 @@ static ACCUMULATE: Kernel = Kernel {
     twin: twin!(accumulate),
     fast: None,
     cases: Vec::<Case>::new,
+    others: &[],
 };
 
 fn accumulate<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {

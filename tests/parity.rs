@@ -24,6 +24,7 @@ fn main() {
         }
     }
     trials.extend(rejections());
+    trials.extend(forms());
     // Opened here, so that no trial's time has it in it.
     if !arguments.list {
         gpus();
@@ -85,6 +86,42 @@ fn explain(name: &str, prefix: &str, failed: Failed) -> Failed {
         .into()
 }
 
+/// The forms of a kernel give the same bits, so that it does not matter which of them an executor chooses.
+fn forms() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for kernel in catalogue().filter(|kernel| !kernel.others.is_empty()) {
+        trials.extend(on_every_gpu(
+            &format!("forms::{}", kernel.name),
+            move |gpu| {
+                for case in (kernel.cases)() {
+                    let contents = fill(kernel, &case, SEED);
+                    let bits = |form: &'static Kernel| {
+                        let run = |executor: &mut GpuExecutor| {
+                            run_case(executor, form, &case, &contents, Layout::Apart)
+                        };
+                        gpu.with(run).map(|results| {
+                            let bits =
+                                |slice: &Vec<f32>| slice.iter().map(|x| x.to_bits()).collect();
+                            results.iter().map(bits).collect::<Vec<Vec<u32>>>()
+                        })
+                    };
+                    let first = bits(kernel)?;
+                    for other in kernel.others {
+                        if bits(other)? != first {
+                            return Err(
+                                format!("{} has other bits: {}", other.name, case.label).into()
+                            );
+                        }
+                    }
+                }
+                Ok(())
+            },
+        ));
+    }
+    assert!(!trials.is_empty(), "some kernel has several forms");
+    trials
+}
+
 /// `pointwise/add` with another shader or another `f32` twin.
 fn wrong(name: &'static str, wgsl: String, single: Run<f32>) -> &'static Kernel {
     let right = &add::KERNEL;
@@ -107,6 +144,7 @@ fn wrong(name: &'static str, wgsl: String, single: Run<f32>) -> &'static Kernel 
         grid: right.grid,
         fast: right.fast,
         cases: right.cases,
+        others: &[],
     }))
 }
 

@@ -35,6 +35,10 @@ use Check::{By, Left};
 
 const COVERAGE: &[(&str, Check)] = &[
     ("matmul/product", By(matrix_product)),
+    (
+        "matmul/product_tiled",
+        Left("has the twin of matmul/product"),
+    ),
     ("lstm/cell_forward", By(cell)),
     ("lstm/cell_backward", By(cell)),
     (

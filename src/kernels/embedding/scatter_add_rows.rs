@@ -37,6 +37,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: None,
     cases,
+    others: &[],
 };
 
 fn grid(words: &[u32]) -> [u32; 3] {

@@ -55,6 +55,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    others: &[],
 };
 
 /// A workgroup makes 32 units of 32 streams.

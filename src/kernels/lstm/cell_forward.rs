@@ -60,6 +60,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    others: &[],
 };
 
 /// A workgroup makes 32 units of 8 streams.

@@ -109,6 +109,12 @@ impl Params {
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
+    others: &[&super::product_tiled::KERNEL],
+    ..FORM
+};
+
+/// All but the other forms: these are made of it too.
+pub(super) const FORM: Kernel = Kernel {
     name: "matmul/product",
     wgsl: include_str!("../../../shaders/matmul/product.wgsl"),
     snippets: &[&crate::kernel::FUSED],
@@ -125,6 +131,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    others: &[],
 };
 
 fn constants(words: &[u32]) -> Constants {

@@ -49,6 +49,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    others: &[],
 };
 
 struct Rule<R> {

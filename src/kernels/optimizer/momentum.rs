@@ -51,6 +51,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    others: &[],
 };
 
 struct Rule<R> {

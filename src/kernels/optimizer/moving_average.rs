@@ -31,6 +31,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    others: &[],
 };
 
 fn twin<R: Real>(_: &Params, buffers: &mut Buffers<'_, R>) {

@@ -44,6 +44,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    others: &[],
 };
 
 /// The `threshold` that drops elements with this probability, in `[0, 1)`.

@@ -37,6 +37,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    others: &[],
 };
 
 /// A workgroup turns a block of 16 by 16.

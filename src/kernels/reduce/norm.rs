@@ -34,6 +34,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: None,
     cases,
+    others: &[],
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {

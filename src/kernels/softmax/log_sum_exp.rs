@@ -43,6 +43,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    others: &[],
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {

@@ -1,0 +1,192 @@
+// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl. A workgroup makes a block of ROWS x COLUMNS, a
+// thread 8 rows and 2 x 4 columns of it in registers; STEP terms at a time are staged in the memory of the workgroup.
+
+struct Params {
+    groups: u32,
+    rows: u32,
+    columns: u32,
+    depth: u32,
+    transpose_left: u32,
+    transpose_right: u32,
+    left_stride: u32,
+    left_group: u32,
+    right_stride: u32,
+    right_group: u32,
+    product_stride: u32,
+    product_group: u32,
+    with_bias: u32,
+    accumulate: u32,
+}
+
+struct Starts {
+    left: u32,
+    right: u32,
+    bias: u32,
+    product: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> starts: Starts;
+@group(0) @binding(2) var<storage, read> left: array<f32>;
+@group(0) @binding(3) var<storage, read> right: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> product: array<f32>;
+
+// Set from params.transpose_left and params.transpose_right.
+const TRANSPOSE_LEFT: bool = false;
+const TRANSPOSE_RIGHT: bool = false;
+
+// The block of a workgroup; set from the sizes of the product.
+const ROWS: u32 = 64u;
+const COLUMNS: u32 = 64u;
+
+// Terms that are staged at once.
+const STEP: u32 = 16u;
+
+const THREADS: u32 = ROWS / 8u * (COLUMNS / 8u);
+
+// Terms of a sum that are added up in registers.
+const DEPTH: u32 = 512u;
+
+var<workgroup> tile_left: array<f32, STEP * ROWS>;
+var<workgroup> tile_right: array<f32, STEP * COLUMNS>;
+
+// Element (row, k) of left, zero past the end.
+fn left_at(group: u32, row: u32, k: u32) -> f32 {
+    if (row >= params.rows || k >= params.depth) {
+        return 0.0;
+    }
+    let start = starts.left + group * params.left_group;
+    if (TRANSPOSE_LEFT) {
+        return left[start + k * params.left_stride + row];
+    }
+    return left[start + row * params.left_stride + k];
+}
+
+// Element (k, column) of right, zero past the end.
+fn right_at(group: u32, k: u32, column: u32) -> f32 {
+    if (column >= params.columns || k >= params.depth) {
+        return 0.0;
+    }
+    let start = starts.right + group * params.right_group;
+    if (TRANSPOSE_RIGHT) {
+        return right[start + column * params.right_stride + k];
+    }
+    return right[start + k * params.right_stride + column];
+}
+
+// Stages terms first .. first + STEP; neighbouring threads read neighbouring elements.
+fn stage(block: vec3<u32>, local: u32, first: u32) {
+    for (var i = local; i < STEP * ROWS; i += THREADS) {
+        let k = select(i % STEP, i / ROWS, TRANSPOSE_LEFT);
+        let row = select(i / STEP, i % ROWS, TRANSPOSE_LEFT);
+        tile_left[k * ROWS + row] = left_at(block.z, block.y * ROWS + row, first + k);
+    }
+    for (var i = local; i < STEP * COLUMNS; i += THREADS) {
+        let k = select(i / COLUMNS, i % STEP, TRANSPOSE_RIGHT);
+        let column = select(i % COLUMNS, i / STEP, TRANSPOSE_RIGHT);
+        tile_right[k * COLUMNS + column] = right_at(block.z, first + k, block.x * COLUMNS + column);
+    }
+}
+
+// Stores or adds four columns of a row, but what lies past the end; with the first terms comes the bias.
+fn store(add: bool, first: bool, group: u32, row: u32, column: u32, sum: vec4<f32>) {
+    if (row >= params.rows) {
+        return;
+    }
+    let at = starts.product + group * params.product_group + row * params.product_stride + column;
+    for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
+        var value = sum[j];
+        if (first && params.with_bias != 0u) {
+            value += bias[starts.bias + group * params.columns + column + j];
+        }
+        if (add) {
+            product[at + j] += value;
+        } else {
+            product[at + j] = value;
+        }
+    }
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let tile_row = local / (COLUMNS / 8u) * 8u;
+    let tile_column = local % (COLUMNS / 8u) * 4u;
+    let row = block.y * ROWS + tile_row;
+    let column_a = block.x * COLUMNS + tile_column;
+    let column_b = column_a + COLUMNS / 2u;
+    // The sums go to memory every DEPTH terms, as in product.wgsl.
+    for (var first = 0u; first < params.depth; first += DEPTH) {
+        var sum0a = vec4<f32>();
+        var sum0b = vec4<f32>();
+        var sum1a = vec4<f32>();
+        var sum1b = vec4<f32>();
+        var sum2a = vec4<f32>();
+        var sum2b = vec4<f32>();
+        var sum3a = vec4<f32>();
+        var sum3b = vec4<f32>();
+        var sum4a = vec4<f32>();
+        var sum4b = vec4<f32>();
+        var sum5a = vec4<f32>();
+        var sum5b = vec4<f32>();
+        var sum6a = vec4<f32>();
+        var sum6b = vec4<f32>();
+        var sum7a = vec4<f32>();
+        var sum7b = vec4<f32>();
+        let end = min(first + DEPTH, params.depth);
+        for (var k = first; k < end; k += STEP) {
+            workgroupBarrier();
+            stage(block, local, k);
+            workgroupBarrier();
+            for (var step = 0u; step < min(STEP, end - k); step += 1u) {
+                let at_left = step * ROWS + tile_row;
+                let at_right = step * COLUMNS + tile_column;
+                let ra = vec4<f32>(tile_right[at_right], tile_right[at_right + 1u], tile_right[at_right + 2u], tile_right[at_right + 3u]);
+                let at_b = at_right + COLUMNS / 2u;
+                let rb = vec4<f32>(tile_right[at_b], tile_right[at_b + 1u], tile_right[at_b + 2u], tile_right[at_b + 3u]);
+                let l0 = tile_left[at_left + 0u];
+                let l1 = tile_left[at_left + 1u];
+                let l2 = tile_left[at_left + 2u];
+                let l3 = tile_left[at_left + 3u];
+                let l4 = tile_left[at_left + 4u];
+                let l5 = tile_left[at_left + 5u];
+                let l6 = tile_left[at_left + 6u];
+                let l7 = tile_left[at_left + 7u];
+                sum0a = fused(l0, ra, sum0a);
+                sum0b = fused(l0, rb, sum0b);
+                sum1a = fused(l1, ra, sum1a);
+                sum1b = fused(l1, rb, sum1b);
+                sum2a = fused(l2, ra, sum2a);
+                sum2b = fused(l2, rb, sum2b);
+                sum3a = fused(l3, ra, sum3a);
+                sum3b = fused(l3, rb, sum3b);
+                sum4a = fused(l4, ra, sum4a);
+                sum4b = fused(l4, rb, sum4b);
+                sum5a = fused(l5, ra, sum5a);
+                sum5b = fused(l5, rb, sum5b);
+                sum6a = fused(l6, ra, sum6a);
+                sum6b = fused(l6, rb, sum6b);
+                sum7a = fused(l7, ra, sum7a);
+                sum7b = fused(l7, rb, sum7b);
+            }
+        }
+        let add = params.accumulate != 0u || first != 0u;
+        let begins = first == 0u;
+        store(add, begins, block.z, row + 0u, column_a, sum0a);
+        store(add, begins, block.z, row + 0u, column_b, sum0b);
+        store(add, begins, block.z, row + 1u, column_a, sum1a);
+        store(add, begins, block.z, row + 1u, column_b, sum1b);
+        store(add, begins, block.z, row + 2u, column_a, sum2a);
+        store(add, begins, block.z, row + 2u, column_b, sum2b);
+        store(add, begins, block.z, row + 3u, column_a, sum3a);
+        store(add, begins, block.z, row + 3u, column_b, sum3b);
+        store(add, begins, block.z, row + 4u, column_a, sum4a);
+        store(add, begins, block.z, row + 4u, column_b, sum4b);
+        store(add, begins, block.z, row + 5u, column_a, sum5a);
+        store(add, begins, block.z, row + 5u, column_b, sum5b);
+        store(add, begins, block.z, row + 6u, column_a, sum6a);
+        store(add, begins, block.z, row + 6u, column_b, sum6b);
+        store(add, begins, block.z, row + 7u, column_a, sum7a);
+        store(add, begins, block.z, row + 7u, column_b, sum7b);
+    }
+}
