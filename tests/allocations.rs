@@ -54,7 +54,12 @@ fn a_step_allocates_nothing() {
 }
 
 fn kernels() {
-    let products = ["matmul/product", "lstm/cell_forward", "lstm/cell_backward"];
+    let products = [
+        "matmul/product",
+        "matmul/product_tiled",
+        "lstm/cell_forward",
+        "lstm/cell_backward",
+    ];
     let mut seen = 0;
     for kernel in catalogue() {
         let run = kernel.fast.unwrap_or(kernel.twin.single);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use common::on_every_gpu;
 use common::program::{
-    Dice, Folder, Tensors, checkpoint, checkpoints, lines_of, losses, metrics, number, train,
+    Dice, Folder, Tensors, checkpoint, checkpoints, lines_of, losses, metrics, number, program,
+    train, training,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
@@ -65,7 +66,63 @@ fn main() {
         let device = format!("gpu:{}", gpu.adapter.summary.index);
         plain_sgd(&device, !gpu.adapter.summary.is_real())
     }));
+    // Where the user's caches are is asked as Linux has it.
+    if cfg!(target_os = "linux") {
+        trials.extend(on_every_gpu("tuning_changes_no_bit", |gpu| {
+            tuning(&format!("gpu:{}", gpu.adapter.summary.index))
+        }));
+    }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A training as it is, one whose kernels are measured, one that finds in the cache that another form is the fastest for every
+/// size: all end with the same bits.
+fn tuning(device: &str) -> Outcome {
+    let place = Place::new("sentences", &grammar_text(60, 1), &balanced(50));
+    let config = place.config("glstm", "sampled", "");
+    let caches = place.folder.path("caches");
+    std::fs::create_dir_all(&caches)?;
+    let run = |name: &str, more: &[&str]| {
+        let out = place.folder.path(name);
+        let mut arguments = training(&config, &out, device, &["--steps", "6"]);
+        arguments.extend(more);
+        let output = program()
+            .env("XDG_CACHE_HOME", &caches)
+            .args(arguments)
+            .output()
+            .expect("the program starts");
+        assert!(output.status.success(), "{output:?}");
+        Tensors::read(&checkpoint(&out, 6)).tensors
+    };
+    let untuned = run("untuned", &["--no-tune"]);
+    if caches.join("wlstm").exists() {
+        return Err("--no-tune has tuned".into());
+    }
+    let tuned = run("tuned", &[]);
+    let files: Vec<PathBuf> = std::fs::read_dir(caches.join("wlstm"))?
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    let [file] = &files[..] else {
+        return Err(format!("one adapter, and these files: {files:?}").into());
+    };
+    let mut known: Value = serde_json::from_slice(&std::fs::read(file)?)?;
+    let choices = known["choices"].as_object_mut().expect("choices");
+    if choices.len() < 5 {
+        return Err(format!("only {} sizes were measured", choices.len()).into());
+    }
+    for form in choices.values_mut() {
+        *form = "matmul/product_tiled".into();
+    }
+    let changed = serde_json::to_vec(&known)?;
+    std::fs::write(file, &changed)?;
+    let other = run("other", &[]);
+    if std::fs::read(file)? != changed {
+        return Err("what is known is measured again".into());
+    }
+    if untuned != tuned || untuned != other {
+        return Err("the form of a kernel changes the bits".into());
+    }
+    Ok(())
 }
 
 /// The recipe of `wikitext2-200`, smaller. Its first steps are chaotic: one rounding more or less and the losses part within

@@ -26,6 +26,9 @@ pub struct Arguments {
     /// Shows no progress, and of the logs only errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Runs every kernel in its default form, instead of the one measured to be fastest on this GPU
+    #[arg(long, global = true)]
+    pub no_tune: bool,
 }
 
 /// One variant a command.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::arguments::{Bench, BenchStep, BenchWhat};
-use super::context::{executor, tell};
+use super::context::{executor, tell, untuned_executor};
 use super::plan::vocabulary_size;
 use super::progress::grouped;
 use crate::bench::kernels::{KernelTimes, Peaks, kernels};
@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Bench, quiet: bool) -> Result<()> {
     match &arguments.what {
         Some(BenchWhat::Step(one)) => run_step(arguments, one, quiet),
         Some(BenchWhat::Kernels(some)) => {
-            let mut executor = executor(&[&arguments.device], quiet)?;
+            let mut executor = untuned_executor(&[&arguments.device], quiet)?;
             let times = kernels(executor.as_mut(), &some.filter)?;
             if times.kernels.is_empty() {
                 let what = format!("no kernel is called `{}` and measured", some.filter);
@@ -68,7 +68,7 @@ struct Cell {
 
 fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
     let device = || executor(&[&arguments.device], true);
-    let kernels = kernels(executor(&[&arguments.device], quiet)?.as_mut(), "")?;
+    let kernels = kernels(untuned_executor(&[&arguments.device], quiet)?.as_mut(), "")?;
     let mut steps = Vec::new();
     for (cell, changes) in CELLS {
         tell(quiet, &format!("Measuring steps of {cell} ..."));

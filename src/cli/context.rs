@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::checkpoint::{Checkpoint, Which, find};
 use crate::config::{Config, Softmax};
@@ -18,13 +19,38 @@ pub(super) fn tell(quiet: bool, text: &str) {
     }
 }
 
+/// Whether GPUs run kernels in the forms that are fastest on them: for all of the program, as its `--no-tune` says.
+pub(super) static TUNE: AtomicBool = AtomicBool::new(true);
+
 /// The executor of the device that was asked for; says which and why.
 pub(super) fn executor<S: AsRef<str>>(selectors: &[S], quiet: bool) -> Result<Box<dyn Executor>> {
+    make_executor(selectors, quiet, TUNE.load(Ordering::Relaxed))
+}
+
+/// The same, with every kernel in the form that is asked for.
+pub(super) fn untuned_executor<S: AsRef<str>>(
+    selectors: &[S],
+    quiet: bool,
+) -> Result<Box<dyn Executor>> {
+    make_executor(selectors, quiet, false)
+}
+
+fn make_executor<S: AsRef<str>>(
+    selectors: &[S],
+    quiet: bool,
+    tune: bool,
+) -> Result<Box<dyn Executor>> {
     let choice = choose(selectors)?;
     tell(quiet, &choice.reason);
     Ok(match choice.device {
         Device::Cpu => Box::new(CpuExecutor::<f32>::new()),
-        Device::Gpu(adapter) => Box::new(GpuExecutor::new(&adapter)?),
+        Device::Gpu(adapter) => {
+            let mut executor = GpuExecutor::new(&adapter)?;
+            if tune {
+                executor.tune();
+            }
+            Box::new(executor)
+        }
     })
 }
 

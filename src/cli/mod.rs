@@ -14,6 +14,7 @@ mod train;
 mod vocab;
 
 use std::io::{ErrorKind, Write};
+use std::sync::atomic::Ordering;
 
 use arguments::{Arguments, Command};
 use serde::Serialize;
@@ -27,6 +28,7 @@ use crate::error::{Error, Kind, Result};
 /// Whatever the command ends with. [`Error::chain`] is what the user is to see, and
 /// [`Kind::exit_code`] how the program is to exit.
 pub fn run(arguments: Arguments) -> Result<()> {
+    context::TUNE.store(!arguments.no_tune, Ordering::Relaxed);
     match &arguments.command {
         Command::Train(train) => train::run(train, arguments.quiet),
         Command::Eval(eval) => eval::run(eval, arguments.quiet),

@@ -14,6 +14,7 @@ use super::host::available_memory;
 use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer};
 use super::pipelines::Pipelines;
+use super::tuning::Tuning;
 use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, profile};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
@@ -41,6 +42,8 @@ pub struct GpuExecutor {
     limits: Limits,
     memory: Memory,
     pipelines: Pipelines,
+    /// None: every kernel runs in its first form.
+    tuning: Option<Tuning>,
     plans: Vec<Loaded>,
     pending: VecDeque<Pending>,
     /// Outputs of runs that had to make room for later ones.
@@ -88,11 +91,45 @@ impl GpuExecutor {
             memory: Memory::new(limits, budget),
             // GPUs have the instruction; Mesa's llvmpipe makes two of it.
             pipelines: Pipelines::new(adapter.summary.is_real()),
+            tuning: None,
             plans: Vec::new(),
             pending: VecDeque::new(),
             ready: VecDeque::new(),
             transfer: None,
         })
+    }
+
+    /// Has each kernel of the plans loaded from now on run in the form that is fastest on this adapter: measured where no
+    /// earlier run did. Nothing but the time depends on it. Without timestamps nothing is measured.
+    pub fn tune(&mut self) {
+        if self.summary.timestamps {
+            self.tuning = Some(Tuning::open(&self.summary));
+        }
+    }
+
+    /// The plan in the forms that are fastest.
+    fn tuned(&mut self, plan: Arc<Plan>) -> Result<Arc<Plan>> {
+        let Some(tuning) = &mut self.tuning else {
+            return Ok(plan);
+        };
+        // What products have to emulate takes its time in any form.
+        if plan.fused && !self.pipelines.fuses {
+            return Ok(plan);
+        }
+        if let Some(unknown) = tuning.unknown(&plan) {
+            tracing::info!(
+                "measuring {} forms of products of plan {}, once for this adapter",
+                unknown.steps.len(),
+                plan.name
+            );
+            let unknown = Arc::new(unknown);
+            let (device, queue) = (&self.device, &self.queue);
+            let (memory, pipelines) = (&mut self.memory, &mut self.pipelines);
+            let loaded = Loaded::new(device, queue, memory, pipelines, unknown.clone())?;
+            let profile = || Ok(profile::profile(device, queue, &self.faults, &loaded)?.seconds);
+            tuning.measure(&unknown, profile)?;
+        }
+        Ok(Arc::new(tuning.apply(&plan)))
     }
 
     /// What the device can hold in one piece: plans are made to fit.
@@ -137,6 +174,7 @@ impl Executor for GpuExecutor {
 
     fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
         self.faults.check()?;
+        let plan = self.tuned(plan)?;
         let (device, queue) = (&self.device, &self.queue);
         let (memory, pipelines) = (&mut self.memory, &mut self.pipelines);
         let loaded = Loaded::new(device, queue, memory, pipelines, plan)?;

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 pub fn wlstm() -> Command {
     let mut command = Command::cargo_bin("wlstm").unwrap();
     command.env_remove("RUST_LOG").env_remove("WGPU_BACKEND");
+    // What is tuned in tests is not kept for the user.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -61,6 +61,8 @@ pub fn snapshot(folder: &Path) -> Snapshot {
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wlstm"));
     command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
+    // What is tuned in tests is not kept for the user.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -1,0 +1,238 @@
+//! Which form of a kernel a device runs: measured once for each adapter, driver and size, and kept in a file.
+//!
+//! The forms of a kernel give the same bits ([`Kernel::others`]), so a choice changes nothing but the time. Where nothing was
+//! measured (tuning is off, or the device cannot take the time) the first form is run.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::adapter::AdapterSummary;
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::files::write_atomically;
+use crate::graph::plan::{Plan, Step};
+use crate::kernel::Kernel;
+
+/// How often each form is run: the shortest time counts.
+const TIMES: usize = 3;
+
+/// What was measured on an adapter, as it is in the file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Known {
+    /// The version of this program.
+    version: String,
+    /// The adapter, its backend, its driver.
+    adapter: String,
+    /// From what a step is to the form of its kernel.
+    choices: BTreeMap<String, String>,
+}
+
+/// The choices of one adapter.
+#[derive(Debug)]
+pub(super) struct Tuning {
+    path: Option<PathBuf>,
+    known: Known,
+}
+
+impl Tuning {
+    /// What is known of an adapter from earlier runs, in the user's folder for caches. A file that cannot be read is made anew.
+    pub fn open(summary: &AdapterSummary) -> Tuning {
+        Tuning::in_folder(summary, dirs::cache_dir())
+    }
+
+    fn in_folder(summary: &AdapterSummary, folder: Option<PathBuf>) -> Tuning {
+        let adapter = format!(
+            "{}, {}, {} {}",
+            summary.name, summary.backend, summary.driver, summary.driver_info
+        );
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let digest = Digest::of(adapter.bytes());
+        let path =
+            folder.map(|folder| folder.join(format!("wlstm/tuning-{:016x}.json", digest.value())));
+        let known = path
+            .as_deref()
+            .and_then(read)
+            .filter(|known| known.adapter == adapter && known.version == version)
+            .unwrap_or(Known {
+                version,
+                adapter,
+                choices: BTreeMap::new(),
+            });
+        Tuning { path, known }
+    }
+
+    /// The steps of a plan, each in its forms, of which nothing is known; none if all is known. As a plan of the same tensors,
+    /// whose steps write only what the plan itself writes before it reads.
+    pub fn unknown(&self, plan: &Plan) -> Option<Plan> {
+        let mut steps: Vec<Step> = Vec::new();
+        let mut seen: HashMap<String, ()> = HashMap::new();
+        for step in &plan.steps {
+            let key = key(step);
+            let known = step.kernel.others.is_empty() || self.known.choices.contains_key(&key);
+            if known || seen.insert(key, ()).is_some() {
+                continue;
+            }
+            steps.extend(forms(step.kernel).map(|form| in_form(step, form)));
+        }
+        (!steps.is_empty()).then(|| Plan {
+            name: format!("{} (tuning)", plan.name),
+            steps,
+            ..plan.clone()
+        })
+    }
+
+    /// Measures the steps of [`Tuning::unknown`] with `profile`, which gives the seconds of each, and keeps what is best.
+    pub fn measure(
+        &mut self,
+        plan: &Plan,
+        mut profile: impl FnMut() -> Result<Vec<f64>>,
+    ) -> Result<()> {
+        let mut best = vec![f64::INFINITY; plan.steps.len()];
+        for _ in 0..TIMES {
+            for (best, seconds) in best.iter_mut().zip(profile()?) {
+                *best = best.min(seconds);
+            }
+        }
+        // From a step to its fastest form.
+        let mut fastest: BTreeMap<String, (f64, &str)> = BTreeMap::new();
+        for (step, seconds) in plan.steps.iter().zip(best) {
+            let place = fastest
+                .entry(key(step))
+                .or_insert((f64::INFINITY, step.kernel.name));
+            if seconds < place.0 {
+                *place = (seconds, step.kernel.name);
+            }
+        }
+        for (key, (seconds, form)) in fastest {
+            tracing::debug!(key, form, seconds, "tuned");
+            self.known.choices.insert(key, form.to_owned());
+        }
+        if let Some(path) = &self.path
+            && let Err(error) = write(path, &self.known)
+        {
+            // It is measured again the next time.
+            tracing::debug!(error = %error.chain(), "what was tuned cannot be kept");
+        }
+        Ok(())
+    }
+
+    /// The plan with each step in its chosen form.
+    pub fn apply(&self, plan: &Plan) -> Plan {
+        let chosen = |step: &Step| {
+            let name = self.known.choices.get(&key(step));
+            let form = name.and_then(|name| forms(step.kernel).find(|form| form.name == name));
+            form.map_or_else(|| step.clone(), |form| in_form(step, form))
+        };
+        Plan {
+            steps: plan.steps.iter().map(chosen).collect(),
+            ..plan.clone()
+        }
+    }
+}
+
+/// The kernel itself, then its other forms.
+fn forms(kernel: &'static Kernel) -> impl Iterator<Item = &'static Kernel> {
+    std::iter::once(kernel).chain(kernel.others.iter().copied())
+}
+
+fn in_form(step: &Step, kernel: &'static Kernel) -> Step {
+    Step {
+        kernel,
+        grid: (kernel.grid)(&step.params),
+        ..step.clone()
+    }
+}
+
+/// What a step is to the file: the folder of its kernel, which all forms share, and its params, which say all sizes.
+fn key(step: &Step) -> String {
+    let folder = step.kernel.name.split('/').next().unwrap_or_default();
+    let words: Vec<String> = step.params.iter().map(u32::to_string).collect();
+    format!("{folder} {}", words.join(" "))
+}
+
+fn read(path: &Path) -> Option<Known> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+fn write(path: &Path, known: &Known) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| crate::files::cannot_write(path, error))?;
+    }
+    write_atomically(path, |out| {
+        let text = serde_json::to_vec_pretty(known).expect("names and numbers");
+        out.write_all(&text)
+            .map_err(|error| crate::files::cannot_write(path, error))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Hardware;
+    use crate::graph::builder::Builder;
+    use crate::graph::memory::Limits;
+    use crate::kernels::matmul::{product, product_tiled};
+
+    fn plan() -> Plan {
+        let mut builder = Builder::new("two products");
+        let x = builder.real_input("x", [64]);
+        let y = builder.output("y", [64]);
+        let z = builder.output("z", [64]);
+        let params = product::Params::dense(8, 8, 8);
+        builder.step("first", &product::KERNEL, &params, &[x, x, x, y]);
+        builder.step("again", &product::KERNEL, &params, &[x, x, x, z]);
+        let params = product::Params::dense(4, 4, 8);
+        builder.step("second", &product::KERNEL, &params, &[x, x, x, y]);
+        builder.finish(&Limits::HOST)
+    }
+
+    fn summary(driver: &str) -> AdapterSummary {
+        AdapterSummary {
+            index: 0,
+            name: "a card".into(),
+            vendor_id: 0,
+            vendor: String::new(),
+            hardware: Hardware::Discrete,
+            backend: "vulkan".into(),
+            driver: driver.into(),
+            driver_info: String::new(),
+            max_binding_bytes: 0,
+            max_buffer_bytes: 0,
+            f16: false,
+            subgroups: false,
+            subgroup_min: 0,
+            subgroup_max: 0,
+            matrix_units: Vec::new(),
+            timestamps: true,
+        }
+    }
+
+    #[test]
+    fn the_fastest_form_is_kept_for_the_adapter_and_its_driver() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |driver| Tuning::in_folder(&summary(driver), Some(folder.path().into()));
+        let (plan, mut tuning) = (plan(), open("1.0"));
+        let unknown = tuning.unknown(&plan).unwrap();
+        // Two sizes in two forms.
+        let names: Vec<&str> = unknown.steps.iter().map(|step| step.kernel.name).collect();
+        let (plain, tiled) = (product::KERNEL.name, product_tiled::KERNEL.name);
+        assert_eq!(names, [plain, tiled, plain, tiled]);
+        let mut runs = [[3.0, 9.0, 2.0, 5.0], [9.0, 2.0, 9.0, 9.0], [9.0; 4]].into_iter();
+        let profile = || Ok(runs.next().unwrap().to_vec());
+        tuning.measure(&unknown, profile).unwrap();
+        for tuning in [tuning, open("1.0")] {
+            assert!(tuning.unknown(&plan).is_none());
+            let tuned = tuning.apply(&plan);
+            let names: Vec<&str> = tuned.steps.iter().map(|step| step.kernel.name).collect();
+            assert_eq!(names, [tiled, tiled, plain]);
+            tuned.check();
+        }
+        assert!(open("1.1").unknown(&plan).is_some());
+        for entry in std::fs::read_dir(folder.path().join("wlstm")).unwrap() {
+            std::fs::write(entry.unwrap().path(), "{ nonsense").unwrap();
+        }
+        assert!(open("1.0").unknown(&plan).is_some());
+    }
+}
