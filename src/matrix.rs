@@ -151,70 +151,11 @@ impl<'a> ViewMut<'a> {
         self.columns
     }
 
-    /// A view for a shorter time.
-    pub fn borrow(&mut self) -> ViewMut<'_> {
-        ViewMut {
-            life: PhantomData,
-            ..*self
-        }
-    }
-
     /// The elements of row `k`.
     pub fn row(&mut self, k: usize) -> &mut [f32] {
         assert!(k < self.rows, "row {k} of {}", self.rows);
         // SAFETY: row k lies within what the view borrows exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(k * self.row_stride), self.columns) }
-    }
-
-    /// The first `count` columns and the rest.
-    ///
-    /// # Panics
-    ///
-    /// If there are fewer.
-    pub fn split_columns(self, count: usize) -> (ViewMut<'a>, ViewMut<'a>) {
-        assert!(count <= self.columns, "{count} of {} columns", self.columns);
-        let first = ViewMut {
-            columns: count,
-            life: PhantomData,
-            ..self
-        };
-        // SAFETY: within the view, or at its end when nothing is left.
-        let start = unsafe { self.start.add(count) };
-        (
-            first,
-            ViewMut {
-                start,
-                columns: self.columns - count,
-                ..self
-            },
-        )
-    }
-
-    /// The first `count` rows and the rest.
-    ///
-    /// # Panics
-    ///
-    /// If there are fewer.
-    pub fn split_rows(self, count: usize) -> (ViewMut<'a>, ViewMut<'a>) {
-        assert!(count <= self.rows, "{count} of {} rows", self.rows);
-        let first = ViewMut {
-            rows: count,
-            life: PhantomData,
-            ..self
-        };
-        if count == self.rows {
-            return (first, ViewMut { rows: 0, ..self });
-        }
-        // SAFETY: there is a row `count`.
-        let start = unsafe { self.start.add(count * self.row_stride) };
-        (
-            first,
-            ViewMut {
-                start,
-                rows: self.rows - count,
-                ..self
-            },
-        )
     }
 }
 
