@@ -212,7 +212,7 @@ pub fn multiply(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<
 const DEPTH: usize = 512;
 
 /// Elements up to which `gemm` treats an output in a way of its own.
-pub const SMALL: usize = 256;
+const SMALL: usize = 256;
 
 /// Multiply-adds below which another thread costs more than it saves.
 const GRAIN: usize = 1 << 16;
@@ -224,55 +224,18 @@ pub fn parts(multiply_adds: usize) -> usize {
 
 /// Where to cut the longer side of a matrix of `long * short` elements into at most `parts` parts: blocks of 16 fill the vector
 /// registers of the inner loop, and no part is so small that it would be treated in another way than the whole.
-pub fn edges(long: usize, short: usize, parts: usize) -> Edges {
+fn edges(long: usize, short: usize, parts: usize) -> Edges {
     let least = (SMALL / short.max(1) + 1).next_multiple_of(UNIT);
     Edges::even(long, UNIT, parts.min(long / least).max(1))
 }
 
 /// Columns at which products are cut.
-pub const UNIT: usize = 16;
+const UNIT: usize = 16;
 
-/// [`multiply`] on all threads: the longer side of `out` is split into blocks, so every element is summed by one thread
-/// in one order.
-///
-/// # Panics
-///
-/// If the shapes do not fit.
-pub fn multiply_parallel(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
-    let parts = parts(out.rows * out.columns * left.columns);
-    multiply_in_parts(out, accumulate, left, right, parts);
-}
-
-fn multiply_in_parts(
-    out: ViewMut<'_>,
-    accumulate: bool,
-    left: View<'_>,
-    right: View<'_>,
-    parts: usize,
-) {
-    let (rows, columns) = (out.rows, out.columns);
-    if columns >= rows {
-        let blocks = out.into_columns(edges(columns, rows, parts));
-        team::each(blocks.count(), |k| {
-            let (start, block) = blocks.take(k);
-            let right = right.columns(start, block.columns);
-            multiply(block, accumulate, left, right);
-        });
-    } else {
-        let blocks = out.into_rows(edges(rows, columns, parts));
-        team::each(blocks.count(), |k| {
-            let (start, block) = blocks.take(k);
-            let left = left.rows(start, block.rows);
-            multiply(block, accumulate, left, right);
-        });
-    }
-}
-
-/// A matrix of which threads take blocks that do not overlap, each once.
+/// A matrix of which threads take blocks of rows that do not overlap, each once.
 pub struct Blocks<'a> {
     whole: ViewMut<'a>,
     edges: Edges,
-    by_rows: bool,
     /// A bit a block.
     taken: AtomicU64,
 }
@@ -286,7 +249,7 @@ impl<'a> Blocks<'a> {
         self.edges.len() - 1
     }
 
-    /// The first column (or row) of block `k`, and the block.
+    /// The first row of block `k`, and the block.
     ///
     /// # Panics
     ///
@@ -295,63 +258,40 @@ impl<'a> Blocks<'a> {
         let (begin, end) = (self.edges[k], self.edges[k + 1]);
         let before = self.taken.fetch_or(1 << k, Ordering::Relaxed);
         assert!(before & 1 << k == 0, "block {k} is taken twice");
-        let ViewMut {
-            start,
-            rows,
-            columns,
-            row_stride,
-            life,
-        } = self.whole;
+        let whole = &self.whole;
         let skip = if begin == end {
             0
-        } else if self.by_rows {
-            begin * row_stride
         } else {
-            begin
+            begin * whole.row_stride
         };
         let block = ViewMut {
-            // SAFETY: the first element of a block that is not empty lies within the matrix, by the check of `into_*`.
-            start: unsafe { start.add(skip) },
-            rows: if self.by_rows { end - begin } else { rows },
-            columns: if self.by_rows { columns } else { end - begin },
-            row_stride,
-            life,
+            // SAFETY: the first row of a block that is not empty is a row of the matrix, by the check of `into_rows`.
+            start: unsafe { whole.start.add(skip) },
+            rows: end - begin,
+            columns: whole.columns,
+            row_stride: whole.row_stride,
+            life: PhantomData,
         };
         (begin, block)
     }
 }
 
 impl<'a> ViewMut<'a> {
-    fn into_blocks(self, edges: Edges, by_rows: bool) -> Blocks<'a> {
-        let len = if by_rows { self.rows } else { self.columns };
-        assert!(
-            edges.is_sorted() && edges.last() == Some(&len),
-            "edges of blocks"
-        );
-        Blocks {
-            whole: self,
-            edges,
-            by_rows,
-            taken: AtomicU64::new(0),
-        }
-    }
-
-    /// Blocks of columns.
-    ///
-    /// # Panics
-    ///
-    /// If the edges do not ascend to the number of columns.
-    pub fn into_columns(self, edges: Edges) -> Blocks<'a> {
-        self.into_blocks(edges, false)
-    }
-
     /// Blocks of rows.
     ///
     /// # Panics
     ///
     /// If the edges do not ascend to the number of rows.
     pub fn into_rows(self, edges: Edges) -> Blocks<'a> {
-        self.into_blocks(edges, true)
+        assert!(
+            edges.is_sorted() && edges.last() == Some(&self.rows),
+            "edges of blocks"
+        );
+        Blocks {
+            whole: self,
+            edges,
+            taken: AtomicU64::new(0),
+        }
     }
 }
 
@@ -380,6 +320,19 @@ pub struct GroupBlock<'a> {
     pub column: usize,
     /// Its elements.
     pub out: ViewMut<'a>,
+}
+
+impl GroupBlock<'_> {
+    /// This block of `left right`, the product that is its whole matrix, or added to it.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not fit.
+    pub fn multiply(self, accumulate: bool, left: View<'_>, right: View<'_>) {
+        let left = left.rows(self.row, self.out.rows);
+        let right = right.columns(self.column, self.out.columns);
+        multiply(self.out, accumulate, left, right);
+    }
 }
 
 /// Calls `work` for blocks that cover every matrix of `groups` in `slice`, on all threads, about `parts` in all; each element is
@@ -472,6 +425,17 @@ mod tests {
         out
     }
 
+    /// One dense matrix of `rows` rows, `row_stride` apart.
+    fn one(rows: usize, columns: usize, row_stride: usize) -> Groups {
+        Groups {
+            count: 1,
+            stride: 0,
+            rows,
+            columns,
+            row_stride,
+        }
+    }
+
     #[test]
     fn products_of_strided_and_transposed_views() {
         for (m, k, n) in [(1, 1, 1), (7, 13, 5), (33, 64, 200), (300, 70, 90)] {
@@ -479,13 +443,9 @@ mod tests {
             let right: Vec<f32> = (0..k * n).map(|i| ((i * 5) % 13) as f32 - 6.0).collect();
             let want = plain(&left, &right, m, k, n);
             let mut out = vec![f32::NAN; m * (n + 3)];
-            let view = ViewMut::new(&mut out, m, n, n + 3);
-            multiply_parallel(
-                view,
-                false,
-                View::new(&left, m, k, k),
-                View::new(&right, k, n, n),
-            );
+            each_block(&mut out, one(m, n, n + 3), 3, |block| {
+                block.multiply(false, View::new(&left, m, k, k), View::new(&right, k, n, n));
+            });
             for i in 0..m {
                 assert_eq!(out[i * (n + 3)..][..n], want[i * n..][..n]);
                 assert!(
@@ -495,12 +455,13 @@ mod tests {
             }
             // (left right)' = right' left'
             let mut out = vec![1.0; n * m];
-            multiply_parallel(
-                ViewMut::new(&mut out, n, m, m),
-                true,
-                View::new(&right, k, n, n).transposed(),
-                View::new(&left, m, k, k).transposed(),
-            );
+            each_block(&mut out, one(n, m, m), 3, |block| {
+                block.multiply(
+                    true,
+                    View::new(&right, k, n, n).transposed(),
+                    View::new(&left, m, k, k).transposed(),
+                );
+            });
             for i in 0..n {
                 for j in 0..m {
                     assert_eq!(out[i * m + j], want[j * n + i] + 1.0);
@@ -518,13 +479,9 @@ mod tests {
             let product = |parts| {
                 let mut out = vec![0.0; m * n];
                 let (left, right) = (View::new(&left, m, k, k), View::new(&right, n, k, k));
-                multiply_in_parts(
-                    ViewMut::new(&mut out, m, n, n),
-                    false,
-                    left,
-                    right.transposed(),
-                    parts,
-                );
+                each_block(&mut out, one(m, n, n), parts, |block| {
+                    block.multiply(false, left, right.transposed());
+                });
                 out
             };
             let whole = product(1);

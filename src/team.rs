@@ -447,12 +447,6 @@ impl Edges {
         }
         Edges { edges, parts }
     }
-
-    /// Multiplied by `factor`: the same parts of something `factor` times as long.
-    pub fn times(mut self, factor: usize) -> Edges {
-        self.edges.iter_mut().for_each(|edge| *edge *= factor);
-        self
-    }
 }
 
 impl std::ops::Deref for Edges {

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Data, Executor, Inputs};
+use super::{Data, Executor, Inputs, PlanId};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::graph::plan::{Place, Plan, Slice, Step, TensorId, TensorInfo};
@@ -83,18 +83,7 @@ pub fn run_case(
 ) -> Result<Vec<Vec<f32>>> {
     let (plan, mut images) = one_step(kernel, case, contents, layout);
     let (slices, tensors) = (plan.steps[0].slices.clone(), plan.tensors.clone());
-    let id = executor.load(Arc::new(plan))?;
-    let mut inputs = Inputs::new();
-    for (binding, slice) in kernel.bindings.iter().zip(&slices) {
-        if let Contents::Index(image) = &images[slice.tensor.0 as usize] {
-            inputs.push((binding.name, Data::Index(image.clone())));
-        }
-    }
-    for (info, image) in tensors.iter().zip(&images) {
-        if let Contents::Real(values) = image {
-            executor.write(&info.name, values)?;
-        }
-    }
+    let (id, inputs) = load(executor, plan, &images)?;
     executor.run(id, &inputs)?;
     executor.fetch()?;
 
@@ -147,20 +136,26 @@ pub fn time_case(
     plan.fused = false;
     let step = plan.steps[0].clone();
     plan.steps.resize(times, step);
-    let (slices, tensors) = (plan.steps[0].slices.clone(), plan.tensors.clone());
+    let (id, inputs) = load(executor, plan, &images)?;
+    Ok(executor.profile(id, &inputs)?.seconds)
+}
+
+/// Loads a plan of steps of one case with what its tensors hold; gives its inputs.
+fn load(executor: &mut dyn Executor, plan: Plan, images: &[Contents]) -> Result<(PlanId, Inputs)> {
+    let (step, tensors) = (plan.steps[0].clone(), plan.tensors.clone());
     let id = executor.load(Arc::new(plan))?;
     let mut inputs = Inputs::new();
-    for (binding, slice) in kernel.bindings.iter().zip(&slices) {
+    for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
         if let Contents::Index(image) = &images[slice.tensor.0 as usize] {
             inputs.push((binding.name, Data::Index(image.clone())));
         }
     }
-    for (info, image) in tensors.iter().zip(&images) {
+    for (info, image) in tensors.iter().zip(images) {
         if let Contents::Real(values) = image {
             executor.write(&info.name, values)?;
         }
     }
-    Ok(executor.profile(id, &inputs)?.seconds)
+    Ok((id, inputs))
 }
 
 /// The binding whose slice is nearest to element `at` of tensor `tensor`, and the element counted from its beginning.

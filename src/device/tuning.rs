@@ -3,7 +3,7 @@
 //! The forms of a kernel give the same bits ([`Kernel::others`]), so a choice changes nothing but the time. Where nothing was
 //! measured (tuning is off, or the device cannot take the time) the first form is run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -67,11 +67,11 @@ impl Tuning {
     /// whose steps write only what the plan itself writes before it reads.
     pub fn unknown(&self, plan: &Plan) -> Option<Plan> {
         let mut steps: Vec<Step> = Vec::new();
-        let mut seen: HashMap<String, ()> = HashMap::new();
+        let mut seen = HashSet::new();
         for step in &plan.steps {
             let key = key(step);
             let known = step.kernel.others.is_empty() || self.known.choices.contains_key(&key);
-            if known || seen.insert(key, ()).is_some() {
+            if known || !seen.insert(key) {
                 continue;
             }
             steps.extend(forms(step.kernel).map(|form| in_form(step, form)));

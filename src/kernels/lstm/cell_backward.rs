@@ -12,7 +12,7 @@
 //! arrives from the step after (`carry`), or starts at zero.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants};
-use crate::matrix::{self, View, ViewMut};
+use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
 
@@ -123,10 +123,19 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         return differentiate(p, left, z, c_before, c, dc);
     }
     with_scratch(batch * hidden, |dm| {
-        let out = ViewMut::new(dm, batch, hidden, hidden);
+        let layout = Groups {
+            count: 1,
+            stride: 0,
+            rows: batch,
+            columns: hidden,
+            row_stride: hidden,
+        };
         let left = View::new(left, batch, depth, depth);
         let weight = View::new(weight, hidden, depth, depth).transposed();
-        matrix::multiply_parallel(out, false, left, weight);
+        let parts = matrix::parts(batch * hidden * depth);
+        matrix::each_block(dm, layout, parts, |block| {
+            block.multiply(false, left, weight);
+        });
         differentiate(p, dm, z, c_before, c, dc);
     });
 }

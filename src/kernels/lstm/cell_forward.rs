@@ -150,12 +150,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
             let left = View::new(&left[block.group * depth..], batch, depth, groups * depth);
             let weight = &weight[block.group * p.weight_group as usize..];
             let weight = View::new(weight, depth, width, width);
-            let (rows, columns) = (block.out.row_count(), block.out.column_count());
-            let (left, weight) = (
-                left.rows(block.row, rows),
-                weight.columns(block.column, columns),
-            );
-            matrix::multiply(block.out, false, left, weight);
+            block.multiply(false, left, weight);
         });
         let edges = || stream_edges(batch, hidden);
         let z = ViewMut::new(z, batch, 4 * hidden, 4 * hidden).into_rows(edges());

@@ -5,7 +5,7 @@
 //! Derivatives: `dleft = dproduct right'`, `dright = left' dproduct`: this kernel again.
 
 use crate::kernel::{Binding, Buffers, Case, Constants, Fill, Kernel, Params as _, Work};
-use crate::matrix::{self, GroupBlock, Groups, View};
+use crate::matrix::{self, Groups, View};
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -235,18 +235,12 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         row_stride: p.product_stride as usize,
     };
     let parts = matrix::parts(p.multiply_adds() as usize);
-    matrix::each_block(product, groups, parts, |block| {
-        let GroupBlock {
-            group,
-            row,
-            column,
-            mut out,
-        } = block;
-        let (rows, columns) = (out.row_count(), out.column_count());
+    matrix::each_block(product, groups, parts, |mut block| {
+        let (rows, columns) = (block.out.row_count(), block.out.column_count());
         if p.with_bias != 0 {
-            let bias = &bias[group * groups.columns + column..][..columns];
+            let bias = &bias[block.group * groups.columns + block.column..][..columns];
             for row in 0..rows {
-                let out = out.row(row);
+                let out = block.out.row(row);
                 if p.accumulate != 0 {
                     for (out, bias) in out.iter_mut().zip(bias) {
                         *out += bias;
@@ -257,7 +251,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
             }
         }
         let accumulate = p.accumulate != 0 || p.with_bias != 0;
-        let group = group as u32;
+        let group = block.group as u32;
         let left = operand(
             left,
             p.transpose_left,
@@ -274,8 +268,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
             p.columns,
             p.right_stride,
         );
-        let (left, right) = (left.rows(row, rows), right.columns(column, columns));
-        matrix::multiply(out, accumulate, left, right);
+        block.multiply(accumulate, left, right);
     });
 }
 
