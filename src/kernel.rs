@@ -55,6 +55,8 @@ pub struct Binding {
     /// 1 for `array<f32>` and `array<u32>`, 4 for `array<vec4<f32>>`: slices then begin at multiples of 4 elements,
     /// and `starts` counts vectors.
     pub lanes: usize,
+    /// Whether a tensor of [`Dtype::Half`] may be bound too: see [`Kernel::source`].
+    pub half: bool,
 }
 
 impl Binding {
@@ -64,6 +66,7 @@ impl Binding {
             dtype,
             access,
             lanes: 1,
+            half: false,
         }
     }
 
@@ -90,6 +93,16 @@ impl Binding {
     /// The same as `array<vec4<f32>>`.
     pub const fn vec4(self) -> Binding {
         Binding { lanes: 4, ..self }
+    }
+
+    /// The same, which may be [`Dtype::Half`] too.
+    pub const fn or_half(self) -> Binding {
+        Binding { half: true, ..self }
+    }
+
+    /// Whether a tensor of this type may be bound.
+    pub fn takes(&self, dtype: Dtype) -> bool {
+        dtype == self.dtype || (self.half && dtype == Dtype::Half)
     }
 }
 
@@ -256,7 +269,7 @@ pub struct Kernel {
     /// The workgroups of a dispatch with these params.
     pub grid: fn(&[u32]) -> [u32; 3],
     /// What a step costs, where that is not each slice moved once; see [`Kernel::cost`].
-    pub work: Option<fn(&[u32]) -> Work>,
+    pub work: Option<fn(&[u32], Widths) -> Work>,
     /// The specification.
     pub twin: Twin,
     /// What the CPU device runs instead of the twin in `f32`, where a faster way is known: the same result to rounding.
@@ -267,21 +280,65 @@ pub struct Kernel {
     pub others: &'static [&'static Kernel],
 }
 
+/// The bytes of an element of each binding.
+pub type Widths = [u64; MAX_BINDINGS];
+
+/// The bindings of a step that are of [`Dtype::Half`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Halves(u8);
+
+impl Halves {
+    /// None.
+    pub const NONE: Halves = Halves(0);
+
+    /// Those among the types of all bindings, in order.
+    pub fn of(dtypes: impl IntoIterator<Item = Dtype>) -> Halves {
+        let bits = dtypes.into_iter().enumerate();
+        Halves(bits.fold(0, |bits, (k, dtype)| {
+            bits | u8::from(dtype == Dtype::Half) << k
+        }))
+    }
+
+    /// Every one that may be.
+    pub fn all(kernel: &Kernel) -> Halves {
+        let types = kernel.bindings.iter().map(|binding| match binding.half {
+            true => Dtype::Half,
+            false => binding.dtype,
+        });
+        Halves::of(types)
+    }
+
+    /// Whether binding `k` is.
+    pub fn has(self, k: usize) -> bool {
+        self.0 >> k & 1 != 0
+    }
+
+    /// Whether no binding is.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The bytes of an element of each binding on a device.
+    pub fn widths(self) -> Widths {
+        std::array::from_fn(|k| if self.has(k) { 2 } else { 4 })
+    }
+}
+
 /// What a step costs at the least, whoever runs it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// Multiplications and additions of its matrix products; what is beside them is not counted.
     pub flops: u64,
-    /// Bytes of `f32` between memory and registers, each element once.
+    /// Bytes between memory and registers, each element once.
     pub bytes: u64,
 }
 
 impl Work {
-    /// A step that moves so many rows of so many elements, and has no product.
-    pub fn rows(rows: u32, width: u32) -> Work {
+    /// A step that has no product and moves so many rows of so many elements, a row of so many bytes each.
+    pub fn rows(rows: u32, width: u32, bytes: u64) -> Work {
         Work {
             flops: 0,
-            bytes: 4 * u64::from(rows) * u64::from(width),
+            bytes: u64::from(rows) * u64::from(width) * bytes,
         }
     }
 }
@@ -301,16 +358,28 @@ impl std::fmt::Debug for Kernel {
 impl Kernel {
     /// What a step with these params costs; `lens` are the elements of its slices. Unless the kernel knows better, every
     /// element that is read or written is moved once, and what is both, twice.
-    pub fn cost(&self, params: &[u32], lens: impl IntoIterator<Item = usize>) -> Work {
-        let moved = |(binding, len): (&Binding, usize)| match binding.access {
-            Access::Read | Access::Write => 4 * len as u64,
-            Access::ReadWrite => 8 * len as u64,
+    pub fn cost(
+        &self,
+        params: &[u32],
+        lens: impl IntoIterator<Item = usize>,
+        halves: Halves,
+    ) -> Work {
+        let widths = halves.widths();
+        let moved = |((binding, len), width): ((&Binding, usize), u64)| match binding.access {
+            Access::Read | Access::Write => width * len as u64,
+            Access::ReadWrite => 2 * width * len as u64,
         };
         match self.work {
-            Some(work) => work(params),
+            Some(work) => work(params, widths),
             None => Work {
                 flops: 0,
-                bytes: self.bindings.iter().zip(lens).map(moved).sum(),
+                bytes: self
+                    .bindings
+                    .iter()
+                    .zip(lens)
+                    .zip(widths)
+                    .map(moved)
+                    .sum(),
             },
         }
     }
@@ -332,20 +401,57 @@ impl Kernel {
     ///
     /// With `aliased`, read-only bindings are declared `read_write`: devices refuse one buffer as both in a dispatch,
     /// and two slices of one arena may be bound so.
-    pub fn source(&self, constants: &[(&'static str, u32)], aliased: bool) -> String {
+    ///
+    /// A binding `name` of `halves` becomes an array of `f16`. Shaders read it with `f32(name[i])`, and write
+    /// `name[i] = Name(value)` with their line `alias Name = f32;`; a line `const HALF_NAME: bool = false;` says `true` then.
+    pub fn source(
+        &self,
+        constants: &[(&'static str, u32)],
+        aliased: bool,
+        halves: Halves,
+    ) -> String {
         let mut text = String::new();
+        if !halves.is_empty() {
+            text.push_str("enable f16;\n");
+        }
         for snippet in self.snippets {
             text.push_str(snippet.wgsl);
             text.push('\n');
         }
         text.push_str(self.wgsl);
-        let text = specialise(&text, constants);
+        let mut text = specialise(&text, constants);
+        for (k, binding) in self.bindings.iter().enumerate() {
+            if halves.has(k) {
+                text = halved(&text, binding);
+            }
+        }
         if aliased {
             text.replace("var<storage, read>", "var<storage, read_write>")
         } else {
             text
         }
     }
+}
+
+/// The text with one binding in `f16`: its declaration, its alias, its constant.
+fn halved(wgsl: &str, binding: &Binding) -> String {
+    let name = binding.name;
+    let declaration = format!("> {name}: array<");
+    let mut letters = name.chars();
+    let capital: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let alias = format!("alias {capital}{} = ", letters.as_str());
+    let constant = format!("const HALF_{}: bool = ", name.to_uppercase());
+    let line = |line: &str| {
+        if line.starts_with(&alias) || line.contains(&declaration) {
+            line.replace("f32", "f16")
+        } else if line.starts_with(&constant) {
+            format!("{constant}true;")
+        } else {
+            line.to_owned()
+        }
+    };
+    let lines: Vec<String> = wgsl.lines().map(line).collect();
+    lines.join("\n") + "\n"
 }
 
 /// Named values that replace `const` lines of a shader.
@@ -496,6 +602,11 @@ impl Case {
         let epsilon = f64::from(f32::EPSILON);
         let terms = self.reduction as f64;
         epsilon * (16.0 + 4.0 * terms.sqrt() + terms / 8.0)
+    }
+
+    /// The same for results that are rounded to `f16`, once.
+    pub fn tolerance_of_half(&self) -> f64 {
+        self.tolerance() + f64::from(f32::EPSILON) * f64::from(1 << 12)
     }
 }
 

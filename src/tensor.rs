@@ -11,6 +11,9 @@ use std::fmt;
 pub enum Dtype {
     /// A real number: `f32` on every device, `f64` in the reference executor.
     Real,
+    /// A real number that devices store in `f16`. Kernels compute with it in `f32`. The CPU executor keeps it in `f32`, rounded
+    /// to what `f16` can hold; the reference executor does not round.
+    Half,
     /// An index, a count or random bits: `u32`.
     Index,
 }

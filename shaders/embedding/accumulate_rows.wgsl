@@ -37,7 +37,7 @@ fn main(
         let positions = offsets + params.capacity + 1u;
         let end = rows[offsets + k + 1u];
         for (var n = rows[offsets + k]; n < end; n += 1u) {
-            sum += source[starts.source + rows[positions + n] * params.width + column];
+            sum += f32(source[starts.source + rows[positions + n] * params.width + column]);
         }
     }
     gradient[starts.gradient + i] = params.scale * sum;

@@ -17,6 +17,8 @@ struct Starts {
 @group(0) @binding(3) var<storage, read> ids: array<u32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
+alias Y = f32;
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -29,5 +31,5 @@ fn main(
     }
     let row = i / params.width;
     let column = i % params.width;
-    y[starts.y + i] = table[starts.table + ids[starts.ids + row] * params.width + column];
+    y[starts.y + i] = Y(table[starts.table + ids[starts.ids + row] * params.width + column]);
 }

@@ -27,6 +27,8 @@ struct Starts {
 @group(0) @binding(6) var<storage, read> c: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dc: array<f32>;
 
+alias Z = vec4<f32>;
+
 // Terms of a sum that are added up apart, as in products.
 const DEPTH: u32 = 512u;
 
@@ -50,11 +52,11 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             var sum2 = vec4<f32>();
             var sum3 = vec4<f32>();
             for (var k = first; k < min(first + DEPTH, params.depth); k += 1u) {
-                let w = vec4<f32>(weight[at_weight.x], weight[at_weight.y], weight[at_weight.z], weight[at_weight.w]);
-                sum0 = fused(left[at_left.x], w, sum0);
-                sum1 = fused(left[at_left.y], w, sum1);
-                sum2 = fused(left[at_left.z], w, sum2);
-                sum3 = fused(left[at_left.w], w, sum3);
+                let w = vec4<f32>(f32(weight[at_weight.x]), f32(weight[at_weight.y]), f32(weight[at_weight.z]), f32(weight[at_weight.w]));
+                sum0 = fused(f32(left[at_left.x]), w, sum0);
+                sum1 = fused(f32(left[at_left.y]), w, sum1);
+                sum2 = fused(f32(left[at_left.z]), w, sum2);
+                sum3 = fused(f32(left[at_left.w]), w, sum3);
                 at_left += 1u;
                 at_weight += 1u;
             }
@@ -66,14 +68,14 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     } else {
         for (var row = 0u; row < 4u; row += 1u) {
             let at = at_left[row] + units;
-            sums[row] = vec4<f32>(left[at.x], left[at.y], left[at.z], left[at.w]);
+            sums[row] = vec4<f32>(f32(left[at.x]), f32(left[at.y]), f32(left[at.z]), f32(left[at.w]));
         }
     }
     for (var row = 0u; row < min(4u, params.batch - b); row += 1u) {
         for (var column = 0u; column < min(4u, params.hidden - u); column += 1u) {
             let at = (b + row) * params.hidden + u + column;
             let dm = sums[row][column];
-            let gates = z[starts.z + at];
+            let gates = vec4<f32>(z[starts.z + at]);
             let i = gates.x;
             let j = gates.y;
             let f = gates.z;
@@ -83,12 +85,12 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             if (params.carry != 0u) {
                 dstate += dc[starts.dc + at];
             }
-            z[starts.z + at] = vec4<f32>(
+            z[starts.z + at] = Z(vec4<f32>(
                 dstate * j * i * (1.0 - i),
                 dstate * i * (1.0 - j * j),
                 dstate * c_before[starts.c_before + at] * f * (1.0 - f),
                 dm * t * o * (1.0 - o),
-            );
+            ));
             dc[starts.dc + at] = dstate * f;
         }
     }

@@ -31,6 +31,9 @@ struct Starts {
 @group(0) @binding(7) var<storage, read_write> c: array<f32>;
 @group(0) @binding(8) var<storage, read_write> m: array<f32>;
 
+alias M = f32;
+alias Z = vec4<f32>;
+
 // Terms of a sum that are added up apart, as in products.
 const DEPTH: u32 = 512u;
 
@@ -57,11 +60,11 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         var sum2 = vec4<f32>();
         var sum3 = vec4<f32>();
         for (var k = first; k < min(first + DEPTH, params.depth); k += 1u) {
-            let w = weight[at_weight];
-            sum0 = fused(left[at_left.x], w, sum0);
-            sum1 = fused(left[at_left.y], w, sum1);
-            sum2 = fused(left[at_left.z], w, sum2);
-            sum3 = fused(left[at_left.w], w, sum3);
+            let w = vec4<f32>(weight[at_weight]);
+            sum0 = fused(f32(left[at_left.x]), w, sum0);
+            sum1 = fused(f32(left[at_left.y]), w, sum1);
+            sum2 = fused(f32(left[at_left.z]), w, sum2);
+            sum3 = fused(f32(left[at_left.w]), w, sum3);
             at_left += 1u;
             at_weight += units;
         }
@@ -76,7 +79,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         let at = (b + row) * params.hidden + u;
         var before = vec4<f32>();
         if (params.accumulate != 0u) {
-            before = z[starts.z + at];
+            before = vec4<f32>(z[starts.z + at]);
         }
         let gates = before + totals[row] + bias_of_unit;
         let i = sigmoid(gates.x);
@@ -84,8 +87,8 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         let f = sigmoid(gates.z + params.forget_bias);
         let o = sigmoid(gates.w);
         let state = f * c_before[starts.c_before + at] + i * j;
-        z[starts.z + at] = vec4<f32>(i, j, f, o);
+        z[starts.z + at] = Z(vec4<f32>(i, j, f, o));
         c[starts.c + at] = state;
-        m[starts.m + at] = o * tanh_of(state);
+        m[starts.m + at] = M(o * tanh_of(state));
     }
 }

@@ -32,6 +32,8 @@ struct Starts {
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> product: array<f32>;
 
+alias Product = f32;
+
 // Set from params.transpose_left and params.transpose_right.
 const TRANSPOSE_LEFT: bool = false;
 const TRANSPOSE_RIGHT: bool = false;
@@ -39,13 +41,16 @@ const TRANSPOSE_RIGHT: bool = false;
 // Terms of a sum that are added up in registers.
 const DEPTH: u32 = 512u;
 
+// Whether the product is stored in f16: then its sums stay in registers to the end.
+const HALF_PRODUCT: bool = false;
+
 // The bias of four columns, zero where there is none.
 fn bias_of(group: u32, columns: vec4<u32>) -> vec4<f32> {
     if (params.with_bias == 0u) {
         return vec4<f32>();
     }
     let at = starts.bias + group * params.columns + columns;
-    return vec4<f32>(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
+    return vec4<f32>(f32(bias[at.x]), f32(bias[at.y]), f32(bias[at.z]), f32(bias[at.w]));
 }
 
 // Stores or adds row i of a tile, but what lies past the end.
@@ -57,9 +62,9 @@ fn store(add: bool, i: u32, row: u32, column: u32, group: u32, first: vec4<f32>,
     let sums = array<f32, 8>(first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w);
     for (var j = 0u; j < min(8u, params.columns - column); j += 1u) {
         if (add) {
-            product[at + j] += sums[j];
+            product[at + j] = Product(f32(product[at + j]) + sums[j]);
         } else {
-            product[at + j] = sums[j];
+            product[at + j] = Product(sums[j]);
         }
     }
 }
@@ -95,7 +100,8 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     var at_left = 0u;
     var at_right = 0u;
     // The sums go to memory every DEPTH terms: a single sum of tens of thousands would lose digits.
-    for (var first = 0u; first < params.depth; first += DEPTH) {
+    let piece = select(DEPTH, params.depth, HALF_PRODUCT);
+    for (var first = 0u; first < params.depth; first += piece) {
         var sum0a = vec4<f32>();
         var sum0b = vec4<f32>();
         var sum1a = vec4<f32>();
@@ -113,19 +119,19 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         var sum7a = vec4<f32>();
         var sum7b = vec4<f32>();
         // By hand, as compilers of WGSL do not unroll.
-        for (var k = first; k < min(first + DEPTH, params.depth); k += 1u) {
+        for (var k = first; k < min(first + piece, params.depth); k += 1u) {
             let a = right_a + at_right;
             let b = right_b + at_right;
-            let ra = vec4<f32>(right[a.x], right[a.y], right[a.z], right[a.w]);
-            let rb = vec4<f32>(right[b.x], right[b.y], right[b.z], right[b.w]);
-            let l0 = left[row0 + at_left];
-            let l1 = left[row1 + at_left];
-            let l2 = left[row2 + at_left];
-            let l3 = left[row3 + at_left];
-            let l4 = left[row4 + at_left];
-            let l5 = left[row5 + at_left];
-            let l6 = left[row6 + at_left];
-            let l7 = left[row7 + at_left];
+            let ra = vec4<f32>(f32(right[a.x]), f32(right[a.y]), f32(right[a.z]), f32(right[a.w]));
+            let rb = vec4<f32>(f32(right[b.x]), f32(right[b.y]), f32(right[b.z]), f32(right[b.w]));
+            let l0 = f32(left[row0 + at_left]);
+            let l1 = f32(left[row1 + at_left]);
+            let l2 = f32(left[row2 + at_left]);
+            let l3 = f32(left[row3 + at_left]);
+            let l4 = f32(left[row4 + at_left]);
+            let l5 = f32(left[row5 + at_left]);
+            let l6 = f32(left[row6 + at_left]);
+            let l7 = f32(left[row7 + at_left]);
             sum0a = fused(l0, ra, sum0a);
             sum0b = fused(l0, rb, sum0b);
             sum1a = fused(l1, ra, sum1a);

@@ -32,6 +32,8 @@ struct Starts {
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> product: array<f32>;
 
+alias Product = f32;
+
 // Set from params.transpose_left and params.transpose_right.
 const TRANSPOSE_LEFT: bool = false;
 const TRANSPOSE_RIGHT: bool = false;
@@ -48,6 +50,9 @@ const THREADS: u32 = ROWS / 8u * (COLUMNS / 8u);
 // Terms of a sum that are added up in registers.
 const DEPTH: u32 = 512u;
 
+// Whether the product is stored in f16: then its sums stay in registers to the end.
+const HALF_PRODUCT: bool = false;
+
 var<workgroup> tile_left: array<f32, STEP * ROWS>;
 var<workgroup> tile_right: array<f32, STEP * COLUMNS>;
 
@@ -58,9 +63,9 @@ fn left_at(group: u32, row: u32, k: u32) -> f32 {
     }
     let start = starts.left + group * params.left_group;
     if (TRANSPOSE_LEFT) {
-        return left[start + k * params.left_stride + row];
+        return f32(left[start + k * params.left_stride + row]);
     }
-    return left[start + row * params.left_stride + k];
+    return f32(left[start + row * params.left_stride + k]);
 }
 
 // Element (k, column) of right, zero past the end.
@@ -70,9 +75,9 @@ fn right_at(group: u32, k: u32, column: u32) -> f32 {
     }
     let start = starts.right + group * params.right_group;
     if (TRANSPOSE_RIGHT) {
-        return right[start + column * params.right_stride + k];
+        return f32(right[start + column * params.right_stride + k]);
     }
-    return right[start + k * params.right_stride + column];
+    return f32(right[start + k * params.right_stride + column]);
 }
 
 // Stages terms first .. first + STEP; neighbouring threads read neighbouring elements.
@@ -98,12 +103,12 @@ fn store(add: bool, first: bool, group: u32, row: u32, column: u32, sum: vec4<f3
     for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
         var value = sum[j];
         if (first && params.with_bias != 0u) {
-            value += bias[starts.bias + group * params.columns + column + j];
+            value += f32(bias[starts.bias + group * params.columns + column + j]);
         }
         if (add) {
-            product[at + j] += value;
+            product[at + j] = Product(f32(product[at + j]) + value);
         } else {
-            product[at + j] = value;
+            product[at + j] = Product(value);
         }
     }
 }
@@ -116,7 +121,8 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let column_a = block.x * COLUMNS + tile_column;
     let column_b = column_a + COLUMNS / 2u;
     // The sums go to memory every DEPTH terms, as in product.wgsl.
-    for (var first = 0u; first < params.depth; first += DEPTH) {
+    let piece = select(DEPTH, params.depth, HALF_PRODUCT);
+    for (var first = 0u; first < params.depth; first += piece) {
         var sum0a = vec4<f32>();
         var sum0b = vec4<f32>();
         var sum1a = vec4<f32>();
@@ -133,7 +139,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         var sum6b = vec4<f32>();
         var sum7a = vec4<f32>();
         var sum7b = vec4<f32>();
-        let end = min(first + DEPTH, params.depth);
+        let end = min(first + piece, params.depth);
         for (var k = first; k < end; k += STEP) {
             workgroupBarrier();
             stage(block, local, k);

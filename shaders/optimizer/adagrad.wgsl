@@ -35,6 +35,11 @@ fn main(
     if (i >= params.capacity * params.width) {
         return;
     }
+    let factor = norm[starts.norm + select(2u, 1u, params.clipped != 0u)];
+    // The gradients are not finite: nothing is updated.
+    if (factor == 0.0) {
+        return;
+    }
     var at = i;
     if (params.sparse != 0u) {
         let k = i / params.width;
@@ -43,10 +48,7 @@ fn main(
         }
         at = rows[starts.rows + 1u + k] * params.width + i % params.width;
     }
-    var g = gradient[starts.gradient + i];
-    if (params.clipped != 0u) {
-        g *= norm[starts.norm + 1u];
-    }
+    let g = factor * gradient[starts.gradient + i];
     let rate = control[starts.control];
     let a = accumulator[starts.accumulator + at] + g * g;
     accumulator[starts.accumulator + at] = a;

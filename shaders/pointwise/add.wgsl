@@ -16,6 +16,8 @@ struct Starts {
 @group(0) @binding(3) var<storage, read> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> sum: array<f32>;
 
+alias Sum = f32;
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -26,5 +28,5 @@ fn main(
     if (i >= params.len) {
         return;
     }
-    sum[starts.sum + i] = x[starts.x + i] + y[starts.y + i];
+    sum[starts.sum + i] = Sum(f32(x[starts.x + i]) + f32(y[starts.y + i]));
 }

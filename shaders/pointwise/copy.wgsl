@@ -14,6 +14,8 @@ struct Starts {
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
+alias Y = f32;
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -24,5 +26,5 @@ fn main(
     if (i >= params.len) {
         return;
     }
-    y[starts.y + i] = x[starts.x + i];
+    y[starts.y + i] = Y(f32(x[starts.x + i]));
 }

@@ -21,6 +21,8 @@ struct Starts {
 @group(0) @binding(3) var<storage, read> random: array<u32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
+alias Y = f32;
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -37,7 +39,7 @@ fn main(
     for (var k = 0u; k < 4u; k += 1u) {
         let i = 4u * j + k;
         if (i < params.len) {
-            y[starts.y + i] = select(0.0, params.scale * x[starts.x + i], keep[k]);
+            y[starts.y + i] = Y(select(0.0, params.scale * f32(x[starts.x + i]), keep[k]));
         }
     }
 }

@@ -17,6 +17,8 @@ struct Starts {
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
+alias Y = f32;
+
 // A column more than is used, so that columns do not meet in one bank.
 var<workgroup> tile: array<f32, 272>;
 
@@ -27,7 +29,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let row = block.y * 16u + i;
     let column = block.x * 16u + j;
     if (row < params.rows && column < params.columns) {
-        tile[i * 17u + j] = x[starts.x + block.z * params.x_group + row * params.columns + column];
+        tile[i * 17u + j] = f32(x[starts.x + block.z * params.x_group + row * params.columns + column]);
     }
     workgroupBarrier();
     // The block of y: its rows are columns of x.
@@ -35,6 +37,6 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let y_column = block.y * 16u + j;
     if (y_row < params.columns && y_column < params.rows) {
         let start = starts.y + block.z * params.rows * params.columns;
-        y[start + y_row * params.rows + y_column] = tile[j * 17u + i];
+        y[start + y_row * params.rows + y_column] = Y(tile[j * 17u + i]);
     }
 }

@@ -33,5 +33,6 @@ fn main(@builtin(local_invocation_index) local: u32) {
         }
         norm[starts.norm] = total;
         norm[starts.norm + 1u] = factor;
+        norm[starts.norm + 2u] = 1.0;
     }
 }

@@ -34,7 +34,7 @@ fn main(
     var sum = 0.0;
     if (column < params.width) {
         for (var row = lane; row < params.rows; row += LANES) {
-            sum += x[starts.x + row * params.width + column];
+            sum += f32(x[starts.x + row * params.width + column]);
         }
     }
     partial[local] = sum;

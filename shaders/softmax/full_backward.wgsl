@@ -1,4 +1,4 @@
-// With scale = 1 / divisor: logits <- scale * (exp(l - maximum) / sum - [id == target]): the gradient of one tile, in its place.
+// With scale = loss_scale / divisor: logits <- scale * (exp(l - maximum) / sum - [id == target]): the gradient of one tile, in its place.
 
 struct Params {
     rows: u32,
@@ -11,6 +11,7 @@ struct Starts {
     logits: u32,
     running: u32,
     targets: u32,
+    loss_scale: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -18,6 +19,9 @@ struct Starts {
 @group(0) @binding(2) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(3) var<storage, read> running: array<f32>;
 @group(0) @binding(4) var<storage, read> targets: array<u32>;
+@group(0) @binding(5) var<storage, read> loss_scale: array<f32>;
+
+alias Logits = f32;
 
 const IGNORE: u32 = 0xffffffffu;
 
@@ -31,15 +35,15 @@ fn main(
     if (i >= params.rows * params.width) {
         return;
     }
-    let scale = 1.0 / params.divisor;
+    let scale = loss_scale[starts.loss_scale] / params.divisor;
     let row = i / params.width;
     let id = params.start + i % params.width;
     let state = starts.running + row * 3u;
     let wanted = targets[starts.targets + row];
     let factor = scale / running[state + 1u];
-    var gradient = factor * exp_of(logits[starts.logits + i] - running[state]);
+    var gradient = factor * exp_of(f32(logits[starts.logits + i]) - running[state]);
     if (id == wanted) {
         gradient -= scale;
     }
-    logits[starts.logits + i] = select(gradient, 0.0, wanted == IGNORE);
+    logits[starts.logits + i] = Logits(select(gradient, 0.0, wanted == IGNORE));
 }

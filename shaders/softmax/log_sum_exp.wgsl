@@ -38,13 +38,13 @@ fn main(
 
     var largest = LOWEST;
     for (var k = local; k < params.width; k += 256u) {
-        largest = max(largest, logits[base + k]);
+        largest = max(largest, f32(logits[base + k]));
     }
     let tile_maximum = largest_of_group(local, largest);
 
     var sum = 0.0;
     for (var k = local; k < params.width; k += 256u) {
-        sum += exp_of(logits[base + k] - tile_maximum);
+        sum += exp_of(f32(logits[base + k]) - tile_maximum);
     }
     let tile_sum = sum_of_group(local, sum);
 
@@ -60,7 +60,7 @@ fn main(
         }
         let wanted = targets[starts.targets + row];
         if (wanted >= params.start && wanted - params.start < params.width) {
-            target_logit = logits[base + wanted - params.start];
+            target_logit = f32(logits[base + wanted - params.start]);
         }
         running[state] = maximum;
         running[state + 1u] = total;

@@ -1,4 +1,4 @@
-// With scale = 1 / divisor: logits <- scale * exp(l_k - normaliser), 0 where candidates[k] is the target;
+// With scale = loss_scale / divisor: logits <- scale * exp(l_k - normaliser), 0 where candidates[k] is the target;
 // target_logits <- scale * (exp(t - normaliser) - 1); l_k and t as in sampled_loss.
 
 struct Params {
@@ -14,6 +14,7 @@ struct Starts {
     candidates: u32,
     targets: u32,
     normaliser: u32,
+    loss_scale: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -24,6 +25,9 @@ struct Starts {
 @group(0) @binding(5) var<storage, read> candidates: array<u32>;
 @group(0) @binding(6) var<storage, read> targets: array<u32>;
 @group(0) @binding(7) var<storage, read> normaliser: array<f32>;
+@group(0) @binding(8) var<storage, read> loss_scale: array<f32>;
+
+alias Logits = f32;
 
 const IGNORE: u32 = 0xffffffffu;
 
@@ -37,16 +41,16 @@ fn main(
     if (i >= params.rows * params.samples) {
         return;
     }
-    let scale = 1.0 / params.divisor;
+    let scale = loss_scale[starts.loss_scale] / params.divisor;
     let row = i / params.samples;
     let k = i % params.samples;
     let wanted = targets[starts.targets + row];
     let total = normaliser[starts.normaliser + row];
     let ignored = wanted == IGNORE;
 
-    let logit = logits[starts.logits + i] - log_q[starts.log_q + k];
+    let logit = f32(logits[starts.logits + i]) - log_q[starts.log_q + k];
     let gradient = scale * exp_of(logit - total);
-    logits[starts.logits + i] = select(gradient, 0.0, ignored || candidates[starts.candidates + k] == wanted);
+    logits[starts.logits + i] = Logits(select(gradient, 0.0, ignored || candidates[starts.candidates + k] == wanted));
 
     if (k == 0u) {
         let true_logit = target_logits[starts.target_logits + row] - log_q[starts.log_q + params.samples + row];

@@ -46,7 +46,7 @@ fn main(
     var largest = true_logit;
     for (var k = local; k < params.samples; k += 256u) {
         if (candidates[starts.candidates + k] != wanted) {
-            largest = max(largest, logits[base + k] - log_q[starts.log_q + k]);
+            largest = max(largest, f32(logits[base + k]) - log_q[starts.log_q + k]);
         }
     }
     let maximum = largest_of_group(local, largest);
@@ -54,7 +54,7 @@ fn main(
     var sum = 0.0;
     for (var k = local; k < params.samples; k += 256u) {
         if (candidates[starts.candidates + k] != wanted) {
-            sum += exp_of(logits[base + k] - log_q[starts.log_q + k] - maximum);
+            sum += exp_of(f32(logits[base + k]) - log_q[starts.log_q + k] - maximum);
         }
     }
     let others = sum_of_group(local, sum);

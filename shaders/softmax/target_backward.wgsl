@@ -23,6 +23,8 @@ struct Starts {
 @group(0) @binding(6) var<storage, read_write> dh: array<f32>;
 @group(0) @binding(7) var<storage, read_write> source: array<f32>;
 
+alias Dh = f32;
+
 const IGNORE: u32 = 0xffffffffu;
 
 @compute @workgroup_size(256)
@@ -43,6 +45,6 @@ fn main(
     }
     let gradient = dtarget[starts.dtarget + row];
     let weight = weights[starts.weights + wanted * params.width + i % params.width];
-    dh[starts.dh + i] += gradient * weight;
-    source[starts.source + i] = gradient * h[starts.h + i];
+    dh[starts.dh + i] = Dh(f32(dh[starts.dh + i]) + gradient * weight);
+    source[starts.source + i] = gradient * f32(h[starts.h + i]);
 }

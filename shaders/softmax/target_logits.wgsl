@@ -56,7 +56,7 @@ fn main(
     let weight_base = starts.weights + id * params.width;
     var sum = 0.0;
     for (var k = local; k < params.width; k += 64u) {
-        sum += h[h_base + k] * weights[weight_base + k];
+        sum += f32(h[h_base + k]) * weights[weight_base + k];
     }
     let product = sum_of_group(local, sum);
     if (local == 0u) {

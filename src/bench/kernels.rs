@@ -6,7 +6,7 @@ use super::step::median;
 use crate::device::Executor;
 use crate::device::single::time_case;
 use crate::error::Result;
-use crate::kernel::{Case, Fill, Kernel};
+use crate::kernel::{Case, Fill, Halves, Kernel};
 use crate::kernels::catalogue;
 use crate::kernels::pointwise::{copy, multiply_add};
 
@@ -34,6 +34,8 @@ pub struct KernelTime {
     pub kernel: &'static str,
     /// The case.
     pub case: &'static str,
+    /// `f32`, or `mixed` where operands and results are `f16`.
+    pub precision: &'static str,
     /// The median.
     pub seconds: f64,
     /// FLOPs of products a second; 0 for kernels without.
@@ -85,13 +87,14 @@ pub fn peaks(executor: &mut dyn Executor) -> Result<Peaks> {
 
 /// FLOPs and bytes a second of the shortest run.
 fn best(executor: &mut dyn Executor, kernel: &'static Kernel, case: &Case) -> Result<(f64, f64)> {
-    let mut times = time_case(executor, kernel, case, TIMES)?;
+    let mut times = time_case(executor, kernel, case, TIMES, Halves::NONE)?;
     times.sort_by(f64::total_cmp);
-    Ok(rates(kernel, case, times[0]))
+    Ok(rates(kernel, case, times[0], Halves::NONE))
 }
 
-fn rates(kernel: &Kernel, case: &Case, seconds: f64) -> (f64, f64) {
-    let work = kernel.cost(&case.params, case.buffers.iter().map(|fill| fill.len()));
+fn rates(kernel: &Kernel, case: &Case, seconds: f64, halves: Halves) -> (f64, f64) {
+    let lens = case.buffers.iter().map(|fill| fill.len());
+    let work = kernel.cost(&case.params, lens, halves);
     (work.flops as f64 / seconds, work.bytes as f64 / seconds)
 }
 
@@ -105,17 +108,23 @@ pub fn kernels(executor: &mut dyn Executor, filter: &str) -> Result<KernelTimes>
     let mut found = Vec::new();
     for kernel in catalogue().filter(|kernel| kernel.name.contains(filter)) {
         for case in (kernel.cases)().iter().filter(|case| case.timed) {
-            let mut times = time_case(executor, kernel, case, TIMES)?;
-            let seconds = median(&mut times);
-            let (flops, bytes) = rates(kernel, case, seconds);
-            found.push(KernelTime {
-                kernel: kernel.name,
-                case: case.label,
-                seconds,
-                flops_per_second: flops,
-                bytes_per_second: bytes,
-                share_of_peak: peaks.share(flops, bytes),
-            });
+            for (precision, halves) in [("f32", Halves::NONE), ("mixed", Halves::all(kernel))] {
+                if precision == "mixed" && (halves.is_empty() || !executor.stores_halves()) {
+                    continue;
+                }
+                let mut times = time_case(executor, kernel, case, TIMES, halves)?;
+                let seconds = median(&mut times);
+                let (flops, bytes) = rates(kernel, case, seconds, halves);
+                found.push(KernelTime {
+                    kernel: kernel.name,
+                    case: case.label,
+                    precision,
+                    seconds,
+                    flops_per_second: flops,
+                    bytes_per_second: bytes,
+                    share_of_peak: peaks.share(flops, bytes),
+                });
+            }
         }
     }
     Ok(KernelTimes {

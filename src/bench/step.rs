@@ -187,7 +187,7 @@ pub fn step(
         words_per_second: words as f64 / median,
         flops_per_second: flops / median,
         host_share,
-        dispatches: session.training_steps().len(),
+        dispatches: session.training_plan().steps.len(),
         loss,
         profile,
     })
@@ -255,7 +255,7 @@ fn profile_of(
     let mut places: HashMap<(&'static str, String), usize> = HashMap::new();
     let mut kernels: Vec<KernelShare> = Vec::new();
     let mut works: Vec<(u64, u64)> = Vec::new();
-    for (k, step) in session.training_steps().iter().enumerate() {
+    for (k, step) in session.training_plan().steps.iter().enumerate() {
         let mut times: Vec<f64> = profiles.iter().map(|profile| profile.seconds[k]).collect();
         let purpose = purpose(&step.label);
         let place = *places
@@ -274,9 +274,10 @@ fn profile_of(
                 works.push((0, 0));
                 kernels.len() - 1
             });
+        let lens = step.slices.iter().map(|slice| slice.len);
         let work = step
             .kernel
-            .cost(&step.params, step.slices.iter().map(|slice| slice.len));
+            .cost(&step.params, lens, session.training_plan().halves(step));
         kernels[place].calls += 1;
         kernels[place].seconds += median(&mut times);
         works[place].0 += work.flops;

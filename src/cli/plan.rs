@@ -38,7 +38,11 @@ pub(super) fn run(arguments: &Plan, quiet: bool) -> Result<()> {
 
 /// The plans that a training run holds on its device: of training first, of validation, of the sample at the end.
 fn plans(config: &Config, words: usize) -> Vec<Steps> {
-    let (limits, prefix) = (Limits::HOST, language_model::evaluation_prefix(config));
+    let limits = Limits {
+        packed: true,
+        ..Limits::HOST
+    };
+    let prefix = language_model::evaluation_prefix(config);
     let mut plans = vec![training_plan(config, words, &limits, false)];
     if !config.data.valid.is_empty() {
         plans.push(language_model::evaluation(

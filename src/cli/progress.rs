@@ -122,6 +122,10 @@ impl Progress {
                     self.line(&text);
                 }
             }
+            Event::Skipped { step, loss_scale } => self.line(&format!(
+                "step {step} was skipped: gradients too large for f16 at a loss scale of {loss_scale}; going on with {}",
+                loss_scale / 2.0
+            )),
             Event::Validating { done, total } => {
                 let text = format!("validating {done}/{total}");
                 if let Some(bar) = &self.bar {

@@ -286,10 +286,10 @@ fn train(document: &Document) -> Result<Train> {
             "make one of the two smaller",
         ));
     }
-    if train.precision == Precision::Mixed {
-        return Err(field("train.precision").conflict(
-            "mixed precision is not supported in this version",
-            "use `train.precision = \"f32\"`",
+    if train.precision == Precision::Mixed && train.fused {
+        return Err(field("train.fused").conflict(
+            "products of mixed precision have not the bits of the CPU",
+            "leave it out, or use `train.precision = \"f32\"`",
         ));
     }
     Ok(train)

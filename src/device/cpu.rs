@@ -6,6 +6,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 use super::pages::Pages;
 use super::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock, available_memory};
 use crate::error::{Error, Result};
@@ -20,11 +23,26 @@ use crate::tensor::Dtype;
 pub trait CpuReal: Real {
     /// The function that runs a kernel in this precision.
     fn function(kernel: &Kernel) -> Run<Self>;
+
+    /// Rounds what a tensor of [`Dtype::Half`] holds.
+    fn round_halves(values: &mut [Self]);
 }
 
 impl CpuReal for f32 {
     fn function(kernel: &Kernel) -> Run<f32> {
         kernel.fast.unwrap_or(kernel.twin.single)
+    }
+
+    fn round_halves(values: &mut [f32]) {
+        const BLOCK: usize = 1 << 10;
+        team::chunks(values, 16 * BLOCK, |_, values| {
+            let mut halves = [f16::ZERO; BLOCK];
+            for values in values.chunks_mut(BLOCK) {
+                let halves = &mut halves[..values.len()];
+                halves.convert_from_f32_slice(values);
+                halves.convert_to_f32_slice(values);
+            }
+        });
     }
 }
 
@@ -32,6 +50,9 @@ impl CpuReal for f64 {
     fn function(kernel: &Kernel) -> Run<f64> {
         kernel.twin.double
     }
+
+    /// The reference knows no rounding.
+    fn round_halves(_values: &mut [f64]) {}
 }
 
 /// Runs plans on the CPU, in `f32` or `f64`.
@@ -211,6 +232,19 @@ impl<R: CpuReal> CpuExecutor<R> {
                     }
                 });
             R::function(step.kernel)(&step.params, &mut Buffers::new(buffers));
+            for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
+                let half = plan.tensor(slice.tensor).dtype == Dtype::Half;
+                if half
+                    && binding.access != Access::Read
+                    && let Base::Real(start) = bases[slice.tensor.0 as usize]
+                {
+                    // SAFETY: as above; the buffers of the step are gone.
+                    let values = unsafe {
+                        std::slice::from_raw_parts_mut(start.add(slice.offset), slice.len)
+                    };
+                    R::round_halves(values);
+                }
+            }
             done(number);
         }
         // No pointer outlives its run.
@@ -228,6 +262,10 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
 
     fn limits(&self) -> Limits {
         Limits::HOST
+    }
+
+    fn stores_halves(&self) -> bool {
+        false
     }
 
     fn in_flight(&self) -> usize {

@@ -8,11 +8,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 use super::adapter::{Adapter, AdapterSummary};
 use super::faults::{Faults, guarded, wait};
 use super::host::available_memory;
 use super::loaded::Loaded;
-use super::memory::{Memory, WORD, buffer};
+use super::memory::{Memory, WORD, buffer, width};
 use super::pipelines::Pipelines;
 use super::tuning::Tuning;
 use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, profile};
@@ -63,8 +66,9 @@ impl GpuExecutor {
         let request = adapter.inner.request_device(&wgpu::DeviceDescriptor {
             label: Some("wlstm"),
             required_limits: limits.clone(),
-            // For profiles; training does without.
-            required_features: adapter.inner.features() & wgpu::Features::TIMESTAMP_QUERY,
+            // For profiles, and for mixed precision; everything else does without.
+            required_features: adapter.inner.features()
+                & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16),
             ..Default::default()
         });
         let (device, queue) = pollster::block_on(request).map_err(|error| {
@@ -165,7 +169,12 @@ impl Executor for GpuExecutor {
         placement::Limits {
             arena: elements(self.limits.buffer_bytes),
             slice: elements(self.limits.binding_bytes),
+            packed: true,
         }
+    }
+
+    fn stores_halves(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_F16)
     }
 
     fn in_flight(&self) -> usize {
@@ -185,7 +194,6 @@ impl Executor for GpuExecutor {
 
     fn write(&mut self, name: &str, values: &[f32]) -> Result<()> {
         let tensor = self.memory.persistent(name);
-        assert_eq!(tensor.dtype, Dtype::Real, "`{name}`");
         assert_eq!(
             values.len(),
             tensor.shape.len(),
@@ -193,11 +201,21 @@ impl Executor for GpuExecutor {
             tensor.shape
         );
         for (k, part) in values.chunks(CHUNK).enumerate() {
-            let offset = (k * CHUNK) as u64 * WORD;
+            let offset = (k * CHUNK) as u64 * width(tensor.dtype);
             let what = || format!("the transfer of `{name}`");
+            let halves: Vec<f16>;
+            let bytes = match tensor.dtype {
+                Dtype::Real => bytemuck::cast_slice(part),
+                Dtype::Half => {
+                    let padding = part.len() % 2;
+                    let rounded = part.iter().map(|&value| f16::from_f32(value));
+                    halves = rounded.chain(vec![f16::ZERO; padding]).collect();
+                    bytemuck::cast_slice(&halves)
+                }
+                Dtype::Index => panic!("`{name}` is not real"),
+            };
             guarded(&self.device, what, || {
-                self.queue
-                    .write_buffer(&tensor.buffer, offset, bytemuck::cast_slice(part));
+                self.queue.write_buffer(&tensor.buffer, offset, bytes);
             })?;
             // Without this the copies of all parts would be in memory until the next run.
             if values.len() > CHUNK {
@@ -210,8 +228,9 @@ impl Executor for GpuExecutor {
 
     fn read(&mut self, name: &str) -> Result<Vec<f32>> {
         let tensor = self.memory.persistent(name);
-        assert_eq!(tensor.dtype, Dtype::Real, "`{name}`");
-        let bytes = (tensor.shape.len() as u64 * WORD).min(CHUNK as u64 * WORD);
+        let width = width(tensor.dtype);
+        let whole = |len: usize| (len as u64 * width).next_multiple_of(WORD);
+        let bytes = whole(tensor.shape.len().min(CHUNK));
         let transfer = match self.transfer.take() {
             Some(transfer) if transfer.size() >= bytes => transfer,
             _ => buffer(
@@ -223,15 +242,20 @@ impl Executor for GpuExecutor {
         };
         let mut values = vec![0.0; tensor.shape.len()];
         for (k, part) in values.chunks_mut(CHUNK).enumerate() {
-            let (offset, size) = ((k * CHUNK) as u64 * WORD, part.len() as u64 * WORD);
+            let (offset, size) = ((k * CHUNK) as u64 * width, whole(part.len()));
             let mut encoder = self.device.create_command_encoder(&Default::default());
             encoder.copy_buffer_to_buffer(&tensor.buffer, offset, &transfer, 0, size);
             let submission = self.queue.submit([encoder.finish()]);
             let mapped = map(&transfer, ..size);
             wait(&self.device, Some(submission))?;
             arrived(&self.faults, &mapped)?;
-            read_words(&transfer, ..size, |words| {
-                part.copy_from_slice(bytemuck::cast_slice(words));
+            read_words(&transfer, ..size, |words| match tensor.dtype {
+                Dtype::Real => part.copy_from_slice(bytemuck::cast_slice(words)),
+                Dtype::Half => {
+                    let halves: &[f16] = bytemuck::cast_slice(words);
+                    halves[..part.len()].convert_to_f32_slice(part);
+                }
+                Dtype::Index => panic!("`{name}` is not real"),
             })?;
         }
         self.transfer = Some(transfer);

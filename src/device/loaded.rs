@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::faults::guarded;
-use super::memory::{ALIGNMENT, Buffers, Memory, WORD, buffer};
+use super::memory::{Buffers, Memory, WORD, binding, buffer, width};
 use super::pipelines::{Pipelines, Variant};
 use super::report::bytes;
 use super::{Data, Inputs, Limits, Outputs};
@@ -46,6 +46,14 @@ impl Loaded {
     ) -> Result<Loaded> {
         plan.check();
         check_bindings(&plan, memory.limits())?;
+        let halves = || plan.steps.iter().any(|step| !plan.halves(step).is_empty());
+        if !device.features().contains(wgpu::Features::SHADER_F16) && halves() {
+            return Err(Error::device(
+                "mixed precision needs a device with f16, which this one does not have",
+            )
+            .help("use `--set train.precision=f32`, or `--device cpu`, which rounds as such a device does"));
+        }
+        assert!(plan.packed, "plan {}: not made for a device", plan.name);
         let buffers = memory.provide(device, &plan)?;
         let variants: Vec<Variant> = plan
             .steps
@@ -58,6 +66,7 @@ impl Loaded {
                 ]
                 .concat(),
                 aliased: aliased(&buffers, step),
+                halves: plan.halves(step),
             })
             .collect();
         pipelines.prepare(device, &variants)?;
@@ -165,6 +174,7 @@ impl Loaded {
                 let words = words[tensor.start..tensor.start + tensor.len].iter();
                 let values = match tensor.dtype {
                     Dtype::Real => words.map(|&word| f32::from_bits(word).into()).collect(),
+                    Dtype::Half => unreachable!("outputs are whole words"),
                     Dtype::Index => words.map(|&word| word.into()).collect(),
                 };
                 (tensor.name.clone(), values)
@@ -193,10 +203,11 @@ fn check_bindings(plan: &Plan, limits: Limits) -> Result<()> {
             let info = plan.tensor(slice.tensor);
             // Everything but what is in an arena begins at an aligned place.
             let start = match info.place {
-                Place::Arena { offset, .. } => offset + slice.offset,
-                _ => slice.offset,
+                Place::Arena { offset, .. } => offset,
+                _ => 0,
             };
-            let size = (start % ALIGNMENT + slice.len) as u64 * WORD;
+            let first = start as u64 * WORD + slice.offset as u64 * width(info.dtype);
+            let (_, size, _) = self::binding(first, slice.len, info.dtype);
             if size > limits.binding_bytes {
                 return Err(Error::device(format!(
                     "{} of `{}` {} takes {} in `{}` ({}), and this device binds at most {}",

@@ -10,11 +10,27 @@ use crate::error::{Error, Result};
 use crate::graph::plan::{Place, Plan, Slice, TensorInfo};
 use crate::tensor::{Dtype, Shape};
 
-/// Elements are four bytes wide on devices.
+/// The bytes of a word.
 pub(super) const WORD: u64 = 4;
 
-/// Bindings begin at multiples of this many elements: 256 bytes, which every device accepts.
+/// Bindings begin at multiples of this many words: 256 bytes, which every device accepts.
 pub(super) const ALIGNMENT: usize = 64;
+
+/// The bytes of an element on devices.
+pub(super) fn width(dtype: Dtype) -> u64 {
+    match dtype {
+        Dtype::Real | Dtype::Index => WORD,
+        Dtype::Half => WORD / 2,
+    }
+}
+
+/// What is bound for a slice that begins so many bytes after the beginning of its buffer: the first byte and the number of
+/// them, whole words, and the elements before the slice.
+pub(super) fn binding(first: u64, len: usize, dtype: Dtype) -> (u64, u64, usize) {
+    let skip = first % (ALIGNMENT as u64 * WORD);
+    let size = (skip + len as u64 * width(dtype)).next_multiple_of(WORD);
+    (first - skip, size, (skip / width(dtype)) as usize)
+}
 
 /// A tensor that lives as long as the executor.
 pub(super) struct Persistent {
@@ -118,7 +134,7 @@ impl Memory {
                     } else {
                         let what = || format!("the tensor `{}` {}", info.name, info.shape);
                         let tensor = Persistent {
-                            buffer: make(&what, info.shape.len())?,
+                            buffer: make(&what, plan.words(info))?,
                             shape: info.shape.clone(),
                             dtype: info.dtype,
                         };
@@ -160,7 +176,7 @@ impl Memory {
                         None => self.persistent[&info.name].buffer.clone(),
                     },
                 };
-                (buffer, offset)
+                (buffer, offset, info.dtype)
             });
         let homes = homes.collect();
         self.persistent.extend(new);
@@ -238,8 +254,8 @@ impl Packing {
 
 /// The memory of one plan.
 pub(super) struct Buffers {
-    /// For each tensor its buffer and its first element there.
-    homes: Vec<(wgpu::Buffer, usize)>,
+    /// For each tensor its buffer, its first word there and its type.
+    homes: Vec<(wgpu::Buffer, usize, Dtype)>,
     /// All inputs.
     pub input: wgpu::Buffer,
     /// All outputs.
@@ -265,13 +281,13 @@ pub(super) struct Bound<'a> {
 impl Buffers {
     /// Where a slice is bound: at the aligned place before it, up to its end.
     pub fn bound(&self, slice: Slice) -> Bound<'_> {
-        let (buffer, start) = &self.homes[slice.tensor.0 as usize];
-        let first = start + slice.offset;
-        let skip = first % ALIGNMENT;
+        let (buffer, start, dtype) = &self.homes[slice.tensor.0 as usize];
+        let first = *start as u64 * WORD + slice.offset as u64 * width(*dtype);
+        let (offset, size, skip) = binding(first, slice.len, *dtype);
         Bound {
             buffer,
-            offset: (first - skip) as u64 * WORD,
-            size: (skip + slice.len) as u64 * WORD,
+            offset,
+            size,
             skip,
         }
     }

@@ -95,6 +95,9 @@ pub trait Executor {
     /// What plans for this device must keep to.
     fn limits(&self) -> placement::Limits;
 
+    /// Whether the device stores `f16`: the CPU only rounds to it, and some GPUs cannot.
+    fn stores_halves(&self) -> bool;
+
     /// How many runs may be on their way before one is fetched: 1 where a run is done when it has started.
     fn in_flight(&self) -> usize;
 

@@ -6,7 +6,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::faults::guarded;
 use crate::error::Result;
-use crate::kernel::{Access, Constants, Kernel};
+use crate::kernel::{Access, Constants, Halves, Kernel};
 
 /// What a pipeline is made from.
 #[derive(Clone, Debug)]
@@ -17,15 +17,17 @@ pub(super) struct Variant {
     pub constants: Constants,
     /// Whether read-only bindings are declared `read_write`: see [`Kernel::source`].
     pub aliased: bool,
+    /// The bindings that are arrays of `f16`.
+    pub halves: Halves,
 }
 
-/// The address of the kernel (names may repeat between tests), its constants, and whether it is aliased.
-type Key = (usize, Constants, bool);
+/// The address of the kernel (names may repeat between tests), its constants, whether it is aliased, its halves.
+type Key = (usize, Constants, bool, Halves);
 
 impl Variant {
     fn key(&self) -> Key {
         let address = std::ptr::from_ref(self.kernel).addr();
-        (address, self.constants.clone(), self.aliased)
+        (address, self.constants.clone(), self.aliased, self.halves)
     }
 }
 
@@ -86,7 +88,9 @@ fn make(device: &wgpu::Device, variant: &Variant) -> Result<Pipeline> {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
             source: wgpu::ShaderSource::Wgsl(
-                kernel.source(&variant.constants, variant.aliased).into(),
+                kernel
+                    .source(&variant.constants, variant.aliased, variant.halves)
+                    .into(),
             ),
         });
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {

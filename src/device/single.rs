@@ -7,17 +7,19 @@
 use std::fmt;
 use std::sync::Arc;
 
+use half::f16;
+
 use super::{Data, Executor, Inputs, PlanId};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::graph::plan::{Place, Plan, Slice, Step, TensorId, TensorInfo};
-use crate::kernel::{Access, Buffer, Buffers, Case, Fill, Kernel, Run};
+use crate::kernel::{Access, Buffer, Buffers, Case, Fill, Halves, Kernel, Run};
 use crate::random::{Purpose, Stream};
 use crate::real::Real;
 use crate::tensor::{Dtype, Shape};
 
-/// What stands around every slice.
-const SENTINEL: f32 = -7654.321;
+/// What stands around every slice: `f16` can hold it.
+const SENTINEL: f32 = -7652.0;
 
 /// Elements between slices at least.
 const MARGIN: usize = 68;
@@ -60,6 +62,20 @@ pub fn fill(kernel: &Kernel, case: &Case, seed: u64) -> Vec<Contents> {
         .collect()
 }
 
+/// The same with what the bindings of `halves` can hold.
+pub fn rounded(mut contents: Vec<Contents>, halves: Halves) -> Vec<Contents> {
+    for (k, contents) in contents.iter_mut().enumerate() {
+        if let Contents::Real(values) = contents
+            && halves.has(k)
+        {
+            for value in values {
+                *value = f16::from_f32(*value).to_f32();
+            }
+        }
+    }
+    contents
+}
+
 /// Where the real slices of a case lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
@@ -69,7 +85,8 @@ pub enum Layout {
     Together,
 }
 
-/// Runs a case on an executor; gives what each real binding holds afterwards (nothing for index bindings).
+/// Runs a case on an executor, with the bindings of `halves` as such; gives what each real binding holds afterwards (nothing
+/// for index bindings).
 ///
 /// # Errors
 ///
@@ -80,8 +97,10 @@ pub fn run_case(
     case: &Case,
     contents: &[Contents],
     layout: Layout,
+    halves: Halves,
 ) -> Result<Vec<Vec<f32>>> {
-    let (plan, mut images) = one_step(kernel, case, contents, layout);
+    let packed = executor.limits().packed;
+    let (plan, mut images) = one_step(kernel, case, contents, layout, halves, packed);
     let (slices, tensors) = (plan.steps[0].slices.clone(), plan.tensors.clone());
     let (id, inputs) = load(executor, plan, &images)?;
     executor.run(id, &inputs)?;
@@ -130,9 +149,11 @@ pub fn time_case(
     kernel: &'static Kernel,
     case: &Case,
     times: usize,
+    halves: Halves,
 ) -> Result<Vec<f64>> {
-    let contents = fill(kernel, case, 1);
-    let (mut plan, images) = one_step(kernel, case, &contents, Layout::Apart);
+    let contents = rounded(fill(kernel, case, 1), halves);
+    let packed = executor.limits().packed;
+    let (mut plan, images) = one_step(kernel, case, &contents, Layout::Apart, halves, packed);
     plan.fused = false;
     let step = plan.steps[0].clone();
     plan.steps.resize(times, step);
@@ -181,12 +202,15 @@ fn one_step(
     case: &Case,
     contents: &[Contents],
     layout: Layout,
+    halves: Halves,
+    packed: bool,
 ) -> (Plan, Vec<Contents>) {
     let name = format!("{} ({})", kernel.name, case.label);
     assert_eq!(contents.len(), kernel.bindings.len(), "{name}");
     let mut images: Vec<Contents> = Vec::new();
     let mut places: Vec<(usize, usize)> = Vec::new();
-    let mut together = None;
+    // The tensor that all reals share, and that of all halves.
+    let mut together = [None; 2];
     for (k, (binding, contents)) in kernel.bindings.iter().zip(contents).enumerate() {
         let lanes = binding.lanes;
         places.push(match contents {
@@ -199,14 +223,15 @@ fn one_step(
                 (images.len() - 1, front)
             }
             Contents::Real(values) => {
-                let tensor = match (layout, together) {
+                let shared = &mut together[usize::from(halves.has(k))];
+                let tensor = match (layout, *shared) {
                     (Layout::Together, Some(tensor)) => tensor,
                     _ => {
                         images.push(Contents::Real(Vec::new()));
                         images.len() - 1
                     }
                 };
-                together = Some(tensor);
+                *shared = Some(tensor);
                 let Contents::Real(image) = &mut images[tensor] else {
                     unreachable!("real slices lie in real tensors");
                 };
@@ -232,6 +257,11 @@ fn one_step(
                 kernel.bindings[owner].name.to_owned(),
                 Dtype::Index,
                 Place::Input,
+            ),
+            Contents::Real(values) if halves.has(owner) => (
+                format!("case.{k}.{}.half", values.len()),
+                Dtype::Half,
+                Place::Persistent,
             ),
             Contents::Real(values) => (
                 format!("case.{k}.{}", values.len()),
@@ -266,6 +296,7 @@ fn one_step(
         tensors,
         steps: vec![step],
         arenas: Vec::new(),
+        packed,
         // Both ways that devices have of it are tried.
         fused: layout == Layout::Apart,
     };
@@ -339,7 +370,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The worst difference over all bindings that are written; nothing where every one is exact.
+/// The worst difference over all bindings that are written, those of `halves` rounded to these; nothing where every one is
+/// exact.
 ///
 /// # Panics
 ///
@@ -349,10 +381,15 @@ pub fn compare<R: Real>(
     case: &Case,
     got: &[Vec<R>],
     want: &[Vec<f64>],
+    halves: Halves,
 ) -> Option<Difference> {
-    let tolerance = case.tolerance();
     let mut worst: Option<Difference> = None;
-    for (binding, (got, want)) in kernel.bindings.iter().zip(got.iter().zip(want)) {
+    for (k, (binding, (got, want))) in kernel.bindings.iter().zip(got.iter().zip(want)).enumerate()
+    {
+        let tolerance = match halves.has(k) {
+            true => case.tolerance_of_half(),
+            false => case.tolerance(),
+        };
         assert_eq!(got.len(), want.len(), "{}: {}", kernel.name, binding.name);
         if binding.access == Access::Read {
             continue;
@@ -370,7 +407,10 @@ pub fn compare<R: Real>(
             };
             let worse = match &worst {
                 None => true,
-                Some(worst) => !worst.error.is_nan() && (error.is_nan() || error > worst.error),
+                Some(worst) => {
+                    let excess = error / tolerance > worst.error / worst.tolerance;
+                    !worst.error.is_nan() && (error.is_nan() || excess)
+                }
             };
             if worse {
                 worst = Some(Difference {

@@ -10,6 +10,7 @@ pub struct Builder {
     plan: Plan,
     published: Vec<&'static str>,
     state_prefix: &'static str,
+    mixed: bool,
 }
 
 /// The place of an activation that has none yet.
@@ -28,7 +29,18 @@ impl Builder {
             },
             published: Vec::new(),
             state_prefix: "",
+            mixed: false,
         }
+    }
+
+    /// Has the operands of products and the activations that are kept for the backward pass stored as [`Dtype::Half`].
+    pub fn mix_precision(&mut self) {
+        self.mixed = true;
+    }
+
+    /// Whether [`Builder::mix_precision`] was called.
+    pub fn is_mixed(&self) -> bool {
+        self.mixed
     }
 
     fn tensor(&mut self, name: &str, shape: Shape, dtype: Dtype, place: Place) -> Slice {
@@ -92,6 +104,15 @@ impl Builder {
     /// A tensor that lives from its first step to its last.
     pub fn activation(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
         self.tensor(name, shape.into(), Dtype::Real, UNPLACED)
+    }
+
+    /// An activation that is the operand of a product or kept for the backward pass: [`Dtype::Half`] in mixed precision.
+    pub fn stored(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
+        let dtype = match self.mixed {
+            true => Dtype::Half,
+            false => Dtype::Real,
+        };
+        self.tensor(name, shape.into(), dtype, UNPLACED)
     }
 
     /// Puts a prefix before the names of recurrent states, so that plans of other extents have states of their own.

@@ -16,6 +16,8 @@ pub struct Limits {
     pub arena: usize,
     /// The most elements of a slice: the largest binding.
     pub slice: usize,
+    /// Whether two elements of [`Dtype::Half`](crate::tensor::Dtype::Half) take one word: on devices, not on the CPU.
+    pub packed: bool,
 }
 
 impl Limits {
@@ -23,12 +25,14 @@ impl Limits {
     pub const COMMON: Limits = Limits {
         arena: 64 << 20,
         slice: 32 << 20,
+        packed: true,
     };
 
     /// No limit: memory of the host.
     pub const HOST: Limits = Limits {
         arena: usize::MAX,
         slice: usize::MAX,
+        packed: false,
     };
 }
 
@@ -57,6 +61,7 @@ struct Placed {
 ///
 /// If an activation is used by no step: a builder makes none in vain.
 pub fn place(plan: &mut Plan, limits: &Limits) {
+    plan.packed = limits.packed;
     let mut lives: Vec<Option<Life>> = vec![None; plan.tensors.len()];
     for (number, step) in plan.steps.iter().enumerate() {
         for slice in &step.slices {
@@ -73,7 +78,7 @@ pub fn place(plan: &mut Plan, limits: &Limits) {
         .map(|(id, info)| {
             let life =
                 lives[id.0 as usize].unwrap_or_else(|| panic!("no step uses `{}`", info.name));
-            (id, life, info.shape.len().next_multiple_of(ALIGNMENT))
+            (id, life, plan.words(info).next_multiple_of(ALIGNMENT))
         })
         .collect();
     order.sort_by_key(|(id, life, len)| (std::cmp::Reverse(*len), life.first, *id));
@@ -173,6 +178,7 @@ mod tests {
         let plan = builder.finish(&Limits {
             arena: 128,
             slice: 128,
+            packed: false,
         });
         assert_eq!(plan.arenas, [128, 128, 64]);
     }

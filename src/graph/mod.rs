@@ -21,6 +21,15 @@ use builder::Builder;
 use memory::Limits;
 use plan::{Plan, Slice};
 
+use crate::kernels::pointwise::copy;
+
+/// The elements of the input `control`: see [`crate::kernels::optimizer`].
+pub const CONTROL: usize = 7;
+
+/// The persistent tensor `[2]` of the loss scale and the steps since it changed, in mixed precision: see
+/// [`crate::kernels::reduce::scaled_norm`].
+pub const LOSS_SCALE: &str = "optimizer.loss_scale";
+
 /// A matrix computed by the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value(usize);
@@ -65,6 +74,8 @@ struct ParameterInfo {
     rows: usize,
     width: usize,
     data: Slice,
+    /// The copy that products read, in mixed precision.
+    operand: Option<Slice>,
     gradient: Option<Gradient>,
     /// Rows of gradient that two operations write side by side, with their row index and their number.
     sources: Option<(Slice, Slice, usize)>,
@@ -78,6 +89,7 @@ pub struct Graph {
     parameters: Vec<ParameterInfo>,
     tape: Vec<Box<dyn Operation>>,
     keep_gradients: bool,
+    loss_scale: Option<Slice>,
 }
 
 impl Graph {
@@ -89,6 +101,7 @@ impl Graph {
             parameters: Vec::new(),
             tape: Vec::new(),
             keep_gradients: false,
+            loss_scale: None,
         }
     }
 
@@ -105,6 +118,7 @@ impl Graph {
             rows,
             width,
             data,
+            operand: None,
             gradient: None,
             sources: None,
         };
@@ -115,6 +129,46 @@ impl Graph {
     /// The elements of a parameter.
     pub fn weight(&self, parameter: Parameter) -> Slice {
         self.parameters[parameter.0].data
+    }
+
+    /// The elements of a parameter as products read them: in mixed precision a copy in half the width, made where it is first
+    /// asked for.
+    pub fn operand(&mut self, parameter: Parameter) -> Slice {
+        let info = &self.parameters[parameter.0];
+        if !self.builder.is_mixed() {
+            return info.data;
+        }
+        if let Some(operand) = info.operand {
+            return operand;
+        }
+        let (data, name) = (info.data, format!("{}.half", info.name));
+        let operand = self.builder.stored(&name, [info.rows, info.width]);
+        let params = copy::Params {
+            len: data.len as u32,
+        };
+        let label = format!("round {}", self.parameters[parameter.0].name);
+        let slices = [data, operand];
+        self.builder.step(label, &copy::KERNEL, &params, &slices);
+        self.parameters[parameter.0].operand = Some(operand);
+        operand
+    }
+
+    /// What the gradient of the loss is multiplied by, `[1]`: in mixed precision the tensor [`LOSS_SCALE`], whose second element
+    /// counts steps; else the last element of the input `control`, 1.
+    fn loss_scale(&mut self) -> Slice {
+        if self.loss_scale.is_none() {
+            self.loss_scale = Some(if self.builder.is_mixed() {
+                self.builder.persistent(LOSS_SCALE, [2])
+            } else {
+                self.builder.real_input("control", [CONTROL]).part(CONTROL - 1, 1)
+            });
+        }
+        self.loss_scale.expect("made").part(0, 1)
+    }
+
+    /// The whole tensor [`LOSS_SCALE`], in a graph of mixed precision that has a loss.
+    pub fn dynamic_loss_scale(&self) -> Option<Slice> {
+        self.loss_scale.filter(|_| self.builder.is_mixed())
     }
 
     /// Rows and width of a parameter.
@@ -245,7 +299,7 @@ impl Graph {
             Some(slice) => slice,
             None => self
                 .builder
-                .activation(&format!("gradient.value.{}", value.0), [rows, width]),
+                .stored(&format!("gradient.value.{}", value.0), [rows, width]),
         };
         let info = &mut self.values[value.0];
         info.gradient = Some(slice);

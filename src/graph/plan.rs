@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::kernel::{Access, Kernel, MAX_GRID};
+use crate::kernel::{Access, Halves, Kernel, MAX_GRID};
 use crate::tensor::{Dtype, Shape};
 
 /// A tensor of one plan: an index into [`Plan::tensors`].
@@ -25,7 +25,7 @@ pub enum Place {
     Arena {
         /// Index into [`Plan::arenas`].
         arena: usize,
-        /// The first element, a multiple of 64 (256 bytes).
+        /// The first word of four bytes, a multiple of 64 (256 bytes).
         offset: usize,
     },
 }
@@ -100,16 +100,38 @@ pub struct Plan {
     pub tensors: Vec<TensorInfo>,
     /// The steps, in order.
     pub steps: Vec<Step>,
-    /// The length of each arena in elements of four bytes (eight for reals in the reference executor).
+    /// The length of each arena in words of four bytes (eight in the reference executor).
     pub arenas: Vec<usize>,
     /// Whether products round every multiply-add once on devices too that have to emulate it.
     pub fused: bool,
+    /// Whether arenas hold two elements of [`Dtype::Half`] in a word, as devices do: see [`Limits::packed`].
+    ///
+    /// [`Limits::packed`]: super::memory::Limits::packed
+    pub packed: bool,
 }
 
 impl Plan {
     /// A tensor's description.
     pub fn tensor(&self, id: TensorId) -> &TensorInfo {
         &self.tensors[id.0 as usize]
+    }
+
+    /// The words of four bytes that a tensor takes in an arena.
+    pub fn words(&self, info: &TensorInfo) -> usize {
+        let len = info.shape.len();
+        match info.dtype {
+            Dtype::Half if self.packed => len.div_ceil(2),
+            _ => len,
+        }
+    }
+
+    /// The bindings of a step that are of [`Dtype::Half`].
+    pub fn halves(&self, step: &Step) -> Halves {
+        Halves::of(
+            step.slices
+                .iter()
+                .map(|slice| self.tensor(slice.tensor).dtype),
+        )
     }
 
     /// All ids with their descriptions.
@@ -137,7 +159,7 @@ impl Plan {
     pub fn check(&self) {
         for info in &self.tensors {
             if let Place::Arena { arena, offset } = info.place {
-                let (len, room) = (info.shape.len(), self.arenas[arena]);
+                let (len, room) = (self.words(info), self.arenas[arena]);
                 assert!(
                     offset.checked_add(len).is_some_and(|end| end <= room),
                     "`{}` is {offset}+{len} of arena {arena} of {room}",
@@ -174,10 +196,12 @@ impl Plan {
                     info.name,
                     info.shape
                 );
-                assert_eq!(
-                    info.dtype, binding.dtype,
-                    "{place}: {} of `{}`",
-                    binding.name, info.name
+                assert!(
+                    binding.takes(info.dtype),
+                    "{place}: {} of `{}` is {:?}",
+                    binding.name,
+                    info.name,
+                    info.dtype
                 );
                 assert!(
                     slice.offset % binding.lanes == 0 && slice.len % binding.lanes == 0,
@@ -207,17 +231,27 @@ impl Plan {
     }
 
     fn overlap(&self, x: Slice, y: Slice) -> bool {
-        let range = |slice: Slice| match self.tensor(slice.tensor).place {
-            Place::Arena { arena, offset } => (Some(arena), offset + slice.offset),
-            _ => (None, slice.offset),
+        // In halves of words.
+        let range = |slice: Slice| {
+            let info = self.tensor(slice.tensor);
+            let width = match info.dtype {
+                Dtype::Half if self.packed => 1,
+                _ => 2,
+            };
+            let (arena, start) = match info.place {
+                Place::Arena { arena, offset } => (Some(arena), 2 * offset),
+                _ => (None, 0),
+            };
+            let start = start + width * slice.offset;
+            (arena, start, start + width * slice.len)
         };
-        let ((arena_x, start_x), (arena_y, start_y)) = (range(x), range(y));
+        let ((arena_x, start_x, end_x), (arena_y, start_y, end_y)) = (range(x), range(y));
         let same = match (arena_x, arena_y) {
             (Some(p), Some(q)) => p == q,
             (None, None) => x.tensor == y.tensor,
             _ => false,
         };
-        same && start_x < start_y + y.len && start_y < start_x + x.len
+        same && start_x < end_y && start_y < end_x
     }
 }
 

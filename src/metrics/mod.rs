@@ -23,6 +23,8 @@ pub enum Line {
     Start(Start),
     /// An optimizer step.
     Step(Step),
+    /// An optimizer step that changed nothing; its [`Line::Step`] is there too.
+    Skipped(Skipped),
     /// A validation.
     Valid(Valid),
     /// Training ends.
@@ -35,6 +37,7 @@ impl Line {
         match self {
             Line::Start(_) | Line::End(_) => None,
             Line::Step(line) => Some(line.step),
+            Line::Skipped(line) => Some(line.step),
             Line::Valid(line) => Some(line.step),
         }
     }
@@ -79,6 +82,16 @@ pub struct Step {
     /// Seconds of training so far: resumed runs added, validation and checkpoints left out.
     #[serde(deserialize_with = "null_as_nan")]
     pub seconds: f64,
+}
+
+/// A step of mixed precision whose gradients were too large for `f16`: it changed no parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The number of the step, from 1.
+    pub step: u64,
+    /// The loss scale that was too large. The next step has half of it.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub loss_scale: f64,
 }
 
 /// One validation, with the full softmax over every target.

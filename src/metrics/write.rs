@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::{End, Line, Start, Step, Valid, scan};
+use super::{End, Line, Skipped, Start, Step, Valid, scan};
 use crate::error::Result;
 use crate::files;
 
@@ -100,6 +100,15 @@ impl Writer {
             self.pending = Some(step);
             Ok(())
         }
+    }
+
+    /// Writes that a step changed nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::start`].
+    pub fn skipped(&mut self, skipped: Skipped) -> Result<()> {
+        self.write(&Line::Skipped(skipped))
     }
 
     /// Writes a validation.

@@ -2,12 +2,12 @@
 //!
 //! [`training`] is forward and backward; what is done with the gradients is appended by `train`. [`evaluation`] computes
 //! losses with the full softmax, from the moving average of the recurrent parameters where there is one. [`logits`]
-//! computes one step and gives the logits over the vocabulary.
+//! computes one step and gives the logits over the vocabulary. Mixed precision is for training: the other two are in `f32`.
 
 use std::collections::HashMap;
 
 use super::parameters::{Group, parameters};
-use crate::config::{Cell, Config, Recipe, Softmax};
+use crate::config::{Cell, Config, Precision, Recipe, Softmax};
 use crate::graph::memory::Limits;
 use crate::graph::operations::layer::{Gates, Layer};
 use crate::graph::operations::{
@@ -147,6 +147,9 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, limits: &
         batch: config.train.batch,
         unroll: config.train.unroll,
     };
+    if config.train.precision == Precision::Mixed {
+        graph.builder.mix_precision();
+    }
     let body = Body::new(graph, config, vocabulary, extent, "");
     let model = &config.model;
     let batch = extent.batch as f32;

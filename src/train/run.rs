@@ -15,7 +15,7 @@ use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
 use super::schedule::{Moment, learning_rate};
 use super::session::Session;
-use super::update::control;
+use super::update::{LOSS_SCALES, control};
 use super::watch::{Event, Stop};
 use crate::checkpoint::{Point, RunFolder, Status};
 use crate::config::Config;
@@ -251,14 +251,20 @@ impl<'a> Loop<'a> {
     fn fetch(&mut self) -> Result<()> {
         let outputs = self.run.session.fetch()?;
         let pending = self.pending.pop_front().expect("a step on its way");
-        let output = |name: &str| {
+        let output = |name: &str| -> &[f64] {
             let (_, values) = outputs
                 .iter()
                 .find(|(output, _)| output == name)
                 .expect("an output of training");
-            values[0]
+            values
         };
-        let (loss, grad_norm) = (output("loss") * pending.whole, output("norm"));
+        let norm = output("norm");
+        let (loss, grad_norm) = (output("loss")[0] * pending.whole, norm[0]);
+        // Of mixed precision alone. At the lowest scale a norm that is not finite is no matter of f16 any more.
+        let overflow = match *norm {
+            [_, _, _, scale, 1.0] if scale > LOSS_SCALES[1].into() => Some(scale),
+            _ => None,
+        };
         let words_per_second = self.clock.lap(pending.words);
         let seconds = self.clock.seconds();
         self.metrics.step(metrics::Step {
@@ -270,13 +276,19 @@ impl<'a> Loop<'a> {
             grad_norm,
             seconds,
         })?;
+        if let Some(loss_scale) = overflow {
+            let step = pending.step;
+            self.metrics.skipped(metrics::Skipped { step, loss_scale })?;
+            (self.run.watch)(Event::Skipped { step, loss_scale });
+        }
         // A bounded output keeps the loss finite however large the weights become; no perplexity that is too large for a
         // number comes of a model that learns.
         // A model that knows nothing has the logarithm of the vocabulary; what is far above it proves nothing.
         if loss <= 2.0 * (self.run.session.vocabulary() as f64).ln() {
             self.keeper.proven()?;
         }
-        if !(loss.is_finite() && loss.exp().is_finite() && grad_norm.is_finite()) {
+        let is_good = grad_norm.is_finite() || overflow.is_some();
+        if !(loss.is_finite() && loss.exp().is_finite() && is_good) {
             return Err(Error::new(
                 Kind::Diverged,
                 format!(

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::update::{initial_state, training_plan};
+use super::update::{LOSS_SCALES, initial_state, training_plan};
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
-use crate::config::Config;
+use crate::config::{Config, Precision};
 use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile};
 use crate::error::{Error, Kind, Result};
-use crate::graph::plan::{Plan, Step};
+use crate::graph::LOSS_SCALE;
+use crate::graph::plan::Plan;
 use crate::model::cost::{check_sizes, optimizer_states};
 use crate::model::language_model::{self, Extent};
 use crate::model::parameters::{Group, Parameter, initial_values, parameters};
@@ -150,10 +151,10 @@ impl Session {
         self.executor.profile(*id, inputs)
     }
 
-    /// The dispatches of a training step.
-    pub fn training_steps(&self) -> &[Step] {
+    /// The plan of a training step.
+    pub fn training_plan(&self) -> &Plan {
         let (_, plan) = self.training.as_ref().expect("a session that trains");
-        &plan.steps
+        plan
     }
 
     /// The loss and the gradient norm of the oldest step not fetched yet.
@@ -277,6 +278,13 @@ impl Session {
             let values = initial_values(&self.table[k], k, self.config.train.seed);
             self.start_parameter(k, values, None)?;
         }
+        self.start_loss_scale()
+    }
+
+    fn start_loss_scale(&mut self) -> Result<()> {
+        if self.config.train.precision == Precision::Mixed {
+            self.executor.write(LOSS_SCALE, &[LOSS_SCALES[0], 0.0])?;
+        }
         Ok(())
     }
 
@@ -297,7 +305,7 @@ impl Session {
             };
             self.start_parameter(k, values, average)?;
         }
-        Ok(())
+        self.start_loss_scale()
     }
 
     /// Writes line `k` of the table from values in the layout of files; the average starts at the values if not given.
@@ -374,6 +382,9 @@ impl Session {
         let batch = self.config.train.batch;
         for (name, len) in &self.states {
             saved.push((name.clone(), vec![batch, len / batch], None));
+        }
+        if self.config.train.precision == Precision::Mixed {
+            saved.push((LOSS_SCALE.to_owned(), vec![2], None));
         }
         saved
     }

@@ -4,9 +4,9 @@
 
 use crate::config::{Config, Optimizer, Recipe};
 use crate::graph::plan::{Plan, Slice};
-use crate::graph::{Gradient, Graph, memory::Limits};
+use crate::graph::{CONTROL, Gradient, Graph, memory::Limits};
 use crate::kernels::optimizer::{adagrad, adam, momentum, moving_average, sgd};
-use crate::kernels::reduce::{norm, sum_squares};
+use crate::kernels::reduce::{norm, scaled_norm, sum_squares};
 use crate::model::cost::optimizer_states;
 use crate::model::language_model;
 use crate::model::parameters::{Group, parameters};
@@ -19,6 +19,11 @@ const ADAM_BETA1: f64 = 0.9;
 const ADAM_BETA2: f64 = 0.999;
 /// Adam's guard against division by zero.
 const ADAM_EPSILON: f32 = 1e-8;
+
+/// The loss scale of the first step of mixed precision, the lowest and the highest one.
+pub const LOSS_SCALES: [f32; 3] = [65_536.0, 1.0 / 16_384.0, 16_777_216.0];
+/// Steps without overflow before the loss scale doubles.
+const LOSS_SCALE_PATIENCE: u32 = 2000;
 
 /// The start of a state tensor of an optimizer: Adagrad's accumulators are 1, all others 0, as in the paper's code.
 pub fn initial_state(optimizer: Optimizer) -> f32 {
@@ -46,14 +51,15 @@ pub fn control(config: &Config, step: u64, learning_rate: f64, whole: f64) -> Ve
         correction(ADAM_BETA1),
         correction(ADAM_BETA2),
         scale,
+        1.0,
     ]
 }
 
 /// The plan of one training step: forward, backward, update.
 ///
 /// Beside the inputs of [`language_model::training`] it has what [`control`] gives, see
-/// [`crate::kernels::optimizer`]. Outputs: `loss [1]`, `norm [2]` (the joint norm before clipping and the factor that clips). With
-/// `inspect`, gradients stay as persistent tensors `gradient.NAME`, and what the softmax sees is the output `output`.
+/// [`crate::kernels::optimizer`]. Outputs: `loss [1]`, `norm [3]` (see [`norm`]) or in mixed precision `norm [5]` (see
+/// [`scaled_norm`]). With `inspect`, gradients stay as persistent tensors `gradient.NAME`, and what the softmax sees is the output `output`.
 pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspect: bool) -> Plan {
     let mut graph = Graph::new("train");
     if inspect {
@@ -107,7 +113,7 @@ fn append_update(graph: &mut Graph, config: &Config, vocabulary: usize) {
             }
         })
         .collect();
-    let control = graph.builder.real_input("control", [6]);
+    let control = graph.builder.real_input("control", [CONTROL]);
     let norm = append_norm(graph, &updates, control);
     for update in &updates {
         append_optimizer(graph, train.optimizer, update, control, norm);
@@ -127,7 +133,8 @@ fn append_update(graph: &mut Graph, config: &Config, vocabulary: usize) {
     }
 }
 
-/// The joint norm of the clipped gradients and the factor that clips it: the output `norm [2]`.
+/// The joint norm of the clipped gradients and the factors of all: the output `norm`; gives its first three elements. In mixed
+/// precision the others are looked at too.
 fn append_norm(graph: &mut Graph, updates: &[Update], control: Slice) -> Slice {
     let values = |update: &Update| match update.gradient {
         Gradient::Dense(slice) => slice,
@@ -135,15 +142,22 @@ fn append_norm(graph: &mut Graph, updates: &[Update], control: Slice) -> Slice {
     };
     // Shares of about 16 Ki elements, at most 256 a tensor.
     let parts = |len: usize| len.div_ceil(1 << 14).min(256);
-    let clipped: Vec<Slice> = updates
-        .iter()
-        .filter(|update| update.clipped)
-        .map(values)
-        .collect();
-    let total: usize = clipped.iter().map(|slice| parts(slice.len)).sum();
+    let dynamic = graph.dynamic_loss_scale();
+    let of = |clipped: bool| {
+        let chosen = updates
+            .iter()
+            .filter(move |update| update.clipped == clipped);
+        chosen.map(values)
+    };
+    let mut summed: Vec<Slice> = of(true).collect();
+    let clipped: usize = summed.iter().map(|slice| parts(slice.len)).sum();
+    if dynamic.is_some() {
+        summed.extend(of(false));
+    }
+    let total: usize = summed.iter().map(|slice| parts(slice.len)).sum();
     let partials = graph.builder.activation("norm.partials", [total]);
     let mut next = 0;
-    for slice in clipped {
+    for slice in summed {
         let parts = parts(slice.len);
         let params = sum_squares::Params {
             len: slice.len as u32,
@@ -157,11 +171,24 @@ fn append_norm(graph: &mut Graph, updates: &[Update], control: Slice) -> Slice {
         );
         next += parts;
     }
-    let norm = graph.builder.output("norm", [2]);
+    let builder = &mut graph.builder;
+    if let Some(scale) = dynamic {
+        let norm = builder.output("norm", [5]);
+        let [_, lowest, highest] = LOSS_SCALES;
+        let params = scaled_norm::Params {
+            len: total as u32,
+            clipped: clipped as u32,
+            patience: LOSS_SCALE_PATIENCE,
+            lowest,
+            highest,
+        };
+        let slices = [partials, control, scale, norm];
+        builder.step("norm", &scaled_norm::KERNEL, &params, &slices);
+        return norm.part(0, 3);
+    }
+    let norm = builder.output("norm", [3]);
     let params = norm::Params { len: total as u32 };
-    graph
-        .builder
-        .step("norm", &norm::KERNEL, &params, &[partials, control, norm]);
+    builder.step("norm", &norm::KERNEL, &params, &[partials, control, norm]);
     norm
 }
 

@@ -37,6 +37,13 @@ pub enum Event {
         /// Seconds of training to go.
         left: f64,
     },
+    /// Mixed precision: gradients of a step were too large for `f16`, and it changed no parameter.
+    Skipped {
+        /// The step.
+        step: u64,
+        /// The loss scale that was too large; the next step has half of it.
+        loss_scale: f64,
+    },
     /// A validation goes on.
     Validating {
         /// Batches done.

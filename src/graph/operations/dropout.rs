@@ -24,7 +24,7 @@ pub fn dropout(graph: &mut Graph, x: Value, rate: f64, place: u32) -> Value {
     let random = graph.builder.index_input("random", [4]);
     let data = graph
         .builder
-        .activation(&format!("dropout.{place}"), [rows, width]);
+        .stored(&format!("dropout.{place}"), [rows, width]);
     let slices = [graph.data(x), random, data];
     graph
         .builder

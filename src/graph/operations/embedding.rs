@@ -16,7 +16,7 @@ struct Embedding {
 pub fn embedding(graph: &mut Graph, table: Parameter, ids: Slice, scale: f32) -> Value {
     let (_, width) = graph.extents(table);
     let count = ids.len;
-    let data = graph.builder.activation("embedding", [count, width]);
+    let data = graph.builder.stored("embedding", [count, width]);
     let params = gather::Params {
         rows: count as u32,
         width: width as u32,

@@ -58,7 +58,7 @@ pub fn full_softmax(
     let tiles = tiles(vocabulary, tile / rows);
     let logits = graph
         .builder
-        .activation("softmax.logits", [rows, tiles[0].width]);
+        .stored("softmax.logits", [rows, tiles[0].width]);
     let running = graph.builder.activation("softmax.running", [rows, 3]);
     let operation = FullSoftmax {
         h,
@@ -102,7 +102,7 @@ impl FullSoftmax {
             .transposed_right()
             .biased();
         let weight = graph
-            .weight(self.weight)
+            .operand(self.weight)
             .part(tile.start * depth, tile.width * depth);
         let bias = graph.weight(self.bias).part(tile.start, tile.width);
         let logits = self.logits.part(0, rows * tile.width);
@@ -141,7 +141,7 @@ impl Operation for FullSoftmax {
                 start: start as u32,
                 divisor: self.divisor,
             };
-            let slices = [dlogits, self.running, self.targets];
+            let slices = [dlogits, self.running, self.targets, graph.loss_scale()];
             graph
                 .builder
                 .step(label, &full_backward::KERNEL, &params, &slices);
@@ -167,7 +167,9 @@ impl Operation for FullSoftmax {
                 .step(label, &sum_columns::KERNEL, &params, &slices);
             let (dh, accumulate) = graph.contribute(self.h);
             let params = product::Params::dense(rows, depth, width).accumulating(accumulate);
-            let weight = graph.weight(self.weight).part(start * depth, width * depth);
+            let weight = graph
+                .operand(self.weight)
+                .part(start * depth, width * depth);
             emit_product(graph, label, &params, dlogits, weight, None, dh);
         }
     }

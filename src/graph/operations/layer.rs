@@ -104,11 +104,11 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
 
     let name = &layer.name;
     let builder = &mut graph.builder;
-    let h = builder.activation(&format!("{name}.h"), [unroll + 1, batch, output]);
+    let h = builder.stored(&format!("{name}.h"), [unroll + 1, batch, output]);
     let c = builder.activation(&format!("{name}.c"), [unroll + 1, batch, hidden]);
-    let z = builder.activation(&format!("{name}.z"), [unroll, batch, 4 * hidden]);
+    let z = builder.stored(&format!("{name}.z"), [unroll, batch, 4 * hidden]);
     let m = match layer.projection {
-        Some(_) => builder.activation(&format!("{name}.m"), [unroll, batch, hidden]),
+        Some(_) => builder.stored(&format!("{name}.m"), [unroll, batch, hidden]),
         None => h.part(batch * hidden, unroll * batch * hidden),
     };
     let factor = match layer.gates {
@@ -117,7 +117,7 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
             Some(
                 graph
                     .builder
-                    .activation(&format!("{name}.factor"), [unroll, batch, width]),
+                    .stored(&format!("{name}.factor"), [unroll, batch, width]),
             )
         }
         Gates::Grouped { .. } => None,
@@ -258,7 +258,7 @@ impl Recorded {
         let name = format!("{}.turned", self.layer.name);
         let slice = graph
             .builder
-            .activation(&name, [groups, columns, len / columns]);
+            .stored(&name, [groups, columns, len / columns]);
         let params = transpose::Params {
             groups: groups as u32,
             rows: (len / columns) as u32,
@@ -302,13 +302,13 @@ impl Recorded {
         let label = self.label("input product");
         match (self.layer.gates, self.factor) {
             (Gates::Grouped { weight, groups }, _) => {
-                let block = self.block(graph.weight(weight), groups, false);
+                let block = self.block(graph.operand(weight), groups, false);
                 let out = (self.z, 4 * hidden);
                 self.emit_gates(graph, label, groups, block, (x, input), out, (false, false));
             }
             (Gates::Factorized { first, .. }, Some(factor)) => {
                 let width = graph.extents(first).1;
-                let block = self.block(graph.weight(first), 1, false);
+                let block = self.block(graph.operand(first), 1, false);
                 self.emit_gates(
                     graph,
                     label,
@@ -341,7 +341,7 @@ impl Recorded {
             (Gates::Factorized { first, second }, Some(factor)) => {
                 let width = graph.extents(first).1;
                 let part = factor.chunk(t, unroll);
-                let block = self.block(graph.weight(first), 1, true);
+                let block = self.block(graph.operand(first), 1, true);
                 let label = self.label(&format!("factor t={t}"));
                 self.emit_gates(
                     graph,
@@ -355,7 +355,7 @@ impl Recorded {
                 (
                     part,
                     Block {
-                        slice: graph.weight(second),
+                        slice: graph.operand(second),
                         group: 0,
                     },
                     1,
@@ -364,7 +364,7 @@ impl Recorded {
             }
             (Gates::Grouped { weight, groups }, _) => (
                 before,
-                self.block(graph.weight(weight), groups, true),
+                self.block(graph.operand(weight), groups, true),
                 groups,
                 output / groups,
             ),
@@ -396,7 +396,7 @@ impl Recorded {
         if let Some(projection) = self.layer.projection {
             let params = product::Params::dense(batch, output, hidden);
             let label = self.label(&format!("projection t={t}"));
-            let weight = graph.weight(projection);
+            let weight = graph.operand(projection);
             emit_product(
                 graph,
                 label,
@@ -438,7 +438,7 @@ impl Recorded {
         let weight = self
             .layer
             .projection
-            .map_or(dh, |projection| graph.weight(projection));
+            .map_or(dh, |projection| graph.operand(projection));
         let (c_before, c) = (self.c.chunk(t, unroll + 1), self.c.chunk(t + 1, unroll + 1));
         let label = self.label(&format!("cell gradient t={t}"));
         graph.builder.step(
@@ -474,7 +474,7 @@ impl Recorded {
                     (back, false),
                 );
                 if t > 0 {
-                    let block = self.block(graph.weight(first), 1, true);
+                    let block = self.block(graph.operand(first), 1, true);
                     let out = (dy.chunk(t - 1, unroll), output);
                     self.emit_gates(graph, label, 1, block, (part, width), out, (true, true));
                 }
@@ -500,14 +500,14 @@ impl Operation for Recorded {
         let dfactor = self.factor.map(|factor| {
             graph
                 .builder
-                .activation(&format!("{}.dfactor", self.layer.name), [factor.len])
+                .stored(&format!("{}.dfactor", self.layer.name), [factor.len])
         });
         let (block, groups) = match self.layer.gates {
             Gates::Grouped { weight, groups } => {
-                (self.block(graph.weight(weight), groups, true), groups)
+                (self.block(graph.operand(weight), groups, true), groups)
             }
             Gates::Factorized { second, .. } => {
-                let slice = graph.weight(second);
+                let slice = graph.operand(second);
                 (Block { slice, group: 0 }, 1)
             }
         };
@@ -566,7 +566,7 @@ impl Operation for Recorded {
                 (gradient, width),
             );
         }
-        let block = self.block(graph.weight(weight), groups, false);
+        let block = self.block(graph.operand(weight), groups, false);
         self.emit_gates(
             graph,
             label,

@@ -14,7 +14,7 @@ pub fn residual(graph: &mut Graph, x: Value, z: Value) -> Value {
     let (rows, width) = graph.shape(x);
     let data = graph
         .builder
-        .activation(&format!("residual.{}", z.0), [rows, width]);
+        .stored(&format!("residual.{}", z.0), [rows, width]);
     let params = add::Params {
         len: data.len as u32,
     };

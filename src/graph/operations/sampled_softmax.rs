@@ -55,11 +55,11 @@ pub fn sampled_softmax(
     let log_q = graph.builder.real_input("log_q", [samples + count]);
     let candidate_weight = graph
         .builder
-        .activation("softmax.candidates", [samples, depth]);
+        .stored("softmax.candidates", [samples, depth]);
     let candidate_bias = graph
         .builder
         .activation("softmax.candidate_bias", [samples]);
-    let logits = graph.builder.activation("softmax.logits", [count, samples]);
+    let logits = graph.builder.stored("softmax.logits", [count, samples]);
     // Logits of the targets now, gradients of the biases later.
     let bias_source = graph
         .builder
@@ -148,6 +148,7 @@ impl Operation for SampledSoftmax {
             self.candidates,
             self.targets,
             self.normaliser,
+            graph.loss_scale(),
         ];
         graph
             .builder

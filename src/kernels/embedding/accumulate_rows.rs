@@ -30,7 +30,7 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("source"),
+        Binding::read("source").or_half(),
         Binding::index("rows"),
         Binding::write("gradient"),
     ],

@@ -29,16 +29,16 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[
         Binding::read("table"),
         Binding::index("ids"),
-        Binding::write("y"),
+        Binding::write("y").or_half(),
     ],
     constants: no_constants,
     grid: |words| {
         let params = Params::of(words);
         grid_over(params.rows as usize * params.width as usize, 256)
     },
-    work: Some(|words| {
+    work: Some(|words, widths| {
         let params = Params::of(words);
-        Work::rows(2 * params.rows, params.width)
+        Work::rows(params.rows, params.width, widths[0] + widths[2])
     }),
     twin: twin!(twin),
     fast: Some(fast),

@@ -30,9 +30,9 @@ pub static KERNEL: Kernel = Kernel {
     ],
     constants: no_constants,
     grid,
-    work: Some(|words| {
+    work: Some(|words, _| {
         let params = Params::of(words);
-        Work::rows(3 * params.capacity, params.width)
+        Work::rows(params.capacity, params.width, 4 * 3)
     }),
     twin: twin!(twin),
     fast: None,

@@ -11,7 +11,7 @@
 //! `z` holds the gates i, j, f, o of [`super::cell_forward`] and receives `dz`; both `[B, 4H]`, interleaved. `dc [B, H]`
 //! arrives from the step after (`carry`), or starts at zero.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Widths, Work, no_constants};
 use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
@@ -42,9 +42,9 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[&crate::kernel::ACTIVATION, &crate::kernel::FUSED],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("left"),
-        Binding::read("weight"),
-        Binding::read_write("z").vec4(),
+        Binding::read("left").or_half(),
+        Binding::read("weight").or_half(),
+        Binding::read_write("z").vec4().or_half(),
         Binding::read("c_before"),
         Binding::read("c"),
         Binding::read_write("dc"),
@@ -64,14 +64,16 @@ fn grid(words: &[u32]) -> [u32; 3] {
     [params.hidden.div_ceil(32), params.batch.div_ceil(32), 1]
 }
 
-fn work(words: &[u32]) -> Work {
+fn work(words: &[u32], widths: Widths) -> Work {
     let p = Params::of(words);
     let [batch, hidden, depth] = [p.batch, p.hidden, p.depth].map(u64::from);
     let depth = if p.projected != 0 { depth } else { 0 };
     let cells = batch * hidden;
     Work {
         flops: 2 * cells * depth,
-        bytes: 4 * (batch * depth.max(1) + depth * hidden + (8 + 2 + 2) * cells),
+        bytes: widths[0] * batch * depth.max(1)
+            + widths[1] * depth * hidden
+            + (8 * widths[2] + widths[3] + widths[4] + 2 * widths[5]) * cells,
     }
 }
 

@@ -11,7 +11,7 @@
 //! in `z`; for `flstm` it is the factor `[x; h] W1` and `z` holds nothing yet. Afterwards `z` holds the gates i, j, f, o
 //! themselves, for the backward pass.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Widths, Work, no_constants};
 use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
@@ -46,13 +46,13 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[&crate::kernel::ACTIVATION, &crate::kernel::FUSED],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("left"),
-        Binding::read("weight").vec4(),
+        Binding::read("left").or_half(),
+        Binding::read("weight").vec4().or_half(),
         Binding::read("bias").vec4(),
-        Binding::read_write("z").vec4(),
+        Binding::read_write("z").vec4().or_half(),
         Binding::read("c_before"),
         Binding::write("c"),
-        Binding::write("m"),
+        Binding::write("m").or_half(),
     ],
     constants: no_constants,
     grid,
@@ -69,14 +69,18 @@ fn grid(words: &[u32]) -> [u32; 3] {
     [params.hidden.div_ceil(32), params.batch.div_ceil(8), 1]
 }
 
-fn work(words: &[u32]) -> Work {
+fn work(words: &[u32], widths: Widths) -> Work {
     let p = Params::of(words);
     let [batch, hidden, groups, depth] = [p.batch, p.hidden, p.groups, p.depth].map(u64::from);
     let gates = batch * 4 * hidden;
-    let moved = gates * if p.accumulate != 0 { 2 } else { 1 } + 3 * batch * hidden;
+    let gates_moved = widths[3] * gates * if p.accumulate != 0 { 2 } else { 1 };
+    let cells_moved = (widths[4] + widths[5] + widths[6]) * batch * hidden;
     Work {
         flops: 2 * gates * depth,
-        bytes: 4 * (batch * groups * depth + depth * 4 * hidden + moved),
+        bytes: widths[0] * batch * groups * depth
+            + widths[1] * depth * 4 * hidden
+            + gates_moved
+            + cells_moved,
     }
 }
 

@@ -4,7 +4,7 @@
 //! operand may be stored transposed. Rows of a stored matrix are `*_stride` elements apart, groups `*_group`.
 //! Derivatives: `dleft = dproduct right'`, `dright = left' dproduct`: this kernel again.
 
-use crate::kernel::{Binding, Buffers, Case, Constants, Fill, Kernel, Params as _, Work};
+use crate::kernel::{Binding, Buffers, Case, Constants, Fill, Kernel, Params as _, Widths, Work};
 use crate::matrix::{self, Groups, View};
 use crate::real::Real;
 use crate::{params, twin};
@@ -120,10 +120,10 @@ pub(super) const FORM: Kernel = Kernel {
     snippets: &[&crate::kernel::FUSED],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("left"),
-        Binding::read("right"),
-        Binding::read("bias"),
-        Binding::read_write("product"),
+        Binding::read("left").or_half(),
+        Binding::read("right").or_half(),
+        Binding::read("bias").or_half(),
+        Binding::read_write("product").or_half(),
     ],
     constants,
     grid,
@@ -152,13 +152,14 @@ fn grid(words: &[u32]) -> [u32; 3] {
     ]
 }
 
-fn work(words: &[u32]) -> Work {
+fn work(words: &[u32], widths: Widths) -> Work {
     let p = Params::of(words);
     let [groups, rows, columns, depth] = [p.groups, p.rows, p.columns, p.depth].map(u64::from);
     let product = rows * columns * if p.accumulate != 0 { 2 } else { 1 };
     Work {
         flops: 2 * p.multiply_adds(),
-        bytes: 4 * groups * (rows * depth + depth * columns + product),
+        bytes: groups
+            * (widths[0] * rows * depth + widths[1] * depth * columns + widths[3] * product),
     }
 }
 

@@ -7,9 +7,9 @@
 //!
 //! `control[3]` is `c1`, `control[4]` is `c2`.
 //!
-//! With `clipped`, `g` is the gradient times `norm[1]`. Dense: weights, state and gradient `[capacity, width]`, and `rows` is not
+//! `g` is the gradient times `norm[1]`, or `norm[2]` if it is not `clipped`; where that factor is 0, nothing changes. Dense: weights, state and gradient `[capacity, width]`, and `rows` is not
 //! read: any indices. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
-//! `control [0]` is the learning rate `lr`; `norm` is `[2]`.
+//! `control [0]` is the learning rate `lr`; `norm` is `[3]`.
 
 use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, Work, grid_over, no_constants};
 use crate::kernels::optimizer::{Sizes, Update, clip_factor, update, update_parallel};
@@ -25,7 +25,7 @@ params! {
         pub width: u32,
         /// Not 0: row `k` of the gradient belongs to row `rows[1 + k]`, for `k < rows[0]`.
         pub sparse: u32,
-        /// Not 0: the gradient is multiplied by `norm[1]`.
+        /// Not 0: the gradient is multiplied by `norm[1]`; 0: by `norm[2]`.
         pub clipped: u32,
         /// How much of the first moment stays.
         pub beta1: f32,
@@ -56,9 +56,9 @@ pub static KERNEL: Kernel = Kernel {
         let params = Params::of(words);
         grid_over(params.capacity as usize * params.width as usize, 256)
     },
-    work: Some(|words| {
+    work: Some(|words, _| {
         let params = Params::of(words);
-        Work::rows(7 * params.capacity, params.width)
+        Work::rows(params.capacity, params.width, 4 * 7)
     }),
     twin: twin!(twin),
     fast: Some(fast),
@@ -91,6 +91,11 @@ impl<R: Real> Rule<R> {
 }
 
 impl<R: Real> Update<R, 3> for Rule<R> {
+    #[inline(always)]
+    fn factor(&self) -> R {
+        self.factor
+    }
+
     #[inline(always)]
     fn update(&self, [weight, first, second]: [&mut [R]; 3], gradient: &[R]) {
         let (rest1, rest2) = (R::ONE - self.beta1, R::ONE - self.beta2);

@@ -1,7 +1,8 @@
 //! Updates of parameters: whole arrays, or the rows of a row index alone.
 //!
-//! What may change from step to step is in the input `control [6]`: the learning rate, the largest joint norm that is not
-//! clipped (0: none), the decay of the moving average, Adam's two corrections, what multiplies the clipped gradients first.
+//! What may change from step to step is in the input `control [7]`: the learning rate, the largest joint norm that is not
+//! clipped (0: none), the decay of the moving average, Adam's two corrections, what multiplies the clipped gradients first,
+//! and what multiplies the loss where that is constant: 1.
 
 use crate::kernel::{Case, Fill, Kernel, Params, vectorised};
 use crate::kernels::embedding::rows::row_index;
@@ -26,13 +27,16 @@ pub static KERNELS: &[&Kernel] = &[
 
 /// How a rule changes weights and their state, `N` arrays of equal length with the weights first.
 trait Update<R, const N: usize>: Sync {
+    /// What multiplies the gradient.
+    fn factor(&self) -> R;
+
     /// Updates the arrays, element by element, with as many elements of the gradient.
     fn update(&self, arrays: [&mut [R]; N], gradient: &[R]);
 }
 
-/// What multiplies the gradient: the factor that [`super::reduce::norm`] found, or 1.
+/// What multiplies the gradient: one of the factors that [`super::reduce::norm`] found. 0: nothing is updated.
 fn clip_factor<R: Real>(clipped: u32, norm: &[R]) -> R {
-    if clipped != 0 { norm[1] } else { R::ONE }
+    if clipped != 0 { norm[1] } else { norm[2] }
 }
 
 /// Applies `rule` to everything, or to the rows that a row index names.
@@ -43,6 +47,9 @@ fn update<R: Real, const N: usize>(
     width: usize,
     rule: &impl Update<R, N>,
 ) {
+    if rule.factor() == R::ZERO {
+        return;
+    }
     match sparse {
         None => rule.update(arrays, gradient),
         Some(rows) => {
@@ -79,6 +86,9 @@ fn update_parallel<const N: usize>(
     width: usize,
     rule: &impl Update<f32, N>,
 ) {
+    if rule.factor() == 0.0 {
+        return;
+    }
     match sparse {
         None => share(arrays, gradient, rule),
         Some(rows) => {
@@ -143,6 +153,8 @@ struct Sizes {
     width: usize,
     sparse: bool,
     clipped: bool,
+    /// The factor of clipped gradients.
+    clip_factor: f32,
     rows: Vec<u32>,
 }
 
@@ -155,6 +167,7 @@ impl Sizes {
             width,
             sparse: false,
             clipped,
+            clip_factor: 0.375,
             rows: vec![0],
         };
         let sparse = |label, vocabulary, width, clipped, ids: Vec<u32>| Sizes {
@@ -164,6 +177,7 @@ impl Sizes {
             width,
             sparse: true,
             clipped,
+            clip_factor: 0.375,
             rows: row_index(&ids),
         };
         vec![
@@ -185,6 +199,10 @@ impl Sizes {
                 false,
                 (0..131).map(|k| k * k % 301).collect(),
             ),
+            Sizes {
+                clip_factor: 0.0,
+                ..dense("gradients that are not finite", 5, 13, true)
+            },
             dense(OF_THE_BENCH_MODEL, 1024, 256, true),
         ]
     }
@@ -202,7 +220,7 @@ impl Sizes {
             Fill::signed(self.capacity * self.width),
             Fill::Indices(self.rows.clone()),
             Fill::Values(control.to_vec()),
-            Fill::Values(vec![2.5, 0.375]),
+            Fill::Values(vec![2.5, self.clip_factor, 0.75]),
         ]);
         let case = Case::new(self.label, params, 3, buffers);
         if self.label == OF_THE_BENCH_MODEL {

@@ -1,8 +1,8 @@
 //! `v = momentum * v + g`, `w -= lr * v`: gradient descent with a heavy ball.
 //!
-//! With `clipped`, `g` is the gradient times `norm[1]`. Dense: weights, state and gradient `[capacity, width]`, and `rows` is not
+//! `g` is the gradient times `norm[1]`, or `norm[2]` if it is not `clipped`; where that factor is 0, nothing changes. Dense: weights, state and gradient `[capacity, width]`, and `rows` is not
 //! read: any indices. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
-//! `control [0]` is the learning rate `lr`; `norm` is `[2]`.
+//! `control [0]` is the learning rate `lr`; `norm` is `[3]`.
 
 use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, Work, grid_over, no_constants};
 use crate::kernels::optimizer::{Sizes, Update, clip_factor, update, update_parallel};
@@ -18,7 +18,7 @@ params! {
         pub width: u32,
         /// Not 0: row `k` of the gradient belongs to row `rows[1 + k]`, for `k < rows[0]`.
         pub sparse: u32,
-        /// Not 0: the gradient is multiplied by `norm[1]`.
+        /// Not 0: the gradient is multiplied by `norm[1]`; 0: by `norm[2]`.
         pub clipped: u32,
         /// How much of the velocity stays.
         pub momentum: f32,
@@ -44,9 +44,9 @@ pub static KERNEL: Kernel = Kernel {
         let params = Params::of(words);
         grid_over(params.capacity as usize * params.width as usize, 256)
     },
-    work: Some(|words| {
+    work: Some(|words, _| {
         let params = Params::of(words);
-        Work::rows(5 * params.capacity, params.width)
+        Work::rows(params.capacity, params.width, 4 * 5)
     }),
     twin: twin!(twin),
     fast: Some(fast),
@@ -71,6 +71,11 @@ impl<R: Real> Rule<R> {
 }
 
 impl<R: Real> Update<R, 2> for Rule<R> {
+    #[inline(always)]
+    fn factor(&self) -> R {
+        self.factor
+    }
+
     #[inline(always)]
     fn update(&self, [weight, velocity]: [&mut [R]; 2], gradient: &[R]) {
         for ((w, v), &g) in weight.iter_mut().zip(velocity).zip(gradient) {

@@ -1,8 +1,8 @@
 //! `w -= lr * g`: stochastic gradient descent.
 //!
-//! With `clipped`, `g` is the gradient times `norm[1]`. Dense: weights, state and gradient `[capacity, width]`, and `rows` is not
+//! `g` is the gradient times `norm[1]`, or `norm[2]` if it is not `clipped`; where that factor is 0, nothing changes. Dense: weights, state and gradient `[capacity, width]`, and `rows` is not
 //! read: any indices. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
-//! `control [0]` is the learning rate `lr`; `norm` is `[2]`.
+//! `control [0]` is the learning rate `lr`; `norm` is `[3]`.
 
 use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, Work, grid_over, no_constants};
 use crate::kernels::optimizer::{Sizes, Update, clip_factor, update, update_parallel};
@@ -18,7 +18,7 @@ params! {
         pub width: u32,
         /// Not 0: row `k` of the gradient belongs to row `rows[1 + k]`, for `k < rows[0]`.
         pub sparse: u32,
-        /// Not 0: the gradient is multiplied by `norm[1]`.
+        /// Not 0: the gradient is multiplied by `norm[1]`; 0: by `norm[2]`.
         pub clipped: u32,
     }
 }
@@ -41,9 +41,9 @@ pub static KERNEL: Kernel = Kernel {
         let params = Params::of(words);
         grid_over(params.capacity as usize * params.width as usize, 256)
     },
-    work: Some(|words| {
+    work: Some(|words, _| {
         let params = Params::of(words);
-        Work::rows(3 * params.capacity, params.width)
+        Work::rows(params.capacity, params.width, 4 * 3)
     }),
     twin: twin!(twin),
     fast: Some(fast),
@@ -66,6 +66,11 @@ impl<R: Real> Rule<R> {
 }
 
 impl<R: Real> Update<R, 1> for Rule<R> {
+    #[inline(always)]
+    fn factor(&self) -> R {
+        self.factor
+    }
+
     #[inline(always)]
     fn update(&self, [weight]: [&mut [R]; 1], gradient: &[R]) {
         for (w, &g) in weight.iter_mut().zip(gradient) {

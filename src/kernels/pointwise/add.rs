@@ -21,9 +21,9 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("x"),
-        Binding::read("y"),
-        Binding::write("sum"),
+        Binding::read("x").or_half(),
+        Binding::read("y").or_half(),
+        Binding::write("sum").or_half(),
     ],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).len as usize, 64),

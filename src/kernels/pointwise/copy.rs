@@ -19,7 +19,7 @@ pub static KERNEL: Kernel = Kernel {
     wgsl: include_str!("../../../shaders/pointwise/copy.wgsl"),
     snippets: &[],
     fields: Params::FIELDS,
-    bindings: &[Binding::read("x"), Binding::write("y")],
+    bindings: &[Binding::read("x").or_half(), Binding::write("y").or_half()],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).len as usize, 256),
     work: None,

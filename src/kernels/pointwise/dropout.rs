@@ -34,9 +34,9 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[&PHILOX],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("x"),
+        Binding::read("x").or_half(),
         Binding::index("random"),
-        Binding::write("y"),
+        Binding::write("y").or_half(),
     ],
     constants: no_constants,
     grid: |words| grid_over((Params::of(words).len as usize).div_ceil(4), 64),

@@ -30,7 +30,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[Binding::read("x").vec4(), Binding::write("y").vec4()],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).len as usize, 8192),
-    work: Some(|words| {
+    work: Some(|words, _| {
         let params = Params::of(words);
         Work {
             flops: 2 * u64::from(params.len) * u64::from(params.rounds),

@@ -27,12 +27,12 @@ pub static KERNEL: Kernel = Kernel {
     wgsl: include_str!("../../../shaders/pointwise/transpose.wgsl"),
     snippets: &[],
     fields: Params::FIELDS,
-    bindings: &[Binding::read("x"), Binding::write("y")],
+    bindings: &[Binding::read("x").or_half(), Binding::write("y").or_half()],
     constants: no_constants,
     grid,
-    work: Some(|words| {
+    work: Some(|words, widths| {
         let params = Params::of(words);
-        Work::rows(2 * params.groups * params.rows, params.columns)
+        Work::rows(params.groups * params.rows, params.columns, widths[0] + widths[1])
     }),
     twin: twin!(twin),
     fast: Some(fast),

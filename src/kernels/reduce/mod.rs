@@ -3,6 +3,7 @@
 use crate::kernel::Kernel;
 
 pub mod norm;
+pub mod scaled_norm;
 pub mod sum;
 pub mod sum_columns;
 pub mod sum_squares;
@@ -13,4 +14,5 @@ pub static KERNELS: &[&Kernel] = &[
     &sum::KERNEL,
     &sum_squares::KERNEL,
     &norm::KERNEL,
+    &scaled_norm::KERNEL,
 ];

@@ -1,6 +1,6 @@
 //! `norm[0] = scale * sqrt(sum of partials)`, and `norm[1]`, the factor that scales a gradient and clips it to `limit`:
 //! `scale * limit / norm[0]` where that norm is above a limit above 0, else `scale`. The limit is `control[1]`, the scale
-//! `control[5]`.
+//! `control[5]`. `norm[2]`, the factor of gradients that are not clipped, is 1.
 //!
 //! The partial sums of [`super::sum_squares`] of several tensors, side by side, give their joint norm.
 
@@ -48,6 +48,7 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     } else {
         scale
     };
+    norm[2] = R::ONE;
 }
 
 fn cases() -> Vec<Case> {
@@ -63,7 +64,7 @@ fn cases() -> Vec<Case> {
             label,
             &params,
             len,
-            vec![partials, control, Fill::Output(2)],
+            vec![partials, control, Fill::Output(3)],
         )
     };
     vec![

@@ -25,7 +25,7 @@ pub static KERNEL: Kernel = Kernel {
     wgsl: include_str!("../../../shaders/reduce/sum_columns.wgsl"),
     snippets: &[],
     fields: Params::FIELDS,
-    bindings: &[Binding::read("x"), Binding::read_write("y")],
+    bindings: &[Binding::read("x").or_half(), Binding::read_write("y")],
     constants: |words| vec![("COLUMNS", columns(Params::of(words).width))],
     grid: |words| {
         let width = Params::of(words).width;

@@ -1,4 +1,4 @@
-//! With `scale = 1 / divisor`: `logits <- scale * (exp(l - maximum) / sum - [id == target])`: the gradient of `scale * sum of nll` by one tile of logits
+//! With `scale = loss_scale[0] / divisor`: `logits <- scale * (exp(l - maximum) / sum - [id == target])`: the gradient of `scale * sum of nll` by one tile of logits
 //! `[rows, width]` of the ids `start .. start + width`, in their place. `running` is what [`super::log_sum_exp`] left after
 //! every tile. 0 where the target is [`IGNORE`].
 //!
@@ -21,7 +21,7 @@ params! {
         pub width: u32,
         /// The first id of the tile.
         pub start: u32,
-        /// The gradient of the loss by one row's `nll`.
+        /// What the gradient is divided by.
         pub divisor: f32,
     }
 }
@@ -33,9 +33,10 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[&ACTIVATION],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read_write("logits"),
+        Binding::read_write("logits").or_half(),
         Binding::read("running"),
         Binding::index("targets"),
+        Binding::read("loss_scale"),
     ],
     constants: no_constants,
     grid: |words| {
@@ -51,12 +52,14 @@ pub static KERNEL: Kernel = Kernel {
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (logits, running, targets) = (buffers.write(0), buffers.read(1), buffers.index(2));
-    differentiate(params, running, targets, 0, logits);
+    let loss_scale = buffers.read(3);
+    differentiate(params, (running, targets, loss_scale), 0, logits);
 }
 
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let params = Params::of(words);
     let (logits, running, targets) = (buffers.write(0), buffers.read(1), buffers.index(2));
+    let loss_scale = buffers.read(3);
     let width = params.width as usize;
     parallel::rows(
         logits,
@@ -64,7 +67,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         width,
         #[inline(always)]
         |first, logits| {
-            differentiate(params, running, targets, first, logits);
+            differentiate(params, (running, targets, loss_scale), first, logits);
         },
     );
 }
@@ -73,13 +76,12 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
 #[inline(always)]
 fn differentiate<R: Real>(
     params: &Params,
-    running: &[R],
-    targets: &[u32],
+    (running, targets, loss_scale): (&[R], &[u32], &[R]),
     first: usize,
     logits: &mut [R],
 ) {
     let (width, start) = (params.width as usize, params.start as usize);
-    let scale = R::ONE / R::from_f32(params.divisor);
+    let scale = loss_scale[0] / R::from_f32(params.divisor);
     for (k, logits) in logits.chunks_exact_mut(width).enumerate() {
         let (state, target) = (&running[3 * (first + k)..][..3], targets[first + k]);
         if target == IGNORE {
@@ -115,6 +117,7 @@ fn cases() -> Vec<Case> {
             },
             Fill::Values(running.collect()),
             Fill::Indices(targets),
+            Fill::Values(vec![if divisor == 2.0 { 8.0 } else { 1.0 }]),
         ];
         Case::new(label, &params, 2, buffers)
     };

@@ -33,7 +33,7 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[&ACTIVATION, &WORKGROUP],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("logits"),
+        Binding::read("logits").or_half(),
         Binding::index("targets"),
         Binding::read_write("running"),
     ],

@@ -1,4 +1,4 @@
-//! With `scale = 1 / divisor`: `logits <- scale * exp(l_k - normaliser)`, 0 where `candidates[k]` is the row's target, and
+//! With `scale = loss_scale[0] / divisor`: `logits <- scale * exp(l_k - normaliser)`, 0 where `candidates[k]` is the row's target, and
 //! `target_logits <- scale * (exp(t - normaliser) - 1)`: the gradients of `scale * sum of nll` in the place of the logits, with
 //! `l_k` and `t` as in [`super::sampled_loss`], whose backward this is. 0 where the target is [`IGNORE`].
 
@@ -17,7 +17,7 @@ params! {
         pub rows: u32,
         /// Columns of `logits`: the candidates.
         pub samples: u32,
-        /// The gradient of the loss by one row's `nll`.
+        /// What the gradient is divided by.
         pub divisor: f32,
     }
 }
@@ -29,12 +29,13 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[&ACTIVATION],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read_write("logits"),
+        Binding::read_write("logits").or_half(),
         Binding::read_write("target_logits"),
         Binding::read("log_q"),
         Binding::index("candidates"),
         Binding::index("targets"),
         Binding::read("normaliser"),
+        Binding::read("loss_scale"),
     ],
     constants: no_constants,
     grid: |words| {
@@ -51,7 +52,8 @@ pub static KERNEL: Kernel = Kernel {
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (logits, target_logits, log_q) = (buffers.write(0), buffers.write(1), buffers.read(2));
     let inputs = (log_q, buffers.index(3), buffers.index(4), buffers.read(5));
-    differentiate(params, inputs, 0, logits, target_logits);
+    let loss_scale = buffers.read(6);
+    differentiate(params, inputs, loss_scale[0], 0, logits, target_logits);
 }
 
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
@@ -59,13 +61,14 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let samples = params.samples as usize;
     let (logits, target_logits, log_q) = (buffers.write(0), buffers.write(1), buffers.read(2));
     let inputs = (log_q, buffers.index(3), buffers.index(4), buffers.read(5));
+    let loss_scale = buffers.read(6);
     parallel::row_pairs(
         (logits, samples),
         (target_logits, 1),
         samples,
         #[inline(always)]
         |first, logits, target_logits| {
-            differentiate(params, inputs, first, logits, target_logits);
+            differentiate(params, inputs, loss_scale[0], first, logits, target_logits);
         },
     );
 }
@@ -75,12 +78,13 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
 fn differentiate<R: Real>(
     params: &Params,
     (log_q, candidates, targets, normaliser): (&[R], &[u32], &[u32], &[R]),
+    loss_scale: R,
     first: usize,
     logits: &mut [R],
     target_logits: &mut [R],
 ) {
     let samples = params.samples as usize;
-    let scale = R::ONE / R::from_f32(params.divisor);
+    let scale = loss_scale / R::from_f32(params.divisor);
     let (sampled_q, target_q) = log_q.split_at(samples);
     let rows = logits.chunks_exact_mut(samples).zip(target_logits);
     for (k, (logits, target_logit)) in rows.enumerate() {

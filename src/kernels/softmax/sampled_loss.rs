@@ -36,7 +36,7 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[&ACTIVATION, &LOGARITHM, &WORKGROUP],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("logits"),
+        Binding::read("logits").or_half(),
         Binding::read("target_logits"),
         Binding::read("log_q"),
         Binding::index("candidates"),

@@ -29,11 +29,11 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("h"),
+        Binding::read("h").or_half(),
         Binding::read("weights"),
         Binding::index("targets"),
         Binding::read("dtarget"),
-        Binding::read_write("dh"),
+        Binding::read_write("dh").or_half(),
         Binding::write("source"),
     ],
     constants: no_constants,
@@ -41,9 +41,9 @@ pub static KERNEL: Kernel = Kernel {
         let params = Params::of(words);
         grid_over(params.rows as usize * params.width as usize, 256)
     },
-    work: Some(|words| {
+    work: Some(|words, widths| {
         let params = Params::of(words);
-        Work::rows(5 * params.rows, params.width)
+        Work::rows(params.rows, params.width, widths[0] + widths[1] + 2 * widths[4] + widths[5])
     }),
     twin: twin!(twin),
     fast: Some(fast),

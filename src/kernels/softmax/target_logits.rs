@@ -28,7 +28,7 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("h"),
+        Binding::read("h").or_half(),
         Binding::read("weights"),
         Binding::read("bias"),
         Binding::index("targets"),
@@ -36,9 +36,9 @@ pub static KERNEL: Kernel = Kernel {
     ],
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).rows as usize, 1),
-    work: Some(|words| {
+    work: Some(|words, widths| {
         let params = Params::of(words);
-        Work::rows(2 * params.rows, params.width)
+        Work::rows(params.rows, params.width, widths[0] + widths[1])
     }),
     twin: twin!(twin),
     fast: Some(fast),

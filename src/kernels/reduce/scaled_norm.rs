@@ -1,0 +1,149 @@
+//! [`super::norm`] for gradients of a loss that was multiplied by a dynamic scale `s = loss_scale[0]` (Micikevicius et al. 2018,
+//! *Mixed precision training*), so that small gradients are not lost in `f16`; and the scale of the next step.
+//!
+//! `partials` are sums of squares, the first `clipped` of them of the gradients of the joint norm, the others of gradients that
+//! are only looked at. With `r = control[5]` and the limit `control[1]`:
+//!
+//! ```text
+//! norm[0] = r / s * sqrt(sum of the first partials)
+//! norm[1] = r / s, or what scales norm[0] down to the limit
+//! norm[2] = 1 / s             the factor of gradients that are not clipped
+//! norm[3] = s                 norm[4] = 0
+//! ```
+//!
+//! If a sum is not finite, some gradient was too large for `f16`: both factors are 0, `norm[4]` is 1, and `s` is halved, but
+//! not below `lowest`. After `patience` steps without that it is doubled, but not above `highest`; `loss_scale[1]` counts them.
+
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, no_constants};
+use crate::kernels::parallel;
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Elements of `partials`.
+        pub len: u32,
+        /// How many of them, from the first, are of clipped gradients.
+        pub clipped: u32,
+        /// Steps before the scale grows.
+        pub patience: u32,
+        /// The lowest scale.
+        pub lowest: f32,
+        /// The highest scale.
+        pub highest: f32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "reduce/scaled_norm",
+    wgsl: include_str!("../../../shaders/reduce/scaled_norm.wgsl"),
+    snippets: &[&WORKGROUP],
+    fields: Params::FIELDS,
+    bindings: &[
+        Binding::read("partials"),
+        Binding::read("control"),
+        Binding::read_write("loss_scale"),
+        Binding::write("norm"),
+    ],
+    constants: no_constants,
+    grid: |_| [1, 1, 1],
+    work: None,
+    twin: twin!(twin),
+    fast: None,
+    cases,
+    others: &[],
+};
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (partials, control) = (buffers.read(0), buffers.read(1));
+    let (loss_scale, norm) = (buffers.write(2), buffers.write(3));
+    let (clipped, watched) = partials[..params.len as usize].split_at(params.clipped as usize);
+    let sum = |part: &[R]| match part {
+        [] => R::ZERO,
+        part => parallel::sum(part, |x| x),
+    };
+    let (clipped, watched) = (sum(clipped), sum(watched));
+    let finite = clipped.to_f64().is_finite() && watched.to_f64().is_finite();
+    let current = loss_scale[0];
+    let scale = control[5] / current;
+    let (limit, total) = (control[1], scale * clipped.sqrt());
+    let factor = if limit > R::ZERO && total > limit {
+        scale * (limit / total)
+    } else {
+        scale
+    };
+    norm[0] = total;
+    norm[1] = if finite { factor } else { R::ZERO };
+    norm[2] = if finite { R::ONE / current } else { R::ZERO };
+    norm[3] = current;
+    norm[4] = if finite { R::ZERO } else { R::ONE };
+    let two = R::ONE + R::ONE;
+    let (highest, lowest) = (R::from_f32(params.highest), R::from_f32(params.lowest));
+    loss_scale[1] += R::ONE;
+    if !finite {
+        let half = current / two;
+        loss_scale[0] = if half < lowest { lowest } else { half };
+        loss_scale[1] = R::ZERO;
+    } else if loss_scale[1] >= R::from_f32(params.patience as f32) {
+        let double = two * current;
+        loss_scale[0] = if double > highest { highest } else { double };
+        loss_scale[1] = R::ZERO;
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |label, partials: Vec<f32>, clipped: usize, limit, state: [f32; 2]| {
+        let params = Params {
+            len: partials.len() as u32,
+            clipped: clipped as u32,
+            patience: 20,
+            lowest: 1.0,
+            highest: 4096.0,
+        };
+        let control = Fill::Values(vec![0.2, limit, 0.999, 0.1, 0.001, 1.375, 1.0]);
+        let len = partials.len();
+        let buffers = vec![
+            Fill::Values(partials),
+            control,
+            Fill::Values(state.to_vec()),
+            Fill::Output(5),
+        ];
+        Case::new(label, &params, len, buffers)
+    };
+    let some = |len: usize| (0..len).map(|k| (k * 37 % 101) as f32 / 50.0).collect();
+    let with = |mut partials: Vec<f32>, at: usize, value| {
+        partials[at] = value;
+        partials
+    };
+    vec![
+        case("one partial sum", some(1), 1, 10.0, [8.0, 0.0]),
+        case("clipped", some(67), 67, 0.25, [16.0, 3.0]),
+        case("some are not clipped", some(613), 301, 0.25, [2.0, 18.0]),
+        case("none is clipped", some(13), 0, 0.25, [2.0, 18.0]),
+        case("the scale grows", some(259), 259, 0.0, [64.0, 19.0]),
+        case("the scale is the highest", some(5), 3, 0.0, [4096.0, 19.0]),
+        case(
+            "a gradient that is looked at is infinite",
+            with(some(300), 299, f32::INFINITY),
+            200,
+            1.0,
+            [64.0, 7.0],
+        ),
+        case(
+            "a clipped gradient is infinite",
+            with(some(300), 7, f32::INFINITY),
+            300,
+            1.0,
+            [64.0, 7.0],
+        ),
+        case(
+            "the scale is the lowest",
+            with(some(300), 299, f32::INFINITY),
+            200,
+            1.0,
+            [1.0, 7.0],
+        ),
+    ]
+}
