@@ -373,13 +373,7 @@ impl Kernel {
             Some(work) => work(params, widths),
             None => Work {
                 flops: 0,
-                bytes: self
-                    .bindings
-                    .iter()
-                    .zip(lens)
-                    .zip(widths)
-                    .map(moved)
-                    .sum(),
+                bytes: self.bindings.iter().zip(lens).zip(widths).map(moved).sum(),
             },
         }
     }
@@ -438,7 +432,11 @@ fn halved(wgsl: &str, binding: &Binding) -> String {
     let name = binding.name;
     let declaration = format!("> {name}: array<");
     let mut letters = name.chars();
-    let capital: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let capital: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
     let alias = format!("alias {capital}{} = ", letters.as_str());
     let constant = format!("const HALF_{}: bool = ", name.to_uppercase());
     let line = |line: &str| {

@@ -82,8 +82,8 @@ fn kernels() {
                 let mut buffers = Buffers::new(slots.map(|(binding, (real, index))| {
                     match (binding.dtype, binding.access) {
                         (Dtype::Index, _) => Buffer::Index(index),
-                        (Dtype::Real, Access::Read) => Buffer::Read(real),
-                        (Dtype::Real, _) => Buffer::Write(real),
+                        (Dtype::Real | Dtype::Half, Access::Read) => Buffer::Read(real),
+                        (Dtype::Real | Dtype::Half, _) => Buffer::Write(real),
                     }
                 }));
                 run(&case.params, &mut buffers);

@@ -213,8 +213,8 @@ fn misspelt_values_are_refused_with_the_nearest() {
     );
     assert_refused(
         SMALL,
-        &["train.precision=mixed"],
-        &["mixed precision is not supported in this version"],
+        &["train.precision=mixed", "train.fused=true"],
+        &["`train.fused`", "have not the bits of the CPU"],
     );
 }
 

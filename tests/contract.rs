@@ -17,7 +17,7 @@ use naga::{
     AddressSpace, ArraySize, Handle, Module, ResourceBinding, Scalar, ShaderStage, StorageAccess,
     Type, TypeInner, VectorSize,
 };
-use wlstm::kernel::{Access, Binding, Constants, Fill, Kernel, MAX_BINDINGS, MAX_GRID};
+use wlstm::kernel::{Access, Binding, Constants, Fill, Halves, Kernel, MAX_BINDINGS, MAX_GRID};
 use wlstm::kernels::catalogue;
 use wlstm::tensor::Dtype;
 
@@ -68,30 +68,50 @@ fn constants(kernel: &Kernel) -> BTreeSet<Constants> {
         .collect()
 }
 
-/// Parses and validates one variant with nothing but what every device guarantees.
+/// Parses and validates one variant with nothing but what every device guarantees, and with `f16` where it is asked for.
 fn validated(
     kernel: &Kernel,
     constants: &Constants,
     aliased: bool,
+    halves: Halves,
 ) -> Result<(Module, ModuleInfo), Failed> {
-    let source = kernel.source(constants, aliased);
+    let source = kernel.source(constants, aliased, halves);
     let module = naga::front::wgsl::parse_str(&source)
         .map_err(|error| error.emit_to_string_with_path(&source, kernel.name))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+    let capabilities = match halves.is_empty() {
+        true => Capabilities::empty(),
+        false => Capabilities::SHADER_FLOAT16,
+    };
+    let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .map_err(|error| error.emit_to_string_with_path(&source, kernel.name))?;
     Ok((module, info))
 }
 
+/// The bindings of a kernel that are `f16` in its variants: none, all that may be, and each alone.
+fn halves(kernel: &Kernel) -> BTreeSet<Halves> {
+    let each = |k: usize| {
+        let types = kernel.bindings.iter().enumerate();
+        Halves::of(types.map(|(n, binding)| match binding.half && n == k {
+            true => Dtype::Half,
+            false => binding.dtype,
+        }))
+    };
+    let alone = (0..kernel.bindings.len()).map(each);
+    alone.chain([Halves::NONE, Halves::all(kernel)]).collect()
+}
+
 /// Checks every variant of a kernel.
-fn each(kernel: &Kernel, check: fn(&Module, &ModuleInfo) -> Outcome) -> Outcome {
+fn each(kernel: &Kernel, check: fn(&Module, &ModuleInfo, Halves) -> Outcome) -> Outcome {
     for constants in constants(kernel) {
-        for aliased in [false, true] {
-            let (module, info) = validated(kernel, &constants, aliased)?;
-            check(&module, &info).map_err(|failed| {
-                let message = failed.message().unwrap_or_default();
-                format!("constants {constants:?}, aliased {aliased}: {message}")
-            })?;
+        for halves in halves(kernel) {
+            for aliased in [false, true] {
+                let (module, info) = validated(kernel, &constants, aliased, halves)?;
+                check(&module, &info, halves).map_err(|failed| {
+                    let message = failed.message().unwrap_or_default();
+                    format!("constants {constants:?}, aliased {aliased}, {halves:?}: {message}")
+                })?;
+            }
         }
     }
     Ok(())
@@ -156,10 +176,12 @@ fn interface(kernel: &Kernel) -> Outcome {
         "two bindings have one name"
     );
     for constants in constants(kernel) {
-        for aliased in [false, true] {
-            let (module, _) = validated(kernel, &constants, aliased)?;
-            entry_point(&module)?;
-            declared(kernel, &module, aliased)?;
+        for halves in halves(kernel) {
+            for aliased in [false, true] {
+                let (module, _) = validated(kernel, &constants, aliased, halves)?;
+                entry_point(&module)?;
+                declared(kernel, &module, aliased, halves)?;
+            }
         }
     }
     Ok(())
@@ -197,7 +219,7 @@ fn entry_point(module: &Module) -> Outcome {
     Ok(())
 }
 
-fn declared(kernel: &Kernel, module: &Module, aliased: bool) -> Outcome {
+fn declared(kernel: &Kernel, module: &Module, aliased: bool, halves: Halves) -> Outcome {
     let mut variables = module
         .global_variables
         .iter()
@@ -253,7 +275,7 @@ fn declared(kernel: &Kernel, module: &Module, aliased: bool) -> Outcome {
             "`{name}` is {:?}, not {space:?}",
             variable.space
         );
-        element(module, variable.ty, binding)?;
+        element(module, variable.ty, binding, halves.has(k - 2))?;
     }
     Ok(())
 }
@@ -300,7 +322,7 @@ fn words(module: &Module, ty: Handle<Type>, name: &str, fields: &[(&str, &str)])
 }
 
 /// A run-time sized array of what the binding holds.
-fn element(module: &Module, ty: Handle<Type>, binding: &Binding) -> Outcome {
+fn element(module: &Module, ty: Handle<Type>, binding: &Binding, half: bool) -> Outcome {
     let TypeInner::Array {
         base,
         size: ArraySize::Dynamic,
@@ -310,7 +332,8 @@ fn element(module: &Module, ty: Handle<Type>, binding: &Binding) -> Outcome {
         return Err(format!("`{}` is not a run-time sized array", binding.name).into());
     };
     let scalar = match binding.dtype {
-        Dtype::Real => Scalar::F32,
+        Dtype::Real if half => Scalar::F16,
+        Dtype::Real | Dtype::Half => Scalar::F32,
         Dtype::Index => Scalar::U32,
     };
     let due = match binding.lanes {
@@ -347,7 +370,7 @@ fn resources(module: &Module) -> impl Iterator<Item = (ResourceBinding, bool, bo
 }
 
 /// As wgpu does for Metal: every buffer in a slot, and one more with the lengths of the arrays.
-fn to_msl(module: &Module, info: &ModuleInfo) -> Outcome {
+fn to_msl(module: &Module, info: &ModuleInfo, _: Halves) -> Outcome {
     let bound = resources(module).map(|(place, _, mutable)| {
         let target = msl::BindTarget {
             buffer: Some(place.binding as u8),
@@ -386,14 +409,19 @@ fn to_msl(module: &Module, info: &ModuleInfo) -> Outcome {
 
 /// As wgpu does for DirectX 12: uniforms in `b`, read-only buffers in `t`, the others in `u` registers, and the number of
 /// workgroups in constants of its own.
-fn to_hlsl(module: &Module, info: &ModuleInfo) -> Outcome {
+fn to_hlsl(module: &Module, info: &ModuleInfo, halves: Halves) -> Outcome {
     let target = |space, register| hlsl::BindTarget {
         space,
         register,
         restrict_indexing: true,
         ..Default::default()
     };
-    for shader_model in [hlsl::ShaderModel::V5_1, hlsl::ShaderModel::V6_0] {
+    // f16 came with shader model 6.2.
+    let models: &[hlsl::ShaderModel] = match halves.is_empty() {
+        true => &[hlsl::ShaderModel::V5_1, hlsl::ShaderModel::V6_0],
+        false => &[hlsl::ShaderModel::V6_2],
+    };
+    for &shader_model in models {
         let bound = resources(module).map(|(place, ..)| (place, target(0, place.binding)));
         let options = hlsl::Options {
             shader_model,
@@ -416,7 +444,7 @@ fn to_hlsl(module: &Module, info: &ModuleInfo) -> Outcome {
 }
 
 /// As wgpu does for Vulkan 1.1 and 1.2, with and without robust buffer access; `spirv-val` judges.
-fn to_spirv(module: &Module, info: &ModuleInfo) -> Outcome {
+fn to_spirv(module: &Module, info: &ModuleInfo, _: Halves) -> Outcome {
     let checked = (
         BoundsCheckPolicy::Restrict,
         spv::ZeroInitializeWorkgroupMemoryMode::Polyfill,
@@ -527,8 +555,8 @@ fn paired() -> Outcome {
 /// The checks above can fail: declarations that differ from their shader are refused.
 fn wrong_declarations() -> Outcome {
     let right = &wlstm::kernels::pointwise::add::KERNEL;
-    let (module, _) = validated(right, &Vec::new(), false)?;
-    declared(right, &module, false)?;
+    let (module, _) = validated(right, &Vec::new(), false, Halves::NONE)?;
+    declared(right, &module, false, Halves::NONE)?;
     const FIELDS: &[(&str, &str)] = &[("len", "u32")];
     let refuse = |what: &str, fields, bindings| {
         let kernel = Kernel {
@@ -549,7 +577,7 @@ fn wrong_declarations() -> Outcome {
             others: &[],
         };
         ensure!(
-            declared(&kernel, &module, false).is_err(),
+            declared(&kernel, &module, false, Halves::NONE).is_err(),
             "{what} is accepted"
         );
         Ok(())

@@ -35,6 +35,23 @@ fn main() {
             pattern(cell)
         }));
     }
+    trials.push(Trial::test("mixed::grammar", || {
+        grammar_with("lstmp", "sampled", "precision = \"mixed\"")
+    }));
+    trials.push(Trial::test("mixed::overflow::cpu", || overflow("cpu")));
+    trials.extend(on_every_gpu("mixed::overflow", |gpu| {
+        match gpu.adapter.summary.f16 {
+            true => overflow(&format!("gpu:{}", gpu.adapter.summary.index)),
+            false => Ok(()),
+        }
+    }));
+    trials.extend(on_every_gpu(
+        "mixed::losses_agree_with_the_cpu",
+        |gpu| match gpu.adapter.summary.f16 {
+            true => mixed_losses(&format!("gpu:{}", gpu.adapter.summary.index)),
+            false => Ok(()),
+        },
+    ));
     trials.push(Trial::test("a_run_leaves_what_it_promises", run_folder));
     trials.push(Trial::test("seldom_written_steps", seldom_written_steps));
     trials.push(Trial::test("limits", limits));
@@ -271,12 +288,87 @@ fn near(got: f64, want: f64, tolerance: f64) -> Outcome {
     Err(format!("{got} is not near {want}").into())
 }
 
+/// In mixed precision devices round where the CPU does, and the losses are those of `f32` within what `f16` can tell apart.
+fn mixed_losses(device: &str) -> Outcome {
+    let place = Place::new("sentences", &grammar_text(60, 1), &balanced(50));
+    let config = place.config("glstm", "full", "");
+    let mixed = "train.precision=mixed";
+    let run = |name: &str, device: &str, more: &[&str]| {
+        let run = place.folder.path(name);
+        let arguments = [&["--steps", "20"], more].concat();
+        train(&config, &run, device, &arguments);
+        losses(&run)
+    };
+    let single = run("single", "cpu", &[]);
+    let host = run("host", "cpu", &["--set", mixed]);
+    let got = run("device", device, &["--set", mixed]);
+    if got.len() != 20 || host == single {
+        return Err("mixed precision rounds nothing".into());
+    }
+    for (step, got) in &got {
+        near(*got, host[step], 3e-3)?;
+        near(*got, single[step], 1e-2)?;
+    }
+    Ok(())
+}
+
+/// Large weights make gradients that no `f16` holds at the first loss scale: these steps are told, change no parameter, and
+/// halve the scale until the gradients fit.
+fn overflow(device: &str) -> Outcome {
+    let place = Place::new("sentences", &grammar_text(60, 1), &balanced(50));
+    let more = "precision = \"mixed\"\ninit_range = 0.8\ncheckpoint_every = 1\nkeep = 100";
+    let config = place.config("lstmp", "full", more);
+    let run = place.folder.path("run");
+    let ended = train(&config, &run, device, &["--steps", "12"]);
+    let skipped = lines_of(&run, "skipped");
+    let count = skipped.len();
+    if !(1..10).contains(&count) {
+        return Err(format!("{count} steps were skipped").into());
+    }
+    if ended.stderr.matches("was skipped").count() != count {
+        return Err(format!("not every skipped step is told: {}", ended.stderr).into());
+    }
+    let at = |step| Tensors::read(&checkpoint(&run, step)).tensors;
+    let mut scale = 65_536.0;
+    for (k, line) in skipped.iter().enumerate() {
+        let step = number(line, "step") as u64;
+        if step != k as u64 + 1 || number(line, "loss_scale") != scale {
+            return Err(format!("{line} after {k}").into());
+        }
+        scale /= 2.0;
+        if step == 1 {
+            continue;
+        }
+        let (before, after) = (at(step - 1), at(step));
+        for (name, tensor) in &before {
+            let changes = name.starts_with("state.") || name == "optimizer.loss_scale";
+            // The average goes on towards the parameters that did not change.
+            if !changes && !name.starts_with("ema.") && after[name] != *tensor {
+                return Err(format!("`{name}` changed in step {step}").into());
+            }
+        }
+    }
+    let last = Tensors::read(&checkpoint(&run, 12));
+    if last.values("optimizer.loss_scale") != [scale as f32, (12 - count) as f32] {
+        return Err(format!("scale {:?}", last.values("optimizer.loss_scale")).into());
+    }
+    let first = at(count as u64);
+    if first["embedding.weight"] == last.tensors["embedding.weight"] {
+        return Err("nothing is learned".into());
+    }
+    Ok(())
+}
+
 fn grammar(cell: &str, softmax: &str) -> Outcome {
+    grammar_with(cell, softmax, "")
+}
+
+fn grammar_with(cell: &str, softmax: &str, set: &str) -> Outcome {
     // Every stream of an evaluation starts from a state of zero, which training leaves behind in its first step: streams
     // must be long, or this start is what is measured.
     const OFTEN: usize = 500;
     let place = Place::new("sentences", &grammar_text(20_000, 1), &balanced(OFTEN));
-    let config = place.config(cell, softmax, "validate_every = 250");
+    let config = place.config(cell, softmax, &format!("validate_every = 250\n{set}"));
     let more = [
         "--steps",
         "500",

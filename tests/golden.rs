@@ -5,7 +5,9 @@
 //! the second are computed here, from the gradients and norms of the files by Adagrad as the README has it; the third step's,
 //! computed so, must be the file's.
 //!
-//! `f64` on the CPU agrees to 1e-9, `f32` on the CPU and on every GPU to 2e-5 on losses and 1e-4 on the rest.
+//! `f64` on the CPU agrees to 1e-9, `f32` on the CPU and on every GPU to 2e-5 on losses and 1e-4 on the rest. So do the plans of
+//! mixed precision in `f64`, where nothing is rounded: their gradients are those of a loss times [`SCALE`]. Where they are
+//! rounded to `f16`, whose numbers have 11 bits, losses agree to 2e-3 and the rest to 5e-2.
 
 mod common;
 
@@ -19,6 +21,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use wlstm::config::Config;
 use wlstm::device::{CpuExecutor, Data, Executor, GpuExecutor, Inputs, PlanId};
+use wlstm::graph::LOSS_SCALE;
 use wlstm::graph::plan::Plan;
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::model::parameters::{Group, Parameter, parameters};
@@ -47,16 +50,37 @@ fn main() {
         let file = path.clone();
         trials.push(Trial::test(format!("golden::{name}::cpu-f64"), move || {
             let mut device = Double(CpuExecutor::new());
-            check(&file, &mut device, 1e-9, 1e-9)
+            check(&file, &mut device, false, 1e-9, 1e-9)
+        }));
+        let file = path.clone();
+        let mixed = format!("golden::{name}::mixed");
+        trials.push(Trial::test(format!("{mixed}::cpu-f64"), move || {
+            let mut device = Double(CpuExecutor::new());
+            check(&file, &mut device, true, 1e-9, 1e-9)
+        }));
+        let file = path.clone();
+        trials.push(Trial::test(format!("{mixed}::cpu-f32"), move || {
+            let mut device = Single(CpuExecutor::<f32>::new());
+            check(&file, &mut device, true, 2e-3, 5e-2)
+        }));
+        let file = path.clone();
+        trials.extend(on_every_gpu(&mixed, move |gpu| {
+            if !gpu.adapter.summary.f16 {
+                return Ok(());
+            }
+            let executor =
+                GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?;
+            check(&file, &mut Single(executor), true, 2e-3, 5e-2)
         }));
         let file = path.clone();
         trials.push(Trial::test(format!("golden::{name}::cpu-f32"), move || {
-            check(&file, &mut Single(CpuExecutor::<f32>::new()), 2e-5, 1e-4)
+            let mut device = Single(CpuExecutor::<f32>::new());
+            check(&file, &mut device, false, 2e-5, 1e-4)
         }));
         trials.extend(on_every_gpu(&format!("golden::{name}"), move |gpu| {
             let executor =
                 GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?;
-            check(&path, &mut Single(executor), 2e-5, 1e-4)
+            check(&path, &mut Single(executor), false, 2e-5, 1e-4)
         }));
     }
     libtest_mimic::run(&arguments, trials).exit();
@@ -93,6 +117,9 @@ impl<E: Executor> Device for Single<E> {
             .collect()
     }
 }
+
+/// The loss scale of mixed precision.
+const SCALE: f64 = 1024.0;
 
 /// A golden file.
 struct Golden {
@@ -149,7 +176,7 @@ impl Golden {
     }
 
     /// The configuration as a user would write it.
-    fn config(&self) -> Config {
+    fn config(&self, mixed: bool) -> Config {
         let c = &self.config;
         let mut text = format!(
             "[model]\ncell = {}\nlayers = {}\nembedding = {}\nhidden = {}\nprojection = {}\nresidual = {}\ntied = {}\n\
@@ -174,8 +201,13 @@ impl Golden {
         }
         text += &format!(
             "[data]\ntrain = [\"x.txt\"]\n[train]\nbatch = {}\nunroll = {}\nlearning_rate = {}\nclip_norm = {}\nema = {}\n\
-             optimizer = \"adagrad\"\nrecipe = \"paper\"\nsteps = 3\n",
-            c["batch"], c["unroll"], c["learning_rate"], c["clip_norm"], c["ema"]
+             optimizer = \"adagrad\"\nrecipe = \"paper\"\nsteps = 3\nprecision = {:?}\n",
+            c["batch"],
+            c["unroll"],
+            c["learning_rate"],
+            c["clip_norm"],
+            c["ema"],
+            if mixed { "mixed" } else { "f32" }
         );
         Config::parse(&text, "golden", &std::env::temp_dir(), &[]).expect("a good configuration")
     }
@@ -199,6 +231,7 @@ impl Golden {
             number("ema"),
             0.0,
             0.0,
+            1.0,
             1.0,
         ];
         let mut made: Inputs = vec![
@@ -261,16 +294,25 @@ impl Comparison {
 fn check(
     path: &PathBuf,
     device: &mut dyn Device,
+    mixed: bool,
     of_losses: f64,
     of_the_rest: f64,
 ) -> Result<(), Failed> {
     let golden = Golden::read(path);
-    let config = golden.config();
+    let config = golden.config(mixed);
     let vocabulary = golden.number("vocab");
     let table = parameters(&config, vocabulary);
     let limits = device.executor().limits();
     let plan = Arc::new(training_plan(&config, vocabulary, &limits, true));
     let id = load(device.executor(), &plan, &golden, &table);
+    let scale = if mixed { SCALE } else { 1.0 };
+    if mixed {
+        let state = [SCALE as f32, 0.0];
+        device
+            .executor()
+            .write(LOSS_SCALE, &state)
+            .expect("writable");
+    }
     let mut comparison = Comparison {
         failures: Vec::new(),
     };
@@ -313,7 +355,8 @@ fn check(
             }
         }
         for line in &table {
-            let gradient = dense_gradient(device, &plan, &inputs, line);
+            let mut gradient = dense_gradient(device, &plan, &inputs, line);
+            gradient.iter_mut().for_each(|g| *g /= scale);
             close(
                 &mut comparison,
                 &of(&format!("grad.{}", line.name)),

@@ -4,11 +4,13 @@
 mod common;
 
 use common::{SEED, gpus, on_every_gpu};
+use std::collections::BTreeSet;
+
 use libtest_mimic::{Arguments, Failed, Trial};
 use wlstm::device::GpuExecutor;
-use wlstm::device::single::{Layout, compare, fill, reference, run_case, run_on_host};
+use wlstm::device::single::{Layout, compare, fill, reference, rounded, run_case, run_on_host};
 use wlstm::error::Kind;
-use wlstm::kernel::{Case, Kernel, Run, Twin};
+use wlstm::kernel::{Case, Halves, Kernel, Run, Twin};
 use wlstm::kernels::{catalogue, pointwise::add};
 use wlstm::real::Real;
 
@@ -44,14 +46,23 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     if let Some(fast) = kernel.fast {
         trials.push(on_host(format!("{name}::fast"), kernel, case.clone(), fast));
     }
+    let every = Halves::all(kernel);
     trials.extend(on_every_gpu(&name.clone(), move |gpu| {
         let name = format!("{name}::{}", gpu.slug);
-        let contents = fill(kernel, &case, SEED);
-        let want = reference(kernel, &case, &contents);
-        for layout in LAYOUTS {
-            gpu.with(|executor| run_case(executor, kernel, &case, &contents, layout))
-                .and_then(|got| judge(kernel, &case, &got, &want))
-                .map_err(|failed| explain(&name, &format!("buffers {layout:?}: "), failed))?;
+        for halves in BTreeSet::from([Halves::NONE, every]) {
+            if !halves.is_empty() && !gpu.adapter.summary.f16 {
+                continue;
+            }
+            let contents = rounded(fill(kernel, &case, SEED), halves);
+            let want = reference(kernel, &case, &contents);
+            for layout in LAYOUTS {
+                gpu.with(|executor| run_case(executor, kernel, &case, &contents, layout, halves))
+                    .and_then(|got| judge(kernel, &case, &got, &want, halves))
+                    .map_err(|failed| {
+                        let prefix = format!("buffers {layout:?}, {halves:?}: ");
+                        explain(&name, &prefix, failed)
+                    })?;
+            }
         }
         Ok(())
     }));
@@ -63,7 +74,7 @@ fn on_host(name: String, kernel: &'static Kernel, case: Case, run: Run<f32>) -> 
         let contents = fill(kernel, &case, SEED);
         let got = run_on_host(kernel, run, &case.params, &contents);
         let want = reference(kernel, &case, &contents);
-        judge(kernel, &case, &got, &want).map_err(|failed| explain(&name, "", failed))
+        judge(kernel, &case, &got, &want, Halves::NONE).map_err(|failed| explain(&name, "", failed))
     })
 }
 
@@ -73,8 +84,9 @@ fn judge<R: Real>(
     case: &Case,
     got: &[Vec<R>],
     want: &[Vec<f64>],
+    halves: Halves,
 ) -> Result<(), Failed> {
-    match compare(kernel, case, got, want) {
+    match compare(kernel, case, got, want, halves) {
         Some(worst) if !worst.is_tolerable() => Err(worst.into()),
         _ => Ok(()),
     }
@@ -90,14 +102,21 @@ fn explain(name: &str, prefix: &str, failed: Failed) -> Failed {
 fn forms() -> Vec<Trial> {
     let mut trials = Vec::new();
     for kernel in catalogue().filter(|kernel| !kernel.others.is_empty()) {
+        let every = Halves::all(kernel);
         trials.extend(on_every_gpu(
             &format!("forms::{}", kernel.name),
             move |gpu| {
-                for case in (kernel.cases)() {
-                    let contents = fill(kernel, &case, SEED);
+                for (case, halves) in (kernel.cases)()
+                    .into_iter()
+                    .flat_map(|case| [Halves::NONE, every].map(|halves| (case.clone(), halves)))
+                {
+                    if !halves.is_empty() && !gpu.adapter.summary.f16 {
+                        continue;
+                    }
+                    let contents = rounded(fill(kernel, &case, SEED), halves);
                     let bits = |form: &'static Kernel| {
                         let run = |executor: &mut GpuExecutor| {
-                            run_case(executor, form, &case, &contents, Layout::Apart)
+                            run_case(executor, form, &case, &contents, Layout::Apart, halves)
                         };
                         gpu.with(run).map(|results| {
                             let bits =
@@ -158,7 +177,7 @@ fn rejections() -> Vec<Trial> {
         );
         wrong(name, source.replace(from, to), twin)
     };
-    let value = "x[starts.x + i] + y[starts.y + i]";
+    let value = "f32(x[starts.x + i]) + f32(y[starts.y + i])";
     let shaders = [
         changed(
             "skips_its_last_element",
@@ -168,7 +187,7 @@ fn rejections() -> Vec<Trial> {
         changed(
             "has_a_wrong_constant",
             value,
-            "x[starts.x + i] + 1.00001 * y[starts.y + i]",
+            "f32(x[starts.x + i]) + 1.00001 * f32(y[starts.y + i])",
         ),
         changed(
             "gives_nan",
@@ -196,9 +215,14 @@ fn rejections() -> Vec<Trial> {
             let want = reference(kernel, &case, &contents);
             for layout in LAYOUTS {
                 let run = |executor: &mut GpuExecutor| match run_case(
-                    executor, kernel, &case, &contents, layout,
+                    executor,
+                    kernel,
+                    &case,
+                    &contents,
+                    layout,
+                    Halves::NONE,
                 ) {
-                    Ok(got) => Ok(judge(kernel, &case, &got, &want).is_ok()),
+                    Ok(got) => Ok(judge(kernel, &case, &got, &want, Halves::NONE).is_ok()),
                     Err(error) if error.kind() == Kind::Mismatch => Ok(false),
                     Err(error) => Err(error),
                 };
@@ -229,7 +253,7 @@ fn rejections() -> Vec<Trial> {
             let contents = fill(kernel, &case, SEED);
             let got = run_on_host(kernel, run, &case.params, &contents);
             let want = reference(kernel, &case, &contents);
-            refused(judge(kernel, &case, &got, &want).is_ok())
+            refused(judge(kernel, &case, &got, &want, Halves::NONE).is_ok())
         }));
     }
     trials

@@ -57,6 +57,15 @@ fn glstm_of_two_layers_with_sampled_softmax() {
 }
 
 #[test]
+fn mixed_precision() {
+    let config = config(
+        "cell = \"flstm\"\nlayers = 1\nembedding = 6\nhidden = 6\nprojection = 4\nfactor = 3\ndropout = 0.1",
+        "[softmax]\nkind = \"full\"\n[train]\nbatch = 3\nunroll = 2\nema = 0.0\nprecision = \"mixed\"",
+    );
+    insta::assert_snapshot!(text_of_training(&config));
+}
+
+#[test]
 fn flstm_tied_without_projection() {
     let config = config(
         "cell = \"flstm\"\nlayers = 1\nembedding = 6\nhidden = 6\nprojection = 0\nfactor = 3\ntied = true\ndropout = 0.0",
@@ -171,7 +180,10 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
             },
         };
         let mut inputs = preparer.prepare(batch).inputs;
-        inputs.push(("control", Data::Real(vec![0.2, 1.0, 0.9, 0.1, 0.001, 1.0])));
+        inputs.push((
+            "control",
+            Data::Real(vec![0.2, 1.0, 0.9, 0.1, 0.001, 1.0, 1.0]),
+        ));
         executor.run(id, &inputs).expect("the CPU computes");
         for (name, values) in executor.fetch().expect("the CPU computes") {
             let bits = values.iter().map(|value| (*value as f32).to_bits());
@@ -221,7 +233,7 @@ proptest! {
 
     #[test]
     fn every_plan_holds(config in configurations(), arena in 64usize..20_000) {
-        let limits = [Limits::HOST, Limits { arena, slice: usize::MAX }];
+        let limits = [Limits::HOST, Limits { arena, ..Limits::HOST }];
         let mut first: Option<Vec<(String, Vec<u32>)>> = None;
         for limits in limits {
             let plan = training_plan(&config, VOCABULARY, &limits, false);

@@ -23,6 +23,7 @@ fn main() {
         Trial::test("one_seed_gives_the_same_bits", one_seed_gives_the_same_bits),
         Trial::test("stop_at_any_step::sampled", || stop_at_any_step(SAMPLED)),
         Trial::test("stop_at_any_step::full", || stop_at_any_step(FULL)),
+        Trial::test("stop_at_any_step::mixed", || stop_at_any_step(&mixed())),
         Trial::test("signals::interrupt", || signal_saves("INT", 130)),
         Trial::test("signals::terminate", || signal_saves("TERM", 143)),
         Trial::test("kills_lose_little", kills_lose_little),
@@ -43,7 +44,15 @@ fn main() {
         let whole = text.run("whole", &device, &["--steps", "9"]);
         let halves = text.run("halves", &device, &["--steps", "4"]);
         text.run("halves", &device, &["--steps", "9", "--resume"]);
-        same(&whole, &halves, 9)
+        same(&whole, &halves, 9)?;
+        if gpu.adapter.summary.f16 {
+            let text = Text::new(&mixed());
+            let whole = text.run("whole", &device, &["--steps", "9"]);
+            let halves = text.run("halves", &device, &["--steps", "4"]);
+            text.run("halves", &device, &["--steps", "9", "--resume"]);
+            same(&whole, &halves, 9)?;
+        }
+        Ok(())
     }));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -108,6 +117,11 @@ validate_every = 3
 checkpoint_every = 5
 keep = 1000
 "#;
+
+/// The first in mixed precision.
+fn mixed() -> String {
+    SAMPLED.replace("[train]\n", "[train]\nprecision = \"mixed\"\n")
+}
 
 /// A folder with text and a configuration.
 struct Text {

@@ -46,14 +46,18 @@ impl Loaded {
     ) -> Result<Loaded> {
         plan.check();
         check_bindings(&plan, memory.limits())?;
-        let halves = || plan.steps.iter().any(|step| !plan.halves(step).is_empty());
-        if !device.features().contains(wgpu::Features::SHADER_F16) && halves() {
+        let halves = plan.steps.iter().any(|step| !plan.halves(step).is_empty());
+        assert!(
+            plan.packed || !halves,
+            "plan {}: not made for a device",
+            plan.name
+        );
+        if halves && !device.features().contains(wgpu::Features::SHADER_F16) {
             return Err(Error::device(
                 "mixed precision needs a device with f16, which this one does not have",
             )
             .help("use `--set train.precision=f32`, or `--device cpu`, which rounds as such a device does"));
         }
-        assert!(plan.packed, "plan {}: not made for a device", plan.name);
         let buffers = memory.provide(device, &plan)?;
         let variants: Vec<Variant> = plan
             .steps

@@ -160,7 +160,9 @@ impl Graph {
             self.loss_scale = Some(if self.builder.is_mixed() {
                 self.builder.persistent(LOSS_SCALE, [2])
             } else {
-                self.builder.real_input("control", [CONTROL]).part(CONTROL - 1, 1)
+                self.builder
+                    .real_input("control", [CONTROL])
+                    .part(CONTROL - 1, 1)
             });
         }
         self.loss_scale.expect("made").part(0, 1)

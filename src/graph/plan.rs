@@ -274,6 +274,9 @@ impl fmt::Display for Plan {
                     ">"
                 };
                 write!(f, " {}{arrow}{}", binding.name, info.name)?;
+                if info.dtype == Dtype::Half {
+                    f.write_str(":f16")?;
+                }
                 if slice.len != info.shape.len() {
                     write!(f, "[{}..{}]", slice.offset, slice.offset + slice.len)?;
                 }

@@ -278,7 +278,8 @@ impl<'a> Loop<'a> {
         })?;
         if let Some(loss_scale) = overflow {
             let step = pending.step;
-            self.metrics.skipped(metrics::Skipped { step, loss_scale })?;
+            self.metrics
+                .skipped(metrics::Skipped { step, loss_scale })?;
             (self.run.watch)(Event::Skipped { step, loss_scale });
         }
         // A bounded output keeps the loss finite however large the weights become; no perplexity that is too large for a

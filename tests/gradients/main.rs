@@ -61,6 +61,10 @@ const COVERAGE: &[(&str, Check)] = &[
         Left("measures a gradient, is in no loss"),
     ),
     ("reduce/norm", Left("measures a gradient, is in no loss")),
+    (
+        "reduce/scaled_norm",
+        Left("measures a gradient, is in no loss"),
+    ),
     ("pointwise/add", By(residual)),
     ("pointwise/copy", By(residual)),
     ("pointwise/dropout", By(inverted_dropout)),

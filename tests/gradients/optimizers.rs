@@ -10,6 +10,8 @@ use crate::tools::{assert_close, numbers, reals, result};
 const TABLE: usize = 5;
 const COLUMNS: usize = 3;
 const CLIP: f64 = 0.375;
+/// The factor of the other gradients.
+const PLAIN: f64 = 0.75;
 
 /// Steps of `kernel` against `formula(step, weight and state of one element, its gradient)`: dense with clipping, then on
 /// some rows without.
@@ -37,7 +39,7 @@ fn assert_updates(
             let gradient = numbers(step as u64 + 1, capacity * COLUMNS);
             let mut buffers: Vec<Buffer<'_, f64>> =
                 arrays.iter_mut().map(|x| Buffer::Write(x)).collect();
-            let (control, norm) = (control(step), [7.0, CLIP]);
+            let (control, norm) = (control(step), [7.0, CLIP, PLAIN]);
             buffers.extend([Buffer::Read(&gradient), Buffer::Index(&index)]);
             buffers.extend([Buffer::Read(&control), Buffer::Read(&norm)]);
             (kernel.twin.double)(&words, &mut Buffers::new(buffers));
@@ -48,7 +50,7 @@ fn assert_updates(
             };
             for (k, row) in touched.into_iter().enumerate() {
                 for column in 0..COLUMNS {
-                    let g = gradient[k * COLUMNS + column] * if sparse { 1.0 } else { CLIP };
+                    let g = gradient[k * COLUMNS + column] * if sparse { PLAIN } else { CLIP };
                     formula(step, &mut elements[row * COLUMNS + column], g);
                 }
             }

@@ -55,10 +55,11 @@ pub fn full_softmax() {
                 rows: rows as u32,
                 width: width as u32,
                 start: start as u32,
-                divisor: 1.0 / SCALE,
+                divisor: 4.0 / SCALE,
             };
             let tile = columns_of(&logits, VOCABULARY, start, width);
-            let buffers = vec![reals(&tile), reals(&running(&logits)), indices(&targets)];
+            let mut buffers = vec![reals(&tile), reals(&running(&logits)), indices(&targets)];
+            buffers.push(reals(&[4.0]));
             let tile = result(&full_backward::KERNEL, &params, buffers, 0);
             for (row, values) in tile.chunks(width).enumerate() {
                 gradient[row * VOCABULARY + start..][..width].copy_from_slice(values);
@@ -123,10 +124,11 @@ pub fn sampled_softmax() {
     let params = sampled_backward::Params {
         rows: rows as u32,
         samples: samples as u32,
-        divisor: 1.0 / SCALE,
+        divisor: 4.0 / SCALE,
     };
     let mut buffers = vec![reals(&logits), reals(&true_logits), reals(&log_q)];
     buffers.extend([indices(&candidates), indices(&targets), reals(&normaliser)]);
+    buffers.push(reals(&[4.0]));
     run(&sampled_backward::KERNEL, &params, &mut buffers);
     let dtarget = real(buffers.swap_remove(1));
     let dlogits = real(buffers.swap_remove(0));

@@ -53,9 +53,7 @@ pub fn sampled_softmax(
     let (count, depth) = graph.shape(h);
     let candidates = graph.builder.index_input("candidates", [samples]);
     let log_q = graph.builder.real_input("log_q", [samples + count]);
-    let candidate_weight = graph
-        .builder
-        .stored("softmax.candidates", [samples, depth]);
+    let candidate_weight = graph.builder.stored("softmax.candidates", [samples, depth]);
     let candidate_bias = graph
         .builder
         .activation("softmax.candidate_bias", [samples]);

@@ -11,7 +11,9 @@
 //! `z` holds the gates i, j, f, o of [`super::cell_forward`] and receives `dz`; both `[B, 4H]`, interleaved. `dc [B, H]`
 //! arrives from the step after (`carry`), or starts at zero.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Widths, Work, no_constants};
+use crate::kernel::{
+    Binding, Buffers, Case, Fill, Kernel, Params as _, Widths, Work, no_constants,
+};
 use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};

@@ -32,7 +32,11 @@ pub static KERNEL: Kernel = Kernel {
     grid,
     work: Some(|words, widths| {
         let params = Params::of(words);
-        Work::rows(params.groups * params.rows, params.columns, widths[0] + widths[1])
+        Work::rows(
+            params.groups * params.rows,
+            params.columns,
+            widths[0] + widths[1],
+        )
     }),
     twin: twin!(twin),
     fast: Some(fast),

@@ -130,6 +130,7 @@ fn cases() -> Vec<Case> {
                 low: 3.0,
                 high: 6.0,
             },
+            Fill::Values(vec![4.0]),
         ];
         Case::new(label, &params, 2, buffers)
     };

@@ -43,7 +43,11 @@ pub static KERNEL: Kernel = Kernel {
     },
     work: Some(|words, widths| {
         let params = Params::of(words);
-        Work::rows(params.rows, params.width, widths[0] + widths[1] + 2 * widths[4] + widths[5])
+        Work::rows(
+            params.rows,
+            params.width,
+            widths[0] + widths[1] + 2 * widths[4] + widths[5],
+        )
     }),
     twin: twin!(twin),
     fast: Some(fast),
