@@ -276,8 +276,27 @@ pub struct Kernel {
     pub fast: Option<Run<f32>>,
     /// The cases for parity, contract and timing.
     pub cases: fn() -> Vec<Case>,
-    /// Other forms: kernels of the same interface that give the same bits, of which another may be faster on a device.
+    /// Kernels of the same interface: other forms that give the same bits, of which one may be faster on a device
+    /// ([`Kernel::forms`]), and one for matrix units ([`Kernel::on_units`]).
     pub others: &'static [&'static Kernel],
+}
+
+/// What kernels must know of a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// Whether its `fma` rounds once.
+    pub fuses: bool,
+    /// Its matrix units, if they are used.
+    pub unit: Option<Unit>,
+}
+
+/// A matrix unit that multiplies `f16` and adds in `f32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Rows, columns and terms: 8 or 16.
+    pub side: u32,
+    /// The threads of the largest subgroup.
+    pub subgroup: u32,
 }
 
 /// The bytes of an element of each binding.
@@ -378,17 +397,36 @@ impl Kernel {
         }
     }
 
-    /// What is compiled in for a device besides [`Kernel::constants`]: whether its `fma` rounds once, for kernels that ask.
-    pub fn device_constants(&self, fuses: bool) -> Constants {
-        let asks = self
-            .snippets
-            .iter()
-            .any(|snippet| snippet.name == FUSED.name);
-        if asks {
-            vec![("FUSES", fuses.into())]
-        } else {
-            Vec::new()
+    /// What is compiled in for a device besides [`Kernel::constants`], for kernels that ask.
+    pub fn device_constants(&self, traits: Traits) -> Constants {
+        let mut constants = Constants::new();
+        let mut snippets = self.snippets.iter();
+        if snippets.any(|snippet| snippet.name == FUSED.name) {
+            constants.push(("FUSES", traits.fuses.into()));
         }
+        if let (true, Some(unit)) = (self.needs_units(), traits.unit) {
+            constants.extend([("UNIT", unit.side), ("SUBGROUP", unit.subgroup)]);
+        }
+        constants
+    }
+
+    /// Whether the shader multiplies on matrix units: then it runs only where there are any, and its operands are halves.
+    pub fn needs_units(&self) -> bool {
+        self.wgsl.contains("enable wgpu_cooperative_matrix;")
+    }
+
+    /// The kernel itself, then its other forms that give the same bits.
+    pub fn forms(&'static self) -> impl Iterator<Item = &'static Kernel> {
+        let units = self.needs_units();
+        let others = self.others.iter().copied();
+        let alike = others.filter(move |other| other.needs_units() == units);
+        std::iter::once(self).chain(alike)
+    }
+
+    /// The kernel that does the same on matrix units, if there is one.
+    pub fn on_units(&self) -> Option<&'static Kernel> {
+        let mut others = self.others.iter().copied();
+        others.find(|other| other.needs_units() && !self.needs_units())
     }
 
     /// The whole text of the shader: snippets, then the shader with its constants set.
@@ -414,6 +452,9 @@ impl Kernel {
         }
         text.push_str(self.wgsl);
         let mut text = specialise(&text, constants);
+        if constants.contains(&("UNIT", 8)) {
+            text = text.replace("coop_mat16x16", "coop_mat8x8");
+        }
         for (k, binding) in self.bindings.iter().enumerate() {
             if halves.has(k) {
                 text = halved(&text, binding);

@@ -57,6 +57,8 @@ fn kernels() {
     let products = [
         "matmul/product",
         "matmul/product_tiled",
+        "matmul/product_units",
+        "matmul/product_units 128",
         "lstm/cell_forward",
         "lstm/cell_backward",
     ];

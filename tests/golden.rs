@@ -69,7 +69,7 @@ fn main() {
                 return Ok(());
             }
             let executor =
-                GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?;
+                GpuExecutor::mixed(&gpu.adapter).map_err(|error| error.chain().to_string())?;
             check(&file, &mut Single(executor), true, 2e-3, 5e-2)
         }));
         let file = path.clone();

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{SEED, gpus, on_every_gpu};
+use common::{Gpu, SEED, gpus, on_every_gpu};
 use std::collections::BTreeSet;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -11,6 +11,7 @@ use wlstm::device::GpuExecutor;
 use wlstm::device::single::{Layout, compare, fill, reference, rounded, run_case, run_on_host};
 use wlstm::error::Kind;
 use wlstm::kernel::{Case, Halves, Kernel, Run, Twin};
+use wlstm::kernels::matmul::product_units;
 use wlstm::kernels::{catalogue, pointwise::add};
 use wlstm::real::Real;
 
@@ -50,7 +51,7 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     trials.extend(on_every_gpu(&name.clone(), move |gpu| {
         let name = format!("{name}::{}", gpu.slug);
         for halves in BTreeSet::from([Halves::NONE, every]) {
-            if !halves.is_empty() && !gpu.adapter.summary.f16 {
+            if !runs(kernel, halves, gpu) {
                 continue;
             }
             let contents = rounded(fill(kernel, &case, SEED), halves);
@@ -67,6 +68,14 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
         Ok(())
     }));
     trials
+}
+
+/// Whether a GPU runs a kernel with these halves.
+fn runs(kernel: &Kernel, halves: Halves, gpu: &Gpu) -> bool {
+    let f16 = halves.is_empty() || gpu.adapter.summary.f16;
+    let unit = gpu.adapter.summary.unit();
+    let units = !halves.is_empty() && unit.is_some_and(|unit| product_units::fits(kernel, unit));
+    f16 && (!kernel.needs_units() || units)
 }
 
 fn on_host(name: String, kernel: &'static Kernel, case: Case, run: Run<f32>) -> Trial {
@@ -101,7 +110,7 @@ fn explain(name: &str, prefix: &str, failed: Failed) -> Failed {
 /// The forms of a kernel give the same bits, so that it does not matter which of them an executor chooses.
 fn forms() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for kernel in catalogue().filter(|kernel| !kernel.others.is_empty()) {
+    for kernel in catalogue().filter(|kernel| kernel.forms().count() > 1) {
         let every = Halves::all(kernel);
         trials.extend(on_every_gpu(
             &format!("forms::{}", kernel.name),
@@ -110,7 +119,7 @@ fn forms() -> Vec<Trial> {
                     .into_iter()
                     .flat_map(|case| [Halves::NONE, every].map(|halves| (case.clone(), halves)))
                 {
-                    if !halves.is_empty() && !gpu.adapter.summary.f16 {
+                    if !runs(kernel, halves, gpu) {
                         continue;
                     }
                     let contents = rounded(fill(kernel, &case, SEED), halves);
@@ -125,7 +134,7 @@ fn forms() -> Vec<Trial> {
                         })
                     };
                     let first = bits(kernel)?;
-                    for other in kernel.others {
+                    for other in kernel.forms().skip(1) {
                         if bits(other)? != first {
                             return Err(
                                 format!("{} has other bits: {}", other.name, case.label).into()

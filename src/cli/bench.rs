@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::arguments::{Bench, BenchStep, BenchWhat};
-use super::context::{executor, tell, untuned_executor};
+use super::context::{executor, tell, training_executor, untuned_executor};
 use super::plan::vocabulary_size;
 use super::progress::grouped;
 use crate::bench::kernels::{KernelTimes, Peaks, kernels};
@@ -101,7 +101,7 @@ fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
 fn run_step(arguments: &Bench, one: &BenchStep, quiet: bool) -> Result<()> {
     let config = Config::load(&one.config, &one.overrides.set)?;
     let (words, _) = vocabulary_size(&config, quiet)?;
-    let executor = executor(&[&arguments.device], quiet)?;
+    let executor = training_executor(&[&arguments.device], &config, quiet)?;
     let length = Length {
         steps: one.steps as usize,
         seconds: one.seconds,

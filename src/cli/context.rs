@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::checkpoint::{Checkpoint, Which, find};
-use crate::config::{Config, Softmax};
+use crate::config::{Config, Precision, Softmax};
 use crate::corpus::{Corpus, Vocabulary, VocabularyBuilder};
 use crate::device::{CpuExecutor, Device, Executor, GpuExecutor, choose};
 use crate::error::{Error, Result};
@@ -24,7 +24,22 @@ pub(super) static TUNE: AtomicBool = AtomicBool::new(true);
 
 /// The executor of the device that was asked for; says which and why.
 pub(super) fn executor<S: AsRef<str>>(selectors: &[S], quiet: bool) -> Result<Box<dyn Executor>> {
-    make_executor(selectors, quiet, TUNE.load(Ordering::Relaxed))
+    make_executor(
+        selectors,
+        quiet,
+        TUNE.load(Ordering::Relaxed),
+        Precision::F32,
+    )
+}
+
+/// The same, to train with this configuration.
+pub(super) fn training_executor<S: AsRef<str>>(
+    selectors: &[S],
+    config: &Config,
+    quiet: bool,
+) -> Result<Box<dyn Executor>> {
+    let tune = TUNE.load(Ordering::Relaxed);
+    make_executor(selectors, quiet, tune, config.train.precision)
 }
 
 /// The same, with every kernel in the form that is asked for.
@@ -32,20 +47,24 @@ pub(super) fn untuned_executor<S: AsRef<str>>(
     selectors: &[S],
     quiet: bool,
 ) -> Result<Box<dyn Executor>> {
-    make_executor(selectors, quiet, false)
+    make_executor(selectors, quiet, false, Precision::F32)
 }
 
 fn make_executor<S: AsRef<str>>(
     selectors: &[S],
     quiet: bool,
     tune: bool,
+    precision: Precision,
 ) -> Result<Box<dyn Executor>> {
     let choice = choose(selectors)?;
     tell(quiet, &choice.reason);
     Ok(match choice.device {
         Device::Cpu => Box::new(CpuExecutor::<f32>::new()),
         Device::Gpu(adapter) => {
-            let mut executor = GpuExecutor::new(&adapter)?;
+            let mut executor = match precision {
+                Precision::F32 => GpuExecutor::new(&adapter)?,
+                Precision::Mixed => GpuExecutor::mixed(&adapter)?,
+            };
             if tune {
                 executor.tune();
             }

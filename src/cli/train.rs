@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::arguments::Train;
-use super::context::{executor, saved_config, saved_vocabulary, tell, vocabulary, vocabulary_file};
+use super::context::{
+    saved_config, saved_vocabulary, tell, training_executor, vocabulary, vocabulary_file,
+};
 use super::progress::{Progress as Display, duration};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens, is_pattern};
@@ -24,7 +26,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let config = Config::load(&arguments.config, &arguments.all_overrides())?;
     config.check_limits()?;
     schedule::check(&config)?;
-    let executor = executor(&arguments.devices, quiet)?;
+    let executor = training_executor(&arguments.devices, &config, quiet)?;
     let base = Path::new(".");
     let resumed = if arguments.resume {
         Some(Resumed::find(arguments, base, &config)?)

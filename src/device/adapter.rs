@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::kernel::Unit;
+
 /// An adapter: its description and the means to open it.
 #[derive(Clone, Debug)]
 pub struct Adapter {
@@ -128,6 +130,24 @@ impl AdapterSummary {
             matrix_units,
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         }
+    }
+
+    /// The matrix unit that products of halves can use: `f16` operands, sums in `f32`, as many rows as columns and terms.
+    pub fn unit(&self) -> Option<Unit> {
+        let fits = |unit: &&MatrixUnit| {
+            let square = unit.m == unit.n && unit.n == unit.k;
+            square && matches!(unit.m, 8 | 16) && unit.operands == "f16" && unit.result == "f32"
+        };
+        let side = self
+            .matrix_units
+            .iter()
+            .filter(fits)
+            .map(|unit| unit.m)
+            .max()?;
+        (self.f16 && self.subgroups).then_some(Unit {
+            side,
+            subgroup: self.subgroup_max,
+        })
     }
 
     /// Whether it is hardware rather than software that plays a GPU.

@@ -17,11 +17,14 @@ use super::host::available_memory;
 use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer, width};
 use super::pipelines::Pipelines;
+use super::single::{Layout, compare, fill, reference, rounded, run_case};
 use super::tuning::Tuning;
 use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, profile};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
-use crate::graph::plan::Plan;
+use crate::graph::plan::{Plan, Step};
+use crate::kernel::{Halves, Traits, Unit};
+use crate::kernels::matmul::product_units;
 use crate::tensor::Dtype;
 
 /// The most elements that one copy between host and device moves: larger tensors go in parts, so that the host's share
@@ -45,6 +48,8 @@ pub struct GpuExecutor {
     limits: Limits,
     memory: Memory,
     pipelines: Pipelines,
+    /// Whether plans have their products of halves on matrix units.
+    uses_units: bool,
     /// None: every kernel runs in its first form.
     tuning: Option<Tuning>,
     plans: Vec<Loaded>,
@@ -62,13 +67,65 @@ impl GpuExecutor {
     ///
     /// Device, if the driver refuses.
     pub fn new(adapter: &Adapter) -> Result<GpuExecutor> {
+        GpuExecutor::open(adapter, None)
+    }
+
+    /// Opens an adapter for mixed precision: with its matrix units, if it has them and they compute right. If they do not, that
+    /// is said, and products are computed without.
+    ///
+    /// # Errors
+    ///
+    /// Device, if the driver refuses.
+    pub fn mixed(adapter: &Adapter) -> Result<GpuExecutor> {
+        let Some(unit) = adapter.summary.unit() else {
+            return GpuExecutor::new(adapter);
+        };
+        match units_disagree(adapter, unit) {
+            None => Ok(GpuExecutor {
+                uses_units: true,
+                ..GpuExecutor::open(adapter, Some(unit))?
+            }),
+            Some(reason) => {
+                tracing::warn!(
+                    "the matrix units of {} are left out: {reason}",
+                    adapter.summary.name
+                );
+                GpuExecutor::new(adapter)
+            }
+        }
+    }
+
+    /// Opens an adapter so that kernels for its matrix units can be loaded, but stand for no others. For whoever checks them.
+    ///
+    /// # Errors
+    ///
+    /// Device, if the driver refuses or there are none.
+    pub fn with_units(adapter: &Adapter) -> Result<GpuExecutor> {
+        match adapter.summary.unit() {
+            Some(unit) => GpuExecutor::open(adapter, Some(unit)),
+            None => Err(Error::device("this device has no matrix units")),
+        }
+    }
+
+    /// Opens an adapter, with its matrix units if so.
+    #[allow(unsafe_code)]
+    fn open(adapter: &Adapter, unit: Option<Unit>) -> Result<GpuExecutor> {
         let limits = adapter.inner.limits();
+        let mut units = wgpu::Features::empty();
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if unit.is_some() {
+            units = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
+            // SAFETY: wgpu wants it acknowledged that what is experimental may have bugs. No other than this feature is used,
+            // for one kernel, after that was found to compute right on a device of its own.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let request = adapter.inner.request_device(&wgpu::DeviceDescriptor {
             label: Some("wlstm"),
             required_limits: limits.clone(),
             // For profiles, and for mixed precision; everything else does without.
             required_features: adapter.inner.features()
-                & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16),
+                & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16 | units),
+            experimental_features,
             ..Default::default()
         });
         let (device, queue) = pollster::block_on(request).map_err(|error| {
@@ -94,7 +151,11 @@ impl GpuExecutor {
             limits,
             memory: Memory::new(limits, budget),
             // GPUs have the instruction; Mesa's llvmpipe makes two of it.
-            pipelines: Pipelines::new(adapter.summary.is_real()),
+            pipelines: Pipelines::new(Traits {
+                fuses: adapter.summary.is_real(),
+                unit,
+            }),
+            uses_units: false,
             tuning: None,
             plans: Vec::new(),
             pending: VecDeque::new(),
@@ -107,8 +168,28 @@ impl GpuExecutor {
     /// earlier run did. Nothing but the time depends on it. Without timestamps nothing is measured.
     pub fn tune(&mut self) {
         if self.summary.timestamps {
-            self.tuning = Some(Tuning::open(&self.summary));
+            self.tuning = Some(Tuning::open(&self.summary, self.pipelines.traits.unit));
         }
+    }
+
+    /// The plan with the products of halves on matrix units, where they are used.
+    fn on_units(&self, plan: Arc<Plan>) -> Arc<Plan> {
+        if !self.uses_units {
+            return plan;
+        }
+        let step = |step: &Step| match step.kernel.on_units() {
+            // Both operands.
+            Some(kernel) if plan.halves(step).has(0) && plan.halves(step).has(1) => Step {
+                kernel,
+                grid: (kernel.grid)(&step.params),
+                ..step.clone()
+            },
+            _ => step.clone(),
+        };
+        Arc::new(Plan {
+            steps: plan.steps.iter().map(step).collect(),
+            ..(*plan).clone()
+        })
     }
 
     /// The plan in the forms that are fastest.
@@ -117,7 +198,7 @@ impl GpuExecutor {
             return Ok(plan);
         };
         // What products have to emulate takes its time in any form.
-        if plan.fused && !self.pipelines.fuses {
+        if plan.fused && !self.pipelines.traits.fuses {
             return Ok(plan);
         }
         if let Some(unknown) = tuning.unknown(&plan) {
@@ -170,6 +251,7 @@ impl Executor for GpuExecutor {
             arena: elements(self.limits.buffer_bytes),
             slice: elements(self.limits.binding_bytes),
             packed: true,
+            units: self.uses_units,
         }
     }
 
@@ -183,6 +265,7 @@ impl Executor for GpuExecutor {
 
     fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
         self.faults.check()?;
+        let plan = self.on_units(plan);
         let plan = self.tuned(plan)?;
         let (device, queue) = (&self.device, &self.queue);
         let (memory, pipelines) = (&mut self.memory, &mut self.pipelines);
@@ -299,6 +382,41 @@ impl Executor for GpuExecutor {
             None => self.retire(),
         }
     }
+}
+
+/// What is wrong with the matrix units of an adapter, if anything: their kernel is held against its twin, on a device that
+/// nothing else uses.
+fn units_disagree(adapter: &Adapter, unit: Unit) -> Option<String> {
+    let mut executor = match GpuExecutor::open(adapter, Some(unit)) {
+        Ok(executor) => executor,
+        Err(error) => return Some(error.chain().to_string()),
+    };
+    let forms = product_units::KERNEL.forms();
+    for kernel in forms.filter(|form| product_units::fits(form, unit)) {
+        let halves = Halves::all(kernel);
+        let cases = (kernel.cases)();
+        for case in cases.iter().filter(|case| !case.timed) {
+            let contents = rounded(fill(kernel, case, 1), halves);
+            let want = reference(kernel, case, &contents);
+            let got = run_case(
+                &mut executor,
+                kernel,
+                case,
+                &contents,
+                Layout::Together,
+                halves,
+            );
+            let place = |what: String| format!("{} ({}): {what}", kernel.name, case.label);
+            match got {
+                Err(error) => return Some(place(error.chain().to_string())),
+                Ok(got) => match compare(kernel, case, &got, &want, halves) {
+                    Some(worst) if !worst.is_tolerable() => return Some(place(worst.to_string())),
+                    _ => {}
+                },
+            }
+        }
+    }
+    None
 }
 
 /// Asks for the bytes of a buffer as soon as what was submitted is done.

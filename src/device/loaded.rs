@@ -9,7 +9,7 @@ use super::report::bytes;
 use super::{Data, Inputs, Limits, Outputs};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Place, Plan, Step};
-use crate::kernel::Access;
+use crate::kernel::{Access, Traits};
 use crate::tensor::Dtype;
 
 /// Runs of one plan whose outputs may wait to be fetched; one more waits for the oldest.
@@ -66,7 +66,10 @@ impl Loaded {
                 kernel: step.kernel,
                 constants: [
                     (step.kernel.constants)(&step.params),
-                    step.kernel.device_constants(pipelines.fuses || !plan.fused),
+                    step.kernel.device_constants(Traits {
+                        fuses: pipelines.traits.fuses || !plan.fused,
+                        ..pipelines.traits
+                    }),
                 ]
                 .concat(),
                 aliased: aliased(&buffers, step),

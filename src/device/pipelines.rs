@@ -6,7 +6,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::faults::guarded;
 use crate::error::Result;
-use crate::kernel::{Access, Constants, Halves, Kernel};
+use crate::kernel::{Access, Constants, Halves, Kernel, Traits};
 
 /// What a pipeline is made from.
 #[derive(Clone, Debug)]
@@ -42,16 +42,16 @@ pub(super) struct Pipeline {
 
 /// Every pipeline of a device so far.
 pub(super) struct Pipelines {
-    /// Whether the device's `fma` rounds once.
-    pub fuses: bool,
+    /// What kernels must know of the device.
+    pub traits: Traits,
     made: HashMap<Key, Pipeline>,
 }
 
 impl Pipelines {
     /// None yet.
-    pub fn new(fuses: bool) -> Pipelines {
+    pub fn new(traits: Traits) -> Pipelines {
         Pipelines {
-            fuses,
+            traits,
             made: HashMap::new(),
         }
     }

@@ -13,7 +13,8 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::files::write_atomically;
 use crate::graph::plan::{Plan, Step};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Unit};
+use crate::kernels::matmul::product_units;
 
 /// How often each form is run: the shortest time counts.
 const TIMES: usize = 3;
@@ -34,12 +35,17 @@ struct Known {
 pub(super) struct Tuning {
     path: Option<PathBuf>,
     known: Known,
+    /// The matrix unit of the device, if it is used.
+    unit: Option<Unit>,
 }
 
 impl Tuning {
     /// What is known of an adapter from earlier runs, in the user's folder for caches. A file that cannot be read is made anew.
-    pub fn open(summary: &AdapterSummary) -> Tuning {
-        Tuning::in_folder(summary, dirs::cache_dir())
+    pub fn open(summary: &AdapterSummary, unit: Option<Unit>) -> Tuning {
+        Tuning {
+            unit,
+            ..Tuning::in_folder(summary, dirs::cache_dir())
+        }
     }
 
     fn in_folder(summary: &AdapterSummary, folder: Option<PathBuf>) -> Tuning {
@@ -60,7 +66,11 @@ impl Tuning {
                 adapter,
                 choices: BTreeMap::new(),
             });
-        Tuning { path, known }
+        Tuning {
+            path,
+            known,
+            unit: None,
+        }
     }
 
     /// The steps of a plan, each in its forms, of which nothing is known; none if all is known. As a plan of the same tensors,
@@ -69,12 +79,15 @@ impl Tuning {
         let mut steps: Vec<Step> = Vec::new();
         let mut seen = HashSet::new();
         for step in &plan.steps {
-            let key = key(step);
-            let known = step.kernel.others.is_empty() || self.known.choices.contains_key(&key);
+            let key = key(plan, step);
+            let known = step.kernel.forms().count() == 1 || self.known.choices.contains_key(&key);
             if known || !seen.insert(key) {
                 continue;
             }
-            steps.extend(forms(step.kernel).map(|form| in_form(step, form)));
+            let fits =
+                |form: &&Kernel| self.unit.is_none_or(|unit| product_units::fits(form, unit));
+            let forms = step.kernel.forms().filter(fits);
+            steps.extend(forms.map(|form| in_form(step, form)));
         }
         (!steps.is_empty()).then(|| Plan {
             name: format!("{} (tuning)", plan.name),
@@ -99,7 +112,7 @@ impl Tuning {
         let mut fastest: BTreeMap<String, (f64, &str)> = BTreeMap::new();
         for (step, seconds) in plan.steps.iter().zip(best) {
             let place = fastest
-                .entry(key(step))
+                .entry(key(plan, step))
                 .or_insert((f64::INFINITY, step.kernel.name));
             if seconds < place.0 {
                 *place = (seconds, step.kernel.name);
@@ -121,8 +134,8 @@ impl Tuning {
     /// The plan with each step in its chosen form.
     pub fn apply(&self, plan: &Plan) -> Plan {
         let chosen = |step: &Step| {
-            let name = self.known.choices.get(&key(step));
-            let form = name.and_then(|name| forms(step.kernel).find(|form| form.name == name));
+            let name = self.known.choices.get(&key(plan, step));
+            let form = name.and_then(|name| step.kernel.forms().find(|form| form.name == name));
             form.map_or_else(|| step.clone(), |form| in_form(step, form))
         };
         Plan {
@@ -130,11 +143,6 @@ impl Tuning {
             ..plan.clone()
         }
     }
-}
-
-/// The kernel itself, then its other forms.
-fn forms(kernel: &'static Kernel) -> impl Iterator<Item = &'static Kernel> {
-    std::iter::once(kernel).chain(kernel.others.iter().copied())
 }
 
 fn in_form(step: &Step, kernel: &'static Kernel) -> Step {
@@ -145,11 +153,22 @@ fn in_form(step: &Step, kernel: &'static Kernel) -> Step {
     }
 }
 
-/// What a step is to the file: the folder of its kernel, which all forms share, and its params, which say all sizes.
-fn key(step: &Step) -> String {
+/// What a step is to the file: the folder of its kernel, which all forms share, what it computes with, and its params, which
+/// say all sizes.
+fn key(plan: &Plan, step: &Step) -> String {
     let folder = step.kernel.name.split('/').next().unwrap_or_default();
+    let units = if step.kernel.needs_units() {
+        " units"
+    } else {
+        ""
+    };
+    let widths = plan.halves(step).widths();
+    let bytes: String = widths[..step.slices.len()]
+        .iter()
+        .map(u64::to_string)
+        .collect();
     let words: Vec<String> = step.params.iter().map(u32::to_string).collect();
-    format!("{folder} {}", words.join(" "))
+    format!("{folder}{units} {bytes} {}", words.join(" "))
 }
 
 fn read(path: &Path) -> Option<Known> {

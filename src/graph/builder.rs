@@ -11,6 +11,7 @@ pub struct Builder {
     published: Vec<&'static str>,
     state_prefix: &'static str,
     mixed: bool,
+    separate: bool,
 }
 
 /// The place of an activation that has none yet.
@@ -30,12 +31,23 @@ impl Builder {
             published: Vec::new(),
             state_prefix: "",
             mixed: false,
+            separate: false,
         }
     }
 
     /// Has the operands of products and the activations that are kept for the backward pass stored as [`Dtype::Half`].
     pub fn mix_precision(&mut self) {
         self.mixed = true;
+    }
+
+    /// Has the products of cells made as steps of their own, for devices whose matrix units are worth it.
+    pub fn separate_products(&mut self) {
+        self.separate = true;
+    }
+
+    /// Whether [`Builder::separate_products`] was called.
+    pub fn separates_products(&self) -> bool {
+        self.separate
     }
 
     /// Whether [`Builder::mix_precision`] was called.

@@ -18,6 +18,8 @@ pub struct Limits {
     pub slice: usize,
     /// Whether two elements of [`Dtype::Half`](crate::tensor::Dtype::Half) take one word: on devices, not on the CPU.
     pub packed: bool,
+    /// Whether products of halves run on matrix units: then those of the recurrence are steps of their own.
+    pub units: bool,
 }
 
 impl Limits {
@@ -26,6 +28,7 @@ impl Limits {
         arena: 64 << 20,
         slice: 32 << 20,
         packed: true,
+        units: false,
     };
 
     /// No limit: memory of the host.
@@ -33,6 +36,7 @@ impl Limits {
         arena: usize::MAX,
         slice: usize::MAX,
         packed: false,
+        units: false,
     };
 }
 
@@ -179,6 +183,7 @@ mod tests {
             arena: 128,
             slice: 128,
             packed: false,
+            units: false,
         });
         assert_eq!(plan.arenas, [128, 128, 64]);
     }

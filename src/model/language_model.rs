@@ -149,6 +149,9 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, limits: &
     };
     if config.train.precision == Precision::Mixed {
         graph.builder.mix_precision();
+        if limits.units {
+            graph.builder.separate_products();
+        }
     }
     let body = Body::new(graph, config, vocabulary, extent, "");
     let model = &config.model;

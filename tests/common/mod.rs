@@ -31,7 +31,11 @@ impl Gpu {
         let result = match &mut *slot {
             Some(executor) => work(executor),
             empty => {
-                GpuExecutor::new(&self.adapter).and_then(|executor| work(empty.insert(executor)))
+                let opened = match self.adapter.summary.unit() {
+                    Some(_) => GpuExecutor::with_units(&self.adapter),
+                    None => GpuExecutor::new(&self.adapter),
+                };
+                opened.and_then(|executor| work(empty.insert(executor)))
             }
         };
         result.map_err(|error| error.chain().to_string().into())

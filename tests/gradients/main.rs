@@ -39,6 +39,14 @@ const COVERAGE: &[(&str, Check)] = &[
         "matmul/product_tiled",
         Left("has the twin of matmul/product"),
     ),
+    (
+        "matmul/product_units",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_units 128",
+        Left("has the twin of matmul/product"),
+    ),
     ("lstm/cell_forward", By(cell)),
     ("lstm/cell_backward", By(cell)),
     (

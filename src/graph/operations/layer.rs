@@ -370,13 +370,22 @@ impl Recorded {
             ),
             (Gates::Factorized { .. }, None) => unreachable!("a factorized layer has its factor"),
         };
+        let mut accumulate = self.factor.is_none();
+        let mut terms = depth;
+        if graph.builder.separates_products() {
+            let label = self.label(&format!("recurrent product t={t}"));
+            let z = (self.z.chunk(t, unroll), 4 * hidden);
+            let left = (left, groups * depth);
+            self.emit_gates(graph, label, groups, block, left, z, (false, accumulate));
+            (accumulate, terms) = (true, 0);
+        }
         let params = cell_forward::Params {
             batch: batch as u32,
             hidden: hidden as u32,
             groups: groups as u32,
-            depth: depth as u32,
+            depth: terms as u32,
             weight_group: block.group,
-            accumulate: self.factor.is_none().into(),
+            accumulate: accumulate.into(),
             forget_bias: self.layer.forget_bias,
         };
         let m = self.m.chunk(t, unroll);
@@ -415,7 +424,7 @@ impl Recorded {
         graph: &mut Graph,
         t: usize,
         dy: Slice,
-        dc: Slice,
+        (dc, dm): (Slice, Option<Slice>),
         dfactor: Option<Slice>,
         (turned, back): (Block, bool),
     ) {
@@ -427,18 +436,22 @@ impl Recorded {
             ..
         } = self.sizes;
         let dz = self.z.chunk(t, unroll);
-        let dh = dy.chunk(t, unroll);
+        let mut dh = dy.chunk(t, unroll);
+        let mut projection = self.layer.projection.map(|p| graph.operand(p));
+        if let (Some(dm), Some(weight)) = (dm, projection) {
+            let params = product::Params::dense(batch, hidden, output).transposed_right();
+            let label = self.label(&format!("projection gradient t={t}"));
+            emit_product(graph, label, &params, dh, weight, None, dm);
+            (dh, projection) = (dm, None);
+        }
         let params = cell_backward::Params {
             batch: batch as u32,
             hidden: hidden as u32,
-            depth: output as u32,
-            projected: self.layer.projection.is_some().into(),
+            depth: (dh.len / batch) as u32,
+            projected: projection.is_some().into(),
             carry: (t + 1 < unroll).into(),
         };
-        let weight = self
-            .layer
-            .projection
-            .map_or(dh, |projection| graph.operand(projection));
+        let weight = projection.unwrap_or(dh);
         let (c_before, c) = (self.c.chunk(t, unroll + 1), self.c.chunk(t + 1, unroll + 1));
         let label = self.label(&format!("cell gradient t={t}"));
         graph.builder.step(
@@ -497,6 +510,11 @@ impl Operation for Recorded {
         let dc = graph
             .builder
             .activation(&format!("{}.dc", self.layer.name), [batch, hidden]);
+        let separate = graph.builder.separates_products() && self.layer.projection.is_some();
+        let dm = separate.then(|| {
+            let name = format!("{}.dm", self.layer.name);
+            graph.builder.stored(&name, [batch, hidden])
+        });
         let dfactor = self.factor.map(|factor| {
             graph
                 .builder
@@ -518,7 +536,7 @@ impl Operation for Recorded {
             (block, true)
         };
         for t in (0..unroll).rev() {
-            self.backward_step(graph, t, dy, dc, dfactor, turned);
+            self.backward_step(graph, t, dy, (dc, dm), dfactor, turned);
         }
 
         let x = graph.data(self.x);

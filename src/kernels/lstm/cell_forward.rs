@@ -262,8 +262,8 @@ fn cases() -> Vec<Case> {
         let cells = (batch * hidden) as usize;
         let weight = (groups - 1) * weight_group + depth * 4 * hidden / groups;
         let buffers = vec![
-            Fill::signed((batch * groups * depth) as usize),
-            Fill::signed(weight as usize),
+            Fill::signed((batch * groups * depth).max(1) as usize),
+            Fill::signed(weight.max(4) as usize),
             Fill::signed(4 * hidden as usize),
             if accumulate != 0 {
                 Fill::signed(4 * cells)
@@ -281,6 +281,7 @@ fn cases() -> Vec<Case> {
         case("lstmp, odd sizes", 9, 37, 1, 13, 1),
         case("flstm, nothing to add to", 5, 70, 1, 3, 0),
         case("four groups of nine units", 11, 36, 4, 5, 1),
+        case("no product", 5, 37, 1, 0, 1),
         case("lstmp of the bench model", 64, 1024, 1, 256, 1).timed(),
         case("glstm of the bench model", 64, 1024, 8, 32, 1).timed(),
     ]

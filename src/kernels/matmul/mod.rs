@@ -4,6 +4,12 @@ use crate::kernel::Kernel;
 
 pub mod product;
 pub mod product_tiled;
+pub mod product_units;
 
 /// The kernels of this folder.
-pub static KERNELS: &[&Kernel] = &[&product::KERNEL, &product_tiled::KERNEL];
+pub static KERNELS: &[&Kernel] = &[
+    &product::KERNEL,
+    &product_tiled::KERNEL,
+    &product_units::KERNEL,
+    &product_units::WIDE,
+];

@@ -109,7 +109,7 @@ impl Params {
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
-    others: &[&super::product_tiled::KERNEL],
+    others: &[&super::product_tiled::KERNEL, &super::product_units::KERNEL],
     ..FORM
 };
 

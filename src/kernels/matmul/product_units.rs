@@ -1,0 +1,55 @@
+//! [`super::product`] on the matrix units of a device, for operands of [`Dtype::Half`](crate::tensor::Dtype::Half): the units
+//! multiply `f16` and add in `f32`, in an order of their own. So this kernel is no other form of the product, but stands for it
+//! where the executor has found that the units can be trusted; its two forms have the same bits.
+
+use crate::kernel::{Constants, Kernel, Params as _, Unit};
+
+use super::product::{self, Params};
+
+/// See the module. A workgroup makes a block of 64 x 64.
+pub static KERNEL: Kernel = Kernel {
+    name: "matmul/product_units",
+    others: &[&WIDE],
+    ..form(64)
+};
+
+/// The same with blocks of 128 x 128.
+pub static WIDE: Kernel = Kernel {
+    name: "matmul/product_units 128",
+    ..form(128)
+};
+
+const fn form(block: u32) -> Kernel {
+    Kernel {
+        wgsl: include_str!("../../../shaders/matmul/product_units.wgsl"),
+        snippets: &[],
+        constants: if block == 64 {
+            constants::<64>
+        } else {
+            constants::<128>
+        },
+        grid: if block == 64 { grid::<64> } else { grid::<128> },
+        ..product::FORM
+    }
+}
+
+/// Whether a form has no more threads than every device allows, 256, with this unit: units of 8 make many subgroups of a
+/// block of 128.
+pub fn fits(form: &Kernel, unit: Unit) -> bool {
+    form != &WIDE || unit.side == 16 || unit.subgroup <= 16
+}
+
+fn constants<const BLOCK: u32>(words: &[u32]) -> Constants {
+    let mut constants = (product::FORM.constants)(words);
+    constants.push(("BLOCK", BLOCK));
+    constants
+}
+
+fn grid<const BLOCK: u32>(words: &[u32]) -> [u32; 3] {
+    let params = Params::of(words);
+    [
+        params.columns.div_ceil(BLOCK),
+        params.rows.div_ceil(BLOCK),
+        params.groups,
+    ]
+}
