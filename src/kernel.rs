@@ -415,12 +415,18 @@ impl Kernel {
         self.wgsl.contains("enable wgpu_cooperative_matrix;")
     }
 
-    /// The kernel itself, then its other forms that give the same bits.
-    pub fn forms(&'static self) -> impl Iterator<Item = &'static Kernel> {
+    /// The kernel itself, then its other forms that give the same bits and take these halves.
+    pub fn forms(&'static self, halves: Halves) -> impl Iterator<Item = &'static Kernel> {
         let units = self.needs_units();
         let others = self.others.iter().copied();
-        let alike = others.filter(move |other| other.needs_units() == units);
+        let alike = others.filter(move |other| other.needs_units() == units && other.takes(halves));
         std::iter::once(self).chain(alike)
+    }
+
+    /// Whether the bindings of `halves` may be such.
+    pub fn takes(&self, halves: Halves) -> bool {
+        let mut bindings = self.bindings.iter().enumerate();
+        bindings.all(|(k, binding)| binding.half || !halves.has(k))
     }
 
     /// The kernel that does the same on matrix units, if there is one.

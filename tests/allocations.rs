@@ -56,7 +56,10 @@ fn a_step_allocates_nothing() {
 fn kernels() {
     let products = [
         "matmul/product",
+        "matmul/product_split",
         "matmul/product_tiled",
+        "matmul/product_tiled 128x64",
+        "matmul/product_tiled 128x128",
         "matmul/product_units",
         "matmul/product_units 128",
         "lstm/cell_forward",

@@ -68,8 +68,11 @@ fn main() {
             if !gpu.adapter.summary.f16 {
                 return Ok(());
             }
-            let executor =
-                GpuExecutor::mixed(&gpu.adapter).map_err(|error| error.chain().to_string())?;
+            let open = match gpu.adapter.summary.unit() {
+                Some(_) => GpuExecutor::with_units,
+                None => GpuExecutor::new,
+            };
+            let executor = open(&gpu.adapter).map_err(|error| error.chain().to_string())?;
             check(&file, &mut Single(executor), true, 2e-3, 5e-2)
         }));
         let file = path.clone();

@@ -70,21 +70,20 @@ impl GpuExecutor {
         GpuExecutor::open(adapter, None)
     }
 
-    /// Opens an adapter for mixed precision: with its matrix units, if it has them and they compute right. If they do not, that
-    /// is said, and products are computed without.
+    /// Opens an adapter for mixed precision: with its matrix units, if it has them in hardware and they compute right. If they do
+    /// not, that is said, and products are computed without. Software adapters only play such units, more slowly than products
+    /// without.
     ///
     /// # Errors
     ///
     /// Device, if the driver refuses.
     pub fn mixed(adapter: &Adapter) -> Result<GpuExecutor> {
-        let Some(unit) = adapter.summary.unit() else {
+        let unit = adapter.summary.unit();
+        let Some(unit) = unit.filter(|_| adapter.summary.is_real()) else {
             return GpuExecutor::new(adapter);
         };
         match units_disagree(adapter, unit) {
-            None => Ok(GpuExecutor {
-                uses_units: true,
-                ..GpuExecutor::open(adapter, Some(unit))?
-            }),
+            None => GpuExecutor::with_units(adapter),
             Some(reason) => {
                 tracing::warn!(
                     "the matrix units of {} are left out: {reason}",
@@ -95,12 +94,24 @@ impl GpuExecutor {
         }
     }
 
-    /// Opens an adapter so that kernels for its matrix units can be loaded, but stand for no others. For whoever checks them.
+    /// Opens an adapter and uses its matrix units, unchecked.
     ///
     /// # Errors
     ///
     /// Device, if the driver refuses or there are none.
     pub fn with_units(adapter: &Adapter) -> Result<GpuExecutor> {
+        Ok(GpuExecutor {
+            uses_units: true,
+            ..GpuExecutor::beside_units(adapter)?
+        })
+    }
+
+    /// Opens an adapter so that kernels for its matrix units can be loaded, but stand for no others. For whoever checks them.
+    ///
+    /// # Errors
+    ///
+    /// Device, if the driver refuses or there are none.
+    pub fn beside_units(adapter: &Adapter) -> Result<GpuExecutor> {
         match adapter.summary.unit() {
             Some(unit) => GpuExecutor::open(adapter, Some(unit)),
             None => Err(Error::device("this device has no matrix units")),
@@ -391,7 +402,7 @@ fn units_disagree(adapter: &Adapter, unit: Unit) -> Option<String> {
         Ok(executor) => executor,
         Err(error) => return Some(error.chain().to_string()),
     };
-    let forms = product_units::KERNEL.forms();
+    let forms = product_units::KERNEL.forms(Halves::all(&product_units::KERNEL));
     for kernel in forms.filter(|form| product_units::fits(form, unit)) {
         let halves = Halves::all(kernel);
         let cases = (kernel.cases)();

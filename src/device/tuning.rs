@@ -80,13 +80,14 @@ impl Tuning {
         let mut seen = HashSet::new();
         for step in &plan.steps {
             let key = key(plan, step);
-            let known = step.kernel.forms().count() == 1 || self.known.choices.contains_key(&key);
+            let known = step.kernel.forms(plan.halves(step)).count() == 1
+                || self.known.choices.contains_key(&key);
             if known || !seen.insert(key) {
                 continue;
             }
             let fits =
                 |form: &&Kernel| self.unit.is_none_or(|unit| product_units::fits(form, unit));
-            let forms = step.kernel.forms().filter(fits);
+            let forms = step.kernel.forms(plan.halves(step)).filter(fits);
             steps.extend(forms.map(|form| in_form(step, form)));
         }
         (!steps.is_empty()).then(|| Plan {
@@ -135,7 +136,11 @@ impl Tuning {
     pub fn apply(&self, plan: &Plan) -> Plan {
         let chosen = |step: &Step| {
             let name = self.known.choices.get(&key(plan, step));
-            let form = name.and_then(|name| step.kernel.forms().find(|form| form.name == name));
+            let form = name.and_then(|name| {
+                step.kernel
+                    .forms(plan.halves(step))
+                    .find(|form| form.name == name)
+            });
             form.map_or_else(|| step.clone(), |form| in_form(step, form))
         };
         Plan {
@@ -192,6 +197,7 @@ mod tests {
     use crate::device::Hardware;
     use crate::graph::builder::Builder;
     use crate::graph::memory::Limits;
+    use crate::kernel::Halves;
     use crate::kernels::matmul::{product, product_tiled};
 
     fn plan() -> Plan {
@@ -234,12 +240,29 @@ mod tests {
         let open = |driver| Tuning::in_folder(&summary(driver), Some(folder.path().into()));
         let (plan, mut tuning) = (plan(), open("1.0"));
         let unknown = tuning.unknown(&plan).unwrap();
-        // Two sizes in two forms.
+        // Two sizes in all forms.
         let names: Vec<&str> = unknown.steps.iter().map(|step| step.kernel.name).collect();
-        let (plain, tiled) = (product::KERNEL.name, product_tiled::KERNEL.name);
-        assert_eq!(names, [plain, tiled, plain, tiled]);
-        let mut runs = [[3.0, 9.0, 2.0, 5.0], [9.0, 2.0, 9.0, 9.0], [9.0; 4]].into_iter();
-        let profile = || Ok(runs.next().unwrap().to_vec());
+        let forms = product::KERNEL.forms(Halves::NONE);
+        let forms: Vec<&str> = forms.map(|form| form.name).collect();
+        assert_eq!(names, [forms.clone(), forms.clone()].concat());
+        let (count, plain, tiled) = (
+            forms.len(),
+            product::KERNEL.name,
+            product_tiled::KERNEL.name,
+        );
+        let at = forms.iter().position(|form| *form == tiled).unwrap();
+        let run = |quick: [(usize, f64); 3]| {
+            let mut seconds = vec![9.0; 2 * count];
+            quick.map(|(at, time)| seconds[at] = time);
+            seconds
+        };
+        let mut runs = [
+            run([(0, 3.0), (count, 2.0), (count + at, 5.0)]),
+            run([(at, 2.0), (0, 9.0), (count, 9.0)]),
+            run([(0, 9.0); 3]),
+        ]
+        .into_iter();
+        let profile = || Ok(runs.next().unwrap());
         tuning.measure(&unknown, profile).unwrap();
         for tuning in [tuning, open("1.0")] {
             assert!(tuning.unknown(&plan).is_none());

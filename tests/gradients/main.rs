@@ -40,6 +40,18 @@ const COVERAGE: &[(&str, Check)] = &[
         Left("has the twin of matmul/product"),
     ),
     (
+        "matmul/product_split",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_tiled 128x64",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_tiled 128x128",
+        Left("has the twin of matmul/product"),
+    ),
+    (
         "matmul/product_units",
         Left("has the twin of matmul/product"),
     ),

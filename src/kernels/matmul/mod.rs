@@ -3,13 +3,17 @@
 use crate::kernel::Kernel;
 
 pub mod product;
+pub mod product_split;
 pub mod product_tiled;
 pub mod product_units;
 
 /// The kernels of this folder.
 pub static KERNELS: &[&Kernel] = &[
     &product::KERNEL,
+    &product_split::KERNEL,
     &product_tiled::KERNEL,
+    &product_tiled::TALL,
+    &product_tiled::WIDE,
     &product_units::KERNEL,
     &product_units::WIDE,
 ];

@@ -109,7 +109,13 @@ impl Params {
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
-    others: &[&super::product_tiled::KERNEL, &super::product_units::KERNEL],
+    others: &[
+        &super::product_split::KERNEL,
+        &super::product_tiled::KERNEL,
+        &super::product_tiled::TALL,
+        &super::product_tiled::WIDE,
+        &super::product_units::KERNEL,
+    ],
     ..FORM
 };
 

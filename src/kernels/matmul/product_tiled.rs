@@ -1,45 +1,41 @@
 //! [`super::product`] with blocks of both operands staged in the memory of the workgroup: what GPUs want that have such memory
-//! on the chip. Another form of the same kernel, with the same interface, twin and bits; the executor chooses.
+//! on the chip. Another form of the same kernel, with the same interface, twin and bits; the executor chooses, and how large the
+//! blocks are: larger ones read less, smaller ones are more.
 
 use crate::kernel::{Constants, Kernel, Params as _};
 
 use super::product::{self, Params};
 
-/// See the module.
-pub static KERNEL: Kernel = Kernel {
-    name: "matmul/product_tiled",
-    wgsl: include_str!("../../../shaders/matmul/product_tiled.wgsl"),
-    constants,
-    grid,
-    ..product::FORM
-};
+/// See the module. A workgroup makes a block of 64 x 64.
+pub static KERNEL: Kernel = form::<64, 64>("matmul/product_tiled");
 
-/// Rows and columns of the block of a workgroup: larger ones read less, smaller ones are more.
-fn block(params: &Params) -> (u32, u32) {
-    let blocks =
-        |size: u32| params.rows.div_ceil(size) * params.columns.div_ceil(size) * params.groups;
-    // As many large blocks as large GPUs have processors.
-    if params.rows >= 128 && params.columns >= 128 && blocks(128) >= 128 {
-        (128, 128)
-    } else {
-        (64, 64)
+/// Blocks of 128 rows and 64 columns.
+pub static TALL: Kernel = form::<128, 64>("matmul/product_tiled 128x64");
+
+/// Blocks of 128 x 128.
+pub static WIDE: Kernel = form::<128, 128>("matmul/product_tiled 128x128");
+
+const fn form<const ROWS: u32, const COLUMNS: u32>(name: &'static str) -> Kernel {
+    Kernel {
+        name,
+        wgsl: include_str!("../../../shaders/matmul/product_tiled.wgsl"),
+        constants: constants::<ROWS, COLUMNS>,
+        grid: grid::<ROWS, COLUMNS>,
+        ..product::FORM
     }
 }
 
-fn constants(words: &[u32]) -> Constants {
-    let params = Params::of(words);
-    let (rows, columns) = block(params);
+fn constants<const ROWS: u32, const COLUMNS: u32>(words: &[u32]) -> Constants {
     let mut constants = (product::FORM.constants)(words);
-    constants.extend([("ROWS", rows), ("COLUMNS", columns)]);
+    constants.extend([("ROWS", ROWS), ("COLUMNS", COLUMNS)]);
     constants
 }
 
-fn grid(words: &[u32]) -> [u32; 3] {
+fn grid<const ROWS: u32, const COLUMNS: u32>(words: &[u32]) -> [u32; 3] {
     let params = Params::of(words);
-    let (rows, columns) = block(params);
     [
-        params.columns.div_ceil(columns),
-        params.rows.div_ceil(rows),
+        params.columns.div_ceil(COLUMNS),
+        params.rows.div_ceil(ROWS),
         params.groups,
     ]
 }

@@ -8,27 +8,20 @@ use super::product::{self, Params};
 
 /// See the module. A workgroup makes a block of 64 x 64.
 pub static KERNEL: Kernel = Kernel {
-    name: "matmul/product_units",
     others: &[&WIDE],
-    ..form(64)
+    ..form::<64>("matmul/product_units")
 };
 
 /// The same with blocks of 128 x 128.
-pub static WIDE: Kernel = Kernel {
-    name: "matmul/product_units 128",
-    ..form(128)
-};
+pub static WIDE: Kernel = form::<128>("matmul/product_units 128");
 
-const fn form(block: u32) -> Kernel {
+const fn form<const BLOCK: u32>(name: &'static str) -> Kernel {
     Kernel {
+        name,
         wgsl: include_str!("../../../shaders/matmul/product_units.wgsl"),
         snippets: &[],
-        constants: if block == 64 {
-            constants::<64>
-        } else {
-            constants::<128>
-        },
-        grid: if block == 64 { grid::<64> } else { grid::<128> },
+        constants: constants::<BLOCK>,
+        grid: grid::<BLOCK>,
         ..product::FORM
     }
 }

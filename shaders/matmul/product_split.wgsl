@@ -1,0 +1,166 @@
+// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, for few rows or columns and many terms: a workgroup
+// makes a block of 32 x 32, and its quarters of 64 threads add up DEPTH terms each, side by side.
+
+struct Params {
+    groups: u32,
+    rows: u32,
+    columns: u32,
+    depth: u32,
+    transpose_left: u32,
+    transpose_right: u32,
+    left_stride: u32,
+    left_group: u32,
+    right_stride: u32,
+    right_group: u32,
+    product_stride: u32,
+    product_group: u32,
+    with_bias: u32,
+    accumulate: u32,
+}
+
+struct Starts {
+    left: u32,
+    right: u32,
+    bias: u32,
+    product: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> starts: Starts;
+@group(0) @binding(2) var<storage, read> left: array<f32>;
+@group(0) @binding(3) var<storage, read> right: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> product: array<f32>;
+
+// Set from params.transpose_left and params.transpose_right.
+const TRANSPOSE_LEFT: bool = false;
+const TRANSPOSE_RIGHT: bool = false;
+
+// Terms of a sum that are added up in registers.
+const DEPTH: u32 = 512u;
+
+// Rows and columns of the block.
+const BLOCK: u32 = 32u;
+
+// Parts of the workgroup that have terms of their own, and the threads of each: a thread makes 4 x 4 sums.
+const PARTS: u32 = 4u;
+const THREADS: u32 = 64u;
+
+// Terms that a part stages at once.
+const STEP: u32 = 8u;
+
+var<workgroup> tile_left: array<f32, PARTS * STEP * BLOCK>;
+var<workgroup> tile_right: array<f32, PARTS * STEP * BLOCK>;
+var<workgroup> sums: array<f32, BLOCK * BLOCK>;
+
+// Element (row, k) of left; past the end of the rows the last one.
+fn left_at(group: u32, row: u32, k: u32) -> f32 {
+    let start = starts.left + group * params.left_group;
+    let at = min(row, params.rows - 1u);
+    if (TRANSPOSE_LEFT) {
+        return f32(left[start + k * params.left_stride + at]);
+    }
+    return f32(left[start + at * params.left_stride + k]);
+}
+
+// Element (k, column) of right; past the end of the columns the last one.
+fn right_at(group: u32, k: u32, column: u32) -> f32 {
+    let start = starts.right + group * params.right_group;
+    let at = min(column, params.columns - 1u);
+    if (TRANSPOSE_RIGHT) {
+        return f32(right[start + at * params.right_stride + k]);
+    }
+    return f32(right[start + k * params.right_stride + at]);
+}
+
+// Stages terms first .. first + STEP, those before `end`, for one part; neighbouring threads read neighbouring elements.
+fn stage(block: vec3<u32>, part: u32, thread: u32, first: u32, end: u32) {
+    let base = part * STEP * BLOCK;
+    for (var i = thread; i < STEP * BLOCK; i += THREADS) {
+        let k = select(i % STEP, i / BLOCK, TRANSPOSE_LEFT);
+        let row = select(i / STEP, i % BLOCK, TRANSPOSE_LEFT);
+        if (first + k < end) {
+            tile_left[base + k * BLOCK + row] = left_at(block.z, block.y * BLOCK + row, first + k);
+        }
+    }
+    for (var i = thread; i < STEP * BLOCK; i += THREADS) {
+        let k = select(i / BLOCK, i % STEP, TRANSPOSE_RIGHT);
+        let column = select(i % BLOCK, i / STEP, TRANSPOSE_RIGHT);
+        if (first + k < end) {
+            tile_right[base + k * BLOCK + column] = right_at(block.z, first + k, block.x * BLOCK + column);
+        }
+    }
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let part = local / THREADS;
+    let thread = local % THREADS;
+    let tile_row = thread / 8u * 4u;
+    let tile_column = thread % 8u * 4u;
+    // In the end each of all threads has four neighbours of the block.
+    let row = block.y * BLOCK + local / 8u;
+    let column = block.x * BLOCK + local % 8u * 4u;
+    let at = starts.product + block.z * params.product_group + row * params.product_stride + column;
+    var total = vec4<f32>();
+    if (params.accumulate != 0u && row < params.rows) {
+        for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
+            total[j] = product[at + j];
+        }
+    }
+    for (var round = 0u; round < params.depth; round += PARTS * DEPTH) {
+        let first = min(round + part * DEPTH, params.depth);
+        let end = min(first + DEPTH, params.depth);
+        var sum0 = vec4<f32>();
+        var sum1 = vec4<f32>();
+        var sum2 = vec4<f32>();
+        var sum3 = vec4<f32>();
+        for (var done = 0u; done < min(DEPTH, params.depth - round); done += STEP) {
+            workgroupBarrier();
+            stage(block, part, thread, first + done, end);
+            workgroupBarrier();
+            let base = part * STEP * BLOCK;
+            for (var k = 0u; k < STEP && first + done + k < end; k += 1u) {
+                let at_left = base + k * BLOCK + tile_row;
+                let at_right = base + k * BLOCK + tile_column;
+                let r = vec4<f32>(tile_right[at_right], tile_right[at_right + 1u], tile_right[at_right + 2u], tile_right[at_right + 3u]);
+                sum0 = fused(tile_left[at_left], r, sum0);
+                sum1 = fused(tile_left[at_left + 1u], r, sum1);
+                sum2 = fused(tile_left[at_left + 2u], r, sum2);
+                sum3 = fused(tile_left[at_left + 3u], r, sum3);
+            }
+        }
+        // One part after the other, in the order of the terms.
+        for (var turn = 0u; turn < PARTS && round + turn * DEPTH < params.depth; turn += 1u) {
+            workgroupBarrier();
+            if (part == turn) {
+                let start = tile_row * BLOCK + tile_column;
+                for (var j = 0u; j < 4u; j += 1u) {
+                    sums[start + j] = sum0[j];
+                    sums[start + BLOCK + j] = sum1[j];
+                    sums[start + 2u * BLOCK + j] = sum2[j];
+                    sums[start + 3u * BLOCK + j] = sum3[j];
+                }
+            }
+            workgroupBarrier();
+            let own = local * 4u;
+            var next = vec4<f32>(sums[own], sums[own + 1u], sums[own + 2u], sums[own + 3u]);
+            let begins = round == 0u && turn == 0u;
+            if (begins && params.with_bias != 0u) {
+                for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
+                    next[j] += f32(bias[starts.bias + block.z * params.columns + column + j]);
+                }
+            }
+            if (begins && params.accumulate == 0u) {
+                total = next;
+            } else {
+                total += next;
+            }
+        }
+    }
+    if (row < params.rows) {
+        for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
+            product[at + j] = total[j];
+        }
+    }
+}
