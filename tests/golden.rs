@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::on_every_gpu;
+use common::{Gpu, on_every_gpu};
 use libtest_mimic::{Arguments, Failed, Trial};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -86,6 +86,7 @@ fn main() {
             check(&path, &mut Single(executor), false, 2e-5, 1e-4)
         }));
     }
+    trials.extend(on_every_gpu("golden::trusted", trusted));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -389,6 +390,51 @@ fn check(
         Ok(())
     } else {
         Err(comparison.failures.join("\n").into())
+    }
+}
+
+/// Without the run-time checks of wgpu kernels give the same bits, and each is tried before.
+fn trusted(gpu: &Gpu) -> Result<(), Failed> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let golden = Golden::read(&folder.join("glstm_sampled.safetensors"));
+    let config = golden.config(false);
+    let vocabulary = golden.number("vocab");
+    let table = parameters(&config, vocabulary);
+    let bits = |executor: &mut GpuExecutor| {
+        let plan = Arc::new(training_plan(
+            &config,
+            vocabulary,
+            &executor.limits(),
+            false,
+        ));
+        let id = load(executor, &plan, &golden, &table);
+        let mut found = Vec::new();
+        for step in 0..3 {
+            executor
+                .run(id, &golden.inputs(step, &plan))
+                .expect("a run");
+            let outputs = executor.fetch().expect("outputs");
+            let values = outputs.into_iter().flat_map(|(_, values)| values);
+            found.extend(values.map(f64::to_bits));
+        }
+        for line in &table {
+            let values = executor.read(&line.name).expect("readable");
+            found.extend(values.into_iter().map(|value| f64::from(value).to_bits()));
+        }
+        found
+    };
+    let open = || GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string());
+    let want = bits(&mut open()?);
+    let mut executor = open()?;
+    executor.trust();
+    let got = bits(&mut executor);
+    let (good, tried) = executor.trusted();
+    if good < 10 || good < tried {
+        return Err(format!("{good} of {tried} kernels are trusted").into());
+    }
+    match got == want {
+        true => Ok(()),
+        false => Err("other bits without run-time checks".into()),
     }
 }
 

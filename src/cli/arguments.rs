@@ -29,6 +29,9 @@ pub struct Arguments {
     /// Runs every kernel in its default form, instead of the one measured to be fastest on this GPU
     #[arg(long, global = true)]
     pub no_tune: bool,
+    /// Keeps the run-time checks of all kernels on GPUs, also of those that were found to compute right without
+    #[arg(long, global = true)]
+    pub checked: bool,
 }
 
 /// One variant a command.

@@ -22,6 +22,9 @@ pub(super) fn tell(quiet: bool, text: &str) {
 /// Whether GPUs run kernels in the forms that are fastest on them: for all of the program, as its `--no-tune` says.
 pub(super) static TUNE: AtomicBool = AtomicBool::new(true);
 
+/// Whether GPUs run kernels without run-time checks that compute right so: for all of the program, as its `--checked` says.
+pub(super) static TRUST: AtomicBool = AtomicBool::new(true);
+
 /// The executor of the device that was asked for; says which and why.
 pub(super) fn executor<S: AsRef<str>>(selectors: &[S], quiet: bool) -> Result<Box<dyn Executor>> {
     make_executor(
@@ -67,6 +70,10 @@ fn make_executor<S: AsRef<str>>(
             };
             if tune {
                 executor.tune();
+            }
+            // Software adapters are slower without the checks.
+            if TRUST.load(Ordering::Relaxed) && adapter.summary.is_real() {
+                executor.trust();
             }
             Box::new(executor)
         }

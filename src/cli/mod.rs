@@ -29,6 +29,7 @@ use crate::error::{Error, Kind, Result};
 /// [`Kind::exit_code`] how the program is to exit.
 pub fn run(arguments: Arguments) -> Result<()> {
     context::TUNE.store(!arguments.no_tune, Ordering::Relaxed);
+    context::TRUST.store(!arguments.checked, Ordering::Relaxed);
     match &arguments.command {
         Command::Train(train) => train::run(train, arguments.quiet),
         Command::Eval(eval) => eval::run(eval, arguments.quiet),

@@ -11,13 +11,13 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::adapter::{Adapter, AdapterSummary};
+use super::adapter::Adapter;
 use super::faults::{Faults, guarded, wait};
 use super::host::available_memory;
 use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer, width};
-use super::pipelines::Pipelines;
-use super::single::{Layout, compare, fill, reference, rounded, run_case};
+use super::pipelines::{Pipelines, Trust};
+use super::trial::disagreement;
 use super::tuning::Tuning;
 use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, profile};
 use crate::error::{Error, Result};
@@ -41,7 +41,7 @@ struct Pending {
 
 /// See the module.
 pub struct GpuExecutor {
-    summary: AdapterSummary,
+    adapter: Adapter,
     device: wgpu::Device,
     queue: wgpu::Queue,
     faults: Faults,
@@ -155,7 +155,7 @@ impl GpuExecutor {
             available_memory()
         };
         Ok(GpuExecutor {
-            summary: adapter.summary.clone(),
+            adapter: adapter.clone(),
             faults: Faults::watch(&device),
             device,
             queue,
@@ -178,8 +178,67 @@ impl GpuExecutor {
     /// Has each kernel of the plans loaded from now on run in the form that is fastest on this adapter: measured where no
     /// earlier run did. Nothing but the time depends on it. Without timestamps nothing is measured.
     pub fn tune(&mut self) {
-        if self.summary.timestamps {
-            self.tuning = Some(Tuning::open(&self.summary, self.pipelines.traits.unit));
+        if self.adapter.summary.timestamps {
+            let unit = self.pipelines.traits.unit;
+            self.tuning = Some(Tuning::open(&self.adapter.summary, unit));
+        }
+    }
+
+    /// Has the kernels of the plans loaded from now on run without the run-time checks of wgpu, each once it was found, by this
+    /// run or an earlier one, to compute right so on this adapter. Nothing but the time depends on it.
+    pub fn trust(&mut self) {
+        self.pipelines.trust = Trust::Tried(Default::default());
+    }
+
+    /// How many kernels run without checks, of how many that were tried.
+    pub fn trusted(&self) -> (usize, usize) {
+        match &self.pipelines.trust {
+            Trust::Tried(found) => (found.values().filter(|good| **good).count(), found.len()),
+            Trust::Nothing | Trust::Everything => (0, 0),
+        }
+    }
+
+    /// Has every kernel run without the run-time checks of wgpu. For whoever tries kernels.
+    pub fn trust_everything(&mut self) {
+        self.pipelines.trust = Trust::Everything;
+    }
+
+    /// Tries the kernels of a plan of which it is not known whether they compute right without run-time checks.
+    fn try_kernels(&mut self, plan: &Plan) {
+        let Trust::Tried(trusted) = &mut self.pipelines.trust else {
+            return;
+        };
+        let mut probe = None;
+        for step in &plan.steps {
+            let (kernel, halves) = (step.kernel, plan.halves(step));
+            if trusted.contains_key(&(kernel.name, halves)) {
+                continue;
+            }
+            let known = self.tuning.as_ref().and_then(|t| t.trusts(kernel, halves));
+            let good = known.unwrap_or_else(|| {
+                let found = match probe.get_or_insert_with(|| {
+                    GpuExecutor::open(&self.adapter, self.pipelines.traits.unit)
+                }) {
+                    Err(error) => Some(error.chain().to_string()),
+                    Ok(probe) => {
+                        probe.trust_everything();
+                        disagreement(probe, kernel, halves)
+                    }
+                };
+                if let Some(reason) = &found {
+                    tracing::warn!("{} keeps its run-time checks: {reason}", kernel.name);
+                    // It may have taken the device with it.
+                    probe = None;
+                }
+                if let Some(tuning) = &mut self.tuning {
+                    tuning.tried(kernel, halves, found.is_none());
+                }
+                found.is_none()
+            });
+            trusted.insert((kernel.name, halves), good);
+        }
+        if let Some(tuning) = &self.tuning {
+            tuning.keep();
         }
     }
 
@@ -205,7 +264,7 @@ impl GpuExecutor {
 
     /// The plan in the forms that are fastest.
     fn tuned(&mut self, plan: Arc<Plan>) -> Result<Arc<Plan>> {
-        let Some(tuning) = &mut self.tuning else {
+        let Some(tuning) = &self.tuning else {
             return Ok(plan);
         };
         // What products have to emulate takes its time in any form.
@@ -218,13 +277,16 @@ impl GpuExecutor {
                 unknown.steps.len(),
                 plan.name
             );
+            self.try_kernels(&unknown);
             let unknown = Arc::new(unknown);
             let (device, queue) = (&self.device, &self.queue);
             let (memory, pipelines) = (&mut self.memory, &mut self.pipelines);
             let loaded = Loaded::new(device, queue, memory, pipelines, unknown.clone())?;
             let profile = || Ok(profile::profile(device, queue, &self.faults, &loaded)?.seconds);
+            let tuning = self.tuning.as_mut().expect("it is being tuned");
             tuning.measure(&unknown, profile)?;
         }
+        let tuning = self.tuning.as_ref().expect("it is being tuned");
         Ok(Arc::new(tuning.apply(&plan)))
     }
 
@@ -253,7 +315,10 @@ impl GpuExecutor {
 
 impl Executor for GpuExecutor {
     fn describe(&self) -> String {
-        format!("gpu {}, {}", self.summary.name, self.summary.backend)
+        format!(
+            "gpu {}, {}",
+            self.adapter.summary.name, self.adapter.summary.backend
+        )
     }
 
     fn limits(&self) -> placement::Limits {
@@ -278,6 +343,7 @@ impl Executor for GpuExecutor {
         self.faults.check()?;
         let plan = self.on_units(plan);
         let plan = self.tuned(plan)?;
+        self.try_kernels(&plan);
         let (device, queue) = (&self.device, &self.queue);
         let (memory, pipelines) = (&mut self.memory, &mut self.pipelines);
         let loaded = Loaded::new(device, queue, memory, pipelines, plan)?;
@@ -395,39 +461,17 @@ impl Executor for GpuExecutor {
     }
 }
 
-/// What is wrong with the matrix units of an adapter, if anything: their kernel is held against its twin, on a device that
-/// nothing else uses.
+/// What is wrong with the matrix units of an adapter, if anything.
 fn units_disagree(adapter: &Adapter, unit: Unit) -> Option<String> {
     let mut executor = match GpuExecutor::open(adapter, Some(unit)) {
         Ok(executor) => executor,
         Err(error) => return Some(error.chain().to_string()),
     };
-    let forms = product_units::KERNEL.forms(Halves::all(&product_units::KERNEL));
-    for kernel in forms.filter(|form| product_units::fits(form, unit)) {
-        let halves = Halves::all(kernel);
-        let cases = (kernel.cases)();
-        for case in cases.iter().filter(|case| !case.timed) {
-            let contents = rounded(fill(kernel, case, 1), halves);
-            let want = reference(kernel, case, &contents);
-            let got = run_case(
-                &mut executor,
-                kernel,
-                case,
-                &contents,
-                Layout::Together,
-                halves,
-            );
-            let place = |what: String| format!("{} ({}): {what}", kernel.name, case.label);
-            match got {
-                Err(error) => return Some(place(error.chain().to_string())),
-                Ok(got) => match compare(kernel, case, &got, &want, halves) {
-                    Some(worst) if !worst.is_tolerable() => return Some(place(worst.to_string())),
-                    _ => {}
-                },
-            }
-        }
-    }
-    None
+    let halves = Halves::all(&product_units::KERNEL);
+    let mut forms = product_units::KERNEL
+        .forms(halves)
+        .filter(|form| product_units::fits(form, unit));
+    forms.find_map(|form| disagreement(&mut executor, form, halves))
 }
 
 /// Asks for the bytes of a buffer as soon as what was submitted is done.

@@ -74,6 +74,7 @@ impl Loaded {
                 .concat(),
                 aliased: aliased(&buffers, step),
                 halves: plan.halves(step),
+                trusted: pipelines.trusts(step.kernel, plan.halves(step)),
             })
             .collect();
         pipelines.prepare(device, &variants)?;

@@ -15,6 +15,7 @@ mod profile;
 mod report;
 mod selector;
 pub mod single;
+mod trial;
 mod tuning;
 
 use std::sync::Arc;

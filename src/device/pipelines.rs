@@ -19,15 +19,35 @@ pub(super) struct Variant {
     pub aliased: bool,
     /// The bindings that are arrays of `f16`.
     pub halves: Halves,
+    /// Whether it runs without run-time checks.
+    pub trusted: bool,
 }
 
-/// The address of the kernel (names may repeat between tests), its constants, whether it is aliased, its halves.
-type Key = (usize, Constants, bool, Halves);
+/// Which kernels run without the run-time checks of wgpu.
+#[derive(Clone, Debug)]
+pub(super) enum Trust {
+    /// None.
+    Nothing,
+    /// Those that were tried and found to compute right.
+    Tried(HashMap<(&'static str, Halves), bool>),
+    /// All.
+    Everything,
+}
+
+/// The address of the kernel (names may repeat between tests), its constants, whether it is aliased, its halves, whether it is
+/// trusted.
+type Key = (usize, Constants, bool, Halves, bool);
 
 impl Variant {
     fn key(&self) -> Key {
         let address = std::ptr::from_ref(self.kernel).addr();
-        (address, self.constants.clone(), self.aliased, self.halves)
+        (
+            address,
+            self.constants.clone(),
+            self.aliased,
+            self.halves,
+            self.trusted,
+        )
     }
 }
 
@@ -44,6 +64,8 @@ pub(super) struct Pipeline {
 pub(super) struct Pipelines {
     /// What kernels must know of the device.
     pub traits: Traits,
+    /// Which kernels run without run-time checks.
+    pub trust: Trust,
     made: HashMap<Key, Pipeline>,
 }
 
@@ -52,7 +74,17 @@ impl Pipelines {
     pub fn new(traits: Traits) -> Pipelines {
         Pipelines {
             traits,
+            trust: Trust::Nothing,
             made: HashMap::new(),
+        }
+    }
+
+    /// Whether a kernel runs without run-time checks.
+    pub fn trusts(&self, kernel: &Kernel, halves: Halves) -> bool {
+        match &self.trust {
+            Trust::Nothing => false,
+            Trust::Tried(found) => found.get(&(kernel.name, halves)) == Some(&true),
+            Trust::Everything => true,
         }
     }
 
@@ -81,18 +113,27 @@ impl Pipelines {
     }
 }
 
+#[allow(unsafe_code)]
 fn make(device: &wgpu::Device, variant: &Variant) -> Result<Pipeline> {
     let kernel = variant.kernel;
     let what = || format!("the kernel {} {:?}", kernel.name, variant.constants);
     guarded(device, what, || {
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        let source = wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
             source: wgpu::ShaderSource::Wgsl(
                 kernel
                     .source(&variant.constants, variant.aliased, variant.halves)
                     .into(),
             ),
-        });
+        };
+        let module = match variant.trusted {
+            false => device.create_shader_module(source),
+            // SAFETY: the shader is of this crate, stays within its bindings by its own checks of its params, and ends; on this
+            // adapter its cases gave without the checks what they have to. What it may not write is fenced in these cases.
+            true => unsafe {
+                device.create_shader_module_trusted(source, wgpu::ShaderRuntimeChecks::unchecked())
+            },
+        };
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some(kernel.name),
             entries: &entries(kernel, variant.aliased),
@@ -108,7 +149,10 @@ fn make(device: &wgpu::Device, variant: &Variant) -> Result<Pipeline> {
             ),
             module: &module,
             entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: !variant.trusted,
+                ..Default::default()
+            },
             cache: None,
         });
         Pipeline { compute, layout }

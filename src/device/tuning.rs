@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::files::write_atomically;
 use crate::graph::plan::{Plan, Step};
-use crate::kernel::{Kernel, Unit};
+use crate::kernel::{Halves, Kernel, Unit};
 use crate::kernels::matmul::product_units;
 
 /// How often each form is run: the shortest time counts.
@@ -28,6 +28,9 @@ struct Known {
     adapter: String,
     /// From what a step is to the form of its kernel.
     choices: BTreeMap<String, String>,
+    /// Whether a kernel computes right without run-time checks, by its name and the bytes of what it binds.
+    #[serde(default)]
+    trusted: BTreeMap<String, bool>,
 }
 
 /// The choices of one adapter.
@@ -65,6 +68,7 @@ impl Tuning {
                 version,
                 adapter,
                 choices: BTreeMap::new(),
+                trusted: BTreeMap::new(),
             });
         Tuning {
             path,
@@ -123,13 +127,31 @@ impl Tuning {
             tracing::debug!(key, form, seconds, "tuned");
             self.known.choices.insert(key, form.to_owned());
         }
+        self.keep();
+        Ok(())
+    }
+
+    /// Writes the file, if there is something to write.
+    pub fn keep(&self) {
         if let Some(path) = &self.path
             && let Err(error) = write(path, &self.known)
         {
             // It is measured again the next time.
             tracing::debug!(error = %error.chain(), "what was tuned cannot be kept");
         }
-        Ok(())
+    }
+
+    /// Whether a kernel computes right without run-time checks, if that is known.
+    pub fn trusts(&self, kernel: &Kernel, halves: Halves) -> Option<bool> {
+        self.known
+            .trusted
+            .get(&trusted_key(kernel, halves))
+            .copied()
+    }
+
+    /// Takes down whether a kernel computes right without run-time checks; [`Tuning::keep`] writes it.
+    pub fn tried(&mut self, kernel: &Kernel, halves: Halves, good: bool) {
+        self.known.trusted.insert(trusted_key(kernel, halves), good);
     }
 
     /// The plan with each step in its chosen form.
@@ -156,6 +178,13 @@ fn in_form(step: &Step, kernel: &'static Kernel) -> Step {
         grid: (kernel.grid)(&step.params),
         ..step.clone()
     }
+}
+
+/// What a kernel is to the file.
+fn trusted_key(kernel: &Kernel, halves: Halves) -> String {
+    let widths = &halves.widths()[..kernel.bindings.len()];
+    let bytes: String = widths.iter().map(u64::to_string).collect();
+    format!("{} {bytes}", kernel.name)
 }
 
 /// What a step is to the file: the folder of its kernel, which all forms share, what it computes with, and its params, which
@@ -197,7 +226,6 @@ mod tests {
     use crate::device::Hardware;
     use crate::graph::builder::Builder;
     use crate::graph::memory::Limits;
-    use crate::kernel::Halves;
     use crate::kernels::matmul::{product, product_tiled};
 
     fn plan() -> Plan {
@@ -253,7 +281,9 @@ mod tests {
         let at = forms.iter().position(|form| *form == tiled).unwrap();
         let run = |quick: [(usize, f64); 3]| {
             let mut seconds = vec![9.0; 2 * count];
-            quick.map(|(at, time)| seconds[at] = time);
+            for (at, time) in quick {
+                seconds[at] = time;
+            }
             seconds
         };
         let mut runs = [
@@ -264,8 +294,15 @@ mod tests {
         .into_iter();
         let profile = || Ok(runs.next().unwrap());
         tuning.measure(&unknown, profile).unwrap();
+        tuning.tried(&product::KERNEL, Halves::NONE, true);
+        tuning.tried(&product::KERNEL, Halves::all(&product::KERNEL), false);
+        tuning.keep();
         for tuning in [tuning, open("1.0")] {
             assert!(tuning.unknown(&plan).is_none());
+            assert_eq!(tuning.trusts(&product::KERNEL, Halves::NONE), Some(true));
+            let all = Halves::all(&product::KERNEL);
+            assert_eq!(tuning.trusts(&product::KERNEL, all), Some(false));
+            assert_eq!(tuning.trusts(&product_tiled::KERNEL, Halves::NONE), None);
             let tuned = tuning.apply(&plan);
             let names: Vec<&str> = tuned.steps.iter().map(|step| step.kernel.name).collect();
             assert_eq!(names, [tiled, tiled, plain]);
