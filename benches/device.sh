@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 out=${1:?"usage: benches/device.sh OUT [SEL]"}
 device=${2:-gpu}
 wlstm=${WLSTM:-target/release/wlstm}
-seconds=${SECONDS_EACH:-8}
+seconds=${SECONDS_EACH:-4}
 models=${MODELS-"lm1b-biglstm lm1b-f512 lm1b-g2 lm1b-g4 lm1b-g8 lm1b-g16 lm1b-g4-8"}
 mkdir -p "$out"
 
@@ -31,19 +31,24 @@ run devices.json 30 "$wlstm" devices --json
 [[ -z ${PARITY:-} ]] || run parity.txt 120 env REQUIRE_GPU=1 "$PARITY"
 run kernels.json 60 "$wlstm" bench kernels --device "$device" --json
 run kernels.txt 60 "$wlstm" bench kernels --device "$device"
-for cell in lstmp flstm glstm; do
-    run "bench-$cell.json" 60 "$wlstm" bench step configs/bench.toml --set "model.cell=$cell" --device "$device" \
-        --profile --json --seconds "$seconds"
-done
-for model in $models; do
-    # 10 steps, or what fits in the time: models that do not fit the card say so.
-    run "$model.json" 90 "$wlstm" bench step "configs/$model.toml" --set train.batch=128 --device "$device" \
-        --profile --json --steps 10 --seconds "$seconds"
+for precision in f32 mixed; do
+    for cell in lstmp flstm glstm; do
+        run "bench-$cell-$precision.json" 60 "$wlstm" bench step configs/bench.toml --set "model.cell=$cell" \
+            --set "train.precision=$precision" --device "$device" --profile --json --seconds "$seconds"
+    done
+    for model in $models; do
+        # 10 steps, or what fits in the time: models that do not fit the card say so.
+        run "$model-$precision.json" 60 "$wlstm" bench step "configs/$model.toml" --set train.batch=128 \
+            --set "train.precision=$precision" --device "$device" --profile --json --steps 10 --seconds "$seconds"
+    done
 done
 if [[ -n ${PYTHON:-} ]]; then
     for options in "lstmp" "flstm --factor 512" "glstm --groups 2" "glstm --groups 4" "glstm --groups 8"; do
-        # shellcheck disable=SC2086 # the options are words
-        run "torch-${options// /}.json" 60 "$PYTHON" benches/peers/torch_lm.py --device cuda --precision fp32 --cell $options
+        for precision in fp32 fp16; do
+            # shellcheck disable=SC2086 # the options are words
+            run "torch-${options// /}-$precision.json" 30 "$PYTHON" benches/peers/torch_lm.py --device cuda \
+                --precision "$precision" --cell $options
+        done
     done
 fi
 printf '%4d s  done: %s\n' "$SECONDS" "$out"

@@ -6,13 +6,15 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::arguments::{Bench, BenchStep, BenchWhat};
-use super::context::{executor, tell, training_executor, untuned_executor};
+use super::context::{kernel_executor, tell, training_executor};
 use super::plan::vocabulary_size;
 use super::progress::grouped;
 use crate::bench::kernels::{KernelTimes, Peaks, kernels};
 use crate::bench::step::{Length, StepProfile, StepTimes, step};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::kernel::Halves;
+use crate::kernels::pointwise::copy;
 
 /// The model that is measured when nothing is said.
 const MODEL: &str = include_str!("../../configs/bench.toml");
@@ -31,7 +33,7 @@ pub(super) fn run(arguments: &Bench, quiet: bool) -> Result<()> {
     match &arguments.what {
         Some(BenchWhat::Step(one)) => run_step(arguments, one, quiet),
         Some(BenchWhat::Kernels(some)) => {
-            let mut executor = untuned_executor(&[&arguments.device], quiet)?;
+            let mut executor = kernel_executor(&[&arguments.device], quiet)?;
             let times = kernels(executor.as_mut(), &some.filter)?;
             if times.kernels.is_empty() {
                 let what = format!("no kernel is called `{}` and measured", some.filter);
@@ -62,33 +64,59 @@ struct Everything {
 #[derive(Serialize)]
 struct Cell {
     cell: &'static str,
+    precision: &'static str,
     #[serde(flatten)]
     times: StepTimes,
 }
 
 fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
-    let device = || executor(&[&arguments.device], true);
-    let kernels = kernels(untuned_executor(&[&arguments.device], quiet)?.as_mut(), "")?;
+    let mut executor = kernel_executor(&[&arguments.device], quiet)?;
+    let kernels = kernels(executor.as_mut(), "")?;
+    // Where mixed precision is only played, its time means nothing.
+    let has_halves = executor.runs(&copy::KERNEL, Halves::all(&copy::KERNEL));
+    drop(executor);
+    let precisions: &[&str] = if has_halves {
+        &["f32", "mixed"]
+    } else {
+        &["f32"]
+    };
     let mut steps = Vec::new();
     for (cell, changes) in CELLS {
-        tell(quiet, &format!("Measuring steps of {cell} ..."));
-        let changes: Vec<String> = changes.iter().map(|change| change.to_string()).collect();
-        let config = Config::parse(MODEL, "configs/bench.toml", Path::new("."), &changes)?;
-        let words = config.data.vocab_size;
-        let times = step(device()?, &config, words, Length::default(), false)?;
-        steps.push(Cell { cell, times });
+        for &precision in precisions {
+            tell(
+                quiet,
+                &format!("Measuring steps of {cell}, {precision} ..."),
+            );
+            let mut changes: Vec<String> =
+                changes.iter().map(|change| change.to_string()).collect();
+            changes.push(format!("train.precision={precision}"));
+            let config = Config::parse(MODEL, "configs/bench.toml", Path::new("."), &changes)?;
+            let words = config.data.vocab_size;
+            let executor = training_executor(&[&arguments.device], &config, true)?;
+            let times = step(executor, &config, words, Length::default(), false)?;
+            steps.push(Cell {
+                cell,
+                precision,
+                times,
+            });
+        }
     }
     let mut text = kernel_table(&kernels);
     writeln!(
         text,
-        "\n{:<26}{:>14}{:>14}{:>14}",
-        "cell", "words/s", "ms a step", "GFLOP/s"
+        "\n{:<17}{:<9}{:>14}{:>14}{:>14}",
+        "cell", "precision", "words/s", "ms a step", "GFLOP/s"
     )
     .expect("strings take everything");
-    for Cell { cell, times } in &steps {
+    for Cell {
+        cell,
+        precision,
+        times,
+    } in &steps
+    {
         writeln!(
             text,
-            "{cell:<26}{:>14}{:>14.2}{:>14.1}",
+            "{cell:<17}{precision:<9}{:>14}{:>14.2}{:>14.1}",
             grouped(times.words_per_second as u64),
             times.seconds_per_step * 1e3,
             times.flops_per_second / 1e9
@@ -164,19 +192,28 @@ fn gflops(flops_per_second: f64) -> String {
 
 fn kernel_table(times: &KernelTimes) -> String {
     let mut out = format!("{}\n{}\n", times.device, peak_lines(&times.peaks));
-    let head = ["kernel", "case", "us", "GFLOP/s", "GB/s", "of peak"];
-    let [kernel, case, us, flops, bytes, share] = head;
+    let head = [
+        "kernel",
+        "case",
+        "precision",
+        "us",
+        "GFLOP/s",
+        "GB/s",
+        "of peak",
+    ];
+    let [kernel, case, precision, us, flops, bytes, share] = head;
     writeln!(
         out,
-        "{kernel:<26}{case:<46}{us:>10}{flops:>10}{bytes:>8}{share:>9}"
+        "{kernel:<30}{case:<46}{precision:<9}{us:>10}{flops:>10}{bytes:>8}{share:>9}"
     )
     .expect("strings take everything");
     for time in &times.kernels {
         writeln!(
             out,
-            "{:<26}{:<46}{:>10.1}{:>10}{:>8.1}{:>7.0} %",
+            "{:<30}{:<46}{:<9}{:>10.1}{:>10}{:>8.1}{:>7.0} %",
             time.kernel,
             time.case,
+            time.precision,
             time.seconds * 1e6,
             gflops(time.flops_per_second),
             time.bytes_per_second / 1e9,

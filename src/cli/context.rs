@@ -25,14 +25,17 @@ pub(super) static TUNE: AtomicBool = AtomicBool::new(true);
 /// Whether GPUs run kernels without run-time checks that compute right so: for all of the program, as its `--checked` says.
 pub(super) static TRUST: AtomicBool = AtomicBool::new(true);
 
+/// What an executor is for.
+enum Purpose {
+    /// Plans in this precision.
+    Plans(Precision),
+    /// Kernels alone, each in the form that is asked for, those for matrix units too.
+    Kernels,
+}
+
 /// The executor of the device that was asked for; says which and why.
 pub(super) fn executor<S: AsRef<str>>(selectors: &[S], quiet: bool) -> Result<Box<dyn Executor>> {
-    make_executor(
-        selectors,
-        quiet,
-        TUNE.load(Ordering::Relaxed),
-        Precision::F32,
-    )
+    make_executor(selectors, quiet, &Purpose::Plans(Precision::F32))
 }
 
 /// The same, to train with this configuration.
@@ -41,43 +44,42 @@ pub(super) fn training_executor<S: AsRef<str>>(
     config: &Config,
     quiet: bool,
 ) -> Result<Box<dyn Executor>> {
-    let tune = TUNE.load(Ordering::Relaxed);
-    make_executor(selectors, quiet, tune, config.train.precision)
+    make_executor(selectors, quiet, &Purpose::Plans(config.train.precision))
 }
 
-/// The same, with every kernel in the form that is asked for.
-pub(super) fn untuned_executor<S: AsRef<str>>(
+/// The same, for kernels alone.
+pub(super) fn kernel_executor<S: AsRef<str>>(
     selectors: &[S],
     quiet: bool,
 ) -> Result<Box<dyn Executor>> {
-    make_executor(selectors, quiet, false, Precision::F32)
+    make_executor(selectors, quiet, &Purpose::Kernels)
 }
 
 fn make_executor<S: AsRef<str>>(
     selectors: &[S],
     quiet: bool,
-    tune: bool,
-    precision: Precision,
+    purpose: &Purpose,
 ) -> Result<Box<dyn Executor>> {
     let choice = choose(selectors)?;
     tell(quiet, &choice.reason);
-    Ok(match choice.device {
-        Device::Cpu => Box::new(CpuExecutor::<f32>::new()),
-        Device::Gpu(adapter) => {
-            let mut executor = match precision {
-                Precision::F32 => GpuExecutor::new(&adapter)?,
-                Precision::Mixed => GpuExecutor::mixed(&adapter)?,
-            };
-            if tune {
-                executor.tune();
-            }
-            // Software adapters are slower without the checks.
-            if TRUST.load(Ordering::Relaxed) && adapter.summary.is_real() {
-                executor.trust();
-            }
-            Box::new(executor)
+    let Device::Gpu(adapter) = choice.device else {
+        return Ok(Box::new(CpuExecutor::<f32>::new()));
+    };
+    let mut executor = match purpose {
+        Purpose::Plans(Precision::Mixed) => GpuExecutor::mixed(&adapter)?,
+        Purpose::Kernels if adapter.summary.unit().is_some() => {
+            GpuExecutor::beside_units(&adapter)?
         }
-    })
+        Purpose::Plans(Precision::F32) | Purpose::Kernels => GpuExecutor::new(&adapter)?,
+    };
+    if TUNE.load(Ordering::Relaxed) && matches!(purpose, Purpose::Plans(_)) {
+        executor.tune();
+    }
+    // Software adapters are slower without the checks.
+    if TRUST.load(Ordering::Relaxed) && adapter.summary.is_real() {
+        executor.trust();
+    }
+    Ok(Box::new(executor))
 }
 
 /// The vocabulary file of a configuration, or the vocabulary of its training text.

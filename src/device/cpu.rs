@@ -14,7 +14,7 @@ use super::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock, avai
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Place, Plan, TensorId, TensorInfo};
-use crate::kernel::{Access, Buffer, Buffers, Kernel, Run};
+use crate::kernel::{Access, Buffer, Buffers, Halves, Kernel, Run};
 use crate::real::Real;
 use crate::team;
 use crate::tensor::Dtype;
@@ -264,8 +264,8 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         Limits::HOST
     }
 
-    fn stores_halves(&self) -> bool {
-        false
+    fn runs(&self, kernel: &Kernel, halves: Halves) -> bool {
+        halves.is_empty() && !kernel.needs_units()
     }
 
     fn in_flight(&self) -> usize {

@@ -23,7 +23,7 @@ use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, profile};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
 use crate::graph::plan::{Plan, Step};
-use crate::kernel::{Halves, Traits, Unit};
+use crate::kernel::{Halves, Kernel, Traits, Unit};
 use crate::kernels::matmul::product_units;
 use crate::tensor::Dtype;
 
@@ -331,8 +331,14 @@ impl Executor for GpuExecutor {
         }
     }
 
-    fn stores_halves(&self) -> bool {
-        self.device.features().contains(wgpu::Features::SHADER_F16)
+    fn runs(&self, kernel: &Kernel, halves: Halves) -> bool {
+        let f16 = self.device.features().contains(wgpu::Features::SHADER_F16);
+        let unit = self.pipelines.traits.unit;
+        let fits = unit.is_some_and(|unit| product_units::fits(kernel, unit));
+        match kernel.needs_units() {
+            true => fits && halves.has(0) && halves.has(1),
+            false => halves.is_empty() || f16,
+        }
     }
 
     fn in_flight(&self) -> usize {

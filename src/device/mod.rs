@@ -30,6 +30,7 @@ pub use selector::{Choice, Device, Selector, choose};
 use crate::error::Result;
 use crate::graph::memory as placement;
 use crate::graph::plan::Plan;
+use crate::kernel::{Halves, Kernel};
 
 /// What the host writes before a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,8 +97,9 @@ pub trait Executor {
     /// What plans for this device must keep to.
     fn limits(&self) -> placement::Limits;
 
-    /// Whether the device stores `f16`: the CPU only rounds to it, and some GPUs cannot.
-    fn stores_halves(&self) -> bool;
+    /// Whether the device runs this kernel with these halves: the CPU only rounds to `f16`, and not every GPU has it, or matrix
+    /// units.
+    fn runs(&self, kernel: &Kernel, halves: Halves) -> bool;
 
     /// How many runs may be on their way before one is fetched: 1 where a run is done when it has started.
     fn in_flight(&self) -> usize;
