@@ -63,6 +63,12 @@ fn make_executor<S: AsRef<str>>(
     let choice = choose(selectors)?;
     tell(quiet, &choice.reason);
     let Device::Gpu(adapter) = choice.device else {
+        if matches!(purpose, Purpose::Plans(Precision::Mixed)) {
+            tell(
+                quiet,
+                "Mixed precision on the CPU rounds to f16 where a GPU would store it, and is no faster than f32.",
+            );
+        }
         return Ok(Box::new(CpuExecutor::<f32>::new()));
     };
     let mut executor = match purpose {
