@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::on_every_gpu;
 use common::program::{
     Dice, Folder, Tensors, checkpoint, checkpoints, lines_of, losses, metrics, number, program,
-    train, training,
+    train, training, wlstm, write_tensors,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
@@ -39,6 +39,10 @@ fn main() {
         grammar_with("lstmp", "sampled", "precision = \"mixed\"")
     }));
     trials.push(Trial::test("mixed::overflow::cpu", || overflow("cpu")));
+    trials.push(Trial::test(
+        "mixed::overflow_at_the_lowest_scale",
+        lowest_scale,
+    ));
     trials.extend(on_every_gpu("mixed::overflow", |gpu| {
         match gpu.adapter.summary.f16 {
             true => overflow(&format!("gpu:{}", gpu.adapter.summary.index)),
@@ -355,6 +359,59 @@ fn overflow(device: &str) -> Outcome {
     let first = at(last_skipped);
     if first["embedding.weight"] == last.tensors["embedding.weight"] {
         return Err("nothing is learned".into());
+    }
+    Ok(())
+}
+
+/// A gradient that is not clipped, that of the embedding, overflows at every scale: at the lowest one the run has diverged.
+fn lowest_scale() -> Outcome {
+    let place = Place::new("sentences", &grammar_text(60, 1), &balanced(50));
+    let config = place.config("lstmp", "full", "");
+    let layers = ["--set", "model.layers=1"];
+    let first = place.folder.path("first");
+    train(
+        &config,
+        &first,
+        "cpu",
+        &[&["--steps", "1"][..], &layers[..]].concat(),
+    );
+    let tensors = Tensors::read(&checkpoint(&first, 1)).tensors;
+    let parameters = tensors.into_iter().filter(|(name, _)| {
+        ["embedding", "layers", "softmax"]
+            .iter()
+            .any(|part| name.starts_with(part))
+    });
+    // Nothing comes out of the layer, but what goes back grows with each matrix.
+    let parameters: Vec<(String, Vec<usize>, Vec<f32>)> = parameters
+        .map(|(name, (shape, _))| {
+            let len: usize = shape.iter().product();
+            let value = |k: usize| match name.as_str() {
+                "layers.0.gates.weight" if k < len / 2 => 1e4,
+                "layers.0.projection.weight" => 1e4,
+                "softmax.weight" => [1e4, -1e4][k * 7 % 5 % 2],
+                _ => 0.0,
+            };
+            let values = (0..len).map(value).collect();
+            (name, shape, values)
+        })
+        .collect();
+    let start = place.folder.path("start.safetensors");
+    write_tensors(&start, &parameters);
+    let run = place.folder.path("run");
+    let start = start.to_str().expect("a Unicode path");
+    let more = [
+        "--steps",
+        "45",
+        "--init",
+        start,
+        "--set",
+        "train.precision=mixed",
+    ];
+    let more = [&more[..], &layers[..]].concat();
+    let ended = wlstm(&training(&config, &run, "cpu", &more));
+    let skipped = lines_of(&run, "skipped").len();
+    if ended.code != Some(5) || skipped != 30 {
+        return Err(format!("code {:?}, {skipped} skipped: {}", ended.code, ended.stderr).into());
     }
     Ok(())
 }

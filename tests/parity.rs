@@ -10,10 +10,11 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use wlstm::device::GpuExecutor;
 use wlstm::device::single::{Layout, compare, fill, reference, rounded, run_case, run_on_host};
 use wlstm::error::Kind;
-use wlstm::kernel::{Case, Halves, Kernel, Run, Twin};
+use wlstm::kernel::{Access, Case, Halves, Kernel, Run, Twin};
 use wlstm::kernels::matmul::product_units;
 use wlstm::kernels::{catalogue, pointwise::add};
 use wlstm::real::Real;
+use wlstm::tensor::Dtype;
 
 /// Devices compile a kernel in two ways: see [`Layout`].
 const LAYOUTS: [Layout; 2] = [Layout::Apart, Layout::Together];
@@ -47,10 +48,9 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     if let Some(fast) = kernel.fast {
         trials.push(on_host(format!("{name}::fast"), kernel, case.clone(), fast));
     }
-    let every = Halves::all(kernel);
     trials.extend(on_every_gpu(&name.clone(), move |gpu| {
         let name = format!("{name}::{}", gpu.slug);
-        for halves in BTreeSet::from([Halves::NONE, every]) {
+        for halves in variants(kernel, &case) {
             if !runs(kernel, halves, gpu) {
                 continue;
             }
@@ -70,11 +70,31 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     trials
 }
 
+/// The halves of a kernel that are tried: none, all that may be; and, where nothing is timed, what is only read or what is
+/// written alone.
+fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
+    let some = |read: bool| {
+        Halves::of(kernel.bindings.iter().map(|binding| {
+            match binding.half && (binding.access == Access::Read) == read {
+                true => Dtype::Half,
+                false => binding.dtype,
+            }
+        }))
+    };
+    let mut variants = BTreeSet::from([Halves::NONE, Halves::all(kernel)]);
+    if !case.timed {
+        variants.extend([some(true), some(false)]);
+    }
+    variants
+}
+
 /// Whether a GPU runs a kernel with these halves.
 fn runs(kernel: &Kernel, halves: Halves, gpu: &Gpu) -> bool {
     let f16 = halves.is_empty() || gpu.adapter.summary.f16;
     let unit = gpu.adapter.summary.unit();
-    let units = !halves.is_empty() && unit.is_some_and(|unit| product_units::fits(kernel, unit));
+    let units = halves.has(0)
+        && halves.has(1)
+        && unit.is_some_and(|unit| product_units::fits(kernel, unit));
     f16 && (!kernel.needs_units() || units)
 }
 

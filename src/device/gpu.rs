@@ -216,24 +216,26 @@ impl GpuExecutor {
             }
             let known = self.tuning.as_ref().and_then(|t| t.trusts(kernel, halves));
             let good = known.unwrap_or_else(|| {
-                let found = match probe.get_or_insert_with(|| {
-                    GpuExecutor::open(&self.adapter, self.pipelines.traits.unit)
-                }) {
-                    Err(error) => Some(error.chain().to_string()),
+                let unit = self.pipelines.traits.unit;
+                let opened = probe.get_or_insert_with(|| GpuExecutor::open(&self.adapter, unit));
+                let found = match opened {
+                    Err(error) => Err(error.chain().to_string()),
                     Ok(probe) => {
                         probe.trust_everything();
-                        disagreement(probe, kernel, halves)
+                        let found = disagreement(probe, kernel, halves);
+                        found.map_err(|error| error.chain().to_string())
                     }
                 };
-                if let Some(reason) = &found {
+                // What says nothing of the kernel is not kept.
+                if let (Ok(found), Some(tuning)) = (&found, &mut self.tuning) {
+                    tuning.tried(kernel, halves, found.is_none());
+                }
+                if let Ok(Some(reason)) | Err(reason) = &found {
                     tracing::warn!("{} keeps its run-time checks: {reason}", kernel.name);
                     // It may have taken the device with it.
                     probe = None;
                 }
-                if let Some(tuning) = &mut self.tuning {
-                    tuning.tried(kernel, halves, found.is_none());
-                }
-                found.is_none()
+                found == Ok(None)
             });
             trusted.insert((kernel.name, halves), good);
         }
@@ -347,6 +349,15 @@ impl Executor for GpuExecutor {
 
     fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
         self.faults.check()?;
+        let halves = plan.steps.iter().any(|step| !plan.halves(step).is_empty());
+        if halves && !self.device.features().contains(wgpu::Features::SHADER_F16) {
+            return Err(Error::device(
+                "mixed precision needs a device with f16, which this one does not have",
+            )
+            .help(
+                "use `--set train.precision=f32`, or `--device cpu`, which rounds as such a device does",
+            ));
+        }
         let plan = self.on_units(plan);
         let plan = self.tuned(plan)?;
         self.try_kernels(&plan);
@@ -473,11 +484,28 @@ fn units_disagree(adapter: &Adapter, unit: Unit) -> Option<String> {
         Ok(executor) => executor,
         Err(error) => return Some(error.chain().to_string()),
     };
-    let halves = Halves::all(&product_units::KERNEL);
-    let mut forms = product_units::KERNEL
-        .forms(halves)
-        .filter(|form| product_units::fits(form, unit));
-    forms.find_map(|form| disagreement(&mut executor, form, halves))
+    let all = Halves::all(&product_units::KERNEL);
+    let without = |left_out: usize| {
+        let bindings = product_units::KERNEL.bindings.iter().enumerate();
+        Halves::of(bindings.map(|(k, _)| match all.has(k) && k != left_out {
+            true => Dtype::Half,
+            false => Dtype::Real,
+        }))
+    };
+    // As in plans: products of halves with a bias and without (then the left operand stands in its place), and gradients of
+    // weights.
+    let (bias, product) = (2, 3);
+    for halves in [all, without(bias), without(product)] {
+        let forms = product_units::KERNEL.forms(halves);
+        for form in forms.filter(|form| product_units::fits(form, unit)) {
+            match disagreement(&mut executor, form, halves) {
+                Ok(None) => {}
+                Ok(Some(reason)) => return Some(reason),
+                Err(error) => return Some(error.chain().to_string()),
+            }
+        }
+    }
+    None
 }
 
 /// Asks for the bytes of a buffer as soon as what was submitted is done.

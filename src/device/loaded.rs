@@ -52,12 +52,6 @@ impl Loaded {
             "plan {}: not made for a device",
             plan.name
         );
-        if halves && !device.features().contains(wgpu::Features::SHADER_F16) {
-            return Err(Error::device(
-                "mixed precision needs a device with f16, which this one does not have",
-            )
-            .help("use `--set train.precision=f32`, or `--device cpu`, which rounds as such a device does"));
-        }
         let buffers = memory.provide(device, &plan)?;
         let variants: Vec<Variant> = plan
             .steps

@@ -396,6 +396,11 @@ pub fn compare<R: Real>(
         }
         for (element, (got, &want)) in got.iter().zip(want).enumerate() {
             let got = got.to_f64();
+            // What no `f16` holds is infinite, to nearest.
+            let want = match halves.has(k) && want.abs() >= 65_520.0 {
+                true => want.signum() * f64::INFINITY,
+                false => want,
+            };
             // Infinities agree only with themselves; their difference would be NaN.
             if got == want {
                 continue;

@@ -3,21 +3,28 @@
 
 use super::Executor;
 use super::single::{Layout, compare, fill, reference, rounded, run_case};
+use crate::error::{Kind, Result};
 use crate::kernel::{Halves, Kernel};
 
-/// What is wrong with a kernel on an executor, if anything: the cases of the tests but those made for timing, with all slices in
+/// What is wrong with a kernel on an executor, if anything; an error says that the trial failed, and nothing of the kernel: the cases of the tests but those made for timing, with all slices in
 /// one buffer, as in plans.
 pub(super) fn disagreement(
     executor: &mut dyn Executor,
     kernel: &'static Kernel,
     halves: Halves,
-) -> Option<String> {
-    let place = |label: &str, what: String| Some(format!("{} ({label}): {what}", kernel.name));
+) -> Result<Option<String>> {
+    let place = |label: &str, what: String| {
+        let place = format!("{} ({label}): {what}", kernel.name);
+        Ok(Some(place))
+    };
     for case in (kernel.cases)().iter().filter(|case| !case.timed) {
         let contents = rounded(fill(kernel, case, 1), halves);
         let want = reference(kernel, case, &contents);
         match run_case(executor, kernel, case, &contents, Layout::Together, halves) {
-            Err(error) => return place(case.label, error.chain().to_string()),
+            Err(error) if error.kind() == Kind::Mismatch => {
+                return place(case.label, error.chain().to_string());
+            }
+            Err(error) => return Err(error),
             Ok(got) => match compare(kernel, case, &got, &want, halves) {
                 Some(worst) if !worst.is_tolerable() => {
                     return place(case.label, worst.to_string());
@@ -26,5 +33,5 @@ pub(super) fn disagreement(
             },
         }
     }
-    None
+    Ok(None)
 }

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::files::write_atomically;
 use crate::graph::plan::{Plan, Step};
 use crate::kernel::{Halves, Kernel, Unit};
+use crate::kernels::catalogue;
 use crate::kernels::matmul::product_units;
 
 /// How often each form is run: the shortest time counts.
@@ -22,7 +23,7 @@ const TIMES: usize = 3;
 /// What was measured on an adapter, as it is in the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Known {
-    /// The version of this program.
+    /// The version of this program and of its shaders.
     version: String,
     /// The adapter, its backend, its driver.
     adapter: String,
@@ -56,7 +57,13 @@ impl Tuning {
             "{}, {}, {} {}",
             summary.name, summary.backend, summary.driver, summary.driver_info
         );
-        let version = env!("CARGO_PKG_VERSION").to_owned();
+        // What was found out holds for the shaders that it was found out of.
+        let texts = catalogue().flat_map(|kernel| {
+            let snippets = kernel.snippets.iter().map(|snippet| snippet.wgsl);
+            snippets.chain([kernel.wgsl])
+        });
+        let shaders = Digest::of(texts.flat_map(str::bytes));
+        let version = format!("{} {:016x}", env!("CARGO_PKG_VERSION"), shaders.value());
         let digest = Digest::of(adapter.bytes());
         let path =
             folder.map(|folder| folder.join(format!("wlstm/tuning-{:016x}.json", digest.value())));

@@ -15,7 +15,7 @@ use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
 use super::schedule::{Moment, learning_rate};
 use super::session::Session;
-use super::update::{LOSS_SCALES, control};
+use super::update::{LOWEST_LOSS_SCALE, control};
 use super::watch::{Event, Stop};
 use crate::checkpoint::{Point, RunFolder, Status};
 use crate::config::Config;
@@ -260,11 +260,12 @@ impl<'a> Loop<'a> {
         };
         let norm = output("norm");
         let (loss, grad_norm) = (output("loss")[0] * pending.whole, norm[0]);
-        // Of mixed precision alone. At the lowest scale a norm that is not finite is no matter of f16 any more.
-        let overflow = match *norm {
-            [_, _, _, scale, 1.0] if scale > LOSS_SCALES[1].into() => Some(scale),
-            _ => None,
+        // Of mixed precision alone: the loss scale, and whether some gradient was not finite, so that nothing was updated.
+        let (loss_scale, unchanged) = match *norm {
+            [_, _, _, scale, flag] => (scale, flag != 0.0),
+            _ => (1.0, false),
         };
+        let is_skipped = unchanged && loss_scale > LOWEST_LOSS_SCALE.into();
         let words_per_second = self.clock.lap(pending.words);
         let seconds = self.clock.seconds();
         self.metrics.step(metrics::Step {
@@ -276,19 +277,13 @@ impl<'a> Loop<'a> {
             grad_norm,
             seconds,
         })?;
-        if let Some(loss_scale) = overflow {
-            let step = pending.step;
-            self.metrics
-                .skipped(metrics::Skipped { step, loss_scale })?;
-            (self.run.watch)(Event::Skipped { step, loss_scale });
-        }
         // A bounded output keeps the loss finite however large the weights become; no perplexity that is too large for a
         // number comes of a model that learns.
         // A model that knows nothing has the logarithm of the vocabulary; what is far above it proves nothing.
         if loss <= 2.0 * (self.run.session.vocabulary() as f64).ln() {
             self.keeper.proven()?;
         }
-        let is_good = grad_norm.is_finite() || overflow.is_some();
+        let is_good = is_skipped || (grad_norm.is_finite() && !unchanged);
         if !(loss.is_finite() && loss.exp().is_finite() && is_good) {
             return Err(Error::new(
                 Kind::Diverged,
@@ -297,6 +292,12 @@ impl<'a> Loop<'a> {
                     pending.step
                 ),
             ));
+        }
+        if is_skipped {
+            let step = pending.step;
+            self.metrics
+                .skipped(metrics::Skipped { step, loss_scale })?;
+            (self.run.watch)(Event::Skipped { step, loss_scale });
         }
         let progress = &mut self.run.progress;
         progress.step = pending.step;

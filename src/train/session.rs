@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::update::{LOSS_SCALES, initial_state, training_plan};
+use super::update::{FIRST_LOSS_SCALE, initial_state, training_plan};
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::{Config, Precision};
 use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile};
@@ -283,7 +283,7 @@ impl Session {
 
     fn start_loss_scale(&mut self) -> Result<()> {
         if self.config.train.precision == Precision::Mixed {
-            self.executor.write(LOSS_SCALE, &[LOSS_SCALES[0], 0.0])?;
+            self.executor.write(LOSS_SCALE, &[FIRST_LOSS_SCALE, 0.0])?;
         }
         Ok(())
     }

@@ -20,8 +20,12 @@ const ADAM_BETA2: f64 = 0.999;
 /// Adam's guard against division by zero.
 const ADAM_EPSILON: f32 = 1e-8;
 
-/// The loss scale of the first step of mixed precision, the lowest and the highest one.
-pub const LOSS_SCALES: [f32; 3] = [65_536.0, 1.0 / 16_384.0, 16_777_216.0];
+/// The loss scale of the first step of mixed precision.
+pub const FIRST_LOSS_SCALE: f32 = 65_536.0;
+/// The lowest loss scale: a gradient that is not finite at this one is no matter of `f16` any more.
+pub const LOWEST_LOSS_SCALE: f32 = 1.0 / 16_384.0;
+/// The highest loss scale.
+const HIGHEST_LOSS_SCALE: f32 = 16_777_216.0;
 /// Steps without overflow before the loss scale doubles.
 const LOSS_SCALE_PATIENCE: u32 = 2000;
 
@@ -174,13 +178,12 @@ fn append_norm(graph: &mut Graph, updates: &[Update], control: Slice) -> Slice {
     let builder = &mut graph.builder;
     if let Some(scale) = dynamic {
         let norm = builder.output("norm", [5]);
-        let [_, lowest, highest] = LOSS_SCALES;
         let params = scaled_norm::Params {
             len: total as u32,
             clipped: clipped as u32,
             patience: LOSS_SCALE_PATIENCE,
-            lowest,
-            highest,
+            lowest: LOWEST_LOSS_SCALE,
+            highest: HIGHEST_LOSS_SCALE,
         };
         let slices = [partials, control, scale, norm];
         builder.step("norm", &scaled_norm::KERNEL, &params, &slices);

@@ -26,10 +26,13 @@ const fn form<const BLOCK: u32>(name: &'static str) -> Kernel {
     }
 }
 
-/// Whether a form has no more threads than every device allows, 256, with this unit: units of 8 make many subgroups of a
-/// block of 128.
+/// Whether a form has no more threads than every device allows, 256, with this unit: the subgroups of a block make 4 x 4 tiles
+/// each, or 2 x 2 where the block has no more than 4 at a side.
 pub fn fits(form: &Kernel, unit: Unit) -> bool {
-    form != &WIDE || unit.side == 16 || unit.subgroup <= 16
+    let block = if form == &WIDE { 128 } else { 64 };
+    let side = if block / unit.side > 4 { 4 } else { 2 };
+    let across = block / (side * unit.side);
+    across * across * unit.subgroup <= 256
 }
 
 fn constants<const BLOCK: u32>(words: &[u32]) -> Constants {

@@ -57,6 +57,18 @@ fn cases() -> Vec<Case> {
         case("one element", 1),
         case("odd length", 1037),
         case("more than one task", 40_013),
+        // The largest that f16 holds, what is rounded to it and what is too large; halves of its smallest number.
+        Case::new(
+            "at the ends of f16",
+            &Params { len: 9 },
+            1,
+            vec![
+                Fill::Values(vec![
+                    65_504.0, 65_519.0, 65_521.0, -70_000.0, 1e30, -65_504.0, 6e-8, 2e-8, -6e-5,
+                ]),
+                Fill::Output(9),
+            ],
+        ),
         case("a million", 1 << 20).timed(),
     ]
 }
