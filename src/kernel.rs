@@ -327,6 +327,11 @@ impl Halves {
         Halves::of(types)
     }
 
+    /// The same but for binding `k`.
+    pub fn without(self, k: usize) -> Halves {
+        Halves(self.0 & !(1 << k))
+    }
+
     /// Whether binding `k` is.
     pub fn has(self, k: usize) -> bool {
         self.0 >> k & 1 != 0

@@ -23,7 +23,6 @@ struct Starts {
 @group(0) @binding(4) var<storage, read_write> loss_scale: array<f32>;
 @group(0) @binding(5) var<storage, read_write> norm: array<f32>;
 
-
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) local: u32) {
     var sum = 0.0;

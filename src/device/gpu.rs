@@ -127,7 +127,7 @@ impl GpuExecutor {
         if unit.is_some() {
             units = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
             // SAFETY: wgpu wants it acknowledged that what is experimental may have bugs. No other than this feature is used,
-            // for one kernel, after that was found to compute right on a device of its own.
+            // for the forms of one kernel; `mixed` trains with it only after a trial of these forms.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         let request = adapter.inner.request_device(&wgpu::DeviceDescriptor {
@@ -208,7 +208,7 @@ impl GpuExecutor {
         let Trust::Tried(trusted) = &mut self.pipelines.trust else {
             return;
         };
-        let mut probe = None;
+        let (mut probe, mut is_new) = (None, false);
         for step in &plan.steps {
             let (kernel, halves) = (step.kernel, plan.halves(step));
             if trusted.contains_key(&(kernel.name, halves)) {
@@ -229,6 +229,7 @@ impl GpuExecutor {
                 // What says nothing of the kernel is not kept.
                 if let (Ok(found), Some(tuning)) = (&found, &mut self.tuning) {
                     tuning.tried(kernel, halves, found.is_none());
+                    is_new = true;
                 }
                 if let Ok(Some(reason)) | Err(reason) = &found {
                     tracing::warn!("{} keeps its run-time checks: {reason}", kernel.name);
@@ -239,7 +240,7 @@ impl GpuExecutor {
             });
             trusted.insert((kernel.name, halves), good);
         }
-        if let Some(tuning) = &self.tuning {
+        if let (true, Some(tuning)) = (is_new, &self.tuning) {
             tuning.keep();
         }
     }
@@ -251,11 +252,7 @@ impl GpuExecutor {
         }
         let step = |step: &Step| match step.kernel.on_units() {
             // Both operands.
-            Some(kernel) if plan.halves(step).has(0) && plan.halves(step).has(1) => Step {
-                kernel,
-                grid: (kernel.grid)(&step.params),
-                ..step.clone()
-            },
+            Some(kernel) if plan.halves(step).has(0) && plan.halves(step).has(1) => step.by(kernel),
             _ => step.clone(),
         };
         Arc::new(Plan {
@@ -485,17 +482,10 @@ fn units_disagree(adapter: &Adapter, unit: Unit) -> Option<String> {
         Err(error) => return Some(error.chain().to_string()),
     };
     let all = Halves::all(&product_units::KERNEL);
-    let without = |left_out: usize| {
-        let bindings = product_units::KERNEL.bindings.iter().enumerate();
-        Halves::of(bindings.map(|(k, _)| match all.has(k) && k != left_out {
-            true => Dtype::Half,
-            false => Dtype::Real,
-        }))
-    };
     // As in plans: products of halves with a bias and without (then the left operand stands in its place), and gradients of
     // weights.
     let (bias, product) = (2, 3);
-    for halves in [all, without(bias), without(product)] {
+    for halves in [all, all.without(bias), all.without(product)] {
         let forms = product_units::KERNEL.forms(halves);
         for form in forms.filter(|form| product_units::fits(form, unit)) {
             match disagreement(&mut executor, form, halves) {

@@ -128,8 +128,9 @@ fn make(device: &wgpu::Device, variant: &Variant) -> Result<Pipeline> {
         };
         let module = match variant.trusted {
             false => device.create_shader_module(source),
-            // SAFETY: the shader is of this crate, stays within its bindings by its own checks of its params, and ends; on this
-            // adapter its cases gave without the checks what they have to. What it may not write is fenced in these cases.
+            // SAFETY: the shader is of this crate and ends. It stays within its bindings by its own checks of its params, which
+            // `Plan::check` holds against the sizes, and by the indices that it reads, which the host made for the plan's tables.
+            // Without the checks it trains only after its cases, fenced, gave what they have to on this adapter.
             true => unsafe {
                 device.create_shader_module_trusted(source, wgpu::ShaderRuntimeChecks::unchecked())
             },

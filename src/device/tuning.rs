@@ -99,7 +99,7 @@ impl Tuning {
             let fits =
                 |form: &&Kernel| self.unit.is_none_or(|unit| product_units::fits(form, unit));
             let forms = step.kernel.forms(plan.halves(step)).filter(fits);
-            steps.extend(forms.map(|form| in_form(step, form)));
+            steps.extend(forms.map(|form| step.by(form)));
         }
         (!steps.is_empty()).then(|| Plan {
             name: format!("{} (tuning)", plan.name),
@@ -170,20 +170,12 @@ impl Tuning {
                     .forms(plan.halves(step))
                     .find(|form| form.name == name)
             });
-            form.map_or_else(|| step.clone(), |form| in_form(step, form))
+            form.map_or_else(|| step.clone(), |form| step.by(form))
         };
         Plan {
             steps: plan.steps.iter().map(chosen).collect(),
             ..plan.clone()
         }
-    }
-}
-
-fn in_form(step: &Step, kernel: &'static Kernel) -> Step {
-    Step {
-        kernel,
-        grid: (kernel.grid)(&step.params),
-        ..step.clone()
     }
 }
 

@@ -91,6 +91,17 @@ pub struct Step {
     pub grid: [u32; 3],
 }
 
+impl Step {
+    /// The same step by another kernel of the same interface.
+    pub fn by(&self, kernel: &'static Kernel) -> Step {
+        Step {
+            kernel,
+            grid: (kernel.grid)(&self.params),
+            ..self.clone()
+        }
+    }
+}
+
 /// A flat list of steps with the place of every buffer decided.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {

@@ -37,17 +37,22 @@ pub static KERNEL: Kernel = Kernel {
     others: &[],
 };
 
+/// `scale`, or what scales gradients of norm `total` down to a limit above 0.
+pub(super) fn clipping<R: Real>(scale: R, total: R, limit: R) -> R {
+    if limit > R::ZERO && total > limit {
+        scale * (limit / total)
+    } else {
+        scale
+    }
+}
+
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (partials, control, norm) = (buffers.read(0), buffers.read(1), buffers.write(2));
     let (limit, scale) = (control[1], control[5]);
     let sum = parallel::sum(&partials[..params.len as usize], |x| x);
     let total = scale * sum.sqrt();
     norm[0] = total;
-    norm[1] = if limit > R::ZERO && total > limit {
-        scale * (limit / total)
-    } else {
-        scale
-    };
+    norm[1] = clipping(scale, total, limit);
     norm[2] = R::ONE;
 }
 

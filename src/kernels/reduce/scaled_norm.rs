@@ -19,6 +19,8 @@ use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
 
+use super::norm::clipping;
+
 params! {
     /// The sizes of one step.
     pub struct Params {
@@ -68,12 +70,8 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let finite = clipped.to_f64().is_finite() && watched.to_f64().is_finite();
     let current = loss_scale[0];
     let scale = control[5] / current;
-    let (limit, total) = (control[1], scale * clipped.sqrt());
-    let factor = if limit > R::ZERO && total > limit {
-        scale * (limit / total)
-    } else {
-        scale
-    };
+    let total = scale * clipped.sqrt();
+    let factor = clipping(scale, total, control[1]);
     norm[0] = total;
     norm[1] = if finite { factor } else { R::ZERO };
     norm[2] = if finite { R::ONE / current } else { R::ZERO };
