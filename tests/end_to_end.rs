@@ -96,7 +96,7 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// A training as it is, one whose kernels are measured, one that finds in the cache that another form is the fastest for every
+/// A training as it is and with every run-time check, one whose kernels are measured, one that finds in the cache that another form is the fastest for every
 /// size: all end with the same bits.
 fn tuning(device: &str) -> Outcome {
     let place = Place::new("sentences", &grammar_text(60, 1), &balanced(50));
@@ -115,7 +115,7 @@ fn tuning(device: &str) -> Outcome {
         assert!(output.status.success(), "{output:?}");
         Tensors::read(&checkpoint(&out, 6)).tensors
     };
-    let untuned = run("untuned", &["--no-tune"]);
+    let untuned = run("untuned", &["--no-tune", "--checked"]);
     if caches.join("wlstm").exists() {
         return Err("--no-tune has tuned".into());
     }
@@ -141,7 +141,7 @@ fn tuning(device: &str) -> Outcome {
         return Err("what is known is measured again".into());
     }
     if untuned != tuned || untuned != other {
-        return Err("the form of a kernel changes the bits".into());
+        return Err("the form of a kernel, or its checks, change the bits".into());
     }
     Ok(())
 }
@@ -332,6 +332,10 @@ fn overflow(device: &str) -> Outcome {
     if ended.stderr.matches("was skipped").count() != count {
         return Err(format!("not every skipped step is told: {}", ended.stderr).into());
     }
+    let summary = format!("too large for f16: {count}\n");
+    if !ended.stdout.contains(&summary) {
+        return Err(format!("the summary leaves them out: {}", ended.stdout).into());
+    }
     let at = |step| Tensors::read(&checkpoint(&run, step)).tensors;
     let (mut last_skipped, mut scale) = (0, 65_536.0);
     for (k, line) in skipped.iter().enumerate() {
@@ -410,7 +414,8 @@ fn lowest_scale() -> Outcome {
     let more = [&more[..], &layers[..]].concat();
     let ended = wlstm(&training(&config, &run, "cpu", &more));
     let skipped = lines_of(&run, "skipped").len();
-    if ended.code != Some(5) || skipped != 30 {
+    let helps = ended.stderr.contains("train.precision = \"f32\"");
+    if ended.code != Some(5) || skipped != 30 || !helps {
         return Err(format!("code {:?}, {skipped} skipped: {}", ended.code, ended.stderr).into());
     }
     Ok(())

@@ -48,6 +48,13 @@ fn main() {
             })
         }),
         on_every_gpu("gpu_executor::many_steps", |gpu| gpu.with(many_steps)),
+        on_every_gpu("gpu_executor::wrong_kernels_keep_their_checks", |gpu| {
+            // An executor of its own: the others trust nothing.
+            let executor = GpuExecutor::new(&gpu.adapter);
+            executor
+                .and_then(wrong_kernels_keep_their_checks)
+                .map_err(|error| error.chain().to_string().into())
+        }),
         on_every_gpu("gpu_executor::lost_device", |gpu| {
             // An executor of its own: the others go on with theirs.
             let executor = GpuExecutor::new(&gpu.adapter);
@@ -282,6 +289,50 @@ fn persistent(executor: &mut impl Executor) -> Result<()> {
     );
     // Nothing of that is left behind.
     assert_eq!(executor.read("kept.weight")?, values);
+    Ok(())
+}
+
+/// A kernel that does not agree with its twin runs with the run-time checks of wgpu; its neighbour, which does, without.
+fn wrong_kernels_keep_their_checks(mut executor: GpuExecutor) -> Result<()> {
+    let right = &add::KERNEL;
+    let wgsl = right
+        .wgsl
+        .replace("i >= params.len", "i + 1u >= params.len");
+    assert_ne!(wgsl, right.wgsl, "the kernel is right");
+    let wrong: &'static Kernel = Box::leak(Box::new(Kernel {
+        name: "test/skips_its_last_element",
+        wgsl: wgsl.leak(),
+        snippets: right.snippets,
+        fields: right.fields,
+        bindings: right.bindings,
+        constants: right.constants,
+        grid: right.grid,
+        work: None,
+        twin: wlstm::kernel::Twin {
+            single: right.twin.single,
+            double: right.twin.double,
+        },
+        fast: right.fast,
+        cases: right.cases,
+        others: &[],
+    }));
+    executor.trust();
+    let sums = |kernel: &'static Kernel| {
+        let mut plan = Plan::default();
+        let x = tensor(&mut plan, "x", 4, Place::Input);
+        let out = tensor(&mut plan, "out", 4, Place::Output);
+        step(&mut plan, kernel, [x, x, out]);
+        Arc::new(plan)
+    };
+    executor.load(sums(right))?;
+    assert_eq!(executor.trusted(), (1, 1));
+    executor.load(sums(wrong))?;
+    assert_eq!(executor.trusted(), (1, 2));
+    // The executor goes on.
+    let id = executor.load(sums(right))?;
+    executor.run(id, &vec![("x", Data::Real(vec![1.0, 2.0, 3.0, 4.0]))])?;
+    let outputs = executor.fetch()?;
+    assert_eq!(outputs[0].1, [2.0, 4.0, 6.0, 8.0]);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Gpu, SEED, gpus, on_every_gpu};
+use common::{Gpu, SEED, gpus, ignored, on_every_gpu};
 use std::collections::BTreeSet;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -48,6 +48,10 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     if let Some(fast) = kernel.fast {
         trials.push(on_host(format!("{name}::fast"), kernel, case.clone(), fast));
     }
+    if lacks_units(kernel) {
+        trials.push(ignored(format!("{name}::gpu"), NO_UNITS));
+        return trials;
+    }
     trials.extend(on_every_gpu(&name.clone(), move |gpu| {
         let name = format!("{name}::{}", gpu.slug);
         for halves in variants(kernel, &case) {
@@ -86,6 +90,16 @@ fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
         variants.extend([some(true), some(false)]);
     }
     variants
+}
+
+/// Why the kernels for matrix units are left out.
+const NO_UNITS: &str = "no GPU here has matrix units that multiply f16 and add in f32";
+
+/// Whether a kernel is for matrix units and there are GPUs here, but none that has any.
+fn lacks_units(kernel: &Kernel) -> bool {
+    let every = Halves::all(kernel);
+    let none = !gpus().iter().any(|gpu| runs(kernel, every, gpu));
+    kernel.needs_units() && !gpus().is_empty() && none
 }
 
 /// Whether a GPU runs a kernel with these halves.
@@ -132,6 +146,10 @@ fn forms() -> Vec<Trial> {
     let mut trials = Vec::new();
     for kernel in catalogue().filter(|kernel| kernel.forms(Halves::NONE).count() > 1) {
         let every = Halves::all(kernel);
+        if lacks_units(kernel) {
+            trials.push(ignored(format!("forms::{}::gpu", kernel.name), NO_UNITS));
+            continue;
+        }
         trials.extend(on_every_gpu(
             &format!("forms::{}", kernel.name),
             move |gpu| {

@@ -8,6 +8,7 @@ use crate::device::single::time_case;
 use crate::error::Result;
 use crate::kernel::{Case, Fill, Halves, Kernel};
 use crate::kernels::catalogue;
+use crate::kernels::matmul::peak_units;
 use crate::kernels::pointwise::{copy, multiply_add};
 
 /// What a device reached at best.
@@ -17,12 +18,19 @@ pub struct Peaks {
     pub flops_per_second: f64,
     /// Bytes a second, read and written, of a copy that no cache holds.
     pub bytes_per_second: f64,
+    /// FLOPs a second of its matrix units, from registers; none where it has none, or they are not used.
+    pub unit_flops_per_second: Option<f64>,
 }
 
 impl Peaks {
-    /// The part of the device's best that work of these rates is: of arithmetic or of memory, whichever is more.
-    pub fn share(&self, flops_per_second: f64, bytes_per_second: f64) -> f64 {
-        let arithmetic = flops_per_second / self.flops_per_second;
+    /// The part of the device's best that work of these rates is: of the arithmetic that the kernel uses or of memory, whichever
+    /// is more.
+    pub fn share(&self, kernel: &Kernel, flops_per_second: f64, bytes_per_second: f64) -> f64 {
+        let best = match self.unit_flops_per_second {
+            Some(best) if kernel.needs_units() => best,
+            _ => self.flops_per_second,
+        };
+        let arithmetic = flops_per_second / best;
         arithmetic.max(bytes_per_second / self.bytes_per_second)
     }
 }
@@ -77,19 +85,47 @@ pub fn peaks(executor: &mut dyn Executor) -> Result<Peaks> {
     let arithmetic = Case::new("peak", &arithmetic, 1, fill(len));
     let len = 8 << 20;
     let memory = Case::new("peak", &copy::Params { len }, 1, fill(len));
-    let (flops, _) = best(executor, &multiply_add::KERNEL, &arithmetic)?;
-    let (_, bytes) = best(executor, &copy::KERNEL, &memory)?;
+    let none = Halves::NONE;
+    let seconds = shortest(executor, &multiply_add::KERNEL, &arithmetic, none)?;
+    let (flops, _) = rates(&multiply_add::KERNEL, &arithmetic, seconds, none);
+    let seconds = shortest(executor, &copy::KERNEL, &memory, none)?;
+    let (_, bytes) = rates(&copy::KERNEL, &memory, seconds, none);
     Ok(Peaks {
         flops_per_second: flops,
         bytes_per_second: bytes,
+        unit_flops_per_second: unit_peak(executor)?,
     })
 }
 
-/// FLOPs and bytes a second of the shortest run.
-fn best(executor: &mut dyn Executor, kernel: &'static Kernel, case: &Case) -> Result<(f64, f64)> {
-    let mut times = time_case(executor, kernel, case, TIMES, Halves::NONE)?;
-    times.sort_by(f64::total_cmp);
-    Ok(rates(kernel, case, times[0], Halves::NONE))
+/// FLOPs a second of matrix units.
+fn unit_peak(executor: &mut dyn Executor) -> Result<Option<f64>> {
+    let kernel = &peak_units::KERNEL;
+    let halves = Halves::all(kernel);
+    if !executor.runs(kernel, halves) {
+        return Ok(None);
+    }
+    // Devices differ a thousandfold: as many rounds as take half a millisecond, so that starting does not count.
+    let (enough, most) = (5e-4, 1 << 14);
+    let mut rounds = 4;
+    loop {
+        let case = peak_units::case("peak", 8192, rounds);
+        let seconds = shortest(executor, kernel, &case, halves)?;
+        if seconds >= enough || rounds >= most {
+            return Ok(Some(rates(kernel, &case, seconds, halves).0));
+        }
+        rounds *= 4;
+    }
+}
+
+/// Seconds of the shortest run.
+fn shortest(
+    executor: &mut dyn Executor,
+    kernel: &'static Kernel,
+    case: &Case,
+    halves: Halves,
+) -> Result<f64> {
+    let times = time_case(executor, kernel, case, TIMES, halves)?;
+    Ok(times.into_iter().fold(f64::INFINITY, f64::min))
 }
 
 fn rates(kernel: &Kernel, case: &Case, seconds: f64, halves: Halves) -> (f64, f64) {
@@ -123,7 +159,7 @@ pub fn kernels(executor: &mut dyn Executor, filter: &str) -> Result<KernelTimes>
                     seconds,
                     flops_per_second: flops,
                     bytes_per_second: bytes,
-                    share_of_peak: peaks.share(flops, bytes),
+                    share_of_peak: peaks.share(kernel, flops, bytes),
                 });
             }
         }

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::corpus::Loader;
 use crate::device::{Data, Executor, Inputs};
 use crate::error::Result;
+use crate::kernel::Kernel;
 use crate::model::cost::cost;
 use crate::train::prepare::Preparer;
 use crate::train::session::Session;
@@ -83,7 +84,7 @@ pub struct StepProfile {
 /// A kernel's part of a step.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelShare {
-    /// The kernel.
+    /// The kernel, in the form that ran.
     pub kernel: &'static str,
     /// What it is for: the label of its steps without what differs between times and layers.
     pub purpose: String,
@@ -252,17 +253,18 @@ fn profile_of(
         profiles.push(session.profile(&next()?)?);
     }
     let clock = profiles[0].clock.describe();
+    let ran = std::mem::take(&mut profiles[0].kernels);
     let mut places: HashMap<(&'static str, String), usize> = HashMap::new();
     let mut kernels: Vec<KernelShare> = Vec::new();
-    let mut works: Vec<(u64, u64)> = Vec::new();
+    let mut works: Vec<(&Kernel, u64, u64)> = Vec::new();
     for (k, step) in session.training_plan().steps.iter().enumerate() {
         let mut times: Vec<f64> = profiles.iter().map(|profile| profile.seconds[k]).collect();
         let purpose = purpose(&step.label);
         let place = *places
-            .entry((step.kernel.name, purpose.clone()))
+            .entry((ran[k].name, purpose.clone()))
             .or_insert_with(|| {
                 kernels.push(KernelShare {
-                    kernel: step.kernel.name,
+                    kernel: ran[k].name,
                     purpose,
                     calls: 0,
                     seconds: 0.0,
@@ -271,7 +273,7 @@ fn profile_of(
                     bytes_per_second: 0.0,
                     share_of_peak: 0.0,
                 });
-                works.push((0, 0));
+                works.push((ran[k], 0, 0));
                 kernels.len() - 1
             });
         let lens = step.slices.iter().map(|slice| slice.len);
@@ -280,15 +282,15 @@ fn profile_of(
             .cost(&step.params, lens, session.training_plan().halves(step));
         kernels[place].calls += 1;
         kernels[place].seconds += median(&mut times);
-        works[place].0 += work.flops;
-        works[place].1 += work.bytes;
+        works[place].1 += work.flops;
+        works[place].2 += work.bytes;
     }
     let seconds: f64 = kernels.iter().map(|kernel| kernel.seconds).sum();
-    for (kernel, (flops, bytes)) in kernels.iter_mut().zip(works) {
+    for (kernel, (ran, flops, bytes)) in kernels.iter_mut().zip(works) {
         kernel.share = kernel.seconds / seconds;
         kernel.flops_per_second = flops as f64 / kernel.seconds;
         kernel.bytes_per_second = bytes as f64 / kernel.seconds;
-        kernel.share_of_peak = peaks.share(kernel.flops_per_second, kernel.bytes_per_second);
+        kernel.share_of_peak = peaks.share(ran, kernel.flops_per_second, kernel.bytes_per_second);
     }
     kernels.sort_by(|x, y| y.seconds.total_cmp(&x.seconds));
     Ok(StepProfile {

@@ -174,9 +174,14 @@ fn step_text(times: &StepTimes) -> String {
 }
 
 fn peak_lines(peaks: &Peaks) -> String {
+    let units = peaks.unit_flops_per_second.map(|flops| {
+        let flops = flops / 1e9;
+        format!(", {flops:.1} GFLOP/s of matrix units")
+    });
     format!(
-        "peak: {:.1} GFLOP/s in registers, {:.1} GB/s in a copy\n",
+        "peak: {:.1} GFLOP/s in registers{}, {:.1} GB/s in a copy\n",
         peaks.flops_per_second / 1e9,
+        units.unwrap_or_default(),
         peaks.bytes_per_second / 1e9
     )
 }

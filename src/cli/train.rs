@@ -294,6 +294,7 @@ fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
     let Outcome {
         reason,
         progress,
+        skipped,
         best,
     } = outcome;
     let seconds = duration(progress.seconds);
@@ -305,6 +306,9 @@ fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
             "best validation perplexity {perplexity:.2} at step {}\n",
             best.step
         );
+    }
+    if *skipped > 0 {
+        lines += &format!("steps skipped as their gradients were too large for f16: {skipped}\n");
     }
     lines += &format!("run {}\n", folder.display());
     super::print(lines.as_bytes())

@@ -17,7 +17,6 @@ use super::host::available_memory;
 use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer, width};
 use super::pipelines::{Pipelines, Trust};
-use super::trial::disagreement;
 use super::tuning::Tuning;
 use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, profile};
 use crate::error::{Error, Result};
@@ -41,17 +40,17 @@ struct Pending {
 
 /// See the module.
 pub struct GpuExecutor {
-    adapter: Adapter,
+    pub(super) adapter: Adapter,
     device: wgpu::Device,
     queue: wgpu::Queue,
     faults: Faults,
     limits: Limits,
     memory: Memory,
-    pipelines: Pipelines,
+    pub(super) pipelines: Pipelines,
     /// Whether plans have their products of halves on matrix units.
     uses_units: bool,
     /// None: every kernel runs in its first form.
-    tuning: Option<Tuning>,
+    pub(super) tuning: Option<Tuning>,
     plans: Vec<Loaded>,
     pending: VecDeque<Pending>,
     /// Outputs of runs that had to make room for later ones.
@@ -68,30 +67,6 @@ impl GpuExecutor {
     /// Device, if the driver refuses.
     pub fn new(adapter: &Adapter) -> Result<GpuExecutor> {
         GpuExecutor::open(adapter, None)
-    }
-
-    /// Opens an adapter for mixed precision: with its matrix units, if it has them in hardware and they compute right. If they do
-    /// not, that is said, and products are computed without. Software adapters only play such units, more slowly than products
-    /// without.
-    ///
-    /// # Errors
-    ///
-    /// Device, if the driver refuses.
-    pub fn mixed(adapter: &Adapter) -> Result<GpuExecutor> {
-        let unit = adapter.summary.unit();
-        let Some(unit) = unit.filter(|_| adapter.summary.is_real()) else {
-            return GpuExecutor::new(adapter);
-        };
-        match units_disagree(adapter, unit) {
-            None => GpuExecutor::with_units(adapter),
-            Some(reason) => {
-                tracing::warn!(
-                    "the matrix units of {} are left out: {reason}",
-                    adapter.summary.name
-                );
-                GpuExecutor::new(adapter)
-            }
-        }
     }
 
     /// Opens an adapter and uses its matrix units, unchecked.
@@ -120,7 +95,7 @@ impl GpuExecutor {
 
     /// Opens an adapter, with its matrix units if so.
     #[allow(unsafe_code)]
-    fn open(adapter: &Adapter, unit: Option<Unit>) -> Result<GpuExecutor> {
+    pub(super) fn open(adapter: &Adapter, unit: Option<Unit>) -> Result<GpuExecutor> {
         let limits = adapter.inner.limits();
         let mut units = wgpu::Features::empty();
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
@@ -201,48 +176,6 @@ impl GpuExecutor {
     /// Has every kernel run without the run-time checks of wgpu. For whoever tries kernels.
     pub fn trust_everything(&mut self) {
         self.pipelines.trust = Trust::Everything;
-    }
-
-    /// Tries the kernels of a plan of which it is not known whether they compute right without run-time checks.
-    fn try_kernels(&mut self, plan: &Plan) {
-        let Trust::Tried(trusted) = &mut self.pipelines.trust else {
-            return;
-        };
-        let (mut probe, mut is_new) = (None, false);
-        for step in &plan.steps {
-            let (kernel, halves) = (step.kernel, plan.halves(step));
-            if trusted.contains_key(&(kernel.name, halves)) {
-                continue;
-            }
-            let known = self.tuning.as_ref().and_then(|t| t.trusts(kernel, halves));
-            let good = known.unwrap_or_else(|| {
-                let unit = self.pipelines.traits.unit;
-                let opened = probe.get_or_insert_with(|| GpuExecutor::open(&self.adapter, unit));
-                let found = match opened {
-                    Err(error) => Err(error.chain().to_string()),
-                    Ok(probe) => {
-                        probe.trust_everything();
-                        let found = disagreement(probe, kernel, halves);
-                        found.map_err(|error| error.chain().to_string())
-                    }
-                };
-                // What says nothing of the kernel is not kept.
-                if let (Ok(found), Some(tuning)) = (&found, &mut self.tuning) {
-                    tuning.tried(kernel, halves, found.is_none());
-                    is_new = true;
-                }
-                if let Ok(Some(reason)) | Err(reason) = &found {
-                    tracing::warn!("{} keeps its run-time checks: {reason}", kernel.name);
-                    // It may have taken the device with it.
-                    probe = None;
-                }
-                found == Ok(None)
-            });
-            trusted.insert((kernel.name, halves), good);
-        }
-        if let (true, Some(tuning)) = (is_new, &self.tuning) {
-            tuning.keep();
-        }
     }
 
     /// The plan with the products of halves on matrix units, where they are used.
@@ -473,29 +406,6 @@ impl Executor for GpuExecutor {
             None => self.retire(),
         }
     }
-}
-
-/// What is wrong with the matrix units of an adapter, if anything.
-fn units_disagree(adapter: &Adapter, unit: Unit) -> Option<String> {
-    let mut executor = match GpuExecutor::open(adapter, Some(unit)) {
-        Ok(executor) => executor,
-        Err(error) => return Some(error.chain().to_string()),
-    };
-    let all = Halves::all(&product_units::KERNEL);
-    // As in plans: products of halves with a bias and without (then the left operand stands in its place), and gradients of
-    // weights.
-    let (bias, product) = (2, 3);
-    for halves in [all, all.without(bias), all.without(product)] {
-        let forms = product_units::KERNEL.forms(halves);
-        for form in forms.filter(|form| product_units::fits(form, unit)) {
-            match disagreement(&mut executor, form, halves) {
-                Ok(None) => {}
-                Ok(Some(reason)) => return Some(reason),
-                Err(error) => return Some(error.chain().to_string()),
-            }
-        }
-    }
-    None
 }
 
 /// Asks for the bytes of a buffer as soon as what was submitted is done.

@@ -9,7 +9,7 @@ use super::report::bytes;
 use super::{Data, Inputs, Limits, Outputs};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Place, Plan, Step};
-use crate::kernel::{Access, Traits};
+use crate::kernel::{Access, Kernel, Traits};
 use crate::tensor::Dtype;
 
 /// Runs of one plan whose outputs may wait to be fetched; one more waits for the oldest.
@@ -36,6 +36,11 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    /// What runs for each step.
+    pub fn kernels(&self) -> Vec<&'static Kernel> {
+        self.plan.steps.iter().map(|step| step.kernel).collect()
+    }
+
     /// Makes everything that runs of `plan` need.
     pub fn new(
         device: &wgpu::Device,

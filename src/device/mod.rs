@@ -65,6 +65,8 @@ pub struct PlanId(pub usize);
 pub struct Profile {
     /// Seconds, one a step of the plan.
     pub seconds: Vec<f64>,
+    /// What ran for each step: one of the forms of its kernel, or the one for matrix units.
+    pub kernels: Vec<&'static Kernel>,
     /// Who took the time.
     pub clock: ProfileClock,
 }

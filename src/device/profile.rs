@@ -77,6 +77,7 @@ fn by_device(
     }
     Ok(Profile {
         seconds,
+        kernels: loaded.kernels(),
         clock: ProfileClock::Device,
     })
 }
@@ -94,6 +95,7 @@ fn by_host(device: &wgpu::Device, queue: &wgpu::Queue, loaded: &Loaded) -> Resul
     }
     Ok(Profile {
         seconds,
+        kernels: loaded.kernels(),
         clock: ProfileClock::Host,
     })
 }

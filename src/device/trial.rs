@@ -2,13 +2,18 @@
 //! units, or without the run-time checks of wgpu. On an executor of its own, so that what fails takes nothing with it.
 
 use super::Executor;
+use super::adapter::Adapter;
+use super::gpu::GpuExecutor;
+use super::pipelines::Trust;
 use super::single::{Layout, compare, fill, reference, rounded, run_case};
 use crate::error::{Kind, Result};
-use crate::kernel::{Halves, Kernel};
+use crate::graph::plan::Plan;
+use crate::kernel::{Halves, Kernel, Unit};
+use crate::kernels::matmul::product_units;
 
-/// What is wrong with a kernel on an executor, if anything; an error says that the trial failed, and nothing of the kernel: the cases of the tests but those made for timing, with all slices in
-/// one buffer, as in plans.
-pub(super) fn disagreement(
+/// What is wrong with a kernel on an executor, if anything; an error says that the trial failed, and nothing of the kernel. The
+/// cases are those of the tests but for timing, with all slices in one buffer, as in plans.
+fn disagreement(
     executor: &mut dyn Executor,
     kernel: &'static Kernel,
     halves: Halves,
@@ -34,4 +39,95 @@ pub(super) fn disagreement(
         }
     }
     Ok(None)
+}
+
+/// What is wrong with the matrix units of an adapter, if anything.
+fn units_disagree(adapter: &Adapter, unit: Unit) -> Option<String> {
+    let mut executor = match GpuExecutor::open(adapter, Some(unit)) {
+        Ok(executor) => executor,
+        Err(error) => return Some(error.chain().to_string()),
+    };
+    let all = Halves::all(&product_units::KERNEL);
+    // As in plans: products of halves with a bias and without (then the left operand stands in its place), and gradients of
+    // weights.
+    let (bias, product) = (2, 3);
+    for halves in [all, all.without(bias), all.without(product)] {
+        let forms = product_units::KERNEL.forms(halves);
+        for form in forms.filter(|form| product_units::fits(form, unit)) {
+            match disagreement(&mut executor, form, halves) {
+                Ok(None) => {}
+                Ok(Some(reason)) => return Some(reason),
+                Err(error) => return Some(error.chain().to_string()),
+            }
+        }
+    }
+    None
+}
+
+impl GpuExecutor {
+    /// Opens an adapter for mixed precision: with its matrix units, if it has them in hardware and they compute right. If they do
+    /// not, that is said, and products are computed without. Software adapters only play such units, more slowly than products
+    /// without.
+    ///
+    /// # Errors
+    ///
+    /// Device, if the driver refuses.
+    pub fn mixed(adapter: &Adapter) -> Result<GpuExecutor> {
+        let unit = adapter.summary.unit();
+        let Some(unit) = unit.filter(|_| adapter.summary.is_real()) else {
+            return GpuExecutor::new(adapter);
+        };
+        match units_disagree(adapter, unit) {
+            None => GpuExecutor::with_units(adapter),
+            Some(reason) => {
+                tracing::warn!(
+                    "the matrix units of {} are left out: {reason}",
+                    adapter.summary.name
+                );
+                GpuExecutor::new(adapter)
+            }
+        }
+    }
+
+    /// Tries the kernels of a plan of which it is not known whether they compute right without run-time checks.
+    pub(super) fn try_kernels(&mut self, plan: &Plan) {
+        let Trust::Tried(trusted) = &mut self.pipelines.trust else {
+            return;
+        };
+        let (mut probe, mut is_new) = (None, false);
+        for step in &plan.steps {
+            let (kernel, halves) = (step.kernel, plan.halves(step));
+            if trusted.contains_key(&(kernel.name, halves)) {
+                continue;
+            }
+            let known = self.tuning.as_ref().and_then(|t| t.trusts(kernel, halves));
+            let good = known.unwrap_or_else(|| {
+                let unit = self.pipelines.traits.unit;
+                let opened = probe.get_or_insert_with(|| GpuExecutor::open(&self.adapter, unit));
+                let found = match opened {
+                    Err(error) => Err(error.chain().to_string()),
+                    Ok(probe) => {
+                        probe.trust_everything();
+                        let found = disagreement(probe, kernel, halves);
+                        found.map_err(|error| error.chain().to_string())
+                    }
+                };
+                // What says nothing of the kernel is not kept.
+                if let (Ok(found), Some(tuning)) = (&found, &mut self.tuning) {
+                    tuning.tried(kernel, halves, found.is_none());
+                    is_new = true;
+                }
+                if let Ok(Some(reason)) | Err(reason) = &found {
+                    tracing::warn!("{} keeps its run-time checks: {reason}", kernel.name);
+                    // It may have taken the device with it.
+                    probe = None;
+                }
+                found == Ok(None)
+            });
+            trusted.insert((kernel.name, halves), good);
+        }
+        if let (true, Some(tuning)) = (is_new, &self.tuning) {
+            tuning.keep();
+        }
+    }
 }

@@ -15,10 +15,10 @@ use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
 use super::schedule::{Moment, learning_rate};
 use super::session::Session;
-use super::update::{LOWEST_LOSS_SCALE, control};
+use super::update::{Norm, control};
 use super::watch::{Event, Stop};
 use crate::checkpoint::{Point, RunFolder, Status};
-use crate::config::Config;
+use crate::config::{Config, Precision};
 use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::device::Data;
 use crate::error::{Error, Kind, Result};
@@ -53,6 +53,8 @@ pub struct Outcome {
     pub reason: String,
     /// Where it stands.
     pub progress: Progress,
+    /// Steps of mixed precision that changed nothing, since this run was started or resumed.
+    pub skipped: u64,
     /// The best checkpoint.
     pub best: Option<Point>,
 }
@@ -74,6 +76,8 @@ struct Loop<'a> {
     keeper: Keeper<'a>,
     pending: VecDeque<Pending>,
     clock: Clock,
+    /// Steps of mixed precision that changed nothing.
+    skipped: u64,
     /// The steps of the whole run, where they are known.
     total: Option<u64>,
 }
@@ -150,6 +154,7 @@ impl<'a> Loop<'a> {
             keeper,
             pending: VecDeque::new(),
             clock,
+            skipped: 0,
             total,
         })
     }
@@ -258,14 +263,8 @@ impl<'a> Loop<'a> {
                 .expect("an output of training");
             values
         };
-        let norm = output("norm");
-        let (loss, grad_norm) = (output("loss")[0] * pending.whole, norm[0]);
-        // Of mixed precision alone: the loss scale, and whether some gradient was not finite, so that nothing was updated.
-        let (loss_scale, unchanged) = match *norm {
-            [_, _, _, scale, flag] => (scale, flag != 0.0),
-            _ => (1.0, false),
-        };
-        let is_skipped = unchanged && loss_scale > LOWEST_LOSS_SCALE.into();
+        let norm = Norm::of(output("norm"));
+        let (loss, grad_norm) = (output("loss")[0] * pending.whole, norm.value);
         let words_per_second = self.clock.lap(pending.words);
         let seconds = self.clock.seconds();
         self.metrics.step(metrics::Step {
@@ -283,7 +282,7 @@ impl<'a> Loop<'a> {
         if loss <= 2.0 * (self.run.session.vocabulary() as f64).ln() {
             self.keeper.proven()?;
         }
-        let is_good = is_skipped || (grad_norm.is_finite() && !unchanged);
+        let is_good = norm.is_skip() || (grad_norm.is_finite() && !norm.unchanged);
         if !(loss.is_finite() && loss.exp().is_finite() && is_good) {
             return Err(Error::new(
                 Kind::Diverged,
@@ -293,8 +292,9 @@ impl<'a> Loop<'a> {
                 ),
             ));
         }
-        if is_skipped {
-            let step = pending.step;
+        if norm.is_skip() {
+            let (step, loss_scale) = (pending.step, norm.loss_scale);
+            self.skipped += 1;
             self.metrics
                 .skipped(metrics::Skipped { step, loss_scale })?;
             (self.run.watch)(Event::Skipped { step, loss_scale });
@@ -477,12 +477,13 @@ impl<'a> Loop<'a> {
         // The first failure is the one to hear of.
         let recorded = self.keeper.end(status);
         let ended = self.metrics.end(reason.clone());
-        result.map_err(|error| explain(error, self.keeper.last()))?;
+        result.map_err(|error| explain(error, self.keeper.last(), self.run.config))?;
         recorded?;
         ended?;
         Ok(Outcome {
             reason,
             progress: self.run.progress,
+            skipped: self.skipped,
             best: self.keeper.best_point(),
         })
     }
@@ -494,7 +495,13 @@ fn counted(count: u64, what: &str) -> String {
 }
 
 /// Adds what is left and what to do about it.
-fn explain(error: Error, last: Option<PathBuf>) -> Error {
+fn explain(error: Error, last: Option<PathBuf>, config: &Config) -> Error {
+    let narrow = match config.train.precision {
+        Precision::F32 => "",
+        Precision::Mixed => {
+            "; or with train.precision = \"f32\", as f16 holds no number above 65,504"
+        }
+    };
     match (error.kind(), last) {
         (Kind::Interrupted | Kind::Terminated, Some(last)) => error.help(format!(
             "everything is saved in `{}`; go on with --resume",
@@ -502,11 +509,13 @@ fn explain(error: Error, last: Option<PathBuf>) -> Error {
         )),
         (Kind::Diverged, Some(last)) => error.help(format!(
             "the last good checkpoint is `{}`: start a new run from it with --init and a lower train.learning_rate, or \
-             with a lower train.clip_norm above 0",
+             with a lower train.clip_norm above 0{narrow}",
             last.display()
         )),
         (Kind::Diverged, None) => {
-            error.help("start again with a lower train.learning_rate, or with a lower train.clip_norm above 0")
+            error.help(format!(
+                "start again with a lower train.learning_rate, or with a lower train.clip_norm above 0{narrow}"
+            ))
         }
         _ => error,
     }

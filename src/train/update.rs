@@ -59,6 +59,37 @@ pub fn control(config: &Config, step: u64, learning_rate: f64, whole: f64) -> Ve
     ]
 }
 
+/// What the output `norm` of a training step says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Norm {
+    /// The joint norm of the clipped gradients, before clipping.
+    pub value: f64,
+    /// What the loss was multiplied by: 1 but in mixed precision.
+    pub loss_scale: f64,
+    /// Mixed precision: some gradient was not finite, so that nothing was updated.
+    pub unchanged: bool,
+}
+
+impl Norm {
+    /// From `[3]`, or in mixed precision `[5]`.
+    pub fn of(output: &[f64]) -> Norm {
+        let (loss_scale, unchanged) = match *output {
+            [_, _, _, scale, flag] => (scale, flag != 0.0),
+            _ => (1.0, false),
+        };
+        Norm {
+            value: output[0],
+            loss_scale,
+            unchanged,
+        }
+    }
+
+    /// Whether the next step can do better, at a lower loss scale. At the lowest the model has diverged.
+    pub fn is_skip(&self) -> bool {
+        self.unchanged && self.loss_scale > LOWEST_LOSS_SCALE.into()
+    }
+}
+
 /// The plan of one training step: forward, backward, update.
 ///
 /// Beside the inputs of [`language_model::training`] it has what [`control`] gives, see

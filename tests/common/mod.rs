@@ -78,6 +78,11 @@ pub fn on_every_gpu(
         .collect()
 }
 
+/// A trial of what only some devices have, and none here: ignored with this reason.
+pub fn ignored(name: String, reason: &'static str) -> Trial {
+    Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason)))
+}
+
 /// A trial that cannot run here: ignored with this reason, a failure with `REQUIRE_GPU=1`.
 pub fn left_out(name: String, reason: &'static str) -> Trial {
     Trial::ignorable_test(name, move || {

@@ -59,6 +59,10 @@ const COVERAGE: &[(&str, Check)] = &[
         "matmul/product_units 128",
         Left("has the twin of matmul/product"),
     ),
+    (
+        "matmul/peak_units",
+        Left("measures a device, is in no model"),
+    ),
     ("lstm/cell_forward", By(cell)),
     ("lstm/cell_backward", By(cell)),
     (

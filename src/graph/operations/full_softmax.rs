@@ -8,6 +8,7 @@ use super::super::plan::Slice;
 use super::super::{Graph, Operation, Parameter, Value};
 use super::emit_product;
 use crate::kernels::matmul::product;
+use crate::kernels::pointwise::copy;
 use crate::kernels::reduce::sum_columns;
 use crate::kernels::softmax::{full_backward, full_loss, log_sum_exp};
 
@@ -129,6 +130,15 @@ impl Operation for FullSoftmax {
             "the softmax is the first to contribute to its weights"
         );
         let (dbias, _) = graph.dense_gradient(self.bias);
+        let (dh, more) = graph.contribute(self.h);
+        assert!(!more, "the softmax is the first to use what it reads");
+        // A sum over many tiles stays in full width until it is whole.
+        let several = self.tiles.len() > 1 && graph.builder.is_mixed();
+        let sum = if several {
+            graph.builder.activation("softmax.dh", [rows, depth])
+        } else {
+            dh
+        };
         for (k, tile) in self.tiles.iter().enumerate().rev() {
             if k + 1 != self.tiles.len() {
                 self.emit_logits(graph, *tile);
@@ -165,12 +175,20 @@ impl Operation for FullSoftmax {
             graph
                 .builder
                 .step(label, &sum_columns::KERNEL, &params, &slices);
-            let (dh, accumulate) = graph.contribute(self.h);
-            let params = product::Params::dense(rows, depth, width).accumulating(accumulate);
+            let params =
+                product::Params::dense(rows, depth, width).accumulating(k + 1 != self.tiles.len());
             let weight = graph
                 .operand(self.weight)
                 .part(start * depth, width * depth);
-            emit_product(graph, label, &params, dlogits, weight, None, dh);
+            emit_product(graph, label, &params, dlogits, weight, None, sum);
+        }
+        if several {
+            let params = copy::Params {
+                len: (rows * depth) as u32,
+            };
+            graph
+                .builder
+                .step(label, &copy::KERNEL, &params, &[sum, dh]);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::kernel::Kernel;
 
+pub mod peak_units;
 pub mod product;
 pub mod product_split;
 pub mod product_tiled;
@@ -16,4 +17,5 @@ pub static KERNELS: &[&Kernel] = &[
     &product_tiled::WIDE,
     &product_units::KERNEL,
     &product_units::WIDE,
+    &peak_units::KERNEL,
 ];
