@@ -53,8 +53,17 @@ const DEPTH: u32 = 512u;
 // Whether the product is stored in f16: then its sums stay in registers to the end.
 const HALF_PRODUCT: bool = false;
 
-var<workgroup> tile_left: array<f32, STEP * ROWS>;
-var<workgroup> tile_right: array<f32, STEP * COLUMNS>;
+// Staged terms of four neighbouring rows or columns, and those of the same k side by side.
+const ROW_FOURS: u32 = ROWS / 4u;
+const COLUMN_FOURS: u32 = COLUMNS / 4u;
+var<workgroup> tile_left: array<vec4<f32>, STEP * ROW_FOURS>;
+var<workgroup> tile_right: array<vec4<f32>, STEP * COLUMN_FOURS>;
+
+// Where neighbouring threads stage neighbouring k, the fours of each k are exchanged in another way, so that the threads do not
+// meet in one bank of the memory.
+fn exchange(k: u32, along_k: bool) -> u32 {
+    return select(0u, k & 7u, along_k);
+}
 
 // Element (row, k) of left, zero past the end.
 fn left_at(group: u32, row: u32, k: u32) -> f32 {
@@ -82,15 +91,25 @@ fn right_at(group: u32, k: u32, column: u32) -> f32 {
 
 // Stages terms first .. first + STEP; neighbouring threads read neighbouring elements.
 fn stage(block: vec3<u32>, local: u32, first: u32) {
-    for (var i = local; i < STEP * ROWS; i += THREADS) {
-        let k = select(i % STEP, i / ROWS, TRANSPOSE_LEFT);
-        let row = select(i / STEP, i % ROWS, TRANSPOSE_LEFT);
-        tile_left[k * ROWS + row] = left_at(block.z, block.y * ROWS + row, first + k);
+    for (var i = local; i < STEP * ROW_FOURS; i += THREADS) {
+        let k = select(i % STEP, i / ROW_FOURS, TRANSPOSE_LEFT);
+        let four = select(i / STEP, i % ROW_FOURS, TRANSPOSE_LEFT);
+        let row = block.y * ROWS + four * 4u;
+        let l0 = left_at(block.z, row, first + k);
+        let l1 = left_at(block.z, row + 1u, first + k);
+        let l2 = left_at(block.z, row + 2u, first + k);
+        let l3 = left_at(block.z, row + 3u, first + k);
+        tile_left[k * ROW_FOURS + (four ^ exchange(k, !TRANSPOSE_LEFT))] = vec4<f32>(l0, l1, l2, l3);
     }
-    for (var i = local; i < STEP * COLUMNS; i += THREADS) {
-        let k = select(i / COLUMNS, i % STEP, TRANSPOSE_RIGHT);
-        let column = select(i % COLUMNS, i / STEP, TRANSPOSE_RIGHT);
-        tile_right[k * COLUMNS + column] = right_at(block.z, first + k, block.x * COLUMNS + column);
+    for (var i = local; i < STEP * COLUMN_FOURS; i += THREADS) {
+        let k = select(i / COLUMN_FOURS, i % STEP, TRANSPOSE_RIGHT);
+        let four = select(i % COLUMN_FOURS, i / STEP, TRANSPOSE_RIGHT);
+        let column = block.x * COLUMNS + four * 4u;
+        let r0 = right_at(block.z, first + k, column);
+        let r1 = right_at(block.z, first + k, column + 1u);
+        let r2 = right_at(block.z, first + k, column + 2u);
+        let r3 = right_at(block.z, first + k, column + 3u);
+        tile_right[k * COLUMN_FOURS + (four ^ exchange(k, TRANSPOSE_RIGHT))] = vec4<f32>(r0, r1, r2, r3);
     }
 }
 
@@ -115,10 +134,10 @@ fn store(add: bool, first: bool, group: u32, row: u32, column: u32, sum: vec4<f3
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let tile_row = local / (COLUMNS / 8u) * 8u;
-    let tile_column = local % (COLUMNS / 8u) * 4u;
-    let row = block.y * ROWS + tile_row;
-    let column_a = block.x * COLUMNS + tile_column;
+    let row_four = local / (COLUMNS / 8u) * 2u;
+    let column_four = local % (COLUMNS / 8u);
+    let row = block.y * ROWS + row_four * 4u;
+    let column_a = block.x * COLUMNS + column_four * 4u;
     let column_b = column_a + COLUMNS / 2u;
     // The sums go to memory every DEPTH terms, as in product.wgsl.
     let piece = select(DEPTH, params.depth, HALF_PRODUCT);
@@ -145,35 +164,29 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             stage(block, local, k);
             workgroupBarrier();
             for (var step = 0u; step < min(STEP, end - k); step += 1u) {
-                let at_left = step * ROWS + tile_row;
-                let at_right = step * COLUMNS + tile_column;
-                let ra = vec4<f32>(tile_right[at_right], tile_right[at_right + 1u], tile_right[at_right + 2u], tile_right[at_right + 3u]);
-                let at_b = at_right + COLUMNS / 2u;
-                let rb = vec4<f32>(tile_right[at_b], tile_right[at_b + 1u], tile_right[at_b + 2u], tile_right[at_b + 3u]);
-                let l0 = tile_left[at_left + 0u];
-                let l1 = tile_left[at_left + 1u];
-                let l2 = tile_left[at_left + 2u];
-                let l3 = tile_left[at_left + 3u];
-                let l4 = tile_left[at_left + 4u];
-                let l5 = tile_left[at_left + 5u];
-                let l6 = tile_left[at_left + 6u];
-                let l7 = tile_left[at_left + 7u];
-                sum0a = fused(l0, ra, sum0a);
-                sum0b = fused(l0, rb, sum0b);
-                sum1a = fused(l1, ra, sum1a);
-                sum1b = fused(l1, rb, sum1b);
-                sum2a = fused(l2, ra, sum2a);
-                sum2b = fused(l2, rb, sum2b);
-                sum3a = fused(l3, ra, sum3a);
-                sum3b = fused(l3, rb, sum3b);
-                sum4a = fused(l4, ra, sum4a);
-                sum4b = fused(l4, rb, sum4b);
-                sum5a = fused(l5, ra, sum5a);
-                sum5b = fused(l5, rb, sum5b);
-                sum6a = fused(l6, ra, sum6a);
-                sum6b = fused(l6, rb, sum6b);
-                sum7a = fused(l7, ra, sum7a);
-                sum7b = fused(l7, rb, sum7b);
+                let at_left = step * ROW_FOURS + (row_four ^ exchange(step, !TRANSPOSE_LEFT));
+                let at_right = step * COLUMN_FOURS + (column_four ^ exchange(step, TRANSPOSE_RIGHT));
+                let ra = tile_right[at_right];
+                let rb = tile_right[at_right + COLUMN_FOURS / 2u];
+                let la = tile_left[at_left];
+                // The other of a pair of fours.
+                let lb = tile_left[at_left ^ 1u];
+                sum0a = fused(la.x, ra, sum0a);
+                sum0b = fused(la.x, rb, sum0b);
+                sum1a = fused(la.y, ra, sum1a);
+                sum1b = fused(la.y, rb, sum1b);
+                sum2a = fused(la.z, ra, sum2a);
+                sum2b = fused(la.z, rb, sum2b);
+                sum3a = fused(la.w, ra, sum3a);
+                sum3b = fused(la.w, rb, sum3b);
+                sum4a = fused(lb.x, ra, sum4a);
+                sum4b = fused(lb.x, rb, sum4b);
+                sum5a = fused(lb.y, ra, sum5a);
+                sum5b = fused(lb.y, rb, sum5b);
+                sum6a = fused(lb.z, ra, sum6a);
+                sum6b = fused(lb.z, rb, sum6b);
+                sum7a = fused(lb.w, ra, sum7a);
+                sum7b = fused(lb.w, rb, sum7b);
             }
         }
         let add = params.accumulate != 0u || first != 0u;
