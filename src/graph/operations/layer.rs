@@ -2,6 +2,11 @@
 //!
 //! Forward: the products of the input for all steps at once, then `T` times the fused cell and the projection. Backward:
 //! `T` times the fused cell and the recurrent product, then every gradient of a weight as one product over all `T*B` rows.
+//!
+//! Layers run one after the other, not as a wavefront (layer 1 at `t + 1` beside layer 2 at `t`): the products of a layer's input
+//! would have to be made step by step, and what that costs is half of what sharing dispatches saves where it was measured, and a
+//! layer's dispatch fills a device alone at the sizes of the paper (4,096 workgroups).
+//!
 //! State comes from and goes to the persistent tensors `state.NAME.h [B, P]` and `state.NAME.c [B, H]`.
 
 use super::super::plan::Slice;
