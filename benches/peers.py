@@ -25,10 +25,13 @@ PLAIN = "--cell lstmp --emb 128 --proj 128 --hidden 128 --layers 2 --batch 16 --
 
 def words(command):
     """The words per second of the JSON that a command prints; None, with its last words, where it fails."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
         text = done.stdout[done.stdout.index("{"):]
         return json.loads(text)["words_per_second"]
+    except OSError as error:
+        print(f"left out: {error}", file=sys.stderr)
+        return None
     except (ValueError, KeyError):
         last = (done.stderr.strip() or done.stdout.strip() or "nothing was printed").splitlines()[-1]
         print(f"left out: {' '.join(map(str, command[:3]))} ...: {last}", file=sys.stderr)

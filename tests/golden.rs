@@ -86,7 +86,13 @@ fn main() {
             check(&path, &mut Single(executor), false, 2e-5, 1e-4)
         }));
     }
-    trials.extend(on_every_gpu("golden::trusted", trusted));
+    trials.extend(on_every_gpu("golden::trusted", |gpu| trusted(gpu, false)));
+    trials.extend(on_every_gpu("golden::trusted::mixed", |gpu| {
+        match gpu.adapter.summary.f16 {
+            true => trusted(gpu, true),
+            false => Ok(()),
+        }
+    }));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -394,10 +400,10 @@ fn check(
 }
 
 /// Without the run-time checks of wgpu kernels give the same bits, and each is tried before.
-fn trusted(gpu: &Gpu) -> Result<(), Failed> {
+fn trusted(gpu: &Gpu, mixed: bool) -> Result<(), Failed> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let golden = Golden::read(&folder.join("glstm_sampled.safetensors"));
-    let config = golden.config(false);
+    let config = golden.config(mixed);
     let vocabulary = golden.number("vocab");
     let table = parameters(&config, vocabulary);
     let bits = |executor: &mut GpuExecutor| {

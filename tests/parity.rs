@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Gpu, SEED, gpus, ignored, on_every_gpu};
+use common::{Gpu, SEED, gpus, on_every_gpu, without_units};
 use std::collections::BTreeSet;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -49,7 +49,7 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
         trials.push(on_host(format!("{name}::fast"), kernel, case.clone(), fast));
     }
     if lacks_units(kernel) {
-        trials.push(ignored(format!("{name}::gpu"), NO_UNITS));
+        trials.push(without_units(format!("{name}::gpu")));
         return trials;
     }
     trials.extend(on_every_gpu(&name.clone(), move |gpu| {
@@ -91,9 +91,6 @@ fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
     }
     variants
 }
-
-/// Why the kernels for matrix units are left out.
-const NO_UNITS: &str = "no GPU here has matrix units that multiply f16 and add in f32";
 
 /// Whether a kernel is for matrix units and there are GPUs here, but none that has any.
 fn lacks_units(kernel: &Kernel) -> bool {
@@ -147,7 +144,7 @@ fn forms() -> Vec<Trial> {
     for kernel in catalogue().filter(|kernel| kernel.forms(Halves::NONE).count() > 1) {
         let every = Halves::all(kernel);
         if lacks_units(kernel) {
-            trials.push(ignored(format!("forms::{}::gpu", kernel.name), NO_UNITS));
+            trials.push(without_units(format!("forms::{}::gpu", kernel.name)));
             continue;
         }
         trials.extend(on_every_gpu(

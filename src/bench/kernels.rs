@@ -16,7 +16,7 @@ use crate::kernels::pointwise::{copy, multiply_add};
 pub struct Peaks {
     /// FLOPs a second in `f32`, of multiplications and additions in registers.
     pub flops_per_second: f64,
-    /// Bytes a second, read and written, of a copy that no cache holds.
+    /// Bytes a second, read and written, of a copy of 256 MiB, or of half the largest binding if that is less.
     pub bytes_per_second: f64,
     /// FLOPs a second of its matrix units, from registers; none where it has none, or they are not used.
     pub unit_flops_per_second: Option<f64>,
@@ -65,6 +65,9 @@ pub struct KernelTimes {
     pub kernels: Vec<KernelTime>,
 }
 
+/// Elements of the copy that tells what memory can do: 256 MiB, more than caches hold.
+const MOST_COPIED: usize = 64 << 20;
+
 /// Runs of a case.
 const TIMES: usize = 15;
 
@@ -74,45 +77,55 @@ const TIMES: usize = 15;
 ///
 /// [`Kind::Device`](crate::error::Kind::Device) if it has no room or is lost.
 pub fn peaks(executor: &mut dyn Executor) -> Result<Peaks> {
-    let len = 1 << 20;
-    let arithmetic = multiply_add::Params {
-        len,
-        rounds: 512,
-        factor: 0.5,
-        term: 0.25,
-    };
-    let fill = |len: u32| vec![Fill::signed(len as usize), Fill::Output(len as usize)];
-    let arithmetic = Case::new("peak", &arithmetic, 1, fill(len));
-    let len = 8 << 20;
-    let memory = Case::new("peak", &copy::Params { len }, 1, fill(len));
+    let fill = |len: usize| vec![Fill::signed(len), Fill::Output(len)];
+    let len = MOST_COPIED.min(executor.limits().slice / 2);
+    let memory = Case::new("peak", &copy::Params { len: len as u32 }, 1, fill(len));
     let none = Halves::NONE;
-    let seconds = shortest(executor, &multiply_add::KERNEL, &arithmetic, none)?;
-    let (flops, _) = rates(&multiply_add::KERNEL, &arithmetic, seconds, none);
     let seconds = shortest(executor, &copy::KERNEL, &memory, none)?;
     let (_, bytes) = rates(&copy::KERNEL, &memory, seconds, none);
+    let arithmetic = |rounds| {
+        let len = 1 << 22;
+        let params = multiply_add::Params {
+            len,
+            rounds,
+            factor: 0.5,
+            term: 0.25,
+        };
+        Case::new("peak", &params, 1, fill(len as usize))
+    };
+    let flops = arithmetic_peak(executor, &multiply_add::KERNEL, none, 512, arithmetic)?;
+    let units = &peak_units::KERNEL;
+    let halves = Halves::all(units);
+    let blocks = |rounds| peak_units::case("peak", 1 << 13, rounds);
     Ok(Peaks {
         flops_per_second: flops,
         bytes_per_second: bytes,
-        unit_flops_per_second: unit_peak(executor)?,
+        unit_flops_per_second: match executor.runs(units, halves) {
+            true => Some(arithmetic_peak(executor, units, halves, 4, blocks)?),
+            false => None,
+        },
     })
 }
 
-/// FLOPs a second of matrix units.
-fn unit_peak(executor: &mut dyn Executor) -> Result<Option<f64>> {
-    let kernel = &peak_units::KERNEL;
-    let halves = Halves::all(kernel);
-    if !executor.runs(kernel, halves) {
-        return Ok(None);
-    }
-    // Devices differ a thousandfold: as many rounds as take half a millisecond, so that starting does not count.
-    let (enough, most) = (5e-4, 1 << 14);
-    let mut rounds = 4;
+/// FLOPs a second of a kernel that repeats its arithmetic for so many rounds: of so many that more of them are no faster, as
+/// starting and memory then do not count, or that take long.
+fn arithmetic_peak(
+    executor: &mut dyn Executor,
+    kernel: &'static Kernel,
+    halves: Halves,
+    mut rounds: u32,
+    case: impl Fn(u32) -> Case,
+) -> Result<f64> {
+    let (more, long, most) = (1.02, 0.05, 1 << 16);
+    let mut best = 0.0;
     loop {
-        let case = peak_units::case("peak", 8192, rounds);
+        let case = case(rounds);
         let seconds = shortest(executor, kernel, &case, halves)?;
-        if seconds >= enough || rounds >= most {
-            return Ok(Some(rates(kernel, &case, seconds, halves).0));
+        let (flops, _) = rates(kernel, &case, seconds, halves);
+        if flops < more * best || seconds >= long || rounds >= most {
+            return Ok(flops.max(best));
         }
+        best = flops;
         rounds *= 4;
     }
 }

@@ -101,6 +101,12 @@ impl GpuExecutor {
                 continue;
             }
             let known = self.tuning.as_ref().and_then(|t| t.trusts(kernel, halves));
+            if known == Some(false) {
+                tracing::warn!(
+                    "{} keeps its run-time checks, as an earlier run found it to compute wrong without",
+                    kernel.name
+                );
+            }
             let good = known.unwrap_or_else(|| {
                 let unit = self.pipelines.traits.unit;
                 let opened = probe.get_or_insert_with(|| GpuExecutor::open(&self.adapter, unit));

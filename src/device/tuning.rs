@@ -54,16 +54,16 @@ impl Tuning {
 
     fn in_folder(summary: &AdapterSummary, folder: Option<PathBuf>) -> Tuning {
         let adapter = format!(
-            "{}, {}, {} {}",
-            summary.name, summary.backend, summary.driver, summary.driver_info
+            "{}, {}, {} {}, subgroups of {} to {}, {:?}",
+            summary.name,
+            summary.backend,
+            summary.driver,
+            summary.driver_info,
+            summary.subgroup_min,
+            summary.subgroup_max,
+            summary.matrix_units
         );
-        // What was found out holds for the shaders that it was found out of.
-        let texts = catalogue().flat_map(|kernel| {
-            let snippets = kernel.snippets.iter().map(|snippet| snippet.wgsl);
-            snippets.chain([kernel.wgsl])
-        });
-        let shaders = Digest::of(texts.flat_map(str::bytes));
-        let version = format!("{} {:016x}", env!("CARGO_PKG_VERSION"), shaders.value());
+        let version = format!("{} {:016x}", env!("CARGO_PKG_VERSION"), kernels_digest());
         let digest = Digest::of(adapter.bytes());
         let path =
             folder.map(|folder| folder.join(format!("wlstm/tuning-{:016x}.json", digest.value())));
@@ -177,6 +177,25 @@ impl Tuning {
             ..plan.clone()
         }
     }
+}
+
+/// A digest of all that decides what kernels compute, and of the libraries that translate their shaders: what was found out holds
+/// for these.
+fn kernels_digest() -> u64 {
+    let mut text = include_str!("../../Cargo.lock").to_owned();
+    for kernel in catalogue() {
+        let snippets = kernel.snippets.iter().map(|snippet| snippet.wgsl);
+        text.extend(snippets.chain([kernel.name, kernel.wgsl]));
+        text += &format!("{:?}", kernel.bindings);
+        for case in (kernel.cases)() {
+            let (constants, grid) = (
+                (kernel.constants)(&case.params),
+                (kernel.grid)(&case.params),
+            );
+            text += &format!("{} {:?} {constants:?} {grid:?}", case.label, case.params);
+        }
+    }
+    Digest::of(text.bytes()).value()
 }
 
 /// What a kernel is to the file.

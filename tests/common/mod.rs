@@ -78,16 +78,21 @@ pub fn on_every_gpu(
         .collect()
 }
 
-/// A trial of what only some devices have, and none here: ignored with this reason.
-pub fn ignored(name: String, reason: &'static str) -> Trial {
-    Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason)))
-}
-
 /// A trial that cannot run here: ignored with this reason, a failure with `REQUIRE_GPU=1`.
 pub fn left_out(name: String, reason: &'static str) -> Trial {
+    left_out_unless("REQUIRE_GPU", name, reason)
+}
+
+/// A trial of matrix units, which no device here has: ignored, a failure with `REQUIRE_UNITS=1`.
+pub fn without_units(name: String) -> Trial {
+    let reason = "no GPU here has matrix units that multiply f16 and add in f32";
+    left_out_unless("REQUIRE_UNITS", name, reason)
+}
+
+fn left_out_unless(asks: &'static str, name: String, reason: &'static str) -> Trial {
     Trial::ignorable_test(name, move || {
-        if std::env::var_os("REQUIRE_GPU").is_some_and(|value| value == "1") {
-            return Err(format!("{reason}, and REQUIRE_GPU=1 asks for it").into());
+        if std::env::var_os(asks).is_some_and(|value| value == "1") {
+            return Err(format!("{reason}, and {asks}=1 asks for it").into());
         }
         Ok(Completion::ignored_with(reason))
     })
