@@ -190,7 +190,7 @@ fn misspelt_values_are_refused_with_the_nearest() {
         ("train.optimizer=Adam", "the nearest is adam"),
         ("train.schedule=cosin", "the nearest is cosine"),
         ("train.recipe=plane", "the nearest is plain"),
-        ("train.precision=f16", "the nearest is f32"),
+        ("train.precision=f16", "takes one of f32, mixed"),
     ] {
         let (key, value) = set.split_once('=').unwrap();
         let value = value

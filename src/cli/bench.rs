@@ -64,7 +64,6 @@ struct Everything {
 #[derive(Serialize)]
 struct Cell {
     cell: &'static str,
-    precision: &'static str,
     #[serde(flatten)]
     times: StepTimes,
 }
@@ -94,11 +93,7 @@ fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
             let words = config.data.vocab_size;
             let executor = training_executor(&[&arguments.device], &config, true)?;
             let times = step(executor, &config, words, Length::default(), false)?;
-            steps.push(Cell {
-                cell,
-                precision,
-                times,
-            });
+            steps.push(Cell { cell, times });
         }
     }
     let mut text = kernel_table(&kernels);
@@ -108,15 +103,11 @@ fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
         "cell", "precision", "words/s", "ms a step", "GFLOP/s"
     )
     .expect("strings take everything");
-    for Cell {
-        cell,
-        precision,
-        times,
-    } in &steps
-    {
+    for Cell { cell, times } in &steps {
         writeln!(
             text,
-            "{cell:<17}{precision:<9}{:>14}{:>14.2}{:>14.1}",
+            "{cell:<17}{:<9}{:>14}{:>14.2}{:>14.1}",
+            times.precision,
             grouped(times.words_per_second as u64),
             times.seconds_per_step * 1e3,
             times.flops_per_second / 1e9
@@ -144,6 +135,7 @@ fn step_text(times: &StepTimes) -> String {
     let mut line = |name: &str, value: String| {
         writeln!(out, "{name:<40}{value:>20}").expect("strings take everything");
     };
+    line("precision", times.precision.to_owned());
     line("words per second", grouped(times.words_per_second as u64));
     line("words per step", grouped(times.words as u64));
     let milliseconds = |seconds: f64| format!("{:.2}", seconds * 1e3);
@@ -237,13 +229,13 @@ fn profile_table(profile: &StepProfile) -> String {
     let [kernel, purpose, calls, ms, share, flops, bytes, peak] = head;
     writeln!(
         out,
-        "{kernel:<26}{purpose:<24}{calls:>6}{ms:>10}{share:>8}{flops:>9}{bytes:>8}{peak:>9}"
+        "{kernel:<30}{purpose:<24}{calls:>6}{ms:>10}{share:>8}{flops:>9}{bytes:>8}{peak:>9}"
     )
     .expect("strings take everything");
     for kernel in &profile.kernels {
         writeln!(
             out,
-            "{:<26}{:<24}{:>6}{:>10.3}{:>6.1} %{:>9}{:>8.1}{:>7.0} %",
+            "{:<30}{:<24}{:>6}{:>10.3}{:>6.1} %{:>9}{:>8.1}{:>7.0} %",
             kernel.kernel,
             kernel.purpose,
             kernel.calls,
@@ -257,7 +249,7 @@ fn profile_table(profile: &StepProfile) -> String {
     }
     writeln!(
         out,
-        "{:<56}{:>10.3}   by {}",
+        "{:<60}{:>10.3}   by {}",
         "all",
         profile.seconds * 1e3,
         profile.clock

@@ -294,7 +294,6 @@ fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
     let Outcome {
         reason,
         progress,
-        skipped,
         best,
     } = outcome;
     let seconds = duration(progress.seconds);
@@ -307,8 +306,11 @@ fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
             best.step
         );
     }
-    if *skipped > 0 {
-        lines += &format!("steps skipped as their gradients were too large for f16: {skipped}\n");
+    if progress.skipped > 0 {
+        lines += &format!(
+            "steps skipped as their gradients were too large for f16: {}\n",
+            progress.skipped
+        );
     }
     lines += &format!("run {}\n", folder.display());
     super::print(lines.as_bytes())
@@ -353,6 +355,19 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
         Cell::Lstmp | Cell::Flstm { .. } => "model.cell=glstm",
     };
     let given = &arguments.overrides.set;
+    let mut options = String::new();
+    for device in &arguments.devices {
+        options += &format!(" --device {}", quoted(device));
+    }
+    if let Some(steps) = arguments.steps {
+        options += &format!(" --steps {steps}");
+    }
+    if let Some(seconds) = arguments.seconds {
+        options += &format!(" --seconds {seconds}");
+    }
+    if let Some(seed) = arguments.seed {
+        options += &format!(" --seed {seed}");
+    }
     let sets = |sets: &[String]| -> String {
         let set = |set: &String| format!(" --set {}", quoted(set));
         sets.iter().map(set).collect()
@@ -360,7 +375,7 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
     let other = [given.as_slice(), &[cell.to_owned()]].concat();
     // Only what would be accepted.
     if Config::load(&arguments.config, &other).is_ok() {
-        lines.push(format!("{program} train {file}{}", sets(&other)));
+        lines.push(format!("{program} train {file}{}{options}", sets(&other)));
     }
     lines.push(format!("{program} plan {file}{}", sets(given)));
     tell(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));

@@ -392,10 +392,14 @@ impl Field<'_> {
             Some((_, value)) => Ok(*value),
             None => {
                 let near = nearest(given, names.iter().copied());
-                Err(self.refuse(format!(
-                    "one of {}; the nearest is {near}",
-                    names.join(", ")
-                )))
+                // What has little in common, as f16 and f32, was not mistyped.
+                let alike =
+                    2 * strsim::damerau_levenshtein(given, near) <= near.len().max(given.len());
+                let near = match alike {
+                    true => format!("; the nearest is {near}"),
+                    false => String::new(),
+                };
+                Err(self.refuse(format!("one of {}{near}", names.join(", "))))
             }
         }
     }

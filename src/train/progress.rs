@@ -17,6 +17,9 @@ pub struct Progress {
     pub epochs_ended: u64,
     /// Seconds of training, validation and checkpoints left out.
     pub seconds: f64,
+    /// Steps of mixed precision that changed nothing.
+    #[serde(default)]
+    pub skipped: u64,
     /// The step of the last validation.
     pub validated: Option<u64>,
     /// The step and the mean negative log-likelihood of the best validation.
@@ -37,6 +40,7 @@ impl Progress {
             epoch: 0,
             epochs_ended: 0,
             seconds: 0.0,
+            skipped: 0,
             validated: None,
             best: None,
             due_nll: None,

@@ -53,8 +53,6 @@ pub struct Outcome {
     pub reason: String,
     /// Where it stands.
     pub progress: Progress,
-    /// Steps of mixed precision that changed nothing, since this run was started or resumed.
-    pub skipped: u64,
     /// The best checkpoint.
     pub best: Option<Point>,
 }
@@ -76,8 +74,6 @@ struct Loop<'a> {
     keeper: Keeper<'a>,
     pending: VecDeque<Pending>,
     clock: Clock,
-    /// Steps of mixed precision that changed nothing.
-    skipped: u64,
     /// The steps of the whole run, where they are known.
     total: Option<u64>,
 }
@@ -154,7 +150,6 @@ impl<'a> Loop<'a> {
             keeper,
             pending: VecDeque::new(),
             clock,
-            skipped: 0,
             total,
         })
     }
@@ -294,7 +289,7 @@ impl<'a> Loop<'a> {
         }
         if norm.is_skip() {
             let (step, loss_scale) = (pending.step, norm.loss_scale);
-            self.skipped += 1;
+            self.run.progress.skipped += 1;
             self.metrics
                 .skipped(metrics::Skipped { step, loss_scale })?;
             (self.run.watch)(Event::Skipped { step, loss_scale });
@@ -483,7 +478,6 @@ impl<'a> Loop<'a> {
         Ok(Outcome {
             reason,
             progress: self.run.progress,
-            skipped: self.skipped,
             best: self.keeper.best_point(),
         })
     }
