@@ -1,4 +1,5 @@
-// With scale = loss_scale / divisor: logits <- scale * (exp(l - maximum) / sum - [id == target]): the gradient of one tile, in its place.
+// With scale = loss_scale / divisor: logits <- scale * (exp(l - maximum) / sum - [id == target]): the gradient of one tile, in
+// its place.
 
 struct Params {
     rows: u32,

@@ -16,7 +16,7 @@ use crate::kernels::pointwise::{copy, multiply_add};
 pub struct Peaks {
     /// FLOPs a second in `f32`, of multiplications and additions in registers.
     pub flops_per_second: f64,
-    /// Bytes a second, read and written, of a copy of 256 MiB, or of half the largest binding if that is less.
+    /// Bytes a second, read and written, of a copy of 128 MiB, or of half the largest binding if that is less.
     pub bytes_per_second: f64,
     /// FLOPs a second of its matrix units, from registers; none where it has none, or they are not used.
     pub unit_flops_per_second: Option<f64>,
@@ -65,8 +65,8 @@ pub struct KernelTimes {
     pub kernels: Vec<KernelTime>,
 }
 
-/// Elements of the copy that tells what memory can do: 256 MiB, more than caches hold.
-const MOST_COPIED: usize = 64 << 20;
+/// Elements of the copy that tells what memory can do: 128 MiB there and 128 MiB back, more than caches hold.
+const MOST_COPIED: usize = 32 << 20;
 
 /// Runs of a case.
 const TIMES: usize = 15;

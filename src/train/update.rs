@@ -94,7 +94,8 @@ impl Norm {
 ///
 /// Beside the inputs of [`language_model::training`] it has what [`control`] gives, see
 /// [`crate::kernels::optimizer`]. Outputs: `loss [1]`, `norm [3]` (see [`norm`]) or in mixed precision `norm [5]` (see
-/// [`scaled_norm`]). With `inspect`, gradients stay as persistent tensors `gradient.NAME`, and what the softmax sees is the output `output`.
+/// [`scaled_norm`]). With `inspect`, gradients stay as persistent tensors `gradient.NAME`, and what the softmax sees is the
+/// output `output`.
 pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspect: bool) -> Plan {
     let mut graph = Graph::new("train");
     if inspect {

@@ -1,8 +1,9 @@
 //! `a += g^2`, `w -= lr * g / sqrt(a)`: Adagrad (Duchi et al. 2011) without epsilon; `a` starts above 0.
 //!
-//! `g` is the gradient times `norm[1]`, or `norm[2]` if it is not `clipped`; where that factor is 0, nothing changes. Dense: weights, state and gradient `[capacity, width]`, and `rows` is not
-//! read: any indices. Sparse: only the rows of the [row index](crate::kernels::embedding::rows) `rows` are touched, each once.
-//! `control [0]` is the learning rate `lr`; `norm` is `[3]`.
+//! `g` is the gradient times `norm[1]`, or `norm[2]` if it is not `clipped`; where that factor is 0, nothing changes. Dense:
+//! weights, state and gradient `[capacity, width]`, and `rows` is not read: any indices. Sparse: only the rows of the [row
+//! index](crate::kernels::embedding::rows) `rows` are touched, each once. `control [0]` is the learning rate `lr`; `norm` is
+//! `[3]`.
 
 use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, Work, grid_over, no_constants};
 use crate::kernels::optimizer::{Sizes, Update, clip_factor, update, update_parallel};

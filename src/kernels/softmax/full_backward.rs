@@ -1,6 +1,6 @@
-//! With `scale = loss_scale[0] / divisor`: `logits <- scale * (exp(l - maximum) / sum - [id == target])`: the gradient of `scale * sum of nll` by one tile of logits
-//! `[rows, width]` of the ids `start .. start + width`, in their place. `running` is what [`super::log_sum_exp`] left after
-//! every tile. 0 where the target is [`IGNORE`].
+//! With `scale = loss_scale[0] / divisor`: `logits <- scale * (exp(l - maximum) / sum - [id == target])`: the gradient of
+//! `scale * sum of nll` by one tile of logits `[rows, width]` of the ids `start .. start + width`, in their place. `running` is
+//! what [`super::log_sum_exp`] left after every tile. 0 where the target is [`IGNORE`].
 //!
 //! The backward of [`super::full_loss`] and [`super::log_sum_exp`].
 

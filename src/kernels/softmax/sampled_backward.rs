@@ -1,6 +1,6 @@
-//! With `scale = loss_scale[0] / divisor`: `logits <- scale * exp(l_k - normaliser)`, 0 where `candidates[k]` is the row's target, and
-//! `target_logits <- scale * (exp(t - normaliser) - 1)`: the gradients of `scale * sum of nll` in the place of the logits, with
-//! `l_k` and `t` as in [`super::sampled_loss`], whose backward this is. 0 where the target is [`IGNORE`].
+//! With `scale = loss_scale[0] / divisor`: `logits <- scale * exp(l_k - normaliser)`, 0 where `candidates[k]` is the row's
+//! target, and `target_logits <- scale * (exp(t - normaliser) - 1)`: the gradients of `scale * sum of nll` in the place of the
+//! logits, with `l_k` and `t` as in [`super::sampled_loss`], whose backward this is. 0 where the target is [`IGNORE`].
 
 use crate::kernel::{
     ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants,
