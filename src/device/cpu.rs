@@ -347,10 +347,9 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
             seconds.push((now - last).as_secs_f64());
             last = now;
         });
-        let steps = &self.plans[plan.0].plan.steps;
         Ok(Profile {
             seconds,
-            kernels: steps.iter().map(|step| step.kernel).collect(),
+            kernels: self.plans[plan.0].plan.kernels(),
             clock: ProfileClock::Host,
         })
     }

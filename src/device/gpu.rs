@@ -102,7 +102,7 @@ impl GpuExecutor {
         if unit.is_some() {
             units = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
             // SAFETY: wgpu wants it acknowledged that what is experimental may have bugs. No other than this feature is used,
-            // for the forms of one kernel; `mixed` trains with it only after a trial of these forms.
+            // for products and for what measures the units; `mixed` trains with it only after a trial of the products.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         let request = adapter.inner.request_device(&wgpu::DeviceDescriptor {

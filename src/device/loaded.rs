@@ -38,7 +38,7 @@ pub(super) struct Loaded {
 impl Loaded {
     /// What runs for each step.
     pub fn kernels(&self) -> Vec<&'static Kernel> {
-        self.plan.steps.iter().map(|step| step.kernel).collect()
+        self.plan.kernels()
     }
 
     /// Makes everything that runs of `plan` need.

@@ -200,9 +200,13 @@ fn kernels_digest() -> u64 {
 
 /// What a kernel is to the file.
 fn trusted_key(kernel: &Kernel, halves: Halves) -> String {
+    format!("{} {}", kernel.name, widths_key(kernel, halves))
+}
+
+/// The bytes of an element of each binding, side by side.
+fn widths_key(kernel: &Kernel, halves: Halves) -> String {
     let widths = &halves.widths()[..kernel.bindings.len()];
-    let bytes: String = widths.iter().map(u64::to_string).collect();
-    format!("{} {bytes}", kernel.name)
+    widths.iter().map(u64::to_string).collect()
 }
 
 /// What a step is to the file: the folder of its kernel, which all forms share, what it computes with, and its params, which
@@ -214,11 +218,7 @@ fn key(plan: &Plan, step: &Step) -> String {
     } else {
         ""
     };
-    let widths = plan.halves(step).widths();
-    let bytes: String = widths[..step.slices.len()]
-        .iter()
-        .map(u64::to_string)
-        .collect();
+    let bytes = widths_key(step.kernel, plan.halves(step));
     let words: Vec<String> = step.params.iter().map(u32::to_string).collect();
     format!("{folder}{units} {bytes} {}", words.join(" "))
 }

@@ -136,6 +136,11 @@ impl Plan {
         }
     }
 
+    /// The kernel of each step.
+    pub fn kernels(&self) -> Vec<&'static Kernel> {
+        self.steps.iter().map(|step| step.kernel).collect()
+    }
+
     /// The bindings of a step that are of [`Dtype::Half`].
     pub fn halves(&self, step: &Step) -> Halves {
         Halves::of(

@@ -4,7 +4,9 @@
 //! operand may be stored transposed. Rows of a stored matrix are `*_stride` elements apart, groups `*_group`.
 //! Derivatives: `dleft = dproduct right'`, `dright = left' dproduct`: this kernel again.
 
-use crate::kernel::{Binding, Buffers, Case, Constants, Fill, Kernel, Params as _, Widths, Work};
+use crate::kernel::{
+    Binding, Buffers, Case, Constants, FUSED, Fill, Kernel, Params as _, Snippet, Widths, Work,
+};
 use crate::matrix::{self, Groups, View};
 use crate::real::Real;
 use crate::{params, twin};
@@ -119,11 +121,17 @@ pub static KERNEL: Kernel = Kernel {
     ..FORM
 };
 
+/// What the shaders of all forms begin with, but those for matrix units: directives have to come first there.
+static INTERFACE: Snippet = Snippet {
+    name: "product",
+    wgsl: include_str!("../../../shaders/shared/product.wgsl"),
+};
+
 /// All but the other forms: these are made of it too.
 pub(super) const FORM: Kernel = Kernel {
     name: "matmul/product",
     wgsl: include_str!("../../../shaders/matmul/product.wgsl"),
-    snippets: &[&crate::kernel::FUSED],
+    snippets: &[&INTERFACE, &FUSED],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("left").or_half(),
