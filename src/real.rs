@@ -87,6 +87,34 @@ impl Real for f64 {
     }
 }
 
+/// Adding and subtracting 1.5 * 2^23 rounds to the nearest integer without a function call.
+const ROUND: f32 = 12_582_912.0;
+
+/// `e^r`, and `n` with [`ROUND`] added to it.
+#[inline(always)]
+fn exp_parts(x: f32) -> (f32, f32) {
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
+    let r = x - n * 0.693_359_375 - n * -2.121_944_40e-4;
+    let p = 1.987_569_150_0e-4;
+    let p = p * r + 1.398_199_950_7e-3;
+    let p = p * r + 8.333_451_907_3e-3;
+    let p = p * r + 4.166_579_589_4e-2;
+    let p = p * r + 1.666_666_545_9e-1;
+    let p = p * r + 5.000_000_120_1e-1;
+    let p = p * r + 1.0;
+    (p * r + 1.0, rounded)
+}
+
+/// `e^x` of an `x` that is cut to where neither `e^x` nor its inverse leaves the normal numbers: half the work of `exp`, and
+/// the same bits.
+#[inline(always)]
+fn exp_normal(x: f32) -> f32 {
+    let (e, rounded) = exp_parts(x.clamp(-87.0, 87.0));
+    // The low bits of the rounded number are the integer: here shifted to where the exponent is.
+    e * f32::from_bits((rounded.to_bits() << 23).wrapping_add(1.0_f32.to_bits()))
+}
+
 impl Real for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
@@ -108,20 +136,7 @@ impl Real for f32 {
     /// `2^n * e^r` with `n` the nearest integer to `x / ln 2` and `|r| <= ln 2 / 2`.
     #[inline(always)]
     fn exp(self) -> f32 {
-        // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer without a function call.
-        const ROUND: f32 = 12_582_912.0;
-        let x = self.clamp(-104.0, 89.0);
-        let rounded = x * std::f32::consts::LOG2_E + ROUND;
-        let n = rounded - ROUND;
-        let r = x - n * 0.693_359_375 - n * -2.121_944_40e-4;
-        let p = 1.987_569_150_0e-4;
-        let p = p * r + 1.398_199_950_7e-3;
-        let p = p * r + 8.333_451_907_3e-3;
-        let p = p * r + 4.166_579_589_4e-2;
-        let p = p * r + 1.666_666_545_9e-1;
-        let p = p * r + 5.000_000_120_1e-1;
-        let p = p * r + 1.0;
-        let e = p * r + 1.0;
+        let (e, rounded) = exp_parts(self.clamp(-104.0, 89.0));
         // The low bits of the rounded number are the integer: twice as fast as a conversion, which saturates. Wrapping,
         // because of NaN, for which they are anything; it stays NaN through `e`.
         let n = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
@@ -130,6 +145,11 @@ impl Real for f32 {
         let power = |n: i32| f32::from_bits((n.wrapping_add(127) << 23) as u32);
         e * power(half) * power(n.wrapping_sub(half))
     }
+    #[inline(always)]
+    fn sigmoid(self) -> f32 {
+        1.0 / (1.0 + exp_normal(-self))
+    }
+
     /// `n ln 2 + ln m` with `m` in `[sqrt(1/2), sqrt(2))`.
     #[inline(always)]
     fn ln(self) -> f32 {
@@ -172,7 +192,7 @@ impl Real for f32 {
         let p = p * s + 1.333_144_220_36e-1;
         let p = p * s - 3.333_328_194_22e-1;
         let small = self + self * s * p;
-        let large = (1.0 - 2.0 / (Real::exp(a + a) + 1.0)).copysign(self);
+        let large = (1.0 - 2.0 / (exp_normal(a + a) + 1.0)).copysign(self);
         if a < 0.625 { small } else { large }
     }
 }

@@ -20,7 +20,7 @@ use wlstm::device::Data;
 use wlstm::kernels::catalogue;
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::kernels::embedding::{accumulate_rows, gather, scatter_add_rows};
-use wlstm::kernels::pointwise::{add, copy, dropout, transpose};
+use wlstm::kernels::pointwise::{add, copy, dropout, join, transpose};
 use wlstm::kernels::reduce::{sum, sum_columns};
 
 /// How a kernel is checked.
@@ -92,6 +92,7 @@ const COVERAGE: &[(&str, Check)] = &[
     ("pointwise/add", By(residual)),
     ("pointwise/copy", By(residual)),
     ("pointwise/dropout", By(inverted_dropout)),
+    ("pointwise/join", By(joined)),
     ("pointwise/transpose", By(turned)),
     (
         "pointwise/multiply_add",
@@ -205,6 +206,33 @@ fn turned() {
         |x| dot(&turn(x, 3, 5), &dy),
         &numbers(2, dy.len()),
     );
+}
+
+#[test]
+fn joined() {
+    let (rows, groups, a_columns, b_columns) = (3, 2, 4, 3);
+    let join = |a: &[f64], b: &[f64]| {
+        let params = join::Params {
+            rows,
+            groups,
+            a_columns,
+            b_columns,
+        };
+        let buffers = vec![reals(a), reals(b), output(a.len() + b.len())];
+        result(&join::KERNEL, &params, buffers, 2)
+    };
+    let parts = (rows * groups) as usize;
+    let (a_columns, b_columns) = (a_columns as usize, b_columns as usize);
+    let (a, b) = (numbers(2, parts * a_columns), numbers(3, parts * b_columns));
+    let dy = numbers(1, a.len() + b.len());
+    // The gradient is taken apart where the columns were put together.
+    let (mut da, mut db) = (Vec::new(), Vec::new());
+    for dy in dy.chunks(a_columns + b_columns) {
+        da.extend(&dy[..a_columns]);
+        db.extend(&dy[a_columns..]);
+    }
+    assert_gradient("da", &da, |a| dot(&join(a, &b), &dy), &a);
+    assert_gradient("db", &db, |b| dot(&join(&a, b), &dy), &b);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::super::{Graph, Operation, Parameter, Value};
 use super::emit_product;
 use crate::kernels::lstm::{cell_backward, cell_forward};
 use crate::kernels::matmul::product;
-use crate::kernels::pointwise::{copy, transpose};
+use crate::kernels::pointwise::{copy, join, transpose};
 use crate::kernels::reduce::sum_columns;
 
 /// The weights of the gates, interleaved per unit (see [`crate::kernels::lstm`]).
@@ -277,6 +277,31 @@ impl Recorded {
             .step(label, &transpose::KERNEL, &params, &slices);
         let group = len as u32;
         (Block { slice, group }, false)
+    }
+
+    /// The inputs of all groups over all steps, each the columns of `x` and then those of `h`: the gradient of a group's weights
+    /// is then one product, of twice the rows.
+    fn join(
+        &self,
+        graph: &mut Graph,
+        groups: usize,
+        (x, input): (Slice, usize),
+        (h, output): (Slice, usize),
+    ) -> Slice {
+        let rows = x.len / input;
+        let name = format!("{}.joined", self.layer.name);
+        let joined = graph.builder.stored(&name, [rows, input + output]);
+        let params = join::Params {
+            rows: rows as u32,
+            groups: groups as u32,
+            a_columns: (input / groups) as u32,
+            b_columns: (output / groups) as u32,
+        };
+        let label = self.label("join");
+        graph
+            .builder
+            .step(label, &join::KERNEL, &params, &[x, h, joined]);
+        joined
     }
 
     fn emit_copy(&self, graph: &mut Graph, what: &str, from: Slice, to: Slice) {
@@ -579,15 +604,23 @@ impl Operation for Recorded {
             (Gates::Factorized { .. }, ..) => unreachable!("a factorized layer has its factor"),
         };
         let (slice, accumulate) = graph.dense_gradient(weight);
-        for (left, rows, recurrent) in [(x, input, false), (h_before, output, true)] {
-            let block = self.block(slice, groups, recurrent);
-            self.emit_weight_gradient(
-                graph,
-                groups,
-                (block, accumulate),
-                (left, rows),
-                (gradient, width),
+        let gradient_of_gates = (gradient, width);
+        if groups > 1 {
+            let joined = self.join(graph, groups, (x, input), (h_before, output));
+            let target = (
+                Block {
+                    slice,
+                    group: (slice.len / groups) as u32,
+                },
+                accumulate,
             );
+            let left = (joined, input + output);
+            self.emit_weight_gradient(graph, groups, target, left, gradient_of_gates);
+        } else {
+            for (left, rows, recurrent) in [(x, input, false), (h_before, output, true)] {
+                let target = (self.block(slice, groups, recurrent), accumulate);
+                self.emit_weight_gradient(graph, groups, target, (left, rows), gradient_of_gates);
+            }
         }
         let block = self.block(graph.operand(weight), groups, false);
         self.emit_gates(

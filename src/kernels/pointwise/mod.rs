@@ -5,6 +5,7 @@ use crate::kernel::Kernel;
 pub mod add;
 pub mod copy;
 pub mod dropout;
+pub mod join;
 pub mod multiply_add;
 pub mod transpose;
 
@@ -13,6 +14,7 @@ pub static KERNELS: &[&Kernel] = &[
     &add::KERNEL,
     &copy::KERNEL,
     &dropout::KERNEL,
+    &join::KERNEL,
     &transpose::KERNEL,
     &multiply_add::KERNEL,
 ];
