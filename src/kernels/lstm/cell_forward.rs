@@ -19,7 +19,7 @@ use crate::real::Real;
 use crate::{params, team, twin};
 
 use super::layout::{Blocks, LANES, Shuffle, shuffled};
-use super::{stream_edges, with_scratch};
+use super::stream_edges;
 
 params! {
     /// The sizes of one step.
@@ -143,7 +143,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     );
     let [batch, hidden, groups, depth] = [p.batch, p.hidden, p.groups, p.depth].map(|n| n as usize);
     let width = 4 * hidden / groups;
-    with_scratch(4 * batch * hidden, |sums| {
+    {
         let layout = Groups {
             count: groups,
             stride: width,
@@ -152,11 +152,11 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
             row_stride: 4 * hidden,
         };
         let parts = matrix::parts(batch * 4 * hidden * depth);
-        matrix::each_block(sums, layout, parts, |block| {
+        matrix::each_block(z, layout, parts, |block| {
             let left = View::new(&left[block.group * depth..], batch, depth, groups * depth);
             let weight = &weight[block.group * p.weight_group as usize..];
             let weight = View::new(weight, depth, width, width);
-            block.multiply(false, left, weight);
+            block.multiply(p.accumulate != 0, left, weight);
         });
         let edges = || stream_edges(batch, hidden);
         let z = ViewMut::new(z, batch, 4 * hidden, 4 * hidden).into_rows(edges());
@@ -167,15 +167,10 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
             let (mut z, mut m) = (z.take(k).1, m.take(k).1);
             for row in 0..c.row_count() {
                 let b = first + row;
-                let sums = &sums[4 * b * hidden..][..4 * hidden];
                 let c_before = &c_before[b * hidden..][..hidden];
                 let (z, c, m) = (z.row(row), c.row(row), m.row(row));
-                if p.accumulate == 0 {
-                    z.fill(0.0);
-                }
                 shuffled(Cells {
                     z,
-                    sums,
                     bias,
                     c_before,
                     c,
@@ -184,13 +179,12 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
                 });
             }
         });
-    });
+    }
 }
 
 /// The cells of one stream.
 struct Cells<'a> {
     z: &'a mut [f32],
-    sums: &'a [f32],
     bias: &'a [f32],
     c_before: &'a [f32],
     c: &'a mut [f32],
@@ -203,7 +197,6 @@ impl Blocks for Cells<'_> {
     fn run<S: Shuffle>(self, shuffle: S) {
         let Cells {
             z,
-            sums,
             bias,
             c_before,
             c,
@@ -211,17 +204,16 @@ impl Blocks for Cells<'_> {
             forget_bias,
         } = self;
         let (z_blocks, z) = z.as_chunks_mut::<{ 4 * LANES }>();
-        let (sum_blocks, sums) = sums.as_chunks::<{ 4 * LANES }>();
         let (bias_blocks, bias) = bias.as_chunks::<{ 4 * LANES }>();
         let (before_blocks, c_before) = c_before.as_chunks::<LANES>();
         let (c_blocks, c) = c.as_chunks_mut::<LANES>();
         let (m_blocks, m) = m.as_chunks_mut::<LANES>();
         let results = z_blocks.iter_mut().zip(c_blocks).zip(m_blocks);
-        let inputs = sum_blocks.iter().zip(bias_blocks).zip(before_blocks);
-        for (((z, c), m), ((sums, bias), before)) in results.zip(inputs) {
+        let inputs = bias_blocks.iter().zip(before_blocks);
+        for (((z, c), m), (bias, before)) in results.zip(inputs) {
             let mut total = [0.0; 4 * LANES];
             for k in 0..4 * LANES {
-                total[k] = z[k] + sums[k] + bias[k];
+                total[k] = z[k] + bias[k];
             }
             let mut gates = shuffle.deinterleave(&total);
             for k in 0..LANES {
@@ -237,7 +229,7 @@ impl Blocks for Cells<'_> {
         }
         for u in 0..c.len() {
             let at = 4 * u;
-            let inputs = [0, 1, 2, 3].map(|q| z[at + q] + sums[at + q] + bias[at + q]);
+            let inputs = [0, 1, 2, 3].map(|q| z[at + q] + bias[at + q]);
             let (values, state, output) = unit(inputs, c_before[u], forget_bias);
             z[at..at + 4].copy_from_slice(&values);
             c[u] = state;
