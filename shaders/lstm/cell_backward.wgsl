@@ -6,6 +6,7 @@ struct Params {
     hidden: u32,
     depth: u32,
     projected: u32,
+    turned: u32,
     carry: u32,
 }
 
@@ -45,7 +46,9 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     var at_left = starts.left + rows * params.depth;
     var sums = array<vec4<f32>, 4>();
     if (params.projected != 0u) {
-        var at_weight = starts.weight + units * params.depth;
+        // From a unit to the next, and from a term to the next.
+        let strides = select(vec2<u32>(params.depth, 1u), vec2<u32>(1u, params.hidden), params.turned != 0u);
+        var at_weight = starts.weight + units * strides.x;
         for (var first = 0u; first < params.depth; first += DEPTH) {
             var sum0 = vec4<f32>();
             var sum1 = vec4<f32>();
@@ -58,7 +61,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
                 sum2 = fused(f32(left[at_left.z]), w, sum2);
                 sum3 = fused(f32(left[at_left.w]), w, sum3);
                 at_left += 1u;
-                at_weight += 1u;
+                at_weight += strides.y;
             }
             sums[0] += sum0;
             sums[1] += sum1;

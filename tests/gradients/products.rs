@@ -126,6 +126,7 @@ pub fn cell() {
             hidden: hidden as u32,
             depth: output_size.unwrap_or(hidden) as u32,
             projected: output_size.is_some().into(),
+            turned: 0,
             carry: 1,
         };
         let mut buffers = vec![reals(&dh), reals(&projection), reals(&gates)];

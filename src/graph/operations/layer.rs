@@ -152,6 +152,13 @@ struct Block {
     group: u32,
 }
 
+/// What products multiply by from the right: a block or, with `back`, its transpose.
+#[derive(Clone, Copy)]
+struct Right {
+    block: Block,
+    back: bool,
+}
+
 impl Recorded {
     fn label(&self, what: &str) -> String {
         format!("{} {what}", self.layer.name)
@@ -246,21 +253,21 @@ impl Recorded {
         );
     }
 
-    /// `block` as the recurrent gradient of every step multiplies by it from the right: where it pays, its transpose, made
-    /// once, and `false`; else the block itself and `true`.
+    /// `block` as every step backward multiplies by it from the right: where it pays, its transpose, made once.
     fn turned(
         &self,
         graph: &mut Graph,
+        what: &str,
         block: Block,
         groups: usize,
         columns: usize,
-    ) -> (Block, bool) {
+    ) -> Right {
         let columns = columns / groups;
         let len = block.slice.len - (groups - 1) * block.group as usize;
-        if len > MOST_TURNED {
-            return (block, true);
+        if len > MOST_TURNED || self.sizes.unroll == 1 {
+            return Right { block, back: true };
         }
-        let name = format!("{}.turned", self.layer.name);
+        let name = format!("{}.{what}_turned", self.layer.name);
         let slice = graph
             .builder
             .stored(&name, [groups, columns, len / columns]);
@@ -276,7 +283,10 @@ impl Recorded {
             .builder
             .step(label, &transpose::KERNEL, &params, &slices);
         let group = len as u32;
-        (Block { slice, group }, false)
+        Right {
+            block: Block { slice, group },
+            back: false,
+        }
     }
 
     /// The inputs of all groups over all steps, each the columns of `x` and then those of `h`: the gradient of a group's weights
@@ -456,7 +466,7 @@ impl Recorded {
         dy: Slice,
         (dc, dm): (Slice, Option<Slice>),
         dfactor: Option<Slice>,
-        (turned, back): (Block, bool),
+        (recurrent, projection): (Right, Option<Right>),
     ) {
         let Sizes {
             hidden,
@@ -467,11 +477,11 @@ impl Recorded {
         } = self.sizes;
         let dz = self.z.chunk(t, unroll);
         let mut dh = dy.chunk(t, unroll);
-        let mut projection = self.layer.projection.map(|p| graph.operand(p));
-        if let (Some(dm), Some(weight)) = (dm, projection) {
-            let params = product::Params::dense(batch, hidden, output).transposed_right();
+        let mut projection = projection;
+        if let (Some(dm), Some(Right { block, back })) = (dm, projection) {
             let label = self.label(&format!("projection gradient t={t}"));
-            emit_product(graph, label, &params, dh, weight, None, dm);
+            let (left, out) = ((dh, output), (dm, hidden));
+            self.emit_gates(graph, label, 1, block, left, out, (back, false));
             (dh, projection) = (dm, None);
         }
         let params = cell_backward::Params {
@@ -479,9 +489,10 @@ impl Recorded {
             hidden: hidden as u32,
             depth: (dh.len / batch) as u32,
             projected: projection.is_some().into(),
+            turned: projection.is_some_and(|right| !right.back).into(),
             carry: (t + 1 < unroll).into(),
         };
-        let weight = projection.unwrap_or(dh);
+        let weight = projection.map_or(dh, |right| right.block.slice);
         let (c_before, c) = (self.c.chunk(t, unroll + 1), self.c.chunk(t + 1, unroll + 1));
         let label = self.label(&format!("cell gradient t={t}"));
         graph.builder.step(
@@ -498,10 +509,10 @@ impl Recorded {
                     graph,
                     label,
                     groups,
-                    turned,
+                    recurrent.block,
                     (dz, 4 * hidden),
                     out,
-                    (back, true),
+                    (recurrent.back, true),
                 );
             }
             (Gates::Factorized { first, .. }, Some(dfactor)) => {
@@ -511,10 +522,10 @@ impl Recorded {
                     graph,
                     label.clone(),
                     1,
-                    turned,
+                    recurrent.block,
                     (dz, 4 * hidden),
                     (part, width),
-                    (back, false),
+                    (recurrent.back, false),
                 );
                 if t > 0 {
                     let block = self.block(graph.operand(first), 1, true);
@@ -559,14 +570,13 @@ impl Operation for Recorded {
                 (Block { slice, group: 0 }, 1)
             }
         };
-        // A single step has no recurrent gradient but that of the factor.
-        let turned = if unroll > 1 {
-            self.turned(graph, block, groups, 4 * hidden)
-        } else {
-            (block, true)
-        };
+        let recurrent = self.turned(graph, "recurrent", block, groups, 4 * hidden);
+        let projection = self.layer.projection.map(|projection| {
+            let slice = graph.operand(projection);
+            self.turned(graph, "projection", Block { slice, group: 0 }, 1, output)
+        });
         for t in (0..unroll).rev() {
-            self.backward_step(graph, t, dy, (dc, dm), dfactor, turned);
+            self.backward_step(graph, t, dy, (dc, dm), dfactor, (recurrent, projection));
         }
 
         let x = graph.data(self.x);

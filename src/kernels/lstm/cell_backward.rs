@@ -1,7 +1,7 @@
 //! The gradient of one time step's cell, from the gradient of its projected output.
 //!
 //! ```text
-//! dm  = left weight'                     left = dh [B, depth], weight [H, depth]   (no projection: dm = left [B, H])
+//! dm  = left weight'                     left = dh [B, depth], weight [H, depth], or its transpose (no projection: dm = left [B, H])
 //! do  = dm tanh(c)                       dc' = dc + dm o (1 - tanh(c)^2)
 //! di  = dc' j      dj = dc' i      df = dc' c_before
 //! dz  = di i (1 - i), dj (1 - j^2), df f (1 - f), do o (1 - o)
@@ -32,6 +32,8 @@ params! {
         pub depth: u32,
         /// Whether there is a projection; without, any slice may be bound as `weight`.
         pub projected: u32,
+        /// Whether `weight` is stored `[depth, H]`.
+        pub turned: u32,
         /// Whether `dc` holds what the step after left.
         pub carry: u32,
     }
@@ -103,7 +105,11 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
             let mut dm = R::ZERO;
             if p.projected != 0 {
                 for k in 0..depth {
-                    dm += left[b * depth + k] * weight[u * depth + k];
+                    let at = match p.turned {
+                        0 => u * depth + k,
+                        _ => k * hidden + u,
+                    };
+                    dm += left[b * depth + k] * weight[at];
                 }
             } else {
                 dm = left[b * depth + u];
@@ -135,7 +141,10 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
             row_stride: hidden,
         };
         let left = View::new(left, batch, depth, depth);
-        let weight = View::new(weight, hidden, depth, depth).transposed();
+        let weight = match p.turned {
+            0 => View::new(weight, hidden, depth, depth).transposed(),
+            _ => View::new(weight, depth, hidden, hidden),
+        };
         let parts = matrix::parts(batch * hidden * depth);
         matrix::each_block(dm, layout, parts, |block| {
             block.multiply(false, left, weight);
@@ -229,7 +238,7 @@ impl Blocks for Cells<'_> {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, batch: u32, hidden: u32, depth: u32, carry: u32| {
+    let case = |label, batch: u32, hidden: u32, depth: u32, (turned, carry): (u32, u32)| {
         let projected = depth != 0;
         let width = if projected { depth } else { hidden };
         let params = Params {
@@ -237,6 +246,7 @@ fn cases() -> Vec<Case> {
             hidden,
             depth: width,
             projected: projected.into(),
+            turned,
             carry,
         };
         let cells = (batch * hidden) as usize;
@@ -263,10 +273,11 @@ fn cases() -> Vec<Case> {
         Case::new(label, &params, width as usize, buffers)
     };
     vec![
-        case("one unit", 1, 1, 1, 1),
-        case("projected, odd sizes", 9, 37, 13, 1),
-        case("the last time step", 35, 39, 7, 0),
-        case("no projection", 5, 70, 0, 1),
-        case("projected, of the bench model", 64, 1024, 256, 1).timed(),
+        case("one unit", 1, 1, 1, (0, 1)),
+        case("projected, odd sizes", 9, 37, 13, (0, 1)),
+        case("the last time step", 35, 39, 7, (0, 0)),
+        case("weight transposed, odd sizes", 9, 37, 13, (1, 1)),
+        case("no projection", 5, 70, 0, (0, 1)),
+        case("projected, of the bench model", 64, 1024, 256, (1, 1)).timed(),
     ]
 }
