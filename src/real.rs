@@ -199,7 +199,7 @@ impl Real for f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::Real;
+    use super::{Real, exp_normal};
 
     fn worst_ulp(
         low: f32,
@@ -227,6 +227,16 @@ mod tests {
     }
 
     #[test]
+    fn the_exponential_of_normal_numbers_has_the_same_bits() {
+        for k in -87_000..=87_000_i32 {
+            let x = k as f32 / 1000.0;
+            assert_eq!(exp_normal(x).to_bits(), Real::exp(x).to_bits(), "e^{x}");
+        }
+        // Also of a NaN whose lowest bits would reach the exponent.
+        assert!(exp_normal(f32::from_bits(0x7fc0_01ff)).is_nan());
+    }
+
+    #[test]
     fn extremes_stay_what_they_are() {
         assert_eq!(Real::exp(f32::NEG_INFINITY), 0.0);
         assert_eq!(Real::exp(f32::INFINITY), f32::INFINITY);
@@ -237,6 +247,10 @@ mod tests {
         assert_eq!(Real::tanh(100.0_f32), 1.0);
         assert_eq!(Real::tanh(-100.0_f32), -1.0);
         assert!(Real::tanh(f32::NAN).is_nan());
-        assert_eq!(Real::sigmoid(-200.0_f32), 0.0);
+        // The exponential in them is cut at 87, where one of its sums with 1 is 1 and the other is nearly itself.
+        assert!((0.0..2e-38).contains(&Real::sigmoid(-200.0_f32)));
+        assert!((0.0..2e-38).contains(&Real::sigmoid(f32::NEG_INFINITY)));
+        assert_eq!(Real::sigmoid(f32::INFINITY), 1.0);
+        assert!(Real::sigmoid(f32::NAN).is_nan());
     }
 }

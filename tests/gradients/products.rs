@@ -121,20 +121,27 @@ pub fn cell() {
         };
         let (z, c_before) = (numbers(7, 4 * cells), numbers(8, cells));
         let (gates, c, _) = forward(&z, &c_before);
-        let params = cell_backward::Params {
-            batch: batch as u32,
-            hidden: hidden as u32,
-            depth: output_size.unwrap_or(hidden) as u32,
-            projected: output_size.is_some().into(),
-            turned: 0,
-            carry: 1,
-        };
-        let mut buffers = vec![reals(&dh), reals(&projection), reals(&gates)];
-        buffers.extend([reals(&c_before), reals(&c), reals(&dc)]);
-        run(&cell_backward::KERNEL, &params, &mut buffers);
-        let dc_before = real(buffers.pop().unwrap());
-        let dz = real(buffers.swap_remove(2));
-        assert_gradient("dz", &dz, |x| loss(x, &c_before), &z);
-        assert_gradient("dc", &dc_before, |x| loss(&z, x), &c_before);
+        let mut turned = vec![(0, projection.clone())];
+        if let Some(size) = output_size {
+            let across = |i: usize| projection[i % hidden * size + i / hidden];
+            turned.push((1, (0..projection.len()).map(across).collect()));
+        }
+        for (turned, projection) in turned {
+            let params = cell_backward::Params {
+                batch: batch as u32,
+                hidden: hidden as u32,
+                depth: output_size.unwrap_or(hidden) as u32,
+                projected: output_size.is_some().into(),
+                turned,
+                carry: 1,
+            };
+            let mut buffers = vec![reals(&dh), reals(&projection), reals(&gates)];
+            buffers.extend([reals(&c_before), reals(&c), reals(&dc)]);
+            run(&cell_backward::KERNEL, &params, &mut buffers);
+            let dc_before = real(buffers.pop().unwrap());
+            let dz = real(buffers.swap_remove(2));
+            assert_gradient("dz", &dz, |x| loss(x, &c_before), &z);
+            assert_gradient("dc", &dc_before, |x| loss(&z, x), &c_before);
+        }
     }
 }
