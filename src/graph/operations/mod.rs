@@ -1,4 +1,4 @@
-//! The operations of language models, each with its forward and its backward rule in one file.
+//! The operations of language models, each with its forward and its backward rule in one place.
 
 use super::Graph;
 use super::plan::Slice;

@@ -9,13 +9,17 @@
 //!
 //! State comes from and goes to the persistent tensors `state.NAME.h [B, P]` and `state.NAME.c [B, H]`.
 
-use super::super::plan::Slice;
-use super::super::{Graph, Operation, Parameter, Value};
 use super::emit_product;
+use crate::graph::plan::Slice;
+use crate::graph::{Graph, Operation, Parameter, Value};
 use crate::kernels::lstm::{cell_backward, cell_forward};
 use crate::kernels::matmul::product;
-use crate::kernels::pointwise::{copy, join, transpose};
+use crate::kernels::pointwise::copy;
 use crate::kernels::reduce::sum_columns;
+
+mod products;
+
+use products::Block;
 
 /// The weights of the gates, interleaved per unit (see [`crate::kernels::lstm`]).
 #[derive(Clone, Copy)]
@@ -71,10 +75,6 @@ struct Recorded {
     /// `[T, B, r]`: the product with the first factor.
     factor: Option<Slice>,
 }
-
-/// The most elements of a group's weights that are transposed for the recurrent gradients: 2 MiB, what the cache of a core
-/// holds. Products with a transposed matrix read it across its rows at every step.
-const MOST_TURNED: usize = 512 << 10;
 
 #[derive(Clone, Copy)]
 struct Sizes {
@@ -144,174 +144,9 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
     y
 }
 
-/// A matrix inside a parameter or its gradient: a range of its rows, in every group.
-#[derive(Clone, Copy)]
-struct Block {
-    slice: Slice,
-    /// Elements between groups.
-    group: u32,
-}
-
-/// What products multiply by from the right: a block or, with `back`, its transpose.
-#[derive(Clone, Copy)]
-struct Right {
-    block: Block,
-    back: bool,
-}
-
 impl Recorded {
     fn label(&self, what: &str) -> String {
         format!("{} {what}", self.layer.name)
-    }
-
-    /// Rows of the input (`recurrent` false) or of `h` in a tensor `[G * (I+P)/G, width]`.
-    fn block(&self, tensor: Slice, groups: usize, recurrent: bool) -> Block {
-        let Sizes { input, output, .. } = self.sizes;
-        let group = tensor.len / groups;
-        // The rows of the input; what comes first is a whole number of rows, the quotient of group and sizes need not be.
-        let middle = group * input / (input + output);
-        let (start, end) = if recurrent {
-            (middle, group)
-        } else {
-            (0, middle)
-        };
-        Block {
-            slice: tensor.part(start, (groups - 1) * group + end - start),
-            group: group as u32,
-        }
-    }
-
-    /// `out_g = left_g block_g`, or with `back` `out_g = left_g block_g'`: `rows` rows, `inner` columns of the block.
-    #[allow(clippy::too_many_arguments, reason = "each is a different thing")]
-    fn emit_gates(
-        &self,
-        graph: &mut Graph,
-        label: String,
-        groups: usize,
-        block: Block,
-        (left, depth): (Slice, usize),
-        (out, columns): (Slice, usize),
-        (back, accumulate): (bool, bool),
-    ) {
-        let rows = out.len / columns;
-        let (depth_g, columns_g) = (depth / groups, columns / groups);
-        let params = product::Params {
-            groups: groups as u32,
-            left_stride: depth as u32,
-            left_group: depth_g as u32,
-            right_group: block.group,
-            product_stride: columns as u32,
-            product_group: columns_g as u32,
-            ..product::Params::dense(rows, columns_g, depth_g)
-        };
-        let params = if back {
-            params.transposed_right()
-        } else {
-            params
-        };
-        emit_product(
-            graph,
-            label,
-            &params.accumulating(accumulate),
-            left,
-            block.slice,
-            None,
-            out,
-        );
-    }
-
-    /// `block_g (+)= left_g' right_g` over all rows: the gradient of a weight.
-    fn emit_weight_gradient(
-        &self,
-        graph: &mut Graph,
-        groups: usize,
-        (block, accumulate): (Block, bool),
-        (left, rows): (Slice, usize),
-        (right, columns): (Slice, usize),
-    ) {
-        let depth = self.sizes.unroll * self.sizes.batch;
-        let (rows_g, columns_g) = (rows / groups, columns / groups);
-        let params = product::Params {
-            groups: groups as u32,
-            transpose_left: 1,
-            left_stride: rows as u32,
-            left_group: rows_g as u32,
-            right_stride: columns as u32,
-            right_group: columns_g as u32,
-            product_group: block.group,
-            ..product::Params::dense(rows_g, columns_g, depth)
-        };
-        let label = self.label("weight gradient");
-        emit_product(
-            graph,
-            label,
-            &params.accumulating(accumulate),
-            left,
-            right,
-            None,
-            block.slice,
-        );
-    }
-
-    /// `block` as every step backward multiplies by it from the right: where it pays, its transpose, made once.
-    fn turned(
-        &self,
-        graph: &mut Graph,
-        what: &str,
-        block: Block,
-        groups: usize,
-        columns: usize,
-    ) -> Right {
-        let columns = columns / groups;
-        let len = block.slice.len - (groups - 1) * block.group as usize;
-        if len > MOST_TURNED || self.sizes.unroll == 1 {
-            return Right { block, back: true };
-        }
-        let name = format!("{}.{what}_turned", self.layer.name);
-        let slice = graph
-            .builder
-            .stored(&name, [groups, columns, len / columns]);
-        let params = transpose::Params {
-            groups: groups as u32,
-            rows: (len / columns) as u32,
-            columns: columns as u32,
-            x_group: block.group,
-        };
-        let label = self.label("transpose");
-        let slices = [block.slice, slice];
-        graph
-            .builder
-            .step(label, &transpose::KERNEL, &params, &slices);
-        let group = len as u32;
-        Right {
-            block: Block { slice, group },
-            back: false,
-        }
-    }
-
-    /// The inputs of all groups over all steps, each the columns of `x` and then those of `h`: the gradient of a group's weights
-    /// is then one product, of twice the rows.
-    fn join(
-        &self,
-        graph: &mut Graph,
-        groups: usize,
-        (x, input): (Slice, usize),
-        (h, output): (Slice, usize),
-    ) -> Slice {
-        let rows = x.len / input;
-        let name = format!("{}.joined", self.layer.name);
-        let joined = graph.builder.stored(&name, [rows, input + output]);
-        let params = join::Params {
-            rows: rows as u32,
-            groups: groups as u32,
-            a_columns: (input / groups) as u32,
-            b_columns: (output / groups) as u32,
-        };
-        let label = self.label("join");
-        graph
-            .builder
-            .step(label, &join::KERNEL, &params, &[x, h, joined]);
-        joined
     }
 
     fn emit_copy(&self, graph: &mut Graph, what: &str, from: Slice, to: Slice) {
@@ -342,22 +177,14 @@ impl Recorded {
         let label = self.label("input product");
         match (self.layer.gates, self.factor) {
             (Gates::Grouped { weight, groups }, _) => {
-                let block = self.block(graph.operand(weight), groups, false);
+                let block = self.input_rows(graph.operand(weight), groups);
                 let out = (self.z, 4 * hidden);
-                self.emit_gates(graph, label, groups, block, (x, input), out, (false, false));
+                self.emit_times(graph, label, (x, input), block, out, false);
             }
             (Gates::Factorized { first, .. }, Some(factor)) => {
                 let width = graph.extents(first).1;
-                let block = self.block(graph.operand(first), 1, false);
-                self.emit_gates(
-                    graph,
-                    label,
-                    1,
-                    block,
-                    (x, input),
-                    (factor, width),
-                    (false, false),
-                );
+                let block = self.input_rows(graph.operand(first), 1);
+                self.emit_times(graph, label, (x, input), block, (factor, width), false);
             }
             (Gates::Factorized { .. }, None) => unreachable!("a factorized layer has its factor"),
         }
@@ -377,54 +204,36 @@ impl Recorded {
             ..
         } = self.sizes;
         let before = self.h.chunk(t, unroll + 1);
-        let (left, block, groups, depth) = match (self.layer.gates, self.factor) {
+        // What the cell multiplies, and the columns that it has.
+        let (left, width, block) = match (self.layer.gates, self.factor) {
             (Gates::Factorized { first, second }, Some(factor)) => {
                 let width = graph.extents(first).1;
                 let part = factor.chunk(t, unroll);
-                let block = self.block(graph.operand(first), 1, true);
+                let block = self.recurrent_rows(graph.operand(first), 1);
                 let label = self.label(&format!("factor t={t}"));
-                self.emit_gates(
-                    graph,
-                    label,
-                    1,
-                    block,
-                    (before, output),
-                    (part, width),
-                    (false, true),
-                );
-                (
-                    part,
-                    Block {
-                        slice: graph.operand(second),
-                        group: 0,
-                    },
-                    1,
-                    width,
-                )
+                self.emit_times(graph, label, (before, output), block, (part, width), true);
+                (part, width, Block::whole(graph.operand(second)))
             }
-            (Gates::Grouped { weight, groups }, _) => (
-                before,
-                self.block(graph.operand(weight), groups, true),
-                groups,
-                output / groups,
-            ),
+            (Gates::Grouped { weight, groups }, _) => {
+                let block = self.recurrent_rows(graph.operand(weight), groups);
+                (before, output, block)
+            }
             (Gates::Factorized { .. }, None) => unreachable!("a factorized layer has its factor"),
         };
         let mut accumulate = self.factor.is_none();
-        let mut terms = depth;
+        let mut depth = width / block.groups;
         if graph.builder.separates_products() {
             let label = self.label(&format!("recurrent product t={t}"));
             let z = (self.z.chunk(t, unroll), 4 * hidden);
-            let left = (left, groups * depth);
-            self.emit_gates(graph, label, groups, block, left, z, (false, accumulate));
-            (accumulate, terms) = (true, 0);
+            self.emit_times(graph, label, (left, width), block, z, accumulate);
+            (accumulate, depth) = (true, 0);
         }
         let params = cell_forward::Params {
             batch: batch as u32,
             hidden: hidden as u32,
-            groups: groups as u32,
-            depth: terms as u32,
-            weight_group: block.group,
+            groups: block.groups as u32,
+            depth: depth as u32,
+            weight_group: block.stride as u32,
             accumulate: accumulate.into(),
             forget_bias: self.layer.forget_bias,
         };
@@ -466,7 +275,7 @@ impl Recorded {
         dy: Slice,
         (dc, dm): (Slice, Option<Slice>),
         dfactor: Option<Slice>,
-        (recurrent, projection): (Right, Option<Right>),
+        (recurrent, projection): (Block, Option<Block>),
     ) {
         let Sizes {
             hidden,
@@ -478,10 +287,9 @@ impl Recorded {
         let dz = self.z.chunk(t, unroll);
         let mut dh = dy.chunk(t, unroll);
         let mut projection = projection;
-        if let (Some(dm), Some(Right { block, back })) = (dm, projection) {
+        if let (Some(dm), Some(block)) = (dm, projection) {
             let label = self.label(&format!("projection gradient t={t}"));
-            let (left, out) = ((dh, output), (dm, hidden));
-            self.emit_gates(graph, label, 1, block, left, out, (back, false));
+            self.emit_times(graph, label, (dh, output), block, (dm, hidden), false);
             (dh, projection) = (dm, None);
         }
         let params = cell_backward::Params {
@@ -489,10 +297,10 @@ impl Recorded {
             hidden: hidden as u32,
             depth: (dh.len / batch) as u32,
             projected: projection.is_some().into(),
-            turned: projection.is_some_and(|right| !right.back).into(),
+            turned: projection.is_some_and(|block| !block.back).into(),
             carry: (t + 1 < unroll).into(),
         };
-        let weight = projection.map_or(dh, |right| right.block.slice);
+        let weight = projection.map_or(dh, |block| block.slice);
         let (c_before, c) = (self.c.chunk(t, unroll + 1), self.c.chunk(t + 1, unroll + 1));
         let label = self.label(&format!("cell gradient t={t}"));
         graph.builder.step(
@@ -503,34 +311,18 @@ impl Recorded {
         );
         let label = self.label(&format!("recurrent gradient t={t}"));
         match (self.layer.gates, dfactor) {
-            (Gates::Grouped { groups, .. }, _) if t > 0 => {
+            (Gates::Grouped { .. }, _) if t > 0 => {
                 let out = (dy.chunk(t - 1, unroll), output);
-                self.emit_gates(
-                    graph,
-                    label,
-                    groups,
-                    recurrent.block,
-                    (dz, 4 * hidden),
-                    out,
-                    (recurrent.back, true),
-                );
+                self.emit_times(graph, label, (dz, 4 * hidden), recurrent, out, true);
             }
             (Gates::Factorized { first, .. }, Some(dfactor)) => {
-                let width = graph.extents(first).1;
-                let part = dfactor.chunk(t, unroll);
-                self.emit_gates(
-                    graph,
-                    label.clone(),
-                    1,
-                    recurrent.block,
-                    (dz, 4 * hidden),
-                    (part, width),
-                    (recurrent.back, false),
-                );
+                let part = (dfactor.chunk(t, unroll), graph.extents(first).1);
+                let dz = (dz, 4 * hidden);
+                self.emit_times(graph, label.clone(), dz, recurrent, part, false);
                 if t > 0 {
-                    let block = self.block(graph.operand(first), 1, true);
+                    let block = self.recurrent_rows(graph.operand(first), 1).back();
                     let out = (dy.chunk(t - 1, unroll), output);
-                    self.emit_gates(graph, label, 1, block, (part, width), out, (true, true));
+                    self.emit_times(graph, label, part, block, out, true);
                 }
             }
             _ => {}
@@ -561,19 +353,14 @@ impl Operation for Recorded {
                 .builder
                 .stored(&format!("{}.dfactor", self.layer.name), [factor.len])
         });
-        let (block, groups) = match self.layer.gates {
-            Gates::Grouped { weight, groups } => {
-                (self.block(graph.operand(weight), groups, true), groups)
-            }
-            Gates::Factorized { second, .. } => {
-                let slice = graph.operand(second);
-                (Block { slice, group: 0 }, 1)
-            }
+        let block = match self.layer.gates {
+            Gates::Grouped { weight, groups } => self.recurrent_rows(graph.operand(weight), groups),
+            Gates::Factorized { second, .. } => Block::whole(graph.operand(second)),
         };
-        let recurrent = self.turned(graph, "recurrent", block, groups, 4 * hidden);
+        let recurrent = self.turned(graph, "recurrent", block, 4 * hidden);
         let projection = self.layer.projection.map(|projection| {
-            let slice = graph.operand(projection);
-            self.turned(graph, "projection", Block { slice, group: 0 }, 1, output)
+            let block = Block::whole(graph.operand(projection));
+            self.turned(graph, "projection", block, output)
         });
         for t in (0..unroll).rev() {
             self.backward_step(graph, t, dy, (dc, dm), dfactor, (recurrent, projection));
@@ -583,8 +370,8 @@ impl Operation for Recorded {
         let h_before = self.h.part(0, unroll * batch * output);
         if let Some(projection) = self.layer.projection {
             let (slice, accumulate) = graph.dense_gradient(projection);
-            let target = (Block { slice, group: 0 }, accumulate);
-            self.emit_weight_gradient(graph, 1, target, (self.m, hidden), (dy, output));
+            let (m, dy) = ((self.m, hidden), (dy, output));
+            self.emit_weight_gradient(graph, m, dy, Block::whole(slice), accumulate);
         }
         let (slice, accumulate) = graph.dense_gradient(self.layer.bias);
         let params = sum_columns::Params {
@@ -602,45 +389,31 @@ impl Operation for Recorded {
         let (dx, more) = graph.contribute(self.x);
         let label = self.label("input gradient");
         // Gradients of the products with x and h, whatever they were written to.
-        let (gradient, width, weight, groups) = match (self.layer.gates, self.factor, dfactor) {
+        let dz = (self.z, 4 * hidden);
+        let (gradient, weight, groups) = match (self.layer.gates, self.factor, dfactor) {
             (Gates::Factorized { first, second }, Some(factor), Some(dfactor)) => {
                 let width = graph.extents(first).1;
                 let (slice, accumulate) = graph.dense_gradient(second);
-                let target = (Block { slice, group: 0 }, accumulate);
-                self.emit_weight_gradient(graph, 1, target, (factor, width), (self.z, 4 * hidden));
-                (dfactor, width, first, 1)
+                let block = Block::whole(slice);
+                self.emit_weight_gradient(graph, (factor, width), dz, block, accumulate);
+                ((dfactor, width), first, 1)
             }
-            (Gates::Grouped { weight, groups }, ..) => (self.z, 4 * hidden, weight, groups),
+            (Gates::Grouped { weight, groups }, ..) => (dz, weight, groups),
             (Gates::Factorized { .. }, ..) => unreachable!("a factorized layer has its factor"),
         };
         let (slice, accumulate) = graph.dense_gradient(weight);
-        let gradient_of_gates = (gradient, width);
+        let (x, h) = ((x, input), (h_before, output));
         if groups > 1 {
-            let joined = self.join(graph, groups, (x, input), (h_before, output));
-            let target = (
-                Block {
-                    slice,
-                    group: (slice.len / groups) as u32,
-                },
-                accumulate,
-            );
-            let left = (joined, input + output);
-            self.emit_weight_gradient(graph, groups, target, left, gradient_of_gates);
+            let joined = self.join(graph, groups, x, h);
+            let block = Block::grouped(slice, groups);
+            self.emit_weight_gradient(graph, joined, gradient, block, accumulate);
         } else {
-            for (left, rows, recurrent) in [(x, input, false), (h_before, output, true)] {
-                let target = (self.block(slice, groups, recurrent), accumulate);
-                self.emit_weight_gradient(graph, groups, target, (left, rows), gradient_of_gates);
+            let blocks = [self.input_rows(slice, 1), self.recurrent_rows(slice, 1)];
+            for (left, block) in [x, h].into_iter().zip(blocks) {
+                self.emit_weight_gradient(graph, left, gradient, block, accumulate);
             }
         }
-        let block = self.block(graph.operand(weight), groups, false);
-        self.emit_gates(
-            graph,
-            label,
-            groups,
-            block,
-            (gradient, width),
-            (dx, input),
-            (true, more),
-        );
+        let block = self.input_rows(graph.operand(weight), groups).back();
+        self.emit_times(graph, label, gradient, block, (dx, input), more);
     }
 }
