@@ -147,6 +147,11 @@ fn rates(kernel: &Kernel, case: &Case, seconds: f64, halves: Halves) -> (f64, f6
     (work.flops as f64 / seconds, work.bytes as f64 / seconds)
 }
 
+/// The kernels that are timed, where a device runs them.
+pub fn measured() -> impl Iterator<Item = &'static Kernel> {
+    catalogue().filter(|kernel| (kernel.cases)().iter().any(|case| case.timed))
+}
+
 /// Times the kernels whose name contains `filter`.
 ///
 /// # Errors
@@ -155,7 +160,7 @@ fn rates(kernel: &Kernel, case: &Case, seconds: f64, halves: Halves) -> (f64, f6
 pub fn kernels(executor: &mut dyn Executor, filter: &str) -> Result<KernelTimes> {
     let peaks = peaks(executor)?;
     let mut found = Vec::new();
-    for kernel in catalogue().filter(|kernel| kernel.name.contains(filter)) {
+    for kernel in measured().filter(|kernel| kernel.name.contains(filter)) {
         for case in (kernel.cases)().iter().filter(|case| case.timed) {
             for (precision, halves) in [("f32", Halves::NONE), ("mixed", Halves::all(kernel))] {
                 let is_twice = precision == "mixed" && halves.is_empty();

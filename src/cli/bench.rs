@@ -9,7 +9,7 @@ use super::arguments::{Bench, BenchStep, BenchWhat};
 use super::context::{kernel_executor, tell, training_executor};
 use super::plan::vocabulary_size;
 use super::progress::grouped;
-use crate::bench::kernels::{KernelTimes, Peaks, kernels};
+use crate::bench::kernels::{KernelTimes, Peaks, kernels, measured};
 use crate::bench::step::{Length, StepProfile, StepTimes, step};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -33,11 +33,19 @@ pub(super) fn run(arguments: &Bench, quiet: bool) -> Result<()> {
     match &arguments.what {
         Some(BenchWhat::Step(one)) => run_step(arguments, one, quiet),
         Some(BenchWhat::Kernels(some)) => {
+            let mut names: Vec<_> = measured().map(|kernel| kernel.name).collect();
+            if !names.iter().any(|name| name.contains(&some.filter)) {
+                names.dedup();
+                let what = format!("no kernel that is measured is called `{}`", some.filter);
+                return Err(
+                    Error::usage(what).help(format!("part of one of these: {}", names.join(", ")))
+                );
+            }
             let mut executor = kernel_executor(&[&arguments.device], quiet)?;
             let times = kernels(executor.as_mut(), &some.filter)?;
             if times.kernels.is_empty() {
-                let what = format!("no kernel is called `{}` and measured", some.filter);
-                return Err(Error::usage(what).help("leave --filter out to see all of them"));
+                let what = format!("this device does not run the kernel `{}`", some.filter);
+                return Err(Error::device(what).help("`wlstm devices` says what each device has"));
             }
             show(arguments, &times, kernel_table(&times))
         }

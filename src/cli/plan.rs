@@ -127,6 +127,7 @@ struct Costs {
     devices: u64,
     words_per_step: u64,
     dispatches_per_step: usize,
+    precision: &'static str,
     bytes_per_device: Memory,
 }
 
@@ -154,6 +155,7 @@ impl Costs {
             devices: arguments.devices,
             words_per_step: arguments.devices * (config.train.batch * config.train.unroll) as u64,
             dispatches_per_step: plans[0].steps.len(),
+            precision: config.train.precision.as_str(),
             bytes_per_device: Memory::new(&cost, plans),
         }
     }
@@ -214,8 +216,9 @@ impl fmt::Display for Costs {
         writeln!(f, "{}", self.config.display())?;
         writeln!(
             f,
-            "vocabulary: {} words, from {from}\n",
-            grouped(self.vocabulary as u64)
+            "vocabulary: {} words, from {from}; precision: {}\n",
+            grouped(self.vocabulary as u64),
+            self.precision
         )?;
         writeln!(f, "{:<32}{:<22}{:>20}", "parameter", "shape", "count")?;
         for tensor in &self.tensors {

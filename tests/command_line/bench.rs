@@ -69,5 +69,8 @@ fn kernels_are_measured_by_name() {
         .arg("nothing")
         .assert()
         .code(2)
-        .stderr(predicate::str::contains("no kernel is called `nothing`"));
+        .stderr(predicate::str::contains(
+            "no kernel that is measured is called `nothing`",
+        ))
+        .stderr(predicate::str::contains("matmul/product_tiled, "));
 }
