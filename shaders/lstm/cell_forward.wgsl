@@ -50,10 +50,18 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let rows = min(vec4<u32>(b, b + 1u, b + 2u, b + 3u), vec4<u32>(params.batch - 1u));
     var at_left = starts.left + rows * (params.groups * params.depth) + g * params.depth;
     var at_weight = starts.weight + g * (params.weight_group / 4u) + (u - g * units);
+    // What is there comes first, as in products.
     var total0 = vec4<f32>();
     var total1 = vec4<f32>();
     var total2 = vec4<f32>();
     var total3 = vec4<f32>();
+    if (params.accumulate != 0u) {
+        let at_z = starts.z + rows * params.hidden + u;
+        total0 = vec4<f32>(z[at_z.x]);
+        total1 = vec4<f32>(z[at_z.y]);
+        total2 = vec4<f32>(z[at_z.z]);
+        total3 = vec4<f32>(z[at_z.w]);
+    }
     for (var first = 0u; first < params.depth; first += DEPTH) {
         var sum0 = vec4<f32>();
         var sum1 = vec4<f32>();
@@ -77,11 +85,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let totals = array<vec4<f32>, 4>(total0, total1, total2, total3);
     for (var row = 0u; row < min(4u, params.batch - b); row += 1u) {
         let at = (b + row) * params.hidden + u;
-        var before = vec4<f32>();
-        if (params.accumulate != 0u) {
-            before = vec4<f32>(z[starts.z + at]);
-        }
-        let gates = before + totals[row] + bias_of_unit;
+        let gates = totals[row] + bias_of_unit;
         let i = sigmoid(gates.x);
         let j = tanh_of(gates.y);
         let f = sigmoid(gates.z + params.forget_bias);

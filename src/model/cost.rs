@@ -110,6 +110,12 @@ pub fn check_sizes(config: &Config, vocabulary: usize) -> Result<()> {
             (rows + train.batch as u64) * width,
         ),
     ];
+    if groups > 1 {
+        sizes.push((
+            "the joined inputs of a grouped layer, batch * unroll * (input + projection)",
+            rows * 2 * width,
+        ));
+    }
     if let Softmax::Sampled { samples } = config.softmax {
         let samples = samples as u64;
         sizes.push((

@@ -1,7 +1,8 @@
 //! The gradient of one time step's cell, from the gradient of its projected output.
 //!
 //! ```text
-//! dm  = left weight'                     left = dh [B, depth], weight [H, depth], or its transpose (no projection: dm = left [B, H])
+//! dm  = left weight'                     left = dh [B, depth], weight [H, depth] or, turned, [depth, H]
+//!                                        (no projection: dm = left [B, H])
 //! do  = dm tanh(c)                       dc' = dc + dm o (1 - tanh(c)^2)
 //! di  = dc' j      dj = dc' i      df = dc' c_before
 //! dz  = di i (1 - i), dj (1 - j^2), df f (1 - f), do o (1 - o)
@@ -11,6 +12,8 @@
 //! `z` holds the gates i, j, f, o of [`super::cell_forward`] and receives `dz`; both `[B, 4H]`, interleaved. `dc [B, H]`
 //! arrives from the step after (`carry`), or starts at zero.
 
+use std::cell::RefCell;
+
 use crate::kernel::{
     Binding, Buffers, Case, Fill, Kernel, Params as _, Widths, Work, no_constants,
 };
@@ -19,7 +22,7 @@ use crate::real::Real;
 use crate::{params, team, twin};
 
 use super::layout::{Blocks, LANES, Shuffle, shuffled};
-use super::{stream_edges, with_scratch};
+use super::stream_edges;
 
 params! {
     /// The sizes of one step.
@@ -151,6 +154,19 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         });
         differentiate(p, dm, z, c_before, c, dc);
     });
+}
+
+/// Calls `work` with memory of `len` elements of which nothing is known. It is kept, so that a step allocates nothing.
+fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    thread_local! {
+        static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < len {
+            scratch.resize(len, 0.0);
+        }
+        work(&mut scratch[..len])
+    })
 }
 
 /// Everything behind the product, stream by stream: memory is then walked over in its order.

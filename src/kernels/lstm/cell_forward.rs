@@ -118,9 +118,10 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
                         * weight
                             [g * p.weight_group as usize + k * 4 * units + 4 * (u - g * units) + q];
                 }
-                sum += bias[4 * u + q];
-                let before = z[4 * (b * hidden + u) + q];
-                gates[q] = if p.accumulate != 0 { before + sum } else { sum };
+                if p.accumulate != 0 {
+                    sum = z[4 * (b * hidden + u) + q] + sum;
+                }
+                gates[q] = sum + bias[4 * u + q];
             }
             let at = b * hidden + u;
             let forget_bias = R::from_f32(p.forget_bias);
@@ -143,43 +144,41 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     );
     let [batch, hidden, groups, depth] = [p.batch, p.hidden, p.groups, p.depth].map(|n| n as usize);
     let width = 4 * hidden / groups;
-    {
-        let layout = Groups {
-            count: groups,
-            stride: width,
-            rows: batch,
-            columns: width,
-            row_stride: 4 * hidden,
-        };
-        let parts = matrix::parts(batch * 4 * hidden * depth);
-        matrix::each_block(z, layout, parts, |block| {
-            let left = View::new(&left[block.group * depth..], batch, depth, groups * depth);
-            let weight = &weight[block.group * p.weight_group as usize..];
-            let weight = View::new(weight, depth, width, width);
-            block.multiply(p.accumulate != 0, left, weight);
-        });
-        let edges = || stream_edges(batch, hidden);
-        let z = ViewMut::new(z, batch, 4 * hidden, 4 * hidden).into_rows(edges());
-        let c = ViewMut::new(c, batch, hidden, hidden).into_rows(edges());
-        let m = ViewMut::new(m, batch, hidden, hidden).into_rows(edges());
-        team::each(c.count(), |k| {
-            let (first, mut c) = c.take(k);
-            let (mut z, mut m) = (z.take(k).1, m.take(k).1);
-            for row in 0..c.row_count() {
-                let b = first + row;
-                let c_before = &c_before[b * hidden..][..hidden];
-                let (z, c, m) = (z.row(row), c.row(row), m.row(row));
-                shuffled(Cells {
-                    z,
-                    bias,
-                    c_before,
-                    c,
-                    m,
-                    forget_bias: p.forget_bias,
-                });
-            }
-        });
-    }
+    let layout = Groups {
+        count: groups,
+        stride: width,
+        rows: batch,
+        columns: width,
+        row_stride: 4 * hidden,
+    };
+    let parts = matrix::parts(batch * 4 * hidden * depth);
+    matrix::each_block(z, layout, parts, |block| {
+        let left = View::new(&left[block.group * depth..], batch, depth, groups * depth);
+        let weight = &weight[block.group * p.weight_group as usize..];
+        let weight = View::new(weight, depth, width, width);
+        block.multiply(p.accumulate != 0, left, weight);
+    });
+    let edges = || stream_edges(batch, hidden);
+    let z = ViewMut::new(z, batch, 4 * hidden, 4 * hidden).into_rows(edges());
+    let c = ViewMut::new(c, batch, hidden, hidden).into_rows(edges());
+    let m = ViewMut::new(m, batch, hidden, hidden).into_rows(edges());
+    team::each(c.count(), |k| {
+        let (first, mut c) = c.take(k);
+        let (mut z, mut m) = (z.take(k).1, m.take(k).1);
+        for row in 0..c.row_count() {
+            let b = first + row;
+            let c_before = &c_before[b * hidden..][..hidden];
+            let (z, c, m) = (z.row(row), c.row(row), m.row(row));
+            shuffled(Cells {
+                z,
+                bias,
+                c_before,
+                c,
+                m,
+                forget_bias: p.forget_bias,
+            });
+        }
+    });
 }
 
 /// The cells of one stream.
@@ -273,6 +272,7 @@ fn cases() -> Vec<Case> {
         case("lstmp, odd sizes", 9, 37, 1, 13, 1),
         case("flstm, nothing to add to", 5, 70, 1, 3, 0),
         case("four groups of nine units", 11, 36, 4, 5, 1),
+        case("a sum of several parts", 3, 9, 1, 1100, 1),
         case("no product", 5, 37, 1, 0, 1),
         case("lstmp of the bench model", 64, 1024, 1, 256, 1).timed(),
         case("glstm of the bench model", 64, 1024, 8, 32, 1).timed(),

@@ -3,8 +3,6 @@
 //! Gates are interleaved per unit: element `4*u + q` of a row of `z [B, 4H]` is gate `q` of unit `u`, in the order
 //! i, j, f, o (`j` is the candidate). Whatever the cell, `z` has this layout: groups are contiguous ranges of units.
 
-use std::cell::RefCell;
-
 use crate::kernel::Kernel;
 use crate::team::{self, Edges};
 
@@ -14,19 +12,6 @@ mod layout;
 
 /// The kernels of this folder.
 pub static KERNELS: &[&Kernel] = &[&cell_forward::KERNEL, &cell_backward::KERNEL];
-
-/// Calls `work` with memory of `len` elements of which nothing is known. It is kept, so that a step allocates nothing.
-fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
-    thread_local! {
-        static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-    }
-    SCRATCH.with_borrow_mut(|scratch| {
-        if scratch.len() < len {
-            scratch.resize(len, 0.0);
-        }
-        work(&mut scratch[..len])
-    })
-}
 
 /// How the cells of `batch` streams are shared: some parts a thread, each worth handing over.
 fn stream_edges(batch: usize, hidden: usize) -> Edges {

@@ -404,12 +404,12 @@ fn cases() -> Vec<Case> {
             Params {
                 groups: 8,
                 transpose_left: 1,
-                left_stride: 8 * 32,
-                left_group: 32,
+                left_stride: 8 * 64,
+                left_group: 64,
                 right_stride: 8 * 512,
                 right_group: 512,
-                product_group: 32 * 512,
-                ..Params::dense(32, 512, 1280)
+                product_group: 64 * 512,
+                ..Params::dense(64, 512, 1280)
             },
         )
         .timed(),

@@ -1,11 +1,11 @@
 //! An LSTM layer over `T` steps: the three cells, with or without projection.
 //!
 //! Forward: the products of the input for all steps at once, then `T` times the fused cell and the projection. Backward:
-//! `T` times the fused cell and the recurrent product, then every gradient of a weight as one product over all `T*B` rows.
+//! `T` times the fused cell and the recurrent product, then the gradients of weights as products over all `T*B` rows.
 //!
-//! Layers run one after the other, not as a wavefront (layer 1 at `t + 1` beside layer 2 at `t`): the products of a layer's input
-//! would have to be made step by step, and what that costs is half of what sharing dispatches saves where it was measured, and a
-//! layer's dispatch fills a device alone at the sizes of the paper (4,096 workgroups).
+//! Layers run one after the other, not as a wavefront (layer 1 at `t + 1` beside layer 2 at `t`): the products of a layer's
+//! input would have to be made step by step, and what that costs is half of what sharing dispatches saves where it was
+//! measured, and a layer's dispatch fills a device alone at the sizes of the paper (4,096 workgroups).
 //!
 //! State comes from and goes to the persistent tensors `state.NAME.h [B, P]` and `state.NAME.c [B, H]`.
 
@@ -297,7 +297,7 @@ impl Recorded {
             hidden: hidden as u32,
             depth: (dh.len / batch) as u32,
             projected: projection.is_some().into(),
-            turned: projection.is_some_and(|block| !block.back).into(),
+            turned: projection.is_some_and(|block| !block.transposed).into(),
             carry: (t + 1 < unroll).into(),
         };
         let weight = projection.map_or(dh, |block| block.slice);
@@ -320,7 +320,7 @@ impl Recorded {
                 let dz = (dz, 4 * hidden);
                 self.emit_times(graph, label.clone(), dz, recurrent, part, false);
                 if t > 0 {
-                    let block = self.recurrent_rows(graph.operand(first), 1).back();
+                    let block = self.recurrent_rows(graph.operand(first), 1).transposed();
                     let out = (dy.chunk(t - 1, unroll), output);
                     self.emit_times(graph, label, part, block, out, true);
                 }
@@ -413,7 +413,7 @@ impl Operation for Recorded {
                 self.emit_weight_gradient(graph, left, gradient, block, accumulate);
             }
         }
-        let block = self.input_rows(graph.operand(weight), groups).back();
+        let block = self.input_rows(graph.operand(weight), groups).transposed();
         self.emit_times(graph, label, gradient, block, (dx, input), more);
     }
 }

@@ -7,8 +7,8 @@ use crate::graph::plan::Slice;
 use crate::kernels::matmul::product;
 use crate::kernels::pointwise::{join, transpose};
 
-/// The most elements of a group's weights that are transposed for the steps backward: 2 MiB, what the cache of a core holds.
-/// Products with a transposed matrix read it across its rows at every step.
+/// The most elements of a group's weights that are transposed for the steps backward: 2 MiB in f32, what the cache of a
+/// core holds. Products with a transposed matrix read it across its rows at every step.
 const MOST_TURNED: usize = 512 << 10;
 
 /// A matrix inside a parameter or its gradient, that of every group alike.
@@ -21,7 +21,7 @@ pub(super) struct Block {
     /// Elements between groups.
     pub(super) stride: usize,
     /// Whether products multiply by its transpose.
-    pub(super) back: bool,
+    pub(super) transposed: bool,
 }
 
 impl Block {
@@ -36,13 +36,16 @@ impl Block {
             slice,
             groups,
             stride: slice.len / groups,
-            back: false,
+            transposed: false,
         }
     }
 
     /// Its transpose, where it lies.
-    pub(super) fn back(self) -> Block {
-        Block { back: true, ..self }
+    pub(super) fn transposed(self) -> Block {
+        Block {
+            transposed: true,
+            ..self
+        }
     }
 
     /// Elements of a group.
@@ -97,7 +100,7 @@ impl Recorded {
             product_group: columns_g as u32,
             ..product::Params::dense(rows, columns_g, depth_g)
         };
-        let params = if block.back {
+        let params = if block.transposed {
             params.transposed_right()
         } else {
             params
@@ -142,7 +145,7 @@ impl Recorded {
         columns: usize,
     ) -> Block {
         if block.len() > MOST_TURNED || self.sizes.unroll == 1 {
-            return block.back();
+            return block.transposed();
         }
         let (groups, columns) = (block.groups, columns / block.groups);
         let rows = block.len() / columns;
@@ -162,8 +165,8 @@ impl Recorded {
         Block::grouped(slice, groups)
     }
 
-    /// The inputs of all groups over all steps, each the columns of `x` and then those of `h`: the gradient of a group's weights
-    /// is then one product, of twice the rows.
+    /// The inputs of all groups over all steps, each the columns of `x` and then those of `h`: the gradient of a group's
+    /// weights is then one product, of twice the rows.
     pub(super) fn join(
         &self,
         graph: &mut Graph,
