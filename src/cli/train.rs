@@ -12,7 +12,7 @@ use super::context::{
 use super::progress::{Progress as Display, duration};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens, is_pattern};
-use crate::corpus::{Corpus, Text, Vocabulary, detokenise};
+use crate::corpus::{Corpus, Text, Vocabulary, detokenise, expand};
 use crate::error::{Error, Kind, Result};
 use crate::train::generate::{Choice, Generator};
 use crate::train::progress::Progress;
@@ -38,21 +38,24 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         None => None,
     };
 
-    let missing = |file: &PathBuf| !is_pattern(file) && !file.exists();
-    let open = |files: &[PathBuf]| {
+    let missing = |file: &PathBuf| match is_pattern(file) {
+        true => expand(&[file]).is_err(),
+        false => !file.exists(),
+    };
+    let open = |key: &str, files: &[PathBuf]| {
         match Corpus::open(files) {
         Err(error) if files.iter().any(missing) => Err(error.help(format!(
-            "bring the text there (comments in `{}` may say where it comes from), or name other files with --set data.train=FILE \
-             and --set data.valid=FILE",
+            "`{key}` names it: bring the text there (the comments in `{}` say where the text of its own comes from), or name \
+             another with --set {key}=FILE",
             arguments.config.display()
         ))),
         other => other.map(Arc::new),
     }
     };
-    let corpus = open(&config.data.train)?;
+    let corpus = open("data.train", &config.data.train)?;
     let valid = match config.data.valid.as_slice() {
         [] => None,
-        files => Some(open(files)?),
+        files => Some(open("data.valid", files)?),
     };
     let folder = match (&resumed, &arguments.out) {
         (Some(resumed), _) => RunFolder::resume(&resumed.folder)?,
@@ -297,7 +300,10 @@ fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
         best,
     } = outcome;
     let seconds = duration(progress.seconds);
-    let mut lines = format!("trained {} steps in {seconds} ({reason})\n", progress.step);
+    let mut lines = format!(
+        "trained {} steps in {seconds} (limit: {reason})\n",
+        progress.step
+    );
     if let Some(best) = best
         && let Some(perplexity) = best.perplexity
     {

@@ -269,6 +269,18 @@ impl TextFile {
     }
 }
 
+/// What is to be seen where a file is not.
+fn what_is_there(pattern: &Path) -> String {
+    let folder = folder_of(pattern);
+    let shown = folder.display();
+    match folder.is_dir() {
+        true => format!("the folder `{shown}` is there, but not the file: check its name"),
+        false => {
+            format!("there is no folder `{shown}` either: check the path, or bring the text there")
+        }
+    }
+}
+
 /// The files that names and patterns (`corpus/train/*`) stand for, in name order, each once.
 ///
 /// `*`, `?`, `[ab]` and `**` work as in a shell: they match no names that begin with a dot. A pattern stands for files only,
@@ -288,8 +300,9 @@ pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
             continue;
         }
         if !is_pattern(pattern) {
-            return Err(Error::data(format!("there is no file `{shown}`"))
-                .help(format!("looked in `{}`", folder_of(pattern).display())));
+            return Err(
+                Error::data(format!("there is no file `{shown}`")).help(what_is_there(pattern))
+            );
         }
         let options = glob::MatchOptions {
             case_sensitive: true,
@@ -313,8 +326,9 @@ pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
             }
         }
         if paths.len() == before {
-            return Err(Error::data(format!("no file matches `{shown}`"))
-                .help(format!("looked in `{}`", folder_of(pattern).display())));
+            return Err(
+                Error::data(format!("no file matches `{shown}`")).help(what_is_there(pattern))
+            );
         }
     }
     if paths.is_empty() {

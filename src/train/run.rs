@@ -5,7 +5,7 @@
 //! one starts, so losses are heard one step late; before a validation or a checkpoint every step is fetched.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::clock::Clock;
@@ -497,10 +497,14 @@ fn explain(error: Error, last: Option<PathBuf>, config: &Config) -> Error {
         }
     };
     match (error.kind(), last) {
-        (Kind::Interrupted | Kind::Terminated, Some(last)) => error.help(format!(
-            "everything is saved in `{}`; go on with --resume",
-            last.display()
-        )),
+        (Kind::Interrupted | Kind::Terminated, Some(last)) => {
+            let run = last.parent().and_then(Path::parent).unwrap_or(&last);
+            error.help(format!(
+                "everything is saved in `{}`; go on with --resume --out {}",
+                last.display(),
+                run.display()
+            ))
+        }
         (Kind::Diverged, Some(last)) => error.help(format!(
             "the last good checkpoint is `{}`: start a new run from it with --init and a lower train.learning_rate, or \
              with a lower train.clip_norm above 0{narrow}",
