@@ -106,7 +106,7 @@ fn exp_parts(x: f32) -> (f32, f32) {
     (p * r + 1.0, rounded)
 }
 
-/// `e^x` of an `x` that is cut to where neither `e^x` nor its inverse leaves the normal numbers: half the work of `exp`, and
+/// `e^x` of an `x` that is cut to where neither `e^x` nor its inverse leaves the normal numbers: less work than `exp`, and there
 /// the same bits.
 #[inline(always)]
 fn exp_normal(x: f32) -> f32 {

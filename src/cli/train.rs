@@ -11,7 +11,7 @@ use super::context::{
 };
 use super::progress::{Progress as Display, duration};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
-use crate::config::{Cell, Config, Tokens, is_pattern};
+use crate::config::{Cell, Config, Tokens};
 use crate::corpus::{Corpus, Text, Vocabulary, detokenise, expand};
 use crate::error::{Error, Kind, Result};
 use crate::train::generate::{Choice, Generator};
@@ -38,10 +38,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         None => None,
     };
 
-    let missing = |file: &PathBuf| match is_pattern(file) {
-        true => expand(&[file]).is_err(),
-        false => !file.exists(),
-    };
+    let missing = |file: &PathBuf| expand(&[file]).is_err();
     let open = |key: &str, files: &[PathBuf]| {
         match Corpus::open(files) {
         Err(error) if files.iter().any(missing) => Err(error.help(format!(
