@@ -24,6 +24,10 @@
 //! - Two runs of a kernel on the same input give the same bits: no float atomics, fixed orders of addition.
 //! - A twin has no constants of its own: it reads the same `Params` as the shader.
 
+mod cut;
+
+pub use cut::{Cut, CutRows, Excess, Part};
+
 use crate::tensor::Dtype;
 
 /// The most storage bindings that a kernel may have: what WebGPU guarantees per shader stage.
@@ -270,6 +274,8 @@ pub struct Kernel {
     pub grid: fn(&[u32]) -> [u32; 3],
     /// What a step costs, where that is not each slice moved once; see [`Kernel::cost`].
     pub work: Option<fn(&[u32], Widths) -> Work>,
+    /// How a step is made of smaller ones, where slices may be too large for a device.
+    pub cut: Option<Cut>,
     /// The specification.
     pub twin: Twin,
     /// What the CPU device runs instead of the twin in `f32`, where a faster way is known: the same result to rounding.

@@ -105,7 +105,7 @@ fn kernels() {
 }
 
 fn executor() {
-    let mut builder = Builder::new("no products");
+    let mut builder = Builder::new("no products", &Limits::HOST);
     let table = builder.persistent("table", [1000, 64]);
     let ids = builder.index_input("ids", [2000]);
     let rows = builder.activation("rows", [2000, 64]);
@@ -123,7 +123,7 @@ fn executor() {
         divisor: 1.0,
     };
     builder.step("sum", &sum::KERNEL, &params, &[more, total]);
-    let plan = Arc::new(builder.finish(&Limits::HOST));
+    let plan = Arc::new(builder.finish());
     let mut executor = CpuExecutor::<f32>::new();
     let id = executor.load(plan).expect("there is room");
     let inputs: Inputs = vec![("ids", Data::Index((0..2000).map(|k| k % 1000).collect()))];

@@ -122,6 +122,7 @@ fn tensor(plan: &mut Plan, name: &str, len: usize, place: Place) -> Slice {
         shape: Shape::from([len]),
         dtype: Dtype::Real,
         place,
+        piece: len,
     });
     Slice {
         tensor: TensorId(plan.tensors.len() as u32 - 1),

@@ -1,10 +1,15 @@
-// gradient[k] = scale * sum of source[p] over the positions p of distinct row k, in ascending order.
-// rows is a row index (src/kernels/embedding/rows.rs) of `capacity` sources.
+// gradient[k] (+)= scale * sum of source[p - base] over the positions p of distinct row first + k that are there, in ascending
+// order. rows is a row index (src/kernels/embedding/rows.rs) of `sources` sources.
 
 struct Params {
-    capacity: u32,
+    sources: u32,
     width: u32,
     scale: f32,
+    first: u32,
+    capacity: u32,
+    base: u32,
+    window: u32,
+    accumulate: u32,
 }
 
 struct Starts {
@@ -29,16 +34,24 @@ fn main(
     if (i >= params.capacity * params.width) {
         return;
     }
-    let k = i / params.width;
+    let k = params.first + i / params.width;
     let column = i % params.width;
     var sum = 0.0;
     if (k < rows[starts.rows]) {
-        let offsets = starts.rows + 1u + params.capacity;
-        let positions = offsets + params.capacity + 1u;
+        let offsets = starts.rows + 1u + params.sources;
+        let positions = offsets + params.sources + 1u;
         let end = rows[offsets + k + 1u];
         for (var n = rows[offsets + k]; n < end; n += 1u) {
-            sum += f32(source[starts.source + rows[positions + n] * params.width + column]);
+            let row = rows[positions + n] - params.base;
+            if (row < params.window) {
+                sum += f32(source[starts.source + row * params.width + column]);
+            }
         }
     }
-    gradient[starts.gradient + i] = params.scale * sum;
+    let result = params.scale * sum;
+    if (params.accumulate != 0u) {
+        gradient[starts.gradient + i] += result;
+    } else {
+        gradient[starts.gradient + i] = result;
+    }
 }

@@ -1,8 +1,10 @@
-// y[row] = table[ids[row]]: the embeddings of a batch of ids.
+// y[row] = table[ids[row] - base]: the embeddings of a batch of ids, where the table has them.
 
 struct Params {
     rows: u32,
     width: u32,
+    base: u32,
+    window: u32,
 }
 
 struct Starts {
@@ -31,5 +33,8 @@ fn main(
     }
     let row = i / params.width;
     let column = i % params.width;
-    y[starts.y + i] = Y(table[starts.table + ids[starts.ids + row] * params.width + column]);
+    let at = ids[starts.ids + row] - params.base;
+    if (at < params.window) {
+        y[starts.y + i] = Y(table[starts.table + at * params.width + column]);
+    }
 }

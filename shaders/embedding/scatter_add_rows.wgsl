@@ -1,8 +1,11 @@
-// table[id_k] += gradient[k] for the rows k of a row index: no two have the same id.
+// table[id_k - base] += gradient[k] for the rows k of a row index, from row `first` on: no two have the same id.
 
 struct Params {
     capacity: u32,
     width: u32,
+    first: u32,
+    base: u32,
+    window: u32,
 }
 
 struct Starts {
@@ -25,9 +28,12 @@ fn main(
 ) {
     let i = (group.y * groups.x + group.x) * 64u + local;
     let k = i / params.width;
-    if (k >= rows[starts.rows]) {
+    if (k >= params.capacity || params.first + k >= rows[starts.rows]) {
         return;
     }
-    let id = rows[starts.rows + 1u + k];
+    let id = rows[starts.rows + 1u + params.first + k] - params.base;
+    if (id >= params.window) {
+        return;
+    }
     table[starts.table + id * params.width + i % params.width] += gradient[starts.gradient + i];
 }

@@ -4,6 +4,9 @@ struct Params {
     capacity: u32,
     width: u32,
     sparse: u32,
+    first: u32,
+    base: u32,
+    window: u32,
     clipped: u32,
 }
 
@@ -42,11 +45,15 @@ fn main(
     }
     var at = i;
     if (params.sparse != 0u) {
-        let k = i / params.width;
+        let k = params.first + i / params.width;
         if (k >= rows[starts.rows]) {
             return;
         }
-        at = rows[starts.rows + 1u + k] * params.width + i % params.width;
+        let row = rows[starts.rows + 1u + k] - params.base;
+        if (row >= params.window) {
+            return;
+        }
+        at = row * params.width + i % params.width;
     }
     let g = factor * gradient[starts.gradient + i];
     let rate = control[starts.control];

@@ -1,9 +1,12 @@
-// y = scale * x where a random word is at least the threshold, else 0. The word of element i is word i % 4 of
-// philox4x32([i / 4, purpose, step low, step high], [seed low, seed high]); random is (step low, step high,
-// seed low, seed high). A thread makes four elements.
+// y = scale * x where a random word is at least the threshold, else 0. The word of number n is word n % 4 of
+// philox4x32([n / 4, purpose, step low, step high], [seed low, seed high]); random is (step low, step high,
+// seed low, seed high), and element i has the number first + i / row * stride + i % row. A thread makes four elements.
 
 struct Params {
     len: u32,
+    first: u32,
+    row: u32,
+    stride: u32,
     purpose: u32,
     threshold: u32,
     scale: f32,
@@ -33,13 +36,21 @@ fn main(
     if (j >= (params.len + 3u) / 4u) {
         return;
     }
-    let counter = vec4<u32>(j, params.purpose, random[starts.random], random[starts.random + 1u]);
-    let words = philox4x32(counter, vec2<u32>(random[starts.random + 2u], random[starts.random + 3u]));
-    let keep = words >= vec4<u32>(params.threshold);
+    let step = vec2<u32>(random[starts.random], random[starts.random + 1u]);
+    let key = vec2<u32>(random[starts.random + 2u], random[starts.random + 3u]);
+    var position = 0u;
+    var words = vec4<u32>();
     for (var k = 0u; k < 4u; k += 1u) {
         let i = 4u * j + k;
-        if (i < params.len) {
-            y[starts.y + i] = Y(select(0.0, params.scale * f32(x[starts.x + i]), keep[k]));
+        if (i >= params.len) {
+            return;
         }
+        let number = params.first + i / params.row * params.stride + i % params.row;
+        if (k == 0u || number / 4u != position) {
+            position = number / 4u;
+            words = philox4x32(vec4<u32>(position, params.purpose, step), key);
+        }
+        let keep = words[number % 4u] >= params.threshold;
+        y[starts.y + i] = Y(select(0.0, params.scale * f32(x[starts.x + i]), keep));
     }
 }

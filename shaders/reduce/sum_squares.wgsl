@@ -1,8 +1,9 @@
-// partials[p] = sum of x[i]^2 over share p of x: ceil(len / parts) neighbours. One workgroup a share.
+// partials[p] = sum of x[i]^2 over share p of x: `share` neighbours, fewer at the end. One workgroup a share.
 
 struct Params {
     len: u32,
     parts: u32,
+    share: u32,
 }
 
 struct Starts {
@@ -25,9 +26,8 @@ fn main(
     if (part >= params.parts) {
         return;
     }
-    let share = (params.len + params.parts - 1u) / params.parts;
-    let begin = min(part * share, params.len);
-    let end = min(begin + share, params.len);
+    let begin = min(part * params.share, params.len);
+    let end = min(begin + params.share, params.len);
     var sum = 0.0;
     for (var i = begin + local; i < end; i += 256u) {
         let value = x[starts.x + i];

@@ -4,6 +4,7 @@
 struct Params {
     rows: u32,
     samples: u32,
+    first: u32,
     divisor: f32,
 }
 
@@ -53,7 +54,7 @@ fn main(
     logits[starts.logits + i] = Logits(select(gradient, 0.0, ignored || candidates[starts.candidates + k] == wanted));
 
     if (k == 0u) {
-        let true_logit = target_logits[starts.target_logits + row] - log_q[starts.log_q + params.samples + row];
+        let true_logit = target_logits[starts.target_logits + row] - log_q[starts.log_q + params.samples + params.first + row];
         let true_gradient = scale * (exp_of(true_logit - total) - 1.0);
         target_logits[starts.target_logits + row] = select(true_gradient, 0.0, ignored);
     }

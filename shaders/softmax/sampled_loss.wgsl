@@ -5,6 +5,7 @@
 struct Params {
     rows: u32,
     samples: u32,
+    first: u32,
 }
 
 struct Starts {
@@ -41,7 +42,7 @@ fn main(
     }
     let base = starts.logits + row * params.samples;
     let wanted = targets[starts.targets + row];
-    let true_logit = target_logits[starts.target_logits + row] - log_q[starts.log_q + params.samples + row];
+    let true_logit = target_logits[starts.target_logits + row] - log_q[starts.log_q + params.samples + params.first + row];
 
     var largest = true_logit;
     for (var k = local; k < params.samples; k += 256u) {

@@ -1,8 +1,10 @@
-// dh += dtarget * weights[target] and source = dtarget * h, row by row.
+// dh += dtarget * weights[target - base] and source = dtarget * h, row by row, where the weights are there.
 
 struct Params {
     rows: u32,
     width: u32,
+    base: u32,
+    window: u32,
 }
 
 struct Starts {
@@ -43,8 +45,12 @@ fn main(
         source[starts.source + i] = 0.0;
         return;
     }
+    let id = wanted - params.base;
+    if (id >= params.window) {
+        return;
+    }
     let gradient = dtarget[starts.dtarget + row];
-    let weight = weights[starts.weights + wanted * params.width + i % params.width];
+    let weight = weights[starts.weights + id * params.width + i % params.width];
     dh[starts.dh + i] = Dh(f32(dh[starts.dh + i]) + gradient * weight);
     source[starts.source + i] = gradient * f32(h[starts.h + i]);
 }

@@ -1,8 +1,10 @@
-// y[row] = h[row] . weights[target] + bias[target]. One workgroup a row.
+// y[row] = h[row] . weights[target - base] + bias[target - base], where they are there. One workgroup a row.
 
 struct Params {
     rows: u32,
     width: u32,
+    base: u32,
+    window: u32,
 }
 
 struct Starts {
@@ -51,7 +53,9 @@ fn main(
         return;
     }
     let wanted = targets[starts.targets + row];
-    let id = select(wanted, 0u, wanted == IGNORE);
+    let place = wanted - params.base;
+    let there = wanted != IGNORE && place < params.window;
+    let id = select(0u, place, there);
     let h_base = starts.h + row * params.width;
     let weight_base = starts.weights + id * params.width;
     var sum = 0.0;
@@ -59,7 +63,7 @@ fn main(
         sum += f32(h[h_base + k]) * weights[weight_base + k];
     }
     let product = sum_of_group(local, sum);
-    if (local == 0u) {
-        y[starts.y + row] = select(product + bias[starts.bias + id], 0.0, wanted == IGNORE);
+    if (local == 0u && (there || wanted == IGNORE)) {
+        y[starts.y + row] = select(0.0, product + bias[starts.bias + id], there);
     }
 }

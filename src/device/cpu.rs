@@ -316,21 +316,24 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         Ok(PlanId(self.plans.len() - 1))
     }
 
-    fn write(&mut self, name: &str, values: &[f32]) -> Result<()> {
-        let memory = self.tensor_mut(name);
-        assert_eq!(memory.len(), values.len(), "size of `{name}`");
+    fn len(&self, name: &str) -> usize {
+        self.tensor(name).len()
+    }
+
+    fn write_part(&mut self, name: &str, start: usize, values: &[f32]) -> Result<()> {
+        let memory = &mut self.tensor_mut(name)[start..start + values.len()];
         for (out, &value) in memory.iter_mut().zip(values) {
             *out = R::from_f32(value);
         }
         Ok(())
     }
 
-    fn read(&mut self, name: &str) -> Result<Vec<f32>> {
-        Ok(self
-            .tensor(name)
-            .iter()
-            .map(|value| value.to_f64() as f32)
-            .collect())
+    fn read_part(&mut self, name: &str, start: usize, values: &mut [f32]) -> Result<()> {
+        let memory = &self.tensor(name)[start..start + values.len()];
+        for (value, element) in values.iter_mut().zip(memory) {
+            *value = element.to_f64() as f32;
+        }
+        Ok(())
     }
 
     fn run(&mut self, plan: PlanId, inputs: &Inputs) -> Result<()> {

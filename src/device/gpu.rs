@@ -57,6 +57,8 @@ pub struct GpuExecutor {
     ready: VecDeque<Outputs>,
     /// For [`Executor::read`]; made by the first.
     transfer: Option<wgpu::Buffer>,
+    /// Elements that were handed to the queue since it was last waited for.
+    unsent: usize,
 }
 
 impl GpuExecutor {
@@ -147,6 +149,7 @@ impl GpuExecutor {
             pending: VecDeque::new(),
             ready: VecDeque::new(),
             transfer: None,
+            unsent: 0,
         })
     }
 
@@ -299,45 +302,50 @@ impl Executor for GpuExecutor {
         Ok(PlanId(self.plans.len() - 1))
     }
 
-    fn write(&mut self, name: &str, values: &[f32]) -> Result<()> {
+    fn len(&self, name: &str) -> usize {
+        self.memory.persistent(name).shape.len()
+    }
+
+    fn write_part(&mut self, name: &str, start: usize, values: &[f32]) -> Result<()> {
         let tensor = self.memory.persistent(name);
-        assert_eq!(
-            values.len(),
-            tensor.shape.len(),
-            "elements of `{name}` {}",
-            tensor.shape
-        );
-        for (k, part) in values.chunks(CHUNK).enumerate() {
-            let offset = (k * CHUNK) as u64 * width(tensor.dtype);
-            let what = || format!("the transfer of `{name}`");
-            let halves: Vec<f16>;
-            let bytes = match tensor.dtype {
-                Dtype::Real => bytemuck::cast_slice(part),
-                Dtype::Half => {
-                    let padding = part.len() % 2;
-                    let rounded = part.iter().map(|&value| f16::from_f32(value));
-                    halves = rounded.chain(vec![f16::ZERO; padding]).collect();
-                    bytemuck::cast_slice(&halves)
+        let mut rest = values;
+        for (buffer, first, len) in tensor.parts(start, values.len()) {
+            let (of_buffer, others) = rest.split_at(len);
+            rest = others;
+            for (k, part) in of_buffer.chunks(CHUNK).enumerate() {
+                let offset = (first + k * CHUNK) as u64 * width(tensor.dtype);
+                let what = || format!("the transfer of `{name}`");
+                let halves: Vec<f16>;
+                let bytes = match tensor.dtype {
+                    Dtype::Real => bytemuck::cast_slice(part),
+                    Dtype::Half => {
+                        let padding = part.len() % 2;
+                        let rounded = part.iter().map(|&value| f16::from_f32(value));
+                        halves = rounded.chain(vec![f16::ZERO; padding]).collect();
+                        bytemuck::cast_slice(&halves)
+                    }
+                    Dtype::Index => panic!("`{name}` is not real"),
+                };
+                guarded(&self.device, what, || {
+                    self.queue.write_buffer(buffer, offset, bytes);
+                })?;
+                self.unsent += part.len();
+                // Without this the copies of all parts would be in memory until the next run.
+                if self.unsent > CHUNK {
+                    self.unsent = 0;
+                    let submission = self.queue.submit([]);
+                    wait(&self.device, Some(submission))?;
                 }
-                Dtype::Index => panic!("`{name}` is not real"),
-            };
-            guarded(&self.device, what, || {
-                self.queue.write_buffer(&tensor.buffer, offset, bytes);
-            })?;
-            // Without this the copies of all parts would be in memory until the next run.
-            if values.len() > CHUNK {
-                let submission = self.queue.submit([]);
-                wait(&self.device, Some(submission))?;
             }
         }
         self.faults.check()
     }
 
-    fn read(&mut self, name: &str) -> Result<Vec<f32>> {
+    fn read_part(&mut self, name: &str, start: usize, values: &mut [f32]) -> Result<()> {
         let tensor = self.memory.persistent(name);
         let width = width(tensor.dtype);
         let whole = |len: usize| (len as u64 * width).next_multiple_of(WORD);
-        let bytes = whole(tensor.shape.len().min(CHUNK));
+        let bytes = whole(values.len().min(CHUNK));
         let transfer = match self.transfer.take() {
             Some(transfer) if transfer.size() >= bytes => transfer,
             _ => buffer(
@@ -347,27 +355,30 @@ impl Executor for GpuExecutor {
                 wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             )?,
         };
-        let mut values = vec![0.0; tensor.shape.len()];
-        for (k, part) in values.chunks_mut(CHUNK).enumerate() {
-            let (offset, size) = ((k * CHUNK) as u64 * width, whole(part.len()));
-            let mut encoder = self.device.create_command_encoder(&Default::default());
-            encoder.copy_buffer_to_buffer(&tensor.buffer, offset, &transfer, 0, size);
-            let submission = self.queue.submit([encoder.finish()]);
-            let mapped = map(&transfer, ..size);
-            wait(&self.device, Some(submission))?;
-            arrived(&self.faults, &mapped)?;
-            read_words(&transfer, ..size, |words| match tensor.dtype {
-                Dtype::Real => part.copy_from_slice(bytemuck::cast_slice(words)),
-                Dtype::Half => {
-                    let halves: &[f16] = bytemuck::cast_slice(words);
-                    halves[..part.len()].convert_to_f32_slice(part);
-                }
-                Dtype::Index => panic!("`{name}` is not real"),
-            })?;
+        let mut rest = values;
+        for (buffer, first, len) in tensor.parts(start, rest.len()) {
+            let (of_buffer, others) = std::mem::take(&mut rest).split_at_mut(len);
+            rest = others;
+            for (k, part) in of_buffer.chunks_mut(CHUNK).enumerate() {
+                let (offset, size) = ((first + k * CHUNK) as u64 * width, whole(part.len()));
+                let mut encoder = self.device.create_command_encoder(&Default::default());
+                encoder.copy_buffer_to_buffer(buffer, offset, &transfer, 0, size);
+                let submission = self.queue.submit([encoder.finish()]);
+                let mapped = map(&transfer, ..size);
+                wait(&self.device, Some(submission))?;
+                arrived(&self.faults, &mapped)?;
+                read_words(&transfer, ..size, |words| match tensor.dtype {
+                    Dtype::Real => part.copy_from_slice(bytemuck::cast_slice(words)),
+                    Dtype::Half => {
+                        let halves: &[f16] = bytemuck::cast_slice(words);
+                        halves[..part.len()].convert_to_f32_slice(part);
+                    }
+                    Dtype::Index => panic!("`{name}` is not real"),
+                })?;
+            }
         }
         self.transfer = Some(transfer);
-        self.faults.check()?;
-        Ok(values)
+        self.faults.check()
     }
 
     fn run(&mut self, plan: PlanId, inputs: &Inputs) -> Result<()> {

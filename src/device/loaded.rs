@@ -213,7 +213,8 @@ fn check_bindings(plan: &Plan, limits: Limits) -> Result<()> {
                 Place::Arena { offset, .. } => offset,
                 _ => 0,
             };
-            let first = start as u64 * WORD + slice.offset as u64 * width(info.dtype);
+            let within = slice.offset % info.piece;
+            let first = start as u64 * WORD + within as u64 * width(info.dtype);
             let (_, size, _) = self::binding(first, slice.len, info.dtype);
             if size > limits.binding_bytes {
                 return Err(Error::device(format!(

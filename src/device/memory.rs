@@ -34,8 +34,10 @@ pub(super) fn binding(first: u64, len: usize, dtype: Dtype) -> (u64, u64, usize)
 
 /// A tensor that lives as long as the executor.
 pub(super) struct Persistent {
-    /// The elements.
-    pub buffer: wgpu::Buffer,
+    /// The elements, so many in each but the last.
+    pub buffers: Vec<wgpu::Buffer>,
+    /// Elements of a buffer.
+    pub piece: usize,
     /// The extents.
     pub shape: Shape,
     /// What the elements are.
@@ -52,6 +54,29 @@ pub(super) struct Memory {
     persistent: HashMap<String, Persistent>,
     /// What is in an arena is valid within one run, and runs follow one another: plans share them.
     arenas: Vec<wgpu::Buffer>,
+}
+
+impl Persistent {
+    /// The parts of the elements from `start` on that lie in one buffer each: buffer, first element there, number.
+    pub fn parts(
+        &self,
+        start: usize,
+        len: usize,
+    ) -> impl Iterator<Item = (&wgpu::Buffer, usize, usize)> {
+        let (end, piece) = (start + len, self.piece);
+        assert!(
+            end <= self.shape.len(),
+            "elements {start}..{end} of {}",
+            self.shape
+        );
+        let mut at = start;
+        std::iter::from_fn(move || {
+            let (number, first) = (at / piece, at % piece);
+            let len = (piece - first).min(end - at);
+            at += len;
+            (len > 0).then(|| (&self.buffers[number], first, len))
+        })
+    }
 }
 
 impl Memory {
@@ -122,7 +147,8 @@ impl Memory {
                 Place::Persistent => {
                     if let Some(old) = self.persistent.get(&info.name) {
                         assert!(
-                            old.shape == info.shape && old.dtype == info.dtype,
+                            (&old.shape, old.dtype, old.piece)
+                                == (&info.shape, info.dtype, info.piece),
                             "plan {}: `{}` is {} of {:?} here and {} of {:?} in a plan before",
                             plan.name,
                             info.name,
@@ -133,8 +159,12 @@ impl Memory {
                         );
                     } else {
                         let what = || format!("the tensor `{}` {}", info.name, info.shape);
+                        let buffers = info
+                            .pieces()
+                            .map(|len| make(&what, plan.words_of(info.dtype, len)));
                         let tensor = Persistent {
-                            buffer: make(&what, plan.words(info))?,
+                            buffers: buffers.collect::<Result<_>>()?,
+                            piece: info.piece,
                             shape: info.shape.clone(),
                             dtype: info.dtype,
                         };
@@ -148,15 +178,31 @@ impl Memory {
         let (mut arenas, mut kept) = (Vec::new(), self.arenas.clone());
         let mut made = Vec::new();
         for (number, &elements) in plan.arenas.iter().enumerate() {
-            let fits = |arena: &wgpu::Buffer| arena.size() >= elements as u64 * WORD;
-            arenas.push(if let Some(at) = kept.iter().position(fits) {
-                kept.swap_remove(at)
-            } else {
-                let what = || format!("arena {number} of plan {}", plan.name);
-                let arena = make(&what, elements.max(1))?;
-                made.push(arena.clone());
-                arena
+            // What is in pieces has an arena of its own.
+            let alone = plan.tensors.iter().find(|info| {
+                info.is_in_pieces()
+                    && matches!(info.place, Place::Arena { arena, .. } if arena == number)
             });
+            let sizes: Vec<usize> = match alone {
+                Some(info) => info
+                    .pieces()
+                    .map(|len| plan.words_of(info.dtype, len))
+                    .collect(),
+                None => vec![elements.max(1)],
+            };
+            let mut buffers = Vec::with_capacity(sizes.len());
+            for elements in sizes {
+                let fits = |arena: &wgpu::Buffer| arena.size() >= elements as u64 * WORD;
+                buffers.push(if let Some(at) = kept.iter().position(fits) {
+                    kept.swap_remove(at)
+                } else {
+                    let what = || format!("arena {number} of plan {}", plan.name);
+                    let arena = make(&what, elements)?;
+                    made.push(arena.clone());
+                    arena
+                });
+            }
+            arenas.push(buffers);
         }
         let pack = |what: &str, packing: &Packing| {
             let what = || format!("the {what} of plan {}", plan.name);
@@ -167,16 +213,21 @@ impl Memory {
             .tensors()
             .zip(&places)
             .map(|((_, info), &(home, offset))| {
-                let buffer = match home {
+                let buffers = match home {
                     Home::Arena(arena) => arenas[arena].clone(),
-                    Home::Inputs => input.clone(),
-                    Home::Outputs => output.clone(),
+                    Home::Inputs => vec![input.clone()],
+                    Home::Outputs => vec![output.clone()],
                     Home::Persistent => match new.get(&info.name) {
-                        Some(tensor) => tensor.buffer.clone(),
-                        None => self.persistent[&info.name].buffer.clone(),
+                        Some(tensor) => tensor.buffers.clone(),
+                        None => self.persistent[&info.name].buffers.clone(),
                     },
                 };
-                (buffer, offset, info.dtype)
+                Located {
+                    buffers,
+                    start: offset,
+                    piece: info.piece,
+                    dtype: info.dtype,
+                }
             });
         let homes = homes.collect();
         self.persistent.extend(new);
@@ -254,8 +305,8 @@ impl Packing {
 
 /// The memory of one plan.
 pub(super) struct Buffers {
-    /// For each tensor its buffer, its first word there and its type.
-    homes: Vec<(wgpu::Buffer, usize, Dtype)>,
+    /// Where each tensor is.
+    homes: Vec<Located>,
     /// All inputs.
     pub input: wgpu::Buffer,
     /// All outputs.
@@ -264,6 +315,17 @@ pub(super) struct Buffers {
     pub inputs: Packing,
     /// What is where in `output`.
     pub outputs: Packing,
+}
+
+/// Where a tensor is.
+struct Located {
+    /// One, or one for each piece.
+    buffers: Vec<wgpu::Buffer>,
+    /// Its first word there.
+    start: usize,
+    /// Elements of a buffer.
+    piece: usize,
+    dtype: Dtype,
 }
 
 /// A slice as a device binds it.
@@ -281,11 +343,12 @@ pub(super) struct Bound<'a> {
 impl Buffers {
     /// Where a slice is bound: at the aligned place before it, up to its end.
     pub fn bound(&self, slice: Slice) -> Bound<'_> {
-        let (buffer, start, dtype) = &self.homes[slice.tensor.0 as usize];
-        let first = *start as u64 * WORD + slice.offset as u64 * width(*dtype);
-        let (offset, size, skip) = binding(first, slice.len, *dtype);
+        let home = &self.homes[slice.tensor.0 as usize];
+        let (number, within) = (slice.offset / home.piece, slice.offset % home.piece);
+        let first = home.start as u64 * WORD + within as u64 * width(home.dtype);
+        let (offset, size, skip) = binding(first, slice.len, home.dtype);
         Bound {
-            buffer,
+            buffer: &home.buffers[number],
             offset,
             size,
             skip,

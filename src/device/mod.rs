@@ -114,19 +114,47 @@ pub trait Executor {
     /// If a tensor is larger than the device can bind, or the device is out of memory.
     fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId>;
 
+    /// The elements of a persistent tensor of real numbers.
+    ///
+    /// # Panics
+    ///
+    /// If no plan that was loaded has it.
+    fn len(&self, name: &str) -> usize;
+
+    /// Writes the elements of a persistent tensor of real numbers from element `start` on.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    fn write_part(&mut self, name: &str, start: usize, values: &[f32]) -> Result<()>;
+
+    /// Reads the elements of a persistent tensor of real numbers from element `start` on, after every run so far.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    fn read_part(&mut self, name: &str, start: usize, values: &mut [f32]) -> Result<()>;
+
     /// Writes a whole persistent tensor of real numbers.
     ///
     /// # Errors
     ///
     /// If the device is lost.
-    fn write(&mut self, name: &str, values: &[f32]) -> Result<()>;
+    fn write(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        assert_eq!(self.len(name), values.len(), "elements of `{name}`");
+        self.write_part(name, 0, values)
+    }
 
     /// Reads a whole persistent tensor of real numbers, after every run so far.
     ///
     /// # Errors
     ///
     /// If the device is lost.
-    fn read(&mut self, name: &str) -> Result<Vec<f32>>;
+    fn read(&mut self, name: &str) -> Result<Vec<f32>> {
+        let mut values = vec![0.0; self.len(name)];
+        self.read_part(name, 0, &mut values)?;
+        Ok(values)
+    }
 
     /// Starts a run with these inputs. Its outputs are fetched later, in the order of the runs.
     ///

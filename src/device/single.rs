@@ -270,6 +270,7 @@ fn one_step(
             ),
         };
         tensors.push(TensorInfo {
+            piece: image.len(),
             name,
             shape: Shape::from([image.len()]),
             dtype,

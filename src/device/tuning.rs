@@ -247,7 +247,7 @@ mod tests {
     use crate::kernels::matmul::{product, product_tiled};
 
     fn plan() -> Plan {
-        let mut builder = Builder::new("two products");
+        let mut builder = Builder::new("two products", &Limits::HOST);
         let x = builder.real_input("x", [64]);
         let y = builder.output("y", [64]);
         let z = builder.output("z", [64]);
@@ -256,7 +256,7 @@ mod tests {
         builder.step("again", &product::KERNEL, &params, &[x, x, x, z]);
         let params = product::Params::dense(4, 4, 8);
         builder.step("second", &product::KERNEL, &params, &[x, x, x, y]);
-        builder.finish(&Limits::HOST)
+        builder.finish()
     }
 
     fn summary(driver: &str) -> AdapterSummary {

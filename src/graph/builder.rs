@@ -2,12 +2,14 @@
 
 use super::memory::{self, Limits};
 use super::plan::{Place, Plan, Slice, Step, TensorId, TensorInfo};
+use super::split;
 use crate::kernel::{Kernel, Params};
 use crate::tensor::{Dtype, Shape};
 
 /// A plan in the making. Activations have no place before [`Builder::finish`].
 pub struct Builder {
     plan: Plan,
+    limits: Limits,
     published: Vec<&'static str>,
     state_prefix: &'static str,
     mixed: bool,
@@ -21,13 +23,15 @@ const UNPLACED: Place = Place::Arena {
 };
 
 impl Builder {
-    /// An empty plan of this name.
-    pub fn new(name: &str) -> Builder {
+    /// An empty plan of this name, for a device with these limits.
+    pub fn new(name: &str, limits: &Limits) -> Builder {
         Builder {
             plan: Plan {
                 name: name.to_owned(),
+                packed: limits.packed,
                 ..Plan::default()
             },
+            limits: *limits,
             published: Vec::new(),
             state_prefix: "",
             mixed: false,
@@ -71,12 +75,15 @@ impl Builder {
             };
         }
         let id = TensorId(self.plan.tensors.len() as u32);
-        self.plan.tensors.push(TensorInfo {
+        let mut info = TensorInfo {
             name: name.to_owned(),
+            piece: shape.len(),
             shape,
             dtype,
             place,
-        });
+        };
+        info.piece = split::piece(&self.plan, &info, &self.limits);
+        self.plan.tensors.push(info);
         Slice {
             tensor: id,
             offset: 0,
@@ -175,9 +182,20 @@ impl Builder {
         });
     }
 
-    /// Decides the place of every activation and checks the plan.
-    pub fn finish(mut self, limits: &Limits) -> Plan {
-        memory::place(&mut self.plan, limits);
+    /// What the device allows.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether a slice can be bound whole.
+    pub fn fits(&self, slice: Slice) -> bool {
+        split::fits(&self.plan, slice, &self.limits)
+    }
+
+    /// Cuts the steps whose slices are too large for a binding, decides the place of every activation and checks the plan.
+    pub fn finish(mut self) -> Plan {
+        split::split(&mut self.plan, &self.limits);
+        memory::place(&mut self.plan, &self.limits);
         self.plan.check();
         self.plan
     }

@@ -7,7 +7,7 @@
 use super::plan::{Place, Plan, TensorId};
 
 /// Elements between possible places: 256 bytes of `f32`, what every device binds at.
-const ALIGNMENT: usize = 64;
+pub(super) const ALIGNMENT: usize = 64;
 
 /// What a device allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,6 @@ struct Placed {
 ///
 /// If an activation is used by no step: a builder makes none in vain.
 pub fn place(plan: &mut Plan, limits: &Limits) {
-    plan.packed = limits.packed;
     let mut lives: Vec<Option<Life>> = vec![None; plan.tensors.len()];
     for (number, step) in plan.steps.iter().enumerate() {
         for slice in &step.slices {
@@ -92,7 +91,7 @@ pub fn place(plan: &mut Plan, limits: &Limits) {
             let offset = lowest_offset(arena, life, len);
             (offset.checked_add(len)? <= limits.arena).then_some((k, offset))
         });
-        // A tensor larger than the limit gets an arena of its own, and the device refuses it by name.
+        // A tensor larger than the limit gets an arena of its own, in pieces.
         let (arena, offset) = fits.unwrap_or_else(|| {
             arenas.push(Vec::new());
             (arenas.len() - 1, 0)
@@ -138,7 +137,7 @@ mod tests {
 
     #[test]
     fn tensors_share_memory_when_their_lives_allow() {
-        let mut builder = Builder::new("chain");
+        let mut builder = Builder::new("chain", &Limits::HOST);
         let x = builder.real_input("x", [100]);
         let y = builder.output("y", [100]);
         let parts: Vec<_> = (0..4)
@@ -150,14 +149,20 @@ mod tests {
             builder.step("next", &add::KERNEL, &params, &[parts[k - 1], x, parts[k]]);
         }
         builder.step("last", &add::KERNEL, &params, &[parts[3], x, y]);
-        let plan = builder.finish(&Limits::HOST);
+        let plan = builder.finish();
         // Two are alive at a time, each padded to 128 elements.
         assert_eq!(plan.arenas, [256]);
     }
 
     #[test]
     fn arenas_stay_within_the_limit() {
-        let mut builder = Builder::new("wide");
+        let limits = Limits {
+            arena: 128,
+            slice: 128,
+            packed: false,
+            units: false,
+        };
+        let mut builder = Builder::new("wide", &limits);
         let x = builder.real_input("x", [64]);
         let y = builder.output("y", [64]);
         let parts: Vec<_> = (0..5)
@@ -179,12 +184,7 @@ mod tests {
                 &[*part, x, y],
             );
         }
-        let plan = builder.finish(&Limits {
-            arena: 128,
-            slice: 128,
-            packed: false,
-            units: false,
-        });
+        let plan = builder.finish();
         assert_eq!(plan.arenas, [128, 128, 64]);
     }
 }

@@ -16,6 +16,7 @@ pub mod builder;
 pub mod memory;
 pub mod operations;
 pub mod plan;
+pub mod split;
 
 use builder::Builder;
 use memory::Limits;
@@ -93,10 +94,10 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// An empty graph for a plan of this name.
-    pub fn new(name: &str) -> Graph {
+    /// An empty graph for a plan of this name, for a device with these limits.
+    pub fn new(name: &str, limits: &Limits) -> Graph {
         Graph {
-            builder: Builder::new(name),
+            builder: Builder::new(name, limits),
             values: Vec::new(),
             parameters: Vec::new(),
             tape: Vec::new(),
@@ -333,7 +334,7 @@ impl Graph {
     }
 
     /// Decides the place of every buffer and checks the plan.
-    pub fn finish(self, limits: &Limits) -> Plan {
-        self.builder.finish(limits)
+    pub fn finish(self) -> Plan {
+        self.builder.finish()
     }
 }

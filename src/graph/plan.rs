@@ -41,6 +41,8 @@ pub struct TensorInfo {
     pub dtype: Dtype,
     /// Where they live.
     pub place: Place,
+    /// The elements of a buffer: all, but of a tensor that is larger than a device can bind, which lies in several.
+    pub piece: usize,
 }
 
 /// `len` elements of a tensor from element `offset`.
@@ -121,6 +123,20 @@ pub struct Plan {
     pub packed: bool,
 }
 
+impl TensorInfo {
+    /// Whether it lies in several buffers.
+    pub fn is_in_pieces(&self) -> bool {
+        self.piece < self.shape.len()
+    }
+
+    /// The elements of each of its buffers, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = usize> {
+        let (len, piece) = (self.shape.len(), self.piece.max(1));
+        let starts = (0..len.max(1)).step_by(piece);
+        starts.map(move |start| piece.min(len - start))
+    }
+}
+
 impl Plan {
     /// A tensor's description.
     pub fn tensor(&self, id: TensorId) -> &TensorInfo {
@@ -129,8 +145,12 @@ impl Plan {
 
     /// The words of four bytes that a tensor takes in an arena.
     pub fn words(&self, info: &TensorInfo) -> usize {
-        let len = info.shape.len();
-        match info.dtype {
+        self.words_of(info.dtype, info.shape.len())
+    }
+
+    /// The words of four bytes that so many elements take.
+    pub fn words_of(&self, dtype: Dtype, len: usize) -> usize {
+        match dtype {
             Dtype::Half if self.packed => len.div_ceil(2),
             _ => len,
         }
@@ -211,6 +231,15 @@ impl Plan {
                     slice.offset + slice.len,
                     info.name,
                     info.shape
+                );
+                assert!(
+                    slice.offset % info.piece + slice.len <= info.piece,
+                    "{place}: {} is {}..{} of `{}`, whose buffers hold {} each",
+                    binding.name,
+                    slice.offset,
+                    slice.offset + slice.len,
+                    info.name,
+                    info.piece
                 );
                 assert!(
                     binding.takes(info.dtype),

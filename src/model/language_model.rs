@@ -142,7 +142,8 @@ impl<'a> Body<'a> {
 /// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
 /// [`sampled_softmax()`] names. Gradients are scaled as the recipe says: those of `T * mean(l)` for `paper`, times `B` for
 /// an embedding table of its own; those of `mean(l)` for `plain` (the README, section *What is computed*).
-pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, limits: &Limits) {
+pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize) {
+    let limits = *graph.builder.limits();
     let extent = Extent {
         batch: config.train.batch,
         unroll: config.train.unroll,
@@ -208,7 +209,7 @@ pub fn evaluation(
     prefix: &str,
     limits: &Limits,
 ) -> Plan {
-    let mut graph = Graph::new("evaluate");
+    let mut graph = Graph::new("evaluate", limits);
     graph.builder.publish("nll");
     graph.builder.state_prefix("evaluation.");
     let body = Body::new(&mut graph, config, vocabulary, extent, prefix);
@@ -226,7 +227,7 @@ pub fn evaluation(
         TILE.min(limits.slice),
         1.0,
     );
-    graph.finish(limits)
+    graph.finish()
 }
 
 /// The logits after one step of `batch` streams: the output `logits [B, V]`.
@@ -237,7 +238,7 @@ pub fn logits(
     prefix: &str,
     limits: &Limits,
 ) -> Plan {
-    let mut graph = Graph::new("logits");
+    let mut graph = Graph::new("logits", limits);
     graph.builder.state_prefix("generation.");
     let body = Body::new(
         &mut graph,
@@ -260,7 +261,7 @@ pub fn logits(
         &params.transposed_right().biased(),
         &slices,
     );
-    graph.finish(limits)
+    graph.finish()
 }
 
 /// The names and lengths of the recurrent states of a plan, under the prefix that the plan gives them.

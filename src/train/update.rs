@@ -97,16 +97,16 @@ impl Norm {
 /// [`scaled_norm`]). With `inspect`, gradients stay as persistent tensors `gradient.NAME`, and what the softmax sees is the
 /// output `output`.
 pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspect: bool) -> Plan {
-    let mut graph = Graph::new("train");
+    let mut graph = Graph::new("train", limits);
     if inspect {
         graph.keep_gradients();
         graph.builder.publish("output");
     }
-    language_model::training(&mut graph, config, vocabulary, limits);
+    language_model::training(&mut graph, config, vocabulary);
     append_update(&mut graph, config, vocabulary);
     Plan {
         fused: config.train.fused,
-        ..graph.finish(limits)
+        ..graph.finish()
     }
 }
 
@@ -176,8 +176,9 @@ fn append_norm(graph: &mut Graph, updates: &[Update], control: Slice) -> Slice {
         Gradient::Dense(slice) => slice,
         Gradient::Rows { values, .. } => values,
     };
-    // Shares of about 16 Ki elements, at most 256 a tensor.
-    let parts = |len: usize| len.div_ceil(1 << 14).min(256);
+    // Shares of about 16 Ki elements, at most 256 a tensor, but each to be bound alone.
+    let most = graph.builder.limits().slice;
+    let parts = |len: usize| len.div_ceil(1 << 14).min(256).max(len.div_ceil(most));
     let dynamic = graph.dynamic_loss_scale();
     let of = |clipped: bool| {
         let chosen = updates
@@ -198,6 +199,7 @@ fn append_norm(graph: &mut Graph, updates: &[Update], control: Slice) -> Slice {
         let params = sum_squares::Params {
             len: slice.len as u32,
             parts: parts as u32,
+            share: slice.len.div_ceil(parts) as u32,
         };
         graph.builder.step(
             "norm",
@@ -235,6 +237,7 @@ fn append_optimizer(
     norm: Slice,
 ) {
     let width = update.width as u32;
+    let window = update.weight.len as u32 / width;
     let (gradient, capacity, sparse, rows) = match update.gradient {
         // A dense update reads no row index; any input stands in its place.
         Gradient::Dense(slice) => {
@@ -254,7 +257,8 @@ fn append_optimizer(
         .iter()
         .map(|state| {
             let name = format!("optimizer.{}.{state}", update.name);
-            graph.builder.persistent(&name, [update.weight.len])
+            let rows = update.weight.len / update.width;
+            graph.builder.persistent(&name, [rows, update.width])
         })
         .collect();
     let mut slices = vec![update.weight];
@@ -268,6 +272,9 @@ fn append_optimizer(
                 capacity,
                 width,
                 sparse,
+                first: 0,
+                base: 0,
+                window,
                 clipped,
             };
             builder.step(label, &adagrad::KERNEL, &params, &slices);
@@ -277,6 +284,9 @@ fn append_optimizer(
                 capacity,
                 width,
                 sparse,
+                first: 0,
+                base: 0,
+                window,
                 clipped,
             };
             builder.step(label, &sgd::KERNEL, &params, &slices);
@@ -286,6 +296,9 @@ fn append_optimizer(
                 capacity,
                 width,
                 sparse,
+                first: 0,
+                base: 0,
+                window,
                 clipped,
                 momentum: MOMENTUM,
             };
@@ -296,6 +309,9 @@ fn append_optimizer(
                 capacity,
                 width,
                 sparse,
+                first: 0,
+                base: 0,
+                window,
                 clipped,
                 beta1: ADAM_BETA1 as f32,
                 beta2: ADAM_BETA2 as f32,

@@ -169,6 +169,9 @@ fn embedding_with_a_dense_gradient() {
 #[test]
 fn inverted_dropout() {
     let params = dropout::Params {
+        first: 0,
+        row: 1,
+        stride: 1,
         len: 301,
         purpose: 17,
         threshold: dropout::threshold(0.5),

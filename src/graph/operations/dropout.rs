@@ -17,6 +17,9 @@ pub fn dropout(graph: &mut Graph, x: Value, rate: f64, place: u32) -> Value {
     let (rows, width) = graph.shape(x);
     let params = dropout::Params {
         len: (rows * width) as u32,
+        first: 0,
+        row: (rows * width) as u32,
+        stride: (rows * width) as u32,
         purpose: crate::random::Purpose::Dropout as u32 + place,
         threshold: dropout::threshold(rate),
         scale: (1.0 / (1.0 - rate)) as f32,

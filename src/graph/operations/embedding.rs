@@ -14,12 +14,14 @@ struct Embedding {
 ///
 /// The row index of the gradient is the input `rows.embedding`, over the ids.
 pub fn embedding(graph: &mut Graph, table: Parameter, ids: Slice, scale: f32) -> Value {
-    let (_, width) = graph.extents(table);
+    let (window, width) = graph.extents(table);
     let count = ids.len;
     let data = graph.builder.stored("embedding", [count, width]);
     let params = gather::Params {
         rows: count as u32,
         width: width as u32,
+        base: 0,
+        window: window as u32,
     };
     let slices = [graph.weight(table), ids, data];
     graph
@@ -41,11 +43,7 @@ pub(super) fn emit_accumulate_rows(
     gradient: Slice,
 ) {
     let width = gradient.len / capacity;
-    let params = accumulate_rows::Params {
-        capacity: capacity as u32,
-        width: width as u32,
-        scale,
-    };
+    let params = accumulate_rows::Params::whole(capacity, width, scale);
     graph.builder.step(
         label,
         &accumulate_rows::KERNEL,
@@ -83,6 +81,9 @@ impl Operation for Embedding {
                 let params = scatter_add_rows::Params {
                     capacity: capacity as u32,
                     width: width as u32,
+                    first: 0,
+                    base: 0,
+                    window: (dense.len / width) as u32,
                 };
                 graph.builder.step(
                     label,

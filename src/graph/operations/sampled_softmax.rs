@@ -51,6 +51,7 @@ pub fn sampled_softmax(
     divisor: f32,
 ) -> Slice {
     let (count, depth) = graph.shape(h);
+    let (vocabulary, _) = graph.extents(weight);
     let candidates = graph.builder.index_input("candidates", [samples]);
     let log_q = graph.builder.real_input("log_q", [samples + count]);
     let candidate_weight = graph.builder.stored("softmax.candidates", [samples, depth]);
@@ -71,6 +72,8 @@ pub fn sampled_softmax(
         let params = gather::Params {
             rows: samples as u32,
             width: width as u32,
+            base: 0,
+            window: vocabulary as u32,
         };
         let slices = [graph.weight(table), candidates, out];
         graph.builder.step(label, &gather::KERNEL, &params, &slices);
@@ -91,6 +94,8 @@ pub fn sampled_softmax(
     let params = target_logits::Params {
         rows: count as u32,
         width: depth as u32,
+        base: 0,
+        window: vocabulary as u32,
     };
     let slices = [
         data,
@@ -105,6 +110,7 @@ pub fn sampled_softmax(
     let params = sampled_loss::Params {
         rows: count as u32,
         samples: samples as u32,
+        first: 0,
     };
     let slices = [logits, target, log_q, candidates, targets, nll, normaliser];
     graph
@@ -137,6 +143,7 @@ impl Operation for SampledSoftmax {
         let params = sampled_backward::Params {
             rows: count as u32,
             samples: samples as u32,
+            first: 0,
             divisor: self.divisor,
         };
         let slices = [
@@ -188,6 +195,8 @@ impl Operation for SampledSoftmax {
         let params = target_backward::Params {
             rows: count as u32,
             width: depth as u32,
+            base: 0,
+            window: graph.extents(self.weight).0 as u32,
         };
         let part = source.part(samples * depth, count * depth);
         let slices = [

@@ -1,6 +1,6 @@
 //! `gradient[k] = scale * sum of source[p] over the positions p of distinct row k`: the row-sparse gradient of a table of
-//! which only some rows were read, in the order of its [row index](super::rows). `source [sources, width]`,
-//! `gradient [capacity, width]`, whose rows past the count of distinct ones are 0.
+//! which only some rows were read, in the order of its [row index](super::rows). `source [window, width]` are the positions
+//! from `base` on, `gradient [capacity, width]` the distinct rows from `first` on; those past their count are 0.
 //!
 //! The backward of [`super::gather`]. Positions are added in ascending order: the same bits every time.
 
@@ -14,12 +14,38 @@ use crate::{params, twin};
 params! {
     /// The sizes of one step.
     pub struct Params {
-        /// Rows of `gradient`, and sources that `rows` is made for.
-        pub capacity: u32,
+        /// Sources that `rows` is made for.
+        pub sources: u32,
         /// Columns of `source` and `gradient`.
         pub width: u32,
         /// Multiplies every sum.
         pub scale: f32,
+        /// The number of the first row of `gradient` in the row index.
+        pub first: u32,
+        /// Rows of `gradient`.
+        pub capacity: u32,
+        /// The position of the first row of `source`.
+        pub base: u32,
+        /// Rows of `source`; other positions are left to other steps.
+        pub window: u32,
+        /// Not 0: adds to what `gradient` holds.
+        pub accumulate: u32,
+    }
+}
+
+impl Params {
+    /// All sources to all rows, as many.
+    pub fn whole(sources: usize, width: usize, scale: f32) -> Params {
+        Params {
+            sources: sources as u32,
+            width: width as u32,
+            scale,
+            first: 0,
+            capacity: sources as u32,
+            base: 0,
+            window: sources as u32,
+            accumulate: 0,
+        }
     }
 }
 
@@ -32,7 +58,7 @@ pub static KERNEL: Kernel = Kernel {
     bindings: &[
         Binding::read("source").or_half(),
         Binding::index("rows"),
-        Binding::write("gradient"),
+        Binding::read_write("gradient"),
     ],
     constants: no_constants,
     grid: |words| {
@@ -40,6 +66,36 @@ pub static KERNEL: Kernel = Kernel {
         grid_over(params.capacity as usize * params.width as usize, 256)
     },
     work: None,
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let width = params.width as usize;
+        if excess.binding == 0 {
+            let cut = excess.rows(params.window as usize, &[width, 0, 0], 1)?;
+            let (window, second) = (cut.first as u32, cut.second as u32);
+            return cut.with([
+                Params { window, ..*params },
+                Params {
+                    base: params.base + window,
+                    window: second,
+                    accumulate: 1,
+                    ..*params
+                },
+            ]);
+        }
+        let cut = excess.rows(params.capacity as usize, &[0, 0, width], 1)?;
+        let (capacity, second) = (cut.first as u32, cut.second as u32);
+        cut.with([
+            Params {
+                capacity,
+                ..*params
+            },
+            Params {
+                capacity: second,
+                first: params.first + capacity,
+                ..*params
+            },
+        ])
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
@@ -77,38 +133,74 @@ fn add_rows<R: Real>(
 ) {
     let width = params.width as usize;
     let scale = R::from_f32(params.scale);
-    let rows = Rows::new(rows, params.capacity as usize);
-    for (k, sum) in gradient.chunks_exact_mut(width).enumerate() {
+    let rows = Rows::new(rows, params.sources as usize);
+    let first = params.first as usize + first;
+    let mut partial = Vec::new();
+    for (k, out) in gradient.chunks_exact_mut(width).enumerate() {
+        let positions = match first + k < rows.ids().len() {
+            true => rows.positions(first + k),
+            false => &[],
+        };
+        // What is added to has to wait; else the sum is made where it belongs.
+        let sum = match params.accumulate {
+            0 => &mut *out,
+            _ => {
+                partial.resize(width, R::ZERO);
+                partial.as_mut_slice()
+            }
+        };
         sum.fill(R::ZERO);
-        if first + k >= rows.ids().len() {
-            continue;
-        }
-        for &position in rows.positions(first + k) {
-            let source = &source[position as usize * width..][..width];
+        for position in positions {
+            let row = position.wrapping_sub(params.base);
+            if row >= params.window {
+                continue;
+            }
+            let source = &source[row as usize * width..][..width];
             for (sum, &x) in sum.iter_mut().zip(source) {
                 *sum += x;
             }
         }
-        for sum in sum {
+        for sum in sum.iter_mut() {
             *sum *= scale;
+        }
+        if params.accumulate != 0 {
+            for (out, &sum) in out.iter_mut().zip(&partial) {
+                *out += sum;
+            }
         }
     }
 }
 
 fn cases() -> Vec<Case> {
     let case = |label, width: usize, scale, ids: Vec<u32>| {
+        let params = Params::whole(ids.len(), width, scale);
         let n = ids.len();
-        let params = Params {
-            capacity: n as u32,
-            width: width as u32,
-            scale,
-        };
         let buffers = vec![
             Fill::signed(n * width),
             Fill::Indices(row_index(&ids)),
             Fill::Output(n * width),
         ];
         Case::new(label, &params, n, buffers)
+    };
+    let part = |label, width: usize, accumulate, ids: Vec<u32>| {
+        let params = Params {
+            first: 1,
+            capacity: ids.len() as u32 - 2,
+            base: 2,
+            window: ids.len() as u32 - 3,
+            accumulate,
+            ..Params::whole(ids.len(), width, 0.5)
+        };
+        let gradient = params.capacity as usize * width;
+        let buffers = vec![
+            Fill::signed(params.window as usize * width),
+            Fill::Indices(row_index(&ids)),
+            match accumulate {
+                0 => Fill::Output(gradient),
+                _ => Fill::signed(gradient),
+            },
+        ];
+        Case::new(label, &params, ids.len(), buffers)
     };
     vec![
         case("one element", 1, 1.0, vec![5]),
@@ -119,6 +211,13 @@ fn cases() -> Vec<Case> {
             65,
             0.5,
             vec![7, IGNORE, 2, 7, 2, 2, IGNORE, 90],
+        ),
+        part("some positions", 65, 0, vec![7, 3, 2, 7, 2, 2, 3, 90]),
+        part(
+            "other positions, accumulated",
+            33,
+            1,
+            vec![7, 3, 2, 7, 2, 2, 3, 90],
         ),
         case(
             "more than one task",

@@ -1,4 +1,7 @@
 //! `table[id_k] += gradient[k]` for the rows of a row index: a gradient sparse by rows added to a dense one.
+//!
+//! `gradient [capacity, width]` from row `first` of the index on, `table [window, width]` from id `base` on; rows with other ids
+//! are left to other steps.
 
 use crate::kernel::{
     Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
@@ -14,6 +17,12 @@ params! {
         pub capacity: u32,
         /// Elements of a row.
         pub width: u32,
+        /// The number of the first row of `gradient` in the row index.
+        pub first: u32,
+        /// The first id of the rows of `table` that are there.
+        pub base: u32,
+        /// How many are there; others are left to other steps.
+        pub window: u32,
     }
 }
 
@@ -34,6 +43,35 @@ pub static KERNEL: Kernel = Kernel {
         let params = Params::of(words);
         Work::rows(params.capacity, params.width, 4 * 3)
     }),
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let width = params.width as usize;
+        if excess.binding == 2 {
+            let cut = excess.rows(params.window as usize, &[0, 0, width], 1)?;
+            let (window, second) = (cut.first as u32, cut.second as u32);
+            return cut.with([
+                Params { window, ..*params },
+                Params {
+                    base: params.base + window,
+                    window: second,
+                    ..*params
+                },
+            ]);
+        }
+        let cut = excess.rows(params.capacity as usize, &[width, 0, 0], 1)?;
+        let (capacity, second) = (cut.first as u32, cut.second as u32);
+        cut.with([
+            Params {
+                capacity,
+                ..*params
+            },
+            Params {
+                capacity: second,
+                first: params.first + capacity,
+                ..*params
+            },
+        ])
+    }),
     twin: twin!(twin),
     fast: None,
     cases,
@@ -48,30 +86,47 @@ fn grid(words: &[u32]) -> [u32; 3] {
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (gradient, rows, table) = (buffers.read(0), buffers.index(1), buffers.write(2));
     let width = params.width as usize;
-    for k in 0..rows[0] as usize {
-        let id = rows[1 + k] as usize;
+    let count = (rows[0].saturating_sub(params.first)).min(params.capacity) as usize;
+    let ids = &rows[1 + params.first as usize..];
+    for (k, id) in ids[..count].iter().enumerate() {
+        let row = id.wrapping_sub(params.base);
+        if row >= params.window {
+            continue;
+        }
         for i in 0..width {
-            table[id * width + i] += gradient[k * width + i];
+            table[row as usize * width + i] += gradient[k * width + i];
         }
     }
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, ids: &[u32], vocabulary: usize, width: usize| {
+    let part = |label, ids: &[u32], (first, base): (u32, u32), window: usize, width: usize| {
+        let capacity = ids.len() - first as usize;
         let params = Params {
-            capacity: ids.len() as u32,
+            capacity: capacity as u32,
             width: width as u32,
+            first,
+            base,
+            window: window as u32,
         };
         let buffers = vec![
-            Fill::signed(ids.len() * width),
+            Fill::signed(capacity * width),
             Fill::Indices(row_index(ids)),
-            Fill::signed(vocabulary * width),
+            Fill::signed(window * width),
         ];
         Case::new(label, &params, 1, buffers)
     };
+    let case = |label, ids, vocabulary, width| part(label, ids, (0, 0), vocabulary, width);
     vec![
         case("one element", &[0], 1, 1),
         case("repeated ids, odd width", &[7, 2, 7, 0, 10, 2, 7], 11, 13),
+        part(
+            "some rows of a table and of a gradient",
+            &[7, 2, 7, 0, 10, 2, 7],
+            (1, 3),
+            5,
+            13,
+        ),
         case("width 1", &[3, 1, 4, 1, 5, 9, 2, 6], 10, 1),
     ]
 }

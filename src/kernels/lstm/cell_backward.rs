@@ -59,6 +59,21 @@ pub static KERNEL: Kernel = Kernel {
     constants: no_constants,
     grid,
     work: Some(work),
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let hidden = params.hidden as usize;
+        let widths = [params.depth as usize, 0, 4 * hidden, hidden, hidden, hidden];
+        let mut cut = excess.rows(params.batch as usize, &widths, 1)?;
+        // In the place of the weights stands what is multiplied, or anything small.
+        if params.projected == 0 && excess.lens[0] == excess.lens[1] {
+            cut = cut.alike(0, 1);
+        }
+        let params = [cut.first, cut.second].map(|batch| Params {
+            batch: batch as u32,
+            ..*params
+        });
+        cut.with(params)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,

@@ -59,6 +59,17 @@ pub static KERNEL: Kernel = Kernel {
     constants: no_constants,
     grid,
     work: Some(work),
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let [hidden, left] = [params.hidden, params.groups * params.depth].map(|n| n as usize);
+        let widths = [left, 0, 0, 4 * hidden, hidden, hidden, hidden];
+        let cut = excess.rows(params.batch as usize, &widths, 1)?;
+        let params = [cut.first, cut.second].map(|batch| Params {
+            batch: batch as u32,
+            ..*params
+        });
+        cut.with(params)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,

@@ -44,6 +44,7 @@ pub static KERNEL: Kernel = Kernel {
             bytes: widths[2] * block * u64::from(params.blocks),
         }
     }),
+    cut: None,
     twin: twin!(twin),
     fast: None,
     cases,

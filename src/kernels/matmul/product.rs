@@ -5,7 +5,8 @@
 //! Derivatives: `dleft = dproduct right'`, `dright = left' dproduct`: this kernel again.
 
 use crate::kernel::{
-    Binding, Buffers, Case, Constants, FUSED, Fill, Kernel, Params as _, Snippet, Widths, Work,
+    Binding, Buffers, Case, Constants, Excess, FUSED, Fill, Kernel, Params as _, Part, Snippet,
+    Widths, Work,
 };
 use crate::matrix::{self, Groups, View};
 use crate::real::Real;
@@ -142,6 +143,7 @@ pub(super) const FORM: Kernel = Kernel {
     constants,
     grid,
     work: Some(work),
+    cut: Some(cut),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
@@ -175,6 +177,205 @@ fn work(words: &[u32], widths: Widths) -> Work {
         bytes: groups
             * (widths[0] * rows * depth + widths[1] * depth * columns + widths[3] * product),
     }
+}
+
+/// A stored matrix of every group: rows of `width`, `stride` apart, groups `group` apart.
+#[derive(Clone, Copy)]
+struct Stored {
+    groups: usize,
+    group: usize,
+    rows: usize,
+    stride: usize,
+    width: usize,
+}
+
+impl Stored {
+    /// From the first element to the last.
+    fn span(self) -> usize {
+        (self.groups - 1) * self.group + (self.rows - 1) * self.stride + self.width
+    }
+
+    /// Whether groups lie one behind the other, not side by side.
+    fn is_group_major(self) -> bool {
+        self.groups > 1 && self.group >= (self.rows - 1) * self.stride + self.width
+    }
+}
+
+/// What a product is cut along.
+#[derive(Clone, Copy, PartialEq)]
+enum Axis {
+    Groups,
+    Rows,
+    Columns,
+    Depth,
+}
+
+impl Params {
+    /// How left, right and the product are stored.
+    fn stored(&self) -> [Stored; 3] {
+        let [groups, rows, columns, depth] = self.extents();
+        let stored = |transposed: u32, rows, width, stride: u32, group: u32| {
+            let (rows, width) = if transposed != 0 {
+                (width, rows)
+            } else {
+                (rows, width)
+            };
+            Stored {
+                groups,
+                group: group as usize,
+                rows,
+                stride: stride as usize,
+                width,
+            }
+        };
+        [
+            stored(
+                self.transpose_left,
+                rows,
+                depth,
+                self.left_stride,
+                self.left_group,
+            ),
+            stored(
+                self.transpose_right,
+                depth,
+                columns,
+                self.right_stride,
+                self.right_group,
+            ),
+            stored(0, rows, columns, self.product_stride, self.product_group),
+        ]
+    }
+
+    fn extents(&self) -> [usize; 4] {
+        [self.groups, self.rows, self.columns, self.depth].map(|extent| extent as usize)
+    }
+
+    /// The axis along which a stored matrix has its rows: what makes it shorter when it is cut.
+    fn long_axis(&self, binding: usize) -> Axis {
+        match binding {
+            _ if self.stored()[binding].is_group_major() => Axis::Groups,
+            0 if self.transpose_left == 0 => Axis::Rows,
+            1 if self.transpose_right != 0 => Axis::Columns,
+            0 | 1 => Axis::Depth,
+            _ => Axis::Rows,
+        }
+    }
+
+    /// `len` along an axis from `start` on.
+    fn part(&self, axis: Axis, start: usize, len: usize) -> Params {
+        let mut part = *self;
+        match axis {
+            Axis::Groups => part.groups = len as u32,
+            Axis::Rows => part.rows = len as u32,
+            Axis::Columns => part.columns = len as u32,
+            Axis::Depth => {
+                part.depth = len as u32;
+                if start > 0 {
+                    (part.accumulate, part.with_bias) = (1, 0);
+                }
+            }
+        }
+        part
+    }
+
+    /// Where the slices of such a part begin, those of left, right, bias and the product.
+    fn starts(&self, axis: Axis, at: usize) -> [usize; 4] {
+        let [left, right, product] = self.stored();
+        let minor = |transposed: u32, stored: Stored| match transposed {
+            0 => at,
+            _ => at * stored.stride,
+        };
+        let major = |transposed: u32, stored: Stored| match transposed {
+            0 => at * stored.stride,
+            _ => at,
+        };
+        match axis {
+            Axis::Groups => [
+                at * left.group,
+                at * right.group,
+                at * self.columns as usize,
+                at * product.group,
+            ],
+            Axis::Rows => [major(self.transpose_left, left), 0, 0, at * product.stride],
+            Axis::Columns => [0, minor(self.transpose_right, right), at, at],
+            Axis::Depth => [
+                minor(self.transpose_left, left),
+                major(self.transpose_right, right),
+                0,
+                0,
+            ],
+        }
+    }
+}
+
+/// Cut along depth, sums are added in the order of the pieces in which devices make them.
+const PIECE: usize = 512;
+
+fn cut(words: &[u32], excess: &Excess<'_>) -> Option<[Part; 2]> {
+    let p: &Params = Params::of(words);
+    // Without a bias, what stands in its place is the left operand, or anything small.
+    let is_left = p.with_bias == 0 && excess.lens[2] == excess.lens[0];
+    let (axis, most) = match excess.binding {
+        2 if p.with_bias == 0 && !is_left => return None,
+        // A bias of several groups is cut with them.
+        2 if p.with_bias != 0 && p.groups > 1 => (Axis::Groups, excess.most / p.columns as usize),
+        2 if p.with_bias != 0 => (Axis::Columns, excess.most),
+        binding => {
+            let binding = [0, 1, 0, 2][binding];
+            let (axis, stored) = (p.long_axis(binding), p.stored()[binding]);
+            let most = match axis {
+                Axis::Groups => {
+                    let one = Stored {
+                        groups: 1,
+                        ..stored
+                    }
+                    .span();
+                    (excess.most + stored.group).checked_sub(one)? / stored.group
+                }
+                _ => {
+                    let one = Stored { rows: 1, ..stored }.span();
+                    (excess.most + stored.stride).checked_sub(one)? / stored.stride
+                }
+            };
+            (axis, most)
+        }
+    };
+    let [groups, rows, columns, depth] = p.extents();
+    let (extent, multiple) = match axis {
+        Axis::Groups => (groups, 1),
+        Axis::Rows => (rows, 64),
+        Axis::Columns => (columns, 64),
+        Axis::Depth => (depth, PIECE),
+    };
+    let most = most.min(extent - 1);
+    let at = match most / multiple {
+        0 => most,
+        multiples => multiples * multiple,
+    };
+    if at == 0 {
+        return None;
+    }
+    let part = |start: usize, len: usize| {
+        let params = p.part(axis, start, len);
+        let starts = p.starts(axis, start);
+        let [left, right, product] = params.stored().map(Stored::span);
+        let mut ranges = excess.whole();
+        let bias = (params.groups * params.columns) as usize;
+        for (k, len) in [left, right, bias, product].into_iter().enumerate() {
+            if k != 2 || params.with_bias != 0 {
+                ranges[k] = starts[k]..starts[k] + len;
+            }
+        }
+        if is_left {
+            ranges[2] = ranges[0].clone();
+        }
+        Part {
+            params: params.words(),
+            ranges,
+        }
+    };
+    Some([part(0, at), part(at, extent - at)])
 }
 
 fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {

@@ -6,21 +6,40 @@
 //! `[3]`.
 
 use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, Work, grid_over, no_constants};
-use crate::kernels::optimizer::{Sizes, Update, clip_factor, update, update_parallel};
+use crate::kernels::optimizer::{Sizes, Update, Window, clip_factor, update, update_parallel};
 use crate::real::Real;
 use crate::{params, twin};
 
 params! {
     /// The sizes of one step and what does not change between steps.
     pub struct Params {
-        /// Rows of the gradient; with `sparse`, the sources that `rows` is made for.
+        /// Rows of the gradient.
         pub capacity: u32,
         /// Columns of weights and gradient.
         pub width: u32,
-        /// Not 0: row `k` of the gradient belongs to row `rows[1 + k]`, for `k < rows[0]`.
+        /// Not 0: row `k` of the gradient belongs to row `rows[1 + first + k]`, for `first + k < rows[0]`.
         pub sparse: u32,
+        /// The number of the first row of the gradient in the row index.
+        pub first: u32,
+        /// The first id of the rows of weights and state that are there.
+        pub base: u32,
+        /// How many are there; others are left to other steps.
+        pub window: u32,
         /// Not 0: the gradient is multiplied by `norm[1]`; 0: by `norm[2]`.
         pub clipped: u32,
+    }
+}
+
+impl Params {
+    fn window(&self) -> Window {
+        Window {
+            capacity: self.capacity,
+            width: self.width,
+            sparse: self.sparse != 0,
+            first: self.first,
+            base: self.base,
+            window: self.window,
+        }
     }
 }
 
@@ -46,6 +65,19 @@ pub static KERNEL: Kernel = Kernel {
     work: Some(|words, _| {
         let params = Params::of(words);
         Work::rows(params.capacity, params.width, 4 * 5)
+    }),
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let part = |part: Window| Params {
+            capacity: part.capacity,
+            width: part.width,
+            first: part.first,
+            base: part.base,
+            window: part.window,
+            ..*params
+        };
+        let (cut, parts) = params.window().cut(2, excess)?;
+        cut.with(parts.map(part))
     }),
     twin: twin!(twin),
     fast: Some(fast),
@@ -87,8 +119,7 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let arrays = [buffers.write(0), buffers.write(1)];
     let (gradient, rows) = (buffers.read(2), buffers.index(3));
     let rule = Rule::new(params, buffers.read(4), buffers.read(5));
-    let sparse = (params.sparse != 0).then_some(rows);
-    update(arrays, gradient, sparse, params.width as usize, &rule);
+    update(arrays, gradient, rows, params.window(), &rule);
 }
 
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
@@ -96,8 +127,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     let arrays = [buffers.write(0), buffers.write(1)];
     let (gradient, rows) = (buffers.read(2), buffers.index(3));
     let rule = Rule::new(params, buffers.read(4), buffers.read(5));
-    let sparse = (params.sparse != 0).then_some(rows);
-    update_parallel(arrays, gradient, sparse, params.width as usize, &rule);
+    update_parallel(arrays, gradient, rows, params.window(), &rule);
 }
 
 fn cases() -> Vec<Case> {
@@ -106,6 +136,9 @@ fn cases() -> Vec<Case> {
             capacity: sizes.capacity as u32,
             width: sizes.width as u32,
             sparse: sizes.sparse.into(),
+            first: sizes.first,
+            base: sizes.base,
+            window: sizes.window,
             clipped: sizes.clipped.into(),
         };
         sizes.case(&params, &[(1.0, 2.0)], &[0.2])

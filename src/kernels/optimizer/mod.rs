@@ -4,7 +4,7 @@
 //! clipped (0: none), the decay of the moving average, Adam's two corrections, what multiplies the clipped gradients first,
 //! and what multiplies the loss where that is constant: 1.
 
-use crate::kernel::{Case, Fill, Kernel, Params, vectorised};
+use crate::kernel::{Case, CutRows, Excess, Fill, Kernel, MAX_BINDINGS, Params, vectorised};
 use crate::kernels::embedding::rows::row_index;
 use crate::kernels::parallel::GRAIN;
 use crate::real::Real;
@@ -39,23 +39,91 @@ fn clip_factor<R: Real>(clipped: u32, norm: &[R]) -> R {
     if clipped != 0 { norm[1] } else { norm[2] }
 }
 
-/// Applies `rule` to everything, or to the rows that a row index names.
+/// What a step updates, and with what: everything with a gradient of as many elements, or rows of a table with the rows of a
+/// gradient that have their ids in a row index.
+#[derive(Clone, Copy)]
+struct Window {
+    /// Rows of the gradient.
+    capacity: u32,
+    width: u32,
+    sparse: bool,
+    /// The number of the first row of the gradient in the row index.
+    first: u32,
+    /// The first id of the rows of the table.
+    base: u32,
+    /// Rows of the table.
+    window: u32,
+}
+
+impl Window {
+    /// A step with so many arrays before its gradient in two parts.
+    fn cut(self, arrays: usize, excess: &Excess<'_>) -> Option<(CutRows, [Window; 2])> {
+        let width = self.width as usize;
+        let mut widths = [0; MAX_BINDINGS];
+        if !self.sparse {
+            widths[..=arrays].fill(1);
+            let cut = excess.rows(self.capacity as usize * width, &widths, 1)?;
+            let parts = [cut.first, cut.second].map(|len| Window {
+                capacity: len as u32,
+                width: 1,
+                ..self
+            });
+            return Some((cut, parts));
+        }
+        if excess.binding < arrays {
+            widths[..arrays].fill(width);
+            let cut = excess.rows(self.window as usize, &widths, 1)?;
+            let (window, second) = (cut.first as u32, cut.second as u32);
+            let base = self.base + window;
+            let second = Window {
+                base,
+                window: second,
+                ..self
+            };
+            return Some((cut, [Window { window, ..self }, second]));
+        }
+        widths[arrays] = width;
+        let cut = excess.rows(self.capacity as usize, &widths, 1)?;
+        let (capacity, second) = (cut.first as u32, cut.second as u32);
+        let first = self.first + capacity;
+        let second = Window {
+            capacity: second,
+            first,
+            ..self
+        };
+        Some((cut, [Window { capacity, ..self }, second]))
+    }
+
+    /// The ids of its rows in a row index, and the gradients of these.
+    fn rows<'a, R>(&self, gradient: &'a [R], rows: &'a [u32]) -> (&'a [u32], &'a [R]) {
+        let count = rows[0].saturating_sub(self.first).min(self.capacity) as usize;
+        let ids = &rows[1 + self.first as usize..][..count];
+        // They ascend.
+        let begin = ids.partition_point(|&id| id < self.base);
+        let end = ids
+            .partition_point(|&id| u64::from(id) < u64::from(self.base) + u64::from(self.window));
+        let width = self.width as usize;
+        (&ids[begin..end], &gradient[begin * width..end * width])
+    }
+}
+
+/// Applies `rule` to a window.
 fn update<R: Real, const N: usize>(
     mut arrays: [&mut [R]; N],
     gradient: &[R],
-    sparse: Option<&[u32]>,
-    width: usize,
+    rows: &[u32],
+    window: Window,
     rule: &impl Update<R, N>,
 ) {
     if rule.factor() == R::ZERO {
         return;
     }
-    match sparse {
-        None => rule.update(arrays, gradient),
-        Some(rows) => {
-            let ids = &rows[1..=rows[0] as usize];
-            update_rows(&mut arrays, gradient, ids, 0, width, rule);
-        }
+    if window.sparse {
+        let (ids, gradient) = window.rows(gradient, rows);
+        let (base, width) = (window.base as usize, window.width as usize);
+        update_rows(&mut arrays, gradient, ids, base, width, rule);
+    } else {
+        rule.update(arrays, gradient);
     }
 }
 
@@ -82,19 +150,19 @@ fn update_rows<R: Real, const N: usize>(
 fn update_parallel<const N: usize>(
     arrays: [&mut [f32]; N],
     gradient: &[f32],
-    sparse: Option<&[u32]>,
-    width: usize,
+    rows: &[u32],
+    window: Window,
     rule: &impl Update<f32, N>,
 ) {
     if rule.factor() == 0.0 {
         return;
     }
-    match sparse {
-        None => share(arrays, gradient, rule),
-        Some(rows) => {
-            let ids = &rows[1..=rows[0] as usize];
-            share_rows(arrays, gradient, ids, width, rule);
-        }
+    if window.sparse {
+        let (ids, gradient) = window.rows(gradient, rows);
+        let (base, width) = (window.base as usize, window.width as usize);
+        share_rows(arrays, gradient, ids, base, width, rule);
+    } else {
+        share(arrays, gradient, rule);
     }
 }
 
@@ -115,19 +183,20 @@ fn share_rows<const N: usize>(
     arrays: [&mut [f32]; N],
     gradient: &[f32],
     ids: &[u32],
+    base: usize,
     width: usize,
     rule: &impl Update<f32, N>,
 ) {
     let list = Edges::even(ids.len(), 1, parts(ids.len() * width));
     let first = |k: usize| match k {
         0 => 0,
-        _ => ids[list[k]] as usize * width,
+        _ => (ids[list[k]] as usize - base) * width,
     };
     let edges = Edges::new(arrays[0].len(), list.len() - 1, first);
     team::split(arrays, &edges, |k, mut arrays| {
         let (begin, end) = (list[k], list[k + 1]);
         let gradient = &gradient[begin * width..end * width];
-        let base = edges[k] / width;
+        let base = base + edges[k] / width;
         vectorised(
             #[inline(always)]
             || update_rows(&mut arrays, gradient, &ids[begin..end], base, width, rule),
@@ -148,6 +217,9 @@ struct Sizes {
     label: &'static str,
     /// Rows of the weights.
     vocabulary: usize,
+    first: u32,
+    base: u32,
+    window: u32,
     /// Rows of the gradient.
     capacity: usize,
     width: usize,
@@ -163,6 +235,9 @@ impl Sizes {
         let dense = |label, capacity, width, clipped| Sizes {
             label,
             vocabulary: capacity,
+            first: 0,
+            base: 0,
+            window: capacity as u32,
             capacity,
             width,
             sparse: false,
@@ -173,6 +248,9 @@ impl Sizes {
         let sparse = |label, vocabulary, width, clipped, ids: Vec<u32>| Sizes {
             label,
             vocabulary,
+            first: 0,
+            base: 0,
+            window: vocabulary as u32,
             capacity: ids.len(),
             width,
             sparse: true,
@@ -199,6 +277,20 @@ impl Sizes {
                 false,
                 (0..131).map(|k| k * k % 301).collect(),
             ),
+            Sizes {
+                first: 1,
+                base: 5,
+                window: 7,
+                vocabulary: 7,
+                capacity: 5,
+                ..sparse(
+                    "some rows of a table and of a gradient",
+                    23,
+                    33,
+                    true,
+                    vec![22, 3, 6, 6, 5, 11, 12, 4],
+                )
+            },
             Sizes {
                 clip_factor: 0.0,
                 ..dense("gradients that are not finite", 5, 13, true)

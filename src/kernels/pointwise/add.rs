@@ -28,6 +28,11 @@ pub static KERNEL: Kernel = Kernel {
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).len as usize, 64),
     work: None,
+    cut: Some(|_, excess| {
+        let cut = excess.elements()?;
+        let params = [cut.first, cut.second].map(|len| Params { len: len as u32 });
+        cut.with(params)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,

@@ -1,7 +1,8 @@
 //! Inverted dropout: `y = scale * x` where a random word is at least `threshold`, else 0. `x`, `y [len]`, and
 //! `random [4]` = (step low, step high, seed low, seed high).
 //!
-//! The word of element `i` is word `i % 4` of `philox4x32([i / 4, purpose, step low, step high], [seed low, seed high])`.
+//! The word of number `n` is word `n % 4` of `philox4x32([n / 4, purpose, step low, step high], [seed low, seed high])`, and
+//! element `i` has the number `first + i / row * stride + i % row`: what stands side by side in a larger batch has its numbers.
 //! `dx = scale * dy` where the element was kept, else 0: the backward rule is this kernel again, on the gradient, with the
 //! same purpose and step, so the mask is never stored.
 
@@ -18,6 +19,12 @@ params! {
     pub struct Params {
         /// Elements of `x` and `y`.
         pub len: u32,
+        /// The number of the first.
+        pub first: u32,
+        /// Elements with numbers one after the other.
+        pub row: u32,
+        /// From the number of an element to that of the one a row later.
+        pub stride: u32,
         /// What the random numbers are for: [`crate::random::Purpose`].
         pub purpose: u32,
         /// Words below it drop their element: the probability times 2^32, rounded.
@@ -41,6 +48,24 @@ pub static KERNEL: Kernel = Kernel {
     constants: no_constants,
     grid: |words| grid_over((Params::of(words).len as usize).div_ceil(4), 64),
     work: None,
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let multiple = match params.row == params.stride {
+            true => 1,
+            false => params.row as usize,
+        };
+        let cut = excess.rows(params.len as usize, &[1, 0, 1], multiple)?;
+        let first = number(params, cut.first);
+        let [len, second] = [cut.first, cut.second].map(|len| len as u32);
+        cut.with([
+            Params { len, ..*params },
+            Params {
+                len: second,
+                first,
+                ..*params
+            },
+        ])
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
@@ -67,39 +92,61 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         BLOCK,
         #[inline(always)]
         |block, y| {
-            drop_some(params, random, &x[block * BLOCK..], block * BLOCK / 4, y);
+            drop_some(params, random, x, block * BLOCK, y);
         },
     );
+}
+
+/// The number of element `i`.
+fn number(params: &Params, i: usize) -> u32 {
+    let i = i as u32;
+    params.first + i / params.row * params.stride + i % params.row
 }
 
 /// The elements whose words are made at once: as many counters as vector instructions like to work on.
 const BLOCK: usize = 64;
 
-/// The elements of `y`, of which the first four have the counter `counter`.
+/// The elements of `y` from element `at` on.
 #[inline(always)]
-fn drop_some<R: Real>(params: &Params, random: &[u32], x: &[R], counter: usize, y: &mut [R]) {
+fn drop_some<R: Real>(params: &Params, random: &[u32], x: &[R], at: usize, y: &mut [R]) {
     let scale = R::from_f32(params.scale);
-    for (k, (y, x)) in y.chunks_mut(BLOCK).zip(x.chunks(BLOCK)).enumerate() {
-        let mut words = [[0; 4]; BLOCK / 4];
+    let mut words = [[0; 4]; BLOCK / 4];
+    let mut done = 0;
+    while done < y.len() {
+        let i = at + done;
+        let (number, left) = (
+            number(params, i),
+            params.row as usize - i % params.row as usize,
+        );
+        let skip = number as usize % 4;
+        // Of one row, and of one block of words.
+        let run = (y.len() - done).min(left).min(BLOCK - skip);
         for (j, words) in words.iter_mut().enumerate() {
-            let position = (counter + k * BLOCK / 4 + j) as u32;
+            let position = number / 4 + j as u32;
             let counter = [position, params.purpose, random[0], random[1]];
             *words = philox4x32(counter, [random[2], random[3]]);
         }
-        for ((y, &x), &word) in y.iter_mut().zip(x).zip(words.as_flattened()) {
+        let words = &words.as_flattened()[skip..];
+        let y = &mut y[done..done + run];
+        for ((y, &x), &word) in y.iter_mut().zip(&x[i..]).zip(words) {
             *y = if word >= params.threshold {
                 scale * x
             } else {
                 R::ZERO
             };
         }
+        done += run;
     }
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, len: usize, purpose, probability, random: [u32; 4]| {
+    let placed = |label, len: usize, place: [u32; 3], purpose, probability, random: [u32; 4]| {
+        let [first, row, stride] = place;
         let params = Params {
             len: len as u32,
+            first,
+            row,
+            stride,
             purpose,
             threshold: threshold(probability),
             scale: (1.0 / (1.0 - probability)) as f32,
@@ -110,6 +157,10 @@ fn cases() -> Vec<Case> {
             Fill::Output(len),
         ];
         Case::new(label, &params, 1, buffers)
+    };
+    let case = |label, len: usize, purpose, probability, random| {
+        let place = [0, len as u32, len as u32];
+        placed(label, len, place, purpose, probability, random)
     };
     vec![
         case("one element", 1, 16, 0.5, [0, 0, 1, 0]),
@@ -122,6 +173,14 @@ fn cases() -> Vec<Case> {
             [u32::MAX, 7, 0xdead_beef, 0x1234_5678],
         ),
         case("more than one task", 40_013, 16, 0.1, [1000, 0, 42, 0]),
+        placed(
+            "the second half of each row",
+            5 * 131,
+            [131, 131, 262],
+            16,
+            0.3,
+            [7, 0, 42, 0],
+        ),
         case("of the bench model", 1280 * 256, 16, 0.1, [1000, 0, 42, 0]).timed(),
     ]
 }

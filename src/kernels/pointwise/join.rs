@@ -50,6 +50,17 @@ pub static KERNEL: Kernel = Kernel {
             bytes: parts * (widths[0] * a + widths[1] * b + widths[2] * (a + b)),
         }
     }),
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let [a, b] =
+            [params.a_columns, params.b_columns].map(|columns| (params.groups * columns) as usize);
+        let cut = excess.rows(params.rows as usize, &[a, b, a + b], 1)?;
+        let params = [cut.first, cut.second].map(|rows| Params {
+            rows: rows as u32,
+            ..*params
+        });
+        cut.with(params)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,

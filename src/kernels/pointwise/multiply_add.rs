@@ -37,6 +37,7 @@ pub static KERNEL: Kernel = Kernel {
             bytes: 8 * u64::from(params.len),
         }
     }),
+    cut: None,
     twin: twin!(twin),
     fast: Some(fast),
     cases,

@@ -2,7 +2,9 @@
 //!
 //! For weights that a step multiplies by from the other side many times.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants};
+use crate::kernel::{
+    Binding, Buffers, Case, Excess, Fill, Kernel, Params as _, Work, no_constants,
+};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -37,6 +39,25 @@ pub static KERNEL: Kernel = Kernel {
             params.columns,
             widths[0] + widths[1],
         )
+    }),
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let [groups, rows, columns] =
+            [params.groups, params.rows, params.columns].map(|n| n as usize);
+        let widths = [params.x_group as usize, rows * columns];
+        // The last group of `x` ends before the next one would begin.
+        let spare = match excess.binding {
+            0 => widths[0] - rows * columns,
+            _ => 0,
+        };
+        let most = excess.most + spare;
+        let cut = Excess { most, ..*excess }.rows(groups, &widths, 1)?;
+        let cut = cut.spaced(0, widths[0] - rows * columns, excess.lens[0]);
+        let params = [cut.first, cut.second].map(|groups| Params {
+            groups: groups as u32,
+            ..*params
+        });
+        cut.with(params)
     }),
     twin: twin!(twin),
     fast: Some(fast),

@@ -31,6 +31,7 @@ pub static KERNEL: Kernel = Kernel {
     constants: no_constants,
     grid: |_| [1, 1, 1],
     work: None,
+    cut: None,
     twin: twin!(twin),
     fast: None,
     cases,

@@ -32,6 +32,21 @@ pub static KERNEL: Kernel = Kernel {
         grid_over(width as usize, columns(width) as usize)
     },
     work: None,
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let cut = excess.rows(params.rows as usize, &[params.width as usize, 0], 1)?;
+        let [first, second] = [cut.first, cut.second].map(|rows| Params {
+            rows: rows as u32,
+            ..*params
+        });
+        cut.with([
+            first,
+            Params {
+                accumulate: 1,
+                ..second
+            },
+        ])
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,

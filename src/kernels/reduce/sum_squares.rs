@@ -1,8 +1,8 @@
-//! `partials[p] = sum of x[i]^2` over share `p` of `x`, which is `ceil(len / parts)` neighbours (fewer, or none, for the last
+//! `partials[p] = sum of x[i]^2` over share `p` of `x`, which is `share` neighbours (fewer, or none, for the last
 //! ones). The first half of a norm; the second is [`super::norm`].
 
 use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, grid_over, no_constants,
+    Binding, Buffers, Case, Fill, Kernel, Params as _, Part, WORKGROUP, grid_over, no_constants,
 };
 use crate::kernels::parallel;
 use crate::real::Real;
@@ -15,6 +15,8 @@ params! {
         pub len: u32,
         /// Elements of `partials`.
         pub parts: u32,
+        /// Elements of a share.
+        pub share: u32,
     }
 }
 
@@ -28,6 +30,40 @@ pub static KERNEL: Kernel = Kernel {
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).parts as usize, 1),
     work: None,
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        if excess.binding != 0 {
+            return None;
+        }
+        let (share, len) = (params.share as usize, params.len as usize);
+        let parts = (excess.most / share).min((len - 1) / share);
+        if parts == 0 {
+            return None;
+        }
+        let (at, rest) = (parts * share, params.parts as usize - parts);
+        let mut ranges = [excess.whole(), excess.whole()];
+        (ranges[0][0], ranges[1][0]) = (0..at, at..len);
+        (ranges[0][1], ranges[1][1]) = (0..parts, parts..parts + rest);
+        let [first, second] = ranges;
+        let params = |len: usize, parts: usize| {
+            Params {
+                len: len as u32,
+                parts: parts as u32,
+                ..*params
+            }
+            .words()
+        };
+        Some([
+            Part {
+                params: params(at, parts),
+                ranges: first,
+            },
+            Part {
+                params: params(len - at, rest),
+                ranges: second,
+            },
+        ])
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
@@ -45,7 +81,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     parallel::rows(
         partials,
         1,
-        share(params),
+        params.share as usize,
         #[inline(always)]
         |first, partials| {
             add_up(params, x, first, partials);
@@ -53,15 +89,10 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     );
 }
 
-/// The elements of one share.
-fn share(params: &Params) -> usize {
-    params.len.div_ceil(params.parts) as usize
-}
-
 /// The shares from `first` on.
 #[inline(always)]
 fn add_up<R: Real>(params: &Params, x: &[R], first: usize, partials: &mut [R]) {
-    let share = share(params);
+    let share = params.share as usize;
     for (k, partial) in partials.iter_mut().enumerate() {
         let begin = ((first + k) * share).min(x.len());
         let end = (begin + share).min(x.len());
@@ -78,6 +109,7 @@ fn cases() -> Vec<Case> {
         let params = Params {
             len: len as u32,
             parts: parts as u32,
+            share: len.div_ceil(parts) as u32,
         };
         let buffers = vec![Fill::signed(len), Fill::Output(parts)];
         Case::new(label, &params, len.div_ceil(parts), buffers)

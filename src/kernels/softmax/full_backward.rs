@@ -44,6 +44,15 @@ pub static KERNEL: Kernel = Kernel {
         grid_over(params.rows as usize * params.width as usize, 256)
     },
     work: None,
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let cut = excess.rows(params.rows as usize, &[params.width as usize, 3, 1, 0], 1)?;
+        let params = [cut.first, cut.second].map(|rows| Params {
+            rows: rows as u32,
+            ..*params
+        });
+        cut.with(params)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,

@@ -32,6 +32,7 @@ pub static KERNEL: Kernel = Kernel {
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).rows as usize, 64),
     work: None,
+    cut: None,
     twin: twin!(twin),
     fast: None,
     cases,

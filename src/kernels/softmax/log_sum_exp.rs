@@ -40,6 +40,15 @@ pub static KERNEL: Kernel = Kernel {
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).rows as usize, 1),
     work: None,
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let cut = excess.rows(params.rows as usize, &[params.width as usize, 1, 3], 1)?;
+        let params = [cut.first, cut.second].map(|rows| Params {
+            rows: rows as u32,
+            ..*params
+        });
+        cut.with(params)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,

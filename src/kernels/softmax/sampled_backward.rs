@@ -17,6 +17,8 @@ params! {
         pub rows: u32,
         /// Columns of `logits`: the candidates.
         pub samples: u32,
+        /// The row of the first among the targets of `log_q`.
+        pub first: u32,
         /// What the gradient is divided by.
         pub divisor: f32,
     }
@@ -43,6 +45,20 @@ pub static KERNEL: Kernel = Kernel {
         grid_over(params.rows as usize * params.samples as usize, 256)
     },
     work: None,
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let samples = params.samples as usize;
+        let cut = excess.rows(params.rows as usize, &[samples, 1, 0, 0, 1, 1, 0], 1)?;
+        let (rows, second) = (cut.first as u32, cut.second as u32);
+        cut.with([
+            Params { rows, ..*params },
+            Params {
+                rows: second,
+                first: params.first + rows,
+                ..*params
+            },
+        ])
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
@@ -86,6 +102,7 @@ fn differentiate<R: Real>(
     let samples = params.samples as usize;
     let scale = loss_scale / R::from_f32(params.divisor);
     let (sampled_q, target_q) = log_q.split_at(samples);
+    let target_q = &target_q[params.first as usize..];
     let rows = logits.chunks_exact_mut(samples).zip(target_logits);
     for (k, (logits, target_logit)) in rows.enumerate() {
         let (target, normaliser) = (targets[first + k], normaliser[first + k]);
@@ -113,6 +130,7 @@ fn cases() -> Vec<Case> {
         let params = Params {
             rows: rows as u32,
             samples: samples as u32,
+            first: 0,
             divisor,
         };
         let buffers = vec![

@@ -26,6 +26,8 @@ params! {
         pub rows: u32,
         /// Columns of `logits`: the candidates.
         pub samples: u32,
+        /// The row of the first among the targets of `log_q`.
+        pub first: u32,
     }
 }
 
@@ -47,6 +49,20 @@ pub static KERNEL: Kernel = Kernel {
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).rows as usize, 1),
     work: None,
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let samples = params.samples as usize;
+        let cut = excess.rows(params.rows as usize, &[samples, 1, 0, 0, 1, 1, 1], 1)?;
+        let (rows, second) = (cut.first as u32, cut.second as u32);
+        cut.with([
+            Params { rows, ..*params },
+            Params {
+                rows: second,
+                first: params.first + rows,
+                ..*params
+            },
+        ])
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
@@ -58,11 +74,12 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (candidates, targets) = (buffers.index(3), buffers.index(4));
     let (nll, normaliser) = (buffers.write(5), buffers.write(6));
     let inputs = (logits, target_logits, log_q, candidates, targets);
-    normalise(params.samples as usize, inputs, 0, nll, normaliser);
+    normalise(params, inputs, 0, nll, normaliser);
 }
 
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let samples = Params::of(words).samples as usize;
+    let params: &Params = Params::of(words);
+    let samples = params.samples as usize;
     let (logits, target_logits, log_q) = (buffers.read(0), buffers.read(1), buffers.read(2));
     let (candidates, targets) = (buffers.index(3), buffers.index(4));
     let (nll, normaliser) = (buffers.write(5), buffers.write(6));
@@ -73,7 +90,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         samples,
         #[inline(always)]
         |first, nll, normaliser| {
-            normalise(samples, inputs, first, nll, normaliser);
+            normalise(params, inputs, first, nll, normaliser);
         },
     );
 }
@@ -81,13 +98,15 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
 /// The rows of `nll` and `normaliser` from row `first` on.
 #[inline(always)]
 fn normalise<R: Real>(
-    samples: usize,
+    params: &Params,
     (logits, target_logits, log_q, candidates, targets): Inputs<'_, R>,
     first: usize,
     nll: &mut [R],
     normaliser: &mut [R],
 ) {
+    let samples = params.samples as usize;
     let (sampled_q, target_q) = log_q.split_at(samples);
+    let target_q = &target_q[params.first as usize..];
     for (k, (nll, normaliser)) in nll.iter_mut().zip(normaliser).enumerate() {
         let row = first + k;
         if targets[row] == IGNORE {
@@ -131,6 +150,7 @@ fn cases() -> Vec<Case> {
         let params = Params {
             rows: rows as u32,
             samples: samples as u32,
+            first: 0,
         };
         let buffers = vec![
             Fill::Uniform {

@@ -1,5 +1,6 @@
 //! `dh += dtarget * weights[target]` and `source = dtarget * h`, row by row: the backward of [`super::target_logits`].
-//! `h`, `dh`, `source [rows, width]`, `weights [V, width]`, `dtarget [rows]`.
+//! `h`, `dh`, `source [rows, width]`, `dtarget [rows]`, and `weights [window, width]`: those of the ids from `base` on. Rows with
+//! other targets stay as they are.
 //!
 //! `source` holds the gradients of the rows of `weights`; [`crate::kernels::embedding::accumulate_rows`] adds them up by
 //! target. Where the target is [`IGNORE`], `dh` stays and `source` is 0.
@@ -19,6 +20,10 @@ params! {
         pub rows: u32,
         /// Columns of `h` and `weights`.
         pub width: u32,
+        /// The first id of the rows of `weights` that are there.
+        pub base: u32,
+        /// How many are there; others are left to other steps.
+        pub window: u32,
     }
 }
 
@@ -34,7 +39,7 @@ pub static KERNEL: Kernel = Kernel {
         Binding::index("targets"),
         Binding::read("dtarget"),
         Binding::read_write("dh").or_half(),
-        Binding::write("source"),
+        Binding::read_write("source"),
     ],
     constants: no_constants,
     grid: |words| {
@@ -49,6 +54,28 @@ pub static KERNEL: Kernel = Kernel {
             widths[0] + widths[1] + 2 * widths[4] + widths[5],
         )
     }),
+    cut: Some(|words, excess| {
+        let params: &Params = Params::of(words);
+        let width = params.width as usize;
+        if excess.binding == 1 {
+            let cut = excess.rows(params.window as usize, &[0, width, 0, 0, 0, 0], 1)?;
+            let (window, second) = (cut.first as u32, cut.second as u32);
+            return cut.with([
+                Params { window, ..*params },
+                Params {
+                    base: params.base + window,
+                    window: second,
+                    ..*params
+                },
+            ]);
+        }
+        let cut = excess.rows(params.rows as usize, &[width, 0, 1, 1, width, width], 1)?;
+        let params = [cut.first, cut.second].map(|rows| Params {
+            rows: rows as u32,
+            ..*params
+        });
+        cut.with(params)
+    }),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
@@ -58,17 +85,12 @@ pub static KERNEL: Kernel = Kernel {
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (h, weights, targets) = (buffers.read(0), buffers.read(1), buffers.index(2));
     let (dtarget, dh, source) = (buffers.read(3), buffers.write(4), buffers.write(5));
-    differentiate(
-        params.width as usize,
-        (h, weights, targets, dtarget),
-        0,
-        dh,
-        source,
-    );
+    differentiate(params, (h, weights, targets, dtarget), 0, dh, source);
 }
 
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let width = Params::of(words).width as usize;
+    let params: &Params = Params::of(words);
+    let width = params.width as usize;
     let (h, weights, targets) = (buffers.read(0), buffers.read(1), buffers.index(2));
     let (dtarget, dh, source) = (buffers.read(3), buffers.write(4), buffers.write(5));
     parallel::row_pairs(
@@ -77,7 +99,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         2 * width,
         #[inline(always)]
         |first, dh, source| {
-            differentiate(width, (h, weights, targets, dtarget), first, dh, source);
+            differentiate(params, (h, weights, targets, dtarget), first, dh, source);
         },
     );
 }
@@ -85,12 +107,13 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
 /// The rows of `dh` and `source` from row `first` on.
 #[inline(always)]
 fn differentiate<R: Real>(
-    width: usize,
+    params: &Params,
     (h, weights, targets, dtarget): (&[R], &[R], &[u32], &[R]),
     first: usize,
     dh: &mut [R],
     source: &mut [R],
 ) {
+    let width = params.width as usize;
     let rows = dh
         .chunks_exact_mut(width)
         .zip(source.chunks_exact_mut(width));
@@ -100,7 +123,11 @@ fn differentiate<R: Real>(
             source.fill(R::ZERO);
             continue;
         }
-        let weights = &weights[target as usize * width..][..width];
+        let row = target.wrapping_sub(params.base);
+        if row >= params.window {
+            continue;
+        }
+        let weights = &weights[row as usize * width..][..width];
         for (dh, &weight) in dh.iter_mut().zip(weights) {
             *dh += gradient * weight;
         }
@@ -112,22 +139,31 @@ fn differentiate<R: Real>(
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, vocabulary: usize, width: usize, targets: Vec<u32>| {
+    let windowed = |label, base, window: usize, width: usize, targets: Vec<u32>| {
         let rows = targets.len();
         let params = Params {
             rows: rows as u32,
             width: width as u32,
+            base,
+            window: window as u32,
+        };
+        let there =
+            |target: &u32| (base..base + params.window).contains(target) || *target == IGNORE;
+        let output = |len| match targets.iter().all(there) {
+            true => Fill::Output(len),
+            false => Fill::signed(len),
         };
         let buffers = vec![
             Fill::signed(rows * width),
-            Fill::signed(vocabulary * width),
-            Fill::Indices(targets),
+            Fill::signed(window * width),
+            Fill::Indices(targets.clone()),
             Fill::signed(rows),
             Fill::signed(rows * width),
-            Fill::Output(rows * width),
+            output(rows * width),
         ];
         Case::new(label, &params, 2, buffers)
     };
+    let case = |label, vocabulary, width, targets| windowed(label, 0, vocabulary, width, targets);
     vec![
         case("one element", 1, 1, vec![0]),
         case(
@@ -135,6 +171,13 @@ fn cases() -> Vec<Case> {
             13,
             67,
             vec![12, IGNORE, 0, 12, 5],
+        ),
+        windowed(
+            "some rows of a table",
+            12,
+            13,
+            67,
+            vec![24, IGNORE, 11, 25, 12, 0],
         ),
         case(
             "more than one task",

@@ -205,7 +205,7 @@ impl Recorded {
         } = self.sizes;
         let before = self.h.chunk(t, unroll + 1);
         // What the cell multiplies, and the columns that it has.
-        let (left, width, block) = match (self.layer.gates, self.factor) {
+        let (left, width, mut block) = match (self.layer.gates, self.factor) {
             (Gates::Factorized { first, second }, Some(factor)) => {
                 let width = graph.extents(first).1;
                 let part = factor.chunk(t, unroll);
@@ -222,11 +222,13 @@ impl Recorded {
         };
         let mut accumulate = self.factor.is_none();
         let mut depth = width / block.groups;
-        if graph.builder.separates_products() {
+        if graph.builder.separates_products() || !graph.builder.fits(block.slice) {
             let label = self.label(&format!("recurrent product t={t}"));
             let z = (self.z.chunk(t, unroll), 4 * hidden);
             self.emit_times(graph, label, (left, width), block, z, accumulate);
             (accumulate, depth) = (true, 0);
+            // Nothing is multiplied any more: one vector stands in the place of the weights.
+            (block.slice, block.stride) = (block.slice.part(0, 4), 0);
         }
         let params = cell_forward::Params {
             batch: batch as u32,
@@ -343,7 +345,10 @@ impl Operation for Recorded {
         let dc = graph
             .builder
             .activation(&format!("{}.dc", self.layer.name), [batch, hidden]);
-        let separate = graph.builder.separates_products() && self.layer.projection.is_some();
+        let separate = self.layer.projection.is_some_and(|projection| {
+            let weight = graph.operand(projection);
+            graph.builder.separates_products() || !graph.builder.fits(weight)
+        });
         let dm = separate.then(|| {
             let name = format!("{}.dm", self.layer.name);
             graph.builder.stored(&name, [batch, hidden])

@@ -144,7 +144,8 @@ impl Recorded {
         block: Block,
         columns: usize,
     ) -> Block {
-        if block.len() > MOST_TURNED || self.sizes.unroll == 1 {
+        let most = MOST_TURNED.min(graph.builder.limits().slice / block.groups);
+        if block.len() > most || self.sizes.unroll == 1 {
             return block.transposed();
         }
         let (groups, columns) = (block.groups, columns / block.groups);

@@ -1,0 +1,117 @@
+//! Steps whose slices a device cannot bind become several: what a binding holds is limited (128 MiB on some devices), and a
+//! tensor that is larger than that lies in several buffers.
+//!
+//! How the work of a kernel divides is known to the kernel ([`kernel::cut`](crate::kernel::Cut)); here it is decided where.
+//! Tensors that stay ([`Place::Persistent`]) are made in pieces of whole rows, so that the rows of a table are cut where its
+//! buffers end. Nothing changes in plans whose slices all fit.
+
+use super::memory::{ALIGNMENT, Limits};
+use super::plan::{Place, Plan, Slice, Step, TensorInfo};
+use crate::kernel::{Excess, Part};
+use crate::tensor::Dtype;
+
+/// The elements of one piece of a tensor: all of them if it can be one buffer, else as many whole rows as can be bound.
+pub(super) fn piece(plan: &Plan, info: &TensorInfo, limits: &Limits) -> usize {
+    let (len, per_word) = (info.shape.len(), per_word(plan, info));
+    let whole = match info.place {
+        Place::Persistent => limits.slice,
+        Place::Arena { .. } => limits.arena,
+        Place::Input | Place::Output => usize::MAX,
+    };
+    if len.div_ceil(per_word) <= whole {
+        return len;
+    }
+    let width = *info.shape.0.last().unwrap_or(&1);
+    (limits.slice.saturating_mul(per_word) / width).max(1) * width
+}
+
+/// Elements in a word of four bytes.
+fn per_word(plan: &Plan, info: &TensorInfo) -> usize {
+    match info.dtype {
+        Dtype::Half if plan.packed => 2,
+        _ => 1,
+    }
+}
+
+/// Cuts every step of a plan whose slices are too large, as often as it takes. What cannot be cut stays: see
+/// [`oversized`].
+pub(super) fn split(plan: &mut Plan, limits: &Limits) {
+    let steps = std::mem::take(&mut plan.steps);
+    // The parts of a step that are still to be looked at, last one first.
+    let mut waiting: Vec<Step> = Vec::new();
+    for step in steps {
+        waiting.push(step);
+        while let Some(step) = waiting.pop() {
+            match cut(plan, &step, limits) {
+                Some([first, second]) => waiting.extend([second, first]),
+                None => plan.steps.push(step),
+            }
+        }
+    }
+}
+
+fn cut(plan: &Plan, step: &Step, limits: &Limits) -> Option<[Step; 2]> {
+    let lens: Vec<usize> = step.slices.iter().map(|slice| slice.len).collect();
+    let excesses = step
+        .slices
+        .iter()
+        .enumerate()
+        .filter_map(|(binding, slice)| {
+            let most = most(plan, *slice, limits);
+            (slice.len > most).then_some((binding, most))
+        });
+    for (binding, most) in excesses {
+        let excess = Excess {
+            lens: &lens,
+            binding,
+            most,
+        };
+        let parts = step.kernel.cut.filter(|_| most > 0);
+        if let Some(parts) = parts.and_then(|cut| cut(&step.params, &excess)) {
+            return Some(parts.map(|part| narrowed(step, part)));
+        }
+    }
+    None
+}
+
+fn narrowed(step: &Step, part: Part) -> Step {
+    let slices = step.slices.iter().zip(part.ranges);
+    Step {
+        label: step.label.clone(),
+        kernel: step.kernel,
+        grid: (step.kernel.grid)(&part.params),
+        params: part.params,
+        slices: slices
+            .map(|(slice, range)| slice.part(range.start, range.len()))
+            .collect(),
+    }
+}
+
+/// The most elements that can be bound from the beginning of a slice.
+fn most(plan: &Plan, slice: Slice, limits: &Limits) -> usize {
+    let info = plan.tensor(slice.tensor);
+    let within = slice.offset % info.piece;
+    // What is bound begins at an aligned place.
+    let per_word = per_word(plan, info);
+    let skip = within % (ALIGNMENT * per_word);
+    let bound = limits.slice.saturating_mul(per_word).saturating_sub(skip);
+    bound.min(info.piece - within)
+}
+
+/// The first slice that is too large to be bound, as `binding of a kernel`, with its tensor and its step.
+pub fn oversized<'a>(
+    plan: &'a Plan,
+    limits: &Limits,
+) -> Option<(&'a Step, &'static str, &'a TensorInfo)> {
+    plan.steps.iter().find_map(|step| {
+        let bindings = step.kernel.bindings.iter().zip(&step.slices);
+        let mut large = bindings.filter(|(_, slice)| slice.len > most(plan, **slice, limits));
+        let (binding, slice) = large.next()?;
+        Some((step, binding.name, plan.tensor(slice.tensor)))
+    })
+}
+
+/// Whether a slice can be bound in a step that is not cut.
+pub(super) fn fits(plan: &Plan, slice: Slice, limits: &Limits) -> bool {
+    slice.len <= most(plan, slice, limits)
+}
