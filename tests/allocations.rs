@@ -112,6 +112,8 @@ fn executor() {
     let more = builder.activation("more", [2000, 64]);
     let total = builder.output("total", [1]);
     let params = gather::Params {
+        base: 0,
+        window: 1000,
         rows: 2000,
         width: 64,
     };

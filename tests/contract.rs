@@ -611,6 +611,7 @@ fn wrong_declarations() -> Outcome {
             constants: right.constants,
             grid: right.grid,
             work: None,
+            cut: None,
             twin: wlstm::kernel::Twin {
                 single: right.twin.single,
                 double: right.twin.double,

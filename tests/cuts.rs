@@ -68,8 +68,11 @@ fn run_in_parts(
             count += 1;
             continue;
         };
-        assert!(parts[0].ranges[binding].len() <= most);
-        assert!(parts[1].ranges[binding].len() < lens[binding]);
+        assert!(
+            parts
+                .iter()
+                .all(|part| part.ranges[binding].len() < lens[binding])
+        );
         for inner in parts.into_iter().rev() {
             let ranges = std::array::from_fn(|k| {
                 let (outer, inner) = (&part.ranges[k], &inner.ranges[k]);

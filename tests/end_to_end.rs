@@ -674,6 +674,7 @@ fn shapes(order: &'static str) -> Outcome {
         evaluate(
             &mut session,
             &Text::new(corpus, words, TokenKind::Whitespace),
+            0,
             |_, _| Ok(()),
         )
     };

@@ -22,7 +22,9 @@ use serde_json::Value;
 use wlstm::config::Config;
 use wlstm::device::{CpuExecutor, Data, Executor, GpuExecutor, Inputs, PlanId};
 use wlstm::graph::LOSS_SCALE;
+use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::Plan;
+use wlstm::graph::split::oversized;
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::model::parameters::{Group, Parameter, parameters};
 use wlstm::train::update::training_plan;
@@ -74,6 +76,20 @@ fn main() {
             };
             let executor = open(&gpu.adapter).map_err(|error| error.chain().to_string())?;
             check(&file, &mut Single(executor), true, 2e-3, 5e-2)
+        }));
+        for (kind, mixed) in [("", false), ("::mixed", true)] {
+            let file = path.clone();
+            let label = format!("golden::{name}{kind}::cut::cpu-f64");
+            trials.push(Trial::test(label, move || {
+                let mut device = Double(CpuExecutor::new());
+                check_cut(&file, &mut device, mixed, 1e-9, 1e-9)
+            }));
+        }
+        let file = path.clone();
+        trials.extend(on_every_gpu(&format!("golden::{name}::cut"), move |gpu| {
+            let executor =
+                GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?;
+            check_cut(&file, &mut Single(executor), false, 2e-5, 1e-4)
         }));
         let file = path.clone();
         trials.push(Trial::test(format!("golden::{name}::cpu-f32"), move || {
@@ -309,12 +325,55 @@ fn check(
     of_the_rest: f64,
 ) -> Result<(), Failed> {
     let golden = Golden::read(path);
+    let (config, vocabulary) = (golden.config(mixed), golden.number("vocab"));
+    let limits = device.executor().limits();
+    let plan = training_plan(&config, vocabulary, &limits, true);
+    check_plan(&golden, device, mixed, plan, of_losses, of_the_rest)
+}
+
+/// The same on a device that can hardly bind anything: with the least limit that the model can be trained with.
+fn check_cut(
+    path: &PathBuf,
+    device: &mut dyn Device,
+    mixed: bool,
+    of_losses: f64,
+    of_the_rest: f64,
+) -> Result<(), Failed> {
+    let golden = Golden::read(path);
+    let (config, vocabulary) = (golden.config(mixed), golden.number("vocab"));
+    let limits = device.executor().limits();
+    let whole = training_plan(&config, vocabulary, &limits, true);
+    let most = |slice| Limits {
+        slice,
+        arena: slice,
+        ..limits
+    };
+    let made = |slice| training_plan(&config, vocabulary, &most(slice), true);
+    // What is bound begins at multiples of 64 elements.
+    let mut sizes = (68..4096).step_by(4);
+    let least = sizes.find(|&slice| oversized(&made(slice), &most(slice)).is_none());
+    let plan = made(least.expect("some limit is enough"));
+    let pieces = plan.tensors.iter().filter(|info| info.is_in_pieces());
+    let (steps, pieces) = (plan.steps.len(), pieces.count());
+    if steps < 2 * whole.steps.len() || pieces < 4 {
+        return Err(format!("{steps} steps and {pieces} tensors in pieces at {least:?}").into());
+    }
+    check_plan(&golden, device, mixed, plan, of_losses, of_the_rest)
+}
+
+fn check_plan(
+    golden: &Golden,
+    device: &mut dyn Device,
+    mixed: bool,
+    plan: Plan,
+    of_losses: f64,
+    of_the_rest: f64,
+) -> Result<(), Failed> {
     let config = golden.config(mixed);
     let vocabulary = golden.number("vocab");
     let table = parameters(&config, vocabulary);
-    let limits = device.executor().limits();
-    let plan = Arc::new(training_plan(&config, vocabulary, &limits, true));
-    let id = load(device.executor(), &plan, &golden, &table);
+    let plan = Arc::new(plan);
+    let id = load(device.executor(), &plan, golden, &table);
     let scale = if mixed { SCALE } else { 1.0 };
     if mixed {
         let state = [SCALE as f32, 0.0];
@@ -326,7 +385,7 @@ fn check(
     let mut comparison = Comparison {
         failures: Vec::new(),
     };
-    let mut updated = Updated::new(&golden, &table);
+    let mut updated = Updated::new(golden, &table);
     for step in 0..3 {
         let inputs = golden.inputs(step, &plan);
         device.executor().run(id, &inputs).expect("a run");

@@ -101,6 +101,7 @@ static ACCUMULATE: Kernel = Kernel {
     constants: no_constants,
     grid: |words| grid_over(Params::of(words).len as usize / 4, 64),
     work: None,
+    cut: None,
     twin: twin!(accumulate),
     fast: None,
     cases: Vec::<Case>::new,
@@ -309,6 +310,7 @@ fn wrong_kernels_keep_their_checks(mut executor: GpuExecutor) -> Result<()> {
         constants: right.constants,
         grid: right.grid,
         work: None,
+        cut: None,
         twin: wlstm::kernel::Twin {
             single: right.twin.single,
             double: right.twin.double,
@@ -408,6 +410,7 @@ fn refused_kernels(executor: &mut impl Executor) {
             name,
             wgsl,
             work: None,
+            cut: None,
             twin: twin!(accumulate),
             ..ACCUMULATE
         }));

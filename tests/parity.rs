@@ -196,6 +196,7 @@ fn wrong(name: &'static str, wgsl: String, single: Run<f32>) -> &'static Kernel 
         name,
         wgsl: Box::leak(wgsl.into_boxed_str()),
         work: None,
+        cut: None,
         twin: Twin {
             single,
             double: right.twin.double,

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
+    file: File,
     map: Mmap,
     header: Metadata,
     metadata: BTreeMap<String, String>,
@@ -56,6 +57,7 @@ impl Checkpoint {
             .collect();
         Ok(Checkpoint {
             path: path.to_path_buf(),
+            file,
             map,
             header,
             metadata,
@@ -109,6 +111,39 @@ impl Checkpoint {
             }
         };
         Ok((self.shape(name)?, values))
+    }
+
+    /// Reads a tensor of 32-bit floating-point numbers from number `start` on, as many as there is room for. What is read so
+    /// takes no other memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::tensor_f32`], and if the file cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// If the tensor has not so many numbers.
+    pub fn read_f32(&self, name: &str, start: usize, values: &mut [f32]) -> Result<()> {
+        let tensor = self.bytes(name, Dtype::F32)?.len() / 4;
+        assert!(
+            start + values.len() <= tensor,
+            "numbers {start}+{} of `{name}`, which has {tensor}",
+            values.len()
+        );
+        // The header has them: the tensor was found.
+        let (from, _) = self.info(name)?.data_offsets;
+        let offset = (self.start + from + 4 * start) as u64;
+        read_at(&self.file, offset, bytemuck::cast_slice_mut(values)).map_err(|error| {
+            Error::data(format!("cannot read `{name}` in `{}`", self.path.display()))
+                .because(error)
+                .help("copy the file again, or use another checkpoint")
+        })?;
+        if cfg!(target_endian = "big") {
+            for value in values {
+                *value = f32::from_bits(value.to_bits().swap_bytes());
+            }
+        }
+        Ok(())
     }
 
     /// A tensor of bytes.
@@ -191,6 +226,21 @@ impl Checkpoint {
         // The header was checked against the length of the file.
         let (from, to) = info.data_offsets;
         Ok(&self.map[self.start + from..self.start + to])
+    }
+}
+
+/// Fills `bytes` from byte `offset` of a file on.
+fn read_at(file: &File, offset: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+    }
+    #[cfg(not(unix))]
+    {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut file = file;
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(bytes)
     }
 }
 

@@ -129,6 +129,9 @@ pub struct Eval {
     /// The text; by default the test files of the run's configuration, or its validation files
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,
+    /// Only the first N targets of the text, in the order of batches; 0: all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub targets: u64,
     /// Where to compute.
     #[command(flatten)]
     pub device: Device,

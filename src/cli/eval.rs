@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
     let words = trained.vocabulary.clone();
     let text = Text::new(corpus.clone(), words, trained.config.data.tokens);
     let live = Live::new("evaluating", quiet);
-    let found = evaluate(&mut session, &text, |done, total| {
+    let found = evaluate(&mut session, &text, arguments.targets, |done, total| {
         live.show(done, total);
         Ok(())
     });

@@ -198,6 +198,8 @@ fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
     (to.epochs, to.steps, to.seconds) = (from.epochs, from.steps, from.seconds);
     (to.validate_every, to.checkpoint_every) = (from.validate_every, from.checkpoint_every);
     (to.keep, to.log_every) = (from.keep, from.log_every);
+    to.validate_targets = from.validate_targets;
+    like_before.device = before.device.clone();
     if like_before == *before {
         return Ok(());
     }

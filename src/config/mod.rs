@@ -33,6 +33,8 @@ pub struct Config {
     pub data: Data,
     /// How it is trained.
     pub train: Train,
+    /// How devices are used.
+    pub device: Device,
 }
 
 /// The sizes and cells of a language model.
@@ -164,6 +166,8 @@ pub struct Train {
     pub seconds: f64,
     /// Steps between validations; 0: only at the ends of epochs and of the run.
     pub validate_every: u64,
+    /// Targets of a validation, the first of its text; 0: all.
+    pub validate_targets: u64,
     /// Steps between checkpoints; 0: only at the ends of epochs and of the run.
     pub checkpoint_every: u64,
     /// How many of the newest checkpoints are kept besides the best; at least 1.
@@ -172,6 +176,13 @@ pub struct Train {
     pub log_every: u64,
     /// The key of every random number.
     pub seed: u64,
+}
+
+/// How devices are used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Device {
+    /// The most bytes that a step binds of one buffer, and that a buffer of a table holds; 0: what the device allows.
+    pub max_binding: u64,
 }
 
 /// How the learning rate changes.

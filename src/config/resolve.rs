@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::Document;
 use super::paths;
-use super::{Cell, Config, Data, Model, Precision, Schedule, Softmax, Train};
+use super::{Cell, Config, Data, Device, Model, Precision, Schedule, Softmax, Train};
 use crate::error::{Error, Result};
 
 /// The most layers a model can have.
@@ -14,6 +14,8 @@ const LAYERS: usize = 100;
 const SIZE: usize = 1 << 24;
 /// The largest vocabulary, and the most tokens of a batch: indices have 32 bits, with a sign in some places.
 const INDEX: usize = i32::MAX as usize;
+/// The least bytes of a binding: what bindings begin at multiples of, and some more.
+const LEAST_BINDING: u64 = 1 << 12;
 /// The largest count of steps or epochs: what TOML can write.
 const COUNT: u64 = i64::MAX as u64;
 
@@ -62,6 +64,7 @@ pub fn resolve(document: &Document, folder: &Path) -> Result<Config> {
         softmax,
         data,
         train,
+        device: device(document)?,
     })
 }
 
@@ -272,6 +275,7 @@ fn train(document: &Document) -> Result<Train> {
         steps: field("train.steps").integer(0, COUNT)?,
         seconds: not_negative("train.seconds")?,
         validate_every: field("train.validate_every").integer(0, COUNT)?,
+        validate_targets: field("train.validate_targets").integer(0, COUNT)?,
         checkpoint_every: field("train.checkpoint_every").integer(0, COUNT)?,
         keep: field("train.keep").size(1, INDEX)?,
         log_every: field("train.log_every").integer(1, COUNT)?,
@@ -293,6 +297,20 @@ fn train(document: &Document) -> Result<Train> {
         ));
     }
     Ok(train)
+}
+
+fn device(document: &Document) -> Result<Device> {
+    let field = document.field("device.max_binding");
+    let most = field.integer(0, COUNT)?;
+    if (1..LEAST_BINDING).contains(&most) {
+        return Err(field.refuse(format!(
+            "0 (what the device allows), or at least {LEAST_BINDING} bytes"
+        )));
+    }
+    Ok(Device {
+        // Devices bind whole words.
+        max_binding: most / 4 * 4,
+    })
 }
 
 fn schedule(document: &Document) -> Result<Schedule> {

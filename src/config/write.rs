@@ -18,6 +18,8 @@ impl Config {
         self.write_softmax(&mut out);
         self.write_data(&mut out);
         self.write_train(&mut out);
+        out.section("device");
+        out.key("max_binding", self.device.max_binding);
         out.0
     }
 
@@ -118,6 +120,7 @@ impl Config {
         out.key("steps", train.steps);
         out.number("seconds", train.seconds);
         out.key("validate_every", train.validate_every);
+        out.key("validate_targets", train.validate_targets);
         out.key("checkpoint_every", train.checkpoint_every);
         out.key("keep", train.keep);
         out.key("log_every", train.log_every);

@@ -187,6 +187,19 @@ impl Builder {
         &self.limits
     }
 
+    /// The parts of a slice that lie in one buffer each: one, but for tensors that are larger than a binding.
+    pub fn pieces(&self, slice: Slice) -> Vec<Slice> {
+        let piece = self.plan.tensor(slice.tensor).piece;
+        let mut parts = Vec::new();
+        let mut start = 0;
+        while start < slice.len {
+            let len = (piece - (slice.offset + start) % piece).min(slice.len - start);
+            parts.push(slice.part(start, len));
+            start += len;
+        }
+        parts
+    }
+
     /// Whether a slice can be bound whole.
     pub fn fits(&self, slice: Slice) -> bool {
         split::fits(&self.plan, slice, &self.limits)

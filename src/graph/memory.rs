@@ -31,6 +31,18 @@ impl Limits {
         units: false,
     };
 
+    /// The same with bindings of at most so many bytes; 0: as they are.
+    pub fn binding_at_most(self, bytes: u64) -> Limits {
+        let most = match bytes {
+            0 => usize::MAX,
+            _ => usize::try_from(bytes / 4).unwrap_or(usize::MAX),
+        };
+        Limits {
+            slice: self.slice.min(most),
+            ..self
+        }
+    }
+
     /// No limit: memory of the host.
     pub const HOST: Limits = Limits {
         arena: usize::MAX,
@@ -59,6 +71,12 @@ struct Placed {
     len: usize,
 }
 
+struct Arena {
+    placed: Vec<Placed>,
+    /// Words of a piece and of a whole tensor, where these lie in pieces.
+    pieces: Option<(usize, usize)>,
+}
+
 /// Gives every activation its place.
 ///
 /// # Panics
@@ -85,24 +103,34 @@ pub fn place(plan: &mut Plan, limits: &Limits) {
         })
         .collect();
     order.sort_by_key(|(id, life, len)| (std::cmp::Reverse(*len), life.first, *id));
-    let mut arenas: Vec<Vec<Placed>> = Vec::new();
+    let mut arenas: Vec<Arena> = Vec::new();
     for (id, life, len) in order {
+        let info = plan.tensor(id);
+        // A tensor larger than the limit lies in pieces, in an arena that only its like may share.
+        let pieces = info
+            .is_in_pieces()
+            .then(|| (plan.words_of(info.dtype, info.piece), len));
         let fits = arenas.iter().enumerate().find_map(|(k, arena)| {
-            let offset = lowest_offset(arena, life, len);
-            (offset.checked_add(len)? <= limits.arena).then_some((k, offset))
+            let offset = lowest_offset(&arena.placed, life, len);
+            let room = match pieces {
+                Some(_) => 0,
+                None => limits.arena.checked_sub(len)?,
+            };
+            (arena.pieces == pieces && offset <= room).then_some((k, offset))
         });
-        // A tensor larger than the limit gets an arena of its own, in pieces.
         let (arena, offset) = fits.unwrap_or_else(|| {
-            arenas.push(Vec::new());
+            let placed = Vec::new();
+            arenas.push(Arena { placed, pieces });
             (arenas.len() - 1, 0)
         });
-        arenas[arena].push(Placed { life, offset, len });
+        arenas[arena].placed.push(Placed { life, offset, len });
         plan.tensors[id.0 as usize].place = Place::Arena { arena, offset };
     }
     plan.arenas = arenas
         .iter()
         .map(|arena| {
             arena
+                .placed
                 .iter()
                 .map(|placed| placed.offset + placed.len)
                 .max()

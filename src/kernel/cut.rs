@@ -1,8 +1,8 @@
 //! One step as two smaller ones: what a kernel knows of how its work divides, for slices that a device cannot bind whole.
 //!
 //! A kernel's [`Cut`] is asked with an [`Excess`]: one of its slices, and the most elements that it may have. It answers with
-//! two steps, of which the first keeps to that; [`graph::split`](crate::graph::split) asks again until everything fits. Both
-//! together write what the whole writes, in order: where they add up what the whole added at once, to rounding, else to the
+//! two steps in which that slice is smaller, in the first one so small if that can be had at once;
+//! [`graph::split`](crate::graph::split) asks again until everything fits. Both together write what the whole writes, in order: where they add up what the whole added at once, to rounding, else to the
 //! bit.
 
 use std::ops::Range;

@@ -4,7 +4,7 @@
 //! interleaved per unit; [`Layout`] converts at the border.
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::{ParallelSlice, ParallelSliceMut};
+use rayon::slice::ParallelSliceMut;
 
 use crate::config::{Cell, Config};
 use crate::random::{Purpose, philox4x32};
@@ -195,70 +195,101 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
 /// The initial values of line `index` of the table, in the layout of files.
 pub fn initial_values(parameter: &Parameter, index: usize, seed: u64) -> Vec<f32> {
     let mut values = vec![0.0; parameter.shape.len()];
+    fill_initial_values(parameter, index, seed, 0, &mut values);
+    values
+}
+
+/// The same from element `start` on, as many as there is room for: tables are too large to be made whole.
+pub fn fill_initial_values(
+    parameter: &Parameter,
+    index: usize,
+    seed: u64,
+    start: usize,
+    values: &mut [f32],
+) {
     let Initialiser::Uniform { limit } = parameter.initialiser else {
-        return values;
+        values.fill(0.0);
+        return;
     };
     let key = [seed as u32, (seed >> 32) as u32];
-    let of_block = |block: usize, out: &mut [f32]| {
+    // Elements of one block have the words of one counter.
+    let of_block = |at: usize, out: &mut [f32]| {
+        let block = at / 4;
         let counter = [
             block as u32,
             Purpose::Initialise as u32,
             index as u32,
             (block >> 32) as u32,
         ];
-        for (value, word) in out.iter_mut().zip(philox4x32(counter, key)) {
+        let words = &philox4x32(counter, key)[at % 4..];
+        for (value, word) in out.iter_mut().zip(words) {
             // The middle of one of 2^24 equal parts of (-limit, limit): exact in f32, and symmetric.
             let unit = (f64::from(word >> 8) + 0.5) / f64::from(1 << 23) - 1.0;
             *value = (limit * unit) as f32;
         }
     };
-    values
-        .par_chunks_mut(1 << 14)
+    const TASK: usize = 1 << 14;
+    let before = (start.next_multiple_of(4) - start).min(values.len());
+    let (first, rest) = values.split_at_mut(before);
+    of_block(start, first);
+    rest.par_chunks_mut(TASK)
         .enumerate()
-        .for_each(|(chunk, out)| {
+        .for_each(|(task, out)| {
             for (k, block) in out.chunks_mut(4).enumerate() {
-                of_block((chunk << 12) + k, block);
+                of_block(start + before + task * TASK + 4 * k, block);
             }
         });
-    values
 }
 
 impl Layout {
-    /// From the layout of files to the one inside.
-    pub fn inside<T: Copy + Default + Send + Sync>(self, values: Vec<T>) -> Vec<T> {
-        self.convert(values, |units, file, row| {
+    /// Turns whole rows from the layout of files to the one inside.
+    pub fn turn_inside<T: Copy + Default + Send + Sync>(self, rows: &mut [T]) {
+        self.turn(rows, |units, file, row| {
             for u in 0..units {
                 for q in 0..4 {
                     row[4 * u + q] = file[q * units + u];
                 }
             }
-        })
+        });
     }
 
-    /// From the layout inside to the one of files.
-    pub fn outside<T: Copy + Default + Send + Sync>(self, values: Vec<T>) -> Vec<T> {
-        self.convert(values, |units, inside, row| {
+    /// Turns whole rows from the layout inside to the one of files.
+    pub fn turn_outside<T: Copy + Default + Send + Sync>(self, rows: &mut [T]) {
+        self.turn(rows, |units, inside, row| {
             for u in 0..units {
                 for q in 0..4 {
                     row[q * units + u] = inside[4 * u + q];
                 }
             }
-        })
+        });
     }
 
-    fn convert<T: Copy + Default + Send + Sync>(
+    /// From the layout of files to the one inside.
+    pub fn inside<T: Copy + Default + Send + Sync>(self, mut values: Vec<T>) -> Vec<T> {
+        self.turn_inside(&mut values);
+        values
+    }
+
+    /// From the layout inside to the one of files.
+    pub fn outside<T: Copy + Default + Send + Sync>(self, mut values: Vec<T>) -> Vec<T> {
+        self.turn_outside(&mut values);
+        values
+    }
+
+    fn turn<T: Copy + Default + Send + Sync>(
         self,
-        values: Vec<T>,
+        values: &mut [T],
         of_row: impl Fn(usize, &[T], &mut [T]) + Sync,
-    ) -> Vec<T> {
+    ) {
         let Layout::Interleaved { units } = self else {
-            return values;
+            return;
         };
-        let mut out = vec![T::default(); values.len()];
-        out.par_chunks_mut(4 * units)
-            .zip(values.par_chunks(4 * units))
-            .for_each(|(row, from)| of_row(units, from, row));
-        out
+        let rows = values.par_chunks_mut(4 * units);
+        rows.for_each_init(Vec::new, |before: &mut Vec<T>, row| {
+            before.clear();
+            before.extend_from_slice(row);
+            of_row(units, before, row);
+        });
     }
 }
 
@@ -298,6 +329,11 @@ mod tests {
             (square - 0.25 / 3.0).abs() < 0.002,
             "second moment {square}"
         );
+        for (start, len) in [(0, 7), (1, 2), (3, 40_000), (20_002, 1), (90_298, 2)] {
+            let mut part = vec![0.0; len];
+            fill_initial_values(&parameter, 3, 1, start, &mut part);
+            assert_eq!(part, values[start..start + len], "{start}+{len}");
+        }
         assert_ne!(values, initial_values(&parameter, 4, 1));
         assert_eq!(values, initial_values(&parameter, 3, 1));
     }

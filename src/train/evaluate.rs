@@ -1,7 +1,7 @@
 //! Perplexity: the full softmax over every target of a text exactly once, state carried, padding never counted.
 
 use super::session::Session;
-use crate::corpus::{Batches, Loader, Text};
+use crate::corpus::{Batch, Batches, IGNORE, Loader, Text};
 use crate::device::Data;
 use crate::error::{Error, Kind, Result};
 use crate::model::language_model::Extent;
@@ -32,7 +32,7 @@ pub fn extent(config: &crate::config::Config) -> Extent {
     }
 }
 
-/// Evaluates a text. `watch` hears the batches done and all, and can stop it.
+/// Evaluates a text, or its first `targets` targets in the order of batches (0: all). `watch` hears the batches done and all, and can stop it.
 ///
 /// # Errors
 ///
@@ -41,13 +41,19 @@ pub fn extent(config: &crate::config::Config) -> Extent {
 pub fn evaluate(
     session: &mut Session,
     text: &Text,
+    targets: u64,
     mut watch: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Evaluation> {
     let extent = extent(session.config());
     session.load_evaluation(extent)?;
     session.reset_evaluation()?;
     let batches = Batches::evaluation(text, extent.batch, extent.unroll)?;
-    let total = batches.epoch_steps()?;
+    let most = match targets {
+        0 => u64::MAX,
+        targets => targets,
+    };
+    let rows = (extent.batch * extent.unroll) as u64;
+    let total = batches.epoch_steps()?.min(most.div_ceil(rows));
     let mut found = Evaluation {
         nll: 0.0,
         targets: 0,
@@ -55,7 +61,12 @@ pub fn evaluate(
     };
     let mut done = 0;
     for batch in Loader::spawn(batches, |batch| batch)? {
-        let batch = batch?;
+        let mut batch = batch?;
+        keep(
+            &mut batch,
+            most - found.targets,
+            text.vocabulary().unknown(),
+        );
         let inputs = vec![
             ("inputs", Data::Index(batch.inputs)),
             ("targets", Data::Index(batch.targets)),
@@ -66,6 +77,9 @@ pub fn evaluate(
         found.unknown += batch.unknown as u64;
         done += 1;
         watch(done, total.max(done))?;
+        if found.targets == most {
+            break;
+        }
     }
     if !(found.nll.is_finite() && found.perplexity().is_finite()) {
         let mean = found.nll / found.targets as f64;
@@ -76,4 +90,20 @@ pub fn evaluate(
         .help("train again with a smaller learning rate"));
     }
     Ok(found)
+}
+
+/// Makes padding of all targets after the first `targets`, time by time.
+fn keep(batch: &mut Batch, targets: u64, unknown: u32) {
+    if targets >= batch.words as u64 {
+        return;
+    }
+    (batch.words, batch.unknown) = (0, 0);
+    for target in batch.targets.iter_mut().filter(|target| **target != IGNORE) {
+        if batch.words as u64 == targets {
+            *target = IGNORE;
+        } else {
+            batch.words += 1;
+            batch.unknown += usize::from(*target == unknown);
+        }
+    }
 }

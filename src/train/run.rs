@@ -360,6 +360,7 @@ impl<'a> Loop<'a> {
             return Ok(false);
         }
         let (step, epoch, seconds) = (progress.step, progress.epoch, progress.seconds);
+        let targets = self.run.config.train.validate_targets;
         let Run {
             session,
             stop,
@@ -367,7 +368,7 @@ impl<'a> Loop<'a> {
             ..
         } = &mut self.run;
         let begin = Instant::now();
-        let found = evaluate(session, &text, |done, total| {
+        let found = evaluate(session, &text, targets, |done, total| {
             watch(Event::Validating { done, total });
             let interrupted = |kind| Err(Error::new(kind, "interrupted"));
             stop.asked().map_or(Ok(()), interrupted)

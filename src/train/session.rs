@@ -7,13 +7,16 @@ use std::sync::Arc;
 use super::update::{FIRST_LOSS_SCALE, initial_state, training_plan};
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::{Config, Precision};
-use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile};
+use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile, bytes};
 use crate::error::{Error, Kind, Result};
 use crate::graph::LOSS_SCALE;
+use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
+use crate::graph::split::oversized;
 use crate::model::cost::{check_sizes, optimizer_states};
 use crate::model::language_model::{self, Extent};
-use crate::model::parameters::{Group, Parameter, initial_values, parameters};
+use crate::model::parameters::{Group, Layout, Parameter, fill_initial_values, parameters};
+use crate::tensor::Shape;
 
 /// A model on a device.
 pub struct Session {
@@ -51,9 +54,10 @@ impl Session {
         vocabulary: usize,
     ) -> Result<Session> {
         check_sizes(config, vocabulary)?;
-        let plan = Arc::new(training_plan(config, vocabulary, &executor.limits(), false));
+        let limits = Session::limits(&*executor, config);
+        let plan = Arc::new(training_plan(config, vocabulary, &limits, false));
         tracing::debug!(steps = plan.steps.len(), arenas = ?plan.arenas, "training plan");
-        let training = executor.load(plan.clone())?;
+        let training = load_plan(&mut *executor, config, plan.clone())?;
         Ok(Session {
             states: language_model::states(&plan),
             training: Some((training, plan)),
@@ -86,10 +90,25 @@ impl Session {
                 Group::Recurrent => format!("{prefix}{}", line.name),
                 _ => line.name.clone(),
             };
-            let values = line.layout.inside(file.tensor_f32(&name)?.1.into_owned());
-            session.executor.write(&name, &values)?;
+            let turn = |rows: &mut [f32]| line.layout.turn_inside(rows);
+            let read = |start, rows: &mut [f32]| file.read_f32(&name, start, rows);
+            stream(&line.shape, |start, rows| {
+                read(start, rows)?;
+                turn(rows);
+                session.executor.write_part(&name, start, rows)
+            })?;
         }
         Ok(session)
+    }
+
+    /// What plans for the device must keep to, or what the configuration lowers that to.
+    fn limits(executor: &dyn Executor, config: &Config) -> Limits {
+        executor.limits().binding_at_most(config.device.max_binding)
+    }
+
+    /// Has the device load a plan.
+    fn load_plan(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
+        load_plan(&mut *self.executor, &self.config, plan)
     }
 
     fn without_plans(executor: Box<dyn Executor>, config: &Config, vocabulary: usize) -> Session {
@@ -186,11 +205,11 @@ impl Session {
     pub fn load_evaluation(&mut self, extent: Extent) -> Result<()> {
         if self.evaluation.is_none() {
             let prefix = language_model::evaluation_prefix(&self.config);
-            let limits = self.executor.limits();
+            let limits = Session::limits(&*self.executor, &self.config);
             let plan =
                 language_model::evaluation(&self.config, self.vocabulary, extent, prefix, &limits);
             let states = language_model::states(&plan);
-            self.evaluation = Some((self.executor.load(Arc::new(plan))?, states));
+            self.evaluation = Some((self.load_plan(Arc::new(plan))?, states));
             self.extent = Some(extent);
         }
         assert_eq!(
@@ -234,10 +253,10 @@ impl Session {
     pub fn load_generation(&mut self) -> Result<()> {
         if self.generation.is_none() {
             let prefix = language_model::evaluation_prefix(&self.config);
-            let limits = self.executor.limits();
+            let limits = Session::limits(&*self.executor, &self.config);
             let plan = language_model::logits(&self.config, self.vocabulary, 1, prefix, &limits);
             let states = language_model::states(&plan);
-            self.generation = Some((self.executor.load(Arc::new(plan))?, states));
+            self.generation = Some((self.load_plan(Arc::new(plan))?, states));
         }
         Ok(())
     }
@@ -274,9 +293,12 @@ impl Session {
     ///
     /// [`Kind::Device`] if the device is lost.
     pub fn initialise(&mut self) -> Result<()> {
+        let seed = self.config.train.seed;
         for k in 0..self.table.len() {
-            let values = initial_values(&self.table[k], k, self.config.train.seed);
-            self.start_parameter(k, values, None)?;
+            self.start_parameter(k, |line, start, rows| {
+                fill_initial_values(line, k, seed, start, rows);
+                Ok(())
+            })?;
         }
         self.start_loss_scale()
     }
@@ -296,45 +318,56 @@ impl Session {
     pub fn initialise_from(&mut self, file: &Checkpoint) -> Result<()> {
         self.check_parameters(file)?;
         for k in 0..self.table.len() {
-            let name = &self.table[k].name;
-            let values = file.tensor_f32(name)?.1.into_owned();
-            let average = format!("ema.{name}");
-            let average = match file.contains(&average) {
-                true => Some(file.tensor_f32(&average)?.1.into_owned()),
-                false => None,
-            };
-            self.start_parameter(k, values, average)?;
+            self.start_parameter(k, |line, start, rows| {
+                file.read_f32(&line.name, start, rows)
+            })?;
+            let line = &self.table[k];
+            let average = format!("ema.{}", line.name);
+            if self.averaged(line) && file.contains(&average) {
+                self.load(file, &average, k)?;
+            }
         }
         self.start_loss_scale()
     }
 
-    /// Writes line `k` of the table from values in the layout of files; the average starts at the values if not given.
+    /// Writes line `k` of the table with what `fill` gives, rows in the layout of files from a first element on. The average
+    /// starts at the values, and the state of the optimizer at its start.
     fn start_parameter(
         &mut self,
         k: usize,
-        values: Vec<f32>,
-        average: Option<Vec<f32>>,
+        mut fill: impl FnMut(&Parameter, usize, &mut [f32]) -> Result<()>,
     ) -> Result<()> {
         let line = &self.table[k];
-        let values = line.layout.inside(values);
-        self.executor.write(&line.name, &values)?;
-        if self.averaged(line) {
-            let average = average.map(|average| line.layout.inside(average));
-            self.executor.write(
-                &format!("ema.{}", line.name),
-                average.as_ref().unwrap_or(&values),
-            )?;
-        }
-        let len = values.len();
-        // Tables are gigabytes: no two copies at once.
-        drop(values);
+        let average = self.averaged(line).then(|| format!("ema.{}", line.name));
         let optimizer = self.config.train.optimizer;
-        for state in optimizer_states(optimizer) {
-            let start = vec![initial_state(optimizer); len];
-            self.executor
-                .write(&format!("optimizer.{}.{state}", line.name), &start)?;
-        }
-        Ok(())
+        let states: Vec<String> = optimizer_states(optimizer)
+            .iter()
+            .map(|state| format!("optimizer.{}.{state}", line.name))
+            .collect();
+        let executor = &mut self.executor;
+        stream(&line.shape, |start, rows| {
+            fill(line, start, rows)?;
+            line.layout.turn_inside(rows);
+            executor.write_part(&line.name, start, rows)?;
+            if let Some(average) = &average {
+                executor.write_part(average, start, rows)?;
+            }
+            rows.fill(initial_state(optimizer));
+            for state in &states {
+                executor.write_part(state, start, rows)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes a tensor of a file that has the layout of line `k` of the table.
+    fn load(&mut self, file: &Checkpoint, name: &str, k: usize) -> Result<()> {
+        let (line, executor) = (&self.table[k], &mut self.executor);
+        stream(&line.shape, |start, rows| {
+            file.read_f32(name, start, rows)?;
+            line.layout.turn_inside(rows);
+            executor.write_part(name, start, rows)
+        })
     }
 
     fn averaged(&self, line: &Parameter) -> bool {
@@ -362,29 +395,29 @@ impl Session {
 
     /// Every real tensor of a checkpoint: name in the executor and in the file, shape, line of the table if it has the
     /// layout of one.
-    fn saved(&self) -> Vec<(String, Vec<usize>, Option<usize>)> {
+    fn saved(&self) -> Vec<(String, Shape, Option<usize>)> {
         let mut saved = Vec::new();
         for (k, line) in self.table.iter().enumerate() {
-            saved.push((line.name.clone(), line.shape.0.clone(), Some(k)));
+            saved.push((line.name.clone(), line.shape.clone(), Some(k)));
         }
         for (k, line) in self.table.iter().enumerate() {
             if self.averaged(line) {
-                saved.push((format!("ema.{}", line.name), line.shape.0.clone(), Some(k)));
+                saved.push((format!("ema.{}", line.name), line.shape.clone(), Some(k)));
             }
             for state in optimizer_states(self.config.train.optimizer) {
                 saved.push((
                     format!("optimizer.{}.{state}", line.name),
-                    line.shape.0.clone(),
+                    line.shape.clone(),
                     Some(k),
                 ));
             }
         }
         let batch = self.config.train.batch;
         for (name, len) in &self.states {
-            saved.push((name.clone(), vec![batch, len / batch], None));
+            saved.push((name.clone(), [batch, len / batch].into(), None));
         }
         if self.config.train.precision == Precision::Mixed {
-            saved.push((LOSS_SCALE.to_owned(), vec![2], None));
+            saved.push((LOSS_SCALE.to_owned(), [2].into(), None));
         }
         saved
     }
@@ -403,24 +436,26 @@ impl Session {
         let saved = self.saved();
         let mut entries: Vec<Entry> = saved
             .iter()
-            .map(|(name, shape, _)| Entry::new(name.clone(), Dtype::F32, shape.clone()))
+            .map(|(name, shape, _)| Entry::new(name.clone(), Dtype::F32, shape.0.clone()))
             .collect();
         entries.push(Entry::new("vocab", Dtype::U8, [vocabulary.len()]));
         checkpoint::write(path, &entries, metadata, |name, sink| {
-            let Some((name, _, line)) = saved.iter().find(|(saved, ..)| saved == name) else {
+            let Some((name, shape, line)) = saved.iter().find(|(saved, ..)| saved == name) else {
                 return sink.write_u8(vocabulary);
             };
-            let values = self.executor.read(name)?;
-            if !values.iter().all(|value| value.is_finite()) {
-                return Err(Error::new(
-                    Kind::Diverged,
-                    format!("`{name}` is not finite any more"),
-                ));
-            }
-            match line {
-                Some(k) => sink.write_f32(&self.table[*k].layout.outside(values)),
-                None => sink.write_f32(&values),
-            }
+            let layout = line.map_or(Layout::Plain, |k| self.table[k].layout);
+            let executor = &mut self.executor;
+            stream(shape, |start, rows| {
+                executor.read_part(name, start, rows)?;
+                if !rows.iter().all(|value| value.is_finite()) {
+                    return Err(Error::new(
+                        Kind::Diverged,
+                        format!("`{name}` is not finite any more"),
+                    ));
+                }
+                layout.turn_outside(rows);
+                sink.write_f32(rows)
+            })
         })
     }
 
@@ -433,17 +468,53 @@ impl Session {
         let saved = self.saved();
         let expected: Vec<(String, Vec<usize>)> = saved
             .iter()
-            .map(|(name, shape, _)| (name.clone(), shape.clone()))
+            .map(|(name, shape, _)| (name.clone(), shape.0.clone()))
             .collect();
         file.check_parameters(&expected, &["vocab"])?;
-        for (name, _, line) in saved {
-            let values = file.tensor_f32(&name)?.1.into_owned();
-            let values = match line {
-                Some(k) => self.table[k].layout.inside(values),
-                None => values,
-            };
-            self.executor.write(&name, &values)?;
+        for (name, shape, line) in saved {
+            let layout = line.map_or(Layout::Plain, |k| self.table[k].layout);
+            let executor = &mut self.executor;
+            stream(&shape, |start, rows| {
+                file.read_f32(&name, start, rows)?;
+                layout.turn_inside(rows);
+                executor.write_part(&name, start, rows)
+            })?;
         }
         Ok(())
     }
+}
+
+/// The elements that are on their way between a file and a device at once.
+const STREAM: usize = 1 << 22;
+
+/// Hands whole rows of a tensor to `take`, first element and room for the elements, one piece after the other: a table is
+/// gigabytes, and is in memory once.
+fn stream(shape: &Shape, mut take: impl FnMut(usize, &mut [f32]) -> Result<()>) -> Result<()> {
+    let (len, width) = (shape.len(), *shape.0.last().unwrap_or(&1));
+    let piece = (STREAM / width).max(1) * width;
+    let mut rows = vec![0.0; piece.min(len)];
+    for start in (0..len).step_by(piece) {
+        take(start, &mut rows[..piece.min(len - start)])?;
+    }
+    Ok(())
+}
+
+/// Has a device load a plan, if its steps keep to the limits that the plan was made for.
+fn load_plan(executor: &mut dyn Executor, config: &Config, plan: Arc<Plan>) -> Result<PlanId> {
+    let limits = Session::limits(executor, config);
+    if let Some((step, binding, tensor)) = oversized(&plan, &limits) {
+        let what = format!(
+            "`{}` {} cannot be cut to bindings of {} for `{binding}` of {} ({})",
+            tensor.name,
+            tensor.shape,
+            bytes(4 * limits.slice as u64),
+            step.kernel.name,
+            step.label
+        );
+        return Err(Error::device(what).help(match config.device.max_binding {
+            0 => "make the model, the batch or the unroll smaller, or use `--device cpu`",
+            _ => "raise `device.max_binding`",
+        }));
+    }
+    executor.load(plan)
 }

@@ -186,10 +186,11 @@ fn append_norm(graph: &mut Graph, updates: &[Update], control: Slice) -> Slice {
             .filter(move |update| update.clipped == clipped);
         chosen.map(values)
     };
-    let mut summed: Vec<Slice> = of(true).collect();
+    let pieces = |slice| graph.builder.pieces(slice);
+    let mut summed: Vec<Slice> = of(true).flat_map(pieces).collect();
     let clipped: usize = summed.iter().map(|slice| parts(slice.len)).sum();
     if dynamic.is_some() {
-        summed.extend(of(false));
+        summed.extend(of(false).flat_map(pieces));
     }
     let total: usize = summed.iter().map(|slice| parts(slice.len)).sum();
     let partials = graph.builder.activation("norm.partials", [total]);

@@ -124,6 +124,8 @@ fn embedding() {
     let (vocabulary, width, ids) = (6, 3, [5, 0, 2, 5, 5, 0, 1]);
     let dy = numbers(1, ids.len() * width);
     let params = gather::Params {
+        base: 0,
+        window: vocabulary as u32,
         rows: ids.len() as u32,
         width: width as u32,
     };
@@ -144,14 +146,13 @@ fn embedding_with_a_dense_gradient() {
     );
     let index = row_index(&ids);
     let (capacity, columns) = (ids.len() as u32, width as u32);
-    let params = accumulate_rows::Params {
-        capacity,
-        width: columns,
-        scale: 1.0,
-    };
+    let params = accumulate_rows::Params::whole(ids.len(), width, 1.0);
     let buffers = vec![reals(&dy), indices(&index), output(dy.len())];
     let rows = result(&accumulate_rows::KERNEL, &params, buffers, 2);
     let params = scatter_add_rows::Params {
+        first: 0,
+        base: 0,
+        window: vocabulary as u32,
         capacity,
         width: columns,
     };

@@ -68,6 +68,9 @@ pub fn sgd_formula() {
     let params = |capacity, sparse, clipped| {
         let width = COLUMNS as u32;
         sgd::Params {
+            first: 0,
+            base: 0,
+            window: TABLE as u32,
             capacity,
             width,
             sparse,
@@ -84,6 +87,9 @@ pub fn momentum_formula() {
     let params = |capacity, sparse, clipped| {
         let width = COLUMNS as u32;
         momentum::Params {
+            first: 0,
+            base: 0,
+            window: TABLE as u32,
             capacity,
             width,
             sparse,
@@ -104,6 +110,9 @@ pub fn adagrad_formula() {
     let params = |capacity, sparse, clipped| {
         let width = COLUMNS as u32;
         adagrad::Params {
+            first: 0,
+            base: 0,
+            window: TABLE as u32,
             capacity,
             width,
             sparse,
@@ -127,6 +136,9 @@ pub fn adam_formula() {
         let width = COLUMNS as u32;
         let (beta1, beta2, epsilon) = (BETA.0 as f32, BETA.1 as f32, EPSILON as f32);
         adam::Params {
+            first: 0,
+            base: 0,
+            window: TABLE as u32,
             capacity,
             width,
             sparse,

@@ -90,6 +90,8 @@ pub fn sampled_softmax() {
     let (samples, rows) = (candidates.len(), targets.len());
     let log_q: Vec<f64> = numbers(9, samples + rows).iter().map(|x| x - 2.0).collect();
     let target_params = target_logits::Params {
+        base: 0,
+        window: VOCABULARY as u32,
         rows: rows as u32,
         width: WIDTH as u32,
     };
@@ -100,6 +102,7 @@ pub fn sampled_softmax() {
     };
     let losses = |logits: &[f64], targets_logits: &[f64]| {
         let params = sampled_loss::Params {
+            first: 0,
             rows: rows as u32,
             samples: samples as u32,
         };
@@ -122,6 +125,7 @@ pub fn sampled_softmax() {
     let (nll, normaliser) = losses(&logits, &true_logits);
 
     let params = sampled_backward::Params {
+        first: 0,
         rows: rows as u32,
         samples: samples as u32,
         divisor: 4.0 / SCALE,
@@ -135,6 +139,8 @@ pub fn sampled_softmax() {
 
     let before = numbers(5, rows * WIDTH);
     let params = target_backward::Params {
+        base: 0,
+        window: VOCABULARY as u32,
         rows: rows as u32,
         width: WIDTH as u32,
     };

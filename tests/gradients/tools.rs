@@ -103,11 +103,7 @@ pub fn scattered(index: &[u32], sources: usize, gradient: &[f64], vocabulary: us
 /// The gradient of a table by the gradients `source` of the rows that `ids` took from it.
 pub fn table_gradient(ids: &[u32], source: &[f64], vocabulary: usize) -> Vec<f64> {
     let index = row_index(ids);
-    let params = accumulate_rows::Params {
-        capacity: ids.len() as u32,
-        width: (source.len() / ids.len()) as u32,
-        scale: 1.0,
-    };
+    let params = accumulate_rows::Params::whole(ids.len(), source.len() / ids.len(), 1.0);
     let buffers = vec![reals(source), indices(&index), output(source.len())];
     let gradient = result(&accumulate_rows::KERNEL, &params, buffers, 2);
     scattered(&index, ids.len(), &gradient, vocabulary)

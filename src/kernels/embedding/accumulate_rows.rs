@@ -135,38 +135,32 @@ fn add_rows<R: Real>(
     let scale = R::from_f32(params.scale);
     let rows = Rows::new(rows, params.sources as usize);
     let first = params.first as usize + first;
-    let mut partial = Vec::new();
-    for (k, out) in gradient.chunks_exact_mut(width).enumerate() {
+    let row_of = |position: u32| {
+        let row = position.wrapping_sub(params.base);
+        (row < params.window).then_some(row as usize)
+    };
+    for (k, sum) in gradient.chunks_exact_mut(width).enumerate() {
         let positions = match first + k < rows.ids().len() {
             true => rows.positions(first + k),
             false => &[],
         };
-        // What is added to has to wait; else the sum is made where it belongs.
-        let sum = match params.accumulate {
-            0 => &mut *out,
-            _ => {
-                partial.resize(width, R::ZERO);
-                partial.as_mut_slice()
+        let sources = positions.iter().filter_map(|&position| row_of(position));
+        if params.accumulate != 0 {
+            // Their sum is made first, and nothing is there to hold that of all columns.
+            for (column, out) in sum.iter_mut().enumerate() {
+                let terms = sources.clone().map(|row| source[row * width + column]);
+                *out += scale * terms.fold(R::ZERO, |sum, x| sum + x);
             }
-        };
+            continue;
+        }
         sum.fill(R::ZERO);
-        for position in positions {
-            let row = position.wrapping_sub(params.base);
-            if row >= params.window {
-                continue;
-            }
-            let source = &source[row as usize * width..][..width];
-            for (sum, &x) in sum.iter_mut().zip(source) {
+        for row in sources {
+            for (sum, &x) in sum.iter_mut().zip(&source[row * width..][..width]) {
                 *sum += x;
             }
         }
-        for sum in sum.iter_mut() {
+        for sum in sum {
             *sum *= scale;
-        }
-        if params.accumulate != 0 {
-            for (out, &sum) in out.iter_mut().zip(&partial) {
-                *out += sum;
-            }
         }
     }
 }

@@ -331,7 +331,8 @@ fn cut(words: &[u32], excess: &Excess<'_>) -> Option<[Part; 2]> {
                         ..stored
                     }
                     .span();
-                    (excess.most + stored.group).checked_sub(one)? / stored.group
+                    // A group that is too large alone is cut next.
+                    ((excess.most + stored.group).saturating_sub(one) / stored.group).max(1)
                 }
                 _ => {
                     let one = Stored { rows: 1, ..stored }.span();

@@ -205,7 +205,7 @@ impl Recorded {
         } = self.sizes;
         let before = self.h.chunk(t, unroll + 1);
         // What the cell multiplies, and the columns that it has.
-        let (left, width, mut block) = match (self.layer.gates, self.factor) {
+        let (mut left, width, mut block) = match (self.layer.gates, self.factor) {
             (Gates::Factorized { first, second }, Some(factor)) => {
                 let width = graph.extents(first).1;
                 let part = factor.chunk(t, unroll);
@@ -227,8 +227,9 @@ impl Recorded {
             let z = (self.z.chunk(t, unroll), 4 * hidden);
             self.emit_times(graph, label, (left, width), block, z, accumulate);
             (accumulate, depth) = (true, 0);
-            // Nothing is multiplied any more: one vector stands in the place of the weights.
+            // Nothing is multiplied any more: anything small stands in the place of the factors.
             (block.slice, block.stride) = (block.slice.part(0, 4), 0);
+            left = left.part(0, 1);
         }
         let params = cell_forward::Params {
             batch: batch as u32,
