@@ -209,14 +209,14 @@ impl GpuExecutor {
         if let Some(unknown) = tuning.unknown(&plan) {
             tracing::info!(
                 "measuring {} forms of products of plan {}, once for this adapter",
-                unknown.steps.len(),
+                unknown.plan.steps.len(),
                 plan.name
             );
-            self.try_kernels(&unknown);
-            let unknown = Arc::new(unknown);
+            self.try_kernels(&unknown.plan);
+            let measured = Arc::new(unknown.plan.clone());
             let (device, queue) = (&self.device, &self.queue);
             let (memory, pipelines) = (&mut self.memory, &mut self.pipelines);
-            let loaded = Loaded::new(device, queue, memory, pipelines, unknown.clone())?;
+            let loaded = Loaded::new(device, queue, memory, pipelines, measured)?;
             let profile = || Ok(profile::profile(device, queue, &self.faults, &loaded)?.seconds);
             let tuning = self.tuning.as_mut().expect("it is being tuned");
             tuning.measure(&unknown, profile)?;

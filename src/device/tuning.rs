@@ -13,12 +13,17 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::files::write_atomically;
 use crate::graph::plan::{Plan, Step};
+use crate::kernel::Params as _;
 use crate::kernel::{Halves, Kernel, Unit};
 use crate::kernels::catalogue;
-use crate::kernels::matmul::product_units;
+use crate::kernels::matmul::{product, product_units};
 
 /// How often each form is run: the shortest time counts.
 const TIMES: usize = 3;
+
+/// The most multiply-adds of a product that is measured on a software adapter: of larger ones that many, in the same proportions.
+/// A second or two at the sizes of the paper would be minutes for all forms.
+const MOST_IN_SOFTWARE: u64 = 1 << 28;
 
 /// What was measured on an adapter, as it is in the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -41,6 +46,16 @@ pub(super) struct Tuning {
     known: Known,
     /// The matrix unit of the device, if it is used.
     unit: Option<Unit>,
+    /// The most multiply-adds of a product that is measured.
+    most: u64,
+}
+
+/// What has to be measured.
+pub(super) struct Unknown {
+    /// Its steps, each in its forms.
+    pub plan: Plan,
+    /// What each step is to the file.
+    keys: Vec<String>,
 }
 
 impl Tuning {
@@ -48,6 +63,10 @@ impl Tuning {
     pub fn open(summary: &AdapterSummary, unit: Option<Unit>) -> Tuning {
         Tuning {
             unit,
+            most: match summary.is_real() {
+                true => u64::MAX,
+                false => MOST_IN_SOFTWARE,
+            },
             ..Tuning::in_folder(summary, dirs::cache_dir())
         }
     }
@@ -81,40 +100,63 @@ impl Tuning {
             path,
             known,
             unit: None,
+            most: u64::MAX,
         }
     }
 
     /// The steps of a plan, each in its forms, of which nothing is known; none if all is known. As a plan of the same tensors,
     /// whose steps write only what the plan itself writes before it reads.
-    pub fn unknown(&self, plan: &Plan) -> Option<Plan> {
-        let mut steps: Vec<Step> = Vec::new();
+    pub fn unknown(&self, plan: &Plan) -> Option<Unknown> {
+        let (mut steps, mut keys): (Vec<Step>, Vec<String>) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for step in &plan.steps {
             let key = key(plan, step);
             let known = step.kernel.forms(plan.halves(step)).count() == 1
                 || self.known.choices.contains_key(&key);
-            if known || !seen.insert(key) {
+            if known || !seen.insert(key.clone()) {
                 continue;
             }
             let fits =
                 |form: &&Kernel| self.unit.is_none_or(|unit| product_units::fits(form, unit));
             let forms = step.kernel.forms(plan.halves(step)).filter(fits);
-            steps.extend(forms.map(|form| step.by(form)));
+            let part = self.part(step);
+            steps.extend(forms.map(|form| part.by(form)));
+            keys.extend(std::iter::repeat_n(key, steps.len() - keys.len()));
         }
-        (!steps.is_empty()).then(|| Plan {
-            name: format!("{} (tuning)", plan.name),
-            steps,
-            ..plan.clone()
+        (!steps.is_empty()).then(|| Unknown {
+            plan: Plan {
+                name: format!("{} (tuning)", plan.name),
+                steps,
+                ..plan.clone()
+            },
+            keys,
         })
+    }
+
+    /// A step, or so much of it as is measured.
+    fn part(&self, step: &Step) -> Step {
+        let mut step = step.clone();
+        if !step.kernel.name.starts_with("matmul/product") {
+            return step;
+        }
+        let mut params: product::Params = *product::Params::of(&step.params);
+        while params.multiply_adds() > self.most {
+            let sides = [&mut params.rows, &mut params.columns, &mut params.depth];
+            let longest = sides.into_iter().max().expect("three sides");
+            *longest = longest.div_ceil(2);
+        }
+        step.params = params.words();
+        step
     }
 
     /// Measures the steps of [`Tuning::unknown`] with `profile`, which gives the seconds of each, and keeps what is best.
     pub fn measure(
         &mut self,
-        plan: &Plan,
+        unknown: &Unknown,
         mut profile: impl FnMut() -> Result<Vec<f64>>,
     ) -> Result<()> {
-        let mut best = vec![f64::INFINITY; plan.steps.len()];
+        let steps = &unknown.plan.steps;
+        let mut best = vec![f64::INFINITY; steps.len()];
         for _ in 0..TIMES {
             for (best, seconds) in best.iter_mut().zip(profile()?) {
                 *best = best.min(seconds);
@@ -122,9 +164,9 @@ impl Tuning {
         }
         // From a step to its fastest form.
         let mut fastest: BTreeMap<String, (f64, &str)> = BTreeMap::new();
-        for (step, seconds) in plan.steps.iter().zip(best) {
+        for ((step, key), seconds) in steps.iter().zip(&unknown.keys).zip(best) {
             let place = fastest
-                .entry(key(plan, step))
+                .entry(key.clone())
                 .or_insert((f64::INFINITY, step.kernel.name));
             if seconds < place.0 {
                 *place = (seconds, step.kernel.name);
@@ -287,7 +329,12 @@ mod tests {
         let (plan, mut tuning) = (plan(), open("1.0"));
         let unknown = tuning.unknown(&plan).unwrap();
         // Two sizes in all forms.
-        let names: Vec<&str> = unknown.steps.iter().map(|step| step.kernel.name).collect();
+        let names: Vec<&str> = unknown
+            .plan
+            .steps
+            .iter()
+            .map(|step| step.kernel.name)
+            .collect();
         let forms = product::KERNEL.forms(Halves::NONE);
         let forms: Vec<&str> = forms.map(|form| form.name).collect();
         assert_eq!(names, [forms.clone(), forms.clone()].concat());

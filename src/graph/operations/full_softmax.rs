@@ -29,16 +29,27 @@ struct Tile {
     width: usize,
 }
 
-/// Splits `vocabulary` into the fewest nearly equal tiles of at most `largest` words.
-fn tiles(vocabulary: usize, largest: usize) -> Vec<Tile> {
-    let count = vocabulary.div_ceil(largest.max(1));
-    let width = vocabulary.div_ceil(count);
-    (0..vocabulary)
-        .step_by(width)
-        .map(|start| Tile {
-            start,
-            width: width.min(vocabulary - start),
+/// Splits `vocabulary` into tiles of at most `largest` words: the fewest nearly equal ones; or, where the weights lie in pieces of
+/// `piece` words, so that a tile has whole pieces, or a piece whole tiles.
+fn tiles(vocabulary: usize, largest: usize, piece: usize) -> Vec<Tile> {
+    let largest = largest.max(1);
+    let of = |start: usize, words: usize, width: usize| {
+        let starts = (0..words).step_by(width);
+        starts.map(move |at| Tile {
+            start: start + at,
+            width: width.min(words - at),
         })
+    };
+    let even = |words: usize| words.div_ceil(words.div_ceil(largest));
+    if piece >= vocabulary {
+        return of(0, vocabulary, even(vocabulary)).collect();
+    }
+    if largest >= piece {
+        return of(0, vocabulary, largest / piece * piece).collect();
+    }
+    let pieces = of(0, vocabulary, piece);
+    pieces
+        .flat_map(|Tile { start, width }| of(start, width, even(piece).min(width)))
         .collect()
 }
 
@@ -56,7 +67,9 @@ pub fn full_softmax(
 ) -> Slice {
     let (rows, _) = graph.shape(h);
     let (vocabulary, _) = graph.extents(weight);
-    let tiles = tiles(vocabulary, tile / rows);
+    let pieces = graph.builder.pieces(graph.weight(weight));
+    let piece = pieces[0].len / graph.extents(weight).1;
+    let tiles = tiles(vocabulary, tile / rows, piece);
     let logits = graph
         .builder
         .stored("softmax.logits", [rows, tiles[0].width]);
@@ -199,9 +212,21 @@ mod tests {
 
     #[test]
     fn tiles_cover_the_vocabulary_once() {
-        for (vocabulary, largest) in [(1, 1), (10, 3), (33_278, 5000), (7, 100), (5, 0)] {
+        for (vocabulary, largest, piece) in [
+            (1, 1, 1),
+            (10, 3, 10),
+            (33_278, 5000, usize::MAX),
+            (7, 100, 7),
+            (5, 0, 5),
+            (100, 40, 15),
+            (100, 7, 15),
+            (100, 15, 15),
+            (91, 4, 15),
+        ] {
             let mut next = 0;
-            for tile in tiles(vocabulary, largest) {
+            for tile in tiles(vocabulary, largest, piece) {
+                let (first, last) = (tile.start / piece, (tile.start + tile.width - 1) / piece);
+                assert!(tile.start.is_multiple_of(piece) || first == last);
                 assert_eq!(tile.start, next);
                 assert!(tile.width > 0 && tile.width <= largest.max(1));
                 next += tile.width;
