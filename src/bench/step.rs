@@ -10,11 +10,11 @@ use super::kernels::{Peaks, peaks};
 use super::synthetic::Synthetic;
 use crate::config::Config;
 use crate::corpus::Loader;
-use crate::device::{Data, Executor, Inputs};
+use crate::device::{Data, Executor};
 use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::model::cost::cost;
-use crate::train::prepare::Preparer;
+use crate::train::prepare::{Prepared, Preparer};
 use crate::train::session::Session;
 use crate::train::update::control;
 
@@ -127,14 +127,14 @@ pub fn step(
     session.initialise()?;
     let mut preparer = Preparer::new(config, vocabulary, 0)?;
     let text = Synthetic::new(vocabulary, batch, unroll, config.train.seed);
-    let mut loader = Loader::spawn(text, move |batch| preparer.prepare(batch).inputs)?;
+    let mut loader = Loader::spawn(text, move |batch| preparer.prepare(batch))?;
     let mut number = 0;
-    let mut next = || -> Result<Inputs> {
-        let mut inputs = loader.next().expect("made-up text has no end")?;
+    let mut next = || -> Result<Prepared> {
+        let mut prepared = loader.next().expect("made-up text has no end")?;
         let control = control(config, number, config.train.learning_rate, 1.0);
         number += 1;
-        inputs.push(("control", Data::Real(control)));
-        Ok(inputs)
+        prepared.inputs.push(("control", Data::Real(control)));
+        Ok(prepared)
     };
 
     let (mut times, mut host) = (Vec::new(), Vec::new());
@@ -143,8 +143,9 @@ pub fn step(
     let mut begin = last;
     let mut pending = 0;
     while done < length.warmup + length.steps {
-        let inputs = next()?;
+        let Prepared { inputs, moves, .. } = next()?;
         let clock = ThreadClock::start();
+        session.bring(moves)?;
         session.step(&inputs)?;
         host.push(clock.seconds());
         pending += 1;
@@ -248,13 +249,15 @@ pub(super) fn median(times: &mut [f64]) -> f64 {
 /// The middle one of some profiles, for each step of the plan.
 fn profile_of(
     session: &mut Session,
-    next: &mut dyn FnMut() -> Result<Inputs>,
+    next: &mut dyn FnMut() -> Result<Prepared>,
     peaks: Peaks,
 ) -> Result<StepProfile> {
     const PROFILES: usize = 3;
     let mut profiles = Vec::with_capacity(PROFILES);
     for _ in 0..PROFILES {
-        profiles.push(session.profile(&next()?)?);
+        let Prepared { inputs, moves, .. } = next()?;
+        session.bring(moves)?;
+        profiles.push(session.profile(&inputs)?);
     }
     let clock = profiles[0].clock.describe();
     let ran = std::mem::take(&mut profiles[0].kernels);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
 
 use super::arguments::Train;
 use super::context::{
@@ -200,6 +201,7 @@ fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
     (to.keep, to.log_every) = (from.keep, from.log_every);
     to.validate_targets = from.validate_targets;
     like_before.device = before.device.clone();
+    like_before.model.tables = before.model.tables;
     if like_before == *before {
         return Ok(());
     }
@@ -321,6 +323,9 @@ fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
     super::print(lines.as_bytes())
 }
 
+/// No more words are made up after this time.
+const SAMPLE_TIME: Duration = Duration::from_secs(5);
+
 /// Prints a few lines that the model makes up.
 fn sample(session: &mut Session, words: &Vocabulary) -> Result<()> {
     let kind = session.config().data.tokens;
@@ -331,9 +336,12 @@ fn sample(session: &mut Session, words: &Vocabulary) -> Result<()> {
         seed: session.config().train.seed,
     };
     let mut generator = Generator::new(session, words, &[], choice)?;
-    let ids = (0..count)
-        .map(|_| generator.word())
-        .collect::<Result<Vec<u32>>>()?;
+    // With a large vocabulary on a slow device a word takes its time.
+    let begin = Instant::now();
+    let mut ids = Vec::new();
+    while ids.len() < count && begin.elapsed() < SAMPLE_TIME {
+        ids.push(generator.word()?);
+    }
     let text = detokenise(ids.iter().map(|id| words.word(*id)), kind);
     let indented: Vec<String> = text
         .trim()

@@ -54,6 +54,8 @@ pub struct Model {
     pub residual: bool,
     /// One table for embedding and softmax.
     pub tied: bool,
+    /// Where the tables are, with the state of their optimizer.
+    pub tables: Tables,
     /// Added to the forget gate when computing; not stored in the bias.
     pub forget_bias: f64,
 }
@@ -183,6 +185,8 @@ pub struct Train {
 pub struct Device {
     /// The most bytes that a step binds of one buffer, and that a buffer of a table holds; 0: what the device allows.
     pub max_binding: u64,
+    /// The rows of a table that a device keeps of tables on the host; 0: four times those of a step.
+    pub table_rows: usize,
 }
 
 /// How the learning rate changes.
@@ -261,6 +265,16 @@ named! {
         Words = "words",
         /// Every character is a token, white space too; line ends are `<eos>`.
         Characters = "characters",
+    }
+}
+
+named! {
+    /// Where the tables of a model are: embedding, softmax weights and bias, with the state of their optimizer.
+    Tables {
+        /// In the memory of the device.
+        Device = "device",
+        /// In the memory of the host; the rows of a step travel.
+        Host = "host",
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::Document;
 use super::paths;
-use super::{Cell, Config, Data, Device, Model, Precision, Schedule, Softmax, Train};
+use super::{Cell, Config, Data, Device, Model, Precision, Schedule, Softmax, Tables, Train};
 use crate::error::{Error, Result};
 
 /// The most layers a model can have.
@@ -53,6 +53,12 @@ pub fn resolve(document: &Document, folder: &Path) -> Result<Config> {
     let data = data(document, folder)?;
     let softmax = softmax(document, data.vocab_size)?;
     let train = train(document)?;
+    if model.tables == Tables::Host && softmax == Softmax::Full {
+        return Err(document.field("model.tables").conflict(
+            "a full softmax needs every row at every step",
+            "use `softmax.kind = \"sampled\"`, or tables on the device",
+        ));
+    }
     if matches!(train.schedule, Schedule::Plateau { .. }) && data.valid.is_empty() {
         return Err(document.field("data.valid").conflict(
             "the schedule `plateau` follows the validation perplexity",
@@ -80,6 +86,7 @@ fn model(document: &Document) -> Result<Model> {
             .number("a number from 0 to below 1", |x| (0.0..1.0).contains(&x))?,
         residual: field("model.residual").flag()?,
         tied: field("model.tied").flag()?,
+        tables: field("model.tables").choice()?,
         forget_bias: field("model.forget_bias")
             .number("a number from -1e38 to 1e38", |x| x.abs() <= 1e38)?,
     };
@@ -310,6 +317,7 @@ fn device(document: &Document) -> Result<Device> {
     Ok(Device {
         // Devices bind whole words.
         max_binding: most / 4 * 4,
+        table_rows: document.field("device.table_rows").size(0, INDEX)?,
     })
 }
 

@@ -20,6 +20,7 @@ impl Config {
         self.write_train(&mut out);
         out.section("device");
         out.key("max_binding", self.device.max_binding);
+        out.key("table_rows", self.device.table_rows);
         out.0
     }
 
@@ -58,6 +59,7 @@ impl Config {
         out.number("dropout", model.dropout);
         out.key("residual", model.residual);
         out.key("tied", model.tied);
+        out.key("tables", quote(model.tables.as_str()));
         out.number("forget_bias", model.forget_bias);
     }
 

@@ -63,6 +63,8 @@ pub struct CpuExecutor<R> {
     plans: Vec<Loaded<R>>,
     /// Runs whose outputs were not fetched: one, since a run is done when it has started.
     done: VecDeque<PlanId>,
+    /// What was read and not asked for.
+    reads: VecDeque<Vec<f32>>,
 }
 
 struct Loaded<R> {
@@ -95,6 +97,7 @@ impl<R: CpuReal> CpuExecutor<R> {
             arenas: Vec::new(),
             plans: Vec::new(),
             done: VecDeque::new(),
+            reads: VecDeque::new(),
         }
     }
 
@@ -325,6 +328,23 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         for (out, &value) in memory.iter_mut().zip(values) {
             *out = R::from_f32(value);
         }
+        Ok(())
+    }
+
+    fn send(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        self.write_part(name, 0, values)
+    }
+
+    fn start_read(&mut self, name: &str, len: usize) -> Result<()> {
+        let mut values = vec![0.0; len];
+        self.read_part(name, 0, &mut values)?;
+        self.reads.push_back(values);
+        Ok(())
+    }
+
+    fn finish_read(&mut self, values: &mut Vec<f32>) -> Result<()> {
+        let read = self.reads.pop_front().expect("a read that was begun");
+        values.extend_from_slice(&read);
         Ok(())
     }
 

@@ -59,6 +59,20 @@ pub struct GpuExecutor {
     transfer: Option<wgpu::Buffer>,
     /// Elements that were handed to the queue since it was last waited for.
     unsent: usize,
+    /// Reads on the way.
+    reads: VecDeque<Read>,
+    /// What they were read into, for the next ones.
+    free_reads: Vec<wgpu::Buffer>,
+}
+
+/// A read on its way: what was read into one after the other, and how many elements of each.
+struct Read {
+    parts: Vec<(
+        wgpu::Buffer,
+        usize,
+        Receiver<Result<(), wgpu::BufferAsyncError>>,
+    )>,
+    submission: wgpu::SubmissionIndex,
 }
 
 impl GpuExecutor {
@@ -150,6 +164,8 @@ impl GpuExecutor {
             ready: VecDeque::new(),
             transfer: None,
             unsent: 0,
+            reads: VecDeque::new(),
+            free_reads: Vec::new(),
         })
     }
 
@@ -236,6 +252,33 @@ impl GpuExecutor {
         self.device.destroy();
     }
 
+    /// Hands elements of a tensor to the queue.
+    fn hand_over(&mut self, name: &str, start: usize, values: &[f32]) -> Result<()> {
+        let tensor = self.memory.persistent(name);
+        let mut rest = values;
+        for (buffer, first, len) in tensor.parts(start, values.len()) {
+            let (part, others) = rest.split_at(len);
+            rest = others;
+            let offset = first as u64 * width(tensor.dtype);
+            let what = || format!("the transfer of `{name}`");
+            let halves: Vec<f16>;
+            let bytes = match tensor.dtype {
+                Dtype::Real => bytemuck::cast_slice(part),
+                Dtype::Half => {
+                    let padding = part.len() % 2;
+                    let rounded = part.iter().map(|&value| f16::from_f32(value));
+                    halves = rounded.chain(vec![f16::ZERO; padding]).collect();
+                    bytemuck::cast_slice(&halves)
+                }
+                Dtype::Index => panic!("`{name}` is not real"),
+            };
+            guarded(&self.device, what, || {
+                self.queue.write_buffer(buffer, offset, bytes);
+            })?;
+        }
+        Ok(())
+    }
+
     /// Waits for the oldest run that is on the way and reads its outputs.
     fn retire(&mut self) -> Result<Outputs> {
         let run = self.pending.pop_front().expect("every run was fetched");
@@ -307,38 +350,67 @@ impl Executor for GpuExecutor {
     }
 
     fn write_part(&mut self, name: &str, start: usize, values: &[f32]) -> Result<()> {
-        let tensor = self.memory.persistent(name);
-        let mut rest = values;
-        for (buffer, first, len) in tensor.parts(start, values.len()) {
-            let (of_buffer, others) = rest.split_at(len);
-            rest = others;
-            for (k, part) in of_buffer.chunks(CHUNK).enumerate() {
-                let offset = (first + k * CHUNK) as u64 * width(tensor.dtype);
-                let what = || format!("the transfer of `{name}`");
-                let halves: Vec<f16>;
-                let bytes = match tensor.dtype {
-                    Dtype::Real => bytemuck::cast_slice(part),
-                    Dtype::Half => {
-                        let padding = part.len() % 2;
-                        let rounded = part.iter().map(|&value| f16::from_f32(value));
-                        halves = rounded.chain(vec![f16::ZERO; padding]).collect();
-                        bytemuck::cast_slice(&halves)
-                    }
-                    Dtype::Index => panic!("`{name}` is not real"),
-                };
-                guarded(&self.device, what, || {
-                    self.queue.write_buffer(buffer, offset, bytes);
-                })?;
-                self.unsent += part.len();
-                // Without this the copies of all parts would be in memory until the next run.
-                if self.unsent > CHUNK {
-                    self.unsent = 0;
-                    let submission = self.queue.submit([]);
-                    wait(&self.device, Some(submission))?;
-                }
+        for (k, part) in values.chunks(CHUNK).enumerate() {
+            self.hand_over(name, start + k * CHUNK, part)?;
+            self.unsent += part.len();
+            // Without this the copies of all parts would be in memory until the next run.
+            if self.unsent > CHUNK {
+                self.unsent = 0;
+                let submission = self.queue.submit([]);
+                wait(&self.device, Some(submission))?;
             }
         }
         self.faults.check()
+    }
+
+    fn send(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        self.hand_over(name, 0, values)?;
+        self.faults.check()
+    }
+
+    fn start_read(&mut self, name: &str, len: usize) -> Result<()> {
+        let tensor = self.memory.persistent(name);
+        assert_eq!(tensor.dtype, Dtype::Real, "`{name}` is not real");
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        let mut copies = Vec::new();
+        for (source, first, len) in tensor.parts(0, len) {
+            let size = len as u64 * WORD;
+            let fits = |free: &wgpu::Buffer| free.size() >= size;
+            let target = match self.free_reads.iter().position(fits) {
+                Some(at) => self.free_reads.swap_remove(at),
+                None => buffer(
+                    &self.device,
+                    &|| format!("the transfer of `{name}`"),
+                    size,
+                    wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                )?,
+            };
+            encoder.copy_buffer_to_buffer(source, first as u64 * WORD, &target, 0, size);
+            copies.push((target, len));
+        }
+        let submission = self.queue.submit([encoder.finish()]);
+        let parts = copies.into_iter().map(|(target, len)| {
+            let mapped = map(&target, ..len as u64 * WORD);
+            (target, len, mapped)
+        });
+        self.reads.push_back(Read {
+            parts: parts.collect(),
+            submission,
+        });
+        self.faults.check()
+    }
+
+    fn finish_read(&mut self, values: &mut Vec<f32>) -> Result<()> {
+        let read = self.reads.pop_front().expect("a read that was begun");
+        wait(&self.device, Some(read.submission))?;
+        for (source, len, mapped) in read.parts {
+            arrived(&self.faults, &mapped)?;
+            read_words(&source, ..len as u64 * WORD, |words| {
+                values.extend_from_slice(bytemuck::cast_slice(words));
+            })?;
+            self.free_reads.push(source);
+        }
+        Ok(())
     }
 
     fn read_part(&mut self, name: &str, start: usize, values: &mut [f32]) -> Result<()> {

@@ -24,6 +24,7 @@ pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters};
 pub use cpu::{CpuExecutor, CpuReal};
 pub use gpu::GpuExecutor;
 pub use host::available_memory;
+pub use pages::Pages;
 pub use report::{bytes, devices_json, devices_text, driver_help};
 pub use selector::{Choice, Device, Selector, choose};
 
@@ -127,6 +128,32 @@ pub trait Executor {
     ///
     /// If the device is lost.
     fn write_part(&mut self, name: &str, start: usize, values: &[f32]) -> Result<()>;
+
+    /// The same, without waiting for what was written before: it is kept in memory until the next run.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    fn send(&mut self, name: &str, values: &[f32]) -> Result<()>;
+
+    /// Begins to read the first `len` elements of a persistent tensor as they are after every run so far; later runs do not
+    /// change what is read.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    fn start_read(&mut self, name: &str, len: usize) -> Result<()>;
+
+    /// Waits for the oldest read that was begun: appends its elements to `values`.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    ///
+    /// # Panics
+    ///
+    /// If none was begun.
+    fn finish_read(&mut self, values: &mut Vec<f32>) -> Result<()>;
 
     /// Reads the elements of a persistent tensor of real numbers from element `start` on, after every run so far.
     ///

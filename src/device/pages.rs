@@ -14,13 +14,17 @@ use crate::real::Real;
 const HUGE: usize = 2 << 20;
 
 /// A slice of reals, zero at first.
-pub(super) struct Pages<R> {
+pub struct Pages<R> {
     map: MmapMut,
     elements: PhantomData<R>,
 }
 
 impl<R: Real> Pages<R> {
-    /// `len` zeros, or an error that names the tensor.
+    /// `len` zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device), with the name of the tensor, if there is no memory.
     pub fn zeros(len: usize, name: &str) -> Result<Pages<R>> {
         let bytes = len * size_of::<R>();
         // An empty map is refused.

@@ -144,6 +144,11 @@ impl Builder {
         self.persistent(&format!("{}state.{name}", self.state_prefix), shape)
     }
 
+    /// The persistent tensor `[PREFIX]NAME`, for what belongs to the plans of one prefix of states.
+    pub fn prefixed(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
+        self.persistent(&format!("{}{name}", self.state_prefix), shape)
+    }
+
     /// Has tensors of this name made as outputs rather than activations, where operations allow it.
     pub fn publish(&mut self, name: &'static str) {
         self.published.push(name);

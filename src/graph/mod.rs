@@ -264,6 +264,12 @@ impl Graph {
         Value(self.values.len() - 1)
     }
 
+    /// A value `[rows, width]` that the host writes before a run: the persistent tensor `[PREFIX]NAME`.
+    pub fn given(&mut self, name: &str, rows: usize, width: usize) -> Value {
+        let data = self.builder.prefixed(name, [rows, width]);
+        self.value(data, rows, width)
+    }
+
     /// The elements of a value.
     pub fn data(&self, value: Value) -> Slice {
         self.values[value.0].data

@@ -11,6 +11,8 @@ pub mod lstm;
 pub mod matmul;
 pub mod optimizer;
 mod parallel;
+
+pub(crate) use parallel::dot;
 pub mod pointwise;
 pub mod reduce;
 pub mod softmax;

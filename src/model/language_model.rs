@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::parameters::{Group, parameters};
+use super::tables::{cache_of, caches};
 use crate::config::{Cell, Config, Precision, Recipe, Softmax};
 use crate::graph::memory::Limits;
 use crate::graph::operations::layer::{Gates, Layer};
@@ -17,6 +18,7 @@ use crate::graph::plan::{Plan, Slice};
 use crate::graph::{Graph, Parameter, Value};
 use crate::kernels::matmul::product;
 use crate::kernels::pointwise::copy;
+use crate::kernels::softmax::{full_loss, log_sum_exp};
 
 /// The most elements of the logits of a tile of the full softmax: 96 MiB in `f32`.
 const TILE: usize = 24 << 20;
@@ -34,7 +36,19 @@ pub struct Extent {
 struct Body<'a> {
     config: &'a Config,
     extent: Extent,
+    tables: Place,
     parameters: HashMap<String, Parameter>,
+}
+
+/// Where a plan has the tables.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// On the device.
+    Whole,
+    /// On the device, as much of them as it has slots for, if they are on the host.
+    Slots,
+    /// Nowhere: the host looks up the embedding, and another plan has the softmax.
+    Elsewhere,
 }
 
 impl<'a> Body<'a> {
@@ -45,12 +59,18 @@ impl<'a> Body<'a> {
         vocabulary: usize,
         extent: Extent,
         prefix: &str,
+        tables: Place,
     ) -> Body<'a> {
+        let caches = caches(config, vocabulary);
+        let cache = |line: &super::parameters::Parameter| cache_of(config, line);
         let declare = |line: super::parameters::Parameter| {
-            let (rows, width) = match line.name.as_str() {
+            let (mut rows, width) = match line.name.as_str() {
                 "softmax.bias" => (vocabulary, 1),
                 _ => line.matrix(),
             };
+            if let (Place::Slots, Some(cache)) = (tables, cache(&line)) {
+                rows = caches[cache].slots;
+            }
             let name = match line.group {
                 Group::Recurrent => format!("{prefix}{}", line.name),
                 _ => line.name.clone(),
@@ -59,11 +79,13 @@ impl<'a> Body<'a> {
         };
         let parameters = parameters(config, vocabulary)
             .into_iter()
+            .filter(|line| tables != Place::Elsewhere || line.group == Group::Recurrent)
             .map(declare)
             .collect();
         Body {
             config,
             extent,
+            tables,
             parameters,
         }
     }
@@ -87,13 +109,13 @@ impl<'a> Body<'a> {
     fn hidden(&self, graph: &mut Graph, rate: f64, embedding_scale: f32) -> (Value, Value) {
         let Extent { batch, unroll } = self.extent;
         let model = &self.config.model;
-        let ids = graph.builder.index_input("inputs", [unroll * batch]);
-        let looked_up = embedding(
-            graph,
-            self.parameter("embedding.weight"),
-            ids,
-            embedding_scale,
-        );
+        let looked_up = if self.tables == Place::Elsewhere {
+            graph.given("embedded", unroll * batch, model.embedding)
+        } else {
+            let ids = graph.builder.index_input("inputs", [unroll * batch]);
+            let table = self.parameter("embedding.weight");
+            embedding(graph, table, ids, embedding_scale)
+        };
         let mut x = dropout(graph, looked_up, rate, 0);
         for (k, cell) in model.cells.iter().enumerate() {
             let name = format!("layers.{k}");
@@ -154,7 +176,7 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize) {
             graph.builder.separate_products();
         }
     }
-    let body = Body::new(graph, config, vocabulary, extent, "");
+    let body = Body::new(graph, config, vocabulary, extent, "", Place::Slots);
     let model = &config.model;
     let batch = extent.batch as f32;
     let (divisor, embedding_scale) = match config.train.recipe {
@@ -212,7 +234,7 @@ pub fn evaluation(
     let mut graph = Graph::new("evaluate", limits);
     graph.builder.publish("nll");
     graph.builder.state_prefix("evaluation.");
-    let body = Body::new(&mut graph, config, vocabulary, extent, prefix);
+    let body = Body::new(&mut graph, config, vocabulary, extent, prefix, Place::Whole);
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let targets = graph
         .builder
@@ -246,6 +268,7 @@ pub fn logits(
         vocabulary,
         Extent { batch, unroll: 1 },
         prefix,
+        Place::Whole,
     );
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let out: Slice = graph.builder.output("logits", [batch, vocabulary]);
@@ -261,6 +284,120 @@ pub fn logits(
         &params.transposed_right().biased(),
         &slices,
     );
+    graph.finish()
+}
+
+/// The plans of an evaluation with the tables on the host. They hand each other persistent tensors.
+pub struct Streamed {
+    /// From `evaluation.embedded [N, E]`, what the host looked up, to `evaluation.h [N, P]`.
+    pub hidden: Plan,
+    /// Carries `evaluation.running [N, 3]` (see [`log_sum_exp`]) through the words of a tile: weights `evaluation.weight
+    /// [tile, P]`, bias `evaluation.bias [tile]`, and the input `targets [N]`, counted from the first word of the tile.
+    pub tile: Plan,
+    /// From `evaluation.running` and the input `targets [N]` to the output `nll [N]`.
+    pub loss: Plan,
+    /// Words of a tile.
+    pub width: usize,
+}
+
+/// The most elements of the weights of a tile that travels: 64 MiB.
+const TRAVELS: usize = 16 << 20;
+
+/// The losses of `targets [T*B]` with the full softmax, for tables on the host.
+pub fn streamed_evaluation(
+    config: &Config,
+    vocabulary: usize,
+    extent: Extent,
+    prefix: &str,
+    limits: &Limits,
+) -> Streamed {
+    let rows = extent.batch * extent.unroll;
+    let depth = config.model.output_size();
+    let most = (TILE.min(limits.slice) / rows).min(TRAVELS.min(limits.slice) / depth);
+    let width = most.clamp(1, vocabulary);
+    let hidden = elsewhere(config, vocabulary, extent, prefix, "evaluation.", limits);
+
+    let mut graph = Graph::new("evaluate a tile", limits);
+    let builder = &mut graph.builder;
+    let h = builder.persistent("evaluation.h", [rows, depth]);
+    let weight = builder.persistent("evaluation.weight", [width, depth]);
+    let bias = builder.persistent("evaluation.bias", [width]);
+    let running = builder.persistent("evaluation.running", [rows, 3]);
+    let targets = builder.index_input("targets", [rows]);
+    let logits = builder.activation("softmax.logits", [rows, width]);
+    let params = product::Params::dense(rows, width, depth);
+    let params = params.transposed_right().biased();
+    let slices = [h, weight, bias, logits];
+    builder.step("softmax logits", &product::KERNEL, &params, &slices);
+    let params = log_sum_exp::Params {
+        rows: rows as u32,
+        width: width as u32,
+        start: 0,
+        first: 0,
+    };
+    let slices = [logits, targets, running];
+    builder.step("softmax forward", &log_sum_exp::KERNEL, &params, &slices);
+    let tile = graph.finish();
+
+    let mut graph = Graph::new("evaluate the loss", limits);
+    let builder = &mut graph.builder;
+    let running = builder.persistent("evaluation.running", [rows, 3]);
+    let targets = builder.index_input("targets", [rows]);
+    let nll = builder.output("nll", [rows]);
+    let params = full_loss::Params { rows: rows as u32 };
+    let slices = [running, targets, nll];
+    builder.step("softmax loss", &full_loss::KERNEL, &params, &slices);
+    let loss = graph.finish();
+    Streamed {
+        hidden,
+        tile,
+        loss,
+        width,
+    }
+}
+
+/// What the softmax sees after one step of `batch` streams, for tables on the host: from `generation.embedded [B, E]`, which the
+/// host looked up, to `generation.h [B, P]`.
+pub fn streamed_generation(
+    config: &Config,
+    vocabulary: usize,
+    batch: usize,
+    prefix: &str,
+    limits: &Limits,
+) -> Plan {
+    let extent = Extent { batch, unroll: 1 };
+    elsewhere(config, vocabulary, extent, prefix, "generation.", limits)
+}
+
+/// A plan without tables. Its states and what it is given and leaves have the prefix `of`.
+fn elsewhere(
+    config: &Config,
+    vocabulary: usize,
+    extent: Extent,
+    prefix: &str,
+    of: &'static str,
+    limits: &Limits,
+) -> Plan {
+    let mut graph = Graph::new("layers", limits);
+    graph.builder.state_prefix(of);
+    let body = Body::new(
+        &mut graph,
+        config,
+        vocabulary,
+        extent,
+        prefix,
+        Place::Elsewhere,
+    );
+    let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
+    let (rows, width) = graph.shape(h);
+    let out = graph.builder.prefixed("h", [rows, width]);
+    let params = copy::Params {
+        len: out.len as u32,
+    };
+    let slices = [graph.data(h), out];
+    graph
+        .builder
+        .step("output", &copy::KERNEL, &params, &slices);
     graph.finish()
 }
 

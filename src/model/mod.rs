@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`parameters`] | the one table of parameters: name, shape, initialiser, group, layout |
 //! | [`language_model`] | the graphs: training, evaluation, the logits of one step |
+//! | [`tables`] | tables on the host: what travels, and how much of it the device keeps |
 //! | [`cost`] | parameters, FLOPs and bytes, without building anything |
 
 pub mod cost;
 pub mod language_model;
 pub mod parameters;
+pub mod tables;

@@ -6,6 +6,7 @@
 //! | [`progress`] | where a run stands, as a checkpoint keeps it |
 //! | [`session`] | a model on a device: plans, parameters in and out of files |
 //! | [`prepare`] | what a step needs from the host, made ahead on another thread |
+//! | [`tables`], [`slots`] | tables on the host: rows that travel, and where they are on the device |
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
 //! | [`schedule`] | the learning rate of a step |
 //! | [`evaluate`] | perplexity of a text |
@@ -23,5 +24,8 @@ pub mod run;
 pub mod schedule;
 pub mod score;
 pub mod session;
+pub mod slots;
+mod streamed;
+pub mod tables;
 pub mod update;
 pub mod watch;

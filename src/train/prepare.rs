@@ -1,17 +1,21 @@
 //! What a training step needs from the host beside its ids: candidates, expected counts, row indices, random key. Made on
 //! the loader's thread, ahead of the step.
 
+use super::slots::{Moves, Slots};
 use crate::config::{Config, Softmax};
 use crate::corpus::{Batch, CandidateSampler, IGNORE, Position};
 use crate::device::{Data, Inputs};
 use crate::error::Result;
 use crate::kernels::embedding::rows::row_index;
+use crate::model::tables::caches;
 use crate::random::{Purpose, Stream};
 
 /// A batch with the inputs of its step, all but `control`.
 pub struct Prepared {
     /// The inputs.
     pub inputs: Inputs,
+    /// With tables on the host: the rows that travel before the step, of each cache.
+    pub moves: Vec<Moves>,
     /// The pass over the text, from 1.
     pub epoch: u64,
     /// Whether the recurrent state starts at zero.
@@ -29,6 +33,8 @@ pub struct Preparer {
     tied: bool,
     dropout: bool,
     sampler: Option<CandidateSampler>,
+    /// With tables on the host: the slots of each cache.
+    slots: Vec<Slots>,
 }
 
 impl Preparer {
@@ -48,6 +54,10 @@ impl Preparer {
             tied: config.model.tied,
             dropout: config.model.dropout > 0.0,
             sampler,
+            slots: caches(config, vocabulary)
+                .iter()
+                .map(|cache| Slots::new(vocabulary, cache.slots))
+                .collect(),
         })
     }
 
@@ -93,12 +103,49 @@ impl Preparer {
         }
         inputs.push(("inputs", Data::Index(batch.inputs)));
         inputs.push(("targets", Data::Index(batch.targets)));
+        let moves = self.place(&mut inputs);
         Prepared {
             inputs,
+            moves,
             epoch: batch.epoch,
             reset: batch.reset,
             words: batch.words,
             position: batch.position,
         }
+    }
+
+    /// With tables on the host: gives the rows of a step their slots, and puts these in the place of ids.
+    fn place(&mut self, inputs: &mut Inputs) -> Vec<Moves> {
+        let mut moves = Vec::with_capacity(self.slots.len());
+        let last = self.slots.len().saturating_sub(1);
+        for (k, slots) in self.slots.iter_mut().enumerate() {
+            // The first cache has what goes in, the last one what the softmax sees.
+            let mine = |name: &str| match name {
+                "inputs" | "rows.embedding" => k == 0,
+                "candidates" | "targets" | "rows.softmax" | "rows.table" => k == last,
+                _ => false,
+            };
+            let ids = || {
+                let lists = inputs
+                    .iter()
+                    .filter(|(name, _)| mine(name) && !name.starts_with("rows"));
+                lists.flat_map(|(_, data)| match data {
+                    Data::Index(ids) => ids.as_slice(),
+                    Data::Real(_) => &[],
+                })
+            };
+            moves.push(slots.place(ids().copied()));
+            for (name, data) in inputs.iter_mut().filter(|(name, _)| mine(name)) {
+                let Data::Index(words) = data else { continue };
+                if name.starts_with("rows") {
+                    slots.place_in_row_index(words);
+                } else {
+                    for id in words {
+                        *id = slots.slot(*id);
+                    }
+                }
+            }
+        }
+        moves
     }
 }

@@ -235,6 +235,7 @@ impl<'a> Loop<'a> {
         let control = control(config, step, learning_rate, whole);
         let mut inputs = prepared.inputs;
         inputs.push(("control", Data::Real(control)));
+        self.run.session.bring(prepared.moves)?;
         self.run.session.step(&inputs)?;
         self.pending.push_back(Pending {
             step: step + 1,

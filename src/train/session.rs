@@ -1,9 +1,12 @@
 //! A model on a device: its plans, its parameters in and out of files, one step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::slots::Moves;
+use super::streamed;
+use super::tables::Tables;
 use super::update::{FIRST_LOSS_SCALE, initial_state, training_plan};
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::{Config, Precision};
@@ -27,10 +30,29 @@ pub struct Session {
     training: Option<(PlanId, Arc<Plan>)>,
     /// Names and lengths of the recurrent states of training.
     states: Vec<(String, usize)>,
-    evaluation: Option<(PlanId, Vec<(String, usize)>)>,
+    evaluation: Option<(Evaluating, Vec<(String, usize)>)>,
     /// Streams and steps of the evaluation plan.
     extent: Option<Extent>,
     generation: Option<(PlanId, Vec<(String, usize)>)>,
+    /// If they are on the host.
+    tables: Option<Tables>,
+    /// What was run and not fetched, oldest first.
+    runs: VecDeque<Run>,
+}
+
+/// A run of a plan.
+#[derive(Clone, Copy, PartialEq)]
+enum Run {
+    Step,
+    Exchange,
+}
+
+/// How losses are computed.
+enum Evaluating {
+    /// By one plan.
+    Whole(PlanId),
+    /// By plans that the tables travel through.
+    Streamed(streamed::Evaluation),
 }
 
 /// What a session without training is for: the plan that it makes first.
@@ -58,9 +80,15 @@ impl Session {
         let plan = Arc::new(training_plan(config, vocabulary, &limits, false));
         tracing::debug!(steps = plan.steps.len(), arenas = ?plan.arenas, "training plan");
         let training = load_plan(&mut *executor, config, plan.clone())?;
+        let mut tables = Tables::new(config, vocabulary, true)?;
+        if let Some(tables) = &mut tables {
+            let plan = Arc::new(Tables::exchange_plan(config, vocabulary, &limits));
+            tables.loaded(load_plan(&mut *executor, config, plan)?);
+        }
         Ok(Session {
             states: language_model::states(&plan),
             training: Some((training, plan)),
+            tables,
             ..Session::without_plans(executor, config, vocabulary)
         })
     }
@@ -80,6 +108,7 @@ impl Session {
         check_sizes(config, vocabulary)?;
         let mut session = Session::without_plans(executor, config, vocabulary);
         session.check_parameters(file)?;
+        session.tables = Tables::new(config, vocabulary, false)?;
         match purpose {
             Inference::Losses(extent) => session.load_evaluation(extent)?,
             Inference::Words => session.load_generation()?,
@@ -90,12 +119,11 @@ impl Session {
                 Group::Recurrent => format!("{prefix}{}", line.name),
                 _ => line.name.clone(),
             };
-            let turn = |rows: &mut [f32]| line.layout.turn_inside(rows);
-            let read = |start, rows: &mut [f32]| file.read_f32(&name, start, rows);
+            let (executor, tables) = (&mut *session.executor, &mut session.tables);
             stream(&line.shape, |start, rows| {
-                read(start, rows)?;
-                turn(rows);
-                session.executor.write_part(&name, start, rows)
+                file.read_f32(&name, start, rows)?;
+                line.layout.turn_inside(rows);
+                write_part(executor, tables, &name, start, rows)
             })?;
         }
         Ok(session)
@@ -122,6 +150,40 @@ impl Session {
             evaluation: None,
             extent: None,
             generation: None,
+            tables: None,
+            runs: VecDeque::new(),
+        }
+    }
+
+    /// With tables on the host: has the rows of the next step where the step needs them. Which travel, the preparation of the
+    /// step says: [`Prepared::moves`](super::prepare::Prepared::moves).
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn bring(&mut self, moves: Vec<Moves>) -> Result<()> {
+        let Some(tables) = &mut self.tables else {
+            return Ok(());
+        };
+        tables.exchange(&mut *self.executor, moves)?;
+        self.runs.push_back(Run::Exchange);
+        Ok(())
+    }
+
+    /// Fetches what has no outputs.
+    fn settle(&mut self) -> Result<()> {
+        while self.runs.front() == Some(&Run::Exchange) {
+            self.executor.fetch()?;
+            self.runs.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Has the tables of the host as they are after the steps so far.
+    fn bring_home(&mut self) -> Result<()> {
+        match &mut self.tables {
+            Some(tables) => tables.bring_home(&mut *self.executor),
+            None => Ok(()),
         }
     }
 
@@ -157,7 +219,9 @@ impl Session {
     /// [`Kind::Device`] if the device is lost.
     pub fn step(&mut self, inputs: &Inputs) -> Result<()> {
         let (id, _) = self.training.as_ref().expect("a session that trains");
-        self.executor.run(*id, inputs)
+        self.executor.run(*id, inputs)?;
+        self.runs.push_back(Run::Step);
+        Ok(())
     }
 
     /// Makes a training step and says how long each dispatch took; every step before must have been fetched.
@@ -166,6 +230,7 @@ impl Session {
     ///
     /// [`Kind::Device`] if the device is lost.
     pub fn profile(&mut self, inputs: &Inputs) -> Result<Profile> {
+        self.settle()?;
         let (id, _) = self.training.as_ref().expect("a session that trains");
         self.executor.profile(*id, inputs)
     }
@@ -182,6 +247,8 @@ impl Session {
     ///
     /// [`Kind::Device`] if the device is lost.
     pub fn fetch(&mut self) -> Result<Outputs> {
+        self.settle()?;
+        self.runs.pop_front();
         self.executor.fetch()
     }
 
@@ -206,10 +273,23 @@ impl Session {
         if self.evaluation.is_none() {
             let prefix = language_model::evaluation_prefix(&self.config);
             let limits = Session::limits(&*self.executor, &self.config);
-            let plan =
-                language_model::evaluation(&self.config, self.vocabulary, extent, prefix, &limits);
-            let states = language_model::states(&plan);
-            self.evaluation = Some((self.load_plan(Arc::new(plan))?, states));
+            let (config, vocabulary) = (&self.config, self.vocabulary);
+            let (evaluating, states) = if self.tables.is_some() {
+                let plans = language_model::streamed_evaluation(
+                    config, vocabulary, extent, prefix, &limits,
+                );
+                let states = language_model::states(&plans.hidden);
+                let executor = &mut *self.executor;
+                let load = |plan| load_plan(executor, config, plan);
+                let loaded = streamed::Evaluation::load(config, plans, load)?;
+                (Evaluating::Streamed(loaded), states)
+            } else {
+                let plan = language_model::evaluation(config, vocabulary, extent, prefix, &limits);
+                let states = language_model::states(&plan);
+                let plan = load_plan(&mut *self.executor, config, Arc::new(plan))?;
+                (Evaluating::Whole(plan), states)
+            };
+            self.evaluation = Some((evaluating, states));
             self.extent = Some(extent);
         }
         assert_eq!(
@@ -226,6 +306,8 @@ impl Session {
     ///
     /// [`Kind::Device`] if the device is lost.
     pub fn reset_evaluation(&mut self) -> Result<()> {
+        self.settle()?;
+        self.bring_home()?;
         let (_, states) = self.evaluation.as_ref().expect("an evaluation plan");
         for (name, len) in states {
             self.executor.write(name, &vec![0.0; *len])?;
@@ -239,10 +321,26 @@ impl Session {
     ///
     /// [`Kind::Device`] if the device is lost.
     pub fn evaluate(&mut self, inputs: &Inputs) -> Result<Vec<f64>> {
-        let (plan, _) = self.evaluation.as_ref().expect("an evaluation plan");
-        self.executor.run(*plan, inputs)?;
-        let (_, nll) = self.executor.fetch()?.swap_remove(0);
-        Ok(nll)
+        self.settle()?;
+        let (evaluating, _) = self.evaluation.as_ref().expect("an evaluation plan");
+        match (evaluating, &self.tables) {
+            (Evaluating::Streamed(evaluation), Some(tables)) => {
+                let [inputs, targets] = ["inputs", "targets"].map(|name| {
+                    let (_, data) = inputs.iter().find(|(given, _)| *given == name).expect(name);
+                    match data {
+                        Data::Index(ids) => ids,
+                        Data::Real(_) => unreachable!("ids are indices"),
+                    }
+                });
+                evaluation.run(&mut *self.executor, tables, inputs, targets)
+            }
+            (Evaluating::Whole(plan), _) => {
+                self.executor.run(*plan, inputs)?;
+                let (_, nll) = self.executor.fetch()?.swap_remove(0);
+                Ok(nll)
+            }
+            (Evaluating::Streamed(_), None) => unreachable!("it streams tables of the host"),
+        }
     }
 
     /// Makes the plan that generates, one stream of one step, once.
@@ -254,7 +352,11 @@ impl Session {
         if self.generation.is_none() {
             let prefix = language_model::evaluation_prefix(&self.config);
             let limits = Session::limits(&*self.executor, &self.config);
-            let plan = language_model::logits(&self.config, self.vocabulary, 1, prefix, &limits);
+            let (config, words) = (&self.config, self.vocabulary);
+            let plan = match self.tables {
+                Some(_) => language_model::streamed_generation(config, words, 1, prefix, &limits),
+                None => language_model::logits(config, words, 1, prefix, &limits),
+            };
             let states = language_model::states(&plan);
             self.generation = Some((self.load_plan(Arc::new(plan))?, states));
         }
@@ -267,6 +369,8 @@ impl Session {
     ///
     /// [`Kind::Device`] if the device is lost.
     pub fn reset_generation(&mut self) -> Result<()> {
+        self.settle()?;
+        self.bring_home()?;
         let (_, states) = self.generation.as_ref().expect("a generation plan");
         for (name, len) in states {
             self.executor.write(name, &vec![0.0; *len])?;
@@ -280,7 +384,12 @@ impl Session {
     ///
     /// [`Kind::Device`] if the device is lost.
     pub fn logits(&mut self, word: u32) -> Result<Vec<f64>> {
+        self.settle()?;
         let (plan, _) = self.generation.as_ref().expect("a generation plan");
+        if let Some(tables) = &self.tables {
+            let executor = &mut *self.executor;
+            return streamed::logits(executor, *plan, &self.config, tables, word);
+        }
         let inputs = vec![("inputs", Data::Index(vec![word]))];
         self.executor.run(*plan, &inputs)?;
         let (_, logits) = self.executor.fetch()?.swap_remove(0);
@@ -344,17 +453,17 @@ impl Session {
             .iter()
             .map(|state| format!("optimizer.{}.{state}", line.name))
             .collect();
-        let executor = &mut self.executor;
+        let (executor, tables) = (&mut *self.executor, &mut self.tables);
         stream(&line.shape, |start, rows| {
             fill(line, start, rows)?;
             line.layout.turn_inside(rows);
-            executor.write_part(&line.name, start, rows)?;
+            write_part(executor, tables, &line.name, start, rows)?;
             if let Some(average) = &average {
                 executor.write_part(average, start, rows)?;
             }
             rows.fill(initial_state(optimizer));
             for state in &states {
-                executor.write_part(state, start, rows)?;
+                write_part(executor, tables, state, start, rows)?;
             }
             Ok(())
         })
@@ -433,6 +542,8 @@ impl Session {
         vocabulary: &[u8],
         metadata: &BTreeMap<String, String>,
     ) -> Result<()> {
+        self.settle()?;
+        self.bring_home()?;
         let saved = self.saved();
         let mut entries: Vec<Entry> = saved
             .iter()
@@ -444,9 +555,12 @@ impl Session {
                 return sink.write_u8(vocabulary);
             };
             let layout = line.map_or(Layout::Plain, |k| self.table[k].layout);
-            let executor = &mut self.executor;
+            let (executor, tables) = (&mut self.executor, &mut self.tables);
             stream(shape, |start, rows| {
-                executor.read_part(name, start, rows)?;
+                match tables {
+                    Some(tables) if tables.has(name) => tables.read(name, start, rows),
+                    _ => executor.read_part(name, start, rows)?,
+                }
                 if !rows.iter().all(|value| value.is_finite()) {
                     return Err(Error::new(
                         Kind::Diverged,
@@ -473,11 +587,11 @@ impl Session {
         file.check_parameters(&expected, &["vocab"])?;
         for (name, shape, line) in saved {
             let layout = line.map_or(Layout::Plain, |k| self.table[k].layout);
-            let executor = &mut self.executor;
+            let (executor, tables) = (&mut *self.executor, &mut self.tables);
             stream(&shape, |start, rows| {
                 file.read_f32(&name, start, rows)?;
                 layout.turn_inside(rows);
-                executor.write_part(&name, start, rows)
+                write_part(executor, tables, &name, start, rows)
             })?;
         }
         Ok(())
@@ -517,4 +631,21 @@ fn load_plan(executor: &mut dyn Executor, config: &Config, plan: Arc<Plan>) -> R
         }));
     }
     executor.load(plan)
+}
+
+/// Writes elements of a tensor where it is.
+fn write_part(
+    executor: &mut dyn Executor,
+    tables: &mut Option<Tables>,
+    name: &str,
+    start: usize,
+    values: &[f32],
+) -> Result<()> {
+    match tables {
+        Some(tables) if tables.has(name) => {
+            tables.write(name, start, values);
+            Ok(())
+        }
+        _ => executor.write_part(name, start, values),
+    }
 }

@@ -70,6 +70,10 @@ const COVERAGE: &[(&str, Check)] = &[
         By(embedding_with_a_dense_gradient),
     ),
     ("embedding/gather", By(embedding)),
+    (
+        "embedding/scatter_rows",
+        Left("moves what is kept elsewhere, is in no loss"),
+    ),
     ("embedding/accumulate_rows", By(embedding)),
     ("softmax/log_sum_exp", By(full_softmax)),
     ("softmax/full_loss", By(full_softmax)),

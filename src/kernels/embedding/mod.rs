@@ -6,10 +6,12 @@ pub mod accumulate_rows;
 pub mod gather;
 pub mod rows;
 pub mod scatter_add_rows;
+pub mod scatter_rows;
 
 /// The kernels of this folder.
 pub static KERNELS: &[&Kernel] = &[
     &gather::KERNEL,
     &accumulate_rows::KERNEL,
     &scatter_add_rows::KERNEL,
+    &scatter_rows::KERNEL,
 ];

@@ -94,11 +94,13 @@ impl Window {
         Some((cut, [Window { capacity, ..self }, second]))
     }
 
-    /// The ids of its rows in a row index, and the gradients of these.
+    /// The ids of its rows in a row index, and the gradients of these. Ids that do not ascend are all given.
     fn rows<'a, R>(&self, gradient: &'a [R], rows: &'a [u32]) -> (&'a [u32], &'a [R]) {
         let count = rows[0].saturating_sub(self.first).min(self.capacity) as usize;
         let ids = &rows[1 + self.first as usize..][..count];
-        // They ascend.
+        if !ids.is_sorted() {
+            return (ids, gradient);
+        }
         let begin = ids.partition_point(|&id| id < self.base);
         let end = ids
             .partition_point(|&id| u64::from(id) < u64::from(self.base) + u64::from(self.window));
@@ -127,7 +129,7 @@ fn update<R: Real, const N: usize>(
     }
 }
 
-/// Row `k` of the gradient updates row `ids[k] - base` of the arrays.
+/// Row `k` of the gradient updates row `ids[k] - base` of the arrays, if they have it.
 #[inline(always)]
 fn update_rows<R: Real, const N: usize>(
     arrays: &mut [&mut [R]; N],
@@ -138,7 +140,12 @@ fn update_rows<R: Real, const N: usize>(
     rule: &impl Update<R, N>,
 ) {
     for (&id, gradient) in ids.iter().zip(gradient.chunks_exact(width)) {
-        let start = (id as usize - base) * width;
+        let Some(start) = (id as usize).checked_sub(base).map(|row| row * width) else {
+            continue;
+        };
+        if start >= arrays[0].len() {
+            continue;
+        }
         let row = arrays
             .each_mut()
             .map(|array| &mut array[start..start + width]);
@@ -160,6 +167,14 @@ fn update_parallel<const N: usize>(
     if window.sparse {
         let (ids, gradient) = window.rows(gradient, rows);
         let (base, width) = (window.base as usize, window.width as usize);
+        if !ids.is_sorted() {
+            let mut arrays = arrays;
+            vectorised(
+                #[inline(always)]
+                || update_rows(&mut arrays, gradient, ids, base, width, rule),
+            );
+            return;
+        }
         share_rows(arrays, gradient, ids, base, width, rule);
     } else {
         share(arrays, gradient, rule);

@@ -1,0 +1,36 @@
+// table[ids[row] - base] = x[row], where the table has that row: no two have the same id.
+
+struct Params {
+    rows: u32,
+    width: u32,
+    base: u32,
+    window: u32,
+}
+
+struct Starts {
+    x: u32,
+    ids: u32,
+    table: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> starts: Starts;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> ids: array<u32>;
+@group(0) @binding(4) var<storage, read_write> table: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + local;
+    if (i >= params.rows * params.width) {
+        return;
+    }
+    let at = ids[starts.ids + i / params.width] - params.base;
+    if (at < params.window) {
+        table[starts.table + at * params.width + i % params.width] = x[starts.x + i];
+    }
+}
