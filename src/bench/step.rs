@@ -10,10 +10,11 @@ use super::kernels::{Peaks, peaks};
 use super::synthetic::Synthetic;
 use crate::config::Config;
 use crate::corpus::Loader;
-use crate::device::{Data, Executor};
+use crate::device::Executor;
 use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::model::cost::cost;
+use crate::train::exchange::Alone;
 use crate::train::prepare::{Prepared, Preparer};
 use crate::train::session::Session;
 use crate::train::update::control;
@@ -111,21 +112,22 @@ pub struct KernelShare {
 /// [`Kind::Device`](crate::error::Kind::Device) if the device has no room or is lost,
 /// [`Kind::Usage`](crate::error::Kind::Usage) if a size is too large.
 pub fn step(
-    mut executor: Box<dyn Executor>,
+    mut executors: Vec<Box<dyn Executor>>,
     config: &Config,
     vocabulary: usize,
     length: Length,
     profile: bool,
 ) -> Result<StepTimes> {
     let peaks = match profile {
-        true => Some(peaks(executor.as_mut())?),
+        true => Some(peaks(executors[0].as_mut())?),
         false => None,
     };
-    let (batch, unroll) = (config.train.batch, config.train.unroll);
-    let words = batch * unroll;
-    let mut session = Session::training(executor, config, vocabulary)?;
+    let mut session = Session::replicated(executors, Box::new(Alone), config, vocabulary)?;
     session.initialise()?;
-    let mut preparer = Preparer::new(config, vocabulary, 0)?;
+    let unroll = config.train.unroll;
+    let batch = session.division().parts() * config.train.batch;
+    let words = batch * unroll;
+    let mut preparer = Preparer::new(config, vocabulary, 0, session.division())?;
     let text = Synthetic::new(vocabulary, batch, unroll, config.train.seed);
     let mut loader = Loader::spawn(text, move |batch| preparer.prepare(batch))?;
     let mut number = 0;
@@ -133,7 +135,7 @@ pub fn step(
         let mut prepared = loader.next().expect("made-up text has no end")?;
         let control = control(config, number, config.train.learning_rate, 1.0);
         number += 1;
-        prepared.inputs.push(("control", Data::Real(control)));
+        prepared.inputs.set_control(control);
         Ok(prepared)
     };
 
@@ -143,10 +145,9 @@ pub fn step(
     let mut begin = last;
     let mut pending = 0;
     while done < length.warmup + length.steps {
-        let Prepared { inputs, moves, .. } = next()?;
+        let Prepared { inputs, .. } = next()?;
         let clock = ThreadClock::start();
-        session.bring(moves)?;
-        session.step(&inputs)?;
+        session.step(inputs)?;
         host.push(clock.seconds());
         pending += 1;
         if pending < session.in_flight() {
@@ -184,7 +185,7 @@ pub fn step(
     };
     let flops = cost(config, vocabulary).flops_per_word as f64 * words as f64;
     Ok(StepTimes {
-        device: session.describe(),
+        device: session.describe().join(" + "),
         precision: config.train.precision.as_str(),
         words,
         steps: times.len(),
@@ -255,9 +256,7 @@ fn profile_of(
     const PROFILES: usize = 3;
     let mut profiles = Vec::with_capacity(PROFILES);
     for _ in 0..PROFILES {
-        let Prepared { inputs, moves, .. } = next()?;
-        session.bring(moves)?;
-        profiles.push(session.profile(&inputs)?);
+        profiles.push(session.profile(next()?.inputs)?);
     }
     let clock = profiles[0].clock.describe();
     let ran = std::mem::take(&mut profiles[0].kernels);

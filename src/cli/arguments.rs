@@ -75,7 +75,8 @@ pub struct Train {
     /// Starts from the parameters in a safetensors file, or of a run
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub init: Option<PathBuf>,
-    /// Where to train: auto, cpu, gpu, gpu:N, or part of an adapter's name, as gpu:nvidia (one device in this version)
+    /// Where to train: auto, cpu, gpu, gpu:N, or part of an adapter's name, as gpu:nvidia; several times, or
+    /// gpu:all, to train on several
     #[arg(long = "device", value_name = "SEL")]
     pub devices: Vec<String>,
     /// Ends after this many optimizer steps

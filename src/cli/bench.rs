@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::arguments::{Bench, BenchStep, BenchWhat};
-use super::context::{kernel_executor, tell, training_executor};
+use super::context::{kernel_executor, tell, training_executors};
 use super::plan::vocabulary_size;
 use super::progress::grouped;
 use crate::bench::kernels::{KernelTimes, Peaks, kernels, measured};
@@ -99,8 +99,8 @@ fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
             changes.push(format!("train.precision={precision}"));
             let config = Config::parse(MODEL, "configs/bench.toml", Path::new("."), &changes)?;
             let words = config.data.vocab_size;
-            let executor = training_executor(&[&arguments.device], &config, true)?;
-            let times = step(executor, &config, words, Length::default(), false)?;
+            let executors = training_executors(&[&arguments.device], &config, true)?;
+            let times = step(executors, &config, words, Length::default(), false)?;
             steps.push(Cell { cell, times });
         }
     }
@@ -128,13 +128,13 @@ fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
 fn run_step(arguments: &Bench, one: &BenchStep, quiet: bool) -> Result<()> {
     let config = Config::load(&one.config, &one.overrides.set)?;
     let (words, _) = vocabulary_size(&config, quiet)?;
-    let executor = training_executor(&[&arguments.device], &config, quiet)?;
+    let executors = training_executors(&[&arguments.device], &config, quiet)?;
     let length = Length {
         steps: one.steps as usize,
         seconds: one.seconds,
         ..Length::default()
     };
-    let times = step(executor, &config, words, length, one.profile)?;
+    let times = step(executors, &config, words, length, one.profile)?;
     show(arguments, &times, step_text(&times))
 }
 

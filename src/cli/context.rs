@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::checkpoint::{Checkpoint, Which, find};
 use crate::config::{Config, Precision, Softmax};
 use crate::corpus::{Corpus, Vocabulary, VocabularyBuilder};
-use crate::device::{CpuExecutor, Device, Executor, GpuExecutor, choose};
+use crate::device::{Choice, CpuExecutor, Device, Executor, GpuExecutor, choose, choose_all};
 use crate::error::{Error, Result};
 use crate::train::session::{Inference, Session};
 
@@ -38,13 +38,17 @@ pub(super) fn executor<S: AsRef<str>>(selectors: &[S], quiet: bool) -> Result<Bo
     make_executor(selectors, quiet, &Purpose::Plans(Precision::F32))
 }
 
-/// The same, to train with this configuration.
-pub(super) fn training_executor<S: AsRef<str>>(
+/// The executors of the devices that were asked for, to train with this configuration.
+pub(super) fn training_executors<S: AsRef<str>>(
     selectors: &[S],
     config: &Config,
     quiet: bool,
-) -> Result<Box<dyn Executor>> {
-    make_executor(selectors, quiet, &Purpose::Plans(config.train.precision))
+) -> Result<Vec<Box<dyn Executor>>> {
+    let purpose = Purpose::Plans(config.train.precision);
+    let choices = choose_all(selectors)?.into_iter();
+    choices
+        .map(|choice| executor_of(choice, quiet, &purpose))
+        .collect()
 }
 
 /// The same, for kernels alone.
@@ -60,7 +64,10 @@ fn make_executor<S: AsRef<str>>(
     quiet: bool,
     purpose: &Purpose,
 ) -> Result<Box<dyn Executor>> {
-    let choice = choose(selectors)?;
+    executor_of(choose(selectors)?, quiet, purpose)
+}
+
+fn executor_of(choice: Choice, quiet: bool, purpose: &Purpose) -> Result<Box<dyn Executor>> {
     tell(quiet, &choice.reason);
     let Device::Gpu(adapter) = choice.device else {
         if matches!(purpose, Purpose::Plans(Precision::Mixed)) {

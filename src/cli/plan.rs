@@ -28,7 +28,7 @@ const WORD: u64 = 4;
 pub(super) fn run(arguments: &Plan, quiet: bool) -> Result<()> {
     let config = Config::load(&arguments.config, &arguments.overrides.set)?;
     let (words, source) = vocabulary_size(&config, quiet)?;
-    check_sizes(&config, words)?;
+    check_sizes(&config, words, 1)?;
     let costs = Costs::new(arguments, &config, (words, source), &plans(&config, words));
     if arguments.json {
         return super::print_json(&costs);

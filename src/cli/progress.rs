@@ -75,7 +75,7 @@ impl Progress {
     pub fn show(&mut self, event: Event) {
         match event {
             Event::Start {
-                device,
+                devices,
                 parameters,
                 resumed,
                 epoch_steps,
@@ -86,8 +86,9 @@ impl Progress {
                     String::new()
                 };
                 self.line(&format!(
-                    "Training {} parameters on {device}, about {} steps an epoch{from}.",
+                    "Training {} parameters on {}, about {} steps an epoch{from}.",
                     grouped(parameters),
+                    devices.join(" + "),
                     grouped(epoch_steps)
                 ));
             }

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use super::arguments::Train;
 use super::context::{
-    saved_config, saved_vocabulary, tell, training_executor, vocabulary, vocabulary_file,
+    saved_config, saved_vocabulary, tell, training_executors, vocabulary, vocabulary_file,
 };
 use super::progress::{Progress as Display, duration};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens};
 use crate::corpus::{Corpus, Text, Vocabulary, detokenise, expand};
 use crate::error::{Error, Kind, Result};
+use crate::train::exchange::Alone;
 use crate::train::generate::{Choice, Generator};
 use crate::train::progress::Progress;
 use crate::train::run::{Outcome, Run, train};
@@ -27,7 +28,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let config = Config::load(&arguments.config, &arguments.all_overrides())?;
     config.check_limits()?;
     schedule::check(&config)?;
-    let executor = training_executor(&arguments.devices, &config, quiet)?;
+    let executors = training_executors(&arguments.devices, &config, quiet)?;
     let base = Path::new(".");
     let resumed = if arguments.resume {
         Some(Resumed::find(arguments, base, &config)?)
@@ -71,7 +72,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         }
         None => vocabulary(&config, &corpus, quiet)?,
     });
-    let mut session = Session::training(executor, &config, words.len())?;
+    let mut session = Session::replicated(executors, Box::new(Alone), &config, words.len())?;
     let progress = match (checkpoint, &init) {
         (Some(checkpoint), _) => {
             session.restore(checkpoint)?;

@@ -140,6 +140,8 @@ pub struct Data {
 pub struct Train {
     /// `B`, streams per device.
     pub batch: usize,
+    /// Batches of this size that a device computes one after the other and adds up the gradients of, for one step; at least 1.
+    pub accumulate: usize,
     /// `T`, steps of truncated back-propagation.
     pub unroll: usize,
     /// The update rule.

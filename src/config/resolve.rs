@@ -266,6 +266,7 @@ fn train(document: &Document) -> Result<Train> {
     };
     let train = Train {
         batch: field("train.batch").size(1, INDEX)?,
+        accumulate: field("train.accumulate").size(1, 1 << 16)?,
         unroll: field("train.unroll").size(1, INDEX)?,
         optimizer: field("train.optimizer").choice()?,
         learning_rate: single("train.learning_rate")?,

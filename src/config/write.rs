@@ -93,6 +93,7 @@ impl Config {
         let train = &self.train;
         out.section("train");
         out.key("batch", train.batch);
+        out.key("accumulate", train.accumulate);
         out.key("unroll", train.unroll);
         out.key("optimizer", quote(train.optimizer.as_str()));
         out.number("learning_rate", train.learning_rate);

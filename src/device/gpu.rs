@@ -67,12 +67,18 @@ pub struct GpuExecutor {
 
 /// A read on its way: what was read into one after the other, and how many elements of each.
 struct Read {
-    parts: Vec<(
-        wgpu::Buffer,
-        usize,
-        Receiver<Result<(), wgpu::BufferAsyncError>>,
-    )>,
+    parts: Vec<(wgpu::Buffer, usize, Mapped)>,
+    dtype: Dtype,
     submission: wgpu::SubmissionIndex,
+}
+
+/// Says when a buffer can be read.
+type Mapped = Receiver<Result<(), wgpu::BufferAsyncError>>;
+
+/// Copies of a tensor that are encoded: into what, and how many elements of each.
+struct Copies {
+    targets: Vec<(wgpu::Buffer, usize)>,
+    dtype: Dtype,
 }
 
 impl GpuExecutor {
@@ -252,6 +258,35 @@ impl GpuExecutor {
         self.device.destroy();
     }
 
+    /// Encodes copies of the first elements of a tensor to where the host can read them.
+    fn copy_out(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        name: &str,
+        len: usize,
+    ) -> Result<Copies> {
+        let tensor = self.memory.persistent(name);
+        let dtype = tensor.dtype;
+        let mut targets = Vec::new();
+        for (source, first, len) in tensor.parts(0, len) {
+            let size = bytes_of(len, dtype);
+            let fits = |free: &wgpu::Buffer| free.size() >= size;
+            let target = match self.free_reads.iter().position(fits) {
+                Some(at) => self.free_reads.swap_remove(at),
+                None => buffer(
+                    &self.device,
+                    &|| format!("the transfer of `{name}`"),
+                    size,
+                    wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                )?,
+            };
+            let offset = first as u64 * width(dtype);
+            encoder.copy_buffer_to_buffer(source, offset, &target, 0, size);
+            targets.push((target, len));
+        }
+        Ok(Copies { targets, dtype })
+    }
+
     /// Hands elements of a tensor to the queue.
     fn hand_over(&mut self, name: &str, start: usize, values: &[f32]) -> Result<()> {
         let tensor = self.memory.persistent(name);
@@ -369,34 +404,10 @@ impl Executor for GpuExecutor {
     }
 
     fn start_read(&mut self, name: &str, len: usize) -> Result<()> {
-        let tensor = self.memory.persistent(name);
-        assert_eq!(tensor.dtype, Dtype::Real, "`{name}` is not real");
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        let mut copies = Vec::new();
-        for (source, first, len) in tensor.parts(0, len) {
-            let size = len as u64 * WORD;
-            let fits = |free: &wgpu::Buffer| free.size() >= size;
-            let target = match self.free_reads.iter().position(fits) {
-                Some(at) => self.free_reads.swap_remove(at),
-                None => buffer(
-                    &self.device,
-                    &|| format!("the transfer of `{name}`"),
-                    size,
-                    wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                )?,
-            };
-            encoder.copy_buffer_to_buffer(source, first as u64 * WORD, &target, 0, size);
-            copies.push((target, len));
-        }
+        let copies = self.copy_out(&mut encoder, name, len)?;
         let submission = self.queue.submit([encoder.finish()]);
-        let parts = copies.into_iter().map(|(target, len)| {
-            let mapped = map(&target, ..len as u64 * WORD);
-            (target, len, mapped)
-        });
-        self.reads.push_back(Read {
-            parts: parts.collect(),
-            submission,
-        });
+        self.reads.push_back(copies.submitted(submission));
         self.faults.check()
     }
 
@@ -405,8 +416,13 @@ impl Executor for GpuExecutor {
         wait(&self.device, Some(read.submission))?;
         for (source, len, mapped) in read.parts {
             arrived(&self.faults, &mapped)?;
-            read_words(&source, ..len as u64 * WORD, |words| {
-                values.extend_from_slice(bytemuck::cast_slice(words));
+            read_words(&source, ..bytes_of(len, read.dtype), |words| match read.dtype {
+                Dtype::Half => {
+                    let (first, halves) = (values.len(), bytemuck::cast_slice::<u32, f16>(words));
+                    values.resize(first + len, 0.0);
+                    halves[..len].convert_to_f32_slice(&mut values[first..]);
+                }
+                Dtype::Real | Dtype::Index => values.extend_from_slice(bytemuck::cast_slice(words)),
             })?;
             self.free_reads.push(source);
         }
@@ -454,6 +470,15 @@ impl Executor for GpuExecutor {
     }
 
     fn run(&mut self, plan: PlanId, inputs: &Inputs) -> Result<()> {
+        self.run_reading(plan, inputs, &[])
+    }
+
+    fn run_reading(
+        &mut self,
+        plan: PlanId,
+        inputs: &Inputs,
+        reads: &[(usize, &str, usize)],
+    ) -> Result<()> {
         self.faults.check()?;
         while self.plans[plan.0].free.is_empty() {
             let outputs = self.retire()?;
@@ -462,8 +487,25 @@ impl Executor for GpuExecutor {
         let loaded = &mut self.plans[plan.0];
         let staging = loaded.free.pop().expect("there is a free one");
         loaded.write_inputs(&self.queue, inputs);
-        let commands = loaded.encode(&self.device, &staging);
-        let submission = self.queue.submit([commands]);
+        let mut done = 0;
+        for reads in reads.chunk_by(|one, next| one.0 == next.0) {
+            let end = reads[0].0 + 1;
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            self.plans[plan.0].encode(&mut encoder, done..end);
+            done = end;
+            let mut copies = Vec::with_capacity(reads.len());
+            for (_, name, len) in reads {
+                copies.push(self.copy_out(&mut encoder, name, *len)?);
+            }
+            let submission = self.queue.submit([encoder.finish()]);
+            let submitted = copies.into_iter().map(|copies| copies.submitted(submission.clone()));
+            self.reads.extend(submitted);
+        }
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        let loaded = &self.plans[plan.0];
+        loaded.encode(&mut encoder, done..loaded.dispatches());
+        loaded.encode_outputs(&mut encoder, &staging);
+        let submission = self.queue.submit([encoder.finish()]);
         let mapped = map(&staging, ..staging.size());
         self.pending.push_back(Pending {
             plan,
@@ -489,6 +531,27 @@ impl Executor for GpuExecutor {
             None => self.retire(),
         }
     }
+}
+
+impl Copies {
+    /// They were submitted.
+    fn submitted(self, submission: wgpu::SubmissionIndex) -> Read {
+        let dtype = self.dtype;
+        let parts = self.targets.into_iter().map(|(target, len)| {
+            let mapped = map(&target, ..bytes_of(len, dtype));
+            (target, len, mapped)
+        });
+        Read {
+            parts: parts.collect(),
+            dtype,
+            submission,
+        }
+    }
+}
+
+/// The bytes of so many elements, in whole words.
+fn bytes_of(len: usize, dtype: Dtype) -> u64 {
+    (len as u64 * width(dtype)).next_multiple_of(WORD)
 }
 
 /// Asks for the bytes of a buffer as soon as what was submitted is done.

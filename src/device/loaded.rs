@@ -1,5 +1,6 @@
 //! A plan made ready for a GPU: buffers, pipelines and bind groups, so that a run only writes, encodes and submits.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::faults::guarded;
@@ -130,24 +131,26 @@ impl Loaded {
         }
     }
 
-    /// Encodes one run: all steps in one pass, then the outputs into `staging`.
-    pub fn encode(&self, device: &wgpu::Device, staging: &wgpu::Buffer) -> wgpu::CommandBuffer {
-        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor {
-            label: Some(&self.plan.name),
-        });
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for command in &self.commands {
-                if command.changes_pipeline {
-                    pass.set_pipeline(&command.pipeline);
-                }
-                pass.set_bind_group(0, &command.bind_group, &[]);
-                let [x, y, z] = command.grid;
-                pass.dispatch_workgroups(x, y, z);
-            }
+    /// Encodes these steps of a run, in one pass.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, steps: Range<usize>) {
+        if steps.is_empty() {
+            return;
         }
+        let first = steps.start;
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for (k, command) in self.commands[steps].iter().enumerate() {
+            if command.changes_pipeline || (k == 0 && first > 0) {
+                pass.set_pipeline(&command.pipeline);
+            }
+            pass.set_bind_group(0, &command.bind_group, &[]);
+            let [x, y, z] = command.grid;
+            pass.dispatch_workgroups(x, y, z);
+        }
+    }
+
+    /// Encodes the copy of the outputs of a run.
+    pub fn encode_outputs(&self, encoder: &mut wgpu::CommandEncoder, staging: &wgpu::Buffer) {
         encoder.copy_buffer_to_buffer(&self.buffers.output, 0, staging, 0, staging.size());
-        encoder.finish()
     }
 
     /// The number of dispatches of a run.

@@ -26,7 +26,7 @@ pub use gpu::GpuExecutor;
 pub use host::available_memory;
 pub use pages::Pages;
 pub use report::{bytes, devices_json, devices_text, driver_help};
-pub use selector::{Choice, Device, Selector, choose};
+pub use selector::{Choice, Device, Selector, choose, choose_all};
 
 use crate::error::Result;
 use crate::graph::memory as placement;
@@ -189,6 +189,25 @@ pub trait Executor {
     ///
     /// If the device is lost.
     fn run(&mut self, plan: PlanId, inputs: &Inputs) -> Result<()>;
+
+    /// The same, with reads as by [`Executor::start_read`]: for each a step of the plan after which it begins, the name of a
+    /// persistent tensor and how many of its elements, in the order of the steps. They may be finished while the run goes on.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    fn run_reading(
+        &mut self,
+        plan: PlanId,
+        inputs: &Inputs,
+        reads: &[(usize, &str, usize)],
+    ) -> Result<()> {
+        self.run(plan, inputs)?;
+        for (_, name, len) in reads {
+            self.start_read(name, *len)?;
+        }
+        Ok(())
+    }
 
     /// Runs a plan, waits for it and says how long each step took. Its outputs are dropped; runs before it must have been
     /// fetched.

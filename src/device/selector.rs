@@ -80,48 +80,76 @@ pub struct Choice {
     pub reason: String,
 }
 
-/// Parses selectors (none: `auto`) and finds the device. The adapters are not asked for when only `cpu` is named.
+/// Parses selectors (none: `auto`) and finds the one device. The adapters are not asked for when only `cpu` is named.
 ///
 /// # Errors
 ///
 /// Usage, if a selector cannot be read or names more than one device; device, if there is no such device.
 pub fn choose<S: AsRef<str>>(selectors: &[S]) -> Result<Choice> {
+    let mut choices = choose_all(selectors)?;
+    if choices.len() > 1 {
+        let names: Vec<&str> = selectors.iter().map(AsRef::as_ref).collect();
+        return Err(Error::usage(format!(
+            "`--device {}` names several devices, and only training uses more than one",
+            names.join(", ")
+        ))
+        .help("name one device, as `--device gpu`"));
+    }
+    Ok(choices.swap_remove(0))
+}
+
+/// Parses selectors (none: `auto`) and finds the devices, in the order of the selectors; one that is named twice is there twice. The
+/// adapters are not asked for when only `cpu` is named.
+///
+/// # Errors
+///
+/// Usage, if a selector cannot be read; device, if there is no such device.
+pub fn choose_all<S: AsRef<str>>(selectors: &[S]) -> Result<Vec<Choice>> {
     let mut parsed = Vec::new();
     for text in selectors {
         parsed.push(text.as_ref().parse::<Selector>()?);
     }
-    let selector = match parsed.as_slice() {
-        [] => Selector::Auto,
-        [Selector::All] => {
-            return Err(several("gpu:all"));
-        }
-        [one] => one.clone(),
-        more => {
-            let names: Vec<String> = more.iter().map(Selector::to_string).collect();
-            return Err(several(&names.join(", ")));
-        }
-    };
-    if selector == Selector::Cpu {
-        return Ok(Choice {
-            device: Device::Cpu,
-            reason: "Running on the CPU, as asked.".to_owned(),
-        });
+    if parsed.is_empty() {
+        parsed.push(Selector::Auto);
     }
-    let mut found = adapters();
-    let summaries: Vec<AdapterSummary> = found.iter().map(|a| a.summary.clone()).collect();
-    let (index, reason) = pick(&selector, &summaries)?;
-    let device = match index {
-        Some(index) => Device::Gpu(found.swap_remove(index)),
-        None => Device::Cpu,
+    let found = match parsed.iter().all(|selector| *selector == Selector::Cpu) {
+        true => Vec::new(),
+        false => adapters(),
     };
-    Ok(Choice { device, reason })
+    let summaries: Vec<AdapterSummary> = found.iter().map(|a| a.summary.clone()).collect();
+    let mut choices = Vec::new();
+    for selector in &parsed {
+        for (index, reason) in pick_all(selector, &summaries)? {
+            let device = match index {
+                Some(index) => Device::Gpu(found[index].clone()),
+                None => Device::Cpu,
+            };
+            choices.push(Choice { device, reason });
+        }
+    }
+    Ok(choices)
 }
 
-fn several(what: &str) -> Error {
-    Error::usage(format!(
-        "`--device {what}` names several devices, and training on several devices is not supported yet"
-    ))
-    .help("name one device, as `--device gpu`")
+/// The same as [`pick`] for a selector that may mean several: every real adapter of the backend of the best one, or every one
+/// there is if none is real. A card that two backends show is one card.
+fn pick_all(
+    selector: &Selector,
+    found: &[AdapterSummary],
+) -> Result<Vec<(Option<usize>, String)>> {
+    let first = pick(selector, found)?;
+    let (Selector::All, Some(best)) = (selector, first.0) else {
+        return Ok(vec![first]);
+    };
+    let best = &found[best];
+    let alike = found.iter().enumerate().filter(|(_, adapter)| {
+        adapter.backend == best.backend && adapter.is_real() == best.is_real()
+    });
+    Ok(alike
+        .map(|(index, adapter)| {
+            let reason = format!("Running on {} ({}).", adapter.name, adapter.backend);
+            (Some(index), reason)
+        })
+        .collect())
 }
 
 /// The place in `found` of what a single selector means (nothing: the CPU), and a sentence that says why.
@@ -242,8 +270,8 @@ mod tests {
 
     #[test]
     fn several_devices_are_refused_before_any_work() {
-        assert_eq!(choose(&["gpu:all"]).unwrap_err().kind(), Kind::Usage);
-        assert_eq!(choose(&["gpu:0", "cpu"]).unwrap_err().kind(), Kind::Usage);
+        assert_eq!(choose(&["cpu", "cpu"]).unwrap_err().kind(), Kind::Usage);
+        assert_eq!(choose_all(&["cpu", "cpu"]).unwrap().len(), 2);
         assert!(matches!(choose(&["cpu"]).unwrap().device, Device::Cpu));
     }
 

@@ -11,7 +11,7 @@ pub struct Builder {
     plan: Plan,
     limits: Limits,
     published: Vec<&'static str>,
-    state_prefix: &'static str,
+    state_prefix: String,
     mixed: bool,
     separate: bool,
 }
@@ -33,7 +33,7 @@ impl Builder {
             },
             limits: *limits,
             published: Vec::new(),
-            state_prefix: "",
+            state_prefix: String::new(),
             mixed: false,
             separate: false,
         }
@@ -96,6 +96,26 @@ impl Builder {
         self.tensor(name, shape.into(), Dtype::Real, Place::Persistent)
     }
 
+    /// The same in [`Dtype::Half`].
+    pub fn persistent_half(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
+        self.tensor(name, shape.into(), Dtype::Half, Place::Persistent)
+    }
+
+    /// A tensor that was made before.
+    ///
+    /// # Panics
+    ///
+    /// If there is none of this name.
+    pub fn kept(&self, name: &str) -> Slice {
+        let tensor = self.plan.find(name);
+        let tensor = tensor.unwrap_or_else(|| panic!("there is no tensor `{name}`"));
+        Slice {
+            tensor,
+            offset: 0,
+            len: self.plan.tensor(tensor).shape.len(),
+        }
+    }
+
     /// Indices that the host writes before a run. The same input may be asked for again.
     pub fn index_input(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
         self.tensor(name, shape.into(), Dtype::Index, Place::Input)
@@ -106,13 +126,20 @@ impl Builder {
         self.tensor(name, shape.into(), Dtype::Real, Place::Input)
     }
 
-    /// The number of elements of a tensor that exists.
-    pub fn len_of(&self, name: &str) -> usize {
-        let id = self
-            .plan
-            .find(name)
-            .unwrap_or_else(|| panic!("there is no tensor `{name}`"));
-        self.plan.tensor(id).shape.len()
+    /// The indices that the host writes first, for a step that has to bind some and reads none.
+    pub fn any_index(&self) -> Option<Slice> {
+        let is_index = |info: &TensorInfo| (info.place, info.dtype) == (Place::Input, Dtype::Index);
+        let (tensor, info) = self.plan.tensors().find(|(_, info)| is_index(info))?;
+        Some(Slice {
+            tensor,
+            offset: 0,
+            len: info.shape.len(),
+        })
+    }
+
+    /// The name of the tensor of a slice.
+    pub fn name_of(&self, slice: Slice) -> String {
+        self.plan.tensor(slice.tensor).name.clone()
     }
 
     /// A tensor that the host reads after a run.
@@ -135,8 +162,8 @@ impl Builder {
     }
 
     /// Puts a prefix before the names of recurrent states, so that plans of other extents have states of their own.
-    pub fn state_prefix(&mut self, prefix: &'static str) {
-        self.state_prefix = prefix;
+    pub fn state_prefix(&mut self, prefix: &str) {
+        self.state_prefix = prefix.to_owned();
     }
 
     /// A recurrent state: the persistent tensor `[PREFIX]state.NAME`.
@@ -208,6 +235,14 @@ impl Builder {
     /// Whether a slice can be bound whole.
     pub fn fits(&self, slice: Slice) -> bool {
         split::fits(&self.plan, slice, &self.limits)
+    }
+
+    /// Has the last step run as soon as what it reads is written: right after the last step before it with this tensor.
+    pub fn advance(&mut self, read: Slice) {
+        let step = self.plan.steps.pop().expect("a step");
+        let uses = |step: &Step| step.slices.iter().any(|slice| slice.tensor == read.tensor);
+        let at = self.plan.steps.iter().rposition(uses);
+        self.plan.steps.insert(at.map_or(0, |at| at + 1), step);
     }
 
     /// Cuts the steps whose slices are too large for a binding, decides the place of every activation and checks the plan.

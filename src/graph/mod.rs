@@ -90,6 +90,8 @@ pub struct Graph {
     parameters: Vec<ParameterInfo>,
     tape: Vec<Box<dyn Operation>>,
     keep_gradients: bool,
+    /// Which of how many batches are added up in the gradients that are kept.
+    addend: (usize, usize),
     loss_scale: Option<Slice>,
 }
 
@@ -102,6 +104,7 @@ impl Graph {
             parameters: Vec::new(),
             tape: Vec::new(),
             keep_gradients: false,
+            addend: (0, 1),
             loss_scale: None,
         }
     }
@@ -109,6 +112,13 @@ impl Graph {
     /// Keeps the gradients of parameters as persistent tensors `gradient.NAME`, for tests and inspection.
     pub fn keep_gradients(&mut self) {
         self.keep_gradients = true;
+    }
+
+    /// Keeps the gradients of `count` batches together, of which this is number `index`: those of whole parameters are added
+    /// to what is there, those of rows stand one behind the other.
+    pub fn add_gradients(&mut self, index: usize, count: usize) {
+        self.keep_gradients = true;
+        self.addend = (index, count);
     }
 
     /// A parameter `[rows, width]`: the persistent tensor `name`.
@@ -188,6 +198,39 @@ impl Graph {
         })
     }
 
+    /// Copies a gradient that is kept to the persistent tensor `to` of half the width, for its way to other devices.
+    pub fn narrow(&mut self, from: &str, to: &str, rows: usize, width: usize) {
+        let from = self.builder.kept(from);
+        let to = self.builder.persistent_half(to, [rows, width]);
+        let params = copy::Params {
+            len: from.len as u32,
+        };
+        self.builder
+            .step("narrow a gradient", &copy::KERNEL, &params, &[from, to]);
+        // On its way while the backward pass goes on.
+        self.builder.advance(from);
+    }
+
+    /// Copies a gradient `[rows, width]` from the persistent tensor of half the width in which it came.
+    pub fn widen(&mut self, from: &str, to: Slice, rows: usize, width: usize) {
+        let from = self.builder.persistent_half(from, [rows, width]);
+        let params = copy::Params {
+            len: from.len as u32,
+        };
+        self.builder
+            .step("widen a gradient", &copy::KERNEL, &params, &[from, to]);
+    }
+
+    /// Has the tensor [`LOSS_SCALE`] in a graph of mixed precision that only updates.
+    pub fn scale_loss(&mut self) {
+        self.loss_scale();
+    }
+
+    /// Says what the gradient of a parameter is that another plan has made.
+    pub fn set_gradient(&mut self, parameter: Parameter, gradient: Gradient) {
+        self.parameters[parameter.0].gradient = Some(gradient);
+    }
+
     /// The gradient of a parameter so far.
     fn gradient_of(&self, parameter: Parameter) -> Option<Gradient> {
         self.parameters[parameter.0].gradient
@@ -207,13 +250,15 @@ impl Graph {
         let (rows, width) = self.extents(parameter);
         let slice = self.gradient_tensor(parameter, rows, width);
         self.parameters[parameter.0].gradient = Some(Gradient::Dense(slice));
-        (slice, false)
+        (slice, self.addend.0 > 0)
     }
 
     /// The values of a gradient sparse by rows, to be written whole.
     fn sparse_gradient(&mut self, parameter: Parameter, rows: Slice, capacity: usize) -> Slice {
         let width = self.parameters[parameter.0].width;
-        let values = self.gradient_tensor(parameter, capacity, width);
+        let (index, count) = self.addend;
+        let all = self.gradient_tensor(parameter, count * capacity, width);
+        let values = all.chunk(index, count);
         let before = self.parameters[parameter.0]
             .gradient
             .replace(Gradient::Rows {

@@ -45,13 +45,13 @@ const FEWER_WORDS: &str = "keep fewer words: set `data.vocab_size`, or make a vo
                            `--min-count`";
 
 /// Checks that every tensor of a step can be indexed, and every dispatch made: kernels count elements in 32 bits, and devices
-/// take 65,535 workgroups a side.
+/// take 65,535 workgroups a side. A step has so many parts, on devices and in goes.
 ///
 /// # Errors
 ///
 /// [`Kind::Usage`](crate::error::Kind::Usage) naming the first size that is too large, or the first tensor of 2^32 elements
 /// or more.
-pub fn check_sizes(config: &Config, vocabulary: usize) -> Result<()> {
+pub fn check_sizes(config: &Config, vocabulary: usize, parts: usize) -> Result<()> {
     let (model, train) = (&config.model, &config.train);
     let rows = (train.batch * train.unroll) as u64;
     let (hidden, output) = (model.hidden as u64, model.output_size() as u64);
@@ -123,8 +123,8 @@ pub fn check_sizes(config: &Config, vocabulary: usize) -> Result<()> {
             rows * samples,
         ));
         sizes.push((
-            "the rows of the softmax's gradient, (samples + batch * unroll) * projection",
-            (samples + 2 * rows) * width,
+            "the rows of the softmax's gradient, (samples + batch * unroll) * projection, of all devices",
+            (samples + 2 * rows) * width * parts as u64,
         ));
     }
     let table = parameters(config, vocabulary);

@@ -12,7 +12,7 @@ use crate::config::{Cell, Config, Precision, Recipe, Softmax};
 use crate::graph::memory::Limits;
 use crate::graph::operations::layer::{Gates, Layer};
 use crate::graph::operations::{
-    dropout, embedding, full_softmax, layer, mean, residual, sampled_softmax,
+    Streams, dropout, embedding, full_softmax, layer, mean, residual, sampled_softmax,
 };
 use crate::graph::plan::{Plan, Slice};
 use crate::graph::{Graph, Parameter, Value};
@@ -32,11 +32,42 @@ pub struct Extent {
     pub unroll: usize,
 }
 
+/// Which part of the batch of a step a plan computes.
+///
+/// The streams of a step are those of several devices; and those of a device are computed in several goes, so that one with
+/// little memory has large batches. A go is like a smaller batch, but that its gradients are added to those of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The device, of so many.
+    pub device: (usize, usize),
+    /// The go, of so many.
+    pub go: (usize, usize),
+}
+
+impl Part {
+    /// All of it.
+    pub const WHOLE: Part = Part {
+        device: (0, 1),
+        go: (0, 1),
+    };
+
+    /// All parts of a step.
+    pub fn count(self) -> usize {
+        self.device.1 * self.go.1
+    }
+
+    /// Which of these it is.
+    pub fn index(self) -> usize {
+        self.device.0 * self.go.1 + self.go.0
+    }
+}
+
 /// A model inside one graph.
 struct Body<'a> {
     config: &'a Config,
     extent: Extent,
     tables: Place,
+    part: Part,
     parameters: HashMap<String, Parameter>,
 }
 
@@ -60,8 +91,10 @@ impl<'a> Body<'a> {
         extent: Extent,
         prefix: &str,
         tables: Place,
+        part: Part,
     ) -> Body<'a> {
-        let caches = caches(config, vocabulary);
+        let parts = part.count();
+        let caches = caches(config, vocabulary, parts);
         let cache = |line: &super::parameters::Parameter| cache_of(config, line);
         let declare = |line: super::parameters::Parameter| {
             let (mut rows, width) = match line.name.as_str() {
@@ -86,6 +119,7 @@ impl<'a> Body<'a> {
             config,
             extent,
             tables,
+            part,
             parameters,
         }
     }
@@ -116,7 +150,12 @@ impl<'a> Body<'a> {
             let table = self.parameter("embedding.weight");
             embedding(graph, table, ids, embedding_scale)
         };
-        let mut x = dropout(graph, looked_up, rate, 0);
+        let streams = Streams {
+            first: self.part.index() * batch,
+            count: batch,
+            all: self.part.count() * batch,
+        };
+        let mut x = dropout(graph, looked_up, rate, 0, streams);
         for (k, cell) in model.cells.iter().enumerate() {
             let name = format!("layers.{k}");
             let gates = match *cell {
@@ -153,7 +192,7 @@ impl<'a> Body<'a> {
             } else {
                 h
             };
-            x = dropout(graph, y, rate, k as u32 + 1);
+            x = dropout(graph, y, rate, k as u32 + 1, streams);
         }
         (x, looked_up)
     }
@@ -164,7 +203,7 @@ impl<'a> Body<'a> {
 /// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
 /// [`sampled_softmax()`] names. Gradients are scaled as the recipe says: those of `T * mean(l)` for `paper`, times `B` for
 /// an embedding table of its own; those of `mean(l)` for `plain` (the README, section *What is computed*).
-pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize) {
+pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Part) {
     let limits = *graph.builder.limits();
     let extent = Extent {
         batch: config.train.batch,
@@ -176,9 +215,13 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize) {
             graph.builder.separate_products();
         }
     }
-    let body = Body::new(graph, config, vocabulary, extent, "", Place::Slots);
+    if part.go.0 > 0 {
+        graph.builder.state_prefix(&go_prefix(part.go.0));
+    }
+    let body = Body::new(graph, config, vocabulary, extent, "", Place::Slots, part);
     let model = &config.model;
-    let batch = extent.batch as f32;
+    // All goes together are one batch.
+    let batch = (extent.batch * part.go.1) as f32;
     let (divisor, embedding_scale) = match config.train.recipe {
         Recipe::Paper => (batch, if model.tied { 1.0 } else { batch }),
         Recipe::Plain => (batch * extent.unroll as f32, 1.0),
@@ -216,6 +259,29 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize) {
     graph.backward();
 }
 
+/// The prefix of the recurrent states of a go after the first.
+pub fn go_prefix(go: usize) -> String {
+    format!("go{go}.")
+}
+
+/// The parameters of a training plan, declared in another one of the same executor: their names, in the order of the table.
+pub fn declare(
+    graph: &mut Graph,
+    config: &Config,
+    vocabulary: usize,
+    part: Part,
+) -> Vec<(String, Parameter)> {
+    let extent = Extent {
+        batch: config.train.batch,
+        unroll: config.train.unroll,
+    };
+    let body = Body::new(graph, config, vocabulary, extent, "", Place::Slots, part);
+    let table = parameters(config, vocabulary).into_iter();
+    table
+        .map(|line| (line.name.clone(), body.parameter(&line.name)))
+        .collect()
+}
+
 /// The prefix of the recurrent parameters that evaluation uses: their moving average where there is one.
 pub fn evaluation_prefix(config: &Config) -> &'static str {
     if config.train.ema > 0.0 { "ema." } else { "" }
@@ -234,7 +300,7 @@ pub fn evaluation(
     let mut graph = Graph::new("evaluate", limits);
     graph.builder.publish("nll");
     graph.builder.state_prefix("evaluation.");
-    let body = Body::new(&mut graph, config, vocabulary, extent, prefix, Place::Whole);
+    let body = Body::new(&mut graph, config, vocabulary, extent, prefix, Place::Whole, Part::WHOLE);
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let targets = graph
         .builder
@@ -269,6 +335,7 @@ pub fn logits(
         Extent { batch, unroll: 1 },
         prefix,
         Place::Whole,
+        Part::WHOLE,
     );
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let out: Slice = graph.builder.output("logits", [batch, vocabulary]);
@@ -387,6 +454,7 @@ fn elsewhere(
         extent,
         prefix,
         Place::Elsewhere,
+        Part::WHOLE,
     );
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let (rows, width) = graph.shape(h);

@@ -21,8 +21,8 @@ pub struct Cache {
 }
 
 /// The caches of a model with tables on the host: those of the embedding and of the softmax, or the one of the table of both. None
-/// if the tables are on the device.
-pub fn caches(config: &Config, vocabulary: usize) -> Vec<Cache> {
+/// if the tables are on the device. A step has so many parts, see [`Part`](super::language_model::Part).
+pub fn caches(config: &Config, vocabulary: usize, parts: usize) -> Vec<Cache> {
     if config.model.tables == Tables::Device {
         return Vec::new();
     }
@@ -33,8 +33,8 @@ pub fn caches(config: &Config, vocabulary: usize) -> Vec<Cache> {
         crate::config::Softmax::Full => vocabulary,
     };
     let touched = match config.model.tied {
-        true => vec![samples + 2 * words],
-        false => vec![words, samples + words],
+        true => vec![parts * (samples + 2 * words)],
+        false => vec![parts * words, parts * (samples + words)],
     };
     let cache = |rows: usize| {
         let wanted = match config.device.table_rows {

@@ -33,7 +33,7 @@ impl<'a> Keeper<'a> {
     pub fn open(
         folder: &'a RunFolder,
         name: &str,
-        device: &str,
+        devices: &[String],
         train: &Train,
         progress: &Progress,
     ) -> Result<Keeper<'a>> {
@@ -48,7 +48,7 @@ impl<'a> Keeper<'a> {
         let record = Record {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: name.to_owned(),
-            devices: vec![device.to_owned()],
+            devices: devices.to_vec(),
             seed: train.seed,
             status: Status::Running,
             last: saved.map(|step| Point::new(step, perplexity)),

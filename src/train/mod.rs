@@ -17,7 +17,9 @@
 mod clock;
 pub mod evaluate;
 pub mod generate;
+pub mod exchange;
 mod keeper;
+mod parts;
 pub mod prepare;
 pub mod progress;
 pub mod run;

@@ -1,21 +1,67 @@
 //! What a training step needs from the host beside its ids: candidates, expected counts, row indices, random key. Made on
 //! the loader's thread, ahead of the step.
+//!
+//! The batch of a step may be computed in parts ([`Part`](crate::model::language_model::Part)): then each part has inputs of its
+//! own, for its streams, and the update has row indices over all of them.
 
 use super::slots::{Moves, Slots};
-use crate::config::{Config, Softmax};
-use crate::corpus::{Batch, CandidateSampler, IGNORE, Position};
+use crate::config::{Config, Recipe, Softmax};
+use crate::corpus::{Batch, CandidateSampler, Candidates, IGNORE, Position};
 use crate::device::{Data, Inputs};
 use crate::error::Result;
 use crate::kernels::embedding::rows::row_index;
 use crate::model::tables::caches;
 use crate::random::{Purpose, Stream};
 
+/// How the batch of a step is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Division {
+    /// Devices, those of other machines too.
+    pub devices: usize,
+    /// Goes of each device.
+    pub goes: usize,
+}
+
+impl Division {
+    /// Not at all.
+    pub const WHOLE: Division = Division {
+        devices: 1,
+        goes: 1,
+    };
+
+    /// The parts of a step.
+    pub fn parts(self) -> usize {
+        self.devices * self.goes
+    }
+}
+
+/// The inputs of a step.
+#[derive(Clone, Debug, Default)]
+pub struct StepInputs {
+    /// Those of each part; of a step that is not divided, those of all of it.
+    pub parts: Vec<Inputs>,
+    /// Those of the update of a step that is divided.
+    pub update: Inputs,
+    /// With tables on the host: the rows that travel before the step, of each cache.
+    pub moves: Vec<Moves>,
+}
+
+impl StepInputs {
+    /// Adds the last input, see [`control`](super::update::control).
+    pub fn set_control(&mut self, control: Vec<f64>) {
+        if self.parts.len() > 1 {
+            self.update.push(("control", Data::Real(control.clone())));
+        }
+        for part in &mut self.parts {
+            part.push(("control", Data::Real(control.clone())));
+        }
+    }
+}
+
 /// A batch with the inputs of its step, all but `control`.
 pub struct Prepared {
     /// The inputs.
-    pub inputs: Inputs,
-    /// With tables on the host: the rows that travel before the step, of each cache.
-    pub moves: Vec<Moves>,
+    pub inputs: StepInputs,
     /// The pass over the text, from 1.
     pub epoch: u64,
     /// Whether the recurrent state starts at zero.
@@ -32,6 +78,11 @@ pub struct Preparer {
     step: u64,
     tied: bool,
     dropout: bool,
+    division: Division,
+    /// Streams of a part.
+    streams: usize,
+    /// Whether every device has candidates of its own.
+    own_candidates: bool,
     sampler: Option<CandidateSampler>,
     /// With tables on the host: the slots of each cache.
     slots: Vec<Slots>,
@@ -43,7 +94,12 @@ impl Preparer {
     /// # Errors
     ///
     /// [`Kind::Usage`](crate::error::Kind::Usage) if there are too many candidates for the vocabulary.
-    pub fn new(config: &Config, vocabulary: usize, step: u64) -> Result<Preparer> {
+    pub fn new(
+        config: &Config,
+        vocabulary: usize,
+        step: u64,
+        division: Division,
+    ) -> Result<Preparer> {
         let sampler = match config.softmax {
             Softmax::Full => None,
             Softmax::Sampled { samples } => Some(CandidateSampler::new(vocabulary, samples)?),
@@ -53,8 +109,11 @@ impl Preparer {
             step,
             tied: config.model.tied,
             dropout: config.model.dropout > 0.0,
+            division,
+            streams: config.train.batch,
+            own_candidates: config.train.recipe == Recipe::Paper,
             sampler,
-            slots: caches(config, vocabulary)
+            slots: caches(config, vocabulary, division.parts())
                 .iter()
                 .map(|cache| Slots::new(vocabulary, cache.slots))
                 .collect(),
@@ -73,40 +132,40 @@ impl Preparer {
         }
         let step = self.step;
         self.step += 1;
-        let mut inputs: Inputs = Vec::with_capacity(8);
-        if self.dropout {
-            let words = [step, step >> 32, self.seed, self.seed >> 32].map(|word| word as u32);
-            inputs.push(("random", Data::Index(words.to_vec())));
-        }
-        if let Some(sampler) = &mut self.sampler {
-            let mut stream = Stream::new(self.seed, Purpose::Candidates, step);
-            let drawn = sampler.draw(&mut stream);
-            let mut ids = drawn.ids.clone();
-            let instead = drawn.ids[0];
-            ids.extend(batch.targets.iter().map(
-                |&target| {
-                    if target == IGNORE { instead } else { target }
-                },
-            ));
-            let log_q = sampler.log_expected_counts(&ids, drawn.tries);
-            inputs.push(("log_q", Data::Real(log_q)));
-            inputs.push(("candidates", Data::Index(drawn.ids)));
-            inputs.push(("rows.softmax", Data::Index(row_index(&ids))));
-            if self.tied {
-                ids.extend(&batch.inputs);
-                inputs.push(("rows.table", Data::Index(row_index(&ids))));
+        let mut inputs = StepInputs::default();
+        // The ids that the row indices of the parts are over, by the name of the index.
+        let mut ids: Vec<(&'static str, Vec<u32>)> = Vec::new();
+        let mut drawn: Option<(u64, Candidates)> = None;
+        for part in 0..self.division.parts() {
+            let device = match self.own_candidates {
+                true => (part / self.division.goes) as u64,
+                false => 0,
+            };
+            if let Some(sampler) = &mut self.sampler
+                && drawn.as_ref().is_none_or(|(of, _)| *of != device)
+            {
+                // Those of the first device are those of a device alone.
+                let mut stream = Stream::new(self.seed, Purpose::Candidates, step | device << 40);
+                drawn = Some((device, sampler.draw(&mut stream)));
+            }
+            let candidates = drawn.as_ref().map(|(_, drawn)| drawn);
+            let (part, indices) = self.prepare_part(step, &batch, part, candidates);
+            inputs.parts.push(part);
+            for (name, mut more) in indices {
+                match ids.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, known)) => known.append(&mut more),
+                    None => ids.push((name, more)),
+                }
             }
         }
-        // A table tied to a sampled softmax has all its rows in `rows.table`.
-        if !(self.tied && self.sampler.is_some()) {
-            inputs.push(("rows.embedding", Data::Index(row_index(&batch.inputs))));
+        if self.division.parts() > 1 {
+            // The update finds, in every part, a row for each distinct id of the part.
+            let index = |(name, ids): (&'static str, Vec<u32>)| (name, Data::Index(row_index(&ids)));
+            inputs.update = ids.into_iter().map(index).collect();
         }
-        inputs.push(("inputs", Data::Index(batch.inputs)));
-        inputs.push(("targets", Data::Index(batch.targets)));
-        let moves = self.place(&mut inputs);
+        inputs.moves = self.place(&mut inputs);
         Prepared {
             inputs,
-            moves,
             epoch: batch.epoch,
             reset: batch.reset,
             words: batch.words,
@@ -114,8 +173,68 @@ impl Preparer {
         }
     }
 
+    /// The inputs of a part; and for each of its row indices the ids of its distinct rows in order, as many as there are sources:
+    /// the rest is none.
+    fn prepare_part(
+        &self,
+        step: u64,
+        batch: &Batch,
+        part: usize,
+        drawn: Option<&Candidates>,
+    ) -> (Inputs, Vec<(&'static str, Vec<u32>)>) {
+        let (all, own) = (self.division.parts() * self.streams, self.streams);
+        let columns = |ids: &[u32]| -> Vec<u32> {
+            let times = ids.chunks_exact(all);
+            times
+                .flat_map(|ids| &ids[part * own..][..own])
+                .copied()
+                .collect()
+        };
+        let (batch_inputs, targets) = (columns(&batch.inputs), columns(&batch.targets));
+        let mut inputs: Inputs = Vec::with_capacity(8);
+        let mut indices = Vec::new();
+        let several = self.division.parts() > 1;
+        let mut add_index = |inputs: &mut Inputs, name: &'static str, ids: &[u32]| {
+            let index = row_index(ids);
+            if several {
+                let mut distinct = index[1..=index[0] as usize].to_vec();
+                distinct.resize(ids.len(), IGNORE);
+                indices.push((name, distinct));
+            }
+            inputs.push((name, Data::Index(index)));
+        };
+        if self.dropout {
+            let words = [step, step >> 32, self.seed, self.seed >> 32].map(|word| word as u32);
+            inputs.push(("random", Data::Index(words.to_vec())));
+        }
+        if let (Some(sampler), Some(drawn)) = (&self.sampler, drawn) {
+            let mut ids = drawn.ids.clone();
+            let instead = drawn.ids[0];
+            ids.extend(targets.iter().map(
+                |&target| {
+                    if target == IGNORE { instead } else { target }
+                },
+            ));
+            let log_q = sampler.log_expected_counts(&ids, drawn.tries);
+            inputs.push(("log_q", Data::Real(log_q)));
+            inputs.push(("candidates", Data::Index(drawn.ids.clone())));
+            add_index(&mut inputs, "rows.softmax", &ids);
+            if self.tied {
+                ids.extend(&batch_inputs);
+                add_index(&mut inputs, "rows.table", &ids);
+            }
+        }
+        // A table tied to a sampled softmax has all its rows in `rows.table`.
+        if !(self.tied && self.sampler.is_some()) {
+            add_index(&mut inputs, "rows.embedding", &batch_inputs);
+        }
+        inputs.push(("inputs", Data::Index(batch_inputs)));
+        inputs.push(("targets", Data::Index(targets)));
+        (inputs, indices)
+    }
+
     /// With tables on the host: gives the rows of a step their slots, and puts these in the place of ids.
-    fn place(&mut self, inputs: &mut Inputs) -> Vec<Moves> {
+    fn place(&mut self, inputs: &mut StepInputs) -> Vec<Moves> {
         let mut moves = Vec::with_capacity(self.slots.len());
         let last = self.slots.len().saturating_sub(1);
         for (k, slots) in self.slots.iter_mut().enumerate() {
@@ -125,19 +244,18 @@ impl Preparer {
                 "candidates" | "targets" | "rows.softmax" | "rows.table" => k == last,
                 _ => false,
             };
-            let ids = || {
-                let lists = inputs
-                    .iter()
-                    .filter(|(name, _)| mine(name) && !name.starts_with("rows"));
-                lists.flat_map(|(_, data)| match data {
-                    Data::Index(ids) => ids.as_slice(),
-                    Data::Real(_) => &[],
-                })
-            };
-            moves.push(slots.place(ids().copied()));
-            for (name, data) in inputs.iter_mut().filter(|(name, _)| mine(name)) {
+            let is_index = |name: &str| name.starts_with("rows");
+            let lists = inputs.parts.iter().flatten();
+            let lists = lists.filter(|(name, _)| mine(name) && !is_index(name));
+            let ids = lists.flat_map(|(_, data)| match data {
+                Data::Index(ids) => ids.as_slice(),
+                Data::Real(_) => &[],
+            });
+            moves.push(slots.place(ids.copied()));
+            let all = inputs.parts.iter_mut().flatten().chain(&mut inputs.update);
+            for (name, data) in all.filter(|(name, _)| mine(name)) {
                 let Data::Index(words) = data else { continue };
-                if name.starts_with("rows") {
+                if is_index(name) {
                     slots.place_in_row_index(words);
                 } else {
                     for id in words {

@@ -20,7 +20,6 @@ use super::watch::{Event, Stop};
 use crate::checkpoint::{Point, RunFolder, Status};
 use crate::config::{Config, Precision};
 use crate::corpus::{Batches, Loader, Position, Text, Training};
-use crate::device::Data;
 use crate::error::{Error, Kind, Result};
 use crate::metrics;
 
@@ -86,7 +85,7 @@ struct Loop<'a> {
 /// perplexity or a gradient is not finite, with the checkpoints before; [`Kind::Data`] and [`Kind::Device`].
 pub fn train(run: Run<'_>) -> Result<Outcome> {
     let training = Training {
-        batch: run.config.train.batch,
+        batch: run.config.train.batch * run.session.division().parts(),
         unroll: run.config.train.unroll,
         shuffle: run.config.data.shuffle,
         seed: run.config.train.seed,
@@ -103,7 +102,8 @@ pub fn train(run: Run<'_>) -> Result<Outcome> {
         Batches::evaluation(text, extent.batch, extent.unroll)?;
         run.session.load_evaluation(extent)?;
     }
-    let mut preparer = Preparer::new(run.config, run.session.vocabulary(), run.progress.step)?;
+    let (vocabulary, division) = (run.session.vocabulary(), run.session.division());
+    let mut preparer = Preparer::new(run.config, vocabulary, run.progress.step, division)?;
     let loader = Loader::spawn(batches, move |batch| preparer.prepare(batch))?;
     let mut looped = Loop::start(run, epoch_steps)?;
     let result = looped.run(loader);
@@ -122,20 +122,20 @@ impl<'a> Loop<'a> {
                 metrics::Writer::resume(&path, train.log_every, resumed, validated)?
             }
         };
-        let device = run.session.describe();
+        let devices = run.session.describe();
         run.folder.write_config(&run.config.to_toml())?;
-        let keeper = Keeper::open(run.folder, &run.name, &device, train, &run.progress)?;
+        let keeper = Keeper::open(run.folder, &run.name, &devices, train, &run.progress)?;
         let parameters = run.session.parameter_count();
         metrics.start(metrics::Start {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: run.name.clone(),
             digest: run.config.digest(),
-            devices: vec![device.clone()],
+            devices: devices.clone(),
             parameters,
             resumed,
         })?;
         (run.watch)(Event::Start {
-            device,
+            devices,
             parameters,
             resumed,
             epoch_steps,
@@ -231,12 +231,13 @@ impl<'a> Loop<'a> {
         };
         let learning_rate = learning_rate(config, moment, self.total);
         // The plan takes means over whole unrolls; the last of an epoch may be shorter.
-        let whole = (config.train.batch * config.train.unroll) as f64 / prepared.words as f64;
+        let parts = self.run.session.division().parts();
+        let positions = parts * config.train.batch * config.train.unroll;
+        let whole = positions as f64 / prepared.words as f64;
         let control = control(config, step, learning_rate, whole);
         let mut inputs = prepared.inputs;
-        inputs.push(("control", Data::Real(control)));
-        self.run.session.bring(prepared.moves)?;
-        self.run.session.step(&inputs)?;
+        inputs.set_control(control);
+        self.run.session.step(inputs)?;
         self.pending.push_back(Pending {
             step: step + 1,
             epoch: prepared.epoch,

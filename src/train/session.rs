@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::slots::Moves;
+use super::exchange::{Alone, Exchange};
+use super::parts::Parts;
+use super::prepare::{Division, StepInputs};
 use super::streamed;
 use super::tables::Tables;
 use super::update::{FIRST_LOSS_SCALE, initial_state, training_plan};
@@ -23,11 +25,14 @@ use crate::tensor::Shape;
 
 /// A model on a device.
 pub struct Session {
-    executor: Box<dyn Executor>,
+    /// The devices, at least one. All have the same model; what only one has to do, the first does.
+    executors: Vec<Box<dyn Executor>>,
+    exchange: Box<dyn Exchange>,
+    division: Division,
     config: Config,
     vocabulary: usize,
     table: Vec<Parameter>,
-    training: Option<(PlanId, Arc<Plan>)>,
+    training: Option<(Training, Arc<Plan>)>,
     /// Names and lengths of the recurrent states of training.
     states: Vec<(String, usize)>,
     evaluation: Option<(Evaluating, Vec<(String, usize)>)>,
@@ -38,6 +43,14 @@ pub struct Session {
     tables: Option<Tables>,
     /// What was run and not fetched, oldest first.
     runs: VecDeque<Run>,
+}
+
+/// How a step is made.
+enum Training {
+    /// By one plan.
+    Whole(PlanId),
+    /// In parts.
+    Parts(Box<Parts>),
 }
 
 /// A run of a plan.
@@ -65,31 +78,73 @@ pub enum Inference {
 }
 
 impl Session {
-    /// A session that trains.
+    /// A session that trains on one device.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`] if the device has no room, [`Kind::Usage`] if a tensor is too large to be indexed.
     pub fn training(
-        mut executor: Box<dyn Executor>,
+        executor: Box<dyn Executor>,
         config: &Config,
         vocabulary: usize,
     ) -> Result<Session> {
-        check_sizes(config, vocabulary)?;
-        let limits = Session::limits(&*executor, config);
-        let plan = Arc::new(training_plan(config, vocabulary, &limits, false));
+        Session::replicated(vec![executor], Box::new(Alone), config, vocabulary)
+    }
+
+    /// A session that trains on several devices, of this machine and of those at the other end of `exchange`: each has
+    /// `train.batch` streams, and in every go as many.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::training`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no executor.
+    pub fn replicated(
+        mut executors: Vec<Box<dyn Executor>>,
+        exchange: Box<dyn Exchange>,
+        config: &Config,
+        vocabulary: usize,
+    ) -> Result<Session> {
+        let division = Division {
+            devices: executors.len() * exchange.ranks(),
+            goes: config.train.accumulate,
+        };
+        check_sizes(config, vocabulary, division.parts())?;
+        let limits = |executor: &dyn Executor| Session::limits(executor, config);
+        let first = exchange.rank() * executors.len();
+        let (training, plan) = if division.parts() == 1 {
+            let executor = &mut *executors[0];
+            let plan = Arc::new(training_plan(config, vocabulary, &limits(executor), false));
+            let id = load_plan(executor, config, plan.clone())?;
+            (Training::Whole(id), plan)
+        } else {
+            let (parts, plan) = Parts::load(
+                &mut executors,
+                config,
+                vocabulary,
+                (division, first),
+                limits,
+                |executor, plan| load_plan(executor, config, plan),
+            )?;
+            (Training::Parts(Box::new(parts)), plan)
+        };
         tracing::debug!(steps = plan.steps.len(), arenas = ?plan.arenas, "training plan");
-        let training = load_plan(&mut *executor, config, plan.clone())?;
-        let mut tables = Tables::new(config, vocabulary, true)?;
+        let mut tables = Tables::new(config, vocabulary, true, division.parts())?;
         if let Some(tables) = &mut tables {
-            let plan = Arc::new(Tables::exchange_plan(config, vocabulary, &limits));
-            tables.loaded(load_plan(&mut *executor, config, plan)?);
+            for executor in &mut executors {
+                let limits = limits(&**executor);
+                let plan = Tables::exchange_plan(config, vocabulary, &limits, division.parts());
+                tables.loaded(load_plan(&mut **executor, config, Arc::new(plan))?);
+            }
         }
         Ok(Session {
             states: language_model::states(&plan),
             training: Some((training, plan)),
             tables,
-            ..Session::without_plans(executor, config, vocabulary)
+            division,
+            ..Session::without_plans(executors, exchange, config, vocabulary)
         })
     }
 
@@ -105,10 +160,11 @@ impl Session {
         file: &Checkpoint,
         purpose: Inference,
     ) -> Result<Session> {
-        check_sizes(config, vocabulary)?;
-        let mut session = Session::without_plans(executor, config, vocabulary);
+        check_sizes(config, vocabulary, 1)?;
+        let executors = vec![executor];
+        let mut session = Session::without_plans(executors, Box::new(Alone), config, vocabulary);
         session.check_parameters(file)?;
-        session.tables = Tables::new(config, vocabulary, false)?;
+        session.tables = Tables::new(config, vocabulary, false, 1)?;
         match purpose {
             Inference::Losses(extent) => session.load_evaluation(extent)?,
             Inference::Words => session.load_generation()?,
@@ -119,11 +175,11 @@ impl Session {
                 Group::Recurrent => format!("{prefix}{}", line.name),
                 _ => line.name.clone(),
             };
-            let (executor, tables) = (&mut *session.executor, &mut session.tables);
+            let (executors, tables) = (&mut session.executors, &mut session.tables);
             stream(&line.shape, |start, rows| {
                 file.read_f32(&name, start, rows)?;
                 line.layout.turn_inside(rows);
-                write_part(executor, tables, &name, start, rows)
+                write_part(executors, tables, &name, start, rows)
             })?;
         }
         Ok(session)
@@ -136,12 +192,19 @@ impl Session {
 
     /// Has the device load a plan.
     fn load_plan(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
-        load_plan(&mut *self.executor, &self.config, plan)
+        load_plan(&mut *self.executors[0], &self.config, plan)
     }
 
-    fn without_plans(executor: Box<dyn Executor>, config: &Config, vocabulary: usize) -> Session {
+    fn without_plans(
+        executors: Vec<Box<dyn Executor>>,
+        exchange: Box<dyn Exchange>,
+        config: &Config,
+        vocabulary: usize,
+    ) -> Session {
         Session {
-            executor,
+            executors,
+            exchange,
+            division: Division::WHOLE,
             config: config.clone(),
             vocabulary,
             table: parameters(config, vocabulary),
@@ -155,25 +218,12 @@ impl Session {
         }
     }
 
-    /// With tables on the host: has the rows of the next step where the step needs them. Which travel, the preparation of the
-    /// step says: [`Prepared::moves`](super::prepare::Prepared::moves).
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Device`] if the device is lost.
-    pub fn bring(&mut self, moves: Vec<Moves>) -> Result<()> {
-        let Some(tables) = &mut self.tables else {
-            return Ok(());
-        };
-        tables.exchange(&mut *self.executor, moves)?;
-        self.runs.push_back(Run::Exchange);
-        Ok(())
-    }
-
     /// Fetches what has no outputs.
     fn settle(&mut self) -> Result<()> {
         while self.runs.front() == Some(&Run::Exchange) {
-            self.executor.fetch()?;
+            for executor in &mut self.executors {
+                executor.fetch()?;
+            }
             self.runs.pop_front();
         }
         Ok(())
@@ -182,7 +232,7 @@ impl Session {
     /// Has the tables of the host as they are after the steps so far.
     fn bring_home(&mut self) -> Result<()> {
         match &mut self.tables {
-            Some(tables) => tables.bring_home(&mut *self.executor),
+            Some(tables) => tables.bring_home(&mut *self.executors[0]),
             None => Ok(()),
         }
     }
@@ -202,37 +252,82 @@ impl Session {
         self.table.iter().map(|line| line.shape.len() as u64).sum()
     }
 
-    /// The device, for people.
-    pub fn describe(&self) -> String {
-        self.executor.describe()
+    /// How the batch of a step is divided.
+    pub fn division(&self) -> Division {
+        self.division
+    }
+
+    /// The way to the other machines of the run.
+    pub fn exchange(&mut self) -> &mut dyn Exchange {
+        &mut *self.exchange
+    }
+
+    /// Whether this machine writes what the run leaves.
+    pub fn leads(&self) -> bool {
+        self.exchange.leads()
+    }
+
+    /// The devices of this machine, for people.
+    pub fn describe(&self) -> Vec<String> {
+        self.executors.iter().map(|executor| executor.describe()).collect()
     }
 
     /// How many steps may be on their way before one is fetched.
     pub fn in_flight(&self) -> usize {
-        self.executor.in_flight()
+        match self.division.devices {
+            1 => self.executors[0].in_flight(),
+            // The host has joined their gradients.
+            _ => 1,
+        }
     }
 
     /// Starts a training step. Its outputs are fetched later, in order.
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`] if the device is lost.
-    pub fn step(&mut self, inputs: &Inputs) -> Result<()> {
-        let (id, _) = self.training.as_ref().expect("a session that trains");
-        self.executor.run(*id, inputs)?;
+    /// [`Kind::Device`] if a device is lost.
+    pub fn step(&mut self, inputs: StepInputs) -> Result<()> {
+        self.bring(&inputs)?;
+        let executors = &mut self.executors;
+        let (training, _) = self.training.as_mut().expect("a session that trains");
+        match training {
+            Training::Whole(id) => executors[0].run(*id, &inputs.parts[0])?,
+            Training::Parts(parts) => {
+                parts.start(executors, &*self.exchange, &inputs)?;
+                if let Some(tables) = &mut self.tables {
+                    tables.arrive(&mut *executors[0])?;
+                }
+                parts.update(executors, &mut *self.exchange, &inputs)?;
+            }
+        }
         self.runs.push_back(Run::Step);
         Ok(())
     }
 
-    /// Makes a training step and says how long each dispatch took; every step before must have been fetched.
+    /// With tables on the host: has the rows of a step where it needs them.
+    fn bring(&mut self, inputs: &StepInputs) -> Result<()> {
+        if let Some(tables) = &mut self.tables {
+            tables.exchange(&mut self.executors, inputs.moves.clone())?;
+            self.runs.push_back(Run::Exchange);
+        }
+        Ok(())
+    }
+
+    /// Makes a training step and says how long each dispatch took; every step before must have been fetched. Of a step in parts,
+    /// it is the first go alone.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`] if the device is lost.
-    pub fn profile(&mut self, inputs: &Inputs) -> Result<Profile> {
+    pub fn profile(&mut self, inputs: StepInputs) -> Result<Profile> {
+        self.bring(&inputs)?;
         self.settle()?;
-        let (id, _) = self.training.as_ref().expect("a session that trains");
-        self.executor.profile(*id, inputs)
+        let (training, _) = self.training.as_ref().expect("a session that trains");
+        let id = match training {
+            Training::Whole(id) => *id,
+            Training::Parts(parts) => parts.first_go(),
+        };
+        self.executors[0].profile(id, &inputs.parts[0])
     }
 
     /// The plan of a training step.
@@ -249,7 +344,11 @@ impl Session {
     pub fn fetch(&mut self) -> Result<Outputs> {
         self.settle()?;
         self.runs.pop_front();
-        self.executor.fetch()
+        let (training, _) = self.training.as_mut().expect("a session that trains");
+        match training {
+            Training::Whole(_) => self.executors[0].fetch(),
+            Training::Parts(parts) => parts.fetch(&mut self.executors, &mut *self.exchange),
+        }
     }
 
     /// Sets the recurrent states of training to zero, after the steps so far.
@@ -259,7 +358,11 @@ impl Session {
     /// [`Kind::Device`] if the device is lost.
     pub fn reset_states(&mut self) -> Result<()> {
         for (name, len) in &self.states {
-            self.executor.write(name, &vec![0.0; *len])?;
+            for go in 0..self.division.goes {
+                for executor in &mut self.executors {
+                    executor.write(&of_go(name, go), &vec![0.0; *len])?;
+                }
+            }
         }
         Ok(())
     }
@@ -272,21 +375,21 @@ impl Session {
     pub fn load_evaluation(&mut self, extent: Extent) -> Result<()> {
         if self.evaluation.is_none() {
             let prefix = language_model::evaluation_prefix(&self.config);
-            let limits = Session::limits(&*self.executor, &self.config);
+            let limits = Session::limits(&*self.executors[0], &self.config);
             let (config, vocabulary) = (&self.config, self.vocabulary);
             let (evaluating, states) = if self.tables.is_some() {
                 let plans = language_model::streamed_evaluation(
                     config, vocabulary, extent, prefix, &limits,
                 );
                 let states = language_model::states(&plans.hidden);
-                let executor = &mut *self.executor;
+                let executor = &mut *self.executors[0];
                 let load = |plan| load_plan(executor, config, plan);
                 let loaded = streamed::Evaluation::load(config, plans, load)?;
                 (Evaluating::Streamed(loaded), states)
             } else {
                 let plan = language_model::evaluation(config, vocabulary, extent, prefix, &limits);
                 let states = language_model::states(&plan);
-                let plan = load_plan(&mut *self.executor, config, Arc::new(plan))?;
+                let plan = load_plan(&mut *self.executors[0], config, Arc::new(plan))?;
                 (Evaluating::Whole(plan), states)
             };
             self.evaluation = Some((evaluating, states));
@@ -310,7 +413,7 @@ impl Session {
         self.bring_home()?;
         let (_, states) = self.evaluation.as_ref().expect("an evaluation plan");
         for (name, len) in states {
-            self.executor.write(name, &vec![0.0; *len])?;
+            self.executors[0].write(name, &vec![0.0; *len])?;
         }
         Ok(())
     }
@@ -332,11 +435,11 @@ impl Session {
                         Data::Real(_) => unreachable!("ids are indices"),
                     }
                 });
-                evaluation.run(&mut *self.executor, tables, inputs, targets)
+                evaluation.run(&mut *self.executors[0], tables, inputs, targets)
             }
             (Evaluating::Whole(plan), _) => {
-                self.executor.run(*plan, inputs)?;
-                let (_, nll) = self.executor.fetch()?.swap_remove(0);
+                self.executors[0].run(*plan, inputs)?;
+                let (_, nll) = self.executors[0].fetch()?.swap_remove(0);
                 Ok(nll)
             }
             (Evaluating::Streamed(_), None) => unreachable!("it streams tables of the host"),
@@ -351,7 +454,7 @@ impl Session {
     pub fn load_generation(&mut self) -> Result<()> {
         if self.generation.is_none() {
             let prefix = language_model::evaluation_prefix(&self.config);
-            let limits = Session::limits(&*self.executor, &self.config);
+            let limits = Session::limits(&*self.executors[0], &self.config);
             let (config, words) = (&self.config, self.vocabulary);
             let plan = match self.tables {
                 Some(_) => language_model::streamed_generation(config, words, 1, prefix, &limits),
@@ -373,7 +476,7 @@ impl Session {
         self.bring_home()?;
         let (_, states) = self.generation.as_ref().expect("a generation plan");
         for (name, len) in states {
-            self.executor.write(name, &vec![0.0; *len])?;
+            self.executors[0].write(name, &vec![0.0; *len])?;
         }
         Ok(())
     }
@@ -387,12 +490,12 @@ impl Session {
         self.settle()?;
         let (plan, _) = self.generation.as_ref().expect("a generation plan");
         if let Some(tables) = &self.tables {
-            let executor = &mut *self.executor;
+            let executor = &mut *self.executors[0];
             return streamed::logits(executor, *plan, &self.config, tables, word);
         }
         let inputs = vec![("inputs", Data::Index(vec![word]))];
-        self.executor.run(*plan, &inputs)?;
-        let (_, logits) = self.executor.fetch()?.swap_remove(0);
+        self.executors[0].run(*plan, &inputs)?;
+        let (_, logits) = self.executors[0].fetch()?.swap_remove(0);
         Ok(logits)
     }
 
@@ -414,7 +517,9 @@ impl Session {
 
     fn start_loss_scale(&mut self) -> Result<()> {
         if self.config.train.precision == Precision::Mixed {
-            self.executor.write(LOSS_SCALE, &[FIRST_LOSS_SCALE, 0.0])?;
+            for executor in &mut self.executors {
+                executor.write(LOSS_SCALE, &[FIRST_LOSS_SCALE, 0.0])?;
+            }
         }
         Ok(())
     }
@@ -453,17 +558,17 @@ impl Session {
             .iter()
             .map(|state| format!("optimizer.{}.{state}", line.name))
             .collect();
-        let (executor, tables) = (&mut *self.executor, &mut self.tables);
+        let (executors, tables) = (&mut self.executors, &mut self.tables);
         stream(&line.shape, |start, rows| {
             fill(line, start, rows)?;
             line.layout.turn_inside(rows);
-            write_part(executor, tables, &line.name, start, rows)?;
+            write_part(executors, tables, &line.name, start, rows)?;
             if let Some(average) = &average {
-                executor.write_part(average, start, rows)?;
+                write_part(executors, tables, average, start, rows)?;
             }
             rows.fill(initial_state(optimizer));
             for state in &states {
-                write_part(executor, tables, state, start, rows)?;
+                write_part(executors, tables, state, start, rows)?;
             }
             Ok(())
         })
@@ -471,11 +576,12 @@ impl Session {
 
     /// Writes a tensor of a file that has the layout of line `k` of the table.
     fn load(&mut self, file: &Checkpoint, name: &str, k: usize) -> Result<()> {
-        let (line, executor) = (&self.table[k], &mut self.executor);
+        let line = &self.table[k];
+        let (executors, tables) = (&mut self.executors, &mut self.tables);
         stream(&line.shape, |start, rows| {
             file.read_f32(name, start, rows)?;
             line.layout.turn_inside(rows);
-            executor.write_part(name, start, rows)
+            write_part(executors, tables, name, start, rows)
         })
     }
 
@@ -523,7 +629,8 @@ impl Session {
         }
         let batch = self.config.train.batch;
         for (name, len) in &self.states {
-            saved.push((name.clone(), [batch, len / batch].into(), None));
+            let streams = self.division.parts() * batch;
+            saved.push((name.clone(), [streams, len / batch].into(), None));
         }
         if self.config.train.precision == Precision::Mixed {
             saved.push((LOSS_SCALE.to_owned(), [2].into(), None));
@@ -544,6 +651,10 @@ impl Session {
     ) -> Result<()> {
         self.settle()?;
         self.bring_home()?;
+        let states = self.gather_states()?;
+        if !self.leads() {
+            return Ok(());
+        }
         let saved = self.saved();
         let mut entries: Vec<Entry> = saved
             .iter()
@@ -555,10 +666,12 @@ impl Session {
                 return sink.write_u8(vocabulary);
             };
             let layout = line.map_or(Layout::Plain, |k| self.table[k].layout);
-            let (executor, tables) = (&mut self.executor, &mut self.tables);
+            let (executor, tables) = (&mut self.executors[0], &mut self.tables);
+            let state = states.get(name);
             stream(shape, |start, rows| {
-                match tables {
-                    Some(tables) if tables.has(name) => tables.read(name, start, rows),
+                match (state, &mut *tables) {
+                    (Some(state), _) => rows.copy_from_slice(&state[start..start + rows.len()]),
+                    (_, Some(tables)) if tables.has(name) => tables.read(name, start, rows),
                     _ => executor.read_part(name, start, rows)?,
                 }
                 if !rows.iter().all(|value| value.is_finite()) {
@@ -573,6 +686,39 @@ impl Session {
         })
     }
 
+    /// The recurrent states of all streams, by their name in files.
+    fn gather_states(&mut self) -> Result<BTreeMap<String, Vec<f32>>> {
+        let mut states = BTreeMap::new();
+        for (name, _) in &self.states {
+            let mut all = Vec::new();
+            for executor in &mut self.executors {
+                for go in 0..self.division.goes {
+                    all.extend(executor.read(&of_go(name, go))?);
+                }
+            }
+            self.exchange.gather(&mut all, false)?;
+            states.insert(name.clone(), all);
+        }
+        Ok(states)
+    }
+
+    /// Checks that a checkpoint has as many streams as this session.
+    fn check_streams(&self, file: &Checkpoint) -> Result<()> {
+        let Some((name, _)) = self.states.first() else {
+            return Ok(());
+        };
+        let (streams, batch) = (self.division.parts() * self.config.train.batch, self.config.train.batch);
+        match file.shape(name) {
+            Ok(&[saved, _]) if saved != streams => Err(Error::usage(format!(
+                "the run in `{}` has {saved} streams, {} times `train.batch`, and these are {streams}",
+                file.path().display(),
+                saved as f64 / batch as f64
+            ))
+            .help("resume with as many devices as before: --device once for each, and as many machines")),
+            _ => Ok(()),
+        }
+    }
+
     /// Continues from a checkpoint: parameters, averages, optimizer state, recurrent states.
     ///
     /// # Errors
@@ -584,14 +730,28 @@ impl Session {
             .iter()
             .map(|(name, shape, _)| (name.clone(), shape.0.clone()))
             .collect();
+        self.check_streams(file)?;
         file.check_parameters(&expected, &["vocab"])?;
+        let first = self.exchange.rank() * self.executors.len();
         for (name, shape, line) in saved {
+            if let Some((_, len)) = self.states.iter().find(|(state, _)| *state == name) {
+                // Each part has its own.
+                let mut state = vec![0.0; *len];
+                for (k, executor) in self.executors.iter_mut().enumerate() {
+                    for go in 0..self.division.goes {
+                        let part = (first + k) * self.division.goes + go;
+                        file.read_f32(&name, part * len, &mut state)?;
+                        executor.write(&of_go(&name, go), &state)?;
+                    }
+                }
+                continue;
+            }
             let layout = line.map_or(Layout::Plain, |k| self.table[k].layout);
-            let (executor, tables) = (&mut *self.executor, &mut self.tables);
+            let (executors, tables) = (&mut self.executors, &mut self.tables);
             stream(&shape, |start, rows| {
                 file.read_f32(&name, start, rows)?;
                 layout.turn_inside(rows);
-                write_part(executor, tables, &name, start, rows)
+                write_part(executors, tables, &name, start, rows)
             })?;
         }
         Ok(())
@@ -633,9 +793,17 @@ fn load_plan(executor: &mut dyn Executor, config: &Config, plan: Arc<Plan>) -> R
     executor.load(plan)
 }
 
-/// Writes elements of a tensor where it is.
+/// The name of a recurrent state of a go.
+fn of_go(name: &str, go: usize) -> String {
+    match go {
+        0 => name.to_owned(),
+        go => format!("{}{name}", language_model::go_prefix(go)),
+    }
+}
+
+/// Writes elements of a tensor where it is: on the host, or on every device.
 fn write_part(
-    executor: &mut dyn Executor,
+    executors: &mut [Box<dyn Executor>],
     tables: &mut Option<Tables>,
     name: &str,
     start: usize,
@@ -646,6 +814,8 @@ fn write_part(
             tables.write(name, start, values);
             Ok(())
         }
-        _ => executor.write_part(name, start, values),
+        _ => executors
+            .iter_mut()
+            .try_for_each(|executor| executor.write_part(name, start, values)),
     }
 }

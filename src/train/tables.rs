@@ -37,7 +37,8 @@ pub struct Tables {
     caches: Vec<Cache>,
     /// The id of the row in each slot of each cache.
     ids: Vec<Vec<u32>>,
-    exchange: Option<PlanId>,
+    /// The exchange, of every device.
+    exchange: Vec<PlanId>,
     /// What the last exchange has sent home and is not there yet.
     leaving: Option<Vec<Moves>>,
     buffer: Vec<f32>,
@@ -49,8 +50,13 @@ impl Tables {
     /// # Errors
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if there is no memory.
-    pub fn new(config: &Config, vocabulary: usize, training: bool) -> Result<Option<Tables>> {
-        let caches = caches(config, vocabulary);
+    pub fn new(
+        config: &Config,
+        vocabulary: usize,
+        training: bool,
+        parts: usize,
+    ) -> Result<Option<Tables>> {
+        let caches = caches(config, vocabulary, parts);
         if caches.is_empty() {
             return Ok(None);
         }
@@ -68,15 +74,15 @@ impl Tables {
                 .map(|cache| vec![EMPTY; cache.slots])
                 .collect(),
             caches,
-            exchange: None,
+            exchange: Vec::new(),
             leaving: None,
             buffer: Vec::new(),
         }))
     }
 
     /// The plan of an exchange: see the module.
-    pub fn exchange_plan(config: &Config, vocabulary: usize, limits: &Limits) -> Plan {
-        let caches = caches(config, vocabulary);
+    pub fn exchange_plan(config: &Config, vocabulary: usize, limits: &Limits, parts: usize) -> Plan {
+        let caches = caches(config, vocabulary, parts);
         let mut builder = Builder::new("exchange", limits);
         let mut coming = Vec::new();
         for Tensor {
@@ -117,9 +123,9 @@ impl Tables {
         builder.finish()
     }
 
-    /// Says which plan of the executor is the exchange.
+    /// Says which plan of the next executor is the exchange.
     pub fn loaded(&mut self, exchange: PlanId) {
-        self.exchange = Some(exchange);
+        self.exchange.push(exchange);
     }
 
     /// Whether a tensor is here.
@@ -155,8 +161,13 @@ impl Tables {
     /// # Errors
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
-    pub fn exchange(&mut self, executor: &mut dyn Executor, moves: Vec<Moves>) -> Result<()> {
-        self.arrive(executor)?;
+    pub fn exchange(
+        &mut self,
+        executors: &mut [Box<dyn Executor>],
+        moves: Vec<Moves>,
+    ) -> Result<()> {
+        // All have the same rows in the same slots: one sends them home.
+        self.arrive(&mut *executors[0])?;
         let mut inputs: Inputs = Vec::new();
         for (k, (moves, cache)) in moves.iter().zip(&self.caches).enumerate() {
             let slots = |list: &[(u32, u32)]| {
@@ -176,12 +187,16 @@ impl Tables {
                     row.copy_from_slice(&rows[*id as usize * width..][..width]);
                 }
             });
-            executor.send(&arriving(&tensor.name), &self.buffer)?;
+            for executor in &mut *executors {
+                executor.send(&arriving(&tensor.name), &self.buffer)?;
+            }
         }
-        executor.run(self.exchange.expect("an exchange that was loaded"), &inputs)?;
+        for (executor, plan) in executors.iter_mut().zip(&self.exchange) {
+            executor.run(*plan, &inputs)?;
+        }
         for Store { tensor, .. } in &self.stores {
             let rows = moves[tensor.cache].evict.len();
-            executor.start_read(&leaving(&tensor.name), rows * tensor.width)?;
+            executors[0].start_read(&leaving(&tensor.name), rows * tensor.width)?;
         }
         for (ids, moves) in self.ids.iter_mut().zip(&moves) {
             for (slot, id) in &moves.load {
@@ -192,8 +207,12 @@ impl Tables {
         Ok(())
     }
 
-    /// Puts the rows in their places that the last exchange has sent home.
-    fn arrive(&mut self, executor: &mut dyn Executor) -> Result<()> {
+    /// Waits for the rows that the last exchange has sent home, and puts them in their places.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
+    pub fn arrive(&mut self, executor: &mut dyn Executor) -> Result<()> {
         let Some(moves) = self.leaving.take() else {
             return Ok(());
         };

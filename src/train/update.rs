@@ -2,13 +2,15 @@
 //!
 //! `paper`: the recurrent parameters are clipped by their joint norm, the tables are not. `plain`: one norm over all.
 
-use crate::config::{Config, Optimizer, Recipe};
-use crate::graph::plan::{Plan, Slice};
+use crate::config::{Config, Optimizer, Precision, Recipe};
+use crate::graph::plan::{Plan, Slice, Step};
 use crate::graph::{CONTROL, Gradient, Graph, memory::Limits};
+use crate::kernels::embedding::accumulate_rows;
+use crate::kernels::embedding::rows::row_index_len;
 use crate::kernels::optimizer::{adagrad, adam, momentum, moving_average, sgd};
 use crate::kernels::reduce::{norm, scaled_norm, sum_squares};
 use crate::model::cost::optimizer_states;
-use crate::model::language_model;
+use crate::model::language_model::{self, Part, declare};
 use crate::model::parameters::{Group, parameters};
 
 /// The momentum of `optimizer = "momentum"`.
@@ -102,12 +104,184 @@ pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspec
         graph.keep_gradients();
         graph.builder.publish("output");
     }
-    language_model::training(&mut graph, config, vocabulary);
-    append_update(&mut graph, config, vocabulary);
+    language_model::training(&mut graph, config, vocabulary, Part::WHOLE);
+    append_update(&mut graph, config, vocabulary, config.train.recipe == Recipe::Plain);
     Plan {
         fused: config.train.fused,
         ..graph.finish()
     }
+}
+
+/// The plans of a training step in parts: on a device, the goes one after the other, then the update.
+pub struct InParts {
+    /// Forward and backward of each go. What they leave are the tensors of `left`.
+    pub goes: Vec<Plan>,
+    /// From the gradients of all goes, or of all devices, to new parameters.
+    pub update: Plan,
+    /// The gradients that the goes leave, in the order in which the last one has them done.
+    pub left: Vec<Left>,
+}
+
+/// A gradient that the goes of a device leave as a persistent tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Left {
+    /// The name of the parameter.
+    pub parameter: String,
+    /// The tensor; in mixed precision with several devices a copy in half the width.
+    pub tensor: String,
+    /// Its elements.
+    pub len: usize,
+    /// The step of the last go's plan after which it is done.
+    pub after: usize,
+    /// Whether it has rows, those of all goes one behind the other; else every element of the parameter, added up.
+    pub rows: bool,
+    /// Where the update of several devices finds it: the mean of a whole gradient, or the rows of all devices one behind the
+    /// other.
+    pub joined: String,
+    /// Whether the recipe clips it on each device, before the mean.
+    pub clipped: bool,
+}
+
+/// The plans for a step whose batch is computed in parts: by several devices, in several goes, or both; for device
+/// `part.device.0`.
+///
+/// The gradients of the goes are added up on the device. With one device the update clips as [`training_plan`] does. With several
+/// the host joins the gradients, see [`Left`], and clips by the recipe `paper` before; then the update only clips by `plain`.
+/// Inputs of the update: `control`, and the row indices of all parts together under the names that they have in one part.
+pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part: Part) -> InParts {
+    let (several, goes) = (part.device.1 > 1, part.go.1);
+    let mixed = config.train.precision == Precision::Mixed;
+    let finish = |graph: Graph| Plan {
+        fused: config.train.fused,
+        ..graph.finish()
+    };
+    let mut plans = Vec::new();
+    let mut gradients = Vec::new();
+    for go in 0..goes {
+        let mut graph = Graph::new("gradients", limits);
+        graph.add_gradients(go, goes);
+        let part = Part {
+            go: (go, goes),
+            ..part
+        };
+        language_model::training(&mut graph, config, vocabulary, part);
+        gradients = graph
+            .gradients()
+            .map(|(parameter, name, gradient)| {
+                let (rows, width) = graph.extents(parameter);
+                let found = match gradient {
+                    Gradient::Dense(_) => None,
+                    Gradient::Rows { rows, capacity, .. } => {
+                        Some((graph.builder.name_of(rows), capacity))
+                    }
+                };
+                (name.to_owned(), rows, width, found)
+            })
+            .collect();
+        if go + 1 == goes && several && mixed {
+            for (name, rows, width, found) in &gradients {
+                let rows = found.as_ref().map_or(*rows, |(_, capacity)| goes * capacity);
+                graph.narrow(&format!("gradient.{name}"), &half(name), rows, *width);
+            }
+        }
+        plans.push(finish(graph));
+    }
+    let last = plans.last().expect("at least one go");
+    let table = parameters(config, vocabulary);
+    let group = |name: &str| {
+        let line = table.iter().find(|line| line.name == name);
+        line.expect("in the table").group
+    };
+    let mut left: Vec<Left> = gradients
+        .iter()
+        .map(|(name, rows, width, found)| {
+            let tensor = match several && mixed {
+                true => half(name),
+                false => format!("gradient.{name}"),
+            };
+            let id = last.find(&tensor).expect("the gradients are kept");
+            let writes = |step: &Step| step.slices.iter().any(|slice| slice.tensor == id);
+            let rows = found.as_ref().map_or(*rows, |(_, capacity)| goes * capacity);
+            Left {
+                parameter: name.clone(),
+                len: rows * width,
+                after: last.steps.iter().rposition(writes).expect("it is written"),
+                rows: found.is_some(),
+                joined: match (several, mixed, found.is_some()) {
+                    (false, ..) => tensor.clone(),
+                    (true, false, false) => format!("gradient.{name}"),
+                    (true, true, false) => half(name),
+                    (true, ..) => format!("joined.{name}"),
+                },
+                clipped: config.train.recipe == Recipe::Paper && group(name) == Group::Recurrent,
+                tensor,
+            }
+        })
+        .collect();
+    left.sort_by_key(|left| left.after);
+
+    let mut graph = Graph::new("update", limits);
+    if mixed {
+        graph.builder.mix_precision();
+    }
+    let declared = declare(&mut graph, config, vocabulary, part);
+    let (devices, clips) = (part.device.1, config.train.recipe == Recipe::Plain);
+    for (name, rows, width, found) in &gradients {
+        let (_, parameter) = *declared
+            .iter()
+            .find(|(declared, _)| declared == name)
+            .expect("declared");
+        let left = left.iter().find(|left| left.parameter == *name).expect("left");
+        let count = devices * goes;
+        let gradient = match found {
+            None => {
+                let whole = graph.builder.persistent(&format!("gradient.{name}"), [*rows, *width]);
+                if several && mixed {
+                    graph.widen(&left.joined, whole, *rows, *width);
+                }
+                Gradient::Dense(whole)
+            }
+            Some((index, capacity)) => {
+                let all = count * capacity;
+                let source = match several && mixed {
+                    true => graph.builder.persistent_half(&left.joined, [all, *width]),
+                    false => graph.builder.persistent(&left.joined, [all, *width]),
+                };
+                let rows = graph
+                    .builder
+                    .index_input(index, [row_index_len(all)]);
+                // A mean over devices, where the recipe takes the mean of the loss over all tokens.
+                let scale = if clips { 1.0 / devices as f32 } else { 1.0 };
+                let values = graph
+                    .builder
+                    .activation(&format!("rows.{name}"), [all, *width]);
+                let params = accumulate_rows::Params::whole(all, *width, scale);
+                let slices = [source, rows, values];
+                graph
+                    .builder
+                    .step(format!("join {name}"), &accumulate_rows::KERNEL, &params, &slices);
+                Gradient::Rows {
+                    rows,
+                    values,
+                    capacity: all,
+                }
+            }
+        };
+        graph.set_gradient(parameter, gradient);
+    }
+    if mixed {
+        graph.scale_loss();
+    }
+    append_update(&mut graph, config, vocabulary, clips);
+    InParts {
+        goes: plans,
+        update: finish(graph),
+        left,
+    }
+}
+
+fn half(name: &str) -> String {
+    format!("gradient.{name}.half")
 }
 
 struct Update {
@@ -119,7 +293,8 @@ struct Update {
     clipped: bool,
 }
 
-fn append_update(graph: &mut Graph, config: &Config, vocabulary: usize) {
+/// Appends norm, clipping, optimizer and moving average. All gradients are clipped together, or those of the recurrent parameters.
+fn append_update(graph: &mut Graph, config: &Config, vocabulary: usize, all: bool) {
     let train = &config.train;
     let table = parameters(config, vocabulary);
     let gradients: Vec<_> = graph
@@ -144,7 +319,7 @@ fn append_update(graph: &mut Graph, config: &Config, vocabulary: usize) {
                 width: graph.extents(parameter).1,
                 gradient,
                 group,
-                clipped: train.recipe == Recipe::Plain || group == Group::Recurrent,
+                clipped: all || group == Group::Recurrent,
                 name,
             }
         })
@@ -242,9 +417,10 @@ fn append_optimizer(
     let (gradient, capacity, sparse, rows) = match update.gradient {
         // A dense update reads no row index; any input stands in its place.
         Gradient::Dense(slice) => {
-            let any = graph
-                .builder
-                .index_input("targets", [graph.builder.len_of("targets")]);
+            let any = graph.builder.any_index().unwrap_or_else(|| {
+                // An update without sparse gradients.
+                graph.builder.index_input("none", [1])
+            });
             (slice, update.weight.len as u32 / width, 0, any)
         }
         Gradient::Rows {

@@ -11,8 +11,8 @@ use crate::error::Kind;
 pub enum Event {
     /// Training begins, or goes on after `resumed` steps.
     Start {
-        /// The device.
-        device: String,
+        /// The devices.
+        devices: Vec<String>,
         /// Parameters of the model.
         parameters: u64,
         /// Steps done before.

@@ -9,17 +9,36 @@ struct Dropout {
     y: Value,
 }
 
+/// Streams of a batch that are computed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streams {
+    /// The first.
+    pub first: usize,
+    /// How many.
+    pub count: usize,
+    /// All of the batch.
+    pub all: usize,
+}
+
 /// Drops elements of `x` with probability `rate`; `place` tells the uses in one model apart. Rate 0 is `x` itself.
-pub fn dropout(graph: &mut Graph, x: Value, rate: f64, place: u32) -> Value {
+///
+/// Of the rows, time-major, `streams` says which of a larger batch's they are: what is dropped of a stream does not depend on where
+/// it is computed.
+pub fn dropout(graph: &mut Graph, x: Value, rate: f64, place: u32, streams: Streams) -> Value {
     if rate == 0.0 {
         return x;
     }
     let (rows, width) = graph.shape(x);
+    // All streams of all times lie one behind the other.
+    let (row, stride) = match streams.count == streams.all {
+        true => (rows, rows),
+        false => (streams.count, streams.all),
+    };
     let params = dropout::Params {
         len: (rows * width) as u32,
-        first: 0,
-        row: (rows * width) as u32,
-        stride: (rows * width) as u32,
+        first: (streams.first * width) as u32,
+        row: (row * width) as u32,
+        stride: (stride * width) as u32,
         purpose: crate::random::Purpose::Dropout as u32 + place,
         threshold: dropout::threshold(rate),
         scale: (1.0 / (1.0 - rate)) as f32,

@@ -138,11 +138,8 @@ impl Operation for FullSoftmax {
         let (rows, depth) = graph.shape(self.h);
         let h = graph.data(self.h);
         let (dweight, more) = graph.dense_gradient(self.weight);
-        assert!(
-            !more,
-            "the softmax is the first to contribute to its weights"
-        );
         let (dbias, _) = graph.dense_gradient(self.bias);
+        let accumulate = more;
         let (dh, more) = graph.contribute(self.h);
         assert!(!more, "the softmax is the first to use what it reads");
         // A sum over many tiles stays in full width until it is whole.
@@ -168,7 +165,9 @@ impl Operation for FullSoftmax {
             graph
                 .builder
                 .step(label, &full_backward::KERNEL, &params, &slices);
-            let params = product::Params::dense(width, depth, rows).transposed_left();
+            let params = product::Params::dense(width, depth, rows)
+                .transposed_left()
+                .accumulating(accumulate);
             emit_product(
                 graph,
                 label,
@@ -181,7 +180,7 @@ impl Operation for FullSoftmax {
             let params = sum_columns::Params {
                 rows: rows as u32,
                 width: width as u32,
-                accumulate: 0,
+                accumulate: accumulate.into(),
                 scale: 1.0,
             };
             let slices = [dlogits, dbias.part(start, width)];

@@ -12,7 +12,7 @@ pub mod mean;
 pub mod residual;
 pub mod sampled_softmax;
 
-pub use dropout::dropout;
+pub use dropout::{Streams, dropout};
 pub use embedding::embedding;
 pub use full_softmax::full_softmax;
 pub use layer::layer;

@@ -1,0 +1,302 @@
+//! A step whose batch is computed in parts: by several devices, in several goes, or both.
+//!
+//! Every device has the whole model and some streams. It computes its goes one after the other and adds up their gradients. Those
+//! of several devices are joined by the host, each as soon as it is done, while the backward pass goes on: those of whole
+//! parameters become their mean, those of rows stand one behind the other with the rows of all devices. Then every device makes
+//! the same update, from the same numbers, so that the models stay the same.
+//!
+//! By the recipe `paper` the recurrent gradients are clipped on each device before their mean. Their joint norm is known when the
+//! last one is there: so they are fetched while the backward pass goes on, and sent when it has ended.
+
+use std::sync::Arc;
+
+use half::f16;
+
+use super::exchange::Exchange;
+use super::prepare::{Division, StepInputs};
+use super::update::{InParts, Left, plans_in_parts};
+use crate::config::{Config, Precision, Recipe};
+use crate::device::{Data, Executor, Outputs, PlanId};
+use crate::error::Result;
+use crate::graph::LOSS_SCALE;
+use crate::graph::memory::Limits;
+use crate::graph::plan::Plan;
+use crate::model::language_model::Part;
+use crate::team;
+
+/// The elements that a thread works on at once.
+const TASK: usize = 1 << 16;
+
+/// See the module.
+pub(super) struct Parts {
+    division: Division,
+    /// The goes of each device of this machine.
+    goes: Vec<Vec<PlanId>>,
+    updates: Vec<PlanId>,
+    left: Vec<Left>,
+    clip_norm: f64,
+    recipe: Recipe,
+    mixed: bool,
+    /// What the losses of the step that was started last were multiplied by.
+    loss_scale: f64,
+    /// What was fetched of each device of this machine.
+    fetched: Vec<Vec<f32>>,
+    /// Gradients that are clipped, of each device of this machine.
+    waiting: Vec<Vec<Vec<f32>>>,
+    /// By `paper` the norm of the recurrent gradients of every device, before clipping, of the step that was started last.
+    norms: Vec<f64>,
+}
+
+impl Parts {
+    /// Has the devices load their plans. Gives the plan of the first go too.
+    pub fn load(
+        executors: &mut [Box<dyn Executor>],
+        config: &Config,
+        vocabulary: usize,
+        (division, first): (Division, usize),
+        limits: impl Fn(&dyn Executor) -> Limits,
+        mut load: impl FnMut(&mut dyn Executor, Arc<Plan>) -> Result<PlanId>,
+    ) -> Result<(Parts, Arc<Plan>)> {
+        let (mut goes, mut update, mut listed, mut plan) = (Vec::new(), Vec::new(), None, None);
+        for (k, executor) in executors.iter_mut().enumerate() {
+            let part = Part {
+                device: (first + k, division.devices),
+                go: (0, division.goes),
+            };
+            let InParts {
+                goes: plans,
+                update: last,
+                left,
+            } = plans_in_parts(config, vocabulary, &limits(&**executor), part);
+            let mut loaded = Vec::with_capacity(plans.len());
+            for go in plans {
+                let go = Arc::new(go);
+                loaded.push(load(&mut **executor, go.clone())?);
+                plan.get_or_insert(go);
+            }
+            goes.push(loaded);
+            update.push(load(&mut **executor, Arc::new(last))?);
+            listed.get_or_insert(left);
+        }
+        let parts = Parts {
+            division,
+            fetched: vec![Vec::new(); executors.len()],
+            waiting: vec![Vec::new(); executors.len()],
+            goes,
+            updates: update,
+            left: listed.expect("at least one device"),
+            clip_norm: config.train.clip_norm,
+            recipe: config.train.recipe,
+            mixed: config.train.precision == Precision::Mixed,
+            loss_scale: 1.0,
+            norms: Vec::new(),
+        };
+        Ok((parts, plan.expect("at least one device")))
+    }
+
+    /// The plan of the first go of the first device.
+    pub fn first_go(&self) -> PlanId {
+        self.goes[0][0]
+    }
+
+    /// Whether the gradients of several devices are joined.
+    fn joins(&self) -> bool {
+        self.division.devices > 1
+    }
+
+    /// The first device of this machine among all.
+    fn first(&self, exchange: &dyn Exchange) -> usize {
+        exchange.rank() * self.goes.len()
+    }
+
+    /// Starts all goes of a step on the devices of this machine.
+    pub fn start(
+        &mut self,
+        executors: &mut [Box<dyn Executor>],
+        exchange: &dyn Exchange,
+        inputs: &StepInputs,
+    ) -> Result<()> {
+        self.loss_scale = match self.mixed && self.joins() {
+            true => f64::from(executors[0].read(LOSS_SCALE)?[0]),
+            false => 1.0,
+        };
+        let first = self.first(exchange);
+        let reads: Vec<(usize, &str, usize)> = match self.joins() {
+            true => {
+                let left = self.left.iter();
+                left.map(|left| (left.after, left.tensor.as_str(), left.len)).collect()
+            }
+            false => Vec::new(),
+        };
+        for go in 0..self.division.goes {
+            let reads = match go + 1 == self.division.goes {
+                true => reads.as_slice(),
+                false => &[],
+            };
+            for (k, executor) in executors.iter_mut().enumerate() {
+                let part = (first + k) * self.division.goes + go;
+                executor.run_reading(self.goes[k][go], &inputs.parts[part], reads)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins the gradients of the step that was started, and starts its update. Reads that were begun before the step must be
+    /// finished.
+    pub fn update(
+        &mut self,
+        executors: &mut [Box<dyn Executor>],
+        exchange: &mut dyn Exchange,
+        inputs: &StepInputs,
+    ) -> Result<()> {
+        let mut update = inputs.update.clone();
+        if self.joins() {
+            self.join(executors, exchange)?;
+            for (name, data) in &mut update {
+                // What was clipped on every device is not clipped again.
+                if let ("control", Data::Real(control), Recipe::Paper) = (*name, data, self.recipe) {
+                    control[1] = 0.0;
+                }
+            }
+        }
+        for (executor, plan) in executors.iter_mut().zip(&self.updates) {
+            executor.run(*plan, &update)?;
+        }
+        Ok(())
+    }
+
+    /// Joins the gradients of all devices, in the order in which they are done.
+    fn join(
+        &mut self,
+        executors: &mut [Box<dyn Executor>],
+        exchange: &mut dyn Exchange,
+    ) -> Result<()> {
+        let loss_scale = self.loss_scale;
+        let devices = self.division.devices;
+        let mut squares = vec![0.0; devices];
+        let first = self.first(exchange);
+        self.waiting.iter_mut().for_each(Vec::clear);
+        for left in &self.left {
+            for (executor, fetched) in executors.iter_mut().zip(&mut self.fetched) {
+                fetched.clear();
+                executor.finish_read(fetched)?;
+            }
+            if left.rows {
+                let mut all = self.fetched.concat();
+                exchange.gather(&mut all, self.mixed)?;
+                for executor in &mut *executors {
+                    executor.send(&left.joined, &all)?;
+                }
+            } else if left.clipped {
+                for (k, (fetched, waiting)) in
+                    self.fetched.iter_mut().zip(&mut self.waiting).enumerate()
+                {
+                    squares[first + k] += sum_squares(fetched);
+                    waiting.push(std::mem::take(fetched));
+                }
+            } else {
+                let factors = vec![1.0; executors.len()];
+                let fetched: Vec<&[f32]> = self.fetched.iter().map(Vec::as_slice).collect();
+                let mean = self.mean(&fetched, &factors, exchange)?;
+                for executor in &mut *executors {
+                    executor.send(&left.joined, &mean)?;
+                }
+            }
+        }
+        // Every device's is known to all, so that all report the same.
+        exchange.sum_few(&mut squares)?;
+        self.norms = squares.iter().map(|sum| sum.sqrt() / loss_scale).collect();
+        if self.recipe == Recipe::Plain {
+            self.norms.clear();
+        }
+        let factors: Vec<f32> = self.norms[..]
+            .iter()
+            .skip(first)
+            .take(executors.len())
+            .map(|&norm| match self.clip_norm > 0.0 && norm > self.clip_norm {
+                true => (self.clip_norm / norm) as f32,
+                false => 1.0,
+            })
+            .collect();
+        let clipped = self.left.iter().filter(|left| left.clipped);
+        for (k, left) in clipped.enumerate() {
+            let waiting: Vec<&[f32]> = self.waiting.iter().map(|list| list[k].as_slice()).collect();
+            let mean = self.mean(&waiting, &factors, exchange)?;
+            for executor in &mut *executors {
+                executor.send(&left.joined, &mean)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The mean over all devices of `factor * gradient`.
+    fn mean(
+        &self,
+        gradients: &[&[f32]],
+        factors: &[f32],
+        exchange: &mut dyn Exchange,
+    ) -> Result<Vec<f32>> {
+        let mut sum = vec![0.0; gradients[0].len()];
+        team::chunks(&mut sum, TASK, |k, sum| {
+            for (gradient, factor) in gradients.iter().zip(factors) {
+                for (sum, x) in sum.iter_mut().zip(&gradient[k * TASK..]) {
+                    *sum += factor * x;
+                }
+            }
+        });
+        exchange.sum(&mut sum, self.mixed)?;
+        let share = 1.0 / self.division.devices as f32;
+        let mixed = self.mixed;
+        team::chunks(&mut sum, TASK, |_, sum| {
+            for x in sum {
+                *x *= share;
+                if mixed {
+                    *x = f16::from_f32(*x).to_f32();
+                }
+            }
+        });
+        Ok(sum)
+    }
+
+    /// Waits for the oldest step of all devices: the mean loss, and the norm.
+    pub fn fetch(
+        &mut self,
+        executors: &mut [Box<dyn Executor>],
+        exchange: &mut dyn Exchange,
+    ) -> Result<Outputs> {
+        let (mut loss, mut norm) = ([0.0], None);
+        for executor in executors {
+            for _ in 0..self.division.goes {
+                let outputs = executor.fetch()?;
+                let (_, value) = outputs.iter().find(|(name, _)| name == "loss").expect("a loss");
+                loss[0] += value[0];
+            }
+            let (_, value) = executor.fetch()?.swap_remove(0);
+            norm.get_or_insert(value);
+        }
+        exchange.sum_few(&mut loss)?;
+        let mut norm = norm.expect("at least one device");
+        // The largest of those that were clipped, NaN before all.
+        if let Some(largest) = self.norms.iter().copied().reduce(|x, y| match y > x || y.is_nan() {
+            true => y,
+            false => x,
+        }) {
+            norm[0] = largest;
+        }
+        let loss = loss[0] / self.division.parts() as f64;
+        Ok(vec![
+            ("loss".to_owned(), vec![loss]),
+            ("norm".to_owned(), norm),
+        ])
+    }
+}
+
+/// The sum of the squares, in an order that no number of threads changes.
+fn sum_squares(values: &[f32]) -> f64 {
+    let mut sums = vec![0.0; values.len().div_ceil(TASK)];
+    team::chunks(&mut sums, 1, |k, sum| {
+        let values = &values[k * TASK..values.len().min((k + 1) * TASK)];
+        sum[0] = values.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    });
+    sums.iter().sum()
+}
