@@ -6,7 +6,7 @@
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use super::files::{Corpus, Piece};
+use super::files::{Corpus, Cut, Piece};
 use super::tokens::{BadUtf8, Item, TokenKind, check_utf8};
 use super::vocabulary::{
     Builder, END_OF_LINE, Order, SENTENCE, UNKNOWN, UNKNOWN_IN_TEXT, Vocabulary,
@@ -113,7 +113,11 @@ impl VocabularyBuilder {
     }
 
     fn count(&self, corpus: &Corpus) -> Result<Counts> {
-        let pieces = corpus.pieces(PIECE, self.order == Order::Sentences);
+        let cut = match self.order {
+            Order::Sentences => Cut::Lines,
+            Order::Contiguous => Cut::between(self.kind),
+        };
+        let pieces = corpus.pieces(PIECE, cut);
         pieces
             .par_iter()
             .fold(Counts::default, |mut counts, piece| {

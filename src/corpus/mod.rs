@@ -44,6 +44,7 @@
 //! ```
 
 mod batches;
+mod cache;
 mod contiguous;
 mod count;
 mod files;
@@ -51,10 +52,12 @@ mod loader;
 mod sampler;
 mod sentences;
 mod shuffle;
+mod token_file;
 mod tokens;
 mod vocabulary;
 
 pub use batches::{Batch, Batches, IGNORE, Position, Text, Training};
+pub use cache::TokenCache;
 pub use count::VocabularyBuilder;
 pub use files::{Corpus, expand};
 pub use loader::Loader;
