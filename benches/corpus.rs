@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
+use std::collections::HashSet;
 use std::fs;
 use std::hint::black_box;
 use std::io::{BufWriter, Write};
@@ -16,7 +17,7 @@ use std::time::Instant;
 
 use wlstm::config::Config;
 use wlstm::corpus::{
-    Batch, Batches, CandidateSampler, Corpus, Loader, Order, Text, TokenKind, Training,
+    Batch, Batches, CandidateSampler, Corpus, Loader, Order, Text, TokenCache, TokenKind, Training,
     VocabularyBuilder,
 };
 use wlstm::kernels::embedding::rows::row_index;
@@ -68,7 +69,7 @@ fn measure<T>(
     let seconds = start.elapsed().as_secs_f64();
     let cores = (cpu_seconds() - cpu) / seconds;
     println!(
-        "{name:<44} {:>10.1} {unit}/s {seconds:>8.2} s {cores:>5.2} cores  {}",
+        "{name:<46} {:>10.1} {unit}/s {seconds:>8.2} s {cores:>5.2} cores  {}",
         amount / seconds,
         peak_memory()
     );
@@ -78,13 +79,16 @@ fn measure<T>(
 /// Text of about `size` bytes: sentences of 5 to 45 words, their ranks drawn log-uniform.
 fn generate(folder: &Path, size: usize) -> Result<(), Failure> {
     let mut stream = Stream::new(5, Purpose::Generate, 0);
-    let words: Vec<String> = (0..WORDS - 2)
-        .map(|_| {
-            let letter = |stream: &mut Stream| char::from(b'a' + stream.below(26) as u8);
-            let length = 2 + stream.below(4) + stream.below(5);
-            (0..length).map(|_| letter(&mut stream)).collect()
-        })
-        .collect();
+    let mut words: Vec<String> = Vec::new();
+    let mut known = HashSet::new();
+    while words.len() < WORDS - 2 {
+        let length = 2 + stream.below(4) + stream.below(5);
+        let letters = (0..length).map(|_| char::from(b'a' + stream.below(26) as u8));
+        let word: String = letters.collect();
+        if known.insert(word.clone()) {
+            words.push(word);
+        }
+    }
     let range = (words.len() as f64).ln_1p();
     for file in 0..FILES {
         let mut out = BufWriter::new(fs::File::create(folder.join(format!("text-{file}")))?);
@@ -156,7 +160,20 @@ fn main() -> Result<(), Failure> {
         Ok((megabytes, corpus.digest()))
     })?;
 
-    let text = Text::new(corpus, Arc::new(vocabulary), kind);
+    let words_of = Arc::new(vocabulary);
+    let cache = TokenCache::in_folder(folder.path().join("tokens"));
+    let open = |corpus: &Arc<Corpus>| {
+        let text = cache.open(corpus.clone(), words_of.clone(), kind, &|_, _| {})?;
+        assert_eq!(text.cached_files(), FILES);
+        Ok::<_, Failure>((megabytes, text))
+    };
+    measure("tokens, parsed and written", "MB", || open(&corpus))?;
+    let cached = measure("tokens, opened again", "MB", || {
+        // As another process does: nothing is known of the text but what the folder remembers.
+        let again = Corpus::open(&[folder.path().join("text-*")])?;
+        open(&Arc::new(again))
+    })?;
+    let text = Text::new(corpus, words_of, kind);
     let options = |shuffle| Training {
         batch: BATCH,
         unroll: UNROLL,
@@ -165,12 +182,14 @@ fn main() -> Result<(), Failure> {
         epochs: 0,
     };
     let steps = 4000;
-    for (name, shuffle) in [
-        ("batches from text", false),
-        ("batches from text, shuffled", true),
+    for (name, text, shuffle) in [
+        ("batches from text", &text, false),
+        ("batches from text, shuffled", &text, true),
+        ("batches from the cache", &cached, false),
+        ("batches from the cache, shuffled", &cached, true),
     ] {
         measure(name, "K words", || {
-            words(Batches::training(&text, &options(shuffle))?, steps)
+            words(Batches::training(text, &options(shuffle))?, steps)
         })?;
     }
 
@@ -213,7 +232,10 @@ fn main() -> Result<(), Failure> {
         }
         Ok((each * steps as f64, ()))
     })?;
-    for (name, text) in [("loader from text, shuffled", &text)] {
+    for (name, text) in [
+        ("all inputs of a step, loader from text", &text),
+        ("all inputs of a step, loader from the cache", &cached),
+    ] {
         measure(name, "K words", || {
             let batches = Batches::training(text, &options(true))?;
             let mut preparer = Preparer::new(&config, count, 0)?;

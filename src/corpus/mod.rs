@@ -52,6 +52,7 @@ mod loader;
 mod sampler;
 mod sentences;
 mod shuffle;
+mod tally;
 mod token_file;
 mod tokens;
 mod vocabulary;
