@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wlstm::config::Config;
 use wlstm::corpus::{
@@ -121,6 +121,25 @@ fn repeat(folder: &Path, text: &Path, size: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Text in which no word comes twice.
+fn number(path: &Path, size: usize) -> Result<(), Failure> {
+    let mut out = BufWriter::new(fs::File::create(path)?);
+    let mut written = 0;
+    for k in 0_u64.. {
+        let word = format!(
+            "{:x}{}",
+            k.wrapping_mul(0x9e37_79b9) % (1 << 32),
+            if k % 20 == 19 { '\n' } else { ' ' }
+        );
+        out.write_all(word.as_bytes())?;
+        written += word.len();
+        if written >= size {
+            break;
+        }
+    }
+    Ok(out.flush()?)
+}
+
 /// Words of some batches.
 fn words(
     batches: impl Iterator<Item = Result<Batch, wlstm::error::Error>>,
@@ -141,6 +160,9 @@ fn main() -> Result<(), Failure> {
         Some(text) => repeat(folder.path(), text.as_ref(), size)?,
         None => generate(folder.path(), size)?,
     }
+    number(&folder.path().join("distinct"), size)?;
+    // A file that has just been written is not known by its times.
+    std::thread::sleep(Duration::from_secs(3));
     let corpus = Arc::new(Corpus::open(&[folder.path().join("text-*")])?);
     let megabytes = corpus.bytes() as f64 / 1e6;
     println!(
@@ -159,6 +181,15 @@ fn main() -> Result<(), Failure> {
     measure("digest of the text", "MB", || {
         Ok((megabytes, corpus.digest()))
     })?;
+
+    let distinct = Corpus::open(&[folder.path().join("distinct")])?;
+    let megabytes_of_distinct = distinct.bytes() as f64 / 1e6;
+    measure("vocabulary of distinct words, in 64 MB", "MB", || {
+        let builder = VocabularyBuilder::new(Order::Sentences, kind).size(100_000);
+        let vocabulary = builder.budget(64_000_000).build(&distinct)?;
+        Ok((megabytes_of_distinct, vocabulary))
+    })?;
+    drop(distinct);
 
     let words_of = Arc::new(vocabulary);
     let cache = TokenCache::in_folder(folder.path().join("tokens"));
