@@ -123,13 +123,9 @@ impl VocabularyBuilder {
             kept.offer(other.0.as_bytes(), other.1);
         }
         kept.cut();
-        let Kept {
-            words: mut sorted,
-            rest,
-            ..
-        } = kept;
+        let mut sorted: Vec<(&[u8], u64)> = kept.words.iter().map(|word| kept.get(word)).collect();
         sorted.push((mark.as_bytes(), marks));
-        sorted.push((unknown.as_bytes(), unknowns + rest));
+        sorted.push((unknown.as_bytes(), unknowns + kept.rest));
         sorted.par_sort_unstable_by(by_count);
 
         let mut builder = Builder::new(self.order);
@@ -233,34 +229,54 @@ fn by_count(a: &(&[u8], u64), b: &(&[u8], u64)) -> std::cmp::Ordering {
 }
 
 /// The words that a vocabulary keeps. What it holds in the end does not depend on the order in which words come.
-struct Kept<'a> {
+struct Kept {
     /// Words whose counts are wanted apart, and these counts.
     special: [&'static str; 3],
     counts: [u64; 3],
     room: usize,
     min_count: u64,
+    /// The bytes of the words.
+    bytes: Vec<u8>,
     /// Up to twice as many as there is room for.
-    words: Vec<(&'a [u8], u64)>,
+    words: Vec<Word>,
     /// The counts of all words that were left out.
     rest: u64,
     /// Whether there was any word.
     any: bool,
 }
 
-impl<'a> Kept<'a> {
-    fn new(special: [&'static str; 3], room: usize, min_count: u64) -> Kept<'a> {
+/// A word that is kept: where it is, and its count.
+struct Word {
+    start: usize,
+    length: usize,
+    count: u64,
+}
+
+impl Word {
+    fn get<'a>(&self, bytes: &'a [u8]) -> (&'a [u8], u64) {
+        (&bytes[self.start..][..self.length], self.count)
+    }
+}
+
+impl Kept {
+    fn new(special: [&'static str; 3], room: usize, min_count: u64) -> Kept {
         Kept {
             special,
             counts: [0; 3],
             room,
             min_count,
+            bytes: Vec::new(),
             words: Vec::new(),
             rest: 0,
             any: false,
         }
     }
 
-    fn take(&mut self, words: &[(&'a [u8], u64)]) -> Result<()> {
+    fn get(&self, word: &Word) -> (&[u8], u64) {
+        word.get(&self.bytes)
+    }
+
+    fn take(&mut self, words: &[(&[u8], u64)]) -> Result<()> {
         for &(word, count) in words {
             self.any = true;
             let special = self.special.iter().position(|name| name.as_bytes() == word);
@@ -278,12 +294,17 @@ impl<'a> Kept<'a> {
         Ok(())
     }
 
-    fn offer(&mut self, word: &'a [u8], count: u64) {
+    fn offer(&mut self, word: &[u8], count: u64) {
         if count < self.min_count {
             self.rest += count;
             return;
         }
-        self.words.push((word, count));
+        self.words.push(Word {
+            start: self.bytes.len(),
+            length: word.len(),
+            count,
+        });
+        self.bytes.extend_from_slice(word);
         if self.words.len() >= self.room.saturating_mul(2).max(1 << 16) {
             self.cut();
         }
@@ -291,10 +312,62 @@ impl<'a> Kept<'a> {
 
     /// Leaves out the words for which there is no room.
     fn cut(&mut self) {
-        if self.words.len() > self.room {
-            self.words.select_nth_unstable_by(self.room, by_count);
-            let cut = self.words.drain(self.room..);
-            self.rest += cut.map(|(_, count)| count).sum::<u64>();
+        if self.words.len() <= self.room {
+            return;
         }
+        let bytes = &self.bytes;
+        let order = |a: &Word, b: &Word| by_count(&a.get(bytes), &b.get(bytes));
+        self.words.select_nth_unstable_by(self.room, order);
+        let cut = self.words.drain(self.room..);
+        self.rest += cut.map(|word| word.count).sum::<u64>();
+        let length = self.words.iter().map(|word| word.length).sum();
+        let mut bytes = Vec::with_capacity(length);
+        for word in &mut self.words {
+            let start = bytes.len();
+            bytes.extend_from_slice(word.get(&self.bytes).0);
+            word.start = start;
+        }
+        self.bytes = bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_does_not_depend_on_the_order() {
+        let words: Vec<(String, u64)> = (0..300_000_u64)
+            .map(|k| (format!("w{k}"), k * k % 1009 % 7))
+            .collect();
+        let keep = |backwards: bool| {
+            let mut kept = Kept::new(["w5", "none", "w6"], 1000, 2);
+            let all: Vec<(&[u8], u64)> = words.iter().map(|(w, n)| (w.as_bytes(), *n)).collect();
+            let mut batches: Vec<_> = all.chunks(999).collect();
+            if backwards {
+                batches.reverse();
+            }
+            for batch in batches {
+                kept.take(batch).unwrap();
+                assert!(kept.words.len() < 1 << 16);
+            }
+            kept.cut();
+            let mut found: Vec<_> = kept.words.iter().map(|word| kept.get(word)).collect();
+            found.sort_by(by_count);
+            let found: Vec<_> = found.iter().map(|(w, n)| (w.to_vec(), *n)).collect();
+            (found, kept.rest, kept.counts)
+        };
+        let (found, rest, counts) = keep(false);
+        assert_eq!((found.clone(), rest, counts), keep(true));
+        let mut expected = words.clone();
+        expected.retain(|(word, _)| !["w5", "w6"].contains(&&**word));
+        expected.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        let left: u64 = expected.drain(1000..).map(|(_, count)| count).sum();
+        assert_eq!((rest, counts), (left, [25 % 7, 0, 36 % 7]));
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(w, n)| (w.into_bytes(), n))
+            .collect();
+        assert_eq!(found, expected);
     }
 }

@@ -8,6 +8,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{BufWriter, Write};
@@ -287,76 +288,95 @@ pub(super) struct Tallied {
 }
 
 impl Tallied {
-    /// Gives every word once, with its count, in no order and from many threads; words live as long as this does. An error
-    /// ends it.
-    pub(super) fn each<'a>(
-        &'a self,
-        take: impl Fn(&[(&'a [u8], u64)]) -> Result<()> + Sync,
-    ) -> Result<()> {
+    /// Gives every word once, with its count, in no order and from many threads. An error ends it.
+    pub(super) fn each(self, take: impl Fn(&[(&[u8], u64)]) -> Result<()> + Sync) -> Result<()> {
         const AT_ONCE: usize = 4096;
-        self.parts.par_iter().try_for_each(|part| {
+        let Tallied {
+            parts,
+            map,
+            resident,
+        } = self;
+        // A part goes when its words were given.
+        parts.into_par_iter().try_for_each(|part| {
             let mut batch = Vec::with_capacity(AT_ONCE);
-            let mut give = |word, count| {
-                batch.push((word, count));
-                if batch.len() < AT_ONCE {
-                    return Ok(());
-                }
-                let taken = take(&batch);
-                batch.clear();
-                taken
-            };
-            match &self.map {
-                Some(map) if !part.runs.is_empty() => self.merge(part, map, &mut give)?,
-                _ => {
-                    for (word, count) in part.table.iter() {
-                        give(word, count)?;
-                    }
+            for word in part.words(map.as_ref(), &resident) {
+                batch.push(word);
+                if batch.len() == AT_ONCE {
+                    take(&batch)?;
+                    batch.clear();
                 }
             }
             take(&batch)
         })
     }
+}
 
-    /// Merges the runs of a part and what is left in its table.
-    fn merge<'a>(
+impl Part {
+    /// Every word once, with its count.
+    fn words<'a>(
         &'a self,
-        part: &'a Part,
-        map: &'a Mmap,
-        give: &mut impl FnMut(&'a [u8], u64) -> Result<()>,
-    ) -> Result<()> {
-        let mut runs: Vec<Run<'a>> = part
-            .runs
-            .iter()
-            .map(|run| Run::Written(&map[run.clone()]))
-            .collect();
-        runs.push(Run::Held(part.table.sorted().into_iter()));
-        // The next word of each run, the first in order on top.
-        let mut heads = BinaryHeap::with_capacity(runs.len());
-        for (k, run) in runs.iter_mut().enumerate() {
-            heads.extend(run.next().map(|(word, count)| Reverse((word, k, count))));
+        map: Option<&'a Mmap>,
+        resident: &'a Resident,
+    ) -> Box<dyn Iterator<Item = (&'a [u8], u64)> + 'a> {
+        let Some(map) = map.filter(|_| !self.runs.is_empty()) else {
+            return Box::new(self.table.iter());
+        };
+        let written = self.runs.iter();
+        let written = written.map(|run| Run::Written(&map[run.clone()]));
+        let held = Run::Held(self.table.sorted().into_iter());
+        let touched = move |bytes| resident.touched(bytes, once(map));
+        Box::new(Merged::new(written.chain(once(held)).collect(), touched))
+    }
+}
+
+/// Runs as one, in which the counts of a word are added up.
+struct Merged<'a, F> {
+    runs: Vec<Run<'a>>,
+    /// The next word of each run, the first in order on top.
+    heads: BinaryHeap<Reverse<(&'a [u8], usize, u64)>>,
+    touched: F,
+}
+
+impl<'a, F: Fn(usize)> Merged<'a, F> {
+    fn new(mut runs: Vec<Run<'a>>, touched: F) -> Merged<'a, F> {
+        let first = |(k, run): (usize, &mut Run<'a>)| {
+            let (word, count) = run.next()?;
+            Some(Reverse((word, k, count)))
+        };
+        Merged {
+            heads: runs.iter_mut().enumerate().filter_map(first).collect(),
+            runs,
+            touched,
         }
-        let mut current: Option<(&'a [u8], u64)> = None;
-        while let Some(mut head) = heads.peek_mut() {
-            let Reverse((word, k, count)) = *head;
-            match runs[k].next() {
-                Some((word, count)) => *head = Reverse((word, k, count)),
-                None => drop(std::collections::binary_heap::PeekMut::pop(head)),
-            }
-            self.resident.touched(word.len() + 2, once(map));
-            current = match current {
-                Some((same, sum)) if same == word => Some((same, sum + count)),
-                other => {
-                    if let Some((word, count)) = other {
-                        give(word, count)?;
-                    }
-                    Some((word, count))
-                }
-            };
+    }
+
+    /// The next word of any run.
+    fn step(&mut self) -> Option<(&'a [u8], u64)> {
+        let mut head = self.heads.peek_mut()?;
+        let Reverse((word, k, count)) = *head;
+        match self.runs[k].next() {
+            Some((next, count)) => *head = Reverse((next, k, count)),
+            None => drop(PeekMut::pop(head)),
         }
-        match current {
-            Some((word, count)) => give(word, count),
-            None => Ok(()),
+        // The word and the two numbers beside it.
+        (self.touched)(word.len() + 2);
+        Some((word, count))
+    }
+}
+
+impl<'a, F: Fn(usize)> Iterator for Merged<'a, F> {
+    type Item = (&'a [u8], u64);
+
+    fn next(&mut self) -> Option<(&'a [u8], u64)> {
+        let (word, mut sum) = self.step()?;
+        while self
+            .heads
+            .peek()
+            .is_some_and(|Reverse(head)| head.0 == word)
+        {
+            sum += self.step()?.1;
         }
+        Some((word, sum))
     }
 }
 
@@ -471,11 +491,12 @@ mod tests {
             }
             Ok(())
         };
+        let runs = tallied.parts.iter().map(|part| part.runs.len()).sum();
         tallied.each(take).unwrap();
         let found = found.into_inner().unwrap();
         let found: BTreeMap<&[u8], u64> = found.iter().map(|(word, n)| (&word[..], *n)).collect();
         assert_eq!(found, expected);
-        tallied.parts.iter().map(|part| part.runs.len()).sum()
+        runs
     }
 
     #[test]
