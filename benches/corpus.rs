@@ -13,6 +13,7 @@ use std::hint::black_box;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use wlstm::config::Config;
@@ -263,20 +264,34 @@ fn main() -> Result<(), Failure> {
         }
         Ok((each * steps as f64, ()))
     })?;
+    let load = |text: &Text| {
+        let batches = Batches::training(text, &options(true))?;
+        let mut preparer = Preparer::new(&config, count, 0)?;
+        let loader = Loader::spawn(batches, move |batch| preparer.prepare(batch))?;
+        let mut words = 0;
+        for prepared in loader.take(steps) {
+            words += black_box(prepared?).words;
+        }
+        Ok((words as f64 / 1e3, ()))
+    };
     for (name, text) in [
         ("all inputs of a step, loader from text", &text),
         ("all inputs of a step, loader from the cache", &cached),
     ] {
-        measure(name, "K words", || {
-            let batches = Batches::training(text, &options(true))?;
-            let mut preparer = Preparer::new(&config, count, 0)?;
-            let loader = Loader::spawn(batches, move |batch| preparer.prepare(batch))?;
-            let mut words = 0;
-            for prepared in loader.take(steps) {
-                words += black_box(prepared?).words;
-            }
-            Ok((words as f64 / 1e3, ()))
-        })?;
+        measure(name, "K words", || load(text))?;
     }
-    Ok(())
+    // As beside a training on the CPU: the loader shares the cores with one thread for each of them.
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..rayon::current_num_threads() {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let measured = measure("the same, all cores busy", "K words", || load(&cached));
+        done.store(true, Ordering::Relaxed);
+        measured
+    })
 }
