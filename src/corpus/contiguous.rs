@@ -5,8 +5,9 @@
 
 use rayon::prelude::*;
 
-use super::batches::{Batch, Position, Rows, Text, Token, Training, bad_position, too_short};
+use super::batches::{Batch, Position, Rows, Training, bad_position, too_short};
 use super::files::{Cut, Piece};
+use super::text::{Text, Token};
 use crate::error::{Error, Result};
 
 /// The bytes between two remembered places.

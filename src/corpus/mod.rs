@@ -11,10 +11,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `files` | names, folders and patterns to memory-mapped files, and what tells one text from another: [`Corpus`] |
+//! | `names`, `files` | names, folders and patterns to memory-mapped files, and what tells one text from another: [`Corpus`] |
 //! | `tokens` | the tokenisers and the way back: [`TokenKind`], [`detokenise`] |
 //! | `vocabulary`, `count`, `tally` | words and ids, counted in bounded memory: [`Vocabulary`], [`VocabularyBuilder`] |
-//! | `cache`, `token_file` | text as ids, kept on the disk: [`TokenCache`] |
+//! | `text` | files as ids, token by token: [`Text`] |
+//! | `cache`, `token_file` | the same, kept on the disk: [`TokenCache`] |
 //! | `shuffle` | the order of files and lines of an epoch |
 //! | `sentences`, `contiguous` | the two ways to cut text into batches |
 //! | `batches` | what both share: [`Batches`], [`Batch`], [`Position`] |
@@ -57,20 +58,24 @@ mod contiguous;
 mod count;
 mod files;
 mod loader;
+mod names;
 mod sampler;
 mod sentences;
 mod shuffle;
 mod tally;
+mod text;
 mod token_file;
 mod tokens;
 mod vocabulary;
 
-pub use batches::{Batch, Batches, IGNORE, Position, Text, Training};
+pub use batches::{Batch, Batches, IGNORE, Position, Training};
 pub use cache::TokenCache;
 pub use count::VocabularyBuilder;
-pub use files::{Corpus, expand};
+pub use files::Corpus;
 pub use loader::Loader;
+pub use names::expand;
 pub use sampler::{CandidateSampler, Candidates};
 pub use sentences::RowPosition;
+pub use text::Text;
 pub use tokens::{Detokeniser, TokenKind, detokenise};
 pub use vocabulary::{Order, Vocabulary};

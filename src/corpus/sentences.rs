@@ -7,9 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::batches::Lines;
-use super::batches::{Batch, Position, Rows, Text, Token, Training, bad_position, too_short};
+use super::batches::{Batch, Position, Rows, Training, bad_position, too_short};
 use super::shuffle::{Permutation, file_order};
+use super::text::{Lines, Text, Token};
 use super::tokens::Item;
 use crate::error::{Error, Result};
 
