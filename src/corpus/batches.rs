@@ -62,7 +62,7 @@ pub struct Position {
     pub unroll: usize,
     /// The bytes of the corpus.
     pub bytes: u64,
-    /// [`Corpus::digest`]: another corpus is not continued.
+    /// [`Corpus::digest`](super::Corpus::digest): another corpus is not continued.
     pub digest: u64,
     /// `sentences`: how many files of the epoch are used up.
     pub files: usize,

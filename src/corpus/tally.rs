@@ -3,8 +3,8 @@
 //! Each thread counts into a small table of its own ([`Counter`]), which stays in the caches of its core and holds the words
 //! that come all the time. When it is full, its counts are added to tables that all threads share, one for each of 64 parts of
 //! the words by their hash. A part that has outgrown its share of the budget is written to a temporary file as a run of words in
-//! order, and begins anew. In the end the runs of a part are merged: each word comes once, with its whole count. The file has
-//! no name, so that the system removes it however the process ends.
+//! order, and begins anew. In the end the runs of a part are merged: each word comes once, with its whole count. The file is
+//! in the folder for caches, or that for temporary files, and has no name: the system removes it however the process ends.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
