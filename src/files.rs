@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
 
@@ -70,12 +71,26 @@ pub fn cannot_write(path: &Path, error: std::io::Error) -> Error {
 ///
 /// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be read or a leftover not removed.
 pub fn sweep(folder: &Path) -> Result<Vec<PathBuf>> {
+    sweep_older(folder, Duration::ZERO)
+}
+
+/// The same of what nobody has written to for `age`, so that others may be writing into the folder.
+///
+/// # Errors
+///
+/// As [`sweep`].
+pub fn sweep_older(folder: &Path, age: Duration) -> Result<Vec<PathBuf>> {
+    let is_old = |path: &Path| {
+        let modified = path.metadata().and_then(|metadata| metadata.modified());
+        let since = modified.map(|time| SystemTime::now().duration_since(time));
+        matches!(since, Ok(Ok(since)) if since >= age)
+    };
     let mut swept = Vec::new();
     for path in entries(folder)? {
         let leftover = path
             .file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL));
-        if leftover {
+        if leftover && (age.is_zero() || is_old(&path)) {
             std::fs::remove_file(&path).map_err(|error| {
                 Error::data(format!("cannot remove the leftover `{}`", path.display()))
                     .because(error)
@@ -104,6 +119,16 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     paths.sort();
     Ok(paths)
+}
+
+/// The folder for what this program can make again: the one that `WLSTM_CACHE` names, else `wlstm` in the user's folder for
+/// caches. None if `WLSTM_CACHE` is empty, or the system knows no such folder.
+pub fn cache_folder() -> Option<PathBuf> {
+    match std::env::var_os("WLSTM_CACHE") {
+        Some(folder) if folder.is_empty() => None,
+        Some(folder) => Some(folder.into()),
+        None => dirs::cache_dir().map(|folder| folder.join("wlstm")),
+    }
 }
 
 /// The folder of a path as the system takes it: `.` for a bare name.

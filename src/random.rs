@@ -65,6 +65,7 @@ impl Stream {
     }
 
     /// The next word.
+    #[inline]
     pub fn word(&mut self) -> u32 {
         if self.used == 4 {
             let counter = [
@@ -82,6 +83,7 @@ impl Stream {
     }
 
     /// Uniform in `[0, 1)` with 53 random bits.
+    #[inline]
     pub fn uniform(&mut self) -> f64 {
         let bits = (u64::from(self.word()) << 32 | u64::from(self.word())) >> 11;
         bits as f64 / (1u64 << 53) as f64

@@ -353,7 +353,7 @@ proptest! {
     }
 
     #[test]
-    fn vocabularies_count_like_a_map(files in files(), size in 3..12_usize, min_count in 0..5_u64) {
+    fn vocabularies_count_like_a_map(files in files(), size in 3..12_usize, min_count in 0..5_u64, on_disk: bool) {
         for order in [Order::Sentences, Order::Contiguous] {
             let folder = Folder::new(&files);
             let lines = lines_of(&files);
@@ -362,6 +362,7 @@ proptest! {
                 *counts.entry(word).or_default() += 1;
             }
             let builder = VocabularyBuilder::new(order, TokenKind::Whitespace);
+            let builder = if on_disk { builder.budget(0) } else { builder };
             let built = builder.size(size).min_count(min_count).build(&folder.corpus());
             if counts.is_empty() {
                 prop_assert!(built.unwrap_err().to_string().contains("no word"));

@@ -11,8 +11,9 @@ use serde::Serialize;
 use super::arguments::Eval;
 use super::context::{Trained, tell, trained};
 use super::progress::Live;
+use super::text::text;
 use crate::checkpoint::Which;
-use crate::corpus::{Corpus, Text};
+use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::train::evaluate::{evaluate, extent};
 use crate::train::session::Inference;
@@ -35,7 +36,7 @@ pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
     let purpose = Inference::Losses(extent(&trained.config));
     let mut session = trained.session(&arguments.device.device, purpose, quiet)?;
     let words = trained.vocabulary.clone();
-    let text = Text::new(corpus.clone(), words, trained.config.data.tokens);
+    let text = text(corpus.clone(), words, trained.config.data.tokens, quiet)?;
     let live = Live::new("evaluating", quiet);
     let found = evaluate(&mut session, &text, arguments.targets, |done, total| {
         live.show(done, total);

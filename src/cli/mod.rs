@@ -10,6 +10,7 @@ mod generate;
 mod plan;
 mod progress;
 mod score;
+mod text;
 mod train;
 mod vocab;
 

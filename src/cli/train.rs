@@ -11,9 +11,10 @@ use super::context::{
     saved_config, saved_vocabulary, tell, training_executors, vocabulary, vocabulary_file,
 };
 use super::progress::{Progress as Display, duration};
+use super::text::text;
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens};
-use crate::corpus::{Corpus, Text, Vocabulary, detokenise, expand};
+use crate::corpus::{Corpus, Vocabulary, detokenise, expand};
 use crate::error::{Error, Kind, Result};
 use crate::train::exchange::Alone;
 use crate::train::generate::{Choice, Generator};
@@ -72,6 +73,8 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         }
         None => vocabulary(&config, &corpus, quiet)?,
     });
+    let open = |corpus| text(corpus, words.clone(), config.data.tokens, quiet);
+    let (train_text, valid_text) = (open(corpus)?, valid.map(open).transpose()?);
     let mut session = Session::replicated(executors, Box::new(Alone), &config, words.len())?;
     let progress = match (checkpoint, &init) {
         (Some(checkpoint), _) => {
@@ -89,15 +92,14 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         }
     };
     let before = progress.step;
-    let text = |corpus| Text::new(corpus, words.clone(), config.data.tokens);
     let stop = listen()?;
     let mut display = Display::new(&config, quiet);
     let outcome = train(Run {
         config: &config,
         name: name(&arguments.config),
         session: &mut session,
-        train: text(corpus),
-        valid: valid.map(text),
+        train: train_text,
+        valid: valid_text,
         folder: &folder,
         progress,
         stop: &stop,

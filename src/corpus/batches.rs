@@ -3,14 +3,11 @@
 //! The rows of a batch are time-major: row `t*B + b` is stream `b` at time `t`. A batch comes with the [`Position`] after it,
 //! from which [`Batches::resume`] continues with the very next batch.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::contiguous::Columns;
-use super::files::Corpus;
 use super::sentences::{RowPosition, Sentences};
-use super::tokens::{BadUtf8, Item, Lexer, TokenKind, check_utf8};
+use super::text::{Text, Token};
 use super::vocabulary::{Order, Vocabulary};
 use crate::error::{Error, Result};
 
@@ -51,7 +48,8 @@ pub struct Training {
     pub epochs: u64,
 }
 
-/// A place between two batches: what a checkpoint keeps of the data.
+/// A place between two batches: what a checkpoint keeps of the data. In lines and tokens, which are the same whether tokens come
+/// from the text or from a cache of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The epoch, from 1.
@@ -64,90 +62,14 @@ pub struct Position {
     pub unroll: usize,
     /// The bytes of the corpus.
     pub bytes: u64,
-    /// [`Corpus::digest`]: another corpus is not continued.
+    /// [`Corpus::digest`](super::Corpus::digest): another corpus is not continued.
     pub digest: u64,
     /// `sentences`: how many files of the epoch are used up.
     pub files: usize,
-    /// `sentences`: lines taken of the file after them; bytes, where lines are not shuffled.
+    /// `sentences`: lines taken of the file after them.
     pub place: u64,
     /// `sentences`: what is left of each stream's sentence.
     pub rows: Vec<Option<RowPosition>>,
-}
-
-/// A corpus and how it becomes ids. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Text {
-    corpus: Arc<Corpus>,
-    vocabulary: Arc<Vocabulary>,
-    kind: TokenKind,
-}
-
-/// What stands next in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
-    /// The id; at the end of a line, that of the mark.
-    pub(crate) id: u32,
-    /// Whether this is the end of a line.
-    pub(crate) ends_line: bool,
-}
-
-impl Text {
-    /// The text of these files, in the order of the vocabulary.
-    pub fn new(corpus: Arc<Corpus>, vocabulary: Arc<Vocabulary>, kind: TokenKind) -> Text {
-        Text {
-            corpus,
-            vocabulary,
-            kind,
-        }
-    }
-
-    /// The files.
-    pub fn corpus(&self) -> &Corpus {
-        &self.corpus
-    }
-
-    /// The words.
-    pub fn vocabulary(&self) -> &Vocabulary {
-        &self.vocabulary
-    }
-
-    /// What tokens are.
-    pub fn kind(&self) -> TokenKind {
-        self.kind
-    }
-
-    /// The next token or line end of a file from byte `at`, which moves on; nothing at the end of the file.
-    #[inline]
-    pub(crate) fn read(&self, file: usize, at: &mut usize) -> Result<Option<Token>> {
-        let text = self.corpus.text(file);
-        let mut lexer = Lexer::new(self.kind, text, *at);
-        let item = lexer.next().map_err(|bad| self.bad_utf8(file, bad))?;
-        *at = lexer.at;
-        let Some(item) = item else {
-            return Ok(None);
-        };
-        Ok(Some(match item {
-            Item::LineEnd => Token {
-                id: self.vocabulary.mark(),
-                ends_line: true,
-            },
-            Item::Token(range) => {
-                let found = self.vocabulary.get_bytes(&text[range.clone()]);
-                if found.is_none() {
-                    check_utf8(text, range).map_err(|bad| self.bad_utf8(file, bad))?;
-                }
-                Token {
-                    id: found.unwrap_or(self.vocabulary.unknown()),
-                    ends_line: false,
-                }
-            }
-        }))
-    }
-
-    #[cold]
-    pub(crate) fn bad_utf8(&self, file: usize, bad: BadUtf8) -> Error {
-        self.corpus.bad_utf8(file, bad)
-    }
 }
 
 /// The rows of a batch while it is filled.

@@ -1,11 +1,13 @@
 //! Batches in `contiguous` order: the corpus is one sequence of tokens, cut into columns that are walked side by side.
 //!
 //! A first pass counts the tokens and remembers where every piece of some 32 KB begins; each column is then a place in a file
-//! that moves on.
+//! that moves on. A file of tokens knows how many it has, and needs no pass.
 
 use rayon::prelude::*;
 
-use super::batches::{Batch, Position, Rows, Text, Token, Training, bad_position, too_short};
+use super::batches::{Batch, Position, Rows, Training, bad_position, too_short};
+use super::files::{Cut, Piece};
+use super::text::{Text, Token};
 use crate::error::{Error, Result};
 
 /// The bytes between two remembered places.
@@ -146,7 +148,7 @@ impl Columns {
                 }
             }
             if column.file == file {
-                self.text.corpus().touched(column.at - at);
+                self.text.walked(file, column.at - at);
             }
         }
         let reset = self.step == 0;
@@ -189,28 +191,39 @@ impl Column {
 /// Counts the tokens of the sequence, line ends included, and remembers where pieces begin.
 fn count(text: &Text) -> Result<(Vec<Mark>, u64)> {
     let corpus = text.corpus();
-    let pieces = corpus.pieces(PIECE, false);
-    let counts: Vec<_> = pieces
-        .par_iter()
-        .map(|piece| {
-            let mut tokens = 0;
-            let walked = corpus.walk(piece, text.kind(), |_, _| {
-                tokens += 1;
-                Ok(())
-            });
-            walked.map(|()| tokens)
-        })
-        .collect();
-    let mut total = 0;
-    let mut marks = Vec::with_capacity(pieces.len());
-    for (piece, tokens) in pieces.iter().zip(counts) {
-        let tokens: u64 = tokens.map_err(|bad| text.bad_utf8(piece.file, bad))?;
-        marks.push(Mark {
-            token: total,
-            file: piece.file,
-            at: piece.range.start,
+    let count_piece = |piece: &Piece| {
+        let mut tokens = 0;
+        let walked = corpus.walk(piece, text.kind(), |_, _| {
+            tokens += 1;
+            Ok(())
         });
-        total += tokens;
+        walked.map(|()| tokens)
+    };
+    let mut total = 0;
+    let mut marks = Vec::new();
+    for file in 0..corpus.files() {
+        if let Some(tokens) = text.counted(file) {
+            if tokens > 0 {
+                marks.push(Mark {
+                    token: total,
+                    file,
+                    at: 0,
+                });
+            }
+            total += tokens as u64;
+            continue;
+        }
+        let pieces = corpus.pieces_of(file, PIECE, Cut::between(text.kind()));
+        let counts: Vec<_> = pieces.par_iter().map(count_piece).collect();
+        for (piece, tokens) in pieces.iter().zip(counts) {
+            let tokens: u64 = tokens.map_err(|bad| text.bad_utf8(file, bad))?;
+            marks.push(Mark {
+                token: total,
+                file,
+                at: piece.range.start,
+            });
+            total += tokens;
+        }
     }
     Ok((marks, total))
 }
@@ -228,6 +241,11 @@ fn seek(text: &Text, marks: &[Mark], tokens: &[u64]) -> Result<Vec<Column>> {
                 at,
             } = marks[near];
             let mut column = Column { file, at, input: 0 };
+            if text.counted(file).is_some() {
+                column.at += (token - at_mark) as usize;
+                column.advance(text)?;
+                return Ok(column);
+            }
             for _ in at_mark..=token {
                 column.advance(text)?;
             }

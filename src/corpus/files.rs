@@ -1,21 +1,26 @@
-//! The files of a corpus: patterns become names, names become memory-mapped files.
+//! The files of a corpus, mapped into memory.
 //!
 //! The operating system brings in pages as they are walked over. Whoever walks says so with [`Corpus::touched`], which now
 //! and then lets the pages go again: the memory needed does not grow with the corpus.
+//!
+//! A text is known by a digest of all its bytes. It is made once for each file, when it is asked for; what the cache of tokens
+//! remembers of an earlier run spares that ([`Corpus::remember`]).
 
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use memmap2::Mmap;
 #[cfg(unix)]
 use memmap2::UncheckedAdvice;
+use rayon::prelude::*;
 
+use super::names::expand;
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
-use crate::config::is_pattern;
-use crate::digest::Digest;
+use crate::digest::Content;
 use crate::error::{Error, Result};
 
 /// The bytes of mapped files that may stay in memory, about.
@@ -24,6 +29,44 @@ const RESIDENT: usize = 64 << 20;
 /// What the operating system brings in for one byte that is read somewhere (Linux maps 16 pages around it).
 const AROUND: usize = 1 << 16;
 
+/// Counts what is read of some mapped files, and lets go of their pages once these are many. What is still needed comes back
+/// from the cache of the operating system.
+#[derive(Debug, Default)]
+pub(crate) struct Resident(AtomicUsize);
+
+impl Resident {
+    /// Notes that about this many bytes of the files were read.
+    pub(crate) fn touched<'a>(&self, bytes: usize, maps: impl Iterator<Item = &'a Mmap>) {
+        if self.0.fetch_add(bytes, Ordering::Relaxed) + bytes < RESIDENT {
+            return;
+        }
+        self.0.store(0, Ordering::Relaxed);
+        #[cfg(unix)]
+        for map in maps {
+            // SAFETY: the maps are shared and only read, so pages that are let go come back as they were.
+            #[allow(unsafe_code)]
+            let let_go = unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) };
+            if let Err(error) = let_go {
+                tracing::debug!(%error, "cannot let go of the pages of a corpus");
+            }
+        }
+        #[cfg(not(unix))]
+        drop(maps);
+    }
+
+    /// Notes that a few bytes were read somewhere in a file of this length that is read in no order.
+    pub(crate) fn touched_somewhere<'a>(
+        &self,
+        length: usize,
+        maps: impl Iterator<Item = &'a Mmap>,
+    ) {
+        // All of a smaller file may stay.
+        if length > RESIDENT {
+            self.touched(AROUND, maps);
+        }
+    }
+}
+
 /// One file of text.
 #[derive(Debug)]
 struct TextFile {
@@ -31,14 +74,17 @@ struct TextFile {
     map: Mmap,
     /// Where the text begins: after the byte order mark, if there is one.
     start: usize,
+    /// See [`stamp_of`].
+    stamp: Option<String>,
+    /// The digest of the text.
+    digest: OnceLock<u64>,
 }
 
 /// The files of a corpus in name order, mapped into memory.
 #[derive(Debug)]
 pub struct Corpus {
     files: Vec<TextFile>,
-    /// The bytes read since pages were let go, about.
-    touched: AtomicUsize,
+    resident: Resident,
     /// See [`Corpus::digest`].
     digest: OnceLock<u64>,
 }
@@ -54,7 +100,7 @@ impl Corpus {
         let files = paths.into_iter().map(TextFile::open);
         let corpus = Corpus {
             files: files.collect::<Result<_>>()?,
-            touched: AtomicUsize::new(0),
+            resident: Resident::default(),
             digest: OnceLock::new(),
         };
         for (k, file) in corpus.files.iter().enumerate() {
@@ -79,25 +125,45 @@ impl Corpus {
         (0..self.files()).map(|k| self.text(k).len() as u64).sum()
     }
 
-    /// Tells this text from others, whatever its files are called: a digest of the length of every file and of some bytes
-    /// all over it. Only an exchange of text between these places, of the same length, is not seen.
+    /// Tells this text from others, whatever its files are called: a digest of every byte of it, and of how it is cut into
+    /// files. The first call reads all that no cache remembers.
     pub fn digest(&self) -> u64 {
-        /// The places in a file, and the bytes looked at in each.
-        const PLACES: usize = 32;
-        const LOOK: usize = 1 << 12;
-        *self.digest.get_or_init(|| {
-            let of_file = |digest: Digest, file: usize| {
-                let text = self.text(file);
-                let digest = digest.and((text.len() as u64).to_le_bytes());
-                let last = text.len().saturating_sub(LOOK);
-                let places = (0..PLACES).map(|k| last * k / (PLACES - 1));
-                places.fold(digest, |digest, at| {
-                    self.touched(AROUND);
-                    digest.and(text[at..].iter().take(LOOK).copied())
-                })
-            };
-            (0..self.files()).fold(Digest::default(), of_file).value()
+        if let Some(known) = self.digest.get() {
+            return *known;
+        }
+        let files: Vec<[u64; 2]> = (0..self.files())
+            .into_par_iter()
+            .map(|file| [self.text(file).len() as u64, self.file_digest(file)])
+            .collect();
+        let mut all = Content::default();
+        for number in files.as_flattened() {
+            all.add(&number.to_le_bytes());
+        }
+        *self.digest.get_or_init(|| all.value())
+    }
+
+    /// A digest of the text of file `file`.
+    pub(crate) fn file_digest(&self, file: usize) -> u64 {
+        *self.files[file].digest.get_or_init(|| {
+            let mut content = Content::default();
+            for block in self.text(file).chunks(1 << 20) {
+                content.add(block);
+                self.touched(block.len());
+            }
+            content.value()
         })
+    }
+
+    /// Tells the digest of the text of file `file`, which had this stamp when the digest was made.
+    pub(crate) fn remember(&self, file: usize, stamp: &str, digest: u64) {
+        if self.stamp(file) == Some(stamp) {
+            let _ = self.files[file].digest.set(digest);
+        }
+    }
+
+    /// What stays the same as long as nobody writes to file `file`; nothing where that cannot be told.
+    pub(crate) fn stamp(&self, file: usize) -> Option<&str> {
+        self.files[file].stamp.as_deref()
     }
 
     /// The path of file `file`.
@@ -112,30 +178,19 @@ impl Corpus {
         &file.map[file.start..]
     }
 
-    /// Notes that about this many bytes were read, and lets go of the pages of all files once these are many. What is still
-    /// needed comes back from the cache of the operating system.
+    /// Notes that about this many bytes were read, see [`Resident`].
     pub(crate) fn touched(&self, bytes: usize) {
-        if self.touched.fetch_add(bytes, Ordering::Relaxed) + bytes < RESIDENT {
-            return;
-        }
-        self.touched.store(0, Ordering::Relaxed);
-        #[cfg(unix)]
-        for file in &self.files {
-            // SAFETY: the maps are shared and only read, so pages that are let go come back as they were.
-            #[allow(unsafe_code)]
-            let let_go = unsafe { file.map.unchecked_advise(UncheckedAdvice::DontNeed) };
-            if let Err(error) = let_go {
-                tracing::debug!(%error, "cannot let go of the pages of a corpus");
-            }
-        }
+        self.resident.touched(bytes, self.maps());
     }
 
     /// Notes that a few bytes were read somewhere in a file that was walked over as a whole before.
     pub(crate) fn touched_somewhere(&self, file: usize) {
-        // All of a smaller file may stay.
-        if self.text(file).len() > RESIDENT {
-            self.touched(AROUND);
-        }
+        let length = self.text(file).len();
+        self.resident.touched_somewhere(length, self.maps());
+    }
+
+    fn maps(&self) -> impl Iterator<Item = &Mmap> {
+        self.files.iter().map(|file| &file.map)
     }
 
     /// The error for bytes of file `file` that are not UTF-8.
@@ -173,7 +228,7 @@ impl Corpus {
     pub(crate) fn samples(&self, count: usize, size: usize) -> Vec<Piece> {
         let total = self.bytes();
         if total <= (count * size) as u64 {
-            return self.pieces(size, true);
+            return self.pieces(size, Cut::Lines);
         }
         let mut places = (0..count as u64)
             .map(|k| k * (total / count as u64))
@@ -198,31 +253,60 @@ impl Corpus {
         samples
     }
 
-    /// Cuts the files into pieces of about `size` bytes, in order, so that no token is cut. With `whole_lines` no line is
-    /// cut either, however long it is.
-    pub(crate) fn pieces(&self, size: usize, whole_lines: bool) -> Vec<Piece> {
+    /// Cuts the files into pieces of about `size` bytes, in order, so that no token is cut.
+    pub(crate) fn pieces(&self, size: usize, cut: Cut) -> Vec<Piece> {
+        let of_file = |file| self.pieces_of(file, size, cut);
+        (0..self.files()).flat_map(of_file).collect()
+    }
+
+    /// Cuts one file into pieces of about `size` bytes.
+    pub(crate) fn pieces_of(&self, file: usize, size: usize, cut: Cut) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        for file in 0..self.files() {
-            let text = self.text(file);
-            let mut start = 0;
-            while start < text.len() {
-                let rest = &text[start..];
-                let nominal = size.min(rest.len());
-                let border = if whole_lines {
-                    memchr::memchr(b'\n', &rest[nominal..])
-                } else {
-                    memchr::memchr2(b'\n', b' ', &rest[nominal..])
-                };
-                let length = border.map_or(rest.len(), |offset| nominal + offset + 1);
-                self.touched(AROUND + length - nominal);
-                pieces.push(Piece {
-                    file,
-                    range: start..start + length,
-                });
-                start += length;
-            }
+        let text = self.text(file);
+        let mut start = 0;
+        while start < text.len() {
+            let rest = &text[start..];
+            let nominal = size.min(rest.len());
+            let border = match cut {
+                Cut::Lines => memchr::memchr(b'\n', &rest[nominal..]).map(|offset| offset + 1),
+                Cut::Spaces => {
+                    memchr::memchr2(b'\n', b' ', &rest[nominal..]).map(|offset| offset + 1)
+                }
+                // Before the first byte of a character that is not the second half of a line's end.
+                Cut::Characters => (nominal..rest.len())
+                    .find(|&k| rest[k] & 0xc0 != 0x80 && rest[k] != b'\n')
+                    .map(|k| k - nominal),
+            };
+            let length = border.map_or(rest.len(), |offset| nominal + offset);
+            self.touched(AROUND + length - nominal);
+            pieces.push(Piece {
+                file,
+                range: start..start + length,
+            });
+            start += length;
         }
         pieces
+    }
+}
+
+/// Where a text may be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// At the ends of lines only, however long they are.
+    Lines,
+    /// At spaces and the ends of lines.
+    Spaces,
+    /// Between characters, which are tokens.
+    Characters,
+}
+
+impl Cut {
+    /// The finest that cuts no token.
+    pub(crate) fn between(kind: TokenKind) -> Cut {
+        match kind {
+            TokenKind::Whitespace | TokenKind::Words => Cut::Spaces,
+            TokenKind::Characters => Cut::Characters,
+        }
     }
 }
 
@@ -240,22 +324,14 @@ impl TextFile {
                 .because(error)
                 .help("check the name and the rights of the file")
         };
-        let kind = fs::metadata(&path).map_err(unreadable)?;
-        if !kind.is_file() {
-            let what = if kind.is_dir() {
-                "a folder"
-            } else {
-                "not a regular file"
-            };
-            return Err(Error::data(format!("`{}` is {what}", path.display())).help(
-                if kind.is_dir() {
-                    format!("name its files: `{}/*`", path.display())
-                } else {
-                    "pipes cannot be read twice: save the text to a file".to_owned()
-                },
-            ));
+        if !fs::metadata(&path).map_err(unreadable)?.is_file() {
+            return Err(
+                Error::data(format!("`{}` is not a regular file", path.display()))
+                    .help("pipes cannot be read twice: save the text to a file"),
+            );
         }
         let file = fs::File::open(&path).map_err(unreadable)?;
+        let stamp = file.metadata().ok().as_ref().and_then(stamp_of);
         // SAFETY: the map is only read. Another process that changes the file while it is mapped can make us read other
         // bytes, which are checked like all others; one that shortens it ends this process with SIGBUS, never more.
         #[allow(unsafe_code)]
@@ -265,92 +341,36 @@ impl TextFile {
         } else {
             0
         };
-        Ok(TextFile { path, map, start })
+        Ok(TextFile {
+            path,
+            map,
+            start,
+            stamp,
+            digest: OnceLock::new(),
+        })
     }
 }
 
-/// What is to be seen where a file is not.
-fn what_is_there(pattern: &Path) -> String {
-    let folder = folder_of(pattern);
-    let shown = folder.display();
-    match folder.is_dir() {
-        true => format!("the folder `{shown}` is there, but not the file: check its name"),
-        false => {
-            format!("there is no folder `{shown}` either: check the path, or bring the text there")
-        }
+/// Length, times and place of a file. Nothing if it was changed so lately that the clock of its times may not have moved on
+/// since.
+fn stamp_of(metadata: &fs::Metadata) -> Option<String> {
+    /// Longer than a tick of any file system.
+    const SETTLED: Duration = Duration::from_secs(2);
+    let modified = metadata.modified().ok()?;
+    if SystemTime::now().duration_since(modified).ok()? < SETTLED {
+        return None;
     }
-}
-
-/// The files that names and patterns (`corpus/train/*`) stand for, in name order, each once.
-///
-/// `*`, `?`, `[ab]` and `**` work as in a shell: they match no names that begin with a dot. A pattern stands for files only,
-/// not for folders. A name that exists is taken as it is.
-///
-/// # Errors
-///
-/// If a file is missing, a pattern is malformed or matches nothing, or there is no name at all.
-pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for pattern in patterns {
-        let pattern = pattern.as_ref();
-        let shown = pattern.display();
-        let text = pattern.to_string_lossy();
-        if pattern.exists() {
-            paths.push(pattern.to_owned());
-            continue;
-        }
-        if !is_pattern(pattern) {
-            return Err(
-                Error::data(format!("there is no file `{shown}`")).help(what_is_there(pattern))
-            );
-        }
-        let options = glob::MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
-        let matches = glob::glob_with(&text, options).map_err(|error| {
-            Error::data(format!("`{shown}` is not a pattern"))
-                .because(error)
-                .help("write `folder/*` for all files of a folder")
-        })?;
-        let before = paths.len();
-        for path in matches {
-            let path = path.map_err(|error| {
-                Error::data(format!("cannot search for `{shown}`"))
-                    .because(error)
-                    .help("check the rights of the folders")
-            })?;
-            if path.is_file() {
-                paths.push(path);
-            }
-        }
-        if paths.len() == before {
-            return Err(
-                Error::data(format!("no file matches `{shown}`")).help(what_is_there(pattern))
-            );
-        }
+    let since = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let mut stamp = format!("{} {}", metadata.len(), since.as_nanos());
+    // The time of the last change cannot be set back, as that of the last modification can.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let (changed, nanoseconds) = (metadata.ctime(), metadata.ctime_nsec());
+        let (device, inode) = (metadata.dev(), metadata.ino());
+        stamp += &format!(" {changed}.{nanoseconds:09} {device}:{inode}");
     }
-    if paths.is_empty() {
-        return Err(Error::data("no corpus is named")
-            .help("name at least one file or pattern, as `corpus/train/*`"));
-    }
-    paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
-    paths.dedup();
-    Ok(paths)
-}
-
-/// The folder in which a pattern is searched, as a whole path where that can be said.
-fn folder_of(pattern: &Path) -> PathBuf {
-    let plain = |part: &std::path::Component<'_>| !is_pattern(part);
-    let parent = pattern.parent().unwrap_or(Path::new(""));
-    let folder: PathBuf = parent.components().take_while(plain).collect();
-    std::path::absolute(if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        &folder
-    })
-    .unwrap_or(folder)
+    Some(stamp)
 }
 
 #[cfg(test)]
@@ -358,44 +378,64 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_give_files_in_name_order_once() {
+    fn digests_see_every_byte_and_how_text_is_cut_into_files() {
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        for name in ["b.txt", "a.txt", ".hidden", "c[1].txt"] {
-            fs::write(root.join(name), "x\n").unwrap();
-        }
-        fs::create_dir(root.join("sub")).unwrap();
-        let names = |patterns: &[&str]| -> Vec<String> {
-            let patterns: Vec<_> = patterns.iter().map(|p| root.join(p)).collect();
-            let paths = expand(&patterns).unwrap();
-            let name = |p: &PathBuf| p.file_name().unwrap().to_string_lossy().into_owned();
-            paths.iter().map(name).collect()
+        let digest = |files: &[&[u8]]| {
+            let paths: Vec<_> = (0..files.len())
+                .map(|k| folder.path().join(k.to_string()))
+                .collect();
+            for (path, bytes) in paths.iter().zip(files) {
+                fs::write(path, bytes).unwrap();
+            }
+            Corpus::open(&paths).unwrap().digest()
         };
-        assert_eq!(names(&["*"]), ["a.txt", "b.txt", "c[1].txt"]);
-        assert_eq!(
-            names(&["b.txt", "*", "a.txt"]),
-            ["a.txt", "b.txt", "c[1].txt"]
-        );
-        assert_eq!(names(&["c[1].txt"]), ["c[1].txt"]);
-        for (pattern, says) in [
-            ("no.txt", "there is no file"),
-            ("no/*", "no file matches"),
-            ("a[", "is not a pattern"),
-        ] {
-            let error = expand(&[root.join(pattern)]).unwrap_err();
-            assert!(error.to_string().contains(says), "{error}");
-            assert!(error.to_string().contains(pattern), "{error}");
+        let text = b"some text\n".repeat(50_000);
+        let whole = digest(&[&text]);
+        assert_eq!(digest(&[&text]), whole);
+        for place in [0, 100_003, 250_000, text.len() - 2] {
+            let mut changed = text.clone();
+            changed[place] ^= 1;
+            assert_ne!(digest(&[&changed]), whole, "{place}");
         }
-        let help = expand(&[root.join("no/*.txt")]).unwrap_err();
-        assert!(help.chain().to_string().contains(root.to_str().unwrap()));
-        assert!(expand::<&str>(&[]).is_err());
+        let (first, second) = text.split_at(250_004);
+        assert_ne!(digest(&[first, second]), whole);
+        assert_ne!(digest(&[second, first]), digest(&[first, second]));
+        // What a file is called does not matter, nor the mark at its begin.
+        let marked = [b"\xef\xbb\xbf", &text[..]].concat();
+        assert_eq!(digest(&[&marked]), whole);
     }
 
     #[test]
-    fn folders_and_empty_files_are_refused() {
+    fn a_digest_is_remembered_until_the_file_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Corpus::open(&[folder.path()]).unwrap_err();
-        assert!(error.to_string().contains("is a folder"), "{error}");
+        let path = folder.path().join("text");
+        fs::write(&path, "one\n").unwrap();
+        let fresh = Corpus::open(&[&path]).unwrap();
+        assert_eq!(fresh.stamp(0), None, "it has just been written");
+        let age = |seconds| {
+            let file = fs::File::options().append(true).open(&path).unwrap();
+            let then = SystemTime::now() - Duration::from_secs(seconds);
+            file.set_modified(then).unwrap();
+        };
+        age(60);
+        let old = Corpus::open(&[&path]).unwrap();
+        let stamp = old.stamp(0).unwrap().to_owned();
+        old.remember(0, "another stamp", 1);
+        assert_eq!(old.file_digest(0), Content::of(b"one\n"));
+        let again = Corpus::open(&[&path]).unwrap();
+        again.remember(0, &stamp, 7);
+        assert_eq!(again.file_digest(0), 7);
+        fs::write(&path, "two\n").unwrap();
+        age(90);
+        let changed = Corpus::open(&[&path]).unwrap();
+        assert_ne!(changed.stamp(0).unwrap(), stamp);
+        changed.remember(0, &stamp, 7);
+        assert_eq!(changed.file_digest(0), Content::of(b"two\n"));
+    }
+
+    #[test]
+    fn empty_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
         let empty = folder.path().join("empty.txt");
         fs::write(&empty, "").unwrap();
         let error = Corpus::open(&[&empty]).unwrap_err();
@@ -411,17 +451,24 @@ mod tests {
     fn pieces_cover_the_text_and_cut_no_token() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("text");
-        let text = "one two three\nfour five\n\n  six seveneightnine ten";
+        let text = "one two three\nfour five\n\n  six sévèneightnine\r\n ten";
         fs::write(&path, text).unwrap();
         let corpus = Corpus::open(&[path]).unwrap();
-        for whole_lines in [false, true] {
+        for cut in [Cut::Lines, Cut::Spaces, Cut::Characters] {
             for size in 1..text.len() + 2 {
                 let mut end = 0;
-                for piece in corpus.pieces(size, whole_lines) {
+                for piece in corpus.pieces(size, cut) {
                     assert_eq!(piece.range.start, end);
                     end = piece.range.end;
                     let last = text.as_bytes()[end - 1];
-                    assert!(end == text.len() || last == b'\n' || (last == b' ' && !whole_lines));
+                    let good = match cut {
+                        Cut::Lines => last == b'\n',
+                        Cut::Spaces => matches!(last, b'\n' | b' '),
+                        Cut::Characters => {
+                            text.is_char_boundary(end) && !text[end..].starts_with('\n')
+                        }
+                    };
+                    assert!(end == text.len() || good, "{cut:?} {size} {end}");
                 }
                 assert_eq!(end, text.len());
             }

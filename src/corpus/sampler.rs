@@ -10,8 +10,6 @@
 //! the draws until the next new id are geometric in the probability `m` of all ids that are still missing. (At `S = 8192`
 //! and `V = 793,470` some 16,000 draws are enough, and this never happens.)
 
-use rayon::prelude::*;
-
 use crate::error::{Error, Result};
 use crate::random::Stream;
 
@@ -31,6 +29,8 @@ pub struct CandidateSampler {
     samples: usize,
     /// `ln(V+1)`.
     log_range: f64,
+    /// `ln(1 - P(k))` of every id: half of what `Q` costs, and the same in every step.
+    log_others: Vec<f64>,
     /// One bit an id: whether it is drawn. All zero between draws.
     drawn: Vec<u64>,
 }
@@ -49,12 +49,16 @@ impl CandidateSampler {
             ))
             .help("set `softmax.samples` to at least 1 and at most the size of the vocabulary, or `softmax.kind` to \"full\""));
         }
-        Ok(CandidateSampler {
+        let mut sampler = CandidateSampler {
             vocabulary,
             samples,
             log_range: (vocabulary as f64).ln_1p(),
+            log_others: Vec::new(),
             drawn: vec![0; vocabulary.div_ceil(64)],
-        })
+        };
+        let of_id = |id| (-sampler.probability(id)).ln_1p();
+        sampler.log_others = (0..vocabulary as u32).map(of_id).collect();
+        Ok(sampler)
     }
 
     /// Draws the candidates of one step from the step's own stream.
@@ -109,9 +113,13 @@ impl CandidateSampler {
     }
 
     /// `ln Q(id)`: the logarithm of the expected count of an id after `tries` draws.
+    ///
+    /// # Panics
+    ///
+    /// If the id is not below the vocabulary's size.
     #[inline]
     pub fn log_expected_count(&self, id: u32, tries: u64) -> f64 {
-        (-(tries as f64 * (-self.probability(id)).ln_1p()).exp_m1()).ln()
+        (-(tries as f64 * self.log_others[id as usize]).exp_m1()).ln()
     }
 
     /// `ln Q` of many ids. Ids that are not below the vocabulary's size, as the target of padding, give 0.
@@ -120,7 +128,8 @@ impl CandidateSampler {
             true => self.log_expected_count(id, tries),
             false => 0.0,
         };
-        ids.par_iter().with_min_len(1024).map(one).collect()
+        // On this thread alone: the cores are for the training.
+        ids.iter().map(one).collect()
     }
 }
 
@@ -147,6 +156,30 @@ mod tests {
         // ln(3/2) / ln(201), by hand.
         let sampler = CandidateSampler::new(200, 20).unwrap();
         assert!((sampler.probability(1) - 0.076_455_175_6).abs() < 1e-9);
+    }
+
+    /// What was there before any table, and before any draw was made faster.
+    #[test]
+    fn draws_and_their_counts_keep_their_bits() {
+        let (vocabulary, samples) = (793_470, 8192);
+        let mut sampler = CandidateSampler::new(vocabulary, samples).unwrap();
+        let drawn = sampler.draw(&mut Stream::new(1, Purpose::Candidates, 7));
+        let log_q = sampler.log_expected_counts(&drawn.ids, drawn.tries);
+        for (&id, &log_q) in drawn.ids.iter().zip(&log_q) {
+            let plain = (-(drawn.tries as f64 * (-sampler.probability(id)).ln_1p()).exp_m1()).ln();
+            assert_eq!(log_q.to_bits(), plain.to_bits(), "{id}");
+        }
+        let mut stream = Stream::new(1, Purpose::Candidates, 7);
+        let (mut seen, mut plain, mut tries) = (std::collections::HashSet::new(), Vec::new(), 0);
+        while plain.len() < samples {
+            tries += 1;
+            let k = (stream.uniform() * (vocabulary as f64).ln_1p()).exp() as u32;
+            let k = k.clamp(1, vocabulary as u32) - 1;
+            if seen.insert(k) {
+                plain.push(k);
+            }
+        }
+        assert!(drawn.ids == plain && drawn.tries == tries);
     }
 
     #[test]

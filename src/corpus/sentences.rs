@@ -1,18 +1,31 @@
 //! Batches in `sentences` order: one shared queue of sentences, packed into rows back to back.
 //!
 //! For each batch the rows are filled one after the other: row 0 up to `T` pairs, pulling as many sentences as that takes,
-//! then row 1, and so on. What is left of a row's sentence waits for that row's next batch, as a place in a file.
+//! then row 1, and so on. What is left of a row's sentence waits for that row's next batch, as a place in a file: to go on with
+//! it, a byte of the text or a token of its cache; to resume later, the line and how much of it was given, which are the same
+//! for both.
 
 use serde::{Deserialize, Serialize};
 
-use super::batches::{Batch, Position, Rows, Text, Token, Training, bad_position, too_short};
-use super::shuffle::{LineIndex, Permutation, file_order};
+use super::batches::{Batch, Position, Rows, Training, bad_position, too_short};
+use super::shuffle::{Permutation, file_order};
+use super::text::{Lines, Text, Token};
 use super::tokens::Item;
 use crate::error::{Error, Result};
 
-/// A sentence that was begun: file, byte after what was read, and the id of the word before that byte. (An array in JSON.)
+/// A sentence that was begun: file, line, and the pairs of it that were given. (An array in JSON.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RowPosition(pub usize, pub usize, pub u32);
+pub struct RowPosition(pub usize, pub u64, pub u64);
+
+/// A sentence that was begun, as it is read.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    position: RowPosition,
+    /// The place after what was read.
+    at: usize,
+    /// The id of the word before that place.
+    previous: u32,
+}
 
 /// All sentences in the order in which they are given out.
 #[derive(Clone, Debug)]
@@ -27,10 +40,12 @@ struct Queue {
     order: Vec<usize>,
     /// How many of these are used up.
     files: usize,
-    /// Of the file after them: lines taken, or where the next line begins if lines are not shuffled.
+    /// The lines taken of the file after them.
     place: u64,
+    /// Where the next line begins, if lines are not shuffled.
+    at: usize,
     /// The lines of that file, if they are shuffled and it is open.
-    lines: Option<(LineIndex, Permutation)>,
+    lines: Option<(Lines, Permutation)>,
     /// Whether this epoch has given no sentence yet.
     fresh: bool,
 }
@@ -49,6 +64,7 @@ impl Queue {
             order: Vec::new(),
             files: 0,
             place: 0,
+            at: 0,
             lines: None,
             fresh: true,
         };
@@ -64,11 +80,16 @@ impl Queue {
         } else {
             (0..files).collect()
         };
-        (self.files, self.place, self.lines, self.fresh) = (0, 0, None, true);
+        (self.files, self.fresh) = (0, true);
+        self.begin_file();
+    }
+
+    fn begin_file(&mut self) {
+        (self.place, self.at, self.lines) = (0, 0, None);
     }
 
     /// The next sentence; nothing after the last epoch.
-    fn pull(&mut self) -> Result<Option<RowPosition>> {
+    fn pull(&mut self) -> Result<Option<Row>> {
         loop {
             let Some(&file) = self.order.get(self.files) else {
                 if self.fresh {
@@ -83,48 +104,60 @@ impl Queue {
                 continue;
             };
             match self.next_line(file) {
-                Some(start) => {
+                Some((line, start)) => {
                     let mut at = start;
                     let first = self.text.read(file, &mut at)?;
                     if first.is_some_and(|token| !token.ends_line) {
                         self.fresh = false;
-                        let mark = self.text.vocabulary().mark();
-                        return Ok(Some(RowPosition(file, start, mark)));
+                        return Ok(Some(Row {
+                            position: RowPosition(file, line, 0),
+                            at: start,
+                            previous: self.text.vocabulary().mark(),
+                        }));
                     }
                 }
                 None => {
                     self.files += 1;
-                    (self.place, self.lines) = (0, None);
+                    self.begin_file();
                 }
             }
         }
     }
 
-    /// Where the next line of the file begins.
-    fn next_line(&mut self, file: usize) -> Option<usize> {
-        let corpus = self.text.corpus();
-        let text = corpus.text(file);
+    /// The next line of the file, and where it begins.
+    fn next_line(&mut self, file: usize) -> Option<(u64, usize)> {
+        let text = &self.text;
         if self.shuffle {
-            let (index, permutation) = self.lines.get_or_insert_with(|| {
-                let index = LineIndex::new(text, |bytes| corpus.touched(bytes));
-                let lines = index.len() as u64;
-                let permutation = Permutation::of_lines(lines, self.seed, self.epoch, file);
-                (index, permutation)
+            let (lines, permutation) = self.lines.get_or_insert_with(|| {
+                let lines = text.lines(file);
+                let count = text.line_count(file, &lines) as u64;
+                let permutation = Permutation::of_lines(count, self.seed, self.epoch, file);
+                (lines, permutation)
             });
-            if self.place >= index.len() as u64 {
+            if self.place >= text.line_count(file, lines) as u64 {
                 return None;
             }
             let line = permutation.at(self.place);
             self.place += 1;
-            corpus.touched_somewhere(file);
-            Some(index.start(text, line as usize))
+            text.looked_up(file);
+            Some((line, text.line_start(file, lines, line as usize)))
         } else {
-            let start = self.place as usize;
-            let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
-            let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-            self.place += length as u64;
-            corpus.touched(length);
-            Some(start)
+            let start = self.at;
+            self.at = text.line_after(file, start)?;
+            self.place += 1;
+            text.walked(file, self.at - start);
+            Some((self.place - 1, start))
+        }
+    }
+
+    /// Goes to a place that a position tells.
+    fn seek(&mut self, files: usize, place: u64) {
+        (self.files, self.place) = (files, place);
+        if !self.shuffle && place > 0 && files < self.order.len() {
+            let (file, line) = (self.order[files], usize::try_from(place));
+            let lines = self.text.lines(file);
+            let line = line.unwrap_or(usize::MAX);
+            self.at = self.text.line_start(file, &lines, line);
         }
     }
 }
@@ -133,7 +166,7 @@ impl Queue {
 #[derive(Clone, Debug)]
 pub(crate) struct Sentences {
     queue: Queue,
-    rows: Vec<Option<RowPosition>>,
+    rows: Vec<Option<Row>>,
     unroll: usize,
     /// Batches of this epoch that were given.
     step: u64,
@@ -196,7 +229,8 @@ impl Sentences {
         let text = &self.queue.text;
         let mut queue = self.queue.clone();
         queue.last = 1;
-        while let Some(RowPosition(file, mut at, _)) = queue.pull()? {
+        while let Some(row) = queue.pull()? {
+            let (file, mut at) = (row.position.0, row.at);
             sentences += 1;
             loop {
                 pairs += 1;
@@ -213,22 +247,61 @@ impl Sentences {
     }
 
     fn seek(&mut self, position: &Position) -> Result<()> {
-        let queue = &mut self.queue;
-        let (corpus, words) = (queue.text.corpus(), queue.text.vocabulary().len());
-        let row_fits = |&RowPosition(file, at, previous): &RowPosition| {
-            file < corpus.files() && at <= corpus.text(file).len() && (previous as usize) < words
-        };
         if position.epoch == 0 || position.epoch > u64::from(u32::MAX) {
             return Err(bad_position(&format!("epoch {}", position.epoch)));
         }
-        if position.rows.len() != self.rows.len() || !position.rows.iter().flatten().all(row_fits) {
-            return Err(bad_position("its rows lie outside"));
+        if position.rows.len() != self.rows.len() {
+            return Err(bad_position("it has another number of rows"));
         }
+        self.seek_rows(&position.rows)?;
+        let queue = &mut self.queue;
         queue.begin_epoch(position.epoch);
         queue.fresh = false;
-        (queue.files, queue.place) = (position.files, position.place);
-        self.rows.clone_from(&position.rows);
+        queue.seek(position.files, position.place);
         (self.step, self.epoch) = (position.step, position.epoch);
+        Ok(())
+    }
+
+    /// Finds the sentences that were begun.
+    fn seek_rows(&mut self, positions: &[Option<RowPosition>]) -> Result<()> {
+        let text = &self.queue.text;
+        let outside = || bad_position("its rows lie outside");
+        // Most rows are in one file, the last of them in the one before.
+        let mut of_file: Option<(usize, Lines)> = None;
+        let mut order: Vec<usize> = (0..positions.len()).collect();
+        order.sort_by_key(|&b| positions[b].map(|row| row.0));
+        for b in order {
+            let Some(position) = positions[b] else {
+                self.rows[b] = None;
+                continue;
+            };
+            let RowPosition(file, line, given) = position;
+            if file >= text.corpus().files() {
+                return Err(outside());
+            }
+            let lines = match of_file.take() {
+                Some((same, lines)) if same == file => lines,
+                _ => text.lines(file),
+            };
+            let line = usize::try_from(line).map_err(|_| outside())?;
+            if line >= text.line_count(file, &lines) {
+                return Err(outside());
+            }
+            let mut at = text.line_start(file, &lines, line);
+            let mut previous = text.vocabulary().mark();
+            for _ in 0..given {
+                match text.read(file, &mut at)? {
+                    Some(token) if !token.ends_line => previous = token.id,
+                    _ => return Err(outside()),
+                }
+            }
+            self.rows[b] = Some(Row {
+                position,
+                at,
+                previous,
+            });
+            of_file = Some((file, lines));
+        }
         Ok(())
     }
 
@@ -252,27 +325,30 @@ impl Sentences {
 
     /// Fills row `b`. Gives whether the sentences were enough.
     fn fill(&mut self, b: usize, rows: &mut Rows) -> Result<bool> {
-        let mut row = self.rows[b].take();
-        // What is left of a sentence may be far from where the queue reads.
-        self.queue.text.corpus().touched(self.unroll);
+        let mut waiting = self.rows[b].take();
+        if let Some(row) = waiting {
+            // What is left of a sentence may be far from where the queue reads.
+            self.queue.text.walked(row.position.0, self.unroll);
+        }
         for t in 0..self.unroll {
-            let sentence = match row {
-                Some(sentence) => sentence,
+            let mut row = match waiting {
+                Some(row) => row,
                 None => match self.queue.pull()? {
-                    Some(sentence) => sentence,
+                    Some(row) => row,
                     None => return Ok(false),
                 },
             };
-            let RowPosition(file, mut at, previous) = sentence;
             let text = &self.queue.text;
-            let token = text.read(file, &mut at)?.unwrap_or(Token {
+            let token = text.read(row.position.0, &mut row.at)?.unwrap_or(Token {
                 id: text.vocabulary().mark(),
                 ends_line: true,
             });
-            rows.set(t, b, previous, token);
-            row = (!token.ends_line).then_some(RowPosition(file, at, token.id));
+            rows.set(t, b, row.previous, token);
+            row.previous = token.id;
+            row.position.2 += 1;
+            waiting = (!token.ends_line).then_some(row);
         }
-        self.rows[b] = row;
+        self.rows[b] = waiting;
         Ok(true)
     }
 
@@ -286,7 +362,11 @@ impl Sentences {
             digest: self.queue.text.corpus().digest(),
             files: self.queue.files,
             place: self.queue.place,
-            rows: self.rows.clone(),
+            rows: self
+                .rows
+                .iter()
+                .map(|row| row.map(|row| row.position))
+                .collect(),
         }
     }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::tokens::TokenKind;
+use crate::digest::Content;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -111,6 +112,16 @@ impl Vocabulary {
     pub fn same_words(&self, other: &Vocabulary) -> bool {
         self.len() == other.len()
             && (0..self.len() as u32).all(|id| self.word(id) == other.word(id))
+    }
+
+    /// Tells the words and their ids from others; counts do not matter.
+    pub(crate) fn digest(&self) -> u64 {
+        let mut content = Content::default();
+        content.add(self.words.as_bytes());
+        for &end in &self.ends {
+            content.add(&(end as u64).to_le_bytes());
+        }
+        content.value()
     }
 
     /// The bytes of a vocabulary file, as [`Vocabulary::from_bytes`] reads them.

@@ -67,7 +67,7 @@ impl Tuning {
                 true => u64::MAX,
                 false => MOST_IN_SOFTWARE,
             },
-            ..Tuning::in_folder(summary, dirs::cache_dir())
+            ..Tuning::in_folder(summary, crate::files::cache_folder())
         }
     }
 
@@ -84,8 +84,7 @@ impl Tuning {
         );
         let version = format!("{} {:016x}", env!("CARGO_PKG_VERSION"), kernels_digest());
         let digest = Digest::of(adapter.bytes());
-        let path =
-            folder.map(|folder| folder.join(format!("wlstm/tuning-{:016x}.json", digest.value())));
+        let path = folder.map(|folder| folder.join(format!("tuning-{:016x}.json", digest.value())));
         let known = path
             .as_deref()
             .and_then(read)
@@ -374,7 +373,7 @@ mod tests {
             tuned.check();
         }
         assert!(open("1.1").unknown(&plan).is_some());
-        for entry in std::fs::read_dir(folder.path().join("wlstm")).unwrap() {
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
             std::fs::write(entry.unwrap().path(), "{ nonsense").unwrap();
         }
         assert!(open("1.0").unknown(&plan).is_some());

@@ -114,8 +114,14 @@ impl Parts {
         &mut self,
         executors: &mut [Box<dyn Executor>],
         exchange: &dyn Exchange,
-        inputs: &StepInputs,
+        inputs: &mut StepInputs,
     ) -> Result<()> {
+        if self.mixed {
+            // The goes multiply the loss by a tensor.
+            for part in &mut inputs.parts {
+                part.retain(|(name, _)| *name != "control");
+            }
+        }
         self.loss_scale = match self.mixed && self.joins() {
             true => f64::from(executors[0].read(LOSS_SCALE)?[0]),
             false => 1.0,

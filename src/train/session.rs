@@ -286,14 +286,14 @@ impl Session {
     /// # Errors
     ///
     /// [`Kind::Device`] if a device is lost.
-    pub fn step(&mut self, inputs: StepInputs) -> Result<()> {
+    pub fn step(&mut self, mut inputs: StepInputs) -> Result<()> {
         self.bring(&inputs)?;
         let executors = &mut self.executors;
         let (training, _) = self.training.as_mut().expect("a session that trains");
         match training {
             Training::Whole(id) => executors[0].run(*id, &inputs.parts[0])?,
             Training::Parts(parts) => {
-                parts.start(executors, &*self.exchange, &inputs)?;
+                parts.start(executors, &*self.exchange, &mut inputs)?;
                 if let Some(tables) = &mut self.tables {
                     tables.arrive(&mut *executors[0])?;
                 }

@@ -1,6 +1,7 @@
 //! The program as a shell sees it: exit codes, standard output, standard error, files.
 
 mod bench;
+mod cache;
 mod devices;
 mod errors;
 mod eval;

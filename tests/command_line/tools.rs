@@ -12,6 +12,7 @@ pub fn wlstm() -> Command {
     command.env_remove("RUST_LOG").env_remove("WGPU_BACKEND");
     // What is tuned in tests is not kept for the user.
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command.env_remove("WLSTM_CACHE");
     command
 }
 
