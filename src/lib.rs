@@ -74,7 +74,7 @@
 //! use std::sync::Arc;
 //! use wlstm::config::Config;
 //! use wlstm::corpus::{Batches, Corpus, Text, Training, VocabularyBuilder};
-//! use wlstm::device::{CpuExecutor, Data};
+//! use wlstm::device::CpuExecutor;
 //! use wlstm::train::{prepare::Preparer, session::Session, update::control};
 //!
 //! # let folder = tempfile::tempdir()?;
@@ -109,13 +109,13 @@
 //! session.initialise()?;
 //!
 //! let options = Training { batch: 4, unroll: 8, shuffle: false, seed: 1, epochs: 0 };
-//! let mut preparer = Preparer::new(&config, vocabulary, 0)?;
+//! let mut preparer = Preparer::new(&config, vocabulary, 0, session.division())?;
 //! let mut losses = Vec::new();
 //! for batch in Batches::training(&text, &options)?.take(20) {
 //!     let mut inputs = preparer.prepare(batch?).inputs;
 //!     let control = control(&config, losses.len() as u64, config.train.learning_rate, 1.0);
-//!     inputs.push(("control", Data::Real(control)));
-//!     session.step(&inputs)?;
+//!     inputs.set_control(control);
+//!     session.step(inputs)?;
 //!     let (_, loss) = session.fetch()?.swap_remove(0);
 //!     losses.push(loss[0]);
 //! }

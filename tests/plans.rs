@@ -9,13 +9,13 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use wlstm::config::Config;
 use wlstm::corpus::{Batch, Position};
-use wlstm::device::{CpuExecutor, Data, Executor};
+use wlstm::device::{CpuExecutor, Executor};
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::{Place, Plan};
 use wlstm::model::language_model::{self, Extent, evaluation_prefix};
 use wlstm::model::parameters::{initial_values, parameters};
 use wlstm::random::{Purpose, Stream};
-use wlstm::train::prepare::Preparer;
+use wlstm::train::prepare::{Division, Preparer};
 use wlstm::train::update::training_plan;
 
 fn config(model: &str, rest: &str) -> Config {
@@ -151,7 +151,7 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
             executor.write(name, &vec![1.0; *len]).expect("a tensor");
         }
     }
-    let mut preparer = Preparer::new(config, VOCABULARY, 0).expect("a sampler");
+    let mut preparer = Preparer::new(config, VOCABULARY, 0, Division::WHOLE).expect("a sampler");
     let mut random = Stream::new(9, Purpose::Shuffle, 0);
     let mut found = Vec::new();
     let tokens = config.train.batch * config.train.unroll;
@@ -180,11 +180,10 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
             },
         };
         let mut inputs = preparer.prepare(batch).inputs;
-        inputs.push((
-            "control",
-            Data::Real(vec![0.2, 1.0, 0.9, 0.1, 0.001, 1.0, 1.0]),
-        ));
-        executor.run(id, &inputs).expect("the CPU computes");
+        inputs.set_control(vec![0.2, 1.0, 0.9, 0.1, 0.001, 1.0, 1.0]);
+        executor
+            .run(id, &inputs.parts[0])
+            .expect("the CPU computes");
         for (name, values) in executor.fetch().expect("the CPU computes") {
             let bits = values.iter().map(|value| (*value as f32).to_bits());
             found.push((format!("{name} {step}"), bits.collect()));

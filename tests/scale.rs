@@ -27,6 +27,8 @@ fn main() {
     everywhere("bindings", bindings);
     everywhere("tables_on_the_host", tables_on_the_host);
     everywhere("tables_move_between_runs", tables_move_between_runs);
+    everywhere("devices_and_goes", devices_and_goes);
+    everywhere("devices_stop_and_go_on", devices_stop_and_go_on);
     trials.push(Trial::test("validate_targets", validate_targets));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -101,12 +103,15 @@ fn alike(one: &Path, other: &Path, tolerance: f64) -> Outcome {
     };
     for values in [losses, validations] {
         let (one, other) = (values(one), values(other));
-        if one.is_empty() || !one.keys().eq(other.keys()) {
+        if !one.keys().eq(other.keys()) {
             return Err(format!("steps {:?} and {:?}", one.keys(), other.keys()).into());
         }
         for ((step, x), y) in one.iter().zip(other.values()) {
             near(&format!("step {step}"), *x, *y, x.abs())?;
         }
+    }
+    if losses(one).is_empty() {
+        return Err("no losses".into());
     }
     let (one, other) = (last(one), last(other));
     if one.tensors.len() < 10 || !one.tensors.keys().eq(other.tensors.keys()) {
@@ -230,6 +235,86 @@ fn tables_move_between_runs(device: &str) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Two devices of some streams, or one in two goes, are one with twice as many: by `plain` in all, by `paper` in goes.
+fn devices_and_goes(device: &str) -> Outcome {
+    let text = Text::new();
+    let twice = ["--device", device];
+    let plain = "train.recipe=plain";
+    for (kind, sets) in [
+        ("sampled", vec![plain]),
+        (
+            "tied",
+            vec![
+                plain,
+                "model.tied=true",
+                "train.optimizer=momentum",
+                "train.learning_rate=0.05",
+            ],
+        ),
+        ("full", vec![plain, "softmax.kind=full"]),
+        (
+            "host",
+            vec![plain, "model.tables=host", "device.table_rows=1"],
+        ),
+        ("mixed", vec![plain, "train.precision=mixed"]),
+        ("paper", vec![]),
+    ] {
+        // How many streams a validation has makes a difference, as each carries its state on: there is none.
+        let run = |name: &str, more: &[&str], devices: &[&str]| {
+            let sets = [
+                sets.as_slice(),
+                &["train.steps=20", "train.ema=0", "data.valid=[]"],
+                more,
+            ]
+            .concat();
+            text.run(&format!("{name}-{kind}"), device, &sets, devices)
+        };
+        let tolerance = if kind == "mixed" { 1e-2 } else { 1e-5 };
+        let one = run("one", &["train.batch=4"], &[]);
+        let goes = run("goes", &["train.batch=2", "train.accumulate=2"], &[]);
+        alike(&one, &goes, tolerance).map_err(|error| format!("{kind}, goes: {error:?}"))?;
+        if kind == "paper" {
+            continue;
+        }
+        let two = run("two", &["train.batch=2"], &twice);
+        alike(&one, &two, tolerance).map_err(|error| format!("{kind}, devices: {error:?}"))?;
+        let four = run("four", &["train.batch=1", "train.accumulate=2"], &twice);
+        alike(&one, &four, tolerance).map_err(|error| format!("{kind}, both: {error:?}"))?;
+    }
+    Ok(())
+}
+
+/// A run on several devices that stops and goes on is the run that never stopped; with another number of devices it is refused.
+fn devices_stop_and_go_on(device: &str) -> Outcome {
+    let text = Text::new();
+    let twice = ["--device", device];
+    let sets = ["train.accumulate=2", "train.batch=2"];
+    let whole = text.run("whole", device, &sets, &twice);
+    text.run(
+        "parts",
+        device,
+        &sets,
+        &["--device", device, "--steps", "7"],
+    );
+    let more = ["--device", device, "--steps", "12", "--resume"];
+    let parts = text.run("parts", device, &sets, &more);
+    let (want, got) = (last(&whole), last(&parts));
+    if want.tensors != got.tensors || losses(&whole) != losses(&parts) {
+        return Err("a run on two devices that stopped is another run".into());
+    }
+    let config = text.config.to_str().expect("a Unicode path");
+    let out = parts.to_str().expect("a Unicode path");
+    let mut arguments = vec![
+        "train", config, "--out", out, "--device", device, "--resume",
+    ];
+    arguments.extend(["--steps", "20", "--set", sets[0], "--set", sets[1]]);
+    let ended = wlstm(&arguments);
+    match ended.code {
+        Some(2) if ended.stderr.contains("8 streams") => Ok(()),
+        code => Err(format!("{code:?}: {}", ended.stderr).into()),
+    }
 }
 
 /// A validation on a part of the targets is on the first ones, and always the same.

@@ -416,13 +416,18 @@ impl Executor for GpuExecutor {
         wait(&self.device, Some(read.submission))?;
         for (source, len, mapped) in read.parts {
             arrived(&self.faults, &mapped)?;
-            read_words(&source, ..bytes_of(len, read.dtype), |words| match read.dtype {
-                Dtype::Half => {
-                    let (first, halves) = (values.len(), bytemuck::cast_slice::<u32, f16>(words));
-                    values.resize(first + len, 0.0);
-                    halves[..len].convert_to_f32_slice(&mut values[first..]);
+            read_words(&source, ..bytes_of(len, read.dtype), |words| {
+                match read.dtype {
+                    Dtype::Half => {
+                        let (first, halves) =
+                            (values.len(), bytemuck::cast_slice::<u32, f16>(words));
+                        values.resize(first + len, 0.0);
+                        halves[..len].convert_to_f32_slice(&mut values[first..]);
+                    }
+                    Dtype::Real | Dtype::Index => {
+                        values.extend_from_slice(bytemuck::cast_slice(words))
+                    }
                 }
-                Dtype::Real | Dtype::Index => values.extend_from_slice(bytemuck::cast_slice(words)),
             })?;
             self.free_reads.push(source);
         }
@@ -498,7 +503,9 @@ impl Executor for GpuExecutor {
                 copies.push(self.copy_out(&mut encoder, name, *len)?);
             }
             let submission = self.queue.submit([encoder.finish()]);
-            let submitted = copies.into_iter().map(|copies| copies.submitted(submission.clone()));
+            let submitted = copies
+                .into_iter()
+                .map(|copies| copies.submitted(submission.clone()));
             self.reads.extend(submitted);
         }
         let mut encoder = self.device.create_command_encoder(&Default::default());

@@ -132,10 +132,7 @@ pub fn choose_all<S: AsRef<str>>(selectors: &[S]) -> Result<Vec<Choice>> {
 
 /// The same as [`pick`] for a selector that may mean several: every real adapter of the backend of the best one, or every one
 /// there is if none is real. A card that two backends show is one card.
-fn pick_all(
-    selector: &Selector,
-    found: &[AdapterSummary],
-) -> Result<Vec<(Option<usize>, String)>> {
+fn pick_all(selector: &Selector, found: &[AdapterSummary]) -> Result<Vec<(Option<usize>, String)>> {
     let first = pick(selector, found)?;
     let (Selector::All, Some(best)) = (selector, first.0) else {
         return Ok(vec![first]);

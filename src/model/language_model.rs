@@ -300,7 +300,15 @@ pub fn evaluation(
     let mut graph = Graph::new("evaluate", limits);
     graph.builder.publish("nll");
     graph.builder.state_prefix("evaluation.");
-    let body = Body::new(&mut graph, config, vocabulary, extent, prefix, Place::Whole, Part::WHOLE);
+    let body = Body::new(
+        &mut graph,
+        config,
+        vocabulary,
+        extent,
+        prefix,
+        Place::Whole,
+        Part::WHOLE,
+    );
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let targets = graph
         .builder

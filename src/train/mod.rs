@@ -16,8 +16,8 @@
 
 mod clock;
 pub mod evaluate;
-pub mod generate;
 pub mod exchange;
+pub mod generate;
 mod keeper;
 mod parts;
 pub mod prepare;

@@ -130,7 +130,8 @@ impl Parts {
         let reads: Vec<(usize, &str, usize)> = match self.joins() {
             true => {
                 let left = self.left.iter();
-                left.map(|left| (left.after, left.tensor.as_str(), left.len)).collect()
+                left.map(|left| (left.after, left.tensor.as_str(), left.len))
+                    .collect()
             }
             false => Vec::new(),
         };
@@ -160,7 +161,8 @@ impl Parts {
             self.join(executors, exchange)?;
             for (name, data) in &mut update {
                 // What was clipped on every device is not clipped again.
-                if let ("control", Data::Real(control), Recipe::Paper) = (*name, data, self.recipe) {
+                if let ("control", Data::Real(control), Recipe::Paper) = (*name, data, self.recipe)
+                {
                     control[1] = 0.0;
                 }
             }
@@ -219,10 +221,12 @@ impl Parts {
             .iter()
             .skip(first)
             .take(executors.len())
-            .map(|&norm| match self.clip_norm > 0.0 && norm > self.clip_norm {
-                true => (self.clip_norm / norm) as f32,
-                false => 1.0,
-            })
+            .map(
+                |&norm| match self.clip_norm > 0.0 && norm > self.clip_norm {
+                    true => (self.clip_norm / norm) as f32,
+                    false => 1.0,
+                },
+            )
             .collect();
         let clipped = self.left.iter().filter(|left| left.clipped);
         for (k, left) in clipped.enumerate() {
@@ -274,7 +278,10 @@ impl Parts {
         for executor in executors {
             for _ in 0..self.division.goes {
                 let outputs = executor.fetch()?;
-                let (_, value) = outputs.iter().find(|(name, _)| name == "loss").expect("a loss");
+                let (_, value) = outputs
+                    .iter()
+                    .find(|(name, _)| name == "loss")
+                    .expect("a loss");
                 loss[0] += value[0];
             }
             let (_, value) = executor.fetch()?.swap_remove(0);
@@ -283,10 +290,15 @@ impl Parts {
         exchange.sum_few(&mut loss)?;
         let mut norm = norm.expect("at least one device");
         // The largest of those that were clipped, NaN before all.
-        if let Some(largest) = self.norms.iter().copied().reduce(|x, y| match y > x || y.is_nan() {
-            true => y,
-            false => x,
-        }) {
+        if let Some(largest) = self
+            .norms
+            .iter()
+            .copied()
+            .reduce(|x, y| match y > x || y.is_nan() {
+                true => y,
+                false => x,
+            })
+        {
             norm[0] = largest;
         }
         let loss = loss[0] / self.division.parts() as f64;

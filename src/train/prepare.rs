@@ -160,7 +160,8 @@ impl Preparer {
         }
         if self.division.parts() > 1 {
             // The update finds, in every part, a row for each distinct id of the part.
-            let index = |(name, ids): (&'static str, Vec<u32>)| (name, Data::Index(row_index(&ids)));
+            let index =
+                |(name, ids): (&'static str, Vec<u32>)| (name, Data::Index(row_index(&ids)));
             inputs.update = ids.into_iter().map(index).collect();
         }
         inputs.moves = self.place(&mut inputs);

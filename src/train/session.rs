@@ -269,7 +269,10 @@ impl Session {
 
     /// The devices of this machine, for people.
     pub fn describe(&self) -> Vec<String> {
-        self.executors.iter().map(|executor| executor.describe()).collect()
+        self.executors
+            .iter()
+            .map(|executor| executor.describe())
+            .collect()
     }
 
     /// How many steps may be on their way before one is fetched.
@@ -707,7 +710,10 @@ impl Session {
         let Some((name, _)) = self.states.first() else {
             return Ok(());
         };
-        let (streams, batch) = (self.division.parts() * self.config.train.batch, self.config.train.batch);
+        let (streams, batch) = (
+            self.division.parts() * self.config.train.batch,
+            self.config.train.batch,
+        );
         match file.shape(name) {
             Ok(&[saved, _]) if saved != streams => Err(Error::usage(format!(
                 "the run in `{}` has {saved} streams, {} times `train.batch`, and these are {streams}",

@@ -81,7 +81,12 @@ impl Tables {
     }
 
     /// The plan of an exchange: see the module.
-    pub fn exchange_plan(config: &Config, vocabulary: usize, limits: &Limits, parts: usize) -> Plan {
+    pub fn exchange_plan(
+        config: &Config,
+        vocabulary: usize,
+        limits: &Limits,
+        parts: usize,
+    ) -> Plan {
         let caches = caches(config, vocabulary, parts);
         let mut builder = Builder::new("exchange", limits);
         let mut coming = Vec::new();

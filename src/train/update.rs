@@ -105,7 +105,12 @@ pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspec
         graph.builder.publish("output");
     }
     language_model::training(&mut graph, config, vocabulary, Part::WHOLE);
-    append_update(&mut graph, config, vocabulary, config.train.recipe == Recipe::Plain);
+    append_update(
+        &mut graph,
+        config,
+        vocabulary,
+        config.train.recipe == Recipe::Plain,
+    );
     Plan {
         fused: config.train.fused,
         ..graph.finish()
@@ -180,7 +185,9 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
             .collect();
         if go + 1 == goes && several && mixed {
             for (name, rows, width, found) in &gradients {
-                let rows = found.as_ref().map_or(*rows, |(_, capacity)| goes * capacity);
+                let rows = found
+                    .as_ref()
+                    .map_or(*rows, |(_, capacity)| goes * capacity);
                 graph.narrow(&format!("gradient.{name}"), &half(name), rows, *width);
             }
         }
@@ -201,7 +208,9 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
             };
             let id = last.find(&tensor).expect("the gradients are kept");
             let writes = |step: &Step| step.slices.iter().any(|slice| slice.tensor == id);
-            let rows = found.as_ref().map_or(*rows, |(_, capacity)| goes * capacity);
+            let rows = found
+                .as_ref()
+                .map_or(*rows, |(_, capacity)| goes * capacity);
             Left {
                 parameter: name.clone(),
                 len: rows * width,
@@ -231,11 +240,16 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
             .iter()
             .find(|(declared, _)| declared == name)
             .expect("declared");
-        let left = left.iter().find(|left| left.parameter == *name).expect("left");
+        let left = left
+            .iter()
+            .find(|left| left.parameter == *name)
+            .expect("left");
         let count = devices * goes;
         let gradient = match found {
             None => {
-                let whole = graph.builder.persistent(&format!("gradient.{name}"), [*rows, *width]);
+                let whole = graph
+                    .builder
+                    .persistent(&format!("gradient.{name}"), [*rows, *width]);
                 if several && mixed {
                     graph.widen(&left.joined, whole, *rows, *width);
                 }
@@ -247,9 +261,7 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
                     true => graph.builder.persistent_half(&left.joined, [all, *width]),
                     false => graph.builder.persistent(&left.joined, [all, *width]),
                 };
-                let rows = graph
-                    .builder
-                    .index_input(index, [row_index_len(all)]);
+                let rows = graph.builder.index_input(index, [row_index_len(all)]);
                 // A mean over devices, where the recipe takes the mean of the loss over all tokens.
                 let scale = if clips { 1.0 / devices as f32 } else { 1.0 };
                 let values = graph
@@ -257,9 +269,12 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
                     .activation(&format!("rows.{name}"), [all, *width]);
                 let params = accumulate_rows::Params::whole(all, *width, scale);
                 let slices = [source, rows, values];
-                graph
-                    .builder
-                    .step(format!("join {name}"), &accumulate_rows::KERNEL, &params, &slices);
+                graph.builder.step(
+                    format!("join {name}"),
+                    &accumulate_rows::KERNEL,
+                    &params,
+                    &slices,
+                );
                 Gradient::Rows {
                     rows,
                     values,
