@@ -12,10 +12,16 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_standard_error(arguments.quiet);
     match wlstm::cli::run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            wlstm::cli::end(None);
+            ExitCode::SUCCESS
+        }
         Err(error) => {
-            // If standard error is gone, there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "{}", error.chain());
+            if wlstm::cli::speaks(&error) {
+                // If standard error is gone, there is nobody left to tell.
+                let _ = writeln!(std::io::stderr(), "{}", error.chain());
+            }
+            wlstm::cli::end(Some(&error));
             ExitCode::from(error.kind().exit_code())
         }
     }

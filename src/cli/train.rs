@@ -16,7 +16,7 @@ use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens};
 use crate::corpus::{Corpus, Vocabulary, detokenise, expand};
 use crate::error::{Error, Kind, Result};
-use crate::train::exchange::Alone;
+use crate::train::exchange::{Alone, Exchange};
 use crate::train::generate::{Choice, Generator};
 use crate::train::progress::Progress;
 use crate::train::run::{Outcome, Run, train};
@@ -29,6 +29,10 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let config = Config::load(&arguments.config, &arguments.all_overrides())?;
     config.check_limits()?;
     schedule::check(&config)?;
+    let exchange = exchange()?;
+    let leads = exchange.leads();
+    // One rank speaks for all.
+    let quiet = quiet || !leads;
     let executors = training_executors(&arguments.devices, &config, quiet)?;
     let base = Path::new(".");
     let resumed = if arguments.resume {
@@ -58,9 +62,10 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         files => Some(open("data.valid", files)?),
     };
     let folder = match (&resumed, &arguments.out) {
-        (Some(resumed), _) => RunFolder::resume(&resumed.folder)?,
-        (None, Some(out)) => RunFolder::create(out)?,
-        (None, None) => RunFolder::create_numbered(base, &arguments.config)?,
+        _ if !leads => None,
+        (Some(resumed), _) => Some(RunFolder::resume(&resumed.folder)?),
+        (None, Some(out)) => Some(RunFolder::create(out)?),
+        (None, None) => Some(RunFolder::create_numbered(base, &arguments.config)?),
     };
     let checkpoint = resumed
         .as_ref()
@@ -75,7 +80,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     });
     let open = |corpus| text(corpus, words.clone(), config.data.tokens, quiet);
     let (train_text, valid_text) = (open(corpus)?, valid.map(open).transpose()?);
-    let mut session = Session::replicated(executors, Box::new(Alone), &config, words.len())?;
+    let mut session = Session::replicated(executors, exchange, &config, words.len())?;
     let progress = match (checkpoint, &init) {
         (Some(checkpoint), _) => {
             session.restore(checkpoint)?;
@@ -100,12 +105,12 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         session: &mut session,
         train: train_text,
         valid: valid_text,
-        folder: &folder,
+        folder: folder.as_ref(),
         progress,
         stop: &stop,
         watch: &mut |event| {
             // Only now is it sure that there is a run.
-            if matches!(event, Event::Start { .. }) {
+            if let (Event::Start { .. }, Some(folder)) = (&event, &folder) {
                 let place = folder.path().display();
                 tell(quiet, &format!("The run is kept in `{place}`."));
             }
@@ -114,6 +119,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     });
     display.end();
     let outcome = outcome?;
+    let Some(folder) = folder else {
+        return Ok(());
+    };
     report(folder.path(), &outcome)?;
     if outcome.progress.step == before && before > 0 {
         tell(
@@ -125,6 +133,22 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     sample(&mut session, &words)?;
     advise(quiet, arguments, folder.path(), &config);
     Ok(())
+}
+
+/// The other ranks of the job that this process is one of; none if it was started alone.
+fn exchange() -> Result<Box<dyn Exchange>> {
+    #[cfg(feature = "mpi")]
+    if let Some(mpi) = crate::train::mpi::connect()? {
+        return Ok(Box::new(mpi));
+    }
+    #[cfg(not(feature = "mpi"))]
+    if std::env::var("OMPI_COMM_WORLD_SIZE").is_ok_and(|size| size != "1") {
+        return Err(Error::usage(
+            "this is one of several processes of an MPI job, but this program was built without MPI",
+        )
+        .help("build it with `cargo build --release --features mpi`, or start it without mpirun"));
+    }
+    Ok(Box::new(Alone))
 }
 
 /// The name of a configuration file, for people.

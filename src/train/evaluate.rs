@@ -18,6 +18,13 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// Of no target.
+    pub const NONE: Evaluation = Evaluation {
+        nll: 0.0,
+        targets: 0,
+        unknown: 0,
+    };
+
     /// `exp(nll / targets)`.
     pub fn perplexity(&self) -> f64 {
         (self.nll / self.targets as f64).exp()

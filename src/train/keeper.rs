@@ -82,18 +82,21 @@ impl<'a> Keeper<'a> {
         self.saved = None;
     }
 
-    /// Writes a checkpoint, unless this state has one; gives its path.
+    /// Whether this state has no checkpoint yet.
+    pub fn is_due(&self, progress: &Progress) -> bool {
+        self.saved != Some(progress.step)
+    }
+
+    /// Writes a checkpoint with the recurrent states of all streams; gives its path.
     pub fn save(
         &mut self,
         session: &mut Session,
+        states: &BTreeMap<String, Vec<f32>>,
         config: &Config,
         progress: &Progress,
         vocabulary: &Vocabulary,
-    ) -> Result<Option<PathBuf>> {
+    ) -> Result<PathBuf> {
         let step = progress.step;
-        if self.saved == Some(step) {
-            return Ok(None);
-        }
         let validated = progress.validated == Some(step);
         let progress = serde_json::to_string(progress).expect("numbers and names");
         let metadata = [
@@ -107,7 +110,7 @@ impl<'a> Keeper<'a> {
             .map(|(key, value)| (key.to_owned(), value))
             .collect();
         let path = self.folder.checkpoint_path(step);
-        session.save(&path, &vocabulary.to_bytes(), &metadata)?;
+        session.save(&path, states, &vocabulary.to_bytes(), &metadata)?;
         let best = self.record.best.as_ref().filter(|best| best.step == step);
         self.record.last = Some(Point::new(step, best.and_then(|best| best.perplexity)));
         self.folder.write_record(&self.record)?;
@@ -116,7 +119,7 @@ impl<'a> Keeper<'a> {
             self.proven = self.saved;
         }
         self.prune()?;
-        Ok(Some(path))
+        Ok(path)
     }
 
     /// A loss has shown that the state of the newest checkpoint is good.

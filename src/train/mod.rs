@@ -19,6 +19,8 @@ pub mod evaluate;
 pub mod exchange;
 pub mod generate;
 mod keeper;
+#[cfg(feature = "mpi")]
+pub mod mpi;
 mod parts;
 pub mod prepare;
 pub mod progress;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::clock::Clock;
-use super::evaluate::{evaluate, extent};
+use super::evaluate::{Evaluation, evaluate, extent};
 use super::keeper::Keeper;
 use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
@@ -35,8 +35,8 @@ pub struct Run<'a> {
     pub train: Text,
     /// The validation text.
     pub valid: Option<Text>,
-    /// The folder.
-    pub folder: &'a RunFolder,
+    /// The folder, of the rank that leads.
+    pub folder: Option<&'a RunFolder>,
     /// Where it stands.
     pub progress: Progress,
     /// Asks it to stop.
@@ -56,6 +56,13 @@ pub struct Outcome {
     pub best: Option<Point>,
 }
 
+/// What all ranks agree on before a step.
+struct Agreed {
+    /// Who wants a stop.
+    asked: Option<Kind>,
+    time_is_up: bool,
+}
+
 /// A step on its way.
 struct Pending {
     step: u64,
@@ -67,10 +74,15 @@ struct Pending {
     position: Position,
 }
 
-struct Loop<'a> {
-    run: Run<'a>,
+/// What the rank that leads keeps of a run.
+struct Leader<'a> {
     metrics: metrics::Writer,
     keeper: Keeper<'a>,
+}
+
+struct Loop<'a> {
+    run: Run<'a>,
+    leader: Option<Leader<'a>>,
     pending: VecDeque<Pending>,
     clock: Clock,
     /// The steps of the whole run, where they are known.
@@ -100,7 +112,9 @@ pub fn train(run: Run<'_>) -> Result<Outcome> {
         // What cannot be validated, for its text or for want of memory, is said before any work and not after an epoch.
         let extent = extent(run.config);
         Batches::evaluation(text, extent.batch, extent.unroll)?;
-        run.session.load_evaluation(extent)?;
+        if run.session.leads() {
+            run.session.load_evaluation(extent)?;
+        }
     }
     let (vocabulary, division) = (run.session.vocabulary(), run.session.division());
     let mut preparer = Preparer::new(run.config, vocabulary, run.progress.step, division)?;
@@ -114,26 +128,32 @@ impl<'a> Loop<'a> {
     fn start(run: Run<'a>, epoch_steps: u64) -> Result<Loop<'a>> {
         let train = &run.config.train;
         let resumed = run.progress.step;
-        let path = run.folder.metrics_path();
-        let mut metrics = match resumed {
-            0 if !path.exists() => metrics::Writer::create(&path, train.log_every)?,
-            _ => {
-                let validated = run.progress.validated == Some(resumed);
-                metrics::Writer::resume(&path, train.log_every, resumed, validated)?
+        let devices = run.session.describe();
+        let parameters = run.session.parameter_count();
+        let leader = match run.folder {
+            None => None,
+            Some(folder) => {
+                let path = folder.metrics_path();
+                let mut metrics = match resumed {
+                    0 if !path.exists() => metrics::Writer::create(&path, train.log_every)?,
+                    _ => {
+                        let validated = run.progress.validated == Some(resumed);
+                        metrics::Writer::resume(&path, train.log_every, resumed, validated)?
+                    }
+                };
+                folder.write_config(&run.config.to_toml())?;
+                let keeper = Keeper::open(folder, &run.name, &devices, train, &run.progress)?;
+                metrics.start(metrics::Start {
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    config: run.name.clone(),
+                    digest: run.config.digest(),
+                    devices: devices.clone(),
+                    parameters,
+                    resumed,
+                })?;
+                Some(Leader { metrics, keeper })
             }
         };
-        let devices = run.session.describe();
-        run.folder.write_config(&run.config.to_toml())?;
-        let keeper = Keeper::open(run.folder, &run.name, &devices, train, &run.progress)?;
-        let parameters = run.session.parameter_count();
-        metrics.start(metrics::Start {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            config: run.name.clone(),
-            digest: run.config.digest(),
-            devices: devices.clone(),
-            parameters,
-            resumed,
-        })?;
         (run.watch)(Event::Start {
             devices,
             parameters,
@@ -146,8 +166,7 @@ impl<'a> Loop<'a> {
         let clock = Clock::start(run.progress.seconds);
         Ok(Loop {
             run,
-            metrics,
-            keeper,
+            leader,
             pending: VecDeque::new(),
             clock,
             total,
@@ -166,14 +185,15 @@ impl<'a> Loop<'a> {
         }
         for prepared in loader {
             let prepared = prepared?;
-            if let Some(kind) = self.run.stop.asked() {
+            let stop = self.agree()?;
+            if let Some(kind) = stop.asked {
                 return Err(Error::new(kind, "interrupted"));
             }
             // Before the limit, so that a run that is resumed has ended the same epochs as one that was not stopped.
             if self.run.progress.epochs_ended + 1 < prepared.epoch {
                 self.end_epoch(prepared.epoch - 1)?;
             }
-            if let Some(reason) = self.limit(prepared.epoch) {
+            if let Some(reason) = self.limit(prepared.epoch, stop.time_is_up) {
                 return Ok(reason);
             }
             self.start_step(prepared)?;
@@ -203,8 +223,30 @@ impl<'a> Loop<'a> {
         self.run.progress.step + self.pending.len() as u64
     }
 
+    /// Whether anybody asks for a stop, and whether the time of the rank that leads is up: all ranks hear the same.
+    fn agree(&mut self) -> Result<Agreed> {
+        let train = &self.run.config.train;
+        let asked = self.run.stop.asked();
+        let time_is_up = train.seconds > 0.0 && self.clock.seconds() >= train.seconds;
+        let exchange = self.run.session.exchange();
+        let mut flags = [
+            f64::from(asked == Some(Kind::Interrupted)),
+            f64::from(asked == Some(Kind::Terminated)),
+            f64::from(time_is_up && exchange.leads()),
+        ];
+        exchange.sum_few(&mut flags)?;
+        Ok(Agreed {
+            asked: match flags {
+                [_, terminated, _] if terminated > 0.0 => Some(Kind::Terminated),
+                [interrupted, ..] if interrupted > 0.0 => Some(Kind::Interrupted),
+                _ => None,
+            },
+            time_is_up: flags[2] > 0.0,
+        })
+    }
+
     /// Why no step of this epoch is started, if so.
-    fn limit(&self, epoch: u64) -> Option<String> {
+    fn limit(&self, epoch: u64, time_is_up: bool) -> Option<String> {
         let train = &self.run.config.train;
         if train.epochs > 0 && epoch > train.epochs {
             return Some(counted(train.epochs, "epoch"));
@@ -212,7 +254,7 @@ impl<'a> Loop<'a> {
         if train.steps > 0 && self.started() >= train.steps {
             return Some(counted(train.steps, "step"));
         }
-        if train.seconds > 0.0 && self.clock.seconds() >= train.seconds {
+        if time_is_up {
             return Some(format!("{} seconds", train.seconds));
         }
         None
@@ -264,20 +306,25 @@ impl<'a> Loop<'a> {
         let (loss, grad_norm) = (output("loss")[0] * pending.whole, norm.value);
         let words_per_second = self.clock.lap(pending.words);
         let seconds = self.clock.seconds();
-        self.metrics.step(metrics::Step {
-            step: pending.step,
-            epoch: pending.epoch,
-            loss,
-            words_per_second,
-            learning_rate: pending.learning_rate,
-            grad_norm,
-            seconds,
-        })?;
+        if let Some(leader) = &mut self.leader {
+            leader.metrics.step(metrics::Step {
+                step: pending.step,
+                epoch: pending.epoch,
+                loss,
+                words_per_second,
+                learning_rate: pending.learning_rate,
+                grad_norm,
+                seconds,
+            })?;
+        }
         // A bounded output keeps the loss finite however large the weights become; no perplexity that is too large for a
         // number comes of a model that learns.
         // A model that knows nothing has the logarithm of the vocabulary; what is far above it proves nothing.
-        if loss <= 2.0 * (self.run.session.vocabulary() as f64).ln() {
-            self.keeper.proven()?;
+        let vocabulary = self.run.session.vocabulary() as f64;
+        if let Some(leader) = &mut self.leader
+            && loss <= 2.0 * vocabulary.ln()
+        {
+            leader.keeper.proven()?;
         }
         let is_good = norm.is_skip() || (grad_norm.is_finite() && !norm.unchanged);
         if !(loss.is_finite() && loss.exp().is_finite() && is_good) {
@@ -292,8 +339,10 @@ impl<'a> Loop<'a> {
         if norm.is_skip() {
             let (step, loss_scale) = (pending.step, norm.loss_scale);
             self.run.progress.skipped += 1;
-            self.metrics
-                .skipped(metrics::Skipped { step, loss_scale })?;
+            if let Some(leader) = &mut self.leader {
+                let skipped = metrics::Skipped { step, loss_scale };
+                leader.metrics.skipped(skipped)?;
+            }
             (self.run.watch)(Event::Skipped { step, loss_scale });
         }
         let progress = &mut self.run.progress;
@@ -346,7 +395,9 @@ impl<'a> Loop<'a> {
         self.validate(true)?;
         if self.run.progress.epochs_ended != epoch {
             self.run.progress.epochs_ended = epoch;
-            self.keeper.changed();
+            if let Some(leader) = &mut self.leader {
+                leader.keeper.changed();
+            }
         }
         self.checkpoint()
     }
@@ -370,21 +421,27 @@ impl<'a> Loop<'a> {
             ..
         } = &mut self.run;
         let begin = Instant::now();
-        let found = evaluate(session, &text, targets, |done, total| {
-            watch(Event::Validating { done, total });
-            let interrupted = |kind| Err(Error::new(kind, "interrupted"));
-            stop.asked().map_or(Ok(()), interrupted)
-        });
+        let found = match session.leads() {
+            false => Ok(Evaluation::NONE),
+            true => evaluate(session, &text, targets, |done, total| {
+                watch(Event::Validating { done, total });
+                let interrupted = |kind| Err(Error::new(kind, "interrupted"));
+                stop.asked().map_or(Ok(()), interrupted)
+            }),
+        };
+        let found = found_by_all(session, found);
         self.clock.leave_out(begin);
         let found = found?;
         let perplexity = found.perplexity();
-        self.metrics.valid(metrics::Valid {
-            step,
-            nll: found.nll,
-            targets: found.targets,
-            perplexity,
-            seconds,
-        })?;
+        if let Some(leader) = &mut self.leader {
+            leader.metrics.valid(metrics::Valid {
+                step,
+                nll: found.nll,
+                targets: found.targets,
+                perplexity,
+                seconds,
+            })?;
+        }
         let mean = found.nll / found.targets as f64;
         let progress = &mut self.run.progress;
         progress.validated = Some(step);
@@ -404,8 +461,10 @@ impl<'a> Loop<'a> {
             unknown: found.unknown as f64 / found.targets as f64,
             best,
         });
-        if best {
-            self.keeper.best(step, perplexity);
+        if let Some(leader) = &mut self.leader
+            && best
+        {
+            leader.keeper.best(step, perplexity);
         }
         Ok(best)
     }
@@ -421,9 +480,23 @@ impl<'a> Loop<'a> {
             progress,
             ..
         } = &mut self.run;
-        let written = self
-            .keeper
-            .save(session, config, progress, train.vocabulary());
+        let due = self
+            .leader
+            .as_ref()
+            .is_some_and(|leader| leader.keeper.is_due(progress));
+        let mut due = [f64::from(due)];
+        session.exchange().sum_few(&mut due)?;
+        if due[0] == 0.0 {
+            return Ok(());
+        }
+        // All ranks have a part of the state.
+        let states = session.gather_states()?;
+        let written = match &mut self.leader {
+            Some(Leader { keeper, .. }) => keeper
+                .save(session, &states, config, progress, train.vocabulary())
+                .map(Some),
+            None => Ok(None),
+        };
         self.clock.leave_out(begin);
         if let Some(path) = written? {
             (self.run.watch)(Event::Checkpoint { path });
@@ -437,7 +510,9 @@ impl<'a> Loop<'a> {
             self.drain()?;
             self.validate(false)?;
             self.checkpoint()?;
-            self.keeper.proven()?;
+            if let Some(leader) = &mut self.leader {
+                leader.keeper.proven()?;
+            }
             Ok(reason)
         });
         let result = match result {
@@ -457,7 +532,9 @@ impl<'a> Loop<'a> {
                 Err(error)
             }
             Err(error) if error.kind() == Kind::Diverged => {
-                self.keeper.disown()?;
+                if let Some(leader) = &mut self.leader {
+                    leader.keeper.disown()?;
+                }
                 Err(error)
             }
             other => other,
@@ -472,18 +549,63 @@ impl<'a> Loop<'a> {
                 _ => (Status::Failed, error.to_string()),
             },
         };
+        let Some(Leader {
+            metrics,
+            mut keeper,
+        }) = self.leader
+        else {
+            result?;
+            return Ok(Outcome {
+                reason,
+                progress: self.run.progress,
+                best: None,
+            });
+        };
         // The first failure is the one to hear of.
-        let recorded = self.keeper.end(status);
-        let ended = self.metrics.end(reason.clone());
-        result.map_err(|error| explain(error, self.keeper.last(), self.run.config))?;
+        let recorded = keeper.end(status);
+        let ended = metrics.end(reason.clone());
+        result.map_err(|error| explain(error, keeper.last(), self.run.config))?;
         recorded?;
         ended?;
         Ok(Outcome {
             reason,
             progress: self.run.progress,
-            best: self.keeper.best_point(),
+            best: keeper.best_point(),
         })
     }
+}
+
+/// What the rank that leads has found in a validation, to all ranks: if it was stopped in the midst of it, all are.
+fn found_by_all(session: &mut Session, found: Result<Evaluation>) -> Result<Evaluation> {
+    let stopped = |kind| f64::from(matches!(&found, Err(error) if error.kind() == kind));
+    let evaluation = found.as_ref().unwrap_or(&Evaluation::NONE);
+    let mut numbers = [
+        stopped(Kind::Interrupted),
+        stopped(Kind::Terminated),
+        evaluation.nll,
+        evaluation.targets as f64,
+        evaluation.unknown as f64,
+    ];
+    match &found {
+        // The others are ended with this one.
+        Err(error) if !matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => {
+            return found;
+        }
+        _ => session.exchange().sum_few(&mut numbers)?,
+    }
+    let [interrupted, terminated, nll, targets, unknown] = numbers;
+    if interrupted > 0.0 || terminated > 0.0 {
+        let kind = match terminated > 0.0 {
+            true => Kind::Terminated,
+            false => Kind::Interrupted,
+        };
+        return Err(Error::new(kind, "interrupted"));
+    }
+    Ok(Evaluation {
+        nll,
+        targets: targets as u64,
+        unknown: unknown as u64,
+    })
 }
 
 /// `1 step`, `2 steps`.

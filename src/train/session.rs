@@ -641,7 +641,8 @@ impl Session {
         saved
     }
 
-    /// Writes a checkpoint, after the steps so far. `vocabulary` is the text of the vocabulary.
+    /// Writes a checkpoint, after the steps so far, with the `states` of [`Session::gather_states`]. `vocabulary` is the text of the
+    /// vocabulary.
     ///
     /// # Errors
     ///
@@ -649,15 +650,12 @@ impl Session {
     pub fn save(
         &mut self,
         path: &Path,
+        states: &BTreeMap<String, Vec<f32>>,
         vocabulary: &[u8],
         metadata: &BTreeMap<String, String>,
     ) -> Result<()> {
         self.settle()?;
         self.bring_home()?;
-        let states = self.gather_states()?;
-        if !self.leads() {
-            return Ok(());
-        }
         let saved = self.saved();
         let mut entries: Vec<Entry> = saved
             .iter()
@@ -689,8 +687,12 @@ impl Session {
         })
     }
 
-    /// The recurrent states of all streams, by their name in files.
-    fn gather_states(&mut self) -> Result<BTreeMap<String, Vec<f32>>> {
+    /// The recurrent states of all streams, by their name in files, after the steps so far. Every rank has to ask.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if a device or a rank is lost.
+    pub fn gather_states(&mut self) -> Result<BTreeMap<String, Vec<f32>>> {
         let mut states = BTreeMap::new();
         for (name, _) in &self.states {
             let mut all = Vec::new();
