@@ -334,6 +334,10 @@ impl Executor for GpuExecutor {
         )
     }
 
+    fn check(&self) -> Result<()> {
+        self.faults.check()
+    }
+
     fn limits(&self) -> placement::Limits {
         let elements = |bytes: u64| usize::try_from(bytes / 4).unwrap_or(usize::MAX);
         placement::Limits {
@@ -409,6 +413,10 @@ impl Executor for GpuExecutor {
         let submission = self.queue.submit([encoder.finish()]);
         self.reads.push_back(copies.submitted(submission));
         self.faults.check()
+    }
+
+    fn forget_reads(&mut self) {
+        self.reads.clear();
     }
 
     fn finish_read(&mut self, values: &mut Vec<f32>) -> Result<()> {

@@ -97,6 +97,13 @@ pub trait Executor {
     /// The device, for people: `cpu (2 threads)`, `gpu llvmpipe (LLVM 15.0.6, 256 bits), vulkan`.
     fn describe(&self) -> String;
 
+    /// Whether the device is still there.
+    ///
+    /// # Errors
+    ///
+    /// If it is lost.
+    fn check(&self) -> Result<()>;
+
     /// What plans for this device must keep to.
     fn limits(&self) -> placement::Limits;
 
@@ -143,6 +150,9 @@ pub trait Executor {
     ///
     /// If the device is lost.
     fn start_read(&mut self, name: &str, len: usize) -> Result<()>;
+
+    /// Drops the reads that were begun and not finished.
+    fn forget_reads(&mut self);
 
     /// Waits for the oldest read that was begun: appends its elements to `values`.
     ///

@@ -148,17 +148,14 @@ impl Parts {
         Ok(())
     }
 
-    /// Joins the gradients of the step that was started, and starts its update. Reads that were begun before the step must be
-    /// finished.
+    /// Starts the update of the step whose gradients were joined, on every device that is not lost.
     pub fn update(
         &mut self,
         executors: &mut [Box<dyn Executor>],
-        exchange: &mut dyn Exchange,
         inputs: &StepInputs,
     ) -> Result<()> {
         let mut update = inputs.update.clone();
         if self.joins() {
-            self.join(executors, exchange)?;
             for (name, data) in &mut update {
                 // What was clipped on every device is not clipped again.
                 if let ("control", Data::Real(control), Recipe::Paper) = (*name, data, self.recipe)
@@ -167,18 +164,23 @@ impl Parts {
                 }
             }
         }
+        let mut lost = None;
         for (executor, plan) in executors.iter_mut().zip(&self.updates) {
-            executor.run(*plan, &update)?;
+            lost = executor.run(*plan, &update).err().or(lost);
         }
-        Ok(())
+        lost.map_or(Ok(()), Err)
     }
 
-    /// Joins the gradients of all devices, in the order in which they are done.
-    fn join(
+    /// Joins the gradients of the step that was started, those of several devices, in the order in which they are done. Reads that
+    /// were begun before the step must be finished.
+    pub fn join(
         &mut self,
         executors: &mut [Box<dyn Executor>],
         exchange: &mut dyn Exchange,
     ) -> Result<()> {
+        if !self.joins() {
+            return Ok(());
+        }
         let loss_scale = self.loss_scale;
         let devices = self.division.devices;
         let mut squares = vec![0.0; devices];

@@ -84,6 +84,8 @@ struct Loop<'a> {
     run: Run<'a>,
     leader: Option<Leader<'a>>,
     pending: VecDeque<Pending>,
+    /// The steps that were done before.
+    begin: u64,
     clock: Clock,
     /// The steps of the whole run, where they are known.
     total: Option<u64>,
@@ -168,6 +170,7 @@ impl<'a> Loop<'a> {
             run,
             leader,
             pending: VecDeque::new(),
+            begin: resumed,
             clock,
             total,
         })
@@ -279,7 +282,7 @@ impl<'a> Loop<'a> {
         let control = control(config, step, learning_rate, whole);
         let mut inputs = prepared.inputs;
         inputs.set_control(control);
-        self.run.session.step(inputs)?;
+        // Before the step: if a device is lost in the midst of it, it may be done on the others.
         self.pending.push_back(Pending {
             step: step + 1,
             epoch: prepared.epoch,
@@ -288,7 +291,7 @@ impl<'a> Loop<'a> {
             learning_rate,
             position: prepared.position,
         });
-        Ok(())
+        self.run.session.step(inputs)
     }
 
     /// Waits for the oldest step and reports it.
@@ -504,6 +507,27 @@ impl<'a> Loop<'a> {
         Ok(())
     }
 
+    /// Saves what a device that is not lost has.
+    fn rescue(&mut self) -> Result<()> {
+        self.run.session.rescue()?;
+        let done = self.begin + self.run.session.updates();
+        while let Some(pending) = self.pending.pop_front() {
+            if pending.step > done {
+                break;
+            }
+            let progress = &mut self.run.progress;
+            progress.step = pending.step;
+            progress.epoch = pending.epoch;
+            progress.position = Some(pending.position);
+        }
+        self.pending.clear();
+        match self.run.progress.step {
+            // Before the first step there is nothing to save.
+            0 => Ok(()),
+            _ => self.checkpoint(),
+        }
+    }
+
     /// Ends the run well or badly: last validation, checkpoint, record, metrics.
     fn finish(mut self, result: Result<String>) -> Result<Outcome> {
         let result = result.and_then(|reason| {
@@ -528,6 +552,15 @@ impl<'a> Loop<'a> {
                 // As text that is met late and is not UTF-8: the steps before it were good.
                 if let Err(second) = self.drain().and_then(|()| self.checkpoint()) {
                     tracing::warn!(error = %second, "the steps since the last checkpoint are lost");
+                }
+                Err(error)
+            }
+            Err(error) if error.kind() == Kind::Device => {
+                match self.rescue() {
+                    Ok(()) => tracing::warn!(
+                        "the device that was lost has taken recurrent states with it, which begin at zero when the run goes on; all else is saved"
+                    ),
+                    Err(second) => tracing::debug!(error = %second, "nothing could be saved"),
                 }
                 Err(error)
             }
@@ -561,10 +594,11 @@ impl<'a> Loop<'a> {
                 best: None,
             });
         };
+        let devices = self.run.session.division().devices;
         // The first failure is the one to hear of.
         let recorded = keeper.end(status);
         let ended = metrics.end(reason.clone());
-        result.map_err(|error| explain(error, keeper.last(), self.run.config))?;
+        result.map_err(|error| explain(error, keeper.last(), self.run.config, devices))?;
         recorded?;
         ended?;
         Ok(Outcome {
@@ -614,7 +648,7 @@ fn counted(count: u64, what: &str) -> String {
 }
 
 /// Adds what is left and what to do about it.
-fn explain(error: Error, last: Option<PathBuf>, config: &Config) -> Error {
+fn explain(error: Error, last: Option<PathBuf>, config: &Config, devices: usize) -> Error {
     let narrow = match config.train.precision {
         Precision::F32 => "",
         Precision::Mixed => {
@@ -626,6 +660,14 @@ fn explain(error: Error, last: Option<PathBuf>, config: &Config) -> Error {
             let run = last.parent().and_then(Path::parent).unwrap_or(&last);
             error.help(format!(
                 "everything is saved in `{}`; go on with --resume --out {}",
+                last.display(),
+                run.display()
+            ))
+        }
+        (Kind::Device, Some(last)) if devices > 1 => {
+            let run = last.parent().and_then(Path::parent).unwrap_or(&last);
+            error.help(format!(
+                "the last checkpoint is `{}`; go on with --resume --out {} and as many devices as before: one may be named twice",
                 last.display(),
                 run.display()
             ))

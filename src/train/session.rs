@@ -43,6 +43,12 @@ pub struct Session {
     tables: Option<Tables>,
     /// What was run and not fetched, oldest first.
     runs: VecDeque<Run>,
+    /// The device that stands for all: the first that is not lost.
+    first: usize,
+    /// Steps whose update was started on every device that is not lost.
+    updates: u64,
+    /// Whether a step was begun and its update was not: then the recurrent states are of no step.
+    torn: bool,
 }
 
 /// How a step is made.
@@ -215,6 +221,9 @@ impl Session {
             generation: None,
             tables: None,
             runs: VecDeque::new(),
+            first: 0,
+            updates: 0,
+            torn: false,
         }
     }
 
@@ -232,7 +241,7 @@ impl Session {
     /// Has the tables of the host as they are after the steps so far.
     fn bring_home(&mut self) -> Result<()> {
         match &mut self.tables {
-            Some(tables) => tables.bring_home(&mut *self.executors[0]),
+            Some(tables) => tables.bring_home(&mut *self.executors[self.first]),
             None => Ok(()),
         }
     }
@@ -284,6 +293,38 @@ impl Session {
         }
     }
 
+    /// Steps whose update was started since the session began, on every device that is not lost.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// After a device was lost: has another one stand for it, so that what all have can be saved. The recurrent states of its
+    /// streams are lost, and begin at zero when the run goes on; in the midst of a step those of all streams do.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if there is no other one, or on another machine.
+    pub fn rescue(&mut self) -> Result<()> {
+        let none = || Error::device("there is no other device that has the model");
+        if self.exchange.ranks() > 1 {
+            return Err(none());
+        }
+        let alive = |executor: &dyn Executor| executor.check().is_ok();
+        let first = self
+            .executors
+            .iter()
+            .position(|executor| alive(&**executor));
+        let first = first.ok_or_else(none)?;
+        self.runs.clear();
+        let executor = &mut *self.executors[first];
+        executor.forget_reads();
+        if let Some(tables) = &mut self.tables {
+            tables.depart_again(executor)?;
+        }
+        self.first = first;
+        Ok(())
+    }
+
     /// Starts a training step. Its outputs are fetched later, in order.
     ///
     /// # Errors
@@ -294,13 +335,20 @@ impl Session {
         let executors = &mut self.executors;
         let (training, _) = self.training.as_mut().expect("a session that trains");
         match training {
-            Training::Whole(id) => executors[0].run(*id, &inputs.parts[0])?,
+            Training::Whole(id) => {
+                executors[0].run(*id, &inputs.parts[0])?;
+                self.updates += 1;
+            }
             Training::Parts(parts) => {
+                self.torn = true;
                 parts.start(executors, &*self.exchange, &mut inputs)?;
                 if let Some(tables) = &mut self.tables {
                     tables.arrive(&mut *executors[0])?;
                 }
-                parts.update(executors, &mut *self.exchange, &inputs)?;
+                parts.join(executors, &mut *self.exchange)?;
+                // From here on there is no way back: what is not lost has the step.
+                (self.updates, self.torn) = (self.updates + 1, false);
+                parts.update(executors, &inputs)?;
             }
         }
         self.runs.push_back(Run::Step);
@@ -667,7 +715,7 @@ impl Session {
                 return sink.write_u8(vocabulary);
             };
             let layout = line.map_or(Layout::Plain, |k| self.table[k].layout);
-            let (executor, tables) = (&mut self.executors[0], &mut self.tables);
+            let (executor, tables) = (&mut self.executors[self.first], &mut self.tables);
             let state = states.get(name);
             stream(shape, |start, rows| {
                 match (state, &mut *tables) {
@@ -694,11 +742,16 @@ impl Session {
     /// [`Kind::Device`] if a device or a rank is lost.
     pub fn gather_states(&mut self) -> Result<BTreeMap<String, Vec<f32>>> {
         let mut states = BTreeMap::new();
-        for (name, _) in &self.states {
+        for (name, len) in &self.states {
             let mut all = Vec::new();
             for executor in &mut self.executors {
                 for go in 0..self.division.goes {
-                    all.extend(executor.read(&of_go(name, go))?);
+                    match executor.check() {
+                        Ok(()) if self.torn => all.resize(all.len() + len, 0.0),
+                        Ok(()) => all.extend(executor.read(&of_go(name, go))?),
+                        Err(_) if self.division.devices > 1 => all.resize(all.len() + len, 0.0),
+                        Err(error) => return Err(error),
+                    }
                 }
             }
             self.exchange.gather(&mut all, false)?;

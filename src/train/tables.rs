@@ -196,12 +196,13 @@ impl Tables {
                 executor.send(&arriving(&tensor.name), &self.buffer)?;
             }
         }
+        // If a device is lost in the midst of it, the others go through with it.
+        let mut lost = None;
         for (executor, plan) in executors.iter_mut().zip(&self.exchange) {
-            executor.run(*plan, &inputs)?;
+            lost = executor.run(*plan, &inputs).err().or(lost);
         }
-        for Store { tensor, .. } in &self.stores {
-            let rows = moves[tensor.cache].evict.len();
-            executors[0].start_read(&leaving(&tensor.name), rows * tensor.width)?;
+        if lost.is_none() {
+            lost = self.depart(&mut *executors[0], &moves).err();
         }
         for (ids, moves) in self.ids.iter_mut().zip(&moves) {
             for (slot, id) in &moves.load {
@@ -209,7 +210,27 @@ impl Tables {
             }
         }
         self.leaving = Some(moves);
-        Ok(())
+        lost.map_or(Ok(()), Err)
+    }
+
+    /// Begins to read the rows that the last exchange sends home.
+    fn depart(&self, executor: &mut dyn Executor, moves: &[Moves]) -> Result<()> {
+        self.stores.iter().try_for_each(|Store { tensor, .. }| {
+            let rows = moves[tensor.cache].evict.len();
+            executor.start_read(&leaving(&tensor.name), rows * tensor.width)
+        })
+    }
+
+    /// Takes another device for the one that is lost: it has the same rows in the same slots.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if that one is lost too.
+    pub fn depart_again(&mut self, executor: &mut dyn Executor) -> Result<()> {
+        match &self.leaving {
+            Some(moves) => self.depart(executor, moves),
+            None => Ok(()),
+        }
     }
 
     /// Waits for the rows that the last exchange has sent home, and puts them in their places.
@@ -218,7 +239,7 @@ impl Tables {
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
     pub fn arrive(&mut self, executor: &mut dyn Executor) -> Result<()> {
-        let Some(moves) = self.leaving.take() else {
+        let Some(moves) = &self.leaving else {
             return Ok(());
         };
         for Store { tensor, rows } in &mut self.stores {
@@ -230,6 +251,7 @@ impl Tables {
                 rows[*id as usize * width..][..width].copy_from_slice(row);
             }
         }
+        self.leaving = None;
         Ok(())
     }
 

@@ -1,0 +1,233 @@
+//! A device that is lost in the midst of a run on two: the other one has the model, and it is saved as it was after a whole step,
+//! whatever the moment.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use wlstm::checkpoint::{Checkpoint, RunFolder};
+use wlstm::config::Config;
+use wlstm::corpus::{Corpus, Text, VocabularyBuilder};
+use wlstm::device::{CpuExecutor, Executor, Inputs, Outputs, PlanId, Profile};
+use wlstm::error::{Error, Kind, Result};
+use wlstm::graph::memory::Limits;
+use wlstm::graph::plan::Plan;
+use wlstm::kernel::{Halves, Kernel};
+use wlstm::train::exchange::Alone;
+use wlstm::train::progress::Progress;
+use wlstm::train::run::{Run, train};
+use wlstm::train::session::Session;
+use wlstm::train::watch::Stop;
+
+/// A device that is lost after so many calls that could tell.
+struct Mortal {
+    inner: CpuExecutor<f32>,
+    calls: AtomicUsize,
+    last: usize,
+}
+
+impl Mortal {
+    fn call(&self) -> Result<()> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.check()
+    }
+}
+
+impl Executor for Mortal {
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+    fn check(&self) -> Result<()> {
+        match self.calls.load(Ordering::Relaxed) > self.last {
+            true => Err(Error::device("the device is lost")),
+            false => Ok(()),
+        }
+    }
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+    fn runs(&self, kernel: &Kernel, halves: Halves) -> bool {
+        self.inner.runs(kernel, halves)
+    }
+    fn in_flight(&self) -> usize {
+        self.inner.in_flight()
+    }
+    fn load(&mut self, plan: Arc<Plan>) -> Result<PlanId> {
+        self.inner.load(plan)
+    }
+    fn len(&self, name: &str) -> usize {
+        self.inner.len(name)
+    }
+    fn write_part(&mut self, name: &str, start: usize, values: &[f32]) -> Result<()> {
+        self.check()?;
+        self.inner.write_part(name, start, values)
+    }
+    fn send(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        self.call()?;
+        self.inner.send(name, values)
+    }
+    fn start_read(&mut self, name: &str, len: usize) -> Result<()> {
+        self.call()?;
+        self.inner.start_read(name, len)
+    }
+    fn forget_reads(&mut self) {
+        self.inner.forget_reads();
+    }
+    fn finish_read(&mut self, values: &mut Vec<f32>) -> Result<()> {
+        self.call()?;
+        self.inner.finish_read(values)
+    }
+    fn read_part(&mut self, name: &str, start: usize, values: &mut [f32]) -> Result<()> {
+        self.check()?;
+        self.inner.read_part(name, start, values)
+    }
+    fn run(&mut self, plan: PlanId, inputs: &Inputs) -> Result<()> {
+        self.call()?;
+        self.inner.run(plan, inputs)
+    }
+    fn profile(&mut self, plan: PlanId, inputs: &Inputs) -> Result<Profile> {
+        self.inner.profile(plan, inputs)
+    }
+    fn fetch(&mut self) -> Result<Outputs> {
+        self.call()?;
+        self.inner.fetch()
+    }
+}
+
+const CONFIG: &str = r#"
+[model]
+cell = "glstm"
+groups = 2
+layers = 1
+embedding = 8
+hidden = 8
+projection = 8
+dropout = 0.2
+[softmax]
+samples = 6
+[data]
+train = ["train.txt"]
+[train]
+batch = 2
+unroll = 3
+learning_rate = 0.5
+ema = 0.9
+steps = 12
+checkpoint_every = 0
+keep = 1000
+"#;
+
+/// Trains into a folder on two devices, of which number `mortal` lives for so many calls.
+fn run(base: &Path, name: &str, sets: &[&str], mortal: usize, calls: usize) -> Result<()> {
+    let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+    let config = Config::parse(CONFIG, "test.toml", base, &sets)?;
+    let corpus = Arc::new(Corpus::open(&config.data.train)?);
+    let words = VocabularyBuilder::new(config.data.order, config.data.tokens).build(&corpus)?;
+    let text = Text::new(corpus, Arc::new(words), config.data.tokens);
+    let executors = (0..2).map(|k| -> Box<dyn Executor> {
+        Box::new(Mortal {
+            inner: CpuExecutor::new(),
+            calls: AtomicUsize::new(0),
+            last: if k == mortal { calls } else { usize::MAX },
+        })
+    });
+    let vocabulary = text.vocabulary().len();
+    let mut session =
+        Session::replicated(executors.collect(), Box::new(Alone), &config, vocabulary)?;
+    session.initialise()?;
+    let folder = RunFolder::create(&base.join(name))?;
+    let run = Run {
+        config: &config,
+        name: "test".to_owned(),
+        session: &mut session,
+        train: text,
+        valid: None,
+        folder: Some(&folder),
+        progress: Progress::start(),
+        stop: &Stop::default(),
+        watch: &mut |_| {},
+    };
+    train(run).map(drop)
+}
+
+/// The checkpoint of a run at a step.
+fn checkpoint(base: &Path, name: &str, step: u64) -> Checkpoint {
+    let path = base
+        .join(name)
+        .join(format!("checkpoints/step-{step:08}.safetensors"));
+    Checkpoint::open(&path).unwrap_or_else(|error| panic!("{name}: {}", error.chain()))
+}
+
+#[test]
+fn the_other_device_saves_whole_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path();
+    let mut text = String::new();
+    for k in 0..200 {
+        text += &format!("w{} w{} w{}\n", k % 17, k * 7 % 23, k * k % 13);
+    }
+    std::fs::write(base.join("train.txt"), text).unwrap();
+    for (kind, sets) in [
+        ("device", vec![]),
+        ("host", vec!["model.tables=host", "device.table_rows=1"]),
+        ("goes", vec!["train.accumulate=2", "train.recipe=plain"]),
+    ] {
+        // Every step.
+        let every = [sets.as_slice(), &["train.checkpoint_every=1"]].concat();
+        let whole = format!("whole-{kind}");
+        run(base, &whole, &every, 0, usize::MAX).unwrap();
+        let (mut saved, mut whole_states) = (Vec::new(), 0);
+        for mortal in [0, 1] {
+            for calls in 0..90 {
+                let name = format!("{kind}-{mortal}-{calls}");
+                let error = run(base, &name, &sets, mortal, calls).expect_err("a device is lost");
+                assert_eq!(error.kind(), Kind::Device, "{}", error.chain());
+                let progress = std::fs::read_dir(base.join(&name).join("checkpoints"));
+                let files: Vec<_> = progress.unwrap().map(|file| file.unwrap().path()).collect();
+                // Before the first step there is nothing to save.
+                let [file] = files.as_slice() else {
+                    assert!(files.is_empty() && calls < 40, "{name}: {files:?}");
+                    continue;
+                };
+                let step = Progress::read(&Checkpoint::open(file).unwrap())
+                    .unwrap()
+                    .step;
+                saved.push(step);
+                let (got, want) = (
+                    checkpoint(base, &name, step),
+                    checkpoint(base, &whole, step),
+                );
+                for tensor in want.names() {
+                    if tensor == "vocab" || tensor.starts_with("state.") {
+                        continue;
+                    }
+                    assert_eq!(
+                        got.tensor_f32(&tensor).unwrap().1,
+                        want.tensor_f32(&tensor).unwrap().1,
+                        "{name}: {tensor} after step {step}"
+                    );
+                }
+                // The states of the lost device begin again; those of the other one too, if a step was torn.
+                let of =
+                    |file: &Checkpoint| file.tensor_f32("state.layers.0.h").unwrap().1.into_owned();
+                let (got, want) = (of(&got), of(&want));
+                let half = got.len() / 2;
+                let halves = [0..half, half..2 * half];
+                assert!(
+                    got[halves[mortal].clone()].iter().all(|&x| x == 0.0),
+                    "{name}"
+                );
+                let there = halves[1 - mortal].clone();
+                let torn = got.iter().all(|&x| x == 0.0);
+                assert!(torn || got[there.clone()] == want[there], "{name}");
+                whole_states += usize::from(!torn);
+                let record = std::fs::read_to_string(base.join(&name).join("run.json")).unwrap();
+                assert!(record.contains("failed"), "{record}");
+            }
+        }
+        saved.sort_unstable();
+        saved.dedup();
+        assert!(saved.len() > 1, "{kind}: after steps {saved:?}");
+        assert!(whole_states > 0, "{kind}: no states");
+    }
+}
