@@ -7,7 +7,8 @@
 //!
 //! `f64` on the CPU agrees to 1e-9, `f32` on the CPU and on every GPU to 2e-5 on losses and 1e-4 on the rest. So do the plans of
 //! mixed precision in `f64`, where nothing is rounded: their gradients are those of a loss times [`SCALE`]. Where they are
-//! rounded to `f16`, whose numbers have 11 bits, losses agree to 2e-3 and the rest to 5e-2.
+//! rounded to `f16`, whose numbers have 11 bits, losses agree to 2e-3 and the rest to 5e-2. Plans that make the gates again in
+//! the backward pass, all at once, two steps at a time or step by step, agree as those that keep them.
 
 mod common;
 
@@ -21,13 +22,13 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use wlstm::config::Config;
 use wlstm::device::{CpuExecutor, Data, Executor, GpuExecutor, Inputs, PlanId};
-use wlstm::graph::LOSS_SCALE;
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::Plan;
 use wlstm::graph::split::oversized;
+use wlstm::graph::{Graph, LOSS_SCALE};
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::model::parameters::{Group, Parameter, parameters};
-use wlstm::train::update::training_plan;
+use wlstm::train::update::{training_plan, training_plan_in};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -91,6 +92,45 @@ fn main() {
                 GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?;
             check_cut(&file, &mut Single(executor), false, 2e-5, 1e-4)
         }));
+        for (kind, mixed) in [("", false), ("::mixed", true)] {
+            let file = path.clone();
+            let label = format!("golden::{name}{kind}::recompute::cpu-f64");
+            trials.push(Trial::test(label, move || {
+                for steps in [1, 2, usize::MAX] {
+                    let mut device = Double(CpuExecutor::new());
+                    check_again(&file, &mut device, (mixed, steps), 1e-9, 1e-9)?;
+                }
+                Ok(())
+            }));
+        }
+        let file = path.clone();
+        let label = format!("golden::{name}::recompute::cpu-f32");
+        trials.push(Trial::test(label, move || {
+            let mut device = Single(CpuExecutor::<f32>::new());
+            check_again(&file, &mut device, (false, 2), 2e-5, 1e-4)
+        }));
+        let file = path.clone();
+        let label = format!("golden::{name}::recompute");
+        trials.extend(on_every_gpu(&label, move |gpu| {
+            let executor =
+                GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?;
+            check_again(&file, &mut Single(executor), (false, 2), 2e-5, 1e-4)
+        }));
+        let file = path.clone();
+        trials.extend(on_every_gpu(
+            &format!("golden::{name}::mixed::recompute"),
+            move |gpu| {
+                if !gpu.adapter.summary.f16 {
+                    return Ok(());
+                }
+                let open = match gpu.adapter.summary.unit() {
+                    Some(_) => GpuExecutor::with_units,
+                    None => GpuExecutor::new,
+                };
+                let executor = open(&gpu.adapter).map_err(|error| error.chain().to_string())?;
+                check_again(&file, &mut Single(executor), (true, 2), 2e-3, 5e-2)
+            },
+        ));
         let file = path.clone();
         trials.push(Trial::test(format!("golden::{name}::cpu-f32"), move || {
             let mut device = Single(CpuExecutor::<f32>::new());
@@ -328,6 +368,33 @@ fn check(
     let (config, vocabulary) = (golden.config(mixed), golden.number("vocab"));
     let limits = device.executor().limits();
     let plan = training_plan(&config, vocabulary, &limits, true);
+    check_plan(&golden, device, mixed, plan, of_losses, of_the_rest)
+}
+
+/// The same with the gates made again in the backward pass, so many steps at a time.
+fn check_again(
+    path: &PathBuf,
+    device: &mut dyn Device,
+    (mixed, steps): (bool, usize),
+    of_losses: f64,
+    of_the_rest: f64,
+) -> Result<(), Failed> {
+    let golden = Golden::read(path);
+    let (config, vocabulary) = (golden.config(mixed), golden.number("vocab"));
+    let limits = device.executor().limits();
+    let mut graph = Graph::new("train", &limits);
+    graph.keep_gradients();
+    graph.builder.publish("output");
+    let rows = golden.number("batch").saturating_mul(steps);
+    graph.builder.recompute_gates(rows);
+    let plan = training_plan_in(graph, &config, vocabulary);
+    let cells = |plan: &Plan| {
+        let steps = plan.steps.iter();
+        let cells = steps.filter(|step| step.kernel.name == "lstm/cell_forward");
+        cells.count()
+    };
+    let kept = training_plan(&config, vocabulary, &limits, true);
+    assert_eq!(cells(&plan), 2 * cells(&kept), "every cell is made twice");
     check_plan(&golden, device, mixed, plan, of_losses, of_the_rest)
 }
 
