@@ -14,6 +14,8 @@ use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens};
 use crate::corpus::{Corpus, Text, Vocabulary, detokenise, expand};
 use crate::error::{Error, Kind, Result};
+use crate::model::cost::check_sizes;
+use crate::train::estimate;
 use crate::train::generate::{Choice, Generator};
 use crate::train::progress::Progress;
 use crate::train::run::{Outcome, Run, train};
@@ -70,6 +72,8 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         }
         None => vocabulary(&config, &corpus, quiet)?,
     });
+    check_sizes(&config, words.len())?;
+    estimate::check(&config, words.len(), &executor.limits(), &executor.room())?;
     let mut session = Session::training(executor, &config, words.len())?;
     let progress = match (checkpoint, &init) {
         (Some(checkpoint), _) => {

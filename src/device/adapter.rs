@@ -2,6 +2,10 @@
 
 use serde::Serialize;
 
+use super::footprint::{Room, Taking};
+use super::host::available_memory;
+use super::memory::WORD;
+use crate::graph::memory as placement;
 use crate::kernel::Unit;
 
 /// An adapter: its description and the means to open it.
@@ -9,6 +13,8 @@ use crate::kernel::Unit;
 pub struct Adapter {
     /// What it is and what it can do.
     pub summary: AdapterSummary,
+    /// The bytes of its own memory, where the driver tells (Vulkan): all of it, free or not.
+    pub memory: Option<u64>,
     pub(super) inner: wgpu::Adapter,
 }
 
@@ -26,6 +32,34 @@ pub enum Hardware {
     Other,
     /// Software that plays a GPU on the CPU: llvmpipe, WARP, SwiftShader.
     Software,
+}
+
+impl Adapter {
+    /// What plans for it must keep to, in mixed precision or not; see [`GpuExecutor`](super::GpuExecutor).
+    pub fn limits(&self, mixed: bool) -> placement::Limits {
+        let summary = &self.summary;
+        let words = |bytes: u64| usize::try_from(bytes / WORD).unwrap_or(usize::MAX);
+        placement::Limits {
+            arena: words(summary.max_buffer_bytes),
+            slice: words(summary.max_binding_bytes),
+            packed: true,
+            // Unless they are found to compute wrong.
+            units: mixed && summary.is_real() && summary.unit().is_some(),
+        }
+    }
+
+    /// How it takes memory, and how much there is.
+    pub fn room(&self) -> Room {
+        let is_host = !self.summary.is_real();
+        Room {
+            taking: Taking::Device,
+            is_host,
+            bytes: match is_host {
+                true => available_memory(),
+                false => self.memory,
+            },
+        }
+    }
 }
 
 impl Hardware {
@@ -168,9 +202,34 @@ pub fn adapters() -> Vec<Adapter> {
     adapters
         .map(|(index, inner)| Adapter {
             summary: AdapterSummary::new(index, &inner),
+            memory: memory(&inner),
             inner,
         })
         .collect()
+}
+
+/// The memory of an adapter that is not the host's; wgpu does not say, but Vulkan does.
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "android"))]
+#[allow(unsafe_code)]
+fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
+    /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
+    const OF_THE_DEVICE: u32 = 1;
+    // SAFETY: what is given is only asked, and dropped before the adapter.
+    let vulkan = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
+    let instance = vulkan.shared_instance().raw_instance();
+    // SAFETY: the adapter is of this instance, and both are alive.
+    let properties =
+        unsafe { instance.get_physical_device_memory_properties(vulkan.raw_physical_device()) };
+    let heaps = properties.memory_heaps.iter();
+    let heaps = heaps.take(properties.memory_heap_count as usize);
+    let own = heaps.filter(|heap| heap.flags.as_raw() & OF_THE_DEVICE != 0);
+    own.map(|heap| heap.size).max()
+}
+
+/// Nothing tells.
+#[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "android")))]
+fn memory(_adapter: &wgpu::Adapter) -> Option<u64> {
+    None
 }
 
 fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {

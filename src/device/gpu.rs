@@ -18,7 +18,7 @@ use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer, width};
 use super::pipelines::{Pipelines, Trust};
 use super::tuning::Tuning;
-use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, profile};
+use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, Room, Taking, profile};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
 use crate::graph::plan::{Plan, Step};
@@ -28,7 +28,7 @@ use crate::tensor::Dtype;
 
 /// The most elements that one copy between host and device moves: larger tensors go in parts, so that the host's share
 /// of the memory stays small.
-const CHUNK: usize = 1 << 23;
+pub(super) const CHUNK: usize = 1 << 23;
 
 /// A run that was submitted and whose outputs nobody has looked at.
 struct Pending {
@@ -254,6 +254,22 @@ impl Executor for GpuExecutor {
             "gpu {}, {}",
             self.adapter.summary.name, self.adapter.summary.backend
         )
+    }
+
+    fn room(&self) -> Room {
+        let is_host = !self.adapter.summary.is_real();
+        Room {
+            taking: Taking::Device,
+            is_host,
+            bytes: match is_host {
+                true => self.memory.budget(),
+                false => self.adapter.memory,
+            },
+        }
+    }
+
+    fn taken(&self) -> u64 {
+        self.memory.used()
     }
 
     fn limits(&self) -> placement::Limits {
