@@ -264,9 +264,13 @@ fn free_changes(config: &Config) -> Vec<(String, Config)> {
 }
 
 /// What to change of a run that does not fit, each found by trying it: the changes that cost only time, then the largest batch
-/// and the largest unroll that fit, then both kinds together where that allows a larger batch. Nothing, if nothing of these is
-/// enough.
+/// and the largest unroll that fit, then both kinds together where that allows a larger batch. A twentieth of the memory is left
+/// for what is not counted. Nothing, if nothing of these is enough.
 pub fn changes(config: &Config, vocabulary: usize, limits: &Limits, room: &Room) -> Vec<Change> {
+    let room = &Room {
+        bytes: room.bytes.map(|bytes| bytes - bytes / 20),
+        ..*room
+    };
     let fits = |config: &Config| {
         let estimate = Estimate::of(config, vocabulary, limits, room.taking);
         (estimate.fits(room) == Some(true)).then(|| estimate.need(room))
