@@ -2,7 +2,9 @@
 //!
 //! What executors take for their plans must be the estimate to the byte. Of whole runs, of which drivers, allocators and the
 //! system have their share, the largest resident memory is measured (Linux), less that of a run of the same steps with next
-//! to no numbers: the estimate must be within 10 % of it.
+//! to no numbers: the estimate must be within 10 % of it. With `--nocapture` the figures are printed.
+
+#![allow(clippy::print_stdout, reason = "figures for whoever asks")]
 
 mod common;
 

@@ -13,8 +13,6 @@ use crate::kernel::Unit;
 pub struct Adapter {
     /// What it is and what it can do.
     pub summary: AdapterSummary,
-    /// The bytes of its own memory, where the driver tells (Vulkan): all of it, free or not.
-    pub memory: Option<u64>,
     pub(super) inner: wgpu::Adapter,
 }
 
@@ -56,7 +54,7 @@ impl Adapter {
             is_host,
             bytes: match is_host {
                 true => available_memory(),
-                false => self.memory,
+                false => memory(&self.inner),
             },
         }
     }
@@ -202,13 +200,12 @@ pub fn adapters() -> Vec<Adapter> {
     adapters
         .map(|(index, inner)| Adapter {
             summary: AdapterSummary::new(index, &inner),
-            memory: memory(&inner),
             inner,
         })
         .collect()
 }
 
-/// The memory of an adapter that is not the host's; wgpu does not say, but Vulkan does.
+/// The bytes of an adapter's own memory, free or not, where its driver tells: wgpu does not ask, but Vulkan says it.
 #[cfg(any(target_os = "linux", target_os = "windows", target_os = "android"))]
 #[allow(unsafe_code)]
 fn memory(adapter: &wgpu::Adapter) -> Option<u64> {

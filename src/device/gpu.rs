@@ -18,7 +18,7 @@ use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer, width};
 use super::pipelines::{Pipelines, Trust};
 use super::tuning::Tuning;
-use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, Room, Taking, profile};
+use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, Room, profile};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
 use crate::graph::plan::{Plan, Step};
@@ -257,14 +257,11 @@ impl Executor for GpuExecutor {
     }
 
     fn room(&self) -> Room {
-        let is_host = !self.adapter.summary.is_real();
+        let room = self.adapter.room();
         Room {
-            taking: Taking::Device,
-            is_host,
-            bytes: match is_host {
-                true => self.memory.budget(),
-                false => self.adapter.memory,
-            },
+            // What was free when it was opened.
+            bytes: self.memory.budget().or(room.bytes),
+            ..room
         }
     }
 

@@ -8,7 +8,7 @@
 //! measured, and a layer's dispatch fills a device alone at the sizes of the paper (4,096 workgroups).
 //!
 //! Gates, cells and outputs before the projection are kept from the forward pass to the backward pass, or, where memory counts
-//! more than time ([`Builder::recompute_gates`]), made again there from `x`, `h` and a few cells: see [`span`].
+//! more than time ([`Builder::recompute_gates`]), made again there from `x`, `h` and a few cells: see `span`.
 //!
 //! [`Builder::recompute_gates`]: crate::graph::builder::Builder::recompute_gates
 //!
