@@ -143,6 +143,7 @@ fn main() {
         }));
     }
     trials.extend(on_every_gpu("golden::trusted", |gpu| trusted(gpu, false)));
+    trials.extend(on_every_gpu("golden::recompute::bits", same_bits_again));
     trials.extend(on_every_gpu("golden::trusted::mixed", |gpu| {
         match gpu.adapter.summary.f16 {
             true => trusted(gpu, true),
@@ -476,7 +477,7 @@ fn check_plan(
         close(
             &mut comparison,
             &of("output"),
-            &batch_major(&golden, &outputs["output"]),
+            &batch_major(golden, &outputs["output"]),
             of_the_rest,
         );
         for layer in 0..golden.number("layers") {
@@ -501,7 +502,7 @@ fn check_plan(
             );
             let after = line.layout.outside(device.values(&line.name));
             let what = of(&format!("after.{}", line.name));
-            let want = updated.step(&golden, line, step);
+            let want = updated.step(golden, line, step);
             comparison.close(&what, &after, want, of_the_rest);
             if step == 2 {
                 let file = golden.get(&what);
@@ -533,27 +534,8 @@ fn trusted(gpu: &Gpu, mixed: bool) -> Result<(), Failed> {
     let vocabulary = golden.number("vocab");
     let table = parameters(&config, vocabulary);
     let bits = |executor: &mut GpuExecutor| {
-        let plan = Arc::new(training_plan(
-            &config,
-            vocabulary,
-            &executor.limits(),
-            false,
-        ));
-        let id = load(executor, &plan, &golden, &table);
-        let mut found = Vec::new();
-        for step in 0..3 {
-            executor
-                .run(id, &golden.inputs(step, &plan))
-                .expect("a run");
-            let outputs = executor.fetch().expect("outputs");
-            let values = outputs.into_iter().flat_map(|(_, values)| values);
-            found.extend(values.map(f64::to_bits));
-        }
-        for line in &table {
-            let values = executor.read(&line.name).expect("readable");
-            found.extend(values.into_iter().map(|value| f64::from(value).to_bits()));
-        }
-        found
+        let plan = training_plan(&config, vocabulary, &executor.limits(), false);
+        bits_of(executor, plan, &golden, &table)
     };
     let open = || GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string());
     let want = bits(&mut open()?);
@@ -568,6 +550,54 @@ fn trusted(gpu: &Gpu, mixed: bool) -> Result<(), Failed> {
         true => Ok(()),
         false => Err("other bits without run-time checks".into()),
     }
+}
+
+/// The bits of all outputs and parameters of three steps.
+fn bits_of(
+    executor: &mut GpuExecutor,
+    plan: Plan,
+    golden: &Golden,
+    table: &[Parameter],
+) -> Vec<u64> {
+    let plan = Arc::new(plan);
+    let id = load(executor, &plan, golden, table);
+    let mut found = Vec::new();
+    for step in 0..3 {
+        let inputs = golden.inputs(step, &plan);
+        executor.run(id, &inputs).expect("a run");
+        let outputs = executor.fetch().expect("outputs");
+        let values = outputs.into_iter().flat_map(|(_, values)| values);
+        found.extend(values.map(f64::to_bits));
+    }
+    for line in table {
+        let values = executor.read(&line.name).expect("readable");
+        found.extend(values.into_iter().map(|value| f64::from(value).to_bits()));
+    }
+    found
+}
+
+/// Gates that are made again, all at once, have the bits of those that are kept.
+fn same_bits_again(gpu: &Gpu) -> Result<(), Failed> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let names = ["lstmp_sampled", "flstm", "glstm_sampled", "lstm_plain"];
+    for name in names.map(|name| format!("{name}.safetensors")) {
+        let golden = Golden::read(&folder.join(&name));
+        let (config, vocabulary) = (golden.config(false), golden.number("vocab"));
+        let table = parameters(&config, vocabulary);
+        let open = || GpuExecutor::new(&gpu.adapter).map_err(|e| e.chain().to_string());
+        let bits = |executor: &mut GpuExecutor, again: bool| {
+            let mut graph = Graph::new("train", &executor.limits());
+            if again {
+                graph.builder.recompute_gates(usize::MAX);
+            }
+            let plan = training_plan_in(graph, &config, vocabulary);
+            bits_of(executor, plan, &golden, &table)
+        };
+        if bits(&mut open()?, true) != bits(&mut open()?, false) {
+            return Err(format!("{name}: other bits with gates that are made again").into());
+        }
+    }
+    Ok(())
 }
 
 /// Parameters and accumulators by Adagrad from the gradients of a golden file.
