@@ -145,6 +145,50 @@ fn close(found: &[(String, Vec<u32>)], want: &[(String, Vec<u32>)], precision: &
     }
 }
 
+/// Validation is by spans too, and has the same bits in any number of them.
+#[test]
+fn evaluation_by_spans_has_the_same_bits() {
+    let extent = Extent {
+        batch: 64,
+        unroll: 20,
+    };
+    for cell in ["lstmp", "flstm", "glstm"] {
+        let losses = |recompute: bool| {
+            let config = config(
+                &format!(
+                    "cell = {cell:?}\nlayers = 2\nembedding = 8\nhidden = 12\nprojection = 8\ngroups = 2\nfactor = 5"
+                ),
+                &format!("[softmax]\nkind = \"full\"\n[train]\nrecompute = {recompute}"),
+            );
+            let plan = language_model::evaluation(&config, VOCABULARY, extent, "", &Limits::HOST);
+            let mut executor = CpuExecutor::<f32>::new();
+            let id = executor
+                .load(Arc::new(plan.clone()))
+                .expect("there is memory");
+            for (k, parameter) in parameters(&config, VOCABULARY).iter().enumerate() {
+                let values = initial_values(parameter, k, 1);
+                executor.write(&parameter.name, &values).expect("a tensor");
+            }
+            let mut random = Stream::new(7, Purpose::Shuffle, 0);
+            let mut ids = || {
+                let id = |_| random.below(VOCABULARY as u64) as u32;
+                Data::Index((0..extent.batch * extent.unroll).map(id).collect())
+            };
+            let inputs = vec![("inputs", ids()), ("targets", ids())];
+            let mut found = Vec::new();
+            for _ in 0..2 {
+                executor.run(id, &inputs).expect("the CPU computes");
+                let (_, nll) = executor.fetch().expect("the CPU computes").swap_remove(0);
+                found.extend(nll.into_iter().map(f64::to_bits));
+            }
+            (found, plan.arenas[0])
+        };
+        let ((kept, whole), (again, spans)) = (losses(false), losses(true));
+        assert!(kept == again, "{cell}");
+        assert!(spans < whole, "{cell}: {spans} and {whole}");
+    }
+}
+
 /// What is kept of a layer does not grow with its steps, but for its outputs and a few cells.
 #[test]
 fn gates_made_again_take_little() {

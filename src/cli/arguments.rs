@@ -49,7 +49,7 @@ pub enum Command {
     Vocab(Vocab),
     /// List the devices of this machine
     Devices(Devices),
-    /// Print what a model costs: parameters, memory, FLOPs; no device is used
+    /// Print what a model and its training cost: parameters, memory of each device, FLOPs; nothing is run
     Plan(Plan),
     /// Measure training steps and kernels
     Bench(Bench),

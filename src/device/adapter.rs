@@ -52,9 +52,11 @@ impl Adapter {
         Room {
             taking: Taking::Device,
             is_host,
-            bytes: match is_host {
-                true => available_memory(),
-                false => memory(&self.inner),
+            bytes: match self.summary.hardware {
+                Hardware::Software => available_memory(),
+                // Those without memory of their own take that of the host, in parts of which drivers say little.
+                Hardware::Discrete | Hardware::Virtual => memory(&self.inner),
+                Hardware::Integrated | Hardware::Other => None,
             },
         }
     }

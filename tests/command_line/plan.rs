@@ -183,6 +183,36 @@ fn what_is_to_be_changed_fits() {
     plan("lm1b-g4").args(["--memory", "8XB"]).assert().code(2);
 }
 
+/// Where there is no adapter, one with the limits that all have stands for those that there could be.
+#[test]
+#[cfg(not(windows))]
+fn without_an_adapter_there_is_one_that_could_be() {
+    let ask = |more: &[&str]| {
+        let mut command = plan("lm1b-g4");
+        command.env("WGPU_BACKEND", "dx12").arg("--json").args(more);
+        json(&mut command)
+    };
+    let found = ask(&[]);
+    assert_eq!(found["places"].as_array().unwrap().len(), 2);
+    assert_eq!(place(&found, "cpu")["kind"], "cpu");
+    let any = place(&found, "gpu");
+    assert_eq!(
+        (&any["kind"], &any["refusal"]),
+        (&"any".into(), &serde_json::Value::Null)
+    );
+    assert_eq!(
+        (&any["available"], &any["fits"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+    let arenas = any["bytes"]["arenas"].as_array().unwrap();
+    assert!(arenas.len() > 1 && arenas.iter().all(|arena| arena.as_u64() <= Some(256 << 20)));
+    let asked = place(&ask(&["--memory", "24GB"]), "gpu");
+    assert_eq!(
+        (&asked["available"], &asked["fits"]),
+        (&24_000_000_000_u64.into(), &true.into())
+    );
+}
+
 /// Gates that are made again are worth it where there are many.
 #[test]
 fn recomputing_saves_half_of_the_activations() {
