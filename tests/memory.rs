@@ -64,7 +64,7 @@ fn model(sizes: [usize; 3], [batch, unroll, samples]: [usize; 3], more: &str) ->
          hidden = {hidden}\nprojection = {projection}\n\
          [softmax]\nkind = \"sampled\"\nsamples = {samples}\n\
          [data]\ntrain = [\"train.txt\"]\nvalid = [\"valid.txt\"]\nvocab = \"words.txt\"\n\
-         [train]\nbatch = {batch}\nunroll = {unroll}\nsteps = 3\nvalidate_every = 0\ncheckpoint_every = 0\n{more}\n"
+         [train]\nbatch = {batch}\nunroll = {unroll}\nsteps = 2\nvalidate_every = 0\ncheckpoint_every = 0\n{more}\n"
     )
 }
 

@@ -365,14 +365,17 @@ pub fn check(config: &Config, vocabulary: usize, limits: &Limits, room: &Room) -
     let (need, available) = (bytes(need), bytes(available));
     let what = format!("out of memory: this run takes {need}, and {available} {there}");
     let changes = changes(config, vocabulary, limits, room);
-    Err(Error::device(what).help(advice(&changes)))
+    Err(Error::device(what).help(advice(&estimate.device, &changes)))
 }
 
 /// What to change, as the end of a sentence.
-pub fn advice(changes: &[Change]) -> String {
+fn advice(device: &DeviceBytes, changes: &[Change]) -> String {
     if changes.is_empty() {
-        return "make the model or its vocabulary smaller: no batch and no unroll is small enough"
-            .to_owned();
+        return format!(
+            "make the model or its vocabulary smaller: no batch and no unroll is small enough, as parameters with their optimizer \
+             take {}",
+            bytes(device.parameters + device.optimizer + device.moving_average)
+        );
     }
     let one = |change: &Change| {
         let sets = change.set.iter().map(|set| format!("--set {set}"));
