@@ -34,7 +34,7 @@
 //! | [`corpus`] | vocabulary, memory-mapped text, batches, candidates of the sampled softmax |
 //! | [`config`] | TOML and overrides in, one checked configuration out |
 //! | [`model`] | configuration to graphs; the one table of parameters: name, shape, start, group, layout |
-//! | [`train`] | the loop, update rules, schedules, evaluation, generation |
+//! | [`train`] | the loop, update rules, schedules, evaluation, generation; the estimate of what a run takes |
 //! | [`checkpoint`], [`metrics`] | safetensors files and run folders; `metrics.jsonl` |
 //! | [`mod@bench`] | steps and kernels, timed |
 //! | [`cli`] | one file a command, and everything that is printed |

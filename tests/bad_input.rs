@@ -452,7 +452,11 @@ fn out_of_memory() {
         ];
         let more: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
         let ended = wlstm(&training(&case.config, &case.run, &device, &more));
-        explained(&ended, DEVICE, &["memory", "layers."]);
+        explained(
+            &ended,
+            DEVICE,
+            &["memory", "parameters with their optimizer"],
+        );
         unchanged(&before, &case.folder.snapshot());
     }
 }

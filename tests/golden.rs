@@ -7,7 +7,8 @@
 //!
 //! `f64` on the CPU agrees to 1e-9, `f32` on the CPU and on every GPU to 2e-5 on losses and 1e-4 on the rest. So do the plans of
 //! mixed precision in `f64`, where nothing is rounded: their gradients are those of a loss times [`SCALE`]. Where they are
-//! rounded to `f16`, whose numbers have 11 bits, losses agree to 2e-3 and the rest to 5e-2.
+//! rounded to `f16`, whose numbers have 11 bits, losses agree to 2e-3 and the rest to 5e-2. Plans that make the gates again in
+//! the backward pass, all at once, two steps at a time or step by step, agree as those that keep them.
 
 mod common;
 
@@ -21,13 +22,13 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use wlstm::config::Config;
 use wlstm::device::{CpuExecutor, Data, Executor, GpuExecutor, Inputs, PlanId};
-use wlstm::graph::LOSS_SCALE;
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::Plan;
 use wlstm::graph::split::oversized;
+use wlstm::graph::{Graph, LOSS_SCALE};
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::model::parameters::{Group, Parameter, parameters};
-use wlstm::train::update::training_plan;
+use wlstm::train::update::{training_plan, training_plan_in};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -91,6 +92,45 @@ fn main() {
                 GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?;
             check_cut(&file, &mut Single(executor), false, 2e-5, 1e-4)
         }));
+        for (kind, mixed) in [("", false), ("::mixed", true)] {
+            let file = path.clone();
+            let label = format!("golden::{name}{kind}::recompute::cpu-f64");
+            trials.push(Trial::test(label, move || {
+                for steps in [1, 2, usize::MAX] {
+                    let mut device = Double(CpuExecutor::new());
+                    check_again(&file, &mut device, (mixed, steps), 1e-9, 1e-9)?;
+                }
+                Ok(())
+            }));
+        }
+        let file = path.clone();
+        let label = format!("golden::{name}::recompute::cpu-f32");
+        trials.push(Trial::test(label, move || {
+            let mut device = Single(CpuExecutor::<f32>::new());
+            check_again(&file, &mut device, (false, 2), 2e-5, 1e-4)
+        }));
+        let file = path.clone();
+        let label = format!("golden::{name}::recompute");
+        trials.extend(on_every_gpu(&label, move |gpu| {
+            let executor =
+                GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?;
+            check_again(&file, &mut Single(executor), (false, 2), 2e-5, 1e-4)
+        }));
+        let file = path.clone();
+        trials.extend(on_every_gpu(
+            &format!("golden::{name}::mixed::recompute"),
+            move |gpu| {
+                if !gpu.adapter.summary.f16 {
+                    return Ok(());
+                }
+                let open = match gpu.adapter.summary.unit() {
+                    Some(_) => GpuExecutor::with_units,
+                    None => GpuExecutor::new,
+                };
+                let executor = open(&gpu.adapter).map_err(|error| error.chain().to_string())?;
+                check_again(&file, &mut Single(executor), (true, 2), 2e-3, 5e-2)
+            },
+        ));
         let file = path.clone();
         trials.push(Trial::test(format!("golden::{name}::cpu-f32"), move || {
             let mut device = Single(CpuExecutor::<f32>::new());
@@ -103,6 +143,7 @@ fn main() {
         }));
     }
     trials.extend(on_every_gpu("golden::trusted", |gpu| trusted(gpu, false)));
+    trials.extend(on_every_gpu("golden::recompute::bits", same_bits_again));
     trials.extend(on_every_gpu("golden::trusted::mixed", |gpu| {
         match gpu.adapter.summary.f16 {
             true => trusted(gpu, true),
@@ -331,6 +372,33 @@ fn check(
     check_plan(&golden, device, mixed, plan, of_losses, of_the_rest)
 }
 
+/// The same with the gates made again in the backward pass, so many steps at a time.
+fn check_again(
+    path: &PathBuf,
+    device: &mut dyn Device,
+    (mixed, steps): (bool, usize),
+    of_losses: f64,
+    of_the_rest: f64,
+) -> Result<(), Failed> {
+    let golden = Golden::read(path);
+    let (config, vocabulary) = (golden.config(mixed), golden.number("vocab"));
+    let limits = device.executor().limits();
+    let mut graph = Graph::new("train", &limits);
+    graph.keep_gradients();
+    graph.builder.publish("output");
+    let rows = golden.number("batch").saturating_mul(steps);
+    graph.builder.recompute_gates(rows);
+    let plan = training_plan_in(graph, &config, vocabulary);
+    let cells = |plan: &Plan| {
+        let steps = plan.steps.iter();
+        let cells = steps.filter(|step| step.kernel.name == "lstm/cell_forward");
+        cells.count()
+    };
+    let kept = training_plan(&config, vocabulary, &limits, true);
+    assert_eq!(cells(&plan), 2 * cells(&kept), "every cell is made twice");
+    check_plan(&golden, device, mixed, plan, of_losses, of_the_rest)
+}
+
 /// The same on a device that can hardly bind anything: with the least limit that the model can be trained with.
 fn check_cut(
     path: &PathBuf,
@@ -409,7 +477,7 @@ fn check_plan(
         close(
             &mut comparison,
             &of("output"),
-            &batch_major(&golden, &outputs["output"]),
+            &batch_major(golden, &outputs["output"]),
             of_the_rest,
         );
         for layer in 0..golden.number("layers") {
@@ -434,7 +502,7 @@ fn check_plan(
             );
             let after = line.layout.outside(device.values(&line.name));
             let what = of(&format!("after.{}", line.name));
-            let want = updated.step(&golden, line, step);
+            let want = updated.step(golden, line, step);
             comparison.close(&what, &after, want, of_the_rest);
             if step == 2 {
                 let file = golden.get(&what);
@@ -466,27 +534,8 @@ fn trusted(gpu: &Gpu, mixed: bool) -> Result<(), Failed> {
     let vocabulary = golden.number("vocab");
     let table = parameters(&config, vocabulary);
     let bits = |executor: &mut GpuExecutor| {
-        let plan = Arc::new(training_plan(
-            &config,
-            vocabulary,
-            &executor.limits(),
-            false,
-        ));
-        let id = load(executor, &plan, &golden, &table);
-        let mut found = Vec::new();
-        for step in 0..3 {
-            executor
-                .run(id, &golden.inputs(step, &plan))
-                .expect("a run");
-            let outputs = executor.fetch().expect("outputs");
-            let values = outputs.into_iter().flat_map(|(_, values)| values);
-            found.extend(values.map(f64::to_bits));
-        }
-        for line in &table {
-            let values = executor.read(&line.name).expect("readable");
-            found.extend(values.into_iter().map(|value| f64::from(value).to_bits()));
-        }
-        found
+        let plan = training_plan(&config, vocabulary, &executor.limits(), false);
+        bits_of(executor, plan, &golden, &table)
     };
     let open = || GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string());
     let want = bits(&mut open()?);
@@ -501,6 +550,54 @@ fn trusted(gpu: &Gpu, mixed: bool) -> Result<(), Failed> {
         true => Ok(()),
         false => Err("other bits without run-time checks".into()),
     }
+}
+
+/// The bits of all outputs and parameters of three steps.
+fn bits_of(
+    executor: &mut GpuExecutor,
+    plan: Plan,
+    golden: &Golden,
+    table: &[Parameter],
+) -> Vec<u64> {
+    let plan = Arc::new(plan);
+    let id = load(executor, &plan, golden, table);
+    let mut found = Vec::new();
+    for step in 0..3 {
+        let inputs = golden.inputs(step, &plan);
+        executor.run(id, &inputs).expect("a run");
+        let outputs = executor.fetch().expect("outputs");
+        let values = outputs.into_iter().flat_map(|(_, values)| values);
+        found.extend(values.map(f64::to_bits));
+    }
+    for line in table {
+        let values = executor.read(&line.name).expect("readable");
+        found.extend(values.into_iter().map(|value| f64::from(value).to_bits()));
+    }
+    found
+}
+
+/// Gates that are made again, all at once, have the bits of those that are kept.
+fn same_bits_again(gpu: &Gpu) -> Result<(), Failed> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let names = ["lstmp_sampled", "flstm", "glstm_sampled", "lstm_plain"];
+    for name in names.map(|name| format!("{name}.safetensors")) {
+        let golden = Golden::read(&folder.join(&name));
+        let (config, vocabulary) = (golden.config(false), golden.number("vocab"));
+        let table = parameters(&config, vocabulary);
+        let open = || GpuExecutor::new(&gpu.adapter).map_err(|e| e.chain().to_string());
+        let bits = |executor: &mut GpuExecutor, again: bool| {
+            let mut graph = Graph::new("train", &executor.limits());
+            if again {
+                graph.builder.recompute_gates(usize::MAX);
+            }
+            let plan = training_plan_in(graph, &config, vocabulary);
+            bits_of(executor, plan, &golden, &table)
+        };
+        if bits(&mut open()?, true) != bits(&mut open()?, false) {
+            return Err(format!("{name}: other bits with gates that are made again").into());
+        }
+    }
+    Ok(())
 }
 
 /// Parameters and accumulators by Adagrad from the gradients of a golden file.

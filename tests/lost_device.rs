@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wlstm::checkpoint::{Checkpoint, RunFolder};
 use wlstm::config::Config;
 use wlstm::corpus::{Corpus, Text, VocabularyBuilder};
-use wlstm::device::{CpuExecutor, Executor, Inputs, Outputs, PlanId, Profile};
+use wlstm::device::{CpuExecutor, Executor, Inputs, Outputs, PlanId, Profile, Room};
 use wlstm::error::{Error, Kind, Result};
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::Plan;
@@ -36,6 +36,12 @@ impl Mortal {
 impl Executor for Mortal {
     fn describe(&self) -> String {
         self.inner.describe()
+    }
+    fn room(&self) -> Room {
+        self.inner.room()
+    }
+    fn taken(&self) -> u64 {
+        self.inner.taken()
     }
     fn check(&self) -> Result<()> {
         match self.calls.load(Ordering::Relaxed) > self.last {

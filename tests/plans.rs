@@ -10,13 +10,14 @@ use proptest::prelude::*;
 use wlstm::config::Config;
 use wlstm::corpus::{Batch, Position};
 use wlstm::device::{CpuExecutor, Executor};
+use wlstm::graph::Graph;
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::{Place, Plan};
 use wlstm::model::language_model::{self, Extent, evaluation_prefix};
 use wlstm::model::parameters::{initial_values, parameters};
 use wlstm::random::{Purpose, Stream};
 use wlstm::train::prepare::{Division, Preparer};
-use wlstm::train::update::training_plan;
+use wlstm::train::update::{training_plan, training_plan_in};
 
 fn config(model: &str, rest: &str) -> Config {
     let text =
@@ -72,6 +73,139 @@ fn flstm_tied_without_projection() {
         "[softmax]\nkind = \"full\"\n[train]\nbatch = 3\nunroll = 2\noptimizer = \"sgd\"\nrecipe = \"plain\"\nema = 0.0",
     );
     insta::assert_snapshot!(text_of_training(&config));
+}
+
+#[test]
+fn gates_made_again() {
+    let config = config(
+        "cell = [\"glstm\", \"flstm\"]\nlayers = 2\nembedding = 8\nhidden = 16\nprojection = 8\ngroups = 2\nfactor = 4\n\
+         dropout = 0.0",
+        "[softmax]\nkind = \"full\"\n[train]\nbatch = 200\nunroll = 3\nrecompute = true",
+    );
+    insta::assert_snapshot!(text_of_training(&config));
+}
+
+/// The training plan with gates that are made again, the rows of so many steps at a time, or kept (0).
+fn plan_of(config: &Config, limits: &Limits, steps: usize) -> Plan {
+    let mut graph = Graph::new("train", limits);
+    if steps > 0 {
+        graph.builder.recompute_gates(steps * config.train.batch);
+    }
+    training_plan_in(graph, config, VOCABULARY)
+}
+
+/// Gates that are made again are those of the forward pass to the bit. Where they exist all at once so is all else.
+#[test]
+fn gates_made_again_have_the_same_bits() {
+    for (cell, projection) in [("lstmp", 24), ("flstm", 24), ("glstm", 24), ("glstm", 0)] {
+        for precision in ["f32", "mixed"] {
+            let made = |recompute| {
+                config(
+                    &format!(
+                        "cell = {cell:?}\nlayers = 2\nembedding = 24\nhidden = 72\nprojection = {projection}\ngroups = 3\n\
+                         factor = 10\ndropout = 0.2"
+                    ),
+                    &format!(
+                        "[softmax]\nkind = \"sampled\"\nsamples = 5\n[train]\nbatch = 16\nunroll = 6\nclip_norm = 0.1\n\
+                         precision = {precision:?}\nrecompute = {recompute}"
+                    ),
+                )
+            };
+            let kept = training_plan(&made(false), VOCABULARY, &Limits::HOST, false);
+            let again = training_plan(&made(true), VOCABULARY, &Limits::HOST, false);
+            assert!(again.arenas[0] < kept.arenas[0], "{cell} {precision}");
+            let want = bits(&made(false), &kept);
+            let found = bits(&made(true), &again);
+            // Without matrix units mixed precision rounds what a cell adds up once where it rounds a product of its own twice.
+            let same = found == want;
+            assert!(same || precision == "mixed", "{cell} {precision}");
+            close(&found, &want, precision);
+
+            // In parts only the order in which gradients of weights are added up is another.
+            let parts = bits(&made(false), &plan_of(&made(false), &Limits::HOST, 2));
+            assert!(parts != want, "{cell} {precision}");
+            close(&parts, &want, precision);
+        }
+    }
+}
+
+/// Whether numbers are the same to rounding, relative to the largest of their tensor.
+fn close(found: &[(String, Vec<u32>)], want: &[(String, Vec<u32>)], precision: &str) {
+    let tolerance = if precision == "f32" { 1e-4 } else { 2e-2 };
+    for ((name, found), (_, want)) in found.iter().zip(want) {
+        let number = |bits: &u32| f32::from_bits(*bits);
+        let largest = want
+            .iter()
+            .map(number)
+            .fold(0.0, |x: f32, y| x.max(y.abs()));
+        for (found, want) in found.iter().map(number).zip(want.iter().map(number)) {
+            let close = (found - want).abs() <= tolerance * largest;
+            assert!(close, "{precision} {name}: {found} instead of {want}");
+        }
+    }
+}
+
+/// Validation is by spans too, and has the same bits in any number of them.
+#[test]
+fn evaluation_by_spans_has_the_same_bits() {
+    let extent = Extent {
+        batch: 64,
+        unroll: 20,
+    };
+    for cell in ["lstmp", "flstm", "glstm"] {
+        let losses = |recompute: bool| {
+            let config = config(
+                &format!(
+                    "cell = {cell:?}\nlayers = 2\nembedding = 8\nhidden = 12\nprojection = 8\ngroups = 2\nfactor = 5"
+                ),
+                &format!("[softmax]\nkind = \"full\"\n[train]\nrecompute = {recompute}"),
+            );
+            let plan = language_model::evaluation(&config, VOCABULARY, extent, "", &Limits::HOST);
+            let mut executor = CpuExecutor::<f32>::new();
+            let id = executor
+                .load(Arc::new(plan.clone()))
+                .expect("there is memory");
+            for (k, parameter) in parameters(&config, VOCABULARY).iter().enumerate() {
+                let values = initial_values(parameter, k, 1);
+                executor.write(&parameter.name, &values).expect("a tensor");
+            }
+            let mut random = Stream::new(7, Purpose::Shuffle, 0);
+            let mut ids = || {
+                let id = |_| random.below(VOCABULARY as u64) as u32;
+                Data::Index((0..extent.batch * extent.unroll).map(id).collect())
+            };
+            let inputs = vec![("inputs", ids()), ("targets", ids())];
+            let mut found = Vec::new();
+            for _ in 0..2 {
+                executor.run(id, &inputs).expect("the CPU computes");
+                let (_, nll) = executor.fetch().expect("the CPU computes").swap_remove(0);
+                found.extend(nll.into_iter().map(f64::to_bits));
+            }
+            (found, plan.arenas[0])
+        };
+        let ((kept, whole), (again, spans)) = (losses(false), losses(true));
+        assert!(kept == again, "{cell}");
+        assert!(spans < whole, "{cell}: {spans} and {whole}");
+    }
+}
+
+/// What is kept of a layer does not grow with its steps, but for its outputs and a few cells.
+#[test]
+fn gates_made_again_take_little() {
+    let words = |unroll: usize, recompute: bool| {
+        let config = config(
+            "cell = \"glstm\"\nlayers = 3\nembedding = 32\nhidden = 1024\nprojection = 32\ngroups = 4\ndropout = 0.0",
+            &format!(
+                "[softmax]\nkind = \"full\"\n[train]\nbatch = 128\nunroll = {unroll}\nrecompute = {recompute}"
+            ),
+        );
+        let plan = training_plan(&config, VOCABULARY, &Limits::HOST, false);
+        plan.arenas.iter().sum::<usize>()
+    };
+    // The gates of 512 rows are 2 Mi words, those of 40 steps in three layers 60 Mi.
+    assert!(words(40, false) > 60 << 20);
+    assert!(words(40, true) < 9 << 20, "{}", words(40, true));
+    assert!(words(40, true) - words(20, true) < 5 << 20);
 }
 
 /// First and last step that use each tensor.
@@ -231,11 +365,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_plan_holds(config in configurations(), arena in 64usize..20_000) {
+    fn every_plan_holds(config in configurations(), arena in 64usize..20_000, steps in 0usize..4) {
         let limits = [Limits::HOST, Limits { arena, ..Limits::HOST }];
         let mut first: Option<Vec<(String, Vec<u32>)>> = None;
         for limits in limits {
-            let plan = training_plan(&config, VOCABULARY, &limits, false);
+            let plan = plan_of(&config, &limits, steps);
             plan.check();
             prop_assert_eq!(conflict(&plan), None);
             let alone = apart(&plan);

@@ -446,6 +446,7 @@ fn another_configuration_is_refused() -> Outcome {
         "softmax.samples=3",
         "train.seed=2",
         "data.shuffle=false",
+        "train.recompute=true",
     ] {
         let more = ["--resume", "--steps", "9", "--set", set];
         let ended = wlstm(&training(&text.config, &run, "cpu", &more));

@@ -16,6 +16,8 @@ use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens};
 use crate::corpus::{Corpus, Vocabulary, detokenise, expand};
 use crate::error::{Error, Kind, Result};
+use crate::model::cost::check_sizes;
+use crate::train::estimate;
 use crate::train::exchange::{Alone, Exchange};
 use crate::train::generate::{Choice, Generator};
 use crate::train::progress::Progress;
@@ -80,6 +82,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     });
     let open = |corpus| text(corpus, words.clone(), config.data.tokens, quiet);
     let (train_text, valid_text) = (open(corpus)?, valid.map(open).transpose()?);
+    let devices = executors.len() * exchange.ranks();
+    check_sizes(&config, words.len(), devices * config.train.accumulate)?;
+    estimate::check(&config, words.len(), devices, &executors)?;
     let mut session = Session::replicated(executors, exchange, &config, words.len())?;
     let progress = match (checkpoint, &init) {
         (Some(checkpoint), _) => {

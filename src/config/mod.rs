@@ -162,6 +162,8 @@ pub struct Train {
     pub precision: Precision,
     /// Whether products round every multiply-add once on devices too that have to emulate it.
     pub fused: bool,
+    /// Whether the backward pass computes the gates again, some steps at a time, instead of having all of them kept.
+    pub recompute: bool,
     /// The limit in passes over the training text; 0: none.
     pub epochs: u64,
     /// The limit in optimizer steps; 0: none.

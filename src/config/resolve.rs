@@ -279,6 +279,7 @@ fn train(document: &Document) -> Result<Train> {
         recipe: field("train.recipe").choice()?,
         precision: field("train.precision").choice()?,
         fused: field("train.fused").flag()?,
+        recompute: field("train.recompute").flag()?,
         epochs: field("train.epochs").integer(0, COUNT)?,
         steps: field("train.steps").integer(0, COUNT)?,
         seconds: not_negative("train.seconds")?,

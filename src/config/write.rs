@@ -119,6 +119,7 @@ impl Config {
         out.key("recipe", quote(train.recipe.as_str()));
         out.key("precision", quote(train.precision.as_str()));
         out.key("fused", train.fused);
+        out.key("recompute", train.recompute);
         out.key("epochs", train.epochs);
         out.key("steps", train.steps);
         out.number("seconds", train.seconds);

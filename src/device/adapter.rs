@@ -2,6 +2,10 @@
 
 use serde::Serialize;
 
+use super::footprint::{Room, Taking};
+use super::host::available_memory;
+use super::memory::WORD;
+use crate::graph::memory as placement;
 use crate::kernel::Unit;
 
 /// An adapter: its description and the means to open it.
@@ -26,6 +30,36 @@ pub enum Hardware {
     Other,
     /// Software that plays a GPU on the CPU: llvmpipe, WARP, SwiftShader.
     Software,
+}
+
+impl Adapter {
+    /// What plans for it must keep to, in mixed precision or not; see [`GpuExecutor`](super::GpuExecutor).
+    pub fn limits(&self, mixed: bool) -> placement::Limits {
+        let summary = &self.summary;
+        let words = |bytes: u64| usize::try_from(bytes / WORD).unwrap_or(usize::MAX);
+        placement::Limits {
+            arena: words(summary.max_buffer_bytes),
+            slice: words(summary.max_binding_bytes),
+            packed: true,
+            // Unless they are found to compute wrong.
+            units: mixed && summary.is_real() && summary.unit().is_some(),
+        }
+    }
+
+    /// How it takes memory, and how much there is.
+    pub fn room(&self) -> Room {
+        let is_host = !self.summary.is_real();
+        Room {
+            taking: Taking::Device,
+            is_host,
+            bytes: match self.summary.hardware {
+                Hardware::Software => available_memory(),
+                // Those without memory of their own take that of the host, in parts of which drivers say little.
+                Hardware::Discrete | Hardware::Virtual => memory(&self.inner),
+                Hardware::Integrated | Hardware::Other => None,
+            },
+        }
+    }
 }
 
 impl Hardware {
@@ -171,6 +205,30 @@ pub fn adapters() -> Vec<Adapter> {
             inner,
         })
         .collect()
+}
+
+/// The bytes of an adapter's own memory, free or not, where its driver tells: wgpu does not ask, but Vulkan says it.
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "android"))]
+#[allow(unsafe_code)]
+fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
+    /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
+    const OF_THE_DEVICE: u32 = 1;
+    // SAFETY: what is given is only asked, and dropped before the adapter.
+    let vulkan = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
+    let instance = vulkan.shared_instance().raw_instance();
+    // SAFETY: the adapter is of this instance, and both are alive.
+    let properties =
+        unsafe { instance.get_physical_device_memory_properties(vulkan.raw_physical_device()) };
+    let heaps = properties.memory_heaps.iter();
+    let heaps = heaps.take(properties.memory_heap_count as usize);
+    let own = heaps.filter(|heap| heap.flags.as_raw() & OF_THE_DEVICE != 0);
+    own.map(|heap| heap.size).max()
+}
+
+/// Nothing tells.
+#[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "android")))]
+fn memory(_adapter: &wgpu::Adapter) -> Option<u64> {
+    None
 }
 
 fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {

@@ -10,7 +10,9 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::pages::Pages;
-use super::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock, available_memory};
+use super::{
+    Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock, Room, Taking, available_memory,
+};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Place, Plan, TensorId, TensorInfo};
@@ -267,6 +269,25 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         Ok(())
     }
 
+    fn room(&self) -> Room {
+        Room {
+            taking: Taking::Host,
+            is_host: true,
+            bytes: available_memory(),
+        }
+    }
+
+    fn taken(&self) -> u64 {
+        let of_plans = self.plans.iter().flat_map(|loaded| {
+            let index = loaded.index.values().map(|words| words.len() * 4);
+            let real = loaded.real.values();
+            real.map(|values| size_of_val(&**values)).chain(index)
+        });
+        let arenas = self.arenas.iter().chain(self.persistent.values());
+        let bytes = arenas.map(|memory| size_of_val(&**memory));
+        bytes.chain(of_plans).sum::<usize>() as u64
+    }
+
     fn limits(&self) -> Limits {
         Limits::HOST
     }
@@ -292,12 +313,13 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
             if self.arenas.get(k).is_none_or(|arena| arena.len() < len) {
                 // A step that reads what no step wrote shall be seen.
                 let name = format!("arena {k} of plan {}", plan.name);
-                let mut arena = Pages::zeros(len, &name)?;
-                arena.fill(R::from_f64(f64::NAN));
+                let arena = Pages::zeros(len, &name)?;
                 match self.arenas.get_mut(k) {
                     Some(smaller) => *smaller = arena,
                     None => self.arenas.push(arena),
                 }
+                // Not before the smaller one is gone: until then no memory stands behind it.
+                self.arenas[k].fill(R::from_f64(f64::NAN));
             }
         }
         for (id, info) in plan.tensors() {

@@ -18,7 +18,7 @@ use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer, width};
 use super::pipelines::{Pipelines, Trust};
 use super::tuning::Tuning;
-use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, profile};
+use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, Room, profile};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
 use crate::graph::plan::{Plan, Step};
@@ -28,7 +28,7 @@ use crate::tensor::Dtype;
 
 /// The most elements that one copy between host and device moves: larger tensors go in parts, so that the host's share
 /// of the memory stays small.
-const CHUNK: usize = 1 << 23;
+pub(super) const CHUNK: usize = 1 << 23;
 
 /// A run that was submitted and whose outputs nobody has looked at.
 struct Pending {
@@ -336,6 +336,19 @@ impl Executor for GpuExecutor {
 
     fn check(&self) -> Result<()> {
         self.faults.check()
+    }
+
+    fn room(&self) -> Room {
+        let room = self.adapter.room();
+        Room {
+            // What was free when it was opened.
+            bytes: self.memory.budget().or(room.bytes),
+            ..room
+        }
+    }
+
+    fn taken(&self) -> u64 {
+        self.memory.used()
     }
 
     fn limits(&self) -> placement::Limits {

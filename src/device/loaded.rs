@@ -7,14 +7,11 @@ use super::faults::guarded;
 use super::memory::{Buffers, Memory, WORD, binding, buffer, width};
 use super::pipelines::{Pipelines, Variant};
 use super::report::bytes;
-use super::{Data, Inputs, Limits, Outputs};
+use super::{Data, Inputs, Limits, Outputs, RUNS_IN_FLIGHT};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Place, Plan, Step};
 use crate::kernel::{Access, Kernel, Traits};
 use crate::tensor::Dtype;
-
-/// Runs of one plan whose outputs may wait to be fetched; one more waits for the oldest.
-const RUNS_IN_FLIGHT: usize = 3;
 
 /// One dispatch, ready to encode.
 struct Command {

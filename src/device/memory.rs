@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::Limits;
 use super::faults::{guarded, out_of_memory};
+use super::footprint::{arena_words, best_fit, packed};
 use super::report::bytes;
 use crate::error::{Error, Result};
 use crate::graph::plan::{Place, Plan, Slice, TensorInfo};
@@ -89,6 +90,16 @@ impl Memory {
             persistent: HashMap::new(),
             arenas: Vec::new(),
         }
+    }
+
+    /// Bytes taken.
+    pub fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Bytes that may be taken in all, where that is known.
+    pub fn budget(&self) -> Option<u64> {
+        self.budget
     }
 
     /// What fits in one piece.
@@ -177,23 +188,11 @@ impl Memory {
 
         let (mut arenas, mut kept) = (Vec::new(), self.arenas.clone());
         let mut made = Vec::new();
-        for (number, &elements) in plan.arenas.iter().enumerate() {
-            // What is in pieces has an arena of its own.
-            let alone = plan.tensors.iter().find(|info| {
-                info.is_in_pieces()
-                    && matches!(info.place, Place::Arena { arena, .. } if arena == number)
-            });
-            let sizes: Vec<usize> = match alone {
-                Some(info) => info
-                    .pieces()
-                    .map(|len| plan.words_of(info.dtype, len))
-                    .collect(),
-                None => vec![elements.max(1)],
-            };
-            let mut buffers = Vec::with_capacity(sizes.len());
-            for elements in sizes {
-                let fits = |arena: &wgpu::Buffer| arena.size() >= elements as u64 * WORD;
-                buffers.push(if let Some(at) = kept.iter().position(fits) {
+        for number in 0..plan.arenas.len() {
+            let mut buffers = Vec::new();
+            for elements in arena_words(plan, number) {
+                let sizes = kept.iter().map(wgpu::Buffer::size);
+                buffers.push(if let Some(at) = best_fit(sizes, elements as u64 * WORD) {
                     kept.swap_remove(at)
                 } else {
                     let what = || format!("arena {number} of plan {}", plan.name);
@@ -292,7 +291,7 @@ pub(super) struct Packing {
 impl Packing {
     fn add(&mut self, info: &TensorInfo) -> usize {
         let (start, len) = (self.elements, info.shape.len());
-        self.elements = (start + len).next_multiple_of(ALIGNMENT);
+        self.elements = packed(start, len);
         self.tensors.push(Packed {
             name: info.name.clone(),
             dtype: info.dtype,

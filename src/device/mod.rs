@@ -5,6 +5,7 @@
 mod adapter;
 mod cpu;
 mod faults;
+mod footprint;
 mod gpu;
 mod host;
 mod loaded;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters};
 pub use cpu::{CpuExecutor, CpuReal};
+pub use footprint::{Footprint, Room, Taking};
 pub use gpu::GpuExecutor;
 pub use host::available_memory;
 pub use pages::Pages;
@@ -32,6 +34,9 @@ use crate::error::Result;
 use crate::graph::memory as placement;
 use crate::graph::plan::Plan;
 use crate::kernel::{Halves, Kernel};
+
+/// Runs of one plan whose outputs may wait to be fetched; one more waits for the oldest.
+const RUNS_IN_FLIGHT: usize = 3;
 
 /// What the host writes before a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +108,13 @@ pub trait Executor {
     ///
     /// If it is lost.
     fn check(&self) -> Result<()>;
+
+    /// How it takes memory for plans, and how much there is.
+    fn room(&self) -> Room;
+
+    /// The bytes that it has taken for plans: those of the [`Footprint`] of the plans, without what is on its way and the params
+    /// of steps.
+    fn taken(&self) -> u64;
 
     /// What plans for this device must keep to.
     fn limits(&self) -> placement::Limits;

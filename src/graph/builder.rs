@@ -14,6 +14,7 @@ pub struct Builder {
     state_prefix: String,
     mixed: bool,
     separate: bool,
+    span_rows: Option<usize>,
 }
 
 /// The place of an activation that has none yet.
@@ -36,6 +37,7 @@ impl Builder {
             state_prefix: String::new(),
             mixed: false,
             separate: false,
+            span_rows: None,
         }
     }
 
@@ -47,6 +49,17 @@ impl Builder {
     /// Has the products of cells made as steps of their own, for devices whose matrix units are worth it.
     pub fn separate_products(&mut self) {
         self.separate = true;
+    }
+
+    /// Has layers make their gates again in the backward pass instead of keeping them, some steps at a time: as many as have
+    /// this many rows of a batch each.
+    pub fn recompute_gates(&mut self, rows: usize) {
+        self.span_rows = Some(rows);
+    }
+
+    /// What [`Builder::recompute_gates`] was called with.
+    pub fn span_rows(&self) -> Option<usize> {
+        self.span_rows
     }
 
     /// Whether [`Builder::separate_products`] was called.

@@ -23,6 +23,10 @@ use crate::kernels::softmax::{full_loss, log_sum_exp};
 /// The most elements of the logits of a tile of the full softmax: 96 MiB in `f32`.
 const TILE: usize = 24 << 20;
 
+/// The rows of a batch whose gates exist at once where they are recomputed: products of weights' gradients add up so many
+/// terms at a time on every device, so that they are no slower in parts of as many.
+const SPAN_ROWS: usize = 512;
+
 /// Streams and steps of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
@@ -215,6 +219,9 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
             graph.builder.separate_products();
         }
     }
+    if config.train.recompute {
+        graph.builder.recompute_gates(SPAN_ROWS);
+    }
     if part.go.0 > 0 {
         graph.builder.state_prefix(&go_prefix(part.go.0));
     }
@@ -300,6 +307,10 @@ pub fn evaluation(
     let mut graph = Graph::new("evaluate", limits);
     graph.builder.publish("nll");
     graph.builder.state_prefix("evaluation.");
+    if config.train.recompute {
+        // Nothing is recomputed without a backward pass, but neither is all kept until the end of a layer.
+        graph.builder.recompute_gates(SPAN_ROWS);
+    }
     let body = Body::new(
         &mut graph,
         config,
@@ -454,6 +465,9 @@ fn elsewhere(
     limits: &Limits,
 ) -> Plan {
     let mut graph = Graph::new("layers", limits);
+    if config.train.recompute {
+        graph.builder.recompute_gates(SPAN_ROWS);
+    }
     graph.builder.state_prefix(of);
     let body = Body::new(
         &mut graph,

@@ -10,11 +10,13 @@
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
 //! | [`schedule`] | the learning rate of a step |
 //! | [`evaluate`] | perplexity of a text |
+//! | [`estimate`] | what a run takes, before it takes it |
 //! | [`score`] | log-probabilities of lines |
 //! | [`generate`] | text from a model |
 //! | [`watch`] | what a run tells those who watch it, and how they stop it |
 
 mod clock;
+pub mod estimate;
 pub mod evaluate;
 pub mod exchange;
 pub mod generate;

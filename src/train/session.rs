@@ -820,7 +820,7 @@ impl Session {
 }
 
 /// The elements that are on their way between a file and a device at once.
-const STREAM: usize = 1 << 22;
+pub(super) const STREAM: usize = 1 << 22;
 
 /// Hands whole rows of a tensor to `take`, first element and room for the elements, one piece after the other: a table is
 /// gigabytes, and is in memory once.

@@ -104,6 +104,11 @@ pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspec
         graph.keep_gradients();
         graph.builder.publish("output");
     }
+    training_plan_in(graph, config, vocabulary)
+}
+
+/// The same in a graph that is empty, but has settings of its own.
+pub fn training_plan_in(mut graph: Graph, config: &Config, vocabulary: usize) -> Plan {
     language_model::training(&mut graph, config, vocabulary, Part::WHOLE);
     append_update(
         &mut graph,

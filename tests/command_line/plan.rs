@@ -75,6 +75,163 @@ fn the_table_is_for_people() {
     assert_eq!(value("words per step"), "20,480");
 }
 
+/// The part of the answer about a device.
+fn place(document: &serde_json::Value, device: &str) -> serde_json::Value {
+    let mut places = document["places"].as_array().unwrap().iter();
+    let place = places.find(|place| place["device"] == device);
+    place.unwrap().clone()
+}
+
+#[test]
+fn every_device_has_its_bytes() {
+    let found = json(plan("lm1b-g4").arg("--json"));
+    let mut sizes = Vec::new();
+    for place in found["places"].as_array().unwrap() {
+        let number = |value: &serde_json::Value| value.as_u64().unwrap();
+        let (bytes, host) = (&place["bytes"], &place["host_bytes"]);
+        let sum = |of: &serde_json::Value, names: &[&str]| -> u64 {
+            names.iter().map(|name| number(&of[name])).sum()
+        };
+        let parts = [
+            "parameters",
+            "optimizer",
+            "moving_average",
+            "state",
+            "activations",
+        ];
+        let all = sum(bytes, &parts) + sum(bytes, &["inputs_and_outputs", "params"]);
+        assert_eq!(number(&bytes["total"]), all);
+        let arenas = bytes["arenas"].as_array().unwrap().iter().map(number);
+        assert_eq!(number(&bytes["activations"]), arenas.sum::<u64>());
+        let of_host = ["vocabulary", "batches", "staging", "work", "transfer"];
+        assert_eq!(number(&host["total"]), sum(host, &of_host));
+        let in_host = matches!(place["kind"].as_str().unwrap(), "cpu" | "software");
+        let need = all + if in_host { number(&host["total"]) } else { 0 };
+        assert_eq!(number(&place["need"]), need);
+        assert!(number(&place["dispatches_per_step"]) >= 200);
+        assert!(number(&place["dispatches_per_evaluation_batch"]) >= 100);
+        sizes.push(need);
+    }
+    // The CPU, and an adapter or one that there could be: of the same plans in other pieces.
+    assert!(sizes.len() >= 2);
+    let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+    assert!(*most < least + least / 20, "{sizes:?}");
+
+    assert_eq!(found["exchange_bytes_per_step"]["sent"], 0);
+    let four = json(plan("lm1b-g4").args(["--devices", "4", "--json"]));
+    assert_eq!(four["exchange_bytes_per_step"]["dense"], 4 * 50_397_184);
+    assert_eq!(four["bytes_per_device"], found["bytes_per_device"]);
+}
+
+/// What is said to fit does, with a twentieth to spare, and what is larger by one does not.
+#[test]
+fn what_is_to_be_changed_fits() {
+    let sets = [
+        "train.batch=128",
+        "data.vocab_size=60000",
+        "data.vocab=",
+        "data.valid=[\"x\"]",
+    ];
+    let memory = 2_300_000_000_u64;
+    let ask_of = |memory: u64, more: &[String]| {
+        let mut command = plan("lm1b-g4");
+        command.args(["--json", "--memory", &memory.to_string()]);
+        for set in sets.iter().copied().chain(more.iter().map(String::as_str)) {
+            command.args(["--set", set]);
+        }
+        place(&json(&mut command), "cpu")
+    };
+    let ask = |more: &[String]| ask_of(memory - memory / 20, more);
+    let kept = ask_of(memory, &[]);
+    assert_eq!(
+        (&kept["fits"], &kept["available"]),
+        (&false.into(), &memory.into())
+    );
+    let changes = kept["changes"].as_array().unwrap();
+    let sets_of = |change: &serde_json::Value| -> Vec<String> {
+        let sets = change["set"].as_array().unwrap().iter();
+        sets.map(|set| set.as_str().unwrap().to_owned()).collect()
+    };
+    let keys: Vec<String> = changes
+        .iter()
+        .map(|change| sets_of(change).join(" "))
+        .collect();
+    for key in ["train.recompute=true", "train.batch=", "train.unroll="] {
+        assert!(keys.iter().any(|given| given.starts_with(key)), "{keys:?}");
+    }
+    for change in changes {
+        let mut sets = sets_of(change);
+        let changed = ask(&sets);
+        assert_eq!(changed["fits"], true, "{sets:?}");
+        assert_eq!(changed["need"], change["bytes"], "{sets:?}");
+        let last = sets.last_mut().unwrap();
+        let Some((key, size)) = last.split_once('=') else {
+            panic!("{last}")
+        };
+        if let Ok(size) = size.parse::<u64>() {
+            *last = format!("{key}={}", size + 1);
+            assert_eq!(ask(&sets)["fits"], false, "{sets:?}");
+        }
+    }
+
+    let mut command = plan("lm1b-g4");
+    let text = stdout(command.args(["--memory", "1GB", "--set", "data.vocab="]));
+    assert!(text.contains("  no batch and no unroll is small enough for it\n"));
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    plan("lm1b-g4").args(["--memory", "8XB"]).assert().code(2);
+}
+
+/// Where there is no adapter, one with the limits that all have stands for those that there could be.
+#[test]
+#[cfg(not(windows))]
+fn without_an_adapter_there_is_one_that_could_be() {
+    let ask = |more: &[&str]| {
+        let mut command = plan("lm1b-g4");
+        command.env("WGPU_BACKEND", "dx12").arg("--json").args(more);
+        json(&mut command)
+    };
+    let found = ask(&[]);
+    assert_eq!(found["places"].as_array().unwrap().len(), 2);
+    assert_eq!(place(&found, "cpu")["kind"], "cpu");
+    let any = place(&found, "gpu");
+    assert_eq!(
+        (&any["kind"], &any["refusal"]),
+        (&"any".into(), &serde_json::Value::Null)
+    );
+    assert_eq!(
+        (&any["available"], &any["fits"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+    let arenas = any["bytes"]["arenas"].as_array().unwrap();
+    assert!(arenas.len() > 1 && arenas.iter().all(|arena| arena.as_u64() <= Some(256 << 20)));
+    let asked = place(&ask(&["--memory", "24GB"]), "gpu");
+    assert_eq!(
+        (&asked["available"], &asked["fits"]),
+        (&24_000_000_000_u64.into(), &true.into())
+    );
+}
+
+/// Gates that are made again are worth it where there are many.
+#[test]
+fn recomputing_saves_half_of_the_activations() {
+    let activations = |recompute: &str| {
+        let sets = ["train.batch=128", "data.valid=[]", recompute];
+        let found = json(
+            plan("lm1b-g4")
+                .arg("--json")
+                .args(sets.map(|set| ["--set", set]).concat()),
+        );
+        found["bytes_per_device"]["activations"].as_u64().unwrap()
+    };
+    let (kept, again) = (
+        activations("train.recompute=false"),
+        activations("train.recompute=true"),
+    );
+    assert!(again < kept / 5 * 2, "{again} of {kept}");
+}
+
 #[test]
 fn overrides_count_and_every_size_of_vocabulary_has_its_source() {
     let tiny = Tiny::new("sentences");

@@ -7,6 +7,11 @@
 //! input would have to be made step by step, and what that costs is half of what sharing dispatches saves where it was
 //! measured, and a layer's dispatch fills a device alone at the sizes of the paper (4,096 workgroups).
 //!
+//! Gates, cells and outputs before the projection are kept from the forward pass to the backward pass, or, where memory counts
+//! more than time ([`Builder::recompute_gates`]), made again there from `x`, `h` and a few cells: see `span`.
+//!
+//! [`Builder::recompute_gates`]: crate::graph::builder::Builder::recompute_gates
+//!
 //! State comes from and goes to the persistent tensors `state.NAME.h [B, P]` and `state.NAME.c [B, H]`.
 
 use super::emit_product;
@@ -18,8 +23,10 @@ use crate::kernels::pointwise::copy;
 use crate::kernels::reduce::sum_columns;
 
 mod products;
+mod span;
 
 use products::Block;
+use span::Span;
 
 /// The weights of the gates, interleaved per unit (see [`crate::kernels::lstm`]).
 #[derive(Clone, Copy)]
@@ -66,12 +73,10 @@ struct Recorded {
     y: Value,
     /// `[T+1, B, P]`: the state before, then the outputs.
     h: Slice,
-    /// `[T+1, B, H]`.
-    c: Slice,
-    /// `[T, B, 4H]`: gates, later gradients of their pre-activations.
-    z: Slice,
-    /// `[T, B, H]`: outputs before the projection.
-    m: Slice,
+    /// What is kept of all steps but `h`; or, if it is made again, what is there in the forward pass.
+    spans: Vec<Span>,
+    /// Whether the backward pass makes the gates again.
+    again: bool,
     /// `[T, B, r]`: the product with the first factor.
     factor: Option<Slice>,
 }
@@ -110,11 +115,11 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
     let name = &layer.name;
     let builder = &mut graph.builder;
     let h = builder.stored(&format!("{name}.h"), [unroll + 1, batch, output]);
-    let c = builder.activation(&format!("{name}.c"), [unroll + 1, batch, hidden]);
-    let z = builder.stored(&format!("{name}.z"), [unroll, batch, 4 * hidden]);
-    let m = match layer.projection {
-        Some(_) => builder.stored(&format!("{name}.m"), [unroll, batch, hidden]),
-        None => h.part(batch * hidden, unroll * batch * hidden),
+    let projected = layer.projection.is_some();
+    let again = builder.span_rows().is_some();
+    let spans = match builder.span_rows() {
+        Some(rows) => span::parts(builder, name, &sizes, (h, projected), rows),
+        None => vec![span::whole(builder, name, &sizes, (h, projected))],
     };
     let factor = match layer.gates {
         Gates::Factorized { first, .. } => {
@@ -134,9 +139,8 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
         x,
         y,
         h,
-        c,
-        z,
-        m,
+        spans,
+        again,
         factor,
     };
     recorded.forward(graph);
@@ -172,30 +176,75 @@ impl Recorded {
             graph.builder.state(&format!("{name}.c"), [batch, hidden]),
         );
         self.emit_copy(graph, "state", state_h, self.h.chunk(0, unroll + 1));
-        self.emit_copy(graph, "state", state_c, self.c.chunk(0, unroll + 1));
-        let x = graph.data(self.x);
-        let label = self.label("input product");
+        self.emit_copy(graph, "state", state_c, self.spans[0].c[0]);
+        if let (Gates::Factorized { first, .. }, Some(factor)) = (self.layer.gates, self.factor) {
+            let x = (graph.data(self.x), input);
+            let width = graph.extents(first).1;
+            let block = self.input_rows(graph.operand(first), 1);
+            let label = self.label("input product");
+            self.emit_times(graph, label, x, block, (factor, width), false);
+        }
+        for span in &self.spans {
+            if let Gates::Grouped { weight, groups } = self.layer.gates {
+                self.emit_input_product(graph, span, weight, groups);
+            }
+            for t in span.steps() {
+                self.forward_step(graph, span, t);
+            }
+        }
+        let last = self.spans.last().and_then(|span| span.c.last());
+        let last = *last.expect("there is a step");
+        self.emit_copy(graph, "state", self.h.chunk(unroll, unroll + 1), state_h);
+        self.emit_copy(graph, "state", last, state_c);
+    }
+
+    /// The part of the gates of a span that comes of its inputs.
+    fn emit_input_product(&self, graph: &mut Graph, span: &Span, weight: Parameter, groups: usize) {
+        let Sizes { input, hidden, .. } = self.sizes;
+        let x = span.rows(graph.data(self.x), &self.sizes);
+        let block = self.input_rows(graph.operand(weight), groups);
+        let (label, out) = (self.label("input product"), (span.z, 4 * hidden));
+        self.emit_times(graph, label, (x, input), block, out, false);
+    }
+
+    /// Gates and cells of a span once more: every product for all of its steps at once, then cell by cell.
+    fn forward_again(&self, graph: &mut Graph, span: &Span) {
+        let Sizes { hidden, output, .. } = self.sizes;
+        let z = (span.z, 4 * hidden);
+        let h_before = self.h_before(span);
         match (self.layer.gates, self.factor) {
             (Gates::Grouped { weight, groups }, _) => {
-                let block = self.input_rows(graph.operand(weight), groups);
-                let out = (self.z, 4 * hidden);
-                self.emit_times(graph, label, (x, input), block, out, false);
+                self.emit_input_product(graph, span, weight, groups);
+                let block = self.recurrent_rows(graph.operand(weight), groups);
+                let label = self.label("recurrent product");
+                self.emit_times(graph, label, (h_before, output), block, z, true);
             }
-            (Gates::Factorized { first, .. }, Some(factor)) => {
+            (Gates::Factorized { first, second }, Some(factor)) => {
                 let width = graph.extents(first).1;
-                let block = self.input_rows(graph.operand(first), 1);
-                self.emit_times(graph, label, (x, input), block, (factor, width), false);
+                let block = Block::whole(graph.operand(second));
+                let factor = span.rows(factor, &self.sizes);
+                let label = self.label("factor product");
+                self.emit_times(graph, label, (factor, width), block, z, false);
             }
             (Gates::Factorized { .. }, None) => unreachable!("a factorized layer has its factor"),
         }
-        for t in 0..unroll {
-            self.forward_step(graph, t);
+        let any = match self.layer.gates {
+            Gates::Grouped { weight, .. } => graph.operand(weight),
+            Gates::Factorized { second, .. } => graph.operand(second),
+        };
+        for t in span.steps() {
+            self.emit_cell(graph, span, t, (h_before, Block::whole(any)), 0, true);
         }
-        self.emit_copy(graph, "state", self.h.chunk(unroll, unroll + 1), state_h);
-        self.emit_copy(graph, "state", self.c.chunk(unroll, unroll + 1), state_c);
     }
 
-    fn forward_step(&self, graph: &mut Graph, t: usize) {
+    /// The outputs before each step of a span.
+    fn h_before(&self, span: &Span) -> Slice {
+        let Sizes { batch, output, .. } = self.sizes;
+        let width = batch * output;
+        self.h.part(span.first * width, span.count * width)
+    }
+
+    fn forward_step(&self, graph: &mut Graph, span: &Span, t: usize) {
         let Sizes {
             hidden,
             output,
@@ -205,7 +254,7 @@ impl Recorded {
         } = self.sizes;
         let before = self.h.chunk(t, unroll + 1);
         // What the cell multiplies, and the columns that it has.
-        let (mut left, width, mut block) = match (self.layer.gates, self.factor) {
+        let (left, width, block) = match (self.layer.gates, self.factor) {
             (Gates::Factorized { first, second }, Some(factor)) => {
                 let width = graph.extents(first).1;
                 let part = factor.chunk(t, unroll);
@@ -224,36 +273,11 @@ impl Recorded {
         let mut depth = width / block.groups;
         if graph.builder.separates_products() || !graph.builder.fits(block.slice) {
             let label = self.label(&format!("recurrent product t={t}"));
-            let z = (self.z.chunk(t, unroll), 4 * hidden);
+            let z = (span.gates(t), 4 * hidden);
             self.emit_times(graph, label, (left, width), block, z, accumulate);
             (accumulate, depth) = (true, 0);
-            // Nothing is multiplied any more: anything small stands in the place of the factors.
-            (block.slice, block.stride) = (block.slice.part(0, 4), 0);
-            left = left.part(0, 1);
         }
-        let params = cell_forward::Params {
-            batch: batch as u32,
-            hidden: hidden as u32,
-            groups: block.groups as u32,
-            depth: depth as u32,
-            weight_group: block.stride as u32,
-            accumulate: accumulate.into(),
-            forget_bias: self.layer.forget_bias,
-        };
-        let m = self.m.chunk(t, unroll);
-        let slices = [
-            left,
-            block.slice,
-            graph.weight(self.layer.bias),
-            self.z.chunk(t, unroll),
-            self.c.chunk(t, unroll + 1),
-            self.c.chunk(t + 1, unroll + 1),
-            m,
-        ];
-        let label = self.label(&format!("cell t={t}"));
-        graph
-            .builder
-            .step(label, &cell_forward::KERNEL, &params, &slices);
+        self.emit_cell(graph, span, t, (left, block), depth, accumulate);
         if let Some(projection) = self.layer.projection {
             let params = product::Params::dense(batch, output, hidden);
             let label = self.label(&format!("projection t={t}"));
@@ -262,7 +286,7 @@ impl Recorded {
                 graph,
                 label,
                 &params,
-                m,
+                span.output(t),
                 weight,
                 None,
                 self.h.chunk(t + 1, unroll + 1),
@@ -270,11 +294,51 @@ impl Recorded {
         }
     }
 
+    /// The cell of step `t` behind a product of `depth` terms, or behind none, if all that it adds up is in its gates.
+    fn emit_cell(
+        &self,
+        graph: &mut Graph,
+        span: &Span,
+        t: usize,
+        (mut left, mut block): (Slice, Block),
+        depth: usize,
+        accumulate: bool,
+    ) {
+        if depth == 0 {
+            // Nothing is multiplied: anything small stands in the place of the factors.
+            (block.slice, block.stride) = (block.slice.part(0, 4), 0);
+            left = left.part(0, 1);
+        }
+        let params = cell_forward::Params {
+            batch: self.sizes.batch as u32,
+            hidden: self.sizes.hidden as u32,
+            groups: block.groups as u32,
+            depth: depth as u32,
+            weight_group: block.stride as u32,
+            accumulate: accumulate.into(),
+            forget_bias: self.layer.forget_bias,
+        };
+        let (c_before, c) = span.cells(t);
+        let slices = [
+            left,
+            block.slice,
+            graph.weight(self.layer.bias),
+            span.gates(t),
+            c_before,
+            c,
+            span.output(t),
+        ];
+        let label = self.label(&format!("cell t={t}"));
+        graph
+            .builder
+            .step(label, &cell_forward::KERNEL, &params, &slices);
+    }
+
     /// The cell of step `t`, then what it hands to step `t - 1`.
     fn backward_step(
         &self,
         graph: &mut Graph,
-        t: usize,
+        (span, t): (&Span, usize),
         dy: Slice,
         (dc, dm): (Slice, Option<Slice>),
         dfactor: Option<Slice>,
@@ -287,7 +351,7 @@ impl Recorded {
             unroll,
             ..
         } = self.sizes;
-        let dz = self.z.chunk(t, unroll);
+        let dz = span.gates(t);
         let mut dh = dy.chunk(t, unroll);
         let mut projection = projection;
         if let (Some(dm), Some(block)) = (dm, projection) {
@@ -304,7 +368,7 @@ impl Recorded {
             carry: (t + 1 < unroll).into(),
         };
         let weight = projection.map_or(dh, |block| block.slice);
-        let (c_before, c) = (self.c.chunk(t, unroll + 1), self.c.chunk(t + 1, unroll + 1));
+        let (c_before, c) = span.cells(t);
         let label = self.label(&format!("cell gradient t={t}"));
         graph.builder.step(
             label,
@@ -336,11 +400,10 @@ impl Recorded {
 impl Operation for Recorded {
     fn backward(&self, graph: &mut Graph) {
         let Sizes {
-            input,
             hidden,
             output,
             batch,
-            unroll,
+            ..
         } = self.sizes;
         let dy = graph.gradient(self.y);
         let dc = graph
@@ -368,20 +431,60 @@ impl Operation for Recorded {
             let block = Block::whole(graph.operand(projection));
             self.turned(graph, "projection", block, output)
         });
-        for t in (0..unroll).rev() {
-            self.backward_step(graph, t, dy, (dc, dm), dfactor, (recurrent, projection));
+        let mut dx = None;
+        for (k, span) in self.spans.iter().enumerate().rev() {
+            let made;
+            let span = if self.again {
+                let projected = self.layer.projection.is_some();
+                made = span.again(
+                    &mut graph.builder,
+                    &self.layer.name,
+                    (&self.sizes, k),
+                    projected,
+                );
+                self.forward_again(graph, &made);
+                &made
+            } else {
+                span
+            };
+            for t in span.steps().rev() {
+                let carried = (dc, dm);
+                let blocks = (recurrent, projection);
+                self.backward_step(graph, (span, t), dy, carried, dfactor, blocks);
+            }
+            self.gradients(graph, (span, k), dy, dfactor, &mut dx);
         }
+    }
+}
 
-        let x = graph.data(self.x);
-        let h_before = self.h.part(0, unroll * batch * output);
+impl Recorded {
+    /// What the gradients of the gates of a span add to those of the weights, and the gradient of its inputs. `dx` is where that
+    /// of all inputs goes, and whether something is there to add to: asked for at the first span.
+    fn gradients(
+        &self,
+        graph: &mut Graph,
+        (span, k): (&Span, usize),
+        dy: Slice,
+        dfactor: Option<Slice>,
+        dx: &mut Option<(Slice, bool)>,
+    ) {
+        let Sizes {
+            input,
+            hidden,
+            output,
+            batch,
+            ..
+        } = self.sizes;
+        let rows = |slice: Slice| span.rows(slice, &self.sizes);
+        let x = rows(graph.data(self.x));
         if let Some(projection) = self.layer.projection {
             let (slice, accumulate) = graph.dense_gradient(projection);
-            let (m, dy) = ((self.m, hidden), (dy, output));
+            let (m, dy) = ((span.m, hidden), (rows(dy), output));
             self.emit_weight_gradient(graph, m, dy, Block::whole(slice), accumulate);
         }
         let (slice, accumulate) = graph.dense_gradient(self.layer.bias);
         let params = sum_columns::Params {
-            rows: (unroll * batch) as u32,
+            rows: (span.count * batch) as u32,
             width: 4 * hidden as u32,
             accumulate: accumulate.into(),
             scale: 1.0,
@@ -390,27 +493,28 @@ impl Operation for Recorded {
             self.label("bias gradient"),
             &sum_columns::KERNEL,
             &params,
-            &[self.z, slice],
+            &[span.z, slice],
         );
-        let (dx, more) = graph.contribute(self.x);
+        let (dx, more) = *dx.get_or_insert_with(|| graph.contribute(self.x));
         let label = self.label("input gradient");
         // Gradients of the products with x and h, whatever they were written to.
-        let dz = (self.z, 4 * hidden);
+        let dz = (span.z, 4 * hidden);
         let (gradient, weight, groups) = match (self.layer.gates, self.factor, dfactor) {
             (Gates::Factorized { first, second }, Some(factor), Some(dfactor)) => {
                 let width = graph.extents(first).1;
                 let (slice, accumulate) = graph.dense_gradient(second);
                 let block = Block::whole(slice);
-                self.emit_weight_gradient(graph, (factor, width), dz, block, accumulate);
-                ((dfactor, width), first, 1)
+                self.emit_weight_gradient(graph, (rows(factor), width), dz, block, accumulate);
+                ((rows(dfactor), width), first, 1)
             }
             (Gates::Grouped { weight, groups }, ..) => (dz, weight, groups),
             (Gates::Factorized { .. }, ..) => unreachable!("a factorized layer has its factor"),
         };
         let (slice, accumulate) = graph.dense_gradient(weight);
-        let (x, h) = ((x, input), (h_before, output));
+        let (x, h) = ((x, input), (self.h_before(span), output));
         if groups > 1 {
-            let joined = self.join(graph, groups, x, h);
+            let name = span::named(&self.layer.name, "joined", self.again.then_some(k));
+            let joined = self.join(graph, &name, groups, x, h);
             let block = Block::grouped(slice, groups);
             self.emit_weight_gradient(graph, joined, gradient, block, accumulate);
         } else {
@@ -420,6 +524,6 @@ impl Operation for Recorded {
             }
         }
         let block = self.input_rows(graph.operand(weight), groups).transposed();
-        self.emit_times(graph, label, gradient, block, (dx, input), more);
+        self.emit_times(graph, label, gradient, block, (rows(dx), input), more);
     }
 }

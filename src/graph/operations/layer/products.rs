@@ -109,7 +109,7 @@ impl Recorded {
         emit_product(graph, label, &params, left, block.slice, None, out);
     }
 
-    /// `block_g (+)= left_g' right_g` over all rows: the gradient of a weight.
+    /// `block_g (+)= left_g' right_g` over the rows of some steps: the gradient of a weight, or a part of it.
     pub(super) fn emit_weight_gradient(
         &self,
         graph: &mut Graph,
@@ -118,7 +118,7 @@ impl Recorded {
         block: Block,
         accumulate: bool,
     ) {
-        let depth = self.sizes.unroll * self.sizes.batch;
+        let depth = left.len / rows;
         let (rows_g, columns_g) = (rows / block.groups, columns / block.groups);
         let params = product::Params {
             groups: block.groups as u32,
@@ -166,18 +166,18 @@ impl Recorded {
         Block::grouped(slice, groups)
     }
 
-    /// The inputs of all groups over all steps, each the columns of `x` and then those of `h`: the gradient of a group's
+    /// The inputs of all groups over some steps, each the columns of `x` and then those of `h`: the gradient of a group's
     /// weights is then one product, of twice the rows.
     pub(super) fn join(
         &self,
         graph: &mut Graph,
+        name: &str,
         groups: usize,
         (x, input): (Slice, usize),
         (h, output): (Slice, usize),
     ) -> (Slice, usize) {
         let rows = x.len / input;
-        let name = format!("{}.joined", self.layer.name);
-        let joined = graph.builder.stored(&name, [rows, input + output]);
+        let joined = graph.builder.stored(name, [rows, input + output]);
         let params = join::Params {
             rows: rows as u32,
             groups: groups as u32,

@@ -1,0 +1,178 @@
+//! The costs as text of at most 80 columns.
+
+use std::fmt;
+
+use super::super::progress::grouped;
+use super::{Costs, Kind, Place, Source};
+use crate::device::bytes;
+use crate::tensor::Shape;
+use crate::train::estimate::Change;
+
+/// The columns of a table.
+const WIDTH: usize = 74;
+
+impl fmt::Display for Costs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = match self.vocabulary_from {
+            Source::File => "its file",
+            Source::VocabSize => "data.vocab_size",
+            Source::Text => "the training text",
+        };
+        writeln!(f, "{}", self.config.display())?;
+        writeln!(
+            f,
+            "vocabulary: {} words, from {from}; precision: {}{}\n",
+            grouped(self.vocabulary as u64),
+            self.precision,
+            if self.recompute {
+                "; gates recomputed"
+            } else {
+                ""
+            }
+        )?;
+        writeln!(f, "{:<32}{:<22}{:>20}", "parameter", "shape", "count")?;
+        for tensor in &self.tensors {
+            let shape = Shape(tensor.shape.clone()).to_string();
+            let count = grouped(tensor.parameters);
+            writeln!(f, "{:<32}{shape:<22}{count:>20}", tensor.name)?;
+        }
+        writeln!(f)?;
+        let mut line = |name: &str, value: u64| writeln!(f, "{name:<54}{:>20}", grouped(value));
+        line("recurrent parameters", self.recurrent_parameters)?;
+        line("parameters", self.parameters)?;
+        line("FLOPs per word", self.flops_per_word)?;
+        line("devices", self.devices)?;
+        line("words per step", self.words_per_step)?;
+        if self.devices > 1 {
+            let exchange = &self.exchange_bytes_per_step;
+            let title = "a step exchanges, each device";
+            writeln!(f, "\n{title:<42}{:>32}", "bytes")?;
+            for (name, count) in [
+                ("sent", exchange.sent),
+                ("received", exchange.received),
+                ("dense gradients, one way", exchange.dense),
+                ("rows of a device, at most", exchange.rows),
+                ("between machines, each way", exchange.between_machines),
+            ] {
+                memory(f, name, count)?;
+            }
+        }
+        for place in &self.places {
+            writeln!(f)?;
+            place.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// A number of bytes, short and in full.
+fn memory(f: &mut fmt::Formatter<'_>, name: &str, count: u64) -> fmt::Result {
+    writeln!(f, "{name:<42}{:>12}{:>20}", bytes(count), grouped(count))
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let title = format!("{}: {}", self.device, self.name);
+        let title: String = title.chars().take(WIDTH - 7).collect();
+        writeln!(f, "{title:<67}{:>7}", "bytes")?;
+        let (device, host) = (&self.estimate.device, &self.estimate.host);
+        for (name, count) in [
+            ("  parameters", device.parameters),
+            ("  optimizer", device.optimizer),
+            ("  moving average", device.moving_average),
+            ("  gradients that are kept", device.gradients),
+            ("  on the way from and to the host", device.travelling),
+            ("  recurrent state", device.state),
+            ("  activations and gradients", device.activations),
+        ] {
+            if count > 0 || !name.starts_with("  gradients") && !name.starts_with("  on the way") {
+                memory(f, name, count)?;
+            }
+        }
+        if device.arenas.len() > 1 {
+            for (k, count) in device.arenas.iter().enumerate() {
+                memory(f, &format!("    arena {k}"), *count)?;
+            }
+        }
+        memory(f, "  inputs and outputs", device.inputs_and_outputs)?;
+        if device.params > 0 {
+            memory(f, "  params of steps", device.params)?;
+        }
+        memory(f, "  all of the device", device.total)?;
+        memory(f, "  host: vocabulary", host.vocabulary)?;
+        if host.tables > 0 {
+            memory(f, "  host: tables", host.tables)?;
+        }
+        if host.joining > 0 {
+            memory(f, "  host: gradients of all devices", host.joining)?;
+        }
+        memory(f, "  host: batches that wait", host.batches)?;
+        if host.staging > 0 {
+            memory(f, "  host: inputs and outputs on their way", host.staging)?;
+        }
+        memory(f, "  host: kernels and driver", host.work)?;
+        memory(f, "  host: transfers, at most", host.transfer)?;
+        memory(f, "  all of the host beside", host.total)?;
+        let mut line =
+            |name: &str, value: usize| writeln!(f, "{name:<54}{:>20}", grouped(value as u64));
+        line("  dispatches of a step", self.estimate.dispatches_per_step)?;
+        if let Some(dispatches) = self.estimate.dispatches_per_evaluation_batch {
+            line("  dispatches of a batch of validation", dispatches)?;
+        }
+        self.write_verdict(f)
+    }
+}
+
+impl Place {
+    fn write_verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let need = bytes(self.need);
+        if let Some(refusal) = &self.estimate.refusal {
+            wrapped(f, &format!("  does not run here: {refusal}"))?;
+        }
+        match (self.fits, self.available) {
+            (Some(true), Some(available)) => {
+                writeln!(f, "  fits: needs {need} of {}", bytes(available))?;
+            }
+            (_, None) => {
+                let who = match self.kind {
+                    Kind::Any => "give --memory SIZE to ask about one",
+                    _ => "its driver does not say how much it has; ask with --memory SIZE",
+                };
+                writeln!(f, "  needs {need}: {who}")?;
+            }
+            (_, Some(available)) => {
+                let is_refused = self.estimate.refusal.is_some();
+                if !is_refused {
+                    writeln!(f, "  does not fit: needs {need} of {}", bytes(available))?;
+                }
+            }
+        }
+        if self.fits != Some(false) {
+            return Ok(());
+        }
+        if self.changes.is_empty() {
+            return writeln!(f, "  no batch and no unroll is small enough for it");
+        }
+        for Change { set, bytes: need } in &self.changes {
+            let sets: Vec<String> = set.iter().map(|set| format!("--set {set}")).collect();
+            let sets = sets.join(" ");
+            writeln!(f, "  would fit with {sets:<44}{:>12}", bytes(*need))?;
+        }
+        Ok(())
+    }
+}
+
+/// Words in lines of at most 80 columns.
+fn wrapped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let mut column = 0;
+    for word in text.split_inclusive(' ') {
+        let len = word.chars().count();
+        if column > 0 && column + len > 80 {
+            write!(f, "\n    ")?;
+            column = 4;
+        }
+        write!(f, "{word}")?;
+        column += len;
+    }
+    writeln!(f)
+}

@@ -1,0 +1,567 @@
+//! What a training run takes: memory of its device and of the host, dispatches, bytes between devices. Told from the plans
+//! that the run will load, before anything is made.
+//!
+//! A run holds up to three plans: training, validation where there is text for it, and the sample at its end. What a device
+//! takes for them is counted by [`Footprint`], by the rules that executors follow; what the host takes beside is counted here.
+//! Not counted are the program itself, what drivers and compilers of shaders take for themselves, and the text, which is mapped
+//! and whose pages the system takes back when it needs them.
+
+use serde::Serialize;
+
+use super::evaluate::extent;
+use super::session::STREAM;
+use super::tables::Tables;
+use super::update::{InParts, Left, plans_in_parts};
+use crate::config::{self, Config, Precision};
+use crate::device::{Executor, Footprint, Room, Taking, bytes};
+use crate::error::{Error, Result};
+use crate::graph::memory::Limits;
+use crate::graph::plan::{Place, Plan};
+use crate::graph::split::oversized;
+use crate::model::language_model::{self, Part};
+use crate::model::tables::tensors;
+use crate::tensor::Dtype;
+use crate::train::update::training_plan;
+
+/// Prepared batches that are alive at once: those that wait, one in the making, one that waits to be sent, one in its step.
+const BATCHES: u64 = 6;
+/// Bytes of a word in a vocabulary: its letters, where they end, its count, its place in the table.
+const BYTES_OF_WORD: u64 = 40;
+/// Bytes of a word in the text of a vocabulary, which a checkpoint holds.
+const BYTES_OF_LINE: u64 = 16;
+/// Bytes of a word while a sample is drawn: its logit as it comes from the device and as it is kept, and its place in the order.
+const BYTES_OF_LOGIT: u64 = 8 + 8 + 16;
+
+/// The plans of a run, in the order in which it loads them.
+pub struct Plans {
+    /// Of a training step: one, or those of its goes and the update.
+    pub training: Vec<Plan>,
+    /// The gradients that several devices join, see [`Left`].
+    pub left: Vec<Left>,
+    /// With tables on the host: what brings the rows of a step.
+    pub exchange: Option<Plan>,
+    /// Of a batch of validation, where there is text for it: one, or with tables on the host those that these travel through.
+    pub evaluation: Vec<Plan>,
+    /// Of a word of the sample.
+    pub generation: Plan,
+}
+
+impl Plans {
+    /// Those of a run of `config` with `vocabulary` words on `devices` devices with these limits.
+    pub fn of(config: &Config, vocabulary: usize, limits: &Limits, devices: usize) -> Plans {
+        let limits = &limits.binding_at_most(config.device.max_binding);
+        let prefix = language_model::evaluation_prefix(config);
+        let part = Part {
+            device: (0, devices),
+            go: (0, config.train.accumulate),
+        };
+        let (training, left) = if part.count() == 1 {
+            let plan = training_plan(config, vocabulary, limits, false);
+            (vec![plan], Vec::new())
+        } else {
+            let InParts {
+                mut goes,
+                update,
+                left,
+            } = plans_in_parts(config, vocabulary, limits, part);
+            goes.push(update);
+            (goes, if devices > 1 { left } else { Vec::new() })
+        };
+        let on_host = config.model.tables == config::Tables::Host;
+        let evaluation = |extent| match on_host {
+            true => {
+                let plans =
+                    language_model::streamed_evaluation(config, vocabulary, extent, prefix, limits);
+                vec![plans.hidden, plans.tile, plans.loss]
+            }
+            false => vec![language_model::evaluation(
+                config, vocabulary, extent, prefix, limits,
+            )],
+        };
+        Plans {
+            training,
+            left,
+            exchange: on_host
+                .then(|| Tables::exchange_plan(config, vocabulary, limits, part.count())),
+            evaluation: match config.data.valid.is_empty() {
+                true => Vec::new(),
+                false => evaluation(extent(config)),
+            },
+            generation: match on_host {
+                true => language_model::streamed_generation(config, vocabulary, 1, prefix, limits),
+                false => language_model::logits(config, vocabulary, 1, prefix, limits),
+            },
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Plan> {
+        let training = self.training.iter().chain(&self.exchange);
+        let evaluation = self.evaluation.iter();
+        training
+            .chain(evaluation)
+            .chain(std::iter::once(&self.generation))
+    }
+}
+
+/// Bytes of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceBytes {
+    /// Parameters.
+    pub parameters: u64,
+    /// State of the optimizer.
+    pub optimizer: u64,
+    /// Moving average of parameters.
+    pub moving_average: u64,
+    /// Gradients that are kept for the update of a step in parts.
+    pub gradients: u64,
+    /// What travels between the host and the device: rows of tables on the host, weights for validation.
+    pub travelling: u64,
+    /// Recurrent states, those of training, of validation and of the sample.
+    pub state: u64,
+    /// All arenas: activations and gradients, which live within a step and share memory with those of the other plans.
+    pub activations: u64,
+    /// Each arena.
+    pub arenas: Vec<u64>,
+    /// What the host writes and reads.
+    pub inputs_and_outputs: u64,
+    /// The sizes and places that steps are given.
+    pub params: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+/// How the names of tensors begin that only something on its way is in.
+const TRAVELLING: [&str; 3] = ["exchange.", "evaluation.", "generation."];
+
+impl DeviceBytes {
+    fn of(footprint: &Footprint) -> DeviceBytes {
+        let mut found = DeviceBytes {
+            parameters: 0,
+            optimizer: 0,
+            moving_average: 0,
+            gradients: 0,
+            travelling: 0,
+            state: 0,
+            activations: footprint.arenas.iter().sum(),
+            arenas: footprint.arenas.clone(),
+            inputs_and_outputs: footprint.inputs + footprint.outputs,
+            params: footprint.params,
+            total: footprint.total(),
+        };
+        for (name, bytes) in &footprint.persistent {
+            *match name {
+                name if name.starts_with("optimizer.") => &mut found.optimizer,
+                name if name.starts_with("ema.") => &mut found.moving_average,
+                name if name.contains("state.layers.") => &mut found.state,
+                name if name.starts_with("gradient.") || name.starts_with("joined.") => {
+                    &mut found.gradients
+                }
+                name if TRAVELLING.iter().any(|prefix| name.starts_with(prefix)) => {
+                    &mut found.travelling
+                }
+                _ => &mut found.parameters,
+            } += bytes;
+        }
+        found
+    }
+}
+
+/// Bytes of the host beside those of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HostBytes {
+    /// The words.
+    pub vocabulary: u64,
+    /// Tables on the host, with the state of their optimizer.
+    pub tables: u64,
+    /// Gradients of several devices while they are joined.
+    pub joining: u64,
+    /// Batches that wait.
+    pub batches: u64,
+    /// Copies of inputs and outputs on their way.
+    pub staging: u64,
+    /// What kernels and drivers work in.
+    pub work: u64,
+    /// What parameters pass through on their way to and from files, with the vocabulary in a checkpoint, or logits in a sample: the
+    /// most at once.
+    pub transfer: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+impl HostBytes {
+    fn of(
+        plans: &Plans,
+        config: &Config,
+        vocabulary: usize,
+        devices: usize,
+        footprint: &Footprint,
+    ) -> HostBytes {
+        let words = vocabulary as u64;
+        let batch = |plan: &Plan| -> u64 {
+            let inputs = plan
+                .tensors
+                .iter()
+                .filter(|info| info.place == Place::Input);
+            let bytes = inputs.map(|info| match info.dtype {
+                // Reals come as `f64`.
+                Dtype::Real | Dtype::Half => 8 * info.shape.len() as u64,
+                Dtype::Index => 4 * info.shape.len() as u64,
+            });
+            bytes.sum()
+        };
+        let batches = BATCHES * devices as u64 * plans.training.iter().map(batch).sum::<u64>()
+            + BATCHES * plans.evaluation.iter().map(batch).sum::<u64>();
+        let tables = match config.model.tables {
+            config::Tables::Host => tensors(config, vocabulary),
+            config::Tables::Device => Vec::new(),
+        };
+        let widths: u64 = tables.iter().map(|tensor| 4 * tensor.width as u64).sum();
+        // All of a device, the mean or the rows of all devices, and what waits to be clipped.
+        let of = |keep: &dyn Fn(&&Left) -> bool| -> u64 {
+            let left = plans.left.iter().filter(keep);
+            left.map(|left| 4 * left.len as u64).sum()
+        };
+        let devices = devices as u64;
+        let rows = plans.left.iter().filter(|left| left.rows);
+        let largest_rows = rows.map(|left| 8 * left.len as u64 * devices).max();
+        let joining = devices * of(&|left| left.clipped) + largest_rows.unwrap_or(0);
+        // Rows of a tensor on their way between a device and a file or a random number.
+        let largest = footprint.persistent.iter().map(|(_, bytes)| *bytes).max();
+        let rows = (4 * STREAM as u64).min(largest.unwrap_or(0));
+        let checkpoint = rows + BYTES_OF_LINE * words;
+        let found = HostBytes {
+            vocabulary: BYTES_OF_WORD * words,
+            tables: words * widths,
+            joining,
+            batches,
+            staging: footprint.staging,
+            work: footprint.work,
+            transfer: checkpoint.max(BYTES_OF_LOGIT * words),
+            total: 0,
+        };
+        let parts = [
+            found.vocabulary,
+            found.tables,
+            found.joining,
+            found.batches,
+            found.staging,
+            found.work,
+            found.transfer,
+        ];
+        HostBytes {
+            total: parts.iter().sum(),
+            ..found
+        }
+    }
+}
+
+/// What a run takes on a device of some kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// Of the device.
+    #[serde(rename = "bytes")]
+    pub device: DeviceBytes,
+    /// Of the host beside; for a device that lives in the memory of the host both are there.
+    #[serde(rename = "host_bytes")]
+    pub host: HostBytes,
+    /// Dispatches of a training step.
+    pub dispatches_per_step: usize,
+    /// Of a batch of validation.
+    pub dispatches_per_evaluation_batch: Option<usize>,
+    /// Why the device cannot run the plans, however much memory it has.
+    pub refusal: Option<String>,
+}
+
+impl Estimate {
+    /// Of a run of `config` with `vocabulary` words on one of several devices with these limits.
+    pub fn of(
+        config: &Config,
+        vocabulary: usize,
+        devices: usize,
+        limits: &Limits,
+        taking: Taking,
+    ) -> Estimate {
+        let plans = Plans::of(config, vocabulary, limits, devices);
+        Estimate::of_plans(&plans, config, (vocabulary, devices), limits, taking)
+    }
+
+    /// The same of plans that are there.
+    pub fn of_plans(
+        plans: &Plans,
+        config: &Config,
+        (vocabulary, devices): (usize, usize),
+        limits: &Limits,
+        taking: Taking,
+    ) -> Estimate {
+        let footprint = Footprint::of(plans.iter(), taking);
+        let limits = limits.binding_at_most(config.device.max_binding);
+        let oversized = plans.iter().find_map(|plan| oversized(plan, &limits));
+        let steps = |plans: &mut dyn Iterator<Item = &Plan>| -> usize {
+            plans.map(|plan| plan.steps.len()).sum()
+        };
+        let refusal = oversized.map(|(step, binding, tensor)| {
+            let most = bytes(4 * limits.slice as u64);
+            format!(
+                "`{}` {} cannot be cut to bindings of {most} for `{binding}` of {} ({})",
+                tensor.name, tensor.shape, step.kernel.name, step.label
+            )
+        });
+        Estimate {
+            device: DeviceBytes::of(&footprint),
+            host: HostBytes::of(plans, config, vocabulary, devices, &footprint),
+            dispatches_per_step: steps(&mut plans.training.iter().chain(&plans.exchange)),
+            dispatches_per_evaluation_batch: (!plans.evaluation.is_empty())
+                .then(|| steps(&mut plans.evaluation.iter())),
+            refusal,
+        }
+    }
+
+    /// What must be free where the device has its memory; all `devices` are alike, and those in the memory of the host share it.
+    pub fn need(&self, room: &Room, devices: usize) -> u64 {
+        match room.is_host {
+            true => devices as u64 * self.device.total + self.host.total,
+            false => self.device.total,
+        }
+    }
+
+    /// Whether it fits; nothing where nobody knows how much memory there is.
+    pub fn fits(&self, room: &Room, devices: usize) -> Option<bool> {
+        match self.refusal {
+            Some(_) => Some(false),
+            None => room.bytes.map(|bytes| self.need(room, devices) <= bytes),
+        }
+    }
+}
+
+/// A change of the configuration with which a run fits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// As `--set` takes them.
+    pub set: Vec<String>,
+    /// What must then be free.
+    pub bytes: u64,
+}
+
+/// Changes that cost nothing but time: how they are written, and the configuration with them.
+fn free_changes(config: &Config, room: &Room) -> Vec<(String, Config)> {
+    let mut changes = Vec::new();
+    let mut change = |set: &str, make: &dyn Fn(&mut Config)| {
+        let mut changed = config.clone();
+        make(&mut changed);
+        if changed != *config {
+            changes.push((set.to_owned(), changed));
+        }
+    };
+    change("train.recompute=true", &|config| {
+        config.train.recompute = true
+    });
+    // What lives in the memory of the host has nothing of it.
+    if !room.is_host && config.softmax != config::Softmax::Full {
+        change("model.tables=host", &|config| {
+            config.model.tables = config::Tables::Host;
+        });
+    }
+    changes
+}
+
+/// What to change of a run that does not fit, each found by trying it: the changes that cost only time, then the largest batch
+/// and the largest unroll that fit, then both kinds together where that allows a larger batch. A twentieth of the memory is left
+/// for what is not counted. Nothing, if nothing of these is enough.
+pub fn changes(
+    config: &Config,
+    vocabulary: usize,
+    devices: usize,
+    limits: &Limits,
+    room: &Room,
+) -> Vec<Change> {
+    let room = &Room {
+        bytes: room.bytes.map(|bytes| bytes - bytes / 20),
+        ..*room
+    };
+    let fits = |config: &Config| {
+        let estimate = Estimate::of(config, vocabulary, devices, limits, room.taking);
+        let fits = estimate.fits(room, devices) == Some(true);
+        fits.then(|| estimate.need(room, devices))
+    };
+    let mut found = Vec::new();
+    let free = free_changes(config, room);
+    for (set, changed) in &free {
+        if let Some(bytes) = fits(changed) {
+            let set = vec![set.clone()];
+            found.push(Change { set, bytes });
+        }
+    }
+    let batch = largest(config.train.batch, |batch| {
+        let mut changed = config.clone();
+        changed.train.batch = batch;
+        fits(&changed)
+    });
+    if let Some((batch, bytes)) = batch {
+        let set = vec![format!("train.batch={batch}")];
+        found.push(Change { set, bytes });
+    }
+    let unroll = largest(config.train.unroll, |unroll| {
+        let mut changed = config.clone();
+        changed.train.unroll = unroll;
+        fits(&changed)
+    });
+    if let Some((unroll, bytes)) = unroll {
+        let set = vec![format!("train.unroll={unroll}")];
+        found.push(Change { set, bytes });
+    }
+    for (set, changed) in &free {
+        if found.iter().any(|change| change.set == [set.as_str()]) {
+            continue;
+        }
+        let with = largest(config.train.batch, |batch| {
+            let mut changed = changed.clone();
+            changed.train.batch = batch;
+            fits(&changed)
+        });
+        if let Some((with, bytes)) = with
+            && batch.is_none_or(|(without, _)| with > without)
+        {
+            let set = vec![set.clone(), format!("train.batch={with}")];
+            found.push(Change { set, bytes });
+        }
+    }
+    found
+}
+
+/// The largest number below `size` that fits, with its bytes; what takes more takes more memory.
+fn largest(size: usize, mut fits: impl FnMut(usize) -> Option<u64>) -> Option<(usize, u64)> {
+    let (mut low, mut high) = (1, size);
+    let mut found = None;
+    while low < high {
+        let middle = low.midpoint(high);
+        match fits(middle) {
+            Some(bytes) => {
+                found = Some((middle, bytes));
+                low = middle + 1;
+            }
+            None => high = middle,
+        }
+    }
+    found
+}
+
+/// Refuses a run that cannot fit on its devices, those of this machine and of others, where it is known how much memory there is.
+///
+/// # Errors
+///
+/// [`Kind::Device`](crate::error::Kind::Device), with the changes that would make it fit.
+pub fn check(
+    config: &Config,
+    vocabulary: usize,
+    devices: usize,
+    executors: &[Box<dyn Executor>],
+) -> Result<()> {
+    let in_host = executors.iter().filter(|executor| executor.room().is_host);
+    let in_host = in_host.count();
+    for executor in executors {
+        let (limits, room) = (executor.limits(), executor.room());
+        let estimate = Estimate::of(config, vocabulary, devices, &limits, room.taking);
+        tracing::debug!(
+            device = estimate.device.total,
+            host = estimate.host.total,
+            available = room.bytes,
+            "estimate"
+        );
+        // What cannot be bound is said where the plan is loaded.
+        let (Some(available), None) = (room.bytes, &estimate.refusal) else {
+            continue;
+        };
+        let need = estimate.need(&room, in_host);
+        if need <= available {
+            continue;
+        }
+        let there = match room.is_host {
+            true => "are free",
+            false => "are there",
+        };
+        let (need, available) = (bytes(need), bytes(available));
+        let what = format!("out of memory: this run takes {need}, and {available} {there}");
+        let changes = changes(config, vocabulary, devices, &limits, &room);
+        return Err(Error::device(what).help(advice(&estimate.device, &changes)));
+    }
+    Ok(())
+}
+
+/// What to change, as the end of a sentence.
+fn advice(device: &DeviceBytes, changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return format!(
+            "make the model or its vocabulary smaller: no batch and no unroll is small enough, as parameters with their optimizer \
+             take {}",
+            bytes(device.parameters + device.optimizer + device.moving_average)
+        );
+    }
+    let one = |change: &Change| {
+        let sets = change.set.iter().map(|set| format!("--set {set}"));
+        let sets: Vec<String> = sets.collect();
+        format!("`{}` ({})", sets.join(" "), bytes(change.bytes))
+    };
+    let all: Vec<String> = changes.iter().map(one).collect();
+    format!("with one of these it fits: {}", all.join(", "))
+}
+
+/// Bytes that devices exchange in a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Exchange {
+    /// Gradients of whole parameters, of which all devices get the mean.
+    pub dense: u64,
+    /// Gradients of the rows that a device may touch, which all devices get.
+    pub rows: u64,
+    /// What a device hands to the host.
+    pub sent: u64,
+    /// What a device gets from the host.
+    pub received: u64,
+    /// With several machines of one device each: what a machine sends, and gets as much.
+    pub between_machines: u64,
+}
+
+impl Exchange {
+    /// Of `devices` devices whose goes leave these gradients.
+    ///
+    /// Through the memory of the host: a device hands out its gradients of whole parameters `D` and room for all the rows that it
+    /// may touch `R`, and gets the mean and the rows of all devices: `D + R` one way, `D + N R` the other. The ids of the rows are
+    /// known to all: every machine prepares the batch. Between `N` machines of one device the mean takes `2 (N-1)/N D`, a share of
+    /// everybody's and then everybody's share, and the rows `(N-1) R`. Numbers have 4 bytes, in mixed precision 2. A single device
+    /// exchanges nothing.
+    pub fn of(left: &[Left], config: &Config, devices: u64) -> Exchange {
+        if devices < 2 {
+            return Exchange::default();
+        }
+        let width = match config.train.precision {
+            Precision::F32 => 4,
+            Precision::Mixed => 2,
+        };
+        let of = |rows: bool| -> u64 {
+            let left = left.iter().filter(|left| left.rows == rows);
+            left.map(|left| width * left.len as u64).sum()
+        };
+        let (dense, rows) = (of(false), of(true));
+        Exchange {
+            dense,
+            rows,
+            sent: dense + rows,
+            received: dense + devices * rows,
+            between_machines: 2 * (devices - 1) * dense / devices + (devices - 1) * rows,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_that_fits_is_found() {
+        for most in 0..9 {
+            let found = largest(9, |size| (size <= most).then_some(size as u64));
+            assert_eq!(found, (most > 0).then_some((most, most as u64)));
+        }
+        assert_eq!(largest(1, |_| Some(1)), None);
+    }
+}

@@ -1,0 +1,277 @@
+//! What a run was estimated to take is what it takes.
+//!
+//! What executors take for their plans must be the estimate to the byte. Of whole runs, of which drivers, allocators and the
+//! system have their share, the largest resident memory is measured (Linux), less that of a run of the same steps with next
+//! to no numbers: the estimate must be within 10 % of it. With `--nocapture` the figures are printed.
+
+#![allow(clippy::print_stdout, reason = "figures for whoever asks")]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use common::program::{Dice, Folder, program, wlstm};
+use common::{Gpu, on_every_gpu};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use wlstm::config::Config;
+use wlstm::device::{CpuExecutor, Executor, Footprint, GpuExecutor, available_memory};
+use wlstm::train::estimate::{Exchange, Plans};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = vec![
+        Trial::test("taken::cpu", || {
+            taken(|| Ok(Box::new(CpuExecutor::<f32>::new())))
+        }),
+        Trial::test("refused::cpu", || refused("cpu")),
+        Trial::test("exchange", exchange),
+    ];
+    trials.extend(on_every_gpu("taken", |gpu| {
+        let open = || GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string());
+        taken(|| Ok(Box::new(open()?)))
+    }));
+    trials.extend(on_every_gpu("refused", |gpu| {
+        match gpu.adapter.summary.is_real() {
+            true => Ok(()),
+            false => refused(&device_of(gpu)),
+        }
+    }));
+    if cfg!(target_os = "linux") {
+        trials.push(Trial::test("runs::cpu", || runs("cpu")));
+        // Of the memory of a card nothing is measured here.
+        trials.extend(on_every_gpu("runs", |gpu| {
+            match gpu.adapter.summary.is_real() {
+                true => Ok(()),
+                false => runs(&device_of(gpu)),
+            }
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn device_of(gpu: &Gpu) -> String {
+    format!("gpu:{}", gpu.adapter.summary.index)
+}
+
+/// A model in TOML; what `more` says is in `[train]`.
+fn model(sizes: [usize; 3], [batch, unroll, samples]: [usize; 3], more: &str) -> String {
+    let [embedding, hidden, projection] = sizes;
+    format!(
+        "[model]\ncell = [\"glstm\", \"flstm\"]\ngroups = 2\nfactor = 8\nlayers = 2\nembedding = {embedding}\n\
+         hidden = {hidden}\nprojection = {projection}\n\
+         [softmax]\nkind = \"sampled\"\nsamples = {samples}\n\
+         [data]\ntrain = [\"train.txt\"]\nvalid = [\"valid.txt\"]\nvocab = \"words.txt\"\n\
+         [train]\nbatch = {batch}\nunroll = {unroll}\nsteps = 2\nvalidate_every = 0\ncheckpoint_every = 0\n{more}\n"
+    )
+}
+
+/// What an executor takes for each plan of a run is in the footprint of the plans.
+fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Failed> {
+    let binding = "[device]\nmax_binding = 65536";
+    for (sizes, batches, more) in [
+        ([8, 8, 8], [2, 2, 5], ""),
+        ([96, 160, 64], [9, 7, 50], ""),
+        (
+            [96, 160, 64],
+            [9, 7, 50],
+            "recompute = true\nema = 0.0\noptimizer = \"adam\"",
+        ),
+        ([96, 160, 64], [9, 7, 50], binding),
+    ] {
+        let text = model(sizes, batches, more);
+        let config = Config::parse(&text, "test", &std::env::temp_dir(), &[])
+            .map_err(|error| error.chain().to_string())?;
+        let mut executor = open()?;
+        let plans = Plans::of(&config, 5000, &executor.limits(), 1);
+        let taking = executor.room().taking;
+        let mut footprint = Footprint::default();
+        for plan in plans.iter() {
+            let loaded = executor.load(Arc::new(plan.clone()));
+            loaded.map_err(|error| error.chain().to_string())?;
+            footprint.add(plan, taking);
+            let (want, found) = (footprint.total() - footprint.params, executor.taken());
+            if want != found || found < 100_000 {
+                return Err(format!("{more} plan {}: {want} and not {found}", plan.name).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A run that cannot fit is refused before anything is made, with what would fit.
+fn refused(device: &str) -> Result<(), Failed> {
+    let folder = texts(100);
+    let text = model([256, 256, 256], [60_000, 30, 5], "").replace("layers = 2", "layers = 60");
+    let text = text.replace("[\"glstm\", \"flstm\"]", "\"glstm\"");
+    folder.write("large.toml", text);
+    let config = folder.path("large.toml");
+    let estimate = estimate(&config, device);
+    let need = estimate["need"].as_u64().expect("bytes");
+    if available_memory().is_none_or(|bytes| bytes > need / 2) {
+        // This machine has the memory, or does not say what it has.
+        return Ok(());
+    }
+    assert_eq!(estimate["fits"], false, "{device}");
+    let out = folder.path("run");
+    let line = [
+        "train",
+        path(&config),
+        "--out",
+        path(&out),
+        "--device",
+        device,
+    ];
+    let ended = wlstm(&line);
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+    for part in [
+        "error: out of memory: this run takes ",
+        "help: with one of these it fits: `--set ",
+        "train.batch=",
+    ] {
+        assert!(
+            ended.stderr.contains(part),
+            "no `{part}` in\n{}",
+            ended.stderr
+        );
+    }
+    assert!(!out.exists(), "a run was begun");
+    Ok(())
+}
+
+/// What devices exchange, by hand.
+fn exchange() -> Result<(), Failed> {
+    let of = |more: &str, devices| {
+        let text = model([8, 16, 8], [3, 5, 20], more);
+        let folder = std::env::temp_dir();
+        let config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
+        let limits = wlstm::graph::memory::Limits::HOST;
+        let plans = Plans::of(&config, 1000, &limits, devices);
+        Exchange::of(&plans.left, &config, devices as u64)
+    };
+    assert_eq!(of("", 1), Exchange::default());
+    // Gates in two groups and in two factors, their biases, two projections.
+    let recurrent = (2 * 8 * 32) + (16 * 8 + 8 * 64) + 2 * 64 + 2 * (16 * 8);
+    // The rows of 15 inputs, and of 15 targets and 20 candidates with their biases.
+    let rows = 15 * 8 + 35 * (8 + 1);
+    let found = of("", 4);
+    assert_eq!((found.dense, found.rows), (4 * recurrent, 4 * rows));
+    assert_eq!(found.sent, 4 * (recurrent + rows));
+    assert_eq!(found.received, 4 * (recurrent + 4 * rows));
+    // Three quarters there and back, and the rows of three others.
+    assert_eq!(found.between_machines, 2 * 3 * recurrent + 4 * 3 * rows);
+    let mixed = of("precision = \"mixed\"", 2);
+    assert_eq!((mixed.dense, mixed.rows), (2 * recurrent, 2 * rows));
+    Ok(())
+}
+
+/// A vocabulary of so many words, and text of a few.
+fn texts(words: usize) -> Folder {
+    let folder = Folder::new();
+    let names: Vec<String> = (2..words).map(|k| format!("w{k}")).collect();
+    let mut vocabulary = "<S> 999999\n<UNK> 999998\n".to_owned();
+    for (k, name) in names.iter().enumerate() {
+        vocabulary += &format!("{name} {}\n", words - k);
+    }
+    folder.write("words.txt", vocabulary);
+    let few: Vec<&str> = names.iter().take(90).map(String::as_str).collect();
+    folder.write("train.txt", Dice(1).text(6000, 20, &few));
+    folder.write("valid.txt", Dice(2).text(20, 20, &few));
+    folder
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a Unicode path")
+}
+
+/// What `plan` says of a device.
+fn estimate(config: &Path, device: &str) -> Value {
+    let ended = wlstm(&["plan", path(config), "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let mut document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let places = document["places"].as_array_mut().expect("places");
+    let mut places = places.iter_mut();
+    let place = places.find(|place| place["device"] == device);
+    place.expect("the device").take()
+}
+
+/// Whole runs: of large tables, of large activations, and of the latter with gates that are made again.
+fn runs(device: &str) -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    for (what, words, sizes, batches, more) in [
+        ("tables", 60_000, [256, 256, 256], [8, 10, 500], ""),
+        ("activations", 100, [64, 2048, 64], [64, 20, 50], ""),
+        (
+            "recompute",
+            100,
+            [64, 2048, 64],
+            [64, 20, 50],
+            "recompute = true",
+        ),
+    ] {
+        let folder = texts(words);
+        let [_, unroll, _] = batches;
+        let small = folder.write("small.toml", model([8, 8, 8], [2, unroll, 5], more));
+        let small = std::fs::read_to_string(small).expect("just written");
+        folder.write("few.txt", "<S> 3\n<UNK> 2\nw2 1\nw3 1\nw4 1\nw5 1\n");
+        folder.write("small.toml", small.replace("words.txt", "few.txt"));
+        folder.write("large.toml", model(sizes, batches, more));
+        let [small, large] = ["small", "large"].map(|name| {
+            let config = folder.path(&format!("{name}.toml"));
+            let need = estimate(&config, device)["need"].as_u64().expect("bytes");
+            (need as f64, peak(&config, &folder.path(name), device))
+        });
+        // The program itself, drivers and shaders, of which nothing is estimated, are in both.
+        let (need, taken) = (large.0, large.1 - small.1);
+        let ratio = need / taken;
+        println!(
+            "{device} {what}: {:.1} MB of {:.1} MB, {ratio:.3}",
+            need / 1e6,
+            taken / 1e6
+        );
+        if !(0.9..=1.1).contains(&ratio) {
+            wrong.push(format!(
+                "{what}: {:.1} MB of {:.1} MB",
+                need / 1e6,
+                taken / 1e6
+            ));
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("; ").into()),
+    }
+}
+
+/// The most bytes of memory that a run has at once.
+fn peak(config: &Path, out: &Path, device: &str) -> f64 {
+    // What is tuned is measured by kernels that a run has no need of once it is known.
+    let line = [
+        "train",
+        path(config),
+        "--out",
+        path(out),
+        "--device",
+        device,
+    ];
+    let mut command: Command = program();
+    let command = command.args(line).args(["--no-tune", "--quiet"]);
+    let mut child = command.stdout(Stdio::null()).spawn().expect("the program");
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0.0_f64;
+    loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        if let Some(kilobytes) = line.and_then(|line| line.split_whitespace().next()) {
+            most = most.max(1024.0 * kilobytes.parse::<f64>().expect("a number"));
+        }
+        if let Some(ended) = child.try_wait().expect("a child") {
+            assert!(ended.success(), "{ended}");
+            return most;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
