@@ -389,13 +389,13 @@ fn devices() {
         ("gpu:99", DEVICE),
         ("gpu:no-such-adapter", DEVICE),
         ("cuda", USAGE),
-        ("gpu:all", USAGE),
     ] {
         let ended = wlstm(&training(&case.config, &case.run, device, &[]));
         explained(&ended, code, &[device]);
         unchanged(&before, &case.folder.snapshot());
     }
-    case.refused(&["--device", "cpu"], USAGE, &["several"]);
+    // The second of two.
+    case.refused(&["--device", "cuda"], USAGE, &["cuda"]);
 }
 
 /// Four terabytes of weights, no tensor of which is larger than indices can count.

@@ -46,6 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "train",
         &[
+            "team",
             "tensor",
             "error",
             "real",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use wlstm::config::Config;
 use wlstm::corpus::{Batch, Position};
-use wlstm::device::{CpuExecutor, Executor};
+use wlstm::device::{CpuExecutor, Data, Executor};
 use wlstm::graph::Graph;
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::{Place, Plan};

@@ -96,6 +96,8 @@ fn every_device_has_its_bytes() {
             "parameters",
             "optimizer",
             "moving_average",
+            "gradients",
+            "travelling",
             "state",
             "activations",
         ];
@@ -103,7 +105,15 @@ fn every_device_has_its_bytes() {
         assert_eq!(number(&bytes["total"]), all);
         let arenas = bytes["arenas"].as_array().unwrap().iter().map(number);
         assert_eq!(number(&bytes["activations"]), arenas.sum::<u64>());
-        let of_host = ["vocabulary", "batches", "staging", "work", "transfer"];
+        let of_host = [
+            "vocabulary",
+            "tables",
+            "joining",
+            "batches",
+            "staging",
+            "work",
+            "transfer",
+        ];
         assert_eq!(number(&host["total"]), sum(host, &of_host));
         let in_host = matches!(place["kind"].as_str().unwrap(), "cpu" | "software");
         let need = all + if in_host { number(&host["total"]) } else { 0 };
@@ -120,7 +130,29 @@ fn every_device_has_its_bytes() {
     assert_eq!(found["exchange_bytes_per_step"]["sent"], 0);
     let four = json(plan("lm1b-g4").args(["--devices", "4", "--json"]));
     assert_eq!(four["exchange_bytes_per_step"]["dense"], 4 * 50_397_184);
-    assert_eq!(four["bytes_per_device"], found["bytes_per_device"]);
+    // Beside the model, the gradients of whole parameters and the rows of all four are kept for the update.
+    let more = |of: &str| four["bytes_per_device"][of].as_u64().unwrap();
+    let (touched, samples) = (256 * 20, 8192);
+    let rows = touched * 1024 + (samples + touched) * 1025;
+    assert_eq!(more("gradients"), 4 * (50_397_184 + (1 + 4) * rows));
+    assert_eq!(
+        four["bytes_per_device"]["optimizer"],
+        found["bytes_per_device"]["optimizer"]
+    );
+
+    // With tables on the host the device has little of them.
+    let mut command = plan("lm1b-g4");
+    command.args([
+        "--set",
+        "model.tables=host",
+        "--set",
+        "train.batch=8",
+        "--json",
+    ]);
+    let host = place(&json(&mut command), "cpu");
+    assert!(host["bytes"]["total"].as_u64().unwrap() < 3_000_000_000);
+    let tables = 2 * 4 * 793_470_u64 * (1024 + 1025);
+    assert_eq!(host["host_bytes"]["tables"], tables);
 }
 
 /// What is said to fit does, with a twentieth to spare, and what is larger by one does not.
