@@ -23,7 +23,7 @@ use wlstm::corpus::{
 };
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::random::{Purpose, Stream};
-use wlstm::train::prepare::Preparer;
+use wlstm::train::prepare::{Division, Preparer};
 
 /// Words of the vocabulary, the special ones counted too.
 const WORDS: usize = 793_470;
@@ -257,7 +257,7 @@ fn main() -> Result<(), Failure> {
         "model.cell = \"lstmp\"\nmodel.dropout = 0.1\nsoftmax.samples = {samples}\ndata.train = [\"text-*\"]\ntrain.batch = {BATCH}\ntrain.unroll = {UNROLL}\n"
     );
     let config = Config::parse(&config, "bench.toml", folder.path(), &[])?;
-    let mut preparer = Preparer::new(&config, count, 0)?;
+    let mut preparer = Preparer::new(&config, count, 0, Division::WHOLE)?;
     measure("all inputs of a step, batch given", "K words", || {
         for batch in &all {
             black_box(preparer.prepare(batch.clone()));
@@ -266,7 +266,7 @@ fn main() -> Result<(), Failure> {
     })?;
     let load = |text: &Text| {
         let batches = Batches::training(text, &options(true))?;
-        let mut preparer = Preparer::new(&config, count, 0)?;
+        let mut preparer = Preparer::new(&config, count, 0, Division::WHOLE)?;
         let loader = Loader::spawn(batches, move |batch| preparer.prepare(batch))?;
         let mut words = 0;
         for prepared in loader.take(steps) {
