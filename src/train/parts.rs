@@ -207,9 +207,9 @@ impl Parts {
             } else {
                 let factors = vec![1.0; executors.len()];
                 let fetched: Vec<&[f32]> = self.fetched.iter().map(Vec::as_slice).collect();
-                let mean = self.mean(&fetched, &factors, exchange)?;
+                let joined = self.joined(left, &fetched, &factors, exchange)?;
                 for executor in &mut *executors {
-                    executor.send(&left.joined, &mean)?;
+                    executor.send(&left.joined, &joined)?;
                 }
             }
         }
@@ -233,17 +233,18 @@ impl Parts {
         let clipped = self.left.iter().filter(|left| left.clipped);
         for (k, left) in clipped.enumerate() {
             let waiting: Vec<&[f32]> = self.waiting.iter().map(|list| list[k].as_slice()).collect();
-            let mean = self.mean(&waiting, &factors, exchange)?;
+            let joined = self.joined(left, &waiting, &factors, exchange)?;
             for executor in &mut *executors {
-                executor.send(&left.joined, &mean)?;
+                executor.send(&left.joined, &joined)?;
             }
         }
         Ok(())
     }
 
-    /// The mean over all devices of `factor * gradient`.
-    fn mean(
+    /// The mean or the sum over all devices of `factor * gradient`.
+    fn joined(
         &self,
+        left: &Left,
         gradients: &[&[f32]],
         factors: &[f32],
         exchange: &mut dyn Exchange,
@@ -257,7 +258,10 @@ impl Parts {
             }
         });
         exchange.sum(&mut sum, self.mixed)?;
-        let share = 1.0 / self.division.devices as f32;
+        let share = match left.summed {
+            true => 1.0,
+            false => 1.0 / self.division.devices as f32,
+        };
         let mixed = self.mixed;
         team::chunks(&mut sum, TASK, |_, sum| {
             for x in sum {

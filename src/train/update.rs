@@ -145,11 +145,13 @@ pub struct Left {
     pub after: usize,
     /// Whether it has rows, those of all goes one behind the other; else every element of the parameter, added up.
     pub rows: bool,
-    /// Where the update of several devices finds it: the mean of a whole gradient, or the rows of all devices one behind the
-    /// other.
+    /// Where the update of several devices finds it: the mean of a whole gradient or its sum, or the rows of all devices one behind
+    /// the other.
     pub joined: String,
     /// Whether the recipe clips it on each device, before the mean.
     pub clipped: bool,
+    /// Whether the recipe takes the sum over devices, not the mean: `paper`, of all but the recurrent parameters.
+    pub summed: bool,
 }
 
 /// The plans for a step whose batch is computed in parts: by several devices, in several goes, or both; for device
@@ -228,6 +230,7 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
                     (true, ..) => format!("joined.{name}"),
                 },
                 clipped: config.train.recipe == Recipe::Paper && group(name) == Group::Recurrent,
+                summed: config.train.recipe == Recipe::Paper && group(name) != Group::Recurrent,
                 tensor,
             }
         })

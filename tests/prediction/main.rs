@@ -28,6 +28,7 @@ fn main() {
             "glstm_per_layer_groups_sampled",
             "flstm_full_clipped",
             "plain_momentum_sampled_short_unroll",
+            "paper_two_devices_sampled_clipped",
         ]
         .contains(&name);
         let again = spec.clone();
@@ -55,6 +56,7 @@ fn specs() -> Vec<(&'static str, Spec)> {
         forget_bias: 1.0,
         samples: None,
         contiguous: false,
+        devices: 1,
         batch: 3,
         unroll: 4,
         optimizer: "adagrad",
@@ -228,6 +230,54 @@ fn specs() -> Vec<(&'static str, Spec)> {
                 ..plain
             },
         ),
+        (
+            "paper_two_devices_sampled_clipped",
+            Spec {
+                cells: vec![Cell::Glstm(2), Cell::Flstm(2)],
+                devices: 2,
+                batch: 2,
+                samples: Some(5),
+                clip: 0.2,
+                ..paper.clone()
+            },
+        ),
+        (
+            "paper_three_devices_tied_contiguous",
+            Spec {
+                devices: 3,
+                batch: 1,
+                tied: true,
+                samples: Some(4),
+                contiguous: true,
+                ..paper.clone()
+            },
+        ),
+        (
+            "paper_two_devices_full",
+            Spec {
+                devices: 2,
+                batch: 2,
+                clip: 0.3,
+                ..paper.clone()
+            },
+        ),
+        (
+            "plain_two_devices_short_unroll",
+            Spec {
+                devices: 2,
+                batch: 2,
+                optimizer: "momentum",
+                learning_rate: 0.3,
+                samples: Some(3),
+                clip: 0.3,
+                plain: true,
+                contiguous: true,
+                ema: 0.0,
+                unroll: 11,
+                steps: 9,
+                ..paper.clone()
+            },
+        ),
         ("one_stream", Spec { batch: 1, ..paper }),
     ]
 }
@@ -364,10 +414,14 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
     let config = folder.write("config.toml", config(spec));
     let run = folder.path("run");
     let init_option = start.to_str().expect("a Unicode path");
-    train(&config, &run, device, &["--init", init_option]);
+    let mut more = vec!["--init", init_option];
+    for _ in 1..spec.devices {
+        more.extend(["--device", device]);
+    }
+    train(&config, &run, device, &more);
 
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let (batch, unroll) = (spec.batch, spec.unroll);
+    let (batch, unroll) = (spec.devices * spec.batch, spec.unroll);
     let unrolls: Vec<Unroll> = match spec.contiguous {
         true => contiguous(&texts, &words, batch, unroll)
             .take(spec.steps)
@@ -415,8 +469,9 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
 
     let valid = [valid.as_str()];
     let (nll, targets) = match spec.contiguous {
-        true => model.evaluate(contiguous_once(&valid, &words, batch, unroll)),
-        false => model.evaluate(sentences(&valid, &words, batch, unroll, 1)),
+        // A validation has the streams of one device.
+        true => model.evaluate(contiguous_once(&valid, &words, spec.batch, unroll)),
+        false => model.evaluate(sentences(&valid, &words, spec.batch, unroll, 1)),
     };
     let line = lines_of(&run, "valid").pop().ok_or("no validation")?;
     if number(&line, "targets") != targets as f64 {

@@ -30,6 +30,8 @@ pub struct Spec {
     pub samples: Option<usize>,
     pub contiguous: bool,
     pub batch: usize,
+    /// Devices, each with so many streams.
+    pub devices: usize,
     pub unroll: usize,
     pub optimizer: &'static str,
     pub learning_rate: f64,
@@ -174,6 +176,9 @@ impl Model {
             steps: 0,
         };
         model.reset();
+        for layer in &mut model.states {
+            *layer = vec![layer.clone(); spec.devices].concat();
+        }
         model
     }
 
@@ -347,66 +352,99 @@ impl Model {
         }
     }
 
-    /// One training step.
+    /// One training step. Each device has its own streams, candidates and, by `paper`, its own norm.
     pub fn step(&mut self, unroll: &Unroll) -> Shown {
-        let mut tape = Tape::default();
-        let leaves = Leaves::new(&mut tape, &self.weights);
-        let mut inputs = BTreeSet::new();
-        let mut classes_seen: BTreeSet<usize> = BTreeSet::new();
-        for (input, target) in unroll.pairs.iter().flatten().flatten() {
-            inputs.insert(*input);
-            classes_seen.insert(*target);
-        }
-        let losses = match self.spec.samples {
-            None => {
-                classes_seen = (0..self.vocabulary()).collect();
-                let classes = self.full();
-                self.forward(&mut tape, &leaves, unroll, &classes)
-            }
-            Some(samples) => {
-                // The one thing that no page can tell: which candidates chance draws.
-                let mut sampler =
-                    CandidateSampler::new(self.vocabulary(), samples).expect("a sampler");
-                let mut stream =
-                    Stream::new(self.spec.seed, Purpose::Candidates, self.steps as u64);
-                let drawn = sampler.draw(&mut stream);
-                let candidates: Vec<usize> = drawn.ids.iter().map(|id| *id as usize).collect();
-                classes_seen.extend(&candidates);
-                let classes = self.sampled(candidates, drawn.tries);
-                self.forward(&mut tape, &leaves, unroll, &classes)
-            }
-        };
-        let tokens = losses.len() as f64;
-        let mut total = tape.leaf(0.0);
-        for loss in losses {
-            total = tape.add(total, loss);
-        }
-        let slopes = tape.derivatives(total);
-        let streams = self.spec.batch as f64;
-        let scale = |name: &str| match (self.spec.plain, name) {
-            (true, _) => 1.0 / tokens,
-            (false, "embedding.weight") if !self.spec.tied => 1.0,
-            (false, _) => 1.0 / streams,
-        };
+        let (own, devices) = (self.spec.batch, self.spec.devices);
+        let (mut inputs, mut classes_seen) = (BTreeSet::new(), BTreeSet::new());
+        let (mut total, mut tokens, mut largest) = (0.0, 0.0, 0.0_f64);
+        // Sums of the derivatives of all devices, each scaled and clipped on its device.
         let mut gradients: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        for (name, (_, numbers)) in &leaves.0 {
-            let scaled = numbers.iter().map(|x| slopes.by(*x) * scale(name));
-            gradients.insert(name.clone(), scaled.collect());
-        }
-        let clipped = |name: &str| self.spec.plain || is_recurrent(name);
-        let squares = gradients
-            .iter()
-            .filter(|(name, _)| clipped(name))
-            .flat_map(|(_, gradient)| gradient.iter().map(|g| g * g));
-        let norm = squares.sum::<f64>().sqrt();
-        if self.spec.clip > 0.0 && norm > self.spec.clip {
-            for (name, gradient) in &mut gradients {
-                let factor = if clipped(name) {
-                    self.spec.clip / norm
-                } else {
-                    1.0
+        let all_states = std::mem::take(&mut self.states);
+        let mut states_after = vec![Vec::new(); all_states.len()];
+        for device in 0..devices {
+            let columns = device * own..(device + 1) * own;
+            let unroll = Unroll {
+                pairs: unroll.pairs[columns.clone()].to_vec(),
+                reset: unroll.reset,
+            };
+            self.states = all_states
+                .iter()
+                .map(|layer| layer[columns.clone()].to_vec())
+                .collect();
+            let mut tape = Tape::default();
+            let leaves = Leaves::new(&mut tape, &self.weights);
+            for (input, target) in unroll.pairs.iter().flatten().flatten() {
+                inputs.insert(*input);
+                classes_seen.insert(*target);
+            }
+            let losses = match self.spec.samples {
+                None => {
+                    classes_seen = (0..self.vocabulary()).collect();
+                    let classes = self.full();
+                    self.forward(&mut tape, &leaves, &unroll, &classes)
+                }
+                Some(samples) => {
+                    // The one thing that no page can tell: which candidates chance draws.
+                    let mut sampler =
+                        CandidateSampler::new(self.vocabulary(), samples).expect("a sampler");
+                    let own = if self.spec.plain { 0 } else { device as u64 };
+                    let step = self.steps as u64 | own << 40;
+                    let mut stream = Stream::new(self.spec.seed, Purpose::Candidates, step);
+                    let drawn = sampler.draw(&mut stream);
+                    let candidates: Vec<usize> = drawn.ids.iter().map(|id| *id as usize).collect();
+                    classes_seen.extend(&candidates);
+                    let classes = self.sampled(candidates, drawn.tries);
+                    self.forward(&mut tape, &leaves, &unroll, &classes)
+                }
+            };
+            tokens += losses.len() as f64;
+            let mut sum = tape.leaf(0.0);
+            for loss in losses {
+                sum = tape.add(sum, loss);
+            }
+            total += tape.value(sum);
+            let slopes = tape.derivatives(sum);
+            let streams = own as f64;
+            let scale = |name: &str| match (self.spec.plain, name) {
+                // Of the mean over all tokens, known when all devices are done.
+                (true, _) => 1.0,
+                (false, "embedding.weight") if !self.spec.tied => 1.0,
+                (false, _) => 1.0 / streams,
+            };
+            let mut of_device: BTreeMap<&String, Vec<f64>> = BTreeMap::new();
+            for (name, (_, numbers)) in &leaves.0 {
+                let scaled = numbers.iter().map(|x| slopes.by(*x) * scale(name));
+                of_device.insert(name, scaled.collect());
+            }
+            let recurrent = of_device.iter().filter(|(name, _)| is_recurrent(name));
+            let norm = norm_of(recurrent.map(|(_, gradient)| gradient));
+            let clip = self.spec.clip;
+            largest = largest.max(norm);
+            for (name, gradient) in of_device {
+                let factor = match (self.spec.plain, is_recurrent(name)) {
+                    (false, true) if clip > 0.0 && norm > clip => clip / norm / devices as f64,
+                    (false, true) => 1.0 / devices as f64,
+                    _ => 1.0,
                 };
-                gradient.iter_mut().for_each(|g| *g *= factor);
+                let sum = gradients
+                    .entry(name.clone())
+                    .or_insert_with(|| vec![0.0; gradient.len()]);
+                for (sum, g) in sum.iter_mut().zip(gradient) {
+                    *sum += factor * g;
+                }
+            }
+            for (after, layer) in states_after.iter_mut().zip(&mut self.states) {
+                after.append(layer);
+            }
+        }
+        self.states = states_after;
+        let mut norm = largest;
+        if self.spec.plain {
+            gradients.values_mut().flatten().for_each(|g| *g /= tokens);
+            norm = norm_of(gradients.values());
+            if self.spec.clip > 0.0 && norm > self.spec.clip {
+                let factor = self.spec.clip / norm;
+                gradients.values_mut().flatten().for_each(|g| *g *= factor);
             }
         }
         self.steps += 1;
@@ -429,7 +467,7 @@ impl Model {
             }
         }
         Shown {
-            loss: tape.value(total) / tokens,
+            loss: total / tokens,
             norm,
         }
     }
@@ -491,4 +529,9 @@ impl Model {
             tensors.get_mut(name).expect("a parameter").1 = values;
         }
     }
+}
+
+/// The joint norm.
+fn norm_of<'a>(gradients: impl Iterator<Item = &'a Vec<f64>>) -> f64 {
+    gradients.flatten().map(|g| g * g).sum::<f64>().sqrt()
 }
