@@ -1,3 +1,5 @@
+//! Two devices as the host sees them: what they exchange, and one that is lost.
+//!
 //! A device that is lost in the midst of a run on two: the other one has the model, and it is saved as it was after a whole step,
 //! whatever the moment.
 
@@ -13,6 +15,7 @@ use wlstm::error::{Error, Kind, Result};
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::Plan;
 use wlstm::kernel::{Halves, Kernel};
+use wlstm::train::estimate::{Exchange, Plans};
 use wlstm::train::exchange::Alone;
 use wlstm::train::progress::Progress;
 use wlstm::train::run::{Run, train};
@@ -24,6 +27,8 @@ struct Mortal {
     inner: CpuExecutor<f32>,
     calls: AtomicUsize,
     last: usize,
+    /// Elements that were handed out and handed in.
+    moved: Arc<[AtomicUsize; 2]>,
 }
 
 impl Mortal {
@@ -70,6 +75,7 @@ impl Executor for Mortal {
     }
     fn send(&mut self, name: &str, values: &[f32]) -> Result<()> {
         self.call()?;
+        self.moved[1].fetch_add(values.len(), Ordering::Relaxed);
         self.inner.send(name, values)
     }
     fn start_read(&mut self, name: &str, len: usize) -> Result<()> {
@@ -81,7 +87,10 @@ impl Executor for Mortal {
     }
     fn finish_read(&mut self, values: &mut Vec<f32>) -> Result<()> {
         self.call()?;
-        self.inner.finish_read(values)
+        let before = values.len();
+        self.inner.finish_read(values)?;
+        self.moved[0].fetch_add(values.len() - before, Ordering::Relaxed);
+        Ok(())
     }
     fn read_part(&mut self, name: &str, start: usize, values: &mut [f32]) -> Result<()> {
         self.check()?;
@@ -123,8 +132,14 @@ checkpoint_every = 0
 keep = 1000
 "#;
 
-/// Trains into a folder on two devices, of which number `mortal` lives for so many calls.
-fn run(base: &Path, name: &str, sets: &[&str], mortal: usize, calls: usize) -> Result<()> {
+/// Trains into a folder on two devices, of which number `mortal` lives for so many calls; counts what the first one moves.
+fn run_counted(
+    base: &Path,
+    name: &str,
+    sets: &[&str],
+    (mortal, calls): (usize, usize),
+    moved: &Arc<[AtomicUsize; 2]>,
+) -> Result<()> {
     let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
     let config = Config::parse(CONFIG, "test.toml", base, &sets)?;
     let corpus = Arc::new(Corpus::open(&config.data.train)?);
@@ -135,6 +150,11 @@ fn run(base: &Path, name: &str, sets: &[&str], mortal: usize, calls: usize) -> R
             inner: CpuExecutor::new(),
             calls: AtomicUsize::new(0),
             last: if k == mortal { calls } else { usize::MAX },
+            moved: if k == 0 {
+                moved.clone()
+            } else {
+                Arc::default()
+            },
         })
     });
     let vocabulary = text.vocabulary().len();
@@ -156,6 +176,10 @@ fn run(base: &Path, name: &str, sets: &[&str], mortal: usize, calls: usize) -> R
     train(run).map(drop)
 }
 
+fn run(base: &Path, name: &str, sets: &[&str], mortal: usize, calls: usize) -> Result<()> {
+    run_counted(base, name, sets, (mortal, calls), &Arc::default())
+}
+
 /// The checkpoint of a run at a step.
 fn checkpoint(base: &Path, name: &str, step: u64) -> Checkpoint {
     let path = base
@@ -164,15 +188,54 @@ fn checkpoint(base: &Path, name: &str, step: u64) -> Checkpoint {
     Checkpoint::open(&path).unwrap_or_else(|error| panic!("{name}: {}", error.chain()))
 }
 
-#[test]
-fn the_other_device_saves_whole_steps() {
-    let folder = tempfile::tempdir().unwrap();
-    let base = folder.path();
+/// A text of some sentences, for the configuration.
+fn write_text(base: &Path) {
     let mut text = String::new();
     for k in 0..200 {
         text += &format!("w{} w{} w{}\n", k % 17, k * 7 % 23, k * k % 13);
     }
     std::fs::write(base.join("train.txt"), text).unwrap();
+}
+
+/// What `plan` says that devices exchange is what they do.
+#[test]
+fn devices_exchange_what_the_plan_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path();
+    write_text(base);
+    for (k, sets) in [
+        vec![],
+        vec!["train.recipe=plain", "train.accumulate=3"],
+        vec!["model.tied=true"],
+        vec!["softmax.kind=full"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let moved: Arc<[AtomicUsize; 2]> = Arc::default();
+        let forever = (0, usize::MAX);
+        run_counted(base, &format!("run-{k}"), &sets, forever, &moved).unwrap();
+        let [sent, received] = [0, 1].map(|way| 4 * moved[way].load(Ordering::Relaxed) as u64);
+        let all: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+        let config = Config::parse(CONFIG, "test.toml", base, &all).unwrap();
+        // The words of the text and the special ones.
+        let vocabulary = 23 + 2;
+        let plans = Plans::of(&config, vocabulary, &Limits::HOST, 2);
+        let planned = Exchange::of(&plans.left, &config, 2);
+        assert!(planned.dense > 0 && planned.rows > 0, "{sets:?}");
+        assert_eq!(
+            (sent, received),
+            (12 * planned.sent, 12 * planned.received),
+            "{sets:?}"
+        );
+    }
+}
+
+#[test]
+fn the_other_device_saves_whole_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path();
+    write_text(base);
     for (kind, sets) in [
         ("device", vec![]),
         ("host", vec!["model.tables=host", "device.table_rows=1"]),
