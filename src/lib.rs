@@ -53,6 +53,8 @@
 //!   [`Plan::check`](graph::plan::Plan::check) before it runs.
 //! - Gates are interleaved per unit inside and in four blocks i, j, f, o in files;
 //!   [`Layout`](model::parameters::Layout) is the one place that converts.
+//! - What makes large models fit changes nothing that is computed: bindings of any size, tables on the host, goes. Devices and
+//!   machines together compute what one device with all streams does (`train.recipe = "plain"`).
 //! - A validation meets every target exactly once, with the full softmax; a sampled loss is never called a perplexity.
 //! - A checkpoint and every other file of a run appears whole or not at all ([`files`]); only the metrics grow by lines.
 //! - Whatever a user, a file or a device does wrong is an [`Error`](error::Error) with an exit code and a help; a panic

@@ -2,8 +2,8 @@
 //!
 //! [`Graph`] holds values, parameters and a tape of [`Operation`]s. An operation emits its forward steps when it is
 //! appended and its backward steps when [`Graph::backward`] walks the tape in reverse; both rules stand in one file of
-//! [`operations`]. [`Graph::finish`] decides the place of every buffer ([`memory`]), checks the result and gives a
-//! [`Plan`].
+//! [`operations`]. [`Graph::finish`] cuts what a device cannot bind ([`split`]), decides the place of every buffer ([`memory`]),
+//! checks the result and gives a [`Plan`].
 //!
 //! # Invariants
 //!

@@ -7,6 +7,7 @@
 //! | [`session`] | a model on a device: plans, parameters in and out of files |
 //! | [`prepare`] | what a step needs from the host, made ahead on another thread |
 //! | [`tables`], [`slots`] | tables on the host: rows that travel, and where they are on the device |
+//! | [`exchange`] | what the machines of a run tell each other |
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
 //! | [`schedule`] | the learning rate of a step |
 //! | [`evaluate`] | perplexity of a text |
