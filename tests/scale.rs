@@ -280,6 +280,10 @@ fn devices_and_goes(device: &str) -> Outcome {
         }
         let two = run("two", &["train.batch=2"], &twice);
         alike(&one, &two, tolerance).map_err(|error| format!("{kind}, devices: {error:?}"))?;
+        // One of another kind beside it.
+        let other = run("other", &["train.batch=2"], &["--device", "cpu"]);
+        alike(&one, &other, tolerance)
+            .map_err(|error| format!("{kind}, another device: {error:?}"))?;
         let four = run("four", &["train.batch=1", "train.accumulate=2"], &twice);
         alike(&one, &four, tolerance).map_err(|error| format!("{kind}, both: {error:?}"))?;
     }

@@ -34,6 +34,8 @@ pub(super) struct Parts {
     goes: Vec<Vec<PlanId>>,
     updates: Vec<PlanId>,
     left: Vec<Left>,
+    /// For each device the step of its last go after which each of `left` is done: devices of other limits have other steps.
+    done: Vec<Vec<usize>>,
     clip_norm: f64,
     recipe: Recipe,
     mixed: bool,
@@ -57,7 +59,8 @@ impl Parts {
         limits: impl Fn(&dyn Executor) -> Limits,
         mut load: impl FnMut(&mut dyn Executor, Arc<Plan>) -> Result<PlanId>,
     ) -> Result<(Parts, Arc<Plan>)> {
-        let (mut goes, mut update, mut listed, mut plan) = (Vec::new(), Vec::new(), None, None);
+        let (mut goes, mut update, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut listed, mut plan) = (None, None);
         for (k, executor) in executors.iter_mut().enumerate() {
             let part = Part {
                 device: (first + k, division.devices),
@@ -76,7 +79,16 @@ impl Parts {
             }
             goes.push(loaded);
             update.push(load(&mut **executor, Arc::new(last))?);
-            listed.get_or_insert(left);
+            done.push(left.iter().map(|left| left.after).collect());
+            let listed = listed.get_or_insert_with(|| left.clone());
+            let same = |one: &Left, other: &Left| one.parameter == other.parameter;
+            assert!(
+                listed
+                    .iter()
+                    .zip(&left)
+                    .all(|(one, other)| same(one, other)),
+                "gradients are done in the same order everywhere"
+            );
         }
         let parts = Parts {
             division,
@@ -84,6 +96,7 @@ impl Parts {
             waiting: vec![Vec::new(); executors.len()],
             goes,
             updates: update,
+            done,
             left: listed.expect("at least one device"),
             clip_norm: config.train.clip_norm,
             recipe: config.train.recipe,
@@ -127,22 +140,16 @@ impl Parts {
             false => 1.0,
         };
         let first = self.first(exchange);
-        let reads: Vec<(usize, &str, usize)> = match self.joins() {
-            true => {
-                let left = self.left.iter();
-                left.map(|left| (left.after, left.tensor.as_str(), left.len))
-                    .collect()
-            }
-            false => Vec::new(),
-        };
         for go in 0..self.division.goes {
-            let reads = match go + 1 == self.division.goes {
-                true => reads.as_slice(),
-                false => &[],
-            };
+            let is_read = self.joins() && go + 1 == self.division.goes;
             for (k, executor) in executors.iter_mut().enumerate() {
+                let left = self.left.iter().zip(&self.done[k]);
+                let reads: Vec<(usize, &str, usize)> = left
+                    .filter(|_| is_read)
+                    .map(|(left, after)| (*after, left.tensor.as_str(), left.len))
+                    .collect();
                 let part = (first + k) * self.division.goes + go;
-                executor.run_reading(self.goes[k][go], &inputs.parts[part], reads)?;
+                executor.run_reading(self.goes[k][go], &inputs.parts[part], &reads)?;
             }
         }
         Ok(())
