@@ -96,6 +96,12 @@ impl CutRows {
         self
     }
 
+    /// The two steps, with the params for a first row and a number of rows: the first part begins at row `start`.
+    pub fn each<P: Params>(self, start: u32, params: impl Fn(u32, u32) -> P) -> Option<[Part; 2]> {
+        let (first, second) = (self.first as u32, self.second as u32);
+        self.with([params(start, first), params(start + first, second)])
+    }
+
     /// The two steps, with these params.
     pub fn with(self, params: [impl Params; 2]) -> Option<[Part; 2]> {
         let [first, second] = self.ranges;

@@ -159,11 +159,10 @@ impl Parts {
     pub fn update(
         &mut self,
         executors: &mut [Box<dyn Executor>],
-        inputs: &StepInputs,
+        inputs: &mut StepInputs,
     ) -> Result<()> {
-        let mut update = inputs.update.clone();
         if self.joins() {
-            for (name, data) in &mut update {
+            for (name, data) in &mut inputs.update {
                 // What was clipped on every device is not clipped again.
                 if let ("control", Data::Real(control), Recipe::Paper) = (*name, data, self.recipe)
                 {
@@ -173,7 +172,7 @@ impl Parts {
         }
         let mut lost = None;
         for (executor, plan) in executors.iter_mut().zip(&self.updates) {
-            lost = executor.run(*plan, &update).err().or(lost);
+            lost = executor.run(*plan, &inputs.update).err().or(lost);
         }
         lost.map_or(Ok(()), Err)
     }

@@ -331,7 +331,7 @@ impl Session {
     ///
     /// [`Kind::Device`] if a device is lost.
     pub fn step(&mut self, mut inputs: StepInputs) -> Result<()> {
-        self.bring(&inputs)?;
+        self.bring(&mut inputs)?;
         let executors = &mut self.executors;
         let (training, _) = self.training.as_mut().expect("a session that trains");
         match training {
@@ -348,7 +348,7 @@ impl Session {
                 parts.join(executors, &mut *self.exchange)?;
                 // From here on there is no way back: what is not lost has the step.
                 (self.updates, self.torn) = (self.updates + 1, false);
-                parts.update(executors, &inputs)?;
+                parts.update(executors, &mut inputs)?;
             }
         }
         self.runs.push_back(Run::Step);
@@ -356,9 +356,9 @@ impl Session {
     }
 
     /// With tables on the host: has the rows of a step where it needs them.
-    fn bring(&mut self, inputs: &StepInputs) -> Result<()> {
+    fn bring(&mut self, inputs: &mut StepInputs) -> Result<()> {
         if let Some(tables) = &mut self.tables {
-            tables.exchange(&mut self.executors, inputs.moves.clone())?;
+            tables.exchange(&mut self.executors, std::mem::take(&mut inputs.moves))?;
             self.runs.push_back(Run::Exchange);
         }
         Ok(())
@@ -370,8 +370,8 @@ impl Session {
     /// # Errors
     ///
     /// [`Kind::Device`] if the device is lost.
-    pub fn profile(&mut self, inputs: StepInputs) -> Result<Profile> {
-        self.bring(&inputs)?;
+    pub fn profile(&mut self, mut inputs: StepInputs) -> Result<Profile> {
+        self.bring(&mut inputs)?;
         self.settle()?;
         let (training, _) = self.training.as_ref().expect("a session that trains");
         let id = match training {

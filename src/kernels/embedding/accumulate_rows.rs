@@ -83,18 +83,11 @@ pub static KERNEL: Kernel = Kernel {
             ]);
         }
         let cut = excess.rows(params.capacity as usize, &[0, 0, width], 1)?;
-        let (capacity, second) = (cut.first as u32, cut.second as u32);
-        cut.with([
-            Params {
-                capacity,
-                ..*params
-            },
-            Params {
-                capacity: second,
-                first: params.first + capacity,
-                ..*params
-            },
-        ])
+        cut.each(params.first, |first, capacity| Params {
+            first,
+            capacity,
+            ..*params
+        })
     }),
     twin: twin!(twin),
     fast: Some(fast),

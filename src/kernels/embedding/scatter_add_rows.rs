@@ -48,29 +48,18 @@ pub static KERNEL: Kernel = Kernel {
         let width = params.width as usize;
         if excess.binding == 2 {
             let cut = excess.rows(params.window as usize, &[0, 0, width], 1)?;
-            let (window, second) = (cut.first as u32, cut.second as u32);
-            return cut.with([
-                Params { window, ..*params },
-                Params {
-                    base: params.base + window,
-                    window: second,
-                    ..*params
-                },
-            ]);
+            return cut.each(params.base, |base, window| Params {
+                base,
+                window,
+                ..*params
+            });
         }
         let cut = excess.rows(params.capacity as usize, &[width, 0, 0], 1)?;
-        let (capacity, second) = (cut.first as u32, cut.second as u32);
-        cut.with([
-            Params {
-                capacity,
-                ..*params
-            },
-            Params {
-                capacity: second,
-                first: params.first + capacity,
-                ..*params
-            },
-        ])
+        cut.each(params.first, |first, capacity| Params {
+            first,
+            capacity,
+            ..*params
+        })
     }),
     twin: twin!(twin),
     fast: None,

@@ -68,11 +68,7 @@ pub static KERNEL: Kernel = Kernel {
         if params.projected == 0 && excess.lens[0] == excess.lens[1] {
             cut = cut.alike(0, 1);
         }
-        let params = [cut.first, cut.second].map(|batch| Params {
-            batch: batch as u32,
-            ..*params
-        });
-        cut.with(params)
+        cut.each(0, |_, batch| Params { batch, ..*params })
     }),
     twin: twin!(twin),
     fast: Some(fast),

@@ -64,11 +64,7 @@ pub static KERNEL: Kernel = Kernel {
         let [hidden, left] = [params.hidden, params.groups * params.depth].map(|n| n as usize);
         let widths = [left, 0, 0, 4 * hidden, hidden, hidden, hidden];
         let cut = excess.rows(params.batch as usize, &widths, 1)?;
-        let params = [cut.first, cut.second].map(|batch| Params {
-            batch: batch as u32,
-            ..*params
-        });
-        cut.with(params)
+        cut.each(0, |_, batch| Params { batch, ..*params })
     }),
     twin: twin!(twin),
     fast: Some(fast),

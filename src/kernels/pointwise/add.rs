@@ -30,8 +30,7 @@ pub static KERNEL: Kernel = Kernel {
     work: None,
     cut: Some(|_, excess| {
         let cut = excess.elements()?;
-        let params = [cut.first, cut.second].map(|len| Params { len: len as u32 });
-        cut.with(params)
+        cut.each(0, |_, len| Params { len })
     }),
     twin: twin!(twin),
     fast: Some(fast),

@@ -55,11 +55,7 @@ pub static KERNEL: Kernel = Kernel {
         let [a, b] =
             [params.a_columns, params.b_columns].map(|columns| (params.groups * columns) as usize);
         let cut = excess.rows(params.rows as usize, &[a, b, a + b], 1)?;
-        let params = [cut.first, cut.second].map(|rows| Params {
-            rows: rows as u32,
-            ..*params
-        });
-        cut.with(params)
+        cut.each(0, |_, rows| Params { rows, ..*params })
     }),
     twin: twin!(twin),
     fast: Some(fast),

@@ -53,11 +53,7 @@ pub static KERNEL: Kernel = Kernel {
         let most = excess.most + spare;
         let cut = Excess { most, ..*excess }.rows(groups, &widths, 1)?;
         let cut = cut.spaced(0, widths[0] - rows * columns, excess.lens[0]);
-        let params = [cut.first, cut.second].map(|groups| Params {
-            groups: groups as u32,
-            ..*params
-        });
-        cut.with(params)
+        cut.each(0, |_, groups| Params { groups, ..*params })
     }),
     twin: twin!(twin),
     fast: Some(fast),

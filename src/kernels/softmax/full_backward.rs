@@ -47,11 +47,7 @@ pub static KERNEL: Kernel = Kernel {
     cut: Some(|words, excess| {
         let params: &Params = Params::of(words);
         let cut = excess.rows(params.rows as usize, &[params.width as usize, 3, 1, 0], 1)?;
-        let params = [cut.first, cut.second].map(|rows| Params {
-            rows: rows as u32,
-            ..*params
-        });
-        cut.with(params)
+        cut.each(0, |_, rows| Params { rows, ..*params })
     }),
     twin: twin!(twin),
     fast: Some(fast),

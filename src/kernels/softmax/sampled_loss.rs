@@ -53,15 +53,11 @@ pub static KERNEL: Kernel = Kernel {
         let params: &Params = Params::of(words);
         let samples = params.samples as usize;
         let cut = excess.rows(params.rows as usize, &[samples, 1, 0, 0, 1, 1, 1], 1)?;
-        let (rows, second) = (cut.first as u32, cut.second as u32);
-        cut.with([
-            Params { rows, ..*params },
-            Params {
-                rows: second,
-                first: params.first + rows,
-                ..*params
-            },
-        ])
+        cut.each(params.first, |first, rows| Params {
+            first,
+            rows,
+            ..*params
+        })
     }),
     twin: twin!(twin),
     fast: Some(fast),

@@ -59,22 +59,14 @@ pub static KERNEL: Kernel = Kernel {
         let width = params.width as usize;
         if excess.binding == 1 {
             let cut = excess.rows(params.window as usize, &[0, width, 0, 0, 0, 0], 1)?;
-            let (window, second) = (cut.first as u32, cut.second as u32);
-            return cut.with([
-                Params { window, ..*params },
-                Params {
-                    base: params.base + window,
-                    window: second,
-                    ..*params
-                },
-            ]);
+            return cut.each(params.base, |base, window| Params {
+                base,
+                window,
+                ..*params
+            });
         }
         let cut = excess.rows(params.rows as usize, &[width, 0, 1, 1, width, width], 1)?;
-        let params = [cut.first, cut.second].map(|rows| Params {
-            rows: rows as u32,
-            ..*params
-        });
-        cut.with(params)
+        cut.each(0, |_, rows| Params { rows, ..*params })
     }),
     twin: twin!(twin),
     fast: Some(fast),
