@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
@@ -24,6 +25,160 @@ pub fn write_atomically(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
+    replace(path, |file| {
+        let mut writer = BufWriter::with_capacity(1 << 20, file);
+        fill(&mut writer)?;
+        writer.flush().map_err(|error| cannot_write(path, error))
+    })
+}
+
+/// The same for a file of gigabytes: what `fill` gives goes to the disk while it makes the next piece, and does not stay in
+/// the memory that the system keeps files in, where it would push out everything else.
+///
+/// # Errors
+///
+/// As [`write_atomically`].
+pub fn write_large_atomically(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    replace(path, |file| {
+        std::thread::scope(|scope| {
+            let (full, pieces) = mpsc::sync_channel(AHEAD);
+            let (written, spare) = mpsc::channel();
+            let disk = scope.spawn(move || to_disk(file, &pieces, &written));
+            let mut behind = Behind {
+                full,
+                spare,
+                pieces: 1,
+                piece: Vec::new(),
+            };
+            let filled = fill(&mut behind)
+                .and_then(|()| behind.flush().map_err(|error| cannot_write(path, error)));
+            drop(behind);
+            let done = disk.join().expect("the disk's thread does not panic");
+            // What stopped the disk is why `fill` could not go on.
+            done.map_err(|error| cannot_write(path, error))?;
+            filled
+        })
+    })
+}
+
+/// Bytes that go to the disk in one piece.
+const PIECE: usize = 8 << 20;
+/// Pieces that wait for the disk.
+const AHEAD: usize = 2;
+/// Pieces after which it is waited for the disk.
+const FLUSH: usize = 4;
+
+/// The most memory that [`write_large_atomically`] takes: the pieces that wait, and the one that is being made.
+pub const IN_FLIGHT: usize = (AHEAD + 1) * PIECE;
+
+/// Hands pieces to the thread that writes them.
+struct Behind {
+    full: mpsc::SyncSender<Vec<u8>>,
+    spare: mpsc::Receiver<Vec<u8>>,
+    /// Pieces that there are.
+    pieces: usize,
+    piece: Vec<u8>,
+}
+
+impl Write for Behind {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.piece.len() == PIECE {
+            self.flush()?;
+        }
+        let count = bytes.len().min(PIECE - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let stopped = || std::io::Error::other("the disk takes no more");
+        let next = match self.spare.try_recv() {
+            Ok(piece) => piece,
+            Err(_) if self.pieces <= AHEAD => {
+                self.pieces += 1;
+                Vec::with_capacity(PIECE)
+            }
+            Err(_) => self.spare.recv().map_err(|_| stopped())?,
+        };
+        let piece = std::mem::replace(&mut self.piece, next);
+        self.full.send(piece).map_err(|_| stopped())
+    }
+}
+
+/// Writes pieces as they come, each few of them onto the disk and out of memory.
+fn to_disk(
+    mut file: &File,
+    pieces: &mpsc::Receiver<Vec<u8>>,
+    written: &mpsc::Sender<Vec<u8>>,
+) -> std::io::Result<()> {
+    let (mut unflushed, mut end) = (0, 0);
+    for mut piece in pieces {
+        file.write_all(&piece)?;
+        end += piece.len() as u64;
+        unflushed += 1;
+        if unflushed == FLUSH {
+            file.sync_data()?;
+            forget(file, 0, end);
+            unflushed = 0;
+        }
+        piece.clear();
+        // Nobody waits for the last ones.
+        let _ = written.send(piece);
+    }
+    Ok(())
+}
+
+/// Fills `bytes` with those of a large file from byte `start` on, for who reads on from there and not again: the system is told
+/// that what was read need not stay in memory, and that as much will be read next.
+///
+/// # Errors
+///
+/// If the file cannot be read or has not so many bytes.
+pub fn read_once(file: &File, start: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+    #[cfg(unix)]
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, start)?;
+    #[cfg(not(unix))]
+    {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut file = file;
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(bytes)?;
+    }
+    let len = bytes.len() as u64;
+    expect(file, start + len, len);
+    forget(file, start, len);
+    Ok(())
+}
+
+/// Tells the system that bytes of a file need not be kept in memory. A hint: where there is no such call, or it fails, nothing
+/// is different.
+fn forget(file: &File, start: u64, bytes: u64) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    advise(file, start, bytes, rustix::fs::Advice::DontNeed);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (file, start, bytes);
+}
+
+/// Tells the system that bytes of a file are read next. A hint, as [`forget`].
+fn expect(file: &File, start: u64, bytes: u64) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    advise(file, start, bytes, rustix::fs::Advice::WillNeed);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (file, start, bytes);
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn advise(file: &File, start: u64, bytes: u64, advice: rustix::fs::Advice) {
+    if let Some(bytes) = std::num::NonZeroU64::new(bytes) {
+        let _ = rustix::fs::fadvise(file, start, Some(bytes), advice);
+    }
+}
+
+/// Has `fill` write a temporary sibling, which then takes the place of the file at `path`.
+fn replace(path: &Path, fill: impl FnOnce(&File) -> Result<()>) -> Result<()> {
     let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(PARTIAL);
@@ -36,10 +191,7 @@ pub fn write_atomically(
     let temporary = builder
         .tempfile_in(folder)
         .map_err(|error| cannot_write(path, error))?;
-    let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file());
-    fill(&mut writer)?;
-    writer.flush().map_err(|error| cannot_write(path, error))?;
-    drop(writer);
+    fill(temporary.as_file())?;
     temporary
         .as_file()
         .sync_all()

@@ -10,6 +10,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// A safetensors file, mapped into memory.
 #[derive(Debug)]
@@ -133,11 +134,13 @@ impl Checkpoint {
         // The header has them: the tensor was found.
         let (from, _) = self.info(name)?.data_offsets;
         let offset = (self.start + from + 4 * start) as u64;
-        read_at(&self.file, offset, bytemuck::cast_slice_mut(values)).map_err(|error| {
-            Error::data(format!("cannot read `{name}` in `{}`", self.path.display()))
-                .because(error)
-                .help("copy the file again, or use another checkpoint")
-        })?;
+        files::read_once(&self.file, offset, bytemuck::cast_slice_mut(values)).map_err(
+            |error| {
+                Error::data(format!("cannot read `{name}` in `{}`", self.path.display()))
+                    .because(error)
+                    .help("copy the file again, or use another checkpoint")
+            },
+        )?;
         if cfg!(target_endian = "big") {
             for value in values {
                 *value = f32::from_bits(value.to_bits().swap_bytes());
@@ -226,21 +229,6 @@ impl Checkpoint {
         // The header was checked against the length of the file.
         let (from, to) = info.data_offsets;
         Ok(&self.map[self.start + from..self.start + to])
-    }
-}
-
-/// Fills `bytes` from byte `offset` of a file on.
-fn read_at(file: &File, offset: u64, bytes: &mut [u8]) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-    }
-    #[cfg(not(unix))]
-    {
-        use std::io::{Read, Seek, SeekFrom};
-        let mut file = file;
-        file.seek(SeekFrom::Start(offset))?;
-        file.read_exact(bytes)
     }
 }
 

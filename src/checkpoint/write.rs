@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
+use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -149,10 +150,11 @@ pub fn write(
     metadata: &BTreeMap<String, String>,
     mut fill: impl FnMut(&str, &mut Sink<'_>) -> Result<()>,
 ) -> Result<()> {
+    let begin = Instant::now();
     let mut entries: Vec<&Entry> = entries.iter().collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.dtype.size()));
     let header = header(path, &entries, metadata)?;
-    files::write_atomically(path, |writer| {
+    files::write_large_atomically(path, |writer| {
         let failed = |error| files::cannot_write(path, error);
         writer
             .write_all(&(header.len() as u64).to_le_bytes())
@@ -172,7 +174,11 @@ pub fn write(
             }
         }
         Ok(())
-    })
+    })?;
+    let seconds = begin.elapsed().as_secs_f64();
+    let bytes: u64 = entries.iter().filter_map(|entry| entry.bytes()).sum();
+    tracing::debug!(path = %path.display(), bytes, seconds, "checkpoint written");
+    Ok(())
 }
 
 fn header(path: &Path, entries: &[&Entry], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {

@@ -15,6 +15,7 @@ use super::update::{InParts, Left, plans_in_parts};
 use crate::config::{self, Config, Precision};
 use crate::device::{Executor, Footprint, Room, Taking, bytes};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Place, Plan};
 use crate::graph::split::oversized;
@@ -229,7 +230,8 @@ impl HostBytes {
         // Rows of a tensor on their way between a device and a file or a random number.
         let largest = footprint.persistent.iter().map(|(_, bytes)| *bytes).max();
         let rows = (4 * STREAM as u64).min(largest.unwrap_or(0));
-        let checkpoint = rows + BYTES_OF_LINE * words;
+        let all: u64 = footprint.persistent.iter().map(|(_, bytes)| bytes).sum();
+        let checkpoint = rows + all.min(files::IN_FLIGHT as u64) + BYTES_OF_LINE * words;
         let found = HostBytes {
             vocabulary: BYTES_OF_WORD * words,
             tables: words * widths,

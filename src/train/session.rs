@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::exchange::{Alone, Exchange};
 use super::parts::Parts;
@@ -786,6 +787,7 @@ impl Session {
     ///
     /// [`Kind::Data`] if a tensor is missing or misshapen.
     pub fn restore(&mut self, file: &Checkpoint) -> Result<()> {
+        let begin = Instant::now();
         let saved = self.saved();
         let expected: Vec<(String, Vec<usize>)> = saved
             .iter()
@@ -815,6 +817,8 @@ impl Session {
                 write_part(executors, tables, &name, start, rows)
             })?;
         }
+        let seconds = begin.elapsed().as_secs_f64();
+        tracing::debug!(path = %file.path().display(), seconds, "checkpoint read");
         Ok(())
     }
 }
