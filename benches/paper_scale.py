@@ -50,12 +50,12 @@ def measure(command):
 
 
 def logged(err, what):
-    """Bytes and seconds of the log's lines about a file, where they are."""
+    """Bytes and seconds of the log's lines about something, where they are there."""
     found = []
     for line in err.splitlines():
         if what in line:
             fields = dict(re.findall(r"(\w+)=([^\s]+)", line))
-            found.append((int(fields.get("bytes", 0)), float(fields["seconds"])))
+            found.append((int(fields.get("bytes", 0)), float(fields.get("seconds", 0))))
     return found
 
 
@@ -105,9 +105,11 @@ def case(options, config, folder, texts):
     # The first step also makes the device ready.
     pace = [later["seconds"] - sooner["seconds"] for sooner, later in zip(done, done[1:])]
     [(size, wrote)] = logged(err, "checkpoint written")
-    write, read = disk(folder, min(size, options.disk << 30))
-    speed = min(size, options.disk << 30) / 1e6
-    print(f"  3 steps      {seconds:6.0f} s   peak {peak / GIB:5.2f} GiB   {max(pace):.1f} s a step   losses {' '.join(f'{loss:.3f}' for loss in losses)}")
+    plain = int(options.disk * GIB) if options.disk else size
+    [(held, _)] = logged(err, "memory of a device")
+    write, read = disk(folder, plain)
+    speed = plain / 1e6
+    print(f"  3 steps      {seconds:6.0f} s   peak {peak / GIB:5.2f} GiB, device {held / GIB:.2f} GiB   {max(pace):.1f} s a step   losses {' '.join(f'{loss:.3f}' for loss in losses)}")
     print(f"  checkpoint   {wrote:6.1f} s   {size / 1e9:.2f} GB, {size / 1e6 / wrote:.0f} MB/s (a plain file: {speed / write:.0f} MB/s)", flush=True)
 
     for name in (run / "checkpoints").iterdir():
@@ -132,7 +134,7 @@ def main():
     p.add_argument("--config", action="append", help="name of a file in configs (default: lm1b-biglstm and lm1b-g4)")
     p.add_argument("--set", action="append", default=[], help="SECTION.KEY=VALUE, also")
     p.add_argument("--folder", help="where the run is for a while (default: a new temporary folder)")
-    p.add_argument("--disk", type=int, default=4, help="GiB of the plain file that the disk is measured with")
+    p.add_argument("--disk", type=float, help="GiB of the plain file that the disk is measured with (default: as the checkpoint)")
     p.add_argument("--plan", action="store_true", help="print what `wlstm plan` says, too")
     options = p.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:

@@ -27,6 +27,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All classes, the most specific failures first.
+    pub const ALL: [Kind; 8] = [
+        Kind::Mismatch,
+        Kind::Usage,
+        Kind::Data,
+        Kind::Device,
+        Kind::Other,
+        Kind::Diverged,
+        Kind::Terminated,
+        Kind::Interrupted,
+    ];
+
     /// The exit code of the program for a failure of this class.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -42,6 +54,17 @@ impl Kind {
     }
 }
 
+/// Who knows of a failure, where several processes do one job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// This process.
+    Here,
+    /// All of them, and this one tells the user.
+    ToTell,
+    /// All of them, and another one tells the user.
+    Told,
+}
+
 /// A failure as the user meets it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -49,6 +72,7 @@ pub struct Error {
     kind: Kind,
     message: String,
     help: Option<String>,
+    known: Known,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -63,6 +87,7 @@ impl Error {
             kind,
             message: message.into(),
             help: None,
+            known: Known::Here,
             source: None,
         }
     }
@@ -96,13 +121,34 @@ impl Error {
 
     /// Wraps this failure in an outer message; class and help stay.
     pub fn context(self, message: impl Into<String>) -> Error {
-        let (kind, help) = (self.kind, self.help.clone());
+        let (kind, help, known) = (self.kind, self.help.clone(), self.known);
         Error {
             kind,
             message: message.into(),
             help,
+            known,
             source: Some(Box::new(self)),
         }
+    }
+
+    /// Of several processes that do one job all know of this failure, at the same place; this one is the one to tell of it, or is
+    /// not.
+    pub fn shared(mut self, tells: bool) -> Error {
+        self.known = match tells {
+            true => Known::ToTell,
+            false => Known::Told,
+        };
+        self
+    }
+
+    /// Whether all processes of the job know of it, or none knows that this one has failed.
+    pub fn is_shared(&self) -> bool {
+        self.known != Known::Here
+    }
+
+    /// Whether this process is to tell the user.
+    pub fn is_to_tell(&self) -> bool {
+        self.known != Known::Told
     }
 
     /// The class of the failure.

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            if wlstm::cli::speaks(&error) {
+            if error.is_to_tell() {
                 // If standard error is gone, there is nobody left to tell.
                 let _ = writeln!(std::io::stderr(), "{}", error.chain());
             }

@@ -108,6 +108,41 @@ fn what_is_written_is_read_back_bit_for_bit() {
     assert!(checkpoint.contains("vocab") && !checkpoint.contains("vocabulary"));
 }
 
+/// Larger than all pieces that wait for the disk, in pieces that fit into none of them.
+#[test]
+fn large_files_are_written_and_read_in_pieces() {
+    const LEN: usize = 9 << 20;
+    let value = |k: usize| f32::from_bits((k as u32).wrapping_mul(2_654_435_761) >> 2);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.safetensors");
+    let entries = [Entry::new("w", Dtype::F32, [LEN])];
+    let values: Vec<f32> = (0..LEN).map(value).collect();
+    write(&path, &entries, &metadata(), |_, sink| {
+        values
+            .chunks(3_333_333)
+            .try_for_each(|piece| sink.write_f32(piece))
+    })
+    .unwrap();
+    let file = Checkpoint::open(&path).unwrap();
+    assert_eq!(file.metadata(), &metadata());
+    let mut piece = vec![0.0; 1_234_567];
+    for start in (0..LEN).step_by(piece.len()) {
+        let len = piece.len().min(LEN - start);
+        file.read_f32("w", start, &mut piece[..len]).unwrap();
+        assert!(bits(&piece[..len]) == bits(&values[start..start + len]));
+    }
+    let old = std::fs::read(&path).unwrap();
+    let mut pieces = 0;
+    let lost = write(&path, &entries, &metadata(), |_, sink| {
+        pieces += 1;
+        sink.write_f32(&values[..LEN / 2])?;
+        Err(Error::device("the device is lost"))
+    });
+    assert_eq!((lost.unwrap_err().kind(), pieces), (Kind::Device, 1));
+    assert!(std::fs::read(&path).unwrap() == old);
+    assert_eq!(names_in(folder.path()), ["large.safetensors"]);
+}
+
 #[test]
 fn the_safetensors_crate_reads_our_files_and_we_read_its() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,10 +13,11 @@ use wlstm::device::{CpuExecutor, Data, Executor};
 use wlstm::graph::Graph;
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::{Place, Plan};
+use wlstm::model::language_model::Division;
 use wlstm::model::language_model::{self, Extent, evaluation_prefix};
 use wlstm::model::parameters::{initial_values, parameters};
 use wlstm::random::{Purpose, Stream};
-use wlstm::train::prepare::{Division, Preparer};
+use wlstm::train::prepare::Preparer;
 use wlstm::train::update::{training_plan, training_plan_in};
 
 fn config(model: &str, rest: &str) -> Config {

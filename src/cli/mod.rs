@@ -44,34 +44,12 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// Whether all processes of a job end with this error, at the same place.
-fn is_shared(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        Kind::Interrupted | Kind::Terminated | Kind::Diverged
-    )
-}
-
-/// Whether this process is the one of its job that writes, or alone.
-fn leads() -> bool {
-    #[cfg(feature = "mpi")]
-    let leads = crate::train::mpi::leads();
-    #[cfg(not(feature = "mpi"))]
-    let leads = true;
-    leads
-}
-
-/// Whether this process is the one to tell of an error: of those that all processes of a job end with, one tells.
-pub fn speaks(error: &Error) -> bool {
-    !is_shared(error) || leads()
-}
-
 /// Ends what this process shares with others of a job, before it exits: see `train::mpi`.
 pub fn end(error: Option<&Error>) {
     #[cfg(feature = "mpi")]
     {
         let code = error.map_or(0, |error| error.kind().exit_code());
-        crate::train::mpi::finish(error.is_none_or(is_shared), code);
+        crate::train::mpi::finish(error.is_none_or(Error::is_shared), code);
     }
     #[cfg(not(feature = "mpi"))]
     let _ = error;

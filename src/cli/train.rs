@@ -123,6 +123,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         },
     });
     display.end();
+    for (device, bytes) in session.taken().into_iter().enumerate() {
+        tracing::debug!(device, bytes, "memory of a device");
+    }
     let outcome = outcome?;
     let Some(folder) = folder else {
         return Ok(());

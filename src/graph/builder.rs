@@ -150,11 +150,6 @@ impl Builder {
         })
     }
 
-    /// The name of the tensor of a slice.
-    pub fn name_of(&self, slice: Slice) -> String {
-        self.plan.tensor(slice.tensor).name.clone()
-    }
-
     /// A tensor that the host reads after a run.
     pub fn output(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
         self.tensor(name, shape.into(), Dtype::Real, Place::Output)

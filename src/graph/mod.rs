@@ -53,6 +53,25 @@ pub enum Gradient {
         /// The number of rows of `values`.
         capacity: usize,
     },
+    /// Of a batch in parts: rows that another plan sums up by row, `gradient.NAME [capacity, width]`.
+    Sources {
+        /// The name of the row index over them.
+        index: &'static str,
+        /// Their number, those of all goes.
+        capacity: usize,
+        /// What the sums are to be multiplied by.
+        scale: f32,
+    },
+}
+
+/// Places for the rows of gradient of one go.
+struct Sources {
+    /// Rows that all goes have in common.
+    common: Slice,
+    /// Whether there is something in them to add to.
+    accumulate: bool,
+    /// For each kind of rows that every go has of its own, those of this go.
+    own: Vec<Slice>,
 }
 
 /// An operation on the tape: what its backward rule needs to know of its forward pass.
@@ -90,8 +109,8 @@ pub struct Graph {
     parameters: Vec<ParameterInfo>,
     tape: Vec<Box<dyn Operation>>,
     keep_gradients: bool,
-    /// Which of how many batches are added up in the gradients that are kept.
-    addend: (usize, usize),
+    /// Which of how many batches are added up in the gradients that are kept, if they are.
+    addend: Option<(usize, usize)>,
     loss_scale: Option<Slice>,
 }
 
@@ -104,7 +123,7 @@ impl Graph {
             parameters: Vec::new(),
             tape: Vec::new(),
             keep_gradients: false,
-            addend: (0, 1),
+            addend: None,
             loss_scale: None,
         }
     }
@@ -115,10 +134,10 @@ impl Graph {
     }
 
     /// Keeps the gradients of `count` batches together, of which this is number `index`: those of whole parameters are added
-    /// to what is there, those of rows stand one behind the other.
+    /// to what is there, those of rows are kept as [`Gradient::Sources`].
     pub fn add_gradients(&mut self, index: usize, count: usize) {
         self.keep_gradients = true;
-        self.addend = (index, count);
+        self.addend = Some((index, count));
     }
 
     /// A parameter `[rows, width]`: the persistent tensor `name`.
@@ -250,15 +269,59 @@ impl Graph {
         let (rows, width) = self.extents(parameter);
         let slice = self.gradient_tensor(parameter, rows, width);
         self.parameters[parameter.0].gradient = Some(Gradient::Dense(slice));
-        (slice, self.addend.0 > 0)
+        (slice, self.addend.is_some_and(|(index, _)| index > 0))
+    }
+
+    /// In a graph of one of several batches, places for a gradient sparse by rows: `common` rows that are the same for all
+    /// batches, then for each of `kinds` kinds `own` rows of every batch.
+    fn sources(
+        &mut self,
+        parameter: Parameter,
+        index: &'static str,
+        common: usize,
+        own: usize,
+        kinds: usize,
+    ) -> Option<Sources> {
+        let (go, goes) = self.addend?;
+        let width = self.parameters[parameter.0].width;
+        let capacity = common + kinds * goes * own;
+        let all = self.gradient_tensor(parameter, capacity, width);
+        let before = self.parameters[parameter.0]
+            .gradient
+            .replace(Gradient::Sources {
+                index,
+                capacity,
+                scale: 1.0,
+            });
+        assert!(
+            before.is_none(),
+            "`{}` has a gradient already",
+            self.parameters[parameter.0].name
+        );
+        let place = |kind: usize| {
+            let first = common + (kind * goes + go) * own;
+            all.part(first * width, own * width)
+        };
+        Some(Sources {
+            common: all.part(0, common * width),
+            accumulate: go > 0,
+            own: (0..kinds).map(place).collect(),
+        })
+    }
+
+    /// Has the sums of [`Gradient::Sources`] multiplied by a number.
+    fn scale_sources(&mut self, parameter: Parameter, factor: f32) {
+        match &mut self.parameters[parameter.0].gradient {
+            Some(Gradient::Sources { scale, .. }) => *scale *= factor,
+            _ => panic!("`{}` has no sources", self.parameters[parameter.0].name),
+        }
     }
 
     /// The values of a gradient sparse by rows, to be written whole.
     fn sparse_gradient(&mut self, parameter: Parameter, rows: Slice, capacity: usize) -> Slice {
         let width = self.parameters[parameter.0].width;
-        let (index, count) = self.addend;
-        let all = self.gradient_tensor(parameter, count * capacity, width);
-        let values = all.chunk(index, count);
+        assert!(self.addend.is_none(), "one of several batches has sources");
+        let values = self.gradient_tensor(parameter, capacity, width);
         let before = self.parameters[parameter.0]
             .gradient
             .replace(Gradient::Rows {

@@ -36,6 +36,28 @@ pub struct Extent {
     pub unroll: usize,
 }
 
+/// How the batch of a step is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Division {
+    /// Devices, those of other machines too.
+    pub devices: usize,
+    /// Goes of each device.
+    pub goes: usize,
+}
+
+impl Division {
+    /// Not at all.
+    pub const WHOLE: Division = Division {
+        devices: 1,
+        goes: 1,
+    };
+
+    /// The parts of a step, see [`Part`].
+    pub fn parts(self) -> usize {
+        self.devices * self.goes
+    }
+}
+
 /// Which part of the batch of a step a plan computes.
 ///
 /// The streams of a step are those of several devices; and those of a device are computed in several goes, so that one with
@@ -55,9 +77,12 @@ impl Part {
         go: (0, 1),
     };
 
-    /// All parts of a step.
-    pub fn count(self) -> usize {
-        self.device.1 * self.go.1
+    /// How the step is divided.
+    pub fn division(self) -> Division {
+        Division {
+            devices: self.device.1,
+            goes: self.go.1,
+        }
     }
 
     /// Which of these it is.
@@ -97,8 +122,7 @@ impl<'a> Body<'a> {
         tables: Place,
         part: Part,
     ) -> Body<'a> {
-        let parts = part.count();
-        let caches = caches(config, vocabulary, parts);
+        let caches = caches(config, vocabulary, part.division());
         let cache = |line: &super::parameters::Parameter| cache_of(config, line);
         let declare = |line: super::parameters::Parameter| {
             let (mut rows, width) = match line.name.as_str() {
@@ -157,7 +181,7 @@ impl<'a> Body<'a> {
         let streams = Streams {
             first: self.part.index() * batch,
             count: batch,
-            all: self.part.count() * batch,
+            all: self.part.division().parts() * batch,
         };
         let mut x = dropout(graph, looked_up, rate, 0, streams);
         for (k, cell) in model.cells.iter().enumerate() {
@@ -205,7 +229,7 @@ impl<'a> Body<'a> {
 /// Forward and backward of one training step; the output `loss` is the mean over tokens.
 ///
 /// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
-/// [`sampled_softmax()`] names. Gradients are scaled as the recipe says: those of `T * mean(l)` for `paper`, times `B` for
+/// [`sampled_softmax()`] names; in a step of several parts row indices are inputs of the update. Gradients are scaled as the recipe says: those of `T * mean(l)` for `paper`, times `B` for
 /// an embedding table of its own; those of `mean(l)` for `plain` (the README, section *What is computed*).
 pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Part) {
     let limits = *graph.builder.limits();

@@ -4,8 +4,9 @@
 //! is made as if they were the whole table, with the numbers of slots for ids.
 
 use super::cost::optimizer_states;
+use super::language_model::Division;
 use super::parameters::{Group, Parameter, parameters};
-use crate::config::{Config, Tables};
+use crate::config::{Config, Recipe, Softmax, Tables};
 
 /// Slots of a table without a number of its own, as a multiple of the rows that a step may touch: rows that are touched often
 /// stay.
@@ -21,20 +22,22 @@ pub struct Cache {
 }
 
 /// The caches of a model with tables on the host: those of the embedding and of the softmax, or the one of the table of both. None
-/// if the tables are on the device. A step has so many parts, see [`Part`](super::language_model::Part).
-pub fn caches(config: &Config, vocabulary: usize, parts: usize) -> Vec<Cache> {
+/// if the tables are on the device.
+pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cache> {
     if config.model.tables == Tables::Device {
         return Vec::new();
     }
-    let words = config.train.batch * config.train.unroll;
-    let samples = match config.softmax {
-        crate::config::Softmax::Sampled { samples } => samples,
+    let words = division.parts() * config.train.batch * config.train.unroll;
+    let samples = match (config.softmax, config.train.recipe) {
+        // Those of every device: its goes have the same.
+        (Softmax::Sampled { samples }, Recipe::Paper) => division.devices * samples,
+        (Softmax::Sampled { samples }, Recipe::Plain) => samples,
         // Configurations are refused.
-        crate::config::Softmax::Full => vocabulary,
+        (Softmax::Full, _) => vocabulary,
     };
     let touched = match config.model.tied {
-        true => vec![parts * (samples + 2 * words)],
-        false => vec![parts * words, parts * (samples + words)],
+        true => vec![samples + 2 * words],
+        false => vec![words, samples + words],
     };
     let cache = |rows: usize| {
         let wanted = match config.device.table_rows {

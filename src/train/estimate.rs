@@ -56,7 +56,7 @@ impl Plans {
             device: (0, devices),
             go: (0, config.train.accumulate),
         };
-        let (training, left) = if part.count() == 1 {
+        let (training, left) = if part.division().parts() == 1 {
             let plan = training_plan(config, vocabulary, limits, false);
             (vec![plan], Vec::new())
         } else {
@@ -83,7 +83,7 @@ impl Plans {
             training,
             left,
             exchange: on_host
-                .then(|| Tables::exchange_plan(config, vocabulary, limits, part.count())),
+                .then(|| Tables::exchange_plan(config, vocabulary, limits, part.division())),
             evaluation: match config.data.valid.is_empty() {
                 true => Vec::new(),
                 false => evaluation(extent(config)),

@@ -7,6 +7,7 @@
 //! as they would wait for it for ever. A rank that dies is noticed by `mpirun`, which ends the others.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -18,12 +19,17 @@ use super::exchange::Exchange;
 use crate::error::{Error, Kind, Result};
 
 thread_local! {
-    /// What keeps MPI alive, on the thread that trains.
-    static UNIVERSE: RefCell<Option<Universe>> = const { RefCell::new(None) };
+    /// What keeps MPI alive, on the thread that trains. Only [`finish`] ends it: the end of a thread that panics would wait for
+    /// the other ranks, and these for it, where they are to hear of its death.
+    static UNIVERSE: RefCell<Option<ManuallyDrop<Universe>>> = const { RefCell::new(None) };
 }
 
 /// The variables by which launchers say that this process is a rank of a job: Open MPI, MPICH and its kin, PMIx.
 const LAUNCHED: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"];
+
+/// The most elements of a rank that are on their way at once: more would need room twice, and some libraries count no further
+/// than 31 bits.
+const MOST: usize = 1 << 22;
 
 /// The ranks of an MPI job.
 pub struct Mpi {
@@ -55,7 +61,7 @@ pub fn connect() -> Result<Option<Mpi>> {
         );
     }
     let world = universe.world();
-    UNIVERSE.set(Some(universe));
+    UNIVERSE.set(Some(ManuallyDrop::new(universe)));
     Ok(Some(Mpi {
         world,
         sent: Vec::new(),
@@ -67,21 +73,29 @@ pub fn connect() -> Result<Option<Mpi>> {
 /// Ends the part of this process in its job, if it has one: together with the others if all have agreed on that, else for all.
 pub fn finish(agreed: bool, code: u8) {
     UNIVERSE.with_borrow_mut(|universe| {
-        if let Some(universe) = universe.take()
-            && !agreed
-        {
+        let Some(universe) = universe.take() else {
+            return;
+        };
+        if !agreed {
             universe.world().abort(i32::from(code));
         }
+        drop(ManuallyDrop::into_inner(universe));
     });
 }
 
-/// Whether this process is the rank that leads its job, or is in none.
-pub fn leads() -> bool {
-    UNIVERSE.with_borrow(|universe| {
-        universe
-            .as_ref()
-            .is_none_or(|universe| universe.world().rank() == 0)
-    })
+/// The seconds that Open MPI's launcher leaves its ranks after Ctrl-C or SIGTERM; nothing where another one has started them.
+pub fn grace() -> Option<f64> {
+    std::env::var_os("OMPI_COMM_WORLD_SIZE")?;
+    let given = std::env::var("OMPI_MCA_odls_base_sigkill_timeout");
+    Some(given.ok().and_then(|text| text.parse().ok()).unwrap_or(1.0))
+}
+
+/// The ranks of the job on this machine, this one too; 1 where the launcher does not say.
+pub fn ranks_here() -> usize {
+    ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok()?.parse().ok())
+        .unwrap_or(1)
 }
 
 impl Mpi {
@@ -104,7 +118,7 @@ impl Mpi {
         }
     }
 
-    /// Puts `sent` of all ranks one behind the other into `come`.
+    /// Puts `sent` of all ranks one behind the other into `come`. At most [`MOST`] elements.
     fn collect(&mut self, narrow: bool) {
         self.come.resize(self.sent.len() * self.count(), 0.0);
         if narrow {
@@ -140,8 +154,6 @@ impl Exchange for Mpi {
     }
 
     fn sum(&mut self, values: &mut [f32], narrow: bool) -> Result<()> {
-        /// The most elements of a share that are on their way at once.
-        const MOST: usize = 1 << 22;
         let ranks = self.count();
         if ranks == 1 {
             return Ok(());
@@ -166,9 +178,25 @@ impl Exchange for Mpi {
     }
 
     fn gather(&mut self, values: &mut Vec<f32>, narrow: bool) -> Result<()> {
-        std::mem::swap(&mut self.sent, values);
-        self.collect(narrow);
-        std::mem::swap(&mut self.come, values);
+        let (ranks, len) = (self.count(), values.len());
+        if len <= MOST {
+            std::mem::swap(&mut self.sent, values);
+            self.collect(narrow);
+            std::mem::swap(&mut self.come, values);
+            return Ok(());
+        }
+        let mut all = vec![0.0; ranks * len];
+        for start in (0..len).step_by(MOST) {
+            let part = start..len.min(start + MOST);
+            self.sent.clear();
+            self.sent.extend_from_slice(&values[part.clone()]);
+            self.collect(narrow);
+            let come = self.come.chunks_exact(part.len());
+            for (all, come) in all.chunks_exact_mut(len).zip(come) {
+                all[part.clone()].copy_from_slice(come);
+            }
+        }
+        *values = all;
         Ok(())
     }
 

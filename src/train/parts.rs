@@ -13,7 +13,7 @@ use std::sync::Arc;
 use half::f16;
 
 use super::exchange::Exchange;
-use super::prepare::{Division, StepInputs};
+use super::prepare::StepInputs;
 use super::update::{InParts, Left, plans_in_parts};
 use crate::config::{Config, Precision, Recipe};
 use crate::device::{Data, Executor, Outputs, PlanId};
@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::graph::LOSS_SCALE;
 use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
-use crate::model::language_model::Part;
+use crate::model::language_model::{Division, Part};
 use crate::team;
 
 /// The elements that a thread works on at once.

@@ -2,7 +2,8 @@
 //! the loader's thread, ahead of the step.
 //!
 //! The batch of a step may be computed in parts ([`Part`](crate::model::language_model::Part)): then each part has inputs of its
-//! own, for its streams, and the update has row indices over all of them.
+//! own, for its streams, and the update has row indices over the sources of all of them: for each device its candidates, the
+//! targets of its goes, and where the table is that of both, what goes in.
 
 use super::slots::{Moves, Slots};
 use crate::config::{Config, Recipe, Softmax};
@@ -10,30 +11,9 @@ use crate::corpus::{Batch, CandidateSampler, Candidates, IGNORE, Position};
 use crate::device::{Data, Inputs};
 use crate::error::Result;
 use crate::kernels::embedding::rows::row_index;
+use crate::model::language_model::Division;
 use crate::model::tables::caches;
 use crate::random::{Purpose, Stream};
-
-/// How the batch of a step is divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Division {
-    /// Devices, those of other machines too.
-    pub devices: usize,
-    /// Goes of each device.
-    pub goes: usize,
-}
-
-impl Division {
-    /// Not at all.
-    pub const WHOLE: Division = Division {
-        devices: 1,
-        goes: 1,
-    };
-
-    /// The parts of a step.
-    pub fn parts(self) -> usize {
-        self.devices * self.goes
-    }
-}
 
 /// The inputs of a step.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +50,23 @@ pub struct Prepared {
     pub words: usize,
     /// Where the text stands after the batch.
     pub position: Position,
+}
+
+/// The ids whose rows have a gradient.
+#[derive(Default)]
+struct Ids {
+    candidates: Vec<u32>,
+    targets: Vec<u32>,
+    inputs: Vec<u32>,
+}
+
+impl Ids {
+    /// Adds those of another go of the device, which has the same candidates.
+    fn extend(&mut self, go: Ids) {
+        self.candidates = go.candidates;
+        self.targets.extend(go.targets);
+        self.inputs.extend(go.inputs);
+    }
 }
 
 /// Prepares the batches of a run, one after the other.
@@ -113,7 +110,7 @@ impl Preparer {
             streams: config.train.batch,
             own_candidates: config.train.recipe == Recipe::Paper,
             sampler,
-            slots: caches(config, vocabulary, division.parts())
+            slots: caches(config, vocabulary, division)
                 .iter()
                 .map(|cache| Slots::new(vocabulary, cache.slots))
                 .collect(),
@@ -133,8 +130,9 @@ impl Preparer {
         let step = self.step;
         self.step += 1;
         let mut inputs = StepInputs::default();
-        // The ids that the row indices of the parts are over, by the name of the index.
-        let mut ids: Vec<(&'static str, Vec<u32>)> = Vec::new();
+        // The ids of the sources of all devices, by the name of their index.
+        let mut sources: Vec<(&'static str, Vec<u32>)> = Vec::new();
+        let mut of_device = Ids::default();
         let mut drawn: Option<(u64, Candidates)> = None;
         for part in 0..self.division.parts() {
             let device = match self.own_candidates {
@@ -149,21 +147,25 @@ impl Preparer {
                 drawn = Some((device, sampler.draw(&mut stream)));
             }
             let candidates = drawn.as_ref().map(|(_, drawn)| drawn);
-            let (part, indices) = self.prepare_part(step, &batch, part, candidates);
-            inputs.parts.push(part);
-            for (name, mut more) in indices {
-                match ids.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, known)) => known.append(&mut more),
-                    None => ids.push((name, more)),
+            let (mut own, ids) = self.prepare_part(step, &batch, part, candidates);
+            of_device.extend(ids);
+            let is_last = (part + 1).is_multiple_of(self.division.goes);
+            if self.division.parts() == 1 {
+                for (name, ids) in self.sources(std::mem::take(&mut of_device)) {
+                    own.push((name, Data::Index(row_index(&ids))));
+                }
+            } else if is_last {
+                for (name, mut more) in self.sources(std::mem::take(&mut of_device)) {
+                    match sources.iter_mut().find(|(known, _)| *known == name) {
+                        Some((_, known)) => known.append(&mut more),
+                        None => sources.push((name, more)),
+                    }
                 }
             }
+            inputs.parts.push(own);
         }
-        if self.division.parts() > 1 {
-            // The update finds, in every part, a row for each distinct id of the part.
-            let index =
-                |(name, ids): (&'static str, Vec<u32>)| (name, Data::Index(row_index(&ids)));
-            inputs.update = ids.into_iter().map(index).collect();
-        }
+        let index = |(name, ids): (&'static str, Vec<u32>)| (name, Data::Index(row_index(&ids)));
+        inputs.update = sources.into_iter().map(index).collect();
         inputs.moves = self.place(&mut inputs);
         Prepared {
             inputs,
@@ -174,15 +176,14 @@ impl Preparer {
         }
     }
 
-    /// The inputs of a part; and for each of its row indices the ids of its distinct rows in order, as many as there are sources:
-    /// the rest is none.
+    /// The inputs of a part, row indices left out, and the ids that these are over.
     fn prepare_part(
         &self,
         step: u64,
         batch: &Batch,
         part: usize,
         drawn: Option<&Candidates>,
-    ) -> (Inputs, Vec<(&'static str, Vec<u32>)>) {
+    ) -> (Inputs, Ids) {
         let (all, own) = (self.division.parts() * self.streams, self.streams);
         let columns = |ids: &[u32]| -> Vec<u32> {
             let times = ids.chunks_exact(all);
@@ -191,47 +192,55 @@ impl Preparer {
                 .copied()
                 .collect()
         };
-        let (batch_inputs, targets) = (columns(&batch.inputs), columns(&batch.targets));
-        let mut inputs: Inputs = Vec::with_capacity(8);
-        let mut indices = Vec::new();
-        let several = self.division.parts() > 1;
-        let mut add_index = |inputs: &mut Inputs, name: &'static str, ids: &[u32]| {
-            let index = row_index(ids);
-            if several {
-                let mut distinct = index[1..=index[0] as usize].to_vec();
-                distinct.resize(ids.len(), IGNORE);
-                indices.push((name, distinct));
-            }
-            inputs.push((name, Data::Index(index)));
+        let mut ids = Ids {
+            inputs: columns(&batch.inputs),
+            ..Ids::default()
         };
+        let targets = columns(&batch.targets);
+        let mut inputs: Inputs = Vec::with_capacity(8);
         if self.dropout {
             let words = [step, step >> 32, self.seed, self.seed >> 32].map(|word| word as u32);
             inputs.push(("random", Data::Index(words.to_vec())));
         }
         if let (Some(sampler), Some(drawn)) = (&self.sampler, drawn) {
-            let mut ids = drawn.ids.clone();
-            let instead = drawn.ids[0];
-            ids.extend(targets.iter().map(
-                |&target| {
-                    if target == IGNORE { instead } else { target }
-                },
-            ));
-            let log_q = sampler.log_expected_counts(&ids, drawn.tries);
+            let there = |&target: &u32| match target {
+                IGNORE => drawn.ids[0],
+                target => target,
+            };
+            ids.candidates.clone_from(&drawn.ids);
+            ids.targets.extend(targets.iter().map(there));
+            let seen = [&ids.candidates[..], &ids.targets].concat();
+            let log_q = sampler.log_expected_counts(&seen, drawn.tries);
             inputs.push(("log_q", Data::Real(log_q)));
             inputs.push(("candidates", Data::Index(drawn.ids.clone())));
-            add_index(&mut inputs, "rows.softmax", &ids);
-            if self.tied {
-                ids.extend(&batch_inputs);
-                add_index(&mut inputs, "rows.table", &ids);
-            }
         }
-        // A table tied to a sampled softmax has all its rows in `rows.table`.
-        if !(self.tied && self.sampler.is_some()) {
-            add_index(&mut inputs, "rows.embedding", &batch_inputs);
+        if self.division.parts() > 1 && self.tied && self.sampler.is_none() {
+            // A table tied to a full softmax has a dense gradient, to which every go adds its rows.
+            let index = row_index(&ids.inputs);
+            inputs.push(("rows.embedding", Data::Index(index)));
         }
-        inputs.push(("inputs", Data::Index(batch_inputs)));
+        inputs.push(("inputs", Data::Index(ids.inputs.clone())));
         inputs.push(("targets", Data::Index(targets)));
-        (inputs, indices)
+        (inputs, ids)
+    }
+
+    /// The ids of the sources of a device, by the name of their row index.
+    fn sources(&self, ids: Ids) -> Vec<(&'static str, Vec<u32>)> {
+        let Ids {
+            candidates,
+            targets,
+            inputs,
+        } = ids;
+        let softmax = [candidates, targets].concat();
+        match (self.sampler.is_some(), self.tied) {
+            (true, true) => {
+                let table = [&softmax[..], &inputs].concat();
+                vec![("rows.softmax", softmax), ("rows.table", table)]
+            }
+            (true, false) => vec![("rows.softmax", softmax), ("rows.embedding", inputs)],
+            (false, true) if self.division.parts() > 1 => Vec::new(),
+            (false, _) => vec![("rows.embedding", inputs)],
+        }
     }
 
     /// With tables on the host: gives the rows of a step their slots, and puts these in the place of ids.

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::clock::Clock;
 use super::evaluate::{Evaluation, evaluate, extent};
+use super::exchange::together;
 use super::keeper::Keeper;
 use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
@@ -54,13 +55,6 @@ pub struct Outcome {
     pub progress: Progress,
     /// The best checkpoint.
     pub best: Option<Point>,
-}
-
-/// What all ranks agree on before a step.
-struct Agreed {
-    /// Who wants a stop.
-    asked: Option<Kind>,
-    time_is_up: bool,
 }
 
 /// A step on its way.
@@ -187,16 +181,12 @@ impl<'a> Loop<'a> {
             }
         }
         for prepared in loader {
-            let prepared = prepared?;
-            let stop = self.agree()?;
-            if let Some(kind) = stop.asked {
-                return Err(Error::new(kind, "interrupted"));
-            }
+            let (prepared, time_is_up) = self.agree(prepared)?;
             // Before the limit, so that a run that is resumed has ended the same epochs as one that was not stopped.
             if self.run.progress.epochs_ended + 1 < prepared.epoch {
                 self.end_epoch(prepared.epoch - 1)?;
             }
-            if let Some(reason) = self.limit(prepared.epoch, stop.time_is_up) {
+            if let Some(reason) = self.limit(prepared.epoch, time_is_up) {
                 return Ok(reason);
             }
             self.start_step(prepared)?;
@@ -226,26 +216,19 @@ impl<'a> Loop<'a> {
         self.run.progress.step + self.pending.len() as u64
     }
 
-    /// Whether anybody asks for a stop, and whether the time of the rank that leads is up: all ranks hear the same.
-    fn agree(&mut self) -> Result<Agreed> {
+    /// The batch of the next step, unless some rank has none or is asked to stop, and whether the time of the rank that leads is
+    /// up: all ranks hear the same.
+    fn agree(&mut self, prepared: Result<Prepared>) -> Result<(Prepared, bool)> {
         let train = &self.run.config.train;
-        let asked = self.run.stop.asked();
+        let prepared = prepared.and_then(|prepared| match self.run.stop.asked() {
+            Some(kind) => Err(Error::new(kind, "interrupted")),
+            None => Ok(prepared),
+        });
         let time_is_up = train.seconds > 0.0 && self.clock.seconds() >= train.seconds;
         let exchange = self.run.session.exchange();
-        let mut flags = [
-            f64::from(asked == Some(Kind::Interrupted)),
-            f64::from(asked == Some(Kind::Terminated)),
-            f64::from(time_is_up && exchange.leads()),
-        ];
-        exchange.sum_few(&mut flags)?;
-        Ok(Agreed {
-            asked: match flags {
-                [_, terminated, _] if terminated > 0.0 => Some(Kind::Terminated),
-                [interrupted, ..] if interrupted > 0.0 => Some(Kind::Interrupted),
-                _ => None,
-            },
-            time_is_up: flags[2] > 0.0,
-        })
+        let mut flags = [f64::from(time_is_up && exchange.leads())];
+        let prepared = together(exchange, prepared, &mut flags)?;
+        Ok((prepared, flags[0] > 0.0))
     }
 
     /// Why no step of this epoch is started, if so.
@@ -331,13 +314,16 @@ impl<'a> Loop<'a> {
         }
         let is_good = norm.is_skip() || (grad_norm.is_finite() && !norm.unchanged);
         if !(loss.is_finite() && loss.exp().is_finite() && is_good) {
+            // All ranks have the same numbers.
+            let leads = self.run.session.leads();
             return Err(Error::new(
                 Kind::Diverged,
                 format!(
                     "training diverged at step {}: the loss is {loss}, the norm of the gradient {grad_norm}",
                     pending.step
                 ),
-            ));
+            )
+            .shared(leads));
         }
         if norm.is_skip() {
             let (step, loss_scale) = (pending.step, norm.loss_scale);
@@ -500,6 +486,7 @@ impl<'a> Loop<'a> {
                 .map(Some),
             None => Ok(None),
         };
+        let written = together(session.exchange(), written, &mut []);
         self.clock.leave_out(begin);
         if let Some(path) = written? {
             (self.run.watch)(Event::Checkpoint { path });
@@ -548,8 +535,13 @@ impl<'a> Loop<'a> {
                     .err()
                     .unwrap_or(error))
             }
-            Err(error) if error.kind() == Kind::Data && self.run.progress.position.is_some() => {
-                // As text that is met late and is not UTF-8: the steps before it were good.
+            Err(error)
+                if error.kind() == Kind::Data
+                    && self.run.progress.position.is_some()
+                    && (error.is_shared() || self.run.session.exchange().ranks() == 1) =>
+            {
+                // As text that is met late and is not UTF-8: the steps before it were good. Others that know nothing of it would
+                // not save with this rank.
                 if let Err(second) = self.drain().and_then(|()| self.checkpoint()) {
                     tracing::warn!(error = %second, "the steps since the last checkpoint are lost");
                 }
@@ -609,32 +601,12 @@ impl<'a> Loop<'a> {
     }
 }
 
-/// What the rank that leads has found in a validation, to all ranks: if it was stopped in the midst of it, all are.
+/// What the rank that leads has found in a validation, to all ranks: if it has failed or was stopped in the midst of it, all are.
 fn found_by_all(session: &mut Session, found: Result<Evaluation>) -> Result<Evaluation> {
-    let stopped = |kind| f64::from(matches!(&found, Err(error) if error.kind() == kind));
-    let evaluation = found.as_ref().unwrap_or(&Evaluation::NONE);
-    let mut numbers = [
-        stopped(Kind::Interrupted),
-        stopped(Kind::Terminated),
-        evaluation.nll,
-        evaluation.targets as f64,
-        evaluation.unknown as f64,
-    ];
-    match &found {
-        // The others are ended with this one.
-        Err(error) if !matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => {
-            return found;
-        }
-        _ => session.exchange().sum_few(&mut numbers)?,
-    }
-    let [interrupted, terminated, nll, targets, unknown] = numbers;
-    if interrupted > 0.0 || terminated > 0.0 {
-        let kind = match terminated > 0.0 {
-            true => Kind::Terminated,
-            false => Kind::Interrupted,
-        };
-        return Err(Error::new(kind, "interrupted"));
-    }
+    let numbers = found.as_ref().unwrap_or(&Evaluation::NONE);
+    let mut numbers = [numbers.nll, numbers.targets as f64, numbers.unknown as f64];
+    together(session.exchange(), found, &mut numbers)?;
+    let [nll, targets, unknown] = numbers;
     Ok(Evaluation {
         nll,
         targets: targets as u64,

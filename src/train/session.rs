@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::exchange::{Alone, Exchange};
 use super::parts::Parts;
-use super::prepare::{Division, StepInputs};
+use super::prepare::StepInputs;
 use super::streamed;
 use super::tables::Tables;
 use super::update::{FIRST_LOSS_SCALE, initial_state, training_plan};
@@ -20,7 +20,7 @@ use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
 use crate::graph::split::oversized;
 use crate::model::cost::{check_sizes, optimizer_states};
-use crate::model::language_model::{self, Extent};
+use crate::model::language_model::{self, Division, Extent};
 use crate::model::parameters::{Group, Layout, Parameter, fill_initial_values, parameters};
 use crate::tensor::Shape;
 
@@ -138,11 +138,11 @@ impl Session {
             (Training::Parts(Box::new(parts)), plan)
         };
         tracing::debug!(steps = plan.steps.len(), arenas = ?plan.arenas, "training plan");
-        let mut tables = Tables::new(config, vocabulary, true, division.parts())?;
+        let mut tables = Tables::new(config, vocabulary, true, division)?;
         if let Some(tables) = &mut tables {
             for executor in &mut executors {
                 let limits = limits(&**executor);
-                let plan = Tables::exchange_plan(config, vocabulary, &limits, division.parts());
+                let plan = Tables::exchange_plan(config, vocabulary, &limits, division);
                 tables.loaded(load_plan(&mut **executor, config, Arc::new(plan))?);
             }
         }
@@ -171,7 +171,7 @@ impl Session {
         let executors = vec![executor];
         let mut session = Session::without_plans(executors, Box::new(Alone), config, vocabulary);
         session.check_parameters(file)?;
-        session.tables = Tables::new(config, vocabulary, false, 1)?;
+        session.tables = Tables::new(config, vocabulary, false, Division::WHOLE)?;
         match purpose {
             Inference::Losses(extent) => session.load_evaluation(extent)?,
             Inference::Words => session.load_generation()?,
@@ -734,6 +734,14 @@ impl Session {
                 sink.write_f32(rows)
             })
         })
+    }
+
+    /// The bytes that each device has taken, as [`Executor::taken`] counts them.
+    pub fn taken(&self) -> Vec<u64> {
+        self.executors
+            .iter()
+            .map(|executor| executor.taken())
+            .collect()
     }
 
     /// The recurrent states of all streams, by their name in files, after the steps so far. Every rank has to ask.

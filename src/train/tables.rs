@@ -14,6 +14,7 @@ use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
 use crate::kernels::embedding::{gather, scatter_rows};
 use crate::kernels::softmax::IGNORE;
+use crate::model::language_model::Division;
 use crate::model::tables::{Cache, Tensor, caches, tensors};
 use crate::team;
 
@@ -54,9 +55,9 @@ impl Tables {
         config: &Config,
         vocabulary: usize,
         training: bool,
-        parts: usize,
+        division: Division,
     ) -> Result<Option<Tables>> {
-        let caches = caches(config, vocabulary, parts);
+        let caches = caches(config, vocabulary, division);
         if caches.is_empty() {
             return Ok(None);
         }
@@ -85,9 +86,9 @@ impl Tables {
         config: &Config,
         vocabulary: usize,
         limits: &Limits,
-        parts: usize,
+        division: Division,
     ) -> Plan {
-        let caches = caches(config, vocabulary, parts);
+        let caches = caches(config, vocabulary, division);
         let mut builder = Builder::new("exchange", limits);
         let mut coming = Vec::new();
         for Tensor {

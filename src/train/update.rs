@@ -143,7 +143,7 @@ pub struct Left {
     pub len: usize,
     /// The step of the last go's plan after which it is done.
     pub after: usize,
-    /// Whether it has rows, those of all goes one behind the other; else every element of the parameter, added up.
+    /// Whether it has rows, which the update adds up by id; else every element of the parameter, added up over the goes.
     pub rows: bool,
     /// Where the update of several devices finds it: the mean of a whole gradient or its sum, or the rows of all devices one behind
     /// the other.
@@ -183,18 +183,19 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
                 let (rows, width) = graph.extents(parameter);
                 let found = match gradient {
                     Gradient::Dense(_) => None,
-                    Gradient::Rows { rows, capacity, .. } => {
-                        Some((graph.builder.name_of(rows), capacity))
-                    }
+                    Gradient::Sources {
+                        index,
+                        capacity,
+                        scale,
+                    } => Some((index, capacity, scale)),
+                    Gradient::Rows { .. } => panic!("`{name}` is summed up in the update"),
                 };
                 (name.to_owned(), rows, width, found)
             })
             .collect();
         if go + 1 == goes && several && mixed {
             for (name, rows, width, found) in &gradients {
-                let rows = found
-                    .as_ref()
-                    .map_or(*rows, |(_, capacity)| goes * capacity);
+                let rows = found.map_or(*rows, |(_, capacity, _)| capacity);
                 graph.narrow(&format!("gradient.{name}"), &half(name), rows, *width);
             }
         }
@@ -215,9 +216,7 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
             };
             let id = last.find(&tensor).expect("the gradients are kept");
             let writes = |step: &Step| step.slices.iter().any(|slice| slice.tensor == id);
-            let rows = found
-                .as_ref()
-                .map_or(*rows, |(_, capacity)| goes * capacity);
+            let rows = found.map_or(*rows, |(_, capacity, _)| capacity);
             Left {
                 parameter: name.clone(),
                 len: rows * width,
@@ -252,7 +251,6 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
             .iter()
             .find(|left| left.parameter == *name)
             .expect("left");
-        let count = devices * goes;
         let gradient = match found {
             None => {
                 let whole = graph
@@ -263,15 +261,15 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
                 }
                 Gradient::Dense(whole)
             }
-            Some((index, capacity)) => {
-                let all = count * capacity;
+            Some((index, capacity, scale)) => {
+                let all = devices * capacity;
                 let source = match several && mixed {
                     true => graph.builder.persistent_half(&left.joined, [all, *width]),
                     false => graph.builder.persistent(&left.joined, [all, *width]),
                 };
                 let rows = graph.builder.index_input(index, [row_index_len(all)]);
                 // A mean over devices, where the recipe takes the mean of the loss over all tokens.
-                let scale = if clips { 1.0 / devices as f32 } else { 1.0 };
+                let scale = scale * if clips { 1.0 / devices as f32 } else { 1.0 };
                 let values = graph
                     .builder
                     .activation(&format!("rows.{name}"), [all, *width]);
@@ -373,6 +371,7 @@ fn append_norm(graph: &mut Graph, updates: &[Update], control: Slice) -> Slice {
     let values = |update: &Update| match update.gradient {
         Gradient::Dense(slice) => slice,
         Gradient::Rows { values, .. } => values,
+        Gradient::Sources { .. } => panic!("`{}` is not summed up", update.name),
     };
     // Shares of about 16 Ki elements, at most 256 a tensor, but each to be bound alone.
     let most = graph.builder.limits().slice;
@@ -451,6 +450,7 @@ fn append_optimizer(
             values,
             capacity,
         } => (values, capacity as u32, 1, rows),
+        Gradient::Sources { .. } => panic!("`{}` is not summed up", update.name),
     };
     let clipped = update.clipped.into();
     let state: Vec<Slice> = optimizer_states(optimizer)

@@ -106,3 +106,30 @@ fn a_run_without_texts_to_evaluate_says_so() {
         "neither test nor validation text",
     );
 }
+
+/// A disk that is full in the middle of a checkpoint, while more of it is being made: here a limit to the size of files.
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_that_finds_no_room_is_not_there() {
+    let tiny = Tiny::new("sentences");
+    let shell = format!(
+        "trap '' XFSZ; ulimit -f 40000; exec {} train tiny.toml --device cpu --out run --steps 1 \
+         --set model.hidden=1024 --set model.projection=512 --set model.embedding=512 --set 'data.valid=[]'",
+        assert_cmd::cargo::cargo_bin("wlstm").display()
+    );
+    let failed = assert_cmd::Command::new("sh")
+        .args(["-c", &shell])
+        .current_dir(tiny.path("."))
+        .env_remove("RUST_LOG")
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .assert()
+        .code(3);
+    let error = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
+    assert!(
+        error.contains("cannot write `run/checkpoints/step-00000001.safetensors`"),
+        "{error}"
+    );
+    assert!(error.contains("help: "), "{error}");
+    let left = std::fs::read_dir(tiny.path("run/checkpoints")).unwrap();
+    assert_eq!(left.count(), 0);
+}

@@ -3,6 +3,7 @@
 use super::super::plan::Slice;
 use super::super::{Gradient, Graph, Operation, Parameter, Value};
 use crate::kernels::embedding::{accumulate_rows, gather, rows, scatter_add_rows};
+use crate::kernels::pointwise::copy;
 
 struct Embedding {
     table: Parameter,
@@ -64,6 +65,18 @@ impl Operation for Embedding {
                 graph, label, self.scale, source, rows, capacity, gradient,
             );
         }
+        // Or they are there, and another plan sums them up.
+        if let Some(Gradient::Sources { .. }) = graph.gradient_of(self.table) {
+            return graph.scale_sources(self.table, self.scale);
+        }
+        if graph.gradient_of(self.table).is_none()
+            && let Some(places) = graph.sources(self.table, "rows.embedding", 0, capacity, 1)
+        {
+            graph.scale_sources(self.table, self.scale);
+            let params = copy::Params { len: dy.len as u32 };
+            let slices = [dy, places.own[0]];
+            return graph.builder.step(label, &copy::KERNEL, &params, &slices);
+        }
         let rows = graph
             .builder
             .index_input("rows.embedding", [rows::row_index_len(capacity)]);
@@ -92,7 +105,7 @@ impl Operation for Embedding {
                     &[part, rows, dense],
                 );
             }
-            Some(Gradient::Rows { .. }) => panic!("a table is looked up once in a model"),
+            Some(_) => panic!("a table is looked up once in a model"),
         }
     }
 }

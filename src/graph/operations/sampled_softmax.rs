@@ -8,10 +8,11 @@
 //!
 //! One product over the candidates and a row-dot for the targets. The gradient of the tables is sparse: rows of candidates
 //! and of targets stand side by side (`S + N` sources) and are added up by id, in the order of the row index
-//! `rows.softmax`. A tied table has the `N` rows of the embedding behind them and the row index `rows.table`.
+//! `rows.softmax`. A tied table has the `N` rows of the embedding behind them and the row index `rows.table`. A batch that is one
+//! of several leaves the sources, those of the candidates added up over the batches, and the update adds them up by id.
 
 use super::super::plan::Slice;
-use super::super::{Graph, Operation, Parameter, Value};
+use super::super::{Graph, Operation, Parameter, Sources, Value};
 use super::embedding::emit_accumulate_rows;
 use super::emit_product;
 use crate::kernels::embedding::{gather, rows};
@@ -28,7 +29,9 @@ struct SampledSoftmax {
     log_q: Slice,
     candidate_weight: Slice,
     logits: Slice,
-    bias_source: Slice,
+    bias_sources: Sources,
+    /// All of them, where they are summed up here.
+    bias_source: Option<Slice>,
     normaliser: Slice,
     tied: Option<Value>,
     divisor: f32,
@@ -60,9 +63,13 @@ pub fn sampled_softmax(
         .activation("softmax.candidate_bias", [samples]);
     let logits = graph.builder.stored("softmax.logits", [count, samples]);
     // Logits of the targets now, gradients of the biases later.
-    let bias_source = graph
-        .builder
-        .activation("softmax.bias_source", [samples + count]);
+    let left = graph.sources(bias, "rows.softmax", samples, count, 1);
+    let bias_source = left.is_none().then(|| {
+        graph
+            .builder
+            .activation("softmax.bias_source", [samples + count])
+    });
+    let bias_sources = left.unwrap_or_else(|| side_by_side(bias_source, samples, count, 1));
     let normaliser = graph.builder.activation("softmax.normaliser", [count]);
     let nll = graph.builder.output_or_activation("nll", count);
 
@@ -90,7 +97,7 @@ pub fn sampled_softmax(
         Some(candidate_bias),
         logits,
     );
-    let target = bias_source.part(samples, count);
+    let target = bias_sources.own[0];
     let params = target_logits::Params {
         rows: count as u32,
         width: depth as u32,
@@ -125,6 +132,7 @@ pub fn sampled_softmax(
         log_q,
         candidate_weight,
         logits,
+        bias_sources,
         bias_source,
         normaliser,
         tied,
@@ -133,13 +141,25 @@ pub fn sampled_softmax(
     nll
 }
 
+/// The places of sources that are summed up in the same graph.
+fn side_by_side(all: Option<Slice>, samples: usize, count: usize, kinds: usize) -> Sources {
+    let all = all.expect("made where no other graph sums up");
+    let width = all.len / (samples + kinds * count);
+    let own = |kind: usize| all.part((samples + kind * count) * width, count * width);
+    Sources {
+        common: all.part(0, samples * width),
+        accumulate: false,
+        own: (0..kinds).map(own).collect(),
+    }
+}
+
 impl Operation for SampledSoftmax {
     fn backward(&self, graph: &mut Graph) {
         let label = "softmax backward";
         let (count, depth) = graph.shape(self.h);
         let samples = self.candidates.len;
         let h = graph.data(self.h);
-        let dtarget = self.bias_source.part(samples, count);
+        let dtarget = self.bias_sources.own[0];
         let params = sampled_backward::Params {
             rows: count as u32,
             samples: samples as u32,
@@ -159,25 +179,29 @@ impl Operation for SampledSoftmax {
             .builder
             .step(label, &sampled_backward::KERNEL, &params, &slices);
 
-        let sources = samples + count + if self.tied.is_some() { count } else { 0 };
-        let source = graph.builder.activation("softmax.source", [sources, depth]);
-        let params = product::Params::dense(samples, depth, count).transposed_left();
-        emit_product(
-            graph,
-            label,
-            &params,
-            self.logits,
-            h,
-            None,
-            source.part(0, samples * depth),
-        );
+        let kinds = 1 + usize::from(self.tied.is_some());
+        let sources = samples + kinds * count;
+        let index = if self.tied.is_some() {
+            "rows.table"
+        } else {
+            "rows.softmax"
+        };
+        let left = graph.sources(self.weight, index, samples, count, kinds);
+        let source = left
+            .is_none()
+            .then(|| graph.builder.activation("softmax.source", [sources, depth]));
+        let places = left.unwrap_or_else(|| side_by_side(source, samples, count, kinds));
+        let params = product::Params::dense(samples, depth, count)
+            .transposed_left()
+            .accumulating(places.accumulate);
+        emit_product(graph, label, &params, self.logits, h, None, places.common);
         let params = sum_columns::Params {
             rows: count as u32,
             width: samples as u32,
-            accumulate: 0,
+            accumulate: self.bias_sources.accumulate.into(),
             scale: 1.0,
         };
-        let slices = [self.logits, self.bias_source.part(0, samples)];
+        let slices = [self.logits, self.bias_sources.common];
         graph
             .builder
             .step(label, &sum_columns::KERNEL, &params, &slices);
@@ -198,19 +222,24 @@ impl Operation for SampledSoftmax {
             base: 0,
             window: graph.extents(self.weight).0 as u32,
         };
-        let part = source.part(samples * depth, count * depth);
         let slices = [
             h,
             graph.weight(self.weight),
             self.targets,
             dtarget,
             dh,
-            part,
+            places.own[0],
         ];
         graph
             .builder
             .step(label, &target_backward::KERNEL, &params, &slices);
 
+        if let Some(embedding) = self.tied {
+            graph.place_gradient(embedding, places.own[1]);
+        }
+        let (Some(source), Some(bias_source)) = (source, self.bias_source) else {
+            return;
+        };
         let rows = graph
             .builder
             .index_input("rows.softmax", [rows::row_index_len(samples + count)]);
@@ -219,14 +248,12 @@ impl Operation for SampledSoftmax {
             graph,
             label,
             1.0,
-            self.bias_source,
+            bias_source,
             rows,
             samples + count,
             gradient,
         );
-        if let Some(embedding) = self.tied {
-            let tail = source.part((samples + count) * depth, count * depth);
-            graph.place_gradient(embedding, tail);
+        if self.tied.is_some() {
             let rows = graph
                 .builder
                 .index_input("rows.table", [rows::row_index_len(sources)]);
