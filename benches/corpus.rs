@@ -22,8 +22,9 @@ use wlstm::corpus::{
     VocabularyBuilder,
 };
 use wlstm::kernels::embedding::rows::row_index;
+use wlstm::model::language_model::Division;
 use wlstm::random::{Purpose, Stream};
-use wlstm::train::prepare::{Division, Preparer};
+use wlstm::train::prepare::Preparer;
 
 /// Words of the vocabulary, the special ones counted too.
 const WORDS: usize = 793_470;

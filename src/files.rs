@@ -46,13 +46,12 @@ pub fn write_large_atomically(
         std::thread::scope(|scope| {
             let (full, pieces) = mpsc::sync_channel(AHEAD);
             let (written, spare) = mpsc::channel();
+            for _ in 0..AHEAD {
+                written.send(Vec::new()).expect("its receiver is here");
+            }
+            let piece = Vec::new();
+            let mut behind = Behind { full, spare, piece };
             let disk = scope.spawn(move || to_disk(file, &pieces, &written));
-            let mut behind = Behind {
-                full,
-                spare,
-                pieces: 1,
-                piece: Vec::new(),
-            };
             let filled = fill(&mut behind)
                 .and_then(|()| behind.flush().map_err(|error| cannot_write(path, error)));
             drop(behind);
@@ -77,9 +76,8 @@ pub const IN_FLIGHT: usize = (AHEAD + 1) * PIECE;
 /// Hands pieces to the thread that writes them.
 struct Behind {
     full: mpsc::SyncSender<Vec<u8>>,
+    /// Pieces that are written.
     spare: mpsc::Receiver<Vec<u8>>,
-    /// Pieces that there are.
-    pieces: usize,
     piece: Vec<u8>,
 }
 
@@ -88,6 +86,7 @@ impl Write for Behind {
         if self.piece.len() == PIECE {
             self.flush()?;
         }
+        self.piece.reserve_exact(PIECE - self.piece.len());
         let count = bytes.len().min(PIECE - self.piece.len());
         self.piece.extend_from_slice(&bytes[..count]);
         Ok(count)
@@ -95,14 +94,7 @@ impl Write for Behind {
 
     fn flush(&mut self) -> std::io::Result<()> {
         let stopped = || std::io::Error::other("the disk takes no more");
-        let next = match self.spare.try_recv() {
-            Ok(piece) => piece,
-            Err(_) if self.pieces <= AHEAD => {
-                self.pieces += 1;
-                Vec::with_capacity(PIECE)
-            }
-            Err(_) => self.spare.recv().map_err(|_| stopped())?,
-        };
+        let next = self.spare.recv().map_err(|_| stopped())?;
         let piece = std::mem::replace(&mut self.piece, next);
         self.full.send(piece).map_err(|_| stopped())
     }

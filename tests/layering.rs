@@ -79,6 +79,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "error",
             "real",
             "random",
+            "digest",
             "files",
             "kernel",
             "kernels",

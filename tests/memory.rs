@@ -17,8 +17,11 @@ use common::{Gpu, on_every_gpu};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use wlstm::config::Config;
-use wlstm::device::{CpuExecutor, Executor, Footprint, GpuExecutor, available_memory};
-use wlstm::train::estimate::{Exchange, Plans};
+use wlstm::device::{
+    CpuExecutor, Executor, Footprint, GpuExecutor, Room, Taking, available_memory,
+};
+use wlstm::graph::memory::Limits;
+use wlstm::train::estimate::{Crew, DeviceBytes, Estimate, Exchange, Plans};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -28,6 +31,7 @@ fn main() {
         }),
         Trial::test("refused::cpu", || refused("cpu")),
         Trial::test("exchange", exchange),
+        Trial::test("goes_take_less_than_a_batch_of_all", goes),
     ];
     trials.extend(on_every_gpu("taken", |gpu| {
         let open = || GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string());
@@ -40,12 +44,17 @@ fn main() {
         }
     }));
     if cfg!(target_os = "linux") {
-        trials.push(Trial::test("runs::cpu", || runs("cpu")));
+        trials.push(Trial::test("runs::cpu", || {
+            runs("cpu", &Limits::HOST, &CpuExecutor::<f32>::new().room())
+        }));
         // Of the memory of a card nothing is measured here.
         trials.extend(on_every_gpu("runs", |gpu| {
             match gpu.adapter.summary.is_real() {
                 true => Ok(()),
-                false => runs(&device_of(gpu)),
+                false => {
+                    let adapter = &gpu.adapter;
+                    runs(&device_of(gpu), &adapter.limits(false), &adapter.room())
+                }
             }
         }));
     }
@@ -59,14 +68,23 @@ fn device_of(gpu: &Gpu) -> String {
 /// A model in TOML; what `more` says is in `[train]`.
 fn model(sizes: [usize; 3], [batch, unroll, samples]: [usize; 3], more: &str) -> String {
     let [embedding, hidden, projection] = sizes;
+    let tables = if more == HOST { "host" } else { "device" };
+    let (kind, samples) = match more {
+        FULL => ("full", String::new()),
+        _ => ("sampled", format!("samples = {samples}")),
+    };
     format!(
-        "[model]\ncell = [\"glstm\", \"flstm\"]\ngroups = 2\nfactor = 8\nlayers = 2\nembedding = {embedding}\n\
+        "[model]\ncell = [\"glstm\", \"flstm\"]\ngroups = 2\nfactor = 8\nlayers = 2\ntables = \"{tables}\"\nembedding = {embedding}\n\
          hidden = {hidden}\nprojection = {projection}\n\
-         [softmax]\nkind = \"sampled\"\nsamples = {samples}\n\
+         [softmax]\nkind = \"{kind}\"\n{samples}\n\
          [data]\ntrain = [\"train.txt\"]\nvalid = [\"valid.txt\"]\nvocab = \"words.txt\"\n\
          [train]\nbatch = {batch}\nunroll = {unroll}\nsteps = 2\nvalidate_every = 0\ncheckpoint_every = 0\n{more}\n"
     )
 }
+
+/// More of a configuration: tables on the host, a full softmax.
+const HOST: &str = "# host";
+const FULL: &str = "# full";
 
 /// What an executor takes for each plan of a run is in the footprint of the plans.
 fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Failed> {
@@ -80,6 +98,9 @@ fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Fai
             "recompute = true\nema = 0.0\noptimizer = \"adam\"",
         ),
         ([96, 160, 64], [9, 7, 50], binding),
+        ([96, 160, 64], [9, 7, 50], "accumulate = 3"),
+        ([96, 160, 64], [9, 7, 50], HOST),
+        ([96, 160, 64], [9, 7, 50], FULL),
     ] {
         let text = model(sizes, batches, more);
         let config = Config::parse(&text, "test", &std::env::temp_dir(), &[])
@@ -148,7 +169,7 @@ fn exchange() -> Result<(), Failed> {
         let text = model([8, 16, 8], [3, 5, 20], more);
         let folder = std::env::temp_dir();
         let config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
-        let limits = wlstm::graph::memory::Limits::HOST;
+        let limits = Limits::HOST;
         let plans = Plans::of(&config, 1000, &limits, devices);
         Exchange::of(&plans.left, &config, devices as u64)
     };
@@ -165,6 +186,31 @@ fn exchange() -> Result<(), Failed> {
     assert_eq!(found.between_machines, 2 * 3 * recurrent + 4 * 3 * rows);
     let mixed = of("precision = \"mixed\"", 2);
     assert_eq!((mixed.dense, mixed.rows), (2 * recurrent, 2 * rows));
+    Ok(())
+}
+
+/// A batch in goes takes less than the same batch at once, wherever the tables are.
+fn goes() -> Result<(), Failed> {
+    for more in ["", HOST] {
+        let of = |batch, accumulate| {
+            let text = model([128, 512, 128], [batch, 20, 2000], more);
+            let text = text + &format!("accumulate = {accumulate}\n");
+            let folder = std::env::temp_dir();
+            let config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
+            let crew = Crew::ALONE;
+            let estimate = Estimate::of(&config, 40_000, crew, &Limits::COMMON, Taking::Device);
+            estimate.device
+        };
+        let (all, one, goes) = (of(64, 1), of(4, 1), of(4, 16));
+        assert!(goes.total < all.total, "{more}: {goes:?} of {all:?}");
+        // Beside one go there are the gradients, and rows of what the goes do not share.
+        let beside = |bytes: &DeviceBytes| bytes.total - bytes.parameters - bytes.optimizer;
+        assert!(
+            2 * beside(&goes) < beside(&all),
+            "{more}: {goes:?} of {all:?}"
+        );
+        assert!(one.total < goes.total, "{more}: {one:?} of {goes:?}");
+    }
     Ok(())
 }
 
@@ -198,19 +244,32 @@ fn estimate(config: &Path, device: &str) -> Value {
     place.expect("the device").take()
 }
 
-/// Whole runs: of large tables, of large activations, and of the latter with gates that are made again.
-fn runs(device: &str) -> Result<(), Failed> {
+/// Whole runs: of large tables, of large activations, of the latter with gates that are made again, of tables on the host, of
+/// batches in goes, of a device that is two.
+fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
     let mut wrong = Vec::new();
-    for (what, words, sizes, batches, more) in [
-        ("tables", 60_000, [256, 256, 256], [8, 10, 500], ""),
-        ("activations", 100, [64, 2048, 64], [64, 20, 50], ""),
+    for (what, devices, words, sizes, batches, more) in [
+        ("tables", 1, 60_000, [256, 256, 256], [8, 10, 500], ""),
+        ("host", 1, 60_000, [256, 256, 256], [8, 10, 500], HOST),
+        ("full", 1, 20_000, [256, 256, 256], [8, 10, 500], FULL),
+        ("activations", 1, 100, [64, 2048, 64], [64, 20, 50], ""),
         (
             "recompute",
+            1,
             100,
             [64, 2048, 64],
             [64, 20, 50],
             "recompute = true",
         ),
+        (
+            "goes",
+            1,
+            20_000,
+            [256, 512, 256],
+            [16, 10, 2000],
+            "accumulate = 4",
+        ),
+        ("two", 2, 20_000, [256, 1024, 256], [16, 10, 2000], ""),
     ] {
         let folder = texts(words);
         let [_, unroll, _] = batches;
@@ -221,8 +280,19 @@ fn runs(device: &str) -> Result<(), Failed> {
         folder.write("large.toml", model(sizes, batches, more));
         let [small, large] = ["small", "large"].map(|name| {
             let config = folder.path(&format!("{name}.toml"));
-            let need = estimate(&config, device)["need"].as_u64().expect("bytes");
-            (need as f64, peak(&config, &folder.path(name), device))
+            let parsed = Config::load(&config, &[]).expect("a configuration");
+            let crew = Crew {
+                devices,
+                here: devices,
+                processes: 1,
+            };
+            let words = if name == "small" { 6 } else { words };
+            let estimate = Estimate::of(&parsed, words, crew, limits, room.taking);
+            let need = estimate.need(room, devices, crew);
+            (
+                need as f64,
+                peak(&config, &folder.path(name), &vec![device; devices]),
+            )
         });
         // The program itself, drivers and shaders, of which nothing is estimated, are in both.
         let (need, taken) = (large.0, large.1 - small.1);
@@ -247,18 +317,21 @@ fn runs(device: &str) -> Result<(), Failed> {
 }
 
 /// The most bytes of memory that a run has at once.
-fn peak(config: &Path, out: &Path, device: &str) -> f64 {
+fn peak(config: &Path, out: &Path, devices: &[&str]) -> f64 {
     // What is tuned is measured by kernels that a run has no need of once it is known.
     let line = [
         "train",
         path(config),
         "--out",
         path(out),
-        "--device",
-        device,
+        "--no-tune",
+        "--quiet",
     ];
     let mut command: Command = program();
-    let command = command.args(line).args(["--no-tune", "--quiet"]);
+    command.args(line);
+    for device in devices {
+        command.args(["--device", device]);
+    }
     let mut child = command.stdout(Stdio::null()).spawn().expect("the program");
     let status = format!("/proc/{}/status", child.id());
     let mut most = 0.0_f64;

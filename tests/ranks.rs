@@ -25,6 +25,11 @@ fn main() {
         Trial::test("a_lost_rank_ends_the_job", a_lost_rank_ends_the_job),
         Trial::test("divergence_ends_all", divergence_ends_all),
         Trial::test("a_failure_ends_all", a_failure_ends_all),
+        Trial::test(
+            "a_failure_of_the_first_ends_all",
+            a_failure_of_the_first_ends_all,
+        ),
+        Trial::test("all_train_the_same", all_train_the_same),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -309,7 +314,8 @@ fn a_lost_rank_ends_the_job() -> Outcome {
     Ok(())
 }
 
-/// All ranks see that a loss is no number, and one says so.
+/// All ranks see that a loss is no number, and one says so; and all hear of it where only the first one sees it, in a validation
+/// or in what it saves.
 fn divergence_ends_all() -> Outcome {
     let text = Text::new();
     let sets = [
@@ -318,13 +324,35 @@ fn divergence_ends_all() -> Outcome {
         "--set",
         "train.optimizer=sgd",
     ];
-    let (_, mut command) = text.job(2, "run", &sets);
-    let ended: Ended = command.output().map_err(missing)?.into();
-    let said = ended.stderr.matches("training diverged").count();
-    match ended.code {
-        Some(5) if said == 1 => Ok(()),
-        code => Err(format!("{code:?}, {said} ranks speak: {}", ended.stderr).into()),
+    for (name, more, says) in [
+        ("steps", [].as_slice(), "training diverged"),
+        (
+            "valid",
+            &["--set", "train.validate_every=1"],
+            "is not finite",
+        ),
+        (
+            "saved",
+            &[
+                "--set",
+                "train.learning_rate=1e38",
+                "--set",
+                "train.checkpoint_every=1",
+            ],
+            "is not finite",
+        ),
+    ] {
+        let (_, mut command) = text.job(2, name, &[&sets, more].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ended = end_of(command.spawn().map_err(missing)?)?;
+        let said = ended.stderr.matches(says).count();
+        let others = ended.stderr.matches("another process").count();
+        if (ended.code, said, others) != (Some(5), 1, 0) {
+            let (code, error) = (ended.code, ended.stderr);
+            return Err(format!("{name}: {code:?}, {said} ranks speak: {error}").into());
+        }
     }
+    Ok(())
 }
 
 /// What only the rank that leads finds out ends the others too.
@@ -338,6 +366,52 @@ fn a_failure_ends_all() -> Outcome {
         Some(3) if ended.stderr.contains("holds a run already") => Ok(()),
         code => Err(format!("{code:?}: {}", ended.stderr).into()),
     }
+}
+
+/// A checkpoint that the first rank cannot write ends all, with what it was.
+fn a_failure_of_the_first_ends_all() -> Outcome {
+    let text = Text::new();
+    let (run, child) = text.start("run")?;
+    let folder = run.join("checkpoints");
+    std::fs::rename(&folder, run.join("kept"))?;
+    std::fs::write(&folder, "in the way")?;
+    let ended = end_of(child)?;
+    let said = ended.stderr.matches("error: cannot write").count();
+    match ended.code {
+        Some(3) if said == 1 => Ok(()),
+        code => Err(format!("{code:?}, {said} ranks speak: {}", ended.stderr).into()),
+    }
+}
+
+/// Ranks of other configurations, texts or numbers of devices are no job.
+fn all_train_the_same() -> Outcome {
+    let text = Text::new();
+    let other = text.folder.write("other.txt", "w1 w2 w3\n".repeat(90));
+    let other = format!("data.train={}", other.display());
+    let vocab = text.folder.path("words.txt");
+    let words: String = (0..130).map(|k| format!("w{k} {}\n", 1000 - k)).collect();
+    let words = format!("<S> 2000\n<UNK> 1999\n{words}");
+    text.folder.write("words.txt", words);
+    let vocab = format!("data.vocab={}", vocab.display());
+    for (more, what) in [
+        (["--set", "train.clip_norm=3"], "configuration"),
+        (["--set", &other], "training text"),
+        (["--device", "cpu"], "number of devices"),
+    ] {
+        let common = ["--set", &vocab];
+        let (_, mut command) = text.job(1, "run", &common);
+        let (_, second) = text.job(1, "run", &[&common[..], &more].concat());
+        // `mpirun -n 1 FIRST : -n 1 SECOND`.
+        command.arg(":").args(second.get_args().skip(1));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ended = end_of(command.spawn().map_err(missing)?)?;
+        let says = format!("process 1 of the job has another {what} than process 0");
+        if ended.code != Some(2) || ended.stderr.matches(&says).count() != 1 {
+            let (code, error) = (ended.code, ended.stderr);
+            return Err(format!("{what}: {code:?}: {error}").into());
+        }
+    }
+    Ok(())
 }
 
 fn signal(process: u32, name: &str) {

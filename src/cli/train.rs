@@ -15,10 +15,11 @@ use super::text::text;
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens};
 use crate::corpus::{Corpus, Vocabulary, detokenise, expand};
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::model::cost::check_sizes;
-use crate::train::estimate;
-use crate::train::exchange::{Alone, Exchange};
+use crate::train::estimate::{self, Crew};
+use crate::train::exchange::{Alone, Exchange, of_all};
 use crate::train::generate::{Choice, Generator};
 use crate::train::progress::Progress;
 use crate::train::run::{Outcome, Run, train};
@@ -31,7 +32,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let config = Config::load(&arguments.config, &arguments.all_overrides())?;
     config.check_limits()?;
     schedule::check(&config)?;
-    let exchange = exchange()?;
+    let mut exchange = exchange()?;
     let leads = exchange.leads();
     // One rank speaks for all.
     let quiet = quiet || !leads;
@@ -84,7 +85,14 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let (train_text, valid_text) = (open(corpus)?, valid.map(open).transpose()?);
     let devices = executors.len() * exchange.ranks();
     check_sizes(&config, words.len(), devices * config.train.accumulate)?;
-    estimate::check(&config, words.len(), devices, &executors)?;
+    let corpus = train_text.corpus();
+    same_job(exchange.as_mut(), &config, corpus, &words, executors.len())?;
+    let crew = Crew {
+        devices,
+        here: executors.len(),
+        processes: processes_here(),
+    };
+    estimate::check(&config, words.len(), crew, &executors)?;
     let mut session = Session::replicated(executors, exchange, &config, words.len())?;
     let progress = match (checkpoint, &init) {
         (Some(checkpoint), _) => {
@@ -101,6 +109,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
             Progress::start()
         }
     };
+    warn_of_little_time(&session, quiet);
     let before = progress.step;
     let stop = listen()?;
     let mut display = Display::new(&config, quiet);
@@ -138,7 +147,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         );
     }
     warn_of_young_average(&config, outcome.progress.step);
-    sample(&mut session, &words)?;
+    sample(&mut session, &words, quiet)?;
     advise(quiet, arguments, folder.path(), &config);
     Ok(())
 }
@@ -157,6 +166,86 @@ fn exchange() -> Result<Box<dyn Exchange>> {
         .help("build it with `cargo build --release --features mpi`, or start it without mpirun"));
     }
     Ok(Box::new(Alone))
+}
+
+/// Checks that all ranks of a job train the same model on the same text, with as many devices each. Places of files may differ.
+fn same_job(
+    exchange: &mut dyn Exchange,
+    config: &Config,
+    corpus: &Corpus,
+    words: &Vocabulary,
+    devices: usize,
+) -> Result<()> {
+    if exchange.ranks() == 1 {
+        return Ok(());
+    }
+    let mut elsewhere = config.clone();
+    elsewhere.data.train.clear();
+    elsewhere.data.valid.clear();
+    elsewhere.data.test.clear();
+    elsewhere.data.vocab = None;
+    (elsewhere.device.max_binding, elsewhere.device.table_rows) = (0, 0);
+    let of = |bytes: &[u8]| Digest::of(bytes.iter().copied()).value();
+    let facts = [
+        ("version", of(env!("CARGO_PKG_VERSION").as_bytes())),
+        ("configuration", of(elsewhere.to_toml().as_bytes())),
+        ("training text", corpus.digest()),
+        ("vocabulary", of(&words.to_bytes())),
+        ("number of devices", devices as u64),
+    ];
+    // Halves, which a number holds exactly.
+    let halves = facts
+        .iter()
+        .flat_map(|(_, fact)| [fact >> 32, fact & 0xffff_ffff]);
+    let own: Vec<f64> = halves.map(|half| half as f64).collect();
+    let all = of_all(exchange, &own)?;
+    for (rank, facts_of_rank) in all.chunks_exact(own.len()).enumerate() {
+        let halves = facts_of_rank.chunks_exact(2).zip(all.chunks_exact(2));
+        let different = halves
+            .zip(&facts)
+            .find(|((of_rank, of_first), _)| of_rank != of_first);
+        if let Some((_, (what, _))) = different {
+            return Err(Error::usage(format!(
+                "process {rank} of the job has another {what} than process 0"
+            ))
+            .help("give all of them the same program, configuration and text, and as many devices each")
+            .shared(exchange.leads()));
+        }
+    }
+    Ok(())
+}
+
+/// Says so where the launcher of a job would end it before a checkpoint can be written after Ctrl-C or SIGTERM.
+fn warn_of_little_time(session: &Session, quiet: bool) {
+    #[cfg(feature = "mpi")]
+    {
+        /// Bytes that a disk takes in a second.
+        const SPEED: f64 = 5e8;
+        let bytes = session.bytes_of_checkpoint();
+        let Some(grace) = crate::train::mpi::grace() else {
+            return;
+        };
+        if bytes as f64 > grace * SPEED / 2.0 {
+            tell(
+                quiet,
+                &format!(
+                    "mpirun ends the job {grace} seconds after Ctrl-C or SIGTERM, and a checkpoint of {} takes longer: start it with --mca                      odls_base_sigkill_timeout 600 to have it saved.",
+                    crate::device::bytes(bytes)
+                ),
+            );
+        }
+    }
+    #[cfg(not(feature = "mpi"))]
+    let _ = (session, quiet);
+}
+
+/// The processes of the job on this machine.
+fn processes_here() -> usize {
+    #[cfg(feature = "mpi")]
+    let processes = crate::train::mpi::ranks_here();
+    #[cfg(not(feature = "mpi"))]
+    let processes = 1;
+    processes
 }
 
 /// The name of a configuration file, for people.
@@ -362,7 +451,14 @@ fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
 const SAMPLE_TIME: Duration = Duration::from_secs(5);
 
 /// Prints a few lines that the model makes up.
-fn sample(session: &mut Session, words: &Vocabulary) -> Result<()> {
+fn sample(session: &mut Session, words: &Vocabulary, quiet: bool) -> Result<()> {
+    if words.len() > SAMPLE_WORDS && session.is_in_software() {
+        tell(
+            quiet,
+            "The sample is left out: with so large a vocabulary a device in software takes minutes a word.",
+        );
+        return Ok(());
+    }
     let kind = session.config().data.tokens;
     let count = if kind == Tokens::Characters { 300 } else { 60 };
     let choice = Choice {
@@ -385,6 +481,9 @@ fn sample(session: &mut Session, words: &Vocabulary) -> Result<()> {
         .collect();
     super::print(format!("\nsample\n{}\n", indented.join("\n")).as_bytes())
 }
+
+/// The largest vocabulary that a device in software draws samples from.
+const SAMPLE_WORDS: usize = 200_000;
 
 /// Says what to try next, in words that can be typed here.
 fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {

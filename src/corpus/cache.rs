@@ -260,10 +260,13 @@ impl Making<'_> {
             .collect();
         // An empty text needs no tokens.
         let missing = |file: &usize| made[*file].is_none() && !self.corpus.text(*file).is_empty();
-        let missing: Vec<usize> = (0..self.keys.len()).filter(missing).collect();
+        let mut missing: Vec<usize> = (0..self.keys.len()).filter(missing).collect();
         if missing.is_empty() {
             return Ok(made);
         }
+        // Processes that begin together begin with different files, and find those that others have made.
+        let first = std::process::id() as usize % missing.len();
+        missing.rotate_left(first);
         let bytes = |file: &usize| self.corpus.text(*file).len() as u64;
         let total: u64 = missing.iter().map(bytes).sum();
         let (next, done, stopped) = (
@@ -281,7 +284,13 @@ impl Making<'_> {
             while !stopped.load(Ordering::Relaxed)
                 && let Some(&file) = missing.get(next.fetch_add(1, Ordering::Relaxed))
             {
-                let result = self.one(file, &watch);
+                let result = match self.cache.find(&self.keys[file]) {
+                    Some(tokens) => {
+                        watch(self.corpus.text(file).len());
+                        Ok(Some(tokens))
+                    }
+                    None => self.one(file, &watch),
+                };
                 stopped.fetch_or(result.is_err(), Ordering::Relaxed);
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                 results.insert(file, result);

@@ -58,6 +58,8 @@ impl Adapter {
                 Hardware::Discrete | Hardware::Virtual => memory(&self.inner),
                 Hardware::Integrated | Hardware::Other => None,
             },
+            host: available_memory(),
+            adapter: Some(self.summary.index),
         }
     }
 }

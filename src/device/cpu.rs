@@ -273,6 +273,8 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         Room {
             taking: Taking::Host,
             is_host: true,
+            host: available_memory(),
+            adapter: None,
             bytes: available_memory(),
         }
     }
@@ -374,7 +376,10 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
 
     fn finish_read(&mut self, values: &mut Vec<f32>) -> Result<()> {
         let read = self.reads.pop_front().expect("a read that was begun");
-        values.extend_from_slice(&read);
+        match values.is_empty() {
+            true => *values = read,
+            false => values.extend_from_slice(&read),
+        }
         Ok(())
     }
 

@@ -30,6 +30,10 @@ pub struct Room {
     pub is_host: bool,
     /// The bytes that there are, where that is known: of the host those that are free.
     pub bytes: Option<u64>,
+    /// The bytes that are free in the memory of the host, where that is known.
+    pub host: Option<u64>,
+    /// The number of the adapter; nothing for the CPU.
+    pub adapter: Option<usize>,
 }
 
 /// What an executor has taken for plans, in bytes.

@@ -13,6 +13,7 @@ use half::slice::HalfFloatSliceExt;
 
 use super::adapter::Adapter;
 use super::faults::{Faults, guarded, wait};
+use super::footprint::best_fit;
 use super::host::available_memory;
 use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer, width};
@@ -270,8 +271,9 @@ impl GpuExecutor {
         let mut targets = Vec::new();
         for (source, first, len) in tensor.parts(0, len) {
             let size = bytes_of(len, dtype);
-            let fits = |free: &wgpu::Buffer| free.size() >= size;
-            let target = match self.free_reads.iter().position(fits) {
+            // Those of the step before: each finds its own.
+            let free = self.free_reads.iter().map(wgpu::Buffer::size);
+            let target = match best_fit(free, size) {
                 Some(at) => self.free_reads.swap_remove(at),
                 None => buffer(
                     &self.device,

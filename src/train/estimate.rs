@@ -33,6 +33,26 @@ const BYTES_OF_LINE: u64 = 16;
 /// Bytes of a word while a sample is drawn: its logit as it comes from the device and as it is kept, and its place in the order.
 const BYTES_OF_LOGIT: u64 = 8 + 8 + 16;
 
+/// Who takes part in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crew {
+    /// All devices of a step.
+    pub devices: usize,
+    /// Those of this process.
+    pub here: usize,
+    /// The processes of the job on this machine, which take as much each.
+    pub processes: usize,
+}
+
+impl Crew {
+    /// One device.
+    pub const ALONE: Crew = Crew {
+        devices: 1,
+        here: 1,
+        processes: 1,
+    };
+}
+
 /// The plans of a run, in the order in which it loads them.
 pub struct Plans {
     /// Of a training step: one, or those of its goes and the update.
@@ -175,18 +195,18 @@ pub struct HostBytes {
     pub vocabulary: u64,
     /// Tables on the host, with the state of their optimizer.
     pub tables: u64,
-    /// Gradients of several devices while they are joined.
+    /// Gradients of several devices while they are joined: at most so much, when nothing is on its way to a file.
     pub joining: u64,
     /// Batches that wait.
     pub batches: u64,
-    /// Copies of inputs and outputs on their way.
+    /// Copies of inputs and outputs, and of gradients of several devices, on their way from them.
     pub staging: u64,
     /// What kernels and drivers work in.
     pub work: u64,
     /// What parameters pass through on their way to and from files, with the vocabulary in a checkpoint, or logits in a sample: the
     /// most at once.
     pub transfer: u64,
-    /// All of it.
+    /// All of it, at most.
     pub total: u64,
 }
 
@@ -195,8 +215,9 @@ impl HostBytes {
         plans: &Plans,
         config: &Config,
         vocabulary: usize,
-        devices: usize,
+        crew: Crew,
         footprint: &Footprint,
+        taking: Taking,
     ) -> HostBytes {
         let words = vocabulary as u64;
         let batch = |plan: &Plan| -> u64 {
@@ -211,45 +232,64 @@ impl HostBytes {
             });
             bytes.sum()
         };
-        let batches = BATCHES * devices as u64 * plans.training.iter().map(batch).sum::<u64>()
+        let batches = BATCHES * crew.devices as u64 * plans.training.iter().map(batch).sum::<u64>()
             + BATCHES * plans.evaluation.iter().map(batch).sum::<u64>();
         let tables = match config.model.tables {
             config::Tables::Host => tensors(config, vocabulary),
             config::Tables::Device => Vec::new(),
         };
         let widths: u64 = tables.iter().map(|tensor| 4 * tensor.width as u64).sum();
-        // All of a device, the mean or the rows of all devices, and what waits to be clipped.
-        let of = |keep: &dyn Fn(&&Left) -> bool| -> u64 {
-            let left = plans.left.iter().filter(keep);
-            left.map(|left| 4 * left.len as u64).sum()
+        let (devices, here) = (crew.devices as u64, crew.here as u64);
+        let of = |left: &Left| 4 * left.len as u64;
+        let sum =
+            |keep: &dyn Fn(&&Left) -> bool| -> u64 { plans.left.iter().filter(keep).map(of).sum() };
+        let most = |rows: bool| -> u64 {
+            let left = plans.left.iter().filter(|left| left.rows == rows);
+            left.map(of).max().unwrap_or(0)
         };
-        let devices = devices as u64;
-        let rows = plans.left.iter().filter(|left| left.rows);
-        let largest_rows = rows.map(|left| 8 * left.len as u64 * devices).max();
-        let joining = devices * of(&|left| left.clipped) + largest_rows.unwrap_or(0);
+        // Of every device of this process what waits to be clipped and what has come last; of all together the mean, or the rows,
+        // of other processes twice.
+        let copies = if devices > here {
+            devices + here
+        } else {
+            devices
+        };
+        let joined = most(false).max(copies * most(true));
+        // Every gradient has a place of its own on its way to the host, where it stays on a device; and the joined ones are on their
+        // way until the update.
+        let narrow = match config.train.precision {
+            Precision::Mixed if taking == Taking::Device => 2,
+            _ => 1,
+        };
+        let all = sum(&|_| true);
+        let sent = (sum(&|left| !left.rows) + devices * sum(&|left| left.rows)) / narrow;
+        let clipped = sum(&|left| left.clipped) + most(true).max(most(false));
+        let (joining, places) = match taking {
+            Taking::Host => (here * all + joined, 0),
+            Taking::Device => (here * (clipped + sent) + joined, all / narrow),
+        };
         // Rows of a tensor on their way between a device and a file or a random number.
         let largest = footprint.persistent.iter().map(|(_, bytes)| *bytes).max();
         let rows = (4 * STREAM as u64).min(largest.unwrap_or(0));
-        let all: u64 = footprint.persistent.iter().map(|(_, bytes)| bytes).sum();
-        let checkpoint = rows + all.min(files::IN_FLIGHT as u64) + BYTES_OF_LINE * words;
+        let saved: u64 = footprint.persistent.iter().map(|(_, bytes)| bytes).sum();
+        let checkpoint = rows + saved.min(files::IN_FLIGHT as u64) + BYTES_OF_LINE * words;
         let found = HostBytes {
             vocabulary: BYTES_OF_WORD * words,
             tables: words * widths,
             joining,
             batches,
-            staging: footprint.staging,
-            work: footprint.work,
+            staging: here * (footprint.staging + places),
+            work: here * footprint.work,
             transfer: checkpoint.max(BYTES_OF_LOGIT * words),
             total: 0,
         };
         let parts = [
             found.vocabulary,
             found.tables,
-            found.joining,
             found.batches,
             found.staging,
             found.work,
-            found.transfer,
+            found.joining.max(found.transfer),
         ];
         HostBytes {
             total: parts.iter().sum(),
@@ -280,19 +320,19 @@ impl Estimate {
     pub fn of(
         config: &Config,
         vocabulary: usize,
-        devices: usize,
+        crew: Crew,
         limits: &Limits,
         taking: Taking,
     ) -> Estimate {
-        let plans = Plans::of(config, vocabulary, limits, devices);
-        Estimate::of_plans(&plans, config, (vocabulary, devices), limits, taking)
+        let plans = Plans::of(config, vocabulary, limits, crew.devices);
+        Estimate::of_plans(&plans, config, (vocabulary, crew), limits, taking)
     }
 
     /// The same of plans that are there.
     pub fn of_plans(
         plans: &Plans,
         config: &Config,
-        (vocabulary, devices): (usize, usize),
+        (vocabulary, crew): (usize, Crew),
         limits: &Limits,
         taking: Taking,
     ) -> Estimate {
@@ -311,7 +351,7 @@ impl Estimate {
         });
         Estimate {
             device: DeviceBytes::of(&footprint),
-            host: HostBytes::of(plans, config, vocabulary, devices, &footprint),
+            host: HostBytes::of(plans, config, vocabulary, crew, &footprint, taking),
             dispatches_per_step: steps(&mut plans.training.iter().chain(&plans.exchange)),
             dispatches_per_evaluation_batch: (!plans.evaluation.is_empty())
                 .then(|| steps(&mut plans.evaluation.iter())),
@@ -319,19 +359,35 @@ impl Estimate {
         }
     }
 
-    /// What must be free where the device has its memory; all `devices` are alike, and those in the memory of the host share it.
-    pub fn need(&self, room: &Room, devices: usize) -> u64 {
+    /// What must be free where the device has its memory, which so many like it share: a card that is named twice, or the memory of
+    /// the host.
+    pub fn need(&self, room: &Room, sharing: usize, crew: Crew) -> u64 {
+        let (sharing, processes) = (sharing as u64, crew.processes as u64);
         match room.is_host {
-            true => devices as u64 * self.device.total + self.host.total,
-            false => self.device.total,
+            true => processes * (sharing * self.device.total + self.host.total),
+            false => sharing * self.device.total,
         }
     }
 
-    /// Whether it fits; nothing where nobody knows how much memory there is.
-    pub fn fits(&self, room: &Room, devices: usize) -> Option<bool> {
-        match self.refusal {
-            Some(_) => Some(false),
-            None => room.bytes.map(|bytes| self.need(room, devices) <= bytes),
+    /// What must be free in the memory of the host beside a device with memory of its own.
+    pub fn need_of_host(&self, room: &Room, crew: Crew) -> u64 {
+        match room.is_host {
+            true => 0,
+            false => crew.processes as u64 * self.host.total,
+        }
+    }
+
+    /// Whether it fits, on the device and on the host; nothing where nobody knows how much memory there is.
+    pub fn fits(&self, room: &Room, sharing: usize, crew: Crew) -> Option<bool> {
+        let on_device = room
+            .bytes
+            .map(|bytes| self.need(room, sharing, crew) <= bytes);
+        let on_host = room
+            .host
+            .is_none_or(|bytes| self.need_of_host(room, crew) <= bytes);
+        match (&self.refusal, on_device, on_host) {
+            (Some(_), ..) | (_, Some(false), _) | (.., false) => Some(false),
+            (_, fits, true) => fits,
         }
     }
 }
@@ -360,9 +416,11 @@ fn free_changes(config: &Config, room: &Room) -> Vec<(String, Config)> {
     });
     // What lives in the memory of the host has nothing of it.
     if !room.is_host && config.softmax != config::Softmax::Full {
-        change("model.tables=host", &|config| {
-            config.model.tables = config::Tables::Host;
-        });
+        let (set, tables) = match config.model.tables {
+            config::Tables::Device => ("model.tables=host", config::Tables::Host),
+            config::Tables::Host => ("model.tables=device", config::Tables::Device),
+        };
+        change(set, &|config| config.model.tables = tables);
     }
     changes
 }
@@ -373,18 +431,19 @@ fn free_changes(config: &Config, room: &Room) -> Vec<(String, Config)> {
 pub fn changes(
     config: &Config,
     vocabulary: usize,
-    devices: usize,
+    (crew, sharing): (Crew, usize),
     limits: &Limits,
     room: &Room,
 ) -> Vec<Change> {
     let room = &Room {
         bytes: room.bytes.map(|bytes| bytes - bytes / 20),
+        host: room.host.map(|bytes| bytes - bytes / 20),
         ..*room
     };
     let fits = |config: &Config| {
-        let estimate = Estimate::of(config, vocabulary, devices, limits, room.taking);
-        let fits = estimate.fits(room, devices) == Some(true);
-        fits.then(|| estimate.need(room, devices))
+        let estimate = Estimate::of(config, vocabulary, crew, limits, room.taking);
+        let fits = estimate.fits(room, sharing, crew) == Some(true);
+        fits.then(|| estimate.need(room, sharing, crew))
     };
     let mut found = Vec::new();
     let free = free_changes(config, room);
@@ -456,14 +515,18 @@ fn largest(size: usize, mut fits: impl FnMut(usize) -> Option<u64>) -> Option<(u
 pub fn check(
     config: &Config,
     vocabulary: usize,
-    devices: usize,
+    crew: Crew,
     executors: &[Box<dyn Executor>],
 ) -> Result<()> {
-    let in_host = executors.iter().filter(|executor| executor.room().is_host);
-    let in_host = in_host.count();
-    for executor in executors {
-        let (limits, room) = (executor.limits(), executor.room());
-        let estimate = Estimate::of(config, vocabulary, devices, &limits, room.taking);
+    let rooms: Vec<Room> = executors.iter().map(|executor| executor.room()).collect();
+    for (executor, room) in executors.iter().zip(&rooms) {
+        let limits = executor.limits();
+        let alike = |other: &&Room| match room.is_host {
+            true => other.is_host,
+            false => other.adapter == room.adapter,
+        };
+        let sharing = rooms.iter().filter(alike).count();
+        let estimate = Estimate::of(config, vocabulary, crew, &limits, room.taking);
         tracing::debug!(
             device = estimate.device.total,
             host = estimate.host.total,
@@ -471,21 +534,31 @@ pub fn check(
             "estimate"
         );
         // What cannot be bound is said where the plan is loaded.
-        let (Some(available), None) = (room.bytes, &estimate.refusal) else {
-            continue;
-        };
-        let need = estimate.need(&room, in_host);
-        if need <= available {
+        if estimate.refusal.is_some() || estimate.fits(room, sharing, crew) != Some(false) {
             continue;
         }
-        let there = match room.is_host {
-            true => "are free",
-            false => "are there",
+        let of_device = (estimate.need(room, sharing, crew), room.bytes);
+        let of_host = (estimate.need_of_host(room, crew), room.host);
+        let what = match (of_device, of_host) {
+            ((need, Some(there)), _) if need > there => {
+                let how = if room.is_host {
+                    "are free"
+                } else {
+                    "are there"
+                };
+                format!("{}, and {} {how}", bytes(need), bytes(there))
+            }
+            (_, (need, there)) => format!(
+                "{} of the memory of the host, and {} are free",
+                bytes(need),
+                bytes(there.unwrap_or(0))
+            ),
         };
-        let (need, available) = (bytes(need), bytes(available));
-        let what = format!("out of memory: this run takes {need}, and {available} {there}");
-        let changes = changes(config, vocabulary, devices, &limits, &room);
-        return Err(Error::device(what).help(advice(&estimate.device, &changes)));
+        let changes = changes(config, vocabulary, (crew, sharing), &limits, room);
+        return Err(
+            Error::device(format!("out of memory: this run takes {what}"))
+                .help(advice(&estimate.device, &changes)),
+        );
     }
     Ok(())
 }

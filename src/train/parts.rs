@@ -244,6 +244,7 @@ impl Parts {
                 executor.send(&left.joined, &joined)?;
             }
         }
+        self.waiting.iter_mut().for_each(Vec::clear);
         Ok(())
     }
 
@@ -255,28 +256,28 @@ impl Parts {
         factors: &[f32],
         exchange: &mut dyn Exchange,
     ) -> Result<Vec<f32>> {
+        let share = match left.summed {
+            true => 1.0,
+            false => 1.0 / self.division.devices as f32,
+        };
         let mut sum = vec![0.0; gradients[0].len()];
+        // A mean is no larger than what it is of, so that it does not overflow in `f16` on its way between machines.
         team::chunks(&mut sum, TASK, |k, sum| {
             for (gradient, factor) in gradients.iter().zip(factors) {
+                let factor = share * factor;
                 for (sum, x) in sum.iter_mut().zip(&gradient[k * TASK..]) {
                     *sum += factor * x;
                 }
             }
         });
         exchange.sum(&mut sum, self.mixed)?;
-        let share = match left.summed {
-            true => 1.0,
-            false => 1.0 / self.division.devices as f32,
-        };
-        let mixed = self.mixed;
-        team::chunks(&mut sum, TASK, |_, sum| {
-            for x in sum {
-                *x *= share;
-                if mixed {
+        if self.mixed {
+            team::chunks(&mut sum, TASK, |_, sum| {
+                for x in sum {
                     *x = f16::from_f32(*x).to_f32();
                 }
-            }
-        });
+            });
+        }
         Ok(sum)
     }
 

@@ -542,7 +542,9 @@ impl<'a> Loop<'a> {
             {
                 // As text that is met late and is not UTF-8: the steps before it were good. Others that know nothing of it would
                 // not save with this rank.
-                if let Err(second) = self.drain().and_then(|()| self.checkpoint()) {
+                if let Err(second) = self.drain().and_then(|()| self.checkpoint())
+                    && second.is_to_tell()
+                {
                     tracing::warn!(error = %second, "the steps since the last checkpoint are lost");
                 }
                 Err(error)

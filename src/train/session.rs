@@ -13,7 +13,7 @@ use super::tables::Tables;
 use super::update::{FIRST_LOSS_SCALE, initial_state, training_plan};
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::{Config, Precision};
-use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile, bytes};
+use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile, Taking, bytes};
 use crate::error::{Error, Kind, Result};
 use crate::graph::LOSS_SCALE;
 use crate::graph::memory::Limits;
@@ -734,6 +734,21 @@ impl Session {
                 sink.write_f32(rows)
             })
         })
+    }
+
+    /// Whether its first device is a GPU that is played by the processor.
+    pub fn is_in_software(&self) -> bool {
+        let room = self.executors[self.first].room();
+        room.is_host && room.taking == Taking::Device
+    }
+
+    /// The bytes of a checkpoint, about.
+    pub fn bytes_of_checkpoint(&self) -> u64 {
+        let saved = self.saved();
+        saved
+            .iter()
+            .map(|(_, shape, _)| 4 * shape.len() as u64)
+            .sum()
     }
 
     /// The bytes that each device has taken, as [`Executor::taken`] counts them.

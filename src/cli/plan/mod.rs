@@ -15,7 +15,7 @@ use crate::device::{Room, Taking, adapters, available_memory};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::model::cost::{check_sizes, cost};
-use crate::train::estimate::{Change, DeviceBytes, Estimate, Exchange, Plans, changes};
+use crate::train::estimate::{Change, Crew, DeviceBytes, Estimate, Exchange, Plans, changes};
 
 /// Prints the costs.
 pub(super) fn run(arguments: &Plan, quiet: bool) -> Result<()> {
@@ -99,6 +99,10 @@ struct Place {
     need: u64,
     /// The bytes that are: free ones of the host, or all of a card; what was asked about, if so. Null: nobody knows.
     available: Option<u64>,
+    /// The bytes that must be free in the memory of the host beside a device with memory of its own.
+    need_of_host: u64,
+    /// The bytes that are. Null: nobody knows.
+    available_of_host: Option<u64>,
     /// Null: nobody knows.
     fits: Option<bool>,
     /// What to change if it does not fit.
@@ -113,18 +117,25 @@ impl Place {
         limits: &Limits,
         room: &Room,
     ) -> Place {
-        let estimate = Estimate::of(config, words, devices, limits, room.taking);
-        // Others are elsewhere, or there for a test.
-        let fits = estimate.fits(room, 1);
+        // Other cards are in the same machine; what lives in the memory of a host has a machine of its own.
+        let crew = Crew {
+            devices,
+            here: if room.is_host { 1 } else { devices },
+            processes: 1,
+        };
+        let estimate = Estimate::of(config, words, crew, limits, room.taking);
+        let fits = estimate.fits(room, 1, crew);
         Place {
             device,
             name,
             kind,
-            need: estimate.need(room, 1),
+            need: estimate.need(room, 1, crew),
             available: room.bytes,
+            need_of_host: estimate.need_of_host(room, crew),
+            available_of_host: room.host,
             fits,
             changes: match fits {
-                Some(false) => changes(config, words, devices, limits, room),
+                Some(false) => changes(config, words, (crew, 1), limits, room),
                 _ => Vec::new(),
             },
             estimate,
@@ -154,6 +165,8 @@ fn places(config: &Config, words: (usize, usize), memory: Option<u64>) -> Vec<Pl
         taking: Taking::Host,
         is_host: true,
         bytes: available_memory(),
+        host: available_memory(),
+        adapter: None,
     };
     let names = ("cpu".to_owned(), "this machine".to_owned(), Kind::Cpu);
     let on_cpu = Place::new(names, config, words, &Limits::HOST, &asked(cpu));
@@ -162,6 +175,8 @@ fn places(config: &Config, words: (usize, usize), memory: Option<u64>) -> Vec<Pl
             taking: Taking::Device,
             is_host: false,
             bytes: None,
+            host: available_memory(),
+            adapter: None,
         };
         let name = "none was found: one with the limits that all have";
         let names = ("gpu".to_owned(), name.to_owned(), Kind::Any);

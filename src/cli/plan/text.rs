@@ -103,15 +103,16 @@ impl fmt::Display for Place {
         if host.tables > 0 {
             memory(f, "  host: tables", host.tables)?;
         }
-        if host.joining > 0 {
-            memory(f, "  host: gradients of all devices", host.joining)?;
-        }
         memory(f, "  host: batches that wait", host.batches)?;
         if host.staging > 0 {
-            memory(f, "  host: inputs and outputs on their way", host.staging)?;
+            memory(f, "  host: what is on its way", host.staging)?;
         }
         memory(f, "  host: kernels and driver", host.work)?;
-        memory(f, "  host: transfers, at most", host.transfer)?;
+        // Not at once.
+        match host.joining > host.transfer {
+            true => memory(f, "  host: gradients of all devices", host.joining)?,
+            false => memory(f, "  host: transfers, at most", host.transfer)?,
+        }
         memory(f, "  all of the host beside", host.total)?;
         let mut line =
             |name: &str, value: usize| writeln!(f, "{name:<54}{:>20}", grouped(value as u64));
@@ -129,9 +130,21 @@ impl Place {
         if let Some(refusal) = &self.estimate.refusal {
             wrapped(f, &format!("  does not run here: {refusal}"))?;
         }
+        let is_refused = self.estimate.refusal.is_some();
+        let of_host = match self.available_of_host {
+            Some(available) if self.need_of_host > 0 => format!(
+                ", and of the host {} of {}",
+                bytes(self.need_of_host),
+                bytes(available)
+            ),
+            _ => String::new(),
+        };
         match (self.fits, self.available) {
             (Some(true), Some(available)) => {
-                writeln!(f, "  fits: needs {need} of {}", bytes(available))?;
+                writeln!(f, "  fits: needs {need} of {}{of_host}", bytes(available))?;
+            }
+            (Some(false), None) if !is_refused => {
+                writeln!(f, "  does not fit: needs {need}{of_host}")?;
             }
             (_, None) => {
                 let who = match self.kind {
@@ -141,9 +154,9 @@ impl Place {
                 writeln!(f, "  needs {need}: {who}")?;
             }
             (_, Some(available)) => {
-                let is_refused = self.estimate.refusal.is_some();
                 if !is_refused {
-                    writeln!(f, "  does not fit: needs {need} of {}", bytes(available))?;
+                    let available = bytes(available);
+                    writeln!(f, "  does not fit: needs {need} of {available}{of_host}")?;
                 }
             }
         }
