@@ -552,7 +552,7 @@ impl<'a> Loop<'a> {
             Err(error) if error.kind() == Kind::Device => {
                 match self.rescue() {
                     Ok(()) => tracing::warn!(
-                        "the device that was lost has taken recurrent states with it, which begin at zero when the run goes on; all else is saved"
+                        "the steps so far are saved; recurrent states of a device that is lost begin at zero when the run goes on"
                     ),
                     Err(second) => tracing::debug!(error = %second, "nothing could be saved"),
                 }
