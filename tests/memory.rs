@@ -258,7 +258,7 @@ fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
             1,
             100,
             [64, 2048, 64],
-            [64, 20, 50],
+            [128, 20, 50],
             "recompute = true",
         ),
         (

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -269,10 +269,11 @@ impl Making<'_> {
         missing.rotate_left(first);
         let bytes = |file: &usize| self.corpus.text(*file).len() as u64;
         let total: u64 = missing.iter().map(bytes).sum();
-        let (next, done, stopped) = (
+        // The first file that fails is the one to hear of, whichever fails first.
+        let (next, done, failed) = (
             AtomicUsize::new(0),
             AtomicU64::new(0),
-            AtomicBool::new(false),
+            AtomicUsize::new(usize::MAX),
         );
         (self.watch)(0, total);
         let watch = |bytes: usize| {
@@ -281,9 +282,10 @@ impl Making<'_> {
         };
         let results = Mutex::new(BTreeMap::new());
         let work = || {
-            while !stopped.load(Ordering::Relaxed)
-                && let Some(&file) = missing.get(next.fetch_add(1, Ordering::Relaxed))
-            {
+            while let Some(&file) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if file > failed.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let result = match self.cache.find(&self.keys[file]) {
                     Some(tokens) => {
                         watch(self.corpus.text(file).len());
@@ -291,7 +293,9 @@ impl Making<'_> {
                     }
                     None => self.one(file, &watch),
                 };
-                stopped.fetch_or(result.is_err(), Ordering::Relaxed);
+                if result.is_err() {
+                    failed.fetch_min(file, Ordering::Relaxed);
+                }
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                 results.insert(file, result);
             }

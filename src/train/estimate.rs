@@ -195,7 +195,7 @@ pub struct HostBytes {
     pub vocabulary: u64,
     /// Tables on the host, with the state of their optimizer.
     pub tables: u64,
-    /// Gradients of several devices while they are joined: at most so much, when nothing is on its way to a file.
+    /// Gradients of several devices, where they are joined.
     pub joining: u64,
     /// Batches that wait.
     pub batches: u64,
@@ -203,8 +203,8 @@ pub struct HostBytes {
     pub staging: u64,
     /// What kernels and drivers work in.
     pub work: u64,
-    /// What parameters pass through on their way to and from files, with the vocabulary in a checkpoint, or logits in a sample: the
-    /// most at once.
+    /// What parameters pass through on their way to and from files, with the vocabulary in a checkpoint, or logits in a sample, or
+    /// joined gradients on their way to devices: the most at once.
     pub transfer: u64,
     /// All of it, at most.
     pub total: u64,
@@ -255,8 +255,8 @@ impl HostBytes {
             devices
         };
         let joined = most(false).max(copies * most(true));
-        // Every gradient has a place of its own on its way to the host, where it stays on a device; and the joined ones are on their
-        // way until the update.
+        // Every gradient has a place of its own on its way to the host, which it keeps on the CPU until it has been joined; and those
+        // that are joined are on their way to devices until the update.
         let narrow = match config.train.precision {
             Precision::Mixed if taking == Taking::Device => 2,
             _ => 1,
@@ -266,7 +266,12 @@ impl HostBytes {
         let clipped = sum(&|left| left.clipped) + most(true).max(most(false));
         let (joining, places) = match taking {
             Taking::Host => (here * all + joined, 0),
-            Taking::Device => (here * (clipped + sent) + joined, all / narrow),
+            Taking::Device => (here * clipped + joined, all / narrow),
+        };
+        let sent = if taking == Taking::Device {
+            here * sent
+        } else {
+            0
         };
         // Rows of a tensor on their way between a device and a file or a random number.
         let largest = footprint.persistent.iter().map(|(_, bytes)| *bytes).max();
@@ -280,7 +285,7 @@ impl HostBytes {
             batches,
             staging: here * (footprint.staging + places),
             work: here * footprint.work,
-            transfer: checkpoint.max(BYTES_OF_LOGIT * words),
+            transfer: checkpoint.max(BYTES_OF_LOGIT * words).max(sent),
             total: 0,
         };
         let parts = [
@@ -289,7 +294,8 @@ impl HostBytes {
             found.batches,
             found.staging,
             found.work,
-            found.joining.max(found.transfer),
+            found.joining,
+            found.transfer,
         ];
         HostBytes {
             total: parts.iter().sum(),

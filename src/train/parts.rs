@@ -45,6 +45,10 @@ pub(super) struct Parts {
     fetched: Vec<Vec<f32>>,
     /// Gradients that are clipped, of each device of this machine.
     waiting: Vec<Vec<Vec<f32>>>,
+    /// A sum over devices, and rows of all of them. All of these keep their memory: it is as large as the model, and new pages
+    /// would take longer to come than the sums.
+    sum: Vec<f32>,
+    rows: Vec<f32>,
     /// By `paper` the norm of the recurrent gradients of every device, before clipping, of the step that was started last.
     norms: Vec<f64>,
 }
@@ -90,14 +94,18 @@ impl Parts {
                 "gradients are done in the same order everywhere"
             );
         }
+        let left = listed.expect("at least one device");
+        let clipped = left.iter().filter(|left| left.clipped).count();
         let parts = Parts {
             division,
             fetched: vec![Vec::new(); executors.len()],
-            waiting: vec![Vec::new(); executors.len()],
+            waiting: vec![vec![Vec::new(); clipped]; executors.len()],
+            sum: Vec::new(),
+            rows: Vec::new(),
             goes,
             updates: update,
             done,
-            left: listed.expect("at least one device"),
+            left,
             clip_norm: config.train.clip_norm,
             recipe: config.train.recipe,
             mixed: config.train.precision == Precision::Mixed,
@@ -191,31 +199,37 @@ impl Parts {
         let devices = self.division.devices;
         let mut squares = vec![0.0; devices];
         let first = self.first(exchange);
-        self.waiting.iter_mut().for_each(Vec::clear);
+        let (mut sum, mut rows) = (
+            std::mem::take(&mut self.sum),
+            std::mem::take(&mut self.rows),
+        );
+        let mut clipped = 0;
         for left in &self.left {
             for (executor, fetched) in executors.iter_mut().zip(&mut self.fetched) {
                 fetched.clear();
                 executor.finish_read(fetched)?;
             }
             if left.rows {
-                let mut all = self.fetched.concat();
-                exchange.gather(&mut all, self.mixed)?;
+                rows.clear();
+                self.fetched.iter().for_each(|own| rows.extend(own));
+                exchange.gather(&mut rows, self.mixed)?;
                 for executor in &mut *executors {
-                    executor.send(&left.joined, &all)?;
+                    executor.send(&left.joined, &rows)?;
                 }
             } else if left.clipped {
                 for (k, (fetched, waiting)) in
                     self.fetched.iter_mut().zip(&mut self.waiting).enumerate()
                 {
                     squares[first + k] += sum_squares(fetched);
-                    waiting.push(std::mem::take(fetched));
+                    std::mem::swap(fetched, &mut waiting[clipped]);
                 }
+                clipped += 1;
             } else {
                 let factors = vec![1.0; executors.len()];
                 let fetched: Vec<&[f32]> = self.fetched.iter().map(Vec::as_slice).collect();
-                let joined = self.joined(left, &fetched, &factors, exchange)?;
+                self.join_dense(left, &fetched, &factors, exchange, &mut sum)?;
                 for executor in &mut *executors {
-                    executor.send(&left.joined, &joined)?;
+                    executor.send(&left.joined, &sum)?;
                 }
             }
         }
@@ -239,30 +253,32 @@ impl Parts {
         let clipped = self.left.iter().filter(|left| left.clipped);
         for (k, left) in clipped.enumerate() {
             let waiting: Vec<&[f32]> = self.waiting.iter().map(|list| list[k].as_slice()).collect();
-            let joined = self.joined(left, &waiting, &factors, exchange)?;
+            self.join_dense(left, &waiting, &factors, exchange, &mut sum)?;
             for executor in &mut *executors {
-                executor.send(&left.joined, &joined)?;
+                executor.send(&left.joined, &sum)?;
             }
         }
-        self.waiting.iter_mut().for_each(Vec::clear);
+        (self.sum, self.rows) = (sum, rows);
         Ok(())
     }
 
     /// The mean or the sum over all devices of `factor * gradient`.
-    fn joined(
+    fn join_dense(
         &self,
         left: &Left,
         gradients: &[&[f32]],
         factors: &[f32],
         exchange: &mut dyn Exchange,
-    ) -> Result<Vec<f32>> {
+        sum: &mut Vec<f32>,
+    ) -> Result<()> {
         let share = match left.summed {
             true => 1.0,
             false => 1.0 / self.division.devices as f32,
         };
-        let mut sum = vec![0.0; gradients[0].len()];
+        sum.clear();
+        sum.resize(gradients[0].len(), 0.0);
         // A mean is no larger than what it is of, so that it does not overflow in `f16` on its way between machines.
-        team::chunks(&mut sum, TASK, |k, sum| {
+        team::chunks(sum, TASK, |k, sum| {
             for (gradient, factor) in gradients.iter().zip(factors) {
                 let factor = share * factor;
                 for (sum, x) in sum.iter_mut().zip(&gradient[k * TASK..]) {
@@ -270,15 +286,15 @@ impl Parts {
                 }
             }
         });
-        exchange.sum(&mut sum, self.mixed)?;
+        exchange.sum(sum, self.mixed)?;
         if self.mixed {
-            team::chunks(&mut sum, TASK, |_, sum| {
+            team::chunks(sum, TASK, |_, sum| {
                 for x in sum {
                     *x = f16::from_f32(*x).to_f32();
                 }
             });
         }
-        Ok(sum)
+        Ok(())
     }
 
     /// Waits for the oldest step of all devices: the mean loss, and the norm.

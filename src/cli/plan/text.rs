@@ -108,11 +108,10 @@ impl fmt::Display for Place {
             memory(f, "  host: what is on its way", host.staging)?;
         }
         memory(f, "  host: kernels and driver", host.work)?;
-        // Not at once.
-        match host.joining > host.transfer {
-            true => memory(f, "  host: gradients of all devices", host.joining)?,
-            false => memory(f, "  host: transfers, at most", host.transfer)?,
+        if host.joining > 0 {
+            memory(f, "  host: gradients of all devices", host.joining)?;
         }
+        memory(f, "  host: transfers, at most", host.transfer)?;
         memory(f, "  all of the host beside", host.total)?;
         let mut line =
             |name: &str, value: usize| writeln!(f, "{name:<54}{:>20}", grouped(value as u64));
