@@ -258,11 +258,16 @@ fn stop_and_go_on() -> Outcome {
     }
 }
 
-/// `mpirun` hands an interrupt on to all ranks: they save together, and the job goes on from there.
+/// `mpirun` hands signals on to all ranks: they save together, and the job goes on from there.
 fn an_interrupt_saves() -> Outcome {
+    interrupted_by("TERM")?;
+    interrupted_by("USR1")
+}
+
+fn interrupted_by(name: &str) -> Outcome {
     let text = Text::new();
     let (run, child) = text.start("run")?;
-    signal(child.id(), "TERM");
+    signal(child.id(), name);
     let ended = end_of(child)?;
     let saved = *checkpoints(&run).last().expect("a checkpoint");
     let trained = losses(&run).len() as u64;
@@ -380,7 +385,7 @@ fn a_failure_of_the_first_ends_all() -> Outcome {
     std::fs::rename(&folder, run.join("kept"))?;
     std::fs::write(&folder, "in the way")?;
     let ended = end_of(child)?;
-    let said = ended.stderr.matches("error: cannot write").count();
+    let said = ended.stderr.matches("error: cannot ").count();
     match ended.code {
         Some(3) if said == 1 => Ok(()),
         code => Err(format!("{code:?}, {said} ranks speak: {}", ended.stderr).into()),

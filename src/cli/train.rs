@@ -111,7 +111,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     };
     warn_of_little_time(&session, quiet);
     let before = progress.step;
-    let stop = listen()?;
+    let stop = listen(session.exchange().ranks() > 1)?;
     let mut display = Display::new(&config, quiet);
     let outcome = train(Run {
         config: &config,
@@ -226,11 +226,12 @@ fn warn_of_little_time(session: &Session, quiet: bool) {
             return;
         };
         if bytes as f64 > grace * SPEED / 2.0 {
+            let bytes = crate::device::bytes(bytes);
             tell(
                 quiet,
                 &format!(
-                    "mpirun ends the job {grace} seconds after Ctrl-C or SIGTERM, and a checkpoint of {} takes longer: start it with --mca                      odls_base_sigkill_timeout 600 to have it saved.",
-                    crate::device::bytes(bytes)
+                    "A checkpoint of {bytes} takes longer than the {grace} s that mpirun leaves a job after Ctrl-C. Stop this one with SIGUSR1 \
+                     to mpirun, or start it with --mca odls_base_sigkill_timeout 60."
                 ),
             );
         }
@@ -397,9 +398,19 @@ fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
     }
 }
 
-/// Lets SIGINT and SIGTERM ask for a stop; a second one ends the program at once.
-fn listen() -> Result<Stop> {
+/// Lets SIGINT and SIGTERM ask for a stop; a second one ends the program at once. In a job SIGUSR1 asks too: launchers hand it on
+/// at once, and end nothing.
+fn listen(in_job: bool) -> Result<Stop> {
     let stop = Stop::default();
+    #[cfg(unix)]
+    if in_job {
+        let number: Arc<AtomicUsize> = stop.0.clone();
+        let as_term = signal_hook::consts::SIGTERM as usize;
+        signal_hook::flag::register_usize(signal_hook::consts::SIGUSR1, number, as_term)
+            .map_err(|error| Error::new(Kind::Other, "cannot listen to SIGUSR1").because(error))?;
+    }
+    #[cfg(not(unix))]
+    let _ = in_job;
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let register = || {
             let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
