@@ -16,6 +16,8 @@ const SIZE: usize = 1 << 24;
 const INDEX: usize = i32::MAX as usize;
 /// The least bytes of a binding: what bindings begin at multiples of, and some more.
 const LEAST_BINDING: u64 = 1 << 12;
+/// The most goes of a step: each has a plan of its own.
+const MOST_GOES: usize = 256;
 /// The largest count of steps or epochs: what TOML can write.
 const COUNT: u64 = i64::MAX as u64;
 
@@ -266,7 +268,7 @@ fn train(document: &Document) -> Result<Train> {
     };
     let train = Train {
         batch: field("train.batch").size(1, INDEX)?,
-        accumulate: field("train.accumulate").size(1, 1 << 16)?,
+        accumulate: field("train.accumulate").size(1, MOST_GOES)?,
         unroll: field("train.unroll").size(1, INDEX)?,
         optimizer: field("train.optimizer").choice()?,
         learning_rate: single("train.learning_rate")?,
