@@ -40,7 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("config", &["error", "digest"]),
     ("corpus", &["error", "random", "digest", "files", "config"]),
-    ("checkpoint", &["error", "files"]),
+    ("checkpoint", &["error", "digest", "files"]),
     ("metrics", &["error", "files"]),
     ("report", &["error", "files", "metrics", "config"]),
     (

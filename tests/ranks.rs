@@ -402,7 +402,10 @@ fn all_train_the_same() -> Outcome {
     let words = format!("<S> 2000\n<UNK> 1999\n{words}");
     text.folder.write("words.txt", words);
     let vocab = format!("data.vocab={}", vocab.display());
+    let start = text.train(2, "start", &["--set", &vocab, "--steps", "3"])?;
+    let start = start.display().to_string();
     for (more, what) in [
+        (["--init", &start], "checkpoint to start from"),
         (["--set", "train.clip_norm=3"], "configuration"),
         (["--set", &other], "training text"),
         (["--device", "cpu"], "number of devices"),

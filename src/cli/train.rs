@@ -86,7 +86,15 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let devices = executors.len() * exchange.ranks();
     check_sizes(&config, words.len(), devices * config.train.accumulate)?;
     let corpus = train_text.corpus();
-    same_job(exchange.as_mut(), &config, corpus, &words, executors.len())?;
+    let start = checkpoint.or(init.as_ref());
+    same_job(
+        exchange.as_mut(),
+        &config,
+        corpus,
+        &words,
+        start,
+        executors.len(),
+    )?;
     let crew = Crew {
         devices,
         here: executors.len(),
@@ -168,12 +176,13 @@ fn exchange() -> Result<Box<dyn Exchange>> {
     Ok(Box::new(Alone))
 }
 
-/// Checks that all ranks of a job train the same model on the same text, with as many devices each. Places of files may differ.
+/// Checks that all ranks of a job train the same model from the same start on the same text, with as many devices each. Places of files may differ.
 fn same_job(
     exchange: &mut dyn Exchange,
     config: &Config,
     corpus: &Corpus,
     words: &Vocabulary,
+    start: Option<&Checkpoint>,
     devices: usize,
 ) -> Result<()> {
     if exchange.ranks() == 1 {
@@ -191,6 +200,10 @@ fn same_job(
         ("configuration", of(elsewhere.to_toml().as_bytes())),
         ("training text", corpus.digest()),
         ("vocabulary", of(&words.to_bytes())),
+        (
+            "checkpoint to start from",
+            start.map_or(0, Checkpoint::fingerprint),
+        ),
         ("number of devices", devices as u64),
     ];
     // Halves, which a number holds exactly.
@@ -208,7 +221,7 @@ fn same_job(
             return Err(Error::usage(format!(
                 "process {rank} of the job has another {what} than process 0"
             ))
-            .help("give all of them the same program, configuration and text, and as many devices each")
+            .help("give all of them the same program, configuration, text and checkpoint (--resume and --init), and as many devices each")
             .shared(exchange.leads()));
         }
     }

@@ -273,7 +273,7 @@ pub(crate) fn too_short(text: &Text, batch: usize, unroll: usize, has: &str) -> 
             more => format!(" and {} more files", more - 1),
         }
     ))
-    .help("lower `train.batch` or `train.unroll`, or name more text in `data.train`")
+    .help("lower `train.batch`, `train.accumulate` or `train.unroll`, or name more text in `data.train`")
 }
 
 /// The error for a position that leads nowhere.

@@ -44,6 +44,9 @@ const SMALLER_SIZE: &str = "make it smaller";
 const FEWER_WORDS: &str = "keep fewer words: set `data.vocab_size`, or make a vocabulary file with `wlstm vocab --size` or \
                            `--min-count`";
 
+/// The most pieces of a tensor where `device.max_binding` cuts it.
+const MOST_PIECES: u64 = 100;
+
 /// Checks that every tensor of a step can be indexed, and every dispatch made: kernels count elements in 32 bits, and devices
 /// take 65,535 workgroups a side. A step has so many parts, on devices and in goes.
 ///
@@ -133,12 +136,23 @@ pub fn check_sizes(config: &Config, vocabulary: usize, parts: usize) -> Result<(
             .iter()
             .map(|line| (line.name.as_str(), line.shape.len() as u64)),
     );
-    match sizes.into_iter().find(|(_, size)| *size >= 1 << 32) {
-        Some((name, size)) => Err(Error::usage(format!(
+    if let Some((name, size)) = sizes.iter().find(|(_, size)| *size >= 1 << 32) {
+        return Err(Error::usage(format!(
             "{name} would have {size} elements, and no tensor may have 2^32 or more"
         ))
-        .help(SMALLER)),
-        None => Ok(()),
+        .help(SMALLER));
+    }
+    // A step of a large tensor becomes as many as it has pieces, and those of two the product.
+    let binding = config.device.max_binding;
+    match sizes.into_iter().max_by_key(|(_, size)| *size) {
+        Some((name, size)) if binding > 0 && 4 * size > MOST_PIECES * binding => {
+            let least = (4 * size).div_ceil(MOST_PIECES);
+            Err(Error::usage(format!(
+                "`device.max_binding` is {binding}, and {name} would be cut into more than {MOST_PIECES} pieces of so many bytes"
+            ))
+            .help(format!("set it to at least {least}, or to 0 for what the device allows")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -573,8 +573,8 @@ pub fn check(
 fn advice(device: &DeviceBytes, changes: &[Change]) -> String {
     if changes.is_empty() {
         return format!(
-            "make the model or its vocabulary smaller: no batch and no unroll is small enough, as parameters with their optimizer \
-             take {}",
+            "make the model or its vocabulary smaller, or take fewer devices or processes: no batch and no unroll is small enough, as \
+             parameters with their optimizer take {} of each",
             bytes(device.parameters + device.optimizer + device.moving_average)
         );
     }

@@ -145,8 +145,10 @@ impl Place {
 
 /// The run on the CPU and on every adapter; `memory` bytes are asked about instead of what they have.
 fn places(config: &Config, words: (usize, usize), memory: Option<u64>) -> Vec<Place> {
+    // Who asks about an adapter with so much memory asks about a card.
     let asked = |room: Room| Room {
         bytes: memory.or(room.bytes),
+        is_host: room.is_host && (memory.is_none() || room.adapter.is_none()),
         ..room
     };
     let mut places = Vec::new();
