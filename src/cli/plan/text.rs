@@ -132,7 +132,7 @@ impl Place {
         let is_refused = self.estimate.refusal.is_some();
         let of_host = match self.available_of_host {
             Some(available) if self.need_of_host > 0 => format!(
-                ", and of the host {} of {}",
+                ",\n    and of the host {} of {}",
                 bytes(self.need_of_host),
                 bytes(available)
             ),
