@@ -16,21 +16,21 @@ pub trait Exchange {
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if a rank is lost.
+    /// [`Kind::Device`] if a rank is lost.
     fn sum(&mut self, values: &mut [f32], narrow: bool) -> Result<()>;
 
     /// Puts the values of all ranks one behind the other, as many from each, in their order.
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if a rank is lost.
+    /// [`Kind::Device`] if a rank is lost.
     fn gather(&mut self, values: &mut Vec<f32>, narrow: bool) -> Result<()>;
 
     /// Adds up a few numbers of all ranks.
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if a rank is lost.
+    /// [`Kind::Device`] if a rank is lost.
     fn sum_few(&mut self, values: &mut [f64]) -> Result<()>;
 
     /// Whether this rank writes what a run leaves.
