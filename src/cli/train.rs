@@ -85,12 +85,11 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let (train_text, valid_text) = (open(corpus)?, valid.map(open).transpose()?);
     let devices = executors.len() * exchange.ranks();
     check_sizes(&config, words.len(), devices * config.train.accumulate)?;
-    let corpus = train_text.corpus();
     let start = checkpoint.or(init.as_ref());
     same_job(
         exchange.as_mut(),
         &config,
-        corpus,
+        train_text.corpus(),
         &words,
         start,
         executors.len(),
@@ -176,7 +175,8 @@ fn exchange() -> Result<Box<dyn Exchange>> {
     Ok(Box::new(Alone))
 }
 
-/// Checks that all ranks of a job train the same model from the same start on the same text, with as many devices each. Places of files may differ.
+/// Checks that all ranks of a job train the same model from the same start on the same text, with as many devices each. Places of
+/// files may differ.
 fn same_job(
     exchange: &mut dyn Exchange,
     config: &Config,

@@ -286,17 +286,13 @@ impl Graph {
         let width = self.parameters[parameter.0].width;
         let capacity = common + kinds * goes * own;
         let all = self.gradient_tensor(parameter, capacity, width);
-        let before = self.parameters[parameter.0]
-            .gradient
-            .replace(Gradient::Sources {
+        self.begin_gradient(
+            parameter,
+            Gradient::Sources {
                 index,
                 capacity,
                 scale: 1.0,
-            });
-        assert!(
-            before.is_none(),
-            "`{}` has a gradient already",
-            self.parameters[parameter.0].name
+            },
         );
         let place = |kind: usize| {
             let first = common + (kind * goes + go) * own;
@@ -317,22 +313,25 @@ impl Graph {
         }
     }
 
+    /// Says what the gradient of a parameter is, which has none yet.
+    fn begin_gradient(&mut self, parameter: Parameter, gradient: Gradient) {
+        let info = &mut self.parameters[parameter.0];
+        let before = info.gradient.replace(gradient);
+        assert!(before.is_none(), "`{}` has a gradient already", info.name);
+    }
+
     /// The values of a gradient sparse by rows, to be written whole.
     fn sparse_gradient(&mut self, parameter: Parameter, rows: Slice, capacity: usize) -> Slice {
         let width = self.parameters[parameter.0].width;
         assert!(self.addend.is_none(), "one of several batches has sources");
         let values = self.gradient_tensor(parameter, capacity, width);
-        let before = self.parameters[parameter.0]
-            .gradient
-            .replace(Gradient::Rows {
+        self.begin_gradient(
+            parameter,
+            Gradient::Rows {
                 rows,
                 values,
                 capacity,
-            });
-        assert!(
-            before.is_none(),
-            "`{}` has a gradient already",
-            self.parameters[parameter.0].name
+            },
         );
         values
     }

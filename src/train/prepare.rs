@@ -147,14 +147,11 @@ impl Preparer {
                 drawn = Some((device, sampler.draw(&mut stream)));
             }
             let candidates = drawn.as_ref().map(|(_, drawn)| drawn);
-            let (mut own, ids) = self.prepare_part(step, &batch, part, candidates);
+            let (own, ids) = self.prepare_part(step, &batch, part, candidates);
             of_device.extend(ids);
             let is_last = (part + 1).is_multiple_of(self.division.goes);
-            if self.division.parts() == 1 {
-                for (name, ids) in self.sources(std::mem::take(&mut of_device)) {
-                    own.push((name, Data::Index(row_index(&ids))));
-                }
-            } else if is_last {
+            inputs.parts.push(own);
+            if is_last {
                 for (name, mut more) in self.sources(std::mem::take(&mut of_device)) {
                     match sources.iter_mut().find(|(known, _)| *known == name) {
                         Some((_, known)) => known.append(&mut more),
@@ -162,10 +159,13 @@ impl Preparer {
                     }
                 }
             }
-            inputs.parts.push(own);
         }
         let index = |(name, ids): (&'static str, Vec<u32>)| (name, Data::Index(row_index(&ids)));
-        inputs.update = sources.into_iter().map(index).collect();
+        let indices = sources.into_iter().map(index);
+        match self.division.parts() {
+            1 => inputs.parts[0].extend(indices),
+            _ => inputs.update.extend(indices),
+        }
         inputs.moves = self.place(&mut inputs);
         Prepared {
             inputs,
