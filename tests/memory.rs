@@ -1,7 +1,7 @@
 //! What a run was estimated to take is what it takes.
 //!
 //! What executors take for their plans must be the estimate to the byte. Of whole runs, of which drivers, allocators and the
-//! system have their share, the largest resident memory is measured (Linux), less that of a run of the same steps with next
+//! system have their share, the largest memory is measured that is no file's (Linux), less that of a run of the same steps with next
 //! to no numbers: the estimate must be within 10 % of it. With `--nocapture` the figures are printed.
 
 #![allow(clippy::print_stdout, reason = "figures for whoever asks")]
@@ -337,10 +337,13 @@ fn peak(config: &Path, out: &Path, devices: &[&str]) -> f64 {
     let mut most = 0.0_f64;
     loop {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        if let Some(kilobytes) = line.and_then(|line| line.split_whitespace().next()) {
-            most = most.max(1024.0 * kilobytes.parse::<f64>().expect("a number"));
-        }
+        // Without the pages of files: systems take those of libraries that are not used for a while.
+        let kinds = ["RssAnon:", "RssShmem:"].map(|kind| {
+            let line = text.lines().find_map(|line| line.strip_prefix(kind));
+            let kilobytes = line.and_then(|line| line.split_whitespace().next());
+            kilobytes.map_or(0.0, |kilobytes| kilobytes.parse().expect("a number"))
+        });
+        most = most.max(1024.0 * kinds.iter().sum::<f64>());
         if let Some(ended) = child.try_wait().expect("a child") {
             assert!(ended.success(), "{ended}");
             return most;
