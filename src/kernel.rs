@@ -282,6 +282,8 @@ pub struct Kernel {
     pub fast: Option<Run<f32>>,
     /// The cases for parity, contract and timing.
     pub cases: fn() -> Vec<Case>,
+    /// Whether it can do a step with these params; none: any. For forms that do not take every size.
+    pub suits: Option<fn(&[u32]) -> bool>,
     /// Kernels of the same interface: other forms that give the same bits, of which one may be faster on a device
     /// ([`Kernel::forms`]), and one for matrix units ([`Kernel::on_units`]).
     pub others: &'static [&'static Kernel],
@@ -303,6 +305,8 @@ pub struct Unit {
     pub side: u32,
     /// The threads of the largest subgroup.
     pub subgroup: u32,
+    /// The memory of a workgroup.
+    pub workgroup_bytes: u32,
 }
 
 /// The bytes of an element of each binding.
@@ -432,6 +436,11 @@ impl Kernel {
         let others = self.others.iter().copied();
         let alike = others.filter(move |other| other.needs_units() == units && other.takes(halves));
         std::iter::once(self).chain(alike)
+    }
+
+    /// Whether it can do a step with these params.
+    pub fn suits(&self, params: &[u32]) -> bool {
+        self.suits.is_none_or(|suits| suits(params))
     }
 
     /// Whether the bindings of `halves` may be such.

@@ -141,10 +141,11 @@ fn parts_do_what_the_whole_does() {
             }
         }
     }
-    // What is bound there is as large as a batch has rows, or a device's threads at most.
+    // Products are in pieces only where these can be bound. What the others bind is as large as a batch has rows, or a device's threads at most.
     assert_eq!(
         uncut,
         [
+            "matmul/sum_pieces",
             "matmul/peak_units",
             "softmax/full_loss",
             "reduce/sum",

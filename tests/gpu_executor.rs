@@ -105,6 +105,7 @@ static ACCUMULATE: Kernel = Kernel {
     twin: twin!(accumulate),
     fast: None,
     cases: Vec::<Case>::new,
+    suits: None,
     others: &[],
 };
 
@@ -317,6 +318,7 @@ fn wrong_kernels_keep_their_checks(mut executor: GpuExecutor) -> Result<()> {
         },
         fast: right.fast,
         cases: right.cases,
+        suits: None,
         others: &[],
     }));
     executor.trust();

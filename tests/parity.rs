@@ -169,7 +169,14 @@ fn forms() -> Vec<Trial> {
                         })
                     };
                     let first = bits(kernel)?;
-                    for other in kernel.forms(halves).skip(1) {
+                    let fits = |form: &&'static Kernel| {
+                        let mut lanes = form.bindings.iter().map(|binding| binding.lanes);
+                        let whole = case.buffers.iter().all(|fill| {
+                            fill.len().is_multiple_of(lanes.next().expect("a binding"))
+                        });
+                        whole && form.suits(&case.params) && runs(form, halves, gpu)
+                    };
+                    for other in kernel.forms(halves).skip(1).filter(fits) {
                         if bits(other)? != first {
                             return Err(
                                 format!("{} has other bits: {}", other.name, case.label).into()
@@ -208,6 +215,7 @@ fn wrong(name: &'static str, wgsl: String, single: Run<f32>) -> &'static Kernel 
         grid: right.grid,
         fast: right.fast,
         cases: right.cases,
+        suits: None,
         others: &[],
     }))
 }

@@ -1,6 +1,11 @@
 // product_g = left_g right_g + bias_g, or +=. A thread makes a tile of 8 rows and 8 columns in registers, a workgroup of
 // 8 x 8 threads a block of 64 x 64, the third dimension of the grid is the group.
 
+@group(0) @binding(2) var<storage, read> left: array<f32>;
+@group(0) @binding(3) var<storage, read> right: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> product: array<f32>;
+
 alias Product = f32;
 
 // Terms of a sum that are added up in registers.
@@ -19,11 +24,11 @@ fn bias_of(group: u32, columns: vec4<u32>) -> vec4<f32> {
 }
 
 // Stores or adds row i of a tile, but what lies past the end.
-fn store(add: bool, i: u32, row: u32, column: u32, group: u32, first: vec4<f32>, second: vec4<f32>) {
+fn store(add: bool, i: u32, row: u32, column: u32, start: u32, first: vec4<f32>, second: vec4<f32>) {
     if (row + i >= params.rows) {
         return;
     }
-    let at = starts.product + group * params.product_group + (row + i) * params.product_stride + column;
+    let at = start + (row + i) * params.product_stride + column;
     let sums = array<f32, 8>(first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w);
     for (var j = 0u; j < min(8u, params.columns - column); j += 1u) {
         if (add) {
@@ -50,8 +55,9 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let left_step = select(1u, params.left_stride, TRANSPOSE_LEFT);
     let column_step = select(1u, params.right_stride, TRANSPOSE_RIGHT);
     let right_step = select(params.right_stride, 1u, TRANSPOSE_RIGHT);
-    let left_start = starts.left + block.z * params.left_group;
-    let right_start = starts.right + block.z * params.right_group;
+    let job = task(block.z);
+    let left_start = starts.left + job.group * params.left_group + job.first * left_step;
+    let right_start = starts.right + job.group * params.right_group + job.first * right_step;
     let row0 = left_start + min(row + 0u, last_row) * row_step;
     let row1 = left_start + min(row + 1u, last_row) * row_step;
     let row2 = left_start + min(row + 2u, last_row) * row_step;
@@ -66,7 +72,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     var at_right = 0u;
     // The sums go to memory every DEPTH terms: a single sum of tens of thousands would lose digits.
     let piece = select(DEPTH, params.depth, HALF_PRODUCT);
-    for (var first = 0u; first < params.depth; first += piece) {
+    for (var first = job.first; first < job.end; first += piece) {
         var sum0a = vec4<f32>();
         var sum0b = vec4<f32>();
         var sum1a = vec4<f32>();
@@ -84,7 +90,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         var sum7a = vec4<f32>();
         var sum7b = vec4<f32>();
         // By hand, as compilers of WGSL do not unroll.
-        for (var k = first; k < min(first + piece, params.depth); k += 1u) {
+        for (var k = first; k < min(first + piece, job.end); k += 1u) {
             let a = right_a + at_right;
             let b = right_b + at_right;
             let ra = vec4<f32>(f32(right[a.x]), f32(right[a.y]), f32(right[a.z]), f32(right[a.w]));
@@ -116,20 +122,21 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             at_left += left_step;
             at_right += right_step;
         }
-        let add = params.accumulate != 0u || first != 0u;
+        let begins = first == job.first;
+        let add = params.accumulate != 0u || !begins;
         var bias_a = vec4<f32>();
         var bias_b = vec4<f32>();
-        if (first == 0u) {
-            bias_a = bias_of(block.z, columns_a);
-            bias_b = bias_of(block.z, columns_b);
+        if (begins) {
+            bias_a = bias_of(job.group, columns_a);
+            bias_b = bias_of(job.group, columns_b);
         }
-        store(add, 0u, row, column, block.z, sum0a + bias_a, sum0b + bias_b);
-        store(add, 1u, row, column, block.z, sum1a + bias_a, sum1b + bias_b);
-        store(add, 2u, row, column, block.z, sum2a + bias_a, sum2b + bias_b);
-        store(add, 3u, row, column, block.z, sum3a + bias_a, sum3b + bias_b);
-        store(add, 4u, row, column, block.z, sum4a + bias_a, sum4b + bias_b);
-        store(add, 5u, row, column, block.z, sum5a + bias_a, sum5b + bias_b);
-        store(add, 6u, row, column, block.z, sum6a + bias_a, sum6b + bias_b);
-        store(add, 7u, row, column, block.z, sum7a + bias_a, sum7b + bias_b);
+        store(add, 0u, row, column, job.product, sum0a + bias_a, sum0b + bias_b);
+        store(add, 1u, row, column, job.product, sum1a + bias_a, sum1b + bias_b);
+        store(add, 2u, row, column, job.product, sum2a + bias_a, sum2b + bias_b);
+        store(add, 3u, row, column, job.product, sum3a + bias_a, sum3b + bias_b);
+        store(add, 4u, row, column, job.product, sum4a + bias_a, sum4b + bias_b);
+        store(add, 5u, row, column, job.product, sum5a + bias_a, sum5b + bias_b);
+        store(add, 6u, row, column, job.product, sum6a + bias_a, sum6b + bias_b);
+        store(add, 7u, row, column, job.product, sum7a + bias_a, sum7b + bias_b);
     }
 }

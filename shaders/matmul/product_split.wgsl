@@ -1,6 +1,11 @@
 // product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, for few rows or columns and many terms: a workgroup
 // makes a block of 32 x 32, and its quarters of 64 threads add up DEPTH terms each, side by side.
 
+@group(0) @binding(2) var<storage, read> left: array<f32>;
+@group(0) @binding(3) var<storage, read> right: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> product: array<f32>;
+
 // Terms of a sum that are added up in registers.
 const DEPTH: u32 = 512u;
 
@@ -39,20 +44,20 @@ fn right_at(group: u32, k: u32, column: u32) -> f32 {
 }
 
 // Stages terms first .. first + STEP, those before `end`, for one part; neighbouring threads read neighbouring elements.
-fn stage(block: vec3<u32>, part: u32, thread: u32, first: u32, end: u32) {
+fn stage(block: vec3<u32>, group: u32, part: u32, thread: u32, first: u32, end: u32) {
     let base = part * STEP * BLOCK;
     for (var i = thread; i < STEP * BLOCK; i += THREADS) {
         let k = select(i % STEP, i / BLOCK, TRANSPOSE_LEFT);
         let row = select(i / STEP, i % BLOCK, TRANSPOSE_LEFT);
         if (first + k < end) {
-            tile_left[base + k * BLOCK + row] = left_at(block.z, block.y * BLOCK + row, first + k);
+            tile_left[base + k * BLOCK + row] = left_at(group, block.y * BLOCK + row, first + k);
         }
     }
     for (var i = thread; i < STEP * BLOCK; i += THREADS) {
         let k = select(i / BLOCK, i % STEP, TRANSPOSE_RIGHT);
         let column = select(i % BLOCK, i / STEP, TRANSPOSE_RIGHT);
         if (first + k < end) {
-            tile_right[base + k * BLOCK + column] = right_at(block.z, first + k, block.x * BLOCK + column);
+            tile_right[base + k * BLOCK + column] = right_at(group, first + k, block.x * BLOCK + column);
         }
     }
 }
@@ -66,23 +71,24 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     // In the end each of all threads has four neighbours of the block.
     let row = block.y * BLOCK + local / 8u;
     let column = block.x * BLOCK + local % 8u * 4u;
-    let at = starts.product + block.z * params.product_group + row * params.product_stride + column;
+    let job = task(block.z);
+    let at = job.product + row * params.product_stride + column;
     var total = vec4<f32>();
     if (params.accumulate != 0u && row < params.rows) {
         for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
             total[j] = product[at + j];
         }
     }
-    for (var round = 0u; round < params.depth; round += PARTS * DEPTH) {
-        let first = min(round + part * DEPTH, params.depth);
-        let end = min(first + DEPTH, params.depth);
+    for (var round = job.first; round < job.end; round += PARTS * DEPTH) {
+        let first = min(round + part * DEPTH, job.end);
+        let end = min(first + DEPTH, job.end);
         var sum0 = vec4<f32>();
         var sum1 = vec4<f32>();
         var sum2 = vec4<f32>();
         var sum3 = vec4<f32>();
-        for (var done = 0u; done < min(DEPTH, params.depth - round); done += STEP) {
+        for (var done = 0u; done < min(DEPTH, job.end - round); done += STEP) {
             workgroupBarrier();
-            stage(block, part, thread, first + done, end);
+            stage(block, job.group, part, thread, first + done, end);
             workgroupBarrier();
             let base = part * STEP * BLOCK;
             for (var k = 0u; k < STEP && first + done + k < end; k += 1u) {
@@ -96,7 +102,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             }
         }
         // One part after the other, in the order of the terms.
-        for (var turn = 0u; turn < PARTS && round + turn * DEPTH < params.depth; turn += 1u) {
+        for (var turn = 0u; turn < PARTS && round + turn * DEPTH < job.end; turn += 1u) {
             workgroupBarrier();
             if (part == turn) {
                 let start = tile_row * BLOCK + tile_column;
@@ -110,10 +116,10 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             workgroupBarrier();
             let own = local * 4u;
             var next = vec4<f32>(sums[own], sums[own + 1u], sums[own + 2u], sums[own + 3u]);
-            let begins = round == 0u && turn == 0u;
+            let begins = round == job.first && turn == 0u;
             if (begins && params.with_bias != 0u) {
                 for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
-                    next[j] += f32(bias[starts.bias + block.z * params.columns + column + j]);
+                    next[j] += f32(bias[starts.bias + job.group * params.columns + column + j]);
                 }
             }
             if (begins && params.accumulate == 0u) {

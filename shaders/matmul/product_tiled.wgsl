@@ -1,6 +1,11 @@
 // product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl. A workgroup makes a block of ROWS x COLUMNS, a
 // thread 8 rows and 2 x 4 columns of it in registers; STEP terms at a time are staged in the memory of the workgroup.
 
+@group(0) @binding(2) var<storage, read> left: array<f32>;
+@group(0) @binding(3) var<storage, read> right: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> product: array<f32>;
+
 alias Product = f32;
 
 // The block of a workgroup; set from the sizes of the product.
@@ -31,11 +36,11 @@ fn exchange(k: u32, along_k: bool) -> u32 {
 }
 
 // Element (row, k) of left, zero past the end.
-fn left_at(group: u32, row: u32, k: u32) -> f32 {
-    if (row >= params.rows || k >= params.depth) {
+fn left_at(job: Task, row: u32, k: u32) -> f32 {
+    if (row >= params.rows || k >= job.end) {
         return 0.0;
     }
-    let start = starts.left + group * params.left_group;
+    let start = starts.left + job.group * params.left_group;
     if (TRANSPOSE_LEFT) {
         return f32(left[start + k * params.left_stride + row]);
     }
@@ -43,11 +48,11 @@ fn left_at(group: u32, row: u32, k: u32) -> f32 {
 }
 
 // Element (k, column) of right, zero past the end.
-fn right_at(group: u32, k: u32, column: u32) -> f32 {
-    if (column >= params.columns || k >= params.depth) {
+fn right_at(job: Task, k: u32, column: u32) -> f32 {
+    if (column >= params.columns || k >= job.end) {
         return 0.0;
     }
-    let start = starts.right + group * params.right_group;
+    let start = starts.right + job.group * params.right_group;
     if (TRANSPOSE_RIGHT) {
         return f32(right[start + column * params.right_stride + k]);
     }
@@ -55,39 +60,39 @@ fn right_at(group: u32, k: u32, column: u32) -> f32 {
 }
 
 // Stages terms first .. first + STEP; neighbouring threads read neighbouring elements.
-fn stage(block: vec3<u32>, local: u32, first: u32) {
+fn stage(job: Task, block: vec3<u32>, local: u32, first: u32) {
     for (var i = local; i < STEP * ROW_FOURS; i += THREADS) {
         let k = select(i % STEP, i / ROW_FOURS, TRANSPOSE_LEFT);
         let four = select(i / STEP, i % ROW_FOURS, TRANSPOSE_LEFT);
         let row = block.y * ROWS + four * 4u;
-        let l0 = left_at(block.z, row, first + k);
-        let l1 = left_at(block.z, row + 1u, first + k);
-        let l2 = left_at(block.z, row + 2u, first + k);
-        let l3 = left_at(block.z, row + 3u, first + k);
+        let l0 = left_at(job, row, first + k);
+        let l1 = left_at(job, row + 1u, first + k);
+        let l2 = left_at(job, row + 2u, first + k);
+        let l3 = left_at(job, row + 3u, first + k);
         tile_left[k * ROW_FOURS + (four ^ exchange(k, !TRANSPOSE_LEFT))] = vec4<f32>(l0, l1, l2, l3);
     }
     for (var i = local; i < STEP * COLUMN_FOURS; i += THREADS) {
         let k = select(i / COLUMN_FOURS, i % STEP, TRANSPOSE_RIGHT);
         let four = select(i % COLUMN_FOURS, i / STEP, TRANSPOSE_RIGHT);
         let column = block.x * COLUMNS + four * 4u;
-        let r0 = right_at(block.z, first + k, column);
-        let r1 = right_at(block.z, first + k, column + 1u);
-        let r2 = right_at(block.z, first + k, column + 2u);
-        let r3 = right_at(block.z, first + k, column + 3u);
+        let r0 = right_at(job, first + k, column);
+        let r1 = right_at(job, first + k, column + 1u);
+        let r2 = right_at(job, first + k, column + 2u);
+        let r3 = right_at(job, first + k, column + 3u);
         tile_right[k * COLUMN_FOURS + (four ^ exchange(k, TRANSPOSE_RIGHT))] = vec4<f32>(r0, r1, r2, r3);
     }
 }
 
 // Stores or adds four columns of a row, but what lies past the end; with the first terms comes the bias.
-fn store(add: bool, first: bool, group: u32, row: u32, column: u32, sum: vec4<f32>) {
+fn store(add: bool, first: bool, job: Task, row: u32, column: u32, sum: vec4<f32>) {
     if (row >= params.rows) {
         return;
     }
-    let at = starts.product + group * params.product_group + row * params.product_stride + column;
+    let at = job.product + row * params.product_stride + column;
     for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
         var value = sum[j];
         if (first && params.with_bias != 0u) {
-            value += f32(bias[starts.bias + group * params.columns + column + j]);
+            value += f32(bias[starts.bias + job.group * params.columns + column + j]);
         }
         if (add) {
             product[at + j] = Product(f32(product[at + j]) + value);
@@ -106,7 +111,8 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let column_b = column_a + COLUMNS / 2u;
     // The sums go to memory every DEPTH terms, as in product.wgsl.
     let piece = select(DEPTH, params.depth, HALF_PRODUCT);
-    for (var first = 0u; first < params.depth; first += piece) {
+    let job = task(block.z);
+    for (var first = job.first; first < job.end; first += piece) {
         var sum0a = vec4<f32>();
         var sum0b = vec4<f32>();
         var sum1a = vec4<f32>();
@@ -123,10 +129,10 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         var sum6b = vec4<f32>();
         var sum7a = vec4<f32>();
         var sum7b = vec4<f32>();
-        let end = min(first + piece, params.depth);
+        let end = min(first + piece, job.end);
         for (var k = first; k < end; k += STEP) {
             workgroupBarrier();
-            stage(block, local, k);
+            stage(job, block, local, k);
             workgroupBarrier();
             for (var step = 0u; step < min(STEP, end - k); step += 1u) {
                 let at_left = step * ROW_FOURS + (row_four ^ exchange(step, !TRANSPOSE_LEFT));
@@ -154,23 +160,23 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
                 sum7b = fused(lb.w, rb, sum7b);
             }
         }
-        let add = params.accumulate != 0u || first != 0u;
-        let begins = first == 0u;
-        store(add, begins, block.z, row + 0u, column_a, sum0a);
-        store(add, begins, block.z, row + 0u, column_b, sum0b);
-        store(add, begins, block.z, row + 1u, column_a, sum1a);
-        store(add, begins, block.z, row + 1u, column_b, sum1b);
-        store(add, begins, block.z, row + 2u, column_a, sum2a);
-        store(add, begins, block.z, row + 2u, column_b, sum2b);
-        store(add, begins, block.z, row + 3u, column_a, sum3a);
-        store(add, begins, block.z, row + 3u, column_b, sum3b);
-        store(add, begins, block.z, row + 4u, column_a, sum4a);
-        store(add, begins, block.z, row + 4u, column_b, sum4b);
-        store(add, begins, block.z, row + 5u, column_a, sum5a);
-        store(add, begins, block.z, row + 5u, column_b, sum5b);
-        store(add, begins, block.z, row + 6u, column_a, sum6a);
-        store(add, begins, block.z, row + 6u, column_b, sum6b);
-        store(add, begins, block.z, row + 7u, column_a, sum7a);
-        store(add, begins, block.z, row + 7u, column_b, sum7b);
+        let begins = first == job.first;
+        let add = params.accumulate != 0u || !begins;
+        store(add, begins, job, row + 0u, column_a, sum0a);
+        store(add, begins, job, row + 0u, column_b, sum0b);
+        store(add, begins, job, row + 1u, column_a, sum1a);
+        store(add, begins, job, row + 1u, column_b, sum1b);
+        store(add, begins, job, row + 2u, column_a, sum2a);
+        store(add, begins, job, row + 2u, column_b, sum2b);
+        store(add, begins, job, row + 3u, column_a, sum3a);
+        store(add, begins, job, row + 3u, column_b, sum3b);
+        store(add, begins, job, row + 4u, column_a, sum4a);
+        store(add, begins, job, row + 4u, column_b, sum4b);
+        store(add, begins, job, row + 5u, column_a, sum5a);
+        store(add, begins, job, row + 5u, column_b, sum5b);
+        store(add, begins, job, row + 6u, column_a, sum6a);
+        store(add, begins, job, row + 6u, column_b, sum6b);
+        store(add, begins, job, row + 7u, column_a, sum7a);
+        store(add, begins, job, row + 7u, column_b, sum7b);
     }
 }

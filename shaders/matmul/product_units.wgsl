@@ -20,6 +20,7 @@ struct Params {
     product_group: u32,
     with_bias: u32,
     accumulate: u32,
+    pieces: u32,
 }
 
 struct Starts {
@@ -37,6 +38,28 @@ struct Starts {
 @group(0) @binding(5) var<storage, read_write> product: array<f32>;
 
 alias Product = f32;
+
+const PIECE: u32 = 512u;
+
+// What a workgroup makes: a piece of the sums of a group, the terms first .. end, and where its product begins.
+struct Task {
+    group: u32,
+    first: u32,
+    end: u32,
+    product: u32,
+}
+
+// The task of the workgroups at z of the grid; pieces are whole numbers of PIECE terms.
+fn task(z: u32) -> Task {
+    if (params.pieces == 1u) {
+        return Task(z, 0u, params.depth, starts.product + z * params.product_group);
+    }
+    let group = z % params.groups;
+    let piece = z / params.groups;
+    let terms = ((params.depth + params.pieces - 1u) / params.pieces + PIECE - 1u) / PIECE * PIECE;
+    let at = starts.product + group * params.product_group + piece * params.rows * params.product_stride;
+    return Task(group, piece * terms, min((piece + 1u) * terms, params.depth), at);
+}
 
 // Set from params.transpose_left and params.transpose_right.
 const TRANSPOSE_LEFT: bool = false;
@@ -75,11 +98,11 @@ var<workgroup> tile_right: array<f16, STEP * RIGHT_STRIDE>;
 var<workgroup> tile_sums: array<f32, (SUBGROUPS + 1u) * UNIT * UNIT>;
 
 // Element (row, k) of left, zero past the end.
-fn left_at(group: u32, row: u32, k: u32) -> f16 {
-    if (row >= params.rows || k >= params.depth) {
+fn left_at(job: Task, row: u32, k: u32) -> f16 {
+    if (row >= params.rows || k >= job.end) {
         return f16(0.0);
     }
-    let start = starts.left + group * params.left_group;
+    let start = starts.left + job.group * params.left_group;
     if (TRANSPOSE_LEFT) {
         return f16(left[start + k * params.left_stride + row]);
     }
@@ -87,11 +110,11 @@ fn left_at(group: u32, row: u32, k: u32) -> f16 {
 }
 
 // Element (k, column) of right, zero past the end.
-fn right_at(group: u32, k: u32, column: u32) -> f16 {
-    if (column >= params.columns || k >= params.depth) {
+fn right_at(job: Task, k: u32, column: u32) -> f16 {
+    if (column >= params.columns || k >= job.end) {
         return f16(0.0);
     }
-    let start = starts.right + group * params.right_group;
+    let start = starts.right + job.group * params.right_group;
     if (TRANSPOSE_RIGHT) {
         return f16(right[start + column * params.right_stride + k]);
     }
@@ -99,22 +122,23 @@ fn right_at(group: u32, k: u32, column: u32) -> f16 {
 }
 
 // Stages terms first .. first + STEP; neighbouring threads read neighbouring elements.
-fn stage(block: vec3<u32>, local: u32, first: u32) {
+fn stage(job: Task, block: vec3<u32>, local: u32, first: u32) {
     for (var i = local; i < STEP * BLOCK; i += THREADS) {
         let k = select(i % STEP, i / BLOCK, TRANSPOSE_LEFT);
         let row = select(i / STEP, i % BLOCK, TRANSPOSE_LEFT);
-        tile_left[row * LEFT_STRIDE + k] = left_at(block.z, block.y * BLOCK + row, first + k);
+        tile_left[row * LEFT_STRIDE + k] = left_at(job, block.y * BLOCK + row, first + k);
     }
     for (var i = local; i < STEP * BLOCK; i += THREADS) {
         let k = select(i / BLOCK, i % STEP, TRANSPOSE_RIGHT);
         let column = select(i % BLOCK, i / STEP, TRANSPOSE_RIGHT);
-        tile_right[k * RIGHT_STRIDE + column] = right_at(block.z, first + k, block.x * BLOCK + column);
+        tile_right[k * RIGHT_STRIDE + column] = right_at(job, first + k, block.x * BLOCK + column);
     }
 }
 
 // Where a subgroup's tiles begin in its block, and what a thread is in it.
 struct Place {
     group: u32,
+    product: u32,
     row: u32,
     column: u32,
     subgroup: u32,
@@ -134,7 +158,7 @@ fn store(place: Place, i: u32, j: u32) {
                 if (params.with_bias != 0u) {
                     value += f32(bias[starts.bias + place.group * params.columns + column]);
                 }
-                let at = starts.product + place.group * params.product_group + row * params.product_stride + column;
+                let at = place.product + row * params.product_stride + column;
                 if (params.accumulate != 0u) {
                     value += f32(product[at]);
                 }
@@ -157,8 +181,10 @@ fn main(
     let own = min(subgroup, SUBGROUPS - 1u);
     let own_row = own / ACROSS * SIDE * UNIT;
     let own_column = own % ACROSS * SIDE * UNIT;
+    let job = task(block.z);
     let place = Place(
-        block.z,
+        job.group,
+        job.product,
         block.y * BLOCK + own_row,
         block.x * BLOCK + own_column,
         subgroup,
@@ -181,9 +207,9 @@ fn main(
     var sum31 = SumTile();
     var sum32 = SumTile();
     var sum33 = SumTile();
-    for (var first = 0u; first < params.depth; first += STEP) {
+    for (var first = job.first; first < job.end; first += STEP) {
         workgroupBarrier();
-        stage(block, local, first);
+        stage(job, block, local, first);
         workgroupBarrier();
         for (var k = 0u; k < STEP; k += UNIT) {
             let l0 = coopLoadT<LeftTile>(&tile_left[(own_row + 0u * UNIT) * LEFT_STRIDE + k], LEFT_STRIDE);

@@ -1,4 +1,4 @@
-// The interface of the forms of a product: see src/kernels/matmul/product.rs.
+// What the forms of a product have in common: see src/kernels/matmul/product.rs.
 
 struct Params {
     groups: u32,
@@ -15,6 +15,7 @@ struct Params {
     product_group: u32,
     with_bias: u32,
     accumulate: u32,
+    pieces: u32,
 }
 
 struct Starts {
@@ -26,11 +27,32 @@ struct Starts {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> starts: Starts;
-@group(0) @binding(2) var<storage, read> left: array<f32>;
-@group(0) @binding(3) var<storage, read> right: array<f32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> product: array<f32>;
 
 // Set from params.transpose_left and params.transpose_right.
 const TRANSPOSE_LEFT: bool = false;
 const TRANSPOSE_RIGHT: bool = false;
+
+const PIECE: u32 = 512u;
+
+// Elements of the product that are bound as one.
+const PRODUCT_LANES: u32 = 1u;
+
+// What a workgroup makes: a piece of the sums of a group, the terms first .. end, and where its product begins.
+struct Task {
+    group: u32,
+    first: u32,
+    end: u32,
+    product: u32,
+}
+
+// The task of the workgroups at z of the grid; pieces are whole numbers of PIECE terms.
+fn task(z: u32) -> Task {
+    if (params.pieces == 1u) {
+        return Task(z, 0u, params.depth, PRODUCT_LANES * starts.product + z * params.product_group);
+    }
+    let group = z % params.groups;
+    let piece = z / params.groups;
+    let terms = ((params.depth + params.pieces - 1u) / params.pieces + PIECE - 1u) / PIECE * PIECE;
+    let at = PRODUCT_LANES * starts.product + group * params.product_group + piece * params.rows * params.product_stride;
+    return Task(group, piece * terms, min((piece + 1u) * terms, params.depth), at);
+}

@@ -32,6 +32,10 @@ pub enum Hardware {
     Software,
 }
 
+/// How many workgroups of a product keep a GPU busy: two for each of the 132 multiprocessors of the largest there are today;
+/// more than smaller ones need, which does not slow them down.
+pub(super) const WORKGROUPS: usize = 256;
+
 impl Adapter {
     /// What plans for it must keep to, in mixed precision or not; see [`GpuExecutor`](super::GpuExecutor).
     pub fn limits(&self, mixed: bool) -> placement::Limits {
@@ -43,6 +47,7 @@ impl Adapter {
             packed: true,
             // Unless they are found to compute wrong.
             units: mixed && summary.is_real() && summary.unit().is_some(),
+            workgroups: if summary.is_real() { WORKGROUPS } else { 0 },
         }
     }
 
@@ -115,6 +120,8 @@ pub struct AdapterSummary {
     pub max_binding_bytes: u64,
     /// The most bytes of one buffer.
     pub max_buffer_bytes: u64,
+    /// The most bytes that the invocations of a workgroup share.
+    pub max_workgroup_bytes: u32,
     /// Whether kernels can compute in f16.
     pub f16: bool,
     /// Whether kernels can use subgroup operations.
@@ -159,6 +166,7 @@ impl AdapterSummary {
             driver_info: info.driver_info,
             max_binding_bytes: limits.max_storage_buffer_binding_size,
             max_buffer_bytes: limits.max_buffer_size,
+            max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
             f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             subgroup_min: info.subgroup_min_size,
@@ -183,6 +191,7 @@ impl AdapterSummary {
         (self.f16 && self.subgroups).then_some(Unit {
             side,
             subgroup: self.subgroup_max,
+            workgroup_bytes: self.max_workgroup_bytes,
         })
     }
 

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::adapter::Adapter;
+use super::adapter::{Adapter, WORKGROUPS};
 use super::faults::{Faults, guarded, wait};
 use super::footprint::best_fit;
 use super::host::available_memory;
@@ -50,6 +50,8 @@ pub struct GpuExecutor {
     pub(super) pipelines: Pipelines,
     /// Whether plans have their products of halves on matrix units.
     uses_units: bool,
+    /// See [`placement::Limits::workgroups`].
+    workgroups: usize,
     /// None: every kernel runs in its first form.
     pub(super) tuning: Option<Tuning>,
     plans: Vec<Loaded>,
@@ -165,6 +167,11 @@ impl GpuExecutor {
                 unit,
             }),
             uses_units: false,
+            workgroups: if adapter.summary.is_real() {
+                WORKGROUPS
+            } else {
+                0
+            },
             tuning: None,
             plans: Vec::new(),
             pending: VecDeque::new(),
@@ -360,6 +367,7 @@ impl Executor for GpuExecutor {
             slice: elements(self.limits.binding_bytes),
             packed: true,
             units: self.uses_units,
+            workgroups: self.workgroups,
         }
     }
 

@@ -183,6 +183,7 @@ mod tests {
             driver_info: "550.54.15 ".repeat(12),
             max_binding_bytes: 2_147_483_647,
             max_buffer_bytes: 1 << 40,
+            max_workgroup_bytes: 32 << 10,
             f16: true,
             subgroups: true,
             subgroup_min: 32,

@@ -238,6 +238,7 @@ mod tests {
             driver_info: String::new(),
             max_binding_bytes: 0,
             max_buffer_bytes: 0,
+            max_workgroup_bytes: 32 << 10,
             f16: false,
             subgroups: false,
             subgroup_min: 4,

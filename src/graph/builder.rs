@@ -203,6 +203,12 @@ impl Builder {
         }
     }
 
+    /// Room for the pieces of a product, until they are added up.
+    pub fn pieces_of(&mut self, len: usize) -> Slice {
+        let name = format!("pieces.{}", self.plan.tensors.len());
+        self.activation(&name, [len])
+    }
+
     /// Appends a step. `label` says what it is for.
     pub fn step(
         &mut self,

@@ -20,6 +20,9 @@ pub struct Limits {
     pub packed: bool,
     /// Whether products of halves run on matrix units: then those of the recurrence are steps of their own.
     pub units: bool,
+    /// How many workgroups of a product keep the device busy; products that are fewer go in pieces, and those of cells are steps
+    /// of their own where a batch is large. 0: software, for which all that matters is how much there is to do.
+    pub workgroups: usize,
 }
 
 impl Limits {
@@ -29,6 +32,7 @@ impl Limits {
         slice: 32 << 20,
         packed: true,
         units: false,
+        workgroups: 0,
     };
 
     /// The same with bindings of at most so many bytes; 0: as they are.
@@ -49,6 +53,7 @@ impl Limits {
         slice: usize::MAX,
         packed: false,
         units: false,
+        workgroups: 0,
     };
 }
 
@@ -189,6 +194,7 @@ mod tests {
             slice: 128,
             packed: false,
             units: false,
+            workgroups: 0,
         };
         let mut builder = Builder::new("wide", &limits);
         let x = builder.real_input("x", [64]);

@@ -170,6 +170,26 @@ impl Plan {
         )
     }
 
+    /// The kernel of a step, then its other forms that give the same bits and can do this step.
+    pub fn forms(&self, step: &Step) -> impl Iterator<Item = &'static Kernel> {
+        let (first, params) = (step.kernel, step.params.clone());
+        // Where each slice begins in its buffer, and its length.
+        let places = step.slices.iter().map(|slice| {
+            let piece = self.tensor(slice.tensor).piece;
+            (slice.offset % piece, slice.len)
+        });
+        let places: Vec<(usize, usize)> = places.collect();
+        first.forms(self.halves(step)).filter(move |&form| {
+            let mut bindings = form.bindings.iter().zip(&places);
+            let whole = |lanes: usize, (start, len): (usize, usize)| {
+                start.is_multiple_of(lanes) && len.is_multiple_of(lanes)
+            };
+            form == first
+                || (form.suits(&params)
+                    && bindings.all(|(binding, place)| whole(binding.lanes, *place)))
+        })
+    }
+
     /// All ids with their descriptions.
     pub fn tensors(&self) -> impl Iterator<Item = (TensorId, &TensorInfo)> {
         self.tensors

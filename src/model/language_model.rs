@@ -226,6 +226,10 @@ impl<'a> Body<'a> {
     }
 }
 
+/// The rows of a batch from which on products of cells are faster as steps of their own on a GPU: those read the weights once for
+/// many rows, cells for eight.
+const SEPARATE: usize = 16;
+
 /// Forward and backward of one training step; the output `loss` is the mean over tokens.
 ///
 /// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
@@ -239,9 +243,10 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
     };
     if config.train.precision == Precision::Mixed {
         graph.builder.mix_precision();
-        if limits.units {
-            graph.builder.separate_products();
-        }
+    }
+    let on_units = limits.units && config.train.precision == Precision::Mixed;
+    if on_units || (limits.workgroups > 0 && extent.batch >= SEPARATE) {
+        graph.builder.separate_products();
     }
     if config.train.recompute {
         graph.builder.recompute_gates(SPAN_ROWS);

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use optimizers::{
     adagrad_formula, adam_formula, momentum_formula, moving_average_formula, sgd_formula,
 };
-use products::{cell, matrix_product};
+use products::{cell, matrix_product, sums_of_pieces};
 use softmax::{full_softmax, sampled_softmax};
 use tools::{
     assert_close, assert_gradient, dot, indices, numbers, output, reals, result, table_gradient,
@@ -35,6 +35,23 @@ use Check::{By, Left};
 
 const COVERAGE: &[(&str, Check)] = &[
     ("matmul/product", By(matrix_product)),
+    (
+        "matmul/product_vector",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_vector 128",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_units_vector",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_units_vector 128x64",
+        Left("has the twin of matmul/product"),
+    ),
+    ("matmul/sum_pieces", By(sums_of_pieces)),
     (
         "matmul/product_tiled",
         Left("has the twin of matmul/product"),

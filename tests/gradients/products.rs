@@ -1,7 +1,7 @@
 //! Matrix products and the cell behind them.
 
 use wlstm::kernels::lstm::{cell_backward, cell_forward};
-use wlstm::kernels::matmul::product;
+use wlstm::kernels::matmul::{product, sum_pieces};
 
 use crate::tools::{assert_gradient, dot, numbers, output, real, reals, result, run};
 
@@ -72,6 +72,32 @@ pub fn matrix_product() {
         |x| loss(&left, x),
         &right,
     );
+}
+
+/// A product in pieces that are added up is the product: what its gradients are, [`matrix_product`] says.
+#[test]
+pub fn sums_of_pieces() {
+    let (rows, columns, depth) = (3, 4, 1100);
+    let params = product::Params::dense(rows, columns, depth);
+    let (left, right) = (numbers(1, rows * depth), numbers(2, depth * columns));
+    let before = numbers(3, rows * columns);
+    let product = |params: &product::Params, out: &[f64]| {
+        let buffers = vec![reals(&left), reals(&right), reals(&left), reals(out)];
+        result(&product::KERNEL, params, buffers, 3)
+    };
+    let parts = product(&params.in_pieces(3), &vec![0.0; 3 * before.len()]);
+    for accumulate in [0, 1] {
+        let want = product(&params.accumulating(accumulate != 0), &before);
+        let sum = sum_pieces::Params {
+            len: before.len() as u32,
+            pieces: 3,
+            accumulate,
+        };
+        let got = result(&sum_pieces::KERNEL, &sum, vec![reals(&parts), reals(&before)], 1);
+        for (got, want) in got.iter().zip(&want) {
+            assert!((got - want).abs() < 1e-9, "{got} is not {want}");
+        }
+    }
 }
 
 #[test]

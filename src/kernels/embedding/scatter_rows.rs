@@ -61,6 +61,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: None,
     cases,
+    suits: None,
     others: &[],
 };
 

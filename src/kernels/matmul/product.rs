@@ -2,6 +2,7 @@
 //!
 //! `product_g [rows, columns]`, `left_g [rows, depth]`, `right_g [depth, columns]`, `bias [groups * columns]`; each
 //! operand may be stored transposed. Rows of a stored matrix are `*_stride` elements apart, groups `*_group`.
+//! Where the sums are in several `pieces`, for [`super::sum_pieces`] to add up, the product is `[pieces]` of these.
 //! Derivatives: `dleft = dproduct right'`, `dright = left' dproduct`: this kernel again.
 
 use crate::kernel::{
@@ -43,6 +44,8 @@ params! {
         pub with_bias: u32,
         /// Whether the product is added to what is there.
         pub accumulate: u32,
+        /// Into how many products the terms of each sum go, at least 1; with more, nothing is added.
+        pub pieces: u32,
     }
 }
 
@@ -64,6 +67,7 @@ impl Params {
             product_group: 0,
             with_bias: 0,
             accumulate: 0,
+            pieces: 1,
         }
     }
 
@@ -101,6 +105,36 @@ impl Params {
         }
     }
 
+    /// In so many pieces.
+    pub fn in_pieces(self, pieces: u32) -> Params {
+        Params { pieces, ..self }
+    }
+
+    /// Terms of each sum of a piece, but perhaps the last: whole pieces of those that devices add up in registers.
+    pub fn piece_depth(&self) -> u32 {
+        match self.pieces {
+            1 => self.depth,
+            pieces => self.depth.div_ceil(pieces).next_multiple_of(PIECE as u32),
+        }
+    }
+
+    /// Elements between the products of two pieces.
+    fn piece_stride(&self) -> u32 {
+        self.rows * self.product_stride
+    }
+
+    /// What a piece is as a product of its own, and its first term.
+    fn piece(&self, piece: u32) -> (Params, u32) {
+        let first = (piece * self.piece_depth()).min(self.depth);
+        let depth = self.piece_depth().min(self.depth - first);
+        let params = Params {
+            depth,
+            pieces: 1,
+            ..*self
+        };
+        (params, first)
+    }
+
     /// Multiply-adds of the step.
     pub fn multiply_adds(&self) -> u64 {
         [self.groups, self.rows, self.columns, self.depth]
@@ -114,6 +148,8 @@ impl Params {
 pub static KERNEL: Kernel = Kernel {
     others: &[
         &super::product_split::KERNEL,
+        &super::product_vector::KERNEL,
+        &super::product_vector::WIDE,
         &super::product_tiled::KERNEL,
         &super::product_tiled::TALL,
         &super::product_tiled::WIDE,
@@ -141,12 +177,13 @@ pub(super) const FORM: Kernel = Kernel {
         Binding::read_write("product").or_half(),
     ],
     constants,
-    grid,
+    grid: blocks::<64, 64>,
     work: Some(work),
     cut: Some(cut),
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    suits: None,
     others: &[],
 };
 
@@ -158,20 +195,21 @@ fn constants(words: &[u32]) -> Constants {
     ]
 }
 
-/// A workgroup makes a block of 64 rows and 64 columns.
-fn grid(words: &[u32]) -> [u32; 3] {
+/// Workgroups that make a block of so many rows and columns each, of a piece of a group.
+pub(super) fn blocks<const ROWS: u32, const COLUMNS: u32>(words: &[u32]) -> [u32; 3] {
     let params = Params::of(words);
     [
-        params.columns.div_ceil(64),
-        params.rows.div_ceil(64),
-        params.groups,
+        params.columns.div_ceil(COLUMNS),
+        params.rows.div_ceil(ROWS),
+        params.groups * params.pieces,
     ]
 }
 
 fn work(words: &[u32], widths: Widths) -> Work {
     let p = Params::of(words);
     let [groups, rows, columns, depth] = [p.groups, p.rows, p.columns, p.depth].map(u64::from);
-    let product = rows * columns * if p.accumulate != 0 { 2 } else { 1 };
+    let moved = if p.accumulate != 0 { 2 } else { 1 };
+    let product = rows * columns * moved * u64::from(p.pieces);
     Work {
         flops: 2 * p.multiply_adds(),
         bytes: groups
@@ -310,10 +348,13 @@ impl Params {
 }
 
 /// Cut along depth, sums are added in the order of the pieces in which devices make them.
-const PIECE: usize = 512;
+pub const PIECE: usize = 512;
 
 fn cut(words: &[u32], excess: &Excess<'_>) -> Option<[Part; 2]> {
     let p: &Params = Params::of(words);
+    if p.pieces > 1 {
+        return None;
+    }
     // Without a bias, what stands in its place is the left operand, or anything small.
     let is_left = p.with_bias == 0 && excess.lens[2] == excess.lens[0];
     let (axis, most) = match excess.binding {
@@ -394,11 +435,13 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
         };
         (group + row * stride + column) as usize
     };
-    for g in 0..p.groups {
+    let places = (0..p.pieces).flat_map(|piece| (0..p.groups).map(move |g| (piece, g)));
+    for (piece, g) in places {
+        let (of_piece, first) = p.piece(piece);
         for row in 0..p.rows {
             for column in 0..p.columns {
                 let mut sum = R::ZERO;
-                for k in 0..p.depth {
+                for k in first..first + of_piece.depth {
                     sum += left[at(p.transpose_left, g * p.left_group, row, k, p.left_stride)]
                         * right[at(
                             p.transpose_right,
@@ -411,8 +454,8 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
                 if p.with_bias != 0 {
                     sum += bias[(g * p.columns + column) as usize];
                 }
-                let out =
-                    &mut product[(g * p.product_group + row * p.product_stride + column) as usize];
+                let at = g * p.product_group + row * p.product_stride + column;
+                let out = &mut product[(piece * p.piece_stride() + at) as usize];
                 *out = if p.accumulate != 0 { *out + sum } else { sum };
             }
         }
@@ -437,13 +480,34 @@ fn operand(
 }
 
 fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let p = Params::of(words);
+    let p: &Params = Params::of(words);
     let (left, right, bias, product) = (
         buffers.read(0),
         buffers.read(1),
         buffers.read(2),
         buffers.write(3),
     );
+    if p.pieces == 1 {
+        return multiply(p, left, right, bias, product);
+    }
+    for (piece, product) in (0..).zip(product.chunks_mut(p.piece_stride() as usize)) {
+        let (of_piece, first) = p.piece(piece);
+        let [left_start, right_start, ..] = p.starts(Axis::Depth, first as usize);
+        match of_piece.depth {
+            0 => product.fill(0.0),
+            _ => multiply(
+                &of_piece,
+                &left[left_start..],
+                &right[right_start..],
+                bias,
+                product,
+            ),
+        }
+    }
+}
+
+/// A product of one piece.
+fn multiply(p: &Params, left: &[f32], right: &[f32], bias: &[f32], product: &mut [f32]) {
     let groups = Groups {
         count: p.groups as usize,
         stride: p.product_group as usize,
@@ -502,7 +566,10 @@ fn cases() -> Vec<Case> {
             0 => side(p.depth, p.right_stride, p.columns, p.right_group),
             _ => side(p.columns, p.right_stride, p.depth, p.right_group),
         };
-        let product = side(p.rows, p.product_stride, p.columns, p.product_group);
+        let product = match p.pieces {
+            1 => side(p.rows, p.product_stride, p.columns, p.product_group),
+            pieces => (pieces * p.piece_stride()) as usize,
+        };
         let output =
             if p.accumulate != 0 || (p.groups > 1 && p.product_group < p.rows * p.product_stride) {
                 Fill::signed(product)
@@ -589,6 +656,35 @@ fn cases() -> Vec<Case> {
                 product_group: 7 * 8,
                 ..Params::dense(7, 8, 45)
             },
+        ),
+        case(
+            "three pieces of sums, right transposed",
+            Params::dense(37, 29, 1100).transposed_right().in_pieces(3),
+        ),
+        case(
+            "two pieces of sums of groups side by side",
+            Params {
+                groups: 2,
+                left_stride: 2 * 1032,
+                left_group: 1032,
+                right_group: 1032 * 16,
+                product_stride: 2 * 16,
+                product_group: 16,
+                pieces: 2,
+                ..Params::dense(72, 16, 1032)
+            },
+        ),
+        // What vectors of four and of eight can be read of.
+        case("72x136x64", Params::dense(72, 136, 64).biased()),
+        case(
+            "72x136x1040, left transposed, accumulated",
+            Params::dense(72, 136, 1040)
+                .transposed_left()
+                .accumulating(true),
+        ),
+        case(
+            "72x136x48, right transposed",
+            Params::dense(72, 136, 48).transposed_right(),
         ),
         case("512x512x512", Params::dense(512, 512, 512)).timed(),
         case(

@@ -2,11 +2,11 @@
 //! one after the other, so that there are more workgroups and the same bits. Another form of the same kernel for products in
 //! `f32`; the executor chooses.
 
-use crate::kernel::{Binding, Kernel, Params as _};
+use crate::kernel::{Binding, Kernel};
 
-use super::product::{self, Params};
+use super::product;
 
-/// See the module.
+/// See the module. A workgroup makes a block of 32 x 32.
 pub static KERNEL: Kernel = Kernel {
     name: "matmul/product_split",
     wgsl: include_str!("../../../shaders/matmul/product_split.wgsl"),
@@ -17,16 +17,6 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read("bias").or_half(),
         Binding::read_write("product"),
     ],
-    grid,
+    grid: product::blocks::<32, 32>,
     ..product::FORM
 };
-
-/// A workgroup makes a block of 32 x 32.
-fn grid(words: &[u32]) -> [u32; 3] {
-    let params = Params::of(words);
-    [
-        params.columns.div_ceil(32),
-        params.rows.div_ceil(32),
-        params.groups,
-    ]
-}

@@ -2,9 +2,9 @@
 //! on the chip. Another form of the same kernel, with the same interface, twin and bits; the executor chooses, and how large the
 //! blocks are: larger ones read less, smaller ones are more.
 
-use crate::kernel::{Constants, Kernel, Params as _};
+use crate::kernel::{Constants, Kernel};
 
-use super::product::{self, Params};
+use super::product;
 
 /// See the module. A workgroup makes a block of 64 x 64.
 pub static KERNEL: Kernel = form::<64, 64>("matmul/product_tiled");
@@ -20,7 +20,7 @@ const fn form<const ROWS: u32, const COLUMNS: u32>(name: &'static str) -> Kernel
         name,
         wgsl: include_str!("../../../shaders/matmul/product_tiled.wgsl"),
         constants: constants::<ROWS, COLUMNS>,
-        grid: grid::<ROWS, COLUMNS>,
+        grid: product::blocks::<ROWS, COLUMNS>,
         ..product::FORM
     }
 }
@@ -29,13 +29,4 @@ fn constants<const ROWS: u32, const COLUMNS: u32>(words: &[u32]) -> Constants {
     let mut constants = (product::FORM.constants)(words);
     constants.extend([("ROWS", ROWS), ("COLUMNS", COLUMNS)]);
     constants
-}
-
-fn grid<const ROWS: u32, const COLUMNS: u32>(words: &[u32]) -> [u32; 3] {
-    let params = Params::of(words);
-    [
-        params.columns.div_ceil(COLUMNS),
-        params.rows.div_ceil(ROWS),
-        params.groups,
-    ]
 }

@@ -56,6 +56,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: None,
     cases,
+    suits: None,
     others: &[],
 };
 

@@ -29,6 +29,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: None,
     cases,
+    suits: None,
     others: &[],
 };
 

@@ -50,6 +50,7 @@ pub static KERNEL: Kernel = Kernel {
     twin: twin!(twin),
     fast: Some(fast),
     cases,
+    suits: None,
     others: &[],
 };
 

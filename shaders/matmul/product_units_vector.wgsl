@@ -1,0 +1,286 @@
+// product_g = left_g right_g + bias_g, or +=, on the matrix units of a device, with the bits of product_units.wgsl, for sizes
+// that are whole vectors. A workgroup makes a block of ROWS x COLUMNS, a subgroup 2 x 2 tiles of UNIT x UNIT of it. STEP terms
+// at a time are staged in the memory of the workgroup; those of the next step are on their way while this one is computed.
+
+enable f16;
+enable wgpu_cooperative_matrix;
+
+struct Params {
+    groups: u32,
+    rows: u32,
+    columns: u32,
+    depth: u32,
+    transpose_left: u32,
+    transpose_right: u32,
+    left_stride: u32,
+    left_group: u32,
+    right_stride: u32,
+    right_group: u32,
+    product_stride: u32,
+    product_group: u32,
+    with_bias: u32,
+    accumulate: u32,
+    pieces: u32,
+}
+
+struct Starts {
+    left: u32,
+    right: u32,
+    bias: u32,
+    product: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> starts: Starts;
+@group(0) @binding(2) var<storage, read> left: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> right: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> product: array<vec4<f32>>;
+
+alias Product = vec4<f32>;
+
+const PIECE: u32 = 512u;
+
+// What a workgroup makes: a piece of the sums of a group, the terms first .. end, and where its product begins.
+struct Task {
+    group: u32,
+    first: u32,
+    end: u32,
+    product: u32,
+}
+
+// The task of the workgroups at z of the grid; pieces are whole numbers of PIECE terms.
+fn task(z: u32) -> Task {
+    if (params.pieces == 1u) {
+        return Task(z, 0u, params.depth, 4u * starts.product + z * params.product_group);
+    }
+    let group = z % params.groups;
+    let piece = z / params.groups;
+    let terms = ((params.depth + params.pieces - 1u) / params.pieces + PIECE - 1u) / PIECE * PIECE;
+    let at = 4u * starts.product + group * params.product_group + piece * params.rows * params.product_stride;
+    return Task(group, piece * terms, min((piece + 1u) * terms, params.depth), at);
+}
+
+// Set from params.transpose_left and params.transpose_right.
+const TRANSPOSE_LEFT: bool = false;
+const TRANSPOSE_RIGHT: bool = false;
+
+// The block of a workgroup.
+const ROWS: u32 = 64u;
+const COLUMNS: u32 = 64u;
+
+// Set from the device: rows, columns and terms of a matrix unit, and the threads of its largest subgroup.
+const UNIT: u32 = 16u;
+const SUBGROUP: u32 = 32u;
+
+// Terms that are staged at once.
+const STEP: u32 = 32u;
+
+// Subgroups side by side in the block, and in all.
+const ACROSS: u32 = COLUMNS / (2u * UNIT);
+const SUBGROUPS: u32 = ROWS / (2u * UNIT) * ACROSS;
+const THREADS: u32 = SUBGROUPS * SUBGROUP;
+
+// Operands are staged as they lie in memory, by eights: the eights of a stored row, and from a row to the next, one more, so
+// that rows do not meet in one bank of the memory.
+const LEFT_WIDTH: u32 = select(STEP, ROWS, TRANSPOSE_LEFT) / 8u;
+const LEFT_STRIDE: u32 = LEFT_WIDTH + 1u;
+const RIGHT_WIDTH: u32 = select(COLUMNS, STEP, TRANSPOSE_RIGHT) / 8u;
+const RIGHT_STRIDE: u32 = RIGHT_WIDTH + 1u;
+
+// Eights of both operands, and as many as each thread stages at the most: those of left, then those of right.
+const LEFT_EIGHTS: u32 = ROWS * STEP / 8u;
+const RIGHT_EIGHTS: u32 = COLUMNS * STEP / 8u;
+
+alias Four = vec4<f16>;
+
+struct Eight {
+    low: Four,
+    high: Four,
+}
+
+alias LeftTile = coop_mat16x16<f16, A>;
+alias RightTile = coop_mat16x16<f16, B>;
+alias SumTile = coop_mat16x16<f32, C>;
+
+// As long as either way of storing an operand needs; two vectors an eight.
+var<workgroup> tile_left: array<vec4<f16>, 2u * (LEFT_EIGHTS + max(ROWS, STEP))>;
+var<workgroup> tile_right: array<vec4<f16>, 2u * (RIGHT_EIGHTS + max(COLUMNS, STEP))>;
+// A tile of sums of each subgroup, on its way to memory, and one that nobody reads.
+const TILE: u32 = UNIT * UNIT / 4u;
+var<workgroup> tile_sums: array<vec4<f32>, (SUBGROUPS + 1u) * TILE>;
+
+// Eight i of left among the terms from first on, zero past the end.
+fn left_eight(job: Task, block: vec3<u32>, i: u32, first: u32) -> Eight {
+    let stored = i / LEFT_WIDTH;
+    let along = i % LEFT_WIDTH * 8u;
+    let row = block.y * ROWS + select(stored, along, TRANSPOSE_LEFT);
+    let k = first + select(along, stored, TRANSPOSE_LEFT);
+    if (row >= params.rows || k >= job.end) {
+        return Eight();
+    }
+    let stride = params.left_stride / 4u;
+    let start = starts.left + job.group * (params.left_group / 4u);
+    let at = start + select(row * stride + k / 4u, k * stride + row / 4u, TRANSPOSE_LEFT);
+    return Eight(Four(left[at]), Four(left[at + 1u]));
+}
+
+// Eight i of right.
+fn right_eight(job: Task, block: vec3<u32>, i: u32, first: u32) -> Eight {
+    let stored = i / RIGHT_WIDTH;
+    let along = i % RIGHT_WIDTH * 8u;
+    let column = block.x * COLUMNS + select(along, stored, TRANSPOSE_RIGHT);
+    let k = first + select(stored, along, TRANSPOSE_RIGHT);
+    if (column >= params.columns || k >= job.end) {
+        return Eight();
+    }
+    let stride = params.right_stride / 4u;
+    let start = starts.right + job.group * (params.right_group / 4u);
+    let at = start + select(k * stride + column / 4u, column * stride + k / 4u, TRANSPOSE_RIGHT);
+    return Eight(Four(right[at]), Four(right[at + 1u]));
+}
+
+fn put_left(i: u32, eight: Eight) {
+    let at = 2u * (i / LEFT_WIDTH * LEFT_STRIDE + i % LEFT_WIDTH);
+    tile_left[at] = eight.low;
+    tile_left[at + 1u] = eight.high;
+}
+
+fn put_right(i: u32, eight: Eight) {
+    let at = 2u * (i / RIGHT_WIDTH * RIGHT_STRIDE + i % RIGHT_WIDTH);
+    tile_right[at] = eight.low;
+    tile_right[at + 1u] = eight.high;
+}
+
+// Where a subgroup's tiles begin, and what a thread is in it.
+struct Place {
+    group: u32,
+    product: u32,
+    row: u32,
+    column: u32,
+    subgroup: u32,
+    lane: u32,
+    lanes: u32,
+}
+
+// Puts the staged sums of each subgroup at tile (i, j) of its own into the product, but what lies past the end.
+fn store(place: Place, i: u32, j: u32) {
+    workgroupBarrier();
+    if (place.subgroup < SUBGROUPS) {
+        for (var e = place.lane; e < TILE; e += place.lanes) {
+            let row = place.row + i * UNIT + e / (UNIT / 4u);
+            let column = place.column + j * UNIT + e % (UNIT / 4u) * 4u;
+            if (row < params.rows && column < params.columns) {
+                var value = tile_sums[place.subgroup * TILE + e];
+                if (params.with_bias != 0u) {
+                    let own_bias = starts.bias + place.group * params.columns + column;
+                    value += vec4<f32>(f32(bias[own_bias]), f32(bias[own_bias + 1u]), f32(bias[own_bias + 2u]), f32(bias[own_bias + 3u]));
+                }
+                let at = (place.product + row * params.product_stride + column) / 4u;
+                if (params.accumulate != 0u) {
+                    value += vec4<f32>(product[at]);
+                }
+                product[at] = Product(value);
+            }
+        }
+    }
+    workgroupBarrier();
+}
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) block: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+    @builtin(subgroup_size) lanes: u32,
+) {
+    // Subgroups may be smaller than the largest: those past the last one repeat its work, for nothing.
+    let own = min(subgroup, SUBGROUPS - 1u);
+    let own_row = own / ACROSS * 2u * UNIT;
+    let own_column = own % ACROSS * 2u * UNIT;
+    let job = task(block.z);
+    let place = Place(
+        job.group,
+        job.product,
+        block.y * ROWS + own_row,
+        block.x * COLUMNS + own_column,
+        subgroup,
+        lane,
+        lanes,
+    );
+    var sum00 = SumTile();
+    var sum01 = SumTile();
+    var sum10 = SumTile();
+    var sum11 = SumTile();
+    // Two eights of left for each thread at the most, and two of right.
+    var left0 = Eight();
+    var left1 = Eight();
+    var right0 = Eight();
+    var right1 = Eight();
+    left0 = left_eight(job, block, local, job.first);
+    if (LEFT_EIGHTS > THREADS) {
+        left1 = left_eight(job, block, local + THREADS, job.first);
+    }
+    right0 = right_eight(job, block, local, job.first);
+    if (RIGHT_EIGHTS > THREADS) {
+        right1 = right_eight(job, block, local + THREADS, job.first);
+    }
+    for (var first = job.first; first < job.end; first += STEP) {
+        workgroupBarrier();
+        put_left(local, left0);
+        if (LEFT_EIGHTS > THREADS) {
+            put_left(local + THREADS, left1);
+        }
+        put_right(local, right0);
+        if (RIGHT_EIGHTS > THREADS) {
+            put_right(local + THREADS, right1);
+        }
+        workgroupBarrier();
+        left0 = left_eight(job, block, local, first + STEP);
+        if (LEFT_EIGHTS > THREADS) {
+            left1 = left_eight(job, block, local + THREADS, first + STEP);
+        }
+        right0 = right_eight(job, block, local, first + STEP);
+        if (RIGHT_EIGHTS > THREADS) {
+            right1 = right_eight(job, block, local + THREADS, first + STEP);
+        }
+        for (var k = 0u; k < STEP; k += UNIT) {
+            var l0 = LeftTile();
+            var l1 = LeftTile();
+            var r0 = RightTile();
+            var r1 = RightTile();
+            if (TRANSPOSE_LEFT) {
+                let at = k * LEFT_STRIDE + own_row / 8u;
+                l0 = coopLoad<LeftTile>(&tile_left[2u * at], 2u * LEFT_STRIDE);
+                l1 = coopLoad<LeftTile>(&tile_left[2u * (at + UNIT / 8u)], 2u * LEFT_STRIDE);
+            } else {
+                let at = own_row * LEFT_STRIDE + k / 8u;
+                l0 = coopLoadT<LeftTile>(&tile_left[2u * at], 2u * LEFT_STRIDE);
+                l1 = coopLoadT<LeftTile>(&tile_left[2u * (at + UNIT * LEFT_STRIDE)], 2u * LEFT_STRIDE);
+            }
+            if (TRANSPOSE_RIGHT) {
+                let at = own_column * RIGHT_STRIDE + k / 8u;
+                r0 = coopLoad<RightTile>(&tile_right[2u * at], 2u * RIGHT_STRIDE);
+                r1 = coopLoad<RightTile>(&tile_right[2u * (at + UNIT * RIGHT_STRIDE)], 2u * RIGHT_STRIDE);
+            } else {
+                let at = k * RIGHT_STRIDE + own_column / 8u;
+                r0 = coopLoadT<RightTile>(&tile_right[2u * at], 2u * RIGHT_STRIDE);
+                r1 = coopLoadT<RightTile>(&tile_right[2u * (at + UNIT / 8u)], 2u * RIGHT_STRIDE);
+            }
+            sum00 = coopMultiplyAdd(l0, r0, sum00);
+            sum01 = coopMultiplyAdd(l0, r1, sum01);
+            sum10 = coopMultiplyAdd(l1, r0, sum10);
+            sum11 = coopMultiplyAdd(l1, r1, sum11);
+        }
+    }
+    let sums = min(subgroup, SUBGROUPS) * TILE;
+    coopStoreT(sum00, &tile_sums[sums], UNIT / 4u);
+    store(place, 0u, 0u);
+    coopStoreT(sum01, &tile_sums[sums], UNIT / 4u);
+    store(place, 0u, 1u);
+    coopStoreT(sum10, &tile_sums[sums], UNIT / 4u);
+    store(place, 1u, 0u);
+    coopStoreT(sum11, &tile_sums[sums], UNIT / 4u);
+    store(place, 1u, 1u);
+}

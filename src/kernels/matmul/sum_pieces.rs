@@ -1,0 +1,77 @@
+//! `product = sum of pieces`, or `+=`: what [`super::product`] made in several pieces, in the order in which it adds them up
+//! where it makes one. `parts [pieces, len]`, `product [len]`.
+
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::real::Real;
+use crate::{params, twin};
+
+params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Elements of a piece.
+        pub len: u32,
+        /// Their number.
+        pub pieces: u32,
+        /// Whether the sum is added to what is there.
+        pub accumulate: u32,
+    }
+}
+
+/// See the module.
+pub static KERNEL: Kernel = Kernel {
+    name: "matmul/sum_pieces",
+    wgsl: include_str!("../../../shaders/matmul/sum_pieces.wgsl"),
+    snippets: &[],
+    fields: Params::FIELDS,
+    bindings: &[
+        Binding::read("parts"),
+        Binding::read_write("product").or_half(),
+    ],
+    constants: no_constants,
+    grid: |words| grid_over(Params::of(words).len as usize, 256),
+    work: None,
+    // Products are made in pieces only where these can be bound.
+    cut: None,
+    twin: twin!(twin),
+    fast: None,
+    cases,
+    suits: None,
+    others: &[],
+};
+
+fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
+    let (parts, product) = (buffers.read(0), buffers.write(1));
+    let len = p.len as usize;
+    for (i, out) in product.iter_mut().enumerate() {
+        let mut sum = parts[i];
+        if p.accumulate != 0 {
+            sum = *out + sum;
+        }
+        for piece in 1..p.pieces as usize {
+            sum += parts[piece * len + i];
+        }
+        *out = sum;
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |label, len: u32, pieces: u32, accumulate: u32| {
+        let params = Params {
+            len,
+            pieces,
+            accumulate,
+        };
+        let product = match accumulate {
+            0 => Fill::Output(len as usize),
+            _ => Fill::signed(len as usize),
+        };
+        let parts = Fill::signed((len * pieces) as usize);
+        Case::new(label, &params, pieces as usize, vec![parts, product])
+    };
+    vec![
+        case("one", 1, 1, 0),
+        case("three pieces, added", 301, 3, 1),
+        case("seventeen pieces", 70, 17, 0),
+        case("projection of the paper's models", 128 * 1024, 16, 0).timed(),
+    ]
+}
