@@ -39,7 +39,7 @@ struct Starts {
 
 alias Product = f32;
 
-const PIECE: u32 = 512u;
+const PIECE: u32 = 128u;
 
 // What a workgroup makes: a piece of the sums of a group, the terms first .. end, and where its product begins.
 struct Task {

@@ -39,7 +39,7 @@ struct Starts {
 
 alias Product = vec4<f32>;
 
-const PIECE: u32 = 512u;
+const PIECE: u32 = 128u;
 
 // What a workgroup makes: a piece of the sums of a group, the terms first .. end, and where its product begins.
 struct Task {
@@ -88,7 +88,7 @@ const LEFT_STRIDE: u32 = LEFT_WIDTH + 1u;
 const RIGHT_WIDTH: u32 = select(COLUMNS, STEP, TRANSPOSE_RIGHT) / 8u;
 const RIGHT_STRIDE: u32 = RIGHT_WIDTH + 1u;
 
-// Eights of both operands, and as many as each thread stages at the most: those of left, then those of right.
+// Eights of both operands.
 const LEFT_EIGHTS: u32 = ROWS * STEP / 8u;
 const RIGHT_EIGHTS: u32 = COLUMNS * STEP / 8u;
 
@@ -110,34 +110,53 @@ var<workgroup> tile_right: array<vec4<f16>, 2u * (RIGHT_EIGHTS + max(COLUMNS, ST
 const TILE: u32 = UNIT * UNIT / 4u;
 var<workgroup> tile_sums: array<vec4<f32>, (SUBGROUPS + 1u) * TILE>;
 
-// Eight i of left among the terms from first on, zero past the end.
-fn left_eight(job: Task, block: vec3<u32>, i: u32, first: u32) -> Eight {
+// An eight that a thread stages: where it is now, its term, and whether it is in the matrix but for the terms.
+struct Source {
+    at: u32,
+    k: u32,
+    inside: bool,
+}
+
+fn left_source(job: Task, block: vec3<u32>, i: u32) -> Source {
     let stored = i / LEFT_WIDTH;
     let along = i % LEFT_WIDTH * 8u;
     let row = block.y * ROWS + select(stored, along, TRANSPOSE_LEFT);
-    let k = first + select(along, stored, TRANSPOSE_LEFT);
-    if (row >= params.rows || k >= job.end) {
-        return Eight();
-    }
+    let k = job.first + select(along, stored, TRANSPOSE_LEFT);
     let stride = params.left_stride / 4u;
     let start = starts.left + job.group * (params.left_group / 4u);
     let at = start + select(row * stride + k / 4u, k * stride + row / 4u, TRANSPOSE_LEFT);
-    return Eight(Four(left[at]), Four(left[at + 1u]));
+    return Source(at, k, row < params.rows);
 }
 
-// Eight i of right.
-fn right_eight(job: Task, block: vec3<u32>, i: u32, first: u32) -> Eight {
+fn right_source(job: Task, block: vec3<u32>, i: u32) -> Source {
     let stored = i / RIGHT_WIDTH;
     let along = i % RIGHT_WIDTH * 8u;
     let column = block.x * COLUMNS + select(along, stored, TRANSPOSE_RIGHT);
-    let k = first + select(stored, along, TRANSPOSE_RIGHT);
-    if (column >= params.columns || k >= job.end) {
-        return Eight();
-    }
+    let k = job.first + select(stored, along, TRANSPOSE_RIGHT);
     let stride = params.right_stride / 4u;
     let start = starts.right + job.group * (params.right_group / 4u);
     let at = start + select(k * stride + column / 4u, column * stride + k / 4u, TRANSPOSE_RIGHT);
-    return Eight(Four(right[at]), Four(right[at + 1u]));
+    return Source(at, k, column < params.columns);
+}
+
+// The eight at a source, zero past the end.
+fn left_eight(job: Task, source: Source) -> Eight {
+    if (!source.inside || source.k >= job.end) {
+        return Eight();
+    }
+    return Eight(Four(left[source.at]), Four(left[source.at + 1u]));
+}
+
+fn right_eight(job: Task, source: Source) -> Eight {
+    if (!source.inside || source.k >= job.end) {
+        return Eight();
+    }
+    return Eight(Four(right[source.at]), Four(right[source.at + 1u]));
+}
+
+// The same STEP terms on; vectors lie so far from each other.
+fn next(source: Source, vectors: u32) -> Source {
+    return Source(source.at + vectors, source.k + STEP, source.inside);
 }
 
 fn put_left(i: u32, eight: Eight) {
@@ -213,18 +232,22 @@ fn main(
     var sum01 = SumTile();
     var sum10 = SumTile();
     var sum11 = SumTile();
-    // Two eights of left for each thread at the most, and two of right.
-    var left0 = Eight();
+    // A thread stages up to two eights of left and of right.
+    let left_step = select(STEP / 4u, STEP * (params.left_stride / 4u), TRANSPOSE_LEFT);
+    let right_step = select(STEP * (params.right_stride / 4u), STEP / 4u, TRANSPOSE_RIGHT);
+    var from_left0 = left_source(job, block, local);
+    var from_left1 = left_source(job, block, local + THREADS);
+    var from_right0 = right_source(job, block, local);
+    var from_right1 = right_source(job, block, local + THREADS);
+    var left0 = left_eight(job, from_left0);
     var left1 = Eight();
-    var right0 = Eight();
-    var right1 = Eight();
-    left0 = left_eight(job, block, local, job.first);
     if (LEFT_EIGHTS > THREADS) {
-        left1 = left_eight(job, block, local + THREADS, job.first);
+        left1 = left_eight(job, from_left1);
     }
-    right0 = right_eight(job, block, local, job.first);
+    var right0 = right_eight(job, from_right0);
+    var right1 = Eight();
     if (RIGHT_EIGHTS > THREADS) {
-        right1 = right_eight(job, block, local + THREADS, job.first);
+        right1 = right_eight(job, from_right1);
     }
     for (var first = job.first; first < job.end; first += STEP) {
         workgroupBarrier();
@@ -237,34 +260,67 @@ fn main(
             put_right(local + THREADS, right1);
         }
         workgroupBarrier();
-        left0 = left_eight(job, block, local, first + STEP);
+        from_left0 = next(from_left0, left_step);
+        left0 = left_eight(job, from_left0);
         if (LEFT_EIGHTS > THREADS) {
-            left1 = left_eight(job, block, local + THREADS, first + STEP);
+            from_left1 = next(from_left1, left_step);
+            left1 = left_eight(job, from_left1);
         }
-        right0 = right_eight(job, block, local, first + STEP);
+        from_right0 = next(from_right0, right_step);
+        right0 = right_eight(job, from_right0);
         if (RIGHT_EIGHTS > THREADS) {
-            right1 = right_eight(job, block, local + THREADS, first + STEP);
+            from_right1 = next(from_right1, right_step);
+            right1 = right_eight(job, from_right1);
         }
-        for (var k = 0u; k < STEP; k += UNIT) {
+        // By hand, as compilers of WGSL do not unroll: STEP is two units.
+        {
             var l0 = LeftTile();
             var l1 = LeftTile();
             var r0 = RightTile();
             var r1 = RightTile();
             if (TRANSPOSE_LEFT) {
-                let at = k * LEFT_STRIDE + own_row / 8u;
+                let at = 0u * UNIT * LEFT_STRIDE + own_row / 8u;
                 l0 = coopLoad<LeftTile>(&tile_left[2u * at], 2u * LEFT_STRIDE);
                 l1 = coopLoad<LeftTile>(&tile_left[2u * (at + UNIT / 8u)], 2u * LEFT_STRIDE);
             } else {
-                let at = own_row * LEFT_STRIDE + k / 8u;
+                let at = own_row * LEFT_STRIDE + 0u * UNIT / 8u;
                 l0 = coopLoadT<LeftTile>(&tile_left[2u * at], 2u * LEFT_STRIDE);
                 l1 = coopLoadT<LeftTile>(&tile_left[2u * (at + UNIT * LEFT_STRIDE)], 2u * LEFT_STRIDE);
             }
             if (TRANSPOSE_RIGHT) {
-                let at = own_column * RIGHT_STRIDE + k / 8u;
+                let at = own_column * RIGHT_STRIDE + 0u * UNIT / 8u;
                 r0 = coopLoad<RightTile>(&tile_right[2u * at], 2u * RIGHT_STRIDE);
                 r1 = coopLoad<RightTile>(&tile_right[2u * (at + UNIT * RIGHT_STRIDE)], 2u * RIGHT_STRIDE);
             } else {
-                let at = k * RIGHT_STRIDE + own_column / 8u;
+                let at = 0u * UNIT * RIGHT_STRIDE + own_column / 8u;
+                r0 = coopLoadT<RightTile>(&tile_right[2u * at], 2u * RIGHT_STRIDE);
+                r1 = coopLoadT<RightTile>(&tile_right[2u * (at + UNIT / 8u)], 2u * RIGHT_STRIDE);
+            }
+            sum00 = coopMultiplyAdd(l0, r0, sum00);
+            sum01 = coopMultiplyAdd(l0, r1, sum01);
+            sum10 = coopMultiplyAdd(l1, r0, sum10);
+            sum11 = coopMultiplyAdd(l1, r1, sum11);
+        }
+        {
+            var l0 = LeftTile();
+            var l1 = LeftTile();
+            var r0 = RightTile();
+            var r1 = RightTile();
+            if (TRANSPOSE_LEFT) {
+                let at = 1u * UNIT * LEFT_STRIDE + own_row / 8u;
+                l0 = coopLoad<LeftTile>(&tile_left[2u * at], 2u * LEFT_STRIDE);
+                l1 = coopLoad<LeftTile>(&tile_left[2u * (at + UNIT / 8u)], 2u * LEFT_STRIDE);
+            } else {
+                let at = own_row * LEFT_STRIDE + 1u * UNIT / 8u;
+                l0 = coopLoadT<LeftTile>(&tile_left[2u * at], 2u * LEFT_STRIDE);
+                l1 = coopLoadT<LeftTile>(&tile_left[2u * (at + UNIT * LEFT_STRIDE)], 2u * LEFT_STRIDE);
+            }
+            if (TRANSPOSE_RIGHT) {
+                let at = own_column * RIGHT_STRIDE + 1u * UNIT / 8u;
+                r0 = coopLoad<RightTile>(&tile_right[2u * at], 2u * RIGHT_STRIDE);
+                r1 = coopLoad<RightTile>(&tile_right[2u * (at + UNIT * RIGHT_STRIDE)], 2u * RIGHT_STRIDE);
+            } else {
+                let at = 1u * UNIT * RIGHT_STRIDE + own_column / 8u;
                 r0 = coopLoadT<RightTile>(&tile_right[2u * at], 2u * RIGHT_STRIDE);
                 r1 = coopLoadT<RightTile>(&tile_right[2u * (at + UNIT / 8u)], 2u * RIGHT_STRIDE);
             }

@@ -18,6 +18,9 @@ const STEP: u32 = 16u;
 
 const THREADS: u32 = ROWS / 8u * (COLUMNS / 8u);
 
+// Parts of 32 threads side by side.
+const PARTS_ACROSS: u32 = COLUMNS / 64u;
+
 // Terms of a sum that are added up in registers.
 const DEPTH: u32 = 512u;
 
@@ -182,11 +185,13 @@ fn store(add: bool, first: bool, job: Task, row: u32, column: u32, sum: vec4<f32
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let row_four = local / (COLUMNS / 8u) * 2u;
-    let column_four = local % (COLUMNS / 8u);
+    // 32 threads make 32 rows and 64 columns, 4 x 8 of them, so that what they read together of a tile are whole rows of banks.
+    let part = local / 32u;
+    let row_four = part / PARTS_ACROSS * 8u + local % 32u / 8u * 2u;
+    let column_four = part % PARTS_ACROSS * 16u + local % 8u;
     let row = block.y * ROWS + row_four * 4u;
     let column_a = block.x * COLUMNS + column_four * 4u;
-    let column_b = column_a + COLUMNS / 2u;
+    let column_b = column_a + 32u;
     let job = task(block.z);
     // The sums go to memory every DEPTH terms, as in product.wgsl.
     let piece = select(DEPTH, params.depth, HALF_PRODUCT);
@@ -230,7 +235,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
                 let at_left = step * ROW_FOURS + (row_four ^ moved);
                 let at_right = step * COLUMN_FOURS + (column_four ^ moved);
                 let ra = tile_right[at_right];
-                let rb = tile_right[at_right + COLUMN_FOURS / 2u];
+                let rb = tile_right[at_right ^ 8u];
                 let la = tile_left[at_left];
                 let lb = tile_left[at_left + 1u];
                 sum0a = fused(la.x, ra, sum0a);

@@ -32,7 +32,7 @@ struct Starts {
 const TRANSPOSE_LEFT: bool = false;
 const TRANSPOSE_RIGHT: bool = false;
 
-const PIECE: u32 = 512u;
+const PIECE: u32 = 128u;
 
 // Elements of the product that are bound as one.
 const PRODUCT_LANES: u32 = 1u;

@@ -32,9 +32,9 @@ pub enum Hardware {
     Software,
 }
 
-/// How many workgroups of a product keep a GPU busy: two for each of the 132 multiprocessors of the largest there are today;
+/// How many workgroups of a product keep a GPU busy: four for each of the 132 multiprocessors of the largest there are today;
 /// more than smaller ones need, which does not slow them down.
-pub(super) const WORKGROUPS: usize = 256;
+pub(super) const WORKGROUPS: usize = 512;
 
 impl Adapter {
     /// What plans for it must keep to, in mixed precision or not; see [`GpuExecutor`](super::GpuExecutor).

@@ -93,7 +93,12 @@ pub fn sums_of_pieces() {
             pieces: 3,
             accumulate,
         };
-        let got = result(&sum_pieces::KERNEL, &sum, vec![reals(&parts), reals(&before)], 1);
+        let got = result(
+            &sum_pieces::KERNEL,
+            &sum,
+            vec![reals(&parts), reals(&before)],
+            1,
+        );
         for (got, want) in got.iter().zip(&want) {
             assert!((got - want).abs() < 1e-9, "{got} is not {want}");
         }

@@ -11,9 +11,7 @@
 //! in `z`; for `flstm` it is the factor `[x; h] W1` and `z` holds nothing yet. Afterwards `z` holds the gates i, j, f, o
 //! themselves, for the backward pass.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Widths, Work, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, MAX_GRID, Params as _, Widths, Work};
 use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
@@ -56,7 +54,7 @@ pub static KERNEL: Kernel = Kernel {
         Binding::write("c"),
         Binding::write("m").or_half(),
     ],
-    constants: no_constants,
+    constants: |words| vec![("STREAMS", streams(Params::of(words)))],
     grid,
     work: Some(work),
     cut: Some(|words, excess| {
@@ -73,10 +71,21 @@ pub static KERNEL: Kernel = Kernel {
     others: &[],
 };
 
-/// A workgroup makes 32 units of 8 streams.
+/// A workgroup makes 32 units of 8 streams, or 64 units of one where nothing is multiplied.
 fn grid(words: &[u32]) -> [u32; 3] {
     let params = Params::of(words);
-    [params.hidden.div_ceil(32), params.batch.div_ceil(8), 1]
+    match streams(params) {
+        1 => [params.hidden.div_ceil(64), params.batch, 1],
+        _ => [params.hidden.div_ceil(32), params.batch.div_ceil(8), 1],
+    }
+}
+
+/// Streams of a thread: one, where there are no weights to read for several.
+fn streams(params: &Params) -> u32 {
+    match params.depth {
+        0 if params.batch <= MAX_GRID => 1,
+        _ => 4,
+    }
 }
 
 fn work(words: &[u32], widths: Widths) -> Work {

@@ -110,11 +110,11 @@ impl Params {
         Params { pieces, ..self }
     }
 
-    /// Terms of each sum of a piece, but perhaps the last: whole pieces of those that devices add up in registers.
+    /// Terms of each sum of a piece, but perhaps the last: a multiple of [`SPLIT`].
     pub fn piece_depth(&self) -> u32 {
         match self.pieces {
             1 => self.depth,
-            pieces => self.depth.div_ceil(pieces).next_multiple_of(PIECE as u32),
+            pieces => self.depth.div_ceil(pieces).next_multiple_of(SPLIT),
         }
     }
 
@@ -348,7 +348,10 @@ impl Params {
 }
 
 /// Cut along depth, sums are added in the order of the pieces in which devices make them.
-pub const PIECE: usize = 512;
+const PIECE: usize = 512;
+
+/// The least terms of a sum in a piece of its own.
+pub const SPLIT: u32 = 128;
 
 fn cut(words: &[u32], excess: &Excess<'_>) -> Option<[Part; 2]> {
     let p: &Params = Params::of(words);

@@ -8,7 +8,11 @@ use super::{product, product_units_vector};
 
 /// See the module. A workgroup makes a block of 64 x 64.
 pub static KERNEL: Kernel = Kernel {
-    others: &[&product_units_vector::KERNEL, &product_units_vector::TALL, &WIDE],
+    others: &[
+        &product_units_vector::KERNEL,
+        &product_units_vector::TALL,
+        &WIDE,
+    ],
     ..form::<64>("matmul/product_units")
 };
 
