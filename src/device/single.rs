@@ -158,22 +158,8 @@ pub fn time_case(
     let step = plan.steps[0].clone();
     plan.steps.resize(times, step);
     let (id, inputs) = load(executor, plan, &images)?;
-    let (mut rounds, mut load) = (0, 0.0);
-    loop {
-        let seconds = executor.profile(id, &inputs)?.seconds;
-        rounds += 1;
-        load += seconds.iter().sum::<f64>();
-        if load >= LOAD || rounds >= MOST_ROUNDS {
-            return Ok(seconds);
-        }
-    }
+    Ok(executor.profile(id, &inputs)?.seconds)
 }
-
-/// Seconds that a device computes before what it takes counts: GPUs raise their clocks only under load.
-const LOAD: f64 = 0.1;
-
-/// How often a case is timed for that at the most.
-const MOST_ROUNDS: usize = 50;
 
 /// Loads a plan of steps of one case with what its tensors hold; gives its inputs.
 fn load(executor: &mut dyn Executor, plan: Plan, images: &[Contents]) -> Result<(PlanId, Inputs)> {

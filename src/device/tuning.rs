@@ -18,14 +18,8 @@ use crate::kernel::{Halves, Kernel, Unit};
 use crate::kernels::catalogue;
 use crate::kernels::matmul::{product, product_units};
 
-/// How often each form is run at least: the shortest time counts.
+/// How often each form is run: the shortest time counts.
 const TIMES: usize = 3;
-
-/// Seconds that a device computes at least: GPUs raise their clocks only under load, by as much as six times.
-const LOAD: f64 = 0.3;
-
-/// How often each form is run at most.
-const MOST_TIMES: usize = 100;
 
 /// The most multiply-adds of a product that is measured on a software adapter: of larger ones that many, in the same proportions.
 /// A second or two at the sizes of the paper would be minutes for all forms.
@@ -161,13 +155,10 @@ impl Tuning {
     ) -> Result<()> {
         let steps = &unknown.plan.steps;
         let mut best = vec![f64::INFINITY; steps.len()];
-        let (mut times, mut load) = (0, 0.0);
-        while times < TIMES || (times < MOST_TIMES && load < LOAD) {
+        for _ in 0..TIMES {
             for (best, seconds) in best.iter_mut().zip(profile()?) {
                 *best = best.min(seconds);
-                load += seconds;
             }
-            times += 1;
         }
         // From a step to its fastest form.
         let mut fastest: BTreeMap<String, (f64, &str)> = BTreeMap::new();
