@@ -62,6 +62,10 @@ fn kernels() {
         "matmul/product_tiled 128x128",
         "matmul/product_units",
         "matmul/product_units 128",
+        "matmul/product_vector",
+        "matmul/product_vector 128",
+        "matmul/product_units_vector",
+        "matmul/product_units_vector 128x64",
         "lstm/cell_forward",
         "lstm/cell_backward",
     ];
