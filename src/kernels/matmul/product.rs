@@ -662,32 +662,32 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "three pieces of sums, right transposed",
-            Params::dense(37, 29, 1100).transposed_right().in_pieces(3),
+            Params::dense(37, 29, 300).transposed_right().in_pieces(3),
         ),
         case(
             "two pieces of sums of groups side by side",
             Params {
                 groups: 2,
-                left_stride: 2 * 1032,
-                left_group: 1032,
-                right_group: 1032 * 16,
+                left_stride: 2 * 264,
+                left_group: 264,
+                right_group: 264 * 16,
                 product_stride: 2 * 16,
                 product_group: 16,
                 pieces: 2,
-                ..Params::dense(72, 16, 1032)
+                ..Params::dense(24, 16, 264)
             },
         ),
         // What vectors of four and of eight can be read of.
-        case("72x136x64", Params::dense(72, 136, 64).biased()),
+        case("72x136x40", Params::dense(72, 136, 40).biased()),
         case(
-            "72x136x1040, left transposed, accumulated",
-            Params::dense(72, 136, 1040)
+            "8x72x520, left transposed, accumulated",
+            Params::dense(8, 72, 520)
                 .transposed_left()
                 .accumulating(true),
         ),
         case(
-            "72x136x48, right transposed",
-            Params::dense(72, 136, 48).transposed_right(),
+            "136x8x48, right transposed",
+            Params::dense(136, 8, 48).transposed_right(),
         ),
         case("512x512x512", Params::dense(512, 512, 512)).timed(),
         case(
