@@ -54,6 +54,10 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     }
     trials.extend(on_every_gpu(&name.clone(), move |gpu| {
         let name = format!("{name}::{}", gpu.slug);
+        // What takes software adapters long is compared with the first form once: see `forms`.
+        if case.timed && is_other_form(kernel) && !gpu.adapter.summary.is_real() {
+            return Ok(());
+        }
         for halves in variants(kernel, &case) {
             if !runs(kernel, halves, gpu) {
                 continue;
@@ -72,6 +76,12 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
         Ok(())
     }));
     trials
+}
+
+/// Whether a kernel is another form of one, which has the same cases and must give the same bits.
+fn is_other_form(kernel: &Kernel) -> bool {
+    let mut firsts = catalogue().filter(|first| first.needs_units() == kernel.needs_units());
+    firsts.any(|first| first.others.contains(&kernel))
 }
 
 /// The halves of a kernel that are tried: none, all that may be; and, where nothing is timed, what is only read or what is
