@@ -141,7 +141,8 @@ fn parts_do_what_the_whole_does() {
             }
         }
     }
-    // Products are in pieces only where these can be bound. What the others bind is as large as a batch has rows, or a device's threads at most.
+    // Products are in pieces only where these can be bound. What the others bind is as large as a batch has rows, or a device's
+    // threads at most.
     assert_eq!(
         uncut,
         [
