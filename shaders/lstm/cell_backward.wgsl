@@ -1,6 +1,5 @@
 // The gradient of one time step's cell: dm = left weight' (or left itself), then dz in place of the gates and dc for the
-// step before. A thread makes four units of four streams, a workgroup 32 units of 32 streams; without a product a thread makes one
-// unit of one stream, a workgroup 64 units.
+// step before. A thread makes four units of four streams; a workgroup 32 units of 32 streams.
 
 struct Params {
     batch: u32,
@@ -34,13 +33,10 @@ alias Z = vec4<f32>;
 // Terms of a sum that are added up apart, as in products.
 const DEPTH: u32 = 512u;
 
-// Units and streams of a thread: 1 without a product, or 4.
-const SIDE: u32 = 4u;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let u = select(block.x * 64u + local, block.x * 32u + (local % 8u) * 4u, SIDE > 1u);
-    let b = select(block.y, block.y * 32u + (local / 8u) * 4u, SIDE > 1u);
+    let u = block.x * 32u + (local % 8u) * 4u;
+    let b = block.y * 32u + (local / 8u) * 4u;
     if (u >= params.hidden || b >= params.batch) {
         return;
     }
@@ -73,13 +69,13 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             sums[3] += sum3;
         }
     } else {
-        for (var row = 0u; row < SIDE; row += 1u) {
+        for (var row = 0u; row < 4u; row += 1u) {
             let at = at_left[row] + units;
             sums[row] = vec4<f32>(f32(left[at.x]), f32(left[at.y]), f32(left[at.z]), f32(left[at.w]));
         }
     }
-    for (var row = 0u; row < min(SIDE, params.batch - b); row += 1u) {
-        for (var column = 0u; column < min(SIDE, params.hidden - u); column += 1u) {
+    for (var row = 0u; row < min(4u, params.batch - b); row += 1u) {
+        for (var column = 0u; column < min(4u, params.hidden - u); column += 1u) {
             let at = (b + row) * params.hidden + u + column;
             let dm = sums[row][column];
             let gates = vec4<f32>(z[starts.z + at]);

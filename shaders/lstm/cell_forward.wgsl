@@ -1,6 +1,5 @@
 // The gates of one time step, z = [z +] left_g weight_g + bias, and the cell behind them. A thread makes one unit (its four
-// gates are one vector) of four streams, a workgroup 32 units of 8 streams; where nothing is multiplied, a thread makes one unit of
-// one stream, a workgroup 64 units.
+// gates are one vector) of four streams; a workgroup 32 units of 8 streams.
 
 struct Params {
     batch: u32,
@@ -38,13 +37,10 @@ alias Z = vec4<f32>;
 // Terms of a sum that are added up apart, as in products.
 const DEPTH: u32 = 512u;
 
-// Streams of a thread: 1 where nothing is multiplied, or 4.
-const STREAMS: u32 = 4u;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let u = select(block.x * 64u + local, block.x * 32u + local % 32u, STREAMS > 1u);
-    let b = select(block.y, block.y * 8u + (local / 32u) * 4u, STREAMS > 1u);
+    let u = block.x * 32u + local % 32u;
+    let b = block.y * 8u + (local / 32u) * 4u;
     if (u >= params.hidden || b >= params.batch) {
         return;
     }
@@ -62,11 +58,9 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     if (params.accumulate != 0u) {
         let at_z = starts.z + rows * params.hidden + u;
         total0 = vec4<f32>(z[at_z.x]);
-        if (STREAMS > 1u) {
-            total1 = vec4<f32>(z[at_z.y]);
-            total2 = vec4<f32>(z[at_z.z]);
-            total3 = vec4<f32>(z[at_z.w]);
-        }
+        total1 = vec4<f32>(z[at_z.y]);
+        total2 = vec4<f32>(z[at_z.z]);
+        total3 = vec4<f32>(z[at_z.w]);
     }
     for (var first = 0u; first < params.depth; first += DEPTH) {
         var sum0 = vec4<f32>();
@@ -89,7 +83,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     }
     let bias_of_unit = bias[starts.bias + u];
     let totals = array<vec4<f32>, 4>(total0, total1, total2, total3);
-    for (var row = 0u; row < min(STREAMS, params.batch - b); row += 1u) {
+    for (var row = 0u; row < min(4u, params.batch - b); row += 1u) {
         let at = (b + row) * params.hidden + u;
         let gates = totals[row] + bias_of_unit;
         let i = sigmoid(gates.x);

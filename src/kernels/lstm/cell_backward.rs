@@ -14,7 +14,9 @@
 
 use std::cell::RefCell;
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, MAX_GRID, Params as _, Widths, Work};
+use crate::kernel::{
+    Binding, Buffers, Case, Fill, Kernel, Params as _, Widths, Work, no_constants,
+};
 use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
@@ -54,7 +56,7 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read("c"),
         Binding::read_write("dc"),
     ],
-    constants: |words| vec![("SIDE", side(Params::of(words)))],
+    constants: no_constants,
     grid,
     work: Some(work),
     cut: Some(|words, excess| {
@@ -75,21 +77,10 @@ pub static KERNEL: Kernel = Kernel {
     others: &[],
 };
 
-/// A workgroup makes 32 units of 32 streams, or 64 units of one without a product.
+/// A workgroup makes 32 units of 32 streams.
 fn grid(words: &[u32]) -> [u32; 3] {
     let params = Params::of(words);
-    match side(params) {
-        1 => [params.hidden.div_ceil(64), params.batch, 1],
-        _ => [params.hidden.div_ceil(32), params.batch.div_ceil(32), 1],
-    }
-}
-
-/// Units and streams of a thread: one, where there are no weights to read for several.
-fn side(params: &Params) -> u32 {
-    match params.projected {
-        0 if params.batch <= MAX_GRID => 1,
-        _ => 4,
-    }
+    [params.hidden.div_ceil(32), params.batch.div_ceil(32), 1]
 }
 
 fn work(words: &[u32], widths: Widths) -> Work {

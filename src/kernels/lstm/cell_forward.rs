@@ -11,7 +11,9 @@
 //! in `z`; for `flstm` it is the factor `[x; h] W1` and `z` holds nothing yet. Afterwards `z` holds the gates i, j, f, o
 //! themselves, for the backward pass.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, MAX_GRID, Params as _, Widths, Work};
+use crate::kernel::{
+    Binding, Buffers, Case, Fill, Kernel, Params as _, Widths, Work, no_constants,
+};
 use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
@@ -54,7 +56,7 @@ pub static KERNEL: Kernel = Kernel {
         Binding::write("c"),
         Binding::write("m").or_half(),
     ],
-    constants: |words| vec![("STREAMS", streams(Params::of(words)))],
+    constants: no_constants,
     grid,
     work: Some(work),
     cut: Some(|words, excess| {
@@ -71,21 +73,10 @@ pub static KERNEL: Kernel = Kernel {
     others: &[],
 };
 
-/// A workgroup makes 32 units of 8 streams, or 64 units of one where nothing is multiplied.
+/// A workgroup makes 32 units of 8 streams.
 fn grid(words: &[u32]) -> [u32; 3] {
     let params = Params::of(words);
-    match streams(params) {
-        1 => [params.hidden.div_ceil(64), params.batch, 1],
-        _ => [params.hidden.div_ceil(32), params.batch.div_ceil(8), 1],
-    }
-}
-
-/// Streams of a thread: one, where there are no weights to read for several.
-fn streams(params: &Params) -> u32 {
-    match params.depth {
-        0 if params.batch <= MAX_GRID => 1,
-        _ => 4,
-    }
+    [params.hidden.div_ceil(32), params.batch.div_ceil(8), 1]
 }
 
 fn work(words: &[u32], widths: Widths) -> Work {
