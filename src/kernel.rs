@@ -455,7 +455,7 @@ impl Kernel {
         others.find(|other| other.needs_units() && !self.needs_units())
     }
 
-    /// The whole text of the shader: snippets, then the shader with its constants set.
+    /// The whole text of the shader: its directives, which WGSL wants first, snippets, then the shader with its constants set.
     ///
     /// With `aliased`, read-only bindings are declared `read_write`: devices refuse one buffer as both in a dispatch,
     /// and two slices of one arena may be bound so.
@@ -468,15 +468,21 @@ impl Kernel {
         aliased: bool,
         halves: Halves,
     ) -> String {
+        let is_directive = |line: &&str| line.starts_with("enable ");
         let mut text = String::new();
         if !halves.is_empty() {
             text.push_str("enable f16;\n");
+        }
+        for line in self.wgsl.lines().filter(is_directive) {
+            text += &format!("{line}\n");
         }
         for snippet in self.snippets {
             text.push_str(snippet.wgsl);
             text.push('\n');
         }
-        text.push_str(self.wgsl);
+        for line in self.wgsl.lines().filter(|line| !is_directive(line)) {
+            text += &format!("{line}\n");
+        }
         let mut text = specialise(&text, constants);
         if constants.contains(&("UNIT", 8)) {
             text = text.replace("coop_mat16x16", "coop_mat8x8");

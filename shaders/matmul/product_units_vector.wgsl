@@ -5,65 +5,12 @@
 enable f16;
 enable wgpu_cooperative_matrix;
 
-struct Params {
-    groups: u32,
-    rows: u32,
-    columns: u32,
-    depth: u32,
-    transpose_left: u32,
-    transpose_right: u32,
-    left_stride: u32,
-    left_group: u32,
-    right_stride: u32,
-    right_group: u32,
-    product_stride: u32,
-    product_group: u32,
-    with_bias: u32,
-    accumulate: u32,
-    pieces: u32,
-}
-
-struct Starts {
-    left: u32,
-    right: u32,
-    bias: u32,
-    product: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> starts: Starts;
 @group(0) @binding(2) var<storage, read> left: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> right: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> product: array<vec4<f32>>;
 
 alias Product = vec4<f32>;
-
-const PIECE: u32 = 128u;
-
-// What a workgroup makes: a piece of the sums of a group, the terms first .. end, and where its product begins.
-struct Task {
-    group: u32,
-    first: u32,
-    end: u32,
-    product: u32,
-}
-
-// The task of the workgroups at z of the grid; pieces are whole numbers of PIECE terms.
-fn task(z: u32) -> Task {
-    if (params.pieces == 1u) {
-        return Task(z, 0u, params.depth, 4u * starts.product + z * params.product_group);
-    }
-    let group = z % params.groups;
-    let piece = z / params.groups;
-    let terms = ((params.depth + params.pieces - 1u) / params.pieces + PIECE - 1u) / PIECE * PIECE;
-    let at = 4u * starts.product + group * params.product_group + piece * params.rows * params.product_stride;
-    return Task(group, piece * terms, min((piece + 1u) * terms, params.depth), at);
-}
-
-// Set from params.transpose_left and params.transpose_right.
-const TRANSPOSE_LEFT: bool = false;
-const TRANSPOSE_RIGHT: bool = false;
 
 // The block of a workgroup.
 const ROWS: u32 = 64u;

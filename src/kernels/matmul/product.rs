@@ -158,11 +158,14 @@ pub static KERNEL: Kernel = Kernel {
     ..FORM
 };
 
-/// What the shaders of all forms begin with, but those for matrix units: directives have to come first there.
+/// What the shaders of all forms begin with.
 static INTERFACE: Snippet = Snippet {
     name: "product",
     wgsl: include_str!("../../../shaders/shared/product.wgsl"),
 };
+
+/// The same for shaders that multiply on matrix units.
+pub(super) static ON_UNITS: [&Snippet; 1] = [&INTERFACE];
 
 /// All but the other forms: these are made of it too.
 pub(super) const FORM: Kernel = Kernel {

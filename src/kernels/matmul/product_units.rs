@@ -23,7 +23,7 @@ const fn form<const BLOCK: u32>(name: &'static str) -> Kernel {
     Kernel {
         name,
         wgsl: include_str!("../../../shaders/matmul/product_units.wgsl"),
-        snippets: &[],
+        snippets: &product::ON_UNITS,
         constants: constants::<BLOCK>,
         grid: product::blocks::<BLOCK, BLOCK>,
         ..product::FORM

@@ -18,7 +18,7 @@ const fn form<const ROWS: u32, const COLUMNS: u32>(name: &'static str) -> Kernel
     Kernel {
         name,
         wgsl: include_str!("../../../shaders/matmul/product_units_vector.wgsl"),
-        snippets: &[],
+        snippets: &product::ON_UNITS,
         bindings: &product_vector::BINDINGS,
         constants: constants::<ROWS, COLUMNS>,
         grid: product::blocks::<ROWS, COLUMNS>,
@@ -30,7 +30,12 @@ const fn form<const ROWS: u32, const COLUMNS: u32>(name: &'static str) -> Kernel
 
 fn constants<const ROWS: u32, const COLUMNS: u32>(words: &[u32]) -> Constants {
     let mut constants = (product::FORM.constants)(words);
-    constants.extend([("ROWS", ROWS), ("COLUMNS", COLUMNS), ("STEP", STEP)]);
+    constants.extend([
+        ("ROWS", ROWS),
+        ("COLUMNS", COLUMNS),
+        ("STEP", STEP),
+        ("PRODUCT_LANES", 4),
+    ]);
     constants
 }
 
