@@ -8,6 +8,7 @@
 
 mod common;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -244,6 +245,9 @@ fn estimate(config: &Path, device: &str) -> Value {
     place.expect("the device").take()
 }
 
+/// What an estimate of a run may be of what the run takes.
+const WITHIN: RangeInclusive<f64> = 0.9..=1.1;
+
 /// Whole runs: of large tables, of large activations, of the latter with gates that are made again, of tables on the host, of
 /// batches in goes, of a device that is two.
 fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
@@ -289,20 +293,31 @@ fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
             let words = if name == "small" { 6 } else { words };
             let estimate = Estimate::of(&parsed, words, crew, limits, room.taking);
             let need = estimate.need(room, devices, crew);
-            (
-                need as f64,
-                peak(&config, &folder.path(name), &vec![device; devices]),
-            )
+            (need as f64, config, folder.path(name))
         });
+        let need = large.0;
+        let devices = vec![device; devices];
         // The program itself, drivers and shaders, of which nothing is estimated, are in both.
-        let (need, taken) = (large.0, large.1 - small.1);
-        let ratio = need / taken;
+        let mut peaks = [0.0_f64; 2];
+        let (mut taken, mut ratio) = (0.0, 0.0);
+        // On a busy machine the most can fall between two looks: what was seen of several runs is the most that was seen.
+        for _ in 0..3 {
+            for (most, (_, config, out)) in peaks.iter_mut().zip([&small, &large]) {
+                let _ = std::fs::remove_dir_all(out);
+                *most = most.max(peak(config, out, &devices));
+            }
+            taken = peaks[1] - peaks[0];
+            ratio = need / taken;
+            if WITHIN.contains(&ratio) {
+                break;
+            }
+        }
         println!(
             "{device} {what}: {:.1} MB of {:.1} MB, {ratio:.3}",
             need / 1e6,
             taken / 1e6
         );
-        if !(0.9..=1.1).contains(&ratio) {
+        if !WITHIN.contains(&ratio) {
             wrong.push(format!(
                 "{what}: {:.1} MB of {:.1} MB",
                 need / 1e6,
@@ -338,7 +353,7 @@ fn peak(config: &Path, out: &Path, devices: &[&str]) -> f64 {
     loop {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         // Without the pages of files: systems take those of libraries that are not used for a while.
-        let kinds = ["RssAnon:", "RssShmem:"].map(|kind| {
+        let kinds = ["RssAnon:", "RssShmem:", "VmSwap:"].map(|kind| {
             let line = text.lines().find_map(|line| line.strip_prefix(kind));
             let kilobytes = line.and_then(|line| line.split_whitespace().next());
             kilobytes.map_or(0.0, |kilobytes| kilobytes.parse().expect("a number"))
