@@ -296,6 +296,8 @@ pub struct Traits {
     pub fuses: bool,
     /// Its matrix units, if they are used.
     pub unit: Option<Unit>,
+    /// The threads of every subgroup, where kernels are by subgroups: on GPUs in software.
+    pub subgroup: Option<u32>,
 }
 
 /// A matrix unit that multiplies `f16` and adds in `f32`.
@@ -436,6 +438,13 @@ impl Kernel {
         let others = self.others.iter().copied();
         let alike = others.filter(move |other| other.needs_units() == units && other.takes(halves));
         std::iter::once(self).chain(alike)
+    }
+
+    /// The threads that a subgroup must have, for a shader that is by subgroups: it has the line `const LANES: u32 = 8u;`.
+    pub fn lanes(&self) -> Option<u32> {
+        let mut lines = self.wgsl.lines();
+        let value = lines.find_map(|line| line.strip_prefix("const LANES: u32 = "))?;
+        value.strip_suffix("u;")?.parse().ok()
     }
 
     /// Whether it can do a step with these params.

@@ -57,6 +57,7 @@ fn kernels() {
     let products = [
         "matmul/product",
         "matmul/product_split",
+        "matmul/product_subgroup",
         "matmul/product_tiled",
         "matmul/product_tiled 128x64",
         "matmul/product_tiled 128x128",

@@ -90,6 +90,7 @@ fn constants(kernel: &Kernel) -> BTreeSet<Constants> {
                 let traits = Traits {
                     fuses,
                     unit: Some(unit),
+                    subgroup: kernel.lanes(),
                 };
                 [constants.clone(), kernel.device_constants(traits)].concat()
             })
@@ -109,8 +110,9 @@ fn validated(
         .map_err(|error| error.emit_to_string_with_path(&source, kernel.name))?;
     let mut capabilities = Capabilities::empty();
     capabilities.set(Capabilities::SHADER_FLOAT16, !halves.is_empty());
-    let units = Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP;
-    capabilities.set(units, kernel.needs_units());
+    let (units, lanes) = (kernel.needs_units(), kernel.lanes().is_some());
+    capabilities.set(Capabilities::COOPERATIVE_MATRIX, units);
+    capabilities.set(Capabilities::SUBGROUP, units || lanes);
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .map_err(|error| error.emit_to_string_with_path(&source, kernel.name))?;

@@ -10,8 +10,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use wlstm::device::GpuExecutor;
 use wlstm::device::single::{Layout, compare, fill, reference, rounded, run_case, run_on_host};
 use wlstm::error::Kind;
-use wlstm::kernel::{Access, Case, Halves, Kernel, Run, Twin};
-use wlstm::kernels::matmul::product_units;
+use wlstm::kernel::{Access, Case, Halves, Kernel, Run, Traits, Twin};
+use wlstm::kernels::matmul;
 use wlstm::kernels::{catalogue, pointwise::add};
 use wlstm::real::Real;
 use wlstm::tensor::Dtype;
@@ -111,12 +111,15 @@ fn lacks_units(kernel: &Kernel) -> bool {
 
 /// Whether a GPU runs a kernel with these halves.
 fn runs(kernel: &Kernel, halves: Halves, gpu: &Gpu) -> bool {
-    let f16 = halves.is_empty() || gpu.adapter.summary.f16;
-    let unit = gpu.adapter.summary.unit();
-    let units = halves.has(0)
-        && halves.has(1)
-        && unit.is_some_and(|unit| product_units::fits(kernel, unit));
-    f16 && (!kernel.needs_units() || units)
+    let summary = &gpu.adapter.summary;
+    let traits = Traits {
+        fuses: true,
+        unit: summary.unit(),
+        subgroup: summary.subgroup(),
+    };
+    let f16 = halves.is_empty() || summary.f16;
+    let operands = !kernel.needs_units() || (halves.has(0) && halves.has(1));
+    f16 && operands && matmul::fits(kernel, traits)
 }
 
 fn on_host(name: String, kernel: &'static Kernel, case: Case, run: Run<f32>) -> Trial {

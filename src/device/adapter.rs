@@ -195,6 +195,13 @@ impl AdapterSummary {
         })
     }
 
+    /// The threads of every subgroup of a GPU in software, where that is known: its kernels may be by subgroups. Those of
+    /// hardware are not: memory of workgroups does there what registers of others do here, for subgroups of any size.
+    pub fn subgroup(&self) -> Option<u32> {
+        let same = self.subgroup_min == self.subgroup_max;
+        (self.subgroups && same && !self.is_real()).then_some(self.subgroup_max)
+    }
+
     /// Whether it is hardware rather than software that plays a GPU.
     pub fn is_real(&self) -> bool {
         self.hardware != Hardware::Software

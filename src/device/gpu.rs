@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::graph::memory as placement;
 use crate::graph::plan::{Plan, Step};
 use crate::kernel::{Halves, Kernel, Traits, Unit};
-use crate::kernels::matmul::product_units;
+use crate::kernels::matmul;
 use crate::tensor::Dtype;
 
 /// The most elements that one copy between host and device moves: larger tensors go in parts, so that the host's share
@@ -122,10 +122,12 @@ impl GpuExecutor {
     #[allow(unsafe_code)]
     pub(super) fn open(adapter: &Adapter, unit: Option<Unit>) -> Result<GpuExecutor> {
         let limits = adapter.inner.limits();
-        let mut units = wgpu::Features::empty();
+        let subgroup = adapter.summary.subgroup();
+        let mut more = wgpu::Features::empty();
+        more.set(wgpu::Features::SUBGROUP, subgroup.is_some());
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if unit.is_some() {
-            units = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
+            more = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
             // SAFETY: wgpu wants it acknowledged that what is experimental may have bugs. No other than this feature is used,
             // for products and for what measures the units; `mixed` trains with it only after a trial of the products.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
@@ -135,7 +137,7 @@ impl GpuExecutor {
             required_limits: limits.clone(),
             // For profiles, and for mixed precision; everything else does without.
             required_features: adapter.inner.features()
-                & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16 | units),
+                & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16 | more),
             experimental_features,
             ..Default::default()
         });
@@ -165,6 +167,7 @@ impl GpuExecutor {
             pipelines: Pipelines::new(Traits {
                 fuses: adapter.summary.is_real(),
                 unit,
+                subgroup,
             }),
             uses_units: false,
             workgroups: if adapter.summary.is_real() {
@@ -187,8 +190,8 @@ impl GpuExecutor {
     /// earlier run did. Nothing but the time depends on it. Without timestamps nothing is measured.
     pub fn tune(&mut self) {
         if self.adapter.summary.timestamps {
-            let unit = self.pipelines.traits.unit;
-            self.tuning = Some(Tuning::open(&self.adapter.summary, unit));
+            let traits = self.pipelines.traits;
+            self.tuning = Some(Tuning::open(&self.adapter.summary, traits));
         }
     }
 
@@ -373,12 +376,11 @@ impl Executor for GpuExecutor {
 
     fn runs(&self, kernel: &Kernel, halves: Halves) -> bool {
         let f16 = self.device.features().contains(wgpu::Features::SHADER_F16);
-        let unit = self.pipelines.traits.unit;
-        let fits = unit.is_some_and(|unit| product_units::fits(kernel, unit));
-        match kernel.needs_units() {
-            true => fits && halves.has(0) && halves.has(1),
+        let types = match kernel.needs_units() {
+            true => halves.has(0) && halves.has(1),
             false => halves.is_empty() || f16,
-        }
+        };
+        types && matmul::fits(kernel, self.pipelines.traits)
     }
 
     fn in_flight(&self) -> usize {

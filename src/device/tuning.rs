@@ -14,9 +14,9 @@ use crate::error::Result;
 use crate::files::write_atomically;
 use crate::graph::plan::{Plan, Step};
 use crate::kernel::Params as _;
-use crate::kernel::{Halves, Kernel, Unit};
+use crate::kernel::{Halves, Kernel, Traits};
 use crate::kernels::catalogue;
-use crate::kernels::matmul::{product, product_units};
+use crate::kernels::matmul::{self, product};
 
 /// How often each form is run: the shortest time counts.
 const TIMES: usize = 3;
@@ -44,8 +44,8 @@ struct Known {
 pub(super) struct Tuning {
     path: Option<PathBuf>,
     known: Known,
-    /// The matrix unit of the device, if it is used.
-    unit: Option<Unit>,
+    /// What forms must know of the device.
+    traits: Traits,
     /// The most multiply-adds of a product that is measured.
     most: u64,
 }
@@ -60,9 +60,9 @@ pub(super) struct Unknown {
 
 impl Tuning {
     /// What is known of an adapter from earlier runs, in the user's folder for caches. A file that cannot be read is made anew.
-    pub fn open(summary: &AdapterSummary, unit: Option<Unit>) -> Tuning {
+    pub fn open(summary: &AdapterSummary, traits: Traits) -> Tuning {
         Tuning {
-            unit,
+            traits,
             most: match summary.is_real() {
                 true => u64::MAX,
                 false => MOST_IN_SOFTWARE,
@@ -98,7 +98,7 @@ impl Tuning {
         Tuning {
             path,
             known,
-            unit: None,
+            traits: Traits::default(),
             most: u64::MAX,
         }
     }
@@ -114,8 +114,7 @@ impl Tuning {
             if known || !seen.insert(key.clone()) {
                 continue;
             }
-            let fits =
-                |form: &&Kernel| self.unit.is_none_or(|unit| product_units::fits(form, unit));
+            let fits = |form: &&Kernel| matmul::fits(form, self.traits);
             let part = self.part(step);
             let forms = plan.forms(&part).filter(fits);
             steps.extend(forms.map(|form| part.by(form)));
@@ -207,7 +206,8 @@ impl Tuning {
             let name = self.known.choices.get(&key(plan, step));
             let form = name.and_then(|name| {
                 // Another step of the same sizes may lie where it cannot be read by vectors.
-                plan.forms(step).find(|form| form.name == name)
+                let mut forms = plan.forms(step);
+                forms.find(|form| form.name == name && matmul::fits(form, self.traits))
             });
             form.map_or_else(|| step.clone(), |form| step.by(form))
         };
@@ -334,6 +334,7 @@ mod tests {
             .map(|step| step.kernel.name)
             .collect();
         let forms = product::KERNEL.forms(Halves::NONE);
+        let forms = forms.filter(|form| matmul::fits(form, Traits::default()));
         let forms: Vec<&str> = forms.map(|form| form.name).collect();
         assert_eq!(names, [forms.clone(), forms.clone()].concat());
         let (count, plain, tiled) = (

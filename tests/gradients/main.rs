@@ -57,6 +57,10 @@ const COVERAGE: &[(&str, Check)] = &[
         Left("has the twin of matmul/product"),
     ),
     (
+        "matmul/product_subgroup",
+        Left("has the twin of matmul/product"),
+    ),
+    (
         "matmul/product_split",
         Left("has the twin of matmul/product"),
     ),

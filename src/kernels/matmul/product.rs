@@ -148,6 +148,7 @@ impl Params {
 pub static KERNEL: Kernel = Kernel {
     others: &[
         &super::product_split::KERNEL,
+        &super::product_subgroup::KERNEL,
         &super::product_vector::KERNEL,
         &super::product_vector::WIDE,
         &super::product_tiled::KERNEL,
