@@ -440,10 +440,11 @@ impl Kernel {
         std::iter::once(self).chain(alike)
     }
 
-    /// The threads that a subgroup must have, for a shader that is by subgroups: it has the line `const LANES: u32 = 8u;`.
+    /// The threads that a subgroup must have, for a shader that is by subgroups: it has a line
+    /// `const SUBGROUP_LANES: u32 = 8u;`.
     pub fn lanes(&self) -> Option<u32> {
         let mut lines = self.wgsl.lines();
-        let value = lines.find_map(|line| line.strip_prefix("const LANES: u32 = "))?;
+        let value = lines.find_map(|line| line.strip_prefix("const SUBGROUP_LANES: u32 = "))?;
         value.strip_suffix("u;")?.parse().ok()
     }
 

@@ -14,8 +14,8 @@ use naga::back::{hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{
-    AddressSpace, ArraySize, Handle, Module, ResourceBinding, Scalar, ShaderStage, StorageAccess,
-    Type, TypeInner, VectorSize,
+    AddressSpace, ArraySize, Expression, Handle, Literal, Module, ResourceBinding, Scalar,
+    ShaderStage, StorageAccess, Type, TypeInner, VectorSize,
 };
 use wlstm::kernel::{
     Access, Binding, Constants, Fill, Halves, Kernel, MAX_BINDINGS, MAX_GRID, Traits, Unit,
@@ -72,6 +72,8 @@ fn constants(kernel: &Kernel) -> BTreeSet<Constants> {
             let units = [
                 (false, 16, 32),
                 (true, 16, 64),
+                (false, 16, 16),
+                (false, 16, 8),
                 (true, 8, 32),
                 (false, 8, 8),
             ];
@@ -252,13 +254,32 @@ fn entry_point(kernel: &Kernel, module: &Module) -> Outcome {
         .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup)
         .map(|(_, variable)| layouter[variable.ty].size)
         .sum();
-    // Kernels for matrix units run where `product_units::fits` says that there is enough.
-    let most = if kernel.needs_units() { 32 } else { 16 };
+    // These run where `product_units::fits` says that there is enough.
+    let is_large = kernel.name.starts_with("matmul/product_units_vector");
+    let most = if is_large { 32 } else { 16 };
     ensure!(
         bytes <= most << 10,
         "{bytes} bytes of workgroup memory, more than {most} KiB"
     );
+    if is_large {
+        let [threads, left, right] = ["THREADS", "LEFT_EIGHTS", "RIGHT_EIGHTS"]
+            .map(|name| constant(module, name).expect("a number that the shader names"));
+        ensure!(
+            left.max(right) <= 2 * threads,
+            "{threads} threads stage two eights each of {left} and {right}"
+        );
+    }
     Ok(())
+}
+
+/// What naga makes of a constant of a shader.
+fn constant(module: &Module, name: &str) -> Option<u32> {
+    let mut constants = module.constants.iter();
+    let (_, constant) = constants.find(|(_, constant)| constant.name.as_deref() == Some(name))?;
+    match module.global_expressions[constant.init] {
+        Expression::Literal(Literal::U32(value)) => Some(value),
+        _ => None,
+    }
 }
 
 fn declared(kernel: &Kernel, module: &Module, aliased: bool, halves: Halves) -> Outcome {

@@ -576,7 +576,7 @@ fn bits_of(
     found
 }
 
-/// Gates that are made again, all at once, have the bits of those that are kept.
+/// Gates that are made again, all at once, have the bits of those that are kept, where products are too small for pieces.
 fn same_bits_again(gpu: &Gpu) -> Result<(), Failed> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let names = ["lstmp_sampled", "flstm", "glstm_sampled", "lstm_plain"];

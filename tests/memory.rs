@@ -248,6 +248,9 @@ fn estimate(config: &Path, device: &str) -> Value {
 /// What an estimate of a run may be of what the run takes.
 const WITHIN: RangeInclusive<f64> = 0.9..=1.1;
 
+/// How often each is run.
+const RUNS: usize = 3;
+
 /// Whole runs: of large tables, of large activations, of the latter with gates that are made again, of tables on the host, of
 /// batches in goes, of a device that is two.
 fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
@@ -299,19 +302,15 @@ fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
         let devices = vec![device; devices];
         // The program itself, drivers and shaders, of which nothing is estimated, are in both.
         let mut peaks = [0.0_f64; 2];
-        let (mut taken, mut ratio) = (0.0, 0.0);
         // On a busy machine the most can fall between two looks: what was seen of several runs is the most that was seen.
-        for _ in 0..3 {
+        for _ in 0..RUNS {
             for (most, (_, config, out)) in peaks.iter_mut().zip([&small, &large]) {
                 let _ = std::fs::remove_dir_all(out);
                 *most = most.max(peak(config, out, &devices));
             }
-            taken = peaks[1] - peaks[0];
-            ratio = need / taken;
-            if WITHIN.contains(&ratio) {
-                break;
-            }
         }
+        let taken = peaks[1] - peaks[0];
+        let ratio = need / taken;
         println!(
             "{device} {what}: {:.1} MB of {:.1} MB, {ratio:.3}",
             need / 1e6,

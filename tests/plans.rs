@@ -13,6 +13,7 @@ use wlstm::device::{CpuExecutor, Data, Executor};
 use wlstm::graph::Graph;
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::{Place, Plan};
+use wlstm::kernels::matmul::sum_pieces;
 use wlstm::model::language_model::Division;
 use wlstm::model::language_model::{self, Extent, evaluation_prefix};
 use wlstm::model::parameters::{initial_values, parameters};
@@ -82,6 +83,20 @@ fn gates_made_again() {
         "cell = [\"glstm\", \"flstm\"]\nlayers = 2\nembedding = 8\nhidden = 16\nprojection = 8\ngroups = 2\nfactor = 4\n\
          dropout = 0.0",
         "[softmax]\nkind = \"full\"\n[train]\nbatch = 200\nunroll = 3\nrecompute = true",
+    );
+    let software = Limits {
+        workgroups: 0,
+        ..Limits::COMMON
+    };
+    insta::assert_snapshot!(training_plan(&config, VOCABULARY, &software, false).to_string());
+}
+
+/// Products of cells are steps of their own, those of few blocks and many terms go in pieces.
+#[test]
+fn a_large_batch_on_a_card() {
+    let config = config(
+        "cell = \"lstmp\"\nlayers = 1\nembedding = 4\nhidden = 512\nprojection = 4\ndropout = 0.0",
+        "[softmax]\nkind = \"full\"\n[train]\nbatch = 16\nunroll = 2",
     );
     insta::assert_snapshot!(text_of_training(&config));
 }
@@ -332,19 +347,24 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
     found
 }
 
-/// One layer or more of any cells, with sizes that every number of groups divides.
-fn configurations() -> impl Strategy<Value = Config> {
+/// One layer or more of any cells, with sizes that every number of groups divides; and how many workgroups keep the device busy:
+/// some, for models large enough that products go in pieces and those of cells apart.
+fn configurations() -> impl Strategy<Value = (Config, usize)> {
     let cells = prop::collection::vec(prop_oneof!["lstmp", "flstm", "glstm"], 1..4);
     let layer_sizes = (1usize..4, 1usize..4, 1usize..4, 1usize..5);
     let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let optimizer = prop_oneof!["adagrad", "sgd", "momentum", "adam"];
     let extents = (1usize..5, 1usize..5, 0usize..9);
-    (cells, layer_sizes, switches, optimizer, extents).prop_map(
-        |(cells, (e, p, h, groups), (residual, tied, plain, dropout), optimizer, extents)| {
-            let (batch, unroll, samples) = extents;
+    let wide = prop::bool::weighted(0.2);
+    (cells, layer_sizes, switches, optimizer, extents, wide).prop_map(
+        |(cells, (e, p, h, groups), (residual, tied, plain, dropout), optimizer, extents, wide)| {
+            let (mut batch, unroll, samples) = extents;
             let (layers, groups) = (cells.len(), [1, 2, 3, 6][groups - 1]);
             // Residual and tied models need embeddings of the size of the output.
-            let (embedding, hidden) = (6 * if residual || tied { p } else { e }, 6 * h);
+            let (embedding, mut hidden) = (6 * if residual || tied { p } else { e }, 6 * h);
+            if wide {
+                (batch, hidden) = (batch + 15, 96 * hidden);
+            }
             let projection = 6 * p;
             let (cells, dropout) = (format!("{cells:?}"), if dropout { 0.4 } else { 0.0 });
             let model = format!(
@@ -357,7 +377,7 @@ fn configurations() -> impl Strategy<Value = Config> {
                 "[softmax]\nkind = \"{kind}\"\nsamples = {samples}\n[train]\nbatch = {batch}\nunroll = {unroll}\n\
                  optimizer = \"{optimizer}\"\nrecipe = \"{recipe}\"\nema = {ema:?}"
             );
-            config(&model, &rest)
+            (config(&model, &rest), if wide { 64 } else { 0 })
         },
     )
 }
@@ -366,12 +386,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_plan_holds(config in configurations(), arena in 64usize..20_000, steps in 0usize..4) {
-        let limits = [Limits::HOST, Limits { arena, ..Limits::HOST }];
+    fn every_plan_holds((config, workgroups) in configurations(), arena in 64usize..20_000, steps in 0usize..4) {
+        let host = Limits { workgroups, ..Limits::HOST };
+        let limits = [host, Limits { arena, ..host }];
         let mut first: Option<Vec<(String, Vec<u32>)>> = None;
         for limits in limits {
             let plan = plan_of(&config, &limits, steps);
             plan.check();
+            let in_pieces = plan.steps.iter().any(|step| step.kernel == &sum_pieces::KERNEL);
+            prop_assert!(!in_pieces || workgroups > 0);
+            prop_assert!(in_pieces || workgroups == 0 || limits.arena < usize::MAX);
             prop_assert_eq!(conflict(&plan), None);
             let alone = apart(&plan);
             alone.check();
@@ -381,8 +405,11 @@ proptest! {
                 prop_assert!(finite, "`{}` has a number that no step wrote", name);
             }
             prop_assert_eq!(&bits(&config, &plan), &want);
-            let first = first.get_or_insert_with(|| want.clone());
-            prop_assert_eq!(&*first, &want);
+            // Pieces must have room, and without them sums are in another order.
+            if workgroups == 0 {
+                let first = first.get_or_insert_with(|| want.clone());
+                prop_assert_eq!(&*first, &want);
+            }
 
             let extent = Extent { batch: config.train.batch, unroll: config.train.unroll };
             let prefix = evaluation_prefix(&config);

@@ -1,44 +1,6 @@
 // product_g = left_g right_g + bias_g, or +=. A thread makes a tile of 8 rows and 8 columns in registers, a workgroup of
 // 8 x 8 threads a block of 64 x 64, the third dimension of the grid is the group.
 
-@group(0) @binding(2) var<storage, read> left: array<f32>;
-@group(0) @binding(3) var<storage, read> right: array<f32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> product: array<f32>;
-
-alias Product = f32;
-
-// Terms of a sum that are added up in registers.
-const DEPTH: u32 = 512u;
-
-// Whether the product is stored in f16: then its sums stay in registers to the end.
-const HALF_PRODUCT: bool = false;
-
-// The bias of four columns, zero where there is none.
-fn bias_of(group: u32, columns: vec4<u32>) -> vec4<f32> {
-    if (params.with_bias == 0u) {
-        return vec4<f32>();
-    }
-    let at = starts.bias + group * params.columns + columns;
-    return vec4<f32>(f32(bias[at.x]), f32(bias[at.y]), f32(bias[at.z]), f32(bias[at.w]));
-}
-
-// Stores or adds row i of a tile, but what lies past the end.
-fn store(add: bool, i: u32, row: u32, column: u32, start: u32, first: vec4<f32>, second: vec4<f32>) {
-    if (row + i >= params.rows) {
-        return;
-    }
-    let at = start + (row + i) * params.product_stride + column;
-    let sums = array<f32, 8>(first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w);
-    for (var j = 0u; j < min(8u, params.columns - column); j += 1u) {
-        if (add) {
-            product[at + j] = Product(f32(product[at + j]) + sums[j]);
-        } else {
-            product[at + j] = Product(sums[j]);
-        }
-    }
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let row = block.y * 64u + (local / 8u) * 8u;
@@ -50,29 +12,23 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let last_row = params.rows - 1u;
     let columns_a = min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.columns - 1u));
     let columns_b = min(column + vec4<u32>(4u, 5u, 6u, 7u), vec4<u32>(params.columns - 1u));
-    // Between the rows of left, and between the terms of a sum.
-    let row_step = select(params.left_stride, 1u, TRANSPOSE_LEFT);
-    let left_step = select(1u, params.left_stride, TRANSPOSE_LEFT);
-    let column_step = select(1u, params.right_stride, TRANSPOSE_RIGHT);
-    let right_step = select(params.right_stride, 1u, TRANSPOSE_RIGHT);
     let job = task(block.z);
-    let left_start = starts.left + job.group * params.left_group + job.first * left_step;
-    let right_start = starts.right + job.group * params.right_group + job.first * right_step;
-    let row0 = left_start + min(row + 0u, last_row) * row_step;
-    let row1 = left_start + min(row + 1u, last_row) * row_step;
-    let row2 = left_start + min(row + 2u, last_row) * row_step;
-    let row3 = left_start + min(row + 3u, last_row) * row_step;
-    let row4 = left_start + min(row + 4u, last_row) * row_step;
-    let row5 = left_start + min(row + 5u, last_row) * row_step;
-    let row6 = left_start + min(row + 6u, last_row) * row_step;
-    let row7 = left_start + min(row + 7u, last_row) * row_step;
-    let right_a = right_start + columns_a * column_step;
-    let right_b = right_start + columns_b * column_step;
+    let reads = operands(job);
+    let row0 = reads.left + min(row + 0u, last_row) * reads.row_step;
+    let row1 = reads.left + min(row + 1u, last_row) * reads.row_step;
+    let row2 = reads.left + min(row + 2u, last_row) * reads.row_step;
+    let row3 = reads.left + min(row + 3u, last_row) * reads.row_step;
+    let row4 = reads.left + min(row + 4u, last_row) * reads.row_step;
+    let row5 = reads.left + min(row + 5u, last_row) * reads.row_step;
+    let row6 = reads.left + min(row + 6u, last_row) * reads.row_step;
+    let row7 = reads.left + min(row + 7u, last_row) * reads.row_step;
+    let right_a = reads.right + columns_a * reads.column_step;
+    let right_b = reads.right + columns_b * reads.column_step;
     var at_left = 0u;
     var at_right = 0u;
     // The sums go to memory every DEPTH terms: a single sum of tens of thousands would lose digits.
-    let piece = select(DEPTH, params.depth, HALF_PRODUCT);
-    for (var first = job.first; first < job.end; first += piece) {
+    let run = select(DEPTH, params.depth, HALF_PRODUCT);
+    for (var first = job.first; first < job.end; first += run) {
         var sum0a = vec4<f32>();
         var sum0b = vec4<f32>();
         var sum1a = vec4<f32>();
@@ -90,7 +46,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         var sum7a = vec4<f32>();
         var sum7b = vec4<f32>();
         // By hand, as compilers of WGSL do not unroll.
-        for (var k = first; k < min(first + piece, job.end); k += 1u) {
+        for (var k = first; k < min(first + run, job.end); k += 1u) {
             let a = right_a + at_right;
             let b = right_b + at_right;
             let ra = vec4<f32>(f32(right[a.x]), f32(right[a.y]), f32(right[a.z]), f32(right[a.w]));
@@ -119,24 +75,24 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             sum6b = fused(l6, rb, sum6b);
             sum7a = fused(l7, ra, sum7a);
             sum7b = fused(l7, rb, sum7b);
-            at_left += left_step;
-            at_right += right_step;
+            at_left += reads.left_step;
+            at_right += reads.right_step;
         }
         let begins = first == job.first;
-        let add = params.accumulate != 0u || !begins;
-        var bias_a = vec4<f32>();
-        var bias_b = vec4<f32>();
+        var bias_a = vec4<f32>(-0.0);
+        var bias_b = vec4<f32>(-0.0);
         if (begins) {
             bias_a = bias_of(job.group, columns_a);
             bias_b = bias_of(job.group, columns_b);
         }
-        store(add, 0u, row, column, job.product, sum0a + bias_a, sum0b + bias_b);
-        store(add, 1u, row, column, job.product, sum1a + bias_a, sum1b + bias_b);
-        store(add, 2u, row, column, job.product, sum2a + bias_a, sum2b + bias_b);
-        store(add, 3u, row, column, job.product, sum3a + bias_a, sum3b + bias_b);
-        store(add, 4u, row, column, job.product, sum4a + bias_a, sum4b + bias_b);
-        store(add, 5u, row, column, job.product, sum5a + bias_a, sum5b + bias_b);
-        store(add, 6u, row, column, job.product, sum6a + bias_a, sum6b + bias_b);
-        store(add, 7u, row, column, job.product, sum7a + bias_a, sum7b + bias_b);
+        let to = Place(job.product, row, column, params.accumulate != 0u || !begins);
+        store(to, 0u, sum0a + bias_a, sum0b + bias_b);
+        store(to, 1u, sum1a + bias_a, sum1b + bias_b);
+        store(to, 2u, sum2a + bias_a, sum2b + bias_b);
+        store(to, 3u, sum3a + bias_a, sum3b + bias_b);
+        store(to, 4u, sum4a + bias_a, sum4b + bias_b);
+        store(to, 5u, sum5a + bias_a, sum5b + bias_b);
+        store(to, 6u, sum6a + bias_a, sum6b + bias_b);
+        store(to, 7u, sum7a + bias_a, sum7b + bias_b);
     }
 }

@@ -1,83 +1,31 @@
-// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, where a subgroup has LANES threads. It is a workgroup,
+// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, where a subgroup has SUBGROUP_LANES threads. It is a workgroup,
 // and makes a block of 32 rows and 64 columns, a thread 8 columns of all rows in registers. Elements of left are read once by
 // the subgroup, each thread four of them, and go from register to register: a load costs GPUs in software much more than that.
 
-@group(0) @binding(2) var<storage, read> left: array<f32>;
-@group(0) @binding(3) var<storage, read> right: array<f32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> product: array<f32>;
-
-alias Product = f32;
-
 // The threads of a subgroup.
-const LANES: u32 = 8u;
+const SUBGROUP_LANES: u32 = 8u;
 
-// Terms of a sum that are added up in registers.
-const DEPTH: u32 = 512u;
-
-// Whether the product is stored in f16: then its sums stay in registers to the end.
-const HALF_PRODUCT: bool = false;
-
-// The bias of four columns, zero where there is none.
-fn bias_of(group: u32, columns: vec4<u32>) -> vec4<f32> {
-    if (params.with_bias == 0u) {
-        return vec4<f32>();
-    }
-    let at = starts.bias + group * params.columns + columns;
-    return vec4<f32>(f32(bias[at.x]), f32(bias[at.y]), f32(bias[at.z]), f32(bias[at.w]));
-}
-
-// Where what a thread makes goes to.
-struct Place {
-    start: u32,
-    row: u32,
-    column: u32,
-    add: bool,
-}
-
-// Stores or adds row i, but what lies past the end.
-fn store(to: Place, i: u32, first: vec4<f32>, second: vec4<f32>) {
-    if (to.row + i >= params.rows || to.column >= params.columns) {
-        return;
-    }
-    let at = to.start + (to.row + i) * params.product_stride + to.column;
-    let sums = array<f32, 8>(first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w);
-    for (var j = 0u; j < min(8u, params.columns - to.column); j += 1u) {
-        if (to.add) {
-            product[at + j] = Product(f32(product[at + j]) + sums[j]);
-        } else {
-            product[at + j] = Product(sums[j]);
-        }
-    }
-}
-
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(SUBGROUP_LANES)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
     let row = block.y * 32u;
-    let column = block.x * 8u * LANES + lane * 8u;
+    let column = block.x * 8u * SUBGROUP_LANES + lane * 8u;
     // Rows and columns past the end repeat the last one, and are not stored.
     let last_row = params.rows - 1u;
     let columns_a = min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.columns - 1u));
     let columns_b = min(column + vec4<u32>(4u, 5u, 6u, 7u), vec4<u32>(params.columns - 1u));
-    // Between the rows of left, and between the terms of a sum.
-    let row_step = select(params.left_stride, 1u, TRANSPOSE_LEFT);
-    let left_step = select(1u, params.left_stride, TRANSPOSE_LEFT);
-    let column_step = select(1u, params.right_stride, TRANSPOSE_RIGHT);
-    let right_step = select(params.right_stride, 1u, TRANSPOSE_RIGHT);
     let job = task(block.z);
-    let left_start = starts.left + job.group * params.left_group + job.first * left_step;
-    let right_start = starts.right + job.group * params.right_group + job.first * right_step;
-    let row0 = left_start + min(row + lane, last_row) * row_step;
-    let row1 = left_start + min(row + 8u + lane, last_row) * row_step;
-    let row2 = left_start + min(row + 16u + lane, last_row) * row_step;
-    let row3 = left_start + min(row + 24u + lane, last_row) * row_step;
-    let right_a = right_start + columns_a * column_step;
-    let right_b = right_start + columns_b * column_step;
+    let reads = operands(job);
+    let row0 = reads.left + min(row + lane, last_row) * reads.row_step;
+    let row1 = reads.left + min(row + 8u + lane, last_row) * reads.row_step;
+    let row2 = reads.left + min(row + 16u + lane, last_row) * reads.row_step;
+    let row3 = reads.left + min(row + 24u + lane, last_row) * reads.row_step;
+    let right_a = reads.right + columns_a * reads.column_step;
+    let right_b = reads.right + columns_b * reads.column_step;
     var at_left = 0u;
     var at_right = 0u;
     // The sums go to memory every DEPTH terms, as in product.wgsl.
-    let piece = select(DEPTH, params.depth, HALF_PRODUCT);
-    for (var first = job.first; first < job.end; first += piece) {
+    let run = select(DEPTH, params.depth, HALF_PRODUCT);
+    for (var first = job.first; first < job.end; first += run) {
         var sum0a = vec4<f32>();
         var sum0b = vec4<f32>();
         var sum1a = vec4<f32>();
@@ -142,7 +90,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(subgroup_invocation_id
         var sum30b = vec4<f32>();
         var sum31a = vec4<f32>();
         var sum31b = vec4<f32>();
-        for (var k = first; k < min(first + piece, job.end); k += 1u) {
+        for (var k = first; k < min(first + run, job.end); k += 1u) {
             let a = right_a + at_right;
             let b = right_b + at_right;
             let ra = vec4<f32>(f32(right[a.x]), f32(right[a.y]), f32(right[a.z]), f32(right[a.w]));
@@ -248,12 +196,12 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(subgroup_invocation_id
             let s31 = subgroupBroadcast(l3, 7u);
             sum31a = fused(s31, ra, sum31a);
             sum31b = fused(s31, rb, sum31b);
-            at_left += left_step;
-            at_right += right_step;
+            at_left += reads.left_step;
+            at_right += reads.right_step;
         }
         let begins = first == job.first;
-        var bias_a = vec4<f32>();
-        var bias_b = vec4<f32>();
+        var bias_a = vec4<f32>(-0.0);
+        var bias_b = vec4<f32>(-0.0);
         if (begins) {
             bias_a = bias_of(job.group, columns_a);
             bias_b = bias_of(job.group, columns_b);

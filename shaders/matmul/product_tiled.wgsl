@@ -110,9 +110,9 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let column_a = block.x * COLUMNS + column_four * 4u;
     let column_b = column_a + COLUMNS / 2u;
     // The sums go to memory every DEPTH terms, as in product.wgsl.
-    let piece = select(DEPTH, params.depth, HALF_PRODUCT);
+    let run = select(DEPTH, params.depth, HALF_PRODUCT);
     let job = task(block.z);
-    for (var first = job.first; first < job.end; first += piece) {
+    for (var first = job.first; first < job.end; first += run) {
         var sum0a = vec4<f32>();
         var sum0b = vec4<f32>();
         var sum1a = vec4<f32>();
@@ -129,7 +129,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         var sum6b = vec4<f32>();
         var sum7a = vec4<f32>();
         var sum7b = vec4<f32>();
-        let end = min(first + piece, job.end);
+        let end = min(first + run, job.end);
         for (var k = first; k < end; k += STEP) {
             workgroupBarrier();
             stage(job, block, local, k);

@@ -194,13 +194,13 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let column_b = column_a + 32u;
     let job = task(block.z);
     // The sums go to memory every DEPTH terms, as in product.wgsl.
-    let piece = select(DEPTH, params.depth, HALF_PRODUCT);
+    let run = select(DEPTH, params.depth, HALF_PRODUCT);
     var one = fetch(job, block, local, job.first);
     var two = Square();
     if (SQUARES > 1u) {
         two = fetch(job, block, local + THREADS, job.first);
     }
-    for (var first = job.first; first < job.end; first += piece) {
+    for (var first = job.first; first < job.end; first += run) {
         var sum0a = vec4<f32>();
         var sum0b = vec4<f32>();
         var sum1a = vec4<f32>();
@@ -217,7 +217,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         var sum6b = vec4<f32>();
         var sum7a = vec4<f32>();
         var sum7b = vec4<f32>();
-        let end = min(first + piece, job.end);
+        let end = min(first + run, job.end);
         for (var k = first; k < end; k += STEP) {
             workgroupBarrier();
             put(local, one);

@@ -32,7 +32,8 @@ struct Starts {
 const TRANSPOSE_LEFT: bool = false;
 const TRANSPOSE_RIGHT: bool = false;
 
-const PIECE: u32 = 128u;
+// Pieces of sums are whole numbers of so many terms.
+const SPLIT: u32 = 128u;
 
 // Elements of the product that are bound as one.
 const PRODUCT_LANES: u32 = 1u;
@@ -45,14 +46,14 @@ struct Task {
     product: u32,
 }
 
-// The task of the workgroups at z of the grid; pieces are whole numbers of PIECE terms.
+// The task of the workgroups at z of the grid.
 fn task(z: u32) -> Task {
     if (params.pieces == 1u) {
         return Task(z, 0u, params.depth, PRODUCT_LANES * starts.product + z * params.product_group);
     }
     let group = z % params.groups;
     let piece = z / params.groups;
-    let terms = ((params.depth + params.pieces - 1u) / params.pieces + PIECE - 1u) / PIECE * PIECE;
+    let terms = ((params.depth + params.pieces - 1u) / params.pieces + SPLIT - 1u) / SPLIT * SPLIT;
     let at = PRODUCT_LANES * starts.product + group * params.product_group + piece * params.rows * params.product_stride;
     return Task(group, piece * terms, min((piece + 1u) * terms, params.depth), at);
 }

@@ -32,10 +32,6 @@ pub enum Hardware {
     Software,
 }
 
-/// How many workgroups of a product keep a GPU busy: four for each of the 132 multiprocessors of the largest there are today;
-/// more than smaller ones need, which does not slow them down.
-pub(super) const WORKGROUPS: usize = 512;
-
 impl Adapter {
     /// What plans for it must keep to, in mixed precision or not; see [`GpuExecutor`](super::GpuExecutor).
     pub fn limits(&self, mixed: bool) -> placement::Limits {
@@ -47,7 +43,7 @@ impl Adapter {
             packed: true,
             // Unless they are found to compute wrong.
             units: mixed && summary.is_real() && summary.unit().is_some(),
-            workgroups: if summary.is_real() { WORKGROUPS } else { 0 },
+            workgroups: summary.workgroups(),
         }
     }
 
@@ -200,6 +196,14 @@ impl AdapterSummary {
     pub fn subgroup(&self) -> Option<u32> {
         let same = self.subgroup_min == self.subgroup_max;
         (self.subgroups && same && !self.is_real()).then_some(self.subgroup_max)
+    }
+
+    /// See [`placement::Limits::workgroups`].
+    pub fn workgroups(&self) -> usize {
+        match self.is_real() {
+            true => placement::WORKGROUPS,
+            false => 0,
+        }
     }
 
     /// Whether it is hardware rather than software that plays a GPU.

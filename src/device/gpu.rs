@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::adapter::{Adapter, WORKGROUPS};
+use super::adapter::Adapter;
 use super::faults::{Faults, guarded, wait};
 use super::footprint::best_fit;
 use super::host::available_memory;
@@ -50,8 +50,6 @@ pub struct GpuExecutor {
     pub(super) pipelines: Pipelines,
     /// Whether plans have their products of halves on matrix units.
     uses_units: bool,
-    /// See [`placement::Limits::workgroups`].
-    workgroups: usize,
     /// None: every kernel runs in its first form.
     pub(super) tuning: Option<Tuning>,
     plans: Vec<Loaded>,
@@ -135,7 +133,7 @@ impl GpuExecutor {
         let request = adapter.inner.request_device(&wgpu::DeviceDescriptor {
             label: Some("wlstm"),
             required_limits: limits.clone(),
-            // For profiles, and for mixed precision; everything else does without.
+            // For profiles, mixed precision, matrix units and subgroups; everything else does without.
             required_features: adapter.inner.features()
                 & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16 | more),
             experimental_features,
@@ -170,11 +168,6 @@ impl GpuExecutor {
                 subgroup,
             }),
             uses_units: false,
-            workgroups: if adapter.summary.is_real() {
-                WORKGROUPS
-            } else {
-                0
-            },
             tuning: None,
             plans: Vec::new(),
             pending: VecDeque::new(),
@@ -370,7 +363,7 @@ impl Executor for GpuExecutor {
             slice: elements(self.limits.binding_bytes),
             packed: true,
             units: self.uses_units,
-            workgroups: self.workgroups,
+            workgroups: self.adapter.summary.workgroups(),
         }
     }
 

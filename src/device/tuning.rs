@@ -109,15 +109,14 @@ impl Tuning {
         let (mut steps, mut keys): (Vec<Step>, Vec<String>) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for step in &plan.steps {
-            let key = key(plan, step);
-            let known = plan.forms(step).count() == 1 || self.known.choices.contains_key(&key);
+            let forms = self.forms(plan, step);
+            let key = key(plan, step, &forms);
+            let known = forms.len() == 1 || self.known.choices.contains_key(&key);
             if known || !seen.insert(key.clone()) {
                 continue;
             }
-            let fits = |form: &&Kernel| matmul::fits(form, self.traits);
             let part = self.part(step);
-            let forms = plan.forms(&part).filter(fits);
-            steps.extend(forms.map(|form| part.by(form)));
+            steps.extend(forms.into_iter().map(|form| part.by(form)));
             keys.extend(std::iter::repeat_n(key, steps.len() - keys.len()));
         }
         (!steps.is_empty()).then(|| Unknown {
@@ -130,7 +129,15 @@ impl Tuning {
         })
     }
 
-    /// A step, or so much of it as is measured.
+    /// The forms of which one is chosen for a step: those that the device has, and that can do it and what is measured of it.
+    fn forms(&self, plan: &Plan, step: &Step) -> Vec<&'static Kernel> {
+        let part = self.part(step).params;
+        let forms = plan.forms(step);
+        let fits = |form: &&Kernel| matmul::fits(form, self.traits) && form.suits(&part);
+        forms.filter(fits).collect()
+    }
+
+    /// A step, or so much of it as is measured: sides that are multiples of eight stay such, for the forms that read vectors.
     fn part(&self, step: &Step) -> Step {
         let mut step = step.clone();
         if !step.kernel.name.starts_with("matmul/product") {
@@ -140,9 +147,12 @@ impl Tuning {
         while params.multiply_adds() > self.most {
             let sides = [&mut params.rows, &mut params.columns, &mut params.depth];
             let longest = sides.into_iter().max().expect("three sides");
-            *longest = longest.div_ceil(2);
+            if *longest <= 8 {
+                break;
+            }
+            *longest = longest.div_ceil(2).next_multiple_of(8);
         }
-        step.params = params.words();
+        step.params = params.in_at_most(params.pieces).words();
         step
     }
 
@@ -203,13 +213,12 @@ impl Tuning {
     /// The plan with each step in its chosen form.
     pub fn apply(&self, plan: &Plan) -> Plan {
         let chosen = |step: &Step| {
-            let name = self.known.choices.get(&key(plan, step));
-            let form = name.and_then(|name| {
-                // Another step of the same sizes may lie where it cannot be read by vectors.
-                let mut forms = plan.forms(step);
-                forms.find(|form| form.name == name && matmul::fits(form, self.traits))
-            });
-            form.map_or_else(|| step.clone(), |form| step.by(form))
+            let mut forms = self.forms(plan, step);
+            let name = self.known.choices.get(&key(plan, step, &forms));
+            forms.retain(|form| name.is_some_and(|name| form.name == name));
+            forms
+                .first()
+                .map_or_else(|| step.clone(), |form| step.by(form))
         };
         Plan {
             steps: plan.steps.iter().map(chosen).collect(),
@@ -248,18 +257,13 @@ fn widths_key(kernel: &Kernel, halves: Halves) -> String {
     widths.iter().map(u64::to_string).collect()
 }
 
-/// What a step is to the file: the folder of its kernel, which all forms share, what it computes with, and its params, which
-/// say all sizes.
-fn key(plan: &Plan, step: &Step) -> String {
-    let folder = step.kernel.name.split('/').next().unwrap_or_default();
-    let units = if step.kernel.needs_units() {
-        " units"
-    } else {
-        ""
-    };
+/// What a step is to the file: the forms of its kernel that can do it, which depends on where its slices lie too, what they compute
+/// with, and its params, which say all sizes.
+fn key(plan: &Plan, step: &Step, forms: &[&Kernel]) -> String {
+    let names: Vec<&str> = forms.iter().map(|form| form.name).collect();
     let bytes = widths_key(step.kernel, plan.halves(step));
     let words: Vec<String> = step.params.iter().map(u32::to_string).collect();
-    format!("{folder}{units} {bytes} {}", words.join(" "))
+    format!("{} {bytes} {}", names.join(", "), words.join(" "))
 }
 
 fn read(path: &Path) -> Option<Known> {
@@ -317,6 +321,58 @@ mod tests {
             subgroup_max: 0,
             matrix_units: Vec::new(),
             timestamps: true,
+        }
+    }
+
+    #[test]
+    fn what_cannot_take_a_form_has_the_best_of_the_others() {
+        let mut builder = Builder::new("one size, two places", &Limits::HOST);
+        let x = builder.real_input("x", [65]);
+        let y = builder.output("y", [64]);
+        let z = builder.output("z", [64]);
+        let params = product::Params::dense(8, 8, 8);
+        let [even, odd] = [x.part(0, 64), x.part(1, 64)];
+        builder.step("even", &product::KERNEL, &params, &[even, even, even, y]);
+        builder.step("odd", &product::KERNEL, &params, &[odd, odd, odd, z]);
+        let plan = builder.finish();
+        let mut tuning = Tuning::in_folder(&summary("1.0"), None);
+        let unknown = tuning.unknown(&plan).unwrap();
+        let steps = &unknown.plan.steps;
+        // The more specialised a form, the faster.
+        let seconds = |step: &Step| match step.kernel.name {
+            "matmul/product_vector" => 1.0,
+            "matmul/product_tiled" => 2.0,
+            _ => 3.0,
+        };
+        let profile = || Ok(steps.iter().map(seconds).collect());
+        tuning.measure(&unknown, profile).unwrap();
+        let tuned = tuning.apply(&plan);
+        let names: Vec<&str> = tuned.steps.iter().map(|step| step.kernel.name).collect();
+        assert_eq!(names, ["matmul/product_vector", "matmul/product_tiled"]);
+    }
+
+    #[test]
+    fn parts_that_are_measured_are_smaller_and_take_the_same_forms() {
+        let mut builder = Builder::new("a large product", &Limits::HOST);
+        let x = builder.real_input("x", [1000 * 1200]);
+        let y = builder.output("y", [8 * 1000 * 1000]);
+        let params = product::Params {
+            pieces: 8,
+            ..product::Params::dense(1000, 1000, 1200)
+        };
+        let slices = [x, x, x, y];
+        builder.step("large", &product::KERNEL, &params, &slices);
+        let plan = builder.finish();
+        let mut tuning = Tuning::in_folder(&summary("1.0"), None);
+        let whole = tuning.forms(&plan, &plan.steps[0]);
+        for most in [1 << 28, 1 << 20, 1 << 9, 1] {
+            tuning.most = most;
+            let part = tuning.part(&plan.steps[0]);
+            let params: &product::Params = product::Params::of(&part.params);
+            assert!(params.multiply_adds() <= most.max(512), "{params:?}");
+            // It has what it had to have to be made in pieces.
+            assert_eq!(params.in_pieces(params.pieces).pieces, params.pieces);
+            assert_eq!(tuning.forms(&plan, &plan.steps[0]), whole);
         }
     }
 

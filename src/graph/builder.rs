@@ -46,7 +46,7 @@ impl Builder {
         self.mixed = true;
     }
 
-    /// Has the products of cells made as steps of their own, for devices whose matrix units are worth it.
+    /// Has the products of cells made as steps of their own: on matrix units, and on GPUs where a batch is large.
     pub fn separate_products(&mut self) {
         self.separate = true;
     }

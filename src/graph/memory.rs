@@ -9,6 +9,10 @@ use super::plan::{Place, Plan, TensorId};
 /// Elements between possible places: 256 bytes of `f32`, what every device binds at.
 pub(super) const ALIGNMENT: usize = 64;
 
+/// How many workgroups of a product keep a GPU busy: some four for each of the 132 multiprocessors of the largest there are today;
+/// more than smaller ones need, which does not slow them down.
+pub const WORKGROUPS: usize = 512;
+
 /// What a device allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -21,18 +25,18 @@ pub struct Limits {
     /// Whether products of halves run on matrix units: then those of the recurrence are steps of their own.
     pub units: bool,
     /// How many workgroups of a product keep the device busy; products that are fewer go in pieces, and those of cells are steps
-    /// of their own where a batch is large. 0: software, for which all that matters is how much there is to do.
+    /// of their own in training, where a batch is large. 0: software, for which all that matters is how much there is to do.
     pub workgroups: usize,
 }
 
 impl Limits {
-    /// What every device of today allows, and more than a browser gives: 128 MiB to bind, 256 MiB in a buffer.
+    /// What every GPU of today allows, and more than a browser gives: 128 MiB to bind, 256 MiB in a buffer.
     pub const COMMON: Limits = Limits {
         arena: 64 << 20,
         slice: 32 << 20,
         packed: true,
         units: false,
-        workgroups: 0,
+        workgroups: WORKGROUPS,
     };
 
     /// The same with bindings of at most so many bytes; 0: as they are.

@@ -66,11 +66,21 @@ pub fn on_every_gpu(
     name: &str,
     check: impl Fn(&Gpu) -> Result<(), Failed> + Clone + Send + 'static,
 ) -> Vec<Trial> {
+    on_gpus_that(|_| true, name, check)
+}
+
+/// The same, but none for adapters that are not to take it.
+pub fn on_gpus_that(
+    takes: impl Fn(&Gpu) -> bool,
+    name: &str,
+    check: impl Fn(&Gpu) -> Result<(), Failed> + Clone + Send + 'static,
+) -> Vec<Trial> {
     if gpus().is_empty() {
         return vec![left_out(format!("{name}::gpu"), "no GPU adapter found")];
     }
     gpus()
         .iter()
+        .filter(|gpu| takes(gpu))
         .map(|gpu| {
             let check = check.clone();
             Trial::test(format!("{name}::{}", gpu.slug), move || check(gpu))

@@ -159,8 +159,11 @@ fn places(config: &Config, words: (usize, usize), memory: Option<u64>) -> Vec<Pl
             false => Kind::Software,
         };
         let names = (format!("gpu:{}", summary.index), summary.name.clone(), kind);
-        let limits = adapter.limits(config.train.precision == Precision::Mixed);
         let room = asked(adapter.room());
+        let mut limits = adapter.limits(config.train.precision == Precision::Mixed);
+        if room.is_host != adapter.room().is_host {
+            limits.workgroups = Limits::COMMON.workgroups;
+        }
         places.push(Place::new(names, config, words, &limits, &room));
     }
     let cpu = Room {

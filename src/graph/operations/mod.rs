@@ -67,12 +67,11 @@ fn pieces(limits: &Limits, params: &product::Params) -> u32 {
     let is_dense =
         p.product_stride == p.groups * p.columns && (p.groups == 1 || p.product_group == p.columns);
     let blocks = p.groups * p.rows.div_ceil(BLOCK.0) * p.columns.div_ceil(BLOCK.1);
-    let most = p.depth / (2 * product::SPLIT);
-    let wanted = (limits.workgroups as u32).div_ceil(blocks).min(most);
-    let elements = u64::from(wanted) * u64::from(p.rows) * u64::from(p.product_stride);
-    if !is_dense || wanted < 2 || elements > limits.slice.min(limits.arena) as u64 {
-        return 1;
+    let wanted = (limits.workgroups as u32).div_ceil(blocks);
+    let pieces = p.in_at_most(wanted).pieces;
+    let elements = u64::from(pieces) * u64::from(p.rows) * u64::from(p.product_stride);
+    match is_dense && elements <= limits.slice.min(limits.arena) as u64 {
+        true => pieces,
+        false => 1,
     }
-    // None of them empty.
-    p.depth.div_ceil(p.in_pieces(wanted).piece_depth())
 }

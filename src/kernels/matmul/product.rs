@@ -44,7 +44,7 @@ params! {
         pub with_bias: u32,
         /// Whether the product is added to what is there.
         pub accumulate: u32,
-        /// Into how many products the terms of each sum go, at least 1; with more, nothing is added.
+        /// Into how many products the terms of each sum go, at least 1; with more, nothing is added, and each has terms.
         pub pieces: u32,
     }
 }
@@ -106,11 +106,29 @@ impl Params {
     }
 
     /// In so many pieces.
+    ///
+    /// # Panics
+    ///
+    /// If there are none, or the last ones would have no terms.
     pub fn in_pieces(self, pieces: u32) -> Params {
-        Params { pieces, ..self }
+        let made = Params { pieces, ..self };
+        let before = (pieces - 1) * made.piece_depth();
+        assert!(
+            before < self.depth,
+            "{pieces} pieces of {} terms",
+            self.depth
+        );
+        made
     }
 
-    /// Terms of each sum of a piece, but perhaps the last: a multiple of [`SPLIT`].
+    /// In as many pieces as there can be of at least two times [`SPLIT`] terms, but the last, and no more than `most`.
+    pub fn in_at_most(self, most: u32) -> Params {
+        let pieces = most.min(self.depth / (2 * SPLIT)).max(1);
+        let made = Params { pieces, ..self };
+        self.in_pieces(self.depth.div_ceil(made.piece_depth()))
+    }
+
+    /// Terms of each sum of a piece, but perhaps the last: of several a multiple of [`SPLIT`].
     pub fn piece_depth(&self) -> u32 {
         match self.pieces {
             1 => self.depth,
@@ -125,7 +143,7 @@ impl Params {
 
     /// What a piece is as a product of its own, and its first term.
     fn piece(&self, piece: u32) -> (Params, u32) {
-        let first = (piece * self.piece_depth()).min(self.depth);
+        let first = piece * self.piece_depth();
         let depth = self.piece_depth().min(self.depth - first);
         let params = Params {
             depth,
@@ -156,6 +174,7 @@ pub static KERNEL: Kernel = Kernel {
         &super::product_tiled::WIDE,
         &super::product_units::KERNEL,
     ],
+    snippets: &IN_TILES,
     ..FORM
 };
 
@@ -164,6 +183,15 @@ static INTERFACE: Snippet = Snippet {
     name: "product",
     wgsl: include_str!("../../../shaders/shared/product.wgsl"),
 };
+
+/// What is added to it for forms whose threads read one number at a time and make 8 columns in registers.
+static TILE: Snippet = Snippet {
+    name: "product_tile",
+    wgsl: include_str!("../../../shaders/shared/product_tile.wgsl"),
+};
+
+/// What the shaders of this form and of [`super::product_subgroup`] begin with.
+pub(super) static IN_TILES: [&Snippet; 3] = [&INTERFACE, &TILE, &FUSED];
 
 /// The same for shaders that multiply on matrix units.
 pub(super) static ON_UNITS: [&Snippet; 1] = [&INTERFACE];
@@ -351,10 +379,11 @@ impl Params {
     }
 }
 
-/// Cut along depth, sums are added in the order of the pieces in which devices make them.
-const PIECE: usize = 512;
+/// The terms of a sum that devices add up in registers before it goes to memory: what a product is cut along its depth by, so that
+/// sums are added in the same order.
+const DEPTH: usize = 512;
 
-/// The least terms of a sum in a piece of its own.
+/// Pieces of sums are whole numbers of so many terms: what forms of the product stage at once divides it.
 pub const SPLIT: u32 = 128;
 
 fn cut(words: &[u32], excess: &Excess<'_>) -> Option<[Part; 2]> {
@@ -395,7 +424,7 @@ fn cut(words: &[u32], excess: &Excess<'_>) -> Option<[Part; 2]> {
         Axis::Groups => (groups, 1),
         Axis::Rows => (rows, 64),
         Axis::Columns => (columns, 64),
-        Axis::Depth => (depth, PIECE),
+        Axis::Depth => (depth, DEPTH),
     };
     let most = most.min(extent - 1);
     let at = match most / multiple {
@@ -500,16 +529,13 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     for (piece, product) in (0..).zip(product.chunks_mut(p.piece_stride() as usize)) {
         let (of_piece, first) = p.piece(piece);
         let [left_start, right_start, ..] = p.starts(Axis::Depth, first as usize);
-        match of_piece.depth {
-            0 => product.fill(0.0),
-            _ => multiply(
-                &of_piece,
-                &left[left_start..],
-                &right[right_start..],
-                bias,
-                product,
-            ),
-        }
+        multiply(
+            &of_piece,
+            &left[left_start..],
+            &right[right_start..],
+            bias,
+            product,
+        );
     }
 }
 
@@ -560,6 +586,17 @@ fn multiply(p: &Params, left: &[f32], right: &[f32], bias: &[f32], product: &mut
     });
 }
 
+/// Sums that round to zero from below: all forms give it the same sign.
+fn underflow() -> Case {
+    let buffers = vec![
+        Fill::Values(vec![-1e-30; 16]),
+        Fill::Values(vec![1e-30; 16]),
+        Fill::signed(4),
+        Fill::Output(16),
+    ];
+    Case::new("less than nothing", &Params::dense(4, 4, 4), 4, buffers)
+}
+
 fn cases() -> Vec<Case> {
     let case = |label, p: Params| {
         let side = |count: u32, stride: u32, width: u32, group: u32| {
@@ -604,6 +641,7 @@ fn cases() -> Vec<Case> {
     vec![
         case("1x1x1", Params::dense(1, 1, 1)),
         case("37x53x29", Params::dense(37, 53, 29)),
+        underflow(),
         case(
             "larger than a block, bias",
             Params::dense(70, 67, 130).biased(),
@@ -680,6 +718,14 @@ fn cases() -> Vec<Case> {
                 pieces: 2,
                 ..Params::dense(24, 16, 264)
             },
+        ),
+        case(
+            "two pieces of sums, left transposed",
+            Params::dense(72, 136, 1100).transposed_left().in_pieces(2),
+        ),
+        case(
+            "two pieces of sums, right transposed",
+            Params::dense(72, 136, 1104).transposed_right().in_pieces(2),
         ),
         // What vectors of four and of eight can be read of.
         case("72x136x40", Params::dense(72, 136, 40).biased()),

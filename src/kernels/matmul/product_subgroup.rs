@@ -13,6 +13,7 @@ use super::product;
 pub static KERNEL: Kernel = Kernel {
     name: "matmul/product_subgroup",
     wgsl: include_str!("../../../shaders/matmul/product_subgroup.wgsl"),
+    snippets: &product::IN_TILES,
     grid: product::blocks::<32, 64>,
     ..product::FORM
 };

@@ -50,12 +50,15 @@ pub(super) fn block(form: &Kernel) -> Option<(u32, u32)> {
     }
 }
 
-/// Whether a device has the threads and the memory of a workgroup that a block takes: a subgroup makes 2 x 2 tiles of 16 x 16.
+/// Whether a device has the threads and the memory of a workgroup that a block takes: a subgroup makes 2 x 2 tiles of 16 x 16,
+/// and a thread stages up to two eights of each operand.
 pub(super) fn fits(rows: u32, columns: u32, unit: Unit) -> bool {
     let subgroups = rows / 32 * (columns / 32);
     let staged = |side: u32| side * STEP / 8 + side.max(STEP);
     let bytes = 16 * (staged(rows) + staged(columns)) + 4 * 16 * 16 * (subgroups + 1);
+    let threads = subgroups * unit.subgroup;
     unit.side == 16
-        && subgroups * unit.subgroup <= product_units::MOST_THREADS
+        && threads <= product_units::MOST_THREADS
+        && rows.max(columns) * STEP / 8 <= 2 * threads
         && bytes <= unit.workgroup_bytes
 }

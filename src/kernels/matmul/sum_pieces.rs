@@ -1,5 +1,5 @@
-//! `product = sum of pieces`, or `+=`: what [`super::product`] made in several pieces, in the order in which it adds them up
-//! where it makes one. `parts [pieces, len]`, `product [len]`.
+//! `product = sum of pieces`, or `+=`: what [`super::product`] made in several pieces, one after the other, what is there first.
+//! To rounding that is what it makes in one. `parts [pieces, len]`, `product [len]`.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
 use crate::real::Real;

@@ -1,16 +1,18 @@
 //! An LSTM layer over `T` steps: the three cells, with or without projection.
 //!
 //! Forward: the products of the input for all steps at once, then `T` times the fused cell and the projection. Backward:
-//! `T` times the fused cell and the recurrent product, then the gradients of weights as products over all `T*B` rows.
+//! `T` times the fused cell and the recurrent product, then the gradients of weights as products over all `T*B` rows. Cells
+//! multiply themselves, or, where that is faster ([`Builder::separate_products`]), add up what products before them made.
 //!
 //! Layers run one after the other, not as a wavefront (layer 1 at `t + 1` beside layer 2 at `t`): the products of a layer's
 //! input would have to be made step by step, and what that costs is half of what sharing dispatches saves where it was
-//! measured, and a layer's dispatch fills a device alone at the sizes of the paper (4,096 workgroups).
+//! measured. On GPUs products of few blocks go in pieces instead, so that one fills the device.
 //!
 //! Gates, cells and outputs before the projection are kept from the forward pass to the backward pass, or, where memory counts
 //! more than time ([`Builder::recompute_gates`]), made again there from `x`, `h` and a few cells: see `span`.
 //!
 //! [`Builder::recompute_gates`]: crate::graph::builder::Builder::recompute_gates
+//! [`Builder::separate_products`]: crate::graph::builder::Builder::separate_products
 //!
 //! State comes from and goes to the persistent tensors `state.NAME.h [B, P]` and `state.NAME.c [B, H]`.
 

@@ -5,7 +5,8 @@
 //! the cells between spans are kept, `[B, H]` each, and `h`. The backward pass takes the spans last one first, makes gates,
 //! cells and outputs of each again ([`Span::again`]) and has used them up before the next: what it adds up are the same
 //! numbers, but gradients of weights are then sums over the last span, then the one before it, and so on, and differ from
-//! those over all steps at once by rounding. With a single span they do not differ in `f32`.
+//! those over all steps at once by rounding. With a single span they do not differ in `f32`, unless products go in pieces
+//! ([`Limits::workgroups`](crate::graph::memory::Limits::workgroups)): the recurrent ones of all steps at once go in fewer.
 
 use std::ops::Range;
 
