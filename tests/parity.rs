@@ -54,7 +54,11 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     }
     // What takes software adapters long is compared with the first form, once: see `forms`.
     let is_long = case.timed && is_other_form(kernel);
-    let takes = move |gpu: &Gpu| !is_long || gpu.adapter.summary.is_real();
+    let every = variants(kernel, &case);
+    let takes = move |gpu: &Gpu| {
+        let runs = every.iter().any(|halves| runs(kernel, *halves, gpu));
+        runs && (!is_long || gpu.adapter.summary.is_real())
+    };
     trials.extend(on_gpus_that(takes, &name.clone(), move |gpu| {
         let name = format!("{name}::{}", gpu.slug);
         for halves in variants(kernel, &case) {

@@ -161,7 +161,7 @@ fn places(config: &Config, words: (usize, usize), memory: Option<u64>) -> Vec<Pl
         let names = (format!("gpu:{}", summary.index), summary.name.clone(), kind);
         let room = asked(adapter.room());
         let mut limits = adapter.limits(config.train.precision == Precision::Mixed);
-        if room.is_host != adapter.room().is_host {
+        if memory.is_some() {
             limits.workgroups = Limits::COMMON.workgroups;
         }
         places.push(Place::new(names, config, words, &limits, &room));
