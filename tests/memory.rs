@@ -249,12 +249,18 @@ fn estimate(config: &Path, device: &str) -> Value {
 const WITHIN: RangeInclusive<f64> = 0.9..=1.1;
 
 /// How often each is run.
-const RUNS: usize = 3;
+const RUNS: usize = 2;
 
 /// Whole runs: of large tables, of large activations, of the latter with gates that are made again, of tables on the host, of
 /// batches in goes, of a device that is two.
 fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
     let mut wrong = Vec::new();
+    // What a device in software has for shaders and copies was seen to be 30 MB less than is counted for the many kernels of goes:
+    // what is measured must be large beside it.
+    let goes = match room.taking {
+        Taking::Host => 20_000,
+        Taking::Device => 80_000,
+    };
     for (what, devices, words, sizes, batches, more) in [
         ("tables", 1, 60_000, [256, 256, 256], [8, 10, 500], ""),
         ("host", 1, 60_000, [256, 256, 256], [8, 10, 500], HOST),
@@ -271,9 +277,9 @@ fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
         (
             "goes",
             1,
-            20_000,
+            goes,
             [256, 512, 256],
-            [16, 10, 2000],
+            [16, 10, 1000],
             "accumulate = 4",
         ),
         ("two", 2, 20_000, [256, 1024, 256], [16, 10, 2000], ""),
