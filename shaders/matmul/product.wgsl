@@ -79,12 +79,8 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             at_right += reads.right_step;
         }
         let begins = first == job.first;
-        var bias_a = vec4<f32>(-0.0);
-        var bias_b = vec4<f32>(-0.0);
-        if (begins) {
-            bias_a = bias_of(job.group, columns_a);
-            bias_b = bias_of(job.group, columns_b);
-        }
+        let bias_a = bias_of(begins, job.group, columns_a);
+        let bias_b = bias_of(begins, job.group, columns_b);
         let to = Place(job.product, row, column, params.accumulate != 0u || !begins);
         store(to, 0u, sum0a + bias_a, sum0b + bias_b);
         store(to, 1u, sum1a + bias_a, sum1b + bias_b);

@@ -36,9 +36,9 @@ fn operands(job: Task) -> Operands {
     );
 }
 
-// The bias of four columns; where there is none, what changes no sum: zero, less than nothing.
-fn bias_of(group: u32, columns: vec4<u32>) -> vec4<f32> {
-    if (params.with_bias == 0u) {
+// The bias of four columns, which comes with the first terms; where there is none, what changes no sum: zero, less than nothing.
+fn bias_of(begins: bool, group: u32, columns: vec4<u32>) -> vec4<f32> {
+    if (!begins || params.with_bias == 0u) {
         return vec4<f32>(-0.0);
     }
     let at = starts.bias + group * params.columns + columns;

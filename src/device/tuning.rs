@@ -213,12 +213,10 @@ impl Tuning {
     /// The plan with each step in its chosen form.
     pub fn apply(&self, plan: &Plan) -> Plan {
         let chosen = |step: &Step| {
-            let mut forms = self.forms(plan, step);
+            let forms = self.forms(plan, step);
             let name = self.known.choices.get(&key(plan, step, &forms));
-            forms.retain(|form| name.is_some_and(|name| form.name == name));
-            forms
-                .first()
-                .map_or_else(|| step.clone(), |form| step.by(form))
+            let form = name.and_then(|name| forms.iter().find(|form| form.name == name));
+            form.map_or_else(|| step.clone(), |form| step.by(form))
         };
         Plan {
             steps: plan.steps.iter().map(chosen).collect(),
