@@ -179,6 +179,9 @@ fn corpora() {
     Case::new()
         .with("train = [\"train.txt\"]", "train = [\"shards/*\"]")
         .refused(&[], DATA, &["shards/*"]);
+    let folders = Case::new().with("train = [\"train.txt\"]", "train = [\"parts\"]");
+    std::fs::create_dir_all(folders.folder.path("parts/first")).expect("a folder");
+    folders.refused(&[], DATA, &["parts", "first`, or files by a pattern"]);
     Case::new()
         .with("valid = [\"valid.txt\"]", "valid = [\"missing.txt\"]")
         .refused(&[], DATA, &["missing.txt"]);

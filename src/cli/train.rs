@@ -48,7 +48,8 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         None => None,
     };
 
-    let missing = |file: &PathBuf| expand(&[file]).is_err();
+    // Of a folder that is there it is told better what is wrong with it.
+    let missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
     let open = |key: &str, files: &[PathBuf]| {
         match Corpus::open(files) {
         Err(error) if files.iter().any(missing) => Err(error.help(format!(
