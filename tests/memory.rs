@@ -255,8 +255,8 @@ const RUNS: usize = 2;
 /// batches in goes, of a device that is two.
 fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
     let mut wrong = Vec::new();
-    // Copies of what was written to a device in software, once freed, are memory that the C library may or may not give to what
-    // compiles the many kernels of goes and to the checkpoint: what is measured must be large beside it.
+    // What a device in software has for shaders and copies was seen to be 30 MB less than is counted for the many kernels of goes:
+    // what is measured must be large beside it.
     let goes = match room.taking {
         Taking::Host => 20_000,
         Taking::Device => 80_000,

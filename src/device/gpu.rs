@@ -29,7 +29,7 @@ use crate::tensor::Dtype;
 
 /// The most elements that one copy between host and device moves: larger tensors go in parts, so that the host's share
 /// of the memory stays small.
-pub(super) const CHUNK: usize = 1 << 22;
+pub(super) const CHUNK: usize = 1 << 23;
 
 /// A run that was submitted and whose outputs nobody has looked at.
 struct Pending {
@@ -411,7 +411,7 @@ impl Executor for GpuExecutor {
             self.hand_over(name, start + k * CHUNK, part)?;
             self.unsent += part.len();
             // Without this the copies of all parts would be in memory until the next run.
-            if self.unsent >= CHUNK {
+            if self.unsent > CHUNK {
                 self.unsent = 0;
                 let submission = self.queue.submit([]);
                 wait(&self.device, Some(submission))?;
