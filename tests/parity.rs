@@ -52,19 +52,23 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
         trials.push(without_units(format!("{name}::gpu")));
         return trials;
     }
-    // What takes software adapters long is compared with the first form, once: see `forms`.
-    let is_long = case.timed && is_other_form(kernel);
-    let every = variants(kernel, &case);
-    let takes = move |gpu: &Gpu| {
-        let runs = every.iter().any(|halves| runs(kernel, *halves, gpu));
-        runs && (!is_long || gpu.adapter.summary.is_real())
+    // Software adapters take minutes to compile every variant of every form, and to run what is timed: of other forms they have
+    // the variants without halves and with all, and what is timed is compared with the first form, once: see `forms`.
+    let is_other = is_other_form(kernel);
+    let chosen = move |case: &Case, gpu: &Gpu| -> Vec<Halves> {
+        let variants = match !is_other || gpu.adapter.summary.is_real() {
+            true => variants(kernel, case),
+            false if case.timed => BTreeSet::new(),
+            false => BTreeSet::from([Halves::NONE, Halves::all(kernel)]),
+        };
+        let runs = |halves: &Halves| runs(kernel, *halves, gpu);
+        variants.into_iter().filter(runs).collect()
     };
+    let of_case = case.clone();
+    let takes = move |gpu: &Gpu| !chosen(&of_case, gpu).is_empty();
     trials.extend(on_gpus_that(takes, &name.clone(), move |gpu| {
         let name = format!("{name}::{}", gpu.slug);
-        for halves in variants(kernel, &case) {
-            if !runs(kernel, halves, gpu) {
-                continue;
-            }
+        for halves in chosen(&case, gpu) {
             let contents = rounded(fill(kernel, &case, SEED), halves);
             let want = reference(kernel, &case, &contents);
             for layout in LAYOUTS {
