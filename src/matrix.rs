@@ -5,6 +5,7 @@
 //! 100 times the plain loops: that is why this module has `unsafe`.
 #![allow(unsafe_code)]
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -100,6 +101,20 @@ impl<'a> View<'a> {
         }
     }
 
+    /// A copy in `space`, whose rows are [`APART`], of a matrix whose rows have adjacent elements and at most [`DEPTH`] of them.
+    fn copied(self, space: &mut Vec<f32>) -> View<'_> {
+        assert!(self.column_stride == 1 && self.columns <= DEPTH);
+        space.resize(space.len().max(self.rows * APART), 0.0);
+        for (i, copy) in space.chunks_exact_mut(APART).take(self.rows).enumerate() {
+            // SAFETY: row i is within what the view borrows, its elements are adjacent.
+            let row = unsafe {
+                std::slice::from_raw_parts(self.start.add(i * self.row_stride), self.columns)
+            };
+            copy[..self.columns].copy_from_slice(row);
+        }
+        View::new(space, self.rows, self.columns, APART)
+    }
+
     /// Rows `start .. start + count`.
     ///
     /// # Panics
@@ -151,6 +166,27 @@ impl<'a> ViewMut<'a> {
         self.columns
     }
 
+    /// Columns `start .. start + count`, for a while.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    fn columns(&mut self, start: usize, count: usize) -> ViewMut<'_> {
+        assert!(
+            start + count <= self.columns,
+            "columns {start}+{count} of {}",
+            self.columns
+        );
+        ViewMut {
+            // SAFETY: within the view, as just checked, which is borrowed meanwhile.
+            start: unsafe { self.start.add(start) },
+            columns: count,
+            rows: self.rows,
+            row_stride: self.row_stride,
+            life: PhantomData,
+        }
+    }
+
     /// The elements of row `k`.
     pub fn row(&mut self, k: usize) -> &mut [f32] {
         assert!(k < self.rows, "row {k} of {}", self.rows);
@@ -160,6 +196,9 @@ impl<'a> ViewMut<'a> {
 }
 
 /// `out = left right`, or `out += left right`, on this thread.
+///
+/// What is transposed on the right is a matrix of long rows, of which `gemm` would take an element from every row after the other:
+/// it comes in another way where that is faster. All ways give the same bits.
 ///
 /// # Panics
 ///
@@ -171,6 +210,23 @@ pub fn multiply(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<
         (left.rows, right.columns),
         "outer sizes of a product"
     );
+    // What is treated in a way of its own stays as it is.
+    let is_small = out.rows < 2 || out.rows * out.columns <= SMALL;
+    let is_row_major = left.column_stride == 1;
+    let is_transposed = right.row_stride == 1 && right.column_stride > 1;
+    if is_small || !is_row_major || !is_transposed {
+        multiply_as_they_are(out, accumulate, left, right);
+    } else if out.rows <= FEW.min(out.columns) && left.columns >= LONG {
+        multiply_turned(out, accumulate, left, right);
+    } else if right.column_stride.is_multiple_of(ALIASED) {
+        multiply_copied(out, accumulate, left, right);
+    } else {
+        multiply_as_they_are(out, accumulate, left, right);
+    }
+}
+
+/// [`multiply`] by the strides that there are.
+fn multiply_as_they_are(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
     let depth = left.columns;
     let mut done = 0;
     loop {
@@ -206,6 +262,83 @@ pub fn multiply(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<
         }
     }
 }
+
+/// [`multiply`] of a few rows and a matrix that is transposed: as `right' left'`, of which `gemm` rearranges the few rows and reads
+/// the long ones as they lie. Several times as fast where the rows of the matrix are whole pages: its elements one below the other
+/// then share a few lines of the cache.
+fn multiply_turned(mut out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
+    let (rows, depth) = (out.rows, left.columns);
+    SPACE.with_borrow_mut(|(operand, product)| {
+        for (first, columns) in column_blocks(out.columns) {
+            product.resize(product.len().max(columns * rows), 0.0);
+            let product = &mut product[..columns * rows];
+            if accumulate {
+                for i in 0..rows {
+                    let row = &out.row(i)[first..][..columns];
+                    for (x, y) in product[i..].iter_mut().step_by(rows).zip(row) {
+                        *x = *y;
+                    }
+                }
+            }
+            let right = right.columns(first, columns).transposed();
+            for start in (0..depth).step_by(DEPTH) {
+                let count = DEPTH.min(depth - start);
+                let left = left.columns(start, count).copied(operand).transposed();
+                let product = ViewMut::new(product, columns, rows, rows);
+                let right = right.columns(start, count);
+                multiply_as_they_are(product, accumulate || start > 0, right, left);
+            }
+            for i in 0..rows {
+                let row = &mut out.row(i)[first..][..columns];
+                for (x, y) in row.iter_mut().zip(product[i..].iter().step_by(rows)) {
+                    *x = *y;
+                }
+            }
+        }
+    });
+}
+
+/// [`multiply`] of a matrix that is transposed, by a copy whose rows do not share lines of the cache.
+fn multiply_copied(mut out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
+    let depth = left.columns;
+    SPACE.with_borrow_mut(|(operand, _)| {
+        for (first, columns) in column_blocks(out.columns) {
+            let right = right.columns(first, columns).transposed();
+            for start in (0..depth).step_by(DEPTH) {
+                let count = DEPTH.min(depth - start);
+                let right = right.columns(start, count).copied(operand).transposed();
+                let left = left.columns(start, count);
+                let out = out.columns(first, columns);
+                multiply_as_they_are(out, accumulate || start > 0, left, right);
+            }
+        }
+    });
+}
+
+thread_local! {
+    /// A copy of a part of an operand, and a part of a product: room that a thread keeps, at most a megabyte each.
+    static SPACE: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// First columns and numbers of columns of blocks that cover so many columns: at least 256 each, if there are as many, so that none
+/// is small, and less than twice that.
+fn column_blocks(columns: usize) -> impl Iterator<Item = (usize, usize)> {
+    let blocks = (columns / SMALL).max(1);
+    let edge = move |k: usize| k * columns / blocks;
+    (0..blocks).map(move |k| (edge(k), edge(k + 1) - edge(k)))
+}
+
+/// Rows of an output that are few beside a matrix on the right.
+const FEW: usize = 256;
+
+/// Terms of a sum from which on it pays to turn a product round.
+const LONG: usize = 800;
+
+/// Elements between rows, of which a multiple puts the elements of a column into few places of the cache (2 KiB).
+const ALIASED: usize = 512;
+
+/// Elements between the rows of a copy: a line of the cache more than they have.
+const APART: usize = DEPTH + 16;
 
 /// Terms of a sum that `gemm` adds up before it touches the output, for every size of output: with more it would cut them
 /// otherwise for small outputs than for large ones, and parts of a product would differ from the whole in the last bit.
@@ -465,6 +598,40 @@ mod tests {
             for i in 0..n {
                 for j in 0..m {
                     assert_eq!(out[i * m + j], want[j * n + i] + 1.0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_way_changes_a_bit() {
+        let number = |i: usize| ((i * 2_654_435_761) % 1_000_003) as f32 / 5e5 - 1.0;
+        // Turned, copied, as they are: long and short sums, rows that share lines of the cache and do not, sizes at the edges.
+        for (m, k, n, stride) in [
+            (2, 1025, 129, 1025),
+            (3, 1026, 600, 1536),
+            (64, 4096, 256, 4096),
+            (255, 801, 1030, 801),
+            (257, 1537, 260, 2048),
+            (300, 1024, 130, 1024),
+            (64, 511, 1500, 512),
+            (129, 513, 2, 1024),
+            (70, 300, 80, 333),
+        ] {
+            let left: Vec<f32> = (0..m * stride).map(number).collect();
+            let right: Vec<f32> = (0..n * stride).map(|i| number(i + 77)).collect();
+            let left = View::new(&left, m, k, stride);
+            let right = View::new(&right, n, k, stride).transposed();
+            for accumulate in [false, true] {
+                let product = |way: fn(ViewMut<'_>, bool, View<'_>, View<'_>)| {
+                    let mut out: Vec<f32> = (0..m * (n + 5)).map(|i| number(i + 9)).collect();
+                    let view = ViewMut::new(&mut out, m, n, n + 5);
+                    way(view, accumulate, left, right);
+                    out
+                };
+                let want = product(multiply_as_they_are);
+                for way in [multiply, multiply_turned, multiply_copied] {
+                    assert!(product(way) == want, "{m}x{k}x{n}, {accumulate}");
                 }
             }
         }
