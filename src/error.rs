@@ -184,6 +184,17 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
+/// A word as a shell takes it, for commands in messages.
+pub fn quoted(word: &str) -> String {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,=@%".contains(&byte) || byte > 127;
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -630,3 +630,22 @@ fn divergence() {
     );
     assert_eq!(lines_of(&calmer, "step").len(), 2);
 }
+
+/// Of unknown words in a validation where training had none it is told, once.
+#[test]
+fn unknown_words_that_no_training_has() {
+    let says = "no word of the training text is unknown";
+    let told = |case: &Case, more: &[&str]| -> usize {
+        let more = [&["--steps", "6"], more].concat();
+        let ended = wlstm(&training(&case.config, &case.run, "cpu", &more));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended.stderr.matches(says).count()
+    };
+    let every_step = ["--set", "train.validate_every=1", "--set", "data.vocab="];
+    let strange = || Case::new().write("valid.txt", "a b strange words c\n".repeat(9));
+    assert_eq!(told(&strange(), &every_step), 1);
+    // Cut, so that some words are unknown in training; words that are all known.
+    let cut = [&every_step[..], &["--set", "data.vocab_size=5"]].concat();
+    assert_eq!(told(&strange(), &cut), 0);
+    assert_eq!(told(&Case::new(), &every_step), 0);
+}

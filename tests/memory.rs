@@ -18,11 +18,14 @@ use common::{Gpu, on_every_gpu};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use wlstm::config::Config;
+use wlstm::corpus::{Batch, Position};
 use wlstm::device::{
-    CpuExecutor, Executor, Footprint, GpuExecutor, Room, Taking, available_memory,
+    CpuExecutor, Data, Executor, Footprint, GpuExecutor, Room, Taking, available_memory,
 };
 use wlstm::graph::memory::Limits;
+use wlstm::model::language_model::Division;
 use wlstm::train::estimate::{Crew, DeviceBytes, Estimate, Exchange, Plans};
+use wlstm::train::prepare::Preparer;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -33,6 +36,7 @@ fn main() {
         Trial::test("refused::cpu", || refused("cpu")),
         Trial::test("exchange", exchange),
         Trial::test("goes_take_less_than_a_batch_of_all", goes),
+        Trial::test("batches_of_many_devices", batches_that_wait),
     ];
     trials.extend(on_every_gpu("taken", |gpu| {
         let open = || GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string());
@@ -211,6 +215,72 @@ fn goes() -> Result<(), Failed> {
             "{more}: {goes:?} of {all:?}"
         );
         assert!(one.total < goes.total, "{more}: {one:?} of {goes:?}");
+    }
+    Ok(())
+}
+
+/// Batches that wait are what is prepared of them, however many devices and goes there are.
+fn batches_that_wait() -> Result<(), Failed> {
+    const WORDS: usize = 1000;
+    /// As many are alive at once.
+    const BATCHES: u64 = 6;
+    for (devices, accumulate) in [(1, 1), (2, 1), (1, 3), (16, 1), (8, 4)] {
+        let text = model(
+            [8, 16, 8],
+            [3, 5, 20],
+            &format!("accumulate = {accumulate}"),
+        );
+        let folder = std::env::temp_dir();
+        let mut config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
+        config.data.valid.clear();
+        let crew = Crew {
+            devices,
+            here: 1,
+            processes: 1,
+        };
+        let limits = Limits::HOST;
+        let estimate = Estimate::of(&config, WORDS, crew, &limits, Taking::Host);
+        let division = Division {
+            devices,
+            goes: accumulate,
+        };
+        let mut preparer = Preparer::new(&config, WORDS, 0, division).expect("a sampler");
+        let tokens = config.train.batch * config.train.unroll * division.parts();
+        let ids: Vec<u32> = (0..tokens as u32).map(|k| k * 7 % WORDS as u32).collect();
+        let mut inputs = preparer
+            .prepare(Batch {
+                inputs: ids.clone(),
+                targets: ids,
+                epoch: 1,
+                reset: false,
+                words: tokens,
+                unknown: 0,
+                position: Position {
+                    epoch: 1,
+                    step: 0,
+                    batch: config.train.batch * division.parts(),
+                    unroll: config.train.unroll,
+                    bytes: 0,
+                    digest: 0,
+                    files: 0,
+                    place: 0,
+                    rows: Vec::new(),
+                },
+            })
+            .inputs;
+        inputs.set_control(vec![0.0; 7]);
+        let all = inputs.parts.iter().chain([&inputs.update]).flatten();
+        let bytes = all.map(|(_, data)| match data {
+            Data::Real(values) => 8 * values.len() as u64,
+            Data::Index(values) => 4 * values.len() as u64,
+        });
+        let want = BATCHES * bytes.sum::<u64>();
+        let found = estimate.host.batches;
+        if found.abs_diff(want) > want / 50 {
+            return Err(
+                format!("{devices} devices, {accumulate} goes: {found} and not {want}").into(),
+            );
+        }
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ fn main() {
         ),
         Trial::test("leftovers_are_swept", leftovers_are_swept),
         Trial::test("a_finished_run_stays", a_finished_run_stays),
+        Trial::test("best_by_one_measure", best_by_one_measure),
         Trial::test(
             "another_configuration_is_refused",
             another_configuration_is_refused,
@@ -432,6 +433,48 @@ fn a_finished_run_stays() -> Outcome {
     text.run("run", "cpu", &["--steps", "4", "--resume"]);
     if snapshot(&run.join("checkpoints")) != before || loss_bits(&run) != losses_before {
         return Err("a finished run was changed".into());
+    }
+    Ok(())
+}
+
+/// What is best is so by one text and as many of its targets; the record has the perplexity of the last checkpoint too.
+fn best_by_one_measure() -> Outcome {
+    let text = Text::new(FULL);
+    let run = text.run("run", "cpu", &["--steps", "5"]);
+    let record = || -> Value {
+        let text = std::fs::read_to_string(run.join("run.json")).expect("a record");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let before = record();
+    let valid = std::fs::read_to_string(text.folder.path("valid.txt")).expect("a text");
+    let other = text.folder.write("other.txt", valid.repeat(2));
+    let other = format!("data.valid={}", other.display());
+    let resume = |set: &str| {
+        let more = ["--resume", "--steps", "15", "--set", set];
+        wlstm(&training(&text.config, &run, "cpu", &more))
+    };
+    for (set, says) in [
+        (other.as_str(), "`data.valid` is not the text that it was"),
+        (
+            "train.validate_targets=7",
+            "`train.validate_targets` was 0, and is 7",
+        ),
+    ] {
+        let ended = resume(set);
+        if ended.code != Some(2) || !ended.stderr.contains(says) || record() != before {
+            return Err(format!("{set}: {:?}, {}", ended.code, ended.stderr).into());
+        }
+    }
+    // The same text under another name is the same.
+    let copy = text.folder.write("copy.txt", valid);
+    let ended = resume(&format!("data.valid={}", copy.display()));
+    if ended.code != Some(0) {
+        return Err(format!("{:?}, {}", ended.code, ended.stderr).into());
+    }
+    let valid = lines_of(&run, "valid").pop().expect("a validation");
+    let last = &record()["last"];
+    if last["step"] != 15 || last["perplexity"] != valid["perplexity"] {
+        return Err(format!("{last}, {valid}").into());
     }
     Ok(())
 }

@@ -375,7 +375,7 @@ fn not_negative(text: &str) -> Result<f64, String> {
 
 /// A number of bytes, with a unit or without: `8GB` is 8e9, `8GiB` and `8G` are 8 * 2^30.
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "give a number of bytes, as 8GB, 512MiB or 8589934592".to_owned();
+    let wrong = || "give a megabyte or more, as 8GB, 512MiB or 8589934592 (bytes)".to_owned();
     let unit = text.find(|c: char| c.is_ascii_alphabetic());
     let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
     let number: f64 = number.trim().parse().map_err(|_| wrong())?;
@@ -392,7 +392,8 @@ fn size(text: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     let bytes = number * scale;
-    match (1.0..1e18).contains(&bytes) {
+    // As 8 for 8GB.
+    match (1e6..1e18).contains(&bytes) {
         true => Ok(bytes as u64),
         false => Err(wrong()),
     }
@@ -467,13 +468,15 @@ mod tests {
             ("8GB", 8_000_000_000),
             ("8 GiB", 8 << 30),
             ("8g", 8 << 30),
-            ("1.5kb", 1500),
+            ("1500kb", 1_500_000),
             ("512M", 512 << 20),
-            ("77", 77),
+            ("7700000", 7_700_000),
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for wrong in ["", "GB", "-1GB", "0", "8XB", "nan", "inf", "1e30", "8GBs"] {
+        for wrong in [
+            "", "GB", "-1GB", "0", "8", "8kb", "8XB", "nan", "inf", "1e30", "8GBs",
+        ] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
     }

@@ -45,7 +45,7 @@ pub(super) fn training_executors<S: AsRef<str>>(
     quiet: bool,
 ) -> Result<Vec<Box<dyn Executor>>> {
     let purpose = Purpose::Plans(config.train.precision);
-    let choices = choose_all(selectors)?.into_iter();
+    let choices = choose_all(selectors, process_here())?.into_iter();
     choices
         .map(|choice| executor_of(choice, quiet, &purpose))
         .collect()
@@ -57,6 +57,15 @@ pub(super) fn kernel_executor<S: AsRef<str>>(
     quiet: bool,
 ) -> Result<Box<dyn Executor>> {
     make_executor(selectors, quiet, &Purpose::Kernels)
+}
+
+/// Which of the processes of the job on this machine this one is, from 0.
+fn process_here() -> usize {
+    #[cfg(feature = "mpi")]
+    let process = crate::train::mpi::rank_here();
+    #[cfg(not(feature = "mpi"))]
+    let process = 0;
+    process
 }
 
 fn make_executor<S: AsRef<str>>(

@@ -60,6 +60,15 @@ impl Progress {
         }
     }
 
+    /// Says what is wrong, though it stops nothing.
+    pub fn warn(&self, text: &str) {
+        let warn = || tracing::warn!("{text}");
+        match &self.bar {
+            Some(bar) => bar.suspend(warn),
+            None => warn(),
+        }
+    }
+
     fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),

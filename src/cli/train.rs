@@ -16,12 +16,12 @@ use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config, Tokens};
 use crate::corpus::{Corpus, Vocabulary, detokenise, expand};
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, quoted};
 use crate::model::cost::check_sizes;
 use crate::train::estimate::{self, Crew};
 use crate::train::exchange::{Alone, Exchange, of_all};
 use crate::train::generate::{Choice, Generator};
-use crate::train::progress::Progress;
+use crate::train::progress::{Measure, Progress};
 use crate::train::run::{Outcome, Run, train};
 use crate::train::schedule;
 use crate::train::session::Session;
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         match Corpus::open(files) {
         Err(error) if files.iter().any(missing) => Err(error.help(format!(
             "`{key}` names it: bring the text there (the comments in `{}` say where the text of its own comes from), or name \
-             another with --set {key}=FILE",
+             another with --set {key}=FILE, which is looked for beside the configuration, then in the current folder",
             arguments.config.display()
         ))),
         other => other.map(Arc::new),
@@ -85,7 +85,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let open = |corpus| text(corpus, words.clone(), config.data.tokens, quiet);
     let (train_text, valid_text) = (open(corpus)?, valid.map(open).transpose()?);
     let devices = executors.len() * exchange.ranks();
-    check_sizes(&config, words.len(), devices * config.train.accumulate)?;
+    check_sizes(&config, words.len(), devices)?;
     let start = checkpoint.or(init.as_ref());
     same_job(
         exchange.as_mut(),
@@ -93,7 +93,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         train_text.corpus(),
         &words,
         start,
-        executors.len(),
+        (executors.len(), valid_text.is_some()),
     )?;
     let crew = Crew {
         devices,
@@ -102,7 +102,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     };
     estimate::check(&config, words.len(), crew, &executors)?;
     let mut session = Session::replicated(executors, exchange, &config, words.len())?;
-    let progress = match (checkpoint, &init) {
+    let mut progress = match (checkpoint, &init) {
         (Some(checkpoint), _) => {
             session.restore(checkpoint)?;
             Progress::read(checkpoint)?
@@ -117,10 +117,14 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
             Progress::start()
         }
     };
+    if let (true, Some(text)) = (leads, &valid_text) {
+        progress.measure_on(Measure::of(text, &config))?;
+    }
     warn_of_little_time(&session, quiet);
     let before = progress.step;
     let stop = listen(session.exchange().ranks() > 1)?;
     let mut display = Display::new(&config, quiet);
+    let mut unlearned = words.count(words.unknown()) == 0;
     let outcome = train(Run {
         config: &config,
         name: name(&arguments.config),
@@ -136,7 +140,19 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
                 let place = folder.path().display();
                 tell(quiet, &format!("The run is kept in `{place}`."));
             }
+            let unknown = match &event {
+                Event::Valid { unknown, .. } => *unknown,
+                _ => 0.0,
+            };
             display.show(event);
+            if unlearned && unknown > FEW_UNKNOWN {
+                unlearned = false;
+                display.warn(&format!(
+                    "no word of the training text is unknown, so that the model cannot learn what an unknown word is, but {:.1} % of the \
+                     targets of the validation are: cut the vocabulary, with `data.vocab_size` or `wlstm vocab --min-count 2`",
+                    100.0 * unknown
+                ));
+            }
         },
     });
     display.end();
@@ -159,6 +175,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     advise(quiet, arguments, folder.path(), &config);
     Ok(())
 }
+
+/// The share of unknown words in a validation from which on it matters that a model has met none.
+const FEW_UNKNOWN: f64 = 0.01;
 
 /// The other ranks of the job that this process is one of; none if it was started alone.
 fn exchange() -> Result<Box<dyn Exchange>> {
@@ -184,7 +203,7 @@ fn same_job(
     corpus: &Corpus,
     words: &Vocabulary,
     start: Option<&Checkpoint>,
-    devices: usize,
+    (devices, validates): (usize, bool),
 ) -> Result<()> {
     if exchange.ranks() == 1 {
         return Ok(());
@@ -206,6 +225,8 @@ fn same_job(
             start.map_or(0, Checkpoint::fingerprint),
         ),
         ("number of devices", devices as u64),
+        // Rank 0 alone reads it, but all wait for what it finds.
+        ("`data.valid`, some or none,", u64::from(validates)),
     ];
     // Halves, which a number holds exactly.
     let halves = facts
@@ -551,17 +572,6 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
     }
     lines.push(format!("{program} plan {file}{}", sets(given)));
     tell(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,=@%".contains(&byte) || byte > 127;
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 /// Says so when validation used an average that is mostly of the first steps.

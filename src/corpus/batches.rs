@@ -136,6 +136,9 @@ enum Source {
     Columns(Box<Columns>),
 }
 
+/// What to do where a run cannot go on with what it is given.
+const RESUME: &str = "resume with the corpus and the sizes of the run, as its `config.toml` names them, or start a new run with `--init`";
+
 impl Batches {
     /// Batches to train on, from the start.
     ///
@@ -170,21 +173,23 @@ impl Batches {
             && position.unroll == options.unroll;
         if !fits {
             return Err(Error::data(format!(
-                "the data position is one of {} bytes, batch {} and unroll {}, but these are {} bytes, batch {} and unroll {}",
+                "the data position is one of {} bytes in {} streams of {} steps, but `data.train`, `{}`, has {} in {} of {}",
                 position.bytes,
                 position.batch,
                 position.unroll,
+                text.corpus().path(0).display(),
                 text.corpus().bytes(),
                 options.batch,
                 options.unroll
             ))
-            .help("resume with the corpus and the sizes of the run, or start a new run with `--init`"));
+            .help(RESUME));
         }
         if position.digest != text.corpus().digest() {
-            return Err(Error::data(
-                "the training text is as long as that of the run, but it is not the same text",
-            )
-            .help("resume with the corpus of the run, or start a new run with `--init`"));
+            return Err(Error::data(format!(
+                "`data.train`, `{}`, is as long as the training text of the run, but it is not the same text",
+                text.corpus().path(0).display()
+            ))
+            .help(RESUME));
         }
         Batches::open(text, options, Some(position))
     }

@@ -311,7 +311,8 @@ impl Builder {
                 Order::Contiguous => "contiguous",
             };
             Error::data(format!("`{origin}` has no `{word}`")).help(format!(
-                "a vocabulary for `{name}` order needs it: make one with `wlstm vocab`, or add a line `{word} 0` at the end"
+                "a vocabulary for `{name}` order needs it: make one with `wlstm vocab --order {name}`, or add a line `{word} COUNT` where \
+                 its count belongs"
             ))
         };
         vocabulary.mark = vocabulary.get(mark).ok_or_else(|| missing(mark))?;

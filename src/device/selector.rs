@@ -86,7 +86,7 @@ pub struct Choice {
 ///
 /// Usage, if a selector cannot be read or names more than one device; device, if there is no such device.
 pub fn choose<S: AsRef<str>>(selectors: &[S]) -> Result<Choice> {
-    let mut choices = choose_all(selectors)?;
+    let mut choices = choose_all(selectors, 0)?;
     if choices.len() > 1 {
         let names: Vec<&str> = selectors.iter().map(AsRef::as_ref).collect();
         return Err(Error::usage(format!(
@@ -99,12 +99,13 @@ pub fn choose<S: AsRef<str>>(selectors: &[S]) -> Result<Choice> {
 }
 
 /// Parses selectors (none: `auto`) and finds the devices, in the order of the selectors; one that is named twice is there twice. The
-/// adapters are not asked for when only `cpu` is named.
+/// adapters are not asked for when only `cpu` is named. Of several processes on a machine, number `process` of them (from 0) gets
+/// another GPU than the others for `auto` and `gpu`, if there are as many like the best one.
 ///
 /// # Errors
 ///
 /// Usage, if a selector cannot be read; device, if there is no such device.
-pub fn choose_all<S: AsRef<str>>(selectors: &[S]) -> Result<Vec<Choice>> {
+pub fn choose_all<S: AsRef<str>>(selectors: &[S], process: usize) -> Result<Vec<Choice>> {
     let mut parsed = Vec::new();
     for text in selectors {
         parsed.push(text.as_ref().parse::<Selector>()?);
@@ -119,7 +120,7 @@ pub fn choose_all<S: AsRef<str>>(selectors: &[S]) -> Result<Vec<Choice>> {
     let summaries: Vec<AdapterSummary> = found.iter().map(|a| a.summary.clone()).collect();
     let mut choices = Vec::new();
     for selector in &parsed {
-        for (index, reason) in pick_all(selector, &summaries)? {
+        for (index, reason) in pick_all(selector, &summaries, process)? {
             let device = match index {
                 Some(index) => Device::Gpu(found[index].clone()),
                 None => Device::Cpu,
@@ -131,22 +132,44 @@ pub fn choose_all<S: AsRef<str>>(selectors: &[S]) -> Result<Vec<Choice>> {
 }
 
 /// The same as [`pick`] for a selector that may mean several: every real adapter of the backend of the best one, or every one
-/// there is if none is real. A card that two backends show is one card.
-fn pick_all(selector: &Selector, found: &[AdapterSummary]) -> Result<Vec<(Option<usize>, String)>> {
+/// there is if none is real. A card that two backends show is one card. And where several processes share the machine, the one of
+/// the GPUs like the best one whose turn it is.
+fn pick_all(
+    selector: &Selector,
+    found: &[AdapterSummary],
+    process: usize,
+) -> Result<Vec<(Option<usize>, String)>> {
     let first = pick(selector, found)?;
-    let (Selector::All, Some(best)) = (selector, first.0) else {
+    let Some(best) = first.0 else {
         return Ok(vec![first]);
     };
     let best = &found[best];
     let alike = found.iter().enumerate().filter(|(_, adapter)| {
         adapter.backend == best.backend && adapter.is_real() == best.is_real()
     });
-    Ok(alike
-        .map(|(index, adapter)| {
-            let reason = format!("Running on {} ({}).", adapter.name, adapter.backend);
-            (Some(index), reason)
-        })
-        .collect())
+    Ok(match selector {
+        Selector::All => alike
+            .map(|(index, adapter)| {
+                let reason = format!("Running on {} ({}).", adapter.name, adapter.backend);
+                (Some(index), reason)
+            })
+            .collect(),
+        Selector::Auto | Selector::Gpu if process > 0 => {
+            let alike = alike.filter(|(_, adapter)| adapter.hardware == best.hardware);
+            let alike: Vec<_> = alike.collect();
+            let turn = process % alike.len();
+            let (index, adapter) = alike[turn];
+            let reason = format!(
+                "Running on {} ({}): GPU {} of {} for process {process} of this machine.",
+                adapter.name,
+                adapter.backend,
+                turn + 1,
+                alike.len()
+            );
+            vec![(Some(index), reason)]
+        }
+        _ => vec![first],
+    })
 }
 
 /// The place in `found` of what a single selector means (nothing: the CPU), and a sentence that says why.
@@ -269,7 +292,7 @@ mod tests {
     #[test]
     fn several_devices_are_refused_before_any_work() {
         assert_eq!(choose(&["cpu", "cpu"]).unwrap_err().kind(), Kind::Usage);
-        assert_eq!(choose_all(&["cpu", "cpu"]).unwrap().len(), 2);
+        assert_eq!(choose_all(&["cpu", "cpu"], 0).unwrap().len(), 2);
         assert!(matches!(choose(&["cpu"]).unwrap().device, Device::Cpu));
     }
 
@@ -298,6 +321,32 @@ mod tests {
         assert_eq!(error.kind(), Kind::Device);
         assert!(error.chain().to_string().contains("gpu:1 is Intel UHD"));
         assert_eq!(pick_of("gpu:amd", &found).unwrap_err().kind(), Kind::Device);
+    }
+
+    #[test]
+    fn processes_of_a_machine_take_turns() {
+        let found = [
+            summary(0, "NVIDIA H100", Hardware::Discrete),
+            summary(1, "NVIDIA H100", Hardware::Discrete),
+            summary(2, "Intel UHD", Hardware::Integrated),
+            summary(3, "llvmpipe", Hardware::Software),
+        ];
+        let of = |text: &str, process| {
+            let picked = pick_all(&text.parse().unwrap(), &found, process).unwrap();
+            picked.into_iter().map(|(index, _)| index).collect()
+        };
+        for (text, want) in [
+            ("auto", [0, 1, 0, 1]),
+            ("gpu", [0, 1, 0, 1]),
+            ("gpu:2", [2; 4]),
+        ] {
+            for (process, index) in want.into_iter().enumerate() {
+                let picked: Vec<Option<usize>> = of(text, process);
+                assert_eq!(picked, [Some(index)], "{text} of process {process}");
+            }
+        }
+        assert_eq!(of("gpu:all", 1), [Some(0), Some(1), Some(2)]);
+        assert_eq!(of("cpu", 1), [None]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub fn optimizer_states(optimizer: Optimizer) -> &'static [&'static str] {
 }
 
 /// What to do about a tensor that is too large.
-const SMALLER: &str = "make the model, the batch or the unroll smaller";
+const SMALLER: &str = "make the model, the batch, the unroll or `train.accumulate` smaller";
 
 /// What to do about a size that is too large.
 const SMALLER_SIZE: &str = "make it smaller";
@@ -48,13 +48,13 @@ const FEWER_WORDS: &str = "keep fewer words: set `data.vocab_size`, or make a vo
 const MOST_PIECES: u64 = 100;
 
 /// Checks that every tensor of a step can be indexed, and every dispatch made: kernels count elements in 32 bits, and devices
-/// take 65,535 workgroups a side. A step has so many parts, on devices and in goes.
+/// take 65,535 workgroups a side. A step is computed by so many devices.
 ///
 /// # Errors
 ///
 /// [`Kind::Usage`](crate::error::Kind::Usage) naming the first size that is too large, or the first tensor of 2^32 elements
 /// or more.
-pub fn check_sizes(config: &Config, vocabulary: usize, parts: usize) -> Result<()> {
+pub fn check_sizes(config: &Config, vocabulary: usize, devices: usize) -> Result<()> {
     let (model, train) = (&config.model, &config.train);
     let rows = (train.batch * train.unroll) as u64;
     let (hidden, output) = (model.hidden as u64, model.output_size() as u64);
@@ -125,9 +125,12 @@ pub fn check_sizes(config: &Config, vocabulary: usize, parts: usize) -> Result<(
             "the logits of a batch, batch * unroll * samples",
             rows * samples,
         ));
+        // The goes of a device share its candidates.
+        let devices = devices as u64;
+        let tokens = devices * train.accumulate as u64 * rows * (1 + u64::from(model.tied));
         sizes.push((
-            "the rows of the softmax's gradient, (samples + batch * unroll) * projection, of all devices",
-            (samples + 2 * rows) * width * parts as u64,
+            "the rows of the softmax's gradient, (samples + accumulate * batch * unroll) * projection, of all devices",
+            (devices * samples + tokens) * width,
         ));
     }
     let table = parameters(config, vocabulary);

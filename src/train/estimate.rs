@@ -9,6 +9,7 @@
 use serde::Serialize;
 
 use super::evaluate::extent;
+use super::exchange::MOST;
 use super::session::STREAM;
 use super::tables::Tables;
 use super::update::{InParts, Left, plans_in_parts};
@@ -232,8 +233,14 @@ impl HostBytes {
             });
             bytes.sum()
         };
-        let batches = BATCHES * crew.devices as u64 * plans.training.iter().map(batch).sum::<u64>()
-            + BATCHES * plans.evaluation.iter().map(batch).sum::<u64>();
+        // Of a step in parts the goes are there for every device, and the update once, with the rows of all.
+        let update = plans.training.len() > 1;
+        let (goes, update) = plans
+            .training
+            .split_at(plans.training.len() - usize::from(update));
+        let all = |plans: &[Plan]| plans.iter().map(batch).sum::<u64>();
+        let batches =
+            BATCHES * (crew.devices as u64 * all(goes) + all(update) + all(&plans.evaluation));
         let tables = match config.model.tables {
             config::Tables::Host => tensors(config, vocabulary),
             config::Tables::Device => Vec::new(),
@@ -254,7 +261,14 @@ impl HostBytes {
         } else {
             devices
         };
-        let joined = most(false).max(copies * most(true));
+        // What is sent to other processes and what comes from them, in mixed precision in both widths.
+        let ranks = devices / here;
+        let on_its_way = match (ranks, config.train.precision) {
+            (1, _) => 0,
+            (_, Precision::F32) => 2 * most(false).min(4 * MOST as u64 * ranks),
+            (_, Precision::Mixed) => 3 * most(false).min(4 * MOST as u64 * ranks),
+        };
+        let joined = most(false) + copies * most(true) + on_its_way;
         // Every gradient has a place of its own on its way to the host, which it keeps on the CPU until it has been joined; and those
         // that are joined are on their way to devices until the update.
         let narrow = match config.train.precision {

@@ -4,6 +4,10 @@
 
 use crate::error::{Error, Kind, Result};
 
+/// The most elements of a rank that are on their way at once: more would need room twice, and some libraries of MPI count no
+/// further than 31 bits.
+pub const MOST: usize = 1 << 22;
+
 /// The way to the other ranks of a run.
 pub trait Exchange {
     /// How many there are, this one too.

@@ -21,6 +21,8 @@ pub(super) struct Keeper<'a> {
     saved: Option<u64>,
     /// How many checkpoints are kept besides the best.
     keep: usize,
+    /// The last validation.
+    validated: Option<Point>,
     /// The step of the newest checkpoint that a loss has shown to be good.
     proven: Option<u64>,
     /// The step at which this process began.
@@ -41,17 +43,14 @@ impl<'a> Keeper<'a> {
         let best = progress
             .best
             .map(|(step, nll)| Point::new(step, Some(nll.exp())));
-        let perplexity = best
-            .as_ref()
-            .filter(|best| Some(best.step) == saved)
-            .and_then(|best| best.perplexity);
+        let validated = best.clone().filter(|best| Some(best.step) == saved);
         let record = Record {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: name.to_owned(),
             devices: devices.to_vec(),
             seed: train.seed,
             status: Status::Running,
-            last: saved.map(|step| Point::new(step, perplexity)),
+            last: saved.map(|step| validated.clone().unwrap_or_else(|| Point::new(step, None))),
             best,
         };
         folder.write_record(&record)?;
@@ -60,6 +59,7 @@ impl<'a> Keeper<'a> {
             record,
             saved,
             keep: train.keep,
+            validated,
             // Those before the one that is resumed were followed by it.
             proven: match saved {
                 Some(step) if progress.validated != saved => {
@@ -76,10 +76,17 @@ impl<'a> Keeper<'a> {
         self.saved = None;
     }
 
-    /// This step is the best so far; to be saved now.
-    pub fn best(&mut self, step: u64, perplexity: f64) {
-        self.record.best = Some(Point::new(step, Some(perplexity)));
-        self.saved = None;
+    /// This step was validated, and if it is the best so far is to be saved now.
+    pub fn validated(&mut self, step: u64, perplexity: f64, best: bool) {
+        let point = Point::new(step, Some(perplexity));
+        if self.saved == Some(step) {
+            self.record.last = Some(point.clone());
+        }
+        if best {
+            self.record.best = Some(point.clone());
+            self.saved = None;
+        }
+        self.validated = Some(point);
     }
 
     /// Whether this state has no checkpoint yet.
@@ -111,8 +118,8 @@ impl<'a> Keeper<'a> {
             .collect();
         let path = self.folder.checkpoint_path(step);
         session.save(&path, states, &vocabulary.to_bytes(), &metadata)?;
-        let best = self.record.best.as_ref().filter(|best| best.step == step);
-        self.record.last = Some(Point::new(step, best.and_then(|best| best.perplexity)));
+        let point = self.validated.clone().filter(|point| point.step == step);
+        self.record.last = Some(point.unwrap_or_else(|| Point::new(step, None)));
         self.folder.write_record(&self.record)?;
         self.saved = Some(step);
         if validated {

@@ -15,7 +15,7 @@ use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, MOST};
 use crate::error::{Error, Kind, Result};
 
 thread_local! {
@@ -26,10 +26,6 @@ thread_local! {
 
 /// The variables by which launchers say that this process is a rank of a job: Open MPI, MPICH and its kin, PMIx.
 const LAUNCHED: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"];
-
-/// The most elements of a rank that are on their way at once: more would need room twice, and some libraries count no further
-/// than 31 bits.
-const MOST: usize = 1 << 22;
 
 /// The ranks of an MPI job.
 pub struct Mpi {
@@ -96,6 +92,14 @@ pub fn ranks_here() -> usize {
         .iter()
         .find_map(|name| std::env::var(name).ok()?.parse().ok())
         .unwrap_or(1)
+}
+
+/// Which of the ranks of the job on this machine this one is, from 0; 0 where the launcher does not say.
+pub fn rank_here() -> usize {
+    ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok()?.parse().ok())
+        .unwrap_or(0)
 }
 
 impl Mpi {

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
-use crate::corpus::Position;
+use crate::config::Config;
+use crate::corpus::{Position, Text};
 use crate::error::{Error, Result};
 
 /// Where a run stands: what a checkpoint keeps besides tensors.
@@ -30,6 +31,28 @@ pub struct Progress {
     pub stalls: u32,
     /// Where the text goes on; nothing: at its start.
     pub position: Option<Position>,
+    /// What `best` and `due_nll` were measured on.
+    #[serde(default)]
+    pub measure: Option<Measure>,
+}
+
+/// What perplexities are of: those of one measure can be compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measure {
+    /// The digest of the validation text.
+    digest: u64,
+    /// `train.validate_targets`.
+    targets: u64,
+}
+
+impl Measure {
+    /// Of this validation text.
+    pub fn of(text: &Text, config: &Config) -> Measure {
+        Measure {
+            digest: text.corpus().digest(),
+            targets: config.train.validate_targets,
+        }
+    }
 }
 
 impl Progress {
@@ -46,7 +69,35 @@ impl Progress {
             due_nll: None,
             stalls: 0,
             position: None,
+            measure: None,
         }
+    }
+
+    /// Takes what validations of this run are from now on measured on.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if there were some before, on something else: the best of them would be none.
+    pub fn measure_on(&mut self, measure: Measure) -> Result<()> {
+        let of_before = self.best.and(self.measure.as_ref());
+        if let Some(before) = of_before.filter(|before| **before != measure) {
+            let what = match before.digest == measure.digest {
+                true => format!(
+                    "`train.validate_targets` was {}, and is {}",
+                    before.targets, measure.targets
+                ),
+                false => "`data.valid` is not the text that it was".to_owned(),
+            };
+            return Err(Error::usage(format!(
+                "the best checkpoint of the run would be compared by another measure: {what}"
+            ))
+            .help(
+                "resume with the validation of the run, as its `config.toml` names it, or with none (--set 'data.valid=[]'); for another \
+                 text there is `wlstm eval`",
+            ));
+        }
+        self.measure = Some(measure);
+        Ok(())
     }
 
     /// Where the run of a checkpoint stood.

@@ -21,7 +21,7 @@ use super::watch::{Event, Stop};
 use crate::checkpoint::{Point, RunFolder, Status};
 use crate::config::{Config, Precision};
 use crate::corpus::{Batches, Loader, Position, Text, Training};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, quoted};
 use crate::metrics;
 
 /// What a run needs.
@@ -450,10 +450,8 @@ impl<'a> Loop<'a> {
             unknown: found.unknown as f64 / found.targets as f64,
             best,
         });
-        if let Some(leader) = &mut self.leader
-            && best
-        {
-            leader.keeper.best(step, perplexity);
+        if let Some(leader) = &mut self.leader {
+            leader.keeper.validated(step, perplexity, best);
         }
         Ok(best)
     }
@@ -632,10 +630,10 @@ fn explain(error: Error, last: Option<PathBuf>, config: &Config, devices: usize)
     match (error.kind(), last) {
         (Kind::Interrupted | Kind::Terminated, Some(last)) => {
             let run = last.parent().and_then(Path::parent).unwrap_or(&last);
+            let run = quoted(&run.display().to_string());
             error.help(format!(
-                "everything is saved in `{}`; go on with --resume --out {}",
+                "everything is saved in `{}`; go on with `wlstm train {run}/config.toml --resume --out {run}`, and the --device that there was",
                 last.display(),
-                run.display()
             ))
         }
         (Kind::Device, Some(last)) if devices > 1 => {

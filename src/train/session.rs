@@ -118,7 +118,7 @@ impl Session {
             devices: executors.len() * exchange.ranks(),
             goes: config.train.accumulate,
         };
-        check_sizes(config, vocabulary, division.parts())?;
+        check_sizes(config, vocabulary, division.devices)?;
         let limits = |executor: &dyn Executor| Session::limits(executor, config);
         let first = exchange.rank() * executors.len();
         let (training, plan) = if division.parts() == 1 {

@@ -21,8 +21,7 @@ use crate::train::estimate::{Change, Crew, DeviceBytes, Estimate, Exchange, Plan
 pub(super) fn run(arguments: &Plan, quiet: bool) -> Result<()> {
     let config = Config::load(&arguments.config, &arguments.overrides.set)?;
     let (words, source) = vocabulary_size(&config, quiet)?;
-    let parts = arguments.devices as usize * config.train.accumulate;
-    check_sizes(&config, words, parts)?;
+    check_sizes(&config, words, arguments.devices as usize)?;
     let costs = Costs::new(arguments, &config, (words, source));
     if arguments.json {
         return super::print_json(&costs);
@@ -36,8 +35,11 @@ pub(super) fn run(arguments: &Plan, quiet: bool) -> Result<()> {
 pub(super) enum Source {
     /// The file `data.vocab`.
     File,
-    /// The number `data.vocab_size`.
+    /// The number `data.vocab_size`, which the file `data.vocab` must have.
     VocabSize,
+    /// The number `data.vocab_size`, at which the words of the training text are cut: there may be fewer.
+    #[serde(rename = "vocab_size")]
+    Most,
     /// The words of the training text.
     Text,
 }
@@ -52,7 +54,11 @@ pub(super) fn vocabulary_size(config: &Config, quiet: bool) -> Result<(usize, So
         return Ok((vocabulary.len(), Source::File));
     }
     if data.vocab_size > 0 {
-        return Ok((data.vocab_size, Source::VocabSize));
+        let source = match data.vocab {
+            Some(_) => Source::VocabSize,
+            None => Source::Most,
+        };
+        return Ok((data.vocab_size, source));
     }
     let corpus = Corpus::open(&data.train).map_err(unknown_size)?;
     Ok((vocabulary(config, &corpus, quiet)?.len(), Source::Text))

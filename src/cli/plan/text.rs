@@ -13,15 +13,16 @@ const WIDTH: usize = 74;
 
 impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let from = match self.vocabulary_from {
-            Source::File => "its file",
-            Source::VocabSize => "data.vocab_size",
-            Source::Text => "the training text",
+        let (least, from) = match self.vocabulary_from {
+            Source::File => ("", "its file"),
+            Source::VocabSize => ("", "data.vocab_size"),
+            Source::Most => ("at most ", "data.vocab_size"),
+            Source::Text => ("", "the training text"),
         };
         writeln!(f, "{}", self.config.display())?;
         writeln!(
             f,
-            "vocabulary: {} words, from {from}; precision: {}{}\n",
+            "vocabulary: {least}{} words, from {from}; precision: {}{}\n",
             grouped(self.vocabulary as u64),
             self.precision,
             if self.recompute {
