@@ -211,7 +211,7 @@ pub fn multiply(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<
         "outer sizes of a product"
     );
     // What is treated in a way of its own stays as it is.
-    let is_small = out.rows < 2 || out.rows * out.columns <= SMALL;
+    let is_small = out.rows < 2 || out.rows * out.columns <= SMALL || left.columns == 0;
     let is_row_major = left.column_stride == 1;
     let is_transposed = right.row_stride == 1 && right.column_stride > 1;
     if is_small || !is_row_major || !is_transposed {

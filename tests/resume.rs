@@ -465,6 +465,18 @@ fn best_by_one_measure() -> Outcome {
             return Err(format!("{set}: {:?}, {}", ended.code, ended.stderr).into());
         }
     }
+    // By the configuration in its folder a run goes on as it was called.
+    let config = run.join("config.toml");
+    let ended = wlstm(&training(
+        &config,
+        &run,
+        "cpu",
+        &["--resume", "--steps", "9"],
+    ));
+    let after = record();
+    if ended.code != Some(0) || after["config"] != before["config"] || after["last"]["step"] != 9 {
+        return Err(format!("{:?}, {after}, {}", ended.code, ended.stderr).into());
+    }
     // The same text under another name is the same.
     let copy = text.folder.write("copy.txt", valid);
     let ended = resume(&format!("data.valid={}", copy.display()));

@@ -125,9 +125,12 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let stop = listen(session.exchange().ranks() > 1)?;
     let mut display = Display::new(&config, quiet);
     let mut unlearned = words.count(words.unknown()) == 0;
+    // A run that goes on by the configuration in its folder keeps its name.
+    let record = resumed.as_ref().map(|resumed| read_record(&resumed.folder));
+    let named = record.and_then(|record| Some(record.ok()?.config));
     let outcome = train(Run {
         config: &config,
-        name: name(&arguments.config),
+        name: named.unwrap_or_else(|| name(&arguments.config)),
         session: &mut session,
         train: train_text,
         valid: valid_text,
