@@ -210,15 +210,13 @@ pub fn multiply(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<
         (left.rows, right.columns),
         "outer sizes of a product"
     );
-    // What is treated in a way of its own stays as it is.
+    // What is small is treated in a way of its own, and stays as it is.
     let is_small = out.rows < 2 || out.rows * out.columns <= SMALL || left.columns == 0;
-    let is_row_major = left.column_stride == 1;
     let is_transposed = right.row_stride == 1 && right.column_stride > 1;
-    if is_small || !is_row_major || !is_transposed {
-        multiply_as_they_are(out, accumulate, left, right);
-    } else if out.rows <= FEW.min(out.columns) && left.columns >= LONG {
+    let may_change = !is_small && left.column_stride == 1 && is_transposed;
+    if may_change && out.rows <= FEW.min(out.columns) && left.columns >= LONG {
         multiply_turned(out, accumulate, left, right);
-    } else if right.column_stride.is_multiple_of(ALIASED) {
+    } else if may_change && right.column_stride.is_multiple_of(ALIASED) {
         multiply_copied(out, accumulate, left, right);
     } else {
         multiply_as_they_are(out, accumulate, left, right);

@@ -14,11 +14,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use common::program::{Dice, Folder, program, wlstm};
-use common::{Gpu, on_every_gpu};
+use common::{Gpu, batch, on_every_gpu};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use wlstm::config::Config;
-use wlstm::corpus::{Batch, Position};
 use wlstm::device::{
     CpuExecutor, Data, Executor, Footprint, GpuExecutor, Room, Taking, available_memory,
 };
@@ -247,27 +246,8 @@ fn batches_that_wait() -> Result<(), Failed> {
         let mut preparer = Preparer::new(&config, WORDS, 0, division).expect("a sampler");
         let tokens = config.train.batch * config.train.unroll * division.parts();
         let ids: Vec<u32> = (0..tokens as u32).map(|k| k * 7 % WORDS as u32).collect();
-        let mut inputs = preparer
-            .prepare(Batch {
-                inputs: ids.clone(),
-                targets: ids,
-                epoch: 1,
-                reset: false,
-                words: tokens,
-                unknown: 0,
-                position: Position {
-                    epoch: 1,
-                    step: 0,
-                    batch: config.train.batch * division.parts(),
-                    unroll: config.train.unroll,
-                    bytes: 0,
-                    digest: 0,
-                    files: 0,
-                    place: 0,
-                    rows: Vec::new(),
-                },
-            })
-            .inputs;
+        let streams = config.train.batch * division.parts();
+        let mut inputs = preparer.prepare(batch(0, streams, ids.clone(), ids)).inputs;
         inputs.set_control(vec![0.0; 7]);
         let all = inputs.parts.iter().chain([&inputs.update]).flatten();
         let bytes = all.map(|(_, data)| match data {

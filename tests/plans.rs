@@ -4,11 +4,13 @@
 //! When a plan changes on purpose, `INSTA_UPDATE=always cargo test --release --test plans` writes the new texts, and the
 //! difference is read before it is committed.
 
+mod common;
+
 use std::sync::Arc;
 
+use common::batch;
 use proptest::prelude::*;
 use wlstm::config::Config;
-use wlstm::corpus::{Batch, Position};
 use wlstm::device::{CpuExecutor, Data, Executor};
 use wlstm::graph::Graph;
 use wlstm::graph::memory::Limits;
@@ -310,25 +312,7 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
             let id = |_| random.below(VOCABULARY as u64) as u32;
             (0..tokens).map(id).collect()
         };
-        let batch = Batch {
-            inputs: ids(),
-            targets: ids(),
-            epoch: 1,
-            reset: false,
-            words: tokens,
-            unknown: 0,
-            position: Position {
-                epoch: 1,
-                step,
-                batch: config.train.batch,
-                unroll: config.train.unroll,
-                bytes: 0,
-                digest: 0,
-                files: 0,
-                place: 0,
-                rows: Vec::new(),
-            },
-        };
+        let batch = batch(step, config.train.batch, ids(), ids());
         let mut inputs = preparer.prepare(batch).inputs;
         inputs.set_control(vec![0.2, 1.0, 0.9, 0.1, 0.001, 1.0, 1.0]);
         executor

@@ -45,7 +45,8 @@ pub(super) fn training_executors<S: AsRef<str>>(
     quiet: bool,
 ) -> Result<Vec<Box<dyn Executor>>> {
     let purpose = Purpose::Plans(config.train.precision);
-    let choices = choose_all(selectors, process_here())?.into_iter();
+    let (process, _) = process_here();
+    let choices = choose_all(selectors, process)?.into_iter();
     choices
         .map(|choice| executor_of(choice, quiet, &purpose))
         .collect()
@@ -59,13 +60,13 @@ pub(super) fn kernel_executor<S: AsRef<str>>(
     make_executor(selectors, quiet, &Purpose::Kernels)
 }
 
-/// Which of the processes of the job on this machine this one is, from 0.
-fn process_here() -> usize {
+/// Which of the processes of the job on this machine this one is, from 0, and how many there are.
+pub(super) fn process_here() -> (usize, usize) {
     #[cfg(feature = "mpi")]
-    let process = crate::train::mpi::rank_here();
+    let here = crate::train::mpi::rank_here();
     #[cfg(not(feature = "mpi"))]
-    let process = 0;
-    process
+    let here = (0, 1);
+    here
 }
 
 fn make_executor<S: AsRef<str>>(

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::arguments::Train;
 use super::context::{
-    saved_config, saved_vocabulary, tell, training_executors, vocabulary, vocabulary_file,
+    process_here, saved_config, saved_vocabulary, tell, training_executors, vocabulary,
+    vocabulary_file,
 };
 use super::progress::{Progress as Display, duration};
 use super::text::text;
@@ -98,7 +99,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let crew = Crew {
         devices,
         here: executors.len(),
-        processes: processes_here(),
+        processes: process_here().1,
     };
     estimate::check(&config, words.len(), crew, &executors)?;
     let mut session = Session::replicated(executors, exchange, &config, words.len())?;
@@ -276,15 +277,6 @@ fn warn_of_little_time(session: &Session, quiet: bool) {
     }
     #[cfg(not(feature = "mpi"))]
     let _ = (session, quiet);
-}
-
-/// The processes of the job on this machine.
-fn processes_here() -> usize {
-    #[cfg(feature = "mpi")]
-    let processes = crate::train::mpi::ranks_here();
-    #[cfg(not(feature = "mpi"))]
-    let processes = 1;
-    processes
 }
 
 /// The name of a configuration file, for people.

@@ -234,13 +234,13 @@ impl HostBytes {
             bytes.sum()
         };
         // Of a step in parts the goes are there for every device, and the update once, with the rows of all.
-        let update = plans.training.len() > 1;
-        let (goes, update) = plans
-            .training
-            .split_at(plans.training.len() - usize::from(update));
-        let all = |plans: &[Plan]| plans.iter().map(batch).sum::<u64>();
+        let (goes, update) = match plans.training.as_slice() {
+            [goes @ .., update] if !goes.is_empty() => (goes, batch(update)),
+            whole => (whole, 0),
+        };
+        let of_all = |plans: &[Plan]| plans.iter().map(batch).sum::<u64>();
         let batches =
-            BATCHES * (crew.devices as u64 * all(goes) + all(update) + all(&plans.evaluation));
+            BATCHES * (crew.devices as u64 * of_all(goes) + update + of_all(&plans.evaluation));
         let tables = match config.model.tables {
             config::Tables::Host => tensors(config, vocabulary),
             config::Tables::Device => Vec::new(),
@@ -262,11 +262,13 @@ impl HostBytes {
             devices
         };
         // What is sent to other processes and what comes from them, in mixed precision in both widths.
-        let ranks = devices / here;
-        let on_its_way = match (ranks, config.train.precision) {
-            (1, _) => 0,
-            (_, Precision::F32) => 2 * most(false).min(4 * MOST as u64 * ranks),
-            (_, Precision::Mixed) => 3 * most(false).min(4 * MOST as u64 * ranks),
+        let both = match config.train.precision {
+            Precision::F32 => 2,
+            Precision::Mixed => 3,
+        };
+        let on_its_way = match devices / here {
+            1 => 0,
+            ranks => both * most(false).min(4 * MOST as u64 * ranks),
         };
         let joined = most(false) + copies * most(true) + on_its_way;
         // Every gradient has a place of its own on its way to the host, which it keeps on the CPU until it has been joined; and those

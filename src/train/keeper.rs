@@ -43,23 +43,21 @@ impl<'a> Keeper<'a> {
         let best = progress
             .best
             .map(|(step, nll)| Point::new(step, Some(nll.exp())));
-        let validated = best.clone().filter(|best| Some(best.step) == saved);
         let record = Record {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: name.to_owned(),
             devices: devices.to_vec(),
             seed: train.seed,
             status: Status::Running,
-            last: saved.map(|step| validated.clone().unwrap_or_else(|| Point::new(step, None))),
+            last: None,
             best,
         };
-        folder.write_record(&record)?;
-        Ok(Keeper {
+        let mut keeper = Keeper {
             folder,
             record,
             saved,
             keep: train.keep,
-            validated,
+            validated: None,
             // Those before the one that is resumed were followed by it.
             proven: match saved {
                 Some(step) if progress.validated != saved => {
@@ -68,7 +66,17 @@ impl<'a> Keeper<'a> {
                 saved => saved,
             },
             begin: progress.step,
-        })
+        };
+        keeper.record.last = saved.map(|step| keeper.point(step));
+        folder.write_record(&keeper.record)?;
+        Ok(keeper)
+    }
+
+    /// The checkpoint at `step`, with what its validation has found if that is known.
+    fn point(&self, step: u64) -> Point {
+        let known = [&self.validated, &self.record.best];
+        let found = known.into_iter().flatten().find(|point| point.step == step);
+        found.cloned().unwrap_or_else(|| Point::new(step, None))
     }
 
     /// Something that a checkpoint holds has changed since the last one, without a step.
@@ -78,15 +86,14 @@ impl<'a> Keeper<'a> {
 
     /// This step was validated, and if it is the best so far is to be saved now.
     pub fn validated(&mut self, step: u64, perplexity: f64, best: bool) {
-        let point = Point::new(step, Some(perplexity));
+        self.validated = Some(Point::new(step, Some(perplexity)));
         if self.saved == Some(step) {
-            self.record.last = Some(point.clone());
+            self.record.last.clone_from(&self.validated);
         }
         if best {
-            self.record.best = Some(point.clone());
+            self.record.best.clone_from(&self.validated);
             self.saved = None;
         }
-        self.validated = Some(point);
     }
 
     /// Whether this state has no checkpoint yet.
@@ -118,8 +125,7 @@ impl<'a> Keeper<'a> {
             .collect();
         let path = self.folder.checkpoint_path(step);
         session.save(&path, states, &vocabulary.to_bytes(), &metadata)?;
-        let point = self.validated.clone().filter(|point| point.step == step);
-        self.record.last = Some(point.unwrap_or_else(|| Point::new(step, None)));
+        self.record.last = Some(self.point(step));
         self.folder.write_record(&self.record)?;
         self.saved = Some(step);
         if validated {
@@ -148,11 +154,7 @@ impl<'a> Keeper<'a> {
             }
         }
         let last = self.folder.steps()?.pop();
-        let best = self.record.best.as_ref();
-        let perplexity = best
-            .filter(|best| Some(best.step) == last)
-            .and_then(|best| best.perplexity);
-        self.record.last = last.map(|step| Point::new(step, perplexity));
+        self.record.last = last.map(|step| self.point(step));
         self.folder.write_record(&self.record)
     }
 

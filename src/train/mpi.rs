@@ -86,20 +86,16 @@ pub fn grace() -> Option<f64> {
     Some(given.ok().and_then(|text| text.parse().ok()).unwrap_or(1.0))
 }
 
-/// The ranks of the job on this machine, this one too; 1 where the launcher does not say.
-pub fn ranks_here() -> usize {
-    ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok()?.parse().ok())
-        .unwrap_or(1)
-}
-
-/// Which of the ranks of the job on this machine this one is, from 0; 0 where the launcher does not say.
-pub fn rank_here() -> usize {
-    ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok()?.parse().ok())
-        .unwrap_or(0)
+/// Which of the ranks of the job on this machine this one is, from 0, and how many there are; the first of one where the launcher
+/// does not say.
+pub fn rank_here() -> (usize, usize) {
+    let number = |names: [&str; 2]| {
+        let mut said = names.iter().filter_map(|name| std::env::var(name).ok());
+        said.find_map(|text| text.parse().ok())
+    };
+    let rank = number(["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID"]);
+    let ranks = number(["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"]);
+    (rank.unwrap_or(0), ranks.unwrap_or(1))
 }
 
 impl Mpi {

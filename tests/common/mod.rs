@@ -7,6 +7,7 @@ pub mod program;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Completion, Failed, Trial};
+use wlstm::corpus::{Batch, Position};
 use wlstm::device::{Adapter, GpuExecutor, adapters};
 
 /// The seed of every random number in the tests.
@@ -106,4 +107,28 @@ fn left_out_unless(asks: &'static str, name: String, reason: &'static str) -> Tr
         }
         Ok(Completion::ignored_with(reason))
     })
+}
+
+/// A batch of an epoch, of no text, of `streams` rows of as many words.
+pub fn batch(step: u64, streams: usize, inputs: Vec<u32>, targets: Vec<u32>) -> Batch {
+    let words = inputs.len();
+    Batch {
+        inputs,
+        targets,
+        epoch: 1,
+        reset: false,
+        words,
+        unknown: 0,
+        position: Position {
+            epoch: 1,
+            step,
+            batch: streams,
+            unroll: words / streams,
+            bytes: 0,
+            digest: 0,
+            files: 0,
+            place: 0,
+            rows: Vec::new(),
+        },
+    }
 }
