@@ -36,7 +36,9 @@
 //! | [`model`] | configuration to graphs; the one table of parameters: name, shape, start, group, layout |
 //! | [`train`] | the loop, update rules, schedules, evaluation, generation; the estimate of what a run takes |
 //! | [`checkpoint`], [`metrics`] | safetensors files and run folders; `metrics.jsonl` |
+//! | [`report`] | tables and plots for people |
 //! | [`mod@bench`] | steps and kernels, timed |
+//! | [`validate`] | kernels and training steps, held against references |
 //! | [`cli`] | one file a command, and everything that is printed |
 //!
 //! Imports run one way: leaves, then `kernel`, `kernels`, `graph`, then `device` and `model` side by side, then `train`,
@@ -147,6 +149,8 @@ pub mod metrics;
 pub mod model;
 pub mod random;
 pub mod real;
+pub mod report;
 pub mod team;
 pub mod tensor;
 pub mod train;
+pub mod validate;

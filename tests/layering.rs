@@ -72,9 +72,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "validate",
+        &[
+            "error", "real", "tensor", "kernel", "kernels", "graph", "device", "model", "config",
+            "train", "bench",
+        ],
+    ),
+    (
         "cli",
         &[
             "bench",
+            "validate",
             "tensor",
             "error",
             "real",

@@ -4,20 +4,16 @@
 mod common;
 
 use common::{Gpu, SEED, gpus, on_every_gpu, on_gpus_that, without_units};
-use std::collections::BTreeSet;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use wlstm::device::GpuExecutor;
 use wlstm::device::single::{Layout, compare, fill, reference, rounded, run_case, run_on_host};
 use wlstm::error::Kind;
-use wlstm::kernel::{Access, Case, Halves, Kernel, Run, Traits, Twin};
+use wlstm::kernel::{Case, Halves, Kernel, Run, Traits, Twin};
 use wlstm::kernels::matmul;
 use wlstm::kernels::{catalogue, pointwise::add};
 use wlstm::real::Real;
-use wlstm::tensor::Dtype;
-
-/// Devices compile a kernel in two ways: see [`Layout`].
-const LAYOUTS: [Layout; 2] = [Layout::Apart, Layout::Together];
+use wlstm::validate::kernels::{self as validate, LAYOUTS, Thoroughness, is_other_form};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -52,17 +48,16 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
         trials.push(without_units(format!("{name}::gpu")));
         return trials;
     }
-    // Software adapters take minutes to compile every variant of every form, and to run what is timed: of other forms they have
-    // the variants without halves and with all, and what is timed is compared with the first form, once: see `forms`.
-    let is_other = is_other_form(kernel);
+    // What is left out in software is compared with the first form, once: see `forms`.
     let chosen = move |case: &Case, gpu: &Gpu| -> Vec<Halves> {
-        let variants = match !is_other || gpu.adapter.summary.is_real() {
-            true => variants(kernel, case),
-            false if case.timed => BTreeSet::new(),
-            false => BTreeSet::from([Halves::NONE, Halves::all(kernel)]),
+        let thoroughness = Thoroughness {
+            every_form: gpu.adapter.summary.is_real(),
         };
         let runs = |halves: &Halves| runs(kernel, *halves, gpu);
-        variants.into_iter().filter(runs).collect()
+        validate::chosen(kernel, case, thoroughness)
+            .into_iter()
+            .filter(runs)
+            .collect()
     };
     let of_case = case.clone();
     let takes = move |gpu: &Gpu| !chosen(&of_case, gpu).is_empty();
@@ -83,30 +78,6 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
         Ok(())
     }));
     trials
-}
-
-/// Whether a kernel is another form of one, which has the same twin and cases and must give the same bits.
-fn is_other_form(kernel: &Kernel) -> bool {
-    let mut firsts = catalogue().filter(|first| first.needs_units() == kernel.needs_units());
-    firsts.any(|first| first.others.contains(&kernel))
-}
-
-/// The halves of a kernel that are tried: none, all that may be; and, where nothing is timed, what is only read or what is
-/// written alone.
-fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
-    let some = |read: bool| {
-        Halves::of(kernel.bindings.iter().map(|binding| {
-            match binding.half && (binding.access == Access::Read) == read {
-                true => Dtype::Half,
-                false => binding.dtype,
-            }
-        }))
-    };
-    let mut variants = BTreeSet::from([Halves::NONE, Halves::all(kernel)]);
-    if !case.timed {
-        variants.extend([some(true), some(false)]);
-    }
-    variants
 }
 
 /// Whether a kernel is for matrix units and there are GPUs here, but none that has any.

@@ -141,7 +141,8 @@ fn shortest(
     Ok(times.into_iter().fold(f64::INFINITY, f64::min))
 }
 
-fn rates(kernel: &Kernel, case: &Case, seconds: f64, halves: Halves) -> (f64, f64) {
+/// FLOPs and bytes a second of a case that took so long.
+pub(crate) fn rates(kernel: &Kernel, case: &Case, seconds: f64, halves: Halves) -> (f64, f64) {
     let lens = case.buffers.iter().map(|fill| fill.len());
     let work = kernel.cost(&case.params, lens, halves);
     (work.flops as f64 / seconds, work.bytes as f64 / seconds)

@@ -242,7 +242,7 @@ impl ThreadClock {
 }
 
 /// The middle one; sorts.
-pub(super) fn median(times: &mut [f64]) -> f64 {
+pub(crate) fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
 }

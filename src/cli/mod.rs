@@ -12,9 +12,10 @@ mod progress;
 mod score;
 mod text;
 mod train;
+mod validate;
 mod vocab;
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::Ordering;
 
 use arguments::{Arguments, Command};
@@ -39,6 +40,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Vocab(vocab) => vocab::run(vocab, arguments.quiet),
         Command::Devices(devices) => devices::run(devices),
         Command::Plan(plan) => plan::run(plan, arguments.quiet),
+        Command::Validate(validate) => validate::run(validate, arguments.quiet),
         Command::Bench(bench) => bench::run(bench, arguments.quiet),
         Command::Completions(completions) => completions::run(completions),
     }
@@ -70,6 +72,13 @@ fn print_while_read(bytes: &[u8]) -> Result<bool> {
             .because(error)
             .help("check where the output goes: the disk may be full")),
     }
+}
+
+/// The columns of the terminal that results go to, if they go to one.
+fn width_of_results() -> Option<usize> {
+    std::io::stdout()
+        .is_terminal()
+        .then(|| console::Term::stdout().size().1.into())
 }
 
 /// Writes one JSON document to standard output.

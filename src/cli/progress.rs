@@ -202,6 +202,14 @@ impl Live {
         }
     }
 
+    /// The same, with what is done now.
+    pub fn show_named(&self, name: &str, done: u64, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(name.to_owned());
+        }
+        self.show(done, total);
+    }
+
     /// Takes the line away.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {

@@ -217,7 +217,15 @@ impl AdapterSummary {
 /// Vulkan, Metal and DirectX 12 are asked, or what `WGPU_BACKEND` names: OpenGL only so, because it shows the same
 /// devices again with less. Where there is no driver at all the list is empty.
 pub fn adapters() -> Vec<Adapter> {
-    let mut found = enumerate(wgpu::Backends::PRIMARY.with_env());
+    sorted(enumerate(wgpu::Backends::PRIMARY.with_env()))
+}
+
+/// Every adapter through every backend, OpenGL too, or through what `WGPU_BACKEND` names: a device may be there several times.
+pub fn every_adapter() -> Vec<Adapter> {
+    sorted(enumerate(wgpu::Backends::all().with_env()))
+}
+
+fn sorted(mut found: Vec<wgpu::Adapter>) -> Vec<Adapter> {
     // The sort is stable: adapters of one kind stay in the driver's order.
     found.sort_by_key(|adapter| hardware(&adapter.get_info()));
     let adapters = found.into_iter().enumerate();

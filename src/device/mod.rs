@@ -21,13 +21,13 @@ mod tuning;
 
 use std::sync::Arc;
 
-pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters};
+pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters, every_adapter};
 pub use cpu::{CpuExecutor, CpuReal};
 pub use footprint::{Footprint, Room, Taking};
 pub use gpu::GpuExecutor;
 pub use host::available_memory;
 pub use pages::Pages;
-pub use report::{bytes, devices_json, devices_text, driver_help};
+pub use report::{adapter_text, bytes, devices_json, devices_text, driver_help};
 pub use selector::{Choice, Device, Selector, choose, choose_all};
 
 use crate::error::Result;

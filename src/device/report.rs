@@ -37,16 +37,7 @@ pub fn devices_text(adapters: &[AdapterSummary]) -> String {
         }
     }
     for adapter in adapters {
-        line_to(
-            &mut text,
-            format_args!("gpu:{:<3}{}", adapter.index, cut(&adapter.name, 72)),
-        );
-        for (name, value) in facts(adapter) {
-            for (k, line) in wrap(&value, 57).into_iter().enumerate() {
-                let name = if k == 0 { name } else { "" };
-                line_to(&mut text, format_args!("       {name:<14} {line}"));
-            }
-        }
+        text += &adapter_text(adapter);
     }
     line_to(
         &mut text,
@@ -55,6 +46,18 @@ pub fn devices_text(adapters: &[AdapterSummary]) -> String {
             std::thread::available_parallelism().map_or(1, usize::from)
         ),
     );
+    text
+}
+
+/// One adapter as text that fits 80 columns.
+pub fn adapter_text(adapter: &AdapterSummary) -> String {
+    let mut text = format!("gpu:{:<3}{}\n", adapter.index, cut(&adapter.name, 72));
+    for (name, value) in facts(adapter) {
+        for (k, line) in wrap(&value, 57).into_iter().enumerate() {
+            let name = if k == 0 { name } else { "" };
+            line_to(&mut text, format_args!("       {name:<14} {line}"));
+        }
+    }
     text
 }
 

@@ -371,6 +371,14 @@ impl fmt::Display for Difference {
     }
 }
 
+/// The number, or in `f16` infinity for what it cannot hold, to nearest.
+pub fn as_stored(value: f64, half: bool) -> f64 {
+    match half && value.abs() >= 65_520.0 {
+        true => value.signum() * f64::INFINITY,
+        false => value,
+    }
+}
+
 /// The worst difference over all bindings that are written, those of `halves` rounded to these; nothing where every one is
 /// exact.
 ///
@@ -397,11 +405,7 @@ pub fn compare<R: Real>(
         }
         for (element, (got, &want)) in got.iter().zip(want).enumerate() {
             let got = got.to_f64();
-            // What no `f16` holds is infinite, to nearest.
-            let want = match halves.has(k) && want.abs() >= 65_520.0 {
-                true => want.signum() * f64::INFINITY,
-                false => want,
-            };
+            let want = as_stored(want, halves.has(k));
             // Infinities agree only with themselves; their difference would be NaN.
             if got == want {
                 continue;

@@ -1,0 +1,443 @@
+//! `wlstm validate`: whether a device computes right.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use super::arguments::Validate;
+use super::context::{TRUST, TUNE, tell};
+use super::progress::{Live, grouped};
+use crate::device::{
+    Adapter, AdapterSummary, CpuExecutor, Device, Executor, GpuExecutor, adapter_text, choose,
+    every_adapter,
+};
+use crate::error::{Error, Kind, Result};
+use crate::kernel::Kernel;
+use crate::kernels::catalogue;
+use crate::report::{Column, Table};
+use crate::validate::golden::{Difference, Golden, Single, Tolerance, worst};
+use crate::validate::kernels::{KernelFound, Place, Thoroughness, kernel, on_host};
+
+/// What was found of one device.
+#[derive(Serialize)]
+struct Document {
+    /// The version of wlstm.
+    version: &'static str,
+    /// Operating system and processor.
+    system: String,
+    device: String,
+    /// None of the CPU.
+    adapter: Option<AdapterSummary>,
+    /// Whether nothing disagrees.
+    agrees: bool,
+    kernels: Vec<KernelFound>,
+    training: Vec<Trained>,
+}
+
+/// Three training steps of a model.
+#[derive(Serialize)]
+struct Trained {
+    model: &'static str,
+    precision: &'static str,
+    agrees: bool,
+    /// The tensors that were compared.
+    tensors: usize,
+    /// The largest difference, as part of its tolerance.
+    worst: Option<Difference>,
+    /// Why it could not be trained, if so.
+    failure: Option<String>,
+}
+
+/// What is to be compared: kernels and models by part of their name.
+struct Wanted {
+    kernels: Vec<&'static Kernel>,
+    models: Vec<&'static str>,
+}
+
+impl Wanted {
+    fn new(filter: &str) -> Result<Wanted> {
+        let models: Vec<&'static str> = Golden::names().collect();
+        let wanted = Wanted {
+            kernels: catalogue()
+                .filter(|kernel| kernel.name.contains(filter))
+                .collect(),
+            models: models
+                .iter()
+                .copied()
+                .filter(|model| format!("golden/{model}").contains(filter))
+                .collect(),
+        };
+        if wanted.kernels.is_empty() && wanted.models.is_empty() {
+            let kernels = catalogue().map(|kernel| kernel.name.to_owned());
+            let models = models.iter().map(|model| format!("golden/{model}"));
+            let names: Vec<String> = kernels.chain(models).collect();
+            return Err(
+                Error::usage(format!("no kernel and no model is called `{filter}`"))
+                    .help(format!("part of one of these: {}", names.join(", "))),
+            );
+        }
+        Ok(wanted)
+    }
+}
+
+/// Validates one device, or all.
+pub(super) fn run(arguments: &Validate, quiet: bool) -> Result<()> {
+    let wanted = Wanted::new(&arguments.filter)?;
+    let (mut documents, mut failed) = (Vec::new(), None);
+    if arguments.all {
+        let gpus = every_adapter().into_iter().map(Device::Gpu);
+        for device in gpus.chain([Device::Cpu]) {
+            let name = match &device {
+                Device::Cpu => "cpu".to_owned(),
+                Device::Gpu(adapter) => {
+                    format!("{}, {}", adapter.summary.name, adapter.summary.backend)
+                }
+            };
+            tell(quiet, &format!("Validating {name} ..."));
+            match validate(device, &wanted, quiet) {
+                Ok(document) => documents.push(document),
+                // The others are still to be heard of.
+                Err(error) => {
+                    let error = error.context(format!("{name} could not be validated"));
+                    if let Some(before) = failed.replace(error) {
+                        tracing::error!("{}", before.chain());
+                    }
+                }
+            }
+        }
+    } else {
+        let choice = choose(&[&arguments.device])?;
+        tell(quiet, &choice.reason);
+        documents.push(validate(choice.device, &wanted, quiet)?);
+    }
+    if arguments.json {
+        match documents.as_slice() {
+            [one] if !arguments.all => super::print_json(one)?,
+            all => super::print_json(&all)?,
+        }
+    } else {
+        let width = super::width_of_results();
+        let texts: Vec<String> = documents
+            .iter()
+            .map(|document| document.text(width))
+            .collect();
+        super::print(texts.join("\n").as_bytes())?;
+    }
+    verdict(&documents)?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// The failure, if there is one.
+fn verdict(documents: &[Document]) -> Result<()> {
+    let mut wrong = Vec::new();
+    for document in documents.iter().filter(|document| !document.agrees) {
+        let kernels = document
+            .kernels
+            .iter()
+            .filter(|found| found.failure.is_some());
+        let models = document.training.iter().filter(|trained| !trained.agrees);
+        let names: Vec<String> = kernels
+            .map(|found| found.kernel.to_owned())
+            .chain(
+                models.map(|trained| format!("golden/{} ({})", trained.model, trained.precision)),
+            )
+            .collect();
+        wrong.push(format!("{} on {}", names.join(", "), document.device));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Mismatch,
+        format!("these disagree with their reference: {}", wrong.join("; ")),
+    )
+    .help(
+        "do not train on this device: update its driver and try again, name another --device, or another WGPU_BACKEND; and report it \
+         with the output above",
+    ))
+}
+
+/// The executors of a device: for kernels alone, and one that trains in each precision that it has.
+enum Opened {
+    Cpu,
+    Gpu(Adapter),
+}
+
+impl Opened {
+    fn for_kernels(&self) -> Result<Box<dyn Executor>> {
+        Ok(match self {
+            Opened::Cpu => Box::new(CpuExecutor::<f32>::new()),
+            Opened::Gpu(adapter) if adapter.summary.unit().is_some() => {
+                Box::new(GpuExecutor::beside_units(adapter)?)
+            }
+            Opened::Gpu(adapter) => Box::new(GpuExecutor::new(adapter)?),
+        })
+    }
+
+    /// As it trains: in the forms that are fastest, and without run-time checks where kernels compute right so.
+    fn to_train(&self, mixed: bool) -> Result<Box<dyn Executor>> {
+        let Opened::Gpu(adapter) = self else {
+            return self.for_kernels();
+        };
+        let mut executor = match mixed {
+            true => GpuExecutor::mixed(adapter)?,
+            false => GpuExecutor::new(adapter)?,
+        };
+        if adapter.summary.is_real() {
+            if TUNE.load(Ordering::Relaxed) {
+                executor.tune();
+            }
+            if TRUST.load(Ordering::Relaxed) {
+                executor.trust();
+            }
+        }
+        Ok(Box::new(executor))
+    }
+}
+
+fn validate(device: Device, wanted: &Wanted, quiet: bool) -> Result<Document> {
+    let (opened, adapter) = match device {
+        Device::Cpu => (Opened::Cpu, None),
+        Device::Gpu(adapter) => (Opened::Gpu(adapter.clone()), Some(adapter.summary)),
+    };
+    let mut executor = opened.for_kernels()?;
+    let device = executor.describe();
+    let precisions: &[(&str, bool)] = match &adapter {
+        Some(adapter) if !adapter.f16 => &[("f32", false)],
+        _ => &[("f32", false), ("mixed", true)],
+    };
+    let all = wanted.kernels.len() + precisions.len() * wanted.models.len();
+    let live = Live::new("validating", quiet);
+    let mut done = 0;
+    let mut show = |name: &str| {
+        live.show_named(name, done, all as u64);
+        done += 1;
+    };
+    let thoroughness = Thoroughness {
+        every_form: adapter.as_ref().is_none_or(AdapterSummary::is_real),
+    };
+    let mut kernels = Vec::new();
+    for one in &wanted.kernels {
+        show(one.name);
+        kernels.push(match opened {
+            Opened::Cpu => on_host(&mut *executor, one)?,
+            Opened::Gpu(_) => kernel(&mut *executor, one, thoroughness)?,
+        });
+    }
+    drop(executor);
+    let mut training = Vec::new();
+    for &(precision, mixed) in precisions {
+        for &model in &wanted.models {
+            show(model);
+            // Models have tensors of one name and of different sizes.
+            let mut executor = opened.to_train(mixed)?;
+            let tolerance = match mixed {
+                true => Tolerance::MIXED,
+                false => Tolerance::SINGLE,
+            };
+            let golden = Golden::named(model);
+            let found = golden.check(&mut Single(&mut *executor), mixed, tolerance);
+            training.push(trained(&*executor, model, precision, found)?);
+        }
+    }
+    live.end();
+    let agrees = kernels.iter().all(|found| found.failure.is_none())
+        && training.iter().all(|trained| trained.agrees);
+    Ok(Document {
+        version: env!("CARGO_PKG_VERSION"),
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        device,
+        adapter,
+        agrees,
+        kernels,
+        training,
+    })
+}
+
+fn trained(
+    executor: &dyn Executor,
+    model: &'static str,
+    precision: &'static str,
+    found: Result<Vec<Difference>>,
+) -> Result<Trained> {
+    let (tensors, worst, failure) = match found {
+        Ok(found) => (found.len(), worst(&found).cloned(), None),
+        Err(error) => {
+            executor.check()?;
+            let chain = error.chain().to_string();
+            (
+                0,
+                None,
+                Some(chain.trim_start_matches("error: ").to_owned()),
+            )
+        }
+    };
+    Ok(Trained {
+        model,
+        precision,
+        agrees: failure.is_none() && worst.as_ref().is_none_or(Difference::is_tolerable),
+        tensors,
+        worst,
+        failure,
+    })
+}
+
+impl Document {
+    fn text(&self, width: Option<usize>) -> String {
+        let mut out = format!("wlstm {} on {}\n", self.version, self.system);
+        match &self.adapter {
+            Some(adapter) => out += &adapter_text(adapter),
+            None => out += &format!("{}\n", self.device),
+        }
+        let say = |out: &mut String, line: std::fmt::Arguments<'_>| {
+            writeln!(out, "{line}").expect("strings take everything");
+        };
+        if !self.kernels.is_empty() {
+            say(
+                &mut out,
+                format_args!("\nKernels against f64 on the CPU; times of one case"),
+            );
+            out += &kernel_table(&self.kernels).text(width);
+        }
+        if !self.training.is_empty() {
+            say(
+                &mut out,
+                format_args!("\nThree training steps against values computed elsewhere in f64"),
+            );
+            out += &training_table(&self.training).text(width);
+        }
+        out.push('\n');
+        for found in &self.kernels {
+            if let Some(reason) = found.left_out {
+                say(
+                    &mut out,
+                    format_args!("left out {}: {reason}", found.kernel),
+                );
+            }
+        }
+        for found in &self.kernels {
+            if let Some(failure) = &found.failure {
+                say(&mut out, format_args!("WRONG {}: {failure}", found.kernel));
+            }
+        }
+        for trained in self.training.iter().filter(|trained| !trained.agrees) {
+            let worst = trained.worst.as_ref().map(Difference::to_string);
+            let why = trained.failure.clone().or(worst).unwrap_or_default();
+            let Trained {
+                model, precision, ..
+            } = trained;
+            say(
+                &mut out,
+                format_args!("WRONG golden/{model} ({precision}): {why}"),
+            );
+        }
+        let ran = || self.kernels.iter().filter(|found| found.left_out.is_none());
+        let right = ran().filter(|found| found.failure.is_none()).count();
+        let runs: usize = ran().map(|found| found.runs).sum();
+        let good = self
+            .training
+            .iter()
+            .filter(|trained| trained.agrees)
+            .count();
+        say(
+            &mut out,
+            format_args!(
+                "{right} of {} kernels agree ({} runs), {good} of {} trainings agree",
+                ran().count(),
+                grouped(runs as u64),
+                self.training.len()
+            ),
+        );
+        out
+    }
+}
+
+fn kernel_table(kernels: &[KernelFound]) -> Table {
+    let mut table = Table::new([
+        Column::words("kernel"),
+        Column::words(""),
+        Column::numbers("runs"),
+        Column::numbers("absolute"),
+        Column::numbers("relative"),
+        Column::numbers("ulp"),
+        Column::numbers("of tol.").optional(),
+        Column::numbers("us").optional(),
+        Column::numbers("rate").optional(),
+        Column::words("largest ulp error at").optional(),
+    ]);
+    for found in kernels.iter().filter(|found| found.left_out.is_none()) {
+        let error = |place: &Option<Place>| match place {
+            Some(place) => format!("{:.1e}", place.error),
+            None => "0".to_owned(),
+        };
+        let ulp = match &found.ulp {
+            Some(place) if place.error < 1e6 => format!("{:.1}", place.error),
+            other => error(other),
+        };
+        let (time, rate) = match &found.timed {
+            Some(timed) if timed.flops_per_second > 0.0 => (
+                format!("{:.1}", timed.seconds * 1e6),
+                format!("{:.1} GFLOP/s", timed.flops_per_second / 1e9),
+            ),
+            Some(timed) => (
+                format!("{:.1}", timed.seconds * 1e6),
+                format!("{:.1} GB/s", timed.bytes_per_second / 1e9),
+            ),
+            None => (String::new(), String::new()),
+        };
+        let place = found.ulp.as_ref().map(|place| {
+            format!(
+                "{}[{}] of {} ({})",
+                place.binding, place.element, place.case, place.variant
+            )
+        });
+        table.row([
+            found.kernel.to_owned(),
+            if found.failure.is_none() {
+                "ok"
+            } else {
+                "WRONG"
+            }
+            .to_owned(),
+            found.runs.to_string(),
+            error(&found.absolute),
+            error(&found.relative),
+            ulp,
+            format!("{:.0} %", 100.0 * found.of_tolerance),
+            time,
+            rate,
+            place.unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn training_table(training: &[Trained]) -> Table {
+    let mut table = Table::new([
+        Column::words("model"),
+        Column::words("precision"),
+        Column::words(""),
+        Column::numbers("tensors").optional(),
+        Column::numbers("worst"),
+        Column::numbers("tolerance"),
+        Column::words("at").optional(),
+    ]);
+    for trained in training {
+        let of_worst = |show: fn(&Difference) -> String| {
+            let worst = trained.worst.as_ref();
+            worst.map(show).unwrap_or_default()
+        };
+        table.row([
+            trained.model.to_owned(),
+            trained.precision.to_owned(),
+            if trained.agrees { "ok" } else { "WRONG" }.to_owned(),
+            trained.tensors.to_string(),
+            of_worst(|worst| format!("{:.1e}", worst.error)),
+            of_worst(|worst| format!("{:.0e}", worst.tolerance)),
+            of_worst(|worst| format!("{}[{}]", worst.tensor, worst.element)),
+        ]);
+    }
+    table
+}
