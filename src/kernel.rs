@@ -649,6 +649,9 @@ pub struct Case {
     pub reduction: usize,
     /// Whether it is large enough to be timed.
     pub timed: bool,
+    /// The roundings that each result may be off, relative to itself: for what is computed to the last digits, however small it
+    /// is. None: see [`Case::tolerance`].
+    pub roundings: Option<f64>,
 }
 
 impl Case {
@@ -665,7 +668,25 @@ impl Case {
             buffers,
             reduction,
             timed: false,
+            roundings: None,
         }
+    }
+
+    /// The same, with results that are off by so many roundings at most, relative to themselves.
+    pub fn relative(self, roundings: f64) -> Case {
+        Case {
+            roundings: Some(roundings),
+            ..self
+        }
+    }
+
+    /// How far a number is from the reference, in the measure of [`Case::tolerance`].
+    pub fn error(&self, got: f64, want: f64) -> f64 {
+        let scale = match self.roundings {
+            Some(_) => want.abs().max(f64::from(f32::MIN_POSITIVE)),
+            None => 1.0 + want.abs(),
+        };
+        (got - want).abs() / scale
     }
 
     /// The same, large enough to be timed.
@@ -678,9 +699,13 @@ impl Case {
 
     /// The largest `|device - reference| / (1 + |reference|)` allowed: sixteen roundings of `f32`, and as many as a sum
     /// of this length makes at worst when its terms are of order one and their signs vary. A running sum of `n` such terms is
-    /// itself of order `sqrt(n)`, so its `n` roundings together are of order `n`, with a small factor.
+    /// itself of order `sqrt(n)`, so its `n` roundings together are of order `n`, with a small factor. With [`Case::roundings`] it is
+    /// these, relative to the reference.
     pub fn tolerance(&self) -> f64 {
         let epsilon = f64::from(f32::EPSILON);
+        if let Some(roundings) = self.roundings {
+            return epsilon * roundings;
+        }
         let terms = self.reduction as f64;
         epsilon * (16.0 + 4.0 * terms.sqrt() + terms / 8.0)
     }

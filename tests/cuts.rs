@@ -153,6 +153,7 @@ fn parts_do_what_the_whole_does() {
             "reduce/norm",
             "reduce/scaled_norm",
             "pointwise/multiply_add",
+            "pointwise/functions",
         ]
     );
 }

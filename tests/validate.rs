@@ -5,12 +5,16 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::program::wlstm;
-use common::{gpus, on_every_gpu};
+use common::{SEED, gpus, on_every_gpu};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
-use wlstm::kernel::{Kernel, Snippet, Twin};
+use wlstm::device::GpuExecutor;
+use wlstm::device::single::{Layout, compare, fill, reference, run_case};
+use wlstm::error::Result;
+use wlstm::kernel::{Halves, Kernel, Snippet, Twin};
 use wlstm::kernels::catalogue;
-use wlstm::validate::kernels::{Thoroughness, is_other_form, kernel};
+use wlstm::kernels::pointwise::functions;
+use wlstm::validate::kernels::is_other_form;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -22,12 +26,11 @@ fn main() {
         gpu.with(|executor| {
             let mut missed = Vec::new();
             for mutant in mutants() {
-                let thoroughness = Thoroughness { every_form: false };
-                let found = kernel(executor, mutant.kernel, thoroughness)?;
-                if found.failure.is_none() {
+                if !is_caught(executor, mutant.kernel)? {
                     missed.push(mutant.what);
                 }
             }
+            missed.retain(|what| !UNSEEN.iter().any(|(unseen, _)| what.ends_with(unseen)));
             Ok(missed)
         })
         .and_then(|missed| match missed.is_empty() {
@@ -47,10 +50,58 @@ struct Mutant {
     what: String,
 }
 
+/// Changes of 1 % that change no result, or by less than a rounding, and why.
+const UNSEEN: &[(&str, &str)] = &[
+    ("var result = 1e-2;", "every function writes it"),
+    ("var p = 2.0074448415e-4;", "r^7 is below 6e-4"),
+    ("p = p * r + 1.412181950207e-3;", "r^6 is below 2e-3"),
+    ("let x = clamp(value, -1.0504e2, 89.0);", "e^-104 is 0"),
+    ("let x = clamp(value, -104.0, 8.989e1);", "e^89 is infinite"),
+    (
+        "let x = clamp(value, -8.787e1, 87.0);",
+        "what is added to it is 1",
+    ),
+    (
+        "let x = clamp(value, -87.0, 8.787e1);",
+        "what is added to it is 1",
+    ),
+    ("a < 6.3125e-1);", "both ways are good there"),
+    ("if (m < 7.1417784881e-1) {", "both ways are good there"),
+    ("var p = 7.108060465492001e-2;", "r^11 is below 6e-5"),
+    ("vec4<f32>(-3.366e38));", "no number of a product is near"),
+    ("const LOWEST: f32 = -3.366e38;", "no logit is near"),
+    ("var other = 1e-2;", "of that sum only infinity counts"),
+];
+
+/// Whether a case fails. Stops at the first: that validation has them all is the business of another trial.
+fn is_caught(executor: &mut GpuExecutor, kernel: &'static Kernel) -> Result<bool> {
+    for case in (kernel.cases)().into_iter().filter(|case| !case.timed) {
+        let contents = fill(kernel, &case, SEED);
+        let want = reference(kernel, &case, &contents);
+        let got = run_case(
+            executor,
+            kernel,
+            &case,
+            &contents,
+            Layout::Apart,
+            Halves::NONE,
+        )?;
+        let worst = compare(kernel, &case, &got, &want, Halves::NONE);
+        if worst.is_some_and(|worst| !worst.is_tolerable()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn mutants() -> Vec<Mutant> {
     let mut seen = BTreeSet::new();
     let mut mutants = Vec::new();
-    for right in catalogue().filter(|kernel| !is_other_form(kernel) && !kernel.needs_units()) {
+    let several = |kernel: &&'static Kernel| is_other_form(kernel) || kernel.needs_units();
+    let others =
+        catalogue().filter(|kernel| !several(kernel) && kernel.name != functions::KERNEL.name);
+    // What is shared is changed in the first kernel that has it: functions where all their digits show.
+    for right in [&functions::KERNEL].into_iter().chain(others) {
         for (at, literal) in literals(right.wgsl) {
             let wgsl = changed(right.wgsl, at, &literal);
             let what = format!("{}: {}", right.name, line_of(&wgsl, at));
@@ -58,7 +109,6 @@ fn mutants() -> Vec<Mutant> {
             mutants.push(Mutant { kernel, what });
         }
         for (k, snippet) in right.snippets.iter().enumerate() {
-            // One kernel of those that share it.
             for (at, literal) in literals(snippet.wgsl) {
                 if !seen.insert((snippet.name, at)) {
                     continue;
@@ -141,11 +191,16 @@ fn literals(wgsl: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// The text with the number 1 % larger, or 1/100 if it is zero.
+/// The text with the number 1 % larger (or smaller), or 1/100 if it is zero.
 fn changed(wgsl: &str, at: usize, literal: &str) -> String {
     let suffix = if literal.ends_with('f') { "f" } else { "" };
     let value: f64 = literal.trim_end_matches('f').parse().expect("a number");
-    let other = if value == 0.0 { 0.01 } else { 1.01 * value };
+    let other = match value {
+        0.0 => 0.01,
+        // Near the largest there is.
+        large if large > 1e38 => 0.99 * large,
+        value => 1.01 * value,
+    };
     format!(
         "{}{other:e}{suffix}{}",
         &wgsl[..at],

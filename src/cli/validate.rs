@@ -309,13 +309,15 @@ impl Document {
             out += &training_table(&self.training).text(width);
         }
         out.push('\n');
+        let mut left_out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for found in &self.kernels {
             if let Some(reason) = found.left_out {
-                say(
-                    &mut out,
-                    format_args!("left out {}: {reason}", found.kernel),
-                );
+                left_out.entry(reason).or_default().push(found.kernel);
             }
+        }
+        for (reason, kernels) in left_out {
+            let kernels = kernels.join(", ");
+            say(&mut out, format_args!("left out, as {reason}: {kernels}"));
         }
         for found in &self.kernels {
             if let Some(failure) = &found.failure {
@@ -440,4 +442,37 @@ fn training_table(training: &[Trained]) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::pointwise::add;
+
+    #[test]
+    fn a_wrong_kernel_is_named_and_ends_with_code_6() {
+        let mut executor = CpuExecutor::<f32>::new();
+        let mut document = Document {
+            version: "1",
+            system: "here".to_owned(),
+            device: "cpu".to_owned(),
+            adapter: None,
+            agrees: true,
+            kernels: vec![on_host(&mut executor, &add::KERNEL).unwrap()],
+            training: Vec::new(),
+        };
+        assert!(verdict(std::slice::from_ref(&document)).is_ok());
+        assert!(document.text(None).contains("1 of 1 kernels agree"));
+        document.agrees = false;
+        document.kernels[0].failure = Some("odd length: sum[3] is 1".to_owned());
+        let text = document.text(Some(60));
+        assert!(
+            text.contains("WRONG pointwise/add: odd length: sum[3] is 1"),
+            "{text}"
+        );
+        assert!(text.contains("0 of 1 kernels agree"), "{text}");
+        let error = verdict(&[document]).unwrap_err();
+        assert_eq!(error.kind().exit_code(), 6);
+        assert!(error.to_string().contains("pointwise/add on cpu"));
+    }
 }

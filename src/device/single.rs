@@ -348,7 +348,7 @@ pub struct Difference {
     pub got: f64,
     /// What the reference says.
     pub want: f64,
-    /// `|got - want| / (1 + |want|)`; NaN where it cannot be told.
+    /// See [`Case::error`]; NaN where it cannot be told.
     pub error: f64,
     /// The largest error allowed.
     pub tolerance: f64,
@@ -411,7 +411,7 @@ pub fn compare<R: Real>(
                 continue;
             }
             let error = if want.is_finite() {
-                (got - want).abs() / (1.0 + want.abs())
+                case.error(got, want)
             } else {
                 f64::NAN
             };

@@ -123,6 +123,10 @@ const COVERAGE: &[(&str, Check)] = &[
         "pointwise/multiply_add",
         Left("measures a device, is in no model"),
     ),
+    (
+        "pointwise/functions",
+        Left("shows what a device computes, is in no model"),
+    ),
     ("optimizer/sgd", By(sgd_formula)),
     ("optimizer/momentum", By(momentum_formula)),
     ("optimizer/adagrad", By(adagrad_formula)),

@@ -227,6 +227,9 @@ fn parts(elements: usize) -> usize {
 /// The label of the case that is timed.
 const OF_THE_BENCH_MODEL: &str = "dense, of the bench model";
 
+/// The label of the case in which an update is left out.
+const NOT_FINITE: &str = "gradients that are not finite";
+
 /// What the cases of every rule have in common.
 struct Sizes {
     label: &'static str,
@@ -308,7 +311,7 @@ impl Sizes {
             },
             Sizes {
                 clip_factor: 0.0,
-                ..dense("gradients that are not finite", 5, 13, true)
+                ..dense(NOT_FINITE, 5, 13, true)
             },
             dense(OF_THE_BENCH_MODEL, 1024, 256, true),
         ]
@@ -323,8 +326,13 @@ impl Sizes {
                 .iter()
                 .map(|&(low, high)| Fill::Uniform { len, low, high }),
         );
+        let gradient = match self.label == NOT_FINITE {
+            // Nothing times infinity is no number.
+            true => Fill::Values(vec![f32::INFINITY; self.capacity * self.width]),
+            false => Fill::signed(self.capacity * self.width),
+        };
         buffers.extend([
-            Fill::signed(self.capacity * self.width),
+            gradient,
             Fill::Indices(self.rows.clone()),
             Fill::Values(control.to_vec()),
             Fill::Values(vec![2.5, self.clip_factor, 0.75]),

@@ -5,6 +5,7 @@ use crate::kernel::Kernel;
 pub mod add;
 pub mod copy;
 pub mod dropout;
+pub mod functions;
 pub mod join;
 pub mod multiply_add;
 pub mod transpose;
@@ -17,4 +18,5 @@ pub static KERNELS: &[&Kernel] = &[
     &join::KERNEL,
     &transpose::KERNEL,
     &multiply_add::KERNEL,
+    &functions::KERNEL,
 ];

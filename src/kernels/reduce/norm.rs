@@ -78,6 +78,7 @@ fn cases() -> Vec<Case> {
         case("one partial sum", 1, 10.0, 1.0),
         case("clipped", 67, 0.25, 1.0),
         case("scaled, then clipped", 67, 0.25, 1.375),
+        case("clipped to a small limit", 67, 0.005, 1.0),
         case("no limit", 259, 0.0, 1.75),
         case("many partial sums", 5003, 10.0, 1.0),
     ]
