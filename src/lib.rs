@@ -36,6 +36,7 @@
 //! | [`model`] | configuration to graphs; the one table of parameters: name, shape, start, group, layout |
 //! | [`train`] | the loop, update rules, schedules, evaluation, generation; the estimate of what a run takes |
 //! | [`checkpoint`], [`metrics`] | safetensors files and run folders; `metrics.jsonl` |
+//! | [`interchange`] | models for PyTorch and ONNX, and from PyTorch |
 //! | [`report`] | tables and plots for people |
 //! | [`mod@bench`] | steps and kernels, timed |
 //! | [`validate`] | kernels and training steps, held against references |
@@ -142,6 +143,7 @@ pub mod digest;
 pub mod error;
 pub mod files;
 pub mod graph;
+pub mod interchange;
 pub mod kernel;
 pub mod kernels;
 pub mod matrix;

@@ -72,6 +72,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "interchange",
+        &["error", "files", "config", "corpus", "checkpoint", "model"],
+    ),
+    (
         "validate",
         &[
             "error", "real", "tensor", "kernel", "kernels", "graph", "device", "model", "config",
@@ -83,6 +87,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "bench",
             "validate",
+            "interchange",
             "tensor",
             "error",
             "real",

@@ -55,6 +55,10 @@ pub enum Command {
     Validate(Validate),
     /// Measure training steps and kernels
     Bench(Bench),
+    /// Write a model for other programs: PyTorch, ONNX Runtime
+    Export(Export),
+    /// Make a run of a model from elsewhere, as from PyTorch
+    Import(Import),
     /// Print the completions of a shell
     Completions(Completions),
 }
@@ -360,6 +364,65 @@ pub struct Vocab {
     /// How lines become tokens, as data.tokens in a configuration
     #[arg(long, value_name = "TOKENS", default_value = "whitespace", value_parser = tokens())]
     pub tokens: Tokens,
+}
+
+/// `wlstm export`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "pytorch: safetensors whose tensors torch.nn.Embedding (`embedding`), torch.nn.LSTM (`lstm`) and torch.nn.Linear (`softmax`) \
+    load by name; for `lstmp` only. onnx: one step as a graph, words and states in, log-probabilities and states out. native: the \
+    parameters under the names of checkpoints, for `train --init`. All have the configuration and the words in them.\n\n\
+    Examples:\n  \
+    wlstm export runs/g8 --out g8.onnx --format onnx\n  \
+    wlstm export runs/lstmp --out lstmp.safetensors"
+)]
+pub struct Export {
+    /// A run folder (its best checkpoint) or one checkpoint
+    pub run: PathBuf,
+    /// The file
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// For whom
+    #[arg(long, value_enum, default_value_t = Format::Pytorch)]
+    pub format: Format,
+    /// Takes the parameters that the last step has left, not their moving average
+    #[arg(long)]
+    pub last: bool,
+}
+
+/// The format of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Safetensors with the names of torch.nn modules
+    Pytorch,
+    /// Safetensors with the names of checkpoints
+    Native,
+    /// A graph of one step
+    Onnx,
+}
+
+/// `wlstm import`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "FILE is a safetensors file as `wlstm export` writes it, with the names of PyTorch (embedding.weight, lstm.weight_ih_l0, ..., \
+    softmax.weight, softmax.bias) or of checkpoints. The words are those in FILE, else those of data.vocab, else those counted in \
+    data.train. The run can be scored, evaluated and generated from; to train it further: \
+    `wlstm train CONFIG --init RUN`.\n\n\
+    Example:\n  \
+    wlstm import model.safetensors --config configs/wikitext2-lstmp.toml --out runs/imported"
+)]
+pub struct Import {
+    /// The safetensors file
+    pub file: PathBuf,
+    /// The configuration of the model, a TOML file
+    #[arg(long, value_name = "CONFIG")]
+    pub config: PathBuf,
+    /// The run folder that is made
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Overrides of the configuration.
+    #[command(flatten)]
+    pub overrides: Overrides,
 }
 
 /// `wlstm completions`.

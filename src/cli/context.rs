@@ -106,10 +106,16 @@ fn executor_of(choice: Choice, quiet: bool, purpose: &Purpose) -> Result<Box<dyn
 }
 
 /// The vocabulary file of a configuration, or the vocabulary of its training text.
-pub(super) fn vocabulary(config: &Config, corpus: &Corpus, quiet: bool) -> Result<Vocabulary> {
+/// `corpus` may be left out where there is a file.
+pub(super) fn vocabulary(
+    config: &Config,
+    corpus: Option<&Corpus>,
+    quiet: bool,
+) -> Result<Vocabulary> {
     let data = &config.data;
     let Some(path) = &data.vocab else {
         tell(quiet, "Counting the words of the training text ...");
+        let corpus = corpus.expect("a training text where there is no vocabulary file");
         return VocabularyBuilder::new(data.order, data.tokens)
             .size(data.vocab_size)
             .build(corpus);

@@ -6,7 +6,9 @@ mod completions;
 mod context;
 mod devices;
 mod eval;
+mod export;
 mod generate;
+mod import;
 mod plan;
 mod progress;
 mod score;
@@ -42,6 +44,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Plan(plan) => plan::run(plan, arguments.quiet),
         Command::Validate(validate) => validate::run(validate, arguments.quiet),
         Command::Bench(bench) => bench::run(bench, arguments.quiet),
+        Command::Export(export) => export::run(export, arguments.quiet),
+        Command::Import(import) => import::run(import, arguments.quiet),
         Command::Completions(completions) => completions::run(completions),
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
             same_words(&config, &words)?;
             words
         }
-        None => vocabulary(&config, &corpus, quiet)?,
+        None => vocabulary(&config, Some(&corpus), quiet)?,
     });
     let open = |corpus| text(corpus, words.clone(), config.data.tokens, quiet);
     let (train_text, valid_text) = (open(corpus)?, valid.map(open).transpose()?);
@@ -280,7 +280,7 @@ fn warn_of_little_time(session: &Session, quiet: bool) {
 }
 
 /// The name of a configuration file, for people.
-fn name(config: &Path) -> String {
+pub(super) fn name(config: &Path) -> String {
     config.file_stem().map_or_else(
         || "unnamed".to_owned(),
         |stem| stem.to_string_lossy().into_owned(),

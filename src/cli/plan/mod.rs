@@ -61,7 +61,10 @@ pub(super) fn vocabulary_size(config: &Config, quiet: bool) -> Result<(usize, So
         return Ok((data.vocab_size, source));
     }
     let corpus = Corpus::open(&data.train).map_err(unknown_size)?;
-    Ok((vocabulary(config, &corpus, quiet)?.len(), Source::Text))
+    Ok((
+        vocabulary(config, Some(&corpus), quiet)?.len(),
+        Source::Text,
+    ))
 }
 
 fn unknown_size(error: Error) -> Error {

@@ -1,0 +1,106 @@
+//! `wlstm import`: a run folder of a model that was not trained here.
+
+use super::arguments::Import;
+use super::context::{tell, vocabulary};
+use super::train::name;
+use crate::checkpoint::{Checkpoint, Point, Record, RunFolder, Status};
+use crate::config::Config;
+use crate::corpus::{Corpus, Vocabulary};
+use crate::error::Result;
+use crate::interchange::{native, pytorch};
+use crate::model::cost::check_sizes;
+use crate::model::parameters::parameters;
+
+/// Imports.
+pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
+    let config = Config::load(&arguments.config, &arguments.overrides.set)?;
+    let file = Checkpoint::open(&arguments.file)?;
+    let is_pytorch = pytorch::is_pytorch(&file);
+    let words = words(&file, is_pytorch, &config, quiet)?;
+    check_sizes(&config, words.len(), 1)?;
+    let table = parameters(&config, words.len());
+    let imported = match is_pytorch {
+        true => Some(pytorch::Imported::new(&file, &config, words.len())?),
+        false => {
+            native::check(&file, &table)?;
+            None
+        }
+    };
+    let folder = RunFolder::create(&arguments.out)?;
+    let point = Point::new(0, None);
+    let path = folder.checkpoint_path(0);
+    let bytes = words.to_bytes();
+    let mut now = (String::new(), Default::default());
+    native::write_model(
+        &path,
+        &config,
+        &table,
+        &bytes,
+        |parameter, start, values| {
+            // A model without moving averages stands for its own.
+            let own = parameter.strip_prefix("ema.").unwrap_or(parameter);
+            let Some(imported) = &imported else {
+                let name = if file.contains(parameter) {
+                    parameter
+                } else {
+                    own
+                };
+                return file.read_f32(name, start, values);
+            };
+            if now.0 != parameter {
+                now = (parameter.to_owned(), imported.values(own)?);
+            }
+            values.copy_from_slice(&now.1[start..start + values.len()]);
+            Ok(())
+        },
+    )?;
+    folder.write_config(&config.to_toml())?;
+    folder.write_record(&Record {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config: name(&arguments.config),
+        devices: Vec::new(),
+        seed: config.train.seed,
+        status: Status::Finished,
+        best: None,
+        last: Some(point),
+    })?;
+    let parameters: usize = table.iter().map(|line| line.shape.len()).sum();
+    tell(
+        quiet,
+        &format!(
+            "Made the run `{}` of {} parameters and {} words.",
+            folder.path().display(),
+            super::progress::grouped(parameters as u64),
+            super::progress::grouped(words.len() as u64)
+        ),
+    );
+    super::print(format!("run {}\n", folder.path().display()).as_bytes())
+}
+
+/// The words in the file, or else those of the configuration.
+fn words(file: &Checkpoint, is_pytorch: bool, config: &Config, quiet: bool) -> Result<Vocabulary> {
+    let order = config.data.order;
+    let place = file.path().display().to_string();
+    if is_pytorch && let Some(words) = pytorch::Imported::words(file) {
+        return Vocabulary::from_bytes(words, order, &place);
+    }
+    if !is_pytorch && file.contains("vocab") {
+        return Vocabulary::from_bytes(file.tensor_u8("vocab")?, order, &place);
+    }
+    let from = match &config.data.vocab {
+        Some(path) => path.display().to_string(),
+        None => "the training text".to_owned(),
+    };
+    tell(
+        quiet,
+        &format!(
+            "There are no words in `{place}`: row k of its tables is taken for word k of `{from}`."
+        ),
+    );
+    let corpus = match config.data.vocab {
+        // What is not read need not be there.
+        Some(_) => None,
+        None => Some(Corpus::open(&config.data.train)?),
+    };
+    vocabulary(config, corpus.as_ref(), quiet)
+}

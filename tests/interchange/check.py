@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Has PyTorch and ONNX Runtime compute with models that wlstm has trained and exported, and compares their log-probabilities.
+
+    python3 tests/interchange/check.py target/release/wlstm
+
+Needs torch, numpy, safetensors and onnxruntime; what is not installed is left out, unless --require names it. PyTorch loads the
+files with the class in the README. With --store, writes what the test in tests/interchange.rs compares with.
+"""
+import argparse, importlib, json, os, random, re, subprocess, sys, tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOLERANCE = 1e-5
+
+MODELS = {
+    "lstmp": ["model.cell=lstmp"],
+    "lstmp without average": ["model.cell=lstmp", "train.ema=0"],
+    "lstmp, three layers": ["model.cell=lstmp", "model.layers=3", "model.embedding=16", "model.projection=12"],
+    "lstm": ["model.cell=lstmp", "model.projection=0"],
+    "tied": ["model.cell=lstmp", "model.tied=true", "softmax.kind=full"],
+    "other forget bias": ["model.cell=lstmp", "model.forget_bias=0.3"],
+    "residual": ["model.cell=lstmp", "model.residual=true"],
+    "flstm": ["model.cell=flstm", "model.factor=10"],
+    "glstm": ["model.cell=glstm", "model.groups=[2, 4]"],
+    "mixed cells": ['model.cell=["glstm", "flstm"]', "model.groups=4", "model.factor=9"],
+}
+ONLY_ONNX = {"residual", "flstm", "glstm", "mixed cells"}
+
+CONFIG = """
+[model]
+layers = 2
+embedding = 16
+hidden = 32
+projection = 16
+[softmax]
+kind = "sampled"
+samples = 8
+[data]
+order = "sentences"
+tokens = "whitespace"
+train = ["train.txt"]
+vocab_size = 30
+[train]
+batch = 4
+unroll = 5
+steps = 30
+ema = 0.9
+learning_rate = 0.5
+validate_every = 0
+"""
+
+
+def text(lines, seed):
+    dice = random.Random(seed)
+    words = [f"w{k}" for k in range(40)]
+    weights = [1 / (k + 1) for k in range(40)]
+    return "".join(" ".join(dice.choices(words, weights, k=dice.randint(1, 12))) + "\n" for _ in range(lines))
+
+
+def run(*arguments, given=None):
+    done = subprocess.run(arguments, input=given, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{arguments} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
+def ids_of(words, lines):
+    """Every line between marks, by the vocabulary `word count` a line."""
+    number = {line.rsplit(" ", 1)[0]: k for k, line in enumerate(words.split("\n")) if line}
+    mark, unknown = number["<S>"], number["<UNK>"]
+    return [[mark] + [number.get(word, unknown) for word in line.split()] + [mark] for line in lines]
+
+
+def readme_class():
+    """The class in the README."""
+    readme = open(os.path.join(HERE, "..", "..", "README.md"), encoding="utf-8").read()
+    block = re.search(r"^(    import torch\n(?:    .*\n|\n)*)", readme, re.M).group(1)
+    names = {}
+    exec("\n".join(line[4:] for line in block.split("\n")), names)
+    return names["LanguageModel"]
+
+
+def with_pytorch(path, lines):
+    import torch
+
+    model = readme_class()(path)
+    found = []
+    with torch.no_grad():
+        for ids in ids_of("\n".join(f"{word} 1" for word in model.words), lines):
+            log, _ = model(torch.tensor(ids[:-1])[:, None])
+            found.append(sum(log[t, 0, ids[t + 1]].item() for t in range(len(ids) - 1)))
+    return found
+
+
+def with_onnx(path, lines):
+    import numpy, onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    words = session.get_modelmeta().custom_metadata_map["wlstm.vocab"]
+    all_ids = ids_of(words, lines)
+    outputs = [output.name for output in session.get_outputs()]
+    states = {
+        value.name: numpy.zeros((len(lines), value.shape[1]), numpy.float32)
+        for value in session.get_inputs()
+        if value.name != "word"
+    }
+    # All lines side by side; what a line has after its end is not counted.
+    found = [0.0] * len(lines)
+    for t in range(max(map(len, all_ids)) - 1):
+        word = numpy.array([ids[min(t, len(ids) - 1)] for ids in all_ids], numpy.int64)
+        results = dict(zip(outputs, session.run(outputs, {"word": word, **states})))
+        states = {name: results[f"{name}.next"] for name in states}
+        for k, ids in enumerate(all_ids):
+            if t + 1 < len(ids):
+                found[k] += float(results["log_probability"][k, ids[t + 1]])
+    return found
+
+
+def compare(what, found, ours):
+    worst = max(abs(x - y) / max(1.0, abs(y)) for x, y in zip(found, ours))
+    print(f"{what:<40} largest difference {worst:.1e}")
+    if not worst <= TOLERANCE:
+        sys.exit(f"{what}: {found} instead of {ours}")
+
+
+def store(folder):
+    """A model that PyTorch has made, and what it finds of some lines."""
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(1)
+    words = ["<S>", "<UNK>"] + [f"w{k}" for k in range(18)]
+    embedding, lstm = torch.nn.Embedding(20, 6), torch.nn.LSTM(6, 10, 2, proj_size=4)
+    softmax = torch.nn.Linear(4, 20)
+    modules = {"embedding": embedding, "lstm": lstm, "softmax": softmax}
+    with torch.no_grad():
+        for module in modules.values():
+            for parameter in module.parameters():
+                parameter.uniform_(-1.5, 1.5)
+    tensors = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
+    lines = text(12, 5).split("\n")[:-1]
+    found = []
+    with torch.no_grad():
+        for ids in ids_of("\n".join(f"{word} 1" for word in words), lines):
+            out, _ = lstm(embedding(torch.tensor(ids[:-1])[:, None]))
+            log = softmax(out).log_softmax(-1)
+            found.append(sum(log[t, 0, ids[t + 1]].item() for t in range(len(ids) - 1)))
+    save_file(tensors, os.path.join(folder, "pytorch.safetensors"))
+    with open(os.path.join(folder, "vocab.txt"), "w") as file:
+        file.write("".join(f"{word} {20 - k}\n" for k, word in enumerate(words)))
+    with open(os.path.join(folder, "expected.json"), "w") as file:
+        json.dump({"torch": torch.__version__, "lines": lines, "log_probability": found}, file, indent=1)
+        file.write("\n")
+
+
+def has(module):
+    try:
+        importlib.import_module(module)
+        return True
+    except ImportError:
+        return False
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("wlstm")
+    parser.add_argument("--require", action="append", default=[], choices=["torch", "onnxruntime"])
+    parser.add_argument("--store", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.store:
+        return store(HERE)
+    peers = [peer for peer in ["torch", "onnxruntime"] if has(peer)]
+    missing = [peer for peer in arguments.require if peer not in peers]
+    if missing:
+        sys.exit(f"not installed: {', '.join(missing)}")
+    wlstm = os.path.abspath(arguments.wlstm)
+    lines = text(20, 7).split("\n")[:-1]
+    with tempfile.TemporaryDirectory() as folder:
+        path = lambda name: os.path.join(folder, name)
+        open(path("train.txt"), "w").write(text(400, 3))
+        open(path("model.toml"), "w").write(CONFIG)
+        for k, (name, changes) in enumerate(MODELS.items()):
+            sets = [word for change in changes for word in ("--set", change)]
+            out = path(f"run{k}")
+            run(wlstm, "train", path("model.toml"), "--out", out, "--device", "cpu", "-q", *sets)
+            scored = run(wlstm, "score", out, "--device", "cpu", "-q", given="".join(line + "\n" for line in lines))
+            ours = [float(line.split("\t")[0]) for line in scored.splitlines()]
+            if "onnxruntime" in peers:
+                run(wlstm, "export", out, "--format", "onnx", "--out", path("model.onnx"), "-q")
+                compare(f"ONNX Runtime, {name}", with_onnx(path("model.onnx"), lines), ours)
+            if "torch" in peers and name not in ONLY_ONNX:
+                run(wlstm, "export", out, "--format", "pytorch", "--out", path("model.safetensors"), "-q")
+                compare(f"PyTorch, {name}", with_pytorch(path("model.safetensors"), lines), ours)
+    print(f"all is well with {' and '.join(peers) or 'nothing: neither torch nor onnxruntime is installed'}")
+
+
+main()
