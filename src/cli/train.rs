@@ -105,8 +105,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let mut session = Session::replicated(executors, exchange, &config, words.len())?;
     let mut progress = match (checkpoint, &init) {
         (Some(checkpoint), _) => {
+            let progress = Progress::read(checkpoint)?;
             session.restore(checkpoint)?;
-            Progress::read(checkpoint)?
+            progress
         }
         (None, Some(init)) => {
             session.initialise_from(init)?;

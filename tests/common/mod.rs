@@ -4,6 +4,7 @@
 
 pub mod program;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Completion, Failed, Trial};
@@ -98,6 +99,17 @@ pub fn left_out(name: String, reason: &'static str) -> Trial {
 pub fn without_units(name: String) -> Trial {
     let reason = "no GPU here has matrix units that multiply f16 and add in f32";
     left_out_unless("REQUIRE_UNITS", name, reason)
+}
+
+/// A Python that has the libraries which read what the program writes: that of `WLSTM_PYTHON`.
+pub fn python() -> Option<PathBuf> {
+    std::env::var_os("WLSTM_PYTHON").map(PathBuf::from)
+}
+
+/// A trial that needs [`python`]: ignored, a failure with `REQUIRE_PYTHON=1`.
+pub fn left_out_without_python(name: String) -> Trial {
+    let reason = "WLSTM_PYTHON names no Python with onnxruntime and tensorboard";
+    left_out_unless("REQUIRE_PYTHON", name, reason)
 }
 
 fn left_out_unless(asks: &'static str, name: String, reason: &'static str) -> Trial {
