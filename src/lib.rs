@@ -36,6 +36,7 @@
 //! | [`model`] | configuration to graphs; the one table of parameters: name, shape, start, group, layout |
 //! | [`train`] | the loop, update rules, schedules, evaluation, generation; the estimate of what a run takes |
 //! | [`checkpoint`], [`metrics`] | safetensors files and run folders; `metrics.jsonl` |
+//! | [`factorize`] | trained dense cells to factorized and grouped ones |
 //! | [`interchange`] | models for PyTorch and ONNX, and from PyTorch |
 //! | [`report`] | tables and plots for people |
 //! | [`mod@bench`] | steps and kernels, timed |
@@ -141,6 +142,7 @@ pub mod corpus;
 pub mod device;
 pub mod digest;
 pub mod error;
+pub mod factorize;
 pub mod files;
 pub mod graph;
 pub mod interchange;

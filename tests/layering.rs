@@ -72,6 +72,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "factorize",
+        &["error", "random", "config", "checkpoint", "model"],
+    ),
+    (
         "interchange",
         &["error", "files", "config", "corpus", "checkpoint", "model"],
     ),
@@ -88,6 +92,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "bench",
             "validate",
             "interchange",
+            "factorize",
             "tensor",
             "error",
             "real",

@@ -55,6 +55,8 @@ pub enum Command {
     Validate(Validate),
     /// Measure training steps and kernels
     Bench(Bench),
+    /// Turn a trained lstmp model into an flstm or a glstm, to be trained further
+    Factorize(Factorize),
     /// Write a model for other programs: PyTorch, ONNX Runtime
     Export(Export),
     /// Make a run of a model from elsewhere, as from PyTorch
@@ -364,6 +366,46 @@ pub struct Vocab {
     /// How lines become tokens, as data.tokens in a configuration
     #[arg(long, value_name = "TOKENS", default_value = "whitespace", value_parser = tokens())]
     pub tokens: Tokens,
+}
+
+/// `wlstm factorize`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "--factor keeps the largest singular values of each gate matrix; --groups keeps blocks of it, in an order of cells, inputs \
+    and outputs in which they hold much. Prints what is kept of each layer, and the perplexity before and after. The new run is \
+    the start of a training:\n  \
+    wlstm train OUT/config.toml --init OUT --out TUNED\n\n\
+    Examples:\n  \
+    wlstm factorize runs/lstmp --factor 128 --out runs/f128\n  \
+    wlstm factorize runs/lstmp --groups 4,8 --out runs/g4-8"
+)]
+pub struct Factorize {
+    /// A run folder (its best checkpoint) or one checkpoint, of `lstmp` cells
+    pub run: PathBuf,
+    /// The singular values that are kept: one number, or one for each layer, as 64,128
+    #[arg(long, value_name = "R", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..), required_unless_present = "groups")]
+    pub factor: Vec<u32>,
+    /// The groups: one number, or one for each layer, as 4,8
+    #[arg(long, value_name = "G", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "factor")]
+    pub groups: Vec<u32>,
+    /// The run folder that is made
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// The text of the perplexities; by default the validation files of the run's configuration, or its test files
+    #[arg(long, value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Only the first N targets of the text, in the order of batches; 0: all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub targets: u64,
+    /// The key of the random numbers of the search for an order
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: Device,
+    /// Prints one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `wlstm export`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::arguments::Eval;
-use super::context::{Trained, tell, trained};
+use super::context::{tell, trained};
 use super::progress::Live;
 use super::text::text;
 use crate::checkpoint::Which;
@@ -32,7 +32,11 @@ struct Document {
 /// Evaluates.
 pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
     let trained = trained(&arguments.run, Which::Best, quiet)?;
-    let corpus = Arc::new(corpus(arguments, &trained, quiet)?);
+    let defaults = [
+        ("test", &trained.config.data.test),
+        ("validation", &trained.config.data.valid),
+    ];
+    let corpus = Arc::new(corpus(&arguments.data, defaults, quiet)?);
     let purpose = Inference::Losses(extent(&trained.config));
     let mut session = trained.session(&arguments.device.device, purpose, quiet)?;
     let words = trained.vocabulary.clone();
@@ -72,21 +76,21 @@ pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
     )
 }
 
-/// The files of `--data`; else the test files of the run's configuration, else its validation files.
-fn corpus(arguments: &Eval, trained: &Trained, quiet: bool) -> Result<Corpus> {
-    if !arguments.data.is_empty() {
-        return Corpus::open(&arguments.data);
+/// The files of `--data`; else the first of some keys of the run's configuration that names any.
+pub(super) fn corpus(
+    given: &[PathBuf],
+    defaults: [(&str, &Vec<PathBuf>); 2],
+    quiet: bool,
+) -> Result<Corpus> {
+    if !given.is_empty() {
+        return Corpus::open(given);
     }
-    let data = &trained.config.data;
-    let (what, files) = match (data.test.as_slice(), data.valid.as_slice()) {
-        ([], []) => {
-            return Err(Error::usage(
-                "the run's configuration names neither test nor validation text",
-            )
-            .help("name the text with --data FILE"));
-        }
-        ([], valid) => ("validation", valid),
-        (test, _) => ("test", test),
+    let named = defaults.into_iter().find(|(_, files)| !files.is_empty());
+    let Some((what, files)) = named else {
+        return Err(
+            Error::usage("the run's configuration names neither test nor validation text")
+                .help("name the text with --data FILE"),
+        );
     };
     let corpus = Corpus::open(files).map_err(|error| {
         error

@@ -1,5 +1,7 @@
 //! `wlstm import`: a run folder of a model that was not trained here.
 
+use std::path::Path;
+
 use super::arguments::Import;
 use super::context::{tell, vocabulary};
 use super::train::name;
@@ -26,16 +28,12 @@ pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
             None
         }
     };
-    let folder = RunFolder::create(&arguments.out)?;
-    let point = Point::new(0, None);
-    let path = folder.checkpoint_path(0);
-    let bytes = words.to_bytes();
     let mut now = (String::new(), Default::default());
-    native::write_model(
-        &path,
+    let folder = new_run(
+        &arguments.out,
+        &name(&arguments.config),
         &config,
-        &table,
-        &bytes,
+        &words,
         |parameter, start, values| {
             // A model without moving averages stands for its own.
             let own = parameter.strip_prefix("ema.").unwrap_or(parameter);
@@ -54,16 +52,6 @@ pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
             Ok(())
         },
     )?;
-    folder.write_config(&config.to_toml())?;
-    folder.write_record(&Record {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        config: name(&arguments.config),
-        devices: Vec::new(),
-        seed: config.train.seed,
-        status: Status::Finished,
-        best: None,
-        last: Some(point),
-    })?;
     let parameters: usize = table.iter().map(|line| line.shape.len()).sum();
     tell(
         quiet,
@@ -75,6 +63,31 @@ pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
         ),
     );
     super::print(format!("run {}\n", folder.path().display()).as_bytes())
+}
+
+/// Makes the run of a model that was not trained: its checkpoint is of step 0, and has the values that are given by name, from an
+/// element on.
+pub(super) fn new_run(
+    out: &Path,
+    name: &str,
+    config: &Config,
+    words: &Vocabulary,
+    values: impl FnMut(&str, usize, &mut [f32]) -> Result<()>,
+) -> Result<RunFolder> {
+    let folder = RunFolder::create(out)?;
+    let (path, table) = (folder.checkpoint_path(0), parameters(config, words.len()));
+    native::write_model(&path, config, &table, &words.to_bytes(), values)?;
+    folder.write_config(&config.to_toml())?;
+    folder.write_record(&Record {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config: name.to_owned(),
+        devices: Vec::new(),
+        seed: config.train.seed,
+        status: Status::Finished,
+        best: None,
+        last: Some(Point::new(0, None)),
+    })?;
+    Ok(folder)
 }
 
 /// The words in the file, or else those of the configuration.

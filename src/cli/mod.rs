@@ -7,6 +7,7 @@ mod context;
 mod devices;
 mod eval;
 mod export;
+mod factorize;
 mod generate;
 mod import;
 mod plan;
@@ -44,6 +45,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Plan(plan) => plan::run(plan, arguments.quiet),
         Command::Validate(validate) => validate::run(validate, arguments.quiet),
         Command::Bench(bench) => bench::run(bench, arguments.quiet),
+        Command::Factorize(factorize) => factorize::run(factorize, arguments.quiet),
         Command::Export(export) => export::run(export, arguments.quiet),
         Command::Import(import) => import::run(import, arguments.quiet),
         Command::Completions(completions) => completions::run(completions),

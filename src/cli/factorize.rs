@@ -1,0 +1,287 @@
+//! `wlstm factorize`: a trained model of dense cells as one of factorized or grouped cells.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::arguments::Factorize;
+use super::context::{Trained, tell, trained};
+use super::eval::corpus;
+use super::import::new_run;
+use super::progress::{Live, grouped};
+use super::text::text;
+use super::width_of_results;
+use crate::checkpoint::{Which, read_record};
+use crate::config::Config;
+use crate::corpus::Corpus;
+use crate::error::{Error, Result, quoted};
+use crate::factorize::factors::{self, Spectrum};
+use crate::factorize::groups::{self, Blocks};
+use crate::factorize::{Changed, Model};
+use crate::model::cost::cost;
+use crate::model::parameters::parameters;
+use crate::report::{Column, Table};
+use crate::train::evaluate::{evaluate, extent};
+use crate::train::session::Inference;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    run: PathBuf,
+    recurrent_parameters: Change<u64>,
+    flops_per_word: Change<u64>,
+    /// None without a text.
+    perplexity: Option<Change<f64>>,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+#[derive(Serialize)]
+struct Change<T> {
+    before: T,
+    after: T,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Kept {
+    Factors(Vec<Spectrum>),
+    Groups(Vec<Blocks>),
+}
+
+/// Factorizes.
+pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
+    let before = trained(&arguments.run, Which::Best, quiet)?;
+    let model = Model {
+        checkpoint: &before.checkpoint,
+        config: &before.config,
+    };
+    model.check_dense()?;
+    let layers = before.config.model.layers();
+    let per_layer = |option: &str, given: &[u32]| -> Result<Vec<usize>> {
+        let given: Vec<usize> = given.iter().map(|number| *number as usize).collect();
+        match given.as_slice() {
+            [one] => Ok(vec![*one; layers]),
+            all if all.len() == layers => Ok(given),
+            all => Err(Error::usage(format!(
+                "`{option}` has {} numbers, and the model {layers} layers",
+                all.len()
+            ))
+            .help("give one number for all layers, or one for each, as 4,8")),
+        }
+    };
+    let (key, given) = match arguments.groups.is_empty() {
+        true => ("factor", per_layer("--factor", &arguments.factor)?),
+        false => ("groups", per_layer("--groups", &arguments.groups)?),
+    };
+    let config = changed_config(&before.config, key, &given)?;
+    // Before the work, which may take minutes.
+    let corpus = match (
+        arguments.data.as_slice(),
+        before.config.data.valid.as_slice(),
+    ) {
+        ([], []) if before.config.data.test.is_empty() => {
+            tell(
+                quiet,
+                "The run names no validation text: no perplexity is measured; --data names one.",
+            );
+            None
+        }
+        _ => {
+            let data = &before.config.data;
+            let defaults = [("validation", &data.valid), ("test", &data.test)];
+            Some(Arc::new(corpus(&arguments.data, defaults, quiet)?))
+        }
+    };
+    tell(quiet, "Factorizing ...");
+    let (changed, kept) = match key {
+        "factor" => {
+            let (changed, spectra) = factors::factorize(&model, &given)?;
+            (changed, Kept::Factors(spectra))
+        }
+        _ => {
+            let (changed, blocks) = groups::factorize(&model, &given, arguments.seed)?;
+            (changed, Kept::Groups(blocks))
+        }
+    };
+    let folder = write(arguments, &model, &changed, &config, &before)?;
+    let perplexity = match corpus {
+        None => None,
+        Some(corpus) => {
+            let after = trained(&folder, Which::Best, true)?;
+            let [before, after] = [("before", &before), ("after", &after)]
+                .map(|(what, model)| perplexity(arguments, model, corpus.clone(), what, quiet));
+            Some(Change {
+                before: before?,
+                after: after?,
+            })
+        }
+    };
+    let words = before.vocabulary.len();
+    let (cost_before, cost_after) = (cost(&before.config, words), cost(&config, words));
+    let document = Document {
+        run: folder.clone(),
+        recurrent_parameters: Change {
+            before: cost_before.recurrent,
+            after: cost_after.recurrent,
+        },
+        flops_per_word: Change {
+            before: cost_before.flops_per_word,
+            after: cost_after.flops_per_word,
+        },
+        perplexity,
+        kept,
+    };
+    match arguments.json {
+        true => super::print_json(&document)?,
+        false => super::print(document.text(width_of_results()).as_bytes())?,
+    }
+    let place = quoted(&folder.display().to_string());
+    tell(
+        quiet,
+        &format!(
+            "\nNext, training it further:\n  wlstm train {place}/config.toml --init {place} --out {place}-tuned"
+        ),
+    );
+    Ok(())
+}
+
+/// The configuration with other cells.
+fn changed_config(before: &Config, key: &str, given: &[usize]) -> Result<Config> {
+    let cell = if key == "factor" { "flstm" } else { "glstm" };
+    let numbers: Vec<String> = given.iter().map(usize::to_string).collect();
+    let sets = [
+        format!("model.cell={cell}"),
+        format!("model.{key}=[{}]", numbers.join(", ")),
+    ];
+    Config::parse(
+        &before.to_toml(),
+        "the run's configuration",
+        Path::new("/"),
+        &sets,
+    )
+}
+
+/// Makes the run; gives its folder.
+fn write(
+    arguments: &Factorize,
+    model: &Model<'_>,
+    changed: &Changed,
+    config: &Config,
+    before: &Trained,
+) -> Result<PathBuf> {
+    let name = read_record(&arguments.run)
+        .map(|record| record.config)
+        .unwrap_or_else(|_| "factorized".to_owned());
+    let table = parameters(config, before.vocabulary.len());
+    let words = &before.vocabulary;
+    let folder = new_run(
+        &arguments.out,
+        &name,
+        config,
+        words,
+        |parameter, start, values| {
+            let own = parameter.strip_prefix("ema.").unwrap_or(parameter);
+            let line = table.iter().find(|line| line.name == own);
+            let all = factors::parameter(model, changed, line.expect("a parameter of the model"))?;
+            values.copy_from_slice(&all[start..start + values.len()]);
+            Ok(())
+        },
+    )?;
+    Ok(folder.path().to_path_buf())
+}
+
+fn perplexity(
+    arguments: &Factorize,
+    model: &Trained,
+    corpus: Arc<Corpus>,
+    what: &'static str,
+    quiet: bool,
+) -> Result<f64> {
+    let purpose = Inference::Losses(extent(&model.config));
+    let mut session = model.session(&arguments.device.device, purpose, quiet || what == "after")?;
+    let text = text(
+        corpus,
+        model.vocabulary.clone(),
+        model.config.data.tokens,
+        quiet,
+    )?;
+    let live = Live::new(what, quiet);
+    let found = evaluate(&mut session, &text, arguments.targets, |done, total| {
+        live.show(done, total);
+        Ok(())
+    });
+    live.end();
+    Ok(found?.perplexity())
+}
+
+impl Document {
+    fn text(&self, width: Option<usize>) -> String {
+        let percent = |part: f64| format!("{:.1} %", 100.0 * part);
+        let table = match &self.kept {
+            Kept::Factors(spectra) => {
+                let names = [
+                    "layer",
+                    "r",
+                    "of",
+                    "kept",
+                    "at r/2",
+                    "at 2r",
+                    "largest",
+                    "last kept",
+                    "first lost",
+                ];
+                let mut table = Table::new(names.map(Column::numbers));
+                for spectrum in spectra {
+                    let value = |k: usize| match spectrum.values.get(k) {
+                        Some(value) => format!("{value:.3}"),
+                        None => "-".to_owned(),
+                    };
+                    let r = spectrum.factor;
+                    table.row([
+                        spectrum.layer.to_string(),
+                        r.to_string(),
+                        spectrum.values.len().to_string(),
+                        percent(spectrum.kept),
+                        percent(spectrum.share(r / 2)),
+                        percent(spectrum.share(2 * r)),
+                        value(0),
+                        value(r - 1),
+                        value(r),
+                    ]);
+                }
+                table
+            }
+            Kept::Groups(blocks) => {
+                let names = ["layer", "G", "kept", "without an order"];
+                let mut table = Table::new(names.map(Column::numbers));
+                for block in blocks {
+                    table.row([
+                        block.layer.to_string(),
+                        block.groups.to_string(),
+                        percent(block.kept),
+                        percent(block.kept_unordered),
+                    ]);
+                }
+                table
+            }
+        };
+        let mut out = String::from("kept of the squares of each gate matrix\n");
+        out += &table.text(width);
+        let mut line = |name: &str, before: String, after: String| {
+            writeln!(out, "{name:<22}{before:>16} -> {after}").expect("strings take everything");
+        };
+        let whole = |change: &Change<u64>| (grouped(change.before), grouped(change.after));
+        let (before, after) = whole(&self.recurrent_parameters);
+        line("\nrecurrent parameters", before, after);
+        let (before, after) = whole(&self.flops_per_word);
+        line("FLOPs per word", before, after);
+        if let Some(Change { before, after }) = self.perplexity {
+            line("perplexity", format!("{before:.2}"), format!("{after:.2}"));
+        }
+        out += &format!("run {}\n", self.run.display());
+        out
+    }
+}
