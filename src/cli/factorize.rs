@@ -270,12 +270,13 @@ impl Document {
         };
         let mut out = String::from("kept of the squares of each gate matrix\n");
         out += &table.text(width);
+        out.push('\n');
         let mut line = |name: &str, before: String, after: String| {
             writeln!(out, "{name:<22}{before:>16} -> {after}").expect("strings take everything");
         };
         let whole = |change: &Change<u64>| (grouped(change.before), grouped(change.after));
         let (before, after) = whole(&self.recurrent_parameters);
-        line("\nrecurrent parameters", before, after);
+        line("recurrent parameters", before, after);
         let (before, after) = whole(&self.flops_per_word);
         line("FLOPs per word", before, after);
         if let Some(Change { before, after }) = self.perplexity {
