@@ -153,15 +153,26 @@ pub struct Eval {
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Each line of output: log-probability (natural logarithm), tokens, out-of-vocabulary tokens, the line; separated by \
-    tabs. Every line is a sequence of its own; the mark at its end is one of its tokens.\n\n\
-    Example:\n  \
-    echo 'the cat sat' | wlstm score runs/lm1b-g4"
+    tabs. Every line is a sequence of its own; the mark at its end is one of its tokens. A word that is not in the vocabulary is read as \
+    the unknown word `<UNK>`, and scored as that: its probability is that of all unknown words together.\n\n\
+    What is there of standard input is scored at once, in order. At the end, perplexities with and without the out-of-vocabulary \
+    words go to standard error, as KenLM prints them.\n\n\
+    Examples:\n  \
+    echo 'the cat sat' | wlstm score runs/lm1b-g4\n  \
+    wlstm score runs/lm1b-g4 text.txt --words > words.tsv\n  \
+    wlstm score runs/lm1b-g4 text.txt --summary"
 )]
 pub struct Score {
     /// A run folder (its best checkpoint) or one checkpoint
     pub run: PathBuf,
     /// The text, a sentence a line; by default standard input
     pub file: Option<PathBuf>,
+    /// Prints a row for each word: the number of its line, log-probability, 1 if it is out of the vocabulary, the word
+    #[arg(long, conflicts_with = "summary")]
+    pub words: bool,
+    /// Prints, of all lines together, only the perplexities with and without out-of-vocabulary words, their number, and the tokens
+    #[arg(long)]
+    pub summary: bool,
     /// Where to compute.
     #[command(flatten)]
     pub device: Device,
@@ -169,8 +180,14 @@ pub struct Score {
 
 /// `wlstm generate`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  \
-    wlstm generate runs/shakespeare --prompt 'ROMEO:' --tokens 500 --temperature 0.8")]
+#[command(
+    after_help = "The unknown word `<UNK>` is never chosen; words of the prompt that are not in the vocabulary are read as it. Sample K of a \
+    seed is the same, however many there are. Several samples stand between lines of `---`; with --json each has its text, its \
+    tokens, and their log-probability (natural logarithm, of the model itself, without the prompt).\n\n\
+    Examples:\n  \
+    wlstm generate runs/shakespeare --prompt 'ROMEO:' --tokens 500 --temperature 0.8\n  \
+    wlstm generate runs/shakespeare --top-p 0.9 --samples 8 --seed 3 --json"
+)]
 pub struct Generate {
     /// A run folder (its best checkpoint) or one checkpoint
     pub run: PathBuf,
@@ -196,12 +213,21 @@ pub struct Generate {
     /// Chooses among this many of the likeliest tokens; 0 among all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub top_k: usize,
+    /// Of these, chooses among the likeliest, as few as together have this probability; 1 among all
+    #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = probability, allow_negative_numbers = true)]
+    pub top_p: f64,
+    /// How many texts to generate, each with random numbers of its own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub samples: u32,
     /// The key of the random numbers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Where to compute.
     #[command(flatten)]
     pub device: Device,
+    /// Prints one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The one device of a command.
@@ -502,6 +528,13 @@ fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
         _ => Err("give a number above 0".into()),
+    }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number <= 1.0 => Ok(number),
+        _ => Err("give a number above 0, and 1 at most".into()),
     }
 }
 

@@ -1,13 +1,39 @@
 //! `wlstm generate`: the prompt and what the model makes of it, word by word.
 
+use serde::Serialize;
+
 use super::arguments::Generate;
-use super::context::{tell, trained};
+use super::context::{Trained, tell, trained};
 use crate::checkpoint::Which;
 use crate::config::Tokens;
 use crate::corpus::{Detokeniser, Vocabulary};
 use crate::error::Result;
-use crate::train::generate::{Choice, Generator};
-use crate::train::session::Inference;
+use crate::train::generate::{Choice, Generator, Word};
+use crate::train::session::{Inference, Session};
+
+/// Texts side by side, at most.
+const SIDE_BY_SIDE: usize = 32;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    prompt: String,
+    seed: u64,
+    temperature: f64,
+    top_k: usize,
+    top_p: f64,
+    samples: Vec<Sample>,
+}
+
+/// A text.
+#[derive(Clone, Serialize)]
+struct Sample {
+    /// The prompt and what follows.
+    text: String,
+    /// Without the prompt.
+    tokens: u64,
+    log_probability: f64,
+}
 
 /// Generates.
 pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
@@ -15,36 +41,138 @@ pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
     let (words, kind) = (&trained.vocabulary, trained.config.data.tokens);
     let mut joiner = Detokeniser::new(kind);
     let prompt = read_prompt(&arguments.prompt, words, kind, &mut joiner, quiet);
-    let mut session = trained.session(&arguments.device.device, Inference::Words, quiet)?;
-    let choice = Choice {
-        temperature: arguments.temperature,
-        top_k: arguments.top_k,
-        seed: arguments.seed,
-    };
-    let mut generator = Generator::new(&mut session, words, &prompt, choice)?;
-    if !super::print_while_read(arguments.prompt.as_bytes())? {
-        return Ok(());
-    }
-    // The prompt stands as it was given; a space that it ends in is the one before the next word.
-    let mut spaced = kind != Tokens::Characters && arguments.prompt.ends_with(char::is_whitespace);
-    let mut ends_line = arguments.prompt.ends_with('\n');
-    for _ in 0..arguments.tokens {
-        let mut text = String::new();
-        joiner.append(words.word(generator.word()?), &mut text);
-        let shown = match text.strip_prefix(' ') {
-            Some(rest) if spaced => rest,
-            _ => &text,
+    let samples = arguments.samples as usize;
+    let streams = samples.min(SIDE_BY_SIDE);
+    let purpose = Inference::Words(streams);
+    let mut session = trained.session(&arguments.device.device, purpose, quiet)?;
+    let mut all = Vec::new();
+    for first in (0..samples).step_by(streams) {
+        let generating = Generating {
+            arguments,
+            trained: &trained,
+            joiner: &joiner,
         };
-        spaced = false;
-        ends_line = shown.ends_with('\n');
-        if !super::print_while_read(shown.as_bytes())? {
+        let texts = generating.texts(&mut session, &prompt, (first, streams))?;
+        let Some(texts) = texts else {
             return Ok(());
+        };
+        all.extend(texts.into_iter().take(samples - first));
+        if !arguments.json && samples > 1 {
+            for (k, sample) in all.drain(..).enumerate() {
+                let rule = if first + k > 0 { "---\n" } else { "" };
+                let end = if sample.text.ends_with('\n') {
+                    ""
+                } else {
+                    "\n"
+                };
+                let text = format!("{rule}{}{end}", sample.text);
+                if !super::print_while_read(text.as_bytes())? {
+                    return Ok(());
+                }
+            }
         }
     }
-    if ends_line {
-        return Ok(());
+    match arguments.json {
+        false => Ok(()),
+        true => super::print_json(&Document {
+            prompt: arguments.prompt.clone(),
+            seed: arguments.seed,
+            temperature: arguments.temperature,
+            top_k: arguments.top_k,
+            top_p: arguments.top_p,
+            samples: all,
+        }),
     }
-    super::print(b"\n")
+}
+
+/// The texts of one model after one prompt.
+struct Generating<'a> {
+    arguments: &'a Generate,
+    trained: &'a Trained,
+    /// As it stands behind the prompt.
+    joiner: &'a Detokeniser,
+}
+
+impl Generating<'_> {
+    /// Some texts, from a first on; none if nobody listens any more. A single one is printed as it comes.
+    fn texts(
+        &self,
+        session: &mut Session,
+        prompt: &[u32],
+        (first, streams): (usize, usize),
+    ) -> Result<Option<Vec<Sample>>> {
+        let Generating {
+            arguments, trained, ..
+        } = self;
+        let choice = Choice {
+            temperature: arguments.temperature,
+            top_k: arguments.top_k,
+            top_p: arguments.top_p,
+            seed: arguments.seed,
+        };
+        let is_live = arguments.samples == 1 && !arguments.json;
+        let show = |text: &str| match is_live {
+            true => super::print_while_read(text.as_bytes()),
+            false => Ok(true),
+        };
+        let place = (first, streams);
+        let mut generator = Generator::new(session, &trained.vocabulary, prompt, choice, place)?;
+        let mut texts = vec![Text::new(&arguments.prompt, self.joiner, trained); streams];
+        if !show(&arguments.prompt)? {
+            return Ok(None);
+        }
+        for _ in 0..arguments.tokens {
+            let words = generator.words()?;
+            for (text, word) in texts.iter_mut().zip(words) {
+                let shown = text.append(word, &trained.vocabulary);
+                if !show(&shown)? {
+                    return Ok(None);
+                }
+            }
+        }
+        if is_live && !texts[0].sample.text.ends_with('\n') {
+            show("\n")?;
+        }
+        let samples = texts.into_iter().map(|text| text.sample);
+        Ok(Some(samples.collect()))
+    }
+}
+
+/// A text as it grows.
+#[derive(Clone)]
+struct Text {
+    sample: Sample,
+    joiner: Detokeniser,
+    /// Whether it ends in a space of the prompt, which is the one before the next word.
+    spaced: bool,
+}
+
+impl Text {
+    fn new(prompt: &str, joiner: &Detokeniser, trained: &Trained) -> Text {
+        let is_of_words = trained.config.data.tokens != Tokens::Characters;
+        Text {
+            sample: Sample {
+                text: prompt.to_owned(),
+                tokens: 0,
+                log_probability: 0.0,
+            },
+            joiner: joiner.clone(),
+            spaced: is_of_words && prompt.ends_with(char::is_whitespace),
+        }
+    }
+
+    /// Appends a word; gives what that adds to the text.
+    fn append(&mut self, word: Word, words: &Vocabulary) -> String {
+        let mut text = String::new();
+        self.joiner.append(words.word(word.id), &mut text);
+        if std::mem::take(&mut self.spaced) && text.starts_with(' ') {
+            text.remove(0);
+        }
+        self.sample.text += &text;
+        self.sample.tokens += 1;
+        self.sample.log_probability += word.log_probability;
+        text
+    }
 }
 
 /// The ids of a prompt, with marks where its lines end. The joiner then stands behind it.

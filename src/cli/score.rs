@@ -1,23 +1,30 @@
 //! `wlstm score`: the log-probability of every line, as the lines come.
 //!
-//! Lines are read on a thread of their own. Of a file a whole batch is waited for; of standard input what is there is
-//! scored at once, so that a person or a program that waits for the answer to one line gets it.
+//! Lines are read on a thread of their own. Of a file as many are waited for as stand side by side; of standard input what is
+//! there is scored at once, so that a person or a program that waits for the answer to one line gets it.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, stdin};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
+use std::time::Instant;
 
 use super::arguments::Score;
-use super::context::trained;
+use super::context::{Trained, tell, trained};
 use crate::checkpoint::Which;
 use crate::error::{Error, Kind, Result};
 use crate::model::language_model::Extent;
 use crate::train::score::{Score as Found, Scorer};
 use crate::train::session::Inference;
 
-/// The most lines side by side: enough to keep a device busy, and few enough that a stream answers soon.
-const LINES: usize = 32;
+/// The most lines side by side, and tokens of each in one go: enough to keep a device busy, and few enough that a stream answers
+/// soon and that lines which end leave little undone.
+const LINES: usize = 64;
+const TOKENS: usize = 8;
+
+/// Lines that have ended and wait for one before them, at most.
+const WAITING: usize = 1 << 14;
 
 /// Scores.
 pub(super) fn run(arguments: &Score, quiet: bool) -> Result<()> {
@@ -36,59 +43,159 @@ pub(super) fn run(arguments: &Score, quiet: bool) -> Result<()> {
         }
     };
     let extent = Extent {
-        batch: batch.min(trained.config.train.batch),
-        unroll: trained.config.train.unroll,
+        batch,
+        unroll: TOKENS,
     };
     let purpose = Inference::Losses(extent);
     let mut session = trained.session(&arguments.device.device, purpose, quiet)?;
-    let mut scorer = Scorer::new(&mut session, &trained.vocabulary, extent)?;
-    let tokens = trained.config.data.tokens;
-    loop {
-        let (group, failed) = take(&lines, extent.batch, at_once);
-        let ids: Vec<Vec<u32>> = group
-            .iter()
-            .map(|line| trained.vocabulary.encode_text(line, tokens))
-            .collect();
-        let rows: String = scorer.score(&ids)?.iter().zip(&group).map(row).collect();
-        let listened = super::print_while_read(rows.as_bytes())?;
-        if let Some(error) = failed {
-            return Err(error);
+    let scorer = Scorer::new(&mut session, &trained.vocabulary, extent)?;
+    let mut scoring = Scoring {
+        trained: &trained,
+        arguments,
+        scorer,
+        texts: VecDeque::new(),
+        printed: 0,
+        summary: Summary::default(),
+    };
+    let begin = Instant::now();
+    let failed = scoring.run(&lines, at_once)?;
+    let summary = scoring.summary;
+    if arguments.summary {
+        super::print(summary.text().as_bytes())?;
+    } else if summary.lines > 0 {
+        let rate = summary.lines as f64 / begin.elapsed().as_secs_f64();
+        tell(
+            quiet,
+            &format!("{}Lines per second:\t{rate:.0}", summary.text()),
+        );
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Lines on their way from input to output.
+struct Scoring<'a> {
+    trained: &'a Trained,
+    arguments: &'a Score,
+    scorer: Scorer<'a>,
+    /// The lines that were taken and not printed, oldest first; their scores, once they have some.
+    texts: VecDeque<(String, Option<Found>)>,
+    /// How many were printed before them.
+    printed: u64,
+    summary: Summary,
+}
+
+impl Scoring<'_> {
+    /// Scores lines until they end, nobody listens, or one cannot be read: that error comes behind what was before it.
+    fn run(&mut self, lines: &Receiver<Result<String>>, at_once: bool) -> Result<Option<Error>> {
+        let mut failed = None;
+        let mut ended = false;
+        loop {
+            while !ended && self.scorer.has_room() && self.texts.len() < WAITING {
+                // What is there is scored at once, so that whoever waits for an answer gets it.
+                let next = match at_once && !self.scorer.is_idle() {
+                    true => match lines.try_recv() {
+                        Err(TryRecvError::Empty) => break,
+                        other => other.ok(),
+                    },
+                    false => lines.recv().ok(),
+                };
+                match next {
+                    Some(Ok(line)) => self.take(line),
+                    Some(Err(error)) => (failed, ended) = (Some(error), true),
+                    None => ended = true,
+                }
+            }
+            if self.scorer.is_idle() {
+                return Ok(failed);
+            }
+            for (number, found) in self.scorer.advance()? {
+                self.texts[(number - self.printed) as usize].1 = Some(found);
+            }
+            if !self.print()? {
+                return Ok(None);
+            }
         }
-        if group.is_empty() || !listened {
-            return Ok(());
+    }
+
+    fn take(&mut self, line: String) {
+        let tokens = self.trained.config.data.tokens;
+        let ids = self.trained.vocabulary.encode_text(&line, tokens);
+        self.scorer.take(ids);
+        self.texts.push_back((line, None));
+    }
+
+    /// Prints what is known, in order; says whether somebody listens.
+    fn print(&mut self) -> Result<bool> {
+        let mut rows = String::new();
+        while let Some((_, Some(_))) = self.texts.front()
+            && let Some((line, Some(found))) = self.texts.pop_front()
+        {
+            self.printed += 1;
+            self.summary.add(&found);
+            if self.arguments.words {
+                self.word_rows(&line, &found, &mut rows);
+            } else if !self.arguments.summary {
+                rows += &row(&line, &found);
+            }
+        }
+        super::print_while_read(rows.as_bytes())
+    }
+
+    /// A row for each word of a line and for its end.
+    fn word_rows(&self, line: &str, found: &Found, rows: &mut String) {
+        let words = &self.trained.vocabulary;
+        let tokens = self.trained.config.data.tokens.split(line);
+        let end = words.word(words.mark());
+        for (word, log_probability) in tokens.chain([end]).zip(&found.words) {
+            let unknown = u8::from(words.encode(word) == words.unknown());
+            *rows += &format!(
+                "{}\t{log_probability:.6}\t{unknown}\t{word}\n",
+                self.printed
+            );
         }
     }
 }
 
 /// A line of output.
-fn row((found, line): (&Found, &String)) -> String {
+fn row(line: &str, found: &Found) -> String {
     format!(
         "{:.6}\t{}\t{}\t{line}\n",
         found.log_probability, found.tokens, found.unknown
     )
 }
 
-/// The next lines, `count` at most, and what went wrong behind them; none at the end. Waits for the first, and unless it is to
-/// be `at_once` for the others too.
-fn take(
-    lines: &Receiver<Result<String>>,
-    count: usize,
-    at_once: bool,
-) -> (Vec<String>, Option<Error>) {
-    let mut group = Vec::new();
-    while group.len() < count {
-        let next = if at_once && !group.is_empty() {
-            lines.try_recv().ok()
-        } else {
-            lines.recv().ok()
-        };
-        match next {
-            Some(Ok(line)) => group.push(line),
-            Some(Err(error)) => return (group, Some(error)),
-            None => break,
-        }
+/// All lines together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Summary {
+    lines: u64,
+    tokens: u64,
+    unknown: u64,
+    log_probability: f64,
+    of_unknown: f64,
+}
+
+impl Summary {
+    fn add(&mut self, found: &Found) {
+        self.lines += 1;
+        self.tokens += found.tokens;
+        self.unknown += found.unknown;
+        self.log_probability += found.log_probability;
+        self.of_unknown += found.of_unknown;
     }
-    (group, None)
+
+    /// The four lines that KenLM's `query` ends with.
+    fn text(&self) -> String {
+        let perplexity = |log: f64, tokens: u64| (-log / tokens as f64).exp();
+        let with = perplexity(self.log_probability, self.tokens);
+        let without = perplexity(
+            self.log_probability - self.of_unknown,
+            self.tokens - self.unknown,
+        );
+        format!(
+            "Perplexity including OOVs:\t{with:.4}\nPerplexity excluding OOVs:\t{without:.4}\nOOVs:\t{}\nTokens:\t{}\n",
+            self.unknown, self.tokens
+        )
+    }
 }
 
 /// Starts to read lines; the last item is the error, if there is one.
@@ -160,24 +267,32 @@ mod tests {
     fn lines_come_without_their_ends_and_errors_behind_them() {
         let text = b"\xef\xbb\xbfone\r\n\ntwo\rthree\n\xff\nfour";
         let lines = read(&text[..], "x".to_owned()).unwrap();
-        let (group, failed) = take(&lines, 10, false);
-        assert_eq!(group, ["one", "", "two\rthree"]);
-        let failed = failed.unwrap();
+        let three: Vec<String> = lines.iter().take(3).map(Result::unwrap).collect();
+        assert_eq!(three, ["one", "", "two\rthree"]);
+        let failed = lines.recv().unwrap().unwrap_err();
         assert_eq!(
             (failed.to_string().as_str(), failed.kind()),
             ("x:4: not UTF-8", Kind::Data)
         );
-        assert!(take(&lines, 10, false).0.is_empty());
+        assert!(lines.recv().is_err());
     }
 
     #[test]
-    fn groups_are_no_larger_than_asked() {
-        let lines = read(&b"1\n2\n3"[..], "x".to_owned()).unwrap();
-        assert_eq!(take(&lines, 2, false).0, ["1", "2"]);
-        assert_eq!(take(&lines, 2, false).0, ["3"]);
-        let (sender, receiver) = sync_channel(2);
-        sender.send(Ok("now".to_owned())).unwrap();
-        // The sender lives on, but nothing more is waited for.
-        assert_eq!(take(&receiver, 2, true).0, ["now"]);
+    fn the_summary_is_that_of_kenlm() {
+        let mut summary = Summary::default();
+        let score = |log_probability, tokens, unknown, of_unknown| Found {
+            log_probability,
+            tokens,
+            unknown,
+            of_unknown,
+            words: Vec::new(),
+        };
+        summary.add(&score(-6.0, 4, 1, -3.0));
+        summary.add(&score(-2.0, 1, 0, 0.0));
+        // e^(8/5) and e^(5/4).
+        assert_eq!(
+            summary.text(),
+            "Perplexity including OOVs:\t4.9530\nPerplexity excluding OOVs:\t3.4903\nOOVs:\t1\nTokens:\t5\n"
+        );
     }
 }

@@ -506,14 +506,15 @@ fn sample(session: &mut Session, words: &Vocabulary, quiet: bool) -> Result<()> 
     let choice = Choice {
         temperature: 0.7,
         top_k: 0,
+        top_p: 1.0,
         seed: session.config().train.seed,
     };
-    let mut generator = Generator::new(session, words, &[], choice)?;
+    let mut generator = Generator::new(session, words, &[], choice, (0, 1))?;
     // With a large vocabulary on a slow device a word takes its time.
     let begin = Instant::now();
     let mut ids = Vec::new();
     while ids.len() < count && begin.elapsed() < SAMPLE_TIME {
-        ids.push(generator.word()?);
+        ids.push(generator.words()?[0].id);
     }
     let text = detokenise(ids.iter().map(|id| words.word(*id)), kind);
     let indented: Vec<String> = text

@@ -1,4 +1,4 @@
-//! Text from a model: one stream, one word after the other.
+//! Texts from a model, side by side, one word after the other.
 
 use super::session::Session;
 use crate::corpus::Vocabulary;
@@ -12,22 +12,35 @@ pub struct Choice {
     pub temperature: f64,
     /// Only the likeliest this many words; 0: all.
     pub top_k: usize,
+    /// Of these only the likeliest, as few as together have this probability (Holtzman et al. 2020); 1: all.
+    pub top_p: f64,
     /// The key of the random numbers.
     pub seed: u64,
+}
+
+/// A word that was chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Word {
+    /// Its id.
+    pub id: u32,
+    /// Its log-probability in nats, as the model has it: of all words, at temperature 1.
+    pub log_probability: f64,
 }
 
 /// Generates from the model of a session, beside whatever else the session does.
 pub struct Generator<'a> {
     session: &'a mut Session,
     choice: Choice,
-    random: Stream,
+    /// The random numbers of each text.
+    random: Vec<Stream>,
     unknown: u32,
-    /// The logits after the last word.
+    /// The logits after the last words, `[B, V]`.
     logits: Vec<f64>,
 }
 
 impl<'a> Generator<'a> {
-    /// Begins after `prompt`, from a state of zero and the mark that stands before every line.
+    /// Begins after `prompt`, from a state of zero and the mark that stands before every line. Of all texts with this key these are
+    /// those from number `first` on, `streams` of them: the words of a text do not depend on the others.
     ///
     /// # Errors
     ///
@@ -37,48 +50,56 @@ impl<'a> Generator<'a> {
         vocabulary: &Vocabulary,
         prompt: &[u32],
         choice: Choice,
+        (first, streams): (usize, usize),
     ) -> Result<Generator<'a>> {
-        session.load_generation()?;
+        session.load_generation(streams)?;
         session.reset_generation()?;
-        let random = Stream::new(choice.seed, Purpose::Generate, 0);
-        let unknown = vocabulary.unknown();
+        let random = |text: usize| Stream::new(choice.seed, Purpose::Generate, text as u64);
         let mut generator = Generator {
             session,
             choice,
-            random,
-            unknown,
+            random: (first..first + streams).map(random).collect(),
+            unknown: vocabulary.unknown(),
             logits: Vec::new(),
         };
-        generator.feed(vocabulary.mark())?;
-        for &word in prompt {
-            generator.feed(word)?;
+        for &word in [vocabulary.mark()].iter().chain(prompt) {
+            generator.feed(&vec![word; streams])?;
         }
         Ok(generator)
     }
 
-    /// The model reads a word.
-    fn feed(&mut self, word: u32) -> Result<()> {
-        self.logits = self.session.logits(word)?;
+    /// The model reads a word of each text.
+    fn feed(&mut self, words: &[u32]) -> Result<()> {
+        self.logits = self.session.logits(words)?;
         Ok(())
     }
 
-    /// The next word. The unknown word is never chosen: it stands for no text.
+    /// The next word of each text. The unknown word is never chosen: it stands for no text.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`] if the device is lost, [`Kind::Diverged`] if the model gives no finite number.
-    pub fn word(&mut self) -> Result<u32> {
-        let word = choose(&self.logits, self.unknown, &self.choice, &mut self.random).ok_or_else(
-            || {
+    pub fn words(&mut self) -> Result<Vec<Word>> {
+        let width = self.logits.len() / self.random.len();
+        let mut words = Vec::with_capacity(self.random.len());
+        for (logits, random) in self.logits.chunks_exact(width).zip(&mut self.random) {
+            let id = choose(logits, self.unknown, &self.choice, random).ok_or_else(|| {
                 Error::new(
                     Kind::Diverged,
                     "the model gives no finite number for any word",
                 )
                 .help("use an earlier checkpoint, or train again with a smaller learning rate")
-            },
-        )?;
-        self.feed(word)?;
-        Ok(word)
+            })?;
+            let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+            words.push(Word {
+                id,
+                log_probability: logits[id as usize] - largest - sum.ln(),
+            });
+        }
+        let ids: Vec<u32> = words.iter().map(|word| word.id).collect();
+        self.feed(&ids)?;
+        Ok(words)
     }
 }
 
@@ -110,7 +131,17 @@ fn choose(logits: &[f64], unknown: u32, choice: &Choice, random: &mut Stream) ->
         return Some(words[0].1);
     }
     let weight = |logit: f64| ((logit - largest) / choice.temperature).exp();
-    let total: f64 = words.iter().map(|(logit, _)| weight(*logit)).sum();
+    let mut total: f64 = words.iter().map(|(logit, _)| weight(*logit)).sum();
+    if choice.top_p < 1.0 {
+        words.sort_unstable_by(order);
+        let (mut sum, mut count) = (0.0, 0);
+        while count < words.len() && (count == 0 || sum < choice.top_p * total) {
+            sum += weight(words[count].0);
+            count += 1;
+        }
+        words.truncate(count);
+        total = sum;
+    }
     let mut rest = random.uniform() * total;
     for (logit, id) in &words {
         rest -= weight(*logit);
@@ -138,6 +169,7 @@ mod tests {
         let words = draws(Choice {
             temperature: 1.0,
             top_k: 0,
+            top_p: 1.0,
             seed: 1,
         });
         let share =
@@ -164,6 +196,7 @@ mod tests {
             draws(Choice {
                 temperature: 0.0,
                 top_k: 0,
+                top_p: 1.0,
                 seed: 1
             })
             .iter()
@@ -172,14 +205,27 @@ mod tests {
         let two = draws(Choice {
             temperature: 1.0,
             top_k: 2,
+            top_p: 1.0,
             seed: 1,
         });
         assert!(two.iter().all(|word| [1, 2].contains(word)));
         assert!(two.contains(&1) && two.contains(&2));
+        // Of the words 1, 2 and 0 the first has 0.67, the first two 0.91.
+        for (top_p, kept) in [(0.5, vec![1]), (0.7, vec![1, 2]), (0.95, vec![0, 1, 2])] {
+            let choice = Choice {
+                temperature: 1.0,
+                top_k: 0,
+                top_p,
+                seed: 1,
+            };
+            let found: std::collections::BTreeSet<u32> = draws(choice).into_iter().collect();
+            assert!(found.into_iter().eq(kept), "{top_p}");
+        }
         let mut random = Stream::new(1, Purpose::Generate, 0);
         let choice = Choice {
             temperature: 1.0,
             top_k: 0,
+            top_p: 1.0,
             seed: 1,
         };
         assert_eq!(choose(&[f64::NAN], 4, &choice, &mut random), None);

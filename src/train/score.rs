@@ -1,9 +1,9 @@
 //! Log-probabilities of lines. Every line is a sequence of its own: it begins from a state of zero and the mark, and its
 //! targets are its tokens and the closing mark.
 //!
-//! Lines stand side by side in the streams of the evaluation plan. A line that is longer than the plan's steps runs on over
-//! several batches with its state carried; the states are set to zero before the next lines. A stream whose line has ended
-//! is padded: whatever goes on in it is not counted.
+//! Lines stand side by side in the streams of the evaluation plan. A stream whose line has ended takes the next line with the next
+//! batch, from a state of zero; until then it is padded, and whatever goes on in it is not counted. So lines of any lengths
+//! keep a device busy, and a long one holds up no other.
 
 use super::session::Session;
 use crate::corpus::{IGNORE, Vocabulary};
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::model::language_model::Extent;
 
 /// What is known of a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
     /// The log-probability of its targets, in nats.
     pub log_probability: f64,
@@ -20,6 +20,17 @@ pub struct Score {
     pub tokens: u64,
     /// Targets that the vocabulary knows only as the unknown word.
     pub unknown: u64,
+    /// The part of the log-probability that is of unknown words.
+    pub of_unknown: f64,
+    /// The log-probability of each target.
+    pub words: Vec<f64>,
+}
+
+/// A line on its way.
+struct Running {
+    number: u64,
+    ids: Vec<u32>,
+    score: Score,
 }
 
 /// Scores lines with the model of a session.
@@ -28,6 +39,11 @@ pub struct Scorer<'a> {
     extent: Extent,
     mark: u32,
     unknown: u32,
+    streams: Vec<Option<Running>>,
+    /// Streams that begin a line with the next batch.
+    new: Vec<usize>,
+    /// Lines that were taken.
+    taken: u64,
 }
 
 impl<'a> Scorer<'a> {
@@ -47,54 +63,112 @@ impl<'a> Scorer<'a> {
             extent,
             mark: vocabulary.mark(),
             unknown: vocabulary.unknown(),
+            streams: (0..extent.batch).map(|_| None).collect(),
+            new: Vec::new(),
+            taken: 0,
         })
     }
 
-    /// The scores of lines, given as the ids of their tokens without marks. Lines are taken in groups as large as a batch is
-    /// wide; how they are grouped does not change their scores beyond rounding.
+    /// Whether there is a stream for one more line.
+    pub fn has_room(&self) -> bool {
+        self.streams.iter().any(Option::is_none)
+    }
+
+    /// Whether no line is on its way.
+    pub fn is_idle(&self) -> bool {
+        self.streams.iter().all(Option::is_none)
+    }
+
+    /// Takes a line, given as the ids of its tokens without marks; gives its number, from 0.
+    ///
+    /// # Panics
+    ///
+    /// If there is no room.
+    pub fn take(&mut self, ids: Vec<u32>) -> u64 {
+        let stream = self.streams.iter().position(Option::is_none);
+        let stream = stream.expect("a stream for one more line");
+        let number = self.taken;
+        self.taken += 1;
+        let score = Score::default();
+        self.streams[stream] = Some(Running { number, ids, score });
+        self.new.push(stream);
+        number
+    }
+
+    /// Goes on with every line by one batch; gives those that have ended, with their numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
+    pub fn advance(&mut self) -> Result<Vec<(u64, Score)>> {
+        let Extent { batch, unroll } = self.extent;
+        self.session.reset_streams(&std::mem::take(&mut self.new))?;
+        let mut inputs = vec![0; unroll * batch];
+        let mut targets = vec![IGNORE; unroll * batch];
+        for (b, running) in self.streams.iter().enumerate() {
+            let Some(Running { ids, score, .. }) = running else {
+                continue;
+            };
+            let start = score.words.len();
+            for t in 0..unroll.min(ids.len() + 1 - start) {
+                let (row, at) = (t * batch + b, start + t);
+                inputs[row] = if at == 0 { self.mark } else { ids[at - 1] };
+                targets[row] = ids.get(at).copied().unwrap_or(self.mark);
+            }
+        }
+        let given = vec![
+            ("inputs", Data::Index(inputs)),
+            ("targets", Data::Index(targets.clone())),
+        ];
+        let losses = self.session.evaluate(&given)?;
+        let mut ended = Vec::new();
+        for (b, stream) in self.streams.iter_mut().enumerate() {
+            let Some(Running { number, ids, score }) = stream else {
+                continue;
+            };
+            for row in (b..unroll * batch).step_by(batch) {
+                let target = targets[row];
+                if target == IGNORE {
+                    break;
+                }
+                let log_probability = -losses[row];
+                score.log_probability += log_probability;
+                score.tokens += 1;
+                score.words.push(log_probability);
+                if target == self.unknown {
+                    score.unknown += 1;
+                    score.of_unknown += log_probability;
+                }
+            }
+            if score.words.len() > ids.len() {
+                ended.push((*number, std::mem::take(score)));
+                *stream = None;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// The scores of lines, in their order. How many stand side by side does not change their scores beyond rounding.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
     pub fn score(&mut self, lines: &[Vec<u32>]) -> Result<Vec<Score>> {
-        let mut scores = Vec::with_capacity(lines.len());
-        for group in lines.chunks(self.extent.batch) {
-            scores.extend(self.score_group(group)?);
-        }
-        Ok(scores)
-    }
-
-    /// The scores of at most as many lines as a batch has streams.
-    fn score_group(&mut self, lines: &[Vec<u32>]) -> Result<Vec<Score>> {
-        let Extent { batch, unroll } = self.extent;
-        let (mark, unknown) = (self.mark, self.unknown);
+        let first = self.taken;
         let mut scores = vec![Score::default(); lines.len()];
-        let longest = lines.iter().map(|line| line.len() + 1).max().unwrap_or(0);
-        self.session.reset_evaluation()?;
-        for start in (0..longest).step_by(unroll) {
-            let mut inputs = vec![0; unroll * batch];
-            let mut targets = vec![IGNORE; unroll * batch];
-            for (b, line) in lines.iter().enumerate() {
-                for t in 0..unroll.min((line.len() + 1).saturating_sub(start)) {
-                    let (row, at) = (t * batch + b, start + t);
-                    inputs[row] = if at == 0 { mark } else { line[at - 1] };
-                    targets[row] = line.get(at).copied().unwrap_or(mark);
-                }
+        let mut lines = lines.iter();
+        loop {
+            while self.has_room()
+                && let Some(line) = lines.next()
+            {
+                self.take(line.clone());
             }
-            let given = vec![
-                ("inputs", Data::Index(inputs)),
-                ("targets", Data::Index(targets.clone())),
-            ];
-            let losses = self.session.evaluate(&given)?;
-            for (row, (loss, target)) in losses.iter().zip(targets).enumerate() {
-                if target != IGNORE {
-                    let score = &mut scores[row % batch];
-                    score.log_probability -= loss;
-                    score.tokens += 1;
-                    score.unknown += u64::from(target == unknown);
-                }
+            if self.is_idle() {
+                return Ok(scores);
+            }
+            for (number, score) in self.advance()? {
+                scores[(number - first) as usize] = score;
             }
         }
-        Ok(scores)
     }
 }

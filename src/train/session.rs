@@ -39,7 +39,7 @@ pub struct Session {
     evaluation: Option<(Evaluating, Vec<(String, usize)>)>,
     /// Streams and steps of the evaluation plan.
     extent: Option<Extent>,
-    generation: Option<(PlanId, Vec<(String, usize)>)>,
+    generation: Option<Generating>,
     /// If they are on the host.
     tables: Option<Tables>,
     /// What was run and not fetched, oldest first.
@@ -67,6 +67,14 @@ enum Run {
     Exchange,
 }
 
+/// The plan that generates.
+struct Generating {
+    plan: PlanId,
+    states: Vec<(String, usize)>,
+    /// The texts side by side.
+    streams: usize,
+}
+
 /// How losses are computed.
 enum Evaluating {
     /// By one plan.
@@ -80,8 +88,8 @@ enum Evaluating {
 pub enum Inference {
     /// The losses of text, in batches of this extent.
     Losses(Extent),
-    /// Words, one after the other.
-    Words,
+    /// Words of so many texts side by side, one after the other.
+    Words(usize),
 }
 
 impl Session {
@@ -174,7 +182,7 @@ impl Session {
         session.tables = Tables::new(config, vocabulary, false, Division::WHOLE)?;
         match purpose {
             Inference::Losses(extent) => session.load_evaluation(extent)?,
-            Inference::Words => session.load_generation()?,
+            Inference::Words(streams) => session.load_generation(streams)?,
         }
         let prefix = language_model::evaluation_prefix(config);
         for line in &session.table {
@@ -470,6 +478,28 @@ impl Session {
         Ok(())
     }
 
+    /// Sets the recurrent states of some streams of the evaluation to zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn reset_streams(&mut self, streams: &[usize]) -> Result<()> {
+        let extent = self.extent.expect("an evaluation plan");
+        if streams.len() == extent.batch {
+            return self.reset_evaluation();
+        }
+        self.settle()?;
+        let (_, states) = self.evaluation.as_ref().expect("an evaluation plan");
+        for (name, len) in states {
+            let width = len / extent.batch;
+            let zeros = vec![0.0; width];
+            for stream in streams {
+                self.executors[0].write_part(name, stream * width, &zeros)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The losses of one batch of the evaluation, `[T*B]`; waits for them.
     ///
     /// # Errors
@@ -498,23 +528,35 @@ impl Session {
         }
     }
 
-    /// Makes the plan that generates, one stream of one step, once.
+    /// Makes the plan that generates `streams` texts side by side, by one step, once.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`] if the device has no room.
-    pub fn load_generation(&mut self) -> Result<()> {
+    pub fn load_generation(&mut self, streams: usize) -> Result<()> {
         if self.generation.is_none() {
             let prefix = language_model::evaluation_prefix(&self.config);
             let limits = Session::limits(&*self.executors[0], &self.config);
             let (config, words) = (&self.config, self.vocabulary);
             let plan = match self.tables {
-                Some(_) => language_model::streamed_generation(config, words, 1, prefix, &limits),
-                None => language_model::logits(config, words, 1, prefix, &limits),
+                Some(_) => {
+                    language_model::streamed_generation(config, words, streams, prefix, &limits)
+                }
+                None => language_model::logits(config, words, streams, prefix, &limits),
             };
             let states = language_model::states(&plan);
-            self.generation = Some((self.load_plan(Arc::new(plan))?, states));
+            self.generation = Some(Generating {
+                plan: self.load_plan(Arc::new(plan))?,
+                states,
+                streams,
+            });
         }
+        let loaded = self.generation.as_ref().map(|loaded| loaded.streams);
+        assert_eq!(
+            loaded,
+            Some(streams),
+            "a session generates one number of texts"
+        );
         Ok(())
     }
 
@@ -526,27 +568,27 @@ impl Session {
     pub fn reset_generation(&mut self) -> Result<()> {
         self.settle()?;
         self.bring_home()?;
-        let (_, states) = self.generation.as_ref().expect("a generation plan");
-        for (name, len) in states {
+        let generating = self.generation.as_ref().expect("a generation plan");
+        for (name, len) in &generating.states {
             self.executors[0].write(name, &vec![0.0; *len])?;
         }
         Ok(())
     }
 
-    /// The logits `[V]` after one more word of the generation; waits for them.
+    /// The logits `[B, V]` after one more word of each text; waits for them.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`] if the device is lost.
-    pub fn logits(&mut self, word: u32) -> Result<Vec<f64>> {
+    pub fn logits(&mut self, words: &[u32]) -> Result<Vec<f64>> {
         self.settle()?;
-        let (plan, _) = self.generation.as_ref().expect("a generation plan");
+        let plan = self.generation.as_ref().expect("a generation plan").plan;
         if let Some(tables) = &self.tables {
             let executor = &mut *self.executors[0];
-            return streamed::logits(executor, *plan, &self.config, tables, word);
+            return streamed::logits(executor, plan, &self.config, tables, words);
         }
-        let inputs = vec![("inputs", Data::Index(vec![word]))];
-        self.executors[0].run(*plan, &inputs)?;
+        let inputs = vec![("inputs", Data::Index(words.to_vec()))];
+        self.executors[0].run(plan, &inputs)?;
         let (_, logits) = self.executors[0].fetch()?.swap_remove(0);
         Ok(logits)
     }

@@ -102,19 +102,19 @@ impl Evaluation {
     }
 }
 
-/// The logits `[V]` of what the softmax sees after one more word, computed on the host: the weights are read once, and would have
+/// The logits `[B, V]` of what the softmax sees after one more word of each text, computed on the host: the weights are read once, and would have
 /// to travel for that.
 pub(super) fn logits(
     executor: &mut dyn Executor,
     plan: PlanId,
     config: &Config,
     tables: &Tables,
-    word: u32,
+    words: &[u32],
 ) -> Result<Vec<f64>> {
     let embedded = look_up(
         tables.rows("embedding.weight"),
         config.model.embedding,
-        &[word],
+        words,
     );
     executor.send("generation.embedded", &embedded)?;
     executor.run(plan, &Vec::new())?;
@@ -124,19 +124,22 @@ pub(super) fn logits(
         tables.rows(softmax_weight(config)),
         tables.rows("softmax.bias"),
     );
-    let mut logits = vec![0.0; bias.len()];
+    let mut logits = vec![0.0; words.len() * bias.len()];
     const WORDS: usize = 1 << 10;
-    logits
-        .par_chunks_mut(WORDS)
-        .zip(weight.par_chunks(WORDS * h.len()))
-        .zip(bias.par_chunks(WORDS))
-        .for_each(|((logits, weight), bias)| {
-            let rows = weight.chunks_exact(h.len()).zip(bias);
-            for (logit, (weight, bias)) in logits.iter_mut().zip(rows) {
-                let product: f32 = crate::kernels::dot(&h, weight);
-                *logit = f64::from(product + bias);
-            }
-        });
+    let depth = h.len() / words.len();
+    for (logits, h) in logits.chunks_mut(bias.len()).zip(h.chunks(depth)) {
+        logits
+            .par_chunks_mut(WORDS)
+            .zip(weight.par_chunks(WORDS * depth))
+            .zip(bias.par_chunks(WORDS))
+            .for_each(|((logits, weight), bias)| {
+                let rows = weight.chunks_exact(depth).zip(bias);
+                for (logit, (weight, bias)) in logits.iter_mut().zip(rows) {
+                    let product: f32 = crate::kernels::dot(h, weight);
+                    *logit = f64::from(product + bias);
+                }
+            });
+    }
     Ok(logits)
 }
 

@@ -2,7 +2,7 @@
 
 use predicates::prelude::*;
 
-use crate::tools::{Tiny, stdout};
+use crate::tools::{Tiny, json, stdout};
 
 #[test]
 fn the_same_seed_gives_the_same_text() {
@@ -69,4 +69,70 @@ fn characters_are_joined_as_they_are() {
     assert!(text.starts_with("the c"));
     let made = text.strip_suffix('\n').unwrap().chars().count();
     assert!([34, 35].contains(&made), "{text:?}");
+}
+
+#[test]
+fn samples_are_their_own_and_the_same_in_any_company() {
+    let tiny = Tiny::trained("contiguous", &[]);
+    let line = [
+        "generate", "run", "--device", "cpu", "-q", "--tokens", "25", "--prompt", "the", "--seed",
+        "4",
+    ];
+    let one = stdout(tiny.wlstm().args(line));
+    let texts = |count: &str| -> Vec<String> {
+        let all = stdout(tiny.wlstm().args(line).args(["--samples", count]));
+        all.split("---\n").map(str::to_owned).collect()
+    };
+    let three = texts("3");
+    assert_eq!(three.len(), 3);
+    assert_eq!(three[0], one);
+    assert_ne!(three[1], three[2]);
+    // More than stand side by side.
+    let many = texts("35");
+    assert_eq!(many.len(), 35);
+    assert_eq!(many[..3], three);
+
+    let found = json(tiny.wlstm().args(line).args(["--samples", "2", "--json"]));
+    let samples = found["samples"].as_array().unwrap();
+    for (sample, text) in samples.iter().zip(&three) {
+        assert_eq!(sample["text"].as_str().unwrap().trim_end(), text.trim_end());
+        assert_eq!(sample["tokens"], 25);
+        assert!(sample["log_probability"].as_f64().unwrap() < 0.0);
+    }
+}
+
+#[test]
+fn the_log_probability_of_a_sample_is_that_of_its_words() {
+    // One line of sentences, which ends with the mark that is scored too.
+    let tiny = Tiny::trained("sentences", &[]);
+    let generate = |seed: u32, tokens: u32| {
+        let (seed, tokens) = (seed.to_string(), tokens.to_string());
+        let line = ["generate", "run", "--device", "cpu", "--json", "--seed"];
+        json(tiny.wlstm().args(line).args([&seed, "--tokens", &tokens]))["samples"][0].clone()
+    };
+    let tries = (1..9).flat_map(|seed| (2..9).map(move |tokens| (seed, tokens)));
+    let mut found = tries.map(|(seed, tokens)| generate(seed, tokens));
+    let is_line = |sample: &serde_json::Value| {
+        let text = sample["text"].as_str().unwrap();
+        text.find('\n') == Some(text.len() - 1)
+    };
+    let sample = found.find(is_line).expect("some line ends");
+    let mut score = tiny.wlstm();
+    score.args(["score", "run", "--device", "cpu", "-q"]);
+    let scored = stdout(score.write_stdin(sample["text"].as_str().unwrap()));
+    let scored: f64 = scored.split('\t').next().unwrap().parse().unwrap();
+    let made = sample["log_probability"].as_f64().unwrap();
+    assert!((scored - made).abs() < 1e-4, "{scored} {made}");
+}
+
+#[test]
+fn a_small_nucleus_is_the_likeliest_word() {
+    let tiny = Tiny::trained("contiguous", &[]);
+    let line = ["generate", "run", "--device", "cpu", "--tokens", "12"];
+    let greedy = stdout(tiny.wlstm().args(line).args(["--temperature", "0"]));
+    let nucleus = stdout(tiny.wlstm().args(line).args(["--top-p", "0.0001"]));
+    assert_eq!(greedy, nucleus);
+    for wrong in [["--top-p", "0"], ["--top-p", "1.1"], ["--samples", "0"]] {
+        tiny.wlstm().args(line).args(wrong).assert().code(2);
+    }
 }

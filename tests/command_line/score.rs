@@ -179,3 +179,70 @@ fn a_stream_is_answered_line_by_line() {
     drop(input);
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn words_add_up_to_their_line() {
+    let tiny = Tiny::trained("sentences", &[]);
+    // A line that is longer than many others together holds none of them up, and comes in its place.
+    let long = "the cat sat on ".repeat(60);
+    let input = format!("a dog\n{long}\nthe zebra ran\n\n") + &text(4, 90);
+    let line = ["score", "run", "--device", "cpu", "--quiet"];
+    let lines = stdout(tiny.wlstm().args(line).write_stdin(input.clone()));
+    let lines = rows(&lines);
+    assert!(lines.iter().map(|row| row.3).eq(input.lines()));
+    let words = stdout(tiny.wlstm().args(line).arg("--words").write_stdin(input));
+    let mut sums = vec![(0.0, 0, 0); lines.len()];
+    for row in words.lines() {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let sum: &mut (f64, u64, u64) = &mut sums[columns[0].parse::<usize>().unwrap() - 1];
+        sum.0 += columns[1].parse::<f64>().unwrap();
+        sum.1 += 1;
+        sum.2 += columns[2].parse::<u64>().unwrap();
+    }
+    for (sum, line) in sums.iter().zip(&lines) {
+        assert!((sum.0 - line.0).abs() < 1e-3, "{sum:?} {line:?}");
+        assert_eq!((sum.1, sum.2), (line.1, line.2));
+    }
+    let first: Vec<&str> = words.lines().take(3).collect();
+    let last = |row: &str| row.rsplit('\t').next().unwrap().to_owned();
+    let found: Vec<String> = first.into_iter().map(last).collect();
+    assert_eq!(found, ["a", "dog", "<S>"]);
+    assert!(words.contains("\t1\tzebra\n"));
+}
+
+#[test]
+fn the_summary_has_all_lines() {
+    let tiny = Tiny::trained("sentences", &[]);
+    let input = "the cat sat\nthe zebra sat\n";
+    let line = ["score", "run", "--device", "cpu"];
+    let lines = tiny.wlstm().args(line).write_stdin(input).assert();
+    let output = lines.success().get_output().clone();
+    let found = String::from_utf8(output.stdout).unwrap();
+    let found = rows(&found);
+    let with = (-(found[0].0 + found[1].0) / 8.0).exp();
+    let summary = stdout(tiny.wlstm().args(line).arg("--summary").write_stdin(input));
+    let numbers: Vec<(&str, f64)> = summary
+        .lines()
+        .map(|line| line.split_once(":\t").unwrap())
+        .map(|(name, number)| (name, number.parse().unwrap()))
+        .collect();
+    let names: Vec<&str> = numbers.iter().map(|(name, _)| *name).collect();
+    let kenlm = [
+        "Perplexity including OOVs",
+        "Perplexity excluding OOVs",
+        "OOVs",
+        "Tokens",
+    ];
+    assert_eq!(names, kenlm);
+    assert!((numbers[0].1 - with).abs() < 1e-3, "{summary} {with}");
+    assert_eq!((numbers[2].1, numbers[3].1), (1.0, 8.0));
+    // Without the zebra.
+    let words = stdout(tiny.wlstm().args(line).arg("--words").write_stdin(input));
+    let zebra = words.lines().find(|row| row.ends_with("zebra")).unwrap();
+    let zebra: f64 = zebra.split('\t').nth(1).unwrap().parse().unwrap();
+    let without = (-(found[0].0 + found[1].0 - zebra) / 7.0).exp();
+    assert!((numbers[1].1 - without).abs() < 1e-3, "{summary} {without}");
+    // It goes to standard error beside the lines.
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains(&summary), "{errors}");
+}
