@@ -562,6 +562,7 @@ fn every_key_changes_the_digest_and_survives_writing() {
         "train.checkpoint_every=7",
         "train.keep=2",
         "train.log_every=9",
+        "train.histogram_every=9",
         "train.recompute=true",
         "train.seed=18446744073709551615",
     ] {

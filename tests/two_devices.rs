@@ -171,6 +171,7 @@ fn run_counted(
         folder: Some(&folder),
         progress: Progress::start(),
         stop: &Stop::default(),
+        turns: None,
         watch: &mut |_| {},
     };
     train(run).map(drop)

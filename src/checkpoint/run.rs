@@ -261,6 +261,11 @@ impl RunFolder {
         self.path.join("metrics.jsonl")
     }
 
+    /// The folder of the event files for TensorBoard.
+    pub fn board_path(&self) -> PathBuf {
+        self.path.join("tensorboard")
+    }
+
     /// The file of the checkpoint at `step`.
     pub fn checkpoint_path(&self, step: u64) -> PathBuf {
         self.path.join(CHECKPOINTS).join(checkpoint_name(step))

@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &Export, quiet: bool) -> Result<()> {
     match arguments.format {
         Format::Native => native::export(&source, out)?,
         Format::Pytorch => pytorch::export(&source, out)?,
-        Format::Onnx => files.extend(onnx::export(&source, out)?),
+        Format::Onnx => files.extend(onnx::export(&source, out, onnx::INSIDE)?),
     }
     let names: Vec<String> = files
         .iter()

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, Instant};
 
 use super::arguments::Train;
 use super::context::{
@@ -14,16 +13,16 @@ use super::context::{
 use super::progress::{Progress as Display, duration};
 use super::text::text;
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
-use crate::config::{Cell, Config, Tokens};
-use crate::corpus::{Corpus, Vocabulary, detokenise, expand};
+use crate::config::{Cell, Config};
+use crate::corpus::{Corpus, Vocabulary, expand};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::model::cost::check_sizes;
 use crate::train::estimate::{self, Crew};
 use crate::train::exchange::{Alone, Exchange, of_all};
-use crate::train::generate::{Choice, Generator};
 use crate::train::progress::{Measure, Progress};
 use crate::train::run::{Outcome, Run, train};
+use crate::train::sample::is_too_slow;
 use crate::train::schedule;
 use crate::train::session::Session;
 use crate::train::watch::{Event, Stop};
@@ -139,6 +138,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         folder: folder.as_ref(),
         progress,
         stop: &stop,
+        turns: None,
         watch: &mut |event| {
             // Only now is it sure that there is a run.
             if let (Event::Start { .. }, Some(folder)) = (&event, &folder) {
@@ -176,7 +176,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         );
     }
     warn_of_young_average(&config, outcome.progress.step);
-    sample(&mut session, &words, quiet)?;
+    show_sample(&session, outcome.sample.as_deref(), quiet)?;
     advise(quiet, arguments, folder.path(), &config);
     Ok(())
 }
@@ -355,6 +355,7 @@ fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
     (to.epochs, to.steps, to.seconds) = (from.epochs, from.steps, from.seconds);
     (to.validate_every, to.checkpoint_every) = (from.validate_every, from.checkpoint_every);
     (to.keep, to.log_every) = (from.keep, from.log_every);
+    to.histogram_every = from.histogram_every;
     to.validate_targets = from.validate_targets;
     like_before.device = before.device.clone();
     like_before.model.tables = before.model.tables;
@@ -465,6 +466,7 @@ fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
         reason,
         progress,
         best,
+        ..
     } = outcome;
     let seconds = duration(progress.seconds);
     let mut lines = format!(
@@ -489,44 +491,20 @@ fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
     super::print(lines.as_bytes())
 }
 
-/// No more words are made up after this time.
-const SAMPLE_TIME: Duration = Duration::from_secs(5);
-
 /// Prints a few lines that the model makes up.
-fn sample(session: &mut Session, words: &Vocabulary, quiet: bool) -> Result<()> {
-    if words.len() > SAMPLE_WORDS && session.is_in_software() {
+fn show_sample(session: &Session, sample: Option<&str>, quiet: bool) -> Result<()> {
+    if is_too_slow(session) {
         tell(
             quiet,
             "The sample is left out: with so large a vocabulary a device in software takes minutes a word.",
         );
+    }
+    let Some(sample) = sample else {
         return Ok(());
-    }
-    let kind = session.config().data.tokens;
-    let count = if kind == Tokens::Characters { 300 } else { 60 };
-    let choice = Choice {
-        temperature: 0.7,
-        top_k: 0,
-        top_p: 1.0,
-        seed: session.config().train.seed,
     };
-    let mut generator = Generator::new(session, words, &[], choice, (0, 1))?;
-    // With a large vocabulary on a slow device a word takes its time.
-    let begin = Instant::now();
-    let mut ids = Vec::new();
-    while ids.len() < count && begin.elapsed() < SAMPLE_TIME {
-        ids.push(generator.words()?[0].id);
-    }
-    let text = detokenise(ids.iter().map(|id| words.word(*id)), kind);
-    let indented: Vec<String> = text
-        .trim()
-        .lines()
-        .map(|line| format!("  {line}"))
-        .collect();
+    let indented: Vec<String> = sample.lines().map(|line| format!("  {line}")).collect();
     super::print(format!("\nsample\n{}\n", indented.join("\n")).as_bytes())
 }
-
-/// The largest vocabulary that a device in software draws samples from.
-const SAMPLE_WORDS: usize = 200_000;
 
 /// Says what to try next, in words that can be typed here.
 fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {

@@ -180,6 +180,8 @@ pub struct Train {
     pub keep: usize,
     /// Steps between the step lines of the metrics; at least 1.
     pub log_every: u64,
+    /// Steps between histograms of weights and gradients, for TensorBoard; 0: none.
+    pub histogram_every: u64,
     /// The key of every random number.
     pub seed: u64,
 }

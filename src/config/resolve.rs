@@ -290,6 +290,7 @@ fn train(document: &Document) -> Result<Train> {
         checkpoint_every: field("train.checkpoint_every").integer(0, COUNT)?,
         keep: field("train.keep").size(1, INDEX)?,
         log_every: field("train.log_every").integer(1, COUNT)?,
+        histogram_every: field("train.histogram_every").integer(0, COUNT)?,
         seed: field("train.seed").integer(0, u64::MAX)?,
     };
     if train.batch.saturating_mul(train.unroll) > INDEX {

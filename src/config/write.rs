@@ -128,6 +128,7 @@ impl Config {
         out.key("checkpoint_every", train.checkpoint_every);
         out.key("keep", train.keep);
         out.key("log_every", train.log_every);
+        out.key("histogram_every", train.histogram_every);
         out.key("seed", train.seed);
     }
 }

@@ -278,16 +278,12 @@ fn integers(name: &str, values: &[i64]) -> AttributeProto {
     }
 }
 
-/// Writes the graph; gives the second file, if the parameters are in one.
+/// Writes the graph; gives the second file, if the parameters are in one: those of more than `inside` bytes are, see [`INSIDE`].
 ///
 /// # Errors
 ///
 /// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint lacks a parameter, or a file cannot be written.
-pub fn export(source: &Source<'_>, path: &Path) -> Result<Option<PathBuf>> {
-    export_with(source, path, INSIDE)
-}
-
-fn export_with(source: &Source<'_>, path: &Path, inside: usize) -> Result<Option<PathBuf>> {
+pub fn export(source: &Source<'_>, path: &Path, inside: usize) -> Result<Option<PathBuf>> {
     let Builder {
         mut graph,
         parameters,

@@ -1,8 +1,9 @@
 //! `metrics.jsonl`: what happened in a run, one JSON object a line, written as it happens.
 //!
 //! Numbers have all their digits: the shortest text that reads back as the same number. JSON has no text for infinite and
-//! undefined numbers; they are written as `null` and read as NaN.
+//! undefined numbers; they are written as `null` and read as NaN. The same goes to TensorBoard: see [`tensorboard`].
 
+pub mod tensorboard;
 mod write;
 
 use std::fs::File;
@@ -27,6 +28,8 @@ pub enum Line {
     Skipped(Skipped),
     /// A validation.
     Valid(Valid),
+    /// What the model makes up at the end.
+    Sample(Sample),
     /// Training ends.
     End(End),
 }
@@ -39,6 +42,7 @@ impl Line {
             Line::Step(line) => Some(line.step),
             Line::Skipped(line) => Some(line.step),
             Line::Valid(line) => Some(line.step),
+            Line::Sample(line) => Some(line.step),
         }
     }
 }
@@ -58,6 +62,9 @@ pub struct Start {
     pub parameters: u64,
     /// The steps done before: 0, or those of the checkpoint that is resumed.
     pub resumed: u64,
+    /// The bytes that training and validation take of each device.
+    #[serde(default)]
+    pub memory: Vec<u64>,
 }
 
 /// One optimizer step.
@@ -82,6 +89,9 @@ pub struct Step {
     /// Seconds of training so far: resumed runs added, validation and checkpoints left out.
     #[serde(deserialize_with = "null_as_nan")]
     pub seconds: f64,
+    /// Words trained so far, resumed runs added; 0 where an older version has written the line.
+    #[serde(default)]
+    pub words: u64,
 }
 
 /// A step of mixed precision whose gradients were too large for `f16`: it changed no parameter.
@@ -110,6 +120,15 @@ pub struct Valid {
     /// Seconds of training so far, as in [`Step`].
     #[serde(deserialize_with = "null_as_nan")]
     pub seconds: f64,
+}
+
+/// Text that the model made up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// The text.
+    pub text: String,
 }
 
 /// Why training ended.

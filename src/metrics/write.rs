@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::{End, Line, Skipped, Start, Step, Valid, scan};
+use super::tensorboard::Board;
+use super::{End, Line, Sample, Skipped, Start, Step, Valid, scan};
 use crate::error::Result;
 use crate::files;
 
@@ -21,6 +22,7 @@ pub struct Writer {
     file: File,
     log_every: u64,
     pending: Option<Step>,
+    board: Option<Board>,
 }
 
 impl Writer {
@@ -75,7 +77,18 @@ impl Writer {
             file,
             log_every: log_every.max(1),
             pending: None,
+            board: None,
         })
+    }
+
+    /// Has all that is written from now on go to TensorBoard too.
+    pub fn show_on(&mut self, board: Board) {
+        self.board = Some(board);
+    }
+
+    /// Where TensorBoard reads, if that was said.
+    pub fn board(&mut self) -> Option<&mut Board> {
+        self.board.as_mut()
     }
 
     /// Writes the start of training.
@@ -120,6 +133,15 @@ impl Writer {
         self.write(&Line::Valid(valid))
     }
 
+    /// Writes what the model made up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::start`].
+    pub fn sample(&mut self, sample: Sample) -> Result<()> {
+        self.write(&Line::Sample(sample))
+    }
+
     /// Writes the last step, if it was not written, and the end.
     ///
     /// # Errors
@@ -144,6 +166,10 @@ impl Writer {
                 line.push(b'\n');
                 self.file.write_all(&line)
             });
-        written.map_err(|error| files::cannot_write(&self.path, error))
+        written.map_err(|error| files::cannot_write(&self.path, error))?;
+        match &mut self.board {
+            Some(board) => board.line(line),
+            None => Ok(()),
+        }
     }
 }

@@ -14,6 +14,7 @@
 //! | [`estimate`] | what a run takes, before it takes it |
 //! | [`score`] | log-probabilities of lines |
 //! | [`generate`] | text from a model |
+//! | [`sample`] | what a model makes up when its training has ended |
 //! | [`watch`] | what a run tells those who watch it, and how they stop it |
 
 mod clock;
@@ -28,6 +29,7 @@ mod parts;
 pub mod prepare;
 pub mod progress;
 pub mod run;
+pub mod sample;
 pub mod schedule;
 pub mod score;
 pub mod session;

@@ -18,6 +18,9 @@ pub struct Progress {
     pub epochs_ended: u64,
     /// Seconds of training, validation and checkpoints left out.
     pub seconds: f64,
+    /// Words trained.
+    #[serde(default)]
+    pub words: u64,
     /// Steps of mixed precision that changed nothing.
     #[serde(default)]
     pub skipped: u64,
@@ -63,6 +66,7 @@ impl Progress {
             epoch: 0,
             epochs_ended: 0,
             seconds: 0.0,
+            words: 0,
             skipped: 0,
             validated: None,
             best: None,

@@ -14,15 +14,19 @@ use super::exchange::together;
 use super::keeper::Keeper;
 use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
+use super::sample::{is_too_slow, sample};
 use super::schedule::{Moment, learning_rate};
 use super::session::Session;
 use super::update::{Norm, control};
-use super::watch::{Event, Stop};
+use super::watch::{Event, Stop, Turns};
 use crate::checkpoint::{Point, RunFolder, Status};
 use crate::config::{Config, Precision};
 use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::error::{Error, Kind, Result, quoted};
-use crate::metrics;
+use crate::metrics::{
+    self,
+    tensorboard::{Board, Histogram},
+};
 
 /// What a run needs.
 pub struct Run<'a> {
@@ -42,6 +46,8 @@ pub struct Run<'a> {
     pub progress: Progress,
     /// Asks it to stop.
     pub stop: &'a Stop,
+    /// If it shares its device with others. While they go on its time stands still.
+    pub turns: Option<&'a dyn Turns>,
     /// Hears what happens.
     pub watch: &'a mut dyn FnMut(Event),
 }
@@ -55,6 +61,8 @@ pub struct Outcome {
     pub progress: Progress,
     /// The best checkpoint.
     pub best: Option<Point>,
+    /// What the model makes up, if that does not take too long.
+    pub sample: Option<String>,
 }
 
 /// A step on its way.
@@ -83,6 +91,8 @@ struct Loop<'a> {
     clock: Clock,
     /// The steps of the whole run, where they are known.
     total: Option<u64>,
+    /// What the model makes up.
+    made_up: Option<String>,
 }
 
 /// Trains until a limit, a signal or a failure ends the run.
@@ -138,6 +148,9 @@ impl<'a> Loop<'a> {
                     }
                 };
                 folder.write_config(&run.config.to_toml())?;
+                let mut board = Board::create(&folder.board_path(), resumed)?;
+                board.text("configuration", resumed, &run.config.to_toml())?;
+                metrics.show_on(board);
                 let keeper = Keeper::open(folder, &run.name, &devices, train, &run.progress)?;
                 metrics.start(metrics::Start {
                     version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -146,6 +159,7 @@ impl<'a> Loop<'a> {
                     devices: devices.clone(),
                     parameters,
                     resumed,
+                    memory: run.session.taken(),
                 })?;
                 Some(Leader { metrics, keeper })
             }
@@ -167,6 +181,7 @@ impl<'a> Loop<'a> {
             begin: resumed,
             clock,
             total,
+            made_up: None,
         })
     }
 
@@ -181,6 +196,7 @@ impl<'a> Loop<'a> {
             }
         }
         for prepared in loader {
+            self.take_turns()?;
             let (prepared, time_is_up) = self.agree(prepared)?;
             // Before the limit, so that a run that is resumed has ended the same epochs as one that was not stopped.
             if self.run.progress.epochs_ended + 1 < prepared.epoch {
@@ -202,6 +218,9 @@ impl<'a> Loop<'a> {
             if save {
                 self.checkpoint()?;
             }
+            if due(config.train.histogram_every, started) {
+                self.histograms()?;
+            }
         }
         self.drain()?;
         let epoch = self.run.progress.epoch;
@@ -209,6 +228,17 @@ impl<'a> Loop<'a> {
             self.end_epoch(epoch)?;
         }
         Ok(counted(epoch, "epoch"))
+    }
+
+    /// Lets others go on, if it is time.
+    fn take_turns(&mut self) -> Result<()> {
+        if let Some(turns) = self.run.turns.filter(|turns| turns.is_over()) {
+            self.drain()?;
+            let begin = Instant::now();
+            turns.wait();
+            self.clock.leave_out(begin);
+        }
+        Ok(())
     }
 
     /// Steps done or on their way.
@@ -292,6 +322,7 @@ impl<'a> Loop<'a> {
         let (loss, grad_norm) = (output("loss")[0] * pending.whole, norm.value);
         let words_per_second = self.clock.lap(pending.words);
         let seconds = self.clock.seconds();
+        let words = self.run.progress.words + pending.words as u64;
         if let Some(leader) = &mut self.leader {
             leader.metrics.step(metrics::Step {
                 step: pending.step,
@@ -301,6 +332,7 @@ impl<'a> Loop<'a> {
                 learning_rate: pending.learning_rate,
                 grad_norm,
                 seconds,
+                words,
             })?;
         }
         // A bounded output keeps the loss finite however large the weights become; no perplexity that is too large for a
@@ -338,6 +370,7 @@ impl<'a> Loop<'a> {
         progress.step = pending.step;
         progress.epoch = pending.epoch;
         progress.seconds = seconds;
+        progress.words = words;
         progress.position = Some(pending.position);
         let (done, left) = self.estimate(pending.words);
         (self.run.watch)(Event::Step {
@@ -456,6 +489,27 @@ impl<'a> Loop<'a> {
         Ok(best)
     }
 
+    /// Shows how large weights and gradients are.
+    fn histograms(&mut self) -> Result<()> {
+        self.drain()?;
+        let begin = Instant::now();
+        let step = self.run.progress.step;
+        let board = self.leader.as_mut().and_then(|l| l.metrics.board());
+        if let Some(board) = board {
+            let mut histograms: Vec<(String, Histogram)> = Vec::new();
+            self.run.session.visit(|name, values| {
+                if histograms.last().is_none_or(|(last, _)| last != name) {
+                    histograms.push((name.to_owned(), Histogram::default()));
+                }
+                let last = histograms.last_mut();
+                last.expect("one was pushed").1.add(values);
+            })?;
+            board.histograms(step, &histograms)?;
+        }
+        self.clock.leave_out(begin);
+        Ok(())
+    }
+
     /// Saves everything, unless this state was.
     fn checkpoint(&mut self) -> Result<()> {
         self.drain()?;
@@ -503,6 +557,7 @@ impl<'a> Loop<'a> {
             let progress = &mut self.run.progress;
             progress.step = pending.step;
             progress.epoch = pending.epoch;
+            progress.words += pending.words as u64;
             progress.position = Some(pending.position);
         }
         self.pending.clear();
@@ -522,6 +577,7 @@ impl<'a> Loop<'a> {
             if let Some(leader) = &mut self.leader {
                 leader.keeper.proven()?;
             }
+            self.sample()?;
             Ok(reason)
         });
         let result = match result {
@@ -584,6 +640,7 @@ impl<'a> Loop<'a> {
                 reason,
                 progress: self.run.progress,
                 best: None,
+                sample: None,
             });
         };
         let devices = self.run.session.division().devices;
@@ -597,7 +654,29 @@ impl<'a> Loop<'a> {
             reason,
             progress: self.run.progress,
             best: keeper.best_point(),
+            sample: self.made_up,
         })
+    }
+
+    /// Has the model make something up. The run is what it is without.
+    fn sample(&mut self) -> Result<()> {
+        let Some(leader) = &mut self.leader else {
+            return Ok(());
+        };
+        if is_too_slow(self.run.session) {
+            return Ok(());
+        }
+        match sample(self.run.session, self.run.train.vocabulary()) {
+            Ok(text) => {
+                leader.metrics.sample(metrics::Sample {
+                    step: self.run.progress.step,
+                    text: text.clone(),
+                })?;
+                self.made_up = Some(text);
+            }
+            Err(error) => tracing::warn!("there is no sample: {error}"),
+        }
+        Ok(())
     }
 }
 

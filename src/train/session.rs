@@ -17,7 +17,7 @@ use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile, Taking, by
 use crate::error::{Error, Kind, Result};
 use crate::graph::LOSS_SCALE;
 use crate::graph::memory::Limits;
-use crate::graph::plan::Plan;
+use crate::graph::plan::{Place, Plan};
 use crate::graph::split::oversized;
 use crate::model::cost::{check_sizes, optimizer_states};
 use crate::model::language_model::{self, Division, Extent};
@@ -776,6 +776,44 @@ impl Session {
                 sink.write_f32(rows)
             })
         })
+    }
+
+    /// Hands the values of every parameter to `take`, and those of the gradients of the last step that are kept and dense, piece by
+    /// piece, as `weights/NAME` and `gradients/NAME`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`] if the device is lost.
+    pub fn visit(&mut self, mut take: impl FnMut(&str, &[f32])) -> Result<()> {
+        self.settle()?;
+        self.bring_home()?;
+        let (_, plan) = self.training.as_ref().expect("a session that trains");
+        let (executor, tables) = (&mut self.executors[self.first], &mut self.tables);
+        for line in &self.table {
+            let weights = format!("weights/{}", line.name);
+            stream(&line.shape, |start, rows| {
+                match &mut *tables {
+                    Some(tables) if tables.has(&line.name) => tables.read(&line.name, start, rows),
+                    _ => executor.read_part(&line.name, start, rows)?,
+                }
+                take(&weights, rows);
+                Ok(())
+            })?;
+            let name = format!("gradient.{}", line.name);
+            let is_kept = plan.tensors.iter().any(|tensor| {
+                let is_dense = tensor.shape.len() == line.shape.len();
+                tensor.name == name && tensor.place == Place::Persistent && is_dense
+            });
+            if is_kept {
+                let gradients = format!("gradients/{}", line.name);
+                stream(&line.shape, |start, rows| {
+                    executor.read_part(&name, start, rows)?;
+                    take(&gradients, rows);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether its first device is a GPU that is played by the processor.

@@ -100,6 +100,9 @@ impl Norm {
 /// output `output`.
 pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspect: bool) -> Plan {
     let mut graph = Graph::new("train", limits);
+    if config.train.histogram_every > 0 {
+        graph.keep_gradients();
+    }
     if inspect {
         graph.keep_gradients();
         graph.builder.publish("output");

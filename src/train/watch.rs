@@ -71,6 +71,15 @@ pub enum Event {
     },
 }
 
+/// Runs that share a device take turns.
+pub trait Turns {
+    /// Whether another one is to go on now.
+    fn is_over(&self) -> bool;
+
+    /// Waits until it is this one's turn again, or it is asked to stop.
+    fn wait(&self);
+}
+
 /// Asks a run to save and stop: the number of the signal that did, or 0.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(pub Arc<AtomicUsize>);
