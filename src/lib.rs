@@ -25,7 +25,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`tensor`], [`error`], [`random`], [`real`], [`digest`], [`files`] | leaves: shapes and names; the error type; Philox; `f32` and `f64` alike; short names of bytes; files that appear whole or not at all |
+//! | [`tensor`], [`error`], [`random`], [`real`], [`digest`], [`numbers`], [`files`] | leaves: shapes and names; the error type; Philox; `f32` and `f64` alike; short names of bytes; numbers for people; files that appear whole or not at all |
 //! | [`matrix`] | a leaf: strided views of `f32` matrices and their product on the CPU |
 //! | [`kernel`] | a leaf: what a kernel is |
 //! | [`kernels`] | the catalogue; mirrors the folder `shaders` file for file |
@@ -151,6 +151,7 @@ pub mod kernels;
 pub mod matrix;
 pub mod metrics;
 pub mod model;
+pub mod numbers;
 pub mod random;
 pub mod real;
 pub mod report;

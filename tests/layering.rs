@@ -11,6 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("real", &[]),
     ("random", &[]),
     ("digest", &[]),
+    ("numbers", &[]),
     ("files", &["error"]),
     ("team", &[]),
     ("matrix", &["real", "team"]),
@@ -28,8 +29,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "device",
         &[
-            "tensor", "error", "real", "random", "digest", "files", "team", "kernel", "kernels",
-            "graph",
+            "tensor", "error", "real", "random", "digest", "numbers", "files", "team", "kernel",
+            "kernels", "graph",
         ],
     ),
     (
@@ -42,7 +43,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("corpus", &["error", "random", "digest", "files", "config"]),
     ("checkpoint", &["error", "digest", "files"]),
     ("metrics", &["error", "files"]),
-    ("report", &["error", "files", "metrics", "config"]),
+    (
+        "report",
+        &[
+            "error",
+            "files",
+            "numbers",
+            "metrics",
+            "config",
+            "checkpoint",
+            "model",
+        ],
+    ),
     (
         "train",
         &[
@@ -52,6 +64,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "real",
             "random",
             "files",
+            "numbers",
             "kernel",
             "kernels",
             "graph",
@@ -99,6 +112,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "random",
             "digest",
             "files",
+            "numbers",
             "kernel",
             "kernels",
             "graph",

@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::arguments::{Bench, BenchStep, BenchWhat};
 use super::context::{kernel_executor, tell, training_executors};
 use super::plan::vocabulary_size;
-use super::progress::grouped;
 use crate::bench::kernels::{KernelTimes, Peaks, kernels, measured};
 use crate::bench::step::{Length, StepProfile, StepTimes, step};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernel::Halves;
 use crate::kernels::pointwise::copy;
+use crate::numbers::grouped;
 
 /// The model that is measured when nothing is said.
 const MODEL: &str = include_str!("../../configs/bench.toml");

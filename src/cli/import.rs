@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::interchange::{native, pytorch};
 use crate::model::cost::check_sizes;
 use crate::model::parameters::parameters;
+use crate::numbers::grouped;
 
 /// Imports.
 pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
@@ -58,8 +59,8 @@ pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
         &format!(
             "Made the run `{}` of {} parameters and {} words.",
             folder.path().display(),
-            super::progress::grouped(parameters as u64),
-            super::progress::grouped(words.len() as u64)
+            grouped(parameters as u64),
+            grouped(words.len() as u64)
         ),
     );
     super::print(format!("run {}\n", folder.path().display()).as_bytes())

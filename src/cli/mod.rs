@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod bench;
+mod compare;
 mod completions;
 mod context;
 mod devices;
@@ -37,6 +38,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     context::TRUST.store(!arguments.checked, Ordering::Relaxed);
     match &arguments.command {
         Command::Train(train) => train::run(train, arguments.quiet),
+        Command::Compare(compare) => compare::run(compare, arguments.quiet),
         Command::Eval(eval) => eval::run(eval, arguments.quiet),
         Command::Score(score) => score::run(score, arguments.quiet),
         Command::Generate(generate) => generate::run(generate, arguments.quiet),

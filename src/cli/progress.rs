@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::{Config, Tokens};
+use crate::numbers::{duration, grouped, rate};
 use crate::train::watch::Event;
 
 /// Seconds between plain lines.
-const INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Shows the events of a run.
 pub(super) struct Progress {
@@ -219,57 +220,6 @@ impl Live {
 }
 
 /// The columns of the terminal.
-fn width() -> usize {
+pub(super) fn width() -> usize {
     console::Term::stderr().size().1.into()
-}
-
-/// `1234567` as `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (k, digit) in digits.chars().enumerate() {
-        if k > 0 && (digits.len() - k).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Words a second with three digits.
-fn rate(number: f64) -> String {
-    match number {
-        n if n >= 999_500.0 => format!("{:.2} M", n / 1e6),
-        n if n >= 9_995.0 => format!("{:.1} k", n / 1e3),
-        n => format!("{n:.0}"),
-    }
-}
-
-/// `1:02:03`, `2:03` or, of what is not known, `?`.
-pub(super) fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() {
-        return "?".to_owned();
-    }
-    let seconds = seconds.max(0.0).round() as u64;
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match hours {
-        0 => format!("{minutes}:{seconds:02}"),
-        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_for_people() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(13_986_078), "13,986,078");
-        assert_eq!(rate(512.4), "512");
-        assert_eq!(rate(33_812.0), "33.8 k");
-        assert_eq!(duration(59.7), "1:00");
-        assert_eq!(duration(3723.0), "1:02:03");
-        assert_eq!(duration(f64::INFINITY), "?");
-    }
 }

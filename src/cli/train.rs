@@ -10,7 +10,7 @@ use super::context::{
     process_here, saved_config, saved_vocabulary, tell, training_executors, vocabulary,
     vocabulary_file,
 };
-use super::progress::{Progress as Display, duration};
+use super::progress::Progress as Display;
 use super::text::text;
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
 use crate::config::{Cell, Config};
@@ -18,6 +18,7 @@ use crate::corpus::{Corpus, Vocabulary, expand};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::model::cost::check_sizes;
+use crate::numbers::duration;
 use crate::train::estimate::{self, Crew};
 use crate::train::exchange::{Alone, Exchange, of_all};
 use crate::train::progress::{Measure, Progress};
@@ -48,18 +49,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         None => None,
     };
 
-    // Of a folder that is there it is told better what is wrong with it.
-    let missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
-    let open = |key: &str, files: &[PathBuf]| {
-        match Corpus::open(files) {
-        Err(error) if files.iter().any(missing) => Err(error.help(format!(
-            "`{key}` names it: bring the text there (the comments in `{}` say where the text of its own comes from), or name \
-             another with --set {key}=FILE, which is looked for beside the configuration, then in the current folder",
-            arguments.config.display()
-        ))),
-        other => other.map(Arc::new),
-    }
-    };
+    let open = |key: &str, files: &[PathBuf]| open_corpus(key, files, &arguments.config);
     let corpus = open("data.train", &config.data.train)?;
     let valid = match config.data.valid.as_slice() {
         [] => None,
@@ -181,6 +171,20 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     Ok(())
 }
 
+/// Opens the text that a key of a configuration names.
+pub(super) fn open_corpus(key: &str, files: &[PathBuf], config: &Path) -> Result<Arc<Corpus>> {
+    // Of a folder that is there it is told better what is wrong with it.
+    let missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
+    match Corpus::open(files) {
+        Err(error) if files.iter().any(missing) => Err(error.help(format!(
+            "`{key}` names it: bring the text there (the comments in `{}` say where the text of its own comes from), or name \
+             another with --set {key}=FILE, which is looked for beside the configuration, then in the current folder",
+            config.display()
+        ))),
+        other => other.map(Arc::new),
+    }
+}
+
 /// The share of unknown words in a validation from which on it matters that a model has met none.
 const FEW_UNKNOWN: f64 = 0.01;
 
@@ -266,7 +270,7 @@ fn warn_of_little_time(session: &Session, quiet: bool) {
             return;
         };
         if bytes as f64 > grace * SPEED / 2.0 {
-            let bytes = crate::device::bytes(bytes);
+            let bytes = crate::numbers::bytes(bytes);
             tell(
                 quiet,
                 &format!(
@@ -404,7 +408,7 @@ fn differences(before: &str, now: &str) -> Vec<String> {
 }
 
 /// Checks that the vocabulary file, if it is there, still has the words of the run, which are in its checkpoint.
-fn same_words(config: &Config, words: &Vocabulary) -> Result<()> {
+pub(super) fn same_words(config: &Config, words: &Vocabulary) -> Result<()> {
     match &config.data.vocab {
         Some(path) if path.exists() && !vocabulary_file(config, path)?.same_words(words) => {
             Err(Error::data(format!(
@@ -432,7 +436,7 @@ fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
 
 /// Lets SIGINT and SIGTERM ask for a stop; a second one ends the program at once. In a job SIGUSR1 asks too: launchers hand it on
 /// at once, and end nothing.
-fn listen(in_job: bool) -> Result<Stop> {
+pub(super) fn listen(in_job: bool) -> Result<Stop> {
     let stop = Stop::default();
     #[cfg(unix)]
     if in_job {

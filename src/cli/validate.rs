@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::arguments::Validate;
 use super::context::{TRUST, TUNE, tell};
-use super::progress::{Live, grouped};
+use super::progress::Live;
 use crate::device::{
     Adapter, AdapterSummary, CpuExecutor, Device, Executor, GpuExecutor, adapter_text, choose,
     every_adapter,
@@ -16,6 +16,7 @@ use crate::device::{
 use crate::error::{Error, Kind, Result};
 use crate::kernel::Kernel;
 use crate::kernels::catalogue;
+use crate::numbers::grouped;
 use crate::report::{Column, Table};
 use crate::validate::golden::{Difference, Golden, Single, Tolerance, worst};
 use crate::validate::kernels::{KernelFound, Place, Thoroughness, kernel, on_host};

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use super::arguments::Vocab;
 use super::context::tell;
-use super::progress::grouped;
 use crate::corpus::{Corpus, VocabularyBuilder};
 use crate::error::{Error, Result};
+use crate::numbers::grouped;
 
 /// Builds a vocabulary.
 pub(super) fn run(arguments: &Vocab, quiet: bool) -> Result<()> {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::faults::guarded;
 use super::memory::{Buffers, Memory, WORD, binding, buffer, width};
 use super::pipelines::{Pipelines, Variant};
-use super::report::bytes;
 use super::{Data, Inputs, Limits, Outputs, RUNS_IN_FLIGHT};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Place, Plan, Step};
 use crate::kernel::{Access, Kernel, Traits};
+use crate::numbers::bytes;
 use crate::tensor::Dtype;
 
 /// One dispatch, ready to encode.

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use super::Limits;
 use super::faults::{guarded, out_of_memory};
 use super::footprint::{arena_words, best_fit, packed};
-use super::report::bytes;
 use crate::error::{Error, Result};
 use crate::graph::plan::{Place, Plan, Slice, TensorInfo};
+use crate::numbers::bytes;
 use crate::tensor::{Dtype, Shape};
 
 /// The bytes of a word.

@@ -27,7 +27,7 @@ pub use footprint::{Footprint, Room, Taking};
 pub use gpu::GpuExecutor;
 pub use host::available_memory;
 pub use pages::Pages;
-pub use report::{adapter_text, bytes, devices_json, devices_text, driver_help};
+pub use report::{adapter_text, devices_json, devices_text, driver_help};
 pub use selector::{Choice, Device, Selector, choose, choose_all};
 
 use crate::error::Result;

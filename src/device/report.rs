@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::adapter::AdapterSummary;
+use crate::numbers::bytes;
 
 /// How to get a GPU driver on this operating system, as the end of a sentence.
 pub fn driver_help() -> String {
@@ -123,22 +124,6 @@ fn facts(adapter: &AdapterSummary) -> [(&'static str, String); 7] {
     ]
 }
 
-/// A number of bytes in the largest binary unit that keeps it at 1 or more: `128.0 MiB`.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 {
-        format!("{count} B")
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
-}
-
 fn cut(text: &str, width: usize) -> String {
     text.chars().take(width).collect()
 }
@@ -229,12 +214,5 @@ mod tests {
         assert_eq!(json[0]["max_binding_bytes"], 2_147_483_647_u64);
         assert_eq!(json[0]["matrix_units"][8]["k"], 16);
         assert_eq!(json[0]["hardware"], "discrete");
-    }
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(bytes(1023), "1023 B");
-        assert_eq!(bytes(128 << 20), "128.0 MiB");
-        assert_eq!(bytes(u64::MAX), "16.0 EiB");
     }
 }

@@ -1,7 +1,11 @@
 //! What people look at: tables, plots, the report of runs.
 
+mod comparison;
+mod run;
 mod table;
 
+pub use comparison::{comparison, comparison_csv};
+pub use run::{Compared, RunData, compared};
 pub use table::{Column, Table};
 
 /// Text as HTML and SVG take it.

@@ -14,7 +14,7 @@ use super::session::STREAM;
 use super::tables::Tables;
 use super::update::{InParts, Left, plans_in_parts};
 use crate::config::{self, Config, Precision};
-use crate::device::{Executor, Footprint, Room, Taking, bytes};
+use crate::device::{Executor, Footprint, Room, Taking};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::graph::memory::Limits;
@@ -22,6 +22,7 @@ use crate::graph::plan::{Place, Plan};
 use crate::graph::split::oversized;
 use crate::model::language_model::{self, Part};
 use crate::model::tables::tensors;
+use crate::numbers::bytes;
 use crate::tensor::Dtype;
 use crate::train::update::training_plan;
 

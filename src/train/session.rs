@@ -13,7 +13,7 @@ use super::tables::Tables;
 use super::update::{FIRST_LOSS_SCALE, initial_state, training_plan};
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::{Config, Precision};
-use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile, Taking, bytes};
+use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile, Taking};
 use crate::error::{Error, Kind, Result};
 use crate::graph::LOSS_SCALE;
 use crate::graph::memory::Limits;
@@ -22,6 +22,7 @@ use crate::graph::split::oversized;
 use crate::model::cost::{check_sizes, optimizer_states};
 use crate::model::language_model::{self, Division, Extent};
 use crate::model::parameters::{Group, Layout, Parameter, fill_initial_values, parameters};
+use crate::numbers::bytes;
 use crate::tensor::Shape;
 
 /// A model on a device.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::super::progress::grouped;
 use super::{Costs, Kind, Place, Source};
-use crate::device::bytes;
+use crate::numbers::bytes;
+use crate::numbers::grouped;
 use crate::tensor::Shape;
 use crate::train::estimate::Change;
 

@@ -1,0 +1,146 @@
+//! What a comparison shows while it goes on: a live line for each model on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::models::Model;
+use crate::cli::progress::{INTERVAL, width};
+use crate::config::Tokens;
+use crate::numbers::{duration, rate};
+use crate::train::watch::Event;
+
+/// Shows the events of several runs.
+pub struct Display {
+    quiet: bool,
+    labels: Vec<String>,
+    unit: &'static str,
+    live: Option<(MultiProgress, Vec<ProgressBar>)>,
+    /// When the last plain line of each was printed.
+    last: Vec<Option<Instant>>,
+    /// Seconds of training that each has to go.
+    left: Vec<f64>,
+}
+
+impl Display {
+    /// For these models.
+    pub fn new(models: &[Model], quiet: bool) -> Display {
+        let labels: Vec<String> = models.iter().map(|model| model.label.clone()).collect();
+        let live = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+            let longest = labels.iter().map(|label| label.chars().count()).max();
+            let room = longest.unwrap_or(0).min(width() / 3);
+            let bar = if width() < 100 { "" } else { "{bar:16} " };
+            let template = format!("{{prefix:{room}!}}  {bar}{{wide_msg}}");
+            let style = ProgressStyle::with_template(&template).expect("a good template");
+            let style = style.progress_chars("=> ");
+            let bars = labels.iter().map(|label| {
+                let bar = all.add(ProgressBar::new(1000));
+                bar.set_style(style.clone());
+                bar.set_prefix(label.clone());
+                bar.set_message("waits");
+                bar
+            });
+            let bars = bars.collect();
+            (all, bars)
+        });
+        Display {
+            quiet,
+            unit: match models[0].config.data.tokens {
+                Tokens::Characters => "chars/s",
+                Tokens::Whitespace | Tokens::Words => "words/s",
+            },
+            last: vec![None; labels.len()],
+            left: vec![f64::NAN; labels.len()],
+            labels,
+            live,
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.live {
+            Some((all, _)) => {
+                // If standard error is gone, nobody is there.
+                let _ = all.println(text);
+            }
+            None if !self.quiet => {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
+            None => {}
+        }
+    }
+
+    /// What model `k` does now.
+    fn now(&mut self, k: usize, text: &str, done: Option<f64>) {
+        let label = &self.labels[k];
+        match &self.live {
+            Some((_, bars)) => {
+                bars[k].set_message(text.to_owned());
+                if let Some(done) = done {
+                    bars[k].set_position((1000.0 * done) as u64);
+                }
+            }
+            None => {
+                let is_due = |last: Instant| last.elapsed() >= INTERVAL;
+                if self.last[k].is_none_or(is_due) {
+                    self.last[k] = Some(Instant::now());
+                    self.line(&format!("{label}: {text}"));
+                }
+            }
+        }
+    }
+
+    /// Shows an event of model `k`.
+    pub fn show(&mut self, k: usize, event: Event) {
+        match event {
+            Event::Step {
+                step,
+                loss,
+                words_per_second,
+                done,
+                left,
+                ..
+            } => {
+                self.left[k] = left;
+                // What all have to go, as far as it is known.
+                let left: f64 = self.left.iter().filter(|left| left.is_finite()).sum();
+                let text = format!(
+                    "step {step}  loss {loss:.3}  {} {}  ETA of all {}",
+                    rate(words_per_second),
+                    self.unit,
+                    duration(left)
+                );
+                self.now(k, &text, Some(done));
+            }
+            Event::Validating { done, total } => {
+                if self.live.is_some() {
+                    self.now(k, &format!("validating {done}/{total}"), None);
+                }
+            }
+            Event::Valid {
+                step, perplexity, ..
+            } => {
+                let label = &self.labels[k];
+                self.line(&format!(
+                    "{label}: step {step}  validation perplexity {perplexity:.2}"
+                ));
+            }
+            Event::Skipped { step, loss_scale } => {
+                let label = &self.labels[k];
+                self.line(&format!(
+                    "{label}: step {step} was skipped: gradients too large for f16 at a loss scale of {loss_scale}"
+                ));
+            }
+            Event::Start { .. } | Event::Checkpoint { .. } => {}
+        }
+    }
+
+    /// Takes the live lines away.
+    pub fn end(&self) {
+        if let Some((all, bars)) = &self.live {
+            bars.iter().for_each(ProgressBar::finish_and_clear);
+            let _ = all.clear();
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! `wlstm compare`: several models, trained by turns on one device under one budget, in one table.
+
+mod display;
+mod models;
+mod record;
+mod turns;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use self::display::Display;
+use self::models::Model;
+use self::record::{Budget, Folder, Plan, Spec};
+use super::arguments::{Compare, TableFormat};
+use super::context::{saved_vocabulary, tell, training_executors, vocabulary};
+use super::text::text;
+use super::train::{listen, name, open_corpus, same_words};
+use crate::checkpoint::{Checkpoint, RunFolder, Which, find};
+use crate::config::{Config, Data, Precision};
+use crate::corpus::{Text, Vocabulary};
+use crate::device::{CpuExecutor, Device, Executor, choose};
+use crate::error::{Error, Kind, Result, quoted};
+use crate::numbers::bytes;
+use crate::report::{Compared, RunData, compared, comparison, comparison_csv};
+use crate::train::estimate::{self, Crew, Estimate};
+use crate::train::exchange::Alone;
+use crate::train::progress::{Measure, Progress};
+use crate::train::run::{Run, train};
+use crate::train::schedule;
+use crate::train::session::Session;
+use crate::train::watch::{Event, Stop};
+
+/// How long a turn is, at most and at least.
+const SLICES: [f64; 2] = [1.0, 5.0];
+
+/// Compares, or goes on comparing.
+pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
+    let base = Path::new(".");
+    let (folder, plan) = match arguments.resume {
+        true => resumed(arguments, base)?,
+        false => begun(arguments, base)?,
+    };
+    let choice = choose(&[&plan.device])?;
+    tell(quiet, &choice.reason);
+    let models = plan.models()?;
+    for model in &models {
+        model.config.check_limits()?;
+        schedule::check(&model.config)?;
+    }
+    let texts = texts(&models, &folder, quiet)?;
+    let slice = slice(&models, &texts, &choice.device, quiet)?;
+    folder.write(&plan)?;
+    tell(
+        quiet,
+        &format!(
+            "Comparing {} models, {} each; kept in `{}`.",
+            models.len(),
+            plan.budget,
+            folder.path().display()
+        ),
+    );
+    let stop = listen(false)?;
+    let failures = train_all(&models, &texts, &plan, &folder, slice, &stop, quiet);
+    let runs = runs(&models, &folder);
+    let lines = compared(&runs);
+    folder.write_results(&plan, &lines, stop.asked().is_some(), &runs)?;
+    print(arguments, &lines)?;
+    verdict(&models, failures, &folder, &stop)
+}
+
+/// The models of the command line, and a new folder.
+fn begun(arguments: &Compare, base: &Path) -> Result<(Folder, Plan)> {
+    let budget = budget(arguments);
+    let mut more = arguments
+        .seed
+        .map_or(vec![], |seed| vec![format!("train.seed={seed}")]);
+    more.extend(budget.iter().flat_map(Budget::sets));
+    let mut models = models::models(
+        &arguments.configs,
+        &arguments.variants,
+        &arguments.overrides.set,
+        &more,
+    )?;
+    if let Some(budget) = &budget {
+        models
+            .iter_mut()
+            .for_each(|model| budget.apply(&mut model.config));
+    }
+    let budget = match budget {
+        Some(budget) => budget,
+        None => own_budget(&models)?,
+    };
+    let specs = models.iter().map(|model| Spec {
+        label: model.label.clone(),
+        folder: model.folder.clone(),
+        name: name(&model.file),
+        config: model.config.to_toml(),
+    });
+    let plan = Plan {
+        device: arguments.device.device.clone(),
+        budget,
+        specs: specs.collect(),
+    };
+    let folder = match &arguments.out {
+        Some(out) => Folder::create(out)?,
+        None => Folder::create_numbered(base)?,
+    };
+    Ok((folder, plan))
+}
+
+/// What `--out` was begun with; a budget that is given takes the place of the one before.
+fn resumed(arguments: &Compare, base: &Path) -> Result<(Folder, Plan)> {
+    let given = !arguments.configs.is_empty() || !arguments.variants.is_empty();
+    if given || !arguments.overrides.set.is_empty() {
+        return Err(Error::usage(
+            "a comparison that is resumed has the models that it was begun with",
+        )
+        .help(
+            "leave configurations, --variants and --set out, or begin a new one without --resume",
+        ));
+    }
+    let (folder, mut plan) = Folder::open(arguments.out.as_deref(), base)?;
+    if let Some(budget) = budget(arguments) {
+        plan.change(budget)?;
+    }
+    // The default says nothing of what there was.
+    if arguments.device.device != "auto" {
+        plan.device.clone_from(&arguments.device.device);
+    }
+    Ok((folder, plan))
+}
+
+fn budget(arguments: &Compare) -> Option<Budget> {
+    None.or(arguments.seconds.map(Budget::Seconds))
+        .or(arguments.steps.map(Budget::Steps))
+        .or(arguments.epochs.map(Budget::Epochs))
+        .or(arguments.words.map(Budget::Words))
+}
+
+/// The limit that all configurations have.
+fn own_budget(models: &[Model]) -> Result<Budget> {
+    let limits = |config: &Config| {
+        (
+            config.train.epochs,
+            config.train.steps,
+            config.train.seconds,
+        )
+    };
+    let first = limits(&models[0].config);
+    if models.iter().any(|model| limits(&model.config) != first) {
+        return Err(Error::usage(
+            "the configurations end their trainings differently, which would be no comparison",
+        )
+        .help("give one budget for all: --seconds, --steps, --epochs or --words"));
+    }
+    models[0].config.check_limits()?;
+    let (epochs, steps, seconds) = first;
+    Ok(Budget::Own {
+        epochs,
+        steps,
+        seconds,
+    })
+}
+
+/// What a model reads.
+#[derive(Clone)]
+struct Texts {
+    train: Text,
+    valid: Option<Text>,
+    words: Arc<Vocabulary>,
+}
+
+/// The texts of every model; those of the same files are opened once.
+fn texts(models: &[Model], folder: &Folder, quiet: bool) -> Result<Vec<Texts>> {
+    let mut opened: Vec<(Data, Texts)> = Vec::new();
+    let mut all = Vec::new();
+    for model in models {
+        let data = &model.config.data;
+        if let Some((_, texts)) = opened.iter().find(|(other, _)| other == data) {
+            all.push(texts.clone());
+            continue;
+        }
+        let open = |key, files: &[PathBuf]| open_corpus(key, files, &model.file);
+        let corpus = open("data.train", &data.train)?;
+        let valid = match data.valid.as_slice() {
+            [] => None,
+            files => Some(open("data.valid", files)?),
+        };
+        // A run that has saved has its words.
+        let saved = match find(&folder.run(&model.folder), Which::Last) {
+            Ok(found) => Some(Checkpoint::open(&found.checkpoint)?),
+            Err(_) => None,
+        };
+        let words = Arc::new(match &saved {
+            Some(checkpoint) => saved_vocabulary(checkpoint, &model.config)?,
+            None => vocabulary(&model.config, Some(&corpus), quiet)?,
+        });
+        let read = |corpus| text(corpus, words.clone(), data.tokens, quiet);
+        let texts = Texts {
+            train: read(corpus)?,
+            valid: valid.map(read).transpose()?,
+            words: words.clone(),
+        };
+        opened.push((data.clone(), texts.clone()));
+        all.push(texts);
+    }
+    Ok(all)
+}
+
+/// How long a turn is. None where not all models have room on the device at once: they then train one after the other.
+fn slice(
+    models: &[Model],
+    texts: &[Texts],
+    device: &Device,
+    quiet: bool,
+) -> Result<Option<Duration>> {
+    let (mut device_bytes, mut host_bytes) = (0, 0);
+    let mut room = None;
+    for (model, texts) in models.iter().zip(texts) {
+        let mixed = model.config.train.precision == Precision::Mixed;
+        let (limits, here) = match device {
+            Device::Cpu => {
+                let executor = CpuExecutor::<f32>::new();
+                (executor.limits(), executor.room())
+            }
+            Device::Gpu(adapter) => (adapter.limits(mixed), adapter.room()),
+        };
+        let words = texts.words.len();
+        let estimate = Estimate::of(&model.config, words, Crew::ALONE, &limits, here.taking);
+        device_bytes += estimate.need(&here, 1, Crew::ALONE);
+        host_bytes += estimate.need_of_host(&here, Crew::ALONE);
+        room = Some(here);
+    }
+    let is_too_much = |need: u64, there: Option<u64>| there.is_some_and(|there| need > there);
+    let room = room.expect("at least one model");
+    if is_too_much(device_bytes, room.bytes) || is_too_much(host_bytes, room.host) {
+        tell(
+            quiet,
+            &format!(
+                "All models together take {}, which are not there: they train one after the other, not by turns.",
+                bytes(device_bytes.max(host_bytes))
+            ),
+        );
+        return Ok(None);
+    }
+    let seconds = models[0].config.train.seconds;
+    let slice = match seconds > 0.0 {
+        true => (seconds / 12.0).clamp(SLICES[0], SLICES[1]),
+        false => SLICES[1],
+    };
+    Ok(Some(Duration::from_secs_f64(slice)))
+}
+
+/// Trains all; gives what went wrong with which.
+fn train_all(
+    models: &[Model],
+    texts: &[Texts],
+    plan: &Plan,
+    folder: &Folder,
+    slice: Option<Duration>,
+    stop: &Stop,
+    quiet: bool,
+) -> Vec<(usize, Error)> {
+    let table = turns::Table::new(models.len(), slice);
+    let mut display = Display::new(models, quiet);
+    let (sender, events) = channel();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = models
+            .iter()
+            .zip(texts)
+            .enumerate()
+            .map(|(k, (model, texts))| {
+                let (table, sender) = (&table, sender.clone());
+                let work = move || {
+                    let seat = table.seat(k, stop);
+                    seat.wait_for_turn();
+                    train_one(model, texts, plan, folder, &seat, stop, |event| {
+                        // Nobody hears it if the display is gone.
+                        let _ = Sender::send(&sender, (k, event));
+                    })
+                };
+                std::thread::Builder::new()
+                    .name(model.folder.clone())
+                    .spawn_scoped(scope, work)
+            })
+            .collect();
+        drop(sender);
+        for (k, event) in events {
+            display.show(k, event);
+        }
+        display.end();
+        let mut failures = Vec::new();
+        for (k, thread) in threads.into_iter().enumerate() {
+            let outcome = match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|_| {
+                    Err(Error::new(Kind::Other, "the training panicked")
+                        .help("this is a bug of wlstm: please report it"))
+                }),
+                Err(error) => Err(Error::new(Kind::Other, "cannot start a thread")
+                    .because(error)
+                    .help("check the limits on threads and memory")),
+            };
+            failures.extend(outcome.err().map(|error| (k, error)));
+        }
+        failures
+    })
+}
+
+/// Trains one model, or goes on training it.
+fn train_one(
+    model: &Model,
+    texts: &Texts,
+    plan: &Plan,
+    folder: &Folder,
+    seat: &turns::Seat<'_>,
+    stop: &Stop,
+    mut hear: impl FnMut(Event),
+) -> Result<()> {
+    if let Some(kind) = stop.asked() {
+        return Err(Error::new(kind, "interrupted before it began"));
+    }
+    let (config, words) = (&model.config, &texts.words);
+    let path = folder.run(&model.folder);
+    let is_begun = path.join("run.json").is_file();
+    let checkpoint = match find(&path, Which::Last) {
+        Ok(found) if is_begun => Some(Checkpoint::open(&found.checkpoint)?),
+        _ => None,
+    };
+    let run_folder = match is_begun {
+        true => RunFolder::resume(&path)?,
+        false => RunFolder::create(&path)?,
+    };
+    let executors = training_executors(&[&plan.device], config, true)?;
+    estimate::check(config, words.len(), Crew::ALONE, &executors)?;
+    let mut session = Session::replicated(executors, Box::new(Alone), config, words.len())?;
+    let mut progress = match &checkpoint {
+        Some(checkpoint) => {
+            same_words(config, words)?;
+            let progress = Progress::read(checkpoint)?;
+            session.restore(checkpoint)?;
+            progress
+        }
+        None => {
+            session.initialise()?;
+            Progress::start()
+        }
+    };
+    if let Some(text) = &texts.valid {
+        progress.measure_on(Measure::of(text, config))?;
+    }
+    let run = Run {
+        config,
+        name: model.label.clone(),
+        session: &mut session,
+        train: texts.train.clone(),
+        valid: texts.valid.clone(),
+        folder: Some(&run_folder),
+        progress,
+        stop,
+        turns: Some(seat),
+        watch: &mut hear,
+    };
+    train(run).map(drop)
+}
+
+/// What the folders of all runs that have begun say.
+fn runs(models: &[Model], folder: &Folder) -> Vec<RunData> {
+    let read = |model: &Model| {
+        let run = RunData::read(&folder.run(&model.folder));
+        run.ok().map(|run| RunData {
+            label: model.label.clone(),
+            ..run
+        })
+    };
+    models.iter().filter_map(read).collect()
+}
+
+fn print(arguments: &Compare, lines: &[Compared]) -> Result<()> {
+    let format = match arguments.json {
+        true => TableFormat::Json,
+        false => arguments.format,
+    };
+    match format {
+        TableFormat::Json => super::print_json(&lines),
+        TableFormat::Csv => super::print(comparison_csv(lines).as_bytes()),
+        TableFormat::Markdown => super::print(comparison(lines).markdown().as_bytes()),
+        TableFormat::Text => {
+            super::print(comparison(lines).text(super::width_of_results()).as_bytes())
+        }
+    }
+}
+
+/// The failure of the whole, if there is one.
+fn verdict(
+    models: &[Model],
+    failures: Vec<(usize, Error)>,
+    folder: &Folder,
+    stop: &Stop,
+) -> Result<()> {
+    let place = quoted(&folder.path().display().to_string());
+    if let Some(kind) = stop.asked() {
+        return Err(Error::new(kind, "interrupted").help(format!(
+            "everything is saved in `{place}`; go on with `wlstm compare --resume --out {place}`"
+        )));
+    }
+    let all = models.len();
+    let count = failures.len();
+    let Some((k, error)) = failures.into_iter().next() else {
+        return Ok(());
+    };
+    let label = &models[k].label;
+    let what = match count {
+        1 => format!("1 of {all} models failed, `{label}`"),
+        count => format!("{count} of {all} models failed, the first of them `{label}`"),
+    };
+    Err(error.context(what))
+}

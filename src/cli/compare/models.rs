@@ -1,0 +1,244 @@
+//! The models of a comparison: configurations, variants of their cells, values of keys; each with a label and a name for its folder.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// A model that is compared.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// For people: what it differs in from the others.
+    pub label: String,
+    /// The folder of its run within that of the comparison.
+    pub folder: String,
+    /// The configuration file that it comes from.
+    pub file: PathBuf,
+    /// Its configuration.
+    pub config: Config,
+}
+
+/// What a model has besides its configuration file.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Change {
+    label: String,
+    sets: Vec<String>,
+}
+
+/// The models of all configurations, with each variant, with each combination of the values of the `--set` that have several. To
+/// all of them `more` is applied last.
+///
+/// # Errors
+///
+/// [`Kind::Usage`](crate::error::Kind::Usage) for a variant or a configuration that is wrong.
+pub fn models(
+    files: &[PathBuf],
+    variants: &[String],
+    sets: &[String],
+    more: &[String],
+) -> Result<Vec<Model>> {
+    let variants = match variants {
+        [] => vec![Change::default()],
+        given => given
+            .iter()
+            .flat_map(|text| split(text, ','))
+            .map(variant)
+            .collect::<Result<Vec<_>>>()?,
+    };
+    let sweeps = sweeps(sets);
+    let mut models: Vec<Model> = Vec::new();
+    for file in files {
+        let name = match files.len() {
+            1 => String::new(),
+            _ => stem(file),
+        };
+        for variant in &variants {
+            for sweep in &sweeps {
+                let parts = [&name, &variant.label, &sweep.label];
+                let parts: Vec<&str> = parts
+                    .into_iter()
+                    .map(String::as_str)
+                    .filter(|part| !part.is_empty())
+                    .collect();
+                let label = match parts.is_empty() {
+                    true => stem(file),
+                    false => parts.join(", "),
+                };
+                let all = [&variant.sets[..], &sweep.sets, more].concat();
+                let config = Config::load(file, &all)
+                    .map_err(|error| error.context(format!("`{label}` cannot be trained")))?;
+                models.push(Model {
+                    folder: String::new(),
+                    file: file.clone(),
+                    label,
+                    config,
+                });
+            }
+        }
+    }
+    name_apart(&mut models);
+    Ok(models)
+}
+
+/// Gives each its own label and its own folder.
+fn name_apart(models: &mut [Model]) {
+    for k in 0..models.len() {
+        let (before, rest) = models.split_at_mut(k);
+        let own = &mut rest[0];
+        let base = own.label.clone();
+        let mut number = 2;
+        while before.iter().any(|model| model.label == own.label) {
+            own.label = format!("{base} ({number})");
+            number += 1;
+        }
+        let plain = |c: char| match c.is_alphanumeric() || ".-_".contains(c) {
+            true => c,
+            false => ' ',
+        };
+        let words: String = own.label.chars().map(plain).collect();
+        let base = words.split_whitespace().collect::<Vec<_>>().join("-");
+        own.folder = base.clone();
+        let mut number = 2;
+        while before.iter().any(|model| model.folder == own.folder) {
+            own.folder = format!("{base}-{number}");
+            number += 1;
+        }
+    }
+}
+
+fn stem(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
+}
+
+/// `flstm:factor=64` or `glstm:groups=[4,8]:train.batch=64`.
+fn variant(text: &str) -> Result<Change> {
+    let wrong = |what: &str| {
+        Error::usage(format!("`--variants`: `{text}` {what}")).help(
+            "give cells, with what they need: lstmp,flstm:factor=64,glstm:groups=4; a key without a section is one of [model]",
+        )
+    };
+    let mut parts = split(text, ':').into_iter();
+    let cell = parts.next().unwrap_or_default().trim();
+    if !["lstmp", "flstm", "glstm"].contains(&cell) {
+        return Err(wrong("does not begin with a cell: lstmp, flstm or glstm"));
+    }
+    let mut change = Change {
+        label: cell.to_owned(),
+        sets: vec![format!("model.cell={cell}")],
+    };
+    for part in parts {
+        let Some((key, value)) = part.split_once('=') else {
+            return Err(wrong("has a part that is not KEY=VALUE"));
+        };
+        let (key, value) = (key.trim(), value.trim());
+        change.label += &format!(" {key}={value}");
+        change.sets.push(match key.contains('.') {
+            true => format!("{key}={value}"),
+            false => format!("model.{key}={value}"),
+        });
+    }
+    Ok(change)
+}
+
+/// Every combination of the values of those that have several.
+fn sweeps(sets: &[String]) -> Vec<Change> {
+    let mut sweeps = vec![Change::default()];
+    for set in sets {
+        let values = match set.split_once('=') {
+            // Names of files may have commas.
+            Some((key, values)) if !key.trim().starts_with("data.") => split(values, ','),
+            _ => vec![],
+        };
+        let Some((key, _)) = set.split_once('=').filter(|_| values.len() > 1) else {
+            sweeps
+                .iter_mut()
+                .for_each(|sweep| sweep.sets.push(set.clone()));
+            continue;
+        };
+        let key = key.trim();
+        let short = key.rsplit('.').next().unwrap_or(key);
+        sweeps = sweeps
+            .iter()
+            .flat_map(|sweep| {
+                values.iter().map(|value| {
+                    let value = value.trim();
+                    let mut sweep = sweep.clone();
+                    let space = if sweep.label.is_empty() { "" } else { " " };
+                    sweep.label += &format!("{space}{short}={value}");
+                    sweep.sets.push(format!("{key}={value}"));
+                    sweep
+                })
+            })
+            .collect();
+    }
+    sweeps
+}
+
+/// The parts between separators that are not in brackets or quotes.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let (mut depth, mut quote, mut start) = (0, None, 0);
+    let mut parts = Vec::new();
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '[') => depth += 1,
+            (None, ']') => depth -= 1,
+            (None, c) if c == separator && depth <= 0 => {
+                parts.push(&text[start..at]);
+                start = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_in_brackets_stay_together() {
+        assert_eq!(split("a,[1,2],'x,y',b", ','), ["a", "[1,2]", "'x,y'", "b"]);
+        assert_eq!(split("", ','), [""]);
+        assert_eq!(split("]x,y", ','), ["]x", "y"]);
+    }
+
+    #[test]
+    fn values_are_combined() {
+        let sets = ["model.groups=2,4", "train.batch=8", "train.unroll=5,10"].map(str::to_owned);
+        let found = sweeps(&sets);
+        let labels: Vec<&str> = found.iter().map(|sweep| sweep.label.as_str()).collect();
+        let expected = [
+            "groups=2 unroll=5",
+            "groups=2 unroll=10",
+            "groups=4 unroll=5",
+            "groups=4 unroll=10",
+        ];
+        assert_eq!(labels, expected);
+        assert_eq!(
+            found[1].sets,
+            ["model.groups=2", "train.batch=8", "train.unroll=10"]
+        );
+        let files = ["data.train=a,b.txt".to_owned()];
+        assert_eq!(sweeps(&files)[0].sets, files);
+        assert_eq!(sweeps(&["model.groups=[2,4]".to_owned()]).len(), 1);
+    }
+
+    #[test]
+    fn variants_are_cells_with_keys() {
+        let found = variant("glstm:groups=[4,8]:train.batch=64").unwrap();
+        assert_eq!(found.label, "glstm groups=[4,8] train.batch=64");
+        assert_eq!(
+            found.sets,
+            ["model.cell=glstm", "model.groups=[4,8]", "train.batch=64"]
+        );
+        for wrong in ["gru", "", "factor=64", "flstm:64"] {
+            assert!(variant(wrong).is_err(), "{wrong}");
+        }
+    }
+}

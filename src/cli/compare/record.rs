@@ -1,0 +1,327 @@
+//! The folder of a comparison: `compare.json` with its models, budget and results, the tables, and the run of each model.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::models::Model;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::report::{Compared, RunData, comparison, comparison_csv};
+
+/// What every model is trained for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Budget {
+    /// Seconds of training: validation and checkpoints left out.
+    Seconds(f64),
+    /// Optimizer steps.
+    Steps(u64),
+    /// Passes over the text.
+    Epochs(u64),
+    /// Words, rounded up to whole steps.
+    Words(u64),
+    /// What the configurations say.
+    Own {
+        /// Of `[train]`, as the next two.
+        epochs: u64,
+        /// 0: none.
+        steps: u64,
+        /// 0: none.
+        seconds: f64,
+    },
+}
+
+impl Budget {
+    /// As overrides of a configuration.
+    pub fn sets(&self) -> Vec<String> {
+        let (seconds, steps, epochs) = match *self {
+            Budget::Seconds(seconds) => (seconds, 0, 0),
+            Budget::Steps(steps) => (0.0, steps, 0),
+            Budget::Epochs(epochs) => (0.0, 0, epochs),
+            // Until the size of a step is known.
+            Budget::Words(words) => (0.0, words, 0),
+            Budget::Own {
+                epochs,
+                steps,
+                seconds,
+            } => (seconds, steps, epochs),
+        };
+        vec![
+            format!("train.seconds={seconds:?}"),
+            format!("train.steps={steps}"),
+            format!("train.epochs={epochs}"),
+        ]
+    }
+
+    /// Sets what can be told from the configuration alone.
+    pub fn apply(&self, config: &mut Config) {
+        if let Budget::Words(words) = self {
+            let train = &mut config.train;
+            let step = train.batch * train.unroll * train.accumulate;
+            train.steps = words.div_ceil(step as u64);
+        }
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Budget::Seconds(seconds) => write!(f, "{seconds} seconds of training"),
+            Budget::Steps(steps) => write!(f, "{steps} steps"),
+            Budget::Epochs(epochs) => write!(f, "{epochs} epochs"),
+            Budget::Words(words) => write!(f, "{words} words"),
+            Budget::Own {
+                epochs,
+                steps,
+                seconds,
+            } => {
+                let parts = [
+                    (epochs > 0).then(|| format!("{epochs} epochs")),
+                    (steps > 0).then(|| format!("{steps} steps")),
+                    (seconds > 0.0).then(|| format!("{seconds} seconds of training")),
+                ];
+                let parts: Vec<String> = parts.into_iter().flatten().collect();
+                write!(f, "{}", parts.join(" or "))
+            }
+        }
+    }
+}
+
+/// A model in `compare.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// For people.
+    pub label: String,
+    /// Of its run.
+    pub folder: String,
+    /// Of its configuration file.
+    pub name: String,
+    /// The resolved configuration.
+    pub config: String,
+}
+
+/// What is compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// As for `--device`.
+    pub device: String,
+    /// Of each model.
+    pub budget: Budget,
+    /// The models, the first of which the others are measured against.
+    pub specs: Vec<Spec>,
+}
+
+impl Plan {
+    /// The models.
+    ///
+    /// # Errors
+    ///
+    /// Data, if a configuration cannot be used.
+    pub fn models(&self) -> Result<Vec<Model>> {
+        let model = |spec: &Spec| {
+            let config = Config::parse(&spec.config, RECORD, Path::new("/"), &[]);
+            Ok(Model {
+                label: spec.label.clone(),
+                folder: spec.folder.clone(),
+                file: PathBuf::from(&spec.name),
+                config: config.map_err(|error| {
+                    Error::data(format!(
+                        "the configuration of `{}` cannot be used",
+                        spec.label
+                    ))
+                    .because(error)
+                    .help("use the version of wlstm that began the comparison")
+                })?,
+            })
+        };
+        self.specs.iter().map(model).collect()
+    }
+
+    /// Gives every model another budget.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::models`].
+    pub fn change(&mut self, budget: Budget) -> Result<()> {
+        for spec in &mut self.specs {
+            let sets = budget.sets();
+            let mut config = Config::parse(&spec.config, RECORD, Path::new("/"), &sets)?;
+            budget.apply(&mut config);
+            spec.config = config.to_toml();
+        }
+        self.budget = budget;
+        Ok(())
+    }
+}
+
+/// `compare.json`.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    version: String,
+    status: String,
+    #[serde(flatten)]
+    plan: Plan,
+    #[serde(default, skip_deserializing)]
+    results: Vec<Compared>,
+}
+
+const RECORD: &str = "compare.json";
+
+/// The folder of a comparison.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// A new one. An empty folder that is there will do.
+    ///
+    /// # Errors
+    ///
+    /// Data, if something is there, or it cannot be made.
+    pub fn create(path: &Path) -> Result<Folder> {
+        let taken = |what: &str| Error::data(format!("`{}` {what}", path.display()));
+        if path.join(RECORD).exists() {
+            return Err(taken("holds a comparison already")
+                .help("go on with it with --resume, or choose another folder with --out"));
+        }
+        if path.exists() && (!path.is_dir() || !files::entries(path)?.is_empty()) {
+            return Err(taken("is not an empty folder").help("choose another folder with --out"));
+        }
+        std::fs::create_dir_all(path).map_err(|error| cannot_make(path, error))?;
+        Ok(Folder {
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// `runs/compare`, or `runs/compare-2` and so on if that is taken.
+    ///
+    /// # Errors
+    ///
+    /// Data, if it cannot be made.
+    pub fn create_numbered(base: &Path) -> Result<Folder> {
+        let runs = base.join("runs");
+        std::fs::create_dir_all(&runs).map_err(|error| cannot_make(&runs, error))?;
+        for number in 1.. {
+            let path = runs.join(numbered(number));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Folder { path }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(cannot_make(&path, error)),
+            }
+        }
+        unreachable!("numbers do not end")
+    }
+
+    /// One that was begun: that at `path`, else the last of the numbered ones.
+    ///
+    /// # Errors
+    ///
+    /// Data, if there is none.
+    pub fn open(path: Option<&Path>, base: &Path) -> Result<(Folder, Plan)> {
+        let path = match path {
+            Some(path) => path.to_path_buf(),
+            None => {
+                let all = (1..).map(|number| base.join("runs").join(numbered(number)));
+                let there = all.take_while(|path| path.is_dir());
+                let last = there.filter(|path| path.join(RECORD).is_file()).last();
+                last.ok_or_else(|| {
+                    Error::data("there is no comparison to resume in `runs`")
+                        .help("name its folder with --out, or leave --resume out")
+                })?
+            }
+        };
+        let record = path.join(RECORD);
+        let text = std::fs::read_to_string(&record).map_err(|error| {
+            Error::data(format!(
+                "there is no comparison to resume in `{}`",
+                path.display()
+            ))
+            .because(error)
+            .help("name the folder of a comparison with --out, or leave --resume out")
+        })?;
+        let record: Record = serde_json::from_str(&text).map_err(|error| {
+            Error::data(format!("cannot use `{}`", record.display()))
+                .because(error)
+                .help("use the version of wlstm that wrote it, or begin a new comparison")
+        })?;
+        Ok((Folder { path }, record.plan))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of a run in it.
+    pub fn run(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes what is compared, before it is.
+    ///
+    /// # Errors
+    ///
+    /// Data, if it cannot be written, here and below.
+    pub fn write(&self, plan: &Plan) -> Result<()> {
+        self.write_record(plan, "running", &[])
+    }
+
+    /// Writes what was found.
+    ///
+    /// # Errors
+    ///
+    /// As [`Folder::write`].
+    pub fn write_results(
+        &self,
+        plan: &Plan,
+        lines: &[Compared],
+        interrupted: bool,
+        _runs: &[RunData],
+    ) -> Result<()> {
+        let status = if interrupted {
+            "interrupted"
+        } else {
+            "finished"
+        };
+        self.write_record(plan, status, lines)?;
+        self.write_file("compare.md", &comparison(lines).markdown())?;
+        self.write_file("compare.csv", &comparison_csv(lines))
+    }
+
+    fn write_record(&self, plan: &Plan, status: &str, lines: &[Compared]) -> Result<()> {
+        let record = Record {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            status: status.to_owned(),
+            plan: plan.clone(),
+            results: lines.to_vec(),
+        };
+        let text = serde_json::to_string_pretty(&record).expect("names and numbers");
+        self.write_file(RECORD, &(text + "\n"))
+    }
+
+    fn write_file(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path.join(name);
+        files::write_atomically(&path, |file| {
+            file.write_all(text.as_bytes())
+                .map_err(|error| files::cannot_write(&path, error))
+        })
+    }
+}
+
+fn numbered(number: u64) -> String {
+    match number {
+        1 => "compare".to_owned(),
+        number => format!("compare-{number}"),
+    }
+}
+
+fn cannot_make(path: &Path, error: std::io::Error) -> Error {
+    Error::data(format!("cannot make the folder `{}`", path.display()))
+        .because(error)
+        .help("choose a folder that may be written to with --out")
+}

@@ -1,0 +1,156 @@
+//! Models that train by turns on one device.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::train::watch::{Stop, Turns};
+
+/// Whose turn it is. Only one trains at a time: what a machine does beside it, and how warm it is, then concerns all alike.
+pub struct Table {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// How long a turn is; none: until the run ends.
+    slice: Option<Duration>,
+}
+
+struct State {
+    /// Whose turn it is.
+    current: usize,
+    /// When it began.
+    since: Instant,
+    /// Those that have not ended.
+    waiting: Vec<bool>,
+}
+
+/// How often those that wait look whether they are asked to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Table {
+    /// For so many, the first of which begins.
+    pub fn new(seats: usize, slice: Option<Duration>) -> Table {
+        Table {
+            state: Mutex::new(State {
+                current: 0,
+                since: Instant::now(),
+                waiting: vec![true; seats],
+            }),
+            changed: Condvar::new(),
+            slice,
+        }
+    }
+
+    /// The seat of one. Its turn passes on when the seat is given up.
+    pub fn seat<'a>(&'a self, number: usize, stop: &'a Stop) -> Seat<'a> {
+        Seat {
+            table: self,
+            number,
+            stop,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The next after one, round the table; itself if all others have ended.
+    fn next(&self, number: usize) -> Option<usize> {
+        let seats = self.waiting.len();
+        (1..=seats)
+            .map(|k| (number + k) % seats)
+            .find(|&seat| self.waiting[seat])
+    }
+}
+
+/// One of those who take turns.
+pub struct Seat<'a> {
+    table: &'a Table,
+    number: usize,
+    stop: &'a Stop,
+}
+
+impl Seat<'_> {
+    /// Waits for the turn; when all are asked to stop it comes to each once more.
+    pub fn wait_for_turn(&self) {
+        let mut state = self.table.lock();
+        while state.current != self.number {
+            let waited = self.table.changed.wait_timeout(state, LOOK);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Turns for Seat<'_> {
+    fn is_over(&self) -> bool {
+        let state = self.table.lock();
+        // Who is asked to stop does so in this turn.
+        let is_long = |slice| state.since.elapsed() >= slice;
+        let goes_on = self.stop.asked().is_some() || state.next(self.number) == Some(self.number);
+        !goes_on && self.table.slice.is_some_and(is_long)
+    }
+
+    fn wait(&self) {
+        let mut state = self.table.lock();
+        if let Some(next) = state.next(self.number) {
+            (state.current, state.since) = (next, Instant::now());
+        }
+        drop(state);
+        self.table.changed.notify_all();
+        self.wait_for_turn();
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let mut state = self.table.lock();
+        state.waiting[self.number] = false;
+        if state.current == self.number
+            && let Some(next) = state.next(self.number)
+        {
+            (state.current, state.since) = (next, Instant::now());
+        }
+        drop(state);
+        self.table.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn turns_go_round_until_all_have_ended() {
+        let (table, stop) = (Table::new(3, Some(Duration::ZERO)), Stop::default());
+        let (sender, order) = channel();
+        std::thread::scope(|scope| {
+            for number in [2, 0, 1] {
+                let (table, stop, sender) = (&table, &stop, sender.clone());
+                scope.spawn(move || {
+                    let seat = table.seat(number, stop);
+                    seat.wait_for_turn();
+                    // The second has less to do.
+                    for step in 0..if number == 1 { 1 } else { 3 } {
+                        if step > 0 && seat.is_over() {
+                            seat.wait();
+                        }
+                        sender.send(number).unwrap();
+                    }
+                });
+            }
+        });
+        drop(sender);
+        let found: Vec<usize> = order.iter().collect();
+        assert_eq!(found, [0, 1, 2, 0, 2, 0, 2]);
+    }
+
+    #[test]
+    fn who_never_comes_holds_nobody_up() {
+        let (table, stop) = (Table::new(2, None), Stop::default());
+        drop(table.seat(0, &stop));
+        let seat = table.seat(1, &stop);
+        seat.wait_for_turn();
+        assert!(!seat.is_over());
+    }
+}

@@ -1,0 +1,75 @@
+//! Numbers for people. A leaf.
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (k, digit) in digits.chars().enumerate() {
+        if k > 0 && (digits.len() - k).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Words a second with three digits.
+pub fn rate(number: f64) -> String {
+    match number {
+        n if n >= 999_500.0 => format!("{:.2} M", n / 1e6),
+        n if n >= 9_995.0 => format!("{:.1} k", n / 1e3),
+        n => format!("{n:.0}"),
+    }
+}
+
+/// `1:02:03`, `2:03` or, of what is not known, `?`.
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return "?".to_owned();
+    }
+    let seconds = seconds.max(0.0).round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+/// A number of bytes in the largest binary unit that keeps it at 1 or more: `128.0 MiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(13_986_078), "13,986,078");
+        assert_eq!(rate(512.4), "512");
+        assert_eq!(rate(33_812.0), "33.8 k");
+        assert_eq!(duration(59.7), "1:00");
+        assert_eq!(duration(3723.0), "1:02:03");
+        assert_eq!(duration(f64::INFINITY), "?");
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(128 << 20), "128.0 MiB");
+        assert_eq!(bytes(u64::MAX), "16.0 EiB");
+    }
+}
