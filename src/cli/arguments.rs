@@ -41,6 +41,8 @@ pub enum Command {
     Train(Train),
     /// Train several models by turns under one budget, and print them in one table
     Compare(Compare),
+    /// Write a page with the curves, numbers and samples of runs
+    Report(Report),
     /// Print the perplexity of a text
     Eval(Eval),
     /// Print the log-probability of each line of a text
@@ -193,6 +195,31 @@ pub enum TableFormat {
     Csv,
     /// One JSON document
     Json,
+}
+
+/// `wlstm report`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Runs may be finished, interrupted, or still training. The page needs nothing beside it and fetches nothing. The SVG files of \
+    --plots are on white, 960 by 600 pixels: any converter makes a PNG of them.\n\n\
+    Examples:\n  \
+    wlstm report runs/shakespeare\n  \
+    wlstm report runs/g2 runs/g4 runs/g8 --out groups.html --plots plots\n  \
+    wlstm report runs/compare"
+)]
+pub struct Report {
+    /// Run folders, or folders of `wlstm compare`
+    #[arg(required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The page; by default report.html in the folder that is named, or here if several are
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Saves each plot as an SVG file in this folder too
+    #[arg(long, value_name = "DIR")]
+    pub plots: Option<PathBuf>,
+    /// Has models that have made nothing up yet make nothing up
+    #[arg(long)]
+    pub no_samples: bool,
 }
 
 /// `wlstm eval`.

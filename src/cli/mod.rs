@@ -13,6 +13,7 @@ mod generate;
 mod import;
 mod plan;
 mod progress;
+mod report;
 mod score;
 mod text;
 mod train;
@@ -39,6 +40,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     match &arguments.command {
         Command::Train(train) => train::run(train, arguments.quiet),
         Command::Compare(compare) => compare::run(compare, arguments.quiet),
+        Command::Report(report) => report::run(report, arguments.quiet),
         Command::Eval(eval) => eval::run(eval, arguments.quiet),
         Command::Score(score) => score::run(score, arguments.quiet),
         Command::Generate(generate) => generate::run(generate, arguments.quiet),

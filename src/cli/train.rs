@@ -154,6 +154,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     for (device, bytes) in session.taken().into_iter().enumerate() {
         tracing::debug!(device, bytes, "memory of a device");
     }
+    if let Some(folder) = &folder {
+        super::report::after(folder);
+    }
     let outcome = outcome?;
     let Some(folder) = folder else {
         return Ok(());

@@ -1,10 +1,14 @@
 //! What people look at: tables, plots, the report of runs.
 
 mod comparison;
+mod page;
+mod plot;
 mod run;
 mod table;
 
 pub use comparison::{comparison, comparison_csv};
+pub use page::{page, plots};
+pub use plot::{Axis, Plot, Series, Unit};
 pub use run::{Compared, RunData, compared};
 pub use table::{Column, Table};
 

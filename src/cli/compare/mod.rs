@@ -15,6 +15,7 @@ use self::models::Model;
 use self::record::{Budget, Folder, Plan, Spec};
 use super::arguments::{Compare, TableFormat};
 use super::context::{saved_vocabulary, tell, training_executors, vocabulary};
+use super::report;
 use super::text::text;
 use super::train::{listen, name, open_corpus, same_words};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find};
@@ -65,7 +66,14 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
     let failures = train_all(&models, &texts, &plan, &folder, slice, &stop, quiet);
     let runs = runs(&models, &folder);
     let lines = compared(&runs);
-    folder.write_results(&plan, &lines, stop.asked().is_some(), &runs)?;
+    folder.write_results(&plan, &lines, stop.asked().is_some())?;
+    if !runs.is_empty() {
+        report::write(
+            &folder.path().join("report.html"),
+            &report::title(&runs),
+            &runs,
+        )?;
+    }
     print(arguments, &lines)?;
     verdict(&models, failures, &folder, &stop)
 }
@@ -363,6 +371,15 @@ fn train_one(
         watch: &mut hear,
     };
     train(run).map(drop)
+}
+
+/// The runs of a comparison, if there is one in this folder.
+pub(super) fn runs_of(path: &Path) -> Result<Option<Vec<RunData>>> {
+    if !Folder::is_one(path) {
+        return Ok(None);
+    }
+    let (folder, plan) = Folder::open(Some(path), path)?;
+    Ok(Some(runs(&plan.models()?, &folder)))
 }
 
 /// What the folders of all runs that have begun say.

@@ -10,7 +10,7 @@ use super::models::Model;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::report::{Compared, RunData, comparison, comparison_csv};
+use crate::report::{Compared, comparison, comparison_csv};
 
 /// What every model is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -252,6 +252,11 @@ impl Folder {
         Ok((Folder { path }, record.plan))
     }
 
+    /// Whether a folder is that of a comparison.
+    pub fn is_one(path: &Path) -> bool {
+        path.join(RECORD).is_file()
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -276,13 +281,7 @@ impl Folder {
     /// # Errors
     ///
     /// As [`Folder::write`].
-    pub fn write_results(
-        &self,
-        plan: &Plan,
-        lines: &[Compared],
-        interrupted: bool,
-        _runs: &[RunData],
-    ) -> Result<()> {
+    pub fn write_results(&self, plan: &Plan, lines: &[Compared], interrupted: bool) -> Result<()> {
         let status = if interrupted {
             "interrupted"
         } else {

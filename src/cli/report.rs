@@ -1,0 +1,130 @@
+//! `wlstm report`: a page of one or several runs, whatever state they are in.
+
+use std::path::{Path, PathBuf};
+
+use super::arguments::Report;
+use super::compare::runs_of;
+use super::context::{tell, trained};
+use crate::checkpoint::{RunFolder, Which, find};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::report::{RunData, page, plots};
+use crate::train::sample::sample;
+use crate::train::session::Inference;
+
+/// The largest model of which a sample is made for a report, in parameters.
+const SAMPLED: u64 = 100_000_000;
+
+/// Writes the page, and the plots if they are asked for.
+pub(super) fn run(arguments: &Report, quiet: bool) -> Result<()> {
+    let mut runs = Vec::new();
+    for path in &arguments.runs {
+        match runs_of(path)? {
+            Some(compared) => runs.extend(compared),
+            None => runs.push(RunData::read(&folder_of(path)?)?),
+        }
+    }
+    if runs.is_empty() {
+        return Err(Error::data("no run of the comparison has begun yet")
+            .help("wait until the first model has made its first step"));
+    }
+    if arguments.runs.len() > 1 {
+        name_apart(&mut runs);
+    }
+    if !arguments.no_samples {
+        for run in &mut runs {
+            add_sample(run, quiet);
+        }
+    }
+    let out = match (&arguments.out, arguments.runs.as_slice()) {
+        (Some(out), _) => out.clone(),
+        (None, [one]) if one.is_dir() => one.join("report.html"),
+        (None, [_]) => runs[0].folder.join("report.html"),
+        (None, _) => PathBuf::from("report.html"),
+    };
+    write(&out, &title(&runs), &runs)?;
+    if let Some(folder) = &arguments.plots {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Error::data(format!("cannot make the folder `{}`", folder.display()))
+                .because(error)
+                .help("choose a folder that may be written to with --plots")
+        })?;
+        for plot in plots(&runs) {
+            write_text(&folder.join(format!("{}.svg", plot.name)), &plot.file())?;
+        }
+    }
+    super::print(format!("report {}\n", out.display()).as_bytes())
+}
+
+/// The title of the page of some runs.
+pub(super) fn title(runs: &[RunData]) -> String {
+    match runs {
+        [one] => format!("{}, {}", one.label, one.status()),
+        all => format!("{} models", all.len()),
+    }
+}
+
+/// Writes the page of a run that has ended, whatever its end. That it cannot be written is no failure of the run.
+pub(super) fn after(folder: &RunFolder) {
+    let written = RunData::read(folder.path()).and_then(|run| {
+        let runs = [run];
+        write(&folder.path().join("report.html"), &title(&runs), &runs)
+    });
+    if let Err(error) = written {
+        tracing::warn!("there is no report: {error}");
+    }
+}
+
+/// Writes a page.
+pub(super) fn write(out: &Path, title: &str, runs: &[RunData]) -> Result<()> {
+    write_text(out, &page(title, runs))
+}
+
+fn write_text(path: &Path, text: &str) -> Result<()> {
+    files::write_atomically(path, |file| {
+        file.write_all(text.as_bytes())
+            .map_err(|error| files::cannot_write(path, error))
+    })
+}
+
+/// The folder of a run, also for one of its checkpoints.
+fn folder_of(path: &Path) -> Result<PathBuf> {
+    if path.is_file() {
+        let folder = path.parent().and_then(Path::parent);
+        return folder.map(Path::to_path_buf).ok_or_else(|| {
+            Error::data(format!("`{}` is in no run", path.display()))
+                .help("name the folder of a run, such as runs/shakespeare")
+        });
+    }
+    Ok(path.to_path_buf())
+}
+
+/// Runs of one configuration are called by their folders.
+fn name_apart(runs: &mut [RunData]) {
+    let labels: Vec<String> = runs.iter().map(|run| run.label.clone()).collect();
+    for run in runs {
+        if labels.iter().filter(|label| **label == run.label).count() > 1 {
+            let name = run.folder.file_name().unwrap_or_default();
+            run.label = name.to_string_lossy().into_owned();
+        }
+    }
+}
+
+/// Has the best checkpoint of a run that has made nothing up yet make something up, on the CPU.
+fn add_sample(run: &mut RunData, quiet: bool) {
+    let has_saved = find(&run.folder, Which::Best).is_ok();
+    if run.sample.is_some() || !has_saved || run.cost().parameters > SAMPLED {
+        return;
+    }
+    let made = trained(&run.folder, Which::Best, true).and_then(|trained| {
+        let mut session = trained.session("cpu", Inference::Words(1), true)?;
+        sample(&mut session, &trained.vocabulary)
+    });
+    match made {
+        Ok(text) => run.sample = Some(text),
+        Err(error) => tell(
+            quiet,
+            &format!("There is no sample of `{}`: {error}.", run.label),
+        ),
+    }
+}
