@@ -15,9 +15,12 @@ use wlstm::config::Config;
 use wlstm::corpus::Vocabulary;
 use wlstm::interchange::{Source, onnx};
 
+type Test = fn() -> Result<(), Failed>;
+type WithPython = fn(&Path) -> Result<(), Failed>;
+
 fn main() {
     let arguments = Arguments::from_args();
-    let tests: [(&str, fn() -> Result<(), Failed>); 5] = [
+    let tests: [(&str, Test); 5] = [
         ("what_pytorch_found_is_found_here", stored),
         (
             "what_goes_to_pytorch_comes_back_with_the_same_bits",
@@ -31,7 +34,7 @@ fn main() {
         .into_iter()
         .map(|(name, test)| Trial::test(name, test))
         .collect();
-    let with_python: [(&str, fn(&Path) -> Result<(), Failed>); 3] = [
+    let with_python: [(&str, WithPython); 3] = [
         ("pytorch_and_onnx_runtime_compute_the_same", peers),
         (
             "onnx_runtime_reads_parameters_beside_the_model",

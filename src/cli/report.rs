@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Report, quiet: bool) -> Result<()> {
 pub(super) fn title(runs: &[RunData]) -> String {
     match runs {
         [one] => format!("{}, {}", one.label, one.status()),
-        all => format!("{} models", all.len()),
+        all => format!("{} models compared", all.len()),
     }
 }
 

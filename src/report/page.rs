@@ -271,5 +271,6 @@ pre{font-size:.85rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:.25rem 0
 blockquote{margin:0;padding:.25rem .9rem;border-left:3px solid var(--faint)}\n\
 details{border:1px solid var(--faint);border-radius:6px;padding:.4rem .8rem;margin:.5rem 0}summary{cursor:pointer}\n\
 footer{margin:2rem 0 1rem}\n\
-@media print{body{max-width:none;font-size:11pt}figure,blockquote,tr{break-inside:avoid}.wide{overflow:visible}table{font-size:8pt}\
-th,td{padding:.2rem .35rem;white-space:normal}}\n";
+@media print{body{max-width:none;font-size:11pt}h2,h3{break-after:avoid}figure,blockquote,tr{break-inside:avoid}\
+.plots{grid-template-columns:1fr 1fr}.wide{overflow:visible}table{font-size:8pt}th,td{padding:.2rem .35rem;white-space:normal}\
+details::details-content{content-visibility:visible;height:auto}pre{font-size:8pt}}\n";

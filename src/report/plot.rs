@@ -99,6 +99,10 @@ const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 30.0;
+/// A row of the legend, which is between title and frame.
+const ROW: f64 = 17.0;
+/// The width of a letter, about.
+const LETTER: f64 = 6.6;
 const BOTTOM: f64 = 44.0;
 
 /// The most points of a line: more are averaged, neighbours together.
@@ -177,28 +181,31 @@ impl Plot {
                 (low.min(value), high.max(value))
             })
         };
+        let places = self.legend_places();
+        let rows = places.last().map_or(0.0, |(_, row)| row + 1.0);
+        let (top, height) = (TOP + ROW * rows, HEIGHT + ROW * rows);
         let x = Scale::new(&self.x, range(|(x, _)| *x), (LEFT, WIDTH - RIGHT));
-        let y = Scale::new(&self.y, range(|(_, y)| *y), (HEIGHT - BOTTOM, TOP));
+        let y = Scale::new(&self.y, range(|(_, y)| *y), (height - BOTTOM, top));
         let size = match alone {
-            true => format!(" width=\"{}\" height=\"{}\"", 2.0 * WIDTH, 2.0 * HEIGHT),
+            true => format!(" width=\"{}\" height=\"{}\"", 2.0 * WIDTH, 2.0 * height),
             false => String::new(),
         };
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\"{size} viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\"{size} viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
              font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"{ink}\"><title>{}</title>{style}\n",
             escaped(&self.title)
         );
         if alone {
             let _ = writeln!(
                 svg,
-                "<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>"
+                "<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>"
             );
         }
         self.frame(&mut svg, (&x, &y), faint);
         for (k, (series, points)) in self.series.iter().zip(&lines).enumerate() {
             line(&mut svg, k, points, (&x, &y), series);
         }
-        self.legend(&mut svg);
+        self.legend(&mut svg, &places);
         svg + "</svg>\n"
     }
 
@@ -209,12 +216,12 @@ impl Plot {
             "<text x=\"{LEFT}\" y=\"17\" font-weight=\"600\">{}</text>",
             escaped(&self.title)
         );
-        let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
+        let (bottom, top, right) = (y.from, y.to, WIDTH - RIGHT);
         for tick in x.ticks() {
             let (at, text) = (x.place(tick), x.text(tick));
             let _ = writeln!(
                 svg,
-                "<path d=\"M{at:.1} {TOP}V{bottom}\" stroke=\"{faint}\"/>\
+                "<path d=\"M{at:.1} {top}V{bottom}\" stroke=\"{faint}\"/>\
                  <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
                 bottom + 15.0
             );
@@ -235,35 +242,51 @@ impl Plot {
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
              <text transform=\"translate(13 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}{scale}</text>",
             (LEFT + right) / 2.0,
-            HEIGHT - 8.0,
+            bottom + BOTTOM - 8.0,
             escaped(&self.x.label),
-            (TOP + bottom) / 2.0,
+            (top + bottom) / 2.0,
             escaped(&self.y.label)
         );
     }
 
-    /// The names of the lines, if there are several, where the lines are not: at the top right.
-    fn legend(&self, svg: &mut String) {
+    /// Where the names of the lines are, if there are several: from the left, and in which row.
+    fn legend_places(&self) -> Vec<(f64, f64)> {
         if self.series.len() < 2 {
-            return;
+            return Vec::new();
         }
-        for (k, series) in self.series.iter().enumerate() {
-            let at = TOP + 14.0 + 16.0 * k as f64;
-            let right = WIDTH - RIGHT;
-            let name: String = series.name.chars().take(40).collect();
+        let (mut left, mut row) = (LEFT, 0.0);
+        let mut places = Vec::new();
+        for series in &self.series {
+            let width = 46.0 + LETTER * shown(&series.name).chars().count() as f64;
+            if left > LEFT && left + width > WIDTH {
+                (left, row) = (LEFT, row + 1.0);
+            }
+            places.push((left, row));
+            left += width;
+        }
+        places
+    }
+
+    fn legend(&self, svg: &mut String, places: &[(f64, f64)]) {
+        for (k, (series, (left, row))) in self.series.iter().zip(places).enumerate() {
+            let at = TOP + ROW * row;
             let _ = writeln!(
                 svg,
-                "<path class=\"s{}\" d=\"M{:.1} {at:.1}h22\" stroke-width=\"2\" stroke-dasharray=\"{}\" fill=\"none\"/>\
-                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                "<path class=\"s{}\" d=\"M{left:.1} {at:.1}h24\" stroke-width=\"2\" stroke-dasharray=\"{}\" fill=\"none\"/>\
+                 <text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                 k % LIGHT.len(),
-                right - 26.0,
                 dashes(k),
-                right - 32.0,
+                left + 29.0,
                 at + 4.0,
-                escaped(&name)
+                escaped(&shown(&series.name))
             );
         }
     }
+}
+
+/// A name in the legend.
+fn shown(name: &str) -> String {
+    name.chars().take(60).collect()
 }
 
 /// Dashes change where the colours come again, and within them, so that they tell lines apart without colours.
@@ -396,7 +419,7 @@ impl Scale {
             }
         }
         let steps: &[f64] = match self.unit {
-            Unit::Number => &[1.0, 2.0, 5.0],
+            Unit::Number => &[1.0, 2.0, 5.0, 10.0],
             Unit::Seconds => &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0],
         };
         // Seconds go by sixties from a minute on.
@@ -424,7 +447,7 @@ impl Scale {
             Unit::Seconds => {
                 let span = self.high - self.low;
                 match value {
-                    value if value == 0.0 => "0".to_owned(),
+                    0.0 => "0".to_owned(),
                     value if span < 120.0 => format!("{} s", short(value)),
                     value if span < 7200.0 => format!("{} min", short(value / 60.0)),
                     value => format!("{} h", short(value / 3600.0)),
@@ -489,7 +512,7 @@ mod tests {
                 let (x, y) = place.split_once(' ').unwrap();
                 let (x, y): (f64, f64) = (x.parse().unwrap(), y.parse().unwrap());
                 assert!((LEFT..=WIDTH - RIGHT).contains(&x), "{x}");
-                assert!((TOP..=HEIGHT - BOTTOM).contains(&y), "{y}");
+                assert!((TOP + ROW..=HEIGHT + ROW - BOTTOM).contains(&y), "{y}");
             }
             assert!(svg.contains("Loss &lt;b&gt;") && svg.contains("two &amp; three"));
         }
@@ -520,6 +543,8 @@ mod tests {
         for (range, unit, is_log) in [
             ((0.0, 100.0), Unit::Number, false),
             ((0.0, 1.7e6), Unit::Number, false),
+            ((0.0, 477.0), Unit::Number, false),
+            ((0.0, 61_000.0), Unit::Number, false),
             ((1.2, 1.9), Unit::Number, true),
             ((1.5, 700.0), Unit::Number, true),
             ((0.0, 61.0), Unit::Seconds, false),
@@ -534,6 +559,10 @@ mod tests {
             let ticks = scale.ticks();
             let texts: Vec<String> = ticks.iter().map(|tick| scale.text(*tick)).collect();
             assert!((3..=8).contains(&ticks.len()), "{range:?}: {texts:?}");
+            assert!(
+                is_log || texts.iter().all(|text| text.len() <= 7),
+                "{texts:?}"
+            );
             let mut distinct = texts.clone();
             distinct.dedup();
             assert_eq!(distinct, texts);

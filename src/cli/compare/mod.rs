@@ -40,8 +40,8 @@ const SLICES: [f64; 2] = [1.0, 5.0];
 pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
     let base = Path::new(".");
     let (folder, plan) = match arguments.resume {
-        true => resumed(arguments, base)?,
-        false => begun(arguments, base)?,
+        true => resumed(arguments, base).map(|(folder, plan)| (Some(folder), plan))?,
+        false => (None, begun(arguments)?),
     };
     let choice = choose(&[&plan.device])?;
     tell(quiet, &choice.reason);
@@ -50,8 +50,13 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
         model.config.check_limits()?;
         schedule::check(&model.config)?;
     }
-    let texts = texts(&models, &folder, quiet)?;
+    let texts = texts(&models, folder.as_ref(), quiet)?;
     let slice = slice(&models, &texts, &choice.device, quiet)?;
+    let folder = match (folder, &arguments.out) {
+        (Some(folder), _) => folder,
+        (None, Some(out)) => Folder::create(out)?,
+        (None, None) => Folder::create_numbered(base)?,
+    };
     folder.write(&plan)?;
     tell(
         quiet,
@@ -78,8 +83,8 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
     verdict(&models, failures, &folder, &stop)
 }
 
-/// The models of the command line, and a new folder.
-fn begun(arguments: &Compare, base: &Path) -> Result<(Folder, Plan)> {
+/// The models of the command line.
+fn begun(arguments: &Compare) -> Result<Plan> {
     let budget = budget(arguments);
     let mut more = arguments
         .seed
@@ -106,16 +111,11 @@ fn begun(arguments: &Compare, base: &Path) -> Result<(Folder, Plan)> {
         name: name(&model.file),
         config: model.config.to_toml(),
     });
-    let plan = Plan {
+    Ok(Plan {
         device: arguments.device.device.clone(),
         budget,
         specs: specs.collect(),
-    };
-    let folder = match &arguments.out {
-        Some(out) => Folder::create(out)?,
-        None => Folder::create_numbered(base)?,
-    };
-    Ok((folder, plan))
+    })
 }
 
 /// What `--out` was begun with; a budget that is given takes the place of the one before.
@@ -181,7 +181,7 @@ struct Texts {
 }
 
 /// The texts of every model; those of the same files are opened once.
-fn texts(models: &[Model], folder: &Folder, quiet: bool) -> Result<Vec<Texts>> {
+fn texts(models: &[Model], folder: Option<&Folder>, quiet: bool) -> Result<Vec<Texts>> {
     let mut opened: Vec<(Data, Texts)> = Vec::new();
     let mut all = Vec::new();
     for model in models {
@@ -197,9 +197,10 @@ fn texts(models: &[Model], folder: &Folder, quiet: bool) -> Result<Vec<Texts>> {
             files => Some(open("data.valid", files)?),
         };
         // A run that has saved has its words.
-        let saved = match find(&folder.run(&model.folder), Which::Last) {
-            Ok(found) => Some(Checkpoint::open(&found.checkpoint)?),
-            Err(_) => None,
+        let run = folder.map(|folder| folder.run(&model.folder));
+        let saved = match run.map(|run| find(&run, Which::Last)) {
+            Some(Ok(found)) => Some(Checkpoint::open(&found.checkpoint)?),
+            _ => None,
         };
         let words = Arc::new(match &saved {
             Some(checkpoint) => saved_vocabulary(checkpoint, &model.config)?,
