@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::progress::Live;
 use crate::checkpoint::{Checkpoint, Which, find};
 use crate::config::{Config, Precision, Softmax};
 use crate::corpus::{Corpus, Vocabulary, VocabularyBuilder};
@@ -96,7 +97,19 @@ fn executor_of(choice: Choice, quiet: bool, purpose: &Purpose) -> Result<Box<dyn
         Purpose::Plans(Precision::F32) | Purpose::Kernels => GpuExecutor::new(&adapter)?,
     };
     if TUNE.load(Ordering::Relaxed) && matches!(purpose, Purpose::Plans(_)) {
-        executor.tune();
+        let live = Live::new("measuring kernels", quiet);
+        executor.tune(move |done, all| {
+            if done == 0 {
+                tell(
+                    quiet,
+                    "Measuring which forms of kernels are fastest on this GPU, once ...",
+                );
+            }
+            live.show(done, all);
+            if done == all {
+                live.end();
+            }
+        });
     }
     // Software adapters are slower without the checks.
     if TRUST.load(Ordering::Relaxed) && adapter.summary.is_real() {
@@ -116,9 +129,8 @@ pub(super) fn vocabulary(
     let Some(path) = &data.vocab else {
         tell(quiet, "Counting the words of the training text ...");
         let corpus = corpus.expect("a training text where there is no vocabulary file");
-        return VocabularyBuilder::new(data.order, data.tokens)
-            .size(data.vocab_size)
-            .build(corpus);
+        let builder = VocabularyBuilder::new(data.order, data.tokens).size(data.vocab_size);
+        return count(builder, corpus, quiet);
     };
     let vocabulary = vocabulary_file(config, path)?;
     if matches!(config.softmax, Softmax::Sampled { .. }) && !vocabulary.is_sorted() {
@@ -128,6 +140,18 @@ pub(super) fn vocabulary(
         );
     }
     Ok(vocabulary)
+}
+
+/// Counts words, which is shown, in MB.
+pub(super) fn count(
+    builder: VocabularyBuilder,
+    corpus: &Corpus,
+    quiet: bool,
+) -> Result<Vocabulary> {
+    let live = Live::new("counting words, MB", quiet);
+    let counted = builder.build_watched(corpus, &|done, all| live.show(done >> 20, all >> 20));
+    live.end();
+    counted
 }
 
 /// The vocabulary in the file of a configuration, which must have the size that the configuration gives, if it does.

@@ -1,10 +1,12 @@
 //! What a run shows while it trains: one live line on a terminal, a plain line now and then elsewhere.
 
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::context::tell;
 use crate::config::{Config, Tokens};
 use crate::numbers::{duration, grouped, rate};
 use crate::train::watch::Event;
@@ -25,6 +27,8 @@ pub(super) struct Progress {
     loss: &'static str,
     epochs: u64,
     started: Instant,
+    /// The seconds to go, and when that was said.
+    left: (f64, Instant),
 }
 
 impl Progress {
@@ -58,6 +62,7 @@ impl Progress {
             },
             epochs: config.train.epochs,
             started: Instant::now(),
+            left: (f64::INFINITY, Instant::now()),
         }
     }
 
@@ -118,6 +123,7 @@ impl Progress {
                 };
                 let what = self.loss;
                 let rate = format!("{} {}", rate(words_per_second), self.unit);
+                self.left = (left, Instant::now());
                 let left = duration(left);
                 let text =
                     format!("step {step}  epoch {epoch}{of}  {what} {loss:.3}  {rate}  ETA {left}");
@@ -138,7 +144,10 @@ impl Progress {
                 loss_scale / 2.0
             )),
             Event::Validating { done, total } => {
-                let text = format!("validating {done}/{total}");
+                // A validation is in what was said to go.
+                let (left, since) = self.left;
+                let left = duration(left - since.elapsed().as_secs_f64());
+                let text = format!("validating {done}/{total}  ETA {left}");
                 if let Some(bar) = &self.bar {
                     bar.set_message(text);
                 } else if self.last.is_some_and(|last| last.elapsed() >= INTERVAL) {
@@ -175,9 +184,12 @@ impl Progress {
     }
 }
 
-/// The live line of work that is done in steps: nothing when quiet or off a terminal.
+/// Work that is done in steps: a live line on a terminal, a plain line now and then elsewhere, nothing when quiet.
 pub(super) struct Live {
+    what: &'static str,
     bar: Option<ProgressBar>,
+    /// When the last plain line was printed, where there are such.
+    last: Option<Mutex<Instant>>,
 }
 
 impl Live {
@@ -192,14 +204,26 @@ impl Live {
             bar.set_message(what);
             bar
         });
-        Live { bar }
+        Live {
+            what,
+            bar,
+            last: (!quiet && !live).then(|| Mutex::new(Instant::now())),
+        }
     }
 
     /// Shows that `done` of `total` steps are done.
     pub fn show(&self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
             bar.set_length(total);
-            bar.set_position(done);
+            // From several threads, what is older may come later.
+            bar.set_position(done.max(bar.position()));
+        }
+        if let Some(last) = &self.last {
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.elapsed() >= INTERVAL {
+                *last = Instant::now();
+                tell(false, &format!("{} {done}/{total}", self.what));
+            }
         }
     }
 

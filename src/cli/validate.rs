@@ -188,7 +188,7 @@ impl Opened {
         };
         if adapter.summary.is_real() {
             if TUNE.load(Ordering::Relaxed) {
-                executor.tune();
+                executor.tune(|_, _| {});
             }
             if TRUST.load(Ordering::Relaxed) {
                 executor.trust();

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::arguments::Vocab;
-use super::context::tell;
+use super::context::{count, tell};
 use crate::corpus::{Corpus, VocabularyBuilder};
 use crate::error::{Error, Result};
 use crate::numbers::grouped;
@@ -31,10 +31,10 @@ pub(super) fn run(arguments: &Vocab, quiet: bool) -> Result<()> {
             arguments.tokens
         ),
     );
-    let vocabulary = VocabularyBuilder::new(arguments.order, arguments.tokens)
+    let builder = VocabularyBuilder::new(arguments.order, arguments.tokens)
         .size(arguments.size)
-        .min_count(arguments.min_count)
-        .build(&corpus)?;
+        .min_count(arguments.min_count);
+    let vocabulary = count(builder, &corpus, quiet)?;
     // The special words alone can predict nothing.
     if vocabulary.len() <= 2 {
         return Err(Error::data(format!(

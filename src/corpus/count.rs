@@ -77,6 +77,19 @@ impl VocabularyBuilder {
     /// If the text is not UTF-8 (with file and line) or has no tokens, or the size has no room for the special words; if more
     /// than 134 million words are to be kept, or what is counted does not fit the memory nor the disk.
     pub fn build(&self, corpus: &Corpus) -> Result<Vocabulary> {
+        self.build_watched(corpus, &|_, _| {})
+    }
+
+    /// The same; `watch` hears the bytes that are counted, and all, from any thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`VocabularyBuilder::build`].
+    pub fn build_watched(
+        &self,
+        corpus: &Corpus,
+        watch: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Vocabulary> {
         if matches!(self.size, 1..=2) {
             return Err(Error::usage(format!(
                 "a vocabulary of {} has no room for words",
@@ -84,7 +97,7 @@ impl VocabularyBuilder {
             ))
             .help("two places are for the special words: give at least 3, or 0 for all words"));
         }
-        let (tallied, lines) = self.count(corpus)?;
+        let (tallied, lines) = self.count(corpus, watch)?;
         let mark = match self.order {
             Order::Sentences => SENTENCE,
             Order::Contiguous => END_OF_LINE,
@@ -137,7 +150,7 @@ impl VocabularyBuilder {
     }
 
     /// Counts all words; and the lines, in `sentences` order those with words.
-    fn count(&self, corpus: &Corpus) -> Result<(Tallied, u64)> {
+    fn count(&self, corpus: &Corpus, watch: &(dyn Fn(u64, u64) + Sync)) -> Result<(Tallied, u64)> {
         let cut = match self.order {
             Order::Sentences => Cut::Lines,
             Order::Contiguous => Cut::between(self.kind),
@@ -146,6 +159,7 @@ impl VocabularyBuilder {
         let tally = Tally::new(self.budget);
         let (next, lines) = (AtomicUsize::new(0), AtomicU64::new(0));
         let stopped = AtomicBool::new(false);
+        let (done, all) = (AtomicU64::new(0), corpus.bytes());
         // Pieces are handed out in order, and one that was begun is ended: so the first bad place is among those found.
         let work = || -> Result<(), Failure> {
             let mut counter = tally.counter();
@@ -154,6 +168,8 @@ impl VocabularyBuilder {
             {
                 let counted = self.count_piece(corpus, piece, &mut counter)?;
                 lines.fetch_add(counted, Ordering::Relaxed);
+                let bytes = piece.range.len() as u64;
+                watch(done.fetch_add(bytes, Ordering::Relaxed) + bytes, all);
             }
             counter.finish().map_err(Failure::Disk)
         };

@@ -18,7 +18,7 @@ use super::host::available_memory;
 use super::loaded::Loaded;
 use super::memory::{Memory, WORD, buffer, width};
 use super::pipelines::{Pipelines, Trust};
-use super::tuning::Tuning;
+use super::tuning::{TIMES, Tuning};
 use super::{Executor, Inputs, Limits, Outputs, PlanId, Profile, Room, profile};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
@@ -52,6 +52,8 @@ pub struct GpuExecutor {
     uses_units: bool,
     /// None: every kernel runs in its first form.
     pub(super) tuning: Option<Tuning>,
+    /// Hears how far tuning is.
+    pub(super) watch: Box<dyn Fn(u64, u64) + Send>,
     plans: Vec<Loaded>,
     pending: VecDeque<Pending>,
     /// Outputs of runs that had to make room for later ones.
@@ -169,6 +171,7 @@ impl GpuExecutor {
             }),
             uses_units: false,
             tuning: None,
+            watch: Box::new(|_, _| {}),
             plans: Vec::new(),
             pending: VecDeque::new(),
             ready: VecDeque::new(),
@@ -181,7 +184,10 @@ impl GpuExecutor {
 
     /// Has each kernel of the plans loaded from now on run in the form that is fastest on this adapter: measured where no
     /// earlier run did. Nothing but the time depends on it. Without timestamps nothing is measured.
-    pub fn tune(&mut self) {
+    ///
+    /// `watch` hears how much of that is done, and of how much; it begins with 0, and is not called where all is known.
+    pub fn tune(&mut self, watch: impl Fn(u64, u64) + Send + 'static) {
+        self.watch = Box::new(watch);
         if self.adapter.summary.timestamps {
             let traits = self.pipelines.traits;
             self.tuning = Some(Tuning::open(&self.adapter.summary, traits));
@@ -238,12 +244,21 @@ impl GpuExecutor {
                 unknown.plan.steps.len(),
                 plan.name
             );
-            self.try_kernels(&unknown.plan);
+            let (tries, times) = (unknown.plan.steps.len() as u64, TIMES as u64);
+            (self.watch)(0, tries + times);
+            self.try_kernels(&unknown.plan, tries + times);
+            (self.watch)(tries, tries + times);
             let measured = Arc::new(unknown.plan.clone());
             let (device, queue) = (&self.device, &self.queue);
             let (memory, pipelines) = (&mut self.memory, &mut self.pipelines);
             let loaded = Loaded::new(device, queue, memory, pipelines, measured)?;
-            let profile = || Ok(profile::profile(device, queue, &self.faults, &loaded)?.seconds);
+            let mut done = tries;
+            let profile = || {
+                let profile = profile::profile(device, queue, &self.faults, &loaded)?;
+                done += 1;
+                (self.watch)(done, tries + times);
+                Ok(profile.seconds)
+            };
             let tuning = self.tuning.as_mut().expect("it is being tuned");
             tuning.measure(&unknown, profile)?;
         }
@@ -393,7 +408,7 @@ impl Executor for GpuExecutor {
         }
         let plan = self.on_units(plan);
         let plan = self.tuned(plan)?;
-        self.try_kernels(&plan);
+        self.try_kernels(&plan, 0);
         let (device, queue) = (&self.device, &self.queue);
         let (memory, pipelines) = (&mut self.memory, &mut self.pipelines);
         let loaded = Loaded::new(device, queue, memory, pipelines, plan)?;

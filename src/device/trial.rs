@@ -89,13 +89,17 @@ impl GpuExecutor {
         }
     }
 
-    /// Tries the kernels of a plan of which it is not known whether they compute right without run-time checks.
-    pub(super) fn try_kernels(&mut self, plan: &Plan) {
+    /// Tries the kernels of a plan of which it is not known whether they compute right without run-time checks: a part of `all` that
+    /// is watched, if that is not 0.
+    pub(super) fn try_kernels(&mut self, plan: &Plan, all: u64) {
         let Trust::Tried(trusted) = &mut self.pipelines.trust else {
             return;
         };
         let (mut probe, mut is_new) = (None, false);
-        for step in &plan.steps {
+        for (k, step) in plan.steps.iter().enumerate() {
+            if all > 0 {
+                (self.watch)(k as u64, all);
+            }
             let (kernel, halves) = (step.kernel, plan.halves(step));
             if trusted.contains_key(&(kernel.name, halves)) {
                 continue;

@@ -19,7 +19,7 @@ use crate::kernels::catalogue;
 use crate::kernels::matmul::{self, product};
 
 /// How often each form is run: the shortest time counts.
-const TIMES: usize = 3;
+pub(super) const TIMES: usize = 3;
 
 /// The most multiply-adds of a product that is measured on a software adapter: of larger ones that many, in the same proportions.
 /// A second or two at the sizes of the paper would be minutes for all forms.
@@ -156,7 +156,8 @@ impl Tuning {
         step
     }
 
-    /// Measures the steps of [`Tuning::unknown`] with `profile`, which gives the seconds of each, and keeps what is best.
+    /// Measures the steps of [`Tuning::unknown`] with `profile`, which gives the seconds of each, and keeps what is best. It is asked
+    /// [`TIMES`] times.
     pub fn measure(
         &mut self,
         unknown: &Unknown,

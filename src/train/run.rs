@@ -20,7 +20,7 @@ use super::session::Session;
 use super::update::{Norm, control};
 use super::watch::{Event, Stop, Turns};
 use crate::checkpoint::{Point, RunFolder, Status};
-use crate::config::{Config, Precision};
+use crate::config::{Config, Precision, Train};
 use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::metrics::{
@@ -91,6 +91,9 @@ struct Loop<'a> {
     clock: Clock,
     /// The steps of the whole run, where they are known.
     total: Option<u64>,
+    epoch_steps: u64,
+    /// Seconds of the last validation.
+    last_pause: Option<f64>,
     /// What the model makes up.
     made_up: Option<String>,
 }
@@ -181,6 +184,8 @@ impl<'a> Loop<'a> {
             begin: resumed,
             clock,
             total,
+            epoch_steps,
+            last_pause: None,
             made_up: None,
         })
     }
@@ -385,10 +390,56 @@ impl<'a> Loop<'a> {
         Ok(())
     }
 
-    /// The part of the run that is done, and the seconds of training to go.
+    /// The part of the run that is done, and the seconds to go.
     fn estimate(&self, words: usize) -> (f64, f64) {
-        let train = &self.run.config.train;
         let step_seconds = words as f64 / self.clock.words_per_second();
+        let (done, training) = self.training_left(step_seconds);
+        (
+            done,
+            training + self.pauses_left(training / step_seconds) * self.pause(step_seconds),
+        )
+    }
+
+    /// Validations in so many steps.
+    fn pauses_left(&self, steps: f64) -> f64 {
+        if self.run.valid.is_none() || !steps.is_finite() {
+            return 0.0;
+        }
+        let (step, every) = (self.run.progress.step, self.run.config.train.validate_every);
+        let due = |interval: u64| match interval {
+            0 => 0.0,
+            interval => ((step % interval) as f64 + steps) / interval as f64,
+        };
+        // Those at the ends of epochs, one of which may be that of the run.
+        due(every).floor() + due(self.epoch_steps).floor().max(1.0)
+    }
+
+    /// The seconds of a validation: those of the last one, or of a guess until there was one: a third of the work of a step.
+    fn pause(&self, step_seconds: f64) -> f64 {
+        self.last_pause.unwrap_or_else(|| {
+            let targets = self
+                .run
+                .valid
+                .as_ref()
+                .map_or(0, |text| text.corpus().bytes());
+            let Train {
+                batch,
+                unroll,
+                validate_targets,
+                ..
+            } = self.run.config.train;
+            // A word has some five letters.
+            let targets = match validate_targets {
+                0 => targets / 5,
+                most => most.min(targets / 5),
+            };
+            targets as f64 / (batch * unroll) as f64 * step_seconds / 3.0
+        })
+    }
+
+    /// The part of the training that is done, and its seconds to go.
+    fn training_left(&self, step_seconds: f64) -> (f64, f64) {
+        let train = &self.run.config.train;
         let done = self.run.progress.step as f64;
         let by_steps = self.total.map(|total| {
             let total = total as f64;
@@ -453,6 +504,7 @@ impl<'a> Loop<'a> {
         };
         let found = found_by_all(session, found);
         self.clock.leave_out(begin);
+        self.last_pause = Some(begin.elapsed().as_secs_f64());
         let found = found?;
         let perplexity = found.perplexity();
         if let Some(leader) = &mut self.leader {

@@ -34,7 +34,7 @@ pub enum Event {
         learning_rate: f64,
         /// The part of the run that is done, where its end is known.
         done: f64,
-        /// Seconds of training to go.
+        /// Seconds to go, with the validations that are still to come.
         left: f64,
     },
     /// Mixed precision: gradients of a step were too large for `f16`, and it changed no parameter.
