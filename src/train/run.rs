@@ -20,7 +20,7 @@ use super::session::Session;
 use super::update::{Norm, control};
 use super::watch::{Event, Stop, Turns};
 use crate::checkpoint::{Point, RunFolder, Status};
-use crate::config::{Config, Precision, Train};
+use crate::config::{Config, Precision, Tokens, Train};
 use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::metrics::{
@@ -417,21 +417,22 @@ impl<'a> Loop<'a> {
     /// The seconds of a validation: those of the last one, or of a guess until there was one: a third of the work of a step.
     fn pause(&self, step_seconds: f64) -> f64 {
         self.last_pause.unwrap_or_else(|| {
-            let targets = self
-                .run
-                .valid
-                .as_ref()
-                .map_or(0, |text| text.corpus().bytes());
+            let bytes = self.run.valid.as_ref();
+            let bytes = bytes.map_or(0, |text| text.corpus().bytes());
+            // A word has some five letters.
+            let targets = match self.run.config.data.tokens {
+                Tokens::Characters => bytes,
+                Tokens::Whitespace | Tokens::Words => bytes / 5,
+            };
             let Train {
                 batch,
                 unroll,
                 validate_targets,
                 ..
             } = self.run.config.train;
-            // A word has some five letters.
             let targets = match validate_targets {
-                0 => targets / 5,
-                most => most.min(targets / 5),
+                0 => targets,
+                most => most.min(targets),
             };
             targets as f64 / (batch * unroll) as f64 * step_seconds / 3.0
         })
