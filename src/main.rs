@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use wlstm::cli::arguments::Arguments;
+use wlstm::cli::messages::Messages;
 
 fn main() -> ExitCode {
     quieten_mesa();
@@ -56,7 +57,7 @@ fn log_to_standard_error(quiet: bool) {
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Messages)
         .with_ansi(colours)
         // A reader of standard error that has gone is no reason to stop training.
         .log_internal_errors(false)

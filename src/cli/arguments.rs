@@ -100,6 +100,9 @@ pub struct Train {
     /// The key of every random number
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Shows a dashboard on the terminal: loss, speed, memory, log; q saves and stops
+    #[arg(long, conflicts_with = "quiet")]
+    pub tui: bool,
     /// Overrides of the configuration.
     #[command(flatten)]
     pub overrides: Overrides,

@@ -1,6 +1,6 @@
 //! What a run shows while it trains: one live line on a terminal, a plain line now and then elsewhere.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -78,11 +78,7 @@ impl Progress {
     fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None if !self.quiet => {
-                // If standard error is gone, nobody is there.
-                let _ = writeln!(std::io::stderr(), "{text}");
-            }
-            None => {}
+            None => tell(self.quiet, text),
         }
     }
 
@@ -94,6 +90,7 @@ impl Progress {
                 parameters,
                 resumed,
                 epoch_steps,
+                ..
             } => {
                 let from = if resumed > 0 {
                     format!(", going on after step {resumed}")

@@ -10,6 +10,7 @@ use super::context::{
     process_here, saved_config, saved_vocabulary, tell, training_executors, vocabulary,
     vocabulary_file,
 };
+use super::dashboard::Dashboard;
 use super::progress::Progress as Display;
 use super::text::text;
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
@@ -113,8 +114,16 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     }
     warn_of_little_time(&session, quiet);
     let before = progress.step;
-    let stop = listen(session.exchange().ranks() > 1)?;
-    let mut display = Display::new(&config, quiet);
+    let (stop, dashboard) = match arguments.tui && leads {
+        true => {
+            let stop = Stop::default();
+            let dashboard = Dashboard::open(name(&arguments.config), &config, &stop)?;
+            (stop, Some(dashboard))
+        }
+        false => (listen(session.exchange().ranks() > 1)?, None),
+    };
+    // What the dashboard shows needs no lines.
+    let mut display = Display::new(&config, quiet || dashboard.is_some());
     let mut unlearned = words.count(words.unknown()) == 0;
     // A run that goes on by the configuration in its folder keeps its name.
     let record = resumed.as_ref().map(|resumed| read_record(&resumed.folder));
@@ -139,7 +148,10 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
                 Event::Valid { unknown, .. } => *unknown,
                 _ => 0.0,
             };
-            display.show(event);
+            match &dashboard {
+                Some(dashboard) => dashboard.show(event),
+                None => display.show(event),
+            }
             if unlearned && unknown > FEW_UNKNOWN {
                 unlearned = false;
                 display.warn(&format!(
@@ -151,6 +163,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         },
     });
     display.end();
+    drop(dashboard);
     for (device, bytes) in session.taken().into_iter().enumerate() {
         tracing::debug!(device, bytes, "memory of a device");
     }

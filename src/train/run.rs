@@ -172,6 +172,7 @@ impl<'a> Loop<'a> {
             parameters,
             resumed,
             epoch_steps,
+            memory: run.session.taken(),
         });
         let by_epochs = (train.epochs > 0).then(|| train.epochs.saturating_mul(epoch_steps));
         let by_steps = (train.steps > 0).then_some(train.steps);

@@ -19,6 +19,8 @@ pub enum Event {
         resumed: u64,
         /// Steps of an epoch, about.
         epoch_steps: u64,
+        /// The bytes that training and validation take of each device.
+        memory: Vec<u64>,
     },
     /// A step is done.
     Step {
