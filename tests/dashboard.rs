@@ -29,7 +29,7 @@ fn place() -> (Folder, PathBuf) {
 fn on_a_terminal(config: &Path, run: &Path) -> Child {
     let program = program();
     let line = format!(
-        "{} train {} --tui --device cpu --out {}",
+        "stty rows 30 cols 100; exec {} train {} --tui --device cpu --out {}",
         text(Path::new(program.get_program())),
         text(config),
         text(run)
