@@ -72,7 +72,10 @@ fn assert_given_back(ended: &Ended, run: &Path) {
     );
     let (_, after) = ended.stdout.split_once(ENTER).expect("a screen of its own");
     let (drawn, after) = after.split_once(LEAVE).expect("the screen is given back");
-    assert!(drawn.contains("training loss") && drawn.contains("save and stop"));
+    // Spaces are not drawn.
+    for word in ["training", "loss", "perplexity", "memory", "parameters"] {
+        assert!(drawn.contains(word), "{word}: {drawn}");
+    }
     assert!(after.contains(SHOW) && !after.contains(ENTER));
     assert!(after.contains("stopped: interrupted"), "{after}");
     assert!(
