@@ -16,8 +16,11 @@ use crate::config::{Order, Tokens};
     after_help = "Results go to standard output, progress and logs to standard error. RUST_LOG chooses the logs, WGPU_BACKEND \
                   (vulkan, metal, dx12, gl) the way to a GPU.\n\n\
                   Exit codes: 0 done; 1 another failure; 2 usage or configuration; 3 data or checkpoint; 4 device; 5 the loss \
-                  diverged; 6 a kernel disagrees with its reference; 130, 143 interrupted and saved.",
-    arg_required_else_help = true
+                  diverged; 6 a kernel disagrees with its reference; 130, 143 interrupted and saved.\n\n\
+                  `wlstm help` says more of exit-codes, configuration, devices and environment.",
+    arg_required_else_help = true,
+    // There is one of our own, which knows more.
+    disable_help_subcommand = true
 )]
 pub struct Arguments {
     /// What to do.
@@ -67,6 +70,10 @@ pub enum Command {
     Import(Import),
     /// Print the completions of a shell
     Completions(Completions),
+    /// Write manual pages
+    Man(Man),
+    /// Print the help of a command, or of exit-codes, configuration, devices, environment
+    Help(Help),
 }
 
 /// `wlstm train`.
@@ -603,6 +610,22 @@ pub struct Import {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// `wlstm man`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  wlstm man ~/.local/share/man/man1")]
+pub struct Man {
+    /// The folder: wlstm.1, wlstm-train.1 and so on are written into it
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+/// `wlstm help`.
+#[derive(Clone, Debug, Args)]
+pub struct Help {
+    /// A command, or exit-codes, configuration, devices, environment
+    pub topic: Vec<String>,
 }
 
 fn orders() -> impl TypedValueParser<Value = Order> {

@@ -11,7 +11,9 @@ mod eval;
 mod export;
 mod factorize;
 mod generate;
+mod help;
 mod import;
+mod man;
 pub mod messages;
 mod plan;
 mod progress;
@@ -54,6 +56,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Factorize(factorize) => factorize::run(factorize, arguments.quiet),
         Command::Export(export) => export::run(export, arguments.quiet),
         Command::Import(import) => import::run(import, arguments.quiet),
+        Command::Man(man) => man::run(man, arguments.quiet),
+        Command::Help(help) => help::run(help),
         Command::Completions(completions) => completions::run(completions),
     }
 }

@@ -23,6 +23,91 @@ pub fn driver_help() -> String {
     }
 }
 
+/// What is missing for a GPU, as far as the files of the system tell: its Vulkan loader, the drivers that it would load, or what
+/// these need.
+#[cfg(target_os = "linux")]
+fn missing() -> Vec<String> {
+    use std::path::{Path, PathBuf};
+
+    let list = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    };
+    let given = |name: &str| -> Vec<PathBuf> {
+        let paths = std::env::var_os(name).unwrap_or_default();
+        std::env::split_paths(&paths)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect()
+    };
+    let mut folders = given("LD_LIBRARY_PATH");
+    folders
+        .extend(["/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib"].map(PathBuf::from));
+    // Debian and its like have a folder for each processor.
+    let of_processor: Vec<PathBuf> = list(Path::new("/usr/lib"))
+        .into_iter()
+        .filter(|path| path.to_string_lossy().contains("-linux-"))
+        .collect();
+    folders.extend(of_processor);
+    let has_loader = folders
+        .iter()
+        .any(|folder| folder.join("libvulkan.so.1").exists());
+    // These stand for all others.
+    let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].map(|name| (name, given(name)));
+    let named = named.into_iter().find(|(_, files)| !files.is_empty());
+    let of_system = || -> Vec<PathBuf> {
+        let folders = ["/etc", "/usr/share", "/usr/local/share", "/usr/local/etc"];
+        let folders = folders.map(|folder| Path::new(folder).join("vulkan/icd.d"));
+        folders.iter().flat_map(|folder| list(folder)).collect()
+    };
+    let mut drivers = match &named {
+        Some((_, files)) => files.clone(),
+        None => of_system(),
+    };
+    drivers.retain(|driver| driver.exists());
+    let mut missing = Vec::new();
+    if !has_loader {
+        missing.push("The Vulkan loader, libvulkan.so.1, is not installed.".to_owned());
+    }
+    if let (true, Some((name, files))) = (drivers.is_empty(), &named) {
+        let files: Vec<String> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        missing.push(format!(
+            "{name} names what is not there: {}.",
+            files.join(", ")
+        ));
+    } else if drivers.is_empty() {
+        missing.push("No Vulkan driver is installed: there is none in vulkan/icd.d.".to_owned());
+    } else {
+        let names: Vec<String> = drivers
+            .iter()
+            .filter_map(|driver| Some(driver.file_name()?.to_string_lossy().into_owned()))
+            .collect();
+        missing.push(format!(
+            "These Vulkan drivers are installed, and find no device: {}.",
+            names.join(", ")
+        ));
+    }
+    if Path::new("/proc/driver/nvidia/version").exists() {
+        missing.push(
+            "The kernel has an NVIDIA driver: its Vulkan part may not be installed (nvidia_icd.json), or in a container the \
+             capability `graphics` not be given (NVIDIA_DRIVER_CAPABILITIES=all)."
+                .to_owned(),
+        );
+    } else if list(Path::new("/dev/dri")).is_empty() {
+        missing.push(
+            "There is no GPU in /dev/dri: none is built in, or a container hides it.".to_owned(),
+        );
+    }
+    missing
+}
+
+#[cfg(not(target_os = "linux"))]
+fn missing() -> Vec<String> {
+    Vec::new()
+}
+
 /// The adapters as one JSON document: an array of [`AdapterSummary`].
 pub fn devices_json(adapters: &[AdapterSummary]) -> String {
     serde_json::to_string_pretty(adapters).expect("an adapter has nothing that JSON cannot hold")
@@ -33,6 +118,11 @@ pub fn devices_text(adapters: &[AdapterSummary]) -> String {
     let mut text = String::new();
     if adapters.is_empty() {
         text.push_str("no GPU adapter found\n");
+        for fact in missing() {
+            for line in wrap(&fact, 76) {
+                line_to(&mut text, format_args!("  {line}"));
+            }
+        }
         for line in wrap(&format!("To train on a GPU, {}.", driver_help()), 76) {
             line_to(&mut text, format_args!("  {line}"));
         }

@@ -2,7 +2,7 @@
 
 use predicates::prelude::*;
 
-use crate::tools::wlstm;
+use crate::tools::{stdout, wlstm};
 
 #[test]
 fn completions_go_to_standard_output() {
@@ -60,4 +60,41 @@ fn every_command_has_help() {
         help.stderr("")
             .stdout(predicate::str::contains(format!("Usage: wlstm {command}")));
     }
+}
+
+#[test]
+fn topics_have_help_and_every_command_a_manual_page() {
+    let help = |topic: &[&str]| stdout(wlstm().arg("help").args(topic));
+    let codes = help(&["exit-codes"]);
+    assert!(codes.contains("   6  a kernel disagrees with its reference\n"));
+    assert!(help(&["configuration"]).contains("learning_rate = 0.2"));
+    assert!(help(&["devices"]).contains("gpu:all"));
+    assert!(help(&["bench", "step"]).contains("wlstm bench step"));
+    assert!(help(&[]).contains("exit-codes"));
+    let wrong = wlstm().args(["help", "nothing"]).assert().code(2);
+    wrong.stderr(predicate::str::contains("environment"));
+
+    let folder = tempfile::tempdir().unwrap();
+    wlstm()
+        .arg("man")
+        .arg(folder.path())
+        .assert()
+        .success()
+        .stdout("");
+    for page in [
+        "wlstm.1",
+        "wlstm-train.1",
+        "wlstm-compare.1",
+        "wlstm-bench-step.1",
+    ] {
+        let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains(".TH wlstm"), "{page}");
+    }
+    let train = std::fs::read_to_string(folder.path().join("wlstm-train.1")).unwrap();
+    assert!(
+        train.contains("wikitext2\\-glstm.toml"),
+        "the examples are there"
+    );
+    let file = folder.path().join("wlstm.1");
+    wlstm().arg("man").arg(file).assert().code(3);
 }
