@@ -13,6 +13,7 @@ use super::context::{tell, trained};
 use super::progress::Live;
 use super::text::text;
 use crate::checkpoint::Which;
+use crate::config::Data;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::train::evaluate::{evaluate, extent};
@@ -32,11 +33,8 @@ struct Document {
 /// Evaluates.
 pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
     let trained = trained(&arguments.run, Which::Best, quiet)?;
-    let defaults = [
-        ("test", &trained.config.data.test),
-        ("validation", &trained.config.data.valid),
-    ];
-    let corpus = Arc::new(corpus(&arguments.data, defaults, quiet)?);
+    let order = [Kind::Test, Kind::Validation];
+    let corpus = Arc::new(corpus(&arguments.data, &trained.config.data, order, quiet)?);
     let purpose = Inference::Losses(extent(&trained.config));
     let mut session = trained.session(&arguments.device.device, purpose, quiet)?;
     let words = trained.vocabulary.clone();
@@ -76,35 +74,54 @@ pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
     )
 }
 
-/// The files of `--data`; else the first of some keys of the run's configuration that names any.
+/// A text that a configuration names.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Test,
+    Validation,
+}
+
+/// The files of `--data`; else the first of these texts that the run's configuration names.
 pub(super) fn corpus(
     given: &[PathBuf],
-    defaults: [(&str, &Vec<PathBuf>); 2],
+    data: &Data,
+    order: [Kind; 2],
     quiet: bool,
 ) -> Result<Corpus> {
     if !given.is_empty() {
         return Corpus::open(given);
     }
-    let named = defaults.into_iter().find(|(_, files)| !files.is_empty());
-    let Some((what, files)) = named else {
-        return Err(
-            Error::usage("the run's configuration names neither test nor validation text")
-                .help("name the text with --data FILE"),
+    let open = |kind: Kind| -> Result<Option<Corpus>> {
+        match (kind, data.test.as_slice()) {
+            (Kind::Test, []) => Ok(None),
+            (Kind::Test, test) => Corpus::open(test).map(Some),
+            (Kind::Validation, _) => Corpus::validation(data),
+        }
+    };
+    for kind in order {
+        let what = match kind {
+            Kind::Test => "test",
+            Kind::Validation => "validation",
+        };
+        let opened = open(kind).map_err(|error| {
+            error
+                .context(format!("cannot use the run's {what} text"))
+                .help("name the text with --data FILE")
+        })?;
+        let Some(corpus) = opened else {
+            continue;
+        };
+        let first = corpus.path(0).display();
+        let more = match corpus.files() {
+            1 => String::new(),
+            files => format!(" and {} more files", files - 1),
+        };
+        tell(
+            quiet,
+            &format!("Evaluating the run's {what} text: `{first}`{more}."),
         );
-    };
-    let corpus = Corpus::open(files).map_err(|error| {
-        error
-            .context(format!("cannot use the run's {what} text"))
-            .help("name the text with --data FILE")
-    })?;
-    let first = corpus.path(0).display();
-    let more = match corpus.files() {
-        1 => String::new(),
-        files => format!(" and {} more files", files - 1),
-    };
-    tell(
-        quiet,
-        &format!("Evaluating the run's {what} text: `{first}`{more}."),
-    );
-    Ok(corpus)
+        return Ok(corpus);
+    }
+    Err(Error::usage("the run's configuration names neither test nor validation text")
+        .help("name the text with --data FILE"))
 }

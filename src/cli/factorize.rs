@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::arguments::Factorize;
 use super::context::{Trained, tell, trained};
-use super::eval::corpus;
+use super::eval::{Kind, corpus};
 use super::import::new_run;
 use super::progress::Live;
 use super::text::text;
@@ -79,21 +79,19 @@ pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
     };
     let config = changed_config(&before.config, key, &given)?;
     // Before the work, which may take minutes.
-    let corpus = match (
-        arguments.data.as_slice(),
-        before.config.data.valid.as_slice(),
-    ) {
-        ([], []) if before.config.data.test.is_empty() => {
+    let data = &before.config.data;
+    let has_text = data.validates() || !data.test.is_empty() || !arguments.data.is_empty();
+    let corpus = match has_text {
+        false => {
             tell(
                 quiet,
                 "The run names no validation text: no perplexity is measured; --data names one.",
             );
             None
         }
-        _ => {
-            let data = &before.config.data;
-            let defaults = [("validation", &data.valid), ("test", &data.test)];
-            Some(Arc::new(corpus(&arguments.data, defaults, quiet)?))
+        true => {
+            let order = [Kind::Validation, Kind::Test];
+            Some(Arc::new(corpus(&arguments.data, data, order, quiet)?))
         }
     };
     tell(quiet, "Factorizing ...");

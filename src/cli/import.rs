@@ -114,7 +114,7 @@ fn words(file: &Checkpoint, is_pytorch: bool, config: &Config, quiet: bool) -> R
     let corpus = match config.data.vocab {
         // What is not read need not be there.
         Some(_) => None,
-        None => Some(Corpus::open(&config.data.train)?),
+        None => Some(Corpus::training(&config.data)?),
     };
     vocabulary(config, corpus.as_ref(), quiet)
 }

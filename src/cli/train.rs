@@ -14,7 +14,7 @@ use super::dashboard::Dashboard;
 use super::progress::Progress as Display;
 use super::text::text;
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
-use crate::config::{Cell, Config};
+use crate::config::{Cell, Config, Data};
 use crate::corpus::{Corpus, Vocabulary, expand};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, quoted};
@@ -50,12 +50,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         None => None,
     };
 
-    let open = |key: &str, files: &[PathBuf]| open_corpus(key, files, &arguments.config);
-    let corpus = open("data.train", &config.data.train)?;
-    let valid = match config.data.valid.as_slice() {
-        [] => None,
-        files => Some(open("data.valid", files)?),
-    };
+    let (corpus, valid) = open_texts(&config.data, &arguments.config)?;
     let folder = match (&resumed, &arguments.out) {
         _ if !leads => None,
         (Some(resumed), _) => Some(RunFolder::resume(&resumed.folder)?),
@@ -187,18 +182,26 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-/// Opens the text that a key of a configuration names.
-pub(super) fn open_corpus(key: &str, files: &[PathBuf], config: &Path) -> Result<Arc<Corpus>> {
-    // Of a folder that is there it is told better what is wrong with it.
-    let missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
-    match Corpus::open(files) {
-        Err(error) if files.iter().any(missing) => Err(error.help(format!(
-            "`{key}` names it: bring the text there (the comments in `{}` say where the text of its own comes from), or name \
-             another with --set {key}=FILE, which is looked for beside the configuration, then in the current folder",
-            config.display()
-        ))),
-        other => other.map(Arc::new),
-    }
+/// Opens the training text and the validation text of a configuration, which is in this file.
+pub(super) fn open_texts(
+    data: &Data,
+    config: &Path,
+) -> Result<(Arc<Corpus>, Option<Arc<Corpus>>)> {
+    let explained = |key: &str, files: &[PathBuf], error: Error| {
+        // Of a folder that is there it is told better what is wrong with it.
+        let missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
+        match files.iter().any(missing) {
+            true => error.help(format!(
+                "`{key}` names it: bring the text there (the comments in `{}` say where the text of its own comes from), or name \
+                 another with --set {key}=FILE, which is looked for beside the configuration, then in the current folder",
+                config.display()
+            )),
+            false => error,
+        }
+    };
+    let train = Corpus::training(data).map_err(|e| explained("data.train", &data.train, e))?;
+    let valid = Corpus::validation(data).map_err(|e| explained("data.valid", &data.valid, e))?;
+    Ok((Arc::new(train), valid.map(Arc::new)))
 }
 
 /// The share of unknown words in a validation from which on it matters that a model has met none.
@@ -364,11 +367,12 @@ fn has_saved(folder: &Path) -> Result<bool> {
 /// Checks that nothing but limits, intervals and places of files differs between a run and its continuation.
 fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
     let mut like_before = now.clone();
-    like_before.data = crate::config::Data {
+    like_before.data = Data {
         order: now.data.order,
         tokens: now.data.tokens,
         vocab_size: now.data.vocab_size,
         shuffle: now.data.shuffle,
+        valid_share: now.data.valid_share,
         ..before.data.clone()
     };
     let (to, from) = (&mut like_before.train, &before.train);
@@ -535,7 +539,7 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
     let run = quoted(&folder.display().to_string());
     let file = quoted(&arguments.config.display().to_string());
     let mut lines = vec![format!("{program} generate {run} --tokens 500")];
-    if !(config.data.test.is_empty() && config.data.valid.is_empty()) {
+    if config.data.validates() || !config.data.test.is_empty() {
         lines.push(format!("{program} eval {run}"));
     }
     let cell = match config.model.cells[0] {

@@ -133,6 +133,16 @@ pub struct Data {
     pub vocab_size: usize,
     /// Whether files and lines of `sentences` are shuffled each epoch.
     pub shuffle: bool,
+    /// The part of the training text, from its end, that is the validation text where `valid` names none, and is not trained on; in
+    /// `[0, 0.5]`, 0: none.
+    pub valid_share: f64,
+}
+
+impl Data {
+    /// Whether there is validation text.
+    pub fn validates(&self) -> bool {
+        !self.valid.is_empty() || self.valid_share > 0.0
+    }
 }
 
 /// How a model is trained.

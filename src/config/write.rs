@@ -87,6 +87,7 @@ impl Config {
         }
         out.key("vocab_size", data.vocab_size);
         out.key("shuffle", data.shuffle);
+        out.number("valid_share", data.valid_share);
     }
 
     fn write_train(&self, out: &mut Sections) {

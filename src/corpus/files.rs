@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 use super::names::expand;
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
+use crate::config::Data;
 use crate::digest::Content;
 use crate::error::{Error, Result};
 
@@ -72,8 +73,10 @@ impl Resident {
 struct TextFile {
     path: PathBuf,
     map: Mmap,
-    /// Where the text begins: after the byte order mark, if there is one.
+    /// Where the text begins: after the byte order mark, if there is one, or where this part of the file does.
     start: usize,
+    /// Where it ends.
+    end: usize,
     /// See [`stamp_of`].
     stamp: Option<String>,
     /// The digest of the text.
@@ -113,6 +116,74 @@ impl Corpus {
             }
         }
         Ok(corpus)
+    }
+
+    /// The training text that a configuration names: without the part at its end that is held out, if one is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Corpus::open`]; and if nothing is left of it.
+    pub fn training(data: &Data) -> Result<Corpus> {
+        match data.valid.is_empty() && data.valid_share > 0.0 {
+            true => Corpus::open(&data.train)?.part(data.valid_share, false),
+            false => Corpus::open(&data.train),
+        }
+    }
+
+    /// The validation text that a configuration names, or the part of the training text that is held out; none if there is neither.
+    ///
+    /// # Errors
+    ///
+    /// As [`Corpus::training`].
+    pub fn validation(data: &Data) -> Result<Option<Corpus>> {
+        match (data.valid.as_slice(), data.valid_share > 0.0) {
+            ([], false) => Ok(None),
+            ([], true) => Corpus::open(&data.train)?
+                .part(data.valid_share, true)
+                .map(Some),
+            (valid, _) => Corpus::open(valid).map(Some),
+        }
+    }
+
+    /// All but the last lines, or the last lines: those that hold about this share of all bytes.
+    fn part(mut self, share: f64, last: bool) -> Result<Corpus> {
+        let mut kept = ((1.0 - share) * self.bytes() as f64) as usize;
+        let mut parts = Vec::new();
+        for mut file in self.files.drain(..) {
+            let text = &file.map[file.start..file.end];
+            let cut = match text.len() <= kept {
+                true => text.len(),
+                // Behind the line in which the share begins; nothing is kept of the files after that.
+                false if kept > 0 => {
+                    memchr::memchr(b'\n', &text[kept..]).map_or(text.len(), |at| kept + at + 1)
+                }
+                false => 0,
+            };
+            kept = kept.saturating_sub(text.len());
+            let middle = file.start + cut;
+            let whole = (file.start, file.end);
+            match last {
+                true => file.start = middle,
+                false => file.end = middle,
+            }
+            // What is known of a file is not known of its part.
+            if (file.start, file.end) != whole {
+                let part = format!(" {}..{}", file.start, file.end);
+                file.stamp = file.stamp.map(|stamp| stamp + &part);
+            }
+            if file.start < file.end {
+                parts.push(file);
+            }
+        }
+        let what = if last { "validation" } else { "training" };
+        if parts.is_empty() {
+            return Err(Error::data(format!(
+                "`data.valid_share` leaves no line for the {what} text"
+            ))
+            .help("name a longer text, a text of more lines, or a validation text in `data.valid`"));
+        }
+        self.files = parts;
+        Ok(self)
     }
 
     /// The number of files.
@@ -175,7 +246,7 @@ impl Corpus {
     #[inline]
     pub(crate) fn text(&self, file: usize) -> &[u8] {
         let file = &self.files[file];
-        &file.map[file.start..]
+        &file.map[file.start..file.end]
     }
 
     /// Notes that about this many bytes were read, see [`Resident`].
@@ -195,7 +266,8 @@ impl Corpus {
 
     /// The error for bytes of file `file` that are not UTF-8.
     pub(crate) fn bad_utf8(&self, file: usize, BadUtf8(at): BadUtf8) -> Error {
-        let line = memchr::memchr_iter(b'\n', &self.text(file)[..at]).count() + 1;
+        let (map, start) = (&self.files[file].map, self.files[file].start);
+        let line = memchr::memchr_iter(b'\n', &map[..start + at]).count() + 1;
         let path = self.path(file).display();
         Error::data(format!(
             "{path}:{line}: not UTF-8 (byte {at} of the file's text)"
@@ -343,6 +415,7 @@ impl TextFile {
         };
         Ok(TextFile {
             path,
+            end: map.len(),
             map,
             start,
             stamp,

@@ -106,9 +106,9 @@ impl Plans {
             left,
             exchange: on_host
                 .then(|| Tables::exchange_plan(config, vocabulary, limits, part.division())),
-            evaluation: match config.data.valid.is_empty() {
-                true => Vec::new(),
-                false => evaluation(extent(config)),
+            evaluation: match config.data.validates() {
+                true => evaluation(extent(config)),
+                false => Vec::new(),
             },
             generation: match on_host {
                 true => language_model::streamed_generation(config, vocabulary, 1, prefix, limits),

@@ -5,7 +5,7 @@ mod models;
 mod record;
 mod turns;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::arguments::{Compare, TableFormat};
 use super::context::{saved_vocabulary, tell, training_executors, vocabulary};
 use super::report;
 use super::text::text;
-use super::train::{listen, name, open_corpus, same_words};
+use super::train::{listen, name, open_texts, same_words};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find};
 use crate::config::{Config, Data, Precision};
 use crate::corpus::{Text, Vocabulary};
@@ -190,12 +190,7 @@ fn texts(models: &[Model], folder: Option<&Folder>, quiet: bool) -> Result<Vec<T
             all.push(texts.clone());
             continue;
         }
-        let open = |key, files: &[PathBuf]| open_corpus(key, files, &model.file);
-        let corpus = open("data.train", &data.train)?;
-        let valid = match data.valid.as_slice() {
-            [] => None,
-            files => Some(open("data.valid", files)?),
-        };
+        let (corpus, valid) = open_texts(data, &model.file)?;
         // A run that has saved has its words.
         let run = folder.map(|folder| folder.run(&model.folder));
         let saved = match run.map(|run| find(&run, Which::Last)) {

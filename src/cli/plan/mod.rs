@@ -60,7 +60,7 @@ pub(super) fn vocabulary_size(config: &Config, quiet: bool) -> Result<(usize, So
         };
         return Ok((data.vocab_size, source));
     }
-    let corpus = Corpus::open(&data.train).map_err(unknown_size)?;
+    let corpus = Corpus::training(data).map_err(unknown_size)?;
     Ok((
         vocabulary(config, Some(&corpus), quiet)?.len(),
         Source::Text,
