@@ -519,7 +519,7 @@ fn every_configuration_of_the_repository_loads_and_survives_writing() {
         assert_eq!(again.to_toml(), text);
         assert_eq!(again.digest(), config.digest());
     }
-    assert_eq!(seen, 16);
+    assert_eq!(seen, 17);
 }
 
 #[test]

@@ -122,6 +122,8 @@ pub(super) fn corpus(
         );
         return Ok(corpus);
     }
-    Err(Error::usage("the run's configuration names neither test nor validation text")
-        .help("name the text with --data FILE"))
+    Err(
+        Error::usage("the run's configuration names neither test nor validation text")
+            .help("name the text with --data FILE"),
+    )
 }

@@ -183,10 +183,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
 }
 
 /// Opens the training text and the validation text of a configuration, which is in this file.
-pub(super) fn open_texts(
-    data: &Data,
-    config: &Path,
-) -> Result<(Arc<Corpus>, Option<Arc<Corpus>>)> {
+pub(super) fn open_texts(data: &Data, config: &Path) -> Result<(Arc<Corpus>, Option<Arc<Corpus>>)> {
     let explained = |key: &str, files: &[PathBuf], error: Error| {
         // Of a folder that is there it is told better what is wrong with it.
         let missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();

@@ -235,8 +235,9 @@ fn data(document: &Document, folder: &Path) -> Result<Data> {
             .map(|path| paths::resolve(folder, path, document.is_override("data.vocab"))),
         vocab_size: field("data.vocab_size").size(0, INDEX)?,
         shuffle: field("data.shuffle").flag()?,
-        valid_share: field("data.valid_share")
-            .number("a number from 0 to 0.5", |share| (0.0..=0.5).contains(&share))?,
+        valid_share: field("data.valid_share").number("a number from 0 to 0.5", |share| {
+            (0.0..=0.5).contains(&share)
+        })?,
     };
     if data.train.is_empty() {
         return Err(field("data.train").refuse("at least one file or pattern of training text"));

@@ -180,7 +180,9 @@ impl Corpus {
             return Err(Error::data(format!(
                 "`data.valid_share` leaves no line for the {what} text"
             ))
-            .help("name a longer text, a text of more lines, or a validation text in `data.valid`"));
+            .help(
+                "name a longer text, a text of more lines, or a validation text in `data.valid`",
+            ));
         }
         self.files = parts;
         Ok(self)

@@ -2,7 +2,7 @@
 
 use predicates::prelude::*;
 
-use crate::tools::{Tiny, json, metrics, stdout};
+use crate::tools::{Tiny, json, metrics, stdout, text};
 
 #[test]
 fn numbers_are_those_of_the_validation_during_training() {
@@ -65,4 +65,88 @@ fn unknown_words_are_counted() {
         (&found["targets"], &found["out_of_vocabulary"]),
         (&6.into(), &2.into())
     );
+}
+
+#[test]
+fn the_end_of_the_training_text_can_be_held_out() {
+    let tiny = Tiny::new("sentences");
+    let lines = text(11, 100);
+    let (mut train, mut valid) = (String::new(), String::new());
+    let mut bytes = 0;
+    for line in lines.split_inclusive('\n') {
+        // The line in which the last fifth begins is trained on.
+        let part = if bytes * 5 < lines.len() * 4 {
+            &mut train
+        } else {
+            &mut valid
+        };
+        *part += line;
+        bytes += line.len();
+    }
+    tiny.write("all.txt", &lines);
+    tiny.write("begin.txt", train);
+    tiny.write("end.txt", valid);
+    let training = |out: &str, sets: &[&str]| {
+        let mut command = tiny.wlstm();
+        command.args(["train", "tiny.toml", "--out", out, "--device", "cpu"]);
+        for set in sets {
+            command.args(["--set", set]);
+        }
+        command.assert().success();
+        metrics(&tiny.path(out), "valid").pop().unwrap()
+    };
+    let share = [
+        "data.train=all.txt",
+        "data.valid=[]",
+        "data.valid_share=0.2",
+    ];
+    let shared = training("shared", &share);
+    let apart = training("apart", &["data.train=begin.txt", "data.valid=end.txt"]);
+    assert_eq!(shared["nll"], apart["nll"]);
+    assert_eq!(shared["targets"], apart["targets"]);
+    // The run knows its validation text, and goes on with it.
+    let found = json(
+        tiny.wlstm()
+            .args(["eval", "shared", "--device", "cpu", "--json"]),
+    );
+    assert_eq!(found["targets"], shared["targets"]);
+    let resume = [
+        "train",
+        "shared/config.toml",
+        "--resume",
+        "--out",
+        "shared",
+        "--device",
+        "cpu",
+    ];
+    tiny.wlstm()
+        .args(resume)
+        .args(["--steps", "25"])
+        .assert()
+        .success();
+    let mut other = tiny.wlstm();
+    other
+        .args(resume)
+        .args(["--steps", "30", "--set", "data.valid_share=0.3"]);
+    other.assert().code(2);
+    // A single line cannot be cut, and a wrong byte is told by its line in the file.
+    tiny.write("line.txt", "one line and no more\n");
+    let mut one = tiny.wlstm();
+    one.args(["train", "tiny.toml", "--set", "data.train=line.txt"]);
+    one.args(["--set", "data.valid=[]", "--set", "data.valid_share=0.5"]);
+    let refused = one.assert().code(3);
+    refused.stderr(predicate::str::contains(
+        "leaves no line for the validation text",
+    ));
+    let mut bytes = lines.clone().into_bytes();
+    let last = bytes.len() - 3;
+    bytes[last] = 0xff;
+    tiny.write("bad.txt", bytes);
+    let mut bad = tiny.wlstm();
+    bad.args(["train", "tiny.toml", "--set", "data.train=bad.txt"]);
+    bad.args(["--set", "data.valid=[]", "--set", "data.valid_share=0.2"]);
+    let line = lines.lines().count();
+    bad.assert()
+        .code(3)
+        .stderr(predicate::str::contains(format!("bad.txt:{line}:")));
 }
