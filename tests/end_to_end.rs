@@ -508,7 +508,7 @@ fn run_folder() -> Outcome {
         return Err(format!("{kinds:?}").into());
     }
     let start = &lines[0];
-    for key in ["digest", "devices", "parameters", "version"] {
+    for key in ["digest", "devices", "memory", "parameters", "version"] {
         if start.get(key).is_none() {
             return Err(format!("no `{key}` in {start}").into());
         }
@@ -516,9 +516,10 @@ fn run_folder() -> Outcome {
     let expected = [
         (
             "step",
-            "epoch grad_norm kind learning_rate loss seconds step words_per_second",
+            "epoch grad_norm kind learning_rate loss seconds step words words_per_second",
         ),
         ("valid", "kind nll perplexity seconds step targets"),
+        ("sample", "kind step text"),
         ("end", "kind reason"),
     ];
     for line in &lines[1..] {

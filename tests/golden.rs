@@ -64,8 +64,15 @@ fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
     for (way, check) in checks {
         let label = format!("golden::{name}{}{way}", if mixed { "::mixed" } else { "" });
         trials.push(Trial::test(format!("{label}::cpu-f64"), move || {
+            let golden = Golden::named(name);
             let mut device = CpuExecutor::<f64>::new();
-            check(&Golden::named(name), &mut device, mixed, Tolerance::DOUBLE)
+            check(&golden, &mut device, mixed, Tolerance::DOUBLE)?;
+            // Step by step, and all at once.
+            for steps in [1, usize::MAX].into_iter().filter(|_| way == "::recompute") {
+                let mut device = CpuExecutor::<f64>::new();
+                check_again_in(&golden, &mut device, mixed, Tolerance::DOUBLE, steps)?;
+            }
+            Ok(())
         }));
         // What is cut in mixed precision has the numbers of what is not, as `f64` shows.
         if way == "::cut" && mixed {
@@ -128,36 +135,40 @@ fn check_plan(
     judge(golden.name(), &found.map_err(told)?).map_err(told)
 }
 
-/// The same with the gates made again in the backward pass: on devices two steps at a time, in `f64` all ways.
+/// The same with the gates made again in the backward pass, two steps at a time.
 fn check_again(
     golden: &Golden,
     device: &mut dyn Device,
     mixed: bool,
     tolerance: Tolerance,
 ) -> Result<(), Failed> {
-    let ways: &[usize] = match tolerance == Tolerance::DOUBLE {
-        true => &[1, 2, usize::MAX],
-        false => &[2],
-    };
+    check_again_in(golden, device, mixed, tolerance, 2)
+}
+
+/// The same, so many steps at a time.
+fn check_again_in(
+    golden: &Golden,
+    device: &mut dyn Device,
+    mixed: bool,
+    tolerance: Tolerance,
+    steps: usize,
+) -> Result<(), Failed> {
     let (config, vocabulary) = (golden.config(mixed), golden.vocabulary());
-    for &steps in ways {
-        let limits = device.executor().limits();
-        let mut graph = Graph::new("train", &limits);
-        graph.keep_gradients();
-        graph.builder.publish("output");
-        let rows = golden.batch().saturating_mul(steps);
-        graph.builder.recompute_gates(rows);
-        let plan = training_plan_in(graph, &config, vocabulary);
-        let cells = |plan: &Plan| {
-            let steps = plan.steps.iter();
-            let cells = steps.filter(|step| step.kernel.name == "lstm/cell_forward");
-            cells.count()
-        };
-        let kept = training_plan(&config, vocabulary, &limits, true);
-        assert_eq!(cells(&plan), 2 * cells(&kept), "every cell is made twice");
-        check_plan(golden, device, mixed, plan, tolerance)?;
-    }
-    Ok(())
+    let limits = device.executor().limits();
+    let mut graph = Graph::new("train", &limits);
+    graph.keep_gradients();
+    graph.builder.publish("output");
+    let rows = golden.batch().saturating_mul(steps);
+    graph.builder.recompute_gates(rows);
+    let plan = training_plan_in(graph, &config, vocabulary);
+    let cells = |plan: &Plan| {
+        let steps = plan.steps.iter();
+        let cells = steps.filter(|step| step.kernel.name == "lstm/cell_forward");
+        cells.count()
+    };
+    let kept = training_plan(&config, vocabulary, &limits, true);
+    assert_eq!(cells(&plan), 2 * cells(&kept), "every cell is made twice");
+    check_plan(golden, device, mixed, plan, tolerance)
 }
 
 /// The same on a device that can hardly bind anything: with the least limit that the model can be trained with.
