@@ -131,7 +131,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`train::run::train`] is the whole loop, with validation, checkpoints and limits;
+//! [`tutorial`] shows how to write kernels. [`train::run::train`] is the whole loop, with validation, checkpoints and limits;
 //! [`train::update::training_plan`] is the plan alone, which prints as text.
 
 pub mod bench;
@@ -158,4 +158,5 @@ pub mod report;
 pub mod team;
 pub mod tensor;
 pub mod train;
+pub mod tutorial;
 pub mod validate;

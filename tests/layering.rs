@@ -99,6 +99,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "train", "bench",
         ],
     ),
+    ("tutorial", &[]),
     (
         "cli",
         &[
