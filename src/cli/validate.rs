@@ -344,15 +344,15 @@ impl Document {
             .iter()
             .filter(|trained| trained.agrees)
             .count();
-        say(
-            &mut out,
-            format_args!(
-                "{right} of {} kernels agree ({} runs), {good} of {} trainings agree",
-                ran().count(),
-                grouped(runs as u64),
-                self.training.len()
-            ),
-        );
+        let mut parts = Vec::new();
+        if !self.kernels.is_empty() {
+            let (all, runs) = (ran().count(), grouped(runs as u64));
+            parts.push(format!("{right} of {all} kernels agree ({runs} runs)"));
+        }
+        if !self.training.is_empty() {
+            parts.push(format!("{good} of {} trainings agree", self.training.len()));
+        }
+        say(&mut out, format_args!("{}", parts.join(", ")));
         out
     }
 }

@@ -105,12 +105,12 @@ impl Display {
                 self.left[k] = left;
                 // What all have to go, as far as it is known.
                 let left: f64 = self.left.iter().filter(|left| left.is_finite()).sum();
-                let text = format!(
-                    "step {step}  loss {loss:.3}  {} {}  ETA of all {}",
-                    rate(words_per_second),
-                    self.unit,
-                    duration(left)
-                );
+                let left = duration(left);
+                let speed = format!("{} {}", rate(words_per_second), self.unit);
+                let text = match self.live.is_some() && width() < 100 {
+                    true => format!("step {step}  loss {loss:.3}  all {left}"),
+                    false => format!("step {step}  loss {loss:.3}  {speed}  ETA of all {left}"),
+                };
                 self.now(k, &text, Some(done));
             }
             Event::Validating { done, total } => {
