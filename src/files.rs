@@ -32,6 +32,19 @@ pub fn write_atomically(
     })
 }
 
+/// Writes a text in the same way.
+///
+/// # Errors
+///
+/// As [`write_atomically`].
+pub fn write_text(path: &Path, text: &str) -> Result<()> {
+    write_atomically(path, |writer| {
+        writer
+            .write_all(text.as_bytes())
+            .map_err(|error| cannot_write(path, error))
+    })
+}
+
 /// The same for a file of gigabytes: what `fill` gives goes to the disk while it makes the next piece, and does not stay in
 /// the memory that the system keeps files in, where it would push out everything else.
 ///
@@ -192,6 +205,13 @@ fn replace(path: &Path, fill: impl FnOnce(&File) -> Result<()>) -> Result<()> {
         .persist(path)
         .map_err(|error| cannot_write(path, error.error))?;
     sync_folder(folder).map_err(|error| cannot_write(path, error))
+}
+
+/// The failure to make the folder of a run.
+pub fn cannot_make(path: &Path, error: std::io::Error) -> Error {
+    Error::data(format!("cannot make the folder `{}`", path.display()))
+        .because(error)
+        .help("choose a folder that may be written to with --out")
 }
 
 /// The failure to write a file.

@@ -7,12 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::program::{Dice, Ended, Folder, losses, metrics, program, train, wlstm};
+use common::program::{Dice, Ended, Folder, losses, metrics, program, text, train, wlstm};
 use serde_json::Value;
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a Unicode path")
-}
 
 /// A configuration of a small model, and its texts.
 fn place() -> (Folder, PathBuf) {

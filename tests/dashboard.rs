@@ -8,11 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::program::{Dice, Ended, Folder, checkpoints, losses, metrics, program, wlstm};
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a Unicode path")
-}
+use common::program::{Dice, Ended, Folder, checkpoints, losses, metrics, program, text, wlstm};
 
 fn place() -> (Folder, PathBuf) {
     let folder = Folder::new();

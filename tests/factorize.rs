@@ -4,12 +4,8 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::program::{Dice, Ended, Folder, Tensors, program, train, wlstm, write_tensors};
+use common::program::{Dice, Ended, Folder, Tensors, scores, text, train, wlstm, write_tensors};
 use serde_json::Value;
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a Unicode path")
-}
 
 const SIZES: &str = "layers = 2\nembedding = 8\nhidden = 12\nprojection = 8";
 
@@ -47,20 +43,9 @@ fn factorized(run: &Path, out: &Path, more: &[&str]) -> Value {
     serde_json::from_str(&ended.stdout).expect("one JSON document")
 }
 
-fn score(run: &Path) -> Vec<f64> {
-    let mut command = assert_cmd::Command::from_std(program());
-    command.args(["score", text(run), "--device", "cpu", "-q"]);
-    let lines = Dice(3).text(12, 9, &["a", "b", "c", "d", "x"]);
-    let output = command.write_stdin(lines).output().expect("the program");
-    let ended = Ended::from(output);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let first = |line: &str| line.split('\t').next().and_then(|n| n.parse().ok());
-    let lines = ended.stdout.lines();
-    lines.map(|line| first(line).expect("a number")).collect()
-}
-
 fn assert_same(run: &Path, other: &Path) {
-    for (x, y) in score(run).into_iter().zip(score(other)) {
+    let lines = Dice(3).text(12, 9, &["a", "b", "c", "d", "x"]);
+    for (x, y) in scores(run, &lines).into_iter().zip(scores(other, &lines)) {
         assert!((x - y).abs() < 2e-5 * x.abs(), "{x} {y}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use common::left_out_without_python;
 use common::program::{
-    Dice, Ended, Folder, Tensors, lines_of, number, program, train, wlstm, write_tensors,
+    Dice, Ended, Folder, Tensors, lines_of, number, scores, text, train, wlstm, write_tensors,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
@@ -57,25 +57,6 @@ fn beside(name: &str) -> PathBuf {
     Path::new(folder).join(name)
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a Unicode path")
-}
-
-/// The log-probabilities of lines.
-fn score(run: &Path, lines: &str) -> Vec<f64> {
-    let mut command = assert_cmd::Command::from_std(program());
-    command.args(["score", text(run), "--device", "cpu", "-q"]);
-    let output = command.write_stdin(lines).output().expect("the program");
-    let ended = Ended::from(output);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let first = |line: &str| line.split('\t').next().and_then(|n| n.parse().ok());
-    ended
-        .stdout
-        .lines()
-        .map(|line| first(line).expect("a number"))
-        .collect()
-}
-
 /// A configuration of the model that PyTorch has made.
 const CONFIG: &str = "[model]\ncell = \"lstmp\"\nlayers = 2\nembedding = 6\nhidden = 10\nprojection = 4\n\
                       [softmax]\nkind = \"full\"\n[data]\ntrain = [\"none.txt\"]\nvocab = \"vocab.txt\"\n\
@@ -119,7 +100,7 @@ fn stored() -> Result<(), Failed> {
     let expected: Value = serde_json::from_slice(&std::fs::read(beside("expected.json"))?)?;
     let lines = expected["lines"].as_array().expect("lines");
     let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
-    let found = score(&run, &(lines.join("\n") + "\n"));
+    let found = scores(&run, &(lines.join("\n") + "\n"));
     let want = expected["log_probability"].as_array().expect("numbers");
     assert_eq!(found.len(), want.len());
     for (found, want) in found.iter().zip(want) {
@@ -192,7 +173,7 @@ fn native() -> Result<(), Failed> {
     let folder = Folder::new();
     let (config, run) = trained(&folder, "cell = \"glstm\"\ngroups = 4");
     let lines = Dice(2).text(9, 7, &["a", "b", "x"]);
-    let want = score(&run, &lines);
+    let want = scores(&run, &lines);
     let file = folder.path("native.safetensors");
     let tensors = exported(&run, &file, &["--format", "native"]);
     assert!(tensors.tensors.contains_key("ema.layers.1.gates.weight"));
@@ -203,10 +184,10 @@ fn native() -> Result<(), Failed> {
             .any(|name| name.starts_with("optimizer."))
     );
     // As a checkpoint, as a run, and after a training of which nothing is left but its start.
-    assert_eq!(score(&file, &lines), want);
+    assert_eq!(scores(&file, &lines), want);
     let imported = folder.path("imported");
     import(&file, &config, &imported, 0);
-    assert_eq!(score(&imported, &lines), want);
+    assert_eq!(scores(&imported, &lines), want);
     let last = exported(&run, &file, &["--format", "native", "--last"]);
     assert!(!last.tensors.keys().any(|name| name.starts_with("ema.")));
     let resumed = wlstm(&["train", text(&config), "--resume", "--out", text(&imported)]);

@@ -140,17 +140,18 @@ impl RunFolder {
                 return Err(taken("is not empty").help("choose another folder with --out"));
             }
         }
-        std::fs::create_dir_all(path).map_err(|error| cannot_make(path, error))?;
+        std::fs::create_dir_all(path).map_err(|error| files::cannot_make(path, error))?;
         let mut run = RunFolder::lock(path)?;
         let checkpoints = path.join(CHECKPOINTS);
-        std::fs::create_dir_all(&checkpoints).map_err(|error| cannot_make(&checkpoints, error))?;
+        std::fs::create_dir_all(&checkpoints)
+            .map_err(|error| files::cannot_make(&checkpoints, error))?;
         // Of two processes that came here at once, the second finds what the first has recorded, once it has the lock.
         if path.join(RECORD).exists() {
             return Err(taken("holds a run already")
                 .help("continue it with --resume, or choose another folder with --out"));
         }
         run.made = made;
-        files::sync_folder(path).map_err(|error| cannot_make(path, error))?;
+        files::sync_folder(path).map_err(|error| files::cannot_make(path, error))?;
         Ok(run)
     }
 
@@ -162,7 +163,7 @@ impl RunFolder {
     /// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be made.
     pub fn create_numbered(base: &Path, config: &Path) -> Result<RunFolder> {
         let runs = base.join("runs");
-        std::fs::create_dir_all(&runs).map_err(|error| cannot_make(&runs, error))?;
+        std::fs::create_dir_all(&runs).map_err(|error| files::cannot_make(&runs, error))?;
         let mut number = numbers(&runs, config)?.last().map_or(1, |last| last + 1);
         loop {
             let path = numbered(base, config, number);
@@ -174,7 +175,7 @@ impl RunFolder {
                     return Ok(run);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(cannot_make(&path, error)),
+                Err(error) => return Err(files::cannot_make(&path, error)),
             }
         }
     }
@@ -209,7 +210,8 @@ impl RunFolder {
         }
         let run = RunFolder::lock(path)?;
         let checkpoints = path.join(CHECKPOINTS);
-        std::fs::create_dir_all(&checkpoints).map_err(|error| cannot_make(&checkpoints, error))?;
+        std::fs::create_dir_all(&checkpoints)
+            .map_err(|error| files::cannot_make(&checkpoints, error))?;
         for folder in [path, &checkpoints] {
             for leftover in files::sweep(folder)? {
                 tracing::info!(path = %leftover.display(), "removed a file that was left half written");
@@ -277,7 +279,7 @@ impl RunFolder {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be written.
     pub fn write_config(&self, text: &str) -> Result<()> {
-        write_text(&self.config_path(), text)
+        files::write_text(&self.config_path(), text)
     }
 
     /// Writes `run.json`.
@@ -288,7 +290,7 @@ impl RunFolder {
     pub fn write_record(&self, record: &Record) -> Result<()> {
         let path = self.path.join(RECORD);
         let text = serde_json::to_string_pretty(record).expect("names and numbers");
-        write_text(&path, &(text + "\n"))
+        files::write_text(&path, &(text + "\n"))
     }
 
     /// The steps of the checkpoints that are there, in rising order.
@@ -470,18 +472,4 @@ pub fn read_record(folder: &Path) -> Result<Record> {
     };
     let text = std::fs::read_to_string(&path).map_err(|error| broken(error.into()))?;
     serde_json::from_str(&text).map_err(|error| broken(error.into()))
-}
-
-fn write_text(path: &Path, text: &str) -> Result<()> {
-    files::write_atomically(path, |writer| {
-        writer
-            .write_all(text.as_bytes())
-            .map_err(|error| files::cannot_write(path, error))
-    })
-}
-
-fn cannot_make(path: &Path, error: std::io::Error) -> Error {
-    Error::data(format!("cannot make the folder `{}`", path.display()))
-        .because(error)
-        .help("choose a folder that may be written to with --out")
 }

@@ -28,7 +28,7 @@ pub(super) static TUNE: AtomicBool = AtomicBool::new(true);
 pub(super) static TRUST: AtomicBool = AtomicBool::new(true);
 
 /// What an executor is for.
-enum Purpose {
+pub(super) enum Purpose {
     /// Plans in this precision.
     Plans(Precision),
     /// Kernels alone, each in the form that is asked for, those for matrix units too.
@@ -81,7 +81,17 @@ fn make_executor<S: AsRef<str>>(
 
 fn executor_of(choice: Choice, quiet: bool, purpose: &Purpose) -> Result<Box<dyn Executor>> {
     tell(quiet, &choice.reason);
-    let Device::Gpu(adapter) = choice.device else {
+    executor_on(&choice.device, quiet, purpose, TUNE.load(Ordering::Relaxed))
+}
+
+/// The executor of a device, which measures the forms of kernels if it `tunes`.
+pub(super) fn executor_on(
+    device: &Device,
+    quiet: bool,
+    purpose: &Purpose,
+    tunes: bool,
+) -> Result<Box<dyn Executor>> {
+    let Device::Gpu(adapter) = device else {
         if matches!(purpose, Purpose::Plans(Precision::Mixed)) {
             tell(
                 quiet,
@@ -91,13 +101,11 @@ fn executor_of(choice: Choice, quiet: bool, purpose: &Purpose) -> Result<Box<dyn
         return Ok(Box::new(CpuExecutor::<f32>::new()));
     };
     let mut executor = match purpose {
-        Purpose::Plans(Precision::Mixed) => GpuExecutor::mixed(&adapter)?,
-        Purpose::Kernels if adapter.summary.unit().is_some() => {
-            GpuExecutor::beside_units(&adapter)?
-        }
-        Purpose::Plans(Precision::F32) | Purpose::Kernels => GpuExecutor::new(&adapter)?,
+        Purpose::Plans(Precision::Mixed) => GpuExecutor::mixed(adapter)?,
+        Purpose::Kernels if adapter.summary.unit().is_some() => GpuExecutor::beside_units(adapter)?,
+        Purpose::Plans(Precision::F32) | Purpose::Kernels => GpuExecutor::new(adapter)?,
     };
-    if TUNE.load(Ordering::Relaxed) && matches!(purpose, Purpose::Plans(_)) {
+    if tunes && matches!(purpose, Purpose::Plans(_)) {
         let live = Live::new("measuring kernels", quiet);
         executor.tune(move |done, all| {
             if done == 0 {

@@ -27,7 +27,8 @@ use ratatui::widgets::{
 use ratatui::{Frame, Terminal};
 
 use super::messages;
-use crate::config::{Config, Tokens};
+use super::progress::unit;
+use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::numbers::{bytes, duration, grouped, rate};
 use crate::train::watch::{Event, Stop};
@@ -299,10 +300,7 @@ impl State {
     fn new(title: String, config: &Config) -> State {
         State {
             title,
-            unit: match config.data.tokens {
-                Tokens::Characters => "chars/s",
-                Tokens::Whitespace | Tokens::Words => "words/s",
-            },
+            unit: unit(config),
             epochs: config.train.epochs,
             devices: String::new(),
             memory: 0,

@@ -36,19 +36,8 @@ pub(super) fn run(arguments: &Export, quiet: bool) -> Result<()> {
 }
 
 /// Refuses a place that cannot be written to, or that is the checkpoint itself.
-pub(super) fn check_place(out: &Path, from: &Path) -> Result<()> {
-    let folder = match out.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        return Err(Error::data(format!(
-            "cannot write `{}`: there is no folder `{}`",
-            out.display(),
-            folder.display()
-        ))
-        .help("make the folder first, or choose another file with --out"));
-    }
+fn check_place(out: &Path, from: &Path) -> Result<()> {
+    super::has_folder(out, "")?;
     let place = out.canonicalize().ok();
     if place.is_some() && place == from.canonicalize().ok() {
         return Err(Error::usage(format!(

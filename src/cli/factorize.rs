@@ -184,7 +184,7 @@ fn write(
         |parameter, start, values| {
             let own = parameter.strip_prefix("ema.").unwrap_or(parameter);
             let line = table.iter().find(|line| line.name == own);
-            let all = factors::parameter(model, changed, line.expect("a parameter of the model"))?;
+            let all = model.changed(changed, line.expect("a parameter of the model"))?;
             values.copy_from_slice(&all[start..start + values.len()]);
             Ok(())
         },

@@ -25,6 +25,7 @@ mod validate;
 mod vocab;
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use arguments::{Arguments, Command};
@@ -88,6 +89,23 @@ fn print_while_read(bytes: &[u8]) -> Result<bool> {
             .because(error)
             .help("check where the output goes: the disk may be full")),
     }
+}
+
+/// Refuses, before long work, a place for a file in a folder that is not there. `what` stands before its name.
+fn has_folder(out: &Path, what: &str) -> Result<()> {
+    let folder = out
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "cannot write {what}`{}`: there is no folder `{}`",
+        out.display(),
+        folder.display()
+    ))
+    .help("make the folder first, or choose another file with --out"))
 }
 
 /// The columns of the terminal that results go to, if they go to one.

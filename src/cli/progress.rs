@@ -52,10 +52,7 @@ impl Progress {
             quiet,
             bar,
             last: None,
-            unit: match config.data.tokens {
-                Tokens::Characters => "chars/s",
-                Tokens::Whitespace | Tokens::Words => "words/s",
-            },
+            unit: unit(config),
             loss: match config.softmax {
                 crate::config::Softmax::Full => "loss",
                 crate::config::Softmax::Sampled { .. } => "sampled loss",
@@ -237,6 +234,14 @@ impl Live {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// What the speed of a run is counted in.
+pub(super) fn unit(config: &Config) -> &'static str {
+    match config.data.tokens {
+        Tokens::Characters => "chars/s",
+        Tokens::Whitespace | Tokens::Words => "words/s",
     }
 }
 

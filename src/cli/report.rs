@@ -45,12 +45,11 @@ pub(super) fn run(arguments: &Report, quiet: bool) -> Result<()> {
     write(&out, &title(&runs), &runs)?;
     if let Some(folder) = &arguments.plots {
         std::fs::create_dir_all(folder).map_err(|error| {
-            Error::data(format!("cannot make the folder `{}`", folder.display()))
-                .because(error)
+            files::cannot_make(folder, error)
                 .help("choose a folder that may be written to with --plots")
         })?;
         for plot in plots(&runs) {
-            write_text(&folder.join(format!("{}.svg", plot.name)), &plot.file())?;
+            files::write_text(&folder.join(format!("{}.svg", plot.name)), &plot.file())?;
         }
     }
     super::print(format!("report {}\n", out.display()).as_bytes())
@@ -77,14 +76,7 @@ pub(super) fn after(folder: &RunFolder) {
 
 /// Writes a page.
 pub(super) fn write(out: &Path, title: &str, runs: &[RunData]) -> Result<()> {
-    write_text(out, &page(title, runs))
-}
-
-fn write_text(path: &Path, text: &str) -> Result<()> {
-    files::write_atomically(path, |file| {
-        file.write_all(text.as_bytes())
-            .map_err(|error| files::cannot_write(path, error))
-    })
+    files::write_text(out, &page(title, runs))
 }
 
 /// The folder of a run, also for one of its checkpoints.

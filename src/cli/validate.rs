@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use super::arguments::Validate;
-use super::context::{TRUST, TUNE, tell};
+use super::context::{Purpose, TUNE, executor_on, tell};
 use super::progress::Live;
+use crate::config::Precision;
 use crate::device::{
-    Adapter, AdapterSummary, CpuExecutor, Device, Executor, GpuExecutor, adapter_text, choose,
-    every_adapter,
+    AdapterSummary, CpuExecutor, Device, Executor, GpuExecutor, adapter_text, choose, every_adapter,
 };
 use crate::error::{Error, Kind, Result};
 use crate::kernel::Kernel;
@@ -160,54 +160,27 @@ fn verdict(documents: &[Document]) -> Result<()> {
     ))
 }
 
-/// The executors of a device: for kernels alone, and one that trains in each precision that it has.
-enum Opened {
-    Cpu,
-    Gpu(Adapter),
-}
-
-impl Opened {
-    fn for_kernels(&self) -> Result<Box<dyn Executor>> {
-        Ok(match self {
-            Opened::Cpu => Box::new(CpuExecutor::<f32>::new()),
-            Opened::Gpu(adapter) if adapter.summary.unit().is_some() => {
-                Box::new(GpuExecutor::beside_units(adapter)?)
-            }
-            Opened::Gpu(adapter) => Box::new(GpuExecutor::new(adapter)?),
-        })
-    }
-
-    /// As it trains: in the forms that are fastest, and without run-time checks where kernels compute right so.
-    fn to_train(&self, mixed: bool) -> Result<Box<dyn Executor>> {
-        let Opened::Gpu(adapter) = self else {
-            return self.for_kernels();
-        };
-        let mut executor = match mixed {
-            true => GpuExecutor::mixed(adapter)?,
-            false => GpuExecutor::new(adapter)?,
-        };
-        if adapter.summary.is_real() {
-            if TUNE.load(Ordering::Relaxed) {
-                executor.tune(|_, _| {});
-            }
-            if TRUST.load(Ordering::Relaxed) {
-                executor.trust();
-            }
+/// An executor for kernels alone, with the run-time checks of all.
+fn for_kernels(device: &Device) -> Result<Box<dyn Executor>> {
+    Ok(match device {
+        Device::Cpu => Box::new(CpuExecutor::<f32>::new()),
+        Device::Gpu(adapter) if adapter.summary.unit().is_some() => {
+            Box::new(GpuExecutor::beside_units(adapter)?)
         }
-        Ok(Box::new(executor))
-    }
+        Device::Gpu(adapter) => Box::new(GpuExecutor::new(adapter)?),
+    })
 }
 
 fn validate(device: Device, wanted: &Wanted, quiet: bool) -> Result<Document> {
-    let (opened, adapter) = match device {
-        Device::Cpu => (Opened::Cpu, None),
-        Device::Gpu(adapter) => (Opened::Gpu(adapter.clone()), Some(adapter.summary)),
+    let adapter = match &device {
+        Device::Cpu => None,
+        Device::Gpu(adapter) => Some(adapter.summary.clone()),
     };
-    let mut executor = opened.for_kernels()?;
-    let device = executor.describe();
-    let precisions: &[(&str, bool)] = match &adapter {
-        Some(adapter) if !adapter.f16 => &[("f32", false)],
-        _ => &[("f32", false), ("mixed", true)],
+    let mut executor = for_kernels(&device)?;
+    let name = executor.describe();
+    let precisions: &[Precision] = match &adapter {
+        Some(adapter) if !adapter.f16 => &[Precision::F32],
+        _ => &[Precision::F32, Precision::Mixed],
     };
     let all = wanted.kernels.len() + precisions.len() * wanted.models.len();
     let live = Live::new("validating", quiet);
@@ -222,25 +195,29 @@ fn validate(device: Device, wanted: &Wanted, quiet: bool) -> Result<Document> {
     let mut kernels = Vec::new();
     for one in &wanted.kernels {
         show(one.name);
-        kernels.push(match opened {
-            Opened::Cpu => on_host(&mut *executor, one)?,
-            Opened::Gpu(_) => kernel(&mut *executor, one, thoroughness)?,
+        kernels.push(match &device {
+            Device::Cpu => on_host(&mut *executor, one)?,
+            Device::Gpu(_) => kernel(&mut *executor, one, thoroughness)?,
         });
     }
     drop(executor);
     let mut training = Vec::new();
-    for &(precision, mixed) in precisions {
+    for &precision in precisions {
+        let mixed = precision == Precision::Mixed;
         for &model in &wanted.models {
             show(model);
             // Models have tensors of one name and of different sizes.
-            let mut executor = opened.to_train(mixed)?;
+            // As in training, but that software adapters would measure for long.
+            let is_real = adapter.as_ref().is_some_and(AdapterSummary::is_real);
+            let tunes = is_real && TUNE.load(Ordering::Relaxed);
+            let mut executor = executor_on(&device, true, &Purpose::Plans(precision), tunes)?;
             let tolerance = match mixed {
                 true => Tolerance::MIXED,
                 false => Tolerance::SINGLE,
             };
             let golden = Golden::named(model);
             let found = golden.check(&mut Single(&mut *executor), mixed, tolerance);
-            training.push(trained(&*executor, model, precision, found)?);
+            training.push(trained(&*executor, model, precision.as_str(), found)?);
         }
     }
     live.end();
@@ -249,7 +226,7 @@ fn validate(device: Device, wanted: &Wanted, quiet: bool) -> Result<Document> {
     Ok(Document {
         version: env!("CARGO_PKG_VERSION"),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        device,
+        device: name,
         adapter,
         agrees,
         kernels,

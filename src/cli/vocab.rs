@@ -66,18 +66,7 @@ pub(super) fn run(arguments: &Vocab, quiet: bool) -> Result<()> {
 
 /// Refuses, before a long count, a place that cannot be written to or that is the corpus itself.
 fn check_place(out: &Path, corpus: &Corpus) -> Result<()> {
-    let folder = out
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(Error::data(format!(
-            "cannot write the vocabulary `{}`: there is no folder `{}`",
-            out.display(),
-            folder.display()
-        ))
-        .help("make the folder first, or choose another file with --out"));
-    }
+    super::has_folder(out, "the vocabulary ")?;
     let place = out.canonicalize().ok();
     let is_corpus = (0..corpus.files())
         .any(|file| place.is_some() && corpus.path(file).canonicalize().ok() == place);

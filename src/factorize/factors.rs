@@ -2,14 +2,11 @@
 //! `U S V'` the `r` largest values are kept, `W1 = U_r sqrt(S_r)`, `W2 = sqrt(S_r) V_r'`. No other product of such sizes is nearer to
 //! it (Eckart and Young 1936).
 
-use std::borrow::Cow;
-
 use faer::{MatRef, Par, linalg::svd};
 use serde::Serialize;
 
 use super::{Changed, Model};
 use crate::error::{Error, Result};
-use crate::model::parameters::Parameter;
 
 /// What is kept of a gate matrix.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -123,22 +120,6 @@ fn decompose(
         second.extend((0..columns).map(|column| right[(column, k)] * root(k)));
     }
     Ok((first, second, values.iter().copied().collect()))
-}
-
-/// The values of a parameter of the new model.
-///
-/// # Errors
-///
-/// [`Kind::Data`](crate::error::Kind::Data) if the file lacks it.
-pub fn parameter<'a>(
-    model: &Model<'a>,
-    changed: &'a Changed,
-    line: &Parameter,
-) -> Result<Cow<'a, [f32]>> {
-    match changed.get(&line.name) {
-        Some(values) => Ok(Cow::Borrowed(values)),
-        None => model.parameter(line),
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 use serde::Serialize;
 
 use super::{Changed, Model};
-use crate::config::Cell;
 use crate::error::Result;
 use crate::random::{Purpose, Stream};
 
@@ -203,7 +202,7 @@ fn greatest_divisor(x: usize, y: usize) -> usize {
 ///
 /// # Panics
 ///
-/// If there is no number of groups for each layer, or a size of a layer cannot be divided by it: see [`Cell::Glstm`].
+/// If there is no number of groups for each layer, or a size of a layer cannot be divided by it: see [`Cell::Glstm`](crate::config::Cell::Glstm).
 pub fn factorize(model: &Model<'_>, groups: &[usize], seed: u64) -> Result<(Changed, Vec<Blocks>)> {
     model.check_dense()?;
     let config = model.config;
@@ -337,7 +336,7 @@ fn reorder(
         let rows = values.chunks_exact(order.len());
         rows.flat_map(|row| order.iter().map(|&k| row[k])).collect()
     };
-    let (first, last) = (axes_of(model)[0], axes_of(model)[sizes.layers()]);
+    let (first, last) = (layers[0].axes[0], layers[layers.len() - 1].axes[1]);
     let table = |name: &str| model.checkpoint.tensor_f32(name);
     let embedding = table("embedding.weight")?.1;
     changed.insert("embedding.weight".into(), columns(&embedding, &axes[first]));
@@ -378,14 +377,6 @@ fn reorder(
             changed.insert(name("projection.weight"), columns(&rows, outputs));
         }
     }
-    debug_assert!(
-        model
-            .config
-            .model
-            .cells
-            .iter()
-            .all(|cell| *cell == Cell::Lstmp)
-    );
     Ok(changed)
 }
 

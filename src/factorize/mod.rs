@@ -54,6 +54,21 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// The values of a parameter of the model after a change.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::recurrent`].
+    pub fn changed<'b>(&self, changed: &'b Changed, line: &Parameter) -> Result<Cow<'b, [f32]>>
+    where
+        'a: 'b,
+    {
+        match changed.get(&line.name) {
+            Some(values) => Ok(Cow::Borrowed(values)),
+            None => self.parameter(line),
+        }
+    }
+
     /// Checks that all layers are dense.
     ///
     /// # Errors

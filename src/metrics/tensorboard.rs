@@ -13,7 +13,7 @@ use crc::{CRC_32_ISCSI, Crc};
 use prost::Message;
 
 use super::Line;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::files;
 
 // The messages of event.proto, summary.proto, histogram.proto and tensor.proto, as far as they are used.
@@ -216,11 +216,7 @@ impl Board {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be made.
     pub fn create(folder: &Path, step: u64) -> Result<Board> {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Error::data(format!("cannot make the folder `{}`", folder.display()))
-                .because(error)
-                .help("choose a folder that may be written to with --out")
-        })?;
+        std::fs::create_dir_all(folder).map_err(|error| files::cannot_make(folder, error))?;
         let now = now().as_secs();
         // TensorBoard reads files in the order of their names.
         let names = (0..).map(|k| folder.join(format!("events.out.tfevents.{now:010}.wlstm.{k}")));

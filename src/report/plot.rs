@@ -156,7 +156,6 @@ impl Plot {
     /// A file of its own, on white, in fixed colours and sizes: converters make a PNG of it.
     pub fn file(&self) -> String {
         let mut style = String::from("<style>");
-        let _ = write!(style, ".s,.f{{}}");
         for (k, colour) in LIGHT.iter().enumerate() {
             let _ = write!(style, ".s{k}{{stroke:{colour}}}.f{k}{{fill:{colour}}}");
         }

@@ -93,6 +93,23 @@ pub fn wlstm<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Ended {
     output.expect("the program starts").into()
 }
 
+/// A path as an argument.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("a Unicode path")
+}
+
+/// The log-probabilities of lines, on the CPU.
+pub fn scores(run: &Path, lines: &str) -> Vec<f64> {
+    let mut command = assert_cmd::Command::from_std(program());
+    command.args(["score", text(run), "--device", "cpu", "-q"]);
+    let output = command.write_stdin(lines).output().expect("the program");
+    let ended = Ended::from(output);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let first = |line: &str| line.split('\t').next().and_then(|n| n.parse().ok());
+    let lines = ended.stdout.lines();
+    lines.map(|line| first(line).expect("a number")).collect()
+}
+
 /// The arguments of a training into a folder on a device.
 pub fn training<'a>(
     config: &'a Path,
@@ -100,7 +117,6 @@ pub fn training<'a>(
     device: &'a str,
     more: &[&'a str],
 ) -> Vec<&'a str> {
-    let text = |path: &'a Path| path.to_str().expect("a Unicode path");
     let mut arguments = vec![
         "train",
         text(config),

@@ -6,8 +6,7 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::models::Model;
-use crate::cli::progress::{INTERVAL, width};
-use crate::config::Tokens;
+use crate::cli::progress::{INTERVAL, unit, width};
 use crate::numbers::{duration, rate};
 use crate::train::watch::Event;
 
@@ -47,10 +46,7 @@ impl Display {
         });
         Display {
             quiet,
-            unit: match models[0].config.data.tokens {
-                Tokens::Characters => "chars/s",
-                Tokens::Whitespace | Tokens::Words => "words/s",
-            },
+            unit: unit(&models[0].config),
             last: vec![None; labels.len()],
             left: vec![f64::NAN; labels.len()],
             labels,

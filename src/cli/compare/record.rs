@@ -192,7 +192,7 @@ impl Folder {
         if path.exists() && (!path.is_dir() || !files::entries(path)?.is_empty()) {
             return Err(taken("is not an empty folder").help("choose another folder with --out"));
         }
-        std::fs::create_dir_all(path).map_err(|error| cannot_make(path, error))?;
+        std::fs::create_dir_all(path).map_err(|error| files::cannot_make(path, error))?;
         Ok(Folder {
             path: path.to_path_buf(),
         })
@@ -205,13 +205,13 @@ impl Folder {
     /// Data, if it cannot be made.
     pub fn create_numbered(base: &Path) -> Result<Folder> {
         let runs = base.join("runs");
-        std::fs::create_dir_all(&runs).map_err(|error| cannot_make(&runs, error))?;
+        std::fs::create_dir_all(&runs).map_err(|error| files::cannot_make(&runs, error))?;
         for number in 1.. {
             let path = runs.join(numbered(number));
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(Folder { path }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(cannot_make(&path, error)),
+                Err(error) => return Err(files::cannot_make(&path, error)),
             }
         }
         unreachable!("numbers do not end")
@@ -304,11 +304,7 @@ impl Folder {
     }
 
     fn write_file(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.path.join(name);
-        files::write_atomically(&path, |file| {
-            file.write_all(text.as_bytes())
-                .map_err(|error| files::cannot_write(&path, error))
-        })
+        files::write_text(&self.path.join(name), text)
     }
 }
 
@@ -317,10 +313,4 @@ fn numbered(number: u64) -> String {
         1 => "compare".to_owned(),
         number => format!("compare-{number}"),
     }
-}
-
-fn cannot_make(path: &Path, error: std::io::Error) -> Error {
-    Error::data(format!("cannot make the folder `{}`", path.display()))
-        .because(error)
-        .help("choose a folder that may be written to with --out")
 }
