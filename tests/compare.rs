@@ -496,6 +496,12 @@ fn what_is_no_run_has_no_report() {
     let (folder, config) = place();
     let run = folder.path("run");
     train(&config, &run, "cpu", &["--steps", "2"]);
+    let file = folder.write("file", "no checkpoint");
+    let ended = wlstm(&["report", text(&file)]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is in no run"), "{}", ended.stderr);
+    let checkpoint = run.join("checkpoints/step-00000002.safetensors");
+    assert_eq!(wlstm(&["report", text(&checkpoint)]).code, Some(0));
     let ended = wlstm(&[
         "report",
         text(&run),

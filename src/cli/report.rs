@@ -82,7 +82,11 @@ pub(super) fn write(out: &Path, title: &str, runs: &[RunData]) -> Result<()> {
 /// The folder of a run, also for one of its checkpoints.
 fn folder_of(path: &Path) -> Result<PathBuf> {
     if path.is_file() {
-        let folder = path.parent().and_then(Path::parent);
+        // RUN/checkpoints/FILE.
+        let folder = path
+            .parent()
+            .filter(|folder| folder.ends_with("checkpoints"));
+        let folder = folder.and_then(Path::parent);
         return folder.map(Path::to_path_buf).ok_or_else(|| {
             Error::data(format!("`{}` is in no run", path.display()))
                 .help("name the folder of a run, such as runs/shakespeare")
