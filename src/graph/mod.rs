@@ -256,7 +256,11 @@ impl Graph {
     }
 
     /// The dense gradient of a parameter and whether there is something in it to add to. Made at the first call.
-    fn dense_gradient(&mut self, parameter: Parameter) -> (Slice, bool) {
+    ///
+    /// # Panics
+    ///
+    /// If the parameter has a gradient sparse by rows.
+    pub fn dense_gradient(&mut self, parameter: Parameter) -> (Slice, bool) {
         if let Some(gradient) = self.parameters[parameter.0].gradient {
             let Gradient::Dense(slice) = gradient else {
                 panic!(
@@ -355,7 +359,12 @@ impl Graph {
         }
     }
 
-    fn value(&mut self, data: Slice, rows: usize, width: usize) -> Value {
+    /// Makes a value `[rows, width]` of elements that a step has written, or will before they are read.
+    ///
+    /// # Panics
+    ///
+    /// If they are not as many.
+    pub fn value(&mut self, data: Slice, rows: usize, width: usize) -> Value {
         assert_eq!(
             data.len,
             rows * width,
@@ -387,12 +396,17 @@ impl Graph {
         (self.values[value.0].rows, self.values[value.0].width)
     }
 
-    fn record(&mut self, operation: impl Operation + 'static) {
+    /// Puts an operation on the tape.
+    pub fn record(&mut self, operation: impl Operation + 'static) {
         self.tape.push(Box::new(operation));
     }
 
-    /// The gradient of a value, once every operation that uses it has contributed.
-    fn gradient(&self, value: Value) -> Slice {
+    /// The gradient of a value, once every operation that uses it has contributed. A backward rule may change what it holds.
+    ///
+    /// # Panics
+    ///
+    /// If none has.
+    pub fn gradient(&self, value: Value) -> Slice {
         let info = &self.values[value.0];
         assert!(
             info.written,
@@ -403,7 +417,7 @@ impl Graph {
     }
 
     /// Where to write a contribution to the gradient of a value, and whether to add to what is there.
-    fn contribute(&mut self, value: Value) -> (Slice, bool) {
+    pub fn contribute(&mut self, value: Value) -> (Slice, bool) {
         let ValueInfo {
             rows,
             width,

@@ -23,7 +23,7 @@ pub use sampled_softmax::sampled_softmax;
 
 /// Emits a product; without a bias the left operand stands in its place. One of few blocks and many terms is made in pieces, on a
 /// device that has room for more workgroups.
-fn emit_product(
+pub fn emit_product(
     graph: &mut Graph,
     label: impl Into<String>,
     params: &product::Params,
