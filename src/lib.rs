@@ -131,7 +131,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`tutorial`] shows how to write kernels. [`train::run::train`] is the whole loop, with validation, checkpoints and limits;
+//! [`tutorial`] shows how to write kernels and cells. [`train::run::train`] is the whole loop, with validation, checkpoints and limits;
 //! [`train::update::training_plan`] is the plan alone, which prints as text.
 
 pub mod bench;

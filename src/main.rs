@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use wlstm::cli::arguments::Arguments;
-use wlstm::cli::messages::Messages;
+use wlstm::cli::messages::{Messages, shown};
 
 fn main() -> ExitCode {
     quieten_mesa();
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Err(error) => {
             if error.is_to_tell() {
                 // If standard error is gone, there is nobody left to tell.
-                let _ = writeln!(std::io::stderr(), "{}", error.chain());
+                let _ = writeln!(std::io::stderr(), "{}", shown(&error.chain().to_string()));
             }
             wlstm::cli::end(Some(&error));
             ExitCode::from(error.kind().exit_code())

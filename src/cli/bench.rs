@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::arguments::{Bench, BenchStep, BenchWhat};
 use super::context::{kernel_executor, tell, training_executors};
 use super::plan::vocabulary_size;
+use super::width_of_results;
 use crate::bench::kernels::{KernelTimes, Peaks, kernels, measured};
 use crate::bench::step::{Length, StepProfile, StepTimes, step};
 use crate::config::Config;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::kernel::Halves;
 use crate::kernels::pointwise::copy;
 use crate::numbers::grouped;
+use crate::report::{Column, Table};
 
 /// The model that is measured when nothing is said.
 const MODEL: &str = include_str!("../../configs/bench.toml");
@@ -105,23 +107,19 @@ fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
         }
     }
     let mut text = kernel_table(&kernels);
-    writeln!(
-        text,
-        "\n{:<17}{:<9}{:>14}{:>14}{:>14}",
-        "cell", "precision", "words/s", "ms a step", "GFLOP/s"
-    )
-    .expect("strings take everything");
+    let words = ["cell", "precision"].map(Column::words);
+    let numbers = ["words/s", "ms a step", "GFLOP/s"].map(Column::numbers);
+    let mut table = Table::new(words.into_iter().chain(numbers));
     for Cell { cell, times } in &steps {
-        writeln!(
-            text,
-            "{cell:<17}{:<9}{:>14}{:>14.2}{:>14.1}",
-            times.precision,
+        table.row([
+            (*cell).to_owned(),
+            times.precision.to_owned(),
             grouped(times.words_per_second as u64),
-            times.seconds_per_step * 1e3,
-            times.flops_per_second / 1e9
-        )
-        .expect("strings take everything");
+            format!("{:.2}", times.seconds_per_step * 1e3),
+            format!("{:.1}", times.flops_per_second / 1e9),
+        ]);
     }
+    text += &format!("\n{}", table.text(width_of_results()));
     show(arguments, &Everything { kernels, steps }, text)
 }
 
@@ -196,72 +194,45 @@ fn gflops(flops_per_second: f64) -> String {
 }
 
 fn kernel_table(times: &KernelTimes) -> String {
-    let mut out = format!("{}\n{}\n", times.device, peak_lines(&times.peaks));
-    let head = [
-        "kernel",
-        "case",
-        "precision",
-        "us",
-        "GFLOP/s",
-        "GB/s",
-        "of peak",
-    ];
-    let [kernel, case, precision, us, flops, bytes, share] = head;
-    writeln!(
-        out,
-        "{kernel:<30}{case:<46}{precision:<9}{us:>10}{flops:>10}{bytes:>8}{share:>9}"
-    )
-    .expect("strings take everything");
+    let words = ["kernel", "case", "precision"].map(Column::words);
+    let numbers = ["us", "GFLOP/s", "GB/s", "of peak"].map(Column::numbers);
+    let mut table = Table::new(words.into_iter().chain(numbers));
     for time in &times.kernels {
-        writeln!(
-            out,
-            "{:<30}{:<46}{:<9}{:>10.1}{:>10}{:>8.1}{:>7.0} %",
-            time.kernel,
-            time.case,
-            time.precision,
-            time.seconds * 1e6,
+        table.row([
+            time.kernel.to_owned(),
+            time.case.to_owned(),
+            time.precision.to_owned(),
+            format!("{:.1}", time.seconds * 1e6),
             gflops(time.flops_per_second),
-            time.bytes_per_second / 1e9,
-            time.share_of_peak * 100.0
-        )
-        .expect("strings take everything");
+            format!("{:.1}", time.bytes_per_second / 1e9),
+            format!("{:.0} %", time.share_of_peak * 100.0),
+        ]);
     }
-    out
+    let table = table.text(width_of_results());
+    format!("{}\n{}\n{table}", times.device, peak_lines(&times.peaks))
 }
 
 fn profile_table(profile: &StepProfile) -> String {
-    let mut out = peak_lines(&profile.peaks);
-    let head = [
-        "kernel", "purpose", "calls", "ms", "share", "GFLOP/s", "GB/s", "of peak",
-    ];
-    let [kernel, purpose, calls, ms, share, flops, bytes, peak] = head;
-    writeln!(
-        out,
-        "{kernel:<30}{purpose:<24}{calls:>6}{ms:>10}{share:>8}{flops:>9}{bytes:>8}{peak:>9}"
-    )
-    .expect("strings take everything");
+    let words = ["kernel", "purpose"].map(Column::words);
+    let numbers = ["calls", "ms", "share", "GFLOP/s", "GB/s", "of peak"].map(Column::numbers);
+    let mut table = Table::new(words.into_iter().chain(numbers));
     for kernel in &profile.kernels {
-        writeln!(
-            out,
-            "{:<30}{:<24}{:>6}{:>10.3}{:>6.1} %{:>9}{:>8.1}{:>7.0} %",
-            kernel.kernel,
-            kernel.purpose,
-            kernel.calls,
-            kernel.seconds * 1e3,
-            kernel.share * 100.0,
+        table.row([
+            kernel.kernel.to_owned(),
+            kernel.purpose.to_owned(),
+            kernel.calls.to_string(),
+            format!("{:.3}", kernel.seconds * 1e3),
+            format!("{:.1} %", kernel.share * 100.0),
             gflops(kernel.flops_per_second),
-            kernel.bytes_per_second / 1e9,
-            kernel.share_of_peak * 100.0
-        )
-        .expect("strings take everything");
+            format!("{:.1}", kernel.bytes_per_second / 1e9),
+            format!("{:.0} %", kernel.share_of_peak * 100.0),
+        ]);
     }
-    writeln!(
-        out,
-        "{:<60}{:>10.3}   by {}",
-        "all",
+    format!(
+        "{}{}all: {:.3} ms by {}\n",
+        peak_lines(&profile.peaks),
+        table.text(width_of_results()),
         profile.seconds * 1e3,
         profile.clock
     )
-    .expect("strings take everything");
-    out
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::messages::Messages;
+use super::messages::{Messages, shown};
 use super::progress::Live;
 use crate::checkpoint::{Checkpoint, Which, find};
 use crate::config::{Config, Precision, Softmax};
@@ -17,7 +17,7 @@ use crate::train::session::{Inference, Session};
 /// Says something to the person at the terminal; if standard error is gone, nobody is there.
 pub(super) fn tell(quiet: bool, text: &str) {
     if !quiet {
-        let _ = Messages.write_all(format!("{text}\n").as_bytes());
+        let _ = Messages.write_all(format!("{}\n", shown(text)).as_bytes());
     }
 }
 

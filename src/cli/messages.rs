@@ -1,7 +1,7 @@
 //! Where messages go: to standard error, or to the dashboard while there is one.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Lines that wait for the dashboard, if there is one.
@@ -12,6 +12,34 @@ const MOST: usize = 1000;
 
 fn waiting() -> MutexGuard<'static, Option<VecDeque<String>>> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lines that are no longer than `width` columns, broken at spaces; what has none stays whole. A line goes on where its text began,
+/// in a list below the text behind the name.
+pub fn wrap(text: &str, width: usize) -> String {
+    let lines = text.split('\n').map(|line| {
+        let start = line.len() - line.trim_start().len();
+        let name = line[start..].find("  ").map(|end| start + end);
+        let behind = name.map(|end| line.len() - line[end..].trim_start().len());
+        let indent = behind.filter(|&at| at <= width / 2).unwrap_or(start);
+        let indent = " ".repeat(console::measure_text_width(&line[..indent]));
+        let options = textwrap::Options::new(width.max(20))
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+            .subsequent_indent(&indent);
+        textwrap::wrap(line, options).join("\n")
+    });
+    lines.collect::<Vec<String>>().join("\n")
+}
+
+/// A message as standard error shows it: a terminal gets lines that fit.
+pub fn shown(text: &str) -> String {
+    let is_waited_for = waiting().is_some();
+    match io::stderr().is_terminal() && !is_waited_for {
+        true => wrap(text, console::Term::stderr().size().1.into()),
+        false => text.to_owned(),
+    }
 }
 
 /// A writer of logs and messages.
@@ -49,5 +77,34 @@ pub(super) fn take() -> Vec<String> {
     match &mut *waiting() {
         None => Vec::new(),
         Some(lines) => lines.drain(..).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_at_spaces_and_go_on_where_the_text_began() {
+        for (text, wrapped) in [
+            ("short", "short"),
+            ("", ""),
+            ("ends\n", "ends\n"),
+            (
+                "Using the checkpoint `runs/a/b-c/long`.",
+                "Using the checkpoint\n`runs/a/b-c/long`.",
+            ),
+            (
+                "  because: it is not there at all",
+                "  because: it is not\n  there at all",
+            ),
+            ("  gpu  the best adapter", "  gpu  the best\n       adapter"),
+            (
+                "/a/path/without/any/space/at/all is long",
+                "/a/path/without/any/space/at/all\nis long",
+            ),
+        ] {
+            assert_eq!(wrap(text, 22), wrapped);
+        }
     }
 }

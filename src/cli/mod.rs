@@ -79,6 +79,11 @@ fn print(bytes: &[u8]) -> Result<()> {
     print_while_read(bytes).map(|_| ())
 }
 
+/// Prints text for people: in lines that fit the terminal, elsewhere 80 columns.
+fn print_text(text: &str) -> Result<()> {
+    print(messages::wrap(text, width_of_results().unwrap_or(80)).as_bytes())
+}
+
 /// As [`print`]; says whether the reader is still there, for commands that could go on for long.
 fn print_while_read(bytes: &[u8]) -> Result<bool> {
     let mut out = std::io::stdout().lock();

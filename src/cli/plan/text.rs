@@ -1,7 +1,8 @@
-//! The costs as text of at most 80 columns.
+//! The costs as text of at most 60 columns.
 
 use std::fmt;
 
+use super::super::messages::wrap;
 use super::{Costs, Kind, Place, Source};
 use crate::numbers::bytes;
 use crate::numbers::grouped;
@@ -9,7 +10,7 @@ use crate::tensor::Shape;
 use crate::train::estimate::Change;
 
 /// The columns of a table.
-const WIDTH: usize = 74;
+const WIDTH: usize = 60;
 
 impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,9 +21,8 @@ impl fmt::Display for Costs {
             Source::Text => ("", "the training text"),
         };
         writeln!(f, "{}", self.config.display())?;
-        writeln!(
-            f,
-            "vocabulary: {least}{} words, from {from}; precision: {}{}\n",
+        let what = format!(
+            "vocabulary: {least}{} words, from {from}; precision: {}{}",
             grouped(self.vocabulary as u64),
             self.precision,
             if self.recompute {
@@ -30,15 +30,17 @@ impl fmt::Display for Costs {
             } else {
                 ""
             }
-        )?;
-        writeln!(f, "{:<32}{:<22}{:>20}", "parameter", "shape", "count")?;
+        );
+        wrapped(f, &what)?;
+        writeln!(f)?;
+        writeln!(f, "{:<28}{:<16}{:>16}", "parameter", "shape", "count")?;
         for tensor in &self.tensors {
             let shape = Shape(tensor.shape.clone()).to_string();
             let count = grouped(tensor.parameters);
-            writeln!(f, "{:<32}{shape:<22}{count:>20}", tensor.name)?;
+            writeln!(f, "{:<28}{shape:<16}{count:>16}", tensor.name)?;
         }
         writeln!(f)?;
-        let mut line = |name: &str, value: u64| writeln!(f, "{name:<54}{:>20}", grouped(value));
+        let mut line = |name: &str, value: u64| writeln!(f, "{name:<42}{:>18}", grouped(value));
         line("recurrent parameters", self.recurrent_parameters)?;
         line("parameters", self.parameters)?;
         line("FLOPs per word", self.flops_per_word)?;
@@ -47,7 +49,7 @@ impl fmt::Display for Costs {
         if self.devices > 1 {
             let exchange = &self.exchange_bytes_per_step;
             let title = "a step exchanges, each device";
-            writeln!(f, "\n{title:<42}{:>32}", "bytes")?;
+            writeln!(f, "\n{title:<34}{:>26}", "bytes")?;
             for (name, count) in [
                 ("sent", exchange.sent),
                 ("received", exchange.received),
@@ -68,14 +70,14 @@ impl fmt::Display for Costs {
 
 /// A number of bytes, short and in full.
 fn memory(f: &mut fmt::Formatter<'_>, name: &str, count: u64) -> fmt::Result {
-    writeln!(f, "{name:<42}{:>12}{:>20}", bytes(count), grouped(count))
+    writeln!(f, "{name:<34}{:>11}{:>15}", bytes(count), grouped(count))
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = format!("{}: {}", self.device, self.name);
         let title: String = title.chars().take(WIDTH - 7).collect();
-        writeln!(f, "{title:<67}{:>7}", "bytes")?;
+        writeln!(f, "{title:<53}{:>7}", "bytes")?;
         let (device, host) = (&self.estimate.device, &self.estimate.host);
         for (name, count) in [
             ("  parameters", device.parameters),
@@ -115,7 +117,7 @@ impl fmt::Display for Place {
         memory(f, "  host: transfers, at most", host.transfer)?;
         memory(f, "  all of the host beside", host.total)?;
         let mut line =
-            |name: &str, value: usize| writeln!(f, "{name:<54}{:>20}", grouped(value as u64));
+            |name: &str, value: usize| writeln!(f, "{name:<42}{:>18}", grouped(value as u64));
         line("  dispatches of a step", self.estimate.dispatches_per_step)?;
         if let Some(dispatches) = self.estimate.dispatches_per_evaluation_batch {
             line("  dispatches of a batch of validation", dispatches)?;
@@ -169,23 +171,13 @@ impl Place {
         for Change { set, bytes: need } in &self.changes {
             let sets: Vec<String> = set.iter().map(|set| format!("--set {set}")).collect();
             let sets = sets.join(" ");
-            writeln!(f, "  would fit with {sets:<44}{:>12}", bytes(*need))?;
+            writeln!(f, "  would fit with {sets:<31}{:>12}", bytes(*need))?;
         }
         Ok(())
     }
 }
 
-/// Words in lines of at most 80 columns.
+/// Words in lines of at most [`WIDTH`] columns.
 fn wrapped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    let mut column = 0;
-    for word in text.split_inclusive(' ') {
-        let len = word.chars().count();
-        if column > 0 && column + len > 80 {
-            write!(f, "\n    ")?;
-            column = 4;
-        }
-        write!(f, "{word}")?;
-        column += len;
-    }
-    writeln!(f)
+    writeln!(f, "{}", wrap(text, WIDTH))
 }
