@@ -514,14 +514,15 @@ pub struct Vocab {
     wlstm factorize runs/lstmp --factor 128 --out runs/f128\n  \
     wlstm factorize runs/lstmp --groups 4,8 --out runs/g4-8"
 )]
+#[command(group(clap::ArgGroup::new("how").required(true).args(["factor", "groups"])))]
 pub struct Factorize {
     /// A run folder (its best checkpoint) or one checkpoint, of `lstmp` cells
     pub run: PathBuf,
     /// The singular values that are kept: one number, or one for each layer, as 64,128
-    #[arg(long, value_name = "R", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..), required_unless_present = "groups")]
+    #[arg(long, value_name = "R", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub factor: Vec<u32>,
     /// The groups: one number, or one for each layer, as 4,8
-    #[arg(long, value_name = "G", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "factor")]
+    #[arg(long, value_name = "G", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub groups: Vec<u32>,
     /// The run folder that is made
     #[arg(long, value_name = "RUN")]

@@ -17,6 +17,9 @@ const SAMPLED: u64 = 100_000_000;
 
 /// Writes the page, and the plots if they are asked for.
 pub(super) fn run(arguments: &Report, quiet: bool) -> Result<()> {
+    if let Some(out) = &arguments.out {
+        super::has_folder(out, "")?;
+    }
     let mut runs = Vec::new();
     for path in &arguments.runs {
         match runs_of(path)? {

@@ -133,3 +133,117 @@ fn a_checkpoint_that_finds_no_room_is_not_there() {
     let left = std::fs::read_dir(tiny.path("run/checkpoints")).unwrap();
     assert_eq!(left.count(), 0);
 }
+
+#[test]
+fn commands_on_models_name_what_they_cannot_use() {
+    let tiny = Tiny::trained("sentences", &[]);
+    tiny.write("other.toml", "[model]\ncell = \"lstmp\"\nhiden = 3\n");
+    tiny.write("junk", b"\x00\x01\xfe\xff");
+    std::fs::create_dir(tiny.path("folder")).unwrap();
+    let sentences: &[(&[&str], i32, &str)] = &[
+        (&["export", "none", "--out", "a"], 3, "`none`"),
+        (&["export", "junk", "--out", "a"], 3, "`junk`"),
+        (&["export", "run", "--out", "no/a"], 3, "no folder `no`"),
+        (
+            &["export", "run", "--out", "folder", "--format", "onnx"],
+            3,
+            "`folder`",
+        ),
+        (
+            &["import", "none", "--config", "tiny.toml", "--out", "a"],
+            3,
+            "`none`",
+        ),
+        (
+            &["import", "junk", "--config", "tiny.toml", "--out", "a"],
+            3,
+            "`junk`",
+        ),
+        (
+            &["import", "junk", "--config", "none", "--out", "a"],
+            2,
+            "`none`",
+        ),
+        (
+            &["import", "junk", "--config", "other.toml", "--out", "a"],
+            2,
+            "hiden",
+        ),
+        (
+            &["factorize", "none", "--factor", "2", "--out", "a"],
+            3,
+            "`none`",
+        ),
+        (
+            &["factorize", "run", "--factor", "2", "--out", "a"],
+            2,
+            "`lstmp`",
+        ),
+        (&["report", "none"], 3, "`none`"),
+        (&["report", "folder"], 3, "`folder/run.json`"),
+        (
+            &["report", "run", "--out", "no/a.html"],
+            3,
+            "no folder `no`",
+        ),
+        (&["compare", "none.toml", "--steps", "1"], 2, "`none.toml`"),
+        (&["compare", "other.toml", "--steps", "1"], 2, "hiden"),
+        (
+            &["compare", "tiny.toml", "--variants", "gru", "--steps", "1"],
+            2,
+            "gru",
+        ),
+        (&["validate", "--filter", "gru"], 2, "gru"),
+        (
+            &["validate", "--device", "gpu:no such card"],
+            4,
+            "no such card",
+        ),
+        (&["score", "run", "folder"], 3, "`folder`"),
+        (&["score", "run", "none"], 3, "`none`"),
+        (&["help", "colours"], 2, "colours"),
+        (&["vocab", "none", "--out", "a"], 3, "`none`"),
+    ];
+    for (line, code, says) in sentences {
+        fails(&tiny, line, *code, says);
+    }
+    // What the parser refuses ends in a way to the help instead.
+    let usages: &[&[&str]] = &[
+        &["compare", "tiny.toml", "--seconds", "0"],
+        &["compare", "tiny.toml", "--seconds", "nan"],
+        &["compare", "tiny.toml", "--steps", "-1"],
+        &["compare", "tiny.toml", "--format", "pdf"],
+        &["export", "run", "--out", "a", "--format", "keras"],
+        &["export", "run"],
+        &["import", "junk", "--out", "a"],
+        &["factorize", "run", "--out", "a", "--factor", "0"],
+        &["factorize", "run", "--out", "a", "--factor", "two"],
+        &["factorize", "run", "--out", "a"],
+        &[
+            "factorize",
+            "run",
+            "--out",
+            "a",
+            "--factor",
+            "2",
+            "--groups",
+            "2",
+        ],
+        &["generate", "run", "--top-p", "0"],
+        &["generate", "run", "--top-p", "1.5"],
+        &["generate", "run", "--samples", "0"],
+        &["generate", "run", "--temperature", "-1"],
+        &["score", "run", "--words", "--summary"],
+        &["validate", "--all", "--device", "cpu"],
+        &["report"],
+    ];
+    for line in usages {
+        let failed = tiny.wlstm().args(*line).assert().code(2).stdout("");
+        let error = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
+        let count = error.lines().filter(|line| line.starts_with("error: "));
+        assert_eq!(count.count(), 1, "{line:?}\n{error}");
+        assert!(error.contains("--help"), "{line:?}\n{error}");
+    }
+    // Nothing was made.
+    assert!(!tiny.path("a").exists());
+}

@@ -6,6 +6,7 @@ mod devices;
 mod errors;
 mod eval;
 mod generate;
+mod output;
 mod plan;
 mod score;
 mod tools;
