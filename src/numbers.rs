@@ -1,5 +1,10 @@
 //! Numbers for people. A leaf.
 
+/// `1 step`, `2 steps`.
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

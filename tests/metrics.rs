@@ -11,6 +11,7 @@ fn start(resumed: u64) -> Start {
         config: "shakespeare".into(),
         digest: "0123456789abcdef".into(),
         devices: vec!["cpu".into()],
+        system: "a machine".into(),
         parameters: 13_986_078,
         resumed,
         memory: vec![123_456],

@@ -14,7 +14,7 @@ use wlstm::error::Result;
 use wlstm::kernel::{Halves, Kernel, Snippet, Twin};
 use wlstm::kernels::catalogue;
 use wlstm::kernels::pointwise::functions;
-use wlstm::validate::kernels::is_other_form;
+use wlstm::validate::kernels::{Thoroughness, is_other_form, kernel};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -36,6 +36,20 @@ fn main() {
         .and_then(|missed| match missed.is_empty() {
             true => Ok(()),
             false => Err(format!("not caught:\n{}", missed.join("\n")).into()),
+        })
+    }));
+    trials.extend(on_every_gpu("what_is_wrong_is_said", |gpu| {
+        gpu.with(|executor| {
+            // The right ones agree with the same call: `tests/parity`.
+            let name = "optimizer/adam";
+            let all = mutants();
+            let mutant = all.iter().find(|mutant| mutant.kernel.name == name);
+            let wrong = mutant.expect("a constant").kernel;
+            kernel(executor, wrong, Thoroughness { every_form: false })
+        })
+        .and_then(|found| match found.failure {
+            Some(_) if found.kernel == "optimizer/adam" && found.of_tolerance > 1.0 => Ok(()),
+            _ => Err(format!("not said: {found:?}").into()),
         })
     }));
     if !arguments.list {

@@ -10,5 +10,5 @@ mod run;
 mod write;
 
 pub use read::{Checkpoint, Tensor};
-pub use run::{Found, Point, Record, RunFolder, Status, Which, find, read_record};
+pub use run::{Found, Point, Record, RunFolder, Status, Which, find, is_left, lock, read_record};
 pub use write::{Dtype, Entry, Sink, write};

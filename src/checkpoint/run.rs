@@ -110,6 +110,45 @@ const LOCK: &str = ".lock";
 const RECORD: &str = "run.json";
 const CONFIG: &str = "config.toml";
 
+fn holds_a_run(path: &Path) -> Error {
+    Error::data(format!("`{}` holds a run already", path.display()))
+        .help("continue it with --resume, or choose another folder with --out")
+}
+
+/// Keeps other processes from training in a folder, as long as the file lives.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if one does, or the folder cannot be written to.
+pub fn lock(folder: &Path) -> Result<File> {
+    let file = folder.join(LOCK);
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&file)
+        .map_err(|error| files::cannot_write(&file, error))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(
+                Error::data(format!("another process trains in `{}`", folder.display()))
+                    .help("wait for it or stop it, or choose another folder with --out"),
+            );
+        }
+        // Some network file systems have no locks; training there is better than not training.
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(path = %file.display(), %error, "cannot lock the folder; keep other processes out of it");
+        }
+    }
+    Ok(lock)
+}
+
+/// Whether no process trains in a folder, as far as its lock tells.
+pub fn is_left(folder: &Path) -> bool {
+    File::open(folder.join(LOCK)).is_ok_and(|file| file.try_lock_shared().is_ok())
+}
+
 impl RunFolder {
     /// Makes a new folder. An empty folder that is already there will do.
     ///
@@ -117,19 +156,39 @@ impl RunFolder {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if something is there, or the folder cannot be made.
     pub fn create(path: &Path) -> Result<RunFolder> {
-        let taken = |what: &str| Error::data(format!("`{}` {what}", path.display()));
+        RunFolder::check_free(path)?;
         let made = if path.exists() {
             Made::Contents
         } else {
             Made::Folder
         };
-        if made == Made::Contents {
+        std::fs::create_dir_all(path).map_err(|error| files::cannot_make(path, error))?;
+        let mut run = RunFolder::lock(path)?;
+        let checkpoints = path.join(CHECKPOINTS);
+        std::fs::create_dir_all(&checkpoints)
+            .map_err(|error| files::cannot_make(&checkpoints, error))?;
+        // Of two processes that came here at once, the second finds what the first has recorded, once it has the lock.
+        if path.join(RECORD).exists() {
+            return Err(holds_a_run(path));
+        }
+        run.made = made;
+        files::sync_folder(path).map_err(|error| files::cannot_make(path, error))?;
+        Ok(run)
+    }
+
+    /// Whether a new run could be made there: for commands that do much before they make it.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if something is there.
+    pub fn check_free(path: &Path) -> Result<()> {
+        let taken = |what: &str| Error::data(format!("`{}` {what}", path.display()));
+        if path.exists() {
             if !path.is_dir() {
                 return Err(taken("is not a folder").help("choose another folder with --out"));
             }
             if path.join(RECORD).exists() {
-                return Err(taken("holds a run already")
-                    .help("continue it with --resume, or choose another folder with --out"));
+                return Err(holds_a_run(path));
             }
             // A process that was killed before its first record leaves a lock and a folder without checkpoints.
             let checkpoints = path.join(CHECKPOINTS);
@@ -140,19 +199,7 @@ impl RunFolder {
                 return Err(taken("is not empty").help("choose another folder with --out"));
             }
         }
-        std::fs::create_dir_all(path).map_err(|error| files::cannot_make(path, error))?;
-        let mut run = RunFolder::lock(path)?;
-        let checkpoints = path.join(CHECKPOINTS);
-        std::fs::create_dir_all(&checkpoints)
-            .map_err(|error| files::cannot_make(&checkpoints, error))?;
-        // Of two processes that came here at once, the second finds what the first has recorded, once it has the lock.
-        if path.join(RECORD).exists() {
-            return Err(taken("holds a run already")
-                .help("continue it with --resume, or choose another folder with --out"));
-        }
-        run.made = made;
-        files::sync_folder(path).map_err(|error| files::cannot_make(path, error))?;
-        Ok(run)
+        Ok(())
     }
 
     /// Makes the folder `runs/NAME` in `base`, or the one after the last of `runs/NAME`, `runs/NAME-2`, ... that is there;
@@ -221,29 +268,9 @@ impl RunFolder {
     }
 
     fn lock(path: &Path) -> Result<RunFolder> {
-        let file = path.join(LOCK);
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&file)
-            .map_err(|error| files::cannot_write(&file, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(
-                    Error::data(format!("another process trains in `{}`", path.display()))
-                        .help("wait for it or stop it, or choose another folder with --out"),
-                );
-            }
-            // Some network file systems have no locks; training there is better than not training.
-            Err(TryLockError::Error(error)) => {
-                tracing::warn!(path = %file.display(), %error, "cannot lock the run folder; keep other processes out of it");
-            }
-        }
         Ok(RunFolder {
             path: path.to_path_buf(),
-            _lock: lock,
+            _lock: lock(path)?,
             made: Made::Nothing,
         })
     }

@@ -147,7 +147,7 @@ pub struct Overrides {
     configurations hold, if they are alike. After Ctrl-C --resume goes on.\n\n\
     --variants takes cells with what they need, as flstm:factor=64; a --set with several values is a model for each.\n\n\
     Examples:\n  \
-    wlstm compare configs/shakespeare.toml --variants lstmp,flstm:factor=64,glstm:groups=4 --seconds 60\n  \
+    wlstm compare configs/shakespeare.toml \\\n      --variants lstmp,flstm:factor=64,glstm:groups=4 --seconds 60\n  \
     wlstm compare configs/wikitext2-*.toml --epochs 1 --format markdown\n  \
     wlstm compare configs/wikitext2-glstm.toml --set model.groups=2,4,8 --words 1000000\n  \
     wlstm compare --resume --out runs/compare"
@@ -227,7 +227,7 @@ pub struct Report {
     /// Saves each plot as an SVG file in this folder too
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
-    /// Has models that have made nothing up yet make nothing up
+    /// Leaves models without a sample that have made nothing up yet
     #[arg(long)]
     pub no_samples: bool,
 }
@@ -652,8 +652,8 @@ fn tokens() -> impl TypedValueParser<Value = Tokens> {
 
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
-        _ => Err("give a number above 0".into()),
+        Ok(number) if number > 0.0 && number <= 1e9 => Ok(number),
+        _ => Err("give a number above 0, and 1e9 at most".into()),
     }
 }
 

@@ -128,19 +128,23 @@ impl Drop for Dashboard {
     }
 }
 
-/// SIGINT and SIGTERM, as numbers.
+/// SIGINT and SIGTERM, as numbers; a terminal that goes and SIGQUIT count as SIGTERM.
 #[cfg(unix)]
 struct Signals(signal_hook::iterator::Signals);
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Signals> {
-        use signal_hook::consts::{SIGINT, SIGTERM};
-        signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map(Signals)
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+        signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT]).map(Signals)
     }
 
     fn pending(&mut self) -> Vec<usize> {
-        self.0.pending().map(|signal| signal as usize).collect()
+        let number = |signal| match signal {
+            signal_hook::consts::SIGINT => signal as usize,
+            _ => Stop::TERMINATE,
+        };
+        self.0.pending().map(number).collect()
     }
 }
 

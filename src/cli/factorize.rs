@@ -13,7 +13,7 @@ use super::import::new_run;
 use super::progress::Live;
 use super::text::text;
 use super::width_of_results;
-use crate::checkpoint::{Which, read_record};
+use crate::checkpoint::{RunFolder, Which, read_record};
 use crate::config::Config;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result, quoted};
@@ -78,6 +78,7 @@ pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
         false => ("groups", per_layer("--groups", &arguments.groups)?),
     };
     let config = changed_config(&before.config, key, &given)?;
+    RunFolder::check_free(&arguments.out)?;
     // Before the work, which may take minutes.
     let data = &before.config.data;
     let has_text = data.validates() || !data.test.is_empty() || !arguments.data.is_empty();
@@ -120,6 +121,12 @@ pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
     };
     let words = before.vocabulary.len();
     let (cost_before, cost_after) = (cost(&before.config, words), cost(&config, words));
+    if cost_after.recurrent >= cost_before.recurrent {
+        tell(
+            quiet,
+            "The model is no smaller than before: a lower --factor makes it so.",
+        );
+    }
     let document = Document {
         run: folder.clone(),
         recurrent_parameters: Change {
@@ -244,7 +251,10 @@ impl Document {
                         r.to_string(),
                         spectrum.values.len().to_string(),
                         percent(spectrum.kept),
-                        percent(spectrum.share(r / 2)),
+                        match r {
+                            1 => "-".to_owned(),
+                            r => percent(spectrum.share(r / 2)),
+                        },
                         percent(spectrum.share(2 * r)),
                         value(0),
                         value(r - 1),

@@ -8,7 +8,7 @@ use super::train::name;
 use crate::checkpoint::{Checkpoint, Point, Record, RunFolder, Status};
 use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::interchange::{native, pytorch};
 use crate::model::cost::check_sizes;
 use crate::model::parameters::parameters;
@@ -29,6 +29,14 @@ pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
             None
         }
     };
+    let place = file.path().display();
+    let finite = |parameter: &str, values: &[f32]| match values.iter().all(|x| x.is_finite()) {
+        true => Ok(()),
+        false => Err(Error::data(format!(
+            "`{parameter}` in `{place}` has numbers that are not finite"
+        ))
+        .help("export the model again from a training that did not diverge")),
+    };
     let mut now = (String::new(), Default::default());
     let folder = new_run(
         &arguments.out,
@@ -44,13 +52,14 @@ pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
                 } else {
                     own
                 };
-                return file.read_f32(name, start, values);
+                file.read_f32(name, start, values)?;
+                return finite(name, values);
             };
             if now.0 != parameter {
                 now = (parameter.to_owned(), imported.values(own)?);
             }
             values.copy_from_slice(&now.1[start..start + values.len()]);
-            Ok(())
+            finite(own, values)
         },
     )?;
     let parameters: usize = table.iter().map(|line| line.shape.len()).sum();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::tell;
-use crate::config::{Config, Tokens};
+use crate::config::Config;
 use crate::numbers::{duration, grouped, rate};
 use crate::train::watch::Event;
 
@@ -239,10 +239,7 @@ impl Live {
 
 /// What the speed of a run is counted in.
 pub(super) fn unit(config: &Config) -> &'static str {
-    match config.data.tokens {
-        Tokens::Characters => "chars/s",
-        Tokens::Whitespace | Tokens::Words => "words/s",
-    }
+    config.data.tokens.unit()
 }
 
 /// The columns of the terminal.

@@ -77,8 +77,17 @@ pub(super) fn after(folder: &RunFolder) {
     }
 }
 
-/// Writes a page.
+/// Writes a page. Another page may be there, and nothing else.
 pub(super) fn write(out: &Path, title: &str, runs: &[RunData]) -> Result<()> {
+    if let Ok(there) = std::fs::read(out)
+        && !there.is_empty()
+        && !there.starts_with(b"<!DOCTYPE html>")
+    {
+        return Err(
+            Error::data(format!("`{}` is there, and no page", out.display()))
+                .help("choose another file with --out"),
+        );
+    }
     files::write_text(out, &page(title, runs))
 }
 

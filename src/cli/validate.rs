@@ -11,7 +11,8 @@ use super::context::{Purpose, TUNE, executor_on, tell};
 use super::progress::Live;
 use crate::config::Precision;
 use crate::device::{
-    AdapterSummary, CpuExecutor, Device, Executor, GpuExecutor, adapter_text, choose, every_adapter,
+    AdapterSummary, CpuExecutor, Device, Executor, GpuExecutor, adapter_text, choose,
+    describe_system, every_adapter,
 };
 use crate::error::{Error, Kind, Result};
 use crate::kernel::Kernel;
@@ -225,7 +226,7 @@ fn validate(device: Device, wanted: &Wanted, quiet: bool) -> Result<Document> {
         && training.iter().all(|trained| trained.agrees);
     Ok(Document {
         version: env!("CARGO_PKG_VERSION"),
-        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        system: describe_system(),
         device: name,
         adapter,
         agrees,

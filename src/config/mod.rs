@@ -284,6 +284,16 @@ named! {
     }
 }
 
+impl Tokens {
+    /// What the speed of a run is counted in.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Tokens::Characters => "chars/s",
+            Tokens::Whitespace | Tokens::Words => "words/s",
+        }
+    }
+}
+
 named! {
     /// Where the tables of a model are: embedding, softmax weights and bias, with the state of their optimizer.
     Tables {

@@ -3,6 +3,30 @@
 
 use std::path::{Path, PathBuf};
 
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use crate::numbers::{bytes, counted};
+
+/// The machine, for people: `Debian GNU/Linux 12, x86_64, Intel(R) Xeon(R) Processor, 2 threads, 24.0 GiB`.
+pub fn describe_system() -> String {
+    let asked = RefreshKind::nothing()
+        .with_cpu(CpuRefreshKind::nothing())
+        .with_memory(MemoryRefreshKind::nothing().with_ram());
+    let system = System::new_with_specifics(asked).ok();
+    let name = System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned());
+    let processor = system.as_ref().and_then(|system| system.cpus().first());
+    let processor = processor.map(|cpu| cpu.brand().trim().to_owned());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let parts = [
+        Some(name),
+        Some(std::env::consts::ARCH.to_owned()),
+        processor.filter(|name| !name.is_empty()),
+        Some(counted(threads as u64, "thread")),
+        system.map(|system| bytes(system.total_memory())),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 /// The bytes of memory that this program can still take, where the operating system says so (Linux): what is free on the
 /// machine, or what the control groups of this program, those of a container, leave of it.
 pub fn available_memory() -> Option<u64> {

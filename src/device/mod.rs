@@ -25,7 +25,7 @@ pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters, every
 pub use cpu::{CpuExecutor, CpuReal};
 pub use footprint::{Footprint, Room, Taking};
 pub use gpu::GpuExecutor;
-pub use host::available_memory;
+pub use host::{available_memory, describe_system};
 pub use pages::Pages;
 pub use report::{adapter_text, devices_json, devices_text, driver_help};
 pub use selector::{Choice, Device, Selector, choose, choose_all};

@@ -26,7 +26,12 @@ impl Spectrum {
     pub fn share(&self, count: usize) -> f64 {
         let squares =
             |values: &[f32]| -> f64 { values.iter().map(|v| f64::from(*v).powi(2)).sum() };
-        squares(&self.values[..count.min(self.values.len())]) / squares(&self.values)
+        let all = squares(&self.values);
+        match all > 0.0 {
+            true => squares(&self.values[..count.min(self.values.len())]) / all,
+            // Of nothing, nothing is lost.
+            false => 1.0,
+        }
     }
 }
 

@@ -262,11 +262,13 @@ pub fn factorize(model: &Model<'_>, groups: &[usize], seed: u64) -> Result<(Chan
     };
     let blocks = layers.iter().enumerate().map(|(k, layer)| {
         let all: f64 = layer.energy.iter().flatten().map(|v| f64::from(*v)).sum();
+        // Of nothing, nothing is lost.
+        let share = |kept: f64| if all > 0.0 { kept / all } else { 1.0 };
         Blocks {
             layer: k,
             groups: layer.groups,
-            kept: best.kept(k, layer) / all,
-            kept_unordered: unordered.kept(k, layer) / all,
+            kept: share(best.kept(k, layer)),
+            kept_unordered: share(unordered.kept(k, layer)),
         }
     });
     let blocks = blocks.collect();

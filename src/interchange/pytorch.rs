@@ -38,8 +38,12 @@ pub fn is_pytorch(file: &Checkpoint) -> bool {
 ///
 /// [`Kind::Usage`](crate::error::Kind::Usage) if not.
 pub fn check(config: &Config) -> Result<()> {
+    check_with(config, "export it with --format native or --format onnx")
+}
+
+/// [`check`], with what else to do.
+fn check_with(config: &Config, other: &str) -> Result<()> {
     let model = &config.model;
-    let other = "export it with --format native or --format onnx";
     let refuse = |what: &str| Err(Error::usage(what.to_owned()).help(other));
     if model.cells.iter().any(|cell| !matches!(cell, Cell::Lstmp)) {
         return refuse(
@@ -185,7 +189,10 @@ impl<'a> Imported<'a> {
         config: &'a Config,
         vocabulary: usize,
     ) -> Result<Imported<'a>> {
-        check(config)?;
+        check_with(
+            config,
+            "name a configuration of `lstmp` cells, such as one with --set model.cell=lstmp",
+        )?;
         let expected = tensors(config, vocabulary);
         file.check_parameters(&expected, &[]).map_err(|error| {
             error.help(

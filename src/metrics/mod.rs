@@ -58,6 +58,9 @@ pub struct Start {
     pub digest: String,
     /// The devices, for people.
     pub devices: Vec<String>,
+    /// The machine: operating system, processor, memory.
+    #[serde(default)]
+    pub system: String,
     /// The number of trained numbers.
     pub parameters: u64,
     /// The steps done before: 0, or those of the checkpoint that is resumed.

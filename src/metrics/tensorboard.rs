@@ -228,9 +228,8 @@ impl Board {
         let file = file.map_err(|error| files::cannot_write(&path, error))?;
         let mut board = Board { path, file };
         board.write(0, What::FileVersion("brain.Event:2".to_owned()))?;
-        if step > 0 {
-            board.write(step + 1, What::SessionLog(SessionLog { status: 1 }))?;
-        }
+        // What files of a run that was killed have from here on is no longer true.
+        board.write(step + 1, What::SessionLog(SessionLog { status: 1 }))?;
         Ok(board)
     }
 

@@ -10,12 +10,13 @@ pub fn comparison(lines: &[Compared]) -> Table {
     let has_memory = lines.iter().any(|line| line.memory.is_some());
     let has_status = lines.iter().any(|line| line.status != "finished");
     let mut columns = vec![Column::words("model")];
+    let unit = lines.first().map_or("words/s", |line| line.unit);
     columns.extend(
         [
             "recurrent",
             "parameters",
             "steps",
-            "words/s",
+            unit,
             "times",
             "by FLOPs",
             "reached",

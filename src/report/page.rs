@@ -1,5 +1,6 @@
 //! The report: one page with everything in it, for a browser, a phone and paper.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::comparison::comparison;
@@ -148,6 +149,10 @@ pub fn page(title: &str, runs: &[RunData]) -> String {
             devices.join("; ")
         );
     }
+    let systems: BTreeSet<&str> = runs.iter().map(|run| run.system.as_str()).collect();
+    for system in systems.into_iter().filter(|system| !system.is_empty()) {
+        let _ = writeln!(body, "<p class=\"device\">{}.</p>", escaped(system));
+    }
     let lines = compared(runs);
     if runs.len() > 1 {
         body += "<h2>Comparison</h2>\n";
@@ -246,7 +251,10 @@ fn facts(runs: &[RunData]) -> Table {
             perplexity(run.valids.last()),
         ];
         if has_memory {
-            cells.push(bytes(run.memory.iter().sum()));
+            cells.push(match run.memory.is_empty() {
+                true => "-".to_owned(),
+                false => bytes(run.memory.iter().sum()),
+            });
         }
         if has_skipped {
             cells.push(grouped(run.skipped));

@@ -285,7 +285,11 @@ impl Plot {
 
 /// A name in the legend.
 fn shown(name: &str) -> String {
-    name.chars().take(60).collect()
+    const MOST: usize = 48;
+    match name.chars().count() > MOST {
+        true => name.chars().take(MOST - 1).chain(['\u{2026}']).collect(),
+        false => name.to_owned(),
+    }
 }
 
 /// Dashes change where the colours come again, and within them, so that they tell lines apart without colours.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::checkpoint::{Record, Status, read_record};
+use crate::checkpoint::{Checkpoint, Record, Status, Which, find, is_left, read_record};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics::{self, Line, Step, Valid};
@@ -27,6 +27,10 @@ pub struct RunData {
     pub version: String,
     /// The trained numbers.
     pub parameters: u64,
+    /// The machine: operating system, processor, memory; empty where it is not known.
+    pub system: String,
+    /// Whether no process trains it, as far as its lock tells.
+    pub is_left: bool,
     /// The bytes that each device has taken.
     pub memory: Vec<u64>,
     /// The steps of the metrics, rising.
@@ -73,12 +77,14 @@ impl RunData {
         })?;
         let mut run = RunData {
             folder: folder.to_path_buf(),
-            label: record.config.clone(),
+            label: record.config.replace(char::is_control, "\u{fffd}"),
             config,
             toml,
             version: record.version.clone(),
             record,
             parameters: 0,
+            system: String::new(),
+            is_left: is_left(folder),
             memory: Vec::new(),
             steps: Vec::new(),
             valids: Vec::new(),
@@ -91,7 +97,44 @@ impl RunData {
         if path.is_file() {
             run.take(metrics::read(&path)?);
         }
+        if run.parameters == 0
+            && let Ok(found) = find(folder, Which::Last)
+        {
+            let checkpoint = Checkpoint::open(&found.checkpoint)?;
+            let words = checkpoint.shape("embedding.weight")?[0];
+            run.parameters = cost(&run.config, words).parameters;
+        }
         Ok(run)
+    }
+
+    /// One that has not begun, or failed before its first step, of a model of so many words.
+    pub fn without_steps(folder: PathBuf, label: String, config: Config, words: usize) -> RunData {
+        let record = Record {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: label.clone(),
+            devices: Vec::new(),
+            seed: config.train.seed,
+            status: Status::Failed,
+            best: None,
+            last: None,
+        };
+        RunData {
+            folder,
+            label,
+            toml: config.to_toml(),
+            version: record.version.clone(),
+            record,
+            parameters: cost(&config, words).parameters,
+            config,
+            system: String::new(),
+            is_left: true,
+            memory: Vec::new(),
+            steps: Vec::new(),
+            valids: Vec::new(),
+            skipped: 0,
+            sample: None,
+            reason: None,
+        }
     }
 
     fn take(&mut self, lines: Vec<Line>) {
@@ -99,6 +142,7 @@ impl RunData {
             match line {
                 Line::Start(start) => {
                     self.parameters = start.parameters;
+                    self.system = start.system;
                     if !start.memory.is_empty() {
                         self.memory = start.memory;
                     }
@@ -113,11 +157,15 @@ impl RunData {
         }
     }
 
-    /// What a step of the model costs. The words of the vocabulary are told from the number of parameters.
-    pub fn cost(&self) -> Cost {
+    /// The words of the vocabulary, told from the number of parameters.
+    pub fn words_known(&self) -> usize {
         let [none, one] = [1, 2].map(|words| cost(&self.config, words).parameters);
-        let words = 1 + self.parameters.saturating_sub(none) / (one - none).max(1);
-        cost(&self.config, words as usize)
+        1 + (self.parameters.saturating_sub(none) / (one - none).max(1)) as usize
+    }
+
+    /// What a step of the model costs.
+    pub fn cost(&self) -> Cost {
+        cost(&self.config, self.words_known())
     }
 
     /// The steps done.
@@ -144,9 +192,16 @@ impl RunData {
         }
     }
 
-    /// Words a second, over all of the training; NaN before the first step.
+    /// Words a second, over all of the training but its first steps, those up to the first line of the metrics, in which a device
+    /// warms up; of a run of one line over that. NaN before the first step.
     pub fn words_per_second(&self) -> f64 {
-        self.words() as f64 / self.seconds()
+        match self.steps.as_slice() {
+            [first, .., last] if last.seconds > first.seconds => {
+                let words = self.words_at(last) - self.words_at(first);
+                words as f64 / (last.seconds - first.seconds)
+            }
+            _ => self.words() as f64 / self.seconds(),
+        }
     }
 
     /// The best validation.
@@ -161,6 +216,7 @@ impl RunData {
     /// In one word.
     pub fn status(&self) -> &'static str {
         match self.record.status {
+            Status::Running if self.is_left => "killed",
             Status::Running => "running",
             Status::Finished => "finished",
             Status::Interrupted => "interrupted",
@@ -185,6 +241,8 @@ pub struct Compared {
     pub words: u64,
     /// Seconds of training.
     pub seconds: f64,
+    /// `words/s` or `chars/s`.
+    pub unit: &'static str,
     /// Words a second.
     pub words_per_second: f64,
     /// Times the first model's words a second.
@@ -201,7 +259,7 @@ pub struct Compared {
     pub last_perplexity: Option<f64>,
     /// Bytes that training takes of the device.
     pub memory: Option<u64>,
-    /// `finished`, `running`, `interrupted`, `diverged`, `failed`.
+    /// `finished`, `running`, `killed`, `interrupted`, `diverged`, `failed`.
     pub status: String,
     /// The folder of the run.
     pub run: PathBuf,
@@ -227,6 +285,7 @@ pub fn compared(runs: &[RunData]) -> Vec<Compared> {
             steps: run.step(),
             words: run.words(),
             seconds: run.seconds(),
+            unit: run.config.data.tokens.unit(),
             words_per_second,
             speedup,
             speedup_by_flops,

@@ -169,9 +169,12 @@ impl Table {
     /// A table of GitHub's Markdown.
     pub fn markdown(&self) -> String {
         let cell = |text: &str| {
-            text.replace('\\', "\\\\")
-                .replace('|', "\\|")
-                .replace('\n', " ")
+            let escape = |letter: char| match letter {
+                '\\' | '|' | '`' | '*' | '_' | '<' | '[' => format!("\\{letter}"),
+                '\n' => " ".to_owned(),
+                letter => letter.to_string(),
+            };
+            text.chars().map(escape).collect::<String>()
         };
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let mut text = line(self.columns.iter().map(|c| cell(&c.name)).collect());

@@ -22,11 +22,13 @@ use super::watch::{Event, Stop, Turns};
 use crate::checkpoint::{Point, RunFolder, Status};
 use crate::config::{Config, Precision, Tokens, Train};
 use crate::corpus::{Batches, Loader, Position, Text, Training};
+use crate::device::describe_system;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::metrics::{
     self,
     tensorboard::{Board, Histogram},
 };
+use crate::numbers::counted;
 
 /// What a run needs.
 pub struct Run<'a> {
@@ -156,6 +158,7 @@ impl<'a> Loop<'a> {
                 metrics.show_on(board);
                 let keeper = Keeper::open(folder, &run.name, &devices, train, &run.progress)?;
                 metrics.start(metrics::Start {
+                    system: describe_system(),
                     version: env!("CARGO_PKG_VERSION").to_owned(),
                     config: run.name.clone(),
                     digest: run.config.digest(),
@@ -745,11 +748,6 @@ fn found_by_all(session: &mut Session, found: Result<Evaluation>) -> Result<Eval
         targets: targets as u64,
         unknown: unknown as u64,
     })
-}
-
-/// `1 step`, `2 steps`.
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Adds what is left and what to do about it.

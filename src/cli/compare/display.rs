@@ -20,6 +20,8 @@ pub struct Display {
     last: Vec<Option<Instant>>,
     /// Seconds of training that each has to go.
     left: Vec<f64>,
+    /// Seconds of training of each, if they are the budget.
+    seconds: f64,
 }
 
 impl Display {
@@ -47,11 +49,29 @@ impl Display {
         Display {
             quiet,
             unit: unit(&models[0].config),
+            seconds: models[0].config.train.seconds,
             last: vec![None; labels.len()],
             left: vec![f64::NAN; labels.len()],
             labels,
             live,
         }
+    }
+
+    /// The seconds that all have to go. Those that have not begun take as long as the budget says, or as those that have.
+    fn all_left(&self) -> f64 {
+        let known: Vec<f64> = self
+            .left
+            .iter()
+            .copied()
+            .filter(|x| x.is_finite())
+            .collect();
+        let waiting = (self.left.len() - known.len()) as f64;
+        let sum: f64 = known.iter().sum();
+        let each = match self.seconds > 0.0 {
+            true => self.seconds,
+            false => sum / known.len().max(1) as f64,
+        };
+        sum + waiting * each
     }
 
     fn line(&self, text: &str) {
@@ -99,9 +119,7 @@ impl Display {
                 ..
             } => {
                 self.left[k] = left;
-                // What all have to go, as far as it is known.
-                let left: f64 = self.left.iter().filter(|left| left.is_finite()).sum();
-                let left = duration(left);
+                let left = duration(self.all_left());
                 let speed = format!("{} {}", rate(words_per_second), self.unit);
                 let text = match self.live.is_some() && width() < 100 {
                     true => format!("step {step}  loss {loss:.3}  all {left}"),
@@ -110,7 +128,7 @@ impl Display {
                 self.now(k, &text, Some(done));
             }
             Event::Validating { done, total } => {
-                if self.live.is_some() {
+                if self.live.is_some() && total > 0 {
                     self.now(k, &format!("validating {done}/{total}"), None);
                 }
             }

@@ -18,12 +18,12 @@ use super::context::{saved_vocabulary, tell, training_executors, vocabulary};
 use super::report;
 use super::text::text;
 use super::train::{listen, name, open_texts, same_words};
-use crate::checkpoint::{Checkpoint, RunFolder, Which, find};
+use crate::checkpoint::{Checkpoint, RunFolder, Which, find, lock};
 use crate::config::{Config, Data, Precision};
 use crate::corpus::{Text, Vocabulary};
 use crate::device::{CpuExecutor, Device, Executor, choose};
 use crate::error::{Error, Kind, Result, quoted};
-use crate::numbers::bytes;
+use crate::numbers::{bytes, counted};
 use crate::report::{Compared, RunData, compared, comparison, comparison_csv};
 use crate::train::estimate::{self, Crew, Estimate};
 use crate::train::exchange::Alone;
@@ -57,12 +57,13 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
         (None, Some(out)) => Folder::create(out)?,
         (None, None) => Folder::create_numbered(base)?,
     };
+    let _lock = lock(folder.path())?;
     folder.write(&plan)?;
     tell(
         quiet,
         &format!(
-            "Comparing {} models, {} each; kept in `{}`.",
-            models.len(),
+            "Comparing {}, {} each; kept in `{}`.",
+            counted(models.len() as u64, "model"),
             plan.budget,
             folder.path().display()
         ),
@@ -71,7 +72,12 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
     let failures = train_all(&models, &texts, &plan, &folder, slice, &stop, quiet);
     let runs = runs(&models, &folder);
     let lines = compared(&runs);
-    folder.write_results(&plan, &lines, stop.asked().is_some())?;
+    let status = match (stop.asked(), failures.is_empty()) {
+        (Some(_), _) => "interrupted",
+        (None, true) => "finished",
+        (None, false) => "failed",
+    };
+    folder.write_results(&plan, &lines, status)?;
     if !runs.is_empty() {
         report::write(
             &folder.path().join("report.html"),
@@ -134,8 +140,12 @@ fn resumed(arguments: &Compare, base: &Path) -> Result<(Folder, Plan)> {
         plan.change(budget)?;
     }
     // The default says nothing of what there was.
-    if arguments.device.device != "auto" {
-        plan.device.clone_from(&arguments.device.device);
+    if arguments.device.device != "auto" && arguments.device.device != plan.device {
+        return Err(Error::usage(format!(
+            "a comparison stays on the device that it was begun with, `{}`: the speeds of two are no comparison",
+            plan.device
+        ))
+        .help("leave --device out, or begin a new one without --resume"));
     }
     Ok((folder, plan))
 }
@@ -352,7 +362,11 @@ fn train_one(
         }
     };
     if let Some(text) = &texts.valid {
-        progress.measure_on(Measure::of(text, config))?;
+        progress
+            .measure_on(Measure::of(text, config))
+            .map_err(|error| {
+                error.help("put the text back, or begin a new comparison without --resume")
+            })?;
     }
     let run = Run {
         config,
@@ -366,7 +380,9 @@ fn train_one(
         turns: Some(seat),
         watch: &mut hear,
     };
-    train(run).map(drop)
+    let ended = train(run).map(drop);
+    report::after(&run_folder);
+    ended
 }
 
 /// The runs of a comparison, if there is one in this folder.
@@ -378,16 +394,29 @@ pub(super) fn runs_of(path: &Path) -> Result<Option<Vec<RunData>>> {
     Ok(Some(runs(&plan.models()?, &folder)))
 }
 
-/// What the folders of all runs that have begun say.
+/// What the folders of all runs say, once one has begun. Of one that has not there are only its sizes.
 fn runs(models: &[Model], folder: &Folder) -> Vec<RunData> {
-    let read = |model: &Model| {
-        let run = RunData::read(&folder.run(&model.folder));
-        run.ok().map(|run| RunData {
+    let read: Vec<_> = models
+        .iter()
+        .map(|model| RunData::read(&folder.run(&model.folder)).ok())
+        .collect();
+    // All have the same words.
+    let Some(words) = read.iter().flatten().map(RunData::words_known).next() else {
+        return Vec::new();
+    };
+    let runs = models.iter().zip(read).map(|(model, run)| match run {
+        Some(run) => RunData {
             label: model.label.clone(),
             ..run
-        })
-    };
-    models.iter().filter_map(read).collect()
+        },
+        None => RunData::without_steps(
+            folder.run(&model.folder),
+            model.label.clone(),
+            model.config.clone(),
+            words,
+        ),
+    });
+    runs.collect()
 }
 
 fn print(arguments: &Compare, lines: &[Compared]) -> Result<()> {

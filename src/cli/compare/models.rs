@@ -30,7 +30,8 @@ struct Change {
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) for a variant or a configuration that is wrong.
+/// [`Kind::Usage`](crate::error::Kind::Usage) for a variant or a configuration that is wrong, and for models whose perplexities are
+/// no comparison.
 pub fn models(
     files: &[PathBuf],
     variants: &[String],
@@ -45,12 +46,21 @@ pub fn models(
             .map(variant)
             .collect::<Result<Vec<_>>>()?,
     };
+    check_keys(&variants, sets)?;
     let sweeps = sweeps(sets);
     let mut models: Vec<Model> = Vec::new();
     for file in files {
         let name = match files.len() {
             1 => String::new(),
-            _ => stem(file),
+            // Files of one name are told apart by their folders.
+            _ => match files
+                .iter()
+                .filter(|other| stem(other) == stem(file))
+                .count()
+            {
+                1 => stem(file),
+                _ => printable(&file.display().to_string()),
+            },
         };
         for variant in &variants {
             for sweep in &sweeps {
@@ -76,8 +86,72 @@ pub fn models(
             }
         }
     }
+    check_texts(&models)?;
     name_apart(&mut models);
     Ok(models)
+}
+
+/// The key of `KEY=VALUE`.
+fn key(set: &str) -> &str {
+    set.split_once('=').map_or(set, |(key, _)| key).trim()
+}
+
+/// Refuses a key that has a value twice: one of them would stand in the table, and not count.
+fn check_keys(variants: &[Change], sets: &[String]) -> Result<()> {
+    for variant in variants {
+        let clash = |set: &&String| sets.iter().any(|other| key(other) == key(set));
+        if let Some(set) = variant.sets.iter().find(clash) {
+            let key = key(set);
+            return Err(
+                Error::usage(format!("`{key}` is given by both --variants and --set"))
+                    .help("leave one of them out"),
+            );
+        }
+    }
+    let twice = |k: usize| sets[..k].iter().any(|other| key(other) == key(&sets[k]));
+    match (1..sets.len()).find(|&k| twice(k)) {
+        None => Ok(()),
+        Some(k) => Err(
+            Error::usage(format!("`{}` is given by --set twice", key(&sets[k])))
+                .help("to compare several values give them in one --set, as model.groups=2,4"),
+        ),
+    }
+}
+
+/// Refuses models of different words or texts.
+fn check_texts(models: &[Model]) -> Result<()> {
+    let Some((first, others)) = models.split_first() else {
+        return Ok(());
+    };
+    let one = &first.config.data;
+    for model in others {
+        let data = &model.config.data;
+        let differ = [
+            ("order", data.order != one.order),
+            ("tokens", data.tokens != one.tokens),
+            ("vocab", data.vocab != one.vocab),
+            ("vocab_size", data.vocab_size != one.vocab_size),
+            // Where the words are those of the training text.
+            ("train", data.vocab.is_none() && data.train != one.train),
+            ("valid", data.valid != one.valid),
+            ("valid_share", data.valid_share != one.valid_share),
+        ];
+        if let Some((key, _)) = differ.iter().find(|(_, differs)| *differs) {
+            return Err(Error::usage(format!(
+                "`{}` and `{}` differ in data.{key}: their perplexities are no comparison",
+                first.label, model.label
+            ))
+            .help(
+                "compare models of the same text and words, others one by one with `wlstm report`",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Text without what terminals obey.
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// Gives each its own label and its own folder.
@@ -108,7 +182,7 @@ fn name_apart(models: &mut [Model]) {
 
 fn stem(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or_default();
-    stem.to_string_lossy().into_owned()
+    printable(&stem.to_string_lossy())
 }
 
 /// `flstm:factor=64` or `glstm:groups=[4,8]:train.batch=64`.
@@ -132,11 +206,15 @@ fn variant(text: &str) -> Result<Change> {
             return Err(wrong("has a part that is not KEY=VALUE"));
         };
         let (key, value) = (key.trim(), value.trim());
-        change.label += &format!(" {key}={value}");
-        change.sets.push(match key.contains('.') {
-            true => format!("{key}={value}"),
-            false => format!("model.{key}={value}"),
-        });
+        let full = match key.contains('.') {
+            true => key.to_owned(),
+            false => format!("model.{key}"),
+        };
+        if change.sets.iter().any(|set| self::key(set) == full) {
+            return Err(wrong(&format!("has `{key}` twice")));
+        }
+        change.label += &printable(&format!(" {key}={value}"));
+        change.sets.push(format!("{full}={value}"));
     }
     Ok(change)
 }
@@ -165,7 +243,7 @@ fn sweeps(sets: &[String]) -> Vec<Change> {
                     let value = value.trim();
                     let mut sweep = sweep.clone();
                     let space = if sweep.label.is_empty() { "" } else { " " };
-                    sweep.label += &format!("{space}{short}={value}");
+                    sweep.label += &printable(&format!("{space}{short}={value}"));
                     sweep.sets.push(format!("{key}={value}"));
                     sweep
                 })
@@ -230,6 +308,21 @@ mod tests {
     }
 
     #[test]
+    fn no_key_has_two_values() {
+        let variants = [variant("glstm:groups=4").unwrap()];
+        for (sets, is_right) in [
+            (&["model.hidden=64"][..], true),
+            (&["model.groups=2,8"], false),
+            (&["model.cell=lstmp"], false),
+            (&["train.batch=2", "train.batch=4"], false),
+            (&["train.batch=2", "train.unroll=4"], true),
+        ] {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            assert_eq!(check_keys(&variants, &sets).is_ok(), is_right, "{sets:?}");
+        }
+    }
+
+    #[test]
     fn variants_are_cells_with_keys() {
         let found = variant("glstm:groups=[4,8]:train.batch=64").unwrap();
         assert_eq!(found.label, "glstm groups=[4,8] train.batch=64");
@@ -237,7 +330,14 @@ mod tests {
             found.sets,
             ["model.cell=glstm", "model.groups=[4,8]", "train.batch=64"]
         );
-        for wrong in ["gru", "", "factor=64", "flstm:64"] {
+        for wrong in [
+            "gru",
+            "",
+            "factor=64",
+            "flstm:64",
+            "glstm:groups=2:groups=4",
+            "glstm:groups=2:model.groups=4",
+        ] {
             assert!(variant(wrong).is_err(), "{wrong}");
         }
     }

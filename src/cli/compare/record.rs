@@ -10,6 +10,7 @@ use super::models::Model;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::numbers::counted;
 use crate::report::{Compared, comparison, comparison_csv};
 
 /// What every model is trained for.
@@ -22,7 +23,7 @@ pub enum Budget {
     Steps(u64),
     /// Passes over the text.
     Epochs(u64),
-    /// Words, rounded up to whole steps.
+    /// Words, as whole steps: as many as have them where no unroll is cut short.
     Words(u64),
     /// What the configurations say.
     Own {
@@ -71,8 +72,8 @@ impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Budget::Seconds(seconds) => write!(f, "{seconds} seconds of training"),
-            Budget::Steps(steps) => write!(f, "{steps} steps"),
-            Budget::Epochs(epochs) => write!(f, "{epochs} epochs"),
+            Budget::Steps(steps) => write!(f, "{}", counted(steps, "step")),
+            Budget::Epochs(epochs) => write!(f, "{}", counted(epochs, "epoch")),
             Budget::Words(words) => write!(f, "{words} words"),
             Budget::Own {
                 epochs,
@@ -80,8 +81,8 @@ impl fmt::Display for Budget {
                 seconds,
             } => {
                 let parts = [
-                    (epochs > 0).then(|| format!("{epochs} epochs")),
-                    (steps > 0).then(|| format!("{steps} steps")),
+                    (epochs > 0).then(|| counted(epochs, "epoch")),
+                    (steps > 0).then(|| counted(steps, "step")),
                     (seconds > 0.0).then(|| format!("{seconds} seconds of training")),
                 ];
                 let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -281,15 +282,19 @@ impl Folder {
     /// # Errors
     ///
     /// As [`Folder::write`].
-    pub fn write_results(&self, plan: &Plan, lines: &[Compared], interrupted: bool) -> Result<()> {
-        let status = if interrupted {
-            "interrupted"
-        } else {
-            "finished"
+    pub fn write_results(&self, plan: &Plan, lines: &[Compared], status: &str) -> Result<()> {
+        // So that the folder may be moved.
+        let within = |line: &Compared| {
+            let run = line.run.strip_prefix(&self.path).unwrap_or(&line.run);
+            Compared {
+                run: run.to_path_buf(),
+                ..line.clone()
+            }
         };
-        self.write_record(plan, status, lines)?;
-        self.write_file("compare.md", &comparison(lines).markdown())?;
-        self.write_file("compare.csv", &comparison_csv(lines))
+        let lines: Vec<Compared> = lines.iter().map(within).collect();
+        self.write_record(plan, status, &lines)?;
+        self.write_file("compare.md", &comparison(&lines).markdown())?;
+        self.write_file("compare.csv", &comparison_csv(&lines))
     }
 
     fn write_record(&self, plan: &Plan, status: &str, lines: &[Compared]) -> Result<()> {
