@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::program::{Dice, Ended, Folder, losses, metrics, program, text, train, wlstm};
+use common::program::{
+    Dice, Ended, Folder, lines_of, losses, metrics, number, program, text, train, wlstm,
+};
 use serde_json::Value;
 
 /// A configuration of a small model, and its texts.
@@ -60,7 +62,6 @@ fn three_cells_are_in_one_table_and_train_as_if_alone() {
         .filter_map(|line| line["model"].as_str())
         .collect();
     assert_eq!(models, ["lstmp", "flstm factor=4", "glstm groups=4"]);
-    let number = |line: &Value, key: &str| line[key].as_f64().expect("a number");
     let recurrent = [
         // (I+P)*4H + 4H + H*P, (I+P)*r + r*4H + ..., (I+P)*4H/G + ..., twice.
         2 * (32 * 128 + 128 + 512),
@@ -71,7 +72,10 @@ fn three_cells_are_in_one_table_and_train_as_if_alone() {
         assert_eq!(line["recurrent_parameters"], recurrent);
         assert_eq!((&line["steps"], &line["words"]), (&12.into(), &240.into()));
         assert_eq!(line["status"], "finished");
-        let speed = number(line, "words") / number(line, "seconds");
+        // The first step is for warming up.
+        let steps = lines_of(Path::new(line["run"].as_str().expect("a folder")), "step");
+        let over = |key: &str| number(&steps[11], key) - number(&steps[0], key);
+        let speed = over("words") / over("seconds");
         assert!((number(line, "words_per_second") / speed - 1.0).abs() < 1e-9);
         let times = speed / number(&lines[0], "words_per_second");
         assert!((number(line, "speedup") / times - 1.0).abs() < 1e-9);

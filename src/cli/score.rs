@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, stdin};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::arguments::Score;
 use super::context::{Trained, tell, trained};
@@ -23,28 +23,33 @@ use crate::train::session::Inference;
 const LINES: usize = 64;
 const TOKENS: usize = 8;
 
+/// The same where there are few lines.
+const TOKENS_OF_FEW: usize = 64;
+
+/// How long more lines of standard input are waited for before the first ones are scored, to see whether there are few.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// Lines that have ended and wait for one before them, at most.
 const WAITING: usize = 1 << 14;
 
 /// Scores.
 pub(super) fn run(arguments: &Score, quiet: bool) -> Result<()> {
     let trained = trained(&arguments.run, Which::Best, quiet)?;
-    let (lines, at_once, batch) = match &arguments.file {
+    let (lines, at_once) = match &arguments.file {
         Some(path) => {
             let place = path.display().to_string();
             let file = File::open(path).map_err(|error| cannot_read(&place, error))?;
-            (read(BufReader::new(file), place)?, false, LINES)
+            (read(BufReader::new(file), place)?, false)
         }
         None => {
-            // A person gives one line at a time.
-            let batch = if stdin().is_terminal() { 1 } else { LINES };
             let input = BufReader::new(stdin());
-            (read(input, "standard input".to_owned())?, true, batch)
+            (read(input, "standard input".to_owned())?, true)
         }
     };
-    let extent = Extent {
-        batch,
-        unroll: TOKENS,
+    // A person gives one line at a time.
+    let (first, extent) = match at_once && stdin().is_terminal() {
+        true => (VecDeque::new(), extent_of(1, TOKENS)),
+        false => first_lines(&lines, at_once),
     };
     let purpose = Inference::Losses(extent);
     let mut session = trained.session(&arguments.device.device, purpose, quiet)?;
@@ -53,6 +58,7 @@ pub(super) fn run(arguments: &Score, quiet: bool) -> Result<()> {
         trained: &trained,
         arguments,
         scorer,
+        first,
         texts: VecDeque::new(),
         printed: 0,
         summary: Summary::default(),
@@ -72,11 +78,40 @@ pub(super) fn run(arguments: &Score, quiet: bool) -> Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
+fn extent_of(batch: usize, unroll: usize) -> Extent {
+    Extent { batch, unroll }
+}
+
+/// The lines that stand side by side at first, and how many and how much of them in one go: few lines, which may be long, are no
+/// faster beside rows that nobody needs.
+fn first_lines(
+    lines: &Receiver<Result<String>>,
+    at_once: bool,
+) -> (VecDeque<Result<String>>, Extent) {
+    let mut first = VecDeque::new();
+    while first.len() < LINES {
+        let next = match at_once && !first.is_empty() {
+            true => lines.recv_timeout(PATIENCE),
+            false => lines.recv().map_err(RecvTimeoutError::from),
+        };
+        match next {
+            Ok(line) => first.push_back(line),
+            Err(RecvTimeoutError::Timeout) => return (first, extent_of(LINES, TOKENS)),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let batch = first.len().max(1);
+    let unroll = (TOKENS * LINES / batch).min(TOKENS_OF_FEW);
+    (first, extent_of(batch, unroll))
+}
+
 /// Lines on their way from input to output.
 struct Scoring<'a> {
     trained: &'a Trained,
     arguments: &'a Score,
     scorer: Scorer<'a>,
+    /// The lines that came before it was known how many there are.
+    first: VecDeque<Result<String>>,
     /// The lines that were taken and not printed, oldest first; their scores, once they have some.
     texts: VecDeque<(String, Option<Found>)>,
     /// How many were printed before them.
@@ -92,12 +127,13 @@ impl Scoring<'_> {
         loop {
             while !ended && self.scorer.has_room() && self.texts.len() < WAITING {
                 // What is there is scored at once, so that whoever waits for an answer gets it.
-                let next = match at_once && !self.scorer.is_idle() {
-                    true => match lines.try_recv() {
+                let next = match self.first.pop_front() {
+                    Some(line) => Some(line),
+                    None if at_once && !self.scorer.is_idle() => match lines.try_recv() {
                         Err(TryRecvError::Empty) => break,
                         other => other.ok(),
                     },
-                    false => lines.recv().ok(),
+                    None => lines.recv().ok(),
                 };
                 match next {
                     Some(Ok(line)) => self.take(line),

@@ -58,9 +58,6 @@ pub struct Start {
     pub digest: String,
     /// The devices, for people.
     pub devices: Vec<String>,
-    /// The machine: operating system, processor, memory.
-    #[serde(default)]
-    pub system: String,
     /// The number of trained numbers.
     pub parameters: u64,
     /// The steps done before: 0, or those of the checkpoint that is resumed.
@@ -68,6 +65,9 @@ pub struct Start {
     /// The bytes that training and validation take of each device.
     #[serde(default)]
     pub memory: Vec<u64>,
+    /// The machine: operating system, processor, memory.
+    #[serde(default)]
+    pub system: String,
 }
 
 /// One optimizer step.
