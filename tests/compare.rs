@@ -109,7 +109,15 @@ fn three_cells_are_in_one_table_and_train_as_if_alone() {
     // The files say the same.
     let record: Value =
         serde_json::from_slice(&std::fs::read(out.join("compare.json")).unwrap()).unwrap();
-    assert_eq!(record["results"].as_array().unwrap(), &lines);
+    // But for the folders of the runs: that of the comparison may be moved.
+    let mut within = lines.clone();
+    for (line, name) in within
+        .iter_mut()
+        .zip(["lstmp", "flstm-factor-4", "glstm-groups-4"])
+    {
+        line["run"] = name.into();
+    }
+    assert_eq!(record["results"].as_array().unwrap(), &within);
     let csv = std::fs::read_to_string(out.join("compare.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.len(), 4);
@@ -337,6 +345,32 @@ fn after_ctrl_c_it_goes_on() {
 }
 
 #[test]
+fn the_first_of_all_may_fail_before_it_begins() {
+    let (folder, config) = place();
+    let out = folder.path("compared");
+    let variants = [
+        "--variants",
+        "lstmp:hidden=500000:layers=60,lstmp:hidden=32",
+    ];
+    let line = [&variants[..], &["--steps", "3", "--json"]].concat();
+    let ended = compare(&config, &out, &line);
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    let lines = table_of(&ended);
+    let states: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line["status"].as_str())
+        .collect();
+    assert_eq!(states, ["failed", "finished"]);
+    assert_eq!(lines[0]["steps"], 0);
+    // It stays the one that the others are measured against, and has no speed.
+    assert!(lines[0]["recurrent_parameters"].as_u64().unwrap() > 10_000_000);
+    assert!(lines[1]["speedup"].is_null() && lines[1]["share_reached"].is_null());
+    let record = std::fs::read_to_string(out.join("compare.json")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["status"], "failed");
+}
+
+#[test]
 fn wrong_comparisons_are_refused_before_any_work() {
     let (folder, config) = place();
     let out = folder.path("compared");
@@ -370,12 +404,67 @@ fn wrong_comparisons_are_refused_before_any_work() {
             &["--steps", "2", "--resume"],
             "has the models that it was begun with",
         ),
+        (
+            &[
+                "--steps",
+                "2",
+                "--variants",
+                "glstm:groups=2",
+                "--set",
+                "model.groups=4",
+            ],
+            "`model.groups` is given by both",
+        ),
+        (
+            &["--steps", "2", "--variants", "glstm:groups=2:groups=4"],
+            "has `groups` twice",
+        ),
+        (
+            &[
+                "--steps",
+                "2",
+                "--set",
+                "data.order=\"sentences\"",
+                "--set",
+                "train.batch=2,3",
+                "--set",
+                "train.batch=3",
+            ],
+            "`train.batch` is given by --set twice",
+        ),
+        (
+            &["--steps", "2", "--variants", "lstmp,lstmp:hidden=3000000"],
+            "`lstmp hidden=3000000` cannot be trained",
+        ),
     ] {
         let ended = compare(&config, &out, more);
         assert_eq!(ended.code, Some(2), "{more:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(what), "{more:?}: {}", ended.stderr);
         assert_eq!(ended.stdout, "");
         assert!(!out.exists(), "{more:?}");
+    }
+    let text_of = std::fs::read_to_string(&config).unwrap();
+    for (name, before, after) in [
+        (
+            "characters.toml",
+            "[data]",
+            "[data]\ntokens = \"characters\"",
+        ),
+        ("sizes.toml", "[data]", "[data]\nvocab_size = 4"),
+        (
+            "texts.toml",
+            "valid = [\"valid.txt\"]",
+            "valid = [\"train.txt\"]",
+        ),
+    ] {
+        let other = folder.write(name, text_of.replace(before, after));
+        let ended = compare(&config, &out, &[text(&other), "--steps", "2"]);
+        assert_eq!(ended.code, Some(2), "{name}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains("are no comparison"),
+            "{}",
+            ended.stderr
+        );
     }
     let missing = compare(&folder.path("none.toml"), &out, &["--steps", "2"]);
     assert_eq!(missing.code, Some(2), "{}", missing.stderr);

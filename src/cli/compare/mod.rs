@@ -23,6 +23,7 @@ use crate::config::{Config, Data, Precision};
 use crate::corpus::{Text, Vocabulary};
 use crate::device::{CpuExecutor, Device, Executor, choose};
 use crate::error::{Error, Kind, Result, quoted};
+use crate::model::cost::check_sizes;
 use crate::numbers::{bytes, counted};
 use crate::report::{Compared, RunData, compared, comparison, comparison_csv};
 use crate::train::estimate::{self, Crew, Estimate};
@@ -51,6 +52,10 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
         schedule::check(&model.config)?;
     }
     let texts = texts(&models, folder.as_ref(), quiet)?;
+    for (model, texts) in models.iter().zip(&texts) {
+        check_sizes(&model.config, texts.words.len(), 1)
+            .map_err(|error| error.context(format!("`{}` cannot be trained", model.label)))?;
+    }
     let slice = slice(&models, &texts, &choice.device, quiet)?;
     let folder = match (folder, &arguments.out) {
         (Some(folder), _) => folder,
