@@ -181,7 +181,7 @@ impl Corpus {
                 "`data.valid_share` leaves no line for the {what} text"
             ))
             .help(
-                "name a longer text, a text of more lines, or a validation text in `data.valid`",
+                "name a text of more lines (`fold -s -w 200 TEXT` breaks long ones), or a validation text in `data.valid`",
             ));
         }
         self.files = parts;

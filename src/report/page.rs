@@ -273,6 +273,7 @@ h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}h3{fo
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}\n\
 th,td{padding:.3rem .7rem;border-bottom:1px solid var(--faint);text-align:left;white-space:nowrap}\n\
 th.number,td.number{text-align:right}\n\
+th:first-child,td:first-child{position:sticky;left:0;background:var(--paper)}\n\
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:1rem}\n\
 figure{margin:0}svg{width:100%;height:auto;display:block}\n\
 pre{font-size:.85rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:.25rem 0}\n\

@@ -502,7 +502,10 @@ impl<'a> Loop<'a> {
         let found = match session.leads() {
             false => Ok(Evaluation::NONE),
             true => evaluate(session, &text, targets, |done, total| {
-                watch(Event::Validating { done, total });
+                // Until it is known how much there is.
+                if total > 0 {
+                    watch(Event::Validating { done, total });
+                }
                 let interrupted = |kind| Err(Error::new(kind, "interrupted"));
                 stop.asked().map_or(Ok(()), interrupted)
             }),

@@ -128,7 +128,7 @@ impl Display {
                 self.now(k, &text, Some(done));
             }
             Event::Validating { done, total } => {
-                if self.live.is_some() && total > 0 {
+                if self.live.is_some() {
                     self.now(k, &format!("validating {done}/{total}"), None);
                 }
             }

@@ -39,7 +39,7 @@ const SLICES: [f64; 2] = [1.0, 5.0];
 
 /// Compares, or goes on comparing.
 pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
-    let base = Path::new(".");
+    let base = Path::new("");
     let (folder, plan) = match arguments.resume {
         true => resumed(arguments, base).map(|(folder, plan)| (Some(folder), plan))?,
         false => (None, begun(arguments)?),
