@@ -105,10 +105,7 @@ fn stored() -> Result<(), Failed> {
     assert_eq!(found.len(), want.len());
     for (found, want) in found.iter().zip(want) {
         let want = want.as_f64().expect("a number");
-        assert!(
-            (found - want).abs() < 1e-5,
-            "{found} for {want}"
-        );
+        assert!((found - want).abs() < 1e-5, "{found} for {want}");
     }
     Ok(())
 }
