@@ -303,6 +303,11 @@ fn signal_saves(signal: &str, code: i32) -> Outcome {
         let (run, child) = text.start(&format!("stopped-{k}"), &LONG);
         wait_until("a step", || losses(&run).len() >= after)?;
         send(&child, signal);
+        // Programs that start others send a signal to them and to their group.
+        let _echo = Command::new("kill")
+            .args([format!("-{signal}"), child.id().to_string()])
+            .stderr(Stdio::null())
+            .status();
         let ended = end(child);
         if ended.code == Some(0) {
             continue;

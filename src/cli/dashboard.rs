@@ -1,7 +1,7 @@
 //! `wlstm train --tui`: a dashboard of the run on the terminal.
 //!
 //! It draws on standard error, from a thread of its own, and gives the terminal back as it was whatever ends the run: the end of
-//! training, an error, a panic, `q`, a signal. Two `q` or signals end the program at once.
+//! training, an error, a panic, `q`, a signal. A second `q` or signal, a second later, ends the program at once.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Stderr};
@@ -28,6 +28,7 @@ use ratatui::{Frame, Terminal};
 
 use super::messages;
 use super::progress::unit;
+use super::train::ECHO;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::numbers::{bytes, duration, grouped, rate};
@@ -93,7 +94,7 @@ impl Dashboard {
             events,
             stop: stop.clone(),
             signals,
-            asked: 0,
+            asked: None,
         };
         let thread = std::thread::Builder::new()
             .name("dashboard".to_owned())
@@ -173,8 +174,8 @@ struct Screen {
     events: Receiver<Event>,
     stop: Stop,
     signals: Signals,
-    /// How often it was asked to stop.
-    asked: usize,
+    /// When it was first asked to stop.
+    asked: Option<Instant>,
 }
 
 impl Screen {
@@ -190,7 +191,7 @@ impl Screen {
                 said.append(&mut messages::take());
                 return said;
             }
-            self.state.stopping = self.asked > 0;
+            self.state.stopping = self.asked.is_some();
             // What cannot be drawn now may be drawn the next time.
             let state = &self.state;
             let _ = self.terminal.draw(|frame| state.draw(frame));
@@ -231,14 +232,19 @@ impl Screen {
         }
     }
 
-    /// Asks the run to save and stop; the second time ends the program.
+    /// Asks the run to save and stop; once more, later than [`ECHO`], ends the program.
     fn ask(&mut self, signal: usize) {
-        self.asked += 1;
-        if self.asked > 1 {
-            give_back();
-            std::process::exit(128 + signal as i32);
+        match self.asked {
+            Some(first) if first.elapsed() > ECHO => {
+                give_back();
+                std::process::exit(Kind::Other.exit_code().into());
+            }
+            Some(_) => {}
+            None => {
+                self.asked = Some(Instant::now());
+                self.stop.0.store(signal, Ordering::SeqCst);
+            }
         }
-        self.stop.0.store(signal, Ordering::SeqCst);
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::arguments::Train;
 use super::context::{
@@ -115,7 +116,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
             let dashboard = Dashboard::open(name(&arguments.config), &config, &stop)?;
             (stop, Some(dashboard))
         }
-        false => (listen(session.exchange().ranks() > 1)?, None),
+        false => (listen(session.exchange().ranks() > 1, quiet)?, None),
     };
     // What the dashboard shows needs no lines.
     let mut display = Display::new(&config, quiet || dashboard.is_some());
@@ -451,9 +452,12 @@ fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
     }
 }
 
-/// Lets SIGINT and SIGTERM ask for a stop; a second one ends the program at once. In a job SIGUSR1 asks too: launchers hand it on
+/// How long after a signal another one is taken for its echo: programs that start others send it to them and to their group.
+pub(super) const ECHO: Duration = Duration::from_secs(1);
+
+/// Lets SIGINT and SIGTERM ask for a stop; one that comes later than [`ECHO`] ends the program at once, unsaved. In a job SIGUSR1 asks too: launchers hand it on
 /// at once, and end nothing.
-pub(super) fn listen(in_job: bool) -> Result<Stop> {
+pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
     let stop = Stop::default();
     #[cfg(unix)]
     if in_job {
@@ -464,20 +468,35 @@ pub(super) fn listen(in_job: bool) -> Result<Stop> {
     }
     #[cfg(not(unix))]
     let _ = in_job;
+    let refused = |error: std::io::Error| {
+        Error::new(Kind::Other, "cannot listen to Ctrl-C and SIGTERM")
+            .because(error)
+            .help("start the program from another shell")
+    };
+    let armed = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let register = || {
-            let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, armed.clone())?;
-            signal_hook::flag::register(signal, armed)?;
+            // What ends it is no save, so the code is not that of one.
+            let code = Kind::Other.exit_code().into();
+            signal_hook::flag::register_conditional_shutdown(signal, code, armed.clone())?;
             let number: Arc<AtomicUsize> = stop.0.clone();
             signal_hook::flag::register_usize(signal, number, signal as usize)
         };
-        register().map_err(|error| {
-            Error::new(Kind::Other, "cannot listen to Ctrl-C and SIGTERM")
-                .because(error)
-                .help("start the program from another shell")
-        })?;
+        register().map_err(refused)?;
     }
+    let asked = stop.clone();
+    let arm = move || {
+        while asked.asked().is_none() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        std::thread::sleep(ECHO);
+        armed.store(true, Ordering::SeqCst);
+        tell(quiet, "Saving; Ctrl-C once more ends at once, unsaved.");
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(arm)
+        .map_err(refused)?;
     Ok(stop)
 }
 

@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
             folder.path().display()
         ),
     );
-    let stop = listen(false)?;
+    let stop = listen(false, quiet)?;
     let failures = train_all(&models, &texts, &plan, &folder, slice, &stop, quiet);
     let runs = runs(&models, &folder);
     let lines = compared(&runs);
