@@ -371,6 +371,23 @@ fn the_first_of_all_may_fail_before_it_begins() {
 }
 
 #[test]
+fn a_text_that_cannot_be_read_is_one_error() {
+    let (folder, config) = place();
+    let text = [Dice(1).text(400, 9, &["a", "b", "c"]).as_bytes(), b"\xff\n"].concat();
+    folder.write("train.txt", text);
+    let ended = compare(&config, &folder.path("compared"), &["--steps", "3"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+    assert_eq!(
+        ended.stderr.matches("error: ").count(),
+        1,
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("WARN"), "{}", ended.stderr);
+}
+
+#[test]
 fn wrong_comparisons_are_refused_before_any_work() {
     let (folder, config) = place();
     let out = folder.path("compared");

@@ -10,5 +10,7 @@ mod run;
 mod write;
 
 pub use read::{Checkpoint, Tensor};
-pub use run::{Found, Point, Record, RunFolder, Status, Which, find, is_left, lock, read_record};
+pub use run::{
+    Found, Point, Record, RunFolder, Status, Which, find, is_begun, is_left, lock, read_record,
+};
 pub use write::{Dtype, Entry, Sink, write};

@@ -110,6 +110,11 @@ const LOCK: &str = ".lock";
 const RECORD: &str = "run.json";
 const CONFIG: &str = "config.toml";
 
+/// Whether a run in this folder has begun: it has a record.
+pub fn is_begun(path: &Path) -> bool {
+    path.join(RECORD).is_file()
+}
+
 fn holds_a_run(path: &Path) -> Error {
     Error::data(format!("`{}` holds a run already", path.display()))
         .help("continue it with --resume, or choose another folder with --out")
@@ -240,7 +245,7 @@ impl RunFolder {
         let paths = numbers(&runs, config)?
             .into_iter()
             .map(|number| numbered(base, config, number));
-        Ok(paths.rev().find(|path| path.join(RECORD).is_file()))
+        Ok(paths.rev().find(|path| is_begun(path)))
     }
 
     /// Opens the folder of an earlier run to continue it, and removes what a kill has left half written.
@@ -249,7 +254,7 @@ impl RunFolder {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if there is no run in it, or another process trains in it.
     pub fn resume(path: &Path) -> Result<RunFolder> {
-        if !path.join(RECORD).is_file() {
+        if !is_begun(path) {
             return Err(
                 Error::data(format!("there is no run to resume in `{}`", path.display()))
                     .help("name the folder of a run with --out, or leave --resume out"),

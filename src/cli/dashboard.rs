@@ -27,7 +27,6 @@ use ratatui::widgets::{
 use ratatui::{Frame, Terminal};
 
 use super::messages;
-use super::progress::unit;
 use super::train::ECHO;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -310,7 +309,7 @@ impl State {
     fn new(title: String, config: &Config) -> State {
         State {
             title,
-            unit: unit(config),
+            unit: config.data.tokens.unit(),
             epochs: config.train.epochs,
             devices: String::new(),
             memory: 0,

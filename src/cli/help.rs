@@ -108,6 +108,7 @@ pub(super) fn run(arguments: &Help) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::messages::wrap;
     use super::*;
 
     #[test]
@@ -122,5 +123,14 @@ mod tests {
             .map_while(|line| line.split_whitespace().next()?.parse().ok())
             .collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 130, 143]);
+    }
+
+    #[test]
+    fn topics_fit_80_columns() {
+        for (name, _, text) in TOPICS.iter().filter(|(name, ..)| *name != "configuration") {
+            for line in wrap(&text(), 80).lines() {
+                assert!(line.chars().count() <= 80, "{name}: {line}");
+            }
+        }
     }
 }

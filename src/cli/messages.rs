@@ -37,7 +37,7 @@ pub fn wrap(text: &str, width: usize) -> String {
 pub fn shown(text: &str) -> String {
     let is_waited_for = waiting().is_some();
     match io::stderr().is_terminal() && !is_waited_for {
-        true => wrap(text, console::Term::stderr().size().1.into()),
+        true => wrap(text, super::progress::width()),
         false => text.to_owned(),
     }
 }

@@ -52,7 +52,7 @@ impl Progress {
             quiet,
             bar,
             last: None,
-            unit: unit(config),
+            unit: config.data.tokens.unit(),
             loss: match config.softmax {
                 crate::config::Softmax::Full => "loss",
                 crate::config::Softmax::Sampled { .. } => "sampled loss",
@@ -235,11 +235,6 @@ impl Live {
             bar.finish_and_clear();
         }
     }
-}
-
-/// What the speed of a run is counted in.
-pub(super) fn unit(config: &Config) -> &'static str {
-    config.data.tokens.unit()
 }
 
 /// The columns of the terminal.

@@ -1,11 +1,13 @@
 //! `wlstm report`: a page of one or several runs, whatever state they are in.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::arguments::Report;
 use super::compare::runs_of;
 use super::context::{tell, trained};
-use crate::checkpoint::{RunFolder, Which, find};
+use crate::checkpoint::{RunFolder, Which, find, is_begun};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::report::{RunData, page, plots};
@@ -68,6 +70,10 @@ pub(super) fn title(runs: &[RunData]) -> String {
 
 /// Writes the page of a run that has ended, whatever its end. That it cannot be written is no failure of the run.
 pub(super) fn after(folder: &RunFolder) {
+    // One that failed before its first record has nothing to show.
+    if !is_begun(folder.path()) {
+        return;
+    }
     let written = RunData::read(folder.path()).and_then(|run| {
         let runs = [run];
         write(&folder.path().join("report.html"), &title(&runs), &runs)
@@ -79,10 +85,10 @@ pub(super) fn after(folder: &RunFolder) {
 
 /// Writes a page. Another page may be there, and nothing else.
 pub(super) fn write(out: &Path, title: &str, runs: &[RunData]) -> Result<()> {
-    if let Ok(there) = std::fs::read(out)
-        && !there.is_empty()
-        && !there.starts_with(b"<!DOCTYPE html>")
-    {
+    const PAGE: &[u8] = b"<!DOCTYPE html>";
+    let mut begin = Vec::new();
+    let read = |file: File| file.take(PAGE.len() as u64).read_to_end(&mut begin);
+    if File::open(out).and_then(read).is_ok() && !begin.is_empty() && begin != PAGE {
         return Err(
             Error::data(format!("`{}` is there, and no page", out.display()))
                 .help("choose another file with --out"),

@@ -14,7 +14,7 @@ use super::context::{
 use super::dashboard::Dashboard;
 use super::progress::Progress as Display;
 use super::text::text;
-use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record};
+use crate::checkpoint::{Checkpoint, RunFolder, Which, find, is_begun, read_record};
 use crate::config::{Cell, Config, Data};
 use crate::corpus::{Corpus, Vocabulary, expand};
 use crate::digest::Digest;
@@ -336,7 +336,7 @@ impl Resumed {
                 ))
             })?,
             // A run that was killed before its first checkpoint begins again; one that has lost its checkpoints does not.
-            Err(_) if folder.join("run.json").is_file() && !has_saved(&folder)? => {
+            Err(_) if is_begun(&folder) && !has_saved(&folder)? => {
                 same_run(
                     &folder,
                     &Config::load(&folder.join("config.toml"), &[])?,
@@ -455,8 +455,8 @@ fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
 /// How long after a signal another one is taken for its echo: programs that start others send it to them and to their group.
 pub(super) const ECHO: Duration = Duration::from_secs(1);
 
-/// Lets SIGINT and SIGTERM ask for a stop; one that comes later than [`ECHO`] ends the program at once, unsaved. In a job SIGUSR1 asks too: launchers hand it on
-/// at once, and end nothing.
+/// Lets SIGINT and SIGTERM ask for a stop; one that comes later than [`ECHO`] ends the program at once, unsaved. In a job SIGUSR1
+/// asks too: launchers hand it on at once, and end nothing.
 pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
     let stop = Stop::default();
     #[cfg(unix)]

@@ -12,6 +12,11 @@ pub use plot::{Axis, Plot, Series, Unit};
 pub use run::{Compared, RunData, compared};
 pub use table::{Column, Table};
 
+/// Text without what terminals obey.
+pub fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 /// Text as HTML and SVG take it.
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::printable;
 use crate::checkpoint::{Checkpoint, Record, Status, Which, find, is_left, read_record};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -75,23 +76,8 @@ impl RunData {
             .because(error)
             .help("use the version of wlstm that wrote it")
         })?;
-        let mut run = RunData {
-            folder: folder.to_path_buf(),
-            label: record.config.replace(char::is_control, "\u{fffd}"),
-            config,
-            toml,
-            version: record.version.clone(),
-            record,
-            parameters: 0,
-            system: String::new(),
-            is_left: is_left(folder),
-            memory: Vec::new(),
-            steps: Vec::new(),
-            valids: Vec::new(),
-            skipped: 0,
-            sample: None,
-            reason: None,
-        };
+        let mut run = RunData::new(folder.to_path_buf(), config, toml, record);
+        run.is_left = is_left(folder);
         let path = folder.join("metrics.jsonl");
         // A model that was imported has none.
         if path.is_file() {
@@ -111,21 +97,30 @@ impl RunData {
     pub fn without_steps(folder: PathBuf, label: String, config: Config, words: usize) -> RunData {
         let record = Record {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            config: label.clone(),
+            config: label,
             devices: Vec::new(),
             seed: config.train.seed,
             status: Status::Failed,
             best: None,
             last: None,
         };
+        let (toml, parameters) = (config.to_toml(), cost(&config, words).parameters);
+        RunData {
+            parameters,
+            ..RunData::new(folder, config, toml, record)
+        }
+    }
+
+    /// One of which there are no metrics.
+    fn new(folder: PathBuf, config: Config, toml: String, record: Record) -> RunData {
         RunData {
             folder,
-            label,
-            toml: config.to_toml(),
+            label: printable(&record.config),
+            config,
+            toml,
             version: record.version.clone(),
             record,
-            parameters: cost(&config, words).parameters,
-            config,
+            parameters: 0,
             system: String::new(),
             is_left: true,
             memory: Vec::new(),

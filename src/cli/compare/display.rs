@@ -6,7 +6,7 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::models::Model;
-use crate::cli::progress::{INTERVAL, unit, width};
+use crate::cli::progress::{INTERVAL, width};
 use crate::numbers::{duration, rate};
 use crate::train::watch::Event;
 
@@ -48,7 +48,7 @@ impl Display {
         });
         Display {
             quiet,
-            unit: unit(&models[0].config),
+            unit: models[0].config.data.tokens.unit(),
             seconds: models[0].config.train.seconds,
             last: vec![None; labels.len()],
             left: vec![f64::NAN; labels.len()],

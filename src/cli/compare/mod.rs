@@ -18,7 +18,7 @@ use super::context::{saved_vocabulary, tell, training_executors, vocabulary};
 use super::report;
 use super::text::text;
 use super::train::{listen, name, open_texts, same_words};
-use crate::checkpoint::{Checkpoint, RunFolder, Which, find, lock};
+use crate::checkpoint::{Checkpoint, RunFolder, Which, find, is_begun, lock};
 use crate::config::{Config, Data, Precision};
 use crate::corpus::{Text, Vocabulary};
 use crate::device::{CpuExecutor, Device, Executor, choose};
@@ -89,8 +89,8 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
             &report::title(&runs),
             &runs,
         )?;
+        print(arguments, &lines)?;
     }
-    print(arguments, &lines)?;
     verdict(&models, failures, &folder, &stop)
 }
 
@@ -342,7 +342,7 @@ fn train_one(
     }
     let (config, words) = (&model.config, &texts.words);
     let path = folder.run(&model.folder);
-    let is_begun = path.join("run.json").is_file();
+    let is_begun = is_begun(&path);
     let checkpoint = match find(&path, Which::Last) {
         Ok(found) if is_begun => Some(Checkpoint::open(&found.checkpoint)?),
         _ => None,

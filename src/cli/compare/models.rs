@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::report::printable;
 
 /// A model that is compared.
 #[derive(Clone, Debug)]
@@ -147,11 +148,6 @@ fn check_texts(models: &[Model]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Text without what terminals obey.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// Gives each its own label and its own folder.
