@@ -27,6 +27,11 @@ pub fn rate(number: f64) -> String {
     }
 }
 
+/// A share as `4.1 %`.
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
 /// `1:02:03`, `2:03` or, of what is not known, `?`.
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
@@ -66,6 +71,7 @@ mod tests {
         assert_eq!(grouped(13_986_078), "13,986,078");
         assert_eq!(rate(512.4), "512");
         assert_eq!(rate(33_812.0), "33.8 k");
+        assert_eq!(percent(0.0414), "4.1 %");
         assert_eq!(duration(59.7), "1:00");
         assert_eq!(duration(3723.0), "1:02:03");
         assert_eq!(duration(f64::INFINITY), "?");

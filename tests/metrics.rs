@@ -38,6 +38,7 @@ fn valid(step: u64) -> Valid {
         targets: 217_646,
         perplexity: 252.9,
         seconds: 1.5,
+        unknown: 12_000,
     }
 }
 

@@ -12,5 +12,6 @@ mod write;
 pub use read::{Checkpoint, Tensor};
 pub use run::{
     Found, Point, Record, RunFolder, Status, Which, find, is_begun, is_left, lock, read_record,
+    run_name, run_of_config,
 };
 pub use write::{Dtype, Entry, Sink, write};

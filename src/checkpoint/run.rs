@@ -208,7 +208,7 @@ impl RunFolder {
     }
 
     /// Makes the folder `runs/NAME` in `base`, or the one after the last of `runs/NAME`, `runs/NAME-2`, ... that is there;
-    /// NAME is that of the configuration file.
+    /// NAME is that of the configuration, see [`run_name`].
     ///
     /// # Errors
     ///
@@ -454,14 +454,25 @@ fn steps(folder: &Path) -> Result<Vec<u64>> {
     Ok(steps)
 }
 
-/// The name of the runs of a configuration.
-fn run_name(config: &Path) -> String {
-    let name = config.file_stem().unwrap_or_default().to_string_lossy();
-    if name.is_empty() {
-        "run".to_owned()
-    } else {
-        name.into_owned()
-    }
+/// The name of the runs of a configuration: that of its file, or of the run whose folder it is in.
+pub fn run_name(config: &Path) -> String {
+    let of_run = run_of_config(config)
+        .and_then(|run| Some(run.canonicalize().ok()?.file_name()?.to_owned()));
+    let name = of_run.or_else(|| Some(config.file_stem()?.to_owned()));
+    name.map_or_else(
+        || "run".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// The run that this configuration file is the resolved configuration of.
+pub fn run_of_config(config: &Path) -> Option<PathBuf> {
+    let folder = match config.parent()? {
+        empty if empty.as_os_str().is_empty() => Path::new("."),
+        folder => folder,
+    };
+    let is_own = config.file_name()? == CONFIG && is_begun(folder);
+    is_own.then(|| folder.to_path_buf())
 }
 
 fn numbered(base: &Path, config: &Path, number: u64) -> PathBuf {

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernel::Halves;
 use crate::kernels::pointwise::copy;
-use crate::numbers::grouped;
+use crate::numbers::{grouped, percent};
 use crate::report::{Column, Table};
 
 /// The model that is measured when nothing is said.
@@ -222,7 +222,7 @@ fn profile_table(profile: &StepProfile) -> String {
             kernel.purpose.to_owned(),
             kernel.calls.to_string(),
             format!("{:.3}", kernel.seconds * 1e3),
-            format!("{:.1} %", kernel.share * 100.0),
+            percent(kernel.share),
             gflops(kernel.flops_per_second),
             format!("{:.1}", kernel.bytes_per_second / 1e9),
             format!("{:.0} %", kernel.share_of_peak * 100.0),

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::messages::{Messages, shown};
 use super::progress::Live;
 use crate::checkpoint::{Checkpoint, Which, find};
-use crate::config::{Config, Precision, Softmax};
+use crate::config::{Config, Precision, Softmax, Train};
 use crate::corpus::{Corpus, Vocabulary, VocabularyBuilder};
 use crate::device::{Choice, CpuExecutor, Device, Executor, GpuExecutor, choose, choose_all};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::train::session::{Inference, Session};
 
 /// Says something to the person at the terminal; if standard error is gone, nobody is there.
@@ -19,6 +19,28 @@ pub(super) fn tell(quiet: bool, text: &str) {
     if !quiet {
         let _ = Messages.write_all(format!("{}\n", shown(text)).as_bytes());
     }
+}
+
+/// What this program was called as, as one can type it.
+pub(super) fn program() -> String {
+    let program = std::env::args().next();
+    quoted(&program.unwrap_or_else(|| "wlstm".to_owned()))
+}
+
+/// The options of `train` for a training so many times as long as this one.
+pub(super) fn longer(train: &Train, times: f64) -> String {
+    let many = |count: u64| (times * count as f64).ceil();
+    let mut options = String::new();
+    if train.epochs > 0 {
+        options += &format!(" --set train.epochs={}", many(train.epochs));
+    }
+    if train.steps > 0 {
+        options += &format!(" --steps {}", many(train.steps));
+    }
+    if train.seconds > 0.0 {
+        options += &format!(" --seconds {}", times * train.seconds);
+    }
+    options
 }
 
 /// Whether GPUs run kernels in the forms that are fastest on them: for all of the program, as its `--no-tune` says.
@@ -138,7 +160,9 @@ pub(super) fn vocabulary(
     let Some(path) = &data.vocab else {
         tell(quiet, "Counting the words of the training text ...");
         let corpus = corpus.expect("a training text where there is no vocabulary file");
-        let builder = VocabularyBuilder::new(data.order, data.tokens).size(data.vocab_size);
+        let builder = VocabularyBuilder::new(data.order, data.tokens)
+            .size(data.vocab_size)
+            .min_count(data.min_count);
         return count(builder, corpus, quiet);
     };
     let vocabulary = vocabulary_file(config, path)?;
@@ -160,7 +184,16 @@ pub(super) fn count(
     let live = Live::new("counting words, MB", quiet);
     let counted = builder.build_watched(corpus, &|done, all| live.show(done >> 20, all >> 20));
     live.end();
-    counted
+    let vocabulary = counted?;
+    // The special words alone can predict nothing.
+    if vocabulary.len() <= 2 {
+        return Err(Error::data(match builder.least() {
+            0 | 1 => "all words are special ones: the vocabulary would be empty".to_owned(),
+            count => format!("no word comes {count} times: the vocabulary would be empty"),
+        })
+        .help("lower `data.min_count` or --min-count, or check the kind of tokens and the text"));
+    }
+    Ok(vocabulary)
 }
 
 /// The vocabulary in the file of a configuration, which must have the size that the configuration gives, if it does.

@@ -3,18 +3,18 @@
 //! Four lines: `perplexity`, `targets`, `out-of-vocabulary` (targets whose id is the unknown word's) and `log-likelihood`
 //! (the sum over all targets, natural logarithm).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::arguments::Eval;
 use super::context::{tell, trained};
-use super::progress::Live;
+use super::progress::{Live, UnknownWords};
 use super::text::text;
 use crate::checkpoint::Which;
 use crate::config::Data;
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, expand};
 use crate::error::{Error, Result};
 use crate::train::evaluate::{evaluate, extent};
 use crate::train::session::Inference;
@@ -46,6 +46,14 @@ pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
     });
     live.end();
     let found = found?;
+    if !arguments.data.is_empty() {
+        warn_of_training_text(&corpus, &trained.config.data);
+    }
+    let unknown = found.unknown as f64 / found.targets as f64;
+    let mut unknown_words = UnknownWords::new(&trained.config.data, &trained.vocabulary);
+    if let Some(warning) = unknown_words.warning("text", unknown) {
+        tracing::warn!("{warning}");
+    }
     let document = Document {
         checkpoint: trained.checkpoint.path().to_path_buf(),
         data: (0..corpus.files())
@@ -72,6 +80,23 @@ pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
         )
         .as_bytes(),
     )
+}
+
+/// Says so when a text is one that the model was trained on.
+fn warn_of_training_text(corpus: &Corpus, data: &Data) {
+    let canonical = |path: &Path| path.canonicalize().ok();
+    let Ok(training) = expand(&data.train) else {
+        return;
+    };
+    let training: Vec<PathBuf> = training.iter().filter_map(|path| canonical(path)).collect();
+    let mut files = (0..corpus.files()).map(|file| corpus.path(file));
+    let is_known = |path: &&Path| canonical(path).is_some_and(|path| training.contains(&path));
+    if let Some(known) = files.find(is_known) {
+        tracing::warn!(
+            "the model was trained on `{}`: its perplexity there says little of other texts",
+            known.display()
+        );
+    }
 }
 
 /// A text that a configuration names.
@@ -116,9 +141,15 @@ pub(super) fn corpus(
             1 => String::new(),
             files => format!(" and {} more files", files - 1),
         };
+        let part = match kind {
+            Kind::Validation if data.valid.is_empty() => {
+                format!("the last {} % of ", 100.0 * data.valid_share)
+            }
+            _ => String::new(),
+        };
         tell(
             quiet,
-            &format!("Evaluating the run's {what} text: `{first}`{more}."),
+            &format!("Evaluating the run's {what} text: {part}`{first}`{more}."),
         );
         return Ok(corpus);
     }

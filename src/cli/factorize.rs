@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::arguments::Factorize;
-use super::context::{Trained, tell, trained};
+use super::context::{Trained, longer, program, tell, trained};
 use super::eval::{Kind, corpus};
 use super::import::new_run;
 use super::progress::Live;
@@ -22,7 +22,7 @@ use crate::factorize::groups::{self, Blocks};
 use crate::factorize::{Changed, Model};
 use crate::model::cost::cost;
 use crate::model::parameters::parameters;
-use crate::numbers::grouped;
+use crate::numbers::{grouped, percent};
 use crate::report::{Column, Table};
 use crate::train::evaluate::{evaluate, extent};
 use crate::train::session::Inference;
@@ -145,10 +145,13 @@ pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
         false => super::print(document.text(width_of_results()).as_bytes())?,
     }
     let place = quoted(&folder.display().to_string());
+    let (program, limit) = (program(), longer(&config.train, 0.5));
+    let rate = config.train.learning_rate / 2.0;
     tell(
         quiet,
         &format!(
-            "\nNext, training it further:\n  wlstm train {place}/config.toml --init {place} --out {place}-tuned"
+            "\nNext, training it further, at half the learning rate for half as long:\n  {program} train {place}/config.toml --init {place} \
+             --set train.learning_rate={rate}{limit} --out {place}-tuned"
         ),
     );
     Ok(())
@@ -225,7 +228,6 @@ fn perplexity(
 
 impl Document {
     fn text(&self, width: Option<usize>) -> String {
-        let percent = |part: f64| format!("{:.1} %", 100.0 * part);
         let table = match &self.kept {
             Kept::Factors(spectra) => {
                 let names = [

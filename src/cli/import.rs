@@ -4,8 +4,7 @@ use std::path::Path;
 
 use super::arguments::Import;
 use super::context::{tell, vocabulary};
-use super::train::name;
-use crate::checkpoint::{Checkpoint, Point, Record, RunFolder, Status};
+use crate::checkpoint::{Checkpoint, Point, Record, RunFolder, Status, run_name};
 use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
 use crate::error::{Error, Result};
@@ -40,7 +39,7 @@ pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
     let mut now = (String::new(), Default::default());
     let folder = new_run(
         &arguments.out,
-        &name(&arguments.config),
+        &run_name(&arguments.config),
         &config,
         &words,
         |parameter, start, values| {

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::tell;
-use crate::config::Config;
-use crate::numbers::{duration, grouped, rate};
+use crate::config::{Config, Data};
+use crate::corpus::Vocabulary;
+use crate::numbers::{duration, grouped, percent, rate};
 use crate::train::watch::Event;
 
 /// Seconds between plain lines.
@@ -159,7 +160,7 @@ impl Progress {
                 let mark = if best { "  (best)" } else { "" };
                 let unknown = match unknown {
                     0.0 => String::new(),
-                    share => format!("  unknown words {:.1} %", 100.0 * share),
+                    share => format!("  unknown words {}", percent(share)),
                 };
                 let elapsed = duration(self.started.elapsed().as_secs_f64());
                 self.line(&format!(
@@ -177,6 +178,70 @@ impl Progress {
         }
     }
 }
+
+/// Looks whether perplexities mean something: those of unknown words do not where a model has met none in training.
+pub(super) struct UnknownWords {
+    /// Whether no word of the training text is unknown.
+    unlearned: bool,
+    /// What makes some unknown.
+    remedy: &'static str,
+    /// The share of the last validation, once it was told.
+    told: Option<f64>,
+}
+
+impl UnknownWords {
+    /// For models of these words.
+    pub fn new(data: &Data, words: &Vocabulary) -> UnknownWords {
+        UnknownWords {
+            unlearned: words.count(words.unknown()) == 0,
+            remedy: match data.vocab {
+                Some(_) => "make the vocabulary with `wlstm vocab --min-count 2`",
+                None => {
+                    "make the rarest words of the training text unknown, with --set data.min_count=2"
+                }
+            },
+            told: None,
+        }
+    }
+
+    /// What is to be said, once, of an event.
+    pub fn warning_of(&mut self, event: &Event) -> Option<String> {
+        match event {
+            Event::Valid { unknown, .. } => self.warning("validation", *unknown),
+            _ => None,
+        }
+    }
+
+    /// What is to be said, once, of a text of which this share of the targets is unknown.
+    pub fn warning(&mut self, what: &str, unknown: f64) -> Option<String> {
+        if !self.unlearned || unknown <= FEW_UNKNOWN {
+            return None;
+        }
+        let is_first = self.told.replace(unknown).is_none();
+        is_first.then(|| {
+            format!(
+                "no word of the training text is unknown, so that a model cannot learn what an unknown word is, but {} of the targets of \
+                 the {what} are, and its perplexity means little: {}",
+                percent(unknown),
+                self.remedy
+            )
+        })
+    }
+
+    /// A line of the same for the end, if there was something to say.
+    pub fn summary(&self) -> String {
+        match self.told {
+            Some(share) => format!(
+                "unknown words {} of its targets, none of the training text: it means little\n",
+                percent(share)
+            ),
+            None => String::new(),
+        }
+    }
+}
+
+/// The share of unknown words in a validation from which on it matters that a model has met none.
+const FEW_UNKNOWN: f64 = 0.01;
 
 /// Work that is done in steps: a live line on a terminal, a plain line now and then elsewhere, nothing when quiet.
 pub(super) struct Live {

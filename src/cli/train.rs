@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use super::arguments::Train;
 use super::context::{
-    process_here, saved_config, saved_vocabulary, tell, training_executors, vocabulary,
+    process_here, program, saved_config, saved_vocabulary, tell, training_executors, vocabulary,
     vocabulary_file,
 };
 use super::dashboard::Dashboard;
-use super::progress::Progress as Display;
+use super::progress::{Progress as Display, UnknownWords};
 use super::text::text;
-use crate::checkpoint::{Checkpoint, RunFolder, Which, find, is_begun, read_record};
+use crate::checkpoint::{
+    Checkpoint, RunFolder, Which, find, is_begun, read_record, run_name, run_of_config,
+};
 use crate::config::{Cell, Config, Data};
 use crate::corpus::{Corpus, Vocabulary, expand};
 use crate::digest::Digest;
@@ -51,7 +53,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         None => None,
     };
 
-    let (corpus, valid) = open_texts(&config.data, &arguments.config)?;
+    let (corpus, valid) = open_texts(&config.data, &arguments.config, &arguments.overrides.set)?;
     let folder = match (&resumed, &arguments.out) {
         _ if !leads => None,
         (Some(resumed), _) => Some(RunFolder::resume(&resumed.folder)?),
@@ -92,6 +94,11 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let mut progress = match (checkpoint, &init) {
         (Some(checkpoint), _) => {
             let progress = Progress::read(checkpoint)?;
+            if let Some(position) = &progress.position {
+                position.check_text(train_text.corpus()).map_err(|error| {
+                    error.help(as_before(&resumed.as_ref().expect("its checkpoint").folder))
+                })?;
+            }
             session.restore(checkpoint)?;
             progress
         }
@@ -106,27 +113,35 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         }
     };
     if let (true, Some(text)) = (leads, &valid_text) {
-        progress.measure_on(Measure::of(text, &config))?;
+        let measure = Measure::of(text, &config);
+        let other = |error: Error| match &resumed {
+            Some(resumed) => error.help(format!(
+                "{}; another text is measured by `wlstm eval`",
+                as_before(&resumed.folder)
+            )),
+            None => error,
+        };
+        progress.measure_on(measure).map_err(other)?;
     }
     warn_of_little_time(&session, quiet);
     let before = progress.step;
     let (stop, dashboard) = match arguments.tui && leads {
         true => {
             let stop = Stop::default();
-            let dashboard = Dashboard::open(name(&arguments.config), &config, &stop)?;
+            let dashboard = Dashboard::open(run_name(&arguments.config), &config, &stop)?;
             (stop, Some(dashboard))
         }
         false => (listen(session.exchange().ranks() > 1, quiet)?, None),
     };
     // What the dashboard shows needs no lines.
     let mut display = Display::new(&config, quiet || dashboard.is_some());
-    let mut unlearned = words.count(words.unknown()) == 0;
+    let mut unknown_words = UnknownWords::new(&config.data, &words);
     // A run that goes on by the configuration in its folder keeps its name.
     let record = resumed.as_ref().map(|resumed| read_record(&resumed.folder));
     let named = record.and_then(|record| Some(record.ok()?.config));
     let outcome = train(Run {
         config: &config,
-        name: named.unwrap_or_else(|| name(&arguments.config)),
+        name: named.unwrap_or_else(|| run_name(&arguments.config)),
         session: &mut session,
         train: train_text,
         valid: valid_text,
@@ -140,21 +155,13 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
                 let place = folder.path().display();
                 tell(quiet, &format!("The run is kept in `{place}`."));
             }
-            let unknown = match &event {
-                Event::Valid { unknown, .. } => *unknown,
-                _ => 0.0,
-            };
+            let warning = unknown_words.warning_of(&event);
             match &dashboard {
                 Some(dashboard) => dashboard.show(event),
                 None => display.show(event),
             }
-            if unlearned && unknown > FEW_UNKNOWN {
-                unlearned = false;
-                display.warn(&format!(
-                    "no word of the training text is unknown, so that the model cannot learn what an unknown word is, but {:.1} % of the \
-                     targets of the validation are: cut the vocabulary, with `data.vocab_size` or `wlstm vocab --min-count 2`",
-                    100.0 * unknown
-                ));
+            if let Some(warning) = warning {
+                display.warn(&warning);
             }
         },
     });
@@ -170,7 +177,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let Some(folder) = folder else {
         return Ok(());
     };
-    report(folder.path(), &outcome)?;
+    report(folder.path(), &outcome, &unknown_words)?;
     if outcome.progress.step == before && before > 0 {
         tell(
             quiet,
@@ -183,27 +190,35 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-/// Opens the training text and the validation text of a configuration, which is in this file.
-pub(super) fn open_texts(data: &Data, config: &Path) -> Result<(Arc<Corpus>, Option<Arc<Corpus>>)> {
+/// Opens the training text and the validation text of a configuration, which is in the file `config` but for what `--set` gives.
+pub(super) fn open_texts(
+    data: &Data,
+    config: &Path,
+    overrides: &[String],
+) -> Result<(Arc<Corpus>, Option<Arc<Corpus>>)> {
     let explained = |key: &str, files: &[PathBuf], error: Error| {
         // Of a folder that is there it is told better what is wrong with it.
         let missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
-        match files.iter().any(missing) {
-            true => error.help(format!(
-                "`{key}` names it: bring the text there (the comments in `{}` say where the text of its own comes from), or name \
-                 another with --set {key}=FILE, which is looked for beside the configuration, then in the current folder",
-                config.display()
-            )),
-            false => error,
+        if !files.iter().any(missing) {
+            return error;
         }
+        let is_given = |set: &String| set.split('=').next().map(str::trim) == Some(key);
+        error.help(match overrides.iter().any(is_given) {
+            true => format!(
+                "`--set {key}` names it, and it is neither beside the configuration nor in the current folder, `{}`",
+                std::env::current_dir().unwrap_or_default().display()
+            ),
+            false => format!(
+                "`{key}` of `{}` names it: bring the text there (the comments in the file say where it comes from), or name another with \
+                 --set {key}=FILE, which is looked for beside the configuration, then in the current folder",
+                config.display()
+            ),
+        })
     };
     let train = Corpus::training(data).map_err(|e| explained("data.train", &data.train, e))?;
     let valid = Corpus::validation(data).map_err(|e| explained("data.valid", &data.valid, e))?;
     Ok((Arc::new(train), valid.map(Arc::new)))
 }
-
-/// The share of unknown words in a validation from which on it matters that a model has met none.
-const FEW_UNKNOWN: f64 = 0.01;
 
 /// The other ranks of the job that this process is one of; none if it was started alone.
 fn exchange() -> Result<Box<dyn Exchange>> {
@@ -301,14 +316,6 @@ fn warn_of_little_time(session: &Session, quiet: bool) {
     let _ = (session, quiet);
 }
 
-/// The name of a configuration file, for people.
-pub(super) fn name(config: &Path) -> String {
-    config.file_stem().map_or_else(
-        || "unnamed".to_owned(),
-        |stem| stem.to_string_lossy().into_owned(),
-    )
-}
-
 /// The run that `--resume` goes on with.
 struct Resumed {
     folder: PathBuf,
@@ -319,15 +326,19 @@ struct Resumed {
 impl Resumed {
     fn find(arguments: &Train, base: &Path, config: &Config) -> Result<Resumed> {
         let folder = match &arguments.out {
-            Some(out) => out.clone(),
-            None => RunFolder::newest_numbered(base, &arguments.config)?.ok_or_else(|| {
-                Error::data(format!(
-                    "there is no run of `{}` to resume",
-                    name(&arguments.config)
-                ))
-                .help("name the folder of the run with --out, or leave --resume out")
-            })?,
+            Some(out) => Some(out.clone()),
+            None => match run_of_config(&arguments.config) {
+                Some(run) => Some(run),
+                None => RunFolder::newest_numbered(base, &arguments.config)?,
+            },
         };
+        let folder = folder.ok_or_else(|| {
+            Error::data(format!(
+                "there is no run of `{}` to resume",
+                run_name(&arguments.config)
+            ))
+            .help("name the folder of the run with --out, or leave --resume out")
+        })?;
         let checkpoint = match find(&folder, Which::Last) {
             Ok(found) => Checkpoint::open(&found.checkpoint).map_err(|error| {
                 error.help(format!(
@@ -357,6 +368,15 @@ impl Resumed {
     }
 }
 
+/// How a run is resumed with all that it was begun with.
+fn as_before(folder: &Path) -> String {
+    let run = quoted(&folder.display().to_string());
+    format!(
+        "go on with what the run was begun with: `{0} train {run}/config.toml --resume --out {run}`",
+        program()
+    )
+}
+
 /// Whether the record of a run knows of a checkpoint.
 fn has_saved(folder: &Path) -> Result<bool> {
     Ok(read_record(folder)?.last.is_some())
@@ -369,6 +389,7 @@ fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
         order: now.data.order,
         tokens: now.data.tokens,
         vocab_size: now.data.vocab_size,
+        min_count: now.data.min_count,
         shuffle: now.data.shuffle,
         valid_share: now.data.valid_share,
         ..before.data.clone()
@@ -389,10 +410,10 @@ fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
         folder.display(),
         differences(&before.to_toml(), &like_before.to_toml()).join("; ")
     ))
-    .help(
-        "resume with the configuration of the run (its config.toml), name another run with --out, or start a new run with --init \
-         from its checkpoint",
-    ))
+    .help(format!(
+        "{}; or name another run with --out, or start a new one from its checkpoint with --init",
+        as_before(folder)
+    )))
 }
 
 /// The keys whose values differ between two resolved configurations, or that only one of them has.
@@ -501,7 +522,7 @@ pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
 }
 
 /// Prints how the run went.
-fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
+fn report(folder: &Path, outcome: &Outcome, unknown_words: &UnknownWords) -> Result<()> {
     let Outcome {
         reason,
         progress,
@@ -521,6 +542,7 @@ fn report(folder: &Path, outcome: &Outcome) -> Result<()> {
             best.step
         );
     }
+    lines += &unknown_words.summary();
     if progress.skipped > 0 {
         lines += &format!(
             "steps skipped as their gradients were too large for f16: {}\n",
@@ -548,22 +570,46 @@ fn show_sample(session: &Session, sample: Option<&str>, quiet: bool) -> Result<(
 
 /// Says what to try next, in words that can be typed here.
 fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
-    let program = std::env::args()
-        .next()
-        .unwrap_or_else(|| "wlstm".to_owned());
-    let program = quoted(&program);
+    let program = program();
     let run = quoted(&folder.display().to_string());
     let file = quoted(&arguments.config.display().to_string());
     let mut lines = vec![format!("{program} generate {run} --tokens 500")];
     if config.data.validates() || !config.data.test.is_empty() {
         lines.push(format!("{program} eval {run}"));
     }
-    let cell = match config.model.cells[0] {
-        Cell::Glstm { .. } => "model.cell=lstmp",
-        Cell::Lstmp | Cell::Flstm { .. } => "model.cell=glstm",
-    };
-    let given = &arguments.overrides.set;
-    let mut options = String::new();
+    // Another cell could not start from parameters that are given, and a run that is there is no other's.
+    if arguments.init.is_none() && !arguments.resume {
+        let cell = match config.model.cells[0] {
+            Cell::Glstm { .. } => "lstmp",
+            Cell::Lstmp | Cell::Flstm { .. } => "glstm",
+        };
+        let is_other = |set: &&String| set.split('=').next() != Some("model.cell");
+        let kept: Vec<String> = arguments
+            .overrides
+            .set
+            .iter()
+            .filter(is_other)
+            .cloned()
+            .collect();
+        let other = [&kept[..], &[format!("model.cell={cell}")]].concat();
+        // Only what would be accepted.
+        if Config::load(&arguments.config, &other).is_ok() {
+            lines.push(format!(
+                "{program} train {file}{}",
+                options(arguments, &other)
+            ));
+        }
+    }
+    lines.push(format!(
+        "{program} plan {file}{}",
+        sets(&arguments.overrides.set)
+    ));
+    tell(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));
+}
+
+/// The options of a training with these overrides.
+fn options(arguments: &Train, overrides: &[String]) -> String {
+    let mut options = sets(overrides);
     for device in &arguments.devices {
         options += &format!(" --device {}", quoted(device));
     }
@@ -576,17 +622,12 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
     if let Some(seed) = arguments.seed {
         options += &format!(" --seed {seed}");
     }
-    let sets = |sets: &[String]| -> String {
-        let set = |set: &String| format!(" --set {}", quoted(set));
-        sets.iter().map(set).collect()
-    };
-    let other = [given.as_slice(), &[cell.to_owned()]].concat();
-    // Only what would be accepted.
-    if Config::load(&arguments.config, &other).is_ok() {
-        lines.push(format!("{program} train {file}{}{options}", sets(&other)));
-    }
-    lines.push(format!("{program} plan {file}{}", sets(given)));
-    tell(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));
+    options
+}
+
+fn sets(overrides: &[String]) -> String {
+    let set = |set: &String| format!(" --set {}", quoted(set));
+    overrides.iter().map(set).collect()
 }
 
 /// Says so when validation used an average that is mostly of the first steps.

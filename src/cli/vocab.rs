@@ -35,14 +35,6 @@ pub(super) fn run(arguments: &Vocab, quiet: bool) -> Result<()> {
         .size(arguments.size)
         .min_count(arguments.min_count);
     let vocabulary = count(builder, &corpus, quiet)?;
-    // The special words alone can predict nothing.
-    if vocabulary.len() <= 2 {
-        return Err(Error::data(format!(
-            "no word comes {} times: the vocabulary would be empty",
-            arguments.min_count
-        ))
-        .help("lower --min-count, or check --tokens and the text"));
-    }
     let tokens: u64 = (0..vocabulary.len())
         .map(|id| vocabulary.count(id as u32))
         .sum();

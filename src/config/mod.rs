@@ -131,6 +131,8 @@ pub struct Data {
     pub vocab: Option<PathBuf>,
     /// The size at which a built vocabulary is cut, or that a vocabulary file must have; 0: any.
     pub vocab_size: usize,
+    /// How often a word of the training text must be there to be in a built vocabulary; 1 where there is a vocabulary file.
+    pub min_count: u64,
     /// Whether files and lines of `sentences` are shuffled each epoch.
     pub shuffle: bool,
     /// The part of the training text, from its end, that is the validation text where `valid` names none, and is not trained on; in

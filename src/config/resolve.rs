@@ -61,10 +61,10 @@ pub fn resolve(document: &Document, folder: &Path) -> Result<Config> {
             "use `softmax.kind = \"sampled\"`, or tables on the device",
         ));
     }
-    if matches!(train.schedule, Schedule::Plateau { .. }) && data.valid.is_empty() {
+    if matches!(train.schedule, Schedule::Plateau { .. }) && !data.validates() {
         return Err(document.field("data.valid").conflict(
             "the schedule `plateau` follows the validation perplexity",
-            "name validation files, or choose another `train.schedule`",
+            "name validation files, hold a part of the text out with `data.valid_share`, or choose another `train.schedule`",
         ));
     }
     Ok(Config {
@@ -224,7 +224,7 @@ fn data(document: &Document, folder: &Path) -> Result<Data> {
             .map(|path| paths::resolve(folder, path, given_here))
             .collect())
     };
-    let data = Data {
+    let mut data = Data {
         order: field("data.order").choice()?,
         tokens: field("data.tokens").choice()?,
         train: files("data.train")?,
@@ -234,11 +234,15 @@ fn data(document: &Document, folder: &Path) -> Result<Data> {
             .path()?
             .map(|path| paths::resolve(folder, path, document.is_override("data.vocab"))),
         vocab_size: field("data.vocab_size").size(0, INDEX)?,
+        min_count: field("data.min_count").integer(1, COUNT)?,
         shuffle: field("data.shuffle").flag()?,
         valid_share: field("data.valid_share").number("a number from 0 to 0.5", |share| {
             (0.0..=0.5).contains(&share)
         })?,
     };
+    if data.vocab.is_some() {
+        data.min_count = 1;
+    }
     if data.train.is_empty() {
         return Err(field("data.train").refuse("at least one file or pattern of training text"));
     }

@@ -86,6 +86,9 @@ impl Config {
             out.key("vocab", path(vocab));
         }
         out.key("vocab_size", data.vocab_size);
+        if data.vocab.is_none() {
+            out.key("min_count", data.min_count);
+        }
         out.key("shuffle", data.shuffle);
         out.number("valid_share", data.valid_share);
     }

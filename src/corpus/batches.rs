@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::contiguous::Columns;
+use super::files::Corpus;
 use super::sentences::{RowPosition, Sentences};
 use super::text::{Text, Token};
 use super::vocabulary::{Order, Vocabulary};
@@ -70,6 +71,31 @@ pub struct Position {
     pub place: u64,
     /// `sentences`: what is left of each stream's sentence.
     pub rows: Vec<Option<RowPosition>>,
+}
+
+impl Position {
+    /// Checks that it is one of this training text.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if it is one of another.
+    pub fn check_text(&self, corpus: &Corpus) -> Result<()> {
+        let place = corpus.path(0).display();
+        let what = if self.bytes != corpus.bytes() {
+            format!(
+                "`data.train`, `{place}`, is not the training text of the run: it has {} bytes, that had {}",
+                corpus.bytes(),
+                self.bytes
+            )
+        } else if self.digest != corpus.digest() {
+            format!(
+                "`data.train`, `{place}`, is as long as the training text of the run, but it is not the same text"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::data(what).help(RESUME))
+    }
 }
 
 /// The rows of a batch while it is filled.
@@ -168,26 +194,11 @@ impl Batches {
     ///
     /// If batch or unroll is 0.
     pub fn resume(text: &Text, options: &Training, position: &Position) -> Result<Batches> {
-        let fits = position.bytes == text.corpus().bytes()
-            && position.batch == options.batch
-            && position.unroll == options.unroll;
-        if !fits {
+        position.check_text(text.corpus())?;
+        if (position.batch, position.unroll) != (options.batch, options.unroll) {
             return Err(Error::data(format!(
-                "the data position is one of {} bytes in {} streams of {} steps, but `data.train`, `{}`, has {} in {} of {}",
-                position.bytes,
-                position.batch,
-                position.unroll,
-                text.corpus().path(0).display(),
-                text.corpus().bytes(),
-                options.batch,
-                options.unroll
-            ))
-            .help(RESUME));
-        }
-        if position.digest != text.corpus().digest() {
-            return Err(Error::data(format!(
-                "`data.train`, `{}`, is as long as the training text of the run, but it is not the same text",
-                text.corpus().path(0).display()
+                "the data position is one of {} streams of {} steps, but the batches are {} of {}",
+                position.batch, position.unroll, options.batch, options.unroll
             ))
             .help(RESUME));
         }

@@ -60,6 +60,11 @@ impl VocabularyBuilder {
         self
     }
 
+    /// How often a word must be there to be kept.
+    pub fn least(&self) -> u64 {
+        self.min_count
+    }
+
     /// Counts in about so many bytes of memory (a gigabyte, if nothing is said). The result does not depend on it.
     pub fn budget(mut self, bytes: usize) -> VocabularyBuilder {
         self.budget = bytes;

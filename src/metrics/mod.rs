@@ -123,6 +123,16 @@ pub struct Valid {
     /// Seconds of training so far, as in [`Step`].
     #[serde(deserialize_with = "null_as_nan")]
     pub seconds: f64,
+    /// The targets that are unknown words; 0 where an older version has written the line.
+    #[serde(default)]
+    pub unknown: u64,
+}
+
+impl Valid {
+    /// The share of the targets that are unknown words.
+    pub fn share_unknown(&self) -> f64 {
+        self.unknown as f64 / self.targets as f64
+    }
 }
 
 /// Text that the model made up.

@@ -2,12 +2,13 @@
 
 use super::run::Compared;
 use super::table::{Column, Table};
-use crate::numbers::{bytes, grouped};
+use crate::numbers::{bytes, grouped, percent};
 
 /// The table for people. Columns that say nothing are left out: perplexities that were not measured, a status that all share.
 pub fn comparison(lines: &[Compared]) -> Table {
     let has_perplexity = lines.iter().any(|line| line.perplexity.is_some());
     let has_memory = lines.iter().any(|line| line.memory.is_some());
+    let has_unknown = lines.iter().any(|line| line.unknown > Some(0.0));
     let has_status = lines.iter().any(|line| line.status != "finished");
     let mut columns = vec![Column::words("model")];
     let unit = lines.first().map_or("words/s", |line| line.unit);
@@ -23,7 +24,11 @@ pub fn comparison(lines: &[Compared]) -> Table {
         ]
         .map(Column::numbers),
     );
-    columns.extend(has_perplexity.then(|| Column::numbers("perplexity")));
+    if has_perplexity {
+        columns.push(Column::numbers("perplexity"));
+        columns.push(Column::numbers("last").optional());
+    }
+    columns.extend(has_unknown.then(|| Column::numbers("unknown")));
     columns.extend(has_memory.then(|| Column::numbers("memory")));
     columns.extend(has_status.then(|| Column::words("status")));
     let mut table = Table::new(columns);
@@ -49,8 +54,12 @@ pub fn comparison(lines: &[Compared]) -> Table {
             },
         ];
         if has_perplexity {
-            let perplexity = line.perplexity.map(|perplexity| number(perplexity, 2));
-            cells.push(perplexity.unwrap_or_else(|| "-".to_owned()));
+            for perplexity in [line.perplexity, line.last_perplexity] {
+                cells.push(number(perplexity.unwrap_or(f64::NAN), 2));
+            }
+        }
+        if has_unknown {
+            cells.push(line.unknown.map_or("-".to_owned(), percent));
         }
         if has_memory {
             cells.push(line.memory.map_or("-".to_owned(), bytes));
@@ -79,6 +88,7 @@ pub fn comparison_csv(lines: &[Compared]) -> String {
         "perplexity",
         "perplexity_step",
         "last_perplexity",
+        "unknown",
         "memory",
         "status",
         "run",
@@ -104,6 +114,7 @@ pub fn comparison_csv(lines: &[Compared]) -> String {
             line.perplexity.map(number).unwrap_or_default(),
             whole(line.perplexity_step),
             line.last_perplexity.map(number).unwrap_or_default(),
+            line.unknown.map(number).unwrap_or_default(),
             whole(line.memory),
             line.status.clone(),
             line.run.display().to_string(),

@@ -9,7 +9,8 @@ use super::plot::{Axis, Plot, Series, Unit, style};
 use super::run::{RunData, compared};
 use super::table::{Column, Table};
 use crate::config::{Softmax, Tokens};
-use crate::numbers::{bytes, duration, grouped};
+use crate::metrics::Valid;
+use crate::numbers::{bytes, duration, grouped, percent};
 
 /// The plots of some runs: those that show nothing are left out.
 pub fn plots(runs: &[RunData]) -> Vec<Plot> {
@@ -38,7 +39,7 @@ pub fn plots(runs: &[RunData]) -> Vec<Plot> {
             })
             .collect()
     };
-    let of_valids = |point: Point<crate::metrics::Valid>| -> Vec<Series> {
+    let of_valids = |point: Point<Valid>| -> Vec<Series> {
         runs.iter()
             .map(|run| Series {
                 name: run.label.clone(),
@@ -159,14 +160,23 @@ pub fn page(title: &str, runs: &[RunData]) -> String {
         let _ = writeln!(
             body,
             "<div class=\"wide\">{}</div>",
-            comparison(&lines).html()
+            // A phone has room for two or three.
+            comparison(&lines)
+                .with_first(&["perplexity", lines[0].unit, "times"])
+                .html()
         );
         body += "<p class=\"note\">times: words a second over those of the first model; by FLOPs: what that would be if only the \
                  floating-point operations of a word counted; reached: the share of it. Perplexities are the best of each run, of the \
-                 validation text. Memory: bytes that training and validation take of the device.</p>\n";
+                 validation text, beside the last ones. Memory: bytes that training \
+                 and validation take of the device.</p>\n";
     }
     body += "<h2>Runs</h2>\n";
     let _ = writeln!(body, "<div class=\"wide\">{}</div>", facts(runs).html());
+    if runs.iter().any(|run| share_unknown(run) > 0.0) {
+        body += "<p class=\"note\">Unknown words: the share of the targets of the validation that are not in the vocabulary. The \
+                 perplexity means little where no word of the training text is unknown either, for want of <code>data.min_count</code> or \
+                 <code>data.vocab_size</code>.</p>\n";
+    }
     let plots = plots(runs);
     if !plots.is_empty() {
         body += "<h2>Curves</h2>\n<div class=\"plots\">\n";
@@ -212,27 +222,31 @@ pub fn page(title: &str, runs: &[RunData]) -> String {
     )
 }
 
+/// Of the last validation.
+fn share_unknown(run: &RunData) -> f64 {
+    run.valids.last().map_or(0.0, Valid::share_unknown)
+}
+
 /// What there is to say of each run.
 fn facts(runs: &[RunData]) -> Table {
     let has_memory = runs.iter().any(|run| !run.memory.is_empty());
     let has_skipped = runs.iter().any(|run| run.skipped > 0);
-    let names = ["run", "state"];
-    let mut columns: Vec<Column> = names.map(Column::words).to_vec();
-    let numbers = [
-        "parameters",
-        "FLOPs a word",
-        "steps",
-        "time",
-        "best perplexity",
-        "last perplexity",
+    let has_unknown = runs.iter().any(|run| share_unknown(run) > 0.0);
+    // What is asked for first stands first: a phone shows no more.
+    let mut columns = vec![
+        Column::words("run"),
+        Column::numbers("best perplexity"),
+        Column::numbers("last"),
     ];
+    columns.extend(has_unknown.then(|| Column::numbers("unknown words")));
+    columns.push(Column::words("state"));
+    let numbers = ["steps", "time", "parameters", "FLOPs a word"];
     columns.extend(numbers.map(Column::numbers));
     columns.extend(has_memory.then(|| Column::numbers("memory")));
     columns.extend(has_skipped.then(|| Column::numbers("skipped steps")));
     let mut table = Table::new(columns);
     for run in runs {
-        let cost = run.cost();
-        let perplexity = |valid: Option<&crate::metrics::Valid>| match valid {
+        let perplexity = |valid: Option<&Valid>| match valid {
             Some(valid) => format!("{:.2} (step {})", valid.perplexity, grouped(valid.step)),
             None => "-".to_owned(),
         };
@@ -242,14 +256,17 @@ fn facts(runs: &[RunData]) -> Table {
         };
         let mut cells = vec![
             run.label.clone(),
-            state,
-            grouped(run.parameters),
-            grouped(cost.flops_per_word),
-            grouped(run.step()),
-            duration(run.seconds()),
             perplexity(run.best()),
             perplexity(run.valids.last()),
         ];
+        cells.extend(has_unknown.then(|| percent(share_unknown(run))));
+        cells.extend([
+            state,
+            grouped(run.step()),
+            duration(run.seconds()),
+            grouped(run.parameters),
+            grouped(run.cost().flops_per_word),
+        ]);
         if has_memory {
             cells.push(match run.memory.is_empty() {
                 true => "-".to_owned(),

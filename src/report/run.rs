@@ -252,6 +252,8 @@ pub struct Compared {
     pub perplexity_step: Option<u64>,
     /// The last validation perplexity.
     pub last_perplexity: Option<f64>,
+    /// The share of the targets of the last validation that are unknown words.
+    pub unknown: Option<f64>,
     /// Bytes that training takes of the device.
     pub memory: Option<u64>,
     /// `finished`, `running`, `killed`, `interrupted`, `diverged`, `failed`.
@@ -288,6 +290,7 @@ pub fn compared(runs: &[RunData]) -> Vec<Compared> {
             perplexity: best.map(|valid| valid.perplexity),
             perplexity_step: best.map(|valid| valid.step),
             last_perplexity: run.valids.last().map(|valid| valid.perplexity),
+            unknown: run.valids.last().map(Valid::share_unknown),
             memory: (!run.memory.is_empty()).then(|| run.memory.iter().sum()),
             status: run.status().to_owned(),
             run: run.folder.clone(),

@@ -69,6 +69,24 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// The same with the columns of these names next to the first.
+    pub fn with_first(mut self, names: &[&str]) -> Table {
+        let mut to = 1;
+        for name in names {
+            let Some(from) = self.columns.iter().position(|column| column.name == *name) else {
+                continue;
+            };
+            if from > to {
+                self.columns[to..=from].rotate_right(1);
+                for row in &mut self.rows {
+                    row[to..=from].rotate_right(1);
+                }
+            }
+            to += 1;
+        }
+        self
+    }
+
     /// Lines of text, each ending in a line end, in `width` characters where that is given: without the optional columns that have no
     /// room, from the last on; else turned on its side; else one cell a line.
     pub fn text(&self, width: Option<usize>) -> String {
@@ -266,6 +284,14 @@ mod tests {
         table.row(["x", "10", "20", "30", "40", "50"].map(str::to_owned));
         let turned = "model   x\na      10\nb      20\nc      30\nd      40\ne      50\n";
         assert_eq!(table.text(Some(12)), turned);
+    }
+
+    #[test]
+    fn columns_move_to_the_front() {
+        let mut table = Table::new(["model", "a", "b", "c"].map(Column::numbers));
+        table.row(["x", "1", "2", "3"].map(str::to_owned));
+        let moved = table.with_first(&["c", "none", "b"]);
+        assert_eq!(moved.csv(), "model,c,a,b\r\nx,3,1,2\r\n");
     }
 
     #[test]

@@ -522,6 +522,7 @@ impl<'a> Loop<'a> {
                 targets: found.targets,
                 perplexity,
                 seconds,
+                unknown: found.unknown,
             })?;
         }
         let mean = found.nll / found.targets as f64;

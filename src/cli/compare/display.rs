@@ -74,6 +74,15 @@ impl Display {
         sum + waiting * each
     }
 
+    /// Says what is wrong, though it stops nothing.
+    pub fn warn(&self, text: &str) {
+        let warn = || tracing::warn!("{text}");
+        match &self.live {
+            Some((all, _)) => all.suspend(warn),
+            None => warn(),
+        }
+    }
+
     fn line(&self, text: &str) {
         match &self.live {
             Some((all, _)) => {

@@ -14,10 +14,11 @@ use self::display::Display;
 use self::models::Model;
 use self::record::{Budget, Folder, Plan, Spec};
 use super::arguments::{Compare, TableFormat};
-use super::context::{saved_vocabulary, tell, training_executors, vocabulary};
+use super::context::{longer, program, saved_vocabulary, tell, training_executors, vocabulary};
+use super::progress::UnknownWords;
 use super::report;
 use super::text::text;
-use super::train::{listen, name, open_texts, same_words};
+use super::train::{listen, open_texts, same_words};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, is_begun, lock};
 use crate::config::{Config, Data, Precision};
 use crate::corpus::{Text, Vocabulary};
@@ -51,7 +52,7 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
         model.config.check_limits()?;
         schedule::check(&model.config)?;
     }
-    let texts = texts(&models, folder.as_ref(), quiet)?;
+    let texts = texts(&models, folder.as_ref(), &arguments.overrides.set, quiet)?;
     for (model, texts) in models.iter().zip(&texts) {
         check_sizes(&model.config, texts.words.len(), 1)
             .map_err(|error| error.context(format!("`{}` cannot be trained", model.label)))?;
@@ -90,6 +91,9 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
             &runs,
         )?;
         print(arguments, &lines)?;
+        if stop.asked().is_none() {
+            advise(&models, &lines, &folder, quiet);
+        }
     }
     verdict(&models, failures, &folder, &stop)
 }
@@ -119,7 +123,7 @@ fn begun(arguments: &Compare) -> Result<Plan> {
     let specs = models.iter().map(|model| Spec {
         label: model.label.clone(),
         folder: model.folder.clone(),
-        name: name(&model.file),
+        file: model.file.clone(),
         config: model.config.to_toml(),
     });
     Ok(Plan {
@@ -196,7 +200,12 @@ struct Texts {
 }
 
 /// The texts of every model; those of the same files are opened once.
-fn texts(models: &[Model], folder: Option<&Folder>, quiet: bool) -> Result<Vec<Texts>> {
+fn texts(
+    models: &[Model],
+    folder: Option<&Folder>,
+    sets: &[String],
+    quiet: bool,
+) -> Result<Vec<Texts>> {
     let mut opened: Vec<(Data, Texts)> = Vec::new();
     let mut all = Vec::new();
     for model in models {
@@ -205,7 +214,7 @@ fn texts(models: &[Model], folder: Option<&Folder>, quiet: bool) -> Result<Vec<T
             all.push(texts.clone());
             continue;
         }
-        let (corpus, valid) = open_texts(data, &model.file)?;
+        let (corpus, valid) = open_texts(data, &model.file, sets)?;
         // A run that has saved has its words.
         let run = folder.map(|folder| folder.run(&model.folder));
         let saved = match run.map(|run| find(&run, Which::Last)) {
@@ -284,6 +293,8 @@ fn train_all(
 ) -> Vec<(usize, Error)> {
     let table = turns::Table::new(models.len(), slice);
     let mut display = Display::new(models, quiet);
+    // All have the same words.
+    let mut unknown_words = UnknownWords::new(&models[0].config.data, &texts[0].words);
     let (sender, events) = channel();
     std::thread::scope(|scope| {
         let threads: Vec<_> = models
@@ -307,7 +318,11 @@ fn train_all(
             .collect();
         drop(sender);
         for (k, event) in events {
+            let warning = unknown_words.warning_of(&event);
             display.show(k, event);
+            if let Some(warning) = warning {
+                display.warn(&warning);
+            }
         }
         display.end();
         let mut failures = Vec::new();
@@ -437,6 +452,32 @@ fn print(arguments: &Compare, lines: &[Compared]) -> Result<()> {
             super::print(comparison(lines).text(super::width_of_results()).as_bytes())
         }
     }
+}
+
+/// Says where to look, and how to go on with the best.
+fn advise(models: &[Model], lines: &[Compared], folder: &Folder, quiet: bool) {
+    let report = folder.path().join("report.html");
+    tell(
+        quiet,
+        &format!("\nCurves and samples: `{}`", report.display()),
+    );
+    let measured = models
+        .iter()
+        .zip(lines)
+        .filter_map(|(model, line)| Some((model, line.perplexity?)));
+    let Some((best, _)) = measured.min_by(|(_, x), (_, y)| x.total_cmp(y)) else {
+        return;
+    };
+    let program = program();
+    let run = quoted(&folder.run(&best.folder).display().to_string());
+    let longer = longer(&best.config.train, 10.0);
+    tell(
+        quiet,
+        &format!(
+            "\nNext, with the one of the best perplexity, `{}`:\n  {program} generate {run} --tokens 500\n  {program} train {run}/config.toml{longer}",
+            best.label
+        ),
+    );
 }
 
 /// The failure of the whole, if there is one.

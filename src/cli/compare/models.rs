@@ -132,6 +132,7 @@ fn check_texts(models: &[Model]) -> Result<()> {
             ("tokens", data.tokens != one.tokens),
             ("vocab", data.vocab != one.vocab),
             ("vocab_size", data.vocab_size != one.vocab_size),
+            ("min_count", data.min_count != one.min_count),
             // Where the words are those of the training text.
             ("train", data.vocab.is_none() && data.train != one.train),
             ("valid", data.valid != one.valid),

@@ -99,8 +99,9 @@ pub struct Spec {
     pub label: String,
     /// Of its run.
     pub folder: String,
-    /// Of its configuration file.
-    pub name: String,
+    /// The configuration file, as it was named.
+    #[serde(default)]
+    pub file: PathBuf,
     /// The resolved configuration.
     pub config: String,
 }
@@ -128,7 +129,7 @@ impl Plan {
             Ok(Model {
                 label: spec.label.clone(),
                 folder: spec.folder.clone(),
-                file: PathBuf::from(&spec.name),
+                file: spec.file.clone(),
                 config: config.map_err(|error| {
                     Error::data(format!(
                         "the configuration of `{}` cannot be used",
