@@ -378,7 +378,7 @@ fn checkpoints_that_cannot_be_resumed() {
         explained(
             &wlstm(&training(&case.config, &case.run, "cpu", &more)),
             DATA,
-            &[says, "corpus"],
+            &[says, "run/config.toml --resume"],
         );
         unchanged(&before, &snapshot(&case.run.join("checkpoints")));
     }

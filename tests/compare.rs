@@ -506,6 +506,88 @@ fn wrong_comparisons_are_refused_before_any_work() {
     assert!(!other.exists());
 }
 
+/// A model that has met no unknown word knows nothing of them; the share of them stands beside its perplexity.
+#[test]
+fn unknown_words_are_told_and_stand_in_the_table() {
+    let (folder, config) = place();
+    let valid = std::fs::read_to_string(folder.path("valid.txt")).unwrap();
+    folder.write("valid.txt", valid.replace('a', "z"));
+    let all = [&VARIANTS[..], &["--steps", "3"]].concat();
+    let out = folder.path("unlearned");
+    let ended = compare(&config, &out, &[&all[..], &["--json"]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let warning = "no word of the training text is unknown";
+    assert_eq!(ended.stderr.matches(warning).count(), 1, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("data.min_count=2"),
+        "{}",
+        ended.stderr
+    );
+    let words = valid.split_whitespace().filter(|word| *word == "a").count();
+    let targets = valid.split_whitespace().count() + valid.lines().count();
+    for line in table_of(&ended) {
+        let share = words as f64 / targets as f64;
+        assert!((number(&line, "unknown") - share).abs() < 1e-12, "{line}");
+    }
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("<th class=\"number\">unknown words</th>"));
+    // A word that comes once is unknown then, and learned as that.
+    let train = std::fs::read_to_string(folder.path("train.txt")).unwrap();
+    folder.write("train.txt", format!("{train}b once b\n"));
+    let rare = [&all[..], &["--set", "data.min_count=2"]].concat();
+    let out = folder.path("learned");
+    let ended = compare(&config, &out, &rare);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(warning), "{}", ended.stderr);
+    assert!(ended.stdout.contains("unknown"), "{}", ended.stdout);
+    let resolved = std::fs::read_to_string(out.join("lstmp/config.toml")).unwrap();
+    assert!(resolved.contains("min_count = 2\n"), "{resolved}");
+    let none = compare(
+        &config,
+        &folder.path("none"),
+        &[&all[..], &["--set", "data.min_count=9999"]].concat(),
+    );
+    assert_eq!(none.code, Some(3), "{}", none.stderr);
+    assert!(
+        none.stderr.contains("no word comes 9999 times"),
+        "{}",
+        none.stderr
+    );
+}
+
+/// What is proposed at the end can be typed.
+#[test]
+fn what_comes_next_can_be_typed() {
+    let (folder, config) = place();
+    let out = folder.path("compared");
+    let ended = compare(&config, &out, &[&VARIANTS[..], &["--steps", "1"]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("report.html`"), "{}", ended.stderr);
+    let next = ended
+        .stderr
+        .split("\nNext, ")
+        .nth(1)
+        .expect("what comes next");
+    let lines: Vec<&str> = next.lines().skip(1).map(str::trim).collect();
+    assert_eq!(lines.len(), 2, "{next}");
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').skip(1).collect();
+        let mut command = program();
+        let done = command
+            .args(&words)
+            .current_dir(folder.path(""))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{line}: {done:?}");
+    }
+    let run = std::fs::read_dir(folder.path("runs"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    assert_eq!(lines_of(&run.path(), "step").len(), 10);
+}
+
 #[test]
 fn runs_in_any_state_have_a_report() {
     let (folder, config) = place();

@@ -35,6 +35,10 @@ fn main() {
         Trial::test("a_finished_run_stays", a_finished_run_stays),
         Trial::test("best_by_one_measure", best_by_one_measure),
         Trial::test(
+            "the_configuration_of_a_run_is_enough",
+            the_configuration_of_a_run_is_enough,
+        ),
+        Trial::test(
             "another_configuration_is_refused",
             another_configuration_is_refused,
         ),
@@ -492,6 +496,39 @@ fn best_by_one_measure() -> Outcome {
     let last = &record()["last"];
     if last["step"] != 15 || last["perplexity"] != valid["perplexity"] {
         return Err(format!("{last}, {valid}").into());
+    }
+    Ok(())
+}
+
+/// The configuration in the folder of a run stands for that run; without `--resume` for a new one of its name.
+fn the_configuration_of_a_run_is_enough() -> Outcome {
+    let text = Text::new(SAMPLED);
+    let (whole, run) = (
+        text.folder.path("whole"),
+        text.run("run", "cpu", &["--steps", "5"]),
+    );
+    train(&text.config, &whole, "cpu", &["--steps", "9"]);
+    let config = run.join("config.toml");
+    let go = |more: &[&str]| -> Ended {
+        let mut command = program();
+        command
+            .arg("train")
+            .arg(&config)
+            .args(["--device", "cpu", "--steps", "9"]);
+        let done = command
+            .args(more)
+            .current_dir(text.folder.path(""))
+            .output();
+        done.expect("the program runs").into()
+    };
+    let ended = go(&["--resume"]);
+    if ended.code != Some(0) || loss_bits(&run) != loss_bits(&whole) {
+        return Err(format!("{:?}: {}", ended.code, ended.stderr).into());
+    }
+    let ended = go(&[]);
+    let new = text.folder.path("runs/run");
+    if ended.code != Some(0) || loss_bits(&new) != loss_bits(&whole) {
+        return Err(format!("{:?}: {}", ended.code, ended.stderr).into());
     }
     Ok(())
 }

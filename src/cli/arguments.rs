@@ -295,12 +295,13 @@ pub struct Score {
     tokens, and their log-probability (natural logarithm, of the model itself, without the prompt).\n\n\
     Examples:\n  \
     wlstm generate runs/shakespeare --prompt 'ROMEO:' --tokens 500 --temperature 0.8\n  \
-    wlstm generate runs/shakespeare --top-p 0.9 --samples 8 --seed 3 --json"
+    wlstm generate runs/shakespeare --top-p 0.9 --samples 8 --seed 3 --json\n  \
+    tail -n 20 play.txt | wlstm generate runs/shakespeare --prompt -"
 )]
 pub struct Generate {
     /// A run folder (its best checkpoint) or one checkpoint
     pub run: PathBuf,
-    /// The text to go on from
+    /// The text to go on from; `-`: that of standard input, without its last line end
     #[arg(
         long,
         value_name = "TEXT",

@@ -1,5 +1,7 @@
 //! `wlstm generate`: the prompt and what the model makes of it, word by word.
 
+use std::io::Read;
+
 use serde::Serialize;
 
 use super::arguments::Generate;
@@ -7,9 +9,12 @@ use super::context::{Trained, tell, trained};
 use crate::checkpoint::Which;
 use crate::config::Tokens;
 use crate::corpus::{Detokeniser, Vocabulary};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::train::generate::{Choice, Generator, Word};
 use crate::train::session::{Inference, Session};
+
+/// The most bytes of a prompt that is read.
+const LONGEST_PROMPT: u64 = 1 << 20;
 
 /// Texts side by side, at most.
 const SIDE_BY_SIDE: usize = 32;
@@ -40,7 +45,11 @@ pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
     let trained = trained(&arguments.run, Which::Best, quiet)?;
     let (words, kind) = (&trained.vocabulary, trained.config.data.tokens);
     let mut joiner = Detokeniser::new(kind);
-    let prompt = read_prompt(&arguments.prompt, words, kind, &mut joiner, quiet);
+    let given = match arguments.prompt.as_str() {
+        "-" => standard_input()?,
+        prompt => prompt.to_owned(),
+    };
+    let prompt = read_prompt(&given, words, kind, &mut joiner, quiet);
     let samples = arguments.samples as usize;
     let streams = samples.min(SIDE_BY_SIDE);
     let purpose = Inference::Words(streams);
@@ -50,6 +59,7 @@ pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
         let generating = Generating {
             arguments,
             trained: &trained,
+            given: &given,
             joiner: &joiner,
         };
         let texts = generating.texts(&mut session, &prompt, (first, streams))?;
@@ -75,7 +85,7 @@ pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
     match arguments.json {
         false => Ok(()),
         true => super::print_json(&Document {
-            prompt: arguments.prompt.clone(),
+            prompt: given,
             seed: arguments.seed,
             temperature: arguments.temperature,
             top_k: arguments.top_k,
@@ -89,6 +99,8 @@ pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
 struct Generating<'a> {
     arguments: &'a Generate,
     trained: &'a Trained,
+    /// The prompt.
+    given: &'a str,
     /// As it stands behind the prompt.
     joiner: &'a Detokeniser,
 }
@@ -102,7 +114,10 @@ impl Generating<'_> {
         (first, streams): (usize, usize),
     ) -> Result<Option<Vec<Sample>>> {
         let Generating {
-            arguments, trained, ..
+            arguments,
+            trained,
+            given,
+            ..
         } = self;
         let choice = Choice {
             temperature: arguments.temperature,
@@ -117,8 +132,8 @@ impl Generating<'_> {
         };
         let place = (first, streams);
         let mut generator = Generator::new(session, &trained.vocabulary, prompt, choice, place)?;
-        let mut texts = vec![Text::new(&arguments.prompt, self.joiner, trained); streams];
-        if !show(&arguments.prompt)? {
+        let mut texts = vec![Text::new(given, self.joiner, trained); streams];
+        if !show(given)? {
             return Ok(None);
         }
         for _ in 0..arguments.tokens {
@@ -173,6 +188,31 @@ impl Text {
         self.sample.log_probability += word.log_probability;
         text
     }
+}
+
+/// The text of standard input, its last line end left off.
+fn standard_input() -> Result<String> {
+    let unreadable = |error| {
+        Error::data("cannot read the prompt from standard input")
+            .because(error)
+            .help("give UTF-8 text")
+    };
+    let mut text = String::new();
+    let mut input = std::io::stdin().lock().take(LONGEST_PROMPT + 1);
+    input.read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > LONGEST_PROMPT {
+        return Err(
+            Error::usage(format!("the prompt is longer than {LONGEST_PROMPT} bytes"))
+                .help("give its end, which decides: `tail -c 10000 TEXT | wlstm generate ...`"),
+        );
+    }
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
 }
 
 /// The ids of a prompt, with marks where its lines end. The joiner then stands behind it.

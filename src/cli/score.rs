@@ -221,14 +221,17 @@ impl Summary {
 
     /// The four lines that KenLM's `query` ends with.
     fn text(&self) -> String {
-        let perplexity = |log: f64, tokens: u64| (-log / tokens as f64).exp();
+        let perplexity = |log: f64, tokens: u64| match tokens {
+            0 => "-".to_owned(),
+            tokens => format!("{:.4}", (-log / tokens as f64).exp()),
+        };
         let with = perplexity(self.log_probability, self.tokens);
         let without = perplexity(
             self.log_probability - self.of_unknown,
             self.tokens - self.unknown,
         );
         format!(
-            "Perplexity including OOVs:\t{with:.4}\nPerplexity excluding OOVs:\t{without:.4}\nOOVs:\t{}\nTokens:\t{}\n",
+            "Perplexity including OOVs:\t{with}\nPerplexity excluding OOVs:\t{without}\nOOVs:\t{}\nTokens:\t{}\n",
             self.unknown, self.tokens
         )
     }
@@ -316,6 +319,11 @@ mod tests {
     #[test]
     fn the_summary_is_that_of_kenlm() {
         let mut summary = Summary::default();
+        assert!(
+            summary
+                .text()
+                .starts_with("Perplexity including OOVs:\t-\n")
+        );
         let score = |log_probability, tokens, unknown, of_unknown| Found {
             log_probability,
             tokens,

@@ -1,6 +1,6 @@
 //! `wlstm validate`: whether a device computes right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
@@ -17,7 +17,7 @@ use crate::device::{
 use crate::error::{Error, Kind, Result};
 use crate::kernel::Kernel;
 use crate::kernels::catalogue;
-use crate::numbers::grouped;
+use crate::numbers::{counted, grouped};
 use crate::report::{Column, Table};
 use crate::validate::golden::{Difference, Golden, Single, Tolerance, worst};
 use crate::validate::kernels::{KernelFound, Place, Thoroughness, kernel, on_host};
@@ -279,6 +279,13 @@ impl Document {
                 format_args!("\nKernels against f64 on the CPU; times of one case"),
             );
             out += &kernel_table(&self.kernels).text(width);
+            say(
+                &mut out,
+                format_args!(
+                    "largest errors of all runs: absolute, relative, in units in the last place (ulp), and of what is\n\
+                     tolerated (of tol.), which decides: more than 100 % is wrong"
+                ),
+            );
         }
         if !self.training.is_empty() {
             say(
@@ -328,9 +335,21 @@ impl Document {
             parts.push(format!("{right} of {all} kernels agree ({runs} runs)"));
         }
         if !self.training.is_empty() {
-            parts.push(format!("{good} of {} trainings agree", self.training.len()));
+            let models: BTreeSet<&str> =
+                self.training.iter().map(|trained| trained.model).collect();
+            parts.push(format!(
+                "{good} of {} trainings agree ({})",
+                self.training.len(),
+                counted(models.len() as u64, "model")
+            ));
         }
         say(&mut out, format_args!("{}", parts.join(", ")));
+        if self.adapter.is_none() {
+            say(
+                &mut out,
+                format_args!("no shader was run: these are the kernels of the CPU"),
+            );
+        }
         out
     }
 }
@@ -442,6 +461,7 @@ mod tests {
         };
         assert!(verdict(std::slice::from_ref(&document)).is_ok());
         assert!(document.text(None).contains("1 of 1 kernels agree"));
+        assert!(document.text(None).contains("no shader was run"));
         document.agrees = false;
         document.kernels[0].failure = Some("odd length: sum[3] is 1".to_owned());
         let text = document.text(Some(60));

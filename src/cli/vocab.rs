@@ -8,7 +8,7 @@ use std::path::Path;
 use super::arguments::Vocab;
 use super::context::{count, tell};
 use crate::corpus::{Corpus, VocabularyBuilder};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::numbers::grouped;
 
 /// Builds a vocabulary.
@@ -45,9 +45,10 @@ pub(super) fn run(arguments: &Vocab, quiet: bool) -> Result<()> {
     tell(
         quiet,
         &format!(
-            "{} `{}`. In a configuration: order = \"{}\", tokens = \"{}\", and this file as vocab, in [data].",
+            "{} `{}`. To train with it: --set data.vocab={} --set data.vocab_size=0 --set data.order={} --set data.tokens={}",
             if replaced { "Replaced" } else { "Wrote" },
             out.display(),
+            quoted(&out.display().to_string()),
             arguments.order,
             arguments.tokens
         ),

@@ -291,7 +291,7 @@ mod tests {
         let mut table = Table::new(["model", "a", "b", "c"].map(Column::numbers));
         table.row(["x", "1", "2", "3"].map(str::to_owned));
         let moved = table.with_first(&["c", "none", "b"]);
-        assert_eq!(moved.csv(), "model,c,a,b\r\nx,3,1,2\r\n");
+        assert_eq!(moved.csv(), "model,c,b,a\r\nx,3,2,1\r\n");
     }
 
     #[test]

@@ -110,6 +110,15 @@ fn the_end_of_the_training_text_can_be_held_out() {
             .args(["eval", "shared", "--device", "cpu", "--json"]),
     );
     assert_eq!(found["targets"], shared["targets"]);
+    let line = ["eval", "shared", "--device", "cpu"];
+    let part = tiny.wlstm().args(line).assert().success();
+    part.stderr(predicate::str::contains("the last 20 % of `"));
+    let mut known = tiny.wlstm();
+    known
+        .args(line)
+        .args(["--data", "test.txt", "--data", "all.txt"]);
+    let known = known.assert().success();
+    known.stderr(predicate::str::contains("was trained on `all.txt`"));
     let resume = [
         "train",
         "shared/config.toml",

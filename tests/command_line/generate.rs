@@ -44,6 +44,16 @@ fn the_prompt_stands_as_it_was_given() {
     output.stderr(predicate::str::contains(
         "Not in the vocabulary, and read as unknown words: `zebra`.",
     ));
+    // From standard input without its last line end.
+    let mut piped = tiny.wlstm();
+    piped.args(line).arg("-").write_stdin("two\nlines\n");
+    assert_eq!(stdout(&mut piped), "two\nlines\n");
+    let mut bytes = tiny.wlstm();
+    bytes.args(line).arg("-").write_stdin(b"\xff".as_slice());
+    bytes.assert().code(3);
+    let mut long = tiny.wlstm();
+    long.args(line).arg("-").write_stdin("a ".repeat(1 << 20));
+    long.assert().code(2);
     // One space before the next word, whether or not the prompt has it.
     let next = |prompt: &str| {
         let line = [
