@@ -88,7 +88,8 @@ pub struct Train {
     /// The run folder; by default runs/NAME after the configuration, or runs/NAME-2 and so on if that is taken
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Continues the run in --out (by default the newest of this configuration) from its newest checkpoint
+    /// Continues the run in --out from its newest checkpoint; by default that in the folder of the configuration, else the newest of
+    /// this configuration
     #[arg(long)]
     pub resume: bool,
     /// Starts from the parameters in a safetensors file, or of a run
@@ -144,12 +145,14 @@ pub struct Overrides {
     concerns all alike. The columns: parameters of the recurrent layers and all, steps, words a second, times those of the first model, what \
     that would be if only FLOPs counted, the share of it that was reached, the best validation perplexity, memory of the device. The folder \
     keeps a run of each model, compare.json, compare.md, compare.csv and report.html. Without a budget, the limits of the \
-    configurations hold, if they are alike. After Ctrl-C --resume goes on.\n\n\
+    configurations hold, if they are alike. After Ctrl-C --resume goes on. The best of short comparisons is a hint: last beside best \
+    perplexity, the curves of report.html and another --seed say how good a one. Each model is a run, to generate from or to train for \
+    longer.\n\n\
     --variants takes cells with what they need, as flstm:factor=64; a --set with several values is a model for each.\n\n\
     Examples:\n  \
     wlstm compare configs/shakespeare.toml \\\n      --variants lstmp,flstm:factor=64,glstm:groups=4 --seconds 60\n  \
-    wlstm compare configs/wikitext2-*.toml --epochs 1 --format markdown\n  \
-    wlstm compare configs/wikitext2-glstm.toml --set model.groups=2,4,8 --words 1000000\n  \
+    wlstm compare configs/text.toml --set data.train=my-text.txt \\\n      --variants lstmp,flstm:factor=64,glstm:groups=4 --seconds 60\n  \
+    wlstm compare configs/text.toml --set data.train=my-text.txt \\\n      --set model.groups=2,4,8 --words 1000000 --format markdown\n  \
     wlstm compare --resume --out runs/compare"
 )]
 pub struct Compare {

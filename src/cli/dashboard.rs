@@ -58,17 +58,27 @@ pub(super) struct Dashboard {
 }
 
 impl Dashboard {
-    /// Takes the terminal. `q` and signals ask the run to stop.
+    /// Checks that there is one to take.
     ///
     /// # Errors
     ///
     /// Usage, if there is no terminal.
-    pub fn open(title: String, config: &Config, stop: &Stop) -> Result<Dashboard> {
-        if !(io::stderr().is_terminal() && io::stdin().is_terminal()) {
-            return Err(Error::usage("`--tui` needs a terminal").help(
-                "leave it out: progress then goes to standard error as lines, one in ten seconds",
-            ));
+    pub fn check_terminal() -> Result<()> {
+        if io::stderr().is_terminal() && io::stdin().is_terminal() {
+            return Ok(());
         }
+        Err(Error::usage("`--tui` needs a terminal").help(
+            "leave it out: progress then goes to standard error as lines, one in ten seconds",
+        ))
+    }
+
+    /// Takes the terminal. `q` and signals ask the run to stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dashboard::check_terminal`]; and if the terminal cannot be used.
+    pub fn open(title: String, config: &Config, stop: &Stop) -> Result<Dashboard> {
+        Dashboard::check_terminal()?;
         let refused = |error: io::Error| {
             Error::new(Kind::Other, "the terminal cannot be used for the dashboard")
                 .because(error)

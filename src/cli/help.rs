@@ -99,7 +99,12 @@ pub(super) fn run(arguments: &Help) -> Result<()> {
             let all = Arguments::command();
             let commands = all.get_subcommands().map(clap::Command::get_name);
             let topics = TOPICS.iter().map(|(name, ..)| *name);
-            let names: Vec<&str> = commands.chain(topics).collect();
+            // A topic can have the name of a command.
+            let mut names: Vec<&str> = commands.collect();
+            let others = topics
+                .filter(|topic| !names.contains(topic))
+                .collect::<Vec<_>>();
+            names.extend(others);
             let what = format!("there is no help for `{}`", arguments.topic.join(" "));
             Err(Error::usage(what).help(format!("one of these: {}", names.join(", "))))
         }

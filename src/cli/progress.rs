@@ -27,7 +27,6 @@ pub(super) struct Progress {
     /// What the loss of a step is.
     loss: &'static str,
     epochs: u64,
-    started: Instant,
     /// The seconds to go, and when that was said.
     left: (f64, Instant),
 }
@@ -59,7 +58,6 @@ impl Progress {
                 crate::config::Softmax::Sampled { .. } => "sampled loss",
             },
             epochs: config.train.epochs,
-            started: Instant::now(),
             left: (f64::INFINITY, Instant::now()),
         }
     }
@@ -153,6 +151,7 @@ impl Progress {
             Event::Valid {
                 step,
                 epoch,
+                seconds,
                 perplexity,
                 unknown,
                 best,
@@ -162,9 +161,9 @@ impl Progress {
                     0.0 => String::new(),
                     share => format!("  unknown words {}", percent(share)),
                 };
-                let elapsed = duration(self.started.elapsed().as_secs_f64());
+                let trained = duration(seconds);
                 self.line(&format!(
-                    "step {step}  epoch {epoch}  validation perplexity {perplexity:.2}{mark}{unknown}  after {elapsed}"
+                    "step {step}  epoch {epoch}  validation perplexity {perplexity:.2}{mark}{unknown}  after {trained}"
                 ));
             }
             Event::Checkpoint { path } => tracing::info!(path = %path.display(), "checkpoint"),

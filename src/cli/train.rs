@@ -39,6 +39,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     schedule::check(&config)?;
     let mut exchange = exchange()?;
     let leads = exchange.leads();
+    if arguments.tui && leads {
+        Dashboard::check_terminal()?;
+    }
     // One rank speaks for all.
     let quiet = quiet || !leads;
     let executors = training_executors(&arguments.devices, &config, quiet)?;
@@ -173,7 +176,16 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     if let Some(folder) = &folder {
         super::report::after(folder);
     }
-    let outcome = outcome?;
+    let outcome = outcome.map_err(|error| match (error.kind(), &folder) {
+        (Kind::Interrupted | Kind::Terminated, Some(folder)) if !arguments.devices.is_empty() => {
+            let devices = device_options(&arguments.devices);
+            error.help(format!(
+                "everything is saved; {}{devices}`",
+                go_on(folder.path())
+            ))
+        }
+        _ => error,
+    })?;
     let Some(folder) = folder else {
         return Ok(());
     };
@@ -370,11 +382,13 @@ impl Resumed {
 
 /// How a run is resumed with all that it was begun with.
 fn as_before(folder: &Path) -> String {
+    format!("with what the run was begun with {}`", go_on(folder))
+}
+
+/// How a run goes on, without the last quotation mark.
+fn go_on(folder: &Path) -> String {
     let run = quoted(&folder.display().to_string());
-    format!(
-        "go on with what the run was begun with: `{0} train {run}/config.toml --resume --out {run}`",
-        program()
-    )
+    format!("go on with `{} train {run}/config.toml --resume", program())
 }
 
 /// Whether the record of a run knows of a checkpoint.
@@ -610,9 +624,7 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
 /// The options of a training with these overrides.
 fn options(arguments: &Train, overrides: &[String]) -> String {
     let mut options = sets(overrides);
-    for device in &arguments.devices {
-        options += &format!(" --device {}", quoted(device));
-    }
+    options += &device_options(&arguments.devices);
     if let Some(steps) = arguments.steps {
         options += &format!(" --steps {steps}");
     }
@@ -623,6 +635,11 @@ fn options(arguments: &Train, overrides: &[String]) -> String {
         options += &format!(" --seed {seed}");
     }
     options
+}
+
+fn device_options(selectors: &[String]) -> String {
+    let device = |selector: &String| format!(" --device {}", quoted(selector));
+    selectors.iter().map(device).collect()
 }
 
 fn sets(overrides: &[String]) -> String {

@@ -540,6 +540,7 @@ impl<'a> Loop<'a> {
         (self.run.watch)(Event::Valid {
             step,
             epoch,
+            seconds,
             perplexity,
             unknown: found.unknown as f64 / found.targets as f64,
             best,
@@ -767,7 +768,7 @@ fn explain(error: Error, last: Option<PathBuf>, config: &Config, devices: usize)
             let run = last.parent().and_then(Path::parent).unwrap_or(&last);
             let run = quoted(&run.display().to_string());
             error.help(format!(
-                "everything is saved in `{}`; go on with `wlstm train {run}/config.toml --resume --out {run}`, and the --device that there was",
+                "everything is saved in `{}`; go on with `wlstm train {run}/config.toml --resume`",
                 last.display(),
             ))
         }

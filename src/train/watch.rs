@@ -59,6 +59,8 @@ pub enum Event {
         step: u64,
         /// The pass over the text, from 1.
         epoch: u64,
+        /// Seconds of training so far.
+        seconds: f64,
         /// The perplexity.
         perplexity: f64,
         /// The share of targets that are unknown words.

@@ -45,13 +45,13 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
         true => resumed(arguments, base).map(|(folder, plan)| (Some(folder), plan))?,
         false => (None, begun(arguments)?),
     };
-    let choice = choose(&[&plan.device])?;
-    tell(quiet, &choice.reason);
     let models = plan.models()?;
     for model in &models {
         model.config.check_limits()?;
         schedule::check(&model.config)?;
     }
+    let choice = choose(&[&plan.device])?;
+    tell(quiet, &choice.reason);
     let texts = texts(&models, folder.as_ref(), &arguments.overrides.set, quiet)?;
     for (model, texts) in models.iter().zip(&texts) {
         check_sizes(&model.config, texts.words.len(), 1)

@@ -191,6 +191,15 @@ fn variant(text: &str) -> Result<Change> {
     };
     let mut parts = split(text, ':').into_iter();
     let cell = parts.next().unwrap_or_default().trim();
+    let of_cell = [("flstm", "factor"), ("glstm", "groups")];
+    if let Some((cell, value)) = cell.split_once('=')
+        && let Some((cell, key)) = of_cell.into_iter().find(|(name, _)| *name == cell.trim())
+    {
+        return Err(wrong(&format!(
+            "gives a value to a cell: perhaps {cell}:{key}={} is meant",
+            value.trim()
+        )));
+    }
     if !["lstmp", "flstm", "glstm"].contains(&cell) {
         return Err(wrong("does not begin with a cell: lstmp, flstm or glstm"));
     }
