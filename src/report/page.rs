@@ -246,18 +246,18 @@ fn facts(runs: &[RunData]) -> Table {
     columns.extend(has_skipped.then(|| Column::numbers("skipped steps")));
     let mut table = Table::new(columns);
     for run in runs {
-        let perplexity = |valid: Option<&Valid>| match valid {
-            Some(valid) => format!("{:.2} (step {})", valid.perplexity, grouped(valid.step)),
-            None => "-".to_owned(),
-        };
         let state = match (run.status(), &run.reason) {
             ("finished", Some(reason)) => format!("finished: {reason}"),
             (status, _) => status.to_owned(),
         };
         let mut cells = vec![
             run.label.clone(),
-            perplexity(run.best()),
-            perplexity(run.valids.last()),
+            run.best().map_or("-".to_owned(), |best| {
+                format!("{:.2} (step {})", best.perplexity, grouped(best.step))
+            }),
+            run.valids
+                .last()
+                .map_or("-".to_owned(), |last| format!("{:.2}", last.perplexity)),
         ];
         cells.extend(has_unknown.then(|| percent(share_unknown(run))));
         cells.extend([
@@ -283,12 +283,12 @@ fn facts(runs: &[RunData]) -> Table {
 
 /// The rules of style of the page. No font and no picture is fetched.
 const STYLE: &str = "\
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1080px;margin:0 auto;padding:1rem}\n\
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1120px;margin:0 auto;padding:1rem}\n\
 h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1rem 0 .25rem}\n\
 .note,.device,footer{font-size:.85rem;opacity:.8}\n\
 .wide{overflow-x:auto}\n\
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}\n\
-th,td{padding:.3rem .7rem;border-bottom:1px solid var(--faint);text-align:left;white-space:nowrap}\n\
+th,td{padding:.3rem .5rem;border-bottom:1px solid var(--faint);text-align:left;white-space:nowrap}\n\
 th.number,td.number{text-align:right}\n\
 th:first-child,td:first-child{position:sticky;left:0;background:var(--paper)}\n\
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:1rem}\n\
