@@ -571,6 +571,7 @@ mod tests {
         state.take(Event::Valid {
             step: 5000,
             epoch: 10,
+            seconds: 9.0,
             perplexity: 5.25,
             unknown: 0.0,
             best: true,

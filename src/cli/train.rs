@@ -177,7 +177,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         super::report::after(folder);
     }
     let outcome = outcome.map_err(|error| match (error.kind(), &folder) {
-        (Kind::Interrupted | Kind::Terminated, Some(folder)) if !arguments.devices.is_empty() => {
+        (Kind::Interrupted | Kind::Terminated, Some(folder))
+            if !arguments.devices.is_empty() && find(folder.path(), Which::Last).is_ok() =>
+        {
             let devices = device_options(&arguments.devices);
             error.help(format!(
                 "everything is saved; {}{devices}`",

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::checkpoint::run_name;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::report::printable;
@@ -56,10 +57,10 @@ pub fn models(
             // Files of one name are told apart by their folders.
             _ => match files
                 .iter()
-                .filter(|other| stem(other) == stem(file))
+                .filter(|other| run_label(other) == run_label(file))
                 .count()
             {
-                1 => stem(file),
+                1 => run_label(file),
                 _ => printable(&file.display().to_string()),
             },
         };
@@ -72,7 +73,7 @@ pub fn models(
                     .filter(|part| !part.is_empty())
                     .collect();
                 let label = match parts.is_empty() {
-                    true => stem(file),
+                    true => run_label(file),
                     false => parts.join(", "),
                 };
                 let all = [&variant.sets[..], &sweep.sets, more].concat();
@@ -177,9 +178,9 @@ fn name_apart(models: &mut [Model]) {
     }
 }
 
-fn stem(file: &Path) -> String {
-    let stem = file.file_stem().unwrap_or_default();
-    printable(&stem.to_string_lossy())
+/// That of its runs.
+fn run_label(file: &Path) -> String {
+    printable(&run_name(file))
 }
 
 /// `flstm:factor=64` or `glstm:groups=[4,8]:train.batch=64`.
