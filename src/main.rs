@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use wlstm::cli::arguments::Arguments;
-use wlstm::cli::messages::{Messages, shown};
+use wlstm::cli::messages::{Messages, Plain, shown};
 
 fn main() -> ExitCode {
     quieten_mesa();
@@ -55,11 +55,15 @@ fn log_to_standard_error(quiet: bool) {
     });
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Messages)
         .with_ansi(colours)
         // A reader of standard error that has gone is no reason to stop training.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    // Who asks for logs wants to know when and where.
+    match asked.is_empty() {
+        true => log.event_format(Plain).init(),
+        false => log.init(),
+    }
 }

@@ -384,7 +384,7 @@ fn a_text_that_cannot_be_read_is_one_error() {
         "{}",
         ended.stderr
     );
-    assert!(!ended.stderr.contains("WARN"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("warning:"), "{}", ended.stderr);
 }
 
 #[test]

@@ -518,7 +518,7 @@ fn run_folder() -> Outcome {
             "step",
             "epoch grad_norm kind learning_rate loss seconds step words words_per_second",
         ),
-        ("valid", "kind nll perplexity seconds step targets"),
+        ("valid", "kind nll perplexity seconds step targets unknown"),
         ("sample", "kind step text"),
         ("end", "kind reason"),
     ];

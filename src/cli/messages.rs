@@ -1,8 +1,14 @@
 //! Where messages go: to standard error, or to the dashboard while there is one.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 /// Lines that wait for the dashboard, if there is one.
 static WAITING: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
@@ -39,6 +45,30 @@ pub fn shown(text: &str) -> String {
     match io::stderr().is_terminal() && !is_waited_for {
         true => wrap(text, super::progress::width()),
         false => text.to_owned(),
+    }
+}
+
+/// Warnings as people read them: no time, no place in the program.
+pub struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut text = match *event.metadata().level() {
+            Level::ERROR => "error: ".to_owned(),
+            Level::WARN => "warning: ".to_owned(),
+            _ => String::new(),
+        };
+        context.format_fields(Writer::new(&mut text), event)?;
+        writeln!(writer, "{}", shown(&text))
     }
 }
 

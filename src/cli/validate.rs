@@ -104,7 +104,8 @@ pub(super) fn run(arguments: &Validate, quiet: bool) -> Result<()> {
                 Err(error) => {
                     let error = error.context(format!("{name} could not be validated"));
                     if let Some(before) = failed.replace(error) {
-                        tracing::error!("{}", before.chain());
+                        let chain = before.chain().to_string();
+                        tracing::error!("{}", chain.trim_start_matches("error: "));
                     }
                 }
             }
