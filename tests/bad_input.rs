@@ -378,7 +378,7 @@ fn checkpoints_that_cannot_be_resumed() {
         explained(
             &wlstm(&training(&case.config, &case.run, "cpu", &more)),
             DATA,
-            &[says, "run/config.toml --resume"],
+            &[says, "put the text back", "--init"],
         );
         unchanged(&before, &snapshot(&case.run.join("checkpoints")));
     }
@@ -634,7 +634,7 @@ fn divergence() {
 /// Of unknown words in a validation where training had none it is told, once.
 #[test]
 fn unknown_words_that_no_training_has() {
-    let says = "no word of the training text is unknown";
+    let says = "no word that was trained on so far is unknown";
     let told = |case: &Case, more: &[&str]| -> usize {
         let more = [&["--steps", "6"], more].concat();
         let ended = wlstm(&training(&case.config, &case.run, "cpu", &more));

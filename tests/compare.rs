@@ -516,7 +516,7 @@ fn unknown_words_are_told_and_stand_in_the_table() {
     let out = folder.path("unlearned");
     let ended = compare(&config, &out, &[&all[..], &["--json"]].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let warning = "no word of the training text is unknown";
+    let warning = "no word that was trained on so far is unknown";
     assert_eq!(ended.stderr.matches(warning).count(), 1, "{}", ended.stderr);
     assert!(
         ended.stderr.contains("data.min_count=2"),
@@ -531,6 +531,33 @@ fn unknown_words_are_told_and_stand_in_the_table() {
     }
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("<th class=\"number\">unknown words</th>"));
+    assert!(page.contains(" %, none learned</td>"));
+    // A run of an older version does not say.
+    let lines = out.join("lstmp/metrics.jsonl");
+    let without = |mut line: Value| {
+        let members = line.as_object_mut().expect("an object");
+        members.retain(|key, _| !key.starts_with("unknown"));
+        format!("{line}\n")
+    };
+    let old: String = metrics(&out.join("lstmp"))
+        .into_iter()
+        .map(without)
+        .collect();
+    std::fs::write(&lines, old).unwrap();
+    let report = wlstm(&["report", text(&out), "--no-samples"]);
+    assert_eq!(report.code, Some(0), "{}", report.stderr);
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert_eq!(page.matches(" %, none learned</td>").count(), 4);
+    // What counts is the text that is trained on, not that of which the vocabulary is.
+    let words: String = "<UNK> 0\nb 1\nc 1\nd 1\ne 1\nf 1\n<S> 1\n".to_owned();
+    folder.write("words.txt", words);
+    let other = [&all[..], &["--set", "data.vocab=words.txt"]].concat();
+    let ended = compare(&config, &folder.path("other"), &other);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(warning), "{}", ended.stderr);
+    let both = [&other[..], &["--set", "data.min_count=2"]].concat();
+    let ended = compare(&config, &folder.path("both"), &both);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     // A word that comes once is unknown then, and learned as that.
     let train = std::fs::read_to_string(folder.path("train.txt")).unwrap();
     folder.write("train.txt", format!("{train}b once b\n"));
@@ -555,37 +582,108 @@ fn unknown_words_are_told_and_stand_in_the_table() {
     );
 }
 
-/// What is proposed at the end can be typed.
+/// What is proposed at the end can be typed, and trains for ten times as long.
+#[cfg(unix)]
 #[test]
 fn what_comes_next_can_be_typed() {
     let (folder, config) = place();
-    let out = folder.path("compared");
-    let ended = compare(&config, &out, &[&VARIANTS[..], &["--steps", "1"]].concat());
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("report.html`"), "{}", ended.stderr);
-    let next = ended
-        .stderr
-        .split("\nNext, ")
-        .nth(1)
-        .expect("what comes next");
-    let lines: Vec<&str> = next.lines().skip(1).map(str::trim).collect();
-    assert_eq!(lines.len(), 2, "{next}");
-    for line in lines {
-        let words: Vec<&str> = line.split(' ').skip(1).collect();
-        let mut command = program();
-        let done = command
-            .args(&words)
-            .current_dir(folder.path(""))
-            .output()
-            .unwrap();
+    let typed = |line: &str| {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", line]).current_dir(folder.path(""));
+        let done = shell.output().unwrap();
         assert!(done.status.success(), "{line}: {done:?}");
+    };
+    let proposed = |ended: &Ended| -> Vec<String> {
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let next = ended.stderr.split("\nNext, ").nth(1);
+        let lines = next.expect("what comes next").lines().skip(1);
+        lines.map(|line| line.trim().to_owned()).collect()
+    };
+    // An epoch has some 200 steps.
+    for (k, (budget, steps)) in [
+        (["--steps", "2"], 20..=20),
+        (["--words", "60"], 30..=30),
+        (["--epochs", "1"], 1000..=4000),
+        (["--seconds", "0.05"], 1..=100_000),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = folder.path(&format!("compared {k}"));
+        let ended = compare(&config, &out, &[&VARIANTS[..], &budget].concat());
+        assert!(ended.stderr.contains("report.html`"), "{}", ended.stderr);
+        let lines = proposed(&ended);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        let run = folder.path(&format!("next-{k}"));
+        typed(&lines[0]);
+        typed(&format!("{} --out {}", lines[1], text(&run)));
+        let done = lines_of(&run, "step")
+            .last()
+            .map(|line| number(line, "step") as u64);
+        assert!(
+            done.is_some_and(|done| steps.contains(&done)),
+            "{lines:?}: {done:?}"
+        );
     }
-    let run = std::fs::read_dir(folder.path("runs"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
-    assert_eq!(lines_of(&run.path(), "step").len(), 10);
+    let factorize = [
+        "factorize",
+        "compared 0/lstmp",
+        "--factor",
+        "4",
+        "--device",
+        "cpu",
+        "--out",
+        "of factors",
+    ];
+    let ended = program()
+        .args(factorize)
+        .current_dir(folder.path(""))
+        .output();
+    let lines = proposed(&ended.unwrap().into());
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    typed(&lines[0]);
+    assert_eq!(lines_of(&folder.path("of factors-tuned"), "step").len(), 1);
+}
+
+/// A model of a comparison is not trained on by itself: the table would compare what is not alike.
+#[test]
+fn a_run_of_a_comparison_goes_on_with_the_others_alone() {
+    let (folder, config) = place();
+    let out = folder.path("compared");
+    let ended = compare(&config, &out, &[&VARIANTS[..], &["--steps", "2"]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let own = out.join("lstmp/config.toml");
+    let before = folder.snapshot();
+    for more in [&[][..], &["--out", text(&out.join("lstmp"))]] {
+        let line = [
+            "train",
+            text(&own),
+            "--resume",
+            "--steps",
+            "9",
+            "--device",
+            "cpu",
+        ];
+        let ended = wlstm(&[&line[..], more].concat());
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("is a run of the comparison"),
+            "{}",
+            ended.stderr
+        );
+        assert!(folder.snapshot() == before);
+    }
+    // Without its text it is told what can be done.
+    std::fs::rename(folder.path("train.txt"), folder.path("elsewhere.txt")).unwrap();
+    let line = ["compare", "--resume", "--steps", "4", "--out", text(&out)];
+    let ended = wlstm(&line);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("put the text back"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("--set"), "{}", ended.stderr);
 }
 
 #[test]

@@ -518,7 +518,10 @@ fn run_folder() -> Outcome {
             "step",
             "epoch grad_norm kind learning_rate loss seconds step words words_per_second",
         ),
-        ("valid", "kind nll perplexity seconds step targets unknown"),
+        (
+            "valid",
+            "kind nll perplexity seconds step targets unknown unknown_trained",
+        ),
         ("sample", "kind step text"),
         ("end", "kind reason"),
     ];

@@ -81,7 +81,7 @@ pub enum Command {
 #[command(after_help = "Examples:\n  \
     wlstm train configs/shakespeare.toml\n  \
     wlstm train configs/wikitext2-glstm.toml --out runs/g8 --set model.groups=8 --set train.epochs=1\n  \
-    wlstm train configs/wikitext2-glstm.toml --out runs/g8 --resume")]
+    wlstm train runs/g8/config.toml --resume --set train.epochs=2")]
 pub struct Train {
     /// The configuration, a TOML file
     pub config: PathBuf,

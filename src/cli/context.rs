@@ -21,6 +21,17 @@ pub(super) fn tell(quiet: bool, text: &str) {
     }
 }
 
+/// The key of an override, `KEY=VALUE`.
+pub(super) fn key_of(set: &str) -> &str {
+    set.split_once('=').map_or(set, |(key, _)| key).trim()
+}
+
+/// The options that name these devices.
+pub(super) fn device_options<S: AsRef<str>>(selectors: &[S]) -> String {
+    let device = |selector: &S| format!(" --device {}", quoted(selector.as_ref()));
+    selectors.iter().map(device).collect()
+}
+
 /// What this program was called as, as one can type it.
 pub(super) fn program() -> String {
     let program = std::env::args().next();

@@ -574,6 +574,7 @@ mod tests {
             seconds: 9.0,
             perplexity: 5.25,
             unknown: 0.0,
+            unlearned: false,
             best: true,
         });
         state

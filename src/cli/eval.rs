@@ -16,7 +16,10 @@ use crate::checkpoint::Which;
 use crate::config::Data;
 use crate::corpus::{Corpus, expand};
 use crate::error::{Error, Result};
+use crate::metrics::is_unlearned;
+use crate::numbers::percent;
 use crate::train::evaluate::{evaluate, extent};
+use crate::train::progress::Progress;
 use crate::train::session::Inference;
 
 /// What `--json` prints.
@@ -49,9 +52,12 @@ pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
     if !arguments.data.is_empty() {
         warn_of_training_text(&corpus, &trained.config.data);
     }
-    let unknown = found.unknown as f64 / found.targets as f64;
-    let mut unknown_words = UnknownWords::new(&trained.config.data, &trained.vocabulary);
-    if let Some(warning) = unknown_words.warning("text", unknown) {
+    // A model that was imported has no such history.
+    let progress = Progress::read(&trained.checkpoint).ok();
+    let (share, met) = (found.share_unknown(), progress.and_then(|p| p.unknown));
+    let mut unknown_words = UnknownWords::new(&trained.config.data);
+    let warning = unknown_words.warning("text", share, is_unlearned(share, met));
+    if let Some(warning) = warning {
         tracing::warn!("{warning}");
     }
     let document = Document {
@@ -143,7 +149,7 @@ pub(super) fn corpus(
         };
         let part = match kind {
             Kind::Validation if data.valid.is_empty() => {
-                format!("the last {} % of ", 100.0 * data.valid_share)
+                format!("the last {} of ", percent(data.valid_share))
             }
             _ => String::new(),
         };

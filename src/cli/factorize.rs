@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::arguments::Factorize;
-use super::context::{Trained, longer, program, tell, trained};
+use super::context::{Trained, device_options, longer, program, tell, trained};
 use super::eval::{Kind, corpus};
 use super::import::new_run;
 use super::progress::Live;
@@ -147,11 +147,15 @@ pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
     let place = quoted(&folder.display().to_string());
     let (program, limit) = (program(), longer(&config.train, 0.5));
     let rate = config.train.learning_rate / 2.0;
+    let device = match arguments.device.device.as_str() {
+        "auto" => String::new(),
+        device => device_options(&[device]),
+    };
     tell(
         quiet,
         &format!(
             "\nNext, training it further, at half the learning rate for half as long:\n  {program} train {place}/config.toml --init {place} \
-             --set train.learning_rate={rate}{limit} --out {place}-tuned"
+             --set train.learning_rate={rate}{limit}{device} --out {place}-tuned"
         ),
     );
     Ok(())

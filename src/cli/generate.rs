@@ -192,20 +192,23 @@ impl Text {
 
 /// The text of standard input, its last line end left off.
 fn standard_input() -> Result<String> {
-    let unreadable = |error| {
-        Error::data("cannot read the prompt from standard input")
-            .because(error)
-            .help("give UTF-8 text")
-    };
-    let mut text = String::new();
+    let place = "cannot read the prompt from standard input";
+    let mut bytes = Vec::new();
     let mut input = std::io::stdin().lock().take(LONGEST_PROMPT + 1);
-    input.read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > LONGEST_PROMPT {
+    input
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::data(place).because(error))?;
+    if bytes.len() as u64 > LONGEST_PROMPT {
         return Err(
             Error::usage(format!("the prompt is longer than {LONGEST_PROMPT} bytes"))
-                .help("give its end, which decides: `tail -c 10000 TEXT | wlstm generate ...`"),
+                .help("give its last lines, which decide: `tail -n 100 TEXT | wlstm generate ...`"),
         );
     }
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        Error::data(place)
+            .because(error)
+            .help("give UTF-8 text, as `iconv -f latin1 -t utf-8` makes")
+    })?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::tell;
 use crate::config::{Config, Data};
-use crate::corpus::Vocabulary;
 use crate::numbers::{duration, grouped, percent, rate};
 use crate::train::watch::Event;
 
@@ -155,6 +154,7 @@ impl Progress {
                 perplexity,
                 unknown,
                 best,
+                ..
             } => {
                 let mark = if best { "  (best)" } else { "" };
                 let unknown = match unknown {
@@ -178,69 +178,67 @@ impl Progress {
     }
 }
 
-/// Looks whether perplexities mean something: those of unknown words do not where a model has met none in training.
+/// Says once where perplexities mean little: of many unknown words, where a model has met none in training.
 pub(super) struct UnknownWords {
-    /// Whether no word of the training text is unknown.
-    unlearned: bool,
     /// What makes some unknown.
     remedy: &'static str,
-    /// The share of the last validation, once it was told.
-    told: Option<f64>,
+    said: bool,
+    /// Their share in the last validation, if it means little.
+    last: Option<f64>,
 }
 
 impl UnknownWords {
-    /// For models of these words.
-    pub fn new(data: &Data, words: &Vocabulary) -> UnknownWords {
+    /// For models of this text.
+    pub fn new(data: &Data) -> UnknownWords {
         UnknownWords {
-            unlearned: words.count(words.unknown()) == 0,
             remedy: match data.vocab {
-                Some(_) => "make the vocabulary with `wlstm vocab --min-count 2`",
+                Some(_) => {
+                    "leave rare words out of the vocabulary, as `wlstm vocab --min-count 2` does"
+                }
                 None => {
                     "make the rarest words of the training text unknown, with --set data.min_count=2"
                 }
             },
-            told: None,
+            said: false,
+            last: None,
         }
     }
 
-    /// What is to be said, once, of an event.
+    /// What is to be said of an event.
     pub fn warning_of(&mut self, event: &Event) -> Option<String> {
         match event {
-            Event::Valid { unknown, .. } => self.warning("validation", *unknown),
+            Event::Valid {
+                unknown, unlearned, ..
+            } => self.warning("validation", *unknown, *unlearned),
             _ => None,
         }
     }
 
-    /// What is to be said, once, of a text of which this share of the targets is unknown.
-    pub fn warning(&mut self, what: &str, unknown: f64) -> Option<String> {
-        if !self.unlearned || unknown <= FEW_UNKNOWN {
-            return None;
-        }
-        let is_first = self.told.replace(unknown).is_none();
-        is_first.then(|| {
+    /// What is to be said of a text of which this share of the targets is unknown.
+    pub fn warning(&mut self, what: &str, share: f64, unlearned: bool) -> Option<String> {
+        self.last = unlearned.then_some(share);
+        let is_news = unlearned && !std::mem::replace(&mut self.said, unlearned);
+        is_news.then(|| {
             format!(
-                "no word of the training text is unknown, so that a model cannot learn what an unknown word is, but {} of the targets of \
-                 the {what} are, and its perplexity means little: {}",
-                percent(unknown),
+                "no word that was trained on so far is unknown, so that a model cannot learn when to expect an unknown word, but {} of the \
+                 targets of the {what} are, and its perplexity means little: {}",
+                percent(share),
                 self.remedy
             )
         })
     }
 
-    /// A line of the same for the end, if there was something to say.
+    /// A line of the same for the end, if the last perplexity means little.
     pub fn summary(&self) -> String {
-        match self.told {
+        match self.last {
             Some(share) => format!(
-                "unknown words {} of its targets, none of the training text: it means little\n",
+                "unknown words {} of its targets, none of those trained on: it means little\n",
                 percent(share)
             ),
             None => String::new(),
         }
     }
 }
-
-/// The share of unknown words in a validation from which on it matters that a model has met none.
-const FEW_UNKNOWN: f64 = 0.01;
 
 /// Work that is done in steps: a live line on a terminal, a plain line now and then elsewhere, nothing when quiet.
 pub(super) struct Live {

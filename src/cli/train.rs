@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::arguments::Train;
+use super::compare::comparison_of;
 use super::context::{
-    process_here, program, saved_config, saved_vocabulary, tell, training_executors, vocabulary,
-    vocabulary_file,
+    device_options, key_of, process_here, program, saved_config, saved_vocabulary, tell,
+    training_executors, vocabulary, vocabulary_file,
 };
 use super::dashboard::Dashboard;
 use super::progress::{Progress as Display, UnknownWords};
@@ -56,7 +57,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         None => None,
     };
 
-    let (corpus, valid) = open_texts(&config.data, &arguments.config, &arguments.overrides.set)?;
+    let (corpus, valid) = open_texts(&config.data, |key| {
+        missing_text(key, &arguments.config, &arguments.overrides.set)
+    })?;
     let folder = match (&resumed, &arguments.out) {
         _ if !leads => None,
         (Some(resumed), _) => Some(RunFolder::resume(&resumed.folder)?),
@@ -99,7 +102,9 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
             let progress = Progress::read(checkpoint)?;
             if let Some(position) = &progress.position {
                 position.check_text(train_text.corpus()).map_err(|error| {
-                    error.help(as_before(&resumed.as_ref().expect("its checkpoint").folder))
+                    error.help(other_text(
+                        &resumed.as_ref().expect("its checkpoint").folder,
+                    ))
                 })?;
             }
             session.restore(checkpoint)?;
@@ -119,8 +124,8 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         let measure = Measure::of(text, &config);
         let other = |error: Error| match &resumed {
             Some(resumed) => error.help(format!(
-                "{}; another text is measured by `wlstm eval`",
-                as_before(&resumed.folder)
+                "as it was begun it goes on with `{}`; another text is measured by `wlstm eval`",
+                resumption(&resumed.folder)
             )),
             None => error,
         };
@@ -138,7 +143,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     };
     // What the dashboard shows needs no lines.
     let mut display = Display::new(&config, quiet || dashboard.is_some());
-    let mut unknown_words = UnknownWords::new(&config.data, &words);
+    let mut unknown_words = UnknownWords::new(&config.data);
     // A run that goes on by the configuration in its folder keeps its name.
     let record = resumed.as_ref().map(|resumed| read_record(&resumed.folder));
     let named = record.and_then(|record| Some(record.ok()?.config));
@@ -177,13 +182,14 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         super::report::after(folder);
     }
     let outcome = outcome.map_err(|error| match (error.kind(), &folder) {
-        (Kind::Interrupted | Kind::Terminated, Some(folder))
-            if !arguments.devices.is_empty() && find(folder.path(), Which::Last).is_ok() =>
-        {
-            let devices = device_options(&arguments.devices);
+        (Kind::Interrupted | Kind::Terminated, Some(folder)) => {
+            let Ok(found) = find(folder.path(), Which::Last) else {
+                return error;
+            };
+            let go_on = resumption(folder.path()) + &device_options(&arguments.devices);
+            let saved = found.checkpoint.display();
             error.help(format!(
-                "everything is saved; {}{devices}`",
-                go_on(folder.path())
+                "everything is saved in `{saved}`; go on with `{go_on}`"
             ))
         }
         _ => error,
@@ -204,34 +210,44 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-/// Opens the training text and the validation text of a configuration, which is in the file `config` but for what `--set` gives.
+/// Opens the training text and the validation text of a configuration; `missing` says what to do where one of a key is not there.
 pub(super) fn open_texts(
     data: &Data,
-    config: &Path,
-    overrides: &[String],
+    missing: impl Fn(&str) -> Option<String>,
 ) -> Result<(Arc<Corpus>, Option<Arc<Corpus>>)> {
     let explained = |key: &str, files: &[PathBuf], error: Error| {
         // Of a folder that is there it is told better what is wrong with it.
-        let missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
-        if !files.iter().any(missing) {
-            return error;
+        let is_missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
+        match files.iter().any(is_missing).then(|| missing(key)).flatten() {
+            Some(help) => error.help(help),
+            None => error,
         }
-        let is_given = |set: &String| set.split('=').next().map(str::trim) == Some(key);
-        error.help(match overrides.iter().any(is_given) {
-            true => format!(
-                "`--set {key}` names it, and it is neither beside the configuration nor in the current folder, `{}`",
-                std::env::current_dir().unwrap_or_default().display()
-            ),
-            false => format!(
-                "`{key}` of `{}` names it: bring the text there (the comments in the file say where it comes from), or name another with \
-                 --set {key}=FILE, which is looked for beside the configuration, then in the current folder",
-                config.display()
-            ),
-        })
     };
     let train = Corpus::training(data).map_err(|e| explained("data.train", &data.train, e))?;
     let valid = Corpus::validation(data).map_err(|e| explained("data.valid", &data.valid, e))?;
     Ok((Arc::new(train), valid.map(Arc::new)))
+}
+
+/// What to do where a text is not there that `key` names, in the file `config` or by an override.
+pub(super) fn missing_text(key: &str, config: &Path, overrides: &[String]) -> Option<String> {
+    let given = overrides.iter().rev().find(|set| key_of(set) == key);
+    let value = given.and_then(|set| Some(set.split_once('=')?.1.trim()));
+    match value {
+        // There is no other place where it could be.
+        Some(value) if Path::new(value).is_absolute() => None,
+        Some(_) => Some(format!(
+            "`--set {key}` names it, and it is neither beside the configuration nor in the current folder, `{}`",
+            std::env::current_dir().unwrap_or_default().display()
+        )),
+        None if run_of_config(config).is_some() => Some(format!(
+            "the run was begun with it: put the text back, or name its new place with --set {key}=FILE"
+        )),
+        None => Some(format!(
+            "`{key}` of `{}` names it: bring the text there (the comments in the file say where it comes from), or name another with --set \
+             {key}=FILE, which is looked for beside the configuration, then in the current folder",
+            config.display()
+        )),
+    }
 }
 
 /// The other ranks of the job that this process is one of; none if it was started alone.
@@ -353,6 +369,19 @@ impl Resumed {
             ))
             .help("name the folder of the run with --out, or leave --resume out")
         })?;
+        if let Some(comparison) = comparison_of(&folder) {
+            let place = quoted(&comparison.display().to_string());
+            return Err(Error::usage(format!(
+                "`{}` is a run of the comparison in `{}`, whose models are trained alike",
+                folder.display(),
+                comparison.display()
+            ))
+            .help(format!(
+                "go on with all of them (`{} compare --resume --out {place}`, with a larger budget), or train this model anew: leave \
+                 --resume out",
+                program()
+            )));
+        }
         let checkpoint = match find(&folder, Which::Last) {
             Ok(found) => Checkpoint::open(&found.checkpoint).map_err(|error| {
                 error.help(format!(
@@ -382,15 +411,20 @@ impl Resumed {
     }
 }
 
-/// How a run is resumed with all that it was begun with.
-fn as_before(folder: &Path) -> String {
-    format!("with what the run was begun with {}`", go_on(folder))
+/// The command that goes on with a run as it was begun.
+fn resumption(run: &Path) -> String {
+    let run = quoted(&run.display().to_string());
+    format!("{} train {run}/config.toml --resume", program())
 }
 
-/// How a run goes on, without the last quotation mark.
-fn go_on(folder: &Path) -> String {
-    let run = quoted(&folder.display().to_string());
-    format!("go on with `{} train {run}/config.toml --resume", program())
+/// What to do where the training text is not that of the run.
+fn other_text(run: &Path) -> String {
+    format!(
+        "put the text back as it was, and go on with `{}`; or start a new run with another text from the parameters of this one, with \
+         --init {}",
+        resumption(run),
+        quoted(&run.display().to_string())
+    )
 }
 
 /// Whether the record of a run knows of a checkpoint.
@@ -427,8 +461,8 @@ fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
         differences(&before.to_toml(), &like_before.to_toml()).join("; ")
     ))
     .help(format!(
-        "{}; or name another run with --out, or start a new one from its checkpoint with --init",
-        as_before(folder)
+        "as it was begun it goes on with `{}`; name another run with --out, or start a new one from its checkpoint with --init",
+        resumption(folder)
     )))
 }
 
@@ -589,17 +623,20 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
     let program = program();
     let run = quoted(&folder.display().to_string());
     let file = quoted(&arguments.config.display().to_string());
-    let mut lines = vec![format!("{program} generate {run} --tokens 500")];
+    // These use one device.
+    let device = device_options(&arguments.devices[..arguments.devices.len().min(1)]);
+    let mut lines = vec![format!("{program} generate {run} --tokens 500{device}")];
     if config.data.validates() || !config.data.test.is_empty() {
-        lines.push(format!("{program} eval {run}"));
+        lines.push(format!("{program} eval {run}{device}"));
     }
-    // Another cell could not start from parameters that are given, and a run that is there is no other's.
-    if arguments.init.is_none() && !arguments.resume {
+    // Another cell could not start from parameters that are given, and has nothing of a run that is there, not even the name.
+    let is_first = arguments.init.is_none() && !arguments.resume;
+    if is_first && run_of_config(&arguments.config).is_none() {
         let cell = match config.model.cells[0] {
             Cell::Glstm { .. } => "lstmp",
             Cell::Lstmp | Cell::Flstm { .. } => "glstm",
         };
-        let is_other = |set: &&String| set.split('=').next() != Some("model.cell");
+        let is_other = |set: &&String| key_of(set) != "model.cell";
         let kept: Vec<String> = arguments
             .overrides
             .set
@@ -637,11 +674,6 @@ fn options(arguments: &Train, overrides: &[String]) -> String {
         options += &format!(" --seed {seed}");
     }
     options
-}
-
-fn device_options(selectors: &[String]) -> String {
-    let device = |selector: &String| format!(" --device {}", quoted(selector));
-    selectors.iter().map(device).collect()
 }
 
 fn sets(overrides: &[String]) -> String {

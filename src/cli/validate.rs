@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::arguments::Validate;
 use super::context::{Purpose, TUNE, executor_on, tell};
+use super::messages::wrap;
 use super::progress::Live;
 use crate::config::Precision;
 use crate::device::{
@@ -280,12 +281,11 @@ impl Document {
                 format_args!("\nKernels against f64 on the CPU; times of one case"),
             );
             out += &kernel_table(&self.kernels).text(width);
+            let legend = "largest errors of all runs: absolute, relative, in units in the last place (ulp), and of what is \
+                          tolerated (of tol.), which decides: more than 100 % is wrong";
             say(
                 &mut out,
-                format_args!(
-                    "largest errors of all runs: absolute, relative, in units in the last place (ulp), and of what is\n\
-                     tolerated (of tol.), which decides: more than 100 % is wrong"
-                ),
+                format_args!("{}", wrap(legend, width.unwrap_or(100))),
             );
         }
         if !self.training.is_empty() {

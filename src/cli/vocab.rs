@@ -48,13 +48,22 @@ pub(super) fn run(arguments: &Vocab, quiet: bool) -> Result<()> {
             "{} `{}`. To train with it: --set data.vocab={} --set data.vocab_size=0 --set data.order={} --set data.tokens={}",
             if replaced { "Replaced" } else { "Wrote" },
             out.display(),
-            quoted(&out.display().to_string()),
+            quoted(&as_path(out)),
             arguments.order,
             arguments.tokens
         ),
     );
     let words = vocabulary.len();
     super::print(format!("words {words}\ntokens {tokens}\ncoverage {coverage:.4} %\n").as_bytes())
+}
+
+/// A path that no `--set` takes for a number or another value.
+fn as_path(out: &Path) -> String {
+    let text = out.display().to_string();
+    match toml::de::DeValue::parse(&text) {
+        Ok(_) => format!("./{text}"),
+        Err(_) => text,
+    }
 }
 
 /// Refuses, before a long count, a place that cannot be written to or that is the corpus itself.

@@ -241,6 +241,12 @@ fn data(document: &Document, folder: &Path) -> Result<Data> {
         })?,
     };
     if data.vocab.is_some() {
+        if document.is_override("data.min_count") {
+            return Err(field("data.min_count").conflict(
+                "the words are those of `data.vocab`",
+                "leave one of the two out, or make the file with `wlstm vocab --min-count`",
+            ));
+        }
         data.min_count = 1;
     }
     if data.train.is_empty() {

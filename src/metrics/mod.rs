@@ -123,16 +123,30 @@ pub struct Valid {
     /// Seconds of training so far, as in [`Step`].
     #[serde(deserialize_with = "null_as_nan")]
     pub seconds: f64,
-    /// The targets that are unknown words; 0 where an older version has written the line.
+    /// The targets that are unknown words; none where an older version has written the line.
     #[serde(default)]
-    pub unknown: u64,
+    pub unknown: Option<u64>,
+    /// The unknown words that were trained on until then; none where that is not known.
+    #[serde(default)]
+    pub unknown_trained: Option<u64>,
 }
 
 impl Valid {
     /// The share of the targets that are unknown words.
-    pub fn share_unknown(&self) -> f64 {
-        self.unknown as f64 / self.targets as f64
+    pub fn share_unknown(&self) -> Option<f64> {
+        Some(self.unknown? as f64 / self.targets as f64)
     }
+
+    /// As [`is_unlearned`].
+    pub fn is_unlearned(&self) -> bool {
+        is_unlearned(self.share_unknown().unwrap_or(0.0), self.unknown_trained)
+    }
+}
+
+/// Whether a perplexity means little: this share of the targets, more than one in a hundred, are unknown words, and a model that was
+/// trained on none (`trained`) cannot know when to expect one.
+pub fn is_unlearned(share: f64, trained: Option<u64>) -> bool {
+    share > 0.01 && trained == Some(0)
 }
 
 /// Text that the model made up.

@@ -59,7 +59,7 @@ pub fn comparison(lines: &[Compared]) -> Table {
             }
         }
         if has_unknown {
-            cells.push(line.unknown.map_or("-".to_owned(), percent));
+            cells.push(unknown(line.unknown, line.unlearned));
         }
         if has_memory {
             cells.push(line.memory.map_or("-".to_owned(), bytes));
@@ -70,6 +70,15 @@ pub fn comparison(lines: &[Compared]) -> Table {
         table.row(cells);
     }
     table
+}
+
+/// The share of unknown words, and whether none was trained on.
+pub(super) fn unknown(share: Option<f64>, unlearned: bool) -> String {
+    let share = share.map_or("-".to_owned(), percent);
+    match unlearned {
+        true => format!("{share}, none learned"),
+        false => share,
+    }
 }
 
 /// The table for programs: all columns, numbers with all their digits.
@@ -89,6 +98,7 @@ pub fn comparison_csv(lines: &[Compared]) -> String {
         "perplexity_step",
         "last_perplexity",
         "unknown",
+        "unlearned",
         "memory",
         "status",
         "run",
@@ -115,6 +125,7 @@ pub fn comparison_csv(lines: &[Compared]) -> String {
             whole(line.perplexity_step),
             line.last_perplexity.map(number).unwrap_or_default(),
             line.unknown.map(number).unwrap_or_default(),
+            line.unlearned.to_string(),
             whole(line.memory),
             line.status.clone(),
             line.run.display().to_string(),

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::comparison::comparison;
+use super::comparison::{comparison, unknown};
 use super::escaped;
 use super::plot::{Axis, Plot, Series, Unit, style};
-use super::run::{RunData, compared};
+use super::run::{Compared, RunData, compared};
 use super::table::{Column, Table};
 use crate::config::{Softmax, Tokens};
-use crate::metrics::Valid;
-use crate::numbers::{bytes, duration, grouped, percent};
+use crate::numbers::{bytes, duration, grouped};
 
 /// The plots of some runs: those that show nothing are left out.
 pub fn plots(runs: &[RunData]) -> Vec<Plot> {
@@ -39,7 +38,7 @@ pub fn plots(runs: &[RunData]) -> Vec<Plot> {
             })
             .collect()
     };
-    let of_valids = |point: Point<Valid>| -> Vec<Series> {
+    let of_valids = |point: Point<crate::metrics::Valid>| -> Vec<Series> {
         runs.iter()
             .map(|run| Series {
                 name: run.label.clone(),
@@ -171,11 +170,14 @@ pub fn page(title: &str, runs: &[RunData]) -> String {
                  and validation take of the device.</p>\n";
     }
     body += "<h2>Runs</h2>\n";
-    let _ = writeln!(body, "<div class=\"wide\">{}</div>", facts(runs).html());
-    if runs.iter().any(|run| share_unknown(run) > 0.0) {
-        body += "<p class=\"note\">Unknown words: the share of the targets of the validation that are not in the vocabulary. The \
-                 perplexity means little where no word of the training text is unknown either, for want of <code>data.min_count</code> or \
-                 <code>data.vocab_size</code>.</p>\n";
+    let _ = writeln!(
+        body,
+        "<div class=\"wide\">{}</div>",
+        facts(runs, &lines).html()
+    );
+    if lines.iter().any(|line| line.unlearned) {
+        body += "<p class=\"note\">None learned: many targets of the validation are unknown words, but no word that was trained on was. \
+                 Such a perplexity means little; <code>data.min_count</code> or <code>data.vocab_size</code> makes rare words unknown.</p>\n";
     }
     let plots = plots(runs);
     if !plots.is_empty() {
@@ -222,16 +224,11 @@ pub fn page(title: &str, runs: &[RunData]) -> String {
     )
 }
 
-/// Of the last validation.
-fn share_unknown(run: &RunData) -> f64 {
-    run.valids.last().map_or(0.0, Valid::share_unknown)
-}
-
 /// What there is to say of each run.
-fn facts(runs: &[RunData]) -> Table {
+fn facts(runs: &[RunData], lines: &[Compared]) -> Table {
     let has_memory = runs.iter().any(|run| !run.memory.is_empty());
     let has_skipped = runs.iter().any(|run| run.skipped > 0);
-    let has_unknown = runs.iter().any(|run| share_unknown(run) > 0.0);
+    let has_unknown = lines.iter().any(|line| line.unknown > Some(0.0));
     // What is asked for first stands first: a phone shows no more.
     let mut columns = vec![
         Column::words("run"),
@@ -245,7 +242,7 @@ fn facts(runs: &[RunData]) -> Table {
     columns.extend(has_memory.then(|| Column::numbers("memory")));
     columns.extend(has_skipped.then(|| Column::numbers("skipped steps")));
     let mut table = Table::new(columns);
-    for run in runs {
+    for (run, line) in runs.iter().zip(lines) {
         let state = match (run.status(), &run.reason) {
             ("finished", Some(reason)) => format!("finished: {reason}"),
             (status, _) => status.to_owned(),
@@ -259,7 +256,7 @@ fn facts(runs: &[RunData]) -> Table {
                 .last()
                 .map_or("-".to_owned(), |last| format!("{:.2}", last.perplexity)),
         ];
-        cells.extend(has_unknown.then(|| percent(share_unknown(run))));
+        cells.extend(has_unknown.then(|| unknown(line.unknown, line.unlearned)));
         cells.extend([
             state,
             grouped(run.step()),

@@ -254,6 +254,8 @@ pub struct Compared {
     pub last_perplexity: Option<f64>,
     /// The share of the targets of the last validation that are unknown words.
     pub unknown: Option<f64>,
+    /// Whether these are many, and none was trained on, so that the perplexity means little.
+    pub unlearned: bool,
     /// Bytes that training takes of the device.
     pub memory: Option<u64>,
     /// `finished`, `running`, `killed`, `interrupted`, `diverged`, `failed`.
@@ -290,7 +292,8 @@ pub fn compared(runs: &[RunData]) -> Vec<Compared> {
             perplexity: best.map(|valid| valid.perplexity),
             perplexity_step: best.map(|valid| valid.step),
             last_perplexity: run.valids.last().map(|valid| valid.perplexity),
-            unknown: run.valids.last().map(Valid::share_unknown),
+            unknown: run.valids.last().and_then(Valid::share_unknown),
+            unlearned: run.valids.last().is_some_and(Valid::is_unlearned),
             memory: (!run.memory.is_empty()).then(|| run.memory.iter().sum()),
             status: run.status().to_owned(),
             run: run.folder.clone(),

@@ -29,6 +29,11 @@ impl Evaluation {
     pub fn perplexity(&self) -> f64 {
         (self.nll / self.targets as f64).exp()
     }
+
+    /// The share of the targets that are unknown words.
+    pub fn share_unknown(&self) -> f64 {
+        self.unknown as f64 / self.targets as f64
+    }
 }
 
 /// The streams and steps that evaluations of a configuration use: those of training.

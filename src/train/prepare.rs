@@ -48,6 +48,8 @@ pub struct Prepared {
     pub reset: bool,
     /// Targets, padding not counted.
     pub words: usize,
+    /// Those of them that are unknown words.
+    pub unknown: usize,
     /// Where the text stands after the batch.
     pub position: Position,
 }
@@ -172,6 +174,7 @@ impl Preparer {
             epoch: batch.epoch,
             reset: batch.reset,
             words: batch.words,
+            unknown: batch.unknown,
             position: batch.position,
         }
     }

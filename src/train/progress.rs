@@ -21,6 +21,9 @@ pub struct Progress {
     /// Words trained.
     #[serde(default)]
     pub words: u64,
+    /// Unknown words trained on; not known where an older version began the run.
+    #[serde(default)]
+    pub unknown: Option<u64>,
     /// Steps of mixed precision that changed nothing.
     #[serde(default)]
     pub skipped: u64,
@@ -67,6 +70,7 @@ impl Progress {
             epochs_ended: 0,
             seconds: 0.0,
             words: 0,
+            unknown: Some(0),
             skipped: 0,
             validated: None,
             best: None,
@@ -75,6 +79,12 @@ impl Progress {
             position: None,
             measure: None,
         }
+    }
+
+    /// Adds the words of a step, and those of them that are unknown.
+    pub fn count(&mut self, words: usize, unknown: usize) {
+        self.words += words as u64;
+        self.unknown = self.unknown.map(|all| all + unknown as u64);
     }
 
     /// Takes what validations of this run are from now on measured on.

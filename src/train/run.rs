@@ -5,7 +5,7 @@
 //! one starts, so losses are heard one step late; before a validation or a checkpoint every step is fetched.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::clock::Clock;
@@ -23,7 +23,7 @@ use crate::checkpoint::{Point, RunFolder, Status};
 use crate::config::{Config, Precision, Tokens, Train};
 use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::device::describe_system;
-use crate::error::{Error, Kind, Result, quoted};
+use crate::error::{Error, Kind, Result};
 use crate::metrics::{
     self,
     tensorboard::{Board, Histogram},
@@ -72,6 +72,7 @@ struct Pending {
     step: u64,
     epoch: u64,
     words: usize,
+    unknown: usize,
     /// Positions of the batch a word.
     whole: f64,
     learning_rate: f64,
@@ -309,6 +310,7 @@ impl<'a> Loop<'a> {
             step: step + 1,
             epoch: prepared.epoch,
             words: prepared.words,
+            unknown: prepared.unknown,
             whole,
             learning_rate,
             position: prepared.position,
@@ -379,7 +381,7 @@ impl<'a> Loop<'a> {
         progress.step = pending.step;
         progress.epoch = pending.epoch;
         progress.seconds = seconds;
-        progress.words = words;
+        progress.count(pending.words, pending.unknown);
         progress.position = Some(pending.position);
         let (done, left) = self.estimate(pending.words);
         (self.run.watch)(Event::Step {
@@ -480,6 +482,12 @@ impl<'a> Loop<'a> {
         self.checkpoint()
     }
 
+    /// Whether it is known that the training text has unknown words: where the vocabulary was built from it.
+    fn will_meet_unknown(&self) -> bool {
+        let words = self.run.train.vocabulary();
+        self.run.config.data.vocab.is_none() && words.count(words.unknown()) > 0
+    }
+
     /// Validates, unless this step was, and says whether it is a new best, to be saved. Only validations that are `due` steer
     /// the schedule.
     fn validate(&mut self, due: bool) -> Result<bool> {
@@ -515,15 +523,17 @@ impl<'a> Loop<'a> {
         self.last_pause = Some(begin.elapsed().as_secs_f64());
         let found = found?;
         let perplexity = found.perplexity();
+        let valid = metrics::Valid {
+            step,
+            nll: found.nll,
+            targets: found.targets,
+            perplexity,
+            seconds,
+            unknown: Some(found.unknown),
+            unknown_trained: self.run.progress.unknown,
+        };
         if let Some(leader) = &mut self.leader {
-            leader.metrics.valid(metrics::Valid {
-                step,
-                nll: found.nll,
-                targets: found.targets,
-                perplexity,
-                seconds,
-                unknown: found.unknown,
-            })?;
+            leader.metrics.valid(valid.clone())?;
         }
         let mean = found.nll / found.targets as f64;
         let progress = &mut self.run.progress;
@@ -537,12 +547,14 @@ impl<'a> Loop<'a> {
         } else if due {
             progress.stalls += 1;
         }
+        let unlearned = valid.is_unlearned() && !self.will_meet_unknown();
         (self.run.watch)(Event::Valid {
             step,
             epoch,
             seconds,
             perplexity,
-            unknown: found.unknown as f64 / found.targets as f64,
+            unknown: found.share_unknown(),
+            unlearned,
             best,
         });
         if let Some(leader) = &mut self.leader {
@@ -619,7 +631,7 @@ impl<'a> Loop<'a> {
             let progress = &mut self.run.progress;
             progress.step = pending.step;
             progress.epoch = pending.epoch;
-            progress.words += pending.words as u64;
+            progress.count(pending.words, pending.unknown);
             progress.position = Some(pending.position);
         }
         self.pending.clear();
@@ -765,19 +777,12 @@ fn explain(error: Error, last: Option<PathBuf>, config: &Config, devices: usize)
     };
     match (error.kind(), last) {
         (Kind::Interrupted | Kind::Terminated, Some(last)) => {
-            let run = last.parent().and_then(Path::parent).unwrap_or(&last);
-            let run = quoted(&run.display().to_string());
-            error.help(format!(
-                "everything is saved in `{}`; go on with `wlstm train {run}/config.toml --resume`",
-                last.display(),
-            ))
+            error.help(format!("everything is saved in `{}`", last.display()))
         }
         (Kind::Device, Some(last)) if devices > 1 => {
-            let run = last.parent().and_then(Path::parent).unwrap_or(&last);
             error.help(format!(
-                "the last checkpoint is `{}`; go on with --resume --out {} and as many devices as before: one may be named twice",
-                last.display(),
-                run.display()
+                "the last checkpoint is `{}`; go on with --resume and as many devices as before: one may be named twice",
+                last.display()
             ))
         }
         (Kind::Diverged, Some(last)) => error.help(format!(

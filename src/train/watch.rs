@@ -65,6 +65,9 @@ pub enum Event {
         perplexity: f64,
         /// The share of targets that are unknown words.
         unknown: f64,
+        /// Whether they are many, none was met in training, see [`is_unlearned`](crate::metrics::is_unlearned), and none is known
+        /// to come.
+        unlearned: bool,
         /// Whether it is the best so far.
         best: bool,
     },

@@ -75,6 +75,20 @@ fn devices_and_texts_that_are_none_are_named() {
             says,
         );
     }
+    for (set, says) in [
+        (
+            "data.train=none.txt",
+            "`--set data.train` names it, and it is neither beside",
+        ),
+        (
+            "data.valid=none.txt",
+            "`--set data.valid` names it, and it is neither beside",
+        ),
+        ("data.train=/none.txt", "there is no file `/none.txt`"),
+    ] {
+        let line = ["train", "tiny.toml", "--device", "cpu", "--set", set];
+        fails(&tiny, &line, 3, says);
+    }
     fails(
         &tiny,
         &["score", "run", "none.txt", "--device", "cpu"],

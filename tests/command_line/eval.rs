@@ -112,7 +112,7 @@ fn the_end_of_the_training_text_can_be_held_out() {
     assert_eq!(found["targets"], shared["targets"]);
     let line = ["eval", "shared", "--device", "cpu"];
     let part = tiny.wlstm().args(line).assert().success();
-    part.stderr(predicate::str::contains("the last 20 % of `"));
+    part.stderr(predicate::str::contains("the last 20.0 % of `"));
     let mut known = tiny.wlstm();
     known
         .args(line)

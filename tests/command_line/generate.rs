@@ -52,7 +52,7 @@ fn the_prompt_stands_as_it_was_given() {
     bytes.args(line).arg("-").write_stdin(b"\xff".as_slice());
     bytes.assert().code(3);
     let mut long = tiny.wlstm();
-    long.args(line).arg("-").write_stdin("a ".repeat(1 << 20));
+    long.args(line).arg("-").write_stdin("aé".repeat(1 << 19));
     long.assert().code(2);
     // One space before the next word, whether or not the prompt has it.
     let next = |prompt: &str| {

@@ -64,6 +64,36 @@ fn contiguous_characters_have_their_own_words() {
     assert_eq!(written, "a 2\n  1\n<eos> 1\nb 1\n<UNK> 0\n");
 }
 
+/// What is said of the use of a vocabulary works, whatever it is called.
+#[test]
+fn the_use_that_is_proposed_can_be_typed() {
+    let tiny = Tiny::new("sentences");
+    for name in ["words.txt", "123", "true"] {
+        let line = [
+            "vocab",
+            "train.txt",
+            "--out",
+            name,
+            "--order",
+            "contiguous",
+            "--tokens",
+            "words",
+        ];
+        let made = tiny.wlstm().args(line).assert().success();
+        let said = String::from_utf8(made.get_output().stderr.clone()).unwrap();
+        let options = said
+            .split("To train with it: ")
+            .nth(1)
+            .expect("how to train");
+        let options = options.lines().next().unwrap().split(' ');
+        let mut train = tiny.wlstm();
+        train
+            .args(["train", "tiny.toml", "--steps", "1", "--device", "cpu"])
+            .args(options);
+        train.assert().success();
+    }
+}
+
 #[test]
 fn what_would_be_lost_or_useless_is_refused() {
     let tiny = Tiny::new("sentences");

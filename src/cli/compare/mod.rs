@@ -5,7 +5,7 @@ mod models;
 mod record;
 mod turns;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -14,11 +14,13 @@ use self::display::Display;
 use self::models::Model;
 use self::record::{Budget, Folder, Plan, Spec};
 use super::arguments::{Compare, TableFormat};
-use super::context::{longer, program, saved_vocabulary, tell, training_executors, vocabulary};
+use super::context::{
+    device_options, longer, program, saved_vocabulary, tell, training_executors, vocabulary,
+};
 use super::progress::UnknownWords;
 use super::report;
 use super::text::text;
-use super::train::{listen, open_texts, same_words};
+use super::train::{listen, missing_text, open_texts, same_words};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, is_begun, lock};
 use crate::config::{Config, Data, Precision};
 use crate::corpus::{Text, Vocabulary};
@@ -92,7 +94,7 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
         )?;
         print(arguments, &lines)?;
         if stop.asked().is_none() {
-            advise(&models, &lines, &folder, quiet);
+            advise(&models, &lines, &plan, &folder, quiet);
         }
     }
     verdict(&models, failures, &folder, &stop)
@@ -214,7 +216,10 @@ fn texts(
             all.push(texts.clone());
             continue;
         }
-        let (corpus, valid) = open_texts(data, &model.file, sets)?;
+        let (corpus, valid) = open_texts(data, |key| match folder {
+            None => missing_text(key, &model.file, sets),
+            Some(_) => Some("the comparison was begun with it: put the text back".to_owned()),
+        })?;
         // A run that has saved has its words.
         let run = folder.map(|folder| folder.run(&model.folder));
         let saved = match run.map(|run| find(&run, Which::Last)) {
@@ -294,7 +299,7 @@ fn train_all(
     let table = turns::Table::new(models.len(), slice);
     let mut display = Display::new(models, quiet);
     // All have the same words.
-    let mut unknown_words = UnknownWords::new(&models[0].config.data, &texts[0].words);
+    let mut unknown_words = UnknownWords::new(&models[0].config.data);
     let (sender, events) = channel();
     std::thread::scope(|scope| {
         let threads: Vec<_> = models
@@ -405,6 +410,12 @@ fn train_one(
     ended
 }
 
+/// The folder of the comparison that a run is one of.
+pub(super) fn comparison_of(run: &Path) -> Option<PathBuf> {
+    let folder = run.canonicalize().ok()?.parent()?.to_path_buf();
+    Folder::is_one(&folder).then_some(folder)
+}
+
 /// The runs of a comparison, if there is one in this folder.
 pub(super) fn runs_of(path: &Path) -> Result<Option<Vec<RunData>>> {
     if !Folder::is_one(path) {
@@ -455,7 +466,7 @@ fn print(arguments: &Compare, lines: &[Compared]) -> Result<()> {
 }
 
 /// Says where to look, and how to go on with the best.
-fn advise(models: &[Model], lines: &[Compared], folder: &Folder, quiet: bool) {
+fn advise(models: &[Model], lines: &[Compared], plan: &Plan, folder: &Folder, quiet: bool) {
     let report = folder.path().join("report.html");
     tell(
         quiet,
@@ -471,10 +482,14 @@ fn advise(models: &[Model], lines: &[Compared], folder: &Folder, quiet: bool) {
     let program = program();
     let run = quoted(&folder.run(&best.folder).display().to_string());
     let longer = longer(&best.config.train, 10.0);
+    let device = match plan.device.as_str() {
+        "auto" => String::new(),
+        device => device_options(&[device]),
+    };
     tell(
         quiet,
         &format!(
-            "\nNext, with the one of the best perplexity, `{}`:\n  {program} generate {run} --tokens 500\n  {program} train {run}/config.toml{longer}",
+            "\nNext, with the one of the best perplexity, `{}`:\n  {program} generate {run} --tokens 500{device}\n  {program} train {run}/config.toml{longer}{device}",
             best.label
         ),
     );

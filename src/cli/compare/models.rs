@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::run_name;
+use crate::cli::context::key_of;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::report::printable;
@@ -93,28 +94,27 @@ pub fn models(
     Ok(models)
 }
 
-/// The key of `KEY=VALUE`.
-fn key(set: &str) -> &str {
-    set.split_once('=').map_or(set, |(key, _)| key).trim()
-}
-
 /// Refuses a key that has a value twice: one of them would stand in the table, and not count.
 fn check_keys(variants: &[Change], sets: &[String]) -> Result<()> {
     for variant in variants {
-        let clash = |set: &&String| sets.iter().any(|other| key(other) == key(set));
+        let clash = |set: &&String| sets.iter().any(|other| key_of(other) == key_of(set));
         if let Some(set) = variant.sets.iter().find(clash) {
-            let key = key(set);
+            let key = key_of(set);
             return Err(
                 Error::usage(format!("`{key}` is given by both --variants and --set"))
                     .help("leave one of them out"),
             );
         }
     }
-    let twice = |k: usize| sets[..k].iter().any(|other| key(other) == key(&sets[k]));
+    let twice = |k: usize| {
+        sets[..k]
+            .iter()
+            .any(|other| key_of(other) == key_of(&sets[k]))
+    };
     match (1..sets.len()).find(|&k| twice(k)) {
         None => Ok(()),
         Some(k) => Err(
-            Error::usage(format!("`{}` is given by --set twice", key(&sets[k])))
+            Error::usage(format!("`{}` is given by --set twice", key_of(&sets[k])))
                 .help("to compare several values give them in one --set, as model.groups=2,4"),
         ),
     }
@@ -217,7 +217,7 @@ fn variant(text: &str) -> Result<Change> {
             true => key.to_owned(),
             false => format!("model.{key}"),
         };
-        if change.sets.iter().any(|set| self::key(set) == full) {
+        if change.sets.iter().any(|set| key_of(set) == full) {
             return Err(wrong(&format!("has `{key}` twice")));
         }
         change.label += &printable(&format!(" {key}={value}"));

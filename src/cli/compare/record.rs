@@ -99,8 +99,8 @@ pub struct Spec {
     pub label: String,
     /// Of its run.
     pub folder: String,
-    /// The configuration file, as it was named.
-    #[serde(default)]
+    /// The configuration file, for messages of the command that named it.
+    #[serde(skip)]
     pub file: PathBuf,
     /// The resolved configuration.
     pub config: String,
