@@ -378,7 +378,7 @@ fn checkpoints_that_cannot_be_resumed() {
         explained(
             &wlstm(&training(&case.config, &case.run, "cpu", &more)),
             DATA,
-            &[says, "put the text back", "--init"],
+            &[says, "put it back as it was", "--init"],
         );
         unchanged(&before, &snapshot(&case.run.join("checkpoints")));
     }

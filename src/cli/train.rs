@@ -420,8 +420,8 @@ fn resumption(run: &Path) -> String {
 /// What to do where the training text is not that of the run.
 fn other_text(run: &Path) -> String {
     format!(
-        "put the text back as it was, and go on with `{}`; or start a new run with another text from the parameters of this one, with \
-         --init {}",
+        "with the text that it was begun with the run goes on by `{}`; if that text was changed, put it back as it was, or start a new \
+         run from the parameters of this one, with --init {}",
         resumption(run),
         quoted(&run.display().to_string())
     )
