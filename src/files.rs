@@ -296,7 +296,7 @@ pub fn cache_folder() -> Option<PathBuf> {
 }
 
 /// The folder of a path as the system takes it: `.` for a bare name.
-fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -467,10 +467,7 @@ pub fn run_name(config: &Path) -> String {
 
 /// The run that this configuration file is the resolved configuration of.
 pub fn run_of_config(config: &Path) -> Option<PathBuf> {
-    let folder = match config.parent()? {
-        empty if empty.as_os_str().is_empty() => Path::new("."),
-        folder => folder,
-    };
+    let folder = files::folder_of(config);
     let is_own = config.file_name()? == CONFIG && is_begun(folder);
     is_own.then(|| folder.to_path_buf())
 }

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::messages::{Messages, shown};
 use super::progress::Live;
 use crate::checkpoint::{Checkpoint, Which, find};
-use crate::config::{Config, Precision, Softmax, Train};
+use crate::config::{Config, Precision, Softmax};
 use crate::corpus::{Corpus, Vocabulary, VocabularyBuilder};
 use crate::device::{Choice, CpuExecutor, Device, Executor, GpuExecutor, choose, choose_all};
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result};
 use crate::train::session::{Inference, Session};
 
 /// Says something to the person at the terminal; if standard error is gone, nobody is there.
@@ -24,34 +24,6 @@ pub(super) fn tell(quiet: bool, text: &str) {
 /// The key of an override, `KEY=VALUE`.
 pub(super) fn key_of(set: &str) -> &str {
     set.split_once('=').map_or(set, |(key, _)| key).trim()
-}
-
-/// The options that name these devices.
-pub(super) fn device_options<S: AsRef<str>>(selectors: &[S]) -> String {
-    let device = |selector: &S| format!(" --device {}", quoted(selector.as_ref()));
-    selectors.iter().map(device).collect()
-}
-
-/// What this program was called as, as one can type it.
-pub(super) fn program() -> String {
-    let program = std::env::args().next();
-    quoted(&program.unwrap_or_else(|| "wlstm".to_owned()))
-}
-
-/// The options of `train` for a training so many times as long as this one.
-pub(super) fn longer(train: &Train, times: f64) -> String {
-    let many = |count: u64| (times * count as f64).ceil();
-    let mut options = String::new();
-    if train.epochs > 0 {
-        options += &format!(" --set train.epochs={}", many(train.epochs));
-    }
-    if train.steps > 0 {
-        options += &format!(" --steps {}", many(train.steps));
-    }
-    if train.seconds > 0.0 {
-        options += &format!(" --seconds {}", times * train.seconds);
-    }
-    options
 }
 
 /// Whether GPUs run kernels in the forms that are fastest on them: for all of the program, as its `--no-tune` says.

@@ -27,7 +27,7 @@ use ratatui::widgets::{
 use ratatui::{Frame, Terminal};
 
 use super::messages;
-use super::train::ECHO;
+use super::signals::ECHO;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::numbers::{bytes, duration, grouped, rate};

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::arguments::Factorize;
-use super::context::{Trained, device_options, longer, program, tell, trained};
+use super::context::{Trained, tell, trained};
 use super::eval::{Kind, corpus};
 use super::import::new_run;
+use super::next::{device_options, longer, program};
 use super::progress::Live;
 use super::text::text;
 use super::width_of_results;
@@ -147,10 +148,7 @@ pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
     let place = quoted(&folder.display().to_string());
     let (program, limit) = (program(), longer(&config.train, 0.5));
     let rate = config.train.learning_rate / 2.0;
-    let device = match arguments.device.device.as_str() {
-        "auto" => String::new(),
-        device => device_options(&[device]),
-    };
+    let device = device_options(std::slice::from_ref(&arguments.device.device));
     tell(
         quiet,
         &format!(

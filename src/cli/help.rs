@@ -98,13 +98,10 @@ pub(super) fn run(arguments: &Help) -> Result<()> {
         None => {
             let all = Arguments::command();
             let commands = all.get_subcommands().map(clap::Command::get_name);
-            let topics = TOPICS.iter().map(|(name, ..)| *name);
             // A topic can have the name of a command.
-            let mut names: Vec<&str> = commands.collect();
-            let others = topics
-                .filter(|topic| !names.contains(topic))
-                .collect::<Vec<_>>();
-            names.extend(others);
+            let topics = TOPICS.iter().map(|(name, ..)| *name);
+            let topics = topics.filter(|topic| all.find_subcommand(topic).is_none());
+            let names: Vec<&str> = commands.chain(topics).collect();
             let what = format!("there is no help for `{}`", arguments.topic.join(" "));
             Err(Error::usage(what).help(format!("one of these: {}", names.join(", "))))
         }

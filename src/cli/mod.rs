@@ -15,10 +15,13 @@ mod help;
 mod import;
 mod man;
 pub mod messages;
+mod next;
 mod plan;
 mod progress;
 mod report;
+mod resume;
 mod score;
+mod signals;
 mod text;
 mod train;
 mod validate;
@@ -32,6 +35,7 @@ use arguments::{Arguments, Command};
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::files;
 
 /// Does what the command line says.
 ///
@@ -98,10 +102,7 @@ fn print_while_read(bytes: &[u8]) -> Result<bool> {
 
 /// Refuses, before long work, a place for a file in a folder that is not there. `what` stands before its name.
 fn has_folder(out: &Path, what: &str) -> Result<()> {
-    let folder = out
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = files::folder_of(out);
     if folder.is_dir() {
         return Ok(());
     }

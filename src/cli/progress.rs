@@ -217,7 +217,8 @@ impl UnknownWords {
     /// What is to be said of a text of which this share of the targets is unknown.
     pub fn warning(&mut self, what: &str, share: f64, unlearned: bool) -> Option<String> {
         self.last = unlearned.then_some(share);
-        let is_news = unlearned && !std::mem::replace(&mut self.said, unlearned);
+        let is_news = unlearned && !self.said;
+        self.said |= unlearned;
         is_news.then(|| {
             format!(
                 "no word that was trained on so far is unknown, so that a model cannot learn when to expect an unknown word, but {} of the \

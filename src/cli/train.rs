@@ -1,25 +1,21 @@
 //! `wlstm train`: resolves everything, trains, says how it went and what to try next.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use super::arguments::Train;
-use super::compare::comparison_of;
 use super::context::{
-    device_options, key_of, process_here, program, saved_config, saved_vocabulary, tell,
-    training_executors, vocabulary, vocabulary_file,
+    key_of, process_here, saved_vocabulary, tell, training_executors, vocabulary,
 };
 use super::dashboard::Dashboard;
+use super::next::{device_options, program, resumption};
 use super::progress::{Progress as Display, UnknownWords};
-use super::text::text;
-use crate::checkpoint::{
-    Checkpoint, RunFolder, Which, find, is_begun, read_record, run_name, run_of_config,
-};
-use crate::config::{Cell, Config, Data};
-use crate::corpus::{Corpus, Vocabulary, expand};
+use super::resume::{Resumed, same_words};
+use super::signals::listen;
+use super::text::{missing_text, open_texts, text};
+use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record, run_name, run_of_config};
+use crate::config::{Cell, Config};
+use crate::corpus::{Corpus, Vocabulary};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::model::cost::check_sizes;
@@ -97,15 +93,16 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     };
     estimate::check(&config, words.len(), crew, &executors)?;
     let mut session = Session::replicated(executors, exchange, &config, words.len())?;
+    let as_begun = |error: Error, help: fn(&Resumed) -> String| match &resumed {
+        Some(resumed) => error.help(help(resumed)),
+        None => error,
+    };
     let mut progress = match (checkpoint, &init) {
         (Some(checkpoint), _) => {
             let progress = Progress::read(checkpoint)?;
             if let Some(position) = &progress.position {
-                position.check_text(train_text.corpus()).map_err(|error| {
-                    error.help(other_text(
-                        &resumed.as_ref().expect("its checkpoint").folder,
-                    ))
-                })?;
+                let checked = position.check_text(train_text.corpus());
+                checked.map_err(|error| as_begun(error, Resumed::other_text))?;
             }
             session.restore(checkpoint)?;
             progress
@@ -121,15 +118,8 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
         }
     };
     if let (true, Some(text)) = (leads, &valid_text) {
-        let measure = Measure::of(text, &config);
-        let other = |error: Error| match &resumed {
-            Some(resumed) => error.help(format!(
-                "as it was begun it goes on with `{}`; another text is measured by `wlstm eval`",
-                resumption(&resumed.folder)
-            )),
-            None => error,
-        };
-        progress.measure_on(measure).map_err(other)?;
+        let measured = progress.measure_on(Measure::of(text, &config));
+        measured.map_err(|error| as_begun(error, Resumed::other_measure))?;
     }
     warn_of_little_time(&session, quiet);
     let before = progress.step;
@@ -208,46 +198,6 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     show_sample(&session, outcome.sample.as_deref(), quiet)?;
     advise(quiet, arguments, folder.path(), &config);
     Ok(())
-}
-
-/// Opens the training text and the validation text of a configuration; `missing` says what to do where one of a key is not there.
-pub(super) fn open_texts(
-    data: &Data,
-    missing: impl Fn(&str) -> Option<String>,
-) -> Result<(Arc<Corpus>, Option<Arc<Corpus>>)> {
-    let explained = |key: &str, files: &[PathBuf], error: Error| {
-        // Of a folder that is there it is told better what is wrong with it.
-        let is_missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
-        match files.iter().any(is_missing).then(|| missing(key)).flatten() {
-            Some(help) => error.help(help),
-            None => error,
-        }
-    };
-    let train = Corpus::training(data).map_err(|e| explained("data.train", &data.train, e))?;
-    let valid = Corpus::validation(data).map_err(|e| explained("data.valid", &data.valid, e))?;
-    Ok((Arc::new(train), valid.map(Arc::new)))
-}
-
-/// What to do where a text is not there that `key` names, in the file `config` or by an override.
-pub(super) fn missing_text(key: &str, config: &Path, overrides: &[String]) -> Option<String> {
-    let given = overrides.iter().rev().find(|set| key_of(set) == key);
-    let value = given.and_then(|set| Some(set.split_once('=')?.1.trim()));
-    match value {
-        // There is no other place where it could be.
-        Some(value) if Path::new(value).is_absolute() => None,
-        Some(_) => Some(format!(
-            "`--set {key}` names it, and it is neither beside the configuration nor in the current folder, `{}`",
-            std::env::current_dir().unwrap_or_default().display()
-        )),
-        None if run_of_config(config).is_some() => Some(format!(
-            "the run was begun with it: put the text back, or name its new place with --set {key}=FILE"
-        )),
-        None => Some(format!(
-            "`{key}` of `{}` names it: bring the text there (the comments in the file say where it comes from), or name another with --set \
-             {key}=FILE, which is looked for beside the configuration, then in the current folder",
-            config.display()
-        )),
-    }
 }
 
 /// The other ranks of the job that this process is one of; none if it was started alone.
@@ -346,170 +296,6 @@ fn warn_of_little_time(session: &Session, quiet: bool) {
     let _ = (session, quiet);
 }
 
-/// The run that `--resume` goes on with.
-struct Resumed {
-    folder: PathBuf,
-    /// Its newest checkpoint; nothing if it was stopped before the first.
-    checkpoint: Option<Checkpoint>,
-}
-
-impl Resumed {
-    fn find(arguments: &Train, base: &Path, config: &Config) -> Result<Resumed> {
-        let folder = match &arguments.out {
-            Some(out) => Some(out.clone()),
-            None => match run_of_config(&arguments.config) {
-                Some(run) => Some(run),
-                None => RunFolder::newest_numbered(base, &arguments.config)?,
-            },
-        };
-        let folder = folder.ok_or_else(|| {
-            Error::data(format!(
-                "there is no run of `{}` to resume",
-                run_name(&arguments.config)
-            ))
-            .help("name the folder of the run with --out, or leave --resume out")
-        })?;
-        if let Some(comparison) = comparison_of(&folder) {
-            let place = quoted(&comparison.display().to_string());
-            return Err(Error::usage(format!(
-                "`{}` is a run of the comparison in `{}`, whose models are trained alike",
-                folder.display(),
-                comparison.display()
-            ))
-            .help(format!(
-                "go on with all of them (`{} compare --resume --out {place}`, with a larger budget), or train this model anew: leave \
-                 --resume out",
-                program()
-            )));
-        }
-        let checkpoint = match find(&folder, Which::Last) {
-            Ok(found) => Checkpoint::open(&found.checkpoint).map_err(|error| {
-                error.help(format!(
-                    "remove `{}` to go on from the checkpoint before it",
-                    found.checkpoint.display()
-                ))
-            })?,
-            // A run that was killed before its first checkpoint begins again; one that has lost its checkpoints does not.
-            Err(_) if is_begun(&folder) && !has_saved(&folder)? => {
-                same_run(
-                    &folder,
-                    &Config::load(&folder.join("config.toml"), &[])?,
-                    config,
-                )?;
-                return Ok(Resumed {
-                    folder,
-                    checkpoint: None,
-                });
-            }
-            Err(error) => return Err(error),
-        };
-        same_run(&folder, &saved_config(&checkpoint)?, config)?;
-        Ok(Resumed {
-            folder,
-            checkpoint: Some(checkpoint),
-        })
-    }
-}
-
-/// The command that goes on with a run as it was begun.
-fn resumption(run: &Path) -> String {
-    let run = quoted(&run.display().to_string());
-    format!("{} train {run}/config.toml --resume", program())
-}
-
-/// What to do where the training text is not that of the run.
-fn other_text(run: &Path) -> String {
-    format!(
-        "with the text that it was begun with the run goes on by `{}`; if that text was changed, put it back as it was, or start a new \
-         run from the parameters of this one, with --init {}",
-        resumption(run),
-        quoted(&run.display().to_string())
-    )
-}
-
-/// Whether the record of a run knows of a checkpoint.
-fn has_saved(folder: &Path) -> Result<bool> {
-    Ok(read_record(folder)?.last.is_some())
-}
-
-/// Checks that nothing but limits, intervals and places of files differs between a run and its continuation.
-fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
-    let mut like_before = now.clone();
-    like_before.data = Data {
-        order: now.data.order,
-        tokens: now.data.tokens,
-        vocab_size: now.data.vocab_size,
-        min_count: now.data.min_count,
-        shuffle: now.data.shuffle,
-        valid_share: now.data.valid_share,
-        ..before.data.clone()
-    };
-    let (to, from) = (&mut like_before.train, &before.train);
-    (to.epochs, to.steps, to.seconds) = (from.epochs, from.steps, from.seconds);
-    (to.validate_every, to.checkpoint_every) = (from.validate_every, from.checkpoint_every);
-    (to.keep, to.log_every) = (from.keep, from.log_every);
-    to.histogram_every = from.histogram_every;
-    to.validate_targets = from.validate_targets;
-    like_before.device = before.device.clone();
-    like_before.model.tables = before.model.tables;
-    if like_before == *before {
-        return Ok(());
-    }
-    Err(Error::usage(format!(
-        "this is not the configuration of the run in `{}`: {}",
-        folder.display(),
-        differences(&before.to_toml(), &like_before.to_toml()).join("; ")
-    ))
-    .help(format!(
-        "as it was begun it goes on with `{}`; name another run with --out, or start a new one from its checkpoint with --init",
-        resumption(folder)
-    )))
-}
-
-/// The keys whose values differ between two resolved configurations, or that only one of them has.
-fn differences(before: &str, now: &str) -> Vec<String> {
-    let keys = |text: &str| -> BTreeMap<String, String> {
-        let mut section = String::new();
-        let mut keys = BTreeMap::new();
-        for line in text.lines() {
-            if let Some(name) = line
-                .strip_prefix('[')
-                .and_then(|rest| rest.strip_suffix(']'))
-            {
-                section = name.to_owned();
-            } else if let Some((key, value)) = line.split_once(" = ") {
-                keys.insert(format!("{section}.{key}"), value.to_owned());
-            }
-        }
-        keys
-    };
-    let (before, now) = (keys(before), keys(now));
-    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    names
-        .into_iter()
-        .filter_map(|name| match (before.get(name), now.get(name)) {
-            (before, now) if before == now => None,
-            (Some(before), Some(now)) => Some(format!("`{name}` was {before} and is {now}")),
-            (Some(before), None) => Some(format!("`{name}` was {before}")),
-            (None, now) => Some(format!("`{name}` is {}", now.map_or("", String::as_str))),
-        })
-        .collect()
-}
-
-/// Checks that the vocabulary file, if it is there, still has the words of the run, which are in its checkpoint.
-pub(super) fn same_words(config: &Config, words: &Vocabulary) -> Result<()> {
-    match &config.data.vocab {
-        Some(path) if path.exists() && !vocabulary_file(config, path)?.same_words(words) => {
-            Err(Error::data(format!(
-                "`{}` does not have the words of the run",
-                path.display()
-            ))
-            .help("resume with the vocabulary of the run, or without `data.vocab`: its words are in its checkpoint"))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Says so when the parameters come from a model of other words: its rows then stand for other words here.
 fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
     if init
@@ -521,54 +307,6 @@ fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
             init.path().display()
         );
     }
-}
-
-/// How long after a signal another one is taken for its echo: programs that start others send it to them and to their group.
-pub(super) const ECHO: Duration = Duration::from_secs(1);
-
-/// Lets SIGINT and SIGTERM ask for a stop; one that comes later than [`ECHO`] ends the program at once, unsaved. In a job SIGUSR1
-/// asks too: launchers hand it on at once, and end nothing.
-pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
-    let stop = Stop::default();
-    #[cfg(unix)]
-    if in_job {
-        let number: Arc<AtomicUsize> = stop.0.clone();
-        let as_term = signal_hook::consts::SIGTERM as usize;
-        signal_hook::flag::register_usize(signal_hook::consts::SIGUSR1, number, as_term)
-            .map_err(|error| Error::new(Kind::Other, "cannot listen to SIGUSR1").because(error))?;
-    }
-    #[cfg(not(unix))]
-    let _ = in_job;
-    let refused = |error: std::io::Error| {
-        Error::new(Kind::Other, "cannot listen to Ctrl-C and SIGTERM")
-            .because(error)
-            .help("start the program from another shell")
-    };
-    let armed = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let register = || {
-            // What ends it is no save, so the code is not that of one.
-            let code = Kind::Other.exit_code().into();
-            signal_hook::flag::register_conditional_shutdown(signal, code, armed.clone())?;
-            let number: Arc<AtomicUsize> = stop.0.clone();
-            signal_hook::flag::register_usize(signal, number, signal as usize)
-        };
-        register().map_err(refused)?;
-    }
-    let asked = stop.clone();
-    let arm = move || {
-        while asked.asked().is_none() {
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        std::thread::sleep(ECHO);
-        armed.store(true, Ordering::SeqCst);
-        tell(quiet, "Saving; Ctrl-C once more ends at once, unsaved.");
-    };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(arm)
-        .map_err(refused)?;
-    Ok(stop)
 }
 
 /// Prints how the run went.

@@ -105,8 +105,7 @@ pub(super) fn run(arguments: &Validate, quiet: bool) -> Result<()> {
                 Err(error) => {
                     let error = error.context(format!("{name} could not be validated"));
                     if let Some(before) = failed.replace(error) {
-                        let chain = before.chain().to_string();
-                        tracing::error!("{}", chain.trim_start_matches("error: "));
+                        tracing::error!("{}", told(&before));
                     }
                 }
             }
@@ -237,6 +236,12 @@ fn validate(device: Device, wanted: &Wanted, quiet: bool) -> Result<Document> {
     })
 }
 
+/// An error with its causes, where it is known to be one.
+fn told(error: &Error) -> String {
+    let chain = error.chain().to_string();
+    chain.trim_start_matches("error: ").to_owned()
+}
+
 fn trained(
     executor: &dyn Executor,
     model: &'static str,
@@ -247,12 +252,7 @@ fn trained(
         Ok(found) => (found.len(), worst(&found).cloned(), None),
         Err(error) => {
             executor.check()?;
-            let chain = error.chain().to_string();
-            (
-                0,
-                None,
-                Some(chain.trim_start_matches("error: ").to_owned()),
-            )
+            (0, None, Some(told(&error)))
         }
     };
     Ok(Trained {

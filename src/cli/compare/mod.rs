@@ -14,13 +14,13 @@ use self::display::Display;
 use self::models::Model;
 use self::record::{Budget, Folder, Plan, Spec};
 use super::arguments::{Compare, TableFormat};
-use super::context::{
-    device_options, longer, program, saved_vocabulary, tell, training_executors, vocabulary,
-};
+use super::context::{saved_vocabulary, tell, training_executors, vocabulary};
+use super::next::{device_options, longer, program};
 use super::progress::UnknownWords;
 use super::report;
-use super::text::text;
-use super::train::{listen, missing_text, open_texts, same_words};
+use super::resume::same_words;
+use super::signals::listen;
+use super::text::{missing_text, open_texts, text};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, is_begun, lock};
 use crate::config::{Config, Data, Precision};
 use crate::corpus::{Text, Vocabulary};
@@ -482,10 +482,7 @@ fn advise(models: &[Model], lines: &[Compared], plan: &Plan, folder: &Folder, qu
     let program = program();
     let run = quoted(&folder.run(&best.folder).display().to_string());
     let longer = longer(&best.config.train, 10.0);
-    let device = match plan.device.as_str() {
-        "auto" => String::new(),
-        device => device_options(&[device]),
-    };
+    let device = device_options(std::slice::from_ref(&plan.device));
     tell(
         quiet,
         &format!(

@@ -1,0 +1,57 @@
+//! Signals that ask a run to save and stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::context::tell;
+use crate::error::{Error, Kind, Result};
+use crate::train::watch::Stop;
+
+/// How long after a signal another one is taken for its echo: programs that start others send it to them and to their group.
+pub(super) const ECHO: Duration = Duration::from_secs(1);
+
+/// Lets SIGINT and SIGTERM ask for a stop; one that comes later than [`ECHO`] ends the program at once, unsaved. In a job SIGUSR1
+/// asks too: launchers hand it on at once, and end nothing.
+pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
+    let stop = Stop::default();
+    #[cfg(unix)]
+    if in_job {
+        let number: Arc<AtomicUsize> = stop.0.clone();
+        let as_term = signal_hook::consts::SIGTERM as usize;
+        signal_hook::flag::register_usize(signal_hook::consts::SIGUSR1, number, as_term)
+            .map_err(|error| Error::new(Kind::Other, "cannot listen to SIGUSR1").because(error))?;
+    }
+    #[cfg(not(unix))]
+    let _ = in_job;
+    let refused = |error: std::io::Error| {
+        Error::new(Kind::Other, "cannot listen to Ctrl-C and SIGTERM")
+            .because(error)
+            .help("start the program from another shell")
+    };
+    let armed = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let register = || {
+            // What ends it is no save, so the code is not that of one.
+            let code = Kind::Other.exit_code().into();
+            signal_hook::flag::register_conditional_shutdown(signal, code, armed.clone())?;
+            let number: Arc<AtomicUsize> = stop.0.clone();
+            signal_hook::flag::register_usize(signal, number, signal as usize)
+        };
+        register().map_err(refused)?;
+    }
+    let asked = stop.clone();
+    let arm = move || {
+        while asked.asked().is_none() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        std::thread::sleep(ECHO);
+        armed.store(true, Ordering::SeqCst);
+        tell(quiet, "Saving; Ctrl-C once more ends at once, unsaved.");
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(arm)
+        .map_err(refused)?;
+    Ok(stop)
+}
