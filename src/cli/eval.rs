@@ -13,7 +13,7 @@ use super::context::{tell, trained};
 use super::progress::{Live, UnknownWords};
 use super::text::text;
 use crate::checkpoint::Which;
-use crate::config::Data;
+use crate::config::DataConfig;
 use crate::corpus::{Corpus, expand};
 use crate::error::{Error, Result};
 use crate::metrics::is_unlearned;
@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
 }
 
 /// Says so when a text is one that the model was trained on.
-fn warn_of_training_text(corpus: &Corpus, data: &Data) {
+fn warn_of_training_text(corpus: &Corpus, data: &DataConfig) {
     let canonical = |path: &Path| path.canonicalize().ok();
     let Ok(training) = expand(&data.train) else {
         return;
@@ -115,7 +115,7 @@ pub(super) enum Kind {
 /// The files of `--data`; else the first of these texts that the run's configuration names.
 pub(super) fn corpus(
     given: &[PathBuf],
-    data: &Data,
+    data: &DataConfig,
     order: [Kind; 2],
     quiet: bool,
 ) -> Result<Corpus> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::Train;
+use crate::config::TrainConfig;
 use crate::error::quoted;
 
 /// The options that name these devices; the default needs none.
@@ -20,7 +20,7 @@ pub(super) fn program() -> String {
 }
 
 /// The options of `train` for a training so many times as long as this one.
-pub(super) fn longer(train: &Train, times: f64) -> String {
+pub(super) fn longer(train: &TrainConfig, times: f64) -> String {
     let many = |count: u64| (times * count as f64).ceil();
     let mut options = String::new();
     if train.epochs > 0 {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::tell;
-use crate::config::{Config, Data};
+use crate::config::{Config, DataConfig};
 use crate::numbers::{duration, grouped, percent, rate};
 use crate::train::watch::Event;
 
@@ -189,7 +189,7 @@ pub(super) struct UnknownWords {
 
 impl UnknownWords {
     /// For models of this text.
-    pub fn new(data: &Data) -> UnknownWords {
+    pub fn new(data: &DataConfig) -> UnknownWords {
         UnknownWords {
             remedy: match data.vocab {
                 Some(_) => {

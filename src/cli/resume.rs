@@ -10,7 +10,7 @@ use super::next::{program, resumption};
 use crate::checkpoint::{
     Checkpoint, RunFolder, Which, find, is_begun, read_record, run_name, run_of_config,
 };
-use crate::config::{Config, Data};
+use crate::config::{Config, DataConfig};
 use crate::corpus::Vocabulary;
 use crate::error::{Error, Result, quoted};
 
@@ -107,7 +107,7 @@ fn has_saved(folder: &Path) -> Result<bool> {
 /// Checks that nothing but limits, intervals and places of files differs between a run and its continuation.
 fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
     let mut like_before = now.clone();
-    like_before.data = Data {
+    like_before.data = DataConfig {
         order: now.data.order,
         tokens: now.data.tokens,
         vocab_size: now.data.vocab_size,

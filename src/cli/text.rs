@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::context::key_of;
 use super::progress::Live;
 use crate::checkpoint::run_of_config;
-use crate::config::{Data, Tokens};
+use crate::config::{DataConfig, Tokens};
 use crate::corpus::{Corpus, Text, TokenCache, Vocabulary, expand};
 use crate::error::{Error, Result};
 
@@ -31,7 +31,7 @@ pub(super) fn text(
 
 /// Opens the training text and the validation text of a configuration; `missing` says what to do where one of a key is not there.
 pub(super) fn open_texts(
-    data: &Data,
+    data: &DataConfig,
     missing: impl Fn(&str) -> Option<String>,
 ) -> Result<(Arc<Corpus>, Option<Arc<Corpus>>)> {
     let explained = |key: &str, files: &[PathBuf], error: Error| {

@@ -44,7 +44,7 @@ pub fn quote(text: &str) -> String {
 
 /// Where a value was given.
 #[derive(Clone, Debug, PartialEq)]
-enum Place {
+enum Source {
     Default,
     File { line: usize, column: usize },
     Set,
@@ -53,7 +53,7 @@ enum Place {
 #[derive(Clone, Debug)]
 struct Located {
     value: Value,
-    place: Place,
+    place: Source,
 }
 
 /// All keys, as `section.key`, with values and places.
@@ -77,7 +77,7 @@ impl Document {
                 document.sections.push(section.clone());
             }
             let located = Located {
-                place: Place::Default,
+                place: Source::Default,
                 ..located
             };
             document.entries.insert(format!("{section}.{key}"), located);
@@ -114,7 +114,7 @@ impl Document {
             path.to_owned(),
             Located {
                 value,
-                place: Place::Set,
+                place: Source::Set,
             },
         );
         Ok(())
@@ -124,9 +124,9 @@ impl Document {
     pub fn field(&self, key: &'static str) -> Field<'_> {
         let Located { value, place } = &self.entries[key];
         let place = match place {
-            Place::Default => format!("{}, by default", self.name),
-            Place::File { line, column } => format!("{}:{line}:{column}", self.name),
-            Place::Set => "--set".to_owned(),
+            Source::Default => format!("{}, by default", self.name),
+            Source::File { line, column } => format!("{}:{line}:{column}", self.name),
+            Source::Set => "--set".to_owned(),
         };
         Field {
             key: key.to_owned(),
@@ -138,7 +138,7 @@ impl Document {
 
     /// Whether a key was given by `--set`.
     pub fn is_override(&self, key: &str) -> bool {
-        self.entries[key].place == Place::Set
+        self.entries[key].place == Source::Set
     }
 
     /// Reads sections of keys, calling `check` with section, key and place of each before its value is looked at, and
@@ -174,7 +174,7 @@ impl Document {
                 let value = convert(value.get_ref(), &value.span(), text);
                 let located = Located {
                     value,
-                    place: Place::File { line, column },
+                    place: Source::File { line, column },
                 };
                 found.push((section.to_owned(), key.get_ref().to_string(), located));
             }

@@ -26,20 +26,20 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// What is computed.
-    pub model: Model,
+    pub model: ModelConfig,
     /// The softmax of training.
     pub softmax: Softmax,
     /// The text.
-    pub data: Data,
+    pub data: DataConfig,
     /// How it is trained.
-    pub train: Train,
+    pub train: TrainConfig,
     /// How devices are used.
-    pub device: Device,
+    pub device: DeviceConfig,
 }
 
 /// The sizes and cells of a language model.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Model {
+pub struct ModelConfig {
     /// One cell per layer, at least one.
     pub cells: Vec<Cell>,
     /// `E`, numbers per embedded word.
@@ -55,12 +55,12 @@ pub struct Model {
     /// One table for embedding and softmax.
     pub tied: bool,
     /// Where the tables are, with the state of their optimizer.
-    pub tables: Tables,
+    pub tables: TablePlacement,
     /// Added to the forget gate when computing; not stored in the bias.
     pub forget_bias: f64,
 }
 
-impl Model {
+impl ModelConfig {
     /// The number of layers.
     pub fn layers(&self) -> usize {
         self.cells.len()
@@ -116,7 +116,7 @@ pub enum Softmax {
 
 /// Which text is read, and how.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Data {
+pub struct DataConfig {
     /// How the text becomes rows of batches.
     pub order: Order,
     /// How lines become tokens.
@@ -140,7 +140,7 @@ pub struct Data {
     pub valid_share: f64,
 }
 
-impl Data {
+impl DataConfig {
     /// Whether there is validation text.
     pub fn validates(&self) -> bool {
         !self.valid.is_empty() || self.valid_share > 0.0
@@ -149,7 +149,7 @@ impl Data {
 
 /// How a model is trained.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Train {
+pub struct TrainConfig {
     /// `B`, streams per device.
     pub batch: usize,
     /// Batches of this size that a device computes one after the other and adds up the gradients of, for one step; at least 1.
@@ -200,7 +200,7 @@ pub struct Train {
 
 /// How devices are used.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Device {
+pub struct DeviceConfig {
     /// The most bytes that a step binds of one buffer, and that a buffer of a table holds; 0: what the device allows.
     pub max_binding: u64,
     /// The rows of a table that a device keeps of tables on the host; 0: four times those of a step.
@@ -298,7 +298,7 @@ impl Tokens {
 
 named! {
     /// Where the tables of a model are: embedding, softmax weights and bias, with the state of their optimizer.
-    Tables {
+    TablePlacement {
         /// In the memory of the device.
         Device = "device",
         /// In the memory of the host; the rows of a step travel.

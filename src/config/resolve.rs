@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::document::Document;
 use super::paths;
-use super::{Cell, Config, Data, Device, Model, Precision, Schedule, Softmax, Tables, Train};
+use super::{
+    Cell, Config, DataConfig, DeviceConfig, ModelConfig, Precision, Schedule, Softmax,
+    TablePlacement, TrainConfig,
+};
 use crate::error::{Error, Result};
 
 /// The most layers a model can have.
@@ -55,7 +58,7 @@ pub fn resolve(document: &Document, folder: &Path) -> Result<Config> {
     let data = data(document, folder)?;
     let softmax = softmax(document, data.vocab_size)?;
     let train = train(document)?;
-    if model.tables == Tables::Host && softmax == Softmax::Full {
+    if model.tables == TablePlacement::Host && softmax == Softmax::Full {
         return Err(document.field("model.tables").conflict(
             "a full softmax needs every row at every step",
             "use `softmax.kind = \"sampled\"`, or tables on the device",
@@ -76,10 +79,10 @@ pub fn resolve(document: &Document, folder: &Path) -> Result<Config> {
     })
 }
 
-fn model(document: &Document) -> Result<Model> {
+fn model(document: &Document) -> Result<ModelConfig> {
     let field = |key| document.field(key);
     let layers = field("model.layers").size(1, LAYERS)?;
-    let model = Model {
+    let model = ModelConfig {
         cells: cells(document, layers)?,
         embedding: field("model.embedding").size(1, SIZE)?,
         hidden: field("model.hidden").size(1, SIZE)?,
@@ -161,7 +164,7 @@ fn cells(document: &Document, layers: usize) -> Result<Vec<Cell>> {
 }
 
 /// Inputs, outputs and cells of a layer must divide by its groups.
-fn check_groups(document: &Document, model: &Model) -> Result<()> {
+fn check_groups(document: &Document, model: &ModelConfig) -> Result<()> {
     let output_key = if model.projection == 0 {
         "model.hidden"
     } else {
@@ -213,7 +216,7 @@ fn softmax(document: &Document, vocabulary: usize) -> Result<Softmax> {
     Ok(Softmax::Sampled { samples })
 }
 
-fn data(document: &Document, folder: &Path) -> Result<Data> {
+fn data(document: &Document, folder: &Path) -> Result<DataConfig> {
     let field = |key| document.field(key);
     let files = |key| -> Result<Vec<PathBuf>> {
         let given_here = document.is_override(key);
@@ -224,7 +227,7 @@ fn data(document: &Document, folder: &Path) -> Result<Data> {
             .map(|path| paths::resolve(folder, path, given_here))
             .collect())
     };
-    let mut data = Data {
+    let mut data = DataConfig {
         order: field("data.order").choice()?,
         tokens: field("data.tokens").choice()?,
         train: files("data.train")?,
@@ -269,7 +272,7 @@ fn data(document: &Document, folder: &Path) -> Result<Data> {
     Ok(data)
 }
 
-fn train(document: &Document) -> Result<Train> {
+fn train(document: &Document) -> Result<TrainConfig> {
     let field = |key| document.field(key);
     let not_negative =
         |key| field(key).number("a finite number that is not negative", |x| x >= 0.0);
@@ -279,7 +282,7 @@ fn train(document: &Document) -> Result<Train> {
             x == 0.0 || (1e-37..=1e38).contains(&x)
         })
     };
-    let train = Train {
+    let train = TrainConfig {
         batch: field("train.batch").size(1, INDEX)?,
         accumulate: field("train.accumulate").size(1, MOST_GOES)?,
         unroll: field("train.unroll").size(1, INDEX)?,
@@ -324,7 +327,7 @@ fn train(document: &Document) -> Result<Train> {
     Ok(train)
 }
 
-fn device(document: &Document) -> Result<Device> {
+fn device(document: &Document) -> Result<DeviceConfig> {
     let field = document.field("device.max_binding");
     let most = field.integer(0, COUNT)?;
     if (1..LEAST_BINDING).contains(&most) {
@@ -332,7 +335,7 @@ fn device(document: &Document) -> Result<Device> {
             "0 (what the device allows), or at least {LEAST_BINDING} bytes"
         )));
     }
-    Ok(Device {
+    Ok(DeviceConfig {
         // Devices bind whole words.
         max_binding: most / 4 * 4,
         table_rows: document.field("device.table_rows").size(0, INDEX)?,

@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 use super::names::expand;
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
-use crate::config::Data;
+use crate::config::DataConfig;
 use crate::digest::Content;
 use crate::error::{Error, Result};
 
@@ -123,7 +123,7 @@ impl Corpus {
     /// # Errors
     ///
     /// As [`Corpus::open`]; and if nothing is left of it.
-    pub fn training(data: &Data) -> Result<Corpus> {
+    pub fn training(data: &DataConfig) -> Result<Corpus> {
         match data.valid.is_empty() && data.valid_share > 0.0 {
             true => Corpus::open(&data.train)?.part(data.valid_share, false),
             false => Corpus::open(&data.train),
@@ -135,7 +135,7 @@ impl Corpus {
     /// # Errors
     ///
     /// As [`Corpus::training`].
-    pub fn validation(data: &Data) -> Result<Option<Corpus>> {
+    pub fn validation(data: &DataConfig) -> Result<Option<Corpus>> {
         match (data.valid.as_slice(), data.valid_share > 0.0) {
             ([], false) => Ok(None),
             ([], true) => Corpus::open(&data.train)?

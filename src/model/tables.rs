@@ -6,7 +6,7 @@
 use super::cost::optimizer_states;
 use super::language_model::Division;
 use super::parameters::{Group, Parameter, parameters};
-use crate::config::{Config, Recipe, Softmax, Tables};
+use crate::config::{Config, Recipe, Softmax, TablePlacement};
 
 /// Slots of a table without a number of its own, as a multiple of the rows that a step may touch: rows that are touched often
 /// stay.
@@ -24,7 +24,7 @@ pub struct Cache {
 /// The caches of a model with tables on the host: those of the embedding and of the softmax, or the one of the table of both. None
 /// if the tables are on the device.
 pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cache> {
-    if config.model.tables == Tables::Device {
+    if config.model.tables == TablePlacement::Device {
         return Vec::new();
     }
     let words = division.parts() * config.train.batch * config.train.unroll;
@@ -55,7 +55,7 @@ pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cac
 /// The cache that a parameter is in, if it is in one.
 pub fn cache_of(config: &Config, parameter: &Parameter) -> Option<usize> {
     match parameter.group {
-        _ if config.model.tables == Tables::Device => None,
+        _ if config.model.tables == TablePlacement::Device => None,
         Group::Recurrent => None,
         Group::Embedding => Some(0),
         Group::Softmax => Some(usize::from(!config.model.tied)),

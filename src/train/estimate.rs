@@ -90,7 +90,7 @@ impl Plans {
             goes.push(update);
             (goes, if devices > 1 { left } else { Vec::new() })
         };
-        let on_host = config.model.tables == config::Tables::Host;
+        let on_host = config.model.tables == config::TablePlacement::Host;
         let evaluation = |extent| match on_host {
             true => {
                 let plans =
@@ -243,8 +243,8 @@ impl HostBytes {
         let batches =
             BATCHES * (crew.devices as u64 * of_all(goes) + update + of_all(&plans.evaluation));
         let tables = match config.model.tables {
-            config::Tables::Host => tensors(config, vocabulary),
-            config::Tables::Device => Vec::new(),
+            config::TablePlacement::Host => tensors(config, vocabulary),
+            config::TablePlacement::Device => Vec::new(),
         };
         let widths: u64 = tables.iter().map(|tensor| 4 * tensor.width as u64).sum();
         let (devices, here) = (crew.devices as u64, crew.here as u64);
@@ -440,8 +440,8 @@ fn free_changes(config: &Config, room: &Room) -> Vec<(String, Config)> {
     // What lives in the memory of the host has nothing of it.
     if !room.is_host && config.softmax != config::Softmax::Full {
         let (set, tables) = match config.model.tables {
-            config::Tables::Device => ("model.tables=host", config::Tables::Host),
-            config::Tables::Host => ("model.tables=device", config::Tables::Device),
+            config::TablePlacement::Device => ("model.tables=host", config::TablePlacement::Host),
+            config::TablePlacement::Host => ("model.tables=device", config::TablePlacement::Device),
         };
         change(set, &|config| config.model.tables = tables);
     }

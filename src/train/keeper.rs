@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::progress::Progress;
 use super::session::Session;
 use crate::checkpoint::{Point, Record, RunFolder, Status};
-use crate::config::{Config, Train};
+use crate::config::{Config, TrainConfig};
 use crate::corpus::Vocabulary;
 use crate::error::Result;
 
@@ -36,7 +36,7 @@ impl<'a> Keeper<'a> {
         folder: &'a RunFolder,
         name: &str,
         devices: &[String],
-        train: &Train,
+        train: &TrainConfig,
         progress: &Progress,
     ) -> Result<Keeper<'a>> {
         let saved = progress.position.is_some().then_some(progress.step);

@@ -20,7 +20,7 @@ use super::session::Session;
 use super::update::{Norm, control};
 use super::watch::{Event, Stop, Turns};
 use crate::checkpoint::{Point, RunFolder, Status};
-use crate::config::{Config, Precision, Tokens, Train};
+use crate::config::{Config, Precision, Tokens, TrainConfig};
 use crate::corpus::{Batches, Loader, Position, Text, Training};
 use crate::device::describe_system;
 use crate::error::{Error, Kind, Result};
@@ -430,7 +430,7 @@ impl<'a> Loop<'a> {
                 Tokens::Characters => bytes,
                 Tokens::Whitespace | Tokens::Words => bytes / 5,
             };
-            let Train {
+            let TrainConfig {
                 batch,
                 unroll,
                 validate_targets,

@@ -22,7 +22,7 @@ use super::resume::same_words;
 use super::signals::listen;
 use super::text::{missing_text, open_texts, text};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, is_begun, lock};
-use crate::config::{Config, Data, Precision};
+use crate::config::{Config, DataConfig, Precision};
 use crate::corpus::{Text, Vocabulary};
 use crate::device::{CpuExecutor, Device, Executor, choose};
 use crate::error::{Error, Kind, Result, quoted};
@@ -208,7 +208,7 @@ fn texts(
     sets: &[String],
     quiet: bool,
 ) -> Result<Vec<Texts>> {
-    let mut opened: Vec<(Data, Texts)> = Vec::new();
+    let mut opened: Vec<(DataConfig, Texts)> = Vec::new();
     let mut all = Vec::new();
     for model in models {
         let data = &model.config.data;
