@@ -23,7 +23,7 @@ use wlstm::device::{
 };
 use wlstm::graph::memory::Limits;
 use wlstm::model::language_model::Division;
-use wlstm::train::estimate::{Crew, DeviceBytes, Estimate, Exchange, Plans};
+use wlstm::train::estimate::{CommunicationCost, DeviceBytes, Estimate, Plans, Topology};
 use wlstm::train::prepare::Preparer;
 
 fn main() {
@@ -34,7 +34,7 @@ fn main() {
         }),
         Trial::test("refused::cpu", || refused("cpu")),
         Trial::test("exchange", exchange),
-        Trial::test("goes_take_less_than_a_batch_of_all", goes),
+        Trial::test("micro_batches_take_less_than_a_batch_of_all", micro_batches),
         Trial::test("batches_of_many_devices", batches_that_wait),
     ];
     trials.extend(on_every_gpu("taken", |gpu| {
@@ -175,9 +175,9 @@ fn exchange() -> Result<(), Failed> {
         let config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
         let limits = Limits::HOST;
         let plans = Plans::of(&config, 1000, &limits, devices);
-        Exchange::of(&plans.left, &config, devices as u64)
+        CommunicationCost::of(&plans.left, &config, devices as u64)
     };
-    assert_eq!(of("", 1), Exchange::default());
+    assert_eq!(of("", 1), CommunicationCost::default());
     // Gates in two groups and in two factors, their biases, two projections.
     let recurrent = (2 * 8 * 32) + (16 * 8 + 8 * 64) + 2 * 64 + 2 * (16 * 8);
     // The rows of 15 inputs, and of 15 targets and 20 candidates with their biases.
@@ -193,32 +193,38 @@ fn exchange() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A batch in goes takes less than the same batch at once, wherever the tables are.
-fn goes() -> Result<(), Failed> {
+/// A batch in micro-batches takes less than the same batch at once, wherever the tables are.
+fn micro_batches() -> Result<(), Failed> {
     for more in ["", HOST] {
         let of = |batch, accumulate| {
             let text = model([128, 512, 128], [batch, 20, 2000], more);
             let text = text + &format!("accumulate = {accumulate}\n");
             let folder = std::env::temp_dir();
             let config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
-            let crew = Crew::ALONE;
-            let estimate = Estimate::of(&config, 40_000, crew, &Limits::COMMON, Taking::Device);
+            let topology = Topology::SINGLE;
+            let estimate = Estimate::of(&config, 40_000, topology, &Limits::COMMON, Taking::Device);
             estimate.device
         };
-        let (all, one, goes) = (of(64, 1), of(4, 1), of(4, 16));
-        assert!(goes.total < all.total, "{more}: {goes:?} of {all:?}");
-        // Beside one go there are the gradients, and rows of what the goes do not share.
+        let (all, one, micro_batches) = (of(64, 1), of(4, 1), of(4, 16));
+        assert!(
+            micro_batches.total < all.total,
+            "{more}: {micro_batches:?} of {all:?}"
+        );
+        // Beside one micro-batch there are the gradients, and rows of what the micro-batches do not share.
         let beside = |bytes: &DeviceBytes| bytes.total - bytes.parameters - bytes.optimizer;
         assert!(
-            2 * beside(&goes) < beside(&all),
-            "{more}: {goes:?} of {all:?}"
+            2 * beside(&micro_batches) < beside(&all),
+            "{more}: {micro_batches:?} of {all:?}"
         );
-        assert!(one.total < goes.total, "{more}: {one:?} of {goes:?}");
+        assert!(
+            one.total < micro_batches.total,
+            "{more}: {one:?} of {micro_batches:?}"
+        );
     }
     Ok(())
 }
 
-/// Batches that wait are what is prepared of them, however many devices and goes there are.
+/// Batches that wait are what is prepared of them, however many devices and micro-batches there are.
 fn batches_that_wait() -> Result<(), Failed> {
     const WORDS: usize = 1000;
     /// As many are alive at once.
@@ -232,16 +238,16 @@ fn batches_that_wait() -> Result<(), Failed> {
         let folder = std::env::temp_dir();
         let mut config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
         config.data.valid.clear();
-        let crew = Crew {
+        let topology = Topology {
             devices,
             here: 1,
             processes: 1,
         };
         let limits = Limits::HOST;
-        let estimate = Estimate::of(&config, WORDS, crew, &limits, Taking::Host);
+        let estimate = Estimate::of(&config, WORDS, topology, &limits, Taking::Host);
         let division = Division {
             devices,
-            goes: accumulate,
+            micro_batches: accumulate,
         };
         let mut preparer = Preparer::new(&config, WORDS, 0, division).expect("a sampler");
         let tokens = config.train.batch * config.train.unroll * division.parts();
@@ -257,9 +263,10 @@ fn batches_that_wait() -> Result<(), Failed> {
         let want = BATCHES * bytes.sum::<u64>();
         let found = estimate.host.batches;
         if found.abs_diff(want) > want / 50 {
-            return Err(
-                format!("{devices} devices, {accumulate} goes: {found} and not {want}").into(),
-            );
+            return Err(format!(
+                "{devices} devices, {accumulate} micro-batches: {found} and not {want}"
+            )
+            .into());
         }
     }
     Ok(())
@@ -302,12 +309,12 @@ const WITHIN: RangeInclusive<f64> = 0.9..=1.1;
 const RUNS: usize = 2;
 
 /// Whole runs: of large tables, of large activations, of the latter with gates that are made again, of tables on the host, of
-/// batches in goes, of a device that is two.
+/// batches in micro-batches, of a device that is two.
 fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
     let mut wrong = Vec::new();
-    // What a device in software has for shaders and copies was seen to be 30 MB less than is counted for the many kernels of goes:
+    // What a device in software has for shaders and copies was seen to be 30 MB less than is counted for the many kernels of micro-batches:
     // what is measured must be large beside it.
-    let goes = match room.taking {
+    let micro_batches = match room.taking {
         Taking::Host => 20_000,
         Taking::Device => 80_000,
     };
@@ -325,9 +332,9 @@ fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
             "recompute = true",
         ),
         (
-            "goes",
+            "micro-batches",
             1,
-            goes,
+            micro_batches,
             [256, 512, 256],
             [16, 10, 1000],
             "accumulate = 4",
@@ -344,14 +351,14 @@ fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
         let [small, large] = ["small", "large"].map(|name| {
             let config = folder.path(&format!("{name}.toml"));
             let parsed = Config::load(&config, &[]).expect("a configuration");
-            let crew = Crew {
+            let topology = Topology {
                 devices,
                 here: devices,
                 processes: 1,
             };
             let words = if name == "small" { 6 } else { words };
-            let estimate = Estimate::of(&parsed, words, crew, limits, room.taking);
-            let need = estimate.need(room, devices, crew);
+            let estimate = Estimate::of(&parsed, words, topology, limits, room.taking);
+            let need = estimate.need(room, devices, topology);
             (need as f64, config, folder.path(name))
         });
         let need = large.0;

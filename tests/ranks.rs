@@ -208,7 +208,7 @@ fn ranks_are_devices() -> Outcome {
             vec!["--set", "train.batch=2", "--set", "train.precision=mixed"],
         ),
         (
-            "goes",
+            "micro-batches",
             vec!["--set", "train.batch=1", "--set", "train.accumulate=2"],
         ),
     ] {

@@ -273,8 +273,13 @@ fn devices_and_goes(device: &str) -> Outcome {
         };
         let tolerance = if kind == "mixed" { 1e-2 } else { 1e-5 };
         let one = run("one", &["train.batch=4"], &[]);
-        let goes = run("goes", &["train.batch=2", "train.accumulate=2"], &[]);
-        alike(&one, &goes, tolerance).map_err(|error| format!("{kind}, goes: {error:?}"))?;
+        let micro_batches = run(
+            "micro-batches",
+            &["train.batch=2", "train.accumulate=2"],
+            &[],
+        );
+        alike(&one, &micro_batches, tolerance)
+            .map_err(|error| format!("{kind}, micro-batches: {error:?}"))?;
         if kind == "paper" {
             continue;
         }

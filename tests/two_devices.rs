@@ -15,8 +15,8 @@ use wlstm::error::{Error, Kind, Result};
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::Plan;
 use wlstm::kernel::{Halves, Kernel};
-use wlstm::train::estimate::{Exchange, Plans};
-use wlstm::train::exchange::Alone;
+use wlstm::train::collective::SingleProcess;
+use wlstm::train::estimate::{CommunicationCost, Plans};
 use wlstm::train::progress::Progress;
 use wlstm::train::run::{Run, train};
 use wlstm::train::session::Session;
@@ -158,8 +158,12 @@ fn run_counted(
         })
     });
     let vocabulary = text.vocabulary().len();
-    let mut session =
-        Session::replicated(executors.collect(), Box::new(Alone), &config, vocabulary)?;
+    let mut session = Session::replicated(
+        executors.collect(),
+        Box::new(SingleProcess),
+        &config,
+        vocabulary,
+    )?;
     session.initialise()?;
     let folder = RunFolder::create(&base.join(name))?;
     let run = Run {
@@ -222,7 +226,7 @@ fn devices_exchange_what_the_plan_says() {
         // The words of the text and the special ones.
         let vocabulary = 23 + 2;
         let plans = Plans::of(&config, vocabulary, &Limits::HOST, 2);
-        let planned = Exchange::of(&plans.left, &config, 2);
+        let planned = CommunicationCost::of(&plans.left, &config, 2);
         assert!(planned.dense > 0 && planned.rows > 0, "{sets:?}");
         assert_eq!(
             (sent, received),
@@ -240,7 +244,10 @@ fn the_other_device_saves_whole_steps() {
     for (kind, sets) in [
         ("device", vec![]),
         ("host", vec!["model.tables=host", "device.table_rows=1"]),
-        ("goes", vec!["train.accumulate=2", "train.recipe=plain"]),
+        (
+            "micro-batches",
+            vec!["train.accumulate=2", "train.recipe=plain"],
+        ),
     ] {
         // Every step.
         let every = [sets.as_slice(), &["train.checkpoint_every=1"]].concat();

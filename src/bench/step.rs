@@ -14,7 +14,7 @@ use crate::device::Executor;
 use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::model::cost::cost;
-use crate::train::exchange::Alone;
+use crate::train::collective::SingleProcess;
 use crate::train::prepare::{Prepared, Preparer};
 use crate::train::session::Session;
 use crate::train::update::control;
@@ -122,7 +122,7 @@ pub fn step(
         true => Some(peaks(executors[0].as_mut())?),
         false => None,
     };
-    let mut session = Session::replicated(executors, Box::new(Alone), config, vocabulary)?;
+    let mut session = Session::replicated(executors, Box::new(SingleProcess), config, vocabulary)?;
     session.initialise()?;
     let unroll = config.train.unroll;
     let batch = session.division().parts() * config.train.batch;

@@ -20,8 +20,8 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::model::cost::check_sizes;
 use crate::numbers::duration;
-use crate::train::estimate::{self, Crew};
-use crate::train::exchange::{Alone, Exchange, of_all};
+use crate::train::collective::{Collective, SingleProcess, all_gather_f64};
+use crate::train::estimate::{self, Topology};
 use crate::train::progress::{Measure, Progress};
 use crate::train::run::{Outcome, Run, train};
 use crate::train::sample::is_too_slow;
@@ -34,8 +34,8 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     let config = Config::load(&arguments.config, &arguments.all_overrides())?;
     config.check_limits()?;
     schedule::check(&config)?;
-    let mut exchange = exchange()?;
-    let leads = exchange.leads();
+    let mut collective = collective()?;
+    let leads = collective.is_root();
     if arguments.tui && leads {
         Dashboard::check_terminal()?;
     }
@@ -75,24 +75,24 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     });
     let open = |corpus| text(corpus, words.clone(), config.data.tokens, quiet);
     let (train_text, valid_text) = (open(corpus)?, valid.map(open).transpose()?);
-    let devices = executors.len() * exchange.ranks();
+    let devices = executors.len() * collective.ranks();
     check_sizes(&config, words.len(), devices)?;
     let start = checkpoint.or(init.as_ref());
     same_job(
-        exchange.as_mut(),
+        collective.as_mut(),
         &config,
         train_text.corpus(),
         &words,
         start,
         (executors.len(), valid_text.is_some()),
     )?;
-    let crew = Crew {
+    let topology = Topology {
         devices,
         here: executors.len(),
         processes: process_here().1,
     };
-    estimate::check(&config, words.len(), crew, &executors)?;
-    let mut session = Session::replicated(executors, exchange, &config, words.len())?;
+    estimate::check(&config, words.len(), topology, &executors)?;
+    let mut session = Session::replicated(executors, collective, &config, words.len())?;
     let as_begun = |error: Error, help: fn(&Resumed) -> String| match &resumed {
         Some(resumed) => error.help(help(resumed)),
         None => error,
@@ -129,7 +129,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
             let dashboard = Dashboard::open(run_name(&arguments.config), &config, &stop)?;
             (stop, Some(dashboard))
         }
-        false => (listen(session.exchange().ranks() > 1, quiet)?, None),
+        false => (listen(session.collective().ranks() > 1, quiet)?, None),
     };
     // What the dashboard shows needs no lines.
     let mut display = Display::new(&config, quiet || dashboard.is_some());
@@ -201,7 +201,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
 }
 
 /// The other ranks of the job that this process is one of; none if it was started alone.
-fn exchange() -> Result<Box<dyn Exchange>> {
+fn collective() -> Result<Box<dyn Collective>> {
     #[cfg(feature = "mpi")]
     if let Some(mpi) = crate::train::mpi::connect()? {
         return Ok(Box::new(mpi));
@@ -213,20 +213,20 @@ fn exchange() -> Result<Box<dyn Exchange>> {
         )
         .help("build it with `cargo build --release --features mpi`, or start it without mpirun"));
     }
-    Ok(Box::new(Alone))
+    Ok(Box::new(SingleProcess))
 }
 
 /// Checks that all ranks of a job train the same model from the same start on the same text, with as many devices each. Places of
 /// files may differ.
 fn same_job(
-    exchange: &mut dyn Exchange,
+    collective: &mut dyn Collective,
     config: &Config,
     corpus: &Corpus,
     words: &Vocabulary,
     start: Option<&Checkpoint>,
     (devices, validates): (usize, bool),
 ) -> Result<()> {
-    if exchange.ranks() == 1 {
+    if collective.ranks() == 1 {
         return Ok(());
     }
     let mut elsewhere = config.clone();
@@ -254,7 +254,7 @@ fn same_job(
         .iter()
         .flat_map(|(_, fact)| [fact >> 32, fact & 0xffff_ffff]);
     let own: Vec<f64> = halves.map(|half| half as f64).collect();
-    let all = of_all(exchange, &own)?;
+    let all = all_gather_f64(collective, &own)?;
     for (rank, facts_of_rank) in all.chunks_exact(own.len()).enumerate() {
         let halves = facts_of_rank.chunks_exact(2).zip(all.chunks_exact(2));
         let different = halves
@@ -265,7 +265,7 @@ fn same_job(
                 "process {rank} of the job has another {what} than process 0"
             ))
             .help("give all of them the same program, configuration, text and checkpoint (--resume and --init), and as many devices each")
-            .shared(exchange.leads()));
+            .shared(collective.is_root()));
         }
     }
     Ok(())

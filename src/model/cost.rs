@@ -125,7 +125,7 @@ pub fn check_sizes(config: &Config, vocabulary: usize, devices: usize) -> Result
             "the logits of a batch, batch * unroll * samples",
             rows * samples,
         ));
-        // The goes of a device share its candidates.
+        // The micro-batches of a device share its candidates.
         let devices = devices as u64;
         let tokens = devices * train.accumulate as u64 * rows * (1 + u64::from(model.tied));
         sizes.push((

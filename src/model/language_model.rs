@@ -36,58 +36,53 @@ pub struct Extent {
     pub unroll: usize,
 }
 
-/// How the batch of a step is divided.
+/// How the batch of a step is divided: between devices, and on each into micro-batches (gradient accumulation).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Division {
-    /// Devices, those of other machines too.
+    /// Devices, including those of other machines.
     pub devices: usize,
-    /// Goes of each device.
-    pub goes: usize,
+    /// Micro-batches of each device.
+    pub micro_batches: usize,
 }
 
 impl Division {
-    /// Not at all.
+    /// One device and one micro-batch.
     pub const WHOLE: Division = Division {
         devices: 1,
-        goes: 1,
+        micro_batches: 1,
     };
 
     /// The parts of a step, see [`Part`].
     pub fn parts(self) -> usize {
-        self.devices * self.goes
+        self.devices * self.micro_batches
     }
 }
 
 /// Which part of the batch of a step a plan computes.
 ///
-/// The streams of a step are those of several devices; and those of a device are computed in several goes, so that one with
-/// little memory has large batches. A go is like a smaller batch, but that its gradients are added to those of the one before.
+/// The streams of a step are split between devices, and on each device into micro-batches that run one after the other: so a device
+/// with little memory trains with large batches. The gradients of a micro-batch are added to those of the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// The device, of so many.
-    pub device: (usize, usize),
-    /// The go, of so many.
-    pub go: (usize, usize),
+    /// The device, counted from 0.
+    pub device: usize,
+    /// The micro-batch of the device, counted from 0.
+    pub micro_batch: usize,
+    /// How the batch is divided.
+    pub division: Division,
 }
 
 impl Part {
-    /// All of it.
+    /// The whole batch.
     pub const WHOLE: Part = Part {
-        device: (0, 1),
-        go: (0, 1),
+        device: 0,
+        micro_batch: 0,
+        division: Division::WHOLE,
     };
 
-    /// How the step is divided.
-    pub fn division(self) -> Division {
-        Division {
-            devices: self.device.1,
-            goes: self.go.1,
-        }
-    }
-
-    /// Which of these it is.
+    /// The number of this part, counted from 0.
     pub fn index(self) -> usize {
-        self.device.0 * self.go.1 + self.go.0
+        self.device * self.division.micro_batches + self.micro_batch
     }
 }
 
@@ -122,7 +117,7 @@ impl<'a> Body<'a> {
         tables: Place,
         part: Part,
     ) -> Body<'a> {
-        let caches = caches(config, vocabulary, part.division());
+        let caches = caches(config, vocabulary, part.division);
         let cache = |line: &super::parameters::Parameter| cache_of(config, line);
         let declare = |line: super::parameters::Parameter| {
             let (mut rows, width) = match line.name.as_str() {
@@ -181,7 +176,7 @@ impl<'a> Body<'a> {
         let streams = Streams {
             first: self.part.index() * batch,
             count: batch,
-            all: self.part.division().parts() * batch,
+            all: self.part.division.parts() * batch,
         };
         let mut x = dropout(graph, looked_up, rate, 0, streams);
         for (k, cell) in model.cells.iter().enumerate() {
@@ -251,13 +246,15 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
     if config.train.recompute {
         graph.builder.recompute_gates(SPAN_ROWS);
     }
-    if part.go.0 > 0 {
-        graph.builder.state_prefix(&go_prefix(part.go.0));
+    if part.micro_batch > 0 {
+        graph
+            .builder
+            .state_prefix(&micro_batch_prefix(part.micro_batch));
     }
     let body = Body::new(graph, config, vocabulary, extent, "", Place::Slots, part);
     let model = &config.model;
-    // All goes together are one batch.
-    let batch = (extent.batch * part.go.1) as f32;
+    // All micro-batches together are one batch.
+    let batch = (extent.batch * part.division.micro_batches) as f32;
     let (divisor, embedding_scale) = match config.train.recipe {
         Recipe::Paper => (batch, if model.tied { 1.0 } else { batch }),
         Recipe::Plain => (batch * extent.unroll as f32, 1.0),
@@ -295,9 +292,9 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
     graph.backward();
 }
 
-/// The prefix of the recurrent states of a go after the first.
-pub fn go_prefix(go: usize) -> String {
-    format!("go{go}.")
+/// The prefix of the recurrent states of a micro-batch after the first.
+pub fn micro_batch_prefix(micro_batch: usize) -> String {
+    format!("micro_batch{micro_batch}.")
 }
 
 /// The parameters of a training plan, declared in another one of the same executor: their names, in the order of the table.

@@ -29,7 +29,7 @@ pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cac
     }
     let words = division.parts() * config.train.batch * config.train.unroll;
     let samples = match (config.softmax, config.train.recipe) {
-        // Those of every device: its goes have the same.
+        // One set for each device: its micro-batches share it.
         (Softmax::Sampled { samples }, Recipe::Paper) => division.devices * samples,
         (Softmax::Sampled { samples }, Recipe::Plain) => samples,
         // Configurations are refused.

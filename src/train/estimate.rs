@@ -8,11 +8,11 @@
 
 use serde::Serialize;
 
+use super::collective::MAX_MESSAGE;
 use super::evaluate::extent;
-use super::exchange::MOST;
 use super::session::STREAM;
 use super::tables::Tables;
-use super::update::{InParts, Left, plans_in_parts};
+use super::update::{InParts, PendingGradient, plans_in_parts};
 use crate::config::{self, Config, Precision};
 use crate::device::{Executor, Footprint, Room, Taking};
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ use crate::files;
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Place, Plan};
 use crate::graph::split::oversized;
-use crate::model::language_model::{self, Part};
+use crate::model::language_model::{self, Division, Part};
 use crate::model::tables::tensors;
 use crate::numbers::bytes;
 use crate::tensor::Dtype;
@@ -37,7 +37,7 @@ const BYTES_OF_LOGIT: u64 = 8 + 8 + 16;
 
 /// Who takes part in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Crew {
+pub struct Topology {
     /// All devices of a step.
     pub devices: usize,
     /// Those of this process.
@@ -46,9 +46,9 @@ pub struct Crew {
     pub processes: usize,
 }
 
-impl Crew {
+impl Topology {
     /// One device.
-    pub const ALONE: Crew = Crew {
+    pub const SINGLE: Topology = Topology {
         devices: 1,
         here: 1,
         processes: 1,
@@ -57,10 +57,10 @@ impl Crew {
 
 /// The plans of a run, in the order in which it loads them.
 pub struct Plans {
-    /// Of a training step: one, or those of its goes and the update.
+    /// Of a training step: one, or those of its micro-batches and the update.
     pub training: Vec<Plan>,
-    /// The gradients that several devices join, see [`Left`].
-    pub left: Vec<Left>,
+    /// The gradients that several devices join, see [`PendingGradient`].
+    pub left: Vec<PendingGradient>,
     /// With tables on the host: what brings the rows of a step.
     pub exchange: Option<Plan>,
     /// Of a batch of validation, where there is text for it: one, or with tables on the host those that these travel through.
@@ -75,20 +75,24 @@ impl Plans {
         let limits = &limits.binding_at_most(config.device.max_binding);
         let prefix = language_model::evaluation_prefix(config);
         let part = Part {
-            device: (0, devices),
-            go: (0, config.train.accumulate),
+            device: 0,
+            micro_batch: 0,
+            division: Division {
+                devices,
+                micro_batches: config.train.accumulate,
+            },
         };
-        let (training, left) = if part.division().parts() == 1 {
+        let (training, left) = if part.division.parts() == 1 {
             let plan = training_plan(config, vocabulary, limits, false);
             (vec![plan], Vec::new())
         } else {
             let InParts {
-                mut goes,
+                mut micro_batches,
                 update,
                 left,
             } = plans_in_parts(config, vocabulary, limits, part);
-            goes.push(update);
-            (goes, if devices > 1 { left } else { Vec::new() })
+            micro_batches.push(update);
+            (micro_batches, if devices > 1 { left } else { Vec::new() })
         };
         let on_host = config.model.tables == config::TablePlacement::Host;
         let evaluation = |extent| match on_host {
@@ -105,7 +109,7 @@ impl Plans {
             training,
             left,
             exchange: on_host
-                .then(|| Tables::exchange_plan(config, vocabulary, limits, part.division())),
+                .then(|| Tables::exchange_plan(config, vocabulary, limits, part.division)),
             evaluation: match config.data.validates() {
                 true => evaluation(extent(config)),
                 false => Vec::new(),
@@ -217,7 +221,7 @@ impl HostBytes {
         plans: &Plans,
         config: &Config,
         vocabulary: usize,
-        crew: Crew,
+        topology: Topology,
         footprint: &Footprint,
         taking: Taking,
     ) -> HostBytes {
@@ -234,23 +238,28 @@ impl HostBytes {
             });
             bytes.sum()
         };
-        // Of a step in parts the goes are there for every device, and the update once, with the rows of all.
-        let (goes, update) = match plans.training.as_slice() {
-            [goes @ .., update] if !goes.is_empty() => (goes, batch(update)),
+        // Of a divided step the micro-batches are there for every device, and the update once, with the rows of all.
+        let (micro_batches, update) = match plans.training.as_slice() {
+            [micro_batches @ .., update] if !micro_batches.is_empty() => {
+                (micro_batches, batch(update))
+            }
             whole => (whole, 0),
         };
         let of_all = |plans: &[Plan]| plans.iter().map(batch).sum::<u64>();
-        let batches =
-            BATCHES * (crew.devices as u64 * of_all(goes) + update + of_all(&plans.evaluation));
+        let batches = BATCHES
+            * (topology.devices as u64 * of_all(micro_batches)
+                + update
+                + of_all(&plans.evaluation));
         let tables = match config.model.tables {
             config::TablePlacement::Host => tensors(config, vocabulary),
             config::TablePlacement::Device => Vec::new(),
         };
         let widths: u64 = tables.iter().map(|tensor| 4 * tensor.width as u64).sum();
-        let (devices, here) = (crew.devices as u64, crew.here as u64);
-        let of = |left: &Left| 4 * left.len as u64;
-        let sum =
-            |keep: &dyn Fn(&&Left) -> bool| -> u64 { plans.left.iter().filter(keep).map(of).sum() };
+        let (devices, here) = (topology.devices as u64, topology.here as u64);
+        let of = |left: &PendingGradient| 4 * left.len as u64;
+        let sum = |keep: &dyn Fn(&&PendingGradient) -> bool| -> u64 {
+            plans.left.iter().filter(keep).map(of).sum()
+        };
         let most = |rows: bool| -> u64 {
             let left = plans.left.iter().filter(|left| left.rows == rows);
             left.map(of).max().unwrap_or(0)
@@ -269,7 +278,7 @@ impl HostBytes {
         };
         let on_its_way = match devices / here {
             1 => 0,
-            ranks => both * most(false).min(4 * MOST as u64 * ranks),
+            ranks => both * most(false).min(4 * MAX_MESSAGE as u64 * ranks),
         };
         let joined = most(false) + copies * most(true) + on_its_way;
         // Every gradient has a place of its own on its way to the host, which it keeps on the CPU until it has been joined; and those
@@ -343,19 +352,19 @@ impl Estimate {
     pub fn of(
         config: &Config,
         vocabulary: usize,
-        crew: Crew,
+        topology: Topology,
         limits: &Limits,
         taking: Taking,
     ) -> Estimate {
-        let plans = Plans::of(config, vocabulary, limits, crew.devices);
-        Estimate::of_plans(&plans, config, (vocabulary, crew), limits, taking)
+        let plans = Plans::of(config, vocabulary, limits, topology.devices);
+        Estimate::of_plans(&plans, config, (vocabulary, topology), limits, taking)
     }
 
     /// The same of plans that are there.
     pub fn of_plans(
         plans: &Plans,
         config: &Config,
-        (vocabulary, crew): (usize, Crew),
+        (vocabulary, topology): (usize, Topology),
         limits: &Limits,
         taking: Taking,
     ) -> Estimate {
@@ -374,7 +383,7 @@ impl Estimate {
         });
         Estimate {
             device: DeviceBytes::of(&footprint),
-            host: HostBytes::of(plans, config, vocabulary, crew, &footprint, taking),
+            host: HostBytes::of(plans, config, vocabulary, topology, &footprint, taking),
             dispatches_per_step: steps(&mut plans.training.iter().chain(&plans.exchange)),
             dispatches_per_evaluation_batch: (!plans.evaluation.is_empty())
                 .then(|| steps(&mut plans.evaluation.iter())),
@@ -384,8 +393,8 @@ impl Estimate {
 
     /// What must be free where the device has its memory, which so many like it share: a card that is named twice, or the memory of
     /// the host.
-    pub fn need(&self, room: &Room, sharing: usize, crew: Crew) -> u64 {
-        let (sharing, processes) = (sharing as u64, crew.processes as u64);
+    pub fn need(&self, room: &Room, sharing: usize, topology: Topology) -> u64 {
+        let (sharing, processes) = (sharing as u64, topology.processes as u64);
         match room.is_host {
             true => processes * (sharing * self.device.total + self.host.total),
             false => sharing * self.device.total,
@@ -393,21 +402,21 @@ impl Estimate {
     }
 
     /// What must be free in the memory of the host beside a device with memory of its own.
-    pub fn need_of_host(&self, room: &Room, crew: Crew) -> u64 {
+    pub fn need_of_host(&self, room: &Room, topology: Topology) -> u64 {
         match room.is_host {
             true => 0,
-            false => crew.processes as u64 * self.host.total,
+            false => topology.processes as u64 * self.host.total,
         }
     }
 
     /// Whether it fits, on the device and on the host; nothing where nobody knows how much memory there is.
-    pub fn fits(&self, room: &Room, sharing: usize, crew: Crew) -> Option<bool> {
+    pub fn fits(&self, room: &Room, sharing: usize, topology: Topology) -> Option<bool> {
         let on_device = room
             .bytes
-            .map(|bytes| self.need(room, sharing, crew) <= bytes);
+            .map(|bytes| self.need(room, sharing, topology) <= bytes);
         let on_host = room
             .host
-            .is_none_or(|bytes| self.need_of_host(room, crew) <= bytes);
+            .is_none_or(|bytes| self.need_of_host(room, topology) <= bytes);
         match (&self.refusal, on_device, on_host) {
             (Some(_), ..) | (_, Some(false), _) | (.., false) => Some(false),
             (_, fits, true) => fits,
@@ -454,7 +463,7 @@ fn free_changes(config: &Config, room: &Room) -> Vec<(String, Config)> {
 pub fn changes(
     config: &Config,
     vocabulary: usize,
-    (crew, sharing): (Crew, usize),
+    (topology, sharing): (Topology, usize),
     limits: &Limits,
     room: &Room,
 ) -> Vec<Change> {
@@ -464,9 +473,9 @@ pub fn changes(
         ..*room
     };
     let fits = |config: &Config| {
-        let estimate = Estimate::of(config, vocabulary, crew, limits, room.taking);
-        let fits = estimate.fits(room, sharing, crew) == Some(true);
-        fits.then(|| estimate.need(room, sharing, crew))
+        let estimate = Estimate::of(config, vocabulary, topology, limits, room.taking);
+        let fits = estimate.fits(room, sharing, topology) == Some(true);
+        fits.then(|| estimate.need(room, sharing, topology))
     };
     let mut found = Vec::new();
     let free = free_changes(config, room);
@@ -538,7 +547,7 @@ fn largest(size: usize, mut fits: impl FnMut(usize) -> Option<u64>) -> Option<(u
 pub fn check(
     config: &Config,
     vocabulary: usize,
-    crew: Crew,
+    topology: Topology,
     executors: &[Box<dyn Executor>],
 ) -> Result<()> {
     let rooms: Vec<Room> = executors.iter().map(|executor| executor.room()).collect();
@@ -549,7 +558,7 @@ pub fn check(
             false => other.adapter == room.adapter,
         };
         let sharing = rooms.iter().filter(alike).count();
-        let estimate = Estimate::of(config, vocabulary, crew, &limits, room.taking);
+        let estimate = Estimate::of(config, vocabulary, topology, &limits, room.taking);
         tracing::debug!(
             device = estimate.device.total,
             host = estimate.host.total,
@@ -557,11 +566,11 @@ pub fn check(
             "estimate"
         );
         // What cannot be bound is said where the plan is loaded.
-        if estimate.refusal.is_some() || estimate.fits(room, sharing, crew) != Some(false) {
+        if estimate.refusal.is_some() || estimate.fits(room, sharing, topology) != Some(false) {
             continue;
         }
-        let of_device = (estimate.need(room, sharing, crew), room.bytes);
-        let of_host = (estimate.need_of_host(room, crew), room.host);
+        let of_device = (estimate.need(room, sharing, topology), room.bytes);
+        let of_host = (estimate.need_of_host(room, topology), room.host);
         let what = match (of_device, of_host) {
             ((need, Some(there)), _) if need > there => {
                 let how = if room.is_host {
@@ -577,7 +586,7 @@ pub fn check(
                 bytes(there.unwrap_or(0))
             ),
         };
-        let changes = changes(config, vocabulary, (crew, sharing), &limits, room);
+        let changes = changes(config, vocabulary, (topology, sharing), &limits, room);
         return Err(
             Error::device(format!("out of memory: this run takes {what}"))
                 .help(advice(&estimate.device, &changes)),
@@ -606,7 +615,7 @@ fn advice(device: &DeviceBytes, changes: &[Change]) -> String {
 
 /// Bytes that devices exchange in a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Exchange {
+pub struct CommunicationCost {
     /// Gradients of whole parameters, of which all devices get the mean.
     pub dense: u64,
     /// Gradients of the rows that a device may touch, which all devices get.
@@ -619,17 +628,17 @@ pub struct Exchange {
     pub between_machines: u64,
 }
 
-impl Exchange {
-    /// Of `devices` devices whose goes leave these gradients.
+impl CommunicationCost {
+    /// Of `devices` devices whose micro-batches leave these gradients.
     ///
     /// Through the memory of the host: a device hands out its gradients of whole parameters `D` and room for all the rows that it
     /// may touch `R`, and gets the mean and the rows of all devices: `D + R` one way, `D + N R` the other. The ids of the rows are
     /// known to all: every machine prepares the batch. Between `N` machines of one device the mean takes `2 (N-1)/N D`, a share of
     /// everybody's and then everybody's share, and the rows `(N-1) R`. Numbers have 4 bytes, in mixed precision 2. A single device
     /// exchanges nothing.
-    pub fn of(left: &[Left], config: &Config, devices: u64) -> Exchange {
+    pub fn of(left: &[PendingGradient], config: &Config, devices: u64) -> CommunicationCost {
         if devices < 2 {
-            return Exchange::default();
+            return CommunicationCost::default();
         }
         let width = match config.train.precision {
             Precision::F32 => 4,
@@ -640,7 +649,7 @@ impl Exchange {
             left.map(|left| width * left.len as u64).sum()
         };
         let (dense, rows) = (of(false), of(true));
-        Exchange {
+        CommunicationCost {
             dense,
             rows,
             sent: dense + rows,

@@ -7,7 +7,7 @@
 //! | [`session`] | a model on a device: plans, parameters in and out of files |
 //! | [`prepare`] | what a step needs from the host, made ahead on another thread |
 //! | [`tables`], [`slots`] | tables on the host: rows that travel, and where they are on the device |
-//! | [`exchange`] | what the machines of a run tell each other |
+//! | [`collective`] | collective operations between the processes of a run |
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
 //! | [`schedule`] | the learning rate of a step |
 //! | [`evaluate`] | perplexity of a text |
@@ -17,12 +17,12 @@
 //! | [`sample`] | what a model makes up when its training has ended |
 //! | [`watch`] | what a run tells those who watch it, and how they stop it |
 
+mod checkpointer;
 mod clock;
+pub mod collective;
 pub mod estimate;
 pub mod evaluate;
-pub mod exchange;
 pub mod generate;
-mod keeper;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 mod parts;

@@ -15,7 +15,7 @@ use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives};
 
-use super::exchange::{Exchange, MOST};
+use super::collective::{Collective, MAX_MESSAGE};
 use crate::error::{Error, Kind, Result};
 
 thread_local! {
@@ -118,7 +118,7 @@ impl Mpi {
         }
     }
 
-    /// Puts `sent` of all ranks one behind the other into `come`. At most [`MOST`] elements.
+    /// Puts `sent` of all ranks one behind the other into `come`. At most [`MAX_MESSAGE`] elements.
     fn collect(&mut self, narrow: bool) {
         self.come.resize(self.sent.len() * self.count(), 0.0);
         if narrow {
@@ -144,7 +144,7 @@ fn widened(bits: &[u16], values: &mut [f32]) {
     bytemuck::cast_slice::<u16, f16>(bits).convert_to_f32_slice(values);
 }
 
-impl Exchange for Mpi {
+impl Collective for Mpi {
     fn ranks(&self) -> usize {
         self.count()
     }
@@ -153,12 +153,12 @@ impl Exchange for Mpi {
         self.world.rank() as usize
     }
 
-    fn sum(&mut self, values: &mut [f32], narrow: bool) -> Result<()> {
+    fn all_reduce(&mut self, values: &mut [f32], narrow: bool) -> Result<()> {
         let ranks = self.count();
         if ranks == 1 {
             return Ok(());
         }
-        for part in values.chunks_mut(MOST * ranks) {
+        for part in values.chunks_mut(MAX_MESSAGE * ranks) {
             let share = part.len().div_ceil(ranks);
             self.sent.clear();
             self.sent.extend_from_slice(part);
@@ -177,17 +177,17 @@ impl Exchange for Mpi {
         Ok(())
     }
 
-    fn gather(&mut self, values: &mut Vec<f32>, narrow: bool) -> Result<()> {
+    fn all_gather(&mut self, values: &mut Vec<f32>, narrow: bool) -> Result<()> {
         let (ranks, len) = (self.count(), values.len());
-        if len <= MOST {
+        if len <= MAX_MESSAGE {
             std::mem::swap(&mut self.sent, values);
             self.collect(narrow);
             std::mem::swap(&mut self.come, values);
             return Ok(());
         }
         let mut all = vec![0.0; ranks * len];
-        for start in (0..len).step_by(MOST) {
-            let part = start..len.min(start + MOST);
+        for start in (0..len).step_by(MAX_MESSAGE) {
+            let part = start..len.min(start + MAX_MESSAGE);
             self.sent.clear();
             self.sent.extend_from_slice(&values[part.clone()]);
             self.collect(narrow);
@@ -200,7 +200,7 @@ impl Exchange for Mpi {
         Ok(())
     }
 
-    fn sum_few(&mut self, values: &mut [f64]) -> Result<()> {
+    fn all_reduce_f64(&mut self, values: &mut [f64]) -> Result<()> {
         let mut all = vec![0.0; values.len() * self.count()];
         self.world.all_gather_into(&*values, &mut all[..]);
         let len = values.len();

@@ -1,4 +1,4 @@
-//! A step whose batch is computed in parts: by several devices, in several goes, or both.
+//! A step whose batch is computed in parts: by several devices, in several micro-batches, or both.
 //!
 //! Every device has the whole model and some streams. It computes its goes one after the other and adds up their gradients. Those
 //! of several devices are joined by the host, each as soon as it is done, while the backward pass goes on: those of whole
@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use half::f16;
 
-use super::exchange::Exchange;
+use super::collective::Collective;
 use super::prepare::StepInputs;
-use super::update::{InParts, Left, plans_in_parts};
+use super::update::{InParts, PendingGradient, plans_in_parts};
 use crate::config::{Config, Precision, Recipe};
 use crate::device::{Data, Executor, Outputs, PlanId};
 use crate::error::Result;
@@ -30,11 +30,11 @@ const TASK: usize = 1 << 16;
 /// See the module.
 pub(super) struct Parts {
     division: Division,
-    /// The goes of each device of this machine.
-    goes: Vec<Vec<PlanId>>,
+    /// The micro-batches of each device of this machine.
+    micro_batches: Vec<Vec<PlanId>>,
     updates: Vec<PlanId>,
-    left: Vec<Left>,
-    /// For each device the step of its last go after which each of `left` is done: devices of other limits have other steps.
+    left: Vec<PendingGradient>,
+    /// For each device the step of its last micro-batch after which each of `left` is done: devices of other limits have other steps.
     done: Vec<Vec<usize>>,
     clip_norm: f64,
     recipe: Recipe,
@@ -54,7 +54,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Has the devices load their plans. Gives the plan of the first go too.
+    /// Has the devices load their plans. Gives the plan of the first micro-batch too.
     pub fn load(
         executors: &mut [Box<dyn Executor>],
         config: &Config,
@@ -63,29 +63,31 @@ impl Parts {
         limits: impl Fn(&dyn Executor) -> Limits,
         mut load: impl FnMut(&mut dyn Executor, Arc<Plan>) -> Result<PlanId>,
     ) -> Result<(Parts, Arc<Plan>)> {
-        let (mut goes, mut update, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut micro_batches, mut update, mut done) = (Vec::new(), Vec::new(), Vec::new());
         let (mut listed, mut plan) = (None, None);
         for (k, executor) in executors.iter_mut().enumerate() {
             let part = Part {
-                device: (first + k, division.devices),
-                go: (0, division.goes),
+                device: first + k,
+                micro_batch: 0,
+                division,
             };
             let InParts {
-                goes: plans,
+                micro_batches: plans,
                 update: last,
                 left,
             } = plans_in_parts(config, vocabulary, &limits(&**executor), part);
             let mut loaded = Vec::with_capacity(plans.len());
-            for go in plans {
-                let go = Arc::new(go);
-                loaded.push(load(&mut **executor, go.clone())?);
-                plan.get_or_insert(go);
+            for micro_batch in plans {
+                let micro_batch = Arc::new(micro_batch);
+                loaded.push(load(&mut **executor, micro_batch.clone())?);
+                plan.get_or_insert(micro_batch);
             }
-            goes.push(loaded);
+            micro_batches.push(loaded);
             update.push(load(&mut **executor, Arc::new(last))?);
             done.push(left.iter().map(|left| left.after).collect());
             let listed = listed.get_or_insert_with(|| left.clone());
-            let same = |one: &Left, other: &Left| one.parameter == other.parameter;
+            let same =
+                |one: &PendingGradient, other: &PendingGradient| one.parameter == other.parameter;
             assert!(
                 listed
                     .iter()
@@ -102,7 +104,7 @@ impl Parts {
             waiting: vec![vec![Vec::new(); clipped]; executors.len()],
             sum: Vec::new(),
             rows: Vec::new(),
-            goes,
+            micro_batches,
             updates: update,
             done,
             left,
@@ -115,9 +117,9 @@ impl Parts {
         Ok((parts, plan.expect("at least one device")))
     }
 
-    /// The plan of the first go of the first device.
-    pub fn first_go(&self) -> PlanId {
-        self.goes[0][0]
+    /// The plan of the first micro-batch of the first device.
+    pub fn first_micro_batch(&self) -> PlanId {
+        self.micro_batches[0][0]
     }
 
     /// Whether the gradients of several devices are joined.
@@ -126,19 +128,19 @@ impl Parts {
     }
 
     /// The first device of this machine among all.
-    fn first(&self, exchange: &dyn Exchange) -> usize {
-        exchange.rank() * self.goes.len()
+    fn first(&self, collective: &dyn Collective) -> usize {
+        collective.rank() * self.micro_batches.len()
     }
 
-    /// Starts all goes of a step on the devices of this machine.
+    /// Starts all micro-batches of a step on the devices of this machine.
     pub fn start(
         &mut self,
         executors: &mut [Box<dyn Executor>],
-        exchange: &dyn Exchange,
+        collective: &dyn Collective,
         inputs: &mut StepInputs,
     ) -> Result<()> {
         if self.mixed {
-            // The goes multiply the loss by a tensor.
+            // The micro-batches multiply the loss by a tensor.
             for part in &mut inputs.parts {
                 part.retain(|(name, _)| *name != "control");
             }
@@ -147,17 +149,21 @@ impl Parts {
             true => f64::from(executors[0].read(LOSS_SCALE)?[0]),
             false => 1.0,
         };
-        let first = self.first(exchange);
-        for go in 0..self.division.goes {
-            let is_read = self.joins() && go + 1 == self.division.goes;
+        let first = self.first(collective);
+        for micro_batch in 0..self.division.micro_batches {
+            let is_read = self.joins() && micro_batch + 1 == self.division.micro_batches;
             for (k, executor) in executors.iter_mut().enumerate() {
                 let left = self.left.iter().zip(&self.done[k]);
                 let reads: Vec<(usize, &str, usize)> = left
                     .filter(|_| is_read)
                     .map(|(left, after)| (*after, left.tensor.as_str(), left.len))
                     .collect();
-                let part = (first + k) * self.division.goes + go;
-                executor.run_reading(self.goes[k][go], &inputs.parts[part], &reads)?;
+                let part = (first + k) * self.division.micro_batches + micro_batch;
+                executor.run_reading(
+                    self.micro_batches[k][micro_batch],
+                    &inputs.parts[part],
+                    &reads,
+                )?;
             }
         }
         Ok(())
@@ -190,7 +196,7 @@ impl Parts {
     pub fn join(
         &mut self,
         executors: &mut [Box<dyn Executor>],
-        exchange: &mut dyn Exchange,
+        collective: &mut dyn Collective,
     ) -> Result<()> {
         if !self.joins() {
             return Ok(());
@@ -198,7 +204,7 @@ impl Parts {
         let loss_scale = self.loss_scale;
         let devices = self.division.devices;
         let mut squares = vec![0.0; devices];
-        let first = self.first(exchange);
+        let first = self.first(collective);
         let (mut sum, mut rows) = (
             std::mem::take(&mut self.sum),
             std::mem::take(&mut self.rows),
@@ -212,7 +218,7 @@ impl Parts {
             if left.rows {
                 rows.clear();
                 self.fetched.iter().for_each(|own| rows.extend(own));
-                exchange.gather(&mut rows, self.mixed)?;
+                collective.all_gather(&mut rows, self.mixed)?;
                 for executor in &mut *executors {
                     executor.send(&left.joined, &rows)?;
                 }
@@ -227,14 +233,14 @@ impl Parts {
             } else {
                 let factors = vec![1.0; executors.len()];
                 let fetched: Vec<&[f32]> = self.fetched.iter().map(Vec::as_slice).collect();
-                self.join_dense(left, &fetched, &factors, exchange, &mut sum)?;
+                self.join_dense(left, &fetched, &factors, collective, &mut sum)?;
                 for executor in &mut *executors {
                     executor.send(&left.joined, &sum)?;
                 }
             }
         }
         // Every device's is known to all, so that all report the same.
-        exchange.sum_few(&mut squares)?;
+        collective.all_reduce_f64(&mut squares)?;
         self.norms = squares.iter().map(|sum| sum.sqrt() / loss_scale).collect();
         if self.recipe == Recipe::Plain {
             self.norms.clear();
@@ -253,7 +259,7 @@ impl Parts {
         let clipped = self.left.iter().filter(|left| left.clipped);
         for (k, left) in clipped.enumerate() {
             let waiting: Vec<&[f32]> = self.waiting.iter().map(|list| list[k].as_slice()).collect();
-            self.join_dense(left, &waiting, &factors, exchange, &mut sum)?;
+            self.join_dense(left, &waiting, &factors, collective, &mut sum)?;
             for executor in &mut *executors {
                 executor.send(&left.joined, &sum)?;
             }
@@ -265,10 +271,10 @@ impl Parts {
     /// The mean or the sum over all devices of `factor * gradient`.
     fn join_dense(
         &self,
-        left: &Left,
+        left: &PendingGradient,
         gradients: &[&[f32]],
         factors: &[f32],
-        exchange: &mut dyn Exchange,
+        collective: &mut dyn Collective,
         sum: &mut Vec<f32>,
     ) -> Result<()> {
         let share = match left.summed {
@@ -286,7 +292,7 @@ impl Parts {
                 }
             }
         });
-        exchange.sum(sum, self.mixed)?;
+        collective.all_reduce(sum, self.mixed)?;
         if self.mixed {
             team::chunks(sum, TASK, |_, sum| {
                 for x in sum {
@@ -301,11 +307,11 @@ impl Parts {
     pub fn fetch(
         &mut self,
         executors: &mut [Box<dyn Executor>],
-        exchange: &mut dyn Exchange,
+        collective: &mut dyn Collective,
     ) -> Result<Outputs> {
         let (mut loss, mut norm) = ([0.0], None);
         for executor in executors {
-            for _ in 0..self.division.goes {
+            for _ in 0..self.division.micro_batches {
                 let outputs = executor.fetch()?;
                 let (_, value) = outputs
                     .iter()
@@ -316,7 +322,7 @@ impl Parts {
             let (_, value) = executor.fetch()?.swap_remove(0);
             norm.get_or_insert(value);
         }
-        exchange.sum_few(&mut loss)?;
+        collective.all_reduce_f64(&mut loss)?;
         let mut norm = norm.expect("at least one device");
         // The largest of those that were clipped, NaN before all.
         if let Some(largest) = self

@@ -3,7 +3,7 @@
 //!
 //! The batch of a step may be computed in parts ([`Part`](crate::model::language_model::Part)): then each part has inputs of its
 //! own, for its streams, and the update has row indices over the sources of all of them: for each device its candidates, the
-//! targets of its goes, and where the table is that of both, what goes in.
+//! targets of its micro-batches and, for a tied table, the inputs.
 
 use super::slots::{Moves, Slots};
 use crate::config::{Config, Recipe, Softmax};
@@ -63,11 +63,11 @@ struct Ids {
 }
 
 impl Ids {
-    /// Adds those of another go of the device, which has the same candidates.
-    fn extend(&mut self, go: Ids) {
-        self.candidates = go.candidates;
-        self.targets.extend(go.targets);
-        self.inputs.extend(go.inputs);
+    /// Adds those of another micro-batch of the device, which has the same candidates.
+    fn extend(&mut self, other: Ids) {
+        self.candidates = other.candidates;
+        self.targets.extend(other.targets);
+        self.inputs.extend(other.inputs);
     }
 }
 
@@ -138,7 +138,7 @@ impl Preparer {
         let mut drawn: Option<(u64, Candidates)> = None;
         for part in 0..self.division.parts() {
             let device = match self.own_candidates {
-                true => (part / self.division.goes) as u64,
+                true => (part / self.division.micro_batches) as u64,
                 false => 0,
             };
             if let Some(sampler) = &mut self.sampler
@@ -151,7 +151,7 @@ impl Preparer {
             let candidates = drawn.as_ref().map(|(_, drawn)| drawn);
             let (own, ids) = self.prepare_part(step, &batch, part, candidates);
             of_device.extend(ids);
-            let is_last = (part + 1).is_multiple_of(self.division.goes);
+            let is_last = (part + 1).is_multiple_of(self.division.micro_batches);
             inputs.parts.push(own);
             if is_last {
                 for (name, mut more) in self.sources(std::mem::take(&mut of_device)) {
@@ -218,7 +218,7 @@ impl Preparer {
             inputs.push(("candidates", Data::Index(drawn.ids.clone())));
         }
         if self.division.parts() > 1 && self.tied && self.sampler.is_none() {
-            // A table tied to a full softmax has a dense gradient, to which every go adds its rows.
+            // A table tied to a full softmax has a dense gradient, to which every micro-batch adds its rows.
             let index = row_index(&ids.inputs);
             inputs.push(("rows.embedding", Data::Index(index)));
         }

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::checkpointer::Checkpointer;
 use super::clock::Clock;
+use super::collective::all_agree;
 use super::evaluate::{Evaluation, evaluate, extent};
-use super::exchange::together;
-use super::keeper::Keeper;
 use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
 use super::sample::{is_too_slow, sample};
@@ -82,7 +82,7 @@ struct Pending {
 /// What the rank that leads keeps of a run.
 struct Leader<'a> {
     metrics: metrics::Writer,
-    keeper: Keeper<'a>,
+    checkpointer: Checkpointer<'a>,
 }
 
 struct Loop<'a> {
@@ -124,7 +124,7 @@ pub fn train(run: Run<'_>) -> Result<Outcome> {
         // What cannot be validated, for its text or for want of memory, is said before any work and not after an epoch.
         let extent = extent(run.config);
         Batches::evaluation(text, extent.batch, extent.unroll)?;
-        if run.session.leads() {
+        if run.session.is_root() {
             run.session.load_evaluation(extent)?;
         }
     }
@@ -157,7 +157,8 @@ impl<'a> Loop<'a> {
                 let mut board = Board::create(&folder.board_path(), resumed)?;
                 board.text("configuration", resumed, &run.config.to_toml())?;
                 metrics.show_on(board);
-                let keeper = Keeper::open(folder, &run.name, &devices, train, &run.progress)?;
+                let checkpointer =
+                    Checkpointer::open(folder, &run.name, &devices, train, &run.progress)?;
                 metrics.start(metrics::Start {
                     system: describe_system(),
                     version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -168,7 +169,10 @@ impl<'a> Loop<'a> {
                     resumed,
                     memory: run.session.taken(),
                 })?;
-                Some(Leader { metrics, keeper })
+                Some(Leader {
+                    metrics,
+                    checkpointer,
+                })
             }
         };
         (run.watch)(Event::Start {
@@ -265,9 +269,9 @@ impl<'a> Loop<'a> {
             None => Ok(prepared),
         });
         let time_is_up = train.seconds > 0.0 && self.clock.seconds() >= train.seconds;
-        let exchange = self.run.session.exchange();
-        let mut flags = [f64::from(time_is_up && exchange.leads())];
-        let prepared = together(exchange, prepared, &mut flags)?;
+        let collective = self.run.session.collective();
+        let mut flags = [f64::from(time_is_up && collective.is_root())];
+        let prepared = all_agree(collective, prepared, &mut flags)?;
         Ok((prepared, flags[0] > 0.0))
     }
 
@@ -353,12 +357,12 @@ impl<'a> Loop<'a> {
         if let Some(leader) = &mut self.leader
             && loss <= 2.0 * vocabulary.ln()
         {
-            leader.keeper.proven()?;
+            leader.checkpointer.proven()?;
         }
         let is_good = norm.is_skip() || (grad_norm.is_finite() && !norm.unchanged);
         if !(loss.is_finite() && loss.exp().is_finite() && is_good) {
             // All ranks have the same numbers.
-            let leads = self.run.session.leads();
+            let leads = self.run.session.is_root();
             return Err(Error::new(
                 Kind::Diverged,
                 format!(
@@ -476,7 +480,7 @@ impl<'a> Loop<'a> {
         if self.run.progress.epochs_ended != epoch {
             self.run.progress.epochs_ended = epoch;
             if let Some(leader) = &mut self.leader {
-                leader.keeper.changed();
+                leader.checkpointer.changed();
             }
         }
         self.checkpoint()
@@ -507,7 +511,7 @@ impl<'a> Loop<'a> {
             ..
         } = &mut self.run;
         let begin = Instant::now();
-        let found = match session.leads() {
+        let found = match session.is_root() {
             false => Ok(Evaluation::NONE),
             true => evaluate(session, &text, targets, |done, total| {
                 // Until it is known how much there is.
@@ -558,7 +562,7 @@ impl<'a> Loop<'a> {
             best,
         });
         if let Some(leader) = &mut self.leader {
-            leader.keeper.validated(step, perplexity, best);
+            leader.checkpointer.validated(step, perplexity, best);
         }
         Ok(best)
     }
@@ -598,21 +602,21 @@ impl<'a> Loop<'a> {
         let due = self
             .leader
             .as_ref()
-            .is_some_and(|leader| leader.keeper.is_due(progress));
+            .is_some_and(|leader| leader.checkpointer.is_due(progress));
         let mut due = [f64::from(due)];
-        session.exchange().sum_few(&mut due)?;
+        session.collective().all_reduce_f64(&mut due)?;
         if due[0] == 0.0 {
             return Ok(());
         }
         // All ranks have a part of the state.
         let states = session.gather_states()?;
         let written = match &mut self.leader {
-            Some(Leader { keeper, .. }) => keeper
+            Some(Leader { checkpointer, .. }) => checkpointer
                 .save(session, &states, config, progress, train.vocabulary())
                 .map(Some),
             None => Ok(None),
         };
-        let written = together(session.exchange(), written, &mut []);
+        let written = all_agree(session.collective(), written, &mut []);
         self.clock.leave_out(begin);
         if let Some(path) = written? {
             (self.run.watch)(Event::Checkpoint { path });
@@ -649,7 +653,7 @@ impl<'a> Loop<'a> {
             self.validate(false)?;
             self.checkpoint()?;
             if let Some(leader) = &mut self.leader {
-                leader.keeper.proven()?;
+                leader.checkpointer.proven()?;
             }
             self.sample()?;
             Ok(reason)
@@ -666,7 +670,7 @@ impl<'a> Loop<'a> {
             Err(error)
                 if error.kind() == Kind::Data
                     && self.run.progress.position.is_some()
-                    && (error.is_shared() || self.run.session.exchange().ranks() == 1) =>
+                    && (error.is_shared() || self.run.session.collective().ranks() == 1) =>
             {
                 // As text that is met late and is not UTF-8: the steps before it were good. Others that know nothing of it would
                 // not save with this rank.
@@ -688,7 +692,7 @@ impl<'a> Loop<'a> {
             }
             Err(error) if error.kind() == Kind::Diverged => {
                 if let Some(leader) = &mut self.leader {
-                    leader.keeper.disown()?;
+                    leader.checkpointer.disown()?;
                 }
                 Err(error)
             }
@@ -706,7 +710,7 @@ impl<'a> Loop<'a> {
         };
         let Some(Leader {
             metrics,
-            mut keeper,
+            mut checkpointer,
         }) = self.leader
         else {
             result?;
@@ -719,15 +723,15 @@ impl<'a> Loop<'a> {
         };
         let devices = self.run.session.division().devices;
         // The first failure is the one to hear of.
-        let recorded = keeper.end(status);
+        let recorded = checkpointer.end(status);
         let ended = metrics.end(reason.clone());
-        result.map_err(|error| explain(error, keeper.last(), self.run.config, devices))?;
+        result.map_err(|error| explain(error, checkpointer.last(), self.run.config, devices))?;
         recorded?;
         ended?;
         Ok(Outcome {
             reason,
             progress: self.run.progress,
-            best: keeper.best_point(),
+            best: checkpointer.best_point(),
             sample: self.made_up,
         })
     }
@@ -758,7 +762,7 @@ impl<'a> Loop<'a> {
 fn found_by_all(session: &mut Session, found: Result<Evaluation>) -> Result<Evaluation> {
     let numbers = found.as_ref().unwrap_or(&Evaluation::NONE);
     let mut numbers = [numbers.nll, numbers.targets as f64, numbers.unknown as f64];
-    together(session.exchange(), found, &mut numbers)?;
+    all_agree(session.collective(), found, &mut numbers)?;
     let [nll, targets, unknown] = numbers;
     Ok(Evaluation {
         nll,

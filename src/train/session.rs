@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::exchange::{Alone, Exchange};
+use super::collective::{Collective, SingleProcess};
 use super::parts::Parts;
 use super::prepare::StepInputs;
 use super::streamed;
@@ -29,7 +29,7 @@ use crate::tensor::Shape;
 pub struct Session {
     /// The devices, at least one. All have the same model; what only one has to do, the first does.
     executors: Vec<Box<dyn Executor>>,
-    exchange: Box<dyn Exchange>,
+    collective: Box<dyn Collective>,
     division: Division,
     config: Config,
     vocabulary: usize,
@@ -104,11 +104,11 @@ impl Session {
         config: &Config,
         vocabulary: usize,
     ) -> Result<Session> {
-        Session::replicated(vec![executor], Box::new(Alone), config, vocabulary)
+        Session::replicated(vec![executor], Box::new(SingleProcess), config, vocabulary)
     }
 
     /// A session that trains on several devices, of this machine and of those at the other end of `exchange`: each has
-    /// `train.batch` streams, and in every go as many.
+    /// `train.batch` streams, in each micro-batch.
     ///
     /// # Errors
     ///
@@ -119,17 +119,17 @@ impl Session {
     /// If there is no executor.
     pub fn replicated(
         mut executors: Vec<Box<dyn Executor>>,
-        exchange: Box<dyn Exchange>,
+        collective: Box<dyn Collective>,
         config: &Config,
         vocabulary: usize,
     ) -> Result<Session> {
         let division = Division {
-            devices: executors.len() * exchange.ranks(),
-            goes: config.train.accumulate,
+            devices: executors.len() * collective.ranks(),
+            micro_batches: config.train.accumulate,
         };
         check_sizes(config, vocabulary, division.devices)?;
         let limits = |executor: &dyn Executor| Session::limits(executor, config);
-        let first = exchange.rank() * executors.len();
+        let first = collective.rank() * executors.len();
         let (training, plan) = if division.parts() == 1 {
             let executor = &mut *executors[0];
             let plan = Arc::new(training_plan(config, vocabulary, &limits(executor), false));
@@ -160,7 +160,7 @@ impl Session {
             training: Some((training, plan)),
             tables,
             division,
-            ..Session::without_plans(executors, exchange, config, vocabulary)
+            ..Session::without_plans(executors, collective, config, vocabulary)
         })
     }
 
@@ -178,7 +178,8 @@ impl Session {
     ) -> Result<Session> {
         check_sizes(config, vocabulary, 1)?;
         let executors = vec![executor];
-        let mut session = Session::without_plans(executors, Box::new(Alone), config, vocabulary);
+        let mut session =
+            Session::without_plans(executors, Box::new(SingleProcess), config, vocabulary);
         session.check_parameters(file)?;
         session.tables = Tables::new(config, vocabulary, false, Division::WHOLE)?;
         match purpose {
@@ -213,13 +214,13 @@ impl Session {
 
     fn without_plans(
         executors: Vec<Box<dyn Executor>>,
-        exchange: Box<dyn Exchange>,
+        collective: Box<dyn Collective>,
         config: &Config,
         vocabulary: usize,
     ) -> Session {
         Session {
             executors,
-            exchange,
+            collective,
             division: Division::WHOLE,
             config: config.clone(),
             vocabulary,
@@ -277,13 +278,13 @@ impl Session {
     }
 
     /// The way to the other machines of the run.
-    pub fn exchange(&mut self) -> &mut dyn Exchange {
-        &mut *self.exchange
+    pub fn collective(&mut self) -> &mut dyn Collective {
+        &mut *self.collective
     }
 
     /// Whether this machine writes what the run leaves.
-    pub fn leads(&self) -> bool {
-        self.exchange.leads()
+    pub fn is_root(&self) -> bool {
+        self.collective.is_root()
     }
 
     /// The devices of this machine, for people.
@@ -316,7 +317,7 @@ impl Session {
     /// [`Kind::Device`] if there is no other one, or on another machine.
     pub fn rescue(&mut self) -> Result<()> {
         let none = || Error::device("there is no other device that has the model");
-        if self.exchange.ranks() > 1 {
+        if self.collective.ranks() > 1 {
             return Err(none());
         }
         let alive = |executor: &dyn Executor| executor.check().is_ok();
@@ -351,11 +352,11 @@ impl Session {
             }
             Training::Parts(parts) => {
                 self.torn = true;
-                parts.start(executors, &*self.exchange, &mut inputs)?;
+                parts.start(executors, &*self.collective, &mut inputs)?;
                 if let Some(tables) = &mut self.tables {
                     tables.arrive(&mut *executors[0])?;
                 }
-                parts.join(executors, &mut *self.exchange)?;
+                parts.join(executors, &mut *self.collective)?;
                 // From here on there is no way back: what is not lost has the step.
                 (self.updates, self.torn) = (self.updates + 1, false);
                 parts.update(executors, &mut inputs)?;
@@ -375,7 +376,7 @@ impl Session {
     }
 
     /// Makes a training step and says how long each dispatch took; every step before must have been fetched. Of a step in parts,
-    /// it is the first go alone.
+    /// only the first micro-batch.
     ///
     /// # Errors
     ///
@@ -386,7 +387,7 @@ impl Session {
         let (training, _) = self.training.as_ref().expect("a session that trains");
         let id = match training {
             Training::Whole(id) => *id,
-            Training::Parts(parts) => parts.first_go(),
+            Training::Parts(parts) => parts.first_micro_batch(),
         };
         self.executors[0].profile(id, &inputs.parts[0])
     }
@@ -408,7 +409,7 @@ impl Session {
         let (training, _) = self.training.as_mut().expect("a session that trains");
         match training {
             Training::Whole(_) => self.executors[0].fetch(),
-            Training::Parts(parts) => parts.fetch(&mut self.executors, &mut *self.exchange),
+            Training::Parts(parts) => parts.fetch(&mut self.executors, &mut *self.collective),
         }
     }
 
@@ -419,9 +420,9 @@ impl Session {
     /// [`Kind::Device`] if the device is lost.
     pub fn reset_states(&mut self) -> Result<()> {
         for (name, len) in &self.states {
-            for go in 0..self.division.goes {
+            for micro_batch in 0..self.division.micro_batches {
                 for executor in &mut self.executors {
-                    executor.write(&of_go(name, go), &vec![0.0; *len])?;
+                    executor.write(&of_micro_batch(name, micro_batch), &vec![0.0; *len])?;
                 }
             }
         }
@@ -850,16 +851,16 @@ impl Session {
         for (name, len) in &self.states {
             let mut all = Vec::new();
             for executor in &mut self.executors {
-                for go in 0..self.division.goes {
+                for micro_batch in 0..self.division.micro_batches {
                     match executor.check() {
                         Ok(()) if self.torn => all.resize(all.len() + len, 0.0),
-                        Ok(()) => all.extend(executor.read(&of_go(name, go))?),
+                        Ok(()) => all.extend(executor.read(&of_micro_batch(name, micro_batch))?),
                         Err(_) if self.division.devices > 1 => all.resize(all.len() + len, 0.0),
                         Err(error) => return Err(error),
                     }
                 }
             }
-            self.exchange.gather(&mut all, false)?;
+            self.collective.all_gather(&mut all, false)?;
             states.insert(name.clone(), all);
         }
         Ok(states)
@@ -899,16 +900,16 @@ impl Session {
             .collect();
         self.check_streams(file)?;
         file.check_parameters(&expected, &["vocab"])?;
-        let first = self.exchange.rank() * self.executors.len();
+        let first = self.collective.rank() * self.executors.len();
         for (name, shape, line) in saved {
             if let Some((_, len)) = self.states.iter().find(|(state, _)| *state == name) {
                 // Each part has its own.
                 let mut state = vec![0.0; *len];
                 for (k, executor) in self.executors.iter_mut().enumerate() {
-                    for go in 0..self.division.goes {
-                        let part = (first + k) * self.division.goes + go;
+                    for micro_batch in 0..self.division.micro_batches {
+                        let part = (first + k) * self.division.micro_batches + micro_batch;
                         file.read_f32(&name, part * len, &mut state)?;
-                        executor.write(&of_go(&name, go), &state)?;
+                        executor.write(&of_micro_batch(&name, micro_batch), &state)?;
                     }
                 }
                 continue;
@@ -962,11 +963,11 @@ fn load_plan(executor: &mut dyn Executor, config: &Config, plan: Arc<Plan>) -> R
     executor.load(plan)
 }
 
-/// The name of a recurrent state of a go.
-fn of_go(name: &str, go: usize) -> String {
-    match go {
+/// The name of a recurrent state of a micro-batch.
+fn of_micro_batch(name: &str, micro_batch: usize) -> String {
+    match micro_batch {
         0 => name.to_owned(),
-        go => format!("{}{name}", language_model::go_prefix(go)),
+        _ => format!("{}{name}", language_model::micro_batch_prefix(micro_batch)),
     }
 }
 

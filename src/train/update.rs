@@ -127,26 +127,26 @@ pub fn training_plan_in(mut graph: Graph, config: &Config, vocabulary: usize) ->
 
 /// The plans of a training step in parts: on a device, the goes one after the other, then the update.
 pub struct InParts {
-    /// Forward and backward of each go. What they leave are the tensors of `left`.
-    pub goes: Vec<Plan>,
-    /// From the gradients of all goes, or of all devices, to new parameters.
+    /// Forward and backward of each micro-batch. What they leave are the tensors of `left`.
+    pub micro_batches: Vec<Plan>,
+    /// From the gradients of all micro-batches, or of all devices, to new parameters.
     pub update: Plan,
-    /// The gradients that the goes leave, in the order in which the last one has them done.
-    pub left: Vec<Left>,
+    /// The gradients that the micro-batches leave, in the order in which the last one has them done.
+    pub left: Vec<PendingGradient>,
 }
 
-/// A gradient that the goes of a device leave as a persistent tensor.
+/// A gradient that the micro-batches of a device leave as a persistent tensor.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Left {
+pub struct PendingGradient {
     /// The name of the parameter.
     pub parameter: String,
     /// The tensor; in mixed precision with several devices a copy in half the width.
     pub tensor: String,
     /// Its elements.
     pub len: usize,
-    /// The step of the last go's plan after which it is done.
+    /// The step of the last micro-batch's plan after which it is done.
     pub after: usize,
-    /// Whether it has rows, which the update adds up by id; else every element of the parameter, added up over the goes.
+    /// Whether it has rows, which the update adds up by id; else every element of the parameter, added up over the micro-batches.
     pub rows: bool,
     /// Where the update of several devices finds it: the mean of a whole gradient or its sum, or the rows of all devices one behind
     /// the other.
@@ -157,14 +157,14 @@ pub struct Left {
     pub summed: bool,
 }
 
-/// The plans for a step whose batch is computed in parts: by several devices, in several goes, or both; for device
-/// `part.device.0`.
+/// The plans for a step whose batch is computed in parts: by several devices, in several micro-batches, or both; for device
+/// `part.device`.
 ///
-/// The gradients of the goes are added up on the device. With one device the update clips as [`training_plan`] does. With several
-/// the host joins the gradients, see [`Left`], and clips by the recipe `paper` before; then the update only clips by `plain`.
+/// The gradients of the micro-batches are added up on the device. With one device the update clips as [`training_plan`] does. With several
+/// the host joins the gradients, see [`PendingGradient`], and clips by the recipe `paper` before; then the update only clips by `plain`.
 /// Inputs of the update: `control`, and the row indices of all parts together under the names that they have in one part.
 pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part: Part) -> InParts {
-    let (several, goes) = (part.device.1 > 1, part.go.1);
+    let (several, micro_batches) = (part.division.devices > 1, part.division.micro_batches);
     let mixed = config.train.precision == Precision::Mixed;
     let finish = |graph: Graph| Plan {
         fused: config.train.fused,
@@ -172,11 +172,11 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
     };
     let mut plans = Vec::new();
     let mut gradients = Vec::new();
-    for go in 0..goes {
+    for micro_batch in 0..micro_batches {
         let mut graph = Graph::new("gradients", limits);
-        graph.add_gradients(go, goes);
+        graph.add_gradients(micro_batch, micro_batches);
         let part = Part {
-            go: (go, goes),
+            micro_batch,
             ..part
         };
         language_model::training(&mut graph, config, vocabulary, part);
@@ -196,7 +196,7 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
                 (name.to_owned(), rows, width, found)
             })
             .collect();
-        if go + 1 == goes && several && mixed {
+        if micro_batch + 1 == micro_batches && several && mixed {
             for (name, rows, width, found) in &gradients {
                 let rows = found.map_or(*rows, |(_, capacity, _)| capacity);
                 graph.narrow(&format!("gradient.{name}"), &half(name), rows, *width);
@@ -204,13 +204,13 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
         }
         plans.push(finish(graph));
     }
-    let last = plans.last().expect("at least one go");
+    let last = plans.last().expect("at least one micro-batch");
     let table = parameters(config, vocabulary);
     let group = |name: &str| {
         let line = table.iter().find(|line| line.name == name);
         line.expect("in the table").group
     };
-    let mut left: Vec<Left> = gradients
+    let mut left: Vec<PendingGradient> = gradients
         .iter()
         .map(|(name, rows, width, found)| {
             let tensor = match several && mixed {
@@ -220,7 +220,7 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
             let id = last.find(&tensor).expect("the gradients are kept");
             let writes = |step: &Step| step.slices.iter().any(|slice| slice.tensor == id);
             let rows = found.map_or(*rows, |(_, capacity, _)| capacity);
-            Left {
+            PendingGradient {
                 parameter: name.clone(),
                 len: rows * width,
                 after: last.steps.iter().rposition(writes).expect("it is written"),
@@ -244,7 +244,7 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
         graph.builder.mix_precision();
     }
     let declared = declare(&mut graph, config, vocabulary, part);
-    let (devices, clips) = (part.device.1, config.train.recipe == Recipe::Plain);
+    let (devices, clips) = (part.division.devices, config.train.recipe == Recipe::Plain);
     for (name, rows, width, found) in &gradients {
         let (_, parameter) = *declared
             .iter()
@@ -298,7 +298,7 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
     }
     append_update(&mut graph, config, vocabulary, clips);
     InParts {
-        goes: plans,
+        micro_batches: plans,
         update: finish(graph),
         left,
     }

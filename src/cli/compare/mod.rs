@@ -29,8 +29,8 @@ use crate::error::{Error, Kind, Result, quoted};
 use crate::model::cost::check_sizes;
 use crate::numbers::{bytes, counted};
 use crate::report::{Compared, RunData, compared, comparison, comparison_csv};
-use crate::train::estimate::{self, Crew, Estimate};
-use crate::train::exchange::Alone;
+use crate::train::collective::SingleProcess;
+use crate::train::estimate::{self, Estimate, Topology};
 use crate::train::progress::{Measure, Progress};
 use crate::train::run::{Run, train};
 use crate::train::schedule;
@@ -261,9 +261,9 @@ fn slice(
             Device::Gpu(adapter) => (adapter.limits(mixed), adapter.room()),
         };
         let words = texts.words.len();
-        let estimate = Estimate::of(&model.config, words, Crew::ALONE, &limits, here.taking);
-        device_bytes += estimate.need(&here, 1, Crew::ALONE);
-        host_bytes += estimate.need_of_host(&here, Crew::ALONE);
+        let estimate = Estimate::of(&model.config, words, Topology::SINGLE, &limits, here.taking);
+        device_bytes += estimate.need(&here, 1, Topology::SINGLE);
+        host_bytes += estimate.need_of_host(&here, Topology::SINGLE);
         room = Some(here);
     }
     let is_too_much = |need: u64, there: Option<u64>| there.is_some_and(|there| need > there);
@@ -372,8 +372,8 @@ fn train_one(
         false => RunFolder::create(&path)?,
     };
     let executors = training_executors(&[&plan.device], config, true)?;
-    estimate::check(config, words.len(), Crew::ALONE, &executors)?;
-    let mut session = Session::replicated(executors, Box::new(Alone), config, words.len())?;
+    estimate::check(config, words.len(), Topology::SINGLE, &executors)?;
+    let mut session = Session::replicated(executors, Box::new(SingleProcess), config, words.len())?;
     let mut progress = match &checkpoint {
         Some(checkpoint) => {
             same_words(config, words)?;

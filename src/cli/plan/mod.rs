@@ -15,7 +15,9 @@ use crate::device::{Room, Taking, adapters, available_memory};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::model::cost::{check_sizes, cost};
-use crate::train::estimate::{Change, Crew, DeviceBytes, Estimate, Exchange, Plans, changes};
+use crate::train::estimate::{
+    Change, CommunicationCost, DeviceBytes, Estimate, Plans, Topology, changes,
+};
 
 /// Prints the costs.
 pub(super) fn run(arguments: &Plan, quiet: bool) -> Result<()> {
@@ -127,24 +129,24 @@ impl Place {
         room: &Room,
     ) -> Place {
         // Other cards are in the same machine; what lives in the memory of a host has a machine of its own.
-        let crew = Crew {
+        let topology = Topology {
             devices,
             here: if room.is_host { 1 } else { devices },
             processes: 1,
         };
-        let estimate = Estimate::of(config, words, crew, limits, room.taking);
-        let fits = estimate.fits(room, 1, crew);
+        let estimate = Estimate::of(config, words, topology, limits, room.taking);
+        let fits = estimate.fits(room, 1, topology);
         Place {
             device,
             name,
             kind,
-            need: estimate.need(room, 1, crew),
+            need: estimate.need(room, 1, topology),
             available: room.bytes,
-            need_of_host: estimate.need_of_host(room, crew),
+            need_of_host: estimate.need_of_host(room, topology),
             available_of_host: room.host,
             fits,
             changes: match fits {
-                Some(false) => changes(config, words, (crew, 1), limits, room),
+                Some(false) => changes(config, words, (topology, 1), limits, room),
                 _ => Vec::new(),
             },
             estimate,
@@ -229,7 +231,7 @@ struct Costs {
     /// The same.
     bytes_per_device: DeviceBytes,
     /// Of each device.
-    exchange_bytes_per_step: Exchange,
+    exchange_bytes_per_step: CommunicationCost,
     places: Vec<Place>,
 }
 
@@ -265,7 +267,7 @@ impl Costs {
             dispatches_per_step: first.dispatches_per_step,
             dispatches_per_evaluation_batch: first.dispatches_per_evaluation_batch,
             bytes_per_device: first.device.clone(),
-            exchange_bytes_per_step: Exchange::of(&plans.left, config, arguments.devices),
+            exchange_bytes_per_step: CommunicationCost::of(&plans.left, config, arguments.devices),
             places,
         }
     }

@@ -14,7 +14,7 @@ use crate::corpus::Vocabulary;
 use crate::error::Result;
 
 /// Keeps the folder of a run.
-pub(super) struct Keeper<'a> {
+pub(super) struct Checkpointer<'a> {
     folder: &'a RunFolder,
     record: Record,
     /// The step whose state the newest checkpoint holds.
@@ -29,7 +29,7 @@ pub(super) struct Keeper<'a> {
     begin: u64,
 }
 
-impl<'a> Keeper<'a> {
+impl<'a> Checkpointer<'a> {
     /// Opens the record of a run that stands at `progress`. What the record says of checkpoints is taken from there: a kill
     /// may have come between a checkpoint and its record.
     pub fn open(
@@ -38,7 +38,7 @@ impl<'a> Keeper<'a> {
         devices: &[String],
         train: &TrainConfig,
         progress: &Progress,
-    ) -> Result<Keeper<'a>> {
+    ) -> Result<Checkpointer<'a>> {
         let saved = progress.position.is_some().then_some(progress.step);
         let best = progress
             .best
@@ -52,7 +52,7 @@ impl<'a> Keeper<'a> {
             last: None,
             best,
         };
-        let mut keeper = Keeper {
+        let mut checkpointer = Checkpointer {
             folder,
             record,
             saved,
@@ -67,9 +67,9 @@ impl<'a> Keeper<'a> {
             },
             begin: progress.step,
         };
-        keeper.record.last = saved.map(|step| keeper.point(step));
-        folder.write_record(&keeper.record)?;
-        Ok(keeper)
+        checkpointer.record.last = saved.map(|step| checkpointer.point(step));
+        folder.write_record(&checkpointer.record)?;
+        Ok(checkpointer)
     }
 
     /// The checkpoint at `step`, with what its validation has found if that is known.
