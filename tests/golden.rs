@@ -19,7 +19,7 @@ use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::Plan;
 use wlstm::graph::split::oversized;
 use wlstm::train::update::{training_plan, training_plan_in};
-use wlstm::validate::golden::{Device, Golden, Single, Tolerance, judge};
+use wlstm::validate::golden::{Golden, PreciseExecutor, Single, Tolerance, judge};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -48,7 +48,7 @@ fn main() {
 }
 
 /// A way to train a model, on any device.
-type Check = fn(&Golden, &mut dyn Device, bool, Tolerance) -> Result<(), Failed>;
+type Check = fn(&Golden, &mut dyn PreciseExecutor, bool, Tolerance) -> Result<(), Failed>;
 
 fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
     let single = match mixed {
@@ -116,7 +116,7 @@ fn told(error: Error) -> Failed {
 
 fn check(
     golden: &Golden,
-    device: &mut dyn Device,
+    device: &mut dyn PreciseExecutor,
     mixed: bool,
     tolerance: Tolerance,
 ) -> Result<(), Failed> {
@@ -126,7 +126,7 @@ fn check(
 
 fn check_plan(
     golden: &Golden,
-    device: &mut dyn Device,
+    device: &mut dyn PreciseExecutor,
     mixed: bool,
     plan: Plan,
     tolerance: Tolerance,
@@ -138,7 +138,7 @@ fn check_plan(
 /// The same with the gates made again in the backward pass, two steps at a time.
 fn check_again(
     golden: &Golden,
-    device: &mut dyn Device,
+    device: &mut dyn PreciseExecutor,
     mixed: bool,
     tolerance: Tolerance,
 ) -> Result<(), Failed> {
@@ -148,7 +148,7 @@ fn check_again(
 /// The same, so many steps at a time.
 fn check_again_in(
     golden: &Golden,
-    device: &mut dyn Device,
+    device: &mut dyn PreciseExecutor,
     mixed: bool,
     tolerance: Tolerance,
     steps: usize,
@@ -174,7 +174,7 @@ fn check_again_in(
 /// The same on a device that can hardly bind anything: with the least limit that the model can be trained with.
 fn check_cut(
     golden: &Golden,
-    device: &mut dyn Device,
+    device: &mut dyn PreciseExecutor,
     mixed: bool,
     tolerance: Tolerance,
 ) -> Result<(), Failed> {

@@ -1,7 +1,7 @@
-//! Whether a device computes right: every kernel against its reference on the CPU, and the training steps of small models against
-//! values that were computed elsewhere.
+//! Checks that a device computes correctly: every kernel against its CPU reference, and the training steps of small models
+//! against values from elsewhere.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`kernels`] | every kernel, every case, in every variant that devices compile |
 //! | [`golden`] | three training steps of twelve small models |
