@@ -96,7 +96,7 @@
 //! ```
 //!
 //! What is left in the crate: a `fast` way on the CPU if the twin is slow, `cut` if its slices may be larger than a device binds, a
-//! backward kernel beside it with its line in `tests/gradients`, which holds it against finite differences.
+//! backward kernel beside it with its line in `tests/library/gradients`, which holds it against finite differences.
 //!
 //! # A new cell in 60 lines
 //!

@@ -1,5 +1,7 @@
 //! A step on the CPU allocates nothing: every kernel whose work is ours, and the executor around them. What the library of
 //! matrix products packs for itself is its own.
+//!
+//! A test binary of its own: its allocator counts what every thread of the process allocates.
 
 #![allow(unsafe_code)]
 

@@ -1,15 +1,18 @@
-//! What the tests on GPUs share: one executor an adapter, and trials that say why they were left out.
+//! What the test binaries share: adapters with one executor each, trials, runs of the program.
 
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod program;
+mod trial;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use libtest_mimic::{Completion, Failed, Trial};
+use libtest_mimic::{Completion, Failed};
 use wlstm::corpus::{Batch, Position};
 use wlstm::device::{Adapter, GpuExecutor, adapters};
+
+pub use trial::Trial;
 
 /// The seed of every random number in the tests.
 pub const SEED: u64 = 1;

@@ -4,7 +4,7 @@
     python3 tests/interchange/check.py target/release/wlstm
 
 Needs torch, numpy, safetensors and onnxruntime; what is not installed is left out, unless --require names it. PyTorch loads the
-files with the class in the README. With --store, writes what the test in tests/interchange.rs compares with.
+files with the class in the README. With --store, writes what the test in tests/devices/interchange.rs compares with.
 """
 import argparse, importlib, json, os, random, re, subprocess, sys, tempfile
 

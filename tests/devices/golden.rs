@@ -1,0 +1,260 @@
+//! Three training steps of twelve small models against values computed by automatic differentiation in `f64`: see
+//! `wlstm::validate::golden`.
+//!
+//! `f64` on the CPU agrees to 1e-9, `f32` on the CPU and on every GPU to 2e-5 on losses and 1e-4 on the rest. So do the plans of
+//! mixed precision in `f64`, where nothing is rounded: their gradients are those of a loss times a scale. Where they are
+//! rounded to `f16`, whose numbers have 11 bits, losses agree to 2e-3 and the rest to 5e-2. Plans that make the gates again in
+//! the backward pass, all at once, two steps at a time or step by step, agree as those that keep them.
+
+use std::sync::Arc;
+
+use crate::common::{Gpu, Trial, on_every_gpu};
+use libtest_mimic::Failed;
+use wlstm::device::{CpuExecutor, Executor, GpuExecutor};
+use wlstm::error::Error;
+use wlstm::graph::Graph;
+use wlstm::graph::memory::Limits;
+use wlstm::graph::plan::Plan;
+use wlstm::graph::split::oversized;
+use wlstm::train::update::{training_plan, training_plan_in};
+use wlstm::validate::golden::{Golden, PreciseExecutor, Single, Tolerance, judge};
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    let files = std::fs::read_dir(folder).expect("the golden folder");
+    assert_eq!(
+        files.count(),
+        Golden::names().count(),
+        "the program has all golden models"
+    );
+    for name in Golden::names() {
+        for mixed in [false, true] {
+            trials.extend(of_model(name, mixed));
+        }
+    }
+    trials.extend(on_every_gpu("trusted", |gpu| trusted(gpu, false)));
+    trials.extend(on_every_gpu("recompute::bits", same_bits_again));
+    trials.extend(on_every_gpu("trusted::mixed", |gpu| {
+        match gpu.adapter.summary.f16 {
+            true => trusted(gpu, true),
+            false => Ok(()),
+        }
+    }));
+    trials
+}
+
+/// A way to train a model, on any device.
+type Check = fn(&Golden, &mut dyn PreciseExecutor, bool, Tolerance) -> Result<(), Failed>;
+
+fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
+    let single = match mixed {
+        true => Tolerance::MIXED,
+        false => Tolerance::SINGLE,
+    };
+    let checks: [(&str, Check); 3] = [
+        ("", check),
+        ("::cut", check_cut),
+        ("::recompute", check_again),
+    ];
+    let mut trials = Vec::new();
+    for (way, check) in checks {
+        let label = format!("{name}{}{way}", if mixed { "::mixed" } else { "" });
+        trials.push(Trial::test(format!("{label}::cpu-f64"), move || {
+            let golden = Golden::named(name);
+            let mut device = CpuExecutor::<f64>::new();
+            check(&golden, &mut device, mixed, Tolerance::DOUBLE)?;
+            // Step by step, and all at once.
+            for steps in [1, usize::MAX].into_iter().filter(|_| way == "::recompute") {
+                let mut device = CpuExecutor::<f64>::new();
+                check_again_in(&golden, &mut device, mixed, Tolerance::DOUBLE, steps)?;
+            }
+            Ok(())
+        }));
+        // What is cut in mixed precision has the numbers of what is not, as `f64` shows.
+        if way == "::cut" && mixed {
+            continue;
+        }
+        if way != "::cut" {
+            trials.push(Trial::test(format!("{label}::cpu-f32"), move || {
+                let mut device = CpuExecutor::<f32>::new();
+                check(
+                    &Golden::named(name),
+                    &mut Single(&mut device),
+                    mixed,
+                    single,
+                )
+            }));
+        }
+        trials.extend(on_every_gpu(&label, move |gpu| {
+            let summary = &gpu.adapter.summary;
+            if mixed && !summary.f16 {
+                return Ok(());
+            }
+            let open = match mixed && summary.unit().is_some() {
+                true => GpuExecutor::with_units,
+                false => GpuExecutor::new,
+            };
+            let mut executor = open(&gpu.adapter).map_err(told)?;
+            check(
+                &Golden::named(name),
+                &mut Single(&mut executor),
+                mixed,
+                single,
+            )
+        }));
+    }
+    trials
+}
+
+fn told(error: Error) -> Failed {
+    error.chain().to_string().into()
+}
+
+fn check(
+    golden: &Golden,
+    device: &mut dyn PreciseExecutor,
+    mixed: bool,
+    tolerance: Tolerance,
+) -> Result<(), Failed> {
+    let found = golden.check(device, mixed, tolerance).map_err(told)?;
+    judge(golden.name(), &found).map_err(told)
+}
+
+fn check_plan(
+    golden: &Golden,
+    device: &mut dyn PreciseExecutor,
+    mixed: bool,
+    plan: Plan,
+    tolerance: Tolerance,
+) -> Result<(), Failed> {
+    let found = golden.compare(device, mixed, plan, tolerance);
+    judge(golden.name(), &found.map_err(told)?).map_err(told)
+}
+
+/// The same with the gates made again in the backward pass, two steps at a time.
+fn check_again(
+    golden: &Golden,
+    device: &mut dyn PreciseExecutor,
+    mixed: bool,
+    tolerance: Tolerance,
+) -> Result<(), Failed> {
+    check_again_in(golden, device, mixed, tolerance, 2)
+}
+
+/// The same, so many steps at a time.
+fn check_again_in(
+    golden: &Golden,
+    device: &mut dyn PreciseExecutor,
+    mixed: bool,
+    tolerance: Tolerance,
+    steps: usize,
+) -> Result<(), Failed> {
+    let (config, vocabulary) = (golden.config(mixed), golden.vocabulary());
+    let limits = device.executor().limits();
+    let mut graph = Graph::new("train", &limits);
+    graph.keep_gradients();
+    graph.builder.publish("output");
+    let rows = golden.batch().saturating_mul(steps);
+    graph.builder.recompute_gates(rows);
+    let plan = training_plan_in(graph, &config, vocabulary);
+    let cells = |plan: &Plan| {
+        let steps = plan.steps.iter();
+        let cells = steps.filter(|step| step.kernel.name == "lstm/cell_forward");
+        cells.count()
+    };
+    let kept = training_plan(&config, vocabulary, &limits, true);
+    assert_eq!(cells(&plan), 2 * cells(&kept), "every cell is made twice");
+    check_plan(golden, device, mixed, plan, tolerance)
+}
+
+/// The same on a device that can hardly bind anything: with the least limit that the model can be trained with.
+fn check_cut(
+    golden: &Golden,
+    device: &mut dyn PreciseExecutor,
+    mixed: bool,
+    tolerance: Tolerance,
+) -> Result<(), Failed> {
+    let (config, vocabulary) = (golden.config(mixed), golden.vocabulary());
+    let limits = device.executor().limits();
+    let whole = training_plan(&config, vocabulary, &limits, true);
+    let most = |slice| Limits {
+        slice,
+        arena: slice,
+        ..limits
+    };
+    let made = |slice| training_plan(&config, vocabulary, &most(slice), true);
+    // What is bound begins at multiples of 64 elements.
+    let mut sizes = (68..4096).step_by(4);
+    let least = sizes.find(|&slice| oversized(&made(slice), &most(slice)).is_none());
+    let plan = made(least.expect("some limit is enough"));
+    let pieces = plan.tensors.iter().filter(|info| info.is_in_pieces());
+    let (steps, pieces) = (plan.steps.len(), pieces.count());
+    if steps < 2 * whole.steps.len() || pieces < 4 {
+        return Err(format!("{steps} steps and {pieces} tensors in pieces at {least:?}").into());
+    }
+    check_plan(golden, device, mixed, plan, tolerance)
+}
+
+/// Without the run-time checks of wgpu kernels give the same bits, and each is tried before.
+fn trusted(gpu: &Gpu, mixed: bool) -> Result<(), Failed> {
+    let golden = Golden::named("glstm_sampled");
+    let config = golden.config(mixed);
+    let bits = |executor: &mut GpuExecutor| {
+        let plan = training_plan(&config, golden.vocabulary(), &executor.limits(), false);
+        bits_of(executor, plan, &golden)
+    };
+    let open = || GpuExecutor::new(&gpu.adapter).map_err(told);
+    let want = bits(&mut open()?);
+    let mut executor = open()?;
+    executor.trust();
+    let got = bits(&mut executor);
+    let (good, tried) = executor.trusted();
+    if good < 10 || good < tried {
+        return Err(format!("{good} of {tried} kernels are trusted").into());
+    }
+    match got == want {
+        true => Ok(()),
+        false => Err("other bits without run-time checks".into()),
+    }
+}
+
+/// The bits of all outputs and parameters of three steps.
+fn bits_of(executor: &mut GpuExecutor, plan: Plan, golden: &Golden) -> Vec<u64> {
+    let plan = Arc::new(plan);
+    let id = golden.load(executor, &plan).expect("a small plan");
+    let mut found = Vec::new();
+    for step in 0..3 {
+        let inputs = golden.inputs(step, &plan);
+        executor.run(id, &inputs).expect("a run");
+        let outputs = executor.fetch().expect("outputs");
+        let values = outputs.into_iter().flat_map(|(_, values)| values);
+        found.extend(values.map(f64::to_bits));
+    }
+    for line in golden.parameters() {
+        let values = executor.read(&line.name).expect("readable");
+        found.extend(values.into_iter().map(|value| f64::from(value).to_bits()));
+    }
+    found
+}
+
+/// Gates that are made again, all at once, have the bits of those that are kept, where products are too small for pieces.
+fn same_bits_again(gpu: &Gpu) -> Result<(), Failed> {
+    for name in ["lstmp_sampled", "flstm", "glstm_sampled", "lstm_plain"] {
+        let golden = Golden::named(name);
+        let config = golden.config(false);
+        let open = || GpuExecutor::new(&gpu.adapter).map_err(told);
+        let bits = |executor: &mut GpuExecutor, again: bool| {
+            let mut graph = Graph::new("train", &executor.limits());
+            if again {
+                graph.builder.recompute_gates(usize::MAX);
+            }
+            let plan = training_plan_in(graph, &config, golden.vocabulary());
+            bits_of(executor, plan, &golden)
+        };
+        if bits(&mut open()?, true) != bits(&mut open()?, false) {
+            return Err(format!("{name}: other bits with gates that are made again").into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,427 @@
+//! What a run was estimated to take is what it takes.
+//!
+//! What executors take for their plans must be the estimate to the byte. Of whole runs, of which drivers, allocators and the
+//! system have their share, the largest memory is measured that is no file's (Linux), less that of a run of the same steps with next
+//! to no numbers: the estimate must be within 10 % of it. With `--nocapture` the figures are printed.
+
+#![allow(clippy::print_stdout, reason = "figures for whoever asks")]
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use crate::common::program::{Dice, Folder, program, wlstm};
+use crate::common::{Gpu, Trial, batch, on_every_gpu};
+use libtest_mimic::Failed;
+use serde_json::Value;
+use wlstm::config::Config;
+use wlstm::device::{
+    CpuExecutor, Data, Executor, Footprint, GpuExecutor, Room, Taking, available_memory,
+};
+use wlstm::graph::memory::Limits;
+use wlstm::model::language_model::Division;
+use wlstm::train::estimate::{CommunicationCost, DeviceBytes, Estimate, Plans, Topology};
+use wlstm::train::prepare::Preparer;
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = vec![
+        Trial::test("taken::cpu", || {
+            taken(|| Ok(Box::new(CpuExecutor::<f32>::new())))
+        }),
+        Trial::test("refused::cpu", || refused("cpu")),
+        Trial::test("exchange", exchange),
+        Trial::test("micro_batches_take_less_than_a_batch_of_all", micro_batches),
+        Trial::test("batches_of_many_devices", batches_that_wait),
+    ];
+    trials.extend(on_every_gpu("taken", |gpu| {
+        let open = || GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string());
+        taken(|| Ok(Box::new(open()?)))
+    }));
+    trials.extend(on_every_gpu("refused", |gpu| {
+        match gpu.adapter.summary.is_real() {
+            true => Ok(()),
+            false => refused(&device_of(gpu)),
+        }
+    }));
+    if cfg!(target_os = "linux") {
+        trials.push(Trial::test("runs::cpu", || {
+            runs("cpu", &Limits::HOST, &CpuExecutor::<f32>::new().room())
+        }));
+        // Of the memory of a card nothing is measured here.
+        trials.extend(on_every_gpu("runs", |gpu| {
+            match gpu.adapter.summary.is_real() {
+                true => Ok(()),
+                false => {
+                    let adapter = &gpu.adapter;
+                    runs(&device_of(gpu), &adapter.limits(false), &adapter.room())
+                }
+            }
+        }));
+    }
+    trials
+}
+
+fn device_of(gpu: &Gpu) -> String {
+    format!("gpu:{}", gpu.adapter.summary.index)
+}
+
+/// A model in TOML; what `more` says is in `[train]`.
+fn model(sizes: [usize; 3], [batch, unroll, samples]: [usize; 3], more: &str) -> String {
+    let [embedding, hidden, projection] = sizes;
+    let tables = if more == HOST { "host" } else { "device" };
+    let (kind, samples) = match more {
+        FULL => ("full", String::new()),
+        _ => ("sampled", format!("samples = {samples}")),
+    };
+    format!(
+        "[model]\ncell = [\"glstm\", \"flstm\"]\ngroups = 2\nfactor = 8\nlayers = 2\ntables = \"{tables}\"\nembedding = {embedding}\n\
+         hidden = {hidden}\nprojection = {projection}\n\
+         [softmax]\nkind = \"{kind}\"\n{samples}\n\
+         [data]\ntrain = [\"train.txt\"]\nvalid = [\"valid.txt\"]\nvocab = \"words.txt\"\n\
+         [train]\nbatch = {batch}\nunroll = {unroll}\nsteps = 2\nvalidate_every = 0\ncheckpoint_every = 0\n{more}\n"
+    )
+}
+
+/// More of a configuration: tables on the host, a full softmax.
+const HOST: &str = "# host";
+const FULL: &str = "# full";
+
+/// What an executor takes for each plan of a run is in the footprint of the plans.
+fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Failed> {
+    let binding = "[device]\nmax_binding = 65536";
+    for (sizes, batches, more) in [
+        ([8, 8, 8], [2, 2, 5], ""),
+        ([96, 160, 64], [9, 7, 50], ""),
+        (
+            [96, 160, 64],
+            [9, 7, 50],
+            "recompute = true\nema = 0.0\noptimizer = \"adam\"",
+        ),
+        ([96, 160, 64], [9, 7, 50], binding),
+        ([96, 160, 64], [9, 7, 50], "accumulate = 3"),
+        ([96, 160, 64], [9, 7, 50], HOST),
+        ([96, 160, 64], [9, 7, 50], FULL),
+    ] {
+        let text = model(sizes, batches, more);
+        let config = Config::parse(&text, "test", &std::env::temp_dir(), &[])
+            .map_err(|error| error.chain().to_string())?;
+        let mut executor = open()?;
+        let plans = Plans::of(&config, 5000, &executor.limits(), 1);
+        let taking = executor.room().taking;
+        let mut footprint = Footprint::default();
+        for plan in plans.iter() {
+            let loaded = executor.load(Arc::new(plan.clone()));
+            loaded.map_err(|error| error.chain().to_string())?;
+            footprint.add(plan, taking);
+            let (want, found) = (footprint.total() - footprint.params, executor.taken());
+            if want != found || found < 100_000 {
+                return Err(format!("{more} plan {}: {want} and not {found}", plan.name).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A run that cannot fit is refused before anything is made, with what would fit.
+fn refused(device: &str) -> Result<(), Failed> {
+    let folder = texts(100);
+    let text = model([256, 256, 256], [60_000, 30, 5], "").replace("layers = 2", "layers = 60");
+    let text = text.replace("[\"glstm\", \"flstm\"]", "\"glstm\"");
+    folder.write("large.toml", text);
+    let config = folder.path("large.toml");
+    let estimate = estimate(&config, device);
+    let need = estimate["need"].as_u64().expect("bytes");
+    if available_memory().is_none_or(|bytes| bytes > need / 2) {
+        // This machine has the memory, or does not say what it has.
+        return Ok(());
+    }
+    assert_eq!(estimate["fits"], false, "{device}");
+    let out = folder.path("run");
+    let line = [
+        "train",
+        path(&config),
+        "--out",
+        path(&out),
+        "--device",
+        device,
+    ];
+    let ended = wlstm(&line);
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+    for part in [
+        "error: out of memory: this run takes ",
+        "help: with one of these it fits: `--set ",
+        "train.batch=",
+    ] {
+        assert!(
+            ended.stderr.contains(part),
+            "no `{part}` in\n{}",
+            ended.stderr
+        );
+    }
+    assert!(!out.exists(), "a run was begun");
+    Ok(())
+}
+
+/// What devices exchange, by hand.
+fn exchange() -> Result<(), Failed> {
+    let of = |more: &str, devices| {
+        let text = model([8, 16, 8], [3, 5, 20], more);
+        let folder = std::env::temp_dir();
+        let config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
+        let limits = Limits::HOST;
+        let plans = Plans::of(&config, 1000, &limits, devices);
+        CommunicationCost::of(&plans.left, &config, devices as u64)
+    };
+    assert_eq!(of("", 1), CommunicationCost::default());
+    // Gates in two groups and in two factors, their biases, two projections.
+    let recurrent = (2 * 8 * 32) + (16 * 8 + 8 * 64) + 2 * 64 + 2 * (16 * 8);
+    // The rows of 15 inputs, and of 15 targets and 20 candidates with their biases.
+    let rows = 15 * 8 + 35 * (8 + 1);
+    let found = of("", 4);
+    assert_eq!((found.dense, found.rows), (4 * recurrent, 4 * rows));
+    assert_eq!(found.sent, 4 * (recurrent + rows));
+    assert_eq!(found.received, 4 * (recurrent + 4 * rows));
+    // Three quarters there and back, and the rows of three others.
+    assert_eq!(found.between_machines, 2 * 3 * recurrent + 4 * 3 * rows);
+    let mixed = of("precision = \"mixed\"", 2);
+    assert_eq!((mixed.dense, mixed.rows), (2 * recurrent, 2 * rows));
+    Ok(())
+}
+
+/// A batch in micro-batches takes less than the same batch at once, wherever the tables are.
+fn micro_batches() -> Result<(), Failed> {
+    for more in ["", HOST] {
+        let of = |batch, accumulate| {
+            let text = model([128, 512, 128], [batch, 20, 2000], more);
+            let text = text + &format!("accumulate = {accumulate}\n");
+            let folder = std::env::temp_dir();
+            let config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
+            let topology = Topology::SINGLE;
+            let estimate = Estimate::of(&config, 40_000, topology, &Limits::COMMON, Taking::Device);
+            estimate.device
+        };
+        let (all, one, micro_batches) = (of(64, 1), of(4, 1), of(4, 16));
+        assert!(
+            micro_batches.total < all.total,
+            "{more}: {micro_batches:?} of {all:?}"
+        );
+        // Beside one micro-batch there are the gradients, and rows of what the micro-batches do not share.
+        let beside = |bytes: &DeviceBytes| bytes.total - bytes.parameters - bytes.optimizer;
+        assert!(
+            2 * beside(&micro_batches) < beside(&all),
+            "{more}: {micro_batches:?} of {all:?}"
+        );
+        assert!(
+            one.total < micro_batches.total,
+            "{more}: {one:?} of {micro_batches:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Batches that wait are what is prepared of them, however many devices and micro-batches there are.
+fn batches_that_wait() -> Result<(), Failed> {
+    const WORDS: usize = 1000;
+    /// As many are alive at once.
+    const BATCHES: u64 = 6;
+    for (devices, accumulate) in [(1, 1), (2, 1), (1, 3), (16, 1), (8, 4)] {
+        let text = model(
+            [8, 16, 8],
+            [3, 5, 20],
+            &format!("accumulate = {accumulate}"),
+        );
+        let folder = std::env::temp_dir();
+        let mut config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
+        config.data.valid.clear();
+        let topology = Topology {
+            devices,
+            here: 1,
+            processes: 1,
+        };
+        let limits = Limits::HOST;
+        let estimate = Estimate::of(&config, WORDS, topology, &limits, Taking::Host);
+        let division = Division {
+            devices,
+            micro_batches: accumulate,
+        };
+        let mut preparer = Preparer::new(&config, WORDS, 0, division).expect("a sampler");
+        let tokens = config.train.batch * config.train.unroll * division.parts();
+        let ids: Vec<u32> = (0..tokens as u32).map(|k| k * 7 % WORDS as u32).collect();
+        let streams = config.train.batch * division.parts();
+        let mut inputs = preparer.prepare(batch(0, streams, ids.clone(), ids)).inputs;
+        inputs.set_control(vec![0.0; 7]);
+        let all = inputs.parts.iter().chain([&inputs.update]).flatten();
+        let bytes = all.map(|(_, data)| match data {
+            Data::Real(values) => 8 * values.len() as u64,
+            Data::Index(values) => 4 * values.len() as u64,
+        });
+        let want = BATCHES * bytes.sum::<u64>();
+        let found = estimate.host.batches;
+        if found.abs_diff(want) > want / 50 {
+            return Err(format!(
+                "{devices} devices, {accumulate} micro-batches: {found} and not {want}"
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// A vocabulary of so many words, and text of a few.
+fn texts(words: usize) -> Folder {
+    let folder = Folder::new();
+    let names: Vec<String> = (2..words).map(|k| format!("w{k}")).collect();
+    let mut vocabulary = "<S> 999999\n<UNK> 999998\n".to_owned();
+    for (k, name) in names.iter().enumerate() {
+        vocabulary += &format!("{name} {}\n", words - k);
+    }
+    folder.write("words.txt", vocabulary);
+    let few: Vec<&str> = names.iter().take(90).map(String::as_str).collect();
+    folder.write("train.txt", Dice(1).text(6000, 20, &few));
+    folder.write("valid.txt", Dice(2).text(20, 20, &few));
+    folder
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a Unicode path")
+}
+
+/// What `plan` says of a device.
+fn estimate(config: &Path, device: &str) -> Value {
+    let ended = wlstm(&["plan", path(config), "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let mut document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let places = document["places"].as_array_mut().expect("places");
+    let mut places = places.iter_mut();
+    let place = places.find(|place| place["device"] == device);
+    place.expect("the device").take()
+}
+
+/// What an estimate of a run may be of what the run takes.
+const WITHIN: RangeInclusive<f64> = 0.9..=1.1;
+
+/// How often each is run.
+const RUNS: usize = 2;
+
+/// Whole runs: of large tables, of large activations, of the latter with gates that are made again, of tables on the host, of
+/// batches in micro-batches, of a device that is two.
+fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    // What a device in software has for shaders and copies was seen to be 30 MB less than is counted for the many kernels of micro-batches:
+    // what is measured must be large beside it.
+    let micro_batches = match room.taking {
+        Taking::Host => 20_000,
+        Taking::Device => 80_000,
+    };
+    for (what, devices, words, sizes, batches, more) in [
+        ("tables", 1, 60_000, [256, 256, 256], [8, 10, 500], ""),
+        ("host", 1, 60_000, [256, 256, 256], [8, 10, 500], HOST),
+        ("full", 1, 20_000, [256, 256, 256], [8, 10, 500], FULL),
+        ("activations", 1, 100, [64, 2048, 64], [64, 20, 50], ""),
+        (
+            "recompute",
+            1,
+            100,
+            [64, 2048, 64],
+            [128, 20, 50],
+            "recompute = true",
+        ),
+        (
+            "micro-batches",
+            1,
+            micro_batches,
+            [256, 512, 256],
+            [16, 10, 1000],
+            "accumulate = 4",
+        ),
+        ("two", 2, 20_000, [256, 1024, 256], [16, 10, 2000], ""),
+    ] {
+        let folder = texts(words);
+        let [_, unroll, _] = batches;
+        let small = folder.write("small.toml", model([8, 8, 8], [2, unroll, 5], more));
+        let small = std::fs::read_to_string(small).expect("just written");
+        folder.write("few.txt", "<S> 3\n<UNK> 2\nw2 1\nw3 1\nw4 1\nw5 1\n");
+        folder.write("small.toml", small.replace("words.txt", "few.txt"));
+        folder.write("large.toml", model(sizes, batches, more));
+        let [small, large] = ["small", "large"].map(|name| {
+            let config = folder.path(&format!("{name}.toml"));
+            let parsed = Config::load(&config, &[]).expect("a configuration");
+            let topology = Topology {
+                devices,
+                here: devices,
+                processes: 1,
+            };
+            let words = if name == "small" { 6 } else { words };
+            let estimate = Estimate::of(&parsed, words, topology, limits, room.taking);
+            let need = estimate.need(room, devices, topology);
+            (need as f64, config, folder.path(name))
+        });
+        let need = large.0;
+        let devices = vec![device; devices];
+        // The program itself, drivers and shaders, of which nothing is estimated, are in both.
+        let mut peaks = [0.0_f64; 2];
+        // On a busy machine the most can fall between two looks: what was seen of several runs is the most that was seen.
+        for _ in 0..RUNS {
+            for (most, (_, config, out)) in peaks.iter_mut().zip([&small, &large]) {
+                let _ = std::fs::remove_dir_all(out);
+                *most = most.max(peak(config, out, &devices));
+            }
+        }
+        let taken = peaks[1] - peaks[0];
+        let ratio = need / taken;
+        println!(
+            "{device} {what}: {:.1} MB of {:.1} MB, {ratio:.3}",
+            need / 1e6,
+            taken / 1e6
+        );
+        if !WITHIN.contains(&ratio) {
+            wrong.push(format!(
+                "{what}: {:.1} MB of {:.1} MB",
+                need / 1e6,
+                taken / 1e6
+            ));
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("; ").into()),
+    }
+}
+
+/// The most bytes of memory that a run has at once.
+fn peak(config: &Path, out: &Path, devices: &[&str]) -> f64 {
+    // What is tuned is measured by kernels that a run has no need of once it is known.
+    let line = [
+        "train",
+        path(config),
+        "--out",
+        path(out),
+        "--no-tune",
+        "--quiet",
+    ];
+    let mut command: Command = program();
+    command.args(line);
+    for device in devices {
+        command.args(["--device", device]);
+    }
+    let mut child = command.stdout(Stdio::null()).spawn().expect("the program");
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0.0_f64;
+    loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        // Without the pages of files: systems take those of libraries that are not used for a while.
+        let kinds = ["RssAnon:", "RssShmem:", "VmSwap:"].map(|kind| {
+            let line = text.lines().find_map(|line| line.strip_prefix(kind));
+            let kilobytes = line.and_then(|line| line.split_whitespace().next());
+            kilobytes.map_or(0.0, |kilobytes| kilobytes.parse().expect("a number"))
+        });
+        most = most.max(1024.0 * kinds.iter().sum::<f64>());
+        if let Some(ended) = child.try_wait().expect("a child") {
+            assert!(ended.success(), "{ended}");
+            return most;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}

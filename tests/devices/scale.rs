@@ -1,0 +1,356 @@
+//! What makes large models fit changes nothing that is computed: bindings of any size, tables on the host, validations on a part
+//! of the targets.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::common::program::{
+    Dice, Folder, Tensors, checkpoint, checkpoints, lines_of, losses, number, train, wlstm,
+};
+use crate::common::{Trial, on_every_gpu};
+use libtest_mimic::Failed;
+use serde_json::Value;
+
+type Outcome = Result<(), Failed>;
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    let mut everywhere = |name: &str, check: fn(&str) -> Outcome| {
+        trials.push(Trial::test(format!("{name}::cpu"), move || check("cpu")));
+        trials.extend(on_every_gpu(name, move |gpu| {
+            check(&format!("gpu:{}", gpu.adapter.summary.index))
+        }));
+    };
+    everywhere("bindings", bindings);
+    everywhere("tables_on_the_host", tables_on_the_host);
+    everywhere("tables_move_between_runs", tables_move_between_runs);
+    everywhere("devices_and_goes", devices_and_goes);
+    everywhere("devices_stop_and_go_on", devices_stop_and_go_on);
+    trials.push(Trial::test("validate_targets", validate_targets));
+    trials
+}
+
+const CONFIG: &str = r#"
+[model]
+cell = ["glstm", "flstm"]
+embedding = 16
+hidden = 32
+projection = 16
+groups = 2
+factor = 5
+dropout = 0.3
+[softmax]
+samples = 20
+[data]
+train = ["train.txt"]
+valid = ["valid.txt"]
+[train]
+batch = 3
+unroll = 5
+ema = 0.9
+steps = 12
+validate_every = 5
+checkpoint_every = 5
+keep = 1000
+"#;
+
+/// A folder with a text of 130 words and a configuration.
+struct Text {
+    folder: Folder,
+    config: PathBuf,
+}
+
+impl Text {
+    fn new() -> Text {
+        let words: Vec<String> = (0..128).map(|k| format!("w{k}")).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (folder, mut dice) = (Folder::new(), Dice(7));
+        // Every word, so that the vocabulary is known.
+        let all = words.join("\n");
+        folder.write("train.txt", all + "\n" + &dice.text(300, 9, &words));
+        folder.write("valid.txt", dice.text(12, 9, &words));
+        let config = folder.write("config.toml", CONFIG);
+        Text { folder, config }
+    }
+
+    fn run(&self, name: &str, device: &str, sets: &[&str], more: &[&str]) -> PathBuf {
+        let run = self.folder.path(name);
+        let mut arguments: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        arguments.extend(more);
+        train(&self.config, &run, device, &arguments);
+        run
+    }
+}
+
+fn last(run: &Path) -> Tensors {
+    let step = *checkpoints(run).last().expect("a checkpoint");
+    Tensors::read(&checkpoint(run, step))
+}
+
+fn validations(run: &Path) -> BTreeMap<u64, f64> {
+    let pair = |line: &Value| (number(line, "step") as u64, number(line, "nll"));
+    lines_of(run, "valid").iter().map(pair).collect()
+}
+
+/// Checks that two runs had the same losses and tensors, to rounding or to the bit (tolerance 0).
+fn alike(one: &Path, other: &Path, tolerance: f64) -> Outcome {
+    let near = |what: &str, x: f64, y: f64, scale: f64| match (x - y).abs() <= tolerance * scale {
+        true => Ok(()),
+        false => Err(Failed::from(format!("{what}: {x} and {y}"))),
+    };
+    for values in [losses, validations] {
+        let (one, other) = (values(one), values(other));
+        if !one.keys().eq(other.keys()) {
+            return Err(format!("steps {:?} and {:?}", one.keys(), other.keys()).into());
+        }
+        for ((step, x), y) in one.iter().zip(other.values()) {
+            near(&format!("step {step}"), *x, *y, x.abs())?;
+        }
+    }
+    if losses(one).is_empty() {
+        return Err("no losses".into());
+    }
+    let (one, other) = (last(one), last(other));
+    if one.tensors.len() < 10 || !one.tensors.keys().eq(other.tensors.keys()) {
+        return Err(format!("tensors {:?}", other.tensors.keys()).into());
+    }
+    for name in one.tensors.keys().filter(|name| *name != "vocab") {
+        let (one, other) = (one.values(name), other.values(name));
+        let scale = one
+            .iter()
+            .fold(0.0_f64, |scale, x| scale.max(f64::from(x.abs())));
+        for (k, (x, y)) in one.iter().zip(&other).enumerate() {
+            near(&format!("{name}[{k}]"), f64::from(*x), f64::from(*y), scale)?;
+        }
+    }
+    Ok(())
+}
+
+/// Steps in any number of parts, tables in any number of buffers: the same to rounding.
+fn bindings(device: &str) -> Outcome {
+    let text = Text::new();
+    for (kind, sets) in [
+        ("sampled", vec!["train.steps=6"]),
+        (
+            "tied",
+            vec![
+                "train.steps=6",
+                "model.tied=true",
+                "train.optimizer=adam",
+                "train.learning_rate=0.003",
+            ],
+        ),
+        (
+            "full",
+            vec!["train.steps=6", "softmax.kind=full", "train.recipe=plain"],
+        ),
+    ] {
+        let whole = text.run(&format!("whole-{kind}"), device, &sets, &[]);
+        let parts = [sets.as_slice(), &["device.max_binding=4096"]].concat();
+        let parts = text.run(&format!("parts-{kind}"), device, &parts, &[]);
+        alike(&whole, &parts, 1e-4).map_err(|error| format!("{kind}: {error:?}"))?;
+    }
+    Ok(())
+}
+
+/// The same bits with the tables on the host, however few rows the device has room for, and whatever else cuts them.
+fn tables_on_the_host(device: &str) -> Outcome {
+    let text = Text::new();
+    for (kind, sets) in [
+        ("paper", vec![]),
+        (
+            "plain",
+            vec![
+                "train.recipe=plain",
+                "train.optimizer=adam",
+                "train.learning_rate=0.003",
+            ],
+        ),
+        (
+            "tied",
+            vec!["model.tied=true", "train.optimizer=momentum", "train.ema=0"],
+        ),
+    ] {
+        let on_device = text.run(&format!("device-{kind}"), device, &sets, &[]);
+        for (rows, name) in [("1", "few"), ("0", "some")] {
+            let rows = format!("device.table_rows={rows}");
+            let more = [sets.as_slice(), &["model.tables=host", &rows]].concat();
+            let host = text.run(&format!("{name}-{kind}"), device, &more, &[]);
+            alike(&on_device, &host, 0.0).map_err(|error| format!("{kind}, {name}: {error:?}"))?;
+        }
+        let more = [
+            "model.tables=host",
+            "device.table_rows=1",
+            "device.max_binding=4096",
+        ];
+        let more = [sets.as_slice(), &more].concat();
+        let cut = text.run(&format!("cut-{kind}"), device, &more, &[]);
+        alike(&on_device, &cut, 1e-4).map_err(|error| format!("{kind}, cut: {error:?}"))?;
+    }
+    Ok(())
+}
+
+/// A run may go on with its tables elsewhere, and what was trained is used where there is room.
+fn tables_move_between_runs(device: &str) -> Outcome {
+    let text = Text::new();
+    let whole = text.run("whole", device, &[], &[]);
+    let parts = text.run("parts", device, &["model.tables=host"], &["--steps", "4"]);
+    text.run(
+        "parts",
+        device,
+        &["device.table_rows=1"],
+        &["--steps", "7", "--resume"],
+    );
+    let sets = ["model.tables=host", "device.table_rows=1"];
+    text.run("parts", device, &sets, &["--steps", "12", "--resume"]);
+    let (want, got) = (last(&whole), last(&parts));
+    if want.tensors != got.tensors || losses(&whole) != losses(&parts) {
+        return Err("a run whose tables moved is another run".into());
+    }
+    // The checkpoint of the last part says that tables are on the host; that of the whole run does not.
+    let file = text.folder.path("valid.txt");
+    let file = file.to_str().expect("a Unicode path");
+    for command in ["eval", "score", "generate"] {
+        let mut said = Vec::new();
+        for run in [&whole, &parts] {
+            let run = checkpoint(run, 12);
+            let mut arguments = vec![command, run.to_str().expect("a Unicode path")];
+            match command {
+                "eval" => arguments.extend(["--data", file]),
+                "score" => arguments.push(file),
+                _ => arguments.extend(["--tokens", "30", "--seed", "5"]),
+            }
+            arguments.extend(["--device", device]);
+            let ended = wlstm(&arguments);
+            if ended.code != Some(0) || ended.stdout.is_empty() {
+                return Err(format!("{arguments:?}: {}", ended.stderr).into());
+            }
+            said.push(ended.stdout);
+        }
+        if said[0] != said[1] {
+            return Err(format!("{command}: {} and {}", said[0], said[1]).into());
+        }
+    }
+    Ok(())
+}
+
+/// Two devices of some streams, or one in two goes, are one with twice as many: by `plain` in all, by `paper` in goes.
+fn devices_and_goes(device: &str) -> Outcome {
+    let text = Text::new();
+    let twice = ["--device", device];
+    let plain = "train.recipe=plain";
+    for (kind, sets) in [
+        ("sampled", vec![plain]),
+        (
+            "tied",
+            vec![
+                plain,
+                "model.tied=true",
+                "train.optimizer=momentum",
+                "train.learning_rate=0.05",
+            ],
+        ),
+        ("full", vec![plain, "softmax.kind=full"]),
+        (
+            "host",
+            vec![plain, "model.tables=host", "device.table_rows=1"],
+        ),
+        ("mixed", vec![plain, "train.precision=mixed"]),
+        ("paper", vec![]),
+    ] {
+        // How many streams a validation has makes a difference, as each carries its state on: there is none.
+        let run = |name: &str, more: &[&str], devices: &[&str]| {
+            let sets = [
+                sets.as_slice(),
+                &["train.steps=20", "train.ema=0", "data.valid=[]"],
+                more,
+            ]
+            .concat();
+            text.run(&format!("{name}-{kind}"), device, &sets, devices)
+        };
+        let tolerance = if kind == "mixed" { 1e-2 } else { 1e-5 };
+        let one = run("one", &["train.batch=4"], &[]);
+        let micro_batches = run(
+            "micro-batches",
+            &["train.batch=2", "train.accumulate=2"],
+            &[],
+        );
+        alike(&one, &micro_batches, tolerance)
+            .map_err(|error| format!("{kind}, micro-batches: {error:?}"))?;
+        if kind == "paper" {
+            continue;
+        }
+        let two = run("two", &["train.batch=2"], &twice);
+        alike(&one, &two, tolerance).map_err(|error| format!("{kind}, devices: {error:?}"))?;
+        // One of another kind beside it.
+        let other = run("other", &["train.batch=2"], &["--device", "cpu"]);
+        alike(&one, &other, tolerance)
+            .map_err(|error| format!("{kind}, another device: {error:?}"))?;
+        let four = run("four", &["train.batch=1", "train.accumulate=2"], &twice);
+        alike(&one, &four, tolerance).map_err(|error| format!("{kind}, both: {error:?}"))?;
+    }
+    Ok(())
+}
+
+/// A run on several devices that stops and goes on is the run that never stopped; with another number of devices it is refused.
+fn devices_stop_and_go_on(device: &str) -> Outcome {
+    let text = Text::new();
+    let twice = ["--device", device];
+    let sets = ["train.accumulate=2", "train.batch=2"];
+    let whole = text.run("whole", device, &sets, &twice);
+    text.run(
+        "parts",
+        device,
+        &sets,
+        &["--device", device, "--steps", "7"],
+    );
+    let more = ["--device", device, "--steps", "12", "--resume"];
+    let parts = text.run("parts", device, &sets, &more);
+    let (want, got) = (last(&whole), last(&parts));
+    if want.tensors != got.tensors || losses(&whole) != losses(&parts) {
+        return Err("a run on two devices that stopped is another run".into());
+    }
+    let config = text.config.to_str().expect("a Unicode path");
+    let out = parts.to_str().expect("a Unicode path");
+    let mut arguments = vec![
+        "train", config, "--out", out, "--device", device, "--resume",
+    ];
+    arguments.extend(["--steps", "20", "--set", sets[0], "--set", sets[1]]);
+    let ended = wlstm(&arguments);
+    match ended.code {
+        Some(2) if ended.stderr.contains("8 streams") => Ok(()),
+        code => Err(format!("{code:?}: {}", ended.stderr).into()),
+    }
+}
+
+/// A validation on a part of the targets is on the first ones, and always the same.
+fn validate_targets() -> Outcome {
+    let text = Text::new();
+    let part = text.run(
+        "part",
+        "cpu",
+        &["train.validate_targets=17", "train.ema=0"],
+        &[],
+    );
+    let lines = lines_of(&part, "valid");
+    if lines.len() != 3 || lines.iter().any(|line| number(line, "targets") != 17.0) {
+        return Err(format!("{lines:?}").into());
+    }
+    let run = part.to_str().expect("a Unicode path");
+    let file = text.folder.path("valid.txt");
+    let file = file.to_str().expect("a Unicode path");
+    let document = |targets: &str| -> Value {
+        let ended = wlstm(&["eval", run, "--data", file, "--targets", targets, "--json"]);
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr))
+    };
+    // Of the best checkpoint, whose validation was on the same targets.
+    let best = lines.iter().map(|line| number(line, "perplexity"));
+    let best = best.fold(f64::INFINITY, f64::min);
+    let again = document("17");
+    let all = document("0");
+    let same = (number(&again, "perplexity") - best).abs() < 1e-9 * best;
+    if !same || number(&again, "targets") != 17.0 || number(&all, "targets") < 40.0 {
+        return Err(format!("{best}, {again}, {all}").into());
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! `wlstm validate`: what it says of right and of wrong kernels.
+
+use std::collections::BTreeSet;
+
+use crate::common::program::wlstm;
+use crate::common::{SEED, Trial, on_every_gpu};
+use libtest_mimic::Failed;
+use serde_json::Value;
+use wlstm::device::GpuExecutor;
+use wlstm::device::single::{Layout, compare, fill, reference, run_case};
+use wlstm::error::Result;
+use wlstm::kernel::{Halves, Kernel, Snippet, Twin};
+use wlstm::kernels::catalogue;
+use wlstm::kernels::pointwise::functions;
+use wlstm::validate::kernels::{Thoroughness, is_other_form, kernel};
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = vec![
+        Trial::test("the_cpu_computes_right", cpu),
+        Trial::test("names_that_nothing_has_are_refused", names),
+    ];
+    trials.extend(on_every_gpu("every_constant_matters", |gpu| {
+        gpu.with(|executor| {
+            let mut missed = Vec::new();
+            for mutant in mutants() {
+                if !is_caught(executor, mutant.kernel)? {
+                    missed.push(mutant.what);
+                }
+            }
+            missed.retain(|what| !UNSEEN.iter().any(|(unseen, _)| what.ends_with(unseen)));
+            Ok(missed)
+        })
+        .and_then(|missed| match missed.is_empty() {
+            true => Ok(()),
+            false => Err(format!("not caught:\n{}", missed.join("\n")).into()),
+        })
+    }));
+    trials.extend(on_every_gpu("what_is_wrong_is_said", |gpu| {
+        gpu.with(|executor| {
+            // The right ones agree with the same call: `parity`.
+            let name = "optimizer/adam";
+            let all = mutants();
+            let mutant = all.iter().find(|mutant| mutant.kernel.name == name);
+            let wrong = mutant.expect("a constant").kernel;
+            kernel(executor, wrong, Thoroughness { every_form: false })
+        })
+        .and_then(|found| match found.failure {
+            Some(_) if found.kernel == "optimizer/adam" && found.of_tolerance > 1.0 => Ok(()),
+            _ => Err(format!("not said: {found:?}").into()),
+        })
+    }));
+    trials
+}
+
+/// A kernel with one constant changed.
+struct Mutant {
+    kernel: &'static Kernel,
+    what: String,
+}
+
+/// Changes of 1 % that change no result, or by less than a rounding, and why.
+const UNSEEN: &[(&str, &str)] = &[
+    ("var result = 1e-2;", "every function writes it"),
+    ("var p = 2.0074448415e-4;", "r^7 is below 6e-4"),
+    ("p = p * r + 1.412181950207e-3;", "r^6 is below 2e-3"),
+    ("let x = clamp(value, -1.0504e2, 89.0);", "e^-104 is 0"),
+    ("let x = clamp(value, -104.0, 8.989e1);", "e^89 is infinite"),
+    (
+        "let x = clamp(value, -8.787e1, 87.0);",
+        "what is added to it is 1",
+    ),
+    (
+        "let x = clamp(value, -87.0, 8.787e1);",
+        "what is added to it is 1",
+    ),
+    ("a < 6.3125e-1);", "both ways are good there"),
+    ("if (m < 7.1417784881e-1) {", "both ways are good there"),
+    ("var p = 7.108060465492001e-2;", "r^11 is below 6e-5"),
+    ("vec4<f32>(-3.366e38));", "no number of a product is near"),
+    ("const LOWEST: f32 = -3.366e38;", "no logit is near"),
+    ("var other = 1e-2;", "of that sum only infinity counts"),
+];
+
+/// Whether a case fails. Stops at the first: that validation has them all is the business of another trial.
+fn is_caught(executor: &mut GpuExecutor, kernel: &'static Kernel) -> Result<bool> {
+    for case in (kernel.cases)().into_iter().filter(|case| !case.timed) {
+        let contents = fill(kernel, &case, SEED);
+        let want = reference(kernel, &case, &contents);
+        let got = run_case(
+            executor,
+            kernel,
+            &case,
+            &contents,
+            Layout::Apart,
+            Halves::NONE,
+        )?;
+        let worst = compare(kernel, &case, &got, &want, Halves::NONE);
+        if worst.is_some_and(|worst| !worst.is_tolerable()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn mutants() -> Vec<Mutant> {
+    let mut seen = BTreeSet::new();
+    let mut mutants = Vec::new();
+    let several = |kernel: &&'static Kernel| is_other_form(kernel) || kernel.needs_units();
+    let others =
+        catalogue().filter(|kernel| !several(kernel) && kernel.name != functions::KERNEL.name);
+    // What is shared is changed in the first kernel that has it: functions where all their digits show.
+    for right in [&functions::KERNEL].into_iter().chain(others) {
+        for (at, literal) in literals(right.wgsl) {
+            let wgsl = changed(right.wgsl, at, &literal);
+            let what = format!("{}: {}", right.name, line_of(&wgsl, at));
+            let kernel = wrong(right, Box::leak(wgsl.into_boxed_str()), right.snippets);
+            mutants.push(Mutant { kernel, what });
+        }
+        for (k, snippet) in right.snippets.iter().enumerate() {
+            for (at, literal) in literals(snippet.wgsl) {
+                if !seen.insert((snippet.name, at)) {
+                    continue;
+                }
+                let wgsl = changed(snippet.wgsl, at, &literal);
+                let what = format!("{} in {}: {}", snippet.name, right.name, line_of(&wgsl, at));
+                let snippet: &'static Snippet = Box::leak(Box::new(Snippet {
+                    name: snippet.name,
+                    wgsl: Box::leak(wgsl.into_boxed_str()),
+                }));
+                let mut snippets = right.snippets.to_vec();
+                snippets[k] = snippet;
+                let kernel = wrong(right, right.wgsl, Box::leak(snippets.into_boxed_slice()));
+                mutants.push(Mutant { kernel, what });
+            }
+        }
+    }
+    mutants
+}
+
+fn wrong(
+    right: &'static Kernel,
+    wgsl: &'static str,
+    snippets: &'static [&'static Snippet],
+) -> &'static Kernel {
+    Box::leak(Box::new(Kernel {
+        name: right.name,
+        wgsl,
+        snippets,
+        work: None,
+        cut: None,
+        twin: Twin {
+            single: right.twin.single,
+            double: right.twin.double,
+        },
+        bindings: right.bindings,
+        fields: right.fields,
+        constants: right.constants,
+        grid: right.grid,
+        fast: right.fast,
+        cases: right.cases,
+        suits: None,
+        others: &[],
+    }))
+}
+
+/// Where the numbers with a point are in the code of a shader, but for comments.
+fn literals(wgsl: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for line in wgsl.split_inclusive('\n') {
+        let code = line.split("//").next().unwrap_or("");
+        let bytes = code.as_bytes();
+        let mut k = 0;
+        while k < bytes.len() {
+            let begins = bytes[k].is_ascii_digit()
+                && (k == 0
+                    || !(bytes[k - 1].is_ascii_alphanumeric() || b"_.".contains(&bytes[k - 1])));
+            if !begins {
+                k += 1;
+                continue;
+            }
+            let mut end = k;
+            while end < bytes.len()
+                && (bytes[end].is_ascii_alphanumeric()
+                    || bytes[end] == b'.'
+                    || (b"+-".contains(&bytes[end])
+                        && bytes[end - 1] == b'e'
+                        && code[k..end].contains('.')))
+            {
+                end += 1;
+            }
+            if code[k..end].contains('.') {
+                found.push((start + k, code[k..end].to_owned()));
+            }
+            k = end;
+        }
+        start += line.len();
+    }
+    found
+}
+
+/// The text with the number 1 % larger (or smaller), or 1/100 if it is zero.
+fn changed(wgsl: &str, at: usize, literal: &str) -> String {
+    let suffix = if literal.ends_with('f') { "f" } else { "" };
+    let value: f64 = literal.trim_end_matches('f').parse().expect("a number");
+    let other = match value {
+        0.0 => 0.01,
+        // Near the largest there is.
+        large if large > 1e38 => 0.99 * large,
+        value => 1.01 * value,
+    };
+    format!(
+        "{}{other:e}{suffix}{}",
+        &wgsl[..at],
+        &wgsl[at + literal.len()..]
+    )
+}
+
+fn line_of(wgsl: &str, at: usize) -> &str {
+    let begin = wgsl[..at].rfind('\n').map_or(0, |end| end + 1);
+    wgsl[begin..].lines().next().unwrap_or("").trim()
+}
+
+fn cpu() -> Result<(), Failed> {
+    let ended = wlstm(&["validate", "--device", "cpu", "--filter", "l", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let found: Value = serde_json::from_str(&ended.stdout)?;
+    assert_eq!(found["agrees"], true);
+    Ok(())
+}
+
+fn names() -> Result<(), Failed> {
+    let ended = wlstm(&["validate", "--device", "cpu", "--filter", "nothing"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("matmul/product") && ended.stderr.contains("golden/lstmp"));
+    Ok(())
+}

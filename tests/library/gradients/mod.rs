@@ -1,0 +1,330 @@
+//! Backward kernels against finite differences of the forward ones, and optimizers against their formulas, by the `f64`
+//! twins alone. [`COVERAGE`] names the check of every kernel; one that is missing there fails.
+
+mod optimizers;
+mod products;
+mod softmax;
+mod tools;
+
+use std::collections::BTreeSet;
+
+use self::optimizers::{
+    adagrad_formula, adam_formula, momentum_formula, moving_average_formula, sgd_formula,
+};
+use self::products::{cell, matrix_product, sums_of_pieces};
+use self::softmax::{full_softmax, sampled_softmax};
+use self::tools::{
+    assert_close, assert_gradient, dot, indices, numbers, output, reals, result, table_gradient,
+};
+use wlstm::device::Data;
+use wlstm::kernels::catalogue;
+use wlstm::kernels::embedding::rows::row_index;
+use wlstm::kernels::embedding::{accumulate_rows, gather, scatter_add_rows};
+use wlstm::kernels::pointwise::{add, copy, dropout, join, transpose};
+use wlstm::kernels::reduce::{sum, sum_columns};
+
+/// How a kernel is checked.
+enum Check {
+    /// By this test.
+    By(fn()),
+    /// Not here, because of this.
+    Left(&'static str),
+}
+
+use self::Check::{By, Left};
+
+const COVERAGE: &[(&str, Check)] = &[
+    ("matmul/product", By(matrix_product)),
+    (
+        "matmul/product_vector",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_vector 128",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_units_vector",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_units_vector 128x64",
+        Left("has the twin of matmul/product"),
+    ),
+    ("matmul/sum_pieces", By(sums_of_pieces)),
+    (
+        "matmul/product_tiled",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_subgroup",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_split",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_tiled 128x64",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_tiled 128x128",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_units",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/product_units 128",
+        Left("has the twin of matmul/product"),
+    ),
+    (
+        "matmul/peak_units",
+        Left("measures a device, is in no model"),
+    ),
+    ("lstm/cell_forward", By(cell)),
+    ("lstm/cell_backward", By(cell)),
+    (
+        "embedding/scatter_add_rows",
+        By(embedding_with_a_dense_gradient),
+    ),
+    ("embedding/gather", By(embedding)),
+    (
+        "embedding/scatter_rows",
+        Left("moves what is kept elsewhere, is in no loss"),
+    ),
+    ("embedding/accumulate_rows", By(embedding)),
+    ("softmax/log_sum_exp", By(full_softmax)),
+    ("softmax/full_loss", By(full_softmax)),
+    ("softmax/full_backward", By(full_softmax)),
+    ("softmax/target_logits", By(sampled_softmax)),
+    ("softmax/target_backward", By(sampled_softmax)),
+    ("softmax/sampled_loss", By(sampled_softmax)),
+    ("softmax/sampled_backward", By(sampled_softmax)),
+    ("reduce/sum_columns", By(bias)),
+    ("reduce/sum", By(total)),
+    (
+        "reduce/sum_squares",
+        Left("measures a gradient, is in no loss"),
+    ),
+    ("reduce/norm", Left("measures a gradient, is in no loss")),
+    (
+        "reduce/scaled_norm",
+        Left("measures a gradient, is in no loss"),
+    ),
+    ("pointwise/add", By(residual)),
+    ("pointwise/copy", By(residual)),
+    ("pointwise/dropout", By(inverted_dropout)),
+    ("pointwise/join", By(joined)),
+    ("pointwise/transpose", By(turned)),
+    (
+        "pointwise/multiply_add",
+        Left("measures a device, is in no model"),
+    ),
+    (
+        "pointwise/functions",
+        Left("shows what a device computes, is in no model"),
+    ),
+    ("optimizer/sgd", By(sgd_formula)),
+    ("optimizer/momentum", By(momentum_formula)),
+    ("optimizer/adagrad", By(adagrad_formula)),
+    ("optimizer/adam", By(adam_formula)),
+    ("optimizer/moving_average", By(moving_average_formula)),
+];
+
+#[test]
+fn every_kernel_is_covered() {
+    let kernels: BTreeSet<&str> = catalogue().map(|k| k.name).collect();
+    let covered: BTreeSet<&str> = COVERAGE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(kernels, covered);
+    assert_eq!(COVERAGE.len(), covered.len(), "a kernel is listed twice");
+    for (name, check) in COVERAGE {
+        match check {
+            By(check) => check(),
+            Left(reason) => assert!(!reason.is_empty(), "{name} is left out without a reason"),
+        }
+    }
+}
+
+#[test]
+fn embedding() {
+    let (vocabulary, width, ids) = (6, 3, [5, 0, 2, 5, 5, 0, 1]);
+    let dy = numbers(1, ids.len() * width);
+    let params = gather::Params {
+        base: 0,
+        window: vocabulary as u32,
+        rows: ids.len() as u32,
+        width: width as u32,
+    };
+    let loss = |table: &[f64]| {
+        let buffers = vec![reals(table), indices(&ids), output(dy.len())];
+        dot(&result(&gather::KERNEL, &params, buffers, 2), &dy)
+    };
+    let dtable = table_gradient(&ids, &dy, vocabulary);
+    assert_gradient("dtable", &dtable, loss, &numbers(2, vocabulary * width));
+}
+
+#[test]
+fn embedding_with_a_dense_gradient() {
+    let (vocabulary, width, ids) = (6, 3, [5, 0, 2, 5, 5, 0, 1]);
+    let (dy, before) = (
+        numbers(1, ids.len() * width),
+        numbers(2, vocabulary * width),
+    );
+    let index = row_index(&ids);
+    let (capacity, columns) = (ids.len() as u32, width as u32);
+    let params = accumulate_rows::Params::whole(ids.len(), width, 1.0);
+    let buffers = vec![reals(&dy), indices(&index), output(dy.len())];
+    let rows = result(&accumulate_rows::KERNEL, &params, buffers, 2);
+    let params = scatter_add_rows::Params {
+        first: 0,
+        base: 0,
+        window: vocabulary as u32,
+        capacity,
+        width: columns,
+    };
+    let buffers = vec![reals(&rows), indices(&index), reals(&before)];
+    let after = result(&scatter_add_rows::KERNEL, &params, buffers, 2);
+    let added: Vec<f64> = after.iter().zip(&before).map(|(x, y)| x - y).collect();
+    assert_close(
+        "dtable",
+        &added,
+        &table_gradient(&ids, &dy, vocabulary),
+        1e-12,
+    );
+}
+
+#[test]
+fn inverted_dropout() {
+    let params = dropout::Params {
+        first: 0,
+        row: 1,
+        stride: 1,
+        len: 301,
+        purpose: 17,
+        threshold: dropout::threshold(0.5),
+        scale: 2.0,
+    };
+    let drop = |x: &[f64]| {
+        let buffers = vec![reals(x), indices(&[3, 0, 7, 9]), output(x.len())];
+        result(&dropout::KERNEL, &params, buffers, 2)
+    };
+    let dy = numbers(1, 301);
+    let dx = drop(&dy);
+    let kept = dx.iter().filter(|x| **x != 0.0).count();
+    assert!((100..200).contains(&kept), "{kept} of 301 kept");
+    assert_gradient("dx", &dx, |x| dot(&drop(x), &dy), &numbers(2, 301));
+}
+
+#[test]
+fn turned() {
+    let turn = |x: &[f64], rows: u32, columns: u32| {
+        let params = transpose::Params {
+            groups: 2,
+            rows,
+            columns,
+            x_group: rows * columns,
+        };
+        let buffers = vec![reals(x), output(x.len())];
+        result(&transpose::KERNEL, &params, buffers, 1)
+    };
+    let dy = numbers(1, 2 * 3 * 5);
+    // The gradient is turned back.
+    let dx = turn(&dy, 5, 3);
+    assert_gradient(
+        "dx",
+        &dx,
+        |x| dot(&turn(x, 3, 5), &dy),
+        &numbers(2, dy.len()),
+    );
+}
+
+#[test]
+fn joined() {
+    let (rows, groups, a_columns, b_columns) = (3, 2, 4, 3);
+    let join = |a: &[f64], b: &[f64]| {
+        let params = join::Params {
+            rows,
+            groups,
+            a_columns,
+            b_columns,
+        };
+        let buffers = vec![reals(a), reals(b), output(a.len() + b.len())];
+        result(&join::KERNEL, &params, buffers, 2)
+    };
+    let parts = (rows * groups) as usize;
+    let (a_columns, b_columns) = (a_columns as usize, b_columns as usize);
+    let (a, b) = (numbers(2, parts * a_columns), numbers(3, parts * b_columns));
+    let dy = numbers(1, a.len() + b.len());
+    // The gradient is taken apart where the columns were put together.
+    let (mut da, mut db) = (Vec::new(), Vec::new());
+    for dy in dy.chunks(a_columns + b_columns) {
+        da.extend(&dy[..a_columns]);
+        db.extend(&dy[a_columns..]);
+    }
+    assert_gradient("da", &da, |a| dot(&join(a, &b), &dy), &a);
+    assert_gradient("db", &db, |b| dot(&join(&a, b), &dy), &b);
+}
+
+#[test]
+fn residual() {
+    let dy = numbers(1, 7);
+    let copied = |x: &[f64]| {
+        let params = copy::Params { len: 7 };
+        result(&copy::KERNEL, &params, vec![reals(x), output(7)], 1)
+    };
+    let other = numbers(2, 7);
+    let loss = |x: &[f64]| {
+        let buffers = vec![reals(&copied(x)), reals(&other), output(7)];
+        dot(
+            &result(&add::KERNEL, &add::Params { len: 7 }, buffers, 2),
+            &dy,
+        )
+    };
+    assert_gradient("dx", &copied(&dy), loss, &numbers(3, 7));
+}
+
+#[test]
+fn total() {
+    let params = sum::Params {
+        len: 9,
+        divisor: 4.0,
+    };
+    let loss = |x: &[f64]| result(&sum::KERNEL, &params, vec![reals(x), output(1)], 1)[0];
+    let dx = [0.25; 9];
+    assert_gradient("dx", &dx, loss, &numbers(1, 9));
+}
+
+#[test]
+fn bias() {
+    let (rows, width) = (5, 3);
+    let (x, dy) = (numbers(1, rows * width), numbers(2, rows * width));
+    let loss = |bias: &[f64]| {
+        let y: Vec<f64> = (0..rows * width).map(|i| x[i] + bias[i % width]).collect();
+        2.0 * dot(&y, &dy)
+    };
+    let columns = |accumulate, before: Data| {
+        let params = sum_columns::Params {
+            rows: rows as u32,
+            width: width as u32,
+            accumulate,
+            scale: 2.0,
+        };
+        result(&sum_columns::KERNEL, &params, vec![reals(&dy), before], 1)
+    };
+    assert_gradient(
+        "dbias",
+        &columns(0, output(width)),
+        loss,
+        &numbers(3, width),
+    );
+    let twice = columns(1, Data::Real(columns(0, output(width))));
+    assert_gradient(
+        "2 dbias",
+        &twice,
+        |bias| 2.0 * loss(bias),
+        &numbers(3, width),
+    );
+}

@@ -1,0 +1,178 @@
+//! Three steps of every optimizer on a small table, by the kernel and by a formula for one element.
+
+use wlstm::kernel::{Buffer, Buffers, Kernel, Params};
+use wlstm::kernels::embedding::rows::row_index;
+use wlstm::kernels::optimizer::{adagrad, adam, momentum, moving_average, sgd};
+use wlstm::kernels::softmax::IGNORE;
+
+use super::tools::{assert_close, numbers, reals, result};
+
+const TABLE: usize = 5;
+const COLUMNS: usize = 3;
+const CLIP: f64 = 0.375;
+/// The factor of the other gradients.
+const PLAIN: f64 = 0.75;
+
+/// Steps of `kernel` against `formula(step, weight and state of one element, its gradient)`: dense with clipping, then on
+/// some rows without.
+fn assert_updates(
+    kernel: &Kernel,
+    params: impl Fn(u32, u32, u32) -> Box<[u32]>,
+    initial_state: &[f64],
+    control: impl Fn(i32) -> Vec<f64>,
+    formula: impl Fn(i32, &mut [f64], f64),
+) {
+    for ids in [None, Some([4, 1, IGNORE, 4])] {
+        let len = TABLE * COLUMNS;
+        let (capacity, index) = match &ids {
+            None => (TABLE, vec![0]),
+            Some(ids) => (ids.len(), row_index(ids)),
+        };
+        let sparse = ids.is_some();
+        let words = params(capacity as u32, sparse.into(), (!sparse).into());
+        let mut arrays = vec![numbers(1, len)];
+        arrays.extend(initial_state.iter().map(|start| vec![*start; len]));
+        let mut elements: Vec<Vec<f64>> = (0..len)
+            .map(|i| arrays.iter().map(|array| array[i]).collect())
+            .collect();
+        for step in 1..=3 {
+            let gradient = numbers(step as u64 + 1, capacity * COLUMNS);
+            let mut buffers: Vec<Buffer<'_, f64>> =
+                arrays.iter_mut().map(|x| Buffer::Write(x)).collect();
+            let (control, norm) = (control(step), [7.0, CLIP, PLAIN]);
+            buffers.extend([Buffer::Read(&gradient), Buffer::Index(&index)]);
+            buffers.extend([Buffer::Read(&control), Buffer::Read(&norm)]);
+            (kernel.twin.double)(&words, &mut Buffers::new(buffers));
+
+            let touched: Vec<usize> = match &ids {
+                None => (0..TABLE).collect(),
+                Some(_) => vec![1, 4],
+            };
+            for (k, row) in touched.into_iter().enumerate() {
+                for column in 0..COLUMNS {
+                    let g = gradient[k * COLUMNS + column] * if sparse { PLAIN } else { CLIP };
+                    formula(step, &mut elements[row * COLUMNS + column], g);
+                }
+            }
+            for (n, array) in arrays.iter().enumerate() {
+                let want: Vec<f64> = elements.iter().map(|element| element[n]).collect();
+                let name = format!("{} step {step} array {n}", kernel.name);
+                assert_close(&name, array, &want, 1e-12);
+            }
+        }
+    }
+}
+
+#[test]
+pub fn sgd_formula() {
+    let params = |capacity, sparse, clipped| {
+        let width = COLUMNS as u32;
+        sgd::Params {
+            first: 0,
+            base: 0,
+            window: TABLE as u32,
+            capacity,
+            width,
+            sparse,
+            clipped,
+        }
+        .words()
+    };
+    let formula = |_, x: &mut [f64], g: f64| x[0] -= 0.5 * g;
+    assert_updates(&sgd::KERNEL, params, &[], |_| vec![0.5], formula);
+}
+
+#[test]
+pub fn momentum_formula() {
+    let params = |capacity, sparse, clipped| {
+        let width = COLUMNS as u32;
+        momentum::Params {
+            first: 0,
+            base: 0,
+            window: TABLE as u32,
+            capacity,
+            width,
+            sparse,
+            clipped,
+            momentum: 0.75,
+        }
+        .words()
+    };
+    let formula = |_, x: &mut [f64], g: f64| {
+        x[1] = 0.75 * x[1] + g;
+        x[0] -= 0.5 * x[1];
+    };
+    assert_updates(&momentum::KERNEL, params, &[0.0], |_| vec![0.5], formula);
+}
+
+#[test]
+pub fn adagrad_formula() {
+    let params = |capacity, sparse, clipped| {
+        let width = COLUMNS as u32;
+        adagrad::Params {
+            first: 0,
+            base: 0,
+            window: TABLE as u32,
+            capacity,
+            width,
+            sparse,
+            clipped,
+        }
+        .words()
+    };
+    let formula = |_, x: &mut [f64], g: f64| {
+        x[1] += g.powi(2);
+        x[0] -= 0.2 * g / x[1].sqrt();
+    };
+    assert_updates(&adagrad::KERNEL, params, &[1.0], |_| vec![0.2], formula);
+}
+
+#[test]
+pub fn adam_formula() {
+    // Exact in f32, as params are.
+    const BETA: (f64, f64) = (0.75, 0.9375);
+    const EPSILON: f64 = 0.0625;
+    let params = |capacity, sparse, clipped| {
+        let width = COLUMNS as u32;
+        let (beta1, beta2, epsilon) = (BETA.0 as f32, BETA.1 as f32, EPSILON as f32);
+        adam::Params {
+            first: 0,
+            base: 0,
+            window: TABLE as u32,
+            capacity,
+            width,
+            sparse,
+            clipped,
+            beta1,
+            beta2,
+            epsilon,
+        }
+        .words()
+    };
+    let corrections = |t: i32| (1.0 - BETA.0.powi(t), 1.0 - BETA.1.powi(t));
+    let control = |t| vec![0.01, 10.0, 0.999, corrections(t).0, corrections(t).1];
+    let formula = |t, x: &mut [f64], g: f64| {
+        x[1] = BETA.0 * x[1] + (1.0 - BETA.0) * g;
+        x[2] = BETA.1 * x[2] + (1.0 - BETA.1) * g.powi(2);
+        let (mean, square) = (x[1] / corrections(t).0, x[2] / corrections(t).1);
+        x[0] -= 0.01 * mean / (square.sqrt() + EPSILON);
+    };
+    assert_updates(&adam::KERNEL, params, &[0.0, 0.0], control, formula);
+}
+
+#[test]
+pub fn moving_average_formula() {
+    let params = moving_average::Params { len: 4 };
+    let control = [0.2, 10.0, 0.75];
+    let mut average = numbers(1, 4);
+    let mut want = average.clone();
+    for step in 0..3 {
+        let weight = numbers(2 + step, 4);
+        let buffers = vec![reals(&weight), reals(&control), reals(&average)];
+        average = result(&moving_average::KERNEL, &params, buffers, 2);
+        for (want, weight) in want.iter_mut().zip(&weight) {
+            *want += 0.25 * (weight - *want);
+        }
+        assert_close("average", &average, &want, 1e-12);
+    }
+}

@@ -1,0 +1,161 @@
+//! `wlstm eval`.
+
+use predicates::prelude::*;
+
+use super::tools::{Tiny, json, metrics, stdout, text};
+
+#[test]
+fn numbers_are_those_of_the_validation_during_training() {
+    for order in ["sentences", "contiguous"] {
+        let tiny = Tiny::trained(order, &[]);
+        let valid = metrics(&tiny.path("run"), "valid").pop().unwrap();
+        let line = ["eval", "run", "--device", "cpu"];
+        let found = json(tiny.wlstm().args(line).arg("--json"));
+        assert_eq!(found["targets"], valid["targets"]);
+        assert_eq!(found["perplexity"], valid["perplexity"]);
+        let nll = valid["nll"].as_f64().unwrap();
+        assert_eq!(found["log_likelihood"].as_f64().unwrap(), -nll);
+
+        let text = tiny.wlstm().args(line).assert().success();
+        let text = text.stderr(predicate::str::contains("validation text"));
+        let perplexity = valid["perplexity"].as_f64().unwrap();
+        let targets = &valid["targets"];
+        text.stdout(format!(
+            "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary 0\nlog-likelihood {:.4}\n",
+            -nll
+        ));
+    }
+}
+
+#[test]
+fn the_test_text_goes_before_the_validation_text() {
+    let tiny = Tiny::trained("sentences", &["--set", "data.test=[\"test.txt\"]"]);
+    let default = ["eval", "run", "--device", "cpu", "-q"];
+    let expected = stdout(tiny.wlstm().args(default));
+    tiny.wlstm().args(default).assert().stderr("");
+    // A checkpoint says the same as its run; paths are relative to the working directory, and may be patterns.
+    let checkpoint = tiny.checkpoint();
+    for data in ["test.txt", "te*.txt"] {
+        let line = ["--data", data, "--device", "cpu", "--quiet"];
+        let found = stdout(tiny.wlstm().arg("eval").arg(&checkpoint).args(line));
+        assert_eq!(found, expected);
+    }
+    let valid = ["--data", "valid.txt"];
+    let other = stdout(tiny.wlstm().args(default).args(valid));
+    assert_ne!(other, expected);
+    let both = ["--data", "valid.txt", "--data", "test.txt", "--json"];
+    let both = json(tiny.wlstm().args(default).args(both));
+    let targets = |text: &str| -> u64 {
+        let line = text.lines().nth(1).unwrap();
+        line.strip_prefix("targets ").unwrap().parse().unwrap()
+    };
+    assert_eq!(both["targets"], targets(&expected) + targets(&other));
+    assert_eq!(both["data"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn unknown_words_are_counted() {
+    let tiny = Tiny::trained("sentences", &[]);
+    tiny.write("new.txt", "the zebra sat\nzebras\n");
+    let line = [
+        "eval", "run", "--data", "new.txt", "--device", "cpu", "--json",
+    ];
+    let found = json(tiny.wlstm().args(line));
+    assert_eq!(
+        (&found["targets"], &found["out_of_vocabulary"]),
+        (&6.into(), &2.into())
+    );
+}
+
+#[test]
+fn the_end_of_the_training_text_can_be_held_out() {
+    let tiny = Tiny::new("sentences");
+    let lines = text(11, 100);
+    let (mut train, mut valid) = (String::new(), String::new());
+    let mut bytes = 0;
+    for line in lines.split_inclusive('\n') {
+        // The line in which the last fifth begins is trained on.
+        let part = if bytes * 5 < lines.len() * 4 {
+            &mut train
+        } else {
+            &mut valid
+        };
+        *part += line;
+        bytes += line.len();
+    }
+    tiny.write("all.txt", &lines);
+    tiny.write("begin.txt", train);
+    tiny.write("end.txt", valid);
+    let training = |out: &str, sets: &[&str]| {
+        let mut command = tiny.wlstm();
+        command.args(["train", "tiny.toml", "--out", out, "--device", "cpu"]);
+        for set in sets {
+            command.args(["--set", set]);
+        }
+        command.assert().success();
+        metrics(&tiny.path(out), "valid").pop().unwrap()
+    };
+    let share = [
+        "data.train=all.txt",
+        "data.valid=[]",
+        "data.valid_share=0.2",
+    ];
+    let shared = training("shared", &share);
+    let apart = training("apart", &["data.train=begin.txt", "data.valid=end.txt"]);
+    assert_eq!(shared["nll"], apart["nll"]);
+    assert_eq!(shared["targets"], apart["targets"]);
+    // The run knows its validation text, and goes on with it.
+    let found = json(
+        tiny.wlstm()
+            .args(["eval", "shared", "--device", "cpu", "--json"]),
+    );
+    assert_eq!(found["targets"], shared["targets"]);
+    let line = ["eval", "shared", "--device", "cpu"];
+    let part = tiny.wlstm().args(line).assert().success();
+    part.stderr(predicate::str::contains("the last 20.0 % of `"));
+    let mut known = tiny.wlstm();
+    known
+        .args(line)
+        .args(["--data", "test.txt", "--data", "all.txt"]);
+    let known = known.assert().success();
+    known.stderr(predicate::str::contains("was trained on `all.txt`"));
+    let resume = [
+        "train",
+        "shared/config.toml",
+        "--resume",
+        "--out",
+        "shared",
+        "--device",
+        "cpu",
+    ];
+    tiny.wlstm()
+        .args(resume)
+        .args(["--steps", "25"])
+        .assert()
+        .success();
+    let mut other = tiny.wlstm();
+    other
+        .args(resume)
+        .args(["--steps", "30", "--set", "data.valid_share=0.3"]);
+    other.assert().code(2);
+    // A single line cannot be cut, and a wrong byte is told by its line in the file.
+    tiny.write("line.txt", "one line and no more\n");
+    let mut one = tiny.wlstm();
+    one.args(["train", "tiny.toml", "--set", "data.train=line.txt"]);
+    one.args(["--set", "data.valid=[]", "--set", "data.valid_share=0.5"]);
+    let refused = one.assert().code(3);
+    refused.stderr(predicate::str::contains(
+        "leaves no line for the validation text",
+    ));
+    let mut bytes = lines.clone().into_bytes();
+    let last = bytes.len() - 3;
+    bytes[last] = 0xff;
+    tiny.write("bad.txt", bytes);
+    let mut bad = tiny.wlstm();
+    bad.args(["train", "tiny.toml", "--set", "data.train=bad.txt"]);
+    bad.args(["--set", "data.valid=[]", "--set", "data.valid_share=0.2"]);
+    let line = lines.lines().count();
+    bad.assert()
+        .code(3)
+        .stderr(predicate::str::contains(format!("bad.txt:{line}:")));
+}

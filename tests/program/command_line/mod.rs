@@ -1,0 +1,14 @@
+//! Each command: exit codes, standard output, standard error, files.
+
+mod bench;
+mod cache;
+mod devices;
+mod errors;
+mod eval;
+mod generate;
+mod output;
+mod plan;
+mod score;
+mod tools;
+mod usage;
+mod vocab;

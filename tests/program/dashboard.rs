@@ -1,0 +1,134 @@
+//! `wlstm train --tui` on a terminal: `q` and signals save, and the terminal is given back.
+#![cfg(target_os = "linux")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::program::{
+    Dice, Ended, Folder, checkpoints, losses, metrics, program, text, wlstm,
+};
+
+fn place() -> (Folder, PathBuf) {
+    let folder = Folder::new();
+    folder.write("train.txt", Dice(1).text(400, 9, &["a", "b", "c", "d"]));
+    let config = folder.write(
+        "small.toml",
+        "[model]\ncell = \"lstmp\"\nlayers = 1\nembedding = 16\nhidden = 32\nprojection = 16\n[softmax]\nkind = \"full\"\n\
+         [data]\ntrain = [\"train.txt\"]\n[train]\nbatch = 4\nunroll = 5\nseconds = 60\n",
+    );
+    (folder, config)
+}
+
+/// Starts a training with a dashboard on a terminal that `script` (util-linux) makes, and waits until it trains.
+fn on_a_terminal(config: &Path, run: &Path) -> Child {
+    let program = program();
+    let line = format!(
+        "stty rows 30 cols 100; exec {} train {} --tui --device cpu --out {}",
+        text(Path::new(program.get_program())),
+        text(config),
+        text(run)
+    );
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &line, "/dev/null"])
+        .env("TERM", "xterm-256color");
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    let script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let script = script.expect("`script` of util-linux, which makes a terminal");
+    let begin = Instant::now();
+    while metrics(run).len() < 20 {
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "it does not train"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    script
+}
+
+/// The other screen, to and fro.
+const ENTER: &str = "\u{1b}[?1049h";
+const LEAVE: &str = "\u{1b}[?1049l";
+/// The cursor is there again.
+const SHOW: &str = "\u{1b}[?25h";
+
+fn assert_given_back(ended: &Ended, run: &Path) {
+    let last = losses(run).into_keys().last();
+    assert_eq!(
+        checkpoints(run).last().copied(),
+        last,
+        "what was done is saved"
+    );
+    let (_, after) = ended.stdout.split_once(ENTER).expect("a screen of its own");
+    let (drawn, after) = after.split_once(LEAVE).expect("the screen is given back");
+    // Spaces are not drawn.
+    for word in ["training", "loss", "perplexity", "memory", "parameters"] {
+        assert!(drawn.contains(word), "{word}: {drawn}");
+    }
+    assert!(after.contains(SHOW) && !after.contains(ENTER));
+    assert!(after.contains("stopped: interrupted"), "{after}");
+    assert!(
+        after.contains("The run is kept in"),
+        "what was said meanwhile: {after}"
+    );
+}
+
+#[test]
+fn q_saves_and_gives_the_terminal_back() {
+    let (folder, config) = place();
+    let run = folder.path("run");
+    let mut child = on_a_terminal(&config, &run);
+    let mut keys = child.stdin.take().expect("keys");
+    keys.write_all(b"xq").expect("a key");
+    keys.flush().expect("a key");
+    let ended = Ended::from(child.wait_with_output().expect("an end"));
+    assert_eq!(ended.code, Some(130), "{}", ended.stdout);
+    assert_given_back(&ended, &run);
+}
+
+#[test]
+fn a_signal_saves_and_gives_the_terminal_back() {
+    let (folder, config) = place();
+    let run = folder.path("run");
+    let mut child = on_a_terminal(&config, &run);
+    let keys = child.stdin.take();
+    // Not `script` itself, whose line has the same words.
+    let pattern = format!("^[^ ]*wlstm train .*{}", text(&run));
+    let killed = Command::new("pkill")
+        .args(["-TERM", "-f", &pattern])
+        .status();
+    assert!(killed.expect("pkill").success());
+    let ended = Ended::from(child.wait_with_output().expect("an end"));
+    drop(keys);
+    assert_eq!(ended.code, Some(143), "{}", ended.stdout);
+    assert_given_back(&ended, &run);
+}
+
+#[test]
+fn without_a_terminal_it_is_refused() {
+    let (folder, config) = place();
+    let run = folder.path("run");
+    let ended = wlstm(&[
+        "train",
+        text(&config),
+        "--tui",
+        "--device",
+        "cpu",
+        "--out",
+        text(&run),
+    ]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("`--tui` needs a terminal"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!run.join("run.json").exists());
+}

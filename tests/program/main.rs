@@ -1,0 +1,10 @@
+//! The program as a shell sees it: arguments, exit codes, standard output, standard error, files.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod command_line;
+mod compare;
+mod dashboard;
+mod factorize;
