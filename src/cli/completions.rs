@@ -1,18 +1,29 @@
 //! `wlstm completions`: what a shell needs to complete the command line.
 
-use clap::CommandFactory;
+use clap::Args;
 
-use super::arguments::{Arguments, Completions};
+use super::args::Invocation;
+use super::output;
 use crate::error::Result;
 
+/// Print the completions of a shell
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Example:\n  wlstm completions bash > ~/.local/share/bash-completion/completions/wlstm"
+)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
 /// Prints the completions.
-pub(super) fn run(arguments: &Completions) -> Result<()> {
+pub(super) fn run(arguments: &CompletionsArgs, invocation: &Invocation) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(
         arguments.shell,
-        &mut Arguments::command(),
+        &mut (invocation.command_line)(),
         "wlstm",
         &mut script,
     );
-    super::print(&script)
+    output::print(&script)
 }

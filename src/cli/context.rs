@@ -1,11 +1,10 @@
 //! What several commands begin with: a device, a corpus, a vocabulary, a trained model.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::messages::{Messages, shown};
+use super::messages::note;
 use super::progress::Live;
 use crate::checkpoint::{Checkpoint, Which, find};
 use crate::config::{Config, Precision, Softmax};
@@ -13,13 +12,6 @@ use crate::corpus::{Corpus, Vocabulary, VocabularyBuilder};
 use crate::device::{Choice, CpuExecutor, Device, Executor, GpuExecutor, choose, choose_all};
 use crate::error::{Error, Result};
 use crate::train::session::{Inference, Session};
-
-/// Says something to the person at the terminal; if standard error is gone, nobody is there.
-pub(super) fn tell(quiet: bool, text: &str) {
-    if !quiet {
-        let _ = Messages.write_all(format!("{}\n", shown(text)).as_bytes());
-    }
-}
 
 /// The key of an override, `KEY=VALUE`.
 pub(super) fn key_of(set: &str) -> &str {
@@ -85,7 +77,7 @@ fn make_executor<S: AsRef<str>>(
 }
 
 fn executor_of(choice: Choice, quiet: bool, purpose: &Purpose) -> Result<Box<dyn Executor>> {
-    tell(quiet, &choice.reason);
+    note(quiet, &choice.reason);
     executor_on(&choice.device, quiet, purpose, TUNE.load(Ordering::Relaxed))
 }
 
@@ -98,7 +90,7 @@ pub(super) fn executor_on(
 ) -> Result<Box<dyn Executor>> {
     let Device::Gpu(adapter) = device else {
         if matches!(purpose, Purpose::Plans(Precision::Mixed)) {
-            tell(
+            note(
                 quiet,
                 "Mixed precision on the CPU rounds to f16 where a GPU would store it, and is no faster than f32.",
             );
@@ -114,7 +106,7 @@ pub(super) fn executor_on(
         let live = Live::new("measuring kernels", quiet);
         executor.tune(move |done, all| {
             if done == 0 {
-                tell(
+                note(
                     quiet,
                     "Measuring which forms of kernels are fastest on this GPU, once ...",
                 );
@@ -141,7 +133,7 @@ pub(super) fn vocabulary(
 ) -> Result<Vocabulary> {
     let data = &config.data;
     let Some(path) = &data.vocab else {
-        tell(quiet, "Counting the words of the training text ...");
+        note(quiet, "Counting the words of the training text ...");
         let corpus = corpus.expect("a training text where there is no vocabulary file");
         let builder = VocabularyBuilder::new(data.order, data.tokens)
             .size(data.vocab_size)
@@ -212,7 +204,7 @@ pub(super) fn trained(run: &Path, which: Which, quiet: bool) -> Result<Trained> 
     let place = found.checkpoint.display().to_string();
     let config = saved_config(&checkpoint)?;
     let vocabulary = saved_vocabulary(&checkpoint, &config)?;
-    tell(quiet, &format!("Using the checkpoint `{place}`."));
+    note(quiet, &format!("Using the checkpoint `{place}`."));
     Ok(Trained {
         checkpoint,
         config,

@@ -27,6 +27,7 @@ use ratatui::widgets::{
 use ratatui::{Frame, Terminal};
 
 use super::messages;
+use super::messages::note;
 use super::signals::ECHO;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -95,7 +96,7 @@ impl Dashboard {
         let opened = execute!(io::stderr(), EnterAlternateScreen, Hide)
             .and_then(|()| Terminal::new(CrosstermBackend::new(io::stderr())));
         let terminal = opened.inspect_err(|_| give_back()).map_err(refused)?;
-        messages::wait(true);
+        messages::hold();
         let (sender, events) = channel();
         let screen = Screen {
             state: State::new(title, config),
@@ -131,9 +132,9 @@ impl Drop for Dashboard {
         drop(self.events.take());
         let said = self.thread.take().map(JoinHandle::join);
         give_back();
-        messages::wait(false);
+        messages::release();
         for line in said.and_then(std::result::Result::ok).unwrap_or_default() {
-            super::context::tell(false, &line);
+            note(false, &line);
         }
     }
 }
@@ -193,11 +194,11 @@ impl Screen {
         let mut said = Vec::new();
         loop {
             let is_over = self.hear();
-            let new = messages::take();
+            let new = messages::take_held();
             said.extend(new.iter().cloned());
             self.state.lines.extend(new);
             if is_over {
-                said.append(&mut messages::take());
+                said.append(&mut messages::take_held());
                 return said;
             }
             self.state.stopping = self.asked.is_some();

@@ -1,11 +1,25 @@
 //! `wlstm devices`: what there is to compute on.
 
-use super::arguments::Devices;
+use clap::Args;
+
+use super::args::Invocation;
+use super::output;
 use crate::device::{adapters, devices_json, devices_text};
 use crate::error::Result;
 
+/// List the devices of this machine
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "The names are those that --device takes. Examples:\n  \
+    wlstm devices\n  \
+    WGPU_BACKEND=gl wlstm devices --json")]
+pub(super) struct DevicesArgs {
+    /// Prints one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Lists the adapters; where there are none, says what to install.
-pub(super) fn run(arguments: &Devices) -> Result<()> {
+pub(super) fn run(arguments: &DevicesArgs, _: &Invocation) -> Result<()> {
     let found: Vec<_> = adapters()
         .into_iter()
         .map(|adapter| adapter.summary)
@@ -15,5 +29,16 @@ pub(super) fn run(arguments: &Devices) -> Result<()> {
     } else {
         devices_text(&found)
     };
-    super::print(text.as_bytes())
+    output::print(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::tests::parse;
+    use super::*;
+
+    #[test]
+    fn takes_json() {
+        assert!(parse::<DevicesArgs>(&["--json"]).unwrap().json);
+    }
 }

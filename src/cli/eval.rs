@@ -6,10 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use serde::Serialize;
 
-use super::arguments::Eval;
-use super::context::{tell, trained};
+use super::args::{DeviceArgs, Invocation};
+use super::context::trained;
+use super::messages::note;
+use super::output;
 use super::progress::{Live, UnknownWords};
 use super::text::text;
 use crate::checkpoint::Which;
@@ -21,6 +24,32 @@ use crate::numbers::percent;
 use crate::train::evaluate::{evaluate, extent};
 use crate::train::progress::Progress;
 use crate::train::session::Inference;
+
+/// Print the perplexity of a text
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Prints four lines: perplexity N; targets N; out-of-vocabulary N, the targets that are unknown words; \
+    log-likelihood N, the natural logarithm of the probability of all targets.\n\n\
+    Examples:\n  \
+    wlstm eval runs/shakespeare\n  \
+    wlstm eval runs/g8/checkpoints/step-00001000.safetensors --data data/wikitext-2/test.txt --json"
+)]
+pub(super) struct EvalArgs {
+    /// A run folder (its best checkpoint) or one checkpoint
+    pub run: PathBuf,
+    /// The text; by default the test files of the run's configuration, or its validation files
+    #[arg(long, value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Only the first N targets of the text, in the order of batches; 0: all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub targets: u64,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Prints one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -34,7 +63,8 @@ struct Document {
 }
 
 /// Evaluates.
-pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let trained = trained(&arguments.run, Which::Best, quiet)?;
     let order = [Kind::Test, Kind::Validation];
     let corpus = Arc::new(corpus(&arguments.data, &trained.config.data, order, quiet)?);
@@ -71,7 +101,7 @@ pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
         log_likelihood: -found.nll,
     };
     if arguments.json {
-        return super::print_json(&document);
+        return output::print_json(&document);
     }
     let Document {
         perplexity,
@@ -80,7 +110,7 @@ pub(super) fn run(arguments: &Eval, quiet: bool) -> Result<()> {
         log_likelihood,
         ..
     } = document;
-    super::print(
+    output::print(
         format!(
             "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary {out_of_vocabulary}\nlog-likelihood {log_likelihood:.4}\n"
         )
@@ -153,7 +183,7 @@ pub(super) fn corpus(
             }
             _ => String::new(),
         };
-        tell(
+        note(
             quiet,
             &format!("Evaluating the run's {what} text: {part}`{first}`{more}."),
         );
@@ -163,4 +193,21 @@ pub(super) fn corpus(
         Error::usage("the run's configuration names neither test nor validation text")
             .help("name the text with --data FILE"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::tests::parse;
+    use super::*;
+
+    #[test]
+    fn takes_several_files_and_a_device() {
+        let line = [
+            "runs/a", "--data", "x", "--data", "y", "--device", "gpu", "--json",
+        ];
+        let eval: EvalArgs = parse(&line).unwrap();
+        assert_eq!(eval.data.len(), 2);
+        assert_eq!(eval.device.device, "gpu");
+        assert!(eval.json);
+    }
 }

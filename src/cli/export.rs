@@ -1,15 +1,54 @@
 //! `wlstm export`: a model for other programs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::arguments::{Export, Format};
-use super::context::{tell, trained};
+use clap::Args;
+
+use super::args::{Invocation, check_folder_of};
+use super::context::trained;
+use super::messages::note;
 use crate::checkpoint::Which;
 use crate::error::{Error, Result};
 use crate::interchange::{Source, native, onnx, pytorch};
 
+/// Write a model for other programs: PyTorch, ONNX Runtime
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "pytorch: safetensors whose tensors torch.nn.Embedding (`embedding`), torch.nn.LSTM (`lstm`) and torch.nn.Linear (`softmax`) \
+    load by name; for `lstmp` only. onnx: one step as a graph, words and states in, log-probabilities and states out. native: the \
+    parameters under the names of checkpoints, for `train --init`. All have the configuration and the words in them.\n\n\
+    Examples:\n  \
+    wlstm export runs/g8 --out g8.onnx --format onnx\n  \
+    wlstm export runs/lstmp --out lstmp.safetensors"
+)]
+pub(super) struct ExportArgs {
+    /// A run folder (its best checkpoint) or one checkpoint
+    pub run: PathBuf,
+    /// The file
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// For whom
+    #[arg(long, value_enum, default_value_t = ExportFormat::Pytorch)]
+    pub format: ExportFormat,
+    /// Takes the parameters that the last step has left, not their moving average
+    #[arg(long)]
+    pub last: bool,
+}
+
+/// The format of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ExportFormat {
+    /// Safetensors with the names of torch.nn modules
+    Pytorch,
+    /// Safetensors with the names of checkpoints
+    Native,
+    /// A graph of one step
+    Onnx,
+}
+
 /// Exports.
-pub(super) fn run(arguments: &Export, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &ExportArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let trained = trained(&arguments.run, Which::Best, quiet)?;
     let out = &arguments.out;
     check_place(out, trained.checkpoint.path())?;
@@ -22,22 +61,22 @@ pub(super) fn run(arguments: &Export, quiet: bool) -> Result<()> {
     let replaced = out.exists();
     let mut files = vec![out.clone()];
     match arguments.format {
-        Format::Native => native::export(&source, out)?,
-        Format::Pytorch => pytorch::export(&source, out)?,
-        Format::Onnx => files.extend(onnx::export(&source, out, onnx::INSIDE)?),
+        ExportFormat::Native => native::export(&source, out)?,
+        ExportFormat::Pytorch => pytorch::export(&source, out)?,
+        ExportFormat::Onnx => files.extend(onnx::export(&source, out, onnx::INSIDE)?),
     }
     let names: Vec<String> = files
         .iter()
         .map(|file| format!("`{}`", file.display()))
         .collect();
     let what = if replaced { "Replaced" } else { "Wrote" };
-    tell(quiet, &format!("{what} {}.", names.join(" and ")));
+    note(quiet, &format!("{what} {}.", names.join(" and ")));
     Ok(())
 }
 
 /// Refuses a place that cannot be written to, or that is the checkpoint itself.
 fn check_place(out: &Path, from: &Path) -> Result<()> {
-    super::has_folder(out, "")?;
+    check_folder_of(out, "")?;
     let place = out.canonicalize().ok();
     if place.is_some() && place == from.canonicalize().ok() {
         return Err(Error::usage(format!(

@@ -4,16 +4,18 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use serde::Serialize;
 
-use super::arguments::Factorize;
-use super::context::{Trained, tell, trained};
+use super::args::{DeviceArgs, Invocation};
+use super::context::{Trained, trained};
 use super::eval::{Kind, corpus};
 use super::import::new_run;
+use super::messages::note;
 use super::next::{device_options, longer, program};
+use super::output;
 use super::progress::Live;
 use super::text::text;
-use super::width_of_results;
 use crate::checkpoint::{RunFolder, Which, read_record};
 use crate::config::Config;
 use crate::corpus::Corpus;
@@ -27,6 +29,47 @@ use crate::numbers::{grouped, percent};
 use crate::report::{Column, Table};
 use crate::train::evaluate::{evaluate, extent};
 use crate::train::session::Inference;
+
+/// Turn a trained lstmp model into an flstm or a glstm, to be trained further
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "--factor keeps the largest singular values of each gate matrix; --groups keeps blocks of it, in an order of cells, inputs \
+    and outputs in which they hold much. Prints what is kept of each layer, and the perplexity before and after. The new run is \
+    the start of a training:\n  \
+    wlstm train OUT/config.toml --init OUT --out TUNED\n\n\
+    Examples:\n  \
+    wlstm factorize runs/lstmp --factor 128 --out runs/f128\n  \
+    wlstm factorize runs/lstmp --groups 4,8 --out runs/g4-8"
+)]
+#[command(group(clap::ArgGroup::new("how").required(true).args(["factor", "groups"])))]
+pub(super) struct FactorizeArgs {
+    /// A run folder (its best checkpoint) or one checkpoint, of `lstmp` cells
+    pub run: PathBuf,
+    /// The singular values that are kept: one number, or one for each layer, as 64,128
+    #[arg(long, value_name = "R", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub factor: Vec<u32>,
+    /// The groups: one number, or one for each layer, as 4,8
+    #[arg(long, value_name = "G", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub groups: Vec<u32>,
+    /// The run folder that is made
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// The text of the perplexities; by default the validation files of the run's configuration, or its test files
+    #[arg(long, value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Only the first N targets of the text, in the order of batches; 0: all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub targets: u64,
+    /// The key of the random numbers of the search for an order
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Prints one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -54,7 +97,8 @@ enum Kept {
 }
 
 /// Factorizes.
-pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let before = trained(&arguments.run, Which::Best, quiet)?;
     let model = Model {
         checkpoint: &before.checkpoint,
@@ -85,7 +129,7 @@ pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
     let has_text = data.validates() || !data.test.is_empty() || !arguments.data.is_empty();
     let corpus = match has_text {
         false => {
-            tell(
+            note(
                 quiet,
                 "The run names no validation text: no perplexity is measured; --data names one.",
             );
@@ -96,7 +140,7 @@ pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
             Some(Arc::new(corpus(&arguments.data, data, order, quiet)?))
         }
     };
-    tell(quiet, "Factorizing ...");
+    note(quiet, "Factorizing ...");
     let (changed, kept) = match key {
         "factor" => {
             let (changed, spectra) = factors::factorize(&model, &given)?;
@@ -123,7 +167,7 @@ pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
     let words = before.vocabulary.len();
     let (cost_before, cost_after) = (cost(&before.config, words), cost(&config, words));
     if cost_after.recurrent >= cost_before.recurrent {
-        tell(
+        note(
             quiet,
             "The model is no smaller than before: a lower --factor makes it so.",
         );
@@ -142,14 +186,14 @@ pub(super) fn run(arguments: &Factorize, quiet: bool) -> Result<()> {
         kept,
     };
     match arguments.json {
-        true => super::print_json(&document)?,
-        false => super::print(document.text(width_of_results()).as_bytes())?,
+        true => output::print_json(&document)?,
+        false => output::print(document.text(output::terminal_width()).as_bytes())?,
     }
     let place = quoted(&folder.display().to_string());
     let (program, limit) = (program(), longer(&config.train, 0.5));
     let rate = config.train.learning_rate / 2.0;
     let device = device_options(std::slice::from_ref(&arguments.device.device));
-    tell(
+    note(
         quiet,
         &format!(
             "\nNext, training it further, at half the learning rate for half as long:\n  {program} train {place}/config.toml --init {place} \
@@ -177,7 +221,7 @@ fn changed_config(before: &Config, key: &str, given: &[usize]) -> Result<Config>
 
 /// Makes the run; gives its folder.
 fn write(
-    arguments: &Factorize,
+    arguments: &FactorizeArgs,
     model: &Model<'_>,
     changed: &Changed,
     config: &Config,
@@ -205,7 +249,7 @@ fn write(
 }
 
 fn perplexity(
-    arguments: &Factorize,
+    arguments: &FactorizeArgs,
     model: &Trained,
     corpus: Arc<Corpus>,
     what: &'static str,

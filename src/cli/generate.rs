@@ -1,17 +1,88 @@
 //! `wlstm generate`: the prompt and what the model makes of it, word by word.
 
 use std::io::Read;
+use std::path::PathBuf;
 
+use clap::Args;
 use serde::Serialize;
 
-use super::arguments::Generate;
-use super::context::{Trained, tell, trained};
+use super::args::{DeviceArgs, Invocation};
+use super::context::{Trained, trained};
+use super::messages::note;
+use super::output;
 use crate::checkpoint::Which;
 use crate::config::Tokens;
 use crate::corpus::{Detokeniser, Vocabulary};
 use crate::error::{Error, Result};
 use crate::train::generate::{Choice, Generator, Word};
 use crate::train::session::{Inference, Session};
+
+/// Print text that a model makes up
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "The unknown word `<UNK>` is never chosen; words of the prompt that are not in the vocabulary are read as it. Sample K of a \
+    seed is the same, however many there are. Several samples stand between lines of `---`; with --json each has its text, its \
+    tokens, and their log-probability (natural logarithm, of the model itself, without the prompt).\n\n\
+    Examples:\n  \
+    wlstm generate runs/shakespeare --prompt 'ROMEO:' --tokens 500 --temperature 0.8\n  \
+    wlstm generate runs/shakespeare --top-p 0.9 --samples 8 --seed 3 --json\n  \
+    tail -n 20 play.txt | wlstm generate runs/shakespeare --prompt -"
+)]
+pub(super) struct GenerateArgs {
+    /// A run folder (its best checkpoint) or one checkpoint
+    pub run: PathBuf,
+    /// The text to go on from; `-`: that of standard input, without its last line end
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    pub prompt: String,
+    /// How many tokens to generate
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 100,
+        allow_negative_numbers = true
+    )]
+    pub tokens: u64,
+    /// Below 1 likely tokens become likelier, above 1 unlikely ones; 0 always takes the likeliest
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = not_negative, allow_negative_numbers = true)]
+    pub temperature: f64,
+    /// Chooses among this many of the likeliest tokens; 0 among all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub top_k: usize,
+    /// Of these, chooses among the likeliest, as few as together have this probability; 1 among all
+    #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = probability, allow_negative_numbers = true)]
+    pub top_p: f64,
+    /// How many texts to generate, each with random numbers of its own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub samples: u32,
+    /// The key of the random numbers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Prints one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number <= 1.0 => Ok(number),
+        _ => Err("give a number above 0, and 1 at most".into()),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err("give a number that is not negative".into()),
+    }
+}
 
 /// The most bytes of a prompt that is read.
 const LONGEST_PROMPT: u64 = 1 << 20;
@@ -41,7 +112,8 @@ struct Sample {
 }
 
 /// Generates.
-pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &GenerateArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let trained = trained(&arguments.run, Which::Best, quiet)?;
     let (words, kind) = (&trained.vocabulary, trained.config.data.tokens);
     let mut joiner = Detokeniser::new(kind);
@@ -76,7 +148,7 @@ pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
                     "\n"
                 };
                 let text = format!("{rule}{}{end}", sample.text);
-                if !super::print_while_read(text.as_bytes())? {
+                if !output::print_while_read(text.as_bytes())? {
                     return Ok(());
                 }
             }
@@ -84,7 +156,7 @@ pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
     }
     match arguments.json {
         false => Ok(()),
-        true => super::print_json(&Document {
+        true => output::print_json(&Document {
             prompt: given,
             seed: arguments.seed,
             temperature: arguments.temperature,
@@ -97,7 +169,7 @@ pub(super) fn run(arguments: &Generate, quiet: bool) -> Result<()> {
 
 /// The texts of one model after one prompt.
 struct Generating<'a> {
-    arguments: &'a Generate,
+    arguments: &'a GenerateArgs,
     trained: &'a Trained,
     /// The prompt.
     given: &'a str,
@@ -127,7 +199,7 @@ impl Generating<'_> {
         };
         let is_live = arguments.samples == 1 && !arguments.json;
         let show = |text: &str| match is_live {
-            true => super::print_while_read(text.as_bytes()),
+            true => output::print_while_read(text.as_bytes()),
             false => Ok(true),
         };
         let place = (first, streams);
@@ -245,7 +317,7 @@ fn read_prompt(
     }
     if !unknown.is_empty() {
         unknown.dedup();
-        tell(
+        note(
             quiet,
             &format!(
                 "Not in the vocabulary, and read as unknown words: {}.",
@@ -254,4 +326,34 @@ fn read_prompt(
         );
     }
     ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::tests::parse;
+    use super::*;
+
+    #[test]
+    fn takes_a_prompt_and_how_to_sample() {
+        let line = [
+            "runs/a",
+            "--prompt",
+            "- a",
+            "--tokens",
+            "3",
+            "--temperature",
+            "0",
+            "--top-k",
+            "4",
+            "--seed",
+            "5",
+        ];
+        let generate: GenerateArgs = parse(&line).unwrap();
+        assert_eq!(generate.prompt, "- a");
+        assert_eq!(generate.tokens, 3);
+        assert_eq!(generate.top_k, 4);
+        assert_eq!(generate.seed, 5);
+        assert_eq!(generate.temperature, 0.0);
+        assert!(parse::<GenerateArgs>(&["runs/a", "--temperature", "inf"]).is_err());
+    }
 }

@@ -1,10 +1,18 @@
 //! `wlstm help`: the help of a command, or of a topic that is no command.
 
-use clap::CommandFactory;
+use clap::Args;
 
-use super::arguments::{Arguments, Help};
+use super::args::Invocation;
+use super::output;
 use crate::config::DEFAULTS;
 use crate::error::{Error, Kind, Result};
+
+/// Print the help of a command, or of exit-codes, configuration, devices, environment
+#[derive(Clone, Debug, Args)]
+pub(super) struct HelpArgs {
+    /// A command, or exit-codes, configuration, devices, environment
+    pub topic: Vec<String>,
+}
 
 type Topic = (&'static str, &'static str, fn() -> String);
 
@@ -71,22 +79,22 @@ fn exit_codes() -> String {
 }
 
 /// Prints.
-pub(super) fn run(arguments: &Help) -> Result<()> {
-    let mut command = Arguments::command();
+pub(super) fn run(arguments: &HelpArgs, invocation: &Invocation) -> Result<()> {
+    let mut command = (invocation.command_line)();
     // So that subcommands know the whole line.
     command.build();
     let Some((first, rest)) = arguments.topic.split_first() else {
         let topics = TOPICS.map(|(name, about, _)| format!("  {name:<15}{about}\n"));
         let text = command.render_long_help();
-        return super::print(
+        return output::print(
             format!("{text}\nTopics of `wlstm help`:\n{}", topics.concat()).as_bytes(),
         );
     };
     if let Some((name, _, text)) = TOPICS.iter().find(|(name, ..)| name == first) {
         // A configuration is copied as it is.
         return match *name {
-            "configuration" => super::print(text().as_bytes()),
-            _ => super::print_text(&text()),
+            "configuration" => output::print(text().as_bytes()),
+            _ => output::print_text(&text()),
         };
     }
     let mut found = command.find_subcommand_mut(first);
@@ -94,9 +102,9 @@ pub(super) fn run(arguments: &Help) -> Result<()> {
         found = found.and_then(|command| command.find_subcommand_mut(name));
     }
     match found {
-        Some(command) => super::print(command.render_long_help().to_string().as_bytes()),
+        Some(command) => output::print(command.render_long_help().to_string().as_bytes()),
         None => {
-            let all = Arguments::command();
+            let all = (invocation.command_line)();
             let commands = all.get_subcommands().map(clap::Command::get_name);
             // A topic can have the name of a command.
             let topics = TOPICS.iter().map(|(name, ..)| *name);
@@ -110,7 +118,7 @@ pub(super) fn run(arguments: &Help) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::messages::wrap;
+    use super::super::wrap::wrap;
     use super::*;
 
     #[test]

@@ -1,9 +1,13 @@
 //! `wlstm import`: a run folder of a model that was not trained here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::arguments::Import;
-use super::context::{tell, vocabulary};
+use clap::Args;
+
+use super::args::{Invocation, OverrideArgs};
+use super::context::vocabulary;
+use super::messages::note;
+use super::output;
 use crate::checkpoint::{Checkpoint, Point, Record, RunFolder, Status, run_name};
 use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
@@ -13,8 +17,33 @@ use crate::model::cost::check_sizes;
 use crate::model::parameters::parameters;
 use crate::numbers::grouped;
 
+/// Make a run of a model from elsewhere, as from PyTorch
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "FILE is a safetensors file as `wlstm export` writes it, with the names of PyTorch (embedding.weight, lstm.weight_ih_l0, ..., \
+    softmax.weight, softmax.bias) or of checkpoints. The words are those in FILE, else those of data.vocab, else those counted in \
+    data.train. The run can be scored, evaluated and generated from; to train it further: \
+    `wlstm train CONFIG --init RUN`.\n\n\
+    Example:\n  \
+    wlstm import model.safetensors --config configs/wikitext2-lstmp.toml --out runs/imported"
+)]
+pub(super) struct ImportArgs {
+    /// The safetensors file
+    pub file: PathBuf,
+    /// The configuration of the model, a TOML file
+    #[arg(long, value_name = "CONFIG")]
+    pub config: PathBuf,
+    /// The run folder that is made
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Overrides of the configuration.
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
+}
+
 /// Imports.
-pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &ImportArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let config = Config::load(&arguments.config, &arguments.overrides.set)?;
     let file = Checkpoint::open(&arguments.file)?;
     let is_pytorch = pytorch::is_pytorch(&file);
@@ -62,7 +91,7 @@ pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
         },
     )?;
     let parameters: usize = table.iter().map(|line| line.shape.len()).sum();
-    tell(
+    note(
         quiet,
         &format!(
             "Made the run `{}` of {} parameters and {} words.",
@@ -71,7 +100,7 @@ pub(super) fn run(arguments: &Import, quiet: bool) -> Result<()> {
             grouped(words.len() as u64)
         ),
     );
-    super::print(format!("run {}\n", folder.path().display()).as_bytes())
+    output::print(format!("run {}\n", folder.path().display()).as_bytes())
 }
 
 /// Makes the run of a model that was not trained: its checkpoint is of step 0, and has the values that are given by name, from an
@@ -113,7 +142,7 @@ fn words(file: &Checkpoint, is_pytorch: bool, config: &Config, quiet: bool) -> R
         Some(path) => path.display().to_string(),
         None => "the training text".to_owned(),
     };
-    tell(
+    note(
         quiet,
         &format!(
             "There are no words in `{place}`: row k of its tables is taken for word k of `{from}`."

@@ -1,13 +1,25 @@
 //! `wlstm man`: manual pages.
 
-use clap::CommandFactory;
+use std::path::PathBuf;
 
-use super::arguments::{Arguments, Man};
-use super::context::tell;
+use clap::Args;
+
+use super::args::Invocation;
+use super::messages::note;
 use crate::error::{Error, Result};
 
+/// Write manual pages
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  wlstm man ~/.local/share/man/man1")]
+pub(super) struct ManArgs {
+    /// The folder: wlstm.1, wlstm-train.1 and so on are written into it
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
 /// Writes a page for the program and one for each command.
-pub(super) fn run(arguments: &Man, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &ManArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let folder = &arguments.folder;
     let failed = |error: std::io::Error| {
         Error::data(format!(
@@ -18,8 +30,8 @@ pub(super) fn run(arguments: &Man, quiet: bool) -> Result<()> {
         .help("name a folder that may be written to")
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
-    clap_mangen::generate_to(Arguments::command(), folder).map_err(failed)?;
-    tell(
+    clap_mangen::generate_to((invocation.command_line)(), folder).map_err(failed)?;
+    note(
         quiet,
         &format!("Wrote the pages: `man {}/wlstm.1`.", folder.display()),
     );

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::context::tell;
+use super::messages::{note, terminal_width};
 use crate::config::{Config, DataConfig};
 use crate::numbers::{duration, grouped, percent, rate};
 use crate::train::watch::Event;
@@ -38,7 +38,7 @@ impl Progress {
             let bar =
                 ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr_with_hz(10));
             // The bar is for those who have room for it.
-            let template = if width() < 100 {
+            let template = if terminal_width() < 100 {
                 "{wide_msg}"
             } else {
                 "{bar:16} {wide_msg}"
@@ -73,7 +73,7 @@ impl Progress {
     fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => tell(self.quiet, text),
+            None => note(self.quiet, text),
         }
     }
 
@@ -121,7 +121,7 @@ impl Progress {
                     format!("step {step}  epoch {epoch}{of}  {what} {loss:.3}  {rate}  ETA {left}");
                 if let Some(bar) = &self.bar {
                     bar.set_position((done * 1000.0) as u64);
-                    bar.set_message(if text.len() < width() {
+                    bar.set_message(if text.len() < terminal_width() {
                         text
                     } else {
                         format!("step {step}  loss {loss:.3}  {rate}  ETA {left}")
@@ -279,7 +279,7 @@ impl Live {
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             if last.elapsed() >= INTERVAL {
                 *last = Instant::now();
-                tell(false, &format!("{} {done}/{total}", self.what));
+                note(false, &format!("{} {done}/{total}", self.what));
             }
         }
     }
@@ -298,9 +298,4 @@ impl Live {
             bar.finish_and_clear();
         }
     }
-}
-
-/// The columns of the terminal.
-pub(super) fn width() -> usize {
-    console::Term::stderr().size().1.into()
 }

@@ -4,9 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::arguments::Report;
+use clap::Args;
+
+use super::args::{Invocation, check_folder_of};
 use super::compare::runs_of;
-use super::context::{tell, trained};
+use super::context::trained;
+use super::messages::note;
+use super::output;
 use crate::checkpoint::{RunFolder, Which, find, is_begun};
 use crate::error::{Error, Result};
 use crate::files;
@@ -14,13 +18,39 @@ use crate::report::{RunData, page, plots};
 use crate::train::sample::sample;
 use crate::train::session::Inference;
 
+/// Write a page with the curves, numbers and samples of runs
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Runs may be finished, interrupted, or still training. The page needs nothing beside it and fetches nothing. The SVG files of \
+    --plots are on white, 960 by 600 pixels: any converter makes a PNG of them.\n\n\
+    Examples:\n  \
+    wlstm report runs/shakespeare\n  \
+    wlstm report runs/g2 runs/g4 runs/g8 --out groups.html --plots plots\n  \
+    wlstm report runs/compare"
+)]
+pub(super) struct ReportArgs {
+    /// Run folders, or folders of `wlstm compare`
+    #[arg(required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The page; by default report.html in the folder that is named, or here if several are
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Saves each plot as an SVG file in this folder too
+    #[arg(long, value_name = "DIR")]
+    pub plots: Option<PathBuf>,
+    /// Leaves models without a sample that have made nothing up yet
+    #[arg(long)]
+    pub no_samples: bool,
+}
+
 /// The largest model of which a sample is made for a report, in parameters.
 const SAMPLED: u64 = 100_000_000;
 
 /// Writes the page, and the plots if they are asked for.
-pub(super) fn run(arguments: &Report, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     if let Some(out) = &arguments.out {
-        super::has_folder(out, "")?;
+        check_folder_of(out, "")?;
     }
     let mut runs = Vec::new();
     for path in &arguments.runs {
@@ -57,7 +87,7 @@ pub(super) fn run(arguments: &Report, quiet: bool) -> Result<()> {
             files::write_text(&folder.join(format!("{}.svg", plot.name)), &plot.file())?;
         }
     }
-    super::print(format!("report {}\n", out.display()).as_bytes())
+    output::print(format!("report {}\n", out.display()).as_bytes())
 }
 
 /// The title of the page of some runs.
@@ -136,7 +166,7 @@ fn add_sample(run: &mut RunData, quiet: bool) {
     });
     match made {
         Ok(text) => run.sample = Some(text),
-        Err(error) => tell(
+        Err(error) => note(
             quiet,
             &format!("There is no sample of `{}`: {error}.", run.label),
         ),

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::arguments::Train;
 use super::compare::comparison_of;
 use super::context::{saved_config, vocabulary_file};
 use super::next::{program, resumption};
+use super::train::TrainArgs;
 use crate::checkpoint::{
     Checkpoint, RunFolder, Which, find, is_begun, read_record, run_name, run_of_config,
 };
@@ -24,7 +24,7 @@ pub(super) struct Resumed {
 impl Resumed {
     /// That of `--out`, else that in the folder of the configuration, else the newest of the configuration; `config` must be like its
     /// own.
-    pub fn find(arguments: &Train, base: &Path, config: &Config) -> Result<Resumed> {
+    pub fn find(arguments: &TrainArgs, base: &Path, config: &Config) -> Result<Resumed> {
         let folder = match &arguments.out {
             Some(out) => Some(out.clone()),
             None => match run_of_config(&arguments.config) {

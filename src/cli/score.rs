@@ -6,17 +6,51 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, stdin};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::arguments::Score;
-use super::context::{Trained, tell, trained};
+use clap::Args;
+
+use super::args::{DeviceArgs, Invocation};
+use super::context::{Trained, trained};
+use super::messages::note;
+use super::output;
 use crate::checkpoint::Which;
 use crate::error::{Error, Kind, Result};
 use crate::model::language_model::Extent;
 use crate::train::score::{Score as Found, Scorer};
 use crate::train::session::Inference;
+
+/// Print the log-probability of each line of a text
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Each line of output: log-probability (natural logarithm), tokens, out-of-vocabulary tokens, the line; separated by \
+    tabs. Every line is a sequence of its own; the mark at its end is one of its tokens. A word that is not in the vocabulary is read as \
+    the unknown word `<UNK>`, and scored as that: its probability is that of all unknown words together.\n\n\
+    What is there of standard input is scored at once, in order. At the end, perplexities with and without the out-of-vocabulary \
+    words go to standard error, as KenLM prints them.\n\n\
+    Examples:\n  \
+    echo 'the cat sat' | wlstm score runs/lm1b-g4\n  \
+    wlstm score runs/lm1b-g4 text.txt --words > words.tsv\n  \
+    wlstm score runs/lm1b-g4 text.txt --summary"
+)]
+pub(super) struct ScoreArgs {
+    /// A run folder (its best checkpoint) or one checkpoint
+    pub run: PathBuf,
+    /// The text, a sentence a line; by default standard input
+    pub file: Option<PathBuf>,
+    /// Prints a row for each word: the number of its line, log-probability, 1 if it is out of the vocabulary, the word
+    #[arg(long, conflicts_with = "summary")]
+    pub words: bool,
+    /// Prints, of all lines together, only the perplexities with and without out-of-vocabulary words, their number, and the tokens
+    #[arg(long)]
+    pub summary: bool,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
 
 /// The most lines side by side, and tokens of each in one go: enough to keep a device busy, and few enough that a stream answers
 /// soon and that lines which end leave little undone.
@@ -33,7 +67,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const WAITING: usize = 1 << 14;
 
 /// Scores.
-pub(super) fn run(arguments: &Score, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let trained = trained(&arguments.run, Which::Best, quiet)?;
     let (lines, at_once) = match &arguments.file {
         Some(path) => {
@@ -67,10 +102,10 @@ pub(super) fn run(arguments: &Score, quiet: bool) -> Result<()> {
     let failed = scoring.run(&lines, at_once)?;
     let summary = scoring.summary;
     if arguments.summary {
-        super::print(summary.text().as_bytes())?;
+        output::print(summary.text().as_bytes())?;
     } else if summary.lines > 0 {
         let rate = summary.lines as f64 / begin.elapsed().as_secs_f64();
-        tell(
+        note(
             quiet,
             &format!("{}Lines per second:\t{rate:.0}", summary.text()),
         );
@@ -108,7 +143,7 @@ fn first_lines(
 /// Lines on their way from input to output.
 struct Scoring<'a> {
     trained: &'a Trained,
-    arguments: &'a Score,
+    arguments: &'a ScoreArgs,
     scorer: Scorer<'a>,
     /// The lines that came before it was known how many there are.
     first: VecDeque<Result<String>>,
@@ -174,7 +209,7 @@ impl Scoring<'_> {
                 rows += &row(&line, &found);
             }
         }
-        super::print_while_read(rows.as_bytes())
+        output::print_while_read(rows.as_bytes())
     }
 
     /// A row for each word of a line and for its end.
@@ -300,7 +335,15 @@ fn cannot_read(place: &str, error: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::args::tests::parse;
     use super::*;
+
+    #[test]
+    fn takes_a_file() {
+        let score: ScoreArgs = parse(&["runs/a", "file"]).unwrap();
+        assert_eq!(score.file, Some("file".into()));
+        assert_eq!(score.device.device, "auto");
+    }
 
     #[test]
     fn lines_come_without_their_ends_and_errors_behind_them() {

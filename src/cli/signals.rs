@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::context::tell;
+use super::messages::note;
 use crate::error::{Error, Kind, Result};
 use crate::train::watch::Stop;
 
@@ -47,7 +47,7 @@ pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
         }
         std::thread::sleep(ECHO);
         armed.store(true, Ordering::SeqCst);
-        tell(quiet, "Saving; Ctrl-C once more ends at once, unsaved.");
+        note(quiet, "Saving; Ctrl-C once more ends at once, unsaved.");
     };
     std::thread::Builder::new()
         .name("signals".to_owned())

@@ -1,14 +1,16 @@
 //! `wlstm train`: resolves everything, trains, says how it went and what to try next.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::arguments::Train;
-use super::context::{
-    key_of, process_here, saved_vocabulary, tell, training_executors, vocabulary,
-};
+use clap::Args;
+
+use super::args::{Invocation, OverrideArgs, positive};
+use super::context::{key_of, process_here, saved_vocabulary, training_executors, vocabulary};
 use super::dashboard::Dashboard;
+use super::messages::note;
 use super::next::{device_options, program, resumption};
+use super::output;
 use super::progress::{Progress as Display, UnknownWords};
 use super::resume::{Resumed, same_words};
 use super::signals::listen;
@@ -29,8 +31,63 @@ use crate::train::schedule;
 use crate::train::session::Session;
 use crate::train::watch::{Event, Stop};
 
+/// Train a model, or go on training it
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    wlstm train configs/shakespeare.toml\n  \
+    wlstm train configs/wikitext2-glstm.toml --out runs/g8 --set model.groups=8 --set train.epochs=1\n  \
+    wlstm train runs/g8/config.toml --resume --set train.epochs=2")]
+pub(super) struct TrainArgs {
+    /// The configuration, a TOML file
+    pub config: PathBuf,
+    /// The run folder; by default runs/NAME after the configuration, or runs/NAME-2 and so on if that is taken
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Continues the run in --out from its newest checkpoint; by default that in the folder of the configuration, else the newest of
+    /// this configuration
+    #[arg(long)]
+    pub resume: bool,
+    /// Starts from the parameters in a safetensors file, or of a run
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub init: Option<PathBuf>,
+    /// Where to train: auto, cpu, gpu, gpu:N, or part of an adapter's name, as gpu:nvidia; several times, or
+    /// gpu:all, to train on several
+    #[arg(long = "device", value_name = "SEL")]
+    pub devices: Vec<String>,
+    /// Ends after this many optimizer steps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: Option<u64>,
+    /// Ends after this many seconds of training
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub seconds: Option<f64>,
+    /// The key of every random number
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Shows a dashboard on the terminal: loss, speed, memory, log; q saves and stops
+    #[arg(long, conflicts_with = "quiet")]
+    pub tui: bool,
+    /// Overrides of the configuration.
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
+}
+
+impl TrainArgs {
+    /// All overrides of the configuration: those of `--set`, then those that have options of their own.
+    pub fn all_overrides(&self) -> Vec<String> {
+        let mut all = self.overrides.set.clone();
+        all.extend(self.steps.map(|steps| format!("train.steps={steps}")));
+        all.extend(
+            self.seconds
+                .map(|seconds| format!("train.seconds={seconds:?}")),
+        );
+        all.extend(self.seed.map(|seed| format!("train.seed={seed}")));
+        all
+    }
+}
+
 /// Trains, or goes on training.
-pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let config = Config::load(&arguments.config, &arguments.all_overrides())?;
     config.check_limits()?;
     schedule::check(&config)?;
@@ -151,7 +208,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
             // Only now is it sure that there is a run.
             if let (Event::Start { .. }, Some(folder)) = (&event, &folder) {
                 let place = folder.path().display();
-                tell(quiet, &format!("The run is kept in `{place}`."));
+                note(quiet, &format!("The run is kept in `{place}`."));
             }
             let warning = unknown_words.warning_of(&event);
             match &dashboard {
@@ -189,7 +246,7 @@ pub(super) fn run(arguments: &Train, quiet: bool) -> Result<()> {
     };
     report(folder.path(), &outcome, &unknown_words)?;
     if outcome.progress.step == before && before > 0 {
-        tell(
+        note(
             quiet,
             "Nothing was left to train: raise train.steps, train.epochs or train.seconds to go on.",
         );
@@ -283,7 +340,7 @@ fn warn_of_little_time(session: &Session, quiet: bool) {
         };
         if bytes as f64 > grace * SPEED / 2.0 {
             let bytes = crate::numbers::bytes(bytes);
-            tell(
+            note(
                 quiet,
                 &format!(
                     "A checkpoint of {bytes} takes longer than the {grace} s that mpirun leaves a job after Ctrl-C. Stop this one with SIGUSR1 \
@@ -338,13 +395,13 @@ fn report(folder: &Path, outcome: &Outcome, unknown_words: &UnknownWords) -> Res
         );
     }
     lines += &format!("run {}\n", folder.display());
-    super::print(lines.as_bytes())
+    output::print(lines.as_bytes())
 }
 
 /// Prints a few lines that the model makes up.
 fn show_sample(session: &Session, sample: Option<&str>, quiet: bool) -> Result<()> {
     if is_too_slow(session) {
-        tell(
+        note(
             quiet,
             "The sample is left out: with so large a vocabulary a device in software takes minutes a word.",
         );
@@ -353,11 +410,11 @@ fn show_sample(session: &Session, sample: Option<&str>, quiet: bool) -> Result<(
         return Ok(());
     };
     let indented: Vec<String> = sample.lines().map(|line| format!("  {line}")).collect();
-    super::print(format!("\nsample\n{}\n", indented.join("\n")).as_bytes())
+    output::print(format!("\nsample\n{}\n", indented.join("\n")).as_bytes())
 }
 
 /// Says what to try next, in words that can be typed here.
-fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
+fn advise(quiet: bool, arguments: &TrainArgs, folder: &Path, config: &Config) {
     let program = program();
     let run = quoted(&folder.display().to_string());
     let file = quoted(&arguments.config.display().to_string());
@@ -395,11 +452,11 @@ fn advise(quiet: bool, arguments: &Train, folder: &Path, config: &Config) {
         "{program} plan {file}{}",
         sets(&arguments.overrides.set)
     ));
-    tell(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));
+    note(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));
 }
 
 /// The options of a training with these overrides.
-fn options(arguments: &Train, overrides: &[String]) -> String {
+fn options(arguments: &TrainArgs, overrides: &[String]) -> String {
     let mut options = sets(overrides);
     options += &device_options(&arguments.devices);
     if let Some(steps) = arguments.steps {
@@ -429,5 +486,51 @@ fn warn_of_young_average(config: &Config, steps: u64) {
             config.train.ema,
             100.0 * left
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::tests::parse;
+    use super::*;
+
+    #[test]
+    fn options_of_their_own_override_after_set() {
+        let line = [
+            "a.toml",
+            "--set",
+            "train.steps=1",
+            "--steps",
+            "5",
+            "--seconds",
+            "2.5",
+            "--seed",
+            "7",
+            "--device",
+            "cpu",
+            "--device",
+            "gpu:1",
+        ];
+        let train: TrainArgs = parse(&line).unwrap();
+        assert_eq!(
+            train.all_overrides(),
+            [
+                "train.steps=1",
+                "train.steps=5",
+                "train.seconds=2.5",
+                "train.seed=7"
+            ]
+        );
+        assert_eq!(train.devices, ["cpu", "gpu:1"]);
+        for wrong in [
+            &["a.toml", "--steps", "0"][..],
+            &["a.toml", "--seconds", "0"],
+            &["a.toml", "--seconds", "nan"],
+            &["a.toml", "--resume", "--init", "x"],
+            &[],
+        ] {
+            let error = parse::<TrainArgs>(wrong).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{wrong:?}");
+        }
     }
 }

@@ -3,21 +3,70 @@
 //! Three lines: `words` (of the vocabulary, special ones counted too), `tokens` (of the corpus, the mark at the end of each
 //! line counted too, as in training) and `coverage` (the share of the tokens that are in the vocabulary).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::arguments::Vocab;
-use super::context::{count, tell};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::args::{Invocation, check_folder_of};
+use super::context::count;
+use super::messages::note;
+use super::output;
+use crate::config::{Order, Tokens};
 use crate::corpus::{Corpus, VocabularyBuilder};
 use crate::error::{Error, Result, quoted};
 use crate::numbers::grouped;
 
+/// Count the words of a corpus into a vocabulary file
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Prints three lines: words N, special ones counted too; tokens N, the mark at the end of each line counted \
+    too; coverage N %, the share of the tokens that are in the vocabulary.\n\n\
+    Example:\n  wlstm vocab 'data/train/*' --out data/vocab.txt --min-count 3"
+)]
+pub(super) struct VocabArgs {
+    /// Text files or patterns
+    #[arg(required = true)]
+    pub corpus: Vec<PathBuf>,
+    /// The vocabulary file: `word count` a line, in order of falling frequency
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Keeps this many words; 0 keeps all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub size: usize,
+    /// Keeps words that come this often
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub min_count: u64,
+    /// How the text is read, as data.order in a configuration
+    #[arg(long, value_name = "ORDER", default_value = "sentences", value_parser = one_of([Order::Sentences, Order::Contiguous], Order::as_str))]
+    pub order: Order,
+    /// How lines become tokens, as data.tokens in a configuration
+    #[arg(long, value_name = "TOKENS", default_value = "whitespace", value_parser = one_of([Tokens::Whitespace, Tokens::Words, Tokens::Characters], Tokens::as_str))]
+    pub tokens: Tokens,
+}
+
+/// Parses one of these values by its name.
+fn one_of<T, const N: usize>(
+    values: [T; N],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(values.map(name)).try_map(move |given| {
+        let value = values.into_iter().find(|&value| name(value) == given);
+        value.ok_or("not one of the values")
+    })
+}
+
 /// Builds a vocabulary.
-pub(super) fn run(arguments: &Vocab, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let out = &arguments.out;
     let corpus = Corpus::open(&arguments.corpus)?;
     check_place(out, &corpus)?;
     let (files, bytes) = (corpus.files() as u64, corpus.bytes());
-    tell(
+    note(
         quiet,
         &format!(
             "Counting the words of {} ({} bytes) in {} order, {} tokens ...",
@@ -42,7 +91,7 @@ pub(super) fn run(arguments: &Vocab, quiet: bool) -> Result<()> {
     let coverage = 100.0 * (1.0 - unknown as f64 / tokens as f64);
     let replaced = out.exists();
     vocabulary.save(out)?;
-    tell(
+    note(
         quiet,
         &format!(
             "{} `{}`. To train with it: --set data.vocab={} --set data.vocab_size=0 --set data.order={} --set data.tokens={}",
@@ -54,7 +103,7 @@ pub(super) fn run(arguments: &Vocab, quiet: bool) -> Result<()> {
         ),
     );
     let words = vocabulary.len();
-    super::print(format!("words {words}\ntokens {tokens}\ncoverage {coverage:.4} %\n").as_bytes())
+    output::print(format!("words {words}\ntokens {tokens}\ncoverage {coverage:.4} %\n").as_bytes())
 }
 
 /// A path that no `--set` takes for a number or another value.
@@ -68,7 +117,7 @@ fn as_path(out: &Path) -> String {
 
 /// Refuses, before a long count, a place that cannot be written to or that is the corpus itself.
 fn check_place(out: &Path, corpus: &Corpus) -> Result<()> {
-    super::has_folder(out, "the vocabulary ")?;
+    check_folder_of(out, "the vocabulary ")?;
     let place = out.canonicalize().ok();
     let is_corpus = (0..corpus.files())
         .any(|file| place.is_some() && corpus.path(file).canonicalize().ok() == place);
@@ -80,4 +129,36 @@ fn check_place(out: &Path, corpus: &Corpus) -> Result<()> {
         .help("choose another file with --out, or leave this one out of the corpus"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::tests::parse;
+    use super::*;
+
+    #[test]
+    fn takes_how_the_text_is_read() {
+        let line = [
+            "a",
+            "b",
+            "--out",
+            "v",
+            "--size",
+            "10",
+            "--min-count",
+            "3",
+            "--order",
+            "contiguous",
+            "--tokens",
+            "characters",
+        ];
+        let vocab: VocabArgs = parse(&line).unwrap();
+        assert_eq!(vocab.corpus.len(), 2);
+        assert_eq!(vocab.size, 10);
+        assert_eq!(vocab.min_count, 3);
+        assert_eq!(vocab.order, Order::Contiguous);
+        assert_eq!(vocab.tokens, Tokens::Characters);
+        assert!(parse::<VocabArgs>(&["--out", "v"]).is_err());
+        assert!(parse::<VocabArgs>(&["a", "--out", "v", "--tokens", "letters"]).is_err());
+    }
 }

@@ -6,7 +6,8 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::models::Model;
-use crate::cli::progress::{INTERVAL, width};
+use crate::cli::messages::terminal_width;
+use crate::cli::progress::INTERVAL;
 use crate::numbers::{duration, rate};
 use crate::train::watch::Event;
 
@@ -31,8 +32,12 @@ impl Display {
         let live = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
             let longest = labels.iter().map(|label| label.chars().count()).max();
-            let room = longest.unwrap_or(0).min(width() / 3);
-            let bar = if width() < 100 { "" } else { "{bar:16} " };
+            let room = longest.unwrap_or(0).min(terminal_width() / 3);
+            let bar = if terminal_width() < 100 {
+                ""
+            } else {
+                "{bar:16} "
+            };
             let template = format!("{{prefix:{room}!}}  {bar}{{wide_msg}}");
             let style = ProgressStyle::with_template(&template).expect("a good template");
             let style = style.progress_chars("=> ");
@@ -130,7 +135,7 @@ impl Display {
                 self.left[k] = left;
                 let left = duration(self.all_left());
                 let speed = format!("{} {}", rate(words_per_second), self.unit);
-                let text = match self.live.is_some() && width() < 100 {
+                let text = match self.live.is_some() && terminal_width() < 100 {
                     true => format!("step {step}  loss {loss:.3}  all {left}"),
                     false => format!("step {step}  loss {loss:.3}  {speed}  ETA of all {left}"),
                 };

@@ -1,5 +1,6 @@
 //! `wlstm compare`: several models, trained by turns on one device under one budget, in one table.
 
+mod args;
 mod display;
 mod models;
 mod record;
@@ -10,11 +11,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
+use super::args::Invocation;
+use super::messages::note;
+use super::output;
+
+pub(super) use self::args::CompareArgs;
+use self::args::TableFormat;
 use self::display::Display;
 use self::models::Model;
 use self::record::{Budget, Folder, Plan, Spec};
-use super::arguments::{Compare, TableFormat};
-use super::context::{saved_vocabulary, tell, training_executors, vocabulary};
+use super::context::{saved_vocabulary, training_executors, vocabulary};
 use super::next::{device_options, longer, program};
 use super::progress::UnknownWords;
 use super::report;
@@ -41,7 +47,8 @@ use crate::train::watch::{Event, Stop};
 const SLICES: [f64; 2] = [1.0, 5.0];
 
 /// Compares, or goes on comparing.
-pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let base = Path::new("");
     let (folder, plan) = match arguments.resume {
         true => resumed(arguments, base).map(|(folder, plan)| (Some(folder), plan))?,
@@ -53,7 +60,7 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
         schedule::check(&model.config)?;
     }
     let choice = choose(&[&plan.device])?;
-    tell(quiet, &choice.reason);
+    note(quiet, &choice.reason);
     let texts = texts(&models, folder.as_ref(), &arguments.overrides.set, quiet)?;
     for (model, texts) in models.iter().zip(&texts) {
         check_sizes(&model.config, texts.words.len(), 1)
@@ -67,7 +74,7 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
     };
     let _lock = lock(folder.path())?;
     folder.write(&plan)?;
-    tell(
+    note(
         quiet,
         &format!(
             "Comparing {}, {} each; kept in `{}`.",
@@ -101,7 +108,7 @@ pub(super) fn run(arguments: &Compare, quiet: bool) -> Result<()> {
 }
 
 /// The models of the command line.
-fn begun(arguments: &Compare) -> Result<Plan> {
+fn begun(arguments: &CompareArgs) -> Result<Plan> {
     let budget = budget(arguments);
     let mut more = arguments
         .seed
@@ -136,7 +143,7 @@ fn begun(arguments: &Compare) -> Result<Plan> {
 }
 
 /// What `--out` was begun with; a budget that is given takes the place of the one before.
-fn resumed(arguments: &Compare, base: &Path) -> Result<(Folder, Plan)> {
+fn resumed(arguments: &CompareArgs, base: &Path) -> Result<(Folder, Plan)> {
     let given = !arguments.configs.is_empty() || !arguments.variants.is_empty();
     if given || !arguments.overrides.set.is_empty() {
         return Err(Error::usage(
@@ -161,7 +168,7 @@ fn resumed(arguments: &Compare, base: &Path) -> Result<(Folder, Plan)> {
     Ok((folder, plan))
 }
 
-fn budget(arguments: &Compare) -> Option<Budget> {
+fn budget(arguments: &CompareArgs) -> Option<Budget> {
     None.or(arguments.seconds.map(Budget::Seconds))
         .or(arguments.steps.map(Budget::Steps))
         .or(arguments.epochs.map(Budget::Epochs))
@@ -269,7 +276,7 @@ fn slice(
     let is_too_much = |need: u64, there: Option<u64>| there.is_some_and(|there| need > there);
     let room = room.expect("at least one model");
     if is_too_much(device_bytes, room.bytes) || is_too_much(host_bytes, room.host) {
-        tell(
+        note(
             quiet,
             &format!(
                 "All models together take {}, which are not there: they train one after the other, not by turns.",
@@ -450,17 +457,17 @@ fn runs(models: &[Model], folder: &Folder) -> Vec<RunData> {
     runs.collect()
 }
 
-fn print(arguments: &Compare, lines: &[Compared]) -> Result<()> {
+fn print(arguments: &CompareArgs, lines: &[Compared]) -> Result<()> {
     let format = match arguments.json {
         true => TableFormat::Json,
         false => arguments.format,
     };
     match format {
-        TableFormat::Json => super::print_json(&lines),
-        TableFormat::Csv => super::print(comparison_csv(lines).as_bytes()),
-        TableFormat::Markdown => super::print(comparison(lines).markdown().as_bytes()),
+        TableFormat::Json => output::print_json(&lines),
+        TableFormat::Csv => output::print(comparison_csv(lines).as_bytes()),
+        TableFormat::Markdown => output::print(comparison(lines).markdown().as_bytes()),
         TableFormat::Text => {
-            super::print(comparison(lines).text(super::width_of_results()).as_bytes())
+            output::print(comparison(lines).text(output::terminal_width()).as_bytes())
         }
     }
 }
@@ -468,7 +475,7 @@ fn print(arguments: &Compare, lines: &[Compared]) -> Result<()> {
 /// Says where to look, and how to go on with the best.
 fn advise(models: &[Model], lines: &[Compared], plan: &Plan, folder: &Folder, quiet: bool) {
     let report = folder.path().join("report.html");
-    tell(
+    note(
         quiet,
         &format!("\nCurves and samples: `{}`", report.display()),
     );
@@ -483,7 +490,7 @@ fn advise(models: &[Model], lines: &[Compared], plan: &Plan, folder: &Folder, qu
     let run = quoted(&folder.run(&best.folder).display().to_string());
     let longer = longer(&best.config.train, 10.0);
     let device = device_options(std::slice::from_ref(&plan.device));
-    tell(
+    note(
         quiet,
         &format!(
             "\nNext, with the one of the best perplexity, `{}`:\n  {program} generate {run} --tokens 500{device}\n  {program} train {run}/config.toml{longer}{device}",

@@ -1,14 +1,17 @@
 //! `wlstm plan`: what a model and its training cost, from the configuration. The plans of a run are built as `train` builds them,
 //! for the CPU and every adapter found, but nothing is run and no tensor is made.
 
+mod args;
 mod text;
 
+pub(super) use self::args::PlanArgs;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::arguments::Plan;
+use super::args::Invocation;
 use super::context::{vocabulary, vocabulary_file};
+use super::output;
 use crate::config::{Config, Precision};
 use crate::corpus::Corpus;
 use crate::device::{Room, Taking, adapters, available_memory};
@@ -20,15 +23,16 @@ use crate::train::estimate::{
 };
 
 /// Prints the costs.
-pub(super) fn run(arguments: &Plan, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &PlanArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let config = Config::load(&arguments.config, &arguments.overrides.set)?;
     let (words, source) = vocabulary_size(&config, quiet)?;
     check_sizes(&config, words, arguments.devices as usize)?;
     let costs = Costs::new(arguments, &config, (words, source));
     if arguments.json {
-        return super::print_json(&costs);
+        return output::print_json(&costs);
     }
-    super::print(costs.to_string().as_bytes())
+    output::print(costs.to_string().as_bytes())
 }
 
 /// Where the size of the vocabulary is from.
@@ -237,7 +241,7 @@ struct Costs {
 
 impl Costs {
     fn new(
-        arguments: &Plan,
+        arguments: &PlanArgs,
         config: &Config,
         (vocabulary, vocabulary_from): (usize, Source),
     ) -> Costs {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::super::messages::wrap;
+use super::super::wrap::wrap;
 use super::{Costs, Kind, Place, Source};
 use crate::numbers::bytes;
 use crate::numbers::grouped;

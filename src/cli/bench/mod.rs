@@ -1,14 +1,19 @@
 //! `wlstm bench`: how fast a device trains.
 
+mod args;
+
+pub(super) use self::args::BenchArgs;
 use std::fmt::Write;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::arguments::{Bench, BenchStep, BenchWhat};
-use super::context::{kernel_executor, tell, training_executors};
+use self::args::{BenchCommand, BenchStepArgs};
+use super::args::Invocation;
+use super::context::{kernel_executor, training_executors};
+use super::messages::note;
+use super::output;
 use super::plan::vocabulary_size;
-use super::width_of_results;
 use crate::bench::kernels::{KernelTimes, Peaks, kernels, measured};
 use crate::bench::step::{Length, StepProfile, StepTimes, step};
 use crate::config::Config;
@@ -19,7 +24,7 @@ use crate::numbers::{grouped, percent};
 use crate::report::{Column, Table};
 
 /// The model that is measured when nothing is said.
-const MODEL: &str = include_str!("../../configs/bench.toml");
+const MODEL: &str = include_str!("../../../configs/bench.toml");
 
 /// Its cells: how they are called, and what they change of it.
 const CELLS: [(&str, &[&str]); 5] = [
@@ -31,10 +36,11 @@ const CELLS: [(&str, &[&str]); 5] = [
 ];
 
 /// Measures and prints.
-pub(super) fn run(arguments: &Bench, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &BenchArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     match &arguments.what {
-        Some(BenchWhat::Step(one)) => run_step(arguments, one, quiet),
-        Some(BenchWhat::Kernels(some)) => {
+        Some(BenchCommand::Step(one)) => run_step(arguments, one, quiet),
+        Some(BenchCommand::Kernels(some)) => {
             let mut names: Vec<_> = measured().map(|kernel| kernel.name).collect();
             if !names.iter().any(|name| name.contains(&some.filter)) {
                 names.dedup();
@@ -55,11 +61,11 @@ pub(super) fn run(arguments: &Bench, quiet: bool) -> Result<()> {
     }
 }
 
-fn show(arguments: &Bench, document: &impl Serialize, text: String) -> Result<()> {
+fn show(arguments: &BenchArgs, document: &impl Serialize, text: String) -> Result<()> {
     if arguments.json {
-        super::print_json(document)
+        output::print_json(document)
     } else {
-        super::print(text.as_bytes())
+        output::print(text.as_bytes())
     }
 }
 
@@ -78,7 +84,7 @@ struct Cell {
     times: StepTimes,
 }
 
-fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
+fn run_all(arguments: &BenchArgs, quiet: bool) -> Result<()> {
     let mut executor = kernel_executor(&[&arguments.device], quiet)?;
     let kernels = kernels(executor.as_mut(), "")?;
     // Where mixed precision is only played, its time means nothing.
@@ -92,7 +98,7 @@ fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
     let mut steps = Vec::new();
     for (cell, changes) in CELLS {
         for &precision in precisions {
-            tell(
+            note(
                 quiet,
                 &format!("Measuring steps of {cell}, {precision} ..."),
             );
@@ -119,11 +125,11 @@ fn run_all(arguments: &Bench, quiet: bool) -> Result<()> {
             format!("{:.1}", times.flops_per_second / 1e9),
         ]);
     }
-    text += &format!("\n{}", table.text(width_of_results()));
+    text += &format!("\n{}", table.text(output::terminal_width()));
     show(arguments, &Everything { kernels, steps }, text)
 }
 
-fn run_step(arguments: &Bench, one: &BenchStep, quiet: bool) -> Result<()> {
+fn run_step(arguments: &BenchArgs, one: &BenchStepArgs, quiet: bool) -> Result<()> {
     let config = Config::load(&one.config, &one.overrides.set)?;
     let (words, _) = vocabulary_size(&config, quiet)?;
     let executors = training_executors(&[&arguments.device], &config, quiet)?;
@@ -208,7 +214,7 @@ fn kernel_table(times: &KernelTimes) -> String {
             format!("{:.0} %", time.share_of_peak * 100.0),
         ]);
     }
-    let table = table.text(width_of_results());
+    let table = table.text(output::terminal_width());
     format!("{}\n{}\n{table}", times.device, peak_lines(&times.peaks))
 }
 
@@ -231,7 +237,7 @@ fn profile_table(profile: &StepProfile) -> String {
     format!(
         "{}{}all: {:.3} ms by {}\n",
         peak_lines(&profile.peaks),
-        table.text(width_of_results()),
+        table.text(output::terminal_width()),
         profile.seconds * 1e3,
         profile.clock
     )

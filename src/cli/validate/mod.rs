@@ -1,15 +1,20 @@
 //! `wlstm validate`: whether a device computes right.
 
+mod args;
+
+pub(super) use self::args::ValidateArgs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use super::arguments::Validate;
-use super::context::{Purpose, TUNE, executor_on, tell};
-use super::messages::wrap;
+use super::args::Invocation;
+use super::context::{Purpose, TUNE, executor_on};
+use super::messages::note;
+use super::output;
 use super::progress::Live;
+use super::wrap::wrap;
 use crate::config::Precision;
 use crate::device::{
     AdapterSummary, CpuExecutor, Device, Executor, GpuExecutor, adapter_text, choose,
@@ -86,7 +91,8 @@ impl Wanted {
 }
 
 /// Validates one device, or all.
-pub(super) fn run(arguments: &Validate, quiet: bool) -> Result<()> {
+pub(super) fn run(arguments: &ValidateArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let wanted = Wanted::new(&arguments.filter)?;
     let (mut documents, mut failed) = (Vec::new(), None);
     if arguments.all {
@@ -98,7 +104,7 @@ pub(super) fn run(arguments: &Validate, quiet: bool) -> Result<()> {
                     format!("{}, {}", adapter.summary.name, adapter.summary.backend)
                 }
             };
-            tell(quiet, &format!("Validating {name} ..."));
+            note(quiet, &format!("Validating {name} ..."));
             match validate(device, &wanted, quiet) {
                 Ok(document) => documents.push(document),
                 // The others are still to be heard of.
@@ -112,21 +118,21 @@ pub(super) fn run(arguments: &Validate, quiet: bool) -> Result<()> {
         }
     } else {
         let choice = choose(&[&arguments.device])?;
-        tell(quiet, &choice.reason);
+        note(quiet, &choice.reason);
         documents.push(validate(choice.device, &wanted, quiet)?);
     }
     if arguments.json {
         match documents.as_slice() {
-            [one] if !arguments.all => super::print_json(one)?,
-            all => super::print_json(&all)?,
+            [one] if !arguments.all => output::print_json(one)?,
+            all => output::print_json(&all)?,
         }
     } else {
-        let width = super::width_of_results();
+        let width = output::terminal_width();
         let texts: Vec<String> = documents
             .iter()
             .map(|document| document.text(width))
             .collect();
-        super::print(texts.join("\n").as_bytes())?;
+        output::print(texts.join("\n").as_bytes())?;
     }
     verdict(&documents)?;
     failed.map_or(Ok(()), Err)

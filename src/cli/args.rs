@@ -1,0 +1,90 @@
+//! Arguments that several commands share, and checks of their values.
+
+use std::path::Path;
+
+use clap::Args;
+
+use crate::error::{Error, Result};
+use crate::files;
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(super) struct GlobalArgs {
+    /// Show no progress; of the logs, only errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Run every kernel in its default form, not in the one measured to be fastest on this GPU
+    #[arg(long, global = true)]
+    pub no_tune: bool,
+    /// Keep the run-time checks of all GPU kernels, even of those found to be correct without them
+    #[arg(long, global = true)]
+    pub checked: bool,
+}
+
+/// What a command receives besides its own arguments.
+pub(super) struct Invocation {
+    /// The options of every command.
+    pub global: GlobalArgs,
+    /// Describes the whole command line: help, manual pages and completions are generated from it.
+    pub command_line: fn() -> clap::Command,
+}
+
+impl Invocation {
+    /// Whether nothing but results is printed.
+    pub fn quiet(&self) -> bool {
+        self.global.quiet
+    }
+}
+
+/// Overrides of a configuration.
+#[derive(Clone, Debug, Args)]
+pub(super) struct OverrideArgs {
+    /// Override a key of the configuration, for example --set model.hidden=512
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// The device of a command that uses one.
+#[derive(Clone, Debug, Args)]
+pub(super) struct DeviceArgs {
+    /// Where to compute: auto, cpu, gpu, gpu:N, or part of an adapter's name, for example gpu:nvidia
+    #[arg(long, value_name = "SEL", default_value = "auto")]
+    pub device: String,
+}
+
+/// Parses a positive number.
+pub(super) fn positive(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number <= 1e9 => Ok(number),
+        _ => Err("give a number above 0, and 1e9 at most".into()),
+    }
+}
+
+/// Refuses an output file in a folder that does not exist, before long work. `what` stands before its name.
+pub(super) fn check_folder_of(out: &Path, what: &str) -> Result<()> {
+    let folder = files::folder_of(out);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "cannot write {what}`{}`: there is no folder `{}`",
+        out.display(),
+        folder.display()
+    ))
+    .help("make the folder first, or choose another file with --out"))
+}
+
+/// For the tests of commands.
+#[cfg(test)]
+pub(super) mod tests {
+    use clap::Args;
+
+    /// Parses the arguments of one command as the whole command line does.
+    pub fn parse<T: Args>(arguments: &[&str]) -> Result<T, clap::Error> {
+        T::augment_args(clap::Command::new("command")).debug_assert();
+        let arguments = ["command"].iter().chain(arguments);
+        T::augment_args(clap::Command::new("command"))
+            .try_get_matches_from(arguments)
+            .and_then(|matches| T::from_arg_matches(&matches))
+    }
+}

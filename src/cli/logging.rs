@@ -1,0 +1,61 @@
+//! Logs of the library, on standard error.
+
+use std::fmt;
+use std::io::IsTerminal;
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::messages::{Messages, shown};
+
+/// Prints what `RUST_LOG` asks for; without it warnings, or only errors if `quiet`. Of the graphics libraries, only errors: most of
+/// their warnings do not concern users.
+pub(super) fn init(quiet: bool) {
+    let asked = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = EnvFilter::builder().parse_lossy(match (asked.as_str(), quiet) {
+        ("", true) => "error",
+        ("", false) => "warn,wgpu_core=error,wgpu_hal=error,naga=error",
+        (asked, _) => asked,
+    });
+    let colours = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Messages)
+        .with_ansi(colours)
+        // Training goes on when the reader of standard error is gone.
+        .log_internal_errors(false);
+    // A user who asks for logs wants time stamps and module paths.
+    if asked.is_empty() {
+        log.event_format(Plain).init();
+    } else {
+        log.init();
+    }
+}
+
+/// Warnings for users: without time stamps and module paths.
+struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut text = match *event.metadata().level() {
+            Level::ERROR => "error: ".to_owned(),
+            Level::WARN => "warning: ".to_owned(),
+            _ => String::new(),
+        };
+        context.format_fields(Writer::new(&mut text), event)?;
+        writeln!(writer, "{}", shown(&text))
+    }
+}

@@ -1,0 +1,44 @@
+//! Standard output: the results of commands.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::wrap::wrap;
+use crate::error::{Error, Kind, Result};
+
+/// Writes results. A reader that has closed the pipe, as `head` does, is not an error.
+pub(super) fn print(bytes: &[u8]) -> Result<()> {
+    print_while_read(bytes).map(|_| ())
+}
+
+/// Prints prose: in lines that fit the terminal; elsewhere in lines of 80 columns.
+pub(super) fn print_text(text: &str) -> Result<()> {
+    print(wrap(text, terminal_width().unwrap_or(80)).as_bytes())
+}
+
+/// Like [`print`]; returns whether the reader is still there, so that a long command can stop.
+pub(super) fn print_while_read(bytes: &[u8]) -> Result<bool> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Error::new(Kind::Other, "cannot write to standard output")
+            .because(error)
+            .help("check where the output goes: the disk may be full")),
+    }
+}
+
+/// Writes one JSON document.
+pub(super) fn print_json(document: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(document).expect("names, texts and numbers");
+    text.push(b'\n');
+    print(&text)
+}
+
+/// The columns of the terminal, if standard output is one.
+pub(super) fn terminal_width() -> Option<usize> {
+    std::io::stdout()
+        .is_terminal()
+        .then(|| console::Term::stdout().size().1.into())
+}
