@@ -30,6 +30,7 @@
 //! | [`kernel`] | a leaf: what a kernel is |
 //! | [`kernels`] | the catalogue; mirrors the folder `shaders` file for file |
 //! | [`graph`] | operations with their backward rules, memory by lifetime, plans |
+//! | [`cell`] | the recurrent cells, one file each: all that is particular to a cell |
 //! | [`device`] | adapters and their choice, the two executors; the only user of wgpu |
 //! | [`corpus`] | vocabulary, memory-mapped text, batches, candidates of the sampled softmax |
 //! | [`config`] | TOML and overrides in, one checked configuration out |
@@ -56,7 +57,7 @@
 //! - Activations alias memory only where [`graph::memory`] says so, and every plan passes
 //!   [`Plan::check`](graph::plan::Plan::check) before it runs.
 //! - Gates are interleaved per unit inside and in four blocks i, j, f, o in files;
-//!   [`Layout`](model::parameters::Layout) is the one place that converts.
+//!   [`ColumnLayout`](cell::ColumnLayout) is the one place that converts.
 //! - What makes large models fit changes nothing that is computed: bindings of any size, tables on the host, goes. Devices and
 //!   machines together compute what one device with all streams does (`train.recipe = "plain"`).
 //! - A validation meets every target exactly once, with the full softmax; a sampled loss is never called a perplexity.
@@ -135,6 +136,7 @@
 //! [`train::update::training_plan`] is the plan alone, which prints as text.
 
 pub mod bench;
+pub mod cell;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;

@@ -16,6 +16,7 @@ use super::next::{device_options, longer, program};
 use super::output;
 use super::progress::Live;
 use super::text::text;
+use crate::cell::{CellKind, Flstm, Glstm};
 use crate::checkpoint::{RunFolder, Which, read_record};
 use crate::config::Config;
 use crate::corpus::Corpus;
@@ -205,10 +206,10 @@ pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<
 
 /// The configuration with other cells.
 fn changed_config(before: &Config, key: &str, given: &[usize]) -> Result<Config> {
-    let cell = if key == "factor" { "flstm" } else { "glstm" };
+    let cell: &dyn CellKind = if key == "factor" { &Flstm } else { &Glstm };
     let numbers: Vec<String> = given.iter().map(usize::to_string).collect();
     let sets = [
-        format!("model.cell={cell}"),
+        format!("model.cell={}", cell.name()),
         format!("model.{key}=[{}]", numbers.join(", ")),
     ];
     Config::parse(

@@ -16,7 +16,7 @@ use super::resume::{Resumed, same_words};
 use super::signals::listen;
 use super::text::{missing_text, open_texts, text};
 use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record, run_name, run_of_config};
-use crate::config::{Cell, Config};
+use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, quoted};
@@ -427,10 +427,7 @@ fn advise(quiet: bool, arguments: &TrainArgs, folder: &Path, config: &Config) {
     // Another cell could not start from parameters that are given, and has nothing of a run that is there, not even the name.
     let is_first = arguments.init.is_none() && !arguments.resume;
     if is_first && run_of_config(&arguments.config).is_none() {
-        let cell = match config.model.cells[0] {
-            Cell::Glstm { .. } => "lstmp",
-            Cell::Lstmp | Cell::Flstm { .. } => "glstm",
-        };
+        let cell = config.model.cells[0].kind().proposed();
         let is_other = |set: &&String| key_of(set) != "model.cell";
         let kept: Vec<String> = arguments
             .overrides

@@ -16,6 +16,7 @@ pub use paths::is_pattern;
 
 use std::path::{Path, PathBuf};
 
+use crate::cell::{Cell, LayerSizes};
 use crate::error::{Error, Result};
 use document::Document;
 
@@ -83,23 +84,15 @@ impl ModelConfig {
             self.output_size()
         }
     }
-}
 
-/// The recurrent cell of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell {
-    /// One dense gate matrix.
-    Lstmp,
-    /// The gate matrix as a product of two.
-    Flstm {
-        /// `r`, the size between the two.
-        factor: usize,
-    },
-    /// Independent gate matrices for contiguous slices of input, output and cells.
-    Glstm {
-        /// `G`, the number of slices.
-        groups: usize,
-    },
+    /// The sizes of a layer counted from 0.
+    pub fn sizes(&self, layer: usize) -> LayerSizes {
+        LayerSizes {
+            input: self.input_size(layer),
+            hidden: self.hidden,
+            output: self.output_size(),
+        }
+    }
 }
 
 /// The softmax of training; evaluation is always over the full vocabulary.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::document::Document;
 use super::paths;
 use super::{
-    Cell, Config, DataConfig, DeviceConfig, ModelConfig, Precision, Schedule, Softmax,
-    TablePlacement, TrainConfig,
+    Config, DataConfig, DeviceConfig, ModelConfig, Precision, Schedule, Softmax, TablePlacement,
+    TrainConfig,
 };
+use crate::cell::{CELLS, Cell, Extent, SizeKey, size_keys};
 use crate::error::{Error, Result};
 
 /// The most layers a model can have.
@@ -23,19 +24,6 @@ const LEAST_BINDING: u64 = 1 << 12;
 const MOST_GOES: usize = 256;
 /// The largest count of steps or epochs: what TOML can write.
 const COUNT: u64 = i64::MAX as u64;
-
-#[derive(Clone, Copy, PartialEq)]
-enum CellKind {
-    Lstmp,
-    Flstm,
-    Glstm,
-}
-
-const CELLS: &[(&str, CellKind)] = &[
-    ("lstmp", CellKind::Lstmp),
-    ("flstm", CellKind::Flstm),
-    ("glstm", CellKind::Glstm),
-];
 
 #[derive(Clone, Copy)]
 enum ScheduleKind {
@@ -95,7 +83,7 @@ fn model(document: &Document) -> Result<ModelConfig> {
         forget_bias: field("model.forget_bias")
             .number("a number from -1e38 to 1e38", |x| x.abs() <= 1e38)?,
     };
-    check_groups(document, &model)?;
+    check_cells(document, &model)?;
     let (embedding, output) = (model.embedding, model.output_size());
     let output_key = if model.projection == 0 {
         "model.hidden"
@@ -119,81 +107,52 @@ fn model(document: &Document) -> Result<ModelConfig> {
     Ok(model)
 }
 
-/// Factors and groups are looked at for the layers that have them.
+/// The size of a cell is read for the layers whose cell has one.
 fn cells(document: &Document, layers: usize) -> Result<Vec<Cell>> {
+    let names: Vec<_> = CELLS.iter().map(|kind| (kind.name(), *kind)).collect();
     let mut kinds = Vec::new();
     for field in document.field("model.cell").per_layer(layers)? {
-        kinds.push(field.one_of(CELLS)?);
+        kinds.push(field.one_of(&names)?);
     }
-    let mut factors = vec![0; layers];
-    if kinds.contains(&CellKind::Flstm) {
-        for (layer, field) in document
-            .field("model.factor")
-            .per_layer(layers)?
-            .iter()
-            .enumerate()
-        {
-            if kinds[layer] == CellKind::Flstm {
-                factors[layer] = field.size(1, SIZE)?;
+    let mut cells: Vec<Cell> = kinds.into_iter().map(|kind| Cell::new(kind, 0)).collect();
+    for key in size_keys() {
+        if cells.iter().all(|cell| cell.size_of(key).is_none()) {
+            continue;
+        }
+        let field = document.field(key.key);
+        for (cell, field) in cells.iter_mut().zip(field.per_layer(layers)?) {
+            if cell.size_of(key).is_some() {
+                *cell = Cell::new(cell.kind(), field.size(1, SizeKey::MOST)?);
             }
         }
     }
-    let mut groups = vec![0; layers];
-    if kinds.contains(&CellKind::Glstm) {
-        for (layer, field) in document
-            .field("model.groups")
-            .per_layer(layers)?
-            .iter()
-            .enumerate()
-        {
-            if kinds[layer] == CellKind::Glstm {
-                groups[layer] = field.size(1, SIZE)?;
-            }
-        }
-    }
-    let cell = |(layer, kind)| match kind {
-        CellKind::Lstmp => Cell::Lstmp,
-        CellKind::Flstm => Cell::Flstm {
-            factor: factors[layer],
-        },
-        CellKind::Glstm => Cell::Glstm {
-            groups: groups[layer],
-        },
-    };
-    Ok(kinds.into_iter().enumerate().map(cell).collect())
+    Ok(cells)
 }
 
-/// Inputs, outputs and cells of a layer must divide by its groups.
-fn check_groups(document: &Document, model: &ModelConfig) -> Result<()> {
+/// Checks the size of every cell against the sizes of its layer.
+fn check_cells(document: &Document, model: &ModelConfig) -> Result<()> {
     let output_key = if model.projection == 0 {
         "model.hidden"
     } else {
         "model.projection"
     };
     for (layer, cell) in model.cells.iter().enumerate() {
-        let Cell::Glstm { groups } = *cell else {
+        let sizes = model.sizes(layer);
+        let Err(violation) = cell.check(&sizes) else {
             continue;
         };
-        let input_key = if layer == 0 {
-            "model.embedding"
-        } else {
-            output_key
+        let own = cell.kind().size_key().map_or("model.cell", |key| key.key);
+        let (key, size) = match violation.extent {
+            Extent::Input if layer == 0 => ("model.embedding", sizes.input),
+            Extent::Input => (output_key, sizes.input),
+            Extent::Output => (output_key, sizes.output),
+            Extent::Hidden => ("model.hidden", sizes.hidden),
         };
-        let sizes = [
-            ("input", input_key, model.input_size(layer)),
-            ("output", output_key, model.output_size()),
-            ("cells", "model.hidden", model.hidden),
-        ];
-        for (what, key, size) in sizes {
-            if !size.is_multiple_of(groups) {
-                return Err(document.field("model.groups").conflict(
-                    format_args!(
-                        "layer {layer} has {groups} groups, which do not divide its {what}, `{key}` = {size}"
-                    ),
-                    "choose groups that divide the input, the output and the cells of their layer",
-                ));
-            }
-        }
+        let reason = violation.reason;
+        return Err(document.field(own).conflict(
+            format_args!("layer {layer} {reason}, `{key}` = {size}"),
+            violation.help,
+        ));
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::document::quote;
-use super::{Cell, Config, Schedule, Softmax};
+use super::{Config, Schedule, Softmax};
+use crate::cell::{Cell, size_keys};
 use crate::digest::Digest;
 
 impl Config {
@@ -31,30 +32,17 @@ impl Config {
 
     fn write_model(&self, out: &mut Sections) {
         let model = &self.model;
-        let names = model.cells.iter().map(|cell| match cell {
-            Cell::Lstmp => quote("lstmp"),
-            Cell::Flstm { .. } => quote("flstm"),
-            Cell::Glstm { .. } => quote("glstm"),
-        });
-        let factor = |cell: &Cell| match cell {
-            Cell::Flstm { factor } => Some(*factor),
-            _ => None,
-        };
-        let groups = |cell: &Cell| match cell {
-            Cell::Glstm { groups } => Some(*groups),
-            _ => None,
-        };
+        let names = model.cells.iter().map(|cell| quote(cell.name()));
         out.section("model");
         out.key("cell", per_layer(names.collect()));
         out.key("layers", model.layers());
         out.key("embedding", model.embedding);
         out.key("hidden", model.hidden);
         out.key("projection", model.projection);
-        if let Some(values) = for_layers_with(&model.cells, factor) {
-            out.key("factor", values);
-        }
-        if let Some(values) = for_layers_with(&model.cells, groups) {
-            out.key("groups", values);
+        for key in size_keys() {
+            if let Some(values) = for_layers_with(&model.cells, |cell| cell.size_of(key)) {
+                out.key(key.name(), values);
+            }
         }
         out.number("dropout", model.dropout);
         out.key("residual", model.residual);

@@ -202,7 +202,7 @@ fn greatest_divisor(x: usize, y: usize) -> usize {
 ///
 /// # Panics
 ///
-/// If there is no number of groups for each layer, or a size of a layer cannot be divided by it: see [`Cell::Glstm`](crate::config::Cell::Glstm).
+/// If there is no number of groups for each layer, or a size of a layer cannot be divided by it: see [`Glstm`](crate::cell::Glstm).
 pub fn factorize(model: &Model<'_>, groups: &[usize], seed: u64) -> Result<(Changed, Vec<Blocks>)> {
     model.check_dense()?;
     let config = model.config;

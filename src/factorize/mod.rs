@@ -14,8 +14,9 @@ pub mod groups;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::cell::Cell;
 use crate::checkpoint::Checkpoint;
-use crate::config::{Cell, Config};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::language_model::evaluation_prefix;
 use crate::model::parameters::{Group, Parameter};
@@ -75,13 +76,12 @@ impl<'a> Model<'a> {
     ///
     /// [`Kind::Usage`](crate::error::Kind::Usage) if not.
     pub fn check_dense(&self) -> Result<()> {
-        let mut cells = self.config.model.cells.iter();
-        match cells.all(|cell| *cell == Cell::Lstmp) {
-            true => Ok(()),
-            false => Err(Error::usage(
-                "only models of `lstmp` cells can be factorized, and this one has others",
-            )
-            .help("train a model with --set model.cell=lstmp first")),
+        if self.config.model.cells.iter().all(Cell::is_dense) {
+            return Ok(());
         }
+        Err(
+            Error::usage("only models of `lstmp` cells can be factorized, and this one has others")
+                .help("train a model with --set model.cell=lstmp first"),
+        )
     }
 }

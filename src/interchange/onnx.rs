@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 use super::Source;
-use crate::config::Cell;
+use crate::cell::{Attribute, OnnxLayer};
 use crate::error::Result;
 use crate::files;
 
@@ -402,6 +402,56 @@ fn build<'a>(source: &Source<'a>) -> Result<Builder<'a>> {
     Ok(builder)
 }
 
+/// A layer of the graph, for its cell.
+struct LayerBuilder<'b, 'a> {
+    builder: &'b mut Builder<'a>,
+    source: &'b Source<'a>,
+    layer: usize,
+    x: &'b str,
+}
+
+impl LayerBuilder<'_, '_> {
+    fn name(&self, name: &str) -> String {
+        format!("layers.{}.{name}", self.layer)
+    }
+}
+
+impl OnnxLayer for LayerBuilder<'_, '_> {
+    fn x(&self) -> String {
+        self.x.to_owned()
+    }
+
+    fn h(&self) -> String {
+        format!("h.{}", self.layer)
+    }
+
+    fn parameter(&mut self, name: &str, shape: &[usize]) -> Result<String> {
+        let name = self.name(&format!("gates.{name}"));
+        let values = self.source.recurrent(&name)?;
+        Ok(self.builder.parameter(&name, shape, values))
+    }
+
+    fn integers(&mut self, name: &str, values: &[i64]) -> String {
+        self.builder.integers(&self.name(name), values)
+    }
+
+    fn node(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        result: &str,
+        attributes: &[Attribute<'_>],
+    ) -> String {
+        let attributes = attributes.iter().map(|attribute| match *attribute {
+            Attribute::Int(name, value) => integer(name, value),
+            Attribute::Ints(name, values) => integers(name, values),
+        });
+        let attributes = attributes.collect();
+        self.builder
+            .node(operator, inputs, self.name(result), attributes)
+    }
+}
+
 /// The gates of a layer, its cell and its projection; gives its output.
 fn build_layer<'a>(
     builder: &mut Builder<'a>,
@@ -418,54 +468,13 @@ fn build_layer<'a>(
     let columns = || vec![integer("axis", 1)];
     let bias = source.recurrent(&of("gates.bias"))?;
     let bias = builder.parameter(&of("gates.bias"), &[4 * hidden], bias);
-    let z = match model.cells[layer] {
-        Cell::Lstmp => {
-            let both = builder.node("Concat", &[x, &h], of("x and h"), columns());
-            let shape = [input + output, 4 * hidden];
-            let weight = source.recurrent(&of("gates.weight"))?;
-            let weight = builder.parameter(&of("gates.weight"), &shape, weight);
-            builder.node("MatMul", &[&both, &weight], of("product"), vec![])
-        }
-        Cell::Flstm { factor } => {
-            let both = builder.node("Concat", &[x, &h], of("x and h"), columns());
-            let first = source.recurrent(&of("gates.factor_in"))?;
-            let shape = [input + output, factor];
-            let first = builder.parameter(&of("gates.factor_in"), &shape, first);
-            let second = source.recurrent(&of("gates.factor_out"))?;
-            let second = builder.parameter(&of("gates.factor_out"), &[factor, 4 * hidden], second);
-            let narrow = builder.node("MatMul", &[&both, &first], of("narrow"), vec![]);
-            builder.node("MatMul", &[&narrow, &second], of("product"), vec![])
-        }
-        Cell::Glstm { groups } => {
-            // [batch, G, .] of x and h, side by side, groups first: one product for each.
-            let split = |builder: &mut Builder<'a>, value: &str, name: &str, size: usize| {
-                let shape = [-1, groups as i64, (size / groups) as i64];
-                let shape = builder.integers(&of(&format!("{name} shape")), &shape);
-                let name = of(&format!("{name} in groups"));
-                builder.node("Reshape", &[value, &shape], name, vec![])
-            };
-            let x = split(builder, x, "x", input);
-            let h = split(builder, &h, "h", output);
-            let last = vec![integer("axis", 2)];
-            let both = builder.node("Concat", &[&x, &h], of("x and h"), last);
-            let first = || vec![integers("perm", &[1, 0, 2])];
-            let both = builder.node("Transpose", &[&both], of("groups first"), first());
-            let (rows, units) = ((input + output) / groups, hidden / groups);
-            let weight = source.recurrent(&of("gates.weight"))?;
-            let shape = [groups, rows, 4 * units];
-            let weight = builder.parameter(&of("gates.weight"), &shape, weight);
-            let product = builder.node("MatMul", &[&both, &weight], of("by group"), vec![]);
-            // [G, batch, 4 * H/G] to [batch, G, 4, H/G] to [batch, 4, G, H/G], which is [batch, 4 * H].
-            let back = builder.node("Transpose", &[&product], of("batch first"), first());
-            let shape = [-1, groups as i64, 4, units as i64];
-            let shape = builder.integers(&of("gates shape"), &shape);
-            let gates = builder.node("Reshape", &[&back, &shape], of("gates of groups"), vec![]);
-            let swap = vec![integers("perm", &[0, 2, 1, 3])];
-            let gates = builder.node("Transpose", &[&gates], of("groups of gates"), swap);
-            let shape = builder.integers(&of("flat shape"), &[-1, 4 * hidden as i64]);
-            builder.node("Reshape", &[&gates, &shape], of("product"), vec![])
-        }
+    let mut gates = LayerBuilder {
+        builder,
+        source,
+        layer,
+        x,
     };
+    let z = model.cells[layer].onnx(&model.sizes(layer), &mut gates)?;
     let z = builder.node("Add", &[&z, &bias], of("z"), vec![]);
     let sizes = builder.integers(&of("gate sizes"), &[hidden as i64; 4]);
     let [i, j, f, o] = ["i", "j", "f", "o"].map(of);

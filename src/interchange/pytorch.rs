@@ -18,7 +18,7 @@ use std::path::Path;
 
 use super::{Source, WORDS};
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
-use crate::config::{Cell, Config};
+use crate::config::Config;
 use crate::error::{Error, Result};
 
 /// The place of PyTorch's gates i, f, g, o among i, j, f, o.
@@ -45,7 +45,7 @@ pub fn check(config: &Config) -> Result<()> {
 fn check_with(config: &Config, other: &str) -> Result<()> {
     let model = &config.model;
     let refuse = |what: &str| Err(Error::usage(what.to_owned()).help(other));
-    if model.cells.iter().any(|cell| !matches!(cell, Cell::Lstmp)) {
+    if model.cells.iter().any(|cell| !cell.is_dense()) {
         return refuse(
             "`torch.nn.LSTM` has no factorized and no grouped cells, and this model has some",
         );

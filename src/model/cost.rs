@@ -1,7 +1,8 @@
 //! What a model costs, from its configuration alone: parameters, FLOPs of a trained word, bytes that stay on the device.
 
 use super::parameters::{Group, Parameter, parameters};
-use crate::config::{Cell, Config, Optimizer, Softmax};
+use crate::cell::{Cell, size_keys};
+use crate::config::{Config, Optimizer, Softmax};
 use crate::error::{Error, Result};
 
 /// The costs of a model.
@@ -59,18 +60,17 @@ pub fn check_sizes(config: &Config, vocabulary: usize, devices: usize) -> Result
     let rows = (train.batch * train.unroll) as u64;
     let (hidden, output) = (model.hidden as u64, model.output_size() as u64);
     let width = output.max(model.embedding as u64);
-    let (mut factor, mut groups) = (0, 0);
-    for cell in &model.cells {
-        match *cell {
-            Cell::Lstmp => {}
-            Cell::Flstm { factor: more } => factor = factor.max(more),
-            Cell::Glstm { groups: more } => groups = groups.max(more),
-        }
-    }
-    // A workgroup makes at least 64 rows or columns of a product, 8 streams or 32 units of a cell, and one group.
+    // A workgroup computes at least 64 rows or columns of a product, 8 streams or 32 units of a cell, and one group.
+    let cells = size_keys().map(|key| {
+        let sizes = model.cells.iter().filter_map(|cell| cell.size_of(key));
+        (
+            key.key,
+            sizes.max().unwrap_or(0),
+            key.dispatch_limit,
+            SMALLER_SIZE,
+        )
+    });
     let sides = [
-        ("model.factor", factor, 1 << 21, SMALLER_SIZE),
-        ("model.groups", groups, 1 << 16, SMALLER_SIZE),
         ("model.hidden", model.hidden, 1 << 19, SMALLER_SIZE),
         ("model.embedding", model.embedding, 1 << 21, SMALLER_SIZE),
         (
@@ -88,7 +88,7 @@ pub fn check_sizes(config: &Config, vocabulary: usize, devices: usize) -> Result
         ),
         ("the vocabulary", vocabulary, 1 << 21, FEWER_WORDS),
     ];
-    for (name, size, limit, help) in sides {
+    for (name, size, limit, help) in cells.chain(sides) {
         if size >= limit {
             return Err(
                 Error::usage(format!("{name} is {size}, and must be below {limit}")).help(help),
@@ -113,7 +113,7 @@ pub fn check_sizes(config: &Config, vocabulary: usize, devices: usize) -> Result
             (rows + train.batch as u64) * width,
         ),
     ];
-    if groups > 1 {
+    if model.cells.iter().any(Cell::joins_inputs) {
         sizes.push((
             "the joined inputs of a grouped layer, batch * unroll * (input + projection)",
             rows * 2 * width,
@@ -171,7 +171,7 @@ pub fn cost(config: &Config, vocabulary: usize) -> Cost {
     };
     let all = sum(&|_| true);
     let recurrent = sum(&|line| line.group == Group::Recurrent);
-    let matrices = sum(&|line| line.group == Group::Recurrent && !line.name.ends_with(".bias"));
+    let matrices = sum(&|line| line.group == Group::Recurrent && line.shape.0.len() > 1);
     let classes = match config.softmax {
         Softmax::Full => vocabulary,
         Softmax::Sampled { samples } => samples,

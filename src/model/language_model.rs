@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use super::parameters::{Group, parameters};
 use super::tables::{cache_of, caches};
-use crate::config::{Cell, Config, Precision, Recipe, Softmax};
+use crate::config::{Config, Precision, Recipe, Softmax};
 use crate::graph::memory::Limits;
-use crate::graph::operations::layer::{Gates, Layer};
+use crate::graph::operations::layer::Layer;
 use crate::graph::operations::{
     Streams, dropout, embedding, full_softmax, layer, mean, residual, sampled_softmax,
 };
@@ -181,20 +181,7 @@ impl<'a> Body<'a> {
         let mut x = dropout(graph, looked_up, rate, 0, streams);
         for (k, cell) in model.cells.iter().enumerate() {
             let name = format!("layers.{k}");
-            let gates = match *cell {
-                Cell::Lstmp | Cell::Glstm { .. } => Gates::Grouped {
-                    weight: self.parameter(&format!("{name}.gates.weight")),
-                    groups: if let Cell::Glstm { groups } = *cell {
-                        groups
-                    } else {
-                        1
-                    },
-                },
-                Cell::Flstm { .. } => Gates::Factorized {
-                    first: self.parameter(&format!("{name}.gates.factor_in")),
-                    second: self.parameter(&format!("{name}.gates.factor_out")),
-                },
-            };
+            let gates = cell.gates(&|part| self.parameter(&format!("{name}.gates.{part}")));
             let bias = self.parameter(&format!("{name}.gates.bias"));
             let projection = (model.projection != 0)
                 .then(|| self.parameter(&format!("{name}.projection.weight")));

@@ -1,12 +1,13 @@
 //! The one table of parameters. Everything that names, shapes, initialises, groups, saves or loads a parameter reads it.
 //!
 //! Names and shapes are those of files (the README's table of tensors): gates in four blocks i, j, f, o. Inside, gates are
-//! interleaved per unit; [`Layout`] converts at the border.
+//! interleaved per unit; [`ColumnLayout`] converts between the two.
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use crate::config::{Cell, Config};
+use crate::cell::ColumnLayout;
+use crate::config::Config;
 use crate::random::{Purpose, philox4x32};
 use crate::tensor::Shape;
 
@@ -19,18 +20,6 @@ pub enum Group {
     Embedding,
     /// Softmax weights and bias.
     Softmax,
-}
-
-/// How the elements stand in memory, against files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// As in files.
-    Plain,
-    /// Rows of `4 * units` elements: in files gate `q` of unit `u` is column `q * units + u`, inside column `4 * u + q`.
-    Interleaved {
-        /// Units of a row.
-        units: usize,
-    },
 }
 
 /// How a parameter starts (Glorot and Bengio 2010 for matrices).
@@ -56,8 +45,8 @@ pub struct Parameter {
     pub initialiser: Initialiser,
     /// Its treatment.
     pub group: Group,
-    /// Its place inside.
-    pub layout: Layout,
+    /// The order of its columns inside.
+    pub layout: ColumnLayout,
 }
 
 impl Parameter {
@@ -92,7 +81,11 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
             layout,
         });
     };
-    let glorot = |fan_in: usize, fan_out: usize| (6.0 / (fan_in + fan_out) as f64).sqrt();
+    // Of the last two extents: for a grouped cell, the matrix of one group.
+    let glorot = |shape: &Shape| {
+        let fans: usize = shape.0.iter().rev().take(2).sum();
+        (6.0 / fans as f64).sqrt()
+    };
     // The paper's code keeps each table in 8 shards and initialises by the rows of one.
     let table_limit = (3.0 / vocabulary.div_ceil(8) as f64).sqrt();
 
@@ -102,73 +95,32 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
         shape.into(),
         table_limit,
         Group::Embedding,
-        Layout::Plain,
+        ColumnLayout::Plain,
     );
     for (k, cell) in model.cells.iter().enumerate() {
-        let rows = model.input_size(k) + output;
         let gates = format!("layers.{k}.gates");
         let recurrent = Group::Recurrent;
-        let interleaved = Layout::Interleaved { units: hidden };
-        match *cell {
-            Cell::Lstmp => {
-                let shape = [rows, 4 * hidden];
-                add(
-                    format!("{gates}.weight"),
-                    shape.into(),
-                    glorot(rows, 4 * hidden),
-                    recurrent,
-                    interleaved,
-                );
-            }
-            Cell::Flstm { factor } => {
-                let first = [rows, factor];
-                let limit = glorot(rows, factor);
-                add(
-                    format!("{gates}.factor_in"),
-                    first.into(),
-                    limit,
-                    recurrent,
-                    Layout::Plain,
-                );
-                let second = [factor, 4 * hidden];
-                let limit = glorot(factor, 4 * hidden);
-                add(
-                    format!("{gates}.factor_out"),
-                    second.into(),
-                    limit,
-                    recurrent,
-                    interleaved,
-                );
-            }
-            Cell::Glstm { groups } => {
-                let (rows, units) = (rows / groups, hidden / groups);
-                let shape = [groups, rows, 4 * units];
-                let layout = Layout::Interleaved { units };
-                add(
-                    format!("{gates}.weight"),
-                    shape.into(),
-                    glorot(rows, 4 * units),
-                    recurrent,
-                    layout,
-                );
-            }
+        for parameter in cell.parameters(&model.sizes(k)) {
+            let limit = glorot(&parameter.shape);
+            let name = format!("{gates}.{}", parameter.name);
+            add(name, parameter.shape, limit, recurrent, parameter.layout);
         }
         add(
             format!("{gates}.bias"),
             [4 * hidden].into(),
             0.0,
             recurrent,
-            interleaved,
+            ColumnLayout::Interleaved { units: hidden },
         );
         if model.projection != 0 {
-            let shape = [hidden, output];
-            let limit = glorot(hidden, output);
+            let shape = Shape::from([hidden, output]);
+            let limit = glorot(&shape);
             add(
                 format!("layers.{k}.projection.weight"),
-                shape.into(),
+                shape,
                 limit,
                 recurrent,
-                Layout::Plain,
+                ColumnLayout::Plain,
             );
         }
     }
@@ -179,7 +131,7 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
             shape.into(),
             table_limit,
             Group::Softmax,
-            Layout::Plain,
+            ColumnLayout::Plain,
         );
     }
     add(
@@ -187,7 +139,7 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
         [vocabulary].into(),
         0.0,
         Group::Softmax,
-        Layout::Plain,
+        ColumnLayout::Plain,
     );
     table
 }
@@ -241,70 +193,9 @@ pub fn fill_initial_values(
         });
 }
 
-impl Layout {
-    /// Turns whole rows from the layout of files to the one inside.
-    pub fn turn_inside<T: Copy + Default + Send + Sync>(self, rows: &mut [T]) {
-        self.turn(rows, |units, file, row| {
-            for u in 0..units {
-                for q in 0..4 {
-                    row[4 * u + q] = file[q * units + u];
-                }
-            }
-        });
-    }
-
-    /// Turns whole rows from the layout inside to the one of files.
-    pub fn turn_outside<T: Copy + Default + Send + Sync>(self, rows: &mut [T]) {
-        self.turn(rows, |units, inside, row| {
-            for u in 0..units {
-                for q in 0..4 {
-                    row[q * units + u] = inside[4 * u + q];
-                }
-            }
-        });
-    }
-
-    /// From the layout of files to the one inside.
-    pub fn inside<T: Copy + Default + Send + Sync>(self, mut values: Vec<T>) -> Vec<T> {
-        self.turn_inside(&mut values);
-        values
-    }
-
-    /// From the layout inside to the one of files.
-    pub fn outside<T: Copy + Default + Send + Sync>(self, mut values: Vec<T>) -> Vec<T> {
-        self.turn_outside(&mut values);
-        values
-    }
-
-    fn turn<T: Copy + Default + Send + Sync>(
-        self,
-        values: &mut [T],
-        of_row: impl Fn(usize, &[T], &mut [T]) + Sync,
-    ) {
-        let Layout::Interleaved { units } = self else {
-            return;
-        };
-        let rows = values.par_chunks_mut(4 * units);
-        rows.for_each_init(Vec::new, |before: &mut Vec<T>, row| {
-            before.clear();
-            before.extend_from_slice(row);
-            of_row(units, before, row);
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn layouts_turn_back() {
-        let layout = Layout::Interleaved { units: 3 };
-        let file: Vec<f32> = (0..24).map(|k| k as f32).collect();
-        let inside = layout.inside(file.clone());
-        assert_eq!(inside[..8], [0.0, 3.0, 6.0, 9.0, 1.0, 4.0, 7.0, 10.0]);
-        assert_eq!(layout.outside(inside), file);
-    }
 
     #[test]
     fn initial_values_fill_their_range_evenly() {
@@ -313,7 +204,7 @@ mod tests {
             shape: [300, 301].into(),
             initialiser: Initialiser::Uniform { limit: 0.5 },
             group: Group::Recurrent,
-            layout: Layout::Plain,
+            layout: ColumnLayout::Plain,
         };
         let values = initial_values(&parameter, 3, 1);
         assert!(values.iter().all(|value| value.abs() < 0.5));

@@ -11,6 +11,7 @@ use super::prepare::StepInputs;
 use super::streamed;
 use super::tables::Tables;
 use super::update::{FIRST_LOSS_SCALE, initial_state, training_plan};
+use crate::cell::ColumnLayout;
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::{Config, Precision};
 use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile, Taking};
@@ -21,7 +22,7 @@ use crate::graph::plan::{Place, Plan};
 use crate::graph::split::oversized;
 use crate::model::cost::{check_sizes, optimizer_states};
 use crate::model::language_model::{self, Division, Extent};
-use crate::model::parameters::{Group, Layout, Parameter, fill_initial_values, parameters};
+use crate::model::parameters::{Group, Parameter, fill_initial_values, parameters};
 use crate::numbers::bytes;
 use crate::tensor::Shape;
 
@@ -195,7 +196,7 @@ impl Session {
             let (executors, tables) = (&mut session.executors, &mut session.tables);
             stream(&line.shape, |start, rows| {
                 file.read_f32(&name, start, rows)?;
-                line.layout.turn_inside(rows);
+                line.layout.interleave(rows);
                 write_part(executors, tables, &name, start, rows)
             })?;
         }
@@ -657,7 +658,7 @@ impl Session {
         let (executors, tables) = (&mut self.executors, &mut self.tables);
         stream(&line.shape, |start, rows| {
             fill(line, start, rows)?;
-            line.layout.turn_inside(rows);
+            line.layout.interleave(rows);
             write_part(executors, tables, &line.name, start, rows)?;
             if let Some(average) = &average {
                 write_part(executors, tables, average, start, rows)?;
@@ -676,7 +677,7 @@ impl Session {
         let (executors, tables) = (&mut self.executors, &mut self.tables);
         stream(&line.shape, |start, rows| {
             file.read_f32(name, start, rows)?;
-            line.layout.turn_inside(rows);
+            line.layout.interleave(rows);
             write_part(executors, tables, name, start, rows)
         })
     }
@@ -759,7 +760,7 @@ impl Session {
             let Some((name, shape, line)) = saved.iter().find(|(saved, ..)| saved == name) else {
                 return sink.write_u8(vocabulary);
             };
-            let layout = line.map_or(Layout::Plain, |k| self.table[k].layout);
+            let layout = line.map_or(ColumnLayout::Plain, |k| self.table[k].layout);
             let (executor, tables) = (&mut self.executors[self.first], &mut self.tables);
             let state = states.get(name);
             stream(shape, |start, rows| {
@@ -774,7 +775,7 @@ impl Session {
                         format!("`{name}` is not finite any more"),
                     ));
                 }
-                layout.turn_outside(rows);
+                layout.deinterleave(rows);
                 sink.write_f32(rows)
             })
         })
@@ -914,11 +915,11 @@ impl Session {
                 }
                 continue;
             }
-            let layout = line.map_or(Layout::Plain, |k| self.table[k].layout);
+            let layout = line.map_or(ColumnLayout::Plain, |k| self.table[k].layout);
             let (executors, tables) = (&mut self.executors, &mut self.tables);
             stream(&shape, |start, rows| {
                 file.read_f32(&name, start, rows)?;
-                layout.turn_inside(rows);
+                layout.interleave(rows);
                 write_part(executors, tables, &name, start, rows)
             })?;
         }

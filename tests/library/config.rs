@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use wlstm::config::{Cell, Config, DEFAULTS, Optimizer, Order, Schedule, Softmax, Tokens};
+use wlstm::cell::{Cell, find};
+use wlstm::config::{Config, DEFAULTS, Optimizer, Order, Schedule, Softmax, Tokens};
 use wlstm::error::Kind;
 
 const SMALL: &str = r#"
@@ -27,6 +28,10 @@ fn refusal(text: &str, overrides: &[&str]) -> String {
     error.chain().to_string()
 }
 
+fn cell(name: &str, size: usize) -> Cell {
+    Cell::new(find(name).expect("a cell"), size)
+}
+
 fn assert_refused(text: &str, overrides: &[&str], parts: &[&str]) {
     let chain = refusal(text, overrides);
     for part in parts {
@@ -37,10 +42,7 @@ fn assert_refused(text: &str, overrides: &[&str], parts: &[&str]) {
 #[test]
 fn leaving_keys_out_gives_the_documented_defaults() {
     let config = parse("[data]\ntrain = ['a.txt']", &[]).unwrap();
-    assert_eq!(
-        config.model.cells,
-        [Cell::Glstm { groups: 4 }, Cell::Glstm { groups: 8 }]
-    );
+    assert_eq!(config.model.cells, [cell("glstm", 4), cell("glstm", 8)]);
     assert_eq!((config.model.embedding, config.model.hidden), (1024, 8192));
     assert_eq!(config.softmax, Softmax::Sampled { samples: 8192 });
     assert_eq!(config.data.order, Order::Sentences);
@@ -72,10 +74,7 @@ fn overrides_are_toml_or_bare_strings() {
         ],
     )
     .unwrap();
-    assert_eq!(
-        config.model.cells,
-        [Cell::Flstm { factor: 2 }, Cell::Flstm { factor: 4 }]
-    );
+    assert_eq!(config.model.cells, [cell("flstm", 2), cell("flstm", 4)]);
     assert_eq!(
         config.data.train,
         [
@@ -109,11 +108,7 @@ fn cells_may_differ_by_layer() {
     let config = parse(SMALL, &set).unwrap();
     assert_eq!(
         config.model.cells,
-        [
-            Cell::Lstmp,
-            Cell::Flstm { factor: 3 },
-            Cell::Glstm { groups: 4 }
-        ]
+        [cell("lstmp", 0), cell("flstm", 3), cell("glstm", 4)]
     );
     assert_eq!(parse(&config.to_toml(), &[]).unwrap(), config);
     assert_eq!(

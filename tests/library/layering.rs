@@ -36,10 +36,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "model",
         &[
-            "tensor", "error", "real", "random", "kernel", "kernels", "graph", "config",
+            "tensor", "error", "real", "random", "kernel", "kernels", "graph", "cell", "config",
         ],
     ),
-    ("config", &["error", "digest"]),
+    ("cell", &["tensor", "error", "graph"]),
+    ("config", &["error", "digest", "cell"]),
     ("corpus", &["error", "random", "digest", "files", "config"]),
     ("checkpoint", &["error", "digest", "files"]),
     ("metrics", &["error", "files"]),

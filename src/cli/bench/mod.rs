@@ -16,6 +16,7 @@ use super::output;
 use super::plan::vocabulary_size;
 use crate::bench::kernels::{KernelTimes, Peaks, kernels, measured};
 use crate::bench::step::{Length, StepProfile, StepTimes, step};
+use crate::cell::CELLS;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernel::Halves;
@@ -26,14 +27,21 @@ use crate::report::{Column, Table};
 /// The model that is measured when nothing is said.
 const MODEL: &str = include_str!("../../../configs/bench.toml");
 
-/// Its cells: how they are called, and what they change of it.
-const CELLS: [(&str, &[&str]); 5] = [
-    ("lstmp", &["model.cell=lstmp"]),
-    ("flstm r=128", &["model.cell=flstm", "model.factor=128"]),
-    ("glstm 2", &["model.groups=2"]),
-    ("glstm 4", &["model.groups=4"]),
-    ("glstm 8", &["model.groups=8"]),
-];
+/// The cells that are timed, with what they change of the model: their names are those of the results.
+fn cells() -> Vec<(&'static str, Vec<String>)> {
+    let mut cells = Vec::new();
+    for kind in CELLS {
+        let cell = format!("model.cell={}", kind.name());
+        match kind.size_key() {
+            None => cells.push((kind.name(), vec![cell])),
+            Some(key) => cells.extend(key.bench.iter().map(|(name, size)| {
+                let size = format!("{}={size}", key.key);
+                (*name, vec![cell.clone(), size])
+            })),
+        }
+    }
+    cells
+}
 
 /// Measures and prints.
 pub(super) fn run(arguments: &BenchArgs, invocation: &Invocation) -> Result<()> {
@@ -96,14 +104,13 @@ fn run_all(arguments: &BenchArgs, quiet: bool) -> Result<()> {
         &["f32"]
     };
     let mut steps = Vec::new();
-    for (cell, changes) in CELLS {
+    for (cell, changes) in cells() {
         for &precision in precisions {
             note(
                 quiet,
                 &format!("Measuring steps of {cell}, {precision} ..."),
             );
-            let mut changes: Vec<String> =
-                changes.iter().map(|change| change.to_string()).collect();
+            let mut changes = changes.clone();
             changes.push(format!("train.precision={precision}"));
             let config = Config::parse(MODEL, "configs/bench.toml", Path::new("."), &changes)?;
             let words = config.data.vocab_size;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cell::{CELLS, find, names};
 use crate::checkpoint::run_name;
 use crate::cli::context::key_of;
 use crate::config::Config;
@@ -185,24 +186,34 @@ fn run_label(file: &Path) -> String {
 
 /// `flstm:factor=64` or `glstm:groups=[4,8]:train.batch=64`.
 fn variant(text: &str) -> Result<Change> {
+    let examples: Vec<String> = CELLS
+        .iter()
+        .map(|kind| match kind.size_key() {
+            Some(key) => format!("{}:{}={}", kind.name(), key.name(), key.example),
+            None => kind.name().to_owned(),
+        })
+        .collect();
     let wrong = |what: &str| {
-        Error::usage(format!("`--variants`: `{text}` {what}")).help(
-            "give cells, with what they need: lstmp,flstm:factor=64,glstm:groups=4; a key without a section is one of [model]",
-        )
+        Error::usage(format!("`--variants`: `{text}` {what}")).help(format!(
+            "give cells, with what they need: {}; a key without a section is one of [model]",
+            examples.join(",")
+        ))
     };
     let mut parts = split(text, ':').into_iter();
     let cell = parts.next().unwrap_or_default().trim();
-    let of_cell = [("flstm", "factor"), ("glstm", "groups")];
     if let Some((cell, value)) = cell.split_once('=')
-        && let Some((cell, key)) = of_cell.into_iter().find(|(name, _)| *name == cell.trim())
+        && let Some(kind) = find(cell.trim())
+        && let Some(key) = kind.size_key()
     {
         return Err(wrong(&format!(
-            "gives a value to a cell: perhaps {cell}:{key}={} is meant",
+            "gives a value to a cell: perhaps {}:{}={} is meant",
+            kind.name(),
+            key.name(),
             value.trim()
         )));
     }
-    if !["lstmp", "flstm", "glstm"].contains(&cell) {
-        return Err(wrong("does not begin with a cell: lstmp, flstm or glstm"));
+    if find(cell).is_none() {
+        return Err(wrong(&format!("does not begin with a cell: {}", names())));
     }
     let mut change = Change {
         label: cell.to_owned(),

@@ -68,7 +68,7 @@ impl Golden {
                 .iter()
                 .map(|value| *value as f32)
                 .collect();
-            let values = line.layout.inside(values);
+            let values = line.layout.interleaved(values);
             executor.write(&line.name, &values)?;
             if line.group == Group::Recurrent {
                 executor.write(&format!("ema.{}", line.name), &values)?;
@@ -175,15 +175,15 @@ impl Check<'_> {
             let mut gradient = dense_gradient(device, self.plan, &inputs, line)?;
             gradient.iter_mut().for_each(|g| *g /= self.scale);
             let what = format!("grad.{}", line.name);
-            close(&what, &line.layout.outside(gradient), rest);
+            close(&what, &line.layout.deinterleaved(gradient), rest);
             if line.group == Group::Recurrent {
                 let name = format!("ema.{}", line.name);
                 let average = device.values(&name)?;
-                close(&name, &line.layout.outside(average), rest);
+                close(&name, &line.layout.deinterleaved(average), rest);
             }
         }
         for line in &self.parameters {
-            let after = line.layout.outside(device.values(&line.name)?);
+            let after = line.layout.deinterleaved(device.values(&line.name)?);
             let what = format!("{step}.after.{}", line.name);
             let want = self.updated.step(golden, line, step);
             found.push(Difference::largest(&what, &after, want, rest));
