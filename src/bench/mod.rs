@@ -1,13 +1,38 @@
-//! Measuring: how fast a device trains a model, and what each kernel does of what the device could.
+//! Benchmarks: how fast a device trains a model, and how close each kernel comes to the best that the device can do.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | [`step`] | training steps of a model on made-up text: words a second, the host's share, a profile by kernel |
-//! | [`kernels`] | each kernel alone, and what the device reaches at best |
-//! | `synthetic` | the made-up text |
+//! | [`step`] | training steps of a model on generated text: words per second, the share of the host |
+//! | [`profile`] | the time of each kernel in a step |
+//! | [`kernels`] | each kernel alone |
+//! | [`peaks`] | the best arithmetic and memory rates of a device |
+//! | `synthetic` | the generated text |
 //!
-//! Nothing is read and nothing printed: the numbers go to `cli`, and to the program in `benches`.
+//! Nothing here reads files or prints: callers are `cli` and the programs in `benches`.
 
 pub mod kernels;
+pub mod peaks;
+pub mod profile;
 pub mod step;
 mod synthetic;
+
+/// The median of some times in seconds. Sorts them.
+///
+/// # Panics
+///
+/// If there are none.
+pub(crate) fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_the_middle_value() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0]), 4.0);
+    }
+}

@@ -1,4 +1,4 @@
-//! Made-up text: ids drawn log-uniform, about as often as the words of a vocabulary in order of falling frequency.
+//! Generated text: ids drawn from a log-uniform distribution, close to the frequencies of words in natural text.
 
 use crate::corpus::{Batch, Position};
 use crate::error::Result;
@@ -14,7 +14,7 @@ pub(super) struct Synthetic {
 }
 
 impl Synthetic {
-    /// The batches of a seed.
+    /// The batches of one seed.
     pub fn new(vocabulary: usize, batch: usize, unroll: usize, seed: u64) -> Synthetic {
         Synthetic {
             vocabulary,

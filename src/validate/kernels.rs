@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::bench::kernels::rates;
-use crate::bench::step::median;
+use crate::bench::median;
+use crate::bench::peaks::rates;
 use crate::device::Executor;
 use crate::device::single::{
     Layout, as_stored, compare, fill, reference, rounded, run_case, run_on_host, time_case,

@@ -1,0 +1,152 @@
+//! The time of each kernel in a training step.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::median;
+use super::peaks::Peaks;
+use crate::error::Result;
+use crate::kernel::Kernel;
+use crate::train::prepare::StepInputs;
+use crate::train::session::Session;
+
+/// Profiled steps; the time of a dispatch is the median over them.
+const PROFILES: usize = 3;
+
+/// Where the time of a step goes.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepProfile {
+    /// What measured the time: the device or the host.
+    pub clock: &'static str,
+    /// The peaks of the device.
+    pub peaks: Peaks,
+    /// The time of all kernels together in seconds.
+    pub seconds: f64,
+    /// The kernels, longest first.
+    pub kernels: Vec<KernelShare>,
+}
+
+/// The share of one kernel in a step.
+#[derive(Clone, Debug, Serialize)]
+pub struct KernelShare {
+    /// The name of the kernel, in the form that ran.
+    pub kernel: &'static str,
+    /// What it computes: the label of its steps without time step and layer.
+    pub purpose: String,
+    /// Its dispatches.
+    pub calls: usize,
+    /// The time of all of them in seconds.
+    pub seconds: f64,
+    /// The share of the time of all kernels.
+    pub share: f64,
+    /// FLOPs of matrix products per second; 0 for other kernels.
+    pub flops_per_second: f64,
+    /// Bytes per second, each element counted once per dispatch.
+    pub bytes_per_second: f64,
+    /// See [`Peaks::share`].
+    pub share_of_peak: f64,
+}
+
+/// The dispatches of one kernel for one purpose.
+struct Dispatches {
+    kernel: &'static Kernel,
+    purpose: String,
+    calls: usize,
+    seconds: f64,
+    flops: u64,
+    bytes: u64,
+}
+
+/// Profiles a few steps whose inputs `next` supplies.
+///
+/// # Errors
+///
+/// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
+pub(super) fn profile(
+    session: &mut Session,
+    next: &mut dyn FnMut() -> Result<StepInputs>,
+    peaks: Peaks,
+) -> Result<StepProfile> {
+    let mut profiles = Vec::with_capacity(PROFILES);
+    for _ in 0..PROFILES {
+        profiles.push(session.profile(next()?)?);
+    }
+    let clock = profiles[0].clock.describe();
+    let plan = session.training_plan();
+    let mut places: HashMap<(&'static str, String), usize> = HashMap::new();
+    let mut found: Vec<Dispatches> = Vec::new();
+    for (k, step) in plan.steps.iter().enumerate() {
+        let mut times: Vec<f64> = profiles.iter().map(|profile| profile.seconds[k]).collect();
+        let kernel = profiles[0].kernels[k];
+        let purpose = purpose(&step.label);
+        let place = *places
+            .entry((kernel.name, purpose.clone()))
+            .or_insert_with(|| {
+                found.push(Dispatches {
+                    kernel,
+                    purpose,
+                    calls: 0,
+                    seconds: 0.0,
+                    flops: 0,
+                    bytes: 0,
+                });
+                found.len() - 1
+            });
+        let lens = step.slices.iter().map(|slice| slice.len);
+        let work = step.kernel.cost(&step.params, lens, plan.halves(step));
+        let dispatches = &mut found[place];
+        dispatches.calls += 1;
+        dispatches.seconds += median(&mut times);
+        dispatches.flops += work.flops;
+        dispatches.bytes += work.bytes;
+    }
+    let seconds: f64 = found.iter().map(|dispatches| dispatches.seconds).sum();
+    let share = |dispatches: Dispatches| {
+        let flops_per_second = dispatches.flops as f64 / dispatches.seconds;
+        let bytes_per_second = dispatches.bytes as f64 / dispatches.seconds;
+        KernelShare {
+            kernel: dispatches.kernel.name,
+            purpose: dispatches.purpose,
+            calls: dispatches.calls,
+            seconds: dispatches.seconds,
+            share: dispatches.seconds / seconds,
+            flops_per_second,
+            bytes_per_second,
+            share_of_peak: peaks.share(dispatches.kernel, flops_per_second, bytes_per_second),
+        }
+    };
+    let mut kernels: Vec<KernelShare> = found.into_iter().map(share).collect();
+    kernels.sort_by(|x, y| y.seconds.total_cmp(&x.seconds));
+    Ok(StepProfile {
+        clock,
+        peaks,
+        seconds,
+        kernels,
+    })
+}
+
+/// A label without layer and time step: `layers.1 cell t=3` and `layers.0 cell t=7` are both `cell`.
+fn purpose(label: &str) -> String {
+    let kept: Vec<&str> = label
+        .split(' ')
+        .filter(|part| !part.starts_with("layers.") && !part.starts_with("t="))
+        .collect();
+    if kept.is_empty() {
+        label.to_owned()
+    } else {
+        kept.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::purpose;
+
+    #[test]
+    fn purpose_drops_layer_and_time_step() {
+        assert_eq!(purpose("layers.1 cell gradient t=3"), "cell gradient");
+        assert_eq!(purpose("softmax backward"), "softmax backward");
+        assert_eq!(purpose("update layers.0.gates.weight"), "update");
+    }
+}
