@@ -1,0 +1,263 @@
+//! What must hold of the source text: imports run from the upper layers to the lower ones, files do not import each other in a
+//! circle, no file is long, and a library that has one place in the crate is named only there.
+
+mod imports;
+mod known;
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::imports::{Crate, cycles};
+use self::source::{Source, code_of, files_below, root, sources};
+
+/// The modules that any layer may import.
+const LEAVES: &str = "digest error files matrix numbers random real team tensor";
+
+/// What each layer imports besides leaves, lowest layer first; then what leaves import of each other. Every word is needed: the
+/// test fails where one is not.
+const IMPORTS: &[(&str, &str)] = &[
+    ("kernel", ""),
+    ("kernels", "kernel"),
+    ("graph", "kernel kernels"),
+    ("device", "kernel kernels graph"),
+    ("cell", "graph"),
+    ("config", "cell"),
+    ("corpus", "config"),
+    ("checkpoint", ""),
+    ("metrics", ""),
+    ("model", "cell kernels graph config"),
+    ("report", "config checkpoint metrics model"),
+    (
+        "train",
+        "kernels graph device cell config corpus checkpoint metrics model",
+    ),
+    ("factorize", "cell config checkpoint model"),
+    ("interchange", "cell config corpus checkpoint model"),
+    ("bench", "kernel kernels device config corpus model train"),
+    (
+        "validate",
+        "kernel kernels graph device config model train bench",
+    ),
+    ("tutorial", ""),
+    (
+        "cli",
+        "kernel kernels graph device cell config corpus checkpoint metrics model report train factorize interchange bench validate",
+    ),
+    // The program.
+    ("main", "cli"),
+    ("files", "error"),
+    ("matrix", "team"),
+];
+
+/// Crates that only some layers may name, and these layers.
+const CONFINED: &[(&str, &str)] = &[
+    ("wgpu naga", "device"),
+    (
+        "clap clap_complete clap_mangen console indicatif ratatui signal_hook textwrap tracing_subscriber",
+        "cli main",
+    ),
+];
+
+/// The most lines of a file.
+const LINES: usize = 500;
+
+/// The most lines of half of the files.
+const MEDIAN_LINES: usize = 150;
+
+/// Fails unless what was found is what is known: a fault that is mended leaves the list too.
+fn assert_known(what: &str, found: &BTreeMap<String, String>, known: &[&str]) {
+    let fresh = found
+        .iter()
+        .filter(|(name, _)| !known.contains(&name.as_str()));
+    let mended = known.iter().filter(|name| !found.contains_key(**name));
+    let lines: Vec<String> = fresh
+        .map(|(name, why)| format!("{what}: {name}: {why}"))
+        .chain(mended.map(|name| format!("{what}: {name} is mended: remove it from the list")))
+        .collect();
+    assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+}
+
+fn contains(words: &str, word: &str) -> bool {
+    words.split(' ').any(|found| found == word)
+}
+
+#[test]
+fn layers_import_lower_layers() {
+    let sources = sources();
+    let modules = Crate::new(&sources);
+    let table: BTreeMap<&str, &str> = IMPORTS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+    for (file, source) in sources.iter().enumerate() {
+        let (path, layer) = (&source.path, source.layer());
+        if layer == "lib" {
+            continue;
+        }
+        let is_leaf = contains(LEAVES, layer);
+        if !is_leaf && !table.contains_key(layer) {
+            wrong.push(format!("src/{path}: `{layer}` is in no layer"));
+            continue;
+        }
+        for (import, named) in modules.layers(file) {
+            let of_leaves = !is_leaf && contains(LEAVES, &import);
+            let allowed = table.get(layer).is_some_and(|row| contains(row, &import));
+            if import != layer && !of_leaves && !allowed {
+                wrong.push(format!(
+                    "src/{path}: `{layer}` must not import `{import}`: {named}"
+                ));
+            }
+            used.insert((layer, import));
+        }
+    }
+    for (layer, imports) in IMPORTS {
+        for import in imports.split_whitespace() {
+            if !used.contains(&(*layer, import.to_owned())) {
+                wrong.push(format!(
+                    "`{layer}` does not import `{import}`: remove it from the row"
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn layers_stand_in_order() {
+    let mut lower: BTreeSet<&str> = LEAVES.split(' ').collect();
+    for (layer, imports) in IMPORTS {
+        for import in imports.split_whitespace() {
+            assert!(
+                lower.contains(import),
+                "`{import}` must stand above `{layer}`"
+            );
+        }
+        lower.insert(layer);
+    }
+}
+
+#[test]
+fn files_do_not_import_each_other_in_a_circle() {
+    let sources = sources();
+    let imports = Crate::new(&sources).imports();
+    let mut found = BTreeMap::new();
+    for members in cycles(&imports) {
+        for &file in &members {
+            let within = imports[file].iter().filter(|next| members.contains(next));
+            let paths: Vec<&str> = within.map(|next| sources[*next].path.as_str()).collect();
+            found.insert(
+                sources[file].path.clone(),
+                format!("imports {}", paths.join(", ")),
+            );
+        }
+    }
+    assert_known("circle", &found, known::IN_CIRCLES);
+}
+
+#[test]
+fn files_are_short() {
+    let mut lengths = Vec::new();
+    let mut found = BTreeMap::new();
+    let sources = files_below("src", &["rs"]).into_iter();
+    for path in sources.chain(files_below("shaders", &["wgsl"])) {
+        let text = std::fs::read_to_string(&path).expect("a source file");
+        let lines = text.lines().count();
+        lengths.push(lines);
+        if lines > LINES {
+            let name = path.strip_prefix(root()).expect("below the root").display();
+            found.insert(name.to_string(), format!("{lines} lines"));
+        }
+    }
+    lengths.sort_unstable();
+    let median = lengths[lengths.len() / 2];
+    assert!(
+        median <= MEDIAN_LINES,
+        "half of the files have {median} lines and more"
+    );
+    assert_known("long", &found, known::LONG);
+}
+
+#[test]
+fn crates_stay_in_their_layers() {
+    let mut found = BTreeMap::new();
+    for source in sources() {
+        let path = root().join("src").join(&source.path);
+        let code = code_of(&std::fs::read_to_string(path).expect("a source file"));
+        for (crates, layers) in CONFINED {
+            if contains(layers, source.layer()) {
+                continue;
+            }
+            for name in crates.split(' ') {
+                if code.contains(&format!("{name}::")) || code.contains(&format!("use {name};")) {
+                    let entry = format!("{}: {name}", source.path);
+                    found.insert(entry, format!("only {layers} may name it"));
+                }
+            }
+        }
+    }
+    assert_known("crate", &found, known::OUTSIDE);
+}
+
+/// A crate in which every way to name something is used.
+fn example() -> Vec<Source> {
+    let files = [
+        ("lib.rs", "pub mod a; pub mod b; pub mod c; pub mod d;"),
+        (
+            "a/mod.rs",
+            "mod inner; mod other; pub use inner::Deep; pub(crate) use other::{Kept, Other as Renamed};
+             fn f() -> Kept { Kept }",
+        ),
+        ("a/inner.rs", "pub struct Deep; // use super::Renamed;"),
+        ("a/other.rs", "pub struct Kept; pub struct Other; use super::Deep;"),
+        (
+            "b.rs",
+            r##"
+                //! Not crate::c, which is a comment.
+                /* Nor crate::c. */
+                use crate::{a::{self, Deep}, d};
+                fn f<'a>() { g("crate::c \" crate::c", '"', r#"crate::c"#); a::Renamed; d::Inside::X }
+                #[cfg(test)]
+                mod tests { use super::*; use crate::c::C; }
+            "##,
+        ),
+        ("c.rs", "pub struct C; fn f() { crate::say!(); super::b::f() }"),
+        ("d.rs", "pub enum Inside { X } #[macro_export] macro_rules! say { () => {} }"),
+    ];
+    let parse = |(path, text): (&str, &str)| Source::parse(path, text);
+    files.into_iter().map(parse).collect()
+}
+
+#[test]
+fn imports_are_found_however_they_are_written() {
+    let sources = example();
+    let named = |file: &usize| sources[*file].path.as_str();
+    let imports = Crate::new(&sources).imports();
+    let found: Vec<(&str, Vec<&str>)> = imports
+        .iter()
+        .enumerate()
+        .map(|(file, imports)| (named(&file), imports.iter().map(named).collect()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("lib.rs", vec![]),
+            // `Deep` and `Renamed` are only passed on, `Kept` is used.
+            ("a/mod.rs", vec!["a/other.rs"]),
+            ("a/inner.rs", vec![]),
+            // Through the parent, which passes it on.
+            ("a/other.rs", vec!["a/inner.rs"]),
+            ("b.rs", vec!["a/inner.rs", "a/other.rs", "d.rs"]),
+            ("c.rs", vec!["b.rs", "d.rs"]),
+            ("d.rs", vec![]),
+        ]
+    );
+    let layers = Crate::new(&sources).layers(4);
+    let layers: Vec<&str> = layers.keys().map(String::as_str).collect();
+    assert_eq!(layers, ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn circles_are_found() {
+    let imports: [&[usize]; 6] = [&[1], &[2], &[1, 3], &[], &[5], &[4, 0]];
+    let imports = imports.map(|of_file| of_file.iter().copied().collect());
+    assert_eq!(cycles(&imports), [vec![1, 2], vec![4, 5]]);
+}
