@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wlstm::device::{CpuExecutor, Data, Executor, Inputs};
 use wlstm::graph::builder::Builder;
 use wlstm::graph::memory::Limits;
+use wlstm::graph::plan::Role;
 use wlstm::kernel::{Access, Buffer, Buffers};
 use wlstm::kernels::{catalogue, embedding::gather, pointwise::add, reduce::sum};
 use wlstm::team::Team;
@@ -113,7 +114,7 @@ fn kernels() {
 
 fn executor() {
     let mut builder = Builder::new("no products", &Limits::HOST);
-    let table = builder.persistent("table", [1000, 64]);
+    let table = builder.persistent(Role::Parameter, "table", [1000, 64]);
     let ids = builder.index_input("ids", [2000]);
     let rows = builder.activation("rows", [2000, 64]);
     let more = builder.activation("more", [2000, 64]);

@@ -7,7 +7,7 @@
 //!
 //! O. Kuchaiev and B. Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722).
 
-use super::kind::{CellKind, Extent, GateParameter, LayerSizes, SizeKey, Violation};
+use super::kind::{CellKind, Dimension, GateParameter, LayerSizes, SizeKey, Violation};
 use super::layout::ColumnLayout;
 use super::onnx::{Attribute, OnnxLayer};
 use crate::error::Result;
@@ -57,15 +57,18 @@ impl CellKind for Glstm {
     }
 
     fn check(&self, groups: usize, sizes: &LayerSizes) -> std::result::Result<(), Violation> {
-        let extents = [
-            (Extent::Input, "input", sizes.input),
-            (Extent::Output, "output", sizes.output),
-            (Extent::Hidden, "cells", sizes.hidden),
+        let dimensions = [
+            (Dimension::Input, "input", sizes.input),
+            (Dimension::Output, "output", sizes.output),
+            (Dimension::Hidden, "cells", sizes.hidden),
         ];
-        match extents.iter().find(|(.., len)| !len.is_multiple_of(groups)) {
+        match dimensions
+            .iter()
+            .find(|(.., len)| !len.is_multiple_of(groups))
+        {
             None => Ok(()),
-            Some((extent, what, _)) => Err(Violation {
-                extent: *extent,
+            Some((dimension, what, _)) => Err(Violation {
+                dimension: *dimension,
                 reason: format!("has {groups} groups, which do not divide its {what}"),
                 help: "choose groups that divide the input, the output and the cells of their layer",
             }),

@@ -22,7 +22,7 @@ pub struct LayerSizes {
 
 /// One of the sizes of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub enum Dimension {
     /// `I`.
     Input,
     /// `H`.
@@ -46,7 +46,7 @@ pub struct GateParameter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The size of the layer that is wrong.
-    pub extent: Extent,
+    pub dimension: Dimension,
     /// What is wrong, after "layer K": `has 3 groups, which do not divide its input`.
     pub reason: String,
     /// What to do about it.

@@ -28,7 +28,7 @@ mod onnx;
 
 pub use flstm::Flstm;
 pub use glstm::Glstm;
-pub use kind::{Cell, CellKind, Extent, GateParameter, LayerSizes, SizeKey, Violation};
+pub use kind::{Cell, CellKind, Dimension, GateParameter, LayerSizes, SizeKey, Violation};
 pub use layout::ColumnLayout;
 pub use lstmp::Lstmp;
 pub use onnx::{Attribute, OnnxLayer};

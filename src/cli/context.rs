@@ -11,6 +11,7 @@ use crate::config::{Config, Precision, Softmax};
 use crate::corpus::{Corpus, Vocabulary, VocabularyBuilder};
 use crate::device::{Choice, CpuExecutor, Device, Executor, GpuExecutor, choose, choose_all};
 use crate::error::{Error, Result};
+use crate::tensor::names;
 use crate::train::session::{Inference, Session};
 
 /// The key of an override, `KEY=VALUE`.
@@ -231,7 +232,11 @@ pub(super) fn saved_config(checkpoint: &Checkpoint) -> Result<Config> {
 /// The vocabulary inside a checkpoint.
 pub(super) fn saved_vocabulary(checkpoint: &Checkpoint, config: &Config) -> Result<Vocabulary> {
     let place = checkpoint.path().display().to_string();
-    Vocabulary::from_bytes(checkpoint.tensor_u8("vocab")?, config.data.order, &place)
+    Vocabulary::from_bytes(
+        checkpoint.tensor_u8(names::VOCABULARY)?,
+        config.data.order,
+        &place,
+    )
 }
 
 impl Trained {

@@ -28,6 +28,7 @@ use crate::model::cost::cost;
 use crate::model::parameters::parameters;
 use crate::numbers::{grouped, percent};
 use crate::report::{Column, Table};
+use crate::tensor::names;
 use crate::train::evaluate::{evaluate, extent};
 use crate::train::session::Inference;
 
@@ -239,7 +240,7 @@ fn write(
         config,
         words,
         |parameter, start, values| {
-            let own = parameter.strip_prefix("ema.").unwrap_or(parameter);
+            let own = names::parameter_of(parameter);
             let line = table.iter().find(|line| line.name == own);
             let all = model.changed(changed, line.expect("a parameter of the model"))?;
             values.copy_from_slice(&all[start..start + values.len()]);

@@ -16,6 +16,7 @@ use crate::interchange::{native, pytorch};
 use crate::model::cost::check_sizes;
 use crate::model::parameters::parameters;
 use crate::numbers::grouped;
+use crate::tensor::names;
 
 /// Make a run of a model from elsewhere, as from PyTorch
 #[derive(Clone, Debug, Args)]
@@ -73,7 +74,7 @@ pub(super) fn run(arguments: &ImportArgs, invocation: &Invocation) -> Result<()>
         &words,
         |parameter, start, values| {
             // A model without moving averages stands for its own.
-            let own = parameter.strip_prefix("ema.").unwrap_or(parameter);
+            let own = names::parameter_of(parameter);
             let Some(imported) = &imported else {
                 let name = if file.contains(parameter) {
                     parameter
@@ -135,8 +136,8 @@ fn words(file: &Checkpoint, is_pytorch: bool, config: &Config, quiet: bool) -> R
     if is_pytorch && let Some(words) = pytorch::Imported::words(file) {
         return Vocabulary::from_bytes(words, order, &place);
     }
-    if !is_pytorch && file.contains("vocab") {
-        return Vocabulary::from_bytes(file.tensor_u8("vocab")?, order, &place);
+    if !is_pytorch && file.contains(names::VOCABULARY) {
+        return Vocabulary::from_bytes(file.tensor_u8(names::VOCABULARY)?, order, &place);
     }
     let from = match &config.data.vocab {
         Some(path) => path.display().to_string(),

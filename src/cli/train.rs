@@ -22,6 +22,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::model::cost::check_sizes;
 use crate::numbers::duration;
+use crate::tensor::names;
 use crate::train::collective::{Collective, SingleProcess, all_gather_f64};
 use crate::train::estimate::{self, Topology};
 use crate::train::progress::{Measure, Progress};
@@ -356,7 +357,7 @@ fn warn_of_little_time(session: &Session, quiet: bool) {
 /// Says so when the parameters come from a model of other words: its rows then stand for other words here.
 fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
     if init
-        .tensor_u8("vocab")
+        .tensor_u8(names::VOCABULARY)
         .is_ok_and(|saved| saved != words.to_bytes())
     {
         tracing::warn!(

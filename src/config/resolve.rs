@@ -9,7 +9,7 @@ use super::{
     Config, DataConfig, DeviceConfig, ModelConfig, Precision, Schedule, Softmax, TablePlacement,
     TrainConfig,
 };
-use crate::cell::{CELLS, Cell, Extent, SizeKey, size_keys};
+use crate::cell::{CELLS, Cell, Dimension, SizeKey, size_keys};
 use crate::error::{Error, Result};
 
 /// The most layers a model can have.
@@ -142,11 +142,11 @@ fn check_cells(document: &Document, model: &ModelConfig) -> Result<()> {
             continue;
         };
         let own = cell.kind().size_key().map_or("model.cell", |key| key.key);
-        let (key, size) = match violation.extent {
-            Extent::Input if layer == 0 => ("model.embedding", sizes.input),
-            Extent::Input => (output_key, sizes.input),
-            Extent::Output => (output_key, sizes.output),
-            Extent::Hidden => ("model.hidden", sizes.hidden),
+        let (key, size) = match violation.dimension {
+            Dimension::Input if layer == 0 => ("model.embedding", sizes.input),
+            Dimension::Input => (output_key, sizes.input),
+            Dimension::Output => (output_key, sizes.output),
+            Dimension::Hidden => ("model.hidden", sizes.hidden),
         };
         let reason = violation.reason;
         return Err(document.field(own).conflict(

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
-use crate::graph::plan::{Place, Plan, TensorId, TensorInfo};
+use crate::graph::plan::{Plan, Storage, TensorId, TensorInfo};
 use crate::kernel::{Access, Buffer, Buffers, Halves, Kernel, Run};
 use crate::real::Real;
 use crate::team;
@@ -105,9 +105,9 @@ impl<R: CpuReal> CpuExecutor<R> {
 
     /// Refuses a plan that needs more memory than there is: the operating system would promise it and kill us later.
     fn check_memory(&self, plan: &Plan) -> Result<()> {
-        let new = |(_, info): (TensorId, &TensorInfo)| match info.place {
-            Place::Persistent if self.persistent.contains_key(&info.name) => 0,
-            Place::Arena { .. } => 0,
+        let new = |(_, info): (TensorId, &TensorInfo)| match info.storage {
+            Storage::Persistent(_) if self.persistent.contains_key(&info.name) => 0,
+            Storage::Arena { .. } => 0,
             _ => info.shape.len() as u64,
         };
         let arenas = plan
@@ -194,16 +194,16 @@ impl<R: CpuReal> CpuExecutor<R> {
         }
         bases.clear();
         for (id, info) in plan.tensors() {
-            bases.push(match (info.place, info.dtype) {
-                (Place::Persistent, _) => {
+            bases.push(match (info.storage, info.dtype) {
+                (Storage::Persistent(_), _) => {
                     let memory = persistent.get_mut(&info.name).expect("loaded");
                     Base::Real(memory.as_mut_ptr())
                 }
-                (Place::Input, Dtype::Index) => Base::Index(index[&id].as_ptr()),
-                (Place::Input | Place::Output, _) => {
+                (Storage::Input, Dtype::Index) => Base::Index(index[&id].as_ptr()),
+                (Storage::Input | Storage::Output, _) => {
                     Base::Real(real.get_mut(&id).expect("loaded").as_mut_ptr())
                 }
-                (Place::Arena { arena, offset }, _) => {
+                (Storage::Arena { arena, offset }, _) => {
                     // No reference to the arena: it would end what the pointers to other tensors in it may do.
                     Base::Real(arenas[arena].as_mut_ptr().wrapping_add(offset))
                 }
@@ -326,21 +326,21 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         }
         for (id, info) in plan.tensors() {
             let len = info.shape.len();
-            match (info.place, info.dtype) {
-                (Place::Persistent, _) => match self.persistent.get(&info.name) {
+            match (info.storage, info.dtype) {
+                (Storage::Persistent(_), _) => match self.persistent.get(&info.name) {
                     Some(memory) => assert_eq!(memory.len(), len, "two sizes of `{}`", info.name),
                     None => {
                         let memory = Pages::zeros(len, &info.name)?;
                         self.persistent.insert(info.name.clone(), memory);
                     }
                 },
-                (Place::Input, Dtype::Index) => {
+                (Storage::Input, Dtype::Index) => {
                     loaded.index.insert(id, vec![0; len]);
                 }
-                (Place::Input | Place::Output, _) => {
+                (Storage::Input | Storage::Output, _) => {
                     loaded.real.insert(id, Pages::zeros(len, &info.name)?);
                 }
-                (Place::Arena { .. }, _) => {}
+                (Storage::Arena { .. }, _) => {}
             }
         }
         self.plans.push(loaded);
@@ -421,7 +421,7 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         let outputs = loaded
             .plan
             .tensors()
-            .filter(|(_, info)| info.place == Place::Output);
+            .filter(|(_, info)| info.storage == Storage::Output);
         Ok(outputs
             .map(|(id, info)| {
                 let values = loaded.real[&id].iter().map(|value| value.to_f64());

@@ -6,7 +6,7 @@
 use super::RUNS_IN_FLIGHT;
 use super::gpu::CHUNK;
 use super::memory::{ALIGNMENT, WORD};
-use crate::graph::plan::{Place, Plan};
+use crate::graph::plan::{Plan, Role, Storage};
 use crate::team;
 
 /// What the library of matrix products packs for a thread, in bytes: measured, as it depends on the caches of the CPU.
@@ -36,11 +36,22 @@ pub struct Room {
     pub adapter: Option<usize>,
 }
 
+/// A persistent tensor of an executor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersistentTensor {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
 /// What an executor has taken for plans, in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
-    /// The tensors that stay, by name.
-    pub persistent: Vec<(String, u64)>,
+    /// The persistent tensors.
+    pub persistent: Vec<PersistentTensor>,
     /// Arenas, which plans share. One that is larger than a device can bind is several.
     pub arenas: Vec<u64>,
     /// What the host writes.
@@ -69,8 +80,10 @@ impl Footprint {
     /// One more plan.
     pub fn add(&mut self, plan: &Plan, taking: Taking) {
         for (_, info) in plan.tensors() {
-            let is_new = || self.persistent.iter().all(|(name, _)| *name != info.name);
-            if info.place == Place::Persistent && is_new() {
+            let is_new = || self.persistent.iter().all(|other| other.name != info.name);
+            if let Storage::Persistent(role) = info.storage
+                && is_new()
+            {
                 let words: usize = match taking {
                     Taking::Host => info.shape.len(),
                     Taking::Device => {
@@ -78,7 +91,11 @@ impl Footprint {
                         pieces.map(|len| plan.words_of(info.dtype, len)).sum()
                     }
                 };
-                self.persistent.push((info.name.clone(), bytes_of(words)));
+                self.persistent.push(PersistentTensor {
+                    name: info.name.clone(),
+                    role,
+                    bytes: bytes_of(words),
+                });
             }
         }
         match taking {
@@ -95,7 +112,7 @@ impl Footprint {
 
     /// All that stays.
     pub fn persistent_bytes(&self) -> u64 {
-        self.persistent.iter().map(|(_, bytes)| bytes).sum()
+        self.persistent.iter().map(|tensor| tensor.bytes).sum()
     }
 
     fn add_to_host(&mut self, plan: &Plan) {
@@ -104,12 +121,12 @@ impl Footprint {
         for (arena, &words) in self.arenas.iter_mut().zip(&plan.arenas) {
             *arena = bytes_of(words).max(*arena);
         }
-        let of = |place: Place| -> usize {
-            let tensors = plan.tensors.iter().filter(|info| info.place == place);
+        let of = |storage: Storage| -> usize {
+            let tensors = plan.tensors.iter().filter(|info| info.storage == storage);
             tensors.map(|info| info.shape.len()).sum()
         };
-        self.inputs += bytes_of(of(Place::Input));
-        self.outputs += bytes_of(of(Place::Output));
+        self.inputs += bytes_of(of(Storage::Input));
+        self.outputs += bytes_of(of(Storage::Output));
     }
 
     fn add_to_device(&mut self, plan: &Plan) {
@@ -123,15 +140,15 @@ impl Footprint {
                 }
             }
         }
-        let of = |place: Place| {
-            let tensors = plan.tensors.iter().filter(|info| info.place == place);
+        let of = |storage: Storage| {
+            let tensors = plan.tensors.iter().filter(|info| info.storage == storage);
             bytes_of(
                 tensors
                     .fold(0, |end, info| packed(end, info.shape.len()))
                     .max(1),
             )
         };
-        let (inputs, outputs) = (of(Place::Input), of(Place::Output));
+        let (inputs, outputs) = (of(Storage::Input), of(Storage::Output));
         self.inputs += inputs;
         self.outputs += outputs;
         // Two uniforms a step, each at most as far from the next as any device wants it.
@@ -154,7 +171,7 @@ fn bytes_of(words: usize) -> u64 {
 pub(super) fn arena_words(plan: &Plan, number: usize) -> Vec<usize> {
     // What is in pieces has an arena of its own.
     let alone = plan.tensors.iter().find(|info| {
-        let is_here = matches!(info.place, Place::Arena { arena, .. } if arena == number);
+        let is_here = matches!(info.storage, Storage::Arena { arena, .. } if arena == number);
         is_here && info.is_in_pieces()
     });
     match alone {

@@ -8,7 +8,7 @@ use super::memory::{Buffers, Memory, WORD, binding, buffer, width};
 use super::pipelines::{Pipelines, Variant};
 use super::{Data, Inputs, Limits, Outputs, RUNS_IN_FLIGHT};
 use crate::error::{Error, Result};
-use crate::graph::plan::{Place, Plan, Step};
+use crate::graph::plan::{Plan, Step, Storage};
 use crate::kernel::{Access, Kernel, Traits};
 use crate::numbers::bytes;
 use crate::tensor::Dtype;
@@ -209,8 +209,8 @@ fn check_bindings(plan: &Plan, limits: Limits) -> Result<()> {
         for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
             let info = plan.tensor(slice.tensor);
             // Everything but what is in an arena begins at an aligned place.
-            let start = match info.place {
-                Place::Arena { offset, .. } => offset,
+            let start = match info.storage {
+                Storage::Arena { offset, .. } => offset,
                 _ => 0,
             };
             let within = slice.offset % info.piece;

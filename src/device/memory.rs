@@ -7,7 +7,7 @@ use super::Limits;
 use super::faults::{guarded, out_of_memory};
 use super::footprint::{arena_words, best_fit, packed};
 use crate::error::{Error, Result};
-use crate::graph::plan::{Place, Plan, Slice, TensorInfo};
+use crate::graph::plan::{Plan, Slice, Storage, TensorInfo};
 use crate::numbers::bytes;
 use crate::tensor::{Dtype, Shape};
 
@@ -151,11 +151,11 @@ impl Memory {
         let (mut inputs, mut outputs) = (Packing::default(), Packing::default());
         let mut places = Vec::with_capacity(plan.tensors.len());
         for info in &plan.tensors {
-            places.push(match info.place {
-                Place::Arena { arena, offset } => (Home::Arena(arena), offset),
-                Place::Input => (Home::Inputs, inputs.add(info)),
-                Place::Output => (Home::Outputs, outputs.add(info)),
-                Place::Persistent => {
+            places.push(match info.storage {
+                Storage::Arena { arena, offset } => (Home::Arena(arena), offset),
+                Storage::Input => (Home::Inputs, inputs.add(info)),
+                Storage::Output => (Home::Outputs, outputs.add(info)),
+                Storage::Persistent(_) => {
                     if let Some(old) = self.persistent.get(&info.name) {
                         assert!(
                             (&old.shape, old.dtype, old.piece)

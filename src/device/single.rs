@@ -12,7 +12,7 @@ use half::f16;
 use super::{Data, Executor, Inputs, PlanId};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::graph::plan::{Place, Plan, Slice, Step, TensorId, TensorInfo};
+use crate::graph::plan::{Plan, Role, Slice, Step, Storage, TensorId, TensorInfo};
 use crate::kernel::{Access, Buffer, Buffers, Case, Fill, Halves, Kernel, Run};
 use crate::random::{Purpose, Stream};
 use crate::real::Real;
@@ -252,21 +252,21 @@ fn one_step(
             .position(|(tensor, _)| *tensor == k)
             .expect("a slice");
         // Persistent tensors are named by their size, so that the cases that follow use the same memory.
-        let (name, dtype, place) = match image {
+        let (name, dtype, storage) = match image {
             Contents::Index(_) => (
                 kernel.bindings[owner].name.to_owned(),
                 Dtype::Index,
-                Place::Input,
+                Storage::Input,
             ),
             Contents::Real(values) if halves.has(owner) => (
                 format!("case.{k}.{}.half", values.len()),
                 Dtype::Half,
-                Place::Persistent,
+                Storage::Persistent(Role::Parameter),
             ),
             Contents::Real(values) => (
                 format!("case.{k}.{}", values.len()),
                 Dtype::Real,
-                Place::Persistent,
+                Storage::Persistent(Role::Parameter),
             ),
         };
         tensors.push(TensorInfo {
@@ -274,7 +274,7 @@ fn one_step(
             name,
             shape: Shape::from([image.len()]),
             dtype,
-            place,
+            storage,
         });
     }
     let slices = places

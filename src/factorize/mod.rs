@@ -18,8 +18,7 @@ use crate::cell::Cell;
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::model::language_model::evaluation_prefix;
-use crate::model::parameters::{Group, Parameter};
+use crate::model::parameters::{Group, Parameter, evaluated_name};
 
 /// Parameters by their name, in the layout of checkpoints; those that are not in it are as they were.
 pub type Changed = BTreeMap<String, Vec<f32>>;
@@ -39,7 +38,7 @@ impl<'a> Model<'a> {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the file does not have it.
     pub fn recurrent(&self, name: &str) -> Result<Cow<'a, [f32]>> {
-        let name = format!("{}{name}", evaluation_prefix(self.config));
+        let name = evaluated_name(self.config, Group::Recurrent, name);
         Ok(self.checkpoint.tensor_f32(&name)?.1)
     }
 

@@ -1,9 +1,10 @@
 //! Collects tensors and steps; its end is a plan. What operations and update rules emit into.
 
 use super::memory::{self, Limits};
-use super::plan::{Place, Plan, Slice, Step, TensorId, TensorInfo};
+use super::plan::{Plan, Role, Slice, Step, Storage, TensorId, TensorInfo};
 use super::split;
 use crate::kernel::{Kernel, Params};
+use crate::tensor::names::StateOwner;
 use crate::tensor::{Dtype, Shape};
 
 /// A plan in the making. Activations have no place before [`Builder::finish`].
@@ -11,14 +12,14 @@ pub struct Builder {
     plan: Plan,
     limits: Limits,
     published: Vec<&'static str>,
-    state_prefix: String,
+    owner: StateOwner,
     mixed: bool,
     separate: bool,
     span_rows: Option<usize>,
 }
 
 /// The place of an activation that has none yet.
-const UNPLACED: Place = Place::Arena {
+const UNPLACED: Storage = Storage::Arena {
     arena: usize::MAX,
     offset: 0,
 };
@@ -34,7 +35,7 @@ impl Builder {
             },
             limits: *limits,
             published: Vec::new(),
-            state_prefix: String::new(),
+            owner: StateOwner::Training { micro_batch: 0 },
             mixed: false,
             separate: false,
             span_rows: None,
@@ -72,13 +73,13 @@ impl Builder {
         self.mixed
     }
 
-    fn tensor(&mut self, name: &str, shape: Shape, dtype: Dtype, place: Place) -> Slice {
+    fn tensor(&mut self, name: &str, shape: Shape, dtype: Dtype, storage: Storage) -> Slice {
         let len = shape.len();
         if let Some(id) = self.plan.find(name) {
             let info = self.plan.tensor(id);
             assert!(
-                (&info.shape, info.dtype, info.place) == (&shape, dtype, place)
-                    && place == Place::Input,
+                (&info.shape, info.dtype, info.storage) == (&shape, dtype, storage)
+                    && storage == Storage::Input,
                 "two tensors are called `{name}`"
             );
             return Slice {
@@ -93,7 +94,7 @@ impl Builder {
             piece: shape.len(),
             shape,
             dtype,
-            place,
+            storage,
         };
         info.piece = split::piece(&self.plan, &info, &self.limits);
         self.plan.tensors.push(info);
@@ -105,13 +106,13 @@ impl Builder {
     }
 
     /// A tensor that outlives the run, under its name.
-    pub fn persistent(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
-        self.tensor(name, shape.into(), Dtype::Real, Place::Persistent)
+    pub fn persistent(&mut self, role: Role, name: &str, shape: impl Into<Shape>) -> Slice {
+        self.tensor(name, shape.into(), Dtype::Real, Storage::Persistent(role))
     }
 
     /// The same in [`Dtype::Half`].
-    pub fn persistent_half(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
-        self.tensor(name, shape.into(), Dtype::Half, Place::Persistent)
+    pub fn persistent_half(&mut self, role: Role, name: &str, shape: impl Into<Shape>) -> Slice {
+        self.tensor(name, shape.into(), Dtype::Half, Storage::Persistent(role))
     }
 
     /// A tensor that was made before.
@@ -131,17 +132,18 @@ impl Builder {
 
     /// Indices that the host writes before a run. The same input may be asked for again.
     pub fn index_input(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
-        self.tensor(name, shape.into(), Dtype::Index, Place::Input)
+        self.tensor(name, shape.into(), Dtype::Index, Storage::Input)
     }
 
     /// Reals that the host writes before a run. The same input may be asked for again.
     pub fn real_input(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
-        self.tensor(name, shape.into(), Dtype::Real, Place::Input)
+        self.tensor(name, shape.into(), Dtype::Real, Storage::Input)
     }
 
     /// The indices that the host writes first, for a step that has to bind some and reads none.
     pub fn any_index(&self) -> Option<Slice> {
-        let is_index = |info: &TensorInfo| (info.place, info.dtype) == (Place::Input, Dtype::Index);
+        let is_index =
+            |info: &TensorInfo| (info.storage, info.dtype) == (Storage::Input, Dtype::Index);
         let (tensor, info) = self.plan.tensors().find(|(_, info)| is_index(info))?;
         Some(Slice {
             tensor,
@@ -152,7 +154,7 @@ impl Builder {
 
     /// A tensor that the host reads after a run.
     pub fn output(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
-        self.tensor(name, shape.into(), Dtype::Real, Place::Output)
+        self.tensor(name, shape.into(), Dtype::Real, Storage::Output)
     }
 
     /// A tensor that lives from its first step to its last.
@@ -169,19 +171,15 @@ impl Builder {
         self.tensor(name, shape.into(), dtype, UNPLACED)
     }
 
-    /// Puts a prefix before the names of recurrent states, so that plans of other extents have states of their own.
-    pub fn state_prefix(&mut self, prefix: &str) {
-        self.state_prefix = prefix.to_owned();
+    /// Uses the recurrent states of this owner; by default those of training.
+    pub fn use_states_of(&mut self, owner: StateOwner) {
+        self.owner = owner;
     }
 
-    /// A recurrent state: the persistent tensor `[PREFIX]state.NAME`.
+    /// A recurrent state, `layers.0.h` for example: a persistent tensor of the plan's state owner.
     pub fn state(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
-        self.persistent(&format!("{}state.{name}", self.state_prefix), shape)
-    }
-
-    /// The persistent tensor `[PREFIX]NAME`, for what belongs to the plans of one prefix of states.
-    pub fn prefixed(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
-        self.persistent(&format!("{}{name}", self.state_prefix), shape)
+        let name = self.owner.state(name);
+        self.persistent(Role::RecurrentState, &name, shape)
     }
 
     /// Has tensors of this name made as outputs rather than activations, where operations allow it.

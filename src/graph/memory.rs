@@ -4,7 +4,7 @@
 //! Greedy by size: the largest tensor first, each at the lowest offset of the first arena that is free for its whole
 //! life. Within a few per cent of the lower bound (the most memory alive at once) on the plans of this crate.
 
-use super::plan::{Place, Plan, TensorId};
+use super::plan::{Plan, Storage, TensorId};
 
 /// Elements between possible places: 256 bytes of `f32`, what every device binds at.
 pub(super) const ALIGNMENT: usize = 64;
@@ -104,7 +104,7 @@ pub fn place(plan: &mut Plan, limits: &Limits) {
     }
     let mut order: Vec<(TensorId, Life, usize)> = plan
         .tensors()
-        .filter(|(_, info)| matches!(info.place, Place::Arena { .. }))
+        .filter(|(_, info)| matches!(info.storage, Storage::Arena { .. }))
         .map(|(id, info)| {
             let life =
                 lives[id.0 as usize].unwrap_or_else(|| panic!("no step uses `{}`", info.name));
@@ -133,7 +133,7 @@ pub fn place(plan: &mut Plan, limits: &Limits) {
             (arenas.len() - 1, 0)
         });
         arenas[arena].placed.push(Placed { life, offset, len });
-        plan.tensors[id.0 as usize].place = Place::Arena { arena, offset };
+        plan.tensors[id.0 as usize].storage = Storage::Arena { arena, offset };
     }
     plan.arenas = arenas
         .iter()

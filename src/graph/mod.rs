@@ -20,16 +20,13 @@ pub mod split;
 
 use builder::Builder;
 use memory::Limits;
-use plan::{Plan, Slice};
+use plan::{Plan, Role, Slice};
 
 use crate::kernels::pointwise::copy;
+use crate::tensor::names::{self, LOSS_SCALE};
 
 /// The elements of the input `control`: see [`crate::kernels::optimizer`].
 pub const CONTROL: usize = 7;
-
-/// The persistent tensor `[2]` of the loss scale and the steps since it changed, in mixed precision: see
-/// [`crate::kernels::reduce::scaled_norm`].
-pub const LOSS_SCALE: &str = "optimizer.loss_scale";
 
 /// A matrix computed by the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +139,16 @@ impl Graph {
 
     /// A parameter `[rows, width]`: the persistent tensor `name`.
     pub fn parameter(&mut self, name: &str, rows: usize, width: usize) -> Parameter {
-        let data = self.builder.persistent(name, [rows, width]);
+        self.parameter_in(Role::Parameter, name, rows, width)
+    }
+
+    /// The moving average `name` of a parameter `[rows, width]`, in its place.
+    pub fn averaged_parameter(&mut self, name: &str, rows: usize, width: usize) -> Parameter {
+        self.parameter_in(Role::MovingAverage, name, rows, width)
+    }
+
+    fn parameter_in(&mut self, role: Role, name: &str, rows: usize, width: usize) -> Parameter {
+        let data = self.builder.persistent(role, name, [rows, width]);
         let info = ParameterInfo {
             name: name.to_owned(),
             rows,
@@ -188,7 +194,8 @@ impl Graph {
     fn loss_scale(&mut self) -> Slice {
         if self.loss_scale.is_none() {
             self.loss_scale = Some(if self.builder.is_mixed() {
-                self.builder.persistent(LOSS_SCALE, [2])
+                self.builder
+                    .persistent(Role::OptimizerState, LOSS_SCALE, [2])
             } else {
                 self.builder
                     .real_input("control", [CONTROL])
@@ -220,7 +227,9 @@ impl Graph {
     /// Copies a gradient that is kept to the persistent tensor `to` of half the width, for its way to other devices.
     pub fn narrow(&mut self, from: &str, to: &str, rows: usize, width: usize) {
         let from = self.builder.kept(from);
-        let to = self.builder.persistent_half(to, [rows, width]);
+        let to = self
+            .builder
+            .persistent_half(Role::Gradient, to, [rows, width]);
         let params = copy::Params {
             len: from.len as u32,
         };
@@ -232,7 +241,9 @@ impl Graph {
 
     /// Copies a gradient `[rows, width]` from the persistent tensor of half the width in which it came.
     pub fn widen(&mut self, from: &str, to: Slice, rows: usize, width: usize) {
-        let from = self.builder.persistent_half(from, [rows, width]);
+        let from = self
+            .builder
+            .persistent_half(Role::Gradient, from, [rows, width]);
         let params = copy::Params {
             len: from.len as u32,
         };
@@ -351,9 +362,10 @@ impl Graph {
     }
 
     fn gradient_tensor(&mut self, parameter: Parameter, rows: usize, width: usize) -> Slice {
-        let name = format!("gradient.{}", self.parameters[parameter.0].name);
+        let name = names::gradient(&self.parameters[parameter.0].name);
         if self.keep_gradients {
-            self.builder.persistent(&name, [rows, width])
+            self.builder
+                .persistent(Role::Gradient, &name, [rows, width])
         } else {
             self.builder.activation(&name, [rows, width])
         }
@@ -380,9 +392,9 @@ impl Graph {
         Value(self.values.len() - 1)
     }
 
-    /// A value `[rows, width]` that the host writes before a run: the persistent tensor `[PREFIX]NAME`.
+    /// A value `[rows, width]` that the host writes before a run: the persistent tensor `name`.
     pub fn given(&mut self, name: &str, rows: usize, width: usize) -> Value {
-        let data = self.builder.prefixed(name, [rows, width]);
+        let data = self.builder.persistent(Role::Transfer, name, [rows, width]);
         self.value(data, rows, width)
     }
 

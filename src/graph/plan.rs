@@ -11,17 +11,35 @@ use crate::tensor::{Dtype, Shape};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TensorId(pub u32);
 
-/// Where the elements of a tensor live and how long.
+/// What a persistent tensor is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Role {
+    /// A parameter.
+    Parameter,
+    /// The moving average of a parameter.
+    MovingAverage,
+    /// A state of the optimizer, or the loss scale.
+    OptimizerState,
+    /// A recurrent state.
+    RecurrentState,
+    /// A gradient that another plan, or the host, reads.
+    Gradient,
+    /// Rows or values on their way between the host and the device, or between plans.
+    Transfer,
+}
+
+/// Where the elements of a tensor are stored, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Storage {
     /// Its own memory under its name, kept between runs and shared with the other plans of the executor that name it:
     /// parameters, optimizer state, recurrent state. Zero when first made.
-    Persistent,
+    Persistent(Role),
     /// Written by the host before a run, under its name; read-only for the steps.
     Input,
     /// Read by the host after a run: losses, norms, logits.
     Output,
-    /// In an arena, at this element, valid from its first step to its last. Others may use the place before and after.
+    /// In an arena from this element on, valid from its first step to its last. Other tensors may use the memory before and
+    /// after.
     Arena {
         /// Index into [`Plan::arenas`].
         arena: usize,
@@ -39,8 +57,8 @@ pub struct TensorInfo {
     pub shape: Shape,
     /// What the elements are.
     pub dtype: Dtype,
-    /// Where they live.
-    pub place: Place,
+    /// Where the elements are stored.
+    pub storage: Storage,
     /// The elements of a buffer: all, but of a tensor that is larger than a device can bind, which lies in several.
     pub piece: usize,
 }
@@ -124,6 +142,11 @@ pub struct Plan {
 }
 
 impl TensorInfo {
+    /// Whether it outlives a run.
+    pub fn is_persistent(&self) -> bool {
+        matches!(self.storage, Storage::Persistent(_))
+    }
+
     /// Whether it lies in several buffers.
     pub fn is_in_pieces(&self) -> bool {
         self.piece < self.shape.len()
@@ -214,7 +237,7 @@ impl Plan {
     /// these are bugs of a builder, never of a user.
     pub fn check(&self) {
         for info in &self.tensors {
-            if let Place::Arena { arena, offset } = info.place {
+            if let Storage::Arena { arena, offset } = info.storage {
                 let (len, room) = (self.words(info), self.arenas[arena]);
                 assert!(
                     offset.checked_add(len).is_some_and(|end| end <= room),
@@ -275,7 +298,7 @@ impl Plan {
                     binding.lanes
                 );
                 assert!(
-                    binding.access == Access::Read || info.place != Place::Input,
+                    binding.access == Access::Read || info.storage != Storage::Input,
                     "{place}: writes the input `{}`",
                     info.name
                 );
@@ -303,8 +326,8 @@ impl Plan {
                 Dtype::Half if self.packed => 1,
                 _ => 2,
             };
-            let (arena, start) = match info.place {
-                Place::Arena { arena, offset } => (Some(arena), 2 * offset),
+            let (arena, start) = match info.storage {
+                Storage::Arena { arena, offset } => (Some(arena), 2 * offset),
                 _ => (None, 0),
             };
             let start = start + width * slice.offset;

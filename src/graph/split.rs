@@ -2,21 +2,21 @@
 //! tensor that is larger than that lies in several buffers.
 //!
 //! How the work of a kernel divides is known to the kernel ([`kernel::cut`](crate::kernel::Cut)); here it is decided where.
-//! Tensors that stay ([`Place::Persistent`]) are made in pieces of whole rows, so that the rows of a table are cut where its
+//! Tensors that stay ([`Storage::Persistent`]) are made in pieces of whole rows, so that the rows of a table are cut where its
 //! buffers end. Nothing changes in plans whose slices all fit.
 
 use super::memory::{ALIGNMENT, Limits};
-use super::plan::{Place, Plan, Slice, Step, TensorInfo};
+use super::plan::{Plan, Slice, Step, Storage, TensorInfo};
 use crate::kernel::{Excess, Part};
 use crate::tensor::Dtype;
 
 /// The elements of one piece of a tensor: all of them if it can be one buffer, else as many whole rows as can be bound.
 pub(super) fn piece(plan: &Plan, info: &TensorInfo, limits: &Limits) -> usize {
     let (len, per_word) = (info.shape.len(), per_word(plan, info));
-    let whole = match info.place {
-        Place::Persistent => limits.slice,
-        Place::Arena { .. } => limits.arena,
-        Place::Input | Place::Output => usize::MAX,
+    let whole = match info.storage {
+        Storage::Persistent(_) => limits.slice,
+        Storage::Arena { .. } => limits.arena,
+        Storage::Input | Storage::Output => usize::MAX,
     };
     if len.div_ceil(per_word) <= whole {
         return len;

@@ -20,8 +20,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::corpus::Vocabulary;
 use crate::error::Result;
-use crate::model::language_model::evaluation_prefix;
-use crate::model::parameters::{Group, Parameter, parameters};
+use crate::model::parameters::{Group, Parameter, evaluated_name, parameters};
 
 /// A trained model in its file.
 pub struct Source<'a> {
@@ -43,11 +42,10 @@ impl<'a> Source<'a> {
 
     /// The name of a parameter in the file.
     fn name(&self, group: Group, name: &str) -> String {
-        match group {
-            Group::Recurrent if !self.last => {
-                format!("{}{name}", evaluation_prefix(self.config))
-            }
-            _ => name.to_owned(),
+        if self.last {
+            name.to_owned()
+        } else {
+            evaluated_name(self.config, group, name)
         }
     }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::Source;
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::error::Result;
-use crate::model::language_model::evaluation_prefix;
-use crate::model::parameters::{Group, Parameter};
+use crate::model::parameters::Parameter;
+use crate::tensor::names;
 
 /// Numbers that are on their way at once.
 const STREAM: usize = 1 << 22;
@@ -21,7 +21,7 @@ const STREAM: usize = 1 << 22;
 pub fn export(source: &Source<'_>, path: &Path) -> Result<()> {
     let table = source.parameters();
     let names = |line: &Parameter| {
-        let average = format!("ema.{}", line.name);
+        let average = names::moving_average(&line.name);
         let has = source.checkpoint.contains(&average) && !source.last;
         let own = line.name.clone();
         std::iter::once(own).chain(has.then_some(average))
@@ -50,12 +50,11 @@ pub fn write_model(
     words: &[u8],
     values: impl FnMut(&str, usize, &mut [f32]) -> Result<()>,
 ) -> Result<()> {
-    let prefix = evaluation_prefix(config);
     let mut tensors = Vec::new();
     for line in table {
         tensors.push((line.name.clone(), line.shape.0.clone()));
-        if !prefix.is_empty() && line.group == Group::Recurrent {
-            tensors.push((format!("{prefix}{}", line.name), line.shape.0.clone()));
+        if line.is_averaged(config) {
+            tensors.push((names::moving_average(&line.name), line.shape.0.clone()));
         }
     }
     write_tensors(path, words, &tensors, &config.to_toml(), values)
@@ -71,7 +70,8 @@ pub fn check(file: &Checkpoint, table: &[Parameter]) -> Result<()> {
         .iter()
         .map(|line| (line.name.clone(), line.shape.0.clone()))
         .collect();
-    file.check_parameters(&expected, &["ema.", "optimizer.", "state.", "vocab"])
+    let others = [&[names::MOVING_AVERAGES][..], &names::NOT_PARAMETERS].concat();
+    file.check_parameters(&expected, &others)
 }
 
 fn write_tensors(
@@ -92,7 +92,7 @@ fn write_tensors(
         .iter()
         .map(|(name, shape)| Entry::new(name.clone(), Dtype::F32, shape.clone()))
         .collect();
-    entries.push(Entry::new("vocab", Dtype::U8, [words.len()]));
+    entries.push(Entry::new(names::VOCABULARY, Dtype::U8, [words.len()]));
     checkpoint::write(path, &entries, &metadata, |name, sink| {
         let Some((_, shape)) = tensors.iter().find(|(tensor, _)| tensor == name) else {
             return sink.write_u8(words);

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`parameters`] | the one table of parameters: name, shape, initialiser, group, layout |
 //! | [`language_model`] | the graphs: training, evaluation, the logits of one step |
+//! | [`division`] | how the batch of a step is divided |
 //! | [`tables`] | tables on the host: what travels, and how much of it the device keeps |
 //! | [`cost`] | parameters, FLOPs and bytes, without building anything |
 
 pub mod cost;
+pub mod division;
 pub mod language_model;
 pub mod parameters;
 pub mod tables;

@@ -9,7 +9,7 @@ use rayon::slice::ParallelSliceMut;
 use crate::cell::ColumnLayout;
 use crate::config::Config;
 use crate::random::{Purpose, philox4x32};
-use crate::tensor::Shape;
+use crate::tensor::{Shape, names};
 
 /// How the optimizer treats a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,10 +50,29 @@ pub struct Parameter {
 }
 
 impl Parameter {
+    /// Whether the moving average of the parameters includes this one: the recurrent ones, where there is an average.
+    pub fn is_averaged(&self, config: &Config) -> bool {
+        config.train.ema > 0.0 && self.group == Group::Recurrent
+    }
+
+    /// The tensor that evaluation uses for this parameter, see [`evaluated_name`].
+    pub fn evaluated_name(&self, config: &Config) -> String {
+        evaluated_name(config, self.group, &self.name)
+    }
+
     /// Rows and width of the matrix inside: all extents but the last, and the last.
     pub fn matrix(&self) -> (usize, usize) {
         let width = *self.shape.0.last().expect("a parameter has extents");
         (self.shape.len() / width, width)
+    }
+}
+
+/// The tensor that evaluation uses for the parameter `name`: its moving average where there is one, else itself.
+pub fn evaluated_name(config: &Config, group: Group, name: &str) -> String {
+    if config.train.ema > 0.0 && group == Group::Recurrent {
+        names::moving_average(name)
+    } else {
+        name.to_owned()
     }
 }
 

@@ -7,6 +7,7 @@ use super::cost::optimizer_states;
 use super::language_model::Division;
 use super::parameters::{Group, Parameter, parameters};
 use crate::config::{Config, Recipe, Softmax, TablePlacement};
+use crate::tensor::names;
 
 /// Slots of a table without a number of its own, as a multiple of the rows that a step may touch: rows that are touched often
 /// stay.
@@ -84,7 +85,7 @@ pub fn tensors(config: &Config, vocabulary: usize) -> Vec<Tensor> {
         };
         let width = line.shape.len() / vocabulary;
         let states = optimizer_states(config.train.optimizer).iter();
-        let states = states.map(|state| (format!("optimizer.{}.{state}", line.name), false));
+        let states = states.map(|state| (names::optimizer_state(&line.name, state), false));
         let name = (line.name.clone(), true);
         let all = std::iter::once(name).chain(states);
         tensors.extend(all.map(|(name, is_parameter)| Tensor {

@@ -18,7 +18,7 @@ use crate::device::{Executor, Footprint, Room, Taking};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::graph::memory::Limits;
-use crate::graph::plan::{Place, Plan};
+use crate::graph::plan::{Plan, Role, Storage};
 use crate::graph::split::oversized;
 use crate::model::language_model::{self, Division, Part};
 use crate::model::tables::tensors;
@@ -73,7 +73,6 @@ impl Plans {
     /// Those of a run of `config` with `vocabulary` words on `devices` devices with these limits.
     pub fn of(config: &Config, vocabulary: usize, limits: &Limits, devices: usize) -> Plans {
         let limits = &limits.binding_at_most(config.device.max_binding);
-        let prefix = language_model::evaluation_prefix(config);
         let part = Part {
             device: 0,
             micro_batch: 0,
@@ -97,12 +96,11 @@ impl Plans {
         let on_host = config.model.tables == config::TablePlacement::Host;
         let evaluation = |extent| match on_host {
             true => {
-                let plans =
-                    language_model::streamed_evaluation(config, vocabulary, extent, prefix, limits);
+                let plans = language_model::streamed_evaluation(config, vocabulary, extent, limits);
                 vec![plans.hidden, plans.tile, plans.loss]
             }
             false => vec![language_model::evaluation(
-                config, vocabulary, extent, prefix, limits,
+                config, vocabulary, extent, limits,
             )],
         };
         Plans {
@@ -115,8 +113,8 @@ impl Plans {
                 false => Vec::new(),
             },
             generation: match on_host {
-                true => language_model::streamed_generation(config, vocabulary, 1, prefix, limits),
-                false => language_model::logits(config, vocabulary, 1, prefix, limits),
+                true => language_model::streamed_generation(config, vocabulary, 1, limits),
+                false => language_model::logits(config, vocabulary, 1, limits),
             },
         }
     }
@@ -158,9 +156,6 @@ pub struct DeviceBytes {
     pub total: u64,
 }
 
-/// How the names of tensors begin that only something on its way is in.
-const TRAVELLING: [&str; 3] = ["exchange.", "evaluation.", "generation."];
-
 impl DeviceBytes {
     fn of(footprint: &Footprint) -> DeviceBytes {
         let mut found = DeviceBytes {
@@ -176,19 +171,15 @@ impl DeviceBytes {
             params: footprint.params,
             total: footprint.total(),
         };
-        for (name, bytes) in &footprint.persistent {
-            *match name {
-                name if name.starts_with("optimizer.") => &mut found.optimizer,
-                name if name.starts_with("ema.") => &mut found.moving_average,
-                name if name.contains("state.layers.") => &mut found.state,
-                name if name.starts_with("gradient.") || name.starts_with("joined.") => {
-                    &mut found.gradients
-                }
-                name if TRAVELLING.iter().any(|prefix| name.starts_with(prefix)) => {
-                    &mut found.travelling
-                }
-                _ => &mut found.parameters,
-            } += bytes;
+        for tensor in &footprint.persistent {
+            *match tensor.role {
+                Role::Parameter => &mut found.parameters,
+                Role::MovingAverage => &mut found.moving_average,
+                Role::OptimizerState => &mut found.optimizer,
+                Role::RecurrentState => &mut found.state,
+                Role::Gradient => &mut found.gradients,
+                Role::Transfer => &mut found.travelling,
+            } += tensor.bytes;
         }
         found
     }
@@ -230,7 +221,7 @@ impl HostBytes {
             let inputs = plan
                 .tensors
                 .iter()
-                .filter(|info| info.place == Place::Input);
+                .filter(|info| info.storage == Storage::Input);
             let bytes = inputs.map(|info| match info.dtype {
                 // Reals come as `f64`.
                 Dtype::Real | Dtype::Half => 8 * info.shape.len() as u64,
@@ -300,9 +291,9 @@ impl HostBytes {
             0
         };
         // Rows of a tensor on their way between a device and a file or a random number.
-        let largest = footprint.persistent.iter().map(|(_, bytes)| *bytes).max();
+        let largest = footprint.persistent.iter().map(|tensor| tensor.bytes).max();
         let rows = (4 * STREAM as u64).min(largest.unwrap_or(0));
-        let saved: u64 = footprint.persistent.iter().map(|(_, bytes)| bytes).sum();
+        let saved: u64 = footprint.persistent.iter().map(|tensor| tensor.bytes).sum();
         let checkpoint = rows + saved.min(files::IN_FLIGHT as u64) + BYTES_OF_LINE * words;
         let found = HostBytes {
             vocabulary: BYTES_OF_WORD * words,

@@ -18,11 +18,11 @@ use super::update::{InParts, PendingGradient, plans_in_parts};
 use crate::config::{Config, Precision, Recipe};
 use crate::device::{Data, Executor, Outputs, PlanId};
 use crate::error::Result;
-use crate::graph::LOSS_SCALE;
 use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
 use crate::model::language_model::{Division, Part};
 use crate::team;
+use crate::tensor::names::LOSS_SCALE;
 
 /// The elements that a thread works on at once.
 const TASK: usize = 1 << 16;

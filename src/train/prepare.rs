@@ -14,6 +14,7 @@ use crate::kernels::embedding::rows::row_index;
 use crate::model::language_model::Division;
 use crate::model::tables::caches;
 use crate::random::{Purpose, Stream};
+use crate::tensor::names::{ROWS_EMBEDDING, ROWS_SOFTMAX, ROWS_TABLE, is_row_index};
 
 /// The inputs of a step.
 #[derive(Clone, Debug, Default)]
@@ -220,7 +221,7 @@ impl Preparer {
         if self.division.parts() > 1 && self.tied && self.sampler.is_none() {
             // A table tied to a full softmax has a dense gradient, to which every micro-batch adds its rows.
             let index = row_index(&ids.inputs);
-            inputs.push(("rows.embedding", Data::Index(index)));
+            inputs.push((ROWS_EMBEDDING, Data::Index(index)));
         }
         inputs.push(("inputs", Data::Index(ids.inputs.clone())));
         inputs.push(("targets", Data::Index(targets)));
@@ -238,11 +239,11 @@ impl Preparer {
         match (self.sampler.is_some(), self.tied) {
             (true, true) => {
                 let table = [&softmax[..], &inputs].concat();
-                vec![("rows.softmax", softmax), ("rows.table", table)]
+                vec![(ROWS_SOFTMAX, softmax), (ROWS_TABLE, table)]
             }
-            (true, false) => vec![("rows.softmax", softmax), ("rows.embedding", inputs)],
+            (true, false) => vec![(ROWS_SOFTMAX, softmax), (ROWS_EMBEDDING, inputs)],
             (false, true) if self.division.parts() > 1 => Vec::new(),
-            (false, _) => vec![("rows.embedding", inputs)],
+            (false, _) => vec![(ROWS_EMBEDDING, inputs)],
         }
     }
 
@@ -253,13 +254,12 @@ impl Preparer {
         for (k, slots) in self.slots.iter_mut().enumerate() {
             // The first cache has what goes in, the last one what the softmax sees.
             let mine = |name: &str| match name {
-                "inputs" | "rows.embedding" => k == 0,
-                "candidates" | "targets" | "rows.softmax" | "rows.table" => k == last,
+                "inputs" | ROWS_EMBEDDING => k == 0,
+                "candidates" | "targets" | ROWS_SOFTMAX | ROWS_TABLE => k == last,
                 _ => false,
             };
-            let is_index = |name: &str| name.starts_with("rows");
             let lists = inputs.parts.iter().flatten();
-            let lists = lists.filter(|(name, _)| mine(name) && !is_index(name));
+            let lists = lists.filter(|(name, _)| mine(name) && !is_row_index(name));
             let ids = lists.flat_map(|(_, data)| match data {
                 Data::Index(ids) => ids.as_slice(),
                 Data::Real(_) => &[],
@@ -268,7 +268,7 @@ impl Preparer {
             let all = inputs.parts.iter_mut().flatten().chain(&mut inputs.update);
             for (name, data) in all.filter(|(name, _)| mine(name)) {
                 let Data::Index(words) = data else { continue };
-                if is_index(name) {
+                if is_row_index(name) {
                     slots.place_in_row_index(words);
                 } else {
                     for id in words {

@@ -16,15 +16,15 @@ use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::{Config, Precision};
 use crate::device::{Data, Executor, Inputs, Outputs, PlanId, Profile, Taking};
 use crate::error::{Error, Kind, Result};
-use crate::graph::LOSS_SCALE;
 use crate::graph::memory::Limits;
-use crate::graph::plan::{Place, Plan};
+use crate::graph::plan::Plan;
 use crate::graph::split::oversized;
 use crate::model::cost::{check_sizes, optimizer_states};
 use crate::model::language_model::{self, Division, Extent};
 use crate::model::parameters::{Group, Parameter, fill_initial_values, parameters};
 use crate::numbers::bytes;
 use crate::tensor::Shape;
+use crate::tensor::names::{self, LOSS_SCALE};
 
 /// A model on a device.
 pub struct Session {
@@ -187,12 +187,8 @@ impl Session {
             Inference::Losses(extent) => session.load_evaluation(extent)?,
             Inference::Words(streams) => session.load_generation(streams)?,
         }
-        let prefix = language_model::evaluation_prefix(config);
         for line in &session.table {
-            let name = match line.group {
-                Group::Recurrent => format!("{prefix}{}", line.name),
-                _ => line.name.clone(),
-            };
+            let name = line.evaluated_name(config);
             let (executors, tables) = (&mut session.executors, &mut session.tables);
             stream(&line.shape, |start, rows| {
                 file.read_f32(&name, start, rows)?;
@@ -423,7 +419,7 @@ impl Session {
         for (name, len) in &self.states {
             for micro_batch in 0..self.division.micro_batches {
                 for executor in &mut self.executors {
-                    executor.write(&of_micro_batch(name, micro_batch), &vec![0.0; *len])?;
+                    executor.write(&names::of_micro_batch(name, micro_batch), &vec![0.0; *len])?;
                 }
             }
         }
@@ -437,20 +433,18 @@ impl Session {
     /// [`Kind::Device`] if the device has no room.
     pub fn load_evaluation(&mut self, extent: Extent) -> Result<()> {
         if self.evaluation.is_none() {
-            let prefix = language_model::evaluation_prefix(&self.config);
             let limits = Session::limits(&*self.executors[0], &self.config);
             let (config, vocabulary) = (&self.config, self.vocabulary);
             let (evaluating, states) = if self.tables.is_some() {
-                let plans = language_model::streamed_evaluation(
-                    config, vocabulary, extent, prefix, &limits,
-                );
+                let plans =
+                    language_model::streamed_evaluation(config, vocabulary, extent, &limits);
                 let states = language_model::states(&plans.hidden);
                 let executor = &mut *self.executors[0];
                 let load = |plan| load_plan(executor, config, plan);
                 let loaded = streamed::Evaluation::load(config, plans, load)?;
                 (Evaluating::Streamed(loaded), states)
             } else {
-                let plan = language_model::evaluation(config, vocabulary, extent, prefix, &limits);
+                let plan = language_model::evaluation(config, vocabulary, extent, &limits);
                 let states = language_model::states(&plan);
                 let plan = load_plan(&mut *self.executors[0], config, Arc::new(plan))?;
                 (Evaluating::Whole(plan), states)
@@ -538,14 +532,11 @@ impl Session {
     /// [`Kind::Device`] if the device has no room.
     pub fn load_generation(&mut self, streams: usize) -> Result<()> {
         if self.generation.is_none() {
-            let prefix = language_model::evaluation_prefix(&self.config);
             let limits = Session::limits(&*self.executors[0], &self.config);
             let (config, words) = (&self.config, self.vocabulary);
             let plan = match self.tables {
-                Some(_) => {
-                    language_model::streamed_generation(config, words, streams, prefix, &limits)
-                }
-                None => language_model::logits(config, words, streams, prefix, &limits),
+                Some(_) => language_model::streamed_generation(config, words, streams, &limits),
+                None => language_model::logits(config, words, streams, &limits),
             };
             let states = language_model::states(&plan);
             self.generation = Some(Generating {
@@ -633,7 +624,7 @@ impl Session {
                 file.read_f32(&line.name, start, rows)
             })?;
             let line = &self.table[k];
-            let average = format!("ema.{}", line.name);
+            let average = names::moving_average(&line.name);
             if self.averaged(line) && file.contains(&average) {
                 self.load(file, &average, k)?;
             }
@@ -649,11 +640,13 @@ impl Session {
         mut fill: impl FnMut(&Parameter, usize, &mut [f32]) -> Result<()>,
     ) -> Result<()> {
         let line = &self.table[k];
-        let average = self.averaged(line).then(|| format!("ema.{}", line.name));
+        let average = self
+            .averaged(line)
+            .then(|| names::moving_average(&line.name));
         let optimizer = self.config.train.optimizer;
         let states: Vec<String> = optimizer_states(optimizer)
             .iter()
-            .map(|state| format!("optimizer.{}.{state}", line.name))
+            .map(|state| names::optimizer_state(&line.name, state))
             .collect();
         let (executors, tables) = (&mut self.executors, &mut self.tables);
         stream(&line.shape, |start, rows| {
@@ -696,13 +689,13 @@ impl Session {
             .table
             .iter()
             .filter(|line| line.group == Group::Recurrent)
-            .map(|line| (format!("ema.{}", line.name), line.shape.0.clone()))
+            .map(|line| (names::moving_average(&line.name), line.shape.0.clone()))
             .collect();
         // All of the averages or none.
         if averages.iter().any(|(name, _)| file.contains(name)) {
             expected.extend(averages);
         }
-        file.check_parameters(&expected, &["optimizer.", "state.", "vocab"])
+        file.check_parameters(&expected, &names::NOT_PARAMETERS)
     }
 
     /// Every real tensor of a checkpoint: name in the executor and in the file, shape, line of the table if it has the
@@ -714,11 +707,15 @@ impl Session {
         }
         for (k, line) in self.table.iter().enumerate() {
             if self.averaged(line) {
-                saved.push((format!("ema.{}", line.name), line.shape.clone(), Some(k)));
+                saved.push((
+                    names::moving_average(&line.name),
+                    line.shape.clone(),
+                    Some(k),
+                ));
             }
             for state in optimizer_states(self.config.train.optimizer) {
                 saved.push((
-                    format!("optimizer.{}.{state}", line.name),
+                    names::optimizer_state(&line.name, state),
                     line.shape.clone(),
                     Some(k),
                 ));
@@ -755,7 +752,7 @@ impl Session {
             .iter()
             .map(|(name, shape, _)| Entry::new(name.clone(), Dtype::F32, shape.0.clone()))
             .collect();
-        entries.push(Entry::new("vocab", Dtype::U8, [vocabulary.len()]));
+        entries.push(Entry::new(names::VOCABULARY, Dtype::U8, [vocabulary.len()]));
         checkpoint::write(path, &entries, metadata, |name, sink| {
             let Some((name, shape, line)) = saved.iter().find(|(saved, ..)| saved == name) else {
                 return sink.write_u8(vocabulary);
@@ -802,10 +799,10 @@ impl Session {
                 take(&weights, rows);
                 Ok(())
             })?;
-            let name = format!("gradient.{}", line.name);
+            let name = names::gradient(&line.name);
             let is_kept = plan.tensors.iter().any(|tensor| {
                 let is_dense = tensor.shape.len() == line.shape.len();
-                tensor.name == name && tensor.place == Place::Persistent && is_dense
+                tensor.name == name && tensor.is_persistent() && is_dense
             });
             if is_kept {
                 let gradients = format!("gradients/{}", line.name);
@@ -855,7 +852,9 @@ impl Session {
                 for micro_batch in 0..self.division.micro_batches {
                     match executor.check() {
                         Ok(()) if self.torn => all.resize(all.len() + len, 0.0),
-                        Ok(()) => all.extend(executor.read(&of_micro_batch(name, micro_batch))?),
+                        Ok(()) => {
+                            all.extend(executor.read(&names::of_micro_batch(name, micro_batch))?)
+                        }
                         Err(_) if self.division.devices > 1 => all.resize(all.len() + len, 0.0),
                         Err(error) => return Err(error),
                     }
@@ -900,7 +899,7 @@ impl Session {
             .map(|(name, shape, _)| (name.clone(), shape.0.clone()))
             .collect();
         self.check_streams(file)?;
-        file.check_parameters(&expected, &["vocab"])?;
+        file.check_parameters(&expected, &[names::VOCABULARY])?;
         let first = self.collective.rank() * self.executors.len();
         for (name, shape, line) in saved {
             if let Some((_, len)) = self.states.iter().find(|(state, _)| *state == name) {
@@ -910,7 +909,7 @@ impl Session {
                     for micro_batch in 0..self.division.micro_batches {
                         let part = (first + k) * self.division.micro_batches + micro_batch;
                         file.read_f32(&name, part * len, &mut state)?;
-                        executor.write(&of_micro_batch(&name, micro_batch), &state)?;
+                        executor.write(&names::of_micro_batch(&name, micro_batch), &state)?;
                     }
                 }
                 continue;
@@ -962,14 +961,6 @@ fn load_plan(executor: &mut dyn Executor, config: &Config, plan: Arc<Plan>) -> R
         }));
     }
     executor.load(plan)
-}
-
-/// The name of a recurrent state of a micro-batch.
-fn of_micro_batch(name: &str, micro_batch: usize) -> String {
-    match micro_batch {
-        0 => name.to_owned(),
-        _ => format!("{}{name}", language_model::micro_batch_prefix(micro_batch)),
-    }
 }
 
 /// Writes elements of a tensor where it is: on the host, or on every device.

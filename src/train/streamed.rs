@@ -12,6 +12,7 @@ use crate::device::{Data, Executor, PlanId};
 use crate::error::Result;
 use crate::kernels::softmax::IGNORE;
 use crate::model::language_model::Streamed;
+use crate::tensor::names;
 
 /// What a bias of no word is: its logit adds nothing to any sum of exponentials.
 const NOTHING: f32 = -1e30;
@@ -54,25 +55,25 @@ impl Evaluation {
         targets: &[u32],
     ) -> Result<Vec<f64>> {
         let embedded = look_up(tables.rows("embedding.weight"), self.embedding, inputs);
-        executor.send("evaluation.embedded", &embedded)?;
+        executor.send(names::evaluation::EMBEDDED, &embedded)?;
         executor.run(self.hidden, &Vec::new())?;
         let mut runs = 1;
         let running: Vec<f32> = targets.iter().flat_map(|_| [NOTHING, 0.0, 0.0]).collect();
-        executor.send("evaluation.running", &running)?;
+        executor.send(names::evaluation::RUNNING, &running)?;
         let (weight, bias) = (tables.rows(self.weight), tables.rows("softmax.bias"));
         let tiles = weight
             .chunks(self.width * self.depth)
             .zip(bias.chunks(self.width));
         for (k, (weight, bias)) in tiles.enumerate() {
             let start = k * self.width;
-            executor.send("evaluation.weight", weight)?;
+            executor.send(names::evaluation::WEIGHT, weight)?;
             if bias.len() < self.width {
                 // Rows of the tile before are left, and count nothing.
                 let mut bias = bias.to_vec();
                 bias.resize(self.width, NOTHING);
-                executor.send("evaluation.bias", &bias)?;
+                executor.send(names::evaluation::BIAS, &bias)?;
             } else {
-                executor.send("evaluation.bias", bias)?;
+                executor.send(names::evaluation::BIAS, bias)?;
             }
             let width = bias.len();
             let within = targets.iter().map(|&target| match target {
@@ -116,10 +117,10 @@ pub(super) fn logits(
         config.model.embedding,
         words,
     );
-    executor.send("generation.embedded", &embedded)?;
+    executor.send(names::generation::EMBEDDED, &embedded)?;
     executor.run(plan, &Vec::new())?;
     executor.fetch()?;
-    let h = executor.read("generation.h")?;
+    let h = executor.read(names::generation::H)?;
     let (weight, bias) = (
         tables.rows(softmax_weight(config)),
         tables.rows("softmax.bias"),

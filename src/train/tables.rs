@@ -12,11 +12,13 @@ use crate::error::Result;
 use crate::graph::builder::Builder;
 use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
+use crate::graph::plan::Role;
 use crate::kernels::embedding::{gather, scatter_rows};
 use crate::kernels::softmax::IGNORE;
 use crate::model::language_model::Division;
 use crate::model::tables::{Cache, Tensor, caches, tensors};
 use crate::team;
+use crate::tensor::names::{incoming_rows, outgoing_rows};
 
 /// The inputs of the exchange: slots whose rows go home, and slots for those that come, of every cache.
 const EVICT: [&str; 2] = ["evict.0", "evict.1"];
@@ -92,12 +94,20 @@ impl Tables {
         let mut builder = Builder::new("exchange", limits);
         let mut coming = Vec::new();
         for Tensor {
-            name, width, cache, ..
+            name,
+            width,
+            cache,
+            is_parameter,
         } in tensors(config, vocabulary)
         {
+            let role = if is_parameter {
+                Role::Parameter
+            } else {
+                Role::OptimizerState
+            };
             let Cache { rows, slots } = caches[cache];
-            let table = builder.persistent(&name, [slots, width]);
-            let out = builder.persistent(&leaving(&name), [rows, width]);
+            let table = builder.persistent(role, &name, [slots, width]);
+            let out = builder.persistent(Role::Transfer, &outgoing_rows(&name), [rows, width]);
             let evict = builder.index_input(EVICT[cache], [rows]);
             let params = gather::Params {
                 rows: rows as u32,
@@ -115,7 +125,7 @@ impl Tables {
         }
         for (name, width, cache, table) in coming {
             let Cache { rows, slots } = caches[cache];
-            let rows_in = builder.persistent(&arriving(&name), [rows, width]);
+            let rows_in = builder.persistent(Role::Transfer, &incoming_rows(&name), [rows, width]);
             let load = builder.index_input(LOAD[cache], [rows]);
             let params = scatter_rows::Params {
                 rows: rows as u32,
@@ -194,7 +204,7 @@ impl Tables {
                 }
             });
             for executor in &mut *executors {
-                executor.send(&arriving(&tensor.name), &self.buffer)?;
+                executor.send(&incoming_rows(&tensor.name), &self.buffer)?;
             }
         }
         // If a device is lost in the midst of it, the others go through with it.
@@ -218,7 +228,7 @@ impl Tables {
     fn depart(&self, executor: &mut dyn Executor, moves: &[Moves]) -> Result<()> {
         self.stores.iter().try_for_each(|Store { tensor, .. }| {
             let rows = moves[tensor.cache].evict.len();
-            executor.start_read(&leaving(&tensor.name), rows * tensor.width)
+            executor.start_read(&outgoing_rows(&tensor.name), rows * tensor.width)
         })
     }
 
@@ -282,14 +292,4 @@ impl Tables {
         }
         Ok(())
     }
-}
-
-/// The tensor with rows on their way home.
-fn leaving(name: &str) -> String {
-    format!("exchange.out.{name}")
-}
-
-/// The tensor with rows on their way to the device.
-fn arriving(name: &str) -> String {
-    format!("exchange.in.{name}")
 }

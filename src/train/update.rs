@@ -3,7 +3,7 @@
 //! `paper`: the recurrent parameters are clipped by their joint norm, the tables are not. `plain`: one norm over all.
 
 use crate::config::{Config, Optimizer, Precision, Recipe};
-use crate::graph::plan::{Plan, Slice, Step};
+use crate::graph::plan::{Plan, Role, Slice, Step};
 use crate::graph::{CONTROL, Gradient, Graph, memory::Limits};
 use crate::kernels::embedding::accumulate_rows;
 use crate::kernels::embedding::rows::row_index_len;
@@ -12,6 +12,7 @@ use crate::kernels::reduce::{norm, scaled_norm, sum_squares};
 use crate::model::cost::optimizer_states;
 use crate::model::language_model::{self, Part, declare};
 use crate::model::parameters::{Group, parameters};
+use crate::tensor::names;
 
 /// The momentum of `optimizer = "momentum"`.
 const MOMENTUM: f32 = 0.9;
@@ -199,7 +200,12 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
         if micro_batch + 1 == micro_batches && several && mixed {
             for (name, rows, width, found) in &gradients {
                 let rows = found.map_or(*rows, |(_, capacity, _)| capacity);
-                graph.narrow(&format!("gradient.{name}"), &half(name), rows, *width);
+                graph.narrow(
+                    &names::gradient(name),
+                    &names::half_gradient(name),
+                    rows,
+                    *width,
+                );
             }
         }
         plans.push(finish(graph));
@@ -214,8 +220,8 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
         .iter()
         .map(|(name, rows, width, found)| {
             let tensor = match several && mixed {
-                true => half(name),
-                false => format!("gradient.{name}"),
+                true => names::half_gradient(name),
+                false => names::gradient(name),
             };
             let id = last.find(&tensor).expect("the gradients are kept");
             let writes = |step: &Step| step.slices.iter().any(|slice| slice.tensor == id);
@@ -227,9 +233,9 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
                 rows: found.is_some(),
                 joined: match (several, mixed, found.is_some()) {
                     (false, ..) => tensor.clone(),
-                    (true, false, false) => format!("gradient.{name}"),
-                    (true, true, false) => half(name),
-                    (true, ..) => format!("joined.{name}"),
+                    (true, false, false) => names::gradient(name),
+                    (true, true, false) => names::half_gradient(name),
+                    (true, ..) => names::joined_gradient(name),
                 },
                 clipped: config.train.recipe == Recipe::Paper && group(name) == Group::Recurrent,
                 summed: config.train.recipe == Recipe::Paper && group(name) != Group::Recurrent,
@@ -256,9 +262,11 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
             .expect("left");
         let gradient = match found {
             None => {
-                let whole = graph
-                    .builder
-                    .persistent(&format!("gradient.{name}"), [*rows, *width]);
+                let whole = graph.builder.persistent(
+                    Role::Gradient,
+                    &names::gradient(name),
+                    [*rows, *width],
+                );
                 if several && mixed {
                     graph.widen(&left.joined, whole, *rows, *width);
                 }
@@ -267,8 +275,14 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
             Some((index, capacity, scale)) => {
                 let all = devices * capacity;
                 let source = match several && mixed {
-                    true => graph.builder.persistent_half(&left.joined, [all, *width]),
-                    false => graph.builder.persistent(&left.joined, [all, *width]),
+                    true => {
+                        graph
+                            .builder
+                            .persistent_half(Role::Gradient, &left.joined, [all, *width])
+                    }
+                    false => graph
+                        .builder
+                        .persistent(Role::Gradient, &left.joined, [all, *width]),
                 };
                 let rows = graph.builder.index_input(index, [row_index_len(all)]);
                 // A mean over devices, where the recipe takes the mean of the loss over all tokens.
@@ -302,10 +316,6 @@ pub fn plans_in_parts(config: &Config, vocabulary: usize, limits: &Limits, part:
         update: finish(graph),
         left,
     }
-}
-
-fn half(name: &str) -> String {
-    format!("gradient.{name}.half")
 }
 
 struct Update {
@@ -354,7 +364,8 @@ fn append_update(graph: &mut Graph, config: &Config, vocabulary: usize, all: boo
         append_optimizer(graph, train.optimizer, update, control, norm);
         if train.ema > 0.0 && update.group == Group::Recurrent {
             let average = graph.builder.persistent(
-                &format!("ema.{}", update.name),
+                Role::MovingAverage,
+                &names::moving_average(&update.name),
                 [update.weight.len / update.width, update.width],
             );
             let params = moving_average::Params {
@@ -459,9 +470,11 @@ fn append_optimizer(
     let state: Vec<Slice> = optimizer_states(optimizer)
         .iter()
         .map(|state| {
-            let name = format!("optimizer.{}.{state}", update.name);
+            let name = names::optimizer_state(&update.name, state);
             let rows = update.weight.len / update.width;
-            graph.builder.persistent(&name, [rows, update.width])
+            graph
+                .builder
+                .persistent(Role::OptimizerState, &name, [rows, update.width])
         })
         .collect();
     let mut slices = vec![update.weight];

@@ -7,7 +7,7 @@ use crate::common::{Trial, on_every_gpu};
 use libtest_mimic::Failed;
 use wlstm::device::{Data, Executor, GpuExecutor, Inputs, Outputs};
 use wlstm::error::{Kind, Result};
-use wlstm::graph::plan::{Place, Plan, Slice, Step, TensorId, TensorInfo};
+use wlstm::graph::plan::{Plan, Role, Slice, Step, Storage, TensorId, TensorInfo};
 use wlstm::kernel::{Binding, Buffers, Case, Kernel, Params as _, grid_over, no_constants};
 use wlstm::kernels::pointwise::add;
 use wlstm::real::Real;
@@ -115,12 +115,12 @@ fn accumulate<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 
 const LEN: usize = 1000;
 
-fn tensor(plan: &mut Plan, name: &str, len: usize, place: Place) -> Slice {
+fn tensor(plan: &mut Plan, name: &str, len: usize, storage: Storage) -> Slice {
     plan.tensors.push(TensorInfo {
         name: name.to_owned(),
         shape: Shape::from([len]),
         dtype: Dtype::Real,
-        place,
+        storage,
         piece: len,
     });
     Slice {
@@ -152,19 +152,19 @@ fn training(prefix: &str) -> Plan {
         arenas: vec![4096],
         ..Plan::default()
     };
-    let arena = |offset| Place::Arena { arena: 0, offset };
-    let x = tensor(&mut plan, "x", LEN, Place::Input);
-    let scale = tensor(&mut plan, "scale", 1, Place::Input);
+    let arena = |offset| Storage::Arena { arena: 0, offset };
+    let x = tensor(&mut plan, "x", LEN, Storage::Input);
+    let scale = tensor(&mut plan, "scale", 1, Storage::Input);
     let twice = tensor(&mut plan, "twice", LEN, arena(0));
     let thrice = tensor(&mut plan, "thrice", LEN, arena(2048));
     let weight = tensor(
         &mut plan,
         &format!("{prefix}.weight"),
         LEN,
-        Place::Persistent,
+        Storage::Persistent(Role::Parameter),
     );
-    let loss = tensor(&mut plan, "loss", 4, Place::Output);
-    let norm = tensor(&mut plan, "norm", 1, Place::Output);
+    let loss = tensor(&mut plan, "loss", 4, Storage::Output);
+    let norm = tensor(&mut plan, "norm", 1, Storage::Output);
     step(&mut plan, &add::KERNEL, [x, x, twice]);
     step(&mut plan, &add::KERNEL, [twice, x, thrice]);
     step(&mut plan, &ACCUMULATE, [thrice, scale, weight]);
@@ -184,23 +184,23 @@ fn evaluation(prefix: &str) -> Plan {
         arenas: vec![1024],
         ..Plan::default()
     };
-    let y = tensor(&mut plan, "y", 3, Place::Input);
+    let y = tensor(&mut plan, "y", 3, Storage::Input);
     let weight = tensor(
         &mut plan,
         &format!("{prefix}.weight"),
         LEN,
-        Place::Persistent,
+        Storage::Persistent(Role::Parameter),
     );
     let sum = tensor(
         &mut plan,
         "sum",
         3,
-        Place::Arena {
+        Storage::Arena {
             arena: 0,
             offset: 64,
         },
     );
-    let out = tensor(&mut plan, "out", 3, Place::Output);
+    let out = tensor(&mut plan, "out", 3, Storage::Output);
     step(&mut plan, &add::KERNEL, [weight.part(5, 3), y, sum]);
     step(&mut plan, &add::KERNEL, [sum, y, out]);
     plan
@@ -321,8 +321,8 @@ fn wrong_kernels_keep_their_checks(mut executor: GpuExecutor) -> Result<()> {
     executor.trust();
     let sums = |kernel: &'static Kernel| {
         let mut plan = Plan::default();
-        let x = tensor(&mut plan, "x", 4, Place::Input);
-        let out = tensor(&mut plan, "out", 4, Place::Output);
+        let x = tensor(&mut plan, "x", 4, Storage::Input);
+        let out = tensor(&mut plan, "out", 4, Storage::Output);
         step(&mut plan, kernel, [x, x, out]);
         Arc::new(plan)
     };
@@ -342,8 +342,18 @@ fn wrong_kernels_keep_their_checks(mut executor: GpuExecutor) -> Result<()> {
 fn too_large(executor: &mut impl Executor, buffer_bytes: u64, binding_bytes: u64) {
     let elements = (binding_bytes / 4 + 1) as usize;
     let mut plan = Plan::default();
-    let huge = tensor(&mut plan, "huge.weight", elements, Place::Persistent);
-    let out = tensor(&mut plan, "huge.out", elements, Place::Persistent);
+    let huge = tensor(
+        &mut plan,
+        "huge.weight",
+        elements,
+        Storage::Persistent(Role::Parameter),
+    );
+    let out = tensor(
+        &mut plan,
+        "huge.out",
+        elements,
+        Storage::Persistent(Role::Parameter),
+    );
     step(&mut plan, &add::KERNEL, [huge, huge, out]);
     let too_large = executor.load(Arc::new(plan));
     let error = too_large.expect_err("too large to bind");
@@ -356,8 +366,14 @@ fn too_large(executor: &mut impl Executor, buffer_bytes: u64, binding_bytes: u64
 
     let mut plan = Plan::default();
     let elements = (buffer_bytes / 4 + 64) as usize;
-    let big = tensor(&mut plan, "big.weight", elements, Place::Persistent).part(0, 4);
-    let out = tensor(&mut plan, "big.out", 4, Place::Output);
+    let big = tensor(
+        &mut plan,
+        "big.weight",
+        elements,
+        Storage::Persistent(Role::Parameter),
+    )
+    .part(0, 4);
+    let out = tensor(&mut plan, "big.out", 4, Storage::Output);
     step(&mut plan, &add::KERNEL, [big, big, out]);
     let error = executor
         .load(Arc::new(plan))
@@ -374,13 +390,13 @@ fn too_large(executor: &mut impl Executor, buffer_bytes: u64, binding_bytes: u64
 fn out_of_memory(executor: &mut impl Executor, buffer_bytes: u64) -> Result<()> {
     let elements = (buffer_bytes.min(2 << 30) / 4) as usize;
     let mut plan = Plan::default();
-    let out = tensor(&mut plan, "out", 4, Place::Output);
+    let out = tensor(&mut plan, "out", 4, Storage::Output);
     for k in 0..4096 {
         let piece = tensor(
             &mut plan,
             &format!("piece.{k}"),
             elements,
-            Place::Persistent,
+            Storage::Persistent(Role::Parameter),
         );
         let part = piece.part(0, 4);
         step(&mut plan, &add::KERNEL, [part, part, out]);
@@ -414,8 +430,8 @@ fn refused_kernels(executor: &mut impl Executor) {
             ..ACCUMULATE
         }));
         let mut plan = Plan::default();
-        let x = tensor(&mut plan, "x", 4, Place::Input);
-        let out = tensor(&mut plan, "out", 4, Place::Output);
+        let x = tensor(&mut plan, "x", 4, Storage::Input);
+        let out = tensor(&mut plan, "out", 4, Storage::Output);
         step(&mut plan, kernel, [x, x, out]);
         let error = executor.load(Arc::new(plan)).expect_err("not a kernel");
         assert!(error.to_string().contains(name), "{error}");
@@ -430,11 +446,11 @@ fn many_steps(executor: &mut impl Executor) -> Result<()> {
         arenas: vec![128],
         ..Plan::default()
     };
-    let one = tensor(&mut plan, "one", 4, Place::Input);
-    let out = tensor(&mut plan, "out", 4, Place::Output);
+    let one = tensor(&mut plan, "one", 4, Storage::Input);
+    let out = tensor(&mut plan, "out", 4, Storage::Output);
     let pair = [0, 64].map(|offset| {
         let name = format!("at {offset}");
-        tensor(&mut plan, &name, 4, Place::Arena { arena: 0, offset })
+        tensor(&mut plan, &name, 4, Storage::Arena { arena: 0, offset })
     });
     step(&mut plan, &add::KERNEL, [one, one, pair[0]]);
     for k in 1..STEPS - 1 {
@@ -458,7 +474,7 @@ fn many_steps(executor: &mut impl Executor) -> Result<()> {
 /// Every call to a device that is lost is an error with the exit code of devices.
 fn lost_device(mut executor: GpuExecutor) -> Result<()> {
     let mut plan = Plan::default();
-    tensor(&mut plan, "weight", 8, Place::Persistent);
+    tensor(&mut plan, "weight", 8, Storage::Persistent(Role::Parameter));
     let plan = Arc::new(plan);
     let id = executor.load(Arc::clone(&plan))?;
     executor.run(id, &Inputs::new())?;

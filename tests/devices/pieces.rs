@@ -8,7 +8,7 @@ use libtest_mimic::Failed;
 use wlstm::config::Config;
 use wlstm::device::{CpuExecutor, Data, Executor, GpuExecutor, Inputs};
 use wlstm::graph::memory::Limits;
-use wlstm::graph::plan::{Place, Plan};
+use wlstm::graph::plan::Plan;
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::kernels::matmul::sum_pieces;
 use wlstm::train::update::training_plan;
@@ -78,9 +78,7 @@ fn train(device: &mut dyn Executor, config: &Config, plan: Plan) -> Result<Vec<S
     let failed = |error: wlstm::error::Error| Failed::from(error.chain().to_string());
     let plan = Arc::new(plan);
     let id = device.load(plan.clone()).map_err(failed)?;
-    let kept = plan
-        .tensors()
-        .filter(|(_, info)| info.place == Place::Persistent);
+    let kept = plan.tensors().filter(|(_, info)| info.is_persistent());
     // So small that over many steps rounding does not grow.
     let scale = if config.train.unroll > 2 { 0.1 } else { 0.3 };
     let mut names = Vec::new();

@@ -12,10 +12,10 @@ use wlstm::config::Config;
 use wlstm::device::{CpuExecutor, Data, Executor};
 use wlstm::graph::Graph;
 use wlstm::graph::memory::Limits;
-use wlstm::graph::plan::{Place, Plan};
+use wlstm::graph::plan::{Plan, Storage};
 use wlstm::kernels::matmul::sum_pieces;
 use wlstm::model::language_model::Division;
-use wlstm::model::language_model::{self, Extent, evaluation_prefix};
+use wlstm::model::language_model::{self, Extent};
 use wlstm::model::parameters::{initial_values, parameters};
 use wlstm::random::{Purpose, Stream};
 use wlstm::train::prepare::Preparer;
@@ -45,8 +45,7 @@ fn lstmp_of_one_layer_with_full_softmax() {
         batch: 2,
         unroll: 2,
     };
-    let prefix = evaluation_prefix(&config);
-    let plan = language_model::evaluation(&config, VOCABULARY, extent, prefix, &Limits::COMMON);
+    let plan = language_model::evaluation(&config, VOCABULARY, extent, &Limits::COMMON);
     insta::assert_snapshot!("evaluation", plan.to_string());
 }
 
@@ -176,14 +175,15 @@ fn evaluation_by_spans_has_the_same_bits() {
                 ),
                 &format!("[softmax]\nkind = \"full\"\n[train]\nrecompute = {recompute}"),
             );
-            let plan = language_model::evaluation(&config, VOCABULARY, extent, "", &Limits::HOST);
+            let plan = language_model::evaluation(&config, VOCABULARY, extent, &Limits::HOST);
             let mut executor = CpuExecutor::<f32>::new();
             let id = executor
                 .load(Arc::new(plan.clone()))
                 .expect("there is memory");
             for (k, parameter) in parameters(&config, VOCABULARY).iter().enumerate() {
                 let values = initial_values(parameter, k, 1);
-                executor.write(&parameter.name, &values).expect("a tensor");
+                let name = parameter.evaluated_name(&config);
+                executor.write(&name, &values).expect("a tensor");
             }
             let mut random = Stream::new(7, Purpose::Shuffle, 0);
             let mut ids = || {
@@ -242,7 +242,7 @@ fn conflict(plan: &Plan) -> Option<String> {
     let placed: Vec<_> = plan
         .tensors()
         .filter_map(|(id, info)| {
-            let Place::Arena { arena, offset } = info.place else {
+            let Storage::Arena { arena, offset } = info.storage else {
                 return None;
             };
             let life = lives[id.0 as usize]?;
@@ -268,8 +268,8 @@ fn apart(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     let mut end = 0;
     for info in &mut plan.tensors {
-        if let Place::Arena { .. } = info.place {
-            info.place = Place::Arena {
+        if let Storage::Arena { .. } = info.storage {
+            info.storage = Storage::Arena {
                 arena: 0,
                 offset: end,
             };
@@ -293,7 +293,7 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
     }
     let persistent: Vec<(String, usize)> = plan
         .tensors()
-        .filter(|(_, info)| info.place == Place::Persistent)
+        .filter(|(_, info)| info.is_persistent())
         .map(|(_, info)| (info.name.clone(), info.shape.len()))
         .collect();
     for (name, len) in &persistent {
@@ -394,8 +394,7 @@ proptest! {
             }
 
             let extent = Extent { batch: config.train.batch, unroll: config.train.unroll };
-            let prefix = evaluation_prefix(&config);
-            let plan = language_model::evaluation(&config, VOCABULARY, extent, prefix, &limits);
+            let plan = language_model::evaluation(&config, VOCABULARY, extent, &limits);
             plan.check();
             prop_assert_eq!(conflict(&plan), None);
         }
@@ -412,7 +411,7 @@ fn shared_memory_is_seen() {
     let mut plan = training_plan(&config, VOCABULARY, &Limits::HOST, false);
     let saved: usize = plan
         .tensors()
-        .filter(|(_, info)| matches!(info.place, Place::Arena { .. }))
+        .filter(|(_, info)| matches!(info.storage, Storage::Arena { .. }))
         .map(|(_, info)| info.shape.len().next_multiple_of(64))
         .sum();
     assert!(
@@ -421,7 +420,7 @@ fn shared_memory_is_seen() {
     );
     assert_eq!(conflict(&plan), None);
     for info in &mut plan.tensors {
-        if let Place::Arena { offset, .. } = &mut info.place {
+        if let Storage::Arena { offset, .. } = &mut info.storage {
             *offset = 0;
         }
     }

@@ -4,6 +4,7 @@ use super::super::plan::Slice;
 use super::super::{Gradient, Graph, Operation, Parameter, Value};
 use crate::kernels::embedding::{accumulate_rows, gather, rows, scatter_add_rows};
 use crate::kernels::pointwise::copy;
+use crate::tensor::names::ROWS_EMBEDDING;
 
 struct Embedding {
     table: Parameter,
@@ -70,7 +71,7 @@ impl Operation for Embedding {
             return graph.scale_sources(self.table, self.scale);
         }
         if graph.gradient_of(self.table).is_none()
-            && let Some(places) = graph.sources(self.table, "rows.embedding", 0, capacity, 1)
+            && let Some(places) = graph.sources(self.table, ROWS_EMBEDDING, 0, capacity, 1)
         {
             graph.scale_sources(self.table, self.scale);
             let params = copy::Params { len: dy.len as u32 };
@@ -79,7 +80,7 @@ impl Operation for Embedding {
         }
         let rows = graph
             .builder
-            .index_input("rows.embedding", [rows::row_index_len(capacity)]);
+            .index_input(ROWS_EMBEDDING, [rows::row_index_len(capacity)]);
         match graph.gradient_of(self.table) {
             None => {
                 let gradient = graph.sparse_gradient(self.table, rows, capacity);

@@ -19,6 +19,7 @@ use crate::kernels::embedding::{gather, rows};
 use crate::kernels::matmul::product;
 use crate::kernels::reduce::sum_columns;
 use crate::kernels::softmax::{sampled_backward, sampled_loss, target_backward, target_logits};
+use crate::tensor::names::{ROWS_SOFTMAX, ROWS_TABLE};
 
 struct SampledSoftmax {
     h: Value,
@@ -63,7 +64,7 @@ pub fn sampled_softmax(
         .activation("softmax.candidate_bias", [samples]);
     let logits = graph.builder.stored("softmax.logits", [count, samples]);
     // Logits of the targets now, gradients of the biases later.
-    let left = graph.sources(bias, "rows.softmax", samples, count, 1);
+    let left = graph.sources(bias, ROWS_SOFTMAX, samples, count, 1);
     let bias_source = left.is_none().then(|| {
         graph
             .builder
@@ -182,9 +183,9 @@ impl Operation for SampledSoftmax {
         let kinds = 1 + usize::from(self.tied.is_some());
         let sources = samples + kinds * count;
         let index = if self.tied.is_some() {
-            "rows.table"
+            ROWS_TABLE
         } else {
-            "rows.softmax"
+            ROWS_SOFTMAX
         };
         let left = graph.sources(self.weight, index, samples, count, kinds);
         let source = left
@@ -242,7 +243,7 @@ impl Operation for SampledSoftmax {
         };
         let rows = graph
             .builder
-            .index_input("rows.softmax", [rows::row_index_len(samples + count)]);
+            .index_input(ROWS_SOFTMAX, [rows::row_index_len(samples + count)]);
         let gradient = graph.sparse_gradient(self.bias, rows, samples + count);
         emit_accumulate_rows(
             graph,
@@ -256,7 +257,7 @@ impl Operation for SampledSoftmax {
         if self.tied.is_some() {
             let rows = graph
                 .builder
-                .index_input("rows.table", [rows::row_index_len(sources)]);
+                .index_input(ROWS_TABLE, [rows::row_index_len(sources)]);
             graph.leave_sources(self.weight, source, rows, sources);
         } else {
             let gradient = graph.sparse_gradient(self.weight, rows, sources);

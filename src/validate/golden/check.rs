@@ -7,9 +7,9 @@ use super::compare::{Difference, Tolerance};
 use super::model::Golden;
 use crate::device::{CpuExecutor, Data, Executor, Inputs, PlanId};
 use crate::error::Result;
-use crate::graph::LOSS_SCALE;
 use crate::graph::plan::Plan;
 use crate::model::parameters::{Group, Parameter};
+use crate::tensor::names::{self, LOSS_SCALE};
 use crate::train::update::training_plan;
 
 /// The initial loss scale in mixed precision.
@@ -71,10 +71,10 @@ impl Golden {
             let values = line.layout.interleaved(values);
             executor.write(&line.name, &values)?;
             if line.group == Group::Recurrent {
-                executor.write(&format!("ema.{}", line.name), &values)?;
+                executor.write(&names::moving_average(&line.name), &values)?;
             }
             let ones = vec![1.0; values.len()];
-            executor.write(&format!("optimizer.{}.accumulator", line.name), &ones)?;
+            executor.write(&names::optimizer_state(&line.name, "accumulator"), &ones)?;
         }
         Ok(id)
     }
@@ -177,7 +177,7 @@ impl Check<'_> {
             let what = format!("grad.{}", line.name);
             close(&what, &line.layout.deinterleaved(gradient), rest);
             if line.group == Group::Recurrent {
-                let name = format!("ema.{}", line.name);
+                let name = names::moving_average(&line.name);
                 let average = device.values(&name)?;
                 close(&name, &line.layout.deinterleaved(average), rest);
             }
@@ -240,7 +240,7 @@ fn dense_gradient(
     inputs: &Inputs,
     line: &Parameter,
 ) -> Result<Vec<f64>> {
-    let values = device.values(&format!("gradient.{}", line.name))?;
+    let values = device.values(&names::gradient(&line.name))?;
     let update = plan
         .steps
         .iter()
@@ -250,7 +250,7 @@ fn dense_gradient(
         .slices
         .iter()
         .map(|slice| &plan.tensor(slice.tensor).name)
-        .find(|name| name.starts_with("rows."));
+        .find(|name| names::is_row_index(name));
     let Some(name) = rows else { return Ok(values) };
     let (_, Data::Index(rows)) = inputs
         .iter()

@@ -11,6 +11,7 @@ use crate::device::{Data, Inputs};
 use crate::graph::plan::Plan;
 use crate::kernels::embedding::rows::row_index;
 use crate::model::parameters::{Parameter, parameters};
+use crate::tensor::names;
 
 /// A model with the values that three training steps must produce.
 pub struct Golden {
@@ -202,7 +203,7 @@ impl Golden {
         let mut made: Inputs = vec![
             ("inputs", Data::Index(inputs.clone())),
             ("targets", Data::Index(targets.clone())),
-            ("rows.embedding", Data::Index(row_index(&inputs))),
+            (names::ROWS_EMBEDDING, Data::Index(row_index(&inputs))),
             ("control", Data::Real(control)),
         ];
         if self.config["softmax"] == "sampled" {
@@ -219,7 +220,7 @@ impl Golden {
                 (-(tries * (-p).ln_1p()).exp_m1()).ln()
             });
             made.push(("log_q", Data::Real(log_q.collect())));
-            made.push(("rows.softmax", Data::Index(row_index(&ids))));
+            made.push((names::ROWS_SOFTMAX, Data::Index(row_index(&ids))));
             made.push(("candidates", Data::Index(candidates)));
         }
         made.retain(|(name, _)| plan.find(name).is_some());

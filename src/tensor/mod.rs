@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+pub mod names;
+
 /// The type of the elements of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {

@@ -1,0 +1,166 @@
+//! The part that all graphs of a language model have in common: from words to the input of the softmax.
+
+use std::collections::HashMap;
+
+use super::super::division::{Extent, Part};
+use super::super::parameters::{self, Group, parameters};
+use super::super::tables::{cache_of, caches};
+use crate::config::Config;
+use crate::graph::operations::layer::Layer;
+use crate::graph::operations::{Streams, dropout, embedding, layer, residual};
+use crate::graph::{Graph, Parameter, Value};
+
+/// The most elements of the logits of a tile of the full softmax: 96 MiB in `f32`.
+pub(super) const TILE: usize = 24 << 20;
+
+/// The rows of a batch whose gates exist at once where they are recomputed. The products for gradients of weights sum over
+/// this many rows at a time on every device, so that spans of as many are no slower.
+pub(super) const SPAN_ROWS: usize = 512;
+
+/// Which recurrent parameters a graph uses.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Weights {
+    /// Those that are trained.
+    Trained,
+    /// Those that evaluation uses: the moving averages where there are any.
+    Evaluated,
+}
+
+/// Where a graph finds the embedding and the softmax weights.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum TableAccess {
+    /// On the device, every row.
+    Whole,
+    /// On the device: every row, or, for tables on the host, as many rows as there are slots.
+    Slots,
+    /// Nowhere: the host writes the looked-up embedding to this tensor, and another plan has the softmax.
+    LookedUp(&'static str),
+}
+
+/// Which body a graph has.
+#[derive(Clone, Copy)]
+pub(super) struct Variant {
+    pub extent: Extent,
+    pub weights: Weights,
+    pub tables: TableAccess,
+    pub part: Part,
+}
+
+/// The body of a language model inside one graph.
+pub(super) struct Body<'a> {
+    config: &'a Config,
+    variant: Variant,
+    parameters: HashMap<String, Parameter>,
+}
+
+impl<'a> Body<'a> {
+    /// Declares the parameters.
+    pub fn new(
+        graph: &mut Graph,
+        config: &'a Config,
+        vocabulary: usize,
+        variant: Variant,
+    ) -> Body<'a> {
+        let Variant {
+            weights,
+            tables,
+            part,
+            ..
+        } = variant;
+        let caches = caches(config, vocabulary, part.division);
+        let declare = |line: parameters::Parameter| {
+            let (mut rows, width) = match line.name.as_str() {
+                "softmax.bias" => (vocabulary, 1),
+                _ => line.matrix(),
+            };
+            if let (TableAccess::Slots, Some(cache)) = (tables, cache_of(config, &line)) {
+                rows = caches[cache].slots;
+            }
+            let parameter = if weights == Weights::Evaluated && line.is_averaged(config) {
+                graph.averaged_parameter(&line.evaluated_name(config), rows, width)
+            } else {
+                graph.parameter(&line.name, rows, width)
+            };
+            (line.name, parameter)
+        };
+        let is_looked_up = matches!(tables, TableAccess::LookedUp(_));
+        let parameters = parameters(config, vocabulary)
+            .into_iter()
+            .filter(|line| !is_looked_up || line.group == Group::Recurrent)
+            .map(declare)
+            .collect();
+        Body {
+            config,
+            variant,
+            parameters,
+        }
+    }
+
+    /// A parameter of the graph.
+    pub fn parameter(&self, name: &str) -> Parameter {
+        *self
+            .parameters
+            .get(name)
+            .unwrap_or_else(|| panic!("the table has no parameter `{name}`"))
+    }
+
+    /// The weights of the softmax, `[V, P]`.
+    pub fn softmax_weight(&self) -> Parameter {
+        self.parameter(if self.config.model.tied {
+            "embedding.weight"
+        } else {
+            "softmax.weight"
+        })
+    }
+
+    /// Appends embedding and layers, from the input `inputs [T*B]` to what the softmax sees, `[T*B, P]`. Returns that and the
+    /// looked-up embedding, whose gradient is multiplied by `embedding_scale`.
+    pub fn hidden(&self, graph: &mut Graph, rate: f64, embedding_scale: f32) -> (Value, Value) {
+        let Variant {
+            extent,
+            tables,
+            part,
+            ..
+        } = self.variant;
+        let model = &self.config.model;
+        let looked_up = if let TableAccess::LookedUp(name) = tables {
+            graph.given(name, extent.rows(), model.embedding)
+        } else {
+            let ids = graph.builder.index_input("inputs", [extent.rows()]);
+            let table = self.parameter("embedding.weight");
+            embedding(graph, table, ids, embedding_scale)
+        };
+        let streams = Streams {
+            first: part.index() * extent.batch,
+            count: extent.batch,
+            all: part.division.parts() * extent.batch,
+        };
+        let mut x = dropout(graph, looked_up, rate, 0, streams);
+        for k in 0..model.layers() {
+            let h = layer(graph, self.layer(k), x);
+            let same_size = model.input_size(k) == model.output_size();
+            let y = if model.residual && same_size {
+                residual(graph, x, h)
+            } else {
+                h
+            };
+            x = dropout(graph, y, rate, k as u32 + 1, streams);
+        }
+        (x, looked_up)
+    }
+
+    fn layer(&self, k: usize) -> Layer {
+        let model = &self.config.model;
+        let name = format!("layers.{k}");
+        let projection = format!("{name}.projection.weight");
+        Layer {
+            gates: model.cells[k].gates(&|part| self.parameter(&format!("{name}.gates.{part}"))),
+            bias: self.parameter(&format!("{name}.gates.bias")),
+            projection: (model.projection != 0).then(|| self.parameter(&projection)),
+            batch: self.variant.extent.batch,
+            unroll: self.variant.extent.unroll,
+            forget_bias: model.forget_bias as f32,
+            name,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The graphs of a language model: embedding, dropout, layers, softmax.
+//!
+//! | function | graph |
+//! |---|---|
+//! | [`training`] | forward and backward pass of one step; `train` appends what is done with the gradients |
+//! | [`evaluation`] | losses with the full softmax |
+//! | [`logits`] | one step, with the logits over the vocabulary |
+//! | [`streamed_evaluation`], [`streamed_generation`] | the same two for tables on the host |
+//!
+//! Evaluation and generation use the moving average of the recurrent parameters where there is one, and `f32`: mixed
+//! precision is for training.
+
+mod body;
+mod inference;
+mod streamed;
+mod training;
+
+pub use super::division::{Division, Extent, Part};
+pub use inference::{evaluation, logits, states};
+pub use streamed::{Streamed, streamed_evaluation, streamed_generation};
+pub use training::{declare, training};

@@ -1,0 +1,147 @@
+//! The graphs of evaluation and generation for tables on the host: the host looks up the embedding, and the softmax weights
+//! travel tile by tile.
+
+use super::super::division::{Extent, Part};
+use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant, Weights};
+use crate::config::Config;
+use crate::graph::Graph;
+use crate::graph::memory::Limits;
+use crate::graph::plan::{Plan, Role};
+use crate::kernels::matmul::product;
+use crate::kernels::pointwise::copy;
+use crate::kernels::softmax::{full_loss, log_sum_exp};
+use crate::tensor::names::{self, StateOwner};
+
+/// The plans of an evaluation with tables on the host. They exchange persistent tensors, see [`names::evaluation`].
+pub struct Streamed {
+    /// From `evaluation.embedded [N, E]`, which the host looks up, to `evaluation.h [N, P]`.
+    pub hidden: Plan,
+    /// Updates `evaluation.running [N, 3]` (see [`log_sum_exp`]) with the words of a tile: weights `evaluation.weight
+    /// [tile, P]`, bias `evaluation.bias [tile]`, and the input `targets [N]`, counted from the first word of the tile.
+    pub tile: Plan,
+    /// From `evaluation.running` and the input `targets [N]` to the output `nll [N]`.
+    pub loss: Plan,
+    /// Words of a tile.
+    pub width: usize,
+}
+
+/// The most elements of the softmax weights of a tile: 64 MiB.
+const TILE_WEIGHTS: usize = 16 << 20;
+
+/// The losses of `targets [T*B]` with the full softmax, for tables on the host.
+pub fn streamed_evaluation(
+    config: &Config,
+    vocabulary: usize,
+    extent: Extent,
+    limits: &Limits,
+) -> Streamed {
+    let (rows, depth) = (extent.rows(), config.model.output_size());
+    let most = (TILE.min(limits.slice) / rows).min(TILE_WEIGHTS.min(limits.slice) / depth);
+    let width = most.clamp(1, vocabulary);
+    let ends = Ends {
+        owner: StateOwner::Evaluation,
+        embedded: names::evaluation::EMBEDDED,
+        h: names::evaluation::H,
+    };
+    Streamed {
+        hidden: layers(config, vocabulary, extent, ends, limits),
+        tile: tile(rows, depth, width, limits),
+        loss: loss(rows, limits),
+        width,
+    }
+}
+
+/// One step of `batch` streams up to what the softmax sees, for tables on the host: from `generation.embedded [B, E]`, which
+/// the host looks up, to `generation.h [B, P]`.
+pub fn streamed_generation(
+    config: &Config,
+    vocabulary: usize,
+    batch: usize,
+    limits: &Limits,
+) -> Plan {
+    let ends = Ends {
+        owner: StateOwner::Generation,
+        embedded: names::generation::EMBEDDED,
+        h: names::generation::H,
+    };
+    let extent = Extent { batch, unroll: 1 };
+    layers(config, vocabulary, extent, ends, limits)
+}
+
+/// Where a plan without tables begins and ends.
+struct Ends {
+    owner: StateOwner,
+    embedded: &'static str,
+    h: &'static str,
+}
+
+/// A plan without tables.
+fn layers(config: &Config, vocabulary: usize, extent: Extent, ends: Ends, limits: &Limits) -> Plan {
+    let mut graph = Graph::new("layers", limits);
+    if config.train.recompute {
+        graph.builder.recompute_gates(SPAN_ROWS);
+    }
+    graph.builder.use_states_of(ends.owner);
+    let variant = Variant {
+        extent,
+        weights: Weights::Evaluated,
+        tables: TableAccess::LookedUp(ends.embedded),
+        part: Part::WHOLE,
+    };
+    let body = Body::new(&mut graph, config, vocabulary, variant);
+    let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
+    let (rows, width) = graph.shape(h);
+    let out = graph
+        .builder
+        .persistent(Role::Transfer, ends.h, [rows, width]);
+    let params = copy::Params {
+        len: out.len as u32,
+    };
+    let slices = [graph.data(h), out];
+    graph
+        .builder
+        .step("output", &copy::KERNEL, &params, &slices);
+    graph.finish()
+}
+
+/// One tile of the running log-sum-exp.
+fn tile(rows: usize, depth: usize, width: usize, limits: &Limits) -> Plan {
+    let mut graph = Graph::new("evaluate a tile", limits);
+    let builder = &mut graph.builder;
+    let mut transferred = |name, shape: &[usize]| {
+        let shape = crate::tensor::Shape(shape.to_vec());
+        builder.persistent(Role::Transfer, name, shape)
+    };
+    let h = transferred(names::evaluation::H, &[rows, depth]);
+    let weight = transferred(names::evaluation::WEIGHT, &[width, depth]);
+    let bias = transferred(names::evaluation::BIAS, &[width]);
+    let running = transferred(names::evaluation::RUNNING, &[rows, 3]);
+    let targets = builder.index_input("targets", [rows]);
+    let logits = builder.activation("softmax.logits", [rows, width]);
+    let params = product::Params::dense(rows, width, depth);
+    let params = params.transposed_right().biased();
+    let slices = [h, weight, bias, logits];
+    builder.step("softmax logits", &product::KERNEL, &params, &slices);
+    let params = log_sum_exp::Params {
+        rows: rows as u32,
+        width: width as u32,
+        start: 0,
+        first: 0,
+    };
+    let slices = [logits, targets, running];
+    builder.step("softmax forward", &log_sum_exp::KERNEL, &params, &slices);
+    graph.finish()
+}
+
+/// From the running log-sum-exp to the losses.
+fn loss(rows: usize, limits: &Limits) -> Plan {
+    let mut graph = Graph::new("evaluate the loss", limits);
+    let builder = &mut graph.builder;
+    let running = builder.persistent(Role::Transfer, names::evaluation::RUNNING, [rows, 3]);
+    let targets = builder.index_input("targets", [rows]);
+    let nll = builder.output("nll", [rows]);
+    let params = full_loss::Params { rows: rows as u32 };
+    let slices = [running, targets, nll];
+    builder.step("softmax loss", &full_loss::KERNEL, &params, &slices);
+    graph.finish()
+}

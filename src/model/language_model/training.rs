@@ -1,0 +1,98 @@
+//! The graph of a training step.
+
+use super::super::division::{Extent, Part};
+use super::super::parameters::parameters;
+use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant, Weights};
+use crate::config::{Config, Precision, Recipe, Softmax};
+use crate::graph::operations::{full_softmax, mean, sampled_softmax};
+use crate::graph::{Graph, Parameter};
+use crate::kernels::pointwise::copy;
+use crate::tensor::names::StateOwner;
+
+/// The streams of a batch from which on the products of cells are faster as steps of their own on a GPU: these read the
+/// weights once for many streams, cells for eight.
+const SEPARATE: usize = 16;
+
+/// Forward and backward pass of one training step; the output `loss` is the mean over tokens.
+///
+/// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
+/// [`sampled_softmax()`] names; in a step of several parts row indices are inputs of the update. Gradients are scaled as the
+/// recipe says: those of `T * mean(l)` for `paper`, times `B` for an embedding table of its own; those of `mean(l)` for
+/// `plain` (see [What is computed](crate::model#gradients-and-optimizers)).
+pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Part) {
+    let limits = *graph.builder.limits();
+    let variant = variant(config, part);
+    let extent = variant.extent;
+    if config.train.precision == Precision::Mixed {
+        graph.builder.mix_precision();
+    }
+    let on_units = limits.units && config.train.precision == Precision::Mixed;
+    if on_units || (limits.workgroups > 0 && extent.batch >= SEPARATE) {
+        graph.builder.separate_products();
+    }
+    if config.train.recompute {
+        graph.builder.recompute_gates(SPAN_ROWS);
+    }
+    graph.builder.use_states_of(StateOwner::Training {
+        micro_batch: part.micro_batch,
+    });
+    let body = Body::new(graph, config, vocabulary, variant);
+    let model = &config.model;
+    // All micro-batches together are one batch.
+    let batch = (extent.batch * part.division.micro_batches) as f32;
+    let (divisor, embedding_scale) = match config.train.recipe {
+        Recipe::Paper => (batch, if model.tied { 1.0 } else { batch }),
+        Recipe::Plain => (batch * extent.unroll as f32, 1.0),
+    };
+    let (h, looked_up) = body.hidden(graph, model.dropout, embedding_scale);
+    if graph.builder.publishes("output") {
+        let output = graph.builder.output("output", [graph.data(h).len]);
+        let params = copy::Params {
+            len: output.len as u32,
+        };
+        graph
+            .builder
+            .step("output", &copy::KERNEL, &params, &[graph.data(h), output]);
+    }
+    let targets = graph.builder.index_input("targets", [extent.rows()]);
+    let (weight, bias) = (body.softmax_weight(), body.parameter("softmax.bias"));
+    let nll = match config.softmax {
+        Softmax::Full => {
+            let tile = TILE.min(limits.slice);
+            full_softmax(graph, h, weight, bias, targets, tile, divisor)
+        }
+        Softmax::Sampled { samples } => {
+            let tied = model.tied.then_some(looked_up);
+            sampled_softmax(graph, h, weight, bias, targets, samples, tied, divisor)
+        }
+    };
+    mean(graph, nll);
+    graph.backward();
+}
+
+/// Declares the parameters of a training plan in another plan of the same executor. Returns their names, in the order of the
+/// table.
+pub fn declare(
+    graph: &mut Graph,
+    config: &Config,
+    vocabulary: usize,
+    part: Part,
+) -> Vec<(String, Parameter)> {
+    let body = Body::new(graph, config, vocabulary, variant(config, part));
+    let table = parameters(config, vocabulary).into_iter();
+    table
+        .map(|line| (line.name.clone(), body.parameter(&line.name)))
+        .collect()
+}
+
+fn variant(config: &Config, part: Part) -> Variant {
+    Variant {
+        extent: Extent {
+            batch: config.train.batch,
+            unroll: config.train.unroll,
+        },
+        weights: Weights::Trained,
+        tables: TableAccess::Slots,
+        part,
+    }
+}

@@ -1,0 +1,140 @@
+//! The names of tensors, in executors and in checkpoint files. Names with a prefix are built and taken apart here only.
+//!
+//! | name | tensor | in checkpoints |
+//! |---|---|---|
+//! | `layers.0.gates.weight` and so on | a parameter | yes |
+//! | `ema.PARAMETER` | its moving average | yes |
+//! | `optimizer.PARAMETER.STATE` | a state of its optimizer | yes |
+//! | `optimizer.loss_scale` | the loss scale of mixed precision | yes |
+//! | `state.layers.K.h`, `state.layers.K.c` | the recurrent state of layer `K` | yes |
+//! | `vocab` | the text of the vocabulary | yes, only there |
+//! | `gradient.PARAMETER` | the gradient of a parameter | no |
+//! | `gradient.PARAMETER.half` | the same in `f16`, for its transfer to other devices | no |
+//! | `joined.PARAMETER` | rows of gradient of all devices | no |
+//! | `exchange.out.TENSOR`, `exchange.in.TENSOR` | rows of a table on the host, to the host and to the device | no |
+//! | `evaluation.*`, `generation.*` | what the plans of an evaluation or a generation with tables on the host exchange | no |
+//! | `evaluation.state.*`, `generation.state.*`, `micro_batchK.state.*` | recurrent states of plans with other batches | no |
+//! | `rows.embedding`, `rows.softmax`, `rows.table` | row indices: inputs of a training step | no |
+
+/// The text of the vocabulary in a checkpoint.
+pub const VOCABULARY: &str = "vocab";
+
+/// The loss scale of mixed precision and the number of steps since it changed, `[2]`.
+pub const LOSS_SCALE: &str = "optimizer.loss_scale";
+
+/// How the names of tensors of a checkpoint begin that are neither parameters nor their moving averages.
+pub const NOT_PARAMETERS: [&str; 3] = ["optimizer.", "state.", VOCABULARY];
+
+/// How the names of moving averages begin.
+pub const MOVING_AVERAGES: &str = "ema.";
+
+/// The row index of the embedding's gradient.
+pub const ROWS_EMBEDDING: &str = "rows.embedding";
+
+/// The row index of the gradient of the softmax's weights and bias.
+pub const ROWS_SOFTMAX: &str = "rows.softmax";
+
+/// The row index of the gradient of a table that embedding and softmax share.
+pub const ROWS_TABLE: &str = "rows.table";
+
+/// Whether an input is a row index.
+pub fn is_row_index(input: &str) -> bool {
+    [ROWS_EMBEDDING, ROWS_SOFTMAX, ROWS_TABLE].contains(&input)
+}
+
+/// The moving average of a parameter.
+pub fn moving_average(parameter: &str) -> String {
+    format!("{MOVING_AVERAGES}{parameter}")
+}
+
+/// The parameter of this name, or that this moving average is of.
+pub fn parameter_of(name: &str) -> &str {
+    name.strip_prefix(MOVING_AVERAGES).unwrap_or(name)
+}
+
+/// A state of a parameter's optimizer.
+pub fn optimizer_state(parameter: &str, state: &str) -> String {
+    format!("optimizer.{parameter}.{state}")
+}
+
+/// The gradient of a parameter.
+pub fn gradient(parameter: &str) -> String {
+    format!("gradient.{parameter}")
+}
+
+/// The gradient of a parameter in `f16`.
+pub fn half_gradient(parameter: &str) -> String {
+    format!("gradient.{parameter}.half")
+}
+
+/// The rows of gradient of all devices.
+pub fn joined_gradient(parameter: &str) -> String {
+    format!("joined.{parameter}")
+}
+
+/// Rows of a tensor on the host, on their way from the device.
+pub fn outgoing_rows(tensor: &str) -> String {
+    format!("exchange.out.{tensor}")
+}
+
+/// Rows of a tensor on the host, on their way to the device.
+pub fn incoming_rows(tensor: &str) -> String {
+    format!("exchange.in.{tensor}")
+}
+
+/// The recurrent state of a micro-batch, from its name in checkpoints, which is that of the first micro-batch.
+pub fn of_micro_batch(state: &str, micro_batch: usize) -> String {
+    match micro_batch {
+        0 => state.to_owned(),
+        _ => format!("micro_batch{micro_batch}.{state}"),
+    }
+}
+
+/// What the plans of an evaluation with tables on the host exchange with the host and with each other.
+pub mod evaluation {
+    /// The looked-up embedding, `[N, E]`.
+    pub const EMBEDDED: &str = "evaluation.embedded";
+    /// What the softmax sees, `[N, P]`.
+    pub const H: &str = "evaluation.h";
+    /// The softmax weights of a tile of the vocabulary.
+    pub const WEIGHT: &str = "evaluation.weight";
+    /// The softmax bias of a tile of the vocabulary.
+    pub const BIAS: &str = "evaluation.bias";
+    /// The running log-sum-exp, `[N, 3]`.
+    pub const RUNNING: &str = "evaluation.running";
+}
+
+/// What the plan of a generation with tables on the host exchanges with the host.
+pub mod generation {
+    /// The looked-up embedding, `[B, E]`.
+    pub const EMBEDDED: &str = "generation.embedded";
+    /// What the softmax sees, `[B, P]`.
+    pub const H: &str = "generation.h";
+}
+
+/// Whose recurrent states a plan uses. Plans of one executor with different batches have states of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateOwner {
+    /// Training, of one micro-batch of a step. Those of the first one are named as in checkpoints.
+    Training {
+        /// The micro-batch, counted from 0.
+        micro_batch: usize,
+    },
+    /// Evaluation.
+    Evaluation,
+    /// Generation.
+    Generation,
+}
+
+impl StateOwner {
+    /// The state `name`, `layers.0.h` for example.
+    pub fn state(self, name: &str) -> String {
+        match self {
+            StateOwner::Training { micro_batch } => {
+                of_micro_batch(&format!("state.{name}"), micro_batch)
+            }
+            StateOwner::Evaluation => format!("evaluation.state.{name}"),
+            StateOwner::Generation => format!("generation.state.{name}"),
+        }
+    }
+}
