@@ -1,0 +1,60 @@
+//! A run that stops and is resumed equals, bit for bit, the run that was never stopped: after a limit, a signal or a kill.
+
+mod folder;
+mod kills;
+mod steps;
+mod tools;
+
+use crate::common::{Trial, on_every_gpu};
+
+use self::folder::{
+    a_finished_run_stays, another_configuration_is_refused, best_by_one_measure,
+    leftovers_are_swept, the_configuration_of_a_run_is_enough,
+};
+use self::kills::{kill_before_the_first_checkpoint, kills_lose_little, signal_saves};
+use self::steps::{one_seed_gives_the_same_bits, stop_at_any_step};
+use self::tools::{FULL, SAMPLED, Text, mixed, same};
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = vec![
+        Trial::test("one_seed_gives_the_same_bits", one_seed_gives_the_same_bits),
+        Trial::test("stop_at_any_step::sampled", || stop_at_any_step(SAMPLED)),
+        Trial::test("stop_at_any_step::full", || stop_at_any_step(FULL)),
+        Trial::test("stop_at_any_step::mixed", || stop_at_any_step(&mixed())),
+        Trial::test("signals::interrupt", || signal_saves("INT", 130)),
+        Trial::test("signals::terminate", || signal_saves("TERM", 143)),
+        Trial::test("kills_lose_little", kills_lose_little),
+        Trial::test(
+            "kill_before_the_first_checkpoint",
+            kill_before_the_first_checkpoint,
+        ),
+        Trial::test("leftovers_are_swept", leftovers_are_swept),
+        Trial::test("a_finished_run_stays", a_finished_run_stays),
+        Trial::test("best_by_one_measure", best_by_one_measure),
+        Trial::test(
+            "the_configuration_of_a_run_is_enough",
+            the_configuration_of_a_run_is_enough,
+        ),
+        Trial::test(
+            "another_configuration_is_refused",
+            another_configuration_is_refused,
+        ),
+    ];
+    trials.extend(on_every_gpu("stop_and_go_on", |gpu| {
+        let device = format!("gpu:{}", gpu.adapter.summary.index);
+        let text = Text::new(SAMPLED);
+        let whole = text.run("whole", &device, &["--steps", "9"]);
+        let halves = text.run("halves", &device, &["--steps", "4"]);
+        text.run("halves", &device, &["--steps", "9", "--resume"]);
+        same(&whole, &halves, 9)?;
+        if gpu.adapter.summary.f16 {
+            let text = Text::new(&mixed());
+            let whole = text.run("whole", &device, &["--steps", "9"]);
+            let halves = text.run("halves", &device, &["--steps", "4"]);
+            text.run("halves", &device, &["--steps", "9", "--resume"]);
+            same(&whole, &halves, 9)?;
+        }
+        Ok(())
+    }));
+    trials
+}

@@ -1,0 +1,6 @@
+//! Unusable input ends in one error chain with the right exit code, and changes no file.
+
+mod case;
+mod folders;
+mod inputs;
+mod runs;

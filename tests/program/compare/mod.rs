@@ -1,0 +1,7 @@
+//! `wlstm compare` and `wlstm report`.
+
+mod failures;
+mod report;
+mod resume;
+mod table;
+mod tools;
