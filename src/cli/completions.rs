@@ -6,13 +6,12 @@ use super::args::Invocation;
 use super::output;
 use crate::error::Result;
 
-/// Print the completions of a shell
+/// Print completions for a shell
 #[derive(Clone, Debug, Args)]
-#[command(
-    after_help = "Example:\n  wlstm completions bash > ~/.local/share/bash-completion/completions/wlstm"
-)]
+#[command(after_help = "Example:\n  \
+    wlstm completions bash > ~/.local/share/bash-completion/completions/wlstm")]
 pub(super) struct CompletionsArgs {
-    /// The shell
+    /// Shell
     pub shell: clap_complete::Shell,
 }
 

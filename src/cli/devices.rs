@@ -9,11 +9,13 @@ use crate::error::Result;
 
 /// List the devices of this machine
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "The names are those that --device takes. Examples:\n  \
+#[command(after_help = "--device takes these names.\n\
+    \n\
+    Examples:\n  \
     wlstm devices\n  \
     WGPU_BACKEND=gl wlstm devices --json")]
 pub(super) struct DevicesArgs {
-    /// Prints one JSON document
+    /// Print one JSON document
     #[arg(long)]
     pub json: bool,
 }

@@ -28,25 +28,26 @@ use crate::train::session::Inference;
 /// Print the perplexity of a text
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Prints four lines: perplexity N; targets N; out-of-vocabulary N, the targets that are unknown words; \
-    log-likelihood N, the natural logarithm of the probability of all targets.\n\n\
+    after_help = "Prints four lines: perplexity N; targets N; out-of-vocabulary N, the number of targets that are unknown \
+    words; log-likelihood N, the natural logarithm of the probability of all targets.\n\
+    \n\
     Examples:\n  \
     wlstm eval runs/shakespeare\n  \
     wlstm eval runs/g8/checkpoints/step-00001000.safetensors --data data/wikitext-2/test.txt --json"
 )]
 pub(super) struct EvalArgs {
-    /// A run folder (its best checkpoint) or one checkpoint
+    /// Run folder (its best checkpoint), or one checkpoint
     pub run: PathBuf,
-    /// The text; by default the test files of the run's configuration, or its validation files
+    /// Text to read [default: the test files of the run's configuration, else its validation files]
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,
-    /// Only the first N targets of the text, in the order of batches; 0: all
+    /// Read only the first N targets of the text, in the order of batches; 0 reads all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub targets: u64,
-    /// Where to compute.
+    /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Prints one JSON document
+    /// Print one JSON document
     #[arg(long)]
     pub json: bool,
 }

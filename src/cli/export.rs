@@ -11,26 +11,29 @@ use crate::checkpoint::Which;
 use crate::error::{Error, Result};
 use crate::interchange::{Source, native, onnx, pytorch};
 
-/// Write a model for other programs: PyTorch, ONNX Runtime
+/// Write a model for PyTorch or ONNX Runtime
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "pytorch: safetensors whose tensors torch.nn.Embedding (`embedding`), torch.nn.LSTM (`lstm`) and torch.nn.Linear (`softmax`) \
-    load by name; for `lstmp` only. onnx: one step as a graph, words and states in, log-probabilities and states out. native: the \
-    parameters under the names of checkpoints, for `train --init`. All have the configuration and the words in them.\n\n\
+    after_help = "pytorch: safetensors that torch.nn.Embedding (`embedding`), torch.nn.LSTM (`lstm`) and torch.nn.Linear \
+    (`softmax`) load by name; for `lstmp` only.\n\
+    onnx: a graph of one step, with words and states as inputs, log-probabilities and states as outputs.\n\
+    native: parameters under the names of checkpoints, for `train --init`.\n\
+    Every format contains the configuration and the vocabulary.\n\
+    \n\
     Examples:\n  \
     wlstm export runs/g8 --out g8.onnx --format onnx\n  \
     wlstm export runs/lstmp --out lstmp.safetensors"
 )]
 pub(super) struct ExportArgs {
-    /// A run folder (its best checkpoint) or one checkpoint
+    /// Run folder (its best checkpoint), or one checkpoint
     pub run: PathBuf,
-    /// The file
+    /// Output file
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// For whom
+    /// Format of the file
     #[arg(long, value_enum, default_value_t = ExportFormat::Pytorch)]
     pub format: ExportFormat,
-    /// Takes the parameters that the last step has left, not their moving average
+    /// Export the parameters after the last step, not their moving average
     #[arg(long)]
     pub last: bool,
 }
@@ -42,7 +45,7 @@ pub(super) enum ExportFormat {
     Pytorch,
     /// Safetensors with the names of checkpoints
     Native,
-    /// A graph of one step
+    /// ONNX graph of one step
     Onnx,
 }
 

@@ -17,21 +17,24 @@ use crate::error::{Error, Result};
 use crate::train::generate::{Choice, Generator, Word};
 use crate::train::session::{Inference, Session};
 
-/// Print text that a model makes up
+/// Generate text with a model
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "The unknown word `<UNK>` is never chosen; words of the prompt that are not in the vocabulary are read as it. Sample K of a \
-    seed is the same, however many there are. Several samples stand between lines of `---`; with --json each has its text, its \
-    tokens, and their log-probability (natural logarithm, of the model itself, without the prompt).\n\n\
+    after_help = "The unknown word `<UNK>` is never generated. Words of the prompt that are not in the vocabulary are read \
+    as `<UNK>`. Sample K of a seed is the same for any number of samples.\n\
+    \n\
+    Several samples are separated by lines of `---`. With --json each sample has its text, its tokens and their \
+    log-probability: the natural logarithm, under the model itself, without the prompt.\n\
+    \n\
     Examples:\n  \
     wlstm generate runs/shakespeare --prompt 'ROMEO:' --tokens 500 --temperature 0.8\n  \
     wlstm generate runs/shakespeare --top-p 0.9 --samples 8 --seed 3 --json\n  \
     tail -n 20 play.txt | wlstm generate runs/shakespeare --prompt -"
 )]
 pub(super) struct GenerateArgs {
-    /// A run folder (its best checkpoint) or one checkpoint
+    /// Run folder (its best checkpoint), or one checkpoint
     pub run: PathBuf,
-    /// The text to go on from; `-`: that of standard input, without its last line end
+    /// Text to continue; `-` reads it from standard input, without the last line end
     #[arg(
         long,
         value_name = "TEXT",
@@ -39,7 +42,7 @@ pub(super) struct GenerateArgs {
         allow_hyphen_values = true
     )]
     pub prompt: String,
-    /// How many tokens to generate
+    /// Number of tokens to generate
     #[arg(
         long,
         value_name = "N",
@@ -47,25 +50,25 @@ pub(super) struct GenerateArgs {
         allow_negative_numbers = true
     )]
     pub tokens: u64,
-    /// Below 1 likely tokens become likelier, above 1 unlikely ones; 0 always takes the likeliest
+    /// Sampling temperature: below 1 favours likely tokens, above 1 unlikely ones; 0 always takes the likeliest
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = not_negative, allow_negative_numbers = true)]
     pub temperature: f64,
-    /// Chooses among this many of the likeliest tokens; 0 among all
+    /// Sample from the K likeliest tokens; 0 samples from all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub top_k: usize,
-    /// Of these, chooses among the likeliest, as few as together have this probability; 1 among all
+    /// Sample from the smallest set of likeliest tokens with this total probability; 1 samples from all
     #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = probability, allow_negative_numbers = true)]
     pub top_p: f64,
-    /// How many texts to generate, each with random numbers of its own
+    /// Number of texts to generate, each with its own random numbers
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub samples: u32,
-    /// The key of the random numbers
+    /// Seed of the random numbers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Where to compute.
+    /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Prints one JSON document
+    /// Print one JSON document
     #[arg(long)]
     pub json: bool,
 }

@@ -18,26 +18,27 @@ use crate::model::parameters::parameters;
 use crate::numbers::grouped;
 use crate::tensor::names;
 
-/// Make a run of a model from elsewhere, as from PyTorch
+/// Make a run from a model of another program, such as PyTorch
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "FILE is a safetensors file as `wlstm export` writes it, with the names of PyTorch (embedding.weight, lstm.weight_ih_l0, ..., \
-    softmax.weight, softmax.bias) or of checkpoints. The words are those in FILE, else those of data.vocab, else those counted in \
-    data.train. The run can be scored, evaluated and generated from; to train it further: \
-    `wlstm train CONFIG --init RUN`.\n\n\
+    after_help = "FILE is a safetensors file as `wlstm export` writes it, with the names of PyTorch (embedding.weight, \
+    lstm.weight_ih_l0, ..., softmax.weight, softmax.bias) or of checkpoints. The vocabulary is the one in FILE, else that of \
+    data.vocab, else it is counted from data.train. The run works with `wlstm score`, `eval` and `generate`; to train it \
+    further: `wlstm train CONFIG --init RUN`.\n\
+    \n\
     Example:\n  \
     wlstm import model.safetensors --config configs/wikitext2-lstmp.toml --out runs/imported"
 )]
 pub(super) struct ImportArgs {
-    /// The safetensors file
+    /// Safetensors file
     pub file: PathBuf,
-    /// The configuration of the model, a TOML file
+    /// Configuration of the model (TOML)
     #[arg(long, value_name = "CONFIG")]
     pub config: PathBuf,
-    /// The run folder that is made
+    /// Run folder to create
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
-    /// Overrides of the configuration.
+    /// Overrides.
     #[command(flatten)]
     pub overrides: OverrideArgs,
 }

@@ -10,9 +10,10 @@ use crate::error::{Error, Result};
 
 /// Write manual pages
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  wlstm man ~/.local/share/man/man1")]
+#[command(after_help = "Example:\n  \
+    wlstm man ~/.local/share/man/man1")]
 pub(super) struct ManArgs {
-    /// The folder: wlstm.1, wlstm-train.1 and so on are written into it
+    /// Folder for wlstm.1, wlstm-train.1 and so on
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
 }

@@ -18,11 +18,13 @@ use crate::report::{RunData, page, plots};
 use crate::train::sample::sample;
 use crate::train::session::Inference;
 
-/// Write a page with the curves, numbers and samples of runs
+/// Write a page with curves, numbers and samples of runs
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Runs may be finished, interrupted, or still training. The page needs nothing beside it and fetches nothing. The SVG files of \
-    --plots are on white, 960 by 600 pixels: any converter makes a PNG of them.\n\n\
+    after_help = "Runs may be finished, interrupted or still training. The page is one file: it needs no other file and \
+    loads nothing from the network. The SVG files of --plots are 960 by 600 pixels on white; any converter makes PNG files \
+    of them.\n\
+    \n\
     Examples:\n  \
     wlstm report runs/shakespeare\n  \
     wlstm report runs/g2 runs/g4 runs/g8 --out groups.html --plots plots\n  \
@@ -32,13 +34,13 @@ pub(super) struct ReportArgs {
     /// Run folders, or folders of `wlstm compare`
     #[arg(required = true)]
     pub runs: Vec<PathBuf>,
-    /// The page; by default report.html in the folder that is named, or here if several are
+    /// The page [default: report.html in the given folder, or in the current folder if several are given]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Saves each plot as an SVG file in this folder too
+    /// Also save each plot as an SVG file in this folder
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
-    /// Leaves models without a sample that have made nothing up yet
+    /// Do not generate samples for models that have none yet
     #[arg(long)]
     pub no_samples: bool,
 }

@@ -26,28 +26,30 @@ use crate::train::session::Inference;
 /// Print the log-probability of each line of a text
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Each line of output: log-probability (natural logarithm), tokens, out-of-vocabulary tokens, the line; separated by \
-    tabs. Every line is a sequence of its own; the mark at its end is one of its tokens. A word that is not in the vocabulary is read as \
-    the unknown word `<UNK>`, and scored as that: its probability is that of all unknown words together.\n\n\
-    What is there of standard input is scored at once, in order. At the end, perplexities with and without the out-of-vocabulary \
-    words go to standard error, as KenLM prints them.\n\n\
+    after_help = "Each output line has four columns separated by tabs: log-probability (natural logarithm), tokens, \
+    out-of-vocabulary tokens, the line. Every line is a sequence of its own; its end counts as a token. A word that is not \
+    in the vocabulary is scored as the unknown word `<UNK>`, whose probability is that of all unknown words together.\n\
+    \n\
+    Lines from standard input are scored as they arrive, in order. At the end, perplexities with and without \
+    out-of-vocabulary words go to standard error, in the format of KenLM.\n\
+    \n\
     Examples:\n  \
     echo 'the cat sat' | wlstm score runs/lm1b-g4\n  \
     wlstm score runs/lm1b-g4 text.txt --words > words.tsv\n  \
     wlstm score runs/lm1b-g4 text.txt --summary"
 )]
 pub(super) struct ScoreArgs {
-    /// A run folder (its best checkpoint) or one checkpoint
+    /// Run folder (its best checkpoint), or one checkpoint
     pub run: PathBuf,
-    /// The text, a sentence a line; by default standard input
+    /// Text file, one sentence per line [default: standard input]
     pub file: Option<PathBuf>,
-    /// Prints a row for each word: the number of its line, log-probability, 1 if it is out of the vocabulary, the word
+    /// Print a row for each word: line number, log-probability, 1 if it is out of the vocabulary, the word
     #[arg(long, conflicts_with = "summary")]
     pub words: bool,
-    /// Prints, of all lines together, only the perplexities with and without out-of-vocabulary words, their number, and the tokens
+    /// Print only totals: perplexity with and without out-of-vocabulary words, their number, and the number of tokens
     #[arg(long)]
     pub summary: bool,
-    /// Where to compute.
+    /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
 }

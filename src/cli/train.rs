@@ -32,39 +32,39 @@ use crate::train::schedule;
 use crate::train::session::Session;
 use crate::train::watch::{Event, Stop};
 
-/// Train a model, or go on training it
+/// Train a model, or continue training one
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  \
     wlstm train configs/shakespeare.toml\n  \
     wlstm train configs/wikitext2-glstm.toml --out runs/g8 --set model.groups=8 --set train.epochs=1\n  \
     wlstm train runs/g8/config.toml --resume --set train.epochs=2")]
 pub(super) struct TrainArgs {
-    /// The configuration, a TOML file
+    /// Configuration file (TOML)
     pub config: PathBuf,
-    /// The run folder; by default runs/NAME after the configuration, or runs/NAME-2 and so on if that is taken
+    /// Run folder [default: runs/NAME, named after the configuration; runs/NAME-2 and so on if it exists]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Continues the run in --out from its newest checkpoint; by default that in the folder of the configuration, else the newest of
-    /// this configuration
+    /// Continue the run in --out from its newest checkpoint. Without --out: the run that the configuration belongs to, else the
+    /// newest run of this configuration
     #[arg(long)]
     pub resume: bool,
-    /// Starts from the parameters in a safetensors file, or of a run
+    /// Start from the parameters in a safetensors file or in a run
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub init: Option<PathBuf>,
-    /// Where to train: auto, cpu, gpu, gpu:N, or part of an adapter's name, as gpu:nvidia; several times, or
-    /// gpu:all, to train on several
+    /// Where to train: auto, cpu, gpu, gpu:N, or part of an adapter's name, for example gpu:nvidia. To train on several devices,
+    /// repeat the option or give gpu:all
     #[arg(long = "device", value_name = "SEL")]
     pub devices: Vec<String>,
-    /// Ends after this many optimizer steps
+    /// Stop after this many optimizer steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,
-    /// Ends after this many seconds of training
+    /// Stop after this many seconds of training
     #[arg(long, value_name = "N", value_parser = positive)]
     pub seconds: Option<f64>,
-    /// The key of every random number
+    /// Seed of all random numbers
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Shows a dashboard on the terminal: loss, speed, memory, log; q saves and stops
+    /// Show a dashboard with loss, speed, memory and log; q saves and stops
     #[arg(long, conflicts_with = "quiet")]
     pub tui: bool,
     /// Overrides of the configuration.

@@ -17,30 +17,32 @@ use crate::corpus::{Corpus, VocabularyBuilder};
 use crate::error::{Error, Result, quoted};
 use crate::numbers::grouped;
 
-/// Count the words of a corpus into a vocabulary file
+/// Build a vocabulary file from the words of a corpus
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Prints three lines: words N, special ones counted too; tokens N, the mark at the end of each line counted \
-    too; coverage N %, the share of the tokens that are in the vocabulary.\n\n\
-    Example:\n  wlstm vocab 'data/train/*' --out data/vocab.txt --min-count 3"
+    after_help = "Prints three lines: words N, including special words; tokens N, including the mark at the end of each \
+    line; coverage N %, the share of the tokens that are in the vocabulary.\n\
+    \n\
+    Example:\n  \
+    wlstm vocab 'data/train/*' --out data/vocab.txt --min-count 3"
 )]
 pub(super) struct VocabArgs {
-    /// Text files or patterns
+    /// Text files or glob patterns
     #[arg(required = true)]
     pub corpus: Vec<PathBuf>,
-    /// The vocabulary file: `word count` a line, in order of falling frequency
+    /// Vocabulary file: one `word count` per line, most frequent first
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Keeps this many words; 0 keeps all
+    /// Keep this many of the most frequent words; 0 keeps all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub size: usize,
-    /// Keeps words that come this often
+    /// Keep words that occur at least this often
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub min_count: u64,
     /// How the text is read, as data.order in a configuration
     #[arg(long, value_name = "ORDER", default_value = "sentences", value_parser = one_of([Order::Sentences, Order::Contiguous], Order::as_str))]
     pub order: Order,
-    /// How lines become tokens, as data.tokens in a configuration
+    /// How lines are split into tokens, as data.tokens in a configuration
     #[arg(long, value_name = "TOKENS", default_value = "whitespace", value_parser = one_of([Tokens::Whitespace, Tokens::Words, Tokens::Characters], Tokens::as_str))]
     pub tokens: Tokens,
 }

@@ -6,71 +6,82 @@ use clap::Args;
 
 use super::super::args::{DeviceArgs, OverrideArgs, positive};
 
-/// Train several models by turns under one budget, and print them in one table
+/// Train several models under one budget and compare them in a table
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "The models train by turns on one device, and only their own time of training counts, so that what else the machine does \
-    concerns all alike. The columns: parameters of the recurrent layers and all, steps, words a second, times those of the first model, what \
-    that would be if only FLOPs counted, the share of it that was reached, the best validation perplexity, memory of the device. The folder \
-    keeps a run of each model, compare.json, compare.md, compare.csv and report.html. Without a budget, the limits of the \
-    configurations hold, if they are alike. After Ctrl-C --resume goes on. The best of short comparisons is a hint: last beside best \
-    perplexity, the curves of report.html and another --seed say how good a one. Each model is a run, to generate from or to train for \
-    longer.\n\n\
-    --variants takes cells with what they need, as flstm:factor=64; a --set with several values is a model for each.\n\n\
+    after_help = "The models train in turns on one device. Only a model's own training time counts, so other load on the \
+    machine affects all models alike.\n\
+    \n\
+    Columns: parameters of the recurrent layers; all parameters; steps; words per second; times, the speed relative to the \
+    first model; by FLOPs, the speed-up that its FLOP count alone would allow; reached, the share of it that was achieved; \
+    the best validation perplexity and the last; device memory.\n\
+    \n\
+    The folder keeps a run of each model, compare.json, compare.md, compare.csv and report.html. Without a budget, the \
+    limits in the configurations apply; they must be equal. Ctrl-C saves, and --resume continues. Each model is an ordinary \
+    run, for `wlstm generate` or for longer training.\n\
+    \n\
+    A short comparison is only a hint. Compare the last perplexity with the best, read the curves in report.html, and try \
+    another --seed.\n\
+    \n\
+    --variants takes cells with their sizes, for example flstm:factor=64. A --set with several values makes a model for each.\n\
+    \n\
     Examples:\n  \
-    wlstm compare configs/shakespeare.toml \\\n      --variants lstmp,flstm:factor=64,glstm:groups=4 --seconds 60\n  \
-    wlstm compare configs/text.toml --set data.train=my-text.txt \\\n      --variants lstmp,flstm:factor=64,glstm:groups=4 --seconds 60\n  \
-    wlstm compare configs/text.toml --set data.train=my-text.txt \\\n      --set model.groups=2,4,8 --words 1000000 --format markdown\n  \
+    wlstm compare configs/shakespeare.toml \\\n      \
+    --variants lstmp,flstm:factor=64,glstm:groups=4 --seconds 60\n  \
+    wlstm compare configs/text.toml --set data.train=my-text.txt \\\n      \
+    --variants lstmp,flstm:factor=64,glstm:groups=4 --seconds 60\n  \
+    wlstm compare configs/text.toml --set data.train=my-text.txt \\\n      \
+    --set model.groups=2,4,8 --words 1000000 --format markdown\n  \
     wlstm compare --resume --out runs/compare"
 )]
 pub(in crate::cli) struct CompareArgs {
-    /// The configurations, TOML files
+    /// Configuration files (TOML)
     #[arg(required_unless_present = "resume", value_name = "CONFIG")]
     pub configs: Vec<PathBuf>,
-    /// Cells to compare in each configuration, as lstmp,flstm:factor=64,glstm:groups=4
+    /// Cells to compare in each configuration, for example lstmp,flstm:factor=64,glstm:groups=4
     #[arg(long, value_name = "LIST")]
     pub variants: Vec<String>,
-    /// Trains each model for this many seconds
+    /// Train each model for this many seconds
     #[arg(long, value_name = "N", value_parser = positive, group = "budget")]
     pub seconds: Option<f64>,
-    /// Trains each model for this many optimizer steps
+    /// Train each model for this many optimizer steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), group = "budget")]
     pub steps: Option<u64>,
-    /// Trains each model for this many passes over the text
+    /// Train each model for this many passes over the text
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), group = "budget")]
     pub epochs: Option<u64>,
-    /// Trains each model on this many words, rounded up to whole steps
+    /// Train each model on this many words, rounded up to whole steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), group = "budget")]
     pub words: Option<u64>,
-    /// The folder of the comparison; by default runs/compare, or runs/compare-2 and so on if that is taken
+    /// Folder of the comparison [default: runs/compare; runs/compare-2 and so on if it exists]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Goes on with the comparison in --out (by default the newest)
+    /// Continue the comparison in --out, or the newest one
     #[arg(long)]
     pub resume: bool,
-    /// The key of every random number
+    /// Seed of all random numbers
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     pub seed: Option<u64>,
-    /// Where to train.
+    /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Overrides of the configurations; one with several values, as --set model.groups=2,4,8, makes a model for each.
+    /// Overrides; one with several values, such as --set model.groups=2,4,8, makes a model for each.
     #[command(flatten)]
     pub overrides: OverrideArgs,
-    /// How the table is printed
+    /// Format of the table
     #[arg(long, value_enum, default_value_t = TableFormat::Text)]
     pub format: TableFormat,
-    /// Prints one JSON document: --format json
+    /// Print one JSON document: short for --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
 }
 
-/// How a table is printed.
+/// The format of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(in crate::cli) enum TableFormat {
-    /// For people
+    /// Aligned columns for a terminal
     Text,
-    /// A table of Markdown
+    /// Markdown table
     Markdown,
     /// Comma-separated values, all columns
     Csv,

@@ -6,32 +6,33 @@ use clap::Args;
 
 use super::super::args::OverrideArgs;
 
-/// Print what a model and its training cost: parameters, memory of each device, FLOPs; nothing is run
+/// Print the parameters, memory and FLOPs of a model, without running it
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "The training text need not be there if data.vocab_size is given or the vocabulary file is there.\n\n\
+    after_help = "The training text is not needed if data.vocab_size is set or the vocabulary file exists.\n\
+    \n\
     Examples:\n  \
     wlstm plan configs/lm1b-g4-8.toml --set train.batch=128\n  \
     wlstm plan configs/lm1b-biglstm.toml --memory 24GB --devices 4"
 )]
 pub(in crate::cli) struct PlanArgs {
-    /// The configuration, a TOML file
+    /// Configuration file (TOML)
     pub config: PathBuf,
-    /// The number of devices that share the work
+    /// Number of devices that train together
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=4096))]
     pub devices: u64,
-    /// Asks whether it fits in so much memory, as 8GB or 8GiB, instead of in what each device has
+    /// Check whether the run fits in this much memory, for example 8GB or 8GiB, instead of the memory of each device
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
-    /// Overrides of the configuration.
+    /// Overrides.
     #[command(flatten)]
     pub overrides: OverrideArgs,
-    /// Prints one JSON document
+    /// Print one JSON document
     #[arg(long)]
     pub json: bool,
 }
 
-/// A number of bytes, with a unit or without: `8GB` is 8e9, `8GiB` and `8G` are 8 * 2^30.
+/// Parses a number of bytes, with or without a unit: `8GB` is 8e9, `8GiB` and `8G` are 8 * 2^30.
 fn size(text: &str) -> Result<u64, String> {
     let wrong = || "give a megabyte or more, as 8GB, 512MiB or 8589934592 (bytes)".to_owned();
     let unit = text.find(|c: char| c.is_ascii_alphabetic());

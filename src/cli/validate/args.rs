@@ -2,20 +2,24 @@
 
 use clap::Args;
 
-/// Hold every kernel on a device against its reference
+/// Check every kernel of a device against its reference
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Every kernel runs all its cases, in f32 and in f16 where the device has it, and is compared with f64 on the CPU; then \
-    twelve small models, every cell among them, are trained for three steps and compared with values that were computed elsewhere. \
-    Ends with exit code 6 if anything disagrees. What it prints belongs into a bug report.\n\n\
-    Relative errors and ulp (units in the last place) are of the elements that are at least 1/1024 of the largest of their output.\n\n\
+    after_help = "Runs every kernel on all its cases, in f32 and, where the device supports it, in f16, and compares the \
+    results with f64 on the CPU. Then trains twelve small models, every cell among them, for three steps, and compares them \
+    with reference values from another implementation. Exits with code 6 if anything disagrees. Attach the output to bug \
+    reports.\n\
+    \n\
+    Relative errors and ulp (units in the last place) cover the elements that are at least 1/1024 of the largest element of \
+    their output.\n\
+    \n\
     Examples:\n  \
     wlstm validate\n  \
     wlstm validate --device gpu:nvidia --filter matmul\n  \
     wlstm validate --all --json > validate.json"
 )]
 pub(in crate::cli) struct ValidateArgs {
-    /// Where to compute: auto, cpu, gpu, gpu:N, or part of an adapter's name, as gpu:nvidia
+    /// Where to compute: auto, cpu, gpu, gpu:N, or part of an adapter's name, for example gpu:nvidia
     #[arg(
         long,
         value_name = "SEL",
@@ -23,13 +27,13 @@ pub(in crate::cli) struct ValidateArgs {
         conflicts_with = "all"
     )]
     pub device: String,
-    /// Every adapter through every backend (OpenGL too), and the CPU
+    /// Check every adapter through every backend, OpenGL included, and the CPU
     #[arg(long)]
     pub all: bool,
-    /// Only kernels and models whose name contains this, as matmul/product or golden/lstmp
+    /// Check only kernels and models whose name contains this, for example matmul/product or golden/lstmp
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub filter: String,
-    /// Prints one JSON document
+    /// Print one JSON document
     #[arg(long)]
     pub json: bool,
 }
