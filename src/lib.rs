@@ -138,6 +138,7 @@
 pub mod bench;
 pub mod cell;
 pub mod checkpoint;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
 pub mod corpus;

@@ -1,6 +1,6 @@
 //! A table of texts, for terminals of any width, Markdown, CSV and HTML.
 
-use console::measure_text_width;
+use unicode_width::UnicodeWidthStr;
 
 use super::escaped;
 
@@ -119,11 +119,8 @@ impl Table {
 
     fn widths(&self) -> Vec<usize> {
         let of_column = |(k, column): (usize, &Column)| {
-            let cells = self.rows.iter().map(|row| measure_text_width(&row[k]));
-            cells
-                .max()
-                .unwrap_or(0)
-                .max(measure_text_width(&column.name))
+            let cells = self.rows.iter().map(|row| row[k].width());
+            cells.max().unwrap_or(0).max(column.name.width())
         };
         self.columns.iter().enumerate().map(of_column).collect()
     }
@@ -141,7 +138,7 @@ impl Table {
         for row in std::iter::once(&head).chain(&self.rows) {
             let mut line = String::new();
             for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
-                let room = " ".repeat(width - measure_text_width(cell));
+                let room = " ".repeat(width - cell.width());
                 match column.is_number {
                     true => line += &format!("{room}{cell}"),
                     false => line += &format!("{cell}{room}"),
@@ -169,14 +166,11 @@ impl Table {
 
     /// One cell a line, an empty line between rows.
     fn records(&self) -> String {
-        let names = self
-            .columns
-            .iter()
-            .map(|column| measure_text_width(&column.name));
+        let names = self.columns.iter().map(|column| column.name.width());
         let widest = names.max().unwrap_or(0);
         let rows = self.rows.iter().map(|row| {
             let line = |(column, cell): (&Column, &String)| {
-                let room = " ".repeat(widest - measure_text_width(&column.name) + GAP);
+                let room = " ".repeat(widest - column.name.width() + GAP);
                 format!("{}{room}{cell}\n", column.name)
             };
             self.columns.iter().zip(row).map(line).collect::<String>()
