@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::args::Invocation;
 use super::output;
-use crate::config::DEFAULTS;
+use crate::config::reference;
 use crate::error::{Error, Kind, Result};
 
 /// Print the help of a command, or of exit-codes, configuration, devices, environment
@@ -22,7 +22,7 @@ const TOPICS: [Topic; 4] = [
     (
         "configuration",
         "every key of a configuration with its default",
-        || DEFAULTS.to_owned(),
+        reference,
     ),
     ("devices", "what --device takes", || DEVICES.to_owned()),
     ("environment", "the variables that are read", || {

@@ -1,6 +1,5 @@
 //! What `train --resume` goes on with, and whether it is the same run.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::compare::comparison_of;
@@ -10,7 +9,7 @@ use super::train::TrainArgs;
 use crate::checkpoint::{
     Checkpoint, RunFolder, Which, find, is_begun, read_record, run_name, run_of_config,
 };
-use crate::config::{Config, DataConfig};
+use crate::config::Config;
 use crate::corpus::Vocabulary;
 use crate::error::{Error, Result, quoted};
 
@@ -104,68 +103,21 @@ fn has_saved(folder: &Path) -> Result<bool> {
     Ok(read_record(folder)?.last.is_some())
 }
 
-/// Checks that nothing but limits, intervals and places of files differs between a run and its continuation.
+/// Checks that a run can go on with this configuration.
 fn same_run(folder: &Path, before: &Config, now: &Config) -> Result<()> {
-    let mut like_before = now.clone();
-    like_before.data = DataConfig {
-        order: now.data.order,
-        tokens: now.data.tokens,
-        vocab_size: now.data.vocab_size,
-        min_count: now.data.min_count,
-        shuffle: now.data.shuffle,
-        valid_share: now.data.valid_share,
-        ..before.data.clone()
-    };
-    let (to, from) = (&mut like_before.train, &before.train);
-    (to.epochs, to.steps, to.seconds) = (from.epochs, from.steps, from.seconds);
-    (to.validate_every, to.checkpoint_every) = (from.validate_every, from.checkpoint_every);
-    (to.keep, to.log_every) = (from.keep, from.log_every);
-    to.histogram_every = from.histogram_every;
-    to.validate_targets = from.validate_targets;
-    like_before.device = before.device.clone();
-    like_before.model.tables = before.model.tables;
-    if like_before == *before {
+    let conflicts = now.resume_conflicts(before);
+    if conflicts.is_empty() {
         return Ok(());
     }
     Err(Error::usage(format!(
         "this is not the configuration of the run in `{}`: {}",
         folder.display(),
-        differences(&before.to_toml(), &like_before.to_toml()).join("; ")
+        conflicts.join("; ")
     ))
     .help(format!(
         "as it was begun it goes on with `{}`; name another run with --out, or start a new one from its checkpoint with --init",
         resumption(folder)
     )))
-}
-
-/// The keys whose values differ between two resolved configurations, or that only one of them has.
-fn differences(before: &str, now: &str) -> Vec<String> {
-    let keys = |text: &str| -> BTreeMap<String, String> {
-        let mut section = String::new();
-        let mut keys = BTreeMap::new();
-        for line in text.lines() {
-            if let Some(name) = line
-                .strip_prefix('[')
-                .and_then(|rest| rest.strip_suffix(']'))
-            {
-                section = name.to_owned();
-            } else if let Some((key, value)) = line.split_once(" = ") {
-                keys.insert(format!("{section}.{key}"), value.to_owned());
-            }
-        }
-        keys
-    };
-    let (before, now) = (keys(before), keys(now));
-    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    names
-        .into_iter()
-        .filter_map(|name| match (before.get(name), now.get(name)) {
-            (before, now) if before == now => None,
-            (Some(before), Some(now)) => Some(format!("`{name}` was {before} and is {now}")),
-            (Some(before), None) => Some(format!("`{name}` was {before}")),
-            (None, now) => Some(format!("`{name}` is {}", now.map_or("", String::as_str))),
-        })
-        .collect()
 }
 
 /// Checks that the vocabulary file, if it is there, still has the words of the run, which are in its checkpoint.

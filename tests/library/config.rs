@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use wlstm::cell::{Cell, find};
-use wlstm::config::{Config, DEFAULTS, Optimizer, Order, Schedule, Softmax, Tokens};
+use wlstm::config::{Config, Optimizer, Order, Schedule, Softmax, Tokens, reference};
 use wlstm::error::Kind;
 
 const SMALL: &str = r#"
@@ -55,7 +55,7 @@ fn leaving_keys_out_gives_the_documented_defaults() {
         (config.train.learning_rate, config.train.clip_norm),
         (0.2, 10.0)
     );
-    assert_eq!(config, parse(DEFAULTS, &["data.train=a.txt"]).unwrap());
+    assert_eq!(config, parse(&reference(), &["data.train=a.txt"]).unwrap());
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn misspelt_values_are_refused_with_the_nearest() {
     assert_refused(
         SMALL,
         &["train.precision=mixed", "train.fused=true"],
-        &["`train.fused`", "have not the bits of the CPU"],
+        &["`train.fused`", "do not have the bits of the CPU"],
     );
 }
 

@@ -1,0 +1,53 @@
+//! What is known about a key of the configuration.
+
+/// A key: its name, default, documentation and rules.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The section, for example `model`.
+    pub section: &'static str,
+    /// The name within the section, for example `hidden`.
+    pub name: &'static str,
+    /// The value of a configuration that leaves the key out, as TOML.
+    pub default: String,
+    /// What the key means.
+    pub doc: String,
+    /// The allowed values, to follow "takes".
+    pub allowed: String,
+    /// The name and the documentation of each allowed value, if these have names.
+    pub values: Vec<(&'static str, String)>,
+    /// Whether the value may change when a run is resumed.
+    pub resume: Resume,
+}
+
+impl Key {
+    /// The key as `section.key`.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+}
+
+/// Whether the value of a key may change when a run is resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Any other value is accepted.
+    MayChange,
+    /// Another value would train another model: it is refused.
+    MustStay,
+    /// Paths may change, what is in the files must stay. The checkpoint has its digest or its words.
+    SameContent,
+    /// Perplexities of one run must be comparable. Once the run has a best validation, the value may only turn validation
+    /// off or measure the same.
+    SameMeasure,
+}
+
+impl Resume {
+    /// The rule in a few words, for tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Resume::MayChange => "may change",
+            Resume::MustStay => "must stay",
+            Resume::SameContent => "paths may change, contents must stay",
+            Resume::SameMeasure => "must stay after the first validation",
+        }
+    }
+}

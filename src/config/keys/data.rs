@@ -1,0 +1,126 @@
+//! The section `[data]`.
+
+use std::path::PathBuf;
+
+use super::limits::{COUNT, INDEX};
+use crate::config::document::Document;
+use crate::config::key::Resume::{MayChange, MustStay, SameContent, SameMeasure};
+use crate::config::named::named;
+use crate::config::section::section;
+use crate::config::setting::{Numbers, Setting};
+use crate::error::{Error, Result};
+
+section! {
+    /// Which text is read, and how.
+    DataConfig: "data" {
+        /// How text becomes the rows of a batch.
+        order: Order = Setting { default: Order::Sentences, rule: (), resume: MustStay };
+
+        /// How a line becomes tokens.
+        tokens: Tokens = Setting { default: Tokens::Whitespace, rule: (), resume: MustStay };
+
+        /// Training text, at least one: files, folders or patterns (`*`, `?`, `[...]`), relative to the folder of the
+        /// configuration. Absolute once resolved.
+        train: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameContent };
+
+        /// Validation text, like `train`; may be empty.
+        valid: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameMeasure };
+
+        /// Test text, like `train`; may be empty.
+        test: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: MayChange };
+
+        /// Vocabulary file: `word count` on each line, by falling count. Empty: the vocabulary is built from the training
+        /// text and kept in the run.
+        vocab: Option<PathBuf> = Setting { default: None, rule: (), resume: SameContent };
+
+        /// Size at which a built vocabulary is cut, or that a vocabulary file must have; 0: any.
+        vocab_size: usize = Setting { default: 0, rule: 0..=INDEX, resume: MustStay };
+
+        /// How often a word must occur to be in a built vocabulary; words that occur less often are unknown. No effect
+        /// with `vocab`, where it is 1.
+        min_count: u64 = Setting { default: 1, rule: 1..=COUNT, resume: MustStay },
+            written if |data| data.vocab.is_none();
+
+        /// Shuffles files and lines in every epoch; for `order = "sentences"`.
+        shuffle: bool = Setting { default: true, rule: (), resume: MustStay };
+
+        /// Share of the training text, from its end, that is held out as validation text where `valid` is empty; 0:
+        /// none.
+        valid_share: f64 = Setting {
+            default: 0.0,
+            rule: Numbers { allowed: "a number from 0 to 0.5", contains: |share| (0.0..=0.5).contains(&share) },
+            resume: MustStay,
+        };
+    }
+}
+
+named! {
+    /// How text becomes the rows of a batch.
+    Order {
+        /// One sentence on each line, between marks `<S>`, packed back to back into the rows of a batch; blank lines are
+        /// skipped.
+        Sentences = "sentences",
+        /// One sequence with `<eos>` after each line, blank ones too, cut into as many columns as a batch has rows.
+        Contiguous = "contiguous",
+    }
+}
+
+named! {
+    /// How a line becomes tokens.
+    Tokens {
+        /// A tokenized corpus: tokens are separated by white space (Unicode `White_Space`).
+        Whitespace = "whitespace",
+        /// Plain text: letters and digits stay together, with apostrophes and hyphens between them (`don't`,
+        /// `well-known`); every other character that is not white space is a token of its own. Case is kept.
+        Words = "words",
+        /// Every character is a token, white space too; line ends are `<eos>`.
+        Characters = "characters",
+    }
+}
+
+impl Tokens {
+    /// The unit of speed.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Tokens::Characters => "chars/s",
+            Tokens::Whitespace | Tokens::Words => "words/s",
+        }
+    }
+}
+
+impl DataConfig {
+    /// Whether there is validation text.
+    pub fn validates(&self) -> bool {
+        !self.valid.is_empty() || self.valid_share > 0.0
+    }
+
+    /// Reads and checks the section.
+    pub(in crate::config) fn read(document: &Document) -> Result<DataConfig> {
+        let mut data = DataConfig::read_keys(document)?;
+        if data.vocab.is_some() {
+            let min_count = document.field("data.min_count");
+            if min_count.is_override {
+                return Err(min_count.conflict(
+                    "the words are those of `data.vocab`",
+                    "leave one of the two out, or make the file with `wlstm vocab --min-count`",
+                ));
+            }
+            data.min_count = 1;
+        }
+        if data.train.is_empty() {
+            return Err(document
+                .field("data.train")
+                .refuse("at least one file or pattern of training text"));
+        }
+        let paths = data.train.iter().chain(&data.valid).chain(&data.test);
+        for path in paths.chain(&data.vocab) {
+            if path.to_str().is_none() {
+                return Err(
+                    Error::usage(format!("the path `{}` is not Unicode", path.display()))
+                        .help("move the configuration to a folder with a Unicode name"),
+                );
+            }
+        }
+        Ok(data)
+    }
+}

@@ -1,0 +1,17 @@
+//! The keys of a configuration, a file for each section.
+
+mod cells;
+mod data;
+mod device;
+mod limits;
+mod model;
+mod schedule;
+mod softmax;
+mod train;
+
+pub use data::{DataConfig, Order, Tokens};
+pub use device::DeviceConfig;
+pub use model::{ModelConfig, TablePlacement};
+pub use schedule::Schedule;
+pub use softmax::Softmax;
+pub use train::{Optimizer, Precision, Recipe, TrainConfig};

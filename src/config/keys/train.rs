@@ -1,0 +1,168 @@
+//! The section `[train]`.
+
+use super::limits::{COUNT, INDEX};
+use super::schedule::{self, Schedule};
+use crate::config::document::Document;
+use crate::config::entry::Group;
+use crate::config::key::Resume::{MayChange, MustStay, SameMeasure};
+use crate::config::named::named;
+use crate::config::section::section;
+use crate::config::setting::{Numbers, Setting};
+use crate::error::Result;
+
+/// Devices compute in `f32`, where smaller numbers become 0 and larger ones infinite.
+const SINGLE: Numbers = Numbers {
+    allowed: "0, or a number from 1e-37 to 1e38",
+    contains: |x| x == 0.0 || (1e-37..=1e38).contains(&x),
+};
+
+section! {
+    /// How a model is trained.
+    TrainConfig: "train" {
+        /// Streams per device, `B`.
+        batch: usize = Setting { default: 128, rule: 1..=INDEX, resume: MustStay };
+
+        /// Micro-batches of a step. A device computes them one after the other and adds up their gradients: a step as of
+        /// a batch so many times as large, in little more than the memory of one micro-batch.
+        // Each micro-batch has a plan of its own.
+        accumulate: usize = Setting { default: 1, rule: 1..=256, resume: MustStay };
+
+        /// Time steps of truncated back-propagation, `T`.
+        unroll: usize = Setting { default: 20, rule: 1..=INDEX, resume: MustStay };
+
+        /// The update rule.
+        optimizer: Optimizer = Setting { default: Optimizer::Adagrad, rule: (), resume: MustStay };
+
+        /// Learning rate that the schedule starts from.
+        learning_rate: f64 = Setting { default: 0.2, rule: SINGLE, resume: MustStay };
+
+        /// How the learning rate changes.
+        schedule: Schedule = Group { read: Schedule::read, entries: schedule::entries };
+
+        /// Every parameter, biases too, starts uniform between minus and plus this number; 0: each has its own
+        /// initialiser (Glorot uniform and its companions).
+        init_range: f64 = Setting { default: 0.0, rule: SINGLE, resume: MustStay };
+
+        /// Joint norm to which gradients are clipped; 0: no clipping.
+        clip_norm: f64 = Setting { default: 10.0, rule: SINGLE, resume: MustStay };
+
+        /// Decay of the moving average of the recurrent parameters, which evaluation uses; 0: off. After `n` steps
+        /// `ema^n` of it is still the start: switch it off for runs of less than a few thousand steps.
+        ema: f64 = Setting {
+            default: 0.999,
+            rule: Numbers {
+                allowed: "a number from 0 (off) to at most 0.999999",
+                contains: |x| (0.0..=0.999_999).contains(&x),
+            },
+            resume: MustStay,
+        };
+
+        /// How gradients are scaled, clipped and joined over devices.
+        recipe: Recipe = Setting { default: Recipe::Paper, rule: (), resume: MustStay };
+
+        /// The numbers that devices compute with.
+        precision: Precision = Setting { default: Precision::F32, rule: (), resume: MustStay };
+
+        /// Products round each multiply-add once on software adapters too. These emulate it, and take two to three times
+        /// as long.
+        fused: bool = Setting { default: false, rule: (), resume: MustStay };
+
+        /// The backward pass recomputes the gates, some time steps at once, instead of keeping those of all: a half to a
+        /// third of the memory of a step, and more time. Sums are then added in another order on GPUs, and everywhere
+        /// if a batch has more than 512 tokens.
+        recompute: bool = Setting { default: false, rule: (), resume: MustStay };
+
+        /// Passes over the training text; 0: no limit. Training ends at the first limit reached of `epochs`, `steps` and
+        /// `seconds`; one of them must be set.
+        epochs: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange };
+
+        /// Optimizer steps; 0: no limit.
+        steps: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange };
+
+        /// Seconds of training; 0: no limit.
+        seconds: f64 = Setting {
+            default: 0.0,
+            rule: Numbers { allowed: "a finite number that is not negative", contains: |x| x >= 0.0 },
+            resume: MayChange,
+        };
+
+        /// Steps between validations; 0: only at the ends of epochs and of the run.
+        validate_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange };
+
+        /// Targets of a validation, the first in the order of batches; 0: all.
+        validate_targets: u64 = Setting { default: 0, rule: 0..=COUNT, resume: SameMeasure };
+
+        /// Steps between checkpoints; 0: only at the ends of epochs and of the run.
+        checkpoint_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange };
+
+        /// Newest checkpoints that are kept, besides the best.
+        keep: usize = Setting { default: 3, rule: 1..=INDEX, resume: MayChange };
+
+        /// Steps between `step` lines of `metrics.jsonl`. The first 10 and the last are always there.
+        log_every: u64 = Setting { default: 1, rule: 1..=COUNT, resume: MayChange };
+
+        /// Steps between histograms, in the TensorBoard event files, of every weight and of dense gradients before
+        /// clipping; 0: none.
+        histogram_every: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange };
+
+        /// The key of every random number.
+        seed: u64 = Setting { default: 1, rule: 0..=u64::MAX, resume: MustStay };
+    }
+}
+
+named! {
+    /// The update rule.
+    Optimizer {
+        /// Accumulated squares (Duchi et al. 2011), starting at 1.
+        Adagrad = "adagrad",
+        /// Plain gradient descent.
+        Sgd = "sgd",
+        /// Gradient descent with a running sum of gradients (decay 0.9).
+        Momentum = "momentum",
+        /// Adam (Kingma and Ba 2015), with decays 0.9 and 0.999.
+        Adam = "adam",
+    }
+}
+
+named! {
+    /// How gradients are scaled, clipped and joined over devices.
+    Recipe {
+        /// The gradient scalings of the paper's code.
+        Paper = "paper",
+        /// The mean loss over all tokens, one norm over all parameters.
+        Plain = "plain",
+    }
+}
+
+named! {
+    /// The numbers that devices compute with.
+    Precision {
+        /// 32-bit floating point throughout.
+        F32 = "f32",
+        /// Operands of products and stored activations in 16 bits, sums and weights in 32 bits.
+        Mixed = "mixed",
+    }
+}
+
+impl TrainConfig {
+    /// Reads and checks the section.
+    pub(in crate::config) fn read(document: &Document) -> Result<TrainConfig> {
+        let train = TrainConfig::read_keys(document)?;
+        if train.batch.saturating_mul(train.unroll) > INDEX {
+            return Err(document.field("train.batch").conflict(
+                format_args!(
+                    "with `train.unroll` = {} that makes more than {INDEX} tokens a step",
+                    train.unroll
+                ),
+                "make one of the two smaller",
+            ));
+        }
+        if train.precision == Precision::Mixed && train.fused {
+            return Err(document.field("train.fused").conflict(
+                "products of mixed precision do not have the bits of the CPU",
+                "leave it out, or use `train.precision = \"f32\"`",
+            ));
+        }
+        Ok(train)
+    }
+}

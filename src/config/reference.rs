@@ -1,0 +1,100 @@
+//! The reference of all keys, generated from their declarations.
+
+use super::key::Key;
+use super::resolved::keys;
+
+/// The column of the comments in [`reference`].
+const COLUMN: usize = 26;
+/// The most characters of a line in [`reference`].
+const WIDTH: usize = 100;
+
+/// Every key with its default, as commented TOML. It is a configuration, but for the text that it must name.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Every key of a configuration, with the value it has when it is left out.\n",
+    );
+    let mut section = "";
+    for key in keys() {
+        if key.section != section {
+            section = key.section;
+            text += &format!("[{section}]\n");
+        }
+        let mut start = format!("{} = {}", key.name, key.default);
+        for line in comment(key) {
+            text += &format!("{start:<width$}# {line}\n", width = COLUMN);
+            start.clear();
+        }
+    }
+    text
+}
+
+/// The documentation of a key and of its values, in lines.
+fn comment(key: &Key) -> Vec<String> {
+    let mut lines = wrap(&key.doc, "");
+    for (name, doc) in &key.values {
+        lines.extend(wrap(&format!("{name}: {doc}"), "  "));
+    }
+    lines
+}
+
+/// Wraps a text to the width of comments. Lines after the first begin with `indent`.
+fn wrap(text: &str, indent: &str) -> Vec<String> {
+    let most = WIDTH - COLUMN - "# ".len();
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if line.is_empty() {
+            line = word.to_owned();
+        } else if line.chars().count() + 1 + word.chars().count() <= most {
+            line = format!("{line} {word}");
+        } else {
+            lines.push(std::mem::replace(&mut line, format!("{indent}{word}")));
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+/// Every key as Markdown: a heading and a table for each section.
+pub fn reference_markdown() -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for key in keys() {
+        if key.section != section {
+            section = key.section;
+            text += &format!(
+                "\n## `[{section}]`\n\n| key | default | allowed | meaning | on resume |\n|---|---|---|---|---|\n"
+            );
+        }
+        let values: Vec<String> = key
+            .values
+            .iter()
+            .map(|(name, doc)| format!("`{name}`: {doc}"))
+            .collect();
+        let allowed = if values.is_empty() {
+            &key.allowed
+        } else {
+            &String::new()
+        };
+        let meaning = [key.doc.as_str()]
+            .into_iter()
+            .chain(values.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join("<br>");
+        text += &format!(
+            "| `{}` | `{}` | {} | {} | {} |\n",
+            key.name,
+            key.default,
+            cell(allowed),
+            cell(&meaning),
+            key.resume.as_str()
+        );
+    }
+    text.trim_start().to_owned()
+}
+
+/// A text as a cell of a Markdown table.
+fn cell(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").replace('|', "\\|")
+}

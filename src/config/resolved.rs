@@ -1,0 +1,139 @@
+//! The checked configuration, and how it is loaded.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use super::document::Document;
+use super::entry::{Entry, entries_of};
+use super::key::Key;
+use super::keys::{
+    DataConfig, DeviceConfig, ModelConfig, Schedule, Softmax, TablePlacement, TrainConfig,
+};
+use super::paths;
+use crate::error::{Error, Result};
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The model.
+    pub model: ModelConfig,
+    /// The softmax of training.
+    pub softmax: Softmax,
+    /// The text.
+    pub data: DataConfig,
+    /// How it is trained.
+    pub train: TrainConfig,
+    /// How devices are used.
+    pub device: DeviceConfig,
+}
+
+/// Every key with its value in a configuration, in the order of the written configuration.
+pub static ENTRIES: LazyLock<Vec<Entry<Config>>> = LazyLock::new(|| {
+    let mut all = entries_of(ModelConfig::entries(), |config: &Config| &config.model);
+    all.extend(entries_of(Softmax::entries(), |config: &Config| {
+        &config.softmax
+    }));
+    all.extend(entries_of(DataConfig::entries(), |config: &Config| {
+        &config.data
+    }));
+    all.extend(entries_of(TrainConfig::entries(), |config: &Config| {
+        &config.train
+    }));
+    all.extend(entries_of(DeviceConfig::entries(), |config: &Config| {
+        &config.device
+    }));
+    all
+});
+
+/// Every key, in the order of the written configuration.
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    ENTRIES.iter().map(|entry| &entry.key)
+}
+
+impl Config {
+    /// Reads, resolves and checks the TOML file at `path`, with overrides of the form `section.key=value` applied to it.
+    ///
+    /// Paths in the file are relative to its folder. Paths in overrides are too, unless nothing is there and something is
+    /// at that path relative to the working directory. All paths of the result are absolute.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) for a file that cannot be read and for everything that is wrong in it
+    /// or in an override: location, key, value and what is allowed.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Config> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| {
+            Error::usage(format!("cannot read the configuration `{name}`"))
+                .because(error)
+                .help("name a TOML file, such as configs/shakespeare.toml")
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            Error::usage(format!(
+                "{name}:{line}: the configuration is not UTF-8 text"
+            ))
+            .because(error)
+            .help("a configuration is a TOML file in UTF-8")
+        })?;
+        Config::parse(&text, &name, &paths::folder_of(path)?, overrides)
+    }
+
+    /// Resolves and checks a configuration given as TOML text. `name` stands for the file in messages, and relative
+    /// paths in the text are relative to `folder`, which must be absolute.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn parse(text: &str, name: &str, folder: &Path, overrides: &[String]) -> Result<Config> {
+        let mut document = Document::parse(text, name, folder, keys())?;
+        for text in overrides {
+            document.set(text)?;
+        }
+        Config::read(&document)
+    }
+
+    /// Reads every section and checks what depends on several.
+    fn read(document: &Document) -> Result<Config> {
+        let model = ModelConfig::read(document)?;
+        let data = DataConfig::read(document)?;
+        let softmax = Softmax::read(document, data.vocab_size)?;
+        let train = TrainConfig::read(document)?;
+        if model.tables == TablePlacement::Host && softmax == Softmax::Full {
+            return Err(document.field("model.tables").conflict(
+                "a full softmax needs every row at every step",
+                "use `softmax.kind = \"sampled\"`, or tables on the device",
+            ));
+        }
+        if matches!(train.schedule, Schedule::Plateau { .. }) && !data.validates() {
+            return Err(document.field("data.valid").conflict(
+                "the schedule `plateau` follows the validation perplexity",
+                "name validation files, hold a part of the text out with `data.valid_share`, or choose another `train.schedule`",
+            ));
+        }
+        Ok(Config {
+            model,
+            softmax,
+            data,
+            train,
+            device: DeviceConfig::read(document)?,
+        })
+    }
+
+    /// Checks that something ends the training: one of epochs, steps and seconds. Loading does not check it, as the
+    /// caller may set a limit later.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if none of the three is set.
+    pub fn check_limits(&self) -> Result<()> {
+        let train = &self.train;
+        if train.epochs == 0 && train.steps == 0 && train.seconds == 0.0 {
+            return Err(Error::usage(
+                "nothing ends this training: `train.epochs`, `train.steps` and `train.seconds` are all 0",
+            )
+            .help("set one of them in the configuration, or give --steps or --seconds"));
+        }
+        Ok(())
+    }
+}

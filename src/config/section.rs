@@ -1,0 +1,108 @@
+//! The macros that declare the keys of a section.
+
+/// Declares a section of the configuration: a struct, and a key for each field.
+///
+/// ```text
+/// section! {
+///     /// How a model is trained.
+///     TrainConfig: "train" {
+///         /// What the key means: the documentation of the field, and the help.
+///         batch: usize = Setting { default: 128, rule: 1..=INDEX, resume: MustStay };
+///     }
+/// }
+/// ```
+///
+/// After the declaration of a field may stand `, written if CONDITION` for a key that the written configuration leaves
+/// out elsewhere, and `, then ENTRIES` for keys that follow.
+macro_rules! section {
+    (
+        $(#[$meta:meta])*
+        $Section:ident: $section:literal {
+            $(
+                $(#[doc = $doc:literal])+
+                $field:ident: $Type:ty = $declaration:expr
+                $(, written if $condition:expr)?
+                $(, then $more:expr)?;
+            )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $Section {
+            $($(#[doc = $doc])+ pub $field: $Type,)*
+        }
+
+        impl $Section {
+            /// Reads each key; what depends on several keys is not checked.
+            fn read_keys(
+                document: &$crate::config::document::Document,
+            ) -> $crate::error::Result<$Section> {
+                use $crate::config::entry::Declaration;
+                Ok($Section {
+                    $($field: $declaration.read(document, $section, stringify!($field))?,)*
+                })
+            }
+
+            /// The entries of the section, in the order of the written configuration.
+            pub(in $crate::config) fn entries() -> Vec<$crate::config::entry::Entry<$Section>> {
+                use $crate::config::entry::Declaration;
+                let mut entries = Vec::new();
+                $(
+                    let of_field = $declaration.entries(
+                        $section,
+                        stringify!($field),
+                        concat!($($doc, "\n"),+),
+                        |section: &$Section| &section.$field,
+                    );
+                    entries.extend(of_field.into_iter()$(.map(|entry| entry.written_if($condition)))?);
+                    $(entries.extend($more);)?
+                )*
+                entries
+            }
+        }
+    };
+}
+
+/// Declares keys that make one value together, such as an enumeration: a function for each that reads it, and `entries`.
+///
+/// ```text
+/// keys! {
+///     Schedule: "train" {
+///         /// What the key means.
+///         decay: f64 = Setting { .. }, of |schedule| schedule.decay();
+///     }
+/// }
+/// ```
+///
+/// After `of` stands the value of the key; none where it has no effect.
+macro_rules! keys {
+    (
+        $Whole:ty: $section:literal {
+            $(
+                $(#[doc = $doc:literal])+
+                $key:ident: $Type:ty = $setting:expr, of $value:expr;
+            )*
+        }
+    ) => {
+        $(
+            fn $key(document: &$crate::config::document::Document) -> $crate::error::Result<$Type> {
+                use $crate::config::entry::Declaration;
+                let setting: $crate::config::setting::Setting<$Type> = $setting;
+                setting.read(document, $section, stringify!($key))
+            }
+        )*
+
+        /// The entries of these keys, in the order of the written configuration.
+        pub(in $crate::config) fn entries() -> Vec<$crate::config::entry::Entry<$Whole>> {
+            use $crate::config::{entry::Entry, setting::KeyValue};
+            vec![$({
+                let setting: $crate::config::setting::Setting<$Type> = $setting;
+                let key = setting.key($section, stringify!($key), concat!($($doc, "\n"),+));
+                let value: fn(&$Whole) -> Option<$Type> = $value;
+                Entry::new(key, move |whole| value(whole)?.to_toml())
+            },)*]
+        }
+    };
+}
+
+pub(super) use {keys, section};

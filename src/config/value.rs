@@ -1,0 +1,74 @@
+//! Values of TOML.
+
+use std::fmt;
+use std::ops::Range;
+
+use toml::de::DeValue;
+
+/// A TOML value of a kind that a key can take.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A whole number.
+    Integer(i128),
+    /// A floating-point number.
+    Float(f64),
+    /// True or false.
+    Flag(bool),
+    /// A string.
+    Text(String),
+    /// An array.
+    List(Vec<Value>),
+    /// The source text of anything else: a date, a table, an integer past 128 bits. No key takes these.
+    Other(String),
+}
+
+impl Value {
+    /// Parses a single value. None if the text is not TOML.
+    pub fn parse(text: &str) -> Option<Value> {
+        let parsed = DeValue::parse(text).ok()?;
+        Some(Value::from_toml(parsed.get_ref(), &parsed.span(), text))
+    }
+
+    /// Converts a parsed value that stands at `span` of `text`.
+    pub fn from_toml(value: &DeValue<'_>, span: &Range<usize>, text: &str) -> Value {
+        let other = || Value::Other(text.get(span.clone()).unwrap_or_default().to_owned());
+        match value {
+            DeValue::Integer(integer) => i128::from_str_radix(integer.as_str(), integer.radix())
+                .map_or_else(|_| other(), Value::Integer),
+            DeValue::Float(float) => float
+                .as_str()
+                .parse()
+                .map_or_else(|_| other(), Value::Float),
+            DeValue::Boolean(flag) => Value::Flag(*flag),
+            DeValue::String(string) => Value::Text(string.to_string()),
+            DeValue::Array(values) => Value::List(
+                values
+                    .iter()
+                    .map(|value| Value::from_toml(value.get_ref(), &value.span(), text))
+                    .collect(),
+            ),
+            DeValue::Datetime(_) | DeValue::Table(_) => other(),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Integer(value) => write!(f, "{value}"),
+            Value::Float(value) => write!(f, "{value:?}"),
+            Value::Flag(value) => write!(f, "{value}"),
+            Value::Text(value) => write!(f, "{}", quote(value)),
+            Value::List(values) => {
+                let values: Vec<String> = values.iter().map(Value::to_string).collect();
+                write!(f, "[{}]", values.join(", "))
+            }
+            Value::Other(source) => write!(f, "{source}"),
+        }
+    }
+}
+
+/// A string as TOML writes it.
+pub fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
