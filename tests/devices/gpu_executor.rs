@@ -1,5 +1,4 @@
-//! Plans of several steps on every adapter: arenas, inputs, outputs, persistent tensors, several runs in flight, and the
-//! errors of what does not fit.
+//! The executor of every adapter: arenas, inputs, outputs, persistent tensors, several runs in flight, and errors.
 
 use std::sync::Arc;
 
@@ -36,7 +35,7 @@ pub fn trials() -> Vec<Trial> {
                 Ok(())
             })
         }),
-        // While this one holds all memory of the GPU, no other may ask for some.
+        // Allocates all memory of the GPU, so no other trial may run beside it.
         exhausting.into_iter().map(Trial::alone).collect(),
         on_every_gpu("refused_kernels", |gpu| {
             gpu.with(|executor| {
@@ -46,14 +45,14 @@ pub fn trials() -> Vec<Trial> {
         }),
         on_every_gpu("many_steps", |gpu| gpu.with(many_steps)),
         on_every_gpu("wrong_kernels_keep_their_checks", |gpu| {
-            // An executor of its own: the others trust nothing.
+            // An executor of its own, because it trusts kernels.
             let executor = GpuExecutor::new(&gpu.adapter);
             executor
                 .and_then(wrong_kernels_keep_their_checks)
                 .map_err(|error| error.chain().to_string().into())
         }),
         on_every_gpu("lost_device", |gpu| {
-            // An executor of its own: the others go on with theirs.
+            // An executor of its own, because it is lost.
             let executor = GpuExecutor::new(&gpu.adapter);
             executor
                 .and_then(lost_device)
@@ -64,7 +63,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 params! {
-    /// The sizes of one step.
+    /// Sizes of one step.
     pub struct Params {
         /// Elements.
         pub len: u32,
@@ -257,7 +256,7 @@ fn check_several(outputs: &[Outputs]) -> std::result::Result<(), Failed> {
     Ok(())
 }
 
-/// One trial makes the executor panic on purpose; its report would look like a failure.
+/// One trial makes the executor panic on purpose; the message would look like a failure.
 fn quiet_about_expected_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -268,7 +267,7 @@ fn quiet_about_expected_panics() {
     }));
 }
 
-/// Zero when new, as written when written, shared by plans of one name, of one shape.
+/// Persistent tensors start as zeros, keep what is written, and are shared by all plans. A name has one shape.
 fn persistent(executor: &mut impl Executor) -> Result<()> {
     executor.load(Arc::new(evaluation("kept")))?;
     assert_eq!(executor.read("kept.weight")?, vec![0.0; LEN]);
@@ -281,24 +280,24 @@ fn persistent(executor: &mut impl Executor) -> Result<()> {
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         executor.load(Arc::new(other)).map(drop)
     }));
-    let message = refused.expect_err("another shape of one name is accepted");
+    let message = refused.expect_err("a second shape for a name must be refused");
     let message = message.downcast_ref::<String>().expect("a text");
     assert!(
         message.contains("[1000]") && message.contains("[1001]"),
         "{message}"
     );
-    // Nothing of that is left behind.
+    // The refused plan changed nothing.
     assert_eq!(executor.read("kept.weight")?, values);
     Ok(())
 }
 
-/// A kernel that does not agree with its twin runs with the run-time checks of wgpu; its neighbour, which does, without.
+/// A kernel that disagrees with its twin keeps the run-time checks of wgpu; one that agrees runs without them.
 fn wrong_kernels_keep_their_checks(mut executor: GpuExecutor) -> Result<()> {
     let right = &add::KERNEL;
     let wgsl = right
         .wgsl
         .replace("i >= params.len", "i + 1u >= params.len");
-    assert_ne!(wgsl, right.wgsl, "the kernel is right");
+    assert_ne!(wgsl, right.wgsl, "the shader was not changed");
     let wrong: &'static Kernel = Box::leak(Box::new(Kernel {
         name: "test/skips_its_last_element",
         wgsl: wgsl.leak(),
@@ -330,7 +329,7 @@ fn wrong_kernels_keep_their_checks(mut executor: GpuExecutor) -> Result<()> {
     assert_eq!(executor.trusted(), (1, 1));
     executor.load(sums(wrong))?;
     assert_eq!(executor.trusted(), (1, 2));
-    // The executor goes on.
+    // The executor remains usable.
     let id = executor.load(sums(right))?;
     executor.run(id, &vec![("x", Data::Real(vec![1.0, 2.0, 3.0, 4.0]))])?;
     let outputs = executor.fetch()?;
@@ -338,7 +337,7 @@ fn wrong_kernels_keep_their_checks(mut executor: GpuExecutor) -> Result<()> {
     Ok(())
 }
 
-/// What does not fit is an error that names the tensor, its size and the limit, before anything is made.
+/// A tensor that does not fit is an error that names the tensor, its size and the limit, before anything is allocated.
 fn too_large(executor: &mut impl Executor, buffer_bytes: u64, binding_bytes: u64) {
     let elements = (binding_bytes / 4 + 1) as usize;
     let mut plan = Plan::default();
@@ -386,7 +385,7 @@ fn too_large(executor: &mut impl Executor, buffer_bytes: u64, binding_bytes: u64
     );
 }
 
-/// Eight tebibytes in pieces that fit one by one: an error, and the executor goes on.
+/// Eight tebibytes in tensors that fit one by one: an error, after which the executor remains usable.
 fn out_of_memory(executor: &mut impl Executor, buffer_bytes: u64) -> Result<()> {
     let elements = (buffer_bytes.min(2 << 30) / 4) as usize;
     let mut plan = Plan::default();
@@ -471,7 +470,7 @@ fn many_steps(executor: &mut impl Executor) -> Result<()> {
     Ok(())
 }
 
-/// Every call to a device that is lost is an error with the exit code of devices.
+/// Every call to a lost device is an error of kind `Device`.
 fn lost_device(mut executor: GpuExecutor) -> Result<()> {
     let mut plan = Plan::default();
     tensor(&mut plan, "weight", 8, Storage::Persistent(Role::Parameter));
@@ -479,7 +478,7 @@ fn lost_device(mut executor: GpuExecutor) -> Result<()> {
     let id = executor.load(Arc::clone(&plan))?;
     executor.run(id, &Inputs::new())?;
     executor.destroy();
-    // This run was submitted before the loss, and may have been done.
+    // This run was submitted before the loss and may have finished.
     let _ = executor.fetch();
     let failures = [
         executor.run(id, &Inputs::new()),

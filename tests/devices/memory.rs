@@ -1,10 +1,10 @@
-//! What a run was estimated to take is what it takes.
+//! The estimated memory of a run is what it uses.
 //!
-//! What executors take for their plans must be the estimate to the byte. Of whole runs, of which drivers, allocators and the
-//! system have their share, the largest memory is measured that is no file's (Linux), less that of a run of the same steps with next
-//! to no numbers: the estimate must be within 10 % of it. With `--nocapture` the figures are printed.
+//! Executors must allocate for their plans exactly the estimated bytes. Whole runs also use memory for drivers, allocators and the
+//! system, so their peak is measured relative to a run of the same steps with tiny tensors (Linux; pages of files not counted): the
+//! estimate must be within 10 % of the difference. `--nocapture` prints the figures.
 
-#![allow(clippy::print_stdout, reason = "figures for whoever asks")]
+#![allow(clippy::print_stdout, reason = "the figures for --nocapture")]
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -31,8 +31,8 @@ pub fn trials() -> Vec<Trial> {
         }),
         Trial::test("refused::cpu", || refused("cpu")),
         Trial::test("exchange", exchange),
-        Trial::test("micro_batches_take_less_than_a_batch_of_all", micro_batches),
-        Trial::test("batches_of_many_devices", batches_that_wait),
+        Trial::test("micro_batches_use_less_than_a_whole_batch", micro_batches),
+        Trial::test("prepared_batches", prepared_batches),
     ];
     trials.extend(on_every_gpu("taken", |gpu| {
         let open = || GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string());
@@ -48,7 +48,7 @@ pub fn trials() -> Vec<Trial> {
         trials.push(Trial::test("runs::cpu", || {
             runs("cpu", &Limits::HOST, &CpuExecutor::<f32>::new().room())
         }));
-        // Of the memory of a card nothing is measured here.
+        // The memory of a real GPU is not measured here.
         trials.extend(on_every_gpu("runs", |gpu| {
             match gpu.adapter.summary.is_real() {
                 true => Ok(()),
@@ -66,7 +66,7 @@ fn device_of(gpu: &Gpu) -> String {
     format!("gpu:{}", gpu.adapter.summary.index)
 }
 
-/// A model in TOML; what `more` says is in `[train]`.
+/// A configuration; `more` continues its last section, `[train]`.
 fn model(sizes: [usize; 3], [batch, unroll, samples]: [usize; 3], more: &str) -> String {
     let [embedding, hidden, projection] = sizes;
     let tables = if more == HOST { "host" } else { "device" };
@@ -83,11 +83,11 @@ fn model(sizes: [usize; 3], [batch, unroll, samples]: [usize; 3], more: &str) ->
     )
 }
 
-/// More of a configuration: tables on the host, a full softmax.
+/// Values of `more` that select tables on the host and a full softmax.
 const HOST: &str = "# host";
 const FULL: &str = "# full";
 
-/// What an executor takes for each plan of a run is in the footprint of the plans.
+/// An executor allocates for each plan of a run what the footprint of the plans says.
 fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Failed> {
     let binding = "[device]\nmax_binding = 65536";
     for (sizes, batches, more) in [
@@ -116,14 +116,16 @@ fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Fai
             footprint.add(plan, taking);
             let (want, found) = (footprint.total() - footprint.params, executor.taken());
             if want != found || found < 100_000 {
-                return Err(format!("{more} plan {}: {want} and not {found}", plan.name).into());
+                return Err(
+                    format!("{more} plan {}: expected {want}, found {found}", plan.name).into(),
+                );
             }
         }
     }
     Ok(())
 }
 
-/// A run that cannot fit is refused before anything is made, with what would fit.
+/// A run that cannot fit is refused before anything is written; the error proposes settings that fit.
 fn refused(device: &str) -> Result<(), Failed> {
     let folder = texts(100);
     let text = model([256, 256, 256], [60_000, 30, 5], "").replace("layers = 2", "layers = 60");
@@ -133,7 +135,7 @@ fn refused(device: &str) -> Result<(), Failed> {
     let estimate = estimate(&config, device);
     let need = estimate["need"].as_u64().expect("bytes");
     if available_memory().is_none_or(|bytes| bytes > need / 2) {
-        // This machine has the memory, or does not say what it has.
+        // This machine has enough memory, or does not report it.
         return Ok(());
     }
     assert_eq!(estimate["fits"], false, "{device}");
@@ -160,11 +162,11 @@ fn refused(device: &str) -> Result<(), Failed> {
             ended.stderr
         );
     }
-    assert!(!out.exists(), "a run was begun");
+    assert!(!out.exists(), "the run folder was created");
     Ok(())
 }
 
-/// What devices exchange, by hand.
+/// The communication cost of a small model, counted by hand.
 fn exchange() -> Result<(), Failed> {
     let of = |more: &str, devices| {
         let text = model([8, 16, 8], [3, 5, 20], more);
@@ -183,14 +185,14 @@ fn exchange() -> Result<(), Failed> {
     assert_eq!((found.dense, found.rows), (4 * recurrent, 4 * rows));
     assert_eq!(found.sent, 4 * (recurrent + rows));
     assert_eq!(found.received, 4 * (recurrent + 4 * rows));
-    // Three quarters there and back, and the rows of three others.
+    // An all-reduce sends 3/4 twice; an all-gather sends the rows of the three others.
     assert_eq!(found.between_machines, 2 * 3 * recurrent + 4 * 3 * rows);
     let mixed = of("precision = \"mixed\"", 2);
     assert_eq!((mixed.dense, mixed.rows), (2 * recurrent, 2 * rows));
     Ok(())
 }
 
-/// A batch in micro-batches takes less than the same batch at once, wherever the tables are.
+/// Micro-batches use less memory than the whole batch at once, wherever the tables are.
 fn micro_batches() -> Result<(), Failed> {
     for more in ["", HOST] {
         let of = |batch, accumulate| {
@@ -207,7 +209,7 @@ fn micro_batches() -> Result<(), Failed> {
             micro_batches.total < all.total,
             "{more}: {micro_batches:?} of {all:?}"
         );
-        // Beside one micro-batch there are the gradients, and rows of what the micro-batches do not share.
+        // Besides one micro-batch there are the gradients, and the rows that micro-batches do not share.
         let beside = |bytes: &DeviceBytes| bytes.total - bytes.parameters - bytes.optimizer;
         assert!(
             2 * beside(&micro_batches) < beside(&all),
@@ -221,10 +223,10 @@ fn micro_batches() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Batches that wait are what is prepared of them, however many devices and micro-batches there are.
-fn batches_that_wait() -> Result<(), Failed> {
+/// The estimate of prepared batches is what the preparer makes, for any number of devices and micro-batches.
+fn prepared_batches() -> Result<(), Failed> {
     const WORDS: usize = 1000;
-    /// As many are alive at once.
+    /// Batches that exist at once.
     const BATCHES: u64 = 6;
     for (devices, accumulate) in [(1, 1), (2, 1), (1, 3), (16, 1), (8, 4)] {
         let text = model(
@@ -269,7 +271,7 @@ fn batches_that_wait() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A vocabulary of so many words, and text of a few.
+/// Writes a vocabulary of `words` words, and texts of 90 of them.
 fn texts(words: usize) -> Folder {
     let folder = Folder::new();
     let names: Vec<String> = (2..words).map(|k| format!("w{k}")).collect();
@@ -288,7 +290,7 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("a Unicode path")
 }
 
-/// What `plan` says of a device.
+/// The estimate that `wlstm plan` prints for a device.
 fn estimate(config: &Path, device: &str) -> Value {
     let ended = wlstm(&["plan", path(config), "--json"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -299,18 +301,18 @@ fn estimate(config: &Path, device: &str) -> Value {
     place.expect("the device").take()
 }
 
-/// What an estimate of a run may be of what the run takes.
+/// The accepted ratio of estimate and measurement.
 const WITHIN: RangeInclusive<f64> = 0.9..=1.1;
 
-/// How often each is run.
+/// Runs of each configuration.
 const RUNS: usize = 2;
 
-/// Whole runs: of large tables, of large activations, of the latter with gates that are made again, of tables on the host, of
-/// batches in micro-batches, of a device that is two.
+/// Whole runs: large tables on the device and on the host, a full softmax, large activations, recomputed gates, micro-batches, two
+/// devices.
 fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
     let mut wrong = Vec::new();
-    // What a device in software has for shaders and copies was seen to be 30 MB less than is counted for the many kernels of micro-batches:
-    // what is measured must be large beside it.
+    // For the many kernels of micro-batches a software adapter was seen to use 30 MB less than estimated for shaders and copies: the
+    // tensors must be large compared with that.
     let micro_batches = match room.taking {
         Taking::Host => 20_000,
         Taking::Device => 80_000,
@@ -360,9 +362,9 @@ fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
         });
         let need = large.0;
         let devices = vec![device; devices];
-        // The program itself, drivers and shaders, of which nothing is estimated, are in both.
+        // Both peaks contain the program, drivers and shaders, which are not estimated.
         let mut peaks = [0.0_f64; 2];
-        // On a busy machine the most can fall between two looks: what was seen of several runs is the most that was seen.
+        // On a busy machine a peak can fall between two samples, so several runs are sampled.
         for _ in 0..RUNS {
             for (most, (_, config, out)) in peaks.iter_mut().zip([&small, &large]) {
                 let _ = std::fs::remove_dir_all(out);
@@ -390,9 +392,9 @@ fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
     }
 }
 
-/// The most bytes of memory that a run has at once.
+/// Peak memory of a run in bytes.
 fn peak(config: &Path, out: &Path, devices: &[&str]) -> f64 {
-    // What is tuned is measured by kernels that a run has no need of once it is known.
+    // Tuning uses memory that a run with a tuning cache does not.
     let line = [
         "train",
         path(config),
@@ -411,7 +413,7 @@ fn peak(config: &Path, out: &Path, devices: &[&str]) -> f64 {
     let mut most = 0.0_f64;
     loop {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
-        // Without the pages of files: systems take those of libraries that are not used for a while.
+        // Pages of files are not counted, because the system may drop those of libraries.
         let kinds = ["RssAnon:", "RssShmem:", "VmSwap:"].map(|kind| {
             let line = text.lines().find_map(|line| line.strip_prefix(kind));
             let kilobytes = line.and_then(|line| line.split_whitespace().next());

@@ -1,5 +1,5 @@
-//! Plans for GPUs, whose products of few blocks are made in pieces and those of cells apart: they compute what the plans for the
-//! CPU do, on the CPU in `f64` and `f32`, and on every GPU.
+//! Plans for GPUs split products with few blocks into pieces and compute the products of cells in steps of their own. They compute
+//! what the plans for the CPU compute: on the CPU in `f64` and `f32`, and on every GPU.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use wlstm::kernels::embedding::rows::row_index;
 use wlstm::kernels::matmul::sum_pieces;
 use wlstm::train::update::training_plan;
 
-/// What a GPU is said to keep busy.
+/// Workgroups that a GPU is assumed to run at once.
 const WORKGROUPS: usize = 64;
 
 const VOCABULARY: usize = 24;
 const STEPS: usize = 3;
 
-/// Large enough that the projection and what goes back from the gates to outputs and factors go in pieces.
+/// Large enough that the projection and the gradients of outputs and factors are split into pieces.
 fn config(cell: &str, precision: &str) -> Config {
     config_of(cell, precision, 2, false)
 }
 
-/// So many steps that gradients of weights do too, kept or made again.
+/// Enough steps that the gradients of weights are split too, with gates that are kept or recomputed.
 fn long_config(cell: &str, recompute: bool) -> Config {
     config_of(cell, "f32", 32, recompute)
 }
@@ -70,24 +70,24 @@ fn inputs(config: &Config, plan: &Plan, step: usize) -> Inputs {
     made
 }
 
-/// What the tensors that stay hold after some steps, by name.
+/// Persistent tensors after some steps, by name.
 type After<R> = Vec<(String, Vec<R>)>;
 
-/// Trains from the same parameters on a device: the names of the tensors that stay.
+/// Trains on a device from fixed parameters. Returns the names of the persistent tensors.
 fn train(device: &mut dyn Executor, config: &Config, plan: Plan) -> Result<Vec<String>, Failed> {
     let failed = |error: wlstm::error::Error| Failed::from(error.chain().to_string());
     let plan = Arc::new(plan);
     let id = device.load(plan.clone()).map_err(failed)?;
     let kept = plan.tensors().filter(|(_, info)| info.is_persistent());
-    // So small that over many steps rounding does not grow.
+    // Small enough that rounding errors do not grow over many steps.
     let scale = if config.train.unroll > 2 { 0.1 } else { 0.3 };
     let mut names = Vec::new();
     for (k, (_, info)) in kept.enumerate() {
         let len = info.shape.len();
         let values: Vec<f32> = match info.name.as_str() {
-            // The scale, and the steps since it has changed.
+            // The scale, and the steps since its last change.
             name if name.ends_with("loss_scale") => vec![1024.0, 0.0],
-            // The roots of accumulators are divided by.
+            // Not zero, because the update divides by the square root.
             name if name.contains("optimizer") => vec![1.0; len],
             _ => numbers(k as u64 + 7, len).map(|x| scale * x).collect(),
         };
@@ -147,12 +147,12 @@ fn plans(config: &Config, limits: Limits) -> (Plan, Plan) {
         sums.count()
     };
     assert_eq!(pieces(&narrow), 0);
-    // At the least the projections of all steps and layers, and what goes back to the step before.
+    // At least the projections of all steps and layers, and the gradients of the previous step.
     assert!(pieces(&wide) >= 6, "{} products in pieces", pieces(&wide));
     (narrow, wide)
 }
 
-/// Gradients of weights in pieces, with gates that are kept and with those that are made again.
+/// Gradients of weights in pieces, with gates that are kept and with gates that are recomputed.
 fn long(
     cell: &str,
     limits: Limits,
@@ -172,7 +172,7 @@ fn long(
     };
     let want = after(&kept, narrow)?;
     for (config, plan) in [(&kept, wide_kept), (&again, wide_again)] {
-        assert!(gradients(&plan) > 0, "no gradient goes in pieces");
+        assert!(gradients(&plan) > 0, "no gradient is split into pieces");
         compare(&after(config, plan)?, &want, tolerance)?;
     }
     Ok(())
@@ -197,7 +197,7 @@ fn open(gpu: &Gpu) -> Result<GpuExecutor, Failed> {
     Ok(GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?)
 }
 
-/// The limits of a GPU, but as many products as there are at once.
+/// The limits of a GPU without its number of workgroups, so that no product is split.
 fn limits(gpu: &Gpu) -> Result<Limits, Failed> {
     Ok(Limits {
         workgroups: 0,

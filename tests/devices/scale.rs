@@ -1,5 +1,5 @@
-//! What makes large models fit changes nothing that is computed: bindings of any size, tables on the host, validations on a part
-//! of the targets.
+//! Features for large models do not change what is computed: split bindings, tables on the host, several devices, validation on
+//! some of the targets.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ pub fn trials() -> Vec<Trial> {
     everywhere("bindings", bindings);
     everywhere("tables_on_the_host", tables_on_the_host);
     everywhere("tables_move_between_runs", tables_move_between_runs);
-    everywhere("devices_and_goes", devices_and_goes);
-    everywhere("devices_stop_and_go_on", devices_stop_and_go_on);
+    everywhere("devices_and_micro_batches", devices_and_micro_batches);
+    everywhere("devices_stop_and_resume", devices_stop_and_resume);
     trials.push(Trial::test("validate_targets", validate_targets));
     trials
 }
@@ -65,7 +65,7 @@ impl Text {
         let words: Vec<String> = (0..128).map(|k| format!("w{k}")).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (folder, mut dice) = (Folder::new(), Dice(7));
-        // Every word, so that the vocabulary is known.
+        // Every word occurs, so that the size of the vocabulary is known.
         let all = words.join("\n");
         folder.write("train.txt", all + "\n" + &dice.text(300, 9, &words));
         folder.write("valid.txt", dice.text(12, 9, &words));
@@ -92,7 +92,7 @@ fn validations(run: &Path) -> BTreeMap<u64, f64> {
     lines_of(run, "valid").iter().map(pair).collect()
 }
 
-/// Checks that two runs had the same losses and tensors, to rounding or to the bit (tolerance 0).
+/// Checks that two runs have the same losses and tensors within a relative tolerance; 0 demands the same bits.
 fn alike(one: &Path, other: &Path, tolerance: f64) -> Outcome {
     let near = |what: &str, x: f64, y: f64, scale: f64| match (x - y).abs() <= tolerance * scale {
         true => Ok(()),
@@ -126,7 +126,7 @@ fn alike(one: &Path, other: &Path, tolerance: f64) -> Outcome {
     Ok(())
 }
 
-/// Steps in any number of parts, tables in any number of buffers: the same to rounding.
+/// Small bindings split steps into parts and tables into buffers. The results agree up to rounding.
 fn bindings(device: &str) -> Outcome {
     let text = Text::new();
     for (kind, sets) in [
@@ -153,7 +153,7 @@ fn bindings(device: &str) -> Outcome {
     Ok(())
 }
 
-/// The same bits with the tables on the host, however few rows the device has room for, and whatever else cuts them.
+/// With tables on the host the bits are the same, however few rows are on the device at once.
 fn tables_on_the_host(device: &str) -> Outcome {
     let text = Text::new();
     for (kind, sets) in [
@@ -190,7 +190,7 @@ fn tables_on_the_host(device: &str) -> Outcome {
     Ok(())
 }
 
-/// A run may go on with its tables elsewhere, and what was trained is used where there is room.
+/// A run may be resumed with its tables elsewhere, and its checkpoints can be used with the tables on the device.
 fn tables_move_between_runs(device: &str) -> Outcome {
     let text = Text::new();
     let whole = text.run("whole", device, &[], &[]);
@@ -205,9 +205,9 @@ fn tables_move_between_runs(device: &str) -> Outcome {
     text.run("parts", device, &sets, &["--steps", "12", "--resume"]);
     let (want, got) = (last(&whole), last(&parts));
     if want.tensors != got.tensors || losses(&whole) != losses(&parts) {
-        return Err("a run whose tables moved is another run".into());
+        return Err("moving the tables changed the run".into());
     }
-    // The checkpoint of the last part says that tables are on the host; that of the whole run does not.
+    // The last checkpoint of `parts` has its tables on the host, that of `whole` on the device.
     let file = text.folder.path("valid.txt");
     let file = file.to_str().expect("a Unicode path");
     for command in ["eval", "score", "generate"] {
@@ -234,8 +234,9 @@ fn tables_move_between_runs(device: &str) -> Outcome {
     Ok(())
 }
 
-/// Two devices of some streams, or one in two goes, are one with twice as many: by `plain` in all, by `paper` in goes.
-fn devices_and_goes(device: &str) -> Outcome {
+/// Two devices, or two micro-batches, equal one device with twice the streams: with the recipe `plain` in every case, with `paper`
+/// for micro-batches.
+fn devices_and_micro_batches(device: &str) -> Outcome {
     let text = Text::new();
     let twice = ["--device", device];
     let plain = "train.recipe=plain";
@@ -258,7 +259,7 @@ fn devices_and_goes(device: &str) -> Outcome {
         ("mixed", vec![plain, "train.precision=mixed"]),
         ("paper", vec![]),
     ] {
-        // How many streams a validation has makes a difference, as each carries its state on: there is none.
+        // No validation: its result depends on the number of streams, each of which carries a state.
         let run = |name: &str, more: &[&str], devices: &[&str]| {
             let sets = [
                 sets.as_slice(),
@@ -282,7 +283,7 @@ fn devices_and_goes(device: &str) -> Outcome {
         }
         let two = run("two", &["train.batch=2"], &twice);
         alike(&one, &two, tolerance).map_err(|error| format!("{kind}, devices: {error:?}"))?;
-        // One of another kind beside it.
+        // Two devices of different kinds.
         let other = run("other", &["train.batch=2"], &["--device", "cpu"]);
         alike(&one, &other, tolerance)
             .map_err(|error| format!("{kind}, another device: {error:?}"))?;
@@ -292,8 +293,8 @@ fn devices_and_goes(device: &str) -> Outcome {
     Ok(())
 }
 
-/// A run on several devices that stops and goes on is the run that never stopped; with another number of devices it is refused.
-fn devices_stop_and_go_on(device: &str) -> Outcome {
+/// A run on several devices that stops and is resumed equals the run that never stopped. Another number of devices is refused.
+fn devices_stop_and_resume(device: &str) -> Outcome {
     let text = Text::new();
     let twice = ["--device", device];
     let sets = ["train.accumulate=2", "train.batch=2"];
@@ -308,7 +309,7 @@ fn devices_stop_and_go_on(device: &str) -> Outcome {
     let parts = text.run("parts", device, &sets, &more);
     let (want, got) = (last(&whole), last(&parts));
     if want.tensors != got.tensors || losses(&whole) != losses(&parts) {
-        return Err("a run on two devices that stopped is another run".into());
+        return Err("stopping changed a run on two devices".into());
     }
     let config = text.config.to_str().expect("a Unicode path");
     let out = parts.to_str().expect("a Unicode path");
@@ -323,7 +324,7 @@ fn devices_stop_and_go_on(device: &str) -> Outcome {
     }
 }
 
-/// A validation on a part of the targets is on the first ones, and always the same.
+/// `train.validate_targets` validates on the first targets, always the same ones.
 fn validate_targets() -> Outcome {
     let text = Text::new();
     let part = text.run(
@@ -343,7 +344,7 @@ fn validate_targets() -> Outcome {
         let ended = wlstm(&["eval", run, "--data", file, "--targets", targets, "--json"]);
         serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr))
     };
-    // Of the best checkpoint, whose validation was on the same targets.
+    // `eval` uses the best checkpoint, which was validated on the same targets.
     let best = lines.iter().map(|line| number(line, "perplexity"));
     let best = best.fold(f64::INFINITY, f64::min);
     let again = document("17");

@@ -1,4 +1,4 @@
-//! What the CPU computes does not depend on the number of its threads, to the bit.
+//! The number of threads does not change a bit of what the CPU computes.
 
 use wlstm::device::single::{fill, run_on_host};
 use wlstm::kernels::catalogue;

@@ -1,7 +1,6 @@
-//! Two devices as the host sees them: what they exchange, and one that is lost.
+//! Training on two devices: what they exchange, and the loss of one.
 //!
-//! A device that is lost in the midst of a run on two: the other one has the model, and it is saved as it was after a whole step,
-//! whatever the moment.
+//! When one device is lost at any moment of a run, the model on the other one is saved as it was after a whole step.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,12 +21,12 @@ use wlstm::train::run::{Run, train};
 use wlstm::train::session::Session;
 use wlstm::train::watch::Stop;
 
-/// A device that is lost after so many calls that could tell.
+/// A device that is lost after `last` calls.
 struct Mortal {
     inner: CpuExecutor<f32>,
     calls: AtomicUsize,
     last: usize,
-    /// Elements that were handed out and handed in.
+    /// Elements that were read from the device, and elements that were sent to it.
     moved: Arc<[AtomicUsize; 2]>,
 }
 
@@ -132,7 +131,7 @@ checkpoint_every = 0
 keep = 1000
 "#;
 
-/// Trains into a folder on two devices, of which number `mortal` lives for so many calls; counts what the first one moves.
+/// Trains into a folder on two devices, of which number `mortal` is lost after `calls` calls. Counts what the first one moves.
 fn run_counted(
     base: &Path,
     name: &str,
@@ -193,7 +192,7 @@ fn checkpoint(base: &Path, name: &str, step: u64) -> Checkpoint {
     Checkpoint::open(&path).unwrap_or_else(|error| panic!("{name}: {}", error.chain()))
 }
 
-/// A text of some sentences, for the configuration.
+/// Writes the training text.
 fn write_text(base: &Path) {
     let mut text = String::new();
     for k in 0..200 {
@@ -202,7 +201,7 @@ fn write_text(base: &Path) {
     std::fs::write(base.join("train.txt"), text).unwrap();
 }
 
-/// What `plan` says that devices exchange is what they do.
+/// Devices exchange what `wlstm plan` says.
 #[test]
 fn devices_exchange_what_the_plan_says() {
     let folder = tempfile::tempdir().unwrap();
@@ -223,7 +222,7 @@ fn devices_exchange_what_the_plan_says() {
         let [sent, received] = [0, 1].map(|way| 4 * moved[way].load(Ordering::Relaxed) as u64);
         let all: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
         let config = Config::parse(CONFIG, "test.toml", base, &all).unwrap();
-        // The words of the text and the special ones.
+        // The words of the text and the two special ones.
         let vocabulary = 23 + 2;
         let plans = Plans::of(&config, vocabulary, &Limits::HOST, 2);
         let planned = CommunicationCost::of(&plans.left, &config, 2);
@@ -237,7 +236,7 @@ fn devices_exchange_what_the_plan_says() {
 }
 
 #[test]
-fn the_other_device_saves_whole_steps() {
+fn the_remaining_device_saves_whole_steps() {
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path();
     write_text(base);
@@ -249,7 +248,7 @@ fn the_other_device_saves_whole_steps() {
             vec!["train.accumulate=2", "train.recipe=plain"],
         ),
     ] {
-        // Every step.
+        // Saves every step.
         let every = [sets.as_slice(), &["train.checkpoint_every=1"]].concat();
         let whole = format!("whole-{kind}");
         run(base, &whole, &every, 0, usize::MAX).unwrap();
@@ -261,7 +260,7 @@ fn the_other_device_saves_whole_steps() {
                 assert_eq!(error.kind(), Kind::Device, "{}", error.chain());
                 let progress = std::fs::read_dir(base.join(&name).join("checkpoints"));
                 let files: Vec<_> = progress.unwrap().map(|file| file.unwrap().path()).collect();
-                // Before the first step there is nothing to save.
+                // Before the first step ends there is nothing to save.
                 let [file] = files.as_slice() else {
                     assert!(files.is_empty() && calls < 40, "{name}: {files:?}");
                     continue;
@@ -284,7 +283,7 @@ fn the_other_device_saves_whole_steps() {
                         "{name}: {tensor} after step {step}"
                     );
                 }
-                // The states of the lost device begin again; those of the other one too, if a step was torn.
+                // The states of the lost device are zero; so are those of the other one, if it was within a step.
                 let of =
                     |file: &Checkpoint| file.tensor_f32("state.layers.0.h").unwrap().1.into_owned();
                 let (got, want) = (of(&got), of(&want));

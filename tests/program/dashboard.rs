@@ -1,4 +1,4 @@
-//! `wlstm train --tui` on a terminal: `q` and signals save, and the terminal is given back.
+//! `wlstm train --tui` on a terminal: `q` and signals save a checkpoint and restore the terminal.
 #![cfg(target_os = "linux")]
 
 use std::io::Write;
@@ -10,7 +10,7 @@ use crate::common::program::{
     Dice, Ended, Folder, checkpoints, losses, metrics, program, text, wlstm,
 };
 
-fn place() -> (Folder, PathBuf) {
+fn small_model() -> (Folder, PathBuf) {
     let folder = Folder::new();
     folder.write("train.txt", Dice(1).text(400, 9, &["a", "b", "c", "d"]));
     let config = folder.write(
@@ -21,7 +21,7 @@ fn place() -> (Folder, PathBuf) {
     (folder, config)
 }
 
-/// Starts a training with a dashboard on a terminal that `script` (util-linux) makes, and waits until it trains.
+/// Starts a training with a dashboard on a terminal that `script` of util-linux emulates, and waits for its first steps.
 fn on_a_terminal(config: &Path, run: &Path) -> Child {
     let program = program();
     let line = format!(
@@ -41,34 +41,39 @@ fn on_a_terminal(config: &Path, run: &Path) -> Child {
         };
     }
     let script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let script = script.expect("`script` of util-linux, which makes a terminal");
+    let script = script.expect("`script` of util-linux");
     let begin = Instant::now();
     while metrics(run).len() < 20 {
         assert!(
             begin.elapsed() < Duration::from_secs(60),
-            "it does not train"
+            "no steps after 60 s"
         );
         std::thread::sleep(Duration::from_millis(50));
     }
     script
 }
 
-/// The other screen, to and fro.
+/// Enters and leaves the alternate screen.
 const ENTER: &str = "\u{1b}[?1049h";
 const LEAVE: &str = "\u{1b}[?1049l";
-/// The cursor is there again.
+/// Shows the cursor.
 const SHOW: &str = "\u{1b}[?25h";
 
-fn assert_given_back(ended: &Ended, run: &Path) {
+fn assert_restored(ended: &Ended, run: &Path) {
     let last = losses(run).into_keys().last();
     assert_eq!(
         checkpoints(run).last().copied(),
         last,
-        "what was done is saved"
+        "the last step is saved"
     );
-    let (_, after) = ended.stdout.split_once(ENTER).expect("a screen of its own");
-    let (drawn, after) = after.split_once(LEAVE).expect("the screen is given back");
-    // Spaces are not drawn.
+    let (_, after) = ended
+        .stdout
+        .split_once(ENTER)
+        .expect("the alternate screen is entered");
+    let (drawn, after) = after
+        .split_once(LEAVE)
+        .expect("the alternate screen is left");
+    // The terminal skips spaces, so only single words can be found.
     for word in ["training", "loss", "perplexity", "memory", "parameters"] {
         assert!(drawn.contains(word), "{word}: {drawn}");
     }
@@ -76,13 +81,13 @@ fn assert_given_back(ended: &Ended, run: &Path) {
     assert!(after.contains("stopped: interrupted"), "{after}");
     assert!(
         after.contains("The run is kept in"),
-        "what was said meanwhile: {after}"
+        "messages are printed afterwards: {after}"
     );
 }
 
 #[test]
-fn q_saves_and_gives_the_terminal_back() {
-    let (folder, config) = place();
+fn q_saves_and_restores_the_terminal() {
+    let (folder, config) = small_model();
     let run = folder.path("run");
     let mut child = on_a_terminal(&config, &run);
     let mut keys = child.stdin.take().expect("keys");
@@ -90,16 +95,16 @@ fn q_saves_and_gives_the_terminal_back() {
     keys.flush().expect("a key");
     let ended = Ended::from(child.wait_with_output().expect("an end"));
     assert_eq!(ended.code, Some(130), "{}", ended.stdout);
-    assert_given_back(&ended, &run);
+    assert_restored(&ended, &run);
 }
 
 #[test]
-fn a_signal_saves_and_gives_the_terminal_back() {
-    let (folder, config) = place();
+fn a_signal_saves_and_restores_the_terminal() {
+    let (folder, config) = small_model();
     let run = folder.path("run");
     let mut child = on_a_terminal(&config, &run);
     let keys = child.stdin.take();
-    // Not `script` itself, whose line has the same words.
+    // The pattern must not match `script` itself, whose command line has the same words.
     let pattern = format!("^[^ ]*wlstm train .*{}", text(&run));
     let killed = Command::new("pkill")
         .args(["-TERM", "-f", &pattern])
@@ -108,12 +113,12 @@ fn a_signal_saves_and_gives_the_terminal_back() {
     let ended = Ended::from(child.wait_with_output().expect("an end"));
     drop(keys);
     assert_eq!(ended.code, Some(143), "{}", ended.stdout);
-    assert_given_back(&ended, &run);
+    assert_restored(&ended, &run);
 }
 
 #[test]
-fn without_a_terminal_it_is_refused() {
-    let (folder, config) = place();
+fn without_a_terminal_it_is_an_error() {
+    let (folder, config) = small_model();
     let run = folder.path("run");
     let ended = wlstm(&[
         "train",

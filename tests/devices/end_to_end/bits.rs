@@ -1,21 +1,21 @@
-//! The bits of a run: the same with any form of a kernel, and on software adapters those of the CPU.
+//! The bits of a run: the same with every form of a kernel; on software adapters the same as on the CPU.
 
 use std::path::PathBuf;
 
 use crate::common::program::{Dice, Tensors, checkpoint, losses, program, train, training};
 use serde_json::Value;
 
-use super::tools::{Outcome, Place, balanced, grammar_text, near};
+use super::tools::{Outcome, Setup, balanced, grammar_text, near};
 
-/// A training as it is and with every run-time check, one whose kernels are measured, one that finds in the cache that another
-/// form is the fastest for every size: all end with the same bits.
+/// Tuning chooses forms of kernels but changes no bit. Trains without tuning and with every run-time check, with tuning, and with a
+/// cache that names another form for every size.
 pub fn tuning(device: &str) -> Outcome {
-    let place = Place::new("sentences", &grammar_text(60, 1), &balanced(50));
-    let config = place.config("glstm", "sampled", "");
-    let caches = place.folder.path("caches");
+    let setup = Setup::new("sentences", &grammar_text(60, 1), &balanced(50));
+    let config = setup.config("glstm", "sampled", "");
+    let caches = setup.folder.path("caches");
     std::fs::create_dir_all(&caches)?;
     let run = |name: &str, more: &[&str]| {
-        let out = place.folder.path(name);
+        let out = setup.folder.path(name);
         let mut arguments = training(&config, &out, device, &["--steps", "6"]);
         arguments.extend(more);
         let output = program()
@@ -28,14 +28,14 @@ pub fn tuning(device: &str) -> Outcome {
     };
     let untuned = run("untuned", &["--no-tune", "--checked"]);
     if caches.join("wlstm").exists() {
-        return Err("--no-tune has tuned".into());
+        return Err("--no-tune wrote the tuning cache".into());
     }
     let tuned = run("tuned", &[]);
     let files: Vec<PathBuf> = std::fs::read_dir(caches.join("wlstm"))?
         .map(|entry| entry.expect("an entry").path())
         .collect();
     let [file] = &files[..] else {
-        return Err(format!("one adapter, and these files: {files:?}").into());
+        return Err(format!("expected one file for the one adapter: {files:?}").into());
     };
     let mut known: Value = serde_json::from_slice(&std::fs::read(file)?)?;
     let choices = known["choices"].as_object_mut().expect("choices");
@@ -49,23 +49,23 @@ pub fn tuning(device: &str) -> Outcome {
     std::fs::write(file, &changed)?;
     let other = run("other", &[]);
     if std::fs::read(file)? != changed {
-        return Err("what is known is measured again".into());
+        return Err("forms in the cache were measured again".into());
     }
     if untuned != tuned || untuned != other {
-        return Err("the form of a kernel, or its checks, change the bits".into());
+        return Err("the form of a kernel or its checks change the bits".into());
     }
     Ok(())
 }
 
-/// The recipe of `wikitext2-200`, smaller. Its first steps are chaotic: one rounding more or less and the losses part within
-/// fifty of them. Software adapters compute as IEEE 754 says, and end with the same bits; other adapters divide and take
-/// roots less exactly, and only begin alike.
+/// A small version of `wikitext2-200`. Its first steps are chaotic: one different rounding, and the losses diverge within fifty
+/// steps. Software adapters follow IEEE 754 and end with the same bits. Other adapters round divisions and square roots
+/// differently, so only their first steps are compared.
 pub fn plain_sgd(device: &str, exact: bool, hidden: usize, steps: u64) -> Outcome {
     let words: Vec<String> = (0..600).map(|k| format!("w{k}")).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let text = Dice(3).text(1500, 12, &words);
-    let place = Place::new("contiguous", &text, &text[..1000]);
-    let config = place.config("lstmp", "full", "");
+    let setup = Setup::new("contiguous", &text, &text[..1000]);
+    let config = setup.config("lstmp", "full", "");
     let sets = [
         "model.embedding=48",
         &format!("model.hidden={hidden}"),
@@ -85,7 +85,7 @@ pub fn plain_sgd(device: &str, exact: bool, hidden: usize, steps: u64) -> Outcom
     let mut more = vec!["--steps", &count];
     more.extend(sets.iter().flat_map(|set| ["--set", *set]));
     let runs = ["cpu", device].map(|device| {
-        let run = place.folder.path(&device.replace(':', "-"));
+        let run = setup.folder.path(&device.replace(':', "-"));
         train(&config, &run, device, &more);
         run
     });
@@ -104,7 +104,7 @@ pub fn plain_sgd(device: &str, exact: bool, hidden: usize, steps: u64) -> Outcom
         .map(|(name, _)| name)
         .collect();
     if exact && !(want == got && differing.is_empty()) {
-        return Err(format!("other bits: {differing:?}").into());
+        return Err(format!("different bits in {differing:?}").into());
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! What a run folder holds.
+//! What a run folder holds, and when a run ends.
 
 use crate::common::program::{
     Tensors, checkpoint, checkpoints, lines_of, losses, metrics, number, train,
 };
 use serde_json::Value;
 
-use super::tools::{Outcome, Place, balanced, grammar_text, near};
+use super::tools::{Outcome, Setup, balanced, grammar_text, near};
 
 /// The keys of a JSON object.
 pub fn keys(line: &Value) -> Vec<&str> {
@@ -16,11 +16,11 @@ pub fn keys(line: &Value) -> Vec<&str> {
 }
 
 pub fn run_folder() -> Outcome {
-    let place = Place::new("sentences", &grammar_text(300, 1), &balanced(50));
-    // A rate that explodes, so that the best is not the last.
+    let setup = Setup::new("sentences", &grammar_text(300, 1), &balanced(50));
+    // Frequent validations and checkpoints; the best and the last two checkpoints are kept.
     let more = "validate_every = 10\ncheckpoint_every = 10\nkeep = 2";
-    let config = place.config("lstmp", "full", more);
-    let run = place.folder.path("run");
+    let config = setup.config("lstmp", "full", more);
+    let run = setup.folder.path("run");
     let ended = train(&config, &run, "cpu", &["--steps", "75"]);
     let lines = metrics(&run);
     let kinds: Vec<&str> = lines
@@ -63,7 +63,7 @@ pub fn run_folder() -> Outcome {
     for line in lines.iter().filter(|line| line.get("seconds").is_some()) {
         let seconds = number(line, "seconds");
         if seconds < before {
-            return Err(format!("time runs back at {line}").into());
+            return Err(format!("seconds decrease at {line}").into());
         }
         before = seconds;
     }
@@ -72,7 +72,7 @@ pub fn run_folder() -> Outcome {
         let perplexity = (number(line, "nll") / number(line, "targets")).exp();
         near(number(line, "perplexity"), perplexity, 1e-12)?;
     }
-    // The best by the metrics, by the record and in the folder; the newest two beside it.
+    // The best step is the same in the metrics, in the record and in the folder, which keeps the newest two beside it.
     let best = valid
         .iter()
         .min_by(|x, y| number(x, "nll").total_cmp(&number(y, "nll")))
@@ -97,7 +97,7 @@ pub fn run_folder() -> Outcome {
             .as_str()
             .ok_or("no checkpoint")?;
         if !run.join(file).is_file() {
-            return Err(format!("{file} is not there").into());
+            return Err(format!("{file} is missing").into());
         }
     }
     let kept = checkpoints(&run);
@@ -108,7 +108,7 @@ pub fn run_folder() -> Outcome {
     if kept != wanted || kept.last() != Some(&75) {
         return Err(format!("checkpoints {kept:?}, the best {best_step}").into());
     }
-    // A checkpoint needs nothing beside it.
+    // A checkpoint holds its vocabulary and configuration.
     let saved = Tensors::read(&checkpoint(&run, 75));
     let words = String::from_utf8(saved.tensors["vocab"].1.clone())?;
     if !words.contains("cats ") || !words.contains("<UNK> ") {
@@ -116,9 +116,9 @@ pub fn run_folder() -> Outcome {
     }
     let resolved = std::fs::read_to_string(run.join("config.toml"))?;
     if saved.texts["config"] != resolved || !resolved.contains("hidden = 32") {
-        return Err("the resolved configuration is not the one of the checkpoint".into());
+        return Err("config.toml is not the configuration of the checkpoint".into());
     }
-    // What a person hears.
+    // What the program prints.
     let perplexity = format!("{:.2}", number(best, "perplexity"));
     if !ended.stdout.contains(&perplexity) || !ended.stdout.contains("75 steps") {
         return Err(ended.stdout.into());
@@ -129,10 +129,10 @@ pub fn run_folder() -> Outcome {
     Ok(())
 }
 
-pub fn seldom_written_steps() -> Outcome {
-    let place = Place::new("sentences", &grammar_text(100, 1), &balanced(50));
-    let config = place.config("lstmp", "full", "log_every = 7");
-    let run = place.train(&config, &["--steps", "31", "--quiet"]);
+pub fn log_every() -> Outcome {
+    let setup = Setup::new("sentences", &grammar_text(100, 1), &balanced(50));
+    let config = setup.config("lstmp", "full", "log_every = 7");
+    let run = setup.train(&config, &["--steps", "31", "--quiet"]);
     let steps: Vec<u64> = losses(&run).into_keys().collect();
     let wanted: Vec<u64> = (1..=10).chain([14, 21, 28, 31]).collect();
     if steps != wanted {
@@ -141,12 +141,12 @@ pub fn seldom_written_steps() -> Outcome {
     Ok(())
 }
 
-/// The first limit that is reached ends a run.
+/// A run ends at the first of its limits.
 pub fn limits() -> Outcome {
-    let place = Place::new("contiguous", &grammar_text(130, 1), &balanced(50));
-    let config = place.config("lstmp", "full", "");
+    let setup = Setup::new("contiguous", &grammar_text(130, 1), &balanced(50));
+    let config = setup.config("lstmp", "full", "");
     let reason = |name: &str, more: &[&str]| {
-        let run = place.folder.path(name);
+        let run = setup.folder.path(name);
         train(&config, &run, "cpu", more);
         let end = lines_of(&run, "end").pop().expect("an end");
         (
@@ -154,7 +154,7 @@ pub fn limits() -> Outcome {
             end["reason"].as_str().unwrap_or("").to_owned(),
         )
     };
-    // 520 tokens in 8 columns of 65: 8 unrolls of 8 an epoch.
+    // 520 tokens in 8 streams of 65: an epoch has 8 steps of 8 tokens a stream.
     let (steps, why) = reason("epochs", &["--set", "train.epochs=2", "--steps", "100"]);
     if (steps, why.as_str()) != (16, "2 epochs") {
         return Err(format!("{steps} steps, {why}").into());

@@ -2,9 +2,9 @@
 
 use crate::common::program::{lines_of, losses, number};
 
-use super::tools::{Outcome, Place, balanced, grammar_text, last_perplexity, near};
+use super::tools::{Outcome, Setup, balanced, grammar_text, last_perplexity, near};
 
-/// `exp` of three bits for four targets: who, what, where, end.
+/// Perplexity of a perfect model: three bits for four targets (subject, verb, setup, end).
 fn best_of_grammar() -> f64 {
     8f64.powf(0.25)
 }
@@ -14,11 +14,10 @@ pub fn grammar(cell: &str, softmax: &str) -> Outcome {
 }
 
 pub fn grammar_with(cell: &str, softmax: &str, set: &str) -> Outcome {
-    // Every stream of an evaluation starts from a state of zero, which training leaves behind in its first step: streams
-    // must be long, or this start is what is measured.
+    // In an evaluation every stream starts from zero states, which are rare in training. Long streams keep their share small.
     const OFTEN: usize = 500;
-    let place = Place::new("sentences", &grammar_text(20_000, 1), &balanced(OFTEN));
-    let config = place.config(cell, softmax, &format!("validate_every = 250\n{set}"));
+    let setup = Setup::new("sentences", &grammar_text(20_000, 1), &balanced(OFTEN));
+    let config = setup.config(cell, softmax, &format!("validate_every = 250\n{set}"));
     let more = [
         "--steps",
         "500",
@@ -27,35 +26,35 @@ pub fn grammar_with(cell: &str, softmax: &str, set: &str) -> Outcome {
         "--set",
         "train.ema=0.98",
     ];
-    let run = place.train(&config, &more);
+    let run = setup.train(&config, &more);
     let valid = lines_of(&run, "valid");
     let (first, last) = (number(&valid[0], "perplexity"), last_perplexity(&run));
     if last >= first {
         return Err(format!("the perplexity went from {first} to {last}").into());
     }
-    // Three words a sentence and its end.
+    // A sentence has three words and an end.
     if number(&valid[0], "targets") != (8 * OFTEN * 4) as f64 {
         return Err(format!("{} targets", valid[0]["targets"]).into());
     }
-    // Better than the best is as wrong as worse.
+    // A perplexity below the optimum is a bug too.
     if last < 0.999 * best_of_grammar() {
-        return Err(format!("a perplexity of {last}, which nobody can reach").into());
+        return Err(format!("a perplexity of {last}, which is below the optimum").into());
     }
     near(last, best_of_grammar(), 0.03)
 }
 
-/// A line that repeats forever can be known by heart: a perplexity of 1.
+/// A line that repeats can be memorized: the perplexity approaches 1.
 pub fn pattern(cell: &str) -> Outcome {
     let line = "one two three one two four one two five\n";
-    let place = Place::new("contiguous", &line.repeat(100), &line.repeat(12));
-    let config = place.config(cell, "full", "");
-    let run = place.train(&config, &["--steps", "300"]);
+    let setup = Setup::new("contiguous", &line.repeat(100), &line.repeat(12));
+    let config = setup.config(cell, "full", "");
+    let run = setup.train(&config, &["--steps", "300"]);
     let valid = lines_of(&run, "valid").pop().ok_or("no validation")?;
     // The first token of the text is given, not predicted.
     if number(&valid, "targets") != 119.0 {
         return Err(format!("{} targets", valid["targets"]).into());
     }
-    // The first words of each of the eight columns cannot be known.
+    // The first words of each of the eight streams cannot be predicted.
     let perplexity = last_perplexity(&run);
     if !(1.0..1.35).contains(&perplexity) {
         return Err(format!("a perplexity of {perplexity}").into());

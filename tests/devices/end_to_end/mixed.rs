@@ -4,15 +4,15 @@ use crate::common::program::{
     Tensors, checkpoint, lines_of, losses, number, train, training, wlstm, write_tensors,
 };
 
-use super::tools::{Outcome, Place, balanced, grammar_text, near};
+use super::tools::{Outcome, Setup, balanced, grammar_text, near};
 
-/// In mixed precision devices round where the CPU does, and the losses are those of `f32` within what `f16` can tell apart.
+/// In mixed precision devices round where the CPU rounds, and the losses agree with those of `f32` to the precision of `f16`.
 pub fn mixed_losses(device: &str) -> Outcome {
-    let place = Place::new("sentences", &grammar_text(60, 1), &balanced(50));
-    let config = place.config("glstm", "full", "");
+    let setup = Setup::new("sentences", &grammar_text(60, 1), &balanced(50));
+    let config = setup.config("glstm", "full", "");
     let mixed = "train.precision=mixed";
     let run = |name: &str, device: &str, more: &[&str]| {
-        let run = place.folder.path(name);
+        let run = setup.folder.path(name);
         let arguments = [&["--steps", "20"], more].concat();
         train(&config, &run, device, &arguments);
         losses(&run)
@@ -21,7 +21,7 @@ pub fn mixed_losses(device: &str) -> Outcome {
     let host = run("host", "cpu", &["--set", mixed]);
     let got = run("device", device, &["--set", mixed]);
     if got.len() != 20 || host == single {
-        return Err("mixed precision rounds nothing".into());
+        return Err("mixed precision has the losses of f32".into());
     }
     for (step, got) in &got {
         near(*got, host[step], 3e-3)?;
@@ -30,13 +30,13 @@ pub fn mixed_losses(device: &str) -> Outcome {
     Ok(())
 }
 
-/// Large weights make gradients that no `f16` holds at the first loss scale: these steps are told, change no parameter, and
-/// halve the scale until the gradients fit.
+/// Large weights make gradients overflow `f16` at the first loss scale. Such steps are reported, change no parameter and halve the
+/// scale until the gradients fit.
 pub fn overflow(device: &str) -> Outcome {
-    let place = Place::new("sentences", &grammar_text(60, 1), &balanced(50));
+    let setup = Setup::new("sentences", &grammar_text(60, 1), &balanced(50));
     let more = "precision = \"mixed\"\ninit_range = 0.8\ncheckpoint_every = 1\nkeep = 100";
-    let config = place.config("lstmp", "full", more);
-    let run = place.folder.path("run");
+    let config = setup.config("lstmp", "full", more);
+    let run = setup.folder.path("run");
     let ended = train(&config, &run, device, &["--steps", "12"]);
     let skipped = lines_of(&run, "skipped");
     let count = skipped.len();
@@ -44,11 +44,11 @@ pub fn overflow(device: &str) -> Outcome {
         return Err(format!("{count} steps were skipped").into());
     }
     if ended.stderr.matches("was skipped").count() != count {
-        return Err(format!("not every skipped step is told: {}", ended.stderr).into());
+        return Err(format!("not every skipped step is reported: {}", ended.stderr).into());
     }
     let summary = format!("too large for f16: {count}\n");
     if !ended.stdout.contains(&summary) {
-        return Err(format!("the summary leaves them out: {}", ended.stdout).into());
+        return Err(format!("the summary does not count them: {}", ended.stdout).into());
     }
     let at = |step| Tensors::read(&checkpoint(&run, step)).tensors;
     let (mut last_skipped, mut scale) = (0, 65_536.0);
@@ -64,7 +64,7 @@ pub fn overflow(device: &str) -> Outcome {
         let (before, after) = (at(step - 1), at(step));
         for (name, tensor) in &before {
             let changes = name.starts_with("state.") || name == "optimizer.loss_scale";
-            // The average goes on towards the parameters that did not change.
+            // The moving average still approaches the unchanged parameters.
             if !changes && !name.starts_with("ema.") && after[name] != *tensor {
                 return Err(format!("`{name}` changed in step {step}").into());
             }
@@ -81,12 +81,12 @@ pub fn overflow(device: &str) -> Outcome {
     Ok(())
 }
 
-/// A gradient that is not clipped, that of the embedding, overflows at every scale: at the lowest one the run has diverged.
+/// The gradient of the embedding, which is not clipped, overflows at every scale. At the lowest scale the run has diverged.
 pub fn lowest_scale() -> Outcome {
-    let place = Place::new("sentences", &grammar_text(60, 1), &balanced(50));
-    let config = place.config("lstmp", "full", "");
+    let setup = Setup::new("sentences", &grammar_text(60, 1), &balanced(50));
+    let config = setup.config("lstmp", "full", "");
     let layers = ["--set", "model.layers=1"];
-    let first = place.folder.path("first");
+    let first = setup.folder.path("first");
     train(
         &config,
         &first,
@@ -99,7 +99,7 @@ pub fn lowest_scale() -> Outcome {
             .iter()
             .any(|part| name.starts_with(part))
     });
-    // Nothing comes out of the layer, but what goes back grows with each matrix.
+    // The output of the layer is zero, but its gradient grows with every matrix.
     let parameters: Vec<(String, Vec<usize>, Vec<f32>)> = parameters
         .map(|(name, (shape, _))| {
             let len: usize = shape.iter().product();
@@ -113,9 +113,9 @@ pub fn lowest_scale() -> Outcome {
             (name, shape, values)
         })
         .collect();
-    let start = place.folder.path("start.safetensors");
+    let start = setup.folder.path("start.safetensors");
     write_tensors(&start, &parameters);
-    let run = place.folder.path("run");
+    let run = setup.folder.path("run");
     let start = start.to_str().expect("a Unicode path");
     let more = [
         "--steps",

@@ -12,11 +12,11 @@ use crate::common::program::{losses, train};
 use crate::common::{Trial, on_every_gpu};
 
 use self::bits::{plain_sgd, tuning};
-use self::folder::{limits, run_folder, seldom_written_steps};
+use self::folder::{limits, log_every, run_folder};
 use self::learning::{grammar, grammar_with, pattern};
 use self::mixed::{lowest_scale, mixed_losses, overflow};
 use self::shapes::shapes;
-use self::tools::{Place, balanced, grammar_text, last_perplexity, near};
+use self::tools::{Setup, balanced, grammar_text, last_perplexity, near};
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -51,8 +51,8 @@ pub fn trials() -> Vec<Trial> {
             false => Ok(()),
         },
     ));
-    trials.push(Trial::test("a_run_leaves_what_it_promises", run_folder));
-    trials.push(Trial::test("seldom_written_steps", seldom_written_steps));
+    trials.push(Trial::test("a_run_folder_is_complete", run_folder));
+    trials.push(Trial::test("log_every", log_every));
     trials.push(Trial::test("limits", limits));
     for order in ["sentences", "contiguous"] {
         let name = format!("batch_shapes_of_evaluation::{order}");
@@ -60,10 +60,10 @@ pub fn trials() -> Vec<Trial> {
     }
     trials.extend(on_every_gpu("first_losses_agree_with_the_cpu", |gpu| {
         let device = format!("gpu:{}", gpu.adapter.summary.index);
-        let place = Place::new("sentences", &grammar_text(60, 1), &balanced(50));
-        let config = place.config("glstm", "sampled", "");
+        let setup = Setup::new("sentences", &grammar_text(60, 1), &balanced(50));
+        let config = setup.config("glstm", "sampled", "");
         let runs = ["cpu", &device].map(|device| {
-            let run = place.folder.path(&device.replace(':', "-"));
+            let run = setup.folder.path(&device.replace(':', "-"));
             train(&config, &run, device, &["--steps", "20"]);
             run
         });
@@ -78,7 +78,7 @@ pub fn trials() -> Vec<Trial> {
         let perplexities = runs.each_ref().map(|run| last_perplexity(run));
         near(perplexities[1], perplexities[0], 1e-3)
     }));
-    // Of a wide layer a sum is made in several parts; a few steps of one tell.
+    // In a wide layer sums are split into parts; a few steps are enough to compare those.
     for (name, hidden, steps) in [("", 48, 50), ("_in_a_wide_layer", 520, 3)] {
         let name = format!("plain_sgd{name}_has_the_bits_of_the_cpu");
         trials.extend(on_every_gpu(&name, move |gpu| {
@@ -86,7 +86,7 @@ pub fn trials() -> Vec<Trial> {
             plain_sgd(&device, !gpu.adapter.summary.is_real(), hidden, steps)
         }));
     }
-    // Where the user's caches are is asked as Linux has it.
+    // `XDG_CACHE_HOME` sets the folder of caches on Linux alone.
     if cfg!(target_os = "linux") {
         trials.extend(on_every_gpu("tuning_changes_no_bit", |gpu| {
             tuning(&format!("gpu:{}", gpu.adapter.summary.index))

@@ -10,17 +10,17 @@ use wlstm::device::CpuExecutor;
 use wlstm::train::evaluate::{Evaluation, evaluate};
 use wlstm::train::session::Session;
 
-use super::tools::{Outcome, Place, balanced, grammar_text, near};
+use super::tools::{Outcome, Setup, balanced, grammar_text, near};
 
-/// Any batch shape meets every target once; one stream gives the same figure for any unroll.
+/// A batch of any shape counts every target once. With one stream the result does not depend on the unroll.
 pub fn shapes(order: &'static str) -> Outcome {
-    let place = Place::new(
+    let setup = Setup::new(
         order,
         &grammar_text(200, 1),
         &(balanced(50) + "cows moo\n\nfish\n"),
     );
-    let config = place.config("glstm", "full", "");
-    let run = place.train(&config, &["--steps", "40"]);
+    let config = setup.config("glstm", "full", "");
+    let run = setup.train(&config, &["--steps", "40"]);
     let config = Config::load(&config, &[]).map_err(|e| e.chain().to_string())?;
     let found = |batch: usize, unroll: usize| -> wlstm::error::Result<Evaluation> {
         let mut config = config.clone();
@@ -48,8 +48,8 @@ pub fn shapes(order: &'static str) -> Outcome {
         )
     };
     let found = |batch, unroll| found(batch, unroll).map_err(|e| e.chain().to_string());
-    // The sentences have 3 words and an end, two more have 2 words and 1; a blank line is a line of a contiguous text. Its first token
-    // is given.
+    // 400 sentences have 3 words and an end, two more have 2 words and 1 word. In a contiguous text the blank line counts too, and the
+    // first token is given, not predicted.
     let targets = match order {
         "sentences" => 400 * 4 + 3 + 2,
         _ => 400 * 4 + 3 + 1 + 2 - 1,
@@ -64,7 +64,7 @@ pub fn shapes(order: &'static str) -> Outcome {
             near(other.nll, one.nll, 1e-6)?;
         }
     }
-    // The figure of the run itself.
+    // The result of the run itself.
     let valid = lines_of(&run, "valid").pop().ok_or("no validation")?;
     near(number(&valid, "nll"), found(8, 8)?.nll, 1e-6)
 }

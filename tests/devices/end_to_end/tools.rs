@@ -7,8 +7,8 @@ use libtest_mimic::Failed;
 
 pub type Outcome = Result<(), Failed>;
 
-/// Eight sentences, each as likely as any other: who is of four, what they do follows from it, where is of two. The best
-/// possible model knows just that.
+/// One of eight equally likely sentences. There are four subjects, each with its own verb, and two places: a perfect model has
+/// learned just that.
 pub fn sentence(k: usize) -> String {
     let who = ["cats", "dogs", "birds", "fish"][k % 4];
     let does = ["sleep", "run", "fly", "swim"][k % 4];
@@ -21,7 +21,7 @@ pub fn grammar_text(sentences: usize, seed: u64) -> String {
     (0..sentences).map(|_| sentence(dice.below(8))).collect()
 }
 
-/// Every sentence `often` times, so that no model is better than the best by luck, in any order.
+/// Every sentence `often` times in random order, so that no model can beat the optimum by luck.
 pub fn balanced(often: usize) -> String {
     let mut sentences: Vec<usize> = (0..8 * often).map(|k| k % 8).collect();
     let mut dice = Dice(77);
@@ -31,21 +31,21 @@ pub fn balanced(often: usize) -> String {
     sentences.into_iter().map(sentence).collect()
 }
 
-/// A folder with text.
-pub struct Place {
+/// A folder with texts.
+pub struct Setup {
     pub folder: Folder,
     pub order: &'static str,
 }
 
-impl Place {
-    pub fn new(order: &'static str, train: &str, valid: &str) -> Place {
+impl Setup {
+    pub fn new(order: &'static str, train: &str, valid: &str) -> Setup {
         let folder = Folder::new();
         folder.write("train.txt", train);
         folder.write("valid.txt", valid);
-        Place { folder, order }
+        Setup { folder, order }
     }
 
-    /// Writes a configuration; `more` goes on in its last section, `[train]`.
+    /// Writes a configuration; `more` continues its last section, `[train]`.
     pub fn config(&self, cell: &str, softmax: &str, more: &str) -> PathBuf {
         let order = self.order;
         let text = format!(

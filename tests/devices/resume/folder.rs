@@ -5,15 +5,15 @@ use serde_json::Value;
 
 use super::tools::{FULL, Outcome, SAMPLED, Text, loss_bits};
 
-pub fn leftovers_are_swept() -> Outcome {
+pub fn partial_files_are_removed() -> Outcome {
     let text = Text::new(SAMPLED);
     let run = text.run("run", "cpu", &["--steps", "5"]);
-    let leftovers = [".wlstm-partial-a", "checkpoints/.wlstm-partial-b"];
-    for name in leftovers {
+    let partial = [".wlstm-partial-a", "checkpoints/.wlstm-partial-b"];
+    for name in partial {
         std::fs::write(run.join(name), "half a file")?;
     }
     text.run("run", "cpu", &["--steps", "6", "--resume"]);
-    for name in leftovers {
+    for name in partial {
         if run.join(name).exists() {
             return Err(format!("`{name}` is still there").into());
         }
@@ -21,12 +21,12 @@ pub fn leftovers_are_swept() -> Outcome {
     Ok(())
 }
 
-pub fn a_finished_run_stays() -> Outcome {
+pub fn a_finished_run_is_not_changed() -> Outcome {
     let text = Text::new(SAMPLED);
     let run = text.run("run", "cpu", &["--steps", "11"]);
     let (before, losses_before) = (snapshot(&run.join("checkpoints")), loss_bits(&run));
     text.run("run", "cpu", &["--steps", "11", "--resume"]);
-    // Fewer steps than are done change nothing either.
+    // A limit below the steps that are done changes nothing either.
     text.run("run", "cpu", &["--steps", "4", "--resume"]);
     if snapshot(&run.join("checkpoints")) != before || loss_bits(&run) != losses_before {
         return Err("a finished run was changed".into());
@@ -34,8 +34,9 @@ pub fn a_finished_run_stays() -> Outcome {
     Ok(())
 }
 
-/// What is best is so by one text and as many of its targets; the record has the perplexity of the last checkpoint too.
-pub fn best_by_one_measure() -> Outcome {
+/// The best checkpoint is chosen by one validation text and one number of its targets. The record has the perplexity of the last
+/// checkpoint too.
+pub fn the_best_checkpoint_has_one_criterion() -> Outcome {
     let text = Text::new(FULL);
     let run = text.run("run", "cpu", &["--steps", "5"]);
     let record = || -> Value {
@@ -62,7 +63,7 @@ pub fn best_by_one_measure() -> Outcome {
             return Err(format!("{set}: {:?}, {}", ended.code, ended.stderr).into());
         }
     }
-    // By the configuration in its folder a run goes on as it was called.
+    // Resumed by the configuration in its folder, a run keeps its name.
     let config = run.join("config.toml");
     let ended = wlstm(&training(
         &config,
@@ -74,7 +75,7 @@ pub fn best_by_one_measure() -> Outcome {
     if ended.code != Some(0) || after["config"] != before["config"] || after["last"]["step"] != 9 {
         return Err(format!("{:?}, {after}, {}", ended.code, ended.stderr).into());
     }
-    // The same text under another name is the same.
+    // A copy of the text under another name is the same text.
     let copy = text.folder.write("copy.txt", valid);
     let ended = resume(&format!("data.valid={}", copy.display()));
     if ended.code != Some(0) {
@@ -88,7 +89,7 @@ pub fn best_by_one_measure() -> Outcome {
     Ok(())
 }
 
-/// The configuration in the folder of a run stands for that run; without `--resume` for a new one of its name.
+/// `train RUN/config.toml --resume` resumes that run; without `--resume` it starts a new run of the same name.
 pub fn the_configuration_of_a_run_is_enough() -> Outcome {
     let text = Text::new(SAMPLED);
     let (whole, run) = (

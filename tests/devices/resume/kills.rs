@@ -12,7 +12,7 @@ fn wait_until(what: &str, mut ready: impl FnMut() -> bool) -> Outcome {
     let begin = Instant::now();
     while !ready() {
         if begin.elapsed() > Duration::from_secs(60) {
-            return Err(format!("waited in vain for {what}").into());
+            return Err(format!("no {what} after 60 s").into());
         }
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -29,7 +29,7 @@ fn end(child: Child) -> Ended {
     child.wait_with_output().expect("the program ends").into()
 }
 
-/// The steps of the long runs, and their intervals.
+/// Number of steps and intervals of the long runs.
 const LONG: [&str; 6] = [
     "--steps",
     "1500",
@@ -42,17 +42,15 @@ const LONG: [&str; 6] = [
 pub fn signal_saves(signal: &str, code: i32) -> Outcome {
     let text = Text::new(SAMPLED);
     let whole = text.run("whole", "cpu", &LONG);
-    // A few moments: early, and wherever the second comes. Where this test sleeps so long that the run is over, once more.
+    // Signals after the first step and after 333. If the run ends before its signal on a busy machine, the test tries again.
     let mut moments = [1, 333, 1, 333, 1, 333].into_iter().enumerate();
     let mut caught = 0;
     while caught < 2 {
-        let (k, after) = moments
-            .next()
-            .ok_or("every run was over before its signal")?;
+        let (k, after) = moments.next().ok_or("every run ended before its signal")?;
         let (run, child) = text.start(&format!("stopped-{k}"), &LONG);
         wait_until("a step", || losses(&run).len() >= after)?;
         send(&child, signal);
-        // Programs that start others send a signal to them and to their group.
+        // Shells send a signal to the process and to its group, so it may arrive twice.
         let _echo = Command::new("kill")
             .args([format!("-{signal}"), child.id().to_string()])
             .stderr(Stdio::null())
@@ -66,9 +64,9 @@ pub fn signal_saves(signal: &str, code: i32) -> Outcome {
             return Err(format!("exit code {:?}: {}", ended.code, ended.stderr).into());
         }
         if !ended.stderr.contains("--resume") {
-            return Err(format!("does not say how to go on: {}", ended.stderr).into());
+            return Err(format!("does not say how to resume: {}", ended.stderr).into());
         }
-        // Everything that was reported is saved.
+        // Every reported step is saved.
         let reported = losses(&run).len() as u64;
         if checkpoints(&run).last() != Some(&reported) {
             return Err(format!("{reported} steps, saved {:?}", checkpoints(&run)).into());
@@ -84,7 +82,7 @@ pub fn signal_saves(signal: &str, code: i32) -> Outcome {
     Ok(())
 }
 
-pub fn kills_lose_little() -> Outcome {
+pub fn a_kill_loses_at_most_one_interval() -> Outcome {
     const EVERY: u64 = 200;
     let text = Text::new(SAMPLED);
     let whole = text.run("whole", "cpu", &LONG);
@@ -95,7 +93,7 @@ pub fn kills_lose_little() -> Outcome {
         let arguments = if attempt == 0 { &LONG[..] } else { &resume };
         let (run, mut child) = text.start("killed", arguments);
         let first = before;
-        // A step or two further at least, so that this ends; then any moment.
+        // At least one more step, so that the test ends; then a random moment.
         let more = 1 + dice.below(400) as u64;
         wait_until("steps", || {
             let newest = losses(&run).keys().next_back().copied().unwrap_or(0);
@@ -117,13 +115,13 @@ pub fn kills_lose_little() -> Outcome {
         kills += 1;
         let reported = losses(&run).keys().next_back().copied().unwrap_or(0);
         let saved = checkpoints(&run).last().copied().unwrap_or(0);
-        // The step after an interval is reported only once the interval is saved.
+        // The step after an interval is reported after the interval is saved.
         if saved < (reported.max(1) - 1) / EVERY * EVERY {
             return Err(format!("{reported} steps reported, {saved} saved").into());
         }
         before = saved;
     }
-    Err("the run never came to its end".into())
+    Err("the run did not finish in 200 attempts".into())
 }
 
 pub fn kill_before_the_first_checkpoint() -> Outcome {
@@ -150,14 +148,14 @@ pub fn kill_before_the_first_checkpoint() -> Outcome {
         wait_until("a step", || !losses(&run).is_empty())?;
         child.kill()?;
         if end(child).code.is_some() {
-            // This test slept so long that the run is over.
+            // The run ended before it was killed.
             continue;
         }
         if !checkpoints(&run).is_empty() {
-            return Err(format!("{:?} are there already", checkpoints(&run)).into());
+            return Err(format!("{:?} exist already", checkpoints(&run)).into());
         }
         text.run(name, "cpu", &[&late[..], &["--resume"]].concat());
         return same(&whole, &run, 1500);
     }
-    Err("every run was over before it was killed".into())
+    Err("every run ended before it was killed".into())
 }

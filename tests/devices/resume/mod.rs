@@ -8,10 +8,12 @@ mod tools;
 use crate::common::{Trial, on_every_gpu};
 
 use self::folder::{
-    a_finished_run_stays, another_configuration_is_refused, best_by_one_measure,
-    leftovers_are_swept, the_configuration_of_a_run_is_enough,
+    a_finished_run_is_not_changed, another_configuration_is_refused, partial_files_are_removed,
+    the_best_checkpoint_has_one_criterion, the_configuration_of_a_run_is_enough,
 };
-use self::kills::{kill_before_the_first_checkpoint, kills_lose_little, signal_saves};
+use self::kills::{
+    a_kill_loses_at_most_one_interval, kill_before_the_first_checkpoint, signal_saves,
+};
 use self::steps::{one_seed_gives_the_same_bits, stop_at_any_step};
 use self::tools::{FULL, SAMPLED, Text, mixed, same};
 
@@ -23,14 +25,23 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("stop_at_any_step::mixed", || stop_at_any_step(&mixed())),
         Trial::test("signals::interrupt", || signal_saves("INT", 130)),
         Trial::test("signals::terminate", || signal_saves("TERM", 143)),
-        Trial::test("kills_lose_little", kills_lose_little),
+        Trial::test(
+            "a_kill_loses_at_most_one_interval",
+            a_kill_loses_at_most_one_interval,
+        ),
         Trial::test(
             "kill_before_the_first_checkpoint",
             kill_before_the_first_checkpoint,
         ),
-        Trial::test("leftovers_are_swept", leftovers_are_swept),
-        Trial::test("a_finished_run_stays", a_finished_run_stays),
-        Trial::test("best_by_one_measure", best_by_one_measure),
+        Trial::test("partial_files_are_removed", partial_files_are_removed),
+        Trial::test(
+            "a_finished_run_is_not_changed",
+            a_finished_run_is_not_changed,
+        ),
+        Trial::test(
+            "the_best_checkpoint_has_one_criterion",
+            the_best_checkpoint_has_one_criterion,
+        ),
         Trial::test(
             "the_configuration_of_a_run_is_enough",
             the_configuration_of_a_run_is_enough,
@@ -40,7 +51,7 @@ pub fn trials() -> Vec<Trial> {
             another_configuration_is_refused,
         ),
     ];
-    trials.extend(on_every_gpu("stop_and_go_on", |gpu| {
+    trials.extend(on_every_gpu("stop_and_resume", |gpu| {
         let device = format!("gpu:{}", gpu.adapter.summary.index);
         let text = Text::new(SAMPLED);
         let whole = text.run("whole", &device, &["--steps", "9"]);

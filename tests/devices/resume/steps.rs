@@ -22,7 +22,7 @@ fn seed_of(name: &str) -> &'static str {
     if name == "other" { "8" } else { "7" }
 }
 
-/// Every step once: before, at and after the ends of epochs, validations and checkpoints.
+/// Stops once at every step: before, at and after the ends of epochs, validations and checkpoints.
 pub fn stop_at_any_step(config: &str) -> Outcome {
     const STEPS: u64 = 22;
     let text = Text::new(config);
@@ -34,7 +34,10 @@ pub fn stop_at_any_step(config: &str) -> Outcome {
         .collect();
     let epochs = lines.iter().map(|line| number(line, "epoch") as u64).max();
     if epochs < Some(3) || rates[0] == rates[rates.len() - 1] {
-        return Err(format!("{epochs:?} epochs, rates {rates:?}: not what is to be tested").into());
+        return Err(format!(
+            "{epochs:?} epochs, rates {rates:?}: the run does not cover what this test is for"
+        )
+        .into());
     }
     for k in 1..STEPS {
         let name = format!("stopped-{k}");
@@ -43,7 +46,7 @@ pub fn stop_at_any_step(config: &str) -> Outcome {
         same(&whole, &run, STEPS)
             .map_err(|e| format!("stopped at {k}: {}", e.message().unwrap_or_default()))?;
     }
-    // And many times.
+    // One run that stops many times.
     let run = text.run("often", "cpu", &["--steps", "1"]);
     for k in [2, 5, 8, 9, 13, 15, 16, 22] {
         text.run("often", "cpu", &["--steps", &k.to_string(), "--resume"]);

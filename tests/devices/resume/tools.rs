@@ -12,8 +12,8 @@ use serde_json::Value;
 
 pub type Outcome = Result<(), Failed>;
 
-/// Everything that depends on chance or on the past: shuffling, dropout, candidates, averages, a schedule that follows the
-/// validation. An epoch is 8 steps or so.
+/// Everything that is random or has a state: shuffling, dropout, sampled candidates, averages, a schedule that depends on
+/// validations. An epoch has about 8 steps.
 pub const SAMPLED: &str = r#"
 [model]
 cell = ["glstm", "flstm"]
@@ -43,7 +43,7 @@ checkpoint_every = 4
 keep = 1000
 "#;
 
-/// Columns of one text, a state for every parameter that momentum and mean need, averages off.
+/// Streams of one contiguous text, an optimizer with two states for each parameter, no moving average.
 pub const FULL: &str = r#"
 [model]
 cell = "lstmp"
@@ -73,7 +73,7 @@ checkpoint_every = 5
 keep = 1000
 "#;
 
-/// The first in mixed precision.
+/// [`SAMPLED`] in mixed precision.
 pub fn mixed() -> String {
     SAMPLED.replace("[train]\n", "[train]\nprecision = \"mixed\"\n")
 }
@@ -104,7 +104,7 @@ impl Text {
         run
     }
 
-    /// Starts to train into a folder of this name.
+    /// Starts a training into a folder of this name.
     pub fn start(&self, name: &str, more: &[&str]) -> (PathBuf, Child) {
         let run = self.folder.path(name);
         let mut command = program();
@@ -122,7 +122,7 @@ pub fn loss_bits(run: &Path) -> BTreeMap<u64, u64> {
     bits.collect()
 }
 
-/// Compares the last checkpoints and the losses of an uninterrupted run and another.
+/// Checks that another run has the last checkpoint and the losses of an uninterrupted one, bit for bit.
 pub fn same(whole: &Path, other: &Path, steps: u64) -> Outcome {
     let (want, got) = (
         Tensors::read(&checkpoint(whole, steps)),
@@ -133,14 +133,14 @@ pub fn same(whole: &Path, other: &Path, steps: u64) -> Outcome {
     }
     for (name, tensor) in &want.tensors {
         if got.tensors[name] != *tensor {
-            return Err(format!("`{name}` has other bits").into());
+            return Err(format!("`{name}` has different bits").into());
         }
     }
     let progress = |tensors: &Tensors| -> Value {
         serde_json::from_str(&tensors.texts["progress"]).expect("JSON")
     };
     let (want, got) = (progress(&want), progress(&got));
-    // Where the text goes on, and what the schedule has seen.
+    // The position in the text, and the state of the schedule.
     for key in ["step", "epoch", "position", "stalls", "due_nll"] {
         if want[key] != got[key] {
             return Err(format!("{key} is {}, not {}", got[key], want[key]).into());
@@ -150,7 +150,7 @@ pub fn same(whole: &Path, other: &Path, steps: u64) -> Outcome {
     if want.len() as u64 != steps || want != got {
         return Err(format!("losses {got:?}, not {want:?}").into());
     }
-    // The one that was stopped may have validated once more, where it stopped.
+    // The run that was stopped may have one more validation, at its stop.
     let valid = |run| -> BTreeMap<u64, u64> {
         let lines = lines_of(run, "valid");
         let pair = |line: &Value| (number(line, "step") as u64, number(line, "nll").to_bits());

@@ -1,4 +1,4 @@
-//! A folder in which a training works, and what every refusal has in common.
+//! A folder in which `wlstm train` succeeds, and the checks that every refusal has in common.
 
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ steps = 6
 checkpoint_every = 2
 "#;
 
-/// The names and shapes of the parameters of [`CONFIG`] with six words.
+/// Names and shapes of the parameters of [`CONFIG`] for a vocabulary of six words.
 pub const PARAMETERS: [(&str, &[usize]); 6] = [
     ("embedding.weight", &[6, 4]),
     ("layers.0.gates.bias", &[32]),
@@ -45,7 +45,7 @@ pub const PARAMETERS: [(&str, &[usize]); 6] = [
     ("softmax.weight", &[6, 4]),
 ];
 
-/// A folder in which `wlstm train config.toml --out run` works, until a test spoils something.
+/// A folder in which `wlstm train config.toml --out run` succeeds until a test changes an input.
 pub struct Case {
     pub folder: Folder,
     pub config: PathBuf,
@@ -81,7 +81,7 @@ impl Case {
         self.write("config.toml", changed)
     }
 
-    /// Trains, and expects a refusal with this exit code and these words that leaves everything as it was.
+    /// Trains and expects an error with this exit code and these words. No file may change.
     #[track_caller]
     pub fn refused(&self, more: &[&str], code: i32, says: &[&str]) {
         let before = self.folder.snapshot();
@@ -91,7 +91,7 @@ impl Case {
     }
 }
 
-/// One error chain that says these words and ends in what to do, this exit code, nothing on standard output, no panic.
+/// Checks the exit code, one error chain that contains `says` and ends with a help line, empty standard output, and no panic.
 #[track_caller]
 pub fn explained(ended: &Ended, code: i32, says: &[&str]) {
     let Ended { stderr, stdout, .. } = ended;
@@ -101,7 +101,7 @@ pub fn explained(ended: &Ended, code: i32, says: &[&str]) {
         assert!(!stderr.contains(bad), "{stderr}");
     }
     let lines: Vec<&str> = stderr.lines().collect();
-    // Vulkan loaders say errors of their own on some machines.
+    // On some machines the Vulkan loader prints errors of its own.
     let is_error = |line: &&str| line.starts_with("error:") && !line.contains("XDG_RUNTIME_DIR");
     assert_eq!(
         lines.iter().copied().filter(|line| is_error(line)).count(),
@@ -110,24 +110,27 @@ pub fn explained(ended: &Ended, code: i32, says: &[&str]) {
     );
     let start = lines.iter().position(is_error).expect("one error");
     let last = lines[lines.len() - 1];
-    assert!(last.starts_with("  help: "), "no help at the end: {stderr}");
+    assert!(
+        last.starts_with("  help: "),
+        "no help line at the end: {stderr}"
+    );
     let chain = lines[start..].join("\n");
     for words in says {
-        assert!(chain.contains(words), "`{words}` is not said: {stderr}");
+        assert!(chain.contains(words), "`{words}` is missing: {stderr}");
     }
 }
 
 #[track_caller]
 pub fn unchanged(before: &Snapshot, after: &Snapshot) {
     let names = |snapshot: &Snapshot| snapshot.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(before), names(after), "files came or went");
+    assert_eq!(names(before), names(after), "files were added or removed");
     assert!(before == after, "a file was changed");
 }
 
-/// Writes parameters of the right shapes, changed by `spoil`.
+/// Writes parameters of the right shapes after `change` has changed them.
 pub fn write_parameters(
     case: &Case,
-    spoil: impl Fn(&mut Vec<(String, Vec<usize>, Vec<f32>)>),
+    change: impl Fn(&mut Vec<(String, Vec<usize>, Vec<f32>)>),
 ) -> String {
     let mut dice = Dice(2);
     let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = PARAMETERS
@@ -138,7 +141,7 @@ pub fn write_parameters(
             (name.to_string(), shape.to_vec(), values)
         })
         .collect();
-    spoil(&mut tensors);
+    change(&mut tensors);
     let path = case.folder.path("start.safetensors");
     write_tensors(&path, &tensors);
     path.to_str().expect("a Unicode path").to_owned()

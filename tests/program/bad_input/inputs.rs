@@ -4,9 +4,9 @@ use crate::common::program::{checkpoints, lines_of, losses, train, training, wls
 
 use super::case::{Case, DATA, PARAMETERS, USAGE, explained, write_parameters};
 
-/// Without a spoiled input it works: the refusals below are not for some other reason.
+/// The unchanged input trains, so the errors below come from the changes alone.
 #[test]
-fn what_is_spoiled_below_works_whole() {
+fn unchanged_input_trains() {
     let case = Case::new();
     let init = write_parameters(&case, |_| {});
     train(&case.config, &case.run, "cpu", &["--init", &init]);
@@ -66,7 +66,7 @@ fn corpora() {
     Case::new()
         .write("valid.txt", "")
         .refused(&[], DATA, &["valid.txt"]);
-    // Without a vocabulary file, and in the other order.
+    // Without a vocabulary file, in either order.
     for order in ["sentences", "contiguous"] {
         let with = |contents: &[u8]| {
             let order = format!("order = \"{order}\"");
@@ -80,9 +80,9 @@ fn corpora() {
     }
 }
 
-/// A validation text without a target is refused before the first step.
+/// A validation text without targets is an error before the first step.
 #[test]
-fn validation_text() {
+fn validation_text_without_targets() {
     for text in ["\n", " \n\n"] {
         Case::new()
             .write("valid.txt", text)
@@ -90,9 +90,9 @@ fn validation_text() {
     }
 }
 
-/// A text that is bad only beyond the first batches is refused where it is met; what was trained before is kept.
+/// Invalid text after the first batches is an error when it is read. The steps before it are saved.
 #[test]
-fn bad_text_that_is_met_late() {
+fn invalid_text_after_the_first_batches() {
     let case = Case::new();
     let mut text = std::fs::read(case.folder.path("train.txt")).expect("the text");
     text.extend(b"\xff\n");
@@ -164,7 +164,7 @@ fn parameters_to_start_from() {
     case.refused(&["--init", "/"], DATA, &["`/`"]);
 }
 
-/// Sizes that the numbers of kernels cannot count.
+/// Sizes that overflow the 32-bit indices of kernels.
 #[test]
 fn too_large_to_index() {
     for (sets, says) in [

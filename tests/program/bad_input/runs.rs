@@ -19,12 +19,12 @@ fn devices() {
         explained(&ended, code, &[device]);
         unchanged(&before, &case.folder.snapshot());
     }
-    // The second of two.
+    // The second of two devices.
     case.refused(&["--device", "cuda"], USAGE, &["cuda"]);
 }
 
-/// Four terabytes of weights, no tensor of which is larger than indices can count.
-const NO_MACHINE_HAS_ROOM: [&str; 14] = [
+/// Four terabytes of weights in tensors that 32-bit indices can address.
+const TOO_LARGE_FOR_ANY_MACHINE: [&str; 14] = [
     "--set",
     "model.cell=lstmp",
     "--set",
@@ -49,7 +49,7 @@ fn out_of_memory() {
     for device in gpus.chain(["cpu".to_owned()]) {
         let case = Case::new();
         let before = case.folder.snapshot();
-        let arguments = training(&case.config, &case.run, &device, &NO_MACHINE_HAS_ROOM);
+        let arguments = training(&case.config, &case.run, &device, &TOO_LARGE_FOR_ANY_MACHINE);
         explained(
             &wlstm(&arguments),
             DEVICE,
@@ -57,7 +57,7 @@ fn out_of_memory() {
         );
         unchanged(&before, &case.folder.snapshot());
     }
-    // Tensors that can be bound, but too many of them for this machine, in whose memory software adapters live.
+    // Tensors that can be bound, but more than the memory of this machine, which software adapters use.
     let software = crate::common::gpus()
         .iter()
         .filter(|gpu| !gpu.adapter.summary.is_real());
@@ -86,7 +86,7 @@ fn out_of_memory() {
     }
 }
 
-/// A reader of standard error that is gone stops nothing.
+/// A run goes on when standard error cannot be written.
 #[test]
 #[cfg(target_os = "linux")]
 fn standard_error_that_cannot_be_written() {
@@ -96,13 +96,13 @@ fn standard_error_that_cannot_be_written() {
         .args(training(&case.config, &case.run, "cpu", &[]))
         .env("RUST_LOG", "wlstm=trace")
         .stdout(std::process::Stdio::null())
-        .stderr(full.expect("a device that is always full"))
+        .stderr(full.expect("/dev/full"))
         .status();
     assert_eq!(status.expect("the program starts").code(), Some(0));
     assert_eq!(checkpoints(&case.run).last(), Some(&6));
 }
 
-/// A run that diverges keeps what was good, and says so.
+/// A run that diverges keeps its last good checkpoint and says so.
 #[test]
 fn divergence() {
     let case = Case::new()
@@ -111,7 +111,7 @@ fn divergence() {
     let calm = ["--steps", "3"];
     train(&case.config, &case.run, "cpu", &calm);
     let good = std::fs::read(checkpoint(&case.run, 3)).expect("a checkpoint");
-    // The same run with a rate that no weight survives.
+    // The same run with a learning rate that makes every weight overflow.
     let wild = Case::new()
         .with("steps = 6", "steps = 40\nlearning_rate = 1e30")
         .with("checkpoint_every = 2", "checkpoint_every = 1");
@@ -135,7 +135,7 @@ fn divergence() {
             assert!(finite, "`{name}` of step {step}");
         }
     }
-    // Without clipping the outputs saturate: the loss stays a number, but no loss of a model that learns.
+    // Without clipping the outputs saturate: the loss stays finite but never falls.
     let saturated = case.folder.path("saturated");
     let set = |value| ["--set", value];
     let more = [
@@ -145,7 +145,7 @@ fn divergence() {
     ];
     let ended = wlstm(&training(&case.config, &saturated, "cpu", &more.concat()));
     explained(&ended, DIVERGED, &["diverged", "learning_rate"]);
-    // The rate rises until the model is no good: what is kept is a model.
+    // The learning rate rises until the run diverges: the checkpoint that is kept is a usable model.
     let rising = case.folder.path("rising");
     let more = [
         set("train.learning_rate=40"),
@@ -167,7 +167,7 @@ fn divergence() {
     explained(&ended, DIVERGED, &["last good checkpoint", last, "--init"]);
     let ended = wlstm(&["eval", last, "--device", "cpu"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // A good checkpoint starts a calmer run.
+    // A good checkpoint can start a run with a lower learning rate.
     let start = case.folder.path("good.safetensors");
     std::fs::write(&start, good).expect("a file");
     let init = start.to_str().expect("a Unicode path");
@@ -181,21 +181,21 @@ fn divergence() {
     assert_eq!(lines_of(&calmer, "step").len(), 2);
 }
 
-/// Of unknown words in a validation where training had none it is told, once.
+/// Unknown words in the validation text but none in training: one warning.
 #[test]
-fn unknown_words_that_no_training_has() {
+fn unknown_words_in_the_validation_alone() {
     let says = "no word that was trained on so far is unknown";
-    let told = |case: &Case, more: &[&str]| -> usize {
+    let warnings = |case: &Case, more: &[&str]| -> usize {
         let more = [&["--steps", "6"], more].concat();
         let ended = wlstm(&training(&case.config, &case.run, "cpu", &more));
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         ended.stderr.matches(says).count()
     };
     let every_step = ["--set", "train.validate_every=1", "--set", "data.vocab="];
-    let strange = || Case::new().write("valid.txt", "a b strange words c\n".repeat(9));
-    assert_eq!(told(&strange(), &every_step), 1);
-    // Cut, so that some words are unknown in training; words that are all known.
+    let unseen = || Case::new().write("valid.txt", "a b unseen words c\n".repeat(9));
+    assert_eq!(warnings(&unseen(), &every_step), 1);
+    // No warning if a smaller vocabulary leaves unknown words in training, or if all words are known.
     let cut = [&every_step[..], &["--set", "data.vocab_size=5"]].concat();
-    assert_eq!(told(&strange(), &cut), 0);
-    assert_eq!(told(&Case::new(), &every_step), 0);
+    assert_eq!(warnings(&unseen(), &cut), 0);
+    assert_eq!(warnings(&Case::new(), &every_step), 0);
 }

@@ -3,11 +3,11 @@
 use crate::common::program::{Dice, losses, text, wlstm};
 use serde_json::Value;
 
-use super::tools::{compare, place, table_of};
+use super::tools::{compare, small_model, table_of};
 
 #[test]
-fn one_that_fails_does_not_lose_the_others() {
-    let (folder, config) = place();
+fn a_model_that_fails_does_not_stop_the_others() {
+    let (folder, config) = small_model();
     let out = folder.path("compared");
     let more = [
         "--set",
@@ -39,8 +39,8 @@ fn one_that_fails_does_not_lose_the_others() {
 }
 
 #[test]
-fn the_first_of_all_may_fail_before_it_begins() {
-    let (folder, config) = place();
+fn the_first_model_may_fail_before_its_first_step() {
+    let (folder, config) = small_model();
     let out = folder.path("compared");
     let variants = [
         "--variants",
@@ -56,7 +56,7 @@ fn the_first_of_all_may_fail_before_it_begins() {
         .collect();
     assert_eq!(states, ["failed", "finished"]);
     assert_eq!(lines[0]["steps"], 0);
-    // It stays the one that the others are measured against, and has no speed.
+    // It stays the reference of the others, and has no speed.
     assert!(lines[0]["recurrent_parameters"].as_u64().unwrap() > 10_000_000);
     assert!(lines[1]["speedup"].is_null() && lines[1]["share_reached"].is_null());
     let record = std::fs::read_to_string(out.join("compare.json")).unwrap();
@@ -65,8 +65,8 @@ fn the_first_of_all_may_fail_before_it_begins() {
 }
 
 #[test]
-fn a_text_that_cannot_be_read_is_one_error() {
-    let (folder, config) = place();
+fn an_unreadable_text_is_one_error() {
+    let (folder, config) = small_model();
     let text = [Dice(1).text(400, 9, &["a", "b", "c"]).as_bytes(), b"\xff\n"].concat();
     folder.write("train.txt", text);
     let ended = compare(&config, &folder.path("compared"), &["--steps", "3"]);
@@ -82,8 +82,8 @@ fn a_text_that_cannot_be_read_is_one_error() {
 }
 
 #[test]
-fn wrong_comparisons_are_refused_before_any_work() {
-    let (folder, config) = place();
+fn invalid_comparisons_are_refused_before_any_work() {
+    let (folder, config) = small_model();
     let out = folder.path("compared");
     for (more, what) in [
         (

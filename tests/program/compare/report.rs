@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use crate::common::program::{Folder, metrics, number, text, train, wlstm};
 use serde_json::Value;
 
-use super::tools::{VARIANTS, assert_page, compare, place, table_of};
+use super::tools::{VARIANTS, assert_page, compare, small_model, table_of};
 
-/// A model that has met no unknown word knows nothing of them; the share of them stands beside its perplexity.
+/// A model that has seen no unknown word in training cannot predict them: a warning says so, and the table has their share.
 #[test]
-fn unknown_words_are_told_and_stand_in_the_table() {
-    let (folder, config) = place();
+fn unknown_words_have_a_warning_and_a_column() {
+    let (folder, config) = small_model();
     let valid = std::fs::read_to_string(folder.path("valid.txt")).unwrap();
     folder.write("valid.txt", valid.replace('a', "z"));
     let all = [&VARIANTS[..], &["--steps", "3"]].concat();
@@ -33,7 +33,7 @@ fn unknown_words_are_told_and_stand_in_the_table() {
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("<th class=\"number\">unknown words</th>"));
     assert!(page.contains(" %, none learned</td>"));
-    // A run of an older version does not say.
+    // The metrics of older versions do not count unknown words.
     let lines = out.join("lstmp/metrics.jsonl");
     let without = |mut line: Value| {
         let members = line.as_object_mut().expect("an object");
@@ -49,7 +49,7 @@ fn unknown_words_are_told_and_stand_in_the_table() {
     assert_eq!(report.code, Some(0), "{}", report.stderr);
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert_eq!(page.matches(" %, none learned</td>").count(), 4);
-    // What counts is the text that is trained on, not that of which the vocabulary is.
+    // The training text counts, not the text of the vocabulary.
     let words: String = "<UNK> 0\nb 1\nc 1\nd 1\ne 1\nf 1\n<S> 1\n".to_owned();
     folder.write("words.txt", words);
     let other = [&all[..], &["--set", "data.vocab=words.txt"]].concat();
@@ -59,7 +59,7 @@ fn unknown_words_are_told_and_stand_in_the_table() {
     let both = [&other[..], &["--set", "data.min_count=2"]].concat();
     let ended = compare(&config, &folder.path("both"), &both);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    // A word that comes once is unknown then, and learned as that.
+    // A word that occurs once becomes unknown, and unknown words are learned.
     let train = std::fs::read_to_string(folder.path("train.txt")).unwrap();
     folder.write("train.txt", format!("{train}b once b\n"));
     let rare = [&all[..], &["--set", "data.min_count=2"]].concat();
@@ -84,8 +84,8 @@ fn unknown_words_are_told_and_stand_in_the_table() {
 }
 
 #[test]
-fn runs_in_any_state_have_a_report() {
-    let (folder, config) = place();
+fn a_report_of_runs_in_any_state() {
+    let (folder, config) = small_model();
     let run = folder.path("done");
     train(
         &config,
@@ -103,7 +103,7 @@ fn runs_in_any_state_have_a_report() {
     let page = std::fs::read_to_string(run.join("report.html")).expect("training leaves a report");
     assert_page(&page, &["small"]);
 
-    // As while it trains: no end, no sample, half a line.
+    // A run that still trains: no end, no sample, an incomplete last line.
     let running = folder.path("running");
     std::fs::create_dir_all(running.join("checkpoints")).unwrap();
     let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
@@ -125,7 +125,7 @@ fn runs_in_any_state_have_a_report() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let page = std::fs::read_to_string(running.join("report.html")).unwrap();
     assert!(page.contains("<td>running</td>") && page.contains("<svg"));
-    // With a checkpoint it makes something up.
+    // With a checkpoint the report has a sample.
     let checkpoint = "checkpoints/step-00000030.safetensors";
     std::fs::copy(run.join(checkpoint), running.join(checkpoint)).unwrap();
     assert_eq!(report(&[text(&running)]).code, Some(0));
@@ -134,7 +134,7 @@ fn runs_in_any_state_have_a_report() {
         &["small"],
     );
 
-    // Several, and their plots.
+    // Several runs, and their plots.
     let (out, plots) = (folder.path("both.html"), folder.path("plots"));
     let ended = report(&[
         text(&run),
@@ -162,13 +162,13 @@ fn runs_in_any_state_have_a_report() {
         assert!(svg.descendants().any(|node| node.has_tag_name("path")));
         assert!(
             !text.contains("var("),
-            "a file has no page to take colours from"
+            "a plot outside a page cannot use its colours"
         );
     }
 }
 
 #[test]
-fn what_is_no_run_has_no_report() {
+fn a_report_needs_a_run() {
     let folder = Folder::new();
     std::fs::create_dir_all(folder.path("empty")).unwrap();
     folder.write("broken/run.json", "{");
@@ -181,7 +181,7 @@ fn what_is_no_run_has_no_report() {
             ended.stderr
         );
     }
-    let (folder, config) = place();
+    let (folder, config) = small_model();
     let run = folder.path("run");
     train(&config, &run, "cpu", &["--steps", "2"]);
     let file = folder.write("file", "no checkpoint");

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::common::program::{Ended, lines_of, losses, metrics, number, program, text, wlstm};
 
-use super::tools::{VARIANTS, compare, place, table_of};
+use super::tools::{VARIANTS, compare, small_model, table_of};
 
 #[cfg(unix)]
 #[test]
-fn after_ctrl_c_it_goes_on() {
-    let (folder, config) = place();
+fn a_comparison_is_resumed_after_ctrl_c() {
+    let (folder, config) = small_model();
     let out = folder.path("compared");
     let line = [
         "compare",
@@ -30,11 +30,11 @@ fn after_ctrl_c_it_goes_on() {
         .spawn()
         .unwrap();
     let begin = Instant::now();
-    // In the midst of the turns of the first.
+    // While the first model trains.
     while metrics(&out.join("lstmp")).len() < 12 {
         assert!(
             begin.elapsed() < Duration::from_secs(60),
-            "it does not train"
+            "no steps after 60 s"
         );
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -50,7 +50,7 @@ fn after_ctrl_c_it_goes_on() {
         ended.stderr
     );
     let before = losses(&out.join("lstmp"));
-    // With another budget, which all have then.
+    // With another budget, which then holds for all models.
     let limit = before.len() as u64 + 5;
     let steps = limit.to_string();
     let resumed = wlstm(&[
@@ -70,7 +70,7 @@ fn after_ctrl_c_it_goes_on() {
     assert!(lines.iter().all(|line| line["steps"] == limit));
     let after = losses(&out.join("lstmp"));
     assert!(before.iter().all(|(step, loss)| after[step] == *loss));
-    // Nothing is left to do, and the table comes again.
+    // Nothing is left to do: the table is printed again.
     let again = wlstm(&[
         "compare",
         "--resume",
@@ -84,12 +84,12 @@ fn after_ctrl_c_it_goes_on() {
     assert_eq!(table_of(&again).len(), 3);
 }
 
-/// What is proposed at the end can be typed, and trains for ten times as long.
+/// The commands that are proposed at the end work, and train ten times as long.
 #[cfg(unix)]
 #[test]
-fn what_comes_next_can_be_typed() {
-    let (folder, config) = place();
-    let typed = |line: &str| {
+fn proposed_commands_work() {
+    let (folder, config) = small_model();
+    let type_line = |line: &str| {
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", line]).current_dir(folder.path(""));
         let done = shell.output().unwrap();
@@ -117,8 +117,8 @@ fn what_comes_next_can_be_typed() {
         let lines = proposed(&ended);
         assert_eq!(lines.len(), 2, "{lines:?}");
         let run = folder.path(&format!("next-{k}"));
-        typed(&lines[0]);
-        typed(&format!("{} --out {}", lines[1], text(&run)));
+        type_line(&lines[0]);
+        type_line(&format!("{} --out {}", lines[1], text(&run)));
         let done = lines_of(&run, "step")
             .last()
             .map(|line| number(line, "step") as u64);
@@ -143,14 +143,14 @@ fn what_comes_next_can_be_typed() {
         .output();
     let lines = proposed(&ended.unwrap().into());
     assert_eq!(lines.len(), 1, "{lines:?}");
-    typed(&lines[0]);
+    type_line(&lines[0]);
     assert_eq!(lines_of(&folder.path("of factors-tuned"), "step").len(), 1);
 }
 
-/// A model of a comparison is not trained on by itself: the table would compare what is not alike.
+/// A run of a comparison cannot be resumed alone: the table would compare runs of different budgets.
 #[test]
-fn a_run_of_a_comparison_goes_on_with_the_others_alone() {
-    let (folder, config) = place();
+fn a_run_of_a_comparison_is_not_resumed_alone() {
+    let (folder, config) = small_model();
     let out = folder.path("compared");
     let ended = compare(&config, &out, &[&VARIANTS[..], &["--steps", "2"]].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -175,7 +175,7 @@ fn a_run_of_a_comparison_goes_on_with_the_others_alone() {
         );
         assert!(folder.snapshot() == before);
     }
-    // Without its text it is told what can be done.
+    // If a text is missing, the error says what to do.
     std::fs::rename(folder.path("train.txt"), folder.path("elsewhere.txt")).unwrap();
     let line = ["compare", "--resume", "--steps", "4", "--out", text(&out)];
     let ended = wlstm(&line);

@@ -6,11 +6,11 @@ use std::path::Path;
 use crate::common::program::{lines_of, losses, number, text, train, wlstm};
 use serde_json::Value;
 
-use super::tools::{VARIANTS, assert_page, compare, place, table_of};
+use super::tools::{VARIANTS, assert_page, compare, small_model, table_of};
 
 #[test]
-fn three_cells_are_in_one_table_and_train_as_if_alone() {
-    let (folder, config) = place();
+fn the_table_of_three_cells() {
+    let (folder, config) = small_model();
     let out = folder.path("compared");
     let ended = compare(
         &config,
@@ -25,7 +25,7 @@ fn three_cells_are_in_one_table_and_train_as_if_alone() {
         .collect();
     assert_eq!(models, ["lstmp", "flstm factor=4", "glstm groups=4"]);
     let recurrent = [
-        // (I+P)*4H + 4H + H*P, (I+P)*r + r*4H + ..., (I+P)*4H/G + ..., twice.
+        // Two layers of (I+P)*4H + 4H + H*P, of (I+P)*r + r*4H + ..., of (I+P)*4H/G + ....
         2 * (32 * 128 + 128 + 512),
         2 * (32 * 4 + 4 * 128 + 128 + 512),
         2 * (32 * 128 / 4 + 128 + 512),
@@ -34,7 +34,7 @@ fn three_cells_are_in_one_table_and_train_as_if_alone() {
         assert_eq!(line["recurrent_parameters"], recurrent);
         assert_eq!((&line["steps"], &line["words"]), (&12.into(), &240.into()));
         assert_eq!(line["status"], "finished");
-        // The first step is for warming up.
+        // The first step warms up and is not counted.
         let steps = lines_of(Path::new(line["run"].as_str().expect("a folder")), "step");
         let over = |key: &str| number(&steps[11], key) - number(&steps[0], key);
         let speed = over("words") / over("seconds");
@@ -45,7 +45,7 @@ fn three_cells_are_in_one_table_and_train_as_if_alone() {
         assert!((number(line, "share_reached") / share - 1.0).abs() < 1e-9);
         assert!(number(line, "perplexity") > 1.0 && number(line, "memory") > 1e4);
     }
-    // 6 for each element of a matrix and of the softmax, which the three share.
+    // 6 FLOPs for each element of a matrix and of the softmax, which is the same in all three.
     let softmax = number(&lines[0], "parameters") - number(&lines[0], "recurrent_parameters");
     let words = (softmax / 33.0).round();
     let flops = |matrices: f64| matrices + words * 16.0;
@@ -53,7 +53,7 @@ fn three_cells_are_in_one_table_and_train_as_if_alone() {
     let grouped = flops(2.0 * f64::from(32 * 32 + 512));
     assert!((number(&lines[2], "speedup_by_flops") / (dense / grouped) - 1.0).abs() < 1e-9);
 
-    // Each is a run like any other, and what it computes does not depend on its company.
+    // Each is an ordinary run, and computes what it computes alone.
     let alone = folder.path("alone");
     let sets = [
         "--set",
@@ -68,10 +68,10 @@ fn three_cells_are_in_one_table_and_train_as_if_alone() {
     let eval = wlstm(&["eval", text(&out.join("lstmp")), "--device", "cpu", "-q"]);
     assert_eq!(eval.code, Some(0), "{}", eval.stderr);
 
-    // The files say the same.
+    // The files hold the same figures.
     let record: Value =
         serde_json::from_slice(&std::fs::read(out.join("compare.json")).unwrap()).unwrap();
-    // But for the folders of the runs: that of the comparison may be moved.
+    // Except that they name the folders of the runs relative to that of the comparison, which may be moved.
     let mut within = lines.clone();
     for (line, name) in within
         .iter_mut()
@@ -107,10 +107,10 @@ fn three_cells_are_in_one_table_and_train_as_if_alone() {
 }
 
 #[test]
-fn turns_change_no_result() {
-    let (folder, config) = place();
+fn taking_turns_changes_no_result() {
+    let (folder, config) = small_model();
     let out = folder.path("compared");
-    // Turns are of a second.
+    // A turn is one second.
     let ended = compare(
         &config,
         &out,
@@ -121,7 +121,7 @@ fn turns_change_no_result() {
     for (line, hidden) in lines.iter().zip(["32", "48"]) {
         assert_eq!(line["model"], format!("hidden={hidden}"));
         let seconds = line["seconds"].as_f64().unwrap();
-        // They are counted at the end of the last step; the clock is looked at before the next one.
+        // The clock is read between steps, so the last step may exceed the budget.
         assert!((2.4..2.9).contains(&seconds), "{seconds} seconds");
         let run = out.join(format!("hidden-{hidden}"));
         let steps = line["steps"].as_u64().unwrap().min(60).to_string();
@@ -138,8 +138,8 @@ fn turns_change_no_result() {
 }
 
 #[test]
-fn budgets_are_what_they_say() {
-    let (folder, config) = place();
+fn budgets_limit_every_model() {
+    let (folder, config) = small_model();
     for (k, (budget, steps)) in [
         (["--steps", "7"], Some(7)),
         (["--words", "101"], Some(6)),

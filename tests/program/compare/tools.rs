@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::common::program::{Dice, Ended, Folder, text, wlstm};
 use serde_json::Value;
 
-/// A configuration of a small model, and its texts.
-pub fn place() -> (Folder, PathBuf) {
+/// Writes the configuration of a small model and its texts.
+pub fn small_model() -> (Folder, PathBuf) {
     let folder = Folder::new();
     let words = ["a", "b", "c", "d", "e", "f"];
     folder.write("train.txt", Dice(1).text(400, 9, &words));
@@ -39,7 +39,7 @@ pub fn table_of(ended: &Ended) -> Vec<Value> {
     found.as_array().expect("a list of models").clone()
 }
 
-/// A page with everything in it.
+/// Checks that a page is complete and refers to nothing outside itself.
 pub fn assert_page(page: &str, labels: &[&str]) {
     for fetches in ["src=", "<link", "<script", "url(", "@import"] {
         assert!(!page.contains(fetches), "the page has `{fetches}`");
@@ -62,11 +62,11 @@ pub fn assert_page(page: &str, labels: &[&str]) {
     for label in labels {
         assert!(page.contains(label), "the page has no `{label}`");
     }
-    // Its pictures are whole.
+    // Its plots are well-formed.
     let mut rest = page;
     while let Some(begin) = rest.find("<svg") {
         let end = begin + rest[begin..].find("</svg>").expect("an end") + "</svg>".len();
-        roxmltree::Document::parse(&rest[begin..end]).expect("a picture that is XML");
+        roxmltree::Document::parse(&rest[begin..end]).expect("a plot that is XML");
         rest = &rest[end..];
     }
 }
