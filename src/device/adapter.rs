@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::footprint::{Room, Taking};
 use super::host::available_memory;
-use super::memory::WORD;
+use super::memory_model::WORD;
 use crate::graph::memory as placement;
 use crate::kernel::Unit;
 

@@ -9,10 +9,10 @@ use std::time::Instant;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::pages::Pages;
-use super::{
-    Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock, Room, Taking, available_memory,
-};
+use super::executor::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock};
+use super::footprint::{Room, Taking};
+use super::host::available_memory;
+use super::pages::{Pages, SMALLER};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Plan, Storage, TensorId, TensorInfo};
@@ -154,9 +154,6 @@ impl<R: CpuReal> CpuExecutor<R> {
             .unwrap_or_else(|| panic!("no persistent tensor `{name}`"))
     }
 }
-
-/// What to do where memory is short.
-pub(super) const SMALLER: &str = "make the model, the batch or the unroll smaller";
 
 impl<R: CpuReal> CpuExecutor<R> {
     /// Runs every step; `done` hears of each. Allocates nothing but what kernels need at their first run.

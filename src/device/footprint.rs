@@ -3,9 +3,8 @@
 //!
 //! The rules by which executors share and divide memory are here and nowhere else: [`arena_words`], [`best_fit`], [`packed`].
 
-use super::RUNS_IN_FLIGHT;
-use super::gpu::CHUNK;
-use super::memory::{ALIGNMENT, WORD};
+use super::executor::RUNS_IN_FLIGHT;
+use super::memory_model::{ALIGNMENT, CHUNK, WORD, arena_words, best_fit, packed};
 use crate::graph::plan::{Plan, Role, Storage};
 use crate::team;
 
@@ -165,45 +164,4 @@ impl Footprint {
 
 fn bytes_of(words: usize) -> u64 {
     words as u64 * WORD
-}
-
-/// The words of each buffer of an arena: one, but several where tensors are in pieces.
-pub(super) fn arena_words(plan: &Plan, number: usize) -> Vec<usize> {
-    // What is in pieces has an arena of its own.
-    let alone = plan.tensors.iter().find(|info| {
-        let is_here = matches!(info.storage, Storage::Arena { arena, .. } if arena == number);
-        is_here && info.is_in_pieces()
-    });
-    match alone {
-        Some(info) => {
-            let pieces = info.pieces();
-            pieces.map(|len| plan.words_of(info.dtype, len)).collect()
-        }
-        None => vec![plan.arenas[number].max(1)],
-    }
-}
-
-/// Which of some arenas a new one takes the place of: the smallest that is large enough, so that a plan that is loaded again
-/// finds its own.
-pub(super) fn best_fit(kept: impl Iterator<Item = u64>, need: u64) -> Option<usize> {
-    let fits = kept.enumerate().filter(|(_, bytes)| *bytes >= need);
-    fits.min_by_key(|(_, bytes)| *bytes).map(|(at, _)| at)
-}
-
-/// Where the words of inputs or outputs side by side end, after one more of this length.
-pub(super) fn packed(start: usize, len: usize) -> usize {
-    (start + len).next_multiple_of(ALIGNMENT)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_smallest_arena_that_is_large_enough_is_taken() {
-        let fit = |kept: &[u64], need| best_fit(kept.iter().copied(), need);
-        assert_eq!(fit(&[10, 8, 9], 8), Some(1));
-        assert_eq!(fit(&[10, 8, 9], 9), Some(2));
-        assert_eq!(fit(&[10, 8, 9], 11), None);
-    }
 }

@@ -1,48 +1,48 @@
-//! A plan made ready for a GPU: buffers, pipelines and bind groups, so that a run only writes, encodes and submits.
+//! A plan loaded on a GPU: its buffers, pipelines and bind groups. A run only writes inputs, encodes and submits.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::faults::guarded;
-use super::memory::{Buffers, Memory, WORD, binding, buffer, width};
+use super::executor::{Data, Inputs, Outputs, RUNS_IN_FLIGHT};
+use super::handle::Handle;
+use super::memory::{Buffers, Memory};
+use super::memory_model::{BindingRange, Limits, WORD, width};
 use super::pipelines::{Pipelines, Variant};
-use super::{Data, Inputs, Limits, Outputs, RUNS_IN_FLIGHT};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Plan, Step, Storage};
 use crate::kernel::{Access, Kernel, Traits};
 use crate::numbers::bytes;
 use crate::tensor::Dtype;
 
-/// One dispatch, ready to encode.
+/// A dispatch ready to encode.
 struct Command {
     pipeline: wgpu::ComputePipeline,
-    /// Whether the command before has another pipeline.
+    /// Whether the previous command uses another pipeline.
     changes_pipeline: bool,
     bind_group: wgpu::BindGroup,
     grid: [u32; 3],
 }
 
-/// See the module.
+/// A loaded plan; see the module.
 pub(super) struct Loaded {
     plan: Arc<Plan>,
     buffers: Buffers,
     commands: Vec<Command>,
-    /// The inputs of the next run as the device sees them; kept, so that runs allocate nothing.
-    words: Vec<u32>,
-    /// Host-visible copies of the outputs that no run uses.
+    /// The packed inputs of the next run. Reused, so that runs allocate nothing.
+    packed: Vec<u32>,
+    /// Staging buffers for outputs that no run uses.
     pub free: Vec<wgpu::Buffer>,
 }
 
 impl Loaded {
-    /// What runs for each step.
+    /// The kernel of each step.
     pub fn kernels(&self) -> Vec<&'static Kernel> {
         self.plan.kernels()
     }
 
-    /// Makes everything that runs of `plan` need.
+    /// Creates everything that runs of `plan` need.
     pub fn new(
-        device: &wgpu::Device,
-        queue: &wgpu::Queue,
+        handle: &Handle,
         memory: &mut Memory,
         pipelines: &mut Pipelines,
         plan: Arc<Plan>,
@@ -55,7 +55,7 @@ impl Loaded {
             "plan {}: not made for a device",
             plan.name
         );
-        let buffers = memory.provide(device, &plan)?;
+        let buffers = memory.allocate(handle, &plan)?;
         let variants: Vec<Variant> = plan
             .steps
             .iter()
@@ -74,16 +74,16 @@ impl Loaded {
                 trusted: pipelines.trusts(step.kernel, plan.halves(step)),
             })
             .collect();
-        pipelines.prepare(device, &variants)?;
-        let commands = commands(device, queue, pipelines, &plan, &buffers, &variants)?;
+        pipelines.prepare(handle, &variants)?;
+        let commands = commands(handle, pipelines, &plan, &buffers, &variants)?;
         let size = buffers.output.size();
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let what = || format!("the outputs of plan {}", plan.name);
         let free: Result<Vec<wgpu::Buffer>> = (0..RUNS_IN_FLIGHT)
-            .map(|_| buffer(device, &what, size, usage))
+            .map(|_| handle.buffer(what, size, usage))
             .collect();
         Ok(Loaded {
-            words: vec![0; buffers.inputs.elements],
+            packed: vec![0; buffers.inputs.elements],
             free: free?,
             buffers,
             commands,
@@ -91,11 +91,11 @@ impl Loaded {
         })
     }
 
-    /// Hands the inputs of one run to the queue.
+    /// Passes the inputs of a run to the queue.
     ///
     /// # Panics
     ///
-    /// If an input is missing, unknown, or of another type or size: the caller does not know its plan.
+    /// If an input is missing, unknown, or of another type or size than in the plan.
     pub fn write_inputs(&mut self, queue: &wgpu::Queue, inputs: &Inputs) {
         let plan = &self.plan.name;
         let tensors = &self.buffers.inputs.tensors;
@@ -105,30 +105,30 @@ impl Loaded {
             let data = inputs.iter().find(|(given, _)| given == name);
             let (_, data) =
                 data.unwrap_or_else(|| panic!("plan {plan}: input `{name}` is missing"));
-            let words = &mut self.words[tensor.start..tensor.start + tensor.len];
+            let packed = &mut self.packed[tensor.start..tensor.start + tensor.len];
             let same_len = |len| {
                 assert_eq!(len, tensor.len, "plan {plan}: elements of input `{name}`");
             };
             match (tensor.dtype, data) {
                 (Dtype::Real, Data::Real(values)) => {
                     same_len(values.len());
-                    for (word, value) in words.iter_mut().zip(values) {
-                        *word = (*value as f32).to_bits();
+                    for (bits, value) in packed.iter_mut().zip(values) {
+                        *bits = (*value as f32).to_bits();
                     }
                 }
                 (Dtype::Index, Data::Index(values)) => {
                     same_len(values.len());
-                    words.copy_from_slice(values);
+                    packed.copy_from_slice(values);
                 }
                 (dtype, _) => panic!("plan {plan}: input `{name}` must be of type {dtype:?}"),
             }
         }
-        if !self.words.is_empty() {
-            queue.write_buffer(&self.buffers.input, 0, bytemuck::cast_slice(&self.words));
+        if !self.packed.is_empty() {
+            queue.write_buffer(&self.buffers.input, 0, bytemuck::cast_slice(&self.packed));
         }
     }
 
-    /// Encodes these steps of a run, in one pass.
+    /// Encodes some steps of a run in one pass.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, steps: Range<usize>) {
         if steps.is_empty() {
             return;
@@ -145,7 +145,7 @@ impl Loaded {
         }
     }
 
-    /// Encodes the copy of the outputs of a run.
+    /// Encodes the copy of the outputs of a run to a staging buffer.
     pub fn encode_outputs(&self, encoder: &mut wgpu::CommandEncoder, staging: &wgpu::Buffer) {
         encoder.copy_buffer_to_buffer(&self.buffers.output, 0, staging, 0, staging.size());
     }
@@ -173,16 +173,16 @@ impl Loaded {
         pass.dispatch_workgroups(x, y, z);
     }
 
-    /// The outputs in the words of a staging buffer.
-    pub fn outputs(&self, words: &[u32]) -> Outputs {
+    /// The outputs in the contents of a staging buffer.
+    pub fn outputs(&self, data: &[u32]) -> Outputs {
         let tensors = self.buffers.outputs.tensors.iter();
         tensors
             .map(|tensor| {
-                let words = words[tensor.start..tensor.start + tensor.len].iter();
+                let data = data[tensor.start..tensor.start + tensor.len].iter();
                 let values = match tensor.dtype {
-                    Dtype::Real => words.map(|&word| f32::from_bits(word).into()).collect(),
-                    Dtype::Half => unreachable!("outputs are whole words"),
-                    Dtype::Index => words.map(|&word| word.into()).collect(),
+                    Dtype::Real => data.map(|&bits| f32::from_bits(bits).into()).collect(),
+                    Dtype::Half => unreachable!("outputs are never f16"),
+                    Dtype::Index => data.map(|&index| index.into()).collect(),
                 };
                 (tensor.name.clone(), values)
             })
@@ -190,7 +190,7 @@ impl Loaded {
     }
 }
 
-/// Whether some buffer is both read-only and written in this step, which devices refuse.
+/// Whether a buffer is bound both for reading and for writing in this step, which devices refuse.
 fn aliased(buffers: &Buffers, step: &Step) -> bool {
     let written = |access| access != Access::Read;
     let bindings = step.kernel.bindings.iter().zip(&step.slices);
@@ -203,19 +203,19 @@ fn aliased(buffers: &Buffers, step: &Step) -> bool {
     })
 }
 
-/// Whether every slice can be bound. Known before anything is made, so it costs nothing to try.
+/// Checks that every slice can be bound, before anything is allocated.
 fn check_bindings(plan: &Plan, limits: Limits) -> Result<()> {
     for step in &plan.steps {
         for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
             let info = plan.tensor(slice.tensor);
-            // Everything but what is in an arena begins at an aligned place.
+            // All other storage begins at an aligned offset.
             let start = match info.storage {
                 Storage::Arena { offset, .. } => offset,
                 _ => 0,
             };
             let within = slice.offset % info.piece;
             let first = start as u64 * WORD + within as u64 * width(info.dtype);
-            let (_, size, _) = self::binding(first, slice.len, info.dtype);
+            let size = BindingRange::of(first, slice.len, info.dtype).size;
             if size > limits.binding_bytes {
                 return Err(Error::device(format!(
                     "{} of `{}` {} takes {} in `{}` ({}), and this device binds at most {}",
@@ -234,18 +234,17 @@ fn check_bindings(plan: &Plan, limits: Limits) -> Result<()> {
     Ok(())
 }
 
-/// Bind groups for all steps; their params and starts lie in one uniform buffer.
+/// Creates the bind groups of all steps. Params and starts of all steps share one uniform buffer.
 fn commands(
-    device: &wgpu::Device,
-    queue: &wgpu::Queue,
+    handle: &Handle,
     pipelines: &Pipelines,
     plan: &Plan,
     buffers: &Buffers,
     variants: &[Variant],
 ) -> Result<Vec<Command>> {
-    let align = device.limits().min_uniform_buffer_offset_alignment as usize / WORD as usize;
+    let align = handle.device.limits().min_uniform_buffer_offset_alignment as usize / WORD as usize;
     let mut uniform: Vec<u32> = Vec::new();
-    // Uniform bindings are whole multiples of 16 bytes, as OpenGL wants them.
+    // OpenGL requires uniform bindings to be multiples of 16 bytes.
     let mut place = |words: &mut dyn Iterator<Item = u32>| {
         uniform.resize(uniform.len().next_multiple_of(align), 0);
         let start = uniform.len();
@@ -259,21 +258,23 @@ fn commands(
         let bindings = step.kernel.bindings.iter().zip(&step.slices);
         let starts = place(
             &mut bindings
-                .map(|(binding, slice)| (buffers.bound(*slice).skip / binding.lanes) as u32),
+                .map(|(binding, slice)| (buffers.bound(*slice).range.skip / binding.lanes) as u32),
         );
         places.push((params, starts));
     }
     let what = || format!("the params of plan {}", plan.name);
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-    let uniforms = buffer(device, &what, uniform.len().max(4) as u64 * WORD, usage)?;
-    queue.write_buffer(&uniforms, 0, bytemuck::cast_slice(&uniform));
+    let uniforms = handle.buffer(what, uniform.len().max(4) as u64 * WORD, usage)?;
+    handle
+        .queue
+        .write_buffer(&uniforms, 0, bytemuck::cast_slice(&uniform));
 
     let mut commands: Vec<Command> = Vec::with_capacity(plan.steps.len());
     for ((step, variant), &(params, starts)) in plan.steps.iter().zip(variants).zip(&places) {
         let pipeline = pipelines.get(variant);
         let storage = step.slices.iter().map(|slice| {
             let bound = buffers.bound(*slice);
-            (bound.buffer, bound.offset, bound.size)
+            (bound.buffer, bound.range.offset, bound.range.size)
         });
         let entries: Vec<wgpu::BindGroupEntry<'_>> = [params, starts]
             .map(|(offset, size)| (&uniforms, offset, size))
@@ -290,8 +291,8 @@ fn commands(
             })
             .collect();
         let what = || format!("the buffers of `{}` ({})", step.label, step.kernel.name);
-        let bind_group = guarded(device, what, || {
-            device.create_bind_group(&wgpu::BindGroupDescriptor {
+        let bind_group = handle.guarded(what, || {
+            handle.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: None,
                 layout: &pipeline.layout,
                 entries: &entries,

@@ -1,69 +1,61 @@
-//! Buffers of a device: persistent tensors by name, arenas shared between plans, and packed small tensors of one plan.
+//! The buffers of a device: persistent tensors by name, arenas that plans share, and the packed inputs and outputs of each plan.
 
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use super::Limits;
-use super::faults::{guarded, out_of_memory};
-use super::footprint::{arena_words, best_fit, packed};
+use super::handle::{Handle, out_of_memory};
+use super::memory_model::{BindingRange, Limits, WORD, arena_words, best_fit, packed, width};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Plan, Slice, Storage, TensorInfo};
 use crate::numbers::bytes;
 use crate::tensor::{Dtype, Shape};
 
-/// The bytes of a word.
-pub(super) const WORD: u64 = 4;
-
-/// Bindings begin at multiples of this many words: 256 bytes, which every device accepts.
-pub(super) const ALIGNMENT: usize = 64;
-
-/// The bytes of an element on devices.
-pub(super) fn width(dtype: Dtype) -> u64 {
-    match dtype {
-        Dtype::Real | Dtype::Index => WORD,
-        Dtype::Half => WORD / 2,
-    }
-}
-
-/// What is bound for a slice that begins so many bytes after the beginning of its buffer: the first byte and the number of
-/// them, whole words, and the elements before the slice.
-pub(super) fn binding(first: u64, len: usize, dtype: Dtype) -> (u64, u64, usize) {
-    let skip = first % (ALIGNMENT as u64 * WORD);
-    let size = (skip + len as u64 * width(dtype)).next_multiple_of(WORD);
-    (first - skip, size, (skip / width(dtype)) as usize)
-}
-
 /// A tensor that lives as long as the executor.
 pub(super) struct Persistent {
-    /// The elements, so many in each but the last.
+    /// Its buffers, `piece` elements in each but the last.
     pub buffers: Vec<wgpu::Buffer>,
     /// Elements of a buffer.
     pub piece: usize,
     /// The extents.
     pub shape: Shape,
-    /// What the elements are.
+    /// The type of the elements.
     pub dtype: Dtype,
 }
 
-/// All memory that outlives a plan.
-pub(super) struct Memory {
-    limits: Limits,
-    /// Bytes that may be taken in all, where the driver promises more than there is.
-    budget: Option<u64>,
-    /// Bytes taken.
-    used: u64,
-    persistent: HashMap<String, Persistent>,
-    /// What is in an arena is valid within one run, and runs follow one another: plans share them.
-    arenas: Vec<wgpu::Buffer>,
+/// Consecutive elements of a tensor in one buffer.
+#[derive(Clone, Copy)]
+pub(super) struct BufferPart<'a> {
+    /// The buffer.
+    pub buffer: &'a wgpu::Buffer,
+    /// The index of the first element in the buffer.
+    pub first: usize,
+    /// The number of elements.
+    pub len: usize,
+}
+
+impl BufferPart<'_> {
+    /// The byte at which the part begins.
+    pub fn byte_offset(&self, dtype: Dtype) -> u64 {
+        self.first as u64 * width(dtype)
+    }
+
+    /// The part without its first `skipped` elements.
+    pub fn starting_at(&self, skipped: usize) -> Self {
+        BufferPart {
+            first: self.first + skipped,
+            len: self.len - skipped,
+            ..*self
+        }
+    }
 }
 
 impl Persistent {
-    /// The parts of the elements from `start` on that lie in one buffer each: buffer, first element there, number.
-    pub fn parts(
-        &self,
-        start: usize,
-        len: usize,
-    ) -> impl Iterator<Item = (&wgpu::Buffer, usize, usize)> {
+    /// The `len` elements from `start` on, buffer by buffer.
+    ///
+    /// # Panics
+    ///
+    /// If the tensor has fewer elements.
+    pub fn parts(&self, start: usize, len: usize) -> impl Iterator<Item = BufferPart<'_>> {
         let (end, piece) = (start + len, self.piece);
         assert!(
             end <= self.shape.len(),
@@ -75,13 +67,29 @@ impl Persistent {
             let (number, first) = (at / piece, at % piece);
             let len = (piece - first).min(end - at);
             at += len;
-            (len > 0).then(|| (&self.buffers[number], first, len))
+            (len > 0).then(|| BufferPart {
+                buffer: &self.buffers[number],
+                first,
+                len,
+            })
         })
     }
 }
 
+/// All buffers that outlive a plan.
+pub(super) struct Memory {
+    limits: Limits,
+    /// The bytes that may be allocated in all, for drivers that promise more than exists.
+    budget: Option<u64>,
+    /// The bytes allocated.
+    used: u64,
+    persistent: HashMap<String, Persistent>,
+    /// Plans share arenas: their contents are valid within one run, and runs do not overlap.
+    arenas: Vec<wgpu::Buffer>,
+}
+
 impl Memory {
-    /// Nothing yet, on a device with these limits.
+    /// No buffers, on a device with these limits.
     pub fn new(limits: Limits, budget: Option<u64>) -> Memory {
         Memory {
             limits,
@@ -92,34 +100,34 @@ impl Memory {
         }
     }
 
-    /// Bytes taken.
+    /// The bytes allocated.
     pub fn used(&self) -> u64 {
         self.used
     }
 
-    /// Bytes that may be taken in all, where that is known.
+    /// The bytes that may be allocated in all, if known.
     pub fn budget(&self) -> Option<u64> {
         self.budget
     }
 
-    /// What fits in one piece.
+    /// The limits of the device.
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// The persistent tensor of this name.
+    /// The persistent tensor with this name.
     ///
     /// # Panics
     ///
-    /// If no plan that was loaded names it.
+    /// If no loaded plan has it.
     pub fn persistent(&self, name: &str) -> &Persistent {
         self.persistent
             .get(name)
             .unwrap_or_else(|| panic!("no loaded plan has a persistent tensor `{name}`"))
     }
 
-    /// Finds or makes the memory of a plan. Nothing is kept when it fails.
-    pub fn provide(&mut self, device: &wgpu::Device, plan: &Plan) -> Result<Buffers> {
+    /// Finds or allocates the buffers of a plan. On failure nothing is kept.
+    pub fn allocate(&mut self, handle: &Handle, plan: &Plan) -> Result<Buffers> {
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_DST
             | wgpu::BufferUsages::COPY_SRC;
@@ -139,12 +147,8 @@ impl Memory {
             if self.budget.is_some_and(|budget| used.get() > budget) {
                 return Err(out_of_memory(&format!("{} ({})", what(), bytes(size))));
             }
-            buffer(
-                device,
-                &|| format!("{} ({})", what(), bytes(size)),
-                size,
-                usage,
-            )
+            let what = || format!("{} ({})", what(), bytes(size));
+            handle.buffer(what, size, usage)
         };
 
         let mut new: HashMap<String, Persistent> = HashMap::new();
@@ -250,28 +254,11 @@ enum Home {
     Persistent,
 }
 
-/// Makes one buffer, or says why not.
-pub(super) fn buffer(
-    device: &wgpu::Device,
-    what: &dyn Fn() -> String,
-    size: u64,
-    usage: wgpu::BufferUsages,
-) -> Result<wgpu::Buffer> {
-    guarded(device, what, || {
-        device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size,
-            usage,
-            mapped_at_creation: false,
-        })
-    })
-}
-
 /// A tensor within a packed buffer.
 pub(super) struct Packed {
     /// Its name.
     pub name: String,
-    /// What the elements are.
+    /// The type of the elements.
     pub dtype: Dtype,
     /// The first element.
     pub start: usize,
@@ -279,7 +266,7 @@ pub(super) struct Packed {
     pub len: usize,
 }
 
-/// Small tensors one after the other in one buffer, so that one copy moves them all.
+/// Tensors packed into one buffer, so that one copy moves them all.
 #[derive(Default)]
 pub(super) struct Packing {
     /// The tensors in the plan's order.
@@ -302,55 +289,48 @@ impl Packing {
     }
 }
 
-/// The memory of one plan.
+/// The buffers of one plan.
 pub(super) struct Buffers {
-    /// Where each tensor is.
+    /// The location of each tensor.
     homes: Vec<Located>,
-    /// All inputs.
+    /// The packed inputs.
     pub input: wgpu::Buffer,
-    /// All outputs.
+    /// The packed outputs.
     pub output: wgpu::Buffer,
-    /// What is where in `input`.
+    /// The layout of `input`.
     pub inputs: Packing,
-    /// What is where in `output`.
+    /// The layout of `output`.
     pub outputs: Packing,
 }
 
-/// Where a tensor is.
+/// The location of a tensor.
 struct Located {
-    /// One, or one for each piece.
+    /// One buffer, or one for each piece.
     buffers: Vec<wgpu::Buffer>,
-    /// Its first word there.
+    /// The offset of the tensor there, in `u32`s.
     start: usize,
     /// Elements of a buffer.
     piece: usize,
     dtype: Dtype,
 }
 
-/// A slice as a device binds it.
+/// The binding of a slice.
 pub(super) struct Bound<'a> {
     /// The buffer.
     pub buffer: &'a wgpu::Buffer,
-    /// The first byte, a multiple of 256.
-    pub offset: u64,
-    /// The bytes, with those before the slice.
-    pub size: u64,
-    /// Elements bound before the slice.
-    pub skip: usize,
+    /// The range of the buffer.
+    pub range: BindingRange,
 }
 
 impl Buffers {
-    /// Where a slice is bound: at the aligned place before it, up to its end.
+    /// The binding of a slice, from the aligned offset at or before it to its end.
     pub fn bound(&self, slice: Slice) -> Bound<'_> {
         let home = &self.homes[slice.tensor.0 as usize];
         let (number, within) = (slice.offset / home.piece, slice.offset % home.piece);
         let first = home.start as u64 * WORD + within as u64 * width(home.dtype);
-        let (offset, size, skip) = binding(first, slice.len, home.dtype);
         Bound {
             buffer: &home.buffers[number],
-            offset,
-            size,
-            skip,
+            range: BindingRange::of(first, slice.len, home.dtype),
         }
     }
 }

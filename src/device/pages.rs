@@ -13,6 +13,9 @@ use crate::real::Real;
 #[cfg(target_os = "linux")]
 const HUGE: usize = 2 << 20;
 
+/// The advice of errors about memory.
+pub(super) const SMALLER: &str = "make the model, the batch or the unroll smaller";
+
 /// A slice of reals, zero at first.
 pub struct Pages<R> {
     map: MmapMut,
@@ -31,7 +34,7 @@ impl<R: Real> Pages<R> {
         let map = MmapMut::map_anon(bytes.max(1)).map_err(|error| {
             Error::device(format!("out of memory: `{name}` needs {} MiB", bytes >> 20))
                 .because(error)
-                .help(super::cpu::SMALLER)
+                .help(SMALLER)
         })?;
         #[cfg(target_os = "linux")]
         if bytes >= HUGE

@@ -1,19 +1,19 @@
-//! Compute pipelines: one for each kernel, set of constants, and way of binding, made once.
+//! Compute pipelines, created once for each kernel, set of constants and kind of bindings.
 
 use std::collections::HashMap;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::faults::guarded;
+use super::handle::Handle;
 use crate::error::Result;
 use crate::kernel::{Access, Constants, Halves, Kernel, Traits};
 
-/// What a pipeline is made from.
+/// What determines a pipeline.
 #[derive(Clone, Debug)]
 pub(super) struct Variant {
     /// The kernel.
     pub kernel: &'static Kernel,
-    /// What is compiled in.
+    /// The constants to compile in.
     pub constants: Constants,
     /// Whether read-only bindings are declared `read_write`: see [`Kernel::source`].
     pub aliased: bool,
@@ -26,16 +26,15 @@ pub(super) struct Variant {
 /// Which kernels run without the run-time checks of wgpu.
 #[derive(Clone, Debug)]
 pub(super) enum Trust {
-    /// None.
+    /// None of them.
     Nothing,
-    /// Those that were tried and found to compute right.
+    /// Those that passed a trial: `true` in the map.
     Tried(HashMap<(&'static str, Halves), bool>),
-    /// All.
+    /// All of them.
     Everything,
 }
 
-/// The address of the kernel (names may repeat between tests), its constants, whether it is aliased, its halves, whether it is
-/// trusted.
+/// The address of the kernel (tests reuse names), its constants, whether it is aliased, its `f16` bindings, whether it is trusted.
 type Key = (usize, Constants, bool, Halves, bool);
 
 impl Variant {
@@ -54,15 +53,15 @@ impl Variant {
 /// A compiled kernel.
 #[derive(Clone)]
 pub(super) struct Pipeline {
-    /// To dispatch.
+    /// For dispatches.
     pub compute: wgpu::ComputePipeline,
-    /// To make bind groups.
+    /// For bind groups.
     pub layout: wgpu::BindGroupLayout,
 }
 
-/// Every pipeline of a device so far.
+/// The pipelines of a device.
 pub(super) struct Pipelines {
-    /// What kernels must know of the device.
+    /// The properties of the device that kernels depend on.
     pub traits: Traits,
     /// Which kernels run without run-time checks.
     pub trust: Trust,
@@ -70,7 +69,7 @@ pub(super) struct Pipelines {
 }
 
 impl Pipelines {
-    /// None yet.
+    /// No pipelines, on a device with these properties.
     pub fn new(traits: Traits) -> Pipelines {
         Pipelines {
             traits,
@@ -88,8 +87,8 @@ impl Pipelines {
         }
     }
 
-    /// Makes the pipelines that are not there yet, several at a time: drivers take up to a second for one.
-    pub fn prepare(&mut self, device: &wgpu::Device, variants: &[Variant]) -> Result<()> {
+    /// Creates missing pipelines, in parallel: a driver can take a second for one.
+    pub fn prepare(&mut self, handle: &Handle, variants: &[Variant]) -> Result<()> {
         let mut missing: HashMap<Key, &Variant> = HashMap::new();
         for variant in variants {
             let key = variant.key();
@@ -99,7 +98,7 @@ impl Pipelines {
         }
         let made: Result<Vec<(Key, Pipeline)>> = missing
             .into_par_iter()
-            .map(|(key, variant)| Ok((key, make(device, variant)?)))
+            .map(|(key, variant)| Ok((key, make(handle, variant)?)))
             .collect();
         self.made.extend(made?);
         Ok(())
@@ -114,10 +113,10 @@ impl Pipelines {
 }
 
 #[allow(unsafe_code)]
-fn make(device: &wgpu::Device, variant: &Variant) -> Result<Pipeline> {
-    let kernel = variant.kernel;
+fn make(handle: &Handle, variant: &Variant) -> Result<Pipeline> {
+    let (device, kernel) = (&handle.device, variant.kernel);
     let what = || format!("the kernel {} {:?}", kernel.name, variant.constants);
-    guarded(device, what, || {
+    handle.guarded(what, || {
         let source = wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
             source: wgpu::ShaderSource::Wgsl(
@@ -126,14 +125,16 @@ fn make(device: &wgpu::Device, variant: &Variant) -> Result<Pipeline> {
                     .into(),
             ),
         };
-        let module = match variant.trusted {
-            false => device.create_shader_module(source),
-            // SAFETY: the shader is of this crate and ends. It stays within its bindings by its own checks of its params, which
-            // `Plan::check` holds against the sizes, and by the indices that it reads, which the host made for the plan's tables.
-            // Without the checks it trains only after its cases, fenced, gave what they have to on this adapter.
-            true => unsafe {
+        let module = if variant.trusted {
+            // SAFETY: the shader is part of this crate and terminates. It stays within its bindings: it checks its params, which
+            // `Plan::check` compares with the sizes of the slices, and the indices it reads were made by the host for the tables
+            // of the plan. It is used without run-time checks only after its test cases, with guards around every slice, passed
+            // on this adapter.
+            unsafe {
                 device.create_shader_module_trusted(source, wgpu::ShaderRuntimeChecks::unchecked())
-            },
+            }
+        } else {
+            device.create_shader_module(source)
         };
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some(kernel.name),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use half::f16;
 
-use super::{Data, Executor, Inputs, PlanId};
+use super::executor::{Data, Executor, Inputs, PlanId};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::graph::plan::{Plan, Role, Slice, Step, Storage, TensorId, TensorInfo};

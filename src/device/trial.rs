@@ -1,18 +1,19 @@
-//! Kernels held against their twins on this machine, before a device runs them in a way that nobody has checked: on its matrix
-//! units, or without the run-time checks of wgpu. On an executor of its own, so that what fails takes nothing with it.
+//! Trials of kernels against their CPU references, before a device runs them in an untested way: on its matrix units, or without
+//! the run-time checks of wgpu. A trial uses an executor of its own, so that a failure does no harm.
 
-use super::Executor;
 use super::adapter::Adapter;
+use super::executor::Executor;
 use super::gpu::GpuExecutor;
 use super::pipelines::Trust;
 use super::single::{Layout, compare, fill, reference, rounded, run_case};
+use super::tuning::Tuning;
 use crate::error::{Kind, Result};
 use crate::graph::plan::Plan;
 use crate::kernel::{Halves, Kernel, Unit};
 use crate::kernels::matmul::product_units;
 
-/// What is wrong with a kernel on an executor, if anything; an error says that the trial failed, and nothing of the kernel. The
-/// cases are those of the tests but for timing, with all slices in one buffer, as in plans.
+/// Runs the test cases of a kernel, except those for timing, with all slices in one buffer as in plans. Returns the first
+/// disagreement with the reference, if there is one. An error means that the trial failed and says nothing about the kernel.
 fn disagreement(
     executor: &mut dyn Executor,
     kernel: &'static Kernel,
@@ -41,15 +42,15 @@ fn disagreement(
     Ok(None)
 }
 
-/// What is wrong with the matrix units of an adapter, if anything.
+/// Runs the products on the matrix units of an adapter. Returns the first disagreement or failure, if there is one.
 fn units_disagree(adapter: &Adapter, unit: Unit) -> Option<String> {
     let mut executor = match GpuExecutor::open(adapter, Some(unit)) {
         Ok(executor) => executor,
         Err(error) => return Some(error.chain().to_string()),
     };
     let all = Halves::all(&product_units::KERNEL);
-    // As in plans: products of halves with a bias and without (then the left operand stands in its place), and gradients of
-    // weights.
+    // The combinations that plans use: `f16` products with a bias and without (the left operand is then bound in its place),
+    // and gradients of weights.
     let (bias, product) = (2, 3);
     for halves in [all, all.without(bias), all.without(product)] {
         let forms = product_units::KERNEL.forms(halves);
@@ -65,13 +66,12 @@ fn units_disagree(adapter: &Adapter, unit: Unit) -> Option<String> {
 }
 
 impl GpuExecutor {
-    /// Opens an adapter for mixed precision: with its matrix units, if it has them in hardware and they compute right. If they do
-    /// not, that is said, and products are computed without. Software adapters only play such units, more slowly than products
-    /// without.
+    /// Opens an adapter for mixed precision. Uses its matrix units if they are hardware and pass a trial; if they fail, logs a
+    /// warning and computes products without them. Software adapters only emulate such units, more slowly than plain products.
     ///
     /// # Errors
     ///
-    /// Device, if the driver refuses.
+    /// [`Kind::Device`] if the driver refuses.
     pub fn mixed(adapter: &Adapter) -> Result<GpuExecutor> {
         let unit = adapter.summary.unit();
         let Some(unit) = unit.filter(|_| adapter.summary.is_real()) else {
@@ -81,7 +81,7 @@ impl GpuExecutor {
             None => GpuExecutor::with_units(adapter),
             Some(reason) => {
                 tracing::warn!(
-                    "the matrix units of {} are left out: {reason}",
+                    "the matrix units of {} are not used: {reason}",
                     adapter.summary.name
                 );
                 GpuExecutor::new(adapter)
@@ -89,25 +89,36 @@ impl GpuExecutor {
         }
     }
 
-    /// Tries the kernels of a plan of which it is not known whether they compute right without run-time checks: a part of `all` that
-    /// is watched, if that is not 0.
-    pub(super) fn try_kernels(&mut self, plan: &Plan, all: u64) {
+    /// Tries the kernels of a plan that have not been tried without run-time checks.
+    pub(super) fn try_kernels(&mut self, plan: &Plan) {
+        let mut tuning = self.tuning.take();
+        self.try_kernels_with(tuning.as_mut(), plan, 0);
+        self.tuning = tuning;
+    }
+
+    /// As [`GpuExecutor::try_kernels`], with the store of earlier results. Reports progress out of `total` unless that is 0.
+    pub(super) fn try_kernels_with(
+        &mut self,
+        mut tuning: Option<&mut Tuning>,
+        plan: &Plan,
+        total: u64,
+    ) {
         let Trust::Tried(trusted) = &mut self.pipelines.trust else {
             return;
         };
         let (mut probe, mut is_new) = (None, false);
         for (k, step) in plan.steps.iter().enumerate() {
-            if all > 0 {
-                (self.watch)(k as u64, all);
+            if total > 0 {
+                (self.watch)(k as u64, total);
             }
             let (kernel, halves) = (step.kernel, plan.halves(step));
             if trusted.contains_key(&(kernel.name, halves)) {
                 continue;
             }
-            let known = self.tuning.as_ref().and_then(|t| t.trusts(kernel, halves));
+            let known = tuning.as_ref().and_then(|t| t.trusts(kernel, halves));
             if known == Some(false) {
                 tracing::warn!(
-                    "{} keeps its run-time checks, as an earlier run found it to compute wrong without",
+                    "{} keeps its run-time checks: it computed wrong results without them in an earlier run",
                     kernel.name
                 );
             }
@@ -122,21 +133,21 @@ impl GpuExecutor {
                         found.map_err(|error| error.chain().to_string())
                     }
                 };
-                // What says nothing of the kernel is not kept.
-                if let (Ok(found), Some(tuning)) = (&found, &mut self.tuning) {
+                // A failed trial is not stored: it says nothing about the kernel.
+                if let (Ok(found), Some(tuning)) = (&found, &mut tuning) {
                     tuning.tried(kernel, halves, found.is_none());
                     is_new = true;
                 }
                 if let Ok(Some(reason)) | Err(reason) = &found {
                     tracing::warn!("{} keeps its run-time checks: {reason}", kernel.name);
-                    // It may have taken the device with it.
+                    // The device may be unusable now.
                     probe = None;
                 }
                 found == Ok(None)
             });
             trusted.insert((kernel.name, halves), good);
         }
-        if let (true, Some(tuning)) = (is_new, &self.tuning) {
+        if let (true, Some(tuning)) = (is_new, tuning) {
             tuning.keep();
         }
     }

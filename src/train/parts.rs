@@ -16,7 +16,7 @@ use super::collective::Collective;
 use super::prepare::StepInputs;
 use super::update::{InParts, PendingGradient, plans_in_parts};
 use crate::config::{Config, Precision, Recipe};
-use crate::device::{Data, Executor, Outputs, PlanId};
+use crate::device::{Data, Executor, Outputs, PlanId, ReadAfter};
 use crate::error::Result;
 use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
@@ -154,9 +154,13 @@ impl Parts {
             let is_read = self.joins() && micro_batch + 1 == self.division.micro_batches;
             for (k, executor) in executors.iter_mut().enumerate() {
                 let left = self.left.iter().zip(&self.done[k]);
-                let reads: Vec<(usize, &str, usize)> = left
+                let reads: Vec<ReadAfter<'_>> = left
                     .filter(|_| is_read)
-                    .map(|(left, after)| (*after, left.tensor.as_str(), left.len))
+                    .map(|(left, after)| ReadAfter {
+                        step: *after,
+                        name: &left.tensor,
+                        len: left.len,
+                    })
                     .collect();
                 let part = (first + k) * self.division.micro_batches + micro_batch;
                 executor.run_reading(
