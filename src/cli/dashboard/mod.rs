@@ -1,0 +1,14 @@
+//! `wlstm train --tui`: a dashboard of the run on the terminal.
+//!
+//! A thread of its own draws on standard error. The terminal is restored whatever ends the run: the end of training, an error, a
+//! panic, `q`, a signal. A second `q` or signal, more than a second after the first, ends the program at once.
+
+mod curve;
+mod draw;
+mod handle;
+mod interrupts;
+mod screen;
+mod state;
+mod terminal;
+
+pub(super) use handle::Dashboard;

@@ -1,0 +1,106 @@
+//! The thread that draws the dashboard and reads keys.
+
+use std::io::Stderr;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
+
+use super::super::messages;
+use super::super::signals::ECHO;
+use super::draw::draw;
+use super::interrupts::Interrupts;
+use super::state::State;
+use super::terminal;
+use crate::error::Kind;
+use crate::train::watch::{Event, Stop};
+
+/// The time between two frames.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// The number of SIGINT.
+const INTERRUPT: usize = 2;
+
+/// What the thread owns.
+pub(super) struct Screen {
+    pub state: State,
+    pub terminal: Terminal<CrosstermBackend<Stderr>>,
+    pub events: Receiver<Event>,
+    pub stop: Stop,
+    pub interrupts: Interrupts,
+    /// When the run was first asked to stop.
+    pub asked: Option<Instant>,
+}
+
+impl Screen {
+    /// Draws until the run ends. Returns the messages that came meanwhile.
+    pub fn run(mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        loop {
+            let is_over = self.receive();
+            let new = messages::take_held();
+            all.extend(new.iter().cloned());
+            self.state.log.extend(new);
+            if is_over {
+                all.append(&mut messages::take_held());
+                return all;
+            }
+            self.state.is_stopping = self.asked.is_some();
+            // A frame that fails is drawn again next time.
+            let state = &self.state;
+            let _ = self.terminal.draw(|frame| draw(state, frame));
+            for signal in self.interrupts.pending() {
+                self.ask(signal);
+            }
+            if event::poll(FRAME).unwrap_or(false) {
+                self.read_keys();
+            }
+        }
+    }
+
+    /// Takes the events that have come; returns whether the run has ended.
+    fn receive(&mut self) -> bool {
+        loop {
+            match self.events.try_recv() {
+                Ok(event) => self.state.update(event),
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => return true,
+            }
+        }
+    }
+
+    fn read_keys(&mut self) {
+        while let Ok(true) = event::poll(Duration::ZERO) {
+            let Ok(Input::Key(key)) = event::read() else {
+                continue;
+            };
+            let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+            let stops = match key.code {
+                KeyCode::Char('q') | KeyCode::Esc => true,
+                KeyCode::Char('c') => is_control,
+                _ => false,
+            };
+            if stops && key.kind == KeyEventKind::Press {
+                self.ask(INTERRUPT);
+            }
+        }
+    }
+
+    /// Asks the run to save and stop. A second request, later than [`ECHO`], ends the program.
+    fn ask(&mut self, signal: usize) {
+        match self.asked {
+            Some(first) if first.elapsed() > ECHO => {
+                terminal::restore();
+                std::process::exit(Kind::Other.exit_code().into());
+            }
+            Some(_) => {}
+            None => {
+                self.asked = Some(Instant::now());
+                self.stop.0.store(signal, Ordering::SeqCst);
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The terminal: taken for the dashboard and restored.
+
+use std::io::{self, IsTerminal, Stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+
+use crate::error::{Error, Result};
+
+/// Whether the dashboard has the terminal: only then is there something to restore.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Checks that standard input and standard error are a terminal.
+///
+/// # Errors
+///
+/// Usage, if they are not.
+pub(super) fn check() -> Result<()> {
+    if io::stderr().is_terminal() && io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Error::usage("`--tui` needs a terminal")
+        .help("leave it out: progress then goes to standard error, one line every ten seconds"))
+}
+
+/// Switches to the alternate screen in raw mode. A panic restores the terminal before it prints.
+pub(super) fn take() -> io::Result<Terminal<CrosstermBackend<Stderr>>> {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        restore();
+        before(panic);
+    }));
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(io::stderr(), EnterAlternateScreen, Hide)
+        .and_then(|()| Terminal::new(CrosstermBackend::new(io::stderr())))
+        .inspect_err(|_| restore())
+}
+
+/// Restores the terminal, if it was taken.
+pub(super) fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // Errors here cannot be handled any more.
+        let _ = disable_raw_mode();
+        let _ = execute!(io::stderr(), LeaveAlternateScreen, Show);
+    }
+}
