@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use wlstm::config::Config;
 use wlstm::corpus::{
-    Batch, Batches, CandidateSampler, Corpus, Loader, Order, Text, TokenCache, TokenKind, Training,
-    VocabularyBuilder,
+    Batch, BatchOptions, Batches, CandidateSampler, Corpus, Loader, Order, Text, TokenCache,
+    TokenKind, VocabularyBuilder,
 };
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::model::language_model::Division;
@@ -207,7 +207,7 @@ fn main() -> Result<(), Failure> {
         open(&Arc::new(again))
     })?;
     let text = Text::new(corpus, words_of, kind);
-    let options = |shuffle| Training {
+    let options = |shuffle| BatchOptions {
         batch: BATCH,
         unroll: UNROLL,
         shuffle,

@@ -80,7 +80,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use wlstm::config::Config;
-//! use wlstm::corpus::{Batches, Corpus, Text, Training, VocabularyBuilder};
+//! use wlstm::corpus::{BatchOptions, Batches, Corpus, Text, VocabularyBuilder};
 //! use wlstm::device::CpuExecutor;
 //! use wlstm::train::{prepare::Preparer, session::Session, update::control};
 //!
@@ -115,7 +115,7 @@
 //! let mut session = Session::training(executor, &config, vocabulary)?;
 //! session.initialise()?;
 //!
-//! let options = Training { batch: 4, unroll: 8, shuffle: false, seed: 1, epochs: 0 };
+//! let options = BatchOptions { batch: 4, unroll: 8, shuffle: false, seed: 1, epochs: 0 };
 //! let mut preparer = Preparer::new(&config, vocabulary, 0, session.division())?;
 //! let mut losses = Vec::new();
 //! for batch in Batches::training(&text, &options)?.take(20) {

@@ -54,7 +54,7 @@ impl Iterator for Synthetic {
                 bytes: 0,
                 digest: 0,
                 files: 0,
-                place: 0,
+                lines: 0,
                 rows: Vec::new(),
             },
         }))

@@ -163,7 +163,7 @@ pub(super) fn count(
     let vocabulary = counted?;
     // The special words alone can predict nothing.
     if vocabulary.len() <= 2 {
-        return Err(Error::data(match builder.least() {
+        return Err(Error::data(match builder.get_min_count() {
             0 | 1 => "all words are special ones: the vocabulary would be empty".to_owned(),
             count => format!("no word comes {count} times: the vocabulary would be empty"),
         })

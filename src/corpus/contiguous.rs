@@ -1,107 +1,109 @@
-//! Batches in `contiguous` order: the corpus is one sequence of tokens, cut into columns that are walked side by side.
+//! Batches in `contiguous` order: the corpus is one sequence of tokens, cut into `B` streams that are read in parallel.
 //!
-//! A first pass counts the tokens and remembers where every piece of some 32 KB begins; each column is then a place in a file
-//! that moves on. A file of tokens knows how many it has, and needs no pass.
+//! A first pass counts the tokens and records where every chunk of about 32 KB begins, so that a stream can start anywhere.
+//! A token file knows its number of tokens and needs no pass.
 
 use rayon::prelude::*;
 
-use super::batches::{Batch, Position, Rows, Training, bad_position, too_short};
-use super::files::{Cut, Piece};
+use super::batch::{Batch, BatchBuilder, BatchOptions, Position, bad_position, too_short};
+use super::chunks::{Boundary, Chunk};
 use super::text::{Text, Token};
 use crate::error::{Error, Result};
 
-/// The bytes between two remembered places.
-const PIECE: usize = 1 << 15;
+/// Bytes between two seek points.
+const CHUNK: usize = 1 << 15;
 
-/// A place that is remembered: where token `token` of the sequence is the next.
+/// A known position in the sequence: token number `token` is the next one at offset `at` of `file`.
 #[derive(Clone, Copy, Debug)]
-struct Mark {
+struct SeekPoint {
     token: u64,
     file: usize,
     at: usize,
 }
 
-/// One column: the token that is its next input, and where the token after it is.
+/// One stream: its next input, and the position of the token after it.
 #[derive(Clone, Copy, Debug)]
-struct Column {
+struct Stream {
     file: usize,
     at: usize,
     input: u32,
 }
 
-/// The batches.
+/// The batches in `contiguous` order.
 #[derive(Debug)]
-pub(crate) struct Columns {
+pub(super) struct ContiguousBatches {
     text: Text,
     unroll: usize,
-    /// The last epoch; `u64::MAX`: none is.
-    last: u64,
+    last_epoch: u64,
     epoch: u64,
-    /// Batches of this epoch that were given.
+    /// Batches returned so far in this epoch.
     step: u64,
-    /// Batches of an epoch.
+    /// Batches in an epoch.
     steps: u64,
-    /// The columns at the start of an epoch, and the pairs of each.
-    starts: Vec<Column>,
+    /// The streams at the start of an epoch.
+    starts: Vec<Stream>,
+    /// Pairs of input and target in each stream.
     pairs: Vec<u64>,
-    columns: Vec<Column>,
+    streams: Vec<Stream>,
 }
 
-impl Columns {
-    pub(crate) fn training(
+impl ContiguousBatches {
+    pub(super) fn training(
         text: &Text,
-        options: &Training,
+        options: &BatchOptions,
         position: Option<&Position>,
-    ) -> Result<Columns> {
+    ) -> Result<ContiguousBatches> {
         let (batch, unroll) = (options.batch as u64, options.unroll as u64);
-        let (marks, tokens) = count(text)?;
+        let (points, tokens) = seek_points(text)?;
         let pairs = (tokens / batch).saturating_sub(1);
         if pairs < unroll {
             let has = format!("{tokens} tokens");
             return Err(too_short(text, options.batch, options.unroll, &has));
         }
-        // The last unroll of an epoch is as short as what is left of the columns.
+        // The last batch of an epoch may be shorter than the unroll.
         let steps = pairs.div_ceil(unroll);
         let first: Vec<u64> = (0..batch).map(|b| b * (pairs + 1)).collect();
-        let mut columns = Columns {
-            starts: seek(text, &marks, &first)?,
+        let mut batches = ContiguousBatches {
+            starts: seek(text, &points, &first)?,
             pairs: vec![pairs; options.batch],
-            columns: Vec::new(),
+            streams: Vec::new(),
             text: text.clone(),
             unroll: options.unroll,
-            last: match options.epochs {
-                0 => u64::MAX,
-                epochs => epochs,
-            },
+            last_epoch: options.last_epoch(),
             epoch: 1,
             step: 0,
             steps,
         };
-        columns.columns.clone_from(&columns.starts);
+        batches.streams.clone_from(&batches.starts);
         if let Some(position) = position {
             let Position { epoch, step, .. } = *position;
             if epoch == 0 || step > steps {
                 let what = format!("epoch {epoch}, step {step} of {steps}");
                 return Err(bad_position(&what));
             }
-            (columns.epoch, columns.step) = (epoch, step);
-            let walked = pairs.min(step * unroll);
-            let now: Vec<u64> = first.iter().map(|start| start + walked).collect();
-            columns.columns = seek(text, &marks, &now)?;
+            (batches.epoch, batches.step) = (epoch, step);
+            let read = pairs.min(step * unroll);
+            let now: Vec<u64> = first.iter().map(|start| start + read).collect();
+            batches.streams = seek(text, &points, &now)?;
         }
-        Ok(columns)
+        Ok(batches)
     }
 
-    pub(crate) fn evaluation(text: &Text, batch: usize, unroll: usize) -> Result<Columns> {
-        let (marks, tokens) = count(text)?;
+    pub(super) fn evaluation(
+        text: &Text,
+        batch: usize,
+        unroll: usize,
+    ) -> Result<ContiguousBatches> {
+        let (points, tokens) = seek_points(text)?;
         let pairs = tokens.saturating_sub(1);
         if pairs == 0 {
             let path = text.corpus().path(0).display();
             return Err(
                 Error::data(format!("there is nothing to predict in `{path}`"))
-                    .help("the text must hold at least two tokens, line ends counted"),
+                    .help("the text must contain at least two tokens; each line end is a token"),
             );
         }
+        // The first `longer` streams have one pair more than the others.
         let (each, longer) = (pairs / batch as u64, pairs % batch as u64);
         let lengths: Vec<u64> = (0..batch as u64)
             .map(|b| each + u64::from(b < longer))
@@ -109,70 +111,71 @@ impl Columns {
         let first: Vec<u64> = (0..batch as u64)
             .map(|b| b * each + b.min(longer))
             .collect();
-        let starts = seek(text, &marks, &first)?;
-        Ok(Columns {
-            columns: starts.clone(),
+        let starts = seek(text, &points, &first)?;
+        Ok(ContiguousBatches {
+            streams: starts.clone(),
             starts,
             steps: lengths[0].div_ceil(unroll as u64),
             pairs: lengths,
             text: text.clone(),
             unroll,
-            last: 1,
+            last_epoch: 1,
             epoch: 1,
             step: 0,
         })
     }
 
-    pub(crate) fn epoch_steps(&self) -> u64 {
+    pub(super) fn epoch_steps(&self) -> u64 {
         self.steps
     }
 
-    pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>> {
+    pub(super) fn next_batch(&mut self) -> Result<Option<Batch>> {
         if self.step == self.steps {
-            if self.epoch >= self.last {
+            if self.epoch >= self.last_epoch {
                 return Ok(None);
             }
             self.epoch += 1;
             self.step = 0;
-            self.columns.clone_from(&self.starts);
+            self.streams.clone_from(&self.starts);
         }
-        let mut rows = Rows::new(self.columns.len(), self.unroll, self.text.vocabulary());
-        let before = self.step * self.unroll as u64;
-        for (b, column) in self.columns.iter_mut().enumerate() {
-            let left = self.pairs[b].saturating_sub(before);
-            let Column { file, at, .. } = *column;
+        let vocabulary = self.text.vocabulary();
+        let mut builder = BatchBuilder::new(self.streams.len(), self.unroll, vocabulary);
+        let read = self.step * self.unroll as u64;
+        for (b, stream) in self.streams.iter_mut().enumerate() {
+            let left = self.pairs[b].saturating_sub(read);
+            let Stream { file, at, .. } = *stream;
             for t in 0..left.min(self.unroll as u64) as usize {
-                let input = column.input;
-                if let Some(token) = column.advance(&self.text)? {
-                    rows.set(t, b, input, token);
+                let input = stream.input;
+                if let Some(token) = stream.advance(&self.text)? {
+                    builder.set(t, b, input, token);
                 }
             }
-            if column.file == file {
-                self.text.walked(file, column.at - at);
+            if stream.file == file {
+                self.text.note_read(file, stream.at - at);
             }
         }
         let reset = self.step == 0;
         self.step += 1;
-        Ok(Some(rows.finish(self.epoch, reset, self.position())))
+        Ok(Some(builder.finish(reset, self.position())))
     }
 
     fn position(&self) -> Position {
         Position {
             epoch: self.epoch,
             step: self.step,
-            batch: self.columns.len(),
+            batch: self.streams.len(),
             unroll: self.unroll,
             bytes: self.text.corpus().bytes(),
             digest: self.text.corpus().digest(),
             files: 0,
-            place: 0,
+            lines: 0,
             rows: Vec::new(),
         }
     }
 }
 
-impl Column {
-    /// Reads the next token of the sequence; nothing at its end.
+impl Stream {
+    /// Reads the next token of the sequence. `None` at its end.
     #[inline]
     fn advance(&mut self, text: &Text) -> Result<Option<Token>> {
         loop {
@@ -188,23 +191,23 @@ impl Column {
     }
 }
 
-/// Counts the tokens of the sequence, line ends included, and remembers where pieces begin.
-fn count(text: &Text) -> Result<(Vec<Mark>, u64)> {
+/// The start of every chunk as a seek point, and the number of tokens in the sequence, line ends included.
+fn seek_points(text: &Text) -> Result<(Vec<SeekPoint>, u64)> {
     let corpus = text.corpus();
-    let count_piece = |piece: &Piece| {
+    let count_chunk = |chunk: &Chunk| {
         let mut tokens = 0;
-        let walked = corpus.walk(piece, text.kind(), |_, _| {
+        let counted = corpus.for_each_item(chunk, text.kind(), |_, _| {
             tokens += 1;
             Ok(())
         });
-        walked.map(|()| tokens)
+        counted.map(|()| tokens)
     };
     let mut total = 0;
-    let mut marks = Vec::new();
+    let mut points = Vec::new();
     for file in 0..corpus.files() {
-        if let Some(tokens) = text.counted(file) {
+        if let Some(tokens) = text.token_count(file) {
             if tokens > 0 {
-                marks.push(Mark {
+                points.push(SeekPoint {
                     token: total,
                     file,
                     at: 0,
@@ -213,43 +216,43 @@ fn count(text: &Text) -> Result<(Vec<Mark>, u64)> {
             total += tokens as u64;
             continue;
         }
-        let pieces = corpus.pieces_of(file, PIECE, Cut::between(text.kind()));
-        let counts: Vec<_> = pieces.par_iter().map(count_piece).collect();
-        for (piece, tokens) in pieces.iter().zip(counts) {
+        let chunks = corpus.chunks_of(file, CHUNK, Boundary::between(text.kind()));
+        let counts: Vec<_> = chunks.par_iter().map(count_chunk).collect();
+        for (chunk, tokens) in chunks.iter().zip(counts) {
             let tokens: u64 = tokens.map_err(|bad| text.bad_utf8(file, bad))?;
-            marks.push(Mark {
+            points.push(SeekPoint {
                 token: total,
                 file,
-                at: piece.range.start,
+                at: chunk.range.start,
             });
             total += tokens;
         }
     }
-    Ok((marks, total))
+    Ok((points, total))
 }
 
-/// Columns whose first inputs are these tokens of the sequence.
-fn seek(text: &Text, marks: &[Mark], tokens: &[u64]) -> Result<Vec<Column>> {
+/// The streams whose first inputs are these tokens of the sequence.
+fn seek(text: &Text, points: &[SeekPoint], tokens: &[u64]) -> Result<Vec<Stream>> {
     tokens
         .par_iter()
         .map(|&token| {
-            // There is a mark at token 0, so one at or before this token.
-            let near = marks.partition_point(|mark| mark.token <= token) - 1;
-            let Mark {
-                token: at_mark,
+            // There is a seek point at token 0, so there is one at or before `token`.
+            let near = points.partition_point(|point| point.token <= token) - 1;
+            let SeekPoint {
+                token: first,
                 file,
                 at,
-            } = marks[near];
-            let mut column = Column { file, at, input: 0 };
-            if text.counted(file).is_some() {
-                column.at += (token - at_mark) as usize;
-                column.advance(text)?;
-                return Ok(column);
+            } = points[near];
+            let mut stream = Stream { file, at, input: 0 };
+            if text.token_count(file).is_some() {
+                stream.at += (token - first) as usize;
+                stream.advance(text)?;
+                return Ok(stream);
             }
-            for _ in at_mark..=token {
-                column.advance(text)?;
+            for _ in first..=token {
+                stream.advance(text)?;
             }
-            Ok(column)
+            Ok(stream)
         })
         .collect()
 }

@@ -1,27 +1,27 @@
-//! Batches prepared on another thread, a few ahead of the training.
+//! Prepares batches on another thread, ahead of training.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-use super::batches::Batch;
+use super::batch::Batch;
 use crate::error::{Error, Result};
 
-/// How many prepared batches wait at most; one more may be in the making.
-const DEPTH: usize = 3;
+/// Number of prepared batches that may wait. One more may be in preparation.
+const PREFETCH: usize = 3;
 
-/// Prepared batches, in order. Dropping it ends the thread.
+/// An iterator over prepared batches, in order. Dropping it ends the thread.
 #[derive(Debug)]
 pub struct Loader<T> {
-    /// Nothing once the batches have ended.
+    /// `None` after the last batch.
     running: Option<(Receiver<Result<T>>, JoinHandle<()>)>,
 }
 
 impl<T: Send + 'static> Loader<T> {
-    /// Starts a thread that takes `batches` one after the other and prepares each with `prepare`: whatever a step needs of its
-    /// batch besides the ids, as candidates or sorted rows.
+    /// Starts a thread that takes `batches` one after the other and calls `prepare` with each: it computes what a step needs
+    /// besides the ids, such as candidates or sorted rows.
     ///
-    /// An error of the batches comes in its place, and is the last item.
+    /// An error from `batches` is returned in its place, and is the last item.
     ///
     /// # Errors
     ///
@@ -31,11 +31,11 @@ impl<T: Send + 'static> Loader<T> {
         I: Iterator<Item = Result<Batch>> + Send + 'static,
         F: FnMut(Batch) -> T + Send + 'static,
     {
-        let (sender, receiver) = sync_channel(DEPTH);
+        let (sender, receiver) = sync_channel(PREFETCH);
         let work = move || {
             for batch in batches {
                 let failed = batch.is_err();
-                // Nobody receives any more once the loader is dropped.
+                // Sending fails after the loader was dropped.
                 if sender.send(batch.map(&mut prepare)).is_err() || failed {
                     return;
                 }
@@ -61,11 +61,11 @@ impl<T: Send + 'static> Loader<T> {
 impl<T> Iterator for Loader<T> {
     type Item = Result<T>;
 
-    /// Waits for the next batch; nothing after the last one.
+    /// Waits for the next batch. `None` after the last one.
     ///
     /// # Panics
     ///
-    /// As the thread did, if preparing a batch panicked.
+    /// If `prepare` has panicked, with the same panic.
     fn next(&mut self) -> Option<Result<T>> {
         let (receiver, _) = self.running.as_ref()?;
         if let Ok(item) = receiver.recv() {
@@ -82,8 +82,8 @@ impl<T> Iterator for Loader<T> {
 impl<T> Drop for Loader<T> {
     fn drop(&mut self) {
         if let Some((receiver, thread)) = self.running.take() {
-            // First the receiver, so that a thread that waits to send wakes up and ends. A panic of its own was for the
-            // items that nobody asked for.
+            // The receiver goes first, so that a thread that waits to send ends. A panic of the thread is ignored: it
+            // concerns batches that were not requested.
             drop(receiver);
             let _ = thread.join();
         }
@@ -113,7 +113,7 @@ mod tests {
                 bytes: 0,
                 digest: 0,
                 files: 0,
-                place: 0,
+                lines: 0,
                 rows: Vec::new(),
             },
         }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn little_is_prepared_ahead_and_dropping_ends_the_thread() {
+    fn prefetch_is_bounded_and_dropping_ends_the_thread() {
         let made = Arc::new(AtomicUsize::new(0));
         let counted = made.clone();
         let mut loader = Loader::spawn((1..).map(|k| Ok(batch(k))), move |batch| {
@@ -147,12 +147,12 @@ mod tests {
         drop(loader);
         // The thread has ended, so its closure is gone.
         assert_eq!(Arc::strong_count(&made), 1);
-        assert!(made.load(Ordering::SeqCst) <= 1 + DEPTH + 1);
+        assert!(made.load(Ordering::SeqCst) <= 1 + PREFETCH + 1);
     }
 
     #[test]
     #[should_panic(expected = "no such luck")]
-    fn panics_are_passed_on() {
+    fn panics_propagate() {
         let loader = Loader::spawn((1..).map(|k| Ok(batch(k))), |batch| {
             assert!(batch.epoch < 3, "no such luck");
         });

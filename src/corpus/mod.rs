@@ -1,35 +1,38 @@
-//! From text to batches: vocabulary, token files, batches and the candidates of the sampled softmax.
+//! From text to batches: vocabulary, token cache, batches, and the candidates of the sampled softmax.
 //!
-//! Nothing here knows models or devices, and of the configuration only the names of orders and tokens. Nothing grows with
-//! the length of the corpus but sparse indices: a quarter of a byte for each line of the one file that is read, shuffled, as
-//! text; a byte for every 1,500 of text that is read in contiguous order; half a byte a line of a file whose tokens are being
-//! written. Files are memory-mapped, and their pages are let go as they are walked over.
+//! This module knows no models and no devices, and of the configuration only the `data` section. Memory does not grow with the
+//! length of the corpus, except for sparse indices: a quarter of a byte for each line of the file that is read, if lines are
+//! shuffled; one byte for every 1,500 bytes of text in contiguous order; half a byte for each line of a file whose tokens are
+//! being cached. Files are memory-mapped, and pages that were read are released again.
 //!
-//! A large text is parsed once, into a cache of tokens on the disk, and read from there by all runs with the same words
-//! ([`TokenCache`]). The text itself is read where there is no cache: both ways give the same batches and positions, so that a
-//! run may stop with one and go on with the other.
+//! A large text is parsed once, into token files on the disk that all runs with the same vocabulary share ([`TokenCache`]). The
+//! text itself is read where there is no token file. Both give the same batches and positions, so a run may stop with one and
+//! resume with the other.
 //!
-//! | module | what |
+//! | module | content |
 //! |---|---|
-//! | `names`, `files` | names, folders and patterns to memory-mapped files, and what tells one text from another: [`Corpus`] |
-//! | `tokens` | the tokenisers and the way back: [`TokenKind`], [`detokenise`] |
-//! | `vocabulary`, `count`, `tally` | words and ids, counted in bounded memory: [`Vocabulary`], [`VocabularyBuilder`] |
-//! | `text` | files as ids, token by token: [`Text`] |
-//! | `cache`, `token_file` | the same, kept on the disk: [`TokenCache`] |
-//! | `shuffle` | the order of files and lines of an epoch |
-//! | `sentences`, `contiguous` | the two ways to cut text into batches |
-//! | `batches` | what both share: [`Batches`], [`Batch`], [`Position`] |
+//! | `files`, `text_file`, `expand`, `pages` | file names and patterns to memory-mapped files: [`Corpus`], [`expand()`] |
+//! | `chunks` | cutting a corpus into chunks for parallel reading |
+//! | `tokens`, `detokenise` | tokenisers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
+//! | `vocabulary` | words and ids; counting words in bounded memory: [`Vocabulary`], [`VocabularyBuilder`] |
+//! | `text` | a corpus as token ids: [`Text`] |
+//! | `cache` | token ids on the disk: [`TokenCache`] |
+//! | `shuffle` | the order of the files of an epoch and of the lines of a file |
+//! | `batch`, `batches` | [`Batch`], [`BatchOptions`], [`Position`]; [`Batches`] of either order |
+//! | `sentences`, `sentence_queue`, `contiguous` | how each order cuts text into batches |
 //! | `loader` | batches prepared on another thread: [`Loader`] |
 //! | `sampler` | log-uniform candidates: [`CandidateSampler`] |
 //!
-//! Invariants: the same files, options and seed give the same batches on every machine, with and without a cache; a batch's
-//! [`Position`] is all that is needed to continue with the batch after it, and no text but the very same is continued with; an
-//! evaluation meets every target of its files exactly once; the same text gives the same vocabulary, however many threads count
-//! it.
+//! Invariants:
+//!
+//! - The same files, options and seed give the same batches on every machine, with and without a cache.
+//! - The [`Position`] of a batch is all that is needed to continue with the next batch. A run resumes on the same text only.
+//! - An evaluation covers every target of its files exactly once.
+//! - The same text gives the same vocabulary, with any number of threads.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use wlstm::corpus::{Batches, Corpus, Order, Text, TokenKind, Training, VocabularyBuilder};
+//! use wlstm::corpus::{BatchOptions, Batches, Corpus, Order, Text, TokenKind, VocabularyBuilder};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("text.txt");
@@ -38,7 +41,7 @@
 //! let vocabulary = VocabularyBuilder::new(Order::Sentences, TokenKind::Whitespace).build(&corpus)?;
 //! let text = Text::new(corpus, Arc::new(vocabulary), TokenKind::Whitespace);
 //!
-//! let options = Training { batch: 2, unroll: 3, shuffle: false, seed: 1, epochs: 1 };
+//! let options = BatchOptions { batch: 2, unroll: 3, shuffle: false, seed: 1, epochs: 1 };
 //! let mut batches = Batches::training(&text, &options)?;
 //! let first = batches.next().expect("the text is long enough")?;
 //! // Rows are time-major: stream b at time t is row t*B + b.
@@ -46,36 +49,39 @@
 //! assert_eq!(words(&first.inputs), ["<S>", "<S>", "the", "on", "cat", "the"]);
 //! assert_eq!(words(&first.targets), ["the", "on", "cat", "the", "sat", "mat"]);
 //!
-//! // The same again from any batch on.
-//! let again = Batches::resume(&text, &options, &first.position)?;
-//! assert!(batches.map(|b| b.unwrap().inputs).eq(again.map(|b| b.unwrap().inputs)));
+//! // Continue from any batch.
+//! let resumed = Batches::resume(&text, &options, &first.position)?;
+//! assert!(batches.map(|b| b.unwrap().inputs).eq(resumed.map(|b| b.unwrap().inputs)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 mod batches;
 mod cache;
+mod chunks;
 mod contiguous;
-mod count;
+mod detokenise;
+mod expand;
 mod files;
 mod loader;
-mod names;
+mod pages;
 mod sampler;
+mod sentence_queue;
 mod sentences;
 mod shuffle;
-mod tally;
 mod text;
-mod token_file;
+mod text_file;
 mod tokens;
 mod vocabulary;
 
-pub use batches::{Batch, Batches, IGNORE, Position, Training};
+pub use batch::{Batch, BatchOptions, IGNORE, Position, RowPosition};
+pub use batches::Batches;
 pub use cache::TokenCache;
-pub use count::VocabularyBuilder;
+pub use detokenise::{Detokeniser, detokenise};
+pub use expand::expand;
 pub use files::Corpus;
 pub use loader::Loader;
-pub use names::expand;
 pub use sampler::{CandidateSampler, Candidates};
-pub use sentences::RowPosition;
 pub use text::Text;
-pub use tokens::{Detokeniser, TokenKind, detokenise};
-pub use vocabulary::{Order, Vocabulary};
+pub use tokens::TokenKind;
+pub use vocabulary::{Order, Vocabulary, VocabularyBuilder};

@@ -1,24 +1,24 @@
-//! Candidates of the sampled softmax: distinct ids, log-uniform over a vocabulary in order of falling frequency.
+//! Candidates of the sampled softmax: distinct ids, drawn log-uniformly from a vocabulary sorted by falling frequency.
 //!
-//! `P(k) = ln((k+2)/(k+1)) / ln(V+1)`: draws are `k = floor(exp(u ln(V+1))) - 1` with `u` uniform in `[0, 1)`, repeats are
-//! rejected until `S` distinct ids are there, and `tries` counts the draws (Jozefowicz et al. 2016; TensorFlow's
-//! `LogUniformSampler`). The expected count of an id is `Q(k) = -expm1(tries * log1p(-P(k)))`.
+//! The probability of id `k` is `P(k) = ln((k+2)/(k+1)) / ln(V+1)`. A draw is `k = floor(exp(u ln(V+1))) - 1` with `u` uniform
+//! in `[0, 1)`. Repeats are rejected until there are `S` distinct ids, and `tries` counts the draws (Jozefowicz et al. 2016;
+//! TensorFlow's `LogUniformSampler`). The expected count of an id is `Q(k) = -expm1(tries * log1p(-P(k)))`.
 //!
-//! When `S` comes near `V` the last ids would need millions of draws. After `2 V` draws the rest is therefore drawn from
-//! the same distribution without rejection: draws that come at the times of a Poisson process meet id `k` first after a
-//! time `E_k / P(k)` with `E_k` exponential, all independent, so the order of these times is the order of the new ids; and
-//! the draws until the next new id are geometric in the probability `m` of all ids that are still missing. (At `S = 8192`
-//! and `V = 793,470` some 16,000 draws are enough, and this never happens.)
+//! When `S` is close to `V`, the last ids would take millions of draws. After `2 V` draws the rest is therefore drawn from the
+//! same distribution without rejection. If draws arrive as a Poisson process, id `k` first appears after a time `E_k / P(k)`,
+//! where the `E_k` are independent and exponential. The order of these times is the order of the new ids. The number of draws
+//! until the next new id is geometric, with the total probability of all missing ids. (With `S = 8192` and `V = 793,470`, about
+//! 16,000 draws are enough, and this case never occurs.)
 
 use crate::error::{Error, Result};
 use crate::random::Stream;
 
-/// What was drawn for one step.
+/// The candidates of one step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidates {
     /// Distinct ids `[S]` in the order in which they were drawn.
     pub ids: Vec<u32>,
-    /// How many draws it took.
+    /// Number of draws, repeats included.
     pub tries: u64,
 }
 
@@ -29,15 +29,15 @@ pub struct CandidateSampler {
     samples: usize,
     /// `ln(V+1)`.
     log_range: f64,
-    /// `ln(1 - P(k))` of every id: half of what `Q` costs, and the same in every step.
+    /// `ln(1 - P(k))` of every id. Computing it is half the cost of `Q`, and it is the same in every step.
     log_others: Vec<f64>,
-    /// One bit an id: whether it is drawn. All zero between draws.
+    /// One bit for each id: whether it is drawn. All zero between calls.
     drawn: Vec<u64>,
 }
 
 impl CandidateSampler {
-    /// Draws `samples` of `vocabulary` ids. Any number up to all of them works; the time of one call grows from
-    /// `O(samples)` to `O(vocabulary)` when it comes near.
+    /// A sampler of `samples` out of `vocabulary` ids. A call takes `O(samples)` time, or `O(vocabulary)` if `samples` is
+    /// close to `vocabulary`.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl CandidateSampler {
         Ok(sampler)
     }
 
-    /// Draws the candidates of one step from the step's own stream.
+    /// Draws the candidates of one step from the random stream of that step.
     pub fn draw(&mut self, stream: &mut Stream) -> Candidates {
         let mut ids = vec![0; self.samples];
         let (mut found, mut tries) = (0, 0);
@@ -69,9 +69,9 @@ impl CandidateSampler {
         while found < self.samples && tries < most {
             tries += 1;
             let k = (stream.uniform() * self.log_range).exp() as usize;
-            // The product may round up to ln(V+1).
+            // Rounding may give `exp(ln(V+1))`, one more than the largest value.
             let k = k.clamp(1, self.vocabulary) - 1;
-            // Half of the draws are repeats, as good as at random: without a branch that takes half the time.
+            // About half of the draws are repeats, unpredictably. Doing without a branch halves the time.
             ids[found] = k as u32;
             found += (!self.drawn[k / 64] >> (k % 64) & 1) as usize;
             self.drawn[k / 64] |= 1 << (k % 64);
@@ -84,7 +84,7 @@ impl CandidateSampler {
         Candidates { ids, tries }
     }
 
-    /// Draws what is missing in `ids` without rejection. Gives the number of draws that it stands for.
+    /// Draws the missing ids without rejection. Returns the number of draws with rejection that this corresponds to.
     fn draw_rest(&self, stream: &mut Stream, ids: &mut Vec<u32>) -> u64 {
         let is_missing = |k: &u32| self.drawn[*k as usize / 64] >> (k % 64) & 1 == 0;
         let exponential = |stream: &mut Stream| -(-stream.uniform()).ln_1p();
@@ -95,7 +95,7 @@ impl CandidateSampler {
         let wanted = self.samples - ids.len();
         times.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let (new, left) = times.split_at(wanted);
-        // Backwards, so that the probability of what is missing is a sum of positive terms.
+        // From the last id to the first, so that the probability of the missing ids is a sum of positive terms.
         let mut missing: f64 = left.iter().map(|&(_, k)| self.probability(k)).sum();
         let mut draws = 0;
         for &(_, k) in new.iter().rev() {
@@ -106,13 +106,13 @@ impl CandidateSampler {
         draws
     }
 
-    /// `P(id)`, the probability that one draw gives this id.
+    /// `P(id)`, the probability of this id in one draw.
     #[inline]
     pub fn probability(&self, id: u32) -> f64 {
         (1.0 / (f64::from(id) + 1.0)).ln_1p() / self.log_range
     }
 
-    /// `ln Q(id)`: the logarithm of the expected count of an id after `tries` draws.
+    /// `ln Q(id)`: the log of the expected count of an id after `tries` draws.
     ///
     /// # Panics
     ///
@@ -122,13 +122,16 @@ impl CandidateSampler {
         (-(tries as f64 * self.log_others[id as usize]).exp_m1()).ln()
     }
 
-    /// `ln Q` of many ids. Ids that are not below the vocabulary's size, as the target of padding, give 0.
+    /// `ln Q` of many ids. 0 for ids outside the vocabulary, such as the target of padding.
     pub fn log_expected_counts(&self, ids: &[u32], tries: u64) -> Vec<f64> {
-        let one = |&id: &u32| match (id as usize) < self.vocabulary {
-            true => self.log_expected_count(id, tries),
-            false => 0.0,
+        let one = |&id: &u32| {
+            if (id as usize) < self.vocabulary {
+                self.log_expected_count(id, tries)
+            } else {
+                0.0
+            }
         };
-        // On this thread alone: the cores are for the training.
+        // On this thread only: the other cores are busy with training.
         ids.iter().map(one).collect()
     }
 }
@@ -139,7 +142,7 @@ mod tests {
     use crate::random::Purpose;
 
     #[test]
-    fn impossible_numbers_are_refused() {
+    fn impossible_sizes_are_refused() {
         for (vocabulary, samples) in [(10, 11), (10, 0), (0, 0), (usize::MAX, 1)] {
             let error = CandidateSampler::new(vocabulary, samples).unwrap_err();
             assert_eq!(error.kind(), crate::error::Kind::Usage);
@@ -158,7 +161,7 @@ mod tests {
         assert!((sampler.probability(1) - 0.076_455_175_6).abs() < 1e-9);
     }
 
-    /// What was there before any table, and before any draw was made faster.
+    /// The direct formulas, without tables and without the branch-free draw, give the same bits.
     #[test]
     fn draws_and_their_counts_keep_their_bits() {
         let (vocabulary, samples) = (793_470, 8192);
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_are_distinct_repeatable_and_leave_nothing_behind() {
+    fn draws_are_distinct_and_reproducible() {
         for (vocabulary, samples) in [(1, 1), (2, 2), (64, 64), (200, 20), (5000, 4999)] {
             let mut sampler = CandidateSampler::new(vocabulary, samples).unwrap();
             let mut draw = |step| sampler.draw(&mut Stream::new(3, Purpose::Candidates, step));
@@ -199,7 +202,7 @@ mod tests {
         }
     }
 
-    /// Both ways to draw give the same distribution of order and of tries: the state after two of five ids, continued.
+    /// Continuing from two of five ids, both methods give the same distribution of the order and of the number of draws.
     #[test]
     fn drawing_the_rest_has_the_distribution_of_rejection() {
         let mut sampler = CandidateSampler::new(5, 5).unwrap();

@@ -1,15 +1,15 @@
-//! The order of the files of an epoch and of the lines of a file, from seed and epoch.
+//! Shuffles the files of an epoch and the lines of a file.
 //!
-//! Lines are taken in the order of a keyed permutation that is computed, not stored, and found by an index of every 32nd
-//! line of the one file that is being read. So shuffling needs a quarter of a byte a line, for one file at a time.
+//! The order of lines is a keyed permutation that is computed, not stored. Lines are found by an index of every 32nd line of the
+//! file that is being read. So shuffling takes a quarter of a byte for each line of one file.
 
 use crate::random::{Purpose, Stream};
 
 /// Lines between two entries of a [`LineIndex`].
 const STRIDE: usize = 32;
 
-/// The order of `files` files in an epoch: those numbers in the order in which they are read.
-pub(crate) fn file_order(files: usize, seed: u64, epoch: u64) -> Vec<usize> {
+/// The numbers `0..files` in the order in which the files of an epoch are read.
+pub(super) fn file_order(files: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..files).collect();
     let mut stream = Stream::new(seed, Purpose::Shuffle, step_of(epoch, None));
     for k in (1..files).rev() {
@@ -23,10 +23,10 @@ fn step_of(epoch: u64, file: Option<usize>) -> u64 {
     epoch << 32 | file.map_or(0, |file| file as u64 + 1)
 }
 
-/// A keyed permutation of `0..len`: a Feistel network over pairs `(left, right)` of two nearly equal moduli whose product is at
-/// least `len`. What falls outside is sent through again until it falls inside (cycle-walking).
+/// A keyed permutation of `0..len`: a Feistel network over pairs `(left, right)` with two nearly equal moduli whose product is at
+/// least `len`. Values outside `0..len` are permuted again until they fall inside (cycle walking).
 #[derive(Clone, Debug)]
-pub(crate) struct Permutation {
+pub(super) struct Permutation {
     len: u64,
     /// The number of values of `left` and of `right`.
     sides: [u64; 2],
@@ -37,7 +37,7 @@ impl Permutation {
     const ROUNDS: usize = 8;
 
     /// The order of the `len` lines of a file in an epoch.
-    pub(crate) fn of_lines(len: u64, seed: u64, epoch: u64, file: usize) -> Permutation {
+    pub(super) fn of_lines(len: u64, seed: u64, epoch: u64, file: usize) -> Permutation {
         let mut stream = Stream::new(seed, Purpose::Shuffle, step_of(epoch, Some(file)));
         let left = len.isqrt().max(1);
         Permutation {
@@ -49,13 +49,13 @@ impl Permutation {
         }
     }
 
-    /// The number that comes at place `k`.
+    /// The number at position `k`.
     ///
     /// # Panics
     ///
     /// If `k` is not below the length.
-    pub(crate) fn at(&self, k: u64) -> u64 {
-        assert!(k < self.len, "place {k} of {}", self.len);
+    pub(super) fn at(&self, k: u64) -> u64 {
+        assert!(k < self.len, "position {k} of {}", self.len);
         let mut value = k;
         loop {
             let mut halves = [value / self.sides[1], value % self.sides[1]];
@@ -72,23 +72,23 @@ impl Permutation {
     }
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014): every bit of the input changes about half of the output's.
+/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014): every input bit changes about half of the output bits.
 fn mix(value: u64) -> u64 {
     let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ value >> 31
 }
 
-/// Where the lines of a text begin: every 32nd is remembered, the others are found from there.
+/// Line index of a text. The start of every 32nd line is stored; the others are searched from there.
 #[derive(Clone, Debug)]
-pub(crate) struct LineIndex {
+pub(super) struct LineIndex {
     starts: Vec<usize>,
     lines: usize,
 }
 
 impl LineIndex {
-    /// Finds the lines of a text. The last one counts without a line feed too. After each megabyte `touched` is told.
-    pub(crate) fn new(text: &[u8], touched: impl Fn(usize)) -> LineIndex {
+    /// Indexes a text. A last line without line feed counts. `note_read` receives the bytes read, a megabyte at a time.
+    pub(super) fn new(text: &[u8], note_read: impl Fn(usize)) -> LineIndex {
         const BLOCK: usize = 1 << 20;
         let mut index = LineIndex {
             starts: Vec::new(),
@@ -99,12 +99,12 @@ impl LineIndex {
             for end in memchr::memchr_iter(b'\n', bytes) {
                 index.add(text, block * BLOCK + end + 1);
             }
-            touched(bytes.len());
+            note_read(bytes.len());
         }
         index
     }
 
-    /// Adds the line that begins at `start`, if that is not the end of the text.
+    /// Adds the line that starts at `start`, unless that is the end of the text.
     fn add(&mut self, text: &[u8], start: usize) {
         if start < text.len() {
             if self.lines.is_multiple_of(STRIDE) {
@@ -114,13 +114,13 @@ impl LineIndex {
         }
     }
 
-    /// The number of lines.
-    pub(crate) fn len(&self) -> usize {
+    /// Number of lines.
+    pub(super) fn len(&self) -> usize {
         self.lines
     }
 
-    /// Where line `line` of the same text begins.
-    pub(crate) fn start(&self, text: &[u8], line: usize) -> usize {
+    /// Start of line `line` of the same text.
+    pub(super) fn start(&self, text: &[u8], line: usize) -> usize {
         let near = self.starts[line / STRIDE];
         let skipped = line % STRIDE;
         let mut ends = memchr::memchr_iter(b'\n', &text[near..]);
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permutations_hold_every_number_once() {
+    fn permutations_contain_every_number_once() {
         for len in (1..70).chain([99, 100, 101, 1000, 4097]) {
             let permutation = Permutation::of_lines(len, 7, 2, 3);
             let mut seen: Vec<_> = (0..len).map(|k| permutation.at(k)).collect();
@@ -162,7 +162,7 @@ mod tests {
         assert!(files.into_iter().eq(0..20));
     }
 
-    /// Over many keys, every line comes at every place about equally often, and so do pairs of neighbours.
+    /// Over many keys, every line comes at every position about equally often, and so does every pair of neighbours.
     #[test]
     fn permutations_are_fair() {
         let (len, keys) = (11, 20_000);

@@ -1,41 +1,41 @@
-//! A corpus as ids, read token by token: from its text, or from the files of tokens that a cache has of it.
+//! A corpus as token ids, read one by one: from its text, or from the token files of the cache.
 //!
-//! A place in a file is a byte of its text or, where there is a file of tokens, a token. Nobody but this module knows which:
-//! what is kept of a place is the line and the tokens since its begin, which are the same for both.
+//! Offsets in a file are bytes of its text or, if the file has a token file, numbers of tokens. Only this module knows which.
+//! What is stored of a position is the line and the number of tokens in it, which are the same for both.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cache::Tokens;
+use super::cache::cached_tokens::CachedTokens;
+use super::cache::token_file::{LINE_END, TokenFile};
 use super::files::Corpus;
 use super::shuffle::LineIndex;
-use super::token_file::{LINE_END, TokenFile};
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind, check_utf8};
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Result};
 
-/// A corpus and how it becomes ids. Cheap to clone.
+/// A corpus, its vocabulary and its kind of tokens. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Text {
     corpus: Arc<Corpus>,
     vocabulary: Arc<Vocabulary>,
     kind: TokenKind,
-    /// Files of tokens, for those files of the corpus that have one.
-    tokens: Option<Arc<Tokens>>,
+    /// The token files, for those files of the corpus that have one.
+    tokens: Option<Arc<CachedTokens>>,
 }
 
-/// What stands next in a file.
+/// The next item of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
-    /// The id; at the end of a line, that of the mark.
-    pub(crate) id: u32,
-    /// Whether this is the end of a line.
-    pub(crate) ends_line: bool,
+pub(super) struct Token {
+    /// The id. At a line end, the id of the mark.
+    pub(super) id: u32,
+    /// Whether this is a line end.
+    pub(super) ends_line: bool,
 }
 
 impl Text {
-    /// The text of these files, in the order of the vocabulary. Tokens are looked up each time they are met; with a
-    /// [`TokenCache`](super::TokenCache) they are looked up once.
+    /// The text of `corpus` in the order of the vocabulary. Every token is looked up each time it is read; with a
+    /// [`TokenCache`](super::TokenCache) it is looked up once.
     pub fn new(corpus: Arc<Corpus>, vocabulary: Arc<Vocabulary>, kind: TokenKind) -> Text {
         Text {
             corpus,
@@ -45,8 +45,8 @@ impl Text {
         }
     }
 
-    /// The same with files of tokens.
-    pub(super) fn with_tokens(self, tokens: Tokens) -> Text {
+    /// The same text, read from token files where there are some.
+    pub(super) fn with_tokens(self, tokens: CachedTokens) -> Text {
         Text {
             tokens: Some(Arc::new(tokens)),
             ..self
@@ -58,20 +58,22 @@ impl Text {
         &self.corpus
     }
 
-    /// The words.
+    /// The vocabulary.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
 
-    /// What tokens are.
+    /// The kind of tokens.
     pub fn kind(&self) -> TokenKind {
         self.kind
     }
 
-    /// How many of the corpus's files are read as tokens from a cache.
+    /// Number of files of the corpus that are read from the token cache.
     pub fn cached_files(&self) -> usize {
         let files = 0..self.corpus.files();
-        files.filter(|file| self.counted(*file).is_some()).count()
+        files
+            .filter(|file| self.token_file(*file).is_some())
+            .count()
     }
 
     #[inline]
@@ -79,15 +81,14 @@ impl Text {
         self.tokens.as_ref()?.file(file)
     }
 
-    /// The tokens of a file, line ends counted too, where that is known. If so, places in it are numbers of tokens.
-    pub(crate) fn counted(&self, file: usize) -> Option<usize> {
+    /// Number of tokens of a file, line ends included, if it has a token file. Then its offsets are numbers of tokens.
+    pub(super) fn token_count(&self, file: usize) -> Option<usize> {
         self.token_file(file).map(TokenFile::len)
     }
 
-    /// The next token or line end of a file from place `at`, which moves on; nothing at the end of the file. A place is a byte
-    /// or, in a file of tokens, a token.
+    /// Reads the token or line end at offset `at` of a file, and moves `at` after it. `None` at the end of the file.
     #[inline]
-    pub(crate) fn read(&self, file: usize, at: &mut usize) -> Result<Option<Token>> {
+    pub(super) fn read(&self, file: usize, at: &mut usize) -> Result<Option<Token>> {
         if let Some(tokens) = self.token_file(file) {
             let Some(id) = tokens.get(*at) else {
                 return Ok(None);
@@ -132,8 +133,8 @@ impl Text {
         }
     }
 
-    /// The place after the line in which place `at` stands; nothing at the end of the file.
-    pub(crate) fn line_after(&self, file: usize, at: usize) -> Option<usize> {
+    /// Offset after the line that contains offset `at`. `None` at the end of the file.
+    pub(super) fn line_after(&self, file: usize, at: usize) -> Option<usize> {
         if let Some(tokens) = self.token_file(file) {
             return tokens.line_after(at);
         }
@@ -142,52 +143,53 @@ impl Text {
         (!rest.is_empty()).then(|| at + line.unwrap_or(rest.len()))
     }
 
-    /// The lines of a file. Where there is no file of tokens, the file is walked over.
-    pub(crate) fn lines(&self, file: usize) -> Lines {
-        match self.token_file(file) {
-            Some(_) => Lines::OfTokens,
-            None => {
-                let touched = |bytes| self.corpus.touched(bytes);
-                Lines::OfText(LineIndex::new(self.corpus.text(file), touched))
-            }
+    /// The line index of a file. Reads the whole file unless it has a token file.
+    pub(super) fn lines(&self, file: usize) -> Lines {
+        if self.token_file(file).is_some() {
+            return Lines::OfTokens;
+        }
+        let note_read = |bytes| self.corpus.note_read(bytes);
+        Lines::OfText(LineIndex::new(self.corpus.text(file), note_read))
+    }
+
+    /// Number of lines of a file.
+    pub(super) fn line_count(&self, file: usize, lines: &Lines) -> usize {
+        match lines {
+            Lines::OfText(index) => index.len(),
+            Lines::OfTokens => self.token_file(file).map_or(0, TokenFile::lines),
         }
     }
 
-    /// The number of lines of a file.
-    pub(crate) fn line_count(&self, file: usize, lines: &Lines) -> usize {
-        match (lines, self.token_file(file)) {
-            (Lines::OfText(index), _) => index.len(),
-            (Lines::OfTokens, tokens) => tokens.map_or(0, TokenFile::lines),
-        }
-    }
-
-    /// The place at which a line of a file begins; the end of the file for a line that is not there.
-    pub(crate) fn line_start(&self, file: usize, lines: &Lines, line: usize) -> usize {
-        match (lines, self.token_file(file)) {
-            (Lines::OfText(index), _) => {
+    /// Offset at which a line of a file starts. The end of the file if there is no such line.
+    pub(super) fn line_start(&self, file: usize, lines: &Lines, line: usize) -> usize {
+        match lines {
+            Lines::OfText(index) => {
                 let text = self.corpus.text(file);
-                match line < index.len() {
-                    true => index.start(text, line),
-                    false => text.len(),
+                if line < index.len() {
+                    index.start(text, line)
+                } else {
+                    text.len()
                 }
             }
-            (Lines::OfTokens, tokens) => tokens.map_or(0, |tokens| tokens.line_start(line)),
+            Lines::OfTokens => self
+                .token_file(file)
+                .map_or(0, |tokens| tokens.line_start(line)),
         }
     }
 
-    /// Notes that this many places of a file were walked over.
-    pub(crate) fn walked(&self, file: usize, places: usize) {
+    /// Records a read of this many bytes or tokens of a file.
+    pub(super) fn note_read(&self, file: usize, count: usize) {
         match &self.tokens {
-            Some(tokens) if tokens.file(file).is_some() => tokens.touched(4 * places),
-            _ => self.corpus.touched(places),
+            Some(tokens) if tokens.file(file).is_some() => tokens.note_read(4 * count),
+            _ => self.corpus.note_read(count),
         }
     }
 
-    /// Notes that a line somewhere in a file was looked up.
-    pub(crate) fn looked_up(&self, file: usize) {
+    /// Records a read at a random offset of a file.
+    pub(super) fn note_random_read(&self, file: usize) {
         match &self.tokens {
-            Some(tokens) if tokens.file(file).is_some() => tokens.touched_somewhere(file),
-            _ => self.corpus.touched_somewhere(file),
+            Some(tokens) if tokens.file(file).is_some() => tokens.note_random_read(file),
+            _ => self.corpus.note_random_read(file),
         }
     }
 
@@ -196,23 +198,24 @@ impl Text {
         let folder = self.tokens.as_ref().map(|tokens| tokens.folder());
         let folder = folder.unwrap_or(Path::new("")).display();
         Error::data(format!(
-            "the tokens of `{}` that are kept in `{folder}` are damaged",
+            "the cached tokens of `{}` in `{folder}` are damaged",
             self.corpus.path(file).display()
         ))
-        .help("remove that folder, which is made again from the text, and check the disk")
+        .help("remove that folder, which is a cache and is built again from the text, and check the disk")
     }
 
+    /// The error for bytes of file `file` that are not UTF-8.
     #[cold]
-    pub(crate) fn bad_utf8(&self, file: usize, bad: BadUtf8) -> Error {
+    pub(super) fn bad_utf8(&self, file: usize, bad: BadUtf8) -> Error {
         self.corpus.bad_utf8(file, bad)
     }
 }
 
-/// Where the lines of a file begin.
+/// The line index of a file.
 #[derive(Clone, Debug)]
-pub(crate) enum Lines {
-    /// As found in its text.
+pub(super) enum Lines {
+    /// Built from the text.
     OfText(LineIndex),
-    /// As its file of tokens says.
+    /// Stored in the token file.
     OfTokens,
 }

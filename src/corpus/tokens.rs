@@ -1,9 +1,9 @@
-//! Splits text into tokens, and joins generated tokens to text again.
+//! Splits text into tokens.
 //!
-//! [`Lexer`] works on bytes that have not been checked as UTF-8 yet and keeps no state but its place, so that reading
-//! may stop and continue at any token, however long a line is. Words of a vocabulary are valid UTF-8, so only tokens
-//! that are in no vocabulary need a check: [`check_utf8`] of each such token finds every bad byte of a text, because each
-//! byte is part of a token or of a separator that is valid by itself.
+//! [`Lexer`] reads bytes that have not been checked as UTF-8, and its only state is its offset, so that reading can stop and
+//! continue at any token of a line of any length. The words of a vocabulary are valid UTF-8, so only tokens outside the
+//! vocabulary must be checked. [`check_utf8`] of these tokens finds every invalid byte of a text, because each byte belongs to a
+//! token or to a valid separator.
 
 use std::ops::Range;
 use std::str;
@@ -11,7 +11,7 @@ use std::str;
 pub use crate::config::Tokens as TokenKind;
 
 impl TokenKind {
-    /// The tokens of `text` in order. Line ends separate tokens and are none themselves.
+    /// The tokens of `text` in order. Line ends separate tokens and are not returned.
     ///
     /// ```
     /// use wlstm::corpus::TokenKind;
@@ -25,7 +25,7 @@ impl TokenKind {
         std::iter::from_fn(move || {
             loop {
                 match lexer.next() {
-                    // Token borders are character borders, so this never ends early.
+                    // Tokens start and end between characters, so `get` always succeeds.
                     Ok(Some(Item::Token(range))) => return text.get(range),
                     Ok(Some(Item::LineEnd)) => {}
                     Ok(None) | Err(_) => return None,
@@ -35,46 +35,47 @@ impl TokenKind {
     }
 }
 
-/// What a [`Lexer`] finds.
+/// What a [`Lexer`] returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Item {
-    /// A token and its place in the text.
+pub(super) enum Item {
+    /// A token and its range in the text.
     Token(Range<usize>),
-    /// The end of a line. The last line has one even where the text does not end in a line feed.
+    /// A line end. The last line has one even if the text does not end in a line feed.
     LineEnd,
 }
 
-/// A text with bytes that are not UTF-8 at this place.
+/// The text is not valid UTF-8 at this byte offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BadUtf8(pub(crate) usize);
+pub(super) struct BadUtf8(pub(crate) usize);
 
-/// Walks through text token by token. Its whole state is the place `at`.
-pub(crate) struct Lexer<'a> {
+/// Reads text token by token. Its whole state is the offset `at`.
+pub(super) struct Lexer<'a> {
     kind: TokenKind,
     text: &'a [u8],
-    /// The first byte that was not read yet. One past the end of the text once the line end that is missing there was given.
-    pub(crate) at: usize,
+    /// Offset of the next byte to read. One past the end of the text after the line end that a last line without line feed has.
+    pub(super) at: usize,
 }
 
 impl<'a> Lexer<'a> {
-    /// Starts at byte `at`, which must be 0, a place where another lexer of the same kind stood, or just after a space
-    /// or a line feed.
+    /// Starts at byte `at`. This must be 0, the offset of another lexer of the same kind, or just after a space or a line
+    /// feed.
     #[inline]
-    pub(crate) fn new(kind: TokenKind, text: &'a [u8], at: usize) -> Lexer<'a> {
+    pub(super) fn new(kind: TokenKind, text: &'a [u8], at: usize) -> Lexer<'a> {
         Lexer { kind, text, at }
     }
 
-    /// The next token or line end; nothing at the end of the text.
+    /// The next token or line end. `None` at the end of the text.
     #[inline]
-    pub(crate) fn next(&mut self) -> Result<Option<Item>, BadUtf8> {
+    pub(super) fn next(&mut self) -> Result<Option<Item>, BadUtf8> {
         match self.kind {
-            TokenKind::Whitespace => Ok(self.next_between_spaces()),
+            TokenKind::Whitespace => Ok(self.next_whitespace_token()),
             TokenKind::Words => self.next_word(),
             TokenKind::Characters => self.next_character(),
         }
     }
 
-    fn finish(&mut self) -> Option<Item> {
+    /// The line end of a last line without line feed, once.
+    fn missing_line_end(&mut self) -> Option<Item> {
         let open = self.at == self.text.len() && self.text.last().is_some_and(|&b| b != b'\n');
         open.then(|| {
             self.at += 1;
@@ -83,7 +84,7 @@ impl<'a> Lexer<'a> {
     }
 
     #[inline]
-    fn next_between_spaces(&mut self) -> Option<Item> {
+    fn next_whitespace_token(&mut self) -> Option<Item> {
         while let Some(&byte) = self.text.get(self.at) {
             if byte == b'\n' {
                 self.at += 1;
@@ -104,7 +105,7 @@ impl<'a> Lexer<'a> {
                 length => self.at += length,
             }
         }
-        self.finish()
+        self.missing_line_end()
     }
 
     fn next_word(&mut self) -> Result<Option<Item>, BadUtf8> {
@@ -117,27 +118,29 @@ impl<'a> Lexer<'a> {
             if character.is_whitespace() {
                 continue;
             }
-            if is_of_word(character) {
+            if is_word_character(character) {
                 while let Some((character, length)) = char_at(self.text, self.at)? {
-                    if is_of_word(character) {
+                    if is_word_character(character) {
                         self.at += length;
                         continue;
                     }
                     let joint = matches!(character, '\'' | '’' | '-');
                     match char_at(self.text, self.at + length)? {
-                        Some((next, more)) if joint && is_of_word(next) => self.at += length + more,
+                        Some((next, more)) if joint && is_word_character(next) => {
+                            self.at += length + more
+                        }
                         _ => break,
                     }
                 }
             }
             return Ok(Some(Item::Token(start..self.at)));
         }
-        Ok(self.finish())
+        Ok(self.missing_line_end())
     }
 
     fn next_character(&mut self) -> Result<Option<Item>, BadUtf8> {
         let Some((character, length)) = char_at(self.text, self.at)? else {
-            return Ok(self.finish());
+            return Ok(self.missing_line_end());
         };
         let start = self.at;
         self.at += length;
@@ -152,20 +155,20 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Checks the token at `range` as UTF-8.
-pub(crate) fn check_utf8(text: &[u8], range: Range<usize>) -> Result<(), BadUtf8> {
+/// Checks that the token at `range` is UTF-8.
+pub(super) fn check_utf8(text: &[u8], range: Range<usize>) -> Result<(), BadUtf8> {
     match str::from_utf8(&text[range.clone()]) {
         Ok(_) => Ok(()),
         Err(error) => Err(BadUtf8(range.start + error.valid_up_to())),
     }
 }
 
-/// Letters, digits and the accents that are characters of their own.
-fn is_of_word(character: char) -> bool {
+/// Whether a character is part of a word: a letter, a digit or a combining accent.
+fn is_word_character(character: char) -> bool {
     character.is_alphanumeric() || ('\u{300}'..='\u{36f}').contains(&character)
 }
 
-/// The character at `at` and its length in bytes; nothing at the end.
+/// The character at `at` and its length in bytes. `None` at the end.
 #[inline]
 fn char_at(text: &[u8], at: usize) -> Result<Option<(char, usize)>, BadUtf8> {
     let Some(&first) = text.get(at) else {
@@ -187,103 +190,18 @@ fn char_at(text: &[u8], at: usize) -> Result<Option<(char, usize)>, BadUtf8> {
     }
 }
 
-/// The length in bytes of the white space at `at`, where `first` stands; 0 if there is none.
+/// The length in bytes of the white space character at `at`, whose first byte is `first`. 0 if it is no white space.
 #[inline(always)]
 fn space_length(text: &[u8], at: usize, first: u8) -> usize {
     match first {
         b'!'..=0x7f => 0,
         b' ' | b'\t'..=b'\r' => 1,
-        // The first bytes of the white space beyond ASCII.
+        // First bytes of all white space characters outside ASCII.
         0xc2 | 0xe1 | 0xe2 | 0xe3 => match char_at(text, at) {
             Ok(Some((character, length))) if character.is_whitespace() => length,
             _ => 0,
         },
         _ => 0,
-    }
-}
-
-/// Joins tokens to text as a person would write it: marks of sentences and lines become line breaks, punctuation stands
-/// where it belongs, the `@-@` of WikiText becomes a hyphen. Characters are joined as they are.
-///
-/// ```
-/// use wlstm::corpus::{TokenKind, detokenise};
-/// let text = detokenise(["Who", "'s", "there", "?", "<eos>", "Me", "."], TokenKind::Words);
-/// assert_eq!(text, "Who's there?\nMe.");
-/// ```
-pub fn detokenise<'a>(tokens: impl IntoIterator<Item = &'a str>, kind: TokenKind) -> String {
-    let mut joiner = Detokeniser::new(kind);
-    let mut text = String::new();
-    for token in tokens {
-        joiner.append(token, &mut text);
-    }
-    text
-}
-
-/// [`detokenise`] token by token.
-#[derive(Clone, Debug)]
-pub struct Detokeniser {
-    kind: TokenKind,
-    /// Whether the next token follows the one before without a space.
-    attached: bool,
-    in_quotes: bool,
-}
-
-impl Detokeniser {
-    /// Before the first token.
-    pub fn new(kind: TokenKind) -> Detokeniser {
-        Detokeniser {
-            kind,
-            attached: true,
-            in_quotes: false,
-        }
-    }
-
-    /// Appends the next token to the text so far, with the space before it if there is one.
-    pub fn append(&mut self, token: &str, text: &mut String) {
-        if matches!(token, "<S>" | "<eos>") {
-            text.push('\n');
-            (self.attached, self.in_quotes) = (true, false);
-        } else if self.kind == TokenKind::Characters {
-            text.push_str(token);
-        } else if let Some(joint) = joint(token) {
-            text.push_str(joint);
-            self.attached = true;
-        } else {
-            let closes_quotes = self.in_quotes && matches!(token, "\"" | "''");
-            if !self.attached && !closes_quotes && !follows_closely(token) {
-                text.push(' ');
-            }
-            text.push_str(token);
-            self.attached = matches!(
-                token,
-                "(" | "[" | "{" | "“" | "‘" | "``" | "$" | "£" | "€" | "#" | "/"
-            );
-            if matches!(token, "\"" | "``" | "''") {
-                self.in_quotes = !closes_quotes;
-                self.attached = self.in_quotes;
-            }
-        }
-    }
-}
-
-/// The character between two halves of a word or number, in the notation of WikiText.
-fn joint(token: &str) -> Option<&str> {
-    token.strip_prefix('@')?.strip_suffix('@').filter(|inner| {
-        let mut characters = inner.chars();
-        characters.next().is_some_and(|c| !c.is_alphanumeric()) && characters.next().is_none()
-    })
-}
-
-/// Whether no space stands before this token.
-fn follows_closely(token: &str) -> bool {
-    match token {
-        "." | "," | ";" | ":" | "!" | "?" | "%" | ")" | "]" | "}" | "”" | "…" | "..." | "/"
-        | "n't" | "n’t" => true,
-        _ => {
-            // Clitics as 's, 're and 'll; a lone apostrophe too, as in "the boys' room".
-            let rest = token.strip_prefix(['\'', '’']);
-            rest.is_some_and(|rest| rest.len() <= 2 && rest.chars().all(char::is_alphabetic))
-        }
     }
 }
 
@@ -307,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_once_with_and_without_line_feed() {
+    fn each_line_ends_once_with_or_without_line_feed() {
         for kind in [
             TokenKind::Whitespace,
             TokenKind::Words,
@@ -324,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_is_that_of_unicode() {
+    fn white_space_is_unicode_white_space() {
         let text = "a\u{a0}b\u{3000}c\u{2009}d\u{85}e\tf\u{200b}g é";
         assert_eq!(
             items(TokenKind::Whitespace, text.as_bytes()).unwrap(),
@@ -364,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_bytes_are_found_by_every_kind() {
+    fn every_kind_finds_invalid_bytes() {
         for kind in [
             TokenKind::Whitespace,
             TokenKind::Words,
@@ -384,22 +302,5 @@ mod tests {
                 assert!((4..4 + bad.len()).contains(&place), "{kind:?} {bad:?}");
             }
         }
-    }
-
-    #[test]
-    fn text_is_joined_as_people_write() {
-        let joined = |text: &str| detokenise(text.split(' '), TokenKind::Whitespace);
-        assert_eq!(
-            joined("`` Don 't , '' he said ( twice ) ."),
-            "``Don't,'' he said (twice)."
-        );
-        assert_eq!(
-            joined("the \" best \" of 1 @,@ 234"),
-            "the \"best\" of 1,234"
-        );
-        assert_eq!(joined("17th @-@ place <eos> End"), "17th-place\nEnd");
-        assert_eq!(joined("user @ home $ 5 %"), "user @ home $5%");
-        let characters = ["a", " ", "b", "<eos>", "c"];
-        assert_eq!(detokenise(characters, TokenKind::Characters), "a b\nc");
     }
 }

@@ -21,7 +21,7 @@ use super::update::{Norm, control};
 use super::watch::{Event, Stop, Turns};
 use crate::checkpoint::{Point, RunFolder, Status};
 use crate::config::{Config, Precision, Tokens, TrainConfig};
-use crate::corpus::{Batches, Loader, Position, Text, Training};
+use crate::corpus::{BatchOptions, Batches, Loader, Position, Text};
 use crate::device::describe_system;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::{
@@ -108,7 +108,7 @@ struct Loop<'a> {
 /// [`Kind::Interrupted`] and [`Kind::Terminated`] after a signal, with everything saved; [`Kind::Diverged`] when a loss, its
 /// perplexity or a gradient is not finite, with the checkpoints before; [`Kind::Data`] and [`Kind::Device`].
 pub fn train(run: Run<'_>) -> Result<Outcome> {
-    let training = Training {
+    let training = BatchOptions {
         batch: run.config.train.batch * run.session.division().parts(),
         unroll: run.config.train.unroll,
         shuffle: run.config.data.shuffle,

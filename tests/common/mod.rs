@@ -143,7 +143,7 @@ pub fn batch(step: u64, streams: usize, inputs: Vec<u32>, targets: Vec<u32>) -> 
             bytes: 0,
             digest: 0,
             files: 0,
-            place: 0,
+            lines: 0,
             rows: Vec::new(),
         },
     }

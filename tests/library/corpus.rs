@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use wlstm::corpus::{
-    Batch, Batches, CandidateSampler, Corpus, IGNORE, Loader, Order, Position, Text, TokenKind,
-    Training, Vocabulary, VocabularyBuilder,
+    Batch, BatchOptions, Batches, CandidateSampler, Corpus, IGNORE, Loader, Order, Position, Text,
+    TokenKind, Vocabulary, VocabularyBuilder,
 };
 use wlstm::error::{Kind, Result};
 use wlstm::random::{Purpose, Stream};
@@ -172,8 +172,8 @@ fn grids(batches: Batches) -> Vec<Grid> {
         .collect()
 }
 
-fn options(batch: usize, unroll: usize, epochs: u64) -> Training {
-    Training {
+fn options(batch: usize, unroll: usize, epochs: u64) -> BatchOptions {
+    BatchOptions {
         batch,
         unroll,
         shuffle: false,
@@ -213,7 +213,7 @@ fn files() -> impl Strategy<Value = Vec<String>> {
 }
 
 /// Batches, or nothing where the text is too short for one.
-fn training(text: &Text, options: &Training) -> Option<Batches> {
+fn training(text: &Text, options: &BatchOptions) -> Option<Batches> {
     match Batches::training(text, options) {
         Ok(batches) => Some(batches),
         Err(error) => {
@@ -303,7 +303,7 @@ proptest! {
     fn every_batch_can_be_resumed_after(files in files(), batch in 1..4_usize, unroll in 1..6_usize, shuffle: bool, seed: u64) {
         for order in [Order::Sentences, Order::Contiguous] {
             let Some((_folder, text)) = build(&files, order) else { return Ok(()) };
-            let options = Training { shuffle, seed, ..options(batch, unroll, 3) };
+            let options = BatchOptions { shuffle, seed, ..options(batch, unroll, 3) };
             let Some(batches) = training(&text, &options) else { return Ok(()) };
             let all: Vec<Batch> = batches.map(Result::unwrap).collect();
             for (k, batch) in all.iter().enumerate() {
@@ -335,7 +335,7 @@ proptest! {
         }
         let folder = Folder::new(&files);
         let text = folder.text(Order::Sentences);
-        let options = Training { shuffle: true, seed, ..options(1, 2, 3) };
+        let options = BatchOptions { shuffle: true, seed, ..options(1, 2, 3) };
         let mut epochs: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         for batch in Batches::training(&text, &options).unwrap() {
             let batch = batch.unwrap();
@@ -483,7 +483,7 @@ fn bad_bytes_are_reported_with_their_line_by_all_readers() {
                 |batches: Result<Batches>| batches.and_then(Iterator::collect::<Result<Vec<_>>>);
             errors.push(all(Batches::evaluation(&text, 3, 2)).unwrap_err());
             for shuffle in [false, true] {
-                let options = Training {
+                let options = BatchOptions {
                     shuffle,
                     ..options(2, 2, 1)
                 };
@@ -596,13 +596,13 @@ fn positions_of_other_corpora_are_refused() {
             Order::Contiguous => refused(&|position| position.step = 99),
             Order::Sentences => {
                 refused(&|position| position.rows.truncate(1));
-                refused(&|position| position.rows[0].as_mut().unwrap().0 = 1);
-                refused(&|position| position.rows[0].as_mut().unwrap().1 = 99);
-                refused(&|position| position.rows[0].as_mut().unwrap().2 = 99);
-                // Places beyond the end only end the epoch.
+                refused(&|position| position.rows[0].as_mut().unwrap().file = 1);
+                refused(&|position| position.rows[0].as_mut().unwrap().line = 99);
+                refused(&|position| position.rows[0].as_mut().unwrap().pairs = 99);
+                // Positions beyond the end only end the epoch.
                 let far = Position {
                     files: 9,
-                    place: u64::MAX,
+                    lines: u64::MAX,
                     ..position.clone()
                 };
                 assert!(
@@ -644,7 +644,7 @@ fn one_very_long_line_is_streamed() {
 fn a_loader_gives_the_same_batches() {
     let folder = Folder::new(&["a b c\nd e\nf\n".repeat(30)]);
     let text = folder.text(Order::Sentences);
-    let options = Training {
+    let options = BatchOptions {
         shuffle: true,
         ..options(3, 4, 2)
     };
@@ -698,7 +698,7 @@ fn the_length_of_an_epoch_is_estimated_from_samples() {
     ];
     let folder = Folder::new(&files);
     let text = folder.text(Order::Sentences);
-    let options = Training {
+    let options = BatchOptions {
         shuffle: true,
         ..options(7, 11, 1)
     };

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use wlstm::corpus::{
-    Batch, Batches, Corpus, Order, Position, Text, TokenCache, TokenKind, Training, Vocabulary,
+    Batch, BatchOptions, Batches, Corpus, Order, Position, Text, TokenCache, TokenKind, Vocabulary,
     VocabularyBuilder,
 };
 use wlstm::error::{Kind, Result};
@@ -51,7 +51,7 @@ impl Place {
     }
 
     fn cache(&self) -> TokenCache {
-        TokenCache::in_folder(self.tokens()).smallest(0)
+        TokenCache::in_folder(self.tokens()).min_bytes(0)
     }
 
     fn words(&self, order: Order, kind: TokenKind) -> Option<Arc<Vocabulary>> {
@@ -82,8 +82,8 @@ fn open(cache: &TokenCache, corpus: Arc<Corpus>, words: &Arc<Vocabulary>) -> (Te
     (text.unwrap(), parsed.into_inner())
 }
 
-fn options(batch: usize, unroll: usize, epochs: u64) -> Training {
-    Training {
+fn options(batch: usize, unroll: usize, epochs: u64) -> BatchOptions {
+    BatchOptions {
         batch,
         unroll,
         shuffle: true,
@@ -140,7 +140,7 @@ proptest! {
                 _ => prop_assert!(false, "only one route fails"),
             }
 
-            let options = Training { shuffle, seed, ..options(batch, unroll, 3) };
+            let options = BatchOptions { shuffle, seed, ..options(batch, unroll, 3) };
             let (from_text, from_cache) = (Batches::training(&text, &options), Batches::training(&cached, &options));
             let (from_text, from_cache) = match (from_text, from_cache) {
                 (Err(text), Err(cached)) => {
@@ -268,8 +268,11 @@ fn a_folder_that_cannot_be_used_stops_nothing() {
     // A file where the folder should be.
     let file = place.folder.path().join("file");
     fs::write(&file, "").unwrap();
-    check(&TokenCache::in_folder(&file).smallest(0), 0);
-    check(&TokenCache::in_folder(file.join("under it")).smallest(0), 0);
+    check(&TokenCache::in_folder(&file).min_bytes(0), 0);
+    check(
+        &TokenCache::in_folder(file.join("under it")).min_bytes(0),
+        0,
+    );
     // Too large, and too small to matter.
     check(&place.cache().limit(100), 0);
     check(&TokenCache::in_folder(place.tokens()), 0);
@@ -469,7 +472,7 @@ fn the_benchmark_as_it_is_unpacked() {
         .build(&corpus)
         .unwrap();
     let words = Arc::new(words);
-    let cache = TokenCache::in_folder(folder.path().join("tokens")).smallest(0);
+    let cache = TokenCache::in_folder(folder.path().join("tokens")).min_bytes(0);
     let cached = cache
         .open(corpus.clone(), words.clone(), kind, &|_, _| {})
         .unwrap();

@@ -1,4 +1,4 @@
-//! What names, folders and patterns stand for.
+//! Expands file names, folders and patterns to lists of files.
 
 use std::path::{Path, PathBuf};
 
@@ -6,27 +6,26 @@ use crate::config::is_pattern;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// What is to be seen where a file is not.
-fn what_is_there(pattern: &Path) -> String {
-    let folder = folder_of(pattern);
+/// A help text for a missing file: whether its folder exists.
+fn missing_help(pattern: &Path) -> String {
+    let folder = fixed_folder(pattern);
     let shown = folder.display();
-    match folder.is_dir() {
-        true => format!("the folder `{shown}` is there, but not the file: check its name"),
-        false => {
-            format!("there is no folder `{shown}` either: check the path, or bring the text there")
-        }
+    if folder.is_dir() {
+        format!("the folder `{shown}` exists, but not the file: check its name")
+    } else {
+        format!("there is no folder `{shown}` either: check the path, or put the text there")
     }
 }
 
-/// The files that names and patterns (`corpus/train/*`) stand for, in name order, each once.
+/// The files that names and patterns (`corpus/train/*`) stand for, in name order, without duplicates.
 ///
-/// `*`, `?`, `[ab]` and `**` work as in a shell: they match no names that begin with a dot. A pattern stands for files only,
-/// not for folders. A name that exists is taken as it is; that of a folder stands for the files in it, as `folder/*` does.
+/// `*`, `?`, `[ab]` and `**` work as in a shell and do not match names that begin with a dot. A pattern matches files, not
+/// folders. A name that exists is used as it is. A folder stands for the files in it, as `folder/*` does.
 ///
 /// # Errors
 ///
-/// If a file is missing, a pattern is malformed or matches nothing, a folder has no file or has folders too, so that it is not
-/// plain which files are meant, or there is no name at all.
+/// If a file is missing, a pattern is malformed or matches nothing, a folder has no files or contains folders, so that it is
+/// unclear which files are meant, or no name is given.
 pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for pattern in patterns {
@@ -43,7 +42,7 @@ pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
         }
         if !is_pattern(pattern) {
             return Err(
-                Error::data(format!("there is no file `{shown}`")).help(what_is_there(pattern))
+                Error::data(format!("there is no file `{shown}`")).help(missing_help(pattern))
             );
         }
         let options = glob::MatchOptions {
@@ -61,7 +60,7 @@ pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
             let path = path.map_err(|error| {
                 Error::data(format!("cannot search for `{shown}`"))
                     .because(error)
-                    .help("check the rights of the folders")
+                    .help("check the permissions of the folders")
             })?;
             if path.is_file() {
                 paths.push(path);
@@ -69,20 +68,20 @@ pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
         }
         if paths.len() == before {
             return Err(
-                Error::data(format!("no file matches `{shown}`")).help(what_is_there(pattern))
+                Error::data(format!("no file matches `{shown}`")).help(missing_help(pattern))
             );
         }
     }
     if paths.is_empty() {
         return Err(Error::data("no corpus is named")
-            .help("name at least one file or pattern, as `corpus/train/*`"));
+            .help("name at least one file or pattern, such as `corpus/train/*`"));
     }
     paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     paths.dedup();
     Ok(paths)
 }
 
-/// The files of a folder that is named as a whole.
+/// The files of a folder, without hidden ones.
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let hidden = |path: &PathBuf| {
         path.file_name()
@@ -94,7 +93,7 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     if let Some(inner) = entries.iter().find(|path| path.is_dir()) {
         return Err(
             Error::data(format!("`{shown}` is a folder that has folders in it")).help(format!(
-                "name one of them, as `{}`, or files by a pattern, as `{shown}/*` or `{shown}/**/*`",
+                "name one of them, such as `{}`, or name files by a pattern, such as `{shown}/*` or `{shown}/**/*`",
                 inner.display()
             )),
         );
@@ -103,14 +102,14 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     if entries.is_empty() {
         return Err(
             Error::data(format!("there is no file in the folder `{shown}`"))
-                .help("bring the text there, or name another folder"),
+                .help("put the text there, or name another folder"),
         );
     }
     Ok(entries)
 }
 
-/// The folder in which a pattern is searched, as a whole path where that can be said.
-fn folder_of(pattern: &Path) -> PathBuf {
+/// The folder before the first wildcard of a pattern, as an absolute path if possible.
+fn fixed_folder(pattern: &Path) -> PathBuf {
     let plain = |part: &std::path::Component<'_>| !is_pattern(part);
     let parent = pattern.parent().unwrap_or(Path::new(""));
     let folder: PathBuf = parent.components().take_while(plain).collect();

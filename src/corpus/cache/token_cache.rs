@@ -1,0 +1,153 @@
+//! A folder of token files. Text is parsed once, by the first run that needs it, and memory-mapped from then on.
+//!
+//! There is one token file for each file of text. Its name is a digest of everything that decides its tokens: the text, the
+//! vocabulary, the order, the kind of tokens and the version of the format. A token file is never changed, and stays valid
+//! whatever happens to the text.
+//!
+//! Invariants:
+//!
+//! - Files appear whole or not at all ([`files`]). Runs that parse the same text at the same time write the same file, and the
+//!   last one stays. Partial files of killed runs are removed after an hour without a write.
+//! - The folder has a size limit. Beyond it, the least recently used files are removed, except those that a running process
+//!   uses: each process lists its files in a `use-*` file and holds a lock on it.
+//! - The cache never stops a run. A file of text without a token file (the folder is not writable, the disk is full, the file
+//!   is damaged and cannot be replaced) is read as text, and gives the same batches.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::build::{Build, warn_uncached};
+use super::cached_tokens::{CachedTokens, InUse};
+use super::digests;
+use super::store::Store;
+use super::token_file::Key;
+use crate::corpus::files::Corpus;
+use crate::corpus::text::Text;
+use crate::corpus::tokens::TokenKind;
+use crate::corpus::vocabulary::Vocabulary;
+use crate::error::Result;
+use crate::files;
+
+/// Smaller texts are not cached. One core parses that many bytes in about 20 ms, so a token file gains little.
+const MIN_BYTES: u64 = 2 << 20;
+
+/// Default size limit of the folder in bytes.
+const LIMIT: u64 = 32_000_000_000;
+
+/// A folder of token files and its limits.
+#[derive(Clone, Debug)]
+pub struct TokenCache {
+    store: Store,
+    limit: u64,
+    min_bytes: u64,
+}
+
+impl TokenCache {
+    /// The cache of the user: the folder `tokens` in [`files::cache_folder`].
+    ///
+    /// `WLSTM_CACHE_LIMIT` sets its limit in GB (default 32). `WLSTM_CACHE_VERIFY=1` checks all bytes of a token file when
+    /// it is opened. `None` if there is no cache folder or the limit is 0.
+    pub fn of_user() -> Option<TokenCache> {
+        let mut cache = TokenCache::in_folder(files::cache_folder()?.join("tokens"));
+        if let Some(limit) = std::env::var_os("WLSTM_CACHE_LIMIT") {
+            let number = limit.to_str().and_then(|text| text.parse::<f64>().ok());
+            match number.filter(|number| *number >= 0.0) {
+                Some(number) => cache.limit = (number * 1e9) as u64,
+                None => tracing::warn!("WLSTM_CACHE_LIMIT is {limit:?}, not a number of GB"),
+            }
+        }
+        let verify = std::env::var_os("WLSTM_CACHE_VERIFY").is_some_and(|value| value == "1");
+        (cache.limit > 0).then(|| cache.verify(verify))
+    }
+
+    /// A cache in a folder, which is created when it is needed.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> TokenCache {
+        TokenCache {
+            store: Store {
+                folder: folder.into(),
+                verify: false,
+            },
+            limit: LIMIT,
+            min_bytes: MIN_BYTES,
+        }
+    }
+
+    /// Sets the size limit of the folder in bytes. Files in use may exceed it.
+    pub fn limit(self, limit: u64) -> TokenCache {
+        TokenCache { limit, ..self }
+    }
+
+    /// Sets the size in bytes below which a corpus is not cached.
+    pub fn min_bytes(self, min_bytes: u64) -> TokenCache {
+        TokenCache { min_bytes, ..self }
+    }
+
+    /// Sets whether all bytes of a token file are checked when it is opened, instead of only its size and footer.
+    pub fn verify(mut self, verify: bool) -> TokenCache {
+        self.store.verify = verify;
+        self
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.store.folder
+    }
+
+    /// Opens a text whose tokens come from the cache, and parses now what is not cached yet.
+    ///
+    /// `watch` is called from any thread with the bytes parsed so far and the bytes to parse, if there is anything to parse.
+    ///
+    /// # Errors
+    ///
+    /// Only if the text is not UTF-8 (with file and line). If the folder cannot be used, a warning is logged and the tokens
+    /// come from the text.
+    pub fn open(
+        &self,
+        corpus: Arc<Corpus>,
+        vocabulary: Arc<Vocabulary>,
+        kind: TokenKind,
+        watch: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Text> {
+        let text = Text::new(corpus.clone(), vocabulary.clone(), kind);
+        let folder = self.folder();
+        if corpus.bytes() < self.min_bytes {
+            return Ok(text);
+        }
+        // A token has 4 bytes: about as many as a word in the text, and more than a character.
+        let bytes_per_byte = if kind == TokenKind::Characters { 4 } else { 1 };
+        if corpus.bytes().saturating_mul(bytes_per_byte) > self.limit {
+            tracing::warn!(
+                "the tokens of {} bytes of text are not cached: the limit of `{}` is {} bytes (WLSTM_CACHE_LIMIT, in GB)",
+                corpus.bytes(),
+                folder.display(),
+                self.limit
+            );
+            return Ok(text);
+        }
+        let created = fs::create_dir_all(folder);
+        if let Err(error) = created.map_err(|error| files::cannot_write(folder, error)) {
+            warn_uncached(&error);
+            return Ok(text);
+        }
+        digests::recall(&corpus, folder);
+        // Reads all texts with unknown digests, on all cores.
+        corpus.digest();
+        digests::store(&corpus, folder);
+
+        let digest = vocabulary.digest();
+        let key = |file| Key::new(&corpus, file, &vocabulary, digest, kind);
+        let keys: Vec<Key> = (0..corpus.files()).map(key).collect();
+        let in_use = InUse::begin(folder, &keys);
+        let token_files = Build {
+            store: &self.store,
+            corpus: &corpus,
+            vocabulary: &vocabulary,
+            keys: &keys,
+            watch,
+        }
+        .all()?;
+        self.store.evict(self.limit);
+        Ok(text.with_tokens(CachedTokens::new(folder, token_files, in_use)))
+    }
+}

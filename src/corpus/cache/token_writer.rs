@@ -1,0 +1,215 @@
+//! Writes token files.
+
+use std::io::Write;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::token_file::{Key, LINE_END, STRIDE, bytes_of};
+use crate::corpus::chunks::{Boundary, Chunk};
+use crate::corpus::files::Corpus;
+use crate::corpus::tokens::{BadUtf8, Item, TokenKind, check_utf8};
+use crate::corpus::vocabulary::Vocabulary;
+use crate::digest::Content;
+use crate::error::{Error, Result};
+use crate::files;
+
+/// Bytes of text that one task parses.
+const CHUNK: usize = 1 << 20;
+
+/// Why a token file was not written.
+pub(super) enum Failure {
+    /// The text is not valid.
+    Text(Error),
+    /// The file cannot be written.
+    Disk(Error),
+}
+
+/// Parses file `file` of a corpus into the token file at `path`, which appears whole or not at all.
+///
+/// The memory needed does not grow with the text, except for half a byte a line. `watch` receives the bytes of each chunk that
+/// is done.
+pub(super) fn write(
+    path: &Path,
+    key: &Key,
+    corpus: &Corpus,
+    file: usize,
+    vocabulary: &Vocabulary,
+    watch: &(dyn Fn(usize) + Sync),
+) -> Result<(), Failure> {
+    let mut bad = None;
+    let written = files::write_atomically(path, |out| {
+        let failed = |error| files::cannot_write(path, error);
+        let mut content = Content::default();
+        let mut put = |out: &mut dyn Write, bytes: &[u8]| {
+            content.add(bytes);
+            out.write_all(bytes).map_err(failed)
+        };
+        let mut index = LineIndexBuilder::default();
+        let chunks = corpus.chunks_of(file, CHUNK, Boundary::between(key.kind()));
+        // Enough chunks to keep all cores busy, so that only their tokens are in memory.
+        for group in chunks.chunks(2 * rayon::current_num_threads()) {
+            let parsed: Vec<_> = group
+                .par_iter()
+                .map(|chunk| parse(corpus, chunk, vocabulary, key.kind()))
+                .collect();
+            for (chunk, tokens) in group.iter().zip(parsed) {
+                let tokens = tokens.map_err(|place| {
+                    bad = Some(place);
+                    corpus.bad_utf8(file, place)
+                })?;
+                index.add(&tokens);
+                let tokens: Vec<[u8; 4]> = tokens.into_iter().map(u32::to_le_bytes).collect();
+                put(out, tokens.as_flattened())?;
+                watch(chunk.range.len());
+            }
+        }
+        if index.tokens % 2 == 1 {
+            put(out, &[0; 4])?;
+        }
+        put(out, &bytes_of(&index.starts))?;
+        let footer = key.footer(index.tokens, index.lines, content.value());
+        out.write_all(&footer).map_err(failed)
+    });
+    written.map_err(|error| match bad {
+        Some(_) => Failure::Text(error),
+        None => Failure::Disk(error),
+    })
+}
+
+/// The tokens of a chunk of text.
+fn parse(
+    corpus: &Corpus,
+    chunk: &Chunk,
+    vocabulary: &Vocabulary,
+    kind: TokenKind,
+) -> Result<Vec<u32>, BadUtf8> {
+    let bytes_per_token = if kind == TokenKind::Characters { 1 } else { 4 };
+    let mut tokens = Vec::with_capacity(chunk.range.len() / bytes_per_token);
+    let unknown = vocabulary.unknown();
+    corpus.for_each_item(chunk, kind, |text, item| {
+        tokens.push(match item {
+            Item::LineEnd => LINE_END,
+            Item::Token(range) => match vocabulary.get_bytes(&text[range.clone()]) {
+                Some(id) => id,
+                None => {
+                    check_utf8(text, range)?;
+                    unknown
+                }
+            },
+        });
+        Ok(())
+    })?;
+    Ok(tokens)
+}
+
+/// Builds the line index while tokens are written.
+#[derive(Default)]
+struct LineIndexBuilder {
+    tokens: u64,
+    lines: u64,
+    /// The first token of every line that has an entry.
+    starts: Vec<u64>,
+    /// Whether the last token belongs to a line that has not ended.
+    in_line: bool,
+}
+
+impl LineIndexBuilder {
+    fn add(&mut self, tokens: &[u32]) {
+        for &token in tokens {
+            if !self.in_line {
+                if self.lines.is_multiple_of(STRIDE as u64) {
+                    self.starts.push(self.tokens);
+                }
+                self.lines += 1;
+            }
+            self.in_line = token != LINE_END;
+            self.tokens += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::corpus::VocabularyBuilder;
+    use crate::corpus::cache::token_file::{FOOTER, TokenFile};
+    use crate::corpus::vocabulary::Order;
+
+    fn written(text: &str, order: Order, kind: TokenKind) -> (tempfile::TempDir, Key, TokenFile) {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("text");
+        fs::write(&source, text).unwrap();
+        let corpus = Corpus::open(&[source]).unwrap();
+        let vocabulary = VocabularyBuilder::new(order, kind).build(&corpus).unwrap();
+        let key = Key::new(&corpus, 0, &vocabulary, vocabulary.digest(), kind);
+        let path = folder.path().join("tokens");
+        assert!(TokenFile::open(&path, &key).unwrap().is_none());
+        let result = write(&path, &key, &corpus, 0, &vocabulary, &|_| {});
+        assert!(result.is_ok());
+        let file = TokenFile::open(&path, &key).unwrap().unwrap();
+        (folder, key, file)
+    }
+
+    #[test]
+    fn lines_are_found() {
+        let mut text = String::new();
+        let mut starts = vec![0];
+        for line in 0..100 {
+            let words = line % 5;
+            text += &"a ".repeat(words);
+            text += "\n";
+            starts.push(starts[line] + words + 1);
+        }
+        let kind = TokenKind::Whitespace;
+        let (_folder, _, file) = written(&text, Order::Sentences, kind);
+        assert_eq!((file.lines(), file.len()), (100, starts[100]));
+        assert!(file.is_intact());
+        for (line, &start) in starts.iter().enumerate() {
+            assert_eq!(file.line_start(line), start);
+            assert_eq!(file.line_after(start), starts.get(line + 1).copied());
+        }
+        assert_eq!(file.line_start(1000), file.len());
+        // The last line may have no line feed.
+        let (_folder, _, file) = written("a b\nc", Order::Contiguous, kind);
+        assert_eq!((file.lines(), file.len(), file.line_start(1)), (2, 5, 3));
+        assert_eq!((file.get(4), file.get(5)), (Some(LINE_END), None));
+    }
+
+    #[test]
+    fn damaged_files_are_detected() {
+        let (folder, key, file) = written("a b c\nd e f\n", Order::Sentences, TokenKind::Words);
+        let path = folder.path().join("tokens");
+        let good = fs::read(&path).unwrap();
+        assert_eq!(good.len(), file.bytes());
+        for length in 0..good.len() {
+            fs::write(&path, &good[..length]).unwrap();
+            assert!(TokenFile::open(&path, &key).is_err(), "{length}");
+        }
+        let longer = [&good[..], &good[..]].concat();
+        fs::write(&path, longer).unwrap();
+        assert!(TokenFile::open(&path, &key).is_err());
+        for at in 0..good.len() {
+            let mut changed = good.clone();
+            changed[at] ^= 0x40;
+            fs::write(&path, changed).unwrap();
+            match TokenFile::open(&path, &key) {
+                Err(_) => assert!(at >= good.len() - 8 * FOOTER, "{at}"),
+                Ok(file) => {
+                    let file = file.unwrap();
+                    assert!(at < good.len() - 8 * FOOTER && !file.is_intact(), "{at}");
+                    // No line start leads out of the file.
+                    let lines = (0..9).map(|line| file.line_start(line));
+                    assert!(lines.into_iter().all(|start| start <= file.len()));
+                }
+            }
+        }
+        fs::write(&path, &good).unwrap();
+        // The same file is not valid for another text.
+        let (_, other, _) = written("a b c\nd e g\n", Order::Sentences, TokenKind::Words);
+        assert!(TokenFile::open(&path, &other).is_err());
+        assert_ne!(other.name(), key.name());
+    }
+}

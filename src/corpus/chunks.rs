@@ -1,0 +1,155 @@
+//! Cuts a corpus into chunks that are read in parallel, and samples it.
+
+use std::ops::Range;
+
+use super::files::Corpus;
+use super::pages::FAULT_AROUND;
+use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
+
+/// Where a text may be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Boundary {
+    /// At line ends only, however long the lines are.
+    Lines,
+    /// At spaces and line ends.
+    Spaces,
+    /// Between characters.
+    Characters,
+}
+
+impl Boundary {
+    /// The finest boundary that cuts no token.
+    pub(super) fn between(kind: TokenKind) -> Boundary {
+        match kind {
+            TokenKind::Whitespace | TokenKind::Words => Boundary::Spaces,
+            TokenKind::Characters => Boundary::Characters,
+        }
+    }
+}
+
+/// A range of bytes of one file, cut between tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub(super) file: usize,
+    pub(super) range: Range<usize>,
+}
+
+impl Corpus {
+    /// Calls `take` with the text of the file and every item of a chunk, in order.
+    pub(super) fn for_each_item<'a>(
+        &'a self,
+        chunk: &Chunk,
+        kind: TokenKind,
+        mut take: impl FnMut(&'a [u8], Item) -> Result<(), BadUtf8>,
+    ) -> Result<(), BadUtf8> {
+        self.note_read(chunk.range.len());
+        let (whole, end) = (self.text(chunk.file), chunk.range.end);
+        let text = &whole[..end];
+        let mut lexer = Lexer::new(kind, text, chunk.range.start);
+        while let Some(item) = lexer.next()? {
+            // The lexer reports a line end at the end of its text. That is one only at the end of the file.
+            if lexer.at > end && end < whole.len() {
+                break;
+            }
+            take(text, item)?;
+        }
+        Ok(())
+    }
+
+    /// About `count` evenly spaced chunks of whole lines, of about `size` bytes each. The whole text, if it is no longer.
+    pub(super) fn samples(&self, count: usize, size: usize) -> Vec<Chunk> {
+        let total = self.bytes();
+        if total <= (count * size) as u64 {
+            return self.chunks(size, Boundary::Lines);
+        }
+        let mut offsets = (0..count as u64)
+            .map(|k| k * (total / count as u64))
+            .peekable();
+        let mut samples = Vec::new();
+        let mut before = 0;
+        for file in 0..self.files() {
+            let text = self.text(file);
+            let line_after = |at: usize| match memchr::memchr(b'\n', &text[at..]) {
+                Some(end) => at + end + 1,
+                None => text.len(),
+            };
+            while let Some(offset) = offsets.next_if(|offset| offset - before < text.len() as u64) {
+                let at = (offset - before) as usize;
+                let start = if at == 0 { 0 } else { line_after(at) };
+                let range = start..line_after((start + size).min(text.len()));
+                samples.push(Chunk { file, range });
+                self.note_read(FAULT_AROUND);
+            }
+            before += text.len() as u64;
+        }
+        samples
+    }
+
+    /// Cuts all files into chunks of about `size` bytes, in order.
+    pub(super) fn chunks(&self, size: usize, boundary: Boundary) -> Vec<Chunk> {
+        let of_file = |file| self.chunks_of(file, size, boundary);
+        (0..self.files()).flat_map(of_file).collect()
+    }
+
+    /// Cuts one file into chunks of about `size` bytes.
+    pub(super) fn chunks_of(&self, file: usize, size: usize, boundary: Boundary) -> Vec<Chunk> {
+        let mut chunks = Vec::new();
+        let text = self.text(file);
+        let mut start = 0;
+        while start < text.len() {
+            let rest = &text[start..];
+            let nominal = size.min(rest.len());
+            let offset = match boundary {
+                Boundary::Lines => memchr::memchr(b'\n', &rest[nominal..]).map(|at| at + 1),
+                Boundary::Spaces => memchr::memchr2(b'\n', b' ', &rest[nominal..]).map(|at| at + 1),
+                // Before the first byte of a character, but not between `\r` and `\n`.
+                Boundary::Characters => (nominal..rest.len())
+                    .find(|&k| rest[k] & 0xc0 != 0x80 && rest[k] != b'\n')
+                    .map(|k| k - nominal),
+            };
+            let length = offset.map_or(rest.len(), |offset| nominal + offset);
+            self.note_read(FAULT_AROUND + length - nominal);
+            chunks.push(Chunk {
+                file,
+                range: start..start + length,
+            });
+            start += length;
+        }
+        chunks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn chunks_cover_the_text_and_cut_no_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        let text = "one two three\nfour five\n\n  six sévèneightnine\r\n ten";
+        fs::write(&path, text).unwrap();
+        let corpus = Corpus::open(&[path]).unwrap();
+        for boundary in [Boundary::Lines, Boundary::Spaces, Boundary::Characters] {
+            for size in 1..text.len() + 2 {
+                let mut end = 0;
+                for chunk in corpus.chunks(size, boundary) {
+                    assert_eq!(chunk.range.start, end);
+                    end = chunk.range.end;
+                    let last = text.as_bytes()[end - 1];
+                    let good = match boundary {
+                        Boundary::Lines => last == b'\n',
+                        Boundary::Spaces => matches!(last, b'\n' | b' '),
+                        Boundary::Characters => {
+                            text.is_char_boundary(end) && !text[end..].starts_with('\n')
+                        }
+                    };
+                    assert!(end == text.len() || good, "{boundary:?} {size} {end}");
+                }
+                assert_eq!(end, text.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! One file of text, mapped into memory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use memmap2::Mmap;
+
+use crate::error::{Error, Result};
+
+/// A file of text, or a range of one.
+#[derive(Debug)]
+pub(super) struct TextFile {
+    path: PathBuf,
+    map: Mmap,
+    /// Where the text starts: after a byte order mark, or where the selected range starts.
+    start: usize,
+    /// Where the text ends.
+    end: usize,
+    /// See [`TextFile::stamp`].
+    stamp: Option<String>,
+    /// Digest of the text, computed on first use.
+    pub(super) digest: OnceLock<u64>,
+}
+
+impl TextFile {
+    /// Maps a file. A byte order mark is skipped.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or is not a regular file.
+    pub(super) fn open(path: PathBuf) -> Result<TextFile> {
+        let unreadable = |error| {
+            Error::data(format!("cannot read `{}`", path.display()))
+                .because(error)
+                .help("check the name and the permissions of the file")
+        };
+        if !fs::metadata(&path).map_err(unreadable)?.is_file() {
+            return Err(
+                Error::data(format!("`{}` is not a regular file", path.display())).help(
+                    "a text is read more than once, so it cannot be a pipe: save it to a file",
+                ),
+            );
+        }
+        let file = fs::File::open(&path).map_err(unreadable)?;
+        let stamp = file.metadata().ok().as_ref().and_then(stamp_of);
+        // SAFETY: the map is only read. If another process changes the file meanwhile, we read other bytes, which are
+        // checked like all others. If it truncates the file, this process ends with SIGBUS.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
+        let start = if map.starts_with(b"\xef\xbb\xbf") {
+            3
+        } else {
+            0
+        };
+        Ok(TextFile {
+            path,
+            end: map.len(),
+            map,
+            start,
+            stamp,
+            digest: OnceLock::new(),
+        })
+    }
+
+    /// The path that was opened.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The memory map.
+    pub(super) fn map(&self) -> &Mmap {
+        &self.map
+    }
+
+    /// The bytes of the text.
+    #[inline]
+    pub(super) fn text(&self) -> &[u8] {
+        &self.map[self.start..self.end]
+    }
+
+    /// Identifies the content without reading it: length, times and inode of the file. `None` if the file was changed so
+    /// recently that another change might not show in its times.
+    pub(super) fn stamp(&self) -> Option<&str> {
+        self.stamp.as_deref()
+    }
+
+    /// The line of byte `at` of the text, counted from 1.
+    pub(super) fn line_number(&self, at: usize) -> usize {
+        memchr::memchr_iter(b'\n', &self.map[..self.start + at]).count() + 1
+    }
+
+    /// Keeps the first `cut` bytes of the text.
+    pub(super) fn keep_before(&mut self, cut: usize) {
+        self.keep(self.start, self.start + cut);
+    }
+
+    /// Keeps the text from byte `cut` on.
+    pub(super) fn keep_from(&mut self, cut: usize) {
+        self.keep(self.start + cut, self.end);
+    }
+
+    fn keep(&mut self, start: usize, end: usize) {
+        if (self.start, self.end) == (start, end) {
+            return;
+        }
+        (self.start, self.end) = (start, end);
+        // The stamp of the whole file must not match its part.
+        let range = format!(" {start}..{end}");
+        self.stamp = self.stamp.take().map(|stamp| stamp + &range);
+    }
+}
+
+/// See [`TextFile::stamp`].
+fn stamp_of(metadata: &fs::Metadata) -> Option<String> {
+    /// Longer than the resolution of the times of any file system.
+    const SETTLED: Duration = Duration::from_secs(2);
+    let modified = metadata.modified().ok()?;
+    if SystemTime::now().duration_since(modified).ok()? < SETTLED {
+        return None;
+    }
+    let since = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let mut stamp = format!("{} {}", metadata.len(), since.as_nanos());
+    // Programs can set the modification time, but not the change time.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let (changed, nanoseconds) = (metadata.ctime(), metadata.ctime_nsec());
+        let (device, inode) = (metadata.dev(), metadata.ino());
+        stamp += &format!(" {changed}.{nanoseconds:09} {device}:{inode}");
+    }
+    Some(stamp)
+}

@@ -1,0 +1,13 @@
+//! Words and their ids: read from a vocabulary file, or counted in a corpus.
+
+mod builder;
+mod count_table;
+mod counter;
+mod file;
+mod merge;
+mod special;
+mod top_words;
+mod words;
+
+pub use builder::VocabularyBuilder;
+pub use words::{Order, Vocabulary};
