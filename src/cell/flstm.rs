@@ -17,7 +17,7 @@ pub struct Flstm;
 static FACTOR: SizeKey = SizeKey {
     key: "model.factor",
     default: "512",
-    doc: "flstm; one number or one per layer",
+    doc: "Columns between the two gate matrices of an `flstm`, `r`; one number, or a list with one for each layer.",
     example: 64,
     dispatch_limit: 1 << 21,
     bench: &[("flstm r=128", 128)],
@@ -29,7 +29,7 @@ impl CellKind for Flstm {
     }
 
     fn doc(&self) -> &'static str {
-        "the gate matrix as the product of two, with model.factor columns between them"
+        "The gate matrix as the product of two, with `model.factor` columns between them."
     }
 
     fn size_key(&self) -> Option<&'static SizeKey> {

@@ -21,7 +21,8 @@ pub struct Glstm;
 static GROUPS: SizeKey = SizeKey {
     key: "model.groups",
     default: "[4, 8]",
-    doc: "glstm; one number or one per layer",
+    doc: "Groups of a `glstm`, `G`; one number, or a list with one for each layer. It must divide the input, the output and the \
+          memory cells of its layer.",
     example: 4,
     dispatch_limit: 1 << 16,
     bench: &[("glstm 2", 2), ("glstm 4", 4), ("glstm 8", 8)],
@@ -33,7 +34,7 @@ impl CellKind for Glstm {
     }
 
     fn doc(&self) -> &'static str {
-        "model.groups independent gate matrices, for slices of the input, the output and the memory cells"
+        "`model.groups` independent gate matrices, each for a slice of input, output and memory cells."
     }
 
     fn size_key(&self) -> Option<&'static SizeKey> {

@@ -60,7 +60,7 @@ pub struct SizeKey {
     pub key: &'static str,
     /// The default, as TOML.
     pub default: &'static str,
-    /// The comment in the list of keys.
+    /// What the key means.
     pub doc: &'static str,
     /// A value for examples: `flstm:factor=64`.
     pub example: usize,

@@ -19,7 +19,7 @@ impl CellKind for Lstmp {
     }
 
     fn doc(&self) -> &'static str {
-        "one dense gate matrix"
+        "One dense gate matrix."
     }
 
     fn parameters(&self, _size: usize, sizes: &LayerSizes) -> Vec<GateParameter> {

@@ -44,7 +44,7 @@ macro_rules! section {
             }
 
             /// The entries of the section, in the order of the written configuration.
-            pub(in $crate::config) fn entries() -> Vec<$crate::config::entry::Entry<$Section>> {
+            pub(crate) fn entries() -> Vec<$crate::config::entry::Entry<$Section>> {
                 use $crate::config::entry::Declaration;
                 let mut entries = Vec::new();
                 $(
@@ -93,7 +93,7 @@ macro_rules! keys {
         )*
 
         /// The entries of these keys, in the order of the written configuration.
-        pub(in $crate::config) fn entries() -> Vec<$crate::config::entry::Entry<$Whole>> {
+        pub(crate) fn entries() -> Vec<$crate::config::entry::Entry<$Whole>> {
             use $crate::config::{entry::Entry, setting::KeyValue};
             vec![$({
                 let setting: $crate::config::setting::Setting<$Type> = $setting;

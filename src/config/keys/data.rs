@@ -95,7 +95,7 @@ impl DataConfig {
     }
 
     /// Reads and checks the section.
-    pub(in crate::config) fn read(document: &Document) -> Result<DataConfig> {
+    pub(crate) fn read(document: &Document) -> Result<DataConfig> {
         let mut data = DataConfig::read_keys(document)?;
         if data.vocab.is_some() {
             let min_count = document.field("data.min_count");

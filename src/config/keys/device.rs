@@ -25,7 +25,7 @@ section! {
 
 impl DeviceConfig {
     /// Reads and checks the section.
-    pub(in crate::config) fn read(document: &Document) -> Result<DeviceConfig> {
+    pub(crate) fn read(document: &Document) -> Result<DeviceConfig> {
         let mut device = DeviceConfig::read_keys(document)?;
         if (1..LEAST_BINDING).contains(&device.max_binding) {
             return Err(document.field("device.max_binding").refuse(format!(

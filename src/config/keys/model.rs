@@ -96,7 +96,7 @@ impl ModelConfig {
     }
 
     /// Reads and checks the section.
-    pub(in crate::config) fn read(document: &Document) -> Result<ModelConfig> {
+    pub(crate) fn read(document: &Document) -> Result<ModelConfig> {
         let model = ModelConfig::read_keys(document)?;
         model.check_cells(document)?;
         let output = model.output_size();

@@ -94,7 +94,7 @@ impl Schedule {
     }
 
     /// Reads the schedule with the keys that it has.
-    pub(in crate::config) fn read(document: &Document) -> Result<Schedule> {
+    pub(crate) fn read(document: &Document) -> Result<Schedule> {
         Ok(match schedule(document)? {
             Kind::Constant => Schedule::Constant,
             Kind::Cosine => Schedule::Cosine {

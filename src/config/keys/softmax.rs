@@ -58,7 +58,7 @@ impl Softmax {
     }
 
     /// Reads and checks the section. A vocabulary size of 0 is not known yet.
-    pub(in crate::config) fn read(document: &Document, vocabulary: usize) -> Result<Softmax> {
+    pub(crate) fn read(document: &Document, vocabulary: usize) -> Result<Softmax> {
         if kind(document)? == Kind::Full {
             return Ok(Softmax::Full);
         }
@@ -73,7 +73,7 @@ impl Softmax {
     }
 
     /// The entries of the section.
-    pub(in crate::config) fn entries() -> Vec<crate::config::entry::Entry<Softmax>> {
+    pub(crate) fn entries() -> Vec<crate::config::entry::Entry<Softmax>> {
         entries()
     }
 }

@@ -146,7 +146,7 @@ named! {
 
 impl TrainConfig {
     /// Reads and checks the section.
-    pub(in crate::config) fn read(document: &Document) -> Result<TrainConfig> {
+    pub(crate) fn read(document: &Document) -> Result<TrainConfig> {
         let train = TrainConfig::read_keys(document)?;
         if train.batch.saturating_mul(train.unroll) > INDEX {
             return Err(document.field("train.batch").conflict(
