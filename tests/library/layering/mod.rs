@@ -8,7 +8,7 @@ mod source;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::imports::{Crate, cycles};
-use self::source::{Source, code_of, files_below, root, sources};
+use self::source::{Source, code_and_strings, code_of, files_below, root, sources};
 
 /// The modules that any layer may import.
 const LEAVES: &str = "digest error files matrix numbers random real team tensor";
@@ -195,6 +195,56 @@ fn crates_stay_in_their_layers() {
         }
     }
     assert_known("crate", &found, known::OUTSIDE);
+}
+
+/// Folders in which each file declares one thing, which no file outside the folder names; other files in them.
+const DECLARATIONS: &[(&str, &str)] = &[("cell", "kind layout onnx")];
+
+/// Where the names of declared things mean something else: the files of golden models.
+const OTHER_NAMES: &str = "validate/golden/";
+
+#[test]
+fn names_stay_where_they_are_declared() {
+    let sources = sources();
+    let mut names = Vec::new();
+    for (folder, others) in DECLARATIONS {
+        for source in &sources {
+            let stem = source.path.strip_prefix(&format!("{folder}/"));
+            let stem = stem.and_then(|name| name.strip_suffix(".rs"));
+            if let Some(stem) = stem.filter(|stem| *stem != "mod" && !contains(others, stem)) {
+                names.push((stem, type_name(stem), *folder));
+            }
+        }
+    }
+    assert!(names.len() >= 3, "{names:?}");
+    let mut found = BTreeMap::new();
+    for source in &sources {
+        if source.path.starts_with(OTHER_NAMES) {
+            continue;
+        }
+        let path = root().join("src").join(&source.path);
+        let text = std::fs::read_to_string(path).expect("a source file");
+        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or("");
+        let (code, strings) = code_and_strings(text);
+        let words: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric()).collect();
+        for (stem, type_name, folder) in &names {
+            let named = words.contains(type_name.as_str()) || strings.iter().any(|s| s == stem);
+            if named && !source.path.starts_with(&format!("{folder}/")) {
+                let entry = format!("{}: {stem}", source.path);
+                found.insert(entry, format!("only files of {folder} may name it"));
+            }
+        }
+    }
+    assert_known("declaration", &found, known::NAMED_ELSEWHERE);
+}
+
+/// `FooBar` of `foo_bar`.
+fn type_name(stem: &str) -> String {
+    let capital = |word: &str| {
+        let (first, rest) = word.split_at(1);
+        first.to_uppercase() + rest
+    };
+    stem.split('_').map(capital).collect()
 }
 
 /// A crate in which every way to name something is used.

@@ -336,9 +336,14 @@ fn tokens(code: &str) -> Vec<Token> {
 
 /// A source file without its comments, strings and characters.
 pub fn code_of(text: &str) -> String {
+    code_and_strings(text).0
+}
+
+/// A source file without its comments, strings and characters; its strings.
+pub fn code_and_strings(text: &str) -> (String, Vec<String>) {
     let chars: Vec<char> = text.chars().collect();
     let at = |k: usize| chars.get(k).copied();
-    let mut code = String::new();
+    let (mut code, mut strings) = (String::new(), Vec::new());
     let mut k = 0;
     while let Some(here) = at(k) {
         let before = code.chars().next_back();
@@ -366,9 +371,11 @@ pub fn code_of(text: &str) -> String {
                     .chain(std::iter::repeat_n('#', hashes))
                     .collect();
                 k += 2 + hashes;
+                let start = k;
                 while k < chars.len() && !chars[k..].starts_with(&end) {
                     k += 1;
                 }
+                strings.push(chars[start..k].iter().collect());
                 k += end.len();
                 code.push(' ');
             }
@@ -377,9 +384,11 @@ pub fn code_of(text: &str) -> String {
             ('\'', Some(_)) if at(k + 2) == Some('\'') => k += 3,
             ('"', _) => {
                 k += 1;
+                let start = k;
                 while at(k).is_some_and(|c| c != '"') {
                     k += 1 + usize::from(at(k) == Some('\\'));
                 }
+                strings.push(chars[start..k.min(chars.len())].iter().collect());
                 k += 1;
                 code.push(' ');
             }
@@ -389,5 +398,5 @@ pub fn code_of(text: &str) -> String {
             }
         }
     }
-    code
+    (code, strings)
 }
