@@ -1,39 +1,39 @@
-//! The adapters of this machine: what wgpu finds, described for people and for choosing.
+//! The adapters of this machine, as wgpu reports them.
 
 use serde::Serialize;
 
-use super::footprint::{Room, Taking};
 use super::host::available_memory;
-use super::memory_model::WORD;
+use super::memory_model::{Room, Taking, WORD};
 use crate::graph::memory as placement;
 use crate::kernel::Unit;
 
-/// An adapter: its description and the means to open it.
+/// An adapter.
 #[derive(Clone, Debug)]
 pub struct Adapter {
-    /// What it is and what it can do.
+    /// Its description.
     pub summary: AdapterSummary,
     pub(super) inner: wgpu::Adapter,
 }
 
-/// What kind of hardware an adapter is; the order is the order of preference.
+/// The kind of hardware of an adapter, in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hardware {
-    /// A card with memory of its own.
+    /// A GPU with its own memory.
     Discrete,
     /// A GPU that shares the memory of the CPU.
     Integrated,
-    /// A GPU handed through to a virtual machine.
+    /// A GPU that is passed through to a virtual machine.
     Virtual,
     /// The driver does not say.
     Other,
-    /// Software that plays a GPU on the CPU: llvmpipe, WARP, SwiftShader.
+    /// A driver that emulates a GPU on the CPU: llvmpipe, WARP, SwiftShader.
     Software,
 }
 
 impl Adapter {
-    /// What plans for it must keep to, in mixed precision or not; see [`GpuExecutor`](super::GpuExecutor).
+    /// The limits of plans for this adapter, in mixed precision or in `f32`; those that [`GpuExecutor`](super::GpuExecutor)
+    /// would report.
     pub fn limits(&self, mixed: bool) -> placement::Limits {
         let summary = &self.summary;
         let words = |bytes: u64| usize::try_from(bytes / WORD).unwrap_or(usize::MAX);
@@ -41,13 +41,13 @@ impl Adapter {
             arena: words(summary.max_buffer_bytes),
             slice: words(summary.max_binding_bytes),
             packed: true,
-            // Unless they are found to compute wrong.
+            // Assumes that they pass their trial.
             units: mixed && summary.is_real() && summary.unit().is_some(),
             workgroups: summary.workgroups(),
         }
     }
 
-    /// How it takes memory, and how much there is.
+    /// The memory of the adapter.
     pub fn room(&self) -> Room {
         let is_host = !self.summary.is_real();
         Room {
@@ -55,7 +55,7 @@ impl Adapter {
             is_host,
             bytes: match self.summary.hardware {
                 Hardware::Software => available_memory(),
-                // Those without memory of their own take that of the host, in parts of which drivers say little.
+                // GPUs without their own memory use host memory, and drivers report little about how much.
                 Hardware::Discrete | Hardware::Virtual => memory(&self.inner),
                 Hardware::Integrated | Hardware::Other => None,
             },
@@ -66,7 +66,7 @@ impl Adapter {
 }
 
 impl Hardware {
-    /// One word for people.
+    /// The kind as one word.
     pub fn word(self) -> &'static str {
         match self {
             Hardware::Discrete => "discrete",
@@ -78,7 +78,7 @@ impl Hardware {
     }
 }
 
-/// One shape of matrix product that an adapter has in hardware: `[m, k] x [k, n]`.
+/// The shape of a matrix product that an adapter computes in hardware: `[m, k] x [k, n]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MatrixUnit {
     /// Rows of the left operand and of the result.
@@ -93,42 +93,42 @@ pub struct MatrixUnit {
     pub result: String,
 }
 
-/// An adapter for people and for `wlstm devices --json`.
+/// The description of an adapter, as `wlstm devices --json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AdapterSummary {
-    /// The number in `gpu:N`.
+    /// The index in `gpu:N`.
     pub index: usize,
-    /// The name that the driver gives, as `NVIDIA H100 80GB HBM3`.
+    /// The name from the driver, for example `NVIDIA H100 80GB HBM3`.
     pub name: String,
-    /// The PCI number of the vendor (or a number of Khronos).
+    /// The PCI id of the vendor (or an id from Khronos).
     pub vendor_id: u32,
-    /// The vendor, or the number in hexadecimal when it is not a known one.
+    /// The name of the vendor, or its id in hexadecimal.
     pub vendor: String,
     /// The kind of hardware.
     pub hardware: Hardware,
     /// `vulkan`, `metal`, `dx12` or `gl`.
     pub backend: String,
-    /// The driver.
+    /// The name of the driver.
     pub driver: String,
-    /// What else the driver says of itself, mostly its version.
+    /// Further information from the driver, usually its version.
     pub driver_info: String,
-    /// The most bytes of one buffer that a kernel can see.
+    /// The largest binding in bytes.
     pub max_binding_bytes: u64,
-    /// The most bytes of one buffer.
+    /// The largest buffer in bytes.
     pub max_buffer_bytes: u64,
-    /// The most bytes that the invocations of a workgroup share.
+    /// The largest workgroup memory in bytes.
     pub max_workgroup_bytes: u32,
-    /// Whether kernels can compute in f16.
+    /// Whether shaders support `f16`.
     pub f16: bool,
-    /// Whether kernels can use subgroup operations.
+    /// Whether shaders support subgroup operations.
     pub subgroups: bool,
-    /// The fewest invocations of a subgroup.
+    /// The smallest subgroup size.
     pub subgroup_min: u32,
-    /// The most invocations of a subgroup.
+    /// The largest subgroup size.
     pub subgroup_max: u32,
-    /// Matrix products in hardware; empty when there are none.
+    /// The matrix products in hardware; empty if there are none.
     pub matrix_units: Vec<MatrixUnit>,
-    /// Whether kernels can be timed on the device.
+    /// Whether the device supports timestamps.
     pub timestamps: bool,
 }
 
@@ -172,7 +172,7 @@ impl AdapterSummary {
         }
     }
 
-    /// The matrix unit that products of halves can use: `f16` operands, sums in `f32`, as many rows as columns and terms.
+    /// The matrix unit for products of `f16` operands with `f32` sums: the largest square one of side 8 or 16.
     pub fn unit(&self) -> Option<Unit> {
         let fits = |unit: &&MatrixUnit| {
             let square = unit.m == unit.n && unit.n == unit.k;
@@ -191,8 +191,8 @@ impl AdapterSummary {
         })
     }
 
-    /// The threads of every subgroup of a GPU in software, where that is known: its kernels may be by subgroups. Those of
-    /// hardware are not: memory of workgroups does there what registers of others do here, for subgroups of any size.
+    /// The subgroup size of a software adapter, if it is fixed: kernels that broadcast within subgroups are used there. Hardware
+    /// uses workgroup memory instead, which works for any subgroup size.
     pub fn subgroup(&self) -> Option<u32> {
         let same = self.subgroup_min == self.subgroup_max;
         (self.subgroups && same && !self.is_real()).then_some(self.subgroup_max)
@@ -200,33 +200,34 @@ impl AdapterSummary {
 
     /// See [`placement::Limits::workgroups`].
     pub fn workgroups(&self) -> usize {
-        match self.is_real() {
-            true => placement::WORKGROUPS,
-            false => 0,
+        if self.is_real() {
+            placement::WORKGROUPS
+        } else {
+            0
         }
     }
 
-    /// Whether it is hardware rather than software that plays a GPU.
+    /// Whether the adapter is hardware, not a software emulation.
     pub fn is_real(&self) -> bool {
         self.hardware != Hardware::Software
     }
 }
 
-/// Every adapter that can run kernels, hardware before software and the better before the worse.
+/// The adapters that can run kernels, in order of preference; empty if no driver is installed.
 ///
-/// Vulkan, Metal and DirectX 12 are asked, or what `WGPU_BACKEND` names: OpenGL only so, because it shows the same
-/// devices again with less. Where there is no driver at all the list is empty.
+/// Uses Vulkan, Metal and DirectX 12, or the backend in `WGPU_BACKEND`. OpenGL is used only if named there: it lists the same
+/// devices again, with fewer features.
 pub fn adapters() -> Vec<Adapter> {
     sorted(enumerate(wgpu::Backends::PRIMARY.with_env()))
 }
 
-/// Every adapter through every backend, OpenGL too, or through what `WGPU_BACKEND` names: a device may be there several times.
+/// The adapters of every backend, including OpenGL, or of the backend in `WGPU_BACKEND`. A device can appear several times.
 pub fn every_adapter() -> Vec<Adapter> {
     sorted(enumerate(wgpu::Backends::all().with_env()))
 }
 
 fn sorted(mut found: Vec<wgpu::Adapter>) -> Vec<Adapter> {
-    // The sort is stable: adapters of one kind stay in the driver's order.
+    // The sort is stable: adapters of one kind keep the order of the driver.
     found.sort_by_key(|adapter| hardware(&adapter.get_info()));
     let adapters = found.into_iter().enumerate();
     adapters
@@ -237,16 +238,16 @@ fn sorted(mut found: Vec<wgpu::Adapter>) -> Vec<Adapter> {
         .collect()
 }
 
-/// The bytes of an adapter's own memory, free or not, where its driver tells: wgpu does not ask, but Vulkan says it.
+/// The total bytes of an adapter's own memory, if the driver reports it. wgpu has no call for it; Vulkan has.
 #[cfg(any(target_os = "linux", target_os = "windows", target_os = "android"))]
 #[allow(unsafe_code)]
 fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
     /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
     const OF_THE_DEVICE: u32 = 1;
-    // SAFETY: what is given is only asked, and dropped before the adapter.
+    // SAFETY: the handle is only queried, and dropped before the adapter.
     let vulkan = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
     let instance = vulkan.shared_instance().raw_instance();
-    // SAFETY: the adapter is of this instance, and both are alive.
+    // SAFETY: the physical device belongs to this instance, and both are alive.
     let properties =
         unsafe { instance.get_physical_device_memory_properties(vulkan.raw_physical_device()) };
     let heaps = properties.memory_heaps.iter();
@@ -255,7 +256,7 @@ fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
     own.map(|heap| heap.size).max()
 }
 
-/// Nothing tells.
+/// No API reports it on this system.
 #[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "android")))]
 fn memory(_adapter: &wgpu::Adapter) -> Option<u64> {
     None
@@ -267,11 +268,11 @@ fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     }
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     descriptor.backends = backends;
-    // Debug builds would load validation layers, which not every machine has and which print; WGPU_VALIDATION=1 and
-    // WGPU_DEBUG=1 still ask for them.
+    // Debug builds would load validation layers, which print and may be missing. WGPU_VALIDATION=1 and WGPU_DEBUG=1 still
+    // enable them.
     descriptor.flags = wgpu::InstanceFlags::empty().with_env();
-    // Where drivers tell their budget, a plan that exceeds it is refused when it is loaded, rather than paged out to the
-    // host's memory or killed while it runs.
+    // If the driver reports a memory budget, a plan that exceeds it is refused when it is loaded, instead of being paged to
+    // host memory or killed while it runs.
     descriptor
         .memory_budget_thresholds
         .for_resource_creation
@@ -282,7 +283,7 @@ fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     found
 }
 
-/// Whether an adapter has what every kernel may rely on: the guarantees of WebGPU.
+/// Whether an adapter has the limits that WebGPU guarantees, which every kernel relies on.
 fn runs_kernels(adapter: &wgpu::Adapter) -> bool {
     let (limits, needs) = (adapter.limits(), wgpu::Limits::default());
     let capable = limits.max_storage_buffers_per_shader_stage

@@ -1,6 +1,6 @@
-//! The CPU executor: runs a plan with the kernels' fast CPU forms where there are any, and with their twins elsewhere.
+//! The CPU executor: runs each kernel with its fast CPU implementation if it has one, and with its twin otherwise.
 //!
-//! In `f32` it is the device `cpu`; in `f64`, with twins only, it is the reference that everything else is held against.
+//! In `f32` it is the device `cpu`. In `f64` it runs twins only and is the reference for everything else.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::executor::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock};
-use super::footprint::{Room, Taking};
 use super::host::available_memory;
+use super::memory_model::{Room, Taking};
 use super::pages::{Pages, SMALLER};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
@@ -21,12 +21,12 @@ use crate::real::Real;
 use crate::team;
 use crate::tensor::Dtype;
 
-/// What the CPU executor computes in.
+/// A precision of the CPU executor.
 pub trait CpuReal: Real {
-    /// The function that runs a kernel in this precision.
+    /// The implementation of a kernel in this precision.
     fn function(kernel: &Kernel) -> Run<Self>;
 
-    /// Rounds what a tensor of [`Dtype::Half`] holds.
+    /// Rounds the elements of a [`Dtype::Half`] tensor to `f16`.
     fn round_halves(values: &mut [Self]);
 }
 
@@ -53,32 +53,32 @@ impl CpuReal for f64 {
         kernel.twin.double
     }
 
-    /// The reference knows no rounding.
+    /// The reference does not round.
     fn round_halves(_values: &mut [f64]) {}
 }
 
 /// Runs plans on the CPU, in `f32` or `f64`.
 pub struct CpuExecutor<R> {
     persistent: HashMap<String, Pages<R>>,
-    /// Shared by all plans: what is in an arena is of one run only.
+    /// Shared by all plans: the contents of an arena are valid within one run.
     arenas: Vec<Pages<R>>,
     plans: Vec<Loaded<R>>,
-    /// Runs whose outputs were not fetched: one, since a run is done when it has started.
+    /// Runs whose outputs were not fetched.
     done: VecDeque<PlanId>,
-    /// What was read and not asked for.
+    /// Started reads, oldest first.
     reads: VecDeque<Vec<f32>>,
 }
 
 struct Loaded<R> {
     plan: Arc<Plan>,
-    /// The inputs and outputs that are real, by tensor.
+    /// The real inputs and outputs.
     real: HashMap<TensorId, Pages<R>>,
     index: HashMap<TensorId, Vec<u32>>,
-    /// Where each tensor is during a run; empty between runs.
+    /// The address of each tensor during a run; empty between runs.
     bases: Vec<Base<R>>,
 }
 
-/// Where a tensor begins in memory.
+/// The address of the first element of a tensor.
 #[derive(Clone, Copy)]
 enum Base<R> {
     Real(*mut R),
@@ -103,7 +103,7 @@ impl<R: CpuReal> CpuExecutor<R> {
         }
     }
 
-    /// Refuses a plan that needs more memory than there is: the operating system would promise it and kill us later.
+    /// Refuses a plan that needs more memory than is available: the operating system would grant it and kill the process later.
     fn check_memory(&self, plan: &Plan) -> Result<()> {
         let new = |(_, info): (TensorId, &TensorInfo)| match info.storage {
             Storage::Persistent(_) if self.persistent.contains_key(&info.name) => 0,
@@ -143,7 +143,7 @@ impl<R: CpuReal> CpuExecutor<R> {
             .unwrap_or_else(|| panic!("no persistent tensor `{name}`"))
     }
 
-    /// A persistent tensor, to be written.
+    /// A persistent tensor, mutable.
     ///
     /// # Panics
     ///
@@ -156,7 +156,7 @@ impl<R: CpuReal> CpuExecutor<R> {
 }
 
 impl<R: CpuReal> CpuExecutor<R> {
-    /// Runs every step; `done` hears of each. Allocates nothing but what kernels need at their first run.
+    /// Runs every step and calls `done` after each. Allocates nothing, except what kernels need at their first run.
     #[allow(unsafe_code)]
     fn run_steps(&mut self, plan: PlanId, inputs: &Inputs, mut done: impl FnMut(usize)) {
         let CpuExecutor {
@@ -201,7 +201,7 @@ impl<R: CpuReal> CpuExecutor<R> {
                     Base::Real(real.get_mut(&id).expect("loaded").as_mut_ptr())
                 }
                 (Storage::Arena { arena, offset }, _) => {
-                    // No reference to the arena: it would end what the pointers to other tensors in it may do.
+                    // A reference to the arena would invalidate the pointers to other tensors in it.
                     Base::Real(arenas[arena].as_mut_ptr().wrapping_add(offset))
                 }
             });
@@ -213,10 +213,10 @@ impl<R: CpuReal> CpuExecutor<R> {
                 .iter()
                 .zip(&step.slices)
                 .map(|(binding, slice)| {
-                    // SAFETY: `Plan::check` has shown at load that the slice lies within its tensor, the tensor within its
-                    // arena, and that a slice that is written overlaps no other of its step; memory that is no arena was
-                    // made with the length of its tensor, and arenas only grow. Nothing is moved while the plan runs, and
-                    // no reference outlives its step.
+                    // SAFETY: at load, `Plan::check` verified that the slice lies within its tensor, the tensor within its
+                    // arena, and that a written slice overlaps no other slice of its step. Memory outside arenas has the
+                    // length of its tensor, and arenas only grow. Nothing moves while the plan runs, and no reference
+                    // outlives its step.
                     unsafe {
                         match bases[slice.tensor.0 as usize] {
                             Base::Index(start) => Buffer::Index(std::slice::from_raw_parts(
@@ -240,7 +240,7 @@ impl<R: CpuReal> CpuExecutor<R> {
                     && binding.access != Access::Read
                     && let Base::Real(start) = bases[slice.tensor.0 as usize]
                 {
-                    // SAFETY: as above; the buffers of the step are gone.
+                    // SAFETY: as above; the buffers of the step have been dropped.
                     let values = unsafe {
                         std::slice::from_raw_parts_mut(start.add(slice.offset), slice.len)
                     };
@@ -310,14 +310,14 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         };
         for (k, &len) in plan.arenas.iter().enumerate() {
             if self.arenas.get(k).is_none_or(|arena| arena.len() < len) {
-                // A step that reads what no step wrote shall be seen.
+                // NaN exposes a step that reads what no step wrote.
                 let name = format!("arena {k} of plan {}", plan.name);
                 let arena = Pages::zeros(len, &name)?;
                 match self.arenas.get_mut(k) {
                     Some(smaller) => *smaller = arena,
                     None => self.arenas.push(arena),
                 }
-                // Not before the smaller one is gone: until then no memory stands behind it.
+                // Fill only after the smaller arena is dropped: until then the new one has no physical memory.
                 self.arenas[k].fill(R::from_f64(f64::NAN));
             }
         }
@@ -372,10 +372,11 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
     }
 
     fn finish_read(&mut self, values: &mut Vec<f32>) -> Result<()> {
-        let read = self.reads.pop_front().expect("a read that was begun");
-        match values.is_empty() {
-            true => *values = read,
-            false => values.extend_from_slice(&read),
+        let read = self.reads.pop_front().expect("a started read");
+        if values.is_empty() {
+            *values = read;
+        } else {
+            values.extend_from_slice(&read);
         }
         Ok(())
     }

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use super::footprint::Room;
+use super::memory_model::Room;
 use crate::error::Result;
 use crate::graph::memory as placement;
 use crate::graph::plan::Plan;
 use crate::kernel::{Halves, Kernel};
-
-/// Runs of one plan whose outputs may wait to be fetched. One more run waits for the oldest.
-pub(super) const RUNS_IN_FLIGHT: usize = 3;
 
 /// The elements of an input.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,73 +1,48 @@
-//! What executors take for the plans that they load, told from the plans alone: nothing is made and no device is asked, so
-//! that a model of any size is looked at anywhere in a moment.
-//!
-//! The rules by which executors share and divide memory are here and nowhere else: [`arena_words`], [`best_fit`], [`packed`].
+//! The memory that executors allocate for plans, computed from the plans alone: no device is needed, and models of any size are
+//! estimated at once.
 
-use super::executor::RUNS_IN_FLIGHT;
-use super::memory_model::{ALIGNMENT, CHUNK, WORD, arena_words, best_fit, packed};
+use super::memory_model::{
+    ALIGNMENT, CHUNK, RUNS_IN_FLIGHT, Taking, WORD, arena_words, best_fit, packed,
+};
 use crate::graph::plan::{Plan, Role, Storage};
 use crate::team;
 
-/// What the library of matrix products packs for a thread, in bytes: measured, as it depends on the caches of the CPU.
+/// The bytes that the matrix product library packs per thread. Measured; depends on the caches of the CPU.
 const PACKED_BY_THREAD: u64 = 3 << 20;
 
-/// How an executor takes memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taking {
-    /// As the CPU: each input and output on its own, arenas that grow.
-    Host,
-    /// As a device: buffers of limited size, inputs and outputs side by side, copies of outputs that the host reads.
-    Device,
-}
-
-/// How an executor takes memory, and how much there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// How it takes it.
-    pub taking: Taking,
-    /// Whether it is the memory of the host: of the CPU, and of adapters in software.
-    pub is_host: bool,
-    /// The bytes that there are, where that is known: of the host those that are free.
-    pub bytes: Option<u64>,
-    /// The bytes that are free in the memory of the host, where that is known.
-    pub host: Option<u64>,
-    /// The number of the adapter; nothing for the CPU.
-    pub adapter: Option<usize>,
-}
-
-/// A persistent tensor of an executor.
+/// A persistent tensor of some plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistentTensor {
     /// Its name.
     pub name: String,
-    /// What it is for.
+    /// What it holds.
     pub role: Role,
-    /// Its bytes.
+    /// Its size.
     pub bytes: u64,
 }
 
-/// What an executor has taken for plans, in bytes.
+/// The bytes that an executor allocates for its plans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
     /// The persistent tensors.
     pub persistent: Vec<PersistentTensor>,
-    /// Arenas, which plans share. One that is larger than a device can bind is several.
+    /// The arenas, which plans share. An arena that is larger than a device can bind counts as several.
     pub arenas: Vec<u64>,
-    /// What the host writes.
+    /// Inputs, written by the host.
     pub inputs: u64,
-    /// What the host reads.
+    /// Outputs, read by the host.
     pub outputs: u64,
-    /// The params of all steps; 0 on the CPU, which reads them in the plan.
+    /// The params of all steps; 0 on the CPU, which reads them from the plan.
     pub params: u64,
-    /// Memory of the host for copies of inputs and outputs on their way; 0 on the CPU.
+    /// Host memory for staging copies of inputs and outputs; 0 on the CPU.
     pub staging: u64,
-    /// Memory of the host that kernels and drivers work in: what products pack on the CPU; the copies that are made of what is
-    /// written to a device, whose memory is kept.
+    /// Host memory that kernels and drivers work in: packed operands of products on the CPU; for devices, copies of written
+    /// data.
     pub work: u64,
 }
 
 impl Footprint {
-    /// Of an executor that loads these plans, one after the other.
+    /// The footprint of an executor that loads these plans in this order.
     pub fn of<'a>(plans: impl IntoIterator<Item = &'a Plan>, taking: Taking) -> Footprint {
         let mut footprint = Footprint::default();
         for plan in plans {
@@ -76,7 +51,7 @@ impl Footprint {
         footprint
     }
 
-    /// One more plan.
+    /// Adds a plan.
     pub fn add(&mut self, plan: &Plan, taking: Taking) {
         for (_, info) in plan.tensors() {
             let is_new = || self.persistent.iter().all(|other| other.name != info.name);
@@ -109,7 +84,7 @@ impl Footprint {
         }
     }
 
-    /// All that stays.
+    /// The bytes of all persistent tensors.
     pub fn persistent_bytes(&self) -> u64 {
         self.persistent.iter().map(|tensor| tensor.bytes).sum()
     }
@@ -150,12 +125,12 @@ impl Footprint {
         let (inputs, outputs) = (of(Storage::Input), of(Storage::Output));
         self.inputs += inputs;
         self.outputs += outputs;
-        // Two uniforms a step, each at most as far from the next as any device wants it.
+        // Two uniforms per step, at the largest alignment that any device requires.
         self.params += 2 * bytes_of(plan.steps.len() * ALIGNMENT);
         self.staging += inputs + RUNS_IN_FLIGHT as u64 * outputs;
     }
 
-    /// All of it but the memory of the host.
+    /// The bytes on the device: everything except host memory.
     pub fn total(&self) -> u64 {
         let arenas: u64 = self.arenas.iter().sum();
         self.persistent_bytes() + arenas + self.inputs + self.outputs + self.params

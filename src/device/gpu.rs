@@ -11,11 +11,10 @@ use half::f16;
 
 use super::adapter::Adapter;
 use super::executor::{Executor, Inputs, Outputs, PlanId, Profile, ReadAfter};
-use super::footprint::Room;
 use super::handle::{Handle, Mapping, map};
 use super::loaded::Loaded;
 use super::memory::Memory;
-use super::memory_model::CHUNK;
+use super::memory_model::{CHUNK, Room};
 use super::pipelines::Pipelines;
 use super::profile;
 use super::readback::Readback;

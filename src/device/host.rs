@@ -1,5 +1,5 @@
-//! The memory of this machine, for devices that live in it: the CPU and software adapters. Operating systems promise them
-//! more than there is and kill the program later, so that what does not fit must be refused before.
+//! The host: its description and its available memory. Operating systems grant more memory than exists and kill the process later,
+//! so plans for the CPU and software adapters are checked against the available memory first.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::numbers::{bytes, counted};
 
-/// The machine, for people: `Debian GNU/Linux 12, x86_64, Intel(R) Xeon(R) Processor, 2 threads, 24.0 GiB`.
+/// A description of the machine: `Debian GNU/Linux 12, x86_64, Intel(R) Xeon(R) Processor, 2 threads, 24.0 GiB`.
 pub fn describe_system() -> String {
     let asked = RefreshKind::nothing()
         .with_cpu(CpuRefreshKind::nothing())
@@ -27,8 +27,8 @@ pub fn describe_system() -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// The bytes of memory that this program can still take, where the operating system says so (Linux): what is free on the
-/// machine, or what the control groups of this program, those of a container, leave of it.
+/// The bytes of memory that this process can still allocate, on Linux: the memory available on the machine, or the rest of the
+/// limits of its control groups (containers), whichever is less. `None` on other systems.
 pub fn available_memory() -> Option<u64> {
     let machine = std::fs::read_to_string("/proc/meminfo").ok();
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok();
@@ -41,7 +41,7 @@ pub fn available_memory() -> Option<u64> {
     [free, left].into_iter().flatten().min()
 }
 
-/// From the text of `/proc/meminfo`.
+/// The available bytes in the text of `/proc/meminfo`.
 fn available_of(text: &str) -> Option<u64> {
     let line = text
         .lines()
@@ -50,8 +50,8 @@ fn available_of(text: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// The folders of the control groups that may limit memory, from the text of `/proc/self/cgroup`: this program's own and
-/// all above it, of both versions. Inside a container the path may be that of the host, where only the root is to be seen.
+/// The folders of the control groups that may limit memory, from the text of `/proc/self/cgroup`: the group of this process and
+/// its ancestors, in both versions. Inside a container the path may be the host's, of which only the root is visible.
 fn folders_of(text: &str) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     for line in text.lines() {
@@ -65,7 +65,7 @@ fn folders_of(text: &str) -> Vec<PathBuf> {
             _ => continue,
         };
         let path = Path::new(root).join(path.trim_start_matches('/'));
-        // Without a slash at the end.
+        // Drops a trailing slash.
         let path: PathBuf = path.components().collect();
         folders.extend(
             path.ancestors()
@@ -76,11 +76,11 @@ fn folders_of(text: &str) -> Vec<PathBuf> {
     folders
 }
 
-/// What a control group has left: its limit less what it holds, files that can be dropped not counted.
+/// The bytes left in a control group: its limit minus its usage, not counting page cache that can be dropped.
 fn left_of(folder: &Path) -> Option<u64> {
     let text = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
     let number = |name: &str| text(name)?.trim().parse::<u64>().ok();
-    // `max`, of a group without a limit, is no number.
+    // A group without a limit has `max` here, which does not parse.
     let limit = number("memory.max").or_else(|| number("memory.limit_in_bytes"))?;
     let used = number("memory.current").or_else(|| number("memory.usage_in_bytes"))?;
     let droppable = text("memory.stat").and_then(|text| {

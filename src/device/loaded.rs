@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::executor::{Data, Inputs, Outputs, RUNS_IN_FLIGHT};
+use super::executor::{Data, Inputs, Outputs};
 use super::handle::Handle;
 use super::memory::{Buffers, Memory};
-use super::memory_model::{BindingRange, Limits, WORD, width};
+use super::memory_model::{BindingRange, Limits, RUNS_IN_FLIGHT, WORD, width};
 use super::pipelines::{Pipelines, Variant};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Plan, Step, Storage};

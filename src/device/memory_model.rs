@@ -15,6 +15,33 @@ pub(super) const ALIGNMENT: usize = 64;
 /// bound the staging memory on the host.
 pub(super) const CHUNK: usize = 1 << 23;
 
+/// Runs of one plan whose outputs may wait to be fetched. One more run waits for the oldest.
+pub(super) const RUNS_IN_FLIGHT: usize = 3;
+
+/// How an executor allocates memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    /// As the CPU does: each input and output separately, arenas that grow.
+    Host,
+    /// As devices do: buffers of limited size, packed inputs and outputs, staging buffers for outputs.
+    Device,
+}
+
+/// The memory of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// How the executor allocates it.
+    pub taking: Taking,
+    /// Whether it is host memory, as for the CPU and software adapters.
+    pub is_host: bool,
+    /// The bytes of the device, if known; for host memory, the bytes available.
+    pub bytes: Option<u64>,
+    /// The bytes available in host memory, if known.
+    pub host: Option<u64>,
+    /// The index of the adapter; `None` for the CPU.
+    pub adapter: Option<usize>,
+}
+
 /// The limits of a device in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -1,4 +1,5 @@
-//! Devices: the only module that knows wgpu, and the CPU executor beside it. Nothing here knows a model or a corpus.
+//! Devices: how they are found and chosen, and the two executors that run plans on them. The only module that uses wgpu; it
+//! knows no model and no corpus.
 //!
 //! Both executors run the same [`Plan`](crate::graph::plan::Plan); [`Executor`] is their interface.
 
@@ -26,10 +27,10 @@ mod tuning;
 pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters, every_adapter};
 pub use cpu::{CpuExecutor, CpuReal};
 pub use executor::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock, ReadAfter};
-pub use footprint::{Footprint, Room, Taking};
+pub use footprint::{Footprint, PersistentTensor};
 pub use gpu::GpuExecutor;
 pub use host::{available_memory, describe_system};
-pub use memory_model::Limits;
+pub use memory_model::{Limits, Room, Taking};
 pub use pages::Pages;
 pub use report::{adapter_text, devices_json, devices_text, driver_help};
 pub use selector::{Choice, Device, Selector, choose, choose_all};

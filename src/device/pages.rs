@@ -1,5 +1,5 @@
-//! Memory of the host for tensors: zeroed by the operating system, in huge pages where it has them. A step walks over tens of
-//! megabytes, row by row; with pages of 4 KiB every row costs a walk of the page tables and a start of the prefetcher.
+//! Host memory for tensors, zeroed by the operating system and in huge pages where available. A step reads tens of megabytes row
+//! by row; with pages of 4 KiB, every row costs a page table walk and restarts the prefetcher.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -9,28 +9,28 @@ use memmap2::MmapMut;
 use crate::error::{Error, Result};
 use crate::real::Real;
 
-/// Bytes from which huge pages are asked for: one of them on most machines.
+/// The size from which huge pages are requested: one huge page on most machines.
 #[cfg(target_os = "linux")]
 const HUGE: usize = 2 << 20;
 
 /// The advice of errors about memory.
 pub(super) const SMALLER: &str = "make the model, the batch or the unroll smaller";
 
-/// A slice of reals, zero at first.
+/// A slice of real numbers, initially zero.
 pub struct Pages<R> {
     map: MmapMut,
     elements: PhantomData<R>,
 }
 
 impl<R: Real> Pages<R> {
-    /// `len` zeros.
+    /// Allocates `len` zeros for the tensor `name`.
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`](crate::error::Kind::Device), with the name of the tensor, if there is no memory.
+    /// [`Kind::Device`](crate::error::Kind::Device), naming the tensor, if there is not enough memory.
     pub fn zeros(len: usize, name: &str) -> Result<Pages<R>> {
         let bytes = len * size_of::<R>();
-        // An empty map is refused.
+        // The system refuses an empty map.
         let map = MmapMut::map_anon(bytes.max(1)).map_err(|error| {
             Error::device(format!("out of memory: `{name}` needs {} MiB", bytes >> 20))
                 .because(error)
@@ -40,7 +40,7 @@ impl<R: Real> Pages<R> {
         if bytes >= HUGE
             && let Err(error) = map.advise(memmap2::Advice::HugePage)
         {
-            // A kernel without them is no failure, only slower.
+            // Slower, but not an error.
             tracing::debug!(%error, name, "no huge pages");
         }
         Ok(Pages {

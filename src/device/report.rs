@@ -1,16 +1,16 @@
-//! What `wlstm devices` prints: a table of the adapters, or what to install where there are none.
+//! The text of `wlstm devices`: the adapters, or what to install if there are none.
 
 use std::fmt::Write as _;
 
 use super::adapter::AdapterSummary;
 use crate::numbers::bytes;
 
-/// How to get a GPU driver on this operating system, as the end of a sentence.
+/// How to install a GPU driver on this operating system, as the end of a sentence.
 pub fn driver_help() -> String {
     let what = if cfg!(target_os = "windows") {
-        "install the graphics driver of the card's vendor (DirectX 12 comes with it)"
+        "install the graphics driver from the vendor of the card (it includes DirectX 12)"
     } else if cfg!(target_os = "macos") {
-        "update macOS (Metal is part of it)"
+        "update macOS (it includes Metal)"
     } else {
         "install a Vulkan driver and its loader: on Debian and Ubuntu `apt install libvulkan1 mesa-vulkan-drivers` \
          (AMD, Intel, and llvmpipe in software), for NVIDIA the driver package `nvidia-driver-...`; \
@@ -23,8 +23,7 @@ pub fn driver_help() -> String {
     }
 }
 
-/// What is missing for a GPU, as far as the files of the system tell: its Vulkan loader, the drivers that it would load, or what
-/// these need.
+/// What is missing for a GPU, judged by the files of the system: the Vulkan loader, its drivers, or what those need.
 #[cfg(target_os = "linux")]
 fn missing() -> Vec<String> {
     use std::path::{Path, PathBuf};
@@ -42,7 +41,7 @@ fn missing() -> Vec<String> {
     let mut folders = given("LD_LIBRARY_PATH");
     folders
         .extend(["/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib"].map(PathBuf::from));
-    // Debian and its like have a folder for each processor.
+    // Debian has a folder for each architecture.
     let of_processor: Vec<PathBuf> = list(Path::new("/usr/lib"))
         .into_iter()
         .filter(|path| path.to_string_lossy().contains("-linux-"))
@@ -51,7 +50,7 @@ fn missing() -> Vec<String> {
     let has_loader = folders
         .iter()
         .any(|folder| folder.join("libvulkan.so.1").exists());
-    // These stand for all others.
+    // These variables replace the search paths.
     let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].map(|name| (name, given(name)));
     let named = named.into_iter().find(|(_, files)| !files.is_empty());
     let of_system = || -> Vec<PathBuf> {
@@ -74,30 +73,31 @@ fn missing() -> Vec<String> {
             .map(|file| file.display().to_string())
             .collect();
         missing.push(format!(
-            "{name} names what is not there: {}.",
+            "{name} names files that do not exist: {}.",
             files.join(", ")
         ));
     } else if drivers.is_empty() {
-        missing.push("No Vulkan driver is installed: there is none in vulkan/icd.d.".to_owned());
+        missing.push("No Vulkan driver is installed: vulkan/icd.d is empty.".to_owned());
     } else {
         let names: Vec<String> = drivers
             .iter()
             .filter_map(|driver| Some(driver.file_name()?.to_string_lossy().into_owned()))
             .collect();
         missing.push(format!(
-            "These Vulkan drivers are installed, and find no device: {}.",
+            "These Vulkan drivers are installed but find no device: {}.",
             names.join(", ")
         ));
     }
     if Path::new("/proc/driver/nvidia/version").exists() {
         missing.push(
-            "The kernel has an NVIDIA driver: its Vulkan part may not be installed (nvidia_icd.json), or in a container the \
-             capability `graphics` not be given (NVIDIA_DRIVER_CAPABILITIES=all)."
+            "The kernel has an NVIDIA driver, but its Vulkan driver (nvidia_icd.json) may not be installed. A container needs the \
+             capability `graphics` (NVIDIA_DRIVER_CAPABILITIES=all)."
                 .to_owned(),
         );
     } else if list(Path::new("/dev/dri")).is_empty() {
         missing.push(
-            "There is no GPU in /dev/dri: none is built in, or a container hides it.".to_owned(),
+            "There is no GPU in /dev/dri: the machine has none, or a container hides it."
+                .to_owned(),
         );
     }
     missing
@@ -108,12 +108,12 @@ fn missing() -> Vec<String> {
     Vec::new()
 }
 
-/// The adapters as one JSON document: an array of [`AdapterSummary`].
+/// The adapters as JSON: an array of [`AdapterSummary`].
 pub fn devices_json(adapters: &[AdapterSummary]) -> String {
-    serde_json::to_string_pretty(adapters).expect("an adapter has nothing that JSON cannot hold")
+    serde_json::to_string_pretty(adapters).expect("every field of an adapter has a JSON form")
 }
 
-/// The adapters as text that fits 80 columns, one block an adapter; it ends in the CPU, which is always there.
+/// The adapters as text of at most 80 columns, one block each, followed by the CPU.
 pub fn devices_text(adapters: &[AdapterSummary]) -> String {
     let mut text = String::new();
     if adapters.is_empty() {
@@ -140,7 +140,7 @@ pub fn devices_text(adapters: &[AdapterSummary]) -> String {
     text
 }
 
-/// One adapter as text that fits 80 columns.
+/// One adapter as text of at most 80 columns.
 pub fn adapter_text(adapter: &AdapterSummary) -> String {
     let mut text = format!("gpu:{:<3}{}\n", adapter.index, cut(&adapter.name, 72));
     for (name, value) in facts(adapter) {
@@ -218,7 +218,7 @@ fn cut(text: &str, width: usize) -> String {
     text.chars().take(width).collect()
 }
 
-/// Words in lines of at most `width` characters; a longer word is cut.
+/// Wraps text into lines of at most `width` characters; truncates longer words.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {

@@ -1,4 +1,4 @@
-//! The choice of a device: `--device SEL` parsed, then resolved against the adapters that there are.
+//! The choice of a device: parses `--device SEL` and resolves it against the adapters of the machine.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,20 +7,20 @@ use super::adapter::{Adapter, AdapterSummary, adapters};
 use super::report::driver_help;
 use crate::error::{Error, Result};
 
-/// One `--device SEL` as the user wrote it.
+/// A parsed `--device SEL`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
-    /// `auto`: the best real GPU, else the CPU.
+    /// `auto`: the best hardware GPU, or the CPU if there is none.
     Auto,
     /// `cpu`.
     Cpu,
-    /// `gpu`: the best adapter, a real one if there is any.
+    /// `gpu`: the best adapter, hardware if there is any.
     Gpu,
-    /// `gpu:all`: every real adapter.
+    /// `gpu:all`: every hardware adapter.
     All,
-    /// `gpu:N`: adapter N of `wlstm devices`.
+    /// `gpu:N`: adapter N in the list of `wlstm devices`.
     Index(usize),
-    /// `gpu:TEXT`: the first adapter whose name has this text in it, upper and lower case alike.
+    /// `gpu:TEXT`: the first adapter whose name contains this text, ignoring case.
     Name(String),
 }
 
@@ -44,8 +44,8 @@ impl FromStr for Selector {
             }
             Some(_) => {}
         }
-        Err(Error::usage(format!("`{text}` is no device"))
-            .help("give `auto`, `cpu`, `gpu`, `gpu:N` with a number of `wlstm devices`, or part of a name as `gpu:nvidia`"))
+        Err(Error::usage(format!("`{text}` is not a device"))
+            .help("use `auto`, `cpu`, `gpu`, `gpu:N` with a number from `wlstm devices`, or part of a name, as in `gpu:nvidia`"))
     }
 }
 
@@ -62,29 +62,30 @@ impl fmt::Display for Selector {
     }
 }
 
-/// The device that was chosen.
+/// A chosen device.
 #[derive(Clone, Debug)]
 pub enum Device {
-    /// The CPU executor.
+    /// The CPU.
     Cpu,
-    /// This adapter.
+    /// A GPU, through this adapter.
     Gpu(Adapter),
 }
 
-/// Which device, and why that one.
+/// A chosen device with the reason for the choice.
 #[derive(Clone, Debug)]
 pub struct Choice {
     /// The device.
     pub device: Device,
-    /// A sentence for the user.
+    /// The reason as a sentence for the user.
     pub reason: String,
 }
 
-/// Parses selectors (none: `auto`) and finds the one device. The adapters are not asked for when only `cpu` is named.
+/// Resolves selectors (none: `auto`) to one device. Does not list adapters if only `cpu` is named.
 ///
 /// # Errors
 ///
-/// Usage, if a selector cannot be read or names more than one device; device, if there is no such device.
+/// [`Kind::Usage`](crate::error::Kind::Usage) if a selector is invalid or several devices are named,
+/// [`Kind::Device`](crate::error::Kind::Device) if there is no such device.
 pub fn choose<S: AsRef<str>>(selectors: &[S]) -> Result<Choice> {
     let mut choices = choose_all(selectors, 0)?;
     if choices.len() > 1 {
@@ -98,13 +99,14 @@ pub fn choose<S: AsRef<str>>(selectors: &[S]) -> Result<Choice> {
     Ok(choices.swap_remove(0))
 }
 
-/// Parses selectors (none: `auto`) and finds the devices, in the order of the selectors; one that is named twice is there twice. The
-/// adapters are not asked for when only `cpu` is named. Of several processes on a machine, number `process` of them (from 0) gets
-/// another GPU than the others for `auto` and `gpu`, if there are as many like the best one.
+/// Resolves selectors (none: `auto`) to devices, in the order of the selectors; a device named twice appears twice. Does not list
+/// adapters if only `cpu` is named. `process` is the index of this process among those of the job on this machine: for `auto` and
+/// `gpu`, processes take GPUs of the same kind as the best one in turn.
 ///
 /// # Errors
 ///
-/// Usage, if a selector cannot be read; device, if there is no such device.
+/// [`Kind::Usage`](crate::error::Kind::Usage) if a selector is invalid, [`Kind::Device`](crate::error::Kind::Device) if there is no
+/// such device.
 pub fn choose_all<S: AsRef<str>>(selectors: &[S], process: usize) -> Result<Vec<Choice>> {
     let mut parsed = Vec::new();
     for text in selectors {
@@ -113,10 +115,8 @@ pub fn choose_all<S: AsRef<str>>(selectors: &[S], process: usize) -> Result<Vec<
     if parsed.is_empty() {
         parsed.push(Selector::Auto);
     }
-    let found = match parsed.iter().all(|selector| *selector == Selector::Cpu) {
-        true => Vec::new(),
-        false => adapters(),
-    };
+    let only_cpu = parsed.iter().all(|selector| *selector == Selector::Cpu);
+    let found = if only_cpu { Vec::new() } else { adapters() };
     let summaries: Vec<AdapterSummary> = found.iter().map(|a| a.summary.clone()).collect();
     let mut choices = Vec::new();
     for selector in &parsed {
@@ -131,9 +131,9 @@ pub fn choose_all<S: AsRef<str>>(selectors: &[S], process: usize) -> Result<Vec<
     Ok(choices)
 }
 
-/// The same as [`pick`] for a selector that may mean several: every real adapter of the backend of the best one, or every one
-/// there is if none is real. A card that two backends show is one card. And where several processes share the machine, the one of
-/// the GPUs like the best one whose turn it is.
+/// As [`pick`], for selectors that may mean several devices: all adapters of the same backend and kind (hardware or software) as
+/// the best one, so that a GPU listed by two backends counts once. For `auto` and `gpu` in a job of several processes on this
+/// machine, the GPU that is this process's turn.
 fn pick_all(
     selector: &Selector,
     found: &[AdapterSummary],
@@ -172,10 +172,10 @@ fn pick_all(
     })
 }
 
-/// The place in `found` of what a single selector means (nothing: the CPU), and a sentence that says why.
+/// The index in `found` of the device that a selector means (`None`: the CPU), with the reason.
 fn pick(selector: &Selector, found: &[AdapterSummary]) -> Result<(Option<usize>, String)> {
     let named = |index: usize| format!("{} ({})", found[index].name, found[index].backend);
-    // `found` is in order of preference.
+    // `found` is sorted by preference.
     let real = found.iter().position(AdapterSummary::is_real);
     match selector {
         Selector::Cpu => Ok((None, "Running on the CPU, as asked.".to_owned())),

@@ -1,8 +1,7 @@
-//! One kernel alone: a case of its own on any executor, its twins on the same numbers, and the comparison of both.
+//! Runs one case of one kernel on any executor, runs its twins on the same data, and compares the two.
 //!
-//! Serves the tests that hold every device against the reference. A case becomes a plan of one step, so what is tested is what
-//! trains: real slices are persistent tensors, index slices are inputs. Every slice begins at an odd place in a tensor
-//! that is longer on both sides, and the elements around it are looked at afterwards.
+//! A case becomes a plan of one step, so tests use the same code as training: real slices are persistent tensors, index slices
+//! are inputs. Every slice begins at an odd offset in a longer tensor, and the elements around it are checked afterwards.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,13 +17,13 @@ use crate::random::{Purpose, Stream};
 use crate::real::Real;
 use crate::tensor::{Dtype, Shape};
 
-/// What stands around every slice: `f16` can hold it.
+/// The value of the elements around every slice; exact in `f16`.
 const SENTINEL: f32 = -7652.0;
 
-/// Elements between slices at least.
+/// The minimum number of elements between slices.
 const MARGIN: usize = 68;
 
-/// The numbers of one binding.
+/// The contents of one binding.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Contents {
     /// Real numbers.
@@ -42,9 +41,9 @@ impl Contents {
     }
 }
 
-/// The numbers of a case before it runs, one for each binding: the same for the same kernel, case and seed.
+/// The contents of each binding before a case runs; determined by kernel, case and seed.
 pub fn fill(kernel: &Kernel, case: &Case, seed: u64) -> Vec<Contents> {
-    // Two cases do not see the same numbers.
+    // Different cases get different numbers.
     let name = Digest::of(kernel.name.bytes().chain(case.label.bytes()));
     let mut stream = Stream::new(seed, Purpose::Initialise, name.value());
     case.buffers
@@ -62,7 +61,7 @@ pub fn fill(kernel: &Kernel, case: &Case, seed: u64) -> Vec<Contents> {
         .collect()
 }
 
-/// The same with what the bindings of `halves` can hold.
+/// Rounds the contents of the bindings in `halves` to `f16`.
 pub fn rounded(mut contents: Vec<Contents>, halves: Halves) -> Vec<Contents> {
     for (k, contents) in contents.iter_mut().enumerate() {
         if let Contents::Real(values) = contents
@@ -76,21 +75,21 @@ pub fn rounded(mut contents: Vec<Contents>, halves: Halves) -> Vec<Contents> {
     contents
 }
 
-/// Where the real slices of a case lie.
+/// How the real slices of a case are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// Each in a tensor of its own.
+    /// Each in its own tensor.
     Apart,
-    /// All in one tensor, as in the arenas of plans: devices then compile [`Kernel::source`] as `aliased`.
+    /// All in one tensor, as in the arenas of plans. Devices then compile [`Kernel::source`] as `aliased`.
     Together,
 }
 
-/// Runs a case on an executor, with the bindings of `halves` as such; gives what each real binding holds afterwards (nothing
+/// Runs a case on an executor, with the bindings in `halves` as `f16`. Returns the contents of each real binding afterwards (empty
 /// for index bindings).
 ///
 /// # Errors
 ///
-/// Mismatch, if the kernel changed an element outside of what it may write; else what the executor says.
+/// [`Kind::Mismatch`] if the kernel changed an element that it must not write; otherwise the errors of the executor.
 pub fn run_case(
     executor: &mut dyn Executor,
     kernel: &'static Kernel,
@@ -124,7 +123,7 @@ pub fn run_case(
             if !writable && old.to_bits() != new.to_bits() {
                 let (name, element) = nearest(kernel, &slices, k, at);
                 return Err(mismatch(format!(
-                    "`{name}`[{element}], which it may not write, was {old} and is {new}"
+                    "`{name}`[{element}], which it must not write, changed from {old} to {new}"
                 )));
             }
         }
@@ -139,11 +138,11 @@ pub fn run_case(
     Ok(results.collect())
 }
 
-/// Runs a case over and over on an executor; gives the seconds of each time.
+/// Runs a case `times` times on an executor. Returns the seconds of each run.
 ///
 /// # Errors
 ///
-/// What the executor says.
+/// Those of the executor.
 pub fn time_case(
     executor: &mut dyn Executor,
     kernel: &'static Kernel,
@@ -161,7 +160,7 @@ pub fn time_case(
     Ok(executor.profile(id, &inputs)?.seconds)
 }
 
-/// Loads a plan of steps of one case with what its tensors hold; gives its inputs.
+/// Loads the plan of a case and writes its tensors. Returns its inputs.
 fn load(executor: &mut dyn Executor, plan: Plan, images: &[Contents]) -> Result<(PlanId, Inputs)> {
     let (step, tensors) = (plan.steps[0].clone(), plan.tensors.clone());
     let id = executor.load(Arc::new(plan))?;
@@ -179,7 +178,7 @@ fn load(executor: &mut dyn Executor, plan: Plan, images: &[Contents]) -> Result<
     Ok((id, inputs))
 }
 
-/// The binding whose slice is nearest to element `at` of tensor `tensor`, and the element counted from its beginning.
+/// The binding whose slice is nearest to element `at` of tensor `tensor`, and the index of that element relative to the slice.
 fn nearest(kernel: &Kernel, slices: &[Slice], tensor: usize, at: usize) -> (&'static str, i64) {
     let bindings = kernel.bindings.iter().zip(slices);
     let here = bindings.filter(|(_, slice)| slice.tensor.0 as usize == tensor);
@@ -196,7 +195,7 @@ fn nearest(kernel: &Kernel, slices: &[Slice], tensor: usize, at: usize) -> (&'st
     (binding.name, at as i64 - slice.offset as i64)
 }
 
-/// A plan of one step, and what its tensors hold before: sentinels around the slices.
+/// The plan of a case, and the initial contents of its tensors: the slices with sentinels around them.
 fn one_step(
     kernel: &'static Kernel,
     case: &Case,
@@ -209,7 +208,7 @@ fn one_step(
     assert_eq!(contents.len(), kernel.bindings.len(), "{name}");
     let mut images: Vec<Contents> = Vec::new();
     let mut places: Vec<(usize, usize)> = Vec::new();
-    // The tensor that all reals share, and that of all halves.
+    // The tensor that all `f32` slices share, and that of the `f16` slices.
     let mut together = [None; 2];
     for (k, (binding, contents)) in kernel.bindings.iter().zip(contents).enumerate() {
         let lanes = binding.lanes;
@@ -235,7 +234,7 @@ fn one_step(
                 let Contents::Real(image) = &mut images[tensor] else {
                     unreachable!("real slices lie in real tensors");
                 };
-                // An odd number of vectors from the beginning, and past an aligned place for every second binding.
+                // An odd number of vectors from the start, and past an aligned offset for every second binding.
                 let vectors = image.len().div_ceil(lanes) + k % 2 * MARGIN;
                 let front = lanes * (vectors / 2 * 2 + 1);
                 image.resize(front, SENTINEL);
@@ -251,7 +250,7 @@ fn one_step(
             .iter()
             .position(|(tensor, _)| *tensor == k)
             .expect("a slice");
-        // Persistent tensors are named by their size, so that the cases that follow use the same memory.
+        // Named by size, so that later cases reuse the memory.
         let (name, dtype, storage) = match image {
             Contents::Index(_) => (
                 kernel.bindings[owner].name.to_owned(),
@@ -298,14 +297,14 @@ fn one_step(
         steps: vec![step],
         arenas: Vec::new(),
         packed,
-        // Both ways that devices have of it are tried.
+        // Tests both ways of computing multiply-adds.
         fused: layout == Layout::Apart,
     };
     (plan, images)
 }
 
-/// Runs a CPU implementation of a kernel on these numbers; gives what each real binding holds afterwards (nothing for
-/// index bindings). `run` is one of the kernel's twins, or its fast way.
+/// Runs a CPU implementation of a kernel: one of its twins, or its fast implementation. Returns the contents of each real binding
+/// afterwards (empty for index bindings).
 pub fn run_on_host<R: Real>(
     kernel: &Kernel,
     run: Run<R>,
@@ -332,30 +331,30 @@ pub fn run_on_host<R: Real>(
     reals
 }
 
-/// What a case must give: the `f64` twin on the same numbers.
+/// The expected results of a case: those of the `f64` twin on the same data.
 pub fn reference(kernel: &Kernel, case: &Case, contents: &[Contents]) -> Vec<Vec<f64>> {
     run_on_host(kernel, kernel.twin.double, &case.params, contents)
 }
 
-/// The worst disagreement with the reference.
+/// The largest error against the reference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// The binding.
     pub binding: &'static str,
-    /// The element of its slice.
+    /// The index of the element in its slice.
     pub element: usize,
-    /// What was computed.
+    /// The computed value.
     pub got: f64,
-    /// What the reference says.
+    /// The reference value.
     pub want: f64,
-    /// See [`Case::error`]; NaN where it cannot be told.
+    /// See [`Case::error`]; NaN if the reference is not finite.
     pub error: f64,
     /// The largest error allowed.
     pub tolerance: f64,
 }
 
 impl Difference {
-    /// Whether the error is allowed. A NaN is not.
+    /// Whether the error is within the tolerance. NaN is not.
     pub fn is_tolerable(&self) -> bool {
         self.error <= self.tolerance
     }
@@ -365,22 +364,23 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}[{}] is {} where the reference has {}: error {:.3e}, tolerance {:.3e}",
+            "{}[{}] is {}, and the reference is {}: error {:.3e}, tolerance {:.3e}",
             self.binding, self.element, self.got, self.want, self.error, self.tolerance
         )
     }
 }
 
-/// The number, or in `f16` infinity for what it cannot hold, to nearest.
+/// The value as stored: in `f16`, infinity if it rounds beyond the largest finite number.
 pub fn as_stored(value: f64, half: bool) -> f64 {
-    match half && value.abs() >= 65_520.0 {
-        true => value.signum() * f64::INFINITY,
-        false => value,
+    if half && value.abs() >= 65_520.0 {
+        value.signum() * f64::INFINITY
+    } else {
+        value
     }
 }
 
-/// The worst difference over all bindings that are written, those of `halves` rounded to these; nothing where every one is
-/// exact.
+/// The largest difference over all written bindings, as a share of its tolerance; `None` if all are exact. Bindings in `halves` are
+/// compared with the tolerance of `f16`.
 ///
 /// # Panics
 ///
@@ -395,9 +395,10 @@ pub fn compare<R: Real>(
     let mut worst: Option<Difference> = None;
     for (k, (binding, (got, want))) in kernel.bindings.iter().zip(got.iter().zip(want)).enumerate()
     {
-        let tolerance = match halves.has(k) {
-            true => case.tolerance_of_half(),
-            false => case.tolerance(),
+        let tolerance = if halves.has(k) {
+            case.tolerance_of_half()
+        } else {
+            case.tolerance()
         };
         assert_eq!(got.len(), want.len(), "{}: {}", kernel.name, binding.name);
         if binding.access == Access::Read {
@@ -406,7 +407,7 @@ pub fn compare<R: Real>(
         for (element, (got, &want)) in got.iter().zip(want).enumerate() {
             let got = got.to_f64();
             let want = as_stored(want, halves.has(k));
-            // Infinities agree only with themselves; their difference would be NaN.
+            // Also covers equal infinities, whose difference is NaN.
             if got == want {
                 continue;
             }

@@ -1,7 +1,7 @@
-//! Which form of a kernel a device runs: measured once for each adapter, driver and size, and kept in a file.
+//! Tuning: the fastest form of a kernel for each size, measured once per adapter and driver and stored in a file.
 //!
-//! The forms of a kernel give the same bits ([`Kernel::others`]), so a choice changes nothing but the time. Where nothing was
-//! measured (tuning is off, or the device cannot take the time) the first form is run.
+//! All forms of a kernel give the same bits, so the choice affects only the time. Without measurements (tuning is off, or the device
+//! has no timestamps) the first form runs.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -18,54 +18,55 @@ use crate::kernel::{Halves, Kernel, Traits};
 use crate::kernels::catalogue;
 use crate::kernels::matmul::{self, product};
 
-/// How often each form is run: the shortest time counts.
+/// Runs of each form; the shortest counts.
 pub(super) const TIMES: usize = 3;
 
-/// The most multiply-adds of a product that is measured on a software adapter: of larger ones that many, in the same proportions.
-/// A second or two at the sizes of the paper would be minutes for all forms.
+/// The largest number of multiply-adds of a product that is measured on a software adapter. Larger products are measured at a
+/// reduced size of similar proportions: at the sizes of the paper, all forms would take minutes.
 const MOST_IN_SOFTWARE: u64 = 1 << 28;
 
-/// What was measured on an adapter, as it is in the file.
+/// The results for an adapter, as stored in the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Known {
-    /// The version of this program and of its shaders.
+    /// The version of the program and a digest of its shaders.
     version: String,
-    /// The adapter, its backend, its driver.
+    /// The adapter with its backend and driver.
     adapter: String,
-    /// From what a step is to the form of its kernel.
+    /// From the key of a step to the fastest form of its kernel.
     choices: BTreeMap<String, String>,
-    /// Whether a kernel computes right without run-time checks, by its name and the bytes of what it binds.
+    /// Whether a kernel computes correctly without run-time checks, by its name and the element sizes of its bindings.
     #[serde(default)]
     trusted: BTreeMap<String, bool>,
 }
 
-/// The choices of one adapter.
+/// The results for one adapter.
 #[derive(Debug)]
 pub(super) struct Tuning {
     path: Option<PathBuf>,
     known: Known,
-    /// What forms must know of the device.
+    /// The properties of the device that decide which forms it can run.
     traits: Traits,
-    /// The most multiply-adds of a product that is measured.
+    /// The largest number of multiply-adds of a product that is measured.
     most: u64,
 }
 
-/// What has to be measured.
+/// Forms to measure.
 pub(super) struct Unknown {
-    /// Its steps, each in its forms.
+    /// A plan with one step per step and form to measure.
     pub plan: Plan,
-    /// What each step is to the file.
+    /// The key of each of its steps.
     keys: Vec<String>,
 }
 
 impl Tuning {
-    /// What is known of an adapter from earlier runs, in the user's folder for caches. A file that cannot be read is made anew.
+    /// Loads the results of earlier runs from the user's cache folder. A file that cannot be read is replaced.
     pub fn open(summary: &AdapterSummary, traits: Traits) -> Tuning {
         Tuning {
             traits,
-            most: match summary.is_real() {
-                true => u64::MAX,
-                false => MOST_IN_SOFTWARE,
+            most: if summary.is_real() {
+                u64::MAX
+            } else {
+                MOST_IN_SOFTWARE
             },
             ..Tuning::in_folder(summary, crate::files::cache_folder())
         }
@@ -103,8 +104,8 @@ impl Tuning {
         }
     }
 
-    /// The steps of a plan, each in its forms, of which nothing is known; none if all is known. As a plan of the same tensors,
-    /// whose steps write only what the plan itself writes before it reads.
+    /// The steps of a plan whose fastest form is unknown, each in all its forms; `None` if all are known. The result is a plan over
+    /// the same tensors, whose steps write only what the given plan writes before it reads.
     pub fn unknown(&self, plan: &Plan) -> Option<Unknown> {
         let (mut steps, mut keys): (Vec<Step>, Vec<String>) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
@@ -129,7 +130,7 @@ impl Tuning {
         })
     }
 
-    /// The forms of which one is chosen for a step: those that the device has, and that can do it and what is measured of it.
+    /// The candidate forms of a step: those that the device can run and that support both the step and its measured size.
     fn forms(&self, plan: &Plan, step: &Step) -> Vec<&'static Kernel> {
         let part = self.part(step).params;
         let forms = plan.forms(step);
@@ -137,7 +138,7 @@ impl Tuning {
         forms.filter(fits).collect()
     }
 
-    /// A step, or so much of it as is measured: sides that are multiples of eight stay such, for the forms that read vectors.
+    /// A step at the size at which it is measured. Sides that are multiples of eight stay so, for forms that read vectors.
     fn part(&self, step: &Step) -> Step {
         let mut step = step.clone();
         if !step.kernel.name.starts_with("matmul/product") {
@@ -156,8 +157,8 @@ impl Tuning {
         step
     }
 
-    /// Measures the steps of [`Tuning::unknown`] with `profile`, which gives the seconds of each, and keeps what is best. It is asked
-    /// [`TIMES`] times.
+    /// Measures the steps of [`Tuning::unknown`] and stores the fastest form of each. Calls `profile`, which returns the seconds of
+    /// each step, [`TIMES`] times.
     pub fn measure(
         &mut self,
         unknown: &Unknown,
@@ -188,17 +189,17 @@ impl Tuning {
         Ok(())
     }
 
-    /// Writes the file, if there is something to write.
+    /// Writes the file, if there is a cache folder.
     pub fn keep(&self) {
         if let Some(path) = &self.path
             && let Err(error) = write(path, &self.known)
         {
-            // It is measured again the next time.
-            tracing::debug!(error = %error.chain(), "what was tuned cannot be kept");
+            // The next run measures again.
+            tracing::debug!(error = %error.chain(), "cannot store the results of tuning");
         }
     }
 
-    /// Whether a kernel computes right without run-time checks, if that is known.
+    /// Whether a kernel computes correctly without run-time checks, if known.
     pub fn trusts(&self, kernel: &Kernel, halves: Halves) -> Option<bool> {
         self.known
             .trusted
@@ -206,12 +207,12 @@ impl Tuning {
             .copied()
     }
 
-    /// Takes down whether a kernel computes right without run-time checks; [`Tuning::keep`] writes it.
+    /// Records whether a kernel computes correctly without run-time checks. [`Tuning::keep`] writes it to the file.
     pub fn tried(&mut self, kernel: &Kernel, halves: Halves, good: bool) {
         self.known.trusted.insert(trusted_key(kernel, halves), good);
     }
 
-    /// The plan with each step in its chosen form.
+    /// The plan with each step in its fastest form.
     pub fn apply(&self, plan: &Plan) -> Plan {
         let chosen = |step: &Step| {
             let forms = self.forms(plan, step);
@@ -226,8 +227,8 @@ impl Tuning {
     }
 }
 
-/// A digest of all that decides what kernels compute, and of the libraries that translate their shaders: what was found out holds
-/// for these.
+/// A digest of everything that determines what kernels compute, and of the libraries that compile them. Stored results are valid
+/// for this digest only.
 fn kernels_digest() -> u64 {
     let mut text = include_str!("../../Cargo.lock").to_owned();
     for kernel in catalogue() {
@@ -245,19 +246,19 @@ fn kernels_digest() -> u64 {
     Digest::of(text.bytes()).value()
 }
 
-/// What a kernel is to the file.
+/// The key of a kernel in `trusted`.
 fn trusted_key(kernel: &Kernel, halves: Halves) -> String {
     format!("{} {}", kernel.name, widths_key(kernel, halves))
 }
 
-/// The bytes of an element of each binding, side by side.
+/// The element sizes of the bindings in bytes, as digits.
 fn widths_key(kernel: &Kernel, halves: Halves) -> String {
     let widths = &halves.widths()[..kernel.bindings.len()];
     widths.iter().map(u64::to_string).collect()
 }
 
-/// What a step is to the file: the forms of its kernel that can do it, which depends on where its slices lie too, what they compute
-/// with, and its params, which say all sizes.
+/// The key of a step in `choices`: its candidate forms (which depend on the alignment of its slices), the element sizes of its
+/// bindings, and its params, which hold all sizes.
 fn key(plan: &Plan, step: &Step, forms: &[&Kernel]) -> String {
     let names: Vec<&str> = forms.iter().map(|form| form.name).collect();
     let bytes = widths_key(step.kernel, plan.halves(step));
