@@ -1,17 +1,24 @@
-//! Checkpoints and the run folders that hold them.
+//! Checkpoints, and the run folders that contain them.
 //!
-//! A checkpoint is one safetensors file with everything that a model and its training need. [`write()`] streams one tensor
-//! after the other, so that a model is never in memory twice; [`Checkpoint`] maps a file into memory and checks what it
-//! says. [`RunFolder`] keeps the files of one run: one process at a time, nothing overwritten, the newest and the best
-//! checkpoints kept. What the tensors mean is not known here.
+//! A checkpoint is one safetensors file with everything that a model and its training need. [`write()`] streams one tensor after
+//! the other, so that a model is never in memory twice. [`Checkpoint`] memory-maps a file and checks its header. [`RunFolder`]
+//! manages the files of one run: one process at a time, nothing is overwritten, the newest checkpoints and the best one are kept.
+//! This module does not know what the tensors mean.
 
+mod find;
+mod layout;
+mod lock;
+mod numbered;
 mod read;
-mod run;
+mod record;
+mod run_folder;
 mod write;
 
+pub use find::{FoundCheckpoint, Which, find};
+pub use layout::{config_path, has_run, metrics_path, run_of_config};
+pub use lock::{is_unlocked, lock_folder};
+pub use numbered::run_name;
 pub use read::{Checkpoint, Tensor};
-pub use run::{
-    Found, Point, Record, RunFolder, Status, Which, find, is_begun, is_left, lock, read_record,
-    run_name, run_of_config,
-};
+pub use record::{RunRecord, SavedCheckpoint, Status};
+pub use run_folder::RunFolder;
 pub use write::{Dtype, Entry, Sink, write};

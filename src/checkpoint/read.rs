@@ -1,4 +1,4 @@
-//! Reads safetensors files without copying them: checkpoints, parameters to start from, exports.
+//! Reads safetensors files without copying them: checkpoints, initial parameters, exports.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,32 +21,32 @@ pub struct Checkpoint {
     map: Mmap,
     header: Metadata,
     metadata: BTreeMap<String, String>,
-    /// Where the tensors begin.
+    /// Offset of the first tensor.
     start: usize,
 }
 
-/// Shape and values of a tensor. The values are borrowed from the file where they are aligned in it.
+/// Shape and values of a tensor. The values are borrowed from the file if they are aligned in it.
 pub type Tensor<'a> = (&'a [usize], Cow<'a, [f32]>);
 
 impl Checkpoint {
-    /// Maps the file at `path` and checks its header.
+    /// Memory-maps a file and checks its header.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be read, is not a safetensors file, or is cut short.
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be read, is not a safetensors file, or is truncated.
     pub fn open(path: &Path) -> Result<Checkpoint> {
         let unreadable = |error| {
             Error::data(format!("cannot read `{}`", path.display()))
                 .because(error)
-                .help("name a safetensors file that may be read")
+                .help("name a safetensors file, and check its permissions")
         };
         let file = File::open(path).map_err(unreadable)?;
         if !file.metadata().map_err(unreadable)?.is_file() {
             return Err(Error::data(format!("`{}` is not a file", path.display()))
                 .help("name a safetensors file"));
         }
-        // SAFETY: the map is read only. Checkpoints are replaced by renaming, never changed in place; a file that some
-        // other program cuts off meanwhile ends this process by a signal, as it would any program that maps files.
+        // SAFETY: the map is only read. This program replaces checkpoints by renaming and never changes one in place. If
+        // another program truncates the file, this process ends with SIGBUS.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
         let (length, header) =
@@ -67,7 +67,7 @@ impl Checkpoint {
         })
     }
 
-    /// Tells this file from others by its header and some of its bytes: not all, as these are gigabytes.
+    /// Identifies this file by its header and a sample of its bytes, as reading gigabytes would take too long.
     pub fn fingerprint(&self) -> u64 {
         const SAMPLES: usize = 1024;
         const BYTES: usize = 64;
@@ -84,19 +84,19 @@ impl Checkpoint {
         &self.path
     }
 
-    /// The texts beside the tensors.
+    /// The metadata of the file: texts by name.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
 
-    /// The names of all tensors, in alphabetical order.
+    /// Names of all tensors, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names = self.header.offset_keys();
         names.sort();
         names
     }
 
-    /// Whether there is a tensor of this name.
+    /// Whether there is a tensor with this name.
     pub fn contains(&self, name: &str) -> bool {
         self.header.info(name).is_some()
     }
@@ -110,11 +110,11 @@ impl Checkpoint {
         Ok(&self.info(name)?.shape)
     }
 
-    /// A tensor of 32-bit floating-point numbers.
+    /// A tensor of `f32`.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if there is no such tensor or it has another type.
+    /// [`Kind::Data`](crate::error::Kind::Data) if there is no such tensor, or its type is not F32.
     pub fn tensor_f32(&self, name: &str) -> Result<Tensor<'_>> {
         let bytes = self.bytes(name, Dtype::F32)?;
         let values = match bytemuck::try_cast_slice(bytes) {
@@ -127,8 +127,7 @@ impl Checkpoint {
         Ok((self.shape(name)?, values))
     }
 
-    /// Reads a tensor of 32-bit floating-point numbers from number `start` on, as many as there is room for. What is read so
-    /// takes no other memory.
+    /// Fills `values` with the numbers of an `f32` tensor from index `start` on. The bytes do not stay in the page cache.
     ///
     /// # Errors
     ///
@@ -136,7 +135,7 @@ impl Checkpoint {
     ///
     /// # Panics
     ///
-    /// If the tensor has not so many numbers.
+    /// If the tensor is shorter than that.
     pub fn read_f32(&self, name: &str, start: usize, values: &mut [f32]) -> Result<()> {
         let tensor = self.bytes(name, Dtype::F32)?.len() / 4;
         assert!(
@@ -144,7 +143,6 @@ impl Checkpoint {
             "numbers {start}+{} of `{name}`, which has {tensor}",
             values.len()
         );
-        // The header has them: the tensor was found.
         let (from, _) = self.info(name)?.data_offsets;
         let offset = (self.start + from + 4 * start) as u64;
         files::read_once(&self.file, offset, bytemuck::cast_slice_mut(values)).map_err(
@@ -171,12 +169,12 @@ impl Checkpoint {
         self.bytes(name, Dtype::U8)
     }
 
-    /// Checks that the file has exactly these parameters, as 32-bit floating point, and nothing else but tensors
-    /// whose names begin with one of `other`.
+    /// Checks that the file contains exactly these `f32` parameters by name and shape. Tensors whose names start with one of
+    /// `other` are ignored.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) naming every tensor that is missing, unknown, or has another shape or
+    /// [`Kind::Data`](crate::error::Kind::Data) that names every tensor that is missing, unknown, or has another shape or
     /// type.
     pub fn check_parameters(
         &self,
@@ -210,7 +208,7 @@ impl Checkpoint {
             return Ok(());
         }
         Err(Error::data(format!(
-            "`{}` does not hold the parameters of this model: {}",
+            "`{}` does not contain the parameters of this model: {}",
             self.path.display(),
             wrong.join("; ")
         ))
@@ -239,16 +237,16 @@ impl Checkpoint {
             ))
             .help("use a checkpoint that wlstm has written"));
         }
-        // The header was checked against the length of the file.
+        // `open` has checked the header against the length of the file.
         let (from, to) = info.data_offsets;
         Ok(&self.map[self.start + from..self.start + to])
     }
 }
 
-/// Says what is wrong with a file that has no valid header.
+/// The error for a file without a valid header.
 fn refusal(path: &Path, bytes: &[u8], error: SafeTensorError) -> Error {
     let path = path.display();
-    // A header begins with a brace; a file that has none there was never a safetensors file.
+    // The header of a safetensors file starts with a brace after 8 bytes.
     let foreign = bytes.get(8).is_some_and(|&first| first != b'{');
     let message = match &error {
         SafeTensorError::HeaderTooSmall if bytes.is_empty() => format!("`{path}` is empty"),
@@ -257,7 +255,7 @@ fn refusal(path: &Path, bytes: &[u8], error: SafeTensorError) -> Error {
         | SafeTensorError::InvalidHeaderLength
         | SafeTensorError::MetadataIncompleteBuffer => {
             format!(
-                "`{path}` is cut short, or more was appended: it has {} bytes",
+                "`{path}` is truncated or has extra bytes: it has {} bytes",
                 bytes.len()
             )
         }

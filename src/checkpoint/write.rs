@@ -1,5 +1,5 @@
-//! Writes safetensors files as a stream: 8 bytes with the length of the header, the header (JSON, padded to a multiple of
-//! 8), then the tensors without gaps.
+//! Writes safetensors files as a stream: 8 bytes with the length of the header, the header (JSON, padded to a multiple of 8
+//! bytes), then the tensors without gaps.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,17 +9,17 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// The type of a tensor's numbers in a file.
+/// Type of the numbers of a tensor in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
-    /// 32-bit floating point.
+    /// 32-bit floating-point numbers.
     F32,
     /// Bytes.
     U8,
 }
 
 impl Dtype {
-    /// Bytes of one number.
+    /// Size of one number in bytes.
     pub fn size(self) -> usize {
         match self {
             Dtype::F32 => 4,
@@ -27,7 +27,7 @@ impl Dtype {
         }
     }
 
-    /// The name in the header.
+    /// Name in the header.
     pub fn name(self) -> &'static str {
         match self {
             Dtype::F32 => "F32",
@@ -36,19 +36,19 @@ impl Dtype {
     }
 }
 
-/// A tensor to be written.
+/// Name, type and shape of a tensor to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The name, once in a file.
+    /// Name, unique in a file.
     pub name: String,
-    /// The type of the numbers.
+    /// Type of the numbers.
     pub dtype: Dtype,
-    /// The shape; no axes for a single number.
+    /// Shape. Empty for a single number.
     pub shape: Vec<usize>,
 }
 
 impl Entry {
-    /// A tensor of this name, type and shape.
+    /// A tensor with this name, type and shape.
     pub fn new(name: impl Into<String>, dtype: Dtype, shape: impl Into<Vec<usize>>) -> Entry {
         Entry {
             name: name.into(),
@@ -57,7 +57,7 @@ impl Entry {
         }
     }
 
-    /// The bytes of all numbers, if they can be counted.
+    /// Size of all numbers in bytes, unless it overflows.
     fn bytes(&self) -> Option<u64> {
         let numbers = self
             .shape
@@ -67,7 +67,7 @@ impl Entry {
     }
 }
 
-/// Takes the numbers of one tensor, row-major, in as many pieces as convenient.
+/// Receives the numbers of one tensor, row-major, in any number of calls.
 pub struct Sink<'a> {
     writer: &'a mut dyn Write,
     path: &'a Path,
@@ -76,11 +76,11 @@ pub struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    /// Appends 32-bit floating-point numbers.
+    /// Appends `f32` numbers.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if the tensor has another type or no room for them, or the disk none.
+    /// [`Kind::Data`](crate::error::Kind::Data) if the tensor has another type or is full, or the disk is full.
     pub fn write_f32(&mut self, values: &[f32]) -> Result<()> {
         self.expect(Dtype::F32)?;
         if cfg!(target_endian = "little") {
@@ -112,7 +112,7 @@ impl Sink<'_> {
             ..
         } = self.entry;
         Err(Error::data(format!(
-            "tensor `{name}` is {} and was given {}",
+            "tensor `{name}` has type {} but was given {}",
             expected.name(),
             dtype.name()
         )))
@@ -137,13 +137,13 @@ impl Sink<'_> {
     }
 }
 
-/// Writes a safetensors file of these tensors and this metadata, whole or not at all. `fill` is called once for each
-/// tensor with its name: those of wide numbers first, so that all are aligned, else in the given order.
+/// Writes a safetensors file with these tensors and this metadata. It appears whole or not at all. `fill` is called once for each
+/// tensor, with its name: tensors of wide numbers first, so that all are aligned, otherwise in the given order.
 ///
 /// # Errors
 ///
-/// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be written, a tensor is given the wrong count of numbers,
-/// or a name comes twice; and what `fill` returns. An older file at `path` is then as it was.
+/// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be written, a tensor is given the wrong number of
+/// numbers, or a name occurs twice; and any error of `fill`. An existing file at `path` is then unchanged.
 pub fn write(
     path: &Path,
     entries: &[Entry],
@@ -200,7 +200,7 @@ fn header(path: &Path, entries: &[&Entry], metadata: &BTreeMap<String, String>) 
             "data_offsets": [start, end],
         });
         if header.insert(entry.name.clone(), value).is_some() {
-            return Err(refuse(format!("the name `{}` comes twice", entry.name)));
+            return Err(refuse(format!("the name `{}` occurs twice", entry.name)));
         }
         start = end;
     }

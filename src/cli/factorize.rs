@@ -17,7 +17,7 @@ use super::output;
 use super::progress::Live;
 use super::text::text;
 use crate::cell::{CellKind, Flstm, Glstm};
-use crate::checkpoint::{RunFolder, Which, read_record};
+use crate::checkpoint::{RunFolder, RunRecord, Which};
 use crate::config::Config;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result, quoted};
@@ -230,7 +230,7 @@ fn write(
     config: &Config,
     before: &Trained,
 ) -> Result<PathBuf> {
-    let name = read_record(&arguments.run)
+    let name = RunRecord::read(&arguments.run)
         .map(|record| record.config)
         .unwrap_or_else(|_| "factorized".to_owned());
     let table = parameters(config, before.vocabulary.len());

@@ -8,7 +8,7 @@ use super::args::{Invocation, OverrideArgs};
 use super::context::vocabulary;
 use super::messages::note;
 use super::output;
-use crate::checkpoint::{Checkpoint, Point, Record, RunFolder, Status, run_name};
+use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, SavedCheckpoint, Status, run_name};
 use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
 use crate::error::{Error, Result};
@@ -118,14 +118,14 @@ pub(super) fn new_run(
     let (path, table) = (folder.checkpoint_path(0), parameters(config, words.len()));
     native::write_model(&path, config, &table, &words.to_bytes(), values)?;
     folder.write_config(&config.to_toml())?;
-    folder.write_record(&Record {
+    folder.write_record(&RunRecord {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         config: name.to_owned(),
         devices: Vec::new(),
         seed: config.train.seed,
         status: Status::Finished,
         best: None,
-        last: Some(Point::new(0, None)),
+        last: Some(SavedCheckpoint::new(0, None)),
     })?;
     Ok(folder)
 }

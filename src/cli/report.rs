@@ -11,7 +11,7 @@ use super::compare::runs_of;
 use super::context::trained;
 use super::messages::note;
 use super::output;
-use crate::checkpoint::{RunFolder, Which, find, is_begun};
+use crate::checkpoint::{RunFolder, Which, find, has_run};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::report::{RunData, page, plots};
@@ -103,7 +103,7 @@ pub(super) fn title(runs: &[RunData]) -> String {
 /// Writes the page of a run that has ended, whatever its end. That it cannot be written is no failure of the run.
 pub(super) fn after(folder: &RunFolder) {
     // One that failed before its first record has nothing to show.
-    if !is_begun(folder.path()) {
+    if !has_run(folder.path()) {
         return;
     }
     let written = RunData::read(folder.path()).and_then(|run| {

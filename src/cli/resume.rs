@@ -7,7 +7,7 @@ use super::context::{saved_config, vocabulary_file};
 use super::next::{program, resumption};
 use super::train::TrainArgs;
 use crate::checkpoint::{
-    Checkpoint, RunFolder, Which, find, is_begun, read_record, run_name, run_of_config,
+    Checkpoint, RunFolder, RunRecord, Which, find, has_run, run_name, run_of_config,
 };
 use crate::config::Config;
 use crate::corpus::Vocabulary;
@@ -59,7 +59,7 @@ impl Resumed {
                 ))
             })?,
             // A run that was killed before its first checkpoint begins again; one that has lost its checkpoints does not.
-            Err(_) if is_begun(&folder) && !has_saved(&folder)? => {
+            Err(_) if has_run(&folder) && !has_saved(&folder)? => {
                 same_run(
                     &folder,
                     &Config::load(&folder.join("config.toml"), &[])?,
@@ -100,7 +100,7 @@ impl Resumed {
 
 /// Whether the record of a run knows of a checkpoint.
 fn has_saved(folder: &Path) -> Result<bool> {
-    Ok(read_record(folder)?.last.is_some())
+    Ok(RunRecord::read(folder)?.last.is_some())
 }
 
 /// Checks that a run can go on with this configuration.

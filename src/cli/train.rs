@@ -15,7 +15,7 @@ use super::progress::{Progress as Display, UnknownWords};
 use super::resume::{Resumed, same_words};
 use super::signals::listen;
 use super::text::{missing_text, open_texts, text};
-use crate::checkpoint::{Checkpoint, RunFolder, Which, find, read_record, run_name, run_of_config};
+use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_name, run_of_config};
 use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
 use crate::digest::Digest;
@@ -193,7 +193,9 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     let mut display = Display::new(&config, quiet || dashboard.is_some());
     let mut unknown_words = UnknownWords::new(&config.data);
     // A run that goes on by the configuration in its folder keeps its name.
-    let record = resumed.as_ref().map(|resumed| read_record(&resumed.folder));
+    let record = resumed
+        .as_ref()
+        .map(|resumed| RunRecord::read(&resumed.folder));
     let named = record.and_then(|record| Some(record.ok()?.config));
     let outcome = train(Run {
         config: &config,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::printable;
-use crate::checkpoint::{Checkpoint, Record, Status, Which, find, is_left, read_record};
+use crate::checkpoint::{Checkpoint, RunRecord, Status, Which, find, is_unlocked};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics::{self, Line, Step, Valid};
@@ -23,7 +23,7 @@ pub struct RunData {
     /// The text of it.
     pub toml: String,
     /// `run.json`.
-    pub record: Record,
+    pub record: RunRecord,
     /// The version that began it.
     pub version: String,
     /// The trained numbers.
@@ -31,7 +31,7 @@ pub struct RunData {
     /// The machine: operating system, processor, memory; empty where it is not known.
     pub system: String,
     /// Whether no process trains it, as far as its lock tells.
-    pub is_left: bool,
+    pub is_unlocked: bool,
     /// The bytes that each device has taken.
     pub memory: Vec<u64>,
     /// The steps of the metrics, rising.
@@ -59,7 +59,7 @@ impl RunData {
                     .help("name the folder of a run, such as runs/shakespeare"),
             );
         }
-        let record = read_record(folder).map_err(|error| {
+        let record = RunRecord::read(folder).map_err(|error| {
             error.help("name the folder of a run that has begun to train, such as runs/shakespeare")
         })?;
         let path = folder.join("config.toml");
@@ -77,7 +77,7 @@ impl RunData {
             .help("use the version of wlstm that wrote it")
         })?;
         let mut run = RunData::new(folder.to_path_buf(), config, toml, record);
-        run.is_left = is_left(folder);
+        run.is_unlocked = is_unlocked(folder);
         let path = folder.join("metrics.jsonl");
         // A model that was imported has none.
         if path.is_file() {
@@ -95,7 +95,7 @@ impl RunData {
 
     /// One that has not begun, or failed before its first step, of a model of so many words.
     pub fn without_steps(folder: PathBuf, label: String, config: Config, words: usize) -> RunData {
-        let record = Record {
+        let record = RunRecord {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: label,
             devices: Vec::new(),
@@ -112,7 +112,7 @@ impl RunData {
     }
 
     /// One of which there are no metrics.
-    fn new(folder: PathBuf, config: Config, toml: String, record: Record) -> RunData {
+    fn new(folder: PathBuf, config: Config, toml: String, record: RunRecord) -> RunData {
         RunData {
             folder,
             label: printable(&record.config),
@@ -122,7 +122,7 @@ impl RunData {
             record,
             parameters: 0,
             system: String::new(),
-            is_left: true,
+            is_unlocked: true,
             memory: Vec::new(),
             steps: Vec::new(),
             valids: Vec::new(),
@@ -211,7 +211,7 @@ impl RunData {
     /// In one word.
     pub fn status(&self) -> &'static str {
         match self.record.status {
-            Status::Running if self.is_left => "killed",
+            Status::Running if self.is_unlocked => "killed",
             Status::Running => "running",
             Status::Finished => "finished",
             Status::Interrupted => "interrupted",

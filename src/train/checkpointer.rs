@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::progress::Progress;
 use super::session::Session;
-use crate::checkpoint::{Point, Record, RunFolder, Status};
+use crate::checkpoint::{RunFolder, RunRecord, SavedCheckpoint, Status};
 use crate::config::{Config, TrainConfig};
 use crate::corpus::Vocabulary;
 use crate::error::Result;
@@ -16,13 +16,13 @@ use crate::error::Result;
 /// Keeps the folder of a run.
 pub(super) struct Checkpointer<'a> {
     folder: &'a RunFolder,
-    record: Record,
+    record: RunRecord,
     /// The step whose state the newest checkpoint holds.
     saved: Option<u64>,
     /// How many checkpoints are kept besides the best.
     keep: usize,
     /// The last validation.
-    validated: Option<Point>,
+    validated: Option<SavedCheckpoint>,
     /// The step of the newest checkpoint that a loss has shown to be good.
     proven: Option<u64>,
     /// The step at which this process began.
@@ -42,8 +42,8 @@ impl<'a> Checkpointer<'a> {
         let saved = progress.position.is_some().then_some(progress.step);
         let best = progress
             .best
-            .map(|(step, nll)| Point::new(step, Some(nll.exp())));
-        let record = Record {
+            .map(|(step, nll)| SavedCheckpoint::new(step, Some(nll.exp())));
+        let record = RunRecord {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: name.to_owned(),
             devices: devices.to_vec(),
@@ -73,10 +73,12 @@ impl<'a> Checkpointer<'a> {
     }
 
     /// The checkpoint at `step`, with what its validation has found if that is known.
-    fn point(&self, step: u64) -> Point {
+    fn point(&self, step: u64) -> SavedCheckpoint {
         let known = [&self.validated, &self.record.best];
         let found = known.into_iter().flatten().find(|point| point.step == step);
-        found.cloned().unwrap_or_else(|| Point::new(step, None))
+        found
+            .cloned()
+            .unwrap_or_else(|| SavedCheckpoint::new(step, None))
     }
 
     /// Something that a checkpoint holds has changed since the last one, without a step.
@@ -86,7 +88,7 @@ impl<'a> Checkpointer<'a> {
 
     /// This step was validated, and if it is the best so far is to be saved now.
     pub fn validated(&mut self, step: u64, perplexity: f64, best: bool) {
-        self.validated = Some(Point::new(step, Some(perplexity)));
+        self.validated = Some(SavedCheckpoint::new(step, Some(perplexity)));
         if self.saved == Some(step) {
             self.record.last.clone_from(&self.validated);
         }
@@ -171,7 +173,7 @@ impl<'a> Checkpointer<'a> {
     }
 
     /// The best checkpoint.
-    pub fn best_point(&self) -> Option<Point> {
+    pub fn best_point(&self) -> Option<SavedCheckpoint> {
         self.record.best.clone()
     }
 

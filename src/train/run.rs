@@ -19,7 +19,7 @@ use super::schedule::{Moment, learning_rate};
 use super::session::Session;
 use super::update::{Norm, control};
 use super::watch::{Event, Stop, Turns};
-use crate::checkpoint::{Point, RunFolder, Status};
+use crate::checkpoint::{RunFolder, SavedCheckpoint, Status};
 use crate::config::{Config, Precision, Tokens, TrainConfig};
 use crate::corpus::{BatchOptions, Batches, Loader, Position, Text};
 use crate::device::describe_system;
@@ -62,7 +62,7 @@ pub struct Outcome {
     /// Where it stands.
     pub progress: Progress,
     /// The best checkpoint.
-    pub best: Option<Point>,
+    pub best: Option<SavedCheckpoint>,
     /// What the model makes up, if that does not take too long.
     pub sample: Option<String>,
 }

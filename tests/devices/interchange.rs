@@ -265,7 +265,7 @@ fn refusals() -> Result<(), Failed> {
     // A run is not overwritten.
     let taken = import(&beside("pytorch.safetensors"), &config_of, &run, 3);
     assert!(
-        taken.stderr.contains("holds a run already"),
+        taken.stderr.contains("already contains a run"),
         "{}",
         taken.stderr
     );

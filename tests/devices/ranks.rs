@@ -370,7 +370,7 @@ fn a_failure_ends_all() -> Outcome {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let ended = end_of(command.spawn().map_err(missing)?)?;
     match ended.code {
-        Some(3) if ended.stderr.contains("holds a run already") => Ok(()),
+        Some(3) if ended.stderr.contains("already contains a run") => Ok(()),
         code => Err(format!("{code:?}: {}", ended.stderr).into()),
     }
 }

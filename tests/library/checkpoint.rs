@@ -7,7 +7,7 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype as Theirs, TensorView};
 use wlstm::checkpoint::{
-    Checkpoint, Dtype, Entry, Point, Record, RunFolder, Status, Which, find, read_record, write,
+    Checkpoint, Dtype, Entry, RunFolder, RunRecord, SavedCheckpoint, Status, Which, find, write,
 };
 use wlstm::error::{Error, Kind, Result};
 
@@ -201,7 +201,11 @@ fn a_file_cut_anywhere_is_refused() {
             Checkpoint::open(&cut),
             &[
                 "cut.safetensors",
-                if length == 0 { "is empty" } else { "cut short" },
+                if length == 0 {
+                    "is empty"
+                } else {
+                    "is truncated"
+                },
             ],
         );
     }
@@ -323,7 +327,7 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     let twice = [one[0].clone(), one[0].clone()];
     refused(
         write(&path, &twice, &none, |_, sink| sink.write_f32(&[1.0; 2])),
-        &["`w` comes twice"],
+        &["`w` occurs twice"],
     );
     let large = [Entry::new("w", Dtype::F32, [usize::MAX, 2])];
     refused(
@@ -345,15 +349,15 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     assert_eq!(names_in(folder.path()), ["a.safetensors", "folder"]);
 }
 
-fn record(best: Option<Point>) -> Record {
-    Record {
+fn record(best: Option<SavedCheckpoint>) -> RunRecord {
+    RunRecord {
         version: "0.1.0".into(),
         config: "shakespeare".into(),
         devices: vec!["cpu (2 threads)".into()],
         seed: u64::MAX,
         status: Status::Running,
         best,
-        last: Some(Point::new(12, Some(f64::INFINITY))),
+        last: Some(SavedCheckpoint::new(12, Some(f64::INFINITY))),
     }
 }
 
@@ -368,7 +372,7 @@ fn an_existing_folder_is_never_written_to() {
     let before = std::fs::read(path.join("run.json")).unwrap();
     refused(
         RunFolder::create(&path),
-        &["holds a run already", "--resume", "--out"],
+        &["already contains a run", "--resume", "--out"],
     );
     assert_eq!(std::fs::read(path.join("run.json")).unwrap(), before);
     let other = folder.path().join("other");
@@ -439,7 +443,10 @@ fn a_start_that_failed_leaves_a_folder_that_can_be_used() {
     std::fs::write(path.join(".lock"), "").unwrap();
     std::fs::create_dir(path.join("checkpoints")).unwrap();
     let run = RunFolder::create(&path).unwrap();
-    refused(RunFolder::create(&path), &["another process trains in"]);
+    refused(
+        RunFolder::create(&path),
+        &["another process is training in"],
+    );
     drop(run);
     // A checkpoint is something.
     std::fs::create_dir(path.join("checkpoints")).unwrap();
@@ -453,10 +460,16 @@ fn one_process_at_a_time() {
     let path = folder.path().join("run");
     let run = RunFolder::create(&path).unwrap();
     run.write_record(&record(None)).unwrap();
-    refused(RunFolder::resume(&path), &["another process trains in"]);
+    refused(
+        RunFolder::resume(&path),
+        &["another process is training in"],
+    );
     drop(run);
     let run = RunFolder::resume(&path).unwrap();
-    refused(RunFolder::resume(&path), &["another process trains in"]);
+    refused(
+        RunFolder::resume(&path),
+        &["another process is training in"],
+    );
     drop(run);
 }
 
@@ -465,9 +478,9 @@ fn a_record_is_read_back_and_leftovers_are_swept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     let run = RunFolder::create(&path).unwrap();
-    let written = record(Some(Point::new(1000, Some(35.1))));
+    let written = record(Some(SavedCheckpoint::new(1000, Some(35.1))));
     run.write_record(&written).unwrap();
-    assert_eq!(read_record(run.path()).unwrap(), written);
+    assert_eq!(RunRecord::read(run.path()).unwrap(), written);
     assert_eq!(written.last.as_ref().unwrap().perplexity, None);
     assert_eq!(
         written.best.as_ref().unwrap().checkpoint,
@@ -486,7 +499,7 @@ fn a_record_is_read_back_and_leftovers_are_swept() {
         ["step-00000007.safetensors"]
     );
     std::fs::write(path.join("run.json"), "{\"version\": 3").unwrap();
-    refused(read_record(run.path()), &["cannot read", "run.json"]);
+    refused(RunRecord::read(run.path()), &["cannot read", "run.json"]);
 }
 
 #[test]
@@ -546,7 +559,7 @@ fn a_run_or_a_checkpoint_is_found_by_its_path() {
         run.checkpoint_path(30),
         "nothing is known of the best"
     );
-    run.write_record(&record(Some(Point::new(20, Some(9.0)))))
+    run.write_record(&record(Some(SavedCheckpoint::new(20, Some(9.0)))))
         .unwrap();
     assert_eq!(found(Which::Best), run.checkpoint_path(20));
     assert_eq!(found(Which::Last), run.checkpoint_path(30));

@@ -27,7 +27,7 @@ use super::report;
 use super::resume::same_words;
 use super::signals::listen;
 use super::text::{missing_text, open_texts, text};
-use crate::checkpoint::{Checkpoint, RunFolder, Which, find, is_begun, lock};
+use crate::checkpoint::{Checkpoint, RunFolder, Which, find, has_run, lock_folder};
 use crate::config::{Config, DataConfig, Precision};
 use crate::corpus::{Text, Vocabulary};
 use crate::device::{CpuExecutor, Device, Executor, choose};
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
         (None, Some(out)) => Folder::create(out)?,
         (None, None) => Folder::create_numbered(base)?,
     };
-    let _lock = lock(folder.path())?;
+    let _lock = lock_folder(folder.path())?;
     folder.write(&plan)?;
     note(
         quiet,
@@ -369,12 +369,12 @@ fn train_one(
     }
     let (config, words) = (&model.config, &texts.words);
     let path = folder.run(&model.folder);
-    let is_begun = is_begun(&path);
+    let has_run = has_run(&path);
     let checkpoint = match find(&path, Which::Last) {
-        Ok(found) if is_begun => Some(Checkpoint::open(&found.checkpoint)?),
+        Ok(found) if has_run => Some(Checkpoint::open(&found.checkpoint)?),
         _ => None,
     };
-    let run_folder = match is_begun {
+    let run_folder = match has_run {
         true => RunFolder::resume(&path)?,
         false => RunFolder::create(&path)?,
     };

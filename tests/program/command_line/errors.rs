@@ -32,7 +32,7 @@ fn a_run_that_is_none_is_named() {
         for (run, says) in [
             ("none", "there is no run and no checkpoint at `none`"),
             ("folder", "there is no checkpoint in `folder`"),
-            ("cut.safetensors", "`cut.safetensors` is cut short"),
+            ("cut.safetensors", "`cut.safetensors` is truncated"),
             ("empty.safetensors", "`empty.safetensors` is empty"),
             ("train.txt", "`train.txt` is not a safetensors file"),
         ] {

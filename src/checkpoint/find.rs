@@ -1,0 +1,76 @@
+//! Finds the checkpoint that a user names by its file or by its run folder.
+
+use std::path::{Path, PathBuf};
+
+use super::layout::{CHECKPOINTS, RECORD, checkpoint_name, checkpoint_steps};
+use super::record::RunRecord;
+use crate::error::{Error, Result};
+
+/// Which checkpoint of a run to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one with the lowest validation perplexity. The newest, if none was measured or its file is gone.
+    Best,
+    /// The newest.
+    Last,
+}
+
+/// A checkpoint that a user named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundCheckpoint {
+    /// Path of the file.
+    pub checkpoint: PathBuf,
+    /// The run folder, if the user named that.
+    pub run: Option<PathBuf>,
+}
+
+/// Finds the checkpoint at `path`: the file itself, or one of the checkpoints of a run folder.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if there is nothing at `path`, it contains no checkpoint, or `run.json` is invalid.
+pub fn find(path: &Path, which: Which) -> Result<FoundCheckpoint> {
+    if path.is_file() {
+        return Ok(FoundCheckpoint {
+            checkpoint: path.to_path_buf(),
+            run: None,
+        });
+    }
+    if !path.is_dir() {
+        return Err(Error::data(format!(
+            "there is no run and no checkpoint at `{}`",
+            path.display()
+        ))
+        .help("name the folder of a run, such as runs/shakespeare, or a checkpoint in it"));
+    }
+    let run = Some(path.to_path_buf());
+    if which == Which::Best
+        && path.join(RECORD).exists()
+        && let Some(best) = RunRecord::read(path)?.best
+    {
+        let checkpoint = path.join(&best.checkpoint);
+        if checkpoint.is_file() {
+            return Ok(FoundCheckpoint { checkpoint, run });
+        }
+        tracing::warn!(
+            "the best checkpoint of the run, `{}`, does not exist; using the newest one",
+            checkpoint.display()
+        );
+    }
+    let checkpoints = path.join(CHECKPOINTS);
+    let newest = if checkpoints.is_dir() {
+        checkpoint_steps(&checkpoints)?.pop()
+    } else {
+        None
+    };
+    match newest {
+        Some(step) => Ok(FoundCheckpoint {
+            checkpoint: checkpoints.join(checkpoint_name(step)),
+            run,
+        }),
+        None => Err(
+            Error::data(format!("there is no checkpoint in `{}`", path.display()))
+                .help("name the folder of a run that has saved at least once"),
+        ),
+    }
+}

@@ -1,0 +1,66 @@
+//! The names of the files in a run folder.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::files;
+
+/// The folder of checkpoints.
+pub(super) const CHECKPOINTS: &str = "checkpoints";
+/// The file that a process locks while it trains in the folder.
+pub(super) const LOCK: &str = ".lock";
+/// What is known of the run as a whole; see [`RunRecord`](super::RunRecord).
+pub(super) const RECORD: &str = "run.json";
+const CONFIG: &str = "config.toml";
+const METRICS: &str = "metrics.jsonl";
+const TENSORBOARD: &str = "tensorboard";
+
+/// Path of the resolved configuration in a run folder.
+pub fn config_path(run: &Path) -> PathBuf {
+    run.join(CONFIG)
+}
+
+/// Path of the metrics in a run folder.
+pub fn metrics_path(run: &Path) -> PathBuf {
+    run.join(METRICS)
+}
+
+/// Path of the TensorBoard event files in a run folder.
+pub(super) fn tensorboard_path(run: &Path) -> PathBuf {
+    run.join(TENSORBOARD)
+}
+
+/// Whether a run has started in this folder: it has a record.
+pub fn has_run(folder: &Path) -> bool {
+    folder.join(RECORD).is_file()
+}
+
+/// The run folder whose resolved configuration this file is, if it is one.
+pub fn run_of_config(config: &Path) -> Option<PathBuf> {
+    let folder = files::folder_of(config);
+    let is_own = config.file_name()? == CONFIG && has_run(folder);
+    is_own.then(|| folder.to_path_buf())
+}
+
+/// Name of the checkpoint at `step`.
+pub(super) fn checkpoint_name(step: u64) -> String {
+    format!("step-{step:08}.safetensors")
+}
+
+/// The steps of the checkpoints in a folder of checkpoints, ascending.
+pub(super) fn checkpoint_steps(folder: &Path) -> Result<Vec<u64>> {
+    let mut steps: Vec<u64> = files::entries(folder)?
+        .iter()
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?;
+            let step = name
+                .strip_prefix("step-")?
+                .strip_suffix(".safetensors")?
+                .parse()
+                .ok()?;
+            (name == checkpoint_name(step)).then_some(step)
+        })
+        .collect();
+    steps.sort_unstable();
+    Ok(steps)
+}

@@ -1,0 +1,43 @@
+//! Locks a folder, so that only one process trains in it.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use super::layout::LOCK;
+use crate::error::{Error, Result};
+use crate::files;
+
+/// Locks a folder for this process while the returned file lives.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if another process holds the lock, or the folder is not writable.
+pub fn lock_folder(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| files::cannot_write(&path, error))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(Error::data(format!(
+                "another process is training in `{}`",
+                folder.display()
+            ))
+            .help("wait for it or stop it, or choose another folder with --out"));
+        }
+        // Some network file systems have no locks. Training works there all the same.
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(path = %path.display(), %error, "cannot lock the folder; make sure that no other process uses it");
+        }
+    }
+    Ok(lock)
+}
+
+/// Whether no process holds the lock of a folder.
+pub fn is_unlocked(folder: &Path) -> bool {
+    File::open(folder.join(LOCK)).is_ok_and(|file| file.try_lock_shared().is_ok())
+}

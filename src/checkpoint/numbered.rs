@@ -1,0 +1,72 @@
+//! The default folders of a configuration's runs: `runs/NAME`, then `runs/NAME-2`, `runs/NAME-3`, ...
+
+use std::path::{Path, PathBuf};
+
+use super::layout::{has_run, run_of_config};
+use crate::error::Result;
+use crate::files;
+
+/// Name of the runs of a configuration: that of its file, or that of the run folder if it is a run's resolved configuration.
+pub fn run_name(config: &Path) -> String {
+    let of_run = run_of_config(config)
+        .and_then(|run| Some(run.canonicalize().ok()?.file_name()?.to_owned()));
+    let name = of_run.or_else(|| Some(config.file_stem()?.to_owned()));
+    name.map_or_else(
+        || "run".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// Creates the folder after the last one that exists.
+pub(super) fn create_next(base: &Path, config: &Path) -> Result<PathBuf> {
+    let runs = base.join("runs");
+    std::fs::create_dir_all(&runs).map_err(|error| files::cannot_make(&runs, error))?;
+    let mut number = numbers(&runs, config)?.last().map_or(1, |last| last + 1);
+    loop {
+        let path = path_of(base, config, number);
+        // Creating the folder also reserves its number, if another process starts at the same time.
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(files::cannot_make(&path, error)),
+        }
+    }
+}
+
+/// The last folder that contains a run.
+pub(super) fn newest(base: &Path, config: &Path) -> Result<Option<PathBuf>> {
+    let runs = base.join("runs");
+    if !runs.is_dir() {
+        return Ok(None);
+    }
+    let paths = numbers(&runs, config)?
+        .into_iter()
+        .map(|number| path_of(base, config, number));
+    Ok(paths.rev().find(|path| has_run(path)))
+}
+
+fn path_of(base: &Path, config: &Path, number: u64) -> PathBuf {
+    let name = run_name(config);
+    base.join("runs").join(if number == 1 {
+        name
+    } else {
+        format!("{name}-{number}")
+    })
+}
+
+/// The numbers of the folders that exist, ascending.
+fn numbers(runs: &Path, config: &Path) -> Result<Vec<u64>> {
+    let name = run_name(config);
+    let number = |path: &PathBuf| -> Option<u64> {
+        let rest = path.file_name()?.to_str()?.strip_prefix(&name)?;
+        if rest.is_empty() {
+            return Some(1);
+        }
+        let number = rest.strip_prefix('-')?.parse().ok()?;
+        // Only names that `path_of` gives: not `-02`.
+        (rest == format!("-{number}") && (2..u64::MAX).contains(&number)).then_some(number)
+    };
+    let mut numbers: Vec<u64> = files::entries(runs)?.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}

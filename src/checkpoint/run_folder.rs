@@ -1,0 +1,247 @@
+//! The folder of one run.
+//!
+//! A run folder is either new or resumed: a run never overwrites the files of another one, and a lock keeps other processes out.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::layout::{
+    CHECKPOINTS, LOCK, RECORD, checkpoint_name, checkpoint_steps, config_path, has_run,
+    metrics_path, tensorboard_path,
+};
+use super::lock::lock_folder;
+use super::numbered;
+use super::record::RunRecord;
+use crate::error::{Error, Result};
+use crate::files;
+
+/// The folder of a run, locked for this process while this value lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    _lock: File,
+    created: Created,
+}
+
+/// What opening a run folder has created. It is removed again if the run ends before its first record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Created {
+    /// Nothing: the run is resumed.
+    Nothing,
+    /// The files in an existing empty folder.
+    Contents,
+    /// The folder and its files.
+    Folder,
+}
+
+/// Removes what was created for a run that has no record.
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if self.created == Created::Nothing || self.path.join(RECORD).exists() {
+            return;
+        }
+        // Errors are ignored: an empty folder does no harm.
+        let _ = std::fs::remove_dir(self.path.join(CHECKPOINTS));
+        let _ = std::fs::remove_file(self.path.join(LOCK));
+        if self.created == Created::Folder {
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
+}
+
+fn already_has_run(path: &Path) -> Error {
+    Error::data(format!("`{}` already contains a run", path.display()))
+        .help("continue it with --resume, or choose another folder with --out")
+}
+
+impl RunFolder {
+    /// Creates a new run folder. The folder may exist if it is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder is not empty or cannot be created.
+    pub fn create(path: &Path) -> Result<RunFolder> {
+        RunFolder::check_free(path)?;
+        let created = if path.exists() {
+            Created::Contents
+        } else {
+            Created::Folder
+        };
+        std::fs::create_dir_all(path).map_err(|error| files::cannot_make(path, error))?;
+        RunFolder::fill(path, created)
+    }
+
+    /// Locks a folder that exists, and creates its content.
+    fn fill(path: &Path, created: Created) -> Result<RunFolder> {
+        let mut run = RunFolder::lock(path)?;
+        let checkpoints = path.join(CHECKPOINTS);
+        std::fs::create_dir_all(&checkpoints)
+            .map_err(|error| files::cannot_make(&checkpoints, error))?;
+        // If two processes get here at once, the second one takes the lock after the first has written its record.
+        if path.join(RECORD).exists() {
+            return Err(already_has_run(path));
+        }
+        run.created = created;
+        files::sync_folder(path).map_err(|error| files::cannot_make(path, error))?;
+        Ok(run)
+    }
+
+    /// Checks that [`RunFolder::create`] would work there, for commands that do a lot of work first.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if something is there.
+    pub fn check_free(path: &Path) -> Result<()> {
+        let taken = |what: &str| Error::data(format!("`{}` {what}", path.display()));
+        if path.exists() {
+            if !path.is_dir() {
+                return Err(taken("is not a folder").help("choose another folder with --out"));
+            }
+            if path.join(RECORD).exists() {
+                return Err(already_has_run(path));
+            }
+            // A process that was killed before its first record leaves a lock and an empty folder of checkpoints.
+            let checkpoints = path.join(CHECKPOINTS);
+            let empty = files::entries(path)?
+                .iter()
+                .all(|entry| entry.ends_with(LOCK) || *entry == checkpoints);
+            if !empty || (checkpoints.exists() && !files::entries(&checkpoints)?.is_empty()) {
+                return Err(taken("is not empty").help("choose another folder with --out"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates the next free folder of `runs/NAME`, `runs/NAME-2`, ... in `base`. NAME is that of the configuration; see
+    /// [`run_name`](super::run_name).
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be created.
+    pub fn create_numbered(base: &Path, config: &Path) -> Result<RunFolder> {
+        let path = numbered::create_next(base, config)?;
+        RunFolder::fill(&path, Created::Folder)
+    }
+
+    /// The newest of the folders `runs/NAME`, `runs/NAME-2`, ... in `base` that contains a run, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder `runs` cannot be read.
+    pub fn newest_numbered(base: &Path, config: &Path) -> Result<Option<PathBuf>> {
+        numbered::newest(base, config)
+    }
+
+    /// Opens the folder of an existing run, and removes the partial files that a killed process has left.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder contains no run, or another process is training in it.
+    pub fn resume(path: &Path) -> Result<RunFolder> {
+        if !has_run(path) {
+            return Err(
+                Error::data(format!("there is no run to resume in `{}`", path.display()))
+                    .help("name the folder of a run with --out, or leave --resume out"),
+            );
+        }
+        let run = RunFolder::lock(path)?;
+        let checkpoints = path.join(CHECKPOINTS);
+        std::fs::create_dir_all(&checkpoints)
+            .map_err(|error| files::cannot_make(&checkpoints, error))?;
+        for folder in [path, &checkpoints] {
+            for partial in files::sweep(folder)? {
+                tracing::info!(path = %partial.display(), "removed a partial file");
+            }
+        }
+        Ok(run)
+    }
+
+    fn lock(path: &Path) -> Result<RunFolder> {
+        Ok(RunFolder {
+            path: path.to_path_buf(),
+            _lock: lock_folder(path)?,
+            created: Created::Nothing,
+        })
+    }
+
+    /// Path of the folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Path of the resolved configuration.
+    pub fn config_path(&self) -> PathBuf {
+        config_path(&self.path)
+    }
+
+    /// Path of the metrics.
+    pub fn metrics_path(&self) -> PathBuf {
+        metrics_path(&self.path)
+    }
+
+    /// Path of the folder of TensorBoard event files.
+    pub fn board_path(&self) -> PathBuf {
+        tensorboard_path(&self.path)
+    }
+
+    /// Path of the checkpoint at `step`.
+    pub fn checkpoint_path(&self, step: u64) -> PathBuf {
+        self.path.join(CHECKPOINTS).join(checkpoint_name(step))
+    }
+
+    /// Writes the resolved configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be written.
+    pub fn write_config(&self, text: &str) -> Result<()> {
+        files::write_text(&self.config_path(), text)
+    }
+
+    /// Writes `run.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be written.
+    pub fn write_record(&self, record: &RunRecord) -> Result<()> {
+        record.write(&self.path)
+    }
+
+    /// The steps of all checkpoints, ascending.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be read.
+    pub fn steps(&self) -> Result<Vec<u64>> {
+        checkpoint_steps(&self.path.join(CHECKPOINTS))
+    }
+
+    /// Removes all checkpoints except the `keep` newest and those at the steps in `others`. Returns the removed steps.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if one cannot be removed.
+    pub fn prune(&self, keep: usize, others: &[Option<u64>]) -> Result<Vec<u64>> {
+        let mut steps = self.steps()?;
+        steps.truncate(steps.len().saturating_sub(keep));
+        steps.retain(|&step| !others.contains(&Some(step)));
+        for &step in &steps {
+            self.remove(step)?;
+        }
+        Ok(steps)
+    }
+
+    /// Removes the checkpoint at `step`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be removed.
+    pub fn remove(&self, step: u64) -> Result<()> {
+        let path = self.checkpoint_path(step);
+        std::fs::remove_file(&path).map_err(|error| {
+            Error::data(format!("cannot remove the checkpoint `{}`", path.display()))
+                .because(error)
+                .help("check that the folder is writable")
+        })
+    }
+}
