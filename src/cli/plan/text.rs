@@ -1,9 +1,11 @@
-//! The costs as text of at most 60 columns.
+//! The costs as text, in at most 60 columns.
 
 use std::fmt;
 
 use super::super::wrap::wrap;
-use super::{Costs, Kind, Place, Source};
+use super::costs::Costs;
+use super::on_device::{DeviceKind, OnDevice};
+use super::vocabulary::VocabularySource;
 use crate::numbers::bytes;
 use crate::numbers::grouped;
 use crate::tensor::Shape;
@@ -15,10 +17,10 @@ const WIDTH: usize = 60;
 impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (least, from) = match self.vocabulary_from {
-            Source::File => ("", "its file"),
-            Source::VocabSize => ("", "data.vocab_size"),
-            Source::Most => ("at most ", "data.vocab_size"),
-            Source::Text => ("", "the training text"),
+            VocabularySource::File => ("", "its file"),
+            VocabularySource::VocabSize => ("", "data.vocab_size"),
+            VocabularySource::AtMost => ("at most ", "data.vocab_size"),
+            VocabularySource::Text => ("", "the training text"),
         };
         writeln!(f, "{}", self.config.display())?;
         let what = format!(
@@ -48,13 +50,13 @@ impl fmt::Display for Costs {
         line("words per step", self.words_per_step)?;
         if self.devices > 1 {
             let exchange = &self.exchange_bytes_per_step;
-            let title = "a step exchanges, each device";
+            let title = "communication per step and device";
             writeln!(f, "\n{title:<34}{:>26}", "bytes")?;
             for (name, count) in [
                 ("sent", exchange.sent),
                 ("received", exchange.received),
                 ("dense gradients, one way", exchange.dense),
-                ("rows of a device, at most", exchange.rows),
+                ("table rows of a device, at most", exchange.rows),
                 ("between machines, each way", exchange.between_machines),
             ] {
                 memory(f, name, count)?;
@@ -73,7 +75,7 @@ fn memory(f: &mut fmt::Formatter<'_>, name: &str, count: u64) -> fmt::Result {
     writeln!(f, "{name:<34}{:>11}{:>15}", bytes(count), grouped(count))
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for OnDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = format!("{}: {}", self.device, self.name);
         let title: String = title.chars().take(WIDTH - 7).collect();
@@ -83,12 +85,12 @@ impl fmt::Display for Place {
             ("  parameters", device.parameters),
             ("  optimizer", device.optimizer),
             ("  moving average", device.moving_average),
-            ("  gradients that are kept", device.gradients),
-            ("  on the way from and to the host", device.travelling),
+            ("  persistent gradients", device.gradients),
+            ("  transfer buffers", device.travelling),
             ("  recurrent state", device.state),
             ("  activations and gradients", device.activations),
         ] {
-            if count > 0 || !name.starts_with("  gradients") && !name.starts_with("  on the way") {
+            if count > 0 || !name.starts_with("  persistent") && !name.starts_with("  transfer") {
                 memory(f, name, count)?;
             }
         }
@@ -99,38 +101,38 @@ impl fmt::Display for Place {
         }
         memory(f, "  inputs and outputs", device.inputs_and_outputs)?;
         if device.params > 0 {
-            memory(f, "  params of steps", device.params)?;
+            memory(f, "  kernel parameters", device.params)?;
         }
-        memory(f, "  all of the device", device.total)?;
+        memory(f, "  total on the device", device.total)?;
         memory(f, "  host: vocabulary", host.vocabulary)?;
         if host.tables > 0 {
             memory(f, "  host: tables", host.tables)?;
         }
-        memory(f, "  host: batches that wait", host.batches)?;
+        memory(f, "  host: prepared batches", host.batches)?;
         if host.staging > 0 {
-            memory(f, "  host: what is on its way", host.staging)?;
+            memory(f, "  host: staging", host.staging)?;
         }
         memory(f, "  host: kernels and driver", host.work)?;
         if host.joining > 0 {
             memory(f, "  host: gradients of all devices", host.joining)?;
         }
         memory(f, "  host: transfers, at most", host.transfer)?;
-        memory(f, "  all of the host beside", host.total)?;
+        memory(f, "  total on the host besides", host.total)?;
         let mut line =
             |name: &str, value: usize| writeln!(f, "{name:<42}{:>18}", grouped(value as u64));
-        line("  dispatches of a step", self.estimate.dispatches_per_step)?;
+        line("  dispatches per step", self.estimate.dispatches_per_step)?;
         if let Some(dispatches) = self.estimate.dispatches_per_evaluation_batch {
-            line("  dispatches of a batch of validation", dispatches)?;
+            line("  dispatches per validation batch", dispatches)?;
         }
         self.write_verdict(f)
     }
 }
 
-impl Place {
+impl OnDevice {
     fn write_verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let need = bytes(self.need);
         if let Some(refusal) = &self.estimate.refusal {
-            wrapped(f, &format!("  does not run here: {refusal}"))?;
+            wrapped(f, &format!("  cannot run here: {refusal}"))?;
         }
         let is_refused = self.estimate.refusal.is_some();
         let of_host = match self.available_of_host {
@@ -150,8 +152,8 @@ impl Place {
             }
             (_, None) => {
                 let who = match self.kind {
-                    Kind::Any => "give --memory SIZE to ask about one",
-                    _ => "its driver does not say how much it has; ask with --memory SIZE",
+                    DeviceKind::Any => "give its memory with --memory SIZE",
+                    _ => "its driver does not report its memory; give it with --memory SIZE",
                 };
                 writeln!(f, "  needs {need}: {who}")?;
             }

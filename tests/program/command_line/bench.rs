@@ -70,7 +70,7 @@ fn kernels_are_measured_by_name() {
         .assert()
         .code(2)
         .stderr(predicate::str::contains(
-            "no kernel that is measured is called `nothing`",
+            "no kernel that is measured has `nothing` in its name",
         ))
         .stderr(predicate::str::contains("matmul/product_tiled, "));
 }

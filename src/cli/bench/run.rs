@@ -1,0 +1,123 @@
+//! The command: what is measured.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::super::args::Invocation;
+use super::super::context::{kernel_executor, training_executors};
+use super::super::messages::note;
+use super::super::output;
+use super::super::plan::vocabulary_size;
+use super::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchStepArgs};
+use super::tables::{CellTimes, cell_table, kernel_table, step_text};
+use crate::bench::kernels::{KernelTimes, kernels, measured};
+use crate::bench::step::{Length, step};
+use crate::cell::CELLS;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::kernel::Halves;
+use crate::kernels::pointwise::copy;
+
+/// The built-in model.
+const MODEL: &str = include_str!("../../../configs/bench.toml");
+
+/// Measures and prints.
+pub(in crate::cli) fn run(arguments: &BenchArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
+    match &arguments.what {
+        None => run_all(arguments, quiet),
+        Some(BenchCommand::Kernels(which)) => run_kernels(arguments, which, quiet),
+        Some(BenchCommand::Step(which)) => run_step(arguments, which, quiet),
+    }
+}
+
+fn show(arguments: &BenchArgs, document: &impl Serialize, text: &str) -> Result<()> {
+    if arguments.json {
+        output::print_json(document)
+    } else {
+        output::print(text.as_bytes())
+    }
+}
+
+/// Kernels and cells, as `--json` prints them.
+#[derive(Serialize)]
+struct Everything {
+    kernels: KernelTimes,
+    steps: Vec<CellTimes>,
+}
+
+/// The cells to measure: the name of each in the results, and its changes of the model.
+fn cells() -> Vec<(&'static str, Vec<String>)> {
+    let mut cells = Vec::new();
+    for kind in CELLS {
+        let cell = format!("model.cell={}", kind.name());
+        match kind.size_key() {
+            None => cells.push((kind.name(), vec![cell])),
+            Some(key) => cells.extend(key.bench.iter().map(|(name, size)| {
+                let size = format!("{}={size}", key.key);
+                (*name, vec![cell.clone(), size])
+            })),
+        }
+    }
+    cells
+}
+
+fn run_all(arguments: &BenchArgs, quiet: bool) -> Result<()> {
+    let mut executor = kernel_executor(&[&arguments.device], quiet)?;
+    let kernels = kernels(executor.as_mut(), "")?;
+    // Without f16 in hardware, mixed precision is emulated and its time means nothing.
+    let has_f16 = executor.runs(&copy::KERNEL, Halves::all(&copy::KERNEL));
+    drop(executor);
+    let precisions: &[&str] = if has_f16 { &["f32", "mixed"] } else { &["f32"] };
+    let mut steps = Vec::new();
+    for (cell, changes) in cells() {
+        for &precision in precisions {
+            note(
+                quiet,
+                &format!("Measuring steps of {cell}, {precision} ..."),
+            );
+            let mut changes = changes.clone();
+            changes.push(format!("train.precision={precision}"));
+            let config = Config::parse(MODEL, "configs/bench.toml", Path::new("."), &changes)?;
+            let words = config.data.vocab_size;
+            let executors = training_executors(&[&arguments.device], &config, true)?;
+            let times = step(executors, &config, words, Length::default(), false)?;
+            steps.push(CellTimes { cell, times });
+        }
+    }
+    let text = format!("{}\n{}", kernel_table(&kernels), cell_table(&steps));
+    show(arguments, &Everything { kernels, steps }, &text)
+}
+
+fn run_kernels(arguments: &BenchArgs, which: &BenchKernelsArgs, quiet: bool) -> Result<()> {
+    let filter = &which.filter;
+    let mut names: Vec<_> = measured().map(|kernel| kernel.name).collect();
+    if !names.iter().any(|name| name.contains(filter)) {
+        names.dedup();
+        let what = format!("no kernel that is measured has `{filter}` in its name");
+        return Err(
+            Error::usage(what).help(format!("give part of one of these: {}", names.join(", ")))
+        );
+    }
+    let mut executor = kernel_executor(&[&arguments.device], quiet)?;
+    let times = kernels(executor.as_mut(), filter)?;
+    if times.kernels.is_empty() {
+        let what = format!("this device does not run the kernel `{filter}`");
+        return Err(Error::device(what).help("`wlstm devices` lists the features of each device"));
+    }
+    show(arguments, &times, &kernel_table(&times))
+}
+
+fn run_step(arguments: &BenchArgs, which: &BenchStepArgs, quiet: bool) -> Result<()> {
+    let config = Config::load(&which.config, &which.overrides.set)?;
+    let words = vocabulary_size(&config, quiet)?.words;
+    let executors = training_executors(&[&arguments.device], &config, quiet)?;
+    let length = Length {
+        steps: which.steps as usize,
+        seconds: which.seconds,
+        ..Length::default()
+    };
+    let times = step(executors, &config, words, length, which.profile)?;
+    show(arguments, &times, &step_text(&times))
+}

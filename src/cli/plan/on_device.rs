@@ -1,0 +1,165 @@
+//! The costs of a run on each device of this machine.
+
+use serde::Serialize;
+
+use crate::config::{Config, Precision};
+use crate::device::{Room, Taking, adapters, available_memory};
+use crate::graph::memory::Limits;
+use crate::train::estimate::{Change, Estimate, Topology, changes};
+
+/// The run in question.
+pub(super) struct Question<'a> {
+    pub config: &'a Config,
+    /// Words in the vocabulary.
+    pub words: usize,
+    /// Devices that train together.
+    pub devices: usize,
+    /// The memory to compare with, in place of that of each device.
+    pub memory: Option<u64>,
+}
+
+impl Question<'_> {
+    /// The memory of a device, or the given one. With `--memory` an adapter counts as a card with memory of its own.
+    fn memory_of(&self, room: Room) -> Room {
+        Room {
+            bytes: self.memory.or(room.bytes),
+            is_host: room.is_host && (self.memory.is_none() || room.adapter.is_none()),
+            ..room
+        }
+    }
+}
+
+/// Kinds of devices.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DeviceKind {
+    /// The processor of this machine.
+    Cpu,
+    /// A GPU.
+    Gpu,
+    /// A software adapter, which uses the memory of the host.
+    Software,
+    /// Any GPU, with the limits that all GPUs have, where none was found.
+    Any,
+}
+
+/// A device and the costs of the run on it.
+#[derive(Serialize)]
+pub(super) struct OnDevice {
+    /// The name that `--device` takes.
+    pub device: String,
+    pub name: String,
+    pub kind: DeviceKind,
+    #[serde(flatten)]
+    pub estimate: Estimate,
+    /// The bytes needed in the memory of the device. For a device that uses the memory of the host: those of the host too.
+    pub need: u64,
+    /// The bytes available there: free memory of the host, or all memory of a card, or `--memory`. Null: unknown.
+    pub available: Option<u64>,
+    /// The bytes needed in the memory of the host, for a device with memory of its own.
+    pub need_of_host: u64,
+    /// The bytes available there. Null: unknown.
+    pub available_of_host: Option<u64>,
+    /// Null: unknown.
+    pub fits: Option<bool>,
+    /// Changes of the configuration that would make it fit.
+    pub changes: Vec<Change>,
+}
+
+/// How a device is called.
+struct Names {
+    device: String,
+    name: String,
+    kind: DeviceKind,
+}
+
+impl OnDevice {
+    fn new(question: &Question<'_>, names: Names, limits: &Limits, room: Room) -> OnDevice {
+        let &Question { config, words, .. } = question;
+        let room = &question.memory_of(room);
+        // GPUs share a machine; devices that use the memory of a host have a machine each.
+        let topology = Topology {
+            devices: question.devices,
+            here: if room.is_host { 1 } else { question.devices },
+            processes: 1,
+        };
+        let estimate = Estimate::of(config, words, topology, limits, room.taking);
+        let fits = estimate.fits(room, 1, topology);
+        OnDevice {
+            device: names.device,
+            name: names.name,
+            kind: names.kind,
+            need: estimate.need(room, 1, topology),
+            available: room.bytes,
+            need_of_host: estimate.need_of_host(room, topology),
+            available_of_host: room.host,
+            fits,
+            changes: match fits {
+                Some(false) => changes(config, words, (topology, 1), limits, room),
+                _ => Vec::new(),
+            },
+            estimate,
+        }
+    }
+}
+
+/// The run on every adapter and on the CPU, in the order in which `auto` prefers them. Without an adapter: on any GPU.
+pub(super) fn on_devices(question: &Question<'_>) -> Vec<OnDevice> {
+    let mixed = question.config.train.precision == Precision::Mixed;
+    let mut found = Vec::new();
+    for adapter in adapters() {
+        let summary = &adapter.summary;
+        let names = Names {
+            device: format!("gpu:{}", summary.index),
+            name: summary.name.clone(),
+            kind: if summary.is_real() {
+                DeviceKind::Gpu
+            } else {
+                DeviceKind::Software
+            },
+        };
+        let mut limits = adapter.limits(mixed);
+        if question.memory.is_some() {
+            limits.workgroups = Limits::COMMON.workgroups;
+        }
+        found.push(OnDevice::new(question, names, &limits, adapter.room()));
+    }
+    if found.is_empty() {
+        found.push(on_any_gpu(question));
+    }
+    let software = found.iter().position(|one| one.kind != DeviceKind::Gpu);
+    found.insert(software.unwrap_or(found.len()), on_cpu(question));
+    found
+}
+
+fn on_cpu(question: &Question<'_>) -> OnDevice {
+    let names = Names {
+        device: "cpu".to_owned(),
+        name: "this machine".to_owned(),
+        kind: DeviceKind::Cpu,
+    };
+    let room = Room {
+        taking: Taking::Host,
+        is_host: true,
+        bytes: available_memory(),
+        host: available_memory(),
+        adapter: None,
+    };
+    OnDevice::new(question, names, &Limits::HOST, room)
+}
+
+fn on_any_gpu(question: &Question<'_>) -> OnDevice {
+    let names = Names {
+        device: "gpu".to_owned(),
+        name: "none found: one with the limits of all GPUs".to_owned(),
+        kind: DeviceKind::Any,
+    };
+    let room = Room {
+        taking: Taking::Device,
+        is_host: false,
+        bytes: None,
+        host: available_memory(),
+        adapter: None,
+    };
+    OnDevice::new(question, names, &Limits::COMMON, room)
+}

@@ -1,0 +1,56 @@
+//! The size of the vocabulary of a configuration.
+
+use serde::Serialize;
+
+use super::super::context::{vocabulary, vocabulary_file};
+use crate::config::Config;
+use crate::corpus::Corpus;
+use crate::error::{Error, Result};
+
+/// The size of a vocabulary, and where it comes from.
+pub(in crate::cli) struct VocabularySize {
+    /// All words, special ones included.
+    pub words: usize,
+    /// Where the number comes from.
+    pub source: VocabularySource,
+}
+
+/// Where the size of a vocabulary comes from.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::cli) enum VocabularySource {
+    /// The file `data.vocab`.
+    File,
+    /// The number `data.vocab_size`, which the file `data.vocab` must match.
+    VocabSize,
+    /// The number `data.vocab_size`, an upper bound: the training text may have fewer words.
+    #[serde(rename = "vocab_size")]
+    AtMost,
+    /// The words of the training text.
+    Text,
+}
+
+/// Finds the size of the vocabulary, without the training text where possible.
+pub(in crate::cli) fn vocabulary_size(config: &Config, quiet: bool) -> Result<VocabularySize> {
+    let data = &config.data;
+    let (words, source) = match &data.vocab {
+        Some(path) if path.exists() || data.vocab_size == 0 => {
+            let vocabulary = vocabulary_file(config, path).map_err(unknown_size)?;
+            (vocabulary.len(), VocabularySource::File)
+        }
+        Some(_) => (data.vocab_size, VocabularySource::VocabSize),
+        None if data.vocab_size > 0 => (data.vocab_size, VocabularySource::AtMost),
+        None => {
+            let corpus = Corpus::training(data).map_err(unknown_size)?;
+            let vocabulary = vocabulary(config, Some(&corpus), quiet)?;
+            (vocabulary.len(), VocabularySource::Text)
+        }
+    };
+    Ok(VocabularySize { words, source })
+}
+
+fn unknown_size(error: Error) -> Error {
+    error
+        .context("the size of the vocabulary is not known")
+        .help("bring the file, or give the size with --set data.vocab_size=N")
+}
