@@ -9,7 +9,7 @@ use super::context::trained;
 use super::messages::note;
 use crate::checkpoint::Which;
 use crate::error::{Error, Result};
-use crate::interchange::{Source, native, onnx, pytorch};
+use crate::interchange::{ExportSource, native, onnx, pytorch};
 
 /// Write a model for PyTorch or ONNX Runtime
 #[derive(Clone, Debug, Args)]
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &ExportArgs, invocation: &Invocation) -> Result<()>
     let trained = trained(&arguments.run, Which::Best, quiet)?;
     let out = &arguments.out;
     check_place(out, trained.checkpoint.path())?;
-    let source = Source {
+    let source = ExportSource {
         checkpoint: &trained.checkpoint,
         config: &trained.config,
         vocabulary: &trained.vocabulary,
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &ExportArgs, invocation: &Invocation) -> Result<()>
     match arguments.format {
         ExportFormat::Native => native::export(&source, out)?,
         ExportFormat::Pytorch => pytorch::export(&source, out)?,
-        ExportFormat::Onnx => files.extend(onnx::export(&source, out, onnx::INSIDE)?),
+        ExportFormat::Onnx => files.extend(onnx::export(&source, out, onnx::MOST_INLINE)?),
     }
     let names: Vec<String> = files
         .iter()

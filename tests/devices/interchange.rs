@@ -11,7 +11,7 @@ use serde_json::Value;
 use wlstm::checkpoint::Checkpoint;
 use wlstm::config::Config;
 use wlstm::corpus::Vocabulary;
-use wlstm::interchange::{Source, onnx};
+use wlstm::interchange::{ExportSource, onnx};
 
 type Test = fn() -> Result<(), Failed>;
 type WithPython = fn(&Path) -> Result<(), Failed>;
@@ -336,14 +336,14 @@ fn beside_the_model(python: &Path) -> Result<(), Failed> {
     let words = checkpoint.tensor_u8("vocab").map_err(|e| e.to_string())?;
     let vocabulary =
         Vocabulary::from_bytes(words, config.data.order, "x").map_err(|e| e.to_string())?;
-    let source = Source {
+    let source = ExportSource {
         checkpoint: &checkpoint,
         config: &config,
         vocabulary: &vocabulary,
         last: false,
     };
     let mut found = Vec::new();
-    for (name, inside) in [("one.onnx", onnx::INSIDE), ("two.onnx", 0)] {
+    for (name, inside) in [("one.onnx", onnx::MOST_INLINE), ("two.onnx", 0)] {
         let path = folder.path(name);
         let beside = onnx::export(&source, &path, inside).map_err(|e| e.chain().to_string())?;
         assert_eq!(beside.is_some(), inside == 0);

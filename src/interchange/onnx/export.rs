@@ -1,0 +1,133 @@
+//! The files of a graph.
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+
+use super::builder::{Builder, Constant};
+use super::proto::{
+    EXTERNAL, FLOAT, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+};
+use super::step::build;
+use crate::error::Result;
+use crate::files;
+use crate::interchange::source::ExportSource;
+
+/// The most bytes of parameters that the model file itself holds.
+pub const MOST_INLINE: usize = 1 << 30;
+
+/// The version of the file format.
+const IR_VERSION: i64 = 8;
+/// The version of the operators.
+const OPSET: i64 = 17;
+
+/// Writes the graph. Parameters of more than `most_inline` bytes (see [`MOST_INLINE`]) go to a second file, whose path is
+/// returned.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint lacks a parameter, or a file cannot be written.
+pub fn export(
+    source: &ExportSource<'_>,
+    path: &Path,
+    most_inline: usize,
+) -> Result<Option<PathBuf>> {
+    let Builder {
+        mut graph,
+        parameters,
+    } = build(source)?;
+    let bytes: usize = parameters.iter().map(|one| 4 * one.values.len()).sum();
+    let second = (bytes > most_inline).then(|| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".data");
+        PathBuf::from(name)
+    });
+    let mut offset = 0;
+    for parameter in &parameters {
+        let tensor = match &second {
+            None => inline(parameter),
+            Some(second) => external(parameter, second, offset),
+        };
+        offset += 4 * parameter.values.len();
+        graph.initializer.push(tensor);
+    }
+    if let Some(second) = &second {
+        let write = |file: &mut dyn Write| -> Result<()> {
+            for parameter in &parameters {
+                file.write_all(&little_endian(&parameter.values))
+                    .map_err(|error| files::cannot_write(second, error))?;
+            }
+            Ok(())
+        };
+        files::write_large_atomically(second, write)?;
+    }
+    let metadata = source.metadata("onnx").into_iter();
+    let model = ModelProto {
+        ir_version: Some(IR_VERSION),
+        producer_name: Some("wlstm".to_owned()),
+        producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        graph: Some(graph),
+        opset_import: vec![OperatorSetIdProto {
+            domain: Some(String::new()),
+            version: Some(OPSET),
+        }],
+        metadata_props: metadata.map(|(key, value)| entry(&key, value)).collect(),
+    };
+    files::write_atomically(path, |file| {
+        file.write_all(&model.encode_to_vec())
+            .map_err(|error| files::cannot_write(path, error))
+    })?;
+    Ok(second)
+}
+
+/// A parameter without its values.
+fn tensor(parameter: &Constant<'_>) -> TensorProto {
+    TensorProto {
+        dims: parameter.shape.iter().map(|size| *size as i64).collect(),
+        data_type: Some(FLOAT),
+        name: Some(parameter.name.clone()),
+        ..TensorProto::default()
+    }
+}
+
+/// A parameter with its values.
+fn inline(parameter: &Constant<'_>) -> TensorProto {
+    TensorProto {
+        raw_data: Some(little_endian(&parameter.values).into_owned()),
+        ..tensor(parameter)
+    }
+}
+
+/// A parameter whose values are in another file, from byte `offset` on.
+fn external(parameter: &Constant<'_>, file: &Path, offset: usize) -> TensorProto {
+    let location = file.file_name().unwrap_or_default().to_string_lossy();
+    let length = 4 * parameter.values.len();
+    TensorProto {
+        data_location: Some(EXTERNAL),
+        external_data: vec![
+            entry("location", location.into_owned()),
+            entry("offset", offset.to_string()),
+            entry("length", length.to_string()),
+        ],
+        ..tensor(parameter)
+    }
+}
+
+fn entry(key: &str, value: String) -> StringStringEntryProto {
+    StringStringEntryProto {
+        key: Some(key.to_owned()),
+        value: Some(value),
+    }
+}
+
+/// The bytes of numbers in files.
+fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        Cow::Borrowed(bytemuck::cast_slice(values))
+    } else {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        bytes.collect()
+    }
+}

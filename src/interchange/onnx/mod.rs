@@ -1,0 +1,18 @@
+//! One step of a model as an ONNX graph: words and states in, log-probabilities and states out.
+//!
+//! | input | type | output | type |
+//! |---|---|---|---|
+//! | `word` | int64 `[batch]` | `log_probability` | float `[batch, V]` |
+//! | `h.K` | float `[batch, P]` | `h.K.next` | float `[batch, P]` |
+//! | `c.K` | float `[batch, H]` | `c.K.next` | float `[batch, H]` |
+//!
+//! States start at zero, and the first word is the mark. Operators are those of opset 17. The metadata of the model has
+//! the configuration and the vocabulary. Parameters of more than [`MOST_INLINE`] bytes are in a second file beside it,
+//! `FILE.data`, as ONNX requires of models that are too large for one message.
+
+mod builder;
+mod export;
+mod proto;
+mod step;
+
+pub use export::{MOST_INLINE, export};

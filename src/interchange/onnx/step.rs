@@ -1,0 +1,149 @@
+//! The graph of one step of a model.
+
+use super::builder::{Builder, Dimension};
+use crate::cell::{Attribute, OnnxLayer};
+use crate::error::Result;
+use crate::interchange::source::ExportSource;
+
+/// Builds the graph.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint lacks a parameter.
+pub fn build<'a>(source: &ExportSource<'a>) -> Result<Builder<'a>> {
+    let model = &source.config.model;
+    let words = source.vocabulary.len();
+    let output = model.output_size();
+    let mut builder = Builder::new("one step of a language model");
+    builder.integer_input("word", &[Dimension::Batch]);
+    let table = source.table("embedding.weight")?;
+    let table = builder.parameter("embedding.weight", &[words, model.embedding], table);
+    let rows = [Attribute::Int("axis", 0)];
+    let mut x = builder.node("Gather", &[&table, "word"], "embedded", &rows);
+    for layer in 0..model.layers() {
+        x = build_layer(&mut builder, source, layer, &x)?;
+    }
+    let weight = if model.tied {
+        table
+    } else {
+        let weight = source.table("softmax.weight")?;
+        builder.parameter("softmax.weight", &[words, output], weight)
+    };
+    let bias = builder.parameter("softmax.bias", &[words], source.table("softmax.bias")?);
+    let transposed = [Attribute::Int("transB", 1)];
+    let logits = builder.node("Gemm", &[&x, &weight, &bias], "logits", &transposed);
+    let last = [Attribute::Int("axis", -1)];
+    builder.node("LogSoftmax", &[&logits], "log_probability", &last);
+    builder.output(
+        "log_probability",
+        &[Dimension::Batch, Dimension::Size(words)],
+    );
+    for layer in 0..model.layers() {
+        for (state, size) in [("h", output), ("c", model.hidden)] {
+            let name = format!("{state}.{layer}.next");
+            builder.output(&name, &[Dimension::Batch, Dimension::Size(size)]);
+        }
+    }
+    Ok(builder)
+}
+
+/// Builds a layer: gates, memory cells and projection. Returns the name of its output.
+fn build_layer<'a>(
+    builder: &mut Builder<'a>,
+    source: &ExportSource<'a>,
+    layer: usize,
+    x: &str,
+) -> Result<String> {
+    let model = &source.config.model;
+    let (hidden, input, output) = (model.hidden, model.input_size(layer), model.output_size());
+    let of = |name: &str| format!("layers.{layer}.{name}");
+    let (h, c) = (format!("h.{layer}"), format!("c.{layer}"));
+    builder.input(&h, &[Dimension::Batch, Dimension::Size(output)]);
+    builder.input(&c, &[Dimension::Batch, Dimension::Size(hidden)]);
+    let bias = source.recurrent(&of("gates.bias"))?;
+    let bias = builder.parameter(&of("gates.bias"), &[4 * hidden], bias);
+    let mut gates = Gates {
+        builder,
+        source,
+        layer,
+        x,
+    };
+    let z = model.cells[layer].onnx(&model.sizes(layer), &mut gates)?;
+    let z = builder.node("Add", &[&z, &bias], of("z"), &[]);
+    let sizes = builder.integers(&of("gate sizes"), &[hidden as i64; 4]);
+    let [i, j, f, o] = ["i", "j", "f", "o"].map(of);
+    let parts = [&i, &j, &f, &o].map(String::clone).to_vec();
+    let columns = [Attribute::Int("axis", 1)];
+    builder.node_with_results("Split", &[&z, &sizes], parts, &columns);
+    let forget = vec![model.forget_bias as f32];
+    let forget = builder.parameter(&of("forget bias"), &[1], forget.into());
+    let f = builder.node("Add", &[&f, &forget], of("f and bias"), &[]);
+    let f = builder.node("Sigmoid", &[&f], of("forget"), &[]);
+    let i = builder.node("Sigmoid", &[&i], of("in"), &[]);
+    let j = builder.node("Tanh", &[&j], of("candidate"), &[]);
+    let o = builder.node("Sigmoid", &[&o], of("out"), &[]);
+    let kept = builder.node("Mul", &[&f, &c], of("kept"), &[]);
+    let new = builder.node("Mul", &[&i, &j], of("new"), &[]);
+    let c = builder.node("Add", &[&kept, &new], format!("{c}.next"), &[]);
+    let shown = builder.node("Tanh", &[&c], of("shown"), &[]);
+    let next = format!("{h}.next");
+    let next = if model.projection == 0 {
+        builder.node("Mul", &[&o, &shown], next, &[])
+    } else {
+        let m = builder.node("Mul", &[&o, &shown], of("m"), &[]);
+        let weight = source.recurrent(&of("projection.weight"))?;
+        let shape = [hidden, model.projection];
+        let weight = builder.parameter(&of("projection.weight"), &shape, weight);
+        builder.node("MatMul", &[&m, &weight], next, &[])
+    };
+    if model.residual && input == output {
+        Ok(builder.node("Add", &[x, &next], of("output"), &[]))
+    } else {
+        Ok(next)
+    }
+}
+
+/// The gates of a layer, which its cell builds.
+struct Gates<'b, 'a> {
+    builder: &'b mut Builder<'a>,
+    source: &'b ExportSource<'a>,
+    layer: usize,
+    x: &'b str,
+}
+
+impl Gates<'_, '_> {
+    fn name(&self, name: &str) -> String {
+        format!("layers.{}.{name}", self.layer)
+    }
+}
+
+impl OnnxLayer for Gates<'_, '_> {
+    fn x(&self) -> String {
+        self.x.to_owned()
+    }
+
+    fn h(&self) -> String {
+        format!("h.{}", self.layer)
+    }
+
+    fn parameter(&mut self, name: &str, shape: &[usize]) -> Result<String> {
+        let name = self.name(&format!("gates.{name}"));
+        let values = self.source.recurrent(&name)?;
+        Ok(self.builder.parameter(&name, shape, values))
+    }
+
+    fn integers(&mut self, name: &str, values: &[i64]) -> String {
+        self.builder.integers(&self.name(name), values)
+    }
+
+    fn node(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        result: &str,
+        attributes: &[Attribute<'_>],
+    ) -> String {
+        self.builder
+            .node(operator, inputs, self.name(result), attributes)
+    }
+}

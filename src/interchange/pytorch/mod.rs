@@ -1,0 +1,21 @@
+//! Safetensors files with the names and conventions of PyTorch: `torch.nn.Embedding` (`embedding`), `torch.nn.LSTM` (`lstm`)
+//! and `torch.nn.Linear` (`softmax`) load them by name.
+//!
+//! | wlstm | PyTorch |
+//! |---|---|
+//! | `embedding.weight [V, E]` | `embedding.weight [V, E]` |
+//! | `layers.K.gates.weight [I+P, 4H]`, gates i, j, f, o | `lstm.weight_ih_lK [4H, I]`, `lstm.weight_hh_lK [4H, P]`, gates i, f, g, o, where g is j |
+//! | `layers.K.gates.bias [4H]`, without the forget bias | `lstm.bias_ih_lK [4H]`, with the forget bias; `lstm.bias_hh_lK [4H]` |
+//! | `layers.K.projection.weight [H, P]` | `lstm.weight_hr_lK [P, H]` |
+//! | `softmax.weight [V, P]`, `softmax.bias [V]` | the same; `softmax.weight` of a tied model is the embedding |
+//!
+//! PyTorch adds both biases. `bias_ih` is the rounded sum of a bias and the forget bias, and `bias_hh` the rounding error,
+//! so that importing an exported file restores every bit. `bias_hh` is 0 elsewhere.
+
+mod export;
+mod import;
+mod layout;
+
+pub use export::export;
+pub use import::Imported;
+pub use layout::{check, is_pytorch};
