@@ -82,7 +82,7 @@
 //! use wlstm::config::Config;
 //! use wlstm::corpus::{BatchOptions, Batches, Corpus, Text, VocabularyBuilder};
 //! use wlstm::device::CpuExecutor;
-//! use wlstm::train::{prepare::Preparer, session::Session, update::control};
+//! use wlstm::train::{prepare::Preparer, session::TrainingSession, update::control};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # std::fs::write(folder.path().join("text.txt"), "to be or not to be, that is the question\n".repeat(8))?;
@@ -112,7 +112,7 @@
 //!
 //! // The model on its device; a `GpuExecutor` would do the same.
 //! let executor = Box::new(CpuExecutor::<f32>::new());
-//! let mut session = Session::training(executor, &config, vocabulary)?;
+//! let mut session = TrainingSession::on_device(executor, &config, vocabulary)?;
 //! session.initialise()?;
 //!
 //! let options = BatchOptions { batch: 4, unroll: 8, shuffle: false, seed: 1, epochs: 0 };
@@ -123,8 +123,7 @@
 //!     let control = control(&config, losses.len() as u64, config.train.learning_rate, 1.0);
 //!     inputs.set_control(control);
 //!     session.step(inputs)?;
-//!     let (_, loss) = session.fetch()?.swap_remove(0);
-//!     losses.push(loss[0]);
+//!     losses.push(session.fetch()?.loss);
 //! }
 //! // Before it learns, a model finds all characters about equally likely.
 //! assert!((losses[0] - (vocabulary as f64).ln()).abs() < 0.5);

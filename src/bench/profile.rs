@@ -9,7 +9,7 @@ use super::peaks::Peaks;
 use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::train::prepare::StepInputs;
-use crate::train::session::Session;
+use crate::train::session::TrainingSession;
 
 /// Profiled steps; the time of a dispatch is the median over them.
 const PROFILES: usize = 3;
@@ -64,7 +64,7 @@ struct Dispatches {
 ///
 /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
 pub(super) fn profile(
-    session: &mut Session,
+    session: &mut TrainingSession,
     next: &mut dyn FnMut() -> Result<StepInputs>,
     peaks: Peaks,
 ) -> Result<StepProfile> {

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::model::cost::cost;
 use crate::train::collective::SingleProcess;
 use crate::train::prepare::{Preparer, StepInputs};
-use crate::train::session::Session;
+use crate::train::session::TrainingSession;
 use crate::train::update::control;
 
 /// How long to measure.
@@ -89,7 +89,7 @@ pub fn step(
     } else {
         None
     };
-    let mut session = Session::replicated(executors, Box::new(SingleProcess), config, vocabulary)?;
+    let mut session = TrainingSession::new(executors, Box::new(SingleProcess), config, vocabulary)?;
     session.initialise()?;
     let unroll = config.train.unroll;
     let batch = session.division().parts() * config.train.batch;
@@ -118,7 +118,7 @@ pub fn step(
         if pending < session.in_flight() {
             continue;
         }
-        loss = fetch_loss(&mut session)?;
+        loss = session.fetch()?.loss;
         pending -= 1;
         done += 1;
         let now = Instant::now();
@@ -162,13 +162,6 @@ pub fn step(
         loss,
         profile,
     })
-}
-
-/// Waits for the oldest step and returns its loss.
-fn fetch_loss(session: &mut Session) -> Result<f64> {
-    let outputs = session.fetch()?;
-    let loss = outputs.iter().find(|(name, _)| name == "loss");
-    Ok(loss.expect("an output of training").1[0])
 }
 
 /// The CPU time of this thread.

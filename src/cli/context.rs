@@ -11,8 +11,9 @@ use crate::config::{Config, Precision, Softmax};
 use crate::corpus::{Corpus, Vocabulary, VocabularyBuilder};
 use crate::device::{Choice, CpuExecutor, Device, Executor, GpuExecutor, choose, choose_all};
 use crate::error::{Error, Result};
+use crate::model::language_model::Extent;
 use crate::tensor::names;
-use crate::train::session::{Inference, Session};
+use crate::train::session::{EvaluationSession, GenerationSession};
 
 /// The key of an override, `KEY=VALUE`.
 pub(super) fn key_of(set: &str) -> &str {
@@ -240,10 +241,27 @@ pub(super) fn saved_vocabulary(checkpoint: &Checkpoint, config: &Config) -> Resu
 }
 
 impl Trained {
-    /// The model on a device.
-    pub fn session(&self, selector: &str, purpose: Inference, quiet: bool) -> Result<Session> {
+    /// The model on a device, to compute losses in batches of `extent`.
+    pub fn evaluation(
+        &self,
+        selector: &str,
+        extent: Extent,
+        quiet: bool,
+    ) -> Result<EvaluationSession> {
         let executor = executor(&[selector], quiet)?;
         let words = self.vocabulary.len();
-        Session::inference(executor, &self.config, words, &self.checkpoint, purpose)
+        EvaluationSession::new(executor, &self.config, words, &self.checkpoint, extent)
+    }
+
+    /// The model on a device, to generate `streams` texts side by side.
+    pub fn generation(
+        &self,
+        selector: &str,
+        streams: usize,
+        quiet: bool,
+    ) -> Result<GenerationSession> {
+        let executor = executor(&[selector], quiet)?;
+        let words = self.vocabulary.len();
+        GenerationSession::new(executor, &self.config, words, &self.checkpoint, streams)
     }
 }

@@ -21,9 +21,9 @@ use crate::corpus::{Corpus, expand};
 use crate::error::{Error, Result};
 use crate::metrics::is_unlearned;
 use crate::numbers::percent;
-use crate::train::evaluate::{evaluate, extent};
+use crate::train::evaluate::evaluate;
+use crate::train::plans::evaluation_extent;
 use crate::train::progress::Progress;
-use crate::train::session::Inference;
 
 /// Print the perplexity of a text
 #[derive(Clone, Debug, Args)]
@@ -69,15 +69,20 @@ pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
     let trained = trained(&arguments.run, Which::Best, quiet)?;
     let order = [Kind::Test, Kind::Validation];
     let corpus = Arc::new(corpus(&arguments.data, &trained.config.data, order, quiet)?);
-    let purpose = Inference::Losses(extent(&trained.config));
-    let mut session = trained.session(&arguments.device.device, purpose, quiet)?;
+    let extent = evaluation_extent(&trained.config);
+    let mut session = trained.evaluation(&arguments.device.device, extent, quiet)?;
     let words = trained.vocabulary.clone();
     let text = text(corpus.clone(), words, trained.config.data.tokens, quiet)?;
     let live = Live::new("evaluating", quiet);
-    let found = evaluate(&mut session, &text, arguments.targets, |done, total| {
-        live.show(done, total);
-        Ok(())
-    });
+    let found = evaluate(
+        session.evaluator(),
+        &text,
+        arguments.targets,
+        |done, total| {
+            live.show(done, total);
+            Ok(())
+        },
+    );
     live.end();
     let found = found?;
     if !arguments.data.is_empty() {

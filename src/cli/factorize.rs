@@ -29,47 +29,46 @@ use crate::model::parameters::parameters;
 use crate::numbers::{grouped, percent};
 use crate::report::{Column, Table};
 use crate::tensor::names;
-use crate::train::evaluate::{evaluate, extent};
-use crate::train::session::Inference;
+use crate::train::evaluate::evaluate;
+use crate::train::plans::evaluation_extent;
 
-/// Turn a trained lstmp model into an flstm or glstm model, to be trained further
+/// Turn a trained lstmp model into an flstm or a glstm, to be trained further
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "--factor keeps the largest singular values of each gate matrix. --groups keeps its diagonal blocks, after \
-    permuting cells, inputs and outputs so that the blocks hold as much of the matrix as possible. Prints what is kept of \
-    each layer, and the perplexity before and after. Then train the new run:\n  \
-    wlstm train OUT/config.toml --init OUT --out TUNED\n\
-    \n\
+    after_help = "--factor keeps the largest singular values of each gate matrix; --groups keeps blocks of it, in an order of cells, inputs \
+    and outputs in which they hold much. Prints what is kept of each layer, and the perplexity before and after. The new run is \
+    the start of a training:\n  \
+    wlstm train OUT/config.toml --init OUT --out TUNED\n\n\
     Examples:\n  \
     wlstm factorize runs/lstmp --factor 128 --out runs/f128\n  \
     wlstm factorize runs/lstmp --groups 4,8 --out runs/g4-8"
 )]
 #[command(group(clap::ArgGroup::new("how").required(true).args(["factor", "groups"])))]
 pub(super) struct FactorizeArgs {
-    /// Run folder (its best checkpoint), or one checkpoint, with `lstmp` cells
+    /// A run folder (its best checkpoint) or one checkpoint, of `lstmp` cells
     pub run: PathBuf,
-    /// Singular values to keep: one number, or one per layer, for example 64,128
+    /// The singular values that are kept: one number, or one for each layer, as 64,128
     #[arg(long, value_name = "R", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub factor: Vec<u32>,
-    /// Groups: one number, or one per layer, for example 4,8
+    /// The groups: one number, or one for each layer, as 4,8
     #[arg(long, value_name = "G", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub groups: Vec<u32>,
-    /// Run folder to create
+    /// The run folder that is made
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
-    /// Text for the perplexities [default: the validation files of the run's configuration, else its test files]
+    /// The text of the perplexities; by default the validation files of the run's configuration, or its test files
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,
-    /// Read only the first N targets of the text, in the order of batches; 0 reads all
+    /// Only the first N targets of the text, in the order of batches; 0: all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub targets: u64,
-    /// Seed of the search for a permutation
+    /// The key of the random numbers of the search for an order
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// The device.
+    /// Where to compute.
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Print one JSON document
+    /// Prints one JSON document
     #[arg(long)]
     pub json: bool,
 }
@@ -258,8 +257,9 @@ fn perplexity(
     what: &'static str,
     quiet: bool,
 ) -> Result<f64> {
-    let purpose = Inference::Losses(extent(&model.config));
-    let mut session = model.session(&arguments.device.device, purpose, quiet || what == "after")?;
+    let extent = evaluation_extent(&model.config);
+    let quiet_device = quiet || what == "after";
+    let mut session = model.evaluation(&arguments.device.device, extent, quiet_device)?;
     let text = text(
         corpus,
         model.vocabulary.clone(),
@@ -267,10 +267,15 @@ fn perplexity(
         quiet,
     )?;
     let live = Live::new(what, quiet);
-    let found = evaluate(&mut session, &text, arguments.targets, |done, total| {
-        live.show(done, total);
-        Ok(())
-    });
+    let found = evaluate(
+        session.evaluator(),
+        &text,
+        arguments.targets,
+        |done, total| {
+            live.show(done, total);
+            Ok(())
+        },
+    );
     live.end();
     Ok(found?.perplexity())
 }

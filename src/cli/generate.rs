@@ -15,7 +15,7 @@ use crate::config::Tokens;
 use crate::corpus::{Detokeniser, Vocabulary};
 use crate::error::{Error, Result};
 use crate::train::generate::{Choice, Generator, Word};
-use crate::train::session::{Inference, Session};
+use crate::train::session::Predictor;
 
 /// Generate text with a model
 #[derive(Clone, Debug, Args)]
@@ -127,8 +127,7 @@ pub(super) fn run(arguments: &GenerateArgs, invocation: &Invocation) -> Result<(
     let prompt = read_prompt(&given, words, kind, &mut joiner, quiet);
     let samples = arguments.samples as usize;
     let streams = samples.min(SIDE_BY_SIDE);
-    let purpose = Inference::Words(streams);
-    let mut session = trained.session(&arguments.device.device, purpose, quiet)?;
+    let mut session = trained.generation(&arguments.device.device, streams, quiet)?;
     let mut all = Vec::new();
     for first in (0..samples).step_by(streams) {
         let generating = Generating {
@@ -137,7 +136,7 @@ pub(super) fn run(arguments: &GenerateArgs, invocation: &Invocation) -> Result<(
             given: &given,
             joiner: &joiner,
         };
-        let texts = generating.texts(&mut session, &prompt, (first, streams))?;
+        let texts = generating.texts(session.predictor(), &prompt, first)?;
         let Some(texts) = texts else {
             return Ok(());
         };
@@ -184,9 +183,9 @@ impl Generating<'_> {
     /// Some texts, from a first on; none if nobody listens any more. A single one is printed as it comes.
     fn texts(
         &self,
-        session: &mut Session,
+        predictor: Predictor<'_>,
         prompt: &[u32],
-        (first, streams): (usize, usize),
+        first: usize,
     ) -> Result<Option<Vec<Sample>>> {
         let Generating {
             arguments,
@@ -205,8 +204,8 @@ impl Generating<'_> {
             true => output::print_while_read(text.as_bytes()),
             false => Ok(true),
         };
-        let place = (first, streams);
-        let mut generator = Generator::new(session, &trained.vocabulary, prompt, choice, place)?;
+        let streams = predictor.streams();
+        let mut generator = Generator::new(predictor, &trained.vocabulary, prompt, choice, first)?;
         let mut texts = vec![Text::new(given, self.joiner, trained); streams];
         if !show(given)? {
             return Ok(None);

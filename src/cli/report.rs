@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::report::{RunData, page, plots};
 use crate::train::sample::sample;
-use crate::train::session::Inference;
 
 /// Write a page with curves, numbers and samples of runs
 #[derive(Clone, Debug, Args)]
@@ -163,8 +162,8 @@ fn add_sample(run: &mut RunData, quiet: bool) {
         return;
     }
     let made = trained(&run.folder, Which::Best, true).and_then(|trained| {
-        let mut session = trained.session("cpu", Inference::Words(1), true)?;
-        sample(&mut session, &trained.vocabulary)
+        let mut session = trained.generation("cpu", 1, true)?;
+        sample(session.predictor(), &trained.vocabulary)
     });
     match made {
         Ok(text) => run.sample = Some(text),

@@ -21,7 +21,6 @@ use crate::checkpoint::Which;
 use crate::error::{Error, Kind, Result};
 use crate::model::language_model::Extent;
 use crate::train::score::{Score as Found, Scorer};
-use crate::train::session::Inference;
 
 /// Print the log-probability of each line of a text
 #[derive(Clone, Debug, Args)]
@@ -88,9 +87,8 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
         true => (VecDeque::new(), extent_of(1, TOKENS)),
         false => first_lines(&lines, at_once),
     };
-    let purpose = Inference::Losses(extent);
-    let mut session = trained.session(&arguments.device.device, purpose, quiet)?;
-    let scorer = Scorer::new(&mut session, &trained.vocabulary, extent)?;
+    let mut session = trained.evaluation(&arguments.device.device, extent, quiet)?;
+    let scorer = Scorer::new(session.evaluator(), &trained.vocabulary);
     let mut scoring = Scoring {
         trained: &trained,
         arguments,

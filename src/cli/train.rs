@@ -24,12 +24,12 @@ use crate::model::cost::check_sizes;
 use crate::numbers::duration;
 use crate::tensor::names;
 use crate::train::collective::{Collective, SingleProcess, all_gather_f64};
-use crate::train::estimate::{self, Topology};
+use crate::train::estimate::{self, RunSpec, Topology};
 use crate::train::progress::{Measure, Progress};
 use crate::train::run::{Outcome, Run, train};
 use crate::train::sample::is_too_slow;
 use crate::train::schedule;
-use crate::train::session::Session;
+use crate::train::session::TrainingSession;
 use crate::train::watch::{Event, Stop};
 
 /// Train a model, or continue training one
@@ -144,13 +144,20 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
         start,
         (executors.len(), valid_text.is_some()),
     )?;
-    let topology = Topology {
-        devices,
-        here: executors.len(),
-        processes: process_here().1,
+    let run = RunSpec {
+        config: &config,
+        vocabulary: words.len(),
+        topology: Topology {
+            devices,
+            local_devices: executors.len(),
+            local_processes: process_here().1,
+        },
     };
-    estimate::check(&config, words.len(), topology, &executors)?;
-    let mut session = Session::replicated(executors, collective, &config, words.len())?;
+    let first = collective.rank() * executors.len();
+    let plans = run.plans_for_devices(&executors, first);
+    estimate::check(&run, &executors, &plans)?;
+    let mut session =
+        TrainingSession::with_plans(executors, collective, &config, words.len(), plans)?;
     let as_begun = |error: Error, help: fn(&Resumed) -> String| match &resumed {
         Some(resumed) => error.help(help(resumed)),
         None => error,
@@ -332,7 +339,7 @@ fn same_job(
 }
 
 /// Says so where the launcher of a job would end it before a checkpoint can be written after Ctrl-C or SIGTERM.
-fn warn_of_little_time(session: &Session, quiet: bool) {
+fn warn_of_little_time(session: &TrainingSession, quiet: bool) {
     #[cfg(feature = "mpi")]
     {
         /// Bytes that a disk takes in a second.
@@ -402,7 +409,7 @@ fn report(folder: &Path, outcome: &Outcome, unknown_words: &UnknownWords) -> Res
 }
 
 /// Prints a few lines that the model makes up.
-fn show_sample(session: &Session, sample: Option<&str>, quiet: bool) -> Result<()> {
+fn show_sample(session: &TrainingSession, sample: Option<&str>, quiet: bool) -> Result<()> {
     if is_too_slow(session) {
         note(
             quiet,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::progress::Progress;
-use super::session::Session;
+use super::session::TrainingSession;
 use crate::checkpoint::{RunFolder, RunRecord, SavedCheckpoint, Status};
 use crate::config::{Config, TrainConfig};
 use crate::corpus::Vocabulary;
@@ -106,7 +106,7 @@ impl<'a> Checkpointer<'a> {
     /// Writes a checkpoint with the recurrent states of all streams; gives its path.
     pub fn save(
         &mut self,
-        session: &mut Session,
+        session: &mut TrainingSession,
         states: &BTreeMap<String, Vec<f32>>,
         config: &Config,
         progress: &Progress,

@@ -1,24 +1,22 @@
-//! Perplexity: the full softmax over every target of a text exactly once, state carried, padding never counted.
+//! The perplexity of a text: the full softmax over every target exactly once. Recurrent states carry over, padding is not counted.
 
-use super::session::Session;
+use super::session::Evaluator;
 use crate::corpus::{Batch, Batches, IGNORE, Loader, Text};
-use crate::device::Data;
 use crate::error::{Error, Kind, Result};
-use crate::model::language_model::Extent;
 
-/// What an evaluation found.
+/// The result of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// The total negative log-likelihood, in nats.
     pub nll: f64,
-    /// The targets.
+    /// The number of targets.
     pub targets: u64,
     /// Targets that the vocabulary knows only as the unknown word.
     pub unknown: u64,
 }
 
 impl Evaluation {
-    /// Of no target.
+    /// The evaluation of no target.
     pub const NONE: Evaluation = Evaluation {
         nll: 0.0,
         targets: 0,
@@ -36,54 +34,35 @@ impl Evaluation {
     }
 }
 
-/// The streams and steps that evaluations of a configuration use: those of training.
-pub fn extent(config: &crate::config::Config) -> Extent {
-    Extent {
-        batch: config.train.batch,
-        unroll: config.train.unroll,
-    }
-}
-
-/// Evaluates a text, or its first `targets` targets in the order of batches (0: all). `watch` hears the batches done and all, and can stop it.
+/// Evaluates a text, or its first `targets` targets in the order of batches (0: all of them). After each batch calls `watch` with the
+/// number of batches done and the number of all; an error that it returns ends the evaluation.
 ///
 /// # Errors
 ///
-/// [`Kind::Data`] if the text has no target or is not UTF-8, [`Kind::Device`] if the device is lost or out of memory, and
-/// what `watch` returns.
+/// [`Kind::Data`] if the text has no target or is not UTF-8, [`Kind::Device`] if the device is lost, [`Kind::Diverged`] if the
+/// perplexity is not finite, and what `watch` returns.
 pub fn evaluate(
-    session: &mut Session,
+    mut evaluator: Evaluator<'_>,
     text: &Text,
     targets: u64,
     mut watch: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Evaluation> {
-    let extent = extent(session.config());
-    session.load_evaluation(extent)?;
-    session.reset_evaluation()?;
+    let extent = evaluator.extent();
+    evaluator.reset()?;
     let batches = Batches::evaluation(text, extent.batch, extent.unroll)?;
-    let most = match targets {
-        0 => u64::MAX,
-        targets => targets,
-    };
+    let most = if targets == 0 { u64::MAX } else { targets };
     let rows = (extent.batch * extent.unroll) as u64;
     let total = batches.epoch_steps()?.min(most.div_ceil(rows));
-    let mut found = Evaluation {
-        nll: 0.0,
-        targets: 0,
-        unknown: 0,
-    };
+    let mut found = Evaluation::NONE;
     let mut done = 0;
     for batch in Loader::spawn(batches, |batch| batch)? {
         let mut batch = batch?;
-        keep(
+        truncate(
             &mut batch,
             most - found.targets,
             text.vocabulary().unknown(),
         );
-        let inputs = vec![
-            ("inputs", Data::Index(batch.inputs)),
-            ("targets", Data::Index(batch.targets)),
-        ];
-        let nll = session.evaluate(&inputs)?;
+        let nll = evaluator.losses(batch.inputs, batch.targets)?;
         found.nll += nll.iter().sum::<f64>();
         found.targets += batch.words as u64;
         found.unknown += batch.unknown as u64;
@@ -104,8 +83,8 @@ pub fn evaluate(
     Ok(found)
 }
 
-/// Makes padding of all targets after the first `targets`, time by time.
-fn keep(batch: &mut Batch, targets: u64, unknown: u32) {
+/// Turns all targets after the first `targets` into padding. Targets are counted step by step, over all streams.
+fn truncate(batch: &mut Batch, targets: u64, unknown: u32) {
     if targets >= batch.words as u64 {
         return;
     }

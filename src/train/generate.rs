@@ -1,6 +1,6 @@
 //! Texts from a model, side by side, one word after the other.
 
-use super::session::Session;
+use super::session::Predictor;
 use crate::corpus::Vocabulary;
 use crate::error::{Error, Kind, Result};
 use crate::random::{Purpose, Stream};
@@ -29,7 +29,7 @@ pub struct Word {
 
 /// Generates from the model of a session, beside whatever else the session does.
 pub struct Generator<'a> {
-    session: &'a mut Session,
+    predictor: Predictor<'a>,
     choice: Choice,
     /// The random numbers of each text.
     random: Vec<Stream>,
@@ -46,17 +46,17 @@ impl<'a> Generator<'a> {
     ///
     /// [`Kind::Device`] if the device is lost or has no room.
     pub fn new(
-        session: &'a mut Session,
+        mut predictor: Predictor<'a>,
         vocabulary: &Vocabulary,
         prompt: &[u32],
         choice: Choice,
-        (first, streams): (usize, usize),
+        first: usize,
     ) -> Result<Generator<'a>> {
-        session.load_generation(streams)?;
-        session.reset_generation()?;
+        let streams = predictor.streams();
+        predictor.reset()?;
         let random = |text: usize| Stream::new(choice.seed, Purpose::Generate, text as u64);
         let mut generator = Generator {
-            session,
+            predictor,
             choice,
             random: (first..first + streams).map(random).collect(),
             unknown: vocabulary.unknown(),
@@ -70,7 +70,7 @@ impl<'a> Generator<'a> {
 
     /// The model reads a word of each text.
     fn feed(&mut self, words: &[u32]) -> Result<()> {
-        self.logits = self.session.logits(words)?;
+        self.logits = self.predictor.logits(words)?;
         Ok(())
     }
 

@@ -2,20 +2,21 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`run`] | the loop, with limits, validation, checkpoints and resume |
-//! | [`progress`] | where a run stands, as a checkpoint keeps it |
-//! | [`session`] | a model on a device: plans, parameters in and out of files |
-//! | [`prepare`] | what a step needs from the host, made ahead on another thread |
-//! | [`tables`], [`slots`] | tables on the host: rows that travel, and where they are on the device |
-//! | [`collective`] | collective operations between the processes of a run |
+//! | [`run`] | the training loop, with limits, validation, checkpoints and resume |
+//! | [`progress`] | the progress of a run, as a checkpoint stores it |
+//! | [`session`] | a model on its devices: steps, evaluation, generation, parameters in and out of files |
+//! | [`plans`] | the plans of a run |
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
+//! | [`prepare`] | the inputs of a step, prepared ahead on another thread |
+//! | [`host_tables`] | tables in the memory of the host |
+//! | [`collective`] | collective operations between the processes of a run |
 //! | [`schedule`] | the learning rate of a step |
-//! | [`evaluate`] | perplexity of a text |
-//! | [`estimate`] | what a run takes, before it takes it |
-//! | [`score`] | log-probabilities of lines |
+//! | [`estimate`] | the memory and communication of a run, before it starts |
+//! | [`evaluate`](mod@evaluate) | the perplexity of a text |
+//! | [`score`] | the log-probabilities of lines |
 //! | [`generate`] | text from a model |
-//! | [`sample`] | what a model makes up when its training has ended |
-//! | [`watch`] | what a run tells those who watch it, and how they stop it |
+//! | [`sample`](mod@sample) | a short text from the model at the end of its training |
+//! | [`watch`] | events of a run, and how to stop it |
 
 mod checkpointer;
 mod clock;
@@ -23,9 +24,10 @@ pub mod collective;
 pub mod estimate;
 pub mod evaluate;
 pub mod generate;
+pub mod host_tables;
 #[cfg(feature = "mpi")]
 pub mod mpi;
-mod parts;
+pub mod plans;
 pub mod prepare;
 pub mod progress;
 pub mod run;
@@ -33,8 +35,5 @@ pub mod sample;
 pub mod schedule;
 pub mod score;
 pub mod session;
-pub mod slots;
-mod streamed;
-pub mod tables;
 pub mod update;
 pub mod watch;

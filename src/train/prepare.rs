@@ -5,7 +5,7 @@
 //! own, for its streams, and the update has row indices over the sources of all of them: for each device its candidates, the
 //! targets of its micro-batches and, for a tied table, the inputs.
 
-use super::slots::{Moves, Slots};
+use super::host_tables::{Moves, Slots};
 use crate::config::{Config, Recipe, Softmax};
 use crate::corpus::{Batch, CandidateSampler, Candidates, IGNORE, Position};
 use crate::device::{Data, Inputs};

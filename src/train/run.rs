@@ -11,13 +11,14 @@ use std::time::Instant;
 use super::checkpointer::Checkpointer;
 use super::clock::Clock;
 use super::collective::all_agree;
-use super::evaluate::{Evaluation, evaluate, extent};
+use super::evaluate::{Evaluation, evaluate};
+use super::plans::evaluation_extent;
 use super::prepare::{Prepared, Preparer};
 use super::progress::Progress;
 use super::sample::{is_too_slow, sample};
 use super::schedule::{Moment, learning_rate};
-use super::session::Session;
-use super::update::{Norm, control};
+use super::session::{StepResult, TrainingSession};
+use super::update::control;
 use super::watch::{Event, Stop, Turns};
 use crate::checkpoint::{RunFolder, SavedCheckpoint, Status};
 use crate::config::{Config, Precision, Tokens, TrainConfig};
@@ -37,7 +38,7 @@ pub struct Run<'a> {
     /// The name of the configuration, for people.
     pub name: String,
     /// The model on its device.
-    pub session: &'a mut Session,
+    pub session: &'a mut TrainingSession,
     /// The training text.
     pub train: Text,
     /// The validation text.
@@ -122,10 +123,10 @@ pub fn train(run: Run<'_>) -> Result<Outcome> {
     let epoch_steps = batches.epoch_steps()?.max(1);
     if let Some(text) = &run.valid {
         // What cannot be validated, for its text or for want of memory, is said before any work and not after an epoch.
-        let extent = extent(run.config);
+        let extent = evaluation_extent(run.config);
         Batches::evaluation(text, extent.batch, extent.unroll)?;
         if run.session.is_root() {
-            run.session.load_evaluation(extent)?;
+            run.session.evaluator()?;
         }
     }
     let (vocabulary, division) = (run.session.vocabulary(), run.session.division());
@@ -324,17 +325,9 @@ impl<'a> Loop<'a> {
 
     /// Waits for the oldest step and reports it.
     fn fetch(&mut self) -> Result<()> {
-        let outputs = self.run.session.fetch()?;
+        let StepResult { loss, norm } = self.run.session.fetch()?;
         let pending = self.pending.pop_front().expect("a step on its way");
-        let output = |name: &str| -> &[f64] {
-            let (_, values) = outputs
-                .iter()
-                .find(|(output, _)| output == name)
-                .expect("an output of training");
-            values
-        };
-        let norm = Norm::of(output("norm"));
-        let (loss, grad_norm) = (output("loss")[0] * pending.whole, norm.value);
+        let (loss, grad_norm) = (loss * pending.whole, norm.value);
         let words_per_second = self.clock.lap(pending.words);
         let seconds = self.clock.seconds();
         let words = self.run.progress.words + pending.words as u64;
@@ -513,13 +506,15 @@ impl<'a> Loop<'a> {
         let begin = Instant::now();
         let found = match session.is_root() {
             false => Ok(Evaluation::NONE),
-            true => evaluate(session, &text, targets, |done, total| {
-                // Until it is known how much there is.
-                if total > 0 {
-                    watch(Event::Validating { done, total });
-                }
-                let interrupted = |kind| Err(Error::new(kind, "interrupted"));
-                stop.asked().map_or(Ok(()), interrupted)
+            true => session.evaluator().and_then(|evaluator| {
+                evaluate(evaluator, &text, targets, |done, total| {
+                    // Until it is known how much there is.
+                    if total > 0 {
+                        watch(Event::Validating { done, total });
+                    }
+                    let interrupted = |kind| Err(Error::new(kind, "interrupted"));
+                    stop.asked().map_or(Ok(()), interrupted)
+                })
             }),
         };
         let found = found_by_all(session, found);
@@ -744,7 +739,12 @@ impl<'a> Loop<'a> {
         if is_too_slow(self.run.session) {
             return Ok(());
         }
-        match sample(self.run.session, self.run.train.vocabulary()) {
+        let sample = self
+            .run
+            .session
+            .predictor()
+            .and_then(|predictor| sample(predictor, self.run.train.vocabulary()));
+        match sample {
             Ok(text) => {
                 leader.metrics.sample(metrics::Sample {
                     step: self.run.progress.step,
@@ -759,7 +759,7 @@ impl<'a> Loop<'a> {
 }
 
 /// What the rank that leads has found in a validation, to all ranks: if it has failed or was stopped in the midst of it, all are.
-fn found_by_all(session: &mut Session, found: Result<Evaluation>) -> Result<Evaluation> {
+fn found_by_all(session: &mut TrainingSession, found: Result<Evaluation>) -> Result<Evaluation> {
     let numbers = found.as_ref().unwrap_or(&Evaluation::NONE);
     let mut numbers = [numbers.nll, numbers.targets as f64, numbers.unknown as f64];
     all_agree(session.collective(), found, &mut numbers)?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::generate::{Choice, Generator};
-use super::session::Session;
+use super::session::{Predictor, TrainingSession};
 use crate::config::Tokens;
 use crate::corpus::{Vocabulary, detokenise};
 use crate::error::Result;
@@ -15,8 +15,8 @@ const TIME: Duration = Duration::from_secs(5);
 const WORDS: usize = 200_000;
 
 /// Whether a sample would take minutes a word.
-pub fn is_too_slow(session: &Session) -> bool {
-    session.vocabulary() > WORDS && session.is_in_software()
+pub fn is_too_slow(session: &TrainingSession) -> bool {
+    session.vocabulary() > WORDS && session.is_emulated()
 }
 
 /// Some words of the model of a session, as text: fewer where a word takes long.
@@ -24,16 +24,16 @@ pub fn is_too_slow(session: &Session) -> bool {
 /// # Errors
 ///
 /// As [`Generator::words`].
-pub fn sample(session: &mut Session, words: &Vocabulary) -> Result<String> {
-    let kind = session.config().data.tokens;
+pub fn sample(predictor: Predictor<'_>, words: &Vocabulary) -> Result<String> {
+    let kind = predictor.config().data.tokens;
     let count = if kind == Tokens::Characters { 300 } else { 60 };
     let choice = Choice {
         temperature: 0.7,
         top_k: 0,
         top_p: 1.0,
-        seed: session.config().train.seed,
+        seed: predictor.config().train.seed,
     };
-    let mut generator = Generator::new(session, words, &[], choice, (0, 1))?;
+    let mut generator = Generator::new(predictor, words, &[], choice, 0)?;
     // With a large vocabulary on a slow device a word takes its time.
     let begin = Instant::now();
     let mut ids = Vec::new();

@@ -5,9 +5,8 @@
 //! batch, from a state of zero; until then it is padded, and whatever goes on in it is not counted. So lines of any lengths
 //! keep a device busy, and a long one holds up no other.
 
-use super::session::Session;
+use super::session::Evaluator;
 use crate::corpus::{IGNORE, Vocabulary};
-use crate::device::Data;
 use crate::error::Result;
 use crate::model::language_model::Extent;
 
@@ -35,8 +34,7 @@ struct Running {
 
 /// Scores lines with the model of a session.
 pub struct Scorer<'a> {
-    session: &'a mut Session,
-    extent: Extent,
+    evaluator: Evaluator<'a>,
     mark: u32,
     unknown: u32,
     streams: Vec<Option<Running>>,
@@ -47,26 +45,16 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// For a session that has no evaluation yet, or one of this extent.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if the device has no room.
-    pub fn new(
-        session: &'a mut Session,
-        vocabulary: &Vocabulary,
-        extent: Extent,
-    ) -> Result<Scorer<'a>> {
-        session.load_evaluation(extent)?;
-        Ok(Scorer {
-            session,
-            extent,
+    /// Scores as many lines side by side as the batches of the evaluator have streams.
+    pub fn new(evaluator: Evaluator<'a>, vocabulary: &Vocabulary) -> Scorer<'a> {
+        Scorer {
+            streams: (0..evaluator.extent().batch).map(|_| None).collect(),
+            evaluator,
             mark: vocabulary.mark(),
             unknown: vocabulary.unknown(),
-            streams: (0..extent.batch).map(|_| None).collect(),
             new: Vec::new(),
             taken: 0,
-        })
+        }
     }
 
     /// Whether there is a stream for one more line.
@@ -101,8 +89,9 @@ impl<'a> Scorer<'a> {
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
     pub fn advance(&mut self) -> Result<Vec<(u64, Score)>> {
-        let Extent { batch, unroll } = self.extent;
-        self.session.reset_streams(&std::mem::take(&mut self.new))?;
+        let Extent { batch, unroll } = self.evaluator.extent();
+        self.evaluator
+            .reset_streams(&std::mem::take(&mut self.new))?;
         let mut inputs = vec![0; unroll * batch];
         let mut targets = vec![IGNORE; unroll * batch];
         for (b, running) in self.streams.iter().enumerate() {
@@ -116,11 +105,7 @@ impl<'a> Scorer<'a> {
                 targets[row] = ids.get(at).copied().unwrap_or(self.mark);
             }
         }
-        let given = vec![
-            ("inputs", Data::Index(inputs)),
-            ("targets", Data::Index(targets.clone())),
-        ];
-        let losses = self.session.evaluate(&given)?;
+        let losses = self.evaluator.losses(inputs, targets.clone())?;
         let mut ended = Vec::new();
         for (b, stream) in self.streams.iter_mut().enumerate() {
             let Some(Running { number, ids, score }) = stream else {

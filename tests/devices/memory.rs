@@ -21,7 +21,7 @@ use wlstm::device::{
 };
 use wlstm::graph::memory::Limits;
 use wlstm::model::language_model::Division;
-use wlstm::train::estimate::{CommunicationCost, DeviceBytes, Estimate, Plans, Topology};
+use wlstm::train::estimate::{CommunicationCost, DeviceBytes, Estimate, RunSpec, Topology};
 use wlstm::train::prepare::Preparer;
 
 pub fn trials() -> Vec<Trial> {
@@ -107,7 +107,7 @@ fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Fai
         let config = Config::parse(&text, "test", &std::env::temp_dir(), &[])
             .map_err(|error| error.chain().to_string())?;
         let mut executor = open()?;
-        let plans = Plans::of(&config, 5000, &executor.limits(), 1);
+        let plans = spec(&config, 5000, Topology::SINGLE).plans(&executor.limits());
         let taking = executor.room().taking;
         let mut footprint = Footprint::default();
         for plan in plans.iter() {
@@ -166,15 +166,26 @@ fn refused(device: &str) -> Result<(), Failed> {
     Ok(())
 }
 
+fn spec(config: &Config, vocabulary: usize, topology: Topology) -> RunSpec<'_> {
+    RunSpec {
+        config,
+        vocabulary,
+        topology,
+    }
+}
+
 /// The communication cost of a small model, counted by hand.
 fn exchange() -> Result<(), Failed> {
     let of = |more: &str, devices| {
         let text = model([8, 16, 8], [3, 5, 20], more);
         let folder = std::env::temp_dir();
         let config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
-        let limits = Limits::HOST;
-        let plans = Plans::of(&config, 1000, &limits, devices);
-        CommunicationCost::of(&plans.left, &config, devices as u64)
+        let topology = Topology {
+            devices,
+            ..Topology::SINGLE
+        };
+        let plans = spec(&config, 1000, topology).plans(&Limits::HOST);
+        CommunicationCost::of(plans.reduced_gradients(), &config, devices as u64)
     };
     assert_eq!(of("", 1), CommunicationCost::default());
     // Gates in two groups and in two factors, their biases, two projections.
@@ -200,8 +211,8 @@ fn micro_batches() -> Result<(), Failed> {
             let text = text + &format!("accumulate = {accumulate}\n");
             let folder = std::env::temp_dir();
             let config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
-            let topology = Topology::SINGLE;
-            let estimate = Estimate::of(&config, 40_000, topology, &Limits::COMMON, Taking::Device);
+            let run = spec(&config, 40_000, Topology::SINGLE);
+            let estimate = Estimate::of(&run, &Limits::COMMON, Taking::Device);
             estimate.device
         };
         let (all, one, micro_batches) = (of(64, 1), of(4, 1), of(4, 16));
@@ -239,11 +250,11 @@ fn prepared_batches() -> Result<(), Failed> {
         config.data.valid.clear();
         let topology = Topology {
             devices,
-            here: 1,
-            processes: 1,
+            local_devices: 1,
+            local_processes: 1,
         };
         let limits = Limits::HOST;
-        let estimate = Estimate::of(&config, WORDS, topology, &limits, Taking::Host);
+        let estimate = Estimate::of(&spec(&config, WORDS, topology), &limits, Taking::Host);
         let division = Division {
             devices,
             micro_batches: accumulate,
@@ -352,11 +363,11 @@ fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
             let parsed = Config::load(&config, &[]).expect("a configuration");
             let topology = Topology {
                 devices,
-                here: devices,
-                processes: 1,
+                local_devices: devices,
+                local_processes: 1,
             };
             let words = if name == "small" { 6 } else { words };
-            let estimate = Estimate::of(&parsed, words, topology, limits, room.taking);
+            let estimate = Estimate::of(&spec(&parsed, words, topology), limits, room.taking);
             let need = estimate.need(room, devices, topology);
             (need as f64, config, folder.path(name))
         });

@@ -15,10 +15,10 @@ use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::Plan;
 use wlstm::kernel::{Halves, Kernel};
 use wlstm::train::collective::SingleProcess;
-use wlstm::train::estimate::{CommunicationCost, Plans};
+use wlstm::train::estimate::{CommunicationCost, RunSpec, Topology};
 use wlstm::train::progress::Progress;
 use wlstm::train::run::{Run, train};
-use wlstm::train::session::Session;
+use wlstm::train::session::TrainingSession;
 use wlstm::train::watch::Stop;
 
 /// A device that is lost after `last` calls.
@@ -157,7 +157,7 @@ fn run_counted(
         })
     });
     let vocabulary = text.vocabulary().len();
-    let mut session = Session::replicated(
+    let mut session = TrainingSession::new(
         executors.collect(),
         Box::new(SingleProcess),
         &config,
@@ -224,8 +224,16 @@ fn devices_exchange_what_the_plan_says() {
         let config = Config::parse(CONFIG, "test.toml", base, &all).unwrap();
         // The words of the text and the two special ones.
         let vocabulary = 23 + 2;
-        let plans = Plans::of(&config, vocabulary, &Limits::HOST, 2);
-        let planned = CommunicationCost::of(&plans.left, &config, 2);
+        let spec = RunSpec {
+            config: &config,
+            vocabulary,
+            topology: Topology {
+                devices: 2,
+                ..Topology::SINGLE
+            },
+        };
+        let plans = spec.plans(&Limits::HOST);
+        let planned = CommunicationCost::of(plans.reduced_gradients(), &config, 2);
         assert!(planned.dense > 0 && planned.rows > 0, "{sets:?}");
         assert_eq!(
             (sent, received),

@@ -36,11 +36,11 @@ use crate::model::cost::check_sizes;
 use crate::numbers::{bytes, counted};
 use crate::report::{Compared, RunData, compared, comparison, comparison_csv};
 use crate::train::collective::SingleProcess;
-use crate::train::estimate::{self, Estimate, Topology};
+use crate::train::estimate::{self, Estimate, RunSpec, Topology};
 use crate::train::progress::{Measure, Progress};
 use crate::train::run::{Run, train};
 use crate::train::schedule;
-use crate::train::session::Session;
+use crate::train::session::TrainingSession;
 use crate::train::watch::{Event, Stop};
 
 /// How long a turn is, at most and at least.
@@ -268,7 +268,12 @@ fn slice(
             Device::Gpu(adapter) => (adapter.limits(mixed), adapter.room()),
         };
         let words = texts.words.len();
-        let estimate = Estimate::of(&model.config, words, Topology::SINGLE, &limits, here.taking);
+        let run = RunSpec {
+            config: &model.config,
+            vocabulary: words,
+            topology: Topology::SINGLE,
+        };
+        let estimate = Estimate::of(&run, &limits, here.taking);
         device_bytes += estimate.need(&here, 1, Topology::SINGLE);
         host_bytes += estimate.need_of_host(&here, Topology::SINGLE);
         room = Some(here);
@@ -379,8 +384,15 @@ fn train_one(
         false => RunFolder::create(&path)?,
     };
     let executors = training_executors(&[&plan.device], config, true)?;
-    estimate::check(config, words.len(), Topology::SINGLE, &executors)?;
-    let mut session = Session::replicated(executors, Box::new(SingleProcess), config, words.len())?;
+    let run = RunSpec {
+        config,
+        vocabulary: words.len(),
+        topology: Topology::SINGLE,
+    };
+    let plans = run.plans_for_devices(&executors, 0);
+    estimate::check(&run, &executors, &plans)?;
+    let single = Box::new(SingleProcess);
+    let mut session = TrainingSession::with_plans(executors, single, config, words.len(), plans)?;
     let mut progress = match &checkpoint {
         Some(checkpoint) => {
             same_words(config, words)?;

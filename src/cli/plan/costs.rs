@@ -10,7 +10,7 @@ use super::vocabulary::{VocabularySize, VocabularySource};
 use crate::config::Config;
 use crate::graph::memory::Limits;
 use crate::model::cost::cost;
-use crate::train::estimate::{CommunicationCost, DeviceBytes, Plans};
+use crate::train::estimate::{CommunicationCost, DeviceBytes, RunSpec, Topology};
 
 /// The document that `--json` prints.
 #[derive(Serialize)]
@@ -63,7 +63,15 @@ impl Costs {
             memory: arguments.memory,
         });
         let first = &places[0].estimate;
-        let plans = Plans::of(config, vocabulary.words, &Limits::HOST, devices);
+        let run = RunSpec {
+            config,
+            vocabulary: vocabulary.words,
+            topology: Topology {
+                devices,
+                ..Topology::SINGLE
+            },
+        };
+        let plans = run.plans(&Limits::HOST);
         Costs {
             config: arguments.config.clone(),
             vocabulary: vocabulary.words,
@@ -80,7 +88,11 @@ impl Costs {
             dispatches_per_step: first.dispatches_per_step,
             dispatches_per_evaluation_batch: first.dispatches_per_evaluation_batch,
             bytes_per_device: first.device.clone(),
-            exchange_bytes_per_step: CommunicationCost::of(&plans.left, config, arguments.devices),
+            exchange_bytes_per_step: CommunicationCost::of(
+                plans.reduced_gradients(),
+                config,
+                arguments.devices,
+            ),
             places,
         }
     }

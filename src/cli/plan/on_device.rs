@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::config::{Config, Precision};
 use crate::device::{Room, Taking, adapters, available_memory};
 use crate::graph::memory::Limits;
-use crate::train::estimate::{Change, Estimate, Topology, changes};
+use crate::train::estimate::{Change, Estimate, RunSpec, Topology, changes};
 
 /// The run in question.
 pub(super) struct Question<'a> {
@@ -80,10 +80,15 @@ impl OnDevice {
         // GPUs share a machine; devices that use the memory of a host have a machine each.
         let topology = Topology {
             devices: question.devices,
-            here: if room.is_host { 1 } else { question.devices },
-            processes: 1,
+            local_devices: if room.is_host { 1 } else { question.devices },
+            local_processes: 1,
         };
-        let estimate = Estimate::of(config, words, topology, limits, room.taking);
+        let run = RunSpec {
+            config,
+            vocabulary: words,
+            topology,
+        };
+        let estimate = Estimate::of(&run, limits, room.taking);
         let fits = estimate.fits(room, 1, topology);
         OnDevice {
             device: names.device,
@@ -95,7 +100,7 @@ impl OnDevice {
             available_of_host: room.host,
             fits,
             changes: match fits {
-                Some(false) => changes(config, words, (topology, 1), limits, room),
+                Some(false) => changes(&run, 1, limits, room),
                 _ => Vec::new(),
             },
             estimate,

@@ -8,7 +8,7 @@ use wlstm::config::Config;
 use wlstm::corpus::{Corpus, Order, Text, TokenKind, Vocabulary};
 use wlstm::device::CpuExecutor;
 use wlstm::train::evaluate::{Evaluation, evaluate};
-use wlstm::train::session::Session;
+use wlstm::train::session::TrainingSession;
 
 use super::tools::{Outcome, Setup, balanced, grammar_text, near};
 
@@ -37,11 +37,11 @@ pub fn shapes(order: &'static str) -> Outcome {
             "test",
         )?);
         let executor = Box::new(CpuExecutor::<f32>::new());
-        let mut session = Session::training(executor, &config, words.len())?;
+        let mut session = TrainingSession::on_device(executor, &config, words.len())?;
         session.initialise_from(&file)?;
         let corpus = Arc::new(Corpus::open(&config.data.valid)?);
         evaluate(
-            &mut session,
+            session.evaluator()?,
             &Text::new(corpus, words, TokenKind::Whitespace),
             0,
             |_, _| Ok(()),

@@ -12,7 +12,7 @@ use wlstm::corpus::Vocabulary;
 use wlstm::device::CpuExecutor;
 use wlstm::model::language_model::Extent;
 use wlstm::train::score::{Score, Scorer};
-use wlstm::train::session::{Inference, Session};
+use wlstm::train::session::EvaluationSession;
 
 use super::tools::{Tiny, json, stdout, text};
 
@@ -116,10 +116,9 @@ fn scores_do_not_depend_on_the_batch() {
     let score = |batch, unroll| -> Vec<Score> {
         let extent = Extent { batch, unroll };
         let executor = Box::new(CpuExecutor::<f64>::new());
-        let purpose = Inference::Losses(extent);
         let mut session =
-            Session::inference(executor, &config, words.len(), &file, purpose).unwrap();
-        let mut scorer = Scorer::new(&mut session, &words, extent).unwrap();
+            EvaluationSession::new(executor, &config, words.len(), &file, extent).unwrap();
+        let mut scorer = Scorer::new(session.evaluator(), &words);
         scorer.score(&lines).unwrap()
     };
     let expected = score(1, 1);

@@ -1,44 +1,47 @@
-//! Evaluation and generation with the tables on the host: the embedding is looked up there, and the softmax's weights travel tile
-//! after tile to the device, the next one while the device computes.
-
-use std::sync::Arc;
+//! Evaluation and generation with tables on the host. The host looks up the embedding. The weights of the softmax are sent to the
+//! device tile by tile, each while the device computes with the one before.
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
-use super::tables::Tables;
+use super::tables::HostTables;
 use crate::config::Config;
 use crate::device::{Data, Executor, PlanId};
 use crate::error::Result;
 use crate::kernels::softmax::IGNORE;
-use crate::model::language_model::Streamed;
 use crate::tensor::names;
+use crate::train::plans::{StreamedPlans, load};
 
-/// What a bias of no word is: its logit adds nothing to any sum of exponentials.
-const NOTHING: f32 = -1e30;
+/// The bias of a row without a word: its logit adds nothing to a sum of exponentials.
+const NO_WORD: f32 = -1e30;
 
-/// An evaluation that was loaded.
-pub(super) struct Evaluation {
+/// Words whose logits a thread computes at once.
+const TASK: usize = 1 << 10;
+
+/// The loaded plans of a streamed evaluation.
+pub struct StreamedEvaluation {
     hidden: PlanId,
     tile: PlanId,
     loss: PlanId,
+    /// Words of a tile.
     width: usize,
     embedding: usize,
+    /// Elements of a row of the softmax.
     depth: usize,
     weight: &'static str,
 }
 
-impl Evaluation {
-    /// Has the device load the plans, one after the other.
+impl StreamedEvaluation {
+    /// Loads the plans.
     pub fn load(
+        executor: &mut dyn Executor,
         config: &Config,
-        plans: Streamed,
-        mut load: impl FnMut(Arc<crate::graph::plan::Plan>) -> Result<PlanId>,
-    ) -> Result<Evaluation> {
-        Ok(Evaluation {
-            hidden: load(Arc::new(plans.hidden))?,
-            tile: load(Arc::new(plans.tile))?,
-            loss: load(Arc::new(plans.loss))?,
+        plans: &StreamedPlans,
+    ) -> Result<StreamedEvaluation> {
+        Ok(StreamedEvaluation {
+            hidden: load(executor, config, &plans.hidden)?,
+            tile: load(executor, config, &plans.tile)?,
+            loss: load(executor, config, &plans.loss)?,
             width: plans.width,
             embedding: config.model.embedding,
             depth: config.model.output_size(),
@@ -46,11 +49,11 @@ impl Evaluation {
         })
     }
 
-    /// The losses `[N]` of `targets [N]` after `inputs [N]`.
+    /// The losses `[N]`, in nats, of `targets [N]` after `inputs [N]`.
     pub fn run(
         &self,
         executor: &mut dyn Executor,
-        tables: &Tables,
+        tables: &HostTables,
         inputs: &[u32],
         targets: &[u32],
     ) -> Result<Vec<f64>> {
@@ -58,7 +61,7 @@ impl Evaluation {
         executor.send(names::evaluation::EMBEDDED, &embedded)?;
         executor.run(self.hidden, &Vec::new())?;
         let mut runs = 1;
-        let running: Vec<f32> = targets.iter().flat_map(|_| [NOTHING, 0.0, 0.0]).collect();
+        let running: Vec<f32> = targets.iter().flat_map(|_| [NO_WORD, 0.0, 0.0]).collect();
         executor.send(names::evaluation::RUNNING, &running)?;
         let (weight, bias) = (tables.rows(self.weight), tables.rows("softmax.bias"));
         let tiles = weight
@@ -68,9 +71,9 @@ impl Evaluation {
             let start = k * self.width;
             executor.send(names::evaluation::WEIGHT, weight)?;
             if bias.len() < self.width {
-                // Rows of the tile before are left, and count nothing.
+                // The device still has rows of the tile before: they must not count.
                 let mut bias = bias.to_vec();
-                bias.resize(self.width, NOTHING);
+                bias.resize(self.width, NO_WORD);
                 executor.send(names::evaluation::BIAS, &bias)?;
             } else {
                 executor.send(names::evaluation::BIAS, bias)?;
@@ -78,7 +81,7 @@ impl Evaluation {
             let width = bias.len();
             let within = targets.iter().map(|&target| match target {
                 IGNORE => IGNORE,
-                // Past the tile: in another one.
+                // Words of other tiles get a column past this one.
                 target => match (target as usize).checked_sub(start) {
                     Some(column) if column < width => column as u32,
                     _ => self.width as u32,
@@ -87,7 +90,7 @@ impl Evaluation {
             let inputs = vec![("targets", Data::Index(within.collect()))];
             executor.run(self.tile, &inputs)?;
             runs += 1;
-            // No more copies of tiles wait in memory than runs are on their way.
+            // Limits the copies of tiles that wait in memory.
             while runs > executor.in_flight() {
                 executor.fetch()?;
                 runs -= 1;
@@ -103,13 +106,13 @@ impl Evaluation {
     }
 }
 
-/// The logits `[B, V]` of what the softmax sees after one more word of each text, computed on the host: the weights are read once, and would have
-/// to travel for that.
-pub(super) fn logits(
+/// The logits `[B, V]` after one more word of each text. The host computes them: every weight is used once, so sending them to the
+/// device would take longer.
+pub fn streamed_logits(
     executor: &mut dyn Executor,
     plan: PlanId,
     config: &Config,
-    tables: &Tables,
+    tables: &HostTables,
     words: &[u32],
 ) -> Result<Vec<f64>> {
     let embedded = look_up(
@@ -126,13 +129,12 @@ pub(super) fn logits(
         tables.rows("softmax.bias"),
     );
     let mut logits = vec![0.0; words.len() * bias.len()];
-    const WORDS: usize = 1 << 10;
     let depth = h.len() / words.len();
     for (logits, h) in logits.chunks_mut(bias.len()).zip(h.chunks(depth)) {
         logits
-            .par_chunks_mut(WORDS)
-            .zip(weight.par_chunks(WORDS * depth))
-            .zip(bias.par_chunks(WORDS))
+            .par_chunks_mut(TASK)
+            .zip(weight.par_chunks(TASK * depth))
+            .zip(bias.par_chunks(TASK))
             .for_each(|((logits, weight), bias)| {
                 let rows = weight.chunks_exact(depth).zip(bias);
                 for (logit, (weight, bias)) in logits.iter_mut().zip(rows) {
@@ -145,13 +147,14 @@ pub(super) fn logits(
 }
 
 fn softmax_weight(config: &Config) -> &'static str {
-    match config.model.tied {
-        true => "embedding.weight",
-        false => "softmax.weight",
+    if config.model.tied {
+        "embedding.weight"
+    } else {
+        "softmax.weight"
     }
 }
 
-/// Rows of a table, one after the other.
+/// The rows of a table with these ids, concatenated.
 fn look_up(table: &[f32], width: usize, ids: &[u32]) -> Vec<f32> {
     let rows = ids.iter().map(|&id| &table[id as usize * width..][..width]);
     rows.flatten().copied().collect()

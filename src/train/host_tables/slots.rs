@@ -1,39 +1,41 @@
-//! Which row of a table on the host is in which slot of the device: decided where batches are prepared, ahead of the steps, from
-//! ids alone.
+//! Which row of a table on the host is in which slot of the device. This is decided when batches are prepared, ahead of their steps,
+//! from ids alone.
 //!
-//! A row that a step needs and no slot has takes the slot of one that was not needed lately (the clock of F. Corbató, 1968), and
-//! that one goes home. So which slots rows are in depends on the ids of all steps before, and on nothing else; and since slots
-//! only say where a row is, nothing that is computed depends on them.
+//! A row that a step needs and that has no slot takes the slot of a row that was not used lately, which moves back to the host (the
+//! clock algorithm; F. Corbató, 1968). Slots depend only on the ids of all steps before. They say where a row is, so no result depends
+//! on them.
 
 use crate::kernels::softmax::IGNORE;
 
 /// No row, or no slot.
 const NONE: u32 = u32::MAX;
 
-/// The rows that travel before a step, as slots and ids.
+/// The rows that move before a step, as pairs of slot and id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Moves {
-    /// Rows that go home, before others come into their slots.
+    /// Rows that move to the host, before others take their slots.
     pub evict: Vec<(u32, u32)>,
-    /// Rows that come.
+    /// Rows that move to the device.
     pub load: Vec<(u32, u32)>,
 }
 
 /// The slots of one cache.
 #[derive(Clone, Debug)]
 pub struct Slots {
+    /// The slot of each row.
     slot_of: Vec<u32>,
+    /// The row in each slot.
     id_of: Vec<u32>,
-    /// Whether a slot was used since the hand last passed.
+    /// Whether a slot was used since the hand of the clock last passed it.
     used: Vec<bool>,
-    /// The step that used a slot last.
+    /// The last step that used a slot.
     step_of: Vec<u64>,
     step: u64,
     hand: usize,
 }
 
 impl Slots {
-    /// Empty slots for rows of a table.
+    /// Empty slots for the rows of a table.
     pub fn new(vocabulary: usize, slots: usize) -> Slots {
         Slots {
             slot_of: vec![NONE; vocabulary],
@@ -45,7 +47,7 @@ impl Slots {
         }
     }
 
-    /// Gives every one of `ids` a slot, for one step, and says what has to travel. Ids may repeat; [`IGNORE`] is none.
+    /// Gives each of `ids` a slot for the next step. Returns the rows that have to move. Ids may repeat; [`IGNORE`] is skipped.
     ///
     /// # Panics
     ///
@@ -53,7 +55,7 @@ impl Slots {
     pub fn place(&mut self, ids: impl Iterator<Item = u32> + Clone) -> Moves {
         self.step += 1;
         let ids = ids.filter(|&id| id != IGNORE);
-        // First those that are there, so that none of them is taken for a row that comes.
+        // Rows that have a slot come first, so that no new row takes it.
         for id in ids.clone() {
             let slot = self.slot_of[id as usize];
             if slot != NONE {
@@ -83,9 +85,9 @@ impl Slots {
         self.step_of[slot] = self.step;
     }
 
-    /// A slot that this step does not use.
+    /// A free slot: one that this step does not use.
     fn free(&mut self) -> usize {
-        // Once around, every slot that this step does not use was passed.
+        // The first round clears the marks of all slots that this step does not use; the second finds one.
         for _ in 0..=2 * self.id_of.len() {
             let slot = self.hand;
             self.hand = (self.hand + 1) % self.id_of.len();
@@ -102,7 +104,7 @@ impl Slots {
         );
     }
 
-    /// The slot of a row that was placed for this step; [`IGNORE`] stays.
+    /// The slot of a row that was placed for this step; [`IGNORE`] for [`IGNORE`].
     pub fn slot(&self, id: u32) -> u32 {
         match id {
             IGNORE => IGNORE,
@@ -110,10 +112,10 @@ impl Slots {
         }
     }
 
-    /// Puts slots in the place of the ids of a [row index](crate::kernels::embedding::rows), whose order stays that of the ids.
-    pub fn place_in_row_index(&self, words: &mut [u32]) {
-        let count = words[0] as usize;
-        for id in &mut words[1..=count] {
+    /// Replaces the ids of a [row index](crate::kernels::embedding::rows) by slots. The order stays that of the ids.
+    pub fn place_in_row_index(&self, index: &mut [u32]) {
+        let count = index[0] as usize;
+        for id in &mut index[1..=count] {
             *id = self.slot(*id);
         }
     }
@@ -128,9 +130,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// A host and a device that do as they are told always have every row once, and those of a step on the device.
+        /// Every row is always either on the host or on the device, and the rows of a step are on the device.
         #[test]
-        fn rows_are_where_they_should_be(
+        fn each_row_is_in_one_place(
             steps in prop::collection::vec(prop::collection::vec(0..40_u32, 1..12), 1..40),
             room in 12..20_usize,
         ) {
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_often_stays() {
+    fn frequent_rows_stay() {
         let mut slots = Slots::new(100, 4);
         for rare in 10..90 {
             let moves = slots.place([1, 2, rare].into_iter());

@@ -1,0 +1,84 @@
+//! Refuses a run that does not fit, before it allocates anything.
+
+use super::changes::{Change, changes};
+use super::device::DeviceBytes;
+use super::requirements::Estimate;
+use super::spec::RunSpec;
+use crate::device::{Executor, Room};
+use crate::error::{Error, Result};
+use crate::numbers::bytes;
+use crate::train::plans::RunPlans;
+
+/// Refuses a run that cannot fit on the devices of this process, where their memory is known. `plans` are those of each device.
+///
+/// # Errors
+///
+/// [`Kind::Device`](crate::error::Kind::Device), with the changes that would make the run fit.
+pub fn check(run: &RunSpec<'_>, executors: &[Box<dyn Executor>], plans: &[RunPlans]) -> Result<()> {
+    let rooms: Vec<Room> = executors.iter().map(|executor| executor.room()).collect();
+    for ((executor, plans), room) in executors.iter().zip(plans).zip(&rooms) {
+        let limits = executor.limits();
+        let same_memory = |other: &&Room| {
+            if room.is_host {
+                other.is_host
+            } else {
+                other.adapter == room.adapter
+            }
+        };
+        let sharing = rooms.iter().filter(same_memory).count();
+        let estimate = Estimate::of_plans(plans, run, &limits, room.taking);
+        tracing::debug!(
+            device = estimate.device.total,
+            host = estimate.host.total,
+            available = room.bytes,
+            "estimate"
+        );
+        // A tensor that cannot be bound is reported when its plan is loaded.
+        if estimate.refusal.is_some() || estimate.fits(room, sharing, run.topology) != Some(false) {
+            continue;
+        }
+        let what = shortage(&estimate, room, sharing, run);
+        let changes = changes(run, sharing, &limits, room);
+        return Err(
+            Error::device(format!("out of memory: this run takes {what}"))
+                .help(advice(&estimate.device, &changes)),
+        );
+    }
+    Ok(())
+}
+
+/// What is required and what is available, where it is not enough.
+fn shortage(estimate: &Estimate, room: &Room, sharing: usize, run: &RunSpec<'_>) -> String {
+    let need = estimate.need(room, sharing, run.topology);
+    if let Some(available) = room.bytes.filter(|available| need > *available) {
+        let how = if room.is_host {
+            "are free"
+        } else {
+            "are there"
+        };
+        return format!("{}, and {} {how}", bytes(need), bytes(available));
+    }
+    format!(
+        "{} of the memory of the host, and {} are free",
+        bytes(estimate.need_of_host(room, run.topology)),
+        bytes(room.host.unwrap_or(0))
+    )
+}
+
+/// What to change, as the help of an error.
+fn advice(device: &DeviceBytes, changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return format!(
+            "make the model or its vocabulary smaller, or use fewer devices or processes: no batch and no unroll is small enough, as \
+             parameters and optimizer state take {} on each device",
+            bytes(device.parameters + device.optimizer + device.moving_average)
+        );
+    }
+    let one = |change: &Change| {
+        let sets = change.set.iter().map(|set| format!("--set {set}"));
+        let sets: Vec<String> = sets.collect();
+        format!("`{}` ({})", sets.join(" "), bytes(change.bytes))
+    };
+    let all: Vec<String> = changes.iter().map(one).collect();
+    format!("with one of these it fits: {}", all.join(", "))
+}

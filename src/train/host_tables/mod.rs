@@ -1,0 +1,21 @@
+//! Models with `model.tables = "host"`: the embedding and the softmax, with their optimizer state, are in the memory of the host.
+//!
+//! In training a device has slots for some rows of a table. Before each step the rows that it needs and has not are moved into slots,
+//! and rows that make way for them are moved back. Evaluation streams whole tables through the device.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`tables`] | the tables, and moving rows |
+//! | [`exchange`] | the plan that moves rows on the device |
+//! | [`slots`] | which row is in which slot |
+//! | [`streamed`] | evaluation and generation |
+
+mod exchange;
+mod slots;
+mod streamed;
+mod tables;
+
+pub use exchange::exchange_plan;
+pub use slots::{Moves, Slots};
+pub(super) use streamed::{StreamedEvaluation, streamed_logits};
+pub use tables::HostTables;

@@ -1,0 +1,403 @@
+//! Training steps of a model on one device or several.
+
+use std::collections::VecDeque;
+
+use super::divided_step::DividedStep;
+use super::inference::{Evaluator, LoadedEvaluation, LoadedGeneration, Predictor};
+use super::weights::ModelWeights;
+use crate::config::Config;
+use crate::device::{Executor, Outputs, PlanId, Profile};
+use crate::error::{Error, Result};
+use crate::graph::plan::Plan;
+use crate::model::cost::check_sizes;
+use crate::model::language_model::{self, Division};
+use crate::train::collective::{Collective, SingleProcess};
+use crate::train::host_tables::HostTables;
+use crate::train::plans::{RunPlans, StepPlans, evaluation_extent, load};
+use crate::train::prepare::StepInputs;
+use crate::train::update::Norm;
+
+/// A model in training.
+pub struct TrainingSession {
+    pub(super) weights: ModelWeights,
+    pub(super) collective: Box<dyn Collective>,
+    pub(super) division: Division,
+    /// The plans of the first device.
+    pub(super) plans: RunPlans,
+    /// Names and lengths of the recurrent states of a micro-batch.
+    pub(super) states: Vec<(String, usize)>,
+    /// Whether a step was begun and its update was not: then the recurrent states belong to no step.
+    pub(super) torn: bool,
+    step: LoadedStep,
+    evaluation: Option<LoadedEvaluation>,
+    generation: Option<LoadedGeneration>,
+    /// What was started and not fetched, oldest first.
+    runs: VecDeque<Run>,
+    /// Steps whose update was started on every device that is not lost.
+    updates: u64,
+}
+
+/// The loaded plans of a step.
+enum LoadedStep {
+    Whole(PlanId),
+    Divided(Box<DividedStep>),
+}
+
+/// A run of plans.
+#[derive(Clone, Copy, PartialEq)]
+enum Run {
+    Step,
+    /// Of the table exchange, which has no outputs.
+    TableExchange,
+}
+
+/// What a training step reports.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepResult {
+    /// The mean loss over all positions of the batch, in nats. The plan divides by the number of positions, padding included.
+    pub loss: f64,
+    /// The norm of the gradients.
+    pub norm: Norm,
+}
+
+impl StepResult {
+    fn of(outputs: &Outputs) -> StepResult {
+        let output = |name: &str| {
+            let found = outputs.iter().find(|(output, _)| output == name);
+            let (_, values) = found.expect("a training plan has this output");
+            values.as_slice()
+        };
+        StepResult {
+            loss: output("loss")[0],
+            norm: Norm::of(output("norm")),
+        }
+    }
+}
+
+impl TrainingSession {
+    /// Trains on one device.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is out of memory, [`Kind::Usage`](crate::error::Kind::Usage) if a
+    /// tensor is too large to be indexed.
+    pub fn on_device(
+        executor: Box<dyn Executor>,
+        config: &Config,
+        vocabulary: usize,
+    ) -> Result<TrainingSession> {
+        TrainingSession::new(vec![executor], Box::new(SingleProcess), config, vocabulary)
+    }
+
+    /// Trains on several devices: those of this process and, by `collective`, those of other processes. Each device has `train.batch`
+    /// streams in each micro-batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrainingSession::on_device`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no executor.
+    pub fn new(
+        executors: Vec<Box<dyn Executor>>,
+        collective: Box<dyn Collective>,
+        config: &Config,
+        vocabulary: usize,
+    ) -> Result<TrainingSession> {
+        let division = division(&executors, &*collective, config);
+        check_sizes(config, vocabulary, division.devices)?;
+        let first = collective.rank() * executors.len();
+        let plans = RunPlans::for_devices(config, vocabulary, &executors, division, first);
+        TrainingSession::with_plans(executors, collective, config, vocabulary, plans)
+    }
+
+    /// The same with plans that are built already: one [`RunPlans`] for each executor.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is out of memory.
+    ///
+    /// # Panics
+    ///
+    /// If there is no executor, or not as many plans as executors.
+    pub fn with_plans(
+        mut executors: Vec<Box<dyn Executor>>,
+        collective: Box<dyn Collective>,
+        config: &Config,
+        vocabulary: usize,
+        plans: Vec<RunPlans>,
+    ) -> Result<TrainingSession> {
+        assert_eq!(plans.len(), executors.len(), "plans for each device");
+        let division = division(&executors, &*collective, config);
+        let step = LoadedStep::load(&mut executors, config, division, &plans)?;
+        let mut tables = HostTables::for_training(config, vocabulary, division)?;
+        if let Some(tables) = &mut tables {
+            for (executor, plans) in executors.iter_mut().zip(&plans) {
+                if let Some(plan) = &plans.table_exchange {
+                    tables.add_exchange(load(&mut **executor, config, plan)?);
+                }
+            }
+        }
+        let plans = plans.into_iter().next().expect("at least one device");
+        let first = plans.step.first();
+        tracing::debug!(steps = first.steps.len(), arenas = ?first.arenas, "training plan");
+        Ok(TrainingSession {
+            states: language_model::states(first),
+            weights: ModelWeights::new(executors, config, vocabulary, tables),
+            collective,
+            division,
+            plans,
+            torn: false,
+            step,
+            evaluation: None,
+            generation: None,
+            runs: VecDeque::new(),
+            updates: 0,
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.weights.config
+    }
+
+    /// The words of the vocabulary.
+    pub fn vocabulary(&self) -> usize {
+        self.weights.vocabulary
+    }
+
+    /// The number of parameters.
+    pub fn parameter_count(&self) -> u64 {
+        self.weights.count()
+    }
+
+    /// How the batch of a step is divided.
+    pub fn division(&self) -> Division {
+        self.division
+    }
+
+    /// The collective operations over the processes of the run.
+    pub fn collective(&mut self) -> &mut dyn Collective {
+        &mut *self.collective
+    }
+
+    /// Whether this process writes the run folder.
+    pub fn is_root(&self) -> bool {
+        self.collective.is_root()
+    }
+
+    /// The devices of this process, for people.
+    pub fn describe(&self) -> Vec<String> {
+        let executors = self.weights.executors.iter();
+        executors.map(|executor| executor.describe()).collect()
+    }
+
+    /// The bytes that each device has allocated, as [`Executor::taken`] counts them.
+    pub fn taken(&self) -> Vec<u64> {
+        let executors = self.weights.executors.iter();
+        executors.map(|executor| executor.taken()).collect()
+    }
+
+    /// Whether the first device is a GPU that the CPU emulates.
+    pub fn is_emulated(&self) -> bool {
+        self.weights.is_emulated()
+    }
+
+    /// How many steps may be in flight before one is fetched.
+    pub fn in_flight(&self) -> usize {
+        if self.division.devices == 1 {
+            self.weights.executors[0].in_flight()
+        } else {
+            // The host has waited for the gradients.
+            1
+        }
+    }
+
+    /// Steps whose update was started since the session began, on every device that is not lost.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// The plan of a training step, or of its first micro-batch.
+    pub fn training_plan(&self) -> &Plan {
+        self.plans.step.first()
+    }
+
+    /// Starts a training step. Results are fetched later, in order: see [`TrainingSession::fetch`].
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if a device is lost.
+    pub fn step(&mut self, mut inputs: StepInputs) -> Result<()> {
+        self.exchange_tables(&mut inputs)?;
+        let executors = &mut self.weights.executors;
+        match &mut self.step {
+            LoadedStep::Whole(id) => {
+                executors[0].run(*id, &inputs.parts[0])?;
+                self.updates += 1;
+            }
+            LoadedStep::Divided(step) => {
+                self.torn = true;
+                step.start(executors, &*self.collective, &mut inputs)?;
+                if let Some(tables) = &mut self.weights.tables {
+                    tables.receive(&mut *executors[0])?;
+                }
+                step.reduce(executors, &mut *self.collective)?;
+                // From here on every device that is not lost completes the step.
+                (self.updates, self.torn) = (self.updates + 1, false);
+                step.update(executors, &mut inputs)?;
+            }
+        }
+        self.runs.push_back(Run::Step);
+        Ok(())
+    }
+
+    /// With tables on the host: moves the rows that a step needs to the devices.
+    fn exchange_tables(&mut self, inputs: &mut StepInputs) -> Result<()> {
+        let weights = &mut self.weights;
+        if let Some(tables) = &mut weights.tables {
+            tables.exchange(&mut weights.executors, std::mem::take(&mut inputs.moves))?;
+            self.runs.push_back(Run::TableExchange);
+        }
+        Ok(())
+    }
+
+    /// Runs the forward and backward pass of a step and measures each dispatch; of a divided step, of the first micro-batch only. All
+    /// steps before it must have been fetched.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
+    pub fn profile(&mut self, mut inputs: StepInputs) -> Result<Profile> {
+        self.exchange_tables(&mut inputs)?;
+        self.settle()?;
+        let id = match &self.step {
+            LoadedStep::Whole(id) => *id,
+            LoadedStep::Divided(step) => step.first_micro_batch(),
+        };
+        self.weights.executors[0].profile(id, &inputs.parts[0])
+    }
+
+    /// Waits for the oldest step that was not fetched.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if a device is lost.
+    pub fn fetch(&mut self) -> Result<StepResult> {
+        self.settle()?;
+        self.runs.pop_front();
+        let executors = &mut self.weights.executors;
+        match &mut self.step {
+            LoadedStep::Whole(_) => Ok(StepResult::of(&executors[0].fetch()?)),
+            LoadedStep::Divided(step) => {
+                let (loss, norm) = step.fetch(executors, &mut *self.collective)?;
+                Ok(StepResult { loss, norm })
+            }
+        }
+    }
+
+    /// Fetches the table exchanges before the oldest step.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        while self.runs.front() == Some(&Run::TableExchange) {
+            for executor in &mut self.weights.executors {
+                executor.fetch()?;
+            }
+            self.runs.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Computes losses with the model as it is: batches have the streams and steps of training. All steps must have been fetched. The
+    /// first call loads the plans.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost or out of memory.
+    pub fn evaluator(&mut self) -> Result<Evaluator<'_>> {
+        self.settle()?;
+        let weights = &mut self.weights;
+        let loaded = match &mut self.evaluation {
+            Some(loaded) => loaded,
+            empty => {
+                let extent = evaluation_extent(&weights.config);
+                let loaded = LoadedEvaluation::load(weights, &self.plans.evaluation, extent)?;
+                empty.insert(loaded)
+            }
+        };
+        Ok(Evaluator::new(weights, loaded))
+    }
+
+    /// Predicts the words of one text with the model as it is. All steps must have been fetched. The first call loads the plan.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost or out of memory.
+    pub fn predictor(&mut self) -> Result<Predictor<'_>> {
+        self.settle()?;
+        let weights = &mut self.weights;
+        let loaded = match &mut self.generation {
+            Some(loaded) => loaded,
+            empty => empty.insert(LoadedGeneration::load(weights, &self.plans.generation, 1)?),
+        };
+        Ok(Predictor::new(weights, loaded))
+    }
+
+    /// After a device was lost: switches to another device that holds the same model, so that it can be saved. The recurrent states of
+    /// the lost device's streams are lost and start at zero when the run is resumed; if a step was interrupted, those of all streams.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if no other device of this process has the model, or there are other processes.
+    pub fn rescue(&mut self) -> Result<()> {
+        let none = || Error::device("there is no other device that has the model");
+        if self.collective.ranks() > 1 {
+            return Err(none());
+        }
+        let weights = &mut self.weights;
+        let mut executors = weights.executors.iter();
+        let primary = executors.position(|executor| executor.check().is_ok());
+        let primary = primary.ok_or_else(none)?;
+        self.runs.clear();
+        let executor = &mut *weights.executors[primary];
+        executor.forget_reads();
+        if let Some(tables) = &mut weights.tables {
+            tables.resend(executor)?;
+        }
+        weights.primary = primary;
+        Ok(())
+    }
+}
+
+fn division(
+    executors: &[Box<dyn Executor>],
+    collective: &dyn Collective,
+    config: &Config,
+) -> Division {
+    Division {
+        devices: executors.len() * collective.ranks(),
+        micro_batches: config.train.accumulate,
+    }
+}
+
+impl LoadedStep {
+    /// Loads the plans of a step on each device.
+    fn load(
+        executors: &mut [Box<dyn Executor>],
+        config: &Config,
+        division: Division,
+        plans: &[RunPlans],
+    ) -> Result<LoadedStep> {
+        let mut divided = Vec::with_capacity(plans.len());
+        for plans in plans {
+            match &plans.step {
+                StepPlans::Whole(plan) => {
+                    return Ok(LoadedStep::Whole(load(&mut *executors[0], config, plan)?));
+                }
+                StepPlans::Divided(plans) => divided.push(plans),
+            }
+        }
+        let step = DividedStep::load(executors, config, division, &divided)?;
+        Ok(LoadedStep::Divided(Box::new(step)))
+    }
+}

@@ -1,0 +1,129 @@
+//! The parameters of a model where they are: on devices, and with `model.tables = "host"` its tables in the memory of the host.
+
+use std::sync::Arc;
+
+use super::pieces::in_pieces;
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::device::{Executor, Taking};
+use crate::error::Result;
+use crate::model::parameters::{Group, Parameter, parameters};
+use crate::tensor::{Shape, names};
+use crate::train::host_tables::HostTables;
+
+/// The parameters of a model, with what belongs to them (moving averages, optimizer state), on the devices of this process.
+pub(super) struct ModelWeights {
+    /// The configuration of the model.
+    pub config: Config,
+    /// The words of the vocabulary.
+    pub vocabulary: usize,
+    /// All parameters: name, shape, layout.
+    pub table: Arc<[Parameter]>,
+    /// The devices, at least one. All hold the same parameters.
+    pub executors: Vec<Box<dyn Executor>>,
+    /// The device that is read from: the first that is not lost.
+    pub primary: usize,
+    /// The tables, if they are on the host.
+    pub tables: Option<HostTables>,
+}
+
+impl ModelWeights {
+    pub fn new(
+        executors: Vec<Box<dyn Executor>>,
+        config: &Config,
+        vocabulary: usize,
+        tables: Option<HostTables>,
+    ) -> ModelWeights {
+        ModelWeights {
+            config: config.clone(),
+            vocabulary,
+            table: parameters(config, vocabulary).into(),
+            executors,
+            primary: 0,
+            tables,
+        }
+    }
+
+    /// The number of parameters.
+    pub fn count(&self) -> u64 {
+        self.table.iter().map(|line| line.shape.len() as u64).sum()
+    }
+
+    /// Whether a parameter has a moving average.
+    pub fn has_average(&self, line: &Parameter) -> bool {
+        self.config.train.ema > 0.0 && line.group == Group::Recurrent
+    }
+
+    /// The device that evaluates and generates.
+    pub fn first_device(&mut self) -> &mut dyn Executor {
+        &mut *self.executors[0]
+    }
+
+    /// Whether that device is a GPU that the CPU emulates.
+    pub fn is_emulated(&self) -> bool {
+        let room = self.executors[self.primary].room();
+        room.is_host && room.taking == Taking::Device
+    }
+
+    /// Writes elements of a tensor from element `start` on: to the host, or to every device.
+    pub fn write(&mut self, name: &str, start: usize, values: &[f32]) -> Result<()> {
+        match &mut self.tables {
+            Some(tables) if tables.has(name) => {
+                tables.write(name, start, values);
+                Ok(())
+            }
+            _ => self
+                .executors
+                .iter_mut()
+                .try_for_each(|executor| executor.write_part(name, start, values)),
+        }
+    }
+
+    /// Reads elements of a tensor from element `start` on. Tables on the host are read as of the last [`ModelWeights::sync_tables`].
+    pub fn read(&mut self, name: &str, start: usize, values: &mut [f32]) -> Result<()> {
+        match &mut self.tables {
+            Some(tables) if tables.has(name) => {
+                tables.read(name, start, values);
+                Ok(())
+            }
+            _ => self.executors[self.primary].read_part(name, start, values),
+        }
+    }
+
+    /// Copies the rows that devices hold of tables on the host back to the host.
+    pub fn sync_tables(&mut self) -> Result<()> {
+        match &mut self.tables {
+            Some(tables) => tables.sync(&mut *self.executors[self.primary]),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies the tensor `name` of a file, which has the shape and layout of a parameter.
+    pub fn load(&mut self, file: &Checkpoint, name: &str, line: &Parameter) -> Result<()> {
+        in_pieces(&line.shape, |start, rows| {
+            file.read_f32(name, start, rows)?;
+            line.layout.interleave(rows);
+            self.write(name, start, rows)
+        })
+    }
+
+    /// Checks that a file has every parameter, and every moving average or none; other tensors of a checkpoint are allowed.
+    pub fn check_parameters(&self, file: &Checkpoint) -> Result<()> {
+        let shape = |shape: &Shape| shape.0.clone();
+        let parameters = self.table.iter();
+        let mut expected: Vec<(String, Vec<usize>)> = parameters
+            .map(|line| (line.name.clone(), shape(&line.shape)))
+            .collect();
+        let recurrent = self
+            .table
+            .iter()
+            .filter(|line| line.group == Group::Recurrent);
+        let averages: Vec<(String, Vec<usize>)> = recurrent
+            .map(|line| (names::moving_average(&line.name), shape(&line.shape)))
+            .collect();
+        if averages.iter().any(|(name, _)| file.contains(name)) {
+            expected.extend(averages);
+        }
+        file.check_parameters(&expected, &names::NOT_PARAMETERS)
+    }
+}

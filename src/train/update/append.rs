@@ -1,0 +1,72 @@
+//! The end of a training graph: norm, clipping, optimizer, moving average.
+
+use super::norm::append_norm;
+use super::optimizer::append_optimizer;
+use super::parameter::ParameterUpdate;
+use crate::config::Config;
+use crate::graph::plan::{Role, Slice};
+use crate::graph::{CONTROL, Graph};
+use crate::kernels::optimizer::moving_average;
+use crate::model::parameters::{Group, parameters};
+use crate::tensor::names;
+
+/// Appends the update of every parameter. Gradients are clipped by one norm over all parameters with `clips_all`, otherwise by the
+/// norm over the recurrent ones, which alone are clipped.
+pub(super) fn append_update(
+    graph: &mut Graph,
+    config: &Config,
+    vocabulary: usize,
+    clips_all: bool,
+) {
+    let updates = parameter_updates(graph, config, vocabulary, clips_all);
+    let control = graph.builder.real_input("control", [CONTROL]);
+    let norm = append_norm(graph, &updates, control);
+    for update in &updates {
+        append_optimizer(graph, config.train.optimizer, update, control, norm);
+        if config.train.ema > 0.0 && update.group == Group::Recurrent {
+            append_moving_average(graph, update, control);
+        }
+    }
+}
+
+/// Every parameter with its gradient, in the order in which the gradients were computed.
+fn parameter_updates(
+    graph: &Graph,
+    config: &Config,
+    vocabulary: usize,
+    clips_all: bool,
+) -> Vec<ParameterUpdate> {
+    let table = parameters(config, vocabulary);
+    let updates: Vec<ParameterUpdate> = graph
+        .gradients()
+        .map(|(parameter, name, gradient)| {
+            let line = table.iter().find(|line| line.name == name);
+            let group = line.expect("the table has every parameter").group;
+            ParameterUpdate {
+                weight: graph.weight(parameter),
+                width: graph.extents(parameter).1,
+                gradient,
+                group,
+                clipped: clips_all || group == Group::Recurrent,
+                name: name.to_owned(),
+            }
+        })
+        .collect();
+    assert_eq!(updates.len(), table.len(), "every parameter has a gradient");
+    updates
+}
+
+fn append_moving_average(graph: &mut Graph, update: &ParameterUpdate, control: Slice) {
+    let average = graph.builder.persistent(
+        Role::MovingAverage,
+        &names::moving_average(&update.name),
+        [update.rows(), update.width],
+    );
+    let params = moving_average::Params {
+        len: update.weight.len as u32,
+    };
+    let slices = [update.weight, control, average];
+    graph
+        .builder
+        .step("moving average", &moving_average::KERNEL, &params, &slices);
+}

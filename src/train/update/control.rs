@@ -1,0 +1,66 @@
+//! The values that the host gives an update with each step, and what the update reports.
+
+use super::optimizer::{ADAM_BETA1, ADAM_BETA2};
+use crate::config::{Config, Recipe};
+
+/// The loss scale of the first step of mixed precision.
+pub const FIRST_LOSS_SCALE: f32 = 65_536.0;
+/// The lowest loss scale. Below this scale a non-finite gradient is not an overflow of `f16`: the model has diverged.
+pub const LOWEST_LOSS_SCALE: f32 = 1.0 / 16_384.0;
+/// The highest loss scale.
+pub(super) const HIGHEST_LOSS_SCALE: f32 = 16_777_216.0;
+/// The loss scale doubles after this many steps without overflow.
+pub(super) const LOSS_SCALE_PATIENCE: u32 = 2000;
+
+/// The input `control` of a training plan at optimizer step `step`, counted from 0.
+///
+/// `padding_factor` is the number of positions of the batch divided by the number that are not padding. The recipe `plain` scales its
+/// gradients by it, so that they are those of the mean over the latter. The gradients of `paper` are of `T * mean(l)`, a sum over
+/// time, and are not scaled.
+pub fn control(config: &Config, step: u64, learning_rate: f64, padding_factor: f64) -> Vec<f64> {
+    let bias_correction = |beta: f64| 1.0 - beta.powf(step as f64 + 1.0);
+    let scale = match config.train.recipe {
+        Recipe::Paper => 1.0,
+        Recipe::Plain => padding_factor,
+    };
+    vec![
+        learning_rate,
+        config.train.clip_norm,
+        config.train.ema,
+        bias_correction(ADAM_BETA1),
+        bias_correction(ADAM_BETA2),
+        scale,
+        1.0,
+    ]
+}
+
+/// The output `norm` of a training step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Norm {
+    /// The joint norm of the clipped gradients, before clipping.
+    pub value: f64,
+    /// The factor of the loss: 1 except in mixed precision.
+    pub loss_scale: f64,
+    /// Mixed precision: a gradient was not finite, and the step changed no parameter.
+    pub unchanged: bool,
+}
+
+impl Norm {
+    /// Reads the output: `[3]`, or `[5]` in mixed precision.
+    pub fn of(output: &[f64]) -> Norm {
+        let (loss_scale, unchanged) = match *output {
+            [_, _, _, scale, flag] => (scale, flag != 0.0),
+            _ => (1.0, false),
+        };
+        Norm {
+            value: output[0],
+            loss_scale,
+            unchanged,
+        }
+    }
+
+    /// Whether the step was skipped and the next one may succeed with a lower loss scale. At the lowest scale the model has diverged.
+    pub fn is_skip(&self) -> bool {
+        self.unchanged && self.loss_scale > LOWEST_LOSS_SCALE.into()
+    }
+}

@@ -1,0 +1,25 @@
+//! What a training step does with the gradients: norm, clipping, optimizer, moving average. Appended to the training graph.
+//!
+//! The recipe `paper` clips the recurrent parameters by their joint norm and leaves the tables alone. `plain` clips all parameters by
+//! one norm.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`control`](mod@control) | the values that change from step to step, and what a step reports |
+//! | [`append`] | the steps of the update: norm, optimizer, moving average |
+//! | [`optimizer`] | state and step of each optimizer |
+//! | [`whole`] | the plan of a step on one device in one batch |
+//! | [`divided`] | the plans of a step divided between devices or into micro-batches |
+
+mod append;
+mod control;
+mod divided;
+mod norm;
+mod optimizer;
+mod parameter;
+mod whole;
+
+pub use control::{FIRST_LOSS_SCALE, LOWEST_LOSS_SCALE, Norm, control};
+pub use divided::{DividedPlans, PendingGradient, divided_plans};
+pub use optimizer::initial_state;
+pub use whole::{training_plan, training_plan_in};

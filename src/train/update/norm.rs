@@ -1,0 +1,72 @@
+//! The joint norm of gradients and the factors that clip them.
+
+use super::control::{HIGHEST_LOSS_SCALE, LOSS_SCALE_PATIENCE, LOWEST_LOSS_SCALE};
+use super::parameter::ParameterUpdate;
+use crate::graph::plan::Slice;
+use crate::graph::{Gradient, Graph};
+use crate::kernels::reduce::{norm, scaled_norm, sum_squares};
+
+/// Elements that one partial sum of squares adds up, about.
+const PARTIAL: usize = 1 << 14;
+/// The most partial sums of a tensor, unless bindings are too small for as few.
+const MOST_PARTIALS: usize = 256;
+
+/// Appends the norm of the clipped gradients: the output `norm`. Returns its first three elements. In mixed precision the other
+/// gradients are summed too: a non-finite element anywhere skips the step.
+pub(super) fn append_norm(graph: &mut Graph, updates: &[ParameterUpdate], control: Slice) -> Slice {
+    let values = |update: &ParameterUpdate| match update.gradient {
+        Gradient::Dense(slice) => slice,
+        Gradient::Rows { values, .. } => values,
+        Gradient::Sources { .. } => panic!("the rows of `{}` are not summed", update.name),
+    };
+    let binding = graph.builder.limits().slice;
+    let partials_of = |slice: &Slice| {
+        let few = slice.len.div_ceil(PARTIAL).min(MOST_PARTIALS);
+        few.max(slice.len.div_ceil(binding))
+    };
+    let loss_scale = graph.dynamic_loss_scale();
+    let of = |clipped: bool| {
+        let chosen = updates
+            .iter()
+            .filter(move |update| update.clipped == clipped);
+        chosen.map(values)
+    };
+    let pieces = |slice| graph.builder.pieces(slice);
+    let mut summed: Vec<Slice> = of(true).flat_map(pieces).collect();
+    let clipped: usize = summed.iter().map(partials_of).sum();
+    if loss_scale.is_some() {
+        summed.extend(of(false).flat_map(pieces));
+    }
+    let total: usize = summed.iter().map(partials_of).sum();
+    let builder = &mut graph.builder;
+    let partials = builder.activation("norm.partials", [total]);
+    let mut next = 0;
+    for slice in summed {
+        let parts = partials_of(&slice);
+        let params = sum_squares::Params {
+            len: slice.len as u32,
+            parts: parts as u32,
+            share: slice.len.div_ceil(parts) as u32,
+        };
+        let slices = [slice, partials.part(next, parts)];
+        builder.step("norm", &sum_squares::KERNEL, &params, &slices);
+        next += parts;
+    }
+    let Some(scale) = loss_scale else {
+        let norm = builder.output("norm", [3]);
+        let params = norm::Params { len: total as u32 };
+        builder.step("norm", &norm::KERNEL, &params, &[partials, control, norm]);
+        return norm;
+    };
+    let norm = builder.output("norm", [5]);
+    let params = scaled_norm::Params {
+        len: total as u32,
+        clipped: clipped as u32,
+        patience: LOSS_SCALE_PATIENCE,
+        lowest: LOWEST_LOSS_SCALE,
+        highest: HIGHEST_LOSS_SCALE,
+    };
+    let slices = [partials, control, scale, norm];
+    builder.step("norm", &scaled_norm::KERNEL, &params, &slices);
+    norm.part(0, 3)
+}
