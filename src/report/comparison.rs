@@ -1,17 +1,103 @@
-//! The table of a comparison.
+//! The comparison of several runs: one row for each, with the columns of the table in the paper, measured.
 
-use super::run::Compared;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::run::RunData;
 use super::table::{Column, Table};
+use crate::metrics::Valid;
 use crate::numbers::{bytes, grouped, percent};
 
-/// The table for people. Columns that say nothing are left out: perplexities that were not measured, a status that all share.
-pub fn comparison(lines: &[Compared]) -> Table {
-    let has_perplexity = lines.iter().any(|line| line.perplexity.is_some());
-    let has_memory = lines.iter().any(|line| line.memory.is_some());
-    let has_unknown = lines.iter().any(|line| line.unknown > Some(0.0));
-    let has_status = lines.iter().any(|line| line.status != "finished");
+/// A row of a comparison. The speed-ups are relative to the first row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ComparisonRow {
+    /// Name of the model.
+    pub model: String,
+    /// Parameters of the recurrent layers.
+    pub recurrent_parameters: u64,
+    /// All parameters.
+    pub parameters: u64,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Words trained on.
+    pub words: u64,
+    /// Training time in seconds.
+    pub seconds: f64,
+    /// Unit of the speed: `words/s` or `chars/s`.
+    pub unit: &'static str,
+    /// Words per second.
+    pub words_per_second: f64,
+    /// Speed relative to the first row.
+    pub speedup: f64,
+    /// The speed-up that the FLOP count alone would allow.
+    pub speedup_by_flops: f64,
+    /// The share of it that was achieved: `speedup / speedup_by_flops`.
+    pub share_reached: f64,
+    /// The best validation perplexity.
+    pub perplexity: Option<f64>,
+    /// The step at which it was measured.
+    pub perplexity_step: Option<u64>,
+    /// The last validation perplexity.
+    pub last_perplexity: Option<f64>,
+    /// The share of unknown words among the targets of the last validation.
+    pub unknown: Option<f64>,
+    /// Whether that share is large but the model was trained on no unknown word, so that the perplexity means little.
+    pub unlearned: bool,
+    /// Device memory for training and validation in bytes.
+    pub memory: Option<u64>,
+    /// `finished`, `running`, `killed`, `interrupted`, `diverged` or `failed`.
+    pub status: String,
+    /// The run folder.
+    pub run: PathBuf,
+}
+
+/// Compares several runs with the first one.
+pub fn comparison_rows(runs: &[RunData]) -> Vec<ComparisonRow> {
+    let Some(first) = runs.first() else {
+        return Vec::new();
+    };
+    let (first_speed, first_flops) = (first.words_per_second(), first.cost().flops_per_word);
+    let row = |run: &RunData| {
+        let cost = run.cost();
+        let words_per_second = run.words_per_second();
+        let speedup = words_per_second / first_speed;
+        let speedup_by_flops = first_flops as f64 / cost.flops_per_word as f64;
+        let (best, last) = (run.best(), run.valids.last());
+        ComparisonRow {
+            model: run.label.clone(),
+            recurrent_parameters: cost.recurrent,
+            parameters: cost.parameters,
+            steps: run.step(),
+            words: run.words(),
+            seconds: run.seconds(),
+            unit: run.config.data.tokens.unit(),
+            words_per_second,
+            speedup,
+            speedup_by_flops,
+            share_reached: speedup / speedup_by_flops,
+            perplexity: best.map(|valid| valid.perplexity),
+            perplexity_step: best.map(|valid| valid.step),
+            last_perplexity: last.map(|valid| valid.perplexity),
+            unknown: last.and_then(Valid::share_unknown),
+            unlearned: last.is_some_and(Valid::is_unlearned),
+            memory: (!run.memory.is_empty()).then(|| run.memory.iter().sum()),
+            status: run.status().to_owned(),
+            run: run.folder.clone(),
+        }
+    };
+    runs.iter().map(row).collect()
+}
+
+/// The table of a comparison for people. Columns without information are left out: perplexities that were not measured, and the
+/// status if all runs have finished.
+pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
+    let has_perplexity = rows.iter().any(|row| row.perplexity.is_some());
+    let has_memory = rows.iter().any(|row| row.memory.is_some());
+    let has_unknown = rows.iter().any(|row| row.unknown > Some(0.0));
+    let has_status = rows.iter().any(|row| row.status != "finished");
     let mut columns = vec![Column::words("model")];
-    let unit = lines.first().map_or("words/s", |line| line.unit);
+    let unit = rows.first().map_or("words/s", |row| row.unit);
     columns.extend(
         [
             "recurrent",
@@ -32,57 +118,58 @@ pub fn comparison(lines: &[Compared]) -> Table {
     columns.extend(has_memory.then(|| Column::numbers("memory")));
     columns.extend(has_status.then(|| Column::words("status")));
     let mut table = Table::new(columns);
-    let number = |value: f64, digits: usize| match value.is_finite() {
-        true => format!("{value:.digits$}"),
-        false => "-".to_owned(),
+    let finite = |value: f64, text: String| {
+        if value.is_finite() {
+            text
+        } else {
+            "-".to_owned()
+        }
     };
-    for line in lines {
+    let number = |value: f64| finite(value, format!("{value:.2}"));
+    for row in rows {
+        let speed = row.words_per_second;
+        let share = row.share_reached;
         let mut cells = vec![
-            line.model.clone(),
-            grouped(line.recurrent_parameters),
-            grouped(line.parameters),
-            grouped(line.steps),
-            match line.words_per_second.is_finite() {
-                true => grouped(line.words_per_second.round() as u64),
-                false => "-".to_owned(),
-            },
-            number(line.speedup, 2),
-            number(line.speedup_by_flops, 2),
-            match line.share_reached.is_finite() {
-                true => format!("{:.0} %", 100.0 * line.share_reached),
-                false => "-".to_owned(),
-            },
+            row.model.clone(),
+            grouped(row.recurrent_parameters),
+            grouped(row.parameters),
+            grouped(row.steps),
+            finite(speed, grouped(speed.round() as u64)),
+            number(row.speedup),
+            number(row.speedup_by_flops),
+            finite(share, format!("{:.0} %", 100.0 * share)),
         ];
         if has_perplexity {
-            for perplexity in [line.perplexity, line.last_perplexity] {
-                cells.push(number(perplexity.unwrap_or(f64::NAN), 2));
+            for perplexity in [row.perplexity, row.last_perplexity] {
+                cells.push(number(perplexity.unwrap_or(f64::NAN)));
             }
         }
         if has_unknown {
-            cells.push(unknown(line.unknown, line.unlearned));
+            cells.push(unknown_words(row));
         }
         if has_memory {
-            cells.push(line.memory.map_or("-".to_owned(), bytes));
+            cells.push(row.memory.map_or("-".to_owned(), bytes));
         }
         if has_status {
-            cells.push(line.status.clone());
+            cells.push(row.status.clone());
         }
         table.row(cells);
     }
     table
 }
 
-/// The share of unknown words, and whether none was trained on.
-pub(super) fn unknown(share: Option<f64>, unlearned: bool) -> String {
-    let share = share.map_or("-".to_owned(), percent);
-    match unlearned {
-        true => format!("{share}, none learned"),
-        false => share,
+/// The share of unknown words, and whether the model was trained on none.
+pub(super) fn unknown_words(row: &ComparisonRow) -> String {
+    let share = row.unknown.map_or("-".to_owned(), percent);
+    if row.unlearned {
+        format!("{share}, none learned")
+    } else {
+        share
     }
 }
 
-/// The table for programs: all columns, numbers with all their digits.
-pub fn comparison_csv(lines: &[Compared]) -> String {
+/// The table of a comparison for programs, as CSV: all columns, numbers with all digits.
+pub fn comparison_csv(rows: &[ComparisonRow]) -> String {
     let names = [
         "model",
         "recurrent_parameters",
@@ -104,31 +191,34 @@ pub fn comparison_csv(lines: &[Compared]) -> String {
         "run",
     ];
     let mut table = Table::new(names.map(Column::words));
-    let number = |value: f64| match value.is_finite() {
-        true => value.to_string(),
-        false => String::new(),
+    let number = |value: f64| {
+        if value.is_finite() {
+            value.to_string()
+        } else {
+            String::new()
+        }
     };
     let whole = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
-    for line in lines {
+    for row in rows {
         table.row([
-            line.model.clone(),
-            line.recurrent_parameters.to_string(),
-            line.parameters.to_string(),
-            line.steps.to_string(),
-            line.words.to_string(),
-            number(line.seconds),
-            number(line.words_per_second),
-            number(line.speedup),
-            number(line.speedup_by_flops),
-            number(line.share_reached),
-            line.perplexity.map(number).unwrap_or_default(),
-            whole(line.perplexity_step),
-            line.last_perplexity.map(number).unwrap_or_default(),
-            line.unknown.map(number).unwrap_or_default(),
-            line.unlearned.to_string(),
-            whole(line.memory),
-            line.status.clone(),
-            line.run.display().to_string(),
+            row.model.clone(),
+            row.recurrent_parameters.to_string(),
+            row.parameters.to_string(),
+            row.steps.to_string(),
+            row.words.to_string(),
+            number(row.seconds),
+            number(row.words_per_second),
+            number(row.speedup),
+            number(row.speedup_by_flops),
+            number(row.share_reached),
+            row.perplexity.map(number).unwrap_or_default(),
+            whole(row.perplexity_step),
+            row.last_perplexity.map(number).unwrap_or_default(),
+            row.unknown.map(number).unwrap_or_default(),
+            row.unlearned.to_string(),
+            whole(row.memory),
+            row.status.clone(),
+            row.run.display().to_string(),
         ]);
     }
     table.csv()

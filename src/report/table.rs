@@ -1,8 +1,8 @@
-//! A table of texts, for terminals of any width, Markdown, CSV and HTML.
+//! Tables, as text for terminals of any width, Markdown, CSV and HTML.
 
 use unicode_width::UnicodeWidthStr;
 
-use super::escaped;
+use super::text::escaped;
 
 /// A table.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Column {
 }
 
 impl Column {
-    /// Of words, which stand at the left.
+    /// A column of words, aligned left.
     pub fn words(name: impl Into<String>) -> Column {
         Column {
             name: name.into(),
@@ -29,7 +29,7 @@ impl Column {
         }
     }
 
-    /// Of numbers, which stand at the right.
+    /// A column of numbers, aligned right.
     pub fn numbers(name: impl Into<String>) -> Column {
         Column {
             is_number: true,
@@ -37,7 +37,7 @@ impl Column {
         }
     }
 
-    /// The same, left out where there is no room.
+    /// The same column, left out where the terminal is too narrow.
     pub fn optional(self) -> Column {
         Column {
             is_optional: true,
@@ -46,11 +46,11 @@ impl Column {
     }
 }
 
-/// Between columns.
+/// Spaces between columns.
 const GAP: usize = 2;
 
 impl Table {
-    /// Of these columns, without rows.
+    /// A table with these columns and no rows.
     pub fn new(columns: impl IntoIterator<Item = Column>) -> Table {
         Table {
             columns: columns.into_iter().collect(),
@@ -62,14 +62,14 @@ impl Table {
     ///
     /// # Panics
     ///
-    /// If it has not one cell for each column.
+    /// If the number of cells is not that of the columns.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells: Vec<String> = cells.into_iter().collect();
         assert_eq!(cells.len(), self.columns.len(), "cells of a row");
         self.rows.push(cells);
     }
 
-    /// The same with the columns of these names next to the first.
+    /// The same table with these columns moved after the first one. Unknown names are ignored.
     pub fn with_first(mut self, names: &[&str]) -> Table {
         let mut to = 1;
         for name in names {
@@ -87,8 +87,8 @@ impl Table {
         self
     }
 
-    /// Lines of text, each ending in a line end, in `width` characters where that is given: without the optional columns that have no
-    /// room, from the last on; else turned on its side; else one cell a line.
+    /// The table as lines of text, at most `width` characters wide if that is given. A table that is too wide loses its optional
+    /// columns, from the last on. If that is not enough, it is transposed, or written as one cell a line.
     pub fn text(&self, width: Option<usize>) -> String {
         let Some(width) = width else {
             return self.lines();
@@ -103,10 +103,11 @@ impl Table {
                 None => break,
             }
         }
-        let turned = table.turned();
-        match turned.width() <= width {
-            true => turned.lines(),
-            false => table.records(),
+        let transposed = table.transposed();
+        if transposed.width() <= width {
+            transposed.lines()
+        } else {
+            table.records()
         }
     }
 
@@ -138,10 +139,11 @@ impl Table {
         for row in std::iter::once(&head).chain(&self.rows) {
             let mut line = String::new();
             for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
-                let room = " ".repeat(width - cell.width());
-                match column.is_number {
-                    true => line += &format!("{room}{cell}"),
-                    false => line += &format!("{cell}{room}"),
+                let space = " ".repeat(width - cell.width());
+                if column.is_number {
+                    line += &format!("{space}{cell}");
+                } else {
+                    line += &format!("{cell}{space}");
                 }
                 line += &" ".repeat(GAP);
             }
@@ -151,17 +153,17 @@ impl Table {
         text
     }
 
-    /// A column for each row, a row for each column.
-    fn turned(&self) -> Table {
+    /// The table with rows and columns exchanged.
+    fn transposed(&self) -> Table {
         let mut names = self.columns.iter().map(|column| column.name.clone());
         let first = names.next().unwrap_or_default();
         let heads = self.rows.iter().map(|row| Column::numbers(&*row[0]));
-        let mut turned = Table::new(std::iter::once(Column::words(first)).chain(heads));
+        let mut transposed = Table::new(std::iter::once(Column::words(first)).chain(heads));
         for (k, name) in names.enumerate() {
             let cells = self.rows.iter().map(|row| row[k + 1].clone());
-            turned.row(std::iter::once(name).chain(cells));
+            transposed.row(std::iter::once(name).chain(cells));
         }
-        turned
+        transposed
     }
 
     /// One cell a line, an empty line between rows.
@@ -170,15 +172,15 @@ impl Table {
         let widest = names.max().unwrap_or(0);
         let rows = self.rows.iter().map(|row| {
             let line = |(column, cell): (&Column, &String)| {
-                let room = " ".repeat(widest - column.name.width() + GAP);
-                format!("{}{room}{cell}\n", column.name)
+                let space = " ".repeat(widest - column.name.width() + GAP);
+                format!("{}{space}{cell}\n", column.name)
             };
             self.columns.iter().zip(row).map(line).collect::<String>()
         });
         rows.collect::<Vec<String>>().join("\n")
     }
 
-    /// A table of GitHub's Markdown.
+    /// A table in GitHub's Markdown.
     pub fn markdown(&self) -> String {
         let cell = |text: &str| {
             let escape = |letter: char| match letter {
@@ -200,9 +202,12 @@ impl Table {
 
     /// Comma-separated values (RFC 4180).
     pub fn csv(&self) -> String {
-        let cell = |text: &String| match text.contains(['"', ',', '\n', '\r']) {
-            true => format!("\"{}\"", text.replace('"', "\"\"")),
-            false => text.clone(),
+        let cell = |text: &String| {
+            if text.contains(['"', ',', '\n', '\r']) {
+                format!("\"{}\"", text.replace('"', "\"\""))
+            } else {
+                text.clone()
+            }
         };
         let line = |cells: Vec<String>| cells.join(",") + "\r\n";
         let names: Vec<String> = self.columns.iter().map(|c| c.name.clone()).collect();
@@ -211,7 +216,7 @@ impl Table {
             .collect()
     }
 
-    /// A `<table>`.
+    /// An HTML `<table>`.
     pub fn html(&self) -> String {
         let class = |column: &Column| {
             if column.is_number {
@@ -254,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn text_fits_the_width_that_there_is() {
+    fn text_fits_the_width() {
         let table = table();
         let wide = "model      words/s  note\n\
                     lstmp        5,856  first, and \"best\"\n\
@@ -266,18 +271,18 @@ mod tests {
                       glstm | 4   11,901\n";
         assert_eq!(table.text(Some(36)), narrow);
         assert_eq!(table.text(Some(18)), narrow);
-        // On its side it would be wider still.
+        // Transposed, it would be wider still.
         let records = "model    lstmp\nwords/s  5,856\n\nmodel    glstm | 4\nwords/s  11,901\n";
         assert_eq!(table.text(Some(17)), records);
     }
 
     #[test]
-    fn wide_tables_turn_on_their_side() {
+    fn wide_tables_are_transposed() {
         let columns = ["model", "a", "b", "c", "d", "e"];
         let mut table = Table::new(columns.map(Column::numbers));
         table.row(["x", "10", "20", "30", "40", "50"].map(str::to_owned));
-        let turned = "model   x\na      10\nb      20\nc      30\nd      40\ne      50\n";
-        assert_eq!(table.text(Some(12)), turned);
+        let transposed = "model   x\na      10\nb      20\nc      30\nd      40\ne      50\n";
+        assert_eq!(table.text(Some(12)), transposed);
     }
 
     #[test]
@@ -289,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn other_programs_read_it() {
+    fn markdown_csv_and_html_escape_cells() {
         let table = table();
         assert_eq!(
             table.markdown(),

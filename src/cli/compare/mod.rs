@@ -34,7 +34,7 @@ use crate::device::{CpuExecutor, Device, Executor, choose};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::model::cost::check_sizes;
 use crate::numbers::{bytes, counted};
-use crate::report::{Compared, RunData, compared, comparison, comparison_csv};
+use crate::report::{ComparisonRow, RunData, comparison_csv, comparison_rows, comparison_table};
 use crate::train::collective::SingleProcess;
 use crate::train::estimate::{self, Estimate, RunSpec, Topology};
 use crate::train::progress::{Measure, Progress};
@@ -86,7 +86,7 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
     let stop = listen(false, quiet)?;
     let failures = train_all(&models, &texts, &plan, &folder, slice, &stop, quiet);
     let runs = runs(&models, &folder);
-    let lines = compared(&runs);
+    let lines = comparison_rows(&runs);
     let status = match (stop.asked(), failures.is_empty()) {
         (Some(_), _) => "interrupted",
         (None, true) => "finished",
@@ -451,7 +451,7 @@ fn runs(models: &[Model], folder: &Folder) -> Vec<RunData> {
         .map(|model| RunData::read(&folder.run(&model.folder)).ok())
         .collect();
     // All have the same words.
-    let Some(words) = read.iter().flatten().map(RunData::words_known).next() else {
+    let Some(words) = read.iter().flatten().map(RunData::vocabulary_size).next() else {
         return Vec::new();
     };
     let runs = models.iter().zip(read).map(|(model, run)| match run {
@@ -469,7 +469,7 @@ fn runs(models: &[Model], folder: &Folder) -> Vec<RunData> {
     runs.collect()
 }
 
-fn print(arguments: &CompareArgs, lines: &[Compared]) -> Result<()> {
+fn print(arguments: &CompareArgs, lines: &[ComparisonRow]) -> Result<()> {
     let format = match arguments.json {
         true => TableFormat::Json,
         false => arguments.format,
@@ -477,15 +477,17 @@ fn print(arguments: &CompareArgs, lines: &[Compared]) -> Result<()> {
     match format {
         TableFormat::Json => output::print_json(&lines),
         TableFormat::Csv => output::print(comparison_csv(lines).as_bytes()),
-        TableFormat::Markdown => output::print(comparison(lines).markdown().as_bytes()),
-        TableFormat::Text => {
-            output::print(comparison(lines).text(output::terminal_width()).as_bytes())
-        }
+        TableFormat::Markdown => output::print(comparison_table(lines).markdown().as_bytes()),
+        TableFormat::Text => output::print(
+            comparison_table(lines)
+                .text(output::terminal_width())
+                .as_bytes(),
+        ),
     }
 }
 
 /// Says where to look, and how to go on with the best.
-fn advise(models: &[Model], lines: &[Compared], plan: &Plan, folder: &Folder, quiet: bool) {
+fn advise(models: &[Model], lines: &[ComparisonRow], plan: &Plan, folder: &Folder, quiet: bool) {
     let report = folder.path().join("report.html");
     note(
         quiet,

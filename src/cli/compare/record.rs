@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::numbers::counted;
-use crate::report::{Compared, comparison, comparison_csv};
+use crate::report::{ComparisonRow, comparison_csv, comparison_table};
 
 /// What every model is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -168,7 +168,7 @@ struct Record {
     #[serde(flatten)]
     plan: Plan,
     #[serde(default, skip_deserializing)]
-    results: Vec<Compared>,
+    results: Vec<ComparisonRow>,
 }
 
 const RECORD: &str = "compare.json";
@@ -283,22 +283,22 @@ impl Folder {
     /// # Errors
     ///
     /// As [`Folder::write`].
-    pub fn write_results(&self, plan: &Plan, lines: &[Compared], status: &str) -> Result<()> {
+    pub fn write_results(&self, plan: &Plan, lines: &[ComparisonRow], status: &str) -> Result<()> {
         // So that the folder may be moved.
-        let within = |line: &Compared| {
+        let within = |line: &ComparisonRow| {
             let run = line.run.strip_prefix(&self.path).unwrap_or(&line.run);
-            Compared {
+            ComparisonRow {
                 run: run.to_path_buf(),
                 ..line.clone()
             }
         };
-        let lines: Vec<Compared> = lines.iter().map(within).collect();
+        let lines: Vec<ComparisonRow> = lines.iter().map(within).collect();
         self.write_record(plan, status, &lines)?;
-        self.write_file("compare.md", &comparison(&lines).markdown())?;
+        self.write_file("compare.md", &comparison_table(&lines).markdown())?;
         self.write_file("compare.csv", &comparison_csv(&lines))
     }
 
-    fn write_record(&self, plan: &Plan, status: &str, lines: &[Compared]) -> Result<()> {
+    fn write_record(&self, plan: &Plan, status: &str, lines: &[ComparisonRow]) -> Result<()> {
         let record = Record {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             status: status.to_owned(),

@@ -1,0 +1,10 @@
+//! Line plots as SVG, for HTML pages and for files.
+
+mod axis;
+mod draw;
+mod scale;
+mod style;
+
+pub use axis::{Axis, Series, Unit};
+pub use draw::Plot;
+pub use style::style;
