@@ -1,11 +1,12 @@
-//! The gate matrix `W [I+P, 4H]` of a layer as a product of two, `W1 [I+P, r]` and `W2 [r, 4H]`: of its singular value decomposition
-//! `U S V'` the `r` largest values are kept, `W1 = U_r sqrt(S_r)`, `W2 = sqrt(S_r) V_r'`. No other product of such sizes is nearer to
-//! it (Eckart and Young 1936).
+//! The gate matrix `W [I+P, 4H]` of a layer as a product `W1 [I+P, r] W2 [r, 4H]`.
+//!
+//! From its singular value decomposition `W = U S V'` the `r` largest values are kept: `W1 = U_r sqrt(S_r)`,
+//! `W2 = sqrt(S_r) V_r'`. No other product of these sizes is nearer to `W` (Eckart and Young 1936).
 
 use faer::{MatRef, Par, linalg::svd};
 use serde::Serialize;
 
-use super::{Changed, Model};
+use super::model::{Changed, Model};
 use crate::error::{Error, Result};
 
 /// What is kept of a gate matrix.
@@ -13,29 +14,29 @@ use crate::error::{Error, Result};
 pub struct Spectrum {
     /// The layer.
     pub layer: usize,
-    /// The values that are kept, `r`.
+    /// The number of values that are kept, `r`.
     pub factor: usize,
-    /// All singular values, falling.
+    /// All singular values, the largest first.
     pub values: Vec<f32>,
-    /// The part of the sum of their squares that is kept.
+    /// The share of the sum of their squares that is kept.
     pub kept: f64,
 }
 
 impl Spectrum {
-    /// The part of the sum of squares that the largest `count` values have.
+    /// The share of the sum of squares that the largest `count` values have; 1 for a matrix of zeros.
     pub fn share(&self, count: usize) -> f64 {
         let squares =
             |values: &[f32]| -> f64 { values.iter().map(|v| f64::from(*v).powi(2)).sum() };
         let all = squares(&self.values);
-        match all > 0.0 {
-            true => squares(&self.values[..count.min(self.values.len())]) / all,
-            // Of nothing, nothing is lost.
-            false => 1.0,
+        if all > 0.0 {
+            squares(&self.values[..count.min(self.values.len())]) / all
+        } else {
+            1.0
         }
     }
 }
 
-/// The factors of every layer, `r` of each.
+/// Factorizes every layer; `factors` has `r` for each.
 ///
 /// # Errors
 ///
@@ -44,7 +45,7 @@ impl Spectrum {
 ///
 /// # Panics
 ///
-/// If there is not one `r` for each layer, or one is 0.
+/// If there is not one `r` for each layer.
 pub fn factorize(model: &Model<'_>, factors: &[usize]) -> Result<(Changed, Vec<Spectrum>)> {
     model.check_dense()?;
     let config = model.config;
@@ -62,13 +63,13 @@ pub fn factorize(model: &Model<'_>, factors: &[usize]) -> Result<(Changed, Vec<S
         }
         let gates = format!("layers.{layer}.gates");
         let weight = model.recurrent(&format!("{gates}.weight"))?;
-        let (first, second, values) = decompose(&weight, rows, columns, factor)?;
-        changed.insert(format!("{gates}.factor_in"), first);
-        changed.insert(format!("{gates}.factor_out"), second);
+        let product = decompose(&weight, rows, columns, factor)?;
+        changed.insert(format!("{gates}.factor_in"), product.first);
+        changed.insert(format!("{gates}.factor_out"), product.second);
         let mut spectrum = Spectrum {
             layer,
             factor,
-            values,
+            values: product.values,
             kept: 0.0,
         };
         spectrum.kept = spectrum.share(factor);
@@ -77,13 +78,18 @@ pub fn factorize(model: &Model<'_>, factors: &[usize]) -> Result<(Changed, Vec<S
     Ok((changed, spectra))
 }
 
-/// `W1`, `W2` and all singular values of a row-major matrix.
-fn decompose(
-    weight: &[f32],
-    rows: usize,
-    columns: usize,
-    factor: usize,
-) -> Result<(Vec<f32>, Vec<f32>, Vec<f32>)> {
+/// A matrix as a product of two, all row-major.
+struct Product {
+    /// `W1 [rows, r]`.
+    first: Vec<f32>,
+    /// `W2 [r, columns]`.
+    second: Vec<f32>,
+    /// All singular values of the matrix, the largest first.
+    values: Vec<f32>,
+}
+
+/// Decomposes a row-major matrix.
+fn decompose(weight: &[f32], rows: usize, columns: usize, factor: usize) -> Result<Product> {
     let matrix = MatRef::from_row_major_slice(weight, rows, columns);
     let size = rows.min(columns);
     let (mut left, mut right) = (
@@ -92,7 +98,7 @@ fn decompose(
     );
     let mut values = faer::Col::<f32>::zeros(size);
     let vectors = svd::ComputeSvdVectors::Thin;
-    // On one thread: the bits are then those of every machine like this one.
+    // On one thread, so that the bits do not depend on the number of threads.
     let scratch = svd::svd_scratch::<f32>(
         rows,
         columns,
@@ -124,7 +130,11 @@ fn decompose(
     for k in 0..factor {
         second.extend((0..columns).map(|column| right[(column, k)] * root(k)));
     }
-    Ok((first, second, values.iter().copied().collect()))
+    Ok(Product {
+        first,
+        second,
+        values: values.iter().copied().collect(),
+    })
 }
 
 #[cfg(test)]
@@ -132,7 +142,7 @@ mod tests {
     use super::*;
 
     /// `[rows, inner] x [inner, columns]`.
-    fn product(x: &[f32], y: &[f32], inner: usize, columns: usize) -> Vec<f32> {
+    fn product_of(x: &[f32], y: &[f32], inner: usize, columns: usize) -> Vec<f32> {
         let row = |row: &[f32]| -> Vec<f32> {
             let sum = |c| (0..inner).map(|k| row[k] * y[k * columns + c]).sum();
             (0..columns).map(sum).collect()
@@ -147,29 +157,40 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_of_low_rank_is_kept_whole() {
+    fn a_matrix_of_low_rank_is_kept() {
         let (rows, columns, rank) = (11, 28, 3);
-        let weight = product(
+        let weight = product_of(
             &numbers(rows * rank, 1),
             &numbers(rank * columns, 2),
             rank,
             columns,
         );
-        let (first, second, values) = decompose(&weight, rows, columns, rank).unwrap();
+        let Product {
+            first,
+            second,
+            values,
+        } = decompose(&weight, rows, columns, rank).unwrap();
         assert_eq!(values.len(), rows);
         assert!(values.is_sorted_by(|x, y| x >= y));
         assert!(values[rank] < 1e-5 * values[0], "{values:?}");
-        for (x, y) in product(&first, &second, rank, columns).iter().zip(&weight) {
+        for (x, y) in product_of(&first, &second, rank, columns)
+            .iter()
+            .zip(&weight)
+        {
             assert!((x - y).abs() < 1e-5, "{x} {y}");
         }
     }
 
     #[test]
-    fn what_is_lost_are_the_values_that_are_left_out() {
+    fn the_error_is_the_sum_of_squares_of_the_dropped_values() {
         let (rows, columns, factor) = (9, 16, 4);
         let weight = numbers(rows * columns, 5);
-        let (first, second, values) = decompose(&weight, rows, columns, factor).unwrap();
-        let near = product(&first, &second, factor, columns);
+        let Product {
+            first,
+            second,
+            values,
+        } = decompose(&weight, rows, columns, factor).unwrap();
+        let near = product_of(&first, &second, factor, columns);
         let lost: f32 = near.iter().zip(&weight).map(|(x, y)| (x - y).powi(2)).sum();
         let left_out: f32 = values[factor..].iter().map(|v| v * v).sum();
         assert!((lost / left_out - 1.0).abs() < 1e-4, "{lost} {left_out}");
