@@ -18,7 +18,7 @@ pub use trial::Trial;
 /// The seed of every random number in the tests.
 pub const SEED: u64 = 1;
 
-/// An adapter with the executor that all its trials share: drivers take long to make pipelines. Trials take turns.
+/// An adapter with an executor that its trials share, because drivers compile pipelines slowly. Trials take turns.
 pub struct Gpu {
     /// For trial names: the number and the first word of the adapter's name, as `gpu0-llvmpipe`.
     pub slug: String,
@@ -75,7 +75,7 @@ pub fn on_every_gpu(
     on_gpus_that(|_| true, name, check)
 }
 
-/// The same, but none for adapters that are not to take it.
+/// One trial for each adapter that `takes` accepts; without adapters as [`on_every_gpu`].
 pub fn on_gpus_that(
     takes: impl Fn(&Gpu) -> bool,
     name: &str,
@@ -99,13 +99,13 @@ pub fn left_out(name: String, reason: &'static str) -> Trial {
     left_out_unless("REQUIRE_GPU", name, reason)
 }
 
-/// A trial of matrix units, which no device here has: ignored, a failure with `REQUIRE_UNITS=1`.
+/// A trial of matrix units, which no adapter of this machine has: ignored, a failure with `REQUIRE_UNITS=1`.
 pub fn without_units(name: String) -> Trial {
     let reason = "no GPU here has matrix units that multiply f16 and add in f32";
     left_out_unless("REQUIRE_UNITS", name, reason)
 }
 
-/// A Python that has the libraries which read what the program writes: that of `WLSTM_PYTHON`.
+/// The Python of `WLSTM_PYTHON`, which has the libraries that read the files of the program.
 pub fn python() -> Option<PathBuf> {
     std::env::var_os("WLSTM_PYTHON").map(PathBuf::from)
 }
@@ -125,7 +125,7 @@ fn left_out_unless(asks: &'static str, name: String, reason: &'static str) -> Tr
     })
 }
 
-/// A batch of an epoch, of no text, of `streams` rows of as many words.
+/// A batch of `streams` rows of the same length, at step `step` of the first epoch of no text.
 pub fn batch(step: u64, streams: usize, inputs: Vec<u32>, targets: Vec<u32>) -> Batch {
     let words = inputs.len();
     Batch {

@@ -1,5 +1,4 @@
-//! What the tests that drive the program share: folders with generated text, runs of the binary, and readers of what a run
-//! leaves behind that share no code with the program.
+//! Runs of the program for tests: folders with generated text, the binary, and readers of its files that share no code with it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,10 +6,10 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Every file below a folder with its bytes, folders with none: to be compared before and after.
+/// Every file below a folder with its bytes, every folder with `None`, to compare before and after.
 pub type Snapshot = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
-/// A folder that goes away with its test.
+/// A temporary folder.
 pub struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -57,11 +56,11 @@ pub fn snapshot(folder: &Path) -> Snapshot {
     found
 }
 
-/// The program, deaf to the logs that this shell asks for.
+/// The program, without the variables of the environment that change its logs and caches.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wlstm"));
     command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
-    // What is tuned in tests is not kept for the user.
+    // Tests do not write to the tuning cache of the user.
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.env_remove("WLSTM_CACHE");
     command
@@ -137,7 +136,7 @@ pub fn train(config: &Path, out: &Path, device: &str, more: &[&str]) -> Ended {
     ended
 }
 
-/// The lines of `metrics.jsonl`; a last line that is cut off is left out.
+/// The lines of `metrics.jsonl`, without an incomplete last line.
 pub fn metrics(run: &Path) -> Vec<Value> {
     let Ok(text) = std::fs::read_to_string(run.join("metrics.jsonl")) else {
         return Vec::new();
@@ -160,7 +159,7 @@ pub fn number(line: &Value, key: &str) -> f64 {
     value.unwrap_or_else(|| panic!("no number `{key}` in {line}"))
 }
 
-/// The losses of all steps by their number.
+/// The losses of all steps by step number.
 pub fn losses(run: &Path) -> BTreeMap<u64, f64> {
     let lines = lines_of(run, "step");
     lines
@@ -169,7 +168,7 @@ pub fn losses(run: &Path) -> BTreeMap<u64, f64> {
         .collect()
 }
 
-/// The steps of the checkpoints of a run, rising.
+/// The steps of the checkpoints of a run in ascending order.
 pub fn checkpoints(run: &Path) -> Vec<u64> {
     let Ok(entries) = std::fs::read_dir(run.join("checkpoints")) else {
         return Vec::new();
@@ -244,7 +243,7 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<f32>)]) {
     safetensors::serialize_to_file(views, None, path).expect("a file that can be written");
 }
 
-/// Random numbers for tests: SplitMix64 (Steele et al. 2014), which shares nothing with the program's own.
+/// Random numbers for tests: SplitMix64 (Steele et al. 2014), independent of the generator of the program.
 pub struct Dice(pub u64);
 
 impl Dice {

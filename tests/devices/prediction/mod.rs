@@ -1,23 +1,27 @@
-//! What a reader of the description of models and training predicts, without a look at the program: every loss and norm of
-//! the first steps, and every weight, optimizer tensor, moving average and state after them. With shuffling off, dropout 0
-//! and `--init`, nothing is left to chance but the candidates of the sampled softmax, whose ids alone are taken from the
-//! program.
+//! An independent implementation of models and training predicts every loss and norm of the first steps, and every weight,
+//! optimizer tensor, moving average and state after them. It follows the documentation and shares no code with the program.
+//! Without shuffling and dropout and with `--init` nothing is random but the candidates of the sampled softmax, which are taken
+//! from the program.
 //!
-//! [`text`] makes batches, [`model`] computes and trains, [`tape`] differentiates; all in `f64`, one number at a time.
+//! [`text`] makes batches, [`model`] computes and trains, [`tape`] differentiates: all in `f64`, one number at a time.
 
 mod model;
+mod spec;
+mod specs;
 mod tape;
 mod text;
 
+use self::model::Model;
+use self::spec::{Cell, Spec};
+use self::specs::specs;
+use self::text::{Unroll, contiguous, contiguous_once, sentences};
 use crate::common::program::{
     Dice, Folder, Tensors, checkpoint, lines_of, number, train, write_tensors,
 };
 use crate::common::{Trial, on_every_gpu};
 use libtest_mimic::Failed;
-use model::{Cell, Model, Spec};
-use text::{Unroll, contiguous, contiguous_once, sentences};
 
-/// The words of the text that the vocabulary knows, in order of falling frequency.
+/// Words of the text in the vocabulary, most frequent first.
 const KNOWN: [&str; 9] = ["the", "cat", "dog", "sat", "ran", "on", "mat", "far", "of"];
 
 pub fn trials() -> Vec<Trial> {
@@ -41,244 +45,6 @@ pub fn trials() -> Vec<Trial> {
         }
     }
     trials
-}
-
-/// What is tested, each with its name.
-fn specs() -> Vec<(&'static str, Spec)> {
-    let paper = Spec {
-        cells: vec![Cell::Lstmp],
-        embedding: 4,
-        hidden: 6,
-        projection: 4,
-        residual: false,
-        tied: false,
-        forget_bias: 1.0,
-        samples: None,
-        contiguous: false,
-        devices: 1,
-        batch: 3,
-        unroll: 4,
-        optimizer: "adagrad",
-        learning_rate: 0.2,
-        clip: 10.0,
-        ema: 0.9,
-        plain: false,
-        seed: 5,
-        steps: 9,
-    };
-    let plain = Spec {
-        optimizer: "sgd",
-        learning_rate: 1.5,
-        plain: true,
-        contiguous: true,
-        ema: 0.0,
-        ..paper.clone()
-    };
-    vec![
-        ("lstmp_full", paper.clone()),
-        (
-            "lstmp_two_layers_sampled_clipped",
-            Spec {
-                cells: vec![Cell::Lstmp; 2],
-                samples: Some(5),
-                clip: 0.2,
-                embedding: 5,
-                ..paper.clone()
-            },
-        ),
-        (
-            "flstm_full_clipped",
-            Spec {
-                cells: vec![Cell::Flstm(2), Cell::Flstm(3)],
-                clip: 0.1,
-                learning_rate: 1.0,
-                ema: 0.99,
-                ..paper.clone()
-            },
-        ),
-        (
-            "glstm_per_layer_groups_sampled",
-            Spec {
-                cells: vec![Cell::Glstm(2), Cell::Glstm(4)],
-                hidden: 8,
-                residual: true,
-                samples: Some(6),
-                ..paper.clone()
-            },
-        ),
-        (
-            "mixed_cells_contiguous",
-            Spec {
-                cells: vec![Cell::Flstm(2), Cell::Glstm(2), Cell::Lstmp],
-                contiguous: true,
-                learning_rate: 1.0,
-                steps: 20,
-                forget_bias: 0.5,
-                ..paper.clone()
-            },
-        ),
-        (
-            "tied_full",
-            Spec {
-                tied: true,
-                ..paper.clone()
-            },
-        ),
-        (
-            "tied_sampled_residual",
-            Spec {
-                tied: true,
-                residual: true,
-                samples: Some(4),
-                ..paper.clone()
-            },
-        ),
-        (
-            "no_projection",
-            Spec {
-                projection: 0,
-                cells: vec![Cell::Lstmp, Cell::Glstm(3)],
-                ..paper.clone()
-            },
-        ),
-        (
-            "plain_sgd_clipped_no_projection",
-            Spec {
-                projection: 0,
-                cells: vec![Cell::Lstmp; 2],
-                clip: 0.25,
-                forget_bias: 0.0,
-                ..plain.clone()
-            },
-        ),
-        ("plain_sgd", plain.clone()),
-        (
-            "plain_momentum_sampled",
-            Spec {
-                optimizer: "momentum",
-                learning_rate: 0.3,
-                samples: Some(3),
-                contiguous: false,
-                batch: 2,
-                unroll: 2,
-                ..plain.clone()
-            },
-        ),
-        (
-            "plain_adam",
-            Spec {
-                optimizer: "adam",
-                learning_rate: 0.01,
-                ema: 0.9,
-                cells: vec![Cell::Glstm(2)],
-                ..plain.clone()
-            },
-        ),
-        (
-            "plain_momentum_sampled_short_unroll",
-            Spec {
-                optimizer: "momentum",
-                learning_rate: 0.3,
-                samples: Some(3),
-                clip: 0.3,
-                unroll: 11,
-                steps: 9,
-                ..plain.clone()
-            },
-        ),
-        (
-            "plain_adam_full_tied_short_unroll",
-            Spec {
-                optimizer: "adam",
-                learning_rate: 0.01,
-                tied: true,
-                unroll: 11,
-                steps: 9,
-                ..plain.clone()
-            },
-        ),
-        (
-            "paper_tied_sampled_short_unroll",
-            Spec {
-                tied: true,
-                contiguous: true,
-                samples: Some(4),
-                unroll: 11,
-                steps: 9,
-                ..paper.clone()
-            },
-        ),
-        (
-            "paper_adam_tied",
-            Spec {
-                optimizer: "adam",
-                learning_rate: 0.01,
-                tied: true,
-                clip: 0.05,
-                batch: 2,
-                unroll: 2,
-                ..paper.clone()
-            },
-        ),
-        (
-            "plain_clipped_tied_sampled",
-            Spec {
-                tied: true,
-                samples: Some(7),
-                clip: 0.2,
-                ..plain
-            },
-        ),
-        (
-            "paper_two_devices_sampled_clipped",
-            Spec {
-                cells: vec![Cell::Glstm(2), Cell::Flstm(2)],
-                devices: 2,
-                batch: 2,
-                samples: Some(5),
-                clip: 0.2,
-                ..paper.clone()
-            },
-        ),
-        (
-            "paper_three_devices_tied_contiguous",
-            Spec {
-                devices: 3,
-                batch: 1,
-                tied: true,
-                samples: Some(4),
-                contiguous: true,
-                ..paper.clone()
-            },
-        ),
-        (
-            "paper_two_devices_full",
-            Spec {
-                devices: 2,
-                batch: 2,
-                clip: 0.3,
-                ..paper.clone()
-            },
-        ),
-        (
-            "plain_two_devices_short_unroll",
-            Spec {
-                devices: 2,
-                batch: 2,
-                optimizer: "momentum",
-                learning_rate: 0.3,
-                samples: Some(3),
-                clip: 0.3,
-                plain: true,
-                contiguous: true,
-                ema: 0.0,
-                unroll: 11,
-                steps: 9,
-                ..paper.clone()
-            },
-        ),
-        ("one_stream", Spec { batch: 1, ..paper }),
-    ]
 }
 
 fn config(spec: &Spec) -> String {
@@ -367,7 +133,7 @@ seed = {seed}
 fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
     let folder = Folder::new();
     let mut dice = Dice(spec.seed);
-    // The ids of the special words are neither the first nor the last.
+    // The special words get ids in the middle.
     let mut words = KNOWN.to_vec();
     let (mark, unknown) = match spec.contiguous {
         true => ("<eos>", "<unk>"),
@@ -381,7 +147,7 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
         .map(|(id, word)| format!("{word} {}\n", 100 - id))
         .collect();
     folder.write("words.txt", list.concat());
-    // Words that are in no vocabulary, blank lines, sentences of one word and sentences longer than an unroll.
+    // Includes unknown words, blank lines, sentences of one word and sentences longer than an unroll.
     let said = [&KNOWN[..], &["pangolin", "quixotic"]].concat();
     let mut texts = Vec::new();
     for lines in [2, 3, 4] {
@@ -392,7 +158,7 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
     if spec.contiguous {
         texts.push(dice.text(20, 6, &said));
     }
-    // Written in another order than that of the names.
+    // Created in another order than that of the names.
     for k in (0..texts.len()).rev() {
         folder.write(&format!("text/{k}.txt"), &texts[k]);
     }
@@ -432,12 +198,12 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
     if name.ends_with("short_unroll") {
         let short = |unroll: &Unroll| unroll.pairs.iter().flatten().any(Option::is_none);
         let shorts: Vec<bool> = unrolls.iter().map(short).collect();
-        // The states after a short unroll are not compared: an epoch ends there.
+        // The run must not end with a short unroll, because the next epoch resets the states.
         if !shorts.contains(&true) || shorts.ends_with(&[true]) {
             return Err(format!("short unrolls: {shorts:?}").into());
         }
     }
-    let weights: model::Tensors = init
+    let weights: spec::Tensors = init
         .iter()
         .map(|(name, shape, values)| {
             let values = values.iter().map(|value| f64::from(*value));
@@ -460,7 +226,7 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
         )?;
         let norm = number(line, "grad_norm");
         close(norm, shown.norm, 1e-4, &format!("norm {}", k + 1))?;
-        // A clip that is meant to act must act, and the other way round.
+        // The first step is clipped in the models with a low limit, and only there.
         if (spec.clip < 1.0) != (shown.norm > spec.clip) && k == 0 {
             return Err(format!("a norm of {} and a limit of {}", shown.norm, spec.clip).into());
         }
@@ -468,7 +234,7 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
 
     let valid = [valid.as_str()];
     let (nll, targets) = match spec.contiguous {
-        // A validation has the streams of one device.
+        // A validation runs on one device.
         true => model.evaluate(contiguous_once(&valid, &words, spec.batch, unroll)),
         false => model.evaluate(sentences(&valid, &words, spec.batch, unroll, 1)),
     };
@@ -515,11 +281,14 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
                 return Err(format!("`{name}` element {k} is {got}, not {want}").into());
             }
         }
-        // Had nothing been trained, this test would notice.
+        // Weights that have not changed would prove nothing.
         if let Some((_, start)) = before.get(name) {
             let moved = want.iter().zip(start).map(|(x, y)| (x - y).abs());
             if moved.fold(0.0, f64::max) < 20.0 * 1e-4 * largest {
-                return Err(format!("`{name}` has hardly moved: nothing is shown").into());
+                return Err(format!(
+                    "`{name}` has hardly changed, so the comparison proves nothing"
+                )
+                .into());
             }
         }
     }

@@ -1,91 +1,12 @@
-//! The models and their training, as the page says it: plain loops over single numbers in `f64`.
+//! Models and training as documented: plain loops over single numbers in `f64`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::spec::{Cell, Spec, Tensors};
 use super::tape::{Number, Tape};
 use super::text::Unroll;
 use wlstm::corpus::CandidateSampler;
 use wlstm::random::{Purpose, Stream};
-
-/// A cell.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Cell {
-    Lstmp,
-    Flstm(usize),
-    Glstm(usize),
-}
-
-/// A model and how it is trained.
-#[derive(Clone, Debug)]
-pub struct Spec {
-    pub cells: Vec<Cell>,
-    pub embedding: usize,
-    pub hidden: usize,
-    /// 0: none.
-    pub projection: usize,
-    pub residual: bool,
-    pub tied: bool,
-    pub forget_bias: f64,
-    /// Candidates of the sampled softmax; none: the full softmax.
-    pub samples: Option<usize>,
-    pub contiguous: bool,
-    pub batch: usize,
-    /// Devices, each with so many streams.
-    pub devices: usize,
-    pub unroll: usize,
-    pub optimizer: &'static str,
-    pub learning_rate: f64,
-    pub clip: f64,
-    pub ema: f64,
-    pub plain: bool,
-    pub seed: u64,
-    pub steps: usize,
-}
-
-/// Named tensors: shape and elements, row-major.
-pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
-
-impl Spec {
-    /// The size of what a layer gives.
-    pub fn output(&self) -> usize {
-        if self.projection == 0 {
-            self.hidden
-        } else {
-            self.projection
-        }
-    }
-
-    /// Names and shapes of all parameters, as files have them.
-    pub fn shapes(&self, vocabulary: usize) -> Vec<(String, Vec<usize>)> {
-        let (hidden, output) = (self.hidden, self.output());
-        let mut shapes = vec![("embedding.weight".into(), vec![vocabulary, self.embedding])];
-        for (k, cell) in self.cells.iter().enumerate() {
-            let rows = output + if k == 0 { self.embedding } else { output };
-            let gates = format!("layers.{k}.gates");
-            match *cell {
-                Cell::Lstmp => shapes.push((format!("{gates}.weight"), vec![rows, 4 * hidden])),
-                Cell::Flstm(r) => {
-                    shapes.push((format!("{gates}.factor_in"), vec![rows, r]));
-                    shapes.push((format!("{gates}.factor_out"), vec![r, 4 * hidden]));
-                }
-                Cell::Glstm(g) => {
-                    let shape = vec![g, rows / g, 4 * hidden / g];
-                    shapes.push((format!("{gates}.weight"), shape));
-                }
-            }
-            shapes.push((format!("{gates}.bias"), vec![4 * hidden]));
-            if self.projection > 0 {
-                let shape = vec![hidden, output];
-                shapes.push((format!("layers.{k}.projection.weight"), shape));
-            }
-        }
-        if !self.tied {
-            shapes.push(("softmax.weight".into(), vec![vocabulary, output]));
-        }
-        shapes.push(("softmax.bias".into(), vec![vocabulary]));
-        shapes
-    }
-}
 
 fn is_recurrent(name: &str) -> bool {
     name.starts_with("layers.")
@@ -114,7 +35,7 @@ impl Leaves {
         &values[k * width..(k + 1) * width]
     }
 
-    /// `x W` for the matrix that begins at row `first` of a tensor and has as many rows as `x` elements.
+    /// `x W`, where `W` is the rows `first..first + x.len()` of a tensor.
     fn product(&self, tape: &mut Tape, x: &[Number], name: &str, first: usize) -> Vec<Number> {
         let width = self.row(name, 0).len();
         (0..width)
@@ -133,22 +54,22 @@ pub struct Model {
     pub weights: Tensors,
     /// Moving averages of the recurrent parameters.
     pub averages: Tensors,
-    /// The optimizer's tensors under the names `accumulator`, `velocity`, `first`, `second`.
+    /// States of the optimizer under the names `accumulator`, `velocity`, `first`, `second`.
     pub optimizer: BTreeMap<&'static str, Tensors>,
     /// `h` and `c` by layer, then stream.
     pub states: Vec<Vec<[Vec<f64>; 2]>>,
     steps: usize,
 }
 
-/// What one step shows.
+/// Results of one step.
 pub struct Shown {
-    /// The mean loss of a token.
+    /// Mean loss of a token.
     pub loss: f64,
-    /// The norm before clipping.
+    /// Gradient norm before clipping.
     pub norm: f64,
 }
 
-/// The logits of a target and its rivals from what the last layer gives, the target's first.
+/// The logits of a target and of the other classes, the target first, from the output of the last layer.
 type Classes = dyn Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number>;
 
 impl Model {
@@ -244,7 +165,7 @@ impl Model {
         [m, next]
     }
 
-    /// The losses of one unroll, of every pair that is there; the states move on.
+    /// The losses of the pairs of one unroll. Updates the states.
     fn forward(
         &mut self,
         tape: &mut Tape,
@@ -297,7 +218,7 @@ impl Model {
         }
     }
 
-    /// The total negative log-likelihood and the number of the targets, with averages where there are any.
+    /// Total negative log-likelihood and number of targets, computed with the moving averages where they exist.
     pub fn evaluate(&self, unrolls: impl IntoIterator<Item = Unroll>) -> (f64, usize) {
         let mut weights = self.weights.clone();
         weights.extend(self.averages.clone());
@@ -352,12 +273,12 @@ impl Model {
         }
     }
 
-    /// One training step. Each device has its own streams, candidates and, by `paper`, its own norm.
+    /// One training step. Each device has its own streams and candidates, and with the recipe `paper` its own norm.
     pub fn step(&mut self, unroll: &Unroll) -> Shown {
         let (own, devices) = (self.spec.batch, self.spec.devices);
         let (mut inputs, mut classes_seen) = (BTreeSet::new(), BTreeSet::new());
         let (mut total, mut tokens, mut largest) = (0.0, 0.0, 0.0_f64);
-        // Sums of the derivatives of all devices, each scaled and clipped on its device.
+        // Sums of the gradients of all devices, each scaled and clipped on its device.
         let mut gradients: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         let all_states = std::mem::take(&mut self.states);
         let mut states_after = vec![Vec::new(); all_states.len()];
@@ -384,7 +305,7 @@ impl Model {
                     self.forward(&mut tape, &leaves, &unroll, &classes)
                 }
                 Some(samples) => {
-                    // The one thing that no page can tell: which candidates chance draws.
+                    // The candidates are random, so they come from the sampler of the program.
                     let mut sampler =
                         CandidateSampler::new(self.vocabulary(), samples).expect("a sampler");
                     let own = if self.spec.plain { 0 } else { device as u64 };
@@ -406,7 +327,7 @@ impl Model {
             let slopes = tape.derivatives(sum);
             let streams = own as f64;
             let scale = |name: &str| match (self.spec.plain, name) {
-                // Of the mean over all tokens, known when all devices are done.
+                // The gradient of the mean over all tokens, which is known once all devices are done.
                 (true, _) => 1.0,
                 (false, "embedding.weight") if !self.spec.tied => 1.0,
                 (false, _) => 1.0 / streams,
@@ -449,7 +370,7 @@ impl Model {
         }
         self.steps += 1;
         for (name, gradient) in &gradients {
-            // Rows of tables that had no part in the step are left alone, their momentum too.
+            // Rows of tables that the step does not use keep their values and their optimizer states.
             let rows = match name.as_str() {
                 "embedding.weight" if self.spec.tied => {
                     Some(inputs.union(&classes_seen).copied().collect())
@@ -531,7 +452,7 @@ impl Model {
     }
 }
 
-/// The joint norm.
+/// Norm of all gradients together.
 fn norm_of<'a>(gradients: impl Iterator<Item = &'a Vec<f64>>) -> f64 {
     gradients.flatten().map(|g| g * g).sum::<f64>().sqrt()
 }

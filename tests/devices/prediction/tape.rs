@@ -1,17 +1,17 @@
-//! Derivatives by the chain rule on single numbers (reverse mode): every number remembers what it was made of, with the
-//! slope towards each part. Slow and obvious; the model is written once, forward.
+//! Reverse-mode automatic differentiation of single numbers: every number records its operands and the derivative with respect to
+//! each. Slow and simple, so that models are written once, as the forward pass.
 
 /// A number on the tape.
 #[derive(Clone, Copy)]
 pub struct Number(usize);
 
-/// One number: its value, and up to two parts with slopes.
+/// The value of a number, and up to two operands with their derivatives.
 struct Entry {
     value: f64,
     parts: [(usize, f64); 2],
 }
 
-/// All numbers in the order in which they were made.
+/// All numbers in order of creation.
 #[derive(Default)]
 pub struct Tape(Vec<Entry>);
 
@@ -26,7 +26,7 @@ impl Tape {
         self.0[x.0].value
     }
 
-    /// A number made of nothing: a parameter or a constant.
+    /// A number without operands: a parameter or a constant.
     pub fn leaf(&mut self, value: f64) -> Number {
         self.push(value, [(0, 0.0); 2])
     }
@@ -71,7 +71,7 @@ impl Tape {
         self.push(value.ln(), [(x.0, 1.0 / value), (0, 0.0)])
     }
 
-    /// The sum of products of two equally long rows.
+    /// The dot product of two rows of the same length.
     pub fn dot(&mut self, xs: &[Number], ys: &[Number]) -> Number {
         assert_eq!(xs.len(), ys.len());
         let mut sum = self.leaf(0.0);
@@ -95,7 +95,7 @@ impl Tape {
         self.add(log, negative)
     }
 
-    /// The derivatives of `y` by every number so far.
+    /// The derivatives of `y` with respect to every number so far.
     pub fn derivatives(&self, y: Number) -> Derivatives {
         let mut slopes = vec![0.0; self.0.len()];
         slopes[y.0] = 1.0;
@@ -112,7 +112,7 @@ impl Tape {
 pub struct Derivatives(Vec<f64>);
 
 impl Derivatives {
-    /// By `x`.
+    /// With respect to `x`.
     pub fn by(&self, x: Number) -> f64 {
         self.0[x.0]
     }

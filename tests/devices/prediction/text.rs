@@ -1,16 +1,16 @@
-//! Text to batches, as the page says it.
+//! From text to batches, as documented.
 
 use std::collections::VecDeque;
 
-/// One unroll: `[stream][time]` pairs of input and target; none where a stream has run dry.
+/// One unroll: `[stream][time]` pairs of input and target; `None` where a stream has ended.
 pub struct Unroll {
     /// The pairs.
     pub pairs: Vec<Vec<Option<(usize, usize)>>>,
-    /// Whether the states are zero before it.
+    /// Whether the states are reset before it.
     pub reset: bool,
 }
 
-/// The ids of the words of all lines; unknown ones are `<UNK>` (or `<unk>`, in a contiguous text).
+/// Ids of the words of all lines; unknown words are `<UNK>` (or `<unk>`, in a contiguous text).
 fn lines(text: &str, words: &[&str]) -> Vec<Vec<usize>> {
     let place = |wanted: &str| words.iter().position(|word| *word == wanted);
     let unknown = place("<UNK>").or(place("<unk>")).expect("an unknown word");
@@ -20,8 +20,8 @@ fn lines(text: &str, words: &[&str]) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// `sentences`: a queue of pairs for each stream, filled from one queue of sentences, which starts again `epochs` times;
-/// without end for 0. `texts` are the files in name order.
+/// `data.order = "sentences"`: each stream has a queue of pairs, filled from one queue of sentences that is read `epochs` times (0:
+/// endlessly). `texts` are the files in order of their names.
 pub fn sentences(
     texts: &[&str],
     words: &[&str],
@@ -78,7 +78,7 @@ fn tokens(texts: &[&str], words: &[&str]) -> Vec<usize> {
     all
 }
 
-/// Columns of tokens, walked in unrolls; every column is one token longer than what it predicts.
+/// Streams of tokens in unrolls. A stream has one token more than targets.
 fn walk(columns: Vec<&[usize]>, unroll: usize) -> Vec<Unroll> {
     let longest = columns
         .iter()
@@ -101,7 +101,7 @@ fn walk(columns: Vec<&[usize]>, unroll: usize) -> Vec<Unroll> {
         .collect()
 }
 
-/// `contiguous`, to train on: equal columns, each walked to its end, epoch after epoch.
+/// `data.order = "contiguous"` in training: streams of the same length, each read to its end in every epoch.
 pub fn contiguous(
     texts: &[&str],
     words: &[&str],
@@ -117,7 +117,7 @@ pub fn contiguous(
     .flatten()
 }
 
-/// `contiguous`, to evaluate: every target once, in columns that differ by one at most, the longer ones first.
+/// `data.order = "contiguous"` in an evaluation: every target once, in streams whose lengths differ by at most one, longer ones first.
 pub fn contiguous_once(
     texts: &[&str],
     words: &[&str],

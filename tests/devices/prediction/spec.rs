@@ -1,0 +1,83 @@
+//! The description of a model and its training that both the program and the prediction follow.
+
+use std::collections::BTreeMap;
+
+/// A cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell {
+    Lstmp,
+    Flstm(usize),
+    Glstm(usize),
+}
+
+/// A model and how it is trained.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub cells: Vec<Cell>,
+    pub embedding: usize,
+    pub hidden: usize,
+    /// Size of the projection; 0: no projection.
+    pub projection: usize,
+    pub residual: bool,
+    pub tied: bool,
+    pub forget_bias: f64,
+    /// Candidates of the sampled softmax; `None`: the full softmax.
+    pub samples: Option<usize>,
+    pub contiguous: bool,
+    pub batch: usize,
+    /// Devices, each with `batch` streams.
+    pub devices: usize,
+    pub unroll: usize,
+    pub optimizer: &'static str,
+    pub learning_rate: f64,
+    pub clip: f64,
+    pub ema: f64,
+    pub plain: bool,
+    pub seed: u64,
+    pub steps: usize,
+}
+
+/// Named tensors: shape and elements, row-major.
+pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
+
+impl Spec {
+    /// Size of the output of a layer.
+    pub fn output(&self) -> usize {
+        if self.projection == 0 {
+            self.hidden
+        } else {
+            self.projection
+        }
+    }
+
+    /// Names and shapes of all parameters, as in files.
+    pub fn shapes(&self, vocabulary: usize) -> Vec<(String, Vec<usize>)> {
+        let (hidden, output) = (self.hidden, self.output());
+        let mut shapes = vec![("embedding.weight".into(), vec![vocabulary, self.embedding])];
+        for (k, cell) in self.cells.iter().enumerate() {
+            let rows = output + if k == 0 { self.embedding } else { output };
+            let gates = format!("layers.{k}.gates");
+            match *cell {
+                Cell::Lstmp => shapes.push((format!("{gates}.weight"), vec![rows, 4 * hidden])),
+                Cell::Flstm(r) => {
+                    shapes.push((format!("{gates}.factor_in"), vec![rows, r]));
+                    shapes.push((format!("{gates}.factor_out"), vec![r, 4 * hidden]));
+                }
+                Cell::Glstm(g) => {
+                    let shape = vec![g, rows / g, 4 * hidden / g];
+                    shapes.push((format!("{gates}.weight"), shape));
+                }
+            }
+            shapes.push((format!("{gates}.bias"), vec![4 * hidden]));
+            if self.projection > 0 {
+                let shape = vec![hidden, output];
+                shapes.push((format!("layers.{k}.projection.weight"), shape));
+            }
+        }
+        if !self.tied {
+            shapes.push(("softmax.weight".into(), vec![vocabulary, output]));
+        }
+        shapes.push(("softmax.bias".into(), vec![vocabulary]));
+        shapes
+    }
+}
