@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use wlstm::device::{CpuExecutor, Executor, GpuExecutor, adapters};
-//! use wlstm::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+//! use wlstm::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 //! use wlstm::real::Real;
 //! use wlstm::validate::kernels::{Thoroughness, kernel};
 //!
@@ -48,7 +48,7 @@
 //!
 //! // ... the specification, in plain loops, for `f32` and `f64` alike, ...
 //! fn twin<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
-//!     let (x, y) = (buffers.read(0), buffers.write(1));
+//!     let (x, y) = (buffers.read("x"), buffers.write("y"));
 //!     for (y, &x) in y.iter_mut().zip(x) {
 //!         let positive = if x > R::ZERO { x } else { R::ZERO };
 //!         *y = positive * positive;
@@ -68,18 +68,12 @@
 //! static KERNEL: Kernel = Kernel {
 //!     name: "pointwise/squared_relu",
 //!     wgsl: SHADER,
-//!     snippets: &[],
 //!     fields: Params::FIELDS,
 //!     bindings: &[Binding::read("x"), Binding::write("y")],
-//!     constants: no_constants,
-//!     grid: |words| grid_over(Params::of(words).len as usize, 256),
-//!     work: None,
-//!     cut: None,
+//!     grid: |raw| grid_over(Params::of(raw).len as usize, 256),
 //!     twin: wlstm::twin!(twin),
-//!     fast: None,
 //!     cases,
-//!     suits: None,
-//!     others: &[],
+//!     ..Kernel::DEFAULT
 //! };
 //!
 //! // Every case on the CPU, and on the first GPU if there is one, against the twin in `f64`.
@@ -95,8 +89,8 @@
 //! # Ok::<(), wlstm::error::Error>(())
 //! ```
 //!
-//! What is left in the crate: a `fast` way on the CPU if the twin is slow, `cut` if its slices may be larger than a device binds, a
-//! backward kernel beside it with its line in `tests/library/gradients`, which holds it against finite differences.
+//! In the crate a kernel may also need `cpu` if its twin is slow, `split` if its slices may be larger than a device can bind, and a
+//! backward kernel beside it, which `tests/gradients` compares with finite differences.
 //!
 //! # A new cell in 60 lines
 //!
@@ -111,7 +105,7 @@
 //! use wlstm::graph::operations::{emit_product, full_softmax, mean};
 //! use wlstm::graph::plan::Plan;
 //! use wlstm::graph::{CONTROL, Graph, Operation, Parameter, Value};
-//! use wlstm::kernel::{Binding, Buffers, Kernel, Params as _, grid_over, no_constants};
+//! use wlstm::kernel::{Binding, Buffers, Kernel, Params as _, grid_over};
 //! use wlstm::kernels::matmul::product::Params as Product;
 //! use wlstm::kernels::reduce::sum_columns::{self, Params as SumColumns};
 //! use wlstm::real::Real;
@@ -147,7 +141,7 @@
 //! };
 //!
 //! fn tanh<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
-//!     let (z, h) = (buffers.read(0), buffers.write(1));
+//!     let (z, h) = (buffers.read("z"), buffers.write("h"));
 //!     h.iter_mut().zip(z).for_each(|(h, z)| *h = z.tanh());
 //! }
 //!
@@ -176,7 +170,7 @@
 //! };
 //!
 //! fn tanh_backward<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
-//!     let (h, dh, dz) = (buffers.read(0), buffers.read(1), buffers.write(2));
+//!     let (h, dh, dz) = (buffers.read("h"), buffers.read("dh"), buffers.write("dz"));
 //!     for ((dz, &dh), &h) in dz.iter_mut().zip(dh).zip(h) {
 //!         *dz = dh * (R::ONE - h * h);
 //!     }
@@ -184,20 +178,9 @@
 //!
 //! // What both have in common.
 //! const TEMPLATE: Kernel = Kernel {
-//!     name: "",
-//!     wgsl: "",
-//!     snippets: &[],
 //!     fields: Params::FIELDS,
-//!     bindings: &[],
-//!     constants: no_constants,
-//!     grid: |words| grid_over(Params::of(words).len as usize, 64),
-//!     work: None,
-//!     cut: None,
-//!     twin: wlstm::twin!(tanh),
-//!     fast: None,
-//!     cases: Vec::new,
-//!     suits: None,
-//!     others: &[],
+//!     grid: |raw| grid_over(Params::of(raw).len as usize, 64),
+//!     ..Kernel::DEFAULT
 //! };
 //!
 //! // The cell. What its backward rule needs of the forward pass, ...

@@ -75,7 +75,7 @@ fn kernels() {
     ];
     let mut seen = 0;
     for kernel in catalogue() {
-        let run = kernel.fast.unwrap_or(kernel.twin.single);
+        let run = kernel.cpu_function();
         for case in (kernel.cases)() {
             let contents = wlstm::device::single::fill(kernel, &case, 1);
             let mut reals: Vec<Vec<f32>> = Vec::new();
@@ -92,13 +92,16 @@ fn kernels() {
             }
             let mut once = || {
                 let slots = kernel.bindings.iter().zip(reals.iter_mut().zip(&indices));
-                let mut buffers = Buffers::new(slots.map(|(binding, (real, index))| {
-                    match (binding.dtype, binding.access) {
-                        (Dtype::Index, _) => Buffer::Index(index),
-                        (Dtype::Real | Dtype::Half, Access::Read) => Buffer::Read(real),
-                        (Dtype::Real | Dtype::Half, _) => Buffer::Write(real),
-                    }
-                }));
+                let mut buffers = Buffers::new(
+                    kernel.bindings,
+                    slots.map(
+                        |(binding, (real, index))| match (binding.dtype, binding.access) {
+                            (Dtype::Index, _) => Buffer::Index(index),
+                            (Dtype::Real | Dtype::Half, Access::Read) => Buffer::Read(real),
+                            (Dtype::Real | Dtype::Half, _) => Buffer::Write(real),
+                        },
+                    ),
+                );
                 run(&case.params, &mut buffers);
             };
             once();

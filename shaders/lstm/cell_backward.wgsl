@@ -6,7 +6,7 @@ struct Params {
     hidden: u32,
     depth: u32,
     projected: u32,
-    turned: u32,
+    transposed: u32,
     carry: u32,
 }
 
@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     var sums = array<vec4<f32>, 4>();
     if (params.projected != 0u) {
         // From a unit to the next, and from a term to the next.
-        let strides = select(vec2<u32>(params.depth, 1u), vec2<u32>(1u, params.hidden), params.turned != 0u);
+        let strides = select(vec2<u32>(params.depth, 1u), vec2<u32>(1u, params.hidden), params.transposed != 0u);
         var at_weight = starts.weight + units * strides.x;
         for (var first = 0u; first < params.depth; first += DEPTH) {
             var sum0 = vec4<f32>();

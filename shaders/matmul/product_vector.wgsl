@@ -123,7 +123,7 @@ fn fetch(job: Task, block: vec3<u32>, i: u32, first: u32) -> Square {
     );
 }
 
-fn turned(s: Square) -> Square {
+fn transposed(s: Square) -> Square {
     return Square(
         vec4<f32>(s.v0.x, s.v1.x, s.v2.x, s.v3.x),
         vec4<f32>(s.v0.y, s.v1.y, s.v2.y, s.v3.y),
@@ -145,7 +145,7 @@ fn put(i: u32, square: Square) {
         let place = at.k_four * 4u * ROW_FOURS + (at.four ^ exchange(at.k_four));
         var s = square;
         if (!TRANSPOSE_LEFT) {
-            s = turned(square);
+            s = transposed(square);
         }
         tile_left[place] = s.v0;
         tile_left[place + ROW_FOURS] = s.v1;
@@ -157,7 +157,7 @@ fn put(i: u32, square: Square) {
     let place = at.k_four * 4u * COLUMN_FOURS + (at.four ^ exchange(at.k_four));
     var s = square;
     if (TRANSPOSE_RIGHT) {
-        s = turned(square);
+        s = transposed(square);
     }
     tile_right[place] = s.v0;
     tile_right[place + COLUMN_FOURS] = s.v1;

@@ -1,5 +1,5 @@
 // m = beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * g^2,
-// w -= lr * (m / c1) / (sqrt(v / c2) + epsilon), for every element or for the rows of a row index.
+// w -= lr * (m / c1) / (sqrt(v / c2) + epsilon), for one element.
 
 struct Params {
     capacity: u32,
@@ -34,40 +34,13 @@ struct Starts {
 @group(0) @binding(7) var<storage, read> control: array<f32>;
 @group(0) @binding(8) var<storage, read> norm: array<f32>;
 
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = (group.y * groups.x + group.x) * 256u + local;
-    if (i >= params.capacity * params.width) {
-        return;
-    }
-    let factor = norm[starts.norm + select(2u, 1u, params.clipped != 0u)];
-    // The gradients are not finite: nothing is updated.
-    if (factor == 0.0) {
-        return;
-    }
-    var at = i;
-    if (params.sparse != 0u) {
-        let k = params.first + i / params.width;
-        if (k >= rows[starts.rows]) {
-            return;
-        }
-        let row = rows[starts.rows + 1u + k] - params.base;
-        if (row >= params.window) {
-            return;
-        }
-        at = row * params.width + i % params.width;
-    }
-    let g = factor * gradient[starts.gradient + i];
+fn update(i: u32, g: f32) {
     let rate = control[starts.control];
-    let m = params.beta1 * first[starts.first + at] + (1.0 - params.beta1) * g;
-    let v = params.beta2 * second[starts.second + at] + (1.0 - params.beta2) * g * g;
-    first[starts.first + at] = m;
-    second[starts.second + at] = v;
+    let m = params.beta1 * first[starts.first + i] + (1.0 - params.beta1) * g;
+    let v = params.beta2 * second[starts.second + i] + (1.0 - params.beta2) * g * g;
+    first[starts.first + i] = m;
+    second[starts.second + i] = v;
     let mean = m / control[starts.control + 3u];
     let square = v / control[starts.control + 4u];
-    weight[starts.weight + at] -= rate * mean / (sqrt(square) + params.epsilon);
+    weight[starts.weight + i] -= rate * mean / (sqrt(square) + params.epsilon);
 }

@@ -1,4 +1,4 @@
-// v = momentum * v + g, w -= lr * v, for every element or for the rows of a row index.
+// v = momentum * v + g, w -= lr * v, for one element.
 
 struct Params {
     capacity: u32,
@@ -29,36 +29,9 @@ struct Starts {
 @group(0) @binding(6) var<storage, read> control: array<f32>;
 @group(0) @binding(7) var<storage, read> norm: array<f32>;
 
-@compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = (group.y * groups.x + group.x) * 256u + local;
-    if (i >= params.capacity * params.width) {
-        return;
-    }
-    let factor = norm[starts.norm + select(2u, 1u, params.clipped != 0u)];
-    // The gradients are not finite: nothing is updated.
-    if (factor == 0.0) {
-        return;
-    }
-    var at = i;
-    if (params.sparse != 0u) {
-        let k = params.first + i / params.width;
-        if (k >= rows[starts.rows]) {
-            return;
-        }
-        let row = rows[starts.rows + 1u + k] - params.base;
-        if (row >= params.window) {
-            return;
-        }
-        at = row * params.width + i % params.width;
-    }
-    let g = factor * gradient[starts.gradient + i];
+fn update(i: u32, g: f32) {
     let rate = control[starts.control];
-    let v = params.momentum * velocity[starts.velocity + at] + g;
-    velocity[starts.velocity + at] = v;
-    weight[starts.weight + at] -= rate * v;
+    let v = params.momentum * velocity[starts.velocity + i] + g;
+    velocity[starts.velocity + i] = v;
+    weight[starts.weight + i] -= rate * v;
 }

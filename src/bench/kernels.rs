@@ -55,7 +55,7 @@ pub fn kernels(executor: &mut dyn Executor, filter: &str) -> Result<KernelTimes>
     let mut found = Vec::new();
     for kernel in measured().filter(|kernel| kernel.name.contains(filter)) {
         for case in (kernel.cases)().iter().filter(|case| case.timed) {
-            for (precision, halves) in [("f32", Halves::NONE), ("mixed", Halves::all(kernel))] {
+            for (precision, halves) in [("f32", Halves::NONE), ("mixed", kernel.all_halves())] {
                 let is_repeated = precision == "mixed" && halves.is_empty();
                 if is_repeated || !executor.runs(kernel, halves) {
                     continue;

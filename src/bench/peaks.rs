@@ -62,7 +62,7 @@ impl Peaks {
         };
         let flops = arithmetic_peak(executor, &multiply_add::KERNEL, none, 512, arithmetic)?;
         let units = &peak_units::KERNEL;
-        let halves = Halves::all(units);
+        let halves = units.all_halves();
         let blocks = |rounds| peak_units::case("peak", 1 << 13, rounds);
         let unit_flops = if executor.runs(units, halves) {
             Some(arithmetic_peak(executor, units, halves, 4, blocks)?)

@@ -39,7 +39,7 @@ mod write;
 
 pub use key::{Key, Resume};
 pub use keys::{
-    DataConfig, DeviceConfig, ModelConfig, Optimizer, Order, Precision, Recipe, Schedule, Softmax,
+    DataConfig, DeviceConfig, ModelConfig, Order, Precision, Recipe, Schedule, Softmax,
     TablePlacement, Tokens, TrainConfig,
 };
 pub use paths::is_pattern;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::host::available_memory;
 use super::memory_model::{Room, Taking, WORD};
 use crate::graph::memory as placement;
-use crate::kernel::Unit;
+use crate::kernel::MatrixUnits;
 
 /// An adapter.
 #[derive(Clone, Debug)]
@@ -173,7 +173,7 @@ impl AdapterSummary {
     }
 
     /// The matrix unit for products of `f16` operands with `f32` sums: the largest square one of side 8 or 16.
-    pub fn unit(&self) -> Option<Unit> {
+    pub fn unit(&self) -> Option<MatrixUnits> {
         let fits = |unit: &&MatrixUnit| {
             let square = unit.m == unit.n && unit.n == unit.k;
             square && matches!(unit.m, 8 | 16) && unit.operands == "f16" && unit.result == "f32"
@@ -184,7 +184,7 @@ impl AdapterSummary {
             .filter(fits)
             .map(|unit| unit.m)
             .max()?;
-        (self.f16 && self.subgroups).then_some(Unit {
+        (self.f16 && self.subgroups).then_some(MatrixUnits {
             side,
             subgroup: self.subgroup_max,
             workgroup_bytes: self.max_workgroup_bytes,

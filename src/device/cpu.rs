@@ -16,7 +16,7 @@ use super::pages::{Pages, SMALLER};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Plan, Storage, TensorId, TensorInfo};
-use crate::kernel::{Access, Buffer, Buffers, Halves, Kernel, Run};
+use crate::kernel::{Access, Buffer, Buffers, CpuFn, Halves, Kernel};
 use crate::real::Real;
 use crate::team;
 use crate::tensor::Dtype;
@@ -24,15 +24,15 @@ use crate::tensor::Dtype;
 /// A precision of the CPU executor.
 pub trait CpuReal: Real {
     /// The implementation of a kernel in this precision.
-    fn function(kernel: &Kernel) -> Run<Self>;
+    fn function(kernel: &Kernel) -> CpuFn<Self>;
 
     /// Rounds the elements of a [`Dtype::Half`] tensor to `f16`.
     fn round_halves(values: &mut [Self]);
 }
 
 impl CpuReal for f32 {
-    fn function(kernel: &Kernel) -> Run<f32> {
-        kernel.fast.unwrap_or(kernel.twin.single)
+    fn function(kernel: &Kernel) -> CpuFn<f32> {
+        kernel.cpu_function()
     }
 
     fn round_halves(values: &mut [f32]) {
@@ -49,7 +49,7 @@ impl CpuReal for f32 {
 }
 
 impl CpuReal for f64 {
-    fn function(kernel: &Kernel) -> Run<f64> {
+    fn function(kernel: &Kernel) -> CpuFn<f64> {
         kernel.twin.double
     }
 
@@ -233,7 +233,8 @@ impl<R: CpuReal> CpuExecutor<R> {
                         }
                     }
                 });
-            R::function(step.kernel)(&step.params, &mut Buffers::new(buffers));
+            let mut buffers = Buffers::new(step.kernel.bindings, buffers);
+            R::function(step.kernel)(&step.params, &mut buffers);
             for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
                 let half = plan.tensor(slice.tensor).dtype == Dtype::Half;
                 if half

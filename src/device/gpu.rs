@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::graph::memory as placement;
 use crate::graph::plan::{Plan, Step};
 use crate::kernel::{Halves, Kernel};
-use crate::kernels::matmul;
+use crate::kernels;
 use crate::tensor::Dtype;
 
 /// A submitted run whose outputs have not been read.
@@ -66,7 +66,7 @@ impl GpuExecutor {
         if !self.uses_units {
             return plan;
         }
-        let step = |step: &Step| match step.kernel.on_units() {
+        let step = |step: &Step| match kernels::on_units(step.kernel) {
             // Both operands must be `f16`.
             Some(kernel) if plan.halves(step).has(0) && plan.halves(step).has(1) => step.by(kernel),
             _ => step.clone(),
@@ -202,7 +202,7 @@ impl Executor for GpuExecutor {
         } else {
             halves.is_empty() || self.has_f16()
         };
-        types && matmul::fits(kernel, self.pipelines.traits)
+        types && kernel.requires.are_met_by(self.pipelines.traits)
     }
 
     fn in_flight(&self) -> usize {

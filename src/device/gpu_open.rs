@@ -12,7 +12,7 @@ use super::pipelines::{Pipelines, Trust};
 use super::readback::Readback;
 use super::tuning::Tuning;
 use crate::error::{Error, Result};
-use crate::kernel::{Traits, Unit};
+use crate::kernel::{DeviceTraits, MatrixUnits};
 
 impl GpuExecutor {
     /// Opens an adapter with all its limits.
@@ -50,7 +50,7 @@ impl GpuExecutor {
 
     /// Opens an adapter, and its matrix units if `unit` is given.
     #[allow(unsafe_code)]
-    pub(super) fn open(adapter: &Adapter, unit: Option<Unit>) -> Result<GpuExecutor> {
+    pub(super) fn open(adapter: &Adapter, unit: Option<MatrixUnits>) -> Result<GpuExecutor> {
         let limits = adapter.inner.limits();
         let subgroup = adapter.summary.subgroup();
         let mut more = wgpu::Features::empty();
@@ -91,7 +91,7 @@ impl GpuExecutor {
             handle: Handle::new(device, queue),
             memory: Memory::new(limits, budget),
             // GPUs have a fused multiply-add; llvmpipe rounds twice.
-            pipelines: Pipelines::new(Traits {
+            pipelines: Pipelines::new(DeviceTraits {
                 fuses: adapter.summary.is_real(),
                 unit,
                 subgroup,

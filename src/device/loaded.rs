@@ -10,7 +10,7 @@ use super::memory_model::{BindingRange, Limits, RUNS_IN_FLIGHT, WORD, width};
 use super::pipelines::{Pipelines, Variant};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Plan, Step, Storage};
-use crate::kernel::{Access, Kernel, Traits};
+use crate::kernel::{Access, DeviceTraits, Kernel};
 use crate::numbers::bytes;
 use crate::tensor::Dtype;
 
@@ -63,7 +63,7 @@ impl Loaded {
                 kernel: step.kernel,
                 constants: [
                     (step.kernel.constants)(&step.params),
-                    step.kernel.device_constants(Traits {
+                    step.kernel.device_constants(DeviceTraits {
                         fuses: pipelines.traits.fuses || !plan.fused,
                         ..pipelines.traits
                     }),

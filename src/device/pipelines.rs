@@ -6,7 +6,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::handle::Handle;
 use crate::error::Result;
-use crate::kernel::{Access, Constants, Halves, Kernel, Traits};
+use crate::kernel::{Access, Constants, DeviceTraits, Halves, Kernel};
 
 /// What determines a pipeline.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub(super) struct Pipeline {
 /// The pipelines of a device.
 pub(super) struct Pipelines {
     /// The properties of the device that kernels depend on.
-    pub traits: Traits,
+    pub traits: DeviceTraits,
     /// Which kernels run without run-time checks.
     pub trust: Trust,
     made: HashMap<Key, Pipeline>,
@@ -70,7 +70,7 @@ pub(super) struct Pipelines {
 
 impl Pipelines {
     /// No pipelines, on a device with these properties.
-    pub fn new(traits: Traits) -> Pipelines {
+    pub fn new(traits: DeviceTraits) -> Pipelines {
         Pipelines {
             traits,
             trust: Trust::Nothing,

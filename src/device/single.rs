@@ -12,7 +12,7 @@ use super::executor::{Data, Executor, Inputs, PlanId};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::graph::plan::{Plan, Role, Slice, Step, Storage, TensorId, TensorInfo};
-use crate::kernel::{Access, Buffer, Buffers, Case, Fill, Halves, Kernel, Run};
+use crate::kernel::{Access, Buffer, Buffers, Case, CpuFn, Fill, Halves, Kernel};
 use crate::random::{Purpose, Stream};
 use crate::real::Real;
 use crate::tensor::{Dtype, Shape};
@@ -307,7 +307,7 @@ fn one_step(
 /// afterwards (empty for index bindings).
 pub fn run_on_host<R: Real>(
     kernel: &Kernel,
-    run: Run<R>,
+    run: CpuFn<R>,
     params: &[u32],
     contents: &[Contents],
 ) -> Vec<Vec<R>> {
@@ -319,14 +319,16 @@ pub fn run_on_host<R: Real>(
         })
         .collect();
     let slots = reals.iter_mut().zip(contents).zip(kernel.bindings);
-    let mut buffers =
-        Buffers::new(slots.map(
+    let mut buffers = Buffers::new(
+        kernel.bindings,
+        slots.map(
             |((real, contents), binding)| match (contents, binding.access) {
                 (Contents::Index(values), _) => Buffer::Index(values),
                 (Contents::Real(_), Access::Read) => Buffer::Read(real),
                 (Contents::Real(_), _) => Buffer::Write(real),
             },
-        ));
+        ),
+    );
     run(params, &mut buffers);
     reals
 }

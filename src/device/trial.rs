@@ -9,7 +9,8 @@ use super::single::{Layout, compare, fill, reference, rounded, run_case};
 use super::tuning::Tuning;
 use crate::error::{Kind, Result};
 use crate::graph::plan::Plan;
-use crate::kernel::{Halves, Kernel, Unit};
+use crate::kernel::{DeviceTraits, Halves, Kernel, MatrixUnits};
+use crate::kernels;
 use crate::kernels::matmul::product_units;
 
 /// Runs the test cases of a kernel, except those for timing, with all slices in one buffer as in plans. Returns the first
@@ -43,18 +44,22 @@ fn disagreement(
 }
 
 /// Runs the products on the matrix units of an adapter. Returns the first disagreement or failure, if there is one.
-fn units_disagree(adapter: &Adapter, unit: Unit) -> Option<String> {
+fn units_disagree(adapter: &Adapter, unit: MatrixUnits) -> Option<String> {
     let mut executor = match GpuExecutor::open(adapter, Some(unit)) {
         Ok(executor) => executor,
         Err(error) => return Some(error.chain().to_string()),
     };
-    let all = Halves::all(&product_units::KERNEL);
+    let all = product_units::KERNEL.all_halves();
+    let traits = DeviceTraits {
+        unit: Some(unit),
+        ..DeviceTraits::default()
+    };
     // The combinations that plans use: `f16` products with a bias and without (the left operand is then bound in its place),
     // and gradients of weights.
     let (bias, product) = (2, 3);
     for halves in [all, all.without(bias), all.without(product)] {
-        let forms = product_units::KERNEL.forms(halves);
-        for form in forms.filter(|form| product_units::fits(form, unit)) {
+        let forms = kernels::forms(&product_units::KERNEL, halves);
+        for form in forms.filter(|form| form.requires.are_met_by(traits)) {
             match disagreement(&mut executor, form, halves) {
                 Ok(None) => {}
                 Ok(Some(reason)) => return Some(reason),

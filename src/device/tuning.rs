@@ -13,10 +13,9 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::files::write_atomically;
 use crate::graph::plan::{Plan, Step};
-use crate::kernel::Params as _;
-use crate::kernel::{Halves, Kernel, Traits};
+use crate::kernel::{DeviceTraits, Halves, Kernel, Params as _};
 use crate::kernels::catalogue;
-use crate::kernels::matmul::{self, product};
+use crate::kernels::matmul::product;
 
 /// Runs of each form; the shortest counts.
 pub(super) const TIMES: usize = 3;
@@ -45,7 +44,7 @@ pub(super) struct Tuning {
     path: Option<PathBuf>,
     known: Known,
     /// The properties of the device that decide which forms it can run.
-    traits: Traits,
+    traits: DeviceTraits,
     /// The largest number of multiply-adds of a product that is measured.
     most: u64,
 }
@@ -60,7 +59,7 @@ pub(super) struct Unknown {
 
 impl Tuning {
     /// Loads the results of earlier runs from the user's cache folder. A file that cannot be read is replaced.
-    pub fn open(summary: &AdapterSummary, traits: Traits) -> Tuning {
+    pub fn open(summary: &AdapterSummary, traits: DeviceTraits) -> Tuning {
         Tuning {
             traits,
             most: if summary.is_real() {
@@ -99,7 +98,7 @@ impl Tuning {
         Tuning {
             path,
             known,
-            traits: Traits::default(),
+            traits: DeviceTraits::default(),
             most: u64::MAX,
         }
     }
@@ -134,7 +133,7 @@ impl Tuning {
     fn forms(&self, plan: &Plan, step: &Step) -> Vec<&'static Kernel> {
         let part = self.part(step).params;
         let forms = plan.forms(step);
-        let fits = |form: &&Kernel| matmul::fits(form, self.traits) && form.suits(&part);
+        let fits = |form: &&Kernel| form.requires.are_met_by(self.traits) && form.supports(&part);
         forms.filter(fits).collect()
     }
 
@@ -153,7 +152,7 @@ impl Tuning {
             }
             *longest = longest.div_ceil(2).next_multiple_of(8);
         }
-        step.params = params.in_at_most(params.pieces).words();
+        step.params = params.in_at_most(params.pieces).to_raw();
         step
     }
 
@@ -253,7 +252,7 @@ fn trusted_key(kernel: &Kernel, halves: Halves) -> String {
 
 /// The element sizes of the bindings in bytes, as digits.
 fn widths_key(kernel: &Kernel, halves: Halves) -> String {
-    let widths = &halves.widths()[..kernel.bindings.len()];
+    let widths = &halves.element_sizes()[..kernel.bindings.len()];
     widths.iter().map(u64::to_string).collect()
 }
 
@@ -287,6 +286,7 @@ mod tests {
     use crate::device::Hardware;
     use crate::graph::builder::Builder;
     use crate::graph::memory::Limits;
+    use crate::kernels::forms;
     use crate::kernels::matmul::{product, product_tiled};
 
     fn plan() -> Plan {
@@ -389,8 +389,8 @@ mod tests {
             .iter()
             .map(|step| step.kernel.name)
             .collect();
-        let forms = product::KERNEL.forms(Halves::NONE);
-        let forms = forms.filter(|form| matmul::fits(form, Traits::default()));
+        let forms = forms(&product::KERNEL, Halves::NONE);
+        let forms = forms.filter(|form| form.requires.are_met_by(DeviceTraits::default()));
         let forms: Vec<&str> = forms.map(|form| form.name).collect();
         assert_eq!(names, [forms.clone(), forms.clone()].concat());
         let (count, plain, tiled) = (
@@ -415,12 +415,12 @@ mod tests {
         let profile = || Ok(runs.next().unwrap());
         tuning.measure(&unknown, profile).unwrap();
         tuning.tried(&product::KERNEL, Halves::NONE, true);
-        tuning.tried(&product::KERNEL, Halves::all(&product::KERNEL), false);
+        tuning.tried(&product::KERNEL, product::KERNEL.all_halves(), false);
         tuning.keep();
         for tuning in [tuning, open("1.0")] {
             assert!(tuning.unknown(&plan).is_none());
             assert_eq!(tuning.trusts(&product::KERNEL, Halves::NONE), Some(true));
-            let all = Halves::all(&product::KERNEL);
+            let all = product::KERNEL.all_halves();
             assert_eq!(tuning.trusts(&product::KERNEL, all), Some(false));
             assert_eq!(tuning.trusts(&product_tiled::KERNEL, Halves::NONE), None);
             let tuned = tuning.apply(&plan);

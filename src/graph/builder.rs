@@ -215,7 +215,17 @@ impl Builder {
         params: &impl Params,
         slices: &[Slice],
     ) {
-        let params = params.words();
+        self.raw_step(label, kernel, params.to_raw(), slices);
+    }
+
+    /// The same with params as a step stores them.
+    pub fn raw_step(
+        &mut self,
+        label: impl Into<String>,
+        kernel: &'static Kernel,
+        params: Box<[u32]>,
+        slices: &[Slice],
+    ) {
         let grid = (kernel.grid)(&params);
         self.plan.steps.push(Step {
             label: label.into(),

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::kernel::{Access, Halves, Kernel, MAX_GRID};
+use crate::kernels;
 use crate::tensor::{Dtype, Shape};
 
 /// A tensor of one plan: an index into [`Plan::tensors`].
@@ -202,13 +203,13 @@ impl Plan {
             (slice.offset % piece, slice.len)
         });
         let places: Vec<(usize, usize)> = places.collect();
-        first.forms(self.halves(step)).filter(move |&form| {
+        kernels::forms(first, self.halves(step)).filter(move |&form| {
             let mut bindings = form.bindings.iter().zip(&places);
             let whole = |lanes: usize, (start, len): (usize, usize)| {
                 start.is_multiple_of(lanes) && len.is_multiple_of(lanes)
             };
             form == first
-                || (form.suits(&params)
+                || (form.supports(&params)
                     && bindings.all(|(binding, place)| whole(binding.lanes, *place)))
         })
     }

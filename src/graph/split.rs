@@ -1,13 +1,13 @@
 //! Steps whose slices a device cannot bind become several: what a binding holds is limited (128 MiB on some devices), and a
 //! tensor that is larger than that lies in several buffers.
 //!
-//! How the work of a kernel divides is known to the kernel ([`kernel::cut`](crate::kernel::Cut)); here it is decided where.
+//! How the work of a kernel divides is known to the kernel ([`Kernel::split`](crate::kernel::Kernel::split)); here it is decided where.
 //! Tensors that stay ([`Storage::Persistent`]) are made in pieces of whole rows, so that the rows of a table are cut where its
 //! buffers end. Nothing changes in plans whose slices all fit.
 
 use super::memory::{ALIGNMENT, Limits};
 use super::plan::{Plan, Slice, Step, Storage, TensorInfo};
-use crate::kernel::{Excess, Part};
+use crate::kernel::{Oversized, PartialStep};
 use crate::tensor::Dtype;
 
 /// The elements of one piece of a tensor: all of them if it can be one buffer, else as many whole rows as can be bound.
@@ -61,20 +61,20 @@ fn cut(plan: &Plan, step: &Step, limits: &Limits) -> Option<[Step; 2]> {
             (slice.len > most).then_some((binding, most))
         });
     for (binding, most) in excesses {
-        let excess = Excess {
+        let oversized = Oversized {
             lens: &lens,
             binding,
             most,
         };
-        let parts = step.kernel.cut.filter(|_| most > 0);
-        if let Some(parts) = parts.and_then(|cut| cut(&step.params, &excess)) {
+        let parts = step.kernel.split.filter(|_| most > 0);
+        if let Some(parts) = parts.and_then(|split| split(&step.params, &oversized)) {
             return Some(parts.map(|part| narrowed(step, part)));
         }
     }
     None
 }
 
-fn narrowed(step: &Step, part: Part) -> Step {
+fn narrowed(step: &Step, part: PartialStep) -> Step {
     let slices = step.slices.iter().zip(part.ranges);
     Step {
         label: step.label.clone(),

@@ -1,34 +1,20 @@
-//! The catalogue of kernels; mirrors `shaders/` file for file.
+//! The catalogue of kernels. It mirrors `shaders/` file for file.
 //!
-//! One more kernel costs two files, `shaders/FOLDER/NAME.wgsl` and `src/kernels/FOLDER/NAME.rs`, and its line in the
-//! folder's `KERNELS`. A kernel file reads in this order: the formula, `Params`, the static `KERNEL`, the twin, the
-//! cases. Forward and backward are neighbours.
+//! One more kernel costs two files, `shaders/FOLDER/NAME.wgsl` and `src/kernels/FOLDER/NAME.rs`, and one line in the folder's
+//! `KERNELS`. A kernel file reads in this order: the formula, `Params`, the static `KERNEL`, the twin, the cases. Forward and
+//! backward are neighbours.
+//!
+//! A kernel may have other *forms*: kernels with its interface, twin and bits, of which one may be faster on a device. A form
+//! names its base ([`Kernel::form_of`](crate::kernel::Kernel::form_of)), and [`forms`] collects them.
 
-use crate::kernel::Kernel;
-
+mod catalogue;
 pub mod embedding;
 pub mod lstm;
 pub mod matmul;
 pub mod optimizer;
-mod parallel;
-
-pub(crate) use parallel::dot;
+pub(crate) mod parallel;
 pub mod pointwise;
 pub mod reduce;
 pub mod softmax;
 
-/// Every kernel, folder by folder.
-pub fn catalogue() -> impl Iterator<Item = &'static Kernel> {
-    [
-        matmul::KERNELS,
-        lstm::KERNELS,
-        embedding::KERNELS,
-        softmax::KERNELS,
-        reduce::KERNELS,
-        pointwise::KERNELS,
-        optimizer::KERNELS,
-    ]
-    .into_iter()
-    .flatten()
-    .copied()
-}
+pub use catalogue::{catalogue, forms, is_form, on_units};

@@ -1,14 +1,27 @@
-//! How the `fast` versions of kernels share work among threads, and sums that use vector instructions.
+//! How kernels divide work among the threads of the CPU, and sums that use vector instructions.
 //!
-//! Work is cut into chunks whose size depends on the sizes of a step alone, and a sum runs in a fixed number of lanes:
-//! so results do not depend on the number of threads or on the width of the vector instructions.
+//! The size of a task depends on the sizes of a step alone, and a sum runs in a fixed number of lanes. So results do not depend
+//! on the number of threads or on the width of the vector instructions.
 
-use crate::kernel::vectorised;
 use crate::real::Real;
 use crate::team;
 
 /// The elements that one task works on: enough to pay for handing it to a thread.
 pub(crate) const GRAIN: usize = 16 * 1024;
+
+/// Runs `work` compiled for the best vector instructions of this CPU.
+#[inline(always)]
+pub(crate) fn vectorized<T>(work: impl FnOnce() -> T) -> T {
+    struct Work<F>(F);
+    impl<T, F: FnOnce() -> T> pulp::NullaryFnOnce for Work<F> {
+        type Output = T;
+        #[inline(always)]
+        fn call(self) -> T {
+            (self.0)()
+        }
+    }
+    pulp::Arch::new().dispatch(Work(work))
+}
 
 /// Calls `work(k, part)` for parts of `y [rows, width]` that begin at row `k`, where a row costs as much as `cost`
 /// elements.
@@ -21,24 +34,25 @@ pub(crate) fn rows<T: Send>(
 ) {
     let rows = (GRAIN / cost.max(1)).max(1);
     team::chunks(y, rows * width, |k, part| {
-        vectorised(
+        vectorized(
             #[inline(always)]
             || work(k * rows, part),
         )
     });
 }
 
-/// The same for two arrays of as many rows: `work(k, part of y, part of z)`.
+/// The same for two arrays that have the same number of rows, of the given widths: `work(k, part of y, part of z)`.
 #[inline(always)]
 pub(crate) fn row_pairs<T: Send, U: Send>(
-    (y, y_width): (&mut [T], usize),
-    (z, z_width): (&mut [U], usize),
+    y: &mut [T],
+    z: &mut [U],
+    [y_width, z_width]: [usize; 2],
     cost: usize,
     work: impl Fn(usize, &mut [T], &mut [U]) + Sync,
 ) {
     let rows = (GRAIN / cost.max(1)).max(1);
-    team::chunk_pairs((y, rows * y_width), (z, rows * z_width), |k, y, z| {
-        vectorised(
+    team::chunk_pairs(y, z, [rows * y_width, rows * z_width], |k, y, z| {
+        vectorized(
             #[inline(always)]
             || work(k * rows, y, z),
         )

@@ -2,7 +2,7 @@
 
 use super::parameters::{Group, Parameter, parameters};
 use crate::cell::{Cell, size_keys};
-use crate::config::{Config, Optimizer, Softmax};
+use crate::config::{Config, Softmax};
 use crate::error::{Error, Result};
 
 /// The costs of a model.
@@ -23,16 +23,6 @@ pub struct Cost {
     pub optimizer_bytes: u64,
     /// Bytes of the moving average.
     pub average_bytes: u64,
-}
-
-/// The tensors of optimizer state beside each parameter.
-pub fn optimizer_states(optimizer: Optimizer) -> &'static [&'static str] {
-    match optimizer {
-        Optimizer::Adagrad => &["accumulator"],
-        Optimizer::Sgd => &[],
-        Optimizer::Momentum => &["velocity"],
-        Optimizer::Adam => &["first", "second"],
-    }
 }
 
 /// What to do about a tensor that is too large.
@@ -177,7 +167,7 @@ pub fn cost(config: &Config, vocabulary: usize) -> Cost {
         Softmax::Sampled { samples } => samples,
     };
     let softmax = (classes * config.model.output_size()) as u64;
-    let states = optimizer_states(config.train.optimizer).len() as u64;
+    let states = config.train.optimizer.states.len() as u64;
     Cost {
         parameters: all,
         recurrent,

@@ -3,7 +3,6 @@
 //! A training step touches few rows of a table, and the host knows which. The device has room for some rows, its *slots*; a plan
 //! is made as if they were the whole table, with the numbers of slots for ids.
 
-use super::cost::optimizer_states;
 use super::language_model::Division;
 use super::parameters::{Group, Parameter, parameters};
 use crate::config::{Config, Recipe, Softmax, TablePlacement};
@@ -84,8 +83,8 @@ pub fn tensors(config: &Config, vocabulary: usize) -> Vec<Tensor> {
             continue;
         };
         let width = line.shape.len() / vocabulary;
-        let states = optimizer_states(config.train.optimizer).iter();
-        let states = states.map(|state| (names::optimizer_state(&line.name, state), false));
+        let states = config.train.optimizer.states.iter();
+        let states = states.map(|state| (names::optimizer_state(&line.name, state.name), false));
         let name = (line.name.clone(), true);
         let all = std::iter::once(name).chain(states);
         tensors.extend(all.map(|(name, is_parameter)| Tensor {

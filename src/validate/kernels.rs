@@ -11,8 +11,8 @@ use crate::device::single::{
     Layout, as_stored, compare, fill, reference, rounded, run_case, run_on_host, time_case,
 };
 use crate::error::{Error, Kind, Result};
-use crate::kernel::{Access, Case, Halves, Kernel, Run};
-use crate::kernels::catalogue;
+use crate::kernel::{Access, Case, CpuFn, Halves, Kernel};
+use crate::kernels::is_form;
 use crate::real::Real;
 use crate::tensor::Dtype;
 
@@ -94,12 +94,6 @@ pub struct Timed {
     pub bytes_per_second: f64,
 }
 
-/// Whether a kernel is another form of one, which has the same twin and cases and must give the same bits.
-pub fn is_other_form(kernel: &Kernel) -> bool {
-    let mut firsts = catalogue().filter(|first| first.needs_units() == kernel.needs_units());
-    firsts.any(|first| first.others.contains(&kernel))
-}
-
 /// The halves of a kernel that are tried: none, all that may be; and, where nothing is timed, what is only read or what is
 /// written alone.
 pub fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
@@ -111,7 +105,7 @@ pub fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
             }
         }))
     };
-    let mut variants = BTreeSet::from([Halves::NONE, Halves::all(kernel)]);
+    let mut variants = BTreeSet::from([Halves::NONE, kernel.all_halves()]);
     if !case.timed {
         variants.extend([some(true), some(false)]);
     }
@@ -120,10 +114,10 @@ pub fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
 
 /// The halves of a case that are run: see [`Thoroughness`].
 pub fn chosen(kernel: &Kernel, case: &Case, thoroughness: Thoroughness) -> BTreeSet<Halves> {
-    match thoroughness.every_form || !is_other_form(kernel) {
+    match thoroughness.every_form || !is_form(kernel) {
         true => variants(kernel, case),
         false if case.timed => BTreeSet::new(),
-        false => BTreeSet::from([Halves::NONE, Halves::all(kernel)]),
+        false => BTreeSet::from([Halves::NONE, kernel.all_halves()]),
     }
 }
 
@@ -177,11 +171,11 @@ pub fn kernel(
 /// [`Kind::Device`] if there is no room.
 pub fn on_host(executor: &mut dyn Executor, kernel: &'static Kernel) -> Result<KernelFound> {
     let mut found = KernelFound::new(kernel);
-    if is_other_form(kernel) || kernel.needs_units() {
+    if is_form(kernel) || kernel.needs_units() {
         found.left_out = Some("the CPU has one form of a kernel");
         return Ok(found);
     }
-    let ways: Vec<(&str, Run<f32>)> = [("twin", Some(kernel.twin.single)), ("fast", kernel.fast)]
+    let ways: Vec<(&str, CpuFn<f32>)> = [("twin", Some(kernel.twin.single)), ("fast", kernel.cpu)]
         .into_iter()
         .filter_map(|(name, run)| Some((name, run?)))
         .collect();
@@ -220,7 +214,7 @@ fn variant(kernel: &Kernel, halves: Halves, layout: Layout) -> String {
 /// The time of the case that is made to be timed, else of the one that costs most.
 fn time(executor: &mut dyn Executor, kernel: &'static Kernel) -> Result<Option<Timed>> {
     let halves = match kernel.needs_units() {
-        true => Halves::all(kernel),
+        true => kernel.all_halves(),
         false => Halves::NONE,
     };
     if !executor.runs(kernel, halves) {

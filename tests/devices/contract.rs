@@ -16,10 +16,10 @@ use naga::{
     ShaderStage, StorageAccess, Type, TypeInner, VectorSize,
 };
 use wlstm::kernel::{
-    Access, Binding, Constants, Fill, Halves, Kernel, MAX_BINDINGS, MAX_GRID, Traits, Unit,
+    Access, Binding, Case, Constants, DeviceTraits, Fill, Halves, Kernel, MAX_BINDINGS, MAX_GRID,
+    MatrixUnits, Workgroup,
 };
 use wlstm::kernels::catalogue;
-use wlstm::kernels::matmul::product_units;
 use wlstm::tensor::Dtype;
 
 type Outcome = Result<(), Failed>;
@@ -57,41 +57,51 @@ macro_rules! ensure {
     };
 }
 
-/// The different constants that the cases of a kernel ask for.
+/// The different constants that the cases of a kernel ask for, on every kind of device that meets its requirements.
 fn constants(kernel: &Kernel) -> BTreeSet<Constants> {
-    let cases = (kernel.cases)();
-    let of_cases = cases.iter().map(|case| (kernel.constants)(&case.params));
-    of_cases
-        .flat_map(|constants| {
-            let units = [
-                (false, 16, 32),
-                (true, 16, 64),
-                (false, 16, 16),
-                (false, 16, 8),
-                (true, 8, 32),
-                (false, 8, 8),
-            ];
-            let traits = units.map(|(fuses, side, subgroup)| {
-                let unit = Unit {
-                    side,
-                    subgroup,
-                    workgroup_bytes: 32 << 10,
-                };
-                (fuses, unit)
-            });
-            let fitting = traits
-                .into_iter()
-                .filter(|(_, unit)| product_units::fits(kernel, *unit));
-            fitting.map(move |(fuses, unit)| {
-                let traits = Traits {
-                    fuses,
-                    unit: Some(unit),
-                    subgroup: kernel.lanes(),
-                };
-                [constants.clone(), kernel.device_constants(traits)].concat()
-            })
-        })
-        .collect()
+    let device = |(fuses, side, subgroup)| DeviceTraits {
+        fuses,
+        unit: Some(unit(side, subgroup)),
+        subgroup: kernel.requires.subgroup_size,
+    };
+    let devices = [
+        (false, 16, 32),
+        (true, 16, 64),
+        (false, 16, 16),
+        (false, 16, 8),
+        (true, 8, 32),
+        (false, 8, 8),
+    ]
+    .map(device);
+    let meets = |device: &&DeviceTraits| kernel.requires.are_met_by(**device);
+    let devices: Vec<&DeviceTraits> = devices.iter().filter(meets).collect();
+    let of_case = |case: &Case| {
+        let constants = (kernel.constants)(&case.params);
+        devices
+            .iter()
+            .map(|device| [constants.clone(), kernel.device_constants(**device)].concat())
+            .collect::<Vec<_>>()
+    };
+    (kernel.cases)().iter().flat_map(of_case).collect()
+}
+
+fn unit(side: u32, subgroup: u32) -> MatrixUnits {
+    MatrixUnits {
+        side,
+        subgroup,
+        workgroup_bytes: 32 << 10,
+    }
+}
+
+/// What the validator allows for a kernel beyond what every device guarantees.
+fn capabilities(kernel: &Kernel, halves: Halves) -> Capabilities {
+    let units = kernel.needs_units();
+    let mut capabilities = Capabilities::empty();
+    capabilities.set(Capabilities::SHADER_FLOAT16, !halves.is_empty());
+    capabilities.set(Capabilities::COOPERATIVE_MATRIX, units);
+    let subgroups = units || kernel.requires.subgroup_size.is_some();
+    capabilities.set(Capabilities::SUBGROUP, subgroups);
+    capabilities
 }
 
 /// Parses and validates one variant with nothing but what every device guarantees, and with `f16` where it is asked for.
@@ -104,12 +114,7 @@ fn validated(
     let source = kernel.source(constants, aliased, halves);
     let module = naga::front::wgsl::parse_str(&source)
         .map_err(|error| error.emit_to_string_with_path(&source, kernel.name))?;
-    let mut capabilities = Capabilities::empty();
-    capabilities.set(Capabilities::SHADER_FLOAT16, !halves.is_empty());
-    let (units, lanes) = (kernel.needs_units(), kernel.lanes().is_some());
-    capabilities.set(Capabilities::COOPERATIVE_MATRIX, units);
-    capabilities.set(Capabilities::SUBGROUP, units || lanes);
-    let info = Validator::new(ValidationFlags::all(), capabilities)
+    let info = Validator::new(ValidationFlags::all(), capabilities(kernel, halves))
         .validate(&module)
         .map_err(|error| error.emit_to_string_with_path(&source, kernel.name))?;
     Ok((module, info))
@@ -119,22 +124,22 @@ fn validated(
 fn halves(kernel: &Kernel) -> BTreeSet<Halves> {
     let each = |k: usize| {
         let types = kernel.bindings.iter().enumerate();
-        Halves::of(types.map(|(n, binding)| match binding.half && n == k {
-            true => Dtype::Half,
-            false => binding.dtype,
+        Halves::of(types.map(|(n, binding)| {
+            if binding.half && n == k {
+                Dtype::Half
+            } else {
+                binding.dtype
+            }
         }))
     };
     if kernel.needs_units() {
         // With and without a product of halves.
-        let left_and_right = |k: usize| match k < 2 {
-            true => Dtype::Half,
-            false => Dtype::Real,
-        };
+        let left_and_right = |k: usize| if k < 2 { Dtype::Half } else { Dtype::Real };
         let sums = Halves::of((0..kernel.bindings.len()).map(left_and_right));
-        return [sums, Halves::all(kernel)].into();
+        return [sums, kernel.all_halves()].into();
     }
     let alone = (0..kernel.bindings.len()).map(each);
-    alone.chain([Halves::NONE, Halves::all(kernel)]).collect()
+    alone.chain([Halves::NONE, kernel.all_halves()]).collect()
 }
 
 /// Checks every variant of a kernel.
@@ -216,6 +221,7 @@ fn interface(kernel: &Kernel) -> Outcome {
             for aliased in [false, true] {
                 let (module, _) = validated(kernel, &constants, aliased, halves)?;
                 entry_point(kernel, &module)?;
+                requirements(kernel, &module, halves)?;
                 declared(kernel, &module, aliased, halves)?;
             }
         }
@@ -248,21 +254,50 @@ fn entry_point(kernel: &Kernel, module: &Module) -> Outcome {
         .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup)
         .map(|(_, variable)| layouter[variable.ty].size)
         .sum();
-    // These run where `product_units::fits` says that there is enough.
-    let is_large = kernel.name.starts_with("matmul/product_units_vector");
-    let most = if is_large { 32 } else { 16 };
-    ensure!(
-        bytes <= most << 10,
-        "{bytes} bytes of workgroup memory, more than {most} KiB"
-    );
-    if is_large {
-        let [threads, left, right] = ["THREADS", "LEFT_EIGHTS", "RIGHT_EIGHTS"]
-            .map(|name| constant(module, name).expect("a number that the shader names"));
+    let Some(workgroup) = kernel.requires.matrix_units else {
         ensure!(
-            left.max(right) <= 2 * threads,
-            "{threads} threads stage two eights each of {left} and {right}"
+            bytes <= 16 << 10,
+            "{bytes} bytes of workgroup memory, more than 16 KiB"
+        );
+        return Ok(());
+    };
+    let [side, subgroup] = ["UNIT", "SUBGROUP"]
+        .map(|name| constant(module, name).expect("a number that the shader names"));
+    let found = Some(Workgroup { threads: x, bytes });
+    let due = workgroup(unit(side, subgroup));
+    ensure!(
+        found == due,
+        "the workgroup is {found:?} in the shader and {due:?} in Rust"
+    );
+    if let Some(left) = constant(module, "LEFT_EIGHTS") {
+        let right = constant(module, "RIGHT_EIGHTS").expect("a number that the shader names");
+        ensure!(
+            left.max(right) <= 2 * x,
+            "{x} threads stage two eights each of {left} and {right}"
         );
     }
+    Ok(())
+}
+
+/// The shader uses what the kernel requires, and the validator has refused everything else.
+fn requirements(kernel: &Kernel, module: &Module, halves: Halves) -> Outcome {
+    let declared = capabilities(kernel, halves);
+    for capability in [Capabilities::COOPERATIVE_MATRIX, Capabilities::SUBGROUP] {
+        let without = declared.difference(capability);
+        let mut validator = Validator::new(ValidationFlags::all(), without);
+        ensure!(
+            !declared.contains(capability) || validator.validate(module).is_err(),
+            "{capability:?} is required and not used"
+        );
+    }
+    let (found, due) = (
+        constant(module, "SUBGROUP_LANES"),
+        kernel.requires.subgroup_size,
+    );
+    ensure!(
+        found == due,
+        "subgroups of {found:?} threads in the shader and {due:?} in Rust"
+    );
     Ok(())
 }
 
@@ -474,9 +509,10 @@ fn to_hlsl(module: &Module, info: &ModuleInfo, halves: Halves) -> Outcome {
         ..Default::default()
     };
     // f16 came with shader model 6.2.
-    let models: &[hlsl::ShaderModel] = match halves.is_empty() {
-        true => &[hlsl::ShaderModel::V5_1, hlsl::ShaderModel::V6_0],
-        false => &[hlsl::ShaderModel::V6_2],
+    let models: &[hlsl::ShaderModel] = if halves.is_empty() {
+        &[hlsl::ShaderModel::V5_1, hlsl::ShaderModel::V6_0]
+    } else {
+        &[hlsl::ShaderModel::V6_2]
     };
     for &shader_model in models {
         let bound = resources(module).map(|(place, ..)| (place, target(0, place.binding)));
@@ -636,16 +672,12 @@ fn wrong_declarations() -> Outcome {
             bindings,
             constants: right.constants,
             grid: right.grid,
-            work: None,
-            cut: None,
             twin: wlstm::kernel::Twin {
                 single: right.twin.single,
                 double: right.twin.double,
             },
-            fast: None,
             cases: right.cases,
-            suits: None,
-            others: &[],
+            ..Kernel::DEFAULT
         };
         ensure!(
             declared(&kernel, &module, false, Halves::NONE).is_err(),

@@ -7,7 +7,7 @@ use libtest_mimic::Failed;
 use wlstm::device::{Data, Executor, GpuExecutor, Inputs, Outputs};
 use wlstm::error::{Kind, Result};
 use wlstm::graph::plan::{Plan, Role, Slice, Step, Storage, TensorId, TensorInfo};
-use wlstm::kernel::{Binding, Buffers, Case, Kernel, Params as _, grid_over, no_constants};
+use wlstm::kernel::{Binding, Buffers, Case, Kernel, Params as _, grid_over};
 use wlstm::kernels::pointwise::add;
 use wlstm::real::Real;
 use wlstm::tensor::{Dtype, Shape};
@@ -87,26 +87,24 @@ static ACCUMULATE: Kernel = Kernel {
                 total[starts.total + id.x] += scale[starts.scale] * x[starts.x + id.x];
             }
         }",
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("x").vec4(),
         Binding::read("scale"),
         Binding::read_write("total").vec4(),
     ],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).len as usize / 4, 64),
-    work: None,
-    cut: None,
+    grid: |raw| grid_over(Params::of(raw).len as usize / 4, 64),
     twin: twin!(accumulate),
-    fast: None,
     cases: Vec::<Case>::new,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn accumulate<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, scale, total) = (buffers.read(0), buffers.read(1), buffers.write(2));
+    let (x, scale, total) = (
+        buffers.read("x"),
+        buffers.read("scale"),
+        buffers.write("total"),
+    );
     for i in 0..params.len as usize {
         total[i] += scale[0] * x[i];
     }
@@ -133,7 +131,7 @@ fn step(plan: &mut Plan, kernel: &'static Kernel, slices: [Slice; 3]) {
     let params = Params {
         len: slices[2].len as u32,
     }
-    .words();
+    .to_raw();
     plan.steps.push(Step {
         label: format!("step {}", plan.steps.len()),
         kernel,
@@ -306,16 +304,13 @@ fn wrong_kernels_keep_their_checks(mut executor: GpuExecutor) -> Result<()> {
         bindings: right.bindings,
         constants: right.constants,
         grid: right.grid,
-        work: None,
-        cut: None,
         twin: wlstm::kernel::Twin {
             single: right.twin.single,
             double: right.twin.double,
         },
-        fast: right.fast,
+        cpu: right.cpu,
         cases: right.cases,
-        suits: None,
-        others: &[],
+        ..Kernel::DEFAULT
     }));
     executor.trust();
     let sums = |kernel: &'static Kernel| {
@@ -423,8 +418,6 @@ fn refused_kernels(executor: &mut impl Executor) {
         let kernel: &'static Kernel = Box::leak(Box::new(Kernel {
             name,
             wgsl,
-            work: None,
-            cut: None,
             twin: twin!(accumulate),
             ..ACCUMULATE
         }));

@@ -6,11 +6,10 @@ use libtest_mimic::Failed;
 use wlstm::device::GpuExecutor;
 use wlstm::device::single::{Layout, compare, fill, reference, rounded, run_case, run_on_host};
 use wlstm::error::Kind;
-use wlstm::kernel::{Case, Halves, Kernel, Run, Traits, Twin};
-use wlstm::kernels::matmul;
-use wlstm::kernels::{catalogue, pointwise::add};
+use wlstm::kernel::{Case, CpuFn, DeviceTraits, Halves, Kernel, Twin};
+use wlstm::kernels::{catalogue, forms, is_form, pointwise::add};
 use wlstm::real::Real;
-use wlstm::validate::kernels::{self as validate, LAYOUTS, Thoroughness, is_other_form};
+use wlstm::validate::kernels::{self as validate, LAYOUTS, Thoroughness};
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -20,7 +19,7 @@ pub fn trials() -> Vec<Trial> {
         }
     }
     trials.extend(rejections());
-    trials.extend(forms());
+    trials.extend(same_bits());
     trials
 }
 
@@ -29,18 +28,18 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     let name = format!("{}::{}", kernel.name, case.label.replace(' ', "_"));
     let mut trials = Vec::new();
     // Other forms are made with the twin of the first, which has these trials.
-    if !is_other_form(kernel) {
+    if !is_form(kernel) {
         let twin = format!("{name}::twin");
         trials.push(on_host(twin, kernel, case.clone(), kernel.twin.single));
-        if let Some(fast) = kernel.fast {
-            trials.push(on_host(format!("{name}::fast"), kernel, case.clone(), fast));
+        if let Some(cpu) = kernel.cpu {
+            trials.push(on_host(format!("{name}::cpu"), kernel, case.clone(), cpu));
         }
     }
     if lacks_units(kernel) {
         trials.push(without_units(format!("{name}::gpu")));
         return trials;
     }
-    // What is left out in software is compared with the first form, once: see `forms`.
+    // What is left out in software is compared with the first form, once: see `same_bits`.
     let chosen = move |case: &Case, gpu: &Gpu| -> Vec<Halves> {
         let thoroughness = Thoroughness {
             every_form: gpu.adapter.summary.is_real(),
@@ -74,7 +73,7 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
 
 /// Whether a kernel is for matrix units and there are GPUs here, but none that has any.
 fn lacks_units(kernel: &Kernel) -> bool {
-    let every = Halves::all(kernel);
+    let every = kernel.all_halves();
     let none = !gpus().iter().any(|gpu| runs(kernel, every, gpu));
     kernel.needs_units() && !gpus().is_empty() && none
 }
@@ -82,17 +81,17 @@ fn lacks_units(kernel: &Kernel) -> bool {
 /// Whether a GPU runs a kernel with these halves.
 fn runs(kernel: &Kernel, halves: Halves, gpu: &Gpu) -> bool {
     let summary = &gpu.adapter.summary;
-    let traits = Traits {
+    let traits = DeviceTraits {
         fuses: true,
         unit: summary.unit(),
         subgroup: summary.subgroup(),
     };
     let f16 = halves.is_empty() || summary.f16;
     let operands = !kernel.needs_units() || (halves.has(0) && halves.has(1));
-    f16 && operands && matmul::fits(kernel, traits)
+    f16 && operands && kernel.requires.are_met_by(traits)
 }
 
-fn on_host(name: String, kernel: &'static Kernel, case: Case, run: Run<f32>) -> Trial {
+fn on_host(name: String, kernel: &'static Kernel, case: Case, run: CpuFn<f32>) -> Trial {
     Trial::test(name.clone(), move || {
         let contents = fill(kernel, &case, SEED);
         let got = run_on_host(kernel, run, &case.params, &contents);
@@ -124,10 +123,10 @@ fn explain(name: &str, prefix: &str, failed: Failed) -> Failed {
 }
 
 /// The forms of a kernel give the same bits, so that it does not matter which of them an executor chooses.
-fn forms() -> Vec<Trial> {
+fn same_bits() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for kernel in catalogue().filter(|kernel| kernel.forms(Halves::NONE).count() > 1) {
-        let every = Halves::all(kernel);
+    for kernel in catalogue().filter(|kernel| forms(kernel, Halves::NONE).count() > 1) {
+        let every = kernel.all_halves();
         if lacks_units(kernel) {
             trials.push(without_units(format!("forms::{}::gpu", kernel.name)));
             continue;
@@ -159,9 +158,9 @@ fn forms() -> Vec<Trial> {
                         let whole = case.buffers.iter().all(|fill| {
                             fill.len().is_multiple_of(lanes.next().expect("a binding"))
                         });
-                        whole && form.suits(&case.params) && runs(form, halves, gpu)
+                        whole && form.supports(&case.params) && runs(form, halves, gpu)
                     };
-                    for other in kernel.forms(halves).skip(1).filter(fits) {
+                    for other in forms(kernel, halves).skip(1).filter(fits) {
                         if bits(other)? != first {
                             return Err(
                                 format!("{} has other bits: {}", other.name, case.label).into()
@@ -178,7 +177,7 @@ fn forms() -> Vec<Trial> {
 }
 
 /// `pointwise/add` with another shader or another `f32` twin.
-fn wrong(name: &'static str, wgsl: String, single: Run<f32>) -> &'static Kernel {
+fn wrong(name: &'static str, wgsl: String, single: CpuFn<f32>) -> &'static Kernel {
     let right = &add::KERNEL;
     assert!(
         wgsl != right.wgsl || single as usize != right.twin.single as usize,
@@ -187,8 +186,6 @@ fn wrong(name: &'static str, wgsl: String, single: Run<f32>) -> &'static Kernel 
     Box::leak(Box::new(Kernel {
         name,
         wgsl: Box::leak(wgsl.into_boxed_str()),
-        work: None,
-        cut: None,
         twin: Twin {
             single,
             double: right.twin.double,
@@ -198,10 +195,9 @@ fn wrong(name: &'static str, wgsl: String, single: Run<f32>) -> &'static Kernel 
         fields: right.fields,
         constants: right.constants,
         grid: right.grid,
-        fast: right.fast,
+        cpu: right.cpu,
         cases: right.cases,
-        suits: None,
-        others: &[],
+        ..Kernel::DEFAULT
     }))
 }
 
@@ -269,15 +265,15 @@ fn rejections() -> Vec<Trial> {
             Ok(())
         }));
     }
-    let skips: Run<f32> = |words, buffers| {
-        let (x, y, sum) = (buffers.read(0), buffers.read(1), buffers.write(2));
-        for i in 0..words[0] as usize - 1 {
+    let skips: CpuFn<f32> = |raw, buffers| {
+        let (x, y, sum) = (buffers.read("x"), buffers.read("y"), buffers.write("sum"));
+        for i in 0..raw[0] as usize - 1 {
             sum[i] = x[i] + y[i];
         }
     };
-    let drifts: Run<f32> = |words, buffers| {
-        let (x, y, sum) = (buffers.read(0), buffers.read(1), buffers.write(2));
-        for i in 0..words[0] as usize {
+    let drifts: CpuFn<f32> = |raw, buffers| {
+        let (x, y, sum) = (buffers.read("x"), buffers.read("y"), buffers.write("sum"));
+        for i in 0..raw[0] as usize {
             sum[i] = x[i] + y[i] + 1e-5;
         }
     };

@@ -10,9 +10,9 @@ use wlstm::device::GpuExecutor;
 use wlstm::device::single::{Layout, compare, fill, reference, run_case};
 use wlstm::error::Result;
 use wlstm::kernel::{Halves, Kernel, Snippet, Twin};
-use wlstm::kernels::catalogue;
 use wlstm::kernels::pointwise::functions;
-use wlstm::validate::kernels::{Thoroughness, is_other_form, kernel};
+use wlstm::kernels::{catalogue, is_form};
+use wlstm::validate::kernels::{Thoroughness, kernel};
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -105,7 +105,7 @@ fn is_caught(executor: &mut GpuExecutor, kernel: &'static Kernel) -> Result<bool
 fn mutants() -> Vec<Mutant> {
     let mut seen = BTreeSet::new();
     let mut mutants = Vec::new();
-    let several = |kernel: &&'static Kernel| is_other_form(kernel) || kernel.needs_units();
+    let several = |kernel: &&'static Kernel| is_form(kernel) || kernel.needs_units();
     let others =
         catalogue().filter(|kernel| !several(kernel) && kernel.name != functions::KERNEL.name);
     // What is shared is changed in the first kernel that has it: functions where all their digits show.
@@ -146,8 +146,6 @@ fn wrong(
         name: right.name,
         wgsl,
         snippets,
-        work: None,
-        cut: None,
         twin: Twin {
             single: right.twin.single,
             double: right.twin.double,
@@ -156,10 +154,9 @@ fn wrong(
         fields: right.fields,
         constants: right.constants,
         grid: right.grid,
-        fast: right.fast,
+        cpu: right.cpu,
         cases: right.cases,
-        suits: None,
-        others: &[],
+        ..Kernel::DEFAULT
     }))
 }
 

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use wlstm::cell::{Cell, find};
-use wlstm::config::{Config, Optimizer, Order, Schedule, Softmax, Tokens, reference};
+use wlstm::config::{Config, Order, Schedule, Softmax, Tokens, reference};
 use wlstm::error::Kind;
+use wlstm::kernels::optimizer::adagrad;
 
 const SMALL: &str = r#"
 [model]
@@ -49,7 +50,7 @@ fn leaving_keys_out_gives_the_documented_defaults() {
     assert_eq!(config.data.tokens, Tokens::Whitespace);
     assert_eq!(config.data.train, [PathBuf::from("/base/configs/a.txt")]);
     assert_eq!(config.data.vocab, None);
-    assert_eq!(config.train.optimizer, Optimizer::Adagrad);
+    assert_eq!(config.train.optimizer, &adagrad::OPTIMIZER);
     assert_eq!(config.train.schedule, Schedule::Constant);
     assert_eq!(
         (config.train.learning_rate, config.train.clip_norm),

@@ -8,7 +8,7 @@ use wlstm::team::Team;
 fn results_do_not_depend_on_the_number_of_threads() {
     let teams = [1, 2, 3].map(Team::new);
     for kernel in catalogue() {
-        let run = kernel.fast.unwrap_or(kernel.twin.single);
+        let run = kernel.cpu_function();
         for case in (kernel.cases)() {
             let contents = fill(kernel, &case, 1);
             let results = teams.each_ref().map(|team| -> Vec<Vec<u32>> {

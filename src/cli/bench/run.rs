@@ -16,7 +16,6 @@ use crate::bench::step::{Length, step};
 use crate::cell::CELLS;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::kernel::Halves;
 use crate::kernels::pointwise::copy;
 
 /// The built-in model.
@@ -67,7 +66,7 @@ fn run_all(arguments: &BenchArgs, quiet: bool) -> Result<()> {
     let mut executor = kernel_executor(&[&arguments.device], quiet)?;
     let kernels = kernels(executor.as_mut(), "")?;
     // Without f16 in hardware, mixed precision is emulated and its time means nothing.
-    let has_f16 = executor.runs(&copy::KERNEL, Halves::all(&copy::KERNEL));
+    let has_f16 = executor.runs(&copy::KERNEL, copy::KERNEL.all_halves());
     drop(executor);
     let precisions: &[&str] = if has_f16 { &["f32", "mixed"] } else { &["f32"] };
     let mut steps = Vec::new();

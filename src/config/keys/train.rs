@@ -9,6 +9,7 @@ use crate::config::named::named;
 use crate::config::section::section;
 use crate::config::setting::{Numbers, Setting};
 use crate::error::Result;
+use crate::kernels::optimizer::{Optimizer, adagrad};
 
 /// Devices compute in `f32`, where smaller numbers become 0 and larger ones infinite.
 const SINGLE: Numbers = Numbers {
@@ -31,7 +32,7 @@ section! {
         unroll: usize = Setting { default: 20, rule: 1..=INDEX, resume: MustStay };
 
         /// The update rule.
-        optimizer: Optimizer = Setting { default: Optimizer::Adagrad, rule: (), resume: MustStay };
+        optimizer: &'static Optimizer = Setting { default: &adagrad::OPTIMIZER, rule: (), resume: MustStay };
 
         /// Learning rate that the schedule starts from.
         learning_rate: f64 = Setting { default: 0.2, rule: SINGLE, resume: MustStay };
@@ -107,20 +108,6 @@ section! {
 
         /// The key of every random number.
         seed: u64 = Setting { default: 1, rule: 0..=u64::MAX, resume: MustStay };
-    }
-}
-
-named! {
-    /// The update rule.
-    Optimizer {
-        /// Accumulated squares (Duchi et al. 2011), starting at 1.
-        Adagrad = "adagrad",
-        /// Plain gradient descent.
-        Sgd = "sgd",
-        /// Gradient descent with a running sum of gradients (decay 0.9).
-        Momentum = "momentum",
-        /// Adam (Kingma and Ba 2015), with decays 0.9 and 0.999.
-        Adam = "adam",
     }
 }
 

@@ -1,10 +1,10 @@
 //! `gradient[k] = scale * sum of source[p] over the positions p of distinct row k`: the row-sparse gradient of a table of
-//! which only some rows were read, in the order of its [row index](super::rows). `source [window, width]` are the positions
-//! from `base` on, `gradient [capacity, width]` the distinct rows from `first` on; those past their count are 0.
+//! which a batch read some rows, in the order of its [row index](super::rows). `source [window, width]` begins at position
+//! `base`, `gradient [capacity, width]` at distinct row `first`. Rows past the count of distinct rows are 0.
 //!
-//! The backward of [`super::gather`]. Positions are added in ascending order: the same bits every time.
+//! The backward of [`super::gather`]. Positions are added in ascending order, so the bits are the same every time.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::embedding::rows::{Rows, row_index};
 use crate::kernels::parallel;
 use crate::kernels::softmax::IGNORE;
@@ -14,7 +14,7 @@ use crate::{params, twin};
 params! {
     /// The sizes of one step.
     pub struct Params {
-        /// Sources that `rows` is made for.
+        /// Sources of the row index `rows`.
         pub sources: u32,
         /// Columns of `source` and `gradient`.
         pub width: u32,
@@ -26,15 +26,15 @@ params! {
         pub capacity: u32,
         /// The position of the first row of `source`.
         pub base: u32,
-        /// Rows of `source`; other positions are left to other steps.
+        /// Rows of `source`. Other positions are left to other steps.
         pub window: u32,
-        /// Not 0: adds to what `gradient` holds.
+        /// Not 0: the sums are added to what `gradient` holds.
         pub accumulate: u32,
     }
 }
 
 impl Params {
-    /// All sources to all rows, as many.
+    /// The params of a step with all sources and as many rows.
     pub fn whole(sources: usize, width: usize, scale: f32) -> Params {
         Params {
             sources: sources as u32,
@@ -53,26 +53,23 @@ impl Params {
 pub static KERNEL: Kernel = Kernel {
     name: "embedding/accumulate_rows",
     wgsl: include_str!("../../../shaders/embedding/accumulate_rows.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("source").or_half(),
         Binding::index("rows"),
         Binding::read_write("gradient"),
     ],
-    constants: no_constants,
-    grid: |words| {
-        let params = Params::of(words);
+    grid: |raw| {
+        let params = Params::of(raw);
         grid_over(params.capacity as usize * params.width as usize, 256)
     },
-    work: None,
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let width = params.width as usize;
-        if excess.binding == 0 {
-            let cut = excess.rows(params.window as usize, &[width, 0, 0], 1)?;
-            let (window, second) = (cut.first as u32, cut.second as u32);
-            return cut.with([
+        if oversized.binding == 0 {
+            let split = oversized.rows(params.window as usize, &[width, 0, 0], 1)?;
+            let (window, second) = (split.first as u32, split.second as u32);
+            return split.with([
                 Params { window, ..*params },
                 Params {
                     base: params.base + window,
@@ -82,28 +79,35 @@ pub static KERNEL: Kernel = Kernel {
                 },
             ]);
         }
-        let cut = excess.rows(params.capacity as usize, &[0, 0, width], 1)?;
-        cut.each(params.first, |first, capacity| Params {
+        let split = oversized.rows(params.capacity as usize, &[0, 0, width], 1)?;
+        split.each(params.first, |first, capacity| Params {
             first,
             capacity,
             ..*params
         })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (source, rows, gradient) = (buffers.read(0), buffers.index(1), buffers.write(2));
+    let (source, rows, gradient) = (
+        buffers.read("source"),
+        buffers.index("rows"),
+        buffers.write("gradient"),
+    );
     add_rows(params, source, rows, 0, gradient);
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params = Params::of(words);
-    let (source, rows, gradient) = (buffers.read(0), buffers.index(1), buffers.write(2));
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(raw);
+    let (source, rows, gradient) = (
+        buffers.read("source"),
+        buffers.index("rows"),
+        buffers.write("gradient"),
+    );
     let width = params.width as usize;
     parallel::rows(
         gradient,
@@ -116,7 +120,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     );
 }
 
-/// The rows of the gradient from row `first` on.
+/// Computes rows of the gradient, the first of which is row `first`.
 #[inline(always)]
 fn add_rows<R: Real>(
     params: &Params,
@@ -134,9 +138,10 @@ fn add_rows<R: Real>(
         (row < params.window).then_some(row as usize)
     };
     for (k, sum) in gradient.chunks_exact_mut(width).enumerate() {
-        let positions = match first + k < rows.ids().len() {
-            true => rows.positions(first + k),
-            false => &[],
+        let positions = if first + k < rows.ids().len() {
+            rows.positions(first + k)
+        } else {
+            &[]
         };
         let sources = positions.iter().filter_map(|&position| row_of(position));
         if params.accumulate != 0 {

@@ -1,11 +1,9 @@
-//! `y[row] = table[ids[row]]`: the embeddings of a batch of ids. `ids [rows]`, `y [rows, width]`, and `table [window, width]`:
-//! the rows with ids from `base` on. Rows of `y` with other ids stay as they are.
+//! `y[row] = table[ids[row]]`: the embeddings of a batch of ids. `ids [rows]`, `y [rows, width]`, and `table [window, width]`,
+//! which begins at id `base`. Rows of `y` with other ids stay as they are.
 //!
 //! Backward is [`super::accumulate_rows`]: `dtable[v]` is the sum of `dy[row]` over the rows with `ids[row] == v`.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -17,9 +15,9 @@ params! {
         pub rows: u32,
         /// Columns of `table` and `y`.
         pub width: u32,
-        /// The first id of the rows of `table` that are there.
+        /// The id of the first row of `table`.
         pub base: u32,
-        /// How many are there; others are left to other steps.
+        /// Rows of `table`.
         pub window: u32,
     }
 }
@@ -28,52 +26,57 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "embedding/gather",
     wgsl: include_str!("../../../shaders/embedding/gather.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("table"),
         Binding::index("ids"),
         Binding::read_write("y").or_half(),
     ],
-    constants: no_constants,
-    grid: |words| {
-        let params = Params::of(words);
+    grid: |raw| {
+        let params = Params::of(raw);
         grid_over(params.rows as usize * params.width as usize, 256)
     },
-    work: Some(|words, widths| {
-        let params = Params::of(words);
-        Work::rows(params.rows, params.width, widths[0] + widths[2])
+    work: Some(|raw, sizes| {
+        let params = Params::of(raw);
+        Work::without_product(params.rows, params.width, sizes[0] + sizes[2])
     }),
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let width = params.width as usize;
-        if excess.binding == 0 {
-            let cut = excess.rows(params.window as usize, &[width, 0, 0], 1)?;
-            return cut.each(params.base, |base, window| Params {
+        if oversized.binding == 0 {
+            let split = oversized.rows(params.window as usize, &[width, 0, 0], 1)?;
+            return split.each(params.base, |base, window| Params {
                 base,
                 window,
                 ..*params
             });
         }
-        let cut = excess.rows(params.rows as usize, &[0, 1, width], 1)?;
-        cut.each(0, |_, rows| Params { rows, ..*params })
+        let split = oversized.rows(params.rows as usize, &[0, 1, width], 1)?;
+        split.each(0, |_, rows| Params { rows, ..*params })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (table, ids, y) = (buffers.read(0), buffers.index(1), buffers.write(2));
+    let (table, ids, y) = (
+        buffers.read("table"),
+        buffers.index("ids"),
+        buffers.write("y"),
+    );
     copy_rows(params, table, ids, y);
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params: &Params = Params::of(words);
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params: &Params = Params::of(raw);
     let width = params.width as usize;
-    let (table, ids, y) = (buffers.read(0), buffers.index(1), buffers.write(2));
+    let (table, ids, y) = (
+        buffers.read("table"),
+        buffers.index("ids"),
+        buffers.write("y"),
+    );
     parallel::rows(
         y,
         width,
@@ -107,9 +110,10 @@ fn cases() -> Vec<Case> {
         let all = ids
             .iter()
             .all(|id| (base..base + params.window).contains(id));
-        let output = match all {
-            true => Fill::Output(ids.len() * width),
-            false => Fill::signed(ids.len() * width),
+        let output = if all {
+            Fill::Output(ids.len() * width)
+        } else {
+            Fill::signed(ids.len() * width)
         };
         let buffers = vec![Fill::signed(window * width), Fill::Indices(ids), output];
         Case::new(label, &params, 1, buffers)

@@ -1,4 +1,4 @@
-//! Rows of a table: read by id, and their gradients added up by id.
+//! Rows of a table: reading them by id, and adding up their gradients by id.
 
 use crate::kernel::Kernel;
 

@@ -1,40 +1,40 @@
-//! The row index: which rows of a table a batch touches, and where. Made on the host, which knows the ids.
+//! The row index: which rows of a table a batch reads, and at which positions. The host builds it from the ids.
 //!
-//! For `n` sources it is an index buffer of `3n + 2` words:
+//! For `n` sources it is an index buffer of `3n + 2` numbers:
 //!
-//! | words | what |
+//! | range | content |
 //! |---|---|
 //! | `[0]` | the count of distinct rows |
-//! | `[1 .. 1+n]` | their ids, ascending; the rest 0 |
-//! | `[1+n .. 2+2n]` | where the positions of each row begin, and where the last one's end; the rest repeats that end |
-//! | `[2+2n .. 2+3n]` | positions in the list of ids, row by row, ascending inside a row; the rest 0 |
+//! | `[1 .. 1+n]` | their ids, ascending; the rest is 0 |
+//! | `[1+n .. 2+2n]` | where the positions of each row begin, and where those of the last row end; the rest repeats that end |
+//! | `[2+2n .. 2+3n]` | positions in the list of ids, row by row, ascending within a row; the rest is 0 |
 //!
 //! Positions whose id is [`IGNORE`] belong to no row.
 
 use crate::kernels::softmax::IGNORE;
 
-/// The number of words of a row index for `sources` ids.
+/// The length of a row index for `sources` ids.
 pub const fn row_index_len(sources: usize) -> usize {
     3 * sources + 2
 }
 
-/// The row index of a list of ids. To make one every step, use [`RowIndex`].
+/// The row index of a list of ids. To build one at every step, use [`RowIndex`].
 pub fn row_index(ids: &[u32]) -> Vec<u32> {
     let mut index = RowIndex::default();
     index.rebuild(ids);
-    index.words
+    index.index
 }
 
-/// Makes row indices, one after the other, in the same memory.
+/// Builds row indices, one after the other, in the same memory.
 #[derive(Clone, Debug, Default)]
 pub struct RowIndex {
-    words: Vec<u32>,
-    /// Id above, position below: sorts by id and, within it, by position.
+    index: Vec<u32>,
+    /// The id in the upper half, the position in the lower: sorted by id, then by position.
     keys: Vec<u64>,
 }
 
 impl RowIndex {
-    /// Makes the row index of `ids`, of [`row_index_len`]`(ids.len())` words.
+    /// Builds the row index of `ids`, of length [`row_index_len`]`(ids.len())`.
     ///
     /// # Panics
     ///
@@ -48,9 +48,9 @@ impl RowIndex {
             .extend(keys.map(|(id, position): (&u32, u64)| u64::from(*id) << 32 | position));
         self.keys.sort_unstable();
 
-        self.words.clear();
-        self.words.resize(row_index_len(n), 0);
-        let (header, positions) = self.words.split_at_mut(2 + 2 * n);
+        self.index.clear();
+        self.index.resize(row_index_len(n), 0);
+        let (header, positions) = self.index.split_at_mut(2 + 2 * n);
         let (distinct, starts) = header.split_at_mut(1 + n);
         let mut count = 0;
         let mut previous = None;
@@ -66,12 +66,12 @@ impl RowIndex {
         }
         distinct[0] = count as u32;
         starts[count..].fill(self.keys.len() as u32);
-        &self.words
+        &self.index
     }
 
-    /// The row index made last; empty if none was.
-    pub fn words(&self) -> &[u32] {
-        &self.words
+    /// The row index that was built last. Empty if none was.
+    pub fn index(&self) -> &[u32] {
+        &self.index
     }
 }
 
@@ -88,14 +88,14 @@ impl<'a> Rows<'a> {
     ///
     /// # Panics
     ///
-    /// If it has not [`row_index_len`]`(sources)` words.
+    /// If its length is not [`row_index_len`]`(sources)`.
     #[inline]
-    pub fn new(words: &'a [u32], sources: usize) -> Rows<'a> {
-        assert_eq!(words.len(), row_index_len(sources), "words of a row index");
+    pub fn new(index: &'a [u32], sources: usize) -> Rows<'a> {
+        assert_eq!(index.len(), row_index_len(sources), "length of a row index");
         Rows {
-            ids: &words[1..1 + words[0] as usize],
-            starts: &words[1 + sources..2 + 2 * sources],
-            positions: &words[2 + 2 * sources..],
+            ids: &index[1..1 + index[0] as usize],
+            starts: &index[1 + sources..2 + 2 * sources],
+            positions: &index[2 + 2 * sources..],
         }
     }
 

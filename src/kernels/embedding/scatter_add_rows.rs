@@ -1,11 +1,9 @@
-//! `table[id_k] += gradient[k]` for the rows of a row index: a gradient sparse by rows added to a dense one.
+//! `table[id_k] += gradient[k]` for the rows of a row index: adds a row-sparse gradient to a dense one.
 //!
-//! `gradient [capacity, width]` from row `first` of the index on, `table [window, width]` from id `base` on; rows with other ids
-//! are left to other steps.
+//! `gradient [capacity, width]` begins at row `first` of the index, `table [window, width]` at id `base`. Rows with other ids are
+//! left to other steps.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::kernels::embedding::rows::row_index;
 use crate::real::Real;
 use crate::{params, twin};
@@ -13,15 +11,15 @@ use crate::{params, twin};
 params! {
     /// The sizes of one step.
     pub struct Params {
-        /// Rows of `gradient`, those past the count of the row index included.
+        /// Rows of `gradient`, including those past the count of the row index.
         pub capacity: u32,
         /// Elements of a row.
         pub width: u32,
         /// The number of the first row of `gradient` in the row index.
         pub first: u32,
-        /// The first id of the rows of `table` that are there.
+        /// The id of the first row of `table`.
         pub base: u32,
-        /// How many are there; others are left to other steps.
+        /// Rows of `table`.
         pub window: u32,
     }
 }
@@ -30,51 +28,51 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "embedding/scatter_add_rows",
     wgsl: include_str!("../../../shaders/embedding/scatter_add_rows.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("gradient"),
         Binding::index("rows"),
         Binding::read_write("table"),
     ],
-    constants: no_constants,
     grid,
-    work: Some(|words, _| {
-        let params = Params::of(words);
-        Work::rows(params.capacity, params.width, 4 * 3)
+    work: Some(|raw, _| {
+        let params = Params::of(raw);
+        Work::without_product(params.capacity, params.width, 4 * 3)
     }),
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let width = params.width as usize;
-        if excess.binding == 2 {
-            let cut = excess.rows(params.window as usize, &[0, 0, width], 1)?;
-            return cut.each(params.base, |base, window| Params {
+        if oversized.binding == 2 {
+            let split = oversized.rows(params.window as usize, &[0, 0, width], 1)?;
+            return split.each(params.base, |base, window| Params {
                 base,
                 window,
                 ..*params
             });
         }
-        let cut = excess.rows(params.capacity as usize, &[width, 0, 0], 1)?;
-        cut.each(params.first, |first, capacity| Params {
+        let split = oversized.rows(params.capacity as usize, &[width, 0, 0], 1)?;
+        split.each(params.first, |first, capacity| Params {
             first,
             capacity,
             ..*params
         })
     }),
     twin: twin!(twin),
-    fast: None,
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
-fn grid(words: &[u32]) -> [u32; 3] {
-    let params = Params::of(words);
+fn grid(raw: &[u32]) -> [u32; 3] {
+    let params = Params::of(raw);
     grid_over(params.capacity as usize * params.width as usize, 64)
 }
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (gradient, rows, table) = (buffers.read(0), buffers.index(1), buffers.write(2));
+    let (gradient, rows, table) = (
+        buffers.read("gradient"),
+        buffers.index("rows"),
+        buffers.write("table"),
+    );
     let width = params.width as usize;
     let count = (rows[0].saturating_sub(params.first)).min(params.capacity) as usize;
     let ids = &rows[1 + params.first as usize..];
@@ -90,7 +88,7 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 }
 
 fn cases() -> Vec<Case> {
-    let part = |label, ids: &[u32], (first, base): (u32, u32), window: usize, width: usize| {
+    let part = |label, ids: &[u32], first: u32, base, window: usize, width: usize| {
         let capacity = ids.len() - first as usize;
         let params = Params {
             capacity: capacity as u32,
@@ -106,14 +104,15 @@ fn cases() -> Vec<Case> {
         ];
         Case::new(label, &params, 1, buffers)
     };
-    let case = |label, ids, vocabulary, width| part(label, ids, (0, 0), vocabulary, width);
+    let case = |label, ids, vocabulary, width| part(label, ids, 0, 0, vocabulary, width);
     vec![
         case("one element", &[0], 1, 1),
         case("repeated ids, odd width", &[7, 2, 7, 0, 10, 2, 7], 11, 13),
         part(
             "some rows of a table and of a gradient",
             &[7, 2, 7, 0, 10, 2, 7],
-            (1, 3),
+            1,
+            3,
             5,
             13,
         ),

@@ -1,12 +1,10 @@
-//! `table[ids[row]] = x[row]`: rows put into a table. `x [rows, width]`, `ids [rows]`, no two of them the same, and
-//! `table [window, width]`: the rows with ids from `base` on. Rows with other ids are left out; an id that no table has, as
-//! [`IGNORE`](crate::kernels::softmax::IGNORE), stands for none.
+//! `table[ids[row]] = x[row]`: writes rows into a table. `x [rows, width]`, `ids [rows]`, all distinct, and
+//! `table [window, width]`, which begins at id `base`. Rows with other ids are skipped; so is an id that no table has, such as
+//! [`IGNORE`](crate::kernels::softmax::IGNORE).
 //!
-//! The other way round is [`super::gather`]. It moves what is kept elsewhere, and is in no model.
+//! The reverse of [`super::gather`]. It brings rows from the host to the device; no model uses it.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -17,9 +15,9 @@ params! {
         pub rows: u32,
         /// Columns of `x` and `table`.
         pub width: u32,
-        /// The first id of the rows of `table` that are there.
+        /// The id of the first row of `table`.
         pub base: u32,
-        /// How many are there; others are left to other steps.
+        /// Rows of `table`.
         pub window: u32,
     }
 }
@@ -28,45 +26,46 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "embedding/scatter_rows",
     wgsl: include_str!("../../../shaders/embedding/scatter_rows.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("x"),
         Binding::index("ids"),
         Binding::read_write("table"),
     ],
-    constants: no_constants,
-    grid: |words| {
-        let params = Params::of(words);
+    grid: |raw| {
+        let params = Params::of(raw);
         grid_over(params.rows as usize * params.width as usize, 256)
     },
-    work: Some(|words, _| {
-        let params = Params::of(words);
-        Work::rows(params.rows, params.width, 4 * 2)
+    work: Some(|raw, _| {
+        let params = Params::of(raw);
+        Work::without_product(params.rows, params.width, 4 * 2)
     }),
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let width = params.width as usize;
-        if excess.binding == 2 {
-            let cut = excess.rows(params.window as usize, &[0, 0, width], 1)?;
-            return cut.each(params.base, |base, window| Params {
+        if oversized.binding == 2 {
+            let split = oversized.rows(params.window as usize, &[0, 0, width], 1)?;
+            return split.each(params.base, |base, window| Params {
                 base,
                 window,
                 ..*params
             });
         }
-        let cut = excess.rows(params.rows as usize, &[width, 1, 0], 1)?;
-        cut.each(0, |_, rows| Params { rows, ..*params })
+        let split = oversized.rows(params.rows as usize, &[width, 1, 0], 1)?;
+        split.each(0, |_, rows| Params { rows, ..*params })
     }),
     twin: twin!(twin),
-    fast: None,
     cases,
-    suits: None,
-    others: &[],
+    no_gradient: Some("moves rows that are kept elsewhere, is in no loss"),
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, ids, table) = (buffers.read(0), buffers.index(1), buffers.write(2));
+    let (x, ids, table) = (
+        buffers.read("x"),
+        buffers.index("ids"),
+        buffers.write("table"),
+    );
     let width = params.width as usize;
     for (x, id) in x.chunks_exact(width).zip(ids) {
         let row = id.wrapping_sub(params.base);

@@ -1,28 +1,26 @@
 //! The gradient of one time step's cell, from the gradient of its projected output.
 //!
 //! ```text
-//! dm  = left weight'                     left = dh [B, depth], weight [H, depth] or, turned, [depth, H]
+//! dm  = left weight'                     left = dh [B, depth], weight [H, depth], or [depth, H] if transposed
 //!                                        (no projection: dm = left [B, H])
 //! do  = dm tanh(c)                       dc' = dc + dm o (1 - tanh(c)^2)
 //! di  = dc' j      dj = dc' i      df = dc' c_before
 //! dz  = di i (1 - i), dj (1 - j^2), df f (1 - f), do o (1 - o)
-//! dc  = dc' f                            for the step before
+//! dc  = dc' f                            for the previous time step
 //! ```
 //!
 //! `z` holds the gates i, j, f, o of [`super::cell_forward`] and receives `dz`; both `[B, 4H]`, interleaved. `dc [B, H]`
-//! arrives from the step after (`carry`), or starts at zero.
+//! holds the gradient from the next time step (`carry`), or starts at zero.
 
 use std::cell::RefCell;
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Widths, Work, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, ElementSizes, Fill, Kernel, Params as _, Work};
 use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
 
 use super::layout::{Blocks, LANES, Shuffle, shuffled};
-use super::stream_edges;
+use super::streams::stream_bounds;
 
 params! {
     /// The sizes of one step.
@@ -33,11 +31,11 @@ params! {
         pub hidden: u32,
         /// Columns of `left`: `P`, or `H` without projection.
         pub depth: u32,
-        /// Whether there is a projection; without, any slice may be bound as `weight`.
+        /// Whether there is a projection. If not, any slice may be bound as `weight`.
         pub projected: u32,
         /// Whether `weight` is stored `[depth, H]`.
-        pub turned: u32,
-        /// Whether `dc` holds what the step after left.
+        pub transposed: u32,
+        /// Whether `dc` holds the gradient from the next time step.
         pub carry: u32,
     }
 }
@@ -56,47 +54,45 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read("c"),
         Binding::read_write("dc"),
     ],
-    constants: no_constants,
     grid,
     work: Some(work),
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let hidden = params.hidden as usize;
         let widths = [params.depth as usize, 0, 4 * hidden, hidden, hidden, hidden];
-        let mut cut = excess.rows(params.batch as usize, &widths, 1)?;
-        // In the place of the weights stands what is multiplied, or anything small.
-        if params.projected == 0 && excess.lens[0] == excess.lens[1] {
-            cut = cut.alike(0, 1);
+        let mut split = oversized.rows(params.batch as usize, &widths, 1)?;
+        // Without a projection, the left operand or a small slice is bound as `weight`.
+        if params.projected == 0 && oversized.lens[0] == oversized.lens[1] {
+            split = split.copy_range(0, 1);
         }
-        cut.each(0, |_, batch| Params { batch, ..*params })
+        split.each(0, |_, batch| Params { batch, ..*params })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
-/// A workgroup makes 32 units of 32 streams.
-fn grid(words: &[u32]) -> [u32; 3] {
-    let params = Params::of(words);
+/// A workgroup computes 32 units of 32 streams.
+fn grid(raw: &[u32]) -> [u32; 3] {
+    let params = Params::of(raw);
     [params.hidden.div_ceil(32), params.batch.div_ceil(32), 1]
 }
 
-fn work(words: &[u32], widths: Widths) -> Work {
-    let p = Params::of(words);
+fn work(raw: &[u32], sizes: ElementSizes) -> Work {
+    let p = Params::of(raw);
     let [batch, hidden, depth] = [p.batch, p.hidden, p.depth].map(u64::from);
     let depth = if p.projected != 0 { depth } else { 0 };
     let cells = batch * hidden;
     Work {
         flops: 2 * cells * depth,
-        bytes: widths[0] * batch * depth.max(1)
-            + widths[1] * depth * hidden
-            + (8 * widths[2] + widths[3] + widths[4] + 2 * widths[5]) * cells,
+        bytes: sizes[0] * batch * depth.max(1)
+            + sizes[1] * depth * hidden
+            + (8 * sizes[2] + sizes[3] + sizes[4] + 2 * sizes[5]) * cells,
     }
 }
 
-/// Gradients of the pre-activations and of the state before, of one unit.
+/// The gradients of one unit: of its pre-activations and of its previous state.
 #[inline(always)]
 fn unit<R: Real>(gates: [R; 4], c_before: R, c: R, dm: R, dc_after: R) -> ([R; 4], R) {
     let [i, j, f, o] = gates;
@@ -112,15 +108,23 @@ fn unit<R: Real>(gates: [R; 4], c_before: R, c: R, dm: R, dc_after: R) -> ([R; 4
 }
 
 fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
-    let (left, weight, z) = (buffers.read(0), buffers.read(1), buffers.write(2));
-    let (c_before, c, dc) = (buffers.read(3), buffers.read(4), buffers.write(5));
+    let (left, weight, z) = (
+        buffers.read("left"),
+        buffers.read("weight"),
+        buffers.write("z"),
+    );
+    let (c_before, c, dc) = (
+        buffers.read("c_before"),
+        buffers.read("c"),
+        buffers.write("dc"),
+    );
     let [batch, hidden, depth] = [p.batch, p.hidden, p.depth].map(|n| n as usize);
     for b in 0..batch {
         for u in 0..hidden {
             let mut dm = R::ZERO;
             if p.projected != 0 {
                 for k in 0..depth {
-                    let at = match p.turned {
+                    let at = match p.transposed {
                         0 => u * depth + k,
                         _ => k * hidden + u,
                     };
@@ -139,10 +143,18 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
     }
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let p: &Params = Params::of(words);
-    let (left, weight, z) = (buffers.read(0), buffers.read(1), buffers.write(2));
-    let (c_before, c, dc) = (buffers.read(3), buffers.read(4), buffers.write(5));
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let p: &Params = Params::of(raw);
+    let (left, weight, z) = (
+        buffers.read("left"),
+        buffers.read("weight"),
+        buffers.write("z"),
+    );
+    let (c_before, c, dc) = (
+        buffers.read("c_before"),
+        buffers.read("c"),
+        buffers.write("dc"),
+    );
     let [batch, hidden, depth] = [p.batch, p.hidden, p.depth].map(|n| n as usize);
     if p.projected == 0 {
         return differentiate(p, left, z, c_before, c, dc);
@@ -156,7 +168,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
             row_stride: hidden,
         };
         let left = View::new(left, batch, depth, depth);
-        let weight = match p.turned {
+        let weight = match p.transposed {
             0 => View::new(weight, hidden, depth, depth).transposed(),
             _ => View::new(weight, depth, hidden, hidden),
         };
@@ -168,7 +180,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     });
 }
 
-/// Calls `work` with memory of `len` elements of which nothing is known. It is kept, so that a step allocates nothing.
+/// Calls `work` with `len` elements of unspecified content. The memory is kept, so that a step allocates nothing.
 fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     thread_local! {
         static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -181,7 +193,7 @@ fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     })
 }
 
-/// Everything behind the product, stream by stream: memory is then walked over in its order.
+/// Computes everything after the product, stream by stream, so that memory is read in order.
 fn differentiate(
     p: &Params,
     dm: &[f32],
@@ -191,9 +203,9 @@ fn differentiate(
     dc: &mut [f32],
 ) {
     let [batch, hidden] = [p.batch, p.hidden].map(|n| n as usize);
-    let edges = || stream_edges(batch, hidden);
-    let z = ViewMut::new(z, batch, 4 * hidden, 4 * hidden).into_rows(edges());
-    let dc = ViewMut::new(dc, batch, hidden, hidden).into_rows(edges());
+    let bounds = || stream_bounds(batch, hidden);
+    let z = ViewMut::new(z, batch, 4 * hidden, 4 * hidden).into_rows(bounds());
+    let dc = ViewMut::new(dc, batch, hidden, hidden).into_rows(bounds());
     team::each(dc.count(), |k| {
         let (first, mut dc) = dc.take(k);
         let mut z = z.take(k).1;
@@ -266,7 +278,7 @@ impl Blocks for Cells<'_> {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, batch: u32, hidden: u32, depth: u32, (turned, carry): (u32, u32)| {
+    let case = |label, batch: u32, hidden: u32, depth: u32, transposed, carry| {
         let projected = depth != 0;
         let width = if projected { depth } else { hidden };
         let params = Params {
@@ -274,7 +286,7 @@ fn cases() -> Vec<Case> {
             hidden,
             depth: width,
             projected: projected.into(),
-            turned,
+            transposed,
             carry,
         };
         let cells = (batch * hidden) as usize;
@@ -301,11 +313,11 @@ fn cases() -> Vec<Case> {
         Case::new(label, &params, width as usize, buffers)
     };
     vec![
-        case("one unit", 1, 1, 1, (0, 1)),
-        case("projected, odd sizes", 9, 37, 13, (0, 1)),
-        case("the last time step", 35, 39, 7, (0, 0)),
-        case("weight transposed, odd sizes", 9, 37, 13, (1, 1)),
-        case("no projection", 5, 70, 0, (0, 1)),
-        case("projected, of the bench model", 64, 1024, 256, (1, 1)).timed(),
+        case("one unit", 1, 1, 1, 0, 1),
+        case("projected, odd sizes", 9, 37, 13, 0, 1),
+        case("the last time step", 35, 39, 7, 0, 0),
+        case("weight transposed, odd sizes", 9, 37, 13, 1, 1),
+        case("no projection", 5, 70, 0, 0, 1),
+        case("projected, of the bench model", 64, 1024, 256, 1, 1).timed(),
     ]
 }

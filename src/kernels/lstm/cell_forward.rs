@@ -1,4 +1,4 @@
-//! The gates of one time step and the cell behind them.
+//! The gates and the cell of one time step.
 //!
 //! ```text
 //! z  = [z +] left_g weight_g + bias      left [B, G*depth], weight_g [depth, 4H/G], z [B, 4H] interleaved
@@ -7,19 +7,17 @@
 //! m  = o * tanh(c')
 //! ```
 //!
-//! `left` is the recurrent input `h` for `lstmp` (one group) and `glstm`, with the products of the layer's input already
-//! in `z`; for `flstm` it is the factor `[x; h] W1` and `z` holds nothing yet. Afterwards `z` holds the gates i, j, f, o
-//! themselves, for the backward pass.
+//! `left` is the recurrent input `h` where `z` already holds the products of the layer's input (`accumulate`), or all inputs
+//! where it does not, such as the factor `[x; h] W1` of an F-LSTM. The kernel leaves the gates i, j, f, o in `z`, for the
+//! backward pass.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Widths, Work, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, ElementSizes, Fill, Kernel, Params as _, Work};
 use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
 
 use super::layout::{Blocks, LANES, Shuffle, shuffled};
-use super::stream_edges;
+use super::streams::stream_bounds;
 
 params! {
     /// The sizes of one step.
@@ -34,7 +32,7 @@ params! {
         pub depth: u32,
         /// Elements between the weights of two groups.
         pub weight_group: u32,
-        /// Whether `z` holds something to add to.
+        /// Whether the sums are added to what `z` holds.
         pub accumulate: u32,
         /// Added to the forget gate.
         pub forget_bias: f32,
@@ -56,45 +54,43 @@ pub static KERNEL: Kernel = Kernel {
         Binding::write("c"),
         Binding::write("m").or_half(),
     ],
-    constants: no_constants,
     grid,
     work: Some(work),
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let [hidden, left] = [params.hidden, params.groups * params.depth].map(|n| n as usize);
         let widths = [left, 0, 0, 4 * hidden, hidden, hidden, hidden];
-        let cut = excess.rows(params.batch as usize, &widths, 1)?;
-        cut.each(0, |_, batch| Params { batch, ..*params })
+        let split = oversized.rows(params.batch as usize, &widths, 1)?;
+        split.each(0, |_, batch| Params { batch, ..*params })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
-/// A workgroup makes 32 units of 8 streams.
-fn grid(words: &[u32]) -> [u32; 3] {
-    let params = Params::of(words);
+/// A workgroup computes 32 units of 8 streams.
+fn grid(raw: &[u32]) -> [u32; 3] {
+    let params = Params::of(raw);
     [params.hidden.div_ceil(32), params.batch.div_ceil(8), 1]
 }
 
-fn work(words: &[u32], widths: Widths) -> Work {
-    let p = Params::of(words);
+fn work(raw: &[u32], sizes: ElementSizes) -> Work {
+    let p = Params::of(raw);
     let [batch, hidden, groups, depth] = [p.batch, p.hidden, p.groups, p.depth].map(u64::from);
     let gates = batch * 4 * hidden;
-    let gates_moved = widths[3] * gates * if p.accumulate != 0 { 2 } else { 1 };
-    let cells_moved = (widths[4] + widths[5] + widths[6]) * batch * hidden;
+    let gates_moved = sizes[3] * gates * if p.accumulate != 0 { 2 } else { 1 };
+    let cells_moved = (sizes[4] + sizes[5] + sizes[6]) * batch * hidden;
     Work {
         flops: 2 * gates * depth,
-        bytes: widths[0] * batch * groups * depth
-            + widths[1] * depth * 4 * hidden
+        bytes: sizes[0] * batch * groups * depth
+            + sizes[1] * depth * 4 * hidden
             + gates_moved
             + cells_moved,
     }
 }
 
-/// Gates, state and output of one unit.
+/// The gates, the state and the output of one unit.
 #[inline(always)]
 fn unit<R: Real>(z: [R; 4], c_before: R, forget_bias: R) -> ([R; 4], R, R) {
     let i = z[0].sigmoid();
@@ -106,12 +102,16 @@ fn unit<R: Real>(z: [R; 4], c_before: R, forget_bias: R) -> ([R; 4], R, R) {
 }
 
 fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
-    let (left, weight, bias) = (buffers.read(0), buffers.read(1), buffers.read(2));
+    let (left, weight, bias) = (
+        buffers.read("left"),
+        buffers.read("weight"),
+        buffers.read("bias"),
+    );
     let (z, c_before, c, m) = (
-        buffers.write(3),
-        buffers.read(4),
-        buffers.write(5),
-        buffers.write(6),
+        buffers.write("z"),
+        buffers.read("c_before"),
+        buffers.write("c"),
+        buffers.write("m"),
     );
     let [batch, hidden, groups, depth] = [p.batch, p.hidden, p.groups, p.depth].map(|n| n as usize);
     let units = hidden / groups;
@@ -141,14 +141,18 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
     }
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let p: &Params = Params::of(words);
-    let (left, weight, bias) = (buffers.read(0), buffers.read(1), buffers.read(2));
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let p: &Params = Params::of(raw);
+    let (left, weight, bias) = (
+        buffers.read("left"),
+        buffers.read("weight"),
+        buffers.read("bias"),
+    );
     let (z, c_before, c, m) = (
-        buffers.write(3),
-        buffers.read(4),
-        buffers.write(5),
-        buffers.write(6),
+        buffers.write("z"),
+        buffers.read("c_before"),
+        buffers.write("c"),
+        buffers.write("m"),
     );
     let [batch, hidden, groups, depth] = [p.batch, p.hidden, p.groups, p.depth].map(|n| n as usize);
     let width = 4 * hidden / groups;
@@ -166,10 +170,10 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         let weight = View::new(weight, depth, width, width);
         block.multiply(p.accumulate != 0, left, weight);
     });
-    let edges = || stream_edges(batch, hidden);
-    let z = ViewMut::new(z, batch, 4 * hidden, 4 * hidden).into_rows(edges());
-    let c = ViewMut::new(c, batch, hidden, hidden).into_rows(edges());
-    let m = ViewMut::new(m, batch, hidden, hidden).into_rows(edges());
+    let bounds = || stream_bounds(batch, hidden);
+    let z = ViewMut::new(z, batch, 4 * hidden, 4 * hidden).into_rows(bounds());
+    let c = ViewMut::new(c, batch, hidden, hidden).into_rows(bounds());
+    let m = ViewMut::new(m, batch, hidden, hidden).into_rows(bounds());
     team::each(c.count(), |k| {
         let (first, mut c) = c.take(k);
         let (mut z, mut m) = (z.take(k).1, m.take(k).1);

@@ -1,26 +1,26 @@
-//! From interleaved gates to one array a gate and back, on the CPU.
+//! Conversion between interleaved gates and one array for each gate, on the CPU.
 
-use crate::kernel::vectorised;
+use crate::kernels::parallel::vectorized;
 
-/// Units that are treated at once: the width of the widest vector registers.
+/// Units that are processed at once: the width of the widest vector registers.
 pub(super) const LANES: usize = 16;
 
-/// How blocks of [`LANES`] units are taken apart and put together.
+/// Converts blocks of [`LANES`] units.
 pub(super) trait Shuffle: Copy {
-    /// One array a gate, of interleaved gates.
+    /// One array for each gate, from interleaved gates.
     fn deinterleave(self, z: &[f32; 4 * LANES]) -> [[f32; LANES]; 4];
 
     /// The reverse.
     fn interleave(self, gates: [[f32; LANES]; 4], z: &mut [f32; 4 * LANES]);
 }
 
-/// What is done with blocks, whoever shuffles them.
+/// A computation on blocks, for any shuffle.
 pub(super) trait Blocks {
-    /// Does it.
+    /// Runs the computation.
     fn run<S: Shuffle>(self, shuffle: S);
 }
 
-/// Element by element: compilers make good code of it for registers of four, and bad code for those of sixteen.
+/// Element by element. Compilers turn it into good code for registers of four elements, and bad code for those of sixteen.
 #[derive(Clone, Copy)]
 struct Plain;
 
@@ -53,13 +53,13 @@ pub(super) fn shuffled(blocks: impl Blocks) {
     if let Some(simd) = pulp::x86::V4::try_new() {
         return avx512::run(simd, blocks);
     }
-    vectorised(
+    vectorized(
         #[inline(always)]
         || blocks.run(Plain),
     );
 }
 
-/// Eight shuffles of whole registers each way.
+/// AVX-512: eight shuffles of whole registers each way.
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::{__m512, __m512i};
@@ -81,7 +81,7 @@ mod avx512 {
         simd.vectorize(Work(simd, blocks));
     }
 
-    /// Where in two registers, one after the other, the elements of a result are.
+    /// The indices of a result's elements in two concatenated registers.
     type Places = [i32; LANES];
 
     /// The first two gates of eight units: four of the first register, four of the second.
@@ -145,31 +145,31 @@ mod avx512 {
 mod tests {
     use super::*;
 
-    struct There<'a>(&'a [f32; 4 * LANES], &'a mut [[f32; LANES]; 4]);
+    struct Deinterleave<'a>(&'a [f32; 4 * LANES], &'a mut [[f32; LANES]; 4]);
 
-    impl Blocks for There<'_> {
+    impl Blocks for Deinterleave<'_> {
         fn run<S: Shuffle>(self, shuffle: S) {
             *self.1 = shuffle.deinterleave(self.0);
         }
     }
 
-    struct Back<'a>([[f32; LANES]; 4], &'a mut [f32; 4 * LANES]);
+    struct Interleave<'a>([[f32; LANES]; 4], &'a mut [f32; 4 * LANES]);
 
-    impl Blocks for Back<'_> {
+    impl Blocks for Interleave<'_> {
         fn run<S: Shuffle>(self, shuffle: S) {
             shuffle.interleave(self.0, self.1);
         }
     }
 
     #[test]
-    fn gates_are_taken_apart_and_put_together() {
+    fn deinterleaved_gates_interleave_again() {
         let z: [f32; 4 * LANES] = std::array::from_fn(|k| k as f32);
         let mut gates = [[0.0; LANES]; 4];
-        shuffled(There(&z, &mut gates));
+        shuffled(Deinterleave(&z, &mut gates));
         assert_eq!(gates, Plain.deinterleave(&z));
         assert_eq!(gates[2][5], 22.0);
         let (mut back, mut plain) = ([0.0; 4 * LANES], [0.0; 4 * LANES]);
-        shuffled(Back(gates, &mut back));
+        shuffled(Interleave(gates, &mut back));
         Plain.interleave(gates, &mut plain);
         assert_eq!(back, z);
         assert_eq!(plain, z);

@@ -4,17 +4,11 @@
 //! i, j, f, o (`j` is the candidate). Whatever the cell, `z` has this layout: groups are contiguous ranges of units.
 
 use crate::kernel::Kernel;
-use crate::team::{self, Edges};
 
 pub mod cell_backward;
 pub mod cell_forward;
 mod layout;
+mod streams;
 
 /// The kernels of this folder.
 pub static KERNELS: &[&Kernel] = &[&cell_forward::KERNEL, &cell_backward::KERNEL];
-
-/// How the cells of `batch` streams are shared: some parts a thread, each worth handing over.
-fn stream_edges(batch: usize, hidden: usize) -> Edges {
-    let worth = (batch * hidden / 1024).max(1);
-    Edges::even(batch, 1, worth.min(2 * team::threads()))
-}

@@ -1,6 +1,6 @@
 //! Matrix products.
 
-use crate::kernel::{Kernel, Traits};
+use crate::kernel::Kernel;
 
 pub mod peak_units;
 pub mod product;
@@ -11,14 +11,6 @@ pub mod product_units;
 pub mod product_units_vector;
 pub mod product_vector;
 pub mod sum_pieces;
-
-/// Whether a device has what a kernel needs beside its bindings: matrix units, subgroups of its size.
-pub fn fits(kernel: &Kernel, traits: Traits) -> bool {
-    let mut unit = traits.unit.iter();
-    let units = !kernel.needs_units() || unit.any(|unit| product_units::fits(kernel, *unit));
-    let lanes = kernel.lanes();
-    units && (lanes.is_none() || lanes == traits.subgroup)
-}
 
 /// The kernels of this folder.
 pub static KERNELS: &[&Kernel] = &[

@@ -1,8 +1,11 @@
-//! `product_b = rounds * (left right)` for so many blocks `b`, on the matrix units of a device: their arithmetic without memory.
-//! No model has it; it tells what a device could do at best. Where subgroups are smaller than the largest, it does more than it
-//! counts, and tells less.
+//! `product_b = rounds * (left right)` for each block `b`, on the matrix units of a device, from registers. No model uses it: it
+//! measures the most that a device can compute. Where subgroups are smaller than the largest, it computes more than it counts,
+//! and the measured rate is too low.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, no_constants};
+use crate::kernel::{
+    Binding, Buffers, Case, Fill, Kernel, MatrixUnits, Params as _, Requirements, Work, Workgroup,
+    grid_over,
+};
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -17,43 +20,57 @@ params! {
     pub struct Params {
         /// Blocks of `product`, `[blocks, SIDE, SIDE]`.
         pub blocks: u32,
-        /// How often.
+        /// How often the product is added up.
         pub rounds: u32,
     }
 }
+
+/// Subgroups of a workgroup, each with a block.
+const SUBGROUPS: u32 = 4;
 
 /// See the module. `left` is `[SIDE, DEPTH]`, `right` `[DEPTH, SIDE]`.
 pub static KERNEL: Kernel = Kernel {
     name: "matmul/peak_units",
     wgsl: include_str!("../../../shaders/matmul/peak_units.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
+    requires: Requirements {
+        matrix_units: Some(workgroup),
+        ..Requirements::NONE
+    },
     bindings: &[
         Binding::read("left").or_half(),
         Binding::read("right").or_half(),
         Binding::write("product"),
     ],
-    constants: no_constants,
-    // A workgroup has four subgroups, each with a block.
-    grid: |words| crate::kernel::grid_over(Params::of(words).blocks as usize, 4),
-    work: Some(|words, widths| {
-        let params = Params::of(words);
+    grid: |raw| grid_over(Params::of(raw).blocks as usize, SUBGROUPS as usize),
+    work: Some(|raw, sizes| {
+        let params = Params::of(raw);
         let block = (SIDE * SIDE) as u64;
         Work {
             flops: 2 * block * DEPTH as u64 * u64::from(params.blocks) * u64::from(params.rounds),
-            bytes: widths[2] * block * u64::from(params.blocks),
+            bytes: sizes[2] * block * u64::from(params.blocks),
         }
     }),
-    cut: None,
     twin: twin!(twin),
-    fast: None,
     cases,
-    suits: None,
-    others: &[],
+    no_gradient: Some("measures a device, is in no model"),
+    ..Kernel::DEFAULT
 };
 
+fn workgroup(unit: MatrixUnits) -> Option<Workgroup> {
+    let tiles = (SUBGROUPS + 1) * unit.side * unit.side;
+    Some(Workgroup {
+        threads: SUBGROUPS * unit.subgroup,
+        bytes: 2 * 2 * (SIDE * DEPTH) as u32 + 4 * tiles,
+    })
+}
+
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (left, right, product) = (buffers.read(0), buffers.read(1), buffers.write(2));
+    let (left, right, product) = (
+        buffers.read("left"),
+        buffers.read("right"),
+        buffers.write("product"),
+    );
     for block in product.chunks_exact_mut(SIDE * SIDE) {
         for (i, row) in block.chunks_exact_mut(SIDE).enumerate() {
             for (j, sum) in row.iter_mut().enumerate() {
@@ -68,7 +85,7 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     }
 }
 
-/// So many blocks, so often.
+/// A case of `blocks` blocks.
 pub fn case(label: &'static str, blocks: u32, rounds: u32) -> Case {
     let params = Params { blocks, rounds };
     let buffers = vec![

@@ -1,16 +1,15 @@
-//! [`super::product`] for few rows or columns and many terms: pieces of the sums are added up side by side in a workgroup, then
-//! one after the other, so that there are more workgroups and the same bits. Another form of the same kernel for products in
-//! `f32`; the executor chooses.
+//! The form of [`super::product`] for few rows or columns and many terms, in `f32`. The threads of a workgroup add up pieces of
+//! the sums in parallel, then the pieces in order. So there are more workgroups, and the bits are the same.
 
 use crate::kernel::{Binding, Kernel};
 
 use super::product;
 
-/// See the module. A workgroup makes a block of 32 x 32.
+/// See the module. A workgroup computes a block of 32 x 32.
 pub static KERNEL: Kernel = Kernel {
     name: "matmul/product_split",
     wgsl: include_str!("../../../shaders/matmul/product_split.wgsl"),
-    // A product of halves has its sums in one piece.
+    // Not for a product of halves, whose sums are in one piece.
     bindings: &[
         Binding::read("left").or_half(),
         Binding::read("right").or_half(),
@@ -18,5 +17,6 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read_write("product"),
     ],
     grid: product::blocks::<32, 32>,
-    ..product::FORM
+    form_of: Some(&product::KERNEL),
+    ..product::BASE
 };

@@ -1,35 +1,40 @@
-//! [`super::product_units`] for operands and products that can be read by vectors, operands by eights. Another form of the same
-//! kernel, with the same bits; the executor chooses where it can.
+//! The form of [`super::product_units`] for operands that can be read by vectors of eight, and products that can be written by
+//! vectors of four.
 
-use crate::kernel::{Constants, Kernel, Unit};
+use crate::kernel::{Constants, Kernel, MatrixUnits, Requirements, Workgroup};
 
 use super::{product, product_units, product_vector};
 
-/// See the module. A workgroup makes a block of 64 x 64.
-pub static KERNEL: Kernel = form::<64, 64>("matmul/product_units_vector");
+/// See the module. A workgroup computes a block of 64 x 64.
+pub static KERNEL: Kernel = with_block::<64, 64>("matmul/product_units_vector");
 
 /// Blocks of 128 rows and 64 columns.
-pub static TALL: Kernel = form::<128, 64>("matmul/product_units_vector 128x64");
+pub static TALL: Kernel = with_block::<128, 64>("matmul/product_units_vector 128x64");
 
 /// Terms that are staged at once.
 const STEP: u32 = 32;
 
-const fn form<const ROWS: u32, const COLUMNS: u32>(name: &'static str) -> Kernel {
+const fn with_block<const ROWS: u32, const COLUMNS: u32>(name: &'static str) -> Kernel {
     Kernel {
         name,
         wgsl: include_str!("../../../shaders/matmul/product_units_vector.wgsl"),
         snippets: &product::ON_UNITS,
         bindings: &product_vector::BINDINGS,
+        requires: Requirements {
+            matrix_units: Some(workgroup::<ROWS, COLUMNS>),
+            ..Requirements::NONE
+        },
         constants: constants::<ROWS, COLUMNS>,
         grid: product::blocks::<ROWS, COLUMNS>,
-        suits: Some(|words| product_vector::suits(words, 8)),
+        supports: Some(|raw| product_vector::supports(raw, 8)),
         cases: || product_vector::cases(8),
-        ..product::FORM
+        form_of: Some(&product_units::KERNEL),
+        ..product::BASE
     }
 }
 
-fn constants<const ROWS: u32, const COLUMNS: u32>(words: &[u32]) -> Constants {
-    let mut constants = (product::FORM.constants)(words);
+fn constants<const ROWS: u32, const COLUMNS: u32>(raw: &[u32]) -> Constants {
+    let mut constants = (product::BASE.constants)(raw);
     constants.extend([
         ("ROWS", ROWS),
         ("COLUMNS", COLUMNS),
@@ -39,26 +44,15 @@ fn constants<const ROWS: u32, const COLUMNS: u32>(words: &[u32]) -> Constants {
     constants
 }
 
-/// Rows and columns of the block of a form, if it is one of these.
-pub(super) fn block(form: &Kernel) -> Option<(u32, u32)> {
-    if form == &KERNEL {
-        Some((64, 64))
-    } else if form == &TALL {
-        Some((128, 64))
-    } else {
-        None
-    }
-}
-
-/// Whether a device has the threads and the memory of a workgroup that a block takes: a subgroup makes 2 x 2 tiles of 16 x 16,
-/// and a thread stages up to two eights of each operand.
-pub(super) fn fits(rows: u32, columns: u32, unit: Unit) -> bool {
-    let subgroups = rows / 32 * (columns / 32);
-    let staged = |side: u32| side * STEP / 8 + side.max(STEP);
-    let bytes = 16 * (staged(rows) + staged(columns)) + 4 * 16 * 16 * (subgroups + 1);
+/// Only for units of 16 x 16: a subgroup computes 2 x 2 tiles of them, and a thread stages at most two vectors of each
+/// operand.
+fn workgroup<const ROWS: u32, const COLUMNS: u32>(unit: MatrixUnits) -> Option<Workgroup> {
+    let subgroups = ROWS / 32 * (COLUMNS / 32);
     let threads = subgroups * unit.subgroup;
-    unit.side == 16
-        && threads <= product_units::MOST_THREADS
-        && rows.max(columns) * STEP / 8 <= 2 * threads
-        && bytes <= unit.workgroup_bytes
+    let staged = |side: u32| side * STEP / 8 + side.max(STEP);
+    let fits = unit.side == 16 && ROWS.max(COLUMNS) * STEP / 8 <= 2 * threads;
+    fits.then_some(Workgroup {
+        threads,
+        bytes: 16 * (staged(ROWS) + staged(COLUMNS)) + 4 * 16 * 16 * (subgroups + 1),
+    })
 }

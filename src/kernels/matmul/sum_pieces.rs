@@ -1,7 +1,9 @@
-//! `product = sum of pieces`, or `+=`: what [`super::product`] made in several pieces, one after the other, what is there first.
-//! To rounding that is what it makes in one. `parts [pieces, len]`, `product [len]`.
+//! `product = sum of pieces`, or `+=`, in order, what `product` holds first: the pieces that [`super::product`] left. Up to
+//! rounding the result is that of a product in one piece. `parts [pieces, len]`, `product [len]`.
+//!
+//! It cannot be split: products are computed in pieces only where all pieces can be bound.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -10,9 +12,9 @@ params! {
     pub struct Params {
         /// Elements of a piece.
         pub len: u32,
-        /// Their number.
+        /// Pieces.
         pub pieces: u32,
-        /// Whether the sum is added to what is there.
+        /// Whether the sum is added to what `product` holds.
         pub accumulate: u32,
     }
 }
@@ -21,26 +23,19 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "matmul/sum_pieces",
     wgsl: include_str!("../../../shaders/matmul/sum_pieces.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("parts"),
         Binding::read_write("product").or_half(),
     ],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).len as usize, 256),
-    work: None,
-    // Products are made in pieces only where these can be bound.
-    cut: None,
+    grid: |raw| grid_over(Params::of(raw).len as usize, 256),
     twin: twin!(twin),
-    fast: None,
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
-    let (parts, product) = (buffers.read(0), buffers.write(1));
+    let (parts, product) = (buffers.read("parts"), buffers.write("product"));
     let len = p.len as usize;
     for (i, out) in product.iter_mut().enumerate() {
         let mut sum = parts[i];

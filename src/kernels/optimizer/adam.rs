@@ -1,184 +1,82 @@
-//! Adam (Kingma and Ba 2015), after step `t`:
+//! Adam (Kingma and Ba 2015) at step `t`, counted from 1:
 //!
 //! ```text
 //! m = beta1 * m + (1 - beta1) * g             v = beta2 * v + (1 - beta2) * g^2
 //! w -= lr * (m / c1) / (sqrt(v / c2) + epsilon)       c1 = 1 - beta1^t, c2 = 1 - beta2^t
 //! ```
 //!
-//! `control[3]` is `c1`, `control[4]` is `c2`.
-//!
-//! `g` is the gradient times `norm[1]`, or `norm[2]` if it is not `clipped`; where that factor is 0, nothing changes. Dense:
-//! weights, state and gradient `[capacity, width]`, and `rows` is not read: any indices. Sparse: only the rows of the [row
-//! index](crate::kernels::embedding::rows) `rows` are touched, each once. `control [0]` is the learning rate `lr`; `norm` is
-//! `[3]`.
+//! `control[3]` is `c1`, `control[4]` is `c2`. See [`super::row_update`] for `g` and the slices.
 
-use crate::kernel::{Binding, Buffers, Case, Kernel, Params as _, Work, grid_over, no_constants};
-use crate::kernels::optimizer::{Sizes, Update, Window, clip_factor, update, update_parallel};
+use super::declaration::{Optimizer, State};
+use super::row_update::{self, Rule};
+use crate::kernel::Kernel;
 use crate::real::Real;
-use crate::{params, twin};
 
-params! {
-    /// The sizes of one step and what does not change between steps.
-    pub struct Params {
-        /// Rows of the gradient.
-        pub capacity: u32,
-        /// Columns of weights and gradient.
-        pub width: u32,
-        /// Not 0: row `k` of the gradient belongs to row `rows[1 + first + k]`, for `first + k < rows[0]`.
-        pub sparse: u32,
-        /// The number of the first row of the gradient in the row index.
-        pub first: u32,
-        /// The first id of the rows of weights and state that are there.
-        pub base: u32,
-        /// How many are there; others are left to other steps.
-        pub window: u32,
-        /// Not 0: the gradient is multiplied by `norm[1]`; 0: by `norm[2]`.
-        pub clipped: u32,
-        /// How much of the first moment stays.
-        pub beta1: f32,
-        /// How much of the second moment stays.
-        pub beta2: f32,
-        /// Added to the root of the second moment.
-        pub epsilon: f32,
-    }
-}
+/// The decay of the first and of the second moment.
+const BETAS: [f64; 2] = [0.9, 0.999];
 
-impl Params {
-    fn window(&self) -> Window {
-        Window {
-            capacity: self.capacity,
-            width: self.width,
-            sparse: self.sparse != 0,
-            first: self.first,
-            base: self.base,
-            window: self.window,
-        }
-    }
-}
+/// The optimizer.
+pub static OPTIMIZER: Optimizer = Optimizer {
+    name: "adam",
+    about: "Adam (Kingma and Ba 2015), with decays 0.9 and 0.999.",
+    states: &[
+        State {
+            name: "first",
+            start: 0.0,
+        },
+        State {
+            name: "second",
+            start: 0.0,
+        },
+    ],
+    constants: &[BETAS[0] as f32, BETAS[1] as f32, 1e-8],
+    corrections: |step| BETAS.map(|beta| 1.0 - beta.powf(step as f64 + 1.0)),
+    kernel: &KERNEL,
+};
 
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
     name: "optimizer/adam",
     wgsl: include_str!("../../../shaders/optimizer/adam.wgsl"),
-    snippets: &[],
-    fields: Params::FIELDS,
-    bindings: &[
-        Binding::read_write("weight"),
-        Binding::read_write("first"),
-        Binding::read_write("second"),
-        Binding::read("gradient"),
-        Binding::index("rows"),
-        Binding::read("control"),
-        Binding::read("norm"),
-    ],
-    constants: no_constants,
-    grid: |words| {
-        let params = Params::of(words);
-        grid_over(params.capacity as usize * params.width as usize, 256)
+    fields: row_update::fields!("beta1", "beta2", "epsilon"),
+    bindings: row_update::bindings!("first", "second"),
+    cases: || {
+        let (moments, control) = (
+            [(-1.0, 1.0), (0.1, 1.0)],
+            [0.01, 10.0, 0.999, 0.271, 0.002_997],
+        );
+        row_update::cases(OPTIMIZER.constants, &moments, &control)
     },
-    work: Some(|words, _| {
-        let params = Params::of(words);
-        Work::rows(params.capacity, params.width, 4 * 7)
-    }),
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
-        let part = |part: Window| Params {
-            capacity: part.capacity,
-            width: part.width,
-            first: part.first,
-            base: part.base,
-            window: part.window,
-            ..*params
-        };
-        let (cut, parts) = params.window().cut(3, excess)?;
-        cut.with(parts.map(part))
-    }),
-    twin: twin!(twin),
-    fast: Some(fast),
-    cases,
-    suits: None,
-    others: &[],
+    ..row_update::kernel::<Adam<f32>, Adam<f64>, 2, 3>()
 };
 
-struct Rule<R> {
-    factor: R,
+#[derive(Clone, Copy)]
+struct Adam<R> {
     rate: R,
-    beta1: R,
-    beta2: R,
+    betas: [R; 2],
     epsilon: R,
-    correction1: R,
-    correction2: R,
+    corrections: [R; 2],
 }
 
-impl<R: Real> Rule<R> {
-    fn new(params: &Params, control: &[R], norm: &[R]) -> Rule<R> {
-        Rule {
-            factor: clip_factor(params.clipped, norm),
+impl<R: Real> Rule<R, 2, 3> for Adam<R> {
+    fn new([beta1, beta2, epsilon]: [R; 3], control: &[R]) -> Adam<R> {
+        Adam {
             rate: control[0],
-            beta1: R::from_f32(params.beta1),
-            beta2: R::from_f32(params.beta2),
-            epsilon: R::from_f32(params.epsilon),
-            correction1: control[3],
-            correction2: control[4],
+            betas: [beta1, beta2],
+            epsilon,
+            corrections: [control[3], control[4]],
         }
-    }
-}
-
-impl<R: Real> Update<R, 3> for Rule<R> {
-    #[inline(always)]
-    fn factor(&self) -> R {
-        self.factor
     }
 
     #[inline(always)]
-    fn update(&self, [weight, first, second]: [&mut [R]; 3], gradient: &[R]) {
-        let (rest1, rest2) = (R::ONE - self.beta1, R::ONE - self.beta2);
-        let moments = first.iter_mut().zip(second);
-        for ((w, (m, v)), &g) in weight.iter_mut().zip(moments).zip(gradient) {
-            let g = self.factor * g;
-            *m = self.beta1 * *m + rest1 * g;
-            *v = self.beta2 * *v + rest2 * g * g;
-            let mean = *m / self.correction1;
-            let square = *v / self.correction2;
-            *w -= self.rate * mean / (square.sqrt() + self.epsilon);
-        }
-    }
-}
-
-fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let arrays = [buffers.write(0), buffers.write(1), buffers.write(2)];
-    let (gradient, rows) = (buffers.read(3), buffers.index(4));
-    let rule = Rule::new(params, buffers.read(5), buffers.read(6));
-    update(arrays, gradient, rows, params.window(), &rule);
-}
-
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params = Params::of(words);
-    let arrays = [buffers.write(0), buffers.write(1), buffers.write(2)];
-    let (gradient, rows) = (buffers.read(3), buffers.index(4));
-    let rule = Rule::new(params, buffers.read(5), buffers.read(6));
-    update_parallel(arrays, gradient, rows, params.window(), &rule);
-}
-
-fn cases() -> Vec<Case> {
-    let case = |sizes: Sizes| {
-        let params = Params {
-            capacity: sizes.capacity as u32,
-            width: sizes.width as u32,
-            sparse: sizes.sparse.into(),
-            first: sizes.first,
-            base: sizes.base,
-            window: sizes.window,
-            clipped: sizes.clipped.into(),
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-        };
-        sizes.case(
-            &params,
-            &[(-1.0, 1.0), (0.1, 1.0)],
-            &[0.01, 10.0, 0.999, 0.271, 0.002_997],
+    fn update(&self, w: R, [m, v]: [R; 2], g: R) -> (R, [R; 2]) {
+        let ([beta1, beta2], [c1, c2]) = (self.betas, self.corrections);
+        let m = beta1 * m + (R::ONE - beta1) * g;
+        let v = beta2 * v + (R::ONE - beta2) * g * g;
+        let (mean, square) = (m / c1, v / c2);
+        (
+            w - self.rate * mean / (square.sqrt() + self.epsilon),
+            [m, v],
         )
-    };
-    Sizes::all().into_iter().map(case).collect()
+    }
 }

@@ -1,7 +1,7 @@
 //! `average = decay * average + (1 - decay) * weight`: the parameters that evaluation uses. No debiasing. The decay is
 //! `control[2]`.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -18,34 +18,38 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "optimizer/moving_average",
     wgsl: include_str!("../../../shaders/optimizer/moving_average.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("weight"),
         Binding::read("control"),
         Binding::read_write("average"),
     ],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).len as usize, 256),
-    work: None,
-    cut: Some(|_, excess| {
-        let cut = excess.rows(excess.lens[0], &[1, 0, 1], 1)?;
-        cut.each(0, |_, len| Params { len })
+    grid: |raw| grid_over(Params::of(raw).len as usize, 256),
+    split: Some(|_, oversized| {
+        let split = oversized.rows(oversized.lens[0], &[1, 0, 1], 1)?;
+        split.each(0, |_, len| Params { len })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(_: &Params, buffers: &mut Buffers<'_, R>) {
-    let (weight, control, average) = (buffers.read(0), buffers.read(1), buffers.write(2));
+    let (weight, control, average) = (
+        buffers.read("weight"),
+        buffers.read("control"),
+        buffers.write("average"),
+    );
     average_in(control[2], weight, average);
 }
 
-fn fast(_: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let (weight, control, average) = (buffers.read(0), buffers.read(1), buffers.write(2));
+fn cpu(_: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let (weight, control, average) = (
+        buffers.read("weight"),
+        buffers.read("control"),
+        buffers.write("average"),
+    );
     let decay = control[2];
     parallel::elements(
         average,

@@ -1,7 +1,7 @@
-//! `sum = x + y`: the residual connection, forward. Its derivative by either operand is the gradient itself: the backward
-//! rule is [`super::copy`].
+//! `sum = x + y`: the residual connection, forward. The gradient of either operand is the gradient of the sum:
+//! the backward rule is [`super::copy`].
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -18,36 +18,32 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "pointwise/add",
     wgsl: include_str!("../../../shaders/pointwise/add.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("x").or_half(),
         Binding::read("y").or_half(),
         Binding::write("sum").or_half(),
     ],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).len as usize, 64),
-    work: None,
-    cut: Some(|_, excess| {
-        let cut = excess.elements()?;
-        cut.each(0, |_, len| Params { len })
+    grid: |raw| grid_over(Params::of(raw).len as usize, 64),
+    split: Some(|_, oversized| {
+        let split = oversized.elements()?;
+        split.each(0, |_, len| Params { len })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, y, sum) = (buffers.read(0), buffers.read(1), buffers.write(2));
+    let (x, y, sum) = (buffers.read("x"), buffers.read("y"), buffers.write("sum"));
     for i in 0..params.len as usize {
         sum[i] = x[i] + y[i];
     }
 }
 
-fn fast(_words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let (x, y, sum) = (buffers.read(0), buffers.read(1), buffers.write(2));
+fn cpu(_raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let (x, y, sum) = (buffers.read("x"), buffers.read("y"), buffers.write("sum"));
     parallel::elements(
         sum,
         #[inline(always)]

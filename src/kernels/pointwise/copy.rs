@@ -1,6 +1,6 @@
 //! `y = x`. Its backward rule is this kernel again, on the gradient.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -17,30 +17,26 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "pointwise/copy",
     wgsl: include_str!("../../../shaders/pointwise/copy.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[Binding::read("x").or_half(), Binding::write("y").or_half()],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).len as usize, 256),
-    work: None,
-    cut: Some(|_, excess| {
-        let cut = excess.elements()?;
-        cut.each(0, |_, len| Params { len })
+    grid: |raw| grid_over(Params::of(raw).len as usize, 256),
+    split: Some(|_, oversized| {
+        let split = oversized.elements()?;
+        split.each(0, |_, len| Params { len })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, y) = (buffers.read(0), buffers.write(1));
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
     y.copy_from_slice(&x[..params.len as usize]);
 }
 
-fn fast(_words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let (x, y) = (buffers.read(0), buffers.write(1));
+fn cpu(_raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
     parallel::elements(
         y,
         #[inline(always)]

@@ -1,14 +1,12 @@
-//! Inverted dropout: `y = scale * x` where a random word is at least `threshold`, else 0. `x`, `y [len]`, and
+//! Inverted dropout: `y = scale * x` where a random `u32` is at least `threshold`, else 0. `x`, `y [len]`, and
 //! `random [4]` = (step low, step high, seed low, seed high).
 //!
-//! The word of number `n` is word `n % 4` of `philox4x32([n / 4, purpose, step low, step high], [seed low, seed high])`, and
-//! element `i` has the number `first + i / row * stride + i % row`: what stands side by side in a larger batch has its numbers.
+//! Random `u32` number `n` is element `n % 4` of `philox4x32([n / 4, purpose, step low, step high], [seed low, seed high])`.
+//! Element `i` has number `first + i / row * stride + i % row`, its number in a larger batch of which `x` holds some columns.
 //! `dx = scale * dy` where the element was kept, else 0: the backward rule is this kernel again, on the gradient, with the
-//! same purpose and step, so the mask is never stored.
+//! same purpose and step. So the mask is never stored.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, PHILOX, Params as _, grid_over, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, PHILOX, Params as _, grid_over};
 use crate::kernels::parallel;
 use crate::random::philox4x32;
 use crate::real::Real;
@@ -19,17 +17,17 @@ params! {
     pub struct Params {
         /// Elements of `x` and `y`.
         pub len: u32,
-        /// The number of the first.
+        /// The number of the first element.
         pub first: u32,
-        /// Elements with numbers one after the other.
+        /// Elements with consecutive numbers.
         pub row: u32,
-        /// From the number of an element to that of the one a row later.
+        /// The difference between the numbers of an element and of that one row later.
         pub stride: u32,
         /// What the random numbers are for: [`crate::random::Purpose`].
         pub purpose: u32,
-        /// Words below it drop their element: the probability times 2^32, rounded.
+        /// A random `u32` below it drops its element: the probability times 2^32, rounded.
         pub threshold: u32,
-        /// Multiplies what is kept: `1 / (1 - probability)`.
+        /// The factor of elements that are kept: `1 / (1 - probability)`.
         pub scale: f32,
     }
 }
@@ -45,19 +43,18 @@ pub static KERNEL: Kernel = Kernel {
         Binding::index("random"),
         Binding::write("y").or_half(),
     ],
-    constants: no_constants,
-    grid: |words| grid_over((Params::of(words).len as usize).div_ceil(4), 64),
-    work: None,
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
-        let multiple = match params.row == params.stride {
-            true => 1,
-            false => params.row as usize,
+    grid: |raw| grid_over((Params::of(raw).len as usize).div_ceil(4), 64),
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
+        let multiple = if params.row == params.stride {
+            1
+        } else {
+            params.row as usize
         };
-        let cut = excess.rows(params.len as usize, &[1, 0, 1], multiple)?;
-        let first = number(params, cut.first);
-        let [len, second] = [cut.first, cut.second].map(|len| len as u32);
-        cut.with([
+        let split = oversized.rows(params.len as usize, &[1, 0, 1], multiple)?;
+        let first = number(params, split.first);
+        let [len, second] = [split.first, split.second].map(|len| len as u32);
+        split.with([
             Params { len, ..*params },
             Params {
                 len: second,
@@ -67,10 +64,9 @@ pub static KERNEL: Kernel = Kernel {
         ])
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 /// The `threshold` that drops elements with this probability, in `[0, 1)`.
@@ -80,13 +76,21 @@ pub fn threshold(probability: f64) -> u32 {
 }
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, random, y) = (buffers.read(0), buffers.index(1), buffers.write(2));
+    let (x, random, y) = (
+        buffers.read("x"),
+        buffers.index("random"),
+        buffers.write("y"),
+    );
     drop_some(params, random, x, 0, y);
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params = Params::of(words);
-    let (x, random, y) = (buffers.read(0), buffers.index(1), buffers.write(2));
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(raw);
+    let (x, random, y) = (
+        buffers.read("x"),
+        buffers.index("random"),
+        buffers.write("y"),
+    );
     parallel::rows(
         y,
         BLOCK,
@@ -104,14 +108,14 @@ fn number(params: &Params, i: usize) -> u32 {
     params.first + i / params.row * params.stride + i % params.row
 }
 
-/// The elements whose words are made at once: as many counters as vector instructions like to work on.
+/// The elements whose random numbers are computed at once, so that vector instructions can be used.
 const BLOCK: usize = 64;
 
-/// The elements of `y` from element `at` on.
+/// Computes elements of `y`, the first of which is element `at`.
 #[inline(always)]
 fn drop_some<R: Real>(params: &Params, random: &[u32], x: &[R], at: usize, y: &mut [R]) {
     let scale = R::from_f32(params.scale);
-    let mut words = [[0; 4]; BLOCK / 4];
+    let mut random_numbers = [[0; 4]; BLOCK / 4];
     let mut done = 0;
     while done < y.len() {
         let i = at + done;
@@ -120,17 +124,17 @@ fn drop_some<R: Real>(params: &Params, random: &[u32], x: &[R], at: usize, y: &m
             params.row as usize - i % params.row as usize,
         );
         let skip = number as usize % 4;
-        // Of one row, and of one block of words.
+        // Up to the end of the row and of the block of random numbers.
         let run = (y.len() - done).min(left).min(BLOCK - skip);
-        for (j, words) in words.iter_mut().enumerate() {
+        for (j, numbers) in random_numbers.iter_mut().enumerate() {
             let position = number / 4 + j as u32;
             let counter = [position, params.purpose, random[0], random[1]];
-            *words = philox4x32(counter, [random[2], random[3]]);
+            *numbers = philox4x32(counter, [random[2], random[3]]);
         }
-        let words = &words.as_flattened()[skip..];
+        let numbers = &random_numbers.as_flattened()[skip..];
         let y = &mut y[done..done + run];
-        for ((y, &x), &word) in y.iter_mut().zip(&x[i..]).zip(words) {
-            *y = if word >= params.threshold {
+        for ((y, &x), &number) in y.iter_mut().zip(&x[i..]).zip(numbers) {
+            *y = if number >= params.threshold {
                 scale * x
             } else {
                 R::ZERO

@@ -1,9 +1,9 @@
-//! `y = f(x)`, with `f` one of `exp`, `sigmoid`, `tanh` and `ln`. No model has it; it shows whether a device computes the
-//! functions of cells and softmaxes to the last digits, which the kernels that call them do not show.
+//! `y = f(x)`, with `f` one of `exp`, `sigmoid`, `tanh` and `ln`. No model uses it: it checks
+//! whether a device computes the functions of cells and softmaxes to the last digits, which the kernels that call them cannot
+//! show.
 
 use crate::kernel::{
     ACTIVATION, Binding, Buffers, Case, Fill, Kernel, LOGARITHM, Params as _, grid_over,
-    no_constants,
 };
 use crate::real::Real;
 use crate::{params, twin};
@@ -25,19 +25,15 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[&ACTIVATION, &LOGARITHM],
     fields: Params::FIELDS,
     bindings: &[Binding::read("x"), Binding::write("y")],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).len as usize, 256),
-    work: None,
-    cut: None,
+    grid: |raw| grid_over(Params::of(raw).len as usize, 256),
     twin: twin!(twin),
-    fast: None,
     cases,
-    suits: None,
-    others: &[],
+    no_gradient: Some("checks the functions of a device, is in no model"),
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, y) = (buffers.read(0), buffers.write(1));
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
     let function: fn(R) -> R = match params.function {
         0 => |x| x.exp(),
         1 => |x| x.sigmoid(),
@@ -49,8 +45,8 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     }
 }
 
-/// Roundings of `f32` that a result may be off: of those of the functions themselves and of a division that is exact to 2.5 units
-/// in the last place, as WGSL has it.
+/// The error that a result may have, in roundings of `f32`: those of the functions and of a division, which WGSL allows to be off
+/// by 2.5 units in the last place.
 const ROUNDINGS: f64 = 4.0;
 
 fn cases() -> Vec<Case> {

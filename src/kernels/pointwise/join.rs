@@ -1,11 +1,9 @@
-//! `y = [a_0, b_0, a_1, b_1, ..]`: side by side, for every group, its columns of `a` and its columns of `b`.
+//! `y = [a_0, b_0, a_1, b_1, ..]`: joins the columns of `a` and those of `b`, group by group.
 //!
-//! `a [rows, groups * a_columns]`, `b [rows, groups * b_columns]`, `y [rows, groups * (a_columns + b_columns)]`: the rows that
-//! the weights of a grouped layer are multiplied by, so that the gradient of a group's weights is one product.
+//! `a [rows, groups * a_columns]`, `b [rows, groups * b_columns]`, `y [rows, groups * (a_columns + b_columns)]`. A grouped layer
+//! joins the two inputs of its weights, so that the gradient of a group's weights is one product.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -28,50 +26,47 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "pointwise/join",
     wgsl: include_str!("../../../shaders/pointwise/join.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("a").or_half(),
         Binding::read("b").or_half(),
         Binding::write("y").or_half(),
     ],
-    constants: no_constants,
-    grid: |words| {
-        let params = Params::of(words);
+    grid: |raw| {
+        let params = Params::of(raw);
         let parts = params.rows as usize * params.groups as usize;
         grid_over(parts * (params.a_columns + params.b_columns) as usize, 256)
     },
-    work: Some(|words, widths| {
-        let params = Params::of(words);
+    work: Some(|raw, sizes| {
+        let params = Params::of(raw);
         let parts = u64::from(params.rows) * u64::from(params.groups);
         let [a, b] = [params.a_columns, params.b_columns].map(u64::from);
         Work {
             flops: 0,
-            bytes: parts * (widths[0] * a + widths[1] * b + widths[2] * (a + b)),
+            bytes: parts * (sizes[0] * a + sizes[1] * b + sizes[2] * (a + b)),
         }
     }),
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let [a, b] =
             [params.a_columns, params.b_columns].map(|columns| (params.groups * columns) as usize);
-        let cut = excess.rows(params.rows as usize, &[a, b, a + b], 1)?;
-        cut.each(0, |_, rows| Params { rows, ..*params })
+        let split = oversized.rows(params.rows as usize, &[a, b, a + b], 1)?;
+        split.each(0, |_, rows| Params { rows, ..*params })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
-    let (a, b, y) = (buffers.read(0), buffers.read(1), buffers.write(2));
+    let (a, b, y) = (buffers.read("a"), buffers.read("b"), buffers.write("y"));
     join(p, a, b, 0, y);
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let p: &Params = Params::of(words);
-    let (a, b, y) = (buffers.read(0), buffers.read(1), buffers.write(2));
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let p: &Params = Params::of(raw);
+    let (a, b, y) = (buffers.read("a"), buffers.read("b"), buffers.write("y"));
     let columns = (p.a_columns + p.b_columns) as usize;
     parallel::rows(
         y,
@@ -82,7 +77,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     );
 }
 
-/// The parts of `y`, a row of a group each, from `first`.
+/// Computes parts of `y`, each a row of a group, the first of which is part `first`.
 #[inline(always)]
 fn join<R: Real>(p: &Params, a: &[R], b: &[R], first: usize, y: &mut [R]) {
     let [a_columns, b_columns] = [p.a_columns, p.b_columns].map(|n| n as usize);

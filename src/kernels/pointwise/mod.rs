@@ -1,4 +1,4 @@
-//! Kernels that treat every element alike.
+//! Kernels that compute each element on its own.
 
 use crate::kernel::Kernel;
 

@@ -1,8 +1,6 @@
-//! `y = x a + b`, `rounds` times over: arithmetic without memory. No model has it; it tells what a device could do at best.
+//! `y = x a + b`, repeated `rounds` times, from registers. No model uses it: it measures the most that a device can compute.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -12,7 +10,7 @@ params! {
     pub struct Params {
         /// Elements of each, a multiple of 4.
         pub len: u32,
-        /// How often.
+        /// Repetitions.
         pub rounds: u32,
         /// `a`.
         pub factor: f32,
@@ -25,28 +23,25 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "pointwise/multiply_add",
     wgsl: include_str!("../../../shaders/pointwise/multiply_add.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[Binding::read("x").vec4(), Binding::write("y").vec4()],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).len as usize, 8192),
-    work: Some(|words, _| {
-        let params = Params::of(words);
+    grid: |raw| grid_over(Params::of(raw).len as usize, 8192),
+    work: Some(|raw, _| {
+        let params = Params::of(raw);
         Work {
             flops: 2 * u64::from(params.len) * u64::from(params.rounds),
             bytes: 8 * u64::from(params.len),
         }
     }),
-    cut: None,
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    no_gradient: Some("measures a device, is in no model"),
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, y) = (buffers.read(0), buffers.write(1));
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
     let (a, b) = (R::from_f32(params.factor), R::from_f32(params.term));
     for (y, &x) in y.iter_mut().zip(x) {
         *y = x;
@@ -56,12 +51,12 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     }
 }
 
-/// Elements whose sums are in registers at once.
+/// Elements that are in registers at once.
 const BLOCK: usize = 192;
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params: &Params = Params::of(words);
-    let (x, y) = (buffers.read(0), buffers.write(1));
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params: &Params = Params::of(raw);
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
     parallel::rows(
         y,
         BLOCK,

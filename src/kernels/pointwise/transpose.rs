@@ -1,10 +1,8 @@
 //! `y_g = x_g'` for groups `g`: `x_g [rows, columns]`, `y_g [columns, rows]`, the groups of `y` one after the other.
 //!
-//! For weights that a step multiplies by from the other side many times.
+//! A step uses it for weights whose transpose it multiplies by many times.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Excess, Fill, Kernel, Params as _, Work, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Oversized, Params as _, Work};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -27,44 +25,41 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "pointwise/transpose",
     wgsl: include_str!("../../../shaders/pointwise/transpose.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[Binding::read("x").or_half(), Binding::write("y").or_half()],
-    constants: no_constants,
     grid,
-    work: Some(|words, widths| {
-        let params = Params::of(words);
-        Work::rows(
+    work: Some(|raw, sizes| {
+        let params = Params::of(raw);
+        Work::without_product(
             params.groups * params.rows,
             params.columns,
-            widths[0] + widths[1],
+            sizes[0] + sizes[1],
         )
     }),
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let [groups, rows, columns] =
             [params.groups, params.rows, params.columns].map(|n| n as usize);
         let widths = [params.x_group as usize, rows * columns];
-        // The last group of `x` ends before the next one would begin.
-        let spare = match excess.binding {
+        // The last group of `x` has no gap after it.
+        let spare = match oversized.binding {
             0 => widths[0] - rows * columns,
             _ => 0,
         };
-        let most = excess.most + spare;
-        let cut = Excess { most, ..*excess }.rows(groups, &widths, 1)?;
-        let cut = cut.spaced(0, widths[0] - rows * columns, excess.lens[0]);
-        cut.each(0, |_, groups| Params { groups, ..*params })
+        let most = oversized.most + spare;
+        let split = Oversized { most, ..*oversized }.rows(groups, &widths, 1)?;
+        let split = split.with_gaps(0, widths[0] - rows * columns, oversized.lens[0]);
+        split.each(0, |_, groups| Params { groups, ..*params })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
-/// A workgroup turns a block of 16 by 16.
-fn grid(words: &[u32]) -> [u32; 3] {
-    let params = Params::of(words);
+/// A workgroup transposes a block of 16 by 16.
+fn grid(raw: &[u32]) -> [u32; 3] {
+    let params = Params::of(raw);
     [
         params.columns.div_ceil(16),
         params.rows.div_ceil(16),
@@ -73,7 +68,7 @@ fn grid(words: &[u32]) -> [u32; 3] {
 }
 
 fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, y) = (buffers.read(0), buffers.write(1));
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
     let [rows, columns, x_group] = [p.rows, p.columns, p.x_group].map(|n| n as usize);
     for (g, y) in y.chunks_exact_mut(rows * columns).enumerate() {
         for i in 0..rows {
@@ -84,25 +79,26 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
     }
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let p: &Params = Params::of(words);
-    let (x, y) = (buffers.read(0), buffers.write(1));
-    let [rows, columns, x_group] = [p.rows, p.columns, p.x_group].map(|n| n as usize);
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let p: &Params = Params::of(raw);
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
+    let rows = p.rows as usize;
     parallel::rows(
         y,
         rows,
         4 * rows,
         #[inline(always)]
-        |first, y| turn(x, (rows, columns, x_group), first, y),
+        |first, y| transpose_rows(p, x, first, y),
     );
 }
 
-/// Columns that are written at once: as many as a cache line of `x` has elements.
+/// Columns that are written at once: the elements of a cache line of `x`.
 const BLOCK: usize = 16;
 
-/// The rows of `y`, all groups counted on, from `first`.
+/// Computes rows of `y`, counted over all groups, the first of which is row `first`.
 #[inline(always)]
-fn turn(x: &[f32], (rows, columns, x_group): (usize, usize, usize), first: usize, y: &mut [f32]) {
+fn transpose_rows(p: &Params, x: &[f32], first: usize, y: &mut [f32]) {
+    let [rows, columns, x_group] = [p.rows, p.columns, p.x_group].map(|n| n as usize);
     let count = y.len() / rows;
     let mut done = 0;
     while done < count {

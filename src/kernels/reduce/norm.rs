@@ -4,7 +4,7 @@
 //!
 //! The partial sums of [`super::sum_squares`] of several tensors, side by side, give their joint norm.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -28,18 +28,14 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read("control"),
         Binding::write("norm"),
     ],
-    constants: no_constants,
     grid: |_| [1, 1, 1],
-    work: None,
-    cut: None,
     twin: twin!(twin),
-    fast: None,
     cases,
-    suits: None,
-    others: &[],
+    no_gradient: Some("measures a gradient, is in no loss"),
+    ..Kernel::DEFAULT
 };
 
-/// `scale`, or what scales gradients of norm `total` down to a limit above 0.
+/// `scale`, or the factor that scales gradients of norm `total` down to a limit above 0.
 pub(super) fn clipping<R: Real>(scale: R, total: R, limit: R) -> R {
     if limit > R::ZERO && total > limit {
         scale * (limit / total)
@@ -49,7 +45,11 @@ pub(super) fn clipping<R: Real>(scale: R, total: R, limit: R) -> R {
 }
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (partials, control, norm) = (buffers.read(0), buffers.read(1), buffers.write(2));
+    let (partials, control, norm) = (
+        buffers.read("partials"),
+        buffers.read("control"),
+        buffers.write("norm"),
+    );
     let (limit, scale) = (control[1], control[5]);
     let sum = parallel::sum(&partials[..params.len as usize], |x| x);
     let total = scale * sum.sqrt();

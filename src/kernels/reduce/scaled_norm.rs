@@ -2,19 +2,20 @@
 //! *Mixed precision training*), so that small gradients are not lost in `f16`; and the scale of the next step.
 //!
 //! `partials` are sums of squares, the first `clipped` of them of the gradients of the joint norm, the others of gradients that
-//! are only looked at. With `r = control[5]` and the limit `control[1]`:
+//! are only checked for overflow. With `r = control[5]` and the limit `control[1]`:
 //!
 //! ```text
 //! norm[0] = r / s * sqrt(sum of the first partials)
-//! norm[1] = r / s, or what scales norm[0] down to the limit
+//! norm[1] = r / s, or the factor that scales norm[0] down to the limit
 //! norm[2] = 1 / s             the factor of gradients that are not clipped
 //! norm[3] = s                 norm[4] = 0
 //! ```
 //!
-//! If a sum is not finite, some gradient was too large for `f16`: both factors are 0, `norm[4]` is 1, and `s` is halved, but
-//! not below `lowest`. After `patience` steps without that it is doubled, but not above `highest`; `loss_scale[1]` counts them.
+//! If a sum is not finite, some gradient overflowed `f16`: both factors are 0, `norm[4]` is 1, and `s` is halved, down to
+//! `lowest` at least. After `patience` steps without an overflow `s` is doubled, up to `highest` at most. `loss_scale[1]` counts
+//! these steps.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -26,7 +27,7 @@ params! {
     pub struct Params {
         /// Elements of `partials`.
         pub len: u32,
-        /// How many of them, from the first, are of clipped gradients.
+        /// The number of partials, from the first, that belong to clipped gradients.
         pub clipped: u32,
         /// Steps before the scale grows.
         pub patience: u32,
@@ -49,20 +50,16 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read_write("loss_scale"),
         Binding::write("norm"),
     ],
-    constants: no_constants,
     grid: |_| [1, 1, 1],
-    work: None,
-    cut: None,
     twin: twin!(twin),
-    fast: None,
     cases,
-    suits: None,
-    others: &[],
+    no_gradient: Some("measures a gradient, is in no loss"),
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (partials, control) = (buffers.read(0), buffers.read(1));
-    let (loss_scale, norm) = (buffers.write(2), buffers.write(3));
+    let (partials, control) = (buffers.read("partials"), buffers.read("control"));
+    let (loss_scale, norm) = (buffers.write("loss_scale"), buffers.write("norm"));
     let (clipped, watched) = partials[..params.len as usize].split_at(params.clipped as usize);
     let sum = |part: &[R]| match part {
         [] => R::ZERO,

@@ -1,6 +1,6 @@
 //! `y[0] = sum of x / divisor`, for a few thousand elements: the loss of a step.
 
-use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, no_constants};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP};
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -10,7 +10,7 @@ params! {
     pub struct Params {
         /// Elements of `x`.
         pub len: u32,
-        /// Multiplies the sum.
+        /// What the sum is divided by.
         pub divisor: f32,
     }
 }
@@ -22,19 +22,14 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[&WORKGROUP],
     fields: Params::FIELDS,
     bindings: &[Binding::read("x"), Binding::write("y")],
-    constants: no_constants,
     grid: |_| [1, 1, 1],
-    work: None,
-    cut: None,
     twin: twin!(twin),
-    fast: None,
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, y) = (buffers.read(0), buffers.write(1));
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
     let total = parallel::sum(&x[..params.len as usize], |x| x);
     y[0] = total / R::from_f32(params.divisor);
 }

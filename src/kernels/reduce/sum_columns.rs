@@ -12,9 +12,9 @@ params! {
         pub rows: u32,
         /// Columns of `x`, elements of `y`.
         pub width: u32,
-        /// Not 0: adds to what `y` holds.
+        /// Not 0: the sums are added to what `y` holds.
         pub accumulate: u32,
-        /// Multiplies every sum.
+        /// The factor of every sum.
         pub scale: f32,
     }
 }
@@ -23,23 +23,21 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "reduce/sum_columns",
     wgsl: include_str!("../../../shaders/reduce/sum_columns.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[Binding::read("x").or_half(), Binding::read_write("y")],
-    constants: |words| vec![("COLUMNS", columns(Params::of(words).width))],
-    grid: |words| {
-        let width = Params::of(words).width;
+    constants: |raw| vec![("COLUMNS", columns(Params::of(raw).width))],
+    grid: |raw| {
+        let width = Params::of(raw).width;
         grid_over(width as usize, columns(width) as usize)
     },
-    work: None,
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
-        let cut = excess.rows(params.rows as usize, &[params.width as usize, 0], 1)?;
-        let [first, second] = [cut.first, cut.second].map(|rows| Params {
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
+        let split = oversized.rows(params.rows as usize, &[params.width as usize, 0], 1)?;
+        let [first, second] = [split.first, split.second].map(|rows| Params {
             rows: rows as u32,
             ..*params
         });
-        cut.with([
+        split.with([
             first,
             Params {
                 accumulate: 1,
@@ -48,20 +46,19 @@ pub static KERNEL: Kernel = Kernel {
         ])
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, y) = (buffers.read(0), buffers.write(1));
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
     add_up(params, x, 0, y);
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params = Params::of(words);
-    let (x, y) = (buffers.read(0), buffers.write(1));
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(raw);
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
     parallel::rows(
         y,
         BLOCK,
@@ -76,19 +73,19 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
 /// The threads of a workgroup.
 const THREADS: usize = 256;
 
-/// The most columns of a workgroup.
+/// The largest number of columns of a workgroup.
 const MOST: usize = 32;
 
-/// The columns that are summed at once: their sums stay in the cache, and threads read long stretches of a row.
+/// The columns that are summed at once: few enough for the cache to hold their sums, enough to read long stretches of a row.
 const BLOCK: usize = 512;
 
-/// The elements of `y` from column `first` on.
+/// Computes elements of `y`, the first of which is column `first`.
 #[inline(always)]
 fn add_up<R: Real>(params: &Params, x: &[R], first: usize, y: &mut [R]) {
     let scale = R::from_f32(params.scale);
     let lanes = THREADS / columns(params.width) as usize;
     for (k, y) in y.chunks_mut(BLOCK).enumerate() {
-        // Row `r` goes to lane `r % lanes`, and the lanes are folded in halves: the order of the devices.
+        // Lane `r % lanes` adds row `r`, and the lanes are added up in halves: the order of the shader.
         let mut sums = [R::ZERO; THREADS / MOST * BLOCK];
         let sums = &mut sums[..lanes * y.len()];
         for (r, row) in x.chunks_exact(params.width as usize).enumerate() {
@@ -112,7 +109,7 @@ fn add_up<R: Real>(params: &Params, x: &[R], first: usize, y: &mut [R]) {
     }
 }
 
-/// Few columns leave more lanes for the rows.
+/// The columns of a workgroup. With fewer columns, more of its threads share the rows.
 fn columns(width: u32) -> u32 {
     width.clamp(1, MOST as u32).next_power_of_two()
 }

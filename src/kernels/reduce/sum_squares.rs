@@ -1,8 +1,8 @@
-//! `partials[p] = sum of x[i]^2` over share `p` of `x`, which is `share` neighbours (fewer, or none, for the last
-//! ones). The first half of a norm; the second is [`super::norm`].
+//! `partials[p] = sum of x[i]^2` over share `p` of `x`: `share` consecutive elements, or fewer or none in the last shares. The
+//! first half of a norm; the second is [`super::norm`].
 
 use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Part, WORKGROUP, grid_over, no_constants,
+    Binding, Buffers, Case, Fill, Kernel, Params as _, PartialStep, WORKGROUP, grid_over,
 };
 use crate::kernels::parallel;
 use crate::real::Real;
@@ -27,21 +27,19 @@ pub static KERNEL: Kernel = Kernel {
     snippets: &[&WORKGROUP],
     fields: Params::FIELDS,
     bindings: &[Binding::read("x"), Binding::write("partials")],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).parts as usize, 1),
-    work: None,
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
-        if excess.binding != 0 {
+    grid: |raw| grid_over(Params::of(raw).parts as usize, 1),
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
+        if oversized.binding != 0 {
             return None;
         }
         let (share, len) = (params.share as usize, params.len as usize);
-        let parts = (excess.most / share).min((len - 1) / share);
+        let parts = (oversized.most / share).min((len - 1) / share);
         if parts == 0 {
             return None;
         }
         let (at, rest) = (parts * share, params.parts as usize - parts);
-        let mut ranges = [excess.whole(), excess.whole()];
+        let mut ranges = [oversized.whole(), oversized.whole()];
         (ranges[0][0], ranges[1][0]) = (0..at, at..len);
         (ranges[0][1], ranges[1][1]) = (0..parts, parts..parts + rest);
         let [first, second] = ranges;
@@ -51,34 +49,34 @@ pub static KERNEL: Kernel = Kernel {
                 parts: parts as u32,
                 ..*params
             }
-            .words()
+            .to_raw()
         };
         Some([
-            Part {
+            PartialStep {
                 params: params(at, parts),
                 ranges: first,
             },
-            Part {
+            PartialStep {
                 params: params(len - at, rest),
                 ranges: second,
             },
         ])
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    no_gradient: Some("measures a gradient, is in no loss"),
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, partials) = (buffers.read(0), buffers.write(1));
+    let (x, partials) = (buffers.read("x"), buffers.write("partials"));
     add_up(params, x, 0, partials);
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params = Params::of(words);
-    let (x, partials) = (buffers.read(0), buffers.write(1));
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(raw);
+    let (x, partials) = (buffers.read("x"), buffers.write("partials"));
     parallel::rows(
         partials,
         1,
@@ -90,7 +88,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     );
 }
 
-/// The shares from `first` on.
+/// Computes shares, the first of which is share `first`.
 #[inline(always)]
 fn add_up<R: Real>(params: &Params, x: &[R], first: usize, partials: &mut [R]) {
     let share = params.share as usize;

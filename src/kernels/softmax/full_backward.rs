@@ -1,14 +1,12 @@
-//! With `scale = loss_scale[0] / divisor`: `logits <- scale * (exp(l - maximum) / sum - [id == target])`: the gradient of
-//! `scale * sum of nll` by one tile of logits `[rows, width]` of the ids `start .. start + width`, in their place. `running` is
-//! what [`super::log_sum_exp`] left after every tile. 0 where the target is [`IGNORE`].
+//! `logits <- scale * (exp(l - maximum) / sum - [id == target])` with `scale = loss_scale[0] / divisor`: replaces a tile of
+//! logits `[rows, width]`, those of the ids `start .. start + width`, by the gradient of `scale * sum of nll`. `running` is what
+//! [`super::log_sum_exp`] left after the last tile. The gradient is 0 where the target is [`IGNORE`].
 //!
 //! The backward of [`super::full_loss`] and [`super::log_sum_exp`].
 
-use crate::kernel::{
-    ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants,
-};
+use crate::kernel::{ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::parallel;
-use crate::kernels::softmax::IGNORE;
+use crate::kernels::softmax::ignore::IGNORE;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -38,34 +36,39 @@ pub static KERNEL: Kernel = Kernel {
         Binding::index("targets"),
         Binding::read("loss_scale"),
     ],
-    constants: no_constants,
-    grid: |words| {
-        let params = Params::of(words);
+    grid: |raw| {
+        let params = Params::of(raw);
         grid_over(params.rows as usize * params.width as usize, 256)
     },
-    work: None,
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
-        let cut = excess.rows(params.rows as usize, &[params.width as usize, 3, 1, 0], 1)?;
-        cut.each(0, |_, rows| Params { rows, ..*params })
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
+        let split = oversized.rows(params.rows as usize, &[params.width as usize, 3, 1, 0], 1)?;
+        split.each(0, |_, rows| Params { rows, ..*params })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (logits, running, targets) = (buffers.write(0), buffers.read(1), buffers.index(2));
-    let loss_scale = buffers.read(3);
-    differentiate(params, (running, targets, loss_scale), 0, logits);
+    let (logits, running, targets) = (
+        buffers.write("logits"),
+        buffers.read("running"),
+        buffers.index("targets"),
+    );
+    let loss_scale = buffers.read("loss_scale");
+    differentiate(params, running, targets, loss_scale, 0, logits);
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params = Params::of(words);
-    let (logits, running, targets) = (buffers.write(0), buffers.read(1), buffers.index(2));
-    let loss_scale = buffers.read(3);
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(raw);
+    let (logits, running, targets) = (
+        buffers.write("logits"),
+        buffers.read("running"),
+        buffers.index("targets"),
+    );
+    let loss_scale = buffers.read("loss_scale");
     let width = params.width as usize;
     parallel::rows(
         logits,
@@ -73,16 +76,18 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
         width,
         #[inline(always)]
         |first, logits| {
-            differentiate(params, (running, targets, loss_scale), first, logits);
+            differentiate(params, running, targets, loss_scale, first, logits);
         },
     );
 }
 
-/// The rows of `logits` from row `first` on.
+/// Computes rows of `logits`, the first of which is row `first`.
 #[inline(always)]
 fn differentiate<R: Real>(
     params: &Params,
-    (running, targets, loss_scale): (&[R], &[u32], &[R]),
+    running: &[R],
+    targets: &[u32],
+    loss_scale: &[R],
     first: usize,
     logits: &mut [R],
 ) {

@@ -1,12 +1,10 @@
 //! `nll[row] = maximum + ln(sum) - target's logit`: the negative log-likelihood of each row's target after
-//! [`super::log_sum_exp`] went through every tile. 0 where the target is [`IGNORE`].
+//! [`super::log_sum_exp`] has processed every tile. 0 where the target is [`IGNORE`].
 //!
 //! Backward is [`super::full_backward`], tile by tile.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, LOGARITHM, Params as _, grid_over, no_constants,
-};
-use crate::kernels::softmax::IGNORE;
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, LOGARITHM, Params as _, grid_over};
+use crate::kernels::softmax::ignore::IGNORE;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -29,19 +27,18 @@ pub static KERNEL: Kernel = Kernel {
         Binding::index("targets"),
         Binding::write("nll"),
     ],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).rows as usize, 64),
-    work: None,
-    cut: None,
+    grid: |raw| grid_over(Params::of(raw).rows as usize, 64),
     twin: twin!(twin),
-    fast: None,
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (running, targets, nll) = (buffers.read(0), buffers.index(1), buffers.write(2));
+    let (running, targets, nll) = (
+        buffers.read("running"),
+        buffers.index("targets"),
+        buffers.write("nll"),
+    );
     for row in 0..params.rows as usize {
         let state = &running[3 * row..][..3];
         nll[row] = if targets[row] == IGNORE {

@@ -1,14 +1,13 @@
-//! Carries `running [rows, 3]` = (maximum `m`, sum of `exp(l - m)`, the target's logit) through one tile of the vocabulary,
-//! `logits [rows, width]` of the ids `start .. start + width`: the full softmax without all its logits in memory.
+//! Updates `running [rows, 3]` = (maximum `m`, sum of `exp(l - m)`, the target's logit) by one tile of the vocabulary,
+//! `logits [rows, width]` of the ids `start .. start + width`: a full softmax that never holds all its logits in memory.
 //!
-//! A row whose target is in no tile, or [`IGNORE`], ends with 0 as its target's logit.
+//! The target's logit of a row is 0 if its target is in no tile, or [`IGNORE`].
 
 use crate::kernel::{
     ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, grid_over,
-    no_constants,
 };
 use crate::kernels::parallel;
-use crate::kernels::softmax::IGNORE;
+use crate::kernels::softmax::ignore::IGNORE;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -21,7 +20,7 @@ params! {
         pub width: u32,
         /// The first id of the tile.
         pub start: u32,
-        /// Not 0 for the first tile: what `running` held is dropped.
+        /// Not 0 for the first tile: the previous content of `running` is ignored.
         pub first: u32,
     }
 }
@@ -37,29 +36,34 @@ pub static KERNEL: Kernel = Kernel {
         Binding::index("targets"),
         Binding::read_write("running"),
     ],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).rows as usize, 1),
-    work: None,
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
-        let cut = excess.rows(params.rows as usize, &[params.width as usize, 1, 3], 1)?;
-        cut.each(0, |_, rows| Params { rows, ..*params })
+    grid: |raw| grid_over(Params::of(raw).rows as usize, 1),
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
+        let split = oversized.rows(params.rows as usize, &[params.width as usize, 1, 3], 1)?;
+        split.each(0, |_, rows| Params { rows, ..*params })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (logits, targets, running) = (buffers.read(0), buffers.index(1), buffers.write(2));
+    let (logits, targets, running) = (
+        buffers.read("logits"),
+        buffers.index("targets"),
+        buffers.write("running"),
+    );
     carry(params, logits, targets, 0, running);
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params = Params::of(words);
-    let (logits, targets, running) = (buffers.read(0), buffers.index(1), buffers.write(2));
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params = Params::of(raw);
+    let (logits, targets, running) = (
+        buffers.read("logits"),
+        buffers.index("targets"),
+        buffers.write("running"),
+    );
     parallel::rows(
         running,
         3,
@@ -71,7 +75,7 @@ fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
     );
 }
 
-/// The rows of `running` from row `first_row` on.
+/// Computes rows of `running`, the first of which is row `first_row`.
 #[inline(always)]
 fn carry<R: Real>(
     params: &Params,
@@ -84,7 +88,7 @@ fn carry<R: Real>(
     let logits = logits[first_row * width..].chunks_exact(width);
     let targets = &targets[first_row..];
     for ((state, logits), &target) in running.chunks_exact_mut(3).zip(logits).zip(targets) {
-        // The row is read twice, as by devices; the second time it is in the cache.
+        // The row is read twice, as in the shader. The second time it is in the cache.
         let tile_maximum = parallel::largest(logits);
         let tile_sum = parallel::sum(
             logits,

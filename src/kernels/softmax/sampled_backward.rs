@@ -1,12 +1,16 @@
-//! With `scale = loss_scale[0] / divisor`: `logits <- scale * exp(l_k - normaliser)`, 0 where `candidates[k]` is the row's
-//! target, and `target_logits <- scale * (exp(t - normaliser) - 1)`: the gradients of `scale * sum of nll` in the place of the
-//! logits, with `l_k` and `t` as in [`super::sampled_loss`], whose backward this is. 0 where the target is [`IGNORE`].
+//! The backward of [`super::sampled_loss`], with its `l_k` and `t`: replaces the logits by the gradients of `scale * sum of nll`,
+//! with `scale = loss_scale[0] / divisor`.
+//!
+//! ```text
+//! logits        <- scale * exp(l_k - normaliser), 0 where candidates[k] is the row's target
+//! target_logits <- scale * (exp(t - normaliser) - 1)
+//! ```
+//!
+//! Both are 0 where the target is [`IGNORE`].
 
-use crate::kernel::{
-    ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over, no_constants,
-};
+use crate::kernel::{ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::parallel;
-use crate::kernels::softmax::IGNORE;
+use crate::kernels::softmax::ignore::IGNORE;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -17,7 +21,7 @@ params! {
         pub rows: u32,
         /// Columns of `logits`: the candidates.
         pub samples: u32,
-        /// The row of the first among the targets of `log_q`.
+        /// The index of the first row among the targets in `log_q`.
         pub first: u32,
         /// What the gradient is divided by.
         pub divisor: f32,
@@ -39,76 +43,94 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read("normaliser"),
         Binding::read("loss_scale"),
     ],
-    constants: no_constants,
-    grid: |words| {
-        let params = Params::of(words);
+    grid: |raw| {
+        let params = Params::of(raw);
         grid_over(params.rows as usize * params.samples as usize, 256)
     },
-    work: None,
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let samples = params.samples as usize;
-        let cut = excess.rows(params.rows as usize, &[samples, 1, 0, 0, 1, 1, 0], 1)?;
-        cut.each(params.first, |first, rows| Params {
+        let split = oversized.rows(params.rows as usize, &[samples, 1, 0, 0, 1, 1, 0], 1)?;
+        split.each(params.first, |first, rows| Params {
             first,
             rows,
             ..*params
         })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
-fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (logits, target_logits, log_q) = (buffers.write(0), buffers.write(1), buffers.read(2));
-    let inputs = (log_q, buffers.index(3), buffers.index(4), buffers.read(5));
-    let loss_scale = buffers.read(6);
-    differentiate(params, inputs, loss_scale[0], 0, logits, target_logits);
+/// What the kernel reads.
+#[derive(Clone, Copy)]
+struct Inputs<'a, R> {
+    log_q: &'a [R],
+    candidates: &'a [u32],
+    targets: &'a [u32],
+    normaliser: &'a [R],
+    loss_scale: &'a [R],
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params = Params::of(words);
+impl<'a, R> Inputs<'a, R> {
+    fn take(buffers: &mut Buffers<'a, R>) -> Inputs<'a, R> {
+        Inputs {
+            log_q: buffers.read("log_q"),
+            candidates: buffers.index("candidates"),
+            targets: buffers.index("targets"),
+            normaliser: buffers.read("normaliser"),
+            loss_scale: buffers.read("loss_scale"),
+        }
+    }
+}
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let inputs = Inputs::take(buffers);
+    let (logits, target_logits) = (buffers.write("logits"), buffers.write("target_logits"));
+    differentiate(params, inputs, 0, logits, target_logits);
+}
+
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params: &Params = Params::of(raw);
     let samples = params.samples as usize;
-    let (logits, target_logits, log_q) = (buffers.write(0), buffers.write(1), buffers.read(2));
-    let inputs = (log_q, buffers.index(3), buffers.index(4), buffers.read(5));
-    let loss_scale = buffers.read(6);
+    let inputs = Inputs::take(buffers);
+    let (logits, target_logits) = (buffers.write("logits"), buffers.write("target_logits"));
     parallel::row_pairs(
-        (logits, samples),
-        (target_logits, 1),
+        logits,
+        target_logits,
+        [samples, 1],
         samples,
         #[inline(always)]
         |first, logits, target_logits| {
-            differentiate(params, inputs, loss_scale[0], first, logits, target_logits);
+            differentiate(params, inputs, first, logits, target_logits);
         },
     );
 }
 
-/// The rows of `logits` and `target_logits` from row `first` on.
+/// Computes rows of `logits` and `target_logits`, the first of which is row `first`.
 #[inline(always)]
 fn differentiate<R: Real>(
     params: &Params,
-    (log_q, candidates, targets, normaliser): (&[R], &[u32], &[u32], &[R]),
-    loss_scale: R,
+    inputs: Inputs<'_, R>,
     first: usize,
     logits: &mut [R],
     target_logits: &mut [R],
 ) {
     let samples = params.samples as usize;
-    let scale = loss_scale / R::from_f32(params.divisor);
-    let (sampled_q, target_q) = log_q.split_at(samples);
+    let scale = inputs.loss_scale[0] / R::from_f32(params.divisor);
+    let (sampled_q, target_q) = inputs.log_q.split_at(samples);
     let target_q = &target_q[params.first as usize..];
     let rows = logits.chunks_exact_mut(samples).zip(target_logits);
     for (k, (logits, target_logit)) in rows.enumerate() {
-        let (target, normaliser) = (targets[first + k], normaliser[first + k]);
+        let (target, normaliser) = (inputs.targets[first + k], inputs.normaliser[first + k]);
         if target == IGNORE {
             logits.fill(R::ZERO);
             *target_logit = R::ZERO;
             continue;
         }
-        for ((logit, &log_q), &candidate) in logits.iter_mut().zip(sampled_q).zip(candidates) {
+        for ((logit, &log_q), &candidate) in logits.iter_mut().zip(sampled_q).zip(inputs.candidates)
+        {
             let gradient = scale * (*logit - log_q - normaliser).exp();
             *logit = if candidate == target {
                 R::ZERO

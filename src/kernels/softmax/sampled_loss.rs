@@ -5,17 +5,17 @@
 //! normaliser = ln(exp(t) + sum over k of exp(l_k))        nll = normaliser - t
 //! ```
 //!
-//! `logits [rows, samples]` with the bias in, `target_logits [rows]`, `log_q [samples + rows]`: the logarithms of the expected
-//! counts of the candidates, then of the targets. Both outputs `[rows]` are 0 where the target is [`IGNORE`].
+//! `logits [rows, samples]` and `target_logits [rows]` include the bias. `log_q [samples + rows]` holds the logarithms of the
+//! expected counts of the candidates, then of the targets. Both outputs `[rows]` are 0 where the target is [`IGNORE`].
 //!
 //! Backward is [`super::sampled_backward`].
 
 use crate::kernel::{
     ACTIVATION, Binding, Buffers, Case, Fill, Kernel, LOGARITHM, Params as _, WORKGROUP, grid_over,
-    no_constants,
 };
 use crate::kernels::parallel;
-use crate::kernels::softmax::{IGNORE, LogSumExp};
+use crate::kernels::softmax::ignore::IGNORE;
+use crate::kernels::softmax::running_sum::LogSumExp;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -26,7 +26,7 @@ params! {
         pub rows: u32,
         /// Columns of `logits`: the candidates.
         pub samples: u32,
-        /// The row of the first among the targets of `log_q`.
+        /// The index of the first row among the targets in `log_q`.
         pub first: u32,
     }
 }
@@ -46,86 +46,99 @@ pub static KERNEL: Kernel = Kernel {
         Binding::write("nll"),
         Binding::write("normaliser"),
     ],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).rows as usize, 1),
-    work: None,
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    grid: |raw| grid_over(Params::of(raw).rows as usize, 1),
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let samples = params.samples as usize;
-        let cut = excess.rows(params.rows as usize, &[samples, 1, 0, 0, 1, 1, 1], 1)?;
-        cut.each(params.first, |first, rows| Params {
+        let split = oversized.rows(params.rows as usize, &[samples, 1, 0, 0, 1, 1, 1], 1)?;
+        split.each(params.first, |first, rows| Params {
             first,
             rows,
             ..*params
         })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
+/// What the kernel reads.
+#[derive(Clone, Copy)]
+struct Inputs<'a, R> {
+    logits: &'a [R],
+    target_logits: &'a [R],
+    log_q: &'a [R],
+    candidates: &'a [u32],
+    targets: &'a [u32],
+}
+
+impl<'a, R> Inputs<'a, R> {
+    fn take(buffers: &mut Buffers<'a, R>) -> Inputs<'a, R> {
+        Inputs {
+            logits: buffers.read("logits"),
+            target_logits: buffers.read("target_logits"),
+            log_q: buffers.read("log_q"),
+            candidates: buffers.index("candidates"),
+            targets: buffers.index("targets"),
+        }
+    }
+}
+
 fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (logits, target_logits, log_q) = (buffers.read(0), buffers.read(1), buffers.read(2));
-    let (candidates, targets) = (buffers.index(3), buffers.index(4));
-    let (nll, normaliser) = (buffers.write(5), buffers.write(6));
-    let inputs = (logits, target_logits, log_q, candidates, targets);
+    let inputs = Inputs::take(buffers);
+    let (nll, normaliser) = (buffers.write("nll"), buffers.write("normaliser"));
     normalise(params, inputs, 0, nll, normaliser);
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params: &Params = Params::of(words);
-    let samples = params.samples as usize;
-    let (logits, target_logits, log_q) = (buffers.read(0), buffers.read(1), buffers.read(2));
-    let (candidates, targets) = (buffers.index(3), buffers.index(4));
-    let (nll, normaliser) = (buffers.write(5), buffers.write(6));
-    let inputs = (logits, target_logits, log_q, candidates, targets);
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params: &Params = Params::of(raw);
+    let inputs = Inputs::take(buffers);
+    let (nll, normaliser) = (buffers.write("nll"), buffers.write("normaliser"));
     parallel::row_pairs(
-        (nll, 1),
-        (normaliser, 1),
-        samples,
+        nll,
+        normaliser,
+        [1, 1],
+        params.samples as usize,
         #[inline(always)]
-        |first, nll, normaliser| {
-            normalise(params, inputs, first, nll, normaliser);
-        },
+        |first, nll, normaliser| normalise(params, inputs, first, nll, normaliser),
     );
 }
 
-/// The rows of `nll` and `normaliser` from row `first` on.
+/// Computes rows of `nll` and `normaliser`, the first of which is row `first`.
 #[inline(always)]
 fn normalise<R: Real>(
     params: &Params,
-    (logits, target_logits, log_q, candidates, targets): Inputs<'_, R>,
+    inputs: Inputs<'_, R>,
     first: usize,
     nll: &mut [R],
     normaliser: &mut [R],
 ) {
     let samples = params.samples as usize;
-    let (sampled_q, target_q) = log_q.split_at(samples);
+    let (sampled_q, target_q) = inputs.log_q.split_at(samples);
     let target_q = &target_q[params.first as usize..];
     for (k, (nll, normaliser)) in nll.iter_mut().zip(normaliser).enumerate() {
         let row = first + k;
-        if targets[row] == IGNORE {
+        if inputs.targets[row] == IGNORE {
             (*nll, *normaliser) = (R::ZERO, R::ZERO);
             continue;
         }
-        let true_logit = target_logits[row] - target_q[row];
+        let true_logit = inputs.target_logits[row] - target_q[row];
         let mut total = LogSumExp {
             maximum: true_logit,
             sum: R::ONE,
         };
-        let logits = logits[row * samples..][..samples].chunks(BLOCK);
+        let logits = inputs.logits[row * samples..][..samples].chunks(BLOCK);
         for ((logits, log_q), candidates) in logits
             .zip(sampled_q.chunks(BLOCK))
-            .zip(candidates.chunks(BLOCK))
+            .zip(inputs.candidates.chunks(BLOCK))
         {
             let mut corrected = [R::ZERO; BLOCK];
             let corrected = &mut corrected[..logits.len()];
             for (((corrected, &logit), &log_q), &candidate) in
                 corrected.iter_mut().zip(logits).zip(log_q).zip(candidates)
             {
-                let hit = candidate == targets[row];
+                let hit = candidate == inputs.targets[row];
                 *corrected = if hit { R::NEG_INFINITY } else { logit - log_q };
             }
             total.absorb(corrected);
@@ -135,10 +148,7 @@ fn normalise<R: Real>(
     }
 }
 
-/// Logits, target logits, `log_q`, candidates, targets.
-type Inputs<'a, R> = (&'a [R], &'a [R], &'a [R], &'a [u32], &'a [u32]);
-
-/// The candidates that are worked on at once.
+/// The candidates that are processed at once.
 const BLOCK: usize = 1024;
 
 fn cases() -> Vec<Case> {

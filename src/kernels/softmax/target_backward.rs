@@ -1,15 +1,13 @@
 //! `dh += dtarget * weights[target]` and `source = dtarget * h`, row by row: the backward of [`super::target_logits`].
-//! `h`, `dh`, `source [rows, width]`, `dtarget [rows]`, and `weights [window, width]`: those of the ids from `base` on. Rows with
-//! other targets stay as they are.
+//! `h`, `dh`, `source [rows, width]`, `dtarget [rows]`, and `weights [window, width]`, which begins at id `base`. Rows with other
+//! targets stay as they are.
 //!
-//! `source` holds the gradients of the rows of `weights`; [`crate::kernels::embedding::accumulate_rows`] adds them up by
+//! `source` holds the gradients of the rows of `weights`, which [`crate::kernels::embedding::accumulate_rows`] adds up by
 //! target. Where the target is [`IGNORE`], `dh` stays and `source` is 0.
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::kernels::parallel;
-use crate::kernels::softmax::IGNORE;
+use crate::kernels::softmax::ignore::IGNORE;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -20,9 +18,9 @@ params! {
         pub rows: u32,
         /// Columns of `h` and `weights`.
         pub width: u32,
-        /// The first id of the rows of `weights` that are there.
+        /// The id of the first row of `weights`.
         pub base: u32,
-        /// How many are there; others are left to other steps.
+        /// Rows of `weights`.
         pub window: u32,
     }
 }
@@ -31,7 +29,6 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "softmax/target_backward",
     wgsl: include_str!("../../../shaders/softmax/target_backward.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("h").or_half(),
@@ -41,67 +38,84 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read_write("dh").or_half(),
         Binding::read_write("source"),
     ],
-    constants: no_constants,
-    grid: |words| {
-        let params = Params::of(words);
+    grid: |raw| {
+        let params = Params::of(raw);
         grid_over(params.rows as usize * params.width as usize, 256)
     },
-    work: Some(|words, widths| {
-        let params = Params::of(words);
-        Work::rows(
+    work: Some(|raw, sizes| {
+        let params = Params::of(raw);
+        Work::without_product(
             params.rows,
             params.width,
-            widths[0] + widths[1] + 2 * widths[4] + widths[5],
+            sizes[0] + sizes[1] + 2 * sizes[4] + sizes[5],
         )
     }),
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let width = params.width as usize;
-        if excess.binding == 1 {
-            let cut = excess.rows(params.window as usize, &[0, width, 0, 0, 0, 0], 1)?;
-            return cut.each(params.base, |base, window| Params {
+        if oversized.binding == 1 {
+            let split = oversized.rows(params.window as usize, &[0, width, 0, 0, 0, 0], 1)?;
+            return split.each(params.base, |base, window| Params {
                 base,
                 window,
                 ..*params
             });
         }
-        let cut = excess.rows(params.rows as usize, &[width, 0, 1, 1, width, width], 1)?;
-        cut.each(0, |_, rows| Params { rows, ..*params })
+        let split = oversized.rows(params.rows as usize, &[width, 0, 1, 1, width, width], 1)?;
+        split.each(0, |_, rows| Params { rows, ..*params })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
-fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (h, weights, targets) = (buffers.read(0), buffers.read(1), buffers.index(2));
-    let (dtarget, dh, source) = (buffers.read(3), buffers.write(4), buffers.write(5));
-    differentiate(params, (h, weights, targets, dtarget), 0, dh, source);
+/// What the kernel reads.
+#[derive(Clone, Copy)]
+struct Inputs<'a, R> {
+    h: &'a [R],
+    weights: &'a [R],
+    targets: &'a [u32],
+    dtarget: &'a [R],
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params: &Params = Params::of(words);
+impl<'a, R> Inputs<'a, R> {
+    fn take(buffers: &mut Buffers<'a, R>) -> Inputs<'a, R> {
+        Inputs {
+            h: buffers.read("h"),
+            weights: buffers.read("weights"),
+            targets: buffers.index("targets"),
+            dtarget: buffers.read("dtarget"),
+        }
+    }
+}
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let inputs = Inputs::take(buffers);
+    let (dh, source) = (buffers.write("dh"), buffers.write("source"));
+    differentiate(params, inputs, 0, dh, source);
+}
+
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params: &Params = Params::of(raw);
     let width = params.width as usize;
-    let (h, weights, targets) = (buffers.read(0), buffers.read(1), buffers.index(2));
-    let (dtarget, dh, source) = (buffers.read(3), buffers.write(4), buffers.write(5));
+    let inputs = Inputs::take(buffers);
+    let (dh, source) = (buffers.write("dh"), buffers.write("source"));
     parallel::row_pairs(
-        (dh, width),
-        (source, width),
+        dh,
+        source,
+        [width, width],
         2 * width,
         #[inline(always)]
-        |first, dh, source| {
-            differentiate(params, (h, weights, targets, dtarget), first, dh, source);
-        },
+        |first, dh, source| differentiate(params, inputs, first, dh, source),
     );
 }
 
-/// The rows of `dh` and `source` from row `first` on.
+/// Computes rows of `dh` and `source`, the first of which is row `first`.
 #[inline(always)]
 fn differentiate<R: Real>(
     params: &Params,
-    (h, weights, targets, dtarget): (&[R], &[R], &[u32], &[R]),
+    inputs: Inputs<'_, R>,
     first: usize,
     dh: &mut [R],
     source: &mut [R],
@@ -111,7 +125,7 @@ fn differentiate<R: Real>(
         .chunks_exact_mut(width)
         .zip(source.chunks_exact_mut(width));
     for (k, (dh, source)) in rows.enumerate() {
-        let (target, gradient) = (targets[first + k], dtarget[first + k]);
+        let (target, gradient) = (inputs.targets[first + k], inputs.dtarget[first + k]);
         if target == IGNORE {
             source.fill(R::ZERO);
             continue;
@@ -120,11 +134,11 @@ fn differentiate<R: Real>(
         if row >= params.window {
             continue;
         }
-        let weights = &weights[row as usize * width..][..width];
+        let weights = &inputs.weights[row as usize * width..][..width];
         for (dh, &weight) in dh.iter_mut().zip(weights) {
             *dh += gradient * weight;
         }
-        let h = &h[(first + k) * width..][..width];
+        let h = &inputs.h[(first + k) * width..][..width];
         for (source, &h) in source.iter_mut().zip(h) {
             *source = gradient * h;
         }
@@ -142,9 +156,12 @@ fn cases() -> Vec<Case> {
         };
         let there =
             |target: &u32| (base..base + params.window).contains(target) || *target == IGNORE;
-        let output = |len| match targets.iter().all(there) {
-            true => Fill::Output(len),
-            false => Fill::signed(len),
+        let output = |len| {
+            if targets.iter().all(there) {
+                Fill::Output(len)
+            } else {
+                Fill::signed(len)
+            }
         };
         let buffers = vec![
             Fill::signed(rows * width),

@@ -1,14 +1,12 @@
-//! `y[row] = h[row] . weights[target] + bias[target]`: the logits of the targets, each of another row of the table.
-//! `h [rows, width]`, `y [rows]`, and `weights [window, width]`, `bias [window]`: those of the ids from `base` on. Elements of `y`
-//! with other targets stay as they are, and are 0 where the target is [`IGNORE`].
+//! `y[row] = h[row] . weights[target] + bias[target]`: the logits of the targets, each with its row of the table.
+//! `h [rows, width]`, `y [rows]`, and `weights [window, width]`, `bias [window]`, which begin at id `base`. Elements of `y` with
+//! other targets stay as they are; they are 0 where the target is [`IGNORE`].
 //!
 //! Backward is [`super::target_backward`].
 
-use crate::kernel::{
-    Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over, no_constants,
-};
+use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::kernels::parallel;
-use crate::kernels::softmax::IGNORE;
+use crate::kernels::softmax::ignore::IGNORE;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -19,9 +17,9 @@ params! {
         pub rows: u32,
         /// Columns of `h` and `weights`.
         pub width: u32,
-        /// The first id of the rows of `weights` that are there.
+        /// The id of the first row of `weights`.
         pub base: u32,
-        /// How many are there; others are left to other steps.
+        /// Rows of `weights`.
         pub window: u32,
     }
 }
@@ -30,7 +28,6 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "softmax/target_logits",
     wgsl: include_str!("../../../shaders/softmax/target_logits.wgsl"),
-    snippets: &[],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("h").or_half(),
@@ -39,73 +36,80 @@ pub static KERNEL: Kernel = Kernel {
         Binding::index("targets"),
         Binding::read_write("y"),
     ],
-    constants: no_constants,
-    grid: |words| grid_over(Params::of(words).rows as usize, 1),
-    work: Some(|words, widths| {
-        let params = Params::of(words);
-        Work::rows(params.rows, params.width, widths[0] + widths[1])
+    grid: |raw| grid_over(Params::of(raw).rows as usize, 1),
+    work: Some(|raw, sizes| {
+        let params = Params::of(raw);
+        Work::without_product(params.rows, params.width, sizes[0] + sizes[1])
     }),
-    cut: Some(|words, excess| {
-        let params: &Params = Params::of(words);
+    split: Some(|raw, oversized| {
+        let params: &Params = Params::of(raw);
         let width = params.width as usize;
-        if matches!(excess.binding, 1 | 2) {
-            let cut = excess.rows(params.window as usize, &[0, width, 1, 0, 0], 1)?;
-            return cut.each(params.base, |base, window| Params {
+        if matches!(oversized.binding, 1 | 2) {
+            let split = oversized.rows(params.window as usize, &[0, width, 1, 0, 0], 1)?;
+            return split.each(params.base, |base, window| Params {
                 base,
                 window,
                 ..*params
             });
         }
-        let cut = excess.rows(params.rows as usize, &[width, 0, 0, 1, 1], 1)?;
-        cut.each(0, |_, rows| Params { rows, ..*params })
+        let split = oversized.rows(params.rows as usize, &[width, 0, 0, 1, 1], 1)?;
+        split.each(0, |_, rows| Params { rows, ..*params })
     }),
     twin: twin!(twin),
-    fast: Some(fast),
+    cpu: Some(cpu),
     cases,
-    suits: None,
-    others: &[],
+    ..Kernel::DEFAULT
 };
 
-fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (h, weights, bias) = (buffers.read(0), buffers.read(1), buffers.read(2));
-    let (targets, y) = (buffers.index(3), buffers.write(4));
-    products(params, (h, weights, bias), targets, 0, y);
+/// What the kernel reads.
+#[derive(Clone, Copy)]
+struct Inputs<'a, R> {
+    h: &'a [R],
+    weights: &'a [R],
+    bias: &'a [R],
+    targets: &'a [u32],
 }
 
-fn fast(words: &[u32], buffers: &mut Buffers<'_, f32>) {
-    let params: &Params = Params::of(words);
-    let width = params.width as usize;
-    let (h, weights, bias) = (buffers.read(0), buffers.read(1), buffers.read(2));
-    let (targets, y) = (buffers.index(3), buffers.write(4));
+impl<'a, R> Inputs<'a, R> {
+    fn take(buffers: &mut Buffers<'a, R>) -> Inputs<'a, R> {
+        Inputs {
+            h: buffers.read("h"),
+            weights: buffers.read("weights"),
+            bias: buffers.read("bias"),
+            targets: buffers.index("targets"),
+        }
+    }
+}
+
+fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (inputs, y) = (Inputs::take(buffers), buffers.write("y"));
+    products(params, inputs, 0, y);
+}
+
+fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
+    let params: &Params = Params::of(raw);
+    let (inputs, y) = (Inputs::take(buffers), buffers.write("y"));
     parallel::rows(
         y,
         1,
-        width,
+        params.width as usize,
         #[inline(always)]
-        |first, y| {
-            products(params, (h, weights, bias), targets, first, y);
-        },
+        |first, y| products(params, inputs, first, y),
     );
 }
 
-/// The rows of `y` from row `first` on.
+/// Computes rows of `y`, the first of which is row `first`.
 #[inline(always)]
-fn products<R: Real>(
-    params: &Params,
-    (h, weights, bias): (&[R], &[R], &[R]),
-    targets: &[u32],
-    first: usize,
-    y: &mut [R],
-) {
+fn products<R: Real>(params: &Params, inputs: Inputs<'_, R>, first: usize, y: &mut [R]) {
     let width = params.width as usize;
-    let h = h[first * width..].chunks_exact(width);
-    for ((y, h), &target) in y.iter_mut().zip(h).zip(&targets[first..]) {
+    let h = inputs.h[first * width..].chunks_exact(width);
+    for ((y, h), &target) in y.iter_mut().zip(h).zip(&inputs.targets[first..]) {
         let row = target.wrapping_sub(params.base);
         if target == IGNORE {
             *y = R::ZERO;
         } else if row < params.window {
-            let weights = &weights[row as usize * width..][..width];
-            *y = parallel::dot(h, weights) + bias[row as usize];
+            let weights = &inputs.weights[row as usize * width..][..width];
+            *y = parallel::dot(h, weights) + inputs.bias[row as usize];
         }
     }
 }
@@ -121,9 +125,12 @@ fn cases() -> Vec<Case> {
         };
         let there =
             |target: &u32| (base..base + params.window).contains(target) || *target == IGNORE;
-        let output = |len| match targets.iter().all(there) {
-            true => Fill::Output(len),
-            false => Fill::signed(len),
+        let output = |len| {
+            if targets.iter().all(there) {
+                Fill::Output(len)
+            } else {
+                Fill::signed(len)
+            }
         };
         let buffers = vec![
             Fill::signed(rows * width),

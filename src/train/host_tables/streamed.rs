@@ -138,7 +138,7 @@ pub fn streamed_logits(
             .for_each(|((logits, weight), bias)| {
                 let rows = weight.chunks_exact(depth).zip(bias);
                 for (logit, (weight, bias)) in logits.iter_mut().zip(rows) {
-                    let product: f32 = crate::kernels::dot(h, weight);
+                    let product: f32 = crate::kernels::parallel::dot(h, weight);
                     *logit = f64::from(product + bias);
                 }
             });

@@ -10,11 +10,10 @@ use crate::cell::ColumnLayout;
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::{Config, Precision};
 use crate::error::{Error, Kind, Result};
-use crate::model::cost::optimizer_states;
 use crate::model::parameters::{Parameter, fill_initial_values};
 use crate::tensor::Shape;
 use crate::tensor::names::{self, LOSS_SCALE};
-use crate::train::update::{FIRST_LOSS_SCALE, initial_state};
+use crate::train::update::FIRST_LOSS_SCALE;
 
 /// A real tensor of a checkpoint.
 struct SavedTensor {
@@ -60,7 +59,7 @@ impl TrainingSession {
     }
 
     /// Writes a parameter with the values of `fill`, which gives them in the layout of files. Its moving average starts at the same
-    /// values, its optimizer state at its start value.
+    /// values, each optimizer state at its start value.
     fn start_parameter(
         &mut self,
         line: &Parameter,
@@ -70,7 +69,7 @@ impl TrainingSession {
         let average = weights.has_average(line);
         let average = average.then(|| names::moving_average(&line.name));
         let optimizer = weights.config.train.optimizer;
-        let states = state_names(&weights.config, line);
+        let names = state_names(&weights.config, line);
         in_pieces(&line.shape, |start, rows| {
             fill(start, rows)?;
             line.layout.interleave(rows);
@@ -78,9 +77,9 @@ impl TrainingSession {
             if let Some(average) = &average {
                 weights.write(average, start, rows)?;
             }
-            rows.fill(initial_state(optimizer));
-            for state in &states {
-                weights.write(state, start, rows)?;
+            for (name, state) in names.iter().zip(optimizer.states) {
+                rows.fill(state.start);
+                weights.write(name, start, rows)?;
             }
             Ok(())
         })
@@ -324,8 +323,8 @@ impl TrainingSession {
 
 /// The names of the optimizer state of a parameter.
 fn state_names(config: &Config, line: &Parameter) -> Vec<String> {
-    let states = optimizer_states(config.train.optimizer).iter();
+    let states = config.train.optimizer.states.iter();
     states
-        .map(|state| names::optimizer_state(&line.name, state))
+        .map(|state| names::optimizer_state(&line.name, state.name))
         .collect()
 }

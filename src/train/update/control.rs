@@ -1,6 +1,5 @@
 //! The values that the host gives an update with each step, and what the update reports.
 
-use super::optimizer::{ADAM_BETA1, ADAM_BETA2};
 use crate::config::{Config, Recipe};
 
 /// The loss scale of the first step of mixed precision.
@@ -18,7 +17,7 @@ pub(super) const LOSS_SCALE_PATIENCE: u32 = 2000;
 /// gradients by it, so that they are those of the mean over the latter. The gradients of `paper` are of `T * mean(l)`, a sum over
 /// time, and are not scaled.
 pub fn control(config: &Config, step: u64, learning_rate: f64, padding_factor: f64) -> Vec<f64> {
-    let bias_correction = |beta: f64| 1.0 - beta.powf(step as f64 + 1.0);
+    let [first_correction, second_correction] = (config.train.optimizer.corrections)(step);
     let scale = match config.train.recipe {
         Recipe::Paper => 1.0,
         Recipe::Plain => padding_factor,
@@ -27,8 +26,8 @@ pub fn control(config: &Config, step: u64, learning_rate: f64, padding_factor: f
         learning_rate,
         config.train.clip_norm,
         config.train.ema,
-        bias_correction(ADAM_BETA1),
-        bias_correction(ADAM_BETA2),
+        first_correction,
+        second_correction,
         scale,
         1.0,
     ]

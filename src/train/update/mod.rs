@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`control`](mod@control) | the values that change from step to step, and what a step reports |
 //! | [`append`] | the steps of the update: norm, optimizer, moving average |
-//! | [`optimizer`] | state and step of each optimizer |
+//! | [`optimizer`] | the step that updates a parameter |
 //! | [`whole`] | the plan of a step on one device in one batch |
 //! | [`divided`] | the plans of a step divided between devices or into micro-batches |
 
@@ -21,5 +21,4 @@ mod whole;
 
 pub use control::{FIRST_LOSS_SCALE, LOWEST_LOSS_SCALE, Norm, control};
 pub use divided::{DividedPlans, PendingGradient, divided_plans};
-pub use optimizer::initial_state;
 pub use whole::{training_plan, training_plan_in};

@@ -1,20 +1,20 @@
 //! Backward kernels against finite differences of the forward ones, and optimizers against their formulas, by the `f64`
-//! twins alone. [`COVERAGE`] names the check of every kernel; one that is missing there fails.
+//! twins alone. A kernel that no check runs fails, unless it declares why it needs none.
 
 mod optimizers;
 mod products;
 mod softmax;
 mod tools;
 
-use std::collections::BTreeSet;
-
 use self::optimizers::{
-    adagrad_formula, adam_formula, momentum_formula, moving_average_formula, sgd_formula,
+    adagrad_formula, adam_formula, every_optimizer_descends, momentum_formula,
+    moving_average_formula, sgd_formula,
 };
 use self::products::{cell, matrix_product, sums_of_pieces};
 use self::softmax::{full_softmax, sampled_softmax};
 use self::tools::{
-    assert_close, assert_gradient, dot, indices, numbers, output, reals, result, table_gradient,
+    assert_close, assert_gradient, dot, indices, kernels_of, numbers, output, reals, result,
+    table_gradient,
 };
 use wlstm::device::Data;
 use wlstm::kernels::catalogue;
@@ -23,127 +23,49 @@ use wlstm::kernels::embedding::{accumulate_rows, gather, scatter_add_rows};
 use wlstm::kernels::pointwise::{add, copy, dropout, join, transpose};
 use wlstm::kernels::reduce::{sum, sum_columns};
 
-/// How a kernel is checked.
-enum Check {
-    /// By this test.
-    By(fn()),
-    /// Not here, because of this.
-    Left(&'static str),
-}
-
-use self::Check::{By, Left};
-
-const COVERAGE: &[(&str, Check)] = &[
-    ("matmul/product", By(matrix_product)),
-    (
-        "matmul/product_vector",
-        Left("has the twin of matmul/product"),
-    ),
-    (
-        "matmul/product_vector 128",
-        Left("has the twin of matmul/product"),
-    ),
-    (
-        "matmul/product_units_vector",
-        Left("has the twin of matmul/product"),
-    ),
-    (
-        "matmul/product_units_vector 128x64",
-        Left("has the twin of matmul/product"),
-    ),
-    ("matmul/sum_pieces", By(sums_of_pieces)),
-    (
-        "matmul/product_tiled",
-        Left("has the twin of matmul/product"),
-    ),
-    (
-        "matmul/product_subgroup",
-        Left("has the twin of matmul/product"),
-    ),
-    (
-        "matmul/product_split",
-        Left("has the twin of matmul/product"),
-    ),
-    (
-        "matmul/product_tiled 128x64",
-        Left("has the twin of matmul/product"),
-    ),
-    (
-        "matmul/product_tiled 128x128",
-        Left("has the twin of matmul/product"),
-    ),
-    (
-        "matmul/product_units",
-        Left("has the twin of matmul/product"),
-    ),
-    (
-        "matmul/product_units 128",
-        Left("has the twin of matmul/product"),
-    ),
-    (
-        "matmul/peak_units",
-        Left("measures a device, is in no model"),
-    ),
-    ("lstm/cell_forward", By(cell)),
-    ("lstm/cell_backward", By(cell)),
-    (
-        "embedding/scatter_add_rows",
-        By(embedding_with_a_dense_gradient),
-    ),
-    ("embedding/gather", By(embedding)),
-    (
-        "embedding/scatter_rows",
-        Left("moves what is kept elsewhere, is in no loss"),
-    ),
-    ("embedding/accumulate_rows", By(embedding)),
-    ("softmax/log_sum_exp", By(full_softmax)),
-    ("softmax/full_loss", By(full_softmax)),
-    ("softmax/full_backward", By(full_softmax)),
-    ("softmax/target_logits", By(sampled_softmax)),
-    ("softmax/target_backward", By(sampled_softmax)),
-    ("softmax/sampled_loss", By(sampled_softmax)),
-    ("softmax/sampled_backward", By(sampled_softmax)),
-    ("reduce/sum_columns", By(bias)),
-    ("reduce/sum", By(total)),
-    (
-        "reduce/sum_squares",
-        Left("measures a gradient, is in no loss"),
-    ),
-    ("reduce/norm", Left("measures a gradient, is in no loss")),
-    (
-        "reduce/scaled_norm",
-        Left("measures a gradient, is in no loss"),
-    ),
-    ("pointwise/add", By(residual)),
-    ("pointwise/copy", By(residual)),
-    ("pointwise/dropout", By(inverted_dropout)),
-    ("pointwise/join", By(joined)),
-    ("pointwise/transpose", By(turned)),
-    (
-        "pointwise/multiply_add",
-        Left("measures a device, is in no model"),
-    ),
-    (
-        "pointwise/functions",
-        Left("shows what a device computes, is in no model"),
-    ),
-    ("optimizer/sgd", By(sgd_formula)),
-    ("optimizer/momentum", By(momentum_formula)),
-    ("optimizer/adagrad", By(adagrad_formula)),
-    ("optimizer/adam", By(adam_formula)),
-    ("optimizer/moving_average", By(moving_average_formula)),
+/// Every check of this module. [`every_kernel_is_covered`] runs them all.
+const CHECKS: &[fn()] = &[
+    matrix_product,
+    sums_of_pieces,
+    cell,
+    full_softmax,
+    sampled_softmax,
+    embedding,
+    embedding_with_a_dense_gradient,
+    inverted_dropout,
+    transposed,
+    joined,
+    residual,
+    total,
+    bias,
+    adagrad_formula,
+    adam_formula,
+    momentum_formula,
+    sgd_formula,
+    moving_average_formula,
+    every_optimizer_descends,
 ];
 
+/// Every twin runs in some check, unless its kernel declares why it needs none.
 #[test]
 fn every_kernel_is_covered() {
-    let kernels: BTreeSet<&str> = catalogue().map(|k| k.name).collect();
-    let covered: BTreeSet<&str> = COVERAGE.iter().map(|(name, _)| *name).collect();
-    assert_eq!(kernels, covered);
-    assert_eq!(COVERAGE.len(), covered.len(), "a kernel is listed twice");
-    for (name, check) in COVERAGE {
-        match check {
-            By(check) => check(),
-            Left(reason) => assert!(!reason.is_empty(), "{name} is left out without a reason"),
+    let checked = kernels_of(|| CHECKS.iter().for_each(|check| check()));
+    for kernel in catalogue() {
+        if kernel.form_of.is_some() || kernel.on_units_for.is_some() {
+            // It has the twin of another kernel.
+            continue;
+        }
+        match kernel.no_gradient {
+            None => assert!(
+                checked.contains(kernel.name),
+                "{} has no gradient check: write one, or declare `no_gradient`",
+                kernel.name
+            ),
+            Some(reason) => assert!(
+                !reason.is_empty() && !checked.contains(kernel.name),
+                "{} has a gradient check, or no reason to have none",
+                kernel.name
+            ),
         }
     }
 }
@@ -219,8 +141,8 @@ fn inverted_dropout() {
 }
 
 #[test]
-fn turned() {
-    let turn = |x: &[f64], rows: u32, columns: u32| {
+fn transposed() {
+    let transpose = |x: &[f64], rows: u32, columns: u32| {
         let params = transpose::Params {
             groups: 2,
             rows,
@@ -231,12 +153,12 @@ fn turned() {
         result(&transpose::KERNEL, &params, buffers, 1)
     };
     let dy = numbers(1, 2 * 3 * 5);
-    // The gradient is turned back.
-    let dx = turn(&dy, 5, 3);
+    // The gradient is transposed back.
+    let dx = transpose(&dy, 5, 3);
     assert_gradient(
         "dx",
         &dx,
-        |x| dot(&turn(x, 3, 5), &dy),
+        |x| dot(&transpose(x, 3, 5), &dy),
         &numbers(2, dy.len()),
     );
 }

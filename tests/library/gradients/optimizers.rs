@@ -1,11 +1,13 @@
 //! Three steps of every optimizer on a small table, by the kernel and by a formula for one element.
 
-use wlstm::kernel::{Buffer, Buffers, Kernel, Params};
+use wlstm::kernel::{Buffer, Kernel};
 use wlstm::kernels::embedding::rows::row_index;
-use wlstm::kernels::optimizer::{adagrad, adam, momentum, moving_average, sgd};
+use wlstm::kernels::optimizer::{
+    OPTIMIZERS, State, adagrad, adam, momentum, moving_average, row_update, sgd,
+};
 use wlstm::kernels::softmax::IGNORE;
 
-use super::tools::{assert_close, numbers, reals, result};
+use super::tools::{assert_close, numbers, reals, result, run_twin};
 
 const TABLE: usize = 5;
 const COLUMNS: usize = 3;
@@ -17,7 +19,7 @@ const PLAIN: f64 = 0.75;
 /// some rows without.
 fn assert_updates(
     kernel: &Kernel,
-    params: impl Fn(u32, u32, u32) -> Box<[u32]>,
+    constants: &[f32],
     initial_state: &[f64],
     control: impl Fn(i32) -> Vec<f64>,
     formula: impl Fn(i32, &mut [f64], f64),
@@ -29,7 +31,16 @@ fn assert_updates(
             Some(ids) => (ids.len(), row_index(ids)),
         };
         let sparse = ids.is_some();
-        let words = params(capacity as u32, sparse.into(), (!sparse).into());
+        let params = row_update::Params {
+            capacity: capacity as u32,
+            width: COLUMNS as u32,
+            sparse: sparse.into(),
+            first: 0,
+            base: 0,
+            window: TABLE as u32,
+            clipped: (!sparse).into(),
+        };
+        let raw = params.with_constants(constants);
         let mut arrays = vec![numbers(1, len)];
         arrays.extend(initial_state.iter().map(|start| vec![*start; len]));
         let mut elements: Vec<Vec<f64>> = (0..len)
@@ -42,7 +53,7 @@ fn assert_updates(
             let (control, norm) = (control(step), [7.0, CLIP, PLAIN]);
             buffers.extend([Buffer::Read(&gradient), Buffer::Index(&index)]);
             buffers.extend([Buffer::Read(&control), Buffer::Read(&norm)]);
-            (kernel.twin.double)(&words, &mut Buffers::new(buffers));
+            run_twin(kernel, &raw, buffers);
 
             let touched: Vec<usize> = match &ids {
                 None => (0..TABLE).collect(),
@@ -65,66 +76,26 @@ fn assert_updates(
 
 #[test]
 pub fn sgd_formula() {
-    let params = |capacity, sparse, clipped| {
-        let width = COLUMNS as u32;
-        sgd::Params {
-            first: 0,
-            base: 0,
-            window: TABLE as u32,
-            capacity,
-            width,
-            sparse,
-            clipped,
-        }
-        .words()
-    };
     let formula = |_, x: &mut [f64], g: f64| x[0] -= 0.5 * g;
-    assert_updates(&sgd::KERNEL, params, &[], |_| vec![0.5], formula);
+    assert_updates(&sgd::KERNEL, &[], &[], |_| vec![0.5], formula);
 }
 
 #[test]
 pub fn momentum_formula() {
-    let params = |capacity, sparse, clipped| {
-        let width = COLUMNS as u32;
-        momentum::Params {
-            first: 0,
-            base: 0,
-            window: TABLE as u32,
-            capacity,
-            width,
-            sparse,
-            clipped,
-            momentum: 0.75,
-        }
-        .words()
-    };
     let formula = |_, x: &mut [f64], g: f64| {
         x[1] = 0.75 * x[1] + g;
         x[0] -= 0.5 * x[1];
     };
-    assert_updates(&momentum::KERNEL, params, &[0.0], |_| vec![0.5], formula);
+    assert_updates(&momentum::KERNEL, &[0.75], &[0.0], |_| vec![0.5], formula);
 }
 
 #[test]
 pub fn adagrad_formula() {
-    let params = |capacity, sparse, clipped| {
-        let width = COLUMNS as u32;
-        adagrad::Params {
-            first: 0,
-            base: 0,
-            window: TABLE as u32,
-            capacity,
-            width,
-            sparse,
-            clipped,
-        }
-        .words()
-    };
     let formula = |_, x: &mut [f64], g: f64| {
         x[1] += g.powi(2);
         x[0] -= 0.2 * g / x[1].sqrt();
     };
-    assert_updates(&adagrad::KERNEL, params, &[1.0], |_| vec![0.2], formula);
+    assert_updates(&adagrad::KERNEL, &[], &[1.0], |_| vec![0.2], formula);
 }
 
 #[test]
@@ -132,23 +103,6 @@ pub fn adam_formula() {
     // Exact in f32, as params are.
     const BETA: (f64, f64) = (0.75, 0.9375);
     const EPSILON: f64 = 0.0625;
-    let params = |capacity, sparse, clipped| {
-        let width = COLUMNS as u32;
-        let (beta1, beta2, epsilon) = (BETA.0 as f32, BETA.1 as f32, EPSILON as f32);
-        adam::Params {
-            first: 0,
-            base: 0,
-            window: TABLE as u32,
-            capacity,
-            width,
-            sparse,
-            clipped,
-            beta1,
-            beta2,
-            epsilon,
-        }
-        .words()
-    };
     let corrections = |t: i32| (1.0 - BETA.0.powi(t), 1.0 - BETA.1.powi(t));
     let control = |t| vec![0.01, 10.0, 0.999, corrections(t).0, corrections(t).1];
     let formula = |t, x: &mut [f64], g: f64| {
@@ -157,7 +111,45 @@ pub fn adam_formula() {
         let (mean, square) = (x[1] / corrections(t).0, x[2] / corrections(t).1);
         x[0] -= 0.01 * mean / (square.sqrt() + EPSILON);
     };
-    assert_updates(&adam::KERNEL, params, &[0.0, 0.0], control, formula);
+    let constants = [BETA.0 as f32, BETA.1 as f32, EPSILON as f32];
+    assert_updates(&adam::KERNEL, &constants, &[0.0, 0.0], control, formula);
+}
+
+/// Every optimizer reduces the mean squared distance from a target.
+#[test]
+pub fn every_optimizer_descends() {
+    let target = numbers(1, 12);
+    let distance = |weight: &[f64]| {
+        let squares = weight.iter().zip(&target).map(|(w, t)| (w - t).powi(2));
+        squares.sum::<f64>() / target.len() as f64
+    };
+    for optimizer in OPTIMIZERS {
+        let raw = optimizer.params(row_update::Params {
+            capacity: 3,
+            width: 4,
+            sparse: 0,
+            first: 0,
+            base: 0,
+            window: 3,
+            clipped: 0,
+        });
+        let mut weight = numbers(2, target.len());
+        let start = |state: &State| vec![f64::from(state.start); target.len()];
+        let mut states: Vec<Vec<f64>> = optimizer.states.iter().map(start).collect();
+        let before = distance(&weight);
+        for step in 0..200 {
+            let gradient: Vec<f64> = weight.iter().zip(&target).map(|(w, t)| w - t).collect();
+            let [first, second] = (optimizer.corrections)(step);
+            let (control, norm) = ([0.05, 0.0, 0.0, first, second, 1.0, 1.0], [1.0; 3]);
+            let mut buffers = vec![Buffer::Write(&mut weight)];
+            buffers.extend(states.iter_mut().map(|state| Buffer::Write(state)));
+            buffers.extend([Buffer::Read(&gradient), Buffer::Index(&[0])]);
+            buffers.extend([Buffer::Read(&control), Buffer::Read(&norm)]);
+            run_twin(optimizer.kernel, &raw, buffers);
+        }
+        let after = distance(&weight);
+        assert!(after < 0.1 * before, "{optimizer}: {before} to {after}");
+    }
 }
 
 #[test]

@@ -152,18 +152,18 @@ pub fn cell() {
         };
         let (z, c_before) = (numbers(7, 4 * cells), numbers(8, cells));
         let (gates, c, _) = forward(&z, &c_before);
-        let mut turned = vec![(0, projection.clone())];
+        let mut transposed = vec![(0, projection.clone())];
         if let Some(size) = output_size {
             let across = |i: usize| projection[i % hidden * size + i / hidden];
-            turned.push((1, (0..projection.len()).map(across).collect()));
+            transposed.push((1, (0..projection.len()).map(across).collect()));
         }
-        for (turned, projection) in turned {
+        for (transposed, projection) in transposed {
             let params = cell_backward::Params {
                 batch: batch as u32,
                 hidden: hidden as u32,
                 depth: output_size.unwrap_or(hidden) as u32,
                 projected: output_size.is_some().into(),
-                turned,
+                transposed,
                 carry: 1,
             };
             let mut buffers = vec![reals(&dh), reals(&projection), reals(&gates)];

@@ -1,10 +1,35 @@
 //! What the checks share: run a twin, make numbers, differentiate, compare.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use wlstm::device::Data;
 use wlstm::kernel::{Access, Buffer, Buffers, Kernel, Params};
 use wlstm::kernels::embedding::accumulate_rows;
 use wlstm::kernels::embedding::rows::{Rows, row_index};
 use wlstm::random::{Purpose, Stream};
+
+thread_local! {
+    /// The kernels that ran on this thread.
+    static RAN: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// The names of the kernels that `checks` runs.
+pub fn kernels_of(checks: impl FnOnce()) -> BTreeSet<&'static str> {
+    RAN.take();
+    checks();
+    RAN.take()
+}
+
+/// Runs the `f64` twin of a kernel on its slices, in binding order.
+pub fn run_twin<'a>(
+    kernel: &Kernel,
+    raw: &[u32],
+    slices: impl IntoIterator<Item = Buffer<'a, f64>>,
+) {
+    RAN.with_borrow_mut(|ran| ran.insert(kernel.name));
+    (kernel.twin.double)(raw, &mut Buffers::new(kernel.bindings, slices));
+}
 
 /// Runs the `f64` twin of a kernel on its buffers, in binding order.
 pub fn run(kernel: &Kernel, params: &impl Params, buffers: &mut [Data]) {
@@ -15,7 +40,7 @@ pub fn run(kernel: &Kernel, params: &impl Params, buffers: &mut [Data]) {
         (Data::Real(values), Access::Read) => Buffer::Read(values),
         (Data::Real(values), _) => Buffer::Write(values),
     });
-    (kernel.twin.double)(&params.words(), &mut Buffers::new(slices));
+    run_twin(kernel, &params.to_raw(), slices);
 }
 
 /// The same for buffers that are made for it; gives what buffer `k` holds afterwards.

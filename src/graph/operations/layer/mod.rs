@@ -366,7 +366,7 @@ impl Recorded {
             hidden: hidden as u32,
             depth: (dh.len / batch) as u32,
             projected: projection.is_some().into(),
-            turned: projection.is_some_and(|block| !block.transposed).into(),
+            transposed: projection.is_some_and(|block| !block.transposed).into(),
             carry: (t + 1 < unroll).into(),
         };
         let weight = projection.map_or(dh, |block| block.slice);

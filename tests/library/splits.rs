@@ -1,7 +1,8 @@
-//! A step in two parts does what the whole does: every kernel that can be cut, every case, every slice, several sizes.
+//! The two parts of a split step compute what the whole step does: every kernel that can be split, every case, every slice,
+//! several sizes.
 
 use wlstm::device::single;
-use wlstm::kernel::{Access, Buffer, Buffers, Case, Excess, Kernel, Part};
+use wlstm::kernel::{Access, Buffer, Buffers, Case, Kernel, Oversized, PartialStep};
 use wlstm::kernels::catalogue;
 
 /// What a binding holds.
@@ -33,7 +34,7 @@ fn fill(kernel: &Kernel, case: &Case) -> Vec<Contents> {
 }
 
 /// Runs the reference on these parts of the buffers.
-fn run(kernel: &Kernel, part: &Part, contents: &mut [Contents]) {
+fn run(kernel: &Kernel, part: &PartialStep, contents: &mut [Contents]) {
     let buffers = kernel.bindings.iter().zip(contents).zip(&part.ranges);
     let buffers = buffers.map(|((binding, contents), range)| match contents {
         Contents::Index(values) => Buffer::Index(&values[range.clone()]),
@@ -42,27 +43,28 @@ fn run(kernel: &Kernel, part: &Part, contents: &mut [Contents]) {
             Access::Write | Access::ReadWrite => Buffer::Write(&mut values[range.clone()]),
         },
     });
-    (kernel.twin.double)(&part.params, &mut Buffers::new(buffers));
+    let mut buffers = Buffers::new(kernel.bindings, buffers);
+    (kernel.twin.double)(&part.params, &mut buffers);
 }
 
-/// Cuts until the slice fits, as a plan does, and runs the parts; gives how many there are.
+/// Splits until the slice fits, as a plan does, and runs the parts; returns their number.
 fn run_in_parts(
     kernel: &Kernel,
-    whole: &Part,
+    whole: &PartialStep,
     (binding, most): (usize, usize),
     contents: &mut [Contents],
 ) -> usize {
-    let cut = kernel.cut.expect("a kernel that can be cut");
+    let split = kernel.split.expect("a kernel that can be split");
     let (mut waiting, mut count) = (vec![whole.clone()], 0);
     while let Some(part) = waiting.pop() {
         let ranges = part.ranges.iter().take(kernel.bindings.len());
         let lens: Vec<usize> = ranges.map(|range| range.len()).collect();
-        let excess = Excess {
+        let oversized = Oversized {
             lens: &lens,
             binding,
             most,
         };
-        let parts = (lens[binding] > most).then(|| cut(&part.params, &excess));
+        let parts = (lens[binding] > most).then(|| split(&part.params, &oversized));
         let Some(parts) = parts.flatten() else {
             run(kernel, &part, contents);
             count += 1;
@@ -83,7 +85,7 @@ fn run_in_parts(
                 );
                 outer.start + inner.start..outer.start + inner.end
             });
-            waiting.push(Part { ranges, ..inner });
+            waiting.push(PartialStep { ranges, ..inner });
         }
     }
     count
@@ -91,31 +93,31 @@ fn run_in_parts(
 
 fn check(kernel: &Kernel, case: &Case) -> usize {
     let contents = fill(kernel, case);
-    let whole = Part {
+    let whole = PartialStep {
         params: case.params.clone(),
         ranges: std::array::from_fn(|k| 0..contents.get(k).map_or(0, Contents::len)),
     };
     let mut want = contents.clone();
     run(kernel, &whole, &mut want);
-    let mut cuts = 0;
+    let mut splits = 0;
     for (binding, held) in contents.iter().enumerate() {
         let len = held.len();
         let sizes = [1, 7, len / 7, len / 3, len / 2, len.saturating_sub(1)];
         for most in sizes.into_iter().filter(|&most| most > 0 && most < len) {
             let mut got = contents.clone();
             let parts = run_in_parts(kernel, &whole, (binding, most), &mut got);
-            cuts += parts - 1;
+            splits += parts - 1;
             for ((got, want), binding_) in got.iter().zip(&want).zip(kernel.bindings) {
                 let (Contents::Real(got), Contents::Real(want)) = (got, want) else {
                     continue;
                 };
                 for (k, (got, want)) in got.iter().zip(want).enumerate() {
-                    // What is not finite is the poison of an output that this step does not write.
+                    // NaN is the poison of an output that this step does not write.
                     assert!(
                         got == want
                             || (got.is_nan() && want.is_nan())
                             || (got - want).abs() <= 1e-12 * (1.0 + want.abs()),
-                        "{} ({}): {} cut to {most}, {}[{k}] is {got}, not {want}",
+                        "{} ({}): {} split to {most}, {}[{k}] is {got}, not {want}",
                         kernel.name,
                         case.label,
                         kernel.bindings[binding].name,
@@ -125,27 +127,27 @@ fn check(kernel: &Kernel, case: &Case) -> usize {
             }
         }
     }
-    cuts
+    splits
 }
 
 #[test]
 fn parts_do_what_the_whole_does() {
-    let mut uncut = Vec::new();
+    let mut unsplit = Vec::new();
     for kernel in catalogue() {
         let cases = (kernel.cases)();
         let small = cases.iter().filter(|case| !case.timed);
-        match kernel.cut {
-            None => uncut.push(kernel.name),
+        match kernel.split {
+            None => unsplit.push(kernel.name),
             Some(_) => {
-                let cuts: usize = small.map(|case| check(kernel, case)).sum();
-                assert!(cuts > 0, "{}: nothing was cut", kernel.name);
+                let splits: usize = small.map(|case| check(kernel, case)).sum();
+                assert!(splits > 0, "{}: nothing was split", kernel.name);
             }
         }
     }
-    // Products are in pieces only where these can be bound. What the others bind is as large as a batch has rows, or a device's
-    // threads at most.
+    // Products are computed in pieces only where the pieces can be bound. The other kernels bind at most the rows of a batch, or
+    // the threads of a device.
     assert_eq!(
-        uncut,
+        unsplit,
         [
             "matmul/sum_pieces",
             "matmul/peak_units",

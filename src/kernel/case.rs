@@ -1,0 +1,138 @@
+//! The cases of a kernel: what it is tested and timed with.
+
+use super::params::Params;
+
+/// What a binding holds before a case runs.
+#[derive(Clone, Debug)]
+pub enum Fill {
+    /// `len` reals, uniform in `[low, high)`.
+    Uniform {
+        /// Elements.
+        len: usize,
+        /// Lower bound.
+        low: f32,
+        /// Upper bound.
+        high: f32,
+    },
+    /// These reals.
+    Values(Vec<f32>),
+    /// These indices.
+    Indices(Vec<u32>),
+    /// An output of this many reals. It holds NaN before, which shows an element that was not written.
+    Output(usize),
+}
+
+impl Fill {
+    /// `len` reals in `[-1, 1)`.
+    pub fn signed(len: usize) -> Fill {
+        Fill::Uniform {
+            len,
+            low: -1.0,
+            high: 1.0,
+        }
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Fill::Uniform { len, .. } | Fill::Output(len) => *len,
+            Fill::Values(values) => values.len(),
+            Fill::Indices(indices) => indices.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One case of a kernel, for the tests of parity and contract, and for timing.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What is special about it, in a few words.
+    pub label: &'static str,
+    /// The params.
+    pub params: Box<[u32]>,
+    /// One for each binding, in order.
+    pub buffers: Vec<Fill>,
+    /// The number of terms of the longest sum behind one output element. It decides the tolerance.
+    pub reduction: usize,
+    /// Whether it is large enough to be timed.
+    pub timed: bool,
+    /// The error that each result may have, in roundings relative to itself: for functions that are computed to the last
+    /// digits, however small they are. None: see [`Case::tolerance`].
+    pub roundings: Option<f64>,
+}
+
+impl Case {
+    /// A case whose outputs are sums of at most `reduction` products.
+    pub fn new(
+        label: &'static str,
+        params: &impl Params,
+        reduction: usize,
+        buffers: Vec<Fill>,
+    ) -> Case {
+        Case::of_raw(label, params.to_raw(), reduction, buffers)
+    }
+
+    /// The same with params as a step stores them.
+    pub fn of_raw(
+        label: &'static str,
+        params: Box<[u32]>,
+        reduction: usize,
+        buffers: Vec<Fill>,
+    ) -> Case {
+        Case {
+            label,
+            params,
+            buffers,
+            reduction,
+            timed: false,
+            roundings: None,
+        }
+    }
+
+    /// The same case, whose results may be off by `roundings` relative to themselves.
+    pub fn relative(self, roundings: f64) -> Case {
+        Case {
+            roundings: Some(roundings),
+            ..self
+        }
+    }
+
+    /// The same case, to be timed.
+    pub fn timed(self) -> Case {
+        Case {
+            timed: true,
+            ..self
+        }
+    }
+
+    /// How far a result is from the reference, in the measure of [`Case::tolerance`].
+    pub fn error(&self, got: f64, want: f64) -> f64 {
+        let scale = match self.roundings {
+            Some(_) => want.abs().max(f64::from(f32::MIN_POSITIVE)),
+            None => 1.0 + want.abs(),
+        };
+        (got - want).abs() / scale
+    }
+
+    /// The largest `|device - reference| / (1 + |reference|)` allowed: sixteen roundings of `f32`, plus what a sum of this
+    /// length adds at worst when its terms are of order one and their signs vary. A running sum of `n` such terms is itself of
+    /// order `sqrt(n)`, so its `n` roundings together are of order `n`, with a small factor. With [`Case::roundings`]: these,
+    /// relative to the reference.
+    pub fn tolerance(&self) -> f64 {
+        let epsilon = f64::from(f32::EPSILON);
+        if let Some(roundings) = self.roundings {
+            return epsilon * roundings;
+        }
+        let terms = self.reduction as f64;
+        epsilon * (16.0 + 4.0 * terms.sqrt() + terms / 8.0)
+    }
+
+    /// The same for results that are rounded to `f16`, once.
+    pub fn tolerance_of_half(&self) -> f64 {
+        self.tolerance() + f64::from(f32::EPSILON) * f64::from(1 << 12)
+    }
+}

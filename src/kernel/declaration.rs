@@ -1,0 +1,153 @@
+//! The declaration of a kernel.
+
+use super::binding::{Access, Binding};
+use super::buffers::{CpuFn, Twin};
+use super::case::Case;
+use super::halves::{ElementSizes, Halves};
+use super::requirements::{DeviceTraits, Requirements};
+use super::snippet::{Constants, FUSED, Snippet, no_constants};
+use super::split::Split;
+use super::work::Work;
+
+/// A kernel: see [the module](crate::kernel).
+///
+/// A declaration names what its kernel has and ends with `..Kernel::DEFAULT`. Every kernel declares `name`, `wgsl`, `fields`,
+/// `bindings`, `grid`, `twin` and `cases`; the contract test refuses one that does not.
+pub struct Kernel {
+    /// The stem of both its files: `folder/name`.
+    pub name: &'static str,
+    /// The shader, without its snippets. Lines `const NAME: type = value;` are set by [`Kernel::constants`].
+    pub wgsl: &'static str,
+    /// Shared text that the shader calls. Default: none.
+    pub snippets: &'static [&'static Snippet],
+    /// [`Params::FIELDS`](super::Params::FIELDS).
+    pub fields: &'static [(&'static str, &'static str)],
+    /// The storage bindings in order.
+    pub bindings: &'static [Binding],
+    /// What the kernel requires of a device. Default: what WebGPU guarantees.
+    pub requires: Requirements,
+    /// The shader's constants for these params: what is compiled in rather than read. See
+    /// [`specialize`](super::specialize). Default: none.
+    pub constants: fn(&[u32]) -> Constants,
+    /// The workgroups of a dispatch with these params.
+    pub grid: fn(&[u32]) -> [u32; 3],
+    /// What a step costs. Default: see [`Kernel::cost`].
+    pub work: Option<fn(&[u32], ElementSizes) -> Work>,
+    /// Splits a step in two, for slices that are too large for a binding. Default: the kernel cannot be split.
+    pub split: Option<Split>,
+    /// The specification.
+    pub twin: Twin,
+    /// What the CPU runs in `f32` instead of the twin: faster, with the same result up to rounding. Default: the twin.
+    pub cpu: Option<CpuFn<f32>>,
+    /// The cases for parity, contract and timing.
+    pub cases: fn() -> Vec<Case>,
+    /// Why the kernel has no part in a gradient. Without a reason, the gradient test demands a check. Default: none.
+    pub no_gradient: Option<&'static str>,
+    /// Whether the kernel can run a step with these params, for forms that do not support every size. Default: always.
+    pub supports: Option<fn(&[u32]) -> bool>,
+    /// The kernel that this one is another form of: with the same interface, twin and bits, faster for some sizes on some
+    /// devices. The executor measures and chooses. Default: none.
+    pub form_of: Option<&'static Kernel>,
+    /// The kernel that this one replaces on matrix units: with the same interface and twin, but sums in an order of the unit.
+    /// Default: none.
+    pub on_units_for: Option<&'static Kernel>,
+}
+
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Kernel) -> bool {
+        self.name == other.name
+    }
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Kernel {
+    /// The defaults of a declaration.
+    pub const DEFAULT: Kernel = Kernel {
+        name: "",
+        wgsl: "",
+        snippets: &[],
+        fields: &[],
+        bindings: &[],
+        requires: Requirements::NONE,
+        constants: no_constants,
+        grid: |_| [0; 3],
+        work: None,
+        split: None,
+        twin: Twin {
+            single: |_, _| panic!("the kernel declares no twin"),
+            double: |_, _| panic!("the kernel declares no twin"),
+        },
+        cpu: None,
+        cases: Vec::new,
+        no_gradient: None,
+        supports: None,
+        form_of: None,
+        on_units_for: None,
+    };
+
+    /// What a step with these params costs; `lens` are the elements of its slices. Unless the kernel declares its
+    /// [`work`](Kernel::work), every element that is read or written moves once, and one that is read and written, twice.
+    pub fn cost(
+        &self,
+        params: &[u32],
+        lens: impl IntoIterator<Item = usize>,
+        halves: Halves,
+    ) -> Work {
+        let sizes = halves.element_sizes();
+        let moved = |((binding, len), size): ((&Binding, usize), u64)| match binding.access {
+            Access::Read | Access::Write => size * len as u64,
+            Access::ReadWrite => 2 * size * len as u64,
+        };
+        match self.work {
+            Some(work) => work(params, sizes),
+            None => Work {
+                flops: 0,
+                bytes: self.bindings.iter().zip(lens).zip(sizes).map(moved).sum(),
+            },
+        }
+    }
+
+    /// The constants that depend on the device, beside [`Kernel::constants`].
+    pub fn device_constants(&self, device: DeviceTraits) -> Constants {
+        let mut constants = Constants::new();
+        let mut snippets = self.snippets.iter();
+        if snippets.any(|snippet| snippet.name == FUSED.name) {
+            constants.push(("FUSES", device.fuses.into()));
+        }
+        if let (true, Some(unit)) = (self.needs_units(), device.unit) {
+            constants.extend([("UNIT", unit.side), ("SUBGROUP", unit.subgroup)]);
+        }
+        constants
+    }
+
+    /// What the CPU runs in `f32`.
+    pub fn cpu_function(&self) -> CpuFn<f32> {
+        self.cpu.unwrap_or(self.twin.single)
+    }
+
+    /// Whether the shader multiplies on matrix units. Then its operands are halves.
+    pub fn needs_units(&self) -> bool {
+        self.requires.matrix_units.is_some()
+    }
+
+    /// Whether the kernel can run a step with these params.
+    pub fn supports(&self, params: &[u32]) -> bool {
+        self.supports.is_none_or(|supports| supports(params))
+    }
+
+    /// Whether every binding in `halves` may be a half.
+    pub fn takes(&self, halves: Halves) -> bool {
+        let mut bindings = self.bindings.iter().enumerate();
+        bindings.all(|(k, binding)| binding.half || !halves.has(k))
+    }
+
+    /// Every binding that may be a half.
+    pub fn all_halves(&self) -> Halves {
+        Halves::all(self.bindings)
+    }
+}

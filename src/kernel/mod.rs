@@ -1,0 +1,52 @@
+//! What a kernel is: a WGSL shader, its declared interface, a CPU twin and its test cases, under one name.
+//!
+//! A leaf beside [`crate::tensor`]: nothing here knows wgpu, graphs or models.
+//!
+//! # The interface of a shader
+//!
+//! Every shader has one entry point `main` and one bind group:
+//!
+//! | binding | content |
+//! |---|---|
+//! | 0 | `var<uniform> params: Params`, the fields of the Rust `Params` |
+//! | 1 | `var<uniform> starts: Starts`, one `u32` for each storage binding: the element where its slice begins |
+//! | 2.. | the storage bindings, in the order of [`Kernel::bindings`] |
+//!
+//! A plan passes each binding a *slice* of a tensor. A slice may begin at any element, but devices bind buffers at multiples
+//! of 256 bytes: the executor binds at the multiple below, and `starts` holds the number of elements to skip. A twin gets the
+//! exact slices. So the params of a kernel need no offsets.
+//!
+//! `params` holds what is constant for a plan. What changes at every step (seed, step, learning rate) is in small buffers.
+//!
+//! # Invariants
+//!
+//! - A slice that a step writes overlaps no other slice of that step.
+//! - Two runs of a kernel on the same input give the same bits: no atomic float addition, a fixed order of every sum.
+//! - A twin has no constants of its own: it reads the same `Params` as the shader.
+
+mod binding;
+mod buffers;
+mod case;
+mod declaration;
+mod grid;
+mod halves;
+mod params;
+mod requirements;
+mod snippet;
+mod source;
+mod split;
+mod work;
+
+pub use binding::{Access, Binding, MAX_BINDINGS};
+pub use buffers::{Buffer, Buffers, CpuFn, Twin};
+pub use case::{Case, Fill};
+pub use declaration::Kernel;
+pub use grid::{MAX_GRID, grid_over};
+pub use halves::{ElementSizes, Halves};
+pub use params::Params;
+pub use requirements::{DeviceTraits, MatrixUnits, Requirements, Workgroup};
+pub use snippet::{
+    ACTIVATION, Constants, FUSED, LOGARITHM, PHILOX, Snippet, WORKGROUP, no_constants, specialize,
+};
+pub use split::{Oversized, PartialStep, RowSplit, Split};
+pub use work::Work;

@@ -1,0 +1,69 @@
+//! What a kernel requires of a device beyond what WebGPU guarantees, and what a device has.
+
+/// What a kernel requires of a device beyond what WebGPU guarantees. The contract test compares it with the shader.
+///
+/// Bindings that may be halves say so themselves: see [`Binding::half`](super::Binding::half).
+#[derive(Clone, Copy)]
+pub struct Requirements {
+    /// For a shader that multiplies on matrix units: the workgroup that it runs with on such a unit; none if it does not
+    /// support the unit. Its operands are halves.
+    pub matrix_units: Option<fn(MatrixUnits) -> Option<Workgroup>>,
+    /// For a shader that exchanges values within subgroups: the number of threads that every subgroup must have.
+    pub subgroup_size: Option<u32>,
+}
+
+/// The size of a workgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workgroup {
+    /// Threads.
+    pub threads: u32,
+    /// Bytes of workgroup memory.
+    pub bytes: u32,
+}
+
+/// The properties of a device that kernels depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceTraits {
+    /// Whether its `fma` rounds once.
+    pub fuses: bool,
+    /// Its matrix unit, if it is used.
+    pub unit: Option<MatrixUnits>,
+    /// The threads of every subgroup, where kernels may use subgroups: on GPUs in software.
+    pub subgroup: Option<u32>,
+}
+
+/// A matrix unit that multiplies `f16` and adds in `f32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatrixUnits {
+    /// Rows, columns and terms: 8 or 16.
+    pub side: u32,
+    /// The threads of the largest subgroup.
+    pub subgroup: u32,
+    /// The bytes of memory that a workgroup may have.
+    pub workgroup_bytes: u32,
+}
+
+impl Requirements {
+    /// The most threads of a workgroup that every device allows.
+    pub const MAX_THREADS: u32 = 256;
+
+    /// Nothing.
+    pub const NONE: Requirements = Requirements {
+        matrix_units: None,
+        subgroup_size: None,
+    };
+
+    /// Whether a device meets them.
+    pub fn are_met_by(&self, device: DeviceTraits) -> bool {
+        let units = match self.matrix_units {
+            None => true,
+            Some(workgroup) => device.unit.is_some_and(|unit| {
+                workgroup(unit).is_some_and(|workgroup| {
+                    workgroup.threads <= Requirements::MAX_THREADS
+                        && workgroup.bytes <= unit.workgroup_bytes
+                })
+            }),
+        };
+        units && (self.subgroup_size.is_none() || self.subgroup_size == device.subgroup)
+    }
+}
