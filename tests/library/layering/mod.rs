@@ -21,7 +21,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("graph", "kernel kernels"),
     ("device", "kernel kernels graph"),
     ("cell", "graph"),
-    ("config", "cell"),
+    ("config", "cell kernels"),
     ("corpus", "config"),
     ("checkpoint", ""),
     ("metrics", ""),
