@@ -18,8 +18,6 @@
 //! | [`sample`](mod@sample) | a short text from the model at the end of its training |
 //! | [`watch`] | events of a run, and how to stop it |
 
-mod checkpointer;
-mod clock;
 pub mod collective;
 pub mod estimate;
 pub mod evaluate;

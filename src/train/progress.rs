@@ -1,4 +1,4 @@
-//! Where a run stands, as a checkpoint keeps it.
+//! The progress of a run, as a checkpoint stores it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,42 +7,43 @@ use crate::config::Config;
 use crate::corpus::{Position, Text};
 use crate::error::{Error, Result};
 
-/// Where a run stands: what a checkpoint keeps besides tensors.
+/// The progress of a run: what a checkpoint stores besides tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Optimizer steps done.
     pub step: u64,
-    /// The pass over the text of the last step, from 1; 0 before the first.
+    /// The epoch of the last step, from 1; 0 before the first step.
     pub epoch: u64,
-    /// Epochs whose end was treated.
+    /// Epochs whose end was processed: validated and saved.
     pub epochs_ended: u64,
-    /// Seconds of training, validation and checkpoints left out.
+    /// Seconds of training, without validation and checkpoints.
     pub seconds: f64,
-    /// Words trained.
+    /// Words trained on.
     #[serde(default)]
     pub words: u64,
-    /// Unknown words trained on; not known where an older version began the run.
+    /// Unknown words trained on; not known if an older version started the run.
     #[serde(default)]
     pub unknown: Option<u64>,
-    /// Steps of mixed precision that changed nothing.
+    /// Steps of mixed precision that were skipped.
     #[serde(default)]
     pub skipped: u64,
     /// The step of the last validation.
     pub validated: Option<u64>,
     /// The step and the mean negative log-likelihood of the best validation.
     pub best: Option<(u64, f64)>,
-    /// The lowest of the validations that were due: one at the end of a run that goes on later must not change its course.
+    /// The lowest mean negative log-likelihood of the validations that were due. The validation at the end of a run does not count: it
+    /// must not change the schedule if the run is resumed.
     pub due_nll: Option<f64>,
-    /// Validations that were due and no better than the best due before them.
+    /// Due validations that did not improve on the best due validation before them.
     pub stalls: u32,
-    /// Where the text goes on; nothing: at its start.
+    /// The position in the text; `None`: its start.
     pub position: Option<Position>,
     /// What `best` and `due_nll` were measured on.
     #[serde(default)]
     pub measure: Option<Measure>,
 }
 
-/// What perplexities are of: those of one measure can be compared.
+/// What perplexities are measured on. Perplexities of one measure can be compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// The digest of the validation text.
@@ -52,7 +53,7 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// Of this validation text.
+    /// On this validation text.
     pub fn of(text: &Text, config: &Config) -> Measure {
         Measure {
             digest: text.corpus().digest(),
@@ -81,26 +82,45 @@ impl Progress {
         }
     }
 
-    /// Adds the words of a step, and those of them that are unknown.
+    /// Records a validation of the current step with this mean negative log-likelihood. Returns whether it is the best so far. Only
+    /// validations that are `due` influence the schedule.
+    pub fn record_validation(&mut self, mean: f64, due: bool) -> bool {
+        self.validated = Some(self.step);
+        let best = self.best.is_none_or(|(_, best)| mean < best);
+        if best {
+            self.best = Some((self.step, mean));
+        }
+        if due {
+            if self.due_nll.is_none_or(|best| mean < best) {
+                self.due_nll = Some(mean);
+            } else {
+                self.stalls += 1;
+            }
+        }
+        best
+    }
+
+    /// Counts the words of a step. `unknown` of them are unknown words.
     pub fn count(&mut self, words: usize, unknown: usize) {
         self.words += words as u64;
         self.unknown = self.unknown.map(|all| all + unknown as u64);
     }
 
-    /// Takes what validations of this run are from now on measured on.
+    /// Sets what this run is validated on from now on.
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if there were some before, on something else: the best of them would be none.
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if earlier validations were on something else: then the best of all cannot be found.
     pub fn measure_on(&mut self, measure: Measure) -> Result<()> {
         let of_before = self.best.and(self.measure.as_ref());
         if let Some(before) = of_before.filter(|before| **before != measure) {
-            let what = match before.digest == measure.digest {
-                true => format!(
+            let what = if before.digest == measure.digest {
+                format!(
                     "`train.validate_targets` was {}, and is {}",
                     before.targets, measure.targets
-                ),
-                false => "`data.valid` is not the text that it was".to_owned(),
+                )
+            } else {
+                "`data.valid` is not the text that it was".to_owned()
             };
             return Err(Error::usage(format!(
                 "the best checkpoint of the run would be compared by another measure: {what}"
@@ -114,11 +134,11 @@ impl Progress {
         Ok(())
     }
 
-    /// Where the run of a checkpoint stood.
+    /// The progress that a checkpoint stores.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if the file is no checkpoint of a run.
+    /// [`Kind::Data`](crate::error::Kind::Data) if the file is not a checkpoint of a run.
     pub fn read(file: &Checkpoint) -> Result<Progress> {
         let place = file.path().display();
         let text = file.metadata().get("progress").ok_or_else(|| {

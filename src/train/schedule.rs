@@ -3,26 +3,26 @@
 use crate::config::{Config, Schedule};
 use crate::error::{Error, Result};
 
-/// Where a run stands, as schedules see it.
+/// What schedules depend on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moment {
-    /// Optimizer steps done before.
+pub struct ScheduleState {
+    /// Optimizer steps done.
     pub step: u64,
-    /// The pass over the text that the step belongs to, from 1.
+    /// The epoch of the next step, from 1.
     pub epoch: u64,
-    /// Validations that were no better than the best before them.
+    /// Validations that did not improve on the best before them.
     pub stalls: u32,
 }
 
-/// The learning rate of the step at `moment`; `total` is the number of steps of the whole run, where it is known.
-pub fn learning_rate(config: &Config, moment: Moment, total: Option<u64>) -> f64 {
+/// The learning rate of the next step. `total` is the number of steps of the whole run, if it is known.
+pub fn learning_rate(config: &Config, state: ScheduleState, total: Option<u64>) -> f64 {
     let rate = config.train.learning_rate;
     match config.train.schedule {
         Schedule::Constant => rate,
         Schedule::Cosine { warmup_steps } => {
-            let step = moment.step as f64;
+            let step = state.step as f64;
             let warmup = warmup_steps as f64;
-            if moment.step < warmup_steps {
+            if state.step < warmup_steps {
                 return rate * (step + 1.0) / warmup;
             }
             let total = total.map_or(f64::INFINITY, |total| total as f64);
@@ -30,17 +30,17 @@ pub fn learning_rate(config: &Config, moment: Moment, total: Option<u64>) -> f64
             rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
         }
         Schedule::Exponential { decay, decay_after } => {
-            rate * decay.powf(moment.epoch.saturating_sub(decay_after) as f64)
+            rate * decay.powf(state.epoch.saturating_sub(decay_after) as f64)
         }
-        Schedule::Plateau { decay } => rate * decay.powi(moment.stalls as i32),
+        Schedule::Plateau { decay } => rate * decay.powi(state.stalls as i32),
     }
 }
 
-/// Checks that the schedule can be followed: a cosine needs to know where the run ends.
+/// Checks that the run has what its schedule needs: a cosine needs a number of steps or epochs.
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) for a cosine in a run that only time ends.
+/// [`Kind::Usage`](crate::error::Kind::Usage) for a cosine in a run that only `train.seconds` ends.
 pub fn check(config: &Config) -> Result<()> {
     let train = &config.train;
     match train.schedule {
@@ -63,8 +63,8 @@ mod tests {
         Config::parse(&text, "test", &std::env::temp_dir(), &[]).expect("a good configuration")
     }
 
-    fn at(step: u64, epoch: u64, stalls: u32) -> Moment {
-        Moment {
+    fn at(step: u64, epoch: u64, stalls: u32) -> ScheduleState {
+        ScheduleState {
             step,
             epoch,
             stalls,

@@ -1,37 +1,37 @@
-//! What a run leaves in its folder besides metrics: checkpoints and the record of which is the best and which the last.
+//! Which checkpoints a run keeps, and the record of the best and the last.
 //!
-//! A checkpoint holds what an update has made, and whether that was any good shows only afterwards, in a loss. Until then the
-//! newest one that is known to be good is kept beside it, and if the run diverges, what is not known to be good goes.
+//! A checkpoint holds the parameters after an update. Only a later loss confirms that they are good. Until then the newest confirmed
+//! checkpoint is kept as well, and if the run diverges, those that are not confirmed are removed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::progress::Progress;
-use super::session::TrainingSession;
 use crate::checkpoint::{RunFolder, RunRecord, SavedCheckpoint, Status};
 use crate::config::{Config, TrainConfig};
 use crate::corpus::Vocabulary;
 use crate::error::Result;
+use crate::train::progress::Progress;
+use crate::train::session::TrainingSession;
 
-/// Keeps the folder of a run.
+/// Writes and removes the checkpoints of a run.
 pub(super) struct Checkpointer<'a> {
     folder: &'a RunFolder,
     record: RunRecord,
-    /// The step whose state the newest checkpoint holds.
+    /// The step of the newest checkpoint.
     saved: Option<u64>,
-    /// How many checkpoints are kept besides the best.
+    /// How many checkpoints are kept in addition to the best.
     keep: usize,
     /// The last validation.
     validated: Option<SavedCheckpoint>,
-    /// The step of the newest checkpoint that a loss has shown to be good.
-    proven: Option<u64>,
+    /// The step of the newest confirmed checkpoint.
+    confirmed: Option<u64>,
     /// The step at which this process began.
     begin: u64,
 }
 
 impl<'a> Checkpointer<'a> {
-    /// Opens the record of a run that stands at `progress`. What the record says of checkpoints is taken from there: a kill
-    /// may have come between a checkpoint and its record.
+    /// Opens the record of a run at `progress`, from which it takes the checkpoints: the process may have been killed after it wrote a
+    /// checkpoint and before it wrote the record.
     pub fn open(
         folder: &'a RunFolder,
         name: &str,
@@ -58,8 +58,8 @@ impl<'a> Checkpointer<'a> {
             saved,
             keep: train.keep,
             validated: None,
-            // Those before the one that is resumed were followed by it.
-            proven: match saved {
+            // The run went on after the checkpoints before the one that is resumed.
+            confirmed: match saved {
                 Some(step) if progress.validated != saved => {
                     folder.steps()?.into_iter().rfind(|&before| before < step)
                 }
@@ -67,13 +67,13 @@ impl<'a> Checkpointer<'a> {
             },
             begin: progress.step,
         };
-        checkpointer.record.last = saved.map(|step| checkpointer.point(step));
+        checkpointer.record.last = saved.map(|step| checkpointer.saved_at(step));
         folder.write_record(&checkpointer.record)?;
         Ok(checkpointer)
     }
 
-    /// The checkpoint at `step`, with what its validation has found if that is known.
-    fn point(&self, step: u64) -> SavedCheckpoint {
+    /// The checkpoint at `step`, with its perplexity if that is known.
+    fn saved_at(&self, step: u64) -> SavedCheckpoint {
         let known = [&self.validated, &self.record.best];
         let found = known.into_iter().flatten().find(|point| point.step == step);
         found
@@ -81,12 +81,12 @@ impl<'a> Checkpointer<'a> {
             .unwrap_or_else(|| SavedCheckpoint::new(step, None))
     }
 
-    /// Something that a checkpoint holds has changed since the last one, without a step.
-    pub fn changed(&mut self) {
+    /// The state has changed since the last checkpoint, without a step.
+    pub fn mark_unsaved(&mut self) {
         self.saved = None;
     }
 
-    /// This step was validated, and if it is the best so far is to be saved now.
+    /// Records a validation. If it is the best so far, a checkpoint is due.
     pub fn validated(&mut self, step: u64, perplexity: f64, best: bool) {
         self.validated = Some(SavedCheckpoint::new(step, Some(perplexity)));
         if self.saved == Some(step) {
@@ -98,12 +98,12 @@ impl<'a> Checkpointer<'a> {
         }
     }
 
-    /// Whether this state has no checkpoint yet.
+    /// Whether the current state has no checkpoint.
     pub fn is_due(&self, progress: &Progress) -> bool {
         self.saved != Some(progress.step)
     }
 
-    /// Writes a checkpoint with the recurrent states of all streams; gives its path.
+    /// Writes a checkpoint with the recurrent states of all streams. Returns its path.
     pub fn save(
         &mut self,
         session: &mut TrainingSession,
@@ -127,43 +127,45 @@ impl<'a> Checkpointer<'a> {
             .collect();
         let path = self.folder.checkpoint_path(step);
         session.save(&path, states, &vocabulary.to_bytes(), &metadata)?;
-        self.record.last = Some(self.point(step));
+        self.record.last = Some(self.saved_at(step));
         self.folder.write_record(&self.record)?;
         self.saved = Some(step);
         if validated {
-            self.proven = self.saved;
+            self.confirmed = self.saved;
         }
         self.prune()?;
         Ok(path)
     }
 
-    /// A loss has shown that the state of the newest checkpoint is good.
-    pub fn proven(&mut self) -> Result<()> {
-        // Nothing is saved before the first checkpoint, and while one is due: no loss speaks of it.
-        if self.saved.is_none() || self.proven == self.saved {
+    /// Confirms the newest checkpoint: a loss has shown that it is good.
+    pub fn confirm(&mut self) -> Result<()> {
+        // A loss says nothing about a checkpoint that is not written yet.
+        if self.saved.is_none() || self.confirmed == self.saved {
             return Ok(());
         }
-        self.proven = self.saved;
+        self.confirmed = self.saved;
         self.prune()
     }
 
-    /// Removes what this process has saved and no loss has shown to be good, because the run diverged.
-    pub fn disown(&mut self) -> Result<()> {
+    /// After divergence: removes the checkpoints of this process that are not confirmed.
+    pub fn discard_unconfirmed(&mut self) -> Result<()> {
         let best = self.record.best.as_ref().map(|best| best.step);
         for step in self.folder.steps()? {
-            if step > self.begin && Some(step) > self.proven && Some(step) != best {
+            if step > self.begin && Some(step) > self.confirmed && Some(step) != best {
                 self.folder.remove(step)?;
             }
         }
         let last = self.folder.steps()?.pop();
-        self.record.last = last.map(|step| self.point(step));
+        self.record.last = last.map(|step| self.saved_at(step));
         self.folder.write_record(&self.record)
     }
 
-    /// Removes the checkpoints that are not to be kept.
+    /// Removes checkpoints, all but those to keep.
     fn prune(&self) -> Result<()> {
         let best = self.record.best.as_ref().map(|best| best.step);
-        self.folder.prune(self.keep, &[best, self.proven]).map(drop)
+        self.folder
+            .prune(self.keep, &[best, self.confirmed])
+            .map(drop)
     }
 
     /// Records how the run ended.
@@ -173,7 +175,7 @@ impl<'a> Checkpointer<'a> {
     }
 
     /// The best checkpoint.
-    pub fn best_point(&self) -> Option<SavedCheckpoint> {
+    pub fn best(&self) -> Option<SavedCheckpoint> {
         self.record.best.clone()
     }
 

@@ -1,0 +1,159 @@
+//! How a run ends, well or badly.
+
+use std::path::PathBuf;
+
+use super::request::Outcome;
+use super::trainer::{RunOutput, Trainer};
+use crate::checkpoint::Status;
+use crate::config::{Config, Precision};
+use crate::error::{Error, Kind, Result};
+use crate::metrics;
+use crate::train::sample::{is_too_slow, sample};
+
+impl Trainer<'_> {
+    /// Ends the run after its loop: saves what can be saved, and records how it ended.
+    pub fn finish(mut self, ended: Result<String>) -> Result<Outcome> {
+        let ended = match ended.and_then(|reason| self.complete(reason)) {
+            Ok(reason) => Ok(reason),
+            Err(error) => Err(self.save_after(error)),
+        };
+        let (status, reason) = match &ended {
+            Ok(reason) => (Status::Finished, reason.clone()),
+            Err(error) => match error.kind() {
+                Kind::Interrupted | Kind::Terminated => {
+                    (Status::Interrupted, "interrupted".to_owned())
+                }
+                Kind::Diverged => (Status::Diverged, "diverged".to_owned()),
+                _ => (Status::Failed, error.to_string()),
+            },
+        };
+        let mut outcome = Outcome {
+            reason,
+            progress: self.run.progress,
+            best: None,
+            sample: self.sample,
+        };
+        let Some(RunOutput {
+            metrics,
+            mut checkpointer,
+        }) = self.output
+        else {
+            ended?;
+            return Ok(outcome);
+        };
+        let devices = self.run.session.division().devices;
+        // The first failure is the one to report.
+        let recorded = checkpointer.end(status);
+        let written = metrics.end(outcome.reason.clone());
+        ended.map_err(|error| explain(error, checkpointer.last(), self.run.config, devices))?;
+        recorded?;
+        written?;
+        outcome.best = checkpointer.best();
+        Ok(outcome)
+    }
+
+    /// The end of a run that reached its limit: last validation, checkpoint, sample.
+    fn complete(&mut self, reason: String) -> Result<String> {
+        self.drain()?;
+        self.validate(false)?;
+        self.checkpoint()?;
+        if let Some(output) = &mut self.output {
+            output.checkpointer.confirm()?;
+        }
+        self.write_sample()?;
+        Ok(reason)
+    }
+
+    /// Saves what can be saved after a failure. Returns the error to report.
+    fn save_after(&mut self, error: Error) -> Error {
+        match error.kind() {
+            Kind::Interrupted | Kind::Terminated => {
+                // If the steps cannot be saved, that is what the user must know.
+                let saved = self.drain().and_then(|()| self.checkpoint());
+                saved.err().unwrap_or(error)
+            }
+            // For example a part of the text that is not UTF-8: the steps before it are good. If only this rank has failed, the others
+            // would not take part in a checkpoint.
+            Kind::Data if self.run.progress.position.is_some() && self.fails_everywhere(&error) => {
+                if let Err(second) = self.drain().and_then(|()| self.checkpoint())
+                    && second.is_to_tell()
+                {
+                    tracing::warn!(error = %second, "the steps since the last checkpoint are lost");
+                }
+                error
+            }
+            Kind::Device => {
+                match self.rescue() {
+                    Ok(()) => tracing::warn!(
+                        "the steps so far are saved; recurrent states of a lost device start at zero when the run is resumed"
+                    ),
+                    Err(second) => tracing::debug!(error = %second, "nothing could be saved"),
+                }
+                error
+            }
+            Kind::Diverged => {
+                let output = self.output.as_mut();
+                let discarded = output.map(|output| output.checkpointer.discard_unconfirmed());
+                discarded.and_then(Result::err).unwrap_or(error)
+            }
+            _ => error,
+        }
+    }
+
+    /// Whether every rank fails with this error.
+    fn fails_everywhere(&mut self, error: &Error) -> bool {
+        error.is_shared() || self.run.session.collective().ranks() == 1
+    }
+
+    /// Has the model generate a text. A failure to do so does not change the run.
+    fn write_sample(&mut self) -> Result<()> {
+        let Some(output) = &mut self.output else {
+            return Ok(());
+        };
+        let session = &mut *self.run.session;
+        if is_too_slow(session) {
+            return Ok(());
+        }
+        let vocabulary = self.run.train.vocabulary();
+        let predictor = session.predictor();
+        match predictor.and_then(|predictor| sample(predictor, vocabulary)) {
+            Ok(text) => {
+                output.metrics.sample(metrics::Sample {
+                    step: self.run.progress.step,
+                    text: text.clone(),
+                })?;
+                self.sample = Some(text);
+            }
+            Err(error) => tracing::warn!("there is no sample: {error}"),
+        }
+        Ok(())
+    }
+}
+
+/// Adds to an error what is saved and what to do.
+fn explain(error: Error, last: Option<PathBuf>, config: &Config, devices: usize) -> Error {
+    let mixed = match config.train.precision {
+        Precision::F32 => "",
+        Precision::Mixed => {
+            "; or with train.precision = \"f32\", as f16 holds no number above 65,504"
+        }
+    };
+    match (error.kind(), last) {
+        (Kind::Interrupted | Kind::Terminated, Some(last)) => {
+            error.help(format!("everything is saved in `{}`", last.display()))
+        }
+        (Kind::Device, Some(last)) if devices > 1 => error.help(format!(
+            "the last checkpoint is `{}`; resume with --resume and as many devices as before: one may be named twice",
+            last.display()
+        )),
+        (Kind::Diverged, Some(last)) => error.help(format!(
+            "the last good checkpoint is `{}`: start a new run from it with --init and a lower train.learning_rate, or \
+             with a lower train.clip_norm above 0{mixed}",
+            last.display()
+        )),
+        (Kind::Diverged, None) => error.help(format!(
+            "start again with a lower train.learning_rate, or with a lower train.clip_norm above 0{mixed}"
+        )),
+        _ => error,
+    }
+}

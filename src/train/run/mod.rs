@@ -1,0 +1,31 @@
+//! A training run: the loop, with limits, validation, checkpoints and resume.
+//!
+//! Time is counted in optimizer steps. On devices that work asynchronously a step is in flight while the next one starts, so its loss
+//! is reported one step later. All steps are fetched before a validation or a checkpoint.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`request`] | what a run needs, and what it returns |
+//! | [`training_loop`] | the loop |
+//! | [`trainer`] | the state of the loop |
+//! | [`step`] | starts a step, reports its result |
+//! | [`validation`] | validates, and keeps track of the best |
+//! | [`saving`] | checkpoints, and what is saved after the loss of a device |
+//! | [`checkpointer`] | which checkpoints are kept |
+//! | [`ending`] | how a run ends, well or badly |
+//! | [`time_left`] | estimates the remaining time |
+//! | [`clock`] | the seconds of training |
+
+mod checkpointer;
+mod clock;
+mod ending;
+mod request;
+mod saving;
+mod step;
+mod time_left;
+mod trainer;
+mod training_loop;
+mod validation;
+
+pub use request::{Outcome, Run};
+pub use training_loop::train;

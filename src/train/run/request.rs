@@ -1,0 +1,45 @@
+//! What a run needs, and what it returns.
+
+use crate::checkpoint::{RunFolder, SavedCheckpoint};
+use crate::config::Config;
+use crate::corpus::Text;
+use crate::train::progress::Progress;
+use crate::train::session::TrainingSession;
+use crate::train::watch::{Event, Stop, Turns};
+
+/// What a run needs.
+pub struct Run<'a> {
+    /// The resolved configuration.
+    pub config: &'a Config,
+    /// The name of the configuration, for people.
+    pub name: String,
+    /// The model on its devices.
+    pub session: &'a mut TrainingSession,
+    /// The training text.
+    pub train: Text,
+    /// The validation text.
+    pub valid: Option<Text>,
+    /// The run folder, on the root process.
+    pub folder: Option<&'a RunFolder>,
+    /// The steps done so far.
+    pub progress: Progress,
+    /// Asks the run to stop.
+    pub stop: &'a Stop,
+    /// Turns with other runs, if they share the device. The time of other turns is not counted.
+    pub turns: Option<&'a dyn Turns>,
+    /// Receives events.
+    pub watch: &'a mut dyn FnMut(Event),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Which limit ended it, in words.
+    pub reason: String,
+    /// The steps done.
+    pub progress: Progress,
+    /// The best checkpoint.
+    pub best: Option<SavedCheckpoint>,
+    /// A text that the model generated, unless that takes too long.
+    pub sample: Option<String>,
+}
