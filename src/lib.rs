@@ -147,6 +147,7 @@ pub mod error;
 pub mod factorize;
 pub mod files;
 pub mod graph;
+pub mod help;
 pub mod interchange;
 pub mod kernel;
 pub mod kernels;

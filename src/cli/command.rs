@@ -69,7 +69,7 @@ commands! {
     // `help::run` also knows topics.
     disable_help_subcommand = true
 )]
-struct Arguments {
+pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]

@@ -19,6 +19,7 @@ mod help;
 mod import;
 mod logging;
 mod man;
+mod markdown;
 mod messages;
 mod next;
 mod output;

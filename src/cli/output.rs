@@ -4,17 +4,11 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
-use super::wrap::wrap;
 use crate::error::{Error, Kind, Result};
 
 /// Writes results. A reader that has closed the pipe, as `head` does, is not an error.
 pub(super) fn print(bytes: &[u8]) -> Result<()> {
     print_while_read(bytes).map(|_| ())
-}
-
-/// Prints prose: in lines that fit the terminal; elsewhere in lines of 80 columns.
-pub(super) fn print_text(text: &str) -> Result<()> {
-    print(wrap(text, terminal_width().unwrap_or(80)).as_bytes())
 }
 
 /// Like [`print`]; returns whether the reader is still there, so that a long command can stop.

@@ -4,7 +4,7 @@
     python3 tests/interchange/check.py target/release/wlstm
 
 Needs torch, numpy, safetensors and onnxruntime; what is not installed is left out, unless --require names it. PyTorch loads the
-files with the class in the README. With --store, writes what the test in tests/devices/interchange.rs compares with.
+files with the class of `wlstm help interchange`. With --store, writes what the test in tests/devices/interchange.rs compares with.
 """
 import argparse, importlib, json, os, random, re, subprocess, sys, tempfile
 
@@ -70,19 +70,18 @@ def ids_of(words, lines):
     return [[mark] + [number.get(word, unknown) for word in line.split()] + [mark] for line in lines]
 
 
-def readme_class():
-    """The class in the README."""
-    readme = open(os.path.join(HERE, "..", "..", "README.md"), encoding="utf-8").read()
-    block = re.search(r"^(    import torch\n(?:    .*\n|\n)*)", readme, re.M).group(1)
+def documented_class():
+    """The class of `wlstm help interchange`."""
+    text = open(os.path.join(HERE, "..", "..", "src", "help", "interchange.md"), encoding="utf-8").read()
     names = {}
-    exec("\n".join(line[4:] for line in block.split("\n")), names)
+    exec(re.search(r"^```python\n(.*?)^```", text, re.M | re.S).group(1), names)
     return names["LanguageModel"]
 
 
 def with_pytorch(path, lines):
     import torch
 
-    model = readme_class()(path)
+    model = documented_class()(path)
     found = []
     with torch.no_grad():
         for ids in ids_of("\n".join(f"{word} 1" for word in model.words), lines):

@@ -38,10 +38,11 @@ const IMPORTS: &[(&str, &str)] = &[
         "validate",
         "kernel kernels graph device config model train bench",
     ),
+    ("help", ""),
     ("tutorial", ""),
     (
         "cli",
-        "kernel kernels graph device cell config corpus checkpoint metrics model report train factorize interchange bench validate",
+        "kernel kernels graph device cell config corpus checkpoint metrics model report train factorize interchange bench validate help",
     ),
     // The program.
     ("main", "cli"),
