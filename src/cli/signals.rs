@@ -8,11 +8,11 @@ use super::messages::note;
 use crate::error::{Error, Kind, Result};
 use crate::train::watch::Stop;
 
-/// How long after a signal another one is taken for its echo: programs that start others send it to them and to their group.
+/// For this long after a signal, another one is ignored: programs that start this one may send a signal to it and to its group.
 pub(super) const ECHO: Duration = Duration::from_secs(1);
 
-/// Lets SIGINT and SIGTERM ask for a stop; one that comes later than [`ECHO`] ends the program at once, unsaved. In a job SIGUSR1
-/// asks too: launchers hand it on at once, and end nothing.
+/// Lets SIGINT and SIGTERM ask for a stop. A second signal, later than [`ECHO`], ends the program at once without saving. In a job of
+/// several processes SIGUSR1 asks for a stop too: launchers forward it at once and kill nothing.
 pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
     let stop = Stop::default();
     #[cfg(unix)]
@@ -32,7 +32,7 @@ pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
     let armed = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let register = || {
-            // What ends it is no save, so the code is not that of one.
+            // Nothing is saved then, so this is not the code of a run that was saved.
             let code = Kind::Other.exit_code().into();
             signal_hook::flag::register_conditional_shutdown(signal, code, armed.clone())?;
             let number: Arc<AtomicUsize> = stop.0.clone();
@@ -47,7 +47,10 @@ pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
         }
         std::thread::sleep(ECHO);
         armed.store(true, Ordering::SeqCst);
-        note(quiet, "Saving; Ctrl-C once more ends at once, unsaved.");
+        note(
+            quiet,
+            "Saving. Press Ctrl-C again to stop at once without saving.",
+        );
     };
     std::thread::Builder::new()
         .name("signals".to_owned())

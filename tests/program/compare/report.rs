@@ -17,7 +17,7 @@ fn unknown_words_have_a_warning_and_a_column() {
     let out = folder.path("unlearned");
     let ended = compare(&config, &out, &[&all[..], &["--json"]].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let warning = "no word that was trained on so far is unknown";
+    let warning = "but the text trained on has none";
     assert_eq!(ended.stderr.matches(warning).count(), 1, "{}", ended.stderr);
     assert!(
         ended.stderr.contains("data.min_count=2"),

@@ -1,0 +1,65 @@
+//! A warning about perplexities that mean little: of texts with unknown words, if the model met none in training.
+
+use crate::config::DataConfig;
+use crate::numbers::percent;
+use crate::train::watch::Event;
+
+/// Warns once.
+pub(in crate::cli) struct UnknownWords {
+    /// How to make some words of the training text unknown.
+    remedy: &'static str,
+    has_warned: bool,
+    /// The share of unknown words in the last validation, if its perplexity means little.
+    last: Option<f64>,
+}
+
+impl UnknownWords {
+    /// For models of this text.
+    pub fn new(data: &DataConfig) -> UnknownWords {
+        UnknownWords {
+            remedy: if data.vocab.is_some() {
+                "leave rare words out of the vocabulary, for example with `wlstm vocab --min-count 2`"
+            } else {
+                "make the rarest words of the training text unknown, with --set data.min_count=2"
+            },
+            has_warned: false,
+            last: None,
+        }
+    }
+
+    /// The warning about an event, if there is one.
+    pub fn warning_of(&mut self, event: &Event) -> Option<String> {
+        match event {
+            Event::Valid {
+                unknown, unlearned, ..
+            } => self.warning("validation", *unknown, *unlearned),
+            _ => None,
+        }
+    }
+
+    /// The warning about a text called `what`, if there is one. `share` of its targets are unknown words.
+    pub fn warning(&mut self, what: &str, share: f64, unlearned: bool) -> Option<String> {
+        self.last = unlearned.then_some(share);
+        let is_first = unlearned && !self.has_warned;
+        self.has_warned |= unlearned;
+        is_first.then(|| {
+            format!(
+                "{} of the targets of the {what} are unknown words, but the text trained on has none, so the model has not learned \
+                 to expect them and the perplexity means little: {}",
+                percent(share),
+                self.remedy
+            )
+        })
+    }
+
+    /// A line for the end of a run, if the last perplexity means little.
+    pub fn summary(&self) -> String {
+        match self.last {
+            Some(share) => format!(
+                "unknown words {} of the targets, none in training: this perplexity means little\n",
+                percent(share)
+            ),
+            None => String::new(),
+        }
+    }
+}
