@@ -1,36 +1,36 @@
-//! Short names for a lot of bytes: [`Digest`], FNV-1a of 64 bits (Fowler, Noll, Vo), for what is short, and [`Content`], XXH64
-//! (Collet), for whole files at the speed of memory. Both tell things apart by accident, not against intent. A leaf.
+//! Non-cryptographic 64-bit hashes: [`Fnv1a`] (Fowler, Noll and Vo) for short inputs, [`Xxh64`] (Collet) for whole files, at the
+//! speed of memory. A leaf.
 
-/// The digest of the bytes so far.
+/// The FNV-1a hash of the bytes so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest(u64);
+pub struct Fnv1a(u64);
 
-impl Default for Digest {
-    fn default() -> Digest {
-        Digest(0xcbf2_9ce4_8422_2325)
+impl Default for Fnv1a {
+    fn default() -> Fnv1a {
+        Fnv1a(0xcbf2_9ce4_8422_2325)
     }
 }
 
-impl Digest {
-    /// The digest of these bytes.
-    pub fn of(bytes: impl IntoIterator<Item = u8>) -> Digest {
-        Digest::default().and(bytes)
+impl Fnv1a {
+    /// The hash of these bytes.
+    pub fn of(bytes: impl IntoIterator<Item = u8>) -> Fnv1a {
+        Fnv1a::default().and(bytes)
     }
 
-    /// The digest of the bytes so far and these.
-    pub fn and(self, bytes: impl IntoIterator<Item = u8>) -> Digest {
-        Digest(bytes.into_iter().fold(self.0, |hash, byte| {
+    /// The hash of the bytes so far followed by these.
+    pub fn and(self, bytes: impl IntoIterator<Item = u8>) -> Fnv1a {
+        Fnv1a(bytes.into_iter().fold(self.0, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         }))
     }
 
-    /// As a number.
+    /// The hash as a number.
     pub fn value(self) -> u64 {
         self.0
     }
 }
 
-/// The bytes that [`Content`] takes at once.
+/// Bytes that [`Xxh64`] processes at once.
 const STRIPE: usize = 32;
 
 const PRIMES: [u64; 5] = [
@@ -41,18 +41,18 @@ const PRIMES: [u64; 5] = [
     0x27d4_eb2f_1656_67c5,
 ];
 
-/// The digest of a stream of bytes, however it is cut.
+/// The XXH64 hash of a stream of bytes. How the stream is cut into pieces does not matter.
 #[derive(Clone, Debug)]
-pub struct Content {
+pub struct Xxh64 {
     lanes: [u64; 4],
-    /// What did not fill a stripe yet.
+    /// Bytes that do not fill a stripe yet.
     rest: [u8; STRIPE],
     length: u64,
 }
 
-impl Default for Content {
-    fn default() -> Content {
-        Content {
+impl Default for Xxh64 {
+    fn default() -> Xxh64 {
+        Xxh64 {
             lanes: [
                 PRIMES[0].wrapping_add(PRIMES[1]),
                 PRIMES[1],
@@ -65,15 +65,15 @@ impl Default for Content {
     }
 }
 
-impl Content {
-    /// The digest of these bytes.
+impl Xxh64 {
+    /// The hash of these bytes.
     pub fn of(bytes: &[u8]) -> u64 {
-        let mut content = Content::default();
-        content.add(bytes);
-        content.value()
+        let mut hash = Xxh64::default();
+        hash.add(bytes);
+        hash.value()
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub fn add(&mut self, mut bytes: &[u8]) {
         let held = (self.length % STRIPE as u64) as usize;
         self.length += bytes.len() as u64;
@@ -87,7 +87,7 @@ impl Content {
             bytes = tail;
         }
         let (stripes, rest) = bytes.as_chunks::<STRIPE>();
-        // A copy, which stays in registers.
+        // A local copy stays in registers.
         let mut lanes = self.lanes;
         for bytes in stripes {
             stripe(&mut lanes, bytes);
@@ -96,7 +96,7 @@ impl Content {
         self.rest[..rest.len()].copy_from_slice(rest);
     }
 
-    /// The digest of what was taken.
+    /// The hash of all bytes added.
     pub fn value(&self) -> u64 {
         let [p1, p2, p3, p4, p5] = PRIMES;
         let mut hash = if self.length < STRIPE as u64 {
@@ -155,19 +155,19 @@ fn round(lane: u64, word: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Content, Digest};
+    use super::{Fnv1a, Xxh64};
 
     #[test]
-    fn published_digests() {
-        assert_eq!(Digest::of(*b"").value(), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(Digest::of(*b"a").value(), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(Digest::of(*b"foobar").value(), 0x8594_4171_f739_67e8);
-        assert_eq!(Digest::of(*b"foo").and(*b"bar"), Digest::of(*b"foobar"));
+    fn fnv1a_of_published_inputs() {
+        assert_eq!(Fnv1a::of(*b"").value(), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(Fnv1a::of(*b"a").value(), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(Fnv1a::of(*b"foobar").value(), 0x8594_4171_f739_67e8);
+        assert_eq!(Fnv1a::of(*b"foo").and(*b"bar"), Fnv1a::of(*b"foobar"));
     }
 
-    /// The answers of the author's `xxhsum -H64`.
+    /// The results of the author's `xxhsum -H64`.
     #[test]
-    fn published_digests_of_contents() {
+    fn xxh64_of_published_inputs() {
         for (text, digest) in [
             ("", 0xef46_db37_51d8_e999),
             ("a", 0xd24e_c4f1_a98c_6e5b),
@@ -177,26 +177,26 @@ mod tests {
                 0xfbce_a83c_8a37_8bf1,
             ),
         ] {
-            assert_eq!(Content::of(text.as_bytes()), digest, "{text:?}");
+            assert_eq!(Xxh64::of(text.as_bytes()), digest, "{text:?}");
         }
     }
 
     #[test]
-    fn contents_do_not_depend_on_how_they_are_cut() {
+    fn xxh64_does_not_depend_on_how_the_input_is_cut() {
         let bytes: Vec<u8> = (0..200_u32).map(|k| (k * k % 251) as u8).collect();
         for length in 0..bytes.len() {
-            let whole = Content::of(&bytes[..length]);
+            let whole = Xxh64::of(&bytes[..length]);
             for piece in [1, 3, 31, 32, 33, 64, 100] {
-                let mut content = Content::default();
+                let mut hash = Xxh64::default();
                 for bytes in bytes[..length].chunks(piece) {
-                    content.add(bytes);
+                    hash.add(bytes);
                 }
-                assert_eq!(content.value(), whole, "{length} in pieces of {piece}");
+                assert_eq!(hash.value(), whole, "{length} in pieces of {piece}");
             }
             if length > 0 {
                 let mut changed = bytes[..length].to_vec();
                 changed[length / 2] ^= 1;
-                assert_ne!(Content::of(&changed), whole);
+                assert_ne!(Xxh64::of(&changed), whole);
             }
         }
     }

@@ -1,20 +1,20 @@
-//! The one error type of the crate: what went wrong, why, and what to do about it.
+//! The error type of the crate: what is wrong, why, and what to do about it. A leaf.
 //!
-//! A leaf: nothing of the crate is imported here. [`Kind`] decides the exit code of the program (the README, section
-//! *Exit codes*), the message and its causes form one chain, and the help says what the user can do.
+//! [`Kind`] decides the exit code of the program (`wlstm help exit-codes`). The message and its causes form a chain. The help says
+//! what the user can do.
 
 use std::fmt;
 
-/// The class of a failure. Each has its own exit code.
+/// The kind of an error. Each kind has its own exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Anything that has no class of its own. Exit code 1.
+    /// Any error without a kind of its own. Exit code 1.
     Other,
-    /// Wrong command line or configuration, found before any work. Exit code 2.
+    /// Invalid command line or configuration, found before any work. Exit code 2.
     Usage,
     /// A corpus, vocabulary, parameter file, checkpoint or run folder that cannot be used. Exit code 3.
     Data,
-    /// No such device, or the device is out of memory or lost. Exit code 4.
+    /// There is no such device, or it is out of memory or lost. Exit code 4.
     Device,
     /// The loss or a gradient is no longer finite. Exit code 5.
     Diverged,
@@ -27,7 +27,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All classes, the most specific failures first.
+    /// All kinds, the most specific errors first.
     pub const ALL: [Kind; 8] = [
         Kind::Mismatch,
         Kind::Usage,
@@ -39,7 +39,7 @@ impl Kind {
         Kind::Interrupted,
     ];
 
-    /// The exit code of the program for a failure of this class.
+    /// The exit code of the program for an error of this kind.
     pub fn exit_code(self) -> u8 {
         match self {
             Kind::Other => 1,
@@ -54,45 +54,45 @@ impl Kind {
     }
 }
 
-/// Who knows of a failure, where several processes do one job.
+/// Which processes of a job know of an error, and which one reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Known {
-    /// This process.
+enum Reporting {
+    /// Only this process knows of it.
+    Local,
+    /// All processes know of it, and this one reports it.
     Here,
-    /// All of them, and this one tells the user.
-    ToTell,
-    /// All of them, and another one tells the user.
-    Told,
+    /// All processes know of it, and another one reports it.
+    Elsewhere,
 }
 
-/// A failure as the user meets it.
+/// An error, as it is shown to the user.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     kind: Kind,
     message: String,
     help: Option<String>,
-    known: Known,
+    reporting: Reporting,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// The result of everything that can fail because of what a user, a file or a device did.
+/// The result of an operation that can fail because of a user, a file or a device.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A failure of class `kind`. The message says what was wrong and where.
+    /// An error of this kind. The message says what is wrong and where.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
         Error {
             kind,
             message: message.into(),
             help: None,
-            known: Known::Here,
+            reporting: Reporting::Local,
             source: None,
         }
     }
 
-    /// Wrong command line or configuration (exit code 2).
+    /// Invalid command line or configuration (exit code 2).
     pub fn usage(message: impl Into<String>) -> Error {
         Error::new(Kind::Usage, message)
     }
@@ -102,61 +102,62 @@ impl Error {
         Error::new(Kind::Data, message)
     }
 
-    /// No such device, out of its memory, or lost (exit code 4).
+    /// No such device, out of device memory, or device lost (exit code 4).
     pub fn device(message: impl Into<String>) -> Error {
         Error::new(Kind::Device, message)
     }
 
-    /// Says what to do about it. The outermost help is the one shown.
+    /// Sets what the user can do. Only the help of the outermost error is shown.
     pub fn help(mut self, help: impl Into<String>) -> Error {
         self.help = Some(help.into());
         self
     }
 
-    /// Names the cause, shown after the message.
+    /// Sets the cause, which is shown after the message.
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         self.source = Some(source.into());
         self
     }
 
-    /// Wraps this failure in an outer message; class and help stay.
+    /// Wraps this error in an outer message. Kind and help stay the same.
     pub fn context(self, message: impl Into<String>) -> Error {
-        let (kind, help, known) = (self.kind, self.help.clone(), self.known);
+        let (kind, help, reporting) = (self.kind, self.help.clone(), self.reporting);
         Error {
             kind,
             message: message.into(),
             help,
-            known,
+            reporting,
             source: Some(Box::new(self)),
         }
     }
 
-    /// Of several processes that do one job all know of this failure, at the same place; this one is the one to tell of it, or is
-    /// not.
-    pub fn shared(mut self, tells: bool) -> Error {
-        self.known = match tells {
-            true => Known::ToTell,
-            false => Known::Told,
+    /// Marks an error that all processes of a distributed job have, at the same point of their work. `reports`: whether this process
+    /// reports it to the user.
+    pub fn shared(mut self, reports: bool) -> Error {
+        self.reporting = if reports {
+            Reporting::Here
+        } else {
+            Reporting::Elsewhere
         };
         self
     }
 
-    /// Whether all processes of the job know of it, or none knows that this one has failed.
+    /// Whether all processes of the job have this error. If not, the others do not know that this one has failed.
     pub fn is_shared(&self) -> bool {
-        self.known != Known::Here
+        self.reporting != Reporting::Local
     }
 
-    /// Whether this process is to tell the user.
-    pub fn is_to_tell(&self) -> bool {
-        self.known != Known::Told
+    /// Whether this process reports the error to the user.
+    pub fn is_reported_here(&self) -> bool {
+        self.reporting != Reporting::Elsewhere
     }
 
-    /// The class of the failure.
+    /// The kind of the error.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The chain as `main` prints it: message, causes, help, one a line.
+    /// The message, the causes and the help, one a line, as the program prints them.
     pub fn chain(&self) -> Chain<'_> {
         Chain(self)
     }
@@ -167,7 +168,7 @@ pub struct Chain<'a>(&'a Error);
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What was asked for is no failure.
+        // The user asked to stop, so this is not called an error.
         match self.0.kind {
             Kind::Interrupted | Kind::Terminated => write!(f, "stopped: {}", self.0)?,
             _ => write!(f, "error: {}", self.0)?,
@@ -184,7 +185,7 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// A word as a shell takes it, for commands in messages.
+/// Quotes a word for a shell, for commands in messages.
 pub fn quoted(word: &str) -> String {
     let plain =
         |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,=@%".contains(&byte) || byte > 127;
@@ -200,14 +201,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chain_ends_in_the_help() {
+    fn a_chain_ends_with_the_help() {
         let inner = Error::data("cannot read `a.txt`")
             .because("permission denied")
-            .help("check the rights of the file");
+            .help("check the permissions of the file");
         let outer = inner.context("cannot load the vocabulary");
         assert_eq!(
             outer.chain().to_string(),
-            "error: cannot load the vocabulary\n  because: cannot read `a.txt`\n  because: permission denied\n  help: check the rights of the file"
+            "error: cannot load the vocabulary\n  because: cannot read `a.txt`\n  because: permission denied\n  help: check the permissions of the file"
         );
         assert_eq!(outer.kind().exit_code(), 3);
     }

@@ -1,11 +1,11 @@
-//! Numbers for people. A leaf.
+//! Formats numbers for people. A leaf.
 
-/// `1 step`, `2 steps`.
+/// A count with its noun: `1 step`, `2 steps`.
 pub fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// `1234567` as `1,234,567`.
+/// An integer with grouped digits: `1,234,567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -18,7 +18,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// Words a second with three digits.
+/// Words per second, with three significant digits: `33.8 k`.
 pub fn rate(number: f64) -> String {
     match number {
         n if n >= 999_500.0 => format!("{:.2} M", n / 1e6),
@@ -27,12 +27,12 @@ pub fn rate(number: f64) -> String {
     }
 }
 
-/// A share as `4.1 %`.
+/// A fraction of 1 as a percentage: `4.1 %`.
 pub fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-/// `1:02:03`, `2:03` or, of what is not known, `?`.
+/// A duration in seconds as `1:02:03` or `2:03`. `?` if it is not finite.
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
         return "?".to_owned();
@@ -45,7 +45,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A number of bytes in the largest binary unit that keeps it at 1 or more: `128.0 MiB`.
+/// A number of bytes in the largest binary unit in which it is at least 1: `128.0 MiB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut value = count as f64;
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_for_people() {
+    fn counts_rates_shares_and_durations() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(13_986_078), "13,986,078");
         assert_eq!(rate(512.4), "512");
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_units() {
+    fn byte_counts_have_units() {
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(128 << 20), "128.0 MiB");
         assert_eq!(bytes(u64::MAX), "16.0 EiB");

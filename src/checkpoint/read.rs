@@ -9,7 +9,7 @@ use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
 
-use crate::digest::Digest;
+use crate::digest::Fnv1a;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -76,7 +76,7 @@ impl Checkpoint {
         let samples = rest
             .chunks(step)
             .flat_map(|part| &part[..part.len().min(BYTES)]);
-        Digest::of(header.iter().chain(samples).copied()).value()
+        Fnv1a::of(header.iter().chain(samples).copied()).value()
     }
 
     /// The path that was opened.

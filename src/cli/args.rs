@@ -71,7 +71,7 @@ pub(super) fn check_folder_of(out: &Path, what: &str) -> Result<()> {
         out.display(),
         folder.display()
     ))
-    .help("make the folder first, or choose another file with --out"))
+    .help("create the folder first, or choose another file with --out"))
 }
 
 /// For the tests of commands.

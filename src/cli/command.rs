@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
     logging::init(arguments.global.quiet);
     let result = run(arguments);
     if let Err(error) = &result
-        && error.is_to_tell()
+        && error.is_reported_here()
     {
         // Without standard error there is no reader.
         let _ = writeln!(std::io::stderr(), "{}", shown(&error.chain().to_string()));

@@ -18,7 +18,7 @@ use super::text::{missing_text, open_texts, text};
 use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_name, run_of_config};
 use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
-use crate::digest::Digest;
+use crate::digest::Fnv1a;
 use crate::error::{Error, Kind, Result, quoted};
 use crate::model::cost::check_sizes;
 use crate::numbers::duration;
@@ -302,7 +302,7 @@ fn same_job(
     elsewhere.data.test.clear();
     elsewhere.data.vocab = None;
     (elsewhere.device.max_binding, elsewhere.device.table_rows) = (0, 0);
-    let of = |bytes: &[u8]| Digest::of(bytes.iter().copied()).value();
+    let of = |bytes: &[u8]| Fnv1a::of(bytes.iter().copied()).value();
     let facts = [
         ("version", of(env!("CARGO_PKG_VERSION").as_bytes())),
         ("configuration", of(elsewhere.to_toml().as_bytes())),

@@ -3,14 +3,11 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The absolute folder of a file that exists.
 pub fn folder_of(file: &Path) -> Result<PathBuf> {
-    let parent = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::fs::canonicalize(parent).map_err(|error| {
+    std::fs::canonicalize(files::folder_of(file)).map_err(|error| {
         Error::usage(format!("cannot find the folder of `{}`", file.display()))
             .because(error)
             .help("go to a folder that is there, and name the configuration from it")

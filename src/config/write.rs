@@ -1,7 +1,7 @@
 //! The configuration as TOML text, and its digest.
 
 use super::resolved::{Config, ENTRIES};
-use crate::digest::Digest;
+use crate::digest::Fnv1a;
 
 impl Config {
     /// The configuration as TOML, with every key that has an effect. Reading the text gives the identical configuration,
@@ -23,6 +23,6 @@ impl Config {
 
     /// Sixteen hexadecimal digits that are equal for equal configurations: the digest of the TOML text.
     pub fn digest(&self) -> String {
-        format!("{:016x}", Digest::of(self.to_toml().bytes()).value())
+        format!("{:016x}", Fnv1a::of(self.to_toml().bytes()).value())
     }
 }

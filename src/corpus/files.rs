@@ -17,7 +17,7 @@ use super::pages::PageBudget;
 use super::text_file::TextFile;
 use super::tokens::BadUtf8;
 use crate::config::DataConfig;
-use crate::digest::Content;
+use crate::digest::Xxh64;
 use crate::error::{Error, Result};
 
 /// The files of a corpus in name order.
@@ -157,7 +157,7 @@ impl Corpus {
             .into_par_iter()
             .map(|file| [self.text(file).len() as u64, self.file_digest(file)])
             .collect();
-        let mut all = Content::default();
+        let mut all = Xxh64::default();
         for number in files.as_flattened() {
             all.add(&number.to_le_bytes());
         }
@@ -167,7 +167,7 @@ impl Corpus {
     /// Digest of the text of file `file`.
     pub(super) fn file_digest(&self, file: usize) -> u64 {
         *self.files[file].digest.get_or_init(|| {
-            let mut content = Content::default();
+            let mut content = Xxh64::default();
             for block in self.text(file).chunks(1 << 20) {
                 content.add(block);
                 self.note_read(block.len());
@@ -276,7 +276,7 @@ mod tests {
         let old = Corpus::open(&[&path]).unwrap();
         let stamp = old.stamp(0).unwrap().to_owned();
         old.remember(0, "another stamp", 1);
-        assert_eq!(old.file_digest(0), Content::of(b"one\n"));
+        assert_eq!(old.file_digest(0), Xxh64::of(b"one\n"));
         let again = Corpus::open(&[&path]).unwrap();
         again.remember(0, &stamp, 7);
         assert_eq!(again.file_digest(0), 7);
@@ -285,7 +285,7 @@ mod tests {
         let changed = Corpus::open(&[&path]).unwrap();
         assert_ne!(changed.stamp(0).unwrap(), stamp);
         changed.remember(0, &stamp, 7);
-        assert_eq!(changed.file_digest(0), Content::of(b"two\n"));
+        assert_eq!(changed.file_digest(0), Xxh64::of(b"two\n"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::adapter::AdapterSummary;
-use crate::digest::Digest;
+use crate::digest::Fnv1a;
 use crate::error::Result;
 use crate::files::write_atomically;
 use crate::graph::plan::{Plan, Step};
@@ -83,7 +83,7 @@ impl Tuning {
             summary.matrix_units
         );
         let version = format!("{} {:016x}", env!("CARGO_PKG_VERSION"), kernels_digest());
-        let digest = Digest::of(adapter.bytes());
+        let digest = Fnv1a::of(adapter.bytes());
         let path = folder.map(|folder| folder.join(format!("tuning-{:016x}.json", digest.value())));
         let known = path
             .as_deref()
@@ -242,7 +242,7 @@ fn kernels_digest() -> u64 {
             text += &format!("{} {:?} {constants:?} {grid:?}", case.label, case.params);
         }
     }
-    Digest::of(text.bytes()).value()
+    Fnv1a::of(text.bytes()).value()
 }
 
 /// The key of a kernel in `trusted`.

@@ -1,7 +1,7 @@
-//! `metrics.jsonl`: what happened in a run, one JSON object a line, written as it happens.
+//! `metrics.jsonl`: the events of a run, one JSON object a line, written as they happen.
 //!
-//! Numbers have all their digits: the shortest text that reads back as the same number. JSON has no text for infinite and
-//! undefined numbers; they are written as `null` and read as NaN. The same goes to TensorBoard: see [`tensorboard`].
+//! Numbers are written with the fewest digits that read back as the same number. JSON has no notation for infinity and NaN; they
+//! are written as `null` and read as NaN. The same numbers go to TensorBoard; see [`tensorboard`].
 
 pub mod tensorboard;
 mod write;
@@ -16,26 +16,26 @@ use crate::error::{Error, Result};
 
 pub use write::Writer;
 
-/// One line.
+/// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Line {
-    /// Training starts, or goes on after a resume.
+    /// Training starts or resumes.
     Start(Start),
     /// An optimizer step.
     Step(Step),
-    /// An optimizer step that changed nothing; its [`Line::Step`] is there too.
+    /// An optimizer step was skipped. It has a [`Line::Step`] too.
     Skipped(Skipped),
     /// A validation.
     Valid(Valid),
-    /// What the model makes up at the end.
+    /// A text that the model generated at the end.
     Sample(Sample),
     /// Training ends.
     End(End),
 }
 
 impl Line {
-    /// The step that the line speaks of, if it does.
+    /// The step of the line, if it has one.
     pub fn step(&self) -> Option<u64> {
         match self {
             Line::Start(_) | Line::End(_) => None,
@@ -47,22 +47,22 @@ impl Line {
     }
 }
 
-/// What trains.
+/// The start of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Start {
     /// The version of wlstm.
     pub version: String,
-    /// The name of the configuration, for people.
+    /// Name of the configuration, for display.
     pub config: String,
-    /// The digest of the resolved configuration.
+    /// Digest of the resolved configuration.
     pub digest: String,
-    /// The devices, for people.
+    /// Names of the devices, for display.
     pub devices: Vec<String>,
-    /// The number of trained numbers.
+    /// Number of trained parameters.
     pub parameters: u64,
-    /// The steps done before: 0, or those of the checkpoint that is resumed.
+    /// Steps done before: 0, or the step of the resumed checkpoint.
     pub resumed: u64,
-    /// The bytes that training and validation take of each device.
+    /// Device memory for training and validation in bytes, for each device.
     #[serde(default)]
     pub memory: Vec<u64>,
     /// The machine: operating system, processor, memory.
@@ -73,83 +73,83 @@ pub struct Start {
 /// One optimizer step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// The number of the step, from 1.
+    /// Number of the step, counted from 1.
     pub step: u64,
-    /// The pass over the training text, from 1.
+    /// The epoch, counted from 1.
     pub epoch: u64,
-    /// The mean over tokens of the training loss, in nats. Of a sampled softmax it says nothing about perplexity.
+    /// Mean training loss per token, in nats. With a sampled softmax it is no measure of perplexity.
     #[serde(deserialize_with = "null_as_nan")]
     pub loss: f64,
-    /// Trained words per second.
+    /// Words trained on per second.
     #[serde(deserialize_with = "null_as_nan")]
     pub words_per_second: f64,
-    /// The learning rate of this step.
+    /// Learning rate of this step.
     #[serde(deserialize_with = "null_as_nan")]
     pub learning_rate: f64,
-    /// The norm of the clipped gradients, before clipping.
+    /// Norm of the clipped gradients, before clipping.
     #[serde(deserialize_with = "null_as_nan")]
     pub grad_norm: f64,
-    /// Seconds of training so far: resumed runs added, validation and checkpoints left out.
+    /// Training time so far in seconds, with that before a resume, without validation and checkpoints.
     #[serde(deserialize_with = "null_as_nan")]
     pub seconds: f64,
-    /// Words trained so far, resumed runs added; 0 where an older version has written the line.
+    /// Words trained on so far, with those before a resume. 0 in lines of old versions.
     #[serde(default)]
     pub words: u64,
 }
 
-/// A step of mixed precision whose gradients were too large for `f16`: it changed no parameter.
+/// A step in mixed precision whose gradients overflowed `f16`. It changed no parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// The number of the step, from 1.
+    /// Number of the step, counted from 1.
     pub step: u64,
-    /// The loss scale that was too large. The next step has half of it.
+    /// The loss scale, which was too large. The next step uses half of it.
     #[serde(deserialize_with = "null_as_nan")]
     pub loss_scale: f64,
 }
 
-/// One validation, with the full softmax over every target.
+/// One validation: the full softmax of every target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Valid {
     /// Optimizer steps done.
     pub step: u64,
-    /// The total negative log-likelihood of all targets, in nats.
+    /// Negative log-likelihood of all targets, in nats.
     #[serde(deserialize_with = "null_as_nan")]
     pub nll: f64,
-    /// The number of targets.
+    /// Number of targets.
     pub targets: u64,
     /// `exp(nll / targets)`.
     #[serde(deserialize_with = "null_as_nan")]
     pub perplexity: f64,
-    /// Seconds of training so far, as in [`Step`].
+    /// Training time so far in seconds, as in [`Step`].
     #[serde(deserialize_with = "null_as_nan")]
     pub seconds: f64,
-    /// The targets that are unknown words; none where an older version has written the line.
+    /// Targets that are unknown words. `None` in lines of old versions.
     #[serde(default)]
     pub unknown: Option<u64>,
-    /// The unknown words that were trained on until then; none where that is not known.
+    /// Unknown words that the model was trained on so far. `None` if that is not known.
     #[serde(default)]
     pub unknown_trained: Option<u64>,
 }
 
 impl Valid {
-    /// The share of the targets that are unknown words.
+    /// Share of unknown words among the targets, from 0 to 1.
     pub fn share_unknown(&self) -> Option<f64> {
         Some(self.unknown? as f64 / self.targets as f64)
     }
 
-    /// As [`is_unlearned`].
+    /// See [`is_unlearned`].
     pub fn is_unlearned(&self) -> bool {
         is_unlearned(self.share_unknown().unwrap_or(0.0), self.unknown_trained)
     }
 }
 
-/// Whether a perplexity means little: this share of the targets, more than one in a hundred, are unknown words, and a model that was
-/// trained on none (`trained`) cannot know when to expect one.
+/// Whether a perplexity means little, because more than 1 % of the targets are unknown words (`share`) and the model was trained on no
+/// unknown word (`trained`), so that it cannot predict them.
 pub fn is_unlearned(share: f64, trained: Option<u64>) -> bool {
     share > 0.01 && trained == Some(0)
 }
 
-/// Text that the model made up.
+/// A text that the model generated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Optimizer steps done.
@@ -161,7 +161,7 @@ pub struct Sample {
 /// Why training ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct End {
-    /// In words: the limit that was reached, `interrupted`, `diverged`, or a failure.
+    /// The limit that was reached, `interrupted`, `diverged`, or an error.
     pub reason: String,
 }
 
@@ -169,11 +169,11 @@ fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-/// Reads a file of metrics. A last line that is cut off, as by a kill or while it is being written, is left out.
+/// Reads a file of metrics. An incomplete last line, which a killed process leaves, is ignored.
 ///
 /// # Errors
 ///
-/// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read, or another line is not one of metrics.
+/// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read, or another line is invalid.
 pub fn read(path: &Path) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     scan(path, |line, _| {
@@ -183,13 +183,13 @@ pub fn read(path: &Path) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// Hands every whole line to `take`, with the offset of the byte after it, until `take` has enough (`false`). One line is
-/// in memory at a time.
+/// Calls `take` with each complete line and the offset of the byte after it, until `take` returns `false`. Only one line is in
+/// memory at a time.
 fn scan(path: &Path, mut take: impl FnMut(Line, u64) -> bool) -> Result<()> {
     let unreadable = |error| {
         Error::data(format!("cannot read `{}`", path.display()))
             .because(error)
-            .help("check the rights of the file, or remove it: a run continues without its past metrics")
+            .help("check the permissions of the file, or remove it: a run continues without its past metrics")
     };
     let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
     let (mut text, mut end) = (Vec::new(), 0);
@@ -208,7 +208,7 @@ fn scan(path: &Path, mut take: impl FnMut(Line, u64) -> bool) -> Result<()> {
             Err(_) if file.fill_buf().map_err(unreadable)?.is_empty() => break,
             Err(error) => {
                 return Err(Error::data(format!(
-                    "{}:{number}: this is no line of metrics",
+                    "{}:{number}: not a valid line of metrics",
                     path.display(),
                 ))
                 .because(error)

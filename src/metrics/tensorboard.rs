@@ -1,8 +1,8 @@
-//! Event files that TensorBoard reads: records with checksums, in each a protocol buffer.
+//! TensorBoard event files: a sequence of records, each with a protocol buffer.
 //!
-//! A record is the length of its data (`u64`), the masked CRC-32C of these eight bytes, the data, the masked CRC-32C of the data; all
-//! little-endian. A run that is resumed begins a new file, whose first event has TensorBoard drop what the files before say of
-//! the steps that are done again.
+//! A record is the length of its data (`u64`), the masked CRC-32C of these eight bytes, the data, and the masked CRC-32C of the data,
+//! all little-endian. A resumed run starts a new file. Its first event makes TensorBoard drop the later steps of older files,
+//! which are repeated.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,7 +16,7 @@ use super::Line;
 use crate::error::Result;
 use crate::files;
 
-// The messages of event.proto, summary.proto, histogram.proto and tensor.proto, as far as they are used.
+// The messages of event.proto, summary.proto, histogram.proto and tensor.proto, with the fields that are used here.
 
 #[derive(Clone, PartialEq, Message)]
 struct Event {
@@ -40,7 +40,7 @@ enum What {
 
 #[derive(Clone, PartialEq, Message)]
 struct SessionLog {
-    /// 1: a start.
+    /// 1: START.
     #[prost(int32, tag = "1")]
     status: i32,
 }
@@ -103,7 +103,7 @@ struct HistogramProto {
 
 #[derive(Clone, PartialEq, Message)]
 struct TensorProto {
-    /// 7: a string.
+    /// 7: DT_STRING.
     #[prost(int32, tag = "1")]
     dtype: i32,
     #[prost(message, optional, tag = "2")]
@@ -112,14 +112,14 @@ struct TensorProto {
     string_val: Vec<Vec<u8>>,
 }
 
-/// A single number: no extents.
+/// The shape of a scalar: no dimensions.
 #[derive(Clone, PartialEq, Message)]
 struct TensorShapeProto {}
 
-/// How often values are of which size, in buckets whose limits grow by a tenth, as TensorBoard's own.
+/// A histogram of values. Bucket limits grow by 10 %, as in TensorBoard's own histograms.
 #[derive(Clone, Debug)]
 pub struct Histogram {
-    /// Of negative values, of those near zero, of positive ones: rising limits.
+    /// Upper limits of the buckets, ascending: of negative values, of values near zero, of positive values.
     limits: Vec<f64>,
     counts: Vec<f64>,
     min: f64,
@@ -153,7 +153,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts values; those that are no numbers are left out.
+    /// Adds values. NaN is ignored.
     pub fn add(&mut self, values: &[f32]) {
         for value in values.iter().map(|value| f64::from(*value)) {
             if value.is_nan() {
@@ -169,7 +169,7 @@ impl Histogram {
         }
     }
 
-    /// The message, without the empty buckets but for one before each that is not.
+    /// The message. Empty buckets are left out, except one before each bucket with values.
     fn proto(&self) -> HistogramProto {
         let (mut bucket_limit, mut bucket) = (Vec::new(), Vec::new());
         for (k, (limit, count)) in self.limits.iter().zip(&self.counts).enumerate() {
@@ -192,16 +192,16 @@ impl Histogram {
     }
 }
 
-/// Writes event files into the folder of a run.
+/// Writes a TensorBoard event file.
 #[derive(Debug)]
-pub struct Board {
+pub struct EventWriter {
     path: PathBuf,
     file: File,
 }
 
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
-/// A checksum of bytes that may hold checksums themselves.
+/// The masked CRC-32C: a checksum of bytes that may contain checksums.
 fn masked(bytes: &[u8]) -> u32 {
     CHECKSUM
         .checksum(bytes)
@@ -209,16 +209,16 @@ fn masked(bytes: &[u8]) -> u32 {
         .wrapping_add(0xa282_ead8)
 }
 
-impl Board {
-    /// Begins a file in a folder, which is made if it is not there. `step` is where the run goes on: 0 at its start.
+impl EventWriter {
+    /// Creates a file in a folder, which is created if necessary. `step`: the steps done before, 0 for a new run.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be made.
-    pub fn create(folder: &Path, step: u64) -> Result<Board> {
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be created.
+    pub fn create(folder: &Path, step: u64) -> Result<EventWriter> {
         std::fs::create_dir_all(folder).map_err(|error| files::cannot_make(folder, error))?;
         let now = now().as_secs();
-        // TensorBoard reads files in the order of their names.
+        // TensorBoard reads files in name order.
         let names = (0..).map(|k| folder.join(format!("events.out.tfevents.{now:010}.wlstm.{k}")));
         let path = names
             .into_iter()
@@ -226,14 +226,14 @@ impl Board {
             .expect("some name is free");
         let file = File::options().write(true).create_new(true).open(&path);
         let file = file.map_err(|error| files::cannot_write(&path, error))?;
-        let mut board = Board { path, file };
-        board.write(0, What::FileVersion("brain.Event:2".to_owned()))?;
-        // What files of a run that was killed have from here on is no longer true.
-        board.write(step + 1, What::SessionLog(SessionLog { status: 1 }))?;
-        Ok(board)
+        let mut events = EventWriter { path, file };
+        events.write(0, What::FileVersion("brain.Event:2".to_owned()))?;
+        // Later steps in older files are repeated.
+        events.write(step + 1, What::SessionLog(SessionLog { status: 1 }))?;
+        Ok(events)
     }
 
-    /// Takes the numbers of a line of metrics.
+    /// Writes the numbers of a line of metrics.
     ///
     /// # Errors
     ///
@@ -272,11 +272,11 @@ impl Board {
         self.write(step, What::Summary(Summary { value }))
     }
 
-    /// Writes a text, which TensorBoard shows as Markdown: its lines stand as they are.
+    /// Writes a text. TensorBoard shows Markdown, so it is written as a code block.
     ///
     /// # Errors
     ///
-    /// As [`Board::line`].
+    /// As [`EventWriter::line`].
     pub fn text(&mut self, tag: &str, step: u64, text: &str) -> Result<()> {
         let indented: Vec<String> = text.lines().map(|line| format!("    {line}")).collect();
         let tensor = TensorProto {
@@ -297,11 +297,11 @@ impl Board {
         self.write(step, What::Summary(Summary { value }))
     }
 
-    /// Writes histograms by their name.
+    /// Writes histograms with their names.
     ///
     /// # Errors
     ///
-    /// As [`Board::line`].
+    /// As [`EventWriter::line`].
     pub fn histograms(&mut self, step: u64, histograms: &[(String, Histogram)]) -> Result<()> {
         let value = |(tag, histogram): &(String, Histogram)| Value {
             tag: tag.clone(),
@@ -331,7 +331,7 @@ impl Board {
     }
 }
 
-/// Since 1970.
+/// Time since 1970.
 fn now() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -343,13 +343,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn checksums_are_those_of_the_format() {
+    fn checksums_are_crc32c() {
         // RFC 3720, B.4: 32 bytes of zeros.
         assert_eq!(CHECKSUM.checksum(&[0; 32]), 0x8a91_36aa);
     }
 
     #[test]
-    fn every_value_is_in_the_bucket_that_ends_above_it() {
+    fn each_value_is_in_the_bucket_whose_upper_limit_is_above_it() {
         let mut histogram = Histogram::default();
         let values = [-3.0, -1e-30, 0.0, 0.5, 0.5, 1e30, f32::NAN];
         histogram.add(&values);

@@ -1,54 +1,54 @@
-//! Appends to `metrics.jsonl`, line by line.
+//! Writes `metrics.jsonl` line by line.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::tensorboard::Board;
+use super::tensorboard::EventWriter;
 use super::{End, Line, Sample, Skipped, Start, Step, Valid, scan};
 use crate::error::Result;
 use crate::files;
 
-/// The first steps are always written, however seldom steps are.
+/// Number of first steps that are always written.
 const FIRST: u64 = 10;
 
-/// Writes the metrics of one run. A line is in the file when the call that wrote it returns.
+/// Writes the metrics of one run. Each line is in the file when the call returns.
 ///
-/// Of the steps it writes the first 10, every `log_every`-th and the last; the last is known only at the end, so the
-/// newest step that was not written waits for it.
+/// Of the steps, the first 10, every `log_every`-th and the last one are written. The last step is only known at the end, so the
+/// newest step that was not written is kept until then.
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
     file: File,
     log_every: u64,
     pending: Option<Step>,
-    board: Option<Board>,
+    tensorboard: Option<EventWriter>,
 }
 
 impl Writer {
-    /// Starts a new file; there must be none.
+    /// Creates a new file.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if there is one or it cannot be made.
+    /// [`Kind::Data`](crate::error::Kind::Data) if the file exists or cannot be created.
     pub fn create(path: &Path, log_every: u64) -> Result<Writer> {
         let file = File::options().write(true).create_new(true).open(path);
         Writer::new(path, file, log_every)
     }
 
-    /// Continues the file of a run that is resumed from its checkpoint at `step`: what came after it is cut off, and
-    /// a half-written line too. A file that is missing is started.
+    /// Continues the file of a run that resumes from its checkpoint at `step`. Later lines and an incomplete last line are removed.
+    /// A missing file is created. `validated`: whether the checkpoint was saved after the validation of its step.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read or written, or a line of it is broken.
+    /// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read or written, or a line is invalid.
     pub fn resume(path: &Path, log_every: u64, step: u64, validated: bool) -> Result<Writer> {
         let mut kept = 0;
         if path.exists() {
-            // A validation of this step comes again unless the checkpoint knows of it.
-            let again = |line: &Line| matches!(line, Line::Valid(valid) if valid.step == step && !validated);
+            // A validation of this step is repeated unless the checkpoint contains its result.
+            let is_repeated = |line: &Line| matches!(line, Line::Valid(valid) if valid.step == step && !validated);
             scan(path, |line, end| {
-                let keep = line.step().is_none_or(|at| at <= step) && !again(&line);
+                let keep = line.step().is_none_or(|at| at <= step) && !is_repeated(&line);
                 if keep {
                     kept = end;
                 }
@@ -61,7 +61,7 @@ impl Writer {
             .truncate(false)
             .open(path)
             .and_then(|mut file| {
-                // Cutting the end off is one operation: there is no state between.
+                // Truncation is atomic.
                 file.set_len(kept)?;
                 file.seek(SeekFrom::End(0))?;
                 file.sync_all()?;
@@ -77,18 +77,18 @@ impl Writer {
             file,
             log_every: log_every.max(1),
             pending: None,
-            board: None,
+            tensorboard: None,
         })
     }
 
-    /// Has all that is written from now on go to TensorBoard too.
-    pub fn show_on(&mut self, board: Board) {
-        self.board = Some(board);
+    /// Writes everything from now on to TensorBoard too.
+    pub fn attach_tensorboard(&mut self, events: EventWriter) {
+        self.tensorboard = Some(events);
     }
 
-    /// Where TensorBoard reads, if that was said.
-    pub fn board(&mut self) -> Option<&mut Board> {
-        self.board.as_mut()
+    /// The TensorBoard event file, if one is attached.
+    pub fn tensorboard(&mut self) -> Option<&mut EventWriter> {
+        self.tensorboard.as_mut()
     }
 
     /// Writes the start of training.
@@ -100,7 +100,7 @@ impl Writer {
         self.write(&Line::Start(start))
     }
 
-    /// Takes a step: writes it now, or at the end if it is the last.
+    /// Writes a step now, or at the end if it turns out to be the last one.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl Writer {
         }
     }
 
-    /// Writes that a step changed nothing.
+    /// Writes that a step was skipped.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl Writer {
         self.write(&Line::Valid(valid))
     }
 
-    /// Writes what the model made up.
+    /// Writes a text that the model generated.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl Writer {
         self.write(&Line::Sample(sample))
     }
 
-    /// Writes the last step, if it was not written, and the end.
+    /// Writes the last step, unless it was written already, and the end.
     ///
     /// # Errors
     ///
@@ -167,8 +167,8 @@ impl Writer {
                 self.file.write_all(&line)
             });
         written.map_err(|error| files::cannot_write(&self.path, error))?;
-        match &mut self.board {
-            Some(board) => board.line(line),
+        match &mut self.tensorboard {
+            Some(events) => events.line(line),
             None => Ok(()),
         }
     }

@@ -338,7 +338,7 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     assert_eq!(names_in(folder.path()), ["a.safetensors"]);
     refused(
         write_sample(&folder.path().join("none/a.safetensors")),
-        &["cannot write", "make the folder first"],
+        &["cannot write", "create the folder first"],
     );
     refused(write_sample(&path.join("b.safetensors")), &["cannot write"]);
     std::fs::create_dir(folder.path().join("folder")).unwrap();
@@ -389,7 +389,7 @@ fn an_existing_folder_is_never_written_to() {
     );
     refused(
         RunFolder::create(&full.join("thesis.txt/run")),
-        &["cannot make the folder"],
+        &["cannot create the folder"],
     );
     refused(RunFolder::resume(&full), &["no run to resume"]);
     refused(

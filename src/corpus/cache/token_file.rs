@@ -18,7 +18,7 @@ use memmap2::Mmap;
 use crate::corpus::files::Corpus;
 use crate::corpus::tokens::TokenKind;
 use crate::corpus::vocabulary::{Order, Vocabulary};
-use crate::digest::Content;
+use crate::digest::Xxh64;
 
 /// The id that stands for a line end.
 pub(in crate::corpus) const LINE_END: u32 = u32::MAX;
@@ -112,7 +112,7 @@ impl Key {
 }
 
 fn digest_of(numbers: &[u64]) -> u64 {
-    Content::of(&bytes_of(numbers))
+    Xxh64::of(&bytes_of(numbers))
 }
 
 /// Numbers as little-endian bytes.
@@ -181,7 +181,7 @@ impl TokenFile {
 
     /// Whether all bytes match the digest in the footer. Reads the whole file.
     pub(super) fn is_intact(&self) -> bool {
-        Content::of(&self.map[..self.map.len() - 8 * FOOTER]) == self.content
+        Xxh64::of(&self.map[..self.map.len() - 8 * FOOTER]) == self.content
     }
 
     /// Number of tokens, line ends included.

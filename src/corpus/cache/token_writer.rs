@@ -10,7 +10,7 @@ use crate::corpus::chunks::{Boundary, Chunk};
 use crate::corpus::files::Corpus;
 use crate::corpus::tokens::{BadUtf8, Item, TokenKind, check_utf8};
 use crate::corpus::vocabulary::Vocabulary;
-use crate::digest::Content;
+use crate::digest::Xxh64;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -40,7 +40,7 @@ pub(super) fn write(
     let mut bad = None;
     let written = files::write_atomically(path, |out| {
         let failed = |error| files::cannot_write(path, error);
-        let mut content = Content::default();
+        let mut content = Xxh64::default();
         let mut put = |out: &mut dyn Write, bytes: &[u8]| {
             content.add(bytes);
             out.write_all(bytes).map_err(failed)

@@ -8,7 +8,7 @@ use std::ops::Range;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::corpus::tokens::TokenKind;
-use crate::digest::Content;
+use crate::digest::Xxh64;
 use crate::error::{Error, Result};
 
 pub use crate::config::Order;
@@ -86,7 +86,7 @@ impl Vocabulary {
 
     /// Digest of the words and their ids. Counts do not matter.
     pub(in crate::corpus) fn digest(&self) -> u64 {
-        let mut content = Content::default();
+        let mut content = Xxh64::default();
         content.add(self.words.as_bytes());
         for &end in &self.ends {
             content.add(&(end as u64).to_le_bytes());

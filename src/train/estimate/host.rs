@@ -66,7 +66,7 @@ impl HostBytes {
         let largest = footprint.persistent.iter().map(|tensor| tensor.bytes).max();
         let rows = (4 * PIECE as u64).min(largest.unwrap_or(0));
         let saved: u64 = footprint.persistent.iter().map(|tensor| tensor.bytes).sum();
-        let checkpoint = rows + saved.min(files::IN_FLIGHT as u64) + BYTES_OF_LINE * words;
+        let checkpoint = rows + saved.min(files::WRITE_BUFFERS as u64) + BYTES_OF_LINE * words;
         let found = HostBytes {
             vocabulary: BYTES_OF_WORD * words,
             tables: words * widths,

@@ -76,7 +76,7 @@ impl Trainer<'_> {
             // would not take part in a checkpoint.
             Kind::Data if self.run.progress.position.is_some() && self.fails_everywhere(&error) => {
                 if let Err(second) = self.drain().and_then(|()| self.checkpoint())
-                    && second.is_to_tell()
+                    && second.is_reported_here()
                 {
                     tracing::warn!(error = %second, "the steps since the last checkpoint are lost");
                 }

@@ -11,7 +11,7 @@ use crate::device::describe_system;
 use crate::error::Result;
 use crate::metrics::{
     self,
-    tensorboard::{Board, Histogram},
+    tensorboard::{EventWriter, Histogram},
 };
 use crate::train::watch::Event;
 
@@ -110,7 +110,7 @@ impl<'a> Trainer<'a> {
         self.drain()?;
         let begin = Instant::now();
         let output = self.output.as_mut();
-        if let Some(board) = output.and_then(|output| output.metrics.board()) {
+        if let Some(board) = output.and_then(|output| output.metrics.tensorboard()) {
             let mut histograms: Vec<(String, Histogram)> = Vec::new();
             self.run
                 .session
@@ -145,9 +145,9 @@ fn open_output<'a>(run: &Run<'a>) -> Result<Option<RunOutput<'a>>> {
         metrics::Writer::resume(&path, train.log_every, resumed, validated)?
     };
     folder.write_config(&run.config.to_toml())?;
-    let mut board = Board::create(&folder.board_path(), resumed)?;
+    let mut board = EventWriter::create(&folder.board_path(), resumed)?;
     board.text("configuration", resumed, &run.config.to_toml())?;
-    metrics.show_on(board);
+    metrics.attach_tensorboard(board);
     let checkpointer = Checkpointer::open(folder, &run.name, &devices, train, &run.progress)?;
     metrics.start(metrics::Start {
         system: describe_system(),

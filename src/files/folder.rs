@@ -1,0 +1,97 @@
+//! Reads, cleans and flushes folders.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Result};
+
+/// How the names of temporary files begin.
+pub(super) const PARTIAL_PREFIX: &str = ".wlstm-partial-";
+
+/// Removes the partial files that killed processes have left in `folder`, and returns their paths. No other process may be writing
+/// to the folder.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be read or a partial file cannot be removed.
+pub fn sweep(folder: &Path) -> Result<Vec<PathBuf>> {
+    sweep_older(folder, Duration::ZERO)
+}
+
+/// As [`sweep`], for partial files that nobody has written to for `age`. Other processes may be writing to the folder.
+///
+/// # Errors
+///
+/// As [`sweep`].
+pub fn sweep_older(folder: &Path, age: Duration) -> Result<Vec<PathBuf>> {
+    let is_old = |path: &Path| {
+        let modified = path.metadata().and_then(|metadata| metadata.modified());
+        let since = modified.map(|time| SystemTime::now().duration_since(time));
+        matches!(since, Ok(Ok(since)) if since >= age)
+    };
+    let mut removed = Vec::new();
+    for path in entries(folder)? {
+        let is_partial = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL_PREFIX));
+        if is_partial && (age.is_zero() || is_old(&path)) {
+            std::fs::remove_file(&path).map_err(|error| {
+                Error::data(format!(
+                    "cannot remove the partial file `{}`",
+                    path.display()
+                ))
+                .because(error)
+                .help("check that the folder is writable")
+            })?;
+            removed.push(path);
+        }
+    }
+    Ok(removed)
+}
+
+/// The paths in a folder, sorted by name.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be read.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = |error| {
+        Error::data(format!("cannot read the folder `{}`", folder.display()))
+            .because(error)
+            .help("check the name and the permissions of the folder")
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        paths.push(entry.map_err(unreadable)?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The cache folder of this program: `WLSTM_CACHE`, or `wlstm` in the user's cache folder. `None` if `WLSTM_CACHE` is empty, or
+/// the system has no cache folder.
+pub fn cache_folder() -> Option<PathBuf> {
+    match std::env::var_os("WLSTM_CACHE") {
+        Some(folder) if folder.is_empty() => None,
+        Some(folder) => Some(folder.into()),
+        None => dirs::cache_dir().map(|folder| folder.join("wlstm")),
+    }
+}
+
+/// The folder of a path: its parent, or `.` for a bare name.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Flushes the names in a folder to the disk, where the system supports that.
+pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
+}

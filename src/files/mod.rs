@@ -1,0 +1,17 @@
+//! Writes files that appear whole or not at all, and reads folders. A leaf.
+//!
+//! A file is written to a temporary file in the same folder, flushed to the disk, and renamed to its final name; then the folder
+//! is flushed too. If the process or the machine stops in between, the old file is unchanged. [`sweep`] removes the temporary
+//! files that killed processes leave.
+
+mod atomic;
+mod failure;
+mod folder;
+mod page_cache;
+mod streamed;
+
+pub use atomic::{write_atomically, write_text};
+pub use failure::{cannot_make, cannot_write};
+pub use folder::{cache_folder, entries, folder_of, sweep, sweep_older, sync_folder};
+pub use page_cache::read_once;
+pub use streamed::{WRITE_BUFFERS, write_large_atomically};
