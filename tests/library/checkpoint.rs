@@ -1,4 +1,4 @@
-//! Checkpoints and run folders: what is written is read back, by others too; what is broken is named; nothing is lost.
+//! Checkpoints and run folders: files round-trip, other programs read them, damage is reported, nothing is lost.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -55,11 +55,11 @@ fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The message of a failure, which must be one of data.
+/// Checks that a result is a data error whose text contains these parts.
 #[track_caller]
 fn refused<T>(result: Result<T>, parts: &[&str]) {
     let Err(error) = result else {
-        panic!("accepted; wanted a failure with {parts:?}")
+        panic!("no error, but expected one with {parts:?}")
     };
     assert_eq!(error.kind(), Kind::Data, "{}", error.chain());
     let chain = error.chain().to_string();
@@ -69,7 +69,7 @@ fn refused<T>(result: Result<T>, parts: &[&str]) {
 }
 
 #[test]
-fn what_is_written_is_read_back_bit_for_bit() {
+fn files_round_trip_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
     write_sample(&path).unwrap();
@@ -108,9 +108,9 @@ fn what_is_written_is_read_back_bit_for_bit() {
     assert!(checkpoint.contains("vocab") && !checkpoint.contains("vocabulary"));
 }
 
-/// Larger than all pieces that wait for the disk, in pieces that fit into none of them.
+/// A file larger than all write buffers, written in pieces that do not divide a buffer.
 #[test]
-fn large_files_are_written_and_read_in_pieces() {
+fn large_files_round_trip() {
     const LEN: usize = 9 << 20;
     let value = |k: usize| f32::from_bits((k as u32).wrapping_mul(2_654_435_761) >> 2);
     let folder = tempfile::tempdir().unwrap();
@@ -144,7 +144,7 @@ fn large_files_are_written_and_read_in_pieces() {
 }
 
 #[test]
-fn the_safetensors_crate_reads_our_files_and_we_read_its() {
+fn files_are_compatible_with_the_safetensors_crate() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
     write_sample(&path).unwrap();
@@ -160,7 +160,7 @@ fn the_safetensors_crate_reads_our_files_and_we_read_its() {
     assert_eq!(theirs.tensor("vocab").unwrap().data(), b"abc");
     assert_eq!(theirs.len(), 5);
 
-    // Without padding of the header, numbers need not be aligned in files of others.
+    // In files of other programs, numbers may be unaligned.
     for padding in 0..8 {
         let header = format!(
             "{{\"w\":{{\"dtype\":\"F32\",\"shape\":[6],\"data_offsets\":[0,24]}}}}{}",
@@ -189,7 +189,7 @@ fn the_safetensors_crate_reads_our_files_and_we_read_its() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused() {
+fn a_file_truncated_anywhere_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
     write_sample(&path).unwrap();
@@ -210,7 +210,7 @@ fn a_file_cut_anywhere_is_refused() {
         );
     }
     std::fs::write(&cut, [&whole[..], b"x"].concat()).unwrap();
-    refused(Checkpoint::open(&cut), &["more was appended"]);
+    refused(Checkpoint::open(&cut), &["has extra bytes"]);
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn foreign_and_damaged_files_are_refused() {
 }
 
 #[test]
-fn every_wrong_parameter_is_named() {
+fn every_wrong_parameter_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("init.safetensors");
     let entries = ["a", "b", "state.c", "stray", "d"].map(|name| Entry::new(name, Dtype::F32, [2]));
@@ -362,7 +362,7 @@ fn record(best: Option<SavedCheckpoint>) -> RunRecord {
 }
 
 #[test]
-fn an_existing_folder_is_never_written_to() {
+fn an_existing_folder_is_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/run");
     let run = RunFolder::create(&path).unwrap();
@@ -377,7 +377,10 @@ fn an_existing_folder_is_never_written_to() {
     assert_eq!(std::fs::read(path.join("run.json")).unwrap(), before);
     let other = folder.path().join("other");
     std::fs::create_dir(&other).unwrap();
-    assert!(RunFolder::create(&other).is_ok(), "an empty folder will do");
+    assert!(
+        RunFolder::create(&other).is_ok(),
+        "an empty folder is accepted"
+    );
     let full = folder.path().join("full");
     std::fs::create_dir(&full).unwrap();
     std::fs::write(full.join("thesis.txt"), "words").unwrap();
@@ -404,11 +407,11 @@ fn runs_without_a_name_are_numbered() {
     let config = Path::new("configs/shakespeare.toml");
     let newest = || RunFolder::newest_numbered(folder.path(), config).unwrap();
     assert_eq!(newest(), None);
-    // A folder of which nothing was recorded is taken away again.
+    // A folder without a record is removed again.
     drop(RunFolder::create_numbered(folder.path(), config).unwrap());
     assert_eq!(newest(), None);
     let runs = folder.path().join("runs");
-    // Names that are no numbers of this configuration.
+    // Names that are not numbered folders of this configuration.
     for other in ["shakespeare-02", "shakespeare-x", "shakespeares", "other-7"] {
         std::fs::create_dir(runs.join(other)).unwrap();
     }
@@ -430,16 +433,13 @@ fn runs_without_a_name_are_numbered() {
 }
 
 #[test]
-fn a_start_that_failed_leaves_a_folder_that_can_be_used() {
+fn a_failed_start_leaves_a_usable_folder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("given");
     std::fs::create_dir(&path).unwrap();
     drop(RunFolder::create(&path).unwrap());
-    assert!(
-        names_in(&path).is_empty(),
-        "a folder that was there stays, as it was"
-    );
-    // What a process leaves that was killed before its first record.
+    assert!(names_in(&path).is_empty(), "an existing folder stays empty");
+    // The files of a process that was killed before its first record.
     std::fs::write(path.join(".lock"), "").unwrap();
     std::fs::create_dir(path.join("checkpoints")).unwrap();
     let run = RunFolder::create(&path).unwrap();
@@ -448,14 +448,14 @@ fn a_start_that_failed_leaves_a_folder_that_can_be_used() {
         &["another process is training in"],
     );
     drop(run);
-    // A checkpoint is something.
+    // A folder with a checkpoint is not empty.
     std::fs::create_dir(path.join("checkpoints")).unwrap();
     std::fs::write(path.join("checkpoints/step-00000001.safetensors"), "x").unwrap();
     refused(RunFolder::create(&path), &["is not empty"]);
 }
 
 #[test]
-fn one_process_at_a_time() {
+fn only_one_process_uses_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     let run = RunFolder::create(&path).unwrap();
@@ -474,7 +474,7 @@ fn one_process_at_a_time() {
 }
 
 #[test]
-fn a_record_is_read_back_and_leftovers_are_swept() {
+fn records_round_trip_and_partial_files_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     let run = RunFolder::create(&path).unwrap();
@@ -488,7 +488,7 @@ fn a_record_is_read_back_and_leftovers_are_swept() {
     );
     write_sample(&run.checkpoint_path(7)).unwrap();
     drop(run);
-    // What a kill leaves: a temporary sibling whose name is not known before.
+    // A killed process leaves a temporary file with a random name.
     for folder in [path.clone(), path.join("checkpoints")] {
         std::fs::write(folder.join(".wlstm-partial-x8Gd2k"), "half").unwrap();
     }
@@ -503,7 +503,7 @@ fn a_record_is_read_back_and_leftovers_are_swept() {
 }
 
 #[test]
-fn the_leftover_of_a_write_has_the_name_that_is_swept() {
+fn sweep_removes_the_temporary_file_of_a_write() {
     let folder = tempfile::tempdir().unwrap();
     let one = [Entry::new("w", Dtype::U8, [0])];
     let mut during = Vec::new();
@@ -522,7 +522,7 @@ fn the_leftover_of_a_write_has_the_name_that_is_swept() {
 }
 
 #[test]
-fn pruning_keeps_the_newest_and_the_best() {
+fn pruning_keeps_the_newest_and_given_checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::create(&folder.path().join("run")).unwrap();
     for step in [5, 100_000_000, 20, 10, 15] {
@@ -543,7 +543,7 @@ fn pruning_keeps_the_newest_and_the_best() {
 }
 
 #[test]
-fn a_run_or_a_checkpoint_is_found_by_its_path() {
+fn a_checkpoint_is_found_by_its_path_or_its_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     refused(find(&path, Which::Best), &["no run and no checkpoint"]);
@@ -557,7 +557,7 @@ fn a_run_or_a_checkpoint_is_found_by_its_path() {
     assert_eq!(
         found(Which::Best),
         run.checkpoint_path(30),
-        "nothing is known of the best"
+        "no best checkpoint is recorded"
     );
     run.write_record(&record(Some(SavedCheckpoint::new(20, Some(9.0)))))
         .unwrap();

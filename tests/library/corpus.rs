@@ -1,4 +1,4 @@
-//! The corpus against naive implementations written here: vocabularies, batches of both orders, positions, the sampler.
+//! Compares the corpus with naive implementations: vocabularies, batches of both orders, positions, the sampler.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -13,7 +13,7 @@ use wlstm::corpus::{
 use wlstm::error::{Kind, Result};
 use wlstm::random::{Purpose, Stream};
 
-/// A corpus on disk that goes away with this value.
+/// A corpus on disk, removed with this value.
 struct Folder {
     folder: tempfile::TempDir,
 }
@@ -49,10 +49,7 @@ fn lines_of(files: &[String]) -> Vec<Vec<&str>> {
         .iter()
         .flat_map(|file| file.strip_suffix('\n').unwrap_or(file).split('\n'));
     let empty = files.iter().filter(|file| file.is_empty()).count();
-    assert_eq!(
-        empty, 0,
-        "an empty file has no line, which this does not know"
-    );
+    assert_eq!(empty, 0, "this helper does not support empty files");
     lines
         .map(|line| line.split_whitespace().collect())
         .collect()
@@ -89,13 +86,13 @@ fn padding(batch: usize, unroll: usize) -> Grid {
     (vec![0; batch * unroll], vec![IGNORE; batch * unroll])
 }
 
-/// The batches of `sentences` order, as literally as the README defines them.
+/// The batches of `sentences` order, directly from their definition.
 fn naive_sentences(
     pairs: &[Vec<(u32, u32)>],
     batch: usize,
     unroll: usize,
     epochs: usize,
-    padded: bool,
+    pads: bool,
 ) -> Vec<Grid> {
     let mut queue: VecDeque<_> = (0..epochs).flat_map(|_| pairs.iter().cloned()).collect();
     let mut rows = vec![VecDeque::new(); batch];
@@ -106,7 +103,7 @@ fn naive_sentences(
             while row.len() < unroll {
                 match queue.pop_front() {
                     Some(sentence) => row.extend(sentence),
-                    None if padded => break,
+                    None if pads => break,
                     None => return batches,
                 }
             }
@@ -182,7 +179,8 @@ fn options(batch: usize, unroll: usize, epochs: u64) -> BatchOptions {
     }
 }
 
-/// One to four files of up to thirty lines: blank ones, spaces around words, ends of both kinds, a last line that is open.
+/// One to four files of up to thirty lines, with blank lines, spaces around words, both kinds of line ends, and maybe no line feed
+/// at the end.
 fn files() -> impl Strategy<Value = Vec<String>> {
     let word = prop::sample::select(vec![
         "a",
@@ -212,7 +210,7 @@ fn files() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(file, 1..5)
 }
 
-/// Batches, or nothing where the text is too short for one.
+/// The batches, or `None` if the text is too short.
 fn training(text: &Text, options: &BatchOptions) -> Option<Batches> {
     match Batches::training(text, options) {
         Ok(batches) => Some(batches),
@@ -241,7 +239,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn sentences_are_packed_as_the_reference_says(files in files(), batch in 1..5_usize, unroll in 1..8_usize, epochs in 1..4_u64) {
+    fn sentence_batches_match_the_naive_ones(files in files(), batch in 1..5_usize, unroll in 1..8_usize, epochs in 1..4_u64) {
         let Some((_folder, text)) = build(&files, Order::Sentences) else { return Ok(()) };
         let pairs = sentence_pairs(&text, &files);
         let one = naive_sentences(&pairs, batch, unroll, 1, false);
@@ -256,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn columns_are_walked_side_by_side(files in files(), batch in 1..5_usize, unroll in 1..8_usize, epochs in 1..4_u64) {
+    fn contiguous_batches_match_the_naive_ones(files in files(), batch in 1..5_usize, unroll in 1..8_usize, epochs in 1..4_u64) {
         let Some((_folder, text)) = build(&files, Order::Contiguous) else { return Ok(()) };
         let tokens = sequence(&text, &files);
         let expected = naive_contiguous(&tokens, batch, unroll, epochs as usize);
@@ -269,7 +267,7 @@ proptest! {
     }
 
     #[test]
-    fn evaluations_meet_every_target_once(files in files(), batch in 1..9_usize, unroll in 1..40_usize) {
+    fn an_evaluation_covers_every_target_once(files in files(), batch in 1..9_usize, unroll in 1..40_usize) {
         for order in [Order::Sentences, Order::Contiguous] {
             let Some((_folder, text)) = build(&files, order) else { return Ok(()) };
             let (one_stream, expected) = match order {
@@ -289,7 +287,7 @@ proptest! {
             prop_assert!(batches.iter().enumerate().all(|(k, batch)| batch.reset == (k == 0)));
             let found: Vec<_> = batches.into_iter().map(|batch| (batch.inputs, batch.targets)).collect();
             prop_assert_eq!(found, expected);
-            // One stream: the same sequence whatever the unroll.
+            // With one stream, the sequence does not depend on the unroll.
             let mut alone = Vec::new();
             for batch in Batches::evaluation(&text, 1, unroll).unwrap() {
                 let batch = batch.unwrap();
@@ -300,18 +298,18 @@ proptest! {
     }
 
     #[test]
-    fn every_batch_can_be_resumed_after(files in files(), batch in 1..4_usize, unroll in 1..6_usize, shuffle: bool, seed: u64) {
+    fn training_resumes_after_any_batch(files in files(), batch in 1..4_usize, unroll in 1..6_usize, shuffle: bool, seed: u64) {
         for order in [Order::Sentences, Order::Contiguous] {
             let Some((_folder, text)) = build(&files, order) else { return Ok(()) };
             let options = BatchOptions { shuffle, seed, ..options(batch, unroll, 3) };
             let Some(batches) = training(&text, &options) else { return Ok(()) };
             let all: Vec<Batch> = batches.map(Result::unwrap).collect();
             for (k, batch) in all.iter().enumerate() {
-                // As a checkpoint keeps it.
+                // As a checkpoint stores it.
                 let kept = serde_json::to_string(&batch.position).unwrap();
                 let position: Position = serde_json::from_str(&kept).unwrap();
                 let mut rest = Batches::resume(&text, &options, &position).unwrap();
-                // The next ones and, for some, all to the end.
+                // Checks the next batches, and for some positions all of them.
                 let checked = if k % 7 == 0 { all.len() } else { 3 };
                 for expected in all[k + 1..].iter().take(checked) {
                     prop_assert_eq!(&rest.next().unwrap().unwrap(), expected);
@@ -324,8 +322,8 @@ proptest! {
     }
 
     #[test]
-    fn shuffled_epochs_hold_every_sentence_once(lines in prop::collection::vec(1..200_usize, 1..5), seed: u64) {
-        // Every sentence is one word of its own.
+    fn a_shuffled_epoch_contains_every_sentence_once(lines in prop::collection::vec(1..200_usize, 1..5), seed: u64) {
+        // Every sentence is one unique word.
         let mut files = Vec::new();
         let mut all = BTreeSet::new();
         for (k, &count) in lines.iter().enumerate() {
@@ -353,7 +351,7 @@ proptest! {
     }
 
     #[test]
-    fn vocabularies_count_like_a_map(files in files(), size in 3..12_usize, min_count in 0..5_u64, on_disk: bool) {
+    fn vocabularies_match_the_counts_of_a_map(files in files(), size in 3..12_usize, min_count in 0..5_u64, on_disk: bool) {
         for order in [Order::Sentences, Order::Contiguous] {
             let folder = Folder::new(&files);
             let lines = lines_of(&files);
@@ -376,7 +374,7 @@ proptest! {
             };
             let mut unknowns = counts.remove(unknown).unwrap_or(0);
             let mut sorted: Vec<_> = counts.into_iter().collect();
-            // Stable: words of one count stay in the order of their bytes.
+            // A stable sort: words with the same count stay in byte order.
             sorted.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
             let kept = sorted.iter().filter(|word| word.1 >= min_count).count().min(size - 2);
             unknowns += sorted.drain(kept..).map(|word| word.1).sum::<u64>();
@@ -390,7 +388,7 @@ proptest! {
     }
 
     #[test]
-    fn characters_and_words_survive_a_vocabulary_file(text in "[\\PC \t\r\n]{1,200}") {
+    fn vocabulary_files_round_trip_any_token(text in "[\\PC \t\r\n]{1,200}") {
         let folder = Folder::new(&[&text]);
         for kind in [TokenKind::Characters, TokenKind::Words, TokenKind::Whitespace] {
             let Ok(built) = VocabularyBuilder::new(Order::Contiguous, kind).build(&folder.corpus()) else {
@@ -413,7 +411,7 @@ proptest! {
 }
 
 #[test]
-fn rows_and_resets_of_a_small_text() {
+fn batches_of_a_small_text() {
     let folder = Folder::new(&["a b\nc\n", "d e f\n"]);
     let text = folder.text(Order::Sentences);
     let mut batches = Batches::training(&text, &options(2, 2, 0)).unwrap();
@@ -421,7 +419,7 @@ fn rows_and_resets_of_a_small_text() {
         let words: Vec<_> = ids.iter().map(|&id| text.vocabulary().word(id)).collect();
         words.join(" ")
     };
-    // Row 0 takes a b, row 1 takes c; then row 0 has b's end left and takes d e f.
+    // Stream 0 takes `a b` and stream 1 takes `c`. Then stream 0 has the end of `a b` left and takes `d e f`.
     for (inputs, targets, reset, epoch) in [
         ("<S> <S> a c", "a c b <S>", true, 1),
         ("b <S> <S> a", "<S> a d b", false, 2),
@@ -435,7 +433,7 @@ fn rows_and_resets_of_a_small_text() {
     }
     let text = folder.text(Order::Contiguous);
     let batches = Batches::training(&text, &options(2, 2, 2)).unwrap();
-    // Columns of four tokens: two pairs, then one.
+    // Streams of four tokens: two pairs, then one.
     let found: Vec<_> = batches
         .map(|batch| batch.unwrap())
         .map(|batch| (batch.reset, batch.words))
@@ -463,7 +461,7 @@ fn unknown_words_are_counted() {
 }
 
 #[test]
-fn bad_bytes_are_reported_with_their_line_by_all_readers() {
+fn all_readers_report_invalid_utf8_with_its_line() {
     let mut file = "good line\n".repeat(40).into_bytes();
     file.extend_from_slice(b"a b\xe9d line\n");
     file.extend_from_slice("good line\n".repeat(40).as_bytes());
@@ -566,7 +564,7 @@ fn texts_without_words_or_too_short_are_refused() {
 }
 
 #[test]
-fn positions_of_other_corpora_are_refused() {
+fn positions_that_do_not_fit_are_refused() {
     let folder = Folder::new(&["a b c d e f g h\ni j k l m n o p\n"]);
     for order in [Order::Sentences, Order::Contiguous] {
         let text = folder.text(order);
@@ -641,7 +639,7 @@ fn one_very_long_line_is_streamed() {
 }
 
 #[test]
-fn a_loader_gives_the_same_batches() {
+fn a_loader_returns_the_same_batches() {
     let folder = Folder::new(&["a b c\nd e\nf\n".repeat(30)]);
     let text = folder.text(Order::Sentences);
     let options = BatchOptions {
@@ -655,10 +653,10 @@ fn a_loader_gives_the_same_batches() {
     assert_eq!(loaded, batches().map(Result::unwrap).collect::<Vec<_>>());
 }
 
-/// The first candidate has the distribution P(k), and an id is among the candidates with the frequency Q(k), as far as Q
-/// takes the number of tries for fixed.
+/// The first candidate has the distribution P(k), and an id is among the candidates with the frequency Q(k), up to the error of Q,
+/// which treats the number of tries as fixed.
 #[test]
-fn candidates_have_their_distribution() {
+fn candidates_have_the_documented_distribution() {
     let (vocabulary, samples, runs) = (50, 10, 40_000);
     let mut sampler = CandidateSampler::new(vocabulary, samples).unwrap();
     let mut first = vec![0.0; vocabulary];
@@ -679,7 +677,7 @@ fn candidates_have_their_distribution() {
         let p = sampler.probability(id as u32);
         let deviation = (first[id] - runs * p).abs() / (runs * p * (1.0 - p)).sqrt();
         assert!(deviation < 5.0, "{id}: {deviation} standard deviations");
-        // Q is an approximation: the number of tries is not independent of what was drawn.
+        // Q is an approximation: the number of tries depends on the ids that were drawn.
         let (found, expected): (f64, f64) = (present[id] / runs, expected[id] / runs);
         assert!((found - expected).abs() < 0.035, "{id}: {found} {expected}");
     }
@@ -709,7 +707,7 @@ fn the_length_of_an_epoch_is_estimated_from_samples() {
 }
 
 #[test]
-fn vocabularies_without_room_or_place_are_refused() {
+fn bad_vocabulary_sizes_and_paths_are_refused() {
     let folder = Folder::new(&["a b\n"]);
     let builder = VocabularyBuilder::new(Order::Sentences, TokenKind::Whitespace);
     for size in [1, 2] {
@@ -718,16 +716,16 @@ fn vocabularies_without_room_or_place_are_refused() {
     }
     let vocabulary = builder.size(3).build(&folder.corpus()).unwrap();
     assert_eq!(vocabulary.to_bytes(), b"<S> 1\n<UNK> 1\na 1\n");
-    for place in [
+    for path in [
         folder.path().to_owned(),
         folder.path().join("none/vocabulary.txt"),
     ] {
-        let error = vocabulary.save(&place).unwrap_err();
+        let error = vocabulary.save(&path).unwrap_err();
         assert!(
             error.to_string().contains("cannot write the vocabulary"),
             "{error}"
         );
     }
     let files = fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(files, 1, "nothing is left behind");
+    assert_eq!(files, 1, "no partial file is left");
 }

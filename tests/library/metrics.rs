@@ -1,4 +1,4 @@
-//! The metrics of a run: the form of the lines, which steps are written, and what a resume makes of them.
+//! The metrics of a run: the format of lines, which steps are written, and what a resume removes.
 
 use std::path::Path;
 
@@ -55,7 +55,7 @@ fn steps_in(path: &Path) -> Vec<u64> {
 }
 
 #[test]
-fn lines_have_the_documented_form() {
+fn lines_have_the_documented_format() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.jsonl");
     let mut writer = Writer::create(&path, 1).unwrap();
@@ -63,11 +63,7 @@ fn lines_have_the_documented_form() {
     writer.step(step(1)).unwrap();
     writer.valid(valid(1)).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(
-        text.lines().count(),
-        3,
-        "lines are there when they are written"
-    );
+    assert_eq!(text.lines().count(), 3, "each line is written at once");
     writer.end("steps").unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.lines().collect();
@@ -92,7 +88,7 @@ fn lines_have_the_documented_form() {
 }
 
 #[test]
-fn every_digit_survives() {
+fn numbers_round_trip_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.jsonl");
     let mut writer = Writer::create(&path, 1).unwrap();
@@ -126,7 +122,7 @@ fn every_digit_survives() {
 }
 
 #[test]
-fn undefined_numbers_are_null() {
+fn nan_and_infinity_are_null() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.jsonl");
     let mut writer = Writer::create(&path, 1).unwrap();
@@ -149,7 +145,7 @@ fn undefined_numbers_are_null() {
 }
 
 #[test]
-fn the_first_ten_and_the_last_step_are_always_there() {
+fn the_first_ten_steps_and_the_last_one_are_always_written() {
     let folder = tempfile::tempdir().unwrap();
     for (name, last, expected) in [
         ("a", 24, vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 24]),
@@ -169,7 +165,7 @@ fn the_first_ten_and_the_last_step_are_always_there() {
 }
 
 #[test]
-fn a_resume_cuts_what_came_after_the_checkpoint() {
+fn a_resume_removes_lines_after_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.jsonl");
     let mut writer = Writer::create(&path, 1).unwrap();
@@ -183,7 +179,7 @@ fn a_resume_cuts_what_came_after_the_checkpoint() {
     drop(writer);
     let whole = std::fs::read_to_string(&path).unwrap();
     let expected: Vec<&str> = whole.split_inclusive('\n').take(7).collect();
-    // A kill may cut the last line anywhere.
+    // A killed process may leave an incomplete last line.
     for cut in (1..whole.len()).rev().step_by(11) {
         std::fs::write(&path, &whole[..cut]).unwrap();
         let lines = read(&path).unwrap();
@@ -202,7 +198,7 @@ fn a_resume_cuts_what_came_after_the_checkpoint() {
     writer.end("steps").unwrap();
     assert_eq!(steps_in(&path), [1, 2, 3, 4, 5]);
     assert!(matches!(read(&path).unwrap()[7], Line::Start(_)));
-    // A validation that the checkpoint does not know of comes again.
+    // A validation that the checkpoint does not contain is repeated.
     std::fs::write(&path, &whole).unwrap();
     Writer::resume(&path, 1, 4, false).unwrap();
     assert_eq!(
@@ -213,14 +209,14 @@ fn a_resume_cuts_what_came_after_the_checkpoint() {
     let mut writer = Writer::resume(&path, 1, 4, true).unwrap();
     writer.step(step(5)).unwrap();
     drop(writer);
-    // Resumed where it ended, all of it stays.
+    // A resume at the last step removes nothing.
     let before = std::fs::read(&path).unwrap();
     Writer::resume(&path, 1, 5, true).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
 #[test]
-fn files_that_cannot_be_used_are_refused() {
+fn unusable_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.jsonl");
     assert_eq!(read(&path).unwrap_err().kind(), Kind::Data);

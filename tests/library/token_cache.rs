@@ -1,5 +1,4 @@
-//! The cache of tokens: batches and positions are those of the text, files are made once, and nothing that befalls the folder
-//! stops a run.
+//! The token cache: it gives the batches and positions of the text, parses each text once, and never stops a run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,21 +19,21 @@ const KINDS: [TokenKind; 3] = [
     TokenKind::Characters,
 ];
 
-/// Files of text and a folder for their tokens.
-struct Place {
+/// Text files and a cache folder.
+struct TestCorpus {
     folder: tempfile::TempDir,
 }
 
-impl Place {
-    fn new(files: &[impl AsRef<[u8]>]) -> Place {
-        let place = Place {
+impl TestCorpus {
+    fn new(files: &[impl AsRef<[u8]>]) -> TestCorpus {
+        let test = TestCorpus {
             folder: tempfile::tempdir().unwrap(),
         };
-        fs::create_dir(place.folder.path().join("text")).unwrap();
+        fs::create_dir(test.folder.path().join("text")).unwrap();
         for (k, file) in files.iter().enumerate() {
-            place.write(k, file);
+            test.write(k, file);
         }
-        place
+        test
     }
 
     fn write(&self, file: usize, bytes: impl AsRef<[u8]>) {
@@ -55,12 +54,12 @@ impl Place {
     }
 
     fn words(&self, order: Order, kind: TokenKind) -> Option<Arc<Vocabulary>> {
-        // Cut, so that there are unknown words.
+        // With a minimum count, so that there are unknown words.
         let builder = VocabularyBuilder::new(order, kind).min_count(2);
         builder.build(&self.corpus()).ok().map(Arc::new)
     }
 
-    /// The names of what ends so in the folder of tokens.
+    /// Names in the cache folder with this ending.
     fn names(&self, end: &str) -> Vec<String> {
         let names = fs::read_dir(self.tokens()).unwrap();
         let mut names: Vec<_> = names
@@ -72,7 +71,7 @@ impl Place {
     }
 }
 
-/// Opens a text, and says how many bytes of it were parsed.
+/// Opens a text. Returns how many bytes of it were parsed.
 fn open(cache: &TokenCache, corpus: Arc<Corpus>, words: &Arc<Vocabulary>) -> (Text, u64) {
     let parsed = AtomicU64::new(0);
     let kind = TokenKind::Whitespace;
@@ -96,11 +95,12 @@ fn all(batches: Result<Batches>) -> Result<Vec<Batch>> {
     batches?.collect()
 }
 
-fn kept(position: &Position) -> Position {
+fn round_trip(position: &Position) -> Position {
     serde_json::from_str(&serde_json::to_string(position).unwrap()).unwrap()
 }
 
-/// One to four files of up to sixty lines: blank ones, spaces around words, marks in the text, ends of both kinds, an open end.
+/// One to four files of up to sixty lines, with blank lines, spaces around words, marks in the text, both kinds of line ends, and
+/// maybe no line feed at the end.
 fn files() -> impl Strategy<Value = Vec<String>> {
     let word = prop::sample::select(vec![
         "a", "b", "cc", "d'd", "é-é", "<unk>", "<UNK>", "<S>", "<eos>", "x.", "rare",
@@ -123,21 +123,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn both_routes_give_the_same_batches_and_positions(
+    fn text_and_cache_give_the_same_batches_and_positions(
         files in files(), kind in 0..3_usize, batch in 1..5_usize, unroll in 1..8_usize, shuffle: bool, seed: u64,
     ) {
-        let place = Place::new(&files);
+        let test = TestCorpus::new(&files);
         let kind = KINDS[kind];
         for order in [Order::Sentences, Order::Contiguous] {
-            let Some(words) = place.words(order, kind) else { return Ok(()) };
-            let text = Text::new(place.corpus(), words.clone(), kind);
-            let cached = place.cache().open(place.corpus(), words, kind, &|_, _| {}).unwrap();
+            let Some(words) = test.words(order, kind) else { return Ok(()) };
+            let text = Text::new(test.corpus(), words.clone(), kind);
+            let cached = test.cache().open(test.corpus(), words, kind, &|_, _| {}).unwrap();
             prop_assert_eq!((text.cached_files(), cached.cached_files()), (0, files.len()));
 
             match (all(Batches::evaluation(&text, batch, unroll)), all(Batches::evaluation(&cached, batch, unroll))) {
                 (Ok(text), Ok(cached)) => prop_assert_eq!(text, cached),
                 (Err(text), Err(cached)) => prop_assert_eq!(text.to_string(), cached.to_string()),
-                _ => prop_assert!(false, "only one route fails"),
+                _ => prop_assert!(false, "only one of text and cache fails"),
             }
 
             let options = BatchOptions { shuffle, seed, ..options(batch, unroll, 3) };
@@ -152,9 +152,9 @@ proptest! {
             prop_assert_eq!(from_text.epoch_steps().unwrap(), from_cache.epoch_steps().unwrap());
             let expected = from_text.collect::<Result<Vec<_>>>().unwrap();
             prop_assert_eq!(&from_cache.collect::<Result<Vec<_>>>().unwrap(), &expected);
-            // Either goes on from any position of the other.
+            // Both resume from any position of the other.
             for (k, batch) in expected.iter().enumerate() {
-                let position = kept(&batch.position);
+                let position = round_trip(&batch.position);
                 let many = if k % 5 == 0 { usize::MAX } else { 2 };
                 for text in [&text, &cached] {
                     let rest = Batches::resume(text, &options, &position).unwrap().take(many);
@@ -168,60 +168,56 @@ proptest! {
 }
 
 #[test]
-fn text_is_parsed_once_and_what_changed_is_parsed_again() {
+fn only_new_or_changed_text_is_parsed() {
     let line = "a b c d e\n";
-    let place = Place::new(&[line.repeat(10), line.repeat(20), line.repeat(30)]);
-    let words = place
-        .words(Order::Sentences, TokenKind::Whitespace)
-        .unwrap();
+    let test = TestCorpus::new(&[line.repeat(10), line.repeat(20), line.repeat(30)]);
+    let words = test.words(Order::Sentences, TokenKind::Whitespace).unwrap();
     let bytes = |lines: u64| lines * line.len() as u64;
-    let parsed = || open(&place.cache(), place.corpus(), &words).1;
+    let parsed = || open(&test.cache(), test.corpus(), &words).1;
     assert_eq!(parsed(), bytes(60));
-    assert_eq!(place.names(".tokens").len(), 3);
+    assert_eq!(test.names(".tokens").len(), 3);
     assert_eq!(parsed(), 0);
-    // One word of one file, which keeps its length.
-    place.write(1, format!("e{}", &line.repeat(20)[1..]));
+    // One word of one file changes. The length stays the same.
+    test.write(1, format!("e{}", &line.repeat(20)[1..]));
     assert_eq!(parsed(), bytes(20));
-    // Back to what was there: the old file serves again.
-    place.write(1, line.repeat(20));
+    // With the old content, the old token file is valid again.
+    test.write(1, line.repeat(20));
     assert_eq!(parsed(), 0);
-    // The same text under another name, twice.
-    place.write(7, line.repeat(30));
+    // The same text in a second file.
+    test.write(7, line.repeat(30));
     assert_eq!(parsed(), 0);
-    // Other words, or the same under other ids.
+    // The same words with other ids.
     let other = Vocabulary::from_bytes(
         b"b 9\na 9\nc 9\nd 9\ne 9\n<S> 1\n<UNK> 0\n",
         Order::Sentences,
         "here",
     );
-    let parsed = open(&place.cache(), place.corpus(), &Arc::new(other.unwrap())).1;
-    // The file that is there twice is made once, or twice at the same time.
+    let parsed = open(&test.cache(), test.corpus(), &Arc::new(other.unwrap())).1;
+    // The text that exists twice is parsed once, or twice at the same time.
     assert!(parsed >= bytes(60), "{parsed}");
-    // Another count is no other word.
+    // Counts do not matter.
     let counted = words.to_bytes();
     let counted = String::from_utf8(counted)
         .unwrap()
         .replace(" 60\n", " 61\n");
     let words = Vocabulary::from_bytes(counted.as_bytes(), Order::Sentences, "here").unwrap();
-    assert_eq!(open(&place.cache(), place.corpus(), &Arc::new(words)).1, 0);
+    assert_eq!(open(&test.cache(), test.corpus(), &Arc::new(words)).1, 0);
 }
 
 #[test]
-fn damaged_files_are_made_again() {
-    let place = Place::new(&["a b c\nd e f\n".repeat(50), "g h\n".repeat(40)]);
-    let words = place
-        .words(Order::Sentences, TokenKind::Whitespace)
-        .unwrap();
-    let (text, parsed) = open(&place.cache(), place.corpus(), &words);
+fn damaged_files_are_written_again() {
+    let test = TestCorpus::new(&["a b c\nd e f\n".repeat(50), "g h\n".repeat(40)]);
+    let words = test.words(Order::Sentences, TokenKind::Whitespace).unwrap();
+    let (text, parsed) = open(&test.cache(), test.corpus(), &words);
     let whole = parsed;
     let expected = all(Batches::training(&text, &options(2, 3, 1))).unwrap();
     drop(text);
-    for damage in ["cut", "empty", "longer", "footer", "content"] {
-        for name in place.names(".tokens") {
-            let path = place.tokens().join(name);
+    for damage in ["truncated", "empty", "longer", "footer", "content"] {
+        for name in test.names(".tokens") {
+            let path = test.tokens().join(name);
             let mut bytes = fs::read(&path).unwrap();
             match damage {
-                "cut" => bytes.truncate(bytes.len() / 2),
+                "truncated" => bytes.truncate(bytes.len() / 2),
                 "empty" => bytes.clear(),
                 "longer" => bytes.extend([0; 96]),
                 "footer" => *bytes.last_mut().unwrap() ^= 1,
@@ -229,20 +225,20 @@ fn damaged_files_are_made_again() {
             }
             fs::write(path, bytes).unwrap();
         }
-        let cache = place.cache().verify(damage == "content");
-        let (text, parsed) = open(&cache, place.corpus(), &words);
+        let cache = test.cache().verify(damage == "content");
+        let (text, parsed) = open(&cache, test.corpus(), &words);
         assert_eq!(parsed, whole, "{damage}");
         let found = all(Batches::training(&text, &options(2, 3, 1))).unwrap();
         assert_eq!(found, expected, "{damage}");
     }
-    // An id that no word has is an error where it is read, when nothing was verified.
-    for name in place.names(".tokens") {
-        let path = place.tokens().join(name);
+    // Without verification, an invalid id is an error when it is read.
+    for name in test.names(".tokens") {
+        let path = test.tokens().join(name);
         let mut bytes = fs::read(&path).unwrap();
         bytes[..4].fill(0x77);
         fs::write(path, bytes).unwrap();
     }
-    let (text, parsed) = open(&place.cache(), place.corpus(), &words);
+    let (text, parsed) = open(&test.cache(), test.corpus(), &words);
     assert_eq!(parsed, 0);
     let error = all(Batches::evaluation(&text, 1, 3)).unwrap_err();
     assert_eq!(error.kind(), Kind::Data);
@@ -250,64 +246,60 @@ fn damaged_files_are_made_again() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_stops_nothing() {
-    let place = Place::new(&["a b c\nd e f\n".repeat(50), "g h\n".repeat(40)]);
-    let words = place
-        .words(Order::Sentences, TokenKind::Whitespace)
-        .unwrap();
-    let text = Text::new(place.corpus(), words.clone(), TokenKind::Whitespace);
+fn an_unusable_folder_does_not_stop_a_run() {
+    let test = TestCorpus::new(&["a b c\nd e f\n".repeat(50), "g h\n".repeat(40)]);
+    let words = test.words(Order::Sentences, TokenKind::Whitespace).unwrap();
+    let text = Text::new(test.corpus(), words.clone(), TokenKind::Whitespace);
     let expected = all(Batches::training(&text, &options(2, 3, 2))).unwrap();
     let check = |cache: &TokenCache, cached: usize| {
-        let (text, _) = open(cache, place.corpus(), &words);
+        let (text, _) = open(cache, test.corpus(), &words);
         assert_eq!(text.cached_files(), cached);
         let found = all(Batches::training(&text, &options(2, 3, 2))).unwrap();
         assert_eq!(found, expected);
         let again = Batches::resume(&text, &options(2, 3, 2), &expected[4].position);
         assert_eq!(all(again).unwrap(), expected[5..]);
     };
-    // A file where the folder should be.
-    let file = place.folder.path().join("file");
+    // A file in place of the folder.
+    let file = test.folder.path().join("file");
     fs::write(&file, "").unwrap();
     check(&TokenCache::in_folder(&file).min_bytes(0), 0);
     check(
         &TokenCache::in_folder(file.join("under it")).min_bytes(0),
         0,
     );
-    // Too large, and too small to matter.
-    check(&place.cache().limit(100), 0);
-    check(&TokenCache::in_folder(place.tokens()), 0);
-    check(&place.cache(), 2);
-    // One file that cannot be replaced: this one is read as text.
-    let first = place.tokens().join(&place.names(".tokens")[0]);
+    // Above the limit, and below the minimum size.
+    check(&test.cache().limit(100), 0);
+    check(&TokenCache::in_folder(test.tokens()), 0);
+    check(&test.cache(), 2);
+    // A token file that cannot be replaced: its text is read instead.
+    let first = test.tokens().join(&test.names(".tokens")[0]);
     fs::remove_file(&first).unwrap();
     fs::create_dir(&first).unwrap();
     fs::write(first.join("inside"), "").unwrap();
-    check(&place.cache(), 1);
+    check(&test.cache(), 1);
     fs::remove_dir_all(&first).unwrap();
-    check(&place.cache(), 2);
+    check(&test.cache(), 2);
 }
 
 #[test]
-fn runs_that_begin_at_once_share_the_folder() {
-    let place = Place::new(&["a b c d\n".repeat(5000), "e f g\n\n".repeat(5000)]);
-    let words = place
-        .words(Order::Sentences, TokenKind::Whitespace)
-        .unwrap();
-    let text = Text::new(place.corpus(), words.clone(), TokenKind::Whitespace);
+fn runs_that_start_together_share_the_folder() {
+    let test = TestCorpus::new(&["a b c d\n".repeat(5000), "e f g\n\n".repeat(5000)]);
+    let words = test.words(Order::Sentences, TokenKind::Whitespace).unwrap();
+    let text = Text::new(test.corpus(), words.clone(), TokenKind::Whitespace);
     let expected = all(Batches::training(&text, &options(4, 5, 1))).unwrap();
     for _ in 0..5 {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let (text, _) = open(&place.cache(), place.corpus(), &words);
+                    let (text, _) = open(&test.cache(), test.corpus(), &words);
                     assert_eq!(text.cached_files(), 2);
                     let found = all(Batches::training(&text, &options(4, 5, 1))).unwrap();
                     assert_eq!(found, expected);
                 });
             }
         });
-        assert_eq!(place.names(".tokens").len(), 2);
-        fs::remove_dir_all(place.tokens()).unwrap();
+        assert_eq!(test.names(".tokens").len(), 2);
+        fs::remove_dir_all(test.tokens()).unwrap();
     }
 }
 
@@ -318,58 +310,56 @@ fn age(path: &Path, seconds: u64) {
 }
 
 #[test]
-fn what_killed_runs_leave_is_removed_and_taken_for_nothing() {
-    let place = Place::new(&["a b c\n".repeat(50)]);
-    let words = place
-        .words(Order::Sentences, TokenKind::Whitespace)
-        .unwrap();
-    drop(open(&place.cache(), place.corpus(), &words));
-    let name = place.names(".tokens").pop().unwrap();
-    let half = fs::read(place.tokens().join(&name)).unwrap();
+fn partial_files_of_killed_runs_are_ignored_and_removed() {
+    let test = TestCorpus::new(&["a b c\n".repeat(50)]);
+    let words = test.words(Order::Sentences, TokenKind::Whitespace).unwrap();
+    drop(open(&test.cache(), test.corpus(), &words));
+    let name = test.names(".tokens").pop().unwrap();
+    let half = fs::read(test.tokens().join(&name)).unwrap();
     let partials =
-        [".wlstm-partial-abc", ".wlstm-partial-def"].map(|name| place.tokens().join(name));
-    let lists = ["use-abc", "use-def"].map(|name| place.tokens().join(name));
+        [".wlstm-partial-abc", ".wlstm-partial-def"].map(|name| test.tokens().join(name));
+    let lists = ["use-abc", "use-def"].map(|name| test.tokens().join(name));
     for path in partials.iter().chain(&lists) {
         fs::write(path, &half[..half.len() / 2]).unwrap();
     }
     age(&partials[0], 2 * 3600);
     age(&lists[0], 60);
-    fs::remove_file(place.tokens().join(name)).unwrap();
-    let (_text, parsed) = open(&place.cache(), place.corpus(), &words);
+    fs::remove_file(test.tokens().join(name)).unwrap();
+    let (_text, parsed) = open(&test.cache(), test.corpus(), &words);
     assert!(parsed > 0);
-    // Somebody may still be writing the younger ones.
+    // Another process may still be writing the younger ones.
     assert!(!partials[0].exists() && partials[1].exists());
     assert!(!lists[0].exists() && lists[1].exists());
 }
 
 #[test]
-fn the_folder_is_bounded_and_files_in_use_stay() {
-    let place = Place::new(&["a b c d e f\n".repeat(2000)]);
+fn the_folder_has_a_limit_and_files_in_use_stay() {
+    let test = TestCorpus::new(&["a b c d e f\n".repeat(2000)]);
     let kind = TokenKind::Whitespace;
     let words = |size| {
         let builder = VocabularyBuilder::new(Order::Sentences, kind).size(size);
-        Arc::new(builder.build(&place.corpus()).unwrap())
+        Arc::new(builder.build(&test.corpus()).unwrap())
     };
     // Room for two files.
-    let cache = place.cache().limit(150_000);
-    let made = |size| {
-        let before = if place.tokens().exists() {
-            place.names(".tokens")
+    let cache = test.cache().limit(150_000);
+    let create = |size| {
+        let before = if test.tokens().exists() {
+            test.names(".tokens")
         } else {
             vec![]
         };
-        let (text, _) = open(&cache, place.corpus(), &words(size));
-        let mut names = place.names(".tokens");
+        let (text, _) = open(&cache, test.corpus(), &words(size));
+        let mut names = test.names(".tokens");
         names.retain(|name| !before.contains(name));
         (text, names.pop())
     };
-    let (first_text, first) = made(3);
-    let first = place.tokens().join(first.unwrap());
-    let second = place.tokens().join(made(4).1.unwrap());
+    let (first_text, first) = create(3);
+    let first = test.tokens().join(first.unwrap());
+    let second = test.tokens().join(create(4).1.unwrap());
     age(&first, 1000);
     age(&second, 500);
     // The first is older, but in use.
-    let third = place.tokens().join(made(5).1.unwrap());
+    let third = test.tokens().join(create(5).1.unwrap());
     assert!(first.exists() && !second.exists() && third.exists());
     age(&third, 100);
     let batches = all(Batches::evaluation(&first_text, 3, 4)).unwrap();
@@ -378,40 +368,38 @@ fn the_folder_is_bounded_and_files_in_use_stay() {
         7 * 2000
     );
     drop(first_text);
-    let fourth = place.tokens().join(made(6).1.unwrap());
+    let fourth = test.tokens().join(create(6).1.unwrap());
     assert!(!first.exists() && third.exists() && fourth.exists());
-    assert!(place.names("").iter().all(|name| !name.starts_with("use-")));
+    assert!(test.names("").iter().all(|name| !name.starts_with("use-")));
 }
 
 #[test]
-fn bad_bytes_are_reported_with_file_and_line() {
+fn invalid_utf8_is_reported_with_file_and_line() {
     let good = "good line\n".repeat(300_000);
     let bad = [good.as_bytes(), b"a b\xe9d line\n", good.as_bytes()].concat();
-    let place = Place::new(&[good.as_bytes(), &bad, &bad]);
-    let first = Arc::new(Corpus::open(&[place.folder.path().join("text/part-00")]).unwrap());
+    let test = TestCorpus::new(&[good.as_bytes(), &bad, &bad]);
+    let first = Arc::new(Corpus::open(&[test.folder.path().join("text/part-00")]).unwrap());
     for order in [Order::Sentences, Order::Contiguous] {
         for kind in KINDS {
             let words = VocabularyBuilder::new(order, kind).build(&first).unwrap();
-            let text = place
+            let text = test
                 .cache()
-                .open(place.corpus(), Arc::new(words), kind, &|_, _| {});
+                .open(test.corpus(), Arc::new(words), kind, &|_, _| {});
             let error = text.unwrap_err();
             assert_eq!(error.kind(), Kind::Data);
             let message = error.to_string();
             assert!(message.contains("part-01:300001: not UTF-8"), "{message}");
         }
     }
-    assert!(place.names("").iter().all(|name| !name.contains("partial")));
+    assert!(test.names("").iter().all(|name| !name.contains("partial")));
 }
 
 #[test]
-fn a_text_that_changed_anywhere_is_not_resumed() {
+fn a_run_does_not_resume_on_a_changed_text() {
     let files = ["a b c\nd e f\n".repeat(30_000), "g h i\n".repeat(30_000)];
-    let place = Place::new(&files);
-    let words = place
-        .words(Order::Sentences, TokenKind::Whitespace)
-        .unwrap();
-    let (text, _) = open(&place.cache(), place.corpus(), &words);
+    let test = TestCorpus::new(&files);
+    let words = test.words(Order::Sentences, TokenKind::Whitespace).unwrap();
+    let (text, _) = open(&test.cache(), test.corpus(), &words);
     let options = options(2, 3, 0);
     let position = Batches::training(&text, &options)
         .unwrap()
@@ -420,18 +408,18 @@ fn a_text_that_changed_anywhere_is_not_resumed() {
         .unwrap()
         .position;
     assert!(Batches::resume(&text, &options, &position).is_ok());
-    // One letter, a long way in.
+    // One changed letter in the middle.
     let mut changed = files[0].clone().into_bytes();
     changed[123_450] = b'z';
-    place.write(0, changed);
-    let (text, _) = open(&place.cache(), place.corpus(), &words);
+    test.write(0, changed);
+    let (text, _) = open(&test.cache(), test.corpus(), &words);
     let error = Batches::resume(&text, &options, &position).unwrap_err();
     assert!(error.to_string().contains("not the same text"), "{error}");
 }
 
 /// The folders of the One Billion Word benchmark as its archive unpacks, with few sentences in each file.
 #[test]
-fn the_benchmark_as_it_is_unpacked() {
+fn the_billion_word_benchmark_as_it_is_unpacked() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder
         .path()
@@ -464,7 +452,7 @@ fn the_benchmark_as_it_is_unpacked() {
     let by_name = Corpus::open(&[&training]).unwrap();
     assert_eq!((by_name.files(), by_name.digest()), (99, corpus.digest()));
     assert_eq!(Corpus::open(&[&heldout]).unwrap().files(), 50);
-    // The folder of both would be training on what is held out.
+    // The folder that contains both is refused: it would train on the held-out text.
     assert!(Corpus::open(&[&root]).is_err());
 
     let kind = TokenKind::Whitespace;
@@ -481,13 +469,13 @@ fn the_benchmark_as_it_is_unpacked() {
     let epochs = 3;
     let options = options(5, 4, epochs);
     let batches = all(Batches::training(&cached, &options)).unwrap();
-    // Ten pairs a sentence; the rows hold the rest of one each when the sentences are used up.
+    // Ten pairs a sentence. At the end, each stream has at most one unfinished sentence.
     let (pairs, given) = (10 * sentences * epochs as usize, 20 * batches.len());
     assert!(
         given <= pairs && pairs < given + 20 + 50,
         "{given} of {pairs}"
     );
-    // All files come in each epoch, in another order, and every batch can be resumed after by either route.
+    // Each epoch contains all files, in another order. Training resumes after any batch, from text and from cache.
     let file_words = |epoch| {
         let mut found = Vec::new();
         for batch in batches.iter().filter(|batch| batch.epoch == epoch) {
@@ -505,7 +493,7 @@ fn the_benchmark_as_it_is_unpacked() {
     assert_ne!(first, second);
     for (k, batch) in batches.iter().enumerate() {
         let text = if k % 2 == 0 { &text } else { &cached };
-        let mut rest = Batches::resume(text, &options, &kept(&batch.position)).unwrap();
+        let mut rest = Batches::resume(text, &options, &round_trip(&batch.position)).unwrap();
         for expected in batches[k + 1..].iter().take(3) {
             assert_eq!(&rest.next().unwrap().unwrap(), expected);
         }
