@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::line::{End, Line, Sample, Skipped, Start, Step, Valid};
+use super::read::scan;
 use super::tensorboard::EventWriter;
-use super::{End, Line, Sample, Skipped, Start, Step, Valid, scan};
 use crate::error::Result;
 use crate::files;
 

@@ -207,13 +207,21 @@ impl TokenFile {
     /// Token number `at`: an id or [`LINE_END`]. `None` at the end.
     #[inline]
     pub(in crate::corpus) fn get(&self, at: usize) -> Option<u32> {
-        (at < self.tokens).then(|| self.token(at))
+        self.token_bytes().get(at).map(|id| u32::from_le_bytes(*id))
     }
 
+    /// All tokens, little-endian.
     #[inline]
-    fn token(&self, at: usize) -> u32 {
-        let bytes = self.map[4 * at..].first_chunk();
-        u32::from_le_bytes(*bytes.expect("`open` has checked the size of the file"))
+    fn token_bytes(&self) -> &[[u8; 4]] {
+        self.map[..4 * self.tokens].as_chunks().0
+    }
+
+    /// The line index, little-endian.
+    fn index_bytes(&self) -> &[[u8; 8]] {
+        let start = (4 * self.tokens).next_multiple_of(8);
+        self.map[start..start + 8 * self.lines.div_ceil(STRIDE)]
+            .as_chunks()
+            .0
     }
 
     /// The first token after the line that contains token `at`. `None` at the end.
@@ -226,9 +234,7 @@ impl TokenFile {
         if line >= self.lines {
             return self.tokens;
         }
-        let index = (4 * self.tokens).next_multiple_of(8) + 8 * (line / STRIDE);
-        let near = self.map[index..].first_chunk();
-        let near = u64::from_le_bytes(*near.expect("`open` has checked the size of the file"));
+        let near = u64::from_le_bytes(self.index_bytes()[line / STRIDE]);
         // A damaged entry must not lead out of the file.
         let near = usize::try_from(near).map_or(self.tokens, |near| near.min(self.tokens));
         self.after_line_ends(near, line % STRIDE)
@@ -239,8 +245,7 @@ impl TokenFile {
         let Some(last) = count.checked_sub(1) else {
             return at;
         };
-        let (tokens, _) = self.map[4 * at..4 * self.tokens].as_chunks::<4>();
-        let mut found = tokens
+        let mut found = self.token_bytes()[at..]
             .iter()
             .enumerate()
             .filter(|(_, token)| **token == LINE_END.to_le_bytes());

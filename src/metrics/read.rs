@@ -1,0 +1,58 @@
+//! Reads `metrics.jsonl`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use super::line::Line;
+use crate::error::{Error, Result};
+
+/// Reads a file of metrics. An incomplete last line, which a killed process leaves, is ignored.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read, or another line is invalid.
+pub fn read(path: &Path) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    scan(path, |line, _| {
+        lines.push(line);
+        true
+    })?;
+    Ok(lines)
+}
+
+/// Calls `take` with each complete line and the offset of the byte after it, until `take` returns `false`. Only one line is in
+/// memory at a time.
+pub(super) fn scan(path: &Path, mut take: impl FnMut(Line, u64) -> bool) -> Result<()> {
+    let unreadable = |error| {
+        Error::data(format!("cannot read `{}`", path.display()))
+            .because(error)
+            .help("check the permissions of the file, or remove it: a run continues without its past metrics")
+    };
+    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+    let (mut text, mut end) = (Vec::new(), 0);
+    for number in 1.. {
+        text.clear();
+        end += file.read_until(b'\n', &mut text).map_err(unreadable)? as u64;
+        if !text.ends_with(b"\n") {
+            break;
+        }
+        match serde_json::from_slice(&text) {
+            Ok(line) => {
+                if !take(line, end) {
+                    break;
+                }
+            }
+            Err(_) if file.fill_buf().map_err(unreadable)?.is_empty() => break,
+            Err(error) => {
+                return Err(Error::data(format!(
+                    "{}:{number}: not a valid line of metrics",
+                    path.display(),
+                ))
+                .because(error)
+                .help("remove the line, or the file: a run continues without its past metrics"));
+            }
+        }
+    }
+    Ok(())
+}
