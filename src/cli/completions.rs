@@ -1,4 +1,4 @@
-//! `wlstm completions`: what a shell needs to complete the command line.
+//! `wlstm completions`: completions for shells.
 
 use clap::Args;
 
@@ -15,7 +15,7 @@ pub(super) struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-/// Prints the completions.
+/// Prints the script.
 pub(super) fn run(arguments: &CompletionsArgs, invocation: &Invocation) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(

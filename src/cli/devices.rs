@@ -1,4 +1,4 @@
-//! `wlstm devices`: what there is to compute on.
+//! `wlstm devices`: the devices of this machine.
 
 use clap::Args;
 
@@ -20,7 +20,7 @@ pub(super) struct DevicesArgs {
     pub json: bool,
 }
 
-/// Lists the adapters; where there are none, says what to install.
+/// Lists the adapters. Without any, says what to install.
 pub(super) fn run(arguments: &DevicesArgs, _: &Invocation) -> Result<()> {
     let found: Vec<_> = adapters()
         .into_iter()

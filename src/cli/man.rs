@@ -34,7 +34,10 @@ pub(super) fn run(arguments: &ManArgs, invocation: &Invocation) -> Result<()> {
     clap_mangen::generate_to((invocation.command_line)(), folder).map_err(failed)?;
     note(
         quiet,
-        &format!("Wrote the pages: `man {}/wlstm.1`.", folder.display()),
+        &format!(
+            "Wrote the pages. To read one: `man {}/wlstm.1`.",
+            folder.display()
+        ),
     );
     Ok(())
 }

@@ -141,15 +141,17 @@ mod tests {
 
     #[test]
     fn tables_are_aligned_and_their_last_column_is_wrapped() {
-        let text =
-            "| code | meaning |\n|---:|---|\n| 0 | done |\n| 130 | interrupted by a signal |\n";
-        let shown = "code  meaning\n   0  done\n 130  interrupted by a\n      signal\n";
+        let text = "| code | meaning |\n|---:|---|\n| 0 | done |\n| 130 | interrupted by a signal, and saved |\n";
+        let shown = "code  meaning\n   0  done\n 130  interrupted by a signal,\n      and saved\n";
+        assert_eq!(render(text, 32), shown);
+    }
+
+    #[test]
+    fn tables_without_room_become_lists() {
+        let text = "| name | text |\n|---|---|\n| a name of some length | a text |\n";
         assert_eq!(
-            render(text, 30).replace("by a signal", "by a\n      signal"),
-            shown
+            render(text, 40),
+            "name: a name of some length\n  text: a text\n"
         );
-        let narrow = "| name of it | text |\n|---|---|\n| a longer name | long text |\n";
-        let shown = "name of it: a longer\n            name\n  text: long text\n";
-        assert_eq!(render(narrow, 22), shown);
     }
 }

@@ -11,6 +11,8 @@ mod completions;
 mod context;
 mod dashboard;
 mod devices;
+#[cfg(test)]
+mod documented;
 mod eval;
 mod export;
 mod factorize;

@@ -1,7 +1,4 @@
-//! `wlstm vocab`: counts the words of a corpus and writes a vocabulary file.
-//!
-//! Three lines: `words` (of the vocabulary, special ones counted too), `tokens` (of the corpus, the mark at the end of each
-//! line counted too, as in training) and `coverage` (the share of the tokens that are in the vocabulary).
+//! `wlstm vocab`: builds a vocabulary file from the words of a corpus.
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +58,7 @@ where
     })
 }
 
-/// Builds a vocabulary.
+/// Builds the vocabulary and saves it.
 pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
     let out = &arguments.out;
@@ -108,7 +105,7 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
     output::print(format!("words {words}\ntokens {tokens}\ncoverage {coverage:.4} %\n").as_bytes())
 }
 
-/// A path that no `--set` takes for a number or another value.
+/// A path as `--set` takes it: one that is also a TOML value needs `./`.
 fn as_path(out: &Path) -> String {
     let text = out.display().to_string();
     match toml::de::DeValue::parse(&text) {
@@ -117,7 +114,7 @@ fn as_path(out: &Path) -> String {
     }
 }
 
-/// Refuses, before a long count, a place that cannot be written to or that is the corpus itself.
+/// Refuses, before the corpus is read, a file that cannot be written or that is part of the corpus.
 fn check_place(out: &Path, corpus: &Corpus) -> Result<()> {
     check_folder_of(out, "the vocabulary ")?;
     let place = out.canonicalize().ok();
@@ -125,7 +122,7 @@ fn check_place(out: &Path, corpus: &Corpus) -> Result<()> {
         .any(|file| place.is_some() && corpus.path(file).canonicalize().ok() == place);
     if is_corpus {
         return Err(Error::usage(format!(
-            "`{}` is a file of the corpus, and the vocabulary would replace it",
+            "`{}` is a file of the corpus, which the vocabulary would overwrite",
             out.display()
         ))
         .help("choose another file with --out, or leave this one out of the corpus"));
