@@ -1,9 +1,9 @@
 //! Philox4x32-10 (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, 2011): counter-based random numbers, the
 //! same bits in Rust and in `shaders/shared/philox.wgsl`. A leaf.
 //!
-//! The key is the seed; the counter is (position, purpose, step): nothing about randomness needs to be saved.
+//! The key is the seed, the counter is (position, purpose, step). So a checkpoint saves no random state.
 
-/// What random numbers are for: a word of the counter, so that no two uses share numbers.
+/// What random numbers are for. It is a part of the counter, so that no two uses share numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Purpose {
@@ -13,13 +13,13 @@ pub enum Purpose {
     Candidates = 2,
     /// The order of files and of lines.
     Shuffle = 3,
-    /// The choice of words while generating.
+    /// The words of generated text.
     Generate = 4,
-    /// Dropout on the embedding; layer `k` has the purpose after it, `Dropout + 1 + k`.
+    /// Dropout on the embedding. Dropout on layer `k` has the purpose `Dropout + 1 + k`.
     Dropout = 16,
 }
 
-/// Four random words for a counter and a key.
+/// Four random `u32`s for a counter and a key.
 #[inline]
 pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter;
@@ -46,7 +46,7 @@ pub struct Stream {
     purpose: u32,
     step: u64,
     position: u32,
-    words: [u32; 4],
+    block: [u32; 4],
     used: usize,
 }
 
@@ -59,14 +59,14 @@ impl Stream {
             purpose: purpose as u32,
             step,
             position: 0,
-            words: [0; 4],
+            block: [0; 4],
             used: 4,
         }
     }
 
-    /// The next word.
+    /// The next `u32`.
     #[inline]
-    pub fn word(&mut self) -> u32 {
+    pub fn next_u32(&mut self) -> u32 {
         if self.used == 4 {
             let counter = [
                 self.position,
@@ -74,18 +74,18 @@ impl Stream {
                 self.step as u32,
                 (self.step >> 32) as u32,
             ];
-            self.words = philox4x32(counter, self.key);
+            self.block = philox4x32(counter, self.key);
             self.position = self.position.wrapping_add(1);
             self.used = 0;
         }
         self.used += 1;
-        self.words[self.used - 1]
+        self.block[self.used - 1]
     }
 
     /// Uniform in `[0, 1)` with 53 random bits.
     #[inline]
     pub fn uniform(&mut self) -> f64 {
-        let bits = (u64::from(self.word()) << 32 | u64::from(self.word())) >> 11;
+        let bits = (u64::from(self.next_u32()) << 32 | u64::from(self.next_u32())) >> 11;
         bits as f64 / (1u64 << 53) as f64
     }
 
@@ -96,12 +96,12 @@ impl Stream {
     /// If `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "there is no number below 0");
-        // Rejection keeps it exactly uniform.
+        // Rejects the last, incomplete range, so that the result is exactly uniform.
         let limit = u64::MAX - u64::MAX % bound;
         loop {
-            let word = u64::from(self.word()) << 32 | u64::from(self.word());
-            if word < limit {
-                return word % bound;
+            let number = u64::from(self.next_u32()) << 32 | u64::from(self.next_u32());
+            if number < limit {
+                return number % bound;
             }
         }
     }
@@ -134,7 +134,7 @@ mod tests {
     fn streams_are_repeatable_and_distinct() {
         let draw = |purpose, step| {
             let mut stream = Stream::new(7, purpose, step);
-            (0..9).map(|_| stream.word()).collect::<Vec<_>>()
+            (0..9).map(|_| stream.next_u32()).collect::<Vec<_>>()
         };
         assert_eq!(draw(Purpose::Shuffle, 3), draw(Purpose::Shuffle, 3));
         assert_ne!(draw(Purpose::Shuffle, 3), draw(Purpose::Shuffle, 4));

@@ -1,8 +1,8 @@
-//! The numbers that twins compute with: `f32` as on the devices, `f64` as the reference. A leaf.
+//! The numbers that twins compute with: `f32` as on devices, `f64` for the reference. A leaf.
 //!
-//! `f32` has its own `exp`, `ln`, `tanh` and `sigmoid`: polynomials (Cephes, Moshier 1989; errors below 2 ulp) that compilers
-//! vectorise and that `shaders/shared/activation.wgsl` and `logarithm.wgsl` repeat term for term, because the precision of
-//! WGSL's built-in functions is left to the driver.
+//! `f32` has its own `exp`, `ln`, `tanh` and `sigmoid`: polynomials (Cephes, Moshier 1989; errors below 2 ulp) that compilers can
+//! vectorize. `shaders/shared/activation.wgsl` and `logarithm.wgsl` repeat them term for term, because WGSL leaves the precision
+//! of its built-in functions to the driver.
 
 use std::fmt::Debug;
 use std::iter::Sum;
@@ -30,14 +30,14 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// Minus infinity: the logit of what cannot be chosen.
+    /// Minus infinity: the logit of a word with probability 0.
     const NEG_INFINITY: Self;
 
-    /// Rounds to this type.
+    /// Rounds a value to this type.
     fn from_f64(value: f64) -> Self;
-    /// Exact.
+    /// Converts a value exactly.
     fn from_f32(value: f32) -> Self;
-    /// Exact.
+    /// Converts to `f64` exactly.
     fn to_f64(self) -> f64;
     /// `e^x`.
     fn exp(self) -> Self;
@@ -87,10 +87,10 @@ impl Real for f64 {
     }
 }
 
-/// Adding and subtracting 1.5 * 2^23 rounds to the nearest integer without a function call.
+/// To add and then subtract 1.5 * 2^23 rounds to the nearest integer without a function call.
 const ROUND: f32 = 12_582_912.0;
 
-/// `e^r`, and `n` with [`ROUND`] added to it.
+/// For `x = n ln 2 + r`: `e^r`, and `n` plus [`ROUND`].
 #[inline(always)]
 fn exp_parts(x: f32) -> (f32, f32) {
     let rounded = x * std::f32::consts::LOG2_E + ROUND;
@@ -106,12 +106,12 @@ fn exp_parts(x: f32) -> (f32, f32) {
     (p * r + 1.0, rounded)
 }
 
-/// `e^x` of an `x` that is cut to where neither `e^x` nor its inverse leaves the normal numbers: less work than `exp`, and there
-/// the same bits.
+/// `e^x` with `x` clamped to where both `e^x` and its inverse are normal numbers. Within that range it has the bits of `exp` and
+/// takes less work.
 #[inline(always)]
 fn exp_normal(x: f32) -> f32 {
     let (e, rounded) = exp_parts(x.clamp(-87.0, 87.0));
-    // The low bits of the rounded number are the integer: here shifted to where the exponent is.
+    // The low bits of the rounded number are the integer, which is shifted to the exponent.
     e * f32::from_bits((rounded.to_bits() << 23).wrapping_add(1.0_f32.to_bits()))
 }
 
@@ -137,10 +137,10 @@ impl Real for f32 {
     #[inline(always)]
     fn exp(self) -> f32 {
         let (e, rounded) = exp_parts(self.clamp(-104.0, 89.0));
-        // The low bits of the rounded number are the integer: twice as fast as a conversion, which saturates. Wrapping,
-        // because of NaN, for which they are anything; it stays NaN through `e`.
+        // The low bits of the rounded number are the integer. This is twice as fast as a conversion, which saturates. It wraps
+        // because these bits are arbitrary for NaN; the result is NaN through `e`.
         let n = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
-        // In two factors, so that neither 2^128 nor 2^-150 is needed.
+        // In two factors, because neither 2^128 nor 2^-150 is a normal number.
         let half = n >> 1;
         let power = |n: i32| f32::from_bits((n.wrapping_add(127) << 23) as u32);
         e * power(half) * power(n.wrapping_sub(half))
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn extremes_stay_what_they_are() {
+    fn infinities_and_nan_are_handled() {
         assert_eq!(Real::exp(f32::NEG_INFINITY), 0.0);
         assert_eq!(Real::exp(f32::INFINITY), f32::INFINITY);
         assert!(Real::exp(f32::NAN).is_nan());
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(Real::tanh(100.0_f32), 1.0);
         assert_eq!(Real::tanh(-100.0_f32), -1.0);
         assert!(Real::tanh(f32::NAN).is_nan());
-        // The exponential in them is cut at 87, where one of its sums with 1 is 1 and the other is nearly itself.
+        // The exponent is clamped at 87, where `1 + e^-x` is 1 and `1 + e^x` is nearly `e^x`.
         assert!((0.0..2e-38).contains(&Real::sigmoid(-200.0_f32)));
         assert!((0.0..2e-38).contains(&Real::sigmoid(f32::NEG_INFINITY)));
         assert_eq!(Real::sigmoid(f32::INFINITY), 1.0);

@@ -1,5 +1,5 @@
-// gradient[k] (+)= scale * sum of source[p - base] over the positions p of distinct row first + k that are there, in ascending
-// order. rows is a row index (src/kernels/embedding/rows.rs) of `sources` sources.
+// gradient[k] = or += scale * sum of source[p - base] over the positions p of distinct row first + k that are in source, in
+// ascending order. rows is a row index (src/kernels/embedding/rows.rs) of `sources` sources.
 
 struct Params {
     sources: u32,

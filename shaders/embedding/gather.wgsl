@@ -1,4 +1,4 @@
-// y[row] = table[ids[row] - base]: the embeddings of a batch of ids, where the table has them.
+// y[row] = table[ids[row] - base]: the embeddings of a batch, for the ids in the table.
 
 struct Params {
     rows: u32,

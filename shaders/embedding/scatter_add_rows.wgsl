@@ -1,4 +1,4 @@
-// table[id_k - base] += gradient[k] for the rows k of a row index, from row `first` on: no two have the same id.
+// table[id_k - base] += gradient[k] for the rows k of a row index that begin at row `first`. Their ids are distinct.
 
 struct Params {
     capacity: u32,

@@ -1,4 +1,4 @@
-// table[ids[row] - base] = x[row], where the table has that row: no two have the same id.
+// table[ids[row] - base] = x[row], for the ids in the table. They are distinct.
 
 struct Params {
     rows: u32,

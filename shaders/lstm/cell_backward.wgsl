@@ -1,5 +1,5 @@
-// The gradient of one time step's cell: dm = left weight' (or left itself), then dz in place of the gates and dc for the
-// step before. A thread makes four units of four streams; a workgroup 32 units of 32 streams.
+// The gradient of one time step's cell: dm = left weight' (or left itself), then dz, which replaces the gates, and dc of the
+// previous time step. A thread computes four units of four streams; a workgroup computes 32 units of 32 streams.
 
 struct Params {
     batch: u32,
@@ -30,7 +30,7 @@ struct Starts {
 
 alias Z = vec4<f32>;
 
-// Terms of a sum that are added up apart, as in products.
+// Terms of a sum that are added up on their own, as in products.
 const DEPTH: u32 = 512u;
 
 @compute @workgroup_size(64)
@@ -40,13 +40,13 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     if (u >= params.hidden || b >= params.batch) {
         return;
     }
-    // Units and streams past the end repeat the last one, and are not stored.
+    // Units and streams past the end repeat the last one and are not stored.
     let rows = min(vec4<u32>(b, b + 1u, b + 2u, b + 3u), vec4<u32>(params.batch - 1u));
     let units = min(vec4<u32>(u, u + 1u, u + 2u, u + 3u), vec4<u32>(params.hidden - 1u));
     var at_left = starts.left + rows * params.depth;
     var sums = array<vec4<f32>, 4>();
     if (params.projected != 0u) {
-        // From a unit to the next, and from a term to the next.
+        // Elements between units, and between terms.
         let strides = select(vec2<u32>(params.depth, 1u), vec2<u32>(1u, params.hidden), params.transposed != 0u);
         var at_weight = starts.weight + units * strides.x;
         for (var first = 0u; first < params.depth; first += DEPTH) {

@@ -1,5 +1,5 @@
-// The gates of one time step, z = [z +] left_g weight_g + bias, and the cell behind them. A thread makes one unit (its four
-// gates are one vector) of four streams; a workgroup 32 units of 8 streams.
+// The gates of one time step, z = [z +] left_g weight_g + bias, and the cell. A thread computes one unit of four streams, with
+// the four gates as one vector; a workgroup computes 32 units of 8 streams.
 
 struct Params {
     batch: u32,
@@ -34,7 +34,7 @@ struct Starts {
 alias M = f32;
 alias Z = vec4<f32>;
 
-// Terms of a sum that are added up apart, as in products.
+// Terms of a sum that are added up on their own, as in products.
 const DEPTH: u32 = 512u;
 
 @compute @workgroup_size(64)
@@ -46,11 +46,11 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     }
     let units = params.hidden / params.groups;
     let g = u / units;
-    // Streams past the end repeat the last one, and are not stored.
+    // Streams past the end repeat the last one and are not stored.
     let rows = min(vec4<u32>(b, b + 1u, b + 2u, b + 3u), vec4<u32>(params.batch - 1u));
     var at_left = starts.left + rows * (params.groups * params.depth) + g * params.depth;
     var at_weight = starts.weight + g * (params.weight_group / 4u) + (u - g * units);
-    // What is there comes first, as in products.
+    // The content of z comes first, as in products.
     var total0 = vec4<f32>();
     var total1 = vec4<f32>();
     var total2 = vec4<f32>();

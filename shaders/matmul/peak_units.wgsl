@@ -1,5 +1,5 @@
-// product_b = rounds (left right), for so many blocks b: arithmetic of the matrix units of a device without memory. A subgroup
-// keeps a block of 32 x 32 sums and its operands in registers.
+// product_b = rounds (left right) for each block b, on the matrix units of a device, from registers. A subgroup keeps a block of
+// 32 x 32 sums and its operands in registers.
 
 enable f16;
 enable wgpu_cooperative_matrix;
@@ -21,7 +21,7 @@ struct Starts {
 @group(0) @binding(3) var<storage, read> right: array<f32>;
 @group(0) @binding(4) var<storage, read_write> product: array<f32>;
 
-// Set from the device: rows, columns and terms of a matrix unit, 8 or 16, and the threads of its largest subgroup.
+// Set by the device: rows, columns and terms of a matrix unit, 8 or 16, and the threads of the largest subgroup.
 const UNIT: u32 = 16u;
 const SUBGROUP: u32 = 32u;
 
@@ -39,10 +39,10 @@ alias SumTile = coop_mat16x16<f32, C>;
 
 var<workgroup> tile_left: array<f16, SIDE * DEPTH>;
 var<workgroup> tile_right: array<f16, DEPTH * SIDE>;
-// A tile of sums of each subgroup, on its way to memory, and one that nobody reads.
+// A tile of sums of each subgroup, on its way to memory, and one for the subgroups past the last, which nothing reads.
 var<workgroup> tile_sums: array<f32, (SUBGROUPS + 1u) * UNIT * UNIT>;
 
-// Where the block of a subgroup begins, and what a thread is in it.
+// The block of a subgroup, and the position of a thread in it.
 struct Place {
     block: u32,
     subgroup: u32,
@@ -50,7 +50,7 @@ struct Place {
     lanes: u32,
 }
 
-// Puts the staged sums of each subgroup at tile (i, j) of its block into the product.
+// Stores the staged sums of each subgroup as tile (i, j) of its block.
 fn store(place: Place, i: u32, j: u32) {
     workgroupBarrier();
     if (place.subgroup < SUBGROUPS && place.block < params.blocks) {
@@ -77,11 +77,12 @@ fn main(
         tile_right[i] = f16(right[starts.right + i]);
     }
     workgroupBarrier();
-    // Subgroups may be smaller than the largest: those past the last one repeat its work, for nothing.
+    // If subgroups are smaller than the largest, there are more than SUBGROUPS. The others repeat the work of the last one, and
+    // nothing reads their results.
     let block = (group.y * groups.x + group.x) * SUBGROUPS + min(subgroup, SUBGROUPS - 1u);
     let place = Place(block, subgroup, lane, lanes);
     let sums = min(subgroup, SUBGROUPS) * UNIT * UNIT;
-    // 2 x 2 tiles at a time: all there are of units of 16, a quarter of those of 8.
+    // 2 x 2 tiles at a time: all tiles of units of 16, a quarter of those of units of 8.
     for (var i = 0u; i < SIDE / UNIT; i += 2u) {
         for (var j = 0u; j < SIDE / UNIT; j += 2u) {
             var sum00 = SumTile();

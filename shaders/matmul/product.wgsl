@@ -1,5 +1,5 @@
-// product_g = left_g right_g + bias_g, or +=. A thread makes a tile of 8 rows and 8 columns in registers, a workgroup of
-// 8 x 8 threads a block of 64 x 64, the third dimension of the grid is the group.
+// product_g = left_g right_g + bias_g, or +=. A thread computes a tile of 8 rows and 8 columns in registers, a
+// workgroup of 8 x 8 threads a block of 64 x 64. The third dimension of the grid is the group.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -8,7 +8,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     if (row >= params.rows || column >= params.columns) {
         return;
     }
-    // Rows and columns past the end repeat the last one, and are not stored.
+    // Rows and columns past the end repeat the last one and are not stored.
     let last_row = params.rows - 1u;
     let columns_a = min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.columns - 1u));
     let columns_b = min(column + vec4<u32>(4u, 5u, 6u, 7u), vec4<u32>(params.columns - 1u));
@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let right_b = reads.right + columns_b * reads.column_step;
     var at_left = 0u;
     var at_right = 0u;
-    // The sums go to memory every DEPTH terms: a single sum of tens of thousands would lose digits.
+    // Sums go to memory every DEPTH terms: a single sum of tens of thousands of terms would lose digits.
     let run = select(DEPTH, params.depth, HALF_PRODUCT);
     for (var first = job.first; first < job.end; first += run) {
         var sum0a = vec4<f32>();
@@ -45,7 +45,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         var sum6b = vec4<f32>();
         var sum7a = vec4<f32>();
         var sum7b = vec4<f32>();
-        // By hand, as compilers of WGSL do not unroll.
+        // Unrolled by hand, because WGSL compilers do not.
         for (var k = first; k < min(first + run, job.end); k += 1u) {
             let a = right_a + at_right;
             let b = right_b + at_right;

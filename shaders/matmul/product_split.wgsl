@@ -1,18 +1,18 @@
-// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, for few rows or columns and many terms: a workgroup
-// makes a block of 32 x 32, and its quarters of 64 threads add up DEPTH terms each, side by side.
+// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, for few rows or columns and many terms. A
+// workgroup computes a block of 32 x 32. Each quarter of its threads adds up DEPTH terms, all quarters in parallel.
 
 @group(0) @binding(2) var<storage, read> left: array<f32>;
 @group(0) @binding(3) var<storage, read> right: array<f32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> product: array<f32>;
 
-// Terms of a sum that are added up in registers.
+// Terms of a sum that are added up in registers before the sum goes to memory.
 const DEPTH: u32 = 512u;
 
 // Rows and columns of the block.
 const BLOCK: u32 = 32u;
 
-// Parts of the workgroup that have terms of their own, and the threads of each: a thread makes 4 x 4 sums.
+// Parts of the workgroup, each with its own terms, and the threads of a part. A thread computes 4 x 4 sums.
 const PARTS: u32 = 4u;
 const THREADS: u32 = 64u;
 
@@ -23,7 +23,7 @@ var<workgroup> tile_left: array<f32, PARTS * STEP * BLOCK>;
 var<workgroup> tile_right: array<f32, PARTS * STEP * BLOCK>;
 var<workgroup> sums: array<f32, BLOCK * BLOCK>;
 
-// Element (row, k) of left; past the end of the rows the last one.
+// Element (row, k) of left. Rows past the end repeat the last one.
 fn left_at(group: u32, row: u32, k: u32) -> f32 {
     let start = starts.left + group * params.left_group;
     let at = min(row, params.rows - 1u);
@@ -33,7 +33,7 @@ fn left_at(group: u32, row: u32, k: u32) -> f32 {
     return f32(left[start + at * params.left_stride + k]);
 }
 
-// Element (k, column) of right; past the end of the columns the last one.
+// Element (k, column) of right. Columns past the end repeat the last one.
 fn right_at(group: u32, k: u32, column: u32) -> f32 {
     let start = starts.right + group * params.right_group;
     let at = min(column, params.columns - 1u);
@@ -43,7 +43,7 @@ fn right_at(group: u32, k: u32, column: u32) -> f32 {
     return f32(right[start + k * params.right_stride + at]);
 }
 
-// Stages terms first .. first + STEP, those before `end`, for one part; neighbouring threads read neighbouring elements.
+// Stages the terms first .. first + STEP that are before `end`, for one part. Neighbouring threads read neighbouring elements.
 fn stage(block: vec3<u32>, group: u32, part: u32, thread: u32, first: u32, end: u32) {
     let base = part * STEP * BLOCK;
     for (var i = thread; i < STEP * BLOCK; i += THREADS) {
@@ -68,7 +68,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let thread = local % THREADS;
     let tile_row = thread / 8u * 4u;
     let tile_column = thread % 8u * 4u;
-    // In the end each of all threads has four neighbours of the block.
+    // At the end each thread of the workgroup adds up and stores four adjacent elements of the block.
     let row = block.y * BLOCK + local / 8u;
     let column = block.x * BLOCK + local % 8u * 4u;
     let job = task(block.z);
@@ -101,7 +101,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
                 sum3 = fused(tile_left[at_left + 3u], r, sum3);
             }
         }
-        // One part after the other, in the order of the terms.
+        // The parts in order, which is the order of the terms.
         for (var turn = 0u; turn < PARTS && round + turn * DEPTH < job.end; turn += 1u) {
             workgroupBarrier();
             if (part == turn) {

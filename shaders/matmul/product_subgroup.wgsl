@@ -1,6 +1,7 @@
-// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, where a subgroup has SUBGROUP_LANES threads. It is a workgroup,
-// and makes a block of 32 rows and 64 columns, a thread 8 columns of all rows in registers. Elements of left are read once by
-// the subgroup, each thread four of them, and go from register to register: a load costs GPUs in software much more than that.
+// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, where a subgroup has SUBGROUP_LANES
+// threads. A workgroup is one subgroup and computes a block of 32 rows and 64 columns, a thread 8 columns of all rows in
+// registers. The subgroup reads each element of left once, four for each thread, and exchanges them between registers, which
+// costs GPUs in software much less than a load.
 
 // The threads of a subgroup.
 const SUBGROUP_LANES: u32 = 8u;
@@ -9,7 +10,7 @@ const SUBGROUP_LANES: u32 = 8u;
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
     let row = block.y * 32u;
     let column = block.x * 8u * SUBGROUP_LANES + lane * 8u;
-    // Rows and columns past the end repeat the last one, and are not stored.
+    // Rows and columns past the end repeat the last one and are not stored.
     let last_row = params.rows - 1u;
     let columns_a = min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.columns - 1u));
     let columns_b = min(column + vec4<u32>(4u, 5u, 6u, 7u), vec4<u32>(params.columns - 1u));
@@ -23,7 +24,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(subgroup_invocation_id
     let right_b = reads.right + columns_b * reads.column_step;
     var at_left = 0u;
     var at_right = 0u;
-    // The sums go to memory every DEPTH terms, as in product.wgsl.
+    // Sums go to memory every DEPTH terms, as in product.wgsl.
     let run = select(DEPTH, params.depth, HALF_PRODUCT);
     for (var first = job.first; first < job.end; first += run) {
         var sum0a = vec4<f32>();
@@ -99,7 +100,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(subgroup_invocation_id
             let l1 = f32(left[row1 + at_left]);
             let l2 = f32(left[row2 + at_left]);
             let l3 = f32(left[row3 + at_left]);
-            // By hand, as compilers of WGSL do not unroll.
+            // Unrolled by hand, because WGSL compilers do not.
             let s0 = subgroupBroadcast(l0, 0u);
             sum0a = fused(s0, ra, sum0a);
             sum0b = fused(s0, rb, sum0b);

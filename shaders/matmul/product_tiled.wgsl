@@ -1,5 +1,5 @@
-// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl. A workgroup makes a block of ROWS x COLUMNS, a
-// thread 8 rows and 2 x 4 columns of it in registers; STEP terms at a time are staged in the memory of the workgroup.
+// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl. A workgroup computes a block of ROWS x
+// COLUMNS, a thread 8 rows and 2 x 4 columns of it in registers. STEP terms at a time are staged in workgroup memory.
 
 @group(0) @binding(2) var<storage, read> left: array<f32>;
 @group(0) @binding(3) var<storage, read> right: array<f32>;
@@ -8,7 +8,7 @@
 
 alias Product = f32;
 
-// The block of a workgroup; set from the sizes of the product.
+// The block of a workgroup.
 const ROWS: u32 = 64u;
 const COLUMNS: u32 = 64u;
 
@@ -17,20 +17,20 @@ const STEP: u32 = 16u;
 
 const THREADS: u32 = ROWS / 8u * (COLUMNS / 8u);
 
-// Terms of a sum that are added up in registers.
+// Terms of a sum that are added up in registers before the sum goes to memory.
 const DEPTH: u32 = 512u;
 
-// Whether the product is stored in f16: then its sums stay in registers to the end.
+// Whether the product is stored in f16. Its sums then stay in registers until they are complete.
 const HALF_PRODUCT: bool = false;
 
-// Staged terms of four neighbouring rows or columns, and those of the same k side by side.
+// Staged terms: a vector holds one term of four neighbouring rows or columns. Vectors of the same term are adjacent.
 const ROW_FOURS: u32 = ROWS / 4u;
 const COLUMN_FOURS: u32 = COLUMNS / 4u;
 var<workgroup> tile_left: array<vec4<f32>, STEP * ROW_FOURS>;
 var<workgroup> tile_right: array<vec4<f32>, STEP * COLUMN_FOURS>;
 
-// Where neighbouring threads stage neighbouring k, the fours of each k are exchanged in another way, so that the threads do not
-// meet in one bank of the memory.
+// Where neighbouring threads stage neighbouring terms, the vectors of each term are permuted differently, so that the threads
+// write to different banks.
 fn exchange(k: u32, along_k: bool) -> u32 {
     return select(0u, k & 7u, along_k);
 }
@@ -59,7 +59,7 @@ fn right_at(job: Task, k: u32, column: u32) -> f32 {
     return f32(right[start + k * params.right_stride + column]);
 }
 
-// Stages terms first .. first + STEP; neighbouring threads read neighbouring elements.
+// Stages terms first .. first + STEP. Neighbouring threads read neighbouring elements.
 fn stage(job: Task, block: vec3<u32>, local: u32, first: u32) {
     for (var i = local; i < STEP * ROW_FOURS; i += THREADS) {
         let k = select(i % STEP, i / ROW_FOURS, TRANSPOSE_LEFT);
@@ -83,7 +83,7 @@ fn stage(job: Task, block: vec3<u32>, local: u32, first: u32) {
     }
 }
 
-// Stores or adds four columns of a row, but what lies past the end; with the first terms comes the bias.
+// Stores or adds four columns of a row, except those past the end. The bias is added with the first terms.
 fn store(add: bool, first: bool, job: Task, row: u32, column: u32, sum: vec4<f32>) {
     if (row >= params.rows) {
         return;
@@ -109,7 +109,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let row = block.y * ROWS + row_four * 4u;
     let column_a = block.x * COLUMNS + column_four * 4u;
     let column_b = column_a + COLUMNS / 2u;
-    // The sums go to memory every DEPTH terms, as in product.wgsl.
+    // Sums go to memory every DEPTH terms, as in product.wgsl.
     let run = select(DEPTH, params.depth, HALF_PRODUCT);
     let job = task(block.z);
     for (var first = job.first; first < job.end; first += run) {
@@ -140,7 +140,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
                 let ra = tile_right[at_right];
                 let rb = tile_right[at_right + COLUMN_FOURS / 2u];
                 let la = tile_left[at_left];
-                // The other of a pair of fours.
+                // The other vector of a pair.
                 let lb = tile_left[at_left ^ 1u];
                 sum0a = fused(la.x, ra, sum0a);
                 sum0b = fused(la.x, rb, sum0b);

@@ -1,6 +1,6 @@
-// product_g = left_g right_g + bias_g, or +=, on the matrix units of a device: operands in f16, sums in f32. A workgroup makes
-// a block of BLOCK x BLOCK, a subgroup SIDE x SIDE tiles of UNIT x UNIT of it; STEP terms at a time are staged in the memory of
-// the workgroup, with zeros past the end.
+// product_g = left_g right_g + bias_g, or +=, on the matrix units of a device: operands in f16, sums in f32. A workgroup
+// computes a block of BLOCK x BLOCK, a subgroup SIDE x SIDE tiles of UNIT x UNIT of it. STEP terms at a time are staged in
+// workgroup memory, with zeros past the end.
 
 enable f16;
 enable wgpu_cooperative_matrix;
@@ -12,10 +12,10 @@ enable wgpu_cooperative_matrix;
 
 alias Product = f32;
 
-// Rows and columns of the block of a workgroup: 64 or 128.
+// Rows and columns of the block of a workgroup, 64 or 128.
 const BLOCK: u32 = 64u;
 
-// Set from the device: rows, columns and terms of a matrix unit, 8 or 16, and the threads of its largest subgroup.
+// Set by the device: rows, columns and terms of a matrix unit, 8 or 16, and the threads of the largest subgroup.
 const UNIT: u32 = 16u;
 const SUBGROUP: u32 = 32u;
 
@@ -23,15 +23,15 @@ const SUBGROUP: u32 = 32u;
 const WIDE: bool = BLOCK / UNIT > 4u;
 const SIDE: u32 = select(2u, 4u, WIDE);
 
-// Subgroups at a side of the block, and in all.
+// Subgroups along a side of the block, and in all.
 const ACROSS: u32 = BLOCK / (SIDE * UNIT);
 const SUBGROUPS: u32 = ACROSS * ACROSS;
 const THREADS: u32 = SUBGROUPS * SUBGROUP;
 
-// Terms that are staged at once: so many that 16 KiB are enough.
+// Terms that are staged at once: few enough for 16 KiB of workgroup memory.
 const STEP: u32 = select(32u, 16u, BLOCK > 64u);
 
-// Between staged rows: a few more than are used, so that rows do not meet in one bank.
+// Elements between staged rows, with padding so that rows begin in different banks.
 const LEFT_STRIDE: u32 = STEP + 8u;
 const RIGHT_STRIDE: u32 = BLOCK + 8u;
 
@@ -41,7 +41,7 @@ alias SumTile = coop_mat16x16<f32, C>;
 
 var<workgroup> tile_left: array<f16, BLOCK * LEFT_STRIDE>;
 var<workgroup> tile_right: array<f16, STEP * RIGHT_STRIDE>;
-// A tile of sums of each subgroup, on its way to memory, and one that nobody reads.
+// A tile of sums of each subgroup, on its way to memory, and one for the subgroups past the last, which nothing reads.
 var<workgroup> tile_sums: array<f32, (SUBGROUPS + 1u) * UNIT * UNIT>;
 
 // Element (row, k) of left, zero past the end.
@@ -68,7 +68,7 @@ fn right_at(job: Task, k: u32, column: u32) -> f16 {
     return f16(right[start + k * params.right_stride + column]);
 }
 
-// Stages terms first .. first + STEP; neighbouring threads read neighbouring elements.
+// Stages terms first .. first + STEP. Neighbouring threads read neighbouring elements.
 fn stage(job: Task, block: vec3<u32>, local: u32, first: u32) {
     for (var i = local; i < STEP * BLOCK; i += THREADS) {
         let k = select(i % STEP, i / BLOCK, TRANSPOSE_LEFT);
@@ -82,7 +82,7 @@ fn stage(job: Task, block: vec3<u32>, local: u32, first: u32) {
     }
 }
 
-// Where a subgroup's tiles begin in its block, and what a thread is in it.
+// Where the tiles of a subgroup begin, and the position of a thread in it.
 struct Place {
     group: u32,
     product: u32,
@@ -93,7 +93,7 @@ struct Place {
     lanes: u32,
 }
 
-// Puts the staged sums of each subgroup at tile (i, j) of its own into the product, but what lies past the end.
+// Stores the staged sums of each subgroup as its tile (i, j), except what lies past the end.
 fn store(place: Place, i: u32, j: u32) {
     workgroupBarrier();
     if (place.subgroup < SUBGROUPS) {
@@ -124,7 +124,8 @@ fn main(
     @builtin(subgroup_invocation_id) lane: u32,
     @builtin(subgroup_size) lanes: u32,
 ) {
-    // Subgroups may be smaller than the largest: those past the last one repeat its work, for nothing.
+    // If subgroups are smaller than the largest, there are more than SUBGROUPS. The others repeat the work of the last one, and
+    // nothing reads their results.
     let own = min(subgroup, SUBGROUPS - 1u);
     let own_row = own / ACROSS * SIDE * UNIT;
     let own_column = own % ACROSS * SIDE * UNIT;

@@ -1,6 +1,6 @@
 // product_g = left_g right_g + bias_g, or +=, on the matrix units of a device, with the bits of product_units.wgsl, for sizes
-// that are whole vectors. A workgroup makes a block of ROWS x COLUMNS, a subgroup 2 x 2 tiles of UNIT x UNIT of it. STEP terms
-// at a time are staged in the memory of the workgroup; those of the next step are on their way while this one is computed.
+// that are whole vectors. A workgroup computes a block of ROWS x COLUMNS, a subgroup 2 x 2 tiles of UNIT x UNIT of it. STEP
+// terms at a time are staged in workgroup memory; those of the next step are loaded while this one is computed.
 
 enable f16;
 enable wgpu_cooperative_matrix;
@@ -16,26 +16,26 @@ alias Product = vec4<f32>;
 const ROWS: u32 = 64u;
 const COLUMNS: u32 = 64u;
 
-// Set from the device: rows, columns and terms of a matrix unit, and the threads of its largest subgroup.
+// Set by the device: rows, columns and terms of a matrix unit, and the threads of the largest subgroup.
 const UNIT: u32 = 16u;
 const SUBGROUP: u32 = 32u;
 
 // Terms that are staged at once.
 const STEP: u32 = 32u;
 
-// Subgroups side by side in the block, and in all.
+// Subgroups along a row of the block, and in all.
 const ACROSS: u32 = COLUMNS / (2u * UNIT);
 const SUBGROUPS: u32 = ROWS / (2u * UNIT) * ACROSS;
 const THREADS: u32 = SUBGROUPS * SUBGROUP;
 
-// Operands are staged as they lie in memory, by eights: the eights of a stored row, and from a row to the next, one more, so
-// that rows do not meet in one bank of the memory.
+// Operands are staged as they are stored, in vectors of eight: the vectors of a stored row, and from one row to the next, with
+// one vector of padding, so that rows begin in different banks.
 const LEFT_WIDTH: u32 = select(STEP, ROWS, TRANSPOSE_LEFT) / 8u;
 const LEFT_STRIDE: u32 = LEFT_WIDTH + 1u;
 const RIGHT_WIDTH: u32 = select(COLUMNS, STEP, TRANSPOSE_RIGHT) / 8u;
 const RIGHT_STRIDE: u32 = RIGHT_WIDTH + 1u;
 
-// Eights of both operands.
+// Vectors of eight of each operand.
 const LEFT_EIGHTS: u32 = ROWS * STEP / 8u;
 const RIGHT_EIGHTS: u32 = COLUMNS * STEP / 8u;
 
@@ -50,14 +50,14 @@ alias LeftTile = coop_mat16x16<f16, A>;
 alias RightTile = coop_mat16x16<f16, B>;
 alias SumTile = coop_mat16x16<f32, C>;
 
-// As long as either way of storing an operand needs; two vectors an eight.
+// Long enough for an operand and its transpose. A vector of eight is two vectors of four.
 var<workgroup> tile_left: array<vec4<f16>, 2u * (LEFT_EIGHTS + max(ROWS, STEP))>;
 var<workgroup> tile_right: array<vec4<f16>, 2u * (RIGHT_EIGHTS + max(COLUMNS, STEP))>;
-// A tile of sums of each subgroup, on its way to memory, and one that nobody reads.
+// A tile of sums of each subgroup, on its way to memory, and one for the subgroups past the last, which nothing reads.
 const TILE: u32 = UNIT * UNIT / 4u;
 var<workgroup> tile_sums: array<vec4<f32>, (SUBGROUPS + 1u) * TILE>;
 
-// An eight that a thread stages: where it is now, its term, and whether it is in the matrix but for the terms.
+// A vector of eight that a thread stages: where it is, its term, and whether its row or column is in the matrix.
 struct Source {
     at: u32,
     k: u32,
@@ -86,7 +86,7 @@ fn right_source(job: Task, block: vec3<u32>, i: u32) -> Source {
     return Source(at, k, column < params.columns);
 }
 
-// The eight at a source, zero past the end.
+// The vector at a source, zero past the end.
 fn left_eight(job: Task, source: Source) -> Eight {
     if (!source.inside || source.k >= job.end) {
         return Eight();
@@ -101,7 +101,7 @@ fn right_eight(job: Task, source: Source) -> Eight {
     return Eight(Four(right[source.at]), Four(right[source.at + 1u]));
 }
 
-// The same STEP terms on; vectors lie so far from each other.
+// The source STEP terms later, which is `vectors` vectors away.
 fn next(source: Source, vectors: u32) -> Source {
     return Source(source.at + vectors, source.k + STEP, source.inside);
 }
@@ -118,7 +118,7 @@ fn put_right(i: u32, eight: Eight) {
     tile_right[at + 1u] = eight.high;
 }
 
-// Where a subgroup's tiles begin, and what a thread is in it.
+// Where the tiles of a subgroup begin, and the position of a thread in it.
 struct Place {
     group: u32,
     product: u32,
@@ -129,7 +129,7 @@ struct Place {
     lanes: u32,
 }
 
-// Puts the staged sums of each subgroup at tile (i, j) of its own into the product, but what lies past the end.
+// Stores the staged sums of each subgroup as its tile (i, j), except what lies past the end.
 fn store(place: Place, i: u32, j: u32) {
     workgroupBarrier();
     if (place.subgroup < SUBGROUPS) {
@@ -161,7 +161,8 @@ fn main(
     @builtin(subgroup_invocation_id) lane: u32,
     @builtin(subgroup_size) lanes: u32,
 ) {
-    // Subgroups may be smaller than the largest: those past the last one repeat its work, for nothing.
+    // If subgroups are smaller than the largest, there are more than SUBGROUPS. The others repeat the work of the last one, and
+    // nothing reads their results.
     let own = min(subgroup, SUBGROUPS - 1u);
     let own_row = own / ACROSS * 2u * UNIT;
     let own_column = own % ACROSS * 2u * UNIT;
@@ -179,7 +180,7 @@ fn main(
     var sum01 = SumTile();
     var sum10 = SumTile();
     var sum11 = SumTile();
-    // A thread stages up to two eights of left and of right.
+    // A thread stages at most two vectors of left and of right.
     let left_step = select(STEP / 4u, STEP * (params.left_stride / 4u), TRANSPOSE_LEFT);
     let right_step = select(STEP * (params.right_stride / 4u), STEP / 4u, TRANSPOSE_RIGHT);
     var from_left0 = left_source(job, block, local);
@@ -219,7 +220,7 @@ fn main(
             from_right1 = next(from_right1, right_step);
             right1 = right_eight(job, from_right1);
         }
-        // By hand, as compilers of WGSL do not unroll: STEP is two units.
+        // Unrolled by hand, because WGSL compilers do not: STEP is two units.
         {
             var l0 = LeftTile();
             var l1 = LeftTile();

@@ -1,6 +1,6 @@
 // product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, for sizes that are whole vectors of four. A
-// workgroup makes a block of ROWS x COLUMNS, a thread 8 rows and 2 x 4 columns of it in registers. STEP terms at a time are
-// staged in the memory of the workgroup; those of the next step are on their way while this one is computed.
+// workgroup computes a block of ROWS x COLUMNS, a thread 8 rows and 2 x 4 columns of it in registers. STEP terms at a time are
+// staged in workgroup memory; those of the next step are loaded while this one is computed.
 
 @group(0) @binding(2) var<storage, read> left: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> right: array<vec4<f32>>;
@@ -9,7 +9,7 @@
 
 alias Product = vec4<f32>;
 
-// The block of a workgroup: 128 x 128 or 64 x 64.
+// The block of a workgroup, 128 x 128 or 64 x 64.
 const ROWS: u32 = 64u;
 const COLUMNS: u32 = 64u;
 
@@ -18,27 +18,27 @@ const STEP: u32 = 16u;
 
 const THREADS: u32 = ROWS / 8u * (COLUMNS / 8u);
 
-// Parts of 32 threads side by side.
+// Parts of 32 threads along a row of the block.
 const PARTS_ACROSS: u32 = COLUMNS / 64u;
 
-// Terms of a sum that are added up in registers.
+// Terms of a sum that are added up in registers before the sum goes to memory.
 const DEPTH: u32 = 512u;
 
-// Whether the product is stored in f16: then its sums stay in registers to the end.
+// Whether the product is stored in f16. Its sums then stay in registers until they are complete.
 const HALF_PRODUCT: bool = false;
 
-// Staged terms of four neighbouring rows or columns, and those of the same k side by side.
+// Staged terms: a vector holds one term of four neighbouring rows or columns. Vectors of the same term are adjacent.
 const ROW_FOURS: u32 = ROWS / 4u;
 const COLUMN_FOURS: u32 = COLUMNS / 4u;
 const K_FOURS: u32 = STEP / 4u;
 var<workgroup> tile_left: array<vec4<f32>, STEP * ROW_FOURS>;
 var<workgroup> tile_right: array<vec4<f32>, STEP * COLUMN_FOURS>;
 
-// Squares of 4 x 4 elements that are staged of left, and of both for each thread: one or two.
+// Squares of 4 x 4 elements that are staged of left, and those that a thread stages of both operands, one or two.
 const LEFT_SQUARES: u32 = ROW_FOURS * K_FOURS;
 const SQUARES: u32 = (LEFT_SQUARES + COLUMN_FOURS * K_FOURS) / THREADS;
 
-// A square as it lies in memory: four vectors, along the terms or across them.
+// A square as it is stored: four vectors, along the terms or across them.
 struct Square {
     v0: vec4<f32>,
     v1: vec4<f32>,
@@ -46,7 +46,7 @@ struct Square {
     v3: vec4<f32>,
 }
 
-// Its place in the block: a four of rows or columns, and a four of terms.
+// Its position in the block: which four rows or columns, and which four terms.
 struct Corner {
     four: u32,
     k_four: u32,
@@ -83,7 +83,7 @@ fn right_vector(job: Task, k: u32, column: u32) -> vec4<f32> {
     return vec4<f32>(right[start + k * stride + column / 4u]);
 }
 
-// Square i of the terms from first on: those of left come first.
+// Square i of the terms that begin at `first`. Those of left come first.
 fn fetch(job: Task, block: vec3<u32>, i: u32, first: u32) -> Square {
     if (i < LEFT_SQUARES) {
         let at = corner(i, ROW_FOURS, !TRANSPOSE_LEFT);
@@ -132,8 +132,8 @@ fn transposed(s: Square) -> Square {
     );
 }
 
-// The fours of each four of terms are exchanged in another way, so that threads that stage neighbouring terms do not meet in
-// one bank of the memory.
+// The vectors of each four terms are permuted differently, so that threads that stage neighbouring terms write to different
+// banks.
 fn exchange(k_four: u32) -> u32 {
     return (k_four & 3u) * 2u;
 }
@@ -165,7 +165,7 @@ fn put(i: u32, square: Square) {
     tile_right[place + 3u * COLUMN_FOURS] = s.v3;
 }
 
-// Stores or adds four columns of a row, but what lies past the end; with the first terms comes the bias.
+// Stores or adds four columns of a row, except those past the end. The bias is added with the first terms.
 fn store(add: bool, first: bool, job: Task, row: u32, column: u32, sum: vec4<f32>) {
     if (row >= params.rows || column >= params.columns) {
         return;
@@ -185,7 +185,7 @@ fn store(add: bool, first: bool, job: Task, row: u32, column: u32, sum: vec4<f32
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    // 32 threads make 32 rows and 64 columns, 4 x 8 of them, so that what they read together of a tile are whole rows of banks.
+    // 32 threads, 4 x 8, compute 32 rows and 64 columns, so that together they read whole rows of banks of a tile.
     let part = local / 32u;
     let row_four = part / PARTS_ACROSS * 8u + local % 32u / 8u * 2u;
     let column_four = part % PARTS_ACROSS * 16u + local % 8u;
@@ -193,7 +193,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let column_a = block.x * COLUMNS + column_four * 4u;
     let column_b = column_a + 32u;
     let job = task(block.z);
-    // The sums go to memory every DEPTH terms, as in product.wgsl.
+    // Sums go to memory every DEPTH terms, as in product.wgsl.
     let run = select(DEPTH, params.depth, HALF_PRODUCT);
     var one = fetch(job, block, local, job.first);
     var two = Square();
@@ -229,7 +229,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             if (SQUARES > 1u) {
                 two = fetch(job, block, local + THREADS, k + STEP);
             }
-            // Terms past the end are zeros, which change no sum.
+            // Terms past the end are zero and change no sum.
             for (var step = 0u; step < STEP; step += 1u) {
                 let moved = exchange(step / 4u);
                 let at_left = step * ROW_FOURS + (row_four ^ moved);

@@ -1,4 +1,4 @@
-// product = the sum of its pieces, or +=; one after the other, what is there first.
+// product = the sum of its pieces, or +=, in order. The content of product comes first.
 
 struct Params {
     len: u32,

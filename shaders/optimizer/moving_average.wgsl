@@ -1,4 +1,4 @@
-// average = decay * average + (1 - decay) * weight, the decay being control[2].
+// average = decay * average + (1 - decay) * weight, with decay = control[2].
 
 struct Params {
     len: u32,

@@ -1,6 +1,6 @@
-// y = scale * x where a random word is at least the threshold, else 0. The word of number n is word n % 4 of
-// philox4x32([n / 4, purpose, step low, step high], [seed low, seed high]); random is (step low, step high,
-// seed low, seed high), and element i has the number first + i / row * stride + i % row. A thread makes four elements.
+// y = scale * x where a random u32 is at least the threshold, else 0. Random u32 number n is element n % 4 of
+// philox4x32([n / 4, purpose, step low, step high], [seed low, seed high]); random is (step low, step high, seed low, seed high).
+// Element i has number first + i / row * stride + i % row. A thread computes four elements.
 
 struct Params {
     len: u32,

@@ -1,4 +1,4 @@
-// y = f(x), element by element: what the cells and softmaxes compute of single numbers, where all its digits show.
+// y = f(x), element by element: the functions of cells and softmaxes alone, so that errors in their last digits show.
 
 struct Params {
     len: u32,

@@ -1,4 +1,4 @@
-// Rows of y: for every group, its columns of a, then its columns of b.
+// Each row of y holds, for every group, its columns of a, then its columns of b.
 
 struct Params {
     rows: u32,
@@ -32,7 +32,7 @@ fn main(
     if (i >= params.rows * params.groups * columns) {
         return;
     }
-    // A row and a group of it.
+    // One group of one row.
     let part = i / columns;
     let column = i % columns;
     if (column < params.a_columns) {

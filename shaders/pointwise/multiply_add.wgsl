@@ -1,4 +1,4 @@
-// y = x a + b, so many times over. A thread keeps eight vectors in registers.
+// y = x a + b, repeated `rounds` times. A thread keeps eight vectors in registers.
 
 struct Params {
     len: u32,

@@ -1,4 +1,4 @@
-// y_g = x_g', for groups g. A workgroup turns a block of 16 x 16 in its own memory, so that rows are read and written whole.
+// y_g = x_g', for groups g. A workgroup transposes a block of 16 x 16 in workgroup memory, so that it reads and writes whole rows.
 
 struct Params {
     groups: u32,
@@ -19,7 +19,7 @@ struct Starts {
 
 alias Y = f32;
 
-// A column more than is used, so that columns do not meet in one bank.
+// One column of padding, so that the elements of a column are in different banks.
 var<workgroup> tile: array<f32, 272>;
 
 @compute @workgroup_size(256)
@@ -32,7 +32,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
         tile[i * 17u + j] = f32(x[starts.x + block.z * params.x_group + row * params.columns + column]);
     }
     workgroupBarrier();
-    // The block of y: its rows are columns of x.
+    // The block of y, whose rows are columns of x.
     let y_row = block.x * 16u + i;
     let y_column = block.y * 16u + j;
     if (y_row < params.columns && y_column < params.rows) {

@@ -1,5 +1,5 @@
-// norm[0] = scale * sqrt(sum of partials), norm[1] = scale times the factor that brings that down to control[1], with
-// scale = control[5]. One workgroup.
+// norm[0] = scale * sqrt(sum of partials), norm[1] = scale times the factor that reduces norm[0] to the limit
+// control[1], with scale = control[5]. One workgroup.
 
 struct Params {
     len: u32,

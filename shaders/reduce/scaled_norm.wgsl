@@ -1,5 +1,5 @@
-// The norm and factors of gradients that were multiplied by loss_scale[0], and the scale of the next step; all sums of the
-// partials past the first `clipped` are only looked at. One workgroup.
+// The norm and factors of gradients that were multiplied by loss_scale[0], and the scale of the next step. The partials
+// past the first `clipped` are only checked for overflow. One workgroup.
 
 struct Params {
     len: u32,
@@ -41,7 +41,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
         return;
     }
     let current = loss_scale[starts.loss_scale];
-    // Shaders may take it that there is no NaN and no infinity, so the bits are looked at.
+    // WGSL compilers may assume that there is no NaN and no infinity, so this tests the bits.
     let bits = vec2<u32>(bitcast<u32>(clipped), bitcast<u32>(watched)) & vec2<u32>(0x7f800000u);
     let finite = all(bits != vec2<u32>(0x7f800000u));
     let scale = control[starts.control + 5u] / current;

@@ -1,4 +1,5 @@
-// partials[p] = sum of x[i]^2 over share p of x: `share` neighbours, fewer at the end. One workgroup a share.
+// partials[p] = sum of x[i]^2 over share p of x: `share` consecutive elements, or fewer at the end. One workgroup for
+// each share.
 
 struct Params {
     len: u32,

@@ -1,4 +1,4 @@
-// exp, tanh and the logistic function, term for term as in src/real.rs: the precision of WGSL's own is the driver's.
+// exp, tanh and the logistic function, term for term as in src/real.rs, because drivers decide the precision of WGSL's own.
 
 // e^r of x = n ln 2 + r.
 fn exp_of_rest(x: f32, n: f32) -> f32 {
@@ -21,7 +21,7 @@ fn exp_of(value: f32) -> f32 {
     return exp_of_rest(x, n) * bitcast<f32>(u32(half + 127) << 23u) * bitcast<f32>(u32(k - half + 127) << 23u);
 }
 
-// The same where neither e^x nor its inverse leaves the normal numbers, and cut to there.
+// e^x with x clamped to where both e^x and its inverse are normal numbers.
 fn exp_normal(value: f32) -> f32 {
     let x = clamp(value, -87.0, 87.0);
     let n = round(x * 1.44269504);

@@ -1,15 +1,15 @@
-// sum + l * r, rounded once: what `fma` is on processors that have the instruction, the CPU's among them. WGSL leaves it to
-// the driver whether its own rounds once or twice.
+// sum + l * r with one rounding, as the `fma` instruction of CPUs and most GPUs computes it. WGSL lets the driver decide whether
+// its own fma rounds once or twice.
 
 // Whether this device's `fma` rounds once; the executor sets it.
 const FUSES: bool = true;
 
-// The upper 12 of 24 bits. Products of halves are exact (Dekker 1971).
+// The upper 12 of 24 bits. The product of two such halves is exact (Dekker 1971).
 fn upper_half(x: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) & vec4<u32>(0xfffff000u));
 }
 
-// The same number, of which the compiler does not know where it comes from: drivers rearrange sums as if numbers were real.
+// The same number, with its origin hidden from the compiler: drivers rearrange sums as if addition were associative.
 fn opaque(x: vec4<f32>) -> vec4<f32> {
     return max(x, vec4<f32>(-3.4e38));
 }
@@ -18,8 +18,8 @@ fn fused(l: f32, r: vec4<f32>, sum: vec4<f32>) -> vec4<f32> {
     if (FUSES) {
         return fma(vec4<f32>(l), r, sum);
     }
-    // The product and its error, the sum and its error (Knuth 1969); the sum of both errors is rounded to odd, so that it is
-    // never taken for a tie (Boldo and Melquiond 2008).
+    // The product and its error, the sum and its error (Knuth 1969). The sum of both errors is rounded to odd, so that the last
+    // rounding never sees a false tie (Boldo and Melquiond 2008).
     let product = l * r;
     let lh = bitcast<f32>(bitcast<u32>(l) & 0xfffff000u);
     let ll = l - lh;

@@ -1,5 +1,5 @@
-// The natural logarithm of a positive normal number (Cephes, Moshier 1989; below 2 ulp): the precision of WGSL's own is
-// the driver's. Infinity and NaN stay what they are.
+// The natural logarithm of a positive normal number (Cephes, Moshier 1989; error below 2 ulp), term for term as in src/real.rs,
+// because drivers decide the precision of WGSL's own. Infinity and NaN are returned as they are.
 
 fn ln_of(x: f32) -> f32 {
     let bits = bitcast<u32>(x);

@@ -1,6 +1,6 @@
 // Philox4x32-10 (Salmon et al. 2011): random bits from a counter and a key, the same as src/random.rs.
 
-// The high and the low word of a 32 x 32 bit product.
+// The high and the low half of a 32 x 32 bit product.
 fn wide_product(x: u32, y: u32) -> vec2<u32> {
     let x0 = x & 0xffffu;
     let x1 = x >> 16u;

@@ -1,4 +1,4 @@
-// What the forms of a product have in common: see src/kernels/matmul/product.rs.
+// Shared by all forms of a product: see src/kernels/matmul/product.rs.
 
 struct Params {
     groups: u32,
@@ -28,17 +28,17 @@ struct Starts {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> starts: Starts;
 
-// Set from params.transpose_left and params.transpose_right.
+// Set by params.transpose_left and params.transpose_right.
 const TRANSPOSE_LEFT: bool = false;
 const TRANSPOSE_RIGHT: bool = false;
 
-// Pieces of sums are whole numbers of so many terms.
-const SPLIT: u32 = 128u;
+// A piece of a sum has a multiple of this many terms.
+const PIECE_TERMS: u32 = 128u;
 
-// Elements of the product that are bound as one.
+// Elements of a vector of the binding `product`.
 const PRODUCT_LANES: u32 = 1u;
 
-// What a workgroup makes: a piece of the sums of a group, the terms first .. end, and where its product begins.
+// What a workgroup computes: a piece of the sums of a group, the terms first .. end, and where its product begins.
 struct Task {
     group: u32,
     first: u32,
@@ -46,14 +46,14 @@ struct Task {
     product: u32,
 }
 
-// The task of the workgroups at z of the grid.
+// The task of the workgroups with coordinate z in the grid.
 fn task(z: u32) -> Task {
     if (params.pieces == 1u) {
         return Task(z, 0u, params.depth, PRODUCT_LANES * starts.product + z * params.product_group);
     }
     let group = z % params.groups;
     let piece = z / params.groups;
-    let terms = ((params.depth + params.pieces - 1u) / params.pieces + SPLIT - 1u) / SPLIT * SPLIT;
+    let terms = ((params.depth + params.pieces - 1u) / params.pieces + PIECE_TERMS - 1u) / PIECE_TERMS * PIECE_TERMS;
     let at = PRODUCT_LANES * starts.product + group * params.product_group + piece * params.rows * params.product_stride;
     return Task(group, piece * terms, min((piece + 1u) * terms, params.depth), at);
 }

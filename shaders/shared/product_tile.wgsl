@@ -1,4 +1,4 @@
-// What the forms of a product have in common whose threads read one number at a time and make 8 columns in registers.
+// Shared by the forms of a product whose threads read one number at a time and compute 8 columns in registers.
 
 @group(0) @binding(2) var<storage, read> left: array<f32>;
 @group(0) @binding(3) var<storage, read> right: array<f32>;
@@ -7,13 +7,13 @@
 
 alias Product = f32;
 
-// Terms of a sum that are added up in registers.
+// Terms of a sum that are added up in registers before the sum goes to memory.
 const DEPTH: u32 = 512u;
 
-// Whether the product is stored in f16: then its sums stay in registers to the end.
+// Whether the product is stored in f16. Its sums then stay in registers until they are complete.
 const HALF_PRODUCT: bool = false;
 
-// The operands of a task: where they begin, and what lies between the rows of left, the columns of right, the terms of a sum.
+// The operands of a task: where they begin, and the elements between rows of left, columns of right, and terms of a sum.
 struct Operands {
     left: u32,
     row_step: u32,
@@ -36,7 +36,7 @@ fn operands(job: Task) -> Operands {
     );
 }
 
-// The bias of four columns, which comes with the first terms; where there is none, what changes no sum: zero, less than nothing.
+// The bias of four columns, which is added with the first terms. Without a bias it is -0, which changes no sum.
 fn bias_of(begins: bool, group: u32, columns: vec4<u32>) -> vec4<f32> {
     if (!begins || params.with_bias == 0u) {
         return vec4<f32>(-0.0);
@@ -45,7 +45,7 @@ fn bias_of(begins: bool, group: u32, columns: vec4<u32>) -> vec4<f32> {
     return vec4<f32>(f32(bias[at.x]), f32(bias[at.y]), f32(bias[at.z]), f32(bias[at.w]));
 }
 
-// Where what a thread makes goes to.
+// Where the tile of a thread is stored.
 struct Place {
     start: u32,
     row: u32,
@@ -53,7 +53,7 @@ struct Place {
     add: bool,
 }
 
-// Stores or adds row i, but what lies past the end.
+// Stores or adds row i, except what lies past the end.
 fn store(to: Place, i: u32, first: vec4<f32>, second: vec4<f32>) {
     if (to.row + i >= params.rows || to.column >= params.columns) {
         return;

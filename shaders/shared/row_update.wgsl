@@ -1,6 +1,6 @@
-// The loop over rows that all optimizers share: see src/kernels/optimizer/row_update.rs. A shader declares the params below and
-// its constants, the bindings weight, its states, gradient, rows, control and norm, and update(i, g), which updates element i of
-// weight and states by the gradient g.
+// The loop over rows that all optimizers share: see src/kernels/optimizer/row_update.rs. The shader of an optimizer declares
+// Params, whose constants follow the fields used here; the bindings weight, its states, gradient, rows, control and norm; and
+// update(i, g), which updates element i of the weight and of the states by the gradient g.
 
 @compute @workgroup_size(256)
 fn main(

@@ -1,8 +1,8 @@
-// Sums and maxima over the 256 threads of a workgroup, in one fixed order. All threads must call them.
+// Sums and maxima over the 256 threads of a workgroup, in a fixed order. All threads must call them.
 
 var<workgroup> partial: array<f32, 256>;
 
-// The sum over the workgroup, to all its threads.
+// The sum over the workgroup, for all its threads.
 fn sum_of_group(local: u32, value: f32) -> f32 {
     partial[local] = value;
     workgroupBarrier();
@@ -17,7 +17,7 @@ fn sum_of_group(local: u32, value: f32) -> f32 {
     return result;
 }
 
-// The largest over the workgroup, to all its threads.
+// The maximum over the workgroup, for all its threads.
 fn largest_of_group(local: u32, value: f32) -> f32 {
     partial[local] = value;
     workgroupBarrier();

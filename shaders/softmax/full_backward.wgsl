@@ -1,5 +1,5 @@
-// With scale = loss_scale / divisor: logits <- scale * (exp(l - maximum) / sum - [id == target]): the gradient of one tile, in
-// its place.
+// logits <- scale * (exp(l - maximum) / sum - [id == target]) with scale = loss_scale / divisor: replaces the logits of one tile
+// by their gradient.
 
 struct Params {
     rows: u32,

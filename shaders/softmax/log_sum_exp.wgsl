@@ -1,5 +1,5 @@
-// One tile of the vocabulary: ids start .. start + width. One workgroup a row carries on
-// running = (maximum m, sum of exp(l - m), the target's logit) with the logits of the tile.
+// Updates running = (maximum m, sum of exp(l - m), the target's logit) by the logits of one tile of the vocabulary, the ids
+// start .. start + width. One workgroup for each row.
 
 struct Params {
     rows: u32,
@@ -20,7 +20,7 @@ struct Starts {
 @group(0) @binding(3) var<storage, read> targets: array<u32>;
 @group(0) @binding(4) var<storage, read_write> running: array<f32>;
 
-// Below every logit.
+// Less than every logit.
 const LOWEST: f32 = -3.4e38;
 
 @compute @workgroup_size(256)

@@ -1,6 +1,5 @@
-// With t = target_logit - log_q[samples + row] and l_k = logits[row, k] - log_q[k], left out where
-// candidates[k] is the target: normaliser = ln(exp(t) + sum of exp(l_k)), nll = normaliser - t.
-// One workgroup a row.
+// normaliser = ln(exp(t) + sum of exp(l_k)), nll = normaliser - t, with t = target_logit - log_q[samples + row] and
+// l_k = logits[row, k] - log_q[k]. The sum omits k where candidates[k] is the target. One workgroup for each row.
 
 struct Params {
     rows: u32,

@@ -1,4 +1,4 @@
-// dh += dtarget * weights[target - base] and source = dtarget * h, row by row, where the weights are there.
+// dh += dtarget * weights[target - base] and source = dtarget * h, for the rows whose target is in weights.
 
 struct Params {
     rows: u32,

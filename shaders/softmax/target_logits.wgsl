@@ -1,4 +1,4 @@
-// y[row] = h[row] . weights[target - base] + bias[target - base], where they are there. One workgroup a row.
+// y[row] = h[row] . weights[target - base] + bias[target - base], for the targets in weights. One workgroup for each row.
 
 struct Params {
     rows: u32,
@@ -27,7 +27,7 @@ const IGNORE: u32 = 0xffffffffu;
 
 var<workgroup> partial: array<f32, 64>;
 
-// The sum over the workgroup, to all its threads.
+// The sum over the workgroup, for all its threads.
 fn sum_of_group(local: u32, value: f32) -> f32 {
     partial[local] = value;
     workgroupBarrier();

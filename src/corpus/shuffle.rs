@@ -44,7 +44,7 @@ impl Permutation {
             len,
             sides: [left, len.div_ceil(left)],
             keys: std::array::from_fn(|_| {
-                u64::from(stream.word()) << 32 | u64::from(stream.word())
+                u64::from(stream.next_u32()) << 32 | u64::from(stream.next_u32())
             }),
         }
     }

@@ -1,5 +1,5 @@
-//! Every shader against its declaration in Rust, as naga sees it, and through every backend: SPIR-V (with `spirv-val`),
-//! MSL and HLSL as wgpu would make them. So Metal and DirectX 12 are checked without having them.
+//! Every shader, as naga parses it, against its declaration in Rust, and through every backend: SPIR-V (with `spirv-val`), MSL and
+//! HLSL as wgpu generates them. So Metal and DirectX 12 are checked without such a device.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,7 +48,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Fails with a message made from its arguments unless the first holds.
+/// Fails with the message unless the condition holds.
 macro_rules! ensure {
     ($holds:expr, $($message:tt)*) => {
         if !$holds {
@@ -104,7 +104,7 @@ fn capabilities(kernel: &Kernel, halves: Halves) -> Capabilities {
     capabilities
 }
 
-/// Parses and validates one variant with nothing but what every device guarantees, and with `f16` where it is asked for.
+/// Parses and validates one variant, with the capabilities that its kernel declares and no others.
 fn validated(
     kernel: &Kernel,
     constants: &Constants,
@@ -120,7 +120,7 @@ fn validated(
     Ok((module, info))
 }
 
-/// The bindings of a kernel that are `f16` in its variants: none, all that may be, and each alone.
+/// The sets of `f16` bindings of a kernel that are checked: none, all that may be, and each alone.
 fn halves(kernel: &Kernel) -> BTreeSet<Halves> {
     let each = |k: usize| {
         let types = kernel.bindings.iter().enumerate();
@@ -133,7 +133,7 @@ fn halves(kernel: &Kernel) -> BTreeSet<Halves> {
         }))
     };
     if kernel.needs_units() {
-        // With and without a product of halves.
+        // With and without a product in f16.
         let left_and_right = |k: usize| if k < 2 { Dtype::Half } else { Dtype::Real };
         let sums = Halves::of((0..kernel.bindings.len()).map(left_and_right));
         return [sums, kernel.all_halves()].into();
@@ -301,7 +301,7 @@ fn requirements(kernel: &Kernel, module: &Module, halves: Halves) -> Outcome {
     Ok(())
 }
 
-/// What naga makes of a constant of a shader.
+/// The value of a constant of a shader.
 fn constant(module: &Module, name: &str) -> Option<u32> {
     let mut constants = module.constants.iter();
     let (_, constant) = constants.find(|(_, constant)| constant.name.as_deref() == Some(name))?;
@@ -461,7 +461,7 @@ fn resources(module: &Module) -> impl Iterator<Item = (ResourceBinding, bool, bo
     })
 }
 
-/// As wgpu does for Metal: every buffer in a slot, and one more with the lengths of the arrays.
+/// As wgpu translates for Metal: each buffer in a slot, and one more with the lengths of the arrays.
 fn to_msl(module: &Module, info: &ModuleInfo, _: Halves) -> Outcome {
     let bound = resources(module).map(|(place, _, mutable)| {
         let target = msl::BindTarget {
@@ -499,8 +499,8 @@ fn to_msl(module: &Module, info: &ModuleInfo, _: Halves) -> Outcome {
     Ok(())
 }
 
-/// As wgpu does for DirectX 12: uniforms in `b`, read-only buffers in `t`, the others in `u` registers, and the number of
-/// workgroups in constants of its own.
+/// As wgpu translates for DirectX 12: uniforms in `b`, read-only buffers in `t`, the others in `u` registers, and the number of
+/// workgroups in a constant buffer.
 fn to_hlsl(module: &Module, info: &ModuleInfo, halves: Halves) -> Outcome {
     let target = |space, register| hlsl::BindTarget {
         space,
@@ -508,7 +508,7 @@ fn to_hlsl(module: &Module, info: &ModuleInfo, halves: Halves) -> Outcome {
         restrict_indexing: true,
         ..Default::default()
     };
-    // f16 came with shader model 6.2.
+    // Shader model 6.2 introduced f16.
     let models: &[hlsl::ShaderModel] = if halves.is_empty() {
         &[hlsl::ShaderModel::V5_1, hlsl::ShaderModel::V6_0]
     } else {
@@ -536,7 +536,7 @@ fn to_hlsl(module: &Module, info: &ModuleInfo, halves: Halves) -> Outcome {
     Ok(())
 }
 
-/// As wgpu does for Vulkan 1.1 and 1.2, with and without robust buffer access; `spirv-val` judges.
+/// As wgpu translates for Vulkan 1.1 and 1.2, with and without robust buffer access. `spirv-val` checks the result.
 fn to_spirv(module: &Module, info: &ModuleInfo, _: Halves) -> Outcome {
     let checked = (
         BoundsCheckPolicy::Restrict,
@@ -620,7 +620,7 @@ fn stems(
     Ok(found)
 }
 
-/// One stem, two files, one registration.
+/// Each kernel has one stem, two files and one line in a catalogue.
 fn paired() -> Outcome {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shaders = stems(&root.join("shaders"), "wgsl", |path| {
@@ -632,7 +632,7 @@ fn paired() -> Outcome {
     let registered: Vec<&str> = catalogue().map(|kernel| kernel.name).collect();
     let names: BTreeSet<&str> = registered.iter().copied().collect();
     ensure!(names.len() == registered.len(), "two kernels have one name");
-    // What follows the stem tells forms apart that have one shader.
+    // Forms with the same shader differ in what follows the stem.
     let stem = |name: &str| name.split(' ').next().unwrap_or_default().to_owned();
     let names: BTreeSet<String> = registered.iter().map(|name| stem(name)).collect();
     for (what, stems) in [("shaders", &shaders), ("declarations", &declarations)] {

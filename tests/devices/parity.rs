@@ -1,5 +1,5 @@
-//! Every kernel, every case: shaders on every adapter, the `f32` twin and the fast way of the CPU, against the `f64`
-//! twin. Outputs hold NaN before, slices are fenced, and kernels that are wrong on purpose must be rejected.
+//! Every kernel, every case, against the `f64` twin: the shader on every adapter, the `f32` twin, and the implementation for the
+//! CPU. Outputs hold NaN before, slices are fenced, and kernels that are wrong on purpose must be rejected.
 
 use crate::common::{Gpu, SEED, Trial, gpus, on_every_gpu, on_gpus_that, without_units};
 use libtest_mimic::Failed;
@@ -27,7 +27,7 @@ pub fn trials() -> Vec<Trial> {
 fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     let name = format!("{}::{}", kernel.name, case.label.replace(' ', "_"));
     let mut trials = Vec::new();
-    // Other forms are made with the twin of the first, which has these trials.
+    // Other forms have the twin of their base, which has these trials.
     if !is_form(kernel) {
         let twin = format!("{name}::twin");
         trials.push(on_host(twin, kernel, case.clone(), kernel.twin.single));
@@ -39,7 +39,7 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
         trials.push(without_units(format!("{name}::gpu")));
         return trials;
     }
-    // What is left out in software is compared with the first form, once: see `same_bits`.
+    // Variants that are left out in software are compared with the base once: see `same_bits`.
     let chosen = move |case: &Case, gpu: &Gpu| -> Vec<Halves> {
         let thoroughness = Thoroughness {
             every_form: gpu.adapter.summary.is_real(),
@@ -71,7 +71,7 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     trials
 }
 
-/// Whether a kernel is for matrix units and there are GPUs here, but none that has any.
+/// Whether a kernel is for matrix units, and there are GPUs but none with such units.
 fn lacks_units(kernel: &Kernel) -> bool {
     let every = kernel.all_halves();
     let none = !gpus().iter().any(|gpu| runs(kernel, every, gpu));
@@ -122,7 +122,7 @@ fn explain(name: &str, prefix: &str, failed: Failed) -> Failed {
     .into()
 }
 
-/// The forms of a kernel give the same bits, so that it does not matter which of them an executor chooses.
+/// The forms of a kernel give the same bits, whichever of them an executor chooses.
 fn same_bits() -> Vec<Trial> {
     let mut trials = Vec::new();
     for kernel in catalogue().filter(|kernel| forms(kernel, Halves::NONE).count() > 1) {

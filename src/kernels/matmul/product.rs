@@ -17,7 +17,7 @@ mod split;
 mod storage;
 mod twin;
 
-pub use params::{Params, SPLIT};
+pub use params::{PIECE_TERMS, Params};
 use twin::twin as reference;
 
 /// See the module.

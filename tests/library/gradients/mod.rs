@@ -180,7 +180,7 @@ fn joined() {
     let (a_columns, b_columns) = (a_columns as usize, b_columns as usize);
     let (a, b) = (numbers(2, parts * a_columns), numbers(3, parts * b_columns));
     let dy = numbers(1, a.len() + b.len());
-    // The gradient is taken apart where the columns were put together.
+    // The gradient is split where the columns were joined.
     let (mut da, mut db) = (Vec::new(), Vec::new());
     for dy in dy.chunks(a_columns + b_columns) {
         da.extend(&dy[..a_columns]);

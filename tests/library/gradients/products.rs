@@ -1,4 +1,4 @@
-//! Matrix products and the cell behind them.
+//! Matrix products and the cell.
 
 use wlstm::kernels::lstm::{cell_backward, cell_forward};
 use wlstm::kernels::matmul::{product, sum_pieces};
@@ -7,7 +7,7 @@ use super::tools::{assert_gradient, dot, numbers, output, real, reals, result, r
 
 #[test]
 pub fn matrix_product() {
-    // Two groups side by side, as gates and inputs of a grouped layer stand.
+    // Two groups side by side, as the gates and inputs of a grouped layer are stored.
     let (groups, rows, depth, columns) = (2, 3, 4, 5);
     let grouped = product::Params {
         groups: groups as u32,
@@ -74,7 +74,7 @@ pub fn matrix_product() {
     );
 }
 
-/// A product in pieces that are added up is the product: what its gradients are, [`matrix_product`] says.
+/// A product in pieces that are added up equals the product, whose gradients [`matrix_product`] checks.
 #[test]
 pub fn sums_of_pieces() {
     let (rows, columns, depth) = (3, 4, 1100);

@@ -1,4 +1,4 @@
-//! What the checks share: run a twin, make numbers, differentiate, compare.
+//! What the checks share: running twins, making numbers, differentiating, comparing.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ pub fn run(kernel: &Kernel, params: &impl Params, buffers: &mut [Data]) {
     run_twin(kernel, &params.to_raw(), slices);
 }
 
-/// The same for buffers that are made for it; gives what buffer `k` holds afterwards.
+/// The same for buffers that are made for the run. Returns the content of buffer `k` afterwards.
 pub fn result(kernel: &Kernel, params: &impl Params, mut buffers: Vec<Data>, k: usize) -> Vec<f64> {
     run(kernel, params, &mut buffers);
     real(buffers.swap_remove(k))
@@ -64,12 +64,12 @@ pub fn indices(values: &[u32]) -> Data {
     Data::Index(values.to_vec())
 }
 
-/// For outputs: NaN, so that an element left out is seen.
+/// For outputs: NaN, which shows an element that was not written.
 pub fn output(len: usize) -> Data {
     Data::Real(vec![f64::NAN; len])
 }
 
-/// `len` numbers in `[-1, 1)`, others for another `seed`.
+/// `len` numbers in `[-1, 1)`, different for each `seed`.
 pub fn numbers(seed: u64, len: usize) -> Vec<f64> {
     let mut stream = Stream::new(seed, Purpose::Initialise, 0);
     (0..len).map(|_| 2.0 * stream.uniform() - 1.0).collect()
@@ -96,7 +96,7 @@ pub fn differences(x: &[f64], loss: impl Fn(&[f64]) -> f64) -> Vec<f64> {
         .collect()
 }
 
-/// Central differences err by `STEP^2` and by the rounding of the loss over `STEP`.
+/// The error of central differences is of order `STEP^2`, plus the rounding of the loss over `STEP`.
 #[track_caller]
 pub fn assert_gradient(name: &str, got: &[f64], loss: impl Fn(&[f64]) -> f64, x: &[f64]) {
     assert_close(name, got, &differences(x, loss), 1e-8);
@@ -111,7 +111,7 @@ pub fn assert_close(name: &str, got: &[f64], want: &[f64], tolerance: f64) {
     }
 }
 
-/// The rows of a row-sparse gradient at their places in a table of `vocabulary` rows.
+/// A row-sparse gradient as a table of `vocabulary` rows.
 pub fn scattered(index: &[u32], sources: usize, gradient: &[f64], vocabulary: usize) -> Vec<f64> {
     let width = gradient.len() / sources;
     let mut table = vec![0.0; vocabulary * width];
@@ -125,7 +125,7 @@ pub fn scattered(index: &[u32], sources: usize, gradient: &[f64], vocabulary: us
     table
 }
 
-/// The gradient of a table by the gradients `source` of the rows that `ids` took from it.
+/// The gradient of a table from the gradients `source` of the rows that `ids` read.
 pub fn table_gradient(ids: &[u32], source: &[f64], vocabulary: usize) -> Vec<f64> {
     let index = row_index(ids);
     let params = accumulate_rows::Params::whole(ids.len(), source.len() / ids.len(), 1.0);

@@ -3,7 +3,7 @@
 use crate::params;
 
 /// A piece of a sum has a multiple of this many terms. What a form of the product stages at once divides it.
-pub const SPLIT: u32 = 128;
+pub const PIECE_TERMS: u32 = 128;
 
 params! {
     /// The sizes of one step.
@@ -114,18 +114,18 @@ impl Params {
         made
     }
 
-    /// With at most `most` pieces, of which all but the last have at least two times [`SPLIT`] terms.
+    /// With at most `most` pieces, of which all but the last have at least two times [`PIECE_TERMS`] terms.
     pub fn in_at_most(self, most: u32) -> Params {
-        let pieces = most.min(self.depth / (2 * SPLIT)).max(1);
+        let pieces = most.min(self.depth / (2 * PIECE_TERMS)).max(1);
         let made = Params { pieces, ..self };
         self.in_pieces(self.depth.div_ceil(made.piece_depth()))
     }
 
-    /// Terms of each sum of a piece. Of several pieces it is a multiple of [`SPLIT`], and the last may have fewer.
+    /// Terms of each sum of a piece. Of several pieces it is a multiple of [`PIECE_TERMS`], and the last may have fewer.
     pub fn piece_depth(&self) -> u32 {
         match self.pieces {
             1 => self.depth,
-            pieces => self.depth.div_ceil(pieces).next_multiple_of(SPLIT),
+            pieces => self.depth.div_ceil(pieces).next_multiple_of(PIECE_TERMS),
         }
     }
 
