@@ -14,7 +14,7 @@ use crate::checkpoint::Which;
 use crate::config::Tokens;
 use crate::corpus::{Detokeniser, Vocabulary};
 use crate::error::{Error, Result};
-use crate::train::generate::{Choice, Generator, Word};
+use crate::train::generate::{Generator, Sampling, Word};
 use crate::train::session::Predictor;
 
 /// Generate text with a model
@@ -193,7 +193,7 @@ impl Generating<'_> {
             given,
             ..
         } = self;
-        let choice = Choice {
+        let sampling = Sampling {
             temperature: arguments.temperature,
             top_k: arguments.top_k,
             top_p: arguments.top_p,
@@ -205,7 +205,8 @@ impl Generating<'_> {
             false => Ok(true),
         };
         let streams = predictor.streams();
-        let mut generator = Generator::new(predictor, &trained.vocabulary, prompt, choice, first)?;
+        let mut generator =
+            Generator::new(predictor, &trained.vocabulary, prompt, sampling, first)?;
         let mut texts = vec![Text::new(given, self.joiner, trained); streams];
         if !show(given)? {
             return Ok(None);

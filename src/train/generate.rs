@@ -1,37 +1,38 @@
-//! Texts from a model, side by side, one word after the other.
+//! Generates texts from a model, several side by side, one word at a time.
 
 use super::session::Predictor;
 use crate::corpus::Vocabulary;
 use crate::error::{Error, Kind, Result};
 use crate::random::{Purpose, Stream};
 
-/// How the next word is chosen.
+/// How to sample the next word.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Choice {
-    /// Divides the logits; 0: always the likeliest word.
+pub struct Sampling {
+    /// Divides the logits. 0: always take the most likely word.
     pub temperature: f64,
-    /// Only the likeliest this many words; 0: all.
+    /// Sample from this many most likely words only. 0: from all.
     pub top_k: usize,
-    /// Of these only the likeliest, as few as together have this probability (Holtzman et al. 2020); 1: all.
+    /// Of these, sample from the smallest set of most likely words with at least this total probability (nucleus sampling; Holtzman et
+    /// al. 2020). 1: from all.
     pub top_p: f64,
-    /// The key of the random numbers.
+    /// The seed of the random numbers.
     pub seed: u64,
 }
 
-/// A word that was chosen.
+/// A generated word.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Word {
     /// Its id.
     pub id: u32,
-    /// Its log-probability in nats, as the model has it: of all words, at temperature 1.
+    /// Its log-probability under the model, in nats: over all words, at temperature 1.
     pub log_probability: f64,
 }
 
-/// Generates from the model of a session, beside whatever else the session does.
+/// Generates texts.
 pub struct Generator<'a> {
     predictor: Predictor<'a>,
-    choice: Choice,
-    /// The random numbers of each text.
+    sampling: Sampling,
+    /// The random number generator of each text.
     random: Vec<Stream>,
     unknown: u32,
     /// The logits after the last words, `[B, V]`.
@@ -39,25 +40,25 @@ pub struct Generator<'a> {
 }
 
 impl<'a> Generator<'a> {
-    /// Begins after `prompt`, from a state of zero and the mark that stands before every line. Of all texts with this key these are
-    /// those from number `first` on, `streams` of them: the words of a text do not depend on the others.
+    /// Starts each text with a zero state, the mark that precedes every line, and `prompt`. `first` is the number of the first text: each
+    /// text has random numbers of its own, so its words do not depend on the other texts.
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`] if the device is lost or has no room.
+    /// [`Kind::Device`] if the device is lost.
     pub fn new(
         mut predictor: Predictor<'a>,
         vocabulary: &Vocabulary,
         prompt: &[u32],
-        choice: Choice,
+        sampling: Sampling,
         first: usize,
     ) -> Result<Generator<'a>> {
         let streams = predictor.streams();
         predictor.reset()?;
-        let random = |text: usize| Stream::new(choice.seed, Purpose::Generate, text as u64);
+        let random = |text: usize| Stream::new(sampling.seed, Purpose::Generate, text as u64);
         let mut generator = Generator {
             predictor,
-            choice,
+            sampling,
             random: (first..first + streams).map(random).collect(),
             unknown: vocabulary.unknown(),
             logits: Vec::new(),
@@ -68,22 +69,22 @@ impl<'a> Generator<'a> {
         Ok(generator)
     }
 
-    /// The model reads a word of each text.
+    /// Feeds the model a word of each text.
     fn feed(&mut self, words: &[u32]) -> Result<()> {
         self.logits = self.predictor.logits(words)?;
         Ok(())
     }
 
-    /// The next word of each text. The unknown word is never chosen: it stands for no text.
+    /// Samples the next word of each text. The unknown word is never sampled: it has no spelling.
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`] if the device is lost, [`Kind::Diverged`] if the model gives no finite number.
+    /// [`Kind::Device`] if the device is lost, [`Kind::Diverged`] if no logit is finite.
     pub fn words(&mut self) -> Result<Vec<Word>> {
         let width = self.logits.len() / self.random.len();
         let mut words = Vec::with_capacity(self.random.len());
         for (logits, random) in self.logits.chunks_exact(width).zip(&mut self.random) {
-            let id = choose(logits, self.unknown, &self.choice, random).ok_or_else(|| {
+            let id = choose(logits, self.unknown, &self.sampling, random).ok_or_else(|| {
                 Error::new(
                     Kind::Diverged,
                     "the model gives no finite number for any word",
@@ -103,20 +104,20 @@ impl<'a> Generator<'a> {
     }
 }
 
-/// Draws a word from the softmax of the logits; none if none is finite.
-fn choose(logits: &[f64], unknown: u32, choice: &Choice, random: &mut Stream) -> Option<u32> {
+/// Samples a word from the softmax of the logits. `None` if no logit is finite.
+fn choose(logits: &[f64], unknown: u32, sampling: &Sampling, random: &mut Stream) -> Option<u32> {
     let mut words: Vec<(f64, u32)> = logits
         .iter()
         .zip(0..)
         .filter(|(logit, id)| logit.is_finite() && *id != unknown)
         .map(|(logit, id)| (*logit, id))
         .collect();
-    let keep = if choice.temperature == 0.0 {
+    let keep = if sampling.temperature == 0.0 {
         1
     } else {
-        choice.top_k
+        sampling.top_k
     };
-    // Falling logits, then rising ids: the same order on every machine.
+    // By logit, then by id: the same order on every machine.
     let order = |x: &(f64, u32), y: &(f64, u32)| y.0.total_cmp(&x.0).then(x.1.cmp(&y.1));
     if keep > 0 && keep < words.len() {
         words.select_nth_unstable_by(keep - 1, order);
@@ -127,15 +128,15 @@ fn choose(logits: &[f64], unknown: u32, choice: &Choice, random: &mut Stream) ->
         .iter()
         .map(|(logit, _)| *logit)
         .max_by(f64::total_cmp)?;
-    if choice.temperature == 0.0 {
+    if sampling.temperature == 0.0 {
         return Some(words[0].1);
     }
-    let weight = |logit: f64| ((logit - largest) / choice.temperature).exp();
+    let weight = |logit: f64| ((logit - largest) / sampling.temperature).exp();
     let mut total: f64 = words.iter().map(|(logit, _)| weight(*logit)).sum();
-    if choice.top_p < 1.0 {
+    if sampling.top_p < 1.0 {
         words.sort_unstable_by(order);
         let (mut sum, mut count) = (0.0, 0);
-        while count < words.len() && (count == 0 || sum < choice.top_p * total) {
+        while count < words.len() && (count == 0 || sum < sampling.top_p * total) {
             sum += weight(words[count].0);
             count += 1;
         }
@@ -156,17 +157,17 @@ fn choose(logits: &[f64], unknown: u32, choice: &Choice, random: &mut Stream) ->
 mod tests {
     use super::*;
 
-    fn draws(choice: Choice) -> Vec<u32> {
+    fn draws(sampling: Sampling) -> Vec<u32> {
         let logits = [0.0, 2.0, 1.0, f64::NEG_INFINITY, 9.0];
-        let mut random = Stream::new(choice.seed, Purpose::Generate, 0);
+        let mut random = Stream::new(sampling.seed, Purpose::Generate, 0);
         (0..4000)
-            .map(|_| choose(&logits, 4, &choice, &mut random).expect("finite logits"))
+            .map(|_| choose(&logits, 4, &sampling, &mut random).expect("finite logits"))
             .collect()
     }
 
     #[test]
-    fn words_come_as_often_as_the_softmax_says() {
-        let words = draws(Choice {
+    fn frequencies_follow_the_softmax() {
+        let words = draws(Sampling {
             temperature: 1.0,
             top_k: 0,
             top_p: 1.0,
@@ -191,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn temperature_and_top_k_narrow_the_choice() {
+    fn temperature_and_top_k_narrow_the_sampling() {
         assert!(
-            draws(Choice {
+            draws(Sampling {
                 temperature: 0.0,
                 top_k: 0,
                 top_p: 1.0,
@@ -202,7 +203,7 @@ mod tests {
             .iter()
             .all(|word| *word == 1)
         );
-        let two = draws(Choice {
+        let two = draws(Sampling {
             temperature: 1.0,
             top_k: 2,
             top_p: 1.0,
@@ -212,22 +213,22 @@ mod tests {
         assert!(two.contains(&1) && two.contains(&2));
         // Of the words 1, 2 and 0 the first has 0.67, the first two 0.91.
         for (top_p, kept) in [(0.5, vec![1]), (0.7, vec![1, 2]), (0.95, vec![0, 1, 2])] {
-            let choice = Choice {
+            let sampling = Sampling {
                 temperature: 1.0,
                 top_k: 0,
                 top_p,
                 seed: 1,
             };
-            let found: std::collections::BTreeSet<u32> = draws(choice).into_iter().collect();
+            let found: std::collections::BTreeSet<u32> = draws(sampling).into_iter().collect();
             assert!(found.into_iter().eq(kept), "{top_p}");
         }
         let mut random = Stream::new(1, Purpose::Generate, 0);
-        let choice = Choice {
+        let sampling = Sampling {
             temperature: 1.0,
             top_k: 0,
             top_p: 1.0,
             seed: 1,
         };
-        assert_eq!(choose(&[f64::NAN], 4, &choice, &mut random), None);
+        assert_eq!(choose(&[f64::NAN], 4, &sampling, &mut random), None);
     }
 }

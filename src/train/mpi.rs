@@ -1,10 +1,10 @@
-//! Several machines: the ranks of an MPI job are those of a run. Only with the cargo feature `mpi`.
+//! Runs on several machines, as MPI jobs. Only with the cargo feature `mpi`.
 //!
-//! Sums are made in the order of the ranks, each rank those of its share, which moves as many bytes as the best sum of a library
-//! and gives all ranks the same bits.
+//! All-reduce is a reduce-scatter and an all-gather: each rank sums its share in rank order. This sends as few bytes as the best
+//! algorithm of a library, and all ranks get the same bits.
 //!
-//! A job ends together. Ranks that have agreed on the end say goodbye ([`finish`]); one that fails alone takes the others with it,
-//! as they would wait for it for ever. A rank that dies is noticed by `mpirun`, which ends the others.
+//! All ranks of a job end together. Ranks that agree on the end finalise MPI ([`finish`]). A rank that fails alone aborts the job, as
+//! the others would wait for it. If a rank dies, `mpirun` ends the others.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -19,24 +19,25 @@ use super::collective::{Collective, MAX_MESSAGE};
 use crate::error::{Error, Kind, Result};
 
 thread_local! {
-    /// What keeps MPI alive, on the thread that trains. Only [`finish`] ends it: the end of a thread that panics would wait for
-    /// the other ranks, and these for it, where they are to hear of its death.
+    /// The MPI environment, on the training thread. Only [`finish`] drops it: dropping it when a thread panics would wait for the other
+    /// ranks, which must learn of the failure instead.
     static UNIVERSE: RefCell<Option<ManuallyDrop<Universe>>> = const { RefCell::new(None) };
 }
 
-/// The variables by which launchers say that this process is a rank of a job: Open MPI, MPICH and its kin, PMIx.
+/// Environment variables that launchers set for the ranks of a job: Open MPI, MPICH and derivatives, PMIx.
 const LAUNCHED: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"];
 
 /// The ranks of an MPI job.
 pub struct Mpi {
     world: SimpleCommunicator,
-    /// What is sent, and what has come.
+    /// Send buffer and receive buffer.
     sent: Vec<f32>,
-    come: Vec<f32>,
-    narrow: [Vec<u16>; 2],
+    received: Vec<f32>,
+    /// The same in `f16`.
+    half: [Vec<u16>; 2],
 }
 
-/// Joins the MPI job that this process is a rank of; nothing if it was started alone.
+/// Joins the MPI job of which this process is a rank. `None` if it was not started by a launcher.
 ///
 /// # Errors
 ///
@@ -45,7 +46,7 @@ pub fn connect() -> Result<Option<Mpi>> {
     if LAUNCHED.iter().all(|name| std::env::var_os(name).is_none()) {
         return Ok(None);
     }
-    // One thread talks, though there are others.
+    // One thread calls MPI; there are other threads.
     let started = mpi::initialize_with_threading(mpi::Threading::Funneled);
     let Some((universe, threading)) = started else {
         return Err(Error::new(Kind::Other, "MPI was started already"));
@@ -61,12 +62,12 @@ pub fn connect() -> Result<Option<Mpi>> {
     Ok(Some(Mpi {
         world,
         sent: Vec::new(),
-        come: Vec::new(),
-        narrow: [Vec::new(), Vec::new()],
+        received: Vec::new(),
+        half: [Vec::new(), Vec::new()],
     }))
 }
 
-/// Ends the part of this process in its job, if it has one: together with the others if all have agreed on that, else for all.
+/// Ends this process's part in its job, if it has one. If the ranks have not agreed to end, aborts the whole job.
 pub fn finish(agreed: bool, code: u8) {
     UNIVERSE.with_borrow_mut(|universe| {
         let Some(universe) = universe.take() else {
@@ -79,15 +80,14 @@ pub fn finish(agreed: bool, code: u8) {
     });
 }
 
-/// The seconds that Open MPI's launcher leaves its ranks after Ctrl-C or SIGTERM; nothing where another one has started them.
+/// The seconds between Ctrl-C or SIGTERM and the kill by Open MPI's launcher. `None` with other launchers.
 pub fn grace() -> Option<f64> {
     std::env::var_os("OMPI_COMM_WORLD_SIZE")?;
     let given = std::env::var("OMPI_MCA_odls_base_sigkill_timeout");
     Some(given.ok().and_then(|text| text.parse().ok()).unwrap_or(1.0))
 }
 
-/// Which of the ranks of the job on this machine this one is, from 0, and how many there are; the first of one where the launcher
-/// does not say.
+/// The rank of this process among those of the job on this machine, from 0, and their number. 0 of 1 if the launcher does not say.
 pub fn rank_here() -> (usize, usize) {
     let number = |names: [&str; 2]| {
         let mut said = names.iter().filter_map(|name| std::env::var(name).ok());
@@ -103,43 +103,44 @@ impl Mpi {
         self.world.size() as usize
     }
 
-    /// Sends every rank its share of `sent`, and takes its own of all.
-    fn share_out(&mut self, narrow: bool) {
-        self.come.resize(self.sent.len(), 0.0);
-        if narrow {
-            let [sent, come] = &mut self.narrow;
+    /// Sends each rank its share of `sent`, and receives its own share from each.
+    fn share_out(&mut self, half: bool) {
+        self.received.resize(self.sent.len(), 0.0);
+        if half {
+            let [sent, received] = &mut self.half;
             narrowed(&self.sent, sent);
-            come.resize(sent.len(), 0);
-            self.world.all_to_all_into(&sent[..], &mut come[..]);
-            widened(come, &mut self.come);
+            received.resize(sent.len(), 0);
+            self.world.all_to_all_into(&sent[..], &mut received[..]);
+            widened(received, &mut self.received);
         } else {
             self.world
-                .all_to_all_into(&self.sent[..], &mut self.come[..]);
+                .all_to_all_into(&self.sent[..], &mut self.received[..]);
         }
     }
 
-    /// Puts `sent` of all ranks one behind the other into `come`. At most [`MAX_MESSAGE`] elements.
-    fn collect(&mut self, narrow: bool) {
-        self.come.resize(self.sent.len() * self.count(), 0.0);
-        if narrow {
-            let [sent, come] = &mut self.narrow;
+    /// Gathers `sent` of all ranks in `received`. At most [`MAX_MESSAGE`] elements per rank.
+    fn collect(&mut self, half: bool) {
+        self.received.resize(self.sent.len() * self.count(), 0.0);
+        if half {
+            let [sent, received] = &mut self.half;
             narrowed(&self.sent, sent);
-            come.resize(self.come.len(), 0);
-            self.world.all_gather_into(&sent[..], &mut come[..]);
-            widened(come, &mut self.come);
+            received.resize(self.received.len(), 0);
+            self.world.all_gather_into(&sent[..], &mut received[..]);
+            widened(received, &mut self.received);
         } else {
             self.world
-                .all_gather_into(&self.sent[..], &mut self.come[..]);
+                .all_gather_into(&self.sent[..], &mut self.received[..]);
         }
     }
 }
 
-/// The bits of `f16`.
+/// Converts to the bits of `f16`.
 fn narrowed(values: &[f32], bits: &mut Vec<u16>) {
     bits.resize(values.len(), 0);
     bytemuck::cast_slice_mut::<u16, f16>(bits).convert_from_f32_slice(values);
 }
 
+/// Converts from the bits of `f16`.
 fn widened(bits: &[u16], values: &mut [f32]) {
     bytemuck::cast_slice::<u16, f16>(bits).convert_to_f32_slice(values);
 }
@@ -153,7 +154,7 @@ impl Collective for Mpi {
         self.world.rank() as usize
     }
 
-    fn all_reduce(&mut self, values: &mut [f32], narrow: bool) -> Result<()> {
+    fn all_reduce(&mut self, values: &mut [f32], half: bool) -> Result<()> {
         let ranks = self.count();
         if ranks == 1 {
             return Ok(());
@@ -163,26 +164,26 @@ impl Collective for Mpi {
             self.sent.clear();
             self.sent.extend_from_slice(part);
             self.sent.resize(share * ranks, 0.0);
-            self.share_out(narrow);
+            self.share_out(half);
             self.sent.clear();
             self.sent.resize(share, 0.0);
-            for of_rank in self.come.chunks_exact(share) {
+            for of_rank in self.received.chunks_exact(share) {
                 for (sum, x) in self.sent.iter_mut().zip(of_rank) {
                     *sum += x;
                 }
             }
-            self.collect(narrow);
-            part.copy_from_slice(&self.come[..part.len()]);
+            self.collect(half);
+            part.copy_from_slice(&self.received[..part.len()]);
         }
         Ok(())
     }
 
-    fn all_gather(&mut self, values: &mut Vec<f32>, narrow: bool) -> Result<()> {
+    fn all_gather(&mut self, values: &mut Vec<f32>, half: bool) -> Result<()> {
         let (ranks, len) = (self.count(), values.len());
         if len <= MAX_MESSAGE {
             std::mem::swap(&mut self.sent, values);
-            self.collect(narrow);
-            std::mem::swap(&mut self.come, values);
+            self.collect(half);
+            std::mem::swap(&mut self.received, values);
             return Ok(());
         }
         let mut all = vec![0.0; ranks * len];
@@ -190,10 +191,10 @@ impl Collective for Mpi {
             let part = start..len.min(start + MAX_MESSAGE);
             self.sent.clear();
             self.sent.extend_from_slice(&values[part.clone()]);
-            self.collect(narrow);
-            let come = self.come.chunks_exact(part.len());
-            for (all, come) in all.chunks_exact_mut(len).zip(come) {
-                all[part.clone()].copy_from_slice(come);
+            self.collect(half);
+            let received = self.received.chunks_exact(part.len());
+            for (all, received) in all.chunks_exact_mut(len).zip(received) {
+                all[part.clone()].copy_from_slice(received);
             }
         }
         *values = all;

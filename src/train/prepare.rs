@@ -1,9 +1,9 @@
-//! What a training step needs from the host beside its ids: candidates, expected counts, row indices, random key. Made on
-//! the loader's thread, ahead of the step.
+//! Prepares the inputs of a training step on the loader's thread, ahead of the step: ids, candidates, expected counts, row indices,
+//! the key of random numbers.
 //!
-//! The batch of a step may be computed in parts ([`Part`](crate::model::language_model::Part)): then each part has inputs of its
-//! own, for its streams, and the update has row indices over the sources of all of them: for each device its candidates, the
-//! targets of its micro-batches and, for a tied table, the inputs.
+//! In a divided step each [`Part`](crate::model::language_model::Part) has inputs of its own, for its streams. The update has row
+//! indices over the gradient rows of all parts: for each device its candidates, the targets of its micro-batches and, for a tied
+//! table, the inputs.
 
 use super::host_tables::{Moves, Slots};
 use crate::config::{Config, Recipe, Softmax};
@@ -19,11 +19,11 @@ use crate::tensor::names::{ROWS_EMBEDDING, ROWS_SOFTMAX, ROWS_TABLE, is_row_inde
 /// The inputs of a step.
 #[derive(Clone, Debug, Default)]
 pub struct StepInputs {
-    /// Those of each part; of a step that is not divided, those of all of it.
+    /// The inputs of each part. An undivided step has one part.
     pub parts: Vec<Inputs>,
-    /// Those of the update of a step that is divided.
+    /// The inputs of the update of a divided step.
     pub update: Inputs,
-    /// With tables on the host: the rows that travel before the step, of each cache.
+    /// With tables on the host: the rows of each cache that move before the step.
     pub moves: Vec<Moves>,
 }
 
@@ -39,23 +39,23 @@ impl StepInputs {
     }
 }
 
-/// A batch with the inputs of its step, all but `control`.
+/// A batch with the inputs of its step, except `control`.
 pub struct Prepared {
     /// The inputs.
     pub inputs: StepInputs,
-    /// The pass over the text, from 1.
+    /// The epoch, from 1.
     pub epoch: u64,
     /// Whether the recurrent state starts at zero.
     pub reset: bool,
-    /// Targets, padding not counted.
+    /// The number of targets that are not padding.
     pub words: usize,
-    /// Those of them that are unknown words.
+    /// The number of these that are unknown words.
     pub unknown: usize,
-    /// Where the text stands after the batch.
+    /// The position in the text after the batch.
     pub position: Position,
 }
 
-/// The ids whose rows have a gradient.
+/// The ids of the rows of the tables that have a gradient.
 #[derive(Default)]
 struct Ids {
     candidates: Vec<u32>,
@@ -64,7 +64,7 @@ struct Ids {
 }
 
 impl Ids {
-    /// Adds those of another micro-batch of the device, which has the same candidates.
+    /// Adds the ids of another micro-batch of the same device. Its candidates are the same.
     fn extend(&mut self, other: Ids) {
         self.candidates = other.candidates;
         self.targets.extend(other.targets);
@@ -72,7 +72,7 @@ impl Ids {
     }
 }
 
-/// Prepares the batches of a run, one after the other.
+/// Prepares the batches of a run, in order.
 pub struct Preparer {
     seed: u64,
     step: u64,
@@ -81,7 +81,7 @@ pub struct Preparer {
     division: Division,
     /// Streams of a part.
     streams: usize,
-    /// Whether every device has candidates of its own.
+    /// Whether each device has its own candidates.
     own_candidates: bool,
     sampler: Option<CandidateSampler>,
     /// With tables on the host: the slots of each cache.
@@ -120,8 +120,7 @@ impl Preparer {
         })
     }
 
-    /// The next step. Positions that are padding stand for no row of their own: their ids are those of others, so that no row
-    /// counts as touched that has no part in the step.
+    /// Prepares the next step. Padding gets the id of another position of the batch, so that it adds no row to the gradients.
     pub fn prepare(&mut self, mut batch: Batch) -> Prepared {
         // The first position of a batch is never padding.
         let first = batch.inputs[0];
@@ -133,19 +132,20 @@ impl Preparer {
         let step = self.step;
         self.step += 1;
         let mut inputs = StepInputs::default();
-        // The ids of the sources of all devices, by the name of their index.
+        // The ids of the gradient rows of all devices, by the name of their row index.
         let mut sources: Vec<(&'static str, Vec<u32>)> = Vec::new();
         let mut of_device = Ids::default();
         let mut drawn: Option<(u64, Candidates)> = None;
         for part in 0..self.division.parts() {
-            let device = match self.own_candidates {
-                true => (part / self.division.micro_batches) as u64,
-                false => 0,
+            let device = if self.own_candidates {
+                (part / self.division.micro_batches) as u64
+            } else {
+                0
             };
             if let Some(sampler) = &mut self.sampler
                 && drawn.as_ref().is_none_or(|(of, _)| *of != device)
             {
-                // Those of the first device are those of a device alone.
+                // The first device has the candidates of a run on one device.
                 let mut stream = Stream::new(self.seed, Purpose::Candidates, step | device << 40);
                 drawn = Some((device, sampler.draw(&mut stream)));
             }
@@ -180,7 +180,7 @@ impl Preparer {
         }
     }
 
-    /// The inputs of a part, row indices left out, and the ids that these are over.
+    /// The inputs of a part without row indices, and the ids that row indices are built from.
     fn prepare_part(
         &self,
         step: u64,
@@ -207,19 +207,19 @@ impl Preparer {
             inputs.push(("random", Data::Index(words.to_vec())));
         }
         if let (Some(sampler), Some(drawn)) = (&self.sampler, drawn) {
-            let there = |&target: &u32| match target {
+            let row_of = |&target: &u32| match target {
                 IGNORE => drawn.ids[0],
                 target => target,
             };
             ids.candidates.clone_from(&drawn.ids);
-            ids.targets.extend(targets.iter().map(there));
+            ids.targets.extend(targets.iter().map(row_of));
             let seen = [&ids.candidates[..], &ids.targets].concat();
             let log_q = sampler.log_expected_counts(&seen, drawn.tries);
             inputs.push(("log_q", Data::Real(log_q)));
             inputs.push(("candidates", Data::Index(drawn.ids.clone())));
         }
         if self.division.parts() > 1 && self.tied && self.sampler.is_none() {
-            // A table tied to a full softmax has a dense gradient, to which every micro-batch adds its rows.
+            // A table tied to a full softmax has a dense gradient, to which each micro-batch adds its rows.
             let index = row_index(&ids.inputs);
             inputs.push((ROWS_EMBEDDING, Data::Index(index)));
         }
@@ -228,7 +228,7 @@ impl Preparer {
         (inputs, ids)
     }
 
-    /// The ids of the sources of a device, by the name of their row index.
+    /// The ids of the gradient rows of a device, by the name of their row index.
     fn sources(&self, ids: Ids) -> Vec<(&'static str, Vec<u32>)> {
         let Ids {
             candidates,
@@ -247,26 +247,26 @@ impl Preparer {
         }
     }
 
-    /// With tables on the host: gives the rows of a step their slots, and puts these in the place of ids.
+    /// With tables on the host: gives the rows of a step their slots, and replaces ids by slots.
     fn place(&mut self, inputs: &mut StepInputs) -> Vec<Moves> {
         let mut moves = Vec::with_capacity(self.slots.len());
         let last = self.slots.len().saturating_sub(1);
         for (k, slots) in self.slots.iter_mut().enumerate() {
-            // The first cache has what goes in, the last one what the softmax sees.
-            let mine = |name: &str| match name {
+            // The first cache has the embedding, the last one the softmax. A tied table has one cache for both.
+            let is_mine = |name: &str| match name {
                 "inputs" | ROWS_EMBEDDING => k == 0,
                 "candidates" | "targets" | ROWS_SOFTMAX | ROWS_TABLE => k == last,
                 _ => false,
             };
             let lists = inputs.parts.iter().flatten();
-            let lists = lists.filter(|(name, _)| mine(name) && !is_row_index(name));
+            let lists = lists.filter(|(name, _)| is_mine(name) && !is_row_index(name));
             let ids = lists.flat_map(|(_, data)| match data {
                 Data::Index(ids) => ids.as_slice(),
                 Data::Real(_) => &[],
             });
             moves.push(slots.place(ids.copied()));
             let all = inputs.parts.iter_mut().flatten().chain(&mut inputs.update);
-            for (name, data) in all.filter(|(name, _)| mine(name)) {
+            for (name, data) in all.filter(|(name, _)| is_mine(name)) {
                 let Data::Index(words) = data else { continue };
                 if is_row_index(name) {
                     slots.place_in_row_index(words);

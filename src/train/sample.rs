@@ -1,25 +1,25 @@
-//! A few lines that a model makes up when its training has ended.
+//! A short text that a model generates at the end of its training.
 
 use std::time::{Duration, Instant};
 
-use super::generate::{Choice, Generator};
+use super::generate::{Generator, Sampling};
 use super::session::{Predictor, TrainingSession};
 use crate::config::Tokens;
 use crate::corpus::{Vocabulary, detokenise};
 use crate::error::Result;
 
-/// No more words are made up after this time.
+/// Generation ends after this time.
 const TIME: Duration = Duration::from_secs(5);
 
-/// The largest vocabulary that a device in software draws samples from.
+/// The largest vocabulary for which an emulated GPU generates a sample.
 const WORDS: usize = 200_000;
 
-/// Whether a sample would take minutes a word.
+/// Whether a sample would take minutes per word.
 pub fn is_too_slow(session: &TrainingSession) -> bool {
     session.vocabulary() > WORDS && session.is_emulated()
 }
 
-/// Some words of the model of a session, as text: fewer where a word takes long.
+/// Generates a short text: 300 characters or 60 words, or as many as there is time for.
 ///
 /// # Errors
 ///
@@ -27,14 +27,13 @@ pub fn is_too_slow(session: &TrainingSession) -> bool {
 pub fn sample(predictor: Predictor<'_>, words: &Vocabulary) -> Result<String> {
     let kind = predictor.config().data.tokens;
     let count = if kind == Tokens::Characters { 300 } else { 60 };
-    let choice = Choice {
+    let sampling = Sampling {
         temperature: 0.7,
         top_k: 0,
         top_p: 1.0,
         seed: predictor.config().train.seed,
     };
-    let mut generator = Generator::new(predictor, words, &[], choice, 0)?;
-    // With a large vocabulary on a slow device a word takes its time.
+    let mut generator = Generator::new(predictor, words, &[], sampling, 0)?;
     let begin = Instant::now();
     let mut ids = Vec::new();
     while ids.len() < count && begin.elapsed() < TIME {

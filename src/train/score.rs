@@ -1,16 +1,15 @@
-//! Log-probabilities of lines. Every line is a sequence of its own: it begins from a state of zero and the mark, and its
-//! targets are its tokens and the closing mark.
+//! Log-probabilities of lines. Every line is an independent sequence: it starts with a zero state and the mark, and its targets are
+//! its tokens and the closing mark.
 //!
-//! Lines stand side by side in the streams of the evaluation plan. A stream whose line has ended takes the next line with the next
-//! batch, from a state of zero; until then it is padded, and whatever goes on in it is not counted. So lines of any lengths
-//! keep a device busy, and a long one holds up no other.
+//! Each stream of a batch scores one line. When a line ends, its stream takes the next line with the next batch, from a zero state;
+//! until then it is padding, which is not counted. So lines of all lengths keep a device busy.
 
 use super::session::Evaluator;
 use crate::corpus::{IGNORE, Vocabulary};
 use crate::error::Result;
 use crate::model::language_model::Extent;
 
-/// What is known of a line.
+/// The score of a line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
     /// The log-probability of its targets, in nats.
@@ -19,28 +18,28 @@ pub struct Score {
     pub tokens: u64,
     /// Targets that the vocabulary knows only as the unknown word.
     pub unknown: u64,
-    /// The part of the log-probability that is of unknown words.
+    /// The part of the log-probability that unknown words contribute.
     pub of_unknown: f64,
     /// The log-probability of each target.
     pub words: Vec<f64>,
 }
 
-/// A line on its way.
+/// A line that is being scored.
 struct Running {
     number: u64,
     ids: Vec<u32>,
     score: Score,
 }
 
-/// Scores lines with the model of a session.
+/// Scores lines.
 pub struct Scorer<'a> {
     evaluator: Evaluator<'a>,
     mark: u32,
     unknown: u32,
     streams: Vec<Option<Running>>,
-    /// Streams that begin a line with the next batch.
+    /// Streams that start a line with the next batch.
     new: Vec<usize>,
-    /// Lines that were taken.
+    /// The number of lines taken so far.
     taken: u64,
 }
 
@@ -57,24 +56,24 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Whether there is a stream for one more line.
+    /// Whether a stream is free.
     pub fn has_room(&self) -> bool {
         self.streams.iter().any(Option::is_none)
     }
 
-    /// Whether no line is on its way.
+    /// Whether no line is being scored.
     pub fn is_idle(&self) -> bool {
         self.streams.iter().all(Option::is_none)
     }
 
-    /// Takes a line, given as the ids of its tokens without marks; gives its number, from 0.
+    /// Takes a line, given as the ids of its tokens without marks. Returns its number, from 0.
     ///
     /// # Panics
     ///
-    /// If there is no room.
+    /// If no stream is free.
     pub fn take(&mut self, ids: Vec<u32>) -> u64 {
         let stream = self.streams.iter().position(Option::is_none);
-        let stream = stream.expect("a stream for one more line");
+        let stream = stream.expect("a free stream");
         let number = self.taken;
         self.taken += 1;
         let score = Score::default();
@@ -83,7 +82,7 @@ impl<'a> Scorer<'a> {
         number
     }
 
-    /// Goes on with every line by one batch; gives those that have ended, with their numbers.
+    /// Scores one more batch of every line. Returns the lines that have ended, with their numbers.
     ///
     /// # Errors
     ///
@@ -133,7 +132,7 @@ impl<'a> Scorer<'a> {
         Ok(ended)
     }
 
-    /// The scores of lines, in their order. How many stand side by side does not change their scores beyond rounding.
+    /// Scores lines, in order. The number of lines side by side changes scores by rounding only.
     ///
     /// # Errors
     ///

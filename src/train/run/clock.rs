@@ -1,8 +1,8 @@
-//! The seconds of training: validation and checkpoints are left out, the run before a resume is counted in.
+//! The seconds of training, without validation and checkpoints. A resumed run continues the count.
 
 use std::time::Instant;
 
-/// Counts the seconds of training, and the words a second.
+/// Counts the seconds of training, and words per second.
 pub(super) struct Clock {
     before: f64,
     since: Instant,
@@ -11,7 +11,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Starts after the seconds `before`.
+    /// Starts at `before` seconds.
     pub fn start(before: f64) -> Clock {
         let now = Instant::now();
         Clock {
@@ -27,19 +27,19 @@ impl Clock {
         self.before + self.since.elapsed().as_secs_f64()
     }
 
-    /// Leaves out the time since `begin`.
+    /// Does not count the time since `begin`.
     pub fn leave_out(&mut self, begin: Instant) {
         let pause = begin.elapsed();
         self.since += pause;
         self.last += pause;
     }
 
-    /// Words a second, averaged over about the last two seconds.
+    /// Words per second, averaged over about two seconds.
     pub fn words_per_second(&self) -> f64 {
         self.words_per_second
     }
 
-    /// A step of `words` is done: the words a second of this step.
+    /// Counts a step of `words`. Returns the words per second of this step.
     pub fn lap(&mut self, words: usize) -> f64 {
         let seconds = self.last.elapsed().as_secs_f64().max(1e-9);
         self.last = Instant::now();
