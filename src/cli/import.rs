@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
 use crate::error::{Error, Result};
 use crate::interchange::{native, pytorch};
-use crate::model::cost::check_sizes;
+use crate::model::limits::check_sizes;
 use crate::model::parameters::parameters;
 use crate::numbers::grouped;
 use crate::tensor::names;

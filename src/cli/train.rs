@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
 use crate::digest::Fnv1a;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::model::cost::check_sizes;
+use crate::model::limits::check_sizes;
 use crate::numbers::duration;
 use crate::tensor::names;
 use crate::train::collective::{Collective, SingleProcess, all_gather_f64};

@@ -11,5 +11,6 @@
 pub mod cost;
 pub mod division;
 pub mod language_model;
+pub mod limits;
 pub mod parameters;
 pub mod tables;

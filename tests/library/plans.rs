@@ -77,7 +77,7 @@ fn flstm_tied_without_projection() {
 }
 
 #[test]
-fn gates_made_again() {
+fn gates_recomputed() {
     let config = config(
         "cell = [\"glstm\", \"flstm\"]\nlayers = 2\nembedding = 8\nhidden = 16\nprojection = 8\ngroups = 2\nfactor = 4\n\
          dropout = 0.0",
@@ -111,7 +111,7 @@ fn plan_of(config: &Config, limits: &Limits, steps: usize) -> Plan {
 
 /// Gates that are made again are those of the forward pass to the bit. Where they exist all at once so is all else.
 #[test]
-fn gates_made_again_have_the_same_bits() {
+fn gates_recomputed_have_the_same_bits() {
     for (cell, projection) in [("lstmp", 24), ("flstm", 24), ("glstm", 24), ("glstm", 0)] {
         for precision in ["f32", "mixed"] {
             let made = |recompute| {
@@ -207,7 +207,7 @@ fn evaluation_by_spans_has_the_same_bits() {
 
 /// What is kept of a layer does not grow with its steps, but for its outputs and a few cells.
 #[test]
-fn gates_made_again_take_little() {
+fn gates_recomputed_take_little() {
     let words = |unroll: usize, recompute: bool| {
         let config = config(
             "cell = \"glstm\"\nlayers = 3\nembedding = 32\nhidden = 1024\nprojection = 32\ngroups = 4\ndropout = 0.0",

@@ -32,7 +32,7 @@ use crate::config::{Config, DataConfig, Precision};
 use crate::corpus::{Text, Vocabulary};
 use crate::device::{CpuExecutor, Device, Executor, choose};
 use crate::error::{Error, Kind, Result, quoted};
-use crate::model::cost::check_sizes;
+use crate::model::limits::check_sizes;
 use crate::numbers::{bytes, counted};
 use crate::report::{ComparisonRow, RunData, comparison_csv, comparison_rows, comparison_table};
 use crate::train::collective::SingleProcess;

@@ -7,7 +7,7 @@ use super::costs::Costs;
 use super::vocabulary::vocabulary_size;
 use crate::config::Config;
 use crate::error::Result;
-use crate::model::cost::check_sizes;
+use crate::model::limits::check_sizes;
 
 /// Prints the costs.
 pub(in crate::cli) fn run(arguments: &PlanArgs, invocation: &Invocation) -> Result<()> {

@@ -1,5 +1,6 @@
 //! `y[n] = table[ids[n]]`. Backward: rows of gradient are added up by id, in the order of a row index from the host.
 
+use super::super::gradient::SharedSources;
 use super::super::plan::Slice;
 use super::super::{Gradient, Graph, Operation, Parameter, Value};
 use crate::kernels::embedding::{accumulate_rows, gather, rows, scatter_add_rows};
@@ -60,7 +61,12 @@ impl Operation for Embedding {
         let dy = graph.gradient(self.y);
         let (capacity, width) = graph.shape(self.y);
         // A table tied to a sampled softmax has its sources side by side with the softmax's.
-        if let Some((source, rows, capacity)) = graph.take_sources(self.table) {
+        if let Some(shared) = graph.take_sources(self.table) {
+            let SharedSources {
+                source,
+                rows,
+                capacity,
+            } = shared;
             let gradient = graph.sparse_gradient(self.table, rows, capacity);
             return emit_accumulate_rows(
                 graph, label, self.scale, source, rows, capacity, gradient,

@@ -6,7 +6,7 @@
 
 use super::super::plan::Slice;
 use super::super::{Graph, Operation, Parameter, Value};
-use super::emit_product;
+use super::products::emit_product;
 use crate::kernels::matmul::product;
 use crate::kernels::pointwise::copy;
 use crate::kernels::reduce::sum_columns;

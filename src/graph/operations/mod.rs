@@ -1,15 +1,11 @@
 //! The operations of language models, each with its forward and its backward rule in one place.
 
-use super::Graph;
-use super::memory::Limits;
-use super::plan::Slice;
-use crate::kernels::matmul::{product, sum_pieces};
-
 pub mod dropout;
 pub mod embedding;
 pub mod full_softmax;
 pub mod layer;
 pub mod mean;
+pub mod products;
 pub mod residual;
 pub mod sampled_softmax;
 
@@ -18,60 +14,6 @@ pub use embedding::embedding;
 pub use full_softmax::full_softmax;
 pub use layer::layer;
 pub use mean::mean;
+pub use products::emit_product;
 pub use residual::residual;
 pub use sampled_softmax::sampled_softmax;
-
-/// Emits a product; without a bias the left operand stands in its place. One of few blocks and many terms is made in pieces, on a
-/// device that has room for more workgroups.
-pub fn emit_product(
-    graph: &mut Graph,
-    label: impl Into<String>,
-    params: &product::Params,
-    left: Slice,
-    right: Slice,
-    bias: Option<Slice>,
-    out: Slice,
-) {
-    let label = label.into();
-    let builder = &mut graph.builder;
-    let pieces = match bias {
-        None => pieces(builder.limits(), params),
-        Some(_) => 1,
-    };
-    let slices = [left, right, bias.unwrap_or(left), out];
-    if pieces == 1 || !slices.iter().all(|&slice| builder.fits(slice)) {
-        return builder.step(label, &product::KERNEL, params, &slices);
-    }
-    let parts = builder.pieces_of(pieces as usize * out.len);
-    let in_pieces = product::Params {
-        accumulate: 0,
-        ..params.in_pieces(pieces)
-    };
-    let slices = [left, right, left, parts];
-    builder.step(label.clone(), &product::KERNEL, &in_pieces, &slices);
-    let sum = sum_pieces::Params {
-        len: out.len as u32,
-        pieces,
-        accumulate: params.accumulate,
-    };
-    builder.step(label, &sum_pieces::KERNEL, &sum, &[parts, out]);
-}
-
-/// Rows and columns of the blocks that are counted: what forms of products make that share what they read.
-const BLOCK: (u32, u32) = (128, 64);
-
-/// Into how many pieces a product goes.
-fn pieces(limits: &Limits, params: &product::Params) -> u32 {
-    let p = params;
-    // Pieces lie side by side, which is as the product does only if it has no gaps.
-    let is_dense =
-        p.product_stride == p.groups * p.columns && (p.groups == 1 || p.product_group == p.columns);
-    let blocks = p.groups * p.rows.div_ceil(BLOCK.0) * p.columns.div_ceil(BLOCK.1);
-    let wanted = (limits.workgroups as u32).div_ceil(blocks);
-    let pieces = p.in_at_most(wanted).pieces;
-    let elements = u64::from(pieces) * u64::from(p.rows) * u64::from(p.product_stride);
-    match is_dense && elements <= limits.slice.min(limits.arena) as u64 {
-        true => pieces,
-        false => 1,
-    }
-}

@@ -11,10 +11,11 @@
 //! `rows.softmax`. A tied table has the `N` rows of the embedding behind them and the row index `rows.table`. A batch that is one
 //! of several leaves the sources, those of the candidates added up over the batches, and the update adds them up by id.
 
+use super::super::gradient::{SharedSources, Sources};
 use super::super::plan::Slice;
-use super::super::{Graph, Operation, Parameter, Sources, Value};
+use super::super::{Graph, Operation, Parameter, Value};
 use super::embedding::emit_accumulate_rows;
-use super::emit_product;
+use super::products::emit_product;
 use crate::kernels::embedding::{gather, rows};
 use crate::kernels::matmul::product;
 use crate::kernels::reduce::sum_columns;
@@ -236,7 +237,7 @@ impl Operation for SampledSoftmax {
             .step(label, &target_backward::KERNEL, &params, &slices);
 
         if let Some(embedding) = self.tied {
-            graph.place_gradient(embedding, places.own[1]);
+            graph.set_value_gradient(embedding, places.own[1]);
         }
         let (Some(source), Some(bias_source)) = (source, self.bias_source) else {
             return;
@@ -258,7 +259,12 @@ impl Operation for SampledSoftmax {
             let rows = graph
                 .builder
                 .index_input(ROWS_TABLE, [rows::row_index_len(sources)]);
-            graph.leave_sources(self.weight, source, rows, sources);
+            let shared = SharedSources {
+                source,
+                rows,
+                capacity: sources,
+            };
+            graph.share_sources(self.weight, shared);
         } else {
             let gradient = graph.sparse_gradient(self.weight, rows, sources);
             emit_accumulate_rows(graph, label, 1.0, source, rows, sources, gradient);

@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::device::{Data, Executor, PlanId};
 use crate::error::Result;
 use crate::graph::plan::Plan;
-use crate::model::cost::check_sizes;
 use crate::model::language_model::{self, Extent};
+use crate::model::limits::check_sizes;
 use crate::train::host_tables::{HostTables, StreamedEvaluation, streamed_logits};
 use crate::train::plans::{EvaluationPlans, generation_plan, load};
 

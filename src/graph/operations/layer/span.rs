@@ -1,21 +1,26 @@
-//! The steps of a layer whose gates exist at once: all of them, or some after the other.
+//! The steps of a layer whose gates exist at once: all steps, or one span of steps after another.
 //!
 //! By default a layer keeps the gates `[T, B, 4H]`, the cells `[T+1, B, H]` and, with a projection, its input `[T, B, H]` of
-//! all steps until its backward pass. To save memory the steps are divided into spans ([`parts`]): of the forward pass only
-//! the cells between spans are kept, `[B, H]` each, and `h`. The backward pass takes the spans last one first, makes gates,
-//! cells and outputs of each again ([`Span::again`]) and has used them up before the next: what it adds up are the same
-//! numbers, but gradients of weights are then sums over the last span, then the one before it, and so on, and differ from
-//! those over all steps at once by rounding. With a single span they do not differ in `f32`, unless products go in pieces
-//! ([`Limits::workgroups`](crate::graph::memory::Limits::workgroups)): the recurrent ones of all steps at once go in fewer.
+//! all steps until its backward pass. To save memory, the steps are divided into spans ([`Spans::divided`]). Then the forward
+//! pass keeps only the cells between spans, `[B, H]` each, and `h`. The backward pass takes the last span first; it recomputes
+//! the gates, cells and outputs of a span ([`Span::recomputed`]) and is done with them before the next span.
+//!
+//! The recomputed numbers are the same. But gradients of weights are then sums over the last span, then the one before it,
+//! and so on, and differ by rounding from sums over all steps at once. With a single span they do not differ in `f32`,
+//! unless products run in pieces ([`Limits::workgroups`](crate::graph::memory::Limits::workgroups)): the recurrent product of
+//! all steps at once runs in fewer pieces.
 
 use std::ops::Range;
 
-use super::Sizes;
+use super::blocks::Matrix;
+use super::description::Sizes;
 use crate::graph::builder::Builder;
 use crate::graph::plan::Slice;
 
-/// Steps from `first` on, and what is there of them.
+/// Steps from `first` on, with their tensors.
 pub(super) struct Span {
+    /// The number of the span, where there are several.
+    pub number: Option<usize>,
     /// The first step.
     pub first: usize,
     /// The number of steps.
@@ -28,94 +33,114 @@ pub(super) struct Span {
     pub m: Slice,
 }
 
-/// What a layer calls a tensor, and that of a span.
-pub(super) fn named(layer: &str, what: &str, span: Option<usize>) -> String {
-    match span {
-        Some(k) => format!("{layer}.{what}.{k}"),
-        None => format!("{layer}.{what}"),
-    }
+/// What the spans of a layer are made from.
+#[derive(Clone, Copy)]
+pub(super) struct Spans<'a> {
+    /// The prefix of their tensors.
+    pub layer: &'a str,
+    pub sizes: Sizes,
+    /// `[T+1, B, P]`: the state before, then the outputs.
+    pub h: Slice,
+    /// Whether there is a projection; else the outputs before the projection are `h` itself.
+    pub projected: bool,
 }
 
-/// All steps, everything kept. Without a projection the outputs are `h` itself.
-pub(super) fn whole(
-    builder: &mut Builder,
-    layer: &str,
-    sizes: &Sizes,
-    (h, projected): (Slice, bool),
-) -> Span {
-    let Sizes {
-        hidden,
-        batch,
-        unroll,
-        ..
-    } = *sizes;
-    let c = builder.activation(&named(layer, "c", None), [unroll + 1, batch, hidden]);
-    let z = builder.stored(&named(layer, "z", None), [unroll, batch, 4 * hidden]);
-    let m = match projected {
-        true => builder.stored(&named(layer, "m", None), [unroll, batch, hidden]),
-        false => h.part(batch * hidden, unroll * batch * hidden),
-    };
-    Span {
-        first: 0,
-        count: unroll,
-        c: (0..=unroll).map(|t| c.chunk(t, unroll + 1)).collect(),
-        z,
-        m,
+impl Spans<'_> {
+    /// One span of all steps, everything kept.
+    pub fn whole(&self, builder: &mut Builder) -> Span {
+        let Sizes {
+            hidden,
+            batch,
+            unroll,
+            ..
+        } = self.sizes;
+        let c = builder.activation(&named(self.layer, "c", None), [unroll + 1, batch, hidden]);
+        let z = builder.stored(&named(self.layer, "z", None), [unroll, batch, 4 * hidden]);
+        let m = if self.projected {
+            builder.stored(&named(self.layer, "m", None), [unroll, batch, hidden])
+        } else {
+            self.outputs(0, unroll)
+        };
+        Span {
+            number: None,
+            first: 0,
+            count: unroll,
+            c: (0..=unroll).map(|t| c.chunk(t, unroll + 1)).collect(),
+            z,
+            m,
+        }
     }
-}
 
-/// Spans of about so many rows: as many steps each as that takes of `batch` rows, and as even as can be.
-pub(super) fn parts(
-    builder: &mut Builder,
-    layer: &str,
-    sizes: &Sizes,
-    (h, projected): (Slice, bool),
-    rows: usize,
-) -> Vec<Span> {
-    let Sizes {
-        hidden,
-        batch,
-        unroll,
-        ..
-    } = *sizes;
-    let most = (rows / batch).clamp(1, unroll);
-    let spans = unroll.div_ceil(most);
-    let first = |k: usize| k * unroll / spans;
-    let between: Vec<Slice> = (0..=spans)
-        .map(|k| builder.activation(&named(layer, "c.before", Some(k)), [batch, hidden]))
-        .collect();
-    let width = batch * hidden;
-    (0..spans)
-        .map(|k| {
+    /// Spans of about this many rows each: as many steps as have that many rows of `B` each, divided as evenly as possible.
+    pub fn divided(&self, builder: &mut Builder, rows: usize) -> Vec<Span> {
+        let Sizes {
+            hidden,
+            batch,
+            unroll,
+            ..
+        } = self.sizes;
+        let most = (rows / batch).clamp(1, unroll);
+        let spans = unroll.div_ceil(most);
+        let first = |k: usize| k * unroll / spans;
+        let between: Vec<Slice> = (0..=spans)
+            .map(|k| {
+                let name = named(self.layer, "c.before", Some(k));
+                builder.activation(&name, [batch, hidden])
+            })
+            .collect();
+        let span = |k: usize| {
             let (first, count) = (first(k), first(k + 1) - first(k));
-            let m = (!projected).then(|| h.part((first + 1) * width, count * width));
-            let ends = (between[k], between[k + 1]);
-            Span::made(builder, layer, (sizes, k), (first, count), ends, m)
-        })
-        .collect()
+            let steps = Steps {
+                number: k,
+                first,
+                count,
+                before: between[k],
+                after: between[k + 1],
+            };
+            let m = (!self.projected).then(|| self.outputs(first, count));
+            Span::new(builder, self.layer, &self.sizes, steps, m)
+        };
+        (0..spans).map(span).collect()
+    }
+
+    /// The outputs of `count` steps from `first` on.
+    fn outputs(&self, first: usize, count: usize) -> Slice {
+        let width = self.sizes.batch * self.sizes.output;
+        self.h.part((first + 1) * width, count * width)
+    }
+}
+
+/// The steps of a new span, and the cells that it begins and ends with.
+struct Steps {
+    number: usize,
+    first: usize,
+    count: usize,
+    before: Slice,
+    after: Slice,
 }
 
 impl Span {
-    /// Gates, cells between `ends` and, unless they are somewhere, outputs of span `k`.
-    fn made(
+    /// Tensors for the gates and the inner cells, and for the outputs unless they are `m`.
+    fn new(
         builder: &mut Builder,
         layer: &str,
-        (sizes, k): (&Sizes, usize),
-        (first, count): (usize, usize),
-        (before, after): (Slice, Slice),
+        sizes: &Sizes,
+        steps: Steps,
         m: Option<Slice>,
     ) -> Span {
         let Sizes { hidden, batch, .. } = *sizes;
-        let name = |what| named(layer, what, Some(k));
+        let Steps { first, count, .. } = steps;
+        let name = |what| named(layer, what, Some(steps.number));
         let z = builder.stored(&name("z"), [count, batch, 4 * hidden]);
         let m = m.unwrap_or_else(|| builder.stored(&name("m"), [count, batch, hidden]));
-        let mut c = vec![before];
+        let mut c = vec![steps.before];
         if count > 1 {
             let inner = builder.activation(&name("c"), [count - 1, batch, hidden]);
             c.extend((0..count - 1).map(|t| inner.chunk(t, count - 1)));
         }
-        c.push(after);
+        c.push(steps.after);
         Span {
+            number: Some(steps.number),
             first,
             count,
             c,
@@ -124,44 +149,56 @@ impl Span {
         }
     }
 
-    /// The same steps, in memory of the backward pass. The cells before and after are those of the forward pass.
-    pub fn again(
-        &self,
-        builder: &mut Builder,
-        layer: &str,
-        (sizes, k): (&Sizes, usize),
-        projected: bool,
-    ) -> Span {
-        let ends = (self.c[0], self.c[self.count]);
-        let m = (!projected).then_some(self.m);
-        let layer = format!("{layer}.again");
-        let steps = (self.first, self.count);
-        Span::made(builder, &layer, (sizes, k), steps, ends, m)
+    /// The same steps with tensors of the backward pass. The cells before and after are those of the forward pass.
+    pub fn recomputed(&self, builder: &mut Builder, spans: &Spans<'_>) -> Span {
+        let steps = Steps {
+            number: self.number.unwrap_or(0),
+            first: self.first,
+            count: self.count,
+            before: self.c[0],
+            after: self.c[self.count],
+        };
+        let layer = format!("{}.recomputed", spans.layer);
+        let m = (!spans.projected).then_some(self.m);
+        Span::new(builder, &layer, &spans.sizes, steps, m)
     }
 
-    /// Its steps.
+    /// The numbers of its steps.
     pub fn steps(&self) -> Range<usize> {
         self.first..self.first + self.count
     }
 
-    /// The gates of step `t`.
+    /// The gates of step `t`, `[B, 4H]`.
     pub fn gates(&self, t: usize) -> Slice {
         self.z.chunk(t - self.first, self.count)
     }
 
-    /// The cells before and after step `t`.
-    pub fn cells(&self, t: usize) -> (Slice, Slice) {
-        (self.c[t - self.first], self.c[t - self.first + 1])
+    /// The cells `[B, H]` before step `t`.
+    pub fn c_before(&self, t: usize) -> Slice {
+        self.c[t - self.first]
     }
 
-    /// The outputs before the projection of step `t`.
+    /// The cells `[B, H]` after step `t`.
+    pub fn c_after(&self, t: usize) -> Slice {
+        self.c[t - self.first + 1]
+    }
+
+    /// The outputs before the projection of step `t`, `[B, H]`.
     pub fn output(&self, t: usize) -> Slice {
         self.m.chunk(t - self.first, self.count)
     }
 
-    /// Its rows of a tensor `[T*B, any]`.
-    pub fn rows(&self, slice: Slice, sizes: &Sizes) -> Slice {
+    /// The rows of its steps in a tensor `[T*B, width]`.
+    pub fn rows(&self, slice: Slice, width: usize, sizes: &Sizes) -> Matrix {
         let step = slice.len / sizes.unroll;
-        slice.part(self.first * step, self.count * step)
+        Matrix::new(slice.part(self.first * step, self.count * step), width)
+    }
+}
+
+/// The name of a tensor of a layer, or of one of its spans.
+pub(super) fn named(layer: &str, what: &str, span: Option<usize>) -> String {
+    match span {
+        Some(k) => format!("{layer}.{what}.{k}"),
+        None => format!("{layer}.{what}"),
     }
 }

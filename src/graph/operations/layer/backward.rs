@@ -1,0 +1,259 @@
+//! The backward pass of a layer.
+
+use super::blocks::{Block, Matrix, emit_join, emit_times, emit_weight_gradient};
+use super::description::Sizes;
+use super::recorded::{Factorized, GateProducts, Recorded};
+use super::span::{Span, Spans, named};
+use crate::graph::plan::Slice;
+use crate::graph::{Graph, Operation};
+use crate::kernels::lstm::cell_backward;
+use crate::kernels::reduce::sum_columns;
+
+/// The gates of a layer, with the gradients that go through them.
+#[derive(Clone, Copy)]
+enum GateGradients {
+    Grouped {
+        weight: crate::graph::Parameter,
+        groups: usize,
+    },
+    Factorized {
+        factorized: Factorized,
+        /// `[T*B, r]`: the gradient of the product with the first factor.
+        dfactor: Slice,
+    },
+}
+
+/// The tensors of a backward pass.
+struct Backward {
+    gates: GateGradients,
+    /// `[T*B, P]`: the gradient of the outputs, later of the projection's outputs.
+    dy: Slice,
+    /// `[B, H]`: the gradient of the cells, from step to step.
+    dc: Slice,
+    /// `[B, H]`: the gradient of the outputs before the projection, where a step of its own computes it.
+    dm: Option<Slice>,
+    /// The weights that gradients of gates are multiplied by.
+    recurrent: Block,
+    /// The projection's weights.
+    projection: Option<Block>,
+}
+
+impl Operation for Recorded {
+    fn backward(&self, graph: &mut Graph) {
+        let backward = self.prepare(graph);
+        let of_layer = Spans {
+            layer: &self.layer.name,
+            sizes: self.sizes,
+            h: self.h,
+            projected: self.layer.projection.is_some(),
+        };
+        // The gradient of all inputs, asked for at the first span.
+        let mut dx = None;
+        for span in self.spans.iter().rev() {
+            let recomputed = self.recompute.then(|| {
+                let span = span.recomputed(&mut graph.builder, &of_layer);
+                self.recompute_gates(graph, &span);
+                span
+            });
+            let span = recomputed.as_ref().unwrap_or(span);
+            for t in span.steps().rev() {
+                self.backward_step(graph, span, t, &backward);
+            }
+            self.emit_span_gradients(graph, span, &backward, &mut dx);
+        }
+    }
+}
+
+impl Recorded {
+    fn prepare(&self, graph: &mut Graph) -> Backward {
+        let Sizes {
+            hidden,
+            output,
+            batch,
+            unroll,
+            ..
+        } = self.sizes;
+        let name = &self.layer.name;
+        let dy = graph.gradient(self.y);
+        let dc = graph
+            .builder
+            .activation(&format!("{name}.dc"), [batch, hidden]);
+        let separate = self.layer.projection.is_some_and(|projection| {
+            let weight = graph.operand(projection);
+            graph.builder.separates_products() || !graph.builder.fits(weight)
+        });
+        let dm = separate.then(|| {
+            let name = format!("{name}.dm");
+            graph.builder.stored(&name, [batch, hidden])
+        });
+        let gates = match self.gates {
+            GateProducts::Grouped { weight, groups } => GateGradients::Grouped { weight, groups },
+            GateProducts::Factorized(factorized) => {
+                let (name, len) = (format!("{name}.dfactor"), factorized.product.len);
+                GateGradients::Factorized {
+                    factorized,
+                    dfactor: graph.builder.stored(&name, [len]),
+                }
+            }
+        };
+        let block = self.cell_weights(graph);
+        let recurrent = block.transposed_for(graph, name, "recurrent", 4 * hidden, unroll);
+        let projection = self.layer.projection.map(|projection| {
+            let block = Block::whole(graph.operand(projection));
+            block.transposed_for(graph, name, "projection", output, unroll)
+        });
+        Backward {
+            gates,
+            dy,
+            dc,
+            dm,
+            recurrent,
+            projection,
+        }
+    }
+
+    /// The cell of step `t`, then the gradient that step `t - 1` receives.
+    fn backward_step(&self, graph: &mut Graph, span: &Span, t: usize, backward: &Backward) {
+        let Sizes {
+            hidden,
+            output,
+            batch,
+            unroll,
+            ..
+        } = self.sizes;
+        let dz = Matrix::new(span.gates(t), 4 * hidden);
+        let dh_of = |t: usize| Matrix::new(backward.dy.chunk(t, unroll), output);
+        let mut dh = dh_of(t).slice;
+        let mut projection = backward.projection;
+        if let (Some(dm), Some(block)) = (backward.dm, projection) {
+            let label = self.label(&format!("projection gradient t={t}"));
+            let out = Matrix::new(dm, hidden);
+            emit_times(graph, label, dh_of(t), block, out, false);
+            (dh, projection) = (dm, None);
+        }
+        let params = cell_backward::Params {
+            batch: batch as u32,
+            hidden: hidden as u32,
+            depth: (dh.len / batch) as u32,
+            projected: projection.is_some().into(),
+            transposed: projection.is_some_and(|block| !block.transposed).into(),
+            carry: (t + 1 < unroll).into(),
+        };
+        let weight = projection.map_or(dh, |block| block.slice);
+        let slices = [
+            dh,
+            weight,
+            dz.slice,
+            span.c_before(t),
+            span.c_after(t),
+            backward.dc,
+        ];
+        let label = self.label(&format!("cell gradient t={t}"));
+        graph
+            .builder
+            .step(label, &cell_backward::KERNEL, &params, &slices);
+        let label = self.label(&format!("recurrent gradient t={t}"));
+        match backward.gates {
+            GateGradients::Grouped { .. } if t > 0 => {
+                emit_times(graph, label, dz, backward.recurrent, dh_of(t - 1), true);
+            }
+            GateGradients::Grouped { .. } => {}
+            GateGradients::Factorized {
+                factorized: Factorized { first, width, .. },
+                dfactor,
+            } => {
+                let dfactor = Matrix::new(dfactor.chunk(t, unroll), width);
+                emit_times(graph, label.clone(), dz, backward.recurrent, dfactor, false);
+                if t > 0 {
+                    let block = Block::recurrent_rows(graph.operand(first), 1, &self.sizes);
+                    let block = block.transposed();
+                    emit_times(graph, label, dfactor, block, dh_of(t - 1), true);
+                }
+            }
+        }
+    }
+
+    /// Adds the gradients of a span's gates to those of the weights, and computes the gradient of its inputs. `dx` is the
+    /// gradient of all inputs and whether it holds something to add to.
+    fn emit_span_gradients(
+        &self,
+        graph: &mut Graph,
+        span: &Span,
+        backward: &Backward,
+        dx: &mut Option<(Slice, bool)>,
+    ) {
+        let Sizes {
+            input,
+            hidden,
+            output,
+            batch,
+            ..
+        } = self.sizes;
+        let rows = |slice: Slice, width| span.rows(slice, width, &self.sizes);
+        let x = rows(graph.data(self.x), input);
+        let weight_label = || self.label("weight gradient");
+        if let Some(projection) = self.layer.projection {
+            let (slice, accumulate) = graph.dense_gradient(projection);
+            let (m, dy) = (Matrix::new(span.m, hidden), rows(backward.dy, output));
+            let block = Block::whole(slice);
+            emit_weight_gradient(graph, weight_label(), m, dy, block, accumulate);
+        }
+        let (slice, accumulate) = graph.dense_gradient(self.layer.bias);
+        let params = sum_columns::Params {
+            rows: (span.count * batch) as u32,
+            width: 4 * hidden as u32,
+            accumulate: accumulate.into(),
+            scale: 1.0,
+        };
+        graph.builder.step(
+            self.label("bias gradient"),
+            &sum_columns::KERNEL,
+            &params,
+            &[span.z, slice],
+        );
+        let (dx, dx_accumulate) = *dx.get_or_insert_with(|| graph.contribute(self.x));
+        let dz = Matrix::new(span.z, 4 * hidden);
+        // The gradient of the products with x and h, and their weight.
+        let (gradient, weight, groups) = match backward.gates {
+            GateGradients::Grouped { weight, groups } => (dz, weight, groups),
+            GateGradients::Factorized {
+                factorized,
+                dfactor,
+            } => {
+                let (slice, accumulate) = graph.dense_gradient(factorized.second);
+                let (factor, block) = (
+                    rows(factorized.product, factorized.width),
+                    Block::whole(slice),
+                );
+                emit_weight_gradient(graph, weight_label(), factor, dz, block, accumulate);
+                (rows(dfactor, factorized.width), factorized.first, 1)
+            }
+        };
+        let (slice, accumulate) = graph.dense_gradient(weight);
+        let h = Matrix::new(self.h_before(span), output);
+        if groups > 1 {
+            let name = named(&self.layer.name, "joined", span.number);
+            let joined = emit_join(graph, self.label("join"), &name, groups, x, h);
+            let block = Block::grouped(slice, groups);
+            emit_weight_gradient(graph, weight_label(), joined, gradient, block, accumulate);
+        } else {
+            let blocks = [
+                Block::input_rows(slice, 1, &self.sizes),
+                Block::recurrent_rows(slice, 1, &self.sizes),
+            ];
+            for (left, block) in [x, h].into_iter().zip(blocks) {
+                emit_weight_gradient(graph, weight_label(), left, gradient, block, accumulate);
+            }
+        }
+        let block = Block::input_rows(graph.operand(weight), groups, &self.sizes).transposed();
+        let label = self.label("input gradient");
+        emit_times(
+            graph,
+            label,
+            gradient,
+            block,
+            rows(dx, input),
+            dx_accumulate,
+        );
+    }
+}

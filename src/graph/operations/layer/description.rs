@@ -1,0 +1,56 @@
+//! What a layer consists of.
+
+use crate::graph::Parameter;
+
+/// The weights of the gates, interleaved per unit (see [`crate::kernels::lstm`]).
+#[derive(Clone, Copy)]
+pub enum Gates {
+    /// A product for each group, `lstmp` with one: `[G * (I+P)/G, 4H/G]`, in every group the rows of the input first.
+    Grouped {
+        /// The weights.
+        weight: Parameter,
+        /// `G`.
+        groups: usize,
+    },
+    /// Two products, `flstm`: `[I+P, r]`, the rows of the input first, and `[r, 4H]`.
+    Factorized {
+        /// The first factor.
+        first: Parameter,
+        /// The second factor.
+        second: Parameter,
+    },
+}
+
+/// What a layer consists of.
+#[derive(Clone)]
+pub struct Layer {
+    /// The prefix of its tensors, `layers.0` for example.
+    pub name: String,
+    /// The weights of the gates.
+    pub gates: Gates,
+    /// `[1, 4H]`, interleaved.
+    pub bias: Parameter,
+    /// `[H, P]`, or none: then `P = H`.
+    pub projection: Option<Parameter>,
+    /// `B`.
+    pub batch: usize,
+    /// `T`.
+    pub unroll: usize,
+    /// Added to the forget gate.
+    pub forget_bias: f32,
+}
+
+/// The sizes of a layer.
+#[derive(Clone, Copy)]
+pub(super) struct Sizes {
+    /// `I`.
+    pub input: usize,
+    /// `H`.
+    pub hidden: usize,
+    /// `P`.
+    pub output: usize,
+    /// `B`.
+    pub batch: usize,
+    /// `T`.
+    pub unroll: usize,
+}
