@@ -1,4 +1,4 @@
-//! Collects tensors and steps; its end is a plan. What operations and update rules emit into.
+//! Builds a plan: operations and update rules emit tensors and steps into it.
 
 use super::memory::{self, Limits};
 use super::plan::{Plan, Role, Slice, Step, Storage, TensorId, TensorInfo};
@@ -7,7 +7,7 @@ use crate::kernel::{Kernel, Params};
 use crate::tensor::names::StateOwner;
 use crate::tensor::{Dtype, Shape};
 
-/// A plan in the making. Activations have no place before [`Builder::finish`].
+/// An unfinished plan. [`Builder::finish`] assigns memory to its activations.
 pub struct Builder {
     plan: Plan,
     limits: Limits,
@@ -18,8 +18,8 @@ pub struct Builder {
     span_rows: Option<usize>,
 }
 
-/// The place of an activation that has none yet.
-const UNPLACED: Storage = Storage::Arena {
+/// The storage of an activation before memory is assigned.
+const UNASSIGNED: Storage = Storage::Arena {
     arena: usize::MAX,
     offset: 0,
 };
@@ -42,23 +42,23 @@ impl Builder {
         }
     }
 
-    /// Has the operands of products and the activations that are kept for the backward pass stored as [`Dtype::Half`].
+    /// Stores the operands of products, and the activations that are kept for the backward pass, as [`Dtype::Half`].
     pub fn mix_precision(&mut self) {
         self.mixed = true;
     }
 
-    /// Has the products of cells made as steps of their own: on matrix units, and on GPUs where a batch is large.
+    /// Computes the recurrent products of cells in steps of their own: for matrix units, and for GPUs where a batch is large.
     pub fn separate_products(&mut self) {
         self.separate = true;
     }
 
-    /// Has layers make their gates again in the backward pass instead of keeping them, some steps at a time: as many as have
-    /// this many rows of a batch each.
+    /// Recomputes the gates of layers in the backward pass instead of keeping them (activation checkpointing), one span of
+    /// about this many rows of a batch at a time.
     pub fn recompute_gates(&mut self, rows: usize) {
         self.span_rows = Some(rows);
     }
 
-    /// What [`Builder::recompute_gates`] was called with.
+    /// The rows of a span, if [`Builder::recompute_gates`] was called.
     pub fn span_rows(&self) -> Option<usize> {
         self.span_rows
     }
@@ -105,7 +105,7 @@ impl Builder {
         }
     }
 
-    /// A tensor that outlives the run, under its name.
+    /// A tensor that is kept between runs, under its name.
     pub fn persistent(&mut self, role: Role, name: &str, shape: impl Into<Shape>) -> Slice {
         self.tensor(name, shape.into(), Dtype::Real, Storage::Persistent(role))
     }
@@ -115,7 +115,7 @@ impl Builder {
         self.tensor(name, shape.into(), Dtype::Half, Storage::Persistent(role))
     }
 
-    /// A tensor that was made before.
+    /// A tensor that was declared before.
     ///
     /// # Panics
     ///
@@ -130,17 +130,17 @@ impl Builder {
         }
     }
 
-    /// Indices that the host writes before a run. The same input may be asked for again.
+    /// Indices that the host writes before a run. Declaring the same input again returns it.
     pub fn index_input(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
         self.tensor(name, shape.into(), Dtype::Index, Storage::Input)
     }
 
-    /// Reals that the host writes before a run. The same input may be asked for again.
+    /// Reals that the host writes before a run. Declaring the same input again returns it.
     pub fn real_input(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
         self.tensor(name, shape.into(), Dtype::Real, Storage::Input)
     }
 
-    /// The indices that the host writes first, for a step that has to bind some and reads none.
+    /// The first input of indices, for a step that has to bind some but reads none.
     pub fn any_index(&self) -> Option<Slice> {
         let is_index =
             |info: &TensorInfo| (info.storage, info.dtype) == (Storage::Input, Dtype::Index);
@@ -159,16 +159,13 @@ impl Builder {
 
     /// A tensor that lives from its first step to its last.
     pub fn activation(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
-        self.tensor(name, shape.into(), Dtype::Real, UNPLACED)
+        self.tensor(name, shape.into(), Dtype::Real, UNASSIGNED)
     }
 
     /// An activation that is the operand of a product or kept for the backward pass: [`Dtype::Half`] in mixed precision.
     pub fn stored(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
-        let dtype = match self.mixed {
-            true => Dtype::Half,
-            false => Dtype::Real,
-        };
-        self.tensor(name, shape.into(), dtype, UNPLACED)
+        let dtype = if self.mixed { Dtype::Half } else { Dtype::Real };
+        self.tensor(name, shape.into(), dtype, UNASSIGNED)
     }
 
     /// Uses the recurrent states of this owner; by default those of training.
@@ -182,17 +179,17 @@ impl Builder {
         self.persistent(Role::RecurrentState, &name, shape)
     }
 
-    /// Has tensors of this name made as outputs rather than activations, where operations allow it.
+    /// Declares tensors of this name as outputs rather than activations, where operations allow it.
     pub fn publish(&mut self, name: &'static str) {
         self.published.push(name);
     }
 
-    /// Whether the host asked for this tensor with [`Builder::publish`].
+    /// Whether [`Builder::publish`] was called with this name.
     pub fn publishes(&self, name: &str) -> bool {
         self.published.contains(&name)
     }
 
-    /// A vector that the host may ask for with [`Builder::publish`].
+    /// A vector that is an output if [`Builder::publish`] was called with its name.
     pub fn output_or_activation(&mut self, name: &str, len: usize) -> Slice {
         if self.publishes(name) {
             self.output(name, [len])
@@ -201,13 +198,13 @@ impl Builder {
         }
     }
 
-    /// Room for the pieces of a product, until they are added up.
+    /// Memory for the pieces of a product, until they are added up.
     pub fn pieces_of(&mut self, len: usize) -> Slice {
         let name = format!("pieces.{}", self.plan.tensors.len());
         self.activation(&name, [len])
     }
 
-    /// Appends a step. `label` says what it is for.
+    /// Appends a step; `label` says what it is for.
     pub fn step(
         &mut self,
         label: impl Into<String>,
@@ -241,7 +238,7 @@ impl Builder {
         &self.limits
     }
 
-    /// The parts of a slice that lie in one buffer each: one, but for tensors that are larger than a binding.
+    /// The parts of a slice that are in one buffer each: one, except for tensors that are larger than a binding.
     pub fn pieces(&self, slice: Slice) -> Vec<Slice> {
         let piece = self.plan.tensor(slice.tensor).piece;
         let mut parts = Vec::new();
@@ -259,7 +256,7 @@ impl Builder {
         split::fits(&self.plan, slice, &self.limits)
     }
 
-    /// Has the last step run as soon as what it reads is written: right after the last step before it with this tensor.
+    /// Moves the last step forward to right after the last step before it that uses the tensor of `read`.
     pub fn advance(&mut self, read: Slice) {
         let step = self.plan.steps.pop().expect("a step");
         let uses = |step: &Step| step.slices.iter().any(|slice| slice.tensor == read.tensor);
@@ -267,10 +264,10 @@ impl Builder {
         self.plan.steps.insert(at.map_or(0, |at| at + 1), step);
     }
 
-    /// Cuts the steps whose slices are too large for a binding, decides the place of every activation and checks the plan.
+    /// Splits the steps whose slices are too large for a binding, assigns memory to activations and checks the plan.
     pub fn finish(mut self) -> Plan {
         split::split(&mut self.plan, &self.limits);
-        memory::place(&mut self.plan, &self.limits);
+        memory::assign(&mut self.plan, &self.limits);
         self.plan.check();
         self.plan
     }

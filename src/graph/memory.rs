@@ -1,36 +1,37 @@
-//! Lifetimes to places: activations that are never alive at the same time share memory. Aliasing is decided here and
-//! nowhere else.
+//! Assigns memory to activations by their lifetimes: those that are never alive at the same time may share memory. Nothing
+//! else decides what shares memory.
 //!
-//! Greedy by size: the largest tensor first, each at the lowest offset of the first arena that is free for its whole
-//! life. Within a few per cent of the lower bound (the most memory alive at once) on the plans of this crate.
+//! Greedy by size: the largest tensor first, each at the lowest offset that is free during its whole life, in the first arena
+//! with such an offset. On the plans of this crate the result is within a few per cent of the lower bound (the most memory that
+//! is alive at once).
 
 use super::plan::{Plan, Storage, TensorId};
 
-/// Elements between possible places: 256 bytes of `f32`, what every device binds at.
+/// The alignment of tensors in an arena, in elements: 256 bytes of `f32`, at which every device can bind.
 pub(super) const ALIGNMENT: usize = 64;
 
-/// How many workgroups of a product keep a GPU busy: some four for each of the 132 multiprocessors of the largest there are today;
-/// more than smaller ones need, which does not slow them down.
+/// The workgroups of a product that keep a GPU busy: about four for each of the 132 multiprocessors of the largest GPUs today.
+/// Smaller GPUs need fewer, but more do not slow them down.
 pub const WORKGROUPS: usize = 512;
 
-/// What a device allows.
+/// The limits of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The most elements of an arena: the largest buffer.
     pub arena: usize,
     /// The most elements of a slice: the largest binding.
     pub slice: usize,
-    /// Whether two elements of [`Dtype::Half`](crate::tensor::Dtype::Half) take one word: on devices, not on the CPU.
+    /// Whether two elements of [`Dtype::Half`](crate::tensor::Dtype::Half) share a `u32`: on devices, not on the CPU.
     pub packed: bool,
-    /// Whether products of halves run on matrix units: then those of the recurrence are steps of their own.
+    /// Whether products of halves run on matrix units: then recurrent products are steps of their own.
     pub units: bool,
-    /// How many workgroups of a product keep the device busy; products that are fewer go in pieces, and those of cells are steps
-    /// of their own in training, where a batch is large. 0: software, for which all that matters is how much there is to do.
+    /// The workgroups of a product that keep the device busy. Products of fewer run in pieces, and in training with a large
+    /// batch, recurrent products are steps of their own. 0: a device in software, where only the amount of work matters.
     pub workgroups: usize,
 }
 
 impl Limits {
-    /// What every GPU of today allows, and more than a browser gives: 128 MiB to bind, 256 MiB in a buffer.
+    /// The limits that every GPU of today allows: 128 MiB in a binding, 256 MiB in a buffer. Browsers allow less.
     pub const COMMON: Limits = Limits {
         arena: 64 << 20,
         slice: 32 << 20,
@@ -39,7 +40,7 @@ impl Limits {
         workgroups: WORKGROUPS,
     };
 
-    /// The same with bindings of at most so many bytes; 0: as they are.
+    /// The same with bindings of at most this many bytes; 0: unchanged.
     pub fn binding_at_most(self, bytes: u64) -> Limits {
         let most = match bytes {
             0 => usize::MAX,
@@ -51,7 +52,7 @@ impl Limits {
         }
     }
 
-    /// No limit: memory of the host.
+    /// No limits: memory of the host.
     pub const HOST: Limits = Limits {
         arena: usize::MAX,
         slice: usize::MAX,
@@ -69,29 +70,29 @@ struct Life {
 }
 
 impl Life {
-    fn meets(self, other: Life) -> bool {
+    fn overlaps(self, other: Life) -> bool {
         self.first <= other.last && other.first <= self.last
     }
 }
 
-struct Placed {
+struct Assigned {
     life: Life,
     offset: usize,
     len: usize,
 }
 
 struct Arena {
-    placed: Vec<Placed>,
-    /// Words of a piece and of a whole tensor, where these lie in pieces.
+    assigned: Vec<Assigned>,
+    /// The `u32`s of a piece and of a whole tensor, for tensors in pieces.
     pieces: Option<(usize, usize)>,
 }
 
-/// Gives every activation its place.
+/// Assigns memory to every activation.
 ///
 /// # Panics
 ///
-/// If an activation is used by no step: a builder makes none in vain.
-pub fn place(plan: &mut Plan, limits: &Limits) {
+/// If no step uses an activation: every operation uses what it declares.
+pub fn assign(plan: &mut Plan, limits: &Limits) {
     let mut lives: Vec<Option<Life>> = vec![None; plan.tensors.len()];
     for (number, step) in plan.steps.iter().enumerate() {
         for slice in &step.slices {
@@ -115,33 +116,35 @@ pub fn place(plan: &mut Plan, limits: &Limits) {
     let mut arenas: Vec<Arena> = Vec::new();
     for (id, life, len) in order {
         let info = plan.tensor(id);
-        // A tensor larger than the limit lies in pieces, in an arena that only its like may share.
+        // A tensor larger than the limit is in pieces, in an arena only for tensors with the same pieces.
         let pieces = info
             .is_in_pieces()
             .then(|| (plan.words_of(info.dtype, info.piece), len));
         let fits = arenas.iter().enumerate().find_map(|(k, arena)| {
-            let offset = lowest_offset(&arena.placed, life, len);
-            let room = match pieces {
+            let offset = lowest_offset(&arena.assigned, life, len);
+            let most = match pieces {
                 Some(_) => 0,
                 None => limits.arena.checked_sub(len)?,
             };
-            (arena.pieces == pieces && offset <= room).then_some((k, offset))
+            (arena.pieces == pieces && offset <= most).then_some((k, offset))
         });
         let (arena, offset) = fits.unwrap_or_else(|| {
-            let placed = Vec::new();
-            arenas.push(Arena { placed, pieces });
+            arenas.push(Arena {
+                assigned: Vec::new(),
+                pieces,
+            });
             (arenas.len() - 1, 0)
         });
-        arenas[arena].placed.push(Placed { life, offset, len });
+        arenas[arena].assigned.push(Assigned { life, offset, len });
         plan.tensors[id.0 as usize].storage = Storage::Arena { arena, offset };
     }
     plan.arenas = arenas
         .iter()
         .map(|arena| {
             arena
-                .placed
+                .assigned
                 .iter()
-                .map(|placed| placed.offset + placed.len)
+                .map(|tensor| tensor.offset + tensor.len)
                 .max()
                 .unwrap_or(0)
         })
@@ -149,11 +152,11 @@ pub fn place(plan: &mut Plan, limits: &Limits) {
 }
 
 /// The lowest offset where `len` elements are free during `life`.
-fn lowest_offset(arena: &[Placed], life: Life, len: usize) -> usize {
+fn lowest_offset(arena: &[Assigned], life: Life, len: usize) -> usize {
     let mut taken: Vec<(usize, usize)> = arena
         .iter()
-        .filter(|placed| placed.life.meets(life))
-        .map(|placed| (placed.offset, placed.offset + placed.len))
+        .filter(|tensor| tensor.life.overlaps(life))
+        .map(|tensor| (tensor.offset, tensor.offset + tensor.len))
         .collect();
     taken.sort_unstable();
     let mut offset = 0;

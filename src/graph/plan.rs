@@ -1,6 +1,7 @@
-//! A plan: a flat list of steps with the place of every buffer decided. Data only; executors run it.
+//! A plan: a flat list of steps with memory assigned to every tensor. It is data; executors run it.
 //!
-//! Whatever a run needs is here: no executor knows what a layer or a loss is. A plan prints as text, one step a line.
+//! A plan holds everything that a run needs: no executor knows what a layer or a loss is. A plan prints as text, one line for
+//! each step.
 
 use std::fmt;
 
@@ -8,7 +9,7 @@ use crate::kernel::{Access, Halves, Kernel, MAX_GRID};
 use crate::kernels;
 use crate::tensor::{Dtype, Shape};
 
-/// A tensor of one plan: an index into [`Plan::tensors`].
+/// The number of a tensor in a plan: an index into [`Plan::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TensorId(pub u32);
 
@@ -32,35 +33,35 @@ pub enum Role {
 /// Where the elements of a tensor are stored, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Storage {
-    /// Its own memory under its name, kept between runs and shared with the other plans of the executor that name it:
-    /// parameters, optimizer state, recurrent state. Zero when first made.
+    /// In memory of its own under its name, kept between runs and shared with other plans of the executor that use the name:
+    /// parameters, optimizer state, recurrent state. Zero at first.
     Persistent(Role),
-    /// Written by the host before a run, under its name; read-only for the steps.
+    /// The host writes it before a run, under its name; steps only read it.
     Input,
-    /// Read by the host after a run: losses, norms, logits.
+    /// The host reads it after a run: losses, norms, logits.
     Output,
     /// In an arena from this element on, valid from its first step to its last. Other tensors may use the memory before and
     /// after.
     Arena {
         /// Index into [`Plan::arenas`].
         arena: usize,
-        /// The first word of four bytes, a multiple of 64 (256 bytes).
+        /// The first `u32`, a multiple of 64 (256 bytes).
         offset: usize,
     },
 }
 
-/// What a plan knows of a tensor.
+/// A tensor of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorInfo {
     /// Unique within the plan. For persistent tensors, the name in the executor and in files.
     pub name: String,
     /// The extents.
     pub shape: Shape,
-    /// What the elements are.
+    /// The type of the elements.
     pub dtype: Dtype,
     /// Where the elements are stored.
     pub storage: Storage,
-    /// The elements of a buffer: all, but of a tensor that is larger than a device can bind, which lies in several.
+    /// The elements of a buffer: all of them, unless the tensor is larger than a device can bind and is stored in pieces.
     pub piece: usize,
 }
 
@@ -90,7 +91,7 @@ impl Slice {
         }
     }
 
-    /// Part `k` of `count` equal parts, as time steps of a time-major tensor.
+    /// Part `k` of `count` equal parts, for example one time step of a time-major tensor.
     pub fn chunk(self, k: usize, count: usize) -> Slice {
         let len = self.len / count;
         self.part(k * len, len)
@@ -100,20 +101,20 @@ impl Slice {
 /// One dispatch.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// What it is for, as `layers.0 forward t=3`.
+    /// What it is for, `layers.0 cell t=3` for example.
     pub label: String,
     /// The kernel.
     pub kernel: &'static Kernel,
-    /// Its params.
+    /// The kernel's params.
     pub params: Box<[u32]>,
-    /// One slice a binding.
+    /// A slice for each binding.
     pub slices: Vec<Slice>,
     /// Workgroups.
     pub grid: [u32; 3],
 }
 
 impl Step {
-    /// The same step by another kernel of the same interface.
+    /// The same step with another kernel of the same interface.
     pub fn by(&self, kernel: &'static Kernel) -> Step {
         Step {
             kernel,
@@ -123,20 +124,20 @@ impl Step {
     }
 }
 
-/// A flat list of steps with the place of every buffer decided.
+/// A flat list of steps with memory assigned to every tensor.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// What it computes, as `train` or `evaluate`.
+    /// What it computes, `train` or `evaluate` for example.
     pub name: String,
     /// The tensors.
     pub tensors: Vec<TensorInfo>,
     /// The steps, in order.
     pub steps: Vec<Step>,
-    /// The length of each arena in words of four bytes (eight in the reference executor).
+    /// The length of each arena in `u32`s (in `f64`s in the reference executor).
     pub arenas: Vec<usize>,
-    /// Whether products round every multiply-add once on devices too that have to emulate it.
+    /// Whether products use fused multiply-add (one rounding) even on devices that have to emulate it.
     pub fused: bool,
-    /// Whether arenas hold two elements of [`Dtype::Half`] in a word, as devices do: see [`Limits::packed`].
+    /// Whether two elements of [`Dtype::Half`] share a `u32`, as on devices: see [`Limits::packed`].
     ///
     /// [`Limits::packed`]: super::memory::Limits::packed
     pub packed: bool,
@@ -148,7 +149,7 @@ impl TensorInfo {
         matches!(self.storage, Storage::Persistent(_))
     }
 
-    /// Whether it lies in several buffers.
+    /// Whether it is stored in several buffers.
     pub fn is_in_pieces(&self) -> bool {
         self.piece < self.shape.len()
     }
@@ -162,17 +163,17 @@ impl TensorInfo {
 }
 
 impl Plan {
-    /// A tensor's description.
+    /// A tensor.
     pub fn tensor(&self, id: TensorId) -> &TensorInfo {
         &self.tensors[id.0 as usize]
     }
 
-    /// The words of four bytes that a tensor takes in an arena.
+    /// The `u32`s of a tensor in an arena.
     pub fn words(&self, info: &TensorInfo) -> usize {
         self.words_of(info.dtype, info.shape.len())
     }
 
-    /// The words of four bytes that so many elements take.
+    /// The `u32`s of `len` elements.
     pub fn words_of(&self, dtype: Dtype, len: usize) -> usize {
         match dtype {
             Dtype::Half if self.packed => len.div_ceil(2),
@@ -185,7 +186,7 @@ impl Plan {
         self.steps.iter().map(|step| step.kernel).collect()
     }
 
-    /// The bindings of a step that are of [`Dtype::Half`].
+    /// The bindings of a step whose tensors are of [`Dtype::Half`].
     pub fn halves(&self, step: &Step) -> Halves {
         Halves::of(
             step.slices
@@ -194,27 +195,27 @@ impl Plan {
         )
     }
 
-    /// The kernel of a step, then its other forms that give the same bits and can do this step.
+    /// The kernel of a step, then its other forms that compute the same bits and support this step.
     pub fn forms(&self, step: &Step) -> impl Iterator<Item = &'static Kernel> {
         let (first, params) = (step.kernel, step.params.clone());
         // Where each slice begins in its buffer, and its length.
-        let places = step.slices.iter().map(|slice| {
+        let positions = step.slices.iter().map(|slice| {
             let piece = self.tensor(slice.tensor).piece;
             (slice.offset % piece, slice.len)
         });
-        let places: Vec<(usize, usize)> = places.collect();
+        let positions: Vec<(usize, usize)> = positions.collect();
         kernels::forms(first, self.halves(step)).filter(move |&form| {
-            let mut bindings = form.bindings.iter().zip(&places);
+            let mut bindings = form.bindings.iter().zip(&positions);
             let whole = |lanes: usize, (start, len): (usize, usize)| {
                 start.is_multiple_of(lanes) && len.is_multiple_of(lanes)
             };
             form == first
                 || (form.supports(&params)
-                    && bindings.all(|(binding, place)| whole(binding.lanes, *place)))
+                    && bindings.all(|(binding, position)| whole(binding.lanes, *position)))
         })
     }
 
-    /// All ids with their descriptions.
+    /// All tensors with their numbers.
     pub fn tensors(&self) -> impl Iterator<Item = (TensorId, &TensorInfo)> {
         self.tensors
             .iter()
@@ -229,7 +230,7 @@ impl Plan {
             .map(|(id, _)| id)
     }
 
-    /// Checks what executors rely on; every plan that leaves this crate has passed.
+    /// Checks what executors rely on. Every plan passes this check before it runs.
     ///
     /// # Panics
     ///
@@ -249,27 +250,27 @@ impl Plan {
         }
         for (number, step) in self.steps.iter().enumerate() {
             let kernel = step.kernel;
-            let place = format!("step {number} ({}, {})", kernel.name, step.label);
+            let at = format!("step {number} ({}, {})", kernel.name, step.label);
             assert_eq!(
                 step.slices.len(),
                 kernel.bindings.len(),
-                "{place}: wrong number of slices"
+                "{at}: wrong number of slices"
             );
             assert_eq!(
                 step.params.len(),
                 kernel.fields.len(),
-                "{place}: wrong number of params"
+                "{at}: wrong number of params"
             );
             assert!(
                 step.grid.iter().all(|side| (1..=MAX_GRID).contains(side)),
-                "{place}: grid {:?} is empty or too large",
+                "{at}: grid {:?} is empty or too large",
                 step.grid
             );
             for (binding, slice) in kernel.bindings.iter().zip(&step.slices) {
                 let info = self.tensor(slice.tensor);
                 assert!(
                     slice.len > 0 && slice.offset + slice.len <= info.shape.len(),
-                    "{place}: {} is {}..{} of `{}` {}",
+                    "{at}: {} is {}..{} of `{}` {}",
                     binding.name,
                     slice.offset,
                     slice.offset + slice.len,
@@ -278,7 +279,7 @@ impl Plan {
                 );
                 assert!(
                     slice.offset % info.piece + slice.len <= info.piece,
-                    "{place}: {} is {}..{} of `{}`, whose buffers hold {} each",
+                    "{at}: {} is {}..{} of `{}`, whose buffers hold {} each",
                     binding.name,
                     slice.offset,
                     slice.offset + slice.len,
@@ -287,20 +288,20 @@ impl Plan {
                 );
                 assert!(
                     binding.takes(info.dtype),
-                    "{place}: {} of `{}` is {:?}",
+                    "{at}: {} of `{}` is {:?}",
                     binding.name,
                     info.name,
                     info.dtype
                 );
                 assert!(
                     slice.offset % binding.lanes == 0 && slice.len % binding.lanes == 0,
-                    "{place}: {} is not aligned to {} elements",
+                    "{at}: {} is not aligned to {} elements",
                     binding.name,
                     binding.lanes
                 );
                 assert!(
                     binding.access == Access::Read || info.storage != Storage::Input,
-                    "{place}: writes the input `{}`",
+                    "{at}: writes the input `{}`",
                     info.name
                 );
             }
@@ -310,7 +311,7 @@ impl Plan {
                         || kernel.bindings[j].access != Access::Read;
                     assert!(
                         !written || !self.overlap(*x, *y),
-                        "{place}: {} and {} overlap",
+                        "{at}: {} and {} overlap",
                         kernel.bindings[i].name,
                         kernel.bindings[j].name
                     );
@@ -320,7 +321,7 @@ impl Plan {
     }
 
     fn overlap(&self, x: Slice, y: Slice) -> bool {
-        // In halves of words.
+        // In units of 16 bits.
         let range = |slice: Slice| {
             let info = self.tensor(slice.tensor);
             let width = match info.dtype {

@@ -1,16 +1,16 @@
-//! Steps whose slices a device cannot bind become several: what a binding holds is limited (128 MiB on some devices), and a
-//! tensor that is larger than that lies in several buffers.
+//! Splits steps whose slices a device cannot bind: the size of a binding is limited (to 128 MiB on some devices), and a larger
+//! tensor is stored in several buffers.
 //!
-//! How the work of a kernel divides is known to the kernel ([`Kernel::split`](crate::kernel::Kernel::split)); here it is decided where.
-//! Tensors that stay ([`Storage::Persistent`]) are made in pieces of whole rows, so that the rows of a table are cut where its
-//! buffers end. Nothing changes in plans whose slices all fit.
+//! The kernel knows how its work divides ([`Kernel::split`](crate::kernel::Kernel::split)); this module decides where. Tensors that are kept
+//! ([`Storage::Persistent`]) are stored in pieces of whole rows, so that the rows of a table are split where its buffers end.
+//! Plans whose slices all fit stay as they are.
 
 use super::memory::{ALIGNMENT, Limits};
 use super::plan::{Plan, Slice, Step, Storage, TensorInfo};
 use crate::kernel::{Oversized, PartialStep};
 use crate::tensor::Dtype;
 
-/// The elements of one piece of a tensor: all of them if it can be one buffer, else as many whole rows as can be bound.
+/// The elements of a piece of a tensor: all of them if one buffer can hold them, else as many whole rows as can be bound.
 pub(super) fn piece(plan: &Plan, info: &TensorInfo, limits: &Limits) -> usize {
     let (len, per_word) = (info.shape.len(), per_word(plan, info));
     let whole = match info.storage {
@@ -25,7 +25,7 @@ pub(super) fn piece(plan: &Plan, info: &TensorInfo, limits: &Limits) -> usize {
     (limits.slice.saturating_mul(per_word) / width).max(1) * width
 }
 
-/// Elements in a word of four bytes.
+/// Elements in a `u32`.
 fn per_word(plan: &Plan, info: &TensorInfo) -> usize {
     match info.dtype {
         Dtype::Half if plan.packed => 2,
@@ -33,11 +33,10 @@ fn per_word(plan: &Plan, info: &TensorInfo) -> usize {
     }
 }
 
-/// Cuts every step of a plan whose slices are too large, as often as it takes. What cannot be cut stays: see
-/// [`oversized`].
+/// Splits every step of a plan whose slices are too large, repeatedly. A step that cannot be split stays: see [`oversized`].
 pub(super) fn split(plan: &mut Plan, limits: &Limits) {
     let steps = std::mem::take(&mut plan.steps);
-    // The parts of a step that are still to be looked at, last one first.
+    // The parts of a step that are still to be checked, last one first.
     let mut waiting: Vec<Step> = Vec::new();
     for step in steps {
         waiting.push(step);
@@ -87,18 +86,18 @@ fn narrowed(step: &Step, part: PartialStep) -> Step {
     }
 }
 
-/// The most elements that can be bound from the beginning of a slice.
+/// The most elements that can be bound from the first of a slice on.
 fn most(plan: &Plan, slice: Slice, limits: &Limits) -> usize {
     let info = plan.tensor(slice.tensor);
     let within = slice.offset % info.piece;
-    // What is bound begins at an aligned place.
+    // A binding begins at an aligned element.
     let per_word = per_word(plan, info);
     let skip = within % (ALIGNMENT * per_word);
     let bound = limits.slice.saturating_mul(per_word).saturating_sub(skip);
     bound.min(info.piece - within)
 }
 
-/// The first slice that is too large to be bound, as `binding of a kernel`, with its tensor and its step.
+/// The first step with a slice that is too large to bind, the name of the binding and the tensor.
 pub fn oversized<'a>(
     plan: &'a Plan,
     limits: &Limits,
@@ -111,7 +110,7 @@ pub fn oversized<'a>(
     })
 }
 
-/// Whether a slice can be bound in a step that is not cut.
+/// Whether a step can bind a slice without being split.
 pub(super) fn fits(plan: &Plan, slice: Slice, limits: &Limits) -> bool {
     slice.len <= most(plan, slice, limits)
 }

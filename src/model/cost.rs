@@ -1,4 +1,4 @@
-//! What a model costs, from its configuration alone: parameters, FLOPs of a trained word, bytes that stay on the device.
+//! The costs of a model, from its configuration alone: parameters, FLOPs of a trained word, bytes of persistent tensors.
 
 use super::parameters::{Group, Parameter, parameters};
 use crate::config::{Config, Softmax};
@@ -8,16 +8,16 @@ use crate::config::{Config, Softmax};
 pub struct Cost {
     /// Every parameter.
     pub table: Vec<Parameter>,
-    /// All parameters.
+    /// The number of parameters.
     pub parameters: u64,
-    /// Those of the recurrent layers.
+    /// The number of parameters of the recurrent layers.
     pub recurrent: u64,
-    /// FLOPs of one trained word, forward and backward: six for each element of a recurrent matrix and for each element
-    /// of the softmax's weights that takes part (`S * P`, or `V * P` for a full softmax).
+    /// FLOPs of one trained word, forward and backward: six for each element of a recurrent matrix and for each element of the
+    /// softmax weights that a step uses (`S * P`, or `V * P` for a full softmax).
     pub flops_per_word: u64,
     /// Bytes of the parameters in `f32`.
     pub parameter_bytes: u64,
-    /// Bytes of the optimizer's state.
+    /// Bytes of the optimizer state.
     pub optimizer_bytes: u64,
     /// Bytes of the moving average.
     pub average_bytes: u64,

@@ -2,11 +2,95 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`parameters`] | the one table of parameters: name, shape, initialiser, group, layout |
-//! | [`language_model`] | the graphs: training, evaluation, the logits of one step |
+//! | [`parameters`] | the table of parameters: name, shape, initialiser, group, layout |
+//! | [`language_model`] | the graphs of training, evaluation and generation |
 //! | [`division`] | how the batch of a step is divided |
-//! | [`tables`] | tables on the host: what travels, and how much of it the device keeps |
+//! | [`tables`] | tables on the host: which tensors, and how many of their rows a device keeps |
+//! | [`limits`] | the sizes that a model, its batch and its vocabulary may have |
 //! | [`cost`] | parameters, FLOPs and bytes, without building anything |
+//!
+//! # What is computed
+//!
+//! The models and the recipe are those of O. Kuchaiev and B. Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv
+//! 1703.10722); where the paper and its code (`okuchaiev/f-lm`) differ, those of the code. Letters: `B` streams of a batch,
+//! `T` steps of an unroll, `V` words of the vocabulary, `E` embedding size, `H` memory cells, `P` projection size, `I` input
+//! size of a layer (`E` for the first, then `P`), `r` factor size, `G` groups, `S` sampled candidates. Row vectors; a weight
+//! `W [in, out]` multiplies from the right.
+//!
+//! Embedding `[V, E]` → dropout → layer 1 → dropout → ... → layer L → dropout → softmax weights `[V, P]` and bias `[V]`.
+//! Dropout is inverted, with a new mask for every position, never on the recurrent `h` or `c`. With `model.residual`, the
+//! output of a layer with `I = P` is `x + h'`; the recurrence carries `h'`. Embedding and softmax are separate tables, or one
+//! with `model.tied`. Back-propagation is truncated: `h` and `c` are carried from one unroll to the next, gradients are not.
+//!
+//! ## Cells
+//!
+//! Every cell maps `x [B, I]`, `h [B, P]`, `c [B, H]` to new `h`, `c`. The gates are in the order i, j, f, o; `j` is the
+//! candidate. The forget bias is added when computing and is not part of the stored bias.
+//!
+//! ```text
+//! i, j, f, o = split(z, 4)                                 z  [B, 4H]
+//! c' = sigmoid(f + forget_bias) * c + sigmoid(i) * tanh(j)
+//! m  = sigmoid(o) * tanh(c')                               m  [B, H]
+//! h' = m Wp                                                Wp [H, P], no bias; without projection h' = m and P = H
+//! ```
+//!
+//! | cell | gate pre-activations | parameters of a layer |
+//! |---|---|---|
+//! | `lstmp` | `z = [x; h] W + b`, `W [I+P, 4H]` | `(I+P)*4H + 4H + H*P` |
+//! | `flstm` | `z = ([x; h] W1) W2 + b`, `W1 [I+P, r]`, `W2 [r, 4H]` | `(I+P)*r + r*4H + 4H + H*P` |
+//! | `glstm` | `R_g = [x_g; h_g] T_g`, `T_g [(I+P)/G, 4H/G]`, for each group `g` of contiguous slices of `x` and `h`; gate i is all `i_g` side by side plus `b_i [H]`, and so on | `(I+P)*4H/G + 4H + H*P` |
+//!
+//! In a G-LSTM the gate weights belong to groups; the bias is i, j, f, o over all `H`, and the projection is dense: it mixes
+//! the groups at every step. Cells, factors and groups may differ by layer.
+//!
+//! ## Initialisation
+//!
+//! Matrices: Glorot uniform, `U(±sqrt(6 / (fan_in + fan_out)))` (Glorot and Bengio 2010), of one group's matrix for a grouped
+//! cell. Biases and states: zero. Embedding and softmax weights: `U(±sqrt(3 / rows))`, with the rows of one of eight shards,
+//! as in the paper's code. With `train.init_range` above 0: `U(±init_range)` for all, including biases.
+//!
+//! ## Softmax
+//!
+//! *Full*: cross-entropy over the vocabulary; always for evaluation. The vocabulary is divided into tiles with a running
+//! log-sum-exp, so that the logits `[T*B, V]` are never in memory at once.
+//!
+//! *Sampled* (Jean et al. 2015): `S` distinct candidates for each step, and with the recipe `paper` for each device, shared by all
+//! positions, drawn with
+//! `P(k) = ln((k+2)/(k+1)) / ln(V+1)`, repeats rejected. After `tries` draws, the expected count of word `k` is
+//! `Q(k) = -expm1(tries * log1p(-P(k)))`, and logits are `h·w_k + b_k - ln Q(k)`, for the target too. A candidate that equals
+//! the target of a position is masked there. The loss is the cross-entropy over the target and the candidates; it is not a
+//! perplexity. Word ids must be in order of falling frequency.
+//!
+//! ## Gradients and optimizers
+//!
+//! `l` is the loss of one token.
+//!
+//! | parameters | recipe `paper` | recipe `plain` |
+//! |---|---|---|
+//! | recurrent | gradient of `T * mean(l)`, clipped by their joint norm to `clip_norm` on each device, then the mean over devices | gradient of `mean(l)` over all tokens of all devices, clipped by one norm over all parameters |
+//! | embedding | `B` times the gradient of `T * mean(l)`, not clipped; the sum over devices | the same |
+//! | softmax weights and bias, a tied table | gradient of `T * mean(l)`, not clipped; the sum over devices | the same |
+//!
+//! With `g` the gradient, `lr` the learning rate:
+//!
+//! | optimizer | update |
+//! |---|---|
+//! | `adagrad` (Duchi et al. 2011) | `a += g²; w -= lr * g / sqrt(a)`, `a` starts at 1 |
+//! | `adam` (Kingma and Ba 2015) | see [`adam`](crate::kernels::optimizer::adam) |
+//! | `momentum` | see [`momentum`](crate::kernels::optimizer::momentum) |
+//! | `sgd` | `w -= lr * g` |
+//!
+//! A table's rows that a step does not use keep their values and their optimizer state. The gradients of a row that occurs
+//! several times are added first, then the row is updated once. In mixed precision a dynamic loss scale multiplies the loss;
+//! clipping and update divide it out.
+//!
+//! With `train.ema` the moving average `a = ema * a + (1 - ema) * w` of the recurrent parameters is updated after every step,
+//! without debiasing; evaluation and generation use it in place of them.
+//!
+//! ## Perplexity
+//!
+//! `exp(total negative log-likelihood / targets)`, over every target of the text exactly once, with the full softmax and
+//! carried states; padding is not counted.
 
 pub mod cost;
 pub mod division;

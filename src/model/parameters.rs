@@ -1,7 +1,7 @@
-//! The one table of parameters. Everything that names, shapes, initialises, groups, saves or loads a parameter reads it.
+//! The table of parameters. Everything that names, shapes, initialises, groups, saves or loads a parameter reads it.
 //!
-//! Names and shapes are those of files (the README's table of tensors): gates in four blocks i, j, f, o. Inside, gates are
-//! interleaved per unit; [`ColumnLayout`] converts between the two.
+//! Names and shapes are those of files, with the gates in four blocks i, j, f, o. On devices the gates are interleaved per unit;
+//! [`ColumnLayout`] converts between the two.
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
@@ -14,7 +14,7 @@ use crate::tensor::{Shape, names};
 /// How the optimizer treats a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
-    /// Gates, biases, projections: dense, clipped together, averaged over steps.
+    /// Gates, biases, projections: dense gradients, clipped together; the moving average includes them.
     Recurrent,
     /// The embedding table.
     Embedding,
@@ -22,7 +22,7 @@ pub enum Group {
     Softmax,
 }
 
-/// How a parameter starts (Glorot and Bengio 2010 for matrices).
+/// The initial values of a parameter (Glorot and Bengio 2010 for matrices).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initialiser {
     /// All zero.
@@ -34,23 +34,23 @@ pub enum Initialiser {
     },
 }
 
-/// A line of the table.
+/// A parameter: a line of the table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     /// The name in files and executors.
     pub name: String,
     /// The shape in files.
     pub shape: Shape,
-    /// Its start.
+    /// Its initial values.
     pub initialiser: Initialiser,
-    /// Its treatment.
+    /// How the optimizer treats it.
     pub group: Group,
-    /// The order of its columns inside.
+    /// The order of its columns on devices.
     pub layout: ColumnLayout,
 }
 
 impl Parameter {
-    /// Whether the moving average of the parameters includes this one: the recurrent ones, where there is an average.
+    /// Whether there is a moving average of this parameter.
     pub fn is_averaged(&self, config: &Config) -> bool {
         config.train.ema > 0.0 && self.group == Group::Recurrent
     }
@@ -60,7 +60,7 @@ impl Parameter {
         evaluated_name(config, self.group, &self.name)
     }
 
-    /// Rows and width of the matrix inside: all extents but the last, and the last.
+    /// Rows and width of the parameter as a matrix: all extents but the last, and the last.
     pub fn matrix(&self) -> (usize, usize) {
         let width = *self.shape.0.last().expect("a parameter has extents");
         (self.shape.len() / width, width)
@@ -163,14 +163,14 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
     table
 }
 
-/// The initial values of line `index` of the table, in the layout of files.
+/// The initial values of the parameter at `index` of the table, in the layout of files.
 pub fn initial_values(parameter: &Parameter, index: usize, seed: u64) -> Vec<f32> {
     let mut values = vec![0.0; parameter.shape.len()];
     fill_initial_values(parameter, index, seed, 0, &mut values);
     values
 }
 
-/// The same from element `start` on, as many as there is room for: tables are too large to be made whole.
+/// The initial values from element `start` on, as many as `values` holds. Tables are too large to initialise at once.
 pub fn fill_initial_values(
     parameter: &Parameter,
     index: usize,
@@ -183,7 +183,7 @@ pub fn fill_initial_values(
         return;
     };
     let key = [seed as u32, (seed >> 32) as u32];
-    // Elements of one block have the words of one counter.
+    // Four elements share the random words of one counter.
     let of_block = |at: usize, out: &mut [f32]| {
         let block = at / 4;
         let counter = [
@@ -194,7 +194,7 @@ pub fn fill_initial_values(
         ];
         let words = &philox4x32(counter, key)[at % 4..];
         for (value, word) in out.iter_mut().zip(words) {
-            // The middle of one of 2^24 equal parts of (-limit, limit): exact in f32, and symmetric.
+            // The centre of one of 2^24 equal parts of (-limit, limit): exact in f32, and symmetric.
             let unit = (f64::from(word >> 8) + 0.5) / f64::from(1 << 23) - 1.0;
             *value = (limit * unit) as f32;
         }

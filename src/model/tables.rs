@@ -1,28 +1,27 @@
-//! The tables of a model whose tables are on the host: which tensors they are, and how many of their rows a device keeps.
+//! Tables on the host: which tensors of a model they are, and how many of their rows a device keeps.
 //!
-//! A training step touches few rows of a table, and the host knows which. The device has room for some rows, its *slots*; a plan
-//! is made as if they were the whole table, with the numbers of slots for ids.
+//! A training step uses few rows of a table, and the host knows which. The device caches some rows in *slots*. Plans see the
+//! slots as the whole table, and the numbers of slots as ids.
 
 use super::language_model::Division;
 use super::parameters::{Group, Parameter, parameters};
 use crate::config::{Config, Recipe, Softmax, TablePlacement};
 use crate::tensor::names;
 
-/// Slots of a table without a number of its own, as a multiple of the rows that a step may touch: rows that are touched often
-/// stay.
+/// The default number of slots, as a multiple of the rows that a step may use: rows that are used often stay.
 const SLOTS: usize = 4;
 
-/// Rows of one kind: all tensors of a cache have the same slots.
+/// The rows that a device caches of a table. The tensors of a table (weights, bias, optimizer states) have the same slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cache {
-    /// The most distinct rows that a step touches.
+    /// The most distinct rows that a step uses.
     pub rows: usize,
-    /// Rows that the device has room for, at least [`Cache::rows`].
+    /// The number of slots, at least [`Cache::rows`].
     pub slots: usize,
 }
 
-/// The caches of a model with tables on the host: those of the embedding and of the softmax, or the one of the table of both. None
-/// if the tables are on the device.
+/// The caches of a model with tables on the host: one for the embedding and one for the softmax, or one for a tied table. None if
+/// the tables are on the device.
 pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cache> {
     if config.model.tables == TablePlacement::Device {
         return Vec::new();
@@ -32,12 +31,13 @@ pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cac
         // One set for each device: its micro-batches share it.
         (Softmax::Sampled { samples }, Recipe::Paper) => division.devices * samples,
         (Softmax::Sampled { samples }, Recipe::Plain) => samples,
-        // Configurations are refused.
+        // The configuration refuses this.
         (Softmax::Full, _) => vocabulary,
     };
-    let touched = match config.model.tied {
-        true => vec![samples + 2 * words],
-        false => vec![words, samples + words],
+    let used = if config.model.tied {
+        vec![samples + 2 * words]
+    } else {
+        vec![words, samples + words]
     };
     let cache = |rows: usize| {
         let wanted = match config.device.table_rows {
@@ -49,10 +49,10 @@ pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cac
             slots: wanted.min(vocabulary),
         }
     };
-    touched.into_iter().map(cache).collect()
+    used.into_iter().map(cache).collect()
 }
 
-/// The cache that a parameter is in, if it is in one.
+/// The cache of a parameter, for a parameter that has one.
 pub fn cache_of(config: &Config, parameter: &Parameter) -> Option<usize> {
     match parameter.group {
         _ if config.model.tables == TablePlacement::Device => None,
@@ -62,21 +62,21 @@ pub fn cache_of(config: &Config, parameter: &Parameter) -> Option<usize> {
     }
 }
 
-/// A tensor whose rows travel: a parameter, or a state of its optimizer.
+/// A tensor on the host whose rows a device caches: a parameter, or a state of its optimizer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
+pub struct TableTensor {
     /// Its name in files and executors.
     pub name: String,
     /// Elements of a row.
     pub width: usize,
-    /// Its cache.
+    /// The number of its cache.
     pub cache: usize,
     /// Whether it is a parameter.
     pub is_parameter: bool,
 }
 
-/// The tensors whose rows travel, parameters before their states.
-pub fn tensors(config: &Config, vocabulary: usize) -> Vec<Tensor> {
+/// The tensors on the host, each parameter before its states.
+pub fn tensors(config: &Config, vocabulary: usize) -> Vec<TableTensor> {
     let mut tensors = Vec::new();
     for line in parameters(config, vocabulary) {
         let Some(cache) = cache_of(config, &line) else {
@@ -87,7 +87,7 @@ pub fn tensors(config: &Config, vocabulary: usize) -> Vec<Tensor> {
         let states = states.map(|state| (names::optimizer_state(&line.name, state.name), false));
         let name = (line.name.clone(), true);
         let all = std::iter::once(name).chain(states);
-        tensors.extend(all.map(|(name, is_parameter)| Tensor {
+        tensors.extend(all.map(|(name, is_parameter)| TableTensor {
             name,
             width,
             cache,

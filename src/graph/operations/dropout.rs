@@ -1,4 +1,5 @@
-//! Inverted dropout: `y = mask * x / (1 - p)`. The mask comes from a counter, so backward computes it again.
+//! Inverted dropout: `y = mask * x / (1 - p)`. The mask comes from a counter-based generator, so the backward pass
+//! recomputes it.
 
 use super::super::{Graph, Operation, Value};
 use crate::kernels::pointwise::dropout;
@@ -9,44 +10,45 @@ struct Dropout {
     y: Value,
 }
 
-/// Streams of a batch that are computed together.
+/// Which streams of a batch a plan computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Streams {
     /// The first.
     pub first: usize,
-    /// How many.
+    /// The number of them.
     pub count: usize,
-    /// All of the batch.
+    /// The number of streams of the batch.
     pub all: usize,
 }
 
-/// Drops elements of `x` with probability `rate`; `place` tells the uses in one model apart. Rate 0 is `x` itself.
+/// Drops elements of `x` with probability `rate`; with rate 0 it is `x` itself. Each use in a model has a `number` of its own.
 ///
-/// Of the rows, time-major, `streams` says which of a larger batch's they are: what is dropped of a stream does not depend on where
-/// it is computed.
-pub fn dropout(graph: &mut Graph, x: Value, rate: f64, place: u32, streams: Streams) -> Value {
+/// `streams` says which streams of the batch the time-major rows are: the mask of a stream does not depend on the device that
+/// computes it.
+pub fn dropout(graph: &mut Graph, x: Value, rate: f64, number: u32, streams: Streams) -> Value {
     if rate == 0.0 {
         return x;
     }
     let (rows, width) = graph.shape(x);
-    // All streams of all times lie one behind the other.
-    let (row, stride) = match streams.count == streams.all {
-        true => (rows, rows),
-        false => (streams.count, streams.all),
+    // With all streams, the rows of all times are contiguous.
+    let (row, stride) = if streams.count == streams.all {
+        (rows, rows)
+    } else {
+        (streams.count, streams.all)
     };
     let params = dropout::Params {
         len: (rows * width) as u32,
         first: (streams.first * width) as u32,
         row: (row * width) as u32,
         stride: (stride * width) as u32,
-        purpose: crate::random::Purpose::Dropout as u32 + place,
+        purpose: crate::random::Purpose::Dropout as u32 + number,
         threshold: dropout::threshold(rate),
         scale: (1.0 / (1.0 - rate)) as f32,
     };
     let random = graph.builder.index_input("random", [4]);
     let data = graph
         .builder
-        .stored(&format!("dropout.{place}"), [rows, width]);
+        .stored(&format!("dropout.{number}"), [rows, width]);
     let slices = [graph.data(x), random, data];
     graph
         .builder
@@ -61,7 +63,7 @@ impl Operation for Dropout {
         let dy = graph.gradient(self.y);
         let (dx, accumulate) = graph.contribute(self.x);
         let random = graph.builder.index_input("random", [4]);
-        assert!(!accumulate, "what is dropped out has no other use");
+        assert!(!accumulate, "dropout is the only use of its operand");
         graph.builder.step(
             "dropout backward",
             &dropout::KERNEL,

@@ -1,4 +1,4 @@
-//! `y[n] = table[ids[n]]`. Backward: rows of gradient are added up by id, in the order of a row index from the host.
+//! `y[n] = table[ids[n]]`. Backward: adds the rows of the gradient by id, in the order of a row index from the host.
 
 use super::super::gradient::SharedSources;
 use super::super::plan::Slice;
@@ -13,7 +13,7 @@ struct Embedding {
     scale: f32,
 }
 
-/// Looks `ids [N]` up in a table `[V, E]`. The gradient of the table is multiplied by `scale`.
+/// Looks up `ids [N]` in a table `[V, E]`. The gradient of the table is multiplied by `scale`.
 ///
 /// The row index of the gradient is the input `rows.embedding`, over the ids.
 pub fn embedding(graph: &mut Graph, table: Parameter, ids: Slice, scale: f32) -> Value {
@@ -60,7 +60,7 @@ impl Operation for Embedding {
         let label = "embedding backward";
         let dy = graph.gradient(self.y);
         let (capacity, width) = graph.shape(self.y);
-        // A table tied to a sampled softmax has its sources side by side with the softmax's.
+        // A table tied to a sampled softmax: its rows are beside the softmax's, which are added up here.
         if let Some(shared) = graph.take_sources(self.table) {
             let SharedSources {
                 source,
@@ -72,7 +72,7 @@ impl Operation for Embedding {
                 graph, label, self.scale, source, rows, capacity, gradient,
             );
         }
-        // Or they are there, and another plan sums them up.
+        // The same in a micro-batch: another plan adds them up.
         if let Some(Gradient::Sources { .. }) = graph.gradient_of(self.table) {
             return graph.scale_sources(self.table, self.scale);
         }
@@ -112,7 +112,7 @@ impl Operation for Embedding {
                     &[part, rows, dense],
                 );
             }
-            Some(_) => panic!("a table is looked up once in a model"),
+            Some(_) => panic!("a model looks up a table once"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Cross-entropy over the whole vocabulary, `nll = log_sum_exp(h W' + b) - (h w_target + b_target)`, in tiles.
 //!
-//! The logits `[N, V]` never exist whole: the vocabulary is walked in tiles with a running log-sum-exp, forward and
-//! backward. Backward walks the tiles in reverse: the logits of the last one are still there, the others are computed
-//! again. A vocabulary of one tile computes nothing twice.
+//! The logits `[N, V]` are never in memory at once: the vocabulary is divided into tiles, with a running log-sum-exp. The backward
+//! pass takes the tiles in reverse: the logits of the last tile are still in memory, those of the others are recomputed. With one
+//! tile nothing is recomputed.
 
 use super::super::plan::Slice;
 use super::super::{Graph, Operation, Parameter, Value};
@@ -29,8 +29,8 @@ struct Tile {
     width: usize,
 }
 
-/// Splits `vocabulary` into tiles of at most `largest` words: the fewest nearly equal ones; or, where the weights lie in pieces of
-/// `piece` words, so that a tile has whole pieces, or a piece whole tiles.
+/// Divides `vocabulary` into tiles of at most `largest` words: as few as possible, nearly equal. Where the weights are stored in
+/// pieces of `piece` words, a tile is whole pieces, or a piece is whole tiles.
 fn tiles(vocabulary: usize, largest: usize, piece: usize) -> Vec<Tile> {
     let largest = largest.max(1);
     let of = |start: usize, words: usize, width: usize| {
@@ -55,7 +55,7 @@ fn tiles(vocabulary: usize, largest: usize, piece: usize) -> Vec<Tile> {
 
 /// The losses `[N]` of `targets [N]` after `h [N, P]`, with weights `[V, P]` and bias `[V, 1]`.
 ///
-/// The logits of a tile take at most `tile` elements. Gradients are those of the sum of the losses divided by `divisor`.
+/// The logits of a tile have at most `tile` elements. Gradients are those of the sum of the losses divided by `divisor`.
 pub fn full_softmax(
     graph: &mut Graph,
     h: Value,
@@ -141,8 +141,11 @@ impl Operation for FullSoftmax {
         let (dbias, _) = graph.dense_gradient(self.bias);
         let accumulate = more;
         let (dh, more) = graph.contribute(self.h);
-        assert!(!more, "the softmax is the first to use what it reads");
-        // A sum over many tiles stays in full width until it is whole.
+        assert!(
+            !more,
+            "the softmax is the first to contribute to its operand"
+        );
+        // The sum over several tiles is in f32 until it is complete.
         let several = self.tiles.len() > 1 && graph.builder.is_mixed();
         let sum = if several {
             graph.builder.activation("softmax.dh", [rows, depth])

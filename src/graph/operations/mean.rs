@@ -1,4 +1,5 @@
-//! The mean of a column of losses: the output `loss`. Where backward begins: the softmaxes scale their own gradients.
+//! The mean of a column of losses: the output `loss`. It has no backward rule: the softmaxes scale their own
+//! gradients.
 
 use super::super::Graph;
 use super::super::plan::Slice;

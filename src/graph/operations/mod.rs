@@ -1,4 +1,4 @@
-//! The operations of language models, each with its forward and its backward rule in one place.
+//! The operations of language models, each with its forward and its backward rule in one file.
 
 pub mod dropout;
 pub mod embedding;

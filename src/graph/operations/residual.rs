@@ -1,4 +1,5 @@
-//! `y = x + z`. Backward: the gradient of `y` goes to both; `z` gets a copy, since its layer works in place.
+//! `y = x + z`. Backward: `x` and `z` each get a copy of the gradient of `y`, since the layer of `z` overwrites its
+//! own.
 
 use super::super::{Graph, Operation, Value};
 use crate::kernels::pointwise::{add, copy};

@@ -1,4 +1,4 @@
-//! Cross-entropy over the target and `S` sampled candidates shared by all rows (Jean et al. 2015, as the paper uses it).
+//! Cross-entropy over the target and `S` sampled candidates shared by all rows (Jean et al. 2015).
 //!
 //! ```text
 //! l_k = h w_k + b_k - ln Q(k)        masked where candidate k is the row's target
@@ -6,10 +6,10 @@
 //! nll = log_sum_exp(l_t, l_1 .. l_S) - l_t
 //! ```
 //!
-//! One product over the candidates and a row-dot for the targets. The gradient of the tables is sparse: rows of candidates
-//! and of targets stand side by side (`S + N` sources) and are added up by id, in the order of the row index
-//! `rows.softmax`. A tied table has the `N` rows of the embedding behind them and the row index `rows.table`. A batch that is one
-//! of several leaves the sources, those of the candidates added up over the batches, and the update adds them up by id.
+//! A product computes the logits of the candidates, and a dot product of each row that of its target. The gradient of the tables
+//! is sparse: the rows of the candidates, then those of the targets (`S + N` rows), are added by id, in the order of the row index
+//! `rows.softmax`. A tied table has the `N` rows of the embedding after them, and the row index `rows.table`. A micro-batch leaves
+//! these rows to the update, which adds them by id; those of the candidates are summed over the micro-batches.
 
 use super::super::gradient::{SharedSources, Sources};
 use super::super::plan::Slice;
@@ -32,7 +32,7 @@ struct SampledSoftmax {
     candidate_weight: Slice,
     logits: Slice,
     bias_sources: Sources,
-    /// All of them, where they are summed up here.
+    /// All of them, where this graph adds them up.
     bias_source: Option<Slice>,
     normaliser: Slice,
     tied: Option<Value>,
@@ -64,7 +64,7 @@ pub fn sampled_softmax(
         .builder
         .activation("softmax.candidate_bias", [samples]);
     let logits = graph.builder.stored("softmax.logits", [count, samples]);
-    // Logits of the targets now, gradients of the biases later.
+    // In the forward pass the logits of the targets, in the backward pass the gradients of their biases.
     let left = graph.sources(bias, ROWS_SOFTMAX, samples, count, 1);
     let bias_source = left.is_none().then(|| {
         graph
@@ -143,9 +143,9 @@ pub fn sampled_softmax(
     nll
 }
 
-/// The places of sources that are summed up in the same graph.
+/// The rows of a gradient that the same graph adds up.
 fn side_by_side(all: Option<Slice>, samples: usize, count: usize, kinds: usize) -> Sources {
-    let all = all.expect("made where no other graph sums up");
+    let all = all.expect("declared where this graph adds them up");
     let width = all.len / (samples + kinds * count);
     let own = |kind: usize| all.part((samples + kind * count) * width, count * width);
     Sources {

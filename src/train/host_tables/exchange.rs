@@ -9,7 +9,7 @@ use crate::graph::memory::Limits;
 use crate::graph::plan::{Plan, Role};
 use crate::kernels::embedding::{gather, scatter_rows};
 use crate::model::language_model::Division;
-use crate::model::tables::{Cache, Tensor, caches, tensors};
+use crate::model::tables::{Cache, TableTensor, caches, tensors};
 use crate::tensor::names::{incoming_rows, outgoing_rows};
 
 /// The input with the slots of each cache whose rows leave.
@@ -28,7 +28,7 @@ pub fn exchange_plan(
     let tensors = tensors(config, vocabulary);
     let mut builder = Builder::new("exchange", limits);
     let mut tables = Vec::with_capacity(tensors.len());
-    for Tensor {
+    for TableTensor {
         name,
         width,
         cache,
@@ -55,7 +55,7 @@ pub fn exchange_plan(
         tables.push(table);
     }
     for (
-        Tensor {
+        TableTensor {
             name, width, cache, ..
         },
         table,

@@ -11,7 +11,7 @@ use crate::device::{Data, Executor, Inputs, Pages, PlanId};
 use crate::error::Result;
 use crate::kernels::softmax::IGNORE;
 use crate::model::language_model::Division;
-use crate::model::tables::{Cache, Tensor, caches, tensors};
+use crate::model::tables::{Cache, TableTensor, caches, tensors};
 use crate::team;
 use crate::tensor::names::{incoming_rows, outgoing_rows};
 
@@ -24,7 +24,7 @@ const PIECE: usize = 1 << 22;
 
 /// A table, or a state of the optimizer with the shape of one.
 struct Store {
-    tensor: Tensor,
+    tensor: TableTensor,
     /// All its rows.
     rows: Pages<f32>,
 }
@@ -71,7 +71,7 @@ impl HostTables {
 
     fn new(
         caches: Vec<Cache>,
-        tensors: Vec<Tensor>,
+        tensors: Vec<TableTensor>,
         vocabulary: usize,
     ) -> Result<Option<HostTables>> {
         if caches.is_empty() {
