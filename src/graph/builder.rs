@@ -251,7 +251,7 @@ impl Builder {
         parts
     }
 
-    /// Whether a slice can be bound whole.
+    /// Whether one binding can hold a slice.
     pub fn fits(&self, slice: Slice) -> bool {
         split::fits(&self.plan, slice, &self.limits)
     }

@@ -25,7 +25,7 @@ impl Graph {
         scale.part(0, 1)
     }
 
-    /// The whole tensor [`LOSS_SCALE`], in a graph of mixed precision that has a loss.
+    /// Both elements of the tensor [`LOSS_SCALE`], in a graph of mixed precision that has a loss.
     pub fn dynamic_loss_scale(&self) -> Option<Slice> {
         self.loss_scale.filter(|_| self.builder.is_mixed())
     }

@@ -1,4 +1,4 @@
-//! Plans as text, compared with what stands in `snapshots`, and what must hold of every plan: no two tensors that
+//! Plans as text, compared with those in `snapshots`, and what must hold of every plan: no two tensors that
 //! live at the same time share memory, nothing is read that no step wrote, and sharing memory changes no bit.
 //!
 //! When a plan changes on purpose, `INSTA_UPDATE=always cargo test --release --test library plans` writes the new texts, and the
@@ -100,7 +100,7 @@ fn a_large_batch_on_a_card() {
     insta::assert_snapshot!(text_of_training(&config));
 }
 
-/// The training plan with gates that are made again, the rows of so many steps at a time, or kept (0).
+/// The training plan with gates that are recomputed, this many rows at a time, or kept (0).
 fn plan_of(config: &Config, limits: &Limits, steps: usize) -> Plan {
     let mut graph = Graph::new("train", limits);
     if steps > 0 {
@@ -109,7 +109,7 @@ fn plan_of(config: &Config, limits: &Limits, steps: usize) -> Plan {
     training_plan_in(graph, config, VOCABULARY)
 }
 
-/// Gates that are made again are those of the forward pass to the bit. Where they exist all at once so is all else.
+/// Recomputed gates have the bits of the forward pass. With all gates in memory at once, so has everything else.
 #[test]
 fn gates_recomputed_have_the_same_bits() {
     for (cell, projection) in [("lstmp", 24), ("flstm", 24), ("glstm", 24), ("glstm", 0)] {
@@ -127,16 +127,16 @@ fn gates_recomputed_have_the_same_bits() {
                 )
             };
             let kept = training_plan(&made(false), VOCABULARY, &Limits::HOST, false);
-            let again = training_plan(&made(true), VOCABULARY, &Limits::HOST, false);
-            assert!(again.arenas[0] < kept.arenas[0], "{cell} {precision}");
+            let recomputed = training_plan(&made(true), VOCABULARY, &Limits::HOST, false);
+            assert!(recomputed.arenas[0] < kept.arenas[0], "{cell} {precision}");
             let want = bits(&made(false), &kept);
-            let found = bits(&made(true), &again);
+            let found = bits(&made(true), &recomputed);
             // Without matrix units mixed precision rounds what a cell adds up once where it rounds a product of its own twice.
             let same = found == want;
             assert!(same || precision == "mixed", "{cell} {precision}");
             close(&found, &want, precision);
 
-            // In parts only the order in which gradients of weights are added up is another.
+            // With several spans, only the order of the sums for gradients of weights differs.
             let parts = bits(&made(false), &plan_of(&made(false), &Limits::HOST, 2));
             assert!(parts != want, "{cell} {precision}");
             close(&parts, &want, precision);
@@ -199,8 +199,8 @@ fn evaluation_by_spans_has_the_same_bits() {
             }
             (found, plan.arenas[0])
         };
-        let ((kept, whole), (again, spans)) = (losses(false), losses(true));
-        assert!(kept == again, "{cell}");
+        let ((kept, whole), (recomputed, spans)) = (losses(false), losses(true));
+        assert!(kept == recomputed, "{cell}");
         assert!(spans < whole, "{cell}: {spans} and {whole}");
     }
 }
@@ -218,7 +218,7 @@ fn gates_recomputed_take_little() {
         let plan = training_plan(&config, VOCABULARY, &Limits::HOST, false);
         plan.arenas.iter().sum::<usize>()
     };
-    // The gates of 512 rows are 2 Mi words, those of 40 steps in three layers 60 Mi.
+    // The gates of 512 rows have 2 Mi elements, those of 40 steps in three layers 60 Mi.
     assert!(words(40, false) > 60 << 20);
     assert!(words(40, true) < 9 << 20, "{}", words(40, true));
     assert!(words(40, true) - words(20, true) < 5 << 20);
@@ -427,7 +427,7 @@ fn shared_memory_is_seen() {
     assert!(conflict(&plan).is_some());
 }
 
-/// An executor relies on it without looking again.
+/// Executors rely on this without a check of their own.
 #[test]
 #[should_panic(expected = "of arena 0 of")]
 fn a_tensor_that_leaves_its_arena_is_refused() {

@@ -1,5 +1,5 @@
-//! The graphs of evaluation and generation for tables on the host: the host looks up the embedding, and the softmax weights
-//! travel tile by tile.
+//! The graphs of evaluation and generation for tables on the host: the host looks up the embedding and
+//! copies the softmax weights to the device tile by tile.
 
 use super::super::division::{Extent, Part};
 use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant, Weights};

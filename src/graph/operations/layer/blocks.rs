@@ -11,7 +11,7 @@ use crate::kernels::pointwise::{join, transpose};
 /// cache of a core holds. A product with a matrix that is not transposed in memory reads across its rows at every step.
 const MOST_TRANSPOSED: usize = 512 << 10;
 
-/// A row-major matrix of whole rows.
+/// A row-major matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix {
     pub slice: Slice,
@@ -43,12 +43,12 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// The whole of a tensor without groups.
+    /// All of a tensor without groups.
     pub fn whole(slice: Slice) -> Block {
         Block::grouped(slice, 1)
     }
 
-    /// The whole of a tensor of groups one after the other.
+    /// All of a tensor of groups one after the other.
     pub fn grouped(slice: Slice, groups: usize) -> Block {
         Block {
             slice,

@@ -78,11 +78,11 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
     y
 }
 
-/// The product of a cell: what it multiplies by its weights, and the terms of each of its sums.
+/// The product that a cell computes: `left` times `block`, with `depth` terms in each sum.
 struct CellProduct {
     left: Slice,
     block: Block,
-    /// The terms; 0: there is no product, the gates are whole.
+    /// 0: the cell computes no product, its gates are complete.
     depth: usize,
     /// Whether it is added to what the gates hold.
     accumulate: bool,
@@ -198,7 +198,7 @@ impl Recorded {
             ..
         } = self.sizes;
         let h = Matrix::new(self.h.chunk(t, unroll + 1), output);
-        // What the cell multiplies by its weights.
+        // The operands of the recurrent product.
         let (left, block) = match self.gates {
             GateProducts::Grouped { .. } => (h, self.cell_weights(graph)),
             GateProducts::Factorized(Factorized {

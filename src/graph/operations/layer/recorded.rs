@@ -53,7 +53,7 @@ impl Recorded {
         self.h.part(span.first * width, span.count * width)
     }
 
-    /// The weights that a cell multiplies, or that its recurrent product does.
+    /// The weights of the recurrent product: those of `h`, or the second factor.
     pub fn cell_weights(&self, graph: &mut Graph) -> Block {
         match self.gates {
             GateProducts::Grouped { weight, groups } => {

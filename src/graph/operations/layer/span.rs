@@ -33,7 +33,7 @@ pub(super) struct Span {
     pub m: Slice,
 }
 
-/// What the spans of a layer are made from.
+/// A layer, as its spans need it.
 #[derive(Clone, Copy)]
 pub(super) struct Spans<'a> {
     /// The prefix of their tensors.
