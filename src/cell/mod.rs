@@ -16,8 +16,9 @@
 //! | [`glstm`](Glstm) | `[x_g; h_g] T_g` for every group `g`, side by side, `+ b` | `(I+P)*4H/G + 4H + H*P` |
 //!
 //! A cell's file declares everything about it: its name and key in the configuration, its parameters, how its gates are
-//! built, the sizes that it accepts and its ONNX nodes. A new cell is a file that implements [`CellKind`], its `mod`
-//! line below and its entry in [`CELLS`]; configuration, costs, benchmarks, comparisons and exports find it there.
+//! built, the sizes that it accepts and its ONNX nodes. To add a cell, write a file that implements [`CellKind`], and add its
+//! `mod` line below and its entry in [`CELLS`]: configuration, help, costs, benchmarks, comparisons and exports find it there. A
+//! cell whose gates are other products than [`Gates`](crate::graph::operations::layer::Gates) has also needs a variant there.
 
 mod flstm;
 mod glstm;
@@ -53,4 +54,57 @@ pub fn names() -> String {
 /// The keys that set the sizes of cells, in the order of [`CELLS`].
 pub fn size_keys() -> impl Iterator<Item = &'static SizeKey> {
     CELLS.iter().filter_map(|kind| kind.size_key())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZES: LayerSizes = LayerSizes {
+        input: 24,
+        hidden: 48,
+        output: 16,
+    };
+
+    #[test]
+    fn names_and_keys_are_unique() {
+        for (k, kind) in CELLS.iter().enumerate() {
+            assert!(find(kind.name()).is_some_and(|found| found.name() == kind.name()));
+            assert!(find(kind.proposed()).is_some_and(|other| other.name() != kind.name()));
+            let others = || CELLS.iter().skip(k + 1);
+            assert!(others().all(|other| other.name() != kind.name()));
+            let key = kind.size_key();
+            assert!(key.is_none() || others().all(|other| other.size_key() != key));
+        }
+        assert_eq!(names(), "lstmp, flstm or glstm");
+    }
+
+    /// The gates have `4H` columns in all, and those of the last product are interleaved.
+    #[test]
+    fn parameters_give_all_gates() {
+        for kind in CELLS {
+            let size = kind.size_key().map_or(0, |key| key.example);
+            let cell = Cell::new(*kind, size);
+            assert_eq!(cell.check(&SIZES), Ok(()));
+            let parameters = cell.parameters(&SIZES);
+            let last = parameters.last().expect("a cell has parameters");
+            let ColumnLayout::Interleaved { units } = last.layout else {
+                panic!("{cell:?}: the gates are not interleaved");
+            };
+            let extents = &last.shape.0;
+            assert_eq!(extents[extents.len() - 1], 4 * units, "{cell:?}");
+            let groups: usize = extents[..extents.len() - 2].iter().product();
+            assert_eq!(groups * units, SIZES.hidden, "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn groups_that_do_not_divide_are_refused() {
+        let refused = |groups: usize| {
+            let cell = Cell::new(&Glstm, groups);
+            cell.check(&SIZES).expect_err("refused").dimension
+        };
+        assert_eq!(refused(5), Dimension::Input);
+        assert_eq!(refused(3), Dimension::Output);
+    }
 }

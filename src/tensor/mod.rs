@@ -1,4 +1,4 @@
-//! What a tensor is called, how large it is and what it holds. A leaf; nothing here stores anything.
+//! Names, shapes and element types of tensors. Nothing here stores elements.
 //!
 //! Letters used for sizes everywhere: `B` batch, `T` unroll, `V` vocabulary, `E` embedding, `P` projection,
 //! `H` hidden (cells), `I` input of a layer, `r` factor, `G` groups, `S` sampled candidates, `N = T*B` rows.
@@ -13,8 +13,8 @@ pub mod names;
 pub enum Dtype {
     /// A real number: `f32` on every device, `f64` in the reference executor.
     Real,
-    /// A real number that devices store in `f16`. Kernels compute with it in `f32`. The CPU executor keeps it in `f32`, rounded
-    /// to what `f16` can hold; the reference executor does not round.
+    /// A real number that devices store in `f16`; kernels compute with it in `f32`. The CPU executor stores it in `f32`, rounded
+    /// to a value of `f16`; the reference executor does not round.
     Half,
     /// An index, a count or random bits: `u32`.
     Index,
