@@ -1,4 +1,4 @@
-//! Paths of a configuration: relative to its folder in the text, absolute when resolved.
+//! Paths of a configuration: relative to its folder in the file, absolute once resolved.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,16 +10,17 @@ pub fn folder_of(file: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(files::folder_of(file)).map_err(|error| {
         Error::usage(format!("cannot find the folder of `{}`", file.display()))
             .because(error)
-            .help("go to a folder that is there, and name the configuration from it")
+            .help("change to a folder that exists, and name the configuration from there")
     })
 }
 
-/// Makes a path or pattern absolute. `folder` is absolute and has no symbolic links, so that leading `..` can be taken
-/// off by name. A path of an override (`given_here`) with nothing there is taken relative to the working directory, if
-/// something is there.
-pub fn resolve(folder: &Path, path: &str, given_here: bool) -> PathBuf {
+/// Makes a path or pattern absolute, relative to `folder`. A path of an override that does not exist there is taken
+/// relative to the working directory if it exists there.
+///
+/// `folder` is absolute and has no symbolic links, so that each leading `..` removes one component.
+pub fn resolve(folder: &Path, path: &str, is_override: bool) -> PathBuf {
     let there = join(folder, path);
-    if given_here
+    if is_override
         && !exists(&there)
         && let Ok(current) = std::env::current_dir()
         && let here = join(&current, path)
@@ -48,13 +49,13 @@ fn join(folder: &Path, path: &str) -> PathBuf {
     joined
 }
 
-/// Whether a path is a pattern, which stands for files: it has a wildcard.
+/// Whether a path is a pattern: it has a wildcard.
 pub fn is_pattern(path: impl AsRef<Path>) -> bool {
     let text = path.as_ref().to_string_lossy();
     text.contains(['*', '?', '['])
 }
 
-/// Whether a file is there, or for a pattern the folder before its first wildcard.
+/// Whether a path exists, or for a pattern the folder before its first wildcard.
 fn exists(path: &Path) -> bool {
     path.exists() || {
         let fixed: PathBuf = path
