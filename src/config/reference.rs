@@ -1,6 +1,6 @@
 //! The reference of all keys, generated from their declarations.
 
-use super::key::Key;
+use super::key::{Key, Resume};
 use super::resolved::keys;
 
 /// The column of the comments in [`reference`].
@@ -10,9 +10,8 @@ const WIDTH: usize = 100;
 
 /// Every key with its default, as commented TOML. It is a configuration, but for the text that it must name.
 pub fn reference() -> String {
-    let mut text = String::from(
-        "# Every key of a configuration, with the value it has when it is left out.\n",
-    );
+    let mut text =
+        String::from("# Every key with its default. Keys without a note on --resume must stay.\n");
     let mut section = "";
     for key in keys() {
         if key.section != section {
@@ -30,7 +29,12 @@ pub fn reference() -> String {
 
 /// The documentation of a key and of its values, in lines.
 fn comment(key: &Key) -> Vec<String> {
-    let mut lines = wrap(&key.doc, "");
+    let resume = if key.resume == Resume::MustStay {
+        String::new()
+    } else {
+        format!(" On --resume: {}.", key.resume.as_str())
+    };
+    let mut lines = wrap(&format!("{}{resume}", key.doc), "");
     for (name, doc) in &key.values {
         lines.extend(wrap(&format!("{name}: {doc}"), "  "));
     }
