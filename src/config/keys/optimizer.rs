@@ -10,7 +10,7 @@ impl Named for &'static Optimizer {
             value,
             doc: value.about,
         };
-        OPTIMIZERS.map(named).into()
+        OPTIMIZERS.iter().copied().map(named).collect()
     }
 
     fn name(self) -> &'static str {

@@ -1,23 +1,64 @@
 //! Updates of parameters: the optimizers and the moving average.
 //!
-//! One more optimizer costs two files, `shaders/optimizer/NAME.wgsl` and `src/kernels/optimizer/NAME.rs`, and one line in
-//! [`OPTIMIZERS`]. The files hold the rule for one element. The loop over rows, dense or sparse, is in `row_update.rs` and
-//! `shaders/shared/row_update.wgsl`, once for all. Everybody else asks the [`Optimizer`].
+//! One more optimizer costs two files, `shaders/optimizer/NAME.wgsl` and `src/kernels/optimizer/NAME.rs`, and its lines here:
+//! the module and its entry in [`OPTIMIZERS`]. The files hold the rule for one element. The loop over rows, dense or sparse, is
+//! in `row_update.rs` and `shaders/shared/row_update.wgsl`, once for all. Everybody else asks the [`Optimizer`].
 //!
 //! # The input `control [7]`
 //!
-//! What may change from step to step: the learning rate; the largest joint norm that is not clipped (0: none); the decay of the
-//! moving average; the two corrections of the optimizer ([`Optimizer::corrections`]); the factor of the clipped gradients
-//! before they are clipped; the factor of the loss where that is constant, 1.
+//! It holds what may change from step to step: the learning rate; the largest joint norm that is not clipped (0: none); the
+//! decay of the moving average; the two corrections of the optimizer ([`Optimizer::corrections`]); the factor of the clipped
+//! gradients before they are clipped; the factor of the loss where that is constant, 1.
+
+use crate::kernel::Kernel;
 
 pub mod adagrad;
 pub mod adam;
-mod catalogue;
 mod declaration;
 pub mod momentum;
 pub mod moving_average;
 pub mod row_update;
 pub mod sgd;
 
-pub use catalogue::{KERNELS, OPTIMIZERS};
 pub use declaration::{Optimizer, State};
+
+/// Every optimizer.
+pub static OPTIMIZERS: &[&Optimizer] = &[
+    &adagrad::OPTIMIZER,
+    &sgd::OPTIMIZER,
+    &momentum::OPTIMIZER,
+    &adam::OPTIMIZER,
+];
+
+/// The kernels of this folder: those of the optimizers, and the moving average.
+pub static KERNELS: &[&Kernel] = &{
+    let mut kernels = [&moving_average::KERNEL; OPTIMIZERS.len() + 1];
+    let mut k = 0;
+    while k < OPTIMIZERS.len() {
+        kernels[k] = OPTIMIZERS[k].kernel;
+        k += 1;
+    }
+    kernels
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_have_the_states_and_constants_of_their_optimizers() {
+        for optimizer in OPTIMIZERS {
+            let kernel = optimizer.kernel;
+            let states = optimizer.states.iter().map(|state| state.name);
+            let names: Vec<&str> = ["weight"]
+                .into_iter()
+                .chain(states)
+                .chain(["gradient", "rows", "control", "norm"])
+                .collect();
+            let bound: Vec<&str> = kernel.bindings.iter().map(|binding| binding.name).collect();
+            assert_eq!(bound, names, "{optimizer}");
+            let constants = kernel.fields.iter().filter(|(_, kind)| *kind == "f32");
+            assert_eq!(constants.count(), optimizer.constants.len(), "{optimizer}");
+        }
+    }
+}
