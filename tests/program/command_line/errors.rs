@@ -52,7 +52,7 @@ fn devices_and_texts_that_are_none_are_named() {
             &tiny,
             &[command, "run", "--device", "cuda"],
             2,
-            "`cuda` is no device",
+            "`cuda` is not a device",
         );
         fails(
             &tiny,
