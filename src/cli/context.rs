@@ -120,7 +120,7 @@ pub(super) fn executor_on(
         });
     }
     // Software adapters are slower without the checks.
-    if TRUST.load(Ordering::Relaxed) && adapter.summary.is_real() {
+    if TRUST.load(Ordering::Relaxed) && adapter.summary.is_hardware() {
         executor.trust();
     }
     Ok(Box::new(executor))

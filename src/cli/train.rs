@@ -232,7 +232,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     });
     display.end();
     drop(dashboard);
-    for (device, bytes) in session.taken().into_iter().enumerate() {
+    for (device, bytes) in session.allocated_bytes().into_iter().enumerate() {
         tracing::debug!(device, bytes, "memory of a device");
     }
     if let Some(folder) = &folder {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::host::available_memory;
-use super::memory_model::{Room, Taking, WORD};
+use super::memory_model::{MemoryInfo, MemoryModel, WORD};
 use crate::graph::memory as placement;
 use crate::kernel::MatrixUnits;
 
@@ -42,16 +42,16 @@ impl Adapter {
             slice: words(summary.max_binding_bytes),
             packed: true,
             // Assumes that they pass their trial.
-            units: mixed && summary.is_real() && summary.unit().is_some(),
+            units: mixed && summary.is_hardware() && summary.unit().is_some(),
             workgroups: summary.workgroups(),
         }
     }
 
     /// The memory of the adapter.
-    pub fn room(&self) -> Room {
-        let is_host = !self.summary.is_real();
-        Room {
-            taking: Taking::Device,
+    pub fn memory_info(&self) -> MemoryInfo {
+        let is_host = !self.summary.is_hardware();
+        MemoryInfo {
+            model: MemoryModel::Device,
             is_host,
             bytes: match self.summary.hardware {
                 Hardware::Software => available_memory(),
@@ -195,12 +195,12 @@ impl AdapterSummary {
     /// uses workgroup memory instead, which works for any subgroup size.
     pub fn subgroup(&self) -> Option<u32> {
         let same = self.subgroup_min == self.subgroup_max;
-        (self.subgroups && same && !self.is_real()).then_some(self.subgroup_max)
+        (self.subgroups && same && !self.is_hardware()).then_some(self.subgroup_max)
     }
 
     /// See [`placement::Limits::workgroups`].
     pub fn workgroups(&self) -> usize {
-        if self.is_real() {
+        if self.is_hardware() {
             placement::WORKGROUPS
         } else {
             0
@@ -208,7 +208,7 @@ impl AdapterSummary {
     }
 
     /// Whether the adapter is hardware, not a software emulation.
-    pub fn is_real(&self) -> bool {
+    pub fn is_hardware(&self) -> bool {
         self.hardware != Hardware::Software
     }
 }

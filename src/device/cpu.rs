@@ -11,7 +11,7 @@ use half::slice::HalfFloatSliceExt;
 
 use super::executor::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock};
 use super::host::available_memory;
-use super::memory_model::{Room, Taking};
+use super::memory_model::{MemoryInfo, MemoryModel};
 use super::pages::{Pages, SMALLER};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
@@ -267,9 +267,9 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         Ok(())
     }
 
-    fn room(&self) -> Room {
-        Room {
-            taking: Taking::Host,
+    fn memory_info(&self) -> MemoryInfo {
+        MemoryInfo {
+            model: MemoryModel::Host,
             is_host: true,
             host: available_memory(),
             adapter: None,
@@ -277,7 +277,7 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         }
     }
 
-    fn taken(&self) -> u64 {
+    fn allocated_bytes(&self) -> u64 {
         let of_plans = self.plans.iter().flat_map(|loaded| {
             let index = loaded.index.values().map(|words| words.len() * 4);
             let real = loaded.real.values();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::memory_model::Room;
+use super::memory_model::MemoryInfo;
 use crate::error::Result;
 use crate::graph::memory as placement;
 use crate::graph::plan::Plan;
@@ -82,11 +82,11 @@ pub trait Executor {
     fn check(&self) -> Result<()>;
 
     /// The memory of the device.
-    fn room(&self) -> Room;
+    fn memory_info(&self) -> MemoryInfo;
 
     /// The bytes allocated for plans: the [`Footprint`](super::Footprint) of the loaded plans without staging buffers and
     /// kernel parameters.
-    fn taken(&self) -> u64;
+    fn allocated_bytes(&self) -> u64;
 
     /// The limits that plans for this device must respect.
     fn limits(&self) -> placement::Limits;

@@ -2,7 +2,7 @@
 //! estimated at once.
 
 use super::memory_model::{
-    ALIGNMENT, CHUNK, RUNS_IN_FLIGHT, Taking, WORD, arena_words, best_fit, packed,
+    ALIGNMENT, CHUNK, MemoryModel, RUNS_IN_FLIGHT, WORD, arena_words, best_fit, packed,
 };
 use crate::graph::plan::{Plan, Role, Storage};
 use crate::team;
@@ -43,24 +43,24 @@ pub struct Footprint {
 
 impl Footprint {
     /// The footprint of an executor that loads these plans in this order.
-    pub fn of<'a>(plans: impl IntoIterator<Item = &'a Plan>, taking: Taking) -> Footprint {
+    pub fn of<'a>(plans: impl IntoIterator<Item = &'a Plan>, model: MemoryModel) -> Footprint {
         let mut footprint = Footprint::default();
         for plan in plans {
-            footprint.add(plan, taking);
+            footprint.add(plan, model);
         }
         footprint
     }
 
     /// Adds a plan.
-    pub fn add(&mut self, plan: &Plan, taking: Taking) {
+    pub fn add(&mut self, plan: &Plan, model: MemoryModel) {
         for (_, info) in plan.tensors() {
             let is_new = || self.persistent.iter().all(|other| other.name != info.name);
             if let Storage::Persistent(role) = info.storage
                 && is_new()
             {
-                let words: usize = match taking {
-                    Taking::Host => info.shape.len(),
-                    Taking::Device => {
+                let words: usize = match model {
+                    MemoryModel::Host => info.shape.len(),
+                    MemoryModel::Device => {
                         let pieces = info.pieces();
                         pieces.map(|len| plan.words_of(info.dtype, len)).sum()
                     }
@@ -72,12 +72,12 @@ impl Footprint {
                 });
             }
         }
-        match taking {
-            Taking::Host => {
+        match model {
+            MemoryModel::Host => {
                 self.add_to_host(plan);
                 self.work = PACKED_BY_THREAD * team::threads() as u64;
             }
-            Taking::Device => {
+            MemoryModel::Device => {
                 self.add_to_device(plan);
                 self.work = bytes_of(CHUNK).min(self.persistent_bytes());
             }

@@ -14,7 +14,7 @@ use super::executor::{Executor, Inputs, Outputs, PlanId, Profile, ReadAfter};
 use super::handle::{Handle, Mapping, map};
 use super::loaded::Loaded;
 use super::memory::Memory;
-use super::memory_model::{CHUNK, Room};
+use super::memory_model::{CHUNK, MemoryInfo};
 use super::pipelines::Pipelines;
 use super::profile;
 use super::readback::Readback;
@@ -171,16 +171,16 @@ impl Executor for GpuExecutor {
         self.handle.check()
     }
 
-    fn room(&self) -> Room {
-        let room = self.adapter.room();
-        Room {
+    fn memory_info(&self) -> MemoryInfo {
+        let memory = self.adapter.memory_info();
+        MemoryInfo {
             // What was available when the device was opened.
-            bytes: self.memory.budget().or(room.bytes),
-            ..room
+            bytes: self.memory.budget().or(memory.bytes),
+            ..memory
         }
     }
 
-    fn taken(&self) -> u64 {
+    fn allocated_bytes(&self) -> u64 {
         self.memory.used()
     }
 

@@ -81,7 +81,7 @@ impl GpuExecutor {
             binding_bytes: limits.max_storage_buffer_binding_size,
         };
         // Software adapters use host memory.
-        let budget = if adapter.summary.is_real() {
+        let budget = if adapter.summary.is_hardware() {
             None
         } else {
             available_memory()
@@ -92,7 +92,7 @@ impl GpuExecutor {
             memory: Memory::new(limits, budget),
             // GPUs have a fused multiply-add; llvmpipe rounds twice.
             pipelines: Pipelines::new(DeviceTraits {
-                fuses: adapter.summary.is_real(),
+                fuses: adapter.summary.is_hardware(),
                 unit,
                 subgroup,
             }),

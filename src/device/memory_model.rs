@@ -20,7 +20,7 @@ pub(super) const RUNS_IN_FLIGHT: usize = 3;
 
 /// How an executor allocates memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taking {
+pub enum MemoryModel {
     /// As the CPU does: each input and output separately, arenas that grow.
     Host,
     /// As devices do: buffers of limited size, packed inputs and outputs, staging buffers for outputs.
@@ -29,9 +29,9 @@ pub enum Taking {
 
 /// The memory of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct MemoryInfo {
     /// How the executor allocates it.
-    pub taking: Taking,
+    pub model: MemoryModel,
     /// Whether it is host memory, as for the CPU and software adapters.
     pub is_host: bool,
     /// The bytes of the device, if known; for host memory, the bytes available.

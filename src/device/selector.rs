@@ -145,7 +145,7 @@ fn pick_all(
     };
     let best = &found[best];
     let alike = found.iter().enumerate().filter(|(_, adapter)| {
-        adapter.backend == best.backend && adapter.is_real() == best.is_real()
+        adapter.backend == best.backend && adapter.is_hardware() == best.is_hardware()
     });
     Ok(match selector {
         Selector::All => alike
@@ -176,7 +176,7 @@ fn pick_all(
 fn pick(selector: &Selector, found: &[AdapterSummary]) -> Result<(Option<usize>, String)> {
     let named = |index: usize| format!("{} ({})", found[index].name, found[index].backend);
     // `found` is sorted by preference.
-    let real = found.iter().position(AdapterSummary::is_real);
+    let real = found.iter().position(AdapterSummary::is_hardware);
     match selector {
         Selector::Cpu => Ok((None, "Running on the CPU, as asked.".to_owned())),
         Selector::Auto => Ok(match (real, found.first()) {

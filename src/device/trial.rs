@@ -79,7 +79,7 @@ impl GpuExecutor {
     /// [`Kind::Device`] if the driver refuses.
     pub fn mixed(adapter: &Adapter) -> Result<GpuExecutor> {
         let unit = adapter.summary.unit();
-        let Some(unit) = unit.filter(|_| adapter.summary.is_real()) else {
+        let Some(unit) = unit.filter(|_| adapter.summary.is_hardware()) else {
             return GpuExecutor::new(adapter);
         };
         match units_disagree(adapter, unit) {

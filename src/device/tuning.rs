@@ -62,7 +62,7 @@ impl Tuning {
     pub fn open(summary: &AdapterSummary, traits: DeviceTraits) -> Tuning {
         Tuning {
             traits,
-            most: if summary.is_real() {
+            most: if summary.is_hardware() {
                 u64::MAX
             } else {
                 MOST_IN_SOFTWARE

@@ -17,7 +17,7 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 use wlstm::config::Config;
 use wlstm::device::{
-    CpuExecutor, Data, Executor, Footprint, GpuExecutor, Room, Taking, available_memory,
+    CpuExecutor, Data, Executor, Footprint, GpuExecutor, MemoryInfo, MemoryModel, available_memory,
 };
 use wlstm::graph::memory::Limits;
 use wlstm::model::language_model::Division;
@@ -39,22 +39,30 @@ pub fn trials() -> Vec<Trial> {
         taken(|| Ok(Box::new(open()?)))
     }));
     trials.extend(on_every_gpu("refused", |gpu| {
-        match gpu.adapter.summary.is_real() {
+        match gpu.adapter.summary.is_hardware() {
             true => Ok(()),
             false => refused(&device_of(gpu)),
         }
     }));
     if cfg!(target_os = "linux") {
         trials.push(Trial::test("runs::cpu", || {
-            runs("cpu", &Limits::HOST, &CpuExecutor::<f32>::new().room())
+            runs(
+                "cpu",
+                &Limits::HOST,
+                &CpuExecutor::<f32>::new().memory_info(),
+            )
         }));
         // The memory of a real GPU is not measured here.
         trials.extend(on_every_gpu("runs", |gpu| {
-            match gpu.adapter.summary.is_real() {
+            match gpu.adapter.summary.is_hardware() {
                 true => Ok(()),
                 false => {
                     let adapter = &gpu.adapter;
-                    runs(&device_of(gpu), &adapter.limits(false), &adapter.room())
+                    runs(
+                        &device_of(gpu),
+                        &adapter.limits(false),
+                        &adapter.memory_info(),
+                    )
                 }
             }
         }));
@@ -108,13 +116,16 @@ fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Fai
             .map_err(|error| error.chain().to_string())?;
         let mut executor = open()?;
         let plans = spec(&config, 5000, Topology::SINGLE).plans(&executor.limits());
-        let taking = executor.room().taking;
+        let model = executor.memory_info().model;
         let mut footprint = Footprint::default();
         for plan in plans.iter() {
             let loaded = executor.load(Arc::new(plan.clone()));
             loaded.map_err(|error| error.chain().to_string())?;
-            footprint.add(plan, taking);
-            let (want, found) = (footprint.total() - footprint.params, executor.taken());
+            footprint.add(plan, model);
+            let (want, found) = (
+                footprint.total() - footprint.params,
+                executor.allocated_bytes(),
+            );
             if want != found || found < 100_000 {
                 return Err(
                     format!("{more} plan {}: expected {want}, found {found}", plan.name).into(),
@@ -212,7 +223,7 @@ fn micro_batches() -> Result<(), Failed> {
             let folder = std::env::temp_dir();
             let config = Config::parse(&text, "test", &folder, &[]).expect("a configuration");
             let run = spec(&config, 40_000, Topology::SINGLE);
-            let estimate = Estimate::of(&run, &Limits::COMMON, Taking::Device);
+            let estimate = Estimate::of(&run, &Limits::COMMON, MemoryModel::Device);
             estimate.device
         };
         let (all, one, micro_batches) = (of(64, 1), of(4, 1), of(4, 16));
@@ -254,7 +265,7 @@ fn prepared_batches() -> Result<(), Failed> {
             local_processes: 1,
         };
         let limits = Limits::HOST;
-        let estimate = Estimate::of(&spec(&config, WORDS, topology), &limits, Taking::Host);
+        let estimate = Estimate::of(&spec(&config, WORDS, topology), &limits, MemoryModel::Host);
         let division = Division {
             devices,
             micro_batches: accumulate,
@@ -320,13 +331,13 @@ const RUNS: usize = 2;
 
 /// Whole runs: large tables on the device and on the host, a full softmax, large activations, recomputed gates, micro-batches, two
 /// devices.
-fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
+fn runs(device: &str, limits: &Limits, memory: &MemoryInfo) -> Result<(), Failed> {
     let mut wrong = Vec::new();
     // For the many kernels of micro-batches a software adapter was seen to use 30 MB less than estimated for shaders and copies: the
     // tensors must be large compared with that.
-    let micro_batches = match room.taking {
-        Taking::Host => 20_000,
-        Taking::Device => 80_000,
+    let micro_batches = match memory.model {
+        MemoryModel::Host => 20_000,
+        MemoryModel::Device => 80_000,
     };
     for (what, devices, words, sizes, batches, more) in [
         ("tables", 1, 60_000, [256, 256, 256], [8, 10, 500], ""),
@@ -367,7 +378,7 @@ fn runs(device: &str, limits: &Limits, room: &Room) -> Result<(), Failed> {
                 local_processes: 1,
             };
             let words = if name == "small" { 6 } else { words };
-            let estimate = Estimate::of(&spec(&parsed, words, topology), limits, room.taking);
+            let estimate = Estimate::of(&spec(&parsed, words, topology), limits, memory.model);
             let need = estimate.need(room, devices, topology);
             (need as f64, config, folder.path(name))
         });

@@ -42,7 +42,7 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     // Variants that are left out in software are compared with the base once: see `same_bits`.
     let chosen = move |case: &Case, gpu: &Gpu| -> Vec<Halves> {
         let thoroughness = Thoroughness {
-            every_form: gpu.adapter.summary.is_real(),
+            every_form: gpu.adapter.summary.is_hardware(),
         };
         let runs = |halves: &Halves| runs(kernel, *halves, gpu);
         validate::chosen(kernel, case, thoroughness)

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wlstm::checkpoint::{Checkpoint, RunFolder};
 use wlstm::config::Config;
 use wlstm::corpus::{Corpus, Text, VocabularyBuilder};
-use wlstm::device::{CpuExecutor, Executor, Inputs, Outputs, PlanId, Profile, Room};
+use wlstm::device::{CpuExecutor, Executor, Inputs, MemoryInfo, Outputs, PlanId, Profile};
 use wlstm::error::{Error, Kind, Result};
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::Plan;
@@ -41,11 +41,11 @@ impl Executor for Mortal {
     fn describe(&self) -> String {
         self.inner.describe()
     }
-    fn room(&self) -> Room {
-        self.inner.room()
+    fn memory_info(&self) -> MemoryInfo {
+        self.inner.memory_info()
     }
-    fn taken(&self) -> u64 {
-        self.inner.taken()
+    fn allocated_bytes(&self) -> u64 {
+        self.inner.allocated_bytes()
     }
     fn check(&self) -> Result<()> {
         match self.calls.load(Ordering::Relaxed) > self.last {

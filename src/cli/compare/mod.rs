@@ -257,15 +257,15 @@ fn slice(
     quiet: bool,
 ) -> Result<Option<Duration>> {
     let (mut device_bytes, mut host_bytes) = (0, 0);
-    let mut room = None;
+    let mut memory = None;
     for (model, texts) in models.iter().zip(texts) {
         let mixed = model.config.train.precision == Precision::Mixed;
         let (limits, here) = match device {
             Device::Cpu => {
                 let executor = CpuExecutor::<f32>::new();
-                (executor.limits(), executor.room())
+                (executor.limits(), executor.memory_info())
             }
-            Device::Gpu(adapter) => (adapter.limits(mixed), adapter.room()),
+            Device::Gpu(adapter) => (adapter.limits(mixed), adapter.memory_info()),
         };
         let words = texts.words.len();
         let run = RunSpec {
@@ -273,14 +273,14 @@ fn slice(
             vocabulary: words,
             topology: Topology::SINGLE,
         };
-        let estimate = Estimate::of(&run, &limits, here.taking);
+        let estimate = Estimate::of(&run, &limits, here.model);
         device_bytes += estimate.need(&here, 1, Topology::SINGLE);
         host_bytes += estimate.need_of_host(&here, Topology::SINGLE);
-        room = Some(here);
+        memory = Some(here);
     }
     let is_too_much = |need: u64, there: Option<u64>| there.is_some_and(|there| need > there);
-    let room = room.expect("at least one model");
-    if is_too_much(device_bytes, room.bytes) || is_too_much(host_bytes, room.host) {
+    let memory = memory.expect("at least one model");
+    if is_too_much(device_bytes, memory.bytes) || is_too_much(host_bytes, memory.host) {
         note(
             quiet,
             &format!(

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::{Config, Precision};
-use crate::device::{Room, Taking, adapters, available_memory};
+use crate::device::{MemoryInfo, MemoryModel, adapters, available_memory};
 use crate::graph::memory::Limits;
 use crate::train::estimate::{Change, Estimate, RunSpec, Topology, changes};
 
@@ -20,11 +20,11 @@ pub(super) struct Question<'a> {
 
 impl Question<'_> {
     /// The memory of a device, or the given one. With `--memory` an adapter counts as a card with memory of its own.
-    fn memory_of(&self, room: Room) -> Room {
-        Room {
-            bytes: self.memory.or(room.bytes),
-            is_host: room.is_host && (self.memory.is_none() || room.adapter.is_none()),
-            ..room
+    fn memory_of(&self, memory: MemoryInfo) -> MemoryInfo {
+        MemoryInfo {
+            bytes: self.memory.or(memory.bytes),
+            is_host: memory.is_host && (self.memory.is_none() || memory.adapter.is_none()),
+            ..memory
         }
     }
 }
@@ -74,13 +74,13 @@ struct Names {
 }
 
 impl OnDevice {
-    fn new(question: &Question<'_>, names: Names, limits: &Limits, room: Room) -> OnDevice {
+    fn new(question: &Question<'_>, names: Names, limits: &Limits, memory: MemoryInfo) -> OnDevice {
         let &Question { config, words, .. } = question;
-        let room = &question.memory_of(room);
+        let memory = &question.memory_of(memory);
         // GPUs share a machine; devices that use the memory of a host have a machine each.
         let topology = Topology {
             devices: question.devices,
-            local_devices: if room.is_host { 1 } else { question.devices },
+            local_devices: if memory.is_host { 1 } else { question.devices },
             local_processes: 1,
         };
         let run = RunSpec {
@@ -88,19 +88,19 @@ impl OnDevice {
             vocabulary: words,
             topology,
         };
-        let estimate = Estimate::of(&run, limits, room.taking);
-        let fits = estimate.fits(room, 1, topology);
+        let estimate = Estimate::of(&run, limits, memory.model);
+        let fits = estimate.fits(memory, 1, topology);
         OnDevice {
             device: names.device,
             name: names.name,
             kind: names.kind,
-            need: estimate.need(room, 1, topology),
-            available: room.bytes,
-            need_of_host: estimate.need_of_host(room, topology),
-            available_of_host: room.host,
+            need: estimate.need(memory, 1, topology),
+            available: memory.bytes,
+            need_of_host: estimate.need_of_host(memory, topology),
+            available_of_host: memory.host,
             fits,
             changes: match fits {
-                Some(false) => changes(&run, 1, limits, room),
+                Some(false) => changes(&run, 1, limits, memory),
                 _ => Vec::new(),
             },
             estimate,
@@ -117,7 +117,7 @@ pub(super) fn on_devices(question: &Question<'_>) -> Vec<OnDevice> {
         let names = Names {
             device: format!("gpu:{}", summary.index),
             name: summary.name.clone(),
-            kind: if summary.is_real() {
+            kind: if summary.is_hardware() {
                 DeviceKind::Gpu
             } else {
                 DeviceKind::Software
@@ -127,7 +127,12 @@ pub(super) fn on_devices(question: &Question<'_>) -> Vec<OnDevice> {
         if question.memory.is_some() {
             limits.workgroups = Limits::COMMON.workgroups;
         }
-        found.push(OnDevice::new(question, names, &limits, adapter.room()));
+        found.push(OnDevice::new(
+            question,
+            names,
+            &limits,
+            adapter.memory_info(),
+        ));
     }
     if found.is_empty() {
         found.push(on_any_gpu(question));
@@ -143,14 +148,14 @@ fn on_cpu(question: &Question<'_>) -> OnDevice {
         name: "this machine".to_owned(),
         kind: DeviceKind::Cpu,
     };
-    let room = Room {
-        taking: Taking::Host,
+    let memory = MemoryInfo {
+        model: MemoryModel::Host,
         is_host: true,
         bytes: available_memory(),
         host: available_memory(),
         adapter: None,
     };
-    OnDevice::new(question, names, &Limits::HOST, room)
+    OnDevice::new(question, names, &Limits::HOST, memory)
 }
 
 fn on_any_gpu(question: &Question<'_>) -> OnDevice {
@@ -159,12 +164,12 @@ fn on_any_gpu(question: &Question<'_>) -> OnDevice {
         name: "none found: one with the limits of all GPUs".to_owned(),
         kind: DeviceKind::Any,
     };
-    let room = Room {
-        taking: Taking::Device,
+    let memory = MemoryInfo {
+        model: MemoryModel::Device,
         is_host: false,
         bytes: None,
         host: available_memory(),
         adapter: None,
     };
-    OnDevice::new(question, names, &Limits::COMMON, room)
+    OnDevice::new(question, names, &Limits::COMMON, memory)
 }

@@ -70,7 +70,7 @@ pub(super) fn check(device: Device, selection: &Selection, quiet: bool) -> Resul
         done += 1;
     };
     let thoroughness = Thoroughness {
-        every_form: adapter.as_ref().is_none_or(AdapterSummary::is_real),
+        every_form: adapter.as_ref().is_none_or(AdapterSummary::is_hardware),
     };
     let mut kernels = Vec::new();
     for one in &selection.kernels {
@@ -81,7 +81,7 @@ pub(super) fn check(device: Device, selection: &Selection, quiet: bool) -> Resul
         });
     }
     drop(executor);
-    let is_real = adapter.as_ref().is_some_and(AdapterSummary::is_real);
+    let is_real = adapter.as_ref().is_some_and(AdapterSummary::is_hardware);
     let mut training = Vec::new();
     for &precision in precisions {
         for &model in &selection.models {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::requirements::Estimate;
 use super::spec::RunSpec;
 use crate::config::{Config, Softmax, TablePlacement};
-use crate::device::Room;
+use crate::device::MemoryInfo;
 use crate::graph::memory::Limits;
 
 /// A change of the configuration with which a run fits.
@@ -22,18 +22,23 @@ pub struct Change {
 /// counted. Empty if no change is enough.
 ///
 /// `sharing` is the number of the run's devices that use the same memory.
-pub fn changes(run: &RunSpec<'_>, sharing: usize, limits: &Limits, room: &Room) -> Vec<Change> {
-    let room = &Room {
-        bytes: room.bytes.map(|bytes| bytes - bytes / 20),
-        host: room.host.map(|bytes| bytes - bytes / 20),
-        ..*room
+pub fn changes(
+    run: &RunSpec<'_>,
+    sharing: usize,
+    limits: &Limits,
+    memory: &MemoryInfo,
+) -> Vec<Change> {
+    let memory = &MemoryInfo {
+        bytes: memory.bytes.map(|bytes| bytes - bytes / 20),
+        host: memory.host.map(|bytes| bytes - bytes / 20),
+        ..*memory
     };
     let config = run.config;
     let fits = |config: &Config| {
         let run = RunSpec { config, ..*run };
-        let estimate = Estimate::of(&run, limits, room.taking);
-        let fits = estimate.fits(room, sharing, run.topology) == Some(true);
-        fits.then(|| estimate.need(room, sharing, run.topology))
+        let estimate = Estimate::of(&run, limits, memory.model);
+        let fits = estimate.fits(memory, sharing, run.topology) == Some(true);
+        fits.then(|| estimate.need(memory, sharing, run.topology))
     };
     let largest_batch = |config: &Config| {
         largest_below(config.train.batch, |batch| {
@@ -44,7 +49,7 @@ pub fn changes(run: &RunSpec<'_>, sharing: usize, limits: &Limits, room: &Room) 
     };
     let change = |set: Vec<String>, bytes: u64| Change { set, bytes };
     let mut found = Vec::new();
-    let free = free_changes(config, room);
+    let free = free_changes(config, memory);
     for (set, changed) in &free {
         if let Some(bytes) = fits(changed) {
             found.push(change(vec![set.clone()], bytes));
@@ -77,7 +82,7 @@ pub fn changes(run: &RunSpec<'_>, sharing: usize, limits: &Limits, room: &Room) 
 }
 
 /// Changes that cost only time: the override, and the configuration with it.
-fn free_changes(config: &Config, room: &Room) -> Vec<(String, Config)> {
+fn free_changes(config: &Config, memory: &MemoryInfo) -> Vec<(String, Config)> {
     let mut changes = Vec::new();
     let mut change = |set: &str, apply: &dyn Fn(&mut Config)| {
         let mut changed = config.clone();
@@ -90,7 +95,7 @@ fn free_changes(config: &Config, room: &Room) -> Vec<(String, Config)> {
         config.train.recompute = true;
     });
     // No effect on devices that already use host memory.
-    if !room.is_host && config.softmax != Softmax::Full {
+    if !memory.is_host && config.softmax != Softmax::Full {
         let (set, tables) = match config.model.tables {
             TablePlacement::Device => ("model.tables=host", TablePlacement::Host),
             TablePlacement::Host => ("model.tables=device", TablePlacement::Device),

@@ -4,7 +4,7 @@ use super::changes::{Change, changes};
 use super::device::DeviceBytes;
 use super::requirements::Estimate;
 use super::spec::RunSpec;
-use crate::device::{Executor, Room};
+use crate::device::{Executor, MemoryInfo};
 use crate::error::{Error, Result};
 use crate::numbers::bytes;
 use crate::train::plans::RunPlans;
@@ -15,30 +15,34 @@ use crate::train::plans::RunPlans;
 ///
 /// [`Kind::Device`](crate::error::Kind::Device), with the changes that would make the run fit.
 pub fn check(run: &RunSpec<'_>, executors: &[Box<dyn Executor>], plans: &[RunPlans]) -> Result<()> {
-    let rooms: Vec<Room> = executors.iter().map(|executor| executor.room()).collect();
-    for ((executor, plans), room) in executors.iter().zip(plans).zip(&rooms) {
+    let memories: Vec<MemoryInfo> = executors
+        .iter()
+        .map(|executor| executor.memory_info())
+        .collect();
+    for ((executor, plans), memory) in executors.iter().zip(plans).zip(&memories) {
         let limits = executor.limits();
-        let same_memory = |other: &&Room| {
-            if room.is_host {
+        let same_memory = |other: &&MemoryInfo| {
+            if memory.is_host {
                 other.is_host
             } else {
-                other.adapter == room.adapter
+                other.adapter == memory.adapter
             }
         };
-        let sharing = rooms.iter().filter(same_memory).count();
-        let estimate = Estimate::of_plans(plans, run, &limits, room.taking);
+        let sharing = memories.iter().filter(same_memory).count();
+        let estimate = Estimate::of_plans(plans, run, &limits, memory.model);
         tracing::debug!(
             device = estimate.device.total,
             host = estimate.host.total,
-            available = room.bytes,
+            available = memory.bytes,
             "estimate"
         );
         // A tensor that cannot be bound is reported when its plan is loaded.
-        if estimate.refusal.is_some() || estimate.fits(room, sharing, run.topology) != Some(false) {
+        if estimate.refusal.is_some() || estimate.fits(memory, sharing, run.topology) != Some(false)
+        {
             continue;
         }
-        let what = shortage(&estimate, room, sharing, run);
-        let changes = changes(run, sharing, &limits, room);
+        let what = shortage(&estimate, memory, sharing, run);
+        let changes = changes(run, sharing, &limits, memory);
         return Err(
             Error::device(format!("out of memory: this run takes {what}"))
                 .help(advice(&estimate.device, &changes)),
@@ -48,10 +52,10 @@ pub fn check(run: &RunSpec<'_>, executors: &[Box<dyn Executor>], plans: &[RunPla
 }
 
 /// What is required and what is available, where it is not enough.
-fn shortage(estimate: &Estimate, room: &Room, sharing: usize, run: &RunSpec<'_>) -> String {
-    let need = estimate.need(room, sharing, run.topology);
-    if let Some(available) = room.bytes.filter(|available| need > *available) {
-        let how = if room.is_host {
+fn shortage(estimate: &Estimate, memory: &MemoryInfo, sharing: usize, run: &RunSpec<'_>) -> String {
+    let need = estimate.need(memory, sharing, run.topology);
+    if let Some(available) = memory.bytes.filter(|available| need > *available) {
+        let how = if memory.is_host {
             "are free"
         } else {
             "are there"
@@ -60,8 +64,8 @@ fn shortage(estimate: &Estimate, room: &Room, sharing: usize, run: &RunSpec<'_>)
     }
     format!(
         "{} of the memory of the host, and {} are free",
-        bytes(estimate.need_of_host(room, run.topology)),
-        bytes(room.host.unwrap_or(0))
+        bytes(estimate.need_of_host(memory, run.topology)),
+        bytes(memory.host.unwrap_or(0))
     )
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::spec::RunSpec;
 use crate::config::{Precision, TablePlacement};
-use crate::device::{Footprint, Taking};
+use crate::device::{Footprint, MemoryModel};
 use crate::files;
 use crate::graph::plan::{Plan, Storage};
 use crate::model::tables::tensors;
@@ -51,12 +51,12 @@ impl HostBytes {
         plans: &RunPlans,
         run: &RunSpec<'_>,
         footprint: &Footprint,
-        taking: Taking,
+        model: MemoryModel,
     ) -> HostBytes {
         let config = run.config;
         let words = run.vocabulary as u64;
         let local = run.topology.local_devices as u64;
-        let reduction = Reduction::of(plans, run, taking);
+        let reduction = Reduction::of(plans, run, model);
         let tables = match config.model.tables {
             TablePlacement::Host => tensors(config, run.vocabulary),
             TablePlacement::Device => Vec::new(),
@@ -125,7 +125,7 @@ struct Reduction {
 }
 
 impl Reduction {
-    fn of(plans: &RunPlans, run: &RunSpec<'_>, taking: Taking) -> Reduction {
+    fn of(plans: &RunPlans, run: &RunSpec<'_>, model: MemoryModel) -> Reduction {
         let gradients = plans.reduced_gradients();
         let (devices, local) = (
             run.topology.devices as u64,
@@ -157,16 +157,16 @@ impl Reduction {
         };
         let buffers = largest(false) + copies_of_rows * largest(true) + messages;
         let all = sum(|_| true);
-        match taking {
+        match model {
             // The CPU holds a copy of every gradient until it is reduced.
-            Taking::Host => Reduction {
+            MemoryModel::Host => Reduction {
                 joining: local * all + buffers,
                 staging: 0,
                 transfer: 0,
             },
             // A GPU has a staging copy of every gradient. The host holds those that wait to be clipped and the one that was read last;
             // and reduced gradients until the update has them.
-            Taking::Device => {
+            MemoryModel::Device => {
                 let narrow = match run.config.train.precision {
                     Precision::F32 => 1,
                     Precision::Mixed => 2,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::device::DeviceBytes;
 use super::host::HostBytes;
 use super::spec::{RunSpec, Topology};
-use crate::device::{Footprint, Room, Taking};
+use crate::device::{Footprint, MemoryInfo, MemoryModel};
 use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
 use crate::train::plans::{RunPlans, refusal};
@@ -29,8 +29,8 @@ pub struct Estimate {
 
 impl Estimate {
     /// Of a run on devices with these limits.
-    pub fn of(run: &RunSpec<'_>, limits: &Limits, taking: Taking) -> Estimate {
-        Estimate::of_plans(&run.plans(limits), run, limits, taking)
+    pub fn of(run: &RunSpec<'_>, limits: &Limits, model: MemoryModel) -> Estimate {
+        Estimate::of_plans(&run.plans(limits), run, limits, model)
     }
 
     /// The same, of plans that are built already.
@@ -38,9 +38,9 @@ impl Estimate {
         plans: &RunPlans,
         run: &RunSpec<'_>,
         limits: &Limits,
-        taking: Taking,
+        model: MemoryModel,
     ) -> Estimate {
-        let footprint = Footprint::of(plans.iter(), taking);
+        let footprint = Footprint::of(plans.iter(), model);
         let limits = limits.binding_at_most(run.config.device.max_binding);
         let dispatches = |plan: &Plan| plan.steps.len();
         let step = plans.step.iter().map(|plan| dispatches(plan));
@@ -48,7 +48,7 @@ impl Estimate {
         let evaluation = plans.loaded_evaluation().map(|plan| dispatches(plan));
         Estimate {
             device: DeviceBytes::of(&footprint),
-            host: HostBytes::of(plans, run, &footprint, taking),
+            host: HostBytes::of(plans, run, &footprint, model),
             dispatches_per_step: step.chain(exchange).sum(),
             dispatches_per_evaluation_batch: plans.validates.then(|| evaluation.sum()),
             refusal: plans.iter().find_map(|plan| refusal(plan, &limits)),
@@ -57,9 +57,9 @@ impl Estimate {
 
     /// The bytes that must be free where the device has its memory. `sharing` is the number of the run's devices that use the same
     /// memory: a card that is named twice, or the memory of the host.
-    pub fn need(&self, room: &Room, sharing: usize, topology: Topology) -> u64 {
+    pub fn need(&self, memory: &MemoryInfo, sharing: usize, topology: Topology) -> u64 {
         let devices = sharing as u64 * self.device.total;
-        if room.is_host {
+        if memory.is_host {
             topology.local_processes as u64 * (devices + self.host.total)
         } else {
             devices
@@ -67,8 +67,8 @@ impl Estimate {
     }
 
     /// The bytes that must be free on the host, beside a device with memory of its own.
-    pub fn need_of_host(&self, room: &Room, topology: Topology) -> u64 {
-        if room.is_host {
+    pub fn need_of_host(&self, memory: &MemoryInfo, topology: Topology) -> u64 {
+        if memory.is_host {
             0
         } else {
             topology.local_processes as u64 * self.host.total
@@ -76,13 +76,13 @@ impl Estimate {
     }
 
     /// Whether the run fits on the device and on the host. `None` if the memory of the device is not known.
-    pub fn fits(&self, room: &Room, sharing: usize, topology: Topology) -> Option<bool> {
-        let on_device = room
+    pub fn fits(&self, memory: &MemoryInfo, sharing: usize, topology: Topology) -> Option<bool> {
+        let on_device = memory
             .bytes
-            .map(|bytes| self.need(room, sharing, topology) <= bytes);
-        let on_host = room
+            .map(|bytes| self.need(memory, sharing, topology) <= bytes);
+        let on_host = memory
             .host
-            .is_none_or(|bytes| self.need_of_host(room, topology) <= bytes);
+            .is_none_or(|bytes| self.need_of_host(memory, topology) <= bytes);
         if self.refusal.is_some() || !on_host {
             return Some(false);
         }

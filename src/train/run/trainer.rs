@@ -64,7 +64,7 @@ impl<'a> Trainer<'a> {
             parameters: run.session.parameter_count(),
             resumed: run.progress.step,
             epoch_steps,
-            memory: run.session.taken(),
+            memory: run.session.allocated_bytes(),
         });
         let by_epochs = (train.epochs > 0).then(|| train.epochs.saturating_mul(epoch_steps));
         let by_steps = (train.steps > 0).then_some(train.steps);
@@ -157,7 +157,7 @@ fn open_output<'a>(run: &Run<'a>) -> Result<Option<RunOutput<'a>>> {
         devices,
         parameters: run.session.parameter_count(),
         resumed,
-        memory: run.session.taken(),
+        memory: run.session.allocated_bytes(),
     })?;
     Ok(Some(RunOutput {
         metrics,

@@ -194,9 +194,11 @@ impl TrainingSession {
     }
 
     /// The bytes that each device has allocated, as [`Executor::taken`] counts them.
-    pub fn taken(&self) -> Vec<u64> {
+    pub fn allocated_bytes(&self) -> Vec<u64> {
         let executors = self.weights.executors.iter();
-        executors.map(|executor| executor.taken()).collect()
+        executors
+            .map(|executor| executor.allocated_bytes())
+            .collect()
     }
 
     /// Whether the first device is a GPU that the CPU emulates.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::pieces::in_pieces;
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::device::{Executor, Taking};
+use crate::device::{Executor, MemoryModel};
 use crate::error::Result;
 use crate::model::parameters::{Group, Parameter, parameters};
 use crate::tensor::{Shape, names};
@@ -61,8 +61,8 @@ impl ModelWeights {
 
     /// Whether that device is a GPU that the CPU emulates.
     pub fn is_emulated(&self) -> bool {
-        let room = self.executors[self.primary].room();
-        room.is_host && room.taking == Taking::Device
+        let memory = self.executors[self.primary].memory_info();
+        memory.is_host && memory.model == MemoryModel::Device
     }
 
     /// Writes elements of a tensor from element `start` on: to the host, or to every device.

@@ -83,7 +83,7 @@ pub fn trials() -> Vec<Trial> {
         let name = format!("plain_sgd{name}_has_the_bits_of_the_cpu");
         trials.extend(on_every_gpu(&name, move |gpu| {
             let device = format!("gpu:{}", gpu.adapter.summary.index);
-            plain_sgd(&device, !gpu.adapter.summary.is_real(), hidden, steps)
+            plain_sgd(&device, !gpu.adapter.summary.is_hardware(), hidden, steps)
         }));
     }
     // `XDG_CACHE_HOME` sets the folder of caches on Linux alone.

@@ -60,7 +60,7 @@ fn out_of_memory() {
     // Tensors that can be bound, but more than the memory of this machine, which software adapters use.
     let software = crate::common::gpus()
         .iter()
-        .filter(|gpu| !gpu.adapter.summary.is_real());
+        .filter(|gpu| !gpu.adapter.summary.is_hardware());
     for gpu in software {
         let case = Case::new();
         let before = case.folder.snapshot();
