@@ -379,7 +379,7 @@ fn runs(device: &str, limits: &Limits, memory: &MemoryInfo) -> Result<(), Failed
             };
             let words = if name == "small" { 6 } else { words };
             let estimate = Estimate::of(&spec(&parsed, words, topology), limits, memory.model);
-            let need = estimate.need(room, devices, topology);
+            let need = estimate.need(memory, devices, topology);
             (need as f64, config, folder.path(name))
         });
         let need = large.0;
