@@ -134,6 +134,8 @@
 //! [`tutorial`] shows how to write kernels and cells. [`train::run::train`] is the whole loop, with validation, checkpoints and limits;
 //! [`train::update::training_plan`] is the plan alone, which prints as text.
 
+#![warn(missing_docs)]
+
 pub mod bench;
 pub mod cell;
 pub mod checkpoint;
@@ -149,6 +151,7 @@ pub mod files;
 pub mod graph;
 pub mod help;
 pub mod interchange;
+pub mod job;
 pub mod kernel;
 pub mod kernels;
 pub mod matrix;

@@ -1,318 +1,39 @@
-//! How to extend the crate, in examples that run.
+//! How to extend the crate, in examples that the tests run.
 //!
-//! # A new kernel in two files
+//! # Train and use a model
 //!
-//! A kernel is a WGSL shader, its interface, a twin on the CPU and its cases. In the crate these are
-//! `shaders/pointwise/squared_relu.wgsl` and `src/kernels/pointwise/squared_relu.rs`, and one line in the `KERNELS` of
-//! `src/kernels/pointwise/mod.rs`; then every test, `wlstm validate` and both executors know it. Here both files are in
-//! one place, and the kernel is used without being registered:
+//! `cargo run --release --example train` in the folder of the repository, with a `text.txt` in it:
 //!
-//! ```
-//! use wlstm::device::{CpuExecutor, Executor, GpuExecutor, adapters};
-//! use wlstm::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
-//! use wlstm::real::Real;
-//! use wlstm::validate::kernels::{Thoroughness, kernel};
-//!
-//! // The first file. Binding 0 has the params, binding 1 where the slices begin, then come the slices.
-//! const SHADER: &str = r#"
-//! struct Params { len: u32 }
-//! struct Starts { x: u32, y: u32 }
-//! @group(0) @binding(0) var<uniform> params: Params;
-//! @group(0) @binding(1) var<uniform> starts: Starts;
-//! @group(0) @binding(2) var<storage, read> x: array<f32>;
-//! @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-//!
-//! @compute @workgroup_size(256)
-//! fn main(
-//!     @builtin(workgroup_id) group: vec3<u32>,
-//!     @builtin(num_workgroups) groups: vec3<u32>,
-//!     @builtin(local_invocation_index) local: u32,
-//! ) {
-//!     let i = (group.y * groups.x + group.x) * 256u + local;
-//!     if (i >= params.len) {
-//!         return;
-//!     }
-//!     let positive = max(x[starts.x + i], 0.0);
-//!     y[starts.y + i] = positive * positive;
-//! }
-//! "#;
-//!
-//! // The second file: what it is called with, ...
-//! wlstm::params! {
-//!     /// The sizes of one step.
-//!     pub struct Params {
-//!         /// Elements of each.
-//!         pub len: u32,
-//!     }
-//! }
-//!
-//! // ... the specification, in plain loops, for `f32` and `f64` alike, ...
-//! fn twin<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
-//!     let (x, y) = (buffers.read("x"), buffers.write("y"));
-//!     for (y, &x) in y.iter_mut().zip(x) {
-//!         let positive = if x > R::ZERO { x } else { R::ZERO };
-//!         *y = positive * positive;
-//!     }
-//! }
-//!
-//! // ... the cases that it is tested with, odd sizes among them, ...
-//! fn cases() -> Vec<Case> {
-//!     let case = |label, len: usize| {
-//!         let buffers = vec![Fill::signed(len), Fill::Output(len)];
-//!         Case::new(label, &Params { len: len as u32 }, 1, buffers)
-//!     };
-//!     vec![case("one element", 1), case("odd length", 1037)]
-//! }
-//!
-//! // ... and the kernel.
-//! static KERNEL: Kernel = Kernel {
-//!     name: "pointwise/squared_relu",
-//!     wgsl: SHADER,
-//!     fields: Params::FIELDS,
-//!     bindings: &[Binding::read("x"), Binding::write("y")],
-//!     grid: |raw| grid_over(Params::of(raw).len as usize, 256),
-//!     twin: wlstm::twin!(twin),
-//!     cases,
-//!     ..Kernel::DEFAULT
-//! };
-//!
-//! // Every case on the CPU, and on the first GPU if there is one, against the twin in `f64`.
-//! let mut devices: Vec<Box<dyn Executor>> = vec![Box::new(CpuExecutor::<f32>::new())];
-//! if let Some(adapter) = adapters().first() {
-//!     devices.push(Box::new(GpuExecutor::new(adapter)?));
-//! }
-//! for device in &mut devices {
-//!     let found = kernel(&mut **device, &KERNEL, Thoroughness { every_form: true })?;
-//!     assert_eq!(found.failure, None);
-//!     assert!(found.cases == 2 && found.of_tolerance <= 1.0);
-//! }
-//! # Ok::<(), wlstm::error::Error>(())
+//! ```ignore
+#![doc = include_str!("../tests/examples/train.rs")]
 //! ```
 //!
-//! In the crate a kernel may also need `cpu` if its twin is slow, `split` if its slices may be larger than a device can bind, and a
-//! backward kernel beside it, which `tests/gradients` compares with finite differences.
+//! Then `cargo run --release --example score`:
 //!
-//! # A new cell in 60 lines
-//!
-//! A cell is an operation of the graph: a function that emits the forward steps and remembers what its backward rule needs, and
-//! that rule, which emits the backward steps. Whatever kernels it names, both executors run it. This is J. Elman's recurrent
-//! layer (1990), `h[t] = tanh(x[t] W + h[t-1] U + b)`, first its two kernels, as above but with less around them, then the cell:
-//!
+//! ```ignore
+#![doc = include_str!("../tests/examples/score.rs")]
 //! ```
-//! use std::sync::Arc;
-//! use wlstm::device::{CpuExecutor, Data, Executor, GpuExecutor, adapters};
-//! use wlstm::graph::memory::Limits;
-//! use wlstm::graph::operations::{emit_product, full_softmax, mean};
-//! use wlstm::graph::plan::Plan;
-//! use wlstm::graph::{CONTROL, Graph, Operation, Parameter, Value};
-//! use wlstm::kernel::{Binding, Buffers, Kernel, Params as _, grid_over};
-//! use wlstm::kernels::matmul::product::Params as Product;
-//! use wlstm::kernels::reduce::sum_columns::{self, Params as SumColumns};
-//! use wlstm::real::Real;
 //!
-//! wlstm::params! {
-//!     /// The sizes of one step of both kernels.
-//!     pub struct Params {
-//!         /// Elements of each slice.
-//!         pub len: u32,
-//!     }
-//! }
+//! # Add a kernel
 //!
-//! static TANH: Kernel = Kernel {
-//!     name: "elman/tanh",
-//!     wgsl: r#"
-//! struct Params { len: u32 }
-//! struct Starts { z: u32, h: u32 }
-//! @group(0) @binding(0) var<uniform> params: Params;
-//! @group(0) @binding(1) var<uniform> starts: Starts;
-//! @group(0) @binding(2) var<storage, read> z: array<f32>;
-//! @group(0) @binding(3) var<storage, read_write> h: array<f32>;
+//! A kernel is a WGSL shader, its interface, a twin on the CPU and its test cases. In the crate, these are
+//! `shaders/pointwise/squared_relu.wgsl`, `src/kernels/pointwise/squared_relu.rs` and one line in the `KERNELS` of
+//! `src/kernels/pointwise/mod.rs`. Every test, `wlstm validate` and both executors then know the kernel. Here, both files are in
+//! one, and the kernel is used without being registered:
 //!
-//! @compute @workgroup_size(64)
-//! fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-//!     if (id.x < params.len) {
-//!         h[starts.h + id.x] = tanh(clamp(z[starts.z + id.x], -20.0, 20.0));
-//!     }
-//! }
-//! "#,
-//!     bindings: &[Binding::read("z"), Binding::write("h")],
-//!     twin: wlstm::twin!(tanh),
-//!     ..TEMPLATE
-//! };
+//! ```ignore
+#![doc = include_str!("../tests/examples/kernel.rs")]
+//! ```
 //!
-//! fn tanh<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
-//!     let (z, h) = (buffers.read("z"), buffers.write("h"));
-//!     h.iter_mut().zip(z).for_each(|(h, z)| *h = z.tanh());
-//! }
+//! In the crate, a kernel may also need `cpu` if its twin is slow, `split` if its slices can exceed what a device binds, and a
+//! backward kernel beside it, which `tests/library/gradients` compares with finite differences.
 //!
-//! static TANH_BACKWARD: Kernel = Kernel {
-//!     name: "elman/tanh_backward",
-//!     wgsl: r#"
-//! struct Params { len: u32 }
-//! struct Starts { h: u32, dh: u32, dz: u32 }
-//! @group(0) @binding(0) var<uniform> params: Params;
-//! @group(0) @binding(1) var<uniform> starts: Starts;
-//! @group(0) @binding(2) var<storage, read> h: array<f32>;
-//! @group(0) @binding(3) var<storage, read> dh: array<f32>;
-//! @group(0) @binding(4) var<storage, read_write> dz: array<f32>;
+//! # Add a cell
 //!
-//! @compute @workgroup_size(64)
-//! fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-//!     if (id.x < params.len) {
-//!         let y = h[starts.h + id.x];
-//!         dz[starts.dz + id.x] = dh[starts.dh + id.x] * (1.0 - y * y);
-//!     }
-//! }
-//! "#,
-//!     bindings: &[Binding::read("h"), Binding::read("dh"), Binding::write("dz")],
-//!     twin: wlstm::twin!(tanh_backward),
-//!     ..TEMPLATE
-//! };
+//! A cell is an operation of the graph. A function emits the forward steps and remembers what the backward rule needs; the
+//! backward rule emits the backward steps. Both executors run whatever kernels they name. The example is J. Elman's recurrent
+//! layer (1990), `h[t] = tanh(x[t] W + h[t-1] U + b)`: its two kernels, then the cell.
 //!
-//! fn tanh_backward<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
-//!     let (h, dh, dz) = (buffers.read("h"), buffers.read("dh"), buffers.write("dz"));
-//!     for ((dz, &dh), &h) in dz.iter_mut().zip(dh).zip(h) {
-//!         *dz = dh * (R::ONE - h * h);
-//!     }
-//! }
-//!
-//! // What both have in common.
-//! const TEMPLATE: Kernel = Kernel {
-//!     fields: Params::FIELDS,
-//!     grid: |raw| grid_over(Params::of(raw).len as usize, 64),
-//!     ..Kernel::DEFAULT
-//! };
-//!
-//! // The cell. What its backward rule needs of the forward pass, ...
-//! struct Elman {
-//!     name: String,
-//!     x: Value,
-//!     h: Value,
-//!     weights: [Parameter; 3],
-//!     steps: usize,
-//! }
-//!
-//! /// The states `h [steps * batch, hidden]` after `x [steps * batch, width]`, from states of zero.
-//! fn elman(graph: &mut Graph, name: &str, x: Value, weights: [Parameter; 3], steps: usize) -> Value {
-//!     let [w, u, b] = weights.map(|parameter| graph.weight(parameter));
-//!     let ((rows, width), hidden) = (graph.shape(x), b.len);
-//!     let z = graph.builder.activation(&format!("{name}.z"), [rows, hidden]);
-//!     let h = graph.builder.activation(&format!("{name}.h"), [rows, hidden]);
-//!     // ... the forward steps: the product with all inputs at once, then one step of time after the other, ...
-//!     let inputs = Product::dense(rows, hidden, width).biased();
-//!     emit_product(graph, name, &inputs, graph.data(x), w, Some(b), z);
-//!     let (batch, len) = (rows / steps, z.len / steps);
-//!     let recurrent = Product::dense(batch, hidden, hidden).accumulating(true);
-//!     for t in 0..steps {
-//!         let now = z.part(t * len, len);
-//!         if t > 0 {
-//!             let before = h.part((t - 1) * len, len);
-//!             emit_product(graph, name, &recurrent, before, u, None, now);
-//!         }
-//!         let slices = [now, h.part(t * len, len)];
-//!         graph.builder.step(name, &TANH, &Params { len: len as u32 }, &slices);
-//!     }
-//!     let h = graph.value(h, rows, hidden);
-//!     graph.record(Elman { name: name.to_owned(), x, h, weights, steps });
-//!     h
-//! }
-//!
-//! impl Operation for Elman {
-//!     // ... and the backward steps: back through time, then one product for each gradient.
-//!     fn backward(&self, graph: &mut Graph) {
-//!         let (name, [w, u, b]) = (self.name.as_str(), self.weights);
-//!         let ((rows, hidden), (_, width)) = (graph.shape(self.h), graph.shape(self.x));
-//!         let (x, h, dh) = (graph.data(self.x), graph.data(self.h), graph.gradient(self.h));
-//!         let dz = graph.builder.activation(&format!("{name}.dz"), [rows, hidden]);
-//!         let (batch, len) = (rows / self.steps, dz.len / self.steps);
-//!         let recurrent = Product::dense(batch, hidden, hidden).transposed_right().accumulating(true);
-//!         for t in (0..self.steps).rev() {
-//!             let [h, dh, now] = [h, dh, dz].map(|all| all.part(t * len, len));
-//!             if t + 1 < self.steps {
-//!                 let after = dz.part((t + 1) * len, len);
-//!                 emit_product(graph, name, &recurrent, after, graph.weight(u), None, dh);
-//!             }
-//!             graph.builder.step(name, &TANH_BACKWARD, &Params { len: len as u32 }, &[h, dh, now]);
-//!         }
-//!         let later = dz.len - len;
-//!         for (weight, left, right) in [(w, x, dz), (u, h.part(0, later), dz.part(len, later))] {
-//!             let (dweight, accumulate) = graph.dense_gradient(weight);
-//!             let terms = right.len / hidden;
-//!             let params = Product::dense(left.len / terms, hidden, terms).transposed_left();
-//!             emit_product(graph, name, &params.accumulating(accumulate), left, right, None, dweight);
-//!         }
-//!         let (db, accumulate) = graph.dense_gradient(b);
-//!         let params = SumColumns { rows: rows as u32, width: hidden as u32, accumulate: accumulate.into(), scale: 1.0 };
-//!         graph.builder.step(name, &sum_columns::KERNEL, &params, &[dz, db]);
-//!         let (dx, accumulate) = graph.contribute(self.x);
-//!         let params = Product::dense(rows, width, hidden).transposed_right().accumulating(accumulate);
-//!         emit_product(graph, name, &params, dz, graph.weight(w), None, dx);
-//!     }
-//! }
-//!
-//! // A model: two layers of it and a softmax over seven words.
-//! const STEPS: usize = 3;
-//! const BATCH: usize = 2;
-//!
-//! fn plan(limits: &Limits) -> Plan {
-//!     let mut graph = Graph::new("elman", limits);
-//!     graph.keep_gradients();
-//!     let targets = graph.builder.index_input("targets", [STEPS * BATCH]);
-//!     let x = graph.given("x", STEPS * BATCH, 4);
-//!     let shapes =
-//!         [("w", 4, 5), ("u", 5, 5), ("b", 1, 5), ("w2", 5, 5), ("u2", 5, 5), ("b2", 1, 5), ("v", 7, 5), ("c", 7, 1)];
-//!     let [w, u, b, w2, u2, b2, v, c] = shapes.map(|(name, rows, width)| graph.parameter(name, rows, width));
-//!     let h = elman(&mut graph, "first", x, [w, u, b], STEPS);
-//!     let h = elman(&mut graph, "second", h, [w2, u2, b2], STEPS);
-//!     let losses = full_softmax(&mut graph, h, v, c, targets, 1 << 20, (STEPS * BATCH) as f32);
-//!     mean(&mut graph, losses);
-//!     graph.backward();
-//!     graph.finish()
-//! }
-//!
-//! /// Runs the plan once: the loss.
-//! fn loss(device: &mut dyn Executor, plan: wlstm::device::PlanId) -> wlstm::error::Result<f64> {
-//!     let targets = Data::Index(vec![2, 6, 0, 3, 3, 1]);
-//!     // The seventh number of `control` multiplies the gradients; the others are for optimizers.
-//!     let control = Data::Real(vec![1.0; CONTROL]);
-//!     device.run(plan, &vec![("targets", targets), ("control", control)])?;
-//!     Ok(device.fetch()?[0].1[0])
-//! }
-//!
-//! fn main() -> Result<(), wlstm::error::Error> {
-//!     // Every gradient is that of finite differences, in `f64`, ...
-//!     const NAMES: [&str; 9] = ["x", "w", "u", "b", "w2", "u2", "b2", "v", "c"];
-//!     let numbers = |len: usize| (0..len).map(move |k| (k as f32 * 1.7 + len as f32).sin() * 0.5);
-//!     let mut exact = CpuExecutor::<f64>::new();
-//!     let id = exact.load(Arc::new(plan(&Limits::HOST)))?;
-//!     for name in NAMES {
-//!         let values: Vec<f32> = numbers(exact.len(name)).collect();
-//!         exact.write(name, &values)?;
-//!     }
-//!     let expected = loss(&mut exact, id)?;
-//!     for name in &NAMES[1..] {
-//!         let gradient = exact.tensor(&format!("gradient.{name}")).to_vec();
-//!         for (k, found) in gradient.into_iter().enumerate() {
-//!             let mut moved = |by: f64| {
-//!                 exact.tensor_mut(name)[k] += by;
-//!                 loss(&mut exact, id)
-//!             };
-//!             let slope = (moved(1e-5)? - moved(-2e-5)?) / 2e-5;
-//!             moved(1e-5)?;
-//!             assert!((slope - found).abs() < 1e-8, "{name}[{k}]: {found}, not {slope}");
-//!         }
-//!     }
-//!
-//!     // ... and the first GPU, if there is one, has the same loss.
-//!     if let Some(adapter) = adapters().first() {
-//!         let mut gpu = GpuExecutor::new(adapter)?;
-//!         let id = gpu.load(Arc::new(plan(&gpu.limits())))?;
-//!         for name in NAMES {
-//!             let values: Vec<f32> = numbers(gpu.len(name)).collect();
-//!             gpu.write(name, &values)?;
-//!         }
-//!         assert!((loss(&mut gpu, id)? - expected).abs() < 1e-5);
-//!     }
-//!     Ok(())
-//! }
+//! ```ignore
+#![doc = include_str!("../tests/examples/cell.rs")]
 //! ```

@@ -2,15 +2,14 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::args::{GlobalArgs, Invocation};
 use super::messages::shown;
 use super::{
-    bench, compare, completions, context, devices, eval, export, factorize, generate, help, import,
-    logging, man, plan, report, score, train, validate, vocab,
+    bench, compare, completions, devices, eval, export, factorize, generate, help, import, logging,
+    man, plan, report, score, train, validate, vocab,
 };
 use crate::error::{Error, Result};
 
@@ -95,8 +94,6 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
-    context::TUNE.store(!arguments.global.no_tune, Ordering::Relaxed);
-    context::TRUST.store(!arguments.global.checked, Ordering::Relaxed);
     arguments.command.run(&Invocation {
         global: arguments.global,
         command_line: Arguments::command,

@@ -1,15 +1,14 @@
 //! `wlstm export`: a model for other programs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::args::{Invocation, check_folder_of};
-use super::context::trained;
 use super::messages::note;
-use crate::checkpoint::Which;
-use crate::error::{Error, Result};
-use crate::interchange::{ExportSource, native, onnx, pytorch};
+use super::preparation::trained;
+use crate::error::Result;
+use crate::job::ExportFormat as Format;
 
 /// Write a model for PyTorch or ONNX Runtime
 #[derive(Clone, Debug, Args)]
@@ -52,41 +51,25 @@ pub(super) enum ExportFormat {
 /// Exports.
 pub(super) fn run(arguments: &ExportArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
-    let trained = trained(&arguments.run, Which::Best, quiet)?;
+    let trained = trained(&arguments.run, invocation)?;
     let out = &arguments.out;
-    check_place(out, trained.checkpoint.path())?;
-    let source = ExportSource {
-        checkpoint: &trained.checkpoint,
-        config: &trained.config,
-        vocabulary: &trained.vocabulary,
-        last: arguments.last,
-    };
+    check_folder_of(out, "")?;
     let replaced = out.exists();
-    let mut files = vec![out.clone()];
-    match arguments.format {
-        ExportFormat::Native => native::export(&source, out)?,
-        ExportFormat::Pytorch => pytorch::export(&source, out)?,
-        ExportFormat::Onnx => files.extend(onnx::export(&source, out, onnx::MOST_INLINE)?),
-    }
+    let format = match arguments.format {
+        ExportFormat::Pytorch => Format::Pytorch,
+        ExportFormat::Native => Format::Native,
+        ExportFormat::Onnx => Format::Onnx,
+    };
+    let files = if arguments.last {
+        trained.export_last(format, out)?
+    } else {
+        trained.export(format, out)?
+    };
     let names: Vec<String> = files
         .iter()
         .map(|file| format!("`{}`", file.display()))
         .collect();
     let what = if replaced { "Replaced" } else { "Wrote" };
     note(quiet, &format!("{what} {}.", names.join(" and ")));
-    Ok(())
-}
-
-/// Refuses a place that cannot be written to, or that is the checkpoint itself.
-fn check_place(out: &Path, from: &Path) -> Result<()> {
-    check_folder_of(out, "")?;
-    let place = out.canonicalize().ok();
-    if place.is_some() && place == from.canonicalize().ok() {
-        return Err(Error::usage(format!(
-            "`{}` is the checkpoint itself, and would be replaced",
-            out.display()
-        ))
-        .help("choose another file with --out"));
-    }
     Ok(())
 }

@@ -1,74 +1,63 @@
 //! `wlstm factorize`: a trained model of dense cells as one of factorized or grouped cells.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::args::{DeviceArgs, Invocation};
-use super::context::{Trained, trained};
-use super::eval::{Kind, corpus};
-use super::import::new_run;
 use super::messages::note;
 use super::next::{device_options, longer, program};
 use super::output;
-use super::progress::Live;
-use super::text::text;
-use crate::cell::{CellKind, Flstm, Glstm};
-use crate::checkpoint::{RunFolder, RunRecord, Which};
-use crate::config::Config;
+use super::preparation::{shown, trained};
 use crate::corpus::Corpus;
-use crate::error::{Error, Result, quoted};
-use crate::factorize::factors::{self, Spectrum};
-use crate::factorize::groups::{self, Blocks};
-use crate::factorize::{Changed, Model};
+use crate::error::{Result, quoted};
+use crate::job::factorize::{Kept, Method};
+use crate::job::{ConfiguredText, Trained};
 use crate::model::cost::cost;
-use crate::model::parameters::parameters;
 use crate::numbers::{grouped, percent};
 use crate::report::{Column, Table};
-use crate::tensor::names;
-use crate::train::evaluate::evaluate;
-use crate::train::plans::evaluation_extent;
 
-/// Turn a trained lstmp model into an flstm or a glstm, to be trained further
+/// Turn a trained lstmp model into an flstm or glstm model, to be trained further
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "--factor keeps the largest singular values of each gate matrix; --groups keeps blocks of it, in an order of cells, inputs \
-    and outputs in which they hold much. Prints what is kept of each layer, and the perplexity before and after. The new run is \
-    the start of a training:\n  \
-    wlstm train OUT/config.toml --init OUT --out TUNED\n\n\
+    after_help = "--factor keeps the largest singular values of each gate matrix. --groups keeps its diagonal blocks, after \
+    permuting cells, inputs and outputs so that the blocks hold as much of the matrix as possible. Prints what is kept of \
+    each layer, and the perplexity before and after. Then train the new run:\n  \
+    wlstm train OUT/config.toml --init OUT --out TUNED\n\
+    \n\
     Examples:\n  \
     wlstm factorize runs/lstmp --factor 128 --out runs/f128\n  \
     wlstm factorize runs/lstmp --groups 4,8 --out runs/g4-8"
 )]
 #[command(group(clap::ArgGroup::new("how").required(true).args(["factor", "groups"])))]
 pub(super) struct FactorizeArgs {
-    /// A run folder (its best checkpoint) or one checkpoint, of `lstmp` cells
+    /// Run folder (its best checkpoint), or one checkpoint, with `lstmp` cells
     pub run: PathBuf,
-    /// The singular values that are kept: one number, or one for each layer, as 64,128
+    /// Singular values to keep: one number, or one per layer, for example 64,128
     #[arg(long, value_name = "R", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub factor: Vec<u32>,
-    /// The groups: one number, or one for each layer, as 4,8
+    /// Groups: one number, or one per layer, for example 4,8
     #[arg(long, value_name = "G", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub groups: Vec<u32>,
-    /// The run folder that is made
+    /// Run folder to create
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
-    /// The text of the perplexities; by default the validation files of the run's configuration, or its test files
+    /// Text for the perplexities [default: the validation files of the run's configuration, else its test files]
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,
-    /// Only the first N targets of the text, in the order of batches; 0: all
+    /// Read only the first N targets of the text, in the order of batches; 0 reads all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub targets: u64,
-    /// The key of the random numbers of the search for an order
+    /// Seed of the search for a permutation
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Where to compute.
+    /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Prints one JSON document
+    /// Print one JSON document
     #[arg(long)]
     pub json: bool,
 }
@@ -91,83 +80,43 @@ struct Change<T> {
     after: T,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Kept {
-    Factors(Vec<Spectrum>),
-    Groups(Vec<Blocks>),
-}
-
 /// Factorizes.
 pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
-    let before = trained(&arguments.run, Which::Best, quiet)?;
-    let model = Model {
-        checkpoint: &before.checkpoint,
-        config: &before.config,
-    };
-    model.check_dense()?;
-    let layers = before.config.model.layers();
-    let per_layer = |option: &str, given: &[u32]| -> Result<Vec<usize>> {
-        let given: Vec<usize> = given.iter().map(|number| *number as usize).collect();
-        match given.as_slice() {
-            [one] => Ok(vec![*one; layers]),
-            all if all.len() == layers => Ok(given),
-            all => Err(Error::usage(format!(
-                "`{option}` has {} numbers, and the model {layers} layers",
-                all.len()
-            ))
-            .help("give one number for all layers, or one for each, as 4,8")),
+    let before = trained(&arguments.run, invocation)?.device(&arguments.device.device);
+    let numbers = |given: &[u32]| given.iter().map(|number| *number as usize).collect();
+    let method = if arguments.groups.is_empty() {
+        Method::Factors(numbers(&arguments.factor))
+    } else {
+        Method::Groups {
+            groups: numbers(&arguments.groups),
+            seed: arguments.seed,
         }
     };
-    let (key, given) = match arguments.groups.is_empty() {
-        true => ("factor", per_layer("--factor", &arguments.factor)?),
-        false => ("groups", per_layer("--groups", &arguments.groups)?),
-    };
-    let config = changed_config(&before.config, key, &given)?;
-    RunFolder::check_free(&arguments.out)?;
+    let out = &arguments.out;
+    let factorization = before.factorization(method, out)?;
     // Before the work, which may take minutes.
-    let data = &before.config.data;
-    let has_text = data.validates() || !data.test.is_empty() || !arguments.data.is_empty();
-    let corpus = match has_text {
-        false => {
-            note(
-                quiet,
-                "The run names no validation text: no perplexity is measured; --data names one.",
-            );
-            None
-        }
-        true => {
-            let order = [Kind::Validation, Kind::Test];
-            Some(Arc::new(corpus(&arguments.data, data, order, quiet)?))
-        }
-    };
+    let corpus = text(arguments, &before, quiet)?;
     note(quiet, "Factorizing ...");
-    let (changed, kept) = match key {
-        "factor" => {
-            let (changed, spectra) = factors::factorize(&model, &given)?;
-            (changed, Kept::Factors(spectra))
-        }
-        _ => {
-            let (changed, blocks) = groups::factorize(&model, &given, arguments.seed)?;
-            (changed, Kept::Groups(blocks))
-        }
-    };
-    let folder = write(arguments, &model, &changed, &config, &before)?;
+    let kept = factorization.make(&arguments.run)?;
     let perplexity = match corpus {
         None => None,
         Some(corpus) => {
-            let after = trained(&folder, Which::Best, true)?;
-            let [before, after] = [("before", &before), ("after", &after)]
-                .map(|(what, model)| perplexity(arguments, model, corpus.clone(), what, quiet));
+            let after = Trained::open(out)?.device(&arguments.device.device);
+            let targets = arguments.targets;
             Some(Change {
-                before: before?,
-                after: after?,
+                before: before.evaluate_corpus(corpus.clone(), targets)?,
+                after: shown(after, invocation, true).evaluate_corpus(corpus, targets)?,
             })
         }
     };
-    let words = before.vocabulary.len();
-    let (cost_before, cost_after) = (cost(&before.config, words), cost(&config, words));
+    let perplexity = perplexity.map(|Change { before, after }| Change {
+        before: before.perplexity(),
+        after: after.perplexity(),
+    });
+    let config = factorization.config();
+    let words = before.vocabulary().len();
+    let (cost_before, cost_after) = (cost(before.config(), words), cost(config, words));
     if cost_after.recurrent >= cost_before.recurrent {
         note(
             quiet,
@@ -175,7 +124,7 @@ pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<
         );
     }
     let document = Document {
-        run: folder.clone(),
+        run: out.clone(),
         recurrent_parameters: Change {
             before: cost_before.recurrent,
             after: cost_after.recurrent,
@@ -187,11 +136,12 @@ pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<
         perplexity,
         kept,
     };
-    match arguments.json {
-        true => output::print_json(&document)?,
-        false => output::print(document.text(output::terminal_width()).as_bytes())?,
+    if arguments.json {
+        output::print_json(&document)?;
+    } else {
+        output::print(document.text(output::terminal_width()).as_bytes())?;
     }
-    let place = quoted(&folder.display().to_string());
+    let place = quoted(&out.display().to_string());
     let (program, limit) = (program(), longer(&config.train, 0.5));
     let rate = config.train.learning_rate / 2.0;
     let device = device_options(std::slice::from_ref(&arguments.device.device));
@@ -205,79 +155,21 @@ pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<
     Ok(())
 }
 
-/// The configuration with other cells.
-fn changed_config(before: &Config, key: &str, given: &[usize]) -> Result<Config> {
-    let cell: &dyn CellKind = if key == "factor" { &Flstm } else { &Glstm };
-    let numbers: Vec<String> = given.iter().map(usize::to_string).collect();
-    let sets = [
-        format!("model.cell={}", cell.name()),
-        format!("model.{key}=[{}]", numbers.join(", ")),
-    ];
-    Config::parse(
-        &before.to_toml(),
-        "the run's configuration",
-        Path::new("/"),
-        &sets,
-    )
-}
-
-/// Makes the run; gives its folder.
-fn write(
-    arguments: &FactorizeArgs,
-    model: &Model<'_>,
-    changed: &Changed,
-    config: &Config,
-    before: &Trained,
-) -> Result<PathBuf> {
-    let name = RunRecord::read(&arguments.run)
-        .map(|record| record.config)
-        .unwrap_or_else(|_| "factorized".to_owned());
-    let table = parameters(config, before.vocabulary.len());
-    let words = &before.vocabulary;
-    let folder = new_run(
-        &arguments.out,
-        &name,
-        config,
-        words,
-        |parameter, start, values| {
-            let own = names::parameter_of(parameter);
-            let line = table.iter().find(|line| line.name == own);
-            let all = model.changed(changed, line.expect("a parameter of the model"))?;
-            values.copy_from_slice(&all[start..start + values.len()]);
-            Ok(())
-        },
-    )?;
-    Ok(folder.path().to_path_buf())
-}
-
-fn perplexity(
-    arguments: &FactorizeArgs,
-    model: &Trained,
-    corpus: Arc<Corpus>,
-    what: &'static str,
-    quiet: bool,
-) -> Result<f64> {
-    let extent = evaluation_extent(&model.config);
-    let quiet_device = quiet || what == "after";
-    let mut session = model.evaluation(&arguments.device.device, extent, quiet_device)?;
-    let text = text(
-        corpus,
-        model.vocabulary.clone(),
-        model.config.data.tokens,
-        quiet,
-    )?;
-    let live = Live::new(what, quiet);
-    let found = evaluate(
-        session.evaluator(),
-        &text,
-        arguments.targets,
-        |done, total| {
-            live.show(done, total);
-            Ok(())
-        },
-    );
-    live.end();
-    Ok(found?.perplexity())
+/// The text that the perplexities are measured on, if there is one.
+fn text(arguments: &FactorizeArgs, model: &Trained, quiet: bool) -> Result<Option<Arc<Corpus>>> {
+    let data = &model.config().data;
+    let corpus = if !arguments.data.is_empty() {
+        Corpus::open(&arguments.data)?
+    } else if data.validates() || !data.test.is_empty() {
+        model.configured_text(&[ConfiguredText::Validation, ConfiguredText::Test])?
+    } else {
+        note(
+            quiet,
+            "The run names no validation text: no perplexity is measured; --data names one.",
+        );
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(corpus)))
 }
 
 impl Document {

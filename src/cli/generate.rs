@@ -1,4 +1,4 @@
-//! `wlstm generate`: the prompt and what the model makes of it, word by word.
+//! `wlstm generate`: the prompt and what the model generates after it, word by word.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -7,15 +7,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::args::{DeviceArgs, Invocation};
-use super::context::{Trained, trained};
-use super::messages::note;
 use super::output;
-use crate::checkpoint::Which;
-use crate::config::Tokens;
-use crate::corpus::{Detokeniser, Vocabulary};
+use super::preparation::trained;
 use crate::error::{Error, Result};
-use crate::train::generate::{Generator, Sampling, Word};
-use crate::train::session::Predictor;
+use crate::job::{Generated, GenerationOptions};
 
 /// Generate text with a model
 #[derive(Clone, Debug, Args)]
@@ -90,9 +85,6 @@ fn not_negative(text: &str) -> Result<f64, String> {
 /// The most bytes of a prompt that is read.
 const LONGEST_PROMPT: u64 = 1 << 20;
 
-/// Texts side by side, at most.
-const SIDE_BY_SIDE: usize = 32;
-
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Document {
@@ -101,168 +93,59 @@ struct Document {
     temperature: f64,
     top_k: usize,
     top_p: f64,
-    samples: Vec<Sample>,
-}
-
-/// A text.
-#[derive(Clone, Serialize)]
-struct Sample {
-    /// The prompt and what follows.
-    text: String,
-    /// Without the prompt.
-    tokens: u64,
-    log_probability: f64,
+    samples: Vec<Generated>,
 }
 
 /// Generates.
 pub(super) fn run(arguments: &GenerateArgs, invocation: &Invocation) -> Result<()> {
-    let quiet = invocation.quiet();
-    let trained = trained(&arguments.run, Which::Best, quiet)?;
-    let (words, kind) = (&trained.vocabulary, trained.config.data.tokens);
-    let mut joiner = Detokeniser::new(kind);
-    let given = match arguments.prompt.as_str() {
+    let trained = trained(&arguments.run, invocation)?.device(&arguments.device.device);
+    let prompt = match arguments.prompt.as_str() {
         "-" => standard_input()?,
         prompt => prompt.to_owned(),
     };
-    let prompt = read_prompt(&given, words, kind, &mut joiner, quiet);
-    let samples = arguments.samples as usize;
-    let streams = samples.min(SIDE_BY_SIDE);
-    let mut session = trained.generation(&arguments.device.device, streams, quiet)?;
-    let mut all = Vec::new();
-    for first in (0..samples).step_by(streams) {
-        let generating = Generating {
-            arguments,
-            trained: &trained,
-            given: &given,
-            joiner: &joiner,
-        };
-        let texts = generating.texts(session.predictor(), &prompt, first)?;
-        let Some(texts) = texts else {
-            return Ok(());
-        };
-        all.extend(texts.into_iter().take(samples - first));
-        if !arguments.json && samples > 1 {
-            for (k, sample) in all.drain(..).enumerate() {
-                let rule = if first + k > 0 { "---\n" } else { "" };
-                let end = if sample.text.ends_with('\n') {
-                    ""
-                } else {
-                    "\n"
-                };
-                let text = format!("{rule}{}{end}", sample.text);
-                if !output::print_while_read(text.as_bytes())? {
-                    return Ok(());
-                }
+    let options = GenerationOptions {
+        tokens: arguments.tokens,
+        temperature: arguments.temperature,
+        top_k: arguments.top_k,
+        top_p: arguments.top_p,
+        seed: arguments.seed,
+    };
+    let count = arguments.samples as usize;
+    let mut generation = trained.generation(&prompt, &options, count)?;
+    if arguments.json {
+        let mut samples = Vec::new();
+        while let Some(more) = generation.next_texts(|_| Ok(true))? {
+            samples.extend(more);
+        }
+        return output::print_json(&Document {
+            prompt,
+            seed: options.seed,
+            temperature: options.temperature,
+            top_k: options.top_k,
+            top_p: options.top_p,
+            samples,
+        });
+    }
+    if count == 1 {
+        // As the words come.
+        let texts = generation.next_texts(|text| output::print_while_read(text.as_bytes()))?;
+        if texts.is_some_and(|texts| !texts[0].text.ends_with('\n')) {
+            output::print(b"\n")?;
+        }
+        return Ok(());
+    }
+    let mut printed = 0;
+    while let Some(texts) = generation.next_texts(|_| Ok(true))? {
+        for Generated { text, .. } in texts {
+            let rule = if printed > 0 { "---\n" } else { "" };
+            let end = if text.ends_with('\n') { "" } else { "\n" };
+            if !output::print_while_read(format!("{rule}{text}{end}").as_bytes())? {
+                return Ok(());
             }
+            printed += 1;
         }
     }
-    match arguments.json {
-        false => Ok(()),
-        true => output::print_json(&Document {
-            prompt: given,
-            seed: arguments.seed,
-            temperature: arguments.temperature,
-            top_k: arguments.top_k,
-            top_p: arguments.top_p,
-            samples: all,
-        }),
-    }
-}
-
-/// The texts of one model after one prompt.
-struct Generating<'a> {
-    arguments: &'a GenerateArgs,
-    trained: &'a Trained,
-    /// The prompt.
-    given: &'a str,
-    /// As it stands behind the prompt.
-    joiner: &'a Detokeniser,
-}
-
-impl Generating<'_> {
-    /// Some texts, from a first on; none if nobody listens any more. A single one is printed as it comes.
-    fn texts(
-        &self,
-        predictor: Predictor<'_>,
-        prompt: &[u32],
-        first: usize,
-    ) -> Result<Option<Vec<Sample>>> {
-        let Generating {
-            arguments,
-            trained,
-            given,
-            ..
-        } = self;
-        let sampling = Sampling {
-            temperature: arguments.temperature,
-            top_k: arguments.top_k,
-            top_p: arguments.top_p,
-            seed: arguments.seed,
-        };
-        let is_live = arguments.samples == 1 && !arguments.json;
-        let show = |text: &str| match is_live {
-            true => output::print_while_read(text.as_bytes()),
-            false => Ok(true),
-        };
-        let streams = predictor.streams();
-        let mut generator =
-            Generator::new(predictor, &trained.vocabulary, prompt, sampling, first)?;
-        let mut texts = vec![Text::new(given, self.joiner, trained); streams];
-        if !show(given)? {
-            return Ok(None);
-        }
-        for _ in 0..arguments.tokens {
-            let words = generator.words()?;
-            for (text, word) in texts.iter_mut().zip(words) {
-                let shown = text.append(word, &trained.vocabulary);
-                if !show(&shown)? {
-                    return Ok(None);
-                }
-            }
-        }
-        if is_live && !texts[0].sample.text.ends_with('\n') {
-            show("\n")?;
-        }
-        let samples = texts.into_iter().map(|text| text.sample);
-        Ok(Some(samples.collect()))
-    }
-}
-
-/// A text as it grows.
-#[derive(Clone)]
-struct Text {
-    sample: Sample,
-    joiner: Detokeniser,
-    /// Whether it ends in a space of the prompt, which is the one before the next word.
-    spaced: bool,
-}
-
-impl Text {
-    fn new(prompt: &str, joiner: &Detokeniser, trained: &Trained) -> Text {
-        let is_of_words = trained.config.data.tokens != Tokens::Characters;
-        Text {
-            sample: Sample {
-                text: prompt.to_owned(),
-                tokens: 0,
-                log_probability: 0.0,
-            },
-            joiner: joiner.clone(),
-            spaced: is_of_words && prompt.ends_with(char::is_whitespace),
-        }
-    }
-
-    /// Appends a word; gives what that adds to the text.
-    fn append(&mut self, word: Word, words: &Vocabulary) -> String {
-        let mut text = String::new();
-        self.joiner.append(words.word(word.id), &mut text);
-        if std::mem::take(&mut self.spaced) && text.starts_with(' ') {
-            text.remove(0);
-        }
-        self.sample.text += &text;
-        self.sample.tokens += 1;
-        self.sample.log_probability += word.log_probability;
-        text
-    }
+    Ok(())
 }
 
 /// The text of standard input, its last line end left off.
@@ -291,44 +174,6 @@ fn standard_input() -> Result<String> {
         }
     }
     Ok(text)
-}
-
-/// The ids of a prompt, with marks where its lines end. The joiner then stands behind it.
-fn read_prompt(
-    prompt: &str,
-    words: &Vocabulary,
-    kind: Tokens,
-    joiner: &mut Detokeniser,
-    quiet: bool,
-) -> Vec<u32> {
-    let mut ids = Vec::new();
-    let mut unknown = Vec::new();
-    // The prompt is printed as it was given: only the state of the joiner matters.
-    let mut joined = String::new();
-    for (number, line) in prompt.split('\n').enumerate() {
-        if number > 0 {
-            ids.push(words.mark());
-            joiner.append(words.word(words.mark()), &mut joined);
-        }
-        for token in kind.split(line.strip_suffix('\r').unwrap_or(line)) {
-            if words.get(token).is_none() {
-                unknown.push(format!("`{token}`"));
-            }
-            ids.push(words.encode(token));
-            joiner.append(token, &mut joined);
-        }
-    }
-    if !unknown.is_empty() {
-        unknown.dedup();
-        note(
-            quiet,
-            &format!(
-                "Not in the vocabulary, and read as unknown words: {}.",
-                unknown.join(", ")
-            ),
-        );
-    }
-    ids
 }
 
 #[cfg(test)]

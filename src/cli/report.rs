@@ -1,20 +1,19 @@
 //! `wlstm report`: a page of one or several runs, whatever state they are in.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::args::{Invocation, check_folder_of};
-use super::compare::runs_of;
-use super::context::trained;
 use super::messages::note;
 use super::output;
-use crate::checkpoint::{RunFolder, Which, find, has_run};
+use crate::checkpoint::{Which, find};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::report::{RunData, page, plots};
+use crate::job::Trained;
+use crate::job::comparison::runs_of;
+use crate::job::page::{REPORT, write_report};
+use crate::report::{RunData, plots};
 use crate::train::sample::sample;
 
 /// Write a page with curves, numbers and samples of runs
@@ -74,11 +73,11 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
     }
     let out = match (&arguments.out, arguments.runs.as_slice()) {
         (Some(out), _) => out.clone(),
-        (None, [one]) if one.is_dir() => one.join("report.html"),
-        (None, [_]) => runs[0].folder.join("report.html"),
-        (None, _) => PathBuf::from("report.html"),
+        (None, [one]) if one.is_dir() => one.join(REPORT),
+        (None, [_]) => runs[0].folder.join(REPORT),
+        (None, _) => PathBuf::from(REPORT),
     };
-    write(&out, &title(&runs), &runs)?;
+    write_report(&out, &runs)?;
     if let Some(folder) = &arguments.plots {
         std::fs::create_dir_all(folder).map_err(|error| {
             files::cannot_make(folder, error)
@@ -89,43 +88,6 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
         }
     }
     output::print(format!("report {}\n", out.display()).as_bytes())
-}
-
-/// The title of the page of some runs.
-pub(super) fn title(runs: &[RunData]) -> String {
-    match runs {
-        [one] => format!("{}, {}", one.label, one.status()),
-        all => format!("{} models compared", all.len()),
-    }
-}
-
-/// Writes the page of a run that has ended, whatever its end. That it cannot be written is no failure of the run.
-pub(super) fn after(folder: &RunFolder) {
-    // One that failed before its first record has nothing to show.
-    if !has_run(folder.path()) {
-        return;
-    }
-    let written = RunData::read(folder.path()).and_then(|run| {
-        let runs = [run];
-        write(&folder.path().join("report.html"), &title(&runs), &runs)
-    });
-    if let Err(error) = written {
-        tracing::warn!("there is no report: {error}");
-    }
-}
-
-/// Writes a page. Another page may be there, and nothing else.
-pub(super) fn write(out: &Path, title: &str, runs: &[RunData]) -> Result<()> {
-    const PAGE: &[u8] = b"<!DOCTYPE html>";
-    let mut begin = Vec::new();
-    let read = |file: File| file.take(PAGE.len() as u64).read_to_end(&mut begin);
-    if File::open(out).and_then(read).is_ok() && !begin.is_empty() && begin != PAGE {
-        return Err(
-            Error::data(format!("`{}` is there, and no page", out.display()))
-                .help("choose another file with --out"),
-        );
-    }
-    files::write_text(out, &page(title, runs))
 }
 
 /// The folder of a run, also for one of its checkpoints.
@@ -161,9 +123,10 @@ fn add_sample(run: &mut RunData, quiet: bool) {
     if run.sample.is_some() || !has_saved || run.cost().parameters > SAMPLED {
         return;
     }
-    let made = trained(&run.folder, Which::Best, true).and_then(|trained| {
-        let mut session = trained.generation("cpu", 1, true)?;
-        sample(session.predictor(), &trained.vocabulary)
+    let made = Trained::open(&run.folder).and_then(|trained| {
+        let trained = trained.device("cpu");
+        let mut session = trained.generation_session(1)?;
+        sample(session.predictor(), trained.vocabulary())
     });
     match made {
         Ok(text) => run.sample = Some(text),

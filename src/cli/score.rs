@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::args::{DeviceArgs, Invocation};
-use super::context::{Trained, trained};
 use super::messages::note;
 use super::output;
-use crate::checkpoint::Which;
+use super::preparation::trained;
 use crate::error::{Error, Kind, Result};
+use crate::job::Trained;
+use crate::job::score::{MANY_LINES, MAX_LINES, ONE_LINE, extent_of};
 use crate::model::language_model::Extent;
 use crate::train::score::{Score as Found, Scorer};
 
@@ -53,14 +54,6 @@ pub(super) struct ScoreArgs {
     pub device: DeviceArgs,
 }
 
-/// The most lines side by side, and tokens of each in one go: enough to keep a device busy, and few enough that a stream answers
-/// soon and that lines which end leave little undone.
-const LINES: usize = 64;
-const TOKENS: usize = 8;
-
-/// The same where there are few lines.
-const TOKENS_OF_FEW: usize = 64;
-
 /// How long more lines of standard input are waited for before the first ones are scored, to see whether there are few.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -70,7 +63,7 @@ const WAITING: usize = 1 << 14;
 /// Scores.
 pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
-    let trained = trained(&arguments.run, Which::Best, quiet)?;
+    let trained = trained(&arguments.run, invocation)?.device(&arguments.device.device);
     let (lines, at_once) = match &arguments.file {
         Some(path) => {
             let place = path.display().to_string();
@@ -83,12 +76,13 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
         }
     };
     // A person gives one line at a time.
-    let (first, extent) = match at_once && stdin().is_terminal() {
-        true => (VecDeque::new(), extent_of(1, TOKENS)),
-        false => first_lines(&lines, at_once),
+    let (first, extent) = if at_once && stdin().is_terminal() {
+        (VecDeque::new(), ONE_LINE)
+    } else {
+        first_lines(&lines, at_once)
     };
-    let mut session = trained.evaluation(&arguments.device.device, extent, quiet)?;
-    let scorer = Scorer::new(session.evaluator(), &trained.vocabulary);
+    let mut session = trained.evaluation_session(extent)?;
+    let scorer = Scorer::new(session.evaluator(), trained.vocabulary());
     let mut scoring = Scoring {
         trained: &trained,
         arguments,
@@ -113,31 +107,26 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
     failed.map_or(Ok(()), Err)
 }
 
-fn extent_of(batch: usize, unroll: usize) -> Extent {
-    Extent { batch, unroll }
-}
-
-/// The lines that stand side by side at first, and how many and how much of them in one go: few lines, which may be long, are no
-/// faster beside rows that nobody needs.
+/// The lines that are scored side by side at first, and how many lines and how much of each one batch takes.
 fn first_lines(
     lines: &Receiver<Result<String>>,
     at_once: bool,
 ) -> (VecDeque<Result<String>>, Extent) {
     let mut first = VecDeque::new();
-    while first.len() < LINES {
-        let next = match at_once && !first.is_empty() {
-            true => lines.recv_timeout(PATIENCE),
-            false => lines.recv().map_err(RecvTimeoutError::from),
+    while first.len() < MAX_LINES {
+        let next = if at_once && !first.is_empty() {
+            lines.recv_timeout(PATIENCE)
+        } else {
+            lines.recv().map_err(RecvTimeoutError::from)
         };
         match next {
             Ok(line) => first.push_back(line),
-            Err(RecvTimeoutError::Timeout) => return (first, extent_of(LINES, TOKENS)),
+            Err(RecvTimeoutError::Timeout) => return (first, MANY_LINES),
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    let batch = first.len().max(1);
-    let unroll = (TOKENS * LINES / batch).min(TOKENS_OF_FEW);
-    (first, extent_of(batch, unroll))
+    let extent = extent_of(first.len());
+    (first, extent)
 }
 
 /// Lines on their way from input to output.
@@ -189,8 +178,8 @@ impl Scoring<'_> {
     }
 
     fn take(&mut self, line: String) {
-        let tokens = self.trained.config.data.tokens;
-        let ids = self.trained.vocabulary.encode_text(&line, tokens);
+        let tokens = self.trained.config().data.tokens;
+        let ids = self.trained.vocabulary().encode_text(&line, tokens);
         self.scorer.take(ids);
         self.texts.push_back((line, None));
     }
@@ -214,8 +203,8 @@ impl Scoring<'_> {
 
     /// A row for each word of a line and for its end.
     fn word_rows(&self, line: &str, found: &Found, rows: &mut String) {
-        let words = &self.trained.vocabulary;
-        let tokens = self.trained.config.data.tokens.split(line);
+        let words = self.trained.vocabulary();
+        let tokens = self.trained.config().data.tokens.split(line);
         let end = words.word(words.mark());
         for (word, log_probability) in tokens.chain([end]).zip(&found.words) {
             let unknown = u8::from(words.encode(word) == words.unknown());
@@ -274,7 +263,7 @@ impl Summary {
 
 /// Starts to read lines; the last item is the error, if there is one.
 fn read(input: impl BufRead + Send + 'static, place: String) -> Result<Receiver<Result<String>>> {
-    let (sender, receiver) = sync_channel(2 * LINES);
+    let (sender, receiver) = sync_channel(2 * MAX_LINES);
     thread::Builder::new()
         .name("lines".to_owned())
         .spawn(move || {

@@ -6,12 +6,13 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::args::{Invocation, check_folder_of};
-use super::context::count;
 use super::messages::note;
 use super::output;
+use super::preparation::Preparation;
 use crate::config::{Order, Tokens};
 use crate::corpus::{Corpus, VocabularyBuilder};
 use crate::error::{Error, Result, quoted};
+use crate::job::text::count_words;
 use crate::numbers::grouped;
 
 /// Build a vocabulary file from the words of a corpus
@@ -82,7 +83,8 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
     let builder = VocabularyBuilder::new(arguments.order, arguments.tokens)
         .size(arguments.size)
         .min_count(arguments.min_count);
-    let vocabulary = count(builder, &corpus, quiet)?;
+    let mut preparation = Preparation::new(quiet);
+    let vocabulary = count_words(&builder, &corpus, &mut |event| preparation.show(event))?;
     let tokens: u64 = (0..vocabulary.len())
         .map(|id| vocabulary.count(id as u32))
         .sum();

@@ -9,6 +9,30 @@ use crate::error::Kind;
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// A device was chosen.
+    Device {
+        /// A sentence: which one, and why.
+        reason: String,
+    },
+    /// Something to know, which stops nothing.
+    Note {
+        /// One sentence or more.
+        text: String,
+    },
+    /// Long work before training goes on.
+    Working {
+        /// The work.
+        work: Work,
+        /// Bytes done.
+        done: u64,
+        /// All bytes.
+        total: u64,
+    },
+    /// Long work before training has ended.
+    Worked {
+        /// The work.
+        work: Work,
+    },
     /// Training begins, or goes on after `resumed` steps.
     Start {
         /// The devices.
@@ -76,6 +100,17 @@ pub enum Event {
         /// The file.
         path: PathBuf,
     },
+}
+
+/// Long work besides training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// The words of the training text are counted.
+    CountingWords,
+    /// A text is converted to tokens.
+    ReadingText,
+    /// A text is evaluated; counted in batches.
+    Evaluating,
 }
 
 /// Runs that share a device take turns.

@@ -7,4 +7,5 @@ mod bad_input;
 mod command_line;
 mod compare;
 mod dashboard;
+mod examples;
 mod factorize;

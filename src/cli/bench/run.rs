@@ -5,17 +5,20 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::super::args::Invocation;
-use super::super::context::{kernel_executor, training_executors};
+use super::super::executors::{executor_options, kernel_executor};
 use super::super::messages::note;
 use super::super::output;
 use super::super::plan::vocabulary_size;
+use super::super::preparation::Preparation;
 use super::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchStepArgs};
 use super::tables::{CellTimes, cell_table, kernel_table, step_text};
 use crate::bench::kernels::{KernelTimes, kernels, measured};
 use crate::bench::step::{Length, step};
 use crate::cell::CELLS;
 use crate::config::Config;
+use crate::device::Executor;
 use crate::error::{Error, Result};
+use crate::job::training_executors;
 use crate::kernels::pointwise::copy;
 
 /// The built-in model.
@@ -23,12 +26,25 @@ const MODEL: &str = include_str!("../../../configs/bench.toml");
 
 /// Measures and prints.
 pub(in crate::cli) fn run(arguments: &BenchArgs, invocation: &Invocation) -> Result<()> {
-    let quiet = invocation.quiet();
     match &arguments.what {
-        None => run_all(arguments, quiet),
-        Some(BenchCommand::Kernels(which)) => run_kernels(arguments, which, quiet),
-        Some(BenchCommand::Step(which)) => run_step(arguments, which, quiet),
+        None => run_all(arguments, invocation),
+        Some(BenchCommand::Kernels(which)) => run_kernels(arguments, which, invocation),
+        Some(BenchCommand::Step(which)) => run_step(arguments, which, invocation),
     }
+}
+
+/// The executors that train with a configuration.
+fn executors(
+    arguments: &BenchArgs,
+    config: &Config,
+    invocation: &Invocation,
+    quiet: bool,
+) -> Result<Vec<Box<dyn Executor>>> {
+    let mut preparation = Preparation::new(quiet);
+    let options = executor_options(invocation, quiet);
+    training_executors(&[&arguments.device], config, &options, &mut |event| {
+        preparation.show(event);
+    })
 }
 
 fn show(arguments: &BenchArgs, document: &impl Serialize, text: &str) -> Result<()> {
@@ -62,8 +78,9 @@ fn cells() -> Vec<(&'static str, Vec<String>)> {
     cells
 }
 
-fn run_all(arguments: &BenchArgs, quiet: bool) -> Result<()> {
-    let mut executor = kernel_executor(&[&arguments.device], quiet)?;
+fn run_all(arguments: &BenchArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
+    let mut executor = kernel_executor(&arguments.device, invocation)?;
     let kernels = kernels(executor.as_mut(), "")?;
     // Without f16 in hardware, mixed precision is emulated and its time means nothing.
     let has_f16 = executor.runs(&copy::KERNEL, copy::KERNEL.all_halves());
@@ -80,7 +97,7 @@ fn run_all(arguments: &BenchArgs, quiet: bool) -> Result<()> {
             changes.push(format!("train.precision={precision}"));
             let config = Config::parse(MODEL, "configs/bench.toml", Path::new("."), &changes)?;
             let words = config.data.vocab_size;
-            let executors = training_executors(&[&arguments.device], &config, true)?;
+            let executors = executors(arguments, &config, invocation, true)?;
             let times = step(executors, &config, words, Length::default(), false)?;
             steps.push(CellTimes { cell, times });
         }
@@ -89,7 +106,11 @@ fn run_all(arguments: &BenchArgs, quiet: bool) -> Result<()> {
     show(arguments, &Everything { kernels, steps }, &text)
 }
 
-fn run_kernels(arguments: &BenchArgs, which: &BenchKernelsArgs, quiet: bool) -> Result<()> {
+fn run_kernels(
+    arguments: &BenchArgs,
+    which: &BenchKernelsArgs,
+    invocation: &Invocation,
+) -> Result<()> {
     let filter = &which.filter;
     let mut names: Vec<_> = measured().map(|kernel| kernel.name).collect();
     if !names.iter().any(|name| name.contains(filter)) {
@@ -99,7 +120,7 @@ fn run_kernels(arguments: &BenchArgs, which: &BenchKernelsArgs, quiet: bool) -> 
             Error::usage(what).help(format!("give part of one of these: {}", names.join(", ")))
         );
     }
-    let mut executor = kernel_executor(&[&arguments.device], quiet)?;
+    let mut executor = kernel_executor(&arguments.device, invocation)?;
     let times = kernels(executor.as_mut(), filter)?;
     if times.kernels.is_empty() {
         let what = format!("this device does not run the kernel `{filter}`");
@@ -108,10 +129,11 @@ fn run_kernels(arguments: &BenchArgs, which: &BenchKernelsArgs, quiet: bool) -> 
     show(arguments, &times, &kernel_table(&times))
 }
 
-fn run_step(arguments: &BenchArgs, which: &BenchStepArgs, quiet: bool) -> Result<()> {
+fn run_step(arguments: &BenchArgs, which: &BenchStepArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
     let config = Config::load(&which.config, &which.overrides.set)?;
     let words = vocabulary_size(&config, quiet)?.words;
-    let executors = training_executors(&[&arguments.device], &config, quiet)?;
+    let executors = executors(arguments, &config, invocation, quiet)?;
     let length = Length {
         steps: which.steps as usize,
         seconds: which.seconds,

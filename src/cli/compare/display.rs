@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::models::Model;
 use crate::cli::messages::terminal_width;
 use crate::cli::progress::INTERVAL;
+use crate::job::Event;
+use crate::job::comparison::Model;
 use crate::numbers::{duration, rate};
-use crate::train::watch::Event;
 
 /// Shows the events of several runs.
 pub struct Display {
@@ -160,7 +160,12 @@ impl Display {
                     "{label}: step {step} was skipped: gradients too large for f16 at a loss scale of {loss_scale}"
                 ));
             }
-            Event::Start { .. } | Event::Checkpoint { .. } => {}
+            Event::Device { .. }
+            | Event::Note { .. }
+            | Event::Working { .. }
+            | Event::Worked { .. }
+            | Event::Start { .. }
+            | Event::Checkpoint { .. } => {}
         }
     }
 

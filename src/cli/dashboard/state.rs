@@ -127,6 +127,11 @@ impl State {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 self.log.push(format!("saved {name}"));
             }
+            // Before training.
+            Event::Device { .. }
+            | Event::Note { .. }
+            | Event::Working { .. }
+            | Event::Worked { .. } => {}
             Event::Skipped { step, loss_scale } => self.log.push(format!(
                 "step {step} skipped: gradients overflow f16 at a loss scale of {loss_scale}"
             )),

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::super::context::{vocabulary, vocabulary_file};
+use super::super::preparation::Preparation;
 use crate::config::Config;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
+use crate::job::text::{counted_vocabulary, vocabulary_file};
 
 /// The size of a vocabulary, and where it comes from.
 pub(in crate::cli) struct VocabularySize {
@@ -42,7 +43,9 @@ pub(in crate::cli) fn vocabulary_size(config: &Config, quiet: bool) -> Result<Vo
         None if data.vocab_size > 0 => (data.vocab_size, VocabularySource::AtMost),
         None => {
             let corpus = Corpus::training(data).map_err(unknown_size)?;
-            let vocabulary = vocabulary(config, Some(&corpus), quiet)?;
+            let mut preparation = Preparation::new(quiet);
+            let vocabulary =
+                counted_vocabulary(config, &corpus, &mut |event| preparation.show(event))?;
             (vocabulary.len(), VocabularySource::Text)
         }
     };

@@ -163,6 +163,11 @@ impl Progress {
                     "step {step}  epoch {epoch}  validation perplexity {perplexity:.2}{mark}{unknown}  after {trained}"
                 ));
             }
+            // Before training.
+            Event::Device { .. }
+            | Event::Note { .. }
+            | Event::Working { .. }
+            | Event::Worked { .. } => {}
             Event::Checkpoint { path } => tracing::info!(path = %path.display(), "checkpoint"),
         }
     }

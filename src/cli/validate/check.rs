@@ -1,13 +1,15 @@
 //! The check of one device: its kernels, then training steps.
 
-use std::sync::atomic::Ordering;
-
-use super::super::context::{Purpose, TUNE, executor_on};
+use super::super::args::Invocation;
+use super::super::executors::executor_options;
 use super::super::progress::Live;
 use super::document::{Document, Trained, cause};
 use crate::config::Precision;
-use crate::device::{AdapterSummary, CpuExecutor, Device, Executor, GpuExecutor, describe_system};
+use crate::device::{
+    AdapterSummary, CpuExecutor, Device, Executor, ExecutorOptions, GpuExecutor, describe_system,
+};
 use crate::error::{Error, Result};
+use crate::job::workload_of;
 use crate::kernel::Kernel;
 use crate::kernels::catalogue;
 use crate::validate::golden::{Difference, Golden, Single, Tolerance, worst};
@@ -51,7 +53,11 @@ impl Selection {
 }
 
 /// Checks a device.
-pub(super) fn check(device: Device, selection: &Selection, quiet: bool) -> Result<Document> {
+pub(super) fn check(
+    device: Device,
+    selection: &Selection,
+    invocation: &Invocation,
+) -> Result<Document> {
     let adapter = match &device {
         Device::Cpu => None,
         Device::Gpu(adapter) => Some(adapter.summary.clone()),
@@ -63,7 +69,7 @@ pub(super) fn check(device: Device, selection: &Selection, quiet: bool) -> Resul
         _ => &[Precision::F32, Precision::Mixed],
     };
     let all = selection.kernels.len() + precisions.len() * selection.models.len();
-    let live = Live::new("validating", quiet);
+    let live = Live::new("validating", invocation.quiet());
     let mut done = 0;
     let mut show = |name: &str| {
         live.show_named(name, done, all as u64);
@@ -81,12 +87,14 @@ pub(super) fn check(device: Device, selection: &Selection, quiet: bool) -> Resul
         });
     }
     drop(executor);
-    let is_real = adapter.as_ref().is_some_and(AdapterSummary::is_hardware);
+    let mut options = executor_options(invocation, true);
+    // As in training, except on software adapters, where tuning takes too long.
+    options.tune &= adapter.as_ref().is_some_and(AdapterSummary::is_hardware);
     let mut training = Vec::new();
     for &precision in precisions {
         for &model in &selection.models {
             show(model);
-            training.push(train(&device, is_real, model, precision)?);
+            training.push(train(&device, &options, model, precision)?);
         }
     }
     live.end();
@@ -118,13 +126,11 @@ fn executor_of_kernels(device: &Device) -> Result<Box<dyn Executor>> {
 /// name differ in size between models.
 fn train(
     device: &Device,
-    is_real: bool,
+    options: &ExecutorOptions,
     model: &'static str,
     precision: Precision,
 ) -> Result<Trained> {
-    // As in training, except on software adapters, where tuning takes too long.
-    let tunes = is_real && TUNE.load(Ordering::Relaxed);
-    let mut executor = executor_on(device, true, &Purpose::Plans(precision), tunes)?;
+    let mut executor = device.open(workload_of(precision), options)?;
     let is_mixed = precision == Precision::Mixed;
     let tolerance = if is_mixed {
         Tolerance::MIXED

@@ -24,7 +24,7 @@ pub(in crate::cli) fn run(arguments: &ValidateArgs, invocation: &Invocation) -> 
                 }
             };
             note(quiet, &format!("Validating {name} ..."));
-            match check(device, &selection, quiet) {
+            match check(device, &selection, invocation) {
                 Ok(document) => documents.push(document),
                 // Go on with the other devices; the last failure ends the command.
                 Err(error) => {
@@ -38,7 +38,7 @@ pub(in crate::cli) fn run(arguments: &ValidateArgs, invocation: &Invocation) -> 
     } else {
         let choice = choose(&[&arguments.device])?;
         note(quiet, &choice.reason);
-        documents.push(check(choice.device, &selection, quiet)?);
+        documents.push(check(choice.device, &selection, invocation)?);
     }
     if arguments.json {
         match documents.as_slice() {

@@ -41,8 +41,12 @@ const IMPORTS: &[(&str, &str)] = &[
     ("help", ""),
     ("tutorial", ""),
     (
+        "job",
+        "device cell config corpus checkpoint model report train factorize interchange",
+    ),
+    (
         "cli",
-        "kernel kernels graph device cell config corpus checkpoint metrics model report train factorize interchange bench validate help",
+        "kernel kernels graph device cell config corpus checkpoint metrics model report train factorize interchange bench validate help job",
     ),
     // The program.
     ("main", "cli"),

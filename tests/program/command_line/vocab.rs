@@ -112,7 +112,7 @@ fn what_would_be_lost_or_useless_is_refused() {
         (
             ["train.txt", "--out", "v", "--min-count=9999"],
             3,
-            "no word comes 9999 times",
+            "no word occurs 9999 times",
         ),
         (
             ["train.txt", "--out", "v", "--size=2"],

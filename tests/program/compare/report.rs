@@ -77,7 +77,7 @@ fn unknown_words_have_a_warning_and_a_column() {
     );
     assert_eq!(none.code, Some(3), "{}", none.stderr);
     assert!(
-        none.stderr.contains("no word comes 9999 times"),
+        none.stderr.contains("no word occurs 9999 times"),
         "{}",
         none.stderr
     );

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::cell::{CELLS, find, names};
 use crate::checkpoint::run_name;
-use crate::cli::context::key_of;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::job::origin::key_of;
 use crate::report::printable;
 
 /// A model that is compared.

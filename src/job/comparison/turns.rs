@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::train::watch::{Stop, Turns};
 
 /// Whose turn it is. Only one trains at a time: what a machine does beside it, and how warm it is, then concerns all alike.
-pub struct Table {
+pub struct TurnTable {
     state: Mutex<State>,
     changed: Condvar,
     /// How long a turn is; none: until the run ends.
@@ -25,10 +25,10 @@ struct State {
 /// How often those that wait look whether they are asked to stop.
 const LOOK: Duration = Duration::from_millis(100);
 
-impl Table {
+impl TurnTable {
     /// For so many, the first of which begins.
-    pub fn new(seats: usize, slice: Option<Duration>) -> Table {
-        Table {
+    pub fn new(seats: usize, slice: Option<Duration>) -> TurnTable {
+        TurnTable {
             state: Mutex::new(State {
                 current: 0,
                 since: Instant::now(),
@@ -65,7 +65,7 @@ impl State {
 
 /// One of those who take turns.
 pub struct Seat<'a> {
-    table: &'a Table,
+    table: &'a TurnTable,
     number: usize,
     stop: &'a Stop,
 }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn turns_go_round_until_all_have_ended() {
-        let (table, stop) = (Table::new(3, Some(Duration::ZERO)), Stop::default());
+        let (table, stop) = (TurnTable::new(3, Some(Duration::ZERO)), Stop::default());
         let (sender, order) = channel();
         std::thread::scope(|scope| {
             for number in [2, 0, 1] {
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn who_never_comes_holds_nobody_up() {
-        let (table, stop) = (Table::new(2, None), Stop::default());
+        let (table, stop) = (TurnTable::new(2, None), Stop::default());
         drop(table.seat(0, &stop));
         let seat = table.seat(1, &stop);
         seat.wait_for_turn();

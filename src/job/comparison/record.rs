@@ -94,7 +94,7 @@ impl fmt::Display for Budget {
 
 /// A model in `compare.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Spec {
+pub struct ModelSpec {
     /// For people.
     pub label: String,
     /// Of its run.
@@ -108,23 +108,24 @@ pub struct Spec {
 
 /// What is compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct ComparisonSpec {
     /// As for `--device`.
     pub device: String,
     /// Of each model.
     pub budget: Budget,
     /// The models, the first of which the others are measured against.
-    pub specs: Vec<Spec>,
+    #[serde(rename = "specs")]
+    pub models: Vec<ModelSpec>,
 }
 
-impl Plan {
+impl ComparisonSpec {
     /// The models.
     ///
     /// # Errors
     ///
     /// Data, if a configuration cannot be used.
     pub fn models(&self) -> Result<Vec<Model>> {
-        let model = |spec: &Spec| {
+        let model = |spec: &ModelSpec| {
             let config = Config::parse(&spec.config, RECORD, Path::new("/"), &[]);
             Ok(Model {
                 label: spec.label.clone(),
@@ -140,16 +141,16 @@ impl Plan {
                 })?,
             })
         };
-        self.specs.iter().map(model).collect()
+        self.models.iter().map(model).collect()
     }
 
     /// Gives every model another budget.
     ///
     /// # Errors
     ///
-    /// As [`Plan::models`].
+    /// As [`ComparisonSpec::models`].
     pub fn change(&mut self, budget: Budget) -> Result<()> {
-        for spec in &mut self.specs {
+        for spec in &mut self.models {
             let sets = budget.sets();
             let mut config = Config::parse(&spec.config, RECORD, Path::new("/"), &sets)?;
             budget.apply(&mut config);
@@ -166,7 +167,7 @@ struct Record {
     version: String,
     status: String,
     #[serde(flatten)]
-    plan: Plan,
+    spec: ComparisonSpec,
     #[serde(default, skip_deserializing)]
     results: Vec<ComparisonRow>,
 }
@@ -174,18 +175,18 @@ struct Record {
 const RECORD: &str = "compare.json";
 
 /// The folder of a comparison.
-#[derive(Debug)]
-pub struct Folder {
+#[derive(Clone, Debug)]
+pub struct ComparisonFolder {
     path: PathBuf,
 }
 
-impl Folder {
+impl ComparisonFolder {
     /// A new one. An empty folder that is there will do.
     ///
     /// # Errors
     ///
     /// Data, if something is there, or it cannot be made.
-    pub fn create(path: &Path) -> Result<Folder> {
+    pub fn create(path: &Path) -> Result<ComparisonFolder> {
         let taken = |what: &str| Error::data(format!("`{}` {what}", path.display()));
         if path.join(RECORD).exists() {
             return Err(taken("holds a comparison already")
@@ -195,7 +196,7 @@ impl Folder {
             return Err(taken("is not an empty folder").help("choose another folder with --out"));
         }
         std::fs::create_dir_all(path).map_err(|error| files::cannot_make(path, error))?;
-        Ok(Folder {
+        Ok(ComparisonFolder {
             path: path.to_path_buf(),
         })
     }
@@ -205,13 +206,13 @@ impl Folder {
     /// # Errors
     ///
     /// Data, if it cannot be made.
-    pub fn create_numbered(base: &Path) -> Result<Folder> {
+    pub fn create_numbered(base: &Path) -> Result<ComparisonFolder> {
         let runs = base.join("runs");
         std::fs::create_dir_all(&runs).map_err(|error| files::cannot_make(&runs, error))?;
         for number in 1.. {
             let path = runs.join(numbered(number));
             match std::fs::create_dir(&path) {
-                Ok(()) => return Ok(Folder { path }),
+                Ok(()) => return Ok(ComparisonFolder { path }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(files::cannot_make(&path, error)),
             }
@@ -224,7 +225,7 @@ impl Folder {
     /// # Errors
     ///
     /// Data, if there is none.
-    pub fn open(path: Option<&Path>, base: &Path) -> Result<(Folder, Plan)> {
+    pub fn open(path: Option<&Path>, base: &Path) -> Result<(ComparisonFolder, ComparisonSpec)> {
         let path = match path {
             Some(path) => path.to_path_buf(),
             None => {
@@ -251,7 +252,7 @@ impl Folder {
                 .because(error)
                 .help("use the version of wlstm that wrote it, or begin a new comparison")
         })?;
-        Ok((Folder { path }, record.plan))
+        Ok((ComparisonFolder { path }, record.spec))
     }
 
     /// Whether a folder is that of a comparison.
@@ -274,16 +275,21 @@ impl Folder {
     /// # Errors
     ///
     /// Data, if it cannot be written, here and below.
-    pub fn write(&self, plan: &Plan) -> Result<()> {
-        self.write_record(plan, "running", &[])
+    pub fn write(&self, spec: &ComparisonSpec) -> Result<()> {
+        self.write_record(spec, "running", &[])
     }
 
     /// Writes what was found.
     ///
     /// # Errors
     ///
-    /// As [`Folder::write`].
-    pub fn write_results(&self, plan: &Plan, lines: &[ComparisonRow], status: &str) -> Result<()> {
+    /// As [`ComparisonFolder::write`].
+    pub fn write_results(
+        &self,
+        spec: &ComparisonSpec,
+        lines: &[ComparisonRow],
+        status: &str,
+    ) -> Result<()> {
         // So that the folder may be moved.
         let within = |line: &ComparisonRow| {
             let run = line.run.strip_prefix(&self.path).unwrap_or(&line.run);
@@ -293,16 +299,21 @@ impl Folder {
             }
         };
         let lines: Vec<ComparisonRow> = lines.iter().map(within).collect();
-        self.write_record(plan, status, &lines)?;
+        self.write_record(spec, status, &lines)?;
         self.write_file("compare.md", &comparison_table(&lines).markdown())?;
         self.write_file("compare.csv", &comparison_csv(&lines))
     }
 
-    fn write_record(&self, plan: &Plan, status: &str, lines: &[ComparisonRow]) -> Result<()> {
+    fn write_record(
+        &self,
+        spec: &ComparisonSpec,
+        status: &str,
+        lines: &[ComparisonRow],
+    ) -> Result<()> {
         let record = Record {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             status: status.to_owned(),
-            plan: plan.clone(),
+            spec: spec.clone(),
             results: lines.to_vec(),
         };
         let text = serde_json::to_string_pretty(&record).expect("names and numbers");
@@ -319,4 +330,10 @@ fn numbered(number: u64) -> String {
         1 => "compare".to_owned(),
         number => format!("compare-{number}"),
     }
+}
+
+/// The folder of the comparison that a run belongs to, if it does.
+pub fn comparison_of(run: &Path) -> Option<PathBuf> {
+    let folder = run.canonicalize().ok()?.parent()?.to_path_buf();
+    ComparisonFolder::is_one(&folder).then_some(folder)
 }

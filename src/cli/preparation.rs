@@ -1,0 +1,77 @@
+//! Shows what happens before training, and in commands that use a trained model.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::args::Invocation;
+use super::executors::executor_options;
+use super::messages::note;
+use super::progress::Live;
+use crate::error::Result;
+use crate::job::{Event, Trained, Work};
+
+/// Shows events: sentences as lines, long work as a live line.
+pub(super) struct Preparation {
+    quiet: bool,
+    live: Option<Live>,
+}
+
+impl Preparation {
+    /// Shows nothing if `quiet`.
+    pub fn new(quiet: bool) -> Preparation {
+        Preparation { quiet, live: None }
+    }
+
+    /// Shows an event.
+    pub fn show(&mut self, event: Event) {
+        match event {
+            Event::Device { reason } => note(self.quiet, &reason),
+            Event::Note { text } => note(self.quiet, &text),
+            Event::Working { work, done, total } => {
+                let quiet = self.quiet;
+                let live = self
+                    .live
+                    .get_or_insert_with(|| Live::new(name_of(work), quiet));
+                match work {
+                    Work::Evaluating => live.show(done, total),
+                    // In MB.
+                    Work::CountingWords | Work::ReadingText => live.show(done >> 20, total >> 20),
+                }
+            }
+            Event::Worked { .. } => {
+                if let Some(live) = self.live.take() {
+                    live.end();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn name_of(work: Work) -> &'static str {
+    match work {
+        Work::CountingWords => "counting words, MB",
+        Work::ReadingText => "reading the text",
+        Work::Evaluating => "evaluating",
+    }
+}
+
+/// Opens the best checkpoint of a run, or a checkpoint file, and says which it is.
+pub(super) fn trained(run: &Path, invocation: &Invocation) -> Result<Trained> {
+    let quiet = invocation.quiet();
+    let trained = shown(Trained::open(run)?, invocation, quiet);
+    let place = trained.checkpoint().path().display();
+    note(quiet, &format!("Using the checkpoint `{place}`."));
+    Ok(trained)
+}
+
+/// The model, with its events shown.
+pub(super) fn shown(trained: Trained, invocation: &Invocation, quiet: bool) -> Trained {
+    let preparation = Mutex::new(Preparation::new(quiet));
+    trained
+        .executor_options(executor_options(invocation, quiet))
+        .observer(move |event| {
+            let mut preparation = preparation.lock().unwrap_or_else(PoisonError::into_inner);
+            preparation.show(event);
+        })
+}

@@ -1,0 +1,106 @@
+//! From a chosen device to its executor.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::cpu::CpuExecutor;
+use super::executor::Executor;
+use super::gpu::GpuExecutor;
+use super::memory_model::MemoryInfo;
+use super::selector::Device;
+use crate::error::Result;
+use crate::graph::memory::Limits;
+
+/// What an executor is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// Plans in `f32`.
+    F32,
+    /// Plans in mixed precision: products of `f16` run on the matrix units of a GPU that has them.
+    Mixed,
+    /// Single kernels, each in the form that is asked for, those for matrix units too.
+    Kernels,
+}
+
+/// How a GPU runs its kernels. The options change the speed alone, never a result. The CPU has none.
+#[derive(Clone)]
+pub struct ExecutorOptions {
+    /// Uses the fastest form of each kernel. A GPU that is new to this machine is measured first. Without it, every kernel runs
+    /// in its default form.
+    pub tune: bool,
+    /// Keeps the run-time checks of wgpu in all kernels, also in those that were found to compute right without.
+    pub checked: bool,
+    /// Hears how many measurements are done, and of how many, while forms of kernels are measured.
+    pub on_tuning: Option<TuningObserver>,
+}
+
+/// Called with the measurements that are done, from 0, and all of them.
+pub type TuningObserver = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+impl Default for ExecutorOptions {
+    fn default() -> ExecutorOptions {
+        ExecutorOptions {
+            tune: true,
+            checked: false,
+            on_tuning: None,
+        }
+    }
+}
+
+impl fmt::Debug for ExecutorOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecutorOptions")
+            .field("tune", &self.tune)
+            .field("checked", &self.checked)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Device {
+    /// Opens the device.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the driver refuses.
+    pub fn open(&self, workload: Workload, options: &ExecutorOptions) -> Result<Box<dyn Executor>> {
+        let Device::Gpu(adapter) = self else {
+            return Ok(Box::new(CpuExecutor::<f32>::new()));
+        };
+        let mut executor = match workload {
+            Workload::Mixed => GpuExecutor::mixed(adapter)?,
+            Workload::Kernels if adapter.summary.unit().is_some() => {
+                GpuExecutor::beside_units(adapter)?
+            }
+            Workload::F32 | Workload::Kernels => GpuExecutor::new(adapter)?,
+        };
+        if options.tune && workload != Workload::Kernels {
+            let observer = options.on_tuning.clone();
+            executor.tune(move |done, all| {
+                if let Some(observer) = &observer {
+                    observer(done, all);
+                }
+            });
+        }
+        // Software adapters are slower without the checks.
+        if !options.checked && adapter.summary.is_hardware() {
+            executor.trust();
+        }
+        Ok(Box::new(executor))
+    }
+
+    /// The limits that plans for this workload must keep to, without opening the device.
+    pub fn limits(&self, workload: Workload) -> Limits {
+        match self {
+            Device::Cpu => CpuExecutor::<f32>::new().limits(),
+            Device::Gpu(adapter) => adapter.limits(workload == Workload::Mixed),
+        }
+    }
+
+    /// The memory of the device, without opening it.
+    pub fn memory_info(&self) -> MemoryInfo {
+        match self {
+            Device::Cpu => CpuExecutor::<f32>::new().memory_info(),
+            Device::Gpu(adapter) => adapter.memory_info(),
+        }
+    }
+}

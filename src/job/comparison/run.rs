@@ -1,0 +1,283 @@
+//! Trains the models of a comparison.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use super::models::Model;
+use super::record::{ComparisonFolder, ComparisonSpec};
+use super::request::{Comparison, runs};
+use super::turns::{Seat, TurnTable};
+use crate::checkpoint::{Checkpoint, Which, find, lock_folder};
+use crate::config::DataConfig;
+use crate::device::{Device, ExecutorOptions, choose};
+use crate::error::{Error, Kind, Result};
+use crate::job::Observer;
+use crate::job::origin::missing_text;
+use crate::job::page::{REPORT, write_report};
+use crate::job::prepare::workload_of;
+use crate::job::settings::Job;
+use crate::job::text::{TextFiles, Texts, saved_vocabulary, vocabulary};
+use crate::model::limits::check_sizes;
+use crate::numbers::bytes;
+use crate::report::{ComparisonRow, comparison_rows};
+use crate::train::estimate::{Estimate, RunSpec, Topology};
+use crate::train::watch::{Event, Stop};
+
+/// The shortest and the longest turn, in seconds.
+const TURN: [f64; 2] = [1.0, 5.0];
+
+/// A comparison with its texts and its folder, which is locked.
+pub struct ReadyComparison {
+    spec: ComparisonSpec,
+    models: Vec<Model>,
+    texts: Vec<Texts>,
+    folder: ComparisonFolder,
+    options: ExecutorOptions,
+    /// How long a turn is. None: until the run ends.
+    turn: Option<Duration>,
+    _lock: File,
+}
+
+/// What a comparison has come to.
+pub struct ComparisonOutcome {
+    /// The models.
+    pub models: Vec<Model>,
+    /// A line of the table for each, in the same order. None before the first has begun.
+    pub lines: Vec<ComparisonRow>,
+    /// The models that failed, by their position, and why.
+    pub failures: Vec<(usize, Error)>,
+}
+
+/// Opens the texts and makes the folder.
+pub(super) fn prepare(
+    comparison: Comparison,
+    out: Option<&Path>,
+    observer: &mut Observer<'_>,
+) -> Result<ReadyComparison> {
+    let choice = choose(&[&comparison.spec.device])?;
+    observer(Event::Device {
+        reason: choice.reason,
+    });
+    let texts = open_texts(&comparison, observer)?;
+    let Comparison {
+        spec,
+        models,
+        folder,
+        options,
+        ..
+    } = comparison;
+    for (model, texts) in models.iter().zip(&texts) {
+        check_sizes(&model.config, texts.vocabulary.len(), 1)
+            .map_err(|error| error.context(format!("`{}` cannot be trained", model.label)))?;
+    }
+    let turn = turn(&models, &texts, &choice.device, observer);
+    let folder = match (folder, out) {
+        (Some(folder), _) => folder,
+        (None, Some(out)) => ComparisonFolder::create(out)?,
+        (None, None) => ComparisonFolder::create_numbered(Path::new(""))?,
+    };
+    let lock = lock_folder(folder.path())?;
+    folder.write(&spec)?;
+    Ok(ReadyComparison {
+        spec,
+        models,
+        texts,
+        folder,
+        options,
+        turn,
+        _lock: lock,
+    })
+}
+
+/// The texts of every model. Those of the same files are opened once.
+fn open_texts(comparison: &Comparison, observer: &mut Observer<'_>) -> Result<Vec<Texts>> {
+    let folder = comparison.folder.as_ref();
+    let mut opened: Vec<(&DataConfig, Texts)> = Vec::new();
+    let mut all = Vec::new();
+    for model in &comparison.models {
+        let (config, data) = (&model.config, &model.config.data);
+        if let Some((_, texts)) = opened.iter().find(|(other, _)| *other == data) {
+            all.push(texts.clone());
+            continue;
+        }
+        let files = TextFiles::open(data, |key| match folder {
+            None => missing_text(key, &model.file, &comparison.overrides),
+            Some(_) => Some("the comparison was begun with it: put the text back".to_owned()),
+        })?;
+        // The vocabulary of a run that has saved is in its checkpoint.
+        let run = folder.map(|folder| folder.run(&model.folder));
+        let words = match run.map(|run| find(&run, Which::Last)) {
+            Some(Ok(found)) => saved_vocabulary(&Checkpoint::open(&found.checkpoint)?, config)?,
+            _ => vocabulary(config, &files.train, observer)?,
+        };
+        let texts = Texts::read(files, Arc::new(words), data.tokens, observer)?;
+        opened.push((data, texts.clone()));
+        all.push(texts);
+    }
+    Ok(all)
+}
+
+/// How long a turn is. None if the models do not fit into memory together: they then train one after the other.
+fn turn(
+    models: &[Model],
+    texts: &[Texts],
+    device: &Device,
+    observer: &mut Observer<'_>,
+) -> Option<Duration> {
+    let memory = device.memory_info();
+    let (mut device_bytes, mut host_bytes) = (0, 0);
+    for (model, texts) in models.iter().zip(texts) {
+        let limits = device.limits(workload_of(model.config.train.precision));
+        let run = RunSpec {
+            config: &model.config,
+            vocabulary: texts.vocabulary.len(),
+            topology: Topology::SINGLE,
+        };
+        let estimate = Estimate::of(&run, &limits, memory.model);
+        device_bytes += estimate.need(&memory, 1, Topology::SINGLE);
+        host_bytes += estimate.need_of_host(&memory, Topology::SINGLE);
+    }
+    let exceeds = |need: u64, available: Option<u64>| available.is_some_and(|bytes| need > bytes);
+    if exceeds(device_bytes, memory.bytes) || exceeds(host_bytes, memory.host) {
+        observer(Event::Note {
+            text: format!(
+                "All models together need {} of memory, more than is available: they train one after the other, not in turns.",
+                bytes(device_bytes.max(host_bytes))
+            ),
+        });
+        return None;
+    }
+    let seconds = models[0].config.train.seconds;
+    let turn = if seconds > 0.0 {
+        (seconds / 12.0).clamp(TURN[0], TURN[1])
+    } else {
+        TURN[1]
+    };
+    Some(Duration::from_secs_f64(turn))
+}
+
+impl ReadyComparison {
+    /// The models.
+    pub fn models(&self) -> &[Model] {
+        &self.models
+    }
+
+    /// What is compared.
+    pub fn spec(&self) -> &ComparisonSpec {
+        &self.spec
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &ComparisonFolder {
+        &self.folder
+    }
+
+    /// Trains all models; then writes the results and the report. `observer` hears what happens in which model, by its position.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`] if the results cannot be written. That a model fails is part of the outcome.
+    pub fn run(
+        self,
+        stop: &Stop,
+        mut observer: impl FnMut(usize, Event),
+    ) -> Result<ComparisonOutcome> {
+        let failures = self.train_all(stop, &mut observer);
+        let runs = runs(&self.models, &self.folder);
+        let lines = comparison_rows(&runs);
+        let status = if stop.asked().is_some() {
+            "interrupted"
+        } else if failures.is_empty() {
+            "finished"
+        } else {
+            "failed"
+        };
+        self.folder.write_results(&self.spec, &lines, status)?;
+        if !runs.is_empty() {
+            write_report(&self.folder.path().join(REPORT), &runs)?;
+        }
+        Ok(ComparisonOutcome {
+            models: self.models,
+            lines,
+            failures,
+        })
+    }
+
+    /// Trains each model on a thread of its own. Returns those that failed.
+    fn train_all(
+        &self,
+        stop: &Stop,
+        observer: &mut dyn FnMut(usize, Event),
+    ) -> Vec<(usize, Error)> {
+        let table = TurnTable::new(self.models.len(), self.turn);
+        let (sender, events) = channel();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = self
+                .models
+                .iter()
+                .zip(&self.texts)
+                .enumerate()
+                .map(|(k, (model, texts))| {
+                    let (table, sender) = (&table, sender.clone());
+                    let work = move || {
+                        let seat = table.seat(k, stop);
+                        seat.wait_for_turn();
+                        self.train_one(model, texts.clone(), &seat, stop, |event| {
+                            // Nobody hears it if the observer is gone.
+                            let _ = Sender::send(&sender, (k, event));
+                        })
+                    };
+                    std::thread::Builder::new()
+                        .name(model.folder.clone())
+                        .spawn_scoped(scope, work)
+                })
+                .collect();
+            drop(sender);
+            for (k, event) in events {
+                observer(k, event);
+            }
+            let mut failures = Vec::new();
+            for (k, thread) in threads.into_iter().enumerate() {
+                let outcome = match thread {
+                    Ok(thread) => thread.join().unwrap_or_else(|_| {
+                        Err(Error::new(Kind::Other, "the training panicked")
+                            .help("this is a bug of wlstm: please report it"))
+                    }),
+                    Err(error) => Err(Error::new(Kind::Other, "cannot start a thread")
+                        .because(error)
+                        .help("check the limits on threads and memory")),
+                };
+                failures.extend(outcome.err().map(|error| (k, error)));
+            }
+            failures
+        })
+    }
+
+    /// Begins or continues the run of one model.
+    fn train_one(
+        &self,
+        model: &Model,
+        texts: Texts,
+        seat: &Seat<'_>,
+        stop: &Stop,
+        mut observer: impl FnMut(Event) + Send,
+    ) -> Result<()> {
+        if let Some(kind) = stop.asked() {
+            return Err(Error::new(kind, "interrupted before it began"));
+        }
+        let job = Job::new(model.config.clone())?
+            .device(&self.spec.device)
+            .executor_options(ExecutorOptions {
+                on_tuning: None,
+                ..self.options.clone()
+            })
+            .name(&model.label)
+            .of_comparison(self.folder.run(&model.folder), texts)
+            .stop(stop.clone());
+        let training = job.prepare(&mut observer)?;
+        training.run_in_turns(seat, &mut observer).map(drop)
+    }
+}

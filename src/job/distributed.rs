@@ -1,0 +1,133 @@
+//! The processes of a job: on several machines, or several on one.
+
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::corpus::{Corpus, Vocabulary};
+use crate::digest::Fnv1a;
+use crate::error::{Error, Result};
+use crate::train::collective::{Collective, SingleProcess, all_gather_f64};
+use crate::train::session::TrainingSession;
+
+/// Connects this process with the others of the MPI job that it belongs to. A process that was started alone stays alone.
+///
+/// # Errors
+///
+/// [`Kind::Usage`](crate::error::Kind::Usage) if this is one of several processes and the crate was built without the feature
+/// `mpi`; [`Kind::Other`](crate::error::Kind::Other) if MPI cannot be started.
+pub fn connect() -> Result<Box<dyn Collective>> {
+    #[cfg(feature = "mpi")]
+    if let Some(mpi) = crate::train::mpi::connect()? {
+        return Ok(Box::new(mpi));
+    }
+    #[cfg(not(feature = "mpi"))]
+    if std::env::var("OMPI_COMM_WORLD_SIZE").is_ok_and(|size| size != "1") {
+        return Err(Error::usage(
+            "this is one of several processes of an MPI job, but this program was built without MPI",
+        )
+        .help("build it with `cargo build --release --features mpi`, or start it without mpirun"));
+    }
+    Ok(Box::new(SingleProcess))
+}
+
+/// The place of this process among those of the job on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalProcess {
+    /// Its number, from 0.
+    pub rank: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl LocalProcess {
+    /// This process.
+    pub fn current() -> LocalProcess {
+        #[cfg(feature = "mpi")]
+        let (rank, count) = crate::train::mpi::rank_here();
+        #[cfg(not(feature = "mpi"))]
+        let (rank, count) = (0, 1);
+        LocalProcess { rank, count }
+    }
+}
+
+/// What all processes of a job must have in common.
+pub(super) struct Facts<'a> {
+    pub config: &'a Config,
+    pub corpus: &'a Corpus,
+    pub vocabulary: &'a Vocabulary,
+    /// The checkpoint that the run starts from.
+    pub start: Option<&'a Checkpoint>,
+    /// The devices of this process.
+    pub devices: usize,
+    pub validates: bool,
+}
+
+/// Checks that all processes train the same model from the same start on the same text, with the same number of devices. Paths
+/// of files may differ. Collective.
+pub(super) fn check_same_job(collective: &mut dyn Collective, own: &Facts<'_>) -> Result<()> {
+    if collective.ranks() == 1 {
+        return Ok(());
+    }
+    let mut config = own.config.clone();
+    config.data.train.clear();
+    config.data.valid.clear();
+    config.data.test.clear();
+    config.data.vocab = None;
+    (config.device.max_binding, config.device.table_rows) = (0, 0);
+    let digest = |bytes: &[u8]| Fnv1a::of(bytes.iter().copied()).value();
+    let facts = [
+        ("version", digest(env!("CARGO_PKG_VERSION").as_bytes())),
+        ("configuration", digest(config.to_toml().as_bytes())),
+        ("training text", own.corpus.digest()),
+        ("vocabulary", digest(&own.vocabulary.to_bytes())),
+        (
+            "checkpoint to start from",
+            own.start.map_or(0, Checkpoint::fingerprint),
+        ),
+        ("number of devices", own.devices as u64),
+        // Rank 0 alone reads the text, but all ranks wait for its result.
+        ("`data.valid`, some or none,", u64::from(own.validates)),
+    ];
+    // An f64 holds a half of a u64 exactly.
+    let halves = facts
+        .iter()
+        .flat_map(|(_, fact)| [fact >> 32, fact & 0xffff_ffff]);
+    let own: Vec<f64> = halves.map(|half| half as f64).collect();
+    let all = all_gather_f64(collective, &own)?;
+    for (rank, facts_of_rank) in all.chunks_exact(own.len()).enumerate() {
+        let halves = facts_of_rank.chunks_exact(2).zip(all.chunks_exact(2));
+        let different = halves
+            .zip(&facts)
+            .find(|((of_rank, of_root), _)| of_rank != of_root);
+        if let Some((_, (what, _))) = different {
+            return Err(Error::usage(format!(
+                "process {rank} of the job has another {what} than process 0"
+            ))
+            .help("give all of them the same program, configuration, text and checkpoint (--resume and --init), and as many devices each")
+            .shared(collective.is_root()));
+        }
+    }
+    Ok(())
+}
+
+/// A warning if `mpirun` would end the job before a checkpoint can be written after Ctrl-C or SIGTERM.
+pub(super) fn too_little_time(session: &TrainingSession) -> Option<String> {
+    #[cfg(feature = "mpi")]
+    {
+        /// Bytes that a disk writes in a second.
+        const SPEED: f64 = 5e8;
+        let bytes = session.bytes_of_checkpoint();
+        let grace = crate::train::mpi::grace()?;
+        (bytes as f64 > grace * SPEED / 2.0).then(|| {
+            let bytes = crate::numbers::bytes(bytes);
+            format!(
+                "A checkpoint of {bytes} takes longer than the {grace} s that mpirun leaves a job after Ctrl-C. Stop this one with SIGUSR1 \
+                 to mpirun, or start it with --mca odls_base_sigkill_timeout 60."
+            )
+        })
+    }
+    #[cfg(not(feature = "mpi"))]
+    {
+        let _ = session;
+        None
+    }
+}

@@ -1,0 +1,115 @@
+//! The perplexity of a text, and which text.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::text::read_text;
+use super::trained::Trained;
+use crate::corpus::{Corpus, expand};
+use crate::error::{Error, Result};
+use crate::numbers::percent;
+use crate::train::evaluate::{Evaluation, evaluate};
+use crate::train::plans::evaluation_extent;
+use crate::train::watch::{Event, Work};
+
+/// A text that a configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfiguredText {
+    /// `data.test`.
+    Test,
+    /// `data.valid`, or the end of the training text.
+    Validation,
+}
+
+impl Trained {
+    /// The perplexity of these files. Every target counts exactly once, with the full softmax.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if a file cannot be read or is not UTF-8, and as [`Trained::evaluation_session`].
+    pub fn evaluate<P: AsRef<Path>>(&self, files: &[P]) -> Result<Evaluation> {
+        self.evaluate_corpus(Arc::new(Corpus::open(files)?), 0)
+    }
+
+    /// As [`Trained::evaluate`], of the first `targets` targets in the order of batches (0: all).
+    ///
+    /// # Errors
+    ///
+    /// As [`Trained::evaluate`].
+    pub fn evaluate_corpus(&self, corpus: Arc<Corpus>, targets: u64) -> Result<Evaluation> {
+        let config = self.config();
+        let mut session = self.evaluation_session(evaluation_extent(config))?;
+        let words = self.vocabulary().clone();
+        let text = read_text(corpus, words, config.data.tokens, &mut |event| {
+            self.observe(event);
+        })?;
+        let work = Work::Evaluating;
+        let found = evaluate(session.evaluator(), &text, targets, |done, total| {
+            self.observe(Event::Working { work, done, total });
+            Ok(())
+        });
+        self.observe(Event::Worked { work });
+        found
+    }
+
+    /// The first of these texts that the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if it names none, [`Kind::Data`](crate::error::Kind::Data) if the text cannot be
+    /// read.
+    pub fn configured_text(&self, order: &[ConfiguredText]) -> Result<Corpus> {
+        for text in order {
+            let what = match text {
+                ConfiguredText::Test => "test",
+                ConfiguredText::Validation => "validation",
+            };
+            let opened = self.open_configured(*text).map_err(|error| {
+                error
+                    .context(format!("cannot use the run's {what} text"))
+                    .help("name the text with --data FILE")
+            })?;
+            let Some(corpus) = opened else {
+                continue;
+            };
+            let first = corpus.path(0).display();
+            let more = match corpus.files() {
+                1 => String::new(),
+                files => format!(" and {} more files", files - 1),
+            };
+            let data = &self.config().data;
+            let part = if *text == ConfiguredText::Validation && data.valid.is_empty() {
+                format!("the last {} of ", percent(data.valid_share))
+            } else {
+                String::new()
+            };
+            self.observe(Event::Note {
+                text: format!("Evaluating the run's {what} text: {part}`{first}`{more}."),
+            });
+            return Ok(corpus);
+        }
+        Err(
+            Error::usage("the run's configuration names neither test nor validation text")
+                .help("name the text with --data FILE"),
+        )
+    }
+
+    fn open_configured(&self, text: ConfiguredText) -> Result<Option<Corpus>> {
+        let data = &self.config().data;
+        match text {
+            ConfiguredText::Test if data.test.is_empty() => Ok(None),
+            ConfiguredText::Test => Corpus::open(&data.test).map(Some),
+            ConfiguredText::Validation => Corpus::validation(data),
+        }
+    }
+
+    /// A file of the corpus that the model was trained on, if there is one.
+    pub fn trained_on(&self, corpus: &Corpus) -> Option<PathBuf> {
+        let canonical = |path: &Path| path.canonicalize().ok();
+        let training = expand(&self.config().data.train).ok()?;
+        let training: Vec<PathBuf> = training.iter().filter_map(|path| canonical(path)).collect();
+        let mut files = (0..corpus.files()).map(|file| corpus.path(file));
+        let is_known = |path: &&Path| canonical(path).is_some_and(|path| training.contains(&path));
+        files.find(is_known).map(Path::to_path_buf)
+    }
+}

@@ -1,0 +1,159 @@
+//! A trained model of dense cells as the start of one with cheaper cells.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::import::new_run;
+use super::trained::Trained;
+use crate::cell::{CellKind, Flstm, Glstm};
+use crate::checkpoint::{RunFolder, RunRecord};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::factorize::factors::{self, Spectrum};
+use crate::factorize::groups::{self, Blocks};
+use crate::factorize::{Changed, Model};
+use crate::model::parameters::parameters;
+use crate::tensor::names;
+
+/// What the gate matrices become. One number for all layers, or one for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Products of two matrices, from this many of the largest singular values.
+    Factors(Vec<usize>),
+    /// This many blocks each.
+    Groups {
+        /// The groups.
+        groups: Vec<usize>,
+        /// The key of the random numbers of the search for an order of cells.
+        seed: u64,
+    },
+}
+
+/// What of each gate matrix is kept.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// Singular values.
+    Factors(Vec<Spectrum>),
+    /// Blocks.
+    Groups(Vec<Blocks>),
+}
+
+/// A factorization that is checked and not done.
+pub struct Factorization<'a> {
+    trained: &'a Trained,
+    method: Method,
+    config: Config,
+    out: PathBuf,
+}
+
+impl Trained {
+    /// Prepares the run `out` of this model with cheaper cells.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the cells are not dense or the numbers do not fit the model,
+    /// [`Kind::Data`](crate::error::Kind::Data) if `out` is taken.
+    pub fn factorization(&self, method: Method, out: &Path) -> Result<Factorization<'_>> {
+        let model = Model {
+            checkpoint: self.checkpoint(),
+            config: self.config(),
+        };
+        model.check_dense()?;
+        let layers = self.config().model.layers();
+        let method = match method {
+            Method::Factors(given) => Method::Factors(per_layer("--factor", given, layers)?),
+            Method::Groups { groups, seed } => Method::Groups {
+                groups: per_layer("--groups", groups, layers)?,
+                seed,
+            },
+        };
+        let config = changed_config(self.config(), &method)?;
+        RunFolder::check_free(out)?;
+        Ok(Factorization {
+            trained: self,
+            method,
+            config,
+            out: out.to_path_buf(),
+        })
+    }
+}
+
+impl Factorization<'_> {
+    /// The configuration of the new model.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Factorizes the model and makes the run. `run` is where the model is from, for the name of the new run.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint cannot be read, or the run cannot be made.
+    pub fn make(&self, run: &Path) -> Result<Kept> {
+        let model = Model {
+            checkpoint: self.trained.checkpoint(),
+            config: self.trained.config(),
+        };
+        let (changed, kept) = match &self.method {
+            Method::Factors(factors) => {
+                let (changed, spectra) = factors::factorize(&model, factors)?;
+                (changed, Kept::Factors(spectra))
+            }
+            Method::Groups { groups, seed } => {
+                let (changed, blocks) = groups::factorize(&model, groups, *seed)?;
+                (changed, Kept::Groups(blocks))
+            }
+        };
+        self.write(&model, &changed, run)?;
+        Ok(kept)
+    }
+
+    fn write(&self, model: &Model<'_>, changed: &Changed, run: &Path) -> Result<()> {
+        let name =
+            RunRecord::read(run).map_or_else(|_| "factorized".to_owned(), |record| record.config);
+        let words = self.trained.vocabulary();
+        let table = parameters(&self.config, words.len());
+        let values = |parameter: &str, start: usize, values: &mut [f32]| {
+            let own = names::parameter_of(parameter);
+            let line = table.iter().find(|line| line.name == own);
+            let all = model.changed(changed, line.expect("a parameter of the model"))?;
+            values.copy_from_slice(&all[start..start + values.len()]);
+            Ok(())
+        };
+        new_run(&self.out, &name, &self.config, words, values).map(drop)
+    }
+}
+
+/// One number for each layer.
+fn per_layer(option: &str, given: Vec<usize>, layers: usize) -> Result<Vec<usize>> {
+    match given.as_slice() {
+        [one] => Ok(vec![*one; layers]),
+        all if all.len() == layers => Ok(given),
+        all => Err(Error::usage(format!(
+            "`{option}` has {} numbers, and the model {layers} layers",
+            all.len()
+        ))
+        .help("give one number for all layers, or one for each, as 4,8")),
+    }
+}
+
+/// The configuration with other cells.
+fn changed_config(before: &Config, method: &Method) -> Result<Config> {
+    let (cell, key, given): (&dyn CellKind, _, _) = match method {
+        Method::Factors(factors) => (&Flstm, "factor", factors),
+        Method::Groups { groups, .. } => (&Glstm, "groups", groups),
+    };
+    let numbers: Vec<String> = given.iter().map(usize::to_string).collect();
+    let sets = [
+        format!("model.cell={}", cell.name()),
+        format!("model.{key}=[{}]", numbers.join(", ")),
+    ];
+    Config::parse(
+        &before.to_toml(),
+        "the run's configuration",
+        Path::new("/"),
+        &sets,
+    )
+}

@@ -1,0 +1,245 @@
+//! Texts that a model generates after a prompt.
+
+use serde::Serialize;
+
+use super::trained::Trained;
+use crate::config::Tokens;
+use crate::corpus::{Detokeniser, Vocabulary};
+use crate::error::Result;
+use crate::train::generate::{Generator, Sampling, Word};
+use crate::train::session::GenerationSession;
+use crate::train::watch::Event;
+
+/// The most texts that are generated side by side.
+const MAX_STREAMS: usize = 32;
+
+/// How texts are generated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GenerationOptions {
+    /// Tokens after the prompt.
+    pub tokens: u64,
+    /// Divides the logits. 0: always the likeliest token.
+    pub temperature: f64,
+    /// Chooses among this many of the likeliest tokens. 0: all.
+    pub top_k: usize,
+    /// Of these, chooses among the fewest that together have this probability (Holtzman et al. 2020). 1: all.
+    pub top_p: f64,
+    /// The key of the random numbers. Text `k` of a key is always the same, however many there are.
+    pub seed: u64,
+}
+
+impl Default for GenerationOptions {
+    fn default() -> GenerationOptions {
+        GenerationOptions {
+            tokens: 100,
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            seed: 1,
+        }
+    }
+}
+
+/// A text that was generated.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Generated {
+    /// The prompt and what follows.
+    pub text: String,
+    /// Tokens after the prompt.
+    pub tokens: u64,
+    /// Their log-probability in nats, as the model has it: at temperature 1, of all words.
+    pub log_probability: f64,
+}
+
+impl Trained {
+    /// One text, the prompt included.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Diverged`](crate::error::Kind::Diverged) if the model gives no finite number, and as [`Trained::evaluation_session`].
+    pub fn generate(&self, prompt: &str, options: &GenerationOptions) -> Result<String> {
+        let mut texts = self.generate_texts(prompt, options, 1)?;
+        Ok(texts.swap_remove(0).text)
+    }
+
+    /// Several texts after the same prompt.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trained::generate`].
+    pub fn generate_texts(
+        &self,
+        prompt: &str,
+        options: &GenerationOptions,
+        count: usize,
+    ) -> Result<Vec<Generated>> {
+        let mut generation = self.generation(prompt, options, count)?;
+        let mut texts = Vec::new();
+        while let Some(more) = generation.next_texts(|_| Ok(true))? {
+            texts.extend(more);
+        }
+        Ok(texts)
+    }
+
+    /// Begins to generate `count` texts after a prompt.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trained::evaluation_session`].
+    pub fn generation(
+        &self,
+        prompt: &str,
+        options: &GenerationOptions,
+        count: usize,
+    ) -> Result<Generation<'_>> {
+        let prompt = self.read_prompt(prompt);
+        let streams = count.clamp(1, MAX_STREAMS);
+        Ok(Generation {
+            trained: self,
+            session: self.generation_session(streams)?,
+            prompt,
+            options: *options,
+            count,
+            streams,
+            done: 0,
+        })
+    }
+
+    /// The tokens of a prompt, with marks where its lines end. Reports words that are not in the vocabulary.
+    fn read_prompt(&self, text: &str) -> Prompt {
+        let (words, kind) = (self.vocabulary(), self.config().data.tokens);
+        let mut joiner = Detokeniser::new(kind);
+        let mut ids = Vec::new();
+        let mut unknown = Vec::new();
+        // The prompt is shown as it was given: only the state of the joiner matters.
+        let mut joined = String::new();
+        for (number, line) in text.split('\n').enumerate() {
+            if number > 0 {
+                ids.push(words.mark());
+                joiner.append(words.word(words.mark()), &mut joined);
+            }
+            for token in kind.split(line.strip_suffix('\r').unwrap_or(line)) {
+                if words.get(token).is_none() {
+                    unknown.push(format!("`{token}`"));
+                }
+                ids.push(words.encode(token));
+                joiner.append(token, &mut joined);
+            }
+        }
+        if !unknown.is_empty() {
+            unknown.dedup();
+            self.observe(Event::Note {
+                text: format!(
+                    "Not in the vocabulary, and read as unknown words: {}.",
+                    unknown.join(", ")
+                ),
+            });
+        }
+        Prompt {
+            text: text.to_owned(),
+            ids,
+            joiner,
+        }
+    }
+}
+
+/// A prompt.
+struct Prompt {
+    text: String,
+    ids: Vec<u32>,
+    /// As it stands behind the prompt.
+    joiner: Detokeniser,
+}
+
+/// Texts that are being generated, some side by side at a time.
+pub struct Generation<'a> {
+    trained: &'a Trained,
+    session: GenerationSession,
+    prompt: Prompt,
+    options: GenerationOptions,
+    count: usize,
+    /// Texts side by side.
+    streams: usize,
+    /// Texts that are done.
+    done: usize,
+}
+
+impl Generation<'_> {
+    /// The next texts, up to 32; None after the last. `show` hears the prompt and then each word of the first of them, and says
+    /// whether to go on: if not, there are no more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Generator::words`], and what `show` returns.
+    pub fn next_texts(
+        &mut self,
+        mut show: impl FnMut(&str) -> Result<bool>,
+    ) -> Result<Option<Vec<Generated>>> {
+        if self.done >= self.count {
+            return Ok(None);
+        }
+        let words = self.trained.vocabulary();
+        let options = &self.options;
+        let sampling = Sampling {
+            temperature: options.temperature,
+            top_k: options.top_k,
+            top_p: options.top_p,
+            seed: options.seed,
+        };
+        let (prompt, predictor) = (&self.prompt, self.session.predictor());
+        let mut generator = Generator::new(predictor, words, &prompt.ids, sampling, self.done)?;
+        let text = GrowingText::new(prompt, self.trained.config().data.tokens);
+        let mut texts = vec![text; self.streams];
+        if !show(&prompt.text)? {
+            return Ok(None);
+        }
+        for _ in 0..options.tokens {
+            for (k, (text, word)) in texts.iter_mut().zip(generator.words()?).enumerate() {
+                let added = text.append(word, words);
+                if k == 0 && !show(&added)? {
+                    return Ok(None);
+                }
+            }
+        }
+        let wanted = self.streams.min(self.count - self.done);
+        self.done += wanted;
+        let texts = texts.into_iter().map(|text| text.generated);
+        Ok(Some(texts.take(wanted).collect()))
+    }
+}
+
+/// A text while it grows.
+#[derive(Clone)]
+struct GrowingText {
+    generated: Generated,
+    joiner: Detokeniser,
+    /// Whether it ends in a space of the prompt, which is the one before the next word.
+    spaced: bool,
+}
+
+impl GrowingText {
+    fn new(prompt: &Prompt, kind: Tokens) -> GrowingText {
+        GrowingText {
+            generated: Generated {
+                text: prompt.text.clone(),
+                tokens: 0,
+                log_probability: 0.0,
+            },
+            joiner: prompt.joiner.clone(),
+            spaced: kind != Tokens::Characters && prompt.text.ends_with(char::is_whitespace),
+        }
+    }
+
+    /// Appends a word. Returns what that adds to the text.
+    fn append(&mut self, word: Word, words: &Vocabulary) -> String {
+        let mut text = String::new();
+        self.joiner.append(words.word(word.id), &mut text);
+        if std::mem::take(&mut self.spaced) && text.starts_with(' ') {
+            text.remove(0);
+        }
+        self.generated.text += &text;
+        self.generated.tokens += 1;
+        self.generated.log_probability += word.log_probability;
+        text
+    }
+}

@@ -1,0 +1,141 @@
+//! A run of a model that was not trained here.
+
+use std::path::Path;
+
+use super::Observer;
+use super::text::{counted_vocabulary, named_vocabulary};
+use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, SavedCheckpoint, Status};
+use crate::config::Config;
+use crate::corpus::{Corpus, Vocabulary};
+use crate::error::{Error, Result};
+use crate::interchange::{native, pytorch};
+use crate::model::limits::check_sizes;
+use crate::model::parameters::parameters;
+use crate::tensor::names;
+use crate::train::watch::Event;
+
+/// A run that was made.
+pub struct Imported {
+    /// Its folder.
+    pub folder: RunFolder,
+    /// Parameters of the model.
+    pub parameters: u64,
+    /// Words of its vocabulary.
+    pub words: usize,
+}
+
+/// Makes the run `out` of the parameters in a safetensors file, with the names of PyTorch or of checkpoints. `name` is what the
+/// run is called.
+///
+/// # Errors
+///
+/// [`Kind::Usage`](crate::error::Kind::Usage) if PyTorch has no such model, [`Kind::Data`](crate::error::Kind::Data) if the file
+/// does not fit the configuration or has numbers that are not finite, or the run cannot be made.
+pub fn import(
+    file: &Path,
+    config: &Config,
+    name: &str,
+    out: &Path,
+    mut observer: impl FnMut(Event) + Send,
+) -> Result<Imported> {
+    let file = Checkpoint::open(file)?;
+    let is_pytorch = pytorch::is_pytorch(&file);
+    let words = words_of(&file, is_pytorch, config, &mut observer)?;
+    check_sizes(config, words.len(), 1)?;
+    let table = parameters(config, words.len());
+    let imported = if is_pytorch {
+        Some(pytorch::Imported::new(&file, config, words.len())?)
+    } else {
+        native::check(&file, &table)?;
+        None
+    };
+    let place = file.path().display();
+    let check_finite = |parameter: &str, values: &[f32]| {
+        if values.iter().all(|x| x.is_finite()) {
+            return Ok(());
+        }
+        Err(Error::data(format!(
+            "`{parameter}` in `{place}` has numbers that are not finite"
+        ))
+        .help("export the model again from a training that did not diverge"))
+    };
+    let mut current = (String::new(), Default::default());
+    let folder = new_run(out, name, config, &words, |parameter, start, values| {
+        // A model without moving averages is its own average.
+        let own = names::parameter_of(parameter);
+        let Some(imported) = &imported else {
+            let name = if file.contains(parameter) {
+                parameter
+            } else {
+                own
+            };
+            file.read_f32(name, start, values)?;
+            return check_finite(name, values);
+        };
+        if current.0 != parameter {
+            current = (parameter.to_owned(), imported.values(own)?);
+        }
+        values.copy_from_slice(&current.1[start..start + values.len()]);
+        check_finite(own, values)
+    })?;
+    Ok(Imported {
+        folder,
+        parameters: table.iter().map(|line| line.shape.len() as u64).sum(),
+        words: words.len(),
+    })
+}
+
+/// Makes the run of a model that was not trained: its checkpoint is of step 0. `values` gives the values of a parameter by name,
+/// from an element on.
+pub(super) fn new_run(
+    out: &Path,
+    name: &str,
+    config: &Config,
+    words: &Vocabulary,
+    values: impl FnMut(&str, usize, &mut [f32]) -> Result<()>,
+) -> Result<RunFolder> {
+    let folder = RunFolder::create(out)?;
+    let (path, table) = (folder.checkpoint_path(0), parameters(config, words.len()));
+    native::write_model(&path, config, &table, &words.to_bytes(), values)?;
+    folder.write_config(&config.to_toml())?;
+    folder.write_record(&RunRecord {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config: name.to_owned(),
+        devices: Vec::new(),
+        seed: config.train.seed,
+        status: Status::Finished,
+        best: None,
+        last: Some(SavedCheckpoint::new(0, None)),
+    })?;
+    Ok(folder)
+}
+
+/// The vocabulary in the file, or else that of the configuration.
+fn words_of(
+    file: &Checkpoint,
+    is_pytorch: bool,
+    config: &Config,
+    observer: &mut Observer<'_>,
+) -> Result<Vocabulary> {
+    let order = config.data.order;
+    let place = file.path().display().to_string();
+    if is_pytorch && let Some(words) = pytorch::Imported::words(file) {
+        return Vocabulary::from_bytes(words, order, &place);
+    }
+    if !is_pytorch && file.contains(names::VOCABULARY) {
+        return Vocabulary::from_bytes(file.tensor_u8(names::VOCABULARY)?, order, &place);
+    }
+    let from = match &config.data.vocab {
+        Some(path) => path.display().to_string(),
+        None => "the training text".to_owned(),
+    };
+    observer(Event::Note {
+        text: format!(
+            "There are no words in `{place}`: row k of its tables is taken for word k of `{from}`."
+        ),
+    });
+    match &config.data.vocab {
+        Some(path) => named_vocabulary(config, path),
+        None => counted_vocabulary(config, &Corpus::training(&config.data)?, observer),
+    }
+}

@@ -1,0 +1,52 @@
+//! The report of runs: one page, `report.html`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::checkpoint::{RunFolder, has_run};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::report::{RunData, page};
+
+/// The file of the page in a folder.
+pub const REPORT: &str = "report.html";
+
+/// Writes a page of some runs. Replaces another page, and nothing else.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if `out` is another file, or cannot be written.
+pub fn write_report(out: &Path, runs: &[RunData]) -> Result<()> {
+    const PAGE: &[u8] = b"<!DOCTYPE html>";
+    let mut begin = Vec::new();
+    let read = |file: File| file.take(PAGE.len() as u64).read_to_end(&mut begin);
+    if File::open(out).and_then(read).is_ok() && !begin.is_empty() && begin != PAGE {
+        return Err(
+            Error::data(format!("`{}` exists, and is not a page", out.display()))
+                .help("choose another file with --out"),
+        );
+    }
+    files::write_text(out, &page(&title(runs), runs))
+}
+
+/// The title of a page.
+fn title(runs: &[RunData]) -> String {
+    match runs {
+        [one] => format!("{}, {}", one.label, one.status()),
+        all => format!("{} models compared", all.len()),
+    }
+}
+
+/// Writes the page of a run that has ended, successfully or not. Warns if it cannot be written.
+pub(super) fn write_after_run(folder: &RunFolder) {
+    // A run that failed before its first record has nothing to show.
+    if !has_run(folder.path()) {
+        return;
+    }
+    let written = RunData::read(folder.path())
+        .and_then(|run| write_report(&folder.path().join(REPORT), &[run]));
+    if let Err(error) = written {
+        tracing::warn!("there is no report: {error}");
+    }
+}

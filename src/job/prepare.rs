@@ -1,0 +1,255 @@
+//! Everything before the first step, in the order in which it can fail.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Observer;
+use super::distributed::{Facts, LocalProcess, check_same_job, too_little_time};
+use super::resume::Resumed;
+use super::settings::{Destination, Job};
+use super::text::{TextFiles, Texts, check_same_words, saved_vocabulary, vocabulary};
+use super::training::Training;
+use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_name, run_of_config};
+use crate::config::{Config, Precision};
+use crate::corpus::Vocabulary;
+use crate::device::{Device, Executor, ExecutorOptions, Workload, choose_all};
+use crate::error::{Error, Result};
+use crate::model::limits::check_sizes;
+use crate::tensor::names;
+use crate::train::estimate::{self, RunSpec, Topology};
+use crate::train::progress::{Measure, Progress};
+use crate::train::session::TrainingSession;
+use crate::train::watch::Event;
+
+/// The folder that new runs are numbered in.
+const BASE: &str = ".";
+
+/// Prepares a training.
+pub(super) fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
+    let is_root = job.collective.is_root();
+    let executors = training_executors(&job.devices, &job.config, &job.options, observer)?;
+    let resumed = find_resumed(&job)?;
+    let init = match &job.init {
+        Some(file) => Some(Checkpoint::open(&find(file, Which::Best)?.checkpoint)?),
+        None => None,
+    };
+    let source = match job.texts.take() {
+        Some(texts) => TextSource::Read(texts),
+        None => TextSource::Files(TextFiles::open(&job.config.data, |key| {
+            job.origin.missing_text(key)
+        })?),
+    };
+    let folder = if is_root {
+        Some(open_folder(&job, resumed.as_ref())?)
+    } else {
+        None
+    };
+    let checkpoint = resumed.as_ref().and_then(|run| run.checkpoint.as_ref());
+    let texts = source.texts(&job.config, checkpoint, observer)?;
+    let (config, words) = (&job.config, texts.vocabulary.len());
+    let topology = Topology {
+        devices: executors.len() * job.collective.ranks(),
+        local_devices: executors.len(),
+        local_processes: LocalProcess::current().count,
+    };
+    check_sizes(config, words, topology.devices)?;
+    let facts = Facts {
+        config,
+        corpus: texts.train.corpus(),
+        vocabulary: &texts.vocabulary,
+        start: checkpoint.or(init.as_ref()),
+        devices: executors.len(),
+        validates: texts.valid.is_some(),
+    };
+    check_same_job(job.collective.as_mut(), &facts)?;
+    let run = RunSpec {
+        config,
+        vocabulary: words,
+        topology,
+    };
+    let first = job.collective.rank() * executors.len();
+    let plans = run.plans_for_devices(&executors, first);
+    estimate::check(&run, &executors, &plans)?;
+    let mut session = TrainingSession::with_plans(executors, job.collective, config, words, plans)?;
+    let mut progress = match (&resumed, checkpoint, &init) {
+        (Some(resumed), Some(checkpoint), _) => restore(&mut session, resumed, checkpoint, &texts)?,
+        (_, _, Some(init)) => {
+            session.initialise_from(init)?;
+            warn_of_other_words(init, &texts.vocabulary);
+            Progress::start()
+        }
+        _ => {
+            session.initialise()?;
+            Progress::start()
+        }
+    };
+    if let (true, Some(text)) = (is_root, &texts.valid) {
+        let measured = progress.measure_on(Measure::of(text, config));
+        measured.map_err(|error| match &resumed {
+            Some(resumed) => error.help(&resumed.if_other_measure),
+            None => error,
+        })?;
+    }
+    if let Some(text) = too_little_time(&session) {
+        observer(Event::Note { text });
+    }
+    let name = run_name_of(job.name, resumed.as_ref(), job.origin.file.as_deref());
+    Ok(Training {
+        config: job.config,
+        name,
+        session,
+        texts,
+        folder,
+        progress,
+        stop: job.stop,
+    })
+}
+
+/// Opens devices to train with a configuration.
+///
+/// # Errors
+///
+/// [`Kind::Usage`](crate::error::Kind::Usage) for a selector that cannot be read,
+/// [`Kind::Device`](crate::error::Kind::Device) if there is no such device.
+pub fn training_executors<S: AsRef<str>>(
+    selectors: &[S],
+    config: &Config,
+    options: &ExecutorOptions,
+    observer: &mut Observer<'_>,
+) -> Result<Vec<Box<dyn Executor>>> {
+    let workload = workload_of(config.train.precision);
+    let choices = choose_all(selectors, LocalProcess::current().rank)?;
+    let mut executors = Vec::new();
+    for choice in choices {
+        observer(Event::Device {
+            reason: choice.reason,
+        });
+        if matches!(choice.device, Device::Cpu) && workload == Workload::Mixed {
+            observer(Event::Note {
+                text: "Mixed precision on the CPU rounds to f16 where a GPU would store it, and is no faster than f32.".to_owned(),
+            });
+        }
+        executors.push(choice.device.open(workload, options)?);
+    }
+    Ok(executors)
+}
+
+/// What an executor is opened for that trains in this precision.
+pub fn workload_of(precision: Precision) -> Workload {
+    match precision {
+        Precision::F32 => Workload::F32,
+        Precision::Mixed => Workload::Mixed,
+    }
+}
+
+/// The run that the job continues, if it does.
+fn find_resumed(job: &Job) -> Result<Option<Resumed>> {
+    let folder = match &job.destination {
+        Destination::Numbered | Destination::New(_) => return Ok(None),
+        Destination::Comparison(folder) => return Resumed::of_comparison(folder),
+        Destination::Resume(folder) => folder.clone(),
+        Destination::ResumeNewest => newest_run(job)?,
+    };
+    Resumed::open(&folder, &job.config, &job.program).map(Some)
+}
+
+/// The run that the configuration file belongs to, else the newest run of the configuration.
+fn newest_run(job: &Job) -> Result<PathBuf> {
+    let file = job.origin.file.as_deref().unwrap_or(Path::new(""));
+    let folder = match run_of_config(file) {
+        Some(run) => Some(run),
+        None => RunFolder::newest_numbered(Path::new(BASE), file)?,
+    };
+    folder.ok_or_else(|| {
+        Error::data(format!("there is no run of `{}` to resume", run_name(file)))
+            .help("name the folder of the run with --out, or leave --resume out")
+    })
+}
+
+/// Makes the folder of a new run, or opens that of one that goes on.
+fn open_folder(job: &Job, resumed: Option<&Resumed>) -> Result<RunFolder> {
+    if let Some(resumed) = resumed {
+        return RunFolder::resume(&resumed.folder);
+    }
+    match &job.destination {
+        Destination::New(folder)
+        | Destination::Comparison(folder)
+        | Destination::Resume(folder) => RunFolder::create(folder),
+        Destination::Numbered | Destination::ResumeNewest => {
+            let file = job.origin.file.as_deref().unwrap_or(Path::new(""));
+            RunFolder::create_numbered(Path::new(BASE), file)
+        }
+    }
+}
+
+/// Where the texts come from.
+enum TextSource {
+    /// Another model has read them.
+    Read(Texts),
+    /// They are open.
+    Files(TextFiles),
+}
+
+impl TextSource {
+    /// The texts, with the vocabulary of the checkpoint or, without one, that of the configuration.
+    fn texts(
+        self,
+        config: &Config,
+        checkpoint: Option<&Checkpoint>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Texts> {
+        match (self, checkpoint) {
+            (TextSource::Read(texts), None) => Ok(texts),
+            (TextSource::Read(texts), Some(_)) => {
+                check_same_words(config, &texts.vocabulary)?;
+                Ok(texts)
+            }
+            (TextSource::Files(files), None) => {
+                let words = vocabulary(config, &files.train, observer)?;
+                Texts::read(files, Arc::new(words), config.data.tokens, observer)
+            }
+            (TextSource::Files(files), Some(checkpoint)) => {
+                let words = saved_vocabulary(checkpoint, config)?;
+                check_same_words(config, &words)?;
+                Texts::read(files, Arc::new(words), config.data.tokens, observer)
+            }
+        }
+    }
+}
+
+/// Restores the model of a run, and where it stood.
+fn restore(
+    session: &mut TrainingSession,
+    resumed: &Resumed,
+    checkpoint: &Checkpoint,
+    texts: &Texts,
+) -> Result<Progress> {
+    let progress = Progress::read(checkpoint)?;
+    if let Some(position) = &progress.position {
+        let checked = position.check_text(texts.train.corpus());
+        checked.map_err(|error| error.help(&resumed.if_other_text))?;
+    }
+    session.restore(checkpoint)?;
+    Ok(progress)
+}
+
+/// Warns if the parameters come from a model of another vocabulary: its rows then stand for other words.
+fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
+    if init
+        .tensor_u8(names::VOCABULARY)
+        .is_ok_and(|saved| saved != words.to_bytes())
+    {
+        tracing::warn!(
+            "the vocabulary of `{}` is not that of this run: row k of a table may stand for another word",
+            init.path().display()
+        );
+    }
+}
+
+/// The name of the run: the one that was given, else the one that it was begun with, else that of the configuration file.
+fn run_name_of(given: Option<String>, resumed: Option<&Resumed>, file: Option<&Path>) -> String {
+    let begun = || Some(RunRecord::read(&resumed?.folder).ok()?.config);
+    given
+        .or_else(begun)
+        .unwrap_or_else(|| run_name(file.unwrap_or(Path::new(""))))
+}

@@ -1,0 +1,192 @@
+//! What a training is to do: the configuration, and everything that is not in it.
+
+use std::path::{Path, PathBuf};
+
+use super::Event;
+use super::origin::Origin;
+use super::text::Texts;
+use super::training::{Outcome, Training};
+use crate::config::Config;
+use crate::device::ExecutorOptions;
+use crate::error::Result;
+use crate::train::collective::{Collective, SingleProcess};
+use crate::train::schedule;
+use crate::train::watch::Stop;
+
+/// A training that is to be done.
+///
+/// The defaults: a new run in `runs/NAME`, on the best device, from random parameters. [`Job::run`] does it all.
+///
+/// ```ignore
+#[doc = include_str!("../../tests/examples/train.rs")]
+/// ```
+pub struct Job {
+    pub(super) config: Config,
+    pub(super) origin: Origin,
+    pub(super) name: Option<String>,
+    pub(super) devices: Vec<String>,
+    pub(super) options: ExecutorOptions,
+    pub(super) destination: Destination,
+    pub(super) init: Option<PathBuf>,
+    pub(super) collective: Box<dyn Collective>,
+    pub(super) texts: Option<Texts>,
+    pub(super) stop: Stop,
+    pub(super) program: String,
+}
+
+/// Where the run is kept.
+pub(super) enum Destination {
+    /// In a new folder in `runs`, named after the configuration.
+    Numbered,
+    /// In a new folder.
+    New(PathBuf),
+    /// In the folder of a run that goes on.
+    Resume(PathBuf),
+    /// In the folder of the run that the configuration belongs to, or of the newest that was begun with it.
+    ResumeNewest,
+    /// In this folder of a comparison, where it may have begun already.
+    Comparison(PathBuf),
+}
+
+impl Job {
+    /// A training of this configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if nothing ends the training, or the schedule needs a limit that is not set.
+    pub fn new(config: Config) -> Result<Job> {
+        config.check_limits()?;
+        schedule::check(&config)?;
+        Ok(Job {
+            config,
+            origin: Origin::default(),
+            name: None,
+            devices: Vec::new(),
+            options: ExecutorOptions::default(),
+            destination: Destination::Numbered,
+            init: None,
+            collective: Box::new(SingleProcess),
+            texts: None,
+            stop: Stop::default(),
+            program: "wlstm".to_owned(),
+        })
+    }
+
+    /// A training of the configuration in a TOML file, with overrides `KEY=VALUE`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Job::new`]; [`Kind::Usage`](crate::error::Kind::Usage) if the file or an override cannot be used.
+    pub fn load<S: AsRef<str>>(file: impl AsRef<Path>, overrides: &[S]) -> Result<Job> {
+        let file = file.as_ref();
+        let overrides: Vec<String> = overrides
+            .iter()
+            .map(|text| text.as_ref().to_owned())
+            .collect();
+        let mut job = Job::new(Config::load(file, &overrides)?)?;
+        job.origin = Origin {
+            file: Some(file.to_path_buf()),
+            overrides,
+        };
+        Ok(job)
+    }
+
+    /// Trains on this device, as `--device` names it: `auto`, `cpu`, `gpu`, `gpu:N`, `gpu:NAME`.
+    pub fn device(self, selector: &str) -> Job {
+        self.devices(&[selector])
+    }
+
+    /// Trains on these devices, each with `train.batch` streams.
+    pub fn devices<S: AsRef<str>>(mut self, selectors: &[S]) -> Job {
+        let selectors = selectors.iter().map(|text| text.as_ref().to_owned());
+        self.devices = selectors.collect();
+        self
+    }
+
+    /// Opens devices with these options.
+    pub fn executor_options(mut self, options: ExecutorOptions) -> Job {
+        self.options = options;
+        self
+    }
+
+    /// Keeps the run in this new folder.
+    pub fn out(mut self, folder: impl Into<PathBuf>) -> Job {
+        self.destination = Destination::New(folder.into());
+        self
+    }
+
+    /// Continues the run in this folder from its newest checkpoint, bit for bit as if it had never stopped.
+    pub fn resume(mut self, folder: impl Into<PathBuf>) -> Job {
+        self.destination = Destination::Resume(folder.into());
+        self
+    }
+
+    /// Continues the run whose `config.toml` was loaded, or else the newest run of the configuration in `runs`.
+    pub fn resume_newest(mut self) -> Job {
+        self.destination = Destination::ResumeNewest;
+        self
+    }
+
+    /// Begins the run of a model of a comparison, or continues it if it has begun.
+    pub(super) fn of_comparison(mut self, folder: PathBuf, texts: Texts) -> Job {
+        self.destination = Destination::Comparison(folder);
+        self.texts = Some(texts);
+        self
+    }
+
+    /// Starts from the parameters in a safetensors file, or of a run.
+    pub fn init(mut self, file: impl Into<PathBuf>) -> Job {
+        self.init = Some(file.into());
+        self
+    }
+
+    /// Calls the run this. The default is the name of the configuration file.
+    pub fn name(mut self, name: impl Into<String>) -> Job {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Trains together with the other processes of `collective`; see [`distributed::connect`](super::distributed::connect).
+    pub fn collective(mut self, collective: Box<dyn Collective>) -> Job {
+        self.collective = collective;
+        self
+    }
+
+    /// Saves and stops when `stop` asks for it.
+    pub fn stop(mut self, stop: Stop) -> Job {
+        self.stop = stop;
+        self
+    }
+
+    /// The name of the program in the commands that messages propose. The default is `wlstm`.
+    pub fn program(mut self, program: impl Into<String>) -> Job {
+        self.program = program.into();
+        self
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Trains until a limit of the configuration is reached: opens devices and texts, counts words, initialises or restores the
+    /// model, trains, validates, writes checkpoints and the report.
+    ///
+    /// # Errors
+    ///
+    /// As [`Job::prepare`] and [`Training::run`].
+    pub fn run(self, mut observer: impl FnMut(Event) + Send) -> Result<Outcome> {
+        self.prepare(&mut observer)?.run(&mut observer)
+    }
+
+    /// Does everything before the first step.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the run cannot go on with this configuration,
+    /// [`Kind::Data`](crate::error::Kind::Data) if a text, a checkpoint or the folder cannot be used,
+    /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device, or the run does not fit into its memory.
+    pub fn prepare(self, mut observer: impl FnMut(Event) + Send) -> Result<Training> {
+        super::prepare::prepare(self, &mut observer)
+    }
+}

@@ -1,0 +1,218 @@
+//! The vocabulary and the texts of a configuration.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Observer;
+use crate::checkpoint::Checkpoint;
+use crate::config::{Config, DataConfig, Softmax, Tokens};
+use crate::corpus::{Corpus, Text, TokenCache, Vocabulary, VocabularyBuilder, expand};
+use crate::error::{Error, Result};
+use crate::tensor::names;
+use crate::train::watch::{Event, Work};
+
+/// What a model trains on.
+#[derive(Clone)]
+pub struct Texts {
+    /// The training text.
+    pub train: Text,
+    /// The validation text, if there is one.
+    pub valid: Option<Text>,
+    /// The vocabulary of both.
+    pub vocabulary: Arc<Vocabulary>,
+}
+
+impl Texts {
+    /// Reads both texts with this vocabulary.
+    pub(super) fn read(
+        files: TextFiles,
+        vocabulary: Arc<Vocabulary>,
+        tokens: Tokens,
+        observer: &mut Observer<'_>,
+    ) -> Result<Texts> {
+        let mut read = |corpus| read_text(corpus, vocabulary.clone(), tokens, observer);
+        Ok(Texts {
+            train: read(files.train)?,
+            valid: files.valid.map(read).transpose()?,
+            vocabulary: vocabulary.clone(),
+        })
+    }
+}
+
+/// The files of the texts.
+pub(super) struct TextFiles {
+    pub train: Arc<Corpus>,
+    pub valid: Option<Arc<Corpus>>,
+}
+
+impl TextFiles {
+    /// Opens the files that a configuration names. `missing` says, for a key, what to do if a file of it does not exist.
+    pub fn open(data: &DataConfig, missing: impl Fn(&str) -> Option<String>) -> Result<TextFiles> {
+        let explained = |key: &str, files: &[PathBuf], error: Error| {
+            // The error of a folder that exists says better what is wrong with it.
+            let is_missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
+            match files.iter().any(is_missing).then(|| missing(key)).flatten() {
+                Some(help) => error.help(help),
+                None => error,
+            }
+        };
+        let train = Corpus::training(data).map_err(|e| explained("data.train", &data.train, e))?;
+        let valid =
+            Corpus::validation(data).map_err(|e| explained("data.valid", &data.valid, e))?;
+        Ok(TextFiles {
+            train: Arc::new(train),
+            valid: valid.map(Arc::new),
+        })
+    }
+}
+
+/// Reads a text with this vocabulary. What no earlier run has read is converted to tokens now, and kept in the user's cache.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the text is not UTF-8.
+pub fn read_text(
+    corpus: Arc<Corpus>,
+    vocabulary: Arc<Vocabulary>,
+    tokens: Tokens,
+    observer: &mut Observer<'_>,
+) -> Result<Text> {
+    let Some(cache) = TokenCache::of_user() else {
+        return Ok(Text::new(corpus, vocabulary, tokens));
+    };
+    watched(Work::ReadingText, observer, |watch| {
+        cache.open(corpus, vocabulary, tokens, watch)
+    })
+}
+
+/// The vocabulary file of a configuration or, if it names none, the vocabulary of the training text.
+pub(super) fn vocabulary(
+    config: &Config,
+    corpus: &Corpus,
+    observer: &mut Observer<'_>,
+) -> Result<Vocabulary> {
+    match &config.data.vocab {
+        Some(path) => named_vocabulary(config, path),
+        None => counted_vocabulary(config, corpus, observer),
+    }
+}
+
+/// The vocabulary file of a configuration. Warns if the sampled softmax cannot use its order.
+///
+/// # Errors
+///
+/// As [`vocabulary_file`].
+pub fn named_vocabulary(config: &Config, path: &Path) -> Result<Vocabulary> {
+    let vocabulary = vocabulary_file(config, path)?;
+    if matches!(config.softmax, Softmax::Sampled { .. }) && !vocabulary.is_sorted() {
+        tracing::warn!(
+            "the words of `{}` are not sorted by falling frequency, which the sampled softmax assumes",
+            path.display()
+        );
+    }
+    Ok(vocabulary)
+}
+
+/// The vocabulary in a file. It must have `data.vocab_size` words, unless that is 0.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the file is no vocabulary, or has another size.
+pub fn vocabulary_file(config: &Config, path: &Path) -> Result<Vocabulary> {
+    let data = &config.data;
+    let vocabulary = Vocabulary::load(path, data.order)?;
+    if data.vocab_size != 0 && vocabulary.len() != data.vocab_size {
+        return Err(Error::data(format!(
+            "`{}` has {} words, but `data.vocab_size` says {}",
+            path.display(),
+            vocabulary.len(),
+            data.vocab_size
+        ))
+        .help("set `data.vocab_size` to 0 or to the size of the file, or name another file in `data.vocab`"));
+    }
+    Ok(vocabulary)
+}
+
+/// Counts the words of the training text, as the configuration says.
+///
+/// # Errors
+///
+/// As [`count_words`].
+pub fn counted_vocabulary(
+    config: &Config,
+    corpus: &Corpus,
+    observer: &mut Observer<'_>,
+) -> Result<Vocabulary> {
+    observer(Event::Note {
+        text: "Counting the words of the training text ...".to_owned(),
+    });
+    let data = &config.data;
+    let builder = VocabularyBuilder::new(data.order, data.tokens)
+        .size(data.vocab_size)
+        .min_count(data.min_count);
+    count_words(&builder, corpus, observer)
+}
+
+/// Counts the words of a corpus.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the text cannot be read, or no word remains.
+pub fn count_words(
+    builder: &VocabularyBuilder,
+    corpus: &Corpus,
+    observer: &mut Observer<'_>,
+) -> Result<Vocabulary> {
+    let vocabulary = watched(Work::CountingWords, observer, |watch| {
+        builder.build_watched(corpus, watch)
+    })?;
+    // The special words alone can predict nothing.
+    if vocabulary.len() <= 2 {
+        return Err(Error::data(match builder.get_min_count() {
+            0 | 1 => "all words are special ones: the vocabulary would be empty".to_owned(),
+            count => format!("no word occurs {count} times: the vocabulary would be empty"),
+        })
+        .help("lower `data.min_count` or --min-count, or check the kind of tokens and the text"));
+    }
+    Ok(vocabulary)
+}
+
+/// The vocabulary inside a checkpoint.
+pub(super) fn saved_vocabulary(checkpoint: &Checkpoint, config: &Config) -> Result<Vocabulary> {
+    let place = checkpoint.path().display().to_string();
+    Vocabulary::from_bytes(
+        checkpoint.tensor_u8(names::VOCABULARY)?,
+        config.data.order,
+        &place,
+    )
+}
+
+/// Checks that the vocabulary file, if it exists, still has the words of the run, which are in its checkpoint.
+pub(super) fn check_same_words(config: &Config, words: &Vocabulary) -> Result<()> {
+    match &config.data.vocab {
+        Some(path) if path.exists() && !vocabulary_file(config, path)?.same_words(words) => {
+            Err(Error::data(format!(
+                "`{}` does not have the words of the run",
+                path.display()
+            ))
+            .help("resume with the vocabulary of the run, or without `data.vocab`: its words are in its checkpoint"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Does work whose progress threads report in bytes; tells the observer of it, one report at a time.
+fn watched<T>(
+    work: Work,
+    observer: &mut Observer<'_>,
+    act: impl FnOnce(&(dyn Fn(u64, u64) + Sync)) -> T,
+) -> T {
+    let shared = Mutex::new(observer);
+    let done = act(&|done, total| {
+        let mut observer = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        observer(Event::Working { work, done, total });
+    });
+    let observer = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    observer(Event::Worked { work });
+    done
+}

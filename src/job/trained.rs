@@ -1,0 +1,209 @@
+//! A trained model from its file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::text::saved_vocabulary;
+use crate::checkpoint::{Checkpoint, Which, find};
+use crate::config::Config;
+use crate::corpus::Vocabulary;
+use crate::device::{Executor, ExecutorOptions, Workload, choose};
+use crate::error::{Error, Result};
+use crate::interchange::{ExportSource, native, onnx, pytorch};
+use crate::model::language_model::Extent;
+use crate::train::session::{EvaluationSession, GenerationSession};
+use crate::train::watch::Event;
+
+/// A trained model: its file, its configuration, its vocabulary, and the device that it runs on.
+///
+/// ```ignore
+#[doc = include_str!("../../tests/examples/score.rs")]
+/// ```
+#[derive(Clone)]
+pub struct Trained {
+    checkpoint: Arc<Checkpoint>,
+    config: Config,
+    vocabulary: Arc<Vocabulary>,
+    device: String,
+    options: ExecutorOptions,
+    observer: Option<Arc<dyn Fn(Event) + Send + Sync>>,
+}
+
+/// The format of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Safetensors that `torch.nn` modules load by name.
+    Pytorch,
+    /// Safetensors with the names of checkpoints, for [`Job::init`](super::Job::init).
+    Native,
+    /// One step as an ONNX graph.
+    Onnx,
+}
+
+impl Trained {
+    /// Opens the best checkpoint of a run folder, or a checkpoint file.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if there is none, or it cannot be used.
+    pub fn open(run: impl AsRef<Path>) -> Result<Trained> {
+        Trained::open_which(run.as_ref(), Which::Best)
+    }
+
+    /// Opens the newest checkpoint of a run folder, or a checkpoint file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trained::open`].
+    pub fn open_last(run: impl AsRef<Path>) -> Result<Trained> {
+        Trained::open_which(run.as_ref(), Which::Last)
+    }
+
+    fn open_which(run: &Path, which: Which) -> Result<Trained> {
+        let found = find(run, which)?;
+        let checkpoint = Checkpoint::open(&found.checkpoint)?;
+        let config = saved_config(&checkpoint)?;
+        let vocabulary = saved_vocabulary(&checkpoint, &config)?;
+        Ok(Trained {
+            checkpoint: Arc::new(checkpoint),
+            config,
+            vocabulary: Arc::new(vocabulary),
+            device: "auto".to_owned(),
+            options: ExecutorOptions::default(),
+            observer: None,
+        })
+    }
+
+    /// Computes on this device, as `--device` names it.
+    pub fn device(mut self, selector: &str) -> Trained {
+        selector.clone_into(&mut self.device);
+        self
+    }
+
+    /// Opens the device with these options.
+    pub fn executor_options(mut self, options: ExecutorOptions) -> Trained {
+        self.options = options;
+        self
+    }
+
+    /// Reports which device is used, and how far long work is.
+    pub fn observer(mut self, observer: impl Fn(Event) + Send + Sync + 'static) -> Trained {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// The file.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The configuration that it was trained with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its vocabulary.
+    pub fn vocabulary(&self) -> &Arc<Vocabulary> {
+        &self.vocabulary
+    }
+
+    /// The model on its device, to compute losses in batches of `extent`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device, or the model does not fit into its memory.
+    pub fn evaluation_session(&self, extent: Extent) -> Result<EvaluationSession> {
+        let (executor, words) = (self.open_device()?, self.vocabulary.len());
+        EvaluationSession::new(executor, &self.config, words, &self.checkpoint, extent)
+    }
+
+    /// The model on its device, to generate `streams` texts side by side.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trained::evaluation_session`].
+    pub fn generation_session(&self, streams: usize) -> Result<GenerationSession> {
+        let (executor, words) = (self.open_device()?, self.vocabulary.len());
+        GenerationSession::new(executor, &self.config, words, &self.checkpoint, streams)
+    }
+
+    fn open_device(&self) -> Result<Box<dyn Executor>> {
+        let choice = choose(&[&self.device])?;
+        self.observe(Event::Device {
+            reason: choice.reason,
+        });
+        choice.device.open(Workload::F32, &self.options)
+    }
+
+    /// Writes the model for other programs: with the moving average of its parameters, if it has one, as it is evaluated. Returns
+    /// the files.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the format has no such model, or `out` is the checkpoint itself;
+    /// [`Kind::Data`](crate::error::Kind::Data) if a file cannot be written.
+    pub fn export(&self, format: ExportFormat, out: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+        self.export_parameters(format, out.as_ref(), false)
+    }
+
+    /// As [`Trained::export`], with the parameters after the last step instead of their moving average.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trained::export`].
+    pub fn export_last(&self, format: ExportFormat, out: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+        self.export_parameters(format, out.as_ref(), true)
+    }
+
+    fn export_parameters(
+        &self,
+        format: ExportFormat,
+        out: &Path,
+        last: bool,
+    ) -> Result<Vec<PathBuf>> {
+        let place = out.canonicalize().ok();
+        if place.is_some() && place == self.checkpoint.path().canonicalize().ok() {
+            return Err(Error::usage(format!(
+                "`{}` is the checkpoint itself, and would be replaced",
+                out.display()
+            ))
+            .help("choose another file with --out"));
+        }
+        let source = ExportSource {
+            checkpoint: &self.checkpoint,
+            config: &self.config,
+            vocabulary: &self.vocabulary,
+            last,
+        };
+        let mut files = vec![out.to_path_buf()];
+        match format {
+            ExportFormat::Native => native::export(&source, out)?,
+            ExportFormat::Pytorch => pytorch::export(&source, out)?,
+            ExportFormat::Onnx => files.extend(onnx::export(&source, out, onnx::MOST_INLINE)?),
+        }
+        Ok(files)
+    }
+
+    /// Tells the observer, if there is one.
+    pub(super) fn observe(&self, event: Event) {
+        if let Some(observer) = &self.observer {
+            observer(event);
+        }
+    }
+}
+
+/// The configuration inside a checkpoint.
+pub(super) fn saved_config(checkpoint: &Checkpoint) -> Result<Config> {
+    let place = checkpoint.path().display().to_string();
+    let text = checkpoint.metadata().get("config").ok_or_else(|| {
+        Error::data(format!(
+            "`{place}` has no configuration: it is not a checkpoint of wlstm"
+        ))
+        .help("name a checkpoint or a run folder that `wlstm train` has written")
+    })?;
+    Config::parse(text, &place, Path::new("/"), &[]).map_err(|error| {
+        Error::data(format!("the configuration in `{place}` cannot be used"))
+            .because(error)
+            .help("use the version of wlstm that wrote it")
+    })
+}

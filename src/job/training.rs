@@ -1,0 +1,125 @@
+//! A training that is prepared, and its outcome.
+
+use std::path::{Path, PathBuf};
+
+use super::page;
+use super::text::Texts;
+use crate::checkpoint::{RunFolder, SavedCheckpoint};
+use crate::config::Config;
+use crate::error::Result;
+use crate::train::progress::Progress;
+use crate::train::run::{Run, train};
+use crate::train::sample::is_too_slow;
+use crate::train::session::TrainingSession;
+use crate::train::watch::{Event, Stop, Turns};
+
+/// A model on its devices, its texts and its folder, before the first step.
+pub struct Training {
+    pub(super) config: Config,
+    pub(super) name: String,
+    pub(super) session: TrainingSession,
+    pub(super) texts: Texts,
+    pub(super) folder: Option<RunFolder>,
+    pub(super) progress: Progress,
+    pub(super) stop: Stop,
+}
+
+/// What a training has come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The run folder. None on processes other than the root of a job.
+    pub folder: Option<PathBuf>,
+    /// The limit that ended it, in words.
+    pub reason: String,
+    /// The steps that were done before, by the run that this one continues.
+    pub resumed: u64,
+    /// Where the run stands.
+    pub progress: Progress,
+    /// The best checkpoint.
+    pub best: Option<SavedCheckpoint>,
+    /// A text that the model generates. None if that takes too long.
+    pub sample: Option<String>,
+    /// Whether the sample was left out because the device, which is software, is too slow for the vocabulary.
+    pub sample_is_too_slow: bool,
+}
+
+impl Training {
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The run folder. None on processes other than the root of a job.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(RunFolder::path)
+    }
+
+    /// The processes that train together.
+    pub fn processes(&mut self) -> usize {
+        self.session.collective().ranks()
+    }
+
+    /// Saves and stops when `stop` asks for it.
+    pub fn stop(mut self, stop: Stop) -> Training {
+        self.stop = stop;
+        self
+    }
+
+    /// Trains until a limit is reached; then writes the last checkpoint and the report.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`]. The report is written all the same.
+    pub fn run(self, mut observer: impl FnMut(Event) + Send) -> Result<Outcome> {
+        self.train(None, &mut observer)
+    }
+
+    /// As [`Training::run`], in turns with other trainings on the same device.
+    ///
+    /// # Errors
+    ///
+    /// As [`Training::run`].
+    pub fn run_in_turns(
+        self,
+        turns: &dyn Turns,
+        mut observer: impl FnMut(Event) + Send,
+    ) -> Result<Outcome> {
+        self.train(Some(turns), &mut observer)
+    }
+
+    fn train(
+        mut self,
+        turns: Option<&dyn Turns>,
+        observer: &mut dyn FnMut(Event),
+    ) -> Result<Outcome> {
+        let resumed = self.progress.step;
+        let outcome = train(Run {
+            config: &self.config,
+            name: self.name,
+            session: &mut self.session,
+            train: self.texts.train,
+            valid: self.texts.valid,
+            folder: self.folder.as_ref(),
+            progress: self.progress,
+            stop: &self.stop,
+            turns,
+            watch: observer,
+        });
+        for (device, bytes) in self.session.allocated_bytes().into_iter().enumerate() {
+            tracing::debug!(device, bytes, "memory of a device");
+        }
+        if let Some(folder) = &self.folder {
+            page::write_after_run(folder);
+        }
+        let outcome = outcome?;
+        Ok(Outcome {
+            folder: self.folder.map(|folder| folder.path().to_path_buf()),
+            reason: outcome.reason,
+            resumed,
+            progress: outcome.progress,
+            best: outcome.best,
+            sample: outcome.sample,
+            sample_is_too_slow: is_too_slow(&self.session),
+        })
+    }
+}

@@ -1,0 +1,82 @@
+// A kernel: a shader, its twin on the CPU and its cases. Every device runs all cases against the twin.
+use wlstm::device::{CpuExecutor, Executor, GpuExecutor, adapters};
+use wlstm::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
+use wlstm::real::Real;
+use wlstm::validate::kernels::{Thoroughness, kernel};
+
+// The first file. Binding 0 has the params, binding 1 where the slices begin, then come the slices.
+const SHADER: &str = r#"
+struct Params { len: u32 }
+struct Starts { x: u32, y: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> starts: Starts;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = (group.y * groups.x + group.x) * 256u + local;
+    if (i >= params.len) {
+        return;
+    }
+    let positive = max(x[starts.x + i], 0.0);
+    y[starts.y + i] = positive * positive;
+}
+"#;
+
+// The second file: what it is called with, ...
+wlstm::params! {
+    /// The sizes of one step.
+    pub struct Params {
+        /// Elements of each.
+        pub len: u32,
+    }
+}
+
+// ... the specification, in plain loops, for `f32` and `f64` alike, ...
+fn twin<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
+    for (y, &x) in y.iter_mut().zip(x) {
+        let positive = if x > R::ZERO { x } else { R::ZERO };
+        *y = positive * positive;
+    }
+}
+
+// ... the cases that it is tested with, odd sizes among them, ...
+fn cases() -> Vec<Case> {
+    let case = |label, len: usize| {
+        let buffers = vec![Fill::signed(len), Fill::Output(len)];
+        Case::new(label, &Params { len: len as u32 }, 1, buffers)
+    };
+    vec![case("one element", 1), case("odd length", 1037)]
+}
+
+// ... and the kernel.
+static KERNEL: Kernel = Kernel {
+    name: "pointwise/squared_relu",
+    wgsl: SHADER,
+    fields: Params::FIELDS,
+    bindings: &[Binding::read("x"), Binding::write("y")],
+    grid: |raw| grid_over(Params::of(raw).len as usize, 256),
+    twin: wlstm::twin!(twin),
+    cases,
+    ..Kernel::DEFAULT
+};
+
+fn main() -> wlstm::error::Result<()> {
+    // Every case on the CPU, and on the first GPU if there is one, against the twin in `f64`.
+    let mut devices: Vec<Box<dyn Executor>> = vec![Box::new(CpuExecutor::<f32>::new())];
+    if let Some(adapter) = adapters().first() {
+        devices.push(Box::new(GpuExecutor::new(adapter)?));
+    }
+    for device in &mut devices {
+        let found = kernel(&mut **device, &KERNEL, Thoroughness { every_form: true })?;
+        assert_eq!(found.failure, None);
+        assert!(found.cases == 2 && found.of_tolerance <= 1.0);
+    }
+    Ok(())
+}
