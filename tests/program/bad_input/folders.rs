@@ -101,7 +101,7 @@ fn run_folders() {
     // A folder that holds a run, and one that holds something else.
     case.run = case.folder.path("run");
     train(&case.config, &case.run, "cpu", &[]);
-    case.refused(&[], DATA, &["holds a run", "--resume"]);
+    case.refused(&[], DATA, &["contains a run", "--resume"]);
     // If the best checkpoint is missing, the last one is used and a warning says so.
     let best = case.run.join("run.json");
     let mut record: serde_json::Value =
@@ -112,7 +112,7 @@ fn run_folders() {
     let run = case.run.to_str().expect("a Unicode path");
     let ended = wlstm(&["eval", run, "--device", "cpu"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    for says in ["checkpoints/gone", "is gone", "step-00000006"] {
+    for says in ["checkpoints/gone", "does not exist", "step-00000006"] {
         assert!(ended.stderr.contains(says), "{}", ended.stderr);
     }
     let case = Case::new().write("run/notes.txt", "keep me");

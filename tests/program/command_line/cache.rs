@@ -91,7 +91,7 @@ fn folders_that_cannot_be_written_are_a_warning() {
     let tiny = large();
     tiny.write("file", "");
     let output = train(&tiny, tiny.path("file"), &line("run", "2", &[])).success();
-    output.stderr(predicate::str::contains("are not kept"));
+    output.stderr(predicate::str::contains("are not cached"));
 }
 
 #[test]
