@@ -174,13 +174,14 @@ impl Graph {
     ///
     /// If none has.
     pub fn gradient(&self, value: Value) -> Slice {
-        let info = &self.values[value.0];
-        assert!(
-            info.written,
-            "no operation has written the gradient of value {}",
-            value.0
-        );
-        info.gradient.expect("written")
+        match self.values[value.0] {
+            ValueInfo {
+                gradient: Some(slice),
+                written: true,
+                ..
+            } => slice,
+            _ => panic!("no operation has written the gradient of value {}", value.0),
+        }
     }
 
     /// Where to write a contribution to the gradient of a value, and whether to add to what it holds.

@@ -62,7 +62,7 @@ impl Parameter {
 
     /// Rows and width of the parameter as a matrix: all extents but the last, and the last.
     pub fn matrix(&self) -> (usize, usize) {
-        let width = *self.shape.0.last().expect("a parameter has extents");
+        let width = self.shape.0.last().copied().unwrap_or(1);
         (self.shape.len() / width, width)
     }
 }

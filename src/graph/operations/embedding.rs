@@ -77,11 +77,11 @@ impl Operation for Embedding {
             return graph.scale_sources(self.table, self.scale);
         }
         if graph.gradient_of(self.table).is_none()
-            && let Some(places) = graph.sources(self.table, ROWS_EMBEDDING, 0, capacity, 1)
+            && let Some(sources) = graph.sources(self.table, ROWS_EMBEDDING, 0, capacity, 1)
         {
             graph.scale_sources(self.table, self.scale);
             let params = copy::Params { len: dy.len as u32 };
-            let slices = [dy, places.own[0]];
+            let slices = [dy, sources.own[0]];
             return graph.builder.step(label, &copy::KERNEL, &params, &slices);
         }
         let rows = graph

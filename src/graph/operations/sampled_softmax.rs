@@ -39,22 +39,34 @@ struct SampledSoftmax {
     divisor: f32,
 }
 
-/// The losses `[N]` of `targets [N]` after `h [N, P]` against `samples` candidates, with weights `[V, P]` and bias `[V, 1]`.
+/// How candidates are sampled, and how the losses are scaled.
+#[derive(Clone, Copy)]
+pub struct Sampling {
+    /// `S`, the number of candidates.
+    pub samples: usize,
+    /// The looked-up embedding, where the softmax weights are its table.
+    pub tied: Option<Value>,
+    /// Gradients are those of the sum of the losses divided by this.
+    pub divisor: f32,
+}
+
+/// The losses `[N]` of `targets [N]` after `h [N, P]` against sampled candidates, with weights `[V, P]` and bias `[V, 1]`.
 ///
 /// The host writes the inputs `candidates [S]`, `log_q [S + N]` (logarithms of the expected counts of the candidates, then
-/// of the targets) and the row index. `tied` is the looked-up embedding whose table `weight` is. Gradients are those of
-/// the sum of the losses divided by `divisor`.
-#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
+/// of the targets) and the row index.
 pub fn sampled_softmax(
     graph: &mut Graph,
     h: Value,
     weight: Parameter,
     bias: Parameter,
     targets: Slice,
-    samples: usize,
-    tied: Option<Value>,
-    divisor: f32,
+    sampling: Sampling,
 ) -> Slice {
+    let Sampling {
+        samples,
+        tied,
+        divisor,
+    } = sampling;
     let (count, depth) = graph.shape(h);
     let (vocabulary, _) = graph.extents(weight);
     let candidates = graph.builder.index_input("candidates", [samples]);
@@ -65,13 +77,14 @@ pub fn sampled_softmax(
         .activation("softmax.candidate_bias", [samples]);
     let logits = graph.builder.stored("softmax.logits", [count, samples]);
     // In the forward pass the logits of the targets, in the backward pass the gradients of their biases.
-    let left = graph.sources(bias, ROWS_SOFTMAX, samples, count, 1);
-    let bias_source = left.is_none().then(|| {
-        graph
-            .builder
-            .activation("softmax.bias_source", [samples + count])
-    });
-    let bias_sources = left.unwrap_or_else(|| side_by_side(bias_source, samples, count, 1));
+    let (bias_sources, bias_source) = match graph.sources(bias, ROWS_SOFTMAX, samples, count, 1) {
+        Some(sources) => (sources, None),
+        None => {
+            let shape = [samples + count];
+            let all = graph.builder.activation("softmax.bias_source", shape);
+            (side_by_side(all, samples, count, 1), Some(all))
+        }
+    };
     let normaliser = graph.builder.activation("softmax.normaliser", [count]);
     let nll = graph.builder.output_or_activation("nll", count);
 
@@ -144,8 +157,7 @@ pub fn sampled_softmax(
 }
 
 /// The rows of a gradient that the same graph adds up.
-fn side_by_side(all: Option<Slice>, samples: usize, count: usize, kinds: usize) -> Sources {
-    let all = all.expect("declared where this graph adds them up");
+fn side_by_side(all: Slice, samples: usize, count: usize, kinds: usize) -> Sources {
     let width = all.len / (samples + kinds * count);
     let own = |kind: usize| all.part((samples + kind * count) * width, count * width);
     Sources {
@@ -188,15 +200,17 @@ impl Operation for SampledSoftmax {
         } else {
             ROWS_SOFTMAX
         };
-        let left = graph.sources(self.weight, index, samples, count, kinds);
-        let source = left
-            .is_none()
-            .then(|| graph.builder.activation("softmax.source", [sources, depth]));
-        let places = left.unwrap_or_else(|| side_by_side(source, samples, count, kinds));
+        let (rows_of, source) = match graph.sources(self.weight, index, samples, count, kinds) {
+            Some(sources) => (sources, None),
+            None => {
+                let all = graph.builder.activation("softmax.source", [sources, depth]);
+                (side_by_side(all, samples, count, kinds), Some(all))
+            }
+        };
         let params = product::Params::dense(samples, depth, count)
             .transposed_left()
-            .accumulating(places.accumulate);
-        emit_product(graph, label, &params, self.logits, h, None, places.common);
+            .accumulating(rows_of.accumulate);
+        emit_product(graph, label, &params, self.logits, h, None, rows_of.common);
         let params = sum_columns::Params {
             rows: count as u32,
             width: samples as u32,
@@ -230,14 +244,14 @@ impl Operation for SampledSoftmax {
             self.targets,
             dtarget,
             dh,
-            places.own[0],
+            rows_of.own[0],
         ];
         graph
             .builder
             .step(label, &target_backward::KERNEL, &params, &slices);
 
         if let Some(embedding) = self.tied {
-            graph.set_value_gradient(embedding, places.own[1]);
+            graph.set_value_gradient(embedding, rows_of.own[1]);
         }
         let (Some(source), Some(bias_source)) = (source, self.bias_source) else {
             return;

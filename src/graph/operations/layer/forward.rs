@@ -131,8 +131,7 @@ impl Recorded {
                 self.forward_step(graph, span, t);
             }
         }
-        let last = self.spans.last().and_then(|span| span.c.last());
-        let last = *last.expect("a layer has a step");
+        let last = self.spans[self.spans.len() - 1].c_after(unroll - 1);
         self.emit_copy(graph, self.h.chunk(unroll, unroll + 1), state_h);
         self.emit_copy(graph, last, state_c);
     }
