@@ -7,7 +7,7 @@ use crate::cell::{CELLS, Cell};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::model::parameters::{Group, Parameter, evaluated_name};
+use crate::model::parameters::{Group, ParameterSpec, evaluated_name};
 
 /// New values of parameters by name, in the layout of checkpoints. All others keep their values.
 pub type Changed = BTreeMap<String, Vec<f32>>;
@@ -36,7 +36,7 @@ impl<'a> Model<'a> {
     /// # Errors
     ///
     /// As [`Model::recurrent`].
-    pub fn parameter(&self, parameter: &Parameter) -> Result<Cow<'a, [f32]>> {
+    pub fn parameter(&self, parameter: &ParameterSpec) -> Result<Cow<'a, [f32]>> {
         if parameter.group == Group::Recurrent {
             self.recurrent(&parameter.name)
         } else {
@@ -49,7 +49,11 @@ impl<'a> Model<'a> {
     /// # Errors
     ///
     /// As [`Model::recurrent`].
-    pub fn changed<'b>(&self, changed: &'b Changed, parameter: &Parameter) -> Result<Cow<'b, [f32]>>
+    pub fn changed<'b>(
+        &self,
+        changed: &'b Changed,
+        parameter: &ParameterSpec,
+    ) -> Result<Cow<'b, [f32]>>
     where
         'a: 'b,
     {

@@ -8,7 +8,7 @@ use super::source::ExportSource;
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::Config;
 use crate::error::Result;
-use crate::model::parameters::Parameter;
+use crate::model::parameters::ParameterSpec;
 use crate::tensor::names;
 
 /// Elements that are read and written at once.
@@ -48,7 +48,7 @@ pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
 pub fn write_model(
     path: &Path,
     config: &Config,
-    table: &[Parameter],
+    table: &[ParameterSpec],
     words: &[u8],
     values: impl FnMut(&str, usize, &mut [f32]) -> Result<()>,
 ) -> Result<()> {
@@ -73,7 +73,7 @@ pub fn write_model(
 /// # Errors
 ///
 /// [`Kind::Data`](crate::error::Kind::Data) naming each tensor that is missing, unknown or of another shape.
-pub fn check(file: &Checkpoint, table: &[Parameter]) -> Result<()> {
+pub fn check(file: &Checkpoint, table: &[ParameterSpec]) -> Result<()> {
     let expected: Vec<(String, Vec<usize>)> = table
         .iter()
         .map(|parameter| (parameter.name.clone(), parameter.shape.0.clone()))

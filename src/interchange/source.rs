@@ -7,7 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::corpus::Vocabulary;
 use crate::error::Result;
-use crate::model::parameters::{Group, Parameter, evaluated_name, parameters};
+use crate::model::parameters::{Group, ParameterSpec, evaluated_name, parameters};
 
 /// The metadata key of the version in an exported file.
 const VERSION: &str = "wlstm.version";
@@ -32,7 +32,7 @@ pub struct ExportSource<'a> {
 
 impl<'a> ExportSource<'a> {
     /// The table of its parameters.
-    pub(super) fn parameters(&self) -> Vec<Parameter> {
+    pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
         parameters(self.config, self.vocabulary.len())
     }
 

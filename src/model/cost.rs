@@ -1,13 +1,13 @@
 //! The costs of a model, from its configuration alone: parameters, FLOPs of a trained word, bytes of persistent tensors.
 
-use super::parameters::{Group, Parameter, parameters};
+use super::parameters::{Group, ParameterSpec, parameters};
 use crate::config::{Config, Softmax};
 
 /// The costs of a model.
 #[derive(Clone, Debug)]
 pub struct Cost {
     /// Every parameter.
-    pub table: Vec<Parameter>,
+    pub table: Vec<ParameterSpec>,
     /// The number of parameters.
     pub parameters: u64,
     /// The number of parameters of the recurrent layers.
@@ -26,7 +26,7 @@ pub struct Cost {
 /// The costs of the model of `config` with `vocabulary` words.
 pub fn cost(config: &Config, vocabulary: usize) -> Cost {
     let table = parameters(config, vocabulary);
-    let sum = |keep: &dyn Fn(&Parameter) -> bool| -> u64 {
+    let sum = |keep: &dyn Fn(&ParameterSpec) -> bool| -> u64 {
         table
             .iter()
             .filter(|line| keep(line))

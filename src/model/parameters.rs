@@ -36,7 +36,7 @@ pub enum Initialiser {
 
 /// A parameter: a line of the table.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Parameter {
+pub struct ParameterSpec {
     /// The name in files and executors.
     pub name: String,
     /// The shape in files.
@@ -49,7 +49,7 @@ pub struct Parameter {
     pub layout: ColumnLayout,
 }
 
-impl Parameter {
+impl ParameterSpec {
     /// Whether there is a moving average of this parameter.
     pub fn is_averaged(&self, config: &Config) -> bool {
         config.train.ema > 0.0 && self.group == Group::Recurrent
@@ -77,7 +77,7 @@ pub fn evaluated_name(config: &Config, group: Group, name: &str) -> String {
 }
 
 /// The parameters of a model with `vocabulary` words, in the order of its computation.
-pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
+pub fn parameters(config: &Config, vocabulary: usize) -> Vec<ParameterSpec> {
     let model = &config.model;
     let (hidden, output) = (model.hidden, model.output_size());
     let mut table = Vec::new();
@@ -92,7 +92,7 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
         } else {
             Initialiser::Zero
         };
-        table.push(Parameter {
+        table.push(ParameterSpec {
             name,
             shape,
             initialiser,
@@ -164,7 +164,7 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<Parameter> {
 }
 
 /// The initial values of the parameter at `index` of the table, in the layout of files.
-pub fn initial_values(parameter: &Parameter, index: usize, seed: u64) -> Vec<f32> {
+pub fn initial_values(parameter: &ParameterSpec, index: usize, seed: u64) -> Vec<f32> {
     let mut values = vec![0.0; parameter.shape.len()];
     fill_initial_values(parameter, index, seed, 0, &mut values);
     values
@@ -172,7 +172,7 @@ pub fn initial_values(parameter: &Parameter, index: usize, seed: u64) -> Vec<f32
 
 /// The initial values from element `start` on, as many as `values` holds. Tables are too large to initialise at once.
 pub fn fill_initial_values(
-    parameter: &Parameter,
+    parameter: &ParameterSpec,
     index: usize,
     seed: u64,
     start: usize,
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn initial_values_fill_their_range_evenly() {
-        let parameter = Parameter {
+        let parameter = ParameterSpec {
             name: "x".into(),
             shape: [300, 301].into(),
             initialiser: Initialiser::Uniform { limit: 0.5 },

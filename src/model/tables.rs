@@ -4,7 +4,7 @@
 //! slots as the whole table, and the numbers of slots as ids.
 
 use super::language_model::Division;
-use super::parameters::{Group, Parameter, parameters};
+use super::parameters::{Group, ParameterSpec, parameters};
 use crate::config::{Config, Recipe, Softmax, TablePlacement};
 use crate::tensor::names;
 
@@ -53,7 +53,7 @@ pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cac
 }
 
 /// The cache of a parameter, for a parameter that has one.
-pub fn cache_of(config: &Config, parameter: &Parameter) -> Option<usize> {
+pub fn cache_of(config: &Config, parameter: &ParameterSpec) -> Option<usize> {
     match parameter.group {
         _ if config.model.tables == TablePlacement::Device => None,
         Group::Recurrent => None,

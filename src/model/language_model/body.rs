@@ -68,7 +68,7 @@ impl<'a> Body<'a> {
             ..
         } = variant;
         let caches = caches(config, vocabulary, part.division);
-        let declare = |line: parameters::Parameter| {
+        let declare = |line: parameters::ParameterSpec| {
             let (mut rows, width) = match line.name.as_str() {
                 "softmax.bias" => (vocabulary, 1),
                 _ => line.matrix(),

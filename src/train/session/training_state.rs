@@ -10,7 +10,7 @@ use crate::cell::ColumnLayout;
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::{Config, Precision};
 use crate::error::{Error, Kind, Result};
-use crate::model::parameters::{Parameter, fill_initial_values};
+use crate::model::parameters::{ParameterSpec, fill_initial_values};
 use crate::tensor::Shape;
 use crate::tensor::names::{self, LOSS_SCALE};
 use crate::train::update::FIRST_LOSS_SCALE;
@@ -62,7 +62,7 @@ impl TrainingSession {
     /// values, each optimizer state at its start value.
     fn start_parameter(
         &mut self,
-        line: &Parameter,
+        line: &ParameterSpec,
         mut fill: impl FnMut(usize, &mut [f32]) -> Result<()>,
     ) -> Result<()> {
         let weights = &mut self.weights;
@@ -97,7 +97,7 @@ impl TrainingSession {
     /// Every real tensor of a checkpoint.
     fn saved(&self) -> Vec<SavedTensor> {
         let weights = &self.weights;
-        let like = |line: &Parameter, name: String| SavedTensor {
+        let like = |line: &ParameterSpec, name: String| SavedTensor {
             name,
             shape: line.shape.clone(),
             layout: line.layout,
@@ -322,7 +322,7 @@ impl TrainingSession {
 }
 
 /// The names of the optimizer state of a parameter.
-fn state_names(config: &Config, line: &Parameter) -> Vec<String> {
+fn state_names(config: &Config, line: &ParameterSpec) -> Vec<String> {
     let states = config.train.optimizer.states.iter();
     states
         .map(|state| names::optimizer_state(&line.name, state.name))

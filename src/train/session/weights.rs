@@ -7,7 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::device::{Executor, MemoryModel};
 use crate::error::Result;
-use crate::model::parameters::{Group, Parameter, parameters};
+use crate::model::parameters::{Group, ParameterSpec, parameters};
 use crate::tensor::{Shape, names};
 use crate::train::host_tables::HostTables;
 
@@ -18,7 +18,7 @@ pub(super) struct ModelWeights {
     /// The words of the vocabulary.
     pub vocabulary: usize,
     /// All parameters: name, shape, layout.
-    pub table: Arc<[Parameter]>,
+    pub table: Arc<[ParameterSpec]>,
     /// The devices, at least one. All hold the same parameters.
     pub executors: Vec<Box<dyn Executor>>,
     /// The device that is read from: the first that is not lost.
@@ -50,7 +50,7 @@ impl ModelWeights {
     }
 
     /// Whether a parameter has a moving average.
-    pub fn has_average(&self, line: &Parameter) -> bool {
+    pub fn has_average(&self, line: &ParameterSpec) -> bool {
         self.config.train.ema > 0.0 && line.group == Group::Recurrent
     }
 
@@ -99,7 +99,7 @@ impl ModelWeights {
     }
 
     /// Copies the tensor `name` of a file, which has the shape and layout of a parameter.
-    pub fn load(&mut self, file: &Checkpoint, name: &str, line: &Parameter) -> Result<()> {
+    pub fn load(&mut self, file: &Checkpoint, name: &str, line: &ParameterSpec) -> Result<()> {
         in_pieces(&line.shape, |start, rows| {
             file.read_f32(name, start, rows)?;
             line.layout.interleave(rows);

@@ -8,7 +8,7 @@ use super::model::Golden;
 use crate::device::{CpuExecutor, Data, Executor, Inputs, PlanId};
 use crate::error::Result;
 use crate::graph::plan::Plan;
-use crate::model::parameters::{Group, Parameter};
+use crate::model::parameters::{Group, ParameterSpec};
 use crate::tensor::names::{self, LOSS_SCALE};
 use crate::train::update::training_plan;
 
@@ -135,7 +135,7 @@ impl Golden {
 /// A comparison under way.
 struct Check<'a> {
     golden: &'a Golden,
-    parameters: Vec<Parameter>,
+    parameters: Vec<ParameterSpec>,
     plan: &'a Plan,
     id: PlanId,
     scale: f64,
@@ -204,7 +204,7 @@ struct Updated {
 
 impl Updated {
     fn new(golden: &Golden) -> Updated {
-        let start = |line: Parameter| {
+        let start = |line: ParameterSpec| {
             let weights = golden.tensor(&format!("init.{}", line.name)).to_vec();
             let accumulators = vec![1.0; weights.len()];
             (line.name, (weights, accumulators))
@@ -215,7 +215,7 @@ impl Updated {
     }
 
     /// The parameter after a step.
-    fn step(&mut self, golden: &Golden, line: &Parameter, step: usize) -> &[f64] {
+    fn step(&mut self, golden: &Golden, line: &ParameterSpec, step: usize) -> &[f64] {
         let norm = golden.tensor(&format!("{step}.norm"))[0];
         let factor = match line.group {
             Group::Recurrent => (golden.number("clip_norm") / norm).min(1.0),
@@ -238,7 +238,7 @@ fn dense_gradient(
     device: &mut dyn PreciseExecutor,
     plan: &Plan,
     inputs: &Inputs,
-    line: &Parameter,
+    line: &ParameterSpec,
 ) -> Result<Vec<f64>> {
     let values = device.values(&names::gradient(&line.name))?;
     let update = plan

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::device::{Data, Inputs};
 use crate::graph::plan::Plan;
 use crate::kernels::embedding::rows::row_index;
-use crate::model::parameters::{Parameter, parameters};
+use crate::model::parameters::{ParameterSpec, parameters};
 use crate::tensor::names;
 
 /// A model with the values that three training steps must produce.
@@ -124,7 +124,7 @@ impl Golden {
     }
 
     /// The parameters of the model.
-    pub fn parameters(&self) -> Vec<Parameter> {
+    pub fn parameters(&self) -> Vec<ParameterSpec> {
         parameters(&self.config(false), self.vocabulary())
     }
 
