@@ -17,7 +17,7 @@
 //!
 //! ```text
 //! config ──► model ──► graph ──► plan ──┐
-//!                                       ├──► executor ──► train ──► checkpoint, metrics ──► cli
+//!                                       ├──► executor ──► train ──► job ──► cli
 //! text ────► corpus ──► batches ────────┘
 //! ```
 //!
@@ -42,10 +42,11 @@
 //! | [`report`] | tables and plots for people |
 //! | [`mod@bench`] | steps and kernels, timed |
 //! | [`validate`] | kernels and training steps, held against references |
+//! | [`job`] | the front door: a training from a configuration to a run folder; a trained model and its uses; a comparison |
 //! | [`cli`] | one file a command, and everything that is printed |
 //!
 //! Imports run one way: leaves, then `kernel`, `kernels`, `graph`, then `device` and `model` side by side, then `train`,
-//! then `cli`. `corpus`, `config`, `checkpoint` and `metrics` stand beside them.
+//! `job` and `cli`. `corpus`, `config`, `checkpoint` and `metrics` stand beside them.
 //!
 //! # Invariants
 //!
@@ -75,64 +76,19 @@
 //!
 //! # The library
 //!
-//! A character model of one sentence, a few steps on the CPU:
+//! [`job`] is the front door: it does what the commands do. A program that trains on a text:
 //!
-//! ```
-//! use std::sync::Arc;
-//! use wlstm::config::Config;
-//! use wlstm::corpus::{BatchOptions, Batches, Corpus, Text, VocabularyBuilder};
-//! use wlstm::device::CpuExecutor;
-//! use wlstm::train::{prepare::Preparer, session::TrainingSession, update::control};
-//!
-//! # let folder = tempfile::tempdir()?;
-//! # std::fs::write(folder.path().join("text.txt"), "to be or not to be, that is the question\n".repeat(8))?;
-//! # let folder = folder.path();
-//! let toml = r#"
-//!     [model]
-//!     cell = "glstm"
-//!     groups = 2
-//!     embedding = 16
-//!     hidden = 32
-//!     projection = 16
-//!     [softmax]
-//!     kind = "full"
-//!     [data]
-//!     order = "contiguous"
-//!     tokens = "characters"
-//!     train = ["text.txt"]
-//!     [train]
-//!     batch = 4
-//!     unroll = 8
-//! "#;
-//! let config = Config::parse(toml, "example.toml", folder, &[])?;
-//! let corpus = Arc::new(Corpus::open(&config.data.train)?);
-//! let words = VocabularyBuilder::new(config.data.order, config.data.tokens).build(&corpus)?;
-//! let text = Text::new(corpus, Arc::new(words), config.data.tokens);
-//! let vocabulary = text.vocabulary().len();
-//!
-//! // The model on its device; a `GpuExecutor` would do the same.
-//! let executor = Box::new(CpuExecutor::<f32>::new());
-//! let mut session = TrainingSession::on_device(executor, &config, vocabulary)?;
-//! session.initialise()?;
-//!
-//! let options = BatchOptions { batch: 4, unroll: 8, shuffle: false, seed: 1, epochs: 0 };
-//! let mut preparer = Preparer::new(&config, vocabulary, 0, session.division())?;
-//! let mut losses = Vec::new();
-//! for batch in Batches::training(&text, &options)?.take(20) {
-//!     let mut inputs = preparer.prepare(batch?).inputs;
-//!     let control = control(&config, losses.len() as u64, config.train.learning_rate, 1.0);
-//!     inputs.set_control(control);
-//!     session.step(inputs)?;
-//!     losses.push(session.fetch()?.loss);
-//! }
-//! // Before it learns, a model finds all characters about equally likely.
-//! assert!((losses[0] - (vocabulary as f64).ln()).abs() < 0.5);
-//! assert!(losses[19] < losses[0]);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```ignore
+#![doc = include_str!("../tests/examples/train.rs")]
 //! ```
 //!
-//! [`tutorial`] shows how to write kernels and cells. [`train::run::train`] is the whole loop, with validation, checkpoints and limits;
-//! [`train::update::training_plan`] is the plan alone, which prints as text.
+//! A program that uses the model:
+//!
+//! ```ignore
+#![doc = include_str!("../tests/examples/score.rs")]
+//! ```
+//!
+//! [`tutorial`] has more examples: training steps without the loop, a kernel, a cell.
 
 #![warn(missing_docs)]
 

@@ -14,6 +14,14 @@
 #![doc = include_str!("../tests/examples/score.rs")]
 //! ```
 //!
+//! # Train step by step
+//!
+//! A [`Job`](crate::job::Job) runs a loop around these steps, with validation, checkpoints and limits:
+//!
+//! ```ignore
+#![doc = include_str!("../tests/examples/steps.rs")]
+//! ```
+//!
 //! # Add a kernel
 //!
 //! A kernel is a WGSL shader, its interface, a twin on the CPU and its test cases. In the crate, these are

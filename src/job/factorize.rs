@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::import::new_run;
 use super::trained::Trained;
-use crate::cell::{CellKind, Flstm, Glstm};
+use crate::cell::{CELLS, CellKind};
 use crate::checkpoint::{RunFolder, RunRecord};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -141,10 +141,12 @@ fn per_layer(option: &str, given: Vec<usize>, layers: usize) -> Result<Vec<usize
 
 /// The configuration with other cells.
 fn changed_config(before: &Config, method: &Method) -> Result<Config> {
-    let (cell, key, given): (&dyn CellKind, _, _) = match method {
-        Method::Factors(factors) => (&Flstm, "factor", factors),
-        Method::Groups { groups, .. } => (&Glstm, "groups", groups),
+    let (key, given) = match method {
+        Method::Factors(factors) => ("factor", factors),
+        Method::Groups { groups, .. } => ("groups", groups),
     };
+    let has_key = |kind: &&&dyn CellKind| kind.size_key().is_some_and(|size| size.name() == key);
+    let cell = CELLS.iter().find(has_key).expect("a cell of this size");
     let numbers: Vec<String> = given.iter().map(usize::to_string).collect();
     let sets = [
         format!("model.cell={}", cell.name()),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Observer;
+use super::observer::Observer;
 use super::text::{counted_vocabulary, named_vocabulary};
 use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, SavedCheckpoint, Status};
 use crate::config::Config;

@@ -20,6 +20,7 @@ mod evaluate;
 pub mod factorize;
 mod generate;
 pub mod import;
+mod observer;
 mod origin;
 pub mod page;
 mod prepare;
@@ -33,11 +34,9 @@ mod training;
 pub use crate::train::watch::{Event, Stop, Turns, Work};
 pub use evaluate::ConfiguredText;
 pub use generate::{Generated, Generation, GenerationOptions};
+pub use observer::Observer;
 pub use origin::key_of;
 pub use prepare::{training_executors, workload_of};
 pub use settings::Job;
 pub use trained::{ExportFormat, Trained};
 pub use training::{Outcome, Training};
-
-/// Hears what happens while a job is prepared and trains. Called from several threads, one at a time.
-pub type Observer<'a> = dyn FnMut(Event) + Send + 'a;

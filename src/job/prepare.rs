@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Observer;
 use super::distributed::{Facts, LocalProcess, check_same_job, too_little_time};
+use super::observer::Observer;
 use super::resume::Resumed;
 use super::settings::{Destination, Job};
 use super::text::{TextFiles, Texts, check_same_words, saved_vocabulary, vocabulary};
-use super::training::Training;
+use super::training::{Outcome, Training};
 use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_name, run_of_config};
 use crate::config::{Config, Precision};
 use crate::corpus::Vocabulary;
@@ -24,8 +24,31 @@ use crate::train::watch::Event;
 /// The folder that new runs are numbered in.
 const BASE: &str = ".";
 
+impl Job {
+    /// Trains until a limit of the configuration is reached: opens devices and texts, counts words, initialises or restores the
+    /// model, trains, validates, writes checkpoints and the report.
+    ///
+    /// # Errors
+    ///
+    /// As [`Job::prepare`] and [`Training::run`].
+    pub fn run(self, mut observer: impl FnMut(Event) + Send) -> Result<Outcome> {
+        self.prepare(&mut observer)?.run(&mut observer)
+    }
+
+    /// Does everything before the first step.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the run cannot go on with this configuration,
+    /// [`Kind::Data`](crate::error::Kind::Data) if a text, a checkpoint or the folder cannot be used,
+    /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device, or the run does not fit into its memory.
+    pub fn prepare(self, mut observer: impl FnMut(Event) + Send) -> Result<Training> {
+        prepare(self, &mut observer)
+    }
+}
+
 /// Prepares a training.
-pub(super) fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
+fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
     let is_root = job.collective.is_root();
     let executors = training_executors(&job.devices, &job.config, &job.options, observer)?;
     let resumed = find_resumed(&job)?;

@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Event;
 use super::origin::Origin;
 use super::text::Texts;
-use super::training::{Outcome, Training};
 use crate::config::Config;
 use crate::device::ExecutorOptions;
 use crate::error::Result;
@@ -167,26 +165,5 @@ impl Job {
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
-    }
-
-    /// Trains until a limit of the configuration is reached: opens devices and texts, counts words, initialises or restores the
-    /// model, trains, validates, writes checkpoints and the report.
-    ///
-    /// # Errors
-    ///
-    /// As [`Job::prepare`] and [`Training::run`].
-    pub fn run(self, mut observer: impl FnMut(Event) + Send) -> Result<Outcome> {
-        self.prepare(&mut observer)?.run(&mut observer)
-    }
-
-    /// Does everything before the first step.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if the run cannot go on with this configuration,
-    /// [`Kind::Data`](crate::error::Kind::Data) if a text, a checkpoint or the folder cannot be used,
-    /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device, or the run does not fit into its memory.
-    pub fn prepare(self, mut observer: impl FnMut(Event) + Send) -> Result<Training> {
-        super::prepare::prepare(self, &mut observer)
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Observer;
+use super::observer::Observer;
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, DataConfig, Softmax, Tokens};
 use crate::corpus::{Corpus, Text, TokenCache, Vocabulary, VocabularyBuilder, expand};

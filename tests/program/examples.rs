@@ -21,6 +21,7 @@ macro_rules! example {
 example!(cell);
 example!(kernel);
 example!(score);
+example!(steps);
 example!(train);
 
 /// Names the example that [`run_as_example`] runs.
@@ -36,6 +37,7 @@ fn run_as_example() {
         "cell" => cell::run(),
         "kernel" => kernel::run(),
         "score" => score::run(),
+        "steps" => steps::run(),
         "train" => train::run(),
         other => panic!("no example `{other}`"),
     };
@@ -88,4 +90,12 @@ fn a_kernel_agrees_with_its_twin() {
 #[test]
 fn the_gradients_of_a_cell_are_those_of_finite_differences() {
     run("cell", Path::new("."));
+}
+
+#[test]
+fn a_loss_falls_step_by_step() {
+    let folder = Folder::new();
+    let line = "to be or not to be, that is the question\n";
+    folder.write("text.txt", line.repeat(8));
+    run("steps", &folder.path(""));
 }

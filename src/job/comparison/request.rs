@@ -4,13 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::models::{Model, models};
 use super::record::{Budget, ComparisonFolder, ComparisonSpec, ModelSpec};
-use super::run::{ReadyComparison, prepare};
 use crate::config::Config;
 use crate::device::ExecutorOptions;
 use crate::error::{Error, Result};
 use crate::report::RunData;
 use crate::train::schedule;
-use crate::train::watch::Event;
 
 /// A comparison that is to be run.
 pub struct Comparison {
@@ -129,20 +127,6 @@ impl Comparison {
     pub fn executor_options(mut self, options: ExecutorOptions) -> Comparison {
         self.options = options;
         self
-    }
-
-    /// Opens the texts and makes the folder: `out` or, by default, the next `runs/compare-N`.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if a text or the folder cannot be used,
-    /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device.
-    pub fn prepare(
-        self,
-        out: Option<&Path>,
-        mut observer: impl FnMut(Event) + Send,
-    ) -> Result<ReadyComparison> {
-        prepare(self, out, &mut observer)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::checkpoint::{Checkpoint, Which, find, lock_folder};
 use crate::config::DataConfig;
 use crate::device::{Device, ExecutorOptions, choose};
 use crate::error::{Error, Kind, Result};
-use crate::job::Observer;
+use crate::job::observer::Observer;
 use crate::job::origin::missing_text;
 use crate::job::page::{REPORT, write_report};
 use crate::job::prepare::workload_of;
@@ -51,8 +51,24 @@ pub struct ComparisonOutcome {
     pub failures: Vec<(usize, Error)>,
 }
 
+impl Comparison {
+    /// Opens the texts and makes the folder: `out` or, by default, the next `runs/compare-N`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if a text or the folder cannot be used,
+    /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device.
+    pub fn prepare(
+        self,
+        out: Option<&Path>,
+        mut observer: impl FnMut(Event) + Send,
+    ) -> Result<ReadyComparison> {
+        prepare(self, out, &mut observer)
+    }
+}
+
 /// Opens the texts and makes the folder.
-pub(super) fn prepare(
+fn prepare(
     comparison: Comparison,
     out: Option<&Path>,
     observer: &mut Observer<'_>,

@@ -46,7 +46,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "kernel kernels graph device cell config corpus checkpoint metrics model report train factorize interchange bench validate help job",
+        "kernel kernels graph device cell config corpus checkpoint metrics model report train bench validate help job",
     ),
     // The program.
     ("main", "cli"),
