@@ -6,6 +6,8 @@ use super::binding::{Binding, MAX_BINDINGS};
 pub struct Buffers<'a, R> {
     bindings: &'static [Binding],
     slots: [Buffer<'a, R>; MAX_BINDINGS],
+    /// The binding after the one that was taken last: kernels take most of them in order.
+    next: usize,
 }
 
 /// One exact slice on the CPU.
@@ -32,7 +34,11 @@ impl<'a, R> Buffers<'a, R> {
         for (slot, buffer) in slots.iter_mut().zip(buffers) {
             *slot = buffer;
         }
-        Buffers { bindings, slots }
+        Buffers {
+            bindings,
+            slots,
+            next: 0,
+        }
     }
 
     /// Takes the reals of a binding that is only read.
@@ -77,9 +83,10 @@ impl<'a, R> Buffers<'a, R> {
     }
 
     fn take(&mut self, name: &str) -> Buffer<'a, R> {
-        let mut names = self.bindings.iter().map(|binding| binding.name);
-        let k = names.position(|bound| bound == name);
+        let mut order = (self.next..self.bindings.len()).chain(0..self.next);
+        let k = order.find(|&k| self.bindings[k].name == name);
         let k = k.unwrap_or_else(|| panic!("the kernel declares no binding `{name}`"));
+        self.next = k + 1;
         std::mem::take(&mut self.slots[k])
     }
 }

@@ -16,7 +16,8 @@
 //! of 256 bytes: the executor binds at the multiple below, and `starts` holds the number of elements to skip. A twin gets the
 //! exact slices. So the params of a kernel need no offsets.
 //!
-//! `params` holds what is constant for a plan. What changes at every step (seed, step, learning rate) is in small buffers.
+//! `params` holds values that are constant for a plan. Values that change at every step (seed, step, learning rate) are in small
+//! buffers.
 //!
 //! # Invariants
 //!

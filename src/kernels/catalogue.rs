@@ -1,4 +1,4 @@
-//! The list of all kernels, and which of them can stand for another.
+//! The list of all kernels, and which of them can replace another.
 
 use super::{embedding, lstm, matmul, optimizer, pointwise, reduce, softmax};
 use crate::kernel::{Halves, Kernel};

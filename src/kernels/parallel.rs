@@ -23,8 +23,8 @@ pub(crate) fn vectorized<T>(work: impl FnOnce() -> T) -> T {
     pulp::Arch::new().dispatch(Work(work))
 }
 
-/// Calls `work(k, part)` for parts of `y [rows, width]` that begin at row `k`, where a row costs as much as `cost`
-/// elements.
+/// Calls `work(k, part)` for parts of `y [rows, width]` that begin at row `k`. A row costs as much as `cost` elements of a
+/// pointwise kernel.
 #[inline(always)]
 pub(crate) fn rows<T: Send>(
     y: &mut [T],
@@ -65,10 +65,10 @@ pub(crate) fn elements<T: Send>(y: &mut [T], work: impl Fn(usize, &mut [T]) + Sy
     rows(y, 1, 1, work);
 }
 
-/// The partial sums of a sum: those of a workgroup, so that devices add in the same order.
+/// The partial sums of a sum, as many as a workgroup has, so that devices add in the same order.
 const SUMS: usize = 256;
 
-/// The partial results of what has no such order: enough to keep the vector units busy.
+/// The partial results of reductions that no device must repeat in order: enough to keep the vector units busy.
 const LANES: usize = 32;
 
 /// The sum of `term` over `x`.

@@ -134,8 +134,8 @@ thread_local! {
     static SPACE: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// Divides `columns` into blocks: the first column and the number of columns of each. A block has at least 256 columns, so that
-/// none is small, if there are as many, and less than twice that.
+/// Divides `columns` into blocks: the first column and the number of columns of each. A block has 256 to 511 columns, so that none
+/// is small, unless there are fewer in all.
 fn column_blocks(columns: usize) -> impl Iterator<Item = (usize, usize)> {
     let blocks = (columns / SMALL).max(1);
     let edge = move |k: usize| k * columns / blocks;

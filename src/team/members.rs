@@ -127,7 +127,7 @@ mod tests {
         let total = AtomicUsize::new(0);
         team.install(|| {
             for round in 0..20_000 {
-                // Now and then the members fall asleep.
+                // Sometimes the members fall asleep.
                 if round % 5_000 == 0 {
                     std::thread::sleep(2 * PATIENCE);
                 }

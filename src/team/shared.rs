@@ -35,7 +35,7 @@ pub(super) struct Shared {
     open: AtomicBool,
     /// Members that have joined it, besides the caller.
     active: AtomicUsize,
-    /// Written only while `open` is false and `active` is 0, by the one thread that has made `busy` true.
+    /// Written only while `open` is false and `active` is 0, by the one thread that has set `busy`.
     job: UnsafeCell<Option<Job>>,
     ranges: Box<[Range]>,
     asleep: Box<[AtomicBool]>,

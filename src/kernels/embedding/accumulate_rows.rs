@@ -145,7 +145,7 @@ fn add_rows<R: Real>(
         };
         let sources = positions.iter().filter_map(|&position| row_of(position));
         if params.accumulate != 0 {
-            // Their sum is made first, and nothing is there to hold that of all columns.
+            // The sum is complete before it is scaled and added. Column by column, since no buffer could hold the sums of a row.
             for (column, out) in sum.iter_mut().enumerate() {
                 let terms = sources.clone().map(|row| source[row * width + column]);
                 *out += scale * terms.fold(R::ZERO, |sum, x| sum + x);

@@ -92,13 +92,13 @@ mod avx512 {
     const LOWER: Places = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
     /// The upper halves.
     const UPPER: Places = [8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31];
-    /// Elements of both registers in turn: of the first eight.
+    /// The first eight elements of both registers, alternating.
     const ZIP_LOWER: Places = [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23];
-    /// Of the last eight.
+    /// The last eight.
     const ZIP_UPPER: Places = [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31];
-    /// Pairs of elements of both registers in turn: of the first four pairs.
+    /// The first four pairs of both registers, alternating.
     const PAIRS_LOWER: Places = [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23];
-    /// Of the last four.
+    /// The last four.
     const PAIRS_UPPER: Places = [8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31];
 
     #[inline(always)]

@@ -38,7 +38,7 @@ fn workgroup<const BLOCK: u32>(unit: MatrixUnits) -> Option<Workgroup> {
     let side = if BLOCK / unit.side > 4 { 4 } else { 2 };
     let across = BLOCK / (side * unit.side);
     let subgroups = across * across;
-    // As the shader has it: fewer terms are staged of larger blocks, and staged rows are padded.
+    // As in the shader: larger blocks stage fewer terms, and staged rows are padded.
     let step = if BLOCK > 64 { 16 } else { 32 };
     let staged = 2 * (BLOCK * (step + 8) + step * (BLOCK + 8));
     Some(Workgroup {

@@ -58,7 +58,7 @@ fn cases() -> Vec<Case> {
         case("one element", 1),
         case("odd length", 1037),
         case("more than one task", 40_013),
-        // The largest that f16 holds, what is rounded to it and what is too large; halves of its smallest number.
+        // The largest number of f16, one that rounds to it, one that overflows, and halves of its smallest number.
         Case::new(
             "at the ends of f16",
             &Params { len: 9 },

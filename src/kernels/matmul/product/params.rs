@@ -37,7 +37,7 @@ params! {
         /// Whether the product is added to what `product` holds.
         pub accumulate: u32,
         /// Pieces into which the terms of each sum are divided, at least 1, each with a product of its own. With several,
-        /// neither the bias nor what is there is added.
+        /// neither the bias nor the content of `product` is added.
         pub pieces: u32,
     }
 }
@@ -82,7 +82,7 @@ impl Params {
         }
     }
 
-    /// The same product, added to what is there if `accumulate`.
+    /// The same product, added to the content of `product` if `accumulate`.
     pub fn accumulating(self, accumulate: bool) -> Params {
         Params {
             accumulate: accumulate.into(),

@@ -27,13 +27,13 @@ params! {
 pub(super) const FIELDS: usize = Params::FIELDS.len();
 
 impl Params {
-    /// The params of a step, as it stores them.
+    /// The params of a step with the constants of a rule, as a plan stores them.
     pub fn with_constants(&self, constants: &[f32]) -> Box<[u32]> {
         let constants = constants.iter().map(|constant| constant.to_bits());
         self.to_raw().into_iter().chain(constants).collect()
     }
 
-    /// The params that all rules have, and the constants of `N` of this one.
+    /// The params that all rules share, and the first `N` constants of this one.
     pub(super) fn and_constants<const N: usize>(raw: &[u32]) -> (&Params, [f32; N]) {
         let (params, constants) = raw.split_at(FIELDS);
         let constants = std::array::from_fn(|k| f32::from_bits(constants[k]));
@@ -58,7 +58,7 @@ impl Params {
         let width = self.width as usize;
         let mut widths = [0; MAX_BINDINGS];
         if self.sparse == 0 {
-            // Every element for itself.
+            // A dense update is split between elements.
             widths[..=arrays].fill(1);
             let split = oversized.rows(self.capacity as usize * width, &widths, 1)?;
             let parts = [split.first, split.second].map(|len| Params {

@@ -14,7 +14,7 @@ pub(crate) trait Rule<R, const STATES: usize, const CONSTANTS: usize>: Copy + Sy
     fn update(&self, weight: R, states: [R; STATES], g: R) -> (R, [R; STATES]);
 }
 
-/// What one step updates.
+/// The slices and sizes of one step.
 pub(super) struct Update<'a, R, const STATES: usize> {
     pub(super) params: Params,
     pub(super) weight: &'a mut [R],
@@ -24,7 +24,7 @@ pub(super) struct Update<'a, R, const STATES: usize> {
     pub(super) norm: &'a [R],
 }
 
-/// A stretch of weights and states, with the id of the row in which it begins.
+/// A contiguous part of weights and states, with the id of its first row.
 struct Stretch<'a, R, const STATES: usize> {
     weight: &'a mut [R],
     states: [&'a mut [R]; STATES],
@@ -187,7 +187,7 @@ fn elements<R: Real, const STATES: usize, const CONSTANTS: usize>(
     }
 }
 
-/// Parts of so many elements: several for each thread, so that none waits long for another.
+/// The parts into which `elements` are divided: several for each thread, so that none waits long for another.
 fn parts(elements: usize) -> usize {
     (elements / GRAIN).clamp(1, 4 * team::threads())
 }
