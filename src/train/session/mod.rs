@@ -4,20 +4,26 @@
 //! |---|---|
 //! | [`training`] | training steps on one device or several |
 //! | [`training_state`] | parameters, optimizer state and recurrent states in and out of files |
+//! | [`loaded_step`] | the plans of a step on the devices, and what a step reports |
 //! | [`divided_step`] | a step divided between devices or into micro-batches |
 //! | [`reduction`] | reduces the gradients of several devices |
-//! | [`inference`] | losses of text and logits of the next word |
+//! | [`evaluation`] | the losses of a text |
+//! | [`generation`] | the logits of the next word |
 //! | [`weights`] | the parameters where they are: on devices or on the host |
 //! | [`pieces`] | tensors on their way between files and devices |
 
 mod divided_step;
-mod inference;
+mod evaluation;
+mod generation;
+mod loaded_step;
 mod pieces;
 mod reduction;
 mod training;
 mod training_state;
 mod weights;
 
-pub use inference::{EvaluationSession, Evaluator, GenerationSession, Predictor};
+pub use evaluation::{EvaluationSession, Evaluator};
+pub use generation::{GenerationSession, Predictor};
+pub use loaded_step::StepResult;
 pub use pieces::PIECE;
-pub use training::{StepResult, TrainingSession};
+pub use training::TrainingSession;

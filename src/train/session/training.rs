@@ -2,20 +2,20 @@
 
 use std::collections::VecDeque;
 
-use super::divided_step::DividedStep;
-use super::inference::{Evaluator, LoadedEvaluation, LoadedGeneration, Predictor};
+use super::evaluation::{Evaluator, LoadedEvaluation};
+use super::generation::{LoadedGeneration, Predictor};
+use super::loaded_step::{LoadedStep, StepResult};
 use super::weights::ModelWeights;
 use crate::config::Config;
-use crate::device::{Executor, Outputs, PlanId, Profile};
+use crate::device::{Executor, Profile};
 use crate::error::{Error, Result};
 use crate::graph::plan::Plan;
 use crate::model::language_model::{self, Division};
 use crate::model::limits::check_sizes;
 use crate::train::collective::{Collective, SingleProcess};
 use crate::train::host_tables::HostTables;
-use crate::train::plans::{RunPlans, StepPlans, evaluation_extent, load};
+use crate::train::plans::{RunPlans, evaluation_extent, load};
 use crate::train::prepare::StepInputs;
-use crate::train::update::Norm;
 
 /// A model in training.
 pub struct TrainingSession {
@@ -37,41 +37,12 @@ pub struct TrainingSession {
     updates: u64,
 }
 
-/// The loaded plans of a step.
-enum LoadedStep {
-    Whole(PlanId),
-    Divided(Box<DividedStep>),
-}
-
 /// A run of plans.
 #[derive(Clone, Copy, PartialEq)]
 enum Run {
     Step,
     /// Of the table exchange, which has no outputs.
     TableExchange,
-}
-
-/// What a training step reports.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepResult {
-    /// The mean loss over all positions of the batch, in nats. The plan divides by the number of positions, padding included.
-    pub loss: f64,
-    /// The norm of the gradients.
-    pub norm: Norm,
-}
-
-impl StepResult {
-    fn of(outputs: &Outputs) -> StepResult {
-        let output = |name: &str| {
-            let found = outputs.iter().find(|(output, _)| output == name);
-            let (_, values) = found.expect("a training plan has this output");
-            values.as_slice()
-        };
-        StepResult {
-            loss: output("loss")[0],
-            norm: Norm::of(output("norm")),
-        }
-    }
 }
 
 impl TrainingSession {
@@ -379,27 +350,5 @@ fn division(
     Division {
         devices: executors.len() * collective.ranks(),
         micro_batches: config.train.accumulate,
-    }
-}
-
-impl LoadedStep {
-    /// Loads the plans of a step on each device.
-    fn load(
-        executors: &mut [Box<dyn Executor>],
-        config: &Config,
-        division: Division,
-        plans: &[RunPlans],
-    ) -> Result<LoadedStep> {
-        let mut divided = Vec::with_capacity(plans.len());
-        for plans in plans {
-            match &plans.step {
-                StepPlans::Whole(plan) => {
-                    return Ok(LoadedStep::Whole(load(&mut *executors[0], config, plan)?));
-                }
-                StepPlans::Divided(plans) => divided.push(plans),
-            }
-        }
-        let step = DividedStep::load(executors, config, division, &divided)?;
-        Ok(LoadedStep::Divided(Box::new(step)))
     }
 }

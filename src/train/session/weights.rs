@@ -7,6 +7,8 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::device::{Executor, MemoryModel};
 use crate::error::Result;
+use crate::graph::memory::Limits;
+use crate::model::limits::check_sizes;
 use crate::model::parameters::{Group, ParameterSpec, parameters};
 use crate::tensor::{Shape, names};
 use crate::train::host_tables::HostTables;
@@ -44,6 +46,25 @@ impl ModelWeights {
         }
     }
 
+    /// The weights of a trained model on a device, not loaded yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if a tensor is too large, [`Kind::Data`](crate::error::Kind::Data) if the checkpoint
+    /// does not fit the configuration, [`Kind::Device`](crate::error::Kind::Device) if the host is out of memory.
+    pub fn for_inference(
+        executor: Box<dyn Executor>,
+        config: &Config,
+        vocabulary: usize,
+        file: &Checkpoint,
+    ) -> Result<ModelWeights> {
+        check_sizes(config, vocabulary, 1)?;
+        let mut weights = ModelWeights::new(vec![executor], config, vocabulary, None);
+        weights.check_parameters(file)?;
+        weights.tables = HostTables::for_inference(config, vocabulary)?;
+        Ok(weights)
+    }
+
     /// The number of parameters.
     pub fn count(&self) -> u64 {
         self.table.iter().map(|line| line.shape.len() as u64).sum()
@@ -57,6 +78,20 @@ impl ModelWeights {
     /// The device that evaluates and generates.
     pub fn first_device(&mut self) -> &mut dyn Executor {
         &mut *self.executors[0]
+    }
+
+    /// What the plans of that device must keep to.
+    pub fn limits(&self) -> Limits {
+        let limits = self.executors[0].limits();
+        limits.binding_at_most(self.config.device.max_binding)
+    }
+
+    /// Sets recurrent states, given by name and length, on that device to zero.
+    pub fn zero_states(&mut self, states: &[(String, usize)]) -> Result<()> {
+        let device = self.first_device();
+        states
+            .iter()
+            .try_for_each(|(name, len)| device.write(name, &vec![0.0; *len]))
     }
 
     /// Whether that device is a GPU that the CPU emulates.
@@ -105,6 +140,15 @@ impl ModelWeights {
             line.layout.interleave(rows);
             self.write(name, start, rows)
         })
+    }
+
+    /// Loads the parameters that the plans of evaluation and generation read: moving averages where the model has them.
+    pub fn load_evaluated(&mut self, file: &Checkpoint) -> Result<()> {
+        for line in self.table.clone().iter() {
+            let name = line.evaluated_name(&self.config);
+            self.load(file, &name, line)?;
+        }
+        Ok(())
     }
 
     /// Checks that a file has every parameter, and every moving average or none; other tensors of a checkpoint are allowed.

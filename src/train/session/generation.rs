@@ -1,0 +1,123 @@
+//! The logits of the next word. A training session lends out a [`Predictor`] of the model that it trains; a [`GenerationSession`] has one
+//! of a trained model.
+
+use std::sync::Arc;
+
+use super::weights::ModelWeights;
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::device::{Data, Executor, PlanId};
+use crate::error::Result;
+use crate::graph::plan::Plan;
+use crate::model::language_model;
+use crate::train::host_tables::streamed_logits;
+use crate::train::plans::{generation_plan, load};
+
+/// The loaded plan of a generation.
+pub(super) struct LoadedGeneration {
+    plan: PlanId,
+    /// Names and lengths of its recurrent states.
+    states: Vec<(String, usize)>,
+    streams: usize,
+}
+
+impl LoadedGeneration {
+    /// Loads the plan for `streams` texts side by side on the first device.
+    pub fn load(
+        weights: &mut ModelWeights,
+        plan: &Arc<Plan>,
+        streams: usize,
+    ) -> Result<LoadedGeneration> {
+        Ok(LoadedGeneration {
+            plan: load(&mut *weights.executors[0], &weights.config, plan)?,
+            states: language_model::states(plan),
+            streams,
+        })
+    }
+}
+
+/// Computes the logits of the next word of several texts side by side, one word at a time.
+pub struct Predictor<'a> {
+    weights: &'a mut ModelWeights,
+    loaded: &'a LoadedGeneration,
+}
+
+impl<'a> Predictor<'a> {
+    pub(super) fn new(
+        weights: &'a mut ModelWeights,
+        loaded: &'a LoadedGeneration,
+    ) -> Predictor<'a> {
+        Predictor { weights, loaded }
+    }
+
+    /// The configuration of the model.
+    pub fn config(&self) -> &Config {
+        &self.weights.config
+    }
+
+    /// The number of texts side by side.
+    pub fn streams(&self) -> usize {
+        self.loaded.streams
+    }
+
+    /// Sets the recurrent states to zero, and takes the parameters as they are now.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
+    pub fn reset(&mut self) -> Result<()> {
+        self.weights.sync_tables()?;
+        self.weights.zero_states(&self.loaded.states)
+    }
+
+    /// The logits `[B, V]` after one more word of each text.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
+    pub fn logits(&mut self, words: &[u32]) -> Result<Vec<f64>> {
+        let plan = self.loaded.plan;
+        let weights = &mut *self.weights;
+        let device = &mut *weights.executors[0];
+        if let Some(tables) = &weights.tables {
+            return streamed_logits(device, plan, &weights.config, tables, words);
+        }
+        let inputs = vec![("inputs", Data::Index(words.to_vec()))];
+        device.run(plan, &inputs)?;
+        let (_, logits) = device.fetch()?.swap_remove(0);
+        Ok(logits)
+    }
+}
+
+/// A trained model that predicts the next word.
+pub struct GenerationSession {
+    weights: ModelWeights,
+    loaded: LoadedGeneration,
+}
+
+impl GenerationSession {
+    /// Loads the parameters of a checkpoint on a device, for `streams` texts side by side.
+    ///
+    /// # Errors
+    ///
+    /// As [`EvaluationSession::new`].
+    pub fn new(
+        executor: Box<dyn Executor>,
+        config: &Config,
+        vocabulary: usize,
+        file: &Checkpoint,
+        streams: usize,
+    ) -> Result<GenerationSession> {
+        let mut weights = ModelWeights::for_inference(executor, config, vocabulary, file)?;
+        let limits = weights.limits();
+        let plan = generation_plan(config, vocabulary, &limits, streams);
+        let loaded = LoadedGeneration::load(&mut weights, &plan, streams)?;
+        weights.load_evaluated(file)?;
+        Ok(GenerationSession { weights, loaded })
+    }
+
+    /// What predicts words.
+    pub fn predictor(&mut self) -> Predictor<'_> {
+        Predictor::new(&mut self.weights, &self.loaded)
+    }
+}
