@@ -43,7 +43,8 @@
 //! | [`mod@bench`] | steps and kernels, timed |
 //! | [`validate`] | kernels and training steps, held against references |
 //! | [`job`] | the front door: a training from a configuration to a run folder; a trained model and its uses; a comparison |
-//! | [`cli`] | one file a command, and everything that is printed |
+//! | [`mod@help`] | the topics of `wlstm help` |
+//! | `cli` | behind the feature `cli`, on by default: one file for each command, and everything that is printed |
 //!
 //! Imports run one way: leaves, then `kernel`, `kernels`, `graph`, then `device` and `model` side by side, then `train`,
 //! `job` and `cli`. `corpus`, `config`, `checkpoint` and `metrics` stand beside them.

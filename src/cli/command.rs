@@ -6,11 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::args::{GlobalArgs, Invocation};
+use super::logging;
 use super::messages::shown;
-use super::{
-    bench, compare, completions, devices, eval, export, factorize, generate, help, import, logging,
-    man, plan, report, score, train, validate, vocab,
-};
 use crate::error::{Error, Result};
 
 /// Makes the subcommands and their dispatch from one line a command: its module, its name, its arguments. The arguments are a
@@ -20,13 +17,13 @@ macro_rules! commands {
     ($($module:ident: $Name:ident($Args:ident),)*) => {
         #[derive(Clone, Debug, Subcommand)]
         enum Command {
-            $($Name($module::$Args),)*
+            $($Name(super::$module::$Args),)*
         }
 
         impl Command {
             fn run(&self, invocation: &Invocation) -> Result<()> {
                 match self {
-                    $(Command::$Name(arguments) => $module::run(arguments, invocation),)*
+                    $(Command::$Name(arguments) => super::$module::run(arguments, invocation),)*
                 }
             }
         }
@@ -113,6 +110,8 @@ fn end(error: Option<&Error>) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     #[test]
@@ -126,5 +125,40 @@ mod tests {
             let about = command.get_about().expect("a description").to_string();
             assert!(about.len() > 10, "{}: {about}", command.get_name());
         }
+    }
+
+    /// A command is its file, which `mod.rs` declares, and one line of `commands!`: no other line names its arguments.
+    #[test]
+    fn a_command_is_one_file_and_one_line() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
+        let sources = files_in(Path::new(folder));
+        for command in Arguments::command().get_subcommands() {
+            let name = command.get_name();
+            let (first, rest) = name.split_at(1);
+            let arguments = format!("{}{rest}Args", first.to_uppercase());
+            let own = Path::new(folder).join(name);
+            let is_other =
+                |file: &&PathBuf| !file.starts_with(&own) && file.with_extension("") != own;
+            let count = |file: &PathBuf| {
+                let text = std::fs::read_to_string(file).unwrap();
+                let words = text.split(|c: char| !c.is_alphanumeric());
+                words.filter(|word| *word == arguments).count()
+            };
+            let lines: usize = sources.iter().filter(is_other).map(count).sum();
+            assert_eq!(lines, 1, "lines that name {arguments}");
+        }
+    }
+
+    fn files_in(folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut files = Vec::new();
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                files.extend(files_in(&path));
+            } else {
+                files.push(path);
+            }
+        }
+        files
     }
 }

@@ -1,7 +1,5 @@
 //! The measurements as text.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 
 use super::super::output;
@@ -41,7 +39,7 @@ pub(super) fn cell_table(steps: &[CellTimes]) -> String {
 pub(super) fn step_text(times: &StepTimes) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: String| {
-        writeln!(out, "{name:<40}{value:>20}").expect("strings take everything");
+        out += &format!("{name:<40}{value:>20}\n");
     };
     line("precision", times.precision.to_owned());
     line("words per second", grouped(times.words_per_second as u64));

@@ -51,10 +51,11 @@ fn size(text: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     let bytes = number * scale;
-    // As 8 for 8GB.
-    match (1e6..1e18).contains(&bytes) {
-        true => Ok(bytes as u64),
-        false => Err(wrong()),
+    // A smaller number most likely lacks its unit.
+    if (1e6..1e18).contains(&bytes) {
+        Ok(bytes as u64)
+    } else {
+        Err(wrong())
     }
 }
 
