@@ -211,8 +211,8 @@ const DECLARATIONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Where the names of declared things mean something else: the files of golden models.
-const OTHER_NAMES: &str = "validate/golden/";
+/// Where such names may stand all the same: files of golden models have them, and the methods of factorization make these cells.
+const MAY_NAME: &[&str] = &["validate/golden/", "job/factorize.rs"];
 
 #[test]
 fn names_stay_where_they_are_declared() {
@@ -231,7 +231,7 @@ fn names_stay_where_they_are_declared() {
     assert!(names.len() >= 7, "{names:?}");
     let mut found = BTreeMap::new();
     for source in &sources {
-        if source.path.starts_with(OTHER_NAMES) {
+        if MAY_NAME.iter().any(|place| source.path.starts_with(place)) {
             continue;
         }
         let path = root().join("src").join(&source.path);
