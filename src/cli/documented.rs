@@ -126,10 +126,11 @@ fn refusal(line: &Line) -> Option<String> {
 
 #[test]
 fn every_documented_command_line_parses() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readmes = ["README.md", "benches/README.md"];
+    let readmes = readmes.map(|name| std::fs::read_to_string(root.join(name)).unwrap());
     let topics = TOPICS.iter().map(|topic| topic.text.to_owned());
-    let texts: Vec<String> = [readme].into_iter().chain(topics).collect();
+    let texts: Vec<String> = readmes.into_iter().chain(topics).collect();
     let mut lines = lines_of_help(&Arguments::command());
     lines.extend(texts.iter().flat_map(|text| lines_of_markdown(text)));
     let found = lines.iter().filter(|line| arguments(&line.text).is_some());
