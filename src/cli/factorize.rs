@@ -1,4 +1,4 @@
-//! `wlstm factorize`: a trained model of dense cells as one of factorized or grouped cells.
+//! `wlstm factorize`: turns a trained model with dense cells into one with factorized or grouped cells.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -95,7 +95,7 @@ pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<
     };
     let out = &arguments.out;
     let factorization = before.factorization(method, out)?;
-    // Before the work, which may take minutes.
+    // Errors here come before work that may take minutes.
     let corpus = text(arguments, &before, quiet)?;
     note(quiet, "Factorizing ...");
     let kept = factorization.make(&arguments.run)?;

@@ -127,7 +127,7 @@ pub(super) fn run(arguments: &GenerateArgs, invocation: &Invocation) -> Result<(
         });
     }
     if count == 1 {
-        // As the words come.
+        // Prints each word as it is generated.
         let texts = generation.next_texts(|text| output::print_while_read(text.as_bytes()))?;
         if texts.is_some_and(|texts| !texts[0].text.ends_with('\n')) {
             output::print(b"\n")?;
@@ -148,7 +148,7 @@ pub(super) fn run(arguments: &GenerateArgs, invocation: &Invocation) -> Result<(
     Ok(())
 }
 
-/// The text of standard input, its last line end left off.
+/// The text of standard input, without its last line end.
 fn standard_input() -> Result<String> {
     let place = "cannot read the prompt from standard input";
     let mut bytes = Vec::new();

@@ -1,11 +1,11 @@
-//! Commands that are proposed, in words that can be typed.
+//! Commands that messages propose. All can be typed as they stand.
 
 use std::path::Path;
 
 use crate::config::TrainConfig;
 use crate::error::quoted;
 
-/// The options that name these devices; the default needs none.
+/// The options that select these devices. The default device needs none.
 pub(super) fn device_options(selectors: &[String]) -> String {
     let given = selectors.iter().filter(|selector| *selector != "auto");
     given
@@ -13,13 +13,13 @@ pub(super) fn device_options(selectors: &[String]) -> String {
         .collect()
 }
 
-/// What this program was called as, as one can type it.
+/// The name that this program was started with, quoted for a shell.
 pub(super) fn program() -> String {
     let program = std::env::args().next();
     quoted(&program.unwrap_or_else(|| "wlstm".to_owned()))
 }
 
-/// The options of `train` for a training so many times as long as this one.
+/// The options of `train` for a training `times` as long as this one.
 pub(super) fn longer(train: &TrainConfig, times: f64) -> String {
     let many = |count: u64| (times * count as f64).ceil();
     let mut options = String::new();
@@ -35,7 +35,7 @@ pub(super) fn longer(train: &TrainConfig, times: f64) -> String {
     options
 }
 
-/// The command that goes on with a run as it was begun.
+/// The command that continues a run with its own configuration.
 pub(super) fn resumption(run: &Path) -> String {
     let run = quoted(&run.display().to_string());
     format!("{} train {run}/config.toml --resume", program())

@@ -1,4 +1,4 @@
-//! `wlstm report`: a page of one or several runs, whatever state they are in.
+//! `wlstm report`: a page about one or several runs, finished or not.
 
 use std::path::{Path, PathBuf};
 
@@ -43,10 +43,10 @@ pub(super) struct ReportArgs {
     pub no_samples: bool,
 }
 
-/// The largest model of which a sample is made for a report, in parameters.
+/// The most parameters of a model for which a report generates a sample.
 const SAMPLED: u64 = 100_000_000;
 
-/// Writes the page, and the plots if they are asked for.
+/// Writes the page, and with --plots the plots.
 pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
     if let Some(out) = &arguments.out {
@@ -90,7 +90,7 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
     output::print(format!("report {}\n", out.display()).as_bytes())
 }
 
-/// The folder of a run, also for one of its checkpoints.
+/// The folder of a run, given the folder or one of its checkpoints.
 fn folder_of(path: &Path) -> Result<PathBuf> {
     if path.is_file() {
         // RUN/checkpoints/FILE.
@@ -106,7 +106,7 @@ fn folder_of(path: &Path) -> Result<PathBuf> {
     Ok(path.to_path_buf())
 }
 
-/// Runs of one configuration are called by their folders.
+/// Labels runs of the same configuration with their folders.
 fn name_apart(runs: &mut [RunData]) {
     let labels: Vec<String> = runs.iter().map(|run| run.label.clone()).collect();
     for run in runs {
@@ -117,7 +117,7 @@ fn name_apart(runs: &mut [RunData]) {
     }
 }
 
-/// Has the best checkpoint of a run that has made nothing up yet make something up, on the CPU.
+/// Generates a sample with the best checkpoint of a run that has none yet, on the CPU.
 fn add_sample(run: &mut RunData, quiet: bool) {
     let has_saved = find(&run.folder, Which::Best).is_ok();
     if run.sample.is_some() || !has_saved || run.cost().parameters > SAMPLED {

@@ -1,7 +1,7 @@
 //! `wlstm score`: the log-probability of every line, as the lines come.
 //!
-//! Lines are read on a thread of their own. Of a file as many are waited for as stand side by side; of standard input what is
-//! there is scored at once, so that a person or a program that waits for the answer to one line gets it.
+//! A thread reads the lines. From a file, a batch waits until it is full. From standard input, lines that have arrived are scored
+//! at once, so that a person or a program that waits for the answer to one line gets it.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -54,10 +54,10 @@ pub(super) struct ScoreArgs {
     pub device: DeviceArgs,
 }
 
-/// How long more lines of standard input are waited for before the first ones are scored, to see whether there are few.
+/// How long the first lines of standard input wait for more before they are scored.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Lines that have ended and wait for one before them, at most.
+/// The most lines that are scored but not printed because an earlier line is not scored yet.
 const WAITING: usize = 1 << 14;
 
 /// Scores.
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
             (read(input, "standard input".to_owned())?, true)
         }
     };
-    // A person gives one line at a time.
+    // A person types one line at a time.
     let (first, extent) = if at_once && stdin().is_terminal() {
         (VecDeque::new(), ONE_LINE)
     } else {
@@ -107,7 +107,7 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
     failed.map_or(Ok(()), Err)
 }
 
-/// The lines that are scored side by side at first, and how many lines and how much of each one batch takes.
+/// The first lines, and the size of the batches that suits how many there are.
 fn first_lines(
     lines: &Receiver<Result<String>>,
     at_once: bool,
@@ -129,28 +129,29 @@ fn first_lines(
     (first, extent)
 }
 
-/// Lines on their way from input to output.
+/// The state between input and output.
 struct Scoring<'a> {
     trained: &'a Trained,
     arguments: &'a ScoreArgs,
     scorer: Scorer<'a>,
-    /// The lines that came before it was known how many there are.
+    /// The lines that were read before scoring started.
     first: VecDeque<Result<String>>,
-    /// The lines that were taken and not printed, oldest first; their scores, once they have some.
+    /// The lines that are not printed yet, oldest first, with their scores once known.
     texts: VecDeque<(String, Option<Found>)>,
-    /// How many were printed before them.
+    /// The number of lines printed so far.
     printed: u64,
     summary: Summary,
 }
 
 impl Scoring<'_> {
-    /// Scores lines until they end, nobody listens, or one cannot be read: that error comes behind what was before it.
+    /// Scores lines until the input ends, the reader of the output is gone, or a line cannot be read. Such an error is returned after
+    /// the lines before it are printed.
     fn run(&mut self, lines: &Receiver<Result<String>>, at_once: bool) -> Result<Option<Error>> {
         let mut failed = None;
         let mut ended = false;
         loop {
             while !ended && self.scorer.has_room() && self.texts.len() < WAITING {
-                // What is there is scored at once, so that whoever waits for an answer gets it.
+                // Lines that have arrived are scored at once.
                 let next = match self.first.pop_front() {
                     Some(line) => Some(line),
                     None if at_once && !self.scorer.is_idle() => match lines.try_recv() {
@@ -184,7 +185,7 @@ impl Scoring<'_> {
         self.texts.push_back((line, None));
     }
 
-    /// Prints what is known, in order; says whether somebody listens.
+    /// Prints the known scores, in order. Returns whether the output still has a reader.
     fn print(&mut self) -> Result<bool> {
         let mut rows = String::new();
         while let Some((_, Some(_))) = self.texts.front()
@@ -201,7 +202,7 @@ impl Scoring<'_> {
         output::print_while_read(rows.as_bytes())
     }
 
-    /// A row for each word of a line and for its end.
+    /// Appends a row for each word of a line and for its end.
     fn word_rows(&self, line: &str, found: &Found, rows: &mut String) {
         let words = self.trained.vocabulary();
         let tokens = self.trained.config().data.tokens.split(line);
@@ -216,7 +217,7 @@ impl Scoring<'_> {
     }
 }
 
-/// A line of output.
+/// A row of output for a line.
 fn row(line: &str, found: &Found) -> String {
     format!(
         "{:.6}\t{}\t{}\t{line}\n",
@@ -224,7 +225,7 @@ fn row(line: &str, found: &Found) -> String {
     )
 }
 
-/// All lines together.
+/// Totals over all lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Summary {
     lines: u64,
@@ -261,14 +262,14 @@ impl Summary {
     }
 }
 
-/// Starts to read lines; the last item is the error, if there is one.
+/// Starts the thread that reads lines. The last item is the error, if there is one.
 fn read(input: impl BufRead + Send + 'static, place: String) -> Result<Receiver<Result<String>>> {
     let (sender, receiver) = sync_channel(2 * MAX_LINES);
     thread::Builder::new()
         .name("lines".to_owned())
         .spawn(move || {
             if let Err(error) = send_lines(input, &place, &sender) {
-                // Nobody hears it if nobody wants more lines.
+                // If the receiver is gone, no more lines are wanted.
                 let _ = sender.send(Err(error));
             }
         })
@@ -280,7 +281,7 @@ fn read(input: impl BufRead + Send + 'static, place: String) -> Result<Receiver<
     Ok(receiver)
 }
 
-/// Sends each line without its line end, until the end of the input or until nobody wants more.
+/// Sends each line without its line end, until the input ends or the receiver is gone.
 fn send_lines(
     mut input: impl BufRead,
     place: &str,
@@ -300,7 +301,7 @@ fn send_lines(
                 bytes.pop();
             }
         }
-        // A byte order mark is no part of the text.
+        // A byte order mark is not part of the text.
         if number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);
         }

@@ -106,7 +106,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     let mut display = Display::new(&config, quiet || dashboard.is_some());
     let mut unknown_words = UnknownWords::new(&config.data);
     let outcome = training.stop(stop).run(|event| {
-        // Only now is it sure that there is a run.
+        // From here on the run has a record.
         if let (Event::Start { .. }, Some(folder)) = (&event, &folder) {
             let place = folder.display();
             note(quiet, &format!("The run is kept in `{place}`."));
@@ -218,18 +218,18 @@ fn show_sample(outcome: &Outcome, quiet: bool) -> Result<()> {
     output::print(format!("\nsample\n{}\n", indented.join("\n")).as_bytes())
 }
 
-/// Says what to try next, in words that can be typed here.
+/// Proposes the next commands.
 fn advise(quiet: bool, arguments: &TrainArgs, folder: &Path, config: &Config) {
     let program = program();
     let run = quoted(&folder.display().to_string());
     let file = quoted(&arguments.config.display().to_string());
-    // These use one device.
+    // These commands use one device.
     let device = device_options(&arguments.devices[..arguments.devices.len().min(1)]);
     let mut lines = vec![format!("{program} generate {run} --tokens 500{device}")];
     if config.data.validates() || !config.data.test.is_empty() {
         lines.push(format!("{program} eval {run}{device}"));
     }
-    // Another cell could not start from parameters that are given, and has nothing of a run that is there, not even the name.
+    // Another cell cannot start from these parameters, nor continue this run.
     let is_first = arguments.init.is_none() && !arguments.resume;
     if is_first && run_of_config(&arguments.config).is_none() {
         let cell = config.model.cells[0].kind().proposed();
@@ -242,7 +242,7 @@ fn advise(quiet: bool, arguments: &TrainArgs, folder: &Path, config: &Config) {
             .cloned()
             .collect();
         let other = [&kept[..], &[format!("model.cell={cell}")]].concat();
-        // Only what would be accepted.
+        // Only a configuration that is valid.
         if Config::load(&arguments.config, &other).is_ok() {
             lines.push(format!(
                 "{program} train {file}{}",
@@ -278,7 +278,7 @@ fn sets(overrides: &[String]) -> String {
     overrides.iter().map(set).collect()
 }
 
-/// Says so when validation used an average that is mostly of the first steps.
+/// Warns if validation used a moving average that is mostly its start value.
 fn warn_of_young_average(config: &Config, steps: u64) {
     let left = config.train.ema.powf(steps as f64);
     if config.train.ema > 0.0 && left > 0.2 {

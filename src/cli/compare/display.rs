@@ -1,4 +1,4 @@
-//! What a comparison shows while it goes on: a live line for each model on a terminal, plain lines elsewhere.
+//! The progress of a comparison: a live line for each model on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -17,16 +17,16 @@ pub struct Display {
     labels: Vec<String>,
     unit: &'static str,
     live: Option<(MultiProgress, Vec<ProgressBar>)>,
-    /// When the last plain line of each was printed.
+    /// When the last plain line of each model was printed.
     last: Vec<Option<Instant>>,
-    /// Seconds of training that each has to go.
+    /// Seconds of training that each model has left.
     left: Vec<f64>,
-    /// Seconds of training of each, if they are the budget.
+    /// Seconds of training of each model, if the budget is in seconds.
     seconds: f64,
 }
 
 impl Display {
-    /// For these models.
+    /// A display for these models.
     pub fn new(models: &[Model], quiet: bool) -> Display {
         let labels: Vec<String> = models.iter().map(|model| model.label.clone()).collect();
         let live = (!quiet && std::io::stderr().is_terminal()).then(|| {
@@ -62,7 +62,8 @@ impl Display {
         }
     }
 
-    /// The seconds that all have to go. Those that have not begun take as long as the budget says, or as those that have.
+    /// The seconds that all models have left. A model that has not started counts with the budget or, without one in seconds, with
+    /// the mean of the others.
     fn all_left(&self) -> f64 {
         let known: Vec<f64> = self
             .left
@@ -72,14 +73,15 @@ impl Display {
             .collect();
         let waiting = (self.left.len() - known.len()) as f64;
         let sum: f64 = known.iter().sum();
-        let each = match self.seconds > 0.0 {
-            true => self.seconds,
-            false => sum / known.len().max(1) as f64,
+        let each = if self.seconds > 0.0 {
+            self.seconds
+        } else {
+            sum / known.len().max(1) as f64
         };
         sum + waiting * each
     }
 
-    /// Says what is wrong, though it stops nothing.
+    /// Prints a warning above the live lines.
     pub fn warn(&self, text: &str) {
         let warn = || tracing::warn!("{text}");
         match &self.live {
@@ -91,7 +93,7 @@ impl Display {
     fn line(&self, text: &str) {
         match &self.live {
             Some((all, _)) => {
-                // If standard error is gone, nobody is there.
+                // Without standard error there is no reader.
                 let _ = all.println(text);
             }
             None if !self.quiet => {
@@ -101,7 +103,7 @@ impl Display {
         }
     }
 
-    /// What model `k` does now.
+    /// Shows what model `k` is doing.
     fn now(&mut self, k: usize, text: &str, done: Option<f64>) {
         let label = &self.labels[k];
         match &self.live {
@@ -135,9 +137,10 @@ impl Display {
                 self.left[k] = left;
                 let left = duration(self.all_left());
                 let speed = format!("{} {}", rate(words_per_second), self.unit);
-                let text = match self.live.is_some() && terminal_width() < 100 {
-                    true => format!("step {step}  loss {loss:.3}  all {left}"),
-                    false => format!("step {step}  loss {loss:.3}  {speed}  ETA of all {left}"),
+                let text = if self.live.is_some() && terminal_width() < 100 {
+                    format!("step {step}  loss {loss:.3}  all {left}")
+                } else {
+                    format!("step {step}  loss {loss:.3}  {speed}  ETA of all {left}")
                 };
                 self.now(k, &text, Some(done));
             }
@@ -169,7 +172,7 @@ impl Display {
         }
     }
 
-    /// Takes the live lines away.
+    /// Removes the live lines.
     pub fn end(&self) {
         if let Some((all, bars)) = &self.live {
             bars.iter().for_each(ProgressBar::finish_and_clear);

@@ -1,4 +1,4 @@
-//! The models of a comparison: configurations, variants of their cells, values of keys; each with a label and a name for its folder.
+//! The models of a comparison: configurations, combined with variants of cells and values of keys. Each has a label and a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -9,33 +9,33 @@ use crate::error::{Error, Result};
 use crate::job::origin::key_of;
 use crate::report::printable;
 
-/// A model that is compared.
+/// A model of a comparison.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// For people: what it differs in from the others.
+    /// How tables call it: what distinguishes it from the others.
     pub label: String,
-    /// The folder of its run within that of the comparison.
+    /// The folder of its run, within the folder of the comparison.
     pub folder: String,
-    /// The configuration file that it comes from.
+    /// The configuration file it comes from.
     pub file: PathBuf,
     /// Its configuration.
     pub config: Config,
 }
 
-/// What a model has besides its configuration file.
+/// What distinguishes a model from its configuration file.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Change {
     label: String,
     sets: Vec<String>,
 }
 
-/// The models of all configurations, with each variant, with each combination of the values of the `--set` that have several. To
-/// all of them `more` is applied last.
+/// The models: every configuration with every variant and every combination of the values of overrides that have several. The
+/// overrides `more` apply to all models, last.
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) for a variant or a configuration that is wrong, and for models whose perplexities are
-/// no comparison.
+/// [`Kind::Usage`](crate::error::Kind::Usage) for an invalid variant or configuration, and for models whose perplexities
+/// cannot be compared.
 pub fn models(
     files: &[PathBuf],
     variants: &[String],
@@ -56,7 +56,7 @@ pub fn models(
     for file in files {
         let name = match files.len() {
             1 => String::new(),
-            // Files of one name are told apart by their folders.
+            // Files of the same name are distinguished by their folders.
             _ => match files
                 .iter()
                 .filter(|other| run_label(other) == run_label(file))
@@ -74,9 +74,10 @@ pub fn models(
                     .map(String::as_str)
                     .filter(|part| !part.is_empty())
                     .collect();
-                let label = match parts.is_empty() {
-                    true => run_label(file),
-                    false => parts.join(", "),
+                let label = if parts.is_empty() {
+                    run_label(file)
+                } else {
+                    parts.join(", ")
                 };
                 let all = [&variant.sets[..], &sweep.sets, more].concat();
                 let config = Config::load(file, &all)
@@ -95,7 +96,7 @@ pub fn models(
     Ok(models)
 }
 
-/// Refuses a key that has a value twice: one of them would stand in the table, and not count.
+/// Refuses a key with two values: the table would show one that has no effect.
 fn check_keys(variants: &[Change], sets: &[String]) -> Result<()> {
     for variant in variants {
         let clash = |set: &&String| sets.iter().any(|other| key_of(other) == key_of(set));
@@ -121,7 +122,7 @@ fn check_keys(variants: &[Change], sets: &[String]) -> Result<()> {
     }
 }
 
-/// Refuses models of different words or texts.
+/// Refuses models with different vocabularies or validation texts.
 fn check_texts(models: &[Model]) -> Result<()> {
     let Some((first, others)) = models.split_first() else {
         return Ok(());
@@ -135,7 +136,7 @@ fn check_texts(models: &[Model]) -> Result<()> {
             ("vocab", data.vocab != one.vocab),
             ("vocab_size", data.vocab_size != one.vocab_size),
             ("min_count", data.min_count != one.min_count),
-            // Where the words are those of the training text.
+            // Without a vocabulary file, the vocabulary is counted in the training text.
             ("train", data.vocab.is_none() && data.train != one.train),
             ("valid", data.valid != one.valid),
             ("valid_share", data.valid_share != one.valid_share),
@@ -153,7 +154,7 @@ fn check_texts(models: &[Model]) -> Result<()> {
     Ok(())
 }
 
-/// Gives each its own label and its own folder.
+/// Gives each model a label and a folder of its own.
 fn name_apart(models: &mut [Model]) {
     for k in 0..models.len() {
         let (before, rest) = models.split_at_mut(k);
@@ -164,10 +165,8 @@ fn name_apart(models: &mut [Model]) {
             own.label = format!("{base} ({number})");
             number += 1;
         }
-        let plain = |c: char| match c.is_alphanumeric() || ".-_".contains(c) {
-            true => c,
-            false => ' ',
-        };
+        let is_plain = |c: char| c.is_alphanumeric() || ".-_".contains(c);
+        let plain = |c: char| if is_plain(c) { c } else { ' ' };
         let words: String = own.label.chars().map(plain).collect();
         let base = words.split_whitespace().collect::<Vec<_>>().join("-");
         own.folder = base.clone();
@@ -179,12 +178,12 @@ fn name_apart(models: &mut [Model]) {
     }
 }
 
-/// That of its runs.
+/// The label of the runs of a configuration file.
 fn run_label(file: &Path) -> String {
     printable(&run_name(file))
 }
 
-/// `flstm:factor=64` or `glstm:groups=[4,8]:train.batch=64`.
+/// Parses a variant: a cell, then `KEY=VALUE` parts, separated by colons.
 fn variant(text: &str) -> Result<Change> {
     let examples: Vec<String> = CELLS
         .iter()
@@ -224,9 +223,10 @@ fn variant(text: &str) -> Result<Change> {
             return Err(wrong("has a part that is not KEY=VALUE"));
         };
         let (key, value) = (key.trim(), value.trim());
-        let full = match key.contains('.') {
-            true => key.to_owned(),
-            false => format!("model.{key}"),
+        let full = if key.contains('.') {
+            key.to_owned()
+        } else {
+            format!("model.{key}")
         };
         if change.sets.iter().any(|set| key_of(set) == full) {
             return Err(wrong(&format!("has `{key}` twice")));
@@ -237,12 +237,12 @@ fn variant(text: &str) -> Result<Change> {
     Ok(change)
 }
 
-/// Every combination of the values of those that have several.
+/// Every combination of the values of the overrides that have several.
 fn sweeps(sets: &[String]) -> Vec<Change> {
     let mut sweeps = vec![Change::default()];
     for set in sets {
         let values = match set.split_once('=') {
-            // Names of files may have commas.
+            // File names may contain commas.
             Some((key, values)) if !key.trim().starts_with("data.") => split(values, ','),
             _ => vec![],
         };
@@ -271,7 +271,7 @@ fn sweeps(sets: &[String]) -> Vec<Change> {
     sweeps
 }
 
-/// The parts between separators that are not in brackets or quotes.
+/// Splits a text at separators outside brackets and quotes.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut depth, mut quote, mut start) = (0, None, 0);
     let mut parts = Vec::new();

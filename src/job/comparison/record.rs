@@ -1,4 +1,4 @@
-//! The folder of a comparison: `compare.json` with its models, budget and results, the tables, and the run of each model.
+//! The folder of a comparison: `compare.json` with its models, budget and results; the tables; a run of each model.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -13,37 +13,37 @@ use crate::files;
 use crate::numbers::counted;
 use crate::report::{ComparisonRow, comparison_csv, comparison_table};
 
-/// What every model is trained for.
+/// How long every model is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Budget {
-    /// Seconds of training: validation and checkpoints left out.
+    /// Seconds of training, without validation and checkpoints.
     Seconds(f64),
     /// Optimizer steps.
     Steps(u64),
     /// Passes over the text.
     Epochs(u64),
-    /// Words, as whole steps: as many as have them where no unroll is cut short.
+    /// Words, rounded up to whole steps of full unrolls.
     Words(u64),
-    /// What the configurations say.
+    /// The limits in the configurations.
     Own {
-        /// Of `[train]`, as the next two.
+        /// `train.epochs`; 0: no limit.
         epochs: u64,
-        /// 0: none.
+        /// `train.steps`; 0: no limit.
         steps: u64,
-        /// 0: none.
+        /// `train.seconds`; 0: no limit.
         seconds: f64,
     },
 }
 
 impl Budget {
-    /// As overrides of a configuration.
+    /// The overrides of a configuration that set it.
     pub fn sets(&self) -> Vec<String> {
         let (seconds, steps, epochs) = match *self {
             Budget::Seconds(seconds) => (seconds, 0, 0),
             Budget::Steps(steps) => (0.0, steps, 0),
             Budget::Epochs(epochs) => (0.0, 0, epochs),
-            // Until the size of a step is known.
+            // Replaced by `apply`, once the size of a step is known.
             Budget::Words(words) => (0.0, words, 0),
             Budget::Own {
                 epochs,
@@ -58,7 +58,7 @@ impl Budget {
         ]
     }
 
-    /// Sets what can be told from the configuration alone.
+    /// Sets the limit that depends on the configuration.
     pub fn apply(&self, config: &mut Config) {
         if let Budget::Words(words) = self {
             let train = &mut config.train;
@@ -95,11 +95,11 @@ impl fmt::Display for Budget {
 /// A model in `compare.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpec {
-    /// For people.
+    /// How tables call it.
     pub label: String,
-    /// Of its run.
+    /// The folder of its run.
     pub folder: String,
-    /// The configuration file, for messages of the command that named it.
+    /// The configuration file, for messages. Not kept in the record.
     #[serde(skip)]
     pub file: PathBuf,
     /// The resolved configuration.
@@ -109,21 +109,21 @@ pub struct ModelSpec {
 /// What is compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonSpec {
-    /// As for `--device`.
+    /// The device, as `--device` names it.
     pub device: String,
-    /// Of each model.
+    /// The budget of each model.
     pub budget: Budget,
-    /// The models, the first of which the others are measured against.
+    /// The models. The first is the baseline of the table.
     #[serde(rename = "specs")]
     pub models: Vec<ModelSpec>,
 }
 
 impl ComparisonSpec {
-    /// The models.
+    /// The models, their configurations parsed.
     ///
     /// # Errors
     ///
-    /// Data, if a configuration cannot be used.
+    /// [`Kind::Data`](crate::error::Kind::Data) if a configuration cannot be used.
     pub fn models(&self) -> Result<Vec<Model>> {
         let model = |spec: &ModelSpec| {
             let config = Config::parse(&spec.config, RECORD, Path::new("/"), &[]);
@@ -181,11 +181,11 @@ pub struct ComparisonFolder {
 }
 
 impl ComparisonFolder {
-    /// A new one. An empty folder that is there will do.
+    /// Creates the folder, or takes an existing empty one.
     ///
     /// # Errors
     ///
-    /// Data, if something is there, or it cannot be made.
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder is not empty, or cannot be created.
     pub fn create(path: &Path) -> Result<ComparisonFolder> {
         let taken = |what: &str| Error::data(format!("`{}` {what}", path.display()));
         if path.join(RECORD).exists() {
@@ -201,11 +201,11 @@ impl ComparisonFolder {
         })
     }
 
-    /// `runs/compare`, or `runs/compare-2` and so on if that is taken.
+    /// Creates `runs/compare` in `base`, or `runs/compare-2` and so on if that exists.
     ///
     /// # Errors
     ///
-    /// Data, if it cannot be made.
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be created.
     pub fn create_numbered(base: &Path) -> Result<ComparisonFolder> {
         let runs = base.join("runs");
         std::fs::create_dir_all(&runs).map_err(|error| files::cannot_make(&runs, error))?;
@@ -220,11 +220,11 @@ impl ComparisonFolder {
         unreachable!("numbers do not end")
     }
 
-    /// One that was begun: that at `path`, else the last of the numbered ones.
+    /// Opens an existing comparison: the one at `path` or, by default, the last numbered one in `base`.
     ///
     /// # Errors
     ///
-    /// Data, if there is none.
+    /// [`Kind::Data`](crate::error::Kind::Data) if there is none.
     pub fn open(path: Option<&Path>, base: &Path) -> Result<(ComparisonFolder, ComparisonSpec)> {
         let path = match path {
             Some(path) => path.to_path_buf(),
@@ -255,12 +255,12 @@ impl ComparisonFolder {
         Ok((ComparisonFolder { path }, record.spec))
     }
 
-    /// Whether a folder is that of a comparison.
+    /// Whether a folder contains a comparison.
     pub fn is_one(path: &Path) -> bool {
         path.join(RECORD).is_file()
     }
 
-    /// The folder.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -270,16 +270,16 @@ impl ComparisonFolder {
         self.path.join(name)
     }
 
-    /// Writes what is compared, before it is.
+    /// Writes the record before the first model trains.
     ///
     /// # Errors
     ///
-    /// Data, if it cannot be written, here and below.
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be written.
     pub fn write(&self, spec: &ComparisonSpec) -> Result<()> {
         self.write_record(spec, "running", &[])
     }
 
-    /// Writes what was found.
+    /// Writes the results: the record, `compare.md` and `compare.csv`.
     ///
     /// # Errors
     ///
@@ -290,7 +290,7 @@ impl ComparisonFolder {
         lines: &[ComparisonRow],
         status: &str,
     ) -> Result<()> {
-        // So that the folder may be moved.
+        // Relative paths, so that the folder can be moved.
         let within = |line: &ComparisonRow| {
             let run = line.run.strip_prefix(&self.path).unwrap_or(&line.run);
             ComparisonRow {
@@ -332,7 +332,7 @@ fn numbered(number: u64) -> String {
     }
 }
 
-/// The folder of the comparison that a run belongs to, if it does.
+/// The folder of the comparison that a run is part of, if it is.
 pub fn comparison_of(run: &Path) -> Option<PathBuf> {
     let folder = run.canonicalize().ok()?.parent()?.to_path_buf();
     ComparisonFolder::is_one(&folder).then_some(folder)

@@ -1,15 +1,16 @@
-//! Models that train by turns on one device.
+//! Turns of trainings that share a device.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::train::watch::{Stop, Turns};
 
-/// Whose turn it is. Only one trains at a time: what a machine does beside it, and how warm it is, then concerns all alike.
+/// Decides whose turn it is. Only one model trains at a time, so that other load of the machine and its temperature affect all
+/// models equally.
 pub struct TurnTable {
     state: Mutex<State>,
     changed: Condvar,
-    /// How long a turn is; none: until the run ends.
+    /// How long a turn is. None: until the run ends.
     slice: Option<Duration>,
 }
 
@@ -18,15 +19,15 @@ struct State {
     current: usize,
     /// When it began.
     since: Instant,
-    /// Those that have not ended.
+    /// Whether each has not ended.
     waiting: Vec<bool>,
 }
 
-/// How often those that wait look whether they are asked to stop.
+/// The longest wait between two checks of whose turn it is.
 const LOOK: Duration = Duration::from_millis(100);
 
 impl TurnTable {
-    /// For so many, the first of which begins.
+    /// A table with this many seats. The first has the first turn.
     pub fn new(seats: usize, slice: Option<Duration>) -> TurnTable {
         TurnTable {
             state: Mutex::new(State {
@@ -39,7 +40,7 @@ impl TurnTable {
         }
     }
 
-    /// The seat of one. Its turn passes on when the seat is given up.
+    /// A seat. When it is dropped, its turn passes to the next.
     pub fn seat<'a>(&'a self, number: usize, stop: &'a Stop) -> Seat<'a> {
         Seat {
             table: self,
@@ -54,7 +55,7 @@ impl TurnTable {
 }
 
 impl State {
-    /// The next after one, round the table; itself if all others have ended.
+    /// The next seat after `number` whose training has not ended; itself if all others have.
     fn next(&self, number: usize) -> Option<usize> {
         let seats = self.waiting.len();
         (1..=seats)
@@ -63,7 +64,7 @@ impl State {
     }
 }
 
-/// One of those who take turns.
+/// The seat of one training.
 pub struct Seat<'a> {
     table: &'a TurnTable,
     number: usize,
@@ -71,7 +72,7 @@ pub struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    /// Waits for the turn; when all are asked to stop it comes to each once more.
+    /// Waits for its turn. After a request to stop, every seat has one more turn.
     pub fn wait_for_turn(&self) {
         let mut state = self.table.lock();
         while state.current != self.number {
@@ -84,7 +85,7 @@ impl Seat<'_> {
 impl Turns for Seat<'_> {
     fn is_over(&self) -> bool {
         let state = self.table.lock();
-        // Who is asked to stop does so in this turn.
+        // A training that is asked to stop does so in this turn.
         let is_long = |slice| state.since.elapsed() >= slice;
         let goes_on = self.stop.asked().is_some() || state.next(self.number) == Some(self.number);
         !goes_on && self.table.slice.is_some_and(is_long)
@@ -130,7 +131,7 @@ mod tests {
                 scope.spawn(move || {
                     let seat = table.seat(number, stop);
                     seat.wait_for_turn();
-                    // The second has less to do.
+                    // The second has fewer steps.
                     for step in 0..if number == 1 { 1 } else { 3 } {
                         if step > 0 && seat.is_over() {
                             seat.wait();
