@@ -1,4 +1,4 @@
-//! What a run tells those who watch it, and how they stop it.
+//! The events of a run, and how to stop it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::Kind;
 
-/// Something that happened in a run.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A device was chosen.
     Device {
-        /// A sentence: which one, and why.
+        /// A sentence that says which device, and why.
         reason: String,
     },
-    /// Something to know, which stops nothing.
+    /// A message for the user. It does not stop the run.
     Note {
-        /// One sentence or more.
+        /// One or more sentences.
         text: String,
     },
-    /// Long work before training goes on.
+    /// Progress of long work before training.
     Working {
         /// The work.
         work: Work,
@@ -28,69 +28,69 @@ pub enum Event {
         /// All bytes.
         total: u64,
     },
-    /// Long work before training has ended.
+    /// The end of long work before training.
     Worked {
         /// The work.
         work: Work,
     },
-    /// Training begins, or goes on after `resumed` steps.
+    /// Training starts, or resumes after `resumed` steps.
     Start {
         /// The devices.
         devices: Vec<String>,
-        /// Parameters of the model.
+        /// The number of parameters.
         parameters: u64,
-        /// Steps done before.
+        /// Steps done before this process started.
         resumed: u64,
-        /// Steps of an epoch, about.
+        /// The approximate number of steps of an epoch.
         epoch_steps: u64,
-        /// The bytes that training and validation take of each device.
+        /// The bytes that training and validation have allocated on each device.
         memory: Vec<u64>,
     },
     /// A step is done.
     Step {
         /// Steps done.
         step: u64,
-        /// The pass over the text, from 1.
+        /// The epoch, from 1.
         epoch: u64,
         /// The mean loss of a token.
         loss: f64,
-        /// Words a second, of the last seconds.
+        /// Words per second, averaged over about two seconds.
         words_per_second: f64,
         /// The learning rate of the step.
         learning_rate: f64,
-        /// The part of the run that is done, where its end is known.
+        /// The share of the run that is done, from 0 to 1; 0 if its end is not known.
         done: f64,
-        /// Seconds to go, with the validations that are still to come.
+        /// The remaining seconds, including validations.
         left: f64,
     },
-    /// Mixed precision: gradients of a step were too large for `f16`, and it changed no parameter.
+    /// Mixed precision: a gradient overflowed `f16`, and the step changed no parameter.
     Skipped {
         /// The step.
         step: u64,
-        /// The loss scale that was too large; the next step has half of it.
+        /// The loss scale that was too large. The next step uses half of it.
         loss_scale: f64,
     },
-    /// A validation goes on.
+    /// Progress of a validation.
     Validating {
         /// Batches done.
         done: u64,
-        /// All batches.
+        /// The number of all batches.
         total: u64,
     },
     /// A validation is done.
     Valid {
         /// Steps done.
         step: u64,
-        /// The pass over the text, from 1.
+        /// The epoch, from 1.
         epoch: u64,
         /// Seconds of training so far.
         seconds: f64,
         /// The perplexity.
         perplexity: f64,
-        /// The share of targets that are unknown words.
+        /// The share of the targets that are unknown words.
         unknown: f64,
-        /// Whether they are many, none was met in training, see [`is_unlearned`](crate::metrics::is_unlearned), and none is known
-        /// to come.
+        /// Whether many targets are unknown words although training has had none and is not known to have any: see
+        /// [`is_unlearned`](crate::metrics::is_unlearned).
         unlearned: bool,
         /// Whether it is the best so far.
         best: bool,
@@ -105,32 +105,32 @@ pub enum Event {
 /// Long work besides training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// The words of the training text are counted.
+    /// Counts the words of the training text.
     CountingWords,
-    /// A text is converted to tokens.
+    /// Converts a text to tokens.
     ReadingText,
-    /// A text is evaluated; counted in batches.
+    /// Evaluates a text. Its progress is counted in batches.
     Evaluating,
 }
 
 /// Runs that share a device take turns.
 pub trait Turns {
-    /// Whether another one is to go on now.
+    /// Whether it is another run's turn.
     fn is_over(&self) -> bool;
 
-    /// Waits until it is this one's turn again, or it is asked to stop.
+    /// Waits until it is this run's turn again, or it is asked to stop.
     fn wait(&self);
 }
 
-/// Asks a run to save and stop: the number of the signal that did, or 0.
+/// Asks a run to save and stop. Holds the number of the signal, or 0.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(pub Arc<AtomicUsize>);
 
 impl Stop {
-    /// The number of SIGTERM; every other number counts as SIGINT.
+    /// The number of SIGTERM. Every other number counts as SIGINT.
     pub const TERMINATE: usize = 15;
 
-    /// What was asked for.
+    /// The kind of stop that was asked for, if any.
     pub fn asked(&self) -> Option<Kind> {
         match self.0.load(Ordering::SeqCst) {
             0 => None,

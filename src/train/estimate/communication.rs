@@ -36,8 +36,10 @@ impl CommunicationCost {
             Precision::F32 => 4,
             Precision::Mixed => 2,
         };
-        let of = |rows: bool| -> u64 {
-            let chosen = gradients.iter().filter(|gradient| gradient.rows == rows);
+        let of = |sparse: bool| -> u64 {
+            let chosen = gradients
+                .iter()
+                .filter(|gradient| gradient.sparse == sparse);
             chosen.map(|gradient| width * gradient.len as u64).sum()
         };
         let (dense, rows) = (of(false), of(true));

@@ -136,8 +136,10 @@ impl Reduction {
             let kept = gradients.iter().filter(|gradient| keep(gradient));
             kept.map(bytes).sum()
         };
-        let largest = |rows: bool| -> u64 {
-            let kept = gradients.iter().filter(|gradient| gradient.rows == rows);
+        let largest = |sparse: bool| -> u64 {
+            let kept = gradients
+                .iter()
+                .filter(|gradient| gradient.sparse == sparse);
             kept.map(bytes).max().unwrap_or(0)
         };
         // The rows of all devices, and with other processes those of this one once more.
@@ -172,7 +174,8 @@ impl Reduction {
                     Precision::Mixed => 2,
                 };
                 let held = sum(|gradient| gradient.clipped) + largest(true).max(largest(false));
-                let sent = sum(|gradient| !gradient.rows) + devices * sum(|gradient| gradient.rows);
+                let sent =
+                    sum(|gradient| !gradient.sparse) + devices * sum(|gradient| gradient.sparse);
                 Reduction {
                     joining: local * held + buffers,
                     staging: all / narrow,

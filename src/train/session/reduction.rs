@@ -53,7 +53,8 @@ impl GradientReduction {
             assert!(same, "all devices complete gradients in the same order");
         }
         let clipped = gradients.iter().filter(|gradient| gradient.clipped).count();
-        let steps = |plans: &&DividedPlans| plans.gradients.iter().map(|g| g.after).collect();
+        let steps =
+            |plans: &&DividedPlans| plans.gradients.iter().map(|g| g.completed_by).collect();
         GradientReduction {
             devices,
             completed: plans.iter().map(steps).collect(),
@@ -103,7 +104,7 @@ impl GradientReduction {
                 fetched.clear();
                 executor.finish_read(fetched)?;
             }
-            if gradient.rows {
+            if gradient.sparse {
                 self.rows.clear();
                 self.fetched.iter().for_each(|own| self.rows.extend(own));
                 collective.all_gather(&mut self.rows, self.mixed)?;

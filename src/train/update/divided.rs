@@ -37,10 +37,10 @@ pub struct PendingGradient {
     /// The number of its elements.
     pub len: usize,
     /// The step of the last micro-batch's plan that completes it.
-    pub after: usize,
-    /// Whether it is sparse: rows, which the update adds up by id. A dense gradient has every element of the parameter, summed over
-    /// the micro-batches.
-    pub rows: bool,
+    pub completed_by: usize,
+    /// Whether it consists of rows, which the update sums by id. A dense gradient has every element of the parameter, summed over the
+    /// micro-batches.
+    pub sparse: bool,
     /// The tensor that the update of several devices reads: the mean or sum of a dense gradient, or the concatenated rows of all
     /// devices.
     pub joined: String,
@@ -194,7 +194,7 @@ fn pending_gradients(
         };
         let id = last.find(&tensor).expect("a plan in parts keeps gradients");
         let writes = |step: &Step| step.slices.iter().any(|slice| slice.tensor == id);
-        let after = last.steps.iter().rposition(writes);
+        let completed_by = last.steps.iter().rposition(writes);
         let is_sparse = found.sparse.is_some();
         let joined = if is_sparse && division.devices > 1 {
             names::joined_gradient(name)
@@ -204,8 +204,8 @@ fn pending_gradients(
         PendingGradient {
             parameter: name.clone(),
             len: found.capacity() * found.width,
-            after: after.expect("a step writes each gradient"),
-            rows: is_sparse,
+            completed_by: completed_by.expect("a step writes each gradient"),
+            sparse: is_sparse,
             joined,
             clipped: is_paper && is_recurrent(name),
             summed: is_paper && !is_recurrent(name),
@@ -213,7 +213,7 @@ fn pending_gradients(
         }
     };
     let mut pending: Vec<PendingGradient> = found.iter().map(pending).collect();
-    pending.sort_by_key(|gradient| gradient.after);
+    pending.sort_by_key(|gradient| gradient.completed_by);
     pending
 }
 
