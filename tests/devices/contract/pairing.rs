@@ -1,0 +1,69 @@
+//! Each shader has a declaration and each declaration a shader.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use libtest_mimic::Failed;
+use wlstm::kernels::catalogue;
+
+use super::tools::{Outcome, ensure};
+
+/// Files below `folder` with this extension, as `folder/stem` names.
+fn stems(
+    folder: &Path,
+    extension: &str,
+    wanted: fn(&Path) -> bool,
+) -> Result<BTreeSet<String>, Failed> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(inner) = folders.pop() {
+        for entry in fs::read_dir(inner)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) && wanted(&path) {
+                let stem = path.strip_prefix(folder)?.with_extension("");
+                found.insert(stem.to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Each kernel has one stem, two files and one line in a catalogue.
+pub fn paired() -> Outcome {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shaders = stems(&root.join("shaders"), "wgsl", |path| {
+        !path.components().any(|part| part.as_os_str() == "shared")
+    })?;
+    let declarations = stems(&root.join("src/kernels"), "rs", |path| {
+        fs::read_to_string(path).is_ok_and(|text| text.contains("static KERNEL: Kernel = "))
+    })?;
+    let registered: Vec<&str> = catalogue().map(|kernel| kernel.name).collect();
+    let names: BTreeSet<&str> = registered.iter().copied().collect();
+    ensure!(names.len() == registered.len(), "two kernels have one name");
+    // Forms with the same shader differ in what follows the stem.
+    let stem = |name: &str| name.split(' ').next().unwrap_or_default().to_owned();
+    let names: BTreeSet<String> = registered.iter().map(|name| stem(name)).collect();
+    for (what, stems) in [("shaders", &shaders), ("declarations", &declarations)] {
+        let lone: Vec<_> = stems.symmetric_difference(&names).collect();
+        ensure!(
+            lone.is_empty(),
+            "{what} and registered kernels differ in {lone:?}"
+        );
+    }
+    for kernel in catalogue() {
+        let file = fs::read_to_string(
+            root.join("shaders")
+                .join(stem(kernel.name))
+                .with_extension("wgsl"),
+        )?;
+        ensure!(
+            file == kernel.wgsl,
+            "{} declares the text of another shader",
+            kernel.name
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! The configuration: what it means, what it refuses and how, and that it survives being written.
+
+mod refusals;
+mod tools;
+mod values;

@@ -1,0 +1,7 @@
+//! Compares the corpus with naive implementations: vocabularies, batches of both orders, positions, the sampler.
+
+mod batches;
+mod counts;
+mod naive;
+mod refusals;
+mod tools;
