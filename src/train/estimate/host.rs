@@ -62,7 +62,7 @@ impl HostBytes {
             TablePlacement::Device => Vec::new(),
         };
         let widths: u64 = tables.iter().map(|tensor| 4 * tensor.width as u64).sum();
-        // Rows of a tensor on their way between a device and a file, or from the random number generator.
+        // Rows of a tensor in transfer between a device and a file, or from the random number generator.
         let largest = footprint.persistent.iter().map(|tensor| tensor.bytes).max();
         let rows = (4 * PIECE as u64).min(largest.unwrap_or(0));
         let saved: u64 = footprint.persistent.iter().map(|tensor| tensor.bytes).sum();
@@ -120,7 +120,7 @@ struct Reduction {
     joining: u64,
     /// Staging copies of the gradients of one device.
     staging: u64,
-    /// Reduced gradients on their way to devices.
+    /// Reduced gradients that are sent to devices.
     transfer: u64,
 }
 

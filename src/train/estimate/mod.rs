@@ -7,13 +7,13 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`spec`] | what is estimated: a configuration, a vocabulary, the processes and devices |
-//! | [`device`] | memory of a device |
-//! | [`host`] | memory of the host |
-//! | [`requirements`] | all requirements of a run, and whether they are met |
-//! | [`changes`](mod@changes) | changes of the configuration with which a run fits |
-//! | [`check`](mod@check) | refuses a run that does not fit |
-//! | [`communication`] | bytes that devices exchange |
+//! | `spec` | what is estimated: a configuration, a vocabulary, the processes and devices |
+//! | `device` | memory of a device |
+//! | `host` | memory of the host |
+//! | `requirements` | all requirements of a run, and whether they are met |
+//! | `changes` | changes of the configuration with which a run fits |
+//! | `check` | refuses a run that does not fit |
+//! | `communication` | bytes that devices exchange |
 
 mod changes;
 mod check;

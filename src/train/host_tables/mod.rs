@@ -5,10 +5,10 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`tables`] | the tables, and moving rows |
-//! | [`exchange`] | the plan that moves rows on the device |
-//! | [`slots`] | which row is in which slot |
-//! | [`streamed`] | evaluation and generation |
+//! | `tables` | the tables, and moving rows |
+//! | `exchange` | the plan that moves rows on the device |
+//! | `slots` | which row is in which slot |
+//! | `streamed` | evaluation and generation |
 
 mod exchange;
 mod slots;

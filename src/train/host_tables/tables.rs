@@ -29,7 +29,7 @@ struct Store {
     rows: Pages<f32>,
 }
 
-/// The tables of a model, in the memory of the host. See the module.
+/// The tables of a model in the memory of the host, with their optimizer state, and which of their rows devices hold.
 pub struct HostTables {
     stores: Vec<Store>,
     caches: Vec<Cache>,

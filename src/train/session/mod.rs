@@ -2,15 +2,15 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`training`] | training steps on one device or several |
-//! | [`training_state`] | parameters, optimizer state and recurrent states in and out of files |
-//! | [`loaded_step`] | the plans of a step on the devices, and what a step reports |
-//! | [`divided_step`] | a step divided between devices or into micro-batches |
-//! | [`reduction`] | reduces the gradients of several devices |
-//! | [`evaluation`] | the losses of a text |
-//! | [`generation`] | the logits of the next word |
-//! | [`weights`] | the parameters where they are: on devices or on the host |
-//! | [`pieces`] | tensors on their way between files and devices |
+//! | `training` | training steps on one device or several |
+//! | `training_state` | parameters, optimizer state and recurrent states in and out of files |
+//! | `loaded_step` | the plans of a step on the devices, and what a step reports |
+//! | `divided_step` | a step divided between devices or into micro-batches |
+//! | `reduction` | reduces the gradients of several devices |
+//! | `evaluation` | the losses of a text |
+//! | `generation` | the logits of the next word |
+//! | `weights` | the parameters where they are: on devices or on the host |
+//! | `pieces` | tensors in transfer between files and devices |
 
 mod divided_step;
 mod evaluation;

@@ -5,11 +5,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`control`](mod@control) | the values that change from step to step, and what a step reports |
-//! | [`append`] | the steps of the update: norm, optimizer, moving average |
-//! | [`optimizer`] | the step that updates a parameter |
-//! | [`whole`] | the plan of a step on one device in one batch |
-//! | [`divided`] | the plans of a step divided between devices or into micro-batches |
+//! | `control` | the values that change from step to step, and what a step reports |
+//! | `append` | the steps of the update: norm, optimizer, moving average |
+//! | `optimizer` | the step that updates a parameter |
+//! | `whole` | the plan of a step on one device in one batch |
+//! | `divided` | the plans of a step divided between devices or into micro-batches |
 
 mod append;
 mod control;
