@@ -44,14 +44,16 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file below a folder of the repository with one of these extensions, sorted.
+/// Every file below a folder of the repository with one of these extensions, sorted; what Cargo builds is left out.
 pub fn files_below(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
     let mut open = vec![root().join(folder)];
     let mut found = Vec::new();
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() {
+            if path.ends_with("target") {
+                continue;
+            } else if path.is_dir() {
                 open.push(path);
             } else if path
                 .extension()
