@@ -1,6 +1,5 @@
 //! `wlstm factorize`: turns a trained model with dense cells into one with factorized or grouped cells.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -229,7 +228,7 @@ impl Document {
         out += &table.text(width);
         out.push('\n');
         let mut line = |name: &str, before: String, after: String| {
-            writeln!(out, "{name:<22}{before:>16} -> {after}").expect("strings take everything");
+            out += &format!("{name:<22}{before:>16} -> {after}\n");
         };
         let whole = |change: &Change<u64>| (grouped(change.before), grouped(change.after));
         let (before, after) = whole(&self.recurrent_parameters);
