@@ -80,7 +80,7 @@ fn out_of_memory() {
         explained(
             &ended,
             DEVICE,
-            &["memory", "parameters with their optimizer"],
+            &["memory", "parameters and optimizer state"],
         );
         unchanged(&before, &case.folder.snapshot());
     }
