@@ -5,8 +5,6 @@
 //! One line a figure: what, its rate, the time, and the cores it took on average. `WLSTM_BENCH_MB` is the size of the text (256),
 //! `WLSTM_BENCH_TEXT` names a file to use instead of generated text, repeated to that size.
 
-#![allow(clippy::print_stdout, reason = "a program for people")]
-
 use std::collections::HashSet;
 use std::fs;
 use std::hint::black_box;

@@ -1,8 +1,6 @@
 //! `cargo bench`: every kernel and the steps of each cell, on the CPU and on every adapter, as one JSON document in
 //! `target/bench.json` (or the file that `WLSTM_BENCH_OUT` names). What is left out, and why, is said.
 
-#![allow(clippy::print_stderr, reason = "a program for people")]
-
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 

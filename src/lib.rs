@@ -91,7 +91,7 @@
 //!
 //! [`tutorial`] has more examples: training steps without the loop, a kernel, a cell.
 
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod bench;
 pub mod cell;

@@ -4,8 +4,6 @@
 //! system, so their peak is measured relative to a run of the same steps with tiny tensors (Linux; pages of files not counted): the
 //! estimate must be within 10 % of the difference. `--nocapture` prints the figures.
 
-#![allow(clippy::print_stdout, reason = "the figures for --nocapture")]
-
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -166,10 +166,10 @@ impl<'a> Crate<'a> {
             let Some(path) = self.absolute_within(file, glob, module, true) else {
                 continue;
             };
-            if let Target::Module(target) = self.walk(&path, seen) {
-                if self.sources[self.files[&target]].defined.contains(name) {
-                    return Target::Item(self.files[&target]);
-                }
+            if let Target::Module(target) = self.walk(&path, seen)
+                && self.sources[self.files[&target]].defined.contains(name)
+            {
+                return Target::Item(self.files[&target]);
             }
         }
         Target::Item(file)

@@ -292,10 +292,11 @@ impl Reader<'_> {
         test: bool,
     ) {
         // Names that are imported into an inline module stay there.
-        if *within == self.source.module && !test {
-            if let Some(name) = alias.or_else(|| path.last().cloned()) {
-                self.source.imported.insert(name, path.clone());
-            }
+        if *within == self.source.module
+            && !test
+            && let Some(name) = alias.or_else(|| path.last().cloned())
+        {
+            self.source.imported.insert(name, path.clone());
         }
         self.source.paths.push(Mention {
             path,
