@@ -1,4 +1,4 @@
-//! Every kernel, every case, in every variant that devices compile, against its `f64` twin.
+//! Runs every kernel on all its cases, in every variant that devices compile, and compares the results with its `f64` twin.
 
 use std::collections::BTreeSet;
 
@@ -16,92 +16,95 @@ use crate::kernels::is_form;
 use crate::real::Real;
 use crate::tensor::Dtype;
 
-/// Devices compile a kernel in two ways: see [`Layout`].
+/// Both layouts, because devices compile different code for each.
 pub const LAYOUTS: [Layout; 2] = [Layout::Apart, Layout::Together];
 
-/// The key of the numbers that the cases are filled with.
+/// The seed of the contents of the cases.
 const SEED: u64 = 1;
 
-/// Runs whose median is the time of a case.
-const TIMES: usize = 5;
+/// The number of timed runs of a case. Its time is their median.
+const TIMED_RUNS: usize = 5;
 
-/// Elements below this part of the largest of their output count with their absolute error alone: they are what is left where terms
-/// cancel, and have no digits of their own. Nor do those that a type can hold only with fewer digits.
+/// Elements below this share of the largest element of their output have no relative error: cancellation leaves them few correct
+/// digits. Subnormal numbers have none either.
 const SMALL: f64 = 1.0 / 1024.0;
 
-/// What is to be compared.
+/// Which variants of a kernel are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Thoroughness {
-    /// Every variant of every form, rather than two for the other forms of a kernel and none of what is timed: software adapters
-    /// take minutes to compile all.
-    pub every_form: bool,
+pub enum Coverage {
+    /// Every variant of every form.
+    Full,
+    /// Every variant of the first form of a kernel. Of the other forms, two variants of each case that is not timed. For software
+    /// adapters, which take minutes to compile all variants.
+    Reduced,
 }
 
-/// An error with its place.
+/// The element with the largest error of one kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Place {
-    /// The error. Infinite where a number is missing or undefined; `null` in JSON.
+pub struct LargestError {
+    /// The error. Infinite if it is undefined, for example because one of the values is NaN; `null` in JSON.
     pub error: f64,
-    /// The case.
+    /// The label of the case.
     pub case: &'static str,
-    /// What ran, as `f32, one buffer`.
+    /// The variant, for example `f32, one buffer`.
     pub variant: String,
-    /// The binding.
+    /// The name of the binding.
     pub binding: &'static str,
-    /// The element of its slice.
+    /// The index of the element in its slice.
     pub element: usize,
-    /// What was computed.
+    /// The computed value.
     pub got: f64,
-    /// What the reference says.
+    /// The value of the reference.
     pub want: f64,
 }
 
-/// What was found of a kernel on a device.
+/// How the results of a kernel compare with its reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct KernelFound {
-    /// The kernel.
+pub struct KernelReport {
+    /// The name of the kernel.
     pub kernel: &'static str,
-    /// Its cases that were run.
+    /// The number of cases that ran.
     pub cases: usize,
-    /// Runs: cases in all their variants.
+    /// The number of runs: one for each variant of each case.
     pub runs: usize,
-    /// The largest `|got - want|`; none if all were exact.
-    pub absolute: Option<Place>,
-    /// The largest `|got - want| / |want|`; elements below 1/1024 of the largest of their output left out.
-    pub relative: Option<Place>,
-    /// The largest `|got - want|` in units in the last place of `want`, of `f32` or `f16` as the output is; the same left out.
-    pub ulp: Option<Place>,
-    /// The largest part of its tolerance that an error was.
+    /// The largest `|got - want|`. None if all results are exact.
+    pub absolute: Option<LargestError>,
+    /// The largest `|got - want| / |want|` among the elements that are at least 1/1024 of the largest element of their output.
+    pub relative: Option<LargestError>,
+    /// The largest `|got - want|` among the same elements, in units in the last place of `want`, of `f32` or `f16` as the output is.
+    pub ulp: Option<LargestError>,
+    /// The largest error as a share of its tolerance. The kernel is wrong if it exceeds 1.
     pub of_tolerance: f64,
-    /// The case that was timed.
+    /// The time of one case.
     pub timed: Option<Timed>,
-    /// What is wrong, if anything.
+    /// The first failure, if any.
     pub failure: Option<String>,
-    /// Why it was not run, if it was not.
+    /// Why the kernel did not run, if it did not.
     pub left_out: Option<&'static str>,
 }
 
-/// How fast a case was.
+/// The speed of a case.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Timed {
-    /// The case.
+    /// The label of the case.
     pub case: &'static str,
-    /// The median of some runs.
+    /// The median time in seconds.
     pub seconds: f64,
-    /// FLOPs of products a second; 0 for kernels without.
+    /// FLOPs of matrix products per second; 0 for other kernels.
     pub flops_per_second: f64,
-    /// Bytes a second, each element counted once.
+    /// Bytes per second, each element counted once.
     pub bytes_per_second: f64,
 }
 
-/// The halves of a kernel that are tried: none, all that may be; and, where nothing is timed, what is only read or what is
-/// written alone.
+/// All variants of a case, by the bindings stored in `f16`: none, and every one that may be. Cases that are not timed add two: the
+/// bindings that are only read, and the others.
 pub fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
     let some = |read: bool| {
         Halves::of(kernel.bindings.iter().map(|binding| {
-            match binding.half && (binding.access == Access::Read) == read {
-                true => Dtype::Half,
-                false => binding.dtype,
+            if binding.half && (binding.access == Access::Read) == read {
+                Dtype::Half
+            } else {
+                binding.dtype
             }
         }))
     };
@@ -112,30 +115,31 @@ pub fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
     variants
 }
 
-/// The halves of a case that are run: see [`Thoroughness`].
-pub fn chosen(kernel: &Kernel, case: &Case, thoroughness: Thoroughness) -> BTreeSet<Halves> {
-    match thoroughness.every_form || !is_form(kernel) {
-        true => variants(kernel, case),
-        false if case.timed => BTreeSet::new(),
-        false => BTreeSet::from([Halves::NONE, kernel.all_halves()]),
+/// The variants of a case to compare.
+pub fn chosen(kernel: &Kernel, case: &Case, coverage: Coverage) -> BTreeSet<Halves> {
+    if coverage == Coverage::Full || !is_form(kernel) {
+        variants(kernel, case)
+    } else if case.timed {
+        BTreeSet::new()
+    } else {
+        BTreeSet::from([Halves::NONE, kernel.all_halves()])
     }
 }
 
-/// Compares the kernel with its reference on a device.
+/// Compares a kernel with its reference on a device, and times one case.
 ///
 /// # Errors
 ///
-/// [`Kind::Device`] if the device is lost or has no room. What is wrong with the kernel is no error: see
-/// [`KernelFound::failure`].
+/// [`Kind::Device`] if the device is lost or out of memory. A wrong result is not an error: see [`KernelReport::failure`].
 pub fn kernel(
     executor: &mut dyn Executor,
     kernel: &'static Kernel,
-    thoroughness: Thoroughness,
-) -> Result<KernelFound> {
-    let mut found = KernelFound::new(kernel);
+    coverage: Coverage,
+) -> Result<KernelReport> {
+    let mut report = KernelReport::new(kernel);
     for case in (kernel.cases)() {
         let mut ran = false;
-        for halves in chosen(kernel, &case, thoroughness) {
+        for halves in chosen(kernel, &case, coverage) {
             if !executor.runs(kernel, halves) {
                 continue;
             }
@@ -145,64 +149,67 @@ pub fn kernel(
             for layout in LAYOUTS {
                 let variant = variant(kernel, halves, layout);
                 match run_case(executor, kernel, &case, &contents, layout, halves) {
-                    Ok(got) => found.take(kernel, &case, &got, &want, halves, variant),
-                    Err(error) => found.failed(&*executor, &case, &variant, error)?,
+                    Ok(got) => report.add(kernel, &case, &got, &want, halves, variant),
+                    Err(error) => report.add_failure(&*executor, &case, &variant, error)?,
                 }
             }
         }
-        found.cases += usize::from(ran);
+        report.cases += usize::from(ran);
     }
-    if found.runs == 0 {
-        found.left_out = Some(match kernel.needs_units() {
-            true => "the device has no matrix units that multiply f16 and add in f32",
-            false => "the device has not the subgroups that they are made for",
+    if report.runs == 0 {
+        report.left_out = Some(if kernel.needs_units() {
+            "the device has no matrix units that multiply f16 and add in f32"
+        } else {
+            "the device does not have the subgroups that they require"
         });
-    } else if found.failure.is_none() {
-        found.timed = time(executor, kernel)?;
+    } else if report.failure.is_none() {
+        report.timed = time(executor, kernel)?;
     }
-    Ok(found)
+    Ok(report)
 }
 
-/// Compares what the CPU runs of a kernel, the `f32` twin and the fast way where there is one, with the reference, and times it
-/// on the executor of the CPU.
+/// Compares the CPU implementations of a kernel with its reference: the `f32` twin, and [`Kernel::cpu`] if there is one. Times one
+/// case on the executor of the CPU.
 ///
 /// # Errors
 ///
-/// [`Kind::Device`] if there is no room.
-pub fn on_host(executor: &mut dyn Executor, kernel: &'static Kernel) -> Result<KernelFound> {
-    let mut found = KernelFound::new(kernel);
+/// [`Kind::Device`] if memory runs out.
+pub fn on_host(executor: &mut dyn Executor, kernel: &'static Kernel) -> Result<KernelReport> {
+    let mut report = KernelReport::new(kernel);
     if is_form(kernel) || kernel.needs_units() {
-        found.left_out = Some("the CPU has one form of a kernel");
-        return Ok(found);
+        report.left_out = Some("the CPU has one form of a kernel");
+        return Ok(report);
     }
-    let ways: Vec<(&str, CpuFn<f32>)> = [("twin", Some(kernel.twin.single)), ("fast", kernel.cpu)]
-        .into_iter()
-        .filter_map(|(name, run)| Some((name, run?)))
-        .collect();
+    let implementations: Vec<(&str, CpuFn<f32>)> =
+        [("twin", Some(kernel.twin.single)), ("fast", kernel.cpu)]
+            .into_iter()
+            .filter_map(|(name, run)| Some((name, run?)))
+            .collect();
     for case in (kernel.cases)() {
         let contents = fill(kernel, &case, SEED);
         let want = reference(kernel, &case, &contents);
-        for (name, run) in &ways {
+        for (name, run) in &implementations {
             let got: Vec<Vec<f32>> = run_on_host(kernel, *run, &case.params, &contents);
             let variant = format!("f32, {name}");
-            found.take(kernel, &case, &got, &want, Halves::NONE, variant);
+            report.add(kernel, &case, &got, &want, Halves::NONE, variant);
         }
-        found.cases += 1;
+        report.cases += 1;
     }
-    if found.failure.is_none() {
-        found.timed = time(executor, kernel)?;
+    if report.failure.is_none() {
+        report.timed = time(executor, kernel)?;
     }
-    Ok(found)
+    Ok(report)
 }
 
-/// In words.
+/// Describes a variant: `f32, one buffer` for example.
 fn variant(kernel: &Kernel, halves: Halves, layout: Layout) -> String {
     let bindings = kernel.bindings.iter().enumerate();
     let names = bindings.filter(|(k, _)| halves.has(*k));
     let names: Vec<&str> = names.map(|(_, binding)| binding.name).collect();
-    let halves = match names.is_empty() {
-        true => "f32".to_owned(),
-        false => format!("f16 in {}", names.join(" ")),
+    let halves = if names.is_empty() {
+        "f32".to_owned()
+    } else {
+        format!("f16 in {}", names.join(" "))
     };
     let layout = match layout {
         Layout::Apart => "buffers apart",
@@ -211,11 +218,13 @@ fn variant(kernel: &Kernel, halves: Halves, layout: Layout) -> String {
     format!("{halves}, {layout}")
 }
 
-/// The time of the case that is made to be timed, else of the one that costs most.
+/// Times the largest case among those marked as timed. Without one, times the largest case. None if the device does not run the
+/// kernel in this precision.
 fn time(executor: &mut dyn Executor, kernel: &'static Kernel) -> Result<Option<Timed>> {
-    let halves = match kernel.needs_units() {
-        true => kernel.all_halves(),
-        false => Halves::NONE,
+    let halves = if kernel.needs_units() {
+        kernel.all_halves()
+    } else {
+        Halves::NONE
     };
     if !executor.runs(kernel, halves) {
         return Ok(None);
@@ -228,7 +237,7 @@ fn time(executor: &mut dyn Executor, kernel: &'static Kernel) -> Result<Option<T
     let Some(case) = (kernel.cases)().into_iter().max_by_key(cost) else {
         return Ok(None);
     };
-    let mut times = time_case(executor, kernel, &case, TIMES, halves)?;
+    let mut times = time_case(executor, kernel, &case, TIMED_RUNS, halves)?;
     let seconds = median(&mut times);
     let (flops_per_second, bytes_per_second) = rates(kernel, &case, seconds, halves);
     Ok(Some(Timed {
@@ -239,9 +248,9 @@ fn time(executor: &mut dyn Executor, kernel: &'static Kernel) -> Result<Option<T
     }))
 }
 
-impl KernelFound {
-    fn new(kernel: &Kernel) -> KernelFound {
-        KernelFound {
+impl KernelReport {
+    fn new(kernel: &Kernel) -> KernelReport {
+        KernelReport {
             kernel: kernel.name,
             cases: 0,
             runs: 0,
@@ -255,8 +264,8 @@ impl KernelFound {
         }
     }
 
-    /// Takes what a run gave.
-    fn take<R: Real>(
+    /// Adds the results of a run.
+    fn add<R: Real>(
         &mut self,
         kernel: &Kernel,
         case: &Case,
@@ -267,11 +276,12 @@ impl KernelFound {
     ) {
         self.runs += 1;
         if let Some(worst) = compare(kernel, case, got, want, halves) {
-            let part = match worst.error.is_nan() {
-                true => f64::INFINITY,
-                false => worst.error / worst.tolerance,
+            let share = if worst.error.is_nan() {
+                f64::INFINITY
+            } else {
+                worst.error / worst.tolerance
             };
-            self.of_tolerance = self.of_tolerance.max(part);
+            self.of_tolerance = self.of_tolerance.max(share);
             if !worst.is_tolerable() && self.failure.is_none() {
                 self.failure = Some(format!("{} ({variant}): {worst}", case.label));
             }
@@ -284,18 +294,19 @@ impl KernelFound {
             }
             let finite = want.iter().filter(|value| value.is_finite());
             let largest = finite.fold(0.0, |most: f64, value| most.max(value.abs()));
-            let least = match halves.has(k) {
-                true => f64::from(half::f16::MIN_POSITIVE),
-                false => f64::from(f32::MIN_POSITIVE),
+            let smallest_normal = if halves.has(k) {
+                f64::from(half::f16::MIN_POSITIVE)
+            } else {
+                f64::from(f32::MIN_POSITIVE)
             };
-            let small = least.max(SMALL * largest);
+            let small = smallest_normal.max(SMALL * largest);
             for (element, (got, &want)) in got.iter().zip(want).enumerate() {
                 let got = got.to_f64();
                 let want = as_stored(want, halves.has(k));
                 if got == want {
                     continue;
                 }
-                let place = |error: f64| Place {
+                let at = |error: f64| LargestError {
                     error: if error.is_nan() { f64::INFINITY } else { error },
                     case: case.label,
                     variant: variant.clone(),
@@ -305,18 +316,18 @@ impl KernelFound {
                     want,
                 };
                 let difference = (got - want).abs();
-                worse(&mut self.absolute, difference, place);
+                keep_largest(&mut self.absolute, difference, at);
                 if !(want.abs() < small) {
-                    worse(&mut self.relative, difference / want.abs(), place);
+                    keep_largest(&mut self.relative, difference / want.abs(), at);
                     let unit = unit_in_the_last_place(want, halves.has(k));
-                    worse(&mut self.ulp, difference / unit, place);
+                    keep_largest(&mut self.ulp, difference / unit, at);
                 }
             }
         }
     }
 
-    /// Takes what went wrong in a run, unless the device is gone.
-    fn failed(
+    /// Adds a run that failed. Fails if the device is lost.
+    fn add_failure(
         &mut self,
         executor: &dyn Executor,
         case: &Case,
@@ -337,21 +348,23 @@ impl KernelFound {
     }
 }
 
-/// Keeps the larger error; what is undefined is largest.
-fn worse(kept: &mut Option<Place>, error: f64, place: impl Fn(f64) -> Place) {
-    let is_worse = |kept: &Place| error > kept.error || (error.is_nan() && kept.error.is_finite());
-    if kept.as_ref().is_none_or(is_worse) {
-        *kept = Some(place(error));
+/// Replaces `largest` by `at(error)` if `error` is larger. NaN is larger than any number.
+fn keep_largest(largest: &mut Option<LargestError>, error: f64, at: impl Fn(f64) -> LargestError) {
+    let is_larger =
+        |kept: &LargestError| error > kept.error || (error.is_nan() && kept.error.is_finite());
+    if largest.as_ref().is_none_or(is_larger) {
+        *largest = Some(at(error));
     }
 }
 
-/// The distance of neighbouring numbers of `f32`, or of `f16`, at a number.
+/// The distance between adjacent numbers of `f32`, or of `f16` if `half`, at `value`.
 fn unit_in_the_last_place(value: f64, half: bool) -> f64 {
     let (digits, least) = if half { (10, -14) } else { (23, -126) };
-    let exponent = match value == 0.0 || !value.is_finite() {
-        true => least,
+    let exponent = if value == 0.0 || !value.is_finite() {
+        least
+    } else {
         // The exponent field of an f64.
-        false => ((value.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(least),
+        ((value.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(least)
     };
     2f64.powi(exponent - digits)
 }

@@ -9,7 +9,7 @@ use wlstm::error::Kind;
 use wlstm::kernel::{Case, CpuFn, DeviceTraits, Halves, Kernel, Twin};
 use wlstm::kernels::{catalogue, forms, is_form, pointwise::add};
 use wlstm::real::Real;
-use wlstm::validate::kernels::{self as validate, LAYOUTS, Thoroughness};
+use wlstm::validate::kernels::{self as validate, Coverage, LAYOUTS};
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -41,11 +41,13 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
     }
     // Variants that are left out in software are compared with the base once: see `same_bits`.
     let chosen = move |case: &Case, gpu: &Gpu| -> Vec<Halves> {
-        let thoroughness = Thoroughness {
-            every_form: gpu.adapter.summary.is_hardware(),
+        let coverage = if gpu.adapter.summary.is_hardware() {
+            Coverage::Full
+        } else {
+            Coverage::Reduced
         };
         let runs = |halves: &Halves| runs(kernel, *halves, gpu);
-        validate::chosen(kernel, case, thoroughness)
+        validate::chosen(kernel, case, coverage)
             .into_iter()
             .filter(runs)
             .collect()

@@ -12,7 +12,7 @@ use wlstm::error::Result;
 use wlstm::kernel::{Halves, Kernel, Snippet, Twin};
 use wlstm::kernels::pointwise::functions;
 use wlstm::kernels::{catalogue, is_form};
-use wlstm::validate::kernels::{Thoroughness, kernel};
+use wlstm::validate::kernels::{Coverage, kernel};
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -42,7 +42,7 @@ pub fn trials() -> Vec<Trial> {
             let all = mutants();
             let mutant = all.iter().find(|mutant| mutant.kernel.name == name);
             let wrong = mutant.expect("a constant").kernel;
-            kernel(executor, wrong, Thoroughness { every_form: false })
+            kernel(executor, wrong, Coverage::Reduced)
         })
         .and_then(|found| match found.failure {
             Some(_) if found.kernel == "optimizer/adam" && found.of_tolerance > 1.0 => Ok(()),

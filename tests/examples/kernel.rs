@@ -2,7 +2,7 @@
 use wlstm::device::{CpuExecutor, Executor, GpuExecutor, adapters};
 use wlstm::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use wlstm::real::Real;
-use wlstm::validate::kernels::{Thoroughness, kernel};
+use wlstm::validate::kernels::{Coverage, kernel};
 
 // The first file. Binding 0 has the params, binding 1 where the slices begin, then come the slices.
 const SHADER: &str = r#"
@@ -74,7 +74,7 @@ fn main() -> wlstm::error::Result<()> {
         devices.push(Box::new(GpuExecutor::new(adapter)?));
     }
     for device in &mut devices {
-        let found = kernel(&mut **device, &KERNEL, Thoroughness { every_form: true })?;
+        let found = kernel(&mut **device, &KERNEL, Coverage::Full)?;
         assert_eq!(found.failure, None);
         assert!(found.cases == 2 && found.of_tolerance <= 1.0);
     }

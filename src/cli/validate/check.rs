@@ -13,7 +13,7 @@ use crate::job::workload_of;
 use crate::kernel::Kernel;
 use crate::kernels::catalogue;
 use crate::validate::golden::{Difference, Golden, Single, Tolerance, worst};
-use crate::validate::kernels::{Thoroughness, kernel, on_host};
+use crate::validate::kernels::{Coverage, kernel, on_host};
 
 /// The kernels and models to check.
 pub(super) struct Selection {
@@ -75,15 +75,17 @@ pub(super) fn check(
         live.show_named(name, done, all as u64);
         done += 1;
     };
-    let thoroughness = Thoroughness {
-        every_form: adapter.as_ref().is_none_or(AdapterSummary::is_hardware),
+    let coverage = if adapter.as_ref().is_none_or(AdapterSummary::is_hardware) {
+        Coverage::Full
+    } else {
+        Coverage::Reduced
     };
     let mut kernels = Vec::new();
     for one in &selection.kernels {
         show(one.name);
         kernels.push(match &device {
             Device::Cpu => on_host(&mut *executor, one)?,
-            Device::Gpu(_) => kernel(&mut *executor, one, thoroughness)?,
+            Device::Gpu(_) => kernel(&mut *executor, one, coverage)?,
         });
     }
     drop(executor);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::device::AdapterSummary;
 use crate::error::{Error, Kind, Result};
 use crate::validate::golden::Difference;
-use crate::validate::kernels::KernelFound;
+use crate::validate::kernels::KernelReport;
 
 /// The results of one device.
 #[derive(Serialize)]
@@ -19,7 +19,7 @@ pub(super) struct Document {
     pub adapter: Option<AdapterSummary>,
     /// Whether everything agrees.
     pub agrees: bool,
-    pub kernels: Vec<KernelFound>,
+    pub kernels: Vec<KernelReport>,
     pub training: Vec<Trained>,
 }
 

@@ -3,14 +3,14 @@
 use super::document::Trained;
 use crate::report::{Column, Table};
 use crate::validate::golden::Difference;
-use crate::validate::kernels::{KernelFound, Place};
+use crate::validate::kernels::{KernelReport, LargestError};
 
 fn mark(agrees: bool) -> &'static str {
     if agrees { "ok" } else { "WRONG" }
 }
 
 /// A row for each kernel that was run.
-pub(super) fn kernel_table(kernels: &[KernelFound]) -> Table {
+pub(super) fn kernel_table(kernels: &[KernelReport]) -> Table {
     let mut table = Table::new([
         Column::words("kernel"),
         Column::words(""),
@@ -24,7 +24,7 @@ pub(super) fn kernel_table(kernels: &[KernelFound]) -> Table {
         Column::words("largest ulp error at").optional(),
     ]);
     for found in kernels.iter().filter(|found| found.left_out.is_none()) {
-        let error = |place: &Option<Place>| match place {
+        let error = |place: &Option<LargestError>| match place {
             Some(place) => format!("{:.1e}", place.error),
             None => "0".to_owned(),
         };
