@@ -3,8 +3,8 @@
 //!
 //! `f64` on the CPU agrees to 1e-9, `f32` on the CPU and on every GPU to 2e-5 on losses and 1e-4 on the rest. So do the plans of
 //! mixed precision in `f64`, where nothing is rounded: their gradients are those of a loss times a scale. Where they are
-//! rounded to `f16`, whose numbers have 11 bits, losses agree to 2e-3 and the rest to 5e-2. Plans that make the gates again in
-//! the backward pass, all at once, two steps at a time or step by step, agree as those that keep them.
+//! rounded to `f16`, which has a precision of 11 bits, losses agree to 2e-3 and the rest to 5e-2. The same tolerances hold for
+//! plans that recompute the gates in the backward pass: all at once, two steps at a time, or step by step.
 
 use std::sync::Arc;
 
@@ -34,11 +34,12 @@ pub fn trials() -> Vec<Trial> {
         }
     }
     trials.extend(on_every_gpu("trusted", |gpu| trusted(gpu, false)));
-    trials.extend(on_every_gpu("recompute::bits", same_bits_again));
+    trials.extend(on_every_gpu("recompute::bits", same_bits_recomputed));
     trials.extend(on_every_gpu("trusted::mixed", |gpu| {
-        match gpu.adapter.summary.f16 {
-            true => trusted(gpu, true),
-            false => Ok(()),
+        if gpu.adapter.summary.f16 {
+            trusted(gpu, true)
+        } else {
+            Ok(())
         }
     }));
     trials
@@ -48,14 +49,15 @@ pub fn trials() -> Vec<Trial> {
 type Check = fn(&Golden, &mut dyn PreciseExecutor, bool, Tolerance) -> Result<(), Failed>;
 
 fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
-    let single = match mixed {
-        true => Tolerance::MIXED,
-        false => Tolerance::SINGLE,
+    let single = if mixed {
+        Tolerance::MIXED
+    } else {
+        Tolerance::SINGLE
     };
     let checks: [(&str, Check); 3] = [
         ("", check),
         ("::cut", check_cut),
-        ("::recompute", check_again),
+        ("::recompute", check_recompute),
     ];
     let mut trials = Vec::new();
     for (way, check) in checks {
@@ -67,11 +69,11 @@ fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
             // Step by step, and all at once.
             for steps in [1, usize::MAX].into_iter().filter(|_| way == "::recompute") {
                 let mut device = CpuExecutor::<f64>::new();
-                check_again_in(&golden, &mut device, mixed, Tolerance::DOUBLE, steps)?;
+                check_recompute_in(&golden, &mut device, mixed, Tolerance::DOUBLE, steps)?;
             }
             Ok(())
         }));
-        // What is cut in mixed precision has the numbers of what is not, as `f64` shows.
+        // In mixed precision, the test in `f64` covers the split plans.
         if way == "::cut" && mixed {
             continue;
         }
@@ -91,11 +93,12 @@ fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
             if mixed && !summary.f16 {
                 return Ok(());
             }
-            let open = match mixed && summary.unit().is_some() {
-                true => GpuExecutor::with_units,
-                false => GpuExecutor::new,
+            let open = if mixed && summary.unit().is_some() {
+                GpuExecutor::with_units
+            } else {
+                GpuExecutor::new
             };
-            let mut executor = open(&gpu.adapter).map_err(told)?;
+            let mut executor = open(&gpu.adapter).map_err(failed)?;
             check(
                 &Golden::named(name),
                 &mut Single(&mut executor),
@@ -107,7 +110,7 @@ fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
     trials
 }
 
-fn told(error: Error) -> Failed {
+fn failed(error: Error) -> Failed {
     error.chain().to_string().into()
 }
 
@@ -117,8 +120,8 @@ fn check(
     mixed: bool,
     tolerance: Tolerance,
 ) -> Result<(), Failed> {
-    let found = golden.check(device, mixed, tolerance).map_err(told)?;
-    judge(golden.name(), &found).map_err(told)
+    let found = golden.check(device, mixed, tolerance).map_err(failed)?;
+    judge(golden.name(), &found).map_err(failed)
 }
 
 fn check_plan(
@@ -129,21 +132,21 @@ fn check_plan(
     tolerance: Tolerance,
 ) -> Result<(), Failed> {
     let found = golden.compare(device, mixed, plan, tolerance);
-    judge(golden.name(), &found.map_err(told)?).map_err(told)
+    judge(golden.name(), &found.map_err(failed)?).map_err(failed)
 }
 
-/// The same with the gates made again in the backward pass, two steps at a time.
-fn check_again(
+/// Recomputes the gates in the backward pass, two steps at a time.
+fn check_recompute(
     golden: &Golden,
     device: &mut dyn PreciseExecutor,
     mixed: bool,
     tolerance: Tolerance,
 ) -> Result<(), Failed> {
-    check_again_in(golden, device, mixed, tolerance, 2)
+    check_recompute_in(golden, device, mixed, tolerance, 2)
 }
 
-/// The same, so many steps at a time.
-fn check_again_in(
+/// Recomputes the gates in the backward pass, `steps` steps at a time.
+fn check_recompute_in(
     golden: &Golden,
     device: &mut dyn PreciseExecutor,
     mixed: bool,
@@ -164,11 +167,15 @@ fn check_again_in(
         cells.count()
     };
     let kept = training_plan(&config, vocabulary, &limits, true);
-    assert_eq!(cells(&plan), 2 * cells(&kept), "every cell is made twice");
+    assert_eq!(
+        cells(&plan),
+        2 * cells(&kept),
+        "every cell is computed twice"
+    );
     check_plan(golden, device, mixed, plan, tolerance)
 }
 
-/// The same on a device that can hardly bind anything: with the least limit that the model can be trained with.
+/// Trains with the smallest binding limit that the model allows, so that plans split most tensors.
 fn check_cut(
     golden: &Golden,
     device: &mut dyn PreciseExecutor,
@@ -183,11 +190,11 @@ fn check_cut(
         arena: slice,
         ..limits
     };
-    let made = |slice| training_plan(&config, vocabulary, &most(slice), true);
-    // What is bound begins at multiples of 64 elements.
+    let plan_with = |slice| training_plan(&config, vocabulary, &most(slice), true);
+    // Bindings begin at multiples of 64 elements.
     let mut sizes = (68..4096).step_by(4);
-    let least = sizes.find(|&slice| oversized(&made(slice), &most(slice)).is_none());
-    let plan = made(least.expect("some limit is enough"));
+    let least = sizes.find(|&slice| oversized(&plan_with(slice), &most(slice)).is_none());
+    let plan = plan_with(least.expect("some limit is enough"));
     let pieces = plan.tensors.iter().filter(|info| info.is_in_pieces());
     let (steps, pieces) = (plan.steps.len(), pieces.count());
     if steps < 2 * whole.steps.len() || pieces < 4 {
@@ -196,7 +203,7 @@ fn check_cut(
     check_plan(golden, device, mixed, plan, tolerance)
 }
 
-/// Without the run-time checks of wgpu kernels give the same bits, and each is tried before.
+/// Without the run-time checks of wgpu, kernels give the same bits. Each kernel is tried before its checks are dropped.
 fn trusted(gpu: &Gpu, mixed: bool) -> Result<(), Failed> {
     let golden = Golden::named("glstm_sampled");
     let config = golden.config(mixed);
@@ -204,7 +211,7 @@ fn trusted(gpu: &Gpu, mixed: bool) -> Result<(), Failed> {
         let plan = training_plan(&config, golden.vocabulary(), &executor.limits(), false);
         bits_of(executor, plan, &golden)
     };
-    let open = || GpuExecutor::new(&gpu.adapter).map_err(told);
+    let open = || GpuExecutor::new(&gpu.adapter).map_err(failed);
     let want = bits(&mut open()?);
     let mut executor = open()?;
     executor.trust();
@@ -213,9 +220,10 @@ fn trusted(gpu: &Gpu, mixed: bool) -> Result<(), Failed> {
     if good < 10 || good < tried {
         return Err(format!("{good} of {tried} kernels are trusted").into());
     }
-    match got == want {
-        true => Ok(()),
-        false => Err("other bits without run-time checks".into()),
+    if got == want {
+        Ok(())
+    } else {
+        Err("other bits without run-time checks".into())
     }
 }
 
@@ -238,22 +246,22 @@ fn bits_of(executor: &mut GpuExecutor, plan: Plan, golden: &Golden) -> Vec<u64> 
     found
 }
 
-/// Gates that are made again, all at once, have the bits of those that are kept, where products are too small for pieces.
-fn same_bits_again(gpu: &Gpu) -> Result<(), Failed> {
+/// Recomputing the gates all at once gives the same bits as keeping them, if products are too small to be split into pieces.
+fn same_bits_recomputed(gpu: &Gpu) -> Result<(), Failed> {
     for name in ["lstmp_sampled", "flstm", "glstm_sampled", "lstm_plain"] {
         let golden = Golden::named(name);
         let config = golden.config(false);
-        let open = || GpuExecutor::new(&gpu.adapter).map_err(told);
-        let bits = |executor: &mut GpuExecutor, again: bool| {
+        let open = || GpuExecutor::new(&gpu.adapter).map_err(failed);
+        let bits = |executor: &mut GpuExecutor, recompute: bool| {
             let mut graph = Graph::new("train", &executor.limits());
-            if again {
+            if recompute {
                 graph.builder.recompute_gates(usize::MAX);
             }
             let plan = training_plan_in(graph, &config, golden.vocabulary());
             bits_of(executor, plan, &golden)
         };
         if bits(&mut open()?, true) != bits(&mut open()?, false) {
-            return Err(format!("{name}: other bits with gates that are made again").into());
+            return Err(format!("{name}: other bits with recomputed gates").into());
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The estimated memory of a run is what it uses.
+//! The estimated memory of a run agrees with the memory that it uses.
 //!
 //! Executors must allocate for their plans exactly the estimated bytes. Whole runs also use memory for drivers, allocators and the
 //! system, so their peak is measured relative to a run of the same steps with tiny tensors (Linux; pages of files not counted): the
@@ -37,9 +37,10 @@ pub fn trials() -> Vec<Trial> {
         taken(|| Ok(Box::new(open()?)))
     }));
     trials.extend(on_every_gpu("refused", |gpu| {
-        match gpu.adapter.summary.is_hardware() {
-            true => Ok(()),
-            false => refused(&device_of(gpu)),
+        if gpu.adapter.summary.is_hardware() {
+            Ok(())
+        } else {
+            refused(&device_of(gpu))
         }
     }));
     if cfg!(target_os = "linux") {
@@ -52,17 +53,15 @@ pub fn trials() -> Vec<Trial> {
         }));
         // The memory of a real GPU is not measured here.
         trials.extend(on_every_gpu("runs", |gpu| {
-            match gpu.adapter.summary.is_hardware() {
-                true => Ok(()),
-                false => {
-                    let adapter = &gpu.adapter;
-                    runs(
-                        &device_of(gpu),
-                        &adapter.limits(false),
-                        &adapter.memory_info(),
-                    )
-                }
+            if gpu.adapter.summary.is_hardware() {
+                return Ok(());
             }
+            let adapter = &gpu.adapter;
+            runs(
+                &device_of(gpu),
+                &adapter.limits(false),
+                &adapter.memory_info(),
+            )
         }));
     }
     trials
@@ -93,7 +92,7 @@ fn model(sizes: [usize; 3], [batch, unroll, samples]: [usize; 3], more: &str) ->
 const HOST: &str = "# host";
 const FULL: &str = "# full";
 
-/// An executor allocates for each plan of a run what the footprint of the plans says.
+/// For each plan of a run, an executor allocates exactly the bytes of the plan's footprint.
 fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Failed> {
     let binding = "[device]\nmax_binding = 65536";
     for (sizes, batches, more) in [
@@ -243,7 +242,7 @@ fn micro_batches() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The estimate of prepared batches is what the preparer makes, for any number of devices and micro-batches.
+/// The estimate of prepared batches agrees with the size of the prepared batches, for any number of devices and micro-batches.
 fn prepared_batches() -> Result<(), Failed> {
     const WORDS: usize = 1000;
     /// Batches that exist at once.
@@ -406,9 +405,10 @@ fn runs(device: &str, limits: &Limits, memory: &MemoryInfo) -> Result<(), Failed
             ));
         }
     }
-    match wrong.is_empty() {
-        true => Ok(()),
-        false => Err(wrong.join("; ").into()),
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("; ").into())
     }
 }
 

@@ -94,9 +94,12 @@ fn validations(run: &Path) -> BTreeMap<u64, f64> {
 
 /// Checks that two runs have the same losses and tensors within a relative tolerance; 0 demands the same bits.
 fn alike(one: &Path, other: &Path, tolerance: f64) -> Outcome {
-    let near = |what: &str, x: f64, y: f64, scale: f64| match (x - y).abs() <= tolerance * scale {
-        true => Ok(()),
-        false => Err(Failed::from(format!("{what}: {x} and {y}"))),
+    let near = |what: &str, x: f64, y: f64, scale: f64| {
+        if (x - y).abs() <= tolerance * scale {
+            Ok(())
+        } else {
+            Err(Failed::from(format!("{what}: {x} and {y}")))
+        }
     };
     for values in [losses, validations] {
         let (one, other) = (values(one), values(other));

@@ -1,4 +1,4 @@
-//! `wlstm validate`: what it says of right and of wrong kernels.
+//! `wlstm validate`: it accepts correct kernels and rejects wrong ones.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ use wlstm::validate::kernels::{Coverage, kernel};
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
-        Trial::test("the_cpu_computes_right", cpu),
-        Trial::test("names_that_nothing_has_are_refused", names),
+        Trial::test("the_cpu_computes_correctly", cpu),
+        Trial::test("unknown_names_are_refused", names),
     ];
     trials.extend(on_every_gpu("every_constant_matters", |gpu| {
         gpu.with(|executor| {
@@ -30,14 +30,17 @@ pub fn trials() -> Vec<Trial> {
             missed.retain(|what| !UNSEEN.iter().any(|(unseen, _)| what.ends_with(unseen)));
             Ok(missed)
         })
-        .and_then(|missed| match missed.is_empty() {
-            true => Ok(()),
-            false => Err(format!("not caught:\n{}", missed.join("\n")).into()),
+        .and_then(|missed| {
+            if missed.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("not caught:\n{}", missed.join("\n")).into())
+            }
         })
     }));
-    trials.extend(on_every_gpu("what_is_wrong_is_said", |gpu| {
+    trials.extend(on_every_gpu("a_wrong_kernel_is_reported", |gpu| {
         gpu.with(|executor| {
-            // The right ones agree with the same call: `parity`.
+            // For correct kernels, `parity` tests the same call.
             let name = "optimizer/adam";
             let all = mutants();
             let mutant = all.iter().find(|mutant| mutant.kernel.name == name);
@@ -46,7 +49,7 @@ pub fn trials() -> Vec<Trial> {
         })
         .and_then(|found| match found.failure {
             Some(_) if found.kernel == "optimizer/adam" && found.of_tolerance > 1.0 => Ok(()),
-            _ => Err(format!("not said: {found:?}").into()),
+            _ => Err(format!("not reported: {found:?}").into()),
         })
     }));
     trials
@@ -58,30 +61,36 @@ struct Mutant {
     what: String,
 }
 
-/// Changes of 1 % that change no result, or by less than a rounding, and why.
+/// Changes of 1 % that no test can see, and why: the results stay the same, or change by less than a rounding error.
 const UNSEEN: &[(&str, &str)] = &[
-    ("var result = 1e-2;", "every function writes it"),
+    ("var result = 1e-2;", "every function overwrites it"),
     ("var p = 2.0074448415e-4;", "r^7 is below 6e-4"),
     ("p = p * r + 1.412181950207e-3;", "r^6 is below 2e-3"),
     ("let x = clamp(value, -1.0504e2, 89.0);", "e^-104 is 0"),
     ("let x = clamp(value, -104.0, 8.989e1);", "e^89 is infinite"),
     (
         "let x = clamp(value, -8.787e1, 87.0);",
-        "what is added to it is 1",
+        "1 is added to the result",
     ),
     (
         "let x = clamp(value, -87.0, 8.787e1);",
-        "what is added to it is 1",
+        "1 is added to the result",
     ),
-    ("a < 6.3125e-1);", "both ways are good there"),
-    ("if (m < 7.1417784881e-1) {", "both ways are good there"),
+    ("a < 6.3125e-1);", "both formulas are accurate there"),
+    (
+        "if (m < 7.1417784881e-1) {",
+        "both formulas are accurate there",
+    ),
     ("var p = 7.108060465492001e-2;", "r^11 is below 6e-5"),
-    ("vec4<f32>(-3.366e38));", "no number of a product is near"),
+    ("vec4<f32>(-3.366e38));", "no element of a product is near"),
     ("const LOWEST: f32 = -3.366e38;", "no logit is near"),
-    ("var other = 1e-2;", "of that sum only infinity counts"),
+    (
+        "var other = 1e-2;",
+        "the sum matters only if it is infinite",
+    ),
 ];
 
-/// Whether a case fails. Stops at the first: that validation has them all is the business of another trial.
+/// Whether any case fails.
 fn is_caught(executor: &mut GpuExecutor, kernel: &'static Kernel) -> Result<bool> {
     for case in (kernel.cases)().into_iter().filter(|case| !case.timed) {
         let contents = fill(kernel, &case, SEED);
@@ -108,7 +117,8 @@ fn mutants() -> Vec<Mutant> {
     let several = |kernel: &&'static Kernel| is_form(kernel) || kernel.needs_units();
     let others =
         catalogue().filter(|kernel| !several(kernel) && kernel.name != functions::KERNEL.name);
-    // What is shared is changed in the first kernel that has it: functions where all their digits show.
+    // A shared snippet is changed in the first kernel that includes it. `functions` comes first, because it shows all digits of
+    // the results.
     for right in [&functions::KERNEL].into_iter().chain(others) {
         for (at, literal) in literals(right.wgsl) {
             let wgsl = changed(right.wgsl, at, &literal);
@@ -160,7 +170,7 @@ fn wrong(
     }))
 }
 
-/// Where the numbers with a point are in the code of a shader, but for comments.
+/// The numbers with a decimal point in a shader, outside comments, with their positions.
 fn literals(wgsl: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -196,13 +206,13 @@ fn literals(wgsl: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// The text with the number 1 % larger (or smaller), or 1/100 if it is zero.
+/// The shader with one number changed: 1 % larger, 1 % smaller if it is close to the largest `f32`, 0.01 if it is zero.
 fn changed(wgsl: &str, at: usize, literal: &str) -> String {
     let suffix = if literal.ends_with('f') { "f" } else { "" };
     let value: f64 = literal.trim_end_matches('f').parse().expect("a number");
     let other = match value {
         0.0 => 0.01,
-        // Near the largest there is.
+        // 1 % more could overflow.
         large if large > 1e38 => 0.99 * large,
         value => 1.01 * value,
     };

@@ -5,7 +5,7 @@ use wlstm::device::single;
 use wlstm::kernel::{Access, Buffer, Buffers, Case, Kernel, Oversized, PartialStep};
 use wlstm::kernels::catalogue;
 
-/// What a binding holds.
+/// The contents of a binding.
 #[derive(Clone)]
 enum Contents {
     Real(Vec<f64>),
@@ -47,14 +47,21 @@ fn run(kernel: &Kernel, part: &PartialStep, contents: &mut [Contents]) {
     (kernel.twin.double)(&part.params, &mut buffers);
 }
 
-/// Splits until the slice fits, as a plan does, and runs the parts; returns their number.
+/// The largest length of the slice of a binding.
+struct Limit {
+    binding: usize,
+    most: usize,
+}
+
+/// Splits until the slice fits, as a plan does, and runs the parts. Returns their number.
 fn run_in_parts(
     kernel: &Kernel,
     whole: &PartialStep,
-    (binding, most): (usize, usize),
+    limit: Limit,
     contents: &mut [Contents],
 ) -> usize {
     let split = kernel.split.expect("a kernel that can be split");
+    let Limit { binding, most } = limit;
     let (mut waiting, mut count) = (vec![whole.clone()], 0);
     while let Some(part) = waiting.pop() {
         let ranges = part.ranges.iter().take(kernel.bindings.len());
@@ -100,12 +107,12 @@ fn check(kernel: &Kernel, case: &Case) -> usize {
     let mut want = contents.clone();
     run(kernel, &whole, &mut want);
     let mut splits = 0;
-    for (binding, held) in contents.iter().enumerate() {
-        let len = held.len();
+    for (binding, values) in contents.iter().enumerate() {
+        let len = values.len();
         let sizes = [1, 7, len / 7, len / 3, len / 2, len.saturating_sub(1)];
         for most in sizes.into_iter().filter(|&most| most > 0 && most < len) {
             let mut got = contents.clone();
-            let parts = run_in_parts(kernel, &whole, (binding, most), &mut got);
+            let parts = run_in_parts(kernel, &whole, Limit { binding, most }, &mut got);
             splits += parts - 1;
             for ((got, want), binding_) in got.iter().zip(&want).zip(kernel.bindings) {
                 let (Contents::Real(got), Contents::Real(want)) = (got, want) else {

@@ -1,6 +1,6 @@
 //! Training on two devices: what they exchange, and the loss of one.
 //!
-//! When one device is lost at any moment of a run, the model on the other one is saved as it was after a whole step.
+//! When one device is lost at any moment of a run, the other one saves its model as of the end of a step.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ struct Mortal {
     inner: CpuExecutor<f32>,
     calls: AtomicUsize,
     last: usize,
-    /// Elements that were read from the device, and elements that were sent to it.
+    /// The number of elements read from the device, and of those sent to it.
     moved: Arc<[AtomicUsize; 2]>,
 }
 
@@ -48,9 +48,10 @@ impl Executor for Mortal {
         self.inner.allocated_bytes()
     }
     fn check(&self) -> Result<()> {
-        match self.calls.load(Ordering::Relaxed) > self.last {
-            true => Err(Error::device("the device is lost")),
-            false => Ok(()),
+        if self.calls.load(Ordering::Relaxed) > self.last {
+            Err(Error::device("the device is lost"))
+        } else {
+            Ok(())
         }
     }
     fn limits(&self) -> Limits {
@@ -131,12 +132,19 @@ checkpoint_every = 0
 keep = 1000
 "#;
 
-/// Trains into a folder on two devices, of which number `mortal` is lost after `calls` calls. Counts what the first one moves.
+/// Which device is lost, and when.
+struct Loss {
+    device: usize,
+    /// The number of calls that succeed.
+    after: usize,
+}
+
+/// Trains into a folder on two devices, one of which is lost. Counts the elements that move to and from the first one.
 fn run_counted(
     base: &Path,
     name: &str,
     sets: &[&str],
-    (mortal, calls): (usize, usize),
+    loss: Loss,
     moved: &Arc<[AtomicUsize; 2]>,
 ) -> Result<()> {
     let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
@@ -148,7 +156,11 @@ fn run_counted(
         Box::new(Mortal {
             inner: CpuExecutor::new(),
             calls: AtomicUsize::new(0),
-            last: if k == mortal { calls } else { usize::MAX },
+            last: if k == loss.device {
+                loss.after
+            } else {
+                usize::MAX
+            },
             moved: if k == 0 {
                 moved.clone()
             } else {
@@ -180,8 +192,8 @@ fn run_counted(
     train(run).map(drop)
 }
 
-fn run(base: &Path, name: &str, sets: &[&str], mortal: usize, calls: usize) -> Result<()> {
-    run_counted(base, name, sets, (mortal, calls), &Arc::default())
+fn run(base: &Path, name: &str, sets: &[&str], loss: Loss) -> Result<()> {
+    run_counted(base, name, sets, loss, &Arc::default())
 }
 
 /// The checkpoint of a run at a step.
@@ -201,7 +213,7 @@ fn write_text(base: &Path) {
     std::fs::write(base.join("train.txt"), text).unwrap();
 }
 
-/// Devices exchange what `wlstm plan` says.
+/// The bytes exchanged between devices are those that `wlstm plan` predicts.
 #[test]
 fn devices_exchange_what_the_plan_says() {
     let folder = tempfile::tempdir().unwrap();
@@ -217,12 +229,15 @@ fn devices_exchange_what_the_plan_says() {
     .enumerate()
     {
         let moved: Arc<[AtomicUsize; 2]> = Arc::default();
-        let forever = (0, usize::MAX);
-        run_counted(base, &format!("run-{k}"), &sets, forever, &moved).unwrap();
+        let never = Loss {
+            device: 0,
+            after: usize::MAX,
+        };
+        run_counted(base, &format!("run-{k}"), &sets, never, &moved).unwrap();
         let [sent, received] = [0, 1].map(|way| 4 * moved[way].load(Ordering::Relaxed) as u64);
         let all: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
         let config = Config::parse(CONFIG, "test.toml", base, &all).unwrap();
-        // The words of the text and the two special ones.
+        // The words of the text plus two special words.
         let vocabulary = 23 + 2;
         let spec = RunSpec {
             config: &config,
@@ -259,16 +274,24 @@ fn the_remaining_device_saves_whole_steps() {
         // Saves every step.
         let every = [sets.as_slice(), &["train.checkpoint_every=1"]].concat();
         let whole = format!("whole-{kind}");
-        run(base, &whole, &every, 0, usize::MAX).unwrap();
+        let never = Loss {
+            device: 0,
+            after: usize::MAX,
+        };
+        run(base, &whole, &every, never).unwrap();
         let (mut saved, mut whole_states) = (Vec::new(), 0);
         for mortal in [0, 1] {
             for calls in 0..90 {
                 let name = format!("{kind}-{mortal}-{calls}");
-                let error = run(base, &name, &sets, mortal, calls).expect_err("a device is lost");
+                let loss = Loss {
+                    device: mortal,
+                    after: calls,
+                };
+                let error = run(base, &name, &sets, loss).expect_err("a device is lost");
                 assert_eq!(error.kind(), Kind::Device, "{}", error.chain());
                 let progress = std::fs::read_dir(base.join(&name).join("checkpoints"));
                 let files: Vec<_> = progress.unwrap().map(|file| file.unwrap().path()).collect();
-                // Before the first step ends there is nothing to save.
+                // Before the end of the first step nothing can be saved.
                 let [file] = files.as_slice() else {
                     assert!(files.is_empty() && calls < 40, "{name}: {files:?}");
                     continue;

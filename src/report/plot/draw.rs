@@ -90,8 +90,10 @@ impl Plot {
         let legend = self.legend_entries();
         let rows = legend.last().map_or(0.0, |entry| entry.row + 1.0);
         let (top, height) = (TOP + LEGEND_ROW * rows, HEIGHT + LEGEND_ROW * rows);
-        let x = Scale::new(&self.x, range(|(x, _)| *x), (LEFT, WIDTH - RIGHT));
-        let y = Scale::new(&self.y, range(|(_, y)| *y), (height - BOTTOM, top));
+        let (low, high) = range(|(x, _)| *x);
+        let x = Scale::new(&self.x, low, high, LEFT, WIDTH - RIGHT);
+        let (low, high) = range(|(_, y)| *y);
+        let y = Scale::new(&self.y, low, high, height - BOTTOM, top);
         let size = if is_file {
             format!(" width=\"{}\" height=\"{}\"", 2.0 * WIDTH, 2.0 * height)
         } else {

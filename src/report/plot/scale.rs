@@ -16,7 +16,7 @@ pub(super) struct Scale {
 
 impl Scale {
     /// Maps values from `low` to `high`, with some space around them, to coordinates from `from` to `to`.
-    pub(super) fn new(axis: &Axis, (low, high): (f64, f64), (from, to): (f64, f64)) -> Scale {
+    pub(super) fn new(axis: &Axis, low: f64, high: f64, from: f64, to: f64) -> Scale {
         // Without points there is still a frame.
         let (mut low, mut high) = if low <= high {
             (low, high)
@@ -173,7 +173,7 @@ mod tests {
                 is_log,
                 ..Axis::linear("", unit)
             };
-            let scale = Scale::new(&axis, range, (0.0, 1.0));
+            let scale = Scale::new(&axis, range.0, range.1, 0.0, 1.0);
             let ticks = scale.ticks();
             let texts: Vec<String> = ticks.iter().map(|tick| scale.text(*tick)).collect();
             assert!((3..=8).contains(&ticks.len()), "{range:?}: {texts:?}");

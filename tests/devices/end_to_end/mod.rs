@@ -1,5 +1,5 @@
-//! From text to perplexity: every cell learns a language whose best possible perplexity is known, and a run folder holds
-//! what is documented.
+//! From text to perplexity: every cell learns a language whose best possible perplexity is known, and a run folder has
+//! the documented contents.
 
 mod bits;
 mod folder;
@@ -39,18 +39,19 @@ pub fn trials() -> Vec<Trial> {
         lowest_scale,
     ));
     trials.extend(on_every_gpu("mixed::overflow", |gpu| {
-        match gpu.adapter.summary.f16 {
-            true => overflow(&format!("gpu:{}", gpu.adapter.summary.index)),
-            false => Ok(()),
+        if gpu.adapter.summary.f16 {
+            overflow(&format!("gpu:{}", gpu.adapter.summary.index))
+        } else {
+            Ok(())
         }
     }));
-    trials.extend(on_every_gpu(
-        "mixed::losses_agree_with_the_cpu",
-        |gpu| match gpu.adapter.summary.f16 {
-            true => mixed_losses(&format!("gpu:{}", gpu.adapter.summary.index)),
-            false => Ok(()),
-        },
-    ));
+    trials.extend(on_every_gpu("mixed::losses_agree_with_the_cpu", |gpu| {
+        if gpu.adapter.summary.f16 {
+            mixed_losses(&format!("gpu:{}", gpu.adapter.summary.index))
+        } else {
+            Ok(())
+        }
+    }));
     trials.push(Trial::test("a_run_folder_is_complete", run_folder));
     trials.push(Trial::test("log_every", log_every));
     trials.push(Trial::test("limits", limits));

@@ -135,9 +135,10 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
     let mut dice = Dice(spec.seed);
     // The special words get ids in the middle.
     let mut words = KNOWN.to_vec();
-    let (mark, unknown) = match spec.contiguous {
-        true => ("<eos>", "<unk>"),
-        false => ("<S>", "<UNK>"),
+    let (mark, unknown) = if spec.contiguous {
+        ("<eos>", "<unk>")
+    } else {
+        ("<S>", "<UNK>")
     };
     words.insert(1, mark);
     words.insert(4, unknown);
@@ -158,7 +159,7 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
     if spec.contiguous {
         texts.push(dice.text(20, 6, &said));
     }
-    // Created in another order than that of the names.
+    // Created in reverse order of the names.
     for k in (0..texts.len()).rev() {
         folder.write(&format!("text/{k}.txt"), &texts[k]);
     }
@@ -187,13 +188,14 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
 
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let (batch, unroll) = (spec.devices * spec.batch, spec.unroll);
-    let unrolls: Vec<Unroll> = match spec.contiguous {
-        true => contiguous(&texts, &words, batch, unroll)
+    let unrolls: Vec<Unroll> = if spec.contiguous {
+        contiguous(&texts, &words, batch, unroll)
             .take(spec.steps)
-            .collect(),
-        false => sentences(&texts, &words, batch, unroll, 0)
+            .collect()
+    } else {
+        sentences(&texts, &words, batch, unroll, 0)
             .take(spec.steps)
-            .collect(),
+            .collect()
     };
     if name.ends_with("short_unroll") {
         let short = |unroll: &Unroll| unroll.pairs.iter().flatten().any(Option::is_none);
@@ -233,10 +235,11 @@ fn check(name: &str, spec: &Spec, device: &str) -> Result<(), Failed> {
     }
 
     let valid = [valid.as_str()];
-    let (nll, targets) = match spec.contiguous {
-        // A validation runs on one device.
-        true => model.evaluate(contiguous_once(&valid, &words, spec.batch, unroll)),
-        false => model.evaluate(sentences(&valid, &words, spec.batch, unroll, 1)),
+    // A validation runs on one device.
+    let (nll, targets) = if spec.contiguous {
+        model.evaluate(contiguous_once(&valid, &words, spec.batch, unroll))
+    } else {
+        model.evaluate(sentences(&valid, &words, spec.batch, unroll, 1))
     };
     let line = lines_of(&run, "valid").pop().ok_or("no validation")?;
     if number(&line, "targets") != targets as f64 {
