@@ -1,9 +1,9 @@
-//! `cargo bench --bench corpus`: how fast text becomes a vocabulary, tokens, batches and the inputs of steps, on generated
-//! text with the sizes of the One Billion Word benchmark: a vocabulary of 793,470 words whose frequencies fall as 1/rank,
+//! `cargo bench --bench corpus`: measures how fast text becomes a vocabulary, tokens, batches and the inputs of steps. The text is
+//! generated with the sizes of the One Billion Word benchmark: a vocabulary of 793,470 words whose frequencies fall as 1/rank,
 //! 8,192 candidates, 128 streams of 20 steps.
 //!
-//! One line a figure: what, its rate, the time, and the cores it took on average. `WLSTM_BENCH_MB` is the size of the text (256),
-//! `WLSTM_BENCH_TEXT` names a file to use instead of generated text, repeated to that size.
+//! Each line has a name, a rate, the time, the average number of busy cores and the peak memory. `WLSTM_BENCH_MB` is the size of the
+//! text (default: 256). `WLSTM_BENCH_TEXT` names a file to use instead of generated text; it is repeated to that size.
 
 use std::collections::HashSet;
 use std::fs;
@@ -24,17 +24,17 @@ use wlstm::model::language_model::Division;
 use wlstm::random::{Purpose, Stream};
 use wlstm::train::prepare::Preparer;
 
-/// Words of the vocabulary, the special ones counted too.
+/// Words of the vocabulary, including special words.
 const WORDS: usize = 793_470;
 const SAMPLES: usize = 8192;
 const BATCH: usize = 128;
 const UNROLL: usize = 20;
-/// The files of the text.
+/// Files of the text.
 const FILES: usize = 4;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Seconds of all cores that this process has used.
+/// The CPU time of this process over all threads, in seconds.
 fn cpu_seconds() -> f64 {
     #[cfg(unix)]
     {
@@ -45,8 +45,7 @@ fn cpu_seconds() -> f64 {
     f64::NAN
 }
 
-/// The most memory that this process has held since the last call, in MB, where the system says so. Files that are mapped are
-/// counted too.
+/// The peak memory of this process since the last call, in MB, where the system reports it. Includes memory-mapped files.
 fn peak_memory() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -57,7 +56,7 @@ fn peak_memory() -> String {
     })
 }
 
-/// Times `work`, which gives how much of `unit` it did, and says the rate.
+/// Times `work`, which returns its amount in `unit`, and prints the rate.
 fn measure<T>(
     name: &str,
     unit: &str,
@@ -76,7 +75,7 @@ fn measure<T>(
     Ok(made)
 }
 
-/// Text of about `size` bytes: sentences of 5 to 45 words, their ranks drawn log-uniform.
+/// Writes text of about `size` bytes: sentences of 5 to 45 words with log-uniform ranks.
 fn generate(folder: &Path, size: usize) -> Result<(), Failure> {
     let mut stream = Stream::new(5, Purpose::Generate, 0);
     let mut words: Vec<String> = Vec::new();
@@ -108,7 +107,7 @@ fn generate(folder: &Path, size: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A text repeated to about `size` bytes.
+/// Writes a text repeatedly, to about `size` bytes.
 fn repeat(folder: &Path, text: &Path, size: usize) -> Result<(), Failure> {
     let text = fs::read(text)?;
     for file in 0..FILES {
@@ -121,8 +120,8 @@ fn repeat(folder: &Path, text: &Path, size: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Text in which no word comes twice.
-fn number(path: &Path, size: usize) -> Result<(), Failure> {
+/// Writes text of about `size` bytes in which all words are distinct.
+fn write_distinct(path: &Path, size: usize) -> Result<(), Failure> {
     let mut out = BufWriter::new(fs::File::create(path)?);
     let mut written = 0;
     for k in 0_u64.. {
@@ -140,7 +139,7 @@ fn number(path: &Path, size: usize) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// Words of some batches.
+/// The number of words in the first `most` batches, in thousands.
 fn words(
     batches: impl Iterator<Item = Result<Batch, wlstm::error::Error>>,
     most: usize,
@@ -160,8 +159,8 @@ fn main() -> Result<(), Failure> {
         Some(text) => repeat(folder.path(), text.as_ref(), size)?,
         None => generate(folder.path(), size)?,
     }
-    number(&folder.path().join("distinct"), size)?;
-    // A file that has just been written is not known by its times.
+    write_distinct(&folder.path().join("distinct"), size)?;
+    // The cache does not trust the modification time of a file that has just been written.
     std::thread::sleep(Duration::from_secs(3));
     let corpus = Arc::new(Corpus::open(&[folder.path().join("text-*")])?);
     let megabytes = corpus.bytes() as f64 / 1e6;
@@ -200,7 +199,7 @@ fn main() -> Result<(), Failure> {
     };
     measure("tokens, parsed and written", "MB", || open(&corpus))?;
     let cached = measure("tokens, opened again", "MB", || {
-        // As another process does: nothing is known of the text but what the folder remembers.
+        // As in a new process: only the cache folder knows the text.
         let again = Corpus::open(&[folder.path().join("text-*")])?;
         open(&Arc::new(again))
     })?;
@@ -279,7 +278,7 @@ fn main() -> Result<(), Failure> {
     ] {
         measure(name, "K words", || load(text))?;
     }
-    // As beside a training on the CPU: the loader shares the cores with one thread for each of them.
+    // As in training on the CPU: the loader shares the cores with one busy thread per core.
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..rayon::current_num_threads() {

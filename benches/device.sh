@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Everything that a machine with a GPU should run, in one call of less than ten minutes, from binaries made elsewhere: no Rust
-# toolchain is needed. What fails is written down, and the rest goes on; what time is left over for is said.
+# Runs all measurements of a machine with a GPU in less than ten minutes, from binaries built elsewhere: it needs no Rust toolchain.
+# A measurement that fails is reported, and the others continue. Those for which no time remains are listed.
 #
 #     benches/device.sh OUT [SEL]
 #
-# OUT is a folder for the results; SEL is what --device takes (by default `gpu`). WLSTM names the program (by default
-# target/release/wlstm), PARITY the binary of the parity test (left out without), PYTHON a Python with PyTorch (left out
-# without). MODELS are the configurations of the paper to measure, each beside PyTorch where it has the cell; SECONDS_EACH how
-# long each; DEADLINE the seconds of the whole. ALLOW_SOFTWARE=1 goes on without a GPU in hardware.
+# OUT is the folder of the results. SEL is the value of --device (default: gpu). Environment variables:
 #
-# VOCABULARY is the size of the tables, the same for PyTorch. With the sampled softmax the time of a step does not depend on it, and
-# smaller tables than the 793,470 words of the paper are made sooner.
+#     WLSTM           the program (default: target/release/wlstm)
+#     PARITY          the test binary `devices`; without it, the parity test is skipped
+#     PYTHON          a Python with PyTorch; without it, PyTorch is not measured
+#     MODELS          the configurations of the paper to measure, each also in PyTorch if the script has the cell
+#     SECONDS_EACH    seconds of each measurement
+#     DEADLINE        seconds of all measurements
+#     ALLOW_SOFTWARE  1: continue without a hardware GPU
+#     VOCABULARY      rows of the tables, also for PyTorch. With the sampled softmax the time of a step does not depend on it, and
+#                     tables smaller than the 793,470 words of the paper are initialised faster.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?"usage: benches/device.sh OUT [SEL]"}
@@ -22,12 +26,12 @@ vocabulary=${VOCABULARY:-200000}
 deadline=${DEADLINE:-570}
 mkdir -p "$out"
 
-# Runs a command for at most so many seconds; its output goes to a file of the name.
+# run NAME LIMIT COMMAND...: runs a command for at most LIMIT seconds. Its output goes to $out/NAME.
 run() {
     local name=$1 limit=$2 left=$((deadline - SECONDS))
     shift 2
     if ((left < 5)); then
-        printf '%4d s  %s: left out, no time\n' "$SECONDS" "$name"
+        printf '%4d s  %s: skipped, no time left\n' "$SECONDS" "$name"
         return
     fi
     ((limit > left)) && limit=$left
@@ -36,12 +40,12 @@ run() {
     printf '        failed with %d: %s\n' $? "$(tail -n 1 "$out/$name.log")"
 }
 
-# A training step of PyTorch: a name, then the options of the cell.
+# torch NAME OPTION...: measures a training step of PyTorch with the options of a cell.
 torch() {
     local name=$1 precision
     shift
     [[ -n ${PYTHON:-} ]] || return
-    # In fp16 the script's mask of accidental hits is out of range.
+    # Not fp16: the script's mask of accidental hits would overflow.
     for precision in fp32 bf16; do
         run "torch-$name-$precision.json" 60 "$PYTHON" benches/peers/torch_lm.py --device cuda --vocab "$vocabulary" \
             --precision "$precision" "$@"
@@ -52,17 +56,17 @@ torch() {
 run devices.txt 30 "$wlstm" devices
 run devices.json 30 "$wlstm" devices --json
 if ! grep -Eq '"hardware": *"(discrete|integrated|virtual)"' "$out/devices.json"; then
-    echo "no GPU in hardware: see $out/devices.txt" >&2
+    echo "no hardware GPU: see $out/devices.txt" >&2
     [[ -n ${ALLOW_SOFTWARE:-} ]] || exit 4
 fi
-# Where there are matrix units, their kernels must have run.
+# If the device has matrix units, the parity test must cover their kernels.
 if grep -q '"operands"' "$out/devices.json"; then
     export REQUIRE_UNITS=1
 fi
-# The best adapter alone: number 0.
+# Only the best adapter, which has number 0.
 [[ -z ${PARITY:-} ]] || run parity.txt 90 env REQUIRE_GPU=1 "$PARITY" gpu0-
 run kernels.json 45 "$wlstm" bench kernels --device "$device" --json
-# What matters most first: the paper's models, by kernel. Those that do not fit the card say so.
+# The most important measurements first: the paper's models, by kernel. A model that does not fit into the memory fails with an error.
 for model in $models; do
     for precision in f32 mixed; do
         run "$model-$precision.json" 60 "$wlstm" bench step "configs/$model.toml" --set train.batch=128 \

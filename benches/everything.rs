@@ -1,5 +1,5 @@
-//! `cargo bench`: every kernel and the steps of each cell, on the CPU and on every adapter, as one JSON document in
-//! `target/bench.json` (or the file that `WLSTM_BENCH_OUT` names). What is left out, and why, is said.
+//! `cargo bench`: times every kernel and the steps of each cell, on the CPU and on every adapter. Writes one JSON document to
+//! `target/bench.json`, or to the file in `WLSTM_BENCH_OUT`. Reports the devices that fail.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -7,15 +7,15 @@ use std::process::{Command, ExitCode, Stdio};
 use serde_json::{Map, Value};
 use wlstm::device::adapters;
 
-/// What `wlstm bench --json` says of one device.
+/// The output of `wlstm bench --json` for one device.
 fn measure(device: &str) -> Result<Value, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_wlstm"))
         .args(["bench", "--json", "--device", device])
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| format!("the program does not start: {error}"))?;
+        .map_err(|error| format!("cannot start the program: {error}"))?;
     if !output.status.success() {
-        return Err(format!("it ended with {}", output.status));
+        return Err(format!("`wlstm bench` ended with {}", output.status));
     }
     serde_json::from_slice(&output.stdout).map_err(|error| format!("no JSON: {error}"))
 }
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
                 document.insert(device, value);
             }
             Err(what) => {
-                eprintln!("{device} is left out: {what}");
+                eprintln!("skipped {device}: {what}");
                 failed = true;
             }
         }

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""The models of the paper at full size, on this machine: three steps, a checkpoint, a resume, an evaluation.
+"""Trains the models of the paper at full size: three steps, a checkpoint, a resume, an evaluation.
 
     python3 benches/paper_scale.py                                       # lm1b-biglstm and lm1b-g4 on the CPU
     python3 benches/paper_scale.py --device gpu:llvmpipe                 # on the software adapter
     python3 benches/paper_scale.py --device gpu --config lm1b-g4 --set model.tables=host
-    python3 benches/paper_scale.py --plan                                # what `wlstm plan` says beside it
+    python3 benches/paper_scale.py --plan                                # print `wlstm plan` too
 
-Needs `cargo build --release` before, 24 GB of memory and 35 GB of disk. The vocabulary (793,470 words) and the text are
-generated: training repeats one sentence, so that three steps can show a falling loss; what is evaluated is drawn by
-word frequency, and so is as hard as at the start. What is measured of each command: wall time, the peak of its memory (of
-the process, by the kernel), and from its log how long a checkpoint takes, beside a file of the same kind of writes.
+Needs `cargo build --release` before, 24 GB of memory and 35 GB of disk. The vocabulary (793,470 words) and the texts are generated.
+The training text repeats one sentence, so that the loss falls within three steps. The words of the evaluation text are drawn by
+frequency, so its perplexity stays close to that of an untrained model. Reports the wall time and the peak memory of each command,
+and the time of a checkpoint (from the log) beside that of a plain file of the same size.
 """
 import argparse, json, os, pathlib, random, re, shutil, subprocess, sys, tempfile, time
 
@@ -18,14 +18,14 @@ WORDS, GIB = 793470, 2.0**30
 
 
 def generate(folder):
-    """A vocabulary of the benchmark's size, in order of falling frequency, and two texts."""
+    """Writes a vocabulary of the benchmark's size, sorted by falling frequency, and two texts."""
     vocab, train, valid = folder / "vocab.txt", folder / "train.txt", folder / "valid.txt"
     with vocab.open("w") as file:
         for k in range(WORDS):
             word = {0: "<S>", 1: "<UNK>"}.get(k, f"w{k}")
             print(word, 300_000_000 // (k + 10), file=file)
     draw = random.Random(1)
-    # An id by the log-uniform law, as the sampler of candidates has it.
+    # Ids follow the log-uniform distribution, as in the candidate sampler.
     word = lambda: f"w{min(int(WORDS ** draw.random()) + 1, WORDS - 1)}"
     sentence = lambda: " ".join(word() for _ in range(19))
     train.write_text(f"{sentence()}\n" * 400)
@@ -34,7 +34,7 @@ def generate(folder):
 
 
 def measure(command):
-    """Runs a command: its standard output, its standard error, wall seconds, peak bytes."""
+    """Runs a command. Returns its standard output, its standard error, wall seconds and peak bytes."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         environment = dict(os.environ, RUST_LOG="wlstm=debug", NO_COLOR="1", WLSTM_CACHE_LIMIT="8")
         begin = time.monotonic()
@@ -50,7 +50,7 @@ def measure(command):
 
 
 def logged(err, what):
-    """Bytes and seconds of the log's lines about something, where they are there."""
+    """Bytes and seconds of the log lines that contain `what`; 0 where a line has none."""
     found = []
     for line in err.splitlines():
         if what in line:
@@ -60,7 +60,7 @@ def logged(err, what):
 
 
 def disk(folder, size):
-    """Seconds to write a new file of so many bytes and have it on the disk, and to read it again from there."""
+    """Seconds to write and sync a new file of `size` bytes, and to read it back from the disk."""
     block = os.urandom(1 << 24)
     path = folder / "disk"
     begin = time.monotonic()
@@ -86,7 +86,7 @@ def steps(run):
 
 
 def case(options, config, folder, texts):
-    """Three steps, a checkpoint, a resume for two more, an evaluation: a row of the table."""
+    """Trains three steps, saves, resumes for two more, evaluates, and prints the measurements."""
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
     own = [f"--set={key}={value}" for key, value in texts.items() if key != "data.valid"] + ["--set=data.valid=[]"]
@@ -102,7 +102,7 @@ def case(options, config, folder, texts):
     done = steps(run)
     losses = [step["loss"] for step in done]
     assert all(later < sooner for sooner, later in zip(losses, losses[1:])), f"the loss does not fall: {losses}"
-    # The first step also makes the device ready.
+    # The first step includes the set-up of the device.
     pace = [later["seconds"] - sooner["seconds"] for sooner, later in zip(done, done[1:])]
     [(size, wrote)] = logged(err, "checkpoint written")
     plain = int(options.disk * GIB) if options.disk else size
@@ -117,7 +117,7 @@ def case(options, config, folder, texts):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     out, err, seconds, peak = measure([*train, "--steps", "5", "--resume"])
     losses = [step["loss"] for step in steps(run)]
-    assert len(losses) == 5 and losses[4] < losses[2], f"the loss does not fall on: {losses}"
+    assert len(losses) == 5 and losses[4] < losses[2], f"the loss does not keep falling: {losses}"
     [(_, took)] = logged(err, "checkpoint read")
     print(f"  2 more       {seconds:6.0f} s   peak {peak / GIB:5.2f} GiB   read in {took:.1f} s, {size / 1e6 / took:.0f} MB/s (a plain file: {speed / read:.0f} MB/s)   losses {' '.join(f'{loss:.3f}' for loss in losses[3:])}", flush=True)
 
@@ -130,12 +130,12 @@ def case(options, config, folder, texts):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--wlstm", default=HERE.parent / "target/release/wlstm")
-    p.add_argument("--device", default="cpu", help="a SEL of --device")
+    p.add_argument("--device", default="cpu", help="value of --device")
     p.add_argument("--config", action="append", help="name of a file in configs (default: lm1b-biglstm and lm1b-g4)")
-    p.add_argument("--set", action="append", default=[], help="SECTION.KEY=VALUE, also")
-    p.add_argument("--folder", help="where the run is for a while (default: a new temporary folder)")
-    p.add_argument("--disk", type=float, help="GiB of the plain file that the disk is measured with (default: as the checkpoint)")
-    p.add_argument("--plan", action="store_true", help="print what `wlstm plan` says, too")
+    p.add_argument("--set", action="append", default=[], help="also set SECTION.KEY=VALUE")
+    p.add_argument("--folder", help="folder of the temporary run (default: that of the system)")
+    p.add_argument("--disk", type=float, help="GiB of the plain file (default: the size of the checkpoint)")
+    p.add_argument("--plan", action="store_true", help="also print `wlstm plan`")
     options = p.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         folder = pathlib.Path(folder)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""wlstm and its peers on this machine, in turn, in one run: words per second and their ratios.
+"""Compares wlstm with its peers on this machine: words per second and their ratios.
 
-    python3 benches/peers.py                                     # PyTorch and ours on the CPU
+    python3 benches/peers.py                                     # PyTorch and wlstm on the CPU
     python3 benches/peers.py --burn benches/peers/burn_lstm/target/release/burn_lstm
     python3 benches/peers.py --device cuda --gpu gpu:nvidia --precision fp32
 
-Needs `cargo build --release` before, PyTorch in the Python that runs it (or the one that --python names), and for Burn
-`cargo build --release` in benches/peers/burn_lstm. A peer that is not there is left out, and that is said. Every pair is run
---rounds times in turn, and the medians are compared, so that what else the machine does falls on both.
+Needs `cargo build --release` before, PyTorch in the Python that runs this script (or in --python), and for Burn
+`cargo build --release` in benches/peers/burn_lstm. A peer that is not installed is skipped with a message. The two programs of a
+pair run alternately, --rounds times each, so that other load of the machine affects both. The medians are compared.
 """
 import argparse, json, pathlib, statistics, subprocess, sys
 
@@ -24,22 +24,22 @@ PLAIN = "--cell lstmp --emb 128 --proj 128 --hidden 128 --layers 2 --batch 16 --
 
 
 def words(command):
-    """The words per second of the JSON that a command prints; None, with its last words, where it fails."""
+    """The words per second in the JSON output of a command. If it fails, prints the last line of its output and returns None."""
     try:
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
         text = done.stdout[done.stdout.index("{"):]
         return json.loads(text)["words_per_second"]
     except OSError as error:
-        print(f"left out: {error}", file=sys.stderr)
+        print(f"skipped: {error}", file=sys.stderr)
         return None
     except (ValueError, KeyError):
         last = (done.stderr.strip() or done.stdout.strip() or "nothing was printed").splitlines()[-1]
-        print(f"left out: {' '.join(map(str, command[:3]))} ...: {last}", file=sys.stderr)
+        print(f"skipped: {' '.join(map(str, command[:3]))} ...: {last}", file=sys.stderr)
         return None
 
 
 def in_turn(commands, rounds):
-    """Medians of the words per second of several commands, run in turn."""
+    """Medians of the words per second of several commands, run alternately."""
     found = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
@@ -54,13 +54,13 @@ def main():
     p.add_argument("--wlstm", default=HERE.parent / "target/release/wlstm")
     p.add_argument("--python", default=sys.executable, help="a Python with PyTorch")
     p.add_argument("--torch", default=HERE / "peers/torch_lm.py", help="the program of the PyTorch peer")
-    p.add_argument("--burn", help="the program of the Burn peer; left out without")
-    p.add_argument("--device", default="cpu", help="of PyTorch: cpu or cuda")
-    p.add_argument("--gpu", default="cpu", help="of wlstm for the cells: a SEL of --device")
-    p.add_argument("--wgpu", default="gpu", help="of wlstm beside Burn's wgpu: a SEL of --device")
-    p.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16", "fp16"], help="of PyTorch")
+    p.add_argument("--burn", help="the program of the Burn peer (default: skip it)")
+    p.add_argument("--device", default="cpu", help="device of PyTorch: cpu or cuda")
+    p.add_argument("--gpu", default="cpu", help="--device of wlstm, for the cells")
+    p.add_argument("--wgpu", default="gpu", help="--device of wlstm, beside the wgpu backend of Burn")
+    p.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16", "fp16"], help="precision of PyTorch")
     p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--json", type=pathlib.Path, help="also writes the numbers to this file")
+    p.add_argument("--json", type=pathlib.Path, help="also write the numbers to this file")
     a = p.parse_args()
 
     def ours(config, changes, device):

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Two hosts of one machine train one model: network namespaces with a name and an address each, joined by a cable. Prints the
-# bytes that crossed the cable in a step, and what `wlstm plan` says of them; then ends the process of the second host, and goes on
-# from the last checkpoint.
+# Trains one model on two hosts, emulated on one machine: two network namespaces, each with a name and an address, connected by a
+# pair of virtual Ethernet devices. Prints the bytes that a step sends, and the prediction of `wlstm plan`. Then kills the process on
+# the second host, and resumes from the last checkpoint.
 #
 #     cargo build --release --features mpi && sudo benches/two_hosts.sh [CONFIG [--set SECTION.KEY=VALUE ...]]
 #
-# Linux, as root, with Open MPI and iproute2. WLSTM names the program (by default target/release/wlstm), DEVICE what `--device`
-# takes (by default cpu), STEPS the steps of a measurement.
+# Needs Linux, root, Open MPI and iproute2. Environment variables: WLSTM is the program (default: target/release/wlstm), DEVICE the
+# value of `--device` (default: cpu), STEPS the number of steps of a measurement (default: 40).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 wlstm=$(realpath "${WLSTM:-target/release/wlstm}")
@@ -29,7 +29,7 @@ for host in 1 2; do
     ip -n $name link set lo up
 done
 
-# What `mpirun` starts processes on other hosts with, in the place of ssh.
+# `mpirun` starts processes on the second host with this script instead of ssh.
 cat > "$work/agent" <<'AGENT'
 #!/bin/sh
 host=$1
@@ -54,15 +54,15 @@ sent() {
 }
 
 sets=("$@")
-# A start and an end cost bytes too: two runs of different length.
-few() {
+# Start and end of a run send bytes too, so the bytes of a step come from two runs of different length.
+bytes_of_run() {
     local before
     before=$(sent)
     job --out "$work/$1" --steps "$1" --set 'data.valid=[]' > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
     echo $(($(sent) - before))
 }
-short=$(few "$steps")
-long=$(few $((2 * steps)))
+short=$(bytes_of_run "$steps")
+long=$(bytes_of_run $((2 * steps)))
 echo "first to second host, bytes of a step: $(((long - short) / steps))"
 "$wlstm" plan "$config" --devices 2 "${sets[@]}" | grep "between machines"
 

@@ -1,6 +1,6 @@
-//! What the test binaries share: adapters with one executor each, trials, runs of the program.
+//! Shared by the test binaries: adapters with one executor each, trials, runs of the program.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses only parts of it")]
 
 #[cfg(feature = "cli")]
 pub mod program;
@@ -20,7 +20,7 @@ pub const SEED: u64 = 1;
 
 /// An adapter with an executor that its trials share, because drivers compile pipelines slowly. Trials take turns.
 pub struct Gpu {
-    /// For trial names: the number and the first word of the adapter's name, as `gpu0-llvmpipe`.
+    /// For trial names: the number and the first word of the adapter's name, for example `gpu0-llvmpipe`.
     pub slug: String,
     /// The adapter.
     pub adapter: Adapter,
@@ -48,7 +48,7 @@ impl Gpu {
     }
 }
 
-/// Every adapter of this machine.
+/// The adapters of this machine.
 pub fn gpus() -> &'static [Gpu] {
     static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
     GPUS.get_or_init(|| {
@@ -67,7 +67,7 @@ pub fn gpus() -> &'static [Gpu] {
     })
 }
 
-/// One trial for each adapter; without adapters one that is ignored, or that fails with `REQUIRE_GPU=1`.
+/// One trial for each adapter. Without adapters, one trial that is ignored, or that fails with `REQUIRE_GPU=1`.
 pub fn on_every_gpu(
     name: &str,
     check: impl Fn(&Gpu) -> Result<(), Failed> + Clone + Send + 'static,
@@ -75,7 +75,7 @@ pub fn on_every_gpu(
     on_gpus_that(|_| true, name, check)
 }
 
-/// One trial for each adapter that `takes` accepts; without adapters as [`on_every_gpu`].
+/// One trial for each adapter that `takes` accepts. Without adapters, as [`on_every_gpu`].
 pub fn on_gpus_that(
     takes: impl Fn(&Gpu) -> bool,
     name: &str,
@@ -94,38 +94,38 @@ pub fn on_gpus_that(
         .collect()
 }
 
-/// A trial that cannot run here: ignored with this reason, a failure with `REQUIRE_GPU=1`.
+/// A trial that cannot run on this machine: ignored with this reason, or a failure with `REQUIRE_GPU=1`.
 pub fn left_out(name: String, reason: &'static str) -> Trial {
     left_out_unless("REQUIRE_GPU", name, reason)
 }
 
-/// A trial of matrix units, which no adapter of this machine has: ignored, a failure with `REQUIRE_UNITS=1`.
+/// A trial that needs matrix units, which no adapter of this machine has: ignored, or a failure with `REQUIRE_UNITS=1`.
 pub fn without_units(name: String) -> Trial {
     let reason = "no GPU here has matrix units that multiply f16 and add in f32";
     left_out_unless("REQUIRE_UNITS", name, reason)
 }
 
-/// The Python of `WLSTM_PYTHON`, which has the libraries that read the files of the program.
+/// The Python in `WLSTM_PYTHON`, with libraries that read the files of wlstm.
 pub fn python() -> Option<PathBuf> {
     std::env::var_os("WLSTM_PYTHON").map(PathBuf::from)
 }
 
-/// A trial that needs [`python`]: ignored, a failure with `REQUIRE_PYTHON=1`.
+/// A trial that needs [`python`]: ignored, or a failure with `REQUIRE_PYTHON=1`.
 pub fn left_out_without_python(name: String) -> Trial {
     let reason = "WLSTM_PYTHON names no Python with onnxruntime and tensorboard";
     left_out_unless("REQUIRE_PYTHON", name, reason)
 }
 
-fn left_out_unless(asks: &'static str, name: String, reason: &'static str) -> Trial {
+fn left_out_unless(variable: &'static str, name: String, reason: &'static str) -> Trial {
     Trial::ignorable_test(name, move || {
-        if std::env::var_os(asks).is_some_and(|value| value == "1") {
-            return Err(format!("{reason}, and {asks}=1 asks for it").into());
+        if std::env::var_os(variable).is_some_and(|value| value == "1") {
+            return Err(format!("{reason}, but {variable}=1").into());
         }
         Ok(Completion::ignored_with(reason))
     })
 }
 
-/// A batch of `streams` rows of the same length, at step `step` of the first epoch of no text.
+/// A batch of `streams` rows of equal length, at step `step` of the first epoch. It comes from no text.
 pub fn batch(step: u64, streams: usize, inputs: Vec<u32>, targets: Vec<u32>) -> Batch {
     let words = inputs.len();
     Batch {

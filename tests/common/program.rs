@@ -1,4 +1,4 @@
-//! Runs of the program for tests: folders with generated text, the binary, and readers of its files that share no code with it.
+//! Runs the program in tests: temporary folders, the binary, generated text, and readers of its files that share no code with it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Every file below a folder with its bytes, every folder with `None`, to compare before and after.
+/// The contents of a folder, for comparison: every file with its bytes, every folder with `None`.
 pub type Snapshot = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
 /// A temporary folder.
@@ -18,12 +18,12 @@ impl Folder {
         Folder(tempfile::tempdir().expect("a temporary folder"))
     }
 
-    /// The path of a name in it.
+    /// The path of `name` in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// Writes a file, with the folders above it.
+    /// Writes a file and creates its parent folders.
     pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder");
@@ -31,13 +31,13 @@ impl Folder {
         path
     }
 
-    /// Everything in it.
+    /// The contents of the folder.
     pub fn snapshot(&self) -> Snapshot {
         snapshot(self.0.path())
     }
 }
 
-/// Everything below a folder.
+/// The contents of a folder.
 pub fn snapshot(folder: &Path) -> Snapshot {
     let mut found = Snapshot::new();
     let mut open = vec![folder.to_owned()];
@@ -56,7 +56,7 @@ pub fn snapshot(folder: &Path) -> Snapshot {
     found
 }
 
-/// The program, without the variables of the environment that change its logs and caches.
+/// The program, without the environment variables that change its logs and caches.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wlstm"));
     command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
@@ -66,9 +66,9 @@ pub fn program() -> Command {
     command
 }
 
-/// How a run of the program ended.
+/// The result of a run of the program.
 pub struct Ended {
-    /// The exit code; none after a signal that killed it.
+    /// The exit code. None if a signal killed the program.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -97,7 +97,7 @@ pub fn text(path: &Path) -> &str {
     path.to_str().expect("a Unicode path")
 }
 
-/// The log-probabilities of lines, on the CPU.
+/// The log-probabilities of lines, scored on the CPU.
 pub fn scores(run: &Path, lines: &str) -> Vec<f64> {
     let mut command = assert_cmd::Command::from_std(program());
     command.args(["score", text(run), "--device", "cpu", "-q"]);
@@ -109,7 +109,7 @@ pub fn scores(run: &Path, lines: &str) -> Vec<f64> {
     lines.map(|line| first(line).expect("a number")).collect()
 }
 
-/// The arguments of a training into a folder on a device.
+/// The arguments that train into the folder `out` on a device.
 pub fn training<'a>(
     config: &'a Path,
     out: &'a Path,
@@ -128,7 +128,7 @@ pub fn training<'a>(
     arguments
 }
 
-/// Trains to the end; anything but success fails the test.
+/// Trains to the end. Panics unless it succeeds.
 pub fn train(config: &Path, out: &Path, device: &str, more: &[&str]) -> Ended {
     let arguments = training(config, out, device, more);
     let ended = wlstm(&arguments);
@@ -153,7 +153,7 @@ pub fn lines_of(run: &Path, kind: &str) -> Vec<Value> {
     lines
 }
 
-/// A number of a line.
+/// A number in a line.
 pub fn number(line: &Value, key: &str) -> f64 {
     let value = line[key].as_f64();
     value.unwrap_or_else(|| panic!("no number `{key}` in {line}"))
@@ -184,7 +184,7 @@ pub fn checkpoints(run: &Path) -> Vec<u64> {
     steps
 }
 
-/// The file of the checkpoint at a step.
+/// The path of the checkpoint at a step.
 pub fn checkpoint(run: &Path, step: u64) -> PathBuf {
     run.join(format!("checkpoints/step-{step:08}.safetensors"))
 }
@@ -194,7 +194,7 @@ pub fn checkpoint(run: &Path, step: u64) -> PathBuf {
 pub struct Tensors {
     /// Shape and bytes by name.
     pub tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
-    /// The texts beside them.
+    /// The metadata of the file.
     pub texts: BTreeMap<String, String>,
 }
 
@@ -215,18 +215,21 @@ impl Tensors {
         }
     }
 
-    /// The numbers of a tensor of `f32`.
+    /// The elements of an `f32` tensor.
     pub fn values(&self, name: &str) -> Vec<f32> {
         let (_, bytes) = self
             .tensors
             .get(name)
             .unwrap_or_else(|| panic!("no tensor `{name}`"));
-        let (words, _) = bytes.as_chunks::<4>();
-        words.iter().map(|word| f32::from_le_bytes(*word)).collect()
+        let (chunks, _) = bytes.as_chunks::<4>();
+        chunks
+            .iter()
+            .map(|chunk| f32::from_le_bytes(*chunk))
+            .collect()
     }
 }
 
-/// Writes a safetensors file of `f32` tensors: name, shape, numbers.
+/// Writes a safetensors file of `f32` tensors, each with name, shape and elements.
 pub fn write_tensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<f32>)]) {
     let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
         .iter()
@@ -238,12 +241,12 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<f32>)]) {
     let views = bytes.iter().map(|(name, shape, bytes)| {
         let view =
             safetensors::tensor::TensorView::new(safetensors::Dtype::F32, (*shape).clone(), bytes);
-        (*name, view.expect("as many numbers as the shape says"))
+        (*name, view.expect("elements that fill the shape"))
     });
     safetensors::serialize_to_file(views, None, path).expect("a file that can be written");
 }
 
-/// Random numbers for tests: SplitMix64 (Steele et al. 2014), independent of the generator of the program.
+/// Random numbers for tests: SplitMix64 (Steele et al. 2014), independent of the program's generator.
 pub struct Dice(pub u64);
 
 impl Dice {

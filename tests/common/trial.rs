@@ -1,13 +1,13 @@
-//! One test of the binary `devices`, made at run time: for each kernel, case and adapter there is one.
+//! A test of the binary `devices`, created at run time, for example one for each kernel, case and adapter.
 
 use std::sync::{PoisonError, RwLock};
 
 use libtest_mimic::{Completion, Failed};
 
-/// Read by trials that run beside others, written by those that run alone.
+/// Locked for reading by trials that run in parallel, for writing by trials that run alone.
 static RUNNING: RwLock<()> = RwLock::new(());
 
-/// A named test. [`Trial::named_in`] makes it one of libtest-mimic, whose trials cannot be renamed.
+/// A named test. [`Trial::named_in`] converts it to a trial of libtest-mimic, which cannot be renamed.
 pub struct Trial {
     name: String,
     alone: bool,
@@ -23,7 +23,7 @@ impl Trial {
         Trial::ignorable_test(name, || run().map(|()| Completion::Completed))
     }
 
-    /// A trial that may find out that it cannot run here.
+    /// A trial that can report at run time that it cannot run on this machine.
     pub fn ignorable_test(
         name: impl Into<String>,
         run: impl FnOnce() -> Result<Completion, Failed> + Send + 'static,
@@ -35,7 +35,7 @@ impl Trial {
         }
     }
 
-    /// The same trial, which runs while no other does: it uses up something that all share.
+    /// The same trial, run while no other runs, because it exhausts a shared resource.
     pub fn alone(self) -> Trial {
         Trial {
             alone: true,

@@ -1,4 +1,4 @@
-//! Several processes of an MPI job train one model. Needs the cargo feature `mpi` and `mpirun`:
+//! Trains one model with several processes of an MPI job. Needs the cargo feature `mpi` and `mpirun`:
 //! `cargo test --release --features mpi --test devices -- ranks`.
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("ranks_are_one_device::2", || ranks_are_one_device(2)),
         Trial::test("ranks_are_one_device::4", || ranks_are_one_device(4)),
         Trial::test("ranks_are_devices", ranks_are_devices),
-        Trial::test("stop_and_go_on", stop_and_go_on),
+        Trial::test("stop_and_resume", stop_and_resume),
         Trial::test("an_interrupt_saves", an_interrupt_saves),
         Trial::test("a_lost_rank_ends_the_job", a_lost_rank_ends_the_job),
         Trial::test("divergence_ends_all", divergence_ends_all),
@@ -73,11 +73,11 @@ impl Text {
         Text { folder, config }
     }
 
-    /// The job of so many ranks that trains into a folder of this name.
+    /// A job of `ranks` processes that trains into the folder `name`. Returns the path of the folder and the command.
     fn job(&self, ranks: usize, name: &str, more: &[&str]) -> (PathBuf, Command) {
         let run = self.folder.path(name);
         let mut command = Command::new("mpirun");
-        // Containers run tests as root, on fewer cores than there are ranks.
+        // In containers, tests run as root and on fewer cores than ranks.
         command.env("OMPI_ALLOW_RUN_AS_ROOT", "1");
         command.env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
         command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
@@ -95,7 +95,7 @@ impl Text {
         (run, command)
     }
 
-    /// Trains to the end.
+    /// Runs a job to its end. Returns the run folder.
     fn train(&self, ranks: usize, name: &str, more: &[&str]) -> Result<PathBuf, Failed> {
         let (run, mut command) = self.job(ranks, name, more);
         let ended: Ended = command.output().map_err(missing)?.into();
@@ -105,7 +105,7 @@ impl Text {
         }
     }
 
-    /// Starts a job that would go on for long, and waits for its first checkpoints.
+    /// Starts a long job and waits for its first two checkpoints.
     fn start(&self, name: &str) -> Result<(PathBuf, Child), Failed> {
         let (run, mut command) = self.job(2, name, &["--steps", "1000000"]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -119,18 +119,18 @@ fn missing(error: std::io::Error) -> Failed {
     format!("cannot start mpirun: {error}").into()
 }
 
-fn wait_for(what: &str, mut there: impl FnMut() -> bool) -> Outcome {
+fn wait_for(what: &str, mut is_met: impl FnMut() -> bool) -> Outcome {
     let begin = Instant::now();
-    while !there() {
+    while !is_met() {
         if begin.elapsed() > Duration::from_secs(60) {
-            return Err(format!("{what} did not come").into());
+            return Err(format!("timeout: {what}").into());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }
 
-/// Waits for the end of a job, which must not hang.
+/// Waits for the end of a job. Fails if it hangs.
 fn end_of(mut child: Child) -> Result<Ended, Failed> {
     wait_for("the end of the job", || {
         child.try_wait().is_ok_and(|ended| ended.is_some())
@@ -138,11 +138,13 @@ fn end_of(mut child: Child) -> Result<Ended, Failed> {
     Ok(child.wait_with_output().map_err(missing)?.into())
 }
 
+/// The last checkpoint of a run.
 fn last(run: &Path) -> Tensors {
     let step = *checkpoints(run).last().expect("a checkpoint");
     Tensors::read(&checkpoint(run, step))
 }
 
+/// Checks that two runs have the same losses and tensors within a relative tolerance.
 fn alike(one: &Path, other: &Path, tolerance: f64) -> Outcome {
     let (x, y) = (losses(one), losses(other));
     if x.len() != 20 || !x.keys().eq(y.keys()) {
@@ -169,10 +171,10 @@ fn alike(one: &Path, other: &Path, tolerance: f64) -> Outcome {
     Ok(())
 }
 
-/// By `plain`, ranks with some streams each are one device with all of them.
+/// With the recipe `plain`, ranks that share the streams train as one device with all streams.
 fn ranks_are_one_device(ranks: usize) -> Outcome {
     let text = Text::new();
-    // The streams of a validation are those of one rank.
+    // No validation text: a validation has the streams of one rank, so the results would differ.
     for (kind, sets) in [
         ("sampled", vec![]),
         ("full", vec!["--set", "softmax.kind=full"]),
@@ -196,7 +198,8 @@ fn ranks_are_one_device(ranks: usize) -> Outcome {
     Ok(())
 }
 
-/// By `paper` and in mixed precision too, ranks are devices of one machine: two with one device are one with two.
+/// Two ranks with one device each train as one process with two devices. With the recipe `paper`, in mixed precision and with
+/// gradient accumulation.
 fn ranks_are_devices() -> Outcome {
     let text = Text::new();
     for (kind, sets) in [
@@ -239,14 +242,14 @@ fn ranks_are_devices() -> Outcome {
     Ok(())
 }
 
-/// A job that stops and goes on is the one that never stopped, bit for bit; other ranks than before are refused.
-fn stop_and_go_on() -> Outcome {
+/// A resumed job has the same bits as one that never stopped. A different number of ranks is refused.
+fn stop_and_resume() -> Outcome {
     let text = Text::new();
     let whole = text.train(2, "whole", &[])?;
     text.train(2, "parts", &["--steps", "11"])?;
     let parts = text.train(2, "parts", &["--resume"])?;
     if last(&whole).tensors != last(&parts).tensors || losses(&whole) != losses(&parts) {
-        return Err("a job that stopped is another run".into());
+        return Err("the resumed job differs from the uninterrupted one".into());
     }
     let (_, mut command) = text.job(3, "parts", &["--resume", "--steps", "30"]);
     let ended: Ended = command.output().map_err(missing)?.into();
@@ -256,7 +259,7 @@ fn stop_and_go_on() -> Outcome {
     }
 }
 
-/// `mpirun` hands signals on to all ranks: they save together, and the job goes on from there.
+/// `mpirun` forwards signals to all ranks. They save one checkpoint, from which the job resumes.
 fn an_interrupt_saves() -> Outcome {
     interrupted_by("TERM")?;
     interrupted_by("USR1")
@@ -279,14 +282,14 @@ fn interrupted_by(name: &str) -> Outcome {
     }
     let said = ended.stderr.matches("stopped: interrupted").count();
     if said != 1 {
-        return Err(format!("{said} ranks speak: {}", ended.stderr).into());
+        return Err(format!("{said} ranks report it: {}", ended.stderr).into());
     }
     let steps = (saved + 3).to_string();
     text.train(2, "run", &["--resume", "--steps", &steps])?;
     Ok(())
 }
 
-/// A rank that is killed takes the job with it, and no checkpoint.
+/// Killing a rank ends the job, and damages no checkpoint.
 fn a_lost_rank_ends_the_job() -> Outcome {
     let text = Text::new();
     for (name, victim) in [("first", 0), ("second", 1)] {
@@ -298,14 +301,14 @@ fn a_lost_rank_ends_the_job() -> Outcome {
         signal(ranks[victim], "KILL");
         let ended = end_of(child)?;
         if ended.code == Some(0) {
-            return Err("a job without a rank succeeds".into());
+            return Err("the job succeeds although a rank was killed".into());
         }
         wait_for("the end of all ranks", || {
             ranks
                 .iter()
                 .all(|rank| !Path::new(&format!("/proc/{rank}/stat")).exists())
         })?;
-        // No older than the interval, whole, and good to go on with.
+        // The last checkpoint is complete, no older than the interval, and can be resumed.
         let saved = *checkpoints(&run).last().expect("a checkpoint");
         let trained = *losses(&run).keys().last().expect("a step");
         if saved + 5 + 1 < trained {
@@ -317,8 +320,8 @@ fn a_lost_rank_ends_the_job() -> Outcome {
     Ok(())
 }
 
-/// All ranks see that a loss is no number, and one says so; and all hear of it where only the first one sees it, in a validation
-/// or in what it saves.
+/// When training diverges, all ranks end and one reports it. Also if only the first rank notices: in a validation, or while it
+/// writes a checkpoint.
 fn divergence_ends_all() -> Outcome {
     let text = Text::new();
     let sets = [
@@ -356,13 +359,13 @@ fn divergence_ends_all() -> Outcome {
         let others = ended.stderr.matches("another process").count();
         if (ended.code, said, others) != (Some(5), 1, 0) {
             let (code, error) = (ended.code, ended.stderr);
-            return Err(format!("{name}: {code:?}, {said} ranks speak: {error}").into());
+            return Err(format!("{name}: {code:?}, {said} ranks report it: {error}").into());
         }
     }
     Ok(())
 }
 
-/// What only the rank that leads finds out ends the others too.
+/// An error that only the first rank notices ends all ranks.
 fn a_failure_ends_all() -> Outcome {
     let text = Text::new();
     text.train(2, "run", &[])?;
@@ -375,7 +378,7 @@ fn a_failure_ends_all() -> Outcome {
     }
 }
 
-/// A checkpoint that the first rank cannot write ends all, with what it was.
+/// If the first rank cannot write a checkpoint, all ranks end and one reports the error.
 fn a_failure_of_the_first_ends_all() -> Outcome {
     let text = Text::new();
     let (run, child) = text.start("run")?;
@@ -386,11 +389,11 @@ fn a_failure_of_the_first_ends_all() -> Outcome {
     let said = ended.stderr.matches("error: cannot ").count();
     match ended.code {
         Some(3) if said == 1 => Ok(()),
-        code => Err(format!("{code:?}, {said} ranks speak: {}", ended.stderr).into()),
+        code => Err(format!("{code:?}, {said} ranks report it: {}", ended.stderr).into()),
     }
 }
 
-/// Ranks of other configurations, texts or numbers of devices are no job.
+/// Ranks with different configurations, texts, vocabularies or numbers of devices are refused.
 fn all_train_the_same() -> Outcome {
     let text = Text::new();
     let other = text.folder.write("other.txt", "w1 w2 w3\n".repeat(90));
@@ -435,7 +438,7 @@ fn signal(process: u32, name: &str) {
     );
 }
 
-/// The processes that a process has started.
+/// The child processes of a process.
 fn children(process: u32) -> Vec<u32> {
     let text = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
     let text = text.expect("Linux with children listed");
