@@ -100,7 +100,7 @@ impl GenerationSession {
     ///
     /// # Errors
     ///
-    /// As [`EvaluationSession::new`].
+    /// As [`EvaluationSession::new`](super::evaluation::EvaluationSession::new).
     pub fn new(
         executor: Box<dyn Executor>,
         config: &Config,

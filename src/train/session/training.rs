@@ -164,7 +164,7 @@ impl TrainingSession {
         executors.map(|executor| executor.describe()).collect()
     }
 
-    /// The bytes that each device has allocated, as [`Executor::taken`] counts them.
+    /// The bytes that each device has allocated, as [`Executor::allocated_bytes`] counts them.
     pub fn allocated_bytes(&self) -> Vec<u64> {
         let executors = self.weights.executors.iter();
         executors
