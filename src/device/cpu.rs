@@ -233,8 +233,10 @@ impl<R: CpuReal> CpuExecutor<R> {
                         }
                     }
                 });
-            let mut buffers = Buffers::new(step.kernel.bindings, buffers);
-            R::function(step.kernel)(&step.params, &mut buffers);
+            R::function(step.kernel)(
+                &step.params,
+                &mut Buffers::new(step.kernel.bindings, buffers),
+            );
             for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
                 let half = plan.tensor(slice.tensor).dtype == Dtype::Half;
                 if half

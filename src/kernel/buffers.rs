@@ -82,12 +82,22 @@ impl<'a, R> Buffers<'a, R> {
         self.bindings[k].name
     }
 
+    #[inline]
     fn take(&mut self, name: &str) -> Buffer<'a, R> {
-        let mut order = (self.next..self.bindings.len()).chain(0..self.next);
-        let k = order.find(|&k| self.bindings[k].name == name);
-        let k = k.unwrap_or_else(|| panic!("the kernel declares no binding `{name}`"));
+        let k = match self.bindings.get(self.next) {
+            Some(binding) if binding.name == name => self.next,
+            _ => self.find(name),
+        };
         self.next = k + 1;
         std::mem::take(&mut self.slots[k])
+    }
+
+    /// The index of a binding, for kernels that take their slices in another order.
+    #[cold]
+    fn find(&self, name: &str) -> usize {
+        let mut bindings = self.bindings.iter();
+        let found = bindings.position(|binding| binding.name == name);
+        found.unwrap_or_else(|| panic!("the kernel declares no binding `{name}`"))
     }
 }
 
