@@ -1,19 +1,35 @@
-//! wlstm trains LSTM language models, factorized (F-LSTM) and grouped (G-LSTM) ones above all, on any GPU that Vulkan,
-//! Metal or DirectX 12 reaches, and on plain CPUs. The mathematics and the training recipe are those of O. Kuchaiev and
-//! B. Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722).
+//! wlstm trains LSTM language models on any GPU that Vulkan, Metal or DirectX 12 reaches, and on CPUs. Its cells are the projected
+//! LSTM and the factorized (F-LSTM) and grouped (G-LSTM) forms of O. Kuchaiev and B. Ginsburg, *Factorization tricks for LSTM
+//! networks* (2017, arXiv 1703.10722), whose training recipe it follows.
 //!
-//! This page says how the crate is built. How the program is used stands in the README.
+//! This page describes how the crate is built. The README and [`mod@help`] describe the program; [`model`] states what is computed.
 //!
-//! # The idea
+//! # The library
 //!
-//! A model is written once, as a graph of typed operations, and every operation has a hand-written backward rule beside
-//! it. The graph becomes a [`Plan`](graph::plan::Plan): a flat, printable list of steps, each a kernel with its
-//! parameters, slices of buffers and a grid, with the place of every buffer decided. A [`Kernel`](kernel::Kernel) is a
-//! WGSL shader, its declared interface, a twin on the CPU and its test cases, under one name. Two executors run the same
-//! plan: [`GpuExecutor`](device::GpuExecutor) through wgpu, and [`CpuExecutor`](device::CpuExecutor) with the twins and
-//! a fast library for matrix products. Training, evaluation and generation work on plans, so none of them knows a device.
+//! [`job`] is the front door: it does what the commands do. This program trains on a text:
 //!
-//! # The way of the data
+//! ```ignore
+#![doc = include_str!("../tests/examples/train.rs")]
+//! ```
+//!
+//! This one uses the model:
+//!
+//! ```ignore
+#![doc = include_str!("../tests/examples/score.rs")]
+//! ```
+//!
+//! [`tutorial`] has more examples: training steps without the loop, a new kernel, a new cell.
+//!
+//! # Design
+//!
+//! A model is written once, as a graph of typed operations, and every operation has a hand-written backward rule beside it. The
+//! graph is compiled to a [`Plan`](graph::plan::Plan): a flat list of steps that prints as text. A step names a kernel, its
+//! parameters, slices of buffers and a grid of workgroups; the location of every buffer is fixed. A [`Kernel`](kernel::Kernel) is a
+//! WGSL shader with its declared interface, a CPU reference (its twin) and test cases, under one name. Two executors run the same
+//! plan: [`GpuExecutor`](device::GpuExecutor) through wgpu, and [`CpuExecutor`](device::CpuExecutor) with twins and a fast matrix
+//! product library. Training, evaluation and generation work on plans, so none of them depends on a device.
+//!
+//! # Data flow
 //!
 //! ```text
 //! config ──► model ──► graph ──► plan ──┐
@@ -23,73 +39,88 @@
 //!
 //! # Modules
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | [`tensor`], [`error`], [`random`], [`real`], [`digest`], [`numbers`], [`files`] | leaves: shapes and names; the error type; Philox; `f32` and `f64` alike; short names of bytes; numbers for people; files that appear whole or not at all |
-//! | [`matrix`] | a leaf: strided views of `f32` matrices and their product on the CPU |
-//! | [`kernel`] | a leaf: what a kernel is |
-//! | [`kernels`] | the catalogue; mirrors the folder `shaders` file for file |
-//! | [`graph`] | operations with their backward rules, memory by lifetime, plans |
-//! | [`cell`] | the recurrent cells, one file each: all that is particular to a cell |
-//! | [`device`] | adapters and their choice, the two executors; the only user of wgpu |
-//! | [`corpus`] | vocabulary, memory-mapped text, batches, candidates of the sampled softmax |
-//! | [`config`] | TOML and overrides in, one checked configuration out |
-//! | [`model`] | configuration to graphs; the one table of parameters: name, shape, start, group, layout |
-//! | [`train`] | the loop, update rules, schedules, evaluation, generation; the estimate of what a run takes |
-//! | [`checkpoint`], [`metrics`] | safetensors files and run folders; `metrics.jsonl` |
+//! | [`tensor`], [`error`], [`random`], [`real`], [`digest`], [`numbers`], [`files`], [`team`] | leaves: shapes and tensor names, the error type, Philox, arithmetic over `f32` and `f64`, hashes, number formatting, atomic file writes, the CPU thread pool |
+//! | [`matrix`] | strided views of `f32` matrices and their products on the CPU |
+//! | [`kernel`] | the declaration of a kernel |
+//! | [`kernels`] | all kernels; mirrors the folder `shaders` file by file |
+//! | [`graph`] | operations with their backward rules, memory planning, plans |
+//! | [`cell`] | the recurrent cells, one file each |
+//! | [`config`] | TOML and overrides to a checked configuration; one entry per key |
+//! | [`model`] | configuration to graphs; the table of parameters: name, shape, initialiser, group, layout |
+//! | [`corpus`] | vocabularies, memory-mapped text, batches, candidates of the sampled softmax |
+//! | [`device`] | adapters, device selection, the two executors; the only user of wgpu |
+//! | [`checkpoint`], [`metrics`] | safetensors files and run folders; `metrics.jsonl` and TensorBoard |
+//! | [`train`] | sessions, the training loop, updates, schedules, evaluation, generation, memory estimates |
 //! | [`factorize`] | trained dense cells to factorized and grouped ones |
-//! | [`interchange`] | models for PyTorch and ONNX, and from PyTorch |
-//! | [`report`] | tables and plots for people |
-//! | [`mod@bench`] | steps and kernels, timed |
-//! | [`validate`] | kernels and training steps, held against references |
-//! | [`job`] | the front door: a training from a configuration to a run folder; a trained model and its uses; a comparison |
+//! | [`interchange`] | export to PyTorch and ONNX, import from PyTorch |
+//! | [`report`] | tables, plots and HTML pages |
+//! | [`mod@bench`], [`validate`] | time kernels and steps; compare them with references |
+//! | [`job`] | training from a configuration to a run folder, trained models and their uses, comparisons |
 //! | [`mod@help`] | the topics of `wlstm help` |
-//! | `cli` | behind the feature `cli`, on by default: one file for each command, and everything that is printed |
+//! | `cli` | one file per command; behind the cargo feature `cli`, on by default |
 //!
-//! Imports run one way: leaves, then `kernel`, `kernels`, `graph`, then `device` and `model` side by side, then `train`,
-//! `job` and `cli`. `corpus`, `config`, `checkpoint` and `metrics` stand beside them.
+//! Imports run one way, from the top of this table down, and form no cycle between files. `tests/library/layering` checks both.
+//!
+//! # Glossary
+//!
+//! | term | meaning |
+//! |---|---|
+//! | twin | the CPU reference of a kernel, in plain loops; the specification of its shader |
+//! | form | one of several shaders of a kernel that give the same bits; tuning chooses the fastest |
+//! | plan | the steps and buffers of a computation, independent of a device |
+//! | arena | a buffer that activations share when they are not alive at the same time |
+//! | unroll | the `T` time steps of truncated back-propagation that one training step covers |
+//! | stream | one of the `B` sequences of a batch; its recurrent state is carried from step to step |
+//! | micro-batch | a part of the batch whose gradients are accumulated before the update |
+//! | piece | a part of a tensor in a buffer of its own, or of the terms of a matrix product, added up afterwards |
+//! | slot | a row of a device's copy of a table that is kept in host memory |
+//! | tile | the part of a matrix product that one workgroup computes; also the part of the vocabulary that the full softmax processes at once |
+//!
+//! Shapes use the same letters everywhere: `B` streams, `T` time steps, `V` words, `E` embedding size, `P` projection size, `H` cells,
+//! `I` input size of a layer, `r` rank of an F-LSTM, `G` groups of a G-LSTM, `S` sampled candidates, `N` devices. "Word" means a token
+//! of text.
+//!
+//! # How to add
+//!
+//! | what | files | lines elsewhere |
+//! |---|---|---|
+//! | a cell | `src/cell/NAME.rs`: key, parameters, gates, limits, ONNX nodes | `mod` and the entry of `CELLS` in `src/cell/mod.rs` |
+//! | an optimizer | `src/kernels/optimizer/NAME.rs` and `shaders/optimizer/NAME.wgsl`: state, initial values, rule, constants | `mod` and the entry of `OPTIMIZERS` in `src/kernels/optimizer/mod.rs` |
+//! | a kernel | `src/kernels/FOLDER/NAME.rs` and `shaders/FOLDER/NAME.wgsl` | `mod` and the entry of `KERNELS` in the folder's `mod.rs`; a gradient check, or `no_gradient` with a reason |
+//! | a configuration key | none | one entry in `src/config/keys`, which declares type, default, documentation, rule and behaviour on `--resume` |
+//! | a command | `src/cli/NAME.rs`: arguments, help, `run` | `mod` in `src/cli/mod.rs` and a line of `commands!` in `src/cli/command.rs` |
+//! | a help topic | `src/help/NAME.md` | a line of `topics!` in `src/help/mod.rs` |
+//!
+//! Tests find new entries by themselves: parity, contract and gradient tests walk the list of kernels, and tests of configuration,
+//! help and resuming walk the keys.
 //!
 //! # Invariants
 //!
-//! - Two runs of one configuration, seed and device give the same bits; a resumed run gives those of one that was never
-//!   stopped. No kernel adds floats atomically, and no result depends on the number of threads.
-//! - Random numbers come from counters ([`random`]): nothing about randomness is saved, and dropout masks are computed
-//!   again, not stored.
-//! - No memory of a GPU is allocated per step: buffers, pipelines and bind groups are made when a plan is loaded.
-//! - Activations alias memory only where [`graph::memory`] says so, and every plan passes
-//!   [`Plan::check`](graph::plan::Plan::check) before it runs.
-//! - Gates are interleaved per unit inside and in four blocks i, j, f, o in files;
-//!   [`ColumnLayout`](cell::ColumnLayout) is the one place that converts.
-//! - What makes large models fit changes nothing that is computed: bindings of any size, tables on the host, goes. Devices and
-//!   machines together compute what one device with all streams does (`train.recipe = "plain"`).
-//! - A validation meets every target exactly once, with the full softmax; a sampled loss is never called a perplexity.
-//! - A checkpoint and every other file of a run appears whole or not at all ([`files`]); only the metrics grow by lines.
-//! - Whatever a user, a file or a device does wrong is an [`Error`](error::Error) with an exit code and a help; a panic
-//!   is a bug of this crate.
+//! - Two runs with the same configuration, seed and device give the same bits. A resumed run gives the bits of one that never stopped.
+//!   No kernel adds floats atomically, and no result depends on the number of threads.
+//! - Random numbers are functions of a counter ([`random`]). No random state is saved, and dropout masks are recomputed instead of
+//!   stored.
+//! - Running a plan allocates no device memory. Buffers, pipelines and bind groups are created when it is loaded.
+//! - Activations share memory only as [`graph::memory`] decides, and every plan passes [`Plan::check`](graph::plan::Plan::check) before
+//!   it runs.
+//! - Gates are interleaved per cell in memory, and stored in four blocks i, j, f, o in files.
+//!   [`ColumnLayout`](cell::ColumnLayout) is the only code that converts.
+//! - Means of fitting large models (small bindings, tables in host memory, micro-batches) do not change what is computed. N devices
+//!   with a batch of B compute what one device with a batch of N*B computes (`train.recipe = "plain"`).
+//! - A validation covers every target exactly once, with the full softmax. A sampled loss is never reported as a perplexity.
+//! - A checkpoint, and every other file of a run except `metrics.jsonl`, is complete or absent ([`files`]).
+//! - An error caused by a user, a file or a device is an [`Error`](error::Error) with an exit code and advice. A panic is a bug.
 //!
-//! # What is not where
+//! # Boundaries
 //!
-//! - Nothing but `device` knows wgpu; `kernels`, `graph` and `model` are data and plain functions.
-//! - `device` knows no model and no corpus; `corpus` knows no model and no device.
-//! - Nothing but `corpus`, `config`, `files`, `checkpoint` and `metrics` opens files that a user names.
-//! - Nothing but `cli` and `main` prints; the library logs through `tracing`.
-//! - There is no automatic differentiation at run time: backward rules emit steps while a graph is built.
-//!
-//! # The library
-//!
-//! [`job`] is the front door: it does what the commands do. A program that trains on a text:
-//!
-//! ```ignore
-#![doc = include_str!("../tests/examples/train.rs")]
-//! ```
-//!
-//! A program that uses the model:
-//!
-//! ```ignore
-#![doc = include_str!("../tests/examples/score.rs")]
-//! ```
-//!
-//! [`tutorial`] has more examples: training steps without the loop, a kernel, a cell.
+//! - Only `device` uses wgpu. It knows no model and no corpus.
+//! - `kernels`, `graph`, `cell` and `model` are data and pure functions: no device, no file.
+//! - `corpus`, `config`, `checkpoint`, `metrics`, `report` and `job` open the files of users, and `cli` the lines to score. `device` only
+//!   keeps a cache of tuning results.
+//! - Only `cli` prints. The library logs through `tracing` and reports through the observer of a [`Job`](job::Job).
+//! - There is no automatic differentiation at run time. Backward rules emit steps while a graph is built.
 
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
