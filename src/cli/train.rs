@@ -133,7 +133,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     if outcome.progress.step == outcome.resumed && outcome.resumed > 0 {
         note(
             quiet,
-            "Nothing was left to train: raise train.steps, train.epochs or train.seconds to go on.",
+            "The run has already reached its limits: raise train.steps, train.epochs or train.seconds to continue.",
         );
     }
     warn_of_young_average(&config, outcome.progress.step);
@@ -142,7 +142,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     Ok(())
 }
 
-/// The job with the folder and the start that the command line names.
+/// Sets the folder and the start of the job from the command line.
 fn started_as(arguments: &TrainArgs, job: Job) -> Job {
     let job = match (&arguments.out, arguments.resume) {
         (Some(folder), true) => job.resume(folder),
@@ -156,7 +156,7 @@ fn started_as(arguments: &TrainArgs, job: Job) -> Job {
     }
 }
 
-/// Says how to continue a run that was interrupted.
+/// Adds the command that resumes an interrupted run.
 fn with_resumption(error: Error, folder: &Path, devices: &[String]) -> Error {
     if !matches!(error.kind(), Kind::Interrupted | Kind::Terminated) {
         return error;
@@ -164,10 +164,10 @@ fn with_resumption(error: Error, folder: &Path, devices: &[String]) -> Error {
     let Ok(found) = find(folder, Which::Last) else {
         return error;
     };
-    let go_on = resumption(folder) + &device_options(devices);
+    let command = resumption(folder) + &device_options(devices);
     let saved = found.checkpoint.display();
     error.help(format!(
-        "everything is saved in `{saved}`; go on with `{go_on}`"
+        "everything is saved in `{saved}`; resume with `{command}`"
     ))
 }
 

@@ -1,9 +1,9 @@
-//! Turns a trained model of dense cells into one of cheaper cells, to be trained further.
+//! Converts a trained model with dense cells to one with cheaper cells, as a start for further training.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`factors`] | to an F-LSTM: the largest singular values of each gate matrix are kept |
-//! | [`groups`] | to a G-LSTM: the diagonal blocks of each gate matrix are kept, after a permutation with which they hold much of it |
+//! | [`groups`] | to a G-LSTM: the diagonal blocks of each gate matrix are kept, after a permutation that increases their share of the weights |
 //!
 //! Both start from the parameters that evaluation uses. Parameters other than the gates keep their values; groups also
 //! permute embedding, outputs and memory cells, which changes no result of the dense model.

@@ -1,4 +1,4 @@
-//! The processes of a job: on several machines, or several on one.
+//! The processes of a distributed job, on one machine or several.
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::train::collective::{Collective, SingleProcess, all_gather_f64};
 use crate::train::session::TrainingSession;
 
-/// Connects this process with the others of the MPI job that it belongs to. A process that was started alone stays alone.
+/// Connects this process with the others of the MPI job that it belongs to. A process that was not started by MPI trains alone.
 ///
 /// # Errors
 ///
@@ -29,12 +29,12 @@ pub fn connect() -> Result<Box<dyn Collective>> {
     Ok(Box::new(SingleProcess))
 }
 
-/// The place of this process among those of the job on this machine.
+/// This process among the processes of the job on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalProcess {
-    /// Its number, from 0.
+    /// Its local rank, from 0.
     pub rank: usize,
-    /// How many there are.
+    /// The number of these processes.
     pub count: usize,
 }
 
@@ -49,14 +49,14 @@ impl LocalProcess {
     }
 }
 
-/// What all processes of a job must have in common.
+/// The properties that all processes of a job must share.
 pub(super) struct Facts<'a> {
     pub config: &'a Config,
     pub corpus: &'a Corpus,
     pub vocabulary: &'a Vocabulary,
     /// The checkpoint that the run starts from.
     pub start: Option<&'a Checkpoint>,
-    /// The devices of this process.
+    /// The number of devices of this process.
     pub devices: usize,
     pub validates: bool,
 }
@@ -84,10 +84,10 @@ pub(super) fn check_same_job(collective: &mut dyn Collective, own: &Facts<'_>) -
             own.start.map_or(0, Checkpoint::fingerprint),
         ),
         ("number of devices", own.devices as u64),
-        // Rank 0 alone reads the text, but all ranks wait for its result.
+        // Only rank 0 validates, but all ranks wait for its result.
         ("`data.valid`, some or none,", u64::from(own.validates)),
     ];
-    // An f64 holds a half of a u64 exactly.
+    // An f64 represents each 32-bit half of a u64 exactly.
     let halves = facts
         .iter()
         .flat_map(|(_, fact)| [fact >> 32, fact & 0xffff_ffff]);
@@ -102,7 +102,7 @@ pub(super) fn check_same_job(collective: &mut dyn Collective, own: &Facts<'_>) -
             return Err(Error::usage(format!(
                 "process {rank} of the job has another {what} than process 0"
             ))
-            .help("give all of them the same program, configuration, text and checkpoint (--resume and --init), and as many devices each")
+            .help("give all processes the same program, configuration, text, checkpoint (--resume and --init) and number of devices")
             .shared(collective.is_root()));
         }
     }
@@ -113,15 +113,15 @@ pub(super) fn check_same_job(collective: &mut dyn Collective, own: &Facts<'_>) -
 pub(super) fn too_little_time(session: &TrainingSession) -> Option<String> {
     #[cfg(feature = "mpi")]
     {
-        /// Bytes that a disk writes in a second.
+        /// The assumed write speed of a disk, in bytes per second.
         const SPEED: f64 = 5e8;
         let bytes = session.bytes_of_checkpoint();
         let grace = crate::train::mpi::grace()?;
         (bytes as f64 > grace * SPEED / 2.0).then(|| {
             let bytes = crate::numbers::bytes(bytes);
             format!(
-                "A checkpoint of {bytes} takes longer than the {grace} s that mpirun leaves a job after Ctrl-C. Stop this one with SIGUSR1 \
-                 to mpirun, or start it with --mca odls_base_sigkill_timeout 60."
+                "Writing a checkpoint of {bytes} may take longer than the {grace} s that mpirun allows after Ctrl-C. Stop this job with \
+                 SIGUSR1 to mpirun, or start it with --mca odls_base_sigkill_timeout 60."
             )
         })
     }

@@ -1,4 +1,4 @@
-//! The perplexity of a text, and which text.
+//! Evaluates a model on a text: its perplexity.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::plans::evaluation_extent;
 use crate::train::watch::{Event, Work};
 
-/// A text that a configuration names.
+/// A text of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfiguredText {
     /// `data.test`.
@@ -103,7 +103,7 @@ impl Trained {
         }
     }
 
-    /// A file of the corpus that the model was trained on, if there is one.
+    /// A file of `corpus` that is also training text of the model, if there is one.
     pub fn trained_on(&self, corpus: &Corpus) -> Option<PathBuf> {
         let canonical = |path: &Path| path.canonicalize().ok();
         let training = expand(&self.config().data.train).ok()?;

@@ -1,4 +1,4 @@
-//! A trained model of dense cells as the start of one with cheaper cells.
+//! Converts a trained model with dense cells to one with cheaper cells, as a start for further training.
 
 use std::path::{Path, PathBuf};
 
@@ -16,21 +16,21 @@ use crate::factorize::{Changed, Model};
 use crate::model::parameters::parameters;
 use crate::tensor::names;
 
-/// What the gate matrices become. One number for all layers, or one for each.
+/// How to replace the gate matrices, with one number for all layers or one for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Products of two matrices, from this many of the largest singular values.
+    /// By products of two matrices, which keep this many of the largest singular values.
     Factors(Vec<usize>),
-    /// This many blocks each.
+    /// By this many diagonal blocks.
     Groups {
-        /// The groups.
+        /// The number of groups of each layer.
         groups: Vec<usize>,
-        /// The key of the random numbers of the search for an order of cells.
+        /// The seed of the search for a permutation of the cells.
         seed: u64,
     },
 }
 
-/// What of each gate matrix is kept.
+/// The share of each gate matrix that is kept.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kept {
@@ -40,7 +40,7 @@ pub enum Kept {
     Groups(Vec<Blocks>),
 }
 
-/// A factorization that is checked and not done.
+/// A factorization whose arguments are checked, before it runs.
 pub struct Factorization<'a> {
     trained: &'a Trained,
     method: Method,
@@ -86,11 +86,11 @@ impl Factorization<'_> {
         &self.config
     }
 
-    /// Factorizes the model and makes the run. `run` is where the model is from, for the name of the new run.
+    /// Factorizes the model and creates the run. `run` is the run of the original model, which gives the new run its name.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint cannot be read, or the run cannot be made.
+    /// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint cannot be read, or the run cannot be created.
     pub fn make(&self, run: &Path) -> Result<Kept> {
         let model = Model {
             checkpoint: self.trained.checkpoint(),

@@ -1,4 +1,4 @@
-//! Texts that a model generates after a prompt.
+//! Generates texts after a prompt.
 
 use serde::Serialize;
 
@@ -10,21 +10,21 @@ use crate::train::generate::{Generator, Sampling, Word};
 use crate::train::session::GenerationSession;
 use crate::train::watch::Event;
 
-/// The most texts that are generated side by side.
+/// The largest number of texts generated in parallel.
 const MAX_STREAMS: usize = 32;
 
-/// How texts are generated.
+/// The options of text generation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GenerationOptions {
     /// Tokens after the prompt.
     pub tokens: u64,
-    /// Divides the logits. 0: always the likeliest token.
+    /// Divides the logits. 0: always the most likely token.
     pub temperature: f64,
-    /// Chooses among this many of the likeliest tokens. 0: all.
+    /// Samples from this many of the most likely tokens. 0: all.
     pub top_k: usize,
-    /// Of these, chooses among the fewest that together have this probability (Holtzman et al. 2020). 1: all.
+    /// Of these, samples from the smallest set with this total probability (Holtzman et al. 2020). 1: all.
     pub top_p: f64,
-    /// The key of the random numbers. Text `k` of a key is always the same, however many there are.
+    /// The seed of the random numbers. Text `k` of a seed does not depend on the number of texts.
     pub seed: u64,
 }
 
@@ -40,14 +40,14 @@ impl Default for GenerationOptions {
     }
 }
 
-/// A text that was generated.
+/// A generated text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Generated {
     /// The prompt and what follows.
     pub text: String,
     /// Tokens after the prompt.
     pub tokens: u64,
-    /// Their log-probability in nats, as the model has it: at temperature 1, of all words.
+    /// Their log-probability in nats under the model itself: at temperature 1, over all words.
     pub log_probability: f64,
 }
 
@@ -56,7 +56,7 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// [`Kind::Diverged`](crate::error::Kind::Diverged) if the model gives no finite number, and as [`Trained::evaluation_session`].
+    /// [`Kind::Diverged`](crate::error::Kind::Diverged) if a logit is not finite; otherwise as [`Trained::evaluation_session`].
     pub fn generate(&self, prompt: &str, options: &GenerationOptions) -> Result<String> {
         let mut texts = self.generate_texts(prompt, options, 1)?;
         Ok(texts.swap_remove(0).text)
@@ -105,13 +105,13 @@ impl Trained {
         })
     }
 
-    /// The tokens of a prompt, with marks where its lines end. Reports words that are not in the vocabulary.
+    /// The tokens of a prompt, with the mark of a line end between lines. Reports words that are not in the vocabulary.
     fn read_prompt(&self, text: &str) -> Prompt {
         let (words, kind) = (self.vocabulary(), self.config().data.tokens);
         let mut joiner = Detokeniser::new(kind);
         let mut ids = Vec::new();
         let mut unknown = Vec::new();
-        // The prompt is shown as it was given: only the state of the joiner matters.
+        // Only the state of the joiner is needed: the output shows the prompt itself.
         let mut joined = String::new();
         for (number, line) in text.split('\n').enumerate() {
             if number > 0 {
@@ -147,30 +147,30 @@ impl Trained {
 struct Prompt {
     text: String,
     ids: Vec<u32>,
-    /// As it stands behind the prompt.
+    /// The state after the prompt.
     joiner: Detokeniser,
 }
 
-/// Texts that are being generated, some side by side at a time.
+/// Generates texts, several in parallel.
 pub struct Generation<'a> {
     trained: &'a Trained,
     session: GenerationSession,
     prompt: Prompt,
     options: GenerationOptions,
     count: usize,
-    /// Texts side by side.
+    /// Texts generated in parallel.
     streams: usize,
-    /// Texts that are done.
+    /// Texts returned so far.
     done: usize,
 }
 
 impl Generation<'_> {
-    /// The next texts, up to 32; None after the last. `show` hears the prompt and then each word of the first of them, and says
-    /// whether to go on: if not, there are no more.
+    /// The next texts, up to 32. None after the last. Calls `show` with the prompt, then with each word of the first of these texts.
+    /// If it returns false, generation stops and the result is None.
     ///
     /// # Errors
     ///
-    /// As [`Generator::words`], and what `show` returns.
+    /// Those of [`Generator::words`] and of `show`.
     pub fn next_texts(
         &mut self,
         mut show: impl FnMut(&str) -> Result<bool>,
@@ -208,12 +208,12 @@ impl Generation<'_> {
     }
 }
 
-/// A text while it grows.
+/// A text during generation.
 #[derive(Clone)]
 struct GrowingText {
     generated: Generated,
     joiner: Detokeniser,
-    /// Whether it ends in a space of the prompt, which is the one before the next word.
+    /// Whether the prompt ends in a space. It then replaces the space before the next word.
     spaced: bool,
 }
 
@@ -230,7 +230,7 @@ impl GrowingText {
         }
     }
 
-    /// Appends a word. Returns what that adds to the text.
+    /// Appends a word. Returns the added text.
     fn append(&mut self, word: Word, words: &Vocabulary) -> String {
         let mut text = String::new();
         self.joiner.append(words.word(word.id), &mut text);

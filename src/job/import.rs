@@ -1,4 +1,4 @@
-//! A run of a model that was not trained here.
+//! Imports a model: creates a run from parameters in a file.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::model::parameters::parameters;
 use crate::tensor::names;
 use crate::train::watch::Event;
 
-/// A run that was made.
+/// An imported run.
 pub struct Imported {
     /// Its folder.
     pub folder: RunFolder,
@@ -24,13 +24,13 @@ pub struct Imported {
     pub words: usize,
 }
 
-/// Makes the run `out` of the parameters in a safetensors file, with the names of PyTorch or of checkpoints. `name` is what the
-/// run is called.
+/// Creates the run `out` from the parameters in a safetensors file, with the tensor names of PyTorch or of checkpoints. `name` is
+/// the name of the run.
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) if PyTorch has no such model, [`Kind::Data`](crate::error::Kind::Data) if the file
-/// does not fit the configuration or has numbers that are not finite, or the run cannot be made.
+/// [`Kind::Usage`](crate::error::Kind::Usage) if PyTorch does not have this model, [`Kind::Data`](crate::error::Kind::Data) if the file
+/// does not fit the configuration or has numbers that are not finite, or the run cannot be created.
 pub fn import(
     file: &Path,
     config: &Config,
@@ -85,8 +85,8 @@ pub fn import(
     })
 }
 
-/// Makes the run of a model that was not trained: its checkpoint is of step 0. `values` gives the values of a parameter by name,
-/// from an element on.
+/// Creates a run whose only checkpoint is that of step 0. `values(name, start, slice)` fills `slice` with the elements of a parameter
+/// from `start` on.
 pub(super) fn new_run(
     out: &Path,
     name: &str,
@@ -110,7 +110,7 @@ pub(super) fn new_run(
     Ok(folder)
 }
 
-/// The vocabulary in the file, or else that of the configuration.
+/// The vocabulary in the file; without one, that of the configuration.
 fn words_of(
     file: &Checkpoint,
     is_pytorch: bool,
@@ -131,7 +131,7 @@ fn words_of(
     };
     observer(Event::Note {
         text: format!(
-            "There are no words in `{place}`: row k of its tables is taken for word k of `{from}`."
+            "`{place}` has no vocabulary: row k of its tables is used for word k of `{from}`."
         ),
     });
     match &config.data.vocab {

@@ -1,18 +1,18 @@
-//! The front door: what the commands of `wlstm` do, for Rust programs.
+//! The public interface: everything that the commands of `wlstm` do, for Rust programs.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`Job`] | trains a model: from a configuration to a run folder |
 //! | [`Trained`] | uses a trained model: scores, generates, evaluates, exports |
 //! | [`comparison`] | trains several models in turns, under one budget |
 //! | [`text`] | the vocabulary and the texts of a configuration |
 //! | [`distributed`] | the processes of a job on several machines |
-//! | [`factorize`] | turns a trained model into one with cheaper cells |
-//! | [`score`] | how many lines are scored side by side |
-//! | [`import`](mod@import) | makes a run of a model that was trained elsewhere |
+//! | [`factorize`] | converts a trained model to one with cheaper cells |
+//! | [`score`] | the batches in which lines are scored |
+//! | [`import`](mod@import) | creates a run from a model that was trained elsewhere |
 //! | [`page`] | writes the report of a run |
 //!
-//! Nothing here prints. What the command line shows reaches an observer as an [`Event`].
+//! Nothing here prints. Observers receive progress and messages as [`Event`]s.
 
 pub mod comparison;
 pub mod distributed;

@@ -1,6 +1,6 @@
-//! Who hears of a job.
+//! The observer of a job.
 
 use crate::train::watch::Event;
 
-/// Hears what happens while a job is prepared and trains. Called from several threads, one at a time.
+/// Receives the events of a job. Called from several threads, but never concurrently.
 pub type Observer<'a> = dyn FnMut(Event) + Send + 'a;

@@ -14,7 +14,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// What to do if a text that `key` names does not exist.
+    /// What the user can do if a text of `key` does not exist.
     pub fn missing_text(&self, key: &str) -> Option<String> {
         missing_text(key, self.file.as_deref()?, &self.overrides)
     }
@@ -25,19 +25,19 @@ pub fn key_of(set: &str) -> &str {
     set.split_once('=').map_or(set, |(key, _)| key).trim()
 }
 
-/// What to do if a text does not exist that `key` names, in the file `config` or in an override.
+/// What the user can do if a text of `key` does not exist. The text is named in the file `config` or in an override.
 pub(super) fn missing_text(key: &str, config: &Path, overrides: &[String]) -> Option<String> {
     let given = overrides.iter().rev().find(|set| key_of(set) == key);
     let value = given.and_then(|set| Some(set.split_once('=')?.1.trim()));
     match value {
-        // An absolute path is looked for nowhere else.
+        // An absolute path is not searched for in other folders.
         Some(value) if Path::new(value).is_absolute() => None,
         Some(_) => Some(format!(
             "`--set {key}` names it, and it is neither beside the configuration nor in the current folder, `{}`",
             std::env::current_dir().unwrap_or_default().display()
         )),
         None if run_of_config(config).is_some() => Some(format!(
-            "the run was begun with it: put the text back, or name its new place with --set {key}=FILE"
+            "the run was started with it: restore the file, or give its new path with --set {key}=FILE"
         )),
         None => Some(format!(
             "`{key}` of `{}` names it: bring the text there (the comments in the file say where it comes from), or name another with --set \

@@ -1,4 +1,4 @@
-//! The report of runs: one page, `report.html`.
+//! Writes the report of runs, the page `report.html`.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,21 +9,21 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::report::{RunData, page};
 
-/// The file of the page in a folder.
+/// The file name of the page.
 pub const REPORT: &str = "report.html";
 
-/// Writes a page of some runs. Replaces another page, and nothing else.
+/// Writes the page of some runs to `out`. Replaces an existing page, but no other file.
 ///
 /// # Errors
 ///
-/// [`Kind::Data`](crate::error::Kind::Data) if `out` is another file, or cannot be written.
+/// [`Kind::Data`](crate::error::Kind::Data) if `out` is a file of another kind, or cannot be written.
 pub fn write_report(out: &Path, runs: &[RunData]) -> Result<()> {
     const PAGE: &[u8] = b"<!DOCTYPE html>";
     let mut begin = Vec::new();
     let read = |file: File| file.take(PAGE.len() as u64).read_to_end(&mut begin);
     if File::open(out).and_then(read).is_ok() && !begin.is_empty() && begin != PAGE {
         return Err(
-            Error::data(format!("`{}` exists, and is not a page", out.display()))
+            Error::data(format!("`{}` exists, and is not a report", out.display()))
                 .help("choose another file with --out"),
         );
     }
@@ -47,6 +47,6 @@ pub(super) fn write_after_run(folder: &RunFolder) {
     let written = RunData::read(folder.path())
         .and_then(|run| write_report(&folder.path().join(REPORT), &[run]));
     if let Err(error) = written {
-        tracing::warn!("there is no report: {error}");
+        tracing::warn!("cannot write the report: {error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Everything before the first step, in the order in which it can fail.
+//! Prepares a training run: everything before the first step, with the checks that fail most often first.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::train::progress::{Measure, Progress};
 use crate::train::session::TrainingSession;
 use crate::train::watch::Event;
 
-/// The folder that new runs are numbered in.
+/// The folder that contains `runs`.
 const BASE: &str = ".";
 
 impl Job {
@@ -39,7 +39,7 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if the run cannot go on with this configuration,
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the run cannot be resumed with this configuration,
     /// [`Kind::Data`](crate::error::Kind::Data) if a text, a checkpoint or the folder cannot be used,
     /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device, or the run does not fit into its memory.
     pub fn prepare(self, mut observer: impl FnMut(Event) + Send) -> Result<Training> {
@@ -149,7 +149,7 @@ pub fn training_executors<S: AsRef<str>>(
         });
         if matches!(choice.device, Device::Cpu) && workload == Workload::Mixed {
             observer(Event::Note {
-                text: "Mixed precision on the CPU rounds to f16 where a GPU would store it, and is no faster than f32.".to_owned(),
+                text: "Mixed precision on the CPU rounds to f16 where a GPU would store it, but is not faster than f32.".to_owned(),
             });
         }
         executors.push(choice.device.open(workload, options)?);
@@ -157,7 +157,7 @@ pub fn training_executors<S: AsRef<str>>(
     Ok(executors)
 }
 
-/// What an executor is opened for that trains in this precision.
+/// The workload of training in this precision.
 pub fn workload_of(precision: Precision) -> Workload {
     match precision {
         Precision::F32 => Workload::F32,
@@ -165,7 +165,7 @@ pub fn workload_of(precision: Precision) -> Workload {
     }
 }
 
-/// The run that the job continues, if it does.
+/// The run that the job resumes, if any.
 fn find_resumed(job: &Job) -> Result<Option<Resumed>> {
     let folder = match &job.destination {
         Destination::Numbered | Destination::New(_) => return Ok(None),
@@ -176,7 +176,7 @@ fn find_resumed(job: &Job) -> Result<Option<Resumed>> {
     Resumed::open(&folder, &job.config, &job.program).map(Some)
 }
 
-/// The run that the configuration file belongs to, else the newest run of the configuration.
+/// The run whose `config.toml` was loaded, else the newest run of the configuration.
 fn newest_run(job: &Job) -> Result<PathBuf> {
     let file = job.origin.file.as_deref().unwrap_or(Path::new(""));
     let folder = match run_of_config(file) {
@@ -189,7 +189,7 @@ fn newest_run(job: &Job) -> Result<PathBuf> {
     })
 }
 
-/// Makes the folder of a new run, or opens that of one that goes on.
+/// Creates the folder of a new run, or opens that of a run to resume.
 fn open_folder(job: &Job, resumed: Option<&Resumed>) -> Result<RunFolder> {
     if let Some(resumed) = resumed {
         return RunFolder::resume(&resumed.folder);
@@ -205,11 +205,11 @@ fn open_folder(job: &Job, resumed: Option<&Resumed>) -> Result<RunFolder> {
     }
 }
 
-/// Where the texts come from.
+/// The source of the texts.
 enum TextSource {
-    /// Another model has read them.
+    /// Already read, for another model.
     Read(Texts),
-    /// They are open.
+    /// Open files.
     Files(TextFiles),
 }
 
@@ -240,7 +240,7 @@ impl TextSource {
     }
 }
 
-/// Restores the model of a run, and where it stood.
+/// Restores the model of a run. Returns its progress.
 fn restore(
     session: &mut TrainingSession,
     resumed: &Resumed,
@@ -256,23 +256,23 @@ fn restore(
     Ok(progress)
 }
 
-/// Warns if the parameters come from a model of another vocabulary: its rows then stand for other words.
+/// Warns if the parameters come from a model with another vocabulary, in which rows belong to other words.
 fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
     if init
         .tensor_u8(names::VOCABULARY)
         .is_ok_and(|saved| saved != words.to_bytes())
     {
         tracing::warn!(
-            "the vocabulary of `{}` is not that of this run: row k of a table may stand for another word",
+            "the vocabulary of `{}` differs from that of this run: row k of a table may belong to another word",
             init.path().display()
         );
     }
 }
 
-/// The name of the run: the one that was given, else the one that it was begun with, else that of the configuration file.
+/// The name of the run: the given one, else that of the run to resume, else that of the configuration file.
 fn run_name_of(given: Option<String>, resumed: Option<&Resumed>, file: Option<&Path>) -> String {
-    let begun = || Some(RunRecord::read(&resumed?.folder).ok()?.config);
+    let recorded = || Some(RunRecord::read(&resumed?.folder).ok()?.config);
     given
-        .or_else(begun)
+        .or_else(recorded)
         .unwrap_or_else(|| run_name(file.unwrap_or(Path::new(""))))
 }

@@ -1,4 +1,4 @@
-//! Which run a job continues, and whether it is the same run.
+//! Finds the run that a job resumes, and checks that the job fits it.
 
 use std::path::{Path, PathBuf};
 
@@ -8,40 +8,41 @@ use crate::checkpoint::{Checkpoint, RunRecord, Which, find, has_run};
 use crate::config::Config;
 use crate::error::{Error, Result, quoted};
 
-/// A run that goes on.
+/// A run to resume.
 pub(super) struct Resumed {
     pub folder: PathBuf,
-    /// Its newest checkpoint. None if it was stopped before the first.
+    /// Its newest checkpoint. None if it ended before the first.
     pub checkpoint: Option<Checkpoint>,
-    /// What to do if the training text has changed.
+    /// What the user can do if the training text has changed.
     pub if_other_text: String,
-    /// What to do if the validation text or its extent has changed.
+    /// What the user can do if the validation text or its extent has changed.
     pub if_other_measure: String,
 }
 
 impl Resumed {
-    /// The run in a folder. `config` must be like its own; `program` is the name of the program in messages.
+    /// The run in a folder. `config` may differ from that of the run only in keys that may change. `program` is the name of the program
+    /// in messages.
     pub fn open(folder: &Path, config: &Config, program: &str) -> Result<Resumed> {
         if let Some(comparison) = comparison_of(folder) {
             let place = quoted(&comparison.display().to_string());
             return Err(Error::usage(format!(
-                "`{}` is a run of the comparison in `{}`, whose models are trained alike",
+                "`{}` belongs to the comparison in `{}`, whose models all have the same budget",
                 folder.display(),
                 comparison.display()
             ))
             .help(format!(
-                "go on with all of them (`{program} compare --resume --out {place}`, with a larger budget), or train this model anew: leave \
-                 --resume out"
+                "resume the comparison (`{program} compare --resume --out {place}`, with a larger budget), or leave --resume out to train this \
+                 model again"
             )));
         }
         let checkpoint = match find(folder, Which::Last) {
             Ok(found) => Some(Checkpoint::open(&found.checkpoint).map_err(|error| {
                 error.help(format!(
-                    "remove `{}` to go on from the checkpoint before it",
+                    "remove `{}` to resume from the checkpoint before it",
                     found.checkpoint.display()
                 ))
             })?),
-            // A run that was killed before its first checkpoint begins again; one that has lost its checkpoints does not.
+            // A run that was killed before its first checkpoint starts again. A run without the checkpoints in its record is an error.
             Err(_) if has_run(folder) && RunRecord::read(folder)?.last.is_none() => None,
             Err(error) => return Err(error),
         };
@@ -55,17 +56,16 @@ impl Resumed {
             folder: folder.to_path_buf(),
             checkpoint,
             if_other_text: format!(
-                "with the text that it was begun with the run goes on by `{command}`; if that text was changed, put it back as it was, or \
-                 start a new run from the parameters of this one, with --init {}",
+                "restore the original text and resume with `{command}`, or start a new run from the parameters of this one with --init {}",
                 quoted(&folder.display().to_string())
             ),
             if_other_measure: format!(
-                "as it was begun it goes on with `{command}`; another text is measured by `wlstm eval`"
+                "resume with the original validation text: `{command}`; to evaluate another text, use `wlstm eval`"
             ),
         })
     }
 
-    /// The run of a model of a comparison, if it has begun. The comparison knows its configuration.
+    /// The run of a model of a comparison, if it has started. The comparison has checked its configuration.
     pub fn of_comparison(folder: &Path) -> Result<Option<Resumed>> {
         if !has_run(folder) {
             return Ok(None);
@@ -74,7 +74,7 @@ impl Resumed {
             Ok(found) => Some(Checkpoint::open(&found.checkpoint)?),
             Err(_) => None,
         };
-        let help = "put the text back, or begin a new comparison without --resume".to_owned();
+        let help = "restore the text, or start a new comparison without --resume".to_owned();
         Ok(Some(Resumed {
             folder: folder.to_path_buf(),
             checkpoint,
@@ -84,13 +84,13 @@ impl Resumed {
     }
 }
 
-/// The command that continues a run as it was begun.
+/// The command that resumes a run with its own configuration.
 fn resumption(run: &Path, program: &str) -> String {
     let run = quoted(&run.display().to_string());
     format!("{program} train {run}/config.toml --resume")
 }
 
-/// Checks that a run can go on with this configuration.
+/// Checks that a run can be resumed with this configuration.
 fn check_same_run(folder: &Path, before: &Config, now: &Config, command: &str) -> Result<()> {
     let conflicts = now.resume_conflicts(before);
     if conflicts.is_empty() {
@@ -102,6 +102,6 @@ fn check_same_run(folder: &Path, before: &Config, now: &Config, command: &str) -
         conflicts.join("; ")
     ))
     .help(format!(
-        "as it was begun it goes on with `{command}`; name another run with --out, or start a new one from its checkpoint with --init"
+        "resume with the original configuration: `{command}`; or name another run with --out, or start a new one with --init"
     )))
 }

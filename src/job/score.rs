@@ -5,29 +5,28 @@ use crate::error::Result;
 use crate::model::language_model::Extent;
 use crate::train::score::{Score, Scorer};
 
-/// The most lines that are scored side by side: enough to keep a device busy.
+/// The largest number of lines scored in parallel: enough to keep a device busy.
 pub const MAX_LINES: usize = 64;
 
-/// Tokens of each line in one batch: few, so that a stream answers soon, and so that a line that ends wastes little.
+/// Tokens of each line in one batch. Few, so that results arrive soon and short lines waste little.
 const TOKENS: usize = 8;
 
-/// The most tokens of a line in one batch, where there are few lines.
+/// The largest number of tokens of a line in one batch, used for few lines.
 const MAX_TOKENS: usize = 64;
 
-/// Lines side by side and tokens of each, for lines that come one at a time.
+/// The batch for lines that arrive one at a time.
 pub const ONE_LINE: Extent = Extent {
     batch: 1,
     unroll: TOKENS,
 };
 
-/// Lines side by side and tokens of each, for lines without a known end.
+/// The batch for an unknown number of lines.
 pub const MANY_LINES: Extent = Extent {
     batch: MAX_LINES,
     unroll: TOKENS,
 };
 
-/// Lines side by side and tokens of each, for so many lines. Few lines, which may be long, get more tokens instead of empty
-/// streams.
+/// The batch for `lines` lines. Few lines, which may be long, get more tokens instead of empty streams.
 pub fn extent_of(lines: usize) -> Extent {
     let batch = lines.clamp(1, MAX_LINES);
     Extent {
@@ -37,7 +36,7 @@ pub fn extent_of(lines: usize) -> Extent {
 }
 
 impl Trained {
-    /// The scores of lines, in their order. Every line is a sequence of its own.
+    /// The scores of lines, in order. Every line is an independent sequence.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What a training is to do: the configuration, and everything that is not in it.
+//! The settings of a training run: the configuration, and everything that is not part of it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,10 @@ use crate::train::collective::{Collective, SingleProcess};
 use crate::train::schedule;
 use crate::train::watch::Stop;
 
-/// A training that is to be done.
+/// A training run to start or resume.
 ///
-/// The defaults: a new run in `runs/NAME`, on the best device, from random parameters. [`Job::run`] does it all.
+/// The defaults: a new run in `runs/NAME`, on the best device, from random parameters. [`Job::run`] does
+/// everything.
 ///
 /// ```ignore
 #[doc = include_str!("../../tests/examples/train.rs")]
@@ -32,22 +33,22 @@ pub struct Job {
     pub(super) program: String,
 }
 
-/// Where the run is kept.
+/// The folder of the run.
 pub(super) enum Destination {
-    /// In a new folder in `runs`, named after the configuration.
+    /// A new folder in `runs`, named after the configuration.
     Numbered,
-    /// In a new folder.
+    /// A new folder.
     New(PathBuf),
-    /// In the folder of a run that goes on.
+    /// The folder of a run to resume.
     Resume(PathBuf),
-    /// In the folder of the run that the configuration belongs to, or of the newest that was begun with it.
+    /// The folder of the run whose `config.toml` was loaded, or of the newest run of the configuration.
     ResumeNewest,
-    /// In this folder of a comparison, where it may have begun already.
+    /// A folder in that of a comparison. The run starts, or resumes if it exists.
     Comparison(PathBuf),
 }
 
 impl Job {
-    /// A training of this configuration.
+    /// A job that trains with this configuration.
     ///
     /// # Errors
     ///
@@ -70,7 +71,7 @@ impl Job {
         })
     }
 
-    /// A training of the configuration in a TOML file, with overrides `KEY=VALUE`.
+    /// A job that trains with the configuration in a TOML file, with overrides `KEY=VALUE`.
     ///
     /// # Errors
     ///
@@ -107,7 +108,7 @@ impl Job {
         self
     }
 
-    /// Keeps the run in this new folder.
+    /// Creates the run in this folder.
     pub fn out(mut self, folder: impl Into<PathBuf>) -> Job {
         self.destination = Destination::New(folder.into());
         self
@@ -125,20 +126,20 @@ impl Job {
         self
     }
 
-    /// Begins the run of a model of a comparison, or continues it if it has begun.
+    /// Starts the run of a model of a comparison, or resumes it if it exists.
     pub(super) fn of_comparison(mut self, folder: PathBuf, texts: Texts) -> Job {
         self.destination = Destination::Comparison(folder);
         self.texts = Some(texts);
         self
     }
 
-    /// Starts from the parameters in a safetensors file, or of a run.
+    /// Starts from the parameters in a safetensors file or in a run.
     pub fn init(mut self, file: impl Into<PathBuf>) -> Job {
         self.init = Some(file.into());
         self
     }
 
-    /// Calls the run this. The default is the name of the configuration file.
+    /// Sets the name of the run. The default is the name of the configuration file.
     pub fn name(mut self, name: impl Into<String>) -> Job {
         self.name = Some(name.into());
         self

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::tensor::names;
 use crate::train::watch::{Event, Work};
 
-/// What a model trains on.
+/// The texts and the vocabulary of a training run.
 #[derive(Clone)]
 pub struct Texts {
     /// The training text.
@@ -46,10 +46,11 @@ pub(super) struct TextFiles {
 }
 
 impl TextFiles {
-    /// Opens the files that a configuration names. `missing` says, for a key, what to do if a file of it does not exist.
+    /// Opens the files that a configuration names. `missing` returns, for a key, what the user can do if one of its files does not
+    /// exist.
     pub fn open(data: &DataConfig, missing: impl Fn(&str) -> Option<String>) -> Result<TextFiles> {
         let explained = |key: &str, files: &[PathBuf], error: Error| {
-            // The error of a folder that exists says better what is wrong with it.
+            // If the path is an existing folder, its own error is more specific.
             let is_missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
             match files.iter().any(is_missing).then(|| missing(key)).flatten() {
                 Some(help) => error.help(help),
@@ -66,7 +67,7 @@ impl TextFiles {
     }
 }
 
-/// Reads a text with this vocabulary. What no earlier run has read is converted to tokens now, and kept in the user's cache.
+/// Reads a text with this vocabulary. Converts it to tokens and stores them in the user's cache, unless an earlier run has done so.
 ///
 /// # Errors
 ///
@@ -97,7 +98,7 @@ pub(super) fn vocabulary(
     }
 }
 
-/// The vocabulary file of a configuration. Warns if the sampled softmax cannot use its order.
+/// The vocabulary file of a configuration. Warns if the words are not sorted as the sampled softmax assumes.
 ///
 /// # Errors
 ///
@@ -117,7 +118,7 @@ pub fn named_vocabulary(config: &Config, path: &Path) -> Result<Vocabulary> {
 ///
 /// # Errors
 ///
-/// [`Kind::Data`](crate::error::Kind::Data) if the file is no vocabulary, or has another size.
+/// [`Kind::Data`](crate::error::Kind::Data) if the file is not a vocabulary, or has the wrong size.
 pub fn vocabulary_file(config: &Config, path: &Path) -> Result<Vocabulary> {
     let data = &config.data;
     let vocabulary = Vocabulary::load(path, data.order)?;
@@ -166,7 +167,7 @@ pub fn count_words(
     let vocabulary = watched(Work::CountingWords, observer, |watch| {
         builder.build_watched(corpus, watch)
     })?;
-    // The special words alone can predict nothing.
+    // A vocabulary of special words only cannot predict anything.
     if vocabulary.len() <= 2 {
         return Err(Error::data(match builder.get_min_count() {
             0 | 1 => "all words are special ones: the vocabulary would be empty".to_owned(),
@@ -201,7 +202,7 @@ pub(super) fn check_same_words(config: &Config, words: &Vocabulary) -> Result<()
     }
 }
 
-/// Does work whose progress threads report in bytes; tells the observer of it, one report at a time.
+/// Runs `act`, whose threads report progress in bytes. Passes the reports to the observer, one at a time.
 fn watched<T>(
     work: Work,
     observer: &mut Observer<'_>,

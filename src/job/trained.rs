@@ -1,4 +1,4 @@
-//! A trained model from its file.
+//! A trained model, loaded from its file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,18 +86,18 @@ impl Trained {
         self
     }
 
-    /// Reports which device is used, and how far long work is.
+    /// Reports the device and the progress of long work to `observer`.
     pub fn observer(mut self, observer: impl Fn(Event) + Send + Sync + 'static) -> Trained {
         self.observer = Some(Arc::new(observer));
         self
     }
 
-    /// The file.
+    /// The checkpoint file.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
-    /// The configuration that it was trained with.
+    /// The configuration of its training.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -117,7 +117,7 @@ impl Trained {
         EvaluationSession::new(executor, &self.config, words, &self.checkpoint, extent)
     }
 
-    /// The model on its device, to generate `streams` texts side by side.
+    /// The model on its device, to generate `streams` texts in parallel.
     ///
     /// # Errors
     ///
@@ -135,12 +135,12 @@ impl Trained {
         choice.device.open(Workload::F32, &self.options)
     }
 
-    /// Writes the model for other programs: with the moving average of its parameters, if it has one, as it is evaluated. Returns
+    /// Writes the model for other programs, with the parameters that evaluation uses: the moving average, if there is one. Returns
     /// the files.
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if the format has no such model, or `out` is the checkpoint itself;
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the format cannot represent the model, or `out` is the checkpoint itself;
     /// [`Kind::Data`](crate::error::Kind::Data) if a file cannot be written.
     pub fn export(&self, format: ExportFormat, out: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         self.export_parameters(format, out.as_ref(), false)
@@ -184,7 +184,7 @@ impl Trained {
         Ok(files)
     }
 
-    /// Tells the observer, if there is one.
+    /// Passes an event to the observer, if there is one.
     pub(super) fn observe(&self, event: Event) {
         if let Some(observer) = &self.observer {
             observer(event);

@@ -1,4 +1,4 @@
-//! A training that is prepared, and its outcome.
+//! A prepared training run, and its outcome.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::train::sample::is_too_slow;
 use crate::train::session::TrainingSession;
 use crate::train::watch::{Event, Stop, Turns};
 
-/// A model on its devices, its texts and its folder, before the first step.
+/// A run before its first step: the model on its devices, the texts and the folder.
 pub struct Training {
     pub(super) config: Config,
     pub(super) name: String,
@@ -24,22 +24,22 @@ pub struct Training {
     pub(super) stop: Stop,
 }
 
-/// What a training has come to.
+/// The result of a training run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// The run folder. None on processes other than the root of a job.
+    /// The run folder. None except on the root process of a job.
     pub folder: Option<PathBuf>,
-    /// The limit that ended it, in words.
+    /// A description of the limit that ended the run.
     pub reason: String,
-    /// The steps that were done before, by the run that this one continues.
+    /// Steps done before this run was resumed.
     pub resumed: u64,
-    /// Where the run stands.
+    /// The progress of the run.
     pub progress: Progress,
     /// The best checkpoint.
     pub best: Option<SavedCheckpoint>,
     /// A text that the model generates. None if that takes too long.
     pub sample: Option<String>,
-    /// Whether the sample was left out because the device, which is software, is too slow for the vocabulary.
+    /// Whether there is no sample because a software device is too slow for the vocabulary.
     pub sample_is_too_slow: bool,
 }
 
@@ -49,12 +49,12 @@ impl Training {
         &self.config
     }
 
-    /// The run folder. None on processes other than the root of a job.
+    /// The run folder. None except on the root process of a job.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_ref().map(RunFolder::path)
     }
 
-    /// The processes that train together.
+    /// The number of processes that train together.
     pub fn processes(&mut self) -> usize {
         self.session.collective().ranks()
     }
@@ -65,11 +65,11 @@ impl Training {
         self
     }
 
-    /// Trains until a limit is reached; then writes the last checkpoint and the report.
+    /// Trains until a limit is reached, then writes the last checkpoint and the report.
     ///
     /// # Errors
     ///
-    /// As [`train`]. The report is written all the same.
+    /// As [`train`]. The report is written even then.
     pub fn run(self, mut observer: impl FnMut(Event) + Send) -> Result<Outcome> {
         self.train(None, &mut observer)
     }

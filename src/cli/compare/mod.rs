@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
     let comparison = if arguments.resume {
         resumed(arguments)?
     } else {
-        begun(arguments)?
+        started(arguments)?
     };
     let mut preparation = Preparation::new(quiet);
     let ready = comparison
@@ -68,8 +68,8 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
     verdict(outcome, &folder, &stop)
 }
 
-/// The comparison of the command line.
-fn begun(arguments: &CompareArgs) -> Result<Comparison> {
+/// The new comparison that the command line describes.
+fn started(arguments: &CompareArgs) -> Result<Comparison> {
     Comparison::begin(BeginOptions {
         configs: arguments.configs.clone(),
         variants: arguments.variants.clone(),
@@ -80,15 +80,15 @@ fn begun(arguments: &CompareArgs) -> Result<Comparison> {
     })
 }
 
-/// The comparison that was begun in `--out`. A budget that is given replaces the one before.
+/// The comparison in `--out`. A given budget replaces that of the comparison.
 fn resumed(arguments: &CompareArgs) -> Result<Comparison> {
     let given = !arguments.configs.is_empty() || !arguments.variants.is_empty();
     if given || !arguments.overrides.set.is_empty() {
         return Err(Error::usage(
-            "a comparison that is resumed has the models that it was begun with",
+            "a resumed comparison keeps its models",
         )
         .help(
-            "leave configurations, --variants and --set out, or begin a new one without --resume",
+            "leave configurations, --variants and --set out, or start a new comparison without --resume",
         ));
     }
     let out = arguments.out.as_deref();
@@ -120,7 +120,7 @@ fn print(arguments: &CompareArgs, lines: &[ComparisonRow]) -> Result<()> {
     }
 }
 
-/// Says where to look, and how to continue with the best model.
+/// Prints the path of the report, and the next commands for the best model.
 fn advise(outcome: &ComparisonOutcome, folder: &ComparisonFolder, device: &str, quiet: bool) {
     let report = folder.path().join(REPORT);
     note(
@@ -142,18 +142,18 @@ fn advise(outcome: &ComparisonOutcome, folder: &ComparisonFolder, device: &str, 
     note(
         quiet,
         &format!(
-            "\nNext, with the one of the best perplexity, `{}`:\n  {program} generate {run} --tokens 500{device}\n  {program} train {run}/config.toml{longer}{device}",
+            "\nNext, with the best model, `{}`:\n  {program} generate {run} --tokens 500{device}\n  {program} train {run}/config.toml{longer}{device}",
             best.label
         ),
     );
 }
 
-/// The failure of the whole, if there is one.
+/// The error of the command, if a model failed or the comparison was interrupted.
 fn verdict(outcome: ComparisonOutcome, folder: &ComparisonFolder, stop: &Stop) -> Result<()> {
     let place = quoted(&folder.path().display().to_string());
     if let Some(kind) = stop.asked() {
         return Err(Error::new(kind, "interrupted").help(format!(
-            "everything is saved in `{place}`; go on with `wlstm compare --resume --out {place}`"
+            "everything is saved in `{place}`; resume with `wlstm compare --resume --out {place}`"
         )));
     }
     let all = outcome.models.len();

@@ -29,7 +29,7 @@ section! {
         /// Test text, like `train`; may be empty.
         test: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: MayChange };
 
-        /// Vocabulary file: `word count` on each line, by falling count. Empty: the vocabulary is built from the training
+        /// Vocabulary file: `word count` on each line, sorted by falling count. Empty: the vocabulary is built from the training
         /// text and kept in the run.
         vocab: Option<PathBuf> = Setting { default: None, rule: (), resume: SameContent };
 
@@ -44,8 +44,7 @@ section! {
         /// Shuffles files and lines in every epoch; for `order = "sentences"`.
         shuffle: bool = Setting { default: true, rule: (), resume: MustStay };
 
-        /// Share of the training text, from its end, that is held out as validation text where `valid` is empty; 0:
-        /// none.
+        /// Share of the training text, from its end, that is held out as validation text if `valid` is empty; 0: none.
         valid_share: f64 = Setting {
             default: 0.0,
             rule: Numbers { allowed: "a number from 0 to 0.5", contains: |share| (0.0..=0.5).contains(&share) },
@@ -71,7 +70,7 @@ named! {
         /// A tokenized corpus: tokens are separated by white space (Unicode `White_Space`).
         Whitespace = "whitespace",
         /// Plain text: letters and digits stay together, with apostrophes and hyphens between them (`don't`,
-        /// `well-known`); every other character that is not white space is a token of its own. Case is kept.
+        /// `well-known`); every other character that is not white space is a token. Case is kept.
         Words = "words",
         /// Every character is a token, white space too; line ends are `<eos>`.
         Characters = "characters",

@@ -37,8 +37,8 @@ named! {
     Kind {
         /// The learning rate stays.
         Constant = "constant",
-        /// Rises linearly for `warmup_steps`, then falls along half a cosine to 0 at the end of the run. A run that is
-        /// resumed with a later end is then at another place of the curve.
+        /// Rises linearly for `warmup_steps`, then falls along half a cosine to 0 at the end of the run. If a run
+        /// is resumed with a later end, the rate jumps to the new curve.
         Cosine = "cosine",
         /// Multiplied by `decay` at the start of each epoch after epoch `decay_after`.
         Exponential = "exponential",

@@ -23,9 +23,9 @@ section! {
         /// Streams per device, `B`.
         batch: usize = Setting { default: 128, rule: 1..=INDEX, resume: MustStay };
 
-        /// Micro-batches of a step. A device computes them one after the other and adds up their gradients: a step as of
-        /// a batch so many times as large, in little more than the memory of one micro-batch.
-        // Each micro-batch has a plan of its own.
+        /// Micro-batches of a step (gradient accumulation). A device computes them in sequence and sums their gradients.
+        /// The batch of a step is `accumulate` times as large, in little more than the memory of one micro-batch.
+        // Each micro-batch has its own plan.
         accumulate: usize = Setting { default: 1, rule: 1..=256, resume: MustStay };
 
         /// Time steps of truncated back-propagation, `T`.
@@ -40,15 +40,15 @@ section! {
         /// How the learning rate changes.
         schedule: Schedule = Group { read: Schedule::read, entries: schedule::entries };
 
-        /// Every parameter, biases too, starts uniform between minus and plus this number; 0: each has its own
-        /// initialiser (Glorot uniform and its companions).
+        /// Initialises every parameter, also biases, uniformly between minus and plus this number; 0: each has its own
+        /// initialiser, for example Glorot uniform.
         init_range: f64 = Setting { default: 0.0, rule: SINGLE, resume: MustStay };
 
         /// Joint norm to which gradients are clipped; 0: no clipping.
         clip_norm: f64 = Setting { default: 10.0, rule: SINGLE, resume: MustStay };
 
-        /// Decay of the moving average of the recurrent parameters, which evaluation uses; 0: off. After `n` steps
-        /// `ema^n` of it is still the start: switch it off for runs of less than a few thousand steps.
+        /// Decay of the moving average of the recurrent parameters, which evaluation uses; 0: off. After `n` steps the
+        /// initial parameters still have weight `ema^n`: switch it off for runs of less than a few thousand steps.
         ema: f64 = Setting {
             default: 0.999,
             rule: Numbers {
@@ -58,18 +58,18 @@ section! {
             resume: MustStay,
         };
 
-        /// How gradients are scaled, clipped and joined over devices.
+        /// How gradients are scaled, clipped and combined across devices.
         recipe: Recipe = Setting { default: Recipe::Paper, rule: (), resume: MustStay };
 
-        /// The numbers that devices compute with.
+        /// The number formats of training.
         precision: Precision = Setting { default: Precision::F32, rule: (), resume: MustStay };
 
-        /// Products round each multiply-add once on software adapters too. These emulate it, and take two to three times
-        /// as long.
+        /// Uses fused multiply-add in products on software adapters too. They emulate it, and take two to three times as
+        /// long.
         fused: bool = Setting { default: false, rule: (), resume: MustStay };
 
-        /// The backward pass recomputes the gates, some time steps at once, instead of keeping those of all: a half to a
-        /// third of the memory of a step, and more time. Sums are then added in another order on GPUs, and everywhere
+        /// The backward pass recomputes the gates of some time steps at once, instead of keeping those of all steps. A
+        /// step takes a half to a third of the memory, and more time. Results differ by rounding: on GPUs, and on the CPU
         /// if a batch has more than 512 tokens.
         recompute: bool = Setting { default: false, rule: (), resume: MustStay };
 
@@ -96,23 +96,23 @@ section! {
         /// Steps between checkpoints; 0: only at the ends of epochs and of the run.
         checkpoint_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange };
 
-        /// Newest checkpoints that are kept, besides the best.
+        /// Number of newest checkpoints to keep, besides the best.
         keep: usize = Setting { default: 3, rule: 1..=INDEX, resume: MayChange };
 
-        /// Steps between `step` lines of `metrics.jsonl`. The first 10 and the last are always there.
+        /// Steps between `step` lines of `metrics.jsonl`. The first 10 and the last are always written.
         log_every: u64 = Setting { default: 1, rule: 1..=COUNT, resume: MayChange };
 
         /// Steps between histograms, in the TensorBoard event files, of every weight and of dense gradients before
         /// clipping; 0: none.
         histogram_every: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange };
 
-        /// The key of every random number.
+        /// The seed of all random numbers.
         seed: u64 = Setting { default: 1, rule: 0..=u64::MAX, resume: MustStay };
     }
 }
 
 named! {
-    /// How gradients are scaled, clipped and joined over devices.
+    /// How gradients are scaled, clipped and combined across devices.
     Recipe {
         /// The gradient scalings of the paper's code.
         Paper = "paper",
@@ -122,7 +122,7 @@ named! {
 }
 
 named! {
-    /// The numbers that devices compute with.
+    /// The number formats of training.
     Precision {
         /// 32-bit floating point throughout.
         F32 = "f32",

@@ -1,11 +1,12 @@
-//! Several models, trained in turns on one device under one budget.
+//! Trains several models in turns on one device, with the same budget.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | `models` | the models of a comparison, from configurations, variants of cells and values of keys |
-//! | `record` | the folder of a comparison, and what `compare.json` in it says |
+//! | `record` | the folder of a comparison, with the record `compare.json` |
+//! | `request` | starts or resumes a comparison |
 //! | `run` | trains the models |
-//! | `turns` | whose turn it is |
+//! | `turns` | the turns of the models |
 
 mod models;
 mod record;

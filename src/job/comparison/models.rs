@@ -12,9 +12,9 @@ use crate::report::printable;
 /// A model of a comparison.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// How tables call it: what distinguishes it from the others.
+    /// The label in tables: how it differs from the other models.
     pub label: String,
-    /// The folder of its run, within the folder of the comparison.
+    /// The folder of its run, relative to that of the comparison.
     pub folder: String,
     /// The configuration file it comes from.
     pub file: PathBuf,
@@ -22,7 +22,7 @@ pub struct Model {
     pub config: Config,
 }
 
-/// What distinguishes a model from its configuration file.
+/// The changes of a model to its configuration file.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Change {
     label: String,
@@ -92,11 +92,11 @@ pub fn models(
         }
     }
     check_texts(&models)?;
-    name_apart(&mut models);
+    make_unique(&mut models);
     Ok(models)
 }
 
-/// Refuses a key with two values: the table would show one that has no effect.
+/// Refuses a key with two values, because the table would show one that has no effect.
 fn check_keys(variants: &[Change], sets: &[String]) -> Result<()> {
     for variant in variants {
         let clash = |set: &&String| sets.iter().any(|other| key_of(other) == key_of(set));
@@ -117,7 +117,7 @@ fn check_keys(variants: &[Change], sets: &[String]) -> Result<()> {
         None => Ok(()),
         Some(k) => Err(
             Error::usage(format!("`{}` is given by --set twice", key_of(&sets[k])))
-                .help("to compare several values give them in one --set, as model.groups=2,4"),
+                .help("to compare several values, give them in one --set: model.groups=2,4"),
         ),
     }
 }
@@ -143,19 +143,17 @@ fn check_texts(models: &[Model]) -> Result<()> {
         ];
         if let Some((key, _)) = differ.iter().find(|(_, differs)| *differs) {
             return Err(Error::usage(format!(
-                "`{}` and `{}` differ in data.{key}: their perplexities are no comparison",
+                "`{}` and `{}` differ in data.{key}: their perplexities cannot be compared",
                 first.label, model.label
             ))
-            .help(
-                "compare models of the same text and words, others one by one with `wlstm report`",
-            ));
+            .help("compare models with the same text and vocabulary, others with `wlstm report`"));
         }
     }
     Ok(())
 }
 
-/// Gives each model a label and a folder of its own.
-fn name_apart(models: &mut [Model]) {
+/// Gives each model a unique label and a unique folder.
+fn make_unique(models: &mut [Model]) {
     for k in 0..models.len() {
         let (before, rest) = models.split_at_mut(k);
         let own = &mut rest[0];
@@ -194,7 +192,7 @@ fn variant(text: &str) -> Result<Change> {
         .collect();
     let wrong = |what: &str| {
         Error::usage(format!("`--variants`: `{text}` {what}")).help(format!(
-            "give cells, with what they need: {}; a key without a section is one of [model]",
+            "give cells with their keys: {}; a key without a section belongs to [model]",
             examples.join(",")
         ))
     };
@@ -205,7 +203,7 @@ fn variant(text: &str) -> Result<Change> {
         && let Some(key) = kind.size_key()
     {
         return Err(wrong(&format!(
-            "gives a value to a cell: perhaps {}:{}={} is meant",
+            "gives a value to a cell: did you mean {}:{}={}?",
             kind.name(),
             key.name(),
             value.trim()

@@ -1,4 +1,4 @@
-//! The folder of a comparison: `compare.json` with its models, budget and results; the tables; a run of each model.
+//! The folder of a comparison: the record `compare.json` with models, budget and results, the tables, and the run of each model.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use crate::files;
 use crate::numbers::counted;
 use crate::report::{ComparisonRow, comparison_csv, comparison_table};
 
-/// How long every model is trained.
+/// The training budget of every model.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Budget {
@@ -37,13 +37,13 @@ pub enum Budget {
 }
 
 impl Budget {
-    /// The overrides of a configuration that set it.
+    /// The configuration overrides that set this budget.
     pub fn sets(&self) -> Vec<String> {
         let (seconds, steps, epochs) = match *self {
             Budget::Seconds(seconds) => (seconds, 0, 0),
             Budget::Steps(steps) => (0.0, steps, 0),
             Budget::Epochs(epochs) => (0.0, 0, epochs),
-            // Replaced by `apply`, once the size of a step is known.
+            // `apply` replaces the number of steps when the size of a step is known.
             Budget::Words(words) => (0.0, words, 0),
             Budget::Own {
                 epochs,
@@ -95,9 +95,9 @@ impl fmt::Display for Budget {
 /// A model in `compare.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpec {
-    /// How tables call it.
+    /// The label in tables.
     pub label: String,
-    /// The folder of its run.
+    /// The folder of the run.
     pub folder: String,
     /// The configuration file, for messages. Not kept in the record.
     #[serde(skip)]
@@ -106,7 +106,7 @@ pub struct ModelSpec {
     pub config: String,
 }
 
-/// What is compared.
+/// The device, the budget and the models of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonSpec {
     /// The device, as `--device` names it.
@@ -119,7 +119,7 @@ pub struct ComparisonSpec {
 }
 
 impl ComparisonSpec {
-    /// The models, their configurations parsed.
+    /// The models with parsed configurations.
     ///
     /// # Errors
     ///
@@ -137,14 +137,14 @@ impl ComparisonSpec {
                         spec.label
                     ))
                     .because(error)
-                    .help("use the version of wlstm that began the comparison")
+                    .help("use the version of wlstm that started the comparison")
                 })?,
             })
         };
         self.models.iter().map(model).collect()
     }
 
-    /// Gives every model another budget.
+    /// Replaces the budget of every model.
     ///
     /// # Errors
     ///
@@ -181,7 +181,7 @@ pub struct ComparisonFolder {
 }
 
 impl ComparisonFolder {
-    /// Creates the folder, or takes an existing empty one.
+    /// Creates the folder. An existing folder must be empty.
     ///
     /// # Errors
     ///
@@ -189,8 +189,8 @@ impl ComparisonFolder {
     pub fn create(path: &Path) -> Result<ComparisonFolder> {
         let taken = |what: &str| Error::data(format!("`{}` {what}", path.display()));
         if path.join(RECORD).exists() {
-            return Err(taken("holds a comparison already")
-                .help("go on with it with --resume, or choose another folder with --out"));
+            return Err(taken("already contains a comparison")
+                .help("resume it with --resume, or choose another folder with --out"));
         }
         if path.exists() && (!path.is_dir() || !files::entries(path)?.is_empty()) {
             return Err(taken("is not an empty folder").help("choose another folder with --out"));
@@ -220,7 +220,7 @@ impl ComparisonFolder {
         unreachable!("numbers do not end")
     }
 
-    /// Opens an existing comparison: the one at `path` or, by default, the last numbered one in `base`.
+    /// Opens an existing comparison: the one at `path`, by default the last numbered one in `base`.
     ///
     /// # Errors
     ///
@@ -250,7 +250,7 @@ impl ComparisonFolder {
         let record: Record = serde_json::from_str(&text).map_err(|error| {
             Error::data(format!("cannot use `{}`", record.display()))
                 .because(error)
-                .help("use the version of wlstm that wrote it, or begin a new comparison")
+                .help("use the version of wlstm that wrote it, or start a new comparison")
         })?;
         Ok((ComparisonFolder { path }, record.spec))
     }
@@ -260,12 +260,12 @@ impl ComparisonFolder {
         path.join(RECORD).is_file()
     }
 
-    /// Its path.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder of a run in it.
+    /// The folder of the run `name`.
     pub fn run(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -332,7 +332,7 @@ fn numbered(number: u64) -> String {
     }
 }
 
-/// The folder of the comparison that a run is part of, if it is.
+/// The folder of the comparison that a run belongs to, if any.
 pub fn comparison_of(run: &Path) -> Option<PathBuf> {
     let folder = run.canonicalize().ok()?.parent()?.to_path_buf();
     ComparisonFolder::is_one(&folder).then_some(folder)

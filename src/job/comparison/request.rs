@@ -1,4 +1,4 @@
-//! What is compared: begun, or as it was begun.
+//! Starts a comparison, or resumes one.
 
 use std::path::{Path, PathBuf};
 
@@ -10,36 +10,36 @@ use crate::error::{Error, Result};
 use crate::report::RunData;
 use crate::train::schedule;
 
-/// A comparison that is to be run.
+/// A comparison to run.
 pub struct Comparison {
     pub(super) spec: ComparisonSpec,
     pub(super) models: Vec<Model>,
-    /// The folder, if it was begun.
+    /// The folder, if the comparison is resumed.
     pub(super) folder: Option<ComparisonFolder>,
     /// Overrides of the configurations, for messages.
     pub(super) overrides: Vec<String>,
     pub(super) options: ExecutorOptions,
 }
 
-/// What a new comparison compares.
+/// The options of a new comparison.
 #[derive(Clone, Debug, Default)]
 pub struct BeginOptions {
     /// The configuration files.
     pub configs: Vec<PathBuf>,
-    /// Cells with their keys, as `flstm:factor=64`; several in one text stand between commas.
+    /// Cells with their keys, for example `flstm:factor=64`. One text may contain several, separated by commas.
     pub variants: Vec<String>,
-    /// Overrides `KEY=VALUE`. Several values between commas make a model for each.
+    /// Overrides `KEY=VALUE`. Several values, separated by commas, give one model each.
     pub overrides: Vec<String>,
-    /// The key of every random number, if not that of the configurations.
+    /// The seed of all random numbers. None: that of the configurations.
     pub seed: Option<u64>,
-    /// What each model is trained for, if not what the configurations say.
+    /// The budget of each model. None: the limits in the configurations.
     pub budget: Option<Budget>,
     /// The device, as `--device` names it.
     pub device: String,
 }
 
 impl Comparison {
-    /// A new comparison.
+    /// Starts a new comparison.
     ///
     /// # Errors
     ///
@@ -78,12 +78,12 @@ impl Comparison {
         Comparison::new(spec, None, options.overrides)
     }
 
-    /// The comparison in `folder` or, by default, the newest in `runs`, with another budget if one is given.
+    /// Resumes the comparison in `folder`, by default the newest in `runs`. `budget` replaces its budget.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if there is none, [`Kind::Usage`](crate::error::Kind::Usage) if `device` is not
-    /// the device that it was begun with, nor `auto`.
+    /// [`Kind::Data`](crate::error::Kind::Data) if there is none, [`Kind::Usage`](crate::error::Kind::Usage) if `device` is neither
+    /// the device of the comparison nor `auto`.
     pub fn resume(
         folder: Option<&Path>,
         budget: Option<Budget>,
@@ -93,13 +93,13 @@ impl Comparison {
         if let Some(budget) = budget {
             spec.change(budget)?;
         }
-        // The default says nothing of what there was.
+        // `auto` is the default of the command line, so it does not ask for another device.
         if device != "auto" && device != spec.device {
             return Err(Error::usage(format!(
-                "a comparison stays on the device that it was begun with, `{}`: the speeds of two are no comparison",
+                "the device of this comparison is `{}`: speeds on different devices cannot be compared",
                 spec.device
             ))
-            .help("leave --device out, or begin a new one without --resume"));
+            .help("leave --device out, or start a new comparison without --resume"));
         }
         Comparison::new(spec, Some(folder), Vec::new())
     }
@@ -130,7 +130,7 @@ impl Comparison {
     }
 }
 
-/// The limit that all configurations have.
+/// The limits of the configurations, which must be the same.
 fn own_budget(models: &[Model]) -> Result<Budget> {
     let limits = |config: &Config| {
         (
@@ -142,7 +142,7 @@ fn own_budget(models: &[Model]) -> Result<Budget> {
     let first = limits(&models[0].config);
     if models.iter().any(|model| limits(&model.config) != first) {
         return Err(Error::usage(
-            "the configurations end their trainings differently, which would be no comparison",
+            "the configurations have different training limits, so their models cannot be compared",
         )
         .help("give one budget for all: --seconds, --steps, --epochs or --words"));
     }
@@ -155,7 +155,7 @@ fn own_budget(models: &[Model]) -> Result<Budget> {
     })
 }
 
-/// The runs of a comparison, if there is one in this folder.
+/// The runs of the comparison in a folder. None if there is no comparison.
 ///
 /// # Errors
 ///
@@ -168,13 +168,14 @@ pub fn runs_of(path: &Path) -> Result<Option<Vec<RunData>>> {
     Ok(Some(runs(&spec.models()?, &folder)))
 }
 
-/// What the folders of all runs say, once one has begun. Of one that has not there are only its sizes.
+/// The data of all runs; empty until one has started. For a run that has not started, only the configuration and the sizes are
+/// known.
 pub(super) fn runs(models: &[Model], folder: &ComparisonFolder) -> Vec<RunData> {
     let read: Vec<_> = models
         .iter()
         .map(|model| RunData::read(&folder.run(&model.folder)).ok())
         .collect();
-    // All have the same words.
+    // All models have the same vocabulary.
     let Some(words) = read.iter().flatten().map(RunData::vocabulary_size).next() else {
         return Vec::new();
     };

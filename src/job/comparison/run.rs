@@ -36,23 +36,23 @@ pub struct ReadyComparison {
     texts: Vec<Texts>,
     folder: ComparisonFolder,
     options: ExecutorOptions,
-    /// How long a turn is. None: until the run ends.
+    /// The length of a turn. None: until the run ends.
     turn: Option<Duration>,
     _lock: File,
 }
 
-/// What a comparison has come to.
+/// The result of a comparison.
 pub struct ComparisonOutcome {
     /// The models.
     pub models: Vec<Model>,
-    /// A line of the table for each, in the same order. None before the first has begun.
+    /// The rows of the table, in the same order. Empty if no run has started.
     pub lines: Vec<ComparisonRow>,
-    /// The models that failed, by their position, and why.
+    /// The position of each model that failed, with its error.
     pub failures: Vec<(usize, Error)>,
 }
 
 impl Comparison {
-    /// Opens the texts and makes the folder: `out` or, by default, the next `runs/compare-N`.
+    /// Opens the texts and creates the folder: `out`, by default the next `runs/compare-N`.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl Comparison {
     }
 }
 
-/// Opens the texts and makes the folder.
+/// Opens the texts and creates the folder.
 fn prepare(
     comparison: Comparison,
     out: Option<&Path>,
@@ -108,7 +108,7 @@ fn prepare(
     })
 }
 
-/// The texts of every model. Those of the same files are opened once.
+/// The texts of every model. Models with the same text settings share them.
 fn open_texts(comparison: &Comparison, observer: &mut Observer<'_>) -> Result<Vec<Texts>> {
     let folder = comparison.folder.as_ref();
     let mut opened: Vec<(&DataConfig, Texts)> = Vec::new();
@@ -121,9 +121,9 @@ fn open_texts(comparison: &Comparison, observer: &mut Observer<'_>) -> Result<Ve
         }
         let files = TextFiles::open(data, |key| match folder {
             None => missing_text(key, &model.file, &comparison.overrides),
-            Some(_) => Some("the comparison was begun with it: put the text back".to_owned()),
+            Some(_) => Some("the comparison was started with it: restore the text".to_owned()),
         })?;
-        // The vocabulary of a run that has saved is in its checkpoint.
+        // If the run has a checkpoint, the vocabulary is in it.
         let run = folder.map(|folder| folder.run(&model.folder));
         let words = match run.map(|run| find(&run, Which::Last)) {
             Some(Ok(found)) => saved_vocabulary(&Checkpoint::open(&found.checkpoint)?, config)?,
@@ -136,7 +136,7 @@ fn open_texts(comparison: &Comparison, observer: &mut Observer<'_>) -> Result<Ve
     Ok(all)
 }
 
-/// How long a turn is. None if the models do not fit into memory together: they then train one after the other.
+/// The length of a turn. None if the models do not fit into memory together: they then train one after another.
 fn turn(
     models: &[Model],
     texts: &[Texts],
@@ -160,7 +160,7 @@ fn turn(
     if exceeds(device_bytes, memory.bytes) || exceeds(host_bytes, memory.host) {
         observer(Event::Note {
             text: format!(
-                "All models together need {} of memory, more than is available: they train one after the other, not in turns.",
+                "All models together need {} of memory, more than is available: they train one after another, not in turns.",
                 bytes(device_bytes.max(host_bytes))
             ),
         });
@@ -181,7 +181,7 @@ impl ReadyComparison {
         &self.models
     }
 
-    /// What is compared.
+    /// The device, the budget and the models.
     pub fn spec(&self) -> &ComparisonSpec {
         &self.spec
     }
@@ -191,11 +191,11 @@ impl ReadyComparison {
         &self.folder
     }
 
-    /// Trains all models; then writes the results and the report. `observer` hears what happens in which model, by its position.
+    /// Trains all models, then writes the results and the report. `observer` receives each event with the position of its model.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`] if the results cannot be written. That a model fails is part of the outcome.
+    /// [`Kind::Data`] if the results cannot be written. Failures of models are part of the outcome.
     pub fn run(
         self,
         stop: &Stop,
@@ -222,7 +222,7 @@ impl ReadyComparison {
         })
     }
 
-    /// Trains each model on a thread of its own. Returns those that failed.
+    /// Trains each model on its own thread. Returns the failures.
     fn train_all(
         &self,
         stop: &Stop,
@@ -242,7 +242,7 @@ impl ReadyComparison {
                         let seat = table.seat(k, stop);
                         seat.wait_for_turn();
                         self.train_one(model, texts.clone(), &seat, stop, |event| {
-                            // Nobody hears it if the observer is gone.
+                            // Sending fails only if the receiver is gone.
                             let _ = Sender::send(&sender, (k, event));
                         })
                     };
@@ -272,7 +272,7 @@ impl ReadyComparison {
         })
     }
 
-    /// Begins or continues the run of one model.
+    /// Starts or resumes the run of one model.
     fn train_one(
         &self,
         model: &Model,
@@ -282,7 +282,7 @@ impl ReadyComparison {
         mut observer: impl FnMut(Event) + Send,
     ) -> Result<()> {
         if let Some(kind) = stop.asked() {
-            return Err(Error::new(kind, "interrupted before it began"));
+            return Err(Error::new(kind, "interrupted before it started"));
         }
         let job = Job::new(model.config.clone())?
             .device(&self.spec.device)

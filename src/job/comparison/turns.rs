@@ -1,46 +1,46 @@
-//! Turns of trainings that share a device.
+//! Turns of training runs that share a device.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::train::watch::{Stop, Turns};
 
-/// Decides whose turn it is. Only one model trains at a time, so that other load of the machine and its temperature affect all
-/// models equally.
+/// Decides which model trains next. Models train in short turns, so that other load and the temperature of the machine affect all of
+/// them equally.
 pub struct TurnTable {
     state: Mutex<State>,
     changed: Condvar,
-    /// How long a turn is. None: until the run ends.
+    /// The length of a turn. None: until the run ends.
     slice: Option<Duration>,
 }
 
 struct State {
-    /// Whose turn it is.
+    /// The seat whose turn it is.
     current: usize,
-    /// When it began.
+    /// The start of the turn.
     since: Instant,
-    /// Whether each has not ended.
-    waiting: Vec<bool>,
+    /// For each seat, whether its run has not ended.
+    active: Vec<bool>,
 }
 
-/// The longest wait between two checks of whose turn it is.
-const LOOK: Duration = Duration::from_millis(100);
+/// The longest time between two checks of the turn.
+const POLL: Duration = Duration::from_millis(100);
 
 impl TurnTable {
-    /// A table with this many seats. The first has the first turn.
+    /// A table with `seats` seats. The first turn is that of seat 0.
     pub fn new(seats: usize, slice: Option<Duration>) -> TurnTable {
         TurnTable {
             state: Mutex::new(State {
                 current: 0,
                 since: Instant::now(),
-                waiting: vec![true; seats],
+                active: vec![true; seats],
             }),
             changed: Condvar::new(),
             slice,
         }
     }
 
-    /// A seat. When it is dropped, its turn passes to the next.
+    /// The seat `number`. Dropping it ends its turns.
     pub fn seat<'a>(&'a self, number: usize, stop: &'a Stop) -> Seat<'a> {
         Seat {
             table: self,
@@ -55,16 +55,16 @@ impl TurnTable {
 }
 
 impl State {
-    /// The next seat after `number` whose training has not ended; itself if all others have.
+    /// The next seat after `number` whose run has not ended; `number` itself if all others have ended.
     fn next(&self, number: usize) -> Option<usize> {
-        let seats = self.waiting.len();
+        let seats = self.active.len();
         (1..=seats)
             .map(|k| (number + k) % seats)
-            .find(|&seat| self.waiting[seat])
+            .find(|&seat| self.active[seat])
     }
 }
 
-/// The seat of one training.
+/// The seat of one run.
 pub struct Seat<'a> {
     table: &'a TurnTable,
     number: usize,
@@ -72,11 +72,11 @@ pub struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    /// Waits for its turn. After a request to stop, every seat has one more turn.
+    /// Waits for the turn of this seat. After a request to stop, every seat has one more turn.
     pub fn wait_for_turn(&self) {
         let mut state = self.table.lock();
         while state.current != self.number {
-            let waited = self.table.changed.wait_timeout(state, LOOK);
+            let waited = self.table.changed.wait_timeout(state, POLL);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -85,10 +85,11 @@ impl Seat<'_> {
 impl Turns for Seat<'_> {
     fn is_over(&self) -> bool {
         let state = self.table.lock();
-        // A training that is asked to stop does so in this turn.
+        // A run that is asked to stop ends within its turn.
         let is_long = |slice| state.since.elapsed() >= slice;
-        let goes_on = self.stop.asked().is_some() || state.next(self.number) == Some(self.number);
-        !goes_on && self.table.slice.is_some_and(is_long)
+        let keeps_turn =
+            self.stop.asked().is_some() || state.next(self.number) == Some(self.number);
+        !keeps_turn && self.table.slice.is_some_and(is_long)
     }
 
     fn wait(&self) {
@@ -105,7 +106,7 @@ impl Turns for Seat<'_> {
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         let mut state = self.table.lock();
-        state.waiting[self.number] = false;
+        state.active[self.number] = false;
         if state.current == self.number
             && let Some(next) = state.next(self.number)
         {
@@ -122,7 +123,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[test]
-    fn turns_go_round_until_all_have_ended() {
+    fn turns_rotate_until_all_runs_have_ended() {
         let (table, stop) = (TurnTable::new(3, Some(Duration::ZERO)), Stop::default());
         let (sender, order) = channel();
         std::thread::scope(|scope| {
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn who_never_comes_holds_nobody_up() {
+    fn a_dropped_seat_blocks_nobody() {
         let (table, stop) = (TurnTable::new(2, None), Stop::default());
         drop(table.seat(0, &stop));
         let seat = table.seat(1, &stop);

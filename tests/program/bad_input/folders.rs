@@ -78,7 +78,7 @@ fn checkpoints_that_cannot_be_resumed() {
         explained(
             &wlstm(&training(&case.config, &case.run, "cpu", &more)),
             DATA,
-            &[says, "put it back as it was", "--init"],
+            &[says, "restore the original text", "--init"],
         );
         unchanged(&before, &snapshot(&case.run.join("checkpoints")));
     }

@@ -109,12 +109,9 @@ fn invalid_comparisons_are_refused_before_any_work() {
         ),
         (
             &["--set", "train.steps=3,4"],
-            "end their trainings differently",
+            "have different training limits",
         ),
-        (
-            &["--steps", "2", "--resume"],
-            "has the models that it was begun with",
-        ),
+        (&["--steps", "2", "--resume"], "keeps its models"),
         (
             &[
                 "--steps",
@@ -172,7 +169,7 @@ fn invalid_comparisons_are_refused_before_any_work() {
         let ended = compare(&config, &out, &[text(&other), "--steps", "2"]);
         assert_eq!(ended.code, Some(2), "{name}: {}", ended.stderr);
         assert!(
-            ended.stderr.contains("are no comparison"),
+            ended.stderr.contains("cannot be compared"),
             "{}",
             ended.stderr
         );

@@ -169,7 +169,7 @@ fn a_run_of_a_comparison_is_not_resumed_alone() {
         let ended = wlstm(&[&line[..], more].concat());
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
         assert!(
-            ended.stderr.contains("is a run of the comparison"),
+            ended.stderr.contains("belongs to the comparison"),
             "{}",
             ended.stderr
         );
@@ -181,7 +181,7 @@ fn a_run_of_a_comparison_is_not_resumed_alone() {
     let ended = wlstm(&line);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("put the text back"),
+        ended.stderr.contains("restore the text"),
         "{}",
         ended.stderr
     );
