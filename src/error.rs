@@ -8,7 +8,7 @@ use std::fmt;
 /// The kind of an error. Each kind has its own exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Any error without a kind of its own. Exit code 1.
+    /// Any error without a more specific kind. Exit code 1.
     Other,
     /// Invalid command line or configuration, found before any work. Exit code 2.
     Usage,

@@ -29,7 +29,7 @@ const SUBGROUP: u32 = 32u;
 const SIDE: u32 = 32u;
 const DEPTH: u32 = 16u;
 
-// Subgroups, each with a block of its own.
+// Subgroups, each with its own block.
 const SUBGROUPS: u32 = 4u;
 const THREADS: u32 = SUBGROUPS * SUBGROUP;
 

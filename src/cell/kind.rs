@@ -47,7 +47,7 @@ pub struct GateParameter {
 pub struct Violation {
     /// The size of the layer that is wrong.
     pub dimension: Dimension,
-    /// What is wrong, after "layer K": `has 3 groups, which do not divide its input`.
+    /// The problem, worded to follow "layer K": `has 3 groups, which do not divide its input`.
     pub reason: String,
     /// What to do about it.
     pub help: &'static str,

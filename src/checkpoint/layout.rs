@@ -9,7 +9,7 @@ use crate::files;
 pub(super) const CHECKPOINTS: &str = "checkpoints";
 /// The file that a process locks while it trains in the folder.
 pub(super) const LOCK: &str = ".lock";
-/// What is known of the run as a whole; see [`RunRecord`](super::RunRecord).
+/// The record of the run as a whole; see [`RunRecord`](super::RunRecord).
 pub(super) const RECORD: &str = "run.json";
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";

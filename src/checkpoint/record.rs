@@ -1,4 +1,4 @@
-//! `run.json`: what is known of a run as a whole.
+//! `run.json`: the record of a run as a whole.
 
 use std::path::Path;
 

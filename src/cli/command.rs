@@ -11,7 +11,7 @@ use super::messages::shown;
 use crate::error::{Error, Result};
 
 /// Makes the subcommands and their dispatch from one line a command: its module, its name, its arguments. The arguments are a
-/// struct that derives [`clap::Args`]; its documentation is what `--help` says of the command. The module has
+/// struct that derives [`clap::Args`]; its documentation is the `--help` of the command. The module has
 /// `fn run(&Arguments, &Invocation) -> Result<()>`.
 macro_rules! commands {
     ($($module:ident: $Name:ident($Args:ident),)*) => {

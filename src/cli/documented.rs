@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser};
 use super::command::Arguments;
 use crate::help::TOPICS;
 
-/// Words that stand for a value which must be a number or a name.
+/// Placeholders for a value that must be a number or a name.
 const PLACEHOLDERS: [(&str, &str); 8] = [
     ("N", "1"),
     ("X", "1"),

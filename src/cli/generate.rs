@@ -45,13 +45,13 @@ pub(super) struct GenerateArgs {
         allow_negative_numbers = true
     )]
     pub tokens: u64,
-    /// Sampling temperature: below 1 favours likely tokens, above 1 unlikely ones; 0 always takes the likeliest
+    /// Sampling temperature: below 1 favours likely tokens, above 1 unlikely ones; 0 always takes the most likely
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = not_negative, allow_negative_numbers = true)]
     pub temperature: f64,
-    /// Sample from the K likeliest tokens; 0 samples from all
+    /// Sample from the K most likely tokens; 0 samples from all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub top_k: usize,
-    /// Sample from the smallest set of likeliest tokens with this total probability; 1 samples from all
+    /// Sample from the smallest set of most likely tokens with this total probability; 1 samples from all
     #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = probability, allow_negative_numbers = true)]
     pub top_p: f64,
     /// Number of texts to generate, each with its own random numbers

@@ -26,7 +26,7 @@ pub(super) fn init(quiet: bool) {
         .with_env_filter(filter)
         .with_writer(|| Messages)
         .with_ansi(colours)
-        // Training goes on when the reader of standard error is gone.
+        // Training continues when the reader of standard error is gone.
         .log_internal_errors(false);
     // A user who asks for logs wants time stamps and module paths.
     if asked.is_empty() {

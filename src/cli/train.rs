@@ -61,7 +61,7 @@ pub(super) struct TrainArgs {
 }
 
 impl TrainArgs {
-    /// All overrides of the configuration: those of `--set`, then those that have options of their own.
+    /// All overrides of the configuration: those of `--set`, then those of dedicated options.
     pub fn all_overrides(&self) -> Vec<String> {
         let mut all = self.overrides.set.clone();
         all.extend(self.steps.map(|steps| format!("train.steps={steps}")));

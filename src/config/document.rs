@@ -82,7 +82,7 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if the text is no override or its key is unknown.
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the text is not an override or its key is unknown.
     pub fn set(&mut self, text: &str) -> Result<()> {
         let usage = "write --set SECTION.KEY=VALUE, for example --set model.hidden=512";
         let Some((path, value)) = text.split_once('=') else {

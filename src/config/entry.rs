@@ -90,7 +90,7 @@ impl<T: KeyValue + 'static> Setting<T> {
         Key {
             section,
             name,
-            // Empty text stands for no value.
+            // Empty text means no value.
             default: self.default.to_toml().unwrap_or_else(|| "\"\"".to_owned()),
             doc: doc.trim().to_owned(),
             allowed: T::allowed(&self.rule),

@@ -7,7 +7,7 @@ use super::paths;
 use super::value::Value;
 use crate::error::{Error, Result};
 
-/// The value of a key, and where it was given. A refusal names the location, the key, the value and what is allowed.
+/// The value of a key, and where it was given. Errors name the location, the key, the value and the allowed values.
 pub struct Field<'a> {
     /// The key, as `section.key`.
     pub key: String,

@@ -1,4 +1,4 @@
-//! What is known about a key of the configuration.
+//! The properties of a key of the configuration.
 
 /// A key: its name, default, documentation and rules.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub enum Resume {
     MayChange,
     /// Another value would train another model: it is refused.
     MustStay,
-    /// Paths may change, what is in the files must stay. The checkpoint has its digest or its words.
+    /// Paths may change, the contents of the files must stay. The checkpoint has its digest or its words.
     SameContent,
     /// Perplexities of one run must be comparable. Once the run has a best validation, the value may only turn validation
     /// off or measure the same.

@@ -1,4 +1,4 @@
-//! The known name that a misspelt one most likely stands for.
+//! Finds the known name that is closest to a misspelt one.
 
 /// The candidate with the smallest edit distance; empty if there are no candidates.
 pub fn nearest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> &'a str {

@@ -59,7 +59,7 @@ impl Config {
     /// # Errors
     ///
     /// [`Kind::Usage`](crate::error::Kind::Usage) for a file that cannot be read and for everything that is wrong in it
-    /// or in an override: location, key, value and what is allowed.
+    /// or in an override: location, key, value and allowed values.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Config> {
         let name = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|error| {
@@ -79,7 +79,7 @@ impl Config {
         Config::parse(&text, &name, &paths::folder_of(path)?, overrides)
     }
 
-    /// Resolves and checks a configuration given as TOML text. `name` stands for the file in messages, and relative
+    /// Resolves and checks a configuration given as TOML text. `name` is the name of the file in messages, and relative
     /// paths in the text are relative to `folder`, which must be absolute.
     ///
     /// # Errors

@@ -180,7 +180,7 @@ impl<T: Named> KeyValue for T {
     }
 }
 
-/// Paths or patterns. A single one also stands for a list of one.
+/// Paths or patterns. A single one is a list of one.
 impl KeyValue for Vec<PathBuf> {
     type Rule = ();
 

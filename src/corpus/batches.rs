@@ -30,7 +30,7 @@ impl Batches {
     /// before the first batch that would need a sentence after the last epoch.
     ///
     /// `contiguous` order: in each epoch, the `n` tokens are cut into `B` streams of `n / B` tokens that are read in
-    /// parallel. The last batch of an epoch is padded if the stream length is no multiple of the unroll. The first batch of
+    /// parallel. The last batch of an epoch is padded if the stream length is not a multiple of the unroll. The first batch of
     /// an epoch asks for a reset of the state.
     ///
     /// # Errors

@@ -17,10 +17,10 @@ fn missing_help(pattern: &Path) -> String {
     }
 }
 
-/// The files that names and patterns (`corpus/train/*`) stand for, in name order, without duplicates.
+/// The files that match names and patterns (`corpus/train/*`), in name order, without duplicates.
 ///
 /// `*`, `?`, `[ab]` and `**` work as in a shell and do not match names that begin with a dot. A pattern matches files, not
-/// folders. A name that exists is used as it is. A folder stands for the files in it, as `folder/*` does.
+/// folders. A name that exists is not treated as a pattern. A folder means the files in it, as `folder/*` does.
 ///
 /// # Errors
 ///

@@ -39,7 +39,7 @@ enum Part {
 }
 
 impl Corpus {
-    /// Opens the files that these names and patterns stand for; see [`expand`].
+    /// Opens the files that match these names and patterns; see [`expand`].
     ///
     /// # Errors
     ///
@@ -295,7 +295,7 @@ mod tests {
         fs::write(&empty, "").unwrap();
         let error = Corpus::open(&[&empty]).unwrap_err();
         assert!(error.to_string().contains("is empty"), "{error}");
-        // One empty file among others is no reason to stop.
+        // An empty file among others is allowed.
         fs::write(folder.path().join("full.txt"), "\u{feff}a b\n").unwrap();
         let corpus = Corpus::open(&[folder.path().join("*")]).unwrap();
         assert_eq!((corpus.files(), corpus.bytes()), (2, 4));

@@ -18,7 +18,7 @@ pub struct Loader<T> {
 }
 
 impl<T: Send + 'static> Loader<T> {
-    /// Starts a thread that takes `batches` one after the other and calls `prepare` with each: it computes what a step needs
+    /// Starts a thread that takes one batch after another from `batches` and calls `prepare` with each: it computes what a step needs
     /// besides the ids, such as candidates or sorted rows.
     ///
     /// An error from `batches` is returned in its place, and is the last item.

@@ -190,7 +190,7 @@ fn char_at(text: &[u8], at: usize) -> Result<Option<(char, usize)>, BadUtf8> {
     }
 }
 
-/// The length in bytes of the white space character at `at`, whose first byte is `first`. 0 if it is no white space.
+/// The length in bytes of the white space character at `at`, whose first byte is `first`. 0 if it is not white space.
 #[inline(always)]
 fn space_length(text: &[u8], at: usize, first: u8) -> usize {
     match first {

@@ -49,7 +49,7 @@ pub enum ProfileClock {
 }
 
 impl ProfileClock {
-    /// The clock in words.
+    /// A description of the clock.
     pub fn describe(self) -> &'static str {
         match self {
             ProfileClock::Device => "timestamps of the device",

@@ -15,7 +15,7 @@ const PACKED_BY_THREAD: u64 = 3 << 20;
 pub struct PersistentTensor {
     /// Its name.
     pub name: String,
-    /// What it holds.
+    /// The contents.
     pub role: Role,
     /// Its size.
     pub bytes: u64,

@@ -1,4 +1,4 @@
-//! Opens adapters: which features are requested, whether matrix units are used, what is tuned and trusted.
+//! Opens adapters: requests features, decides on matrix units, tunes kernels and tries them without run-time checks.
 
 use std::collections::VecDeque;
 

@@ -155,7 +155,7 @@ impl Loaded {
         self.commands.len()
     }
 
-    /// Encodes dispatch `k` in a pass of its own.
+    /// Encodes dispatch `k` in a separate pass.
     pub fn encode_one(
         &self,
         encoder: &mut wgpu::CommandEncoder,

@@ -1,6 +1,6 @@
 //! How tensors lie in the buffers of a device: sizes, alignment, limits, and which buffers are reused.
 //!
-//! Executors and [`Footprint`](super::Footprint) both follow these rules, so an estimate equals what is allocated.
+//! Executors and [`Footprint`](super::Footprint) both follow these rules, so an estimate equals the allocated bytes.
 
 use crate::graph::plan::{Plan, Storage};
 use crate::tensor::Dtype;
@@ -89,7 +89,7 @@ impl BindingRange {
 
 /// The lengths of the buffers of an arena, in `u32`s: one buffer, or one for each piece of a tensor in pieces.
 pub(super) fn arena_words(plan: &Plan, number: usize) -> Vec<usize> {
-    // A tensor in pieces has an arena of its own.
+    // A tensor in pieces has its own arena.
     let alone = plan.tensors.iter().find(|info| {
         let is_here = matches!(info.storage, Storage::Arena { arena, .. } if arena == number);
         is_here && info.is_in_pieces()

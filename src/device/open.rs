@@ -30,7 +30,7 @@ pub struct ExecutorOptions {
     pub tune: bool,
     /// Keeps the run-time checks of wgpu in all kernels, also in those that were found to compute right without.
     pub checked: bool,
-    /// Hears how many measurements are done, and of how many, while forms of kernels are measured.
+    /// Called during tuning with the number of measurements done and the number of all measurements.
     pub on_tuning: Option<TuningObserver>,
 }
 

@@ -1,5 +1,5 @@
 //! Trials of kernels against their CPU references, before a device runs them in an untested way: on its matrix units, or without
-//! the run-time checks of wgpu. A trial uses an executor of its own, so that a failure does no harm.
+//! the run-time checks of wgpu. A trial uses its own executor, so that a failure does no harm.
 
 use super::adapter::Adapter;
 use super::executor::Executor;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::model::{Changed, Model};
 use crate::error::{Error, Result};
 
-/// What is kept of a gate matrix.
+/// The share of a gate matrix that is kept.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Spectrum {
     /// The layer.

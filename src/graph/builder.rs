@@ -47,7 +47,7 @@ impl Builder {
         self.mixed = true;
     }
 
-    /// Computes the recurrent products of cells in steps of their own: for matrix units, and for GPUs where a batch is large.
+    /// Computes the recurrent products of cells in separate steps: for matrix units, and for GPUs where a batch is large.
     pub fn separate_products(&mut self) {
         self.separate = true;
     }
@@ -204,7 +204,7 @@ impl Builder {
         self.activation(&name, [len])
     }
 
-    /// Appends a step; `label` says what it is for.
+    /// Appends a step. `label` describes its purpose.
     pub fn step(
         &mut self,
         label: impl Into<String>,

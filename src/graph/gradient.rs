@@ -36,7 +36,7 @@ pub(super) struct MicroBatch {
     pub count: usize,
 }
 
-/// Rows of a gradient that two operations write side by side.
+/// Rows of a gradient that two operations write, one next to the other.
 #[derive(Clone, Copy)]
 pub(super) struct SharedSources {
     /// The rows.
@@ -53,6 +53,6 @@ pub(super) struct Sources {
     pub common: Slice,
     /// Whether they hold something to add to.
     pub accumulate: bool,
-    /// For each kind of rows that every micro-batch has of its own, those of this one.
+    /// For each kind of rows that differs between micro-batches, the rows of this one.
     pub own: Vec<Slice>,
 }

@@ -23,10 +23,10 @@ pub struct Limits {
     pub slice: usize,
     /// Whether two elements of [`Dtype::Half`](crate::tensor::Dtype::Half) share a `u32`: on devices, not on the CPU.
     pub packed: bool,
-    /// Whether products of halves run on matrix units: then recurrent products are steps of their own.
+    /// Whether products of halves run on matrix units: then recurrent products are separate steps.
     pub units: bool,
     /// The workgroups of a product that keep the device busy. Products of fewer run in pieces, and in training with a large
-    /// batch, recurrent products are steps of their own. 0: a device in software, where only the amount of work matters.
+    /// batch, recurrent products are separate steps. 0: a software device, where only the amount of work matters.
     pub workgroups: usize,
 }
 

@@ -33,7 +33,7 @@ pub enum Role {
 /// Where the elements of a tensor are stored, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Storage {
-    /// In memory of its own under its name, kept between runs and shared with other plans of the executor that use the name:
+    /// In separate memory under its name, kept between runs and shared with other plans of the executor that use the name:
     /// parameters, optimizer state, recurrent state. Zero at first.
     Persistent(Role),
     /// The host writes it before a run, under its name; steps only read it.
@@ -101,7 +101,7 @@ impl Slice {
 /// One dispatch.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// What it is for, `layers.0 cell t=3` for example.
+    /// Its purpose, `layers.0 cell t=3` for example.
     pub label: String,
     /// The kernel.
     pub kernel: &'static Kernel,
@@ -127,7 +127,7 @@ impl Step {
 /// A flat list of steps with memory assigned to every tensor.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// What it computes, `train` or `evaluate` for example.
+    /// The name of the computation, `train` or `evaluate` for example.
     pub name: String,
     /// The tensors.
     pub tensors: Vec<TensorInfo>,

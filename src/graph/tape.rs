@@ -40,7 +40,7 @@ pub(super) struct ParameterInfo {
     /// The copy that products read, in mixed precision.
     pub(super) operand: Option<Slice>,
     pub(super) gradient: Option<Gradient>,
-    /// Rows of its gradient that two operations write side by side.
+    /// Rows of its gradient that two operations write, in adjacent columns.
     pub(super) sources: Option<SharedSources>,
 }
 

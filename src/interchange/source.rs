@@ -1,4 +1,4 @@
-//! What is exported: a trained model in its file.
+//! The source of an export: a trained model in its file.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The cases of a kernel: what it is tested and timed with.
+//! The cases of a kernel, for tests and timing.
 
 use super::params::Params;
 
@@ -50,7 +50,7 @@ impl Fill {
 /// One case of a kernel, for the tests of parity and contract, and for timing.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What is special about it, in a few words.
+    /// A few words that describe it.
     pub label: &'static str,
     /// The params.
     pub params: Box<[u32]>,

@@ -26,7 +26,7 @@ pub struct Kernel {
     pub bindings: &'static [Binding],
     /// What the kernel requires of a device. Default: what WebGPU guarantees.
     pub requires: Requirements,
-    /// The shader's constants for these params: what is compiled in rather than read. See
+    /// The shader's constants for these params: values that are compiled in rather than read. See
     /// [`specialize`](super::specialize). Default: none.
     pub constants: fn(&[u32]) -> Constants,
     /// The workgroups of a dispatch with these params.

@@ -23,7 +23,7 @@
 //!
 //! - A slice that a step writes overlaps no other slice of that step.
 //! - Two runs of a kernel on the same input give the same bits: no atomic float addition, a fixed order of every sum.
-//! - A twin has no constants of its own: it reads the same `Params` as the shader.
+//! - A twin defines no constants: it reads the same `Params` as the shader.
 
 mod binding;
 mod buffers;

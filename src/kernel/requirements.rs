@@ -1,8 +1,8 @@
-//! What a kernel requires of a device beyond what WebGPU guarantees, and what a device has.
+//! The requirements of a kernel beyond the guarantees of WebGPU, and the matching properties of a device.
 
 /// What a kernel requires of a device beyond what WebGPU guarantees. The contract test compares it with the shader.
 ///
-/// Bindings that may be halves say so themselves: see [`Binding::half`](super::Binding::half).
+/// Whether a binding may be stored in halves is declared there: see [`Binding::half`](super::Binding::half).
 #[derive(Clone, Copy)]
 pub struct Requirements {
     /// For a shader that multiplies on matrix units: the workgroup that it runs with on such a unit; none if it does not

@@ -89,7 +89,7 @@ impl<'a> ViewMut<'a> {
     }
 }
 
-/// How the matrices of several groups are stored in one slice: one after the other, or side by side in the same rows.
+/// How the matrices of several groups are stored in one slice: one after another, or side by side in the same rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Groups {
     /// Matrices.

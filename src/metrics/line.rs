@@ -63,7 +63,7 @@ pub struct Step {
     pub step: u64,
     /// The epoch, counted from 1.
     pub epoch: u64,
-    /// Mean training loss per token, in nats. With a sampled softmax it is no measure of perplexity.
+    /// Mean training loss per token, in nats. With a sampled softmax it does not measure perplexity.
     #[serde(deserialize_with = "null_as_nan")]
     pub loss: f64,
     /// Words trained on per second.

@@ -40,7 +40,7 @@ impl Division {
 
 /// Which part of the batch of a step a plan computes.
 ///
-/// The streams of a step are split between devices, and on each device into micro-batches that run one after the other: so
+/// The streams of a step are split between devices, and on each device into micro-batches that run in sequence: so
 /// a device with little memory trains with large batches. The gradients of a micro-batch are added to those of the one
 /// before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Threads for work that takes microseconds. A leaf.
 //!
-//! A training step on the CPU is some two hundred pieces of work, one after the other, each divided among all threads, many of
+//! A training step on the CPU is some two hundred pieces of work in sequence, each divided among all threads, many of
 //! them shorter than it takes to wake a sleeping thread. So the members of a [`Team`] wait actively for a while before they sleep,
 //! as OpenMP does, and a member gets the same part of the work each time, because its cache holds what it wrote the last time.
 //! On two cores of a virtual machine a step of a grouped model took a third less than with `rayon`, which remains for work of

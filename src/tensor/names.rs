@@ -112,7 +112,7 @@ pub mod generation {
     pub const H: &str = "generation.h";
 }
 
-/// Whose recurrent states a plan uses. Plans of one executor with different batches have states of their own.
+/// Whose recurrent states a plan uses. Plans of one executor with different batches have separate states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateOwner {
     /// Training, of one micro-batch of a step. Those of the first one are named as in checkpoints.

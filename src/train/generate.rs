@@ -1,4 +1,4 @@
-//! Generates texts from a model, several side by side, one word at a time.
+//! Generates texts from a model, several in parallel, one word at a time.
 
 use super::session::Predictor;
 use crate::corpus::Vocabulary;
@@ -41,7 +41,7 @@ pub struct Generator<'a> {
 
 impl<'a> Generator<'a> {
     /// Starts each text with a zero state, the mark that precedes every line, and `prompt`. `first` is the number of the first text: each
-    /// text has random numbers of its own, so its words do not depend on the other texts.
+    /// text has its own random numbers, so its words do not depend on the other texts.
     ///
     /// # Errors
     ///

@@ -133,7 +133,7 @@ impl StepPlans {
         micro_batches.iter().chain(last)
     }
 
-    /// The plans with the forward and backward pass, and that of the update where it is a plan of its own.
+    /// The plans with the forward and backward pass, and that of the update where it is a separate plan.
     pub fn micro_batches_and_update(&self) -> (&[Arc<Plan>], Option<&Arc<Plan>>) {
         match self {
             StepPlans::Whole(plan) => (std::slice::from_ref(plan), None),
@@ -189,7 +189,7 @@ pub fn evaluation_extent(config: &Config) -> Extent {
     }
 }
 
-/// The plan that generates `streams` texts side by side, by one word each, within `limits`. It computes the logits, or with tables on
+/// The plan that generates `streams` texts in parallel, by one word each, within `limits`. It computes the logits, or with tables on
 /// the host the input of the softmax.
 pub fn generation_plan(
     config: &Config,

@@ -44,7 +44,7 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// Scores as many lines side by side as the batches of the evaluator have streams.
+    /// Scores as many lines in parallel as the batches of the evaluator have streams.
     pub fn new(evaluator: Evaluator<'a>, vocabulary: &Vocabulary) -> Scorer<'a> {
         Scorer {
             streams: (0..evaluator.extent().batch).map(|_| None).collect(),
@@ -132,7 +132,7 @@ impl<'a> Scorer<'a> {
         Ok(ended)
     }
 
-    /// Scores lines, in order. The number of lines side by side changes scores by rounding only.
+    /// Scores lines, in order. The number of lines in parallel changes scores by rounding only.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ use super::super::args::{OverrideArgs, positive};
     wlstm bench step configs/lm1b-g4.toml --device gpu --json"
 )]
 pub(in crate::cli) struct BenchArgs {
-    /// What is measured.
+    /// The measurement.
     #[command(subcommand)]
     pub what: Option<BenchCommand>,
     /// Where to compute: auto, cpu, gpu, gpu:N, or part of an adapter's name, for example gpu:nvidia

@@ -1,4 +1,4 @@
-//! The command: what is measured.
+//! The command: runs the measurements.
 
 use std::path::Path;
 

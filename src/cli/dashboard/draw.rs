@@ -12,7 +12,7 @@ use ratatui::widgets::{
 use super::state::State;
 use crate::numbers::{bytes, grouped, rate};
 
-/// The columns from which the panels stand side by side.
+/// The minimum width in columns at which the panels are shown side by side.
 const WIDE: u16 = 72;
 
 /// Draws: title; losses and numbers; progress; log; keys.

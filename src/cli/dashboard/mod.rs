@@ -1,6 +1,6 @@
 //! `wlstm train --tui`: a dashboard of the run on the terminal.
 //!
-//! A thread of its own draws on standard error. The terminal is restored whatever ends the run: the end of training, an error, a
+//! A separate thread draws on standard error. The terminal is restored whatever ends the run: the end of training, an error, a
 //! panic, `q`, a signal. A second `q` or signal, more than a second after the first, ends the program at once.
 
 mod curve;

@@ -19,7 +19,7 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// The memory of a device, or the given one. With `--memory` an adapter counts as a card with memory of its own.
+    /// The memory of a device, or the given one. With `--memory` an adapter counts as a card with its own memory.
     fn memory_of(&self, memory: MemoryInfo) -> MemoryInfo {
         MemoryInfo {
             bytes: self.memory.or(memory.bytes),
@@ -56,7 +56,7 @@ pub(super) struct OnDevice {
     pub need: u64,
     /// The bytes available there: free memory of the host, or all memory of a card, or `--memory`. Null: unknown.
     pub available: Option<u64>,
-    /// The bytes needed in the memory of the host, for a device with memory of its own.
+    /// The bytes needed in the memory of the host, for a device with its own memory.
     pub need_of_host: u64,
     /// The bytes available there. Null: unknown.
     pub available_of_host: Option<u64>,

@@ -124,8 +124,8 @@ fn executor_of_kernels(device: &Device) -> Result<Box<dyn Executor>> {
     })
 }
 
-/// Trains a model for three steps and compares it with its reference. Each model has an executor of its own, since tensors of the same
-/// name differ in size between models.
+/// Trains a model for three steps and compares it with its reference. Each model has its own executor, because
+/// tensors of the same name differ in size between models.
 fn train(
     device: &Device,
     options: &ExecutorOptions,

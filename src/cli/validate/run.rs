@@ -1,4 +1,4 @@
-//! The command: which devices are checked, what is printed, how it ends.
+//! The command: chooses the devices, prints the results, and sets the exit code.
 
 use super::super::args::Invocation;
 use super::super::messages::note;

@@ -2,7 +2,7 @@
 //!
 //! | part | content |
 //! |---|---|
-//! | tokens | `u32`: ids, and `u32::MAX`, which is no valid id, for a line end |
+//! | tokens | `u32`: ids, and `u32::MAX`, which is not a valid id, for a line end |
 //! | padding | to a multiple of 8 bytes |
 //! | lines | `u64`: the number of the first token of every 16th line |
 //! | footer | twelve `u64`: [`Key`], counts, the digest of everything before the footer, the digest of the footer |
@@ -20,7 +20,7 @@ use crate::corpus::tokens::TokenKind;
 use crate::corpus::vocabulary::{Order, Vocabulary};
 use crate::digest::Xxh64;
 
-/// The id that stands for a line end.
+/// The id of a line end.
 pub(in crate::corpus) const LINE_END: u32 = u32::MAX;
 
 /// The extension of a token file.
@@ -102,7 +102,7 @@ impl Key {
         format!("{one:016x}{two:016x}.{EXTENSION}")
     }
 
-    /// The footer of a token file with so many tokens and lines. `content` is the digest of everything before the footer.
+    /// The footer of a token file with these numbers of tokens and lines. `content` is the digest of everything before the footer.
     pub(super) fn footer(&self, tokens: u64, lines: u64, content: u64) -> Vec<u8> {
         let mut footer = self.numbers().to_vec();
         footer.extend([tokens, lines, content]);
@@ -135,7 +135,7 @@ impl TokenFile {
     ///
     /// # Errors
     ///
-    /// What is wrong with the file.
+    /// The defect of the file.
     pub(super) fn open(path: &Path, key: &Key) -> Result<Option<TokenFile>, String> {
         let file = match File::open(path) {
             Ok(file) => file,

@@ -9,7 +9,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 /// A word and its count.
 pub(super) type WordCount<'a> = (&'a [u8], u64);
 
-/// Words with their counts. The bytes of all words are stored one after the other.
+/// Words with their counts. The bytes of all words are stored contiguously.
 #[derive(Default)]
 pub(super) struct CountTable {
     bytes: Vec<u8>,

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 pub(super) const SENTENCE: &str = "<S>";
 /// The mark of a line end, in `contiguous` order.
 pub(super) const END_OF_LINE: &str = "<eos>";
-/// The unknown word: it stands for all words outside the vocabulary. In `contiguous` order `<unk>` is preferred.
+/// The unknown word: it replaces all words outside the vocabulary. In `contiguous` order `<unk>` is preferred.
 pub(super) const UNKNOWN: &str = "<UNK>";
 /// The unknown word in the texts of WikiText and the Penn Treebank.
 pub(super) const UNKNOWN_IN_TEXT: &str = "<unk>";

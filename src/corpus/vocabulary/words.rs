@@ -17,7 +17,7 @@ pub use crate::config::Order;
 #[derive(Clone)]
 pub struct Vocabulary {
     pub(super) order: Order,
-    /// All words, one after the other.
+    /// The bytes of all words, concatenated.
     words: String,
     /// End of each word in `words`.
     ends: Vec<usize>,

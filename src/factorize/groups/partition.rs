@@ -46,8 +46,8 @@ impl Partition {
         }
     }
 
-    /// Exchanges elements of two parts as long as that increases the sum of the scores. `score [len, parts]` is what each
-    /// element contributes in each part. Returns the increase.
+    /// Exchanges elements of two parts while that increases the sum of the scores. `score [len, parts]` is the score of each element
+    /// in each part. Returns the increase.
     pub fn improve(&mut self, score: &[f64]) -> f64 {
         let mut gained = 0.0;
         for _ in 0..PASSES {

@@ -53,7 +53,7 @@ impl Partitions {
         layers.map(|(k, layer)| self.kept(k, layer)).sum()
     }
 
-    /// Improves the memory cells of every layer, then every axis. Returns what is gained.
+    /// Improves the memory cells of every layer, then every axis. Returns the increase of the score.
     fn improve(&mut self, layers: &[LayerEnergy]) -> f64 {
         let mut gained = 0.0;
         for (k, layer) in layers.iter().enumerate() {

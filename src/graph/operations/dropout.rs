@@ -21,7 +21,7 @@ pub struct Streams {
     pub all: usize,
 }
 
-/// Drops elements of `x` with probability `rate`; with rate 0 it is `x` itself. Each use in a model has a `number` of its own.
+/// Drops elements of `x` with probability `rate`; with rate 0 it is `x` itself. Each use in a model has a unique `number`.
 ///
 /// `streams` says which streams of the batch the time-major rows are: the mask of a stream does not depend on the device that
 /// computes it.

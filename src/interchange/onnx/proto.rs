@@ -13,7 +13,7 @@ pub const INT: i32 = 2;
 /// The value of `AttributeProto.AttributeType` for a list of integers.
 pub const INTS: i32 = 7;
 
-/// A model: its graph and what it needs.
+/// A model: its graph and the operator sets that it imports.
 #[derive(Clone, PartialEq, Message)]
 pub struct ModelProto {
     #[prost(int64, optional, tag = "1")]

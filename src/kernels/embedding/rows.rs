@@ -25,7 +25,7 @@ pub fn row_index(ids: &[u32]) -> Vec<u32> {
     index.index
 }
 
-/// Builds row indices, one after the other, in the same memory.
+/// Builds row indices. Reuses its memory for each.
 #[derive(Clone, Debug, Default)]
 pub struct RowIndex {
     index: Vec<u32>,

@@ -7,7 +7,7 @@ use crate::kernel::Kernel;
 pub struct Optimizer {
     /// Its name: the value of `train.optimizer`.
     pub name: &'static str,
-    /// What it is, in a sentence, with its source.
+    /// A description in one sentence, with its source.
     pub about: &'static str,
     /// The state tensors of a parameter, each of the parameter's shape, in the order of the kernel's bindings.
     pub states: &'static [State],

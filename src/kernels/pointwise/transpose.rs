@@ -1,4 +1,4 @@
-//! `y_g = x_g'` for groups `g`: `x_g [rows, columns]`, `y_g [columns, rows]`, the groups of `y` one after the other.
+//! `y_g = x_g'` for groups `g`: `x_g [rows, columns]`, `y_g [columns, rows]`, the groups of `y` stored one after another.
 //!
 //! A step uses it for weights whose transpose it multiplies by many times.
 

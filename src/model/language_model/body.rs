@@ -14,7 +14,7 @@ use crate::graph::{Graph, Parameter, Value};
 pub(super) const TILE: usize = 24 << 20;
 
 /// The rows of a batch whose gates exist at once where they are recomputed. The products for gradients of weights sum over
-/// this many rows at a time on every device, so that spans of as many are no slower.
+/// this many rows at a time on every device, so that spans of as many rows are not slower.
 pub(super) const SPAN_ROWS: usize = 512;
 
 /// Which recurrent parameters a graph uses.

@@ -9,7 +9,7 @@ use crate::graph::{Graph, Parameter};
 use crate::kernels::pointwise::copy;
 use crate::tensor::names::StateOwner;
 
-/// The streams of a batch from which on the products of cells are faster as steps of their own on a GPU: these read the
+/// The streams of a batch from which on the products of cells are faster as separate steps on a GPU: these read the
 /// weights once for many streams, cells for eight.
 const SEPARATE: usize = 16;
 
@@ -17,7 +17,7 @@ const SEPARATE: usize = 16;
 ///
 /// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
 /// [`sampled_softmax()`] names; in a step of several parts row indices are inputs of the update. Gradients are scaled as the
-/// recipe says: those of `T * mean(l)` for `paper`, times `B` for an embedding table of its own; those of `mean(l)` for
+/// recipe says: those of `T * mean(l)` for `paper`, times `B` for a separate embedding table; those of `mean(l)` for
 /// `plain` (see [What is computed](crate::model#gradients-and-optimizers)).
 pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Part) {
     let limits = *graph.builder.limits();

@@ -51,7 +51,7 @@ pub fn check(run: &RunSpec<'_>, executors: &[Box<dyn Executor>], plans: &[RunPla
     Ok(())
 }
 
-/// What is required and what is available, where it is not enough.
+/// The required and the available bytes, where they are not enough.
 fn shortage(estimate: &Estimate, memory: &MemoryInfo, sharing: usize, run: &RunSpec<'_>) -> String {
     let need = estimate.need(memory, sharing, run.topology);
     if let Some(available) = memory.bytes.filter(|available| need > *available) {

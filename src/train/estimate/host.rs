@@ -38,7 +38,7 @@ pub struct HostBytes {
     pub staging: u64,
     /// Work space of kernels and drivers.
     pub work: u64,
-    /// The largest of what is in transfer at one time: parameters to and from files, with the vocabulary in a checkpoint; logits of a
+    /// The largest data in transfer at one time: parameters to and from files, with the vocabulary in a checkpoint; logits of a
     /// sample; reduced gradients to devices.
     pub transfer: u64,
     /// The sum.

@@ -7,7 +7,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `spec` | what is estimated: a configuration, a vocabulary, the processes and devices |
+//! | `spec` | the run to estimate: a configuration, a vocabulary, the processes and devices |
 //! | `device` | memory of a device |
 //! | `host` | memory of the host |
 //! | `requirements` | all requirements of a run, and whether they are met |

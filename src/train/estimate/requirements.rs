@@ -66,7 +66,7 @@ impl Estimate {
         }
     }
 
-    /// The bytes that must be free on the host, beside a device with memory of its own.
+    /// The bytes that must be free on the host, for a device with its own memory.
     pub fn need_of_host(&self, memory: &MemoryInfo, topology: Topology) -> u64 {
         if memory.is_host {
             0

@@ -1,4 +1,4 @@
-//! What is estimated.
+//! The run whose requirements are estimated.
 
 use crate::config::Config;
 use crate::device::Executor;

@@ -130,7 +130,7 @@ impl Trainer<'_> {
     }
 }
 
-/// Adds to an error what is saved and what to do.
+/// Adds help to an error: the last checkpoint, and how to continue.
 fn explain(error: Error, last: Option<PathBuf>, config: &Config, devices: usize) -> Error {
     let mixed = match config.train.precision {
         Precision::F32 => "",

@@ -5,12 +5,12 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `request` | what a run needs, and what it returns |
+//! | `request` | the inputs and the result of a run |
 //! | `training_loop` | the loop |
 //! | `trainer` | the state of the loop |
 //! | `step` | starts a step, reports its result |
 //! | `validation` | validates, and keeps track of the best |
-//! | `saving` | checkpoints, and what is saved after the loss of a device |
+//! | `saving` | checkpoints, also after the loss of a device |
 //! | `checkpointer` | which checkpoints are kept |
 //! | `ending` | how a run ends, well or badly |
 //! | `time_left` | estimates the remaining time |

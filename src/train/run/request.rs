@@ -1,4 +1,4 @@
-//! What a run needs, and what it returns.
+//! The inputs and the result of a run.
 
 use crate::checkpoint::{RunFolder, SavedCheckpoint};
 use crate::config::Config;
@@ -34,7 +34,7 @@ pub struct Run<'a> {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// Which limit ended it, in words.
+    /// A description of the limit that ended the run.
     pub reason: String,
     /// The steps done.
     pub progress: Progress,

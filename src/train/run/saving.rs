@@ -1,4 +1,4 @@
-//! Checkpoints, and what is saved after the loss of a device.
+//! Writes checkpoints, also after the loss of a device.
 
 use std::time::Instant;
 

@@ -49,7 +49,7 @@ impl Trainer<'_> {
         let loss = loss * step.padding_factor;
         let words_per_second = self.clock.lap(step.words);
         let seconds = self.clock.seconds();
-        // A model that knows nothing has the logarithm of the vocabulary as its loss; a loss far above it confirms nothing.
+        // The loss of an untrained model is the logarithm of the vocabulary size. A loss far above it confirms nothing.
         let is_plausible = loss <= 2.0 * (self.run.session.vocabulary() as f64).ln();
         if let Some(output) = &mut self.output {
             output.metrics.step(metrics::Step {

@@ -18,7 +18,7 @@ use crate::train::watch::Event;
 /// A run in its loop.
 pub(super) struct Trainer<'a> {
     pub run: Run<'a>,
-    /// On the root process: what it writes to the run folder.
+    /// The writer of the run folder, on the root process.
     pub output: Option<RunOutput<'a>>,
     /// Steps that were started and not fetched, oldest first.
     pub in_flight: VecDeque<InFlightStep>,

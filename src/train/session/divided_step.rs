@@ -1,6 +1,6 @@
 //! A training step that is divided between devices (data parallelism), into micro-batches (gradient accumulation), or both.
 //!
-//! Every device holds the whole model and computes its own streams. It runs its micro-batches one after the other and accumulates
+//! Every device holds the whole model and computes its own streams. It runs its micro-batches in sequence and accumulates
 //! their gradients. The host reduces the gradients of several devices: see [`GradientReduction`]. Then every device runs the same
 //! update on the same numbers, so the models stay identical.
 

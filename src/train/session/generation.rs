@@ -22,7 +22,7 @@ pub(super) struct LoadedGeneration {
 }
 
 impl LoadedGeneration {
-    /// Loads the plan for `streams` texts side by side on the first device.
+    /// Loads the plan for `streams` texts in parallel on the first device.
     pub fn load(
         weights: &mut ModelWeights,
         plan: &Arc<Plan>,
@@ -36,7 +36,7 @@ impl LoadedGeneration {
     }
 }
 
-/// Computes the logits of the next word of several texts side by side, one word at a time.
+/// Computes the logits of the next word of several texts in parallel.
 pub struct Predictor<'a> {
     weights: &'a mut ModelWeights,
     loaded: &'a LoadedGeneration,
@@ -55,7 +55,7 @@ impl<'a> Predictor<'a> {
         &self.weights.config
     }
 
-    /// The number of texts side by side.
+    /// The number of texts in parallel.
     pub fn streams(&self) -> usize {
         self.loaded.streams
     }
@@ -96,7 +96,7 @@ pub struct GenerationSession {
 }
 
 impl GenerationSession {
-    /// Loads the parameters of a checkpoint on a device, for `streams` texts side by side.
+    /// Loads the parameters of a checkpoint on a device, for `streams` texts in parallel.
     ///
     /// # Errors
     ///

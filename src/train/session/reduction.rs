@@ -1,6 +1,6 @@
 //! Reduces the gradients of several devices, on the host.
 //!
-//! Each gradient is reduced as soon as every device has completed it, while the backward pass goes on. Dense gradients become their
+//! Each gradient is reduced as soon as every device has completed it, while the backward pass continues. Dense gradients become their
 //! mean or their sum; sparse gradients are concatenated, with the rows of all devices.
 //!
 //! The recipe `paper` clips the recurrent gradients of each device by their joint norm before the mean. That norm is known when the

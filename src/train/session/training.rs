@@ -26,7 +26,7 @@ pub struct TrainingSession {
     pub(super) plans: RunPlans,
     /// Names and lengths of the recurrent states of a micro-batch.
     pub(super) states: Vec<(String, usize)>,
-    /// Whether a step was begun and its update was not: then the recurrent states belong to no step.
+    /// Whether a step has started but not its update. The recurrent states are then those of an incomplete step.
     pub(super) torn: bool,
     step: LoadedStep,
     evaluation: Option<LoadedEvaluation>,

@@ -41,7 +41,7 @@ impl TrainingSession {
         self.start_loss_scale()
     }
 
-    /// Takes the parameters of a file, and its moving averages if it has them. Optimizer state starts anew.
+    /// Loads the parameters of a file, and its moving averages if it has them. Initialises the optimizer state.
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@ struct Backward {
     dy: Slice,
     /// `[B, H]`: the gradient of the cells, from step to step.
     dc: Slice,
-    /// `[B, H]`: the gradient of the outputs before the projection, where a step of its own computes it.
+    /// `[B, H]`: the gradient of the outputs before the projection, where a separate step computes it.
     dm: Option<Slice>,
     /// The weights that gradients of gates are multiplied by.
     recurrent: Block,

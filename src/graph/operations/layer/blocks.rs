@@ -48,7 +48,7 @@ impl Block {
         Block::grouped(slice, 1)
     }
 
-    /// All of a tensor of groups one after the other.
+    /// A whole tensor whose groups are stored one after another.
     pub fn grouped(slice: Slice, groups: usize) -> Block {
         Block {
             slice,

@@ -5,7 +5,7 @@
 //! cell computes its recurrent product itself, or, where that is faster ([`Builder::separate_products`]), adds to the
 //! result of a product before it.
 //!
-//! Layers run one after the other, not as a wavefront (layer 1 at `t + 1` beside layer 2 at `t`): the products of a layer's
+//! Layers run in sequence, not as a wavefront (layer 1 at `t + 1` beside layer 2 at `t`): the products of a layer's
 //! input would run step by step, and where it was measured that costs twice what sharing dispatches saves. Instead, on
 //! GPUs a product of few blocks runs in pieces, so that it alone fills the device.
 //!

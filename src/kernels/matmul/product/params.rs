@@ -36,7 +36,7 @@ params! {
         pub with_bias: u32,
         /// Whether the product is added to what `product` holds.
         pub accumulate: u32,
-        /// Pieces into which the terms of each sum are divided, at least 1, each with a product of its own. With several,
+        /// Pieces into which the terms of each sum are divided, at least 1, each with its own product. With several,
         /// neither the bias nor the content of `product` is added.
         pub pieces: u32,
     }
@@ -134,7 +134,7 @@ impl Params {
         self.rows * self.product_stride
     }
 
-    /// A piece as a product of its own, and its first term.
+    /// A piece as a separate product, and its first term.
     pub(super) fn piece(&self, piece: u32) -> (Params, u32) {
         let first = piece * self.piece_depth();
         let depth = self.piece_depth().min(self.depth - first);

@@ -18,7 +18,7 @@ impl Stored {
         (self.groups - 1) * self.group + (self.rows - 1) * self.stride + self.width
     }
 
-    /// Whether groups are stored one after the other, not side by side.
+    /// Whether groups are stored one after another, not in adjacent columns.
     pub(super) fn is_group_major(self) -> bool {
         self.groups > 1 && self.group >= (self.rows - 1) * self.stride + self.width
     }
