@@ -1,7 +1,7 @@
-//! A step on the CPU allocates nothing: the executor and every kernel without a matrix product, whose library allocates memory
-//! of its own.
+//! A step on the CPU allocates no memory. Tests the executor and every kernel without a matrix product (the library of products
+//! allocates memory).
 //!
-//! A test binary of its own: its allocator counts what every thread of the process allocates.
+//! This is a separate test binary, because its allocator counts the allocations of all threads.
 
 #![allow(unsafe_code)]
 
@@ -23,16 +23,16 @@ struct Counting;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: everything is left to the system's allocator.
+// SAFETY: all calls are forwarded to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::SeqCst);
-        // SAFETY: as the caller says.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
-        // SAFETY: as the caller says.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(start, layout) }
     }
 }

@@ -45,14 +45,14 @@ pub fn trials() -> Vec<Trial> {
         }),
         on_every_gpu("many_steps", |gpu| gpu.with(many_steps)),
         on_every_gpu("wrong_kernels_keep_their_checks", |gpu| {
-            // An executor of its own, because it trusts kernels.
+            // A separate executor, because it trusts kernels.
             let executor = GpuExecutor::new(&gpu.adapter);
             executor
                 .and_then(wrong_kernels_keep_their_checks)
                 .map_err(|error| error.chain().to_string().into())
         }),
         on_every_gpu("lost_device", |gpu| {
-            // An executor of its own, because it is lost.
+            // A separate executor, because it is lost.
             let executor = GpuExecutor::new(&gpu.adapter);
             executor
                 .and_then(lost_device)

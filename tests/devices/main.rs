@@ -1,4 +1,4 @@
-//! What is computed, on the CPU and on every GPU: kernels, plans, whole runs. Each module lists its trials when the binary starts,
+//! Tests the results of kernels, plans and whole runs, on the CPU and on every GPU. Each module lists its trials when the binary starts,
 //! because their number depends on the kernels and on the adapters of the machine.
 //!
 //! `cargo test --release --test devices -- parity` runs those whose name contains `parity`. Without a GPU the trials that need

@@ -1,5 +1,5 @@
 //! Every kernel, every case, against the `f64` twin: the shader on every adapter, the `f32` twin, and the implementation for the
-//! CPU. Outputs hold NaN before, slices are fenced, and kernels that are wrong on purpose must be rejected.
+//! CPU. Outputs are filled with NaN before, slices are fenced, and deliberately wrong kernels must be rejected.
 
 use crate::common::{Gpu, SEED, Trial, gpus, on_every_gpu, on_gpus_that, without_units};
 use libtest_mimic::Failed;
@@ -124,7 +124,7 @@ fn explain(name: &str, prefix: &str, failed: Failed) -> Failed {
     .into()
 }
 
-/// The forms of a kernel give the same bits, whichever of them an executor chooses.
+/// The forms of a kernel give the same bits, so an executor may choose any of them.
 fn same_bits() -> Vec<Trial> {
     let mut trials = Vec::new();
     for kernel in catalogue().filter(|kernel| forms(kernel, Halves::NONE).count() > 1) {
@@ -203,7 +203,7 @@ fn wrong(name: &'static str, wgsl: String, single: CpuFn<f32>) -> &'static Kerne
     }))
 }
 
-/// Kernels that are wrong on purpose. A trial fails if its kernel is accepted.
+/// Deliberately wrong kernels. A trial fails if its kernel is accepted.
 fn rejections() -> Vec<Trial> {
     let (source, twin) = (add::KERNEL.wgsl, add::KERNEL.twin.single);
     let changed = |name, from: &str, to: &str| {

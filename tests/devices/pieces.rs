@@ -1,5 +1,5 @@
-//! Plans for GPUs split products with few blocks into pieces and compute the products of cells in steps of their own. They compute
-//! what the plans for the CPU compute: on the CPU in `f64` and `f32`, and on every GPU.
+//! Plans for GPUs split products with few blocks into pieces and compute the products of cells in separate steps. Their results
+//! agree with those of the plans for the CPU: on the CPU in `f64` and `f32`, and on every GPU.
 
 use std::sync::Arc;
 

@@ -27,7 +27,10 @@ pub fn trials() -> Vec<Trial> {
             "a_failure_of_the_first_ends_all",
             a_failure_of_the_first_ends_all,
         ),
-        Trial::test("all_train_the_same", all_train_the_same),
+        Trial::test(
+            "all_ranks_must_train_the_same",
+            all_ranks_must_train_the_same,
+        ),
     ];
     trials
 }
@@ -394,7 +397,7 @@ fn a_failure_of_the_first_ends_all() -> Outcome {
 }
 
 /// Ranks with different configurations, texts, vocabularies or numbers of devices are refused.
-fn all_train_the_same() -> Outcome {
+fn all_ranks_must_train_the_same() -> Outcome {
     let text = Text::new();
     let other = text.folder.write("other.txt", "w1 w2 w3\n".repeat(90));
     let other = format!("data.train={}", other.display());

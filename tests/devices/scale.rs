@@ -1,4 +1,4 @@
-//! Features for large models do not change what is computed: split bindings, tables on the host, several devices, validation on
+//! Features for large models do not change results: split bindings, tables on the host, several devices, validation on
 //! some of the targets.
 
 use std::collections::BTreeMap;

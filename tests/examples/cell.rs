@@ -1,4 +1,4 @@
-// J. Elman's recurrent layer (1990): h[t] = tanh(x[t] W + h[t-1] U + b), from two kernels of its own and products.
+// J. Elman's recurrent layer (1990): h[t] = tanh(x[t] W + h[t-1] U + b), built from two new kernels and products.
 use std::sync::Arc;
 use wlstm::device::{CpuExecutor, Data, Executor, GpuExecutor, adapters};
 use wlstm::graph::memory::Limits;
@@ -80,14 +80,14 @@ fn tanh_backward<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
     }
 }
 
-// What both have in common.
+// The declarations that both kernels share.
 const TEMPLATE: Kernel = Kernel {
     fields: Params::FIELDS,
     grid: |raw| grid_over(Params::of(raw).len as usize, 64),
     ..Kernel::DEFAULT
 };
 
-// The cell. What its backward rule needs of the forward pass, ...
+// The cell: what its backward rule needs from the forward pass, ...
 struct Elman {
     name: String,
     x: Value,
@@ -96,7 +96,7 @@ struct Elman {
     steps: usize,
 }
 
-/// The states `h [steps * batch, hidden]` after `x [steps * batch, width]`, from states of zero.
+/// The states `h [steps * batch, hidden]` for the inputs `x [steps * batch, width]`. The initial state is zero.
 fn elman(graph: &mut Graph, name: &str, x: Value, weights: [Parameter; 3], steps: usize) -> Value {
     let [w, u, b] = weights.map(|parameter| graph.weight(parameter));
     let ((rows, width), hidden) = (graph.shape(x), b.len);
@@ -106,7 +106,7 @@ fn elman(graph: &mut Graph, name: &str, x: Value, weights: [Parameter; 3], steps
     let h = graph
         .builder
         .activation(&format!("{name}.h"), [rows, hidden]);
-    // ... the forward steps: the product with all inputs at once, then one step of time after the other, ...
+    // ... the forward steps: one product with all inputs, then each time step in order, ...
     let inputs = Product::dense(rows, hidden, width).biased();
     emit_product(graph, name, &inputs, graph.data(x), w, Some(b), z);
     let (batch, len) = (rows / steps, z.len / steps);
@@ -134,7 +134,7 @@ fn elman(graph: &mut Graph, name: &str, x: Value, weights: [Parameter; 3], steps
 }
 
 impl Operation for Elman {
-    // ... and the backward steps: back through time, then one product for each gradient.
+    // ... and the backward steps: the time steps in reverse, then one product for each gradient.
     fn backward(&self, graph: &mut Graph) {
         let (name, [w, u, b]) = (self.name.as_str(), self.weights);
         let ((rows, hidden), (_, width)) = (graph.shape(self.h), graph.shape(self.x));
@@ -196,7 +196,7 @@ impl Operation for Elman {
     }
 }
 
-// A model: two layers of it and a softmax over seven words.
+// A model with two such layers and a softmax over seven words.
 const STEPS: usize = 3;
 const BATCH: usize = 2;
 
@@ -233,17 +233,17 @@ fn plan(limits: &Limits) -> Plan {
     graph.finish()
 }
 
-/// Runs the plan once: the loss.
+/// Runs the plan once. Returns the loss.
 fn loss(device: &mut dyn Executor, plan: wlstm::device::PlanId) -> wlstm::error::Result<f64> {
     let targets = Data::Index(vec![2, 6, 0, 3, 3, 1]);
-    // The seventh number of `control` multiplies the gradients; the others are for optimizers.
+    // The seventh element of `control` scales the gradients. The others are for optimizers.
     let control = Data::Real(vec![1.0; CONTROL]);
     device.run(plan, &vec![("targets", targets), ("control", control)])?;
     Ok(device.fetch()?[0].1[0])
 }
 
 fn main() -> Result<(), wlstm::error::Error> {
-    // Every gradient is that of finite differences, in `f64`, ...
+    // In `f64`, every gradient agrees with finite differences, ...
     const NAMES: [&str; 9] = ["x", "w", "u", "b", "w2", "u2", "b2", "v", "c"];
     let numbers = |len: usize| (0..len).map(move |k| (k as f32 * 1.7 + len as f32).sin() * 0.5);
     let mut exact = CpuExecutor::<f64>::new();

@@ -4,7 +4,7 @@ use wlstm::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over
 use wlstm::real::Real;
 use wlstm::validate::kernels::{Coverage, kernel};
 
-// The first file. Binding 0 has the params, binding 1 where the slices begin, then come the slices.
+// The first file, the shader. Binding 0 has the params, binding 1 the start of each slice. The slices follow.
 const SHADER: &str = r#"
 struct Params { len: u32 }
 struct Starts { x: u32, y: u32 }
@@ -28,16 +28,16 @@ fn main(
 }
 "#;
 
-// The second file: what it is called with, ...
+// The second file. It declares the params of a call, ...
 wlstm::params! {
     /// The sizes of one step.
     pub struct Params {
-        /// Elements of each.
+        /// The number of elements of each slice.
         pub len: u32,
     }
 }
 
-// ... the specification, in plain loops, for `f32` and `f64` alike, ...
+// ... the twin, which specifies the kernel in plain loops over `f32` or `f64`, ...
 fn twin<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
     let (x, y) = (buffers.read("x"), buffers.write("y"));
     for (y, &x) in y.iter_mut().zip(x) {
@@ -46,7 +46,7 @@ fn twin<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
     }
 }
 
-// ... the cases that it is tested with, odd sizes among them, ...
+// ... the test cases, which include odd sizes, ...
 fn cases() -> Vec<Case> {
     let case = |label, len: usize| {
         let buffers = vec![Fill::signed(len), Fill::Output(len)];
@@ -68,7 +68,7 @@ static KERNEL: Kernel = Kernel {
 };
 
 fn main() -> wlstm::error::Result<()> {
-    // Every case on the CPU, and on the first GPU if there is one, against the twin in `f64`.
+    // Compares every case with the twin in `f64`: on the CPU, and on the first GPU if there is one.
     let mut devices: Vec<Box<dyn Executor>> = vec![Box::new(CpuExecutor::<f32>::new())];
     if let Some(adapter) = adapters().first() {
         devices.push(Box::new(GpuExecutor::new(adapter)?));

@@ -1,4 +1,4 @@
-//! The library as a Rust program uses it, on the CPU, and what must hold of its source text.
+//! The public interface of the library, on the CPU, and rules for its source text.
 
 #[path = "../common/mod.rs"]
 mod common;

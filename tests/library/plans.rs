@@ -1,8 +1,8 @@
-//! Plans as text, compared with those in `snapshots`, and what must hold of every plan: no two tensors that
-//! live at the same time share memory, nothing is read that no step wrote, and sharing memory changes no bit.
+//! Plans as text, compared with `snapshots`, and rules for every plan: tensors that are live at the same time do not share memory,
+//! steps read only what earlier steps wrote, and sharing memory changes no bit.
 //!
-//! When a plan changes on purpose, `INSTA_UPDATE=always cargo test --release --test library plans` writes the new texts, and the
-//! difference is read before it is committed.
+//! When a plan changes on purpose, `INSTA_UPDATE=always cargo test --release --test library plans` writes the new texts. Review
+//! the difference before you commit it.
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ fn gates_recomputed() {
     insta::assert_snapshot!(training_plan(&config, VOCABULARY, &software, false).to_string());
 }
 
-/// Products of cells are steps of their own, those of few blocks and many terms go in pieces.
+/// Products of cells are separate steps. Products with few blocks and many terms are computed in pieces.
 #[test]
 fn a_large_batch_on_a_card() {
     let config = config(
@@ -131,7 +131,7 @@ fn gates_recomputed_have_the_same_bits() {
             assert!(recomputed.arenas[0] < kept.arenas[0], "{cell} {precision}");
             let want = bits(&made(false), &kept);
             let found = bits(&made(true), &recomputed);
-            // Without matrix units mixed precision rounds what a cell adds up once where it rounds a product of its own twice.
+            // Without matrix units, mixed precision rounds a sum in a cell once, but a separate product twice.
             let same = found == want;
             assert!(same || precision == "mixed", "{cell} {precision}");
             close(&found, &want, precision);
@@ -144,7 +144,7 @@ fn gates_recomputed_have_the_same_bits() {
     }
 }
 
-/// Whether numbers are the same to rounding, relative to the largest of their tensor.
+/// Whether numbers are equal up to rounding, relative to the largest of their tensor.
 fn close(found: &[(String, Vec<u32>)], want: &[(String, Vec<u32>)], precision: &str) {
     let tolerance = if precision == "f32" { 1e-4 } else { 2e-2 };
     for ((name, found), (_, want)) in found.iter().zip(want) {
@@ -236,7 +236,7 @@ fn lives(plan: &Plan) -> Vec<Option<(usize, usize)>> {
     lives
 }
 
-/// Says which two tensors share memory while both live.
+/// Two tensors that share memory while both are live, if any.
 fn conflict(plan: &Plan) -> Option<String> {
     let lives = lives(plan);
     let placed: Vec<_> = plan
@@ -263,7 +263,7 @@ fn conflict(plan: &Plan) -> Option<String> {
     None
 }
 
-/// The plan with a place for every tensor alone.
+/// The plan without shared memory.
 fn apart(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     let mut end = 0;
@@ -280,7 +280,7 @@ fn apart(plan: &Plan) -> Plan {
     plan
 }
 
-/// The bits of all that two steps leave behind: persistent tensors and outputs. Arenas hold NaN before.
+/// The bits of all persistent tensors and outputs after two steps. Arenas are filled with NaN before.
 fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
     let mut executor = CpuExecutor::<f32>::new();
     let id = executor

@@ -1,4 +1,4 @@
-//! The number of threads does not change a bit of what the CPU computes.
+//! The results of the CPU are bitwise independent of the number of threads.
 
 use wlstm::device::single::{fill, run_on_host};
 use wlstm::kernels::catalogue;

@@ -1,11 +1,11 @@
-//! The examples of the documentation, run. Each runs in a process of its own: its paths are relative.
+//! Runs the examples of the documentation. Each runs in a separate process, because its paths are relative.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::common::program::Folder;
 
-/// Compiles an example into a module, and gives its `main` a name.
+/// Compiles an example into a module, and renames its `main`.
 macro_rules! example {
     ($name:ident) => {
         mod $name {
@@ -27,7 +27,7 @@ example!(train);
 /// Names the example that [`run_as_example`] runs.
 const EXAMPLE: &str = "WLSTM_EXAMPLE";
 
-/// Not a test: what this program does when a test below starts it again.
+/// Not a test: the code of the separate process that a test below starts.
 #[test]
 fn run_as_example() {
     let Ok(name) = std::env::var(EXAMPLE) else {

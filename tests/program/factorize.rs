@@ -1,4 +1,4 @@
-//! `wlstm factorize`: what is kept whole gives the same model, and what is wrong is refused.
+//! `wlstm factorize`: without loss the model stays the same, and invalid arguments are refused.
 
 use std::path::{Path, PathBuf};
 
@@ -83,7 +83,7 @@ fn all_factors_are_the_matrix_and_few_are_near() {
         f64::from(64 * 8 + 2 * 144)
     );
     assert!(number(&found, "flops_per_word", "after") < number(&found, "flops_per_word", "before"));
-    // What is printed to people is the same.
+    // The text output has the same numbers.
     let shown = factorize(&run, &folder.path("shown"), &["--factor", "5,3"]);
     let perplexity = format!("{:.2}", number(&found, "perplexity", "after"));
     assert!(
@@ -108,7 +108,7 @@ fn all_factors_are_the_matrix_and_few_are_near() {
 }
 
 #[test]
-fn groups_that_are_there_in_another_order_are_found() {
+fn permuted_groups_are_found() {
     let folder = Folder::new();
     let (_, run) = trained(&folder, "cell = \"glstm\"\ngroups = 2", &[]);
     let checkpoint = run.join("checkpoints/step-00000040.safetensors");

@@ -1,4 +1,4 @@
-//! The program as a shell sees it: arguments, exit codes, standard output, standard error, files.
+//! The program from the outside: arguments, exit codes, standard output, standard error, files.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -60,7 +60,7 @@ pub fn cases(kernel: &Kernel) -> Outcome {
     Ok(())
 }
 
-/// The shader declares what Rust declares.
+/// The shader and Rust declare the same.
 pub fn interface(kernel: &Kernel) -> Outcome {
     ensure!(
         kernel.bindings.len() <= MAX_BINDINGS,
@@ -227,7 +227,7 @@ fn declared(kernel: &Kernel, module: &Module, aliased: bool, halves: Halves) -> 
     Ok(())
 }
 
-/// A struct of four-byte fields, one after the other.
+/// A struct of contiguous four-byte fields.
 pub fn words(module: &Module, ty: Handle<Type>, name: &str, fields: &[(&str, &str)]) -> Outcome {
     let ty = &module.types[ty];
     ensure!(
@@ -268,7 +268,7 @@ pub fn words(module: &Module, ty: Handle<Type>, name: &str, fields: &[(&str, &st
     Ok(())
 }
 
-/// A run-time sized array of what the binding holds.
+/// A run-time sized array with the element type of the binding.
 fn element(module: &Module, ty: Handle<Type>, binding: &Binding, half: bool) -> Outcome {
     let TypeInner::Array {
         base,

@@ -26,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
         trials.push(Trial::test(name("cases"), || cases(kernel)));
         trials.push(Trial::test(name("interface"), || interface(kernel)));
         trials.push(Trial::test(name("msl"), || each(kernel, to_msl)));
-        // naga knows no matrix units in HLSL, and wgpu lists none on DirectX 12.
+        // naga does not support matrix units in HLSL, and wgpu lists none on DirectX 12.
         if !kernel.needs_units() {
             trials.push(Trial::test(name("hlsl"), || each(kernel, to_hlsl)));
         }

@@ -1,4 +1,4 @@
-//! What a run folder holds, and when a run ends.
+//! The contents of a run folder, and the limits of a run.
 
 use crate::common::program::{
     Tensors, checkpoint, checkpoints, lines_of, losses, metrics, number, train,
@@ -108,7 +108,7 @@ pub fn run_folder() -> Outcome {
     if kept != wanted || kept.last() != Some(&75) {
         return Err(format!("checkpoints {kept:?}, the best {best_step}").into());
     }
-    // A checkpoint holds its vocabulary and configuration.
+    // A checkpoint contains its vocabulary and configuration.
     let saved = Tensors::read(&checkpoint(&run, 75));
     let words = String::from_utf8(saved.tensors["vocab"].1.clone())?;
     if !words.contains("cats ") || !words.contains("<UNK> ") {
@@ -118,7 +118,7 @@ pub fn run_folder() -> Outcome {
     if saved.texts["config"] != resolved || !resolved.contains("hidden = 32") {
         return Err("config.toml is not the configuration of the checkpoint".into());
     }
-    // What the program prints.
+    // The output of the program.
     let perplexity = format!("{:.2}", number(best, "perplexity"));
     if !ended.stdout.contains(&perplexity) || !ended.stdout.contains("75 steps") {
         return Err(ended.stdout.into());

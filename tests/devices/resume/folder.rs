@@ -1,4 +1,4 @@
-//! What a resumed run does with its folder.
+//! The folder of a resumed run.
 
 use crate::common::program::{Ended, lines_of, program, snapshot, train, training, wlstm};
 use serde_json::Value;

@@ -1,5 +1,5 @@
 //! Backward kernels against finite differences of the forward ones, and optimizers against their formulas, by the `f64`
-//! twins alone. A kernel that no check runs fails, unless it declares why it needs none.
+//! twins alone. Fails for a kernel that no check runs, unless it declares why it needs none.
 
 mod optimizers;
 mod products;

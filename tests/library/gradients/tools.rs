@@ -1,4 +1,4 @@
-//! What the checks share: running twins, making numbers, differentiating, comparing.
+//! Shared by the checks: running twins, generating numbers, differentiating, comparing.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ pub fn run(kernel: &Kernel, params: &impl Params, buffers: &mut [Data]) {
     run_twin(kernel, &params.to_raw(), slices);
 }
 
-/// The same for buffers that are made for the run. Returns the content of buffer `k` afterwards.
+/// As [`run`], with buffers created for the run. Returns the contents of buffer `k` afterwards.
 pub fn result(kernel: &Kernel, params: &impl Params, mut buffers: Vec<Data>, k: usize) -> Vec<f64> {
     run(kernel, params, &mut buffers);
     real(buffers.swap_remove(k))
@@ -64,7 +64,7 @@ pub fn indices(values: &[u32]) -> Data {
     Data::Index(values.to_vec())
 }
 
-/// For outputs: NaN, which shows an element that was not written.
+/// Outputs of NaN, so that elements that are not written are found.
 pub fn output(len: usize) -> Data {
     Data::Real(vec![f64::NAN; len])
 }

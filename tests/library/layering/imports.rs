@@ -13,7 +13,7 @@ pub struct Crate<'a> {
     macros: BTreeMap<&'a str, usize>,
 }
 
-/// What a path names.
+/// The target of a path.
 enum Target {
     Module(Names),
     /// An item of a file.
@@ -39,8 +39,8 @@ impl<'a> Crate<'a> {
         }
     }
 
-    /// For each file the files that it imports from; tests left out. A `pub use` that only passes on an item of a child module is
-    /// no import, a module that is imported counts where something of it is named.
+    /// For each file the files that it imports from; tests left out. A `pub use` that only re-exports an item of a child module is
+    /// not an import. An imported module counts where one of its items is used.
     pub fn imports(&self) -> Vec<BTreeSet<usize>> {
         let of_file = |(file, source): (usize, &Source)| {
             let mentions = source.paths.iter().filter(|mention| !mention.test);
@@ -67,7 +67,7 @@ impl<'a> Crate<'a> {
         found.collect()
     }
 
-    /// The file that defines what a path names.
+    /// The file that defines the target of a path.
     fn resolve(&self, file: usize, mention: &Mention) -> Option<usize> {
         let path = self.absolute(file, mention)?;
         match self.walk(&path, &mut BTreeSet::new()) {
@@ -101,7 +101,7 @@ impl<'a> Crate<'a> {
             name => {
                 let child = [source.module.as_slice(), &[name.to_owned()]].concat();
                 match source.imported.get(name) {
-                    // An alias that stands for itself (`use child;`) is the child.
+                    // An alias of itself (`use child;`) is the child.
                     Some(target) if !import && target.as_slice() != path => {
                         self.absolute_within(file, target, &source.module, true)?
                     }
@@ -176,7 +176,7 @@ impl<'a> Crate<'a> {
     }
 }
 
-/// The sets of files that reach each other (Tarjan 1972), each sorted; a file alone is none.
+/// The sets of files that reach each other (Tarjan 1972), each sorted; a single file is not a set.
 pub fn cycles(imports: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
     struct Search<'a> {
         imports: &'a [BTreeSet<usize>],

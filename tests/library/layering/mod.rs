@@ -1,5 +1,5 @@
-//! What must hold of the source text: imports run from the upper layers to the lower ones, files do not import each other in a
-//! circle, no file is long, and a library that has one place in the crate is named only there.
+//! Rules for the source text: upper layers import lower ones, files do not import each other in cycles, files are short, and some
+//! libraries are used only in certain layers.
 
 mod imports;
 mod source;
@@ -12,8 +12,8 @@ use self::source::{Source, code_and_strings, code_of, files_below, root, sources
 /// The modules that any layer may import.
 const LEAVES: &str = "digest error files matrix numbers random real team tensor";
 
-/// What each layer imports besides leaves, lowest layer first; then what leaves import of each other. Every word is needed: the
-/// test fails where one is not.
+/// The imports of each layer besides leaves, lowest layer first. Then the imports among leaves. The test fails for an entry that is
+/// not used.
 const IMPORTS: &[(&str, &str)] = &[
     ("kernel", ""),
     ("kernels", "kernel"),
@@ -53,7 +53,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("matrix", "team"),
 ];
 
-/// Crates that only some layers may name, and these layers.
+/// Crates that only some layers may use, and these layers.
 const CONFINED: &[(&str, &str)] = &[
     ("wgpu naga", "device"),
     (
@@ -62,13 +62,13 @@ const CONFINED: &[(&str, &str)] = &[
     ),
 ];
 
-/// The most lines of a file.
+/// The largest number of lines of a file.
 const LINES: usize = 500;
 
-/// The most lines of half of the files of `src`.
+/// The largest median number of lines of the files of `src`.
 const MEDIAN_LINES: usize = 150;
 
-/// Fails with what was found, one line each.
+/// Fails if anything was found, with one line for each.
 fn assert_none(found: &BTreeMap<String, String>) {
     let lines: Vec<String> = found
         .iter()
@@ -209,11 +209,11 @@ const DECLARATIONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Where such names may stand all the same: files of golden models have them, and the methods of factorization make these cells.
+/// Files that may use these names nevertheless: the golden models contain them, and factorization creates these cells.
 const MAY_NAME: &[&str] = &["validate/golden/", "job/factorize.rs"];
 
 #[test]
-fn names_stay_where_they_are_declared() {
+fn names_are_used_only_where_declared() {
     let sources = sources();
     let mut names = Vec::new();
     for (folder, others) in DECLARATIONS {
@@ -257,7 +257,7 @@ fn type_name(stem: &str) -> String {
     stem.split('_').map(capital).collect()
 }
 
-/// A crate in which every way to name something is used.
+/// A crate that names items in every possible way.
 fn example() -> Vec<Source> {
     let files = [
         ("lib.rs", "pub mod a; pub mod b; pub mod c; pub mod d;"),
@@ -300,10 +300,10 @@ fn imports_are_found_however_they_are_written() {
         found,
         [
             ("lib.rs", vec![]),
-            // `Deep` and `Renamed` are only passed on, `Kept` is used.
+            // `Deep` and `Renamed` are only re-exported, `Kept` is used.
             ("a/mod.rs", vec!["a/other.rs"]),
             ("a/inner.rs", vec![]),
-            // Through the parent, which passes it on.
+            // Through the parent, which re-exports it.
             ("a/other.rs", vec!["a/inner.rs"]),
             ("b.rs", vec!["a/inner.rs", "a/other.rs", "d.rs"]),
             ("c.rs", vec!["b.rs", "d.rs"]),

@@ -12,9 +12,9 @@ pub struct Source {
     pub path: String,
     /// The module that the file is.
     pub module: Names,
-    /// What the whole file names: every path of `use`, and every path in code.
+    /// All paths in the file: those of `use`, and those in code.
     pub paths: Vec<Mention>,
-    /// Names that `use` brings into the module, and the paths that they stand for.
+    /// Names that `use` imports into the module, with their paths.
     pub imported: BTreeMap<String, Names>,
     /// Modules whose names `use module::*` brings in.
     pub globs: Vec<Names>,
@@ -24,18 +24,18 @@ pub struct Source {
     pub macros: BTreeSet<String>,
 }
 
-/// A path with the place where it stands.
+/// A path with its location.
 #[derive(Clone)]
 pub struct Mention {
-    /// The path as it is written, without the alias.
+    /// The path as written, without the alias.
     pub path: Names,
-    /// The module in which it stands; not that of the file within an inline module.
+    /// The module that contains it; not that of the file within an inline module.
     pub within: Names,
-    /// Whether it only passes a name on: `pub use` of a name that the file does not use itself.
+    /// Whether it is only a re-export: `pub use` of a name that the file does not use itself.
     pub reexport: bool,
-    /// Whether it is of a `use`.
+    /// Whether it is in a `use`.
     pub import: bool,
-    /// Whether it stands in `#[cfg(test)]`.
+    /// Whether it is in `#[cfg(test)]`.
     pub test: bool,
 }
 
@@ -44,7 +44,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file below a folder of the repository with one of these extensions, sorted; what Cargo builds is left out.
+/// Every file below a folder of the repository with one of these extensions, sorted, without the build output of Cargo.
 pub fn files_below(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
     let mut open = vec![root().join(folder)];
     let mut found = Vec::new();
@@ -128,7 +128,7 @@ struct Reader<'a> {
     at: usize,
     open: Vec<(Option<String>, bool)>,
     source: &'a mut Source,
-    /// How often each name stands in the code outside `use`.
+    /// How often each name occurs in the code outside `use`.
     uses: BTreeMap<String, usize>,
 }
 

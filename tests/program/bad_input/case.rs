@@ -1,4 +1,4 @@
-//! A folder in which `wlstm train` succeeds, and the checks that every refusal has in common.
+//! A folder in which `wlstm train` succeeds, and the checks that all refusals share.
 
 use std::path::PathBuf;
 
@@ -101,7 +101,7 @@ pub fn explained(ended: &Ended, code: i32, says: &[&str]) {
         assert!(!stderr.contains(bad), "{stderr}");
     }
     let lines: Vec<&str> = stderr.lines().collect();
-    // On some machines the Vulkan loader prints errors of its own.
+    // On some machines the Vulkan loader itself prints errors.
     let is_error = |line: &&str| line.starts_with("error:") && !line.contains("XDG_RUNTIME_DIR");
     assert_eq!(
         lines.iter().copied().filter(|line| is_error(line)).count(),

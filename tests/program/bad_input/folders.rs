@@ -68,7 +68,7 @@ fn checkpoints_that_cannot_be_resumed() {
     let other = [&more[..], &["--seed", "9"]].concat();
     let ended = wlstm(&training(&case.config, &case.run, "cpu", &other));
     explained(&ended, USAGE, &["`train.seed` was 1 and is 9"]);
-    // Another text than that of the run, of another length and of the same length.
+    // A text that differs from that of the run, with another length or the same.
     let text = std::fs::read(case.folder.path("train.txt")).expect("the training text");
     let mut other = text.clone();
     other.reverse();
@@ -98,11 +98,11 @@ fn run_folders() {
     case.refused(&[], DATA, &["train.txt"]);
     case.run = case.folder.path("train.txt/run");
     case.refused(&[], DATA, &["train.txt/run"]);
-    // A folder that holds a run, and one that holds something else.
+    // A folder that contains a run, and one that contains something else.
     case.run = case.folder.path("run");
     train(&case.config, &case.run, "cpu", &[]);
     case.refused(&[], DATA, &["contains a run", "--resume"]);
-    // If the best checkpoint is missing, the last one is used and a warning says so.
+    // If the best checkpoint is missing, the last one is used, with a warning.
     let best = case.run.join("run.json");
     let mut record: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&best).expect("a record")).expect("JSON");

@@ -86,7 +86,7 @@ fn out_of_memory() {
     }
 }
 
-/// A run goes on when standard error cannot be written.
+/// A run continues when standard error cannot be written.
 #[test]
 #[cfg(target_os = "linux")]
 fn standard_error_that_cannot_be_written() {
@@ -102,7 +102,7 @@ fn standard_error_that_cannot_be_written() {
     assert_eq!(checkpoints(&case.run).last(), Some(&6));
 }
 
-/// A run that diverges keeps its last good checkpoint and says so.
+/// A run that diverges keeps its last good checkpoint and names it.
 #[test]
 fn divergence() {
     let case = Case::new()

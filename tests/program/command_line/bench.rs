@@ -4,7 +4,7 @@ use predicates::prelude::*;
 
 use super::tools::{json, stdout, wlstm};
 
-/// A small model, of which nothing is read: the text that it names is not there.
+/// A small model whose text does not exist: `bench` reads none.
 fn step() -> assert_cmd::Command {
     let mut command = wlstm();
     command.args(["bench", "step", "benches/plain.toml", "--device", "cpu"]);
@@ -28,7 +28,7 @@ fn steps_are_measured_without_a_text() {
     let words_per_second = 320.0 / number("seconds_per_step");
     assert!((number("words_per_second") / words_per_second - 1.0).abs() < 1e-9);
     assert!(number("seconds_shortest") <= number("seconds_per_step"));
-    // A model that has learned nothing finds all words about equally likely.
+    // An untrained model gives all words about the same probability.
     assert!((number("loss") - 50_f64.ln()).abs() < 0.5);
     let profile = &found["profile"];
     let kernels = profile["kernels"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! The cache of tokens, as runs of the program share it.
+//! The token cache, which runs of the program share.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::tools::{Tiny, metrics, text};
 
-/// Enough text to be kept, and a configuration to train on it.
+/// A text that is large enough to be cached, and a configuration.
 fn large() -> Tiny {
     let tiny = Tiny::new("sentences");
     let text = text(4, 110_000);
@@ -66,7 +66,7 @@ fn runs_have_the_same_bits_with_and_without_it() {
     assert_eq!(expected.len(), 20);
     assert_eq!(losses(&tiny, "cached"), expected);
     assert_eq!(losses(&tiny, "again"), expected);
-    // A run goes on from where the other way of reading has stopped.
+    // A run with the cache resumes one without, and the reverse.
     for (out, first, then) in [
         ("one", Path::new(""), &*cache),
         ("two", &cache, Path::new("")),
@@ -75,7 +75,7 @@ fn runs_have_the_same_bits_with_and_without_it() {
         train(&tiny, then, &line(out, "20", &["--resume"])).success();
         assert_eq!(losses(&tiny, out), expected, "{out}");
     }
-    // Not after a change that leaves its length.
+    // Not after a change of the text that keeps its length.
     let mut text = std::fs::read(tiny.path("train.txt")).unwrap();
     let place = text.len() / 3;
     text[place..place + 2].copy_from_slice(b"zz");
@@ -87,7 +87,7 @@ fn runs_have_the_same_bits_with_and_without_it() {
 }
 
 #[test]
-fn folders_that_cannot_be_written_are_a_warning() {
+fn unwritable_folders_are_a_warning() {
     let tiny = large();
     tiny.write("file", "");
     let output = train(&tiny, tiny.path("file"), &line("run", "2", &[])).success();

@@ -1,11 +1,11 @@
-//! `wlstm devices`, and devices that are not there.
+//! `wlstm devices`, and devices that do not exist.
 
 use super::tools::{Tiny, json, stdout, wlstm};
 
 /// The program on a machine without drivers.
 fn without_drivers() -> assert_cmd::Command {
     let mut command = wlstm();
-    // The loader looks at one of these for its drivers, whichever its age; OpenGL is left out.
+    // Old and new Vulkan loaders read different variables. OpenGL is disabled.
     command
         .env("VK_DRIVER_FILES", "/nowhere")
         .env("VK_ICD_FILENAMES", "/nowhere")
@@ -15,7 +15,7 @@ fn without_drivers() -> assert_cmd::Command {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_machine_without_drivers_is_told_what_to_install() {
+fn without_drivers_the_output_says_what_to_install() {
     let text = stdout(without_drivers().arg("devices"));
     assert!(text.starts_with("no GPU adapter found\n"), "{text}");
     assert!(text.contains("install"), "{text}");
@@ -36,7 +36,7 @@ fn a_machine_without_drivers_is_told_what_to_install() {
 }
 
 #[test]
-fn drivers_say_nothing_of_their_own() {
+fn drivers_print_nothing() {
     let mut command = wlstm();
     command.env_remove("XDG_RUNTIME_DIR").arg("devices");
     command.assert().success().stderr("");

@@ -22,7 +22,7 @@ fn fails(tiny: &Tiny, line: &[&str], code: i32, says: &str) {
 }
 
 #[test]
-fn a_run_that_is_none_is_named() {
+fn missing_runs_are_named() {
     let tiny = Tiny::trained("sentences", &[]);
     let checkpoint = std::fs::read(tiny.checkpoint()).unwrap();
     tiny.write("cut.safetensors", &checkpoint[..checkpoint.len() / 2]);
@@ -42,7 +42,7 @@ fn a_run_that_is_none_is_named() {
 }
 
 #[test]
-fn devices_and_texts_that_are_none_are_named() {
+fn missing_devices_and_texts_are_named() {
     let tiny = Tiny::trained("sentences", &[]);
     tiny.write("empty.txt", "");
     tiny.write("blank.txt", "\n\n");
@@ -111,7 +111,7 @@ fn devices_and_texts_that_are_none_are_named() {
 }
 
 #[test]
-fn a_run_without_texts_to_evaluate_says_so() {
+fn a_run_without_texts_to_evaluate_is_an_error() {
     let tiny = Tiny::trained("sentences", &["--set", "data.valid=[]"]);
     fails(
         &tiny,
@@ -121,10 +121,10 @@ fn a_run_without_texts_to_evaluate_says_so() {
     );
 }
 
-/// A disk that is full in the middle of a checkpoint, while more of it is being made: here a limit to the size of files.
+/// The disk is full in the middle of a checkpoint, while more of it is being prepared. Emulated by a limit on file sizes.
 #[cfg(unix)]
 #[test]
-fn a_checkpoint_that_finds_no_room_is_not_there() {
+fn a_checkpoint_that_does_not_fit_leaves_no_file() {
     let tiny = Tiny::new("sentences");
     let shell = format!(
         "trap '' XFSZ; ulimit -f 40000; exec {} train tiny.toml --device cpu --out run --steps 1 \
@@ -221,7 +221,7 @@ fn commands_on_models_name_what_they_cannot_use() {
     for (line, code, says) in sentences {
         fails(&tiny, line, *code, says);
     }
-    // What the parser refuses ends in a way to the help instead.
+    // Errors of the argument parser end with a reference to --help instead.
     let usages: &[&[&str]] = &[
         &["compare", "tiny.toml", "--seconds", "0"],
         &["compare", "tiny.toml", "--seconds", "nan"],
@@ -258,6 +258,6 @@ fn commands_on_models_name_what_they_cannot_use() {
         assert_eq!(count.count(), 1, "{line:?}\n{error}");
         assert!(error.contains("--help"), "{line:?}\n{error}");
     }
-    // Nothing was made.
+    // Nothing was created.
     assert!(!tiny.path("a").exists());
 }

@@ -28,12 +28,12 @@ fn numbers_are_those_of_the_validation_during_training() {
 }
 
 #[test]
-fn the_test_text_goes_before_the_validation_text() {
+fn the_test_text_is_preferred_to_the_validation_text() {
     let tiny = Tiny::trained("sentences", &["--set", "data.test=[\"test.txt\"]"]);
     let default = ["eval", "run", "--device", "cpu", "-q"];
     let expected = stdout(tiny.wlstm().args(default));
     tiny.wlstm().args(default).assert().stderr("");
-    // A checkpoint says the same as its run; paths are relative to the working directory, and may be patterns.
+    // A checkpoint gives the same result as its run. Paths are relative to the working directory, and may be patterns.
     let checkpoint = tiny.checkpoint();
     for data in ["test.txt", "te*.txt"] {
         let line = ["--data", data, "--device", "cpu", "--quiet"];
@@ -104,7 +104,7 @@ fn the_end_of_the_training_text_can_be_held_out() {
     let apart = training("apart", &["data.train=begin.txt", "data.valid=end.txt"]);
     assert_eq!(shared["nll"], apart["nll"]);
     assert_eq!(shared["targets"], apart["targets"]);
-    // The run knows its validation text, and goes on with it.
+    // The run remembers its validation text, and resumes with it.
     let found = json(
         tiny.wlstm()
             .args(["eval", "shared", "--device", "cpu", "--json"]),
@@ -138,7 +138,7 @@ fn the_end_of_the_training_text_can_be_held_out() {
         .args(resume)
         .args(["--steps", "30", "--set", "data.valid_share=0.3"]);
     other.assert().code(2);
-    // A single line cannot be cut, and a wrong byte is told by its line in the file.
+    // A single line cannot be split. An invalid byte is reported with its line in the file.
     tiny.write("line.txt", "one line and no more\n");
     let mut one = tiny.wlstm();
     one.args(["train", "tiny.toml", "--set", "data.train=line.txt"]);

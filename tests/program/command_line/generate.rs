@@ -20,14 +20,14 @@ fn the_same_seed_gives_the_same_text() {
         text,
         generate(&["--prompt", "the cat", "--tokens", "40", "--seed", "2"])
     );
-    // The likeliest words need no seed.
+    // The most likely words do not depend on the seed.
     let greedy = |seed| generate(&["--tokens", "12", "--temperature", "0", "--seed", seed]);
     assert_eq!(greedy("1"), greedy("2"));
     assert_eq!(greedy("1"), generate(&["--tokens", "12", "--top-k", "1"]));
 }
 
 #[test]
-fn the_prompt_stands_as_it_was_given() {
+fn the_prompt_is_unchanged() {
     let tiny = Tiny::trained("sentences", &[]);
     let line = [
         "generate", "run", "--device", "cpu", "--tokens", "0", "--prompt",
@@ -82,7 +82,7 @@ fn characters_are_joined_as_they_are() {
 }
 
 #[test]
-fn samples_are_their_own_and_the_same_in_any_company() {
+fn samples_differ_and_do_not_depend_on_their_number() {
     let tiny = Tiny::trained("contiguous", &[]);
     let line = [
         "generate", "run", "--device", "cpu", "-q", "--tokens", "25", "--prompt", "the", "--seed",
@@ -97,7 +97,7 @@ fn samples_are_their_own_and_the_same_in_any_company() {
     assert_eq!(three.len(), 3);
     assert_eq!(three[0], one);
     assert_ne!(three[1], three[2]);
-    // More than stand side by side.
+    // More than are generated in parallel.
     let many = texts("35");
     assert_eq!(many.len(), 35);
     assert_eq!(many[..3], three);
@@ -113,7 +113,7 @@ fn samples_are_their_own_and_the_same_in_any_company() {
 
 #[test]
 fn the_log_probability_of_a_sample_is_that_of_its_words() {
-    // One line of sentences, which ends with the mark that is scored too.
+    // One line of sentences. Its end mark is scored too.
     let tiny = Tiny::trained("sentences", &[]);
     let generate = |seed: u32, tokens: u32| {
         let (seed, tokens) = (seed.to_string(), tokens.to_string());
@@ -136,7 +136,7 @@ fn the_log_probability_of_a_sample_is_that_of_its_words() {
 }
 
 #[test]
-fn a_small_nucleus_is_the_likeliest_word() {
+fn a_small_nucleus_is_the_most_likely_word() {
     let tiny = Tiny::trained("contiguous", &[]);
     let line = ["generate", "run", "--device", "cpu", "--tokens", "12"];
     let greedy = stdout(tiny.wlstm().args(line).args(["--temperature", "0"]));

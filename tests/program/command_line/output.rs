@@ -1,4 +1,4 @@
-//! Standard output has results and nothing else: the same with and without `--quiet`, without colours, in any environment.
+//! Standard output contains only results: the same with and without `--quiet`, without colours, in any environment.
 
 use super::tools::Tiny;
 
@@ -8,7 +8,7 @@ fn outputs(tiny: &Tiny, line: &[&str], environment: &[(&str, &str)]) -> (String,
     command.envs(environment.iter().copied());
     command.args(line).write_stdin("the cat sat\na dog\n");
     let done = command.assert().success();
-    // What is free of the host changes from run to run.
+    // The free memory of the host changes from run to run.
     let is_lasting = |line: &&str| !line.contains("and of the host");
     let text = |bytes: &[u8]| -> String {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -19,7 +19,7 @@ fn outputs(tiny: &Tiny, line: &[&str], environment: &[(&str, &str)]) -> (String,
 }
 
 #[test]
-fn results_are_the_same_when_quiet_and_in_colourful_places() {
+fn results_do_not_depend_on_quiet_or_colours() {
     let tiny = Tiny::trained("sentences", &["--set", "model.cell=lstmp"]);
     let colourful: &[(&str, &str)] = &[
         ("CLICOLOR_FORCE", "1"),
@@ -74,7 +74,7 @@ fn results_are_the_same_when_quiet_and_in_colourful_places() {
 }
 
 #[test]
-fn long_work_says_nothing_when_quiet_and_plain_lines_off_a_terminal() {
+fn progress_is_silent_when_quiet_and_plain_without_a_terminal() {
     let tiny = Tiny::new("sentences");
     let variants = ["--variants", "lstmp,glstm"];
     for (command, more) in [("train", &[][..]), ("compare", &variants)] {

@@ -15,7 +15,7 @@ const RECURRENT: [(&str, u64); 7] = [
     ("g4-8", 42_008_576),
 ];
 
-/// `plan` of a configuration of this repository, whose text and vocabulary may be there or not.
+/// `plan` of a configuration of this repository. Its text and vocabulary need not exist.
 fn plan(name: &str) -> assert_cmd::Command {
     let mut command = wlstm();
     command.args(["plan", &format!("configs/{name}.toml")]);
@@ -39,7 +39,7 @@ fn the_papers_models_have_their_parameters() {
         assert_eq!(bytes["parameters"], 4 * sum);
         assert_eq!(bytes["optimizer"], 4 * sum);
         assert_eq!(bytes["moving_average"], 4 * recurrent);
-        // Two layers, h and c: of 256 streams that train, 256 that validate, one that makes up the sample.
+        // h and c of two layers, for 256 streams of training, 256 of validation and one of the sample.
         assert_eq!(bytes["state"], 4 * 2 * (256 + 256 + 1) * (8192 + 1024));
         assert!(bytes["activations"].as_u64().unwrap() > 0);
     }
@@ -50,7 +50,7 @@ fn the_papers_models_have_their_parameters() {
 
 #[test]
 fn the_small_model_of_wikitext_has_its_parameters() {
-    // The text may be there or not: the size is in the configuration.
+    // The text need not exist: the size is in the configuration.
     let found = json(plan("wikitext2-200").arg("--json"));
     assert_eq!(
         (&found["parameters"], &found["vocabulary"]),
@@ -75,7 +75,7 @@ fn the_table_is_for_people() {
     assert_eq!(value("words per step"), "20,480");
 }
 
-/// The part of the answer about a device.
+/// The part of the output about a device.
 fn place(document: &serde_json::Value, device: &str) -> serde_json::Value {
     let mut places = document["places"].as_array().unwrap().iter();
     let place = places.find(|place| place["device"] == device);
@@ -122,7 +122,7 @@ fn every_device_has_its_bytes() {
         assert!(number(&place["dispatches_per_evaluation_batch"]) >= 100);
         sizes.push(need);
     }
-    // The CPU, and an adapter or one that there could be: of the same plans in other pieces.
+    // The CPU, and an adapter or an assumed one: the same plans, split into different pieces.
     assert!(sizes.len() >= 2);
     let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
     assert!(*most < least + least / 20, "{sizes:?}");
@@ -130,7 +130,7 @@ fn every_device_has_its_bytes() {
     assert_eq!(found["exchange_bytes_per_step"]["sent"], 0);
     let four = json(plan("lm1b-g4").args(["--devices", "4", "--json"]));
     assert_eq!(four["exchange_bytes_per_step"]["dense"], 4 * 50_397_184);
-    // Beside the model, the gradients of whole parameters and the rows of all four are kept for the update.
+    // For the update, the gradients of dense parameters and the rows of all four devices are stored.
     let more = |of: &str| four["bytes_per_device"][of].as_u64().unwrap();
     let (touched, samples) = (256 * 20, 8192);
     let rows = touched * 1024 + (samples + touched) * 1025;
@@ -140,7 +140,7 @@ fn every_device_has_its_bytes() {
         found["bytes_per_device"]["optimizer"]
     );
 
-    // With tables on the host the device has little of them.
+    // With tables on the host, the device stores only a few of their rows.
     let mut command = plan("lm1b-g4");
     command.args([
         "--set",
@@ -155,9 +155,9 @@ fn every_device_has_its_bytes() {
     assert_eq!(host["host_bytes"]["tables"], tables);
 }
 
-/// What is said to fit does, with a twentieth to spare, and what is larger by one does not.
+/// The proposed sizes fit, with 5 % of the memory to spare, and sizes larger by one do not.
 #[test]
-fn what_is_to_be_changed_fits() {
+fn proposed_sizes_fit() {
     let sets = [
         "train.batch=128",
         "data.vocab_size=60000",
@@ -215,10 +215,10 @@ fn what_is_to_be_changed_fits() {
     plan("lm1b-g4").args(["--memory", "8XB"]).assert().code(2);
 }
 
-/// Where there is no adapter, one with the limits that all have stands for those that there could be.
+/// Without an adapter, the plan assumes one with the limits that every adapter has.
 #[test]
 #[cfg(not(windows))]
-fn without_an_adapter_there_is_one_that_could_be() {
+fn without_an_adapter_one_is_assumed() {
     let ask = |more: &[&str]| {
         let mut command = plan("lm1b-g4");
         command.env("WGPU_BACKEND", "dx12").arg("--json").args(more);
@@ -245,7 +245,7 @@ fn without_an_adapter_there_is_one_that_could_be() {
     );
 }
 
-/// Gates that are made again are worth it where there are many.
+/// Recomputing the gates saves much memory if the model has many.
 #[test]
 fn recomputing_saves_half_of_the_activations() {
     let activations = |recompute: &str| {

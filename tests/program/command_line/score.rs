@@ -56,7 +56,7 @@ fn every_line_is_answered_in_order() {
         .write_stdin(input)
         .assert()
         .stderr("");
-    // A file of many lines, more than stand side by side, says what its lines say one by one.
+    // A file with more lines than are scored in parallel gives the scores of its single lines.
     let lines = text(9, 100);
     tiny.write("lines.txt", &lines);
     let all = stdout(tiny.wlstm().args(line).arg("lines.txt"));
@@ -76,7 +76,7 @@ fn a_line_alone_scores_as_it_evaluates() {
         ("sentences", format!("{words}\n")),
         ("contiguous", format!("\n{words}\n")),
     ] {
-        // One stream, or the columns of contiguous order would begin in the midst of the line.
+        // One stream: with several, the columns of contiguous order would begin in the middle of the line.
         let tiny = Tiny::trained(order, &["--set", "train.batch=1"]);
         tiny.write("line.txt", text);
         let line = [
@@ -171,7 +171,7 @@ fn a_stream_is_answered_line_by_line() {
     });
     for question in ["the cat", "a dog ran"] {
         writeln!(input, "{question}").unwrap();
-        // The input stays open: an answer that waits for more lines never comes.
+        // The input stays open, so the output must not wait for more lines.
         let answer = answers.recv_timeout(Duration::from_secs(30)).unwrap();
         assert!(answer.ends_with(question), "{answer}");
     }
@@ -241,7 +241,7 @@ fn the_summary_has_all_lines() {
     let zebra: f64 = zebra.split('\t').nth(1).unwrap().parse().unwrap();
     let without = (-(found[0].0 + found[1].0 - zebra) / 7.0).exp();
     assert!((numbers[1].1 - without).abs() < 1e-3, "{summary} {without}");
-    // It goes to standard error beside the lines.
+    // It is printed to standard error, beside the lines.
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains(&summary), "{errors}");
 }

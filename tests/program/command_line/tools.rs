@@ -1,4 +1,4 @@
-//! What these tests share: the program, and tiny models that it has trained.
+//! Shared by these tests: the program, and tiny models that it has trained.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use tempfile::TempDir;
 pub fn wlstm() -> Command {
     let mut command = Command::cargo_bin("wlstm").unwrap();
     command.env_remove("RUST_LOG").env_remove("WGPU_BACKEND");
-    // What is tuned in tests is not kept for the user.
+    // Tests do not write to the tuning cache of the user.
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.env_remove("WLSTM_CACHE");
     command
 }
 
-/// What the program writes to standard output when all is well.
+/// The standard output of a successful command.
 pub fn stdout(command: &mut Command) -> String {
     let output = command.assert().success().get_output().stdout.clone();
     String::from_utf8(output).unwrap()

@@ -1,4 +1,4 @@
-//! Help, versions, completions, and what is said of a wrong command line.
+//! Help, versions, completions, and errors of the command line.
 
 use predicates::prelude::*;
 
@@ -13,7 +13,7 @@ fn completions_go_to_standard_output() {
 }
 
 #[test]
-fn wrong_usage_exits_with_2_and_says_what_is_right() {
+fn wrong_usage_exits_with_2_and_help() {
     wlstm()
         .assert()
         .code(2)

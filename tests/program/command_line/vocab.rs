@@ -12,7 +12,7 @@ fn a_vocabulary_is_counted_and_trains() {
     let line = ["vocab", "a.txt", "--out", "v.txt", "--min-count", "2"];
     let output = tiny.wlstm().args(line).assert().success();
     let output = output.stderr(predicate::str::contains("Wrote `v.txt`"));
-    // Seven words and three sentence ends; `sat` and `dog` come once.
+    // Seven words and three sentence ends; `sat` and `dog` occur once.
     output.stdout("words 4\ntokens 10\ncoverage 80.0000 %\n");
     let written = std::fs::read_to_string(tiny.path("v.txt")).unwrap();
     assert_eq!(written, "<S> 3\nthe 3\n<UNK> 2\ncat 2\n");
@@ -64,9 +64,9 @@ fn contiguous_characters_have_their_own_words() {
     assert_eq!(written, "a 2\n  1\n<eos> 1\nb 1\n<UNK> 0\n");
 }
 
-/// What is said of the use of a vocabulary works, whatever it is called.
+/// The proposed command with a new vocabulary works for any file name.
 #[test]
-fn the_use_that_is_proposed_can_be_typed() {
+fn the_proposed_command_works() {
     let tiny = Tiny::new("sentences");
     for name in ["words.txt", "123", "true"] {
         let line = [

@@ -56,7 +56,7 @@ fn the_first_model_may_fail_before_its_first_step() {
         .collect();
     assert_eq!(states, ["failed", "finished"]);
     assert_eq!(lines[0]["steps"], 0);
-    // It stays the reference of the others, and has no speed.
+    // It stays the baseline of the others, and has no speed.
     assert!(lines[0]["recurrent_parameters"].as_u64().unwrap() > 10_000_000);
     assert!(lines[1]["speedup"].is_null() && lines[1]["share_reached"].is_null());
     let record = std::fs::read_to_string(out.join("compare.json")).unwrap();

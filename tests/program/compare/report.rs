@@ -1,4 +1,4 @@
-//! What is reported: unknown words, and the pages of `wlstm report`.
+//! Reports: unknown words, and the pages of `wlstm report`.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::tools::{VARIANTS, assert_page, compare, small_model, table_of};
 
-/// A model that has seen no unknown word in training cannot predict them: a warning says so, and the table has their share.
+/// A model that has seen no unknown word in training cannot predict them: there is a warning, and the table has their share.
 #[test]
 fn unknown_words_have_a_warning_and_a_column() {
     let (folder, config) = small_model();

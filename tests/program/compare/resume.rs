@@ -50,7 +50,7 @@ fn a_comparison_is_resumed_after_ctrl_c() {
         ended.stderr
     );
     let before = losses(&out.join("lstmp"));
-    // With another budget, which then holds for all models.
+    // With another budget, which applies to all models.
     let limit = before.len() as u64 + 5;
     let steps = limit.to_string();
     let resumed = wlstm(&[
@@ -84,7 +84,7 @@ fn a_comparison_is_resumed_after_ctrl_c() {
     assert_eq!(table_of(&again).len(), 3);
 }
 
-/// The commands that are proposed at the end work, and train ten times as long.
+/// The commands proposed at the end work, and train ten times as long.
 #[cfg(unix)]
 #[test]
 fn proposed_commands_work() {
@@ -175,7 +175,7 @@ fn a_run_of_a_comparison_is_not_resumed_alone() {
         );
         assert!(folder.snapshot() == before);
     }
-    // If a text is missing, the error says what to do.
+    // If a text is missing, the error contains help.
     std::fs::rename(folder.path("train.txt"), folder.path("elsewhere.txt")).unwrap();
     let line = ["compare", "--resume", "--steps", "4", "--out", text(&out)];
     let ended = wlstm(&line);

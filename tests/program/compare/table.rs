@@ -53,7 +53,7 @@ fn the_table_of_three_cells() {
     let grouped = flops(2.0 * f64::from(32 * 32 + 512));
     assert!((number(&lines[2], "speedup_by_flops") / (dense / grouped) - 1.0).abs() < 1e-9);
 
-    // Each is an ordinary run, and computes what it computes alone.
+    // Each model is an ordinary run, with the same results as alone.
     let alone = folder.path("alone");
     let sets = [
         "--set",
@@ -68,7 +68,7 @@ fn the_table_of_three_cells() {
     let eval = wlstm(&["eval", text(&out.join("lstmp")), "--device", "cpu", "-q"]);
     assert_eq!(eval.code, Some(0), "{}", eval.stderr);
 
-    // The files hold the same figures.
+    // The files have the same numbers.
     let record: Value =
         serde_json::from_slice(&std::fs::read(out.join("compare.json")).unwrap()).unwrap();
     // Except that they name the folders of the runs relative to that of the comparison, which may be moved.

@@ -1,4 +1,4 @@
-//! A small model to compare, and readers of what `wlstm compare` prints and writes.
+//! A small model to compare, and readers of the output of `wlstm compare`.
 
 use std::path::{Path, PathBuf};
 
