@@ -114,16 +114,16 @@ impl Xxh64 {
         };
         hash = hash.wrapping_add(self.length);
         let rest = &self.rest[..(self.length % STRIPE as u64) as usize];
-        let (words, rest) = rest.as_chunks::<8>();
-        for word in words {
-            hash = (hash ^ round(0, u64::from_le_bytes(*word)))
+        let (chunks, rest) = rest.as_chunks::<8>();
+        for chunk in chunks {
+            hash = (hash ^ round(0, u64::from_le_bytes(*chunk)))
                 .rotate_left(27)
                 .wrapping_mul(p1)
                 .wrapping_add(p4);
         }
-        let (words, rest) = rest.as_chunks::<4>();
-        for word in words {
-            hash = (hash ^ u64::from(u32::from_le_bytes(*word)).wrapping_mul(p1))
+        let (chunks, rest) = rest.as_chunks::<4>();
+        for chunk in chunks {
+            hash = (hash ^ u64::from(u32::from_le_bytes(*chunk)).wrapping_mul(p1))
                 .rotate_left(23)
                 .wrapping_mul(p2)
                 .wrapping_add(p3);
@@ -141,14 +141,14 @@ impl Xxh64 {
 
 #[inline(always)]
 fn stripe(lanes: &mut [u64; 4], bytes: &[u8; STRIPE]) {
-    for (lane, word) in lanes.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *lane = round(*lane, u64::from_le_bytes(*word));
+    for (lane, chunk) in lanes.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *lane = round(*lane, u64::from_le_bytes(*chunk));
     }
 }
 
 #[inline(always)]
-fn round(lane: u64, word: u64) -> u64 {
-    lane.wrapping_add(word.wrapping_mul(PRIMES[1]))
+fn round(lane: u64, input: u64) -> u64 {
+    lane.wrapping_add(input.wrapping_mul(PRIMES[1]))
         .rotate_left(31)
         .wrapping_mul(PRIMES[0])
 }

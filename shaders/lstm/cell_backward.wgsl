@@ -30,7 +30,7 @@ struct Starts {
 
 alias Z = vec4<f32>;
 
-// Terms of a sum that are added up on their own, as in products.
+// Terms of a partial sum, as in products.
 const DEPTH: u32 = 512u;
 
 @compute @workgroup_size(64)

@@ -34,7 +34,7 @@ struct Starts {
 alias M = f32;
 alias Z = vec4<f32>;
 
-// Terms of a sum that are added up on their own, as in products.
+// Terms of a partial sum, as in products.
 const DEPTH: u32 = 512u;
 
 @compute @workgroup_size(64)
@@ -50,7 +50,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let rows = min(vec4<u32>(b, b + 1u, b + 2u, b + 3u), vec4<u32>(params.batch - 1u));
     var at_left = starts.left + rows * (params.groups * params.depth) + g * params.depth;
     var at_weight = starts.weight + g * (params.weight_group / 4u) + (u - g * units);
-    // The content of z comes first, as in products.
+    // The previous value of z comes first, as in products.
     var total0 = vec4<f32>();
     var total1 = vec4<f32>();
     var total2 = vec4<f32>();

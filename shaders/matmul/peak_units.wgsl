@@ -21,7 +21,7 @@ struct Starts {
 @group(0) @binding(3) var<storage, read> right: array<f32>;
 @group(0) @binding(4) var<storage, read_write> product: array<f32>;
 
-// Set by the device: rows, columns and terms of a matrix unit, 8 or 16, and the threads of the largest subgroup.
+// Set by the executor: rows, columns and terms of a matrix unit, 8 or 16, and the threads of the largest subgroup.
 const UNIT: u32 = 16u;
 const SUBGROUP: u32 = 32u;
 
@@ -39,7 +39,7 @@ alias SumTile = coop_mat16x16<f32, C>;
 
 var<workgroup> tile_left: array<f16, SIDE * DEPTH>;
 var<workgroup> tile_right: array<f16, DEPTH * SIDE>;
-// A tile of sums of each subgroup, on its way to memory, and one for the subgroups past the last, which nothing reads.
+// Stages a tile of sums of each subgroup before it is stored. One more tile for the subgroups past the last, which nothing reads.
 var<workgroup> tile_sums: array<f32, (SUBGROUPS + 1u) * UNIT * UNIT>;
 
 // The block of a subgroup, and the position of a thread in it.

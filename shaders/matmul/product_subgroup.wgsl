@@ -1,7 +1,7 @@
 // product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, where a subgroup has SUBGROUP_LANES
 // threads. A workgroup is one subgroup and computes a block of 32 rows and 64 columns, a thread 8 columns of all rows in
 // registers. The subgroup reads each element of left once, four for each thread, and exchanges them between registers, which
-// costs GPUs in software much less than a load.
+// is much cheaper than a load on software GPUs.
 
 // The threads of a subgroup.
 const SUBGROUP_LANES: u32 = 8u;

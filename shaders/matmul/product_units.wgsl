@@ -15,7 +15,7 @@ alias Product = f32;
 // Rows and columns of the block of a workgroup, 64 or 128.
 const BLOCK: u32 = 64u;
 
-// Set by the device: rows, columns and terms of a matrix unit, 8 or 16, and the threads of the largest subgroup.
+// Set by the executor: rows, columns and terms of a matrix unit, 8 or 16, and the threads of the largest subgroup.
 const UNIT: u32 = 16u;
 const SUBGROUP: u32 = 32u;
 
@@ -41,7 +41,7 @@ alias SumTile = coop_mat16x16<f32, C>;
 
 var<workgroup> tile_left: array<f16, BLOCK * LEFT_STRIDE>;
 var<workgroup> tile_right: array<f16, STEP * RIGHT_STRIDE>;
-// A tile of sums of each subgroup, on its way to memory, and one for the subgroups past the last, which nothing reads.
+// Stages a tile of sums of each subgroup before it is stored. One more tile for the subgroups past the last, which nothing reads.
 var<workgroup> tile_sums: array<f32, (SUBGROUPS + 1u) * UNIT * UNIT>;
 
 // Element (row, k) of left, zero past the end.
@@ -93,7 +93,7 @@ struct Place {
     lanes: u32,
 }
 
-// Stores the staged sums of each subgroup as its tile (i, j), except what lies past the end.
+// Stores the staged sums of each subgroup as its tile (i, j), except those past the end.
 fn store(place: Place, i: u32, j: u32) {
     workgroupBarrier();
     if (place.subgroup < SUBGROUPS) {

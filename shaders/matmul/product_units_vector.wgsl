@@ -16,7 +16,7 @@ alias Product = vec4<f32>;
 const ROWS: u32 = 64u;
 const COLUMNS: u32 = 64u;
 
-// Set by the device: rows, columns and terms of a matrix unit, and the threads of the largest subgroup.
+// Set by the executor: rows, columns and terms of a matrix unit, and the threads of the largest subgroup.
 const UNIT: u32 = 16u;
 const SUBGROUP: u32 = 32u;
 
@@ -53,7 +53,7 @@ alias SumTile = coop_mat16x16<f32, C>;
 // Long enough for an operand and its transpose. A vector of eight is two vectors of four.
 var<workgroup> tile_left: array<vec4<f16>, 2u * (LEFT_EIGHTS + max(ROWS, STEP))>;
 var<workgroup> tile_right: array<vec4<f16>, 2u * (RIGHT_EIGHTS + max(COLUMNS, STEP))>;
-// A tile of sums of each subgroup, on its way to memory, and one for the subgroups past the last, which nothing reads.
+// Stages a tile of sums of each subgroup before it is stored. One more tile for the subgroups past the last, which nothing reads.
 const TILE: u32 = UNIT * UNIT / 4u;
 var<workgroup> tile_sums: array<vec4<f32>, (SUBGROUPS + 1u) * TILE>;
 
@@ -129,7 +129,7 @@ struct Place {
     lanes: u32,
 }
 
-// Stores the staged sums of each subgroup as its tile (i, j), except what lies past the end.
+// Stores the staged sums of each subgroup as its tile (i, j), except those past the end.
 fn store(place: Place, i: u32, j: u32) {
     workgroupBarrier();
     if (place.subgroup < SUBGROUPS) {

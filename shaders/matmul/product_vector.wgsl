@@ -38,7 +38,7 @@ var<workgroup> tile_right: array<vec4<f32>, STEP * COLUMN_FOURS>;
 const LEFT_SQUARES: u32 = ROW_FOURS * K_FOURS;
 const SQUARES: u32 = (LEFT_SQUARES + COLUMN_FOURS * K_FOURS) / THREADS;
 
-// A square as it is stored: four vectors, along the terms or across them.
+// A square in storage order: four vectors, along the terms or across them.
 struct Square {
     v0: vec4<f32>,
     v1: vec4<f32>,

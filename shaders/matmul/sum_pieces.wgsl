@@ -1,4 +1,4 @@
-// product = the sum of its pieces, or +=, in order. The content of product comes first.
+// product = the sum of its pieces, or +=, in order. The previous value of product comes first.
 
 struct Params {
     len: u32,

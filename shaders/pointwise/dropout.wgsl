@@ -39,7 +39,7 @@ fn main(
     let step = vec2<u32>(random[starts.random], random[starts.random + 1u]);
     let key = vec2<u32>(random[starts.random + 2u], random[starts.random + 3u]);
     var position = 0u;
-    var words = vec4<u32>();
+    var bits = vec4<u32>();
     for (var k = 0u; k < 4u; k += 1u) {
         let i = 4u * j + k;
         if (i >= params.len) {
@@ -48,9 +48,9 @@ fn main(
         let number = params.first + i / params.row * params.stride + i % params.row;
         if (k == 0u || number / 4u != position) {
             position = number / 4u;
-            words = philox4x32(vec4<u32>(position, params.purpose, step), key);
+            bits = philox4x32(vec4<u32>(position, params.purpose, step), key);
         }
-        let keep = words[number % 4u] >= params.threshold;
+        let keep = bits[number % 4u] >= params.threshold;
         y[starts.y + i] = Y(select(0.0, params.scale * f32(x[starts.x + i]), keep));
     }
 }

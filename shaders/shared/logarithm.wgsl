@@ -1,5 +1,5 @@
 // The natural logarithm of a positive normal number (Cephes, Moshier 1989; error below 2 ulp), term for term as in src/real.rs,
-// because drivers decide the precision of WGSL's own. Infinity and NaN are returned as they are.
+// because drivers decide the precision of WGSL's own. Infinity and NaN are returned unchanged.
 
 fn ln_of(x: f32) -> f32 {
     let bits = bitcast<u32>(x);

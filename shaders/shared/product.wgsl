@@ -38,7 +38,7 @@ const PIECE_TERMS: u32 = 128u;
 // Elements of a vector of the binding `product`.
 const PRODUCT_LANES: u32 = 1u;
 
-// What a workgroup computes: a piece of the sums of a group, the terms first .. end, and where its product begins.
+// The task of a workgroup: a piece of the sums of a group, the terms first .. end, and where its product begins.
 struct Task {
     group: u32,
     first: u32,

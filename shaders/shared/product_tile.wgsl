@@ -1,4 +1,4 @@
-// Shared by the forms of a product whose threads read one number at a time and compute 8 columns in registers.
+// Shared by the forms of a product whose threads read single elements and compute 8 columns in registers.
 
 @group(0) @binding(2) var<storage, read> left: array<f32>;
 @group(0) @binding(3) var<storage, read> right: array<f32>;
@@ -53,7 +53,7 @@ struct Place {
     add: bool,
 }
 
-// Stores or adds row i, except what lies past the end.
+// Stores or adds row i, except columns past the end.
 fn store(to: Place, i: u32, first: vec4<f32>, second: vec4<f32>) {
     if (to.row + i >= params.rows || to.column >= params.columns) {
         return;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::host::available_memory;
-use super::memory_model::{MemoryInfo, MemoryModel, WORD};
+use super::memory_model::{MemoryInfo, MemoryModel, U32_BYTES};
 use crate::graph::memory as placement;
 use crate::kernel::MatrixUnits;
 
@@ -36,10 +36,10 @@ impl Adapter {
     /// would report.
     pub fn limits(&self, mixed: bool) -> placement::Limits {
         let summary = &self.summary;
-        let words = |bytes: u64| usize::try_from(bytes / WORD).unwrap_or(usize::MAX);
+        let u32s = |bytes: u64| usize::try_from(bytes / U32_BYTES).unwrap_or(usize::MAX);
         placement::Limits {
-            arena: words(summary.max_buffer_bytes),
-            slice: words(summary.max_binding_bytes),
+            arena: u32s(summary.max_buffer_bytes),
+            slice: u32s(summary.max_binding_bytes),
             packed: true,
             // Assumes that they pass their trial.
             units: mixed && summary.is_hardware() && summary.unit().is_some(),

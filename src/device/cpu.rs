@@ -281,7 +281,7 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
 
     fn allocated_bytes(&self) -> u64 {
         let of_plans = self.plans.iter().flat_map(|loaded| {
-            let index = loaded.index.values().map(|words| words.len() * 4);
+            let index = loaded.index.values().map(|values| values.len() * 4);
             let real = loaded.real.values();
             real.map(|values| size_of_val(&**values)).chain(index)
         });

@@ -2,7 +2,7 @@
 //! estimated at once.
 
 use super::memory_model::{
-    ALIGNMENT, CHUNK, MemoryModel, RUNS_IN_FLIGHT, WORD, arena_words, best_fit, packed,
+    ALIGNMENT, CHUNK, MemoryModel, RUNS_IN_FLIGHT, U32_BYTES, arena_u32s, best_fit, packed,
 };
 use crate::graph::plan::{Plan, Role, Storage};
 use crate::team;
@@ -58,17 +58,17 @@ impl Footprint {
             if let Storage::Persistent(role) = info.storage
                 && is_new()
             {
-                let words: usize = match model {
+                let u32s: usize = match model {
                     MemoryModel::Host => info.shape.len(),
                     MemoryModel::Device => {
                         let pieces = info.pieces();
-                        pieces.map(|len| plan.words_of(info.dtype, len)).sum()
+                        pieces.map(|len| plan.u32s_of(info.dtype, len)).sum()
                     }
                 };
                 self.persistent.push(PersistentTensor {
                     name: info.name.clone(),
                     role,
-                    bytes: bytes_of(words),
+                    bytes: bytes_of(u32s),
                 });
             }
         }
@@ -92,8 +92,8 @@ impl Footprint {
     fn add_to_host(&mut self, plan: &Plan) {
         let missing = plan.arenas.len().saturating_sub(self.arenas.len());
         self.arenas.extend(std::iter::repeat_n(0, missing));
-        for (arena, &words) in self.arenas.iter_mut().zip(&plan.arenas) {
-            *arena = bytes_of(words).max(*arena);
+        for (arena, &u32s) in self.arenas.iter_mut().zip(&plan.arenas) {
+            *arena = bytes_of(u32s).max(*arena);
         }
         let of = |storage: Storage| -> usize {
             let tensors = plan.tensors.iter().filter(|info| info.storage == storage);
@@ -106,8 +106,8 @@ impl Footprint {
     fn add_to_device(&mut self, plan: &Plan) {
         let mut kept = self.arenas.clone();
         for number in 0..plan.arenas.len() {
-            for words in arena_words(plan, number) {
-                let need = bytes_of(words);
+            for u32s in arena_u32s(plan, number) {
+                let need = bytes_of(u32s);
                 match best_fit(kept.iter().copied(), need) {
                     Some(at) => drop(kept.swap_remove(at)),
                     None => self.arenas.push(need),
@@ -137,6 +137,6 @@ impl Footprint {
     }
 }
 
-fn bytes_of(words: usize) -> u64 {
-    words as u64 * WORD
+fn bytes_of(u32s: usize) -> u64 {
+    u32s as u64 * U32_BYTES
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::executor::{Data, Inputs, Outputs};
 use super::handle::Handle;
 use super::memory::{Buffers, Memory};
-use super::memory_model::{BindingRange, Limits, RUNS_IN_FLIGHT, WORD, width};
+use super::memory_model::{BindingRange, Limits, RUNS_IN_FLIGHT, U32_BYTES, width};
 use super::pipelines::{Pipelines, Variant};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Plan, Step, Storage};
@@ -214,7 +214,7 @@ fn check_bindings(plan: &Plan, limits: Limits) -> Result<()> {
                 _ => 0,
             };
             let within = slice.offset % info.piece;
-            let first = start as u64 * WORD + within as u64 * width(info.dtype);
+            let first = start as u64 * U32_BYTES + within as u64 * width(info.dtype);
             let size = BindingRange::of(first, slice.len, info.dtype).size;
             if size > limits.binding_bytes {
                 return Err(Error::device(format!(
@@ -242,15 +242,19 @@ fn commands(
     buffers: &Buffers,
     variants: &[Variant],
 ) -> Result<Vec<Command>> {
-    let align = handle.device.limits().min_uniform_buffer_offset_alignment as usize / WORD as usize;
+    let align =
+        handle.device.limits().min_uniform_buffer_offset_alignment as usize / U32_BYTES as usize;
     let mut uniform: Vec<u32> = Vec::new();
     // OpenGL requires uniform bindings to be multiples of 16 bytes.
-    let mut place = |words: &mut dyn Iterator<Item = u32>| {
+    let mut place = |values: &mut dyn Iterator<Item = u32>| {
         uniform.resize(uniform.len().next_multiple_of(align), 0);
         let start = uniform.len();
-        uniform.extend(words);
+        uniform.extend(values);
         uniform.resize((uniform.len().max(start + 1)).next_multiple_of(4), 0);
-        (start as u64 * WORD, (uniform.len() - start) as u64 * WORD)
+        (
+            start as u64 * U32_BYTES,
+            (uniform.len() - start) as u64 * U32_BYTES,
+        )
     };
     let mut places = Vec::with_capacity(plan.steps.len());
     for step in &plan.steps {
@@ -264,7 +268,7 @@ fn commands(
     }
     let what = || format!("the params of plan {}", plan.name);
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-    let uniforms = handle.buffer(what, uniform.len().max(4) as u64 * WORD, usage)?;
+    let uniforms = handle.buffer(what, uniform.len().max(4) as u64 * U32_BYTES, usage)?;
     handle
         .queue
         .write_buffer(&uniforms, 0, bytemuck::cast_slice(&uniform));

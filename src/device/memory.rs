@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::handle::{Handle, out_of_memory};
-use super::memory_model::{BindingRange, Limits, WORD, arena_words, best_fit, packed, width};
+use super::memory_model::{BindingRange, Limits, U32_BYTES, arena_u32s, best_fit, packed, width};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Plan, Slice, Storage, TensorInfo};
 use crate::numbers::bytes;
@@ -133,7 +133,7 @@ impl Memory {
             | wgpu::BufferUsages::COPY_SRC;
         let (limits, used) = (self.limits, Cell::new(self.used));
         let make = |what: &dyn Fn() -> String, elements: usize| {
-            let size = elements as u64 * WORD;
+            let size = elements as u64 * U32_BYTES;
             if size > limits.buffer_bytes {
                 return Err(Error::device(format!(
                     "{} needs a buffer of {}, and this device has at most {}",
@@ -176,7 +176,7 @@ impl Memory {
                         let what = || format!("the tensor `{}` {}", info.name, info.shape);
                         let buffers = info
                             .pieces()
-                            .map(|len| make(&what, plan.words_of(info.dtype, len)));
+                            .map(|len| make(&what, plan.u32s_of(info.dtype, len)));
                         let tensor = Persistent {
                             buffers: buffers.collect::<Result<_>>()?,
                             piece: info.piece,
@@ -194,16 +194,18 @@ impl Memory {
         let mut made = Vec::new();
         for number in 0..plan.arenas.len() {
             let mut buffers = Vec::new();
-            for elements in arena_words(plan, number) {
+            for elements in arena_u32s(plan, number) {
                 let sizes = kept.iter().map(wgpu::Buffer::size);
-                buffers.push(if let Some(at) = best_fit(sizes, elements as u64 * WORD) {
-                    kept.swap_remove(at)
-                } else {
-                    let what = || format!("arena {number} of plan {}", plan.name);
-                    let arena = make(&what, elements)?;
-                    made.push(arena.clone());
-                    arena
-                });
+                buffers.push(
+                    if let Some(at) = best_fit(sizes, elements as u64 * U32_BYTES) {
+                        kept.swap_remove(at)
+                    } else {
+                        let what = || format!("arena {number} of plan {}", plan.name);
+                        let arena = make(&what, elements)?;
+                        made.push(arena.clone());
+                        arena
+                    },
+                );
             }
             arenas.push(buffers);
         }
@@ -327,7 +329,7 @@ impl Buffers {
     pub fn bound(&self, slice: Slice) -> Bound<'_> {
         let home = &self.homes[slice.tensor.0 as usize];
         let (number, within) = (slice.offset / home.piece, slice.offset % home.piece);
-        let first = home.start as u64 * WORD + within as u64 * width(home.dtype);
+        let first = home.start as u64 * U32_BYTES + within as u64 * width(home.dtype);
         Bound {
             buffer: &home.buffers[number],
             range: BindingRange::of(first, slice.len, home.dtype),

@@ -1,4 +1,4 @@
-//! How tensors lie in the buffers of a device: sizes, alignment, limits, and which buffers are reused.
+//! How tensors are stored in the buffers of a device: sizes, alignment, limits, and which buffers are reused.
 //!
 //! Executors and [`Footprint`](super::Footprint) both follow these rules, so an estimate equals the allocated bytes.
 
@@ -6,7 +6,7 @@ use crate::graph::plan::{Plan, Storage};
 use crate::tensor::Dtype;
 
 /// The bytes of a `u32`, in which plans count arenas, inputs and outputs.
-pub(super) const WORD: u64 = 4;
+pub(super) const U32_BYTES: u64 = 4;
 
 /// Bindings begin at multiples of this many `u32`s: 256 bytes, which every device accepts.
 pub(super) const ALIGNMENT: usize = 64;
@@ -54,14 +54,14 @@ pub struct Limits {
 /// The bytes of an element on a device.
 pub(super) fn width(dtype: Dtype) -> u64 {
     match dtype {
-        Dtype::Real | Dtype::Index => WORD,
-        Dtype::Half => WORD / 2,
+        Dtype::Real | Dtype::Index => U32_BYTES,
+        Dtype::Half => U32_BYTES / 2,
     }
 }
 
 /// The bytes of `len` elements, rounded up to whole `u32`s.
 pub(super) fn byte_size(len: usize, dtype: Dtype) -> u64 {
-    (len as u64 * width(dtype)).next_multiple_of(WORD)
+    (len as u64 * width(dtype)).next_multiple_of(U32_BYTES)
 }
 
 /// The byte range that is bound for a slice.
@@ -78,17 +78,17 @@ pub(super) struct BindingRange {
 impl BindingRange {
     /// The range for a slice of `len` elements that begins at byte `first` of its buffer.
     pub fn of(first: u64, len: usize, dtype: Dtype) -> BindingRange {
-        let before = first % (ALIGNMENT as u64 * WORD);
+        let before = first % (ALIGNMENT as u64 * U32_BYTES);
         BindingRange {
             offset: first - before,
-            size: (before + len as u64 * width(dtype)).next_multiple_of(WORD),
+            size: (before + len as u64 * width(dtype)).next_multiple_of(U32_BYTES),
             skip: (before / width(dtype)) as usize,
         }
     }
 }
 
 /// The lengths of the buffers of an arena, in `u32`s: one buffer, or one for each piece of a tensor in pieces.
-pub(super) fn arena_words(plan: &Plan, number: usize) -> Vec<usize> {
+pub(super) fn arena_u32s(plan: &Plan, number: usize) -> Vec<usize> {
     // A tensor in pieces has its own arena.
     let alone = plan.tensors.iter().find(|info| {
         let is_here = matches!(info.storage, Storage::Arena { arena, .. } if arena == number);
@@ -97,7 +97,7 @@ pub(super) fn arena_words(plan: &Plan, number: usize) -> Vec<usize> {
     match alone {
         Some(info) => {
             let pieces = info.pieces();
-            pieces.map(|len| plan.words_of(info.dtype, len)).collect()
+            pieces.map(|len| plan.u32s_of(info.dtype, len)).collect()
         }
         None => vec![plan.arenas[number].max(1)],
     }

@@ -18,7 +18,7 @@ pub enum Workload {
     F32,
     /// Plans in mixed precision: products of `f16` run on the matrix units of a GPU that has them.
     Mixed,
-    /// Single kernels, each in the form that is asked for, those for matrix units too.
+    /// Single kernels, each in the requested form, including those for matrix units.
     Kernels,
 }
 
@@ -28,7 +28,7 @@ pub struct ExecutorOptions {
     /// Uses the fastest form of each kernel. A GPU that is new to this machine is measured first. Without it, every kernel runs
     /// in its default form.
     pub tune: bool,
-    /// Keeps the run-time checks of wgpu in all kernels, also in those that were found to compute right without.
+    /// Keeps the run-time checks of wgpu in all kernels, also in those that are known to compute correctly without.
     pub checked: bool,
     /// Called during tuning with the number of measurements done and the number of all measurements.
     pub on_tuning: Option<TuningObserver>,

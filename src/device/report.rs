@@ -23,7 +23,7 @@ pub fn driver_help() -> String {
     }
 }
 
-/// What is missing for a GPU, judged by the files of the system: the Vulkan loader, its drivers, or what those need.
+/// What is missing for a GPU, judged by the files of the system: the Vulkan loader, its drivers, or the dependencies of these.
 #[cfg(target_os = "linux")]
 fn missing() -> Vec<String> {
     use std::path::{Path, PathBuf};

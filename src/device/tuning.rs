@@ -261,8 +261,8 @@ fn widths_key(kernel: &Kernel, halves: Halves) -> String {
 fn key(plan: &Plan, step: &Step, forms: &[&Kernel]) -> String {
     let names: Vec<&str> = forms.iter().map(|form| form.name).collect();
     let bytes = widths_key(step.kernel, plan.halves(step));
-    let words: Vec<String> = step.params.iter().map(u32::to_string).collect();
-    format!("{} {bytes} {}", names.join(", "), words.join(" "))
+    let params: Vec<String> = step.params.iter().map(u32::to_string).collect();
+    format!("{} {bytes} {}", names.join(", "), params.join(" "))
 }
 
 fn read(path: &Path) -> Option<Known> {

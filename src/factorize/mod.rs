@@ -1,6 +1,6 @@
 //! Converts a trained model with dense cells to one with cheaper cells, as a start for further training.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`factors`] | to an F-LSTM: the largest singular values of each gate matrix are kept |
 //! | [`groups`] | to a G-LSTM: the diagonal blocks of each gate matrix are kept, after a permutation that increases their share of the weights |

@@ -109,7 +109,7 @@ pub fn assign(plan: &mut Plan, limits: &Limits) {
         .map(|(id, info)| {
             let life =
                 lives[id.0 as usize].unwrap_or_else(|| panic!("no step uses `{}`", info.name));
-            (id, life, plan.words(info).next_multiple_of(ALIGNMENT))
+            (id, life, plan.u32s(info).next_multiple_of(ALIGNMENT))
         })
         .collect();
     order.sort_by_key(|(id, life, len)| (std::cmp::Reverse(*len), life.first, *id));
@@ -119,7 +119,7 @@ pub fn assign(plan: &mut Plan, limits: &Limits) {
         // A tensor larger than the limit is in pieces, in an arena only for tensors with the same pieces.
         let pieces = info
             .is_in_pieces()
-            .then(|| (plan.words_of(info.dtype, info.piece), len));
+            .then(|| (plan.u32s_of(info.dtype, info.piece), len));
         let fits = arenas.iter().enumerate().find_map(|(k, arena)| {
             let offset = lowest_offset(&arena.assigned, life, len);
             let most = match pieces {

@@ -1,6 +1,6 @@
 //! From typed operations to a plan. Nothing here knows a device.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | `tape`, `tape_gradients` | [`Graph`]: values, parameters, their gradients and a tape of [`Operation`]s |
 //! | [`operations`] | the operations, each with its forward and backward rule in one file |

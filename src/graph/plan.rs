@@ -168,13 +168,13 @@ impl Plan {
         &self.tensors[id.0 as usize]
     }
 
-    /// The `u32`s of a tensor in an arena.
-    pub fn words(&self, info: &TensorInfo) -> usize {
-        self.words_of(info.dtype, info.shape.len())
+    /// The length of a tensor in an arena, in `u32`s.
+    pub fn u32s(&self, info: &TensorInfo) -> usize {
+        self.u32s_of(info.dtype, info.shape.len())
     }
 
-    /// The `u32`s of `len` elements.
-    pub fn words_of(&self, dtype: Dtype, len: usize) -> usize {
+    /// The length of `len` elements, in `u32`s.
+    pub fn u32s_of(&self, dtype: Dtype, len: usize) -> usize {
         match dtype {
             Dtype::Half if self.packed => len.div_ceil(2),
             _ => len,
@@ -240,7 +240,7 @@ impl Plan {
     pub fn check(&self) {
         for info in &self.tensors {
             if let Storage::Arena { arena, offset } = info.storage {
-                let (len, room) = (self.words(info), self.arenas[arena]);
+                let (len, room) = (self.u32s(info), self.arenas[arena]);
                 assert!(
                     offset.checked_add(len).is_some_and(|end| end <= room),
                     "`{}` is {offset}+{len} of arena {arena} of {room}",

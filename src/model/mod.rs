@@ -1,6 +1,6 @@
 //! From a configuration to graphs: the language models of the paper. Nothing here knows a device, a corpus or a file.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`parameters`] | the table of parameters: name, shape, initialiser, group, layout |
 //! | [`language_model`] | the graphs of training, evaluation and generation |

@@ -60,13 +60,15 @@ impl RunData {
             );
         }
         let record = RunRecord::read(folder).map_err(|error| {
-            error.help("name the folder of a run that has begun to train, such as runs/shakespeare")
+            error.help(
+                "name the folder of a run that has started to train, for example runs/shakespeare",
+            )
         })?;
         let path = config_path(folder);
         let toml = std::fs::read_to_string(&path).map_err(|error| {
             Error::data(format!("cannot read `{}`", path.display()))
                 .because(error)
-                .help("name the folder of a run that has begun to train")
+                .help("name the folder of a run that has started to train")
         })?;
         let config = Config::load(&path, &[]).map_err(|error| {
             Error::data(format!(

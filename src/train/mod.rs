@@ -1,6 +1,6 @@
 //! Training: the loop, the update rules, the schedule, evaluation. Knows corpus, model and executors; prints nothing.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`run`] | the training loop, with limits, validation, checkpoints and resume |
 //! | [`progress`] | the progress of a run, as a checkpoint stores it |

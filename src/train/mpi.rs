@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 
 thread_local! {
     /// The MPI environment, on the training thread. Only [`finish`] drops it: dropping it when a thread panics would wait for the other
-    /// ranks, which must learn of the failure instead.
+    /// ranks, which must be notified of the failure instead.
     static UNIVERSE: RefCell<Option<ManuallyDrop<Universe>>> = const { RefCell::new(None) };
 }
 

@@ -106,7 +106,7 @@ impl Progress {
         self.unknown = self.unknown.map(|all| all + unknown as u64);
     }
 
-    /// Sets what this run is validated on from now on.
+    /// Sets the validation text and the number of targets for all further validations.
     ///
     /// # Errors
     ///

@@ -32,7 +32,7 @@ static INTERFACE: Snippet = Snippet {
     wgsl: include_str!("../../../shaders/shared/product.wgsl"),
 };
 
-/// For forms whose threads read one number at a time and compute 8 columns in registers.
+/// For forms whose threads read single elements and compute 8 columns in registers.
 static TILE: Snippet = Snippet {
     name: "product_tile",
     wgsl: include_str!("../../../shaders/shared/product_tile.wgsl"),

@@ -1,4 +1,4 @@
-//! Changes of the configuration with which a run fits.
+//! Changes of the configuration that make a run fit.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::config::{Config, Softmax, TablePlacement};
 use crate::device::MemoryInfo;
 use crate::graph::memory::Limits;
 
-/// A change of the configuration with which a run fits.
+/// A change of the configuration that makes a run fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Overrides, as `--set` takes them.
@@ -17,7 +17,7 @@ pub struct Change {
     pub bytes: u64,
 }
 
-/// Finds changes with which a run fits, by trying them. First changes that cost only time, then the largest batch and the largest
+/// Finds changes that make a run fit, by trying them. First changes that cost only time, then the largest batch and the largest
 /// unroll that fit, then both kinds together where that allows a larger batch. One twentieth of the memory is left for what is not
 /// counted. Empty if no change is enough.
 ///

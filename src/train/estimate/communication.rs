@@ -16,7 +16,7 @@ pub struct CommunicationCost {
     pub sent: u64,
     /// What a device receives from the host.
     pub received: u64,
-    /// With several machines of one device each: what a machine sends. It receives as much.
+    /// Bytes that a machine sends, with several machines of one device each. It receives the same number.
     pub between_machines: u64,
 }
 

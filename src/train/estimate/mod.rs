@@ -5,13 +5,13 @@
 //! that of its [`Footprint`](crate::device::Footprint), by the rules that executors follow. Not counted are the program itself, what
 //! drivers and shader compilers allocate, and the text, which is memory-mapped: the system reclaims its pages when it needs them.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | `spec` | the run to estimate: a configuration, a vocabulary, the processes and devices |
 //! | `device` | memory of a device |
 //! | `host` | memory of the host |
 //! | `requirements` | all requirements of a run, and whether they are met |
-//! | `changes` | changes of the configuration with which a run fits |
+//! | `changes` | changes of the configuration that make a run fit |
 //! | `check` | refuses a run that does not fit |
 //! | `communication` | bytes that devices exchange |
 

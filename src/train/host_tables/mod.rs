@@ -3,11 +3,11 @@
 //! In training a device has slots for some rows of a table. Before each step the rows that it needs and has not are moved into slots,
 //! and rows that make way for them are moved back. Evaluation streams whole tables through the device.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | `tables` | the tables, and moving rows |
 //! | `exchange` | the plan that moves rows on the device |
-//! | `slots` | which row is in which slot |
+//! | `slots` | the assignment of rows to slots |
 //! | `streamed` | evaluation and generation |
 
 mod exchange;

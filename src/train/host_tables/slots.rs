@@ -1,4 +1,4 @@
-//! Which row of a table on the host is in which slot of the device. This is decided when batches are prepared, ahead of their steps,
+//! Assigns rows of a table on the host to slots on the device. This is decided when batches are prepared, ahead of their steps,
 //! from ids alone.
 //!
 //! A row that a step needs and that has no slot takes the slot of a row that was not used lately, which moves back to the host (the

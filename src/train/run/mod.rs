@@ -3,7 +3,7 @@
 //! Time is counted in optimizer steps. On devices that work asynchronously a step is in flight while the next one starts, so its loss
 //! is reported one step later. All steps are fetched before a validation or a checkpoint.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | `request` | the inputs and the result of a run |
 //! | `training_loop` | the loop |
@@ -11,7 +11,7 @@
 //! | `step` | starts a step, reports its result |
 //! | `validation` | validates, and keeps track of the best |
 //! | `saving` | checkpoints, also after the loss of a device |
-//! | `checkpointer` | which checkpoints are kept |
+//! | `checkpointer` | keeps and removes checkpoints |
 //! | `ending` | how a run ends, well or badly |
 //! | `time_left` | estimates the remaining time |
 //! | `clock` | the seconds of training |

@@ -1,4 +1,4 @@
-//! The plans of a training step on the devices, and what a step reports.
+//! The plans of a training step on the devices, and the results of a step.
 
 use super::divided_step::DividedStep;
 use crate::config::Config;

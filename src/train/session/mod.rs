@@ -1,10 +1,10 @@
 //! A model on its devices: training steps, evaluation, generation, parameters in and out of files.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | `training` | training steps on one device or several |
 //! | `training_state` | parameters, optimizer state and recurrent states in and out of files |
-//! | `loaded_step` | the plans of a step on the devices, and what a step reports |
+//! | `loaded_step` | the plans of a step on the devices, and its results |
 //! | `divided_step` | a step divided between devices or into micro-batches |
 //! | `reduction` | reduces the gradients of several devices |
 //! | `evaluation` | the losses of a text |

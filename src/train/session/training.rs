@@ -187,7 +187,7 @@ impl TrainingSession {
         }
     }
 
-    /// Steps whose update was started since the session began, on every device that is not lost.
+    /// Steps whose update was started since the start of the session, on every device that is not lost.
     pub fn updates(&self) -> u64 {
         self.updates
     }
@@ -281,7 +281,7 @@ impl TrainingSession {
         Ok(())
     }
 
-    /// Computes losses with the model as it is: batches have the streams and steps of training. All steps must have been fetched. The
+    /// Computes losses with the current model. Batches have the streams and steps of training. All steps must have been fetched. The
     /// first call loads the plans.
     ///
     /// # Errors
@@ -301,7 +301,7 @@ impl TrainingSession {
         Ok(Evaluator::new(weights, loaded))
     }
 
-    /// Predicts the words of one text with the model as it is. All steps must have been fetched. The first call loads the plan.
+    /// Predicts the words of one text with the current model. All steps must have been fetched. The first call loads the plan.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The values that the host gives an update with each step, and what the update reports.
+//! The values that the host passes to the update of each step, and the results of the update.
 
 use crate::config::{Config, Recipe};
 

@@ -3,9 +3,9 @@
 //! The recipe `paper` clips the recurrent parameters by their joint norm and leaves the tables alone. `plain` clips all parameters by
 //! one norm.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | `control` | the values that change from step to step, and what a step reports |
+//! | `control` | the values that change from step to step, and the results of a step |
 //! | `append` | the steps of the update: norm, optimizer, moving average |
 //! | `optimizer` | the step that updates a parameter |
 //! | `whole` | the plan of a step on one device in one batch |
