@@ -1,4 +1,4 @@
-//! What a cell declares, and the cell of a layer.
+//! The declaration of a cell, and the cell of a layer.
 
 use std::fmt;
 
@@ -49,7 +49,7 @@ pub struct Violation {
     pub dimension: Dimension,
     /// The problem, worded to follow "layer K": `has 3 groups, which do not divide its input`.
     pub reason: String,
-    /// What to do about it.
+    /// How to fix it.
     pub help: &'static str,
 }
 
@@ -60,7 +60,7 @@ pub struct SizeKey {
     pub key: &'static str,
     /// The default, as TOML.
     pub default: &'static str,
-    /// What the key means.
+    /// The documentation of the key.
     pub doc: &'static str,
     /// A value for examples: `flstm:factor=64`.
     pub example: usize,

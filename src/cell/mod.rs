@@ -1,7 +1,7 @@
 //! The recurrent cells, one file each.
 //!
 //! A cell computes the gate pre-activations `z [B, 4H]` of a layer from its input `x [B, I]` and its recurrent input
-//! `h [B, P]`. What follows is the same for every cell, in the gate order i, j, f, o (`j` is the candidate):
+//! `h [B, P]`. The following is the same for every cell, in the gate order i, j, f, o (`j` is the candidate):
 //!
 //! ```text
 //! c' = sigmoid(f + forget_bias) * c + sigmoid(i) * tanh(j)      c  [B, H]

@@ -23,7 +23,7 @@ pub struct RunFolder {
     created: Created,
 }
 
-/// What opening a run folder has created. It is removed again if the run ends before its first record.
+/// The files that opening a run folder has created. They are removed if the run ends before its first record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Created {
     /// Nothing: the run is resumed.
@@ -34,7 +34,7 @@ enum Created {
     Folder,
 }
 
-/// Removes what was created for a run that has no record.
+/// Removes the files created for a run that has no record.
 impl Drop for RunFolder {
     fn drop(&mut self) {
         if self.created == Created::Nothing || self.path.join(RECORD).exists() {

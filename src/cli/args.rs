@@ -21,7 +21,7 @@ pub(super) struct GlobalArgs {
     pub checked: bool,
 }
 
-/// What a command receives besides its own arguments.
+/// The input of a command besides its own arguments.
 pub(super) struct Invocation {
     /// The options of every command.
     pub global: GlobalArgs,
@@ -60,7 +60,7 @@ pub(super) fn positive(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
-/// Refuses an output file in a folder that does not exist, before long work. `what` stands before its name.
+/// Refuses an output file in a folder that does not exist, before long work. `what` precedes its name.
 pub(super) fn check_folder_of(out: &Path, what: &str) -> Result<()> {
     let folder = files::folder_of(out);
     if folder.is_dir() {

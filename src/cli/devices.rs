@@ -20,7 +20,7 @@ pub(super) struct DevicesArgs {
     pub json: bool,
 }
 
-/// Lists the adapters. Without any, says what to install.
+/// Lists the adapters. Without any, prints what to install.
 pub(super) fn run(arguments: &DevicesArgs, _: &Invocation) -> Result<()> {
     let found: Vec<_> = adapters()
         .into_iter()

@@ -46,7 +46,7 @@ pub(super) struct EvalArgs {
     pub json: bool,
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Document {
     checkpoint: PathBuf,

@@ -8,7 +8,7 @@ use super::progress::Live;
 use crate::device::{Executor, ExecutorOptions, Workload, choose};
 use crate::error::Result;
 
-/// The options that the command line gives. Shows, unless `quiet`, how kernels are measured.
+/// The options of the command line. Shows the progress of tuning, unless `quiet`.
 pub(super) fn executor_options(invocation: &Invocation, quiet: bool) -> ExecutorOptions {
     let live: Mutex<Option<Live>> = Mutex::new(None);
     ExecutorOptions {

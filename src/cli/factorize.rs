@@ -61,7 +61,7 @@ pub(super) struct FactorizeArgs {
     pub json: bool,
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Document {
     run: PathBuf,

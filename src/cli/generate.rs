@@ -1,4 +1,4 @@
-//! `wlstm generate`: the prompt and what the model generates after it, word by word.
+//! `wlstm generate`: prints the prompt and the text that the model generates after it, word by word.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -85,7 +85,7 @@ fn not_negative(text: &str) -> Result<f64, String> {
 /// The most bytes of a prompt that is read.
 const LONGEST_PROMPT: u64 = 1 << 20;
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Document {
     prompt: String,

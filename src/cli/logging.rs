@@ -11,7 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::messages::{Messages, shown};
 
-/// Prints what `RUST_LOG` asks for; without it warnings, or only errors if `quiet`. Of the graphics libraries, only errors: most of
+/// Prints the log that `RUST_LOG` selects. Without it, warnings, or only errors if `quiet`. Of the graphics libraries, only errors: most of
 /// their warnings do not concern users.
 pub(super) fn init(quiet: bool) {
     let asked = std::env::var("RUST_LOG").unwrap_or_default();

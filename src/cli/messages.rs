@@ -38,7 +38,7 @@ pub(super) fn terminal_width() -> usize {
     console::Term::stderr().size().1.into()
 }
 
-/// Writes to standard error, or holds the lines for the dashboard.
+/// Writes to standard error, or keeps the lines for the dashboard.
 pub(super) struct Messages;
 
 impl Write for Messages {

@@ -1,4 +1,4 @@
-//! Commands that messages propose. All can be typed as they stand.
+//! Commands that messages propose. All can be pasted into a shell.
 
 use std::path::Path;
 

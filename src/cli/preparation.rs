@@ -1,4 +1,4 @@
-//! Shows what happens before training, and in commands that use a trained model.
+//! Shows progress before training, and in commands that use a trained model.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -56,7 +56,7 @@ fn name_of(work: Work) -> &'static str {
     }
 }
 
-/// Opens the best checkpoint of a run, or a checkpoint file, and says which it is.
+/// Opens the best checkpoint of a run, or a checkpoint file, and prints which one.
 pub(super) fn trained(run: &Path, invocation: &Invocation) -> Result<Trained> {
     let quiet = invocation.quiet();
     let trained = shown(Trained::open(run)?, invocation, quiet);

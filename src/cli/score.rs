@@ -1,4 +1,4 @@
-//! `wlstm score`: the log-probability of every line, as the lines come.
+//! `wlstm score`: the log-probability of every line, printed as the lines arrive.
 //!
 //! A thread reads the lines. From a file, a batch waits until it is full. From standard input, lines that have arrived are scored
 //! at once, so that a person or a program that waits for the answer to one line gets it.

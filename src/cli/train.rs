@@ -1,4 +1,4 @@
-//! `wlstm train`: trains, says how it went and what to try next.
+//! `wlstm train`: trains, prints the result and proposes the next commands.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -171,7 +171,7 @@ fn with_resumption(error: Error, folder: &Path, devices: &[String]) -> Error {
     ))
 }
 
-/// Prints how the run went.
+/// Prints the result of the run.
 fn report(folder: &Path, outcome: &Outcome, unknown_words: &UnknownWords) -> Result<()> {
     let Outcome {
         reason,

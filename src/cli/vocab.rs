@@ -107,7 +107,7 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
     output::print(format!("words {words}\ntokens {tokens}\ncoverage {coverage:.4} %\n").as_bytes())
 }
 
-/// A path as `--set` takes it: one that is also a TOML value needs `./`.
+/// A path as a value of `--set`. A path that is also a TOML value needs `./`.
 fn as_path(out: &Path) -> String {
     let text = out.display().to_string();
     match toml::de::DeValue::parse(&text) {

@@ -36,7 +36,7 @@ pub struct Document {
     sections: Vec<&'static str>,
 }
 
-/// What a location of a file has: a section, or a key in one.
+/// The item at a location of a file: a section, or a key in one.
 struct Found {
     path: String,
     located: Located,

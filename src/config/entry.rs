@@ -26,7 +26,7 @@ impl<S: 'static> Entry<S> {
         }
     }
 
-    /// The same entry, which is written only where the condition holds.
+    /// The same entry, written only if the condition is true.
     pub fn written_if(self, condition: impl Fn(&S) -> bool + Send + Sync + 'static) -> Entry<S> {
         Entry {
             is_written: Box::new(condition),

@@ -17,7 +17,7 @@ pub struct Field<'a> {
     pub location: String,
     /// Whether `--set` gave the value.
     pub is_override: bool,
-    /// Whether the key also takes a list with one value for each layer.
+    /// Whether the key also accepts a list with one value for each layer.
     pub is_per_layer: bool,
     /// The folder that relative paths are relative to.
     pub folder: &'a Path,
@@ -47,7 +47,7 @@ impl Field<'_> {
         .help(help)
     }
 
-    /// The values for each layer. A list has one for each; anything else holds for all layers.
+    /// The values for each layer. A list has one for each; any other value applies to all layers.
     pub fn per_layer(&self, layers: usize) -> Result<Vec<Field<'_>>> {
         let Value::List(values) = self.value else {
             let shared = |_| Field {

@@ -9,7 +9,7 @@ pub struct Key {
     pub name: &'static str,
     /// The value of a configuration that leaves the key out, as TOML.
     pub default: String,
-    /// What the key means.
+    /// The documentation of the key.
     pub doc: String,
     /// The allowed values, to follow "takes".
     pub allowed: String,

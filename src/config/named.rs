@@ -15,7 +15,7 @@ pub struct NamedValue<T> {
     pub name: &'static str,
     /// The value.
     pub value: T,
-    /// What the value means.
+    /// The documentation of the value.
     pub doc: &'static str,
 }
 

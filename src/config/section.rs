@@ -6,13 +6,13 @@
 /// section! {
 ///     /// How a model is trained.
 ///     TrainConfig: "train" {
-///         /// What the key means: the documentation of the field, and the help.
+///         /// The documentation of the key, in rustdoc and in the help.
 ///         batch: usize = Setting { default: 128, rule: 1..=INDEX, resume: MustStay };
 ///     }
 /// }
 /// ```
 ///
-/// After the declaration of a field may stand `, written if CONDITION` for a key that the written configuration leaves
+/// The declaration of a field may end in `, written if CONDITION` for a key that the written configuration leaves
 /// out elsewhere, and `, then ENTRIES` for keys that follow.
 macro_rules! section {
     (
@@ -33,7 +33,7 @@ macro_rules! section {
         }
 
         impl $Section {
-            /// Reads each key; what depends on several keys is not checked.
+            /// Reads each key. Rules that depend on several keys are not checked.
             fn read_keys(
                 document: &$crate::config::document::Document,
             ) -> $crate::error::Result<$Section> {
@@ -68,13 +68,13 @@ macro_rules! section {
 /// ```text
 /// keys! {
 ///     Schedule: "train" {
-///         /// What the key means.
+///         /// The documentation of the key.
 ///         decay: f64 = Setting { .. }, of |schedule| schedule.decay();
 ///     }
 /// }
 /// ```
 ///
-/// After `of` stands the value of the key; none where it has no effect.
+/// `of` is followed by the value of the key; none where it has no effect.
 macro_rules! keys {
     (
         $Whole:ty: $section:literal {

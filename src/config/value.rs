@@ -18,7 +18,7 @@ pub enum Value {
     Text(String),
     /// An array.
     List(Vec<Value>),
-    /// The source text of anything else: a date, a table, an integer past 128 bits. No key takes these.
+    /// The source text of anything else: a date, a table, an integer past 128 bits. No key accepts these.
     Other(String),
 }
 
@@ -29,7 +29,7 @@ impl Value {
         Some(Value::from_toml(parsed.get_ref(), &parsed.span(), text))
     }
 
-    /// Converts a parsed value that stands at `span` of `text`.
+    /// Converts a parsed value at `span` of `text`.
     pub fn from_toml(value: &DeValue<'_>, span: &Range<usize>, text: &str) -> Value {
         let other = || Value::Other(text.get(span.clone()).unwrap_or_default().to_owned());
         match value {

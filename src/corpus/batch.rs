@@ -1,4 +1,4 @@
-//! A batch of training or evaluation data, the position after it, and the options that decide how batches are made.
+//! A batch of training or evaluation data, the position after it, and the options of batches.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// The target id of padding: no loss, no gradient, not counted.
 pub const IGNORE: u32 = u32::MAX;
 
-/// What to do when a run cannot be resumed with the data that it is given.
+/// Help for a run that cannot be resumed with the given data.
 pub(super) const RESUME_HELP: &str = "resume with the corpus and the sizes of the run, as its `config.toml` names them, or start a new run with `--init`";
 
 /// `T` time steps of `B` streams.
@@ -196,7 +196,7 @@ impl BatchBuilder {
     }
 }
 
-/// The error for a corpus that is shorter than one batch. `has` says what the corpus contains.
+/// The error for a corpus that is shorter than one batch. `has` describes the contents of the corpus.
 pub(super) fn too_short(text: &Text, batch: usize, unroll: usize, has: &str) -> Error {
     let more_files = match text.corpus().files() {
         1 => String::new(),

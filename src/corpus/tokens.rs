@@ -35,7 +35,7 @@ impl TokenKind {
     }
 }
 
-/// What a [`Lexer`] returns.
+/// An item of a [`Lexer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     /// A token and its range in the text.

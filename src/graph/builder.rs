@@ -233,7 +233,7 @@ impl Builder {
         });
     }
 
-    /// What the device allows.
+    /// The limits of the device.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }

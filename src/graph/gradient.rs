@@ -1,4 +1,4 @@
-//! What the gradient of a parameter is.
+//! The forms of the gradient of a parameter.
 
 use super::plan::Slice;
 
@@ -51,7 +51,7 @@ pub(super) struct SharedSources {
 pub(super) struct Sources {
     /// Rows that all micro-batches share.
     pub common: Slice,
-    /// Whether they hold something to add to.
+    /// Whether new contributions are added to their contents.
     pub accumulate: bool,
     /// For each kind of rows that differs between micro-batches, the rows of this one.
     pub own: Vec<Slice>,

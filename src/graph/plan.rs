@@ -13,7 +13,7 @@ use crate::tensor::{Dtype, Shape};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TensorId(pub u32);
 
-/// What a persistent tensor is for.
+/// The purpose of a persistent tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// A parameter.
@@ -230,7 +230,7 @@ impl Plan {
             .map(|(id, _)| id)
     }
 
-    /// Checks what executors rely on. Every plan passes this check before it runs.
+    /// Checks the properties that executors rely on. Every plan passes this check before it runs.
     ///
     /// # Panics
     ///

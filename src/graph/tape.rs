@@ -17,7 +17,7 @@ pub struct Value(pub(super) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter(pub(super) usize);
 
-/// An operation on the tape: what its backward rule needs to know of its forward pass.
+/// An operation on the tape, with everything that its backward rule needs from its forward pass.
 pub trait Operation {
     /// Emits the steps that turn the gradients of its results into gradients of its operands.
     fn backward(&self, graph: &mut Graph);
@@ -77,7 +77,7 @@ impl Graph {
     }
 
     /// Adds up the gradients of `count` micro-batches, of which this is number `index`. They are kept as with
-    /// [`Graph::keep_gradients`]: a dense gradient is added to what its tensor holds, a sparse one is a
+    /// [`Graph::keep_gradients`]: a dense gradient is added to the contents of its tensor, a sparse one is a
     /// [`Gradient::Sources`].
     pub fn add_gradients(&mut self, index: usize, count: usize) {
         self.keep_gradients = true;

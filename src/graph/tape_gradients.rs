@@ -53,7 +53,7 @@ impl Graph {
         self.parameters[parameter.0].gradient
     }
 
-    /// The dense gradient of a parameter, and whether it holds something to add to. Declared at the first call.
+    /// The dense gradient of a parameter, and whether to add to its contents. Declared at the first call.
     ///
     /// # Panics
     ///
@@ -184,7 +184,7 @@ impl Graph {
         }
     }
 
-    /// Where to write a contribution to the gradient of a value, and whether to add to what it holds.
+    /// Where to write a contribution to the gradient of a value, and whether to add to the existing contents.
     pub fn contribute(&mut self, value: Value) -> (Slice, bool) {
         let ValueInfo {
             rows,

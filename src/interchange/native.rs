@@ -82,7 +82,7 @@ pub fn check(file: &Checkpoint, table: &[ParameterSpec]) -> Result<()> {
     file.check_parameters(&expected, &others)
 }
 
-/// What a file has besides the values.
+/// The parts of a file besides the values.
 struct Content<'a> {
     words: &'a [u8],
     config: &'a Config,

@@ -2,7 +2,7 @@
 
 use crate::tensor::Dtype;
 
-/// The most storage bindings of a kernel: what WebGPU guarantees per shader stage.
+/// The largest number of storage bindings of a kernel, which WebGPU guarantees per shader stage.
 pub const MAX_BINDINGS: usize = 8;
 
 /// How a kernel uses a binding.

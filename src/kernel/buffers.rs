@@ -1,4 +1,4 @@
-//! What a kernel computes with on the CPU: the slices of one step by name, and the twin that reads and writes them.
+//! The data of a kernel on the CPU: the slices of one step by name, and the twin that reads and writes them.
 
 use super::binding::{Binding, MAX_BINDINGS};
 

@@ -2,7 +2,7 @@
 
 use super::params::Params;
 
-/// What a binding holds before a case runs.
+/// The contents of a binding before a case runs.
 #[derive(Clone, Debug)]
 pub enum Fill {
     /// `len` reals, uniform in `[low, high)`.
@@ -18,7 +18,7 @@ pub enum Fill {
     Values(Vec<f32>),
     /// These indices.
     Indices(Vec<u32>),
-    /// An output of this many reals. It holds NaN before, which shows an element that was not written.
+    /// An output of this many reals. It is filled with NaN before, so that elements that are not written are found.
     Output(usize),
 }
 
@@ -118,7 +118,7 @@ impl Case {
         (got - want).abs() / scale
     }
 
-    /// The largest `|device - reference| / (1 + |reference|)` allowed: sixteen roundings of `f32`, plus what a sum of this
+    /// The largest `|device - reference| / (1 + |reference|)` allowed: sixteen roundings of `f32`, plus the error of a sum of this
     /// length adds at worst when its terms are of order one and their signs vary. A running sum of `n` such terms is itself of
     /// order `sqrt(n)`, so its `n` roundings together are of order `n`, with a small factor. With [`Case::roundings`]: these,
     /// relative to the reference.

@@ -24,20 +24,20 @@ pub struct Kernel {
     pub fields: &'static [(&'static str, &'static str)],
     /// The storage bindings in order.
     pub bindings: &'static [Binding],
-    /// What the kernel requires of a device. Default: what WebGPU guarantees.
+    /// The requirements of the kernel. Default: the guarantees of WebGPU.
     pub requires: Requirements,
     /// The shader's constants for these params: values that are compiled in rather than read. See
     /// [`specialize`](super::specialize). Default: none.
     pub constants: fn(&[u32]) -> Constants,
     /// The workgroups of a dispatch with these params.
     pub grid: fn(&[u32]) -> [u32; 3],
-    /// What a step costs. Default: see [`Kernel::cost`].
+    /// The cost of a step. Default: see [`Kernel::cost`].
     pub work: Option<fn(&[u32], ElementSizes) -> Work>,
     /// Splits a step in two, for slices that are too large for a binding. Default: the kernel cannot be split.
     pub split: Option<Split>,
     /// The specification.
     pub twin: Twin,
-    /// What the CPU runs in `f32` instead of the twin: faster, with the same result up to rounding. Default: the twin.
+    /// The implementation in `f32` that the CPU runs instead of the twin: faster, with the same result up to rounding. Default: the twin.
     pub cpu: Option<CpuFn<f32>>,
     /// The cases for parity, contract and timing.
     pub cases: fn() -> Vec<Case>,
@@ -90,7 +90,7 @@ impl Kernel {
         on_units_for: None,
     };
 
-    /// What a step with these params costs; `lens` are the elements of its slices. Unless the kernel declares its
+    /// The cost of a step with these params. `lens` are the lengths of its slices. Unless the kernel declares its
     /// [`work`](Kernel::work), every element that is read or written moves once, and one that is read and written, twice.
     pub fn cost(
         &self,
@@ -125,7 +125,7 @@ impl Kernel {
         constants
     }
 
-    /// What the CPU runs in `f32`.
+    /// The implementation that the CPU runs in `f32`.
     pub fn cpu_function(&self) -> CpuFn<f32> {
         self.cpu.unwrap_or(self.twin.single)
     }

@@ -1,6 +1,6 @@
 //! The workgroups of a dispatch.
 
-/// The most workgroups of a dispatch along one side: what WebGPU guarantees.
+/// The largest number of workgroups of a dispatch along one side that WebGPU guarantees.
 pub const MAX_GRID: u32 = 65_535;
 
 /// The grid of `workgroup`-sized groups that covers `threads`, folded into two dimensions past [`MAX_GRID`].

@@ -1,4 +1,4 @@
-//! What a kernel is: a WGSL shader, its declared interface, a CPU twin and its test cases, under one name.
+//! Kernels. A kernel is a WGSL shader, its declared interface, a CPU twin and its test cases, under one name.
 //!
 //! A leaf beside [`crate::tensor`]: nothing here knows wgpu, graphs or models.
 //!

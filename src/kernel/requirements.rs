@@ -1,6 +1,6 @@
 //! The requirements of a kernel beyond the guarantees of WebGPU, and the matching properties of a device.
 
-/// What a kernel requires of a device beyond what WebGPU guarantees. The contract test compares it with the shader.
+/// The requirements of a kernel beyond the guarantees of WebGPU. The contract test compares it with the shader.
 ///
 /// Whether a binding may be stored in halves is declared there: see [`Binding::half`](super::Binding::half).
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! WGSL text that shaders share, and constants that are compiled into them.
 
-/// WGSL text that several shaders share. It is put in front of a shader as it is.
+/// WGSL text that several shaders share. It is prepended to a shader unchanged.
 pub struct Snippet {
     /// The stem of the file in `shaders/shared`.
     pub name: &'static str,

@@ -1,4 +1,4 @@
-//! One step as two smaller ones, for slices that a device cannot bind whole: what a kernel knows about how its work divides.
+//! One step as two smaller ones, for slices that are too large to bind: how a kernel divides its work.
 //!
 //! [`graph::split`](crate::graph::split) calls a kernel's [`Split`] with a slice that is too large and the most elements that
 //! it may have. The kernel answers with two steps in which that slice is smaller; the first fits, if one split can achieve it.
@@ -74,7 +74,7 @@ impl Oversized<'_> {
         })
     }
 
-    /// Splits a step that treats every element of all its slices alike.
+    /// Splits a step that treats all elements of all slices in the same way.
     pub fn elements(&self) -> Option<RowSplit> {
         let widths = [1; MAX_BINDINGS];
         self.rows(self.lens[0], &widths[..self.lens.len()], 1)

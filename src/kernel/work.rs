@@ -1,6 +1,6 @@
-//! What a step costs at least, on any device.
+//! The minimum cost of a step, on any device.
 
-/// What a step costs at least, on any device.
+/// The minimum cost of a step, on any device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// Multiplications and additions of its matrix products. Other arithmetic is not counted.

@@ -12,7 +12,7 @@
 //! | `gradient.PARAMETER.half` | the same in `f16`, for its transfer to other devices | no |
 //! | `joined.PARAMETER` | rows of gradient of all devices | no |
 //! | `exchange.out.TENSOR`, `exchange.in.TENSOR` | rows of a table on the host, to the host and to the device | no |
-//! | `evaluation.*`, `generation.*` | what the plans of an evaluation or a generation with tables on the host exchange | no |
+//! | `evaluation.*`, `generation.*` | tensors that the plans of an evaluation or a generation with tables on the host exchange | no |
 //! | `evaluation.state.*`, `generation.state.*`, `micro_batchK.state.*` | recurrent states of plans with other batches | no |
 //! | `rows.embedding`, `rows.softmax`, `rows.table` | row indices: inputs of a training step | no |
 
@@ -22,10 +22,10 @@ pub const VOCABULARY: &str = "vocab";
 /// The loss scale of mixed precision and the number of steps since it changed, `[2]`.
 pub const LOSS_SCALE: &str = "optimizer.loss_scale";
 
-/// How the names of tensors of a checkpoint begin that are neither parameters nor their moving averages.
+/// Prefixes of the tensors in a checkpoint that are neither parameters nor their moving averages.
 pub const NOT_PARAMETERS: [&str; 3] = ["optimizer.", "state.", VOCABULARY];
 
-/// How the names of moving averages begin.
+/// The prefix of moving averages.
 pub const MOVING_AVERAGES: &str = "ema.";
 
 /// The row index of the embedding's gradient.
@@ -47,7 +47,7 @@ pub fn moving_average(parameter: &str) -> String {
     format!("{MOVING_AVERAGES}{parameter}")
 }
 
-/// The parameter of this name, or that this moving average is of.
+/// The parameter of this name, or the parameter of this moving average.
 pub fn parameter_of(name: &str) -> &str {
     name.strip_prefix(MOVING_AVERAGES).unwrap_or(name)
 }
@@ -90,11 +90,11 @@ pub fn of_micro_batch(state: &str, micro_batch: usize) -> String {
     }
 }
 
-/// What the plans of an evaluation with tables on the host exchange with the host and with each other.
+/// Tensors that the plans of an evaluation with tables on the host exchange with the host and with each other.
 pub mod evaluation {
     /// The looked-up embedding, `[N, E]`.
     pub const EMBEDDED: &str = "evaluation.embedded";
-    /// What the softmax sees, `[N, P]`.
+    /// The input of the softmax, `[N, P]`.
     pub const H: &str = "evaluation.h";
     /// The softmax weights of a tile of the vocabulary.
     pub const WEIGHT: &str = "evaluation.weight";
@@ -104,11 +104,11 @@ pub mod evaluation {
     pub const RUNNING: &str = "evaluation.running";
 }
 
-/// What the plan of a generation with tables on the host exchanges with the host.
+/// Tensors that the plan of a generation with tables on the host exchanges with the host.
 pub mod generation {
     /// The looked-up embedding, `[B, E]`.
     pub const EMBEDDED: &str = "generation.embedded";
-    /// What the softmax sees, `[B, P]`.
+    /// The input of the softmax, `[B, P]`.
     pub const H: &str = "generation.h";
 }
 

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::corpus::{Position, Text};
 use crate::error::{Error, Result};
 
-/// The progress of a run: what a checkpoint stores besides tensors.
+/// The progress of a run, which a checkpoint stores besides tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Optimizer steps done.

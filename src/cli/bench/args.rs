@@ -28,7 +28,7 @@ pub(in crate::cli) struct BenchArgs {
     pub json: bool,
 }
 
-/// What `wlstm bench` measures.
+/// The measurements of `wlstm bench`.
 #[derive(Clone, Debug, Subcommand)]
 pub(in crate::cli) enum BenchCommand {
     /// Measure each kernel alone, and the peak performance of the device

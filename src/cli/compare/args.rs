@@ -65,7 +65,7 @@ pub(in crate::cli) struct CompareArgs {
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Overrides; one with several values, such as --set model.groups=2,4,8, makes a model for each.
+    /// Overrides; one with several values, such as --set model.groups=2,4,8, gives one model each.
     #[command(flatten)]
     pub overrides: OverrideArgs,
     /// Format of the table

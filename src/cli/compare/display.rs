@@ -103,7 +103,7 @@ impl Display {
         }
     }
 
-    /// Shows what model `k` is doing.
+    /// Shows the state of model `k`.
     fn now(&mut self, k: usize, text: &str, done: Option<f64>) {
         let label = &self.labels[k];
         match &self.live {

@@ -24,7 +24,7 @@ const FRAME: Duration = Duration::from_millis(100);
 /// The number of SIGINT.
 const INTERRUPT: usize = 2;
 
-/// What the thread owns.
+/// The state of the thread.
 pub(super) struct Screen {
     pub state: State,
     pub terminal: Terminal<CrosstermBackend<Stderr>>,
@@ -61,7 +61,7 @@ impl Screen {
         }
     }
 
-    /// Takes the events that have come; returns whether the run has ended.
+    /// Applies the events that have arrived. Returns whether the run has ended.
     fn receive(&mut self) -> bool {
         loop {
             match self.events.try_recv() {

@@ -1,4 +1,4 @@
-//! What the dashboard shows.
+//! The state that the dashboard shows.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -31,7 +31,7 @@ pub(super) struct State {
     pub speeds: VecDeque<u64>,
     /// The last validation perplexity and the best.
     pub perplexities: Option<(f64, f64)>,
-    /// What the run does now.
+    /// The current activity of the run.
     pub activity: String,
     pub log: Vec<String>,
     pub is_stopping: bool,

@@ -1,4 +1,4 @@
-//! `wlstm plan`: what a model and its training cost, from the configuration. Builds the plans of a run as `train` does, for the CPU
+//! `wlstm plan`: the cost of a model and its training, computed from the configuration. Builds the plans of a run as `train` does, for the CPU
 //! and every adapter, but runs nothing and allocates no tensor.
 
 mod args;

@@ -46,7 +46,7 @@ pub(super) enum DeviceKind {
 /// A device and the costs of the run on it.
 #[derive(Serialize)]
 pub(super) struct OnDevice {
-    /// The name that `--device` takes.
+    /// The name for `--device`.
     pub device: String,
     pub name: String,
     pub kind: DeviceKind,

@@ -8,15 +8,15 @@ use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::job::text::{counted_vocabulary, vocabulary_file};
 
-/// The size of a vocabulary, and where it comes from.
+/// The size of a vocabulary, and its source.
 pub(in crate::cli) struct VocabularySize {
     /// All words, special ones included.
     pub words: usize,
-    /// Where the number comes from.
+    /// The source of the number.
     pub source: VocabularySource,
 }
 
-/// Where the size of a vocabulary comes from.
+/// The source of the size of a vocabulary.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::cli) enum VocabularySource {

@@ -18,7 +18,7 @@ pub(in crate::cli) struct Live {
 }
 
 impl Live {
-    /// For work called `what`.
+    /// Shows work with the name `what`.
     pub fn new(what: &'static str, quiet: bool) -> Live {
         let is_live = !quiet && std::io::stderr().is_terminal();
         let bar = is_live.then(|| {

@@ -9,7 +9,7 @@ use crate::device::adapter_text;
 use crate::numbers::{counted, grouped};
 use crate::validate::golden::Difference;
 
-/// What the columns of errors are.
+/// Explains the columns of errors.
 const LEGEND: &str = "largest errors of all runs: absolute, relative, in units in the last place (ulp), and as a share of the \
                       tolerance (of tol.). Only the last decides: more than 100 % is wrong";
 

@@ -94,7 +94,7 @@ impl TokenCache {
         &self.store.folder
     }
 
-    /// Opens a text whose tokens come from the cache, and parses now what is not cached yet.
+    /// Opens a text with tokens from the cache. First parses the files that are not cached yet.
     ///
     /// `watch` is called from any thread with the bytes parsed so far and the bytes to parse, if there is anything to parse.
     ///

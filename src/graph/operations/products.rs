@@ -41,7 +41,7 @@ pub fn emit_product(
     builder.step(label, &sum_pieces::KERNEL, &sum, &[parts, out]);
 }
 
-/// Rows and columns of the blocks that are counted: those of the forms of a product that share what they read.
+/// Rows and columns of the blocks that are counted: those of the forms of a product whose threads share operands.
 const BLOCK: (u32, u32) = (128, 64);
 
 /// The number of pieces of a product.

@@ -23,7 +23,7 @@ pub struct Constant<'a> {
     pub name: String,
     /// The shape.
     pub shape: Vec<usize>,
-    /// The values, as many as the shape says.
+    /// The values, which must fill the shape.
     pub values: Cow<'a, [f32]>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Builder<'a> {
     ///
     /// # Panics
     ///
-    /// If the shape does not have as many elements as there are values.
+    /// If the number of values is not that of the shape.
     pub fn parameter(&mut self, name: &str, shape: &[usize], values: Cow<'a, [f32]>) -> String {
         assert_eq!(shape.iter().product::<usize>(), values.len(), "{name}");
         self.parameters.push(Constant {

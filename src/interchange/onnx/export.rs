@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::files;
 use crate::interchange::source::ExportSource;
 
-/// The most bytes of parameters that the model file itself holds.
+/// The largest size of parameters, in bytes, that is stored in the model file itself.
 pub const MOST_INLINE: usize = 1 << 30;
 
 /// The version of the file format.

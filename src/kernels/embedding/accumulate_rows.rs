@@ -28,7 +28,7 @@ params! {
         pub base: u32,
         /// Rows of `source`. Other positions are left to other steps.
         pub window: u32,
-        /// Not 0: the sums are added to what `gradient` holds.
+        /// Not 0: the sums are added to the contents of `gradient`.
         pub accumulate: u32,
     }
 }

@@ -32,7 +32,7 @@ params! {
         pub depth: u32,
         /// Elements between the weights of two groups.
         pub weight_group: u32,
-        /// Whether the sums are added to what `z` holds.
+        /// Whether the sums are added to the contents of `z`.
         pub accumulate: u32,
         /// Added to the forget gate.
         pub forget_bias: f32,

@@ -1,5 +1,5 @@
 //! `product_b = rounds * (left right)` for each block `b`, on the matrix units of a device, from registers. No model uses it: it
-//! measures the most that a device can compute. Where subgroups are smaller than the largest, it computes more than it counts,
+//! measures the peak FLOPs of a device. Where subgroups are smaller than the largest, it computes more than it counts,
 //! and the measured rate is too low.
 
 use crate::kernel::{

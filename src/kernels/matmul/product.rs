@@ -44,7 +44,7 @@ pub(super) static IN_TILES: [&Snippet; 3] = [&INTERFACE, &TILE, &FUSED];
 /// The snippets of shaders that multiply on matrix units.
 pub(super) static ON_UNITS: [&Snippet; 1] = [&INTERFACE];
 
-/// What all forms have in common.
+/// The common parts of all forms.
 pub(super) const BASE: Kernel = Kernel {
     name: "matmul/product",
     wgsl: include_str!("../../../shaders/matmul/product.wgsl"),

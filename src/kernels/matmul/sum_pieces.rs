@@ -1,4 +1,4 @@
-//! `product = sum of pieces`, or `+=`, in order, what `product` holds first: the pieces that [`super::product`] left. Up to
+//! `product = sum of pieces`, or `+=`, in order, starting with the contents of `product`: the pieces that [`super::product`] left. Up to
 //! rounding the result is that of a product in one piece. `parts [pieces, len]`, `product [len]`.
 //!
 //! It cannot be split: products are computed in pieces only where all pieces can be bound.
@@ -14,7 +14,7 @@ params! {
         pub len: u32,
         /// Pieces.
         pub pieces: u32,
-        /// Whether the sum is added to what `product` holds.
+        /// Whether the sum is added to the contents of `product`.
         pub accumulate: u32,
     }
 }

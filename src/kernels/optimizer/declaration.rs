@@ -24,7 +24,7 @@ pub struct Optimizer {
 pub struct State {
     /// Its name, as in `optimizer.PARAMETER.NAME`.
     pub name: &'static str,
-    /// What its elements are before the first step.
+    /// The value of its elements before the first step.
     pub start: f32,
 }
 

@@ -6,7 +6,7 @@
 //!
 //! # The input `control [7]`
 //!
-//! It holds what may change from step to step: the learning rate; the largest joint norm that is not clipped (0: none); the
+//! It contains the values that may change from step to step: the learning rate; the largest joint norm that is not clipped (0: none); the
 //! decay of the moving average; the two corrections of the optimizer ([`Optimizer::corrections`]); the factor of the clipped
 //! gradients before they are clipped; the factor of the loss where that is constant, 1.
 

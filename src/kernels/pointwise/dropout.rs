@@ -23,7 +23,7 @@ params! {
         pub row: u32,
         /// The difference between the numbers of an element and of that one row later.
         pub stride: u32,
-        /// What the random numbers are for: [`crate::random::Purpose`].
+        /// The purpose of the random numbers: [`crate::random::Purpose`].
         pub purpose: u32,
         /// A random `u32` below it drops its element: the probability times 2^32, rounded.
         pub threshold: u32,

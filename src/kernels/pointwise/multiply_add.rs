@@ -1,4 +1,4 @@
-//! `y = x a + b`, repeated `rounds` times, from registers. No model uses it: it measures the most that a device can compute.
+//! `y = x a + b`, repeated `rounds` times, from registers. No model uses it: it measures the peak FLOPs of a device.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::kernels::parallel;

@@ -10,7 +10,7 @@ params! {
     pub struct Params {
         /// Elements of `x`.
         pub len: u32,
-        /// What the sum is divided by.
+        /// The divisor of the sum.
         pub divisor: f32,
     }
 }

@@ -12,7 +12,7 @@ params! {
         pub rows: u32,
         /// Columns of `x`, elements of `y`.
         pub width: u32,
-        /// Not 0: the sums are added to what `y` holds.
+        /// Not 0: the sums are added to the contents of `y`.
         pub accumulate: u32,
         /// The factor of every sum.
         pub scale: f32,

@@ -19,7 +19,7 @@ params! {
         pub width: u32,
         /// The first id of the tile.
         pub start: u32,
-        /// What the gradient is divided by.
+        /// The divisor of the gradient.
         pub divisor: f32,
     }
 }

@@ -23,7 +23,7 @@ params! {
         pub samples: u32,
         /// The index of the first row among the targets in `log_q`.
         pub first: u32,
-        /// What the gradient is divided by.
+        /// The divisor of the gradient.
         pub divisor: f32,
     }
 }
@@ -63,7 +63,7 @@ pub static KERNEL: Kernel = Kernel {
     ..Kernel::DEFAULT
 };
 
-/// What the kernel reads.
+/// The inputs of the kernel.
 #[derive(Clone, Copy)]
 struct Inputs<'a, R> {
     log_q: &'a [R],

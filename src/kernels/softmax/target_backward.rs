@@ -70,7 +70,7 @@ pub static KERNEL: Kernel = Kernel {
     ..Kernel::DEFAULT
 };
 
-/// What the kernel reads.
+/// The inputs of the kernel.
 #[derive(Clone, Copy)]
 struct Inputs<'a, R> {
     h: &'a [R],

@@ -113,7 +113,7 @@ impl<'a> Body<'a> {
         })
     }
 
-    /// Appends embedding and layers, from the input `inputs [T*B]` to what the softmax sees, `[T*B, P]`. Returns that and the
+    /// Appends embedding and layers, from the input `inputs [T*B]` to the input of the softmax, `[T*B, P]`. Returns that and the
     /// looked-up embedding, whose gradient is multiplied by `embedding_scale`.
     pub fn hidden(&self, graph: &mut Graph, rate: f64, embedding_scale: f32) -> (Value, Value) {
         let Variant {

@@ -2,7 +2,7 @@
 //!
 //! | function | graph |
 //! |---|---|
-//! | [`training`] | forward and backward pass of one step; `train` appends what is done with the gradients |
+//! | [`training`] | forward and backward pass of one step; `train` appends the update |
 //! | [`evaluation`] | losses with the full softmax |
 //! | [`logits`] | one step, with the logits over the vocabulary |
 //! | [`streamed_evaluation`], [`streamed_generation`] | the same two for tables on the host |

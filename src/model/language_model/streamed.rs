@@ -51,7 +51,7 @@ pub fn streamed_evaluation(
     }
 }
 
-/// One step of `batch` streams up to what the softmax sees, for tables on the host: from `generation.embedded [B, E]`, which
+/// One step of `batch` streams up to the input of the softmax, for tables on the host: from `generation.embedded [B, E]`, which
 /// the host looks up, to `generation.h [B, P]`.
 pub fn streamed_generation(
     config: &Config,

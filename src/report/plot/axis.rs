@@ -1,4 +1,4 @@
-//! What a plot shows: its axes and its lines.
+//! The contents of a plot: its axes and its lines.
 
 /// A line of a plot.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub enum Unit {
 /// An axis of a plot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// What the axis shows.
+    /// The label of the axis.
     pub label: String,
     /// How its numbers are written.
     pub unit: Unit,

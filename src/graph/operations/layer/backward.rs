@@ -174,7 +174,7 @@ impl Recorded {
     }
 
     /// Adds the gradients of a span's gates to those of the weights, and computes the gradient of its inputs. `dx` is the
-    /// gradient of all inputs and whether it holds something to add to.
+    /// gradient of all inputs and whether to add to its contents.
     fn emit_span_gradients(
         &self,
         graph: &mut Graph,

@@ -1,4 +1,4 @@
-//! What a layer consists of.
+//! The description of a layer.
 
 use crate::graph::Parameter;
 
@@ -21,7 +21,7 @@ pub enum Gates {
     },
 }
 
-/// What a layer consists of.
+/// The parts of a layer.
 #[derive(Clone)]
 pub struct Layer {
     /// The prefix of its tensors, `layers.0` for example.

@@ -84,7 +84,7 @@ struct CellProduct {
     block: Block,
     /// 0: the cell computes no product, its gates are complete.
     depth: usize,
-    /// Whether it is added to what the gates hold.
+    /// Whether it is added to the contents of the gates.
     accumulate: bool,
 }
 
@@ -136,7 +136,7 @@ impl Recorded {
         self.emit_copy(graph, last, state_c);
     }
 
-    /// The part of the grouped gates of a span that comes from its inputs.
+    /// The part of the grouped gates of a span computed from its inputs.
     fn emit_input_product(&self, graph: &mut Graph, span: &Span) {
         let GateProducts::Grouped { weight, groups } = self.gates else {
             return;

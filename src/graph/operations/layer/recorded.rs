@@ -1,4 +1,4 @@
-//! What the backward pass of a layer needs from its forward pass.
+//! The results of the forward pass that the backward pass of a layer needs.
 
 use super::blocks::Block;
 use super::description::{Layer, Sizes};

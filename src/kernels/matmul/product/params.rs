@@ -2,7 +2,7 @@
 
 use crate::params;
 
-/// A piece of a sum has a multiple of this many terms. What a form of the product stages at once divides it.
+/// A piece of a sum has a multiple of this many terms. The number of terms that a form stages at once divides it.
 pub const PIECE_TERMS: u32 = 128;
 
 params! {
@@ -34,7 +34,7 @@ params! {
         pub product_group: u32,
         /// Whether `bias` is added. If not, any slice may be bound as `bias`.
         pub with_bias: u32,
-        /// Whether the product is added to what `product` holds.
+        /// Whether the product is added to the contents of `product`.
         pub accumulate: u32,
         /// Pieces into which the terms of each sum are divided, at least 1, each with its own product. With several,
         /// neither the bias nor the content of `product` is added.

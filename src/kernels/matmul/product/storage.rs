@@ -1,4 +1,4 @@
-//! Where the operands of a product lie in their slices, and where those of a part of it do.
+//! The positions of the operands of a product in their slices, for the whole product and for parts of it.
 
 use super::params::Params;
 
@@ -24,7 +24,7 @@ impl Stored {
     }
 }
 
-/// What a product can be split along.
+/// The dimensions along which a product can be split.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Axis {
     Groups,

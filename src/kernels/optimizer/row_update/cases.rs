@@ -10,7 +10,7 @@ const TIMED: &str = "dense, of the bench model";
 /// The label of the case that updates nothing.
 const NOT_FINITE: &str = "gradients that are not finite";
 
-/// What a case has that does not depend on the optimizer.
+/// The parts of a case that do not depend on the optimizer.
 struct Sizes {
     label: &'static str,
     /// Rows of weights and states.

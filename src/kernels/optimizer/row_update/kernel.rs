@@ -1,4 +1,4 @@
-//! What the kernels of all optimizers have in common.
+//! The common parts of the kernels of all optimizers.
 
 use super::params::Params;
 use super::rows::{Rule, Update};
@@ -83,7 +83,7 @@ pub(crate) const fn kernel<
     }
 }
 
-/// What a step updates, and by which rule. The bindings are those of [`bindings`].
+/// The update of a step: its tensors and its rule. The bindings are those of [`bindings`].
 fn step<'a, R: Real, F: Rule<R, STATES, CONSTANTS>, const STATES: usize, const CONSTANTS: usize>(
     raw: &[u32],
     buffers: &mut Buffers<'a, R>,

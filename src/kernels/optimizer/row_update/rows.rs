@@ -33,7 +33,7 @@ struct Stretch<'a, R, const STATES: usize> {
 }
 
 impl<R: Real, const STATES: usize> Update<'_, R, STATES> {
-    /// What multiplies the gradient. 0: nothing is updated.
+    /// The factor of the gradient. 0: nothing is updated.
     fn factor(&self) -> R {
         if self.params.clipped != 0 {
             self.norm[1]
