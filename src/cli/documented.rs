@@ -107,7 +107,7 @@ fn arguments(line: &str) -> Option<Vec<String>> {
 fn refusal(line: &Line) -> Option<String> {
     let mut given = arguments(&line.text)?;
     if !line.is_complete {
-        // `...` and `[OPTION]` describe what may stand there.
+        // `...` and `[OPTION]` are placeholders.
         given.retain(|word| !word.ends_with("...") && !word.starts_with('['));
     }
     let words = ["wlstm"]

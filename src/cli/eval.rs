@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
         && let Some(known) = trained.trained_on(&corpus)
     {
         tracing::warn!(
-            "the model was trained on `{}`: its perplexity there says little of other texts",
+            "the model was trained on `{}`: the perplexity of training text says little about other texts",
             known.display()
         );
     }

@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
     }
     if runs.is_empty() {
         return Err(Error::data("no run of the comparison has started yet")
-            .help("wait until the first model has made its first step"));
+            .help("wait until the first model has completed its first step"));
     }
     if arguments.runs.len() > 1 {
         name_apart(&mut runs);

@@ -102,7 +102,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     } else {
         (listen(training.processes() > 1, quiet)?, None)
     };
-    // What the dashboard shows needs no lines.
+    // The dashboard replaces the lines.
     let mut display = Display::new(&config, quiet || dashboard.is_some());
     let mut unknown_words = UnknownWords::new(&config.data);
     let outcome = training.stop(stop).run(|event| {
@@ -208,7 +208,7 @@ fn show_sample(outcome: &Outcome, quiet: bool) -> Result<()> {
     if outcome.sample_is_too_slow {
         note(
             quiet,
-            "The sample is left out: with so large a vocabulary a device in software takes minutes a word.",
+            "There is no sample: with a vocabulary of this size, a software device takes minutes per word.",
         );
     }
     let Some(sample) = &outcome.sample else {

@@ -255,7 +255,7 @@ mod tests {
         let (first, second) = text.split_at(250_004);
         assert_ne!(digest(&[first, second]), whole);
         assert_ne!(digest(&[second, first]), digest(&[first, second]));
-        // What a file is called does not matter, nor the mark at its begin.
+        // Neither the name of a file nor a byte order mark at its start matters.
         let marked = [b"\xef\xbb\xbf", &text[..]].concat();
         assert_eq!(digest(&[&marked]), whole);
     }

@@ -161,7 +161,7 @@ pub(super) fn map(buffer: &wgpu::Buffer, range: std::ops::RangeTo<u64>) -> Mappi
 /// The error of an allocation that failed for want of memory.
 pub(super) fn out_of_memory(what: &str) -> Error {
     Error::device(format!("the GPU is out of memory: no room for {what}"))
-        .help("use a smaller batch or model, or another device; other programs may hold its memory")
+        .help("use a smaller batch or model, or another device; other programs may use its memory")
 }
 
 /// Joins the lines of a wgpu error.

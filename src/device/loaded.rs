@@ -52,7 +52,7 @@ impl Loaded {
         let halves = plan.steps.iter().any(|step| !plan.halves(step).is_empty());
         assert!(
             plan.packed || !halves,
-            "plan {}: not made for a device",
+            "plan {}: not built for a device",
             plan.name
         );
         let buffers = memory.allocate(handle, &plan)?;

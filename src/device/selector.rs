@@ -187,7 +187,7 @@ fn pick(selector: &Selector, found: &[AdapterSummary]) -> Result<(Option<usize>,
             }
             (None, Some(software)) => {
                 let reason = format!(
-                    "Running on the CPU: the only GPU adapter, {}, is software and slower (`--device gpu` takes it).",
+                    "Running on the CPU: the only GPU adapter, {}, is software and slower (`--device gpu` selects it).",
                     software.name
                 );
                 (None, reason)

@@ -370,7 +370,7 @@ mod tests {
             let part = tuning.part(&plan.steps[0]);
             let params: &product::Params = product::Params::of(&part.params);
             assert!(params.multiply_adds() <= most.max(512), "{params:?}");
-            // It has what it had to have to be made in pieces.
+            // The part keeps its number of pieces.
             assert_eq!(params.in_pieces(params.pieces).pieces, params.pieces);
             assert_eq!(tuning.forms(&plan, &plan.steps[0]), whole);
         }

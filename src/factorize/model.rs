@@ -75,7 +75,7 @@ impl<'a> Model<'a> {
         let dense = CELLS.iter().find(|kind| kind.is_dense());
         let dense = dense.map_or("", |kind| kind.name());
         Err(Error::usage(format!(
-            "only models of `{dense}` cells can be factorized, and this one has others"
+            "only models with `{dense}` cells can be factorized, and this one has other cells"
         ))
         .help(format!("train a model with --set model.cell={dense} first")))
     }

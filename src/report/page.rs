@@ -126,7 +126,7 @@ fn facts(runs: &[RunData], rows: &[ComparisonRow]) -> Table {
     let has_memory = runs.iter().any(|run| !run.memory.is_empty());
     let has_skipped = runs.iter().any(|run| run.skipped > 0);
     let has_unknown = rows.iter().any(|row| row.unknown > Some(0.0));
-    // The most important columns come first: a phone shows no more.
+    // The most important columns come first, because a phone shows only these.
     let mut columns = vec![
         Column::words("run"),
         Column::numbers("best perplexity"),

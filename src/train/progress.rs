@@ -123,7 +123,7 @@ impl Progress {
                 "`data.valid` is not the text that it was".to_owned()
             };
             return Err(Error::usage(format!(
-                "the best checkpoint of the run would be compared by another measure: {what}"
+                "the best checkpoint of the run was chosen by another measure: {what}"
             ))
             .help(
                 "resume with the validation of the run, as its `config.toml` names it, or with none (--set 'data.valid=[]'); for another \

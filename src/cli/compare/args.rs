@@ -23,7 +23,7 @@ use super::super::args::{DeviceArgs, OverrideArgs, positive};
     A short comparison is only a hint. Compare the last perplexity with the best, read the curves in report.html, and try \
     another --seed.\n\
     \n\
-    --variants takes cells with their sizes, for example flstm:factor=64. A --set with several values makes a model for each.\n\
+    --variants takes cells with their sizes, for example flstm:factor=64. A --set with several values gives one model each.\n\
     \n\
     Examples:\n  \
     wlstm compare configs/shakespeare.toml \\\n      \

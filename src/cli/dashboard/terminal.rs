@@ -25,8 +25,9 @@ pub(super) fn check() -> Result<()> {
     if io::stderr().is_terminal() && io::stdin().is_terminal() {
         return Ok(());
     }
-    Err(Error::usage("`--tui` needs a terminal")
-        .help("leave it out: progress then goes to standard error, one line every ten seconds"))
+    Err(Error::usage("`--tui` needs a terminal").help(
+        "leave it out: progress is then printed to standard error, one line every ten seconds",
+    ))
 }
 
 /// Switches to the alternate screen in raw mode. A panic restores the terminal before it prints.

@@ -56,7 +56,7 @@ impl UnknownWords {
     pub fn summary(&self) -> String {
         match self.last {
             Some(share) => format!(
-                "unknown words {} of the targets, none in training: this perplexity means little\n",
+                "unknown words {} of the targets, none in training: this perplexity is not meaningful\n",
                 percent(share)
             ),
             None => String::new(),

@@ -101,7 +101,7 @@ impl DataConfig {
             if min_count.is_override {
                 return Err(min_count.conflict(
                     "the words are those of `data.vocab`",
-                    "leave one of the two out, or make the file with `wlstm vocab --min-count`",
+                    "leave one of the two out, or create the file with `wlstm vocab --min-count`",
                 ));
             }
             data.min_count = 1;

@@ -141,7 +141,7 @@ impl TrainConfig {
                     "with `train.unroll` = {} that makes more than {INDEX} tokens a step",
                     train.unroll
                 ),
-                "make one of the two smaller",
+                "reduce one of the two",
             ));
         }
         if train.precision == Precision::Mixed && train.fused {

@@ -37,7 +37,7 @@ impl Store {
         match found {
             Ok(found) => {
                 let file = found?;
-                // The least recently used files are evicted first. If the time cannot be set, this one goes earlier.
+                // The least recently used files are evicted first. If the time cannot be set, this file is evicted earlier.
                 let used = File::options().append(true).open(&path);
                 let _ = used.and_then(|file| file.set_modified(SystemTime::now()));
                 Some(file)

@@ -42,7 +42,7 @@ impl<'a> Imported<'a> {
                 ["embedding.weight", "softmax.weight"].map(|name| file.tensor_f32(name));
             if embedding?.1 != softmax?.1 {
                 return Err(Error::data(format!(
-                    "`model.tied` is set, but in `{}` the softmax has other weights than the embedding",
+                    "`model.tied` is set, but in `{}` the weights of softmax and embedding differ",
                     file.path().display()
                 ))
                 .help("import it with --set model.tied=false"));

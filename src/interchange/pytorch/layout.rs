@@ -38,7 +38,7 @@ pub fn check_with_help(config: &Config, help: &str) -> Result<()> {
     }
     if model.projection >= model.hidden {
         return refuse(
-            "`torch.nn.LSTM` takes only projections that are smaller than the cells, and this model's is not",
+            "`torch.nn.LSTM` accepts only projections that are smaller than the cells, and that of this model is not",
         );
     }
     let is_residual = |layer| model.input_size(layer) == model.output_size();

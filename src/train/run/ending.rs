@@ -68,7 +68,7 @@ impl Trainer<'_> {
     fn save_after(&mut self, error: Error) -> Error {
         match error.kind() {
             Kind::Interrupted | Kind::Terminated => {
-                // If the steps cannot be saved, that is what the user must know.
+                // If the steps cannot be saved, the user must see this error.
                 let saved = self.drain().and_then(|()| self.checkpoint());
                 saved.err().unwrap_or(error)
             }
@@ -143,7 +143,7 @@ fn explain(error: Error, last: Option<PathBuf>, config: &Config, devices: usize)
             error.help(format!("everything is saved in `{}`", last.display()))
         }
         (Kind::Device, Some(last)) if devices > 1 => error.help(format!(
-            "the last checkpoint is `{}`; resume with --resume and as many devices as before: one may be named twice",
+            "the last checkpoint is `{}`; resume with --resume and the same number of devices; one may be named twice",
             last.display()
         )),
         (Kind::Diverged, Some(last)) => error.help(format!(

@@ -280,7 +280,7 @@ impl TrainingSession {
                 file.path().display(),
                 saved as f64 / batch as f64
             ))
-            .help("resume with as many devices as before: --device once for each, and as many machines")),
+            .help("resume with the same number of devices (--device once for each) and of machines")),
             _ => Ok(()),
         }
     }
