@@ -268,5 +268,5 @@ fn what_cannot_be_factorized_is_refused() {
     assert_eq!(first.code, Some(0), "{}", first.stderr);
     let again = factorize(&out, &folder.path("again"), &["--factor", "2"]);
     assert_eq!(again.code, Some(2), "{}", again.stderr);
-    assert!(again.stderr.contains("only models of `lstmp` cells"));
+    assert!(again.stderr.contains("only models with `lstmp` cells"));
 }
