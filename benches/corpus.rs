@@ -1,9 +1,10 @@
-//! `cargo bench --bench corpus`: measures how fast text becomes a vocabulary, tokens, batches and the inputs of steps. The text is
-//! generated with the sizes of the One Billion Word benchmark: a vocabulary of 793,470 words whose frequencies fall as 1/rank,
-//! 8,192 candidates, 128 streams of 20 steps.
+//! `cargo bench --bench corpus`: measures how fast text becomes a vocabulary, tokens, batches and the inputs
+//! of steps. The text is generated with the sizes of the One Billion Word benchmark: a vocabulary of 793,470
+//! words whose frequencies fall as 1/rank, 8,192 candidates, 128 streams of 20 steps.
 //!
-//! Each line has a name, a rate, the time, the average number of busy cores and the peak memory. `WLSTM_BENCH_MB` is the size of the
-//! text (default: 256). `WLSTM_BENCH_TEXT` names a file to use instead of generated text; it is repeated to that size.
+//! Each line has a name, a rate, the time, the average number of busy cores and the peak memory.
+//! `WLSTM_BENCH_MB` is the size of the text (default: 256). `WLSTM_BENCH_TEXT` names a file to use instead of
+//! generated text; it is repeated to that size.
 
 use std::collections::HashSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Non-cryptographic 64-bit hashes: [`Fnv1a`] (Fowler, Noll and Vo) for short inputs, [`Xxh64`] (Collet) for whole files, at the
-//! speed of memory. A leaf.
+//! Non-cryptographic 64-bit hashes: [`Fnv1a`] (Fowler, Noll and Vo) for short inputs, [`Xxh64`] (Collet) for
+//! whole files, at the speed of memory.
 
 /// The FNV-1a hash of the bytes so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
-//! The error type of the crate: what is wrong, why, and what to do about it. A leaf.
+//! The error type of the crate: what is wrong, why, and what to do about it.
 //!
-//! [`Kind`] decides the exit code of the program (`wlstm help exit-codes`). The message and its causes form a chain. The help says
-//! what the user can do.
+//! [`Kind`] decides the exit code of the program (`wlstm help exit-codes`). The message and its causes form a
+//! chain. The help says what the user can do.
 
 use std::fmt;
 
@@ -131,8 +131,8 @@ impl Error {
         }
     }
 
-    /// Marks an error that all processes of a distributed job have, at the same point of their work. `reports`: whether this process
-    /// reports it to the user.
+    /// Marks an error that all processes of a distributed job have, at the same point of their work.
+    /// `reports`: whether this process reports it to the user.
     pub fn shared(mut self, reports: bool) -> Error {
         self.reporting = if reports {
             Reporting::Here
@@ -157,7 +157,7 @@ impl Error {
         self.kind
     }
 
-    /// The message, the causes and the help, one a line, as the program prints them.
+    /// The message, the causes and the help, each on its own line, as the program prints them.
     pub fn chain(&self) -> Chain<'_> {
         Chain(self)
     }

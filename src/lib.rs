@@ -1,18 +1,21 @@
-//! wlstm trains LSTM language models on any GPU that Vulkan, Metal or DirectX 12 reaches, and on CPUs. Its cells are the projected
-//! LSTM and the factorized (F-LSTM) and grouped (G-LSTM) forms of O. Kuchaiev and B. Ginsburg, *Factorization tricks for LSTM
-//! networks* (2017, arXiv 1703.10722), whose training recipe it follows.
+//! wlstm trains LSTM language models on any GPU that Vulkan, Metal or DirectX 12 reaches, and on CPUs. Its
+//! cells are the projected LSTM and the factorized (F-LSTM) and grouped (G-LSTM) forms of O. Kuchaiev and B.
+//! Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722), whose training recipe it
+//! follows.
 //!
-//! This page describes how the crate is built. The README and [`mod@help`] describe the program; [`model`] states what is computed.
+//! This page describes how the crate is built. The README and [`mod@help`] describe the program; [`model`]
+//! states what is computed.
 //!
 //! # The library
 //!
-//! [`job`] is the front door: it does what the commands do. This program trains on a text:
+//! [`job`] does what the commands do. This program trains on a text. To run it, put a `text.txt` in the
+//! folder of the repository, and enter `cargo run --release --example train`:
 //!
 //! ```ignore
 #![doc = include_str!("../tests/examples/train.rs")]
 //! ```
 //!
-//! This one uses the model:
+//! This one uses the model (`cargo run --release --example score`):
 //!
 //! ```ignore
 #![doc = include_str!("../tests/examples/score.rs")]
@@ -22,12 +25,14 @@
 //!
 //! # Design
 //!
-//! A model is written once, as a graph of typed operations, and every operation has a hand-written backward rule beside it. The
-//! graph is compiled to a [`Plan`](graph::plan::Plan): a flat list of steps that prints as text. A step names a kernel, its
-//! parameters, slices of buffers and a grid of workgroups; the location of every buffer is fixed. A [`Kernel`](kernel::Kernel) is a
-//! WGSL shader with its declared interface, a CPU reference (its twin) and test cases, under one name. Two executors run the same
-//! plan: [`GpuExecutor`](device::GpuExecutor) through wgpu, and [`CpuExecutor`](device::CpuExecutor) with twins and a fast matrix
-//! product library. Training, evaluation and generation work on plans, so none of them depends on a device.
+//! A model is written once, as a graph of typed operations, and every operation has a hand-written backward
+//! rule beside it. The graph is compiled to a [`Plan`](graph::plan::Plan): a flat list of steps that prints
+//! as text. A step names a kernel, its parameters, slices of buffers and a grid of workgroups; the location
+//! of every buffer is fixed. A [`Kernel`](kernel::Kernel) is a WGSL shader with its declared interface, a CPU
+//! reference (its twin) and test cases, under one name. Two executors run the same plan:
+//! [`GpuExecutor`](device::GpuExecutor) through wgpu, and [`CpuExecutor`](device::CpuExecutor) with twins and
+//! a fast matrix product library. Training, evaluation and generation work on plans, so none of them depends
+//! on a device.
 //!
 //! # Data flow
 //!
@@ -78,9 +83,9 @@
 //! | slot | a row of a device's copy of a table that is kept in host memory |
 //! | tile | the part of a matrix product that one workgroup computes; also the part of the vocabulary that the full softmax processes at once |
 //!
-//! Shapes use the same letters everywhere: `B` streams, `T` time steps, `V` words, `E` embedding size, `P` projection size, `H` cells,
-//! `I` input size of a layer, `r` rank of an F-LSTM, `G` groups of a G-LSTM, `S` sampled candidates, `N` devices. "Word" means a token
-//! of text.
+//! Shapes use the same letters everywhere: `B` streams, `T` time steps, `V` words, `E` embedding size, `P`
+//! projection size, `H` cells, `I` input size of a layer, `r` rank of an F-LSTM, `G` groups of a G-LSTM, `S`
+//! sampled candidates, `N` devices. "Word" means a token of text.
 //!
 //! # How to add
 //!
@@ -93,22 +98,24 @@
 //! | a command | `src/cli/NAME.rs`: arguments, help, `run` | `mod` in `src/cli/mod.rs` and a line of `commands!` in `src/cli/command.rs` |
 //! | a help topic | `src/help/NAME.md` | a line of `topics!` in `src/help/mod.rs` |
 //!
-//! Tests find new entries by themselves: parity, contract and gradient tests walk the list of kernels, and tests of configuration,
-//! help and resuming walk the keys.
+//! Tests find new entries by themselves: parity, contract and gradient tests walk the list of kernels, and
+//! tests of configuration, help and resuming walk the keys.
 //!
 //! # Invariants
 //!
-//! - Two runs with the same configuration, seed and device give the same bits. A resumed run gives the bits of one that never stopped.
-//!   No kernel adds floats atomically, and no result depends on the number of threads.
-//! - Random numbers are functions of a counter ([`random`]). No random state is saved, and dropout masks are recomputed instead of
-//!   stored.
+//! - Two runs with the same configuration, seed and device give the same bits. A resumed run gives the bits
+//!   of one that never stopped. No kernel adds floats atomically, and no result depends on the number of
+//!   threads.
+//! - Random numbers are functions of a counter ([`random`]). No random state is saved, and dropout masks are
+//!   recomputed instead of stored.
 //! - Running a plan allocates no device memory. Buffers, pipelines and bind groups are created when it is loaded.
-//! - Activations share memory only as [`graph::memory`] decides, and every plan passes [`Plan::check`](graph::plan::Plan::check) before
-//!   it runs.
+//! - Activations share memory only as [`graph::memory`] decides, and every plan passes
+//!   [`Plan::check`](graph::plan::Plan::check) before it runs.
 //! - Gates are interleaved per cell in memory, and stored in four blocks i, j, f, o in files.
 //!   [`ColumnLayout`](cell::ColumnLayout) is the only code that converts.
-//! - Means of fitting large models (small bindings, tables in host memory, micro-batches) do not change what is computed. N devices
-//!   with a batch of B compute what one device with a batch of N*B computes (`train.recipe = "plain"`).
+//! - Ways to fit large models into memory (small bindings, tables in host memory, micro-batches) do not
+//!   change what is computed. N devices with a batch of B compute what one device with a batch of N*B
+//!   computes (`train.recipe = "plain"`).
 //! - A validation covers every target exactly once, with the full softmax. A sampled loss is never reported as a perplexity.
 //! - A checkpoint, and every other file of a run except `metrics.jsonl`, is complete or absent ([`files`]).
 //! - An error caused by a user, a file or a device is an [`Error`](error::Error) with an exit code and advice. A panic is a bug.
@@ -117,8 +124,8 @@
 //!
 //! - Only `device` uses wgpu. It knows no model and no corpus.
 //! - `kernels`, `graph`, `cell` and `model` are data and pure functions: no device, no file.
-//! - `corpus`, `config`, `checkpoint`, `metrics`, `report` and `job` open the files of users, and `cli` the lines to score. `device` only
-//!   keeps a cache of tuning results.
+//! - `corpus`, `config`, `checkpoint`, `metrics`, `report` and `job` open the files of users, and `cli` the
+//!   lines to score. `device` only keeps a cache of tuning results.
 //! - Only `cli` prints. The library logs through `tracing` and reports through the observer of a [`Job`](job::Job).
 //! - There is no automatic differentiation at run time. Backward rules emit steps while a graph is built.
 

@@ -1,4 +1,4 @@
-//! Formats numbers for people. A leaf.
+//! Formats numbers for people.
 
 /// A count with its noun: `1 step`, `2 steps`.
 pub fn counted(count: u64, what: &str) -> String {

@@ -1,5 +1,5 @@
-//! Philox4x32-10 (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, 2011): counter-based random numbers, the
-//! same bits in Rust and in `shaders/shared/philox.wgsl`. A leaf.
+//! Philox4x32-10 (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, 2011): counter-based random
+//! numbers, the same bits in Rust and in `shaders/shared/philox.wgsl`.
 //!
 //! The key is the seed, the counter is (position, purpose, step). So a checkpoint saves no random state.
 

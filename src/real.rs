@@ -1,4 +1,4 @@
-//! The numbers that twins compute with: `f32` as on devices, `f64` for the reference. A leaf.
+//! The numbers that twins compute with: `f32` as on devices, `f64` for the reference.
 //!
 //! `f32` has its own `exp`, `ln`, `tanh` and `sigmoid`: polynomials (Cephes, Moshier 1989; errors below 2 ulp) that compilers can
 //! vectorize. `shaders/shared/activation.wgsl` and `logarithm.wgsl` repeat them term for term, because WGSL leaves the precision
@@ -87,7 +87,7 @@ impl Real for f64 {
     }
 }
 
-/// To add and then subtract 1.5 * 2^23 rounds to the nearest integer without a function call.
+/// Adding and then subtracting 1.5 * 2^23 rounds to the nearest integer without a function call.
 const ROUND: f32 = 12_582_912.0;
 
 /// For `x = n ln 2 + r`: `e^r`, and `n` plus [`ROUND`].

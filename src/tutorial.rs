@@ -1,18 +1,6 @@
 //! How to extend the crate, in examples that the tests run.
 //!
-//! # Train and use a model
-//!
-//! `cargo run --release --example train` in the folder of the repository, with a `text.txt` in it:
-//!
-//! ```ignore
-#![doc = include_str!("../tests/examples/train.rs")]
-//! ```
-//!
-//! Then `cargo run --release --example score`:
-//!
-//! ```ignore
-#![doc = include_str!("../tests/examples/score.rs")]
-//! ```
+//! The [first page of the crate](crate#the-library) shows how to train and use a model.
 //!
 //! # Train step by step
 //!

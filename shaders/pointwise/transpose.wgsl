@@ -1,4 +1,5 @@
-// y_g = x_g', for groups g. A workgroup transposes a block of 16 x 16 in workgroup memory, so that it reads and writes whole rows.
+// y_g = x_g', for groups g. A workgroup transposes a block of 16 x 16 in workgroup memory, so that it reads
+// and writes whole rows.
 
 struct Params {
     groups: u32,

@@ -1,5 +1,5 @@
-// logits <- scale * exp(l_k - normaliser), 0 where candidates[k] is the target; target_logits <- scale * (exp(t - normaliser) - 1).
-// scale = loss_scale / divisor; l_k and t as in sampled_loss.wgsl.
+// logits <- scale * exp(l_k - normaliser), 0 where candidates[k] is the target; target_logits <- scale *
+// (exp(t - normaliser) - 1). scale = loss_scale / divisor; l_k and t as in sampled_loss.wgsl.
 
 struct Params {
     rows: u32,

@@ -1,4 +1,4 @@
-//! Benchmarks: how fast a device trains a model, and how close each kernel comes to the best that the device can do.
+//! Benchmarks: how fast a device trains a model, and how close each kernel comes to the peak of the device.
 //!
 //! | module | contents |
 //! |---|---|

@@ -14,7 +14,7 @@ use crate::train::session::TrainingSession;
 /// Profiled steps; the time of a dispatch is the median over them.
 const PROFILES: usize = 3;
 
-/// Where the time of a step goes.
+/// The time of a step, by kernel.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepProfile {
     /// What measured the time: the device or the host.

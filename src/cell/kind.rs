@@ -36,7 +36,8 @@ pub enum Dimension {
 pub struct GateParameter {
     /// The last part of its name, `weight` for `layers.0.gates.weight`.
     pub name: &'static str,
-    /// Its shape in files; the last two extents are one matrix, from which the Glorot limit comes.
+    /// Its shape in files. The last two extents are those of the matrix that the Glorot limit is computed
+    /// from.
     pub shape: Shape,
     /// The order of its columns on devices.
     pub layout: ColumnLayout,
@@ -64,7 +65,7 @@ pub struct SizeKey {
     pub doc: &'static str,
     /// A value for examples: `flstm:factor=64`.
     pub example: usize,
-    /// Devices can dispatch sizes below this one.
+    /// Sizes must be below this one, so that devices can dispatch the kernels.
     pub dispatch_limit: usize,
     /// The sizes that `wlstm bench` times, with the names of the cells there.
     pub bench: &'static [(&'static str, usize)],
@@ -88,15 +89,15 @@ pub trait CellKind: Sync {
     /// One line for help.
     fn doc(&self) -> &'static str;
 
-    /// The key of the cell's size, for a cell that has one. Sizes below are 0 for a cell without.
+    /// The key of the cell's size, if the cell has one. Otherwise the `size` of the methods below is 0.
     fn size_key(&self) -> Option<&'static SizeKey> {
         None
     }
 
-    /// The gate parameters but for the bias `[4H]`, which every cell has, in the order of computation.
+    /// The gate parameters in the order of computation, without the bias `[4H]` that every cell has.
     fn parameters(&self, size: usize, sizes: &LayerSizes) -> Vec<GateParameter>;
 
-    /// How the graph computes the gates; `parameter` gives the gate parameter of a name.
+    /// How the graph computes the gates. `parameter` returns the gate parameter with a name.
     fn gates(&self, size: usize, parameter: &dyn Fn(&str) -> Parameter) -> Gates;
 
     /// Checks the cell's size against those of its layer.

@@ -29,7 +29,7 @@ pub fn lock_folder(folder: &Path) -> Result<File> {
             ))
             .help("wait for it or stop it, or choose another folder with --out"));
         }
-        // Some network file systems have no locks. Training works there all the same.
+        // Some network file systems have no locks. Training still works there.
         Err(TryLockError::Error(error)) => {
             tracing::warn!(path = %path.display(), %error, "cannot lock the folder; make sure that no other process uses it");
         }

@@ -68,7 +68,8 @@ fn lines_of_help(command: &clap::Command) -> Vec<Line> {
     lines
 }
 
-/// Splits a command line as a shell does, at spaces outside quotes; ends at the first pipe, redirection or comment behind `wlstm`.
+/// Splits a command line as a shell does, at spaces outside quotes; ends at the first pipe, redirection or
+/// comment behind `wlstm`.
 fn arguments(line: &str) -> Option<Vec<String>> {
     let mut words: Vec<String> = Vec::new();
     let mut word: Option<String> = None;

@@ -1,4 +1,4 @@
-//! Executors as the command line asks for them.
+//! Executors with the options of the command line.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,7 +32,7 @@ pub(super) fn executor_options(invocation: &Invocation, quiet: bool) -> Executor
     }
 }
 
-/// The executor of a device for single kernels. Says which device it is, and why.
+/// The executor of a device for single kernels. Prints which device it is, and why.
 pub(super) fn kernel_executor(
     selector: &str,
     invocation: &Invocation,

@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<
     if cost_after.recurrent >= cost_before.recurrent {
         note(
             quiet,
-            "The model is no smaller than before: a lower --factor makes it so.",
+            "The model is not smaller than before. Choose a lower --factor.",
         );
     }
     let document = Document {
@@ -147,7 +147,7 @@ pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<
     note(
         quiet,
         &format!(
-            "\nNext, training it further, at half the learning rate for half as long:\n  {program} train {place}/config.toml --init {place} \
+            "\nNext: train it further, at half the learning rate, for half as long:\n  {program} train {place}/config.toml --init {place} \
              --set train.learning_rate={rate}{limit}{device} --out {place}-tuned"
         ),
     );
@@ -164,7 +164,7 @@ fn text(arguments: &FactorizeArgs, model: &Trained, quiet: bool) -> Result<Optio
     } else {
         note(
             quiet,
-            "The run names no validation text: no perplexity is measured; --data names one.",
+            "The configuration of the run names no validation text, so no perplexity is measured. Name a text with --data.",
         );
         return Ok(None);
     };
@@ -224,7 +224,7 @@ impl Document {
                 table
             }
         };
-        let mut out = String::from("kept of the squares of each gate matrix\n");
+        let mut out = String::from("share of the squared norm of each gate matrix that is kept\n");
         out += &table.text(width);
         out.push('\n');
         let mut line = |name: &str, before: String, after: String| {

@@ -159,13 +159,13 @@ fn standard_input() -> Result<String> {
     if bytes.len() as u64 > LONGEST_PROMPT {
         return Err(
             Error::usage(format!("the prompt is longer than {LONGEST_PROMPT} bytes"))
-                .help("give its last lines, which decide: `tail -n 100 TEXT | wlstm generate ...`"),
+                .help("give only its last lines: `tail -n 100 TEXT | wlstm generate ...`"),
         );
     }
     let mut text = String::from_utf8(bytes).map_err(|error| {
         Error::data(place)
             .because(error)
-            .help("give UTF-8 text, as `iconv -f latin1 -t utf-8` makes")
+            .help("convert it to UTF-8, for example with `iconv -f latin1 -t utf-8`")
     })?;
     if text.ends_with('\n') {
         text.pop();

@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &ImportArgs, invocation: &Invocation) -> Result<()>
     note(
         quiet,
         &format!(
-            "Made the run `{folder}` of {} parameters and {} words.",
+            "Created the run `{folder}`: {} parameters, {} words.",
             grouped(imported.parameters),
             grouped(imported.words as u64)
         ),

@@ -11,8 +11,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::messages::{Messages, shown};
 
-/// Prints the log that `RUST_LOG` selects. Without it, warnings, or only errors if `quiet`. Of the graphics libraries, only errors: most of
-/// their warnings do not concern users.
+/// Prints the log that `RUST_LOG` selects. Without it, warnings, or only errors if `quiet`. Of the graphics
+/// libraries, only errors: most of their warnings do not concern users.
 pub(super) fn init(quiet: bool) {
     let asked = std::env::var("RUST_LOG").unwrap_or_default();
     let filter = EnvFilter::builder().parse_lossy(match (asked.as_str(), quiet) {

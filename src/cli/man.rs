@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &ManArgs, invocation: &Invocation) -> Result<()> {
             folder.display()
         ))
         .because(error)
-        .help("name a folder that may be written to")
+        .help("choose a writable folder")
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
     clap_mangen::generate_to((invocation.command_line)(), folder).map_err(failed)?;

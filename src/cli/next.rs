@@ -19,7 +19,7 @@ pub(super) fn program() -> String {
     quoted(&program.unwrap_or_else(|| "wlstm".to_owned()))
 }
 
-/// The options of `train` for a training `times` as long as this one.
+/// The options of `train` that make a training `times` as long.
 pub(super) fn longer(train: &TrainConfig, times: f64) -> String {
     let many = |count: u64| (times * count as f64).ceil();
     let mut options = String::new();

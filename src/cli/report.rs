@@ -60,8 +60,10 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
         }
     }
     if runs.is_empty() {
-        return Err(Error::data("no run of the comparison has started yet")
-            .help("wait until the first model has completed its first step"));
+        return Err(
+            Error::data("no model of the comparison has been trained yet")
+                .help("wait for the first step of the first model"),
+        );
     }
     if arguments.runs.len() > 1 {
         name_apart(&mut runs);
@@ -80,8 +82,7 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
     write_report(&out, &runs)?;
     if let Some(folder) = &arguments.plots {
         std::fs::create_dir_all(folder).map_err(|error| {
-            files::cannot_make(folder, error)
-                .help("choose a folder that may be written to with --plots")
+            files::cannot_make(folder, error).help("choose a writable folder with --plots")
         })?;
         for plot in plots(&runs) {
             files::write_text(&folder.join(format!("{}.svg", plot.name)), &plot.file())?;
@@ -99,7 +100,7 @@ fn folder_of(path: &Path) -> Result<PathBuf> {
             .filter(|folder| folder.ends_with("checkpoints"));
         let folder = folder.and_then(Path::parent);
         return folder.map(Path::to_path_buf).ok_or_else(|| {
-            Error::data(format!("`{}` is in no run", path.display()))
+            Error::data(format!("`{}` does not belong to a run", path.display()))
                 .help("name the folder of a run, such as runs/shakespeare")
         });
     }

@@ -144,8 +144,8 @@ struct Scoring<'a> {
 }
 
 impl Scoring<'_> {
-    /// Scores lines until the input ends, the reader of the output is gone, or a line cannot be read. Such an error is returned after
-    /// the lines before it are printed.
+    /// Scores lines until the input ends, the reader of the output is gone, or a line cannot be read. Such an
+    /// error is returned after the lines before it are printed.
     fn run(&mut self, lines: &Receiver<Result<String>>, at_once: bool) -> Result<Option<Error>> {
         let mut failed = None;
         let mut ended = false;
@@ -320,7 +320,7 @@ fn send_lines(
 fn cannot_read(place: &str, error: std::io::Error) -> Error {
     Error::data(format!("cannot read `{place}`"))
         .because(error)
-        .help("check the name and the rights of the file")
+        .help("check the name and the permissions of the file")
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use crate::train::watch::Stop;
 /// For this long after a signal, another one is ignored: programs that start this one may send a signal to it and to its group.
 pub(super) const ECHO: Duration = Duration::from_secs(1);
 
-/// Lets SIGINT and SIGTERM ask for a stop. A second signal, later than [`ECHO`], ends the program at once without saving. In a job of
-/// several processes SIGUSR1 asks for a stop too: launchers forward it at once and kill nothing.
+/// Lets SIGINT and SIGTERM ask for a stop. A second signal, later than [`ECHO`], ends the program at once
+/// without saving. In a job of several processes SIGUSR1 asks for a stop too: launchers forward it at once
+/// and kill nothing.
 pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
     let stop = Stop::default();
     #[cfg(unix)]
@@ -20,12 +21,12 @@ pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
         let number: Arc<AtomicUsize> = stop.0.clone();
         let as_term = signal_hook::consts::SIGTERM as usize;
         signal_hook::flag::register_usize(signal_hook::consts::SIGUSR1, number, as_term)
-            .map_err(|error| Error::new(Kind::Other, "cannot listen to SIGUSR1").because(error))?;
+            .map_err(|error| Error::new(Kind::Other, "cannot handle SIGUSR1").because(error))?;
     }
     #[cfg(not(unix))]
     let _ = in_job;
     let refused = |error: std::io::Error| {
-        Error::new(Kind::Other, "cannot listen to Ctrl-C and SIGTERM")
+        Error::new(Kind::Other, "cannot handle Ctrl-C and SIGTERM")
             .because(error)
             .help("start the program from another shell")
     };

@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     if tui {
         Dashboard::check_terminal()?;
     }
-    // One process speaks for all.
+    // Only the root process prints.
     let quiet = quiet || !is_root;
     let job = started_as(arguments, job)
         .devices(&arguments.devices)
@@ -109,7 +109,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
         // From here on the run has a record.
         if let (Event::Start { .. }, Some(folder)) = (&event, &folder) {
             let place = folder.display();
-            note(quiet, &format!("The run is kept in `{place}`."));
+            note(quiet, &format!("The run folder is `{place}`."));
         }
         let warning = unknown_words.warning_of(&event);
         match &dashboard {
@@ -195,7 +195,7 @@ fn report(folder: &Path, outcome: &Outcome, unknown_words: &UnknownWords) -> Res
     lines += &unknown_words.summary();
     if progress.skipped > 0 {
         lines += &format!(
-            "steps skipped as their gradients were too large for f16: {}\n",
+            "steps skipped because gradients overflowed f16: {}\n",
             progress.skipped
         );
     }
@@ -278,7 +278,7 @@ fn sets(overrides: &[String]) -> String {
     overrides.iter().map(set).collect()
 }
 
-/// Warns if validation used a moving average that is mostly its start value.
+/// Warns if validation used a moving average in which the initial parameters still have a large weight.
 fn warn_of_young_average(config: &Config, steps: u64) {
     let left = config.train.ema.powf(steps as f64);
     if config.train.ema > 0.0 && left > 0.2 {

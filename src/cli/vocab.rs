@@ -37,10 +37,10 @@ pub(super) struct VocabArgs {
     /// Keep words that occur at least this often
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub min_count: u64,
-    /// How the text is read, as data.order in a configuration
+    /// Order of the text, like data.order in a configuration
     #[arg(long, value_name = "ORDER", default_value = "sentences", value_parser = one_of([Order::Sentences, Order::Contiguous], Order::as_str))]
     pub order: Order,
-    /// How lines are split into tokens, as data.tokens in a configuration
+    /// How lines are split into tokens, like data.tokens in a configuration
     #[arg(long, value_name = "TOKENS", default_value = "whitespace", value_parser = one_of([Tokens::Whitespace, Tokens::Words, Tokens::Characters], Tokens::as_str))]
     pub tokens: Tokens,
 }

@@ -1,5 +1,5 @@
-//! The raw configuration: every value with the location it was given at. It refuses unknown keys, and does not know what
-//! the known ones mean.
+//! The raw configuration: every value with the location it was given at. It refuses unknown keys, but does
+//! not interpret known ones.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -46,8 +46,8 @@ impl Resume {
         match self {
             Resume::MayChange => "may change",
             Resume::MustStay => "must stay",
-            Resume::SameContent => "paths may change, what is in the files must stay",
-            Resume::SameMeasure => "must stay once there was a validation",
+            Resume::SameContent => "paths may change, contents of the files must stay",
+            Resume::SameMeasure => "must stay after the first validation",
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The configuration of a model and its training: TOML text and `--set` overrides in, one checked [`Config`] out.
 //!
-//! A document holds the raw values with their locations and refuses unknown keys. The sections read their keys from it,
-//! each with its type and rule, and check what depends on several keys. Everything that can be wrong with a configuration
-//! is found here, before any work, except what only training needs: that something ends it ([`Config::check_limits`]),
-//! and that the schedule can be followed until then (`train::schedule`).
+//! A document holds the raw values with their locations and refuses unknown keys. The sections read their
+//! keys from it, each with its type and rule, and check what depends on several keys. Everything that can be
+//! wrong with a configuration is found here, before any work, except what only training needs: a limit
+//! ([`Config::check_limits`]) that fits the schedule (`train::schedule`).
 //!
 //! # Keys
 //!

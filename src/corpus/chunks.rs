@@ -56,7 +56,8 @@ impl Corpus {
         Ok(())
     }
 
-    /// About `count` evenly spaced chunks of whole lines, of about `size` bytes each. The whole text, if it is not longer than that.
+    /// About `count` evenly spaced chunks of whole lines, of about `size` bytes each. The whole text, if it
+    /// is not longer than that.
     pub(super) fn samples(&self, count: usize, size: usize) -> Vec<Chunk> {
         let total = self.bytes();
         if total <= (count * size) as u64 {

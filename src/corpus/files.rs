@@ -57,7 +57,7 @@ impl Corpus {
                 let path = file.path().display();
                 if corpus.bytes() == 0 {
                     return Err(Error::data(format!("`{path}` is empty"))
-                        .help("a corpus is UTF-8 text, one sentence or paragraph a line"));
+                        .help("a corpus is UTF-8 text, one sentence or paragraph per line"));
                 }
                 tracing::warn!(file = %path, "a file of the corpus is empty");
             }

@@ -18,8 +18,8 @@ pub struct Loader<T> {
 }
 
 impl<T: Send + 'static> Loader<T> {
-    /// Starts a thread that takes one batch after another from `batches` and calls `prepare` with each: it computes what a step needs
-    /// besides the ids, such as candidates or sorted rows.
+    /// Starts a thread that takes one batch after another from `batches` and calls `prepare` with each: it
+    /// computes what a step needs besides the ids, such as candidates or sorted rows.
     ///
     /// An error from `batches` is returned in its place, and is the last item.
     ///
@@ -82,8 +82,8 @@ impl<T> Iterator for Loader<T> {
 impl<T> Drop for Loader<T> {
     fn drop(&mut self) {
         if let Some((receiver, thread)) = self.running.take() {
-            // The receiver goes first, so that a thread that waits to send ends. A panic of the thread is ignored: it
-            // concerns batches that were not requested.
+            // The receiver is dropped first, so that a thread that waits to send ends. A panic of the thread
+            // is ignored: it concerns batches that were not requested.
             drop(receiver);
             let _ = thread.join();
         }

@@ -122,7 +122,7 @@ impl SentenceQueue {
                 if self.is_fresh {
                     let path = self.text.corpus().path(0).display();
                     return Err(Error::data(format!("there is no sentence in `{path}`"))
-                        .help("a corpus is UTF-8 text, one sentence a line"));
+                        .help("a corpus is UTF-8 text, one sentence per line"));
                 }
                 if self.epoch >= self.last_epoch {
                     return Ok(None);

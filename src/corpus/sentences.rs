@@ -108,7 +108,7 @@ impl SentenceBatches {
     /// Finds the unfinished sentences of all streams.
     fn seek_rows(&mut self, positions: &[Option<RowPosition>]) -> Result<()> {
         let text = self.queue.text();
-        let outside = || bad_position("its sentences lie outside");
+        let outside = || bad_position("its sentences are outside the text");
         // Most sentences are in one file, so the line index of the last file is kept.
         let mut last_index: Option<(usize, Lines)> = None;
         let mut order: Vec<usize> = (0..positions.len()).collect();

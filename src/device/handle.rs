@@ -54,8 +54,8 @@ impl Handle {
         }
     }
 
-    /// Calls `make`, which creates something on the device, and returns the device's objection as an error. `what` names the
-    /// thing for messages.
+    /// Calls `make`, which creates something on the device. If the device refuses, returns an error. `what`
+    /// names the thing for messages.
     pub fn guarded<T>(&self, what: impl FnOnce() -> String, make: impl FnOnce() -> T) -> Result<T> {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -110,7 +110,7 @@ impl Handle {
             submission_index: Some(submission),
             timeout: None,
         };
-        // wgpu panics here if the driver reports a lost device. A training program has to end in order instead.
+        // wgpu panics here if the driver reports a lost device. A training program must end cleanly instead.
         match catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))) {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(Error::device("waiting for the GPU failed").because(error)),
@@ -158,7 +158,7 @@ pub(super) fn map(buffer: &wgpu::Buffer, range: std::ops::RangeTo<u64>) -> Mappi
     receiver
 }
 
-/// The error of an allocation that failed for want of memory.
+/// The error of an allocation that failed because memory ran out.
 pub(super) fn out_of_memory(what: &str) -> Error {
     Error::device(format!("the GPU is out of memory: no room for {what}"))
         .help("use a smaller batch or model, or another device; other programs may use its memory")

@@ -1,5 +1,6 @@
-//! The host: its description and its available memory. Operating systems grant more memory than exists and kill the process later,
-//! so plans for the CPU and software adapters are checked against the available memory first.
+//! The host: its description and its available memory. Operating systems grant more memory than exists and
+//! kill the process later, so plans for the CPU and software adapters are checked against the available
+//! memory first.
 
 use std::path::{Path, PathBuf};
 

@@ -79,7 +79,7 @@ impl Persistent {
 /// All buffers that outlive a plan.
 pub(super) struct Memory {
     limits: Limits,
-    /// The bytes that may be allocated in all, for drivers that promise more than exists.
+    /// The bytes that may be allocated in all, for drivers that grant more than exists.
     budget: Option<u64>,
     /// The bytes allocated.
     used: u64,

@@ -22,13 +22,14 @@ pub enum Workload {
     Kernels,
 }
 
-/// How a GPU runs its kernels. The options change the speed alone, never a result. The CPU has none.
+/// How a GPU runs its kernels. The options change only the speed, never a result. The CPU has none.
 #[derive(Clone)]
 pub struct ExecutorOptions {
     /// Uses the fastest form of each kernel. A GPU that is new to this machine is measured first. Without it, every kernel runs
     /// in its default form.
     pub tune: bool,
-    /// Keeps the run-time checks of wgpu in all kernels, also in those that are known to compute correctly without.
+    /// Keeps the run-time checks of wgpu in all kernels, even in those that are known to compute correctly
+    /// without them.
     pub checked: bool,
     /// Called during tuning with the number of measurements done and the number of all measurements.
     pub on_tuning: Option<TuningObserver>,

@@ -34,7 +34,8 @@ pub(super) enum Trust {
     Everything,
 }
 
-/// The address of the kernel (tests reuse names), its constants, whether it is aliased, its `f16` bindings, whether it is trusted.
+/// The address of the kernel (tests reuse names), its constants, whether it is aliased, its `f16` bindings,
+/// whether it is trusted.
 type Key = (usize, Constants, bool, Halves, bool);
 
 impl Variant {

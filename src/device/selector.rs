@@ -45,7 +45,7 @@ impl FromStr for Selector {
             Some(_) => {}
         }
         Err(Error::usage(format!("`{text}` is not a device"))
-            .help("use `auto`, `cpu`, `gpu`, `gpu:N` with a number from `wlstm devices`, or part of a name, as in `gpu:nvidia`"))
+            .help("use `auto`, `cpu`, `gpu`, `gpu:N` with a number from `wlstm devices`, or part of a name, for example `gpu:nvidia`"))
     }
 }
 
@@ -94,7 +94,7 @@ pub fn choose<S: AsRef<str>>(selectors: &[S]) -> Result<Choice> {
             "`--device {}` names several devices, and only training uses more than one",
             names.join(", ")
         ))
-        .help("name one device, as `--device gpu`"));
+        .help("name one device, for example `--device gpu`"));
     }
     Ok(choices.swap_remove(0))
 }
@@ -105,8 +105,8 @@ pub fn choose<S: AsRef<str>>(selectors: &[S]) -> Result<Choice> {
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) if a selector is invalid, [`Kind::Device`](crate::error::Kind::Device) if there is no
-/// such device.
+/// [`Kind::Usage`](crate::error::Kind::Usage) if a selector is invalid,
+/// [`Kind::Device`](crate::error::Kind::Device) if there is no such device.
 pub fn choose_all<S: AsRef<str>>(selectors: &[S], process: usize) -> Result<Vec<Choice>> {
     let mut parsed = Vec::new();
     for text in selectors {

@@ -84,8 +84,8 @@ pub enum Layout {
     Together,
 }
 
-/// Runs a case on an executor, with the bindings in `halves` as `f16`. Returns the contents of each real binding afterwards (empty
-/// for index bindings).
+/// Runs a case on an executor, with the bindings in `halves` as `f16`. Returns the contents of each real
+/// binding afterwards (empty for index bindings).
 ///
 /// # Errors
 ///
@@ -381,8 +381,8 @@ pub fn as_stored(value: f64, half: bool) -> f64 {
     }
 }
 
-/// The largest difference over all written bindings, as a share of its tolerance; `None` if all are exact. Bindings in `halves` are
-/// compared with the tolerance of `f16`.
+/// The largest difference over all written bindings, as a share of its tolerance; `None` if all are exact.
+/// Bindings in `halves` are compared with the tolerance of `f16`.
 ///
 /// # Panics
 ///

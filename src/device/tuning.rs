@@ -1,7 +1,7 @@
 //! Tuning: the fastest form of a kernel for each size, measured once per adapter and driver and stored in a file.
 //!
-//! All forms of a kernel give the same bits, so the choice affects only the time. Without measurements (tuning is off, or the device
-//! has no timestamps) the first form runs.
+//! All forms of a kernel give the same bits, so the choice affects only the time. Without measurements
+//! (tuning is off, or the device has no timestamps) the first form runs.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -103,8 +103,9 @@ impl Tuning {
         }
     }
 
-    /// The steps of a plan whose fastest form is unknown, each in all its forms; `None` if all are known. The result is a plan over
-    /// the same tensors, whose steps write only what the given plan writes before it reads.
+    /// The steps of a plan whose fastest form is unknown, each in all its forms; `None` if all are known. The
+    /// result is a plan over the same tensors, whose steps write only what the given plan writes before it
+    /// reads.
     pub fn unknown(&self, plan: &Plan) -> Option<Unknown> {
         let (mut steps, mut keys): (Vec<Step>, Vec<String>) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
@@ -156,8 +157,8 @@ impl Tuning {
         step
     }
 
-    /// Measures the steps of [`Tuning::unknown`] and stores the fastest form of each. Calls `profile`, which returns the seconds of
-    /// each step, [`TIMES`] times.
+    /// Measures the steps of [`Tuning::unknown`] and stores the fastest form of each. Calls `profile`, which
+    /// returns the seconds of each step, [`TIMES`] times.
     pub fn measure(
         &mut self,
         unknown: &Unknown,

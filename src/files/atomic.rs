@@ -1,4 +1,4 @@
-//! Replaces a file by a new one, whole or not at all.
+//! Replaces a file atomically.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

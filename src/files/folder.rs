@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 /// How the names of temporary files begin.
 pub(super) const PARTIAL_PREFIX: &str = ".wlstm-partial-";
 
-/// Removes the partial files that killed processes have left in `folder`, and returns their paths. No other process may be writing
-/// to the folder.
+/// Removes the partial files that killed processes have left in `folder`, and returns their paths. No other
+/// process may be writing to the folder.
 ///
 /// # Errors
 ///

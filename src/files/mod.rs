@@ -1,4 +1,4 @@
-//! Writes files that appear whole or not at all, and reads folders. A leaf.
+//! Writes files atomically, and reads folders.
 //!
 //! A file is written to a temporary file in the same folder, flushed to the disk, and renamed to its final name; then the folder
 //! is flushed too. If the process or the machine stops in between, the old file is unchanged. [`sweep`] removes the temporary

@@ -1,9 +1,9 @@
 //! Splits steps whose slices a device cannot bind: the size of a binding is limited (to 128 MiB on some devices), and a larger
 //! tensor is stored in several buffers.
 //!
-//! The kernel knows how its work divides ([`Kernel::split`](crate::kernel::Kernel::split)); this module decides where. Tensors that are kept
-//! ([`Storage::Persistent`]) are stored in pieces of whole rows, so that the rows of a table are split where its buffers end.
-//! Plans whose slices all fit stay as they are.
+//! The kernel knows how its work divides ([`Kernel::split`](crate::kernel::Kernel::split)); this module
+//! decides where. Tensors that are kept ([`Storage::Persistent`]) are stored in pieces of whole rows, so that
+//! the rows of a table are split where its buffers end. Plans whose slices all fit stay as they are.
 
 use super::memory::{ALIGNMENT, Limits};
 use super::plan::{Plan, Slice, Step, Storage, TensorInfo};

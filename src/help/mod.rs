@@ -1,8 +1,8 @@
 //! The topics of `wlstm help`, one Markdown file each.
 //!
-//! The keys of a configuration are the fields of [`ModelConfig`](crate::config::ModelConfig), [`Softmax`](crate::config::Softmax),
-//! [`DataConfig`](crate::config::DataConfig), [`TrainConfig`](crate::config::TrainConfig) and
-//! [`DeviceConfig`](crate::config::DeviceConfig).
+//! The keys of a configuration are the fields of [`ModelConfig`](crate::config::ModelConfig),
+//! [`Softmax`](crate::config::Softmax), [`DataConfig`](crate::config::DataConfig),
+//! [`TrainConfig`](crate::config::TrainConfig) and [`DeviceConfig`](crate::config::DeviceConfig).
 //!
 //! To add a topic, write `src/help/NAME.md` and add a line below. The first line of the file says what the topic is about.
 

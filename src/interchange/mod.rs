@@ -1,4 +1,4 @@
-//! Models for other programs, and from them.
+//! Exports models for other programs, and imports models from PyTorch.
 //!
 //! | module | file |
 //! |---|---|

@@ -85,7 +85,7 @@ pub(super) fn check_same_job(collective: &mut dyn Collective, own: &Facts<'_>) -
         ),
         ("number of devices", own.devices as u64),
         // Only rank 0 validates, but all ranks wait for its result.
-        ("`data.valid`, some or none,", u64::from(own.validates)),
+        ("`data.valid` (given or empty)", u64::from(own.validates)),
     ];
     // An f64 represents each 32-bit half of a u64 exactly.
     let halves = facts

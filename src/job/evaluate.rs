@@ -56,8 +56,8 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if it names none, [`Kind::Data`](crate::error::Kind::Data) if the text cannot be
-    /// read.
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if it names none, [`Kind::Data`](crate::error::Kind::Data)
+    /// if the text cannot be read.
     pub fn configured_text(&self, order: &[ConfiguredText]) -> Result<Corpus> {
         for text in order {
             let what = match text {

@@ -132,10 +132,10 @@ fn per_layer(option: &str, given: Vec<usize>, layers: usize) -> Result<Vec<usize
         [one] => Ok(vec![*one; layers]),
         all if all.len() == layers => Ok(given),
         all => Err(Error::usage(format!(
-            "`{option}` has {} numbers, and the model {layers} layers",
+            "`{option}` has {} numbers, but the model has {layers} layers",
             all.len()
         ))
-        .help("give one number for all layers, or one for each, as 4,8")),
+        .help("give one number for all layers, or one for each, for example 4,8")),
     }
 }
 

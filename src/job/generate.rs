@@ -165,8 +165,8 @@ pub struct Generation<'a> {
 }
 
 impl Generation<'_> {
-    /// The next texts, up to 32. None after the last. Calls `show` with the prompt, then with each word of the first of these texts.
-    /// If it returns false, generation stops and the result is None.
+    /// The next texts, up to 32. None after the last. Calls `show` with the prompt, then with each word of
+    /// the first of these texts. If it returns false, generation stops and the result is None.
     ///
     /// # Errors
     ///

@@ -29,8 +29,9 @@ pub struct Imported {
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) if PyTorch does not have this model, [`Kind::Data`](crate::error::Kind::Data) if the file
-/// does not fit the configuration or has numbers that are not finite, or the run cannot be created.
+/// [`Kind::Usage`](crate::error::Kind::Usage) if PyTorch does not have this model,
+/// [`Kind::Data`](crate::error::Kind::Data) if the file does not fit the configuration or has numbers that
+/// are not finite, or the run cannot be created.
 pub fn import(
     file: &Path,
     config: &Config,
@@ -85,8 +86,8 @@ pub fn import(
     })
 }
 
-/// Creates a run whose only checkpoint is that of step 0. `values(name, start, slice)` fills `slice` with the elements of a parameter
-/// from `start` on.
+/// Creates a run whose only checkpoint is that of step 0. `values(name, start, slice)` fills `slice` with the
+/// elements of a parameter from `start` on.
 pub(super) fn new_run(
     out: &Path,
     name: &str,

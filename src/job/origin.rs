@@ -30,18 +30,17 @@ pub(super) fn missing_text(key: &str, config: &Path, overrides: &[String]) -> Op
     let given = overrides.iter().rev().find(|set| key_of(set) == key);
     let value = given.and_then(|set| Some(set.split_once('=')?.1.trim()));
     match value {
-        // An absolute path is not searched for in other folders.
+        // Only relative paths are searched for in several folders.
         Some(value) if Path::new(value).is_absolute() => None,
         Some(_) => Some(format!(
-            "`--set {key}` names it, and it is neither beside the configuration nor in the current folder, `{}`",
+            "`--set {key}` names it, but it is neither in the folder of the configuration nor in the current folder, `{}`",
             std::env::current_dir().unwrap_or_default().display()
         )),
         None if run_of_config(config).is_some() => Some(format!(
             "the run was started with it: restore the file, or give its new path with --set {key}=FILE"
         )),
         None => Some(format!(
-            "`{key}` of `{}` names it: bring the text there (the comments in the file say where it comes from), or name another with --set \
-             {key}=FILE, which is looked for beside the configuration, then in the current folder",
+            "`{key}` in `{}` names it: put the text there (comments in that file say where to get it), or name another with --set {key}=FILE, relative to the folder of the configuration or to the current folder",
             config.display()
         )),
     }

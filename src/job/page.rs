@@ -23,7 +23,7 @@ pub fn write_report(out: &Path, runs: &[RunData]) -> Result<()> {
     let read = |file: File| file.take(PAGE.len() as u64).read_to_end(&mut begin);
     if File::open(out).and_then(read).is_ok() && !begin.is_empty() && begin != PAGE {
         return Err(
-            Error::data(format!("`{}` exists, and is not a report", out.display()))
+            Error::data(format!("`{}` exists and is not a report", out.display()))
                 .help("choose another file with --out"),
         );
     }

@@ -1,4 +1,4 @@
-//! Finds the run that a job resumes, and checks that the job fits it.
+//! Finds the run that a job resumes, and checks that the configurations agree.
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,13 @@ pub(super) struct Resumed {
     pub checkpoint: Option<Checkpoint>,
     /// What the user can do if the training text has changed.
     pub if_other_text: String,
-    /// What the user can do if the validation text or its extent has changed.
+    /// What the user can do if the validation text or the number of its targets has changed.
     pub if_other_measure: String,
 }
 
 impl Resumed {
-    /// The run in a folder. `config` may differ from that of the run only in keys that may change. `program` is the name of the program
-    /// in messages.
+    /// The run in a folder. `config` may differ from that of the run only in keys that may change. `program`
+    /// is the name of the program in messages.
     pub fn open(folder: &Path, config: &Config, program: &str) -> Result<Resumed> {
         if let Some(comparison) = comparison_of(folder) {
             let place = quoted(&comparison.display().to_string());
@@ -42,7 +42,8 @@ impl Resumed {
                     found.checkpoint.display()
                 ))
             })?),
-            // A run that was killed before its first checkpoint starts again. A run without the checkpoints in its record is an error.
+            // A run that was killed before its first checkpoint starts again. If its record names a
+            // checkpoint that is missing, that is an error.
             Err(_) if has_run(folder) && RunRecord::read(folder)?.last.is_none() => None,
             Err(error) => return Err(error),
         };

@@ -13,12 +13,8 @@ use crate::train::watch::Stop;
 
 /// A training run to start or resume.
 ///
-/// The defaults: a new run in `runs/NAME`, on the best device, from random parameters. [`Job::run`] does
-/// everything.
-///
-/// ```ignore
-#[doc = include_str!("../../tests/examples/train.rs")]
-/// ```
+/// The defaults: a new run in `runs/NAME`, on the best device, from random parameters. [`Job::run`] trains it. The
+/// [first page of the crate](crate#the-library) has an example.
 pub struct Job {
     pub(super) config: Config,
     pub(super) origin: Origin,

@@ -46,8 +46,8 @@ pub(super) struct TextFiles {
 }
 
 impl TextFiles {
-    /// Opens the files that a configuration names. `missing` returns, for a key, what the user can do if one of its files does not
-    /// exist.
+    /// Opens the files that a configuration names. `missing` returns, for a key, what the user can do if one
+    /// of its files does not exist.
     pub fn open(data: &DataConfig, missing: impl Fn(&str) -> Option<String>) -> Result<TextFiles> {
         let explained = |key: &str, files: &[PathBuf], error: Error| {
             // If the path is an existing folder, its own error is more specific.
@@ -67,7 +67,8 @@ impl TextFiles {
     }
 }
 
-/// Reads a text with this vocabulary. Converts it to tokens and stores them in the user's cache, unless an earlier run has done so.
+/// Reads a text with this vocabulary. Converts it to tokens and stores them in the user's cache, unless an
+/// earlier run has done so.
 ///
 /// # Errors
 ///

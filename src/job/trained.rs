@@ -14,11 +14,8 @@ use crate::model::language_model::Extent;
 use crate::train::session::{EvaluationSession, GenerationSession};
 use crate::train::watch::Event;
 
-/// A trained model: its file, its configuration, its vocabulary, and the device that it runs on.
-///
-/// ```ignore
-#[doc = include_str!("../../tests/examples/score.rs")]
-/// ```
+/// A trained model: its file, its configuration, its vocabulary, and the device that it runs on. The
+/// [first page of the crate](crate#the-library) has an example.
 #[derive(Clone)]
 pub struct Trained {
     checkpoint: Arc<Checkpoint>,
@@ -135,8 +132,8 @@ impl Trained {
         choice.device.open(Workload::F32, &self.options)
     }
 
-    /// Writes the model for other programs, with the parameters that evaluation uses: the moving average, if there is one. Returns
-    /// the files.
+    /// Writes the model for other programs, with the parameters that evaluation uses: the moving average, if
+    /// there is one. Returns the files.
     ///
     /// # Errors
     ///

@@ -60,8 +60,8 @@ pub struct Case {
     pub reduction: usize,
     /// Whether it is large enough to be timed.
     pub timed: bool,
-    /// The error that each result may have, in roundings relative to itself: for functions that are computed to the last
-    /// digits, however small they are. None: see [`Case::tolerance`].
+    /// The tolerance of each result in roundings, relative to the result: for functions that are accurate to
+    /// the last digits even where they are small. None: see [`Case::tolerance`].
     pub roundings: Option<f64>,
 }
 
@@ -93,7 +93,7 @@ impl Case {
         }
     }
 
-    /// The same case, whose results may be off by `roundings` relative to themselves.
+    /// The same case with a tolerance of `roundings`, relative to each result.
     pub fn relative(self, roundings: f64) -> Case {
         Case {
             roundings: Some(roundings),
@@ -109,7 +109,7 @@ impl Case {
         }
     }
 
-    /// How far a result is from the reference, in the measure of [`Case::tolerance`].
+    /// The error of a result against the reference, in the measure of [`Case::tolerance`].
     pub fn error(&self, got: f64, want: f64) -> f64 {
         let scale = match self.roundings {
             Some(_) => want.abs().max(f64::from(f32::MIN_POSITIVE)),
@@ -118,10 +118,10 @@ impl Case {
         (got - want).abs() / scale
     }
 
-    /// The largest `|device - reference| / (1 + |reference|)` allowed: sixteen roundings of `f32`, plus the error of a sum of this
-    /// length adds at worst when its terms are of order one and their signs vary. A running sum of `n` such terms is itself of
-    /// order `sqrt(n)`, so its `n` roundings together are of order `n`, with a small factor. With [`Case::roundings`]: these,
-    /// relative to the reference.
+    /// The largest `|device - reference| / (1 + |reference|)` allowed: sixteen roundings of `f32`, plus the
+    /// largest error of a sum of this length, if its terms are of order one and their signs vary. A running
+    /// sum of `n` such terms is itself of order `sqrt(n)`, so its `n` roundings together are of order `n`,
+    /// with a small factor. With [`Case::roundings`]: these, relative to the reference.
     pub fn tolerance(&self) -> f64 {
         let epsilon = f64::from(f32::EPSILON);
         if let Some(roundings) = self.roundings {

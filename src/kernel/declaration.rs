@@ -11,14 +11,15 @@ use super::work::Work;
 
 /// A kernel: see [the module](crate::kernel).
 ///
-/// A declaration names what its kernel has and ends with `..Kernel::DEFAULT`. Every kernel declares `name`, `wgsl`, `fields`,
-/// `bindings`, `grid`, `twin` and `cases`; the contract test refuses one that does not.
+/// A declaration sets the fields that its kernel needs and ends with `..Kernel::DEFAULT`. Every kernel
+/// declares `name`, `wgsl`, `fields`, `bindings`, `grid`, `twin` and `cases`; the contract test refuses one
+/// that does not.
 pub struct Kernel {
     /// The stem of both its files: `folder/name`.
     pub name: &'static str,
     /// The shader, without its snippets. Lines `const NAME: type = value;` are set by [`Kernel::constants`].
     pub wgsl: &'static str,
-    /// Shared text that the shader calls. Default: none.
+    /// The snippets that the shader uses. Default: none.
     pub snippets: &'static [&'static Snippet],
     /// [`Params::FIELDS`](super::Params::FIELDS).
     pub fields: &'static [(&'static str, &'static str)],
@@ -37,19 +38,21 @@ pub struct Kernel {
     pub split: Option<Split>,
     /// The specification.
     pub twin: Twin,
-    /// The implementation in `f32` that the CPU runs instead of the twin: faster, with the same result up to rounding. Default: the twin.
+    /// The implementation in `f32` that the CPU runs instead of the twin: faster, with the same result up to
+    /// rounding. Default: the twin.
     pub cpu: Option<CpuFn<f32>>,
     /// The cases for parity, contract and timing.
     pub cases: fn() -> Vec<Case>,
-    /// Why the kernel has no part in a gradient. Without a reason, the gradient test demands a check. Default: none.
+    /// Why no gradient check covers the kernel. Without a reason, the gradient test requires a check.
+    /// Default: none.
     pub no_gradient: Option<&'static str>,
     /// Whether the kernel can run a step with these params, for forms that do not support every size. Default: always.
     pub supports: Option<fn(&[u32]) -> bool>,
     /// The kernel that this one is another form of: with the same interface, twin and bits, faster for some sizes on some
     /// devices. The executor measures and chooses. Default: none.
     pub form_of: Option<&'static Kernel>,
-    /// The kernel that this one replaces on matrix units: with the same interface and twin, but sums in an order of the unit.
-    /// Default: none.
+    /// The kernel that this one replaces on matrix units: with the same interface and twin, but sums in the
+    /// order of the unit. Default: none.
     pub on_units_for: Option<&'static Kernel>,
 }
 

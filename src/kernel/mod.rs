@@ -1,6 +1,6 @@
 //! Kernels. A kernel is a WGSL shader, its declared interface, a CPU twin and its test cases, under one name.
 //!
-//! A leaf beside [`crate::tensor`]: nothing here knows wgpu, graphs or models.
+//! Nothing here depends on wgpu, graphs or models.
 //!
 //! # The interface of a shader
 //!

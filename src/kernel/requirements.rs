@@ -5,8 +5,8 @@
 /// Whether a binding may be stored in halves is declared there: see [`Binding::half`](super::Binding::half).
 #[derive(Clone, Copy)]
 pub struct Requirements {
-    /// For a shader that multiplies on matrix units: the workgroup that it runs with on such a unit; none if it does not
-    /// support the unit. Its operands are halves.
+    /// For a shader that multiplies on matrix units: the workgroup for such a unit; none if the shader does
+    /// not support the unit. Its operands are halves.
     pub matrix_units: Option<fn(MatrixUnits) -> Option<Workgroup>>,
     /// For a shader that exchanges values within subgroups: the number of threads that every subgroup must have.
     pub subgroup_size: Option<u32>,
@@ -28,7 +28,7 @@ pub struct DeviceTraits {
     pub fuses: bool,
     /// Its matrix unit, if it is used.
     pub unit: Option<MatrixUnits>,
-    /// The threads of every subgroup, where kernels may use subgroups: on GPUs in software.
+    /// The threads of every subgroup, where kernels may use subgroups: on software GPUs.
     pub subgroup: Option<u32>,
 }
 

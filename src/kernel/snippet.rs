@@ -42,7 +42,7 @@ pub static FUSED: Snippet = Snippet {
 /// Named values that replace `const` lines of a shader.
 pub type Constants = Vec<(&'static str, u32)>;
 
-/// The constants of a kernel that compiles nothing in.
+/// For kernels without such constants.
 pub fn no_constants(_params: &[u32]) -> Constants {
     Vec::new()
 }

@@ -6,8 +6,8 @@ use super::halves::Halves;
 use super::snippet::specialize;
 
 impl Kernel {
-    /// The whole text of the shader: its directives, which WGSL wants first, then the snippets, then the shader with its
-    /// constants set.
+    /// The whole text of the shader: its directives, which WGSL requires at the top, then the snippets, then
+    /// the shader with its constants set.
     ///
     /// With `aliased`, read-only bindings are declared `read_write`: a device refuses to bind one buffer in both ways in a
     /// dispatch, and two slices of one arena may be bound so.

@@ -1,8 +1,9 @@
 //! The catalogue of kernels. It mirrors `shaders/` file for file.
 //!
-//! One more kernel costs two files, `shaders/FOLDER/NAME.wgsl` and `src/kernels/FOLDER/NAME.rs`, and its lines in the folder's
-//! `mod.rs`: the module and its entry in `KERNELS`. A kernel file reads in this order: the formula, `Params`, the static `KERNEL`, the twin, the cases. Forward and
-//! backward are neighbours.
+//! A new kernel needs two files, `shaders/FOLDER/NAME.wgsl` and `src/kernels/FOLDER/NAME.rs`, and its lines
+//! in the folder's `mod.rs`: the module and its entry in `KERNELS`. A kernel file reads in this order: the
+//! formula, `Params`, the static `KERNEL`, the twin, the cases. Forward and backward kernels stand next to
+//! each other.
 //!
 //! A kernel may have other *forms*: kernels with its interface, twin and bits, of which one may be faster on a device. A form
 //! names its base ([`Kernel::form_of`](crate::kernel::Kernel::form_of)), and [`forms`] collects them.

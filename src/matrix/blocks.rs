@@ -8,7 +8,7 @@ use super::gemm::{SMALL, multiply};
 use super::view::{View, ViewMut, reach};
 use crate::team::{self, Bounds};
 
-/// The multiply-adds for which another thread pays.
+/// The number of multiply-adds from which another thread pays off.
 const GRAIN: usize = 1 << 16;
 
 /// The parts into which a product with this many multiply-adds is divided: at most one for each thread.

@@ -7,8 +7,9 @@ use super::view::{View, ViewMut};
 
 /// `out = left right`, or `out += left right`, on this thread.
 ///
-/// If the right operand is transposed, `gemm` would read one element of each of its long rows after another. Where that is slow,
-/// the product is computed transposed, or with a copy of the operand. Every way gives the same bits.
+/// If the right operand is transposed, `gemm` would read one element of each of its long rows after another.
+/// Where that is slow, the product is computed transposed, or with a copy of the operand. All three ways give
+/// the same bits.
 ///
 /// # Panics
 ///
@@ -40,7 +41,8 @@ fn multiply_directly(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: 
     loop {
         let count = DEPTH.min(depth - done);
         let (left, right) = (left.columns(done, count), right.rows(done, count));
-        // SAFETY: pointers, sizes and strides are of views that hold what they reach; `out` is exclusive.
+        // SAFETY: pointers, sizes and strides are those of views, which cover every element that they reach;
+        // `out` is exclusive.
         unsafe {
             gemm::gemm(
                 out.rows,
@@ -134,18 +136,18 @@ thread_local! {
     static SPACE: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// Divides `columns` into blocks: the first column and the number of columns of each. A block has 256 to 511 columns, so that none
-/// is small, unless there are fewer in all.
+/// Divides `columns` into blocks: the first column and the number of columns of each. A block has 256 to 511
+/// columns, so that none is small, unless there are fewer in all.
 fn column_blocks(columns: usize) -> impl Iterator<Item = (usize, usize)> {
     let blocks = (columns / SMALL).max(1);
     let edge = move |k: usize| k * columns / blocks;
     (0..blocks).map(move |k| (edge(k), edge(k + 1) - edge(k)))
 }
 
-/// The most rows of an output that are few compared with the right operand.
+/// The largest number of rows of an output that counts as few compared with the right operand.
 const FEW: usize = 256;
 
-/// The least terms of a sum for which it pays to compute a product transposed.
+/// The smallest number of terms of a sum for which a transposed product pays off.
 const LONG: usize = 800;
 
 /// If the elements between rows are a multiple of this (2 KiB), the elements of a column share few sets of the cache.

@@ -1,8 +1,9 @@
-//! Strided views of `f32` matrices and their product on the CPU, through the `gemm` crate. A leaf.
+//! Strided views of `f32` matrices and their product on the CPU, through the `gemm` crate.
 //!
-//! Two kernels in three spend most of their time here, and `gemm` is 20 to 100 times as fast as plain loops. Its functions take
-//! raw pointers: the views check bounds once and keep the pointers inside this module, and let several threads write blocks of
-//! columns of one row-major matrix. That is why this module has `unsafe` code.
+//! A training step on the CPU spends most of its time here, and `gemm` is 20 to 100 times as fast as plain
+//! loops. Its functions take raw pointers: the views check bounds once and keep the pointers inside this
+//! module, and let several threads write blocks of columns of one row-major matrix. That is why this module
+//! has `unsafe` code.
 
 mod blocks;
 mod gemm;

@@ -37,8 +37,9 @@ impl Writer {
         Writer::new(path, file, log_every)
     }
 
-    /// Continues the file of a run that resumes from its checkpoint at `step`. Later lines and an incomplete last line are removed.
-    /// A missing file is created. `validated`: whether the checkpoint was saved after the validation of its step.
+    /// Continues the file of a run that resumes from its checkpoint at `step`. Later lines and an incomplete
+    /// last line are removed. A missing file is created. `validated`: whether the checkpoint was saved after
+    /// the validation of its step.
     ///
     /// # Errors
     ///

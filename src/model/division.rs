@@ -10,7 +10,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// `N = T*B`, the rows of time-major tensors.
+    /// `T*B`, the rows of time-major tensors.
     pub fn rows(self) -> usize {
         self.unroll * self.batch
     }

@@ -54,12 +54,12 @@
 //! *Full*: cross-entropy over the vocabulary; always for evaluation. The vocabulary is divided into tiles with a running
 //! log-sum-exp, so that the logits `[T*B, V]` are never in memory at once.
 //!
-//! *Sampled* (Jean et al. 2015): `S` distinct candidates for each step, and with the recipe `paper` for each device, shared by all
-//! positions, drawn with
-//! `P(k) = ln((k+2)/(k+1)) / ln(V+1)`, repeats rejected. After `tries` draws, the expected count of word `k` is
-//! `Q(k) = -expm1(tries * log1p(-P(k)))`, and logits are `h·w_k + b_k - ln Q(k)`, for the target too. A candidate that equals
-//! the target of a position is masked there. The loss is the cross-entropy over the target and the candidates; it is not a
-//! perplexity. Word ids must be in order of falling frequency.
+//! *Sampled* (Jean et al. 2015): `S` distinct candidates for each step, and with the recipe `paper` for each
+//! device, shared by all positions, drawn with `P(k) = ln((k+2)/(k+1)) / ln(V+1)`, repeats rejected. After
+//! `tries` draws, the expected count of word `k` is `Q(k) = -expm1(tries * log1p(-P(k)))`, and logits are
+//! `h·w_k + b_k - ln Q(k)`, for the target too. A candidate that equals the target of a position is masked
+//! there. The loss is the cross-entropy over the target and the candidates; it is not a perplexity. Word ids
+//! must be in order of falling frequency.
 //!
 //! ## Gradients and optimizers
 //!
@@ -87,10 +87,28 @@
 //! With `train.ema` the moving average `a = ema * a + (1 - ema) * w` of the recurrent parameters is updated after every step,
 //! without debiasing; evaluation and generation use it in place of them.
 //!
+//! ## Batches
+//!
+//! A batch has `B` streams (its rows) of `T` time steps, one unroll. Each stream reads on where it stopped in the batch before,
+//! with the state that it had there.
+//!
+//! *Sentences*: each line is a sentence. One of `n` words gives `n + 1` pairs of input and target, `[<S> w1
+//! .. wn]` and `[w1 .. wn <S>]`. All streams take their sentences from one queue: row 0 takes as many as its
+//! `T` pairs need, then row 1, and so on; the rest of a row's last sentence waits for the next batch of that
+//! row. Training has no padding, and the state is not reset between sentences. Blank lines are skipped. With
+//! `data.shuffle` the order of the files, and of the lines in each file, changes with every epoch; without
+//! it, files come in the order of their names and lines in that of the file.
+//!
+//! *Contiguous*: the text is one sequence of tokens with `<eos>` after each line. It is cut into `B` columns
+//! of equal length, one per stream. The state is zero at the start of every epoch. The last unroll of an
+//! epoch is as short as what is left of the columns, and means are over the tokens that it has.
+//!
 //! ## Perplexity
 //!
-//! `exp(total negative log-likelihood / targets)`, over every target of the text exactly once, with the full softmax and
-//! carried states; padding is not counted.
+//! `exp(total negative log-likelihood / targets)`, over every target of the text exactly once, with the full
+//! softmax and carried states; padding is not counted. The text is read as `B` streams that start from zero
+//! states, so the perplexity of a text with few words per stream is higher than with `train.batch = 1`.
+//! Targets that are not in the vocabulary count as `<UNK>`.
 
 pub mod cost;
 pub mod division;

@@ -61,14 +61,14 @@ impl RunData {
         }
         let record = RunRecord::read(folder).map_err(|error| {
             error.help(
-                "name the folder of a run that has started to train, for example runs/shakespeare",
+                "name a run folder in which training has started, for example runs/shakespeare",
             )
         })?;
         let path = config_path(folder);
         let toml = std::fs::read_to_string(&path).map_err(|error| {
             Error::data(format!("cannot read `{}`", path.display()))
                 .because(error)
-                .help("name the folder of a run that has started to train")
+                .help("name a run folder in which training has started")
         })?;
         let config = Config::load(&path, &[]).map_err(|error| {
             Error::data(format!(

@@ -87,8 +87,9 @@ impl Table {
         self
     }
 
-    /// The table as lines of text, at most `width` characters wide if that is given. A table that is too wide loses its optional
-    /// columns, from the last on. If that is not enough, it is transposed, or written as one cell a line.
+    /// The table as lines of text, at most `width` characters wide if that is given. A table that is too wide
+    /// loses its optional columns, from the last on. If that is not enough, it is transposed, or written with
+    /// one cell per line.
     pub fn text(&self, width: Option<usize>) -> String {
         let Some(width) = width else {
             return self.lines();
@@ -166,7 +167,7 @@ impl Table {
         transposed
     }
 
-    /// One cell a line, an empty line between rows.
+    /// One cell per line, an empty line between rows.
     fn records(&self) -> String {
         let names = self.columns.iter().map(|column| column.name.width());
         let widest = names.max().unwrap_or(0);

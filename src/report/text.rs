@@ -1,6 +1,6 @@
 //! Text made safe for terminals, HTML and SVG.
 
-/// Replaces control characters, which terminals would obey.
+/// Replaces control characters, which terminals would interpret.
 pub fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }

@@ -10,8 +10,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Divides `len` elements into at most `parts` nearly equal parts, at multiples of `unit`. The rest after the last unit belongs
-    /// to the last part.
+    /// Divides `len` elements into at most `parts` nearly equal parts, at multiples of `unit`. The rest after
+    /// the last unit belongs to the last part.
     pub fn even(len: usize, unit: usize, parts: usize) -> Bounds {
         let units = len / unit.max(1);
         let parts = parts.min(MAX_PARTS).min(units).max(1);

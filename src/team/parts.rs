@@ -1,9 +1,9 @@
-//! Slices that all threads of a team write, each thread other parts.
+//! Slices that all threads of a team write, each thread its own parts.
 #![allow(unsafe_code)]
 
 use super::members::each;
 
-/// The beginning of a slice of which each thread gets another part.
+/// The start of a slice whose parts go to different threads.
 struct Start<T>(*mut T);
 
 // SAFETY: only used to make exclusive slices that do not overlap, of elements that may be sent.

@@ -76,12 +76,12 @@ impl Shared {
         self.ranges.len()
     }
 
-    /// Takes the threads of the members but the caller, so that they can be woken.
+    /// Sets the threads of all members except the caller, so that they can be woken.
     pub(super) fn know_threads(&self, threads: Box<[Thread]>) {
         let _ = self.threads.set(threads);
     }
 
-    /// Has the members return from [`Shared::serve`].
+    /// Makes the members return from [`Shared::serve`].
     pub(super) fn stop(&self) {
         self.stop.store(true, SeqCst);
     }

@@ -1,8 +1,8 @@
 //! Names, shapes and element types of tensors. Nothing here stores elements.
 //!
 //! Letters used for sizes everywhere: `B` batch, `T` unroll, `V` vocabulary, `E` embedding, `P` projection,
-//! `H` hidden (cells), `I` input of a layer, `r` factor, `G` groups, `S` sampled candidates, `N = T*B` rows.
-//! Rows are time-major: row `t*B + b` is stream `b` at time `t`.
+//! `H` hidden (cells), `I` input of a layer, `r` factor, `G` groups, `S` sampled candidates. The rows of a
+//! batch are time-major: row `t*B + b` is stream `b` at time `t`.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! The names of tensors, in executors and in checkpoint files. Names with a prefix are built and taken apart here only.
+//! The names of tensors, in executors and in checkpoint files. Only this module builds and parses names with
+//! a prefix.
 //!
 //! | name | tensor | in checkpoints |
 //! |---|---|---|
@@ -92,15 +93,15 @@ pub fn of_micro_batch(state: &str, micro_batch: usize) -> String {
 
 /// Tensors that the plans of an evaluation with tables on the host exchange with the host and with each other.
 pub mod evaluation {
-    /// The looked-up embedding, `[N, E]`.
+    /// The looked-up embedding, `[T*B, E]`.
     pub const EMBEDDED: &str = "evaluation.embedded";
-    /// The input of the softmax, `[N, P]`.
+    /// The input of the softmax, `[T*B, P]`.
     pub const H: &str = "evaluation.h";
     /// The softmax weights of a tile of the vocabulary.
     pub const WEIGHT: &str = "evaluation.weight";
     /// The softmax bias of a tile of the vocabulary.
     pub const BIAS: &str = "evaluation.bias";
-    /// The running log-sum-exp, `[N, 3]`.
+    /// The running log-sum-exp, `[T*B, 3]`.
     pub const RUNNING: &str = "evaluation.running";
 }
 

@@ -4,8 +4,8 @@
 
 use crate::error::{Error, Kind, Result};
 
-/// The most elements that a rank sends in one message. Larger tensors are sent in pieces: this bounds the memory for messages, and
-/// some MPI libraries count elements in 31 bits.
+/// The most elements that a rank sends in one message. Larger tensors are sent in pieces: this bounds the
+/// memory for messages, and some MPI libraries count elements in 31 bits.
 pub const MAX_MESSAGE: usize = 1 << 22;
 
 /// Collective operations over all ranks of a run.
@@ -23,8 +23,8 @@ pub trait Collective {
     /// [`Kind::Device`] if a rank is lost.
     fn all_reduce(&mut self, values: &mut [f32], half: bool) -> Result<()>;
 
-    /// Replaces `values` by the concatenation of every rank's values in rank order. All ranks pass the same number of elements. With
-    /// `half`, elements are sent as `f16`.
+    /// Replaces `values` by the concatenation of every rank's values in rank order. All ranks pass the same
+    /// number of elements. With `half`, elements are sent as `f16`.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! The perplexity of a text: the full softmax over every target exactly once. Recurrent states carry over, padding is not counted.
+//! The perplexity of a text: the full softmax over every target exactly once. Recurrent states carry over,
+//! padding is not counted.
 
 use super::session::Evaluator;
 use crate::corpus::{Batch, Batches, IGNORE, Loader, Text};
@@ -34,8 +35,9 @@ impl Evaluation {
     }
 }
 
-/// Evaluates a text, or its first `targets` targets in the order of batches (0: all of them). After each batch calls `watch` with the
-/// number of batches done and the number of all; an error that it returns ends the evaluation.
+/// Evaluates a text, or its first `targets` targets in the order of batches (0: all of them). After each
+/// batch calls `watch` with the number of batches done and the number of all; an error that it returns ends
+/// the evaluation.
 ///
 /// # Errors
 ///

@@ -12,8 +12,8 @@ pub struct Sampling {
     pub temperature: f64,
     /// Sample from this many most likely words only. 0: from all.
     pub top_k: usize,
-    /// Of these, sample from the smallest set of most likely words with at least this total probability (nucleus sampling; Holtzman et
-    /// al. 2020). 1: from all.
+    /// Of these, sample from the smallest set of most likely words with at least this total probability
+    /// (nucleus sampling; Holtzman et al. 2020). 1: from all.
     pub top_p: f64,
     /// The seed of the random numbers.
     pub seed: u64,
@@ -40,8 +40,9 @@ pub struct Generator<'a> {
 }
 
 impl<'a> Generator<'a> {
-    /// Starts each text with a zero state, the mark that precedes every line, and `prompt`. `first` is the number of the first text: each
-    /// text has its own random numbers, so its words do not depend on the other texts.
+    /// Starts each text with a zero state, the mark that precedes every line, and `prompt`. `first` is the
+    /// number of the first text: each text has its own random numbers, so its words do not depend on the
+    /// other texts.
     ///
     /// # Errors
     ///
@@ -85,11 +86,8 @@ impl<'a> Generator<'a> {
         let mut words = Vec::with_capacity(self.random.len());
         for (logits, random) in self.logits.chunks_exact(width).zip(&mut self.random) {
             let id = choose(logits, self.unknown, &self.sampling, random).ok_or_else(|| {
-                Error::new(
-                    Kind::Diverged,
-                    "the model gives no finite number for any word",
-                )
-                .help("use an earlier checkpoint, or train again with a smaller learning rate")
+                Error::new(Kind::Diverged, "no logit of the model is finite")
+                    .help("use an earlier checkpoint, or train again with a smaller learning rate")
             })?;
             let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();

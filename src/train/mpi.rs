@@ -3,8 +3,8 @@
 //! All-reduce is a reduce-scatter and an all-gather: each rank sums its share in rank order. This sends as few bytes as the best
 //! algorithm of a library, and all ranks get the same bits.
 //!
-//! All ranks of a job end together. Ranks that agree on the end finalise MPI ([`finish`]). A rank that fails alone aborts the job, as
-//! the others would wait for it. If a rank dies, `mpirun` ends the others.
+//! All ranks of a job end together. Ranks that agree on the end finalise MPI ([`finish`]). A rank that fails
+//! alone aborts the job, because the others would wait for it. If a rank dies, `mpirun` ends the others.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -19,8 +19,8 @@ use super::collective::{Collective, MAX_MESSAGE};
 use crate::error::{Error, Kind, Result};
 
 thread_local! {
-    /// The MPI environment, on the training thread. Only [`finish`] drops it: dropping it when a thread panics would wait for the other
-    /// ranks, which must be notified of the failure instead.
+    /// The MPI environment, on the training thread. Only [`finish`] drops it: dropping it when a thread
+    /// panics would wait for the other ranks, which must be notified of the failure instead.
     static UNIVERSE: RefCell<Option<ManuallyDrop<Universe>>> = const { RefCell::new(None) };
 }
 
@@ -53,8 +53,8 @@ pub fn connect() -> Result<Option<Mpi>> {
     };
     if threading < mpi::Threading::Funneled {
         return Err(
-            Error::new(Kind::Other, "this MPI library allows no threads beside it")
-                .help("use one that was built with threads, as Open MPI is by default"),
+            Error::new(Kind::Other, "this MPI library does not support threads")
+                .help("use one with thread support, such as Open MPI"),
         );
     }
     let world = universe.world();
@@ -87,7 +87,8 @@ pub fn grace() -> Option<f64> {
     Some(given.ok().and_then(|text| text.parse().ok()).unwrap_or(1.0))
 }
 
-/// The rank of this process among those of the job on this machine, from 0, and their number. 0 of 1 if the launcher does not say.
+/// The rank of this process among those of the job on this machine, from 0, and their number. 0 of 1 if the
+/// launcher does not say.
 pub fn rank_here() -> (usize, usize) {
     let number = |names: [&str; 2]| {
         let mut said = names.iter().filter_map(|name| std::env::var(name).ok());

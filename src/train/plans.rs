@@ -1,4 +1,5 @@
-//! The plans of a run. They are built once, from the configuration alone: the memory estimate counts them, and the session loads them.
+//! The plans of a run. They are built once, from the configuration alone: the memory estimate counts them,
+//! and the session loads them.
 
 use std::sync::Arc;
 
@@ -59,8 +60,8 @@ pub struct StreamedPlans {
 }
 
 impl RunPlans {
-    /// The plans of device `device` of a run of `config` with `vocabulary` words. `limits` are those of the device; the configuration
-    /// may lower them.
+    /// The plans of device `device` of a run of `config` with `vocabulary` words. `limits` are those of the
+    /// device; the configuration may lower them.
     pub fn new(
         config: &Config,
         vocabulary: usize,
@@ -189,8 +190,8 @@ pub fn evaluation_extent(config: &Config) -> Extent {
     }
 }
 
-/// The plan that generates `streams` texts in parallel, by one word each, within `limits`. It computes the logits, or with tables on
-/// the host the input of the softmax.
+/// The plan that generates `streams` texts in parallel, by one word each, within `limits`. It computes the
+/// logits, or with tables on the host the input of the softmax.
 pub fn generation_plan(
     config: &Config,
     vocabulary: usize,
@@ -213,7 +214,7 @@ fn tables_on_host(config: &Config) -> bool {
 pub(super) fn refusal(plan: &Plan, limits: &Limits) -> Option<String> {
     let (step, binding, tensor) = oversized(plan, limits)?;
     Some(format!(
-        "`{}` {} cannot be cut to bindings of {} for `{binding}` of {} ({})",
+        "`{}` {} cannot be split into bindings of {} for `{binding}` of {} ({})",
         tensor.name,
         tensor.shape,
         bytes(4 * limits.slice as u64),

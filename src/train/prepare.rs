@@ -1,5 +1,5 @@
-//! Prepares the inputs of a training step on the loader's thread, ahead of the step: ids, candidates, expected counts, row indices,
-//! the seed of random numbers.
+//! Prepares the inputs of a training step on the loader's thread, ahead of the step: ids, candidates,
+//! expected counts, row indices, the seed of random numbers.
 //!
 //! In a divided step each [`Part`](crate::model::language_model::Part) has its own inputs, for its streams. The update has row
 //! indices over the gradient rows of all parts: for each device its candidates, the targets of its micro-batches and, for a tied

@@ -31,8 +31,8 @@ pub struct Progress {
     pub validated: Option<u64>,
     /// The step and the mean negative log-likelihood of the best validation.
     pub best: Option<(u64, f64)>,
-    /// The lowest mean negative log-likelihood of the validations that were due. The validation at the end of a run does not count: it
-    /// must not change the schedule if the run is resumed.
+    /// The lowest mean negative log-likelihood of the validations that were due. The validation at the end of
+    /// a run does not count: it must not change the schedule if the run is resumed.
     pub due_nll: Option<f64>,
     /// Due validations that did not improve on the best due validation before them.
     pub stalls: u32,
@@ -82,8 +82,8 @@ impl Progress {
         }
     }
 
-    /// Records a validation of the current step with this mean negative log-likelihood. Returns whether it is the best so far. Only
-    /// validations that are `due` influence the schedule.
+    /// Records a validation of the current step with this mean negative log-likelihood. Returns whether it is
+    /// the best so far. Only validations that are `due` influence the schedule.
     pub fn record_validation(&mut self, mean: f64, due: bool) -> bool {
         self.validated = Some(self.step);
         let best = self.best.is_none_or(|(_, best)| mean < best);
@@ -110,7 +110,8 @@ impl Progress {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if earlier validations were on something else: then the best of all cannot be found.
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if earlier validations were on something else: then the
+    /// best of all cannot be found.
     pub fn measure_on(&mut self, measure: Measure) -> Result<()> {
         let of_before = self.best.and(self.measure.as_ref());
         if let Some(before) = of_before.filter(|before| **before != measure) {
@@ -120,14 +121,13 @@ impl Progress {
                     before.targets, measure.targets
                 )
             } else {
-                "`data.valid` is not the text that it was".to_owned()
+                "the text of `data.valid` has changed".to_owned()
             };
             return Err(Error::usage(format!(
-                "the best checkpoint of the run was chosen by another measure: {what}"
+                "the best checkpoint of the run was chosen with another validation: {what}"
             ))
             .help(
-                "resume with the validation of the run, as its `config.toml` names it, or with none (--set 'data.valid=[]'); for another \
-                 text there is `wlstm eval`",
+                "resume with `data.valid` and `train.validate_targets` of the run (see its `config.toml`), or without validation (--set 'data.valid=[]'); to evaluate another text, use `wlstm eval`",
             ));
         }
         self.measure = Some(measure);
@@ -143,14 +143,18 @@ impl Progress {
         let place = file.path().display();
         let text = file.metadata().get("progress").ok_or_else(|| {
             Error::data(format!(
-                "`{place}` has parameters but is no checkpoint of a run"
+                "`{place}` has parameters but is not a checkpoint of a run"
             ))
             .help("start a new run from it with `--init`")
         })?;
         serde_json::from_str(text).map_err(|error| {
-            Error::data(format!("`{place}` does not say where its run stood"))
-                .because(error)
-                .help("use the version of wlstm that wrote it, or start a new run from it with `--init`")
+            Error::data(format!(
+                "the progress of the run in `{place}` cannot be read"
+            ))
+            .because(error)
+            .help(
+                "use the version of wlstm that wrote it, or start a new run from it with `--init`",
+            )
         })
     }
 }

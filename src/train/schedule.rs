@@ -60,7 +60,7 @@ mod tests {
         let text = format!(
             "[model]\ncell = \"lstmp\"\n[data]\ntrain = [\"x\"]\nvalid = [\"y\"]\n[train]\nlearning_rate = 2.0\n{schedule}\n"
         );
-        Config::parse(&text, "test", &std::env::temp_dir(), &[]).expect("a good configuration")
+        Config::parse(&text, "test", &std::env::temp_dir(), &[]).expect("a valid configuration")
     }
 
     fn at(step: u64, epoch: u64, stalls: u32) -> ScheduleState {

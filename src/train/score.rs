@@ -1,8 +1,9 @@
-//! Log-probabilities of lines. Every line is an independent sequence: it starts with a zero state and the mark, and its targets are
-//! its tokens and the closing mark.
+//! Log-probabilities of lines. Every line is an independent sequence: it starts with a zero state and the
+//! mark, and its targets are its tokens and the closing mark.
 //!
-//! Each stream of a batch scores one line. When a line ends, its stream takes the next line with the next batch, from a zero state;
-//! until then it is padding, which is not counted. So lines of all lengths keep a device busy.
+//! Each stream of a batch scores one line. When a line ends, its stream takes the next line with the next
+//! batch, from a zero state; until then it is padding, which is not counted. So lines of all lengths keep a
+//! device busy.
 
 use super::session::Evaluator;
 use crate::corpus::{IGNORE, Vocabulary};

@@ -127,7 +127,7 @@ pub trait Turns {
 pub struct Stop(pub Arc<AtomicUsize>);
 
 impl Stop {
-    /// The number of SIGTERM. Every other number counts as SIGINT.
+    /// The number of SIGTERM. Any other number counts as SIGINT.
     pub const TERMINATE: usize = 15;
 
     /// The kind of stop that was asked for, if any.

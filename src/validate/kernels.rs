@@ -71,7 +71,8 @@ pub struct KernelReport {
     pub absolute: Option<LargestError>,
     /// The largest `|got - want| / |want|` among the elements that are at least 1/1024 of the largest element of their output.
     pub relative: Option<LargestError>,
-    /// The largest `|got - want|` among the same elements, in units in the last place of `want`, of `f32` or `f16` as the output is.
+    /// The largest `|got - want|` among the same elements, in units in the last place of `want`, of `f32` or
+    /// `f16` as the output is.
     pub ulp: Option<LargestError>,
     /// The largest error as a share of its tolerance. The kernel is wrong if it exceeds 1.
     pub of_tolerance: f64,
@@ -96,8 +97,8 @@ pub struct Timed {
     pub bytes_per_second: f64,
 }
 
-/// All variants of a case, by the bindings stored in `f16`: none, and every one that may be. Cases that are not timed add two: the
-/// bindings that are only read, and the others.
+/// All variants of a case, by the bindings stored in `f16`: none, and every one that may be. Cases that are
+/// not timed add two: the bindings that are only read, and the others.
 pub fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
     let some = |read: bool| {
         Halves::of(kernel.bindings.iter().map(|binding| {
@@ -168,8 +169,8 @@ pub fn kernel(
     Ok(report)
 }
 
-/// Compares the CPU implementations of a kernel with its reference: the `f32` twin, and [`Kernel::cpu`] if there is one. Times one
-/// case on the executor of the CPU.
+/// Compares the CPU implementations of a kernel with its reference: the `f32` twin, and [`Kernel::cpu`] if
+/// there is one. Times one case on the executor of the CPU.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Checks that a device computes correctly: every kernel against its CPU reference, and the training steps of small models
-//! against values from elsewhere.
+//! Checks that a device computes correctly: every kernel against its CPU reference, and the training steps of
+//! small models against values from another implementation.
 //!
 //! | module | contents |
 //! |---|---|

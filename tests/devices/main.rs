@@ -1,5 +1,6 @@
-//! Tests the results of kernels, plans and whole runs, on the CPU and on every GPU. Each module lists its trials when the binary starts,
-//! because their number depends on the kernels and on the adapters of the machine.
+//! Tests the results of kernels, plans and whole runs, on the CPU and on every GPU. Each module lists its
+//! trials when the binary starts, because their number depends on the kernels and on the adapters of the
+//! machine.
 //!
 //! `cargo test --release --test devices -- parity` runs those whose name contains `parity`. Without a GPU the trials that need
 //! one are ignored; with `REQUIRE_GPU=1` they fail.

@@ -1,8 +1,9 @@
 //! The estimated memory of a run agrees with the memory that it uses.
 //!
-//! Executors must allocate for their plans exactly the estimated bytes. Whole runs also use memory for drivers, allocators and the
-//! system, so their peak is measured relative to a run of the same steps with tiny tensors (Linux; pages of files not counted): the
-//! estimate must be within 10 % of the difference. `--nocapture` prints the figures.
+//! Executors must allocate for their plans exactly the estimated bytes. Whole runs also use memory for
+//! drivers, allocators and the system, so their peak is measured relative to a run of the same steps with
+//! tiny tensors (Linux; pages of files not counted): the estimate must be within 10 % of the difference.
+//! `--nocapture` prints the figures.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -326,12 +327,12 @@ const WITHIN: RangeInclusive<f64> = 0.9..=1.1;
 /// Runs of each configuration.
 const RUNS: usize = 2;
 
-/// Whole runs: large tables on the device and on the host, a full softmax, large activations, recomputed gates, micro-batches, two
-/// devices.
+/// Whole runs: large tables on the device and on the host, a full softmax, large activations, recomputed
+/// gates, micro-batches, two devices.
 fn runs(device: &str, limits: &Limits, memory: &MemoryInfo) -> Result<(), Failed> {
     let mut wrong = Vec::new();
-    // For the many kernels of micro-batches a software adapter was seen to use 30 MB less than estimated for shaders and copies: the
-    // tensors must be large compared with that.
+    // For the many kernels of micro-batches a software adapter was seen to use 30 MB less than estimated for
+    // shaders and copies: the tensors must be large compared with that.
     let micro_batches = match memory.model {
         MemoryModel::Host => 20_000,
         MemoryModel::Device => 80_000,

@@ -35,7 +35,7 @@ fn config_of(cell: &str, precision: &str, unroll: usize, recompute: bool) -> Con
          [data]\ntrain = [\"x.txt\"]\n[train]\nbatch = 16\nunroll = {unroll}\nrecompute = {recompute}\nlearning_rate = 0.2\nclip_norm = 10.0\nema = 0.99\n\
          optimizer = \"adagrad\"\nrecipe = \"paper\"\nsteps = 3\nprecision = \"{precision}\"\n"
     );
-    Config::parse(&text, "pieces", &std::env::temp_dir(), &[]).expect("a good configuration")
+    Config::parse(&text, "pieces", &std::env::temp_dir(), &[]).expect("a valid configuration")
 }
 
 /// Numbers between -1 and 1.

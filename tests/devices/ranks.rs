@@ -413,7 +413,7 @@ fn all_ranks_must_train_the_same() -> Outcome {
         (["--set", "train.clip_norm=3"], "configuration"),
         (["--set", &other], "training text"),
         (["--device", "cpu"], "number of devices"),
-        (["--set", "data.valid=[]"], "`data.valid`, some or none,"),
+        (["--set", "data.valid=[]"], "`data.valid` (given or empty)"),
     ] {
         let common = ["--set", &vocab];
         let (_, mut command) = text.job(1, "run", &common);

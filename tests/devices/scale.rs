@@ -237,8 +237,8 @@ fn tables_move_between_runs(device: &str) -> Outcome {
     Ok(())
 }
 
-/// Two devices, or two micro-batches, equal one device with twice the streams: with the recipe `plain` in every case, with `paper`
-/// for micro-batches.
+/// Two devices, or two micro-batches, equal one device with twice the streams: with the recipe `plain` in
+/// every case, with `paper` for micro-batches.
 fn devices_and_micro_batches(device: &str) -> Outcome {
     let text = Text::new();
     let twice = ["--device", device];

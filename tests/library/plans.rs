@@ -1,5 +1,5 @@
-//! Plans as text, compared with `snapshots`, and rules for every plan: tensors that are live at the same time do not share memory,
-//! steps read only what earlier steps wrote, and sharing memory changes no bit.
+//! Plans as text, compared with `snapshots`, and rules for every plan: tensors that are live at the same time
+//! do not share memory, steps read only what earlier steps wrote, and sharing memory changes no bit.
 //!
 //! When a plan changes on purpose, `INSTA_UPDATE=always cargo test --release --test library plans` writes the new texts. Review
 //! the difference before you commit it.

@@ -80,7 +80,7 @@ fn assert_restored(ended: &Ended, run: &Path) {
     assert!(after.contains(SHOW) && !after.contains(ENTER));
     assert!(after.contains("stopped: interrupted"), "{after}");
     assert!(
-        after.contains("The run is kept in"),
+        after.contains("The run folder is"),
         "messages are printed afterwards: {after}"
     );
 }

@@ -242,7 +242,7 @@ fn what_cannot_be_factorized_is_refused() {
         (
             &["--factor", "1,2,3"],
             2,
-            "3 numbers, and the model 2 layers",
+            "3 numbers, but the model has 2 layers",
         ),
         (&["--groups", "3"], 2, "groups"),
         (

@@ -10,18 +10,22 @@ use super::super::args::{DeviceArgs, OverrideArgs, positive};
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "The models train in turns on one device. Only a model's own training time counts, so other load on the \
-    machine affects all models alike.\n\
+    machine affects all models alike. A model that fails or diverges does not stop the others.\n\
     \n\
-    Columns: parameters of the recurrent layers; all parameters; steps; words per second; times, the speed relative to the \
-    first model; by FLOPs, the speed-up that its FLOP count alone would allow; reached, the share of it that was achieved; \
-    the best validation perplexity and the last; device memory.\n\
+    Columns: parameters of the recurrent layers; all parameters; steps; words per second, without the first step, in which \
+    the device warms up; times, the speed relative to the first model; by FLOPs, the speed-up that its FLOP count alone \
+    would allow; reached, the share of it that was achieved; the best validation perplexity and the last; unknown, the share \
+    of unknown words in the validation text, if there are any; device memory.\n\
     \n\
-    The folder keeps a run of each model, compare.json, compare.md, compare.csv and report.html. Without a budget, the \
-    limits in the configurations apply; they must be equal. Ctrl-C saves, and --resume continues. Each model is an ordinary \
-    run, for `wlstm generate` or for longer training.\n\
+    The same --seconds for all shows what this machine learns in that time. The same --epochs or --words shows what a cell \
+    learns from that text. Without a budget, the limits in the configurations apply; they must be equal.\n\
     \n\
-    A short comparison is only a hint. Compare the last perplexity with the best, read the curves in report.html, and try \
-    another --seed.\n\
+    The folder keeps a run of each model, compare.json, compare.md, compare.csv and report.html. Ctrl-C saves, and --resume \
+    continues. Each model is an ordinary run, for `wlstm generate` or for longer training. At the end the program prints a \
+    command that trains the best model from the start, for ten times as long.\n\
+    \n\
+    A short comparison is only a hint. A model that makes more steps also has more validations, of which the best counts: \
+    compare it with the last. Train for longer if the curves in report.html are still falling, and try another --seed.\n\
     \n\
     --variants takes cells with their sizes, for example flstm:factor=64. A --set with several values gives one model each.\n\
     \n\

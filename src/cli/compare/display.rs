@@ -39,13 +39,13 @@ impl Display {
                 "{bar:16} "
             };
             let template = format!("{{prefix:{room}!}}  {bar}{{wide_msg}}");
-            let style = ProgressStyle::with_template(&template).expect("a good template");
+            let style = ProgressStyle::with_template(&template).expect("a valid template");
             let style = style.progress_chars("=> ");
             let bars = labels.iter().map(|label| {
                 let bar = all.add(ProgressBar::new(1000));
                 bar.set_style(style.clone());
                 bar.set_prefix(label.clone());
-                bar.set_message("waits");
+                bar.set_message("waiting");
                 bar
             });
             let bars = bars.collect();
@@ -62,8 +62,8 @@ impl Display {
         }
     }
 
-    /// The seconds that all models have left. A model that has not started counts with the budget or, without one in seconds, with
-    /// the mean of the others.
+    /// The seconds that all models have left. A model that has not started counts with the budget or, without
+    /// one in seconds, with the mean of the others.
     fn all_left(&self) -> f64 {
         let known: Vec<f64> = self
             .left

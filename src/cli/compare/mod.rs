@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
     note(
         quiet,
         &format!(
-            "Comparing {}, {} each; kept in `{}`.",
+            "Comparing {}, {} each, in `{}`.",
             counted(ready.models().len() as u64, "model"),
             ready.spec().budget,
             folder.path().display()
@@ -85,7 +85,7 @@ fn resumed(arguments: &CompareArgs) -> Result<Comparison> {
     let given = !arguments.configs.is_empty() || !arguments.variants.is_empty();
     if given || !arguments.overrides.set.is_empty() {
         return Err(Error::usage(
-            "a resumed comparison keeps its models",
+            "the models of a resumed comparison cannot change",
         )
         .help(
             "leave configurations, --variants and --set out, or start a new comparison without --resume",

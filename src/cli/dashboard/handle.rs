@@ -75,7 +75,7 @@ impl Dashboard {
 }
 
 impl Drop for Dashboard {
-    /// Restores the terminal and prints there the messages that came meanwhile.
+    /// Restores the terminal and prints the messages that arrived meanwhile.
     fn drop(&mut self) {
         drop(self.events.take());
         let lines = self.thread.take().map(JoinHandle::join);

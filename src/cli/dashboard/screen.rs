@@ -36,7 +36,7 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Draws until the run ends. Returns the messages that came meanwhile.
+    /// Draws until the run ends. Returns the messages that arrived meanwhile.
     pub fn run(mut self) -> Vec<String> {
         let mut all = Vec::new();
         loop {

@@ -47,7 +47,7 @@ pub(super) fn take() -> io::Result<Terminal<CrosstermBackend<Stderr>>> {
 /// Restores the terminal, if it was taken.
 pub(super) fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        // Errors here cannot be handled any more.
+        // Errors cannot be handled here.
         let _ = disable_raw_mode();
         let _ = execute!(io::stderr(), LeaveAlternateScreen, Show);
     }

@@ -11,6 +11,9 @@ use super::super::args::OverrideArgs;
 #[command(
     after_help = "The training text is not needed if data.vocab_size is set or the vocabulary file exists.\n\
     \n\
+    The exit code is 0 even if the model does not fit. With --json every device has `fits`, which is null if its memory is \
+    unknown, and `changes`, settings that would make it fit. See `wlstm help memory`.\n\
+    \n\
     Examples:\n  \
     wlstm plan configs/lm1b-g4-8.toml --set train.batch=128\n  \
     wlstm plan configs/lm1b-biglstm.toml --memory 24GB --devices 4"
@@ -34,7 +37,7 @@ pub(in crate::cli) struct PlanArgs {
 
 /// Parses a number of bytes, with or without a unit: `8GB` is 8e9, `8GiB` and `8G` are 8 * 2^30.
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "give a megabyte or more, as 8GB, 512MiB or 8589934592 (bytes)".to_owned();
+    let wrong = || "give a megabyte or more, such as 8GB, 512MiB or 8589934592 (bytes)".to_owned();
     let unit = text.find(|c: char| c.is_ascii_alphabetic());
     let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
     let number: f64 = number.trim().parse().map_err(|_| wrong())?;

@@ -1,5 +1,5 @@
-//! `wlstm plan`: the cost of a model and its training, computed from the configuration. Builds the plans of a run as `train` does, for the CPU
-//! and every adapter, but runs nothing and allocates no tensor.
+//! `wlstm plan`: the cost of a model and its training, computed from the configuration. Builds the plans of a
+//! run as `train` does, for the CPU and every adapter, but runs nothing and allocates no tensor.
 
 mod args;
 mod costs;

@@ -66,7 +66,7 @@ pub(super) struct OnDevice {
     pub changes: Vec<Change>,
 }
 
-/// How a device is called.
+/// The names of a device.
 struct Names {
     device: String,
     name: String,
@@ -161,7 +161,7 @@ fn on_cpu(question: &Question<'_>) -> OnDevice {
 fn on_any_gpu(question: &Question<'_>) -> OnDevice {
     let names = Names {
         device: "gpu".to_owned(),
-        name: "none found: one with the limits of all GPUs".to_owned(),
+        name: "none found; these are the limits of all GPUs".to_owned(),
         kind: DeviceKind::Any,
     };
     let memory = MemoryInfo {

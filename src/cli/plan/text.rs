@@ -117,7 +117,7 @@ impl fmt::Display for OnDevice {
             memory(f, "  host: gradients of all devices", host.joining)?;
         }
         memory(f, "  host: transfers, at most", host.transfer)?;
-        memory(f, "  total on the host besides", host.total)?;
+        memory(f, "  total on the host", host.total)?;
         let mut line =
             |name: &str, value: usize| writeln!(f, "{name:<42}{:>18}", grouped(value as u64));
         line("  dispatches per step", self.estimate.dispatches_per_step)?;
@@ -168,7 +168,7 @@ impl OnDevice {
             return Ok(());
         }
         if self.changes.is_empty() {
-            return writeln!(f, "  no batch and no unroll is small enough for it");
+            return writeln!(f, "  no batch and no unroll is small enough");
         }
         for Change { set, bytes: need } in &self.changes {
             let sets: Vec<String> = set.iter().map(|set| format!("--set {set}")).collect();

@@ -55,5 +55,5 @@ pub(in crate::cli) fn vocabulary_size(config: &Config, quiet: bool) -> Result<Vo
 fn unknown_size(error: Error) -> Error {
     error
         .context("the size of the vocabulary is not known")
-        .help("bring the file, or give the size with --set data.vocab_size=N")
+        .help("create the file, or give the size with --set data.vocab_size=N")
 }

@@ -44,8 +44,7 @@ impl UnknownWords {
         self.has_warned |= unlearned;
         is_first.then(|| {
             format!(
-                "{} of the targets of the {what} are unknown words, but the text trained on has none, so the model has not learned \
-                 to expect them and the perplexity means little: {}",
+                "{} of the targets of the {what} are unknown words, but the training text has none, so the model has not learned to predict them and the perplexity means little: {}",
                 percent(share),
                 self.remedy
             )

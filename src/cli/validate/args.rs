@@ -10,6 +10,10 @@ use clap::Args;
     with reference values from another implementation. Exits with code 6 if anything disagrees. Attach the output to bug \
     reports.\n\
     \n\
+    For each kernel: the largest errors and where the largest is, the time, and GFLOP/s or GB/s. An error is absolute, \
+    relative, in ulp, and as a share of the tolerance, which decides. With --device cpu no shader runs: this checks the \
+    kernels of the CPU.\n\
+    \n\
     Relative errors and ulp (units in the last place) cover the elements that are at least 1/1024 of the largest element of \
     their output.\n\
     \n\

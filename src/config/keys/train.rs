@@ -40,8 +40,8 @@ section! {
         /// How the learning rate changes.
         schedule: Schedule = Group { read: Schedule::read, entries: schedule::entries };
 
-        /// Initialises every parameter, also biases, uniformly between minus and plus this number; 0: each has its own
-        /// initialiser, for example Glorot uniform.
+        /// Initialises every parameter, including biases, uniformly between minus and plus this number; 0:
+        /// each has its own initialiser, for example Glorot uniform.
         init_range: f64 = Setting { default: 0.0, rule: SINGLE, resume: MustStay };
 
         /// Joint norm to which gradients are clipped; 0: no clipping.
@@ -64,13 +64,13 @@ section! {
         /// The number formats of training.
         precision: Precision = Setting { default: Precision::F32, rule: (), resume: MustStay };
 
-        /// Uses fused multiply-add in products on software adapters too. They emulate it, and take two to three times as
-        /// long.
+        /// Uses fused multiply-add in products on software adapters too, which emulate it and take two to
+        /// three times as long.
         fused: bool = Setting { default: false, rule: (), resume: MustStay };
 
-        /// The backward pass recomputes the gates of some time steps at once, instead of keeping those of all steps. A
-        /// step takes a half to a third of the memory, and more time. Results differ by rounding: on GPUs, and on the CPU
-        /// if a batch has more than 512 tokens.
+        /// Recomputes the gates in the backward pass, for some time steps at once, instead of storing those of all time steps.
+        /// Needs less memory and more time. Results differ by rounding on GPUs, and on the CPU if a batch has more than 512
+        /// tokens.
         recompute: bool = Setting { default: false, rule: (), resume: MustStay };
 
         /// Passes over the training text; 0: no limit. Training ends at the first limit reached of `epochs`, `steps` and
@@ -138,7 +138,7 @@ impl TrainConfig {
         if train.batch.saturating_mul(train.unroll) > INDEX {
             return Err(document.field("train.batch").conflict(
                 format_args!(
-                    "with `train.unroll` = {} that makes more than {INDEX} tokens a step",
+                    "with `train.unroll` = {}, a step has more than {INDEX} tokens",
                     train.unroll
                 ),
                 "reduce one of the two",
@@ -146,7 +146,7 @@ impl TrainConfig {
         }
         if train.precision == Precision::Mixed && train.fused {
             return Err(document.field("train.fused").conflict(
-                "products of mixed precision do not have the bits of the CPU",
+                "in mixed precision, products do not give the bits of the CPU",
                 "leave it out, or use `train.precision = \"f32\"`",
             ));
         }

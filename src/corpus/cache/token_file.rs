@@ -102,7 +102,8 @@ impl Key {
         format!("{one:016x}{two:016x}.{EXTENSION}")
     }
 
-    /// The footer of a token file with these numbers of tokens and lines. `content` is the digest of everything before the footer.
+    /// The footer of a token file with these numbers of tokens and lines. `content` is the digest of
+    /// everything before the footer.
     pub(super) fn footer(&self, tokens: u64, lines: u64, content: u64) -> Vec<u8> {
         let mut footer = self.numbers().to_vec();
         footer.extend([tokens, lines, content]);

@@ -27,8 +27,8 @@ pub(super) enum Failure {
 
 /// Parses file `file` of a corpus into the token file at `path`, which appears whole or not at all.
 ///
-/// The memory needed does not grow with the text, except for half a byte a line. `watch` receives the bytes of each chunk that
-/// is done.
+/// The memory needed does not grow with the text, except for half a byte per line. `watch` receives the bytes
+/// of each chunk that is done.
 pub(super) fn write(
     path: &Path,
     key: &Key,

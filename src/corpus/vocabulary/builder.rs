@@ -239,7 +239,7 @@ fn no_words(corpus: &Corpus) -> Error {
         "there is no word in `{}`{others}",
         corpus.path(0).display()
     ))
-    .help("a corpus is UTF-8 text, one sentence or paragraph a line")
+    .help("a corpus is UTF-8 text, one sentence or paragraph per line")
 }
 
 /// Why counting stopped early.

@@ -1,4 +1,4 @@
-//! Vocabulary files: one `word count` a line. The id of a word is its line number, counted from 0.
+//! Vocabulary files: one `word count` per line. The id of a word is its line number, counted from 0.
 
 use std::path::Path;
 
@@ -7,7 +7,8 @@ use super::words::{Order, Vocabulary};
 use crate::error::{Error, Result};
 use crate::files;
 
-const HELP: &str = "make one with `wlstm vocab`, or leave `data.vocab` out to have it built";
+const HELP: &str =
+    "make one with `wlstm vocab`, or omit `data.vocab` to build one from the training text";
 
 impl Vocabulary {
     /// Reads a vocabulary file.
@@ -62,7 +63,7 @@ impl Vocabulary {
             if let Some(first) = vocabulary.push(word, count)? {
                 return Err(bad_line(
                     number,
-                    format!("`{word}` is there already, in line {}", first + 1),
+                    format!("`{word}` occurs twice, first in line {}", first + 1),
                 ));
             }
         }
@@ -146,7 +147,7 @@ mod tests {
             ("<S> 1\nword -1\n", "v.txt:2: `word -1` is not `word count`"),
             (
                 "<S> 1\na 1\na 1\n",
-                "v.txt:3: `a` is there already, in line 2",
+                "v.txt:3: `a` occurs twice, first in line 2",
             ),
             ("<S> 1\na 1\n", "`v.txt` has no `<UNK>`"),
             ("<S> 1\n<unk> 1\n", "`v.txt` has no `<UNK>`"),

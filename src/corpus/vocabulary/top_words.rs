@@ -82,7 +82,7 @@ impl TopWords {
             return Err(Error::data(format!(
                 "the text has more than {MAX_WORDS} distinct words, the limit of a vocabulary"
             ))
-            .help("keep fewer, with --size or --min-count of `wlstm vocab` or `data.vocab_size`; and check that `tokens` fits the text"));
+            .help("keep fewer, with --size or --min-count of `wlstm vocab` or `data.vocab_size`; and check that `data.tokens` fits the text"));
         }
         Ok(())
     }

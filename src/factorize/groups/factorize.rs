@@ -25,8 +25,8 @@ pub struct Blocks {
     pub kept_unordered: f64,
 }
 
-/// Factorizes every layer into groups, after a permutation with which the blocks hold much; `groups` has `G` for each.
-/// `seed` is that of the search.
+/// Factorizes every layer into groups, after a permutation that increases the share of the blocks; `groups`
+/// has `G` for each. `seed` is that of the search.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub fn factorize(model: &Model<'_>, groups: &[usize], seed: u64) -> Result<(Chan
     };
     let blocks = layers.iter().enumerate().map(|(k, layer)| {
         let all: f64 = layer.energy.iter().flatten().map(|v| f64::from(*v)).sum();
-        // Nothing is lost of a matrix of zeros.
+        // A matrix of zeros loses nothing.
         let share = |kept: f64| if all > 0.0 { kept / all } else { 1.0 };
         Blocks {
             layer: k,

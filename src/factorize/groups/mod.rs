@@ -1,10 +1,10 @@
 //! The gate matrix of a layer as diagonal blocks, one for each group.
 //!
-//! Everything outside the blocks is dropped. How much that is depends on the order of the memory cells, of the elements of
-//! the embedding and of those of each layer's output, and no result of a dense model depends on that order. So a
-//! permutation is searched for with which the blocks hold as large a share of the sum of squares as possible: from the
-//! given order and from random ones, elements of different groups are exchanged as long as that increases the share, memory
-//! cells and axes in turn.
+//! Everything outside the blocks is dropped. How much that is depends on the order of the memory cells, of
+//! the elements of the embedding and of the elements of each layer's output. The results of a dense model do
+//! not depend on this order. So a search finds a permutation with which the blocks hold a large share of the
+//! sum of squares. It starts from the given order and from random ones, and exchanges elements of different
+//! groups as long as that increases the share, memory cells and axes in turn.
 
 mod apply;
 mod axes;

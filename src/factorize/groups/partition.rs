@@ -46,8 +46,8 @@ impl Partition {
         }
     }
 
-    /// Exchanges elements of two parts while that increases the sum of the scores. `score [len, parts]` is the score of each element
-    /// in each part. Returns the increase.
+    /// Exchanges elements of two parts while that increases the sum of the scores. `score [len, parts]` is
+    /// the score of each element in each part. Returns the increase.
     pub fn improve(&mut self, score: &[f64]) -> f64 {
         let mut gained = 0.0;
         for _ in 0..PASSES {
@@ -72,8 +72,8 @@ impl Partition {
         gained
     }
 
-    /// The elements of the part `from` with what the sum of scores gains if one moves to the part `to`, the largest gain
-    /// first.
+    /// The elements of the part `from`, each with the gain in the sum of scores if it moves to the part `to`;
+    /// the largest gain first.
     fn by_gain(&self, score: &[f64], from: usize, to: usize) -> Vec<(f64, usize)> {
         let elements = (0..self.part.len()).filter(|&element| self.part[element] == from);
         let mut gains: Vec<(f64, usize)> = elements

@@ -6,7 +6,7 @@ use crate::random::{Purpose, Stream};
 /// Partitions that the search starts from: the given one, then random ones.
 const STARTS: u64 = 6;
 
-/// Rounds of a search at most. Each increases what the blocks hold.
+/// Largest number of rounds of a search. Each increases the share of the blocks.
 const ROUNDS: usize = 50;
 
 /// The squares of the gate weights of a layer.

@@ -23,8 +23,8 @@ pub struct Streams {
 
 /// Drops elements of `x` with probability `rate`; with rate 0 it is `x` itself. Each use in a model has a unique `number`.
 ///
-/// `streams` are the streams of the batch that the time-major rows belong to: the mask of a stream does not depend on the device that
-/// computes it.
+/// `streams` are the streams of the batch that the time-major rows belong to: the mask of a stream does not
+/// depend on the device that computes it.
 pub fn dropout(graph: &mut Graph, x: Value, rate: f64, number: u32, streams: Streams) -> Value {
     if rate == 0.0 {
         return x;

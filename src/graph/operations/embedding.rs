@@ -13,7 +13,7 @@ struct Embedding {
     scale: f32,
 }
 
-/// Looks up `ids [N]` in a table `[V, E]`. The gradient of the table is multiplied by `scale`.
+/// Looks up `ids [T*B]` in a table `[V, E]`. The gradient of the table is multiplied by `scale`.
 ///
 /// The row index of the gradient is the input `rows.embedding`, over the ids.
 pub fn embedding(graph: &mut Graph, table: Parameter, ids: Slice, scale: f32) -> Value {

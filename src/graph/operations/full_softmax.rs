@@ -1,8 +1,8 @@
 //! Cross-entropy over the whole vocabulary, `nll = log_sum_exp(h W' + b) - (h w_target + b_target)`, in tiles.
 //!
-//! The logits `[N, V]` are never in memory at once: the vocabulary is divided into tiles, with a running log-sum-exp. The backward
-//! pass takes the tiles in reverse: the logits of the last tile are still in memory, those of the others are recomputed. With one
-//! tile nothing is recomputed.
+//! The logits `[T*B, V]` are never in memory at once: the vocabulary is divided into tiles, with a running
+//! log-sum-exp. The backward pass takes the tiles in reverse: the logits of the last tile are still in
+//! memory, those of the others are recomputed. With one tile nothing is recomputed.
 
 use super::super::plan::Slice;
 use super::super::{Graph, Operation, Parameter, Value};
@@ -53,7 +53,7 @@ fn tiles(vocabulary: usize, largest: usize, piece: usize) -> Vec<Tile> {
         .collect()
 }
 
-/// The losses `[N]` of `targets [N]` after `h [N, P]`, with weights `[V, P]` and bias `[V, 1]`.
+/// The losses `[T*B]` of `targets [T*B]` after `h [T*B, P]`, with weights `[V, P]` and bias `[V, 1]`.
 ///
 /// The logits of a tile have at most `tile` elements. Gradients are those of the sum of the losses divided by `divisor`.
 pub fn full_softmax(

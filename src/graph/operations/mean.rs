@@ -5,7 +5,7 @@ use super::super::Graph;
 use super::super::plan::Slice;
 use crate::kernels::reduce::sum;
 
-/// Emits the output `loss [1]`, the mean of `nll [N]`.
+/// Emits the output `loss [1]`, the mean of `nll [T*B]`.
 pub fn mean(graph: &mut Graph, nll: Slice) {
     let loss = graph.builder.output("loss", [1]);
     let params = sum::Params {

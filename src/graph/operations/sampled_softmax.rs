@@ -6,10 +6,11 @@
 //! nll = log_sum_exp(l_t, l_1 .. l_S) - l_t
 //! ```
 //!
-//! A product computes the logits of the candidates, and a dot product of each row that of its target. The gradient of the tables
-//! is sparse: the rows of the candidates, then those of the targets (`S + N` rows), are added by id, in the order of the row index
-//! `rows.softmax`. A tied table has the `N` rows of the embedding after them, and the row index `rows.table`. A micro-batch leaves
-//! these rows to the update, which adds them by id; those of the candidates are summed over the micro-batches.
+//! A product computes the logits of the candidates, and a dot product of each row that of its target. The
+//! gradient of the tables is sparse: the rows of the candidates, then those of the targets (`S + T*B` rows),
+//! are added by id, in the order of the row index `rows.softmax`. A tied table has the `T*B` rows of the
+//! embedding after them, and the row index `rows.table`. A micro-batch leaves these rows to the update, which
+//! adds them by id; those of the candidates are summed over the micro-batches.
 
 use super::super::gradient::{SharedSources, Sources};
 use super::super::plan::Slice;
@@ -50,9 +51,9 @@ pub struct Sampling {
     pub divisor: f32,
 }
 
-/// The losses `[N]` of `targets [N]` after `h [N, P]` against sampled candidates, with weights `[V, P]` and bias `[V, 1]`.
+/// The losses `[T*B]` of `targets [T*B]` after `h [T*B, P]` against sampled candidates, with weights `[V, P]` and bias `[V, 1]`.
 ///
-/// The host writes the inputs `candidates [S]`, `log_q [S + N]` (logarithms of the expected counts of the candidates, then
+/// The host writes the inputs `candidates [S]`, `log_q [S + T*B]` (logarithms of the expected counts of the candidates, then
 /// of the targets) and the row index.
 pub fn sampled_softmax(
     graph: &mut Graph,

@@ -27,7 +27,7 @@ pub struct Constant<'a> {
     pub values: Cow<'a, [f32]>,
 }
 
-/// A graph, and its parameters apart from it: where these are stored is decided later.
+/// A graph, and separately its parameters: where they are stored is decided later.
 #[derive(Default)]
 pub struct Builder<'a> {
     /// The graph.

@@ -1,4 +1,5 @@
-//! One step of a model as an ONNX graph: words and states in, log-probabilities and states out.
+//! One step of a model as an ONNX graph: inputs are words and states, outputs are log-probabilities and
+//! states.
 //!
 //! | input | type | output | type |
 //! |---|---|---|---|

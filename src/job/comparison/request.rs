@@ -26,11 +26,12 @@ pub struct Comparison {
 pub struct BeginOptions {
     /// The configuration files.
     pub configs: Vec<PathBuf>,
-    /// Cells with their keys, for example `flstm:factor=64`. One text may contain several, separated by commas.
+    /// Cells with their keys, for example `flstm:factor=64`. One string may contain several, separated by
+    /// commas.
     pub variants: Vec<String>,
     /// Overrides `KEY=VALUE`. Several values, separated by commas, give one model each.
     pub overrides: Vec<String>,
-    /// The seed of all random numbers. None: that of the configurations.
+    /// The seed of all random numbers. None: those of the configurations.
     pub seed: Option<u64>,
     /// The budget of each model. None: the limits in the configurations.
     pub budget: Option<Budget>,
@@ -82,8 +83,8 @@ impl Comparison {
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if there is none, [`Kind::Usage`](crate::error::Kind::Usage) if `device` is neither
-    /// the device of the comparison nor `auto`.
+    /// [`Kind::Data`](crate::error::Kind::Data) if there is none, [`Kind::Usage`](crate::error::Kind::Usage)
+    /// if `device` is neither the device of the comparison nor `auto`.
     pub fn resume(
         folder: Option<&Path>,
         budget: Option<Budget>,

@@ -119,9 +119,11 @@ fn open_texts(comparison: &Comparison, observer: &mut Observer<'_>) -> Result<Ve
             all.push(texts.clone());
             continue;
         }
-        let files = TextFiles::open(data, |key| match folder {
+        let files = TextFiles::open(data, |key| {
+            match folder {
             None => missing_text(key, &model.file, &comparison.overrides),
-            Some(_) => Some("the comparison was started with it: restore the text".to_owned()),
+            Some(_) => Some("the comparison needs it: restore the text, or start a new comparison without --resume".to_owned()),
+        }
         })?;
         // If the run has a checkpoint, the vocabulary is in it.
         let run = folder.map(|folder| folder.run(&model.folder));

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::train::watch::{Stop, Turns};
 
-/// Decides which model trains next. Models train in short turns, so that other load and the temperature of the machine affect all of
-/// them equally.
+/// Decides which model trains next. Models train in short turns, so that other load and the temperature of
+/// the machine affect all of them equally.
 pub struct TurnTable {
     state: Mutex<State>,
     changed: Condvar,

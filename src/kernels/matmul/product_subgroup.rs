@@ -1,6 +1,7 @@
-//! The form of [`super::product`] for subgroups of 8 threads, which read the left operand together and exchange it in
-//! registers. It is for GPUs in software ([`DeviceTraits::subgroup`]), whose loads cost far more than their arithmetic: a block
-//! of 32 x 64 takes 96 loads for each term, where a thread of [`super::product`] takes 16 for a block of 8 x 8.
+//! The form of [`super::product`] for subgroups of 8 threads, which read the left operand together and
+//! exchange it in registers. It is for software GPUs ([`DeviceTraits::subgroup`]), whose loads cost far more
+//! than their arithmetic: a block of 32 x 64 takes 96 loads for each term, where a thread of
+//! [`super::product`] takes 16 for a block of 8 x 8.
 //!
 //! [`DeviceTraits::subgroup`]: crate::kernel::DeviceTraits::subgroup
 

@@ -14,12 +14,12 @@ use crate::tensor::names::{self, StateOwner};
 
 /// The plans of an evaluation with tables on the host. They exchange persistent tensors, see [`names::evaluation`].
 pub struct Streamed {
-    /// From `evaluation.embedded [N, E]`, which the host looks up, to `evaluation.h [N, P]`.
+    /// From `evaluation.embedded [T*B, E]`, which the host looks up, to `evaluation.h [T*B, P]`.
     pub hidden: Plan,
-    /// Updates `evaluation.running [N, 3]` (see [`log_sum_exp`]) with the words of a tile: weights `evaluation.weight
-    /// [tile, P]`, bias `evaluation.bias [tile]`, and the input `targets [N]`, counted from the first word of the tile.
+    /// Updates `evaluation.running [T*B, 3]` (see [`log_sum_exp`]) with the words of a tile: weights `evaluation.weight
+    /// [tile, P]`, bias `evaluation.bias [tile]`, and the input `targets [T*B]`, counted from the first word of the tile.
     pub tile: Plan,
-    /// From `evaluation.running` and the input `targets [N]` to the output `nll [N]`.
+    /// From `evaluation.running` and the input `targets [T*B]` to the output `nll [T*B]`.
     pub loss: Plan,
     /// Words of a tile.
     pub width: usize,

@@ -23,11 +23,12 @@ pub struct CommunicationCost {
 impl CommunicationCost {
     /// Of `devices` devices that reduce these gradients.
     ///
-    /// Devices exchange through the memory of the host. A device sends its dense gradients, `D` bytes, and room for all rows that it may
-    /// touch, `R` bytes. It receives the reduced gradients and the rows of all devices: `D + R` are sent and `D + N R` received. All
-    /// processes prepare the same batch, so the ids of the rows are not sent. Between `N` machines of one device each, the reduction
-    /// takes `2 (N-1)/N D` bytes (reduce-scatter, then all-gather), and the rows `(N-1) R`. An element has 4 bytes, in mixed precision 2.
-    /// A single device exchanges nothing.
+    /// Devices exchange through the memory of the host. A device sends its dense gradients, `D` bytes, and
+    /// room for all rows that it may touch, `R` bytes. It receives the reduced gradients and the rows of all
+    /// devices: `D + R` are sent and `D + N R` received. All processes prepare the same batch, so the ids of
+    /// the rows are not sent. Between `N` machines of one device each, the reduction takes `2 (N-1)/N D`
+    /// bytes (reduce-scatter, then all-gather), and the rows `(N-1) R`. An element has 4 bytes, in mixed
+    /// precision 2. A single device exchanges nothing.
     pub fn of(gradients: &[PendingGradient], config: &Config, devices: u64) -> CommunicationCost {
         if devices < 2 {
             return CommunicationCost::default();

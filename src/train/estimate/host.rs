@@ -166,8 +166,8 @@ impl Reduction {
                 staging: 0,
                 transfer: 0,
             },
-            // A GPU has a staging copy of every gradient. The host holds those that wait to be clipped and the one that was read last;
-            // and reduced gradients until the update has them.
+            // A GPU has a staging copy of every gradient. The host holds those that wait to be clipped and
+            // the one that was read last; and reduced gradients until the update has them.
             MemoryModel::Device => {
                 let narrow = match run.config.train.precision {
                     Precision::F32 => 1,

@@ -1,9 +1,10 @@
 //! What a training run requires: memory on its devices and on the host, dispatches, communication. All of it is computed from the
 //! plans that the run loads, before anything is allocated.
 //!
-//! A run loads the plans of training, of validation if there is a text for it, and of the sample at its end. The memory of a device is
-//! that of its [`Footprint`](crate::device::Footprint), by the rules that executors follow. Not counted are the program itself, what
-//! drivers and shader compilers allocate, and the text, which is memory-mapped: the system reclaims its pages when it needs them.
+//! A run loads the plans of training, of validation if there is a text for it, and of the sample at its end.
+//! The memory of a device is that of its [`Footprint`](crate::device::Footprint), by the rules that executors
+//! follow. Not counted are the program itself, what drivers and shader compilers allocate, and the text,
+//! which is memory-mapped: the system reclaims its pages when it needs them.
 //!
 //! | module | contents |
 //! |---|---|

@@ -55,8 +55,8 @@ impl Estimate {
         }
     }
 
-    /// The bytes that must be free where the device has its memory. `sharing` is the number of the run's devices that use the same
-    /// memory: a card that is named twice, or the memory of the host.
+    /// The bytes that must be free where the device has its memory. `sharing` is the number of the run's
+    /// devices that use the same memory: a card that is named twice, or the memory of the host.
     pub fn need(&self, memory: &MemoryInfo, sharing: usize, topology: Topology) -> u64 {
         let devices = sharing as u64 * self.device.total;
         if memory.is_host {

@@ -1,7 +1,7 @@
 //! The plan that moves rows between the host and the slots of a device.
 //!
-//! It gathers the rows that leave from their slots into tensors that the host reads, and then scatters rows that the host has written
-//! into the slots.
+//! It gathers the rows that leave from their slots into tensors that the host reads, and then scatters rows
+//! that the host has written into the slots.
 
 use crate::config::Config;
 use crate::graph::builder::Builder;

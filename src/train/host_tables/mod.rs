@@ -1,7 +1,7 @@
 //! Models with `model.tables = "host"`: the embedding and the softmax, with their optimizer state, are in the memory of the host.
 //!
-//! In training a device has slots for some rows of a table. Before each step the rows that it needs and has not are moved into slots,
-//! and rows that make way for them are moved back. Evaluation streams whole tables through the device.
+//! In training a device has slots for some rows of a table. Before each step missing rows are moved into
+//! slots, and the rows that they replace are moved back. Evaluation streams whole tables through the device.
 //!
 //! | module | contents |
 //! |---|---|

@@ -1,9 +1,9 @@
 //! Assigns rows of a table on the host to slots on the device. This is decided when batches are prepared, ahead of their steps,
 //! from ids alone.
 //!
-//! A row that a step needs and that has no slot takes the slot of a row that was not used lately, which moves back to the host (the
-//! clock algorithm; F. Corbató, 1968). Slots depend only on the ids of all steps before. They say where a row is, so no result depends
-//! on them.
+//! A row that a step needs and that has no slot takes the slot of a row that was not used recently, which
+//! moves back to the host (the clock algorithm; F. Corbató, 1968). Slots depend only on the ids of all steps
+//! before. They say where a row is, so no result depends on them.
 
 use crate::kernels::softmax::IGNORE;
 

@@ -49,7 +49,7 @@ impl StreamedEvaluation {
         })
     }
 
-    /// The losses `[N]`, in nats, of `targets [N]` after `inputs [N]`.
+    /// The losses `[T*B]`, in nats, of `targets [T*B]` after `inputs [T*B]`.
     pub fn run(
         &self,
         executor: &mut dyn Executor,
@@ -106,8 +106,8 @@ impl StreamedEvaluation {
     }
 }
 
-/// The logits `[B, V]` after one more word of each text. The host computes them: every weight is used once, so sending them to the
-/// device would take longer.
+/// The logits `[B, V]` after one more word of each text. The host computes them: every weight is used once,
+/// so sending them to the device would take longer.
 pub fn streamed_logits(
     executor: &mut dyn Executor,
     plan: PlanId,

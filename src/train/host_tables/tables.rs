@@ -1,8 +1,9 @@
 //! Tables on the host, and the exchange of rows with devices.
 //!
-//! An *exchange* runs before each step: rows that leave are read from their slots, then rows that the step needs are written there. It
-//! is a separate plan ([`exchange_plan`](super::exchange_plan)), so that evicted rows travel to the host while the step computes;
-//! the next exchange may need them. [`Slots`](super::Slots) decides ahead which rows move.
+//! An *exchange* runs before each step: rows that leave are read from their slots, then rows that the step
+//! needs are written there. It is a separate plan ([`exchange_plan`](super::exchange_plan)), so that evicted
+//! rows travel to the host while the step computes; the next exchange may need them. [`Slots`](super::Slots)
+//! decides ahead which rows move.
 
 use super::exchange::{EVICT, LOAD};
 use super::slots::Moves;

@@ -1,7 +1,8 @@
 //! Which checkpoints a run keeps, and the record of the best and the last.
 //!
-//! A checkpoint holds the parameters after an update. Only a later loss confirms that they are good. Until then the newest confirmed
-//! checkpoint is kept as well, and if the run diverges, those that are not confirmed are removed.
+//! A checkpoint holds the parameters after an update. Only a later loss confirms that they are good. Until
+//! then the newest confirmed checkpoint is kept as well, and if the run diverges, those that are not
+//! confirmed are removed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,8 +31,8 @@ pub(super) struct Checkpointer<'a> {
 }
 
 impl<'a> Checkpointer<'a> {
-    /// Opens the record of a run at `progress`, from which it takes the checkpoints: the process may have been killed after it wrote a
-    /// checkpoint and before it wrote the record.
+    /// Opens the record of a run at `progress`, from which it takes the checkpoints: the process may have
+    /// been killed after it wrote a checkpoint and before it wrote the record.
     pub fn open(
         folder: &'a RunFolder,
         name: &str,

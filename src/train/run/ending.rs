@@ -1,4 +1,4 @@
-//! How a run ends, well or badly.
+//! The end of a run, after success or failure.
 
 use std::path::PathBuf;
 
@@ -72,8 +72,8 @@ impl Trainer<'_> {
                 let saved = self.drain().and_then(|()| self.checkpoint());
                 saved.err().unwrap_or(error)
             }
-            // For example a part of the text that is not UTF-8: the steps before it are good. If only this rank has failed, the others
-            // would not take part in a checkpoint.
+            // For example a part of the text that is not UTF-8: the steps before it are good. If only this
+            // rank has failed, the others would not take part in a checkpoint.
             Kind::Data if self.run.progress.position.is_some() && self.fails_everywhere(&error) => {
                 if let Err(second) = self.drain().and_then(|()| self.checkpoint())
                     && second.is_reported_here()
@@ -105,7 +105,7 @@ impl Trainer<'_> {
         error.is_shared() || self.run.session.collective().ranks() == 1
     }
 
-    /// Has the model generate a text. A failure to do so does not change the run.
+    /// Generates a text with the model. A failure to do so does not affect the run.
     fn write_sample(&mut self) -> Result<()> {
         let Some(output) = &mut self.output else {
             return Ok(());
@@ -135,7 +135,7 @@ fn explain(error: Error, last: Option<PathBuf>, config: &Config, devices: usize)
     let mixed = match config.train.precision {
         Precision::F32 => "",
         Precision::Mixed => {
-            "; or with train.precision = \"f32\", as f16 holds no number above 65,504"
+            "; or with train.precision = \"f32\", because f16 has no numbers above 65,504"
         }
     };
     match (error.kind(), last) {

@@ -1,7 +1,8 @@
 //! A training run: the loop, with limits, validation, checkpoints and resume.
 //!
-//! Time is counted in optimizer steps. On devices that work asynchronously a step is in flight while the next one starts, so its loss
-//! is reported one step later. All steps are fetched before a validation or a checkpoint.
+//! Time is counted in optimizer steps. On devices that work asynchronously a step is in flight while the next
+//! one starts, so its loss is reported one step later. All steps are fetched before a validation or a
+//! checkpoint.
 //!
 //! | module | contents |
 //! |---|---|
@@ -12,7 +13,7 @@
 //! | `validation` | validates, and keeps track of the best |
 //! | `saving` | checkpoints, also after the loss of a device |
 //! | `checkpointer` | keeps and removes checkpoints |
-//! | `ending` | how a run ends, well or badly |
+//! | `ending` | the end of a run, after success or failure |
 //! | `time_left` | estimates the remaining time |
 //! | `clock` | the seconds of training |
 

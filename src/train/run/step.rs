@@ -89,8 +89,9 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Fails if the loss, its perplexity or the norm is not finite. Bounded outputs keep the loss finite however large the weights
-    /// become, so a perplexity that overflows counts as well. Every rank has the same numbers.
+    /// Fails if the loss, its perplexity or the norm is not finite. Bounded outputs keep the loss finite
+    /// however large the weights become, so a perplexity that overflows counts as well. Every rank has the
+    /// same numbers.
     fn check_divergence(&self, step: &InFlightStep, loss: f64, norm: Norm) -> Result<()> {
         let is_good = norm.is_skip() || (norm.value.is_finite() && !norm.unchanged);
         if loss.is_finite() && loss.exp().is_finite() && is_good {

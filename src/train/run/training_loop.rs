@@ -13,9 +13,11 @@ use crate::train::prepare::{Prepared, Preparer};
 ///
 /// # Errors
 ///
-/// [`Kind::Interrupted`](crate::error::Kind::Interrupted) and [`Kind::Terminated`](crate::error::Kind::Terminated) after a signal, with
-/// everything saved; [`Kind::Diverged`](crate::error::Kind::Diverged) if a loss, its perplexity or the norm of a gradient is not finite,
-/// with the checkpoints before; [`Kind::Data`](crate::error::Kind::Data) and [`Kind::Device`](crate::error::Kind::Device).
+/// [`Kind::Interrupted`](crate::error::Kind::Interrupted) and
+/// [`Kind::Terminated`](crate::error::Kind::Terminated) after a signal, with everything saved;
+/// [`Kind::Diverged`](crate::error::Kind::Diverged) if a loss, its perplexity or the norm of a gradient is
+/// not finite, with the checkpoints before; [`Kind::Data`](crate::error::Kind::Data) and
+/// [`Kind::Device`](crate::error::Kind::Device).
 pub fn train(run: Run<'_>) -> Result<Outcome> {
     let division = run.session.division();
     let options = BatchOptions {
@@ -56,7 +58,7 @@ impl Trainer<'_> {
     fn train(&mut self, batches: Loader<Prepared>) -> Result<String> {
         let config = self.run.config;
         let train = &config.train;
-        // A validation that was interrupted is repeated; one that the checkpoint has is not.
+        // A validation that was interrupted is repeated; one whose result is in the checkpoint is not.
         if due(train.validate_every, self.started()) && self.validate(true)? {
             self.checkpoint()?;
         }
@@ -96,8 +98,8 @@ impl Trainer<'_> {
         Ok(counted(epoch, "epoch"))
     }
 
-    /// The next batch, and whether the time is up. All ranks agree: none continues if one has no batch or is asked to stop, and the
-    /// root's clock counts.
+    /// The next batch, and whether the time is up. All ranks agree: none continues if one has no batch or is
+    /// asked to stop, and the root's clock counts.
     fn agree(&mut self, batch: Result<Prepared>) -> Result<(Prepared, bool)> {
         let batch = batch.and_then(|batch| match self.run.stop.asked() {
             Some(kind) => Err(Error::new(kind, "interrupted")),

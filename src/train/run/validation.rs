@@ -11,8 +11,8 @@ use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::watch::Event;
 
 impl Trainer<'_> {
-    /// Validates, unless this step was validated already. Returns whether the result is the best so far: then a checkpoint is due. Only
-    /// validations that are `due` influence the schedule.
+    /// Validates, unless this step was validated already. Returns whether the result is the best so far: then
+    /// a checkpoint is due. Only validations that are `due` influence the schedule.
     pub fn validate(&mut self, due: bool) -> Result<bool> {
         let progress = &self.run.progress;
         let Some(text) = self.run.valid.clone() else {

@@ -64,8 +64,8 @@ impl DividedStep {
         self.division.devices > 1
     }
 
-    /// Starts all micro-batches of a step on the devices of this process. During the last one, the gradients of several devices are
-    /// read as soon as they are complete.
+    /// Starts all micro-batches of a step on the devices of this process. During the last one, the gradients
+    /// of several devices are read as soon as they are complete.
     pub fn start(
         &mut self,
         executors: &mut [Box<dyn Executor>],
@@ -99,7 +99,8 @@ impl DividedStep {
         Ok(())
     }
 
-    /// Reduces the gradients of the step that was started over all devices. Reads that were started before the step must be finished.
+    /// Reduces the gradients of the step that was started over all devices. Reads that were started before
+    /// the step must be finished.
     pub fn reduce(
         &mut self,
         executors: &mut [Box<dyn Executor>],

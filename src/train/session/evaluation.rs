@@ -1,5 +1,5 @@
-//! The losses of a text. A training session lends out an [`Evaluator`] of the model that it trains; an [`EvaluationSession`] has one of a
-//! trained model.
+//! The losses of a text. A training session lends out an [`Evaluator`] of the model that it trains; an
+//! [`EvaluationSession`] has one of a trained model.
 
 use super::weights::ModelWeights;
 use crate::checkpoint::Checkpoint;
@@ -144,8 +144,8 @@ impl EvaluationSession {
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if the device is out of memory, [`Kind::Data`](crate::error::Kind::Data) if the
-    /// checkpoint does not fit the configuration.
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is out of memory,
+    /// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint does not fit the configuration.
     pub fn new(
         executor: Box<dyn Executor>,
         config: &Config,
@@ -161,7 +161,7 @@ impl EvaluationSession {
         Ok(EvaluationSession { weights, loaded })
     }
 
-    /// What computes losses.
+    /// The evaluator of this model.
     pub fn evaluator(&mut self) -> Evaluator<'_> {
         Evaluator::new(&mut self.weights, &self.loaded)
     }

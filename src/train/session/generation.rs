@@ -1,5 +1,5 @@
-//! The logits of the next word. A training session lends out a [`Predictor`] of the model that it trains; a [`GenerationSession`] has one
-//! of a trained model.
+//! The logits of the next word. A training session lends out a [`Predictor`] of the model that it trains; a
+//! [`GenerationSession`] has one of a trained model.
 
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ impl GenerationSession {
         Ok(GenerationSession { weights, loaded })
     }
 
-    /// What predicts words.
+    /// The predictor of this model.
     pub fn predictor(&mut self) -> Predictor<'_> {
         Predictor::new(&mut self.weights, &self.loaded)
     }

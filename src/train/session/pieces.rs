@@ -6,8 +6,8 @@ use crate::tensor::Shape;
 /// The most elements of a piece.
 pub const PIECE: usize = 1 << 22;
 
-/// Calls `take` for pieces of a tensor, in order, with the number of the first element and a buffer for the elements. A piece is a
-/// number of whole rows.
+/// Calls `take` for pieces of a tensor, in order, with the number of the first element and a buffer for the
+/// elements. A piece is a number of whole rows.
 ///
 /// # Errors
 ///

@@ -1,10 +1,12 @@
 //! Reduces the gradients of several devices, on the host.
 //!
-//! Each gradient is reduced as soon as every device has completed it, while the backward pass continues. Dense gradients become their
-//! mean or their sum; sparse gradients are concatenated, with the rows of all devices.
+//! Each gradient is reduced as soon as every device has completed it, while the backward pass continues.
+//! Dense gradients become their mean or their sum; sparse gradients are concatenated, with the rows of all
+//! devices.
 //!
-//! The recipe `paper` clips the recurrent gradients of each device by their joint norm before the mean. That norm is known when the
-//! last of them is complete: so they are fetched during the backward pass, and reduced after it.
+//! The recipe `paper` clips the recurrent gradients of each device by their joint norm before the mean. That
+//! norm is known when the last of them is complete: so they are fetched during the backward pass, and reduced
+//! after it.
 
 use half::f16;
 
@@ -15,7 +17,7 @@ use crate::team;
 use crate::train::collective::Collective;
 use crate::train::update::{DividedPlans, PendingGradient};
 
-/// Elements of a gradient that a thread works on at once.
+/// Elements of a gradient in one task.
 const TASK: usize = 1 << 16;
 
 /// Reduces gradients. Its buffers are as large as the model and are reused: allocating new pages would take longer than the sums.

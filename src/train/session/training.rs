@@ -50,8 +50,8 @@ impl TrainingSession {
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if the device is out of memory, [`Kind::Usage`](crate::error::Kind::Usage) if a
-    /// tensor is too large to be indexed.
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is out of memory,
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if a tensor is too large to be indexed.
     pub fn on_device(
         executor: Box<dyn Executor>,
         config: &Config,
@@ -60,8 +60,8 @@ impl TrainingSession {
         TrainingSession::new(vec![executor], Box::new(SingleProcess), config, vocabulary)
     }
 
-    /// Trains on several devices: those of this process and, by `collective`, those of other processes. Each device has `train.batch`
-    /// streams in each micro-batch.
+    /// Trains on several devices: those of this process and, by `collective`, those of other processes. Each
+    /// device has `train.batch` streams in each micro-batch.
     ///
     /// # Errors
     ///
@@ -236,8 +236,8 @@ impl TrainingSession {
         Ok(())
     }
 
-    /// Runs the forward and backward pass of a step and measures each dispatch; of a divided step, of the first micro-batch only. All
-    /// steps before it must have been fetched.
+    /// Runs the forward and backward pass of a step and measures each dispatch; of a divided step, of the
+    /// first micro-batch only. All steps before it must have been fetched.
     ///
     /// # Errors
     ///
@@ -281,8 +281,8 @@ impl TrainingSession {
         Ok(())
     }
 
-    /// Computes losses with the current model. Batches have the streams and steps of training. All steps must have been fetched. The
-    /// first call loads the plans.
+    /// Computes losses with the current model. Batches have the streams and steps of training. All steps must
+    /// have been fetched. The first call loads the plans.
     ///
     /// # Errors
     ///
@@ -316,12 +316,14 @@ impl TrainingSession {
         Ok(Predictor::new(weights, loaded))
     }
 
-    /// After a device was lost: switches to another device that holds the same model, so that it can be saved. The recurrent states of
-    /// the lost device's streams are lost and start at zero when the run is resumed; if a step was interrupted, those of all streams.
+    /// After a device was lost: switches to another device that holds the same model, so that it can be
+    /// saved. The recurrent states of the lost device's streams are lost and start at zero when the run is
+    /// resumed; if a step was interrupted, those of all streams.
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if no other device of this process has the model, or there are other processes.
+    /// [`Kind::Device`](crate::error::Kind::Device) if no other device of this process has the model, or
+    /// there are other processes.
     pub fn rescue(&mut self) -> Result<()> {
         let none = || Error::device("there is no other device that has the model");
         if self.collective.ranks() > 1 {

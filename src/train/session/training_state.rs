@@ -58,8 +58,8 @@ impl TrainingSession {
         self.start_loss_scale()
     }
 
-    /// Writes a parameter with the values of `fill`, which gives them in the layout of files. Its moving average starts at the same
-    /// values, each optimizer state at its start value.
+    /// Writes a parameter with the values of `fill`, which gives them in the layout of files. Its moving
+    /// average starts at the same values, each optimizer state at its start value.
     fn start_parameter(
         &mut self,
         line: &ParameterSpec,
@@ -129,15 +129,15 @@ impl TrainingSession {
         saved
     }
 
-    /// The size of a checkpoint in bytes, about.
+    /// The approximate size of a checkpoint in bytes.
     pub fn bytes_of_checkpoint(&self) -> u64 {
         let saved = self.saved();
         let lens = saved.iter().map(|tensor| tensor.shape.len() as u64);
         lens.map(|len| 4 * len).sum()
     }
 
-    /// Writes a checkpoint of the steps so far, with the recurrent states of [`TrainingSession::gather_states`] and the bytes of the
-    /// vocabulary.
+    /// Writes a checkpoint of the steps so far, with the recurrent states of
+    /// [`TrainingSession::gather_states`] and the bytes of the vocabulary.
     ///
     /// # Errors
     ///
@@ -276,7 +276,7 @@ impl TrainingSession {
         let streams = self.division.parts() * batch;
         match file.shape(name) {
             Ok(&[saved, _]) if saved != streams => Err(Error::usage(format!(
-                "the run in `{}` has {saved} streams, {} times `train.batch`, and these are {streams}",
+                "the run in `{}` has {saved} streams, {} times `train.batch`, but these devices have {streams}",
                 file.path().display(),
                 saved as f64 / batch as f64
             ))
@@ -285,8 +285,8 @@ impl TrainingSession {
         }
     }
 
-    /// Calls `take` with the values of every parameter as `weights/NAME`, and with the dense gradients of the last step that the plan
-    /// keeps as `gradients/NAME`, piece by piece.
+    /// Calls `take` with the values of every parameter as `weights/NAME`, and with the dense gradients of the
+    /// last step that the plan keeps as `gradients/NAME`, piece by piece.
     ///
     /// # Errors
     ///

@@ -50,8 +50,9 @@ impl ModelWeights {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if a tensor is too large, [`Kind::Data`](crate::error::Kind::Data) if the checkpoint
-    /// does not fit the configuration, [`Kind::Device`](crate::error::Kind::Device) if the host is out of memory.
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if a tensor is too large,
+    /// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint does not fit the configuration,
+    /// [`Kind::Device`](crate::error::Kind::Device) if the host is out of memory.
     pub fn for_inference(
         executor: Box<dyn Executor>,
         config: &Config,
@@ -114,7 +115,8 @@ impl ModelWeights {
         }
     }
 
-    /// Reads elements of a tensor from element `start` on. Tables on the host are read as of the last [`ModelWeights::sync_tables`].
+    /// Reads elements of a tensor from element `start` on. Tables on the host are read as of the last
+    /// [`ModelWeights::sync_tables`].
     pub fn read(&mut self, name: &str, start: usize, values: &mut [f32]) -> Result<()> {
         match &mut self.tables {
             Some(tables) if tables.has(name) => {

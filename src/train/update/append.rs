@@ -10,8 +10,8 @@ use crate::kernels::optimizer::moving_average;
 use crate::model::parameters::{Group, parameters};
 use crate::tensor::names;
 
-/// Appends the update of every parameter. Gradients are clipped by one norm over all parameters with `clips_all`, otherwise by the
-/// norm over the recurrent ones, which alone are clipped.
+/// Appends the update of every parameter. Gradients are clipped by one norm over all parameters with
+/// `clips_all`, otherwise by the norm over the recurrent ones, which alone are clipped.
 pub(super) fn append_update(
     graph: &mut Graph,
     config: &Config,

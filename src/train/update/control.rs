@@ -13,9 +13,9 @@ pub(super) const LOSS_SCALE_PATIENCE: u32 = 2000;
 
 /// The input `control` of a training plan at optimizer step `step`, counted from 0.
 ///
-/// `padding_factor` is the number of positions of the batch divided by the number that are not padding. The recipe `plain` scales its
-/// gradients by it, so that they are those of the mean over the latter. The gradients of `paper` are of `T * mean(l)`, a sum over
-/// time, and are not scaled.
+/// `padding_factor` is the number of positions of the batch divided by the number that are not padding. The
+/// recipe `plain` scales its gradients by it, so that they are those of the mean over the latter. The
+/// gradients of `paper` are of `T * mean(l)`, a sum over time, and are not scaled.
 pub fn control(config: &Config, step: u64, learning_rate: f64, padding_factor: f64) -> Vec<f64> {
     let [first_correction, second_correction] = (config.train.optimizer.corrections)(step);
     let scale = match config.train.recipe {
@@ -58,7 +58,8 @@ impl Norm {
         }
     }
 
-    /// Whether the step was skipped and the next one may succeed with a lower loss scale. At the lowest scale the model has diverged.
+    /// Whether the step was skipped and the next one may succeed with a lower loss scale. At the lowest scale
+    /// the model has diverged.
     pub fn is_skip(&self) -> bool {
         self.unchanged && self.loss_scale > LOWEST_LOSS_SCALE.into()
     }

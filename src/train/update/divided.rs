@@ -1,8 +1,9 @@
-//! The plans of a training step that is divided between devices (data parallelism), into micro-batches (gradient accumulation), or
-//! both.
+//! The plans of a training step that is divided between devices (data parallelism), into micro-batches
+//! (gradient accumulation), or both.
 //!
-//! Each device runs the plan of each of its micro-batches, which adds its gradients to those of the one before, and then the plan of
-//! the update. Between the two, the host reduces the gradients of several devices: see [`PendingGradient`].
+//! Each device runs the plan of each of its micro-batches, which adds its gradients to those of the one
+//! before, and then the plan of the update. Between the two, the host reduces the gradients of several
+//! devices: see [`PendingGradient`].
 
 use std::sync::Arc;
 
@@ -38,8 +39,8 @@ pub struct PendingGradient {
     pub len: usize,
     /// The step of the last micro-batch's plan that completes it.
     pub completed_by: usize,
-    /// Whether it consists of rows, which the update sums by id. A dense gradient has every element of the parameter, summed over the
-    /// micro-batches.
+    /// Whether it consists of rows, which the update sums by id. A dense gradient has every element of the
+    /// parameter, summed over the micro-batches.
     pub sparse: bool,
     /// The tensor that the update of several devices reads: the mean or sum of a dense gradient, or the concatenated rows of all
     /// devices.

@@ -6,7 +6,7 @@ use crate::graph::plan::Slice;
 use crate::graph::{Gradient, Graph};
 use crate::kernels::reduce::{norm, scaled_norm, sum_squares};
 
-/// Elements that one partial sum of squares adds up, about.
+/// The approximate number of elements of one partial sum of squares.
 const PARTIAL: usize = 1 << 14;
 /// The most partial sums of a tensor, unless bindings are too small for as few.
 const MOST_PARTIALS: usize = 256;

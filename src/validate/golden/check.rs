@@ -1,4 +1,4 @@
-//! Trains the steps of a golden file on a device and compares all that they produce.
+//! Trains the steps of a golden file on a device and compares all results.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ impl Golden {
     }
 }
 
-/// A comparison under way.
+/// A comparison in progress.
 struct Check<'a> {
     golden: &'a Golden,
     parameters: Vec<ParameterSpec>,

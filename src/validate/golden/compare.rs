@@ -1,4 +1,4 @@
-//! How far computed values are from those of a golden file.
+//! Differences between computed values and those of a golden file.
 
 use serde::Serialize;
 

@@ -162,7 +162,7 @@ impl Golden {
             c["ema"],
             if mixed { "mixed" } else { "f32" }
         );
-        Config::parse(&text, self.name, Path::new("/"), &[]).expect("a good configuration")
+        Config::parse(&text, self.name, Path::new("/"), &[]).expect("a valid configuration")
     }
 
     /// The ids of a step, from `[B, T]` in the file to time-major `[T*B]`.

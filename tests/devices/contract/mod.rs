@@ -1,5 +1,6 @@
-//! Every shader, as naga parses it, against its declaration in Rust, and through every backend: SPIR-V (with `spirv-val`), MSL and
-//! HLSL as wgpu generates them. So Metal and DirectX 12 are checked without such a device.
+//! Every shader, as naga parses it, against its declaration in Rust, and through every backend: SPIR-V (with
+//! `spirv-val`), MSL and HLSL as wgpu generates them. So Metal and DirectX 12 are checked without such a
+//! device.
 
 mod compile;
 mod declarations;

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::tools::{Outcome, Setup, balanced, grammar_text, near};
 
-/// Tuning chooses forms of kernels but changes no bit. Trains without tuning and with every run-time check, with tuning, and with a
-/// cache that names another form for every size.
+/// Tuning chooses forms of kernels but changes no bit. Trains without tuning and with every run-time check,
+/// with tuning, and with a cache that names another form for every size.
 pub fn tuning(device: &str) -> Outcome {
     let setup = Setup::new("sentences", &grammar_text(60, 1), &balanced(50));
     let config = setup.config("glstm", "sampled", "");

@@ -30,8 +30,8 @@ pub fn mixed_losses(device: &str) -> Outcome {
     Ok(())
 }
 
-/// Large weights make gradients overflow `f16` at the first loss scale. Such steps are reported, change no parameter and halve the
-/// scale until the gradients fit.
+/// Large weights make gradients overflow `f16` at the first loss scale. Such steps are reported, change no
+/// parameter and halve the scale until the gradients fit.
 pub fn overflow(device: &str) -> Outcome {
     let setup = Setup::new("sentences", &grammar_text(60, 1), &balanced(50));
     let more = "precision = \"mixed\"\ninit_range = 0.8\ncheckpoint_every = 1\nkeep = 100";

@@ -48,8 +48,8 @@ pub fn shapes(order: &'static str) -> Outcome {
         )
     };
     let found = |batch, unroll| found(batch, unroll).map_err(|e| e.chain().to_string());
-    // 400 sentences have 3 words and an end, two more have 2 words and 1 word. In a contiguous text the blank line counts too, and the
-    // first token is given, not predicted.
+    // 400 sentences have 3 words and an end, two more have 2 words and 1 word. In a contiguous text the blank
+    // line counts too, and the first token is given, not predicted.
     let targets = match order {
         "sentences" => 400 * 4 + 3 + 2,
         _ => 400 * 4 + 3 + 1 + 2 - 1,

@@ -20,8 +20,8 @@ fn lines(text: &str, words: &[&str]) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// `data.order = "sentences"`: each stream has a queue of pairs, filled from one queue of sentences that is read `epochs` times (0:
-/// endlessly). `texts` are the files in order of their names.
+/// `data.order = "sentences"`: each stream has a queue of pairs, filled from one queue of sentences that is
+/// read `epochs` times (0: endlessly). `texts` are the files in order of their names.
 pub fn sentences(
     texts: &[&str],
     words: &[&str],
@@ -117,7 +117,8 @@ pub fn contiguous(
     .flatten()
 }
 
-/// `data.order = "contiguous"` in an evaluation: every target once, in streams whose lengths differ by at most one, longer ones first.
+/// `data.order = "contiguous"` in an evaluation: every target once, in streams whose lengths differ by at
+/// most one, longer ones first.
 pub fn contiguous_once(
     texts: &[&str],
     words: &[&str],

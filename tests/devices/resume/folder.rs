@@ -52,7 +52,7 @@ pub fn the_best_checkpoint_has_one_criterion() -> Outcome {
         wlstm(&training(&text.config, &run, "cpu", &more))
     };
     for (set, says) in [
-        (other.as_str(), "`data.valid` is not the text that it was"),
+        (other.as_str(), "the text of `data.valid` has changed"),
         (
             "train.validate_targets=7",
             "`train.validate_targets` was 0, and is 7",

@@ -29,8 +29,8 @@ fn unknown_words_are_counted() {
     assert_eq!(sum(|batch| batch.unknown), 3);
 }
 
-/// The first candidate has the distribution P(k), and an id is among the candidates with the frequency Q(k), up to the error of Q,
-/// which treats the number of tries as fixed.
+/// The first candidate has the distribution P(k), and an id is among the candidates with the frequency Q(k),
+/// up to the error of Q, which treats the number of tries as fixed.
 #[test]
 fn candidates_have_the_documented_distribution() {
     let (vocabulary, samples, runs) = (50, 10, 40_000);

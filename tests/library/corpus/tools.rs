@@ -50,8 +50,8 @@ pub fn options(batch: usize, unroll: usize, epochs: u64) -> BatchOptions {
     }
 }
 
-/// One to four files of up to thirty lines, with blank lines, spaces around words, both kinds of line ends, and maybe no line feed
-/// at the end.
+/// One to four files of up to thirty lines, with blank lines, spaces around words, both kinds of line ends,
+/// and maybe no line feed at the end.
 pub fn files() -> impl Strategy<Value = Vec<String>> {
     let word = prop::sample::select(vec![
         "a",

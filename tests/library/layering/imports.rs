@@ -39,8 +39,8 @@ impl<'a> Crate<'a> {
         }
     }
 
-    /// For each file the files that it imports from; tests left out. A `pub use` that only re-exports an item of a child module is
-    /// not an import. An imported module counts where one of its items is used.
+    /// For each file the files that it imports from; tests left out. A `pub use` that only re-exports an item
+    /// of a child module is not an import. An imported module counts where one of its items is used.
     pub fn imports(&self) -> Vec<BTreeSet<usize>> {
         let of_file = |(file, source): (usize, &Source)| {
             let mentions = source.paths.iter().filter(|mention| !mention.test);

@@ -12,8 +12,8 @@ use self::source::{Source, code_and_strings, code_of, files_below, root, sources
 /// The modules that any layer may import.
 const LEAVES: &str = "digest error files matrix numbers random real team tensor";
 
-/// The imports of each layer besides leaves, lowest layer first. Then the imports among leaves. The test fails for an entry that is
-/// not used.
+/// The imports of each layer besides leaves, lowest layer first. Then the imports among leaves. The test
+/// fails for an entry that is not used.
 const IMPORTS: &[(&str, &str)] = &[
     ("kernel", ""),
     ("kernels", "kernel"),

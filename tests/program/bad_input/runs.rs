@@ -184,7 +184,7 @@ fn divergence() {
 /// Unknown words in the validation text but none in training: one warning.
 #[test]
 fn unknown_words_in_the_validation_alone() {
-    let says = "but the text trained on has none";
+    let says = "but the training text has none";
     let warnings = |case: &Case, more: &[&str]| -> usize {
         let more = [&["--steps", "6"], more].concat();
         let ended = wlstm(&training(&case.config, &case.run, "cpu", &more));

@@ -105,13 +105,16 @@ fn invalid_comparisons_are_refused_before_any_work() {
         (&["--steps", "2", "--seconds", "3"], "cannot be used with"),
         (
             &["--set", "model.hidden=16,32"],
-            "nothing ends this training",
+            "this training has no limit",
         ),
         (
             &["--set", "train.steps=3,4"],
             "have different training limits",
         ),
-        (&["--steps", "2", "--resume"], "keeps its models"),
+        (
+            &["--steps", "2", "--resume"],
+            "models of a resumed comparison cannot change",
+        ),
         (
             &[
                 "--steps",

@@ -17,7 +17,7 @@ fn unknown_words_have_a_warning_and_a_column() {
     let out = folder.path("unlearned");
     let ended = compare(&config, &out, &[&all[..], &["--json"]].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let warning = "but the text trained on has none";
+    let warning = "but the training text has none";
     assert_eq!(ended.stderr.matches(warning).count(), 1, "{}", ended.stderr);
     assert!(
         ended.stderr.contains("data.min_count=2"),
@@ -187,7 +187,11 @@ fn a_report_needs_a_run() {
     let file = folder.write("file", "no checkpoint");
     let ended = wlstm(&["report", text(&file)]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("is in no run"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("does not belong to a run"),
+        "{}",
+        ended.stderr
+    );
     let checkpoint = run.join("checkpoints/step-00000002.safetensors");
     assert_eq!(wlstm(&["report", text(&checkpoint)]).code, Some(0));
     let ended = wlstm(&[
