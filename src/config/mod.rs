@@ -43,5 +43,5 @@ pub use keys::{
     TablePlacement, Tokens, TrainConfig,
 };
 pub use paths::is_pattern;
-pub use reference::{reference, reference_markdown};
+pub use reference::reference;
 pub use resolved::{Config, keys};

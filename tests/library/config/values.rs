@@ -185,65 +185,23 @@ fn every_configuration_of_the_repository_loads_and_survives_writing() {
     assert_eq!(seen, 17);
 }
 
+/// That every key survives writing and changes the digest is a test of the list of keys, in `src/config`.
 #[test]
-fn every_key_changes_the_digest_and_survives_writing() {
-    let base = parse(SMALL, &["data.valid=v.txt"]).unwrap();
-    let mut digests = vec![base.digest()];
+fn unusual_values_survive_writing() {
+    let base = parse(SMALL, &[]).unwrap();
+    assert_eq!(base.digest().len(), 16);
     for set in [
-        "model.cell=glstm",
-        "model.layers=3",
-        "model.embedding=16",
-        "model.hidden=32",
-        "model.projection=0",
-        "model.dropout=0.25",
-        "model.residual=true",
-        "model.tied=true",
-        "model.forget_bias=-0.5",
-        "softmax.kind=full",
-        "softmax.samples=9",
-        "data.order=contiguous",
-        "data.tokens=words",
         "data.train=b \"quoted\" \\ \n.txt",
-        "data.valid=w.txt",
-        "data.test=t.txt",
-        "data.vocab=v",
-        "data.vocab_size=9000",
-        "data.min_count=3",
-        "data.shuffle=false",
-        "data.valid_share=0.25",
-        "train.batch=3",
-        "train.unroll=4",
-        "train.optimizer=momentum",
+        "model.forget_bias=-0.5",
         "train.learning_rate=1e-7",
-        "train.schedule=cosine",
-        "train.schedule=exponential",
-        "train.schedule=plateau",
         "train.init_range=0.1",
-        "train.clip_norm=0.3",
-        "train.ema=0",
-        "train.recipe=plain",
-        "train.epochs=3",
-        "train.steps=4",
         "train.seconds=0.1",
-        "train.validate_every=0",
-        "train.checkpoint_every=7",
-        "train.keep=2",
-        "train.log_every=9",
-        "train.histogram_every=9",
-        "train.recompute=true",
         "train.seed=18446744073709551615",
     ] {
-        let config = parse(SMALL, &["data.valid=v.txt", "model.groups=2", set]).unwrap();
-        let again = Config::parse(
-            &config.to_toml(),
-            "config.toml",
-            Path::new("/elsewhere"),
-            &[],
-        )
-        .unwrap();
+        let config = parse(SMALL, &[set]).unwrap();
+        let text = config.to_toml();
+        let again = Config::parse(&text, "config.toml", Path::new("/elsewhere"), &[]).unwrap();
         assert_eq!(again, config, "{set}");
-        assert!(!digests.contains(&config.digest()), "{set}");
-        digests.push(config.digest());
+        assert_ne!(config.digest(), base.digest(), "{set}");
     }
-    assert_eq!(base.digest().len(), 16);
 }
