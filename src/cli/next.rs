@@ -1,7 +1,5 @@
 //! Commands that messages propose. All can be pasted into a shell.
 
-use std::path::Path;
-
 use crate::config::TrainConfig;
 use crate::error::quoted;
 
@@ -33,10 +31,4 @@ pub(super) fn longer(train: &TrainConfig, times: f64) -> String {
         options += &format!(" --seconds {}", times * train.seconds);
     }
     options
-}
-
-/// The command that continues a run with its own configuration.
-pub(super) fn resumption(run: &Path) -> String {
-    let run = quoted(&run.display().to_string());
-    format!("{} train {run}/config.toml --resume", program())
 }

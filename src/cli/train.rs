@@ -9,7 +9,7 @@ use super::args::{Invocation, OverrideArgs, positive};
 use super::dashboard::Dashboard;
 use super::executors::executor_options;
 use super::messages::note;
-use super::next::{device_options, program, resumption};
+use super::next::{device_options, program};
 use super::output;
 use super::preparation::Preparation;
 use super::progress::{Progress as Display, UnknownWords};
@@ -17,7 +17,7 @@ use super::signals::listen;
 use crate::checkpoint::{Which, find, run_name, run_of_config};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::job::{Event, Job, Outcome, Stop, distributed, key_of};
+use crate::job::{Event, Job, Outcome, Stop, distributed, key_of, resume_command};
 use crate::numbers::duration;
 
 /// Train a model, or continue training one
@@ -164,7 +164,7 @@ fn with_resumption(error: Error, folder: &Path, devices: &[String]) -> Error {
     let Ok(found) = find(folder, Which::Last) else {
         return error;
     };
-    let command = resumption(folder) + &device_options(devices);
+    let command = resume_command(folder, &program()) + &device_options(devices);
     let saved = found.checkpoint.display();
     error.help(format!(
         "everything is saved in `{saved}`; resume with `{command}`"

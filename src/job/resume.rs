@@ -51,7 +51,7 @@ impl Resumed {
             Some(checkpoint) => saved_config(checkpoint)?,
             None => Config::load(&folder.join("config.toml"), &[])?,
         };
-        let command = resumption(folder, program);
+        let command = resume_command(folder, program);
         check_same_run(folder, &before, config, &command)?;
         Ok(Resumed {
             folder: folder.to_path_buf(),
@@ -85,8 +85,8 @@ impl Resumed {
     }
 }
 
-/// The command that resumes a run with its own configuration.
-fn resumption(run: &Path, program: &str) -> String {
+/// The command that resumes a run with its own configuration. `program` is the name of the program.
+pub fn resume_command(run: &Path, program: &str) -> String {
     let run = quoted(&run.display().to_string());
     format!("{program} train {run}/config.toml --resume")
 }
