@@ -13,15 +13,17 @@ use crate::graph::operations::layer::Gates;
 /// F-LSTM: `z = ([x; h] W1) W2 + b`.
 pub struct Flstm;
 
-/// `r`, the size between the two matrices. A workgroup of a product computes at least 64 columns.
-static FACTOR: SizeKey = SizeKey {
-    key: "model.factor",
-    default: "512",
-    doc: "Columns between the two gate matrices of an `flstm`, `r`; one number, or a list with one for each layer.",
-    example: 64,
-    dispatch_limit: 1 << 21,
-    bench: &[("flstm r=128", 128)],
-};
+impl Flstm {
+    /// `r`, the size between the two matrices. A workgroup of a product computes at least 64 columns.
+    pub const FACTOR: SizeKey = SizeKey {
+        key: "model.factor",
+        default: "512",
+        doc: "Columns between the two gate matrices of an `flstm`, `r`; one number, or a list with one for each layer.",
+        example: 64,
+        dispatch_limit: 1 << 21,
+        bench: &[("flstm r=128", 128)],
+    };
+}
 
 impl CellKind for Flstm {
     fn name(&self) -> &'static str {
@@ -33,7 +35,7 @@ impl CellKind for Flstm {
     }
 
     fn size_key(&self) -> Option<&'static SizeKey> {
-        Some(&FACTOR)
+        Some(&Self::FACTOR)
     }
 
     fn parameters(&self, factor: usize, sizes: &LayerSizes) -> Vec<GateParameter> {

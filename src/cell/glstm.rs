@@ -17,16 +17,18 @@ use crate::graph::operations::layer::Gates;
 /// G-LSTM: `[x_g; h_g] T_g` for every group `g`, side by side, `+ b`.
 pub struct Glstm;
 
-/// `G`, the number of groups. A workgroup of a product computes one group.
-static GROUPS: SizeKey = SizeKey {
-    key: "model.groups",
-    default: "[4, 8]",
-    doc: "Groups of a `glstm`, `G`; one number, or a list with one for each layer. It must divide the input, the output and the \
-          memory cells of its layer.",
-    example: 4,
-    dispatch_limit: 1 << 16,
-    bench: &[("glstm 2", 2), ("glstm 4", 4), ("glstm 8", 8)],
-};
+impl Glstm {
+    /// `G`, the number of groups. A workgroup of a product computes one group.
+    pub const GROUPS: SizeKey = SizeKey {
+        key: "model.groups",
+        default: "[4, 8]",
+        doc: "Groups of a `glstm`, `G`; one number, or a list with one for each layer. It must divide the input, the output and the \
+              memory cells of its layer.",
+        example: 4,
+        dispatch_limit: 1 << 16,
+        bench: &[("glstm 2", 2), ("glstm 4", 4), ("glstm 8", 8)],
+    };
+}
 
 impl CellKind for Glstm {
     fn name(&self) -> &'static str {
@@ -38,7 +40,7 @@ impl CellKind for Glstm {
     }
 
     fn size_key(&self) -> Option<&'static SizeKey> {
-        Some(&GROUPS)
+        Some(&Self::GROUPS)
     }
 
     fn parameters(&self, groups: usize, sizes: &LayerSizes) -> Vec<GateParameter> {

@@ -21,11 +21,12 @@ const CHUNK: usize = 1 << 22;
 /// [`Kind::Data`](crate::error::Kind::Data) if the file lacks a parameter, or the new one cannot be written.
 pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
     let mut tensors = Vec::new();
-    for parameter in source.parameters() {
+    let table = source.parameters();
+    for parameter in &table {
         let average = names::moving_average(&parameter.name);
-        tensors.push((parameter.name, parameter.shape.0.clone()));
+        tensors.push((parameter.name.clone(), parameter));
         if source.checkpoint.contains(&average) && !source.last {
-            tensors.push((average, parameter.shape.0));
+            tensors.push((average, parameter));
         }
     }
     let content = Content {
@@ -33,14 +34,14 @@ pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
         config: source.config,
         tensors,
     };
-    content.write(path, |name, start, values| {
+    content.write(path, |name, _, start, values| {
         source.checkpoint.read_f32(name, start, values)
     })
 }
 
-/// Writes such a file of a model that was not trained here, or was changed. `values(name, start, part)` fills `part` with
-/// the elements of a tensor from `start` on. If evaluation with this configuration uses moving averages, `values` is asked
-/// for these too, as `ema.NAME`.
+/// Writes such a file of a model that was not trained here, or was changed. `values(name, parameter, start, part)` fills
+/// `part` with the elements of a tensor from `start` on. If evaluation with this configuration uses moving averages,
+/// `values` is asked for these too, with the name `ema.NAME`.
 ///
 /// # Errors
 ///
@@ -50,14 +51,13 @@ pub fn write_model(
     config: &Config,
     table: &[ParameterSpec],
     words: &[u8],
-    values: impl FnMut(&str, usize, &mut [f32]) -> Result<()>,
+    values: impl FnMut(&str, &ParameterSpec, usize, &mut [f32]) -> Result<()>,
 ) -> Result<()> {
     let mut tensors = Vec::new();
     for parameter in table {
-        tensors.push((parameter.name.clone(), parameter.shape.0.clone()));
+        tensors.push((parameter.name.clone(), parameter));
         if parameter.is_averaged(config) {
-            let average = names::moving_average(&parameter.name);
-            tensors.push((average, parameter.shape.0.clone()));
+            tensors.push((names::moving_average(&parameter.name), parameter));
         }
     }
     let content = Content {
@@ -86,8 +86,8 @@ pub fn check(file: &Checkpoint, table: &[ParameterSpec]) -> Result<()> {
 struct Content<'a> {
     words: &'a [u8],
     config: &'a Config,
-    /// Names and shapes.
-    tensors: Vec<(String, Vec<usize>)>,
+    /// The name of each tensor, and its parameter.
+    tensors: Vec<(String, &'a ParameterSpec)>,
 }
 
 impl Content<'_> {
@@ -95,7 +95,7 @@ impl Content<'_> {
     fn write(
         &self,
         path: &Path,
-        mut values: impl FnMut(&str, usize, &mut [f32]) -> Result<()>,
+        mut values: impl FnMut(&str, &ParameterSpec, usize, &mut [f32]) -> Result<()>,
     ) -> Result<()> {
         let metadata: BTreeMap<String, String> = [
             ("format", "wlstm parameters 1"),
@@ -106,18 +106,21 @@ impl Content<'_> {
         .into();
         let tensors = self.tensors.iter();
         let mut entries: Vec<Entry> = tensors
-            .map(|(name, shape)| Entry::new(name.clone(), Dtype::F32, shape.clone()))
+            .map(|(name, parameter)| {
+                Entry::new(name.clone(), Dtype::F32, parameter.shape.0.clone())
+            })
             .collect();
         entries.push(Entry::new(names::VOCABULARY, Dtype::U8, [self.words.len()]));
         checkpoint::write(path, &entries, &metadata, |name, sink| {
-            let Some((_, shape)) = self.tensors.iter().find(|(tensor, _)| tensor == name) else {
+            let found = self.tensors.iter().find(|(tensor, _)| tensor == name);
+            let Some((_, parameter)) = found else {
                 return sink.write_u8(self.words);
             };
-            let len: usize = shape.iter().product();
+            let len = parameter.shape.len();
             let mut part = vec![0.0; len.min(CHUNK)];
             for start in (0..len).step_by(CHUNK) {
                 let part = &mut part[..CHUNK.min(len - start)];
-                values(name, start, part)?;
+                values(name, parameter, start, part)?;
                 sink.write_f32(part)?;
             }
             Ok(())

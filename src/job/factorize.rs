@@ -6,15 +6,14 @@ use serde::Serialize;
 
 use super::import::new_run;
 use super::trained::Trained;
-use crate::cell::{CELLS, CellKind};
+use crate::cell::{CellKind, Flstm, Glstm};
 use crate::checkpoint::{RunFolder, RunRecord};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::factorize::factors::{self, Spectrum};
 use crate::factorize::groups::{self, Blocks};
 use crate::factorize::{Changed, Model};
-use crate::model::parameters::parameters;
-use crate::tensor::names;
+use crate::model::parameters::ParameterSpec;
 
 /// How to replace the gate matrices, with one number for all layers or one for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,11 +113,8 @@ impl Factorization<'_> {
         let name =
             RunRecord::read(run).map_or_else(|_| "factorized".to_owned(), |record| record.config);
         let words = self.trained.vocabulary();
-        let table = parameters(&self.config, words.len());
-        let values = |parameter: &str, start: usize, values: &mut [f32]| {
-            let own = names::parameter_of(parameter);
-            let line = table.iter().find(|line| line.name == own);
-            let all = model.changed(changed, line.expect("a parameter of the model"))?;
+        let values = |_: &str, parameter: &ParameterSpec, start: usize, values: &mut [f32]| {
+            let all = model.changed(changed, parameter)?;
             values.copy_from_slice(&all[start..start + values.len()]);
             Ok(())
         };
@@ -141,16 +137,14 @@ fn per_layer(option: &str, given: Vec<usize>, layers: usize) -> Result<Vec<usize
 
 /// The configuration with other cells.
 fn changed_config(before: &Config, method: &Method) -> Result<Config> {
-    let (key, given) = match method {
-        Method::Factors(factors) => ("factor", factors),
-        Method::Groups { groups, .. } => ("groups", groups),
+    let (cell, key, given): (&dyn CellKind, _, _) = match method {
+        Method::Factors(factors) => (&Flstm, &Flstm::FACTOR, factors),
+        Method::Groups { groups, .. } => (&Glstm, &Glstm::GROUPS, groups),
     };
-    let has_key = |kind: &&&dyn CellKind| kind.size_key().is_some_and(|size| size.name() == key);
-    let cell = CELLS.iter().find(has_key).expect("a cell of this size");
     let numbers: Vec<String> = given.iter().map(usize::to_string).collect();
     let sets = [
         format!("model.cell={}", cell.name()),
-        format!("model.{key}=[{}]", numbers.join(", ")),
+        format!("{}=[{}]", key.key, numbers.join(", ")),
     ];
     Config::parse(
         &before.to_toml(),

@@ -10,7 +10,7 @@ use crate::corpus::{Corpus, Vocabulary};
 use crate::error::{Error, Result};
 use crate::interchange::{native, pytorch};
 use crate::model::limits::check_sizes;
-use crate::model::parameters::parameters;
+use crate::model::parameters::{ParameterSpec, parameters};
 use crate::tensor::names;
 use crate::train::watch::Event;
 
@@ -61,24 +61,26 @@ pub fn import(
         .help("export the model again from a training that did not diverge"))
     };
     let mut current = (String::new(), Default::default());
-    let folder = new_run(out, name, config, &words, |parameter, start, values| {
-        // A model without moving averages is its own average.
-        let own = names::parameter_of(parameter);
-        let Some(imported) = &imported else {
-            let name = if file.contains(parameter) {
-                parameter
-            } else {
-                own
+    let folder = new_run(
+        out,
+        name,
+        config,
+        &words,
+        |name, parameter, start, values| {
+            // A model without moving averages is its own average.
+            let own = parameter.name.as_str();
+            let Some(imported) = &imported else {
+                let name = if file.contains(name) { name } else { own };
+                file.read_f32(name, start, values)?;
+                return check_finite(name, values);
             };
-            file.read_f32(name, start, values)?;
-            return check_finite(name, values);
-        };
-        if current.0 != parameter {
-            current = (parameter.to_owned(), imported.values(own)?);
-        }
-        values.copy_from_slice(&current.1[start..start + values.len()]);
-        check_finite(own, values)
-    })?;
+            if current.0 != name {
+                current = (name.to_owned(), imported.values(own)?);
+            }
+            values.copy_from_slice(&current.1[start..start + values.len()]);
+            check_finite(own, values)
+        },
+    )?;
     Ok(Imported {
         folder,
         parameters: table.iter().map(|line| line.shape.len() as u64).sum(),
@@ -86,14 +88,14 @@ pub fn import(
     })
 }
 
-/// Creates a run whose only checkpoint is that of step 0. `values(name, start, slice)` fills `slice` with the
-/// elements of a parameter from `start` on.
+/// Creates a run whose only checkpoint is that of step 0. `values` gives the elements of each parameter, as for
+/// [`native::write_model`].
 pub(super) fn new_run(
     out: &Path,
     name: &str,
     config: &Config,
     words: &Vocabulary,
-    values: impl FnMut(&str, usize, &mut [f32]) -> Result<()>,
+    values: impl FnMut(&str, &ParameterSpec, usize, &mut [f32]) -> Result<()>,
 ) -> Result<RunFolder> {
     let folder = RunFolder::create(out)?;
     let (path, table) = (folder.checkpoint_path(0), parameters(config, words.len()));

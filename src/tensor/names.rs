@@ -48,11 +48,6 @@ pub fn moving_average(parameter: &str) -> String {
     format!("{MOVING_AVERAGES}{parameter}")
 }
 
-/// The parameter of this name, or the parameter of this moving average.
-pub fn parameter_of(name: &str) -> &str {
-    name.strip_prefix(MOVING_AVERAGES).unwrap_or(name)
-}
-
 /// A state of a parameter's optimizer.
 pub fn optimizer_state(parameter: &str, state: &str) -> String {
     format!("optimizer.{parameter}.{state}")
