@@ -30,7 +30,9 @@ struct Store {
     rows: Pages<f32>,
 }
 
-/// The tables of a model in the memory of the host, with their optimizer state, and which of their rows devices hold.
+/// The tables of a model in the memory of the host, with their optimizer state, and which of their rows devices hold. Empty if the
+/// model has its tables on the device.
+#[derive(Default)]
 pub struct HostTables {
     stores: Vec<Store>,
     caches: Vec<Cache>,
@@ -44,7 +46,7 @@ pub struct HostTables {
 }
 
 impl HostTables {
-    /// Zero tables and optimizer state; none if the model has its tables on the device.
+    /// Zero tables and optimizer state.
     ///
     /// # Errors
     ///
@@ -53,30 +55,26 @@ impl HostTables {
         config: &Config,
         vocabulary: usize,
         division: Division,
-    ) -> Result<Option<HostTables>> {
+    ) -> Result<HostTables> {
         let tensors = tensors(config, vocabulary);
         HostTables::new(caches(config, vocabulary, division), tensors, vocabulary)
     }
 
-    /// Zero tables without optimizer state; none if the model has its tables on the device.
+    /// Zero tables without optimizer state.
     ///
     /// # Errors
     ///
     /// As [`HostTables::for_training`].
-    pub fn for_inference(config: &Config, vocabulary: usize) -> Result<Option<HostTables>> {
+    pub fn for_inference(config: &Config, vocabulary: usize) -> Result<HostTables> {
         let mut tensors = tensors(config, vocabulary);
         tensors.retain(|tensor| tensor.is_parameter);
         let caches = caches(config, vocabulary, Division::WHOLE);
         HostTables::new(caches, tensors, vocabulary)
     }
 
-    fn new(
-        caches: Vec<Cache>,
-        tensors: Vec<TableTensor>,
-        vocabulary: usize,
-    ) -> Result<Option<HostTables>> {
+    fn new(caches: Vec<Cache>, tensors: Vec<TableTensor>, vocabulary: usize) -> Result<HostTables> {
         if caches.is_empty() {
-            return Ok(None);
+            return Ok(HostTables::default());
         }
         let mut stores = Vec::with_capacity(tensors.len());
         for tensor in tensors {
@@ -84,19 +82,24 @@ impl HostTables {
             stores.push(Store { tensor, rows });
         }
         let empty = |cache: &Cache| vec![EMPTY; cache.slots];
-        Ok(Some(HostTables {
+        Ok(HostTables {
             stores,
             ids: caches.iter().map(empty).collect(),
             caches,
             exchange: Vec::new(),
             leaving: None,
             buffer: Vec::new(),
-        }))
+        })
     }
 
     /// Adds the next device's plan of the exchange.
     pub fn add_exchange(&mut self, plan: PlanId) {
         self.exchange.push(plan);
+    }
+
+    /// Whether the model has its tables on the device.
+    pub fn is_empty(&self) -> bool {
+        self.stores.is_empty()
     }
 
     /// Whether a tensor is on the host.

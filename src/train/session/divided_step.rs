@@ -5,6 +5,7 @@
 //! update on the same numbers, so the models stay identical.
 
 use super::reduction::GradientReduction;
+use super::step_result::{StepResult, output};
 use crate::config::{Config, Precision, Recipe};
 use crate::device::{Data, Executor, PlanId};
 use crate::error::Result;
@@ -134,19 +135,16 @@ impl DividedStep {
         lost.map_or(Ok(()), Err)
     }
 
-    /// Waits for the oldest step on all devices: the mean loss, and the norm.
+    /// Waits for the oldest step on all devices.
     pub fn fetch(
         &mut self,
         executors: &mut [Box<dyn Executor>],
         collective: &mut dyn Collective,
-    ) -> Result<(f64, Norm)> {
+    ) -> Result<StepResult> {
         let (mut loss, mut norms) = ([0.0], Vec::new());
         for executor in executors {
             for _ in 0..self.division.micro_batches {
-                let outputs = executor.fetch()?;
-                let found = outputs.iter().find(|(name, _)| name == "loss");
-                let (_, value) = found.expect("a micro-batch has a loss");
-                loss[0] += value[0];
+                loss[0] += output(&executor.fetch()?, "loss")[0];
             }
             let (_, norm) = executor.fetch()?.swap_remove(0);
             norms.push(Norm::of(&norm));
@@ -157,6 +155,9 @@ impl DividedStep {
         if let Some(largest) = self.reduction.largest_norm() {
             norm.value = largest;
         }
-        Ok((loss[0] / self.division.parts() as f64, norm))
+        Ok(StepResult {
+            loss: loss[0] / self.division.parts() as f64,
+            norm,
+        })
     }
 }

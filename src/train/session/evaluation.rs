@@ -116,9 +116,7 @@ impl<'a> Evaluator<'a> {
         let device = &mut *self.weights.executors[0];
         match &self.loaded.how {
             HowEvaluated::Streamed(evaluation) => {
-                let tables = self.weights.tables.as_ref();
-                let tables = tables.expect("only tables on the host are streamed");
-                evaluation.run(device, tables, &inputs, &targets)
+                evaluation.run(device, &self.weights.tables, &inputs, &targets)
             }
             HowEvaluated::Whole(plan) => {
                 let inputs = vec![

@@ -79,8 +79,8 @@ impl<'a> Predictor<'a> {
         let plan = self.loaded.plan;
         let weights = &mut *self.weights;
         let device = &mut *weights.executors[0];
-        if let Some(tables) = &weights.tables {
-            return streamed_logits(device, plan, &weights.config, tables, words);
+        if !weights.tables.is_empty() {
+            return streamed_logits(device, plan, &weights.config, &weights.tables, words);
         }
         let inputs = vec![("inputs", Data::Index(words.to_vec()))];
         device.run(plan, &inputs)?;

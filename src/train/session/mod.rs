@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `training` | training steps on one device or several |
 //! | `training_state` | parameters, optimizer state and recurrent states in and out of files |
-//! | `loaded_step` | the plans of a step on the devices, and its results |
+//! | `loaded_step` | the plans of a step on the devices |
+//! | `step_result` | the results of a step |
 //! | `divided_step` | a step divided between devices or into micro-batches |
 //! | `reduction` | reduces the gradients of several devices |
 //! | `evaluation` | the losses of a text |
@@ -18,12 +19,13 @@ mod generation;
 mod loaded_step;
 mod pieces;
 mod reduction;
+mod step_result;
 mod training;
 mod training_state;
 mod weights;
 
 pub use evaluation::{EvaluationSession, Evaluator};
 pub use generation::{GenerationSession, Predictor};
-pub use loaded_step::StepResult;
 pub use pieces::PIECE;
+pub use step_result::StepResult;
 pub use training::TrainingSession;

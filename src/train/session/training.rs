@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::evaluation::{Evaluator, LoadedEvaluation};
 use super::generation::{LoadedGeneration, Predictor};
-use super::loaded_step::{LoadedStep, StepResult};
+use super::loaded_step::LoadedStep;
+use super::step_result::StepResult;
 use super::weights::ModelWeights;
 use crate::config::Config;
 use crate::device::{Executor, Profile};
@@ -97,20 +98,18 @@ impl TrainingSession {
         collective: Box<dyn Collective>,
         config: &Config,
         vocabulary: usize,
-        plans: Vec<RunPlans>,
+        mut plans: Vec<RunPlans>,
     ) -> Result<TrainingSession> {
         assert_eq!(plans.len(), executors.len(), "plans for each device");
         let division = division(&executors, &*collective, config);
         let step = LoadedStep::load(&mut executors, config, division, &plans)?;
         let mut tables = HostTables::for_training(config, vocabulary, division)?;
-        if let Some(tables) = &mut tables {
-            for (executor, plans) in executors.iter_mut().zip(&plans) {
-                if let Some(plan) = &plans.table_exchange {
-                    tables.add_exchange(load(&mut **executor, config, plan)?);
-                }
+        for (executor, plans) in executors.iter_mut().zip(&plans) {
+            if let Some(plan) = &plans.table_exchange {
+                tables.add_exchange(load(&mut **executor, config, plan)?);
             }
         }
-        let plans = plans.into_iter().next().expect("at least one device");
+        let plans = plans.swap_remove(0);
         let first = plans.step.first();
         tracing::debug!(steps = first.steps.len(), arenas = ?first.arenas, "training plan");
         Ok(TrainingSession {
@@ -213,9 +212,7 @@ impl TrainingSession {
             LoadedStep::Divided(step) => {
                 self.torn = true;
                 step.start(executors, &*self.collective, &mut inputs)?;
-                if let Some(tables) = &mut self.weights.tables {
-                    tables.receive(&mut *executors[0])?;
-                }
+                self.weights.tables.receive(&mut *executors[0])?;
                 step.reduce(executors, &mut *self.collective)?;
                 // From here on every device that is not lost completes the step.
                 (self.updates, self.torn) = (self.updates + 1, false);
@@ -229,8 +226,9 @@ impl TrainingSession {
     /// With tables on the host: moves the rows that a step needs to the devices.
     fn exchange_tables(&mut self, inputs: &mut StepInputs) -> Result<()> {
         let weights = &mut self.weights;
-        if let Some(tables) = &mut weights.tables {
-            tables.exchange(&mut weights.executors, std::mem::take(&mut inputs.moves))?;
+        if !weights.tables.is_empty() {
+            let moves = std::mem::take(&mut inputs.moves);
+            weights.tables.exchange(&mut weights.executors, moves)?;
             self.runs.push_back(Run::TableExchange);
         }
         Ok(())
@@ -263,10 +261,7 @@ impl TrainingSession {
         let executors = &mut self.weights.executors;
         match &mut self.step {
             LoadedStep::Whole(_) => Ok(StepResult::of(&executors[0].fetch()?)),
-            LoadedStep::Divided(step) => {
-                let (loss, norm) = step.fetch(executors, &mut *self.collective)?;
-                Ok(StepResult { loss, norm })
-            }
+            LoadedStep::Divided(step) => step.fetch(executors, &mut *self.collective),
         }
     }
 
@@ -294,7 +289,7 @@ impl TrainingSession {
             Some(loaded) => loaded,
             empty => {
                 let extent = evaluation_extent(&weights.config);
-                let loaded = LoadedEvaluation::load(weights, &self.plans.evaluation, extent)?;
+                let loaded = LoadedEvaluation::load(weights, self.plans.evaluation(), extent)?;
                 empty.insert(loaded)
             }
         };
@@ -311,7 +306,7 @@ impl TrainingSession {
         let weights = &mut self.weights;
         let loaded = match &mut self.generation {
             Some(loaded) => loaded,
-            empty => empty.insert(LoadedGeneration::load(weights, &self.plans.generation, 1)?),
+            empty => empty.insert(LoadedGeneration::load(weights, self.plans.generation(), 1)?),
         };
         Ok(Predictor::new(weights, loaded))
     }
@@ -336,9 +331,7 @@ impl TrainingSession {
         self.runs.clear();
         let executor = &mut *weights.executors[primary];
         executor.forget_reads();
-        if let Some(tables) = &mut weights.tables {
-            tables.resend(executor)?;
-        }
+        weights.tables.resend(executor)?;
         weights.primary = primary;
         Ok(())
     }

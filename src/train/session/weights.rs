@@ -25,8 +25,8 @@ pub(super) struct ModelWeights {
     pub executors: Vec<Box<dyn Executor>>,
     /// The device that is read from: the first that is not lost.
     pub primary: usize,
-    /// The tables, if they are on the host.
-    pub tables: Option<HostTables>,
+    /// The tables that are on the host.
+    pub tables: HostTables,
 }
 
 impl ModelWeights {
@@ -34,7 +34,7 @@ impl ModelWeights {
         executors: Vec<Box<dyn Executor>>,
         config: &Config,
         vocabulary: usize,
-        tables: Option<HostTables>,
+        tables: HostTables,
     ) -> ModelWeights {
         ModelWeights {
             config: config.clone(),
@@ -60,7 +60,8 @@ impl ModelWeights {
         file: &Checkpoint,
     ) -> Result<ModelWeights> {
         check_sizes(config, vocabulary, 1)?;
-        let mut weights = ModelWeights::new(vec![executor], config, vocabulary, None);
+        let tables = HostTables::default();
+        let mut weights = ModelWeights::new(vec![executor], config, vocabulary, tables);
         weights.check_parameters(file)?;
         weights.tables = HostTables::for_inference(config, vocabulary)?;
         Ok(weights)
@@ -103,36 +104,28 @@ impl ModelWeights {
 
     /// Writes elements of a tensor from element `start` on: to the host, or to every device.
     pub fn write(&mut self, name: &str, start: usize, values: &[f32]) -> Result<()> {
-        match &mut self.tables {
-            Some(tables) if tables.has(name) => {
-                tables.write(name, start, values);
-                Ok(())
-            }
-            _ => self
-                .executors
-                .iter_mut()
-                .try_for_each(|executor| executor.write_part(name, start, values)),
+        if self.tables.has(name) {
+            self.tables.write(name, start, values);
+            return Ok(());
         }
+        self.executors
+            .iter_mut()
+            .try_for_each(|executor| executor.write_part(name, start, values))
     }
 
     /// Reads elements of a tensor from element `start` on. Tables on the host are read as of the last
     /// [`ModelWeights::sync_tables`].
     pub fn read(&mut self, name: &str, start: usize, values: &mut [f32]) -> Result<()> {
-        match &mut self.tables {
-            Some(tables) if tables.has(name) => {
-                tables.read(name, start, values);
-                Ok(())
-            }
-            _ => self.executors[self.primary].read_part(name, start, values),
+        if self.tables.has(name) {
+            self.tables.read(name, start, values);
+            return Ok(());
         }
+        self.executors[self.primary].read_part(name, start, values)
     }
 
     /// Copies the rows that devices hold of tables on the host back to the host.
     pub fn sync_tables(&mut self) -> Result<()> {
-        match &mut self.tables {
-            Some(tables) => tables.sync(&mut *self.executors[self.primary]),
-            None => Ok(()),
-        }
+        self.tables.sync(&mut *self.executors[self.primary])
     }
 
     /// Copies the tensor `name` of a file, which has the shape and layout of a parameter.

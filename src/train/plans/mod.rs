@@ -1,18 +1,23 @@
 //! The plans of a run. They are built once, from the configuration alone: the memory estimate counts them,
 //! and the session loads them.
+//! Those of evaluation and generation are built on first use, because not every run has it.
+
+mod inference;
 
 use std::sync::Arc;
 
+pub use inference::{EvaluationPlans, StreamedPlans, evaluation_extent, generation_plan};
+use inference::{InferencePlans, tables_on_host};
+
 use super::host_tables::exchange_plan;
 use super::update::{DividedPlans, PendingGradient, divided_plans, training_plan};
-use crate::config::{Config, TablePlacement};
+use crate::config::Config;
 use crate::device::{Executor, PlanId};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
 use crate::graph::split::oversized;
-use crate::model::division::{Division, Extent};
-use crate::model::language_model;
+use crate::model::division::Division;
 use crate::numbers::bytes;
 
 /// The plans that one device of a training run loads.
@@ -21,11 +26,9 @@ pub struct RunPlans {
     pub step: StepPlans,
     /// With tables on the host: moves rows between the host and the device before a step.
     pub table_exchange: Option<Arc<Plan>>,
-    /// Of a batch of validation.
-    pub evaluation: EvaluationPlans,
-    /// Of one word of the sample at the end of the run.
-    pub generation: Arc<Plan>,
-    /// Whether the configuration names a text to validate on. Otherwise a run does not load `evaluation`.
+    /// Of validation, and of the sample at the end of the run. Devices with the same limits share them.
+    inference: Arc<InferencePlans>,
+    /// Whether the configuration names a text to validate on. Otherwise a run does not load the plans of evaluation.
     pub validates: bool,
     /// How a step is divided.
     pub division: Division,
@@ -39,26 +42,6 @@ pub enum StepPlans {
     Divided(DividedPlans),
 }
 
-/// The plans of a batch of evaluation.
-pub enum EvaluationPlans {
-    /// One plan.
-    Whole(Arc<Plan>),
-    /// With tables on the host: they are streamed through the device.
-    Streamed(StreamedPlans),
-}
-
-/// The plans of an evaluation that streams the tables through the device.
-pub struct StreamedPlans {
-    /// From embedded tokens to the input of the softmax.
-    pub hidden: Arc<Plan>,
-    /// A tile of the softmax.
-    pub tile: Arc<Plan>,
-    /// From all tiles to the losses.
-    pub loss: Arc<Plan>,
-    /// Words of a tile.
-    pub width: usize,
-}
-
 impl RunPlans {
     /// The plans of device `device` of a run of `config` with `vocabulary` words. `limits` are those of the
     /// device; the configuration may lower them.
@@ -69,7 +52,19 @@ impl RunPlans {
         division: Division,
         device: usize,
     ) -> RunPlans {
-        let limits = &limits.binding_at_most(config.device.max_binding);
+        let limits = limits.binding_at_most(config.device.max_binding);
+        let inference = Arc::new(InferencePlans::new(config, vocabulary, limits));
+        RunPlans::with_inference(inference, division, device)
+    }
+
+    /// The same with these plans of evaluation and generation, for a device with their limits.
+    fn with_inference(
+        inference: Arc<InferencePlans>,
+        division: Division,
+        device: usize,
+    ) -> RunPlans {
+        let (config, limits) = (&inference.config, &inference.limits);
+        let vocabulary = inference.vocabulary;
         let step = if division.parts() == 1 {
             StepPlans::Whole(Arc::new(training_plan(config, vocabulary, limits, false)))
         } else {
@@ -81,10 +76,9 @@ impl RunPlans {
         RunPlans {
             step,
             table_exchange,
-            evaluation: EvaluationPlans::new(config, vocabulary, limits, evaluation_extent(config)),
-            generation: generation_plan(config, vocabulary, limits, 1),
             validates: config.data.validates(),
             division,
+            inference,
         }
     }
 
@@ -96,11 +90,18 @@ impl RunPlans {
         division: Division,
         first: usize,
     ) -> Vec<RunPlans> {
-        let devices = executors.iter().zip(first..);
-        let plans = devices.map(|(executor, device)| {
-            RunPlans::new(config, vocabulary, &executor.limits(), division, device)
-        });
-        plans.collect()
+        let mut plans: Vec<RunPlans> = Vec::with_capacity(executors.len());
+        for (executor, device) in executors.iter().zip(first..) {
+            let limits = executor.limits();
+            let bound = limits.binding_at_most(config.device.max_binding);
+            let mut inference = plans.iter().map(|plans| &plans.inference);
+            let same = inference.find(|inference| inference.limits == bound);
+            plans.push(match same.cloned() {
+                Some(shared) => RunPlans::with_inference(shared, division, device),
+                None => RunPlans::new(config, vocabulary, &limits, division, device),
+            });
+        }
+        plans
     }
 
     /// All plans that the run loads, in the order in which it does.
@@ -108,13 +109,23 @@ impl RunPlans {
         let training = self.step.iter().chain(&self.table_exchange);
         training
             .chain(self.loaded_evaluation())
-            .chain(std::iter::once(&self.generation))
+            .chain(std::iter::once(self.generation()))
             .map(|plan| &**plan)
+    }
+
+    /// The plans of a batch of evaluation, of the size of a training batch.
+    pub fn evaluation(&self) -> &EvaluationPlans {
+        self.inference.evaluation()
+    }
+
+    /// The plan of one word of the sample at the end of the run.
+    pub fn generation(&self) -> &Arc<Plan> {
+        self.inference.generation()
     }
 
     /// The plans of a batch of validation; none if the run does not validate.
     pub fn loaded_evaluation(&self) -> impl Iterator<Item = &Arc<Plan>> {
-        let evaluation = self.validates.then(|| self.evaluation.iter());
+        let evaluation = self.validates.then(|| self.evaluation().iter());
         evaluation.into_iter().flatten()
     }
 
@@ -149,65 +160,6 @@ impl StepPlans {
             StepPlans::Divided(plans) => &plans.micro_batches[0],
         }
     }
-}
-
-impl EvaluationPlans {
-    /// The plans that evaluate batches of `extent`, within `limits`.
-    pub fn new(
-        config: &Config,
-        vocabulary: usize,
-        limits: &Limits,
-        extent: Extent,
-    ) -> EvaluationPlans {
-        if tables_on_host(config) {
-            let plans = language_model::streamed_evaluation(config, vocabulary, extent, limits);
-            return EvaluationPlans::Streamed(StreamedPlans {
-                hidden: Arc::new(plans.hidden),
-                tile: Arc::new(plans.tile),
-                loss: Arc::new(plans.loss),
-                width: plans.width,
-            });
-        }
-        let plan = language_model::evaluation(config, vocabulary, extent, limits);
-        EvaluationPlans::Whole(Arc::new(plan))
-    }
-
-    /// The plans in the order in which they are loaded.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Plan>> {
-        match self {
-            EvaluationPlans::Whole(plan) => vec![plan],
-            EvaluationPlans::Streamed(plans) => vec![&plans.hidden, &plans.tile, &plans.loss],
-        }
-        .into_iter()
-    }
-}
-
-/// Streams and steps of a batch of evaluation: those of training.
-pub fn evaluation_extent(config: &Config) -> Extent {
-    Extent {
-        batch: config.train.batch,
-        unroll: config.train.unroll,
-    }
-}
-
-/// The plan that generates `streams` texts in parallel, by one word each, within `limits`. It computes the
-/// logits, or with tables on the host the input of the softmax.
-pub fn generation_plan(
-    config: &Config,
-    vocabulary: usize,
-    limits: &Limits,
-    streams: usize,
-) -> Arc<Plan> {
-    let plan = if tables_on_host(config) {
-        language_model::streamed_generation(config, vocabulary, streams, limits)
-    } else {
-        language_model::logits(config, vocabulary, streams, limits)
-    };
-    Arc::new(plan)
-}
-
-fn tables_on_host(config: &Config) -> bool {
-    config.model.tables == TablePlacement::Host
 }
 
 /// Why a device with these limits cannot run a plan, if it has a tensor that cannot be bound even in pieces.

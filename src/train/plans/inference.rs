@@ -1,0 +1,125 @@
+//! The plans of evaluation and generation.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::config::{Config, TablePlacement};
+use crate::graph::memory::Limits;
+use crate::graph::plan::Plan;
+use crate::model::division::Extent;
+use crate::model::language_model;
+
+/// The plans of evaluation and generation during a training run, each built on first use.
+pub(super) struct InferencePlans {
+    pub config: Config,
+    pub vocabulary: usize,
+    pub limits: Limits,
+    evaluation: OnceLock<EvaluationPlans>,
+    generation: OnceLock<Arc<Plan>>,
+}
+
+impl InferencePlans {
+    /// Of a device whose plans must keep to `limits`.
+    pub fn new(config: &Config, vocabulary: usize, limits: Limits) -> InferencePlans {
+        InferencePlans {
+            config: config.clone(),
+            vocabulary,
+            limits,
+            evaluation: OnceLock::new(),
+            generation: OnceLock::new(),
+        }
+    }
+
+    /// The plans of a batch of evaluation, of the size of a training batch.
+    pub fn evaluation(&self) -> &EvaluationPlans {
+        self.evaluation.get_or_init(|| {
+            let extent = evaluation_extent(&self.config);
+            EvaluationPlans::new(&self.config, self.vocabulary, &self.limits, extent)
+        })
+    }
+
+    /// The plan of one word of one text.
+    pub fn generation(&self) -> &Arc<Plan> {
+        self.generation
+            .get_or_init(|| generation_plan(&self.config, self.vocabulary, &self.limits, 1))
+    }
+}
+
+/// The plans of a batch of evaluation.
+pub enum EvaluationPlans {
+    /// One plan.
+    Whole(Arc<Plan>),
+    /// With tables on the host: they are streamed through the device.
+    Streamed(StreamedPlans),
+}
+
+/// The plans of an evaluation that streams the tables through the device.
+pub struct StreamedPlans {
+    /// From embedded tokens to the input of the softmax.
+    pub hidden: Arc<Plan>,
+    /// A tile of the softmax.
+    pub tile: Arc<Plan>,
+    /// From all tiles to the losses.
+    pub loss: Arc<Plan>,
+    /// Words of a tile.
+    pub width: usize,
+}
+
+impl EvaluationPlans {
+    /// The plans that evaluate batches of `extent`, within `limits`.
+    pub fn new(
+        config: &Config,
+        vocabulary: usize,
+        limits: &Limits,
+        extent: Extent,
+    ) -> EvaluationPlans {
+        if tables_on_host(config) {
+            let plans = language_model::streamed_evaluation(config, vocabulary, extent, limits);
+            return EvaluationPlans::Streamed(StreamedPlans {
+                hidden: Arc::new(plans.hidden),
+                tile: Arc::new(plans.tile),
+                loss: Arc::new(plans.loss),
+                width: plans.width,
+            });
+        }
+        let plan = language_model::evaluation(config, vocabulary, extent, limits);
+        EvaluationPlans::Whole(Arc::new(plan))
+    }
+
+    /// The plans in the order in which they are loaded.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        match self {
+            EvaluationPlans::Whole(plan) => vec![plan],
+            EvaluationPlans::Streamed(plans) => vec![&plans.hidden, &plans.tile, &plans.loss],
+        }
+        .into_iter()
+    }
+}
+
+/// Streams and steps of a batch of evaluation: those of training.
+pub fn evaluation_extent(config: &Config) -> Extent {
+    Extent {
+        batch: config.train.batch,
+        unroll: config.train.unroll,
+    }
+}
+
+/// The plan that generates `streams` texts in parallel, by one word each, within `limits`. It computes the
+/// logits, or with tables on the host the input of the softmax.
+pub fn generation_plan(
+    config: &Config,
+    vocabulary: usize,
+    limits: &Limits,
+    streams: usize,
+) -> Arc<Plan> {
+    let plan = if tables_on_host(config) {
+        language_model::streamed_generation(config, vocabulary, streams, limits)
+    } else {
+        language_model::logits(config, vocabulary, streams, limits)
+    };
+    Arc::new(plan)
+}
+
+/// Whether the embedding and the softmax are in the memory of the host.
+pub(super) fn tables_on_host(config: &Config) -> bool {
+    config.model.tables == TablePlacement::Host
+}
