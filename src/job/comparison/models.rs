@@ -1,8 +1,8 @@
-//! The models of a comparison: configurations, combined with variants of cells and values of keys. Each has a label and a folder.
+//! The models of a comparison. Each has a label and a folder.
 
 use std::path::{Path, PathBuf};
 
-use crate::cell::{CELLS, find, names};
+use super::changes::{self, Change, sweeps};
 use crate::checkpoint::run_name;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -22,13 +22,6 @@ pub struct Model {
     pub config: Config,
 }
 
-/// The changes of a model to its configuration file.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Change {
-    label: String,
-    sets: Vec<String>,
-}
-
 /// The models: every configuration with every variant and every combination of the values of overrides that have several. The
 /// overrides `more` apply to all models, last.
 ///
@@ -42,14 +35,7 @@ pub fn models(
     sets: &[String],
     more: &[String],
 ) -> Result<Vec<Model>> {
-    let variants = match variants {
-        [] => vec![Change::default()],
-        given => given
-            .iter()
-            .flat_map(|text| split(text, ','))
-            .map(variant)
-            .collect::<Result<Vec<_>>>()?,
-    };
+    let variants = changes::variants(variants)?;
     check_keys(&variants, sets)?;
     let sweeps = sweeps(sets);
     let mut models: Vec<Model> = Vec::new();
@@ -181,151 +167,13 @@ fn run_label(file: &Path) -> String {
     printable(&run_name(file))
 }
 
-/// Parses a variant: a cell, then `KEY=VALUE` parts, separated by colons.
-fn variant(text: &str) -> Result<Change> {
-    let examples: Vec<String> = CELLS
-        .iter()
-        .map(|kind| match kind.size_key() {
-            Some(key) => format!("{}:{}={}", kind.name(), key.name(), key.example),
-            None => kind.name().to_owned(),
-        })
-        .collect();
-    let wrong = |what: &str| {
-        Error::usage(format!("`--variants`: `{text}` {what}")).help(format!(
-            "give cells with their keys: {}; a key without a section belongs to [model]",
-            examples.join(",")
-        ))
-    };
-    let mut parts = split(text, ':').into_iter();
-    let cell = parts.next().unwrap_or_default().trim();
-    if let Some((cell, value)) = cell.split_once('=')
-        && let Some(kind) = find(cell.trim())
-        && let Some(key) = kind.size_key()
-    {
-        return Err(wrong(&format!(
-            "gives a value to a cell: did you mean {}:{}={}?",
-            kind.name(),
-            key.name(),
-            value.trim()
-        )));
-    }
-    if find(cell).is_none() {
-        return Err(wrong(&format!("does not begin with a cell: {}", names())));
-    }
-    let mut change = Change {
-        label: cell.to_owned(),
-        sets: vec![format!("model.cell={cell}")],
-    };
-    for part in parts {
-        let Some((key, value)) = part.split_once('=') else {
-            return Err(wrong("has a part that is not KEY=VALUE"));
-        };
-        let (key, value) = (key.trim(), value.trim());
-        let full = if key.contains('.') {
-            key.to_owned()
-        } else {
-            format!("model.{key}")
-        };
-        if change.sets.iter().any(|set| key_of(set) == full) {
-            return Err(wrong(&format!("has `{key}` twice")));
-        }
-        change.label += &printable(&format!(" {key}={value}"));
-        change.sets.push(format!("{full}={value}"));
-    }
-    Ok(change)
-}
-
-/// Every combination of the values of the overrides that have several.
-fn sweeps(sets: &[String]) -> Vec<Change> {
-    let mut sweeps = vec![Change::default()];
-    for set in sets {
-        let values = match set.split_once('=') {
-            // File names may contain commas.
-            Some((key, values)) if !key.trim().starts_with("data.") => split(values, ','),
-            _ => vec![],
-        };
-        let Some((key, _)) = set.split_once('=').filter(|_| values.len() > 1) else {
-            sweeps
-                .iter_mut()
-                .for_each(|sweep| sweep.sets.push(set.clone()));
-            continue;
-        };
-        let key = key.trim();
-        let short = key.rsplit('.').next().unwrap_or(key);
-        sweeps = sweeps
-            .iter()
-            .flat_map(|sweep| {
-                values.iter().map(|value| {
-                    let value = value.trim();
-                    let mut sweep = sweep.clone();
-                    let space = if sweep.label.is_empty() { "" } else { " " };
-                    sweep.label += &printable(&format!("{space}{short}={value}"));
-                    sweep.sets.push(format!("{key}={value}"));
-                    sweep
-                })
-            })
-            .collect();
-    }
-    sweeps
-}
-
-/// Splits a text at separators outside brackets and quotes.
-fn split(text: &str, separator: char) -> Vec<&str> {
-    let (mut depth, mut quote, mut start) = (0, None, 0);
-    let mut parts = Vec::new();
-    for (at, c) in text.char_indices() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '[') => depth += 1,
-            (None, ']') => depth -= 1,
-            (None, c) if c == separator && depth <= 0 => {
-                parts.push(&text[start..at]);
-                start = at + c.len_utf8();
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn parts_in_brackets_stay_together() {
-        assert_eq!(split("a,[1,2],'x,y',b", ','), ["a", "[1,2]", "'x,y'", "b"]);
-        assert_eq!(split("", ','), [""]);
-        assert_eq!(split("]x,y", ','), ["]x", "y"]);
-    }
-
-    #[test]
-    fn values_are_combined() {
-        let sets = ["model.groups=2,4", "train.batch=8", "train.unroll=5,10"].map(str::to_owned);
-        let found = sweeps(&sets);
-        let labels: Vec<&str> = found.iter().map(|sweep| sweep.label.as_str()).collect();
-        let expected = [
-            "groups=2 unroll=5",
-            "groups=2 unroll=10",
-            "groups=4 unroll=5",
-            "groups=4 unroll=10",
-        ];
-        assert_eq!(labels, expected);
-        assert_eq!(
-            found[1].sets,
-            ["model.groups=2", "train.batch=8", "train.unroll=10"]
-        );
-        let files = ["data.train=a,b.txt".to_owned()];
-        assert_eq!(sweeps(&files)[0].sets, files);
-        assert_eq!(sweeps(&["model.groups=[2,4]".to_owned()]).len(), 1);
-    }
-
-    #[test]
     fn no_key_has_two_values() {
-        let variants = [variant("glstm:groups=4").unwrap()];
+        let variants = changes::variants(&["glstm:groups=4".to_owned()]).unwrap();
         for (sets, is_right) in [
             (&["model.hidden=64"][..], true),
             (&["model.groups=2,8"], false),
@@ -335,26 +183,6 @@ mod tests {
         ] {
             let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
             assert_eq!(check_keys(&variants, &sets).is_ok(), is_right, "{sets:?}");
-        }
-    }
-
-    #[test]
-    fn variants_are_cells_with_keys() {
-        let found = variant("glstm:groups=[4,8]:train.batch=64").unwrap();
-        assert_eq!(found.label, "glstm groups=[4,8] train.batch=64");
-        assert_eq!(
-            found.sets,
-            ["model.cell=glstm", "model.groups=[4,8]", "train.batch=64"]
-        );
-        for wrong in [
-            "gru",
-            "",
-            "factor=64",
-            "flstm:64",
-            "glstm:groups=2:groups=4",
-            "glstm:groups=2:model.groups=4",
-        ] {
-            assert!(variant(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::budget::Budget;
+use super::folder::ComparisonFolder;
 use super::models::{Model, models};
-use super::record::{Budget, ComparisonFolder, ComparisonSpec, ModelSpec};
+use super::record::{ComparisonSpec, ModelSpec};
 use crate::config::Config;
 use crate::device::ExecutorOptions;
 use crate::error::{Error, Result};

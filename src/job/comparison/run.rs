@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
+use super::folder::ComparisonFolder;
 use super::models::Model;
-use super::record::{ComparisonFolder, ComparisonSpec};
+use super::record::ComparisonSpec;
 use super::request::{Comparison, runs};
 use super::turns::{Seat, TurnTable};
 use crate::checkpoint::{Checkpoint, Which, find, lock_folder};

@@ -1,0 +1,173 @@
+//! The folder of a comparison: the record, the tables, and the run of each model.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::record::{ComparisonSpec, RECORD, Record};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::report::{ComparisonRow, comparison_csv, comparison_table};
+
+/// The folder of a comparison.
+#[derive(Clone, Debug)]
+pub struct ComparisonFolder {
+    path: PathBuf,
+}
+
+impl ComparisonFolder {
+    /// Creates the folder. An existing folder must be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder is not empty, or cannot be created.
+    pub fn create(path: &Path) -> Result<ComparisonFolder> {
+        let taken = |what: &str| Error::data(format!("`{}` {what}", path.display()));
+        if path.join(RECORD).exists() {
+            return Err(taken("already contains a comparison")
+                .help("resume it with --resume, or choose another folder with --out"));
+        }
+        if path.exists() && (!path.is_dir() || !files::entries(path)?.is_empty()) {
+            return Err(taken("is not an empty folder").help("choose another folder with --out"));
+        }
+        std::fs::create_dir_all(path).map_err(|error| files::cannot_make(path, error))?;
+        Ok(ComparisonFolder {
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Creates `runs/compare` in `base`, or `runs/compare-2` and so on if that exists.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be created.
+    pub fn create_numbered(base: &Path) -> Result<ComparisonFolder> {
+        let runs = base.join("runs");
+        std::fs::create_dir_all(&runs).map_err(|error| files::cannot_make(&runs, error))?;
+        let mut number = 1;
+        loop {
+            let path = runs.join(numbered(number));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(ComparisonFolder { path }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(files::cannot_make(&path, error)),
+            }
+        }
+    }
+
+    /// Opens an existing comparison: the one at `path`, by default the last numbered one in `base`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if there is none.
+    pub fn open(path: Option<&Path>, base: &Path) -> Result<(ComparisonFolder, ComparisonSpec)> {
+        let path = match path {
+            Some(path) => path.to_path_buf(),
+            None => {
+                let all = (1..).map(|number| base.join("runs").join(numbered(number)));
+                let there = all.take_while(|path| path.is_dir());
+                let last = there.filter(|path| path.join(RECORD).is_file()).last();
+                last.ok_or_else(|| {
+                    Error::data("there is no comparison to resume in `runs`")
+                        .help("name its folder with --out, or leave --resume out")
+                })?
+            }
+        };
+        let record = path.join(RECORD);
+        let text = std::fs::read_to_string(&record).map_err(|error| {
+            Error::data(format!(
+                "there is no comparison to resume in `{}`",
+                path.display()
+            ))
+            .because(error)
+            .help("name the folder of a comparison with --out, or leave --resume out")
+        })?;
+        let record: Record = serde_json::from_str(&text).map_err(|error| {
+            Error::data(format!("cannot use `{}`", record.display()))
+                .because(error)
+                .help("use the version of wlstm that wrote it, or start a new comparison")
+        })?;
+        Ok((ComparisonFolder { path }, record.spec))
+    }
+
+    /// Whether a folder contains a comparison.
+    pub fn is_one(path: &Path) -> bool {
+        path.join(RECORD).is_file()
+    }
+
+    /// The path of the folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of the run `name`.
+    pub fn run(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes the record before the first model trains.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be written.
+    pub fn write(&self, spec: &ComparisonSpec) -> Result<()> {
+        self.write_record(spec, "running", &[])
+    }
+
+    /// Writes the results: the record, `compare.md` and `compare.csv`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ComparisonFolder::write`].
+    pub fn write_results(
+        &self,
+        spec: &ComparisonSpec,
+        lines: &[ComparisonRow],
+        status: &str,
+    ) -> Result<()> {
+        // Relative paths, so that the folder can be moved.
+        let within = |line: &ComparisonRow| {
+            let run = line.run.strip_prefix(&self.path).unwrap_or(&line.run);
+            ComparisonRow {
+                run: run.to_path_buf(),
+                ..line.clone()
+            }
+        };
+        let lines: Vec<ComparisonRow> = lines.iter().map(within).collect();
+        self.write_record(spec, status, &lines)?;
+        self.write_file("compare.md", &comparison_table(&lines).markdown())?;
+        self.write_file("compare.csv", &comparison_csv(&lines))
+    }
+
+    fn write_record(
+        &self,
+        spec: &ComparisonSpec,
+        status: &str,
+        lines: &[ComparisonRow],
+    ) -> Result<()> {
+        let record = Record {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            status: status.to_owned(),
+            spec: spec.clone(),
+            results: lines.to_vec(),
+        };
+        let text = serde_json::to_string_pretty(&record).expect("a record has a JSON form");
+        self.write_file(RECORD, &(text + "\n"))
+    }
+
+    fn write_file(&self, name: &str, text: &str) -> Result<()> {
+        files::write_text(&self.path.join(name), text)
+    }
+}
+
+fn numbered(number: u64) -> String {
+    match number {
+        1 => "compare".to_owned(),
+        number => format!("compare-{number}"),
+    }
+}
+
+/// The folder of the comparison that a run belongs to, if any.
+pub fn comparison_of(run: &Path) -> Option<PathBuf> {
+    let folder = run.canonicalize().ok()?.parent()?.to_path_buf();
+    ComparisonFolder::is_one(&folder).then_some(folder)
+}
