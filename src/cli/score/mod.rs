@@ -1,0 +1,111 @@
+//! `wlstm score`: the log-probability of every line, printed as the lines arrive.
+//!
+//! A thread reads the lines. From a file, a batch waits until it is full. From standard input, lines that have arrived are scored
+//! at once, so that a person or a program that waits for the answer to one line gets it.
+
+mod lines;
+mod scoring;
+mod summary;
+
+use std::collections::VecDeque;
+use std::io::{BufReader, IsTerminal, stdin};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use lines::{first_lines, read, read_file};
+use scoring::{Rows, Scoring};
+
+use super::args::{DeviceArgs, Invocation};
+use super::messages::note;
+use super::output;
+use super::preparation::trained;
+use crate::error::Result;
+use crate::job::score::ONE_LINE;
+use crate::train::score::Scorer;
+
+/// Print the log-probability of each line of a text
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Each output line has four columns separated by tabs: log-probability (natural logarithm), tokens, \
+    out-of-vocabulary tokens, the line. Every line is a sequence of its own; its end counts as a token. A word that is not \
+    in the vocabulary is scored as the unknown word `<UNK>`, whose probability is that of all unknown words together.\n\
+    \n\
+    Lines from standard input are scored as they arrive, in order. At the end, perplexities with and without \
+    out-of-vocabulary words go to standard error, in the format of KenLM.\n\
+    \n\
+    Examples:\n  \
+    echo 'the cat sat' | wlstm score runs/lm1b-g4\n  \
+    wlstm score runs/lm1b-g4 text.txt --words > words.tsv\n  \
+    wlstm score runs/lm1b-g4 text.txt --summary"
+)]
+pub(super) struct ScoreArgs {
+    /// Run folder (its best checkpoint), or one checkpoint
+    pub run: PathBuf,
+    /// Text file, one sentence per line [default: standard input]
+    pub file: Option<PathBuf>,
+    /// Print a row for each word: line number, log-probability, 1 if it is out of the vocabulary, the word
+    #[arg(long, conflicts_with = "summary")]
+    pub words: bool,
+    /// Print only totals: perplexity with and without out-of-vocabulary words, their number, and the number of tokens
+    #[arg(long)]
+    pub summary: bool,
+    /// The device.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// Scores.
+pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> {
+    let quiet = invocation.quiet();
+    let trained = trained(&arguments.run, invocation)?.device(&arguments.device.device);
+    let (lines, at_once) = match &arguments.file {
+        Some(path) => (read_file(path)?, false),
+        None => {
+            let input = BufReader::new(stdin());
+            (read(input, "standard input".to_owned())?, true)
+        }
+    };
+    // A person types one line at a time.
+    let (first, extent) = if at_once && stdin().is_terminal() {
+        (VecDeque::new(), ONE_LINE)
+    } else {
+        first_lines(&lines, at_once)
+    };
+    let mut session = trained.evaluation_session(extent)?;
+    let scorer = Scorer::new(session.evaluator(), trained.vocabulary());
+    let rows = if arguments.words {
+        Rows::Words
+    } else if arguments.summary {
+        Rows::Nothing
+    } else {
+        Rows::Lines
+    };
+    let mut scoring = Scoring::new(&trained, rows, scorer, first);
+    let begin = Instant::now();
+    let failed = scoring.run(&lines, at_once)?;
+    let summary = scoring.summary;
+    if arguments.summary {
+        output::print(summary.text().as_bytes())?;
+    } else if summary.lines > 0 {
+        let rate = summary.lines as f64 / begin.elapsed().as_secs_f64();
+        note(
+            quiet,
+            &format!("{}Lines per second:\t{rate:.0}", summary.text()),
+        );
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::tests::parse;
+    use super::*;
+
+    #[test]
+    fn takes_a_file() {
+        let score: ScoreArgs = parse(&["runs/a", "file"]).unwrap();
+        assert_eq!(score.file, Some("file".into()));
+        assert_eq!(score.device.device, "auto");
+    }
+}
