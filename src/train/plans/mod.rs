@@ -1,6 +1,6 @@
 //! The plans of a run. They are built once, from the configuration alone: the memory estimate counts them,
-//! and the session loads them.
-//! Those of evaluation and generation are built on first use, because not every run has it.
+//! and the session loads them. Those of evaluation and generation are built on first use: not every run needs
+//! them.
 
 mod inference;
 
