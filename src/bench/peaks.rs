@@ -88,13 +88,13 @@ fn arithmetic_peak(
 ) -> Result<f64> {
     const GROWTH: f64 = 1.02;
     const LONG: f64 = 0.05;
-    const MOST_ROUNDS: u32 = 1 << 16;
+    const MAX_ROUNDS: u32 = 1 << 16;
     let mut best = 0.0;
     loop {
         let case = case(rounds);
         let seconds = shortest(executor, kernel, &case, halves)?;
         let (flops, _) = rates(kernel, &case, seconds, halves);
-        if flops < GROWTH * best || seconds >= LONG || rounds >= MOST_ROUNDS {
+        if flops < GROWTH * best || seconds >= LONG || rounds >= MAX_ROUNDS {
             return Ok(flops.max(best));
         }
         best = flops;

@@ -73,7 +73,7 @@ pub struct SizeKey {
 
 impl SizeKey {
     /// The largest size that a configuration may ask for.
-    pub const MOST: usize = 1 << 24;
+    pub const MAX: usize = 1 << 24;
 
     /// The key without its section, `factor`.
     pub fn name(&self) -> &'static str {

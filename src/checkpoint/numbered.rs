@@ -20,7 +20,7 @@ pub fn run_name(config: &Path) -> String {
 /// Creates the folder after the last one that exists.
 pub(super) fn create_next(base: &Path, config: &Path) -> Result<PathBuf> {
     let runs = base.join("runs");
-    std::fs::create_dir_all(&runs).map_err(|error| files::cannot_make(&runs, error))?;
+    std::fs::create_dir_all(&runs).map_err(|error| files::cannot_create(&runs, error))?;
     let mut number = numbers(&runs, config)?.last().map_or(1, |last| last + 1);
     loop {
         let path = path_of(base, config, number);
@@ -28,7 +28,7 @@ pub(super) fn create_next(base: &Path, config: &Path) -> Result<PathBuf> {
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) => return Err(files::cannot_make(&path, error)),
+            Err(error) => return Err(files::cannot_create(&path, error)),
         }
     }
 }

@@ -67,7 +67,7 @@ impl RunFolder {
         } else {
             Created::Folder
         };
-        std::fs::create_dir_all(path).map_err(|error| files::cannot_make(path, error))?;
+        std::fs::create_dir_all(path).map_err(|error| files::cannot_create(path, error))?;
         RunFolder::fill(path, created)
     }
 
@@ -76,13 +76,13 @@ impl RunFolder {
         let mut run = RunFolder::lock(path)?;
         let checkpoints = path.join(CHECKPOINTS);
         std::fs::create_dir_all(&checkpoints)
-            .map_err(|error| files::cannot_make(&checkpoints, error))?;
+            .map_err(|error| files::cannot_create(&checkpoints, error))?;
         // If two processes get here at once, the second one takes the lock after the first has written its record.
         if path.join(RECORD).exists() {
             return Err(already_has_run(path));
         }
         run.created = created;
-        files::sync_folder(path).map_err(|error| files::cannot_make(path, error))?;
+        files::sync_folder(path).map_err(|error| files::cannot_create(path, error))?;
         Ok(run)
     }
 
@@ -147,7 +147,7 @@ impl RunFolder {
         let run = RunFolder::lock(path)?;
         let checkpoints = path.join(CHECKPOINTS);
         std::fs::create_dir_all(&checkpoints)
-            .map_err(|error| files::cannot_make(&checkpoints, error))?;
+            .map_err(|error| files::cannot_create(&checkpoints, error))?;
         for folder in [path, &checkpoints] {
             for partial in files::sweep(folder)? {
                 tracing::info!(path = %partial.display(), "removed a partial file");
@@ -180,7 +180,7 @@ impl RunFolder {
     }
 
     /// Path of the folder of TensorBoard event files.
-    pub fn board_path(&self) -> PathBuf {
+    pub fn tensorboard_path(&self) -> PathBuf {
         tensorboard_path(&self.path)
     }
 

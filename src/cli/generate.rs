@@ -83,7 +83,7 @@ fn not_negative(text: &str) -> Result<f64, String> {
 }
 
 /// The most bytes of a prompt that is read.
-const LONGEST_PROMPT: u64 = 1 << 20;
+const MAX_PROMPT: u64 = 1 << 20;
 
 /// The output of `--json`.
 #[derive(Serialize)]
@@ -152,13 +152,13 @@ pub(super) fn run(arguments: &GenerateArgs, invocation: &Invocation) -> Result<(
 fn standard_input() -> Result<String> {
     let place = "cannot read the prompt from standard input";
     let mut bytes = Vec::new();
-    let mut input = std::io::stdin().lock().take(LONGEST_PROMPT + 1);
+    let mut input = std::io::stdin().lock().take(MAX_PROMPT + 1);
     input
         .read_to_end(&mut bytes)
         .map_err(|error| Error::data(place).because(error))?;
-    if bytes.len() as u64 > LONGEST_PROMPT {
+    if bytes.len() as u64 > MAX_PROMPT {
         return Err(
-            Error::usage(format!("the prompt is longer than {LONGEST_PROMPT} bytes"))
+            Error::usage(format!("the prompt is longer than {MAX_PROMPT} bytes"))
                 .help("give only its last lines: `tail -n 100 TEXT | wlstm generate ...`"),
         );
     }

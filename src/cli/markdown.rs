@@ -5,7 +5,7 @@
 use super::wrap::wrap;
 
 /// The least columns of the last column of a table; with fewer, it goes below the others.
-const LEAST_COLUMN: usize = 24;
+const MIN_COLUMN: usize = 24;
 
 /// Renders a text in lines of at most `width` columns. Code is not wrapped.
 pub(super) fn render(markdown: &str, width: usize) -> String {
@@ -94,7 +94,7 @@ fn table(block: &[&str], width: usize) -> String {
         .map(Option::unwrap_or_default)
         .collect();
     let before: usize = widths.iter().map(|width| width + 2).sum();
-    if before + LEAST_COLUMN > width {
+    if before + MIN_COLUMN > width {
         let rows = rows.iter().skip(1).map(|row| record(names, row, width));
         return rows.collect::<Vec<_>>().join("\n\n");
     }

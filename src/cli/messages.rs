@@ -10,7 +10,7 @@ use super::wrap::wrap;
 static HELD: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
 
 /// The most lines that are held; then the oldest are dropped.
-const MOST_HELD: usize = 1000;
+const MAX_HELD: usize = 1000;
 
 fn held() -> MutexGuard<'static, Option<VecDeque<String>>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
@@ -48,7 +48,7 @@ impl Write for Messages {
             Some(lines) => {
                 let text = String::from_utf8_lossy(bytes);
                 for line in console::strip_ansi_codes(&text).lines() {
-                    if lines.len() == MOST_HELD {
+                    if lines.len() == MAX_HELD {
                         lines.pop_front();
                     }
                     lines.push_back(line.to_owned());

@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
         );
     }
     if arguments.runs.len() > 1 {
-        name_apart(&mut runs);
+        make_labels_unique(&mut runs);
     }
     if !arguments.no_samples {
         for run in &mut runs {
@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
     write_report(&out, &runs)?;
     if let Some(folder) = &arguments.plots {
         std::fs::create_dir_all(folder).map_err(|error| {
-            files::cannot_make(folder, error).help("choose a writable folder with --plots")
+            files::cannot_create(folder, error).help("choose a writable folder with --plots")
         })?;
         for plot in plots(&runs) {
             files::write_text(&folder.join(format!("{}.svg", plot.name)), &plot.file())?;
@@ -108,7 +108,7 @@ fn folder_of(path: &Path) -> Result<PathBuf> {
 }
 
 /// Labels runs of the same configuration with their folders.
-fn name_apart(runs: &mut [RunData]) {
+fn make_labels_unique(runs: &mut [RunData]) {
     let labels: Vec<String> = runs.iter().map(|run| run.label.clone()).collect();
     for run in runs {
         if labels.iter().filter(|label| **label == run.label).count() > 1 {

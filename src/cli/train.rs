@@ -136,7 +136,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
             "The run has already reached its limits: raise train.steps, train.epochs or train.seconds to continue.",
         );
     }
-    warn_of_young_average(&config, outcome.progress.step);
+    warn_of_initial_average(&config, outcome.progress.step);
     show_sample(&outcome, quiet)?;
     advise(quiet, arguments, folder, &config);
     Ok(())
@@ -279,7 +279,7 @@ fn sets(overrides: &[String]) -> String {
 }
 
 /// Warns if validation used a moving average in which the initial parameters still have a large weight.
-fn warn_of_young_average(config: &Config, steps: u64) {
+fn warn_of_initial_average(config: &Config, steps: u64) {
     let left = config.train.ema.powf(steps as f64);
     if config.train.ema > 0.0 && left > 0.2 {
         tracing::warn!(

@@ -32,7 +32,7 @@ impl GpuExecutor {
     pub fn with_units(adapter: &Adapter) -> Result<GpuExecutor> {
         Ok(GpuExecutor {
             uses_units: true,
-            ..GpuExecutor::beside_units(adapter)?
+            ..GpuExecutor::with_explicit_units(adapter)?
         })
     }
 
@@ -41,7 +41,7 @@ impl GpuExecutor {
     /// # Errors
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the driver refuses or there are no matrix units.
-    pub fn beside_units(adapter: &Adapter) -> Result<GpuExecutor> {
+    pub fn with_explicit_units(adapter: &Adapter) -> Result<GpuExecutor> {
         match adapter.summary.unit() {
             Some(unit) => GpuExecutor::open(adapter, Some(unit)),
             None => Err(Error::device("this device has no matrix units")),

@@ -70,7 +70,7 @@ impl Device {
         let mut executor = match workload {
             Workload::Mixed => GpuExecutor::mixed(adapter)?,
             Workload::Kernels if adapter.summary.unit().is_some() => {
-                GpuExecutor::beside_units(adapter)?
+                GpuExecutor::with_explicit_units(adapter)?
             }
             Workload::F32 | Workload::Kernels => GpuExecutor::new(adapter)?,
         };

@@ -22,7 +22,7 @@ pub(super) const TIMES: usize = 3;
 
 /// The largest number of multiply-adds of a product that is measured on a software adapter. Larger products are measured at a
 /// reduced size of similar proportions: at the sizes of the paper, all forms would take minutes.
-const MOST_IN_SOFTWARE: u64 = 1 << 28;
+const MAX_ON_SOFTWARE: u64 = 1 << 28;
 
 /// The results for an adapter, as stored in the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl Tuning {
             most: if summary.is_hardware() {
                 u64::MAX
             } else {
-                MOST_IN_SOFTWARE
+                MAX_ON_SOFTWARE
             },
             ..Tuning::in_folder(summary, crate::files::cache_folder())
         }

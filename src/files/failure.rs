@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::Error;
 
 /// The error for a run folder that cannot be created.
-pub fn cannot_make(path: &Path, error: std::io::Error) -> Error {
+pub fn cannot_create(path: &Path, error: std::io::Error) -> Error {
     Error::data(format!("cannot create the folder `{}`", path.display()))
         .because(error)
         .help("choose a writable folder with --out")

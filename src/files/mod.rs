@@ -11,7 +11,7 @@ mod page_cache;
 mod streamed;
 
 pub use atomic::{write_atomically, write_text};
-pub use failure::{cannot_make, cannot_write};
+pub use failure::{cannot_create, cannot_write};
 pub use folder::{cache_folder, entries, folder_of, sweep, sweep_older, sync_folder};
 pub use page_cache::read_once;
 pub use streamed::{WRITE_BUFFERS, write_large_atomically};

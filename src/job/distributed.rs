@@ -115,7 +115,7 @@ pub(super) fn too_little_time(session: &TrainingSession) -> Option<String> {
     {
         /// The assumed write speed of a disk, in bytes per second.
         const SPEED: f64 = 5e8;
-        let bytes = session.bytes_of_checkpoint();
+        let bytes = session.checkpoint_bytes();
         let grace = crate::train::mpi::grace()?;
         (bytes as f64 > grace * SPEED / 2.0).then(|| {
             let bytes = crate::numbers::bytes(bytes);

@@ -176,7 +176,7 @@ impl Trained {
         match format {
             ExportFormat::Native => native::export(&source, out)?,
             ExportFormat::Pytorch => pytorch::export(&source, out)?,
-            ExportFormat::Onnx => files.extend(onnx::export(&source, out, onnx::MOST_INLINE)?),
+            ExportFormat::Onnx => files.extend(onnx::export(&source, out, onnx::MAX_INLINE)?),
         }
         Ok(files)
     }

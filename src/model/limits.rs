@@ -16,10 +16,10 @@ const FEWER_WORDS: &str = "keep fewer words: set `data.vocab_size`, or make a vo
                            `--min-count`";
 
 /// The most pieces that `device.max_binding` may cut a tensor into.
-const MOST_PIECES: u64 = 100;
+const MAX_PIECES: u64 = 100;
 
 /// The number of elements that no tensor reaches: kernels count in 32 bits.
-const MOST_ELEMENTS: u64 = 1 << 32;
+const ELEMENT_LIMIT: u64 = 1 << 32;
 
 /// A tensor of a step, as errors name it, with its elements.
 type Tensor = (String, u64);
@@ -42,7 +42,7 @@ pub fn check_sizes(config: &Config, vocabulary: usize, devices: usize) -> Result
         .help("set `softmax.samples` to less than the vocabulary, or `softmax.kind` to \"full\""));
     }
     let tensors = tensors(config, vocabulary, devices);
-    if let Some((name, len)) = tensors.iter().find(|(_, len)| *len >= MOST_ELEMENTS) {
+    if let Some((name, len)) = tensors.iter().find(|(_, len)| *len >= ELEMENT_LIMIT) {
         return Err(Error::usage(format!(
             "{name} would have {len} elements, and no tensor may have 2^32 or more"
         ))
@@ -129,10 +129,10 @@ fn tensors(config: &Config, vocabulary: usize, devices: usize) -> Vec<Tensor> {
 /// A step of a large tensor becomes as many steps as the tensor has pieces, and a step of two such tensors becomes the product.
 fn check_pieces(max_binding: u64, tensors: Vec<Tensor>) -> Result<()> {
     match tensors.into_iter().max_by_key(|(_, len)| *len) {
-        Some((name, len)) if max_binding > 0 && 4 * len > MOST_PIECES * max_binding => {
-            let least = (4 * len).div_ceil(MOST_PIECES);
+        Some((name, len)) if max_binding > 0 && 4 * len > MAX_PIECES * max_binding => {
+            let least = (4 * len).div_ceil(MAX_PIECES);
             Err(Error::usage(format!(
-                "`device.max_binding` is {max_binding}, and would cut {name} into more than {MOST_PIECES} pieces"
+                "`device.max_binding` is {max_binding}, and would cut {name} into more than {MAX_PIECES} pieces"
             ))
             .help(format!("set it to at least {least}, or to 0 for what the device allows")))
         }

@@ -56,7 +56,7 @@ impl Team {
             }
         }
         let known = handles.iter().map(|handle| handle.thread().clone());
-        shared.know_threads(known.collect());
+        shared.set_threads(known.collect());
         Team { shared, handles }
     }
 
@@ -101,7 +101,7 @@ mod tests {
     use std::panic::catch_unwind;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-    use super::super::shared::PATIENCE;
+    use super::super::shared::SPIN_TIME;
     use super::*;
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
             for round in 0..20_000 {
                 // Sometimes the members fall asleep.
                 if round % 5_000 == 0 {
-                    std::thread::sleep(2 * PATIENCE);
+                    std::thread::sleep(2 * SPIN_TIME);
                 }
                 each(5, |k| {
                     total.fetch_add(k, SeqCst);

@@ -9,11 +9,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-/// How long a member waits actively for the next work.
-pub(super) const PATIENCE: Duration = Duration::from_micros(300);
+/// How long a member polls for the next job before it sleeps.
+pub(super) const SPIN_TIME: Duration = Duration::from_micros(300);
 
-/// How often a member looks for work before it yields the processor once.
-const LOOKS: u32 = 100;
+/// Number of polls for work after which a member yields the processor once.
+const POLLS_PER_YIELD: u32 = 100;
 
 /// The work: `call(data, k)` does part `k`.
 #[derive(Clone, Copy)]
@@ -77,7 +77,7 @@ impl Shared {
     }
 
     /// Sets the threads of all members except the caller, so that they can be woken.
-    pub(super) fn know_threads(&self, threads: Box<[Thread]>) {
+    pub(super) fn set_threads(&self, threads: Box<[Thread]>) {
         let _ = self.threads.set(threads);
     }
 
@@ -117,9 +117,9 @@ impl Shared {
         }
         let done = catch_unwind(AssertUnwindSafe(|| self.take_parts(0, work)));
         self.open.store(false, SeqCst);
-        let mut looks = 0;
+        let mut polls = 0;
         while self.active.load(SeqCst) > 0 {
-            pause(&mut looks);
+            pause(&mut polls);
         }
         let panic = self
             .panic
@@ -163,7 +163,7 @@ impl Shared {
             let epoch = self.epoch.load(SeqCst);
             std::mem::replace(seen, epoch) != epoch
         };
-        let (mut looks, mut begin) = (0, None);
+        let (mut polls, mut begin) = (0, None);
         loop {
             if self.stop.load(SeqCst) {
                 return false;
@@ -171,12 +171,12 @@ impl Shared {
             if changed(seen) {
                 return true;
             }
-            pause(&mut looks);
-            if looks != 0 {
+            pause(&mut polls);
+            if polls != 0 {
                 continue;
             }
             let begin = *begin.get_or_insert_with(Instant::now);
-            if begin.elapsed() > PATIENCE {
+            if begin.elapsed() > SPIN_TIME {
                 self.asleep[member].store(true, SeqCst);
                 self.sleepers.fetch_add(1, SeqCst);
                 // Looks again, for a job that came before others saw the sleeper.
@@ -239,13 +239,13 @@ impl Range {
     }
 }
 
-/// Waits a moment. Sometimes it yields the processor to another thread; `looks` is 0 then.
-fn pause(looks: &mut u32) {
-    *looks += 1;
-    if *looks < LOOKS {
+/// Waits a moment. Sometimes it yields the processor to another thread; `polls` is 0 then.
+fn pause(polls: &mut u32) {
+    *polls += 1;
+    if *polls < POLLS_PER_YIELD {
         std::hint::spin_loop();
     } else {
-        *looks = 0;
+        *polls = 0;
         std::thread::yield_now();
     }
 }

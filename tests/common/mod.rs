@@ -38,7 +38,7 @@ impl Gpu {
             Some(executor) => work(executor),
             empty => {
                 let opened = match self.adapter.summary.unit() {
-                    Some(_) => GpuExecutor::beside_units(&self.adapter),
+                    Some(_) => GpuExecutor::with_explicit_units(&self.adapter),
                     None => GpuExecutor::new(&self.adapter),
                 };
                 opened.and_then(|executor| work(empty.insert(executor)))

@@ -343,7 +343,7 @@ fn beside_the_model(python: &Path) -> Result<(), Failed> {
         last: false,
     };
     let mut found = Vec::new();
-    for (name, inside) in [("one.onnx", onnx::MOST_INLINE), ("two.onnx", 0)] {
+    for (name, inside) in [("one.onnx", onnx::MAX_INLINE), ("two.onnx", 0)] {
         let path = folder.path(name);
         let beside = onnx::export(&source, &path, inside).map_err(|e| e.chain().to_string())?;
         assert_eq!(beside.is_some(), inside == 0);

@@ -1,7 +1,7 @@
 //! A curve with a bounded number of points.
 
 /// The most points of a curve. When it is full, neighbouring points are averaged.
-pub(super) const MOST_POINTS: usize = 2000;
+pub(super) const MAX_POINTS: usize = 2000;
 
 /// A curve that stays short, however many points are added.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,7 @@ impl Curve {
         }
         self.points.push(mean(&self.pending));
         self.pending.clear();
-        if self.points.len() == MOST_POINTS {
+        if self.points.len() == MAX_POINTS {
             self.points = self.points.chunks(2).map(mean).collect();
             self.stride *= 2;
         }
@@ -53,7 +53,7 @@ mod tests {
             curve.push((f64::from(k), 1.0));
         }
         let points = curve.points();
-        assert!((MOST_POINTS / 2..=MOST_POINTS).contains(&points.len()));
+        assert!((MAX_POINTS / 2..=MAX_POINTS).contains(&points.len()));
         assert!(points[0].0 < 200.0 && points.last().unwrap().0 > 99_800.0);
         assert!(points.is_sorted_by(|x, y| x.0 < y.0));
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::curve::{Curve, MOST_POINTS};
+use super::curve::{Curve, MAX_POINTS};
 use crate::config::Config;
 use crate::numbers::duration;
 use crate::train::watch::Event;
@@ -104,7 +104,7 @@ impl State {
                 if loss > 0.0 {
                     self.losses.push((step as f64, loss.ln()));
                 }
-                if self.speeds.len() == MOST_POINTS {
+                if self.speeds.len() == MAX_POINTS {
                     self.speeds.pop_front();
                 }
                 self.speeds.push_back(words_per_second as u64);

@@ -13,7 +13,7 @@ use crate::job::score::{MANY_LINES, MAX_LINES, extent_of};
 use crate::model::language_model::Extent;
 
 /// How long the first lines of standard input wait for more before they are scored.
-const PATIENCE: Duration = Duration::from_millis(50);
+const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// Reads the lines of a file.
 pub fn read_file(path: &Path) -> Result<Receiver<Result<String>>> {
@@ -94,7 +94,7 @@ pub fn first_lines(
     let mut first = VecDeque::new();
     while first.len() < MAX_LINES {
         let next = if at_once && !first.is_empty() {
-            lines.recv_timeout(PATIENCE)
+            lines.recv_timeout(FIRST_WAIT)
         } else {
             lines.recv().map_err(RecvTimeoutError::from)
         };

@@ -118,7 +118,7 @@ fn executor_of_kernels(device: &Device) -> Result<Box<dyn Executor>> {
     Ok(match device {
         Device::Cpu => Box::new(CpuExecutor::<f32>::new()),
         Device::Gpu(adapter) if adapter.summary.unit().is_some() => {
-            Box::new(GpuExecutor::beside_units(adapter)?)
+            Box::new(GpuExecutor::with_explicit_units(adapter)?)
         }
         Device::Gpu(adapter) => Box::new(GpuExecutor::new(adapter)?),
     })

@@ -62,7 +62,7 @@ pub fn size_entries() -> Vec<Entry<Vec<Cell>>> {
             name: of.name(),
             default: of.default.to_owned(),
             doc: of.doc.to_owned(),
-            allowed: usize::allowed(&(1..=SizeKey::MOST)),
+            allowed: usize::allowed(&(1..=SizeKey::MAX)),
             values: Vec::new(),
             resume: Resume::MustStay,
         };
@@ -89,7 +89,7 @@ pub fn read(document: &Document) -> Result<Vec<Cell>> {
         let field = document.field(key.key);
         for (cell, field) in cells.iter_mut().zip(field.per_layer(layers)?) {
             if cell.size_of(key).is_some() {
-                *cell = Cell::new(cell.kind(), usize::read(&field, &(1..=SizeKey::MOST))?);
+                *cell = Cell::new(cell.kind(), usize::read(&field, &(1..=SizeKey::MAX))?);
             }
         }
     }

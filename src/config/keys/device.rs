@@ -8,7 +8,7 @@ use crate::config::setting::Setting;
 use crate::error::Result;
 
 /// The fewest bytes of a binding: the alignment of bindings, and some more.
-const LEAST_BINDING: u64 = 1 << 12;
+const MIN_BINDING: u64 = 1 << 12;
 
 section! {
     /// How devices are used.
@@ -27,9 +27,9 @@ impl DeviceConfig {
     /// Reads and checks the section.
     pub(crate) fn read(document: &Document) -> Result<DeviceConfig> {
         let mut device = DeviceConfig::read_keys(document)?;
-        if (1..LEAST_BINDING).contains(&device.max_binding) {
+        if (1..MIN_BINDING).contains(&device.max_binding) {
             return Err(document.field("device.max_binding").refuse(format!(
-                "0 (what the device allows), or at least {LEAST_BINDING} bytes"
+                "0 (what the device allows), or at least {MIN_BINDING} bytes"
             )));
         }
         // Bindings are whole numbers of `u32`s.

@@ -6,7 +6,7 @@ use crate::random::Stream;
 const PASSES: usize = 8;
 
 /// The smallest gain of an exchange; smaller ones are rounding errors.
-const LEAST_GAIN: f64 = 1e-12;
+const MIN_GAIN: f64 = 1e-12;
 
 /// Assigns every element of an axis to one of some parts of equal size.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ impl Partition {
                     let first = self.by_gain(score, one, two);
                     let second = self.by_gain(score, two, one);
                     for ((x, k), (y, l)) in first.into_iter().zip(second) {
-                        if x + y <= LEAST_GAIN {
+                        if x + y <= MIN_GAIN {
                             break;
                         }
                         (self.part[k], self.part[l]) = (two, one);

@@ -16,14 +16,14 @@ use crate::files;
 use crate::interchange::source::ExportSource;
 
 /// The largest size of parameters, in bytes, that is stored in the model file itself.
-pub const MOST_INLINE: usize = 1 << 30;
+pub const MAX_INLINE: usize = 1 << 30;
 
 /// The version of the file format.
 const IR_VERSION: i64 = 8;
 /// The version of the operators.
 const OPSET: i64 = 17;
 
-/// Writes the graph. Parameters of more than `most_inline` bytes (see [`MOST_INLINE`]) go to a second file, whose path is
+/// Writes the graph. Parameters of more than `most_inline` bytes (see [`MAX_INLINE`]) go to a second file, whose path is
 /// returned.
 ///
 /// # Errors

@@ -8,7 +8,7 @@
 //! | `c.K` | float `[batch, H]` | `c.K.next` | float `[batch, H]` |
 //!
 //! States start at zero, and the first word is the mark. Operators are those of opset 17. The metadata of the model has
-//! the configuration and the vocabulary. Parameters of more than [`MOST_INLINE`] bytes are in a second file beside it,
+//! the configuration and the vocabulary. Parameters of more than [`MAX_INLINE`] bytes are in a second file beside it,
 //! `FILE.data`, as ONNX requires of models that are too large for one message.
 
 mod builder;
@@ -16,4 +16,4 @@ mod export;
 mod proto;
 mod step;
 
-pub use export::{MOST_INLINE, export};
+pub use export::{MAX_INLINE, export};

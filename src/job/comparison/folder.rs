@@ -29,7 +29,7 @@ impl ComparisonFolder {
         if path.exists() && (!path.is_dir() || !files::entries(path)?.is_empty()) {
             return Err(taken("is not an empty folder").help("choose another folder with --out"));
         }
-        std::fs::create_dir_all(path).map_err(|error| files::cannot_make(path, error))?;
+        std::fs::create_dir_all(path).map_err(|error| files::cannot_create(path, error))?;
         Ok(ComparisonFolder {
             path: path.to_path_buf(),
         })
@@ -42,14 +42,14 @@ impl ComparisonFolder {
     /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be created.
     pub fn create_numbered(base: &Path) -> Result<ComparisonFolder> {
         let runs = base.join("runs");
-        std::fs::create_dir_all(&runs).map_err(|error| files::cannot_make(&runs, error))?;
+        std::fs::create_dir_all(&runs).map_err(|error| files::cannot_create(&runs, error))?;
         let mut number = 1;
         loop {
             let path = runs.join(numbered(number));
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(ComparisonFolder { path }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(files::cannot_make(&path, error)),
+                Err(error) => return Err(files::cannot_create(&path, error)),
             }
         }
     }

@@ -81,7 +81,7 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
         buffers.index("random"),
         buffers.write("y"),
     );
-    drop_some(params, random, x, 0, y);
+    drop_elements(params, random, x, 0, y);
 }
 
 fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
@@ -97,7 +97,7 @@ fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
         BLOCK,
         #[inline(always)]
         |block, y| {
-            drop_some(params, random, x, block * BLOCK, y);
+            drop_elements(params, random, x, block * BLOCK, y);
         },
     );
 }
@@ -113,7 +113,7 @@ const BLOCK: usize = 64;
 
 /// Computes elements of `y`, the first of which is element `at`.
 #[inline(always)]
-fn drop_some<R: Real>(params: &Params, random: &[u32], x: &[R], at: usize, y: &mut [R]) {
+fn drop_elements<R: Real>(params: &Params, random: &[u32], x: &[R], at: usize, y: &mut [R]) {
     let scale = R::from_f32(params.scale);
     let mut random_numbers = [[0; 4]; BLOCK / 4];
     let mut done = 0;

@@ -74,7 +74,7 @@ fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
 const THREADS: usize = 256;
 
 /// The largest number of columns of a workgroup.
-const MOST: usize = 32;
+const MAX_COLUMNS: usize = 32;
 
 /// The columns that are summed at once: few enough for the cache to hold their sums, enough to read long stretches of a row.
 const BLOCK: usize = 512;
@@ -86,7 +86,7 @@ fn add_up<R: Real>(params: &Params, x: &[R], first: usize, y: &mut [R]) {
     let lanes = THREADS / columns(params.width) as usize;
     for (k, y) in y.chunks_mut(BLOCK).enumerate() {
         // Lane `r % lanes` adds row `r`, and the lanes are added up in halves: the order of the shader.
-        let mut sums = [R::ZERO; THREADS / MOST * BLOCK];
+        let mut sums = [R::ZERO; THREADS / MAX_COLUMNS * BLOCK];
         let sums = &mut sums[..lanes * y.len()];
         for (r, row) in x.chunks_exact(params.width as usize).enumerate() {
             let sums = &mut sums[r % lanes * y.len()..][..y.len()];
@@ -111,7 +111,7 @@ fn add_up<R: Real>(params: &Params, x: &[R], first: usize, y: &mut [R]) {
 
 /// The columns of a workgroup. With fewer columns, more of its threads share the rows.
 fn columns(width: u32) -> u32 {
-    width.clamp(1, MOST as u32).next_power_of_two()
+    width.clamp(1, MAX_COLUMNS as u32).next_power_of_two()
 }
 
 fn cases() -> Vec<Case> {

@@ -54,7 +54,7 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
         buffers.index("targets"),
         buffers.write("running"),
     );
-    carry(params, logits, targets, 0, running);
+    update_rows(params, logits, targets, 0, running);
 }
 
 fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
@@ -70,14 +70,14 @@ fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
         params.width as usize,
         #[inline(always)]
         |first, running| {
-            carry(params, logits, targets, first, running);
+            update_rows(params, logits, targets, first, running);
         },
     );
 }
 
 /// Computes rows of `running`, the first of which is row `first_row`.
 #[inline(always)]
-fn carry<R: Real>(
+fn update_rows<R: Real>(
     params: &Params,
     logits: &[R],
     targets: &[u32],

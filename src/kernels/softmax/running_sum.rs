@@ -16,7 +16,7 @@ impl<R: Real> LogSumExp<R> {
     ///
     /// It works in blocks that stay in the cache, so that memory is read once.
     #[inline(always)]
-    pub(super) fn absorb(&mut self, logits: &[R]) {
+    pub(super) fn add(&mut self, logits: &[R]) {
         for block in logits.chunks(2048) {
             let maximum = self.maximum.larger(parallel::largest(block));
             let sum = parallel::sum(

@@ -141,7 +141,7 @@ fn normalise<R: Real>(
                 let hit = candidate == inputs.targets[row];
                 *corrected = if hit { R::NEG_INFINITY } else { logit - log_q };
             }
-            total.absorb(corrected);
+            total.add(corrected);
         }
         *normaliser = total.maximum + total.sum.ln();
         *nll = *normaliser - true_logit;

@@ -41,7 +41,7 @@ impl EventWriter {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be created.
     pub fn create(folder: &Path, step: u64) -> Result<EventWriter> {
-        std::fs::create_dir_all(folder).map_err(|error| files::cannot_make(folder, error))?;
+        std::fs::create_dir_all(folder).map_err(|error| files::cannot_create(folder, error))?;
         let (path, file) = create_file(folder)?;
         let mut events = EventWriter { path, file };
         events.write(0, Content::FileVersion("brain.Event:2".to_owned()))?;

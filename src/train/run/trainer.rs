@@ -110,7 +110,7 @@ impl<'a> Trainer<'a> {
         self.drain()?;
         let begin = Instant::now();
         let output = self.output.as_mut();
-        if let Some(board) = output.and_then(|output| output.metrics.tensorboard()) {
+        if let Some(events) = output.and_then(|output| output.metrics.tensorboard()) {
             let mut histograms: Vec<(String, Histogram)> = Vec::new();
             self.run
                 .session
@@ -122,7 +122,7 @@ impl<'a> Trainer<'a> {
                         histograms.push((name.to_owned(), histogram));
                     }
                 })?;
-            board.histograms(self.run.progress.step, &histograms)?;
+            events.histograms(self.run.progress.step, &histograms)?;
         }
         self.clock.leave_out(begin);
         Ok(())
@@ -145,9 +145,9 @@ fn open_output<'a>(run: &Run<'a>) -> Result<Option<RunOutput<'a>>> {
         metrics::Writer::resume(&path, train.log_every, resumed, validated)?
     };
     folder.write_config(&run.config.to_toml())?;
-    let mut board = EventWriter::create(&folder.board_path(), resumed)?;
-    board.text("configuration", resumed, &run.config.to_toml())?;
-    metrics.attach_tensorboard(board);
+    let mut events = EventWriter::create(&folder.tensorboard_path(), resumed)?;
+    events.text("configuration", resumed, &run.config.to_toml())?;
+    metrics.attach_tensorboard(events);
     let checkpointer = Checkpointer::open(folder, &run.name, &devices, train, &run.progress)?;
     metrics.start(metrics::Start {
         system: describe_system(),

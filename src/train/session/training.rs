@@ -28,7 +28,7 @@ pub struct TrainingSession {
     /// Names and lengths of the recurrent states of a micro-batch.
     pub(super) states: Vec<(String, usize)>,
     /// Whether a step has started but not its update. The recurrent states are then those of an incomplete step.
-    pub(super) torn: bool,
+    pub(super) incomplete: bool,
     step: LoadedStep,
     evaluation: Option<LoadedEvaluation>,
     generation: Option<LoadedGeneration>,
@@ -118,7 +118,7 @@ impl TrainingSession {
             collective,
             division,
             plans,
-            torn: false,
+            incomplete: false,
             step,
             evaluation: None,
             generation: None,
@@ -210,12 +210,12 @@ impl TrainingSession {
                 self.updates += 1;
             }
             LoadedStep::Divided(step) => {
-                self.torn = true;
+                self.incomplete = true;
                 step.start(executors, &*self.collective, &mut inputs)?;
                 self.weights.tables.receive(&mut *executors[0])?;
                 step.reduce(executors, &mut *self.collective)?;
                 // From here on every device that is not lost completes the step.
-                (self.updates, self.torn) = (self.updates + 1, false);
+                (self.updates, self.incomplete) = (self.updates + 1, false);
                 step.update(executors, &mut inputs)?;
             }
         }

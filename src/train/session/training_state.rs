@@ -130,7 +130,7 @@ impl TrainingSession {
     }
 
     /// The approximate size of a checkpoint in bytes.
-    pub fn bytes_of_checkpoint(&self) -> u64 {
+    pub fn checkpoint_bytes(&self) -> u64 {
         let saved = self.saved();
         let lens = saved.iter().map(|tensor| tensor.shape.len() as u64);
         lens.map(|len| 4 * len).sum()
@@ -208,7 +208,7 @@ impl TrainingSession {
             for executor in &mut self.weights.executors {
                 for micro_batch in 0..self.division.micro_batches {
                     match executor.check() {
-                        Ok(()) if self.torn => all.resize(all.len() + len, 0.0),
+                        Ok(()) if self.incomplete => all.resize(all.len() + len, 0.0),
                         Ok(()) => {
                             all.extend(executor.read(&names::of_micro_batch(name, micro_batch))?)
                         }

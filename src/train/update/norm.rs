@@ -9,7 +9,7 @@ use crate::kernels::reduce::{norm, scaled_norm, sum_squares};
 /// The approximate number of elements of one partial sum of squares.
 const PARTIAL: usize = 1 << 14;
 /// The most partial sums of a tensor, unless bindings are too small for as few.
-const MOST_PARTIALS: usize = 256;
+const MAX_PARTIALS: usize = 256;
 
 /// Appends the norm of the clipped gradients: the output `norm`. Returns its first three elements. In mixed precision the other
 /// gradients are summed too: a non-finite element anywhere skips the step.
@@ -21,7 +21,7 @@ pub(super) fn append_norm(graph: &mut Graph, updates: &[ParameterUpdate], contro
     };
     let binding = graph.builder.limits().slice;
     let partials_of = |slice: &Slice| {
-        let few = slice.len.div_ceil(PARTIAL).min(MOST_PARTIALS);
+        let few = slice.len.div_ceil(PARTIAL).min(MAX_PARTIALS);
         few.max(slice.len.div_ceil(binding))
     };
     let loss_scale = graph.dynamic_loss_scale();

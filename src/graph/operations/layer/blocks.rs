@@ -9,7 +9,7 @@ use crate::kernels::pointwise::{join, transpose};
 
 /// The most elements of a group's weights that are transposed for the steps of the backward pass: 2 MiB in `f32`, what the
 /// cache of a core holds. A product with a matrix that is not transposed in memory reads across its rows at every step.
-const MOST_TRANSPOSED: usize = 512 << 10;
+const MAX_TRANSPOSED: usize = 512 << 10;
 
 /// A row-major matrix.
 #[derive(Clone, Copy)]
@@ -107,7 +107,7 @@ impl Block {
         columns: usize,
         steps: usize,
     ) -> Block {
-        let most = MOST_TRANSPOSED.min(graph.builder.limits().slice / self.groups);
+        let most = MAX_TRANSPOSED.min(graph.builder.limits().slice / self.groups);
         if self.len() > most || steps == 1 {
             return self.transposed();
         }
