@@ -85,7 +85,8 @@ impl<'a, R> Buffers<'a, R> {
     #[inline]
     fn take(&mut self, name: &str) -> Buffer<'a, R> {
         let k = match self.bindings.get(self.next) {
-            Some(binding) if binding.name == name => self.next,
+            // The literal in the twin and the one in the declaration usually are one: then comparing addresses is enough.
+            Some(binding) if std::ptr::eq(binding.name, name) || binding.name == name => self.next,
             _ => self.find(name),
         };
         self.next = k + 1;
