@@ -7,7 +7,16 @@ use wlstm::kernels::optimizer::{
 };
 use wlstm::kernels::softmax::IGNORE;
 
-use super::tools::{assert_close, numbers, reals, result, run_twin};
+use super::tools::{assert_close, checks, numbers, reals, result, run_twin};
+
+checks!(
+    sgd_formula,
+    momentum_formula,
+    adagrad_formula,
+    adam_formula,
+    every_optimizer_descends,
+    moving_average_formula
+);
 
 const TABLE: usize = 5;
 const COLUMNS: usize = 3;
@@ -74,14 +83,12 @@ fn assert_updates(
     }
 }
 
-#[test]
-pub fn sgd_formula() {
+fn sgd_formula() {
     let formula = |_, x: &mut [f64], g: f64| x[0] -= 0.5 * g;
     assert_updates(&sgd::KERNEL, &[], &[], |_| vec![0.5], formula);
 }
 
-#[test]
-pub fn momentum_formula() {
+fn momentum_formula() {
     let formula = |_, x: &mut [f64], g: f64| {
         x[1] = 0.75 * x[1] + g;
         x[0] -= 0.5 * x[1];
@@ -89,8 +96,7 @@ pub fn momentum_formula() {
     assert_updates(&momentum::KERNEL, &[0.75], &[0.0], |_| vec![0.5], formula);
 }
 
-#[test]
-pub fn adagrad_formula() {
+fn adagrad_formula() {
     let formula = |_, x: &mut [f64], g: f64| {
         x[1] += g.powi(2);
         x[0] -= 0.2 * g / x[1].sqrt();
@@ -98,8 +104,7 @@ pub fn adagrad_formula() {
     assert_updates(&adagrad::KERNEL, &[], &[1.0], |_| vec![0.2], formula);
 }
 
-#[test]
-pub fn adam_formula() {
+fn adam_formula() {
     // Exact in f32, as params are.
     const BETA: (f64, f64) = (0.75, 0.9375);
     const EPSILON: f64 = 0.0625;
@@ -116,8 +121,7 @@ pub fn adam_formula() {
 }
 
 /// Every optimizer reduces the mean squared distance from a target.
-#[test]
-pub fn every_optimizer_descends() {
+fn every_optimizer_descends() {
     let target = numbers(1, 12);
     let distance = |weight: &[f64]| {
         let squares = weight.iter().zip(&target).map(|(w, t)| (w - t).powi(2));
@@ -152,8 +156,7 @@ pub fn every_optimizer_descends() {
     }
 }
 
-#[test]
-pub fn moving_average_formula() {
+fn moving_average_formula() {
     let params = moving_average::Params { len: 4 };
     let control = [0.2, 10.0, 0.75];
     let mut average = numbers(1, 4);

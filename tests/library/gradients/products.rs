@@ -3,10 +3,11 @@
 use wlstm::kernels::lstm::{cell_backward, cell_forward};
 use wlstm::kernels::matmul::{product, sum_pieces};
 
-use super::tools::{assert_gradient, dot, numbers, output, real, reals, result, run};
+use super::tools::{assert_gradient, checks, dot, numbers, output, real, reals, result, run};
 
-#[test]
-pub fn matrix_product() {
+checks!(matrix_product, sums_of_pieces, cell);
+
+fn matrix_product() {
     // Two groups side by side, as the gates and inputs of a grouped layer are stored.
     let (groups, rows, depth, columns) = (2, 3, 4, 5);
     let grouped = product::Params {
@@ -75,8 +76,7 @@ pub fn matrix_product() {
 }
 
 /// A product in pieces that are added up equals the product, whose gradients [`matrix_product`] checks.
-#[test]
-pub fn sums_of_pieces() {
+fn sums_of_pieces() {
     let (rows, columns, depth) = (3, 4, 1100);
     let params = product::Params::dense(rows, columns, depth);
     let (left, right) = (numbers(1, rows * depth), numbers(2, depth * columns));
@@ -105,8 +105,7 @@ pub fn sums_of_pieces() {
     }
 }
 
-#[test]
-pub fn cell() {
+fn cell() {
     // With a projection [H, P], and without.
     for output_size in [Some(2), None] {
         let (batch, hidden, depth) = (3, 4, 2);

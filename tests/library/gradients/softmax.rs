@@ -6,10 +6,12 @@ use wlstm::kernels::softmax::{
 };
 
 use super::tools::{
-    assert_close, assert_gradient, indices, numbers, output, real, reals, result, run,
+    assert_close, assert_gradient, checks, indices, numbers, output, real, reals, result, run,
     table_gradient,
 };
 use wlstm::device::Data;
+
+checks!(full_softmax, sampled_softmax);
 
 /// Columns `start .. start + width` of `x [rows, whole]`.
 fn columns_of(x: &[f64], whole: usize, start: usize, width: usize) -> Vec<f64> {
@@ -17,8 +19,7 @@ fn columns_of(x: &[f64], whole: usize, start: usize, width: usize) -> Vec<f64> {
     rows.flatten().copied().collect()
 }
 
-#[test]
-pub fn full_softmax() {
+fn full_softmax() {
     const VOCABULARY: usize = 11;
     const SCALE: f32 = 0.5;
     let targets = [0, 10, IGNORE, 4, 4];
@@ -80,8 +81,7 @@ pub fn full_softmax() {
     }
 }
 
-#[test]
-pub fn sampled_softmax() {
+fn sampled_softmax() {
     const VOCABULARY: usize = 9;
     const WIDTH: usize = 4;
     const SCALE: f32 = 0.5;

@@ -21,6 +21,40 @@ pub fn kernels_of(checks: impl FnOnce()) -> BTreeSet<&'static str> {
     RAN.take()
 }
 
+/// A check: runs the first time, and returns the names of the kernels that it ran.
+pub type Check = fn() -> &'static BTreeSet<&'static str>;
+
+/// Makes a test of each of these functions, and `CHECKS` of all. The compiler reports a function that is not named here, and a
+/// file whose `CHECKS` nobody reads, as unused.
+macro_rules! checks {
+    ($($name:ident),*) => {
+        /// The checks of this file.
+        pub const CHECKS: &[$crate::gradients::tools::Check] = &[$(checks::$name::kernels),*];
+
+        mod checks {
+            $(pub mod $name {
+                use std::collections::BTreeSet;
+                use std::sync::OnceLock;
+
+                use $crate::gradients::tools::kernels_of;
+
+                static KERNELS: OnceLock<BTreeSet<&str>> = OnceLock::new();
+
+                pub fn kernels() -> &'static BTreeSet<&'static str> {
+                    KERNELS.get_or_init(|| kernels_of(super::super::$name))
+                }
+
+                #[test]
+                fn passes() {
+                    kernels();
+                }
+            })*
+        }
+    };
+}
+
+pub(super) use checks;
+
 /// Runs the `f64` twin of a kernel on its slices, in binding order.
 pub fn run_twin<'a>(
     kernel: &Kernel,
