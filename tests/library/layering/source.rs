@@ -116,6 +116,17 @@ impl Source {
         source
     }
 
+    /// A path with its first name replaced by what `use` imports under that name: `std::io::stderr` for `io::stderr`.
+    pub fn resolved(&self, path: &[String]) -> Names {
+        match path.split_first() {
+            Some((first, rest)) => match self.imported.get(first) {
+                Some(import) => import.iter().chain(rest).cloned().collect(),
+                None => path.to_vec(),
+            },
+            None => Names::new(),
+        }
+    }
+
     /// The top-level module: `kernels` of `kernels/matmul/product.rs`.
     pub fn layer(&self) -> &str {
         self.module.first().map_or("lib", String::as_str)
@@ -338,7 +349,7 @@ fn tokens(code: &str) -> Vec<Token> {
 }
 
 /// A source file without its comments, strings and characters.
-pub fn code_of(text: &str) -> String {
+fn code_of(text: &str) -> String {
     code_and_strings(text).0
 }
 
