@@ -13,9 +13,8 @@ use crate::digest::Fnv1a;
 use crate::error::Result;
 use crate::files::write_atomically;
 use crate::graph::plan::{Plan, Step};
-use crate::kernel::{DeviceTraits, Halves, Kernel, Params as _};
+use crate::kernel::{DeviceTraits, Halves, Kernel};
 use crate::kernels::catalogue;
-use crate::kernels::matmul::product;
 
 /// Runs of each form; the shortest counts.
 pub(super) const TIMES: usize = 3;
@@ -138,22 +137,12 @@ impl Tuning {
         forms.filter(fits).collect()
     }
 
-    /// A step at the size at which it is measured. Sides that are multiples of eight stay so, for forms that read vectors.
+    /// A step at the size at which it is measured.
     fn part(&self, step: &Step) -> Step {
         let mut step = step.clone();
-        if !step.kernel.name.starts_with("matmul/product") {
-            return step;
+        if let Some(reduced) = step.kernel.reduced {
+            step.params = reduced(&step.params, self.most);
         }
-        let mut params: product::Params = *product::Params::of(&step.params);
-        while params.multiply_adds() > self.most {
-            let sides = [&mut params.rows, &mut params.columns, &mut params.depth];
-            let longest = sides.into_iter().max().expect("three sides");
-            if *longest <= 8 {
-                break;
-            }
-            *longest = longest.div_ceil(2).next_multiple_of(8);
-        }
-        step.params = params.in_at_most(params.pieces).to_raw();
         step
     }
 
@@ -287,6 +276,7 @@ mod tests {
     use crate::device::Hardware;
     use crate::graph::builder::Builder;
     use crate::graph::memory::Limits;
+    use crate::kernel::Params as _;
     use crate::kernels::forms;
     use crate::kernels::matmul::{product, product_tiled};
 

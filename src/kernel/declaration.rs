@@ -36,6 +36,9 @@ pub struct Kernel {
     pub work: Option<fn(&[u32], ElementSizes) -> Work>,
     /// Splits a step in two, for slices that are too large for a binding. Default: the kernel cannot be split.
     pub split: Option<Split>,
+    /// The params of a smaller step, if possible with at most this many multiply-adds, which tuning measures on slow devices in
+    /// place of a larger one. Default: every step is measured at its size.
+    pub reduced: Option<fn(&[u32], u64) -> Box<[u32]>>,
     /// The specification.
     pub twin: Twin,
     /// The implementation in `f32` that the CPU runs instead of the twin: faster, with the same result up to
@@ -81,6 +84,7 @@ impl Kernel {
         grid: |_| [0; 3],
         work: None,
         split: None,
+        reduced: None,
         twin: Twin {
             single: |_, _| panic!("the kernel declares no twin"),
             double: |_, _| panic!("the kernel declares no twin"),

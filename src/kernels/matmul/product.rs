@@ -60,6 +60,7 @@ pub(super) const BASE: Kernel = Kernel {
     grid: blocks::<64, 64>,
     work: Some(work),
     split: Some(split::split),
+    reduced: Some(|raw, most| Params::of(raw).reduced(most).to_raw()),
     twin: twin!(reference),
     cpu: Some(cpu::cpu),
     cases: cases::cases,

@@ -121,6 +121,20 @@ impl Params {
         self.in_pieces(self.depth.div_ceil(made.piece_depth()))
     }
 
+    /// A product of similar proportions with at most `most` multiply-adds, unless all sides of its matrices are 8 or less. Sides that
+    /// are multiples of eight stay so, for forms that read vectors.
+    pub(super) fn reduced(mut self, most: u64) -> Params {
+        while self.multiply_adds() > most {
+            let sides = [&mut self.rows, &mut self.columns, &mut self.depth];
+            let longest = sides.into_iter().max().expect("three sides");
+            if *longest <= 8 {
+                break;
+            }
+            *longest = longest.div_ceil(2).next_multiple_of(8);
+        }
+        self.in_at_most(self.pieces)
+    }
+
     /// Terms of each sum of a piece. Of several pieces it is a multiple of [`PIECE_TERMS`], and the last may have fewer.
     pub fn piece_depth(&self) -> u32 {
         match self.pieces {
