@@ -8,6 +8,7 @@ use super::median;
 use super::peaks::Peaks;
 use crate::error::Result;
 use crate::kernel::Kernel;
+use crate::tensor::names;
 use crate::train::prepare::StepInputs;
 use crate::train::session::TrainingSession;
 
@@ -130,7 +131,7 @@ pub(super) fn profile(
 fn purpose(label: &str) -> String {
     let kept: Vec<&str> = label
         .split(' ')
-        .filter(|part| !part.starts_with("layers.") && !part.starts_with("t="))
+        .filter(|part| names::layer_of(part).is_none() && !part.starts_with("t="))
         .collect();
     if kept.is_empty() {
         label.to_owned()

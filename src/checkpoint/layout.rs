@@ -15,6 +15,11 @@ const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
 const TENSORBOARD: &str = "tensorboard";
 
+/// The folder of the runs and comparisons whose folder is not given, in the folder `base`.
+pub fn runs_folder(base: &Path) -> PathBuf {
+    base.join("runs")
+}
+
 /// Path of the resolved configuration in a run folder.
 pub fn config_path(run: &Path) -> PathBuf {
     run.join(CONFIG)

@@ -15,7 +15,7 @@ mod run_folder;
 mod write;
 
 pub use find::{FoundCheckpoint, Which, find};
-pub use layout::{config_path, has_run, metrics_path, run_of_config};
+pub use layout::{config_path, has_run, metrics_path, run_of_config, runs_folder};
 pub use lock::{is_unlocked, lock_folder};
 pub use numbered::run_name;
 pub use read::{Checkpoint, Tensor};

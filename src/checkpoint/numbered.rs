@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::layout::{has_run, run_of_config};
+use super::layout::{has_run, run_of_config, runs_folder};
 use crate::error::Result;
 use crate::files;
 
@@ -19,7 +19,7 @@ pub fn run_name(config: &Path) -> String {
 
 /// Creates the folder after the last one that exists.
 pub(super) fn create_next(base: &Path, config: &Path) -> Result<PathBuf> {
-    let runs = base.join("runs");
+    let runs = runs_folder(base);
     std::fs::create_dir_all(&runs).map_err(|error| files::cannot_create(&runs, error))?;
     let mut number = numbers(&runs, config)?.last().map_or(1, |last| last + 1);
     loop {
@@ -35,7 +35,7 @@ pub(super) fn create_next(base: &Path, config: &Path) -> Result<PathBuf> {
 
 /// The last folder that contains a run.
 pub(super) fn newest(base: &Path, config: &Path) -> Result<Option<PathBuf>> {
-    let runs = base.join("runs");
+    let runs = runs_folder(base);
     if !runs.is_dir() {
         return Ok(None);
     }
@@ -47,7 +47,7 @@ pub(super) fn newest(base: &Path, config: &Path) -> Result<Option<PathBuf>> {
 
 fn path_of(base: &Path, config: &Path, number: u64) -> PathBuf {
     let name = run_name(config);
-    base.join("runs").join(if number == 1 {
+    runs_folder(base).join(if number == 1 {
         name
     } else {
         format!("{name}-{number}")

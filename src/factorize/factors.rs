@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::model::{Changed, Model};
 use crate::error::{Error, Result};
+use crate::tensor::names;
 
 /// The share of a gate matrix that is kept.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -61,11 +62,10 @@ pub fn factorize(model: &Model<'_>, factors: &[usize]) -> Result<(Changed, Vec<S
             ))
             .help(format!("give {most} or less")));
         }
-        let gates = format!("layers.{layer}.gates");
-        let weight = model.recurrent(&format!("{gates}.weight"))?;
+        let weight = model.recurrent(&names::gate(layer, "weight"))?;
         let product = decompose(&weight, rows, columns, factor)?;
-        changed.insert(format!("{gates}.factor_in"), product.first);
-        changed.insert(format!("{gates}.factor_out"), product.second);
+        changed.insert(names::gate(layer, "factor_in"), product.first);
+        changed.insert(names::gate(layer, "factor_out"), product.second);
         let mut spectrum = Spectrum {
             layer,
             factor,

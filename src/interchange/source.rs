@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::corpus::Vocabulary;
 use crate::error::Result;
 use crate::model::parameters::{Group, ParameterSpec, evaluated_name, parameters};
+use crate::tensor::names;
 
 /// The metadata key of the version in an exported file.
 const VERSION: &str = "wlstm.version";
@@ -52,11 +53,7 @@ impl<'a> ExportSource<'a> {
 
     /// The name of the table that gives the logits.
     pub(super) fn softmax(&self) -> &'static str {
-        if self.config.model.tied {
-            "embedding.weight"
-        } else {
-            "softmax.weight"
-        }
+        names::softmax_weight(self.config.model.tied)
     }
 
     /// The metadata of an exported file: `format`, version, configuration, and the vocabulary as in a vocabulary file.

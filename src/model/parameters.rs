@@ -110,22 +110,21 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<ParameterSpec> {
 
     let shape = [vocabulary, model.embedding];
     add(
-        "embedding.weight".into(),
+        names::EMBEDDING.into(),
         shape.into(),
         table_limit,
         Group::Embedding,
         ColumnLayout::Plain,
     );
     for (k, cell) in model.cells.iter().enumerate() {
-        let gates = format!("layers.{k}.gates");
         let recurrent = Group::Recurrent;
         for parameter in cell.parameters(&model.sizes(k)) {
             let limit = glorot(&parameter.shape);
-            let name = format!("{gates}.{}", parameter.name);
+            let name = names::gate(k, parameter.name);
             add(name, parameter.shape, limit, recurrent, parameter.layout);
         }
         add(
-            format!("{gates}.bias"),
+            names::gate_bias(k),
             [4 * hidden].into(),
             0.0,
             recurrent,
@@ -135,7 +134,7 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<ParameterSpec> {
             let shape = Shape::from([hidden, output]);
             let limit = glorot(&shape);
             add(
-                format!("layers.{k}.projection.weight"),
+                names::projection(k),
                 shape,
                 limit,
                 recurrent,
@@ -146,7 +145,7 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<ParameterSpec> {
     if !model.tied {
         let shape = [vocabulary, output];
         add(
-            "softmax.weight".into(),
+            names::SOFTMAX_WEIGHT.into(),
             shape.into(),
             table_limit,
             Group::Softmax,
@@ -154,7 +153,7 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<ParameterSpec> {
         );
     }
     add(
-        "softmax.bias".into(),
+        names::SOFTMAX_BIAS.into(),
         [vocabulary].into(),
         0.0,
         Group::Softmax,

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics::{self, Line, Step, Valid};
 use crate::model::cost::{Cost, cost};
+use crate::tensor::names;
 
 /// A run in any state: running, interrupted or finished.
 #[derive(Clone, Debug)]
@@ -89,7 +90,7 @@ impl RunData {
             && let Ok(found) = find(folder, Which::Last)
         {
             let checkpoint = Checkpoint::open(&found.checkpoint)?;
-            let words = checkpoint.shape("embedding.weight")?[0];
+            let words = checkpoint.shape(names::EMBEDDING)?[0];
             run.parameters = cost(&run.config, words).parameters;
         }
         Ok(run)

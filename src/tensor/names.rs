@@ -17,6 +17,18 @@
 //! | `evaluation.state.*`, `generation.state.*`, `micro_batchK.state.*` | recurrent states of plans with other batches | no |
 //! | `rows.embedding`, `rows.softmax`, `rows.table` | row indices: inputs of a training step | no |
 
+/// The embedding, `[V, E]`; with `model.tied`, the softmax weights too.
+pub const EMBEDDING: &str = "embedding.weight";
+
+/// The softmax weights, `[V, P]`. See [`softmax_weight`].
+pub const SOFTMAX_WEIGHT: &str = "softmax.weight";
+
+/// The softmax bias, `[V]`.
+pub const SOFTMAX_BIAS: &str = "softmax.bias";
+
+/// The prefix of the parameters of layers.
+const LAYERS: &str = "layers.";
+
 /// The text of the vocabulary in a checkpoint.
 pub const VOCABULARY: &str = "vocab";
 
@@ -37,6 +49,42 @@ pub const ROWS_SOFTMAX: &str = "rows.softmax";
 
 /// The row index of the gradient of a table that embedding and softmax share.
 pub const ROWS_TABLE: &str = "rows.table";
+
+/// The table that contains the softmax weights: the embedding, if they are tied.
+pub fn softmax_weight(tied: bool) -> &'static str {
+    if tied { EMBEDDING } else { SOFTMAX_WEIGHT }
+}
+
+/// The prefix of a layer's parameters and states, `layers.0`.
+pub fn layer(layer: usize) -> String {
+    format!("{LAYERS}{layer}")
+}
+
+/// A tensor of a layer.
+pub fn in_layer(layer: usize, name: &str) -> String {
+    format!("{LAYERS}{layer}.{name}")
+}
+
+/// A parameter of a layer's gates; `weight` for example.
+pub fn gate(layer: usize, parameter: &str) -> String {
+    format!("{LAYERS}{layer}.gates.{parameter}")
+}
+
+/// The bias of a layer's gates, `[4H]`.
+pub fn gate_bias(layer: usize) -> String {
+    gate(layer, "bias")
+}
+
+/// The projection of a layer, `[H, P]`.
+pub fn projection(layer: usize) -> String {
+    in_layer(layer, "projection.weight")
+}
+
+/// The layer of a parameter, or of a name that begins with a layer's; none for other names.
+pub fn layer_of(name: &str) -> Option<usize> {
+    let number = name.strip_prefix(LAYERS)?.split('.').next()?;
+    number.parse().ok()
+}
 
 /// Whether an input is a row index.
 pub fn is_row_index(input: &str) -> bool {
@@ -131,6 +179,21 @@ impl StateOwner {
             }
             StateOwner::Evaluation => format!("evaluation.state.{name}"),
             StateOwner::Generation => format!("generation.state.{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_contain_their_layer() {
+        for name in [layer(12), gate_bias(12), projection(12)] {
+            assert_eq!(layer_of(&name), Some(12), "{name}");
+        }
+        for name in [EMBEDDING, "layers", "layers.x.y", "ema.layers.0.c"] {
+            assert_eq!(layer_of(name), None, "{name}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::search::{LayerEnergy, Partitions};
 use crate::error::Result;
 use crate::factorize::model::{Changed, Model};
+use crate::tensor::names;
 
 /// All parameters that a permutation changes. `weights` are the gate weights `[I+P, 4H]` of every layer.
 pub fn permuted(
@@ -20,11 +21,11 @@ pub fn permuted(
     let mut changed = Changed::new();
     let (first, last) = (layers[0].axes[0], layers[layers.len() - 1].axes[1]);
     let table = |name: &str| model.checkpoint.tensor_f32(name);
-    let embedding = table("embedding.weight")?.1;
-    changed.insert("embedding.weight".into(), columns(&embedding, &axes[first]));
+    let embedding = table(names::EMBEDDING)?.1;
+    changed.insert(names::EMBEDDING.into(), columns(&embedding, &axes[first]));
     if !sizes.tied {
-        let softmax = table("softmax.weight")?.1;
-        changed.insert("softmax.weight".into(), columns(&softmax, &axes[last]));
+        let softmax = table(names::SOFTMAX_WEIGHT)?.1;
+        changed.insert(names::SOFTMAX_WEIGHT.into(), columns(&softmax, &axes[last]));
     }
     for (k, (layer, weight)) in layers.iter().zip(weights).enumerate() {
         let orders = Orders {
@@ -32,16 +33,16 @@ pub fn permuted(
             outputs: &axes[layer.axes[1]],
             cells: &partitions.cells[k].order(),
         };
-        let name = |what: &str| format!("layers.{k}.{what}");
-        changed.insert(name("gates.weight"), orders.blocks(weight, layer.groups));
-        let bias = model.recurrent(&name("gates.bias"))?;
-        changed.insert(name("gates.bias"), columns(&bias, orders.cells));
+        let name = names::gate(k, "weight");
+        changed.insert(name, orders.blocks(weight, layer.groups));
+        let bias = model.recurrent(&names::gate_bias(k))?;
+        changed.insert(names::gate_bias(k), columns(&bias, orders.cells));
         if sizes.projection != 0 {
-            let projection = model.recurrent(&name("projection.weight"))?;
+            let projection = model.recurrent(&names::projection(k))?;
             let cells = orders.cells.iter();
             let rows = cells.flat_map(|cell| &projection[cell * output..][..output]);
             let rows: Vec<f32> = rows.copied().collect();
-            changed.insert(name("projection.weight"), columns(&rows, orders.outputs));
+            changed.insert(names::projection(k), columns(&rows, orders.outputs));
         }
     }
     Ok(changed)

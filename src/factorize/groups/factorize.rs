@@ -11,6 +11,7 @@ use super::search::{LayerEnergy, Partitions, search};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::factorize::model::{Changed, Model};
+use crate::tensor::names;
 
 /// What the blocks hold of the gate matrix of a layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,7 +43,7 @@ pub fn factorize(model: &Model<'_>, groups: &[usize], seed: u64) -> Result<(Chan
     let sizes = &model.config.model;
     assert_eq!(groups.len(), sizes.layers(), "one for each layer");
     let weights = (0..sizes.layers())
-        .map(|layer| model.recurrent(&format!("layers.{layer}.gates.weight")))
+        .map(|layer| model.recurrent(&names::gate(layer, "weight")))
         .collect::<Result<Vec<_>>>()?;
     let layers = energies(sizes, groups, &weights);
     let given = contiguous(sizes, &layers);

@@ -4,6 +4,7 @@ use super::builder::{Builder, Dimension};
 use crate::cell::{Attribute, OnnxLayer};
 use crate::error::Result;
 use crate::interchange::source::ExportSource;
+use crate::tensor::names;
 
 /// Builds the graph.
 ///
@@ -16,8 +17,8 @@ pub fn build<'a>(source: &ExportSource<'a>) -> Result<Builder<'a>> {
     let output = model.output_size();
     let mut builder = Builder::new("one step of a language model");
     builder.integer_input("word", &[Dimension::Batch]);
-    let table = source.table("embedding.weight")?;
-    let table = builder.parameter("embedding.weight", &[words, model.embedding], table);
+    let table = source.table(names::EMBEDDING)?;
+    let table = builder.parameter(names::EMBEDDING, &[words, model.embedding], table);
     let rows = [Attribute::Int("axis", 0)];
     let mut x = builder.node("Gather", &[&table, "word"], "embedded", &rows);
     for layer in 0..model.layers() {
@@ -26,10 +27,14 @@ pub fn build<'a>(source: &ExportSource<'a>) -> Result<Builder<'a>> {
     let weight = if model.tied {
         table
     } else {
-        let weight = source.table("softmax.weight")?;
-        builder.parameter("softmax.weight", &[words, output], weight)
+        let weight = source.table(names::SOFTMAX_WEIGHT)?;
+        builder.parameter(names::SOFTMAX_WEIGHT, &[words, output], weight)
     };
-    let bias = builder.parameter("softmax.bias", &[words], source.table("softmax.bias")?);
+    let bias = builder.parameter(
+        names::SOFTMAX_BIAS,
+        &[words],
+        source.table(names::SOFTMAX_BIAS)?,
+    );
     let transposed = [Attribute::Int("transB", 1)];
     let logits = builder.node("Gemm", &[&x, &weight, &bias], "logits", &transposed);
     let last = [Attribute::Int("axis", -1)];
@@ -56,12 +61,12 @@ fn build_layer<'a>(
 ) -> Result<String> {
     let model = &source.config.model;
     let (hidden, input, output) = (model.hidden, model.input_size(layer), model.output_size());
-    let of = |name: &str| format!("layers.{layer}.{name}");
+    let of = |name: &str| names::in_layer(layer, name);
     let (h, c) = (format!("h.{layer}"), format!("c.{layer}"));
     builder.input(&h, &[Dimension::Batch, Dimension::Size(output)]);
     builder.input(&c, &[Dimension::Batch, Dimension::Size(hidden)]);
-    let bias = source.recurrent(&of("gates.bias"))?;
-    let bias = builder.parameter(&of("gates.bias"), &[4 * hidden], bias);
+    let bias = source.recurrent(&names::gate_bias(layer))?;
+    let bias = builder.parameter(&names::gate_bias(layer), &[4 * hidden], bias);
     let mut gates = Gates {
         builder,
         source,
@@ -91,9 +96,9 @@ fn build_layer<'a>(
         builder.node("Mul", &[&o, &shown], next, &[])
     } else {
         let m = builder.node("Mul", &[&o, &shown], of("m"), &[]);
-        let weight = source.recurrent(&of("projection.weight"))?;
+        let weight = source.recurrent(&names::projection(layer))?;
         let shape = [hidden, model.projection];
-        let weight = builder.parameter(&of("projection.weight"), &shape, weight);
+        let weight = builder.parameter(&names::projection(layer), &shape, weight);
         builder.node("MatMul", &[&m, &weight], next, &[])
     };
     if model.residual && input == output {
@@ -113,7 +118,7 @@ struct Gates<'b, 'a> {
 
 impl Gates<'_, '_> {
     fn name(&self, name: &str) -> String {
-        format!("layers.{}.{name}", self.layer)
+        names::in_layer(self.layer, name)
     }
 }
 
@@ -127,7 +132,7 @@ impl OnnxLayer for Gates<'_, '_> {
     }
 
     fn parameter(&mut self, name: &str, shape: &[usize]) -> Result<String> {
-        let name = self.name(&format!("gates.{name}"));
+        let name = names::gate(self.layer, name);
         let values = self.source.recurrent(&name)?;
         Ok(self.builder.parameter(&name, shape, values))
     }

@@ -6,6 +6,7 @@ use super::layout::{FORGET, GATES, check, parse_name, tensors, transposed};
 use crate::checkpoint::{self, Dtype, Entry};
 use crate::error::Result;
 use crate::interchange::source::ExportSource;
+use crate::tensor::names;
 
 /// Writes the file.
 ///
@@ -23,7 +24,7 @@ pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
     let metadata = source.metadata("pt");
     checkpoint::write(path, &entries, &metadata, |name, sink| {
         let Some((tensor, layer)) = parse_name(name) else {
-            let own = if name == "softmax.weight" {
+            let own = if name == names::SOFTMAX_WEIGHT {
                 source.softmax()
             } else {
                 name
@@ -50,7 +51,7 @@ impl Layer<'_> {
     fn gates(&self, tensor: &str, mut write: impl FnMut(Vec<f32>) -> Result<()>) -> Result<()> {
         let model = &self.source.config.model;
         let (hidden, input) = (model.hidden, model.input_size(self.layer));
-        let weight = self.source.recurrent(&self.name("gates.weight"))?;
+        let weight = self.source.recurrent(&names::gate(self.layer, "weight"))?;
         let (of_input, of_output) = weight.split_at(input * 4 * hidden);
         let rows = if tensor == "weight_ih" {
             of_input
@@ -66,14 +67,14 @@ impl Layer<'_> {
     /// `weight_hr [P, H]`.
     fn projection(&self) -> Result<Vec<f32>> {
         let width = self.source.config.model.projection;
-        let weight = self.source.recurrent(&self.name("projection.weight"))?;
+        let weight = self.source.recurrent(&names::projection(self.layer))?;
         Ok(transposed(&weight, width, 0..width))
     }
 
     /// Gives `bias_ih [4H]` or `bias_hh [4H]` to `write`, one gate after the other.
     fn bias(&self, tensor: &str, mut write: impl FnMut(Vec<f32>) -> Result<()>) -> Result<()> {
         let model = &self.source.config.model;
-        let bias = self.source.recurrent(&self.name("gates.bias"))?;
+        let bias = self.source.recurrent(&names::gate_bias(self.layer))?;
         for (k, gate) in GATES.into_iter().enumerate() {
             let forget = if k == FORGET { model.forget_bias } else { 0.0 };
             let values = bias[gate * model.hidden..][..model.hidden].iter();
@@ -89,9 +90,5 @@ impl Layer<'_> {
             write(values.collect())?;
         }
         Ok(())
-    }
-
-    fn name(&self, parameter: &str) -> String {
-        format!("layers.{}.{parameter}", self.layer)
     }
 }

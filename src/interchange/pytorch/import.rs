@@ -7,6 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::interchange::source::WORDS;
+use crate::tensor::names;
 
 /// A file of PyTorch, read as the parameters of a model.
 pub struct Imported<'a> {
@@ -39,7 +40,7 @@ impl<'a> Imported<'a> {
         })?;
         if config.model.tied {
             let [embedding, softmax] =
-                ["embedding.weight", "softmax.weight"].map(|name| file.tensor_f32(name));
+                [names::EMBEDDING, names::SOFTMAX_WEIGHT].map(|name| file.tensor_f32(name));
             if embedding?.1 != softmax?.1 {
                 return Err(Error::data(format!(
                     "`model.tied` is set, but in `{}` the weights of softmax and embedding differ",
@@ -62,18 +63,16 @@ impl<'a> Imported<'a> {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read.
     pub fn values(&self, name: &str) -> Result<Cow<'a, [f32]>> {
-        let of_layer = name
-            .strip_prefix("layers.")
-            .and_then(|rest| rest.split_once('.'))
-            .and_then(|(layer, parameter)| Some((layer.parse().ok()?, parameter)));
-        let Some((layer, parameter)) = of_layer else {
+        let Some(layer) = names::layer_of(name) else {
             return Ok(self.file.tensor_f32(name)?.1);
         };
         let hidden = self.config.model.hidden;
-        Ok(Cow::Owned(match parameter {
-            "gates.bias" => self.bias(layer)?,
-            "projection.weight" => transposed(&self.tensor("weight_hr", layer)?, hidden, 0..hidden),
-            _ => self.weight(layer)?,
+        Ok(Cow::Owned(if name == names::gate_bias(layer) {
+            self.bias(layer)?
+        } else if name == names::projection(layer) {
+            transposed(&self.tensor("weight_hr", layer)?, hidden, 0..hidden)
+        } else {
+            self.weight(layer)?
         }))
     }
 

@@ -6,6 +6,7 @@ use crate::cell::Cell;
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::tensor::names;
 
 /// The positions of PyTorch's gates i, f, g, o among i, j, f, o.
 pub const GATES: [usize; 4] = [0, 2, 1, 3];
@@ -53,7 +54,7 @@ pub fn tensors(config: &Config, vocabulary: usize) -> Vec<(String, Vec<usize>)> 
     let model = &config.model;
     let (hidden, output) = (model.hidden, model.output_size());
     let mut tensors = vec![(
-        "embedding.weight".to_owned(),
+        names::EMBEDDING.to_owned(),
         vec![vocabulary, model.embedding],
     )];
     for layer in 0..model.layers() {
@@ -67,8 +68,8 @@ pub fn tensors(config: &Config, vocabulary: usize) -> Vec<(String, Vec<usize>)> 
             push("weight_hr", &[output, hidden]);
         }
     }
-    tensors.push(("softmax.weight".to_owned(), vec![vocabulary, output]));
-    tensors.push(("softmax.bias".to_owned(), vec![vocabulary]));
+    tensors.push((names::SOFTMAX_WEIGHT.to_owned(), vec![vocabulary, output]));
+    tensors.push((names::SOFTMAX_BIAS.to_owned(), vec![vocabulary]));
     tensors
 }
 
@@ -117,6 +118,6 @@ mod tests {
     fn names_of_layers_are_parsed() {
         assert_eq!(parse_name("lstm.weight_ih_l0"), Some(("weight_ih", 0)));
         assert_eq!(parse_name("lstm.bias_hh_l12"), Some(("bias_hh", 12)));
-        assert_eq!(parse_name("softmax.weight"), None);
+        assert_eq!(parse_name(names::SOFTMAX_WEIGHT), None);
     }
 }

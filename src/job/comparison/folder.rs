@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::record::{ComparisonSpec, RECORD, Record};
+use crate::checkpoint::runs_folder;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::report::{ComparisonRow, comparison_csv, comparison_table};
@@ -41,7 +42,7 @@ impl ComparisonFolder {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be created.
     pub fn create_numbered(base: &Path) -> Result<ComparisonFolder> {
-        let runs = base.join("runs");
+        let runs = runs_folder(base);
         std::fs::create_dir_all(&runs).map_err(|error| files::cannot_create(&runs, error))?;
         let mut number = 1;
         loop {
@@ -63,7 +64,7 @@ impl ComparisonFolder {
         let path = match path {
             Some(path) => path.to_path_buf(),
             None => {
-                let all = (1..).map(|number| base.join("runs").join(numbered(number)));
+                let all = (1..).map(|number| runs_folder(base).join(numbered(number)));
                 let there = all.take_while(|path| path.is_dir());
                 let last = there.filter(|path| path.join(RECORD).is_file()).last();
                 last.ok_or_else(|| {

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::graph::operations::layer::Layer;
 use crate::graph::operations::{Streams, dropout, embedding, layer, residual};
 use crate::graph::{Graph, Parameter, Value};
+use crate::tensor::names;
 
 /// The most elements of the logits of a tile of the full softmax: 96 MiB in `f32`.
 pub(super) const TILE: usize = 24 << 20;
@@ -70,7 +71,7 @@ impl<'a> Body<'a> {
         let caches = caches(config, vocabulary, part.division);
         let declare = |line: parameters::ParameterSpec| {
             let (mut rows, width) = match line.name.as_str() {
-                "softmax.bias" => (vocabulary, 1),
+                names::SOFTMAX_BIAS => (vocabulary, 1),
                 _ => line.matrix(),
             };
             if let (TableAccess::Slots, Some(cache)) = (tables, cache_of(config, &line)) {
@@ -106,11 +107,7 @@ impl<'a> Body<'a> {
 
     /// The weights of the softmax, `[V, P]`.
     pub fn softmax_weight(&self) -> Parameter {
-        self.parameter(if self.config.model.tied {
-            "embedding.weight"
-        } else {
-            "softmax.weight"
-        })
+        self.parameter(names::softmax_weight(self.config.model.tied))
     }
 
     /// Appends embedding and layers, from the input `inputs [T*B]` to the input of the softmax, `[T*B, P]`. Returns that and the
@@ -127,7 +124,7 @@ impl<'a> Body<'a> {
             graph.given(name, extent.rows(), model.embedding)
         } else {
             let ids = graph.builder.index_input("inputs", [extent.rows()]);
-            let table = self.parameter("embedding.weight");
+            let table = self.parameter(names::EMBEDDING);
             embedding(graph, table, ids, embedding_scale)
         };
         let streams = Streams {
@@ -151,16 +148,14 @@ impl<'a> Body<'a> {
 
     fn layer(&self, k: usize) -> Layer {
         let model = &self.config.model;
-        let name = format!("layers.{k}");
-        let projection = format!("{name}.projection.weight");
         Layer {
-            gates: model.cells[k].gates(&|part| self.parameter(&format!("{name}.gates.{part}"))),
-            bias: self.parameter(&format!("{name}.gates.bias")),
-            projection: (model.projection != 0).then(|| self.parameter(&projection)),
+            gates: model.cells[k].gates(&|part| self.parameter(&names::gate(k, part))),
+            bias: self.parameter(&names::gate_bias(k)),
+            projection: (model.projection != 0).then(|| self.parameter(&names::projection(k))),
             batch: self.variant.extent.batch,
             unroll: self.variant.extent.unroll,
             forget_bias: model.forget_bias as f32,
-            name,
+            name: names::layer(k),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::graph::memory::Limits;
 use crate::graph::operations::full_softmax;
 use crate::graph::plan::{Plan, Role, Slice, Storage};
 use crate::kernels::matmul::product;
+use crate::tensor::names;
 use crate::tensor::names::StateOwner;
 
 /// The losses of `targets [T*B]` after `inputs [T*B]` with the full softmax: the output `nll [T*B]`, 0 for padding.
@@ -22,7 +23,7 @@ pub fn evaluation(config: &Config, vocabulary: usize, extent: Extent, limits: &L
     let body = Body::new(&mut graph, config, vocabulary, variant(extent));
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let targets = graph.builder.index_input("targets", [extent.rows()]);
-    let (weight, bias) = (body.softmax_weight(), body.parameter("softmax.bias"));
+    let (weight, bias) = (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS));
     let tile = TILE.min(limits.slice);
     full_softmax(&mut graph, h, weight, bias, targets, tile, 1.0);
     graph.finish()
@@ -39,7 +40,7 @@ pub fn logits(config: &Config, vocabulary: usize, batch: usize, limits: &Limits)
     let params = product::Params::dense(batch, vocabulary, config.model.output_size());
     let (weight, bias) = (
         graph.weight(body.softmax_weight()),
-        graph.weight(body.parameter("softmax.bias")),
+        graph.weight(body.parameter(names::SOFTMAX_BIAS)),
     );
     let slices = [graph.data(h), weight, bias, out];
     graph.builder.step(

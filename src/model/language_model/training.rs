@@ -7,6 +7,7 @@ use crate::config::{Config, Precision, Recipe, Softmax};
 use crate::graph::operations::{Sampling, full_softmax, mean, sampled_softmax};
 use crate::graph::{Graph, Parameter};
 use crate::kernels::pointwise::copy;
+use crate::tensor::names;
 use crate::tensor::names::StateOwner;
 
 /// The streams of a batch from which on the products of cells are faster as separate steps on a GPU: these read the
@@ -55,7 +56,7 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
             .step("output", &copy::KERNEL, &params, &[graph.data(h), output]);
     }
     let targets = graph.builder.index_input("targets", [extent.rows()]);
-    let (weight, bias) = (body.softmax_weight(), body.parameter("softmax.bias"));
+    let (weight, bias) = (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS));
     let nll = match config.softmax {
         Softmax::Full => {
             let tile = TILE.min(limits.slice);

@@ -45,7 +45,7 @@ impl StreamedEvaluation {
             width: plans.width,
             embedding: config.model.embedding,
             depth: config.model.output_size(),
-            weight: softmax_weight(config),
+            weight: names::softmax_weight(config.model.tied),
         })
     }
 
@@ -57,13 +57,13 @@ impl StreamedEvaluation {
         inputs: &[u32],
         targets: &[u32],
     ) -> Result<Vec<f64>> {
-        let embedded = look_up(tables.rows("embedding.weight"), self.embedding, inputs);
+        let embedded = look_up(tables.rows(names::EMBEDDING), self.embedding, inputs);
         executor.send(names::evaluation::EMBEDDED, &embedded)?;
         executor.run(self.hidden, &Vec::new())?;
         let mut runs = 1;
         let running: Vec<f32> = targets.iter().flat_map(|_| [NO_WORD, 0.0, 0.0]).collect();
         executor.send(names::evaluation::RUNNING, &running)?;
-        let (weight, bias) = (tables.rows(self.weight), tables.rows("softmax.bias"));
+        let (weight, bias) = (tables.rows(self.weight), tables.rows(names::SOFTMAX_BIAS));
         let tiles = weight
             .chunks(self.width * self.depth)
             .zip(bias.chunks(self.width));
@@ -115,18 +115,14 @@ pub fn streamed_logits(
     tables: &HostTables,
     words: &[u32],
 ) -> Result<Vec<f64>> {
-    let embedded = look_up(
-        tables.rows("embedding.weight"),
-        config.model.embedding,
-        words,
-    );
+    let embedded = look_up(tables.rows(names::EMBEDDING), config.model.embedding, words);
     executor.send(names::generation::EMBEDDED, &embedded)?;
     executor.run(plan, &Vec::new())?;
     executor.fetch()?;
     let h = executor.read(names::generation::H)?;
     let (weight, bias) = (
-        tables.rows(softmax_weight(config)),
-        tables.rows("softmax.bias"),
+        tables.rows(names::softmax_weight(config.model.tied)),
+        tables.rows(names::SOFTMAX_BIAS),
     );
     let mut logits = vec![0.0; words.len() * bias.len()];
     let depth = h.len() / words.len();
@@ -144,14 +140,6 @@ pub fn streamed_logits(
             });
     }
     Ok(logits)
-}
-
-fn softmax_weight(config: &Config) -> &'static str {
-    if config.model.tied {
-        "embedding.weight"
-    } else {
-        "softmax.weight"
-    }
 }
 
 /// The rows of a table with these ids, concatenated.

@@ -9,7 +9,7 @@ use crate::device::{CpuExecutor, Data, Executor, Inputs, PlanId};
 use crate::error::Result;
 use crate::graph::plan::Plan;
 use crate::model::parameters::{Group, ParameterSpec};
-use crate::tensor::names::{self, LOSS_SCALE};
+use crate::tensor::names::{self, LOSS_SCALE, StateOwner};
 use crate::train::update::training_plan;
 
 /// The initial loss scale in mixed precision.
@@ -165,9 +165,10 @@ impl Check<'_> {
         close("loss", &outputs["loss"], loss);
         close("norm", &outputs["norm"][..1], rest);
         close("output", &golden.batch_major(&outputs["output"]), rest);
+        let states = StateOwner::Training { micro_batch: 0 };
         for layer in 0..golden.size("layers") {
             for part in ["h", "c"] {
-                let got = device.values(&format!("state.layers.{layer}.{part}"))?;
+                let got = device.values(&states.state(&names::in_layer(layer, part)))?;
                 close(&format!("{part}.{layer}"), &got, rest);
             }
         }
