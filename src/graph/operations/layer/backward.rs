@@ -1,39 +1,27 @@
 //! The backward pass of a layer.
 
 use super::blocks::{Block, Matrix, emit_join, emit_times, emit_weight_gradient};
+use super::context::Context;
 use super::description::Sizes;
-use super::recorded::{Factorized, GateProducts, Recorded};
+use super::gates::{GateGradients, GateStep, InputProduct};
+use super::recorded::Recorded;
 use super::span::{Span, Spans, named};
 use crate::graph::plan::Slice;
 use crate::graph::{Graph, Operation};
 use crate::kernels::lstm::cell_backward;
 use crate::kernels::reduce::sum_columns;
 
-/// The gates of a layer, with the gradients that go through them.
-#[derive(Clone, Copy)]
-enum GateGradients {
-    Grouped {
-        weight: crate::graph::Parameter,
-        groups: usize,
-    },
-    Factorized {
-        factorized: Factorized,
-        /// `[T*B, r]`: the gradient of the product with the first factor.
-        dfactor: Slice,
-    },
-}
-
 /// The tensors of a backward pass.
 struct Backward {
-    gates: GateGradients,
+    gates: Box<dyn GateGradients>,
     /// `[T*B, P]`: the gradient of the outputs, later of the projection's outputs.
     dy: Slice,
     /// `[B, H]`: the gradient of the cells, from step to step.
     dc: Slice,
     /// `[B, H]`: the gradient of the outputs before the projection, where a separate step computes it.
     dm: Option<Slice>,
-    /// The weights that gradients of gates are multiplied by.
-    recurrent: Block,
+    /// The weights that gradients of gates are multiplied by, transposed.
+    last: Block,
     /// The projection's weights.
     projection: Option<Block>,
 }
@@ -41,12 +29,10 @@ struct Backward {
 impl Operation for Recorded {
     fn backward(&self, graph: &mut Graph) {
         let backward = self.prepare(graph);
-        let of_layer = Spans {
-            layer: &self.layer.name,
-            sizes: self.sizes,
-            h: self.h,
-            projected: self.layer.projection.is_some(),
-        };
+        let Context {
+            layer, sizes, h, ..
+        } = &self.context;
+        let of_layer = Spans::of(layer, *sizes, *h);
         // The gradient of all inputs, asked for at the first span.
         let mut dx = None;
         for span in self.spans.iter().rev() {
@@ -66,19 +52,20 @@ impl Operation for Recorded {
 
 impl Recorded {
     fn prepare(&self, graph: &mut Graph) -> Backward {
+        let Context { layer, sizes, .. } = &self.context;
         let Sizes {
             hidden,
             output,
             batch,
             unroll,
             ..
-        } = self.sizes;
-        let name = &self.layer.name;
+        } = *sizes;
+        let name = &layer.name;
         let dy = graph.gradient(self.y);
         let dc = graph
             .builder
             .activation(&format!("{name}.dc"), [batch, hidden]);
-        let separate = self.layer.projection.is_some_and(|projection| {
+        let separate = layer.projection.is_some_and(|projection| {
             let weight = graph.operand(projection);
             graph.builder.separates_products() || !graph.builder.fits(weight)
         });
@@ -86,19 +73,10 @@ impl Recorded {
             let name = format!("{name}.dm");
             graph.builder.stored(&name, [batch, hidden])
         });
-        let gates = match self.gates {
-            GateProducts::Grouped { weight, groups } => GateGradients::Grouped { weight, groups },
-            GateProducts::Factorized(factorized) => {
-                let (name, len) = (format!("{name}.dfactor"), factorized.product.len);
-                GateGradients::Factorized {
-                    factorized,
-                    dfactor: graph.builder.stored(&name, [len]),
-                }
-            }
-        };
-        let block = self.cell_weights(graph);
-        let recurrent = block.transposed_for(graph, name, "recurrent", 4 * hidden, unroll);
-        let projection = self.layer.projection.map(|projection| {
+        let gates = self.gates.gradients(graph, &self.context);
+        let block = self.gates.last_block(graph, &self.context);
+        let last = block.transposed_for(graph, name, "recurrent", 4 * hidden, unroll);
+        let projection = layer.projection.map(|projection| {
             let block = Block::whole(graph.operand(projection));
             block.transposed_for(graph, name, "projection", output, unroll)
         });
@@ -107,7 +85,7 @@ impl Recorded {
             dy,
             dc,
             dm,
-            recurrent,
+            last,
             projection,
         }
     }
@@ -120,13 +98,13 @@ impl Recorded {
             batch,
             unroll,
             ..
-        } = self.sizes;
+        } = self.context.sizes;
         let dz = Matrix::new(span.gates(t), 4 * hidden);
         let dh_of = |t: usize| Matrix::new(backward.dy.chunk(t, unroll), output);
         let mut dh = dh_of(t).slice;
         let mut projection = backward.projection;
         if let (Some(dm), Some(block)) = (backward.dm, projection) {
-            let label = self.label(&format!("projection gradient t={t}"));
+            let label = self.context.label(&format!("projection gradient t={t}"));
             let out = Matrix::new(dm, hidden);
             emit_times(graph, label, dh_of(t), block, out, false);
             (dh, projection) = (dm, None);
@@ -148,29 +126,17 @@ impl Recorded {
             span.c_after(t),
             backward.dc,
         ];
-        let label = self.label(&format!("cell gradient t={t}"));
+        let label = self.context.label(&format!("cell gradient t={t}"));
         graph
             .builder
             .step(label, &cell_backward::KERNEL, &params, &slices);
-        let label = self.label(&format!("recurrent gradient t={t}"));
-        match backward.gates {
-            GateGradients::Grouped { .. } if t > 0 => {
-                emit_times(graph, label, dz, backward.recurrent, dh_of(t - 1), true);
-            }
-            GateGradients::Grouped { .. } => {}
-            GateGradients::Factorized {
-                factorized: Factorized { first, width, .. },
-                dfactor,
-            } => {
-                let dfactor = Matrix::new(dfactor.chunk(t, unroll), width);
-                emit_times(graph, label.clone(), dz, backward.recurrent, dfactor, false);
-                if t > 0 {
-                    let block = Block::recurrent_rows(graph.operand(first), 1, &self.sizes);
-                    let block = block.transposed();
-                    emit_times(graph, label, dfactor, block, dh_of(t - 1), true);
-                }
-            }
-        }
+        let step = GateStep {
+            t,
+            dz,
+            last: backward.last,
+            dh: t.checked_sub(1).map(dh_of),
+        };
+        backward.gates.emit_step(graph, &self.context, step);
     }
 
     /// Adds the gradients of a span's gates to those of the weights, and computes the gradient of its inputs. `dx` is the
@@ -182,23 +148,24 @@ impl Recorded {
         backward: &Backward,
         dx: &mut Option<(Slice, bool)>,
     ) {
+        let Context { layer, sizes, .. } = &self.context;
         let Sizes {
             input,
             hidden,
             output,
             batch,
             ..
-        } = self.sizes;
-        let rows = |slice: Slice, width| span.rows(slice, width, &self.sizes);
-        let x = rows(graph.data(self.x), input);
-        let weight_label = || self.label("weight gradient");
-        if let Some(projection) = self.layer.projection {
+        } = *sizes;
+        let rows = |slice: Slice, width| span.rows(slice, width, sizes);
+        let x = rows(graph.data(self.context.x), input);
+        let weight_label = || self.context.label("weight gradient");
+        if let Some(projection) = layer.projection {
             let (slice, accumulate) = graph.dense_gradient(projection);
             let (m, dy) = (Matrix::new(span.m, hidden), rows(backward.dy, output));
             let block = Block::whole(slice);
             emit_weight_gradient(graph, weight_label(), m, dy, block, accumulate);
         }
-        let (slice, accumulate) = graph.dense_gradient(self.layer.bias);
+        let (slice, accumulate) = graph.dense_gradient(layer.bias);
         let params = sum_columns::Params {
             rows: (span.count * batch) as u32,
             width: 4 * hidden as u32,
@@ -206,47 +173,36 @@ impl Recorded {
             scale: 1.0,
         };
         graph.builder.step(
-            self.label("bias gradient"),
+            self.context.label("bias gradient"),
             &sum_columns::KERNEL,
             &params,
             &[span.z, slice],
         );
-        let (dx, dx_accumulate) = *dx.get_or_insert_with(|| graph.contribute(self.x));
+        let (dx, dx_accumulate) = *dx.get_or_insert_with(|| graph.contribute(self.context.x));
         let dz = Matrix::new(span.z, 4 * hidden);
-        // The gradient of the products with x and h, and their weight.
-        let (gradient, weight, groups) = match backward.gates {
-            GateGradients::Grouped { weight, groups } => (dz, weight, groups),
-            GateGradients::Factorized {
-                factorized,
-                dfactor,
-            } => {
-                let (slice, accumulate) = graph.dense_gradient(factorized.second);
-                let (factor, block) = (
-                    rows(factorized.product, factorized.width),
-                    Block::whole(slice),
-                );
-                emit_weight_gradient(graph, weight_label(), factor, dz, block, accumulate);
-                (rows(dfactor, factorized.width), factorized.first, 1)
-            }
-        };
+        let InputProduct {
+            gradient,
+            weight,
+            groups,
+        } = backward.gates.emit_span(graph, &self.context, span, dz);
         let (slice, accumulate) = graph.dense_gradient(weight);
-        let h = Matrix::new(self.h_before(span), output);
+        let h = Matrix::new(self.context.h_before(span), output);
         if groups > 1 {
-            let name = named(&self.layer.name, "joined", span.number);
-            let joined = emit_join(graph, self.label("join"), &name, groups, x, h);
+            let name = named(&layer.name, "joined", span.number);
+            let joined = emit_join(graph, self.context.label("join"), &name, groups, x, h);
             let block = Block::grouped(slice, groups);
             emit_weight_gradient(graph, weight_label(), joined, gradient, block, accumulate);
         } else {
             let blocks = [
-                Block::input_rows(slice, 1, &self.sizes),
-                Block::recurrent_rows(slice, 1, &self.sizes),
+                Block::input_rows(slice, 1, sizes),
+                Block::recurrent_rows(slice, 1, sizes),
             ];
             for (left, block) in [x, h].into_iter().zip(blocks) {
                 emit_weight_gradient(graph, weight_label(), left, gradient, block, accumulate);
             }
         }
-        let block = Block::input_rows(graph.operand(weight), groups, &self.sizes).transposed();
-        let label = self.label("input gradient");
+        let block = Block::input_rows(graph.operand(weight), groups, sizes).transposed();
+        let label = self.context.label("input gradient");
         emit_times(
             graph,
             label,

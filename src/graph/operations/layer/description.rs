@@ -2,17 +2,18 @@
 
 use crate::graph::Parameter;
 
-/// The weights of the gates, interleaved per unit (see [`crate::kernels::lstm`]).
+/// The form of the gates with their weights, interleaved per unit (see [`crate::kernels::lstm`]).
 #[derive(Clone, Copy)]
 pub enum Gates {
-    /// A product for each group, `lstmp` with one: `[G * (I+P)/G, 4H/G]`, in every group the rows of the input first.
+    /// A product for each group, with one group a dense product: `[G * (I+P)/G, 4H/G]`, in every group the rows of the input
+    /// first.
     Grouped {
         /// The weights.
         weight: Parameter,
         /// `G`.
         groups: usize,
     },
-    /// Two products, `flstm`: `[I+P, r]`, the rows of the input first, and `[r, 4H]`.
+    /// Two products, one after the other: `[I+P, r]`, the rows of the input first, and `[r, 4H]`.
     Factorized {
         /// The first factor.
         first: Parameter,

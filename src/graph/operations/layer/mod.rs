@@ -1,4 +1,4 @@
-//! An LSTM layer over `T` steps: the three cells, with or without projection.
+//! An LSTM layer over `T` steps, with any form of [`Gates`], with or without projection.
 //!
 //! Forward: the products of the input for all steps at once, then `T` times the fused cell and the projection. Backward:
 //! `T` times the fused cell and the recurrent product, then the gradients of weights as products over all `T*B` rows. A
@@ -19,8 +19,12 @@
 
 mod backward;
 mod blocks;
+mod context;
 mod description;
+mod factorized;
 mod forward;
+mod gates;
+mod grouped;
 mod recorded;
 mod span;
 

@@ -13,7 +13,7 @@
 use std::ops::Range;
 
 use super::blocks::Matrix;
-use super::description::Sizes;
+use super::description::{Layer, Sizes};
 use crate::graph::builder::Builder;
 use crate::graph::plan::Slice;
 
@@ -45,7 +45,17 @@ pub(super) struct Spans<'a> {
     pub projected: bool,
 }
 
-impl Spans<'_> {
+impl<'a> Spans<'a> {
+    /// Those of a layer with the outputs `h`.
+    pub fn of(layer: &'a Layer, sizes: Sizes, h: Slice) -> Spans<'a> {
+        Spans {
+            layer: &layer.name,
+            sizes,
+            h,
+            projected: layer.projection.is_some(),
+        }
+    }
+
     /// One span of all steps, everything kept.
     pub fn whole(&self, builder: &mut Builder) -> Span {
         let Sizes {
