@@ -92,11 +92,14 @@
 //! | what | files | lines elsewhere |
 //! |---|---|---|
 //! | a cell | `src/cell/NAME.rs`: key, parameters, gates, limits, ONNX nodes | `mod` and the entry of `CELLS` in `src/cell/mod.rs` |
+//! | a form of gates | `src/graph/operations/layer/NAME.rs`: products and gradients | `mod` there, a variant of `Gates` in `description.rs` and its arm in `forward.rs` |
 //! | an optimizer | `src/kernels/optimizer/NAME.rs` and `shaders/optimizer/NAME.wgsl`: state, initial values, rule, constants | `mod` and the entry of `OPTIMIZERS` in `src/kernels/optimizer/mod.rs` |
-//! | a kernel | `src/kernels/FOLDER/NAME.rs` and `shaders/FOLDER/NAME.wgsl` | `mod` and the entry of `KERNELS` in the folder's `mod.rs`; a gradient check, or `no_gradient` with a reason |
+//! | a kernel | `src/kernels/FOLDER/NAME.rs` and `shaders/FOLDER/NAME.wgsl` | `mod` and the entry of `KERNELS` in the folder's `mod.rs`; a gradient check in `tests/library/gradients`, or `no_gradient` with a reason |
 //! | a configuration key | none | one entry in `src/config/keys`, which declares type, default, documentation, rule and behaviour on `--resume` |
 //! | a command | `src/cli/NAME.rs`: arguments, help, `run` | `mod` in `src/cli/mod.rs` and a line of `commands!` in `src/cli/command.rs` |
 //! | a help topic | `src/help/NAME.md` | a line of `topics!` in `src/help/mod.rs` |
+//!
+//! A cell needs a new form of gates only if its gates are neither dense, factorized nor grouped products.
 //!
 //! Tests find new entries by themselves: parity, contract and gradient tests walk the list of kernels, and
 //! tests of configuration, help and resuming walk the keys.

@@ -1,7 +1,4 @@
 //! F-LSTM: the gate matrix as the product of two.
-//!
-//! `z = ([x; h] W1) W2 + b` with `W1 [I+P, r]`, without a bias or a nonlinearity between the two, and `W2 [r, 4H]`.
-//! O. Kuchaiev and B. Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722).
 
 use super::kind::{CellKind, GateParameter, LayerSizes, SizeKey};
 use super::layout::ColumnLayout;
@@ -10,13 +7,19 @@ use crate::error::Result;
 use crate::graph::Parameter;
 use crate::graph::operations::layer::Gates;
 
-/// F-LSTM: `z = ([x; h] W1) W2 + b`.
+/// F-LSTM: the gate matrix as the product of two.
+///
+/// `z = ([x; h] W1) W2 + b` with `W1 [I+P, r]` and `W2 [r, 4H]`, without a bias or a nonlinearity between the two. A layer has
+/// `(I+P)*r + r*4H + 4H + H*P` parameters.
+///
+/// O. Kuchaiev and B. Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722).
 pub struct Flstm;
 
 impl Flstm {
     /// `r`, the size between the two matrices. A workgroup of a product computes at least 64 columns.
     pub const FACTOR: SizeKey = SizeKey {
         key: "model.factor",
+        letter: "r",
         default: "512",
         doc: "Columns between the two gate matrices of an `flstm`, `r`; one number, or a list with one for each layer.",
         example: 64,
@@ -42,11 +45,13 @@ impl CellKind for Flstm {
         vec![
             GateParameter {
                 name: "factor_in",
+                extents: "[I+P, r]",
                 shape: [sizes.input + sizes.output, factor].into(),
                 layout: ColumnLayout::Plain,
             },
             GateParameter {
                 name: "factor_out",
+                extents: "[r, 4H]",
                 shape: [factor, 4 * sizes.hidden].into(),
                 layout: ColumnLayout::Interleaved {
                     units: sizes.hidden,

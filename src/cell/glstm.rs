@@ -1,11 +1,4 @@
 //! G-LSTM: an independent gate matrix for each group of inputs, outputs and memory cells.
-//!
-//! For every group `g` of `G`, with the contiguous slices `x_g [B, I/G]` and `h_g [B, P/G]`: `R_g = [x_g; h_g] T_g` with
-//! `T_g [(I+P)/G, 4H/G]`, without bias. `R_g` is i_g, j_g, f_g, o_g of `H/G` columns each; gate i is all i_g side by side
-//! plus `b_i [H]`, and so on: the weights belong to groups, the bias is i, j, f, o over all `H`. The projection is dense;
-//! it mixes the groups at every step. `G = 1` computes what `lstmp` does.
-//!
-//! O. Kuchaiev and B. Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722).
 
 use super::kind::{CellKind, Dimension, GateParameter, LayerSizes, SizeKey, Violation};
 use super::layout::ColumnLayout;
@@ -14,13 +7,22 @@ use crate::error::Result;
 use crate::graph::Parameter;
 use crate::graph::operations::layer::Gates;
 
-/// G-LSTM: `[x_g; h_g] T_g` for every group `g`, side by side, `+ b`.
+/// G-LSTM: an independent gate matrix for each group of inputs, outputs and memory cells.
+///
+/// For every group `g` of `G`, with the contiguous slices `x_g [B, I/G]` and `h_g [B, P/G]`: `R_g = [x_g; h_g] T_g` with
+/// `T_g [(I+P)/G, 4H/G]`, without bias. `R_g` is i_g, j_g, f_g, o_g of `H/G` columns each; gate i is all i_g side by side
+/// plus `b_i [H]`, and so on: the weights belong to groups, the bias is i, j, f, o over all `H`. The projection is dense;
+/// it mixes the groups at every step. `G = 1` computes what [`Lstmp`](super::Lstmp) does. A layer has
+/// `(I+P)*4H/G + 4H + H*P` parameters.
+///
+/// O. Kuchaiev and B. Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722).
 pub struct Glstm;
 
 impl Glstm {
     /// `G`, the number of groups. A workgroup of a product computes one group.
     pub const GROUPS: SizeKey = SizeKey {
         key: "model.groups",
+        letter: "G",
         default: "[4, 8]",
         doc: "Groups of a `glstm`, `G`; one number, or a list with one for each layer. It must divide the input, the output and the \
               memory cells of its layer.",
@@ -47,6 +49,7 @@ impl CellKind for Glstm {
         let (rows, units) = ((sizes.input + sizes.output) / groups, sizes.hidden / groups);
         vec![GateParameter {
             name: "weight",
+            extents: "[G, (I+P)/G, 4H/G]",
             shape: [groups, rows, 4 * units].into(),
             layout: ColumnLayout::Interleaved { units },
         }]

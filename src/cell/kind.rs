@@ -36,6 +36,8 @@ pub enum Dimension {
 pub struct GateParameter {
     /// The last part of its name, `weight` for `layers.0.gates.weight`.
     pub name: &'static str,
+    /// Its shape in files in letters, for documentation.
+    pub extents: &'static str,
     /// Its shape in files. The last two extents are those of the matrix that the Glorot limit is computed
     /// from.
     pub shape: Shape,
@@ -59,6 +61,8 @@ pub struct Violation {
 pub struct SizeKey {
     /// The key with its section, `model.factor`.
     pub key: &'static str,
+    /// The letter of the size in shapes.
+    pub letter: &'static str,
     /// The default, as TOML.
     pub default: &'static str,
     /// The documentation of the key.

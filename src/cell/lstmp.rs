@@ -1,7 +1,4 @@
 //! LSTM with projection: one dense gate matrix.
-//!
-//! `z = [x; h] W + b` with `W [I+P, 4H]`. H. Sak, A. Senior and F. Beaufays, *Long short-term memory based recurrent
-//! neural network architectures for large vocabulary speech recognition* (2014, arXiv 1402.1128).
 
 use super::kind::{CellKind, GateParameter, LayerSizes};
 use super::layout::ColumnLayout;
@@ -10,7 +7,12 @@ use crate::error::Result;
 use crate::graph::Parameter;
 use crate::graph::operations::layer::Gates;
 
-/// LSTM with projection: `z = [x; h] W + b`.
+/// LSTM with projection: one dense gate matrix.
+///
+/// `z = [x; h] W + b` with `W [I+P, 4H]`. A layer has `(I+P)*4H + 4H + H*P` parameters.
+///
+/// H. Sak, A. Senior and F. Beaufays, *Long short-term memory based recurrent neural network architectures for large vocabulary
+/// speech recognition* (2014, arXiv 1402.1128).
 pub struct Lstmp;
 
 impl CellKind for Lstmp {
@@ -25,6 +27,7 @@ impl CellKind for Lstmp {
     fn parameters(&self, _size: usize, sizes: &LayerSizes) -> Vec<GateParameter> {
         vec![GateParameter {
             name: "weight",
+            extents: "[I+P, 4H]",
             shape: [sizes.input + sizes.output, 4 * sizes.hidden].into(),
             layout: ColumnLayout::Interleaved {
                 units: sizes.hidden,

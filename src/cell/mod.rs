@@ -9,16 +9,14 @@
 //! h' = m Wp                                                     Wp [H, P], no bias; without a projection h' = m
 //! ```
 //!
-//! | cell | gate pre-activations | parameters of a layer |
-//! |---|---|---|
-//! | [`lstmp`](Lstmp) | `[x; h] W + b` | `(I+P)*4H + 4H + H*P` |
-//! | [`flstm`](Flstm) | `([x; h] W1) W2 + b` | `(I+P)*r + r*4H + 4H + H*P` |
-//! | [`glstm`](Glstm) | `[x_g; h_g] T_g` for every group `g`, side by side, `+ b` | `(I+P)*4H/G + 4H + H*P` |
+//! The forget bias is added here and is not part of the stored bias. The cells differ in how they compute `z`: each type below
+//! that implements [`CellKind`] states its formula, the number of its parameters and its source.
 //!
 //! A cell's file declares everything about it: its name and key in the configuration, its parameters, how its gates are
 //! built, the sizes that it accepts and its ONNX nodes. To add a cell, write a file that implements [`CellKind`], and add its
 //! `mod` line below and its entry in [`CELLS`]: configuration, help, costs, benchmarks, comparisons and exports find it there. A
-//! cell whose gates are other products than [`Gates`](crate::graph::operations::layer::Gates) has also needs a variant there.
+//! cell whose gates have none of the forms of [`Gates`](crate::graph::operations::layer::Gates) needs a new form too: a file in
+//! `src/graph/operations/layer`, its `mod` line, a variant and an arm.
 
 mod flstm;
 mod glstm;
@@ -76,7 +74,44 @@ mod tests {
             let key = kind.size_key();
             assert!(key.is_none() || others().all(|other| other.size_key() != key));
         }
-        assert_eq!(names(), "lstmp, flstm or glstm");
+    }
+
+    #[test]
+    fn names_form_a_sentence() {
+        let all: Vec<&str> = CELLS.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names().replace(" or ", ", "), all.join(", "));
+        assert_eq!(names().matches(" or ").count(), 1);
+    }
+
+    /// The letters of the documented shapes stand for the sizes of the real ones.
+    #[test]
+    fn documented_shapes_are_those_of_the_parameters() {
+        for kind in CELLS {
+            let key = kind.size_key();
+            let size = key.map_or(0, |key| key.example);
+            let value = |letter: &str| match letter {
+                "I" => SIZES.input,
+                "P" => SIZES.output,
+                "H" => SIZES.hidden,
+                _ if key.is_some_and(|key| key.letter == letter) => size,
+                number => number.parse().unwrap_or_else(|_| panic!("`{letter}`")),
+            };
+            // A sum in parentheses, or factors such as `4H`, divided by the size or not.
+            let extent = |text: &str| {
+                let (dividend, divisor) = text.split_once('/').unwrap_or((text, "1"));
+                let sum = dividend.trim_matches(['(', ')']).split('+');
+                let term = |term: &str| match term.strip_prefix('4') {
+                    Some(letter) => 4 * value(letter),
+                    None => value(term),
+                };
+                sum.map(term).sum::<usize>() / value(divisor)
+            };
+            for parameter in kind.parameters(size, &SIZES) {
+                let inner = parameter.extents.trim_matches(['[', ']']);
+                let documented: Vec<usize> = inner.split(", ").map(extent).collect();
+                assert_eq!(documented, parameter.shape.0, "{}", parameter.name);
+            }
+        }
     }
 
     /// The gates have `4H` columns in all, and those of the last product are interleaved.

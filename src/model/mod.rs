@@ -24,24 +24,9 @@
 //!
 //! ## Cells
 //!
-//! Every cell maps `x [B, I]`, `h [B, P]`, `c [B, H]` to new `h`, `c`. The gates are in the order i, j, f, o; `j` is the
-//! candidate. The forget bias is added when computing and is not part of the stored bias.
-//!
-//! ```text
-//! i, j, f, o = split(z, 4)                                 z  [B, 4H]
-//! c' = sigmoid(f + forget_bias) * c + sigmoid(i) * tanh(j)
-//! m  = sigmoid(o) * tanh(c')                               m  [B, H]
-//! h' = m Wp                                                Wp [H, P], no bias; without projection h' = m and P = H
-//! ```
-//!
-//! | cell | gate pre-activations | parameters of a layer |
-//! |---|---|---|
-//! | `lstmp` | `z = [x; h] W + b`, `W [I+P, 4H]` | `(I+P)*4H + 4H + H*P` |
-//! | `flstm` | `z = ([x; h] W1) W2 + b`, `W1 [I+P, r]`, `W2 [r, 4H]` | `(I+P)*r + r*4H + 4H + H*P` |
-//! | `glstm` | `R_g = [x_g; h_g] T_g`, `T_g [(I+P)/G, 4H/G]`, for each group `g` of contiguous slices of `x` and `h`; gate i is all `i_g` side by side plus `b_i [H]`, and so on | `(I+P)*4H/G + 4H + H*P` |
-//!
-//! In a G-LSTM the gate weights belong to groups; the bias is i, j, f, o over all `H`, and the projection is dense: it mixes
-//! the groups at every step. Cells, factors and groups may differ by layer.
+//! Every cell maps `x [B, I]`, `h [B, P]`, `c [B, H]` to new `h`, `c`. [`cell`](mod@crate::cell) states what all cells compute
+//! in the same way, and each of its types how a cell computes its gates and how many parameters it has. Cells, factors and
+//! groups may differ by layer.
 //!
 //! ## Initialisation
 //!
@@ -71,18 +56,9 @@
 //! | embedding | `B` times the gradient of `T * mean(l)`, not clipped; the sum over devices | the same |
 //! | softmax weights and bias, a tied table | gradient of `T * mean(l)`, not clipped; the sum over devices | the same |
 //!
-//! With `g` the gradient, `lr` the learning rate:
-//!
-//! | optimizer | update |
-//! |---|---|
-//! | `adagrad` (Duchi et al. 2011) | `a += g²; w -= lr * g / sqrt(a)`, `a` starts at 1 |
-//! | `adam` (Kingma and Ba 2015) | see [`adam`](crate::kernels::optimizer::adam) |
-//! | `momentum` | see [`momentum`](crate::kernels::optimizer::momentum) |
-//! | `sgd` | `w -= lr * g` |
-//!
-//! A table's rows that a step does not use keep their values and their optimizer state. The gradients of a row that occurs
-//! several times are added first, then the row is updated once. In mixed precision a dynamic loss scale multiplies the loss;
-//! clipping and update divide it out.
+//! Each module of [`optimizer`](crate::kernels::optimizer) states the rule of an optimizer. A table's rows that a step does
+//! not use keep their values and their optimizer state. The gradients of a row that occurs several times are added first, then
+//! the row is updated once. In mixed precision a dynamic loss scale multiplies the loss; clipping and update divide it out.
 //!
 //! With `train.ema` the moving average `a = ema * a + (1 - ema) * w` of the recurrent parameters is updated after every step,
 //! without debiasing; evaluation and generation use it in place of them.
