@@ -79,11 +79,15 @@ pub(super) fn check_folder_of(out: &Path, what: &str) -> Result<()> {
 pub(super) mod tests {
     use clap::Args;
 
+    use super::GlobalArgs;
+
     /// Parses the arguments of one command as the whole command line does.
     pub fn parse<T: Args>(arguments: &[&str]) -> Result<T, clap::Error> {
-        T::augment_args(clap::Command::new("command")).debug_assert();
+        // Arguments of a command may conflict with those of every command.
+        let command = || T::augment_args(GlobalArgs::augment_args(clap::Command::new("command")));
+        command().debug_assert();
         let arguments = ["command"].iter().chain(arguments);
-        T::augment_args(clap::Command::new("command"))
+        command()
             .try_get_matches_from(arguments)
             .and_then(|matches| T::from_arg_matches(&matches))
     }

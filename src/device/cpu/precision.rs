@@ -12,7 +12,7 @@ pub trait CpuReal: Real {
     /// The implementation of a kernel in this precision.
     fn function(kernel: &Kernel) -> CpuFn<Self>;
 
-    /// Rounds the elements of a [`Dtype::Half`] tensor to `f16`.
+    /// Rounds the elements of a [`Dtype::Half`](crate::tensor::Dtype::Half) tensor to `f16`.
     fn round_halves(values: &mut [Self]);
 }
 
