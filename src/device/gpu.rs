@@ -147,7 +147,10 @@ impl GpuExecutor {
 
     /// Waits for the oldest run in flight and reads its outputs.
     fn retire(&mut self) -> Result<Outputs> {
-        let run = self.pending.pop_front().expect("every run was fetched");
+        let run = self
+            .pending
+            .pop_front()
+            .expect("a run that was not fetched");
         self.handle.wait(run.submission)?;
         let plan = &mut self.plans[run.plan.0];
         let size = run.staging.size();

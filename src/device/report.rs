@@ -110,7 +110,7 @@ fn missing() -> Vec<String> {
 
 /// The adapters as JSON: an array of [`AdapterSummary`].
 pub fn devices_json(adapters: &[AdapterSummary]) -> String {
-    serde_json::to_string_pretty(adapters).expect("every field of an adapter has a JSON form")
+    serde_json::to_string_pretty(adapters).expect("an adapter has a JSON form")
 }
 
 /// The adapters as text of at most 80 columns, one block each, followed by the CPU.

@@ -120,7 +120,9 @@ impl GpuExecutor {
             if trusted.contains_key(&(kernel.name, halves)) {
                 continue;
             }
-            let known = tuning.as_ref().and_then(|t| t.trusts(kernel, halves));
+            let known = tuning
+                .as_ref()
+                .and_then(|t| t.results.trusts(kernel, halves));
             if known == Some(false) {
                 tracing::warn!(
                     "{} keeps its run-time checks: it computed wrong results without them in an earlier run",
@@ -140,7 +142,7 @@ impl GpuExecutor {
                 };
                 // A failed trial is not stored: it says nothing about the kernel.
                 if let (Ok(found), Some(tuning)) = (&found, &mut tuning) {
-                    tuning.tried(kernel, halves, found.is_none());
+                    tuning.results.set_trusted(kernel, halves, found.is_none());
                     is_new = true;
                 }
                 if let Ok(Some(reason)) | Err(reason) = &found {
@@ -153,7 +155,7 @@ impl GpuExecutor {
             trusted.insert((kernel.name, halves), good);
         }
         if let (true, Some(tuning)) = (is_new, tuning) {
-            tuning.keep();
+            tuning.results.save();
         }
     }
 }

@@ -3,18 +3,16 @@
 //! All forms of a kernel give the same bits, so the choice affects only the time. Without measurements
 //! (tuning is off, or the device has no timestamps) the first form runs.
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+mod results;
 
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+
+use results::{TuningResults, widths_key};
 
 use super::adapter::AdapterSummary;
-use crate::digest::Fnv1a;
 use crate::error::Result;
-use crate::files::write_atomically;
 use crate::graph::plan::{Plan, Step};
-use crate::kernel::{DeviceTraits, Halves, Kernel};
-use crate::kernels::catalogue;
+use crate::kernel::{DeviceTraits, Kernel};
 
 /// Runs of each form; the shortest counts.
 pub(super) const TIMES: usize = 3;
@@ -23,25 +21,11 @@ pub(super) const TIMES: usize = 3;
 /// reduced size of similar proportions: at the sizes of the paper, all forms would take minutes.
 const MAX_ON_SOFTWARE: u64 = 1 << 28;
 
-/// The results for an adapter, as stored in the file.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Known {
-    /// The version of the program and a digest of its shaders.
-    version: String,
-    /// The adapter with its backend and driver.
-    adapter: String,
-    /// From the key of a step to the fastest form of its kernel.
-    choices: BTreeMap<String, String>,
-    /// Whether a kernel computes correctly without run-time checks, by its name and the element sizes of its bindings.
-    #[serde(default)]
-    trusted: BTreeMap<String, bool>,
-}
-
-/// The results for one adapter.
+/// The choice of forms for one adapter.
 #[derive(Debug)]
 pub(super) struct Tuning {
-    path: Option<PathBuf>,
-    known: Known,
+    /// The results of measurements.
+    pub results: TuningResults,
     /// The properties of the device that decide which forms it can run.
     traits: DeviceTraits,
     /// The largest number of multiply-adds of a product that is measured.
@@ -60,45 +44,13 @@ impl Tuning {
     /// Loads the results of earlier runs from the user's cache folder. A file that cannot be read is replaced.
     pub fn open(summary: &AdapterSummary, traits: DeviceTraits) -> Tuning {
         Tuning {
+            results: TuningResults::open(summary, crate::files::cache_folder()),
             traits,
             most: if summary.is_hardware() {
                 u64::MAX
             } else {
                 MAX_ON_SOFTWARE
             },
-            ..Tuning::in_folder(summary, crate::files::cache_folder())
-        }
-    }
-
-    fn in_folder(summary: &AdapterSummary, folder: Option<PathBuf>) -> Tuning {
-        let adapter = format!(
-            "{}, {}, {} {}, subgroups of {} to {}, {:?}",
-            summary.name,
-            summary.backend,
-            summary.driver,
-            summary.driver_info,
-            summary.subgroup_min,
-            summary.subgroup_max,
-            summary.matrix_units
-        );
-        let version = format!("{} {:016x}", env!("CARGO_PKG_VERSION"), kernels_digest());
-        let digest = Fnv1a::of(adapter.bytes());
-        let path = folder.map(|folder| folder.join(format!("tuning-{:016x}.json", digest.value())));
-        let known = path
-            .as_deref()
-            .and_then(read)
-            .filter(|known| known.adapter == adapter && known.version == version)
-            .unwrap_or(Known {
-                version,
-                adapter,
-                choices: BTreeMap::new(),
-                trusted: BTreeMap::new(),
-            });
-        Tuning {
-            path,
-            known,
-            traits: DeviceTraits::default(),
-            most: u64::MAX,
         }
     }
 
@@ -111,7 +63,7 @@ impl Tuning {
         for step in &plan.steps {
             let forms = self.forms(plan, step);
             let key = key(plan, step, &forms);
-            let known = forms.len() == 1 || self.known.choices.contains_key(&key);
+            let known = forms.len() == 1 || self.results.fastest(&key).is_some();
             if known || !seen.insert(key.clone()) {
                 continue;
             }
@@ -172,40 +124,17 @@ impl Tuning {
         }
         for (key, (seconds, form)) in fastest {
             tracing::debug!(key, form, seconds, "tuned");
-            self.known.choices.insert(key, form.to_owned());
+            self.results.set_fastest(key, form);
         }
-        self.keep();
+        self.results.save();
         Ok(())
-    }
-
-    /// Writes the file, if there is a cache folder.
-    pub fn keep(&self) {
-        if let Some(path) = &self.path
-            && let Err(error) = write(path, &self.known)
-        {
-            // The next run measures again.
-            tracing::debug!(error = %error.chain(), "cannot store the results of tuning");
-        }
-    }
-
-    /// Whether a kernel computes correctly without run-time checks, if known.
-    pub fn trusts(&self, kernel: &Kernel, halves: Halves) -> Option<bool> {
-        self.known
-            .trusted
-            .get(&trusted_key(kernel, halves))
-            .copied()
-    }
-
-    /// Records whether a kernel computes correctly without run-time checks. [`Tuning::keep`] writes it to the file.
-    pub fn tried(&mut self, kernel: &Kernel, halves: Halves, good: bool) {
-        self.known.trusted.insert(trusted_key(kernel, halves), good);
     }
 
     /// The plan with each step in its fastest form.
     pub fn apply(&self, plan: &Plan) -> Plan {
         let chosen = |step: &Step| {
             let forms = self.forms(plan, step);
-            let name = self.known.choices.get(&key(plan, step, &forms));
+            let name = self.results.fastest(&key(plan, step, &forms));
             let form = name.and_then(|name| forms.iter().find(|form| form.name == name));
             form.map_or_else(|| step.clone(), |form| step.by(form))
         };
@@ -216,37 +145,7 @@ impl Tuning {
     }
 }
 
-/// A digest of everything that determines what kernels compute, and of the libraries that compile them. Stored results are valid
-/// for this digest only.
-fn kernels_digest() -> u64 {
-    let mut text = include_str!("../../Cargo.lock").to_owned();
-    for kernel in catalogue() {
-        let snippets = kernel.snippets.iter().map(|snippet| snippet.wgsl);
-        text.extend(snippets.chain([kernel.name, kernel.wgsl]));
-        text += &format!("{:?}", kernel.bindings);
-        for case in (kernel.cases)() {
-            let (constants, grid) = (
-                (kernel.constants)(&case.params),
-                (kernel.grid)(&case.params),
-            );
-            text += &format!("{} {:?} {constants:?} {grid:?}", case.label, case.params);
-        }
-    }
-    Fnv1a::of(text.bytes()).value()
-}
-
-/// The key of a kernel in `trusted`.
-fn trusted_key(kernel: &Kernel, halves: Halves) -> String {
-    format!("{} {}", kernel.name, widths_key(kernel, halves))
-}
-
-/// The element sizes of the bindings in bytes, as digits.
-fn widths_key(kernel: &Kernel, halves: Halves) -> String {
-    let widths = &halves.element_sizes()[..kernel.bindings.len()];
-    widths.iter().map(u64::to_string).collect()
-}
-
-/// The key of a step in `choices`: its candidate forms (which depend on the alignment of its slices), the element sizes of its
+/// The key of a step in the results: its candidate forms (which depend on the alignment of its slices), the element sizes of its
 /// bindings, and its params, which hold all sizes.
 fn key(plan: &Plan, step: &Step, forms: &[&Kernel]) -> String {
     let names: Vec<&str> = forms.iter().map(|form| form.name).collect();
@@ -255,28 +154,15 @@ fn key(plan: &Plan, step: &Step, forms: &[&Kernel]) -> String {
     format!("{} {bytes} {}", names.join(", "), params.join(" "))
 }
 
-fn read(path: &Path) -> Option<Known> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-}
-
-fn write(path: &Path, known: &Known) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| crate::files::cannot_write(path, error))?;
-    }
-    write_atomically(path, |out| {
-        let text = serde_json::to_vec_pretty(known).expect("names and numbers");
-        out.write_all(&text)
-            .map_err(|error| crate::files::cannot_write(path, error))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::device::Hardware;
     use crate::graph::builder::Builder;
     use crate::graph::memory::Limits;
-    use crate::kernel::Params as _;
+    use crate::kernel::{Halves, Params as _};
     use crate::kernels::forms;
     use crate::kernels::matmul::{product, product_tiled};
 
@@ -315,6 +201,14 @@ mod tests {
         }
     }
 
+    fn tuning(driver: &str, folder: Option<PathBuf>) -> Tuning {
+        Tuning {
+            results: TuningResults::open(&summary(driver), folder),
+            traits: DeviceTraits::default(),
+            most: u64::MAX,
+        }
+    }
+
     #[test]
     fn what_cannot_take_a_form_has_the_best_of_the_others() {
         let mut builder = Builder::new("one size, two places", &Limits::HOST);
@@ -326,7 +220,7 @@ mod tests {
         builder.step("even", &product::KERNEL, &params, &[even, even, even, y]);
         builder.step("odd", &product::KERNEL, &params, &[odd, odd, odd, z]);
         let plan = builder.finish();
-        let mut tuning = Tuning::in_folder(&summary("1.0"), None);
+        let mut tuning = tuning("1.0", None);
         let unknown = tuning.unknown(&plan).unwrap();
         let steps = &unknown.plan.steps;
         // The more specialised a form, the faster.
@@ -354,7 +248,7 @@ mod tests {
         let slices = [x, x, x, y];
         builder.step("large", &product::KERNEL, &params, &slices);
         let plan = builder.finish();
-        let mut tuning = Tuning::in_folder(&summary("1.0"), None);
+        let mut tuning = tuning("1.0", None);
         let whole = tuning.forms(&plan, &plan.steps[0]);
         for most in [1 << 28, 1 << 20, 1 << 9, 1] {
             tuning.most = most;
@@ -370,7 +264,7 @@ mod tests {
     #[test]
     fn the_fastest_form_is_kept_for_the_adapter_and_its_driver() {
         let folder = tempfile::tempdir().unwrap();
-        let open = |driver| Tuning::in_folder(&summary(driver), Some(folder.path().into()));
+        let open = |driver| tuning(driver, Some(folder.path().into()));
         let (plan, mut tuning) = (plan(), open("1.0"));
         let unknown = tuning.unknown(&plan).unwrap();
         // Two sizes in all forms.
@@ -405,15 +299,25 @@ mod tests {
         .into_iter();
         let profile = || Ok(runs.next().unwrap());
         tuning.measure(&unknown, profile).unwrap();
-        tuning.tried(&product::KERNEL, Halves::NONE, true);
-        tuning.tried(&product::KERNEL, product::KERNEL.all_halves(), false);
-        tuning.keep();
+        tuning
+            .results
+            .set_trusted(&product::KERNEL, Halves::NONE, true);
+        tuning
+            .results
+            .set_trusted(&product::KERNEL, product::KERNEL.all_halves(), false);
+        tuning.results.save();
         for tuning in [tuning, open("1.0")] {
             assert!(tuning.unknown(&plan).is_none());
-            assert_eq!(tuning.trusts(&product::KERNEL, Halves::NONE), Some(true));
+            assert_eq!(
+                tuning.results.trusts(&product::KERNEL, Halves::NONE),
+                Some(true)
+            );
             let all = product::KERNEL.all_halves();
-            assert_eq!(tuning.trusts(&product::KERNEL, all), Some(false));
-            assert_eq!(tuning.trusts(&product_tiled::KERNEL, Halves::NONE), None);
+            assert_eq!(tuning.results.trusts(&product::KERNEL, all), Some(false));
+            assert_eq!(
+                tuning.results.trusts(&product_tiled::KERNEL, Halves::NONE),
+                None
+            );
             let tuned = tuning.apply(&plan);
             let names: Vec<&str> = tuned.steps.iter().map(|step| step.kernel.name).collect();
             assert_eq!(names, [tiled, tiled, plain]);
