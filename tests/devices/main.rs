@@ -20,6 +20,7 @@ mod prediction;
 #[cfg(feature = "mpi")]
 mod ranks;
 mod resume;
+mod runs;
 mod scale;
 mod validate;
 

@@ -6,12 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::Trial;
-use crate::common::program::{
-    Dice, Ended, Folder, Tensors, checkpoint, checkpoints, lines_of, losses, metrics, number, train,
-};
+use crate::common::program::{Ended, checkpoints, lines_of, losses, metrics, number, train};
+use crate::runs::{self, Outcome, Text, last};
 use libtest_mimic::Failed;
-
-type Outcome = Result<(), Failed>;
 
 pub fn trials() -> Vec<Trial> {
     let trials = vec![
@@ -59,23 +56,7 @@ checkpoint_every = 5
 keep = 1000
 "#;
 
-struct Text {
-    folder: Folder,
-    config: PathBuf,
-}
-
 impl Text {
-    fn new() -> Text {
-        let words: Vec<String> = (0..128).map(|k| format!("w{k}")).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let (folder, mut dice) = (Folder::new(), Dice(7));
-        let all = words.join("\n");
-        folder.write("train.txt", all + "\n" + &dice.text(400, 9, &words));
-        folder.write("valid.txt", dice.text(12, 9, &words));
-        let config = folder.write("config.toml", CONFIG);
-        Text { folder, config }
-    }
-
     /// A job of `ranks` processes that trains into the folder `name`. Returns the path of the folder and the command.
     fn job(&self, ranks: usize, name: &str, more: &[&str]) -> (PathBuf, Command) {
         let run = self.folder.path(name);
@@ -141,42 +122,17 @@ fn end_of(mut child: Child) -> Result<Ended, Failed> {
     Ok(child.wait_with_output().map_err(missing)?.into())
 }
 
-/// The last checkpoint of a run.
-fn last(run: &Path) -> Tensors {
-    let step = *checkpoints(run).last().expect("a checkpoint");
-    Tensors::read(&checkpoint(run, step))
-}
-
-/// Checks that two runs have the same losses and tensors within a relative tolerance.
+/// Checks that two runs of 20 steps have the same losses and tensors within a relative tolerance.
 fn alike(one: &Path, other: &Path, tolerance: f64) -> Outcome {
-    let (x, y) = (losses(one), losses(other));
-    if x.len() != 20 || !x.keys().eq(y.keys()) {
-        return Err(format!("steps {:?} and {:?}", x.keys(), y.keys()).into());
+    match losses(one).len() {
+        20 => runs::alike(one, other, tolerance),
+        steps => Err(format!("{steps} steps").into()),
     }
-    for ((step, x), y) in x.iter().zip(y.values()) {
-        if (x - y).abs() > tolerance * x.abs() {
-            return Err(format!("step {step}: {x} and {y}").into());
-        }
-    }
-    let (one, other) = (last(one), last(other));
-    if one.tensors.len() < 10 || !one.tensors.keys().eq(other.tensors.keys()) {
-        return Err(format!("tensors {:?}", other.tensors.keys()).into());
-    }
-    for name in one.tensors.keys().filter(|name| *name != "vocab") {
-        let (one, other) = (one.values(name), other.values(name));
-        let scale = one.iter().fold(0.0_f32, |scale, x| scale.max(x.abs()));
-        for (k, (x, y)) in one.iter().zip(&other).enumerate() {
-            if f64::from((x - y).abs()) > tolerance * f64::from(scale) {
-                return Err(format!("{name}[{k}]: {x} and {y}").into());
-            }
-        }
-    }
-    Ok(())
 }
 
 /// With the recipe `plain`, ranks that share the streams train as one device with all streams.
 fn ranks_are_one_device(ranks: usize) -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 400);
     // No validation text: a validation has the streams of one rank, so the results would differ.
     for (kind, sets) in [
         ("sampled", vec![]),
@@ -204,7 +160,7 @@ fn ranks_are_one_device(ranks: usize) -> Outcome {
 /// Two ranks with one device each train as one process with two devices. With the recipe `paper`, in mixed precision and with
 /// gradient accumulation.
 fn ranks_are_devices() -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 400);
     for (kind, sets) in [
         ("paper", vec!["--set", "train.batch=2"]),
         (
@@ -247,7 +203,7 @@ fn ranks_are_devices() -> Outcome {
 
 /// A resumed job has the same bits as one that never stopped. A different number of ranks is refused.
 fn stop_and_resume() -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 400);
     let whole = text.train(2, "whole", &[])?;
     text.train(2, "parts", &["--steps", "11"])?;
     let parts = text.train(2, "parts", &["--resume"])?;
@@ -269,7 +225,7 @@ fn an_interrupt_saves() -> Outcome {
 }
 
 fn interrupted_by(name: &str) -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 400);
     let (run, child) = text.start("run")?;
     signal(child.id(), name);
     let ended = end_of(child)?;
@@ -294,7 +250,7 @@ fn interrupted_by(name: &str) -> Outcome {
 
 /// Killing a rank ends the job, and damages no checkpoint.
 fn a_lost_rank_ends_the_job() -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 400);
     for (name, victim) in [("first", 0), ("second", 1)] {
         let (run, child) = text.start(name)?;
         let ranks = children(child.id());
@@ -326,7 +282,7 @@ fn a_lost_rank_ends_the_job() -> Outcome {
 /// When training diverges, all ranks end and one reports it. Also if only the first rank notices: in a validation, or while it
 /// writes a checkpoint.
 fn divergence_ends_all() -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 400);
     let sets = [
         "--set",
         "train.learning_rate=1e30",
@@ -370,7 +326,7 @@ fn divergence_ends_all() -> Outcome {
 
 /// An error that only the first rank notices ends all ranks.
 fn a_failure_ends_all() -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 400);
     text.train(2, "run", &[])?;
     let (_, mut command) = text.job(2, "run", &[]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -383,7 +339,7 @@ fn a_failure_ends_all() -> Outcome {
 
 /// If the first rank cannot write a checkpoint, all ranks end and one reports the error.
 fn a_failure_of_the_first_ends_all() -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 400);
     let (run, child) = text.start("run")?;
     let folder = run.join("checkpoints");
     std::fs::rename(&folder, run.join("kept"))?;
@@ -398,7 +354,7 @@ fn a_failure_of_the_first_ends_all() -> Outcome {
 
 /// Ranks with different configurations, texts, vocabularies or numbers of devices are refused.
 fn all_ranks_must_train_the_same() -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 400);
     let other = text.folder.write("other.txt", "w1 w2 w3\n".repeat(90));
     let other = format!("data.train={}", other.display());
     let vocab = text.folder.path("words.txt");

@@ -1,17 +1,12 @@
 //! Features for large models do not change results: split bindings, tables on the host, several devices, validation on
 //! some of the targets.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::common::program::{
-    Dice, Folder, Tensors, checkpoint, checkpoints, lines_of, losses, number, train, wlstm,
-};
+use crate::common::program::{checkpoint, lines_of, losses, number, train, wlstm};
 use crate::common::{Trial, on_every_gpu};
-use libtest_mimic::Failed;
+use crate::runs::{Outcome, Text, alike, last};
 use serde_json::Value;
-
-type Outcome = Result<(), Failed>;
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -54,25 +49,7 @@ checkpoint_every = 5
 keep = 1000
 "#;
 
-/// A folder with a text of 130 words and a configuration.
-struct Text {
-    folder: Folder,
-    config: PathBuf,
-}
-
 impl Text {
-    fn new() -> Text {
-        let words: Vec<String> = (0..128).map(|k| format!("w{k}")).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let (folder, mut dice) = (Folder::new(), Dice(7));
-        // Every word occurs, so that the size of the vocabulary is known.
-        let all = words.join("\n");
-        folder.write("train.txt", all + "\n" + &dice.text(300, 9, &words));
-        folder.write("valid.txt", dice.text(12, 9, &words));
-        let config = folder.write("config.toml", CONFIG);
-        Text { folder, config }
-    }
-
     fn run(&self, name: &str, device: &str, sets: &[&str], more: &[&str]) -> PathBuf {
         let run = self.folder.path(name);
         let mut arguments: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
@@ -82,56 +59,9 @@ impl Text {
     }
 }
 
-fn last(run: &Path) -> Tensors {
-    let step = *checkpoints(run).last().expect("a checkpoint");
-    Tensors::read(&checkpoint(run, step))
-}
-
-fn validations(run: &Path) -> BTreeMap<u64, f64> {
-    let pair = |line: &Value| (number(line, "step") as u64, number(line, "nll"));
-    lines_of(run, "valid").iter().map(pair).collect()
-}
-
-/// Checks that two runs have the same losses and tensors within a relative tolerance; 0 demands the same bits.
-fn alike(one: &Path, other: &Path, tolerance: f64) -> Outcome {
-    let near = |what: &str, x: f64, y: f64, scale: f64| {
-        if (x - y).abs() <= tolerance * scale {
-            Ok(())
-        } else {
-            Err(Failed::from(format!("{what}: {x} and {y}")))
-        }
-    };
-    for values in [losses, validations] {
-        let (one, other) = (values(one), values(other));
-        if !one.keys().eq(other.keys()) {
-            return Err(format!("steps {:?} and {:?}", one.keys(), other.keys()).into());
-        }
-        for ((step, x), y) in one.iter().zip(other.values()) {
-            near(&format!("step {step}"), *x, *y, x.abs())?;
-        }
-    }
-    if losses(one).is_empty() {
-        return Err("no losses".into());
-    }
-    let (one, other) = (last(one), last(other));
-    if one.tensors.len() < 10 || !one.tensors.keys().eq(other.tensors.keys()) {
-        return Err(format!("tensors {:?}", other.tensors.keys()).into());
-    }
-    for name in one.tensors.keys().filter(|name| *name != "vocab") {
-        let (one, other) = (one.values(name), other.values(name));
-        let scale = one
-            .iter()
-            .fold(0.0_f64, |scale, x| scale.max(f64::from(x.abs())));
-        for (k, (x, y)) in one.iter().zip(&other).enumerate() {
-            near(&format!("{name}[{k}]"), f64::from(*x), f64::from(*y), scale)?;
-        }
-    }
-    Ok(())
-}
-
 /// Small bindings split steps into parts and tables into buffers. The results agree up to rounding.
 fn bindings(device: &str) -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 300);
     for (kind, sets) in [
         ("sampled", vec!["train.steps=6"]),
         (
@@ -158,7 +88,7 @@ fn bindings(device: &str) -> Outcome {
 
 /// With tables on the host the bits are the same, however few rows are on the device at once.
 fn tables_on_the_host(device: &str) -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 300);
     for (kind, sets) in [
         ("paper", vec![]),
         (
@@ -195,7 +125,7 @@ fn tables_on_the_host(device: &str) -> Outcome {
 
 /// A run may be resumed with its tables elsewhere, and its checkpoints can be used with the tables on the device.
 fn tables_move_between_runs(device: &str) -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 300);
     let whole = text.run("whole", device, &[], &[]);
     let parts = text.run("parts", device, &["model.tables=host"], &["--steps", "4"]);
     text.run(
@@ -240,7 +170,7 @@ fn tables_move_between_runs(device: &str) -> Outcome {
 /// Two devices, or two micro-batches, equal one device with twice the streams: with the recipe `plain` in
 /// every case, with `paper` for micro-batches.
 fn devices_and_micro_batches(device: &str) -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 300);
     let twice = ["--device", device];
     let plain = "train.recipe=plain";
     for (kind, sets) in [
@@ -298,7 +228,7 @@ fn devices_and_micro_batches(device: &str) -> Outcome {
 
 /// A run on several devices that stops and is resumed equals the run that never stopped. Another number of devices is refused.
 fn devices_stop_and_resume(device: &str) -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 300);
     let twice = ["--device", device];
     let sets = ["train.accumulate=2", "train.batch=2"];
     let whole = text.run("whole", device, &sets, &twice);
@@ -329,7 +259,7 @@ fn devices_stop_and_resume(device: &str) -> Outcome {
 
 /// `train.validate_targets` validates on the first targets, always the same ones.
 fn validate_targets() -> Outcome {
-    let text = Text::new();
+    let text = Text::new(CONFIG, 300);
     let part = text.run(
         "part",
         "cpu",
