@@ -25,7 +25,7 @@ pub(super) fn print_while_read(bytes: &[u8]) -> Result<bool> {
 
 /// Writes one JSON document.
 pub(super) fn print_json(document: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(document).expect("names, texts and numbers");
+    let mut text = serde_json::to_vec_pretty(document).expect("a document has a JSON form");
     text.push(b'\n');
     print(&text)
 }

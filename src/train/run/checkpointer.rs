@@ -115,7 +115,7 @@ impl<'a> Checkpointer<'a> {
     ) -> Result<PathBuf> {
         let step = progress.step;
         let validated = progress.validated == Some(step);
-        let progress = serde_json::to_string(progress).expect("numbers and names");
+        let progress = serde_json::to_string(progress).expect("progress has a JSON form");
         let metadata = [
             ("format", "wlstm checkpoint 1".to_owned()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),

@@ -2,7 +2,7 @@
 
 use super::norm::append_norm;
 use super::optimizer::append_optimizer;
-use super::parameter::ParameterUpdate;
+use super::parameter::{ParameterUpdate, group_of};
 use crate::config::Config;
 use crate::graph::plan::{Role, Slice};
 use crate::graph::{CONTROL, Graph};
@@ -40,8 +40,7 @@ fn parameter_updates(
     let updates: Vec<ParameterUpdate> = graph
         .gradients()
         .map(|(parameter, name, gradient)| {
-            let line = table.iter().find(|line| line.name == name);
-            let group = line.expect("the table has every parameter").group;
+            let group = group_of(&table, name);
             ParameterUpdate {
                 weight: graph.weight(parameter),
                 width: graph.extents(parameter).1,

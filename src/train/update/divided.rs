@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::append::append_update;
+use super::parameter::group_of;
 use crate::config::{Config, Precision, Recipe};
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Plan, Role, Step};
@@ -70,6 +71,24 @@ struct Sparse {
 }
 
 impl Found {
+    /// The tensor of the gradient; with `halves` an `f16` copy.
+    fn tensor(&self, halves: bool) -> String {
+        if halves {
+            names::half_gradient(&self.name)
+        } else {
+            names::gradient(&self.name)
+        }
+    }
+
+    /// The tensor that the update reads: see [`PendingGradient::joined`].
+    fn joined(&self, halves: bool, division: Division) -> String {
+        if self.sparse.is_some() && division.devices > 1 {
+            names::joined_gradient(&self.name)
+        } else {
+            self.tensor(halves)
+        }
+    }
+
     /// The rows that the tensor of the gradient has room for.
     fn capacity(&self) -> usize {
         self.sparse.map_or(self.rows, |sparse| sparse.capacity)
@@ -91,7 +110,7 @@ pub fn divided_plans(
     let (micro_batches, found) = micro_batch_plans(config, vocabulary, limits, division, device);
     let last = micro_batches.last().expect("at least one micro-batch");
     let gradients = pending_gradients(config, vocabulary, division, last, &found);
-    let update = update_plan(config, vocabulary, limits, division, &found, &gradients);
+    let update = update_plan(config, vocabulary, limits, division, &found);
     DividedPlans {
         micro_batches,
         update: Arc::new(update),
@@ -180,34 +199,21 @@ fn pending_gradients(
     found: &[Found],
 ) -> Vec<PendingGradient> {
     let table = parameters(config, vocabulary);
-    let is_recurrent = |name: &str| {
-        let line = table.iter().find(|line| line.name == name);
-        line.expect("the table has every parameter").group == Group::Recurrent
-    };
+    let is_recurrent = |name: &str| group_of(&table, name) == Group::Recurrent;
     let halves = exchanges_half(config, division);
     let is_paper = config.train.recipe == Recipe::Paper;
     let pending = |found: &Found| {
         let name = &found.name;
-        let tensor = if halves {
-            names::half_gradient(name)
-        } else {
-            names::gradient(name)
-        };
+        let tensor = found.tensor(halves);
         let id = last.find(&tensor).expect("a plan in parts keeps gradients");
         let writes = |step: &Step| step.slices.iter().any(|slice| slice.tensor == id);
         let completed_by = last.steps.iter().rposition(writes);
-        let is_sparse = found.sparse.is_some();
-        let joined = if is_sparse && division.devices > 1 {
-            names::joined_gradient(name)
-        } else {
-            tensor.clone()
-        };
         PendingGradient {
             parameter: name.clone(),
             len: found.capacity() * found.width,
             completed_by: completed_by.expect("a step writes each gradient"),
-            sparse: is_sparse,
-            joined,
+            sparse: found.sparse.is_some(),
+            joined: found.joined(halves, division),
             clipped: is_paper && is_recurrent(name),
             summed: is_paper && !is_recurrent(name),
             tensor,
@@ -224,7 +230,6 @@ fn update_plan(
     limits: &Limits,
     division: Division,
     found: &[Found],
-    pending: &[PendingGradient],
 ) -> Plan {
     let is_mixed = config.train.precision == Precision::Mixed;
     let halves = exchanges_half(config, division);
@@ -243,8 +248,7 @@ fn update_plan(
         let name = &found.name;
         let parameter = declared.iter().find(|(declared, _)| declared == name);
         let (_, parameter) = *parameter.expect("every parameter is declared");
-        let pending = pending.iter().find(|pending| pending.parameter == *name);
-        let joined = &pending.expect("every gradient is pending").joined;
+        let joined = &found.joined(halves, division);
         let width = found.width;
         let gradient = match found.sparse {
             None => {

@@ -2,7 +2,7 @@
 
 use crate::graph::Gradient;
 use crate::graph::plan::Slice;
-use crate::model::parameters::Group;
+use crate::model::parameters::{Group, ParameterSpec};
 
 /// The update of one parameter.
 pub(super) struct ParameterUpdate {
@@ -25,4 +25,15 @@ impl ParameterUpdate {
     pub fn rows(&self) -> usize {
         self.weight.len / self.width
     }
+}
+
+/// The group of a parameter of the model.
+///
+/// # Panics
+///
+/// If the table does not have it.
+pub(super) fn group_of(table: &[ParameterSpec], name: &str) -> Group {
+    let line = table.iter().find(|line| line.name == name);
+    line.unwrap_or_else(|| panic!("the model has no parameter `{name}`"))
+        .group
 }
