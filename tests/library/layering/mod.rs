@@ -63,7 +63,7 @@ const CONFINED: &[(&str, &str)] = &[
     ),
     (
         "std::fs",
-        "checkpoint cli config corpus files job metrics report device/host device/report device/tuning",
+        "checkpoint cli config corpus files job metrics report device/host device/report device/tuning/results",
     ),
     ("std::io::stdout std::io::stderr", "cli"),
 ];
