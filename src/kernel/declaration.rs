@@ -38,7 +38,7 @@ pub struct Kernel {
     pub split: Option<Split>,
     /// The params of a smaller step, if possible with at most this many multiply-adds, which tuning measures on slow devices in
     /// place of a larger one. Default: every step is measured at its size.
-    pub reduced: Option<fn(&[u32], u64) -> Box<[u32]>>,
+    pub reduced: Option<Reduce>,
     /// The specification.
     pub twin: Twin,
     /// The implementation in `f32` that the CPU runs instead of the twin: faster, with the same result up to
@@ -58,6 +58,9 @@ pub struct Kernel {
     /// order of the unit. Default: none.
     pub on_units_for: Option<&'static Kernel>,
 }
+
+/// From the params of a step and a number of multiply-adds to the params of a smaller step.
+pub type Reduce = fn(&[u32], u64) -> Box<[u32]>;
 
 impl PartialEq for Kernel {
     fn eq(&self, other: &Kernel) -> bool {

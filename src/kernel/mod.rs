@@ -41,7 +41,7 @@ mod work;
 pub use binding::{Access, Binding, MAX_BINDINGS};
 pub use buffers::{Buffer, Buffers, CpuFn, Twin};
 pub use case::{Case, Fill};
-pub use declaration::Kernel;
+pub use declaration::{Kernel, Reduce};
 pub use grid::{MAX_GRID, grid_over};
 pub use halves::{ElementSizes, Halves};
 pub use params::Params;
