@@ -62,14 +62,14 @@ impl RunData {
         }
         let record = RunRecord::read(folder).map_err(|error| {
             error.help(
-                "name a run folder in which training has started, for example runs/shakespeare",
+                "name the folder of a run in which training has started, such as runs/shakespeare",
             )
         })?;
         let path = config_path(folder);
         let toml = std::fs::read_to_string(&path).map_err(|error| {
             Error::data(format!("cannot read `{}`", path.display()))
                 .because(error)
-                .help("name a run folder in which training has started")
+                .help("name the folder of a run in which training has started")
         })?;
         let config = Config::load(&path, &[]).map_err(|error| {
             Error::data(format!(

@@ -46,7 +46,7 @@ pub fn overflow(device: &str) -> Outcome {
     if ended.stderr.matches("was skipped").count() != count {
         return Err(format!("not every skipped step is reported: {}", ended.stderr).into());
     }
-    let summary = format!("too large for f16: {count}\n");
+    let summary = format!("because gradients overflowed f16: {count}\n");
     if !ended.stdout.contains(&summary) {
         return Err(format!("the summary does not count them: {}", ended.stdout).into());
     }

@@ -78,11 +78,11 @@ fn missing_devices_and_texts_are_named() {
     for (set, says) in [
         (
             "data.train=none.txt",
-            "`--set data.train` names it, and it is neither beside",
+            "`--set data.train` names it, but it is neither in",
         ),
         (
             "data.valid=none.txt",
-            "`--set data.valid` names it, and it is neither beside",
+            "`--set data.valid` names it, but it is neither in",
         ),
         ("data.train=/none.txt", "there is no file `/none.txt`"),
     ] {

@@ -97,7 +97,7 @@ fn proposed_commands_work() {
     };
     let proposed = |ended: &Ended| -> Vec<String> {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        let next = ended.stderr.split("\nNext, ").nth(1);
+        let next = ended.stderr.split("\nNext").nth(1);
         let lines = next.expect("what comes next").lines().skip(1);
         lines.map(|line| line.trim().to_owned()).collect()
     };
