@@ -47,6 +47,12 @@ pub fn run_of_config(config: &Path) -> Option<PathBuf> {
     is_own.then(|| folder.to_path_buf())
 }
 
+/// The run folder that has this file among its checkpoints, if there is one.
+pub fn run_of_checkpoint(file: &Path) -> Option<PathBuf> {
+    let folder = file.parent().filter(|folder| folder.ends_with(CHECKPOINTS));
+    folder?.parent().map(Path::to_path_buf)
+}
+
 /// Name of the checkpoint at `step`.
 pub(super) fn checkpoint_name(step: u64) -> String {
     format!("step-{step:08}.safetensors")

@@ -15,7 +15,9 @@ mod run_folder;
 mod write;
 
 pub use find::{FoundCheckpoint, Which, find};
-pub use layout::{config_path, has_run, metrics_path, run_of_config, runs_folder};
+pub use layout::{
+    config_path, has_run, metrics_path, run_of_checkpoint, run_of_config, runs_folder,
+};
 pub use lock::{is_unlocked, lock_folder};
 pub use numbered::run_name;
 pub use read::{Checkpoint, Tensor};

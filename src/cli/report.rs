@@ -7,7 +7,7 @@ use clap::Args;
 use super::args::{Invocation, check_folder_of};
 use super::messages::note;
 use super::output;
-use crate::checkpoint::{Which, find};
+use crate::checkpoint::{Which, find, run_of_checkpoint};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::job::Trained;
@@ -94,12 +94,7 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
 /// The folder of a run, given the folder or one of its checkpoints.
 fn folder_of(path: &Path) -> Result<PathBuf> {
     if path.is_file() {
-        // RUN/checkpoints/FILE.
-        let folder = path
-            .parent()
-            .filter(|folder| folder.ends_with("checkpoints"));
-        let folder = folder.and_then(Path::parent);
-        return folder.map(Path::to_path_buf).ok_or_else(|| {
+        return run_of_checkpoint(path).ok_or_else(|| {
             Error::data(format!("`{}` does not belong to a run", path.display()))
                 .help("name the folder of a run, such as runs/shakespeare")
         });

@@ -9,7 +9,7 @@ use super::args::{Invocation, check_folder_of};
 use super::messages::note;
 use super::output;
 use super::preparation::Preparation;
-use crate::config::{Order, Tokens};
+use crate::config::{Named, Order, Tokens};
 use crate::corpus::{Corpus, VocabularyBuilder};
 use crate::error::{Error, Result, quoted};
 use crate::job::text::count_words;
@@ -38,24 +38,19 @@ pub(super) struct VocabArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub min_count: u64,
     /// Order of the text, like data.order in a configuration
-    #[arg(long, value_name = "ORDER", default_value = "sentences", value_parser = one_of([Order::Sentences, Order::Contiguous], Order::as_str))]
+    #[arg(long, value_name = "ORDER", default_value = "sentences", value_parser = one_of::<Order>())]
     pub order: Order,
     /// How lines are split into tokens, like data.tokens in a configuration
-    #[arg(long, value_name = "TOKENS", default_value = "whitespace", value_parser = one_of([Tokens::Whitespace, Tokens::Words, Tokens::Characters], Tokens::as_str))]
+    #[arg(long, value_name = "TOKENS", default_value = "whitespace", value_parser = one_of::<Tokens>())]
     pub tokens: Tokens,
 }
 
-/// Parses one of these values by its name.
-fn one_of<T, const N: usize>(
-    values: [T; N],
-    name: fn(T) -> &'static str,
-) -> impl TypedValueParser<Value = T>
-where
-    T: Copy + Send + Sync + 'static,
-{
-    PossibleValuesParser::new(values.map(name)).try_map(move |given| {
-        let value = values.into_iter().find(|&value| name(value) == given);
-        value.ok_or("not one of the values")
+/// Parses a value by its name in the configuration.
+fn one_of<T: Named + Send + Sync>() -> impl TypedValueParser<Value = T> {
+    let names = T::all().into_iter().map(|one| one.name);
+    PossibleValuesParser::new(names).try_map(|given| {
+        let value = T::all().into_iter().find(|one| one.name == given);
+        value.map(|one| one.value).ok_or("not one of the values")
     })
 }
 

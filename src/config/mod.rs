@@ -42,6 +42,7 @@ pub use keys::{
     DataConfig, DeviceConfig, ModelConfig, Order, Precision, Recipe, Schedule, Softmax,
     TablePlacement, Tokens, TrainConfig,
 };
+pub use named::{Named, NamedValue};
 pub use paths::is_pattern;
 pub use reference::reference;
 pub use resolved::{Config, keys};

@@ -1,7 +1,7 @@
 //! The processes of a distributed job, on one machine or several.
 
 use crate::checkpoint::Checkpoint;
-use crate::config::Config;
+use crate::config::{Config, DataConfig, DeviceConfig};
 use crate::corpus::{Corpus, Vocabulary};
 use crate::digest::Fnv1a;
 use crate::error::{Error, Result};
@@ -67,12 +67,7 @@ pub(super) fn check_same_job(collective: &mut dyn Collective, own: &Facts<'_>) -
     if collective.ranks() == 1 {
         return Ok(());
     }
-    let mut config = own.config.clone();
-    config.data.train.clear();
-    config.data.valid.clear();
-    config.data.test.clear();
-    config.data.vocab = None;
-    (config.device.max_binding, config.device.table_rows) = (0, 0);
+    let config = shared_part(own.config);
     let digest = |bytes: &[u8]| Fnv1a::of(bytes.iter().copied()).value();
     let facts = [
         ("version", digest(env!("CARGO_PKG_VERSION").as_bytes())),
@@ -107,6 +102,31 @@ pub(super) fn check_same_job(collective: &mut dyn Collective, own: &Facts<'_>) -
         }
     }
     Ok(())
+}
+
+/// The configuration without the keys in which the processes of a job may differ: paths of files, and how each uses its
+/// devices.
+fn shared_part(config: &Config) -> Config {
+    let mut config = config.clone();
+    let DataConfig {
+        train,
+        valid,
+        test,
+        vocab,
+        order: _,
+        tokens: _,
+        vocab_size: _,
+        min_count: _,
+        shuffle: _,
+        valid_share: _,
+    } = &mut config.data;
+    (*train, *valid, *test, *vocab) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let DeviceConfig {
+        max_binding,
+        table_rows,
+    } = &mut config.device;
+    (*max_binding, *table_rows) = (0, 0);
+    config
 }
 
 /// A warning if `mpirun` would end the job before a checkpoint can be written after Ctrl-C or SIGTERM.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::comparison::comparison_of;
 use super::trained::saved_config;
-use crate::checkpoint::{Checkpoint, RunRecord, Which, find, has_run};
+use crate::checkpoint::{Checkpoint, RunRecord, Which, config_path, find, has_run};
 use crate::config::Config;
 use crate::error::{Error, Result, quoted};
 
@@ -49,7 +49,7 @@ impl Resumed {
         };
         let before = match &checkpoint {
             Some(checkpoint) => saved_config(checkpoint)?,
-            None => Config::load(&folder.join("config.toml"), &[])?,
+            None => Config::load(&config_path(folder), &[])?,
         };
         let command = resume_command(folder, program);
         check_same_run(folder, &before, config, &command)?;
@@ -87,8 +87,8 @@ impl Resumed {
 
 /// The command that resumes a run with its own configuration. `program` is the name of the program.
 pub fn resume_command(run: &Path, program: &str) -> String {
-    let run = quoted(&run.display().to_string());
-    format!("{program} train {run}/config.toml --resume")
+    let config = quoted(&config_path(run).display().to_string());
+    format!("{program} train {config} --resume")
 }
 
 /// Checks that a run can be resumed with this configuration.

@@ -52,7 +52,7 @@ pub struct ParameterSpec {
 impl ParameterSpec {
     /// Whether there is a moving average of this parameter.
     pub fn is_averaged(&self, config: &Config) -> bool {
-        config.train.ema > 0.0 && self.group == Group::Recurrent
+        is_averaged(config, self.group)
     }
 
     /// The tensor that evaluation uses for this parameter, see [`evaluated_name`].
@@ -67,9 +67,14 @@ impl ParameterSpec {
     }
 }
 
+/// Whether there are moving averages of the parameters of a group.
+fn is_averaged(config: &Config, group: Group) -> bool {
+    config.train.ema > 0.0 && group == Group::Recurrent
+}
+
 /// The tensor that evaluation uses for the parameter `name`: its moving average where there is one, else itself.
 pub fn evaluated_name(config: &Config, group: Group, name: &str) -> String {
-    if config.train.ema > 0.0 && group == Group::Recurrent {
+    if is_averaged(config, group) {
         names::moving_average(name)
     } else {
         name.to_owned()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::changes::{self, Change, sweeps};
 use crate::checkpoint::run_name;
-use crate::config::Config;
+use crate::config::{Config, DataConfig};
 use crate::error::{Error, Result};
 use crate::job::origin::key_of;
 use crate::report::printable;
@@ -115,17 +115,28 @@ fn check_texts(models: &[Model]) -> Result<()> {
     };
     let one = &first.config.data;
     for model in others {
-        let data = &model.config.data;
+        let DataConfig {
+            order,
+            tokens,
+            train,
+            valid,
+            test: _,
+            vocab,
+            vocab_size,
+            min_count,
+            shuffle: _,
+            valid_share,
+        } = &model.config.data;
         let differ = [
-            ("order", data.order != one.order),
-            ("tokens", data.tokens != one.tokens),
-            ("vocab", data.vocab != one.vocab),
-            ("vocab_size", data.vocab_size != one.vocab_size),
-            ("min_count", data.min_count != one.min_count),
+            ("order", *order != one.order),
+            ("tokens", *tokens != one.tokens),
+            ("vocab", *vocab != one.vocab),
+            ("vocab_size", *vocab_size != one.vocab_size),
+            ("min_count", *min_count != one.min_count),
             // Without a vocabulary file, the vocabulary is counted in the training text.
-            ("train", data.vocab.is_none() && data.train != one.train),
-            ("valid", data.valid != one.valid),
-            ("valid_share", data.valid_share != one.valid_share),
+            ("train", vocab.is_none() && *train != one.train),
+            ("valid", *valid != one.valid),
+            ("valid_share", *valid_share != one.valid_share),
         ];
         if let Some((key, _)) = differ.iter().find(|(_, differs)| *differs) {
             return Err(Error::usage(format!(

@@ -74,7 +74,7 @@ impl ModelWeights {
 
     /// Whether a parameter has a moving average.
     pub fn has_average(&self, line: &ParameterSpec) -> bool {
-        self.config.train.ema > 0.0 && line.group == Group::Recurrent
+        line.is_averaged(&self.config)
     }
 
     /// The device that evaluates and generates.
