@@ -21,7 +21,7 @@
 #![doc = include_str!("../tests/examples/score.rs")]
 //! ```
 //!
-//! [`tutorial`] has more examples: training steps without the loop, a new kernel, a new cell.
+//! [`tutorial`] has more examples: training steps without the loop, a new kernel, a new cell, a new operation.
 //!
 //! # Design
 //!

@@ -26,10 +26,23 @@
 //!
 //! # Add a cell
 //!
-//! A cell is an operation of the graph. A function emits the forward steps and remembers what the backward rule needs; the
-//! backward rule emits the backward steps. Both executors run whatever kernels they name. The example is J. Elman's recurrent
-//! layer (1990), `h[t] = tanh(x[t] W + h[t-1] U + b)`: its two kernels, then the cell.
+//! A cell is one file that implements [`CellKind`](crate::cell::CellKind): its name and key in the configuration, its
+//! parameters, the form of its gates and its ONNX nodes. Two lines in `src/cell/mod.rs` register it: `mod flstm;` and the entry
+//! `&Flstm` of [`CELLS`](crate::cell::CELLS). Configuration, help, costs, comparisons and exports then know the cell. This is
+//! `src/cell/flstm.rs`:
 //!
 //! ```ignore
-#![doc = include_str!("../tests/examples/cell.rs")]
+#![doc = include_str!("cell/flstm.rs")]
+//! ```
+//!
+//! A cell with gates of a new form, or another recurrence than that of the [cells](crate::cell), needs a new operation.
+//!
+//! # Add an operation
+//!
+//! An operation of the graph is a function and a backward rule. The function emits the forward steps and remembers what the
+//! backward rule needs; the backward rule emits the backward steps. Both executors run whatever kernels they name. The example
+//! is J. Elman's recurrent layer (1990), `h[t] = tanh(x[t] W + h[t-1] U + b)`: its two kernels, then the operation.
+//!
+//! ```ignore
+#![doc = include_str!("../tests/examples/operation.rs")]
 //! ```

@@ -18,8 +18,8 @@ macro_rules! example {
     };
 }
 
-example!(cell);
 example!(kernel);
+example!(operation);
 example!(score);
 example!(steps);
 example!(train);
@@ -34,8 +34,8 @@ fn run_as_example() {
         return;
     };
     let result = match name.as_str() {
-        "cell" => cell::run(),
         "kernel" => kernel::run(),
+        "operation" => operation::run(),
         "score" => score::run(),
         "steps" => steps::run(),
         "train" => train::run(),
@@ -88,8 +88,8 @@ fn a_kernel_agrees_with_its_twin() {
 }
 
 #[test]
-fn the_gradients_of_a_cell_are_those_of_finite_differences() {
-    run("cell", Path::new("."));
+fn the_gradients_of_an_operation_are_those_of_finite_differences() {
+    run("operation", Path::new("."));
 }
 
 #[test]

@@ -87,7 +87,7 @@ const TEMPLATE: Kernel = Kernel {
     ..Kernel::DEFAULT
 };
 
-// The cell: what its backward rule needs from the forward pass, ...
+// The operation: what its backward rule needs from the forward pass, ...
 struct Elman {
     name: String,
     x: Value,
