@@ -1,4 +1,4 @@
-//! The default folders of a configuration's runs: `runs/NAME`, then `runs/NAME-2`, `runs/NAME-3`, ...
+//! The default folders of runs: `runs/NAME`, then `runs/NAME-2`, `runs/NAME-3`, ...
 
 use std::path::{Path, PathBuf};
 
@@ -18,12 +18,12 @@ pub fn run_name(config: &Path) -> String {
 }
 
 /// Creates the folder after the last one that exists.
-pub(super) fn create_next(base: &Path, config: &Path) -> Result<PathBuf> {
+pub(super) fn create_next(base: &Path, name: &str) -> Result<PathBuf> {
     let runs = runs_folder(base);
     std::fs::create_dir_all(&runs).map_err(|error| files::cannot_create(&runs, error))?;
-    let mut number = numbers(&runs, config)?.last().map_or(1, |last| last + 1);
+    let mut number = numbers(&runs, name)?.last().map_or(1, |last| last + 1);
     loop {
-        let path = path_of(base, config, number);
+        let path = path_of(base, name, number);
         // Creating the folder also reserves its number, if another process starts at the same time.
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
@@ -34,31 +34,29 @@ pub(super) fn create_next(base: &Path, config: &Path) -> Result<PathBuf> {
 }
 
 /// The last folder that contains a run.
-pub(super) fn newest(base: &Path, config: &Path) -> Result<Option<PathBuf>> {
+pub(super) fn newest(base: &Path, name: &str) -> Result<Option<PathBuf>> {
     let runs = runs_folder(base);
     if !runs.is_dir() {
         return Ok(None);
     }
-    let paths = numbers(&runs, config)?
+    let paths = numbers(&runs, name)?
         .into_iter()
-        .map(|number| path_of(base, config, number));
+        .map(|number| path_of(base, name, number));
     Ok(paths.rev().find(|path| has_run(path)))
 }
 
-fn path_of(base: &Path, config: &Path, number: u64) -> PathBuf {
-    let name = run_name(config);
+fn path_of(base: &Path, name: &str, number: u64) -> PathBuf {
     runs_folder(base).join(if number == 1 {
-        name
+        name.to_owned()
     } else {
         format!("{name}-{number}")
     })
 }
 
 /// The numbers of the folders that exist, ascending.
-fn numbers(runs: &Path, config: &Path) -> Result<Vec<u64>> {
-    let name = run_name(config);
+fn numbers(runs: &Path, name: &str) -> Result<Vec<u64>> {
     let number = |path: &PathBuf| -> Option<u64> {
-        let rest = path.file_name()?.to_str()?.strip_prefix(&name)?;
+        let rest = path.file_name()?.to_str()?.strip_prefix(name)?;
         if rest.is_empty() {
             return Some(1);
         }

@@ -112,14 +112,14 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Creates the next free folder of `runs/NAME`, `runs/NAME-2`, ... in `base`. NAME is that of the configuration; see
-    /// [`run_name`](super::run_name).
+    /// Creates the next free folder of `runs/NAME`, `runs/NAME-2`, ... in `base`. [`run_name`](super::run_name) gives the
+    /// NAME of a configuration.
     ///
     /// # Errors
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be created.
-    pub fn create_numbered(base: &Path, config: &Path) -> Result<RunFolder> {
-        let path = numbered::create_next(base, config)?;
+    pub fn create_numbered(base: &Path, name: &str) -> Result<RunFolder> {
+        let path = numbered::create_next(base, name)?;
         RunFolder::fill(&path, Created::Folder)
     }
 
@@ -128,8 +128,8 @@ impl RunFolder {
     /// # Errors
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the folder `runs` cannot be read.
-    pub fn newest_numbered(base: &Path, config: &Path) -> Result<Option<PathBuf>> {
-        numbered::newest(base, config)
+    pub fn newest_numbered(base: &Path, name: &str) -> Result<Option<PathBuf>> {
+        numbered::newest(base, name)
     }
 
     /// Opens the folder of an existing run, and removes the partial files that a killed process has left.

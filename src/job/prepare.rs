@@ -9,7 +9,7 @@ use super::resume::Resumed;
 use super::settings::{Destination, Job};
 use super::text::{TextFiles, Texts, check_same_words, saved_vocabulary, vocabulary};
 use super::training::{Outcome, Training};
-use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_name, run_of_config};
+use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_of_config};
 use crate::config::{Config, Precision};
 use crate::corpus::Vocabulary;
 use crate::device::{Device, Executor, ExecutorOptions, Workload, choose_all};
@@ -52,6 +52,7 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
     let is_root = job.collective.is_root();
     let executors = training_executors(&job.devices, &job.config, &job.options, observer)?;
     let resumed = find_resumed(&job)?;
+    let name = run_name_of(&job, resumed.as_ref());
     let init = match &job.init {
         Some(file) => Some(Checkpoint::open(&find(file, Which::Best)?.checkpoint)?),
         None => None,
@@ -63,7 +64,7 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
         })?),
     };
     let folder = if is_root {
-        Some(open_folder(&job, resumed.as_ref())?)
+        Some(open_folder(Path::new(BASE), &job, resumed.as_ref())?)
     } else {
         None
     };
@@ -116,7 +117,6 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
     if let Some(text) = too_little_time(&session) {
         observer(Event::Note { text });
     }
-    let name = run_name_of(job.name, resumed.as_ref(), job.origin.file.as_deref());
     Ok(Training {
         config: job.config,
         name,
@@ -171,26 +171,26 @@ fn find_resumed(job: &Job) -> Result<Option<Resumed>> {
         Destination::Numbered | Destination::New(_) => return Ok(None),
         Destination::Comparison(folder) => return Resumed::of_comparison(folder),
         Destination::Resume(folder) => folder.clone(),
-        Destination::ResumeNewest => newest_run(job)?,
+        Destination::ResumeNewest => newest_run(Path::new(BASE), job)?,
     };
     Resumed::open(&folder, &job.config, &job.program).map(Some)
 }
 
-/// The run whose `config.toml` was loaded, else the newest run of the configuration.
-fn newest_run(job: &Job) -> Result<PathBuf> {
+/// The run whose `config.toml` was loaded, else the newest run of this name.
+fn newest_run(base: &Path, job: &Job) -> Result<PathBuf> {
     let file = job.origin.file.as_deref().unwrap_or(Path::new(""));
     let folder = match run_of_config(file) {
         Some(run) => Some(run),
-        None => RunFolder::newest_numbered(Path::new(BASE), file)?,
+        None => RunFolder::newest_numbered(base, &job.new_name())?,
     };
     folder.ok_or_else(|| {
-        Error::data(format!("there is no run of `{}` to resume", run_name(file)))
+        Error::data(format!("there is no run of `{}` to resume", job.new_name()))
             .help("name the folder of the run with --out, or leave --resume out")
     })
 }
 
 /// Creates the folder of a new run, or opens that of a run to resume.
-fn open_folder(job: &Job, resumed: Option<&Resumed>) -> Result<RunFolder> {
+fn open_folder(base: &Path, job: &Job, resumed: Option<&Resumed>) -> Result<RunFolder> {
     if let Some(resumed) = resumed {
         return RunFolder::resume(&resumed.folder);
     }
@@ -199,8 +199,7 @@ fn open_folder(job: &Job, resumed: Option<&Resumed>) -> Result<RunFolder> {
         | Destination::Comparison(folder)
         | Destination::Resume(folder) => RunFolder::create(folder),
         Destination::Numbered | Destination::ResumeNewest => {
-            let file = job.origin.file.as_deref().unwrap_or(Path::new(""));
-            RunFolder::create_numbered(Path::new(BASE), file)
+            RunFolder::create_numbered(base, &job.new_name())
         }
     }
 }
@@ -270,9 +269,37 @@ fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
 }
 
 /// The name of the run: the given one, else that of the run to resume, else that of the configuration file.
-fn run_name_of(given: Option<String>, resumed: Option<&Resumed>, file: Option<&Path>) -> String {
+fn run_name_of(job: &Job, resumed: Option<&Resumed>) -> String {
     let recorded = || Some(RunRecord::read(&resumed?.folder).ok()?.config);
-    given
-        .or_else(recorded)
-        .unwrap_or_else(|| run_name(file.unwrap_or(Path::new(""))))
+    let given = job.name.clone();
+    given.or_else(recorded).unwrap_or_else(|| job.new_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The folder of a new run of a job without a configuration file.
+    fn new_folder(base: &Path, name: Option<&str>) -> RunFolder {
+        let sets = ["data.train=text", "train.steps=1"].map(str::to_owned);
+        let config = Config::parse("", "test", base, &sets).unwrap();
+        let mut job = Job::new(config).unwrap();
+        if let Some(name) = name {
+            job = job.name(name);
+        }
+        open_folder(base, &job, None).unwrap()
+    }
+
+    #[test]
+    fn the_folder_has_the_name_of_the_run() {
+        let base = tempfile::tempdir().unwrap();
+        let runs = base.path().join("runs");
+        let named = new_folder(base.path(), Some("mine"));
+        assert_eq!(named.path(), runs.join("mine"));
+        assert_eq!(
+            new_folder(base.path(), Some("mine")).path(),
+            runs.join("mine-2")
+        );
+        assert_eq!(new_folder(base.path(), None).path(), runs.join("run"));
+    }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::origin::Origin;
 use super::text::Texts;
+use crate::checkpoint::run_name;
 use crate::config::Config;
 use crate::device::ExecutorOptions;
 use crate::error::Result;
@@ -31,7 +32,7 @@ pub struct Job {
 
 /// The folder of the run.
 pub(super) enum Destination {
-    /// A new folder in `runs`, named after the configuration.
+    /// A new folder in `runs`, with the name of the run.
     Numbered,
     /// A new folder.
     New(PathBuf),
@@ -116,7 +117,7 @@ impl Job {
         self
     }
 
-    /// Continues the run whose `config.toml` was loaded, or else the newest run of the configuration in `runs`.
+    /// Continues the run whose `config.toml` was loaded, or else the newest run of this name in `runs`.
     pub fn resume_newest(mut self) -> Job {
         self.destination = Destination::ResumeNewest;
         self
@@ -135,7 +136,7 @@ impl Job {
         self
     }
 
-    /// Sets the name of the run. The default is the name of the configuration file.
+    /// Sets the name of the run, and of its folder in `runs`. The default is the name of the configuration file, or `run`.
     pub fn name(mut self, name: impl Into<String>) -> Job {
         self.name = Some(name.into());
         self
@@ -157,6 +158,13 @@ impl Job {
     pub fn program(mut self, program: impl Into<String>) -> Job {
         self.program = program.into();
         self
+    }
+
+    /// The name of a new run, also that of its folder in `runs`.
+    pub(super) fn new_name(&self) -> String {
+        let file = self.origin.file.as_deref().unwrap_or(Path::new(""));
+        let given = self.name.clone();
+        given.unwrap_or_else(|| run_name(file))
     }
 
     /// The configuration.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use wlstm::checkpoint::{
-    Dtype, Entry, RunFolder, RunRecord, SavedCheckpoint, Status, Which, find, write,
+    Dtype, Entry, RunFolder, RunRecord, SavedCheckpoint, Status, Which, find, run_name, write,
 };
 
 use super::tools::{names_in, refused, write_sample};
@@ -64,26 +64,26 @@ fn an_existing_folder_is_never_overwritten() {
 #[test]
 fn runs_without_a_name_are_numbered() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Path::new("configs/shakespeare.toml");
-    let newest = || RunFolder::newest_numbered(folder.path(), config).unwrap();
+    let name = run_name(Path::new("configs/shakespeare.toml"));
+    let newest = || RunFolder::newest_numbered(folder.path(), &name).unwrap();
     assert_eq!(newest(), None);
     // A folder without a record is removed again.
-    drop(RunFolder::create_numbered(folder.path(), config).unwrap());
+    drop(RunFolder::create_numbered(folder.path(), &name).unwrap());
     assert_eq!(newest(), None);
     let runs = folder.path().join("runs");
     // Names that are not numbered folders of this configuration.
     for other in ["shakespeare-02", "shakespeare-x", "shakespeares", "other-7"] {
         std::fs::create_dir(runs.join(other)).unwrap();
     }
-    for (name, gone) in [
+    for (expected, gone) in [
         ("shakespeare", None),
         ("shakespeare-2", None),
         ("shakespeare-3", Some("shakespeare")),
         // A gap is not filled: the newest run has the highest number.
         ("shakespeare-4", Some("shakespeare-3")),
     ] {
-        let run = RunFolder::create_numbered(folder.path(), config).unwrap();
-        assert_eq!(run.path(), runs.join(name));
+        let run = RunFolder::create_numbered(folder.path(), &name).unwrap();
+        assert_eq!(run.path(), runs.join(expected));
         run.write_record(&record(None)).unwrap();
         assert_eq!(newest().as_deref(), Some(run.path()));
         if let Some(gone) = gone {
