@@ -5,11 +5,8 @@ use clap::{Args, Command};
 use super::args::Invocation;
 use super::markdown::render;
 use super::output;
-use crate::cell::{CELLS, LayerSizes};
-use crate::config::reference;
 use crate::error::{Error, Result};
 use crate::help::{TOPICS, Topic};
-use crate::kernels::optimizer::OPTIMIZERS;
 
 /// Print the help of a command or a topic
 #[derive(Clone, Debug, Args)]
@@ -56,73 +53,19 @@ fn overview(command: &mut Command) -> String {
     )
 }
 
-/// The comment in a topic that [`gates`] replaces.
-const GATES: &str = "<!-- gates -->";
+/// Begins the configuration in the configuration topic.
+const TOML: &str = "```toml\n";
 
-/// The comment in a topic that [`states`] replaces.
-const STATES: &str = "<!-- states -->";
-
-/// The text of a topic with its generated parts.
-fn markdown_of(topic: &Topic) -> String {
-    topic
-        .text
-        .replace(GATES, &gates())
-        .replace(STATES, &states())
-}
-
-/// The table of the weights of the gates.
-fn gates() -> String {
-    let mut table = "| cell | WEIGHT | shape |\n|---|---|---|\n".to_owned();
-    for kind in CELLS {
-        let key = kind.size_key();
-        let size = key.map_or(1, |key| key.example);
-        let sizes = LayerSizes {
-            input: size,
-            hidden: size,
-            output: size,
-        };
-        let note = key.map_or(String::new(), |key| {
-            format!(" with {} = `{}`", key.letter, key.key)
-        });
-        for parameter in kind.parameters(size, &sizes) {
-            table += &format!(
-                "| `{}` | `{}` | `{}`{note} |\n",
-                kind.name(),
-                parameter.name,
-                parameter.extents
-            );
-        }
-    }
-    table
-}
-
-/// The table of the states of optimizers.
-fn states() -> String {
-    let mut table = "| optimizer | STATE |\n|---|---|\n".to_owned();
-    for optimizer in OPTIMIZERS {
-        let states = optimizer.states.iter();
-        let states: Vec<String> = states.map(|state| format!("`{}`", state.name)).collect();
-        let states = if states.is_empty() {
-            "none".to_owned()
-        } else {
-            states.join(", ")
-        };
-        table += &format!("| `{optimizer}` | {states} |\n");
-    }
-    table
-}
-
-/// The configuration topic is a configuration itself, with its text in comments.
+/// The configuration topic is shown as a configuration, with its text in comments.
 fn topic_text(topic: &Topic, width: usize) -> String {
-    if topic.name != "configuration" {
-        return render(&markdown_of(topic), width);
-    }
-    let text = render(&markdown_of(topic), WIDTH);
-    let comments: String = text
+    let Some((text, configuration)) = topic.text.split_once(TOML) else {
+        return render(topic.text, width);
+    };
+    let comments: String = render(text.trim_end(), WIDTH)
         .lines()
         .map(|line| format!("# {line}").trim_end().to_owned() + "\n")
         .collect();
-    format!("{comments}\n{}", reference())
+    format!("{comments}\n{}", configuration.trim_end_matches("```\n"))
 }
 
 fn unknown(topic: &[String], command: &Command) -> Error {
@@ -143,7 +86,7 @@ mod tests {
     #[test]
     fn topics_fit_80_columns_except_code() {
         for topic in TOPICS.iter().filter(|topic| topic.name != "configuration") {
-            for line in render(&markdown_of(topic), 80).lines() {
+            for line in render(topic.text, 80).lines() {
                 let is_code = line.starts_with("    ");
                 assert!(
                     is_code || line.chars().count() <= 80,
@@ -151,16 +94,6 @@ mod tests {
                     topic.name
                 );
             }
-        }
-    }
-
-    #[test]
-    fn generated_parts_replace_their_comments() {
-        for comment in [GATES, STATES] {
-            assert!(TOPICS.iter().any(|topic| topic.text.contains(comment)));
-        }
-        for topic in TOPICS {
-            assert!(!markdown_of(topic).contains("<!--"), "{}", topic.name);
         }
     }
 

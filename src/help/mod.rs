@@ -1,10 +1,7 @@
 //! The topics of `wlstm help`, one Markdown file each.
 //!
-//! The keys of a configuration are the fields of [`ModelConfig`](crate::config::ModelConfig),
-//! [`Softmax`](crate::config::Softmax), [`DataConfig`](crate::config::DataConfig),
-//! [`TrainConfig`](crate::config::TrainConfig) and [`DeviceConfig`](crate::config::DeviceConfig).
-//! [`CellKind::parameters`](crate::cell::CellKind::parameters) gives the weights of a cell's gates, and
-//! [`Optimizer::states`](crate::kernels::optimizer::Optimizer::states) the states of an optimizer.
+//! The keys of a configuration, the weights of gates and the states of optimizers are declared in the code. The test
+//! `tests/library/help.rs` checks and writes their tables.
 //!
 //! To add a topic, write `src/help/NAME.md` and add a line below. The first line of the file says what the topic is about.
 

@@ -7,6 +7,7 @@ mod checkpoint;
 mod config;
 mod corpus;
 mod gradients;
+mod help;
 mod layering;
 mod metrics;
 mod plans;
