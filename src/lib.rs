@@ -1,37 +1,34 @@
-//! wlstm trains LSTM language models on any GPU that Vulkan, Metal or DirectX 12 reaches, and on CPUs. Its
-//! cells are the projected LSTM and the factorized (F-LSTM) and grouped (G-LSTM) forms of O. Kuchaiev and B.
-//! Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722), whose training recipe it
-//! follows.
+//! wlstm trains LSTM language models on any GPU that supports Vulkan, Metal or DirectX 12, and on CPUs. Its cells
+//! are the projected LSTM and the factorized (F-LSTM) and grouped (G-LSTM) forms of O. Kuchaiev and B. Ginsburg,
+//! *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722), whose training recipe it follows.
 //!
 //! This page describes how the crate is built. The README and [`mod@help`] describe the program; [`model`]
 //! states what is computed.
 //!
 //! # The library
-//!
-//! [`job`] does what the commands do. This program trains on a text. To run it, put a `text.txt` in the
-//! folder of the repository, and enter `cargo run --release --example train`:
+//! The module [`job`] implements the commands. The next program trains a model. To run it, put a file `text.txt`
+//! in the folder of the repository, and run `cargo run --release --example train`:
 //!
 //! ```ignore
 #![doc = include_str!("../tests/examples/train.rs")]
 //! ```
-//!
-//! This one uses the model (`cargo run --release --example score`):
+//! This program uses the model (`cargo run --release --example score`):
 //!
 //! ```ignore
 #![doc = include_str!("../tests/examples/score.rs")]
 //! ```
 //!
-//! [`tutorial`] has more examples: training steps without the loop, a new kernel, a new cell, a new operation.
+//! [`tutorial`] has more examples: training steps without the training loop, a new kernel, a new cell and a new operation.
 //!
 //! # Design
 //!
-//! A model is written once, as a graph of typed operations, and every operation has a hand-written backward
-//! rule beside it. The graph is compiled to a [`Plan`](graph::plan::Plan): a flat list of steps that prints
-//! as text. A step names a kernel, its parameters, slices of buffers and a grid of workgroups; the location
-//! of every buffer is fixed. A [`Kernel`](kernel::Kernel) is a WGSL shader with its declared interface, a CPU
+//! A model is written once, as a graph of typed operations, and every operation has a hand-written backward rule
+//! beside it. The graph is compiled to a [`Plan`](graph::plan::Plan): a flat list of steps, which can be printed
+//! as text. A step names a kernel, its parameters, slices of buffers and a grid of workgroups; the location of
+//! every buffer is fixed. A [`Kernel`](kernel::Kernel) is a WGSL shader with its declared interface, a CPU
 //! reference (its twin) and test cases, under one name. Two executors run the same plan:
-//! [`GpuExecutor`](device::GpuExecutor) through wgpu, and [`CpuExecutor`](device::CpuExecutor) with twins and
-//! a fast matrix product library. Training, evaluation and generation work on plans, so none of them depends
+//! [`GpuExecutor`](device::GpuExecutor) through wgpu, and [`CpuExecutor`](device::CpuExecutor) with twins and a
+//! fast matrix multiplication library. Training, evaluation and generation work on plans, so none of them depends
 //! on a device.
 //!
 //! # Data flow
@@ -52,35 +49,35 @@
 //! | [`kernels`] | all kernels; mirrors the folder `shaders` file by file |
 //! | [`graph`] | operations with their backward rules, memory planning, plans |
 //! | [`cell`] | the recurrent cells, one file each |
-//! | [`config`] | TOML and overrides to a checked configuration; one entry per key |
-//! | [`model`] | configuration to graphs; the table of parameters: name, shape, initialiser, group, layout |
+//! | [`config`] | a checked configuration from TOML and overrides; one entry per key |
+//! | [`model`] | graphs from a configuration; the table of parameters: name, shape, initialiser, group, layout |
 //! | [`corpus`] | vocabularies, memory-mapped text, batches, candidates of the sampled softmax |
 //! | [`device`] | adapters, device selection, the two executors; the only user of wgpu |
 //! | [`checkpoint`], [`metrics`] | safetensors files and run folders; `metrics.jsonl` and TensorBoard |
 //! | [`train`] | sessions, the training loop, updates, schedules, evaluation, generation, memory estimates |
-//! | [`factorize`] | trained dense cells to factorized and grouped ones |
+//! | [`factorize`] | conversion of trained dense cells to factorized and grouped cells |
 //! | [`interchange`] | export to PyTorch and ONNX, import from PyTorch |
 //! | [`report`] | tables, plots and HTML pages |
-//! | [`mod@bench`], [`validate`] | time kernels and steps; compare them with references |
+//! | [`mod@bench`], [`validate`] | timing of kernels and steps; comparison with references |
 //! | [`job`] | training from a configuration to a run folder, trained models and their uses, comparisons |
 //! | [`mod@help`] | the topics of `wlstm help` |
 //! | `cli` | one file per command; behind the cargo feature `cli`, on by default |
-//!
-//! Imports run one way, from the top of this table down, and form no cycle between files. `tests/library/layering` checks both.
+//! A module imports only modules above it in this table, and imports form no cycles between files.
+//! `tests/library/layering` checks both.
 //!
 //! # Glossary
 //!
 //! | term | meaning |
 //! |---|---|
 //! | twin | the CPU reference of a kernel, in plain loops; the specification of its shader |
-//! | form | one of several shaders of a kernel that give the same bits; tuning chooses the fastest |
+//! | form | one of several shaders of a kernel, all with bitwise identical results; tuning chooses the fastest |
 //! | plan | the steps and buffers of a computation, independent of a device |
 //! | arena | a buffer that activations share when they are not alive at the same time |
 //! | unroll | the `T` time steps of truncated back-propagation that one training step covers |
 //! | stream | one of the `B` sequences of a batch; its recurrent state is carried from step to step |
 //! | micro-batch | a part of the batch whose gradients are accumulated before the update |
-//! | piece | a part of a tensor in a buffer of its own, or of the terms of a matrix product, added up afterwards |
-//! | slot | a row of a device's copy of a table that is kept in host memory |
+//! | piece | a part of a tensor that has its own buffer; also a part of the sums of a matrix product, which are added up afterwards |
+//! | slot | a row of the device's cache of a table that is kept in host memory |
 //! | tile | the part of a matrix product that one workgroup computes; also the part of the vocabulary that the full softmax processes at once |
 //!
 //! Shapes use the same letters everywhere: `B` streams, `T` time steps, `V` words, `E` embedding size, `P`
@@ -99,16 +96,13 @@
 //! | a command | `src/cli/NAME.rs`: arguments, help, `run` | `mod` in `src/cli/mod.rs` and a line of `commands!` in `src/cli/command.rs` |
 //! | a help topic | `src/help/NAME.md` | a line of `topics!` in `src/help/mod.rs` |
 //!
-//! A cell needs a new form of gates only if its gates are neither dense, factorized nor grouped products.
-//!
-//! Tests find new entries by themselves: parity, contract and gradient tests walk the list of kernels, and
-//! tests of configuration, help and resuming walk the keys.
+//! A cell needs a new form of gates only if its gates are neither dense, factorized nor grouped products. Tests
+//! cover new entries automatically: parity, contract and gradient tests iterate over the list of kernels, and
+//! tests of configuration, help and resuming iterate over the keys.
 //!
 //! # Invariants
-//!
-//! - Two runs with the same configuration, seed and device give the same bits. A resumed run gives the bits
-//!   of one that never stopped. No kernel adds floats atomically, and no result depends on the number of
-//!   threads.
+//! - Two runs with the same configuration, seed and device give bitwise identical results, and so does a run that
+//!   is stopped and resumed. No kernel adds floats atomically, and no result depends on the number of threads.
 //! - Random numbers are functions of a counter ([`random`]). No random state is saved, and dropout masks are
 //!   recomputed instead of stored.
 //! - Running a plan allocates no device memory. Buffers, pipelines and bind groups are created when it is loaded.
@@ -116,19 +110,18 @@
 //!   [`Plan::check`](graph::plan::Plan::check) before it runs.
 //! - Gates are interleaved per cell in memory, and stored in four blocks i, j, f, o in files.
 //!   [`ColumnLayout`](cell::ColumnLayout) is the only code that converts.
-//! - Ways to fit large models into memory (small bindings, tables in host memory, micro-batches) do not
-//!   change what is computed. N devices with a batch of B compute what one device with a batch of N*B
-//!   computes (`train.recipe = "plain"`).
+//! - Methods that fit large models into memory (small bindings, tables in host memory, micro-batches) do not
+//!   change what is computed. N devices with a batch of B compute what one device with a batch of N*B computes
+//!   (`train.recipe = "plain"`).
 //! - A validation covers every target exactly once, with the full softmax. A sampled loss is never reported as a perplexity.
 //! - A checkpoint, and every other file of a run except `metrics.jsonl`, is complete or absent ([`files`]).
 //! - An error caused by a user, a file or a device is an [`Error`](error::Error) with an exit code and advice. A panic is a bug.
 //!
 //! # Boundaries
-//!
-//! - Only `device` uses wgpu. It knows no model and no corpus.
-//! - `kernels`, `graph`, `cell` and `model` are data and pure functions: no device, no file.
-//! - `corpus`, `config`, `checkpoint`, `metrics`, `report` and `job` open the files of users, and `cli` the
-//!   lines to score. `device` only keeps a cache of tuning results.
+//! - Only `device` uses wgpu. It does not depend on `model` or `corpus`.
+//! - `kernels`, `graph`, `cell` and `model` consist of data and pure functions. They use no device and no file.
+//! - `corpus`, `config`, `checkpoint`, `metrics`, `report` and `job` open the user's files; `cli` reads the lines
+//!   to score. `device` only accesses a cache of tuning results.
 //! - Only `cli` prints. The library logs through `tracing` and reports through the observer of a [`Job`](job::Job).
 //! - There is no automatic differentiation at run time. Backward rules emit steps while a graph is built.
 

@@ -53,8 +53,8 @@ pub fn cell_entries() -> Vec<Entry<Vec<Cell>>> {
     all
 }
 
-/// The entries of the sizes of cells. Layers without the size are written with that of the first layer that has it,
-/// which is not read.
+/// The entries of the sizes of cells. For a layer whose cell does not have the size, the value of the first layer
+/// that has it is written; reading ignores it.
 pub fn size_entries() -> Vec<Entry<Vec<Cell>>> {
     let entry = |of: &'static SizeKey| {
         let key = Key {

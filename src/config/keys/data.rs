@@ -11,16 +11,16 @@ use crate::config::setting::{Numbers, Setting};
 use crate::error::{Error, Result};
 
 section! {
-    /// Which text is read, and how.
+    /// The texts, and how they are read.
     DataConfig: "data" {
-        /// How text becomes the rows of a batch.
-        order: Order = Setting { default: Order::Sentences, rule: (), resume: MustStay };
+        /// How the text is arranged in batches. order: Order = Setting { default: Order::Sentences, rule: (),
+        /// resume: MustStay };
 
-        /// How a line becomes tokens.
-        tokens: Tokens = Setting { default: Tokens::Whitespace, rule: (), resume: MustStay };
+        /// How lines are split into tokens. tokens: Tokens = Setting { default: Tokens::Whitespace, rule: (),
+        /// resume: MustStay };
 
-        /// Training text, at least one: files, folders or patterns (`*`, `?`, `[...]`), relative to the folder of the
-        /// configuration. Absolute once resolved.
+        /// Training text: one or more files, folders or patterns (`*`, `?`, `[...]`), relative to the folder of the
+        /// configuration. Resolved configurations have absolute paths.
         train: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameContent };
 
         /// Validation text, like `train`; may be empty.
@@ -29,22 +29,23 @@ section! {
         /// Test text, like `train`; may be empty.
         test: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: MayChange };
 
-        /// Vocabulary file: `word count` on each line, sorted by falling count. Empty: the vocabulary is built from the training
-        /// text and kept in the run.
+        /// Vocabulary file: `word count` on each line, sorted by descending count. Empty: the vocabulary is built from the
+        /// training text and stored with the run.
         vocab: Option<PathBuf> = Setting { default: None, rule: (), resume: SameContent };
 
-        /// Size at which a built vocabulary is cut, or that a vocabulary file must have; 0: any.
+        /// Maximum size of a built vocabulary, or required size of a vocabulary file; 0: any size.
         vocab_size: usize = Setting { default: 0, rule: 0..=INDEX, resume: MustStay };
 
-        /// How often a word must occur to be in a built vocabulary; words that occur less often are unknown. No effect
-        /// with `vocab`, where it is 1.
+        /// Minimum number of occurrences of a word in a built vocabulary; rarer words are unknown. Not used with
+        /// `vocab`.
         min_count: u64 = Setting { default: 1, rule: 1..=COUNT, resume: MustStay },
             written if |data| data.vocab.is_none();
 
         /// Shuffles files and lines in every epoch; for `order = "sentences"`.
         shuffle: bool = Setting { default: true, rule: (), resume: MustStay };
 
-        /// Share of the training text, from its end, that is held out as validation text if `valid` is empty; 0: none.
+        /// Fraction of the training text, taken from its end, that is held out as validation text if `valid` is empty;
+        /// 0: none.
         valid_share: f64 = Setting {
             default: 0.0,
             rule: Numbers { allowed: "a number from 0 to 0.5", contains: |share| (0.0..=0.5).contains(&share) },
@@ -54,25 +55,24 @@ section! {
 }
 
 named! {
-    /// How text becomes the rows of a batch.
-    Order {
-        /// One sentence on each line, between marks `<S>`, packed back to back into the rows of a batch; blank lines are
-        /// skipped.
+    /// How the text is arranged in batches. Order {
+        /// Each line is a sentence, preceded and followed by the token `<S>`; sentences are packed into the rows of a
+        /// batch; blank lines are skipped.
         Sentences = "sentences",
-        /// One sequence with `<eos>` after each line, blank ones too, cut into as many columns as a batch has rows.
+        /// The text is one sequence, with `<eos>` after each line, including blank lines; it is cut into as many
+        /// columns as a batch has rows.
         Contiguous = "contiguous",
     }
 }
 
 named! {
-    /// How a line becomes tokens.
-    Tokens {
+    /// How lines are split into tokens. Tokens {
         /// A tokenized corpus: tokens are separated by white space (Unicode `White_Space`).
         Whitespace = "whitespace",
         /// Plain text: letters and digits stay together, with apostrophes and hyphens between them (`don't`,
         /// `well-known`); every other character that is not white space is a token. Case is kept.
         Words = "words",
-        /// Every character is a token, white space too; line ends are `<eos>`.
+        /// Every character is a token, including white space; line ends are `<eos>`.
         Characters = "characters",
     }
 }

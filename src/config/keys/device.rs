@@ -7,18 +7,18 @@ use crate::config::section::section;
 use crate::config::setting::Setting;
 use crate::error::Result;
 
-/// The fewest bytes of a binding: the alignment of bindings, and some more.
+/// The smallest maximum size of a binding in bytes. It is larger than the alignment of bindings.
 const MIN_BINDING: u64 = 1 << 12;
 
 section! {
     /// How devices are used.
     DeviceConfig: "device" {
-        /// Most bytes of one buffer that a step binds, and that a buffer of a table holds; 0: what the device allows.
-        /// Smaller bindings give the same results, but for rounding.
+        /// Maximum size in bytes of a buffer binding, and of each buffer of a table; 0: the limit of the device.
+        /// Smaller bindings give the same results up to rounding.
         max_binding: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange };
 
-        /// Rows of a table that a device caches with `model.tables = "host"`, at least those of a step; 0: four times
-        /// these.
+        /// Number of rows of each table that a device caches with `model.tables = "host"`. At least the rows of one
+        /// step; 0: four times as many.
         table_rows: usize = Setting { default: 0, rule: 0..=INDEX, resume: MayChange };
     }
 }

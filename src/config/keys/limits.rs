@@ -1,4 +1,5 @@
-//! Limits of several keys. No count of parameters or activations within them, nor their bytes, overflows 64 bits.
+//! Limits of several keys. Within these limits, no number of parameters or activations, and no number of their
+//! bytes, overflows 64 bits.
 
 /// The largest embedding, hidden or projection size, factor, and number of candidates.
 pub const SIZE: usize = 1 << 24;

@@ -17,13 +17,13 @@ section! {
         /// The cell of each layer, at least one.
         cells: Vec<Cell> = Group { read: cells::read, entries: cells::cell_entries };
 
-        /// Size of an embedded word, `E`.
+        /// Size of the word embedding, `E`.
         embedding: usize = Setting { default: 1024, rule: 1..=SIZE, resume: MustStay };
 
-        /// Memory cells of a layer, `H`.
+        /// Number of memory cells of a layer, `H`.
         hidden: usize = Setting { default: 8192, rule: 1..=SIZE, resume: MustStay };
 
-        /// Size of the projected output of a layer, `P`; 0: no projection, then `P` is `H`.
+        /// Size of the projected output of a layer, `P`; 0: no projection (`P = H`).
         projection: usize = Setting { default: 1024, rule: 0..=SIZE, resume: MustStay },
             then entries_of(cells::size_entries(), |model: &ModelConfig| &model.cells);
 
@@ -34,13 +34,13 @@ section! {
             resume: MustStay,
         };
 
-        /// Adds the input of a layer to its output wherever both have the same size.
+        /// Adds the input of a layer to its output in every layer where both have the same size.
         residual: bool = Setting { default: false, rule: (), resume: MustStay };
 
-        /// One table for embedding and softmax; `E` must be `P`.
+        /// Shares one table between embedding and softmax; requires `E = P`.
         tied: bool = Setting { default: false, rule: (), resume: MustStay };
 
-        /// Where the tables are kept: embedding, softmax weights and bias, with the state of their optimizer.
+        /// Where the tables are kept: embedding, softmax weights and bias, and their optimizer state.
         tables: TablePlacement = Setting { default: TablePlacement::Device, rule: (), resume: MayChange };
 
         /// Constant added to the forget gate. It is not stored in the bias.
@@ -53,11 +53,11 @@ section! {
 }
 
 named! {
-    /// Where the tables of a model are kept: embedding, softmax weights and bias, with the state of their optimizer.
+    /// Where the tables of a model are kept: embedding, softmax weights and bias, and their optimizer state.
     TablePlacement {
-        /// In the memory of the device.
+        /// In device memory.
         Device = "device",
-        /// In the memory of the host. Only the rows that a step uses are copied to the device.
+        /// In host memory. Only the rows that a step uses are copied to the device.
         Host = "host",
     }
 }

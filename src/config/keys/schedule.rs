@@ -11,11 +11,11 @@ use crate::error::Result;
 /// How the learning rate changes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
-    /// Never.
+    /// It does not change.
     Constant,
     /// Rises linearly for `warmup_steps`, then falls along half a cosine to 0 at the end of the run.
     Cosine {
-        /// Steps of the rise.
+        /// Number of warm-up steps.
         warmup_steps: u64,
     },
     /// Multiplied by `decay` at the start of each epoch after epoch `decay_after`, the first epoch being 1.
@@ -35,7 +35,7 @@ pub enum Schedule {
 named! {
     /// The kinds of schedules.
     Kind {
-        /// The learning rate stays.
+        /// The learning rate does not change.
         Constant = "constant",
         /// Rises linearly for `warmup_steps`, then falls along half a cosine to 0 at the end of the run. If a run
         /// is resumed with a later end, the rate jumps to the new curve.
@@ -67,7 +67,7 @@ keys! {
                 _ => None,
             };
 
-        /// Steps for which the schedule `cosine` rises.
+        /// Number of warm-up steps of the schedule `cosine`.
         warmup_steps: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MustStay },
             of |schedule| match schedule {
                 Schedule::Cosine { warmup_steps } => Some(*warmup_steps),
@@ -93,7 +93,7 @@ impl Schedule {
         }
     }
 
-    /// Reads the schedule with the keys that it has.
+    /// Reads the schedule and its keys.
     pub(crate) fn read(document: &Document) -> Result<Schedule> {
         Ok(match schedule(document)? {
             Kind::Constant => Schedule::Constant,

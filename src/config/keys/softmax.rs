@@ -32,11 +32,11 @@ named! {
 
 keys! {
     Softmax: "softmax" {
-        /// Softmax of training. Evaluation is always over the full vocabulary.
+        /// Softmax of training. Evaluation always uses the full vocabulary.
         kind: Kind = Setting { default: Kind::Sampled, rule: (), resume: MustStay },
             of |softmax| Some(softmax.kind());
 
-        /// Candidates of a step, all distinct, `S`.
+        /// Number of distinct candidates per step and device, `S`.
         samples: usize = Setting { default: 8192, rule: 1..=SIZE, resume: MustStay },
             of |softmax| softmax.samples();
     }
@@ -57,7 +57,7 @@ impl Softmax {
         }
     }
 
-    /// Reads and checks the section. A vocabulary size of 0 is not known yet.
+    /// Reads and checks the section. A vocabulary size of 0 means that the size is not known yet.
     pub(crate) fn read(document: &Document, vocabulary: usize) -> Result<Softmax> {
         if kind(document)? == Kind::Full {
             return Ok(Softmax::Full);

@@ -11,7 +11,7 @@ use crate::config::setting::{Numbers, Setting};
 use crate::error::Result;
 use crate::kernels::optimizer::{Optimizer, adagrad};
 
-/// Devices compute in `f32`, where smaller numbers become 0 and larger ones infinite.
+/// Devices compute in `f32`, in which smaller numbers become 0 and larger numbers infinite.
 const SINGLE: Numbers = Numbers {
     allowed: "0, or a number from 1e-37 to 1e38",
     contains: |x| x == 0.0 || (1e-37..=1e38).contains(&x),
@@ -20,11 +20,12 @@ const SINGLE: Numbers = Numbers {
 section! {
     /// How a model is trained.
     TrainConfig: "train" {
-        /// Streams per device, `B`.
+        /// Batch size per device: the number of streams, `B`.
         batch: usize = Setting { default: 128, rule: 1..=INDEX, resume: MustStay };
 
-        /// Micro-batches of a step (gradient accumulation). A device computes them in sequence and sums their gradients.
-        /// The batch of a step is `accumulate` times as large, in little more than the memory of one micro-batch.
+        /// Number of micro-batches per step (gradient accumulation). A device computes them in sequence and sums their
+        /// gradients. A step covers `accumulate` times `batch` streams, in little more memory than one micro-batch
+        /// needs.
         // Each micro-batch has its own plan.
         accumulate: usize = Setting { default: 1, rule: 1..=256, resume: MustStay };
 
@@ -40,15 +41,15 @@ section! {
         /// How the learning rate changes.
         schedule: Schedule = Group { read: Schedule::read, entries: schedule::entries };
 
-        /// Initialises every parameter, including biases, uniformly between minus and plus this number; 0:
-        /// each has its own initialiser, for example Glorot uniform.
+        /// Initialises all parameters, including biases, uniformly between minus and plus this number; 0: each
+        /// parameter has its own initialiser, for example Glorot uniform.
         init_range: f64 = Setting { default: 0.0, rule: SINGLE, resume: MustStay };
 
-        /// Joint norm to which gradients are clipped; 0: no clipping.
+        /// Maximum joint norm of the gradients, to which larger gradients are scaled down; 0: no clipping.
         clip_norm: f64 = Setting { default: 10.0, rule: SINGLE, resume: MustStay };
 
         /// Decay of the moving average of the recurrent parameters, which evaluation uses; 0: off. After `n` steps the
-        /// initial parameters still have weight `ema^n`: switch it off for runs of less than a few thousand steps.
+        /// initial parameters still have weight `ema^n`: disable it for runs of less than a few thousand steps.
         ema: f64 = Setting {
             default: 0.999,
             rule: Numbers {
@@ -64,13 +65,13 @@ section! {
         /// The number formats of training.
         precision: Precision = Setting { default: Precision::F32, rule: (), resume: MustStay };
 
-        /// Uses fused multiply-add in products on software adapters too, which emulate it and take two to
+        /// Uses fused multiply-add in matrix products on software adapters too. They emulate it, and take two to
         /// three times as long.
         fused: bool = Setting { default: false, rule: (), resume: MustStay };
 
-        /// Recomputes the gates in the backward pass, for some time steps at once, instead of storing those of all time steps.
-        /// Needs less memory and more time. Results differ by rounding on GPUs, and on the CPU if a batch has more than 512
-        /// tokens.
+        /// Recomputes the gates in the backward pass, a few time steps at once, instead of storing them for all time steps
+        /// (activation checkpointing). Needs less memory and more time. Results differ by rounding on GPUs, and on the CPU if
+        /// a batch has more than 512 tokens.
         recompute: bool = Setting { default: false, rule: (), resume: MustStay };
 
         /// Passes over the training text; 0: no limit. Training ends at the first limit reached of `epochs`, `steps` and
@@ -90,20 +91,20 @@ section! {
         /// Steps between validations; 0: only at the ends of epochs and of the run.
         validate_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange };
 
-        /// Targets of a validation, the first in the order of batches; 0: all.
+        /// Number of targets of a validation, taken in the order of batches; 0: all.
         validate_targets: u64 = Setting { default: 0, rule: 0..=COUNT, resume: SameMeasure };
 
         /// Steps between checkpoints; 0: only at the ends of epochs and of the run.
         checkpoint_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange };
 
-        /// Number of newest checkpoints to keep, besides the best.
+        /// Number of newest checkpoints to keep, in addition to the best.
         keep: usize = Setting { default: 3, rule: 1..=INDEX, resume: MayChange };
 
         /// Steps between `step` lines of `metrics.jsonl`. The first 10 and the last are always written.
         log_every: u64 = Setting { default: 1, rule: 1..=COUNT, resume: MayChange };
 
-        /// Steps between histograms, in the TensorBoard event files, of every weight and of dense gradients before
-        /// clipping; 0: none.
+        /// Steps between histograms of all weights, and of dense gradients before clipping, in the TensorBoard
+        /// event files; 0: none.
         histogram_every: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange };
 
         /// The seed of all random numbers.
@@ -114,9 +115,9 @@ section! {
 named! {
     /// How gradients are scaled, clipped and combined across devices.
     Recipe {
-        /// The gradient scalings of the paper's code.
+        /// Gradients are scaled as in the paper's code.
         Paper = "paper",
-        /// The mean loss over all tokens, one norm over all parameters.
+        /// The loss is the mean over all tokens, and gradients are clipped by one norm over all parameters.
         Plain = "plain",
     }
 }
@@ -126,7 +127,7 @@ named! {
     Precision {
         /// 32-bit floating point throughout.
         F32 = "f32",
-        /// Operands of products and stored activations in 16 bits, sums and weights in 32 bits.
+        /// Operands of matrix products and stored activations have 16 bits, sums and weights 32 bits.
         Mixed = "mixed",
     }
 }
