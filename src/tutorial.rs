@@ -1,4 +1,4 @@
-//! How to extend the crate, in examples that the tests run.
+//! How to extend the crate. The tests run all examples.
 //!
 //! The [first page of the crate](crate#the-library) shows how to train and use a model.
 //!
@@ -14,15 +14,14 @@
 //!
 //! A kernel is a WGSL shader, its interface, a twin on the CPU and its test cases. In the crate, these are
 //! `shaders/pointwise/squared_relu.wgsl`, `src/kernels/pointwise/squared_relu.rs` and one line in the `KERNELS` of
-//! `src/kernels/pointwise/mod.rs`. Every test, `wlstm validate` and both executors then know the kernel. Here, both files are in
-//! one, and the kernel is used without being registered:
+//! `src/kernels/pointwise/mod.rs`. The tests, `wlstm validate` and both executors then use the kernel. In this example, both
+//! files are combined in one, and the kernel is used without being registered:
 //!
 //! ```ignore
 #![doc = include_str!("../tests/examples/kernel.rs")]
 //! ```
-//!
-//! In the crate, a kernel may also need `cpu` if its twin is slow, `split` if its slices can exceed what a device binds, and a
-//! backward kernel beside it, which `tests/library/gradients` compares with finite differences.
+//! In the crate, a kernel may also need `cpu` if its twin is slow, `split` if its slices can exceed the largest
+//! binding of a device, and a backward kernel, which `tests/library/gradients` compares with finite differences.
 //!
 //! # Add a cell
 //!
@@ -39,9 +38,10 @@
 //!
 //! # Add an operation
 //!
-//! An operation of the graph is a function and a backward rule. The function emits the forward steps and remembers what the
-//! backward rule needs; the backward rule emits the backward steps. Both executors run whatever kernels they name. The example
-//! is J. Elman's recurrent layer (1990), `h[t] = tanh(x[t] W + h[t-1] U + b)`: its two kernels, then the operation.
+//! An operation of the graph is a function and a backward rule. The function emits the forward steps and records
+//! what the backward rule needs. The backward rule emits the backward steps. Both executors can run these steps.
+//! The example is J. Elman's recurrent layer (1990), `h[t] = tanh(x[t] W + h[t-1] U + b)`: first its two kernels,
+//! then the operation.
 //!
 //! ```ignore
 #![doc = include_str!("../tests/examples/operation.rs")]

@@ -16,7 +16,7 @@ use crate::graph::operations::layer::Gates;
 pub struct Flstm;
 
 impl Flstm {
-    /// `r`, the size between the two matrices. A workgroup of a product computes at least 64 columns.
+    /// `r`, the inner dimension of the two matrices. A workgroup of a product computes at least 64 columns.
     pub const FACTOR: SizeKey = SizeKey {
         key: "model.factor",
         letter: "r",

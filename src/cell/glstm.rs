@@ -10,10 +10,10 @@ use crate::graph::operations::layer::Gates;
 /// G-LSTM: an independent gate matrix for each group of inputs, outputs and memory cells.
 ///
 /// For every group `g` of `G`, with the contiguous slices `x_g [B, I/G]` and `h_g [B, P/G]`: `R_g = [x_g; h_g] T_g` with
-/// `T_g [(I+P)/G, 4H/G]`, without bias. `R_g` is i_g, j_g, f_g, o_g of `H/G` columns each; gate i is all i_g side by side
-/// plus `b_i [H]`, and so on: the weights belong to groups, the bias is i, j, f, o over all `H`. The projection is dense;
-/// it mixes the groups at every step. `G = 1` computes what [`Lstmp`](super::Lstmp) does. A layer has
-/// `(I+P)*4H/G + 4H + H*P` parameters.
+/// `T_g [(I+P)/G, 4H/G]`, without bias. `R_g` consists of i_g, j_g, f_g, o_g of `H/G` columns each. Gate i is the
+/// concatenation of all i_g plus `b_i [H]`, and so on: weights belong to groups, while the bias is i, j, f, o over all
+/// `H`. The projection is dense and mixes the groups at every step. With `G = 1` the cell is equivalent to
+/// [`Lstmp`](super::Lstmp). A layer has `(I+P)*4H/G + 4H + H*P` parameters.
 ///
 /// O. Kuchaiev and B. Ginsburg, *Factorization tricks for LSTM networks* (2017, arXiv 1703.10722).
 pub struct Glstm;

@@ -36,7 +36,7 @@ pub enum Dimension {
 pub struct GateParameter {
     /// The last part of its name, `weight` for `layers.0.gates.weight`.
     pub name: &'static str,
-    /// Its shape in files in letters, for documentation.
+    /// Its shape in files, as letters for the documentation.
     pub extents: &'static str,
     /// Its shape in files. The last two extents are those of the matrix that the Glorot limit is computed
     /// from.
@@ -56,7 +56,8 @@ pub struct Violation {
     pub help: &'static str,
 }
 
-/// The configuration key that sets the size of a cell: an integer from 1 on, or a list with one for each layer.
+/// The configuration key that sets the size of a cell: a positive integer, or a list with one integer for each
+/// layer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SizeKey {
     /// The key with its section, `model.factor`.
@@ -69,7 +70,7 @@ pub struct SizeKey {
     pub doc: &'static str,
     /// A value for examples: `flstm:factor=64`.
     pub example: usize,
-    /// Sizes must be below this one, so that devices can dispatch the kernels.
+    /// Sizes must be below this value, so that devices can dispatch the kernels.
     pub dispatch_limit: usize,
     /// The sizes that `wlstm bench` times, with the names of the cells there.
     pub bench: &'static [(&'static str, usize)],
@@ -123,13 +124,13 @@ pub trait CellKind: Sync {
         false
     }
 
-    /// The cell that `wlstm train` proposes to compare this one with.
+    /// The cell with which `wlstm train` suggests to compare this one.
     fn proposed(&self) -> &'static str {
         "lstmp"
     }
 
-    /// Emits the ONNX nodes from `x` and `h` to the gate pre-activations without bias `[B, 4H]`, with the gates in four
-    /// blocks; returns the name of the result, `layer.name("product")`.
+    /// Emits the ONNX nodes that compute the gate pre-activations without bias `[B, 4H]` from `x` and `h`, with the
+    /// gates in four blocks. Returns the name of the result, `layer.name("product")`.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! The order of the gate columns: in four blocks in files, interleaved per unit on devices. This is the only place that
-//! converts between the two.
+//! The order of the gate columns: four blocks in files, interleaved per unit on devices. Only this module converts
+//! between the two.
 
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSliceMut;

@@ -12,11 +12,11 @@
 //! The forget bias is added here and is not part of the stored bias. The cells differ in how they compute `z`: each type below
 //! that implements [`CellKind`] states its formula, the number of its parameters and its source.
 //!
-//! A cell's file declares everything about it: its name and key in the configuration, its parameters, how its gates are
-//! built, the sizes that it accepts and its ONNX nodes. To add a cell, write a file that implements [`CellKind`], and add its
-//! `mod` line below and its entry in [`CELLS`]: configuration, help, costs, benchmarks, comparisons and exports find it there. A
-//! cell whose gates have none of the forms of [`Gates`](crate::graph::operations::layer::Gates) needs a new form too: a file in
-//! `src/graph/operations/layer`, its `mod` line, a variant and an arm.
+//! A cell's file declares everything about it: its name and key in the configuration, its parameters, how its gates are built,
+//! the sizes that it accepts and its ONNX nodes. To add a cell, write a file that implements [`CellKind`], and add its `mod`
+//! line below and its entry in [`CELLS`]: configuration, help, costs, benchmarks, comparisons and exports find it there. If its
+//! gates have none of the forms of [`Gates`](crate::graph::operations::layer::Gates), it also needs a new form: a file in
+//! `src/graph/operations/layer`, its `mod` line, a variant of the enum and a match arm.
 
 mod flstm;
 mod glstm;
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    /// The gates have `4H` columns in all, and those of the last product are interleaved.
+    /// The gates have `4H` columns in total, and those of the last product are interleaved.
     #[test]
     fn parameters_give_all_gates() {
         for kind in CELLS {

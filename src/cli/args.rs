@@ -10,18 +10,18 @@ use crate::files;
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub(super) struct GlobalArgs {
-    /// Show no progress; of the logs, only errors
+    /// Show no progress, and only errors in the log
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Run every kernel in its default form, not in the one measured to be fastest on this GPU
+    /// Run every kernel in its default form instead of the form measured to be fastest on this GPU
     #[arg(long, global = true)]
     pub no_tune: bool,
-    /// Keep the run-time checks of all GPU kernels, even of those found to be correct without them
+    /// Keep the run-time checks of all GPU kernels, even of those known to be correct without them
     #[arg(long, global = true)]
     pub checked: bool,
 }
 
-/// The input of a command besides its own arguments.
+/// The input that all commands receive in addition to their own arguments.
 pub(super) struct Invocation {
     /// The options of every command.
     pub global: GlobalArgs,
@@ -30,7 +30,7 @@ pub(super) struct Invocation {
 }
 
 impl Invocation {
-    /// Whether nothing but results is printed.
+    /// Whether only results are printed.
     pub fn quiet(&self) -> bool {
         self.global.quiet
     }
@@ -44,7 +44,7 @@ pub(super) struct OverrideArgs {
     pub set: Vec<String>,
 }
 
-/// The device of a command that uses one.
+/// The device of a command that uses a device.
 #[derive(Clone, Debug, Args)]
 pub(super) struct DeviceArgs {
     /// Where to compute: auto, cpu, gpu, gpu:N, or part of an adapter's name, for example gpu:nvidia
@@ -60,7 +60,8 @@ pub(super) fn positive(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
-/// Refuses an output file in a folder that does not exist, before long work. `what` precedes its name.
+/// Refuses an output file in a folder that does not exist, before work that may take long. In the message, `what`
+/// precedes the path.
 pub(super) fn check_folder_of(out: &Path, what: &str) -> Result<()> {
     let folder = files::folder_of(out);
     if folder.is_dir() {
@@ -83,7 +84,7 @@ pub(super) mod tests {
 
     /// Parses the arguments of one command as the whole command line does.
     pub fn parse<T: Args>(arguments: &[&str]) -> Result<T, clap::Error> {
-        // Arguments of a command may conflict with those of every command.
+        // The arguments of a command may conflict with the global ones.
         let command = || T::augment_args(GlobalArgs::augment_args(clap::Command::new("command")));
         command().debug_assert();
         let arguments = ["command"].iter().chain(arguments);

@@ -10,8 +10,8 @@ use super::logging;
 use super::messages::shown;
 use crate::error::{Error, Result};
 
-/// Makes the subcommands and their dispatch from one line a command: its module, its name, its arguments. The arguments are a
-/// struct that derives [`clap::Args`]; its documentation is the `--help` of the command. The module has
+/// Generates the subcommands and their dispatch from one line per command: its module, its name, its arguments. The arguments
+/// are a struct that derives [`clap::Args`]; its documentation is the `--help` of the command. The module has
 /// `fn run(&Arguments, &Invocation) -> Result<()>`.
 macro_rules! commands {
     ($($module:ident: $Name:ident($Args:ident),)*) => {
@@ -80,7 +80,7 @@ pub fn main() -> ExitCode {
     if let Err(error) = &result
         && error.is_reported_here()
     {
-        // Without standard error there is no reader.
+        // If standard error is closed, nobody reads the message.
         let _ = writeln!(std::io::stderr(), "{}", shown(&error.chain().to_string()));
     }
     end(result.as_ref().err());
@@ -97,7 +97,7 @@ fn run(arguments: Arguments) -> Result<()> {
     })
 }
 
-/// Leaves the job of several processes, if this is one of them: see `train::mpi`.
+/// Leaves the MPI job, if this process belongs to one: see `train::mpi`.
 fn end(error: Option<&Error>) {
     #[cfg(feature = "mpi")]
     {
@@ -127,7 +127,8 @@ mod tests {
         }
     }
 
-    /// A command is its file, which `mod.rs` declares, and one line of `commands!`: no other line names its arguments.
+    /// A command consists of its file, which `mod.rs` declares, and one line of `commands!`. No other line names its
+    /// arguments.
     #[test]
     fn a_command_is_one_file_and_one_line() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");

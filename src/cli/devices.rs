@@ -9,7 +9,7 @@ use crate::error::Result;
 
 /// List the devices of this machine
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "--device takes these names.\n\
+#[command(after_help = "The names in the list are values of --device.\n\
     \n\
     Examples:\n  \
     wlstm devices\n  \

@@ -18,7 +18,7 @@ const PLACEHOLDERS: [(&str, &str); 8] = [
     ("COMMAND", "train"),
 ];
 
-/// A command line, and whether it is complete, as in a block of code, or may lack arguments, as in a sentence.
+/// A command line. It is complete in a block of code; in a sentence it may lack arguments.
 struct Line {
     text: String,
     is_complete: bool,
@@ -68,8 +68,8 @@ fn lines_of_help(command: &clap::Command) -> Vec<Line> {
     lines
 }
 
-/// Splits a command line as a shell does, at spaces outside quotes; ends at the first pipe, redirection or
-/// comment behind `wlstm`.
+/// Splits a command line as a shell does, at spaces outside quotes. Ends at the first pipe, redirection or comment
+/// after `wlstm`.
 fn arguments(line: &str) -> Option<Vec<String>> {
     let mut words: Vec<String> = Vec::new();
     let mut word: Option<String> = None;
@@ -91,7 +91,7 @@ fn arguments(line: &str) -> Option<Vec<String>> {
     let is_program =
         |word: &String| word == "wlstm" || word.ends_with("/wlstm") || is_cargo && word == "--";
     let start = words.iter().position(is_program)?;
-    // A path of the program may be the argument of another command.
+    // The path of the program may be an argument of another command.
     if start > 0 && ["--bin", "install"].iter().any(|word| line.contains(word)) {
         return None;
     }
@@ -104,7 +104,7 @@ fn arguments(line: &str) -> Option<Vec<String>> {
     Some(given.collect())
 }
 
-/// Why the program does not accept a line, if so.
+/// The reason why the program does not accept a line, if it does not.
 fn refusal(line: &Line) -> Option<String> {
     let mut given = arguments(&line.text)?;
     if !line.is_complete {

@@ -19,12 +19,12 @@ use crate::model::cost::cost;
 use crate::numbers::{grouped, percent};
 use crate::report::{Column, Table};
 
-/// Turn a trained lstmp model into an flstm or glstm model, to be trained further
+/// Convert a trained lstmp model to an flstm or glstm model, for further training
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "--factor keeps the largest singular values of each gate matrix. --groups keeps its diagonal blocks, after \
-    permuting cells, inputs and outputs so that the blocks hold as much of the matrix as possible. Prints what is kept of \
-    each layer, and the perplexity before and after. Then train the new run:\n  \
+    permuting cells, inputs and outputs so that the blocks contain as much of the matrix as possible. Prints the share of each \
+    layer that is kept, and the perplexity before and after. Then train the new run:\n  \
     wlstm train OUT/config.toml --init OUT --out TUNED\n\
     \n\
     Examples:\n  \

@@ -16,10 +16,10 @@ use crate::job::{Generated, GenerationOptions};
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "The unknown word `<UNK>` is never generated. Words of the prompt that are not in the vocabulary are read \
-    as `<UNK>`. Sample K of a seed is the same for any number of samples.\n\
+    as `<UNK>`. For a given seed, sample K is the same for any number of samples.\n\
     \n\
     Several samples are separated by lines of `---`. With --json each sample has its text, its tokens and their \
-    log-probability: the natural logarithm, under the model itself, without the prompt.\n\
+    log-probability (natural logarithm, at temperature 1, without the prompt).\n\
     \n\
     Examples:\n  \
     wlstm generate runs/shakespeare --prompt 'ROMEO:' --tokens 500 --temperature 0.8\n  \
@@ -29,7 +29,7 @@ use crate::job::{Generated, GenerationOptions};
 pub(super) struct GenerateArgs {
     /// Run folder (its best checkpoint), or one checkpoint
     pub run: PathBuf,
-    /// Text to continue; `-` reads it from standard input, without the last line end
+    /// Text to continue; `-` reads it from standard input, without the final line end
     #[arg(
         long,
         value_name = "TEXT",
@@ -48,7 +48,7 @@ pub(super) struct GenerateArgs {
     /// Sampling temperature: below 1 favours likely tokens, above 1 unlikely ones; 0 always takes the most likely
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = not_negative, allow_negative_numbers = true)]
     pub temperature: f64,
-    /// Sample from the K most likely tokens; 0 samples from all
+    /// Sample from the N most likely tokens; 0 samples from all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub top_k: usize,
     /// Sample from the smallest set of most likely tokens with this total probability; 1 samples from all
@@ -82,7 +82,7 @@ fn not_negative(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The most bytes of a prompt that is read.
+/// The maximum size of a prompt in bytes.
 const MAX_PROMPT: u64 = 1 << 20;
 
 /// The output of `--json`.

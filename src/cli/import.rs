@@ -14,13 +14,13 @@ use crate::error::Result;
 use crate::job::import::import;
 use crate::numbers::grouped;
 
-/// Make a run from a model of another program, such as PyTorch
+/// Create a run from a model of another program, such as PyTorch
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "FILE is a safetensors file as `wlstm export` writes it, with the names of PyTorch (embedding.weight, \
-    lstm.weight_ih_l0, ..., softmax.weight, softmax.bias) or of checkpoints. The vocabulary is the one in FILE, else that of \
-    data.vocab, else it is counted from data.train. The run works with `wlstm score`, `eval` and `generate`; to train it \
-    further: `wlstm train CONFIG --init RUN`.\n\
+    lstm.weight_ih_l0, ..., softmax.weight, softmax.bias) or of checkpoints. The vocabulary is read from FILE, or else from \
+    data.vocab, or else built from data.train. The run works with `wlstm score`, `eval` and `generate`. To train it further: \
+    `wlstm train CONFIG --init RUN`.\n\
     \n\
     Example:\n  \
     wlstm import model.safetensors --config configs/wikitext2-lstmp.toml --out runs/imported"

@@ -9,14 +9,14 @@ use super::wrap::wrap;
 /// Lines held for the dashboard, if there is one.
 static HELD: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
 
-/// The most lines that are held; then the oldest are dropped.
+/// The maximum number of lines that are held. If there are more, the oldest are dropped.
 const MAX_HELD: usize = 1000;
 
 fn held() -> MutexGuard<'static, Option<VecDeque<String>>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Prints a message, unless `quiet`. Errors are ignored: without standard error there is no reader.
+/// Prints a message, unless `quiet`. Errors are ignored: if standard error is closed, nobody reads the message.
 pub(super) fn note(quiet: bool, text: &str) {
     if !quiet {
         let _ = Messages.write_all(format!("{}\n", shown(text)).as_bytes());

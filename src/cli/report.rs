@@ -16,12 +16,11 @@ use crate::job::page::{REPORT, write_report};
 use crate::report::{RunData, plots};
 use crate::train::sample::sample;
 
-/// Write a page with curves, numbers and samples of runs
+/// Write an HTML page with curves, numbers and samples of runs
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Runs may be finished, interrupted or still training. The page is one file: it needs no other file and \
-    loads nothing from the network. The SVG files of --plots are 960 by 600 pixels on white; any converter makes PNG files \
-    of them.\n\
+    after_help = "Runs may be finished, interrupted or still training. The page is a single file and loads nothing from the \
+    network. The SVG files of --plots have 960 by 600 pixels and a white background.\n\
     \n\
     Examples:\n  \
     wlstm report runs/shakespeare\n  \
@@ -43,7 +42,7 @@ pub(super) struct ReportArgs {
     pub no_samples: bool,
 }
 
-/// The most parameters of a model for which a report generates a sample.
+/// The maximum number of parameters of a model for which a report generates a sample.
 const SAMPLED: u64 = 100_000_000;
 
 /// Writes the page, and with --plots the plots.

@@ -106,7 +106,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     let mut display = Display::new(&config, quiet || dashboard.is_some());
     let mut unknown_words = UnknownWords::new(&config.data);
     let outcome = training.stop(stop).run(|event| {
-        // From here on the run has a record.
+        // From here on, the run is recorded in its folder.
         if let (Event::Start { .. }, Some(folder)) = (&event, &folder) {
             let place = folder.display();
             note(quiet, &format!("The run folder is `{place}`."));

@@ -18,8 +18,8 @@ use crate::numbers::grouped;
 /// Build a vocabulary file from the words of a corpus
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Prints three lines: words N, including special words; tokens N, including the mark at the end of each \
-    line; coverage N %, the share of the tokens that are in the vocabulary.\n\
+    after_help = "Prints three lines: words N, including special words; tokens N, including the end-of-line tokens; \
+    coverage N %, the share of the tokens that are in the vocabulary.\n\
     \n\
     Example:\n  \
     wlstm vocab 'data/train/*' --out data/vocab.txt --min-count 3"

@@ -1,4 +1,4 @@
-//! The processes of a distributed job, on one machine or several.
+//! The processes of a distributed job, on one or several machines.
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, DataConfig, DeviceConfig};
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::train::collective::{Collective, SingleProcess, all_gather_f64};
 use crate::train::session::TrainingSession;
 
-/// Connects this process with the others of the MPI job that it belongs to. A process that was not started by MPI trains alone.
+/// Connects this process to the other processes of its MPI job. A process that was not started by MPI trains alone.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Converts a trained model with dense cells to one with cheaper cells, as a start for further training.
+//! Converts a trained model with dense cells to a model with cheaper cells, as the starting point of further
+//! training.
 
 use std::path::{Path, PathBuf};
 
@@ -53,7 +54,7 @@ impl Trained {
     /// # Errors
     ///
     /// [`Kind::Usage`](crate::error::Kind::Usage) if the cells are not dense or the numbers do not fit the model,
-    /// [`Kind::Data`](crate::error::Kind::Data) if `out` is taken.
+    /// [`Kind::Data`](crate::error::Kind::Data) if `out` already exists.
     pub fn factorization(&self, method: Method, out: &Path) -> Result<Factorization<'_>> {
         let model = Model {
             checkpoint: self.checkpoint(),

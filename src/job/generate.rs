@@ -43,7 +43,7 @@ impl Default for GenerationOptions {
 /// A generated text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Generated {
-    /// The prompt and what follows.
+    /// The prompt and its continuation.
     pub text: String,
     /// Tokens after the prompt.
     pub tokens: u64,
@@ -81,7 +81,7 @@ impl Trained {
         Ok(texts)
     }
 
-    /// Begins to generate `count` texts after a prompt.
+    /// Starts to generate `count` texts after a prompt.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Trained {
         })
     }
 
-    /// The tokens of a prompt, with the mark of a line end between lines. Reports words that are not in the vocabulary.
+    /// The tokens of a prompt, with the end-of-line token between lines. Reports words that are not in the vocabulary.
     fn read_prompt(&self, text: &str) -> Prompt {
         let (words, kind) = (self.vocabulary(), self.config().data.tokens);
         let mut joiner = Detokeniser::new(kind);

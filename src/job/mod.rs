@@ -4,15 +4,14 @@
 //! |---|---|
 //! | [`Job`] | trains a model: from a configuration to a run folder |
 //! | [`Trained`] | uses a trained model: scores, generates, evaluates, exports |
-//! | [`comparison`] | trains several models in turns, under one budget |
+//! | [`comparison`] | trains several models in turns, with the same budget |
 //! | [`text`] | the vocabulary and the texts of a configuration |
 //! | [`distributed`] | the processes of a job on several machines |
 //! | [`factorize`] | converts a trained model to one with cheaper cells |
 //! | [`score`] | the batches in which lines are scored |
 //! | [`import`](mod@import) | creates a run from a model that was trained elsewhere |
 //! | [`page`] | writes the report of a run |
-//!
-//! Nothing here prints. Observers receive progress and messages as [`Event`]s.
+//! This module prints nothing. Observers receive progress and messages as [`Event`]s.
 
 pub mod comparison;
 pub mod distributed;

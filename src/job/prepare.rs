@@ -1,4 +1,5 @@
-//! Prepares a training run: everything before the first step, with the checks that fail most often first.
+//! Prepares a training run: everything that happens before the first step. The checks that fail most often come
+//! first.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -255,7 +256,8 @@ fn restore(
     Ok(progress)
 }
 
-/// Warns if the parameters come from a model with another vocabulary, in which rows belong to other words.
+/// Warns if the parameters come from a model with another vocabulary: rows of its tables then belong to other
+/// words.
 fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
     if init
         .tensor_u8(names::VOCABULARY)

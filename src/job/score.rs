@@ -8,7 +8,8 @@ use crate::train::score::{Score, Scorer};
 /// The largest number of lines scored in parallel: enough to keep a device busy.
 pub const MAX_LINES: usize = 64;
 
-/// Tokens of each line in one batch. Few, so that results arrive soon and short lines waste little.
+/// Tokens of each line in one batch. The number is small, so that results arrive soon and short lines waste little
+/// time.
 const TOKENS: usize = 8;
 
 /// The largest number of tokens of a line in one batch, used for few lines.

@@ -40,7 +40,7 @@ pub(super) enum Destination {
     Resume(PathBuf),
     /// The folder of the run whose `config.toml` was loaded, or of the newest run of the configuration.
     ResumeNewest,
-    /// A folder in that of a comparison. The run starts, or resumes if it exists.
+    /// A folder inside the folder of a comparison. The run starts, or resumes if it exists.
     Comparison(PathBuf),
 }
 
@@ -48,8 +48,8 @@ impl Job {
     /// A job that trains with this configuration.
     ///
     /// # Errors
-    ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if nothing ends the training, or the schedule needs a limit that is not set.
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the training has no limit, or the schedule needs a limit that
+    /// is not set.
     pub fn new(config: Config) -> Result<Job> {
         config.check_limits()?;
         schedule::check(&config)?;
@@ -111,7 +111,8 @@ impl Job {
         self
     }
 
-    /// Continues the run in this folder from its newest checkpoint, bit for bit as if it had never stopped.
+    /// Continues the run in this folder from its newest checkpoint. The results are bitwise identical to those of
+    /// an uninterrupted run.
     pub fn resume(mut self, folder: impl Into<PathBuf>) -> Job {
         self.destination = Destination::Resume(folder.into());
         self

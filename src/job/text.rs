@@ -135,7 +135,7 @@ pub fn vocabulary_file(config: &Config, path: &Path) -> Result<Vocabulary> {
     Ok(vocabulary)
 }
 
-/// Counts the words of the training text, as the configuration says.
+/// Counts the words of the training text, with the settings of the configuration.
 ///
 /// # Errors
 ///

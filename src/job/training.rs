@@ -68,8 +68,7 @@ impl Training {
     /// Trains until a limit is reached, then writes the last checkpoint and the report.
     ///
     /// # Errors
-    ///
-    /// As [`train`]. The report is written even then.
+    /// Same as [`train`]. The report is written in any case.
     pub fn run(self, mut observer: impl FnMut(Event) + Send) -> Result<Outcome> {
         self.train(None, &mut observer)
     }

@@ -15,10 +15,10 @@ const SMALLER_SIZE: &str = "make it smaller";
 const FEWER_WORDS: &str = "keep fewer words: set `data.vocab_size`, or make a vocabulary file with `wlstm vocab --size` or \
                            `--min-count`";
 
-/// The most pieces that `device.max_binding` may cut a tensor into.
+/// The maximum number of pieces into which `device.max_binding` may split a tensor.
 const MAX_PIECES: u64 = 100;
 
-/// The number of elements that no tensor reaches: kernels count in 32 bits.
+/// Every tensor must have fewer elements than this: kernels count in 32 bits.
 const ELEMENT_LIMIT: u64 = 1 << 32;
 
 /// A tensor of a step, as errors name it, with its elements.
@@ -51,8 +51,8 @@ pub fn check_sizes(config: &Config, vocabulary: usize, devices: usize) -> Result
     check_pieces(config.device.max_binding, tensors)
 }
 
-/// A dispatch has at most 65,535 workgroups a side. A workgroup computes at least 64 rows or columns of a product, 8 streams
-/// or 32 units of a cell, and one group.
+/// A dispatch has at most 65,535 workgroups per dimension. A workgroup computes at least 64 rows or columns of a product, 8
+/// streams or 32 units of a cell, and one group.
 fn check_dispatches(config: &Config, vocabulary: usize) -> Result<()> {
     let (model, train) = (&config.model, &config.train);
     let cells = size_keys().map(|key| {
@@ -126,7 +126,8 @@ fn tensors(config: &Config, vocabulary: usize, devices: usize) -> Vec<Tensor> {
     tensors
 }
 
-/// A step of a large tensor becomes as many steps as the tensor has pieces, and a step of two such tensors becomes the product.
+/// A step on a large tensor is split into as many steps as the tensor has pieces. For a step on two such tensors, the numbers
+/// of pieces multiply.
 fn check_pieces(max_binding: u64, tensors: Vec<Tensor>) -> Result<()> {
     match tensors.into_iter().max_by_key(|(_, len)| *len) {
         Some((name, len)) if max_binding > 0 && 4 * len > MAX_PIECES * max_binding => {

@@ -1,20 +1,20 @@
-//! Tables on the host: which tensors of a model they are, and how many of their rows a device keeps.
-//!
-//! A training step uses few rows of a table, and the host knows which. The device caches some rows in *slots*. Plans see the
-//! slots as the whole table, and the numbers of slots as ids.
+//! Tables on the host: which tensors of a model they are, and how many of their rows a device keeps. A training
+//! step uses few rows of a table, and the host knows which ones. The device caches some rows in *slots*. For
+//! plans, the slots are the whole table, and slot numbers are the ids.
 
 use super::language_model::Division;
 use super::parameters::{Group, ParameterSpec, parameters};
 use crate::config::{Config, Recipe, Softmax, TablePlacement};
 use crate::tensor::names;
 
-/// The default number of slots, as a multiple of the rows that a step may use: rows that are used often stay.
+/// The default number of slots, as a multiple of the rows that a step may use, so that frequently used rows stay
+/// cached.
 const SLOTS: usize = 4;
 
 /// The rows that a device caches of a table. The tensors of a table (weights, bias, optimizer states) have the same slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cache {
-    /// The most distinct rows that a step uses.
+    /// The maximum number of distinct rows that a step uses.
     pub rows: usize,
     /// The number of slots, at least [`Cache::rows`].
     pub slots: usize,

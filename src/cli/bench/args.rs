@@ -9,9 +9,9 @@ use super::super::args::{OverrideArgs, positive};
 /// Measure training steps and kernels
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Without a subcommand, measures all kernels, and training steps of a built-in model with every cell. Kernels are \
-    compared with the best that the device reaches, in arithmetic or in large copies; data that stays in a cache can exceed \
-    100 %.\n\
+    after_help = "Without a subcommand, measures all kernels, and training steps of a built-in model with every cell. \
+    Kernels are compared with the measured peak of the device, in arithmetic or in memory bandwidth; data that stays in a \
+    cache can exceed 100 %.\n\
     \n\
     Examples:\n  \
     wlstm bench\n  \
@@ -33,16 +33,16 @@ pub(in crate::cli) struct BenchArgs {
 /// The measurements of `wlstm bench`.
 #[derive(Clone, Debug, Subcommand)]
 pub(in crate::cli) enum BenchCommand {
-    /// Measure each kernel alone, and the peak performance of the device
+    /// Measure each kernel separately, and the peak performance of the device
     Kernels(BenchKernelsArgs),
-    /// Measure training steps of a configuration, without its text
+    /// Measure training steps of a configuration, on random text
     Step(BenchStepArgs),
 }
 
 /// `wlstm bench kernels`.
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct BenchKernelsArgs {
-    /// Measure only kernels whose name contains this
+    /// Measure only kernels whose name contains this text
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub filter: String,
 }

@@ -62,7 +62,7 @@ struct Everything {
     steps: Vec<CellTimes>,
 }
 
-/// The cells to measure: the name of each in the results, and its changes of the model.
+/// The cells to measure: the name of each in the results, and its overrides of the model.
 fn cells() -> Vec<(&'static str, Vec<String>)> {
     let mut cells = Vec::new();
     for kind in CELLS {
@@ -82,7 +82,7 @@ fn run_all(arguments: &BenchArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
     let mut executor = kernel_executor(&arguments.device, invocation)?;
     let kernels = kernels(executor.as_mut(), "")?;
-    // Without f16 in hardware, mixed precision is emulated and its time means nothing.
+    // Without f16 in hardware, mixed precision is emulated and its time is not meaningful.
     let has_f16 = executor.runs(&copy::KERNEL, copy::KERNEL.all_halves());
     drop(executor);
     let precisions: &[&str] = if has_f16 { &["f32", "mixed"] } else { &["f32"] };

@@ -9,25 +9,28 @@ use super::super::args::{DeviceArgs, OverrideArgs, positive};
 /// Train several models under one budget and compare them in a table
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "The models train in turns on one device. Only a model's own training time counts, so other load on the \
+    after_help = "The models take turns on one device. Only a model's own training time counts, so other load on the \
     machine affects all models alike. A model that fails or diverges does not stop the others.\n\
     \n\
     Columns: parameters of the recurrent layers; all parameters; steps; words per second, without the first step, in which \
-    the device warms up; times, the speed relative to the first model; by FLOPs, the speed-up that its FLOP count alone \
-    would allow; reached, the share of it that was achieved; the best validation perplexity and the last; unknown, the share \
-    of unknown words in the validation text, if there are any; device memory.\n\
+    the device warms up; times, the speed relative to the first model; by FLOPs, the speed-up that its FLOP count alone would \
+    allow; reached, the share of it that was achieved; the best validation perplexity and the last; unknown, the share of \
+    unknown words in the validation text, if there are any; device memory.\n\
     \n\
-    The same --seconds for all shows what this machine learns in that time. The same --epochs or --words shows what a cell \
-    learns from that text. Without a budget, the limits in the configurations apply; they must be equal.\n\
+    With --seconds, the comparison shows what each model learns in the same time on this machine. With --epochs or --words, \
+    it shows what each model learns from the same amount of text. Without a budget, the limits in the configurations apply; \
+    they must be equal.\n\
     \n\
-    The folder keeps a run of each model, compare.json, compare.md, compare.csv and report.html. Ctrl-C saves, and --resume \
-    continues. Each model is an ordinary run, for `wlstm generate` or for longer training. At the end the program prints a \
-    command that trains the best model from the start, for ten times as long.\n\
+    The folder contains a run of each model, compare.json, compare.md, compare.csv and report.html. Ctrl-C saves, and \
+    --resume continues. Each model is an ordinary run: use it with `wlstm generate`, or train it further. At the end the \
+    program prints a command that trains the best model from the start, for ten times as long.\n\
     \n\
-    A short comparison is only a hint. A model that makes more steps also has more validations, of which the best counts: \
-    compare it with the last. Train for longer if the curves in report.html are still falling, and try another --seed.\n\
+    A short comparison gives only an indication. A model that takes more steps is also validated more often, which favours \
+    its best perplexity, so compare the last perplexities as well. Train for longer if the curves in report.html are still \
+    falling, and try another --seed.\n\
     \n\
-    --variants takes cells with their sizes, for example flstm:factor=64. A --set with several values gives one model each.\n\
+    --variants accepts cells with their sizes, for example flstm:factor=64. A --set with several values gives one model for \
+    each value.\n\
     \n\
     Examples:\n  \
     wlstm compare configs/shakespeare.toml \\\n      \
@@ -69,13 +72,14 @@ pub(in crate::cli) struct CompareArgs {
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Overrides; one with several values, such as --set model.groups=2,4,8, gives one model each.
+    /// Overrides; an override with several values, such as --set model.groups=2,4,8, gives one model for each
+    /// value.
     #[command(flatten)]
     pub overrides: OverrideArgs,
     /// Format of the table
     #[arg(long, value_enum, default_value_t = TableFormat::Text)]
     pub format: TableFormat,
-    /// Print one JSON document: short for --format json
+    /// Print one JSON document; the same as --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
 }

@@ -62,8 +62,8 @@ impl Display {
         }
     }
 
-    /// The seconds that all models have left. A model that has not started counts with the budget or, without
-    /// one in seconds, with the mean of the others.
+    /// The seconds that all models together have left. For a model that has not started, this assumes the budget
+    /// or, if that is not in seconds, the mean of the others.
     fn all_left(&self) -> f64 {
         let known: Vec<f64> = self
             .left
@@ -93,7 +93,7 @@ impl Display {
     fn line(&self, text: &str) {
         match &self.live {
             Some((all, _)) => {
-                // Without standard error there is no reader.
+                // If standard error is closed, nobody reads the message.
                 let _ = all.println(text);
             }
             None if !self.quiet => {

@@ -1,4 +1,5 @@
-//! `wlstm compare`: several models, trained in turns on one device under one budget, in one table.
+//! `wlstm compare`: trains several models in turns on one device with the same budget, and prints them in one
+//! table.
 
 mod args;
 mod display;

@@ -1,15 +1,15 @@
 //! A curve with a bounded number of points.
 
-/// The most points of a curve. When it is full, neighbouring points are averaged.
+/// The maximum number of points of a curve. When it is reached, neighbouring points are averaged.
 pub(super) const MAX_POINTS: usize = 2000;
 
-/// A curve that stays short, however many points are added.
+/// A curve with a bounded number of points, however many are added.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Curve {
     points: Vec<(f64, f64)>,
-    /// How many added points make one point of the curve.
+    /// How many added points are averaged to one point of the curve.
     stride: usize,
-    /// Points that do not make a whole point of the curve yet.
+    /// Added points that are too few for a point of the curve yet.
     pending: Vec<(f64, f64)>,
 }
 

@@ -1,7 +1,7 @@
 //! `wlstm train --tui`: a dashboard of the run on the terminal.
 //!
-//! A separate thread draws on standard error. The terminal is restored whatever ends the run: the end of training, an error, a
-//! panic, `q`, a signal. A second `q` or signal, more than a second after the first, ends the program at once.
+//! A separate thread draws on standard error. The terminal is restored however the run ends: after the last step, by an error,
+//! a panic, `q` or a signal. A second `q` or signal, more than a second after the first, ends the program at once.
 
 mod curve;
 mod draw;

@@ -27,7 +27,7 @@ pub(super) struct Costs {
     pub words_per_step: u64,
     pub precision: &'static str,
     pub recompute: bool,
-    /// On the first of `places`, which is the device that `auto` selects.
+    /// On the first of `places`, the device that `auto` selects.
     dispatches_per_step: usize,
     /// On the first of `places`.
     dispatches_per_evaluation_batch: Option<usize>,

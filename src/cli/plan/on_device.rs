@@ -19,7 +19,8 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// The memory of a device, or the given one. With `--memory` an adapter counts as a card with its own memory.
+    /// The memory of a device, or the memory given with `--memory`. In that case an adapter is treated as a GPU
+    /// with its own memory.
     fn memory_of(&self, memory: MemoryInfo) -> MemoryInfo {
         MemoryInfo {
             bytes: self.memory.or(memory.bytes),
@@ -37,7 +38,7 @@ pub(super) enum DeviceKind {
     Cpu,
     /// A GPU.
     Gpu,
-    /// A software adapter, which uses the memory of the host.
+    /// A software adapter, which uses host memory.
     Software,
     /// Any GPU, with the limits that all GPUs have, where none was found.
     Any,
@@ -52,11 +53,11 @@ pub(super) struct OnDevice {
     pub kind: DeviceKind,
     #[serde(flatten)]
     pub estimate: Estimate,
-    /// The bytes needed in the memory of the device. For a device that uses the memory of the host: those of the host too.
+    /// The bytes needed in device memory. For a device that uses host memory, this includes the bytes needed by the host.
     pub need: u64,
-    /// The bytes available there: free memory of the host, or all memory of a card, or `--memory`. Null: unknown.
+    /// The bytes available there: free host memory, or the total memory of a GPU, or `--memory`. Null: unknown.
     pub available: Option<u64>,
-    /// The bytes needed in the memory of the host, for a device with its own memory.
+    /// The bytes needed in host memory, for a device with its own memory.
     pub need_of_host: u64,
     /// The bytes available there. Null: unknown.
     pub available_of_host: Option<u64>,
@@ -77,7 +78,8 @@ impl OnDevice {
     fn new(question: &Question<'_>, names: Names, limits: &Limits, memory: MemoryInfo) -> OnDevice {
         let &Question { config, words, .. } = question;
         let memory = &question.memory_of(memory);
-        // GPUs share a machine; devices that use the memory of a host have a machine each.
+        // GPUs are assumed to be in one machine. Devices that use host memory are assumed to be in separate
+        // machines.
         let topology = Topology {
             devices: question.devices,
             local_devices: if memory.is_host { 1 } else { question.devices },

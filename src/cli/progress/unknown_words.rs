@@ -1,4 +1,5 @@
-//! A warning about perplexities that mean little: of texts with unknown words, if the model met none in training.
+//! A warning about perplexities that are not meaningful: those of texts with unknown words, if the training text
+//! had none.
 
 use crate::config::DataConfig;
 use crate::numbers::percent;

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::score::{MANY_LINES, MAX_LINES, extent_of};
 use crate::model::language_model::Extent;
 
-/// How long the first lines of standard input wait for more before they are scored.
+/// How long to wait for more lines of standard input before the first ones are scored.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// Reads the lines of a file.

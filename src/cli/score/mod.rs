@@ -1,7 +1,6 @@
-//! `wlstm score`: the log-probability of every line, printed as the lines arrive.
-//!
-//! A thread reads the lines. From a file, a batch waits until it is full. From standard input, lines that have arrived are scored
-//! at once, so that a person or a program that waits for the answer to one line gets it.
+//! `wlstm score`: the log-probability of every line, printed as the lines arrive. A thread reads the lines. If
+//! they come from a file, every batch is filled before it is scored. If they come from standard input, lines that
+//! have arrived are scored at once, because a person or a program may wait for the score of a line.
 
 mod lines;
 mod scoring;
@@ -28,11 +27,11 @@ use crate::train::score::Scorer;
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Each output line has four columns separated by tabs: log-probability (natural logarithm), tokens, \
-    out-of-vocabulary tokens, the line. Every line is a sequence of its own; its end counts as a token. A word that is not \
-    in the vocabulary is scored as the unknown word `<UNK>`, whose probability is that of all unknown words together.\n\
+    out-of-vocabulary tokens, the line. Every line is scored independently; its end counts as a token. A word that is not in \
+    the vocabulary is scored as the unknown word `<UNK>`, whose probability is that of all unknown words together.\n\
     \n\
     Lines from standard input are scored as they arrive, in order. At the end, perplexities with and without \
-    out-of-vocabulary words go to standard error, in the format of KenLM.\n\
+    out-of-vocabulary words are printed to standard error, in the format of KenLM.\n\
     \n\
     Examples:\n  \
     echo 'the cat sat' | wlstm score runs/lm1b-g4\n  \

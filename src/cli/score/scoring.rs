@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::job::Trained;
 use crate::train::score::{Score as Found, Scorer};
 
-/// The most lines that are scored but not printed because an earlier line is not scored yet.
+/// The maximum number of lines that are scored but not printed because an earlier line is not scored yet.
 const WAITING: usize = 1 << 14;
 
 /// The rows that are printed.

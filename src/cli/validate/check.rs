@@ -90,7 +90,7 @@ pub(super) fn check(
     }
     drop(executor);
     let mut options = executor_options(invocation, true);
-    // As in training, except on software adapters, where tuning takes too long.
+    // The same as in training, except on software adapters, where tuning takes too long.
     options.tune &= adapter.as_ref().is_some_and(AdapterSummary::is_hardware);
     let mut training = Vec::new();
     for &precision in precisions {
@@ -113,7 +113,7 @@ pub(super) fn check(
     })
 }
 
-/// An executor for kernels alone. It keeps the run-time checks of all kernels.
+/// An executor for single kernels. It keeps the run-time checks of all kernels.
 fn executor_of_kernels(device: &Device) -> Result<Box<dyn Executor>> {
     Ok(match device {
         Device::Cpu => Box::new(CpuExecutor::<f32>::new()),

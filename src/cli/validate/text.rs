@@ -14,7 +14,7 @@ const LEGEND: &str = "largest errors of all runs: absolute, relative, in units i
                       tolerance (of tol.). Only the last decides: more than 100 % is wrong";
 
 impl Document {
-    /// For a terminal of this width; none: of any.
+    /// The text for a terminal of this width. `None`: the width is not known.
     pub fn text(&self, width: Option<usize>) -> String {
         let mut out = format!("wlstm {} on {}\n", self.version, self.system);
         match &self.adapter {
@@ -92,7 +92,7 @@ impl Document {
             let model = |trained: &Trained| trained.model;
             let models: BTreeSet<&str> = self.training.iter().map(model).collect();
             parts.push(format!(
-                "{} of {} trainings agree ({})",
+                "{} of {} training runs agree ({})",
                 right.count(),
                 self.training.len(),
                 counted(models.len() as u64, "model")

@@ -90,7 +90,7 @@ impl ComparisonFolder {
         Ok((ComparisonFolder { path }, record.spec))
     }
 
-    /// Whether a folder contains a comparison.
+    /// Whether the folder contains a comparison.
     pub fn is_one(path: &Path) -> bool {
         path.join(RECORD).is_file()
     }

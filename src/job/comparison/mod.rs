@@ -1,4 +1,4 @@
-//! Trains several models in turns on one device, with the same budget.
+//! Trains several models on one device with the same budget. The models take turns.
 //!
 //! | module | contents |
 //! |---|---|

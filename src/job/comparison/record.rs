@@ -17,7 +17,7 @@ pub struct ModelSpec {
     pub label: String,
     /// The folder of the run.
     pub folder: String,
-    /// The configuration file, for messages. Not kept in the record.
+    /// The configuration file, for messages. Not stored in the record.
     #[serde(skip)]
     pub file: PathBuf,
     /// The resolved configuration.
@@ -89,7 +89,7 @@ pub struct Record {
     /// What is compared.
     #[serde(flatten)]
     pub spec: ComparisonSpec,
-    /// The rows of the table. They are made from the runs, never read.
+    /// The rows of the table. They are computed from the runs and never read back.
     #[serde(default, skip_deserializing)]
     pub results: Vec<ComparisonRow>,
 }

@@ -96,7 +96,7 @@ impl Comparison {
         if let Some(budget) = budget {
             spec.change(budget)?;
         }
-        // `auto` is the default of the command line, so it does not ask for another device.
+        // `auto` is the default of the command line, so it is not a request for another device.
         if device != "auto" && device != spec.device {
             return Err(Error::usage(format!(
                 "the device of this comparison is `{}`: speeds on different devices cannot be compared",

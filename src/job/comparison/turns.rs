@@ -23,11 +23,11 @@ struct State {
     active: Vec<bool>,
 }
 
-/// The longest time between two checks of the turn.
+/// The maximum time between two checks of whose turn it is.
 const POLL: Duration = Duration::from_millis(100);
 
 impl TurnTable {
-    /// A table with `seats` seats. The first turn is that of seat 0.
+    /// A table with `seats` seats. Seat 0 has the first turn.
     pub fn new(seats: usize, slice: Option<Duration>) -> TurnTable {
         TurnTable {
             state: Mutex::new(State {

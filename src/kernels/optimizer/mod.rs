@@ -1,16 +1,15 @@
 //! Updates of parameters: the optimizers and the moving average.
 //!
-//! A new optimizer needs two files, `shaders/optimizer/NAME.wgsl` and `src/kernels/optimizer/NAME.rs`, and
-//! its lines here: the module and its entry in [`OPTIMIZERS`]. The files hold the rule for one element. The
-//! loop over rows, dense or sparse, is in `row_update.rs` and `shaders/shared/row_update.wgsl`, once for all.
-//! All other code asks the [`Optimizer`].
+//! A new optimizer needs two files, `shaders/optimizer/NAME.wgsl` and `src/kernels/optimizer/NAME.rs`, and two
+//! lines here: the module and its entry in [`OPTIMIZERS`]. The files contain the rule for one element. All
+//! optimizers share the loop over rows, dense or sparse, in `row_update.rs` and `shaders/shared/row_update.wgsl`.
+//! All other code uses the declaration, [`Optimizer`].
 //!
 //! # The input `control [7]`
-//!
-//! It contains the values that may change from step to step: the learning rate; the largest joint norm that
-//! is not clipped (0: none); the decay of the moving average; the two corrections of the optimizer
-//! ([`Optimizer::corrections`]); the factor of the clipped gradients before they are clipped; the factor of
-//! the loss where that is constant, 1.
+//! The values that may change from step to step, in this order: the learning rate; the maximum joint norm of
+//! clipped gradients (0: no clipping); the decay of the moving average; the two corrections of the optimizer
+//! ([`Optimizer::corrections`]); the factor by which clipped gradients are multiplied before they are clipped; the
+//! factor of the loss without a dynamic loss scale, always 1.
 
 use crate::kernel::Kernel;
 

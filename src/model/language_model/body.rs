@@ -1,4 +1,4 @@
-//! The part that all graphs of a language model have in common: from words to the input of the softmax.
+//! The part that all graphs of a language model share: from words to the input of the softmax.
 
 use std::collections::HashMap;
 
@@ -11,11 +11,11 @@ use crate::graph::operations::{Streams, dropout, embedding, layer, residual};
 use crate::graph::{Graph, Parameter, Value};
 use crate::tensor::names;
 
-/// The most elements of the logits of a tile of the full softmax: 96 MiB in `f32`.
+/// The maximum number of logits of a tile of the full softmax: 96 MiB in `f32`.
 pub(super) const TILE: usize = 24 << 20;
 
-/// The rows of a batch whose gates exist at once where they are recomputed. The products for gradients of weights sum over
-/// this many rows at a time on every device, so that spans of as many rows are not slower.
+/// The number of rows of a batch whose gates are in memory at once if they are recomputed. On every device, the products
+/// for weight gradients sum over this many rows at a time, so that spans of this length are not slower.
 pub(super) const SPAN_ROWS: usize = 512;
 
 /// Which recurrent parameters a graph uses.
@@ -23,7 +23,7 @@ pub(super) const SPAN_ROWS: usize = 512;
 pub(super) enum Weights {
     /// Those that are trained.
     Trained,
-    /// Those that evaluation uses: the moving averages where there are any.
+    /// Those that evaluation uses: the moving averages, if there are any.
     Evaluated,
 }
 
@@ -34,7 +34,8 @@ pub(super) enum TableAccess {
     Whole,
     /// On the device: every row, or, for tables on the host, as many rows as there are slots.
     Slots,
-    /// Nowhere: the host writes the looked-up embedding to this tensor, and another plan has the softmax.
+    /// Not in this graph: the host looks up the embedding and writes it to this tensor, and another plan computes
+    /// the softmax.
     LookedUp(&'static str),
 }
 

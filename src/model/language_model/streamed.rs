@@ -25,7 +25,7 @@ pub struct Streamed {
     pub width: usize,
 }
 
-/// The most elements of the softmax weights of a tile: 64 MiB.
+/// The maximum number of softmax weights of a tile: 64 MiB.
 const TILE_WEIGHTS: usize = 16 << 20;
 
 /// The losses of `targets [T*B]` with the full softmax, for tables on the host.

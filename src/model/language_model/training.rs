@@ -10,16 +10,16 @@ use crate::kernels::pointwise::copy;
 use crate::tensor::names;
 use crate::tensor::names::StateOwner;
 
-/// The streams of a batch from which on the products of cells are faster as separate steps on a GPU: these read the
-/// weights once for many streams, cells for eight.
+/// From this number of streams on, the recurrent products of cells are faster as separate steps on a GPU: a product
+/// reads the weights once for many streams, a cell reads them once for eight.
 const SEPARATE: usize = 16;
 
 /// Forward and backward pass of one training step; the output `loss` is the mean over tokens.
 ///
 /// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
-/// [`sampled_softmax()`] names; in a step of several parts row indices are inputs of the update. Gradients are scaled as the
-/// recipe says: those of `T * mean(l)` for `paper`, times `B` for a separate embedding table; those of `mean(l)` for
-/// `plain` (see [What is computed](crate::model#gradients-and-optimizers)).
+/// [`sampled_softmax()`] names; in a step of several parts row indices are inputs of the update. Gradients are scaled by the
+/// recipe. With `paper` they are those of `T * mean(l)`, times `B` for a separate embedding table; with `plain` those of
+/// `mean(l)` (see [What is computed](crate::model#gradients-and-optimizers)).
 pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Part) {
     let limits = *graph.builder.limits();
     let variant = variant(config, part);
