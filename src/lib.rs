@@ -6,12 +6,14 @@
 //! states what is computed.
 //!
 //! # The library
+//!
 //! The module [`job`] implements the commands. The next program trains a model. To run it, put a file `text.txt`
 //! in the folder of the repository, and run `cargo run --release --example train`:
 //!
 //! ```ignore
 #![doc = include_str!("../tests/examples/train.rs")]
 //! ```
+//!
 //! This program uses the model (`cargo run --release --example score`):
 //!
 //! ```ignore
@@ -62,7 +64,8 @@
 //! | [`job`] | training from a configuration to a run folder, trained models and their uses, comparisons |
 //! | [`mod@help`] | the topics of `wlstm help` |
 //! | `cli` | one file per command; behind the cargo feature `cli`, on by default |
-//! A module imports only modules above it in this table, and imports form no cycles between files.
+//!
+//! A module imports only modules in the rows above it or in its own row, and imports form no cycles between files.
 //! `tests/library/layering` checks both.
 //!
 //! # Glossary
@@ -96,11 +99,13 @@
 //! | a command | `src/cli/NAME.rs`: arguments, help, `run` | `mod` in `src/cli/mod.rs` and a line of `commands!` in `src/cli/command.rs` |
 //! | a help topic | `src/help/NAME.md` | a line of `topics!` in `src/help/mod.rs` |
 //!
-//! A cell needs a new form of gates only if its gates are neither dense, factorized nor grouped products. Tests
-//! cover new entries automatically: parity, contract and gradient tests iterate over the list of kernels, and
-//! tests of configuration, help and resuming iterate over the keys.
+//! A cell needs a new form of gates only if its gates are neither dense, factorized nor grouped products.
+//!
+//! Tests cover new entries automatically: parity, contract and gradient tests iterate over the list of kernels, and tests of
+//! configuration, help and resuming iterate over the keys.
 //!
 //! # Invariants
+//!
 //! - Two runs with the same configuration, seed and device give bitwise identical results, and so does a run that
 //!   is stopped and resumed. No kernel adds floats atomically, and no result depends on the number of threads.
 //! - Random numbers are functions of a counter ([`random`]). No random state is saved, and dropout masks are
@@ -118,6 +123,7 @@
 //! - An error caused by a user, a file or a device is an [`Error`](error::Error) with an exit code and advice. A panic is a bug.
 //!
 //! # Boundaries
+//!
 //! - Only `device` uses wgpu. It does not depend on `model` or `corpus`.
 //! - `kernels`, `graph`, `cell` and `model` consist of data and pure functions. They use no device and no file.
 //! - `corpus`, `config`, `checkpoint`, `metrics`, `report` and `job` open the user's files; `cli` reads the lines

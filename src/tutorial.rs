@@ -20,6 +20,7 @@
 //! ```ignore
 #![doc = include_str!("../tests/examples/kernel.rs")]
 //! ```
+//!
 //! In the crate, a kernel may also need `cpu` if its twin is slow, `split` if its slices can exceed the largest
 //! binding of a device, and a backward kernel, which `tests/library/gradients` compares with finite differences.
 //!

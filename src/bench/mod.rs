@@ -8,7 +8,7 @@
 //! | [`peaks`] | the best arithmetic and memory rates of a device |
 //! | `synthetic` | the generated text |
 //!
-//! Nothing here reads files or prints: callers are `cli` and the programs in `benches`.
+//! This module neither reads files nor prints. It is called by `cli` and the programs in `benches`.
 
 pub mod kernels;
 pub mod peaks;

@@ -21,7 +21,7 @@ impl Flstm {
         key: "model.factor",
         letter: "r",
         default: "512",
-        doc: "Columns between the two gate matrices of an `flstm`, `r`; one number, or a list with one for each layer.",
+        doc: "Inner dimension of the two gate matrices of an `flstm`, `r`; one number, or a list with one for each layer.",
         example: 64,
         dispatch_limit: 1 << 21,
         bench: &[("flstm r=128", 128)],

@@ -131,7 +131,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// As [`Checkpoint::tensor_f32`], and if the file cannot be read.
+    /// Same as [`Checkpoint::tensor_f32`], and if the file cannot be read.
     ///
     /// # Panics
     ///
@@ -164,7 +164,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// As [`Checkpoint::tensor_f32`].
+    /// Same as [`Checkpoint::tensor_f32`].
     pub fn tensor_u8(&self, name: &str) -> Result<&[u8]> {
         self.bytes(name, Dtype::U8)
     }

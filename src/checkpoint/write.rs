@@ -96,7 +96,7 @@ impl Sink<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Sink::write_f32`].
+    /// Same as [`Sink::write_f32`].
     pub fn write_u8(&mut self, values: &[u8]) -> Result<()> {
         self.expect(Dtype::U8)?;
         self.bytes(values)

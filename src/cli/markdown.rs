@@ -1,5 +1,6 @@
-//! Help topics on a terminal: renders the part of Markdown that they use. It supports headings, paragraphs, lists,
-//! fenced code and tables. Inline markup stays as it is, except emphasis.
+//! Help topics on a terminal: renders the part of Markdown that they use.
+//!
+//! It supports headings, paragraphs, lists, fenced code and tables. Inline markup stays as it is, except emphasis.
 
 use super::wrap::wrap;
 

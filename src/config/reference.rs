@@ -5,10 +5,10 @@ use super::resolved::keys;
 
 /// The column of the comments in [`reference`].
 const COLUMN: usize = 26;
-/// The most characters of a line in [`reference`].
+/// The maximum number of characters of a line in [`reference`].
 const WIDTH: usize = 100;
 
-/// Every key with its default, as commented TOML. It is a configuration, but for the text that it must name.
+/// Every key with its default, as commented TOML. It is a complete configuration except for the training text.
 pub fn reference() -> String {
     let mut text =
         String::from("# Every key with its default. Keys without a note on --resume must stay.\n");

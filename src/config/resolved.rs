@@ -84,7 +84,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// As [`Config::load`].
+    /// Same as [`Config::load`].
     pub fn parse(text: &str, name: &str, folder: &Path, overrides: &[String]) -> Result<Config> {
         let mut document = Document::parse(text, name, folder, keys())?;
         for text in overrides {

@@ -48,7 +48,7 @@ impl Batches {
     ///
     /// # Errors
     ///
-    /// As [`Batches::training`], and if the position does not belong to this text.
+    /// Same as [`Batches::training`], and if the position does not belong to this text.
     ///
     /// # Panics
     ///

@@ -2,8 +2,8 @@
 
 use super::tokens::TokenKind;
 
-/// Joins tokens to text as people write it: marks become line breaks, punctuation attaches to the right word, and the `@-@` of
-/// WikiText becomes a hyphen. Characters are joined as they are.
+/// Joins tokens to text as people write it: boundary tokens become line breaks, punctuation attaches to the
+/// right word, and the `@-@` of WikiText becomes a hyphen. Characters are joined as they are.
 ///
 /// ```
 /// use wlstm::corpus::{TokenKind, detokenise};

@@ -43,7 +43,7 @@ impl Corpus {
     ///
     /// # Errors
     ///
-    /// As [`expand`], and if a file cannot be read or all files are empty.
+    /// Same as [`expand`], and if a file cannot be read or all files are empty.
     pub fn open<P: AsRef<Path>>(patterns: &[P]) -> Result<Corpus> {
         let paths = expand(patterns)?;
         let files = paths.into_iter().map(TextFile::open);
@@ -69,7 +69,7 @@ impl Corpus {
     ///
     /// # Errors
     ///
-    /// As [`Corpus::open`], and if no line is left.
+    /// Same as [`Corpus::open`], and if no line is left.
     pub fn training(data: &DataConfig) -> Result<Corpus> {
         let corpus = Corpus::open(&data.train)?;
         if data.valid.is_empty() && data.valid_share > 0.0 {
@@ -84,7 +84,7 @@ impl Corpus {
     ///
     /// # Errors
     ///
-    /// As [`Corpus::training`].
+    /// Same as [`Corpus::training`].
     pub fn validation(data: &DataConfig) -> Result<Option<Corpus>> {
         if !data.valid.is_empty() {
             Corpus::open(&data.valid).map(Some)

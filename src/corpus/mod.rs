@@ -1,9 +1,9 @@
 //! From text to batches: vocabulary, token cache, batches, and the candidates of the sampled softmax.
 //!
-//! This module knows no models and no devices, and of the configuration only the `data` section. Memory does not grow with the
-//! length of the corpus, except for sparse indices: a quarter of a byte for each line of the file that is read, if lines are
-//! shuffled; one byte for every 1,500 bytes of text in contiguous order; half a byte for each line of a file whose tokens are
-//! being cached. Files are memory-mapped, and pages that were read are released again.
+//! This module does not depend on models or devices, and uses only the `data` section of the configuration. Memory does not
+//! grow with the length of the corpus, except for sparse indices: a quarter of a byte for each line of the file that is read,
+//! if lines are shuffled; one byte for every 1,500 bytes of text in contiguous order; half a byte for each line of a file whose
+//! tokens are being cached. Files are memory-mapped, and pages that were read are released again.
 //!
 //! A large text is parsed once, into token files on the disk that all runs with the same vocabulary share ([`TokenCache`]). The
 //! text itself is read where there is no token file. Both give the same batches and positions, so a run may stop with one and

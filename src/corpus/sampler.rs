@@ -1,4 +1,4 @@
-//! Candidates of the sampled softmax: distinct ids, drawn log-uniformly from a vocabulary sorted by falling frequency.
+//! Candidates of the sampled softmax: distinct ids, drawn log-uniformly from a vocabulary sorted by descending frequency.
 //!
 //! The probability of id `k` is `P(k) = ln((k+2)/(k+1)) / ln(V+1)`. A draw is `k = floor(exp(u ln(V+1))) - 1` with `u` uniform
 //! in `[0, 1)`. Repeats are rejected until there are `S` distinct ids, and `tries` counts the draws (Jozefowicz et al. 2016;

@@ -27,7 +27,7 @@ pub struct Text {
 /// The next item of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token {
-    /// The id. At a line end, the id of the mark.
+    /// The id. At a line end, the id of the boundary token.
     pub(super) id: u32,
     /// Whether this is a line end.
     pub(super) ends_line: bool,

@@ -71,7 +71,8 @@ pub struct ReadAfter<'a> {
 
 /// Runs plans on one device.
 pub trait Executor {
-    /// The device for people: `cpu (2 threads)`, `gpu llvmpipe (LLVM 15.0.6, 256 bits), vulkan`.
+    /// A description of the device for messages: `cpu (2 threads)`,
+    /// `gpu llvmpipe (LLVM 15.0.6, 256 bits), vulkan`.
     fn describe(&self) -> String;
 
     /// Checks that the device has not been lost.

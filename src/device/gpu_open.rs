@@ -108,7 +108,7 @@ impl GpuExecutor {
     }
 
     /// Runs each kernel of the plans loaded from now on in the form that is fastest on this adapter, and measures the forms
-    /// where no earlier run did. Results do not depend on it. Does nothing on adapters without timestamps.
+    /// if no earlier run has done so. Results do not depend on it. Does nothing on adapters without timestamps.
     ///
     /// `watch` is called with the measurements done and their total, starting with 0; it is not called if nothing is measured.
     pub fn tune(&mut self, watch: impl Fn(u64, u64) + Send + 'static) {

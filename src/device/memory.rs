@@ -10,7 +10,7 @@ use crate::graph::plan::{Plan, Slice, Storage, TensorInfo};
 use crate::numbers::bytes;
 use crate::tensor::{Dtype, Shape};
 
-/// A tensor that lives as long as the executor.
+/// A tensor that exists as long as the executor.
 pub(super) struct Persistent {
     /// Its buffers, `piece` elements in each but the last.
     pub buffers: Vec<wgpu::Buffer>,
@@ -76,10 +76,10 @@ impl Persistent {
     }
 }
 
-/// All buffers that outlive a plan.
+/// All buffers that are kept between plans.
 pub(super) struct Memory {
     limits: Limits,
-    /// The bytes that may be allocated in all, for drivers that grant more than exists.
+    /// The total number of bytes that may be allocated, for drivers that grant more memory than exists.
     budget: Option<u64>,
     /// The bytes allocated.
     used: u64,
@@ -105,7 +105,7 @@ impl Memory {
         self.used
     }
 
-    /// The bytes that may be allocated in all, if known.
+    /// The total number of bytes that may be allocated, if known.
     pub fn budget(&self) -> Option<u64> {
         self.budget
     }

@@ -1,5 +1,5 @@
-//! Devices: how they are found and chosen, and the two executors that run plans on them. The only module that uses wgpu; it
-//! knows no model and no corpus.
+//! Devices: how they are found and chosen, and the two executors that run plans on them. Only this module uses wgpu. It
+//! does not depend on models or texts.
 //!
 //! Both executors run the same [`Plan`](crate::graph::plan::Plan); [`Executor`] is their interface.
 

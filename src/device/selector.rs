@@ -101,7 +101,7 @@ pub fn choose<S: AsRef<str>>(selectors: &[S]) -> Result<Choice> {
 
 /// Resolves selectors (none: `auto`) to devices, in the order of the selectors; a device named twice appears twice. Does not list
 /// adapters if only `cpu` is named. `process` is the index of this process among those of the job on this machine: for `auto` and
-/// `gpu`, processes take GPUs of the same kind as the best one in turn.
+/// `gpu`, the GPUs of the same kind as the best one are assigned to processes one after the other.
 ///
 /// # Errors
 ///
@@ -131,9 +131,9 @@ pub fn choose_all<S: AsRef<str>>(selectors: &[S], process: usize) -> Result<Vec<
     Ok(choices)
 }
 
-/// As [`pick`], for selectors that may mean several devices: all adapters of the same backend and kind (hardware or software) as
-/// the best one, so that a GPU listed by two backends counts once. For `auto` and `gpu` in a job of several processes on this
-/// machine, the GPU that is this process's turn.
+/// Same as [`pick`], for selectors that may mean several devices: all adapters of the same backend and kind (hardware or
+/// software) as the best one, so that a GPU listed by two backends counts once. For `auto` and `gpu` in a job of several
+/// processes on this machine, the GPU that is assigned to this process.
 fn pick_all(
     selector: &Selector,
     found: &[AdapterSummary],

@@ -54,8 +54,8 @@ fn units_disagree(adapter: &Adapter, unit: MatrixUnits) -> Option<String> {
         unit: Some(unit),
         ..DeviceTraits::default()
     };
-    // The combinations that plans use: `f16` products with a bias and without (the left operand is then bound in its place),
-    // and gradients of weights.
+    // The combinations that plans use: `f16` products with a bias and without (then the left operand is bound instead of
+    // it), and gradients of weights.
     let (bias, product) = (2, 3);
     for halves in [all, all.without(bias), all.without(product)] {
         let forms = kernels::forms(&product_units::KERNEL, halves);
@@ -101,7 +101,7 @@ impl GpuExecutor {
         self.tuning = tuning;
     }
 
-    /// As [`GpuExecutor::try_kernels`], with the store of earlier results. Reports progress out of `total` unless that is 0.
+    /// Same as [`GpuExecutor::try_kernels`], with the store of earlier results. Reports progress out of `total` unless that is 0.
     pub(super) fn try_kernels_with(
         &mut self,
         mut tuning: Option<&mut Tuning>,

@@ -35,7 +35,7 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Model::recurrent`].
+    /// Same as [`Model::recurrent`].
     pub fn parameter(&self, parameter: &ParameterSpec) -> Result<Cow<'a, [f32]>> {
         if parameter.group == Group::Recurrent {
             self.recurrent(&parameter.name)
@@ -48,7 +48,7 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Model::recurrent`].
+    /// Same as [`Model::recurrent`].
     pub fn changed<'b>(
         &self,
         changed: &'b Changed,

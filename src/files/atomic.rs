@@ -29,7 +29,7 @@ pub fn write_atomically(
 ///
 /// # Errors
 ///
-/// As [`write_atomically`].
+/// Same as [`write_atomically`].
 pub fn write_text(path: &Path, text: &str) -> Result<()> {
     write_atomically(path, |writer| {
         writer

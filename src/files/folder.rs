@@ -19,11 +19,11 @@ pub fn sweep(folder: &Path) -> Result<Vec<PathBuf>> {
     sweep_older(folder, Duration::ZERO)
 }
 
-/// As [`sweep`], for partial files that nobody has written to for `age`. Other processes may be writing to the folder.
+/// Same as [`sweep`], for partial files that nobody has written to for `age`. Other processes may be writing to the folder.
 ///
 /// # Errors
 ///
-/// As [`sweep`].
+/// Same as [`sweep`].
 pub fn sweep_older(folder: &Path, age: Duration) -> Result<Vec<PathBuf>> {
     let is_old = |path: &Path| {
         let modified = path.metadata().and_then(|metadata| metadata.modified());

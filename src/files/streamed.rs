@@ -25,7 +25,7 @@ pub const WRITE_BUFFERS: usize = (QUEUED + 1) * BUFFER;
 ///
 /// # Errors
 ///
-/// As [`write_atomically`](super::write_atomically).
+/// Same as [`write_atomically`](super::write_atomically).
 pub fn write_large_atomically(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<()>,

@@ -140,7 +140,7 @@ impl Builder {
         self.tensor(name, shape.into(), Dtype::Real, Storage::Input)
     }
 
-    /// The first input of indices, for a step that has to bind some but reads none.
+    /// The first index input, for a step that must bind one but does not read it.
     pub fn any_index(&self) -> Option<Slice> {
         let is_index =
             |info: &TensorInfo| (info.storage, info.dtype) == (Storage::Input, Dtype::Index);
@@ -157,7 +157,7 @@ impl Builder {
         self.tensor(name, shape.into(), Dtype::Real, Storage::Output)
     }
 
-    /// A tensor that lives from its first step to its last.
+    /// A tensor that is live from its first step to its last.
     pub fn activation(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
         self.tensor(name, shape.into(), Dtype::Real, UNASSIGNED)
     }
@@ -198,7 +198,7 @@ impl Builder {
         }
     }
 
-    /// Memory for the pieces of a product, until they are added up.
+    /// Memory for the pieces of a product, until they are summed.
     pub fn pieces_of(&mut self, len: usize) -> Slice {
         let name = format!("pieces.{}", self.plan.tensors.len());
         self.activation(&name, [len])
@@ -256,7 +256,8 @@ impl Builder {
         split::fits(&self.plan, slice, &self.limits)
     }
 
-    /// Moves the last step forward to right after the last step before it that uses the tensor of `read`.
+    /// Moves the last step to an earlier position: directly after the last other step that uses the tensor of
+    /// `read`.
     pub fn advance(&mut self, read: Slice) {
         let Some(step) = self.plan.steps.pop() else {
             return;

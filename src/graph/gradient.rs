@@ -27,7 +27,7 @@ pub enum Gradient {
     },
 }
 
-/// The micro-batch whose gradients a graph adds to those of the ones before.
+/// The micro-batch whose gradients a graph adds to those of the previous ones.
 #[derive(Clone, Copy)]
 pub(super) struct MicroBatch {
     /// Its number, counted from 0.

@@ -1,37 +1,39 @@
-//! Assigns memory to activations by their lifetimes: those that are never alive at the same time may share memory. Nothing
-//! else decides what shares memory.
+//! Assigns memory to activations by their lifetimes: activations that are never live at the same time may share memory.
+//! Only this module decides what shares memory.
 //!
-//! Greedy by size: the largest tensor first, each at the lowest offset that is free during its whole life, in the first arena
-//! with such an offset. On the plans of this crate the result is within a few per cent of the lower bound (the most memory that
-//! is alive at once).
+//! Greedy by size: the largest tensor first, each at the lowest offset that is free during its whole lifetime, in the first
+//! arena with such an offset. On the plans of this crate the result is within a few percent of the lower bound (the maximum
+//! memory that is live at once).
 
 use super::plan::{Plan, Storage, TensorId};
 
 /// The alignment of tensors in an arena, in elements: 256 bytes of `f32`, at which every device can bind.
 pub(super) const ALIGNMENT: usize = 64;
 
-/// The workgroups of a product that keep a GPU busy: about four for each of the 132 multiprocessors of the largest GPUs today.
-/// Smaller GPUs need fewer, but more do not slow them down.
+/// The number of workgroups of a product that keep a GPU busy: about four for each of the 132 multiprocessors of the largest
+/// current GPUs. Smaller GPUs need fewer, but more do not slow them down.
 pub const WORKGROUPS: usize = 512;
 
 /// The limits of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most elements of an arena: the largest buffer.
+    /// The maximum number of elements of an arena: the largest buffer.
     pub arena: usize,
-    /// The most elements of a slice: the largest binding.
+    /// The maximum number of elements of a slice: the largest binding.
     pub slice: usize,
     /// Whether two elements of [`Dtype::Half`](crate::tensor::Dtype::Half) share a `u32`: on devices, not on the CPU.
     pub packed: bool,
     /// Whether products of halves run on matrix units: then recurrent products are separate steps.
     pub units: bool,
-    /// The workgroups of a product that keep the device busy. Products of fewer run in pieces, and in training with a large
-    /// batch, recurrent products are separate steps. 0: a software device, where only the amount of work matters.
+    /// The number of workgroups of a product that keep the device busy. Products with fewer workgroups run in pieces. In
+    /// training with a large batch, recurrent products are separate steps. 0: a software device, where only the amount of
+    /// work matters.
     pub workgroups: usize,
 }
 
 impl Limits {
-    /// The limits that every GPU of today allows: 128 MiB in a binding, 256 MiB in a buffer. Browsers allow less.
+    /// The limits that every current GPU supports: bindings of 128 MiB, buffers of 256 MiB. Browsers may support
+    /// less.
     pub const COMMON: Limits = Limits {
         arena: 64 << 20,
         slice: 32 << 20,
@@ -52,7 +54,7 @@ impl Limits {
         }
     }
 
-    /// No limits: memory of the host.
+    /// No limits: host memory.
     pub const HOST: Limits = Limits {
         arena: usize::MAX,
         slice: usize::MAX,
@@ -116,7 +118,8 @@ pub fn assign(plan: &mut Plan, limits: &Limits) {
     let mut arenas: Vec<Arena> = Vec::new();
     for (id, life, len) in order {
         let info = plan.tensor(id);
-        // A tensor larger than the limit is in pieces, in an arena only for tensors with the same pieces.
+        // A tensor larger than the limit is stored in pieces, in an arena that is only for tensors with the same
+        // pieces.
         let pieces = info
             .is_in_pieces()
             .then(|| (plan.u32s_of(info.dtype, info.piece), len));

@@ -1,4 +1,4 @@
-//! From typed operations to a plan. Nothing here knows a device.
+//! Compiles typed operations to a plan. This module does not depend on devices.
 //!
 //! | module | contents |
 //! |---|---|
@@ -14,8 +14,8 @@
 //!
 //! # Invariants
 //!
-//! - A value is a matrix `[rows, width]` of a time-major tensor. The first operation that contributes to its gradient assigns,
-//!   later ones add.
+//! - A value is a matrix `[rows, width]` of a time-major tensor. The first operation that contributes to its gradient assigns
+//!   it, later ones add to it.
 //! - The gradient of a parameter is dense, or sparse by rows with the row index as an input of the plan.
 //! - After [`Graph::backward`] no operation is appended.
 

@@ -1,7 +1,7 @@
 //! A plan: a flat list of steps with memory assigned to every tensor. It is data; executors run it.
 //!
-//! A plan holds everything that a run needs: no executor knows what a layer or a loss is. A plan prints as text, one line for
-//! each step.
+//! A plan contains everything that a run needs: executors do not depend on layers or losses. A plan can be printed as text,
+//! with one line for each step.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum Role {
     RecurrentState,
     /// A gradient that another plan, or the host, reads.
     Gradient,
-    /// Rows or values on their way between the host and the device, or between plans.
+    /// Rows or values in transfer between the host and the device, or between plans.
     Transfer,
 }
 
@@ -144,12 +144,12 @@ pub struct Plan {
 }
 
 impl TensorInfo {
-    /// Whether it outlives a run.
+    /// Whether the tensor is kept between runs.
     pub fn is_persistent(&self) -> bool {
         matches!(self.storage, Storage::Persistent(_))
     }
 
-    /// Whether it is stored in several buffers.
+    /// Whether the tensor is stored in several buffers.
     pub fn is_in_pieces(&self) -> bool {
         self.piece < self.shape.len()
     }

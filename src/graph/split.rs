@@ -1,9 +1,9 @@
 //! Splits steps whose slices a device cannot bind: the size of a binding is limited (to 128 MiB on some devices), and a larger
 //! tensor is stored in several buffers.
 //!
-//! The kernel knows how its work divides ([`Kernel::split`](crate::kernel::Kernel::split)); this module
-//! decides where. Tensors that are kept ([`Storage::Persistent`]) are stored in pieces of whole rows, so that
-//! the rows of a table are split where its buffers end. Plans whose slices all fit stay as they are.
+//! The kernel declares how its work can be divided ([`Kernel::split`](crate::kernel::Kernel::split)); this module decides
+//! where. Tensors that are kept ([`Storage::Persistent`]) are stored in pieces of whole rows, so that the rows of a table are
+//! split where its buffers end. Plans whose slices all fit stay as they are.
 
 use super::memory::{ALIGNMENT, Limits};
 use super::plan::{Plan, Slice, Step, Storage, TensorInfo};
@@ -33,7 +33,8 @@ fn per_word(plan: &Plan, info: &TensorInfo) -> usize {
     }
 }
 
-/// Splits every step of a plan whose slices are too large, repeatedly. A step that cannot be split stays: see [`oversized`].
+/// Splits every step of a plan whose slices are too large, repeatedly. A step that cannot be split is kept: see
+/// [`oversized`].
 pub(super) fn split(plan: &mut Plan, limits: &Limits) {
     let steps = std::mem::take(&mut plan.steps);
     // The parts of a step that are still to be checked, last one first.
@@ -86,7 +87,7 @@ fn narrowed(step: &Step, part: PartialStep) -> Step {
     }
 }
 
-/// The most elements that can be bound from the first of a slice on.
+/// The maximum number of elements that can be bound, counted from the first element of a slice.
 fn most(plan: &Plan, slice: Slice, limits: &Limits) -> usize {
     let info = plan.tensor(slice.tensor);
     let within = slice.offset % info.piece;

@@ -89,7 +89,7 @@ impl Graph {
         self.parameter_in(Role::Parameter, name, rows, width)
     }
 
-    /// The moving average `name` of a parameter `[rows, width]`, in its place.
+    /// The moving average `name` of a parameter `[rows, width]`, used instead of the parameter.
     pub fn averaged_parameter(&mut self, name: &str, rows: usize, width: usize) -> Parameter {
         self.parameter_in(Role::MovingAverage, name, rows, width)
     }
@@ -178,7 +178,7 @@ impl Graph {
         (self.values[value.0].rows, self.values[value.0].width)
     }
 
-    /// Puts an operation on the tape.
+    /// Records an operation on the tape.
     pub fn record(&mut self, operation: impl Operation + 'static) {
         self.tape.push(Box::new(operation));
     }

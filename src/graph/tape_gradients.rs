@@ -143,7 +143,7 @@ impl Graph {
         values
     }
 
-    /// Leaves rows of a gradient to a later operation, which adds its own and adds all of them up by row.
+    /// Leaves rows of a gradient to a later operation, which appends its own rows and sums all of them by row.
     pub(super) fn share_sources(&mut self, parameter: Parameter, sources: SharedSources) {
         self.parameters[parameter.0].sources = Some(sources);
     }

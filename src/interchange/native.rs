@@ -45,7 +45,7 @@ pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
 ///
 /// # Errors
 ///
-/// As [`export`].
+/// Same as [`export`].
 pub fn write_model(
     path: &Path,
     config: &Config,

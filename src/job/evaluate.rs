@@ -31,11 +31,11 @@ impl Trained {
         self.evaluate_corpus(Arc::new(Corpus::open(files)?), 0)
     }
 
-    /// As [`Trained::evaluate`], of the first `targets` targets in the order of batches (0: all).
+    /// Same as [`Trained::evaluate`], of the first `targets` targets in the order of batches (0: all).
     ///
     /// # Errors
     ///
-    /// As [`Trained::evaluate`].
+    /// Same as [`Trained::evaluate`].
     pub fn evaluate_corpus(&self, corpus: Arc<Corpus>, targets: u64) -> Result<Evaluation> {
         let config = self.config();
         let mut session = self.evaluation_session(evaluation_extent(config))?;

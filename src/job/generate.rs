@@ -66,7 +66,7 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// As [`Trained::generate`].
+    /// Same as [`Trained::generate`].
     pub fn generate_texts(
         &self,
         prompt: &str,
@@ -85,7 +85,7 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// As [`Trained::evaluation_session`].
+    /// Same as [`Trained::evaluation_session`].
     pub fn generation(
         &self,
         prompt: &str,

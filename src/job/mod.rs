@@ -11,6 +11,7 @@
 //! | [`score`] | the batches in which lines are scored |
 //! | [`import`](mod@import) | creates a run from a model that was trained elsewhere |
 //! | [`page`] | writes the report of a run |
+//!
 //! This module prints nothing. Observers receive progress and messages as [`Event`]s.
 
 pub mod comparison;

@@ -31,7 +31,7 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// As [`Job::prepare`] and [`Training::run`].
+    /// Same as [`Job::prepare`] and [`Training::run`].
     pub fn run(self, mut observer: impl FnMut(Event) + Send) -> Result<Outcome> {
         self.prepare(&mut observer)?.run(&mut observer)
     }

@@ -41,7 +41,7 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// As [`Trained::evaluation_session`].
+    /// Same as [`Trained::evaluation_session`].
     pub fn score<S: AsRef<str>>(&self, lines: &[S]) -> Result<Vec<Score>> {
         let extent = extent_of(lines.len());
         let mut session = self.evaluation_session(extent)?;

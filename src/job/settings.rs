@@ -48,6 +48,7 @@ impl Job {
     /// A job that trains with this configuration.
     ///
     /// # Errors
+    ///
     /// [`Kind::Usage`](crate::error::Kind::Usage) if the training has no limit, or the schedule needs a limit that
     /// is not set.
     pub fn new(config: Config) -> Result<Job> {
@@ -72,7 +73,7 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// As [`Job::new`]; [`Kind::Usage`](crate::error::Kind::Usage) if the file or an override cannot be used.
+    /// Same as [`Job::new`]; [`Kind::Usage`](crate::error::Kind::Usage) if the file or an override cannot be used.
     pub fn load<S: AsRef<str>>(file: impl AsRef<Path>, overrides: &[S]) -> Result<Job> {
         let file = file.as_ref();
         let overrides: Vec<String> = overrides

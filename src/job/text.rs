@@ -103,7 +103,7 @@ pub(super) fn vocabulary(
 ///
 /// # Errors
 ///
-/// As [`vocabulary_file`].
+/// Same as [`vocabulary_file`].
 pub fn named_vocabulary(config: &Config, path: &Path) -> Result<Vocabulary> {
     let vocabulary = vocabulary_file(config, path)?;
     if matches!(config.softmax, Softmax::Sampled { .. }) && !vocabulary.is_sorted() {
@@ -139,7 +139,7 @@ pub fn vocabulary_file(config: &Config, path: &Path) -> Result<Vocabulary> {
 ///
 /// # Errors
 ///
-/// As [`count_words`].
+/// Same as [`count_words`].
 pub fn counted_vocabulary(
     config: &Config,
     corpus: &Corpus,

@@ -51,7 +51,7 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// As [`Trained::open`].
+    /// Same as [`Trained::open`].
     pub fn open_last(run: impl AsRef<Path>) -> Result<Trained> {
         Trained::open_which(run.as_ref(), Which::Last)
     }
@@ -118,7 +118,7 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// As [`Trained::evaluation_session`].
+    /// Same as [`Trained::evaluation_session`].
     pub fn generation_session(&self, streams: usize) -> Result<GenerationSession> {
         let (executor, words) = (self.open_device()?, self.vocabulary.len());
         GenerationSession::new(executor, &self.config, words, &self.checkpoint, streams)
@@ -143,11 +143,11 @@ impl Trained {
         self.export_parameters(format, out.as_ref(), false)
     }
 
-    /// As [`Trained::export`], with the parameters after the last step instead of their moving average.
+    /// Same as [`Trained::export`], with the parameters after the last step instead of their moving average.
     ///
     /// # Errors
     ///
-    /// As [`Trained::export`].
+    /// Same as [`Trained::export`].
     pub fn export_last(&self, format: ExportFormat, out: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         self.export_parameters(format, out.as_ref(), true)
     }

@@ -68,16 +68,17 @@ impl Training {
     /// Trains until a limit is reached, then writes the last checkpoint and the report.
     ///
     /// # Errors
+    ///
     /// Same as [`train`]. The report is written in any case.
     pub fn run(self, mut observer: impl FnMut(Event) + Send) -> Result<Outcome> {
         self.train(None, &mut observer)
     }
 
-    /// As [`Training::run`], in turns with other trainings on the same device.
+    /// Same as [`Training::run`], in turns with other runs on the same device.
     ///
     /// # Errors
     ///
-    /// As [`Training::run`].
+    /// Same as [`Training::run`].
     pub fn run_in_turns(
         self,
         turns: &dyn Turns,

@@ -57,7 +57,7 @@ impl<'a, R> Buffers<'a, R> {
     ///
     /// # Panics
     ///
-    /// As [`Buffers::read`].
+    /// Same as [`Buffers::read`].
     pub fn index(&mut self, name: &str) -> &'a [u32] {
         match self.take(name) {
             Buffer::Index(slice) => slice,
@@ -69,7 +69,7 @@ impl<'a, R> Buffers<'a, R> {
     ///
     /// # Panics
     ///
-    /// As [`Buffers::read`].
+    /// Same as [`Buffers::read`].
     pub fn write(&mut self, name: &str) -> &'a mut [R] {
         match self.take(name) {
             Buffer::Write(slice) => slice,
@@ -85,7 +85,8 @@ impl<'a, R> Buffers<'a, R> {
     #[inline]
     fn take(&mut self, name: &str) -> Buffer<'a, R> {
         let k = match self.bindings.get(self.next) {
-            // The literal in the twin and the one in the declaration usually are one: then comparing addresses is enough.
+            // The compiler usually merges the literals of the twin and of the declaration: then comparing addresses is
+            // sufficient.
             Some(binding) if std::ptr::eq(binding.name, name) || binding.name == name => self.next,
             _ => self.find(name),
         };

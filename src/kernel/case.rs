@@ -18,7 +18,8 @@ pub enum Fill {
     Values(Vec<f32>),
     /// These indices.
     Indices(Vec<u32>),
-    /// An output of this many reals. It is filled with NaN before, so that elements that are not written are found.
+    /// An output of this many reals. It is filled with NaN before the case runs, so that elements that are not
+    /// written are detected.
     Output(usize),
 }
 

@@ -11,9 +11,8 @@ use super::work::Work;
 
 /// A kernel: see [the module](crate::kernel).
 ///
-/// A declaration sets the fields that its kernel needs and ends with `..Kernel::DEFAULT`. Every kernel
-/// declares `name`, `wgsl`, `fields`, `bindings`, `grid`, `twin` and `cases`; the contract test refuses one
-/// that does not.
+/// A declaration sets the fields that its kernel needs and ends with `..Kernel::DEFAULT`. Every kernel must declare `name`,
+/// `wgsl`, `fields`, `bindings`, `grid`, `twin` and `cases`; the contract test checks this.
 pub struct Kernel {
     /// The stem of both its files: `folder/name`.
     pub name: &'static str,
@@ -36,8 +35,8 @@ pub struct Kernel {
     pub work: Option<fn(&[u32], ElementSizes) -> Work>,
     /// Splits a step in two, for slices that are too large for a binding. Default: the kernel cannot be split.
     pub split: Option<Split>,
-    /// The params of a smaller step, if possible with at most this many multiply-adds, which tuning measures on slow devices in
-    /// place of a larger one. Default: every step is measured at its size.
+    /// The params of a smaller step, if possible with at most this many multiply-adds. On slow devices, tuning measures it
+    /// instead of a larger step. Default: every step is measured at its own size.
     pub reduced: Option<Reduce>,
     /// The specification.
     pub twin: Twin,
@@ -101,7 +100,8 @@ impl Kernel {
     };
 
     /// The cost of a step with these params. `lens` are the lengths of its slices. Unless the kernel declares its
-    /// [`work`](Kernel::work), every element that is read or written moves once, and one that is read and written, twice.
+    /// [`work`](Kernel::work), every element that is read or written counts once, and an element that is read and
+    /// written counts twice.
     pub fn cost(
         &self,
         params: &[u32],
@@ -122,7 +122,7 @@ impl Kernel {
         }
     }
 
-    /// The constants that depend on the device, beside [`Kernel::constants`].
+    /// The constants that depend on the device, in addition to [`Kernel::constants`].
     pub fn device_constants(&self, device: DeviceTraits) -> Constants {
         let mut constants = Constants::new();
         let mut snippets = self.snippets.iter();

@@ -1,6 +1,6 @@
 //! Kernels. A kernel is a WGSL shader, its declared interface, a CPU twin and its test cases, under one name.
 //!
-//! Nothing here depends on wgpu, graphs or models.
+//! This module does not depend on wgpu, graphs or models.
 //!
 //! # The interface of a shader
 //!
@@ -13,8 +13,8 @@
 //! | 2.. | the storage bindings, in the order of [`Kernel::bindings`] |
 //!
 //! A plan passes each binding a *slice* of a tensor. A slice may begin at any element, but devices bind buffers at multiples
-//! of 256 bytes: the executor binds at the multiple below, and `starts` holds the number of elements to skip. A twin gets the
-//! exact slices. So the params of a kernel need no offsets.
+//! of 256 bytes. The executor rounds the start of a slice down to such a multiple, and `starts` contains the number of
+//! elements to skip. A twin receives the exact slices. The params of a kernel therefore need no offsets.
 //!
 //! `params` holds values that are constant for a plan. Values that change at every step (seed, step, learning rate) are in small
 //! buffers.
@@ -22,7 +22,8 @@
 //! # Invariants
 //!
 //! - A slice that a step writes overlaps no other slice of that step.
-//! - Two runs of a kernel on the same input give the same bits: no atomic float addition, a fixed order of every sum.
+//! - Two runs of a kernel on the same input give bitwise identical results: there is no atomic float addition, and
+//!   the order of every sum is fixed.
 //! - A twin defines no constants: it reads the same `Params` as the shader.
 
 mod binding;

@@ -44,7 +44,7 @@ pub struct MatrixUnits {
 }
 
 impl Requirements {
-    /// The most threads of a workgroup that every device allows.
+    /// The maximum number of threads of a workgroup that every device supports.
     pub const MAX_THREADS: u32 = 256;
 
     /// Nothing.

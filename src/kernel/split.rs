@@ -1,9 +1,9 @@
 //! One step as two smaller ones, for slices that are too large to bind: how a kernel divides its work.
 //!
-//! [`graph::split`](crate::graph::split) calls a kernel's [`Split`] with a slice that is too large and the most elements that
-//! it may have. The kernel answers with two steps in which that slice is smaller; the first fits, if one split can achieve it.
-//! This repeats until every slice fits. Run in order, the two steps write what the whole step writes: the same bits, or the
-//! same up to rounding where they divide a sum.
+//! [`graph::split`](crate::graph::split) calls a kernel's [`Split`] with a slice that is too large and the maximum number of
+//! elements that it may have. The kernel answers with two steps in which that slice is smaller; the first fits, if one split
+//! can achieve it. This repeats until every slice fits. Run in order, the two steps write what the whole step writes: the same
+//! bits, or the same up to rounding where they divide a sum.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ pub struct Oversized<'a> {
     pub lens: &'a [usize],
     /// The binding of the slice that is too large.
     pub binding: usize,
-    /// The most elements that it may have, at least 1.
+    /// The maximum number of elements that it may have, at least 1.
     pub most: usize,
 }
 

@@ -160,7 +160,7 @@ const PADDED: usize = DEPTH + 16;
 /// outputs than for large ones, and parts of a product would differ from the whole in the last bit.
 const DEPTH: usize = 512;
 
-/// The most elements of an output that `gemm` computes in another order.
+/// The maximum number of elements of an output that `gemm` computes in another order.
 pub(super) const SMALL: usize = 256;
 
 #[cfg(test)]

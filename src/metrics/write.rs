@@ -106,7 +106,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// As [`Writer::start`].
+    /// Same as [`Writer::start`].
     pub fn step(&mut self, step: Step) -> Result<()> {
         if step.step <= FIRST || step.step.is_multiple_of(self.log_every) {
             self.pending = None;
@@ -121,7 +121,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// As [`Writer::start`].
+    /// Same as [`Writer::start`].
     pub fn skipped(&mut self, skipped: Skipped) -> Result<()> {
         self.write(&Line::Skipped(skipped))
     }
@@ -130,7 +130,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// As [`Writer::start`].
+    /// Same as [`Writer::start`].
     pub fn valid(&mut self, valid: Valid) -> Result<()> {
         self.write(&Line::Valid(valid))
     }
@@ -139,7 +139,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// As [`Writer::start`].
+    /// Same as [`Writer::start`].
     pub fn sample(&mut self, sample: Sample) -> Result<()> {
         self.write(&Line::Sample(sample))
     }
@@ -148,7 +148,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// As [`Writer::start`].
+    /// Same as [`Writer::start`].
     pub fn end(mut self, reason: impl Into<String>) -> Result<()> {
         if let Some(step) = self.pending.take() {
             self.write(&Line::Step(step))?;

@@ -38,9 +38,11 @@ impl Division {
     }
 }
 
-/// Which part of the batch of a step a plan computes. The streams of a step are split between devices, and on each
-/// device into micro-batches that run in sequence, so that a device with little memory can train with large
-/// batches. The gradients of each micro-batch are added to those of the previous ones.
+/// Which part of the batch of a step a plan computes.
+///
+/// The streams of a step are split between devices, and on each device into micro-batches that run in sequence, so that a
+/// device with little memory can train with large batches. The gradients of each micro-batch are added to those of the previous
+/// ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The device, counted from 0.

@@ -31,12 +31,14 @@
 //! groups may differ by layer.
 //!
 //! ## Initialisation
+//!
 //! Matrices: Glorot uniform, `U(±sqrt(6 / (fan_in + fan_out)))` (Glorot and Bengio 2010); for a grouped cell, the
 //! fans are those of the matrix of one group. Biases and states: zero. Embedding and softmax weights:
 //! `U(±sqrt(3 / rows))`, where `rows` is the number of rows of one of eight shards, as in the paper's code. If
 //! `train.init_range` is above 0: `U(±init_range)` for all parameters, including biases.
 //!
 //! ## Softmax
+//!
 //! *Full*: cross-entropy over the vocabulary. Evaluation always uses it. The vocabulary is divided into tiles with a
 //! running log-sum-exp, so that the logits `[T*B, V]` are never in memory at once.
 //!
@@ -68,12 +70,14 @@
 //! ## Batches
 //!
 //! A batch has `B` streams (its rows) of `T` time steps, one unroll. Each stream continues where it stopped in the previous
-//! batch, with the state that it had there. *Sentences*: each line is a sentence. A sentence of `n` words gives `n + 1`
-//! pairs of input and target, `[<S> w1 .. wn]` and `[w1 .. wn <S>]`. All streams take their sentences from one queue: row 0
-//! takes as many as its `T` pairs need, then row 1, and so on; the rest of a row's last sentence waits for the next batch
-//! of that row. Training has no padding, and the state is not reset between sentences. Blank lines are skipped. With
-//! `data.shuffle` the order of the files, and of the lines in each file, changes with every epoch; without it, files are
-//! read in the order of their names, and lines in their order in the file.
+//! batch, with the state that it had there.
+//!
+//! *Sentences*: each line is a sentence. A sentence of `n` words gives `n + 1` pairs of input and target, `[<S> w1 .. wn]` and
+//! `[w1 .. wn <S>]`. All streams take their sentences from one queue: row 0 takes as many as its `T` pairs need, then row 1,
+//! and so on; the rest of a row's last sentence waits for the next batch of that row. Training has no padding, and the state is
+//! not reset between sentences. Blank lines are skipped. With `data.shuffle` the order of the files, and of the lines in each
+//! file, changes with every epoch; without it, files are read in the order of their names, and lines in their order in the
+//! file.
 //!
 //! *Contiguous*: the text is one sequence of tokens with `<eos>` after each line. It is cut into `B` columns of
 //! equal length, one per stream. The state is zero at the start of every epoch. The last unroll of an epoch may be

@@ -1,6 +1,7 @@
-//! Tables on the host: which tensors of a model they are, and how many of their rows a device keeps. A training
-//! step uses few rows of a table, and the host knows which ones. The device caches some rows in *slots*. For
-//! plans, the slots are the whole table, and slot numbers are the ids.
+//! Tables on the host: which tensors of a model they are, and how many of their rows a device keeps.
+//!
+//! A training step uses few rows of a table, and the host knows which ones. The device caches some rows in *slots*. For plans,
+//! the slots are the whole table, and slot numbers are the ids.
 
 use super::language_model::Division;
 use super::parameters::{Group, ParameterSpec, parameters};

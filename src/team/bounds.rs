@@ -1,6 +1,7 @@
 //! How a list is divided into parts.
 
-/// The most parts into which [`split`](super::split) and its like divide, and the most members of a team.
+/// The maximum number of parts into which [`split`](super::split) and similar functions divide, and the maximum
+/// number of members of a team.
 pub const MAX_PARTS: usize = 64;
 
 /// Where the parts of a list begin, and where the last one ends. A fixed array, so that a step allocates nothing.

@@ -1,4 +1,4 @@
-//! Names, shapes and element types of tensors. Nothing here stores elements.
+//! Names, shapes and element types of tensors. This module stores no elements.
 //!
 //! Letters used for sizes everywhere: `B` batch, `T` unroll, `V` vocabulary, `E` embedding, `P` projection,
 //! `H` hidden (cells), `I` input of a layer, `r` factor, `G` groups, `S` sampled candidates. The rows of a

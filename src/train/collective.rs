@@ -4,8 +4,8 @@
 
 use crate::error::{Error, Kind, Result};
 
-/// The most elements that a rank sends in one message. Larger tensors are sent in pieces: this bounds the
-/// memory for messages, and some MPI libraries count elements in 31 bits.
+/// The maximum number of elements that a rank sends in one message. Larger tensors are sent in pieces, which
+/// bounds the memory for messages; some MPI libraries also count elements in 31 bits.
 pub const MAX_MESSAGE: usize = 1 << 22;
 
 /// Collective operations over all ranks of a run.
@@ -31,7 +31,7 @@ pub trait Collective {
     /// [`Kind::Device`] if a rank is lost.
     fn all_gather(&mut self, values: &mut Vec<f32>, half: bool) -> Result<()>;
 
-    /// Replaces `values` by their element-wise sum over all ranks. For a few numbers.
+    /// Replaces `values` by their element-wise sum over all ranks. Intended for a few numbers.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ pub struct Evaluation {
     pub nll: f64,
     /// The number of targets.
     pub targets: u64,
-    /// Targets that the vocabulary knows only as the unknown word.
+    /// Targets that are not in the vocabulary and count as the unknown word.
     pub unknown: u64,
 }
 

@@ -40,9 +40,8 @@ pub struct Generator<'a> {
 }
 
 impl<'a> Generator<'a> {
-    /// Starts each text with a zero state, the mark that precedes every line, and `prompt`. `first` is the
-    /// number of the first text: each text has its own random numbers, so its words do not depend on the
-    /// other texts.
+    /// Starts each text with a zero state, the token that precedes every line, and `prompt`. `first` is the number
+    /// of the first text: each text has its own random numbers, so its words do not depend on the other texts.
     ///
     /// # Errors
     ///
@@ -70,7 +69,7 @@ impl<'a> Generator<'a> {
         Ok(generator)
     }
 
-    /// Feeds the model a word of each text.
+    /// Passes one word of each text to the model.
     fn feed(&mut self, words: &[u32]) -> Result<()> {
         self.logits = self.predictor.logits(words)?;
         Ok(())

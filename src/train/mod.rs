@@ -1,4 +1,4 @@
-//! Training: the loop, the update rules, the schedule, evaluation. Knows corpus, model and executors; prints nothing.
+//! Training: the loop, the update rules, the schedule, evaluation. This module prints nothing.
 //!
 //! | module | contents |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | [`plans`] | the plans of a run |
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
 //! | [`prepare`] | the inputs of a step, prepared ahead on another thread |
-//! | [`host_tables`] | tables in the memory of the host |
+//! | [`host_tables`] | tables in host memory |
 //! | [`collective`] | collective operations between the processes of a run |
 //! | [`schedule`] | the learning rate of a step |
 //! | [`estimate`] | the memory and communication of a run, before it starts |

@@ -1,7 +1,7 @@
 //! Runs on several machines, as MPI jobs. Only with the cargo feature `mpi`.
 //!
 //! All-reduce is a reduce-scatter and an all-gather: each rank sums its share in rank order. This sends as few bytes as the best
-//! algorithm of a library, and all ranks get the same bits.
+//! algorithms of MPI libraries, and the results of all ranks are bitwise identical.
 //!
 //! All ranks of a job end together. Ranks that agree on the end finalise MPI ([`finish`]). A rank that fails
 //! alone aborts the job, because the others would wait for it. If a rank dies, `mpirun` ends the others.
@@ -87,8 +87,8 @@ pub fn grace() -> Option<f64> {
     Some(given.ok().and_then(|text| text.parse().ok()).unwrap_or(1.0))
 }
 
-/// The rank of this process among those of the job on this machine, from 0, and their number. 0 of 1 if the
-/// launcher does not say.
+/// The rank of this process among the processes of the job on this machine, counted from 0, and their number. 0 of
+/// 1 if the launcher does not provide them.
 pub fn rank_here() -> (usize, usize) {
     let number = |names: [&str; 2]| {
         let mut said = names.iter().filter_map(|name| std::env::var(name).ok());

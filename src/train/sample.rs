@@ -23,7 +23,7 @@ pub fn is_too_slow(session: &TrainingSession) -> bool {
 ///
 /// # Errors
 ///
-/// As [`Generator::words`].
+/// Same as [`Generator::words`].
 pub fn sample(predictor: Predictor<'_>, words: &Vocabulary) -> Result<String> {
     let kind = predictor.config().data.tokens;
     let count = if kind == Tokens::Characters { 300 } else { 60 };

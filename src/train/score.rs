@@ -1,9 +1,9 @@
-//! Log-probabilities of lines. Every line is an independent sequence: it starts with a zero state and the
-//! mark, and its targets are its tokens and the closing mark.
+//! Log-probabilities of lines. Every line is an independent sequence: it starts with a zero state and the boundary
+//! token, and its targets are its tokens and the final boundary token.
 //!
-//! Each stream of a batch scores one line. When a line ends, its stream takes the next line with the next
-//! batch, from a zero state; until then it is padding, which is not counted. So lines of all lengths keep a
-//! device busy.
+//! Each stream of a batch scores one line. When a line ends, its stream takes the next line with the next batch,
+//! from a zero state; until then it is padding, which is not counted. The device is therefore busy for lines of
+//! all lengths.
 
 use super::session::Evaluator;
 use crate::corpus::{IGNORE, Vocabulary};
@@ -15,9 +15,9 @@ use crate::model::language_model::Extent;
 pub struct Score {
     /// The log-probability of its targets, in nats.
     pub log_probability: f64,
-    /// Targets: its tokens and the closing mark.
+    /// Number of targets: its tokens and the final boundary token.
     pub tokens: u64,
-    /// Targets that the vocabulary knows only as the unknown word.
+    /// Targets that are not in the vocabulary and count as the unknown word.
     pub unknown: u64,
     /// The part of the log-probability that unknown words contribute.
     pub of_unknown: f64,
@@ -67,7 +67,7 @@ impl<'a> Scorer<'a> {
         self.streams.iter().all(Option::is_none)
     }
 
-    /// Takes a line, given as the ids of its tokens without marks. Returns its number, from 0.
+    /// Takes a line, given as the ids of its tokens without boundary tokens. Returns its number, counted from 0.
     ///
     /// # Panics
     ///

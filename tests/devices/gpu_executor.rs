@@ -35,7 +35,7 @@ pub fn trials() -> Vec<Trial> {
                 Ok(())
             })
         }),
-        // Allocates all memory of the GPU, so no other trial may run beside it.
+        // Allocates all memory of the GPU, so no other trial may run at the same time.
         exhausting.into_iter().map(Trial::alone).collect(),
         on_every_gpu("refused_kernels", |gpu| {
             gpu.with(|executor| {
@@ -430,7 +430,7 @@ fn refused_kernels(executor: &mut impl Executor) {
     }
 }
 
-/// A thousand small steps, each on the result of the one before.
+/// A thousand small steps, each on the result of the previous one.
 fn many_steps(executor: &mut impl Executor) -> Result<()> {
     const STEPS: usize = 1000;
     let mut plan = Plan {

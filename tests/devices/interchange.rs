@@ -1,4 +1,4 @@
-//! Models that go to PyTorch and ONNX Runtime, and that come from PyTorch.
+//! Models that are exported to PyTorch and ONNX Runtime, and models that are imported from PyTorch.
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// A file beside this test.
+/// A file in the folder of this test.
 fn beside(name: &str) -> PathBuf {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interchange");
     Path::new(folder).join(name)
@@ -109,7 +109,7 @@ fn stored() -> Result<(), Failed> {
 
 fn there_and_back() -> Result<(), Failed> {
     let folder = Folder::new();
-    // From PyTorch and back: all but the biases, of which only the sum counts.
+    // From PyTorch and back: everything is equal except the biases, of which only the sum matters.
     let (config, run) = from_pytorch(&folder);
     let first = Tensors::read(&beside("pytorch.safetensors"));
     let second = exported(&run, &folder.path("second.safetensors"), &[]);
@@ -177,7 +177,7 @@ fn native() -> Result<(), Failed> {
             .keys()
             .any(|name| name.starts_with("optimizer."))
     );
-    // As a checkpoint, as a run, and after a training of which nothing is left but its start.
+    // As a checkpoint, as a run, and after a training run of which only the start is left.
     assert_eq!(scores(&file, &lines), want);
     let imported = folder.path("imported");
     import(&file, &config, &imported, 0);
@@ -363,7 +363,7 @@ fn board(python: &Path) -> Result<(), Failed> {
     folder.write("train.txt", Dice(1).text(200, 9, &["a", "b", "c"]));
     let run = folder.path("run");
     train(&config, &run, "cpu", &[]);
-    // As if it had been killed after step 10: what came then is done again, and shown once.
+    // As if the run had been killed after step 10: later steps are repeated, and shown once.
     for step in [15, 20] {
         std::fs::remove_file(run.join(format!("checkpoints/step-{step:08}.safetensors")))?;
     }

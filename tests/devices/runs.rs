@@ -43,7 +43,8 @@ fn validations(run: &Path) -> BTreeMap<u64, f64> {
     lines_of(run, "valid").iter().map(pair).collect()
 }
 
-/// Checks that two runs have the same losses and tensors within a relative tolerance; 0 demands the same bits.
+/// Checks that two runs have the same losses and tensors within a relative tolerance. With 0, they must be bitwise
+/// identical.
 pub fn alike(one: &Path, other: &Path, tolerance: f64) -> Outcome {
     let near = |what: &str, x: f64, y: f64, scale: f64| {
         if (x - y).abs() <= tolerance * scale {

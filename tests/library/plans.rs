@@ -160,7 +160,7 @@ fn close(found: &[(String, Vec<u32>)], want: &[(String, Vec<u32>)], precision: &
     }
 }
 
-/// Validation is by spans too, and has the same bits in any number of them.
+/// Validation uses spans too, and its bits do not depend on their number.
 #[test]
 fn evaluation_by_spans_has_the_same_bits() {
     let extent = Extent {
@@ -205,7 +205,7 @@ fn evaluation_by_spans_has_the_same_bits() {
     }
 }
 
-/// What is kept of a layer does not grow with its steps, but for its outputs and a few cells.
+/// What is kept of a layer does not grow with the number of steps, except its outputs and a few cells.
 #[test]
 fn gates_recomputed_take_little() {
     let words = |unroll: usize, recompute: bool| {
@@ -329,8 +329,8 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
     found
 }
 
-/// One layer or more of any cells, with sizes that every number of groups divides; and how many workgroups keep the device busy:
-/// some, for models large enough that products go in pieces and those of cells apart.
+/// One or more layers of any cells, with sizes that every number of groups divides; and how many workgroups keep the device
+/// busy. Some models are so large that products run in pieces and those of cells in separate steps.
 fn configurations() -> impl Strategy<Value = (Config, usize)> {
     let cells = prop::collection::vec(prop_oneof!["lstmp", "flstm", "glstm"], 1..4);
     let layer_sizes = (1usize..4, 1usize..4, 1usize..4, 1usize..5);
@@ -401,7 +401,7 @@ proptest! {
     }
 }
 
-/// The check above sees tensors that are put on top of each other.
+/// The check above detects tensors that overlap.
 #[test]
 fn shared_memory_is_seen() {
     let config = config(

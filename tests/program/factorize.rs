@@ -1,4 +1,5 @@
-//! `wlstm factorize`: without loss the model stays the same, and invalid arguments are refused.
+//! `wlstm factorize`: a factorization that loses nothing leaves the model unchanged, and invalid arguments are
+//! refused.
 
 use std::path::{Path, PathBuf};
 

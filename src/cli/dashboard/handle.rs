@@ -34,7 +34,7 @@ impl Dashboard {
     ///
     /// # Errors
     ///
-    /// As [`Dashboard::check_terminal`]; and if the terminal cannot be used.
+    /// Same as [`Dashboard::check_terminal`]; and if the terminal cannot be used.
     pub fn open(title: String, config: &Config, stop: &Stop) -> Result<Dashboard> {
         terminal::check()?;
         let refused = |error: io::Error| {

@@ -52,7 +52,7 @@ impl Live {
         }
     }
 
-    /// As [`Live::show`], with the name of the current step.
+    /// Same as [`Live::show`], with the name of the current step.
     pub fn show_named(&self, name: &str, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
             bar.set_message(name.to_owned());

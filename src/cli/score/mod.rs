@@ -1,6 +1,7 @@
-//! `wlstm score`: the log-probability of every line, printed as the lines arrive. A thread reads the lines. If
-//! they come from a file, every batch is filled before it is scored. If they come from standard input, lines that
-//! have arrived are scored at once, because a person or a program may wait for the score of a line.
+//! `wlstm score`: the log-probability of every line, printed as the lines arrive.
+//!
+//! A thread reads the lines. If they come from a file, every batch is filled before it is scored. If they come from standard
+//! input, lines that have arrived are scored at once, because a person or a program may wait for the score of a line.
 
 mod lines;
 mod scoring;

@@ -13,11 +13,11 @@ use crate::error::{Error, Result};
 section! {
     /// The texts, and how they are read.
     DataConfig: "data" {
-        /// How the text is arranged in batches. order: Order = Setting { default: Order::Sentences, rule: (),
-        /// resume: MustStay };
+        /// How the text is arranged in batches.
+        order: Order = Setting { default: Order::Sentences, rule: (), resume: MustStay };
 
-        /// How lines are split into tokens. tokens: Tokens = Setting { default: Tokens::Whitespace, rule: (),
-        /// resume: MustStay };
+        /// How lines are split into tokens.
+        tokens: Tokens = Setting { default: Tokens::Whitespace, rule: (), resume: MustStay };
 
         /// Training text: one or more files, folders or patterns (`*`, `?`, `[...]`), relative to the folder of the
         /// configuration. Resolved configurations have absolute paths.
@@ -55,7 +55,8 @@ section! {
 }
 
 named! {
-    /// How the text is arranged in batches. Order {
+    /// How the text is arranged in batches.
+    Order {
         /// Each line is a sentence, preceded and followed by the token `<S>`; sentences are packed into the rows of a
         /// batch; blank lines are skipped.
         Sentences = "sentences",
@@ -66,7 +67,8 @@ named! {
 }
 
 named! {
-    /// How lines are split into tokens. Tokens {
+    /// How lines are split into tokens.
+    Tokens {
         /// A tokenized corpus: tokens are separated by white space (Unicode `White_Space`).
         Whitespace = "whitespace",
         /// Plain text: letters and digits stay together, with apostrophes and hyphens between them (`don't`,

@@ -3,7 +3,8 @@
 
 /// The largest embedding, hidden or projection size, factor, and number of candidates.
 pub const SIZE: usize = 1 << 24;
-/// The largest vocabulary, and the most tokens of a batch: shaders index with 32 bits, in some places signed.
+/// The largest vocabulary, and the maximum number of tokens of a batch: shaders index with 32 bits, in some places
+/// signed.
 pub const INDEX: usize = i32::MAX as usize;
 /// The largest count of steps or epochs: the largest integer of TOML.
 pub const COUNT: u64 = i64::MAX as u64;

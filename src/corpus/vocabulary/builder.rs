@@ -70,7 +70,7 @@ impl VocabularyBuilder {
         self
     }
 
-    /// Counts the words of a corpus. Ids are given by falling count; words with the same count are ordered by their bytes.
+    /// Counts the words of a corpus. Ids are given by descending count; words with the same count are ordered by their bytes.
     ///
     /// The special words are always kept. In `sentences` order `<S>` counts the sentences; in `contiguous` order `<eos>`
     /// counts the lines. The count of the unknown word is that of all dropped words plus its own occurrences in the text. The
@@ -84,11 +84,11 @@ impl VocabularyBuilder {
         self.build_watched(corpus, &|_, _| {})
     }
 
-    /// As [`VocabularyBuilder::build`]. `watch` is called from any thread with the bytes counted so far and all bytes.
+    /// Same as [`VocabularyBuilder::build`]. `watch` is called from any thread with the bytes counted so far and all bytes.
     ///
     /// # Errors
     ///
-    /// As [`VocabularyBuilder::build`].
+    /// Same as [`VocabularyBuilder::build`].
     pub fn build_watched(
         &self,
         corpus: &Corpus,

@@ -180,7 +180,7 @@ impl ThreadCounter<'_> {
     ///
     /// # Errors
     ///
-    /// As [`ThreadCounter::flush`].
+    /// Same as [`ThreadCounter::flush`].
     #[inline]
     pub(super) fn flush_if_full(&mut self) -> Result<()> {
         if self.table.len() >= THREAD_WORDS || self.table.bytes() >= THREAD_BYTES {

@@ -33,7 +33,7 @@ impl Vocabulary {
     ///
     /// # Errors
     ///
-    /// As [`Vocabulary::load`].
+    /// Same as [`Vocabulary::load`].
     pub fn from_bytes(bytes: &[u8], order: Order, origin: &str) -> Result<Vocabulary> {
         let bad_line = |line: usize, what: String| {
             Error::data(format!("{origin}:{}: {what}", line + 1))

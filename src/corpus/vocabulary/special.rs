@@ -1,11 +1,11 @@
-//! The special words: marks of sentences and lines, and the unknown word.
+//! The special words: the boundary tokens of sentences and lines, and the unknown word.
 
 use super::words::{Order, Vocabulary};
 use crate::error::{Error, Result};
 
-/// The mark before and after a sentence, in `sentences` order.
+/// The token before and after a sentence, in `sentences` order.
 pub(super) const SENTENCE: &str = "<S>";
-/// The mark of a line end, in `contiguous` order.
+/// The token of a line end, in `contiguous` order.
 pub(super) const END_OF_LINE: &str = "<eos>";
 /// The unknown word: it replaces all words outside the vocabulary. In `contiguous` order `<unk>` is preferred.
 pub(super) const UNKNOWN: &str = "<UNK>";

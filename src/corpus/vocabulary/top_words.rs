@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// The largest number of words in a vocabulary. Building one of this size takes about 7 GB, and its embedding table a terabyte.
 const MAX_WORDS: usize = 1 << 27;
 
-/// Orders words by falling count, and words with the same count by their bytes.
+/// Orders words by descending count, and words with the same count by their bytes.
 pub(super) fn by_count(a: &WordCount<'_>, b: &WordCount<'_>) -> Ordering {
     b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0))
 }

@@ -127,7 +127,7 @@ impl Vocabulary {
         self.counts[id as usize]
     }
 
-    /// Id of the mark that ends a sentence or line: `<S>` in `sentences` order, `<eos>` in `contiguous` order.
+    /// Id of the token that ends a sentence or line: `<S>` in `sentences` order, `<eos>` in `contiguous` order.
     pub fn mark(&self) -> u32 {
         self.mark
     }
@@ -154,7 +154,7 @@ impl Vocabulary {
         self.get(word).unwrap_or(self.unknown)
     }
 
-    /// The ids of the tokens of a text, without marks.
+    /// The ids of the tokens of a text, without boundary tokens.
     pub fn encode_text(&self, text: &str, kind: TokenKind) -> Vec<u32> {
         kind.split(text).map(|token| self.encode(token)).collect()
     }

@@ -1,6 +1,7 @@
-//! Tuning: the fastest form of a kernel for each size, measured once per adapter and driver and stored in a file.
+//! Tuning: finds the fastest form of a kernel for each size. It is measured once per adapter and driver, and
+//! stored in a file.
 //!
-//! All forms of a kernel give the same bits, so the choice affects only the time. Without measurements
+//! The results of all forms of a kernel are bitwise identical, so the choice affects only the time. Without measurements
 //! (tuning is off, or the device has no timestamps) the first form runs.
 
 mod results;

@@ -21,7 +21,8 @@ pub struct Streams {
     pub all: usize,
 }
 
-/// Drops elements of `x` with probability `rate`; with rate 0 it is `x` itself. Each use in a model has a unique `number`.
+/// Drops elements of `x` with probability `rate`. With rate 0, the result is `x` itself. Each use in a model has a unique
+/// `number`.
 ///
 /// `streams` are the streams of the batch that the time-major rows belong to: the mask of a stream does not
 /// depend on the device that computes it.

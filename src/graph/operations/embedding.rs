@@ -60,7 +60,7 @@ impl Operation for Embedding {
         let label = "embedding backward";
         let dy = graph.gradient(self.y);
         let (capacity, width) = graph.shape(self.y);
-        // A table tied to a sampled softmax: its rows are beside the softmax's, which are added up here.
+        // A table tied to a sampled softmax: its rows are next to those of the softmax, and all are summed here.
         if let Some(shared) = graph.take_sources(self.table) {
             let SharedSources {
                 source,
@@ -72,7 +72,7 @@ impl Operation for Embedding {
                 graph, label, self.scale, source, rows, capacity, gradient,
             );
         }
-        // The same in a micro-batch: another plan adds them up.
+        // The same in a micro-batch: another plan sums them.
         if let Some(Gradient::Sources { .. }) = graph.gradient_of(self.table) {
             return graph.scale_sources(self.table, self.scale);
         }

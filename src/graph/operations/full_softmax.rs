@@ -29,8 +29,8 @@ struct Tile {
     width: usize,
 }
 
-/// Divides `vocabulary` into tiles of at most `largest` words: as few as possible, nearly equal. Where the weights are stored in
-/// pieces of `piece` words, a tile is whole pieces, or a piece is whole tiles.
+/// Divides `vocabulary` into tiles of at most `largest` words: as few as possible, nearly equal. If the weights are stored in
+/// pieces of `piece` words, a tile consists of whole pieces, or a piece of whole tiles.
 fn tiles(vocabulary: usize, largest: usize, piece: usize) -> Vec<Tile> {
     let largest = largest.max(1);
     let of = |start: usize, words: usize, width: usize| {

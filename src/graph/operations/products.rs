@@ -5,7 +5,8 @@ use crate::graph::memory::Limits;
 use crate::graph::plan::Slice;
 use crate::kernels::matmul::{product, sum_pieces};
 
-/// Emits a product. One of few blocks and many terms runs in pieces, on a device with room for more workgroups.
+/// Emits a product. A product with few blocks and many terms runs in pieces, if the device can run more workgroups
+/// at once.
 pub fn emit_product(
     graph: &mut Graph,
     label: impl Into<String>,
@@ -47,7 +48,7 @@ const BLOCK: (u32, u32) = (128, 64);
 /// The number of pieces of a product.
 fn pieces(limits: &Limits, params: &product::Params) -> u32 {
     let p = params;
-    // Pieces lie side by side: the sum of pieces is the product only if the product has no gaps.
+    // Pieces are contiguous: their sum is the product only if the product has no gaps.
     let is_dense =
         p.product_stride == p.groups * p.columns && (p.groups == 1 || p.product_group == p.columns);
     let blocks = p.groups * p.rows.div_ceil(BLOCK.0) * p.columns.div_ceil(BLOCK.1);

@@ -7,9 +7,9 @@
 //! | `h.K` | float `[batch, P]` | `h.K.next` | float `[batch, P]` |
 //! | `c.K` | float `[batch, H]` | `c.K.next` | float `[batch, H]` |
 //!
-//! States start at zero, and the first word is the mark. Operators are those of opset 17. The metadata of the model has
-//! the configuration and the vocabulary. Parameters of more than [`MAX_INLINE`] bytes are in a second file beside it,
-//! `FILE.data`, as ONNX requires of models that are too large for one message.
+//! States start at zero, and the first word is the boundary token. Operators are those of opset 17. The metadata of the
+//! model has the configuration and the vocabulary. Parameters of more than [`MAX_INLINE`] bytes are in a second file
+//! beside it, `FILE.data`, as ONNX requires of models that are too large for one message.
 
 mod builder;
 mod export;

@@ -118,7 +118,7 @@ impl ComparisonFolder {
     ///
     /// # Errors
     ///
-    /// As [`ComparisonFolder::write`].
+    /// Same as [`ComparisonFolder::write`].
     pub fn write_results(
         &self,
         spec: &ComparisonSpec,

@@ -66,7 +66,7 @@ impl ComparisonSpec {
     ///
     /// # Errors
     ///
-    /// As [`ComparisonSpec::models`].
+    /// Same as [`ComparisonSpec::models`].
     pub fn change(&mut self, budget: Budget) -> Result<()> {
         for spec in &mut self.models {
             let sets = budget.sets();

@@ -11,7 +11,7 @@ use crate::real::Real;
 /// The optimizer.
 pub static OPTIMIZER: Optimizer = Optimizer {
     name: "adagrad",
-    about: "Accumulated squares (Duchi et al. 2011), starting at 1.",
+    about: "Adagrad (Duchi et al. 2011), with an accumulator that starts at 1.",
     states: &[State {
         name: "accumulator",
         start: 1.0,

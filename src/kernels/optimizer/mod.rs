@@ -6,6 +6,7 @@
 //! All other code uses the declaration, [`Optimizer`].
 //!
 //! # The input `control [7]`
+//!
 //! The values that may change from step to step, in this order: the learning rate; the maximum joint norm of
 //! clipped gradients (0: no clipping); the decay of the moving average; the two corrections of the optimizer
 //! ([`Optimizer::corrections`]); the factor by which clipped gradients are multiplied before they are clipped; the

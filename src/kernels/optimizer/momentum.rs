@@ -1,4 +1,4 @@
-//! Gradient descent with a running sum of gradients (Polyak 1964): `v = momentum * v + g`, `w -= lr * v`.
+//! Stochastic gradient descent with momentum (Polyak 1964): `v = momentum * v + g`, `w -= lr * v`.
 //!
 //! See [`super::row_update`] for `g` and the slices.
 
@@ -10,7 +10,7 @@ use crate::real::Real;
 /// The optimizer.
 pub static OPTIMIZER: Optimizer = Optimizer {
     name: "momentum",
-    about: "Gradient descent with a running sum of gradients (decay 0.9).",
+    about: "Stochastic gradient descent with momentum 0.9 (Polyak 1964).",
     states: &[State {
         name: "velocity",
         start: 0.0,

@@ -1,5 +1,5 @@
-//! `average = decay * average + (1 - decay) * weight`: the parameters that evaluation uses. No debiasing. The decay is
-//! `control[2]`.
+//! `average = decay * average + (1 - decay) * weight`: the parameters that evaluation uses. There is no bias
+//! correction. The decay is `control[2]`.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::parallel;

@@ -1,8 +1,8 @@
 //! The update of a parameter, by the rule of an optimizer for one element: the loop that all optimizers share.
 //!
 //! `weight` and the states have one shape. `g` is the gradient times `norm[1]` if the gradient is `clipped`, else times
-//! `norm[2]`. Where that factor is 0, some gradient is not finite and nothing changes. `control` is the
-//! [input of a step](crate::kernels::optimizer), `norm [3]` is of [`crate::kernels::reduce::norm`].
+//! `norm[2]`. If that factor is 0, some gradient is not finite and nothing is updated. `control` is the
+//! [input of a step](crate::kernels::optimizer), and `norm [3]` the output of [`crate::kernels::reduce::norm`].
 //!
 //! - Dense: weights, states and gradient are `[capacity, width]`. `rows` is not read: any indices may be bound.
 //! - Sparse: row `k` of the gradient updates row `rows[1 + first + k] - base` of weights and states, if they have it. `rows` is

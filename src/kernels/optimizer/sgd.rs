@@ -10,7 +10,7 @@ use crate::real::Real;
 /// The optimizer.
 pub static OPTIMIZER: Optimizer = Optimizer {
     name: "sgd",
-    about: "Plain gradient descent.",
+    about: "Stochastic gradient descent.",
     states: &[],
     constants: &[],
     corrections: Optimizer::no_corrections,

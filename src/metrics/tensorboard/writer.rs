@@ -93,7 +93,7 @@ impl EventWriter {
     ///
     /// # Errors
     ///
-    /// As [`EventWriter::line`].
+    /// Same as [`EventWriter::line`].
     pub fn text(&mut self, tag: &str, step: u64, text: &str) -> Result<()> {
         let indented: Vec<String> = text.lines().map(|line| format!("    {line}")).collect();
         let tensor = TensorProto {
@@ -118,7 +118,7 @@ impl EventWriter {
     ///
     /// # Errors
     ///
-    /// As [`EventWriter::line`].
+    /// Same as [`EventWriter::line`].
     pub fn histograms(&mut self, step: u64, histograms: &[(String, Histogram)]) -> Result<()> {
         let value = |(tag, histogram): &(String, Histogram)| Value {
             tag: tag.clone(),

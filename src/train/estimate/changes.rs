@@ -17,9 +17,9 @@ pub struct Change {
     pub bytes: u64,
 }
 
-/// Finds changes that make a run fit, by trying them. First changes that cost only time, then the largest
-/// batch and the largest unroll that fit, then both kinds together where that allows a larger batch. One
-/// twentieth of the memory is left for what is not counted. Empty if no change is enough.
+/// Finds changes that make a run fit, by trying them: first changes that cost only time, then the largest batch
+/// and the largest unroll that fit, then both kinds together if that allows a larger batch. One twentieth of the
+/// memory is reserved for what is not counted. Empty if no change is sufficient.
 ///
 /// `sharing` is the number of the run's devices that use the same memory.
 pub fn changes(

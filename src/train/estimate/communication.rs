@@ -23,7 +23,7 @@ pub struct CommunicationCost {
 impl CommunicationCost {
     /// Of `devices` devices that reduce these gradients.
     ///
-    /// Devices exchange through the memory of the host. A device sends its dense gradients, `D` bytes, and
+    /// Devices exchange through host memory. A device sends its dense gradients, `D` bytes, and
     /// room for all rows that it may touch, `R` bytes. It receives the reduced gradients and the rows of all
     /// devices: `D + R` are sent and `D + N R` received. All processes prepare the same batch, so the ids of
     /// the rows are not sent. Between `N` machines of one device each, the reduction takes `2 (N-1)/N D`

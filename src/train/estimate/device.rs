@@ -20,7 +20,7 @@ pub struct DeviceBytes {
     pub travelling: u64,
     /// Recurrent states of training, validation and the sample.
     pub state: u64,
-    /// All arenas: activations and gradients, which live within a step. Plans share them.
+    /// All arenas: activations and gradients, which are only live within a step. Plans share them.
     pub activations: u64,
     /// Each arena.
     pub arenas: Vec<u64>,

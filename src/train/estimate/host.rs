@@ -1,4 +1,4 @@
-//! Memory of the host.
+//! Host memory.
 
 use serde::Serialize;
 

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `spec` | the run to estimate: a configuration, a vocabulary, the processes and devices |
 //! | `device` | memory of a device |
-//! | `host` | memory of the host |
+//! | `host` | host memory |
 //! | `requirements` | all requirements of a run, and whether they are met |
 //! | `changes` | changes of the configuration that make a run fit |
 //! | `check` | refuses a run that does not fit |

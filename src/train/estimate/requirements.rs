@@ -16,7 +16,7 @@ pub struct Estimate {
     /// Memory of the device.
     #[serde(rename = "bytes")]
     pub device: DeviceBytes,
-    /// Memory of the host. A device that uses the memory of the host requires both there.
+    /// Host memory. A device that uses host memory requires both there.
     #[serde(rename = "host_bytes")]
     pub host: HostBytes,
     /// Dispatches of a training step.
@@ -55,8 +55,8 @@ impl Estimate {
         }
     }
 
-    /// The bytes that must be free where the device has its memory. `sharing` is the number of the run's
-    /// devices that use the same memory: a card that is named twice, or the memory of the host.
+    /// The bytes that must be free where the device has its memory. `sharing` is the number of the run's devices
+    /// that use the same memory: a GPU that is given twice, or host memory.
     pub fn need(&self, memory: &MemoryInfo, sharing: usize, topology: Topology) -> u64 {
         let devices = sharing as u64 * self.device.total;
         if memory.is_host {

@@ -1,4 +1,4 @@
-//! Models with `model.tables = "host"`: the embedding and the softmax, with their optimizer state, are in the memory of the host.
+//! Models with `model.tables = "host"`: the embedding and the softmax, with their optimizer state, are in host memory.
 //!
 //! In training a device has slots for some rows of a table. Before each step missing rows are moved into
 //! slots, and the rows that they replace are moved back. Evaluation streams whole tables through the device.

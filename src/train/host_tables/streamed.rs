@@ -1,5 +1,5 @@
-//! Evaluation and generation with tables on the host. The host looks up the embedding. The weights of the softmax are sent to the
-//! device tile by tile, each while the device computes with the one before.
+//! Evaluation and generation with tables on the host. The host looks up the embedding. The softmax weights are sent to the device
+//! tile by tile, each while the device computes with the previous one.
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};

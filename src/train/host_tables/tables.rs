@@ -30,7 +30,7 @@ struct Store {
     rows: Pages<f32>,
 }
 
-/// The tables of a model in the memory of the host, with their optimizer state, and which of their rows devices hold. Empty if the
+/// The tables of a model in host memory, with their optimizer state, and which of their rows devices hold. Empty if the
 /// model has its tables on the device.
 #[derive(Default)]
 pub struct HostTables {
@@ -64,7 +64,7 @@ impl HostTables {
     ///
     /// # Errors
     ///
-    /// As [`HostTables::for_training`].
+    /// Same as [`HostTables::for_training`].
     pub fn for_inference(config: &Config, vocabulary: usize) -> Result<HostTables> {
         let mut tensors = tensors(config, vocabulary);
         tensors.retain(|tensor| tensor.is_parameter);

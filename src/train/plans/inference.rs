@@ -119,7 +119,7 @@ pub fn generation_plan(
     Arc::new(plan)
 }
 
-/// Whether the embedding and the softmax are in the memory of the host.
+/// Whether the embedding and the softmax are in host memory.
 pub(super) fn tables_on_host(config: &Config) -> bool {
     config.model.tables == TablePlacement::Host
 }

@@ -59,7 +59,7 @@ impl<'a> Checkpointer<'a> {
             saved,
             keep: train.keep,
             validated: None,
-            // The run went on after the checkpoints before the one that is resumed.
+            // The run continued after all checkpoints before the resumed one, so they are confirmed.
             confirmed: match saved {
                 Some(step) if progress.validated != saved => {
                     folder.steps()?.into_iter().rfind(|&before| before < step)

@@ -27,7 +27,7 @@ impl Clock {
         self.before + self.since.elapsed().as_secs_f64()
     }
 
-    /// Does not count the time since `begin`.
+    /// Excludes the time since `begin`.
     pub fn leave_out(&mut self, begin: Instant) {
         let pause = begin.elapsed();
         self.since += pause;

@@ -11,7 +11,7 @@ use crate::train::watch::{Event, Stop, Turns};
 pub struct Run<'a> {
     /// The resolved configuration.
     pub config: &'a Config,
-    /// The name of the configuration, for people.
+    /// The name of the configuration, for messages.
     pub name: String,
     /// The model on its devices.
     pub session: &'a mut TrainingSession,

@@ -1,5 +1,5 @@
-//! The losses of a text. A training session lends out an [`Evaluator`] of the model that it trains; an
-//! [`EvaluationSession`] has one of a trained model.
+//! The losses of a text. A training session provides an [`Evaluator`] of the model that it trains; an
+//! [`EvaluationSession`] provides one of a trained model.
 
 use super::weights::ModelWeights;
 use crate::checkpoint::Checkpoint;

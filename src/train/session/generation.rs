@@ -1,5 +1,5 @@
-//! The logits of the next word. A training session lends out a [`Predictor`] of the model that it trains; a
-//! [`GenerationSession`] has one of a trained model.
+//! The logits of the next word. A training session provides a [`Predictor`] of the model that it trains; a
+//! [`GenerationSession`] provides one of a trained model.
 
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ impl GenerationSession {
     ///
     /// # Errors
     ///
-    /// As [`EvaluationSession::new`](super::evaluation::EvaluationSession::new).
+    /// Same as [`EvaluationSession::new`](super::evaluation::EvaluationSession::new).
     pub fn new(
         executor: Box<dyn Executor>,
         config: &Config,

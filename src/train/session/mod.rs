@@ -10,7 +10,7 @@
 //! | `reduction` | reduces the gradients of several devices |
 //! | `evaluation` | the losses of a text |
 //! | `generation` | the logits of the next word |
-//! | `weights` | the parameters where they are: on devices or on the host |
+//! | `weights` | the parameters, on devices or on the host |
 //! | `pieces` | tensors in transfer between files and devices |
 
 mod divided_step;

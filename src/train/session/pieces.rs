@@ -1,9 +1,10 @@
-//! Tensors move between files and devices in pieces: a table of gigabytes is in memory once.
+//! Transfers tensors between files and devices in pieces, so that a table of several gigabytes is in memory only
+//! once.
 
 use crate::error::Result;
 use crate::tensor::Shape;
 
-/// The most elements of a piece.
+/// The maximum number of elements of a piece.
 pub const PIECE: usize = 1 << 22;
 
 /// Calls `take` for pieces of a tensor, in order, with the number of the first element and a buffer for the

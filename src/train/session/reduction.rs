@@ -4,9 +4,9 @@
 //! Dense gradients become their mean or their sum; sparse gradients are concatenated, with the rows of all
 //! devices.
 //!
-//! The recipe `paper` clips the recurrent gradients of each device by their joint norm before the mean. That
-//! norm is known when the last of them is complete: so they are fetched during the backward pass, and reduced
-//! after it.
+//! The recipe `paper` clips the recurrent gradients of each device by their joint norm before the mean. That norm
+//! is known only when the last of them is complete. They are therefore fetched during the backward pass and
+//! reduced after it.
 
 use half::f16;
 

@@ -66,7 +66,7 @@ impl TrainingSession {
     ///
     /// # Errors
     ///
-    /// As [`TrainingSession::on_device`].
+    /// Same as [`TrainingSession::on_device`].
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! The parameters of a model where they are: on devices, and with `model.tables = "host"` its tables in the memory of the host.
+//! The parameters of a model: on devices, and with `model.tables = "host"` the tables in host memory.
 
 use std::sync::Arc;
 

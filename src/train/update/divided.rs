@@ -1,9 +1,8 @@
-//! The plans of a training step that is divided between devices (data parallelism), into micro-batches
-//! (gradient accumulation), or both.
+//! The plans of a training step that is divided between devices (data parallelism), into micro-batches (gradient
+//! accumulation), or both.
 //!
-//! Each device runs the plan of each of its micro-batches, which adds its gradients to those of the one
-//! before, and then the plan of the update. Between the two, the host reduces the gradients of several
-//! devices: see [`PendingGradient`].
+//! Each device runs the plan of each of its micro-batches, which adds its gradients to those of the previous one, and then the
+//! plan of the update. Between the two, the host reduces the gradients of several devices: see [`PendingGradient`].
 
 use std::sync::Arc;
 
@@ -65,7 +64,7 @@ struct Found {
 struct Sparse {
     /// The input with the row index.
     index: &'static str,
-    /// The most rows that a device touches.
+    /// The maximum number of rows that a device touches.
     capacity: usize,
     scale: f32,
 }

@@ -1,7 +1,7 @@
 //! What a training step does with the gradients: norm, clipping, optimizer, moving average. Appended to the training graph.
 //!
-//! The recipe `paper` clips the recurrent parameters by their joint norm and leaves the tables alone. `plain`
-//! clips all parameters by one norm.
+//! The recipe `paper` clips the gradients of the recurrent parameters by their joint norm and does not clip those of the
+//! tables. `plain` clips all gradients by one norm.
 //!
 //! | module | contents |
 //! |---|---|

@@ -8,7 +8,7 @@ use crate::kernels::reduce::{norm, scaled_norm, sum_squares};
 
 /// The approximate number of elements of one partial sum of squares.
 const PARTIAL: usize = 1 << 14;
-/// The most partial sums of a tensor, unless bindings are too small for as few.
+/// The maximum number of partial sums of a tensor, unless small bindings require more.
 const MAX_PARTIALS: usize = 256;
 
 /// Appends the norm of the clipped gradients: the output `norm`. Returns its first three elements. In mixed precision the other

@@ -25,7 +25,7 @@ pub fn training_plan(config: &Config, vocabulary: usize, limits: &Limits, inspec
     training_plan_in(graph, config, vocabulary)
 }
 
-/// As [`training_plan`], in an empty graph with other settings.
+/// Same as [`training_plan`], in an empty graph with other settings.
 pub fn training_plan_in(mut graph: Graph, config: &Config, vocabulary: usize) -> Plan {
     language_model::training(&mut graph, config, vocabulary, Part::WHOLE);
     let clips_all = config.train.recipe == Recipe::Plain;

@@ -83,7 +83,7 @@ impl Golden {
     ///
     /// # Errors
     ///
-    /// As [`Golden::compare`].
+    /// Same as [`Golden::compare`].
     pub fn check(
         &self,
         device: &mut dyn PreciseExecutor,

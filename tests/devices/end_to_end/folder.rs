@@ -72,7 +72,8 @@ pub fn run_folder() -> Outcome {
         let perplexity = (number(line, "nll") / number(line, "targets")).exp();
         near(number(line, "perplexity"), perplexity, 1e-12)?;
     }
-    // The best step is the same in the metrics, in the record and in the folder, which keeps the newest two beside it.
+    // The best step is the same in the metrics, in the record and in the folder, which also keeps the two newest
+    // checkpoints.
     let best = valid
         .iter()
         .min_by(|x, y| number(x, "nll").total_cmp(&number(y, "nll")))

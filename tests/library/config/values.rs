@@ -60,7 +60,7 @@ fn overrides_are_toml_or_bare_strings() {
         (config.train.seconds, config.train.learning_rate),
         (60.0, 0.001)
     );
-    // The last one of a key holds.
+    // The last override of a key takes effect.
     let config = parse(SMALL, &["train.steps=1", "train.steps=2"]).unwrap();
     assert_eq!(config.train.steps, 2);
 }

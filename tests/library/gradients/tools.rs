@@ -24,8 +24,8 @@ pub fn kernels_of(checks: impl FnOnce()) -> BTreeSet<&'static str> {
 /// A check: runs the first time, and returns the names of the kernels that it ran.
 pub type Check = fn() -> &'static BTreeSet<&'static str>;
 
-/// Makes a test of each of these functions, and `CHECKS` of all. The compiler reports a function that is not named here, and a
-/// file whose `CHECKS` nobody reads, as unused.
+/// Defines a test for each of these functions, and the list `CHECKS` of all. The compiler warns of a function that is not
+/// named here, and of a `CHECKS` that is not used.
 macro_rules! checks {
     ($($name:ident),*) => {
         /// The checks of this file.
@@ -77,7 +77,7 @@ pub fn run(kernel: &Kernel, params: &impl Params, buffers: &mut [Data]) {
     run_twin(kernel, &params.to_raw(), slices);
 }
 
-/// As [`run`], with buffers created for the run. Returns the contents of buffer `k` afterwards.
+/// Same as [`run`], with buffers created for the run. Returns the contents of buffer `k` afterwards.
 pub fn result(kernel: &Kernel, params: &impl Params, mut buffers: Vec<Data>, k: usize) -> Vec<f64> {
     run(kernel, params, &mut buffers);
     real(buffers.swap_remove(k))

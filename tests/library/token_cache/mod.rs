@@ -1,4 +1,5 @@
-//! The token cache: it gives the batches and positions of the text, parses each text once, and never stops a run.
+//! The token cache: batches and positions equal those of the text, each text is parsed once, and a failure of the
+//! cache does not stop a run.
 
 mod contents;
 mod folder;

@@ -91,7 +91,7 @@ fn run_folders() {
         case.run = run;
         case.refused(&[], DATA, says);
     };
-    // Not even root can write here.
+    // Even root cannot write here.
     refused_at("/proc/run".into(), &["/proc/run"]);
     let mut case = Case::new();
     case.run = case.folder.path("train.txt");

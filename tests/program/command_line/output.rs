@@ -8,7 +8,7 @@ fn outputs(tiny: &Tiny, line: &[&str], environment: &[(&str, &str)]) -> (String,
     command.envs(environment.iter().copied());
     command.args(line).write_stdin("the cat sat\na dog\n");
     let done = command.assert().success();
-    // The free memory of the host changes from run to run.
+    // The free host memory changes from run to run.
     let is_lasting = |line: &&str| !line.contains("and of the host");
     let text = |bytes: &[u8]| -> String {
         let text = String::from_utf8(bytes.to_vec()).unwrap();

@@ -70,7 +70,7 @@ fn every_line_is_answered_in_order() {
 
 #[test]
 fn a_line_alone_scores_as_it_evaluates() {
-    // In contiguous order the end of a first blank line is the mark before the words, and no target.
+    // In contiguous order the end of a first blank line is the token before the words, and not a target.
     let words = "the cat sat on the mat , the dog ran under a tree .";
     for (order, text) in [
         ("sentences", format!("{words}\n")),
@@ -182,7 +182,7 @@ fn a_stream_is_answered_line_by_line() {
 #[test]
 fn words_add_up_to_their_line() {
     let tiny = Tiny::trained("sentences", &[]);
-    // A line that is longer than many others together holds none of them up, and comes in its place.
+    // A line that is longer than many others together does not delay them, and is printed in its position.
     let long = "the cat sat on ".repeat(60);
     let input = format!("a dog\n{long}\nthe zebra ran\n\n") + &text(4, 90);
     let line = ["score", "run", "--device", "cpu", "--quiet"];
@@ -241,7 +241,7 @@ fn the_summary_has_all_lines() {
     let zebra: f64 = zebra.split('\t').nth(1).unwrap().parse().unwrap();
     let without = (-(found[0].0 + found[1].0 - zebra) / 7.0).exp();
     assert!((numbers[1].1 - without).abs() < 1e-3, "{summary} {without}");
-    // It is printed to standard error, beside the lines.
+    // It is printed to standard error, in addition to the lines.
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains(&summary), "{errors}");
 }

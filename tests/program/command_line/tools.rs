@@ -54,7 +54,7 @@ impl Tiny {
         tiny
     }
 
-    /// As [`Tiny::new`], and trained into `run`.
+    /// Same as [`Tiny::new`], and trained into `run`.
     pub fn trained(order: &str, options: &[&str]) -> Tiny {
         let tiny = Tiny::new(order);
         let line = ["train", "tiny.toml", "--out", "run", "--device", "cpu"];

@@ -33,7 +33,7 @@ impl Operation for Recorded {
             layer, sizes, h, ..
         } = &self.context;
         let of_layer = Spans::of(layer, *sizes, *h);
-        // The gradient of all inputs, asked for at the first span.
+        // The gradient of all inputs, requested at the first span.
         let mut dx = None;
         for span in self.spans.iter().rev() {
             let recomputed = self.recompute.then(|| {

@@ -7,8 +7,9 @@ use crate::graph::plan::Slice;
 use crate::kernels::matmul::product;
 use crate::kernels::pointwise::{join, transpose};
 
-/// The most elements of a group's weights that are transposed for the steps of the backward pass: 2 MiB in `f32`, what the
-/// cache of a core holds. A product with a matrix that is not transposed in memory reads across its rows at every step.
+/// The maximum number of weights of a group that are transposed for the steps of the backward pass: 2 MiB in `f32`, which
+/// fit into the cache of a core. A product with a matrix that is not transposed in memory reads across its rows at every
+/// step.
 const MAX_TRANSPOSED: usize = 512 << 10;
 
 /// A row-major matrix.
@@ -97,8 +98,8 @@ impl Block {
         self.slice.len - (self.groups - 1) * self.stride
     }
 
-    /// The transpose, of a block of `columns` over all groups, that every step of a backward pass of `steps` multiplies by:
-    /// where that is faster, transposed in memory once.
+    /// The transpose of a block with `columns` columns over all groups, by which each of the `steps` steps of a backward
+    /// pass multiplies. It is transposed in memory once if that is faster.
     pub fn transposed_for(
         self,
         graph: &mut Graph,

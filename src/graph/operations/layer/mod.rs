@@ -5,9 +5,9 @@
 //! cell computes its recurrent product itself, or, where that is faster ([`Builder::separate_products`]), adds to the
 //! result of a product before it.
 //!
-//! Layers run in sequence, not as a wavefront (layer 1 at `t + 1` beside layer 2 at `t`): the products of a
-//! layer's input would then run step by step, which was measured to cost twice what sharing dispatches saves.
-//! Instead, on GPUs a product of few blocks runs in pieces, so that it alone fills the device.
+//! Layers run in sequence, not as a wavefront (layer 1 at `t + 1` in parallel with layer 2 at `t`): the products of a layer's
+//! input would then run step by step, which measurements showed to cost twice as much as shared dispatches save. Instead, on
+//! GPUs a product with few blocks runs in pieces, so that it fills the device.
 //!
 //! Gates, cells and outputs before the projection are kept from the forward pass for the backward pass, or, with
 //! [`Builder::recompute_gates`], recomputed there from `x`, `h` and a few cells: see `span`.

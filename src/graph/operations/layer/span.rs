@@ -1,14 +1,14 @@
-//! The steps of a layer whose gates exist at once: all steps, or one span of steps after another.
+//! The steps of a layer whose gates are in memory at once: all steps, or one span of steps after another.
 //!
 //! By default a layer keeps the gates `[T, B, 4H]`, the cells `[T+1, B, H]` and, with a projection, its input `[T, B, H]` of
 //! all steps until its backward pass. To save memory, the steps are divided into spans ([`Spans::divided`]). Then the forward
 //! pass keeps only the cells between spans, `[B, H]` each, and `h`. The backward pass takes the last span first; it recomputes
 //! the gates, cells and outputs of a span ([`Span::recomputed`]) and is done with them before the next span.
 //!
-//! The recomputed numbers are the same. But gradients of weights are then sums over the last span, then the one before it,
-//! and so on, and differ by rounding from sums over all steps at once. With a single span they do not differ in `f32`,
-//! unless products run in pieces ([`Limits::workgroups`](crate::graph::memory::Limits::workgroups)): the recurrent product of
-//! all steps at once runs in fewer pieces.
+//! The recomputed numbers are the same. But gradients of weights are then summed span by span, starting with the last, and
+//! differ by rounding from sums over all steps at once. With a single span they do not differ in `f32`, unless products run in
+//! pieces ([`Limits::workgroups`](crate::graph::memory::Limits::workgroups)): the recurrent product of all steps at once runs
+//! in fewer pieces.
 
 use std::ops::Range;
 

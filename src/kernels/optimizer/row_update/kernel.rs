@@ -45,7 +45,7 @@ macro_rules! bindings {
 
 pub(crate) use {bindings, fields};
 
-/// The kernel of a rule, but for its name, shader, fields, bindings and cases.
+/// The kernel of a rule, except its name, shader, fields, bindings and cases.
 pub(crate) const fn kernel<
     Single: Rule<f32, STATES, CONSTANTS>,
     Double: Rule<f64, STATES, CONSTANTS>,
