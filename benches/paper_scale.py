@@ -18,7 +18,7 @@ WORDS, GIB = 793470, 2.0**30
 
 
 def generate(folder):
-    """Writes a vocabulary of the benchmark's size, sorted by falling frequency, and two texts."""
+    """Writes a vocabulary of the benchmark's size, sorted by descending frequency, and two texts."""
     vocab, train, valid = folder / "vocab.txt", folder / "train.txt", folder / "valid.txt"
     with vocab.open("w") as file:
         for k in range(WORDS):

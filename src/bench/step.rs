@@ -66,7 +66,7 @@ pub struct StepTimes {
     pub dispatches: usize,
     /// The loss of the last timed step. The words are random: use it only to compare devices.
     pub loss: f64,
-    /// The time of each kernel, if asked for.
+    /// The time of each kernel, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<StepProfile>,
 }

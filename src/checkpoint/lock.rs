@@ -7,7 +7,7 @@ use super::layout::LOCK;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Locks a folder for this process while the returned file lives.
+/// Locks a folder for this process until the returned file is dropped.
 ///
 /// # Errors
 ///

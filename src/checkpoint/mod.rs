@@ -1,9 +1,9 @@
 //! Checkpoints, and the run folders that contain them.
 //!
-//! A checkpoint is one safetensors file with everything that a model and its training need. [`write()`] streams one tensor after
+//! A checkpoint is one safetensors file with everything that a model and its training need. [`write()`] writes one tensor after
 //! another, so that a model is never in memory twice. [`Checkpoint`] memory-maps a file and checks its header. [`RunFolder`]
-//! manages the files of one run: one process at a time, nothing is overwritten, the newest checkpoints and the best one are kept.
-//! This module does not know what the tensors mean.
+//! manages the files of one run: one process at a time, nothing is overwritten, the newest checkpoints and the best one are
+//! kept. This module does not interpret the tensors.
 
 mod find;
 mod layout;

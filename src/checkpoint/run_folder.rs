@@ -15,7 +15,7 @@ use super::record::RunRecord;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// The folder of a run, locked for this process while this value lives.
+/// The folder of a run, locked for this process until this value is dropped.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -40,7 +40,7 @@ impl Drop for RunFolder {
         if self.created == Created::Nothing || self.path.join(RECORD).exists() {
             return;
         }
-        // Errors are ignored: an empty folder does no harm.
+        // Errors are ignored: an empty folder is harmless.
         let _ = std::fs::remove_dir(self.path.join(CHECKPOINTS));
         let _ = std::fs::remove_file(self.path.join(LOCK));
         if self.created == Created::Folder {

@@ -137,8 +137,8 @@ impl Sink<'_> {
     }
 }
 
-/// Writes a safetensors file with these tensors and this metadata. It appears whole or not at all. `fill` is called once for each
-/// tensor, with its name: tensors of wide numbers first, so that all are aligned, otherwise in the given order.
+/// Writes a safetensors file with these tensors and this metadata, atomically. `fill` is called once for each tensor, with its
+/// name: tensors of wide numbers first, so that all are aligned, otherwise in the given order.
 ///
 /// # Errors
 ///

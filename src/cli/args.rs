@@ -56,7 +56,7 @@ pub(super) struct DeviceArgs {
 pub(super) fn positive(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number <= 1e9 => Ok(number),
-        _ => Err("give a number above 0, and 1e9 at most".into()),
+        _ => Err("give a number above 0 and at most 1e9".into()),
     }
 }
 

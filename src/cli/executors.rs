@@ -19,7 +19,7 @@ pub(super) fn executor_options(invocation: &Invocation, quiet: bool) -> Executor
             if done == 0 {
                 note(
                     quiet,
-                    "Measuring which forms of kernels are fastest on this GPU, once ...",
+                    "Measuring which form of each kernel is fastest on this GPU (only once) ...",
                 );
             }
             let shown = live.get_or_insert_with(|| Live::new("measuring kernels", quiet));

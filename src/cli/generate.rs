@@ -71,7 +71,7 @@ pub(super) struct GenerateArgs {
 fn probability(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number <= 1.0 => Ok(number),
-        _ => Err("give a number above 0, and 1 at most".into()),
+        _ => Err("give a number above 0 and at most 1".into()),
     }
 }
 

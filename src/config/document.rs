@@ -192,7 +192,7 @@ impl Document {
         if self.entries.contains_key(&path) {
             return Ok(());
         }
-        // The name counts more than the section: `train.hidden` means `model.hidden`.
+        // The name matters more than the section: `train.hidden` means `model.hidden`.
         let near = self.entries.keys().min_by_key(|known| {
             let (known_section, known_key) = known.split_once('.').unwrap_or(("", known));
             let is_elsewhere = usize::from(known_section != section);

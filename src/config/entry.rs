@@ -17,7 +17,7 @@ pub struct Entry<S> {
 }
 
 impl<S: 'static> Entry<S> {
-    /// An entry whose value in a section is `value`, as TOML; none where the key has no effect.
+    /// An entry whose value in a section is `value`, as TOML; `None` if the key has no effect.
     pub fn new(key: Key, value: impl Fn(&S) -> Option<String> + Send + Sync + 'static) -> Entry<S> {
         Entry {
             key,

@@ -1,9 +1,10 @@
-//! The configuration of a model and its training: TOML text and `--set` overrides in, one checked [`Config`] out.
+//! The configuration of a model and its training: reads TOML text and `--set` overrides into one checked
+//! [`Config`].
 //!
-//! A document holds the raw values with their locations and refuses unknown keys. The sections read their
-//! keys from it, each with its type and rule, and check what depends on several keys. Everything that can be
-//! wrong with a configuration is found here, before any work, except what only training needs: a limit
-//! ([`Config::check_limits`]) that fits the schedule (`train::schedule`).
+//! A document contains the raw values with their locations and refuses unknown keys. The sections read their keys
+//! from it, each with its type and rule, and check what depends on several keys. All errors in a configuration are
+//! found here, before any work, except those that only concern training: a missing limit
+//! ([`Config::check_limits`]), or a limit that does not fit the schedule (`train::schedule`).
 //!
 //! # Keys
 //!
@@ -11,11 +12,11 @@
 //! default, allowed values, and whether it may change when a run is resumed.
 //!
 //! ```text
-//! /// Streams per device, `B`.
+//! /// Batch size per device: the number of streams, `B`.
 //! batch: usize = Setting { default: 128, rule: 1..=INDEX, resume: MustStay };
 //! ```
 //!
-//! From this entry come the field [`TrainConfig::batch`], parsing and refusal, the [`reference`](reference()) that
+//! This entry generates the field [`TrainConfig::batch`], parsing and refusal, the [`reference`](reference()) that
 //! `wlstm help configuration` prints, the written configuration ([`Config::to_toml`]) and the check of a resumed run
 //! ([`Config::resume_conflicts`]). To add a key, add its entry and use the field.
 

@@ -15,8 +15,8 @@ pub fn nearest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> &'
         .unwrap_or("")
 }
 
-/// Like [`nearest`], but none if the names have so little in common, as `f16` and `f32`, that nobody mistypes one for
-/// the other.
+/// Like [`nearest`], but `None` if the names have so little in common that one is unlikely to be a misspelling of the
+/// other, for example `f16` and `f32`.
 pub fn near<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near = nearest(given, candidates);
     let distance = strsim::damerau_levenshtein(given, near);

@@ -1,4 +1,4 @@
-//! Paths of a configuration: relative to its folder in the file, absolute once resolved.
+//! Paths of a configuration: relative to its folder in the file, absolute in the resolved configuration.
 
 use std::path::{Component, Path, PathBuf};
 

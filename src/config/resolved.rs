@@ -130,7 +130,7 @@ impl Config {
         let train = &self.train;
         if train.epochs == 0 && train.steps == 0 && train.seconds == 0.0 {
             return Err(Error::usage(
-                "this training has no limit: `train.epochs`, `train.steps` and `train.seconds` are all 0",
+                "this run has no limit: `train.epochs`, `train.steps` and `train.seconds` are all 0",
             )
             .help("set one of them in the configuration, or give --steps or --seconds"));
         }

@@ -4,8 +4,9 @@ use super::key::Resume;
 use super::resolved::{Config, ENTRIES};
 
 impl Config {
-    /// What keeps this configuration from resuming a run of the configuration `before`: a text such as
-    /// "`model.hidden` was 512 and is 1024" for each key that must stay and did not. Empty if the run can be resumed.
+    /// The reasons why this configuration cannot resume a run of the configuration `before`: a text such as
+    /// "`model.hidden` was 512 and is 1024" for each key that must not change but did. Empty if the run can be
+    /// resumed.
     ///
     /// Contents of files are not compared here: the caller checks keys of [`Resume::SameContent`] and
     /// [`Resume::SameMeasure`] against the checkpoint.

@@ -22,7 +22,7 @@ pub struct Setting<T: KeyValue> {
 
 /// A type of values.
 pub trait KeyValue: Sized {
-    /// What says which values are allowed.
+    /// The type that describes which values are allowed.
     type Rule;
 
     /// The value of a field. None if it is not allowed.

@@ -7,7 +7,7 @@ use super::text::{Text, Token};
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Result};
 
-/// The target id of padding: no loss, no gradient, not counted.
+/// The target id of padding, which has no loss and no gradient and is not counted.
 pub const IGNORE: u32 = u32::MAX;
 
 /// Help for a run that cannot be resumed with the given data.

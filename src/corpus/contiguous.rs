@@ -1,7 +1,7 @@
 //! Batches in `contiguous` order: the corpus is one sequence of tokens, cut into `B` streams that are read in parallel.
 //!
 //! A first pass counts the tokens and records where every chunk of about 32 KB begins, so that a stream can start anywhere.
-//! A token file knows its number of tokens and needs no pass.
+//! A token file stores its number of tokens and needs no such pass.
 
 use rayon::prelude::*;
 

@@ -1,17 +1,17 @@
 //! From text to batches: vocabulary, token cache, batches, and the candidates of the sampled softmax.
 //!
-//! This module does not depend on models or devices, and uses only the `data` section of the configuration. Memory does not
+//! This module does not depend on models or devices, and uses only the `data` section of the configuration. Memory use does not
 //! grow with the length of the corpus, except for sparse indices: a quarter of a byte for each line of the file that is read,
 //! if lines are shuffled; one byte for every 1,500 bytes of text in contiguous order; half a byte for each line of a file whose
 //! tokens are being cached. Files are memory-mapped, and pages that were read are released again.
 //!
-//! A large text is parsed once, into token files on the disk that all runs with the same vocabulary share ([`TokenCache`]). The
-//! text itself is read where there is no token file. Both give the same batches and positions, so a run may stop with one and
-//! resume with the other.
+//! A large text is parsed once, into token files on the disk that all runs with the same vocabulary share ([`TokenCache`]).
+//! Without a token file, the text itself is read. Both give the same batches and positions, so a run can be stopped with one
+//! and resumed with the other.
 //!
 //! | module | content |
 //! |---|---|
-//! | `files`, `text_file`, `expand`, `pages` | file names and patterns to memory-mapped files: [`Corpus`], [`expand()`] |
+//! | `files`, `text_file`, `expand`, `pages` | memory-mapped files, from file names and patterns: [`Corpus`], [`expand()`] |
 //! | `chunks` | cutting a corpus into chunks for parallel reading |
 //! | `tokens`, `detokenise` | tokenisers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
 //! | `vocabulary` | words and ids; counting words in bounded memory: [`Vocabulary`], [`VocabularyBuilder`] |

@@ -1,7 +1,8 @@
 //! Keeps the memory of mapped files bounded.
 //!
-//! The operating system loads the pages of a mapped file as they are read. Readers report what they read; once that is a lot,
-//! [`PageBudget`] releases the pages again. Released pages come back from the file or the page cache when they are needed.
+//! The operating system loads the pages of a mapped file as they are read. Readers report what they read. When the total
+//! exceeds a budget, [`PageBudget`] releases the pages. Released pages are loaded again from the file or the page cache when
+//! they are needed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,8 +1,8 @@
 //! Batches in `sentences` order: the streams take whole sentences from one shared queue, back to back.
 //!
-//! The streams of a batch are filled in order: stream 0 takes as many sentences as its `T` pairs need, then stream
-//! 1, and so on. The rest of a stream's last sentence waits for that stream's next batch. To continue reading it, the offset
-//! in the file is kept; to resume a run, the line and the number of pairs taken from it, which do not depend on the cache.
+//! The streams of a batch are filled in order: stream 0 takes as many sentences as its `T` pairs need, then stream 1, and so
+//! on. The rest of a stream's last sentence is read in that stream's next batch. For this, the offset in the file is kept.
+//! To resume a run, the line and the number of pairs taken from it are stored, because they do not depend on the cache.
 
 use super::batch::{
     Batch, BatchBuilder, BatchOptions, Position, RowPosition, bad_position, too_short,

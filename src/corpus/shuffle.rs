@@ -1,7 +1,7 @@
 //! Shuffles the files of an epoch and the lines of a file.
 //!
 //! The order of lines is a keyed permutation that is computed, not stored. Lines are found by an index of every 32nd line of the
-//! file that is being read. So shuffling takes a quarter of a byte for each line of one file.
+//! file that is being read. Shuffling therefore needs a quarter of a byte for each line of one file.
 
 use crate::random::{Purpose, Stream};
 

@@ -1,7 +1,7 @@
 //! A corpus as token ids, read one by one: from its text, or from the token files of the cache.
 //!
-//! Offsets in a file are bytes of its text or, if the file has a token file, numbers of tokens. Only this module knows which.
-//! A stored position has the line and the number of tokens in it, which are the same for both.
+//! Offsets in a file are bytes of its text or, if the file has a token file, numbers of tokens. Only this module
+//! distinguishes the two. A stored position has the line and the number of tokens in it, which are the same for both.
 
 use std::path::Path;
 use std::sync::Arc;

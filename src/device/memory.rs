@@ -136,7 +136,7 @@ impl Memory {
             let size = elements as u64 * U32_BYTES;
             if size > limits.buffer_bytes {
                 return Err(Error::device(format!(
-                    "{} needs a buffer of {}, and this device has at most {}",
+                    "{} needs a buffer of {}, and this device supports at most {}",
                     what(),
                     bytes(size),
                     bytes(limits.buffer_bytes)

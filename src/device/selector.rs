@@ -178,7 +178,7 @@ fn pick(selector: &Selector, found: &[AdapterSummary]) -> Result<(Option<usize>,
     // `found` is sorted by preference.
     let real = found.iter().position(AdapterSummary::is_hardware);
     match selector {
-        Selector::Cpu => Ok((None, "Running on the CPU, as asked.".to_owned())),
+        Selector::Cpu => Ok((None, "Running on the CPU, as requested.".to_owned())),
         Selector::Auto => Ok(match (real, found.first()) {
             (Some(index), _) => {
                 let kind = found[index].hardware.word();
@@ -211,7 +211,7 @@ fn pick(selector: &Selector, found: &[AdapterSummary]) -> Result<(Option<usize>,
             }
             Ok((
                 Some(*index),
-                format!("Running on {}, as asked.", named(*index)),
+                format!("Running on {}, as requested.", named(*index)),
             ))
         }
         Selector::Name(part) => {
@@ -222,7 +222,7 @@ fn pick(selector: &Selector, found: &[AdapterSummary]) -> Result<(Option<usize>,
                 .ok_or_else(|| missing(selector, found))?;
             Ok((
                 Some(index),
-                format!("Running on {}, as asked.", named(index)),
+                format!("Running on {}, as requested.", named(index)),
             ))
         }
     }

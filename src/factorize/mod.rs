@@ -1,4 +1,5 @@
-//! Converts a trained model with dense cells to one with cheaper cells, as a start for further training.
+//! Converts a trained model with dense cells to a model with cheaper cells, as the starting point of further
+//! training.
 //!
 //! | module | contents |
 //! |---|---|

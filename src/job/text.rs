@@ -108,7 +108,7 @@ pub fn named_vocabulary(config: &Config, path: &Path) -> Result<Vocabulary> {
     let vocabulary = vocabulary_file(config, path)?;
     if matches!(config.softmax, Softmax::Sampled { .. }) && !vocabulary.is_sorted() {
         tracing::warn!(
-            "the words of `{}` are not sorted by falling frequency, which the sampled softmax assumes",
+            "the words of `{}` are not sorted by descending frequency, which the sampled softmax assumes",
             path.display()
         );
     }

@@ -1,12 +1,12 @@
 //! How kernels divide work among the threads of the CPU, and sums that use vector instructions.
 //!
-//! The size of a task depends on the sizes of a step alone, and a sum runs in a fixed number of lanes. So results do not depend
-//! on the number of threads or on the width of the vector instructions.
+//! The size of a task depends only on the sizes of a step, and a sum uses a fixed number of lanes. Results therefore do not
+//! depend on the number of threads or on the width of the vector instructions.
 
 use crate::real::Real;
 use crate::team;
 
-/// The elements that one task works on: enough to pay for handing it to a thread.
+/// The number of elements that one task processes: enough to outweigh the cost of a task.
 pub(crate) const GRAIN: usize = 16 * 1024;
 
 /// Runs `work` compiled for the best vector instructions of this CPU.
@@ -65,10 +65,12 @@ pub(crate) fn elements<T: Send>(y: &mut [T], work: impl Fn(usize, &mut [T]) + Sy
     rows(y, 1, 1, work);
 }
 
-/// The partial sums of a sum, as many as a workgroup has, so that devices add in the same order.
+/// The number of partial sums of a sum: the number of threads of a workgroup, so that all devices add in the same
+/// order.
 const SUMS: usize = 256;
 
-/// The partial results of reductions that no device must repeat in order: enough to keep the vector units busy.
+/// The number of partial results of reductions whose order need not match that of other devices: enough to keep
+/// the vector units busy.
 const LANES: usize = 32;
 
 /// The sum of `term` over `x`.
@@ -103,7 +105,7 @@ pub(crate) fn dot<R: Real>(x: &[R], y: &[R]) -> R {
     fold(lanes, |x, y| x + y)
 }
 
-/// The largest of `x`, minus infinity if there is none. NaN is left out.
+/// The maximum of `x`, or minus infinity if `x` is empty. NaN is ignored.
 #[inline(always)]
 pub(crate) fn largest<R: Real>(x: &[R]) -> R {
     let mut lanes = [R::NEG_INFINITY; LANES];

@@ -133,7 +133,7 @@ fn check_pieces(max_binding: u64, tensors: Vec<Tensor>) -> Result<()> {
         Some((name, len)) if max_binding > 0 && 4 * len > MAX_PIECES * max_binding => {
             let least = (4 * len).div_ceil(MAX_PIECES);
             Err(Error::usage(format!(
-                "`device.max_binding` is {max_binding}, and would cut {name} into more than {MAX_PIECES} pieces"
+                "`device.max_binding` is {max_binding}, and would split {name} into more than {MAX_PIECES} pieces"
             ))
             .help(format!("set it to at least {least}, or to 0 for what the device allows")))
         }

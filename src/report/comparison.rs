@@ -42,7 +42,8 @@ pub struct ComparisonRow {
     pub last_perplexity: Option<f64>,
     /// The share of unknown words among the targets of the last validation.
     pub unknown: Option<f64>,
-    /// Whether that share is large but the model was trained on no unknown word, so that the perplexity means little.
+    /// Whether that share is large but the model was trained on no unknown word, so that the perplexity is not
+    /// meaningful.
     pub unlearned: bool,
     /// Device memory for training and validation in bytes.
     pub memory: Option<u64>,
@@ -89,8 +90,8 @@ pub fn comparison_rows(runs: &[RunData]) -> Vec<ComparisonRow> {
     runs.iter().map(row).collect()
 }
 
-/// The table of a comparison for people. Columns without information are left out: perplexities that were not measured, and the
-/// status if all runs have finished.
+/// The table of a comparison for display. Columns without information are left out: perplexities that were not measured, and
+/// the status if all runs have finished.
 pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
     let has_perplexity = rows.iter().any(|row| row.perplexity.is_some());
     let has_memory = rows.iter().any(|row| row.memory.is_some());

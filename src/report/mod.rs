@@ -1,4 +1,4 @@
-//! Results for people: tables, plots, and the HTML report of runs.
+//! Results for display: tables, plots, and the HTML report of runs.
 
 mod comparison;
 mod curves;

@@ -45,7 +45,7 @@ pub fn check(config: &Config) -> Result<()> {
     let train = &config.train;
     match train.schedule {
         Schedule::Cosine { .. } if train.steps == 0 && train.epochs == 0 => Err(Error::usage(
-            "`train.schedule = \"cosine\"` ends at 0 with the run, but only `train.seconds` ends this one",
+            "`train.schedule = \"cosine\"` needs the number of steps of the run, but only `train.seconds` limits this run",
         )
         .help("set `train.steps` or `train.epochs`, or choose another schedule")),
         _ => Ok(()),

@@ -161,8 +161,8 @@ fn refused(device: &str) -> Result<(), Failed> {
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert_eq!(ended.stdout, "");
     for part in [
-        "error: out of memory: this run takes ",
-        "help: with one of these it fits: `--set ",
+        "error: out of memory: this run needs ",
+        "help: one of these settings makes it fit: `--set ",
         "train.batch=",
     ] {
         assert!(

@@ -64,7 +64,8 @@ impl CachedTokens {
     }
 }
 
-/// A list of the token files that this process uses, locked while this value lives. Dropping it removes the list.
+/// A list of the token files that this process uses, locked until this value is dropped. Dropping it removes the
+/// list.
 #[derive(Debug)]
 pub(super) struct InUse {
     _list: NamedTempFile,

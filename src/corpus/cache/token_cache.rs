@@ -1,17 +1,17 @@
 //! A folder of token files. Text is parsed once, by the first run that needs it, and memory-mapped from then on.
 //!
-//! There is one token file for each file of text. Its name is a digest of everything that decides its tokens: the text, the
-//! vocabulary, the order, the kind of tokens and the version of the format. A token file is never changed, and stays valid
-//! whatever happens to the text.
+//! There is one token file for each file of text. Its name is a digest of everything that determines its tokens: the text,
+//! the vocabulary, the order, the kind of tokens and the version of the format. A token file is never changed, and stays
+//! valid even if the text changes.
 //!
 //! Invariants:
 //!
-//! - Files appear whole or not at all ([`files`]). Runs that parse the same text at the same time write the same file, and the
-//!   last one stays. Partial files of killed runs are removed after an hour without a write.
+//! - Files are written atomically ([`files`]). Runs that parse the same text at the same time write the same file;
+//!   the last one replaces the others. Partial files of killed runs are removed after an hour without a write.
 //! - The folder has a size limit. Beyond it, the least recently used files are removed, except those that a running process
 //!   uses: each process lists its files in a `use-*` file and holds a lock on it.
-//! - The cache never stops a run. A file of text without a token file (the folder is not writable, the disk is full, the file
-//!   is damaged and cannot be replaced) is read as text, and gives the same batches.
+//! - A failure of the cache never stops a run. A file of text without a token file (the folder is not writable, the disk is
+//!   full, the file is damaged and cannot be replaced) is read as text, and gives the same batches.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,8 @@ use crate::corpus::vocabulary::Vocabulary;
 use crate::error::Result;
 use crate::files;
 
-/// Smaller texts are not cached. One core parses that many bytes in about 20 ms, so a token file gains little.
+/// Smaller texts are not cached. One core parses this many bytes in about 20 ms, so a token file saves little
+/// time.
 const MIN_BYTES: u64 = 2 << 20;
 
 /// Default size limit of the folder in bytes.

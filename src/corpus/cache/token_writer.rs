@@ -25,7 +25,7 @@ pub(super) enum Failure {
     Disk(Error),
 }
 
-/// Parses file `file` of a corpus into the token file at `path`, which appears whole or not at all.
+/// Parses file `file` of a corpus into the token file at `path`, which is written atomically.
 ///
 /// The memory needed does not grow with the text, except for half a byte per line. `watch` receives the bytes
 /// of each chunk that is done.

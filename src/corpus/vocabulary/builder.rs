@@ -59,7 +59,7 @@ impl VocabularyBuilder {
         self
     }
 
-    /// How often a word must occur to be kept.
+    /// The minimum number of occurrences of a word to be kept.
     pub fn get_min_count(&self) -> u64 {
         self.min_count
     }

@@ -3,7 +3,8 @@
 //! Each thread counts into its own small table ([`ThreadCounter`]), which fits the caches of its core. When it is full, its
 //! counts are added to 64 shared shards, chosen by the hash of the word. A shard that exceeds its share of the memory budget is
 //! written to a temporary file as a sorted run, and starts again empty. At the end the runs of each shard are merged, so that
-//! each word comes once with its total count. The temporary file has no name: the system removes it however the process ends.
+//! each word is returned once, with its total count. The temporary file has no name, so the system removes it however the
+//! process ends.
 
 use std::fs::File;
 use std::hash::BuildHasher;

@@ -80,7 +80,7 @@ impl Vocabulary {
         bytes
     }
 
-    /// Writes a vocabulary file. It appears whole or not at all, and replaces a file with the same name.
+    /// Writes a vocabulary file atomically. Replaces a file with the same name.
     ///
     /// # Errors
     ///

@@ -137,7 +137,7 @@ impl Vocabulary {
         self.unknown
     }
 
-    /// Whether counts fall from one id to the next. The sampled softmax requires it.
+    /// Whether words are sorted by descending count. The sampled softmax requires this.
     pub fn is_sorted(&self) -> bool {
         self.counts.is_sorted_by(|a, b| a >= b)
     }

@@ -8,8 +8,8 @@
 //! | `c.K` | float `[batch, H]` | `c.K.next` | float `[batch, H]` |
 //!
 //! States start at zero, and the first word is the boundary token. Operators are those of opset 17. The metadata of the
-//! model has the configuration and the vocabulary. Parameters of more than [`MAX_INLINE`] bytes are in a second file
-//! beside it, `FILE.data`, as ONNX requires of models that are too large for one message.
+//! model has the configuration and the vocabulary. Parameters of more than [`MAX_INLINE`] bytes are stored in a second
+//! file in the same folder, `FILE.data`, because an ONNX message has a limited size.
 
 mod builder;
 mod export;

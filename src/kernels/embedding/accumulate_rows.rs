@@ -2,7 +2,7 @@
 //! which a batch read some rows, in the order of its [row index](super::rows). `source [window, width]` begins at position
 //! `base`, `gradient [capacity, width]` at distinct row `first`. Rows past the count of distinct rows are 0.
 //!
-//! The backward of [`super::gather`]. Positions are added in ascending order, so the bits are the same every time.
+//! The backward kernel of [`super::gather`]. Positions are added in ascending order, so the result is reproducible bit for bit.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::embedding::rows::{Rows, row_index};
@@ -26,7 +26,7 @@ params! {
         pub capacity: u32,
         /// The position of the first row of `source`.
         pub base: u32,
-        /// Rows of `source`. Other positions are left to other steps.
+        /// Rows of `source`. Other steps process other positions.
         pub window: u32,
         /// Not 0: the sums are added to the contents of `gradient`.
         pub accumulate: u32,

@@ -1,7 +1,7 @@
 //! `table[id_k] += gradient[k]` for the rows of a row index: adds a row-sparse gradient to a dense one.
 //!
-//! `gradient [capacity, width]` begins at row `first` of the index, `table [window, width]` at id `base`. Rows with other ids are
-//! left to other steps.
+//! `gradient [capacity, width]` begins at row `first` of the index, `table [window, width]` at id `base`. Other steps process
+//! rows with other ids.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::kernels::embedding::rows::row_index;

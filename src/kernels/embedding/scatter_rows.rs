@@ -2,7 +2,7 @@
 //! `table [window, width]`, which begins at id `base`. Rows with other ids are skipped; so is an id that no table has, such as
 //! [`IGNORE`](crate::kernels::softmax::IGNORE).
 //!
-//! The reverse of [`super::gather`]. It brings rows from the host to the device; no model uses it.
+//! The reverse of [`super::gather`]. It writes rows that come from the host; no model graph uses it.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::real::Real;

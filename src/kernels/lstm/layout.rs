@@ -20,7 +20,8 @@ pub(super) trait Blocks {
     fn run<S: Shuffle>(self, shuffle: S);
 }
 
-/// Element by element. Compilers turn it into good code for registers of four elements, and bad code for those of sixteen.
+/// Element by element. Compilers generate fast code from it for registers of four elements, and slow code for registers of
+/// sixteen.
 #[derive(Clone, Copy)]
 struct Plain;
 

@@ -1,9 +1,9 @@
 //! `product_g = left_g right_g + bias_g`, or `+=`, for groups `g` in one dispatch.
 //!
 //! `product_g [rows, columns]`, `left_g [rows, depth]`, `right_g [depth, columns]`, `bias [groups * columns]`. Each operand
-//! may be stored transposed. Rows of a stored matrix are `*_stride` elements apart, groups `*_group`.
-//! With several `pieces`, each sum is divided into as many, and `product` is `[pieces]` products, which [`super::sum_pieces`]
-//! adds up. Derivatives: `dleft = dproduct right'`, `dright = left' dproduct`: this kernel again.
+//! may be stored transposed. Rows of a stored matrix are `*_stride` elements apart, groups `*_group`. With several `pieces`,
+//! each sum is divided into that many parts, and `product` consists of `[pieces]` products, which [`super::sum_pieces`] adds
+//! up. The derivatives are products too: `dleft = dproduct right'`, `dright = left' dproduct`.
 //!
 //! Other kernels of this folder are forms of this one, or replace it on matrix units.
 

@@ -1,5 +1,5 @@
 //! The form of [`super::product`] for few rows or columns and many terms, in `f32`. The threads of a workgroup add up pieces of
-//! the sums in parallel, then the pieces in order. So there are more workgroups, and the bits are the same.
+//! the sums in parallel, then add the pieces in order. This allows more workgroups, with bitwise identical results.
 
 use crate::kernel::{Binding, Kernel};
 

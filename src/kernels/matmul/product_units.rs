@@ -1,7 +1,7 @@
 //! [`super::product`] on the matrix units of a device, for operands of
-//! [`Dtype::Half`](crate::tensor::Dtype::Half): the units multiply `f16` and add in `f32`, in their own
-//! order. Its sums are not those of the product to the bit, so it is not a form of the product: it replaces
-//! the product on devices whose units have passed a check. Its own forms have the same bits.
+//! [`Dtype::Half`](crate::tensor::Dtype::Half): the units multiply `f16` and add in `f32`, in their own order. Its
+//! results are not bitwise identical to those of the product, so it is not a form of the product: it replaces the
+//! product on devices whose units have passed a check. The results of its own forms are bitwise identical.
 
 use crate::kernel::{Constants, Kernel, MatrixUnits, Requirements, Workgroup};
 

@@ -1,6 +1,6 @@
 //! `product = sum of pieces`, or `+=`, in order, starting with the contents of `product`: the pieces that
-//! [`super::product`] left. Up to rounding the result is that of a product in one piece. `parts [pieces,
-//! len]`, `product [len]`.
+//! [`super::product`] left. The result equals that of a product in one piece up to rounding.
+//! `parts [pieces, len]`, `product [len]`.
 //!
 //! It cannot be split: products are computed in pieces only where all pieces can be bound.
 

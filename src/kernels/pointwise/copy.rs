@@ -1,4 +1,4 @@
-//! `y = x`. Its backward rule is this kernel again, on the gradient.
+//! `y = x`. Its backward rule is the same kernel, applied to the gradient.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::parallel;

@@ -4,7 +4,7 @@
 //! Random `u32` number `n` is element `n % 4` of `philox4x32([n / 4, purpose, step low, step high], [seed low, seed high])`.
 //! Element `i` has number `first + i / row * stride + i % row`, its number in a larger batch of which `x` holds some columns.
 //! `dx = scale * dy` where the element was kept, else 0: the backward rule is this kernel again, on the gradient, with the
-//! same purpose and step. So the mask is never stored.
+//! same purpose and step. The mask is therefore never stored.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, PHILOX, Params as _, grid_over};
 use crate::kernels::parallel;

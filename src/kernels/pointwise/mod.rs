@@ -1,4 +1,4 @@
-//! Kernels that compute each element on its own.
+//! Kernels that compute each element independently.
 
 use crate::kernel::Kernel;
 

@@ -2,7 +2,7 @@
 //! `scale * limit / norm[0]` where that norm is above a limit above 0, else `scale`. The limit is `control[1]`, the scale
 //! `control[5]`. `norm[2]`, the factor of gradients that are not clipped, is 1.
 //!
-//! The partial sums of [`super::sum_squares`] of several tensors, side by side, give their joint norm.
+//! The concatenated partial sums of [`super::sum_squares`] of several tensors give their joint norm.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP};
 use crate::kernels::parallel;

@@ -54,7 +54,7 @@ impl Plot {
             .collect()
     }
 
-    /// An `<svg>` element for a page, in the colours of its style sheet .
+    /// An `<svg>` element for a page, in the colours of its style sheet.
     pub fn inline(&self) -> String {
         self.svg("", false)
     }

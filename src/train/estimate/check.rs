@@ -44,7 +44,7 @@ pub fn check(run: &RunSpec<'_>, executors: &[Box<dyn Executor>], plans: &[RunPla
         let what = shortage(&estimate, memory, sharing, run);
         let changes = changes(run, sharing, &limits, memory);
         return Err(
-            Error::device(format!("out of memory: this run takes {what}"))
+            Error::device(format!("out of memory: this run needs {what}"))
                 .help(advice(&estimate.device, &changes)),
         );
     }
@@ -58,12 +58,12 @@ fn shortage(estimate: &Estimate, memory: &MemoryInfo, sharing: usize, run: &RunS
         let how = if memory.is_host {
             "are free"
         } else {
-            "are there"
+            "are available"
         };
         return format!("{}, and {} {how}", bytes(need), bytes(available));
     }
     format!(
-        "{} of the memory of the host, and {} are free",
+        "{} of host memory, and {} are free",
         bytes(estimate.need_of_host(memory, run.topology)),
         bytes(memory.host.unwrap_or(0))
     )
@@ -84,5 +84,5 @@ fn advice(device: &DeviceBytes, changes: &[Change]) -> String {
         format!("`{}` ({})", sets.join(" "), bytes(change.bytes))
     };
     let all: Vec<String> = changes.iter().map(one).collect();
-    format!("with one of these it fits: {}", all.join(", "))
+    format!("one of these settings makes it fit: {}", all.join(", "))
 }

@@ -171,7 +171,7 @@ impl TrainingSession {
                 if !rows.iter().all(|value| value.is_finite()) {
                     return Err(Error::new(
                         Kind::Diverged,
-                        format!("`{name}` is not finite any more"),
+                        format!("`{name}` is no longer finite"),
                     ));
                 }
                 tensor.layout.deinterleave(rows);

@@ -187,7 +187,7 @@ impl Golden {
         out
     }
 
-    /// The inputs that `plan` takes in step `step`, counted from 0.
+    /// The inputs of `plan` in step `step`, counted from 0.
     pub fn inputs(&self, step: usize, plan: &Plan) -> Inputs {
         let inputs = self.time_major("x", step);
         let targets = self.time_major("y", step);

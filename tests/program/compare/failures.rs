@@ -103,10 +103,7 @@ fn invalid_comparisons_are_refused_before_any_work() {
             "the nearest key is `model.groups`",
         ),
         (&["--steps", "2", "--seconds", "3"], "cannot be used with"),
-        (
-            &["--set", "model.hidden=16,32"],
-            "this training has no limit",
-        ),
+        (&["--set", "model.hidden=16,32"], "this run has no limit"),
         (
             &["--set", "train.steps=3,4"],
             "have different training limits",
