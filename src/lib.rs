@@ -79,7 +79,7 @@
 //! | unroll | the `T` time steps of truncated back-propagation that one training step covers |
 //! | stream | one of the `B` sequences of a batch; its recurrent state is carried from step to step |
 //! | micro-batch | a part of the batch whose gradients are accumulated before the update |
-//! | piece | a part of a tensor that has its own buffer; also a part of the sums of a matrix product, which are added up afterwards |
+//! | piece | a part of a tensor that has its own buffer; also a part of the terms of a matrix product, added up afterwards |
 //! | slot | a row of the device's cache of a table that is kept in host memory |
 //! | tile | the part of a matrix product that one workgroup computes; also the part of the vocabulary that the full softmax processes at once |
 //!

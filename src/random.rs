@@ -1,7 +1,7 @@
 //! Philox4x32-10 (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, 2011): counter-based random
 //! numbers, the same bits in Rust and in `shaders/shared/philox.wgsl`.
 //!
-//! The key is the seed, the counter is (position, purpose, step). So a checkpoint saves no random state.
+//! The key is the seed, the counter is (position, purpose, step). A checkpoint therefore stores no random state.
 
 /// What random numbers are for. It is a part of the counter, so that no two uses share numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

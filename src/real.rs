@@ -106,8 +106,8 @@ fn exp_parts(x: f32) -> (f32, f32) {
     (p * r + 1.0, rounded)
 }
 
-/// `e^x` with `x` clamped to where both `e^x` and its inverse are normal numbers. Within that range it has the bits of `exp` and
-/// takes less work.
+/// `e^x` with `x` clamped to where both `e^x` and its inverse are normal numbers. Within that range it is bitwise identical to
+/// `exp` and takes less work.
 #[inline(always)]
 fn exp_normal(x: f32) -> f32 {
     let (e, rounded) = exp_parts(x.clamp(-87.0, 87.0));

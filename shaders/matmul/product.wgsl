@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let right_b = reads.right + columns_b * reads.column_step;
     var at_left = 0u;
     var at_right = 0u;
-    // Sums go to memory every DEPTH terms: a single sum of tens of thousands of terms would lose digits.
+    // Sums are stored every DEPTH terms: a single sum of tens of thousands of terms would lose digits.
     let run = select(DEPTH, params.depth, HALF_PRODUCT);
     for (var first = job.first; first < job.end; first += run) {
         var sum0a = vec4<f32>();

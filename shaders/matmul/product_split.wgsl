@@ -1,4 +1,4 @@
-// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, for few rows or columns and many terms. A
+// product_g = left_g right_g + bias_g, or +=, bitwise identical to product.wgsl, for few rows or columns and many terms. A
 // workgroup computes a block of 32 x 32. Each quarter of its threads adds up DEPTH terms, all quarters in parallel.
 
 @group(0) @binding(2) var<storage, read> left: array<f32>;
@@ -6,7 +6,7 @@
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> product: array<f32>;
 
-// Terms of a sum that are added up in registers before the sum goes to memory.
+// Terms of a sum that are added up in registers before the sum is stored.
 const DEPTH: u32 = 512u;
 
 // Rows and columns of the block.

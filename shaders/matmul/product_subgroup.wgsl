@@ -1,4 +1,4 @@
-// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, where a subgroup has SUBGROUP_LANES
+// product_g = left_g right_g + bias_g, or +=, bitwise identical to product.wgsl, where a subgroup has SUBGROUP_LANES
 // threads. A workgroup is one subgroup and computes a block of 32 rows and 64 columns, a thread 8 columns of all rows in
 // registers. The subgroup reads each element of left once, four for each thread, and exchanges them between registers, which
 // is much cheaper than a load on software GPUs.
@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(subgroup_invocation_id
     let right_b = reads.right + columns_b * reads.column_step;
     var at_left = 0u;
     var at_right = 0u;
-    // Sums go to memory every DEPTH terms, as in product.wgsl.
+    // Sums are stored every DEPTH terms, as in product.wgsl.
     let run = select(DEPTH, params.depth, HALF_PRODUCT);
     for (var first = job.first; first < job.end; first += run) {
         var sum0a = vec4<f32>();

@@ -1,4 +1,4 @@
-// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl. A workgroup computes a block of ROWS x
+// product_g = left_g right_g + bias_g, or +=, bitwise identical to product.wgsl. A workgroup computes a block of ROWS x
 // COLUMNS, a thread 8 rows and 2 x 4 columns of it in registers. STEP terms at a time are staged in workgroup memory.
 
 @group(0) @binding(2) var<storage, read> left: array<f32>;
@@ -17,7 +17,7 @@ const STEP: u32 = 16u;
 
 const THREADS: u32 = ROWS / 8u * (COLUMNS / 8u);
 
-// Terms of a sum that are added up in registers before the sum goes to memory.
+// Terms of a sum that are added up in registers before the sum is stored.
 const DEPTH: u32 = 512u;
 
 // Whether the product is stored in f16. Its sums then stay in registers until they are complete.
@@ -109,7 +109,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let row = block.y * ROWS + row_four * 4u;
     let column_a = block.x * COLUMNS + column_four * 4u;
     let column_b = column_a + COLUMNS / 2u;
-    // Sums go to memory every DEPTH terms, as in product.wgsl.
+    // Sums are stored every DEPTH terms, as in product.wgsl.
     let run = select(DEPTH, params.depth, HALF_PRODUCT);
     let job = task(block.z);
     for (var first = job.first; first < job.end; first += run) {

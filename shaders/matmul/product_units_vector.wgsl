@@ -1,4 +1,4 @@
-// product_g = left_g right_g + bias_g, or +=, on the matrix units of a device, with the bits of product_units.wgsl, for sizes
+// product_g = left_g right_g + bias_g, or +=, on the matrix units of a device, bitwise identical to product_units.wgsl, for sizes
 // that are whole vectors. A workgroup computes a block of ROWS x COLUMNS, a subgroup 2 x 2 tiles of UNIT x UNIT of it. STEP
 // terms at a time are staged in workgroup memory; those of the next step are loaded while this one is computed.
 

@@ -1,4 +1,4 @@
-// product_g = left_g right_g + bias_g, or +=, with the bits of product.wgsl, for sizes that are whole vectors of four. A
+// product_g = left_g right_g + bias_g, or +=, bitwise identical to product.wgsl, for sizes that are whole vectors of four. A
 // workgroup computes a block of ROWS x COLUMNS, a thread 8 rows and 2 x 4 columns of it in registers. STEP terms at a time are
 // staged in workgroup memory; those of the next step are loaded while this one is computed.
 
@@ -21,7 +21,7 @@ const THREADS: u32 = ROWS / 8u * (COLUMNS / 8u);
 // Parts of 32 threads along a row of the block.
 const PARTS_ACROSS: u32 = COLUMNS / 64u;
 
-// Terms of a sum that are added up in registers before the sum goes to memory.
+// Terms of a sum that are added up in registers before the sum is stored.
 const DEPTH: u32 = 512u;
 
 // Whether the product is stored in f16. Its sums then stay in registers until they are complete.
@@ -193,7 +193,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let column_a = block.x * COLUMNS + column_four * 4u;
     let column_b = column_a + 32u;
     let job = task(block.z);
-    // Sums go to memory every DEPTH terms, as in product.wgsl.
+    // Sums are stored every DEPTH terms, as in product.wgsl.
     let run = select(DEPTH, params.depth, HALF_PRODUCT);
     var one = fetch(job, block, local, job.first);
     var two = Square();

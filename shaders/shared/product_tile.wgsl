@@ -7,7 +7,7 @@
 
 alias Product = f32;
 
-// Terms of a sum that are added up in registers before the sum goes to memory.
+// Terms of a sum that are added up in registers before the sum is stored.
 const DEPTH: u32 = 512u;
 
 // Whether the product is stored in f16. Its sums then stay in registers until they are complete.

@@ -68,7 +68,7 @@ pub(super) fn hold() {
     *held() = Some(VecDeque::new());
 }
 
-/// Lets messages go to standard error again.
+/// Sends messages to standard error again.
 pub(super) fn release() {
     *held() = None;
 }

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 
-/// Fills `bytes` from a large file that is read once, from byte `start` on. Tells the operating system to drop what was read from
-/// the page cache and to read ahead as much again.
+/// Fills `bytes` from a large file that is read once, from byte `start` on. Advises the operating system to drop these bytes from
+/// the page cache and to read ahead by the same amount.
 ///
 /// # Errors
 ///

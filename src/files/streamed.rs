@@ -1,4 +1,4 @@
-//! Writes files of gigabytes: on another thread, and without filling the page cache.
+//! Writes files of several gigabytes, on another thread and without filling the page cache.
 
 use std::fs::File;
 use std::io::Write;

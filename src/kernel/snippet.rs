@@ -14,13 +14,13 @@ pub static PHILOX: Snippet = Snippet {
     wgsl: include_str!("../../shaders/shared/philox.wgsl"),
 };
 
-/// `exp_of`, `tanh_of` and `sigmoid`, with the bits of [`crate::real`].
+/// `exp_of`, `tanh_of` and `sigmoid`, bitwise identical to [`crate::real`].
 pub static ACTIVATION: Snippet = Snippet {
     name: "activation",
     wgsl: include_str!("../../shaders/shared/activation.wgsl"),
 };
 
-/// `ln_of`, the natural logarithm, with the bits of [`crate::real`].
+/// `ln_of`, the natural logarithm, bitwise identical to [`crate::real`].
 pub static LOGARITHM: Snippet = Snippet {
     name: "logarithm",
     wgsl: include_str!("../../shaders/shared/logarithm.wgsl"),

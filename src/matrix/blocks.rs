@@ -8,7 +8,7 @@ use super::gemm::{SMALL, multiply};
 use super::view::{View, ViewMut, reach};
 use crate::team::{self, Bounds};
 
-/// The number of multiply-adds from which another thread pays off.
+/// The number of multiply-adds above which another thread is worthwhile.
 const GRAIN: usize = 1 << 16;
 
 /// The parts into which a product with this many multiply-adds is divided: at most one for each thread.

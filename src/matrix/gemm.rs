@@ -7,9 +7,9 @@ use super::view::{View, ViewMut};
 
 /// `out = left right`, or `out += left right`, on this thread.
 ///
-/// If the right operand is transposed, `gemm` would read one element of each of its long rows after another.
-/// Where that is slow, the product is computed transposed, or with a copy of the operand. All three ways give
-/// the same bits.
+/// If the right operand is transposed, `gemm` would read one element of each of its long rows after another. If
+/// that is slow, the product is computed transposed, or with a copy of the operand. All three methods give bitwise
+/// identical results.
 ///
 /// # Panics
 ///

@@ -129,7 +129,7 @@ impl Valid {
     }
 }
 
-/// Whether a perplexity means little, because more than 1 % of the targets are unknown words (`share`) and
+/// Whether a perplexity is not meaningful, because more than 1 % of the targets are unknown words (`share`) and
 /// the model was trained on no unknown word (`trained`), so that it cannot predict them.
 pub fn is_unlearned(share: f64, trained: Option<u64>) -> bool {
     share > 0.01 && trained == Some(0)

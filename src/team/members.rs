@@ -18,8 +18,8 @@ thread_local! {
     static INSTALLED: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
 }
 
-/// The team of threads that have not installed another. It has as many members as `rayon` has threads, so `RAYON_NUM_THREADS`
-/// sets it.
+/// The default team, used by threads that have not installed another. It has as many members as `rayon` has threads, so
+/// `RAYON_NUM_THREADS` sets its size.
 fn global() -> &'static Team {
     static GLOBAL: OnceLock<Team> = OnceLock::new();
     GLOBAL.get_or_init(|| Team::new(rayon::current_num_threads()))

@@ -1,9 +1,9 @@
-//! Slices that all threads of a team write, each thread its own parts.
+//! Slices that all threads of a team write; each thread writes different parts.
 #![allow(unsafe_code)]
 
 use super::members::each;
 
-/// The start of a slice whose parts go to different threads.
+/// The start of a slice whose parts are given to different threads.
 struct Start<T>(*mut T);
 
 // SAFETY: only used to make exclusive slices that do not overlap, of elements that may be sent.

@@ -1,4 +1,4 @@
-//! What the members of a team share: the job, and who does which part of it.
+//! The state that the members of a team share: the job, and the assignment of its parts.
 #![allow(unsafe_code)]
 
 use std::any::Any;

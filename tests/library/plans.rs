@@ -109,7 +109,8 @@ fn plan_of(config: &Config, limits: &Limits, steps: usize) -> Plan {
     training_plan_in(graph, config, VOCABULARY)
 }
 
-/// Recomputed gates have the bits of the forward pass. With all gates in memory at once, so has everything else.
+/// Recomputed gates are bitwise identical to those of the forward pass. With all gates in memory at once, so is
+/// everything else.
 #[test]
 fn gates_recomputed_have_the_same_bits() {
     for (cell, projection) in [("lstmp", 24), ("flstm", 24), ("glstm", 24), ("glstm", 0)] {

@@ -147,7 +147,7 @@ impl TrainConfig {
         }
         if train.precision == Precision::Mixed && train.fused {
             return Err(document.field("train.fused").conflict(
-                "in mixed precision, products do not give the bits of the CPU",
+                "in mixed precision, products are not bitwise identical to those of the CPU",
                 "leave it out, or use `train.precision = \"f32\"`",
             ));
         }

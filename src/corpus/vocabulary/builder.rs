@@ -2,7 +2,7 @@
 //!
 //! The corpus is cut into chunks that are counted in parallel ([`WordCounter`]). The memory needed is that of the resulting
 //! vocabulary plus at most about 1 GB for the counts, however long the text is and however many distinct words it has: counts
-//! that do not fit go to the disk. The result is exact, and the same in every run.
+//! that do not fit are written to the disk. The result is exact, and the same in every run.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -158,7 +158,8 @@ impl VocabularyBuilder {
         let (next, lines) = (AtomicUsize::new(0), AtomicU64::new(0));
         let stopped = AtomicBool::new(false);
         let (done, all) = (AtomicU64::new(0), corpus.bytes());
-        // Chunks start in order, and a chunk that was started is finished. So the first bad byte is among those found.
+        // Chunks start in order, and a chunk that was started is finished. The first bad byte is therefore among those
+        // found.
         let work = || -> Result<(), Failure> {
             let mut thread = counter.thread();
             while !stopped.load(Ordering::Relaxed)

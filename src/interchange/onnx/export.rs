@@ -23,8 +23,8 @@ const IR_VERSION: i64 = 8;
 /// The version of the operators.
 const OPSET: i64 = 17;
 
-/// Writes the graph. Parameters of more than `most_inline` bytes (see [`MAX_INLINE`]) go to a second file, whose path is
-/// returned.
+/// Writes the graph. Parameters of more than `most_inline` bytes (see [`MAX_INLINE`]) are written to a second file,
+/// whose path is returned.
 ///
 /// # Errors
 ///

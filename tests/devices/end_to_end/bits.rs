@@ -58,8 +58,8 @@ pub fn tuning(device: &str) -> Outcome {
 }
 
 /// A small version of `wikitext2-200`. Its first steps amplify rounding differences: the losses diverge within fifty steps.
-/// Software adapters follow IEEE 754 and end with the same bits. Other adapters round divisions and square roots differently,
-/// so only their first steps are compared.
+/// Software adapters follow IEEE 754, and their results are bitwise identical to those of the CPU. Other adapters round
+/// divisions and square roots differently, so only their first steps are compared.
 pub fn plain_sgd(device: &str, exact: bool, hidden: usize, steps: u64) -> Outcome {
     let words: Vec<String> = (0..600).map(|k| format!("w{k}")).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

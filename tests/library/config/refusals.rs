@@ -84,7 +84,10 @@ fn misspelt_values_are_refused_with_the_nearest() {
     assert_refused(
         SMALL,
         &["train.precision=mixed", "train.fused=true"],
-        &["`train.fused`", "do not give the bits of the CPU"],
+        &[
+            "`train.fused`",
+            "are not bitwise identical to those of the CPU",
+        ],
     );
 }
 

@@ -4,7 +4,7 @@ use super::params::Params;
 use super::storage::{Axis, Stored};
 use crate::kernel::{Oversized, Params as _, PartialStep};
 
-/// The terms of a sum that devices add up in registers before it goes to memory. A product is split along its depth at
+/// The terms of a sum that devices add up in registers before it is stored. A product is split along its depth at
 /// multiples of it, so that sums are added in the same order.
 const DEPTH: usize = 512;
 
