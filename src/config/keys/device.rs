@@ -7,7 +7,7 @@ use crate::config::section::section;
 use crate::config::setting::Setting;
 use crate::error::Result;
 
-/// The smallest maximum size of a binding in bytes. It is larger than the alignment of bindings.
+/// The lower limit of `max_binding` in bytes. It is larger than the alignment of bindings.
 const MIN_BINDING: u64 = 1 << 12;
 
 section! {
@@ -17,8 +17,8 @@ section! {
         /// Smaller bindings give the same results up to rounding.
         max_binding: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange };
 
-        /// Number of rows of each table that a device caches with `model.tables = "host"`. At least the rows of one
-        /// step; 0: four times as many.
+        /// Number of rows of each table that a device caches with `model.tables = "host"`, at least the number that
+        /// a step uses; 0: four times that number.
         table_rows: usize = Setting { default: 0, rule: 0..=INDEX, resume: MayChange };
     }
 }

@@ -15,7 +15,7 @@ pub enum Softmax {
     Full,
     /// Cross-entropy over the target and sampled candidates.
     Sampled {
-        /// `S`, distinct candidates per step and device.
+        /// `S`, the number of distinct candidates per step.
         samples: usize,
     },
 }
@@ -36,7 +36,7 @@ keys! {
         kind: Kind = Setting { default: Kind::Sampled, rule: (), resume: MustStay },
             of |softmax| Some(softmax.kind());
 
-        /// Number of distinct candidates per step and device, `S`.
+        /// Number of distinct candidates per step, `S`; with `train.recipe = "paper"`, every device draws its own.
         samples: usize = Setting { default: 8192, rule: 1..=SIZE, resume: MustStay },
             of |softmax| softmax.samples();
     }
