@@ -33,11 +33,29 @@ pub enum Resume {
     MayChange,
     /// Another value would train another model: it is refused.
     MustStay,
-    /// Paths may change, the contents of the files must stay. The checkpoint has its digest or its words.
-    SameContent,
+    /// Paths may change, the contents of the files must stay: they are compared with the checkpoint.
+    SameContent(Content),
     /// Perplexities of one run must be comparable. Once the run has a best validation, the value may only turn validation
     /// off or measure the same.
-    SameMeasure,
+    SameMeasure(Measured),
+}
+
+/// What files contain that must stay. Each has its check in `job::unchanged`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The training text. Checkpoints have its digest.
+    TrainingText,
+    /// The words of the vocabulary. Checkpoints have them.
+    Words,
+}
+
+/// What perplexities are measured on. Each has its check in [`train::progress`](crate::train::progress).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// The validation text. Checkpoints have its digest.
+    Text,
+    /// The number of its targets. Checkpoints have it.
+    Targets,
 }
 
 impl Resume {
@@ -46,8 +64,8 @@ impl Resume {
         match self {
             Resume::MayChange => "may change",
             Resume::MustStay => "must stay",
-            Resume::SameContent => "paths may change, contents of the files must stay",
-            Resume::SameMeasure => "must stay after the first validation",
+            Resume::SameContent(_) => "paths may change, contents of the files must stay",
+            Resume::SameMeasure(_) => "must stay after the first validation",
         }
     }
 }

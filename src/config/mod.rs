@@ -38,7 +38,7 @@ mod tests;
 mod value;
 mod write;
 
-pub use key::{Key, Resume};
+pub use key::{Content, Key, Measured, Resume};
 pub use keys::{
     DataConfig, DeviceConfig, ModelConfig, Order, Precision, Recipe, Schedule, Softmax,
     TablePlacement, Tokens, TrainConfig,

@@ -8,8 +8,8 @@ impl Config {
     /// "`model.hidden` was 512 and is 1024" for each key that must not change but did. Empty if the run can be
     /// resumed.
     ///
-    /// Contents of files are not compared here: the caller checks keys of [`Resume::SameContent`] and
-    /// [`Resume::SameMeasure`] against the checkpoint.
+    /// What needs a checkpoint is not compared here: keys with the rules [`Resume::SameContent`] and
+    /// [`Resume::SameMeasure`].
     pub fn resume_conflicts(&self, before: &Config) -> Vec<String> {
         let must_stay = ENTRIES
             .iter()

@@ -30,6 +30,7 @@ mod settings;
 pub mod text;
 mod trained;
 mod training;
+mod unchanged;
 
 pub use crate::train::watch::{Event, Stop, Turns, Work};
 pub use evaluate::ConfiguredText;

@@ -8,8 +8,9 @@ use super::distributed::{Facts, LocalProcess, check_same_job, too_little_time};
 use super::observer::Observer;
 use super::resume::Resumed;
 use super::settings::{Destination, Job};
-use super::text::{TextFiles, Texts, check_same_words, saved_vocabulary, vocabulary};
+use super::text::{TextFiles, Texts, saved_vocabulary, vocabulary};
 use super::training::{Outcome, Training};
+use super::unchanged::Contents;
 use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_of_config};
 use crate::config::{Config, Precision};
 use crate::corpus::Vocabulary;
@@ -224,7 +225,7 @@ impl TextSource {
         match (self, checkpoint) {
             (TextSource::Read(texts), None) => Ok(texts),
             (TextSource::Read(texts), Some(_)) => {
-                check_same_words(config, &texts.vocabulary)?;
+                Contents::of_words(&texts.vocabulary).check(config)?;
                 Ok(texts)
             }
             (TextSource::Files(files), None) => {
@@ -233,7 +234,7 @@ impl TextSource {
             }
             (TextSource::Files(files), Some(checkpoint)) => {
                 let words = saved_vocabulary(checkpoint, config)?;
-                check_same_words(config, &words)?;
+                Contents::of_words(&words).check(config)?;
                 Texts::read(files, Arc::new(words), config.data.tokens, observer)
             }
         }
@@ -249,7 +250,8 @@ fn restore(
 ) -> Result<Progress> {
     let progress = Progress::read(checkpoint)?;
     if let Some(position) = &progress.position {
-        let checked = position.check_text(texts.train.corpus());
+        let training = Contents::of_training(position, texts.train.corpus());
+        let checked = training.check(session.config());
         checked.map_err(|error| error.help(&resumed.if_other_text))?;
     }
     session.restore(checkpoint)?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::Config;
+use crate::config::{Config, Measured, Resume, keys};
 use crate::corpus::{Position, Text};
 use crate::error::{Error, Result};
 
@@ -60,6 +60,24 @@ impl Measure {
             targets: config.train.validate_targets,
         }
     }
+
+    /// The first change from `before` in what a key with the rule [`Resume::SameMeasure`] sets, for messages.
+    fn change(&self, before: &Measure) -> Option<String> {
+        let change = |part: Measured| match part {
+            Measured::Text => (self.digest != before.digest)
+                .then(|| "the text of `data.valid` has changed".to_owned()),
+            Measured::Targets => (self.targets != before.targets).then(|| {
+                format!(
+                    "`train.validate_targets` was {}, and is {}",
+                    before.targets, self.targets
+                )
+            }),
+        };
+        keys().find_map(|key| match key.resume {
+            Resume::SameMeasure(part) => change(part),
+            Resume::MayChange | Resume::MustStay | Resume::SameContent(_) => None,
+        })
+    }
 }
 
 impl Progress {
@@ -114,15 +132,7 @@ impl Progress {
     /// best of all cannot be found.
     pub fn measure_on(&mut self, measure: Measure) -> Result<()> {
         let of_before = self.best.and(self.measure.as_ref());
-        if let Some(before) = of_before.filter(|before| **before != measure) {
-            let what = if before.digest == measure.digest {
-                format!(
-                    "`train.validate_targets` was {}, and is {}",
-                    before.targets, measure.targets
-                )
-            } else {
-                "the text of `data.valid` has changed".to_owned()
-            };
+        if let Some(what) = of_before.and_then(|before| measure.change(before)) {
             return Err(Error::usage(format!(
                 "the best checkpoint of the run was chosen with another validation: {what}"
             ))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::limits::{COUNT, INDEX};
 use crate::config::document::Document;
 use crate::config::key::Resume::{MayChange, MustStay, SameContent, SameMeasure};
+use crate::config::key::{Content, Measured};
 use crate::config::named::named;
 use crate::config::section::section;
 use crate::config::setting::{Numbers, Setting};
@@ -21,17 +22,17 @@ section! {
 
         /// Training text: one or more files, folders or patterns (`*`, `?`, `[...]`), relative to the folder of the
         /// configuration. Resolved configurations have absolute paths.
-        train: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameContent };
+        train: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameContent(Content::TrainingText) };
 
         /// Validation text, like `train`; may be empty.
-        valid: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameMeasure };
+        valid: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameMeasure(Measured::Text) };
 
         /// Test text, like `train`; may be empty.
         test: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: MayChange };
 
         /// Vocabulary file: `word count` on each line, sorted by descending count. Empty: the vocabulary is built from the
         /// training text and stored with the run.
-        vocab: Option<PathBuf> = Setting { default: None, rule: (), resume: SameContent };
+        vocab: Option<PathBuf> = Setting { default: None, rule: (), resume: SameContent(Content::Words) };
 
         /// Maximum size of a built vocabulary, or required size of a vocabulary file; 0: any size.
         vocab_size: usize = Setting { default: 0, rule: 0..=INDEX, resume: MustStay };

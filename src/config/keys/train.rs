@@ -4,6 +4,7 @@ use super::limits::{COUNT, INDEX};
 use super::schedule::{self, Schedule};
 use crate::config::document::Document;
 use crate::config::entry::Group;
+use crate::config::key::Measured;
 use crate::config::key::Resume::{MayChange, MustStay, SameMeasure};
 use crate::config::named::named;
 use crate::config::section::section;
@@ -92,7 +93,7 @@ section! {
         validate_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange };
 
         /// Number of targets of a validation, taken in the order of batches; 0: all.
-        validate_targets: u64 = Setting { default: 0, rule: 0..=COUNT, resume: SameMeasure };
+        validate_targets: u64 = Setting { default: 0, rule: 0..=COUNT, resume: SameMeasure(Measured::Targets) };
 
         /// Steps between checkpoints; 0: only at the ends of epochs and of the run.
         checkpoint_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange };
