@@ -35,6 +35,9 @@ pub use onnx::{Attribute, OnnxLayer};
 /// Every cell, in the order in which help and errors name them.
 pub static CELLS: &[&dyn CellKind] = &[&Lstmp, &Flstm, &Glstm];
 
+/// The default of `model.cell`.
+pub static DEFAULT: &dyn CellKind = &Glstm;
+
 /// The cell of this name in the configuration.
 pub fn find(name: &str) -> Option<&'static dyn CellKind> {
     CELLS.iter().copied().find(|kind| kind.name() == name)

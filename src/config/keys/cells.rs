@@ -1,6 +1,6 @@
 //! The keys of the cells: which cell each layer has, and the size that a cell may need.
 
-use crate::cell::{CELLS, Cell, CellKind, SizeKey, size_keys};
+use crate::cell::{self, CELLS, Cell, CellKind, SizeKey, size_keys};
 use crate::config::document::Document;
 use crate::config::entry::Entry;
 use crate::config::key::{Key, Resume};
@@ -37,7 +37,7 @@ pub fn cell_entries() -> Vec<Entry<Vec<Cell>>> {
     let cell = Key {
         section: "model",
         name: "cell",
-        default: "\"glstm\"".to_owned(),
+        default: format!("{:?}", cell::DEFAULT.name()),
         doc: "Recurrent cell of the layers: one name, or a list with one for each layer."
             .to_owned(),
         allowed: <&dyn CellKind>::allowed(&()),

@@ -10,7 +10,7 @@ use crate::config::named::named;
 use crate::config::section::section;
 use crate::config::setting::{Numbers, Setting};
 use crate::error::Result;
-use crate::kernels::optimizer::{Optimizer, adagrad};
+use crate::kernels::optimizer::{self, Optimizer};
 
 /// Devices compute in `f32`, in which smaller numbers become 0 and larger numbers infinite.
 const SINGLE: Numbers = Numbers {
@@ -34,7 +34,7 @@ section! {
         unroll: usize = Setting { default: 20, rule: 1..=INDEX, resume: MustStay };
 
         /// The update rule.
-        optimizer: &'static Optimizer = Setting { default: &adagrad::OPTIMIZER, rule: (), resume: MustStay };
+        optimizer: &'static Optimizer = Setting { default: optimizer::DEFAULT, rule: (), resume: MustStay };
 
         /// Learning rate that the schedule starts from.
         learning_rate: f64 = Setting { default: 0.2, rule: SINGLE, resume: MustStay };

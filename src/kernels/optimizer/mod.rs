@@ -32,6 +32,9 @@ pub static OPTIMIZERS: &[&Optimizer] = &[
     &adam::OPTIMIZER,
 ];
 
+/// The default of `train.optimizer`.
+pub static DEFAULT: &Optimizer = &adagrad::OPTIMIZER;
+
 /// The kernels of this folder: those of the optimizers, and the moving average.
 pub static KERNELS: &[&Kernel] = &{
     let mut kernels = [&moving_average::KERNEL; OPTIMIZERS.len() + 1];
