@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use crate::common::batch;
 use proptest::prelude::*;
+use wlstm::cell::{CELLS, SizeKey, size_keys};
 use wlstm::config::Config;
 use wlstm::device::{CpuExecutor, Data, Executor};
 use wlstm::graph::Graph;
 use wlstm::graph::memory::Limits;
-use wlstm::graph::plan::{Plan, Storage};
+use wlstm::graph::plan::{Plan, Role, Storage};
 use wlstm::kernels::matmul::sum_pieces;
+use wlstm::kernels::optimizer::OPTIMIZERS;
 use wlstm::model::language_model::Division;
 use wlstm::model::language_model::{self, Extent};
 use wlstm::model::parameters::{initial_values, parameters};
@@ -292,15 +294,16 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
         let values = initial_values(parameter, k, 1);
         executor.write(&parameter.name, &values).expect("a tensor");
     }
-    let persistent: Vec<(String, usize)> = plan
-        .tensors()
-        .filter(|(_, info)| info.is_persistent())
-        .map(|(_, info)| (info.name.clone(), info.shape.len()))
-        .collect();
-    for (name, len) in &persistent {
-        if name.starts_with("optimizer.") {
-            executor.write(name, &vec![1.0; *len]).expect("a tensor");
+    let mut persistent = Vec::new();
+    for (_, info) in plan.tensors() {
+        let Storage::Persistent(role) = info.storage else {
+            continue;
+        };
+        if role == Role::OptimizerState {
+            let values = vec![1.0; info.shape.len()];
+            executor.write(&info.name, &values).expect("a tensor");
         }
+        persistent.push(info.name.clone());
     }
     let mut preparer = Preparer::new(config, VOCABULARY, 0, Division::WHOLE).expect("a sampler");
     let mut random = Stream::new(9, Purpose::Shuffle, 0);
@@ -322,7 +325,7 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
             found.push((format!("{name} {step}"), bits.collect()));
         }
     }
-    for (name, _) in persistent {
+    for name in persistent {
         let values = executor.read(&name).expect("a tensor");
         let bits = values.iter().map(|value| value.to_bits());
         found.push((name, bits.collect()));
@@ -333,10 +336,11 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
 /// One or more layers of any cells, with sizes that every number of groups divides; and how many workgroups keep the device
 /// busy. Some models are so large that products run in pieces and those of cells in separate steps.
 fn configurations() -> impl Strategy<Value = (Config, usize)> {
-    let cells = prop::collection::vec(prop_oneof!["lstmp", "flstm", "glstm"], 1..4);
+    let names: Vec<&str> = CELLS.iter().map(|kind| kind.name()).collect();
+    let cells = prop::collection::vec(prop::sample::select(names), 1..4);
     let layer_sizes = (1usize..4, 1usize..4, 1usize..4, 1usize..5);
     let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    let optimizer = prop_oneof!["adagrad", "sgd", "momentum", "adam"];
+    let optimizer = prop::sample::select(OPTIMIZERS);
     let extents = (1usize..5, 1usize..5, 0usize..9);
     let wide = prop::bool::weighted(0.2);
     (cells, layer_sizes, switches, optimizer, extents, wide).prop_map(
@@ -349,10 +353,12 @@ fn configurations() -> impl Strategy<Value = (Config, usize)> {
                 (batch, hidden) = (batch + 15, 96 * hidden);
             }
             let projection = 6 * p;
+            let size = |key: &SizeKey| format!("{} = {groups}\n", key.name());
+            let cell_sizes: String = size_keys().map(size).collect();
             let (cells, dropout) = (format!("{cells:?}"), if dropout { 0.4 } else { 0.0 });
             let model = format!(
                 "cell = {cells}\nlayers = {layers}\nembedding = {embedding}\nhidden = {hidden}\nprojection = {projection}\n\
-                 groups = {groups}\nfactor = {groups}\nresidual = {residual}\ntied = {tied}\ndropout = {dropout:?}"
+                 {cell_sizes}residual = {residual}\ntied = {tied}\ndropout = {dropout:?}"
             );
             let (kind, ema) = if samples == 0 { ("full", 0.0) } else { ("sampled", 0.9) };
             let (samples, recipe) = (samples.max(1), if plain { "plain" } else { "paper" });

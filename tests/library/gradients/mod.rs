@@ -1,5 +1,5 @@
 //! Backward kernels against finite differences of the forward ones, and optimizers against their formulas, by the `f64`
-//! twins alone. Fails for a kernel that no check runs, unless it declares why it needs none.
+//! twins alone. Fails for a kernel whose results no check compares, unless it declares why it needs none.
 //!
 //! A check is a function that its file names in [`tools::checks`], which makes a test of it.
 
@@ -26,7 +26,7 @@ const CHECKS: &[&[Check]] = &[
     softmax::CHECKS,
 ];
 
-/// Every twin runs in some check, unless its kernel declares why it needs none.
+/// Some check compares the results of every twin, unless its kernel declares why it needs none.
 #[test]
 fn every_kernel_is_covered() {
     let checks = CHECKS.concat();

@@ -3,7 +3,9 @@
 use wlstm::kernels::lstm::{cell_backward, cell_forward};
 use wlstm::kernels::matmul::{product, sum_pieces};
 
-use super::tools::{assert_gradient, checks, dot, numbers, output, real, reals, result, run};
+use super::tools::{
+    assert_close, assert_gradient, checks, dot, numbers, output, real, reals, result, run,
+};
 
 checks!(matrix_product, sums_of_pieces, cell);
 
@@ -99,9 +101,7 @@ fn sums_of_pieces() {
             vec![reals(&parts), reals(&before)],
             1,
         );
-        for (got, want) in got.iter().zip(&want) {
-            assert!((got - want).abs() < 1e-9, "{got} is not {want}");
-        }
+        assert_close("sum", &got, &want, 1e-11);
     }
 }
 

@@ -10,18 +10,21 @@ use wlstm::kernels::embedding::rows::{Rows, row_index};
 use wlstm::random::{Purpose, Stream};
 
 thread_local! {
-    /// The kernels that ran on this thread.
+    /// The kernels that ran on this thread and whose results were not compared yet.
     static RAN: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
+    /// The kernels that [`assert_close`] has checked on this thread.
+    static CHECKED: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// The names of the kernels that `checks` runs.
-pub fn kernels_of(checks: impl FnOnce()) -> BTreeSet<&'static str> {
+/// The names of the kernels that `check` compares with a formula or with differences.
+pub fn kernels_of(check: impl FnOnce()) -> BTreeSet<&'static str> {
     RAN.take();
-    checks();
-    RAN.take()
+    CHECKED.take();
+    check();
+    CHECKED.take()
 }
 
-/// A check: runs the first time, and returns the names of the kernels that it ran.
+/// A check: runs the first time, and returns the names of the kernels that it checked.
 pub type Check = fn() -> &'static BTreeSet<&'static str>;
 
 /// Defines a test for each of these functions, and the list `CHECKS` of all. The compiler warns of a function that is not
@@ -143,6 +146,7 @@ pub fn assert_close(name: &str, got: &[f64], want: &[f64], tolerance: f64) {
         let error = (got - want).abs() / (1.0 + want.abs());
         assert!(error <= tolerance, "{name}[{i}] is {got}, not {want}");
     }
+    CHECKED.with_borrow_mut(|checked| checked.append(&mut RAN.take()));
 }
 
 /// A row-sparse gradient as a table of `vocabulary` rows.
