@@ -62,7 +62,7 @@
 //! | [`report`] | tables, plots and HTML pages |
 //! | [`mod@bench`], [`validate`] | timing of kernels and steps; comparison with references |
 //! | [`job`] | training from a configuration to a run folder, trained models and their uses, comparisons |
-//! | [`mod@help`] | the topics of `wlstm help` |
+//! | [`mod@help`], [`tutorial`] | the topics of `wlstm help`; how to extend the crate |
 //! | `cli` | one file per command; behind the cargo feature `cli`, on by default |
 //!
 //! A module imports only modules in the rows above it or in its own row, and imports form no cycles between files.
@@ -96,8 +96,8 @@
 //! | an optimizer | `src/kernels/optimizer/NAME.rs` and `shaders/optimizer/NAME.wgsl`: state, initial values, rule, constants | `mod` and the entry of `OPTIMIZERS` in `src/kernels/optimizer/mod.rs` |
 //! | a kernel | `src/kernels/FOLDER/NAME.rs` and `shaders/FOLDER/NAME.wgsl` | `mod` and the entry of `KERNELS` in the folder's `mod.rs`; a gradient check in `tests/library/gradients`, or `no_gradient` with a reason |
 //! | a configuration key | none | one entry in `src/config/keys`, which declares type, default, documentation, rule and behaviour on `--resume` |
-//! | a command | `src/cli/NAME.rs`: arguments, help, `run` | `mod` in `src/cli/mod.rs` and a line of `commands!` in `src/cli/command.rs` |
-//! | a help topic | `src/help/NAME.md` | a line of `topics!` in `src/help/mod.rs` |
+//! | a command | `src/cli/NAME.rs`: arguments, help, `run` | `mod` in `src/cli/mod.rs`, a line of `commands!` in `src/cli/command.rs`, and its name in the README |
+//! | a help topic | `src/help/NAME.md` | a line of `topics!` in `src/help/mod.rs`, and its name in the README |
 //!
 //! A cell needs a new form of gates only if its gates are neither dense, factorized nor grouped products.
 //!
@@ -116,8 +116,8 @@
 //! - Gates are interleaved per cell in memory, and stored in four blocks i, j, f, o in files.
 //!   [`ColumnLayout`](cell::ColumnLayout) is the only code that converts.
 //! - Methods that fit large models into memory (small bindings, tables in host memory, micro-batches) do not
-//!   change what is computed. N devices with a batch of B compute what one device with a batch of N*B computes
-//!   (`train.recipe = "plain"`).
+//!   change what is computed; small bindings can change how it is rounded. N devices with a batch of B compute
+//!   what one device with a batch of N*B computes (`train.recipe = "plain"`).
 //! - A validation covers every target exactly once, with the full softmax. A sampled loss is never reported as a perplexity.
 //! - A checkpoint, and every other file of a run except `metrics.jsonl`, is complete or absent ([`files`]).
 //! - An error caused by a user, a file or a device is an [`Error`](error::Error) with an exit code and advice. A panic is a bug.
@@ -127,7 +127,8 @@
 //! - Only `device` uses wgpu. It does not depend on `model` or `corpus`.
 //! - `kernels`, `graph`, `cell` and `model` consist of data and pure functions. They use no device and no file.
 //! - `corpus`, `config`, `checkpoint`, `metrics`, `report` and `job` open the user's files; `cli` reads the lines
-//!   to score. `device` only accesses a cache of tuning results.
+//!   to score. `device` accesses its cache of tuning results, and reads files of the operating system: the
+//!   available memory, and the installed Vulkan drivers.
 //! - Only `cli` prints. The library logs through `tracing` and reports through the observer of a [`Job`](job::Job).
 //! - There is no automatic differentiation at run time. Backward rules emit steps while a graph is built.
 

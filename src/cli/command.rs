@@ -58,9 +58,7 @@ commands! {
     version,
     about = "Train LSTM language models, dense, factorized or grouped, on any GPU or on the CPU",
     after_help = "Results go to standard output; progress and logs go to standard error.\n\n\
-                  Exit codes: 0 done; 1 other failure; 2 usage or configuration; 3 data or checkpoint; 4 device; 5 the loss \
-                  diverged; 6 a kernel disagrees with its reference; 130, 143 interrupted and saved.\n\n\
-                  `wlstm help` lists topics such as configuration, devices and exit-codes.",
+                  Exit codes: see `wlstm help exit-codes`. `wlstm help` lists all topics.",
     arg_required_else_help = true,
     // `help::run` also knows topics.
     disable_help_subcommand = true
@@ -112,6 +110,7 @@ fn end(error: Option<&Error>) {
 mod tests {
     use std::path::{Path, PathBuf};
 
+    use super::super::documented::files_below;
     use super::*;
 
     #[test]
@@ -132,7 +131,7 @@ mod tests {
     #[test]
     fn a_command_is_one_file_and_one_line() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
-        let sources = files_in(Path::new(folder));
+        let sources = files_below(Path::new(folder));
         for command in Arguments::command().get_subcommands() {
             let name = command.get_name();
             let (first, rest) = name.split_at(1);
@@ -148,18 +147,5 @@ mod tests {
             let lines: usize = sources.iter().filter(is_other).map(count).sum();
             assert_eq!(lines, 1, "lines that name {arguments}");
         }
-    }
-
-    fn files_in(folder: &Path) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).unwrap();
-        let mut files = Vec::new();
-        for path in entries.map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                files.extend(files_in(&path));
-            } else {
-                files.push(path);
-            }
-        }
-        files
     }
 }

@@ -1,7 +1,7 @@
 //! The command line: one file for each command. Everything that is printed is printed here.
 //!
 //! To add a command, write `src/cli/NAME.rs` with its arguments and its `run`, declare the module below, and add a line to
-//! `commands!` in `command.rs`. Help, manual pages and completions follow.
+//! `commands!` in `command.rs` and its name to the README. Help, manual pages and completions follow.
 
 mod args;
 mod bench;

@@ -6,6 +6,7 @@ mod common;
 mod checkpoint;
 mod config;
 mod corpus;
+mod documentation;
 mod gradients;
 mod help;
 mod layering;
