@@ -17,7 +17,7 @@ use super::signals::listen;
 use crate::checkpoint::{Which, find, run_name, run_of_config};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result, quoted};
-use crate::job::{Event, Job, Outcome, Stop, distributed, key_of, resume_command};
+use crate::job::{Event, Job, Outcome, Stop, distributed, key_of, resume_arguments};
 use crate::numbers::duration;
 
 /// Train a model, or continue training one
@@ -89,8 +89,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     let job = started_as(arguments, job)
         .devices(&arguments.devices)
         .executor_options(executor_options(invocation, quiet))
-        .collective(collective)
-        .program(program());
+        .collective(collective);
     let mut preparation = Preparation::new(quiet);
     let mut training = job.prepare(|event| preparation.show(event))?;
     let config = training.config().clone();
@@ -164,7 +163,8 @@ fn with_resumption(error: Error, folder: &Path, devices: &[String]) -> Error {
     let Ok(found) = find(folder, Which::Last) else {
         return error;
     };
-    let command = resume_command(folder, &program()) + &device_options(devices);
+    let (arguments, device) = (resume_arguments(folder), device_options(devices));
+    let command = format!("{} {arguments}{device}", program());
     let saved = found.checkpoint.display();
     error.help(format!(
         "everything is saved in `{saved}`; resume with `{command}`"

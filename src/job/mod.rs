@@ -38,7 +38,7 @@ pub use generate::{Generated, Generation, GenerationOptions};
 pub use observer::Observer;
 pub use origin::key_of;
 pub use prepare::{training_executors, workload_of};
-pub use resume::resume_command;
+pub use resume::resume_arguments;
 pub use settings::Job;
 pub use trained::{ExportFormat, Trained};
 pub use training::{Outcome, Training};

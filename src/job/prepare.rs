@@ -175,7 +175,7 @@ fn find_resumed(job: &Job) -> Result<Option<Resumed>> {
         Destination::Resume(folder) => folder.clone(),
         Destination::ResumeNewest => newest_run(Path::new(BASE), job)?,
     };
-    Resumed::open(&folder, &job.config, &job.program).map(Some)
+    Resumed::open(&folder, &job.config).map(Some)
 }
 
 /// The run whose `config.toml` was loaded, else the newest run of this name.

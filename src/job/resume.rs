@@ -20,9 +20,8 @@ pub(super) struct Resumed {
 }
 
 impl Resumed {
-    /// The run in a folder. `config` may differ from that of the run only in keys that may change. `program`
-    /// is the name of the program in messages.
-    pub fn open(folder: &Path, config: &Config, program: &str) -> Result<Resumed> {
+    /// The run in a folder. `config` may differ from that of the run only in keys that may change.
+    pub fn open(folder: &Path, config: &Config) -> Result<Resumed> {
         if let Some(comparison) = comparison_of(folder) {
             let place = quoted(&comparison.display().to_string());
             return Err(Error::usage(format!(
@@ -31,7 +30,7 @@ impl Resumed {
                 comparison.display()
             ))
             .help(format!(
-                "resume the comparison (`{program} compare --resume --out {place}`, with a larger budget), or leave --resume out to train this \
+                "resume the comparison (`wlstm compare --resume --out {place}`, with a larger budget), or leave --resume out to train this \
                  model again"
             )));
         }
@@ -51,7 +50,7 @@ impl Resumed {
             Some(checkpoint) => saved_config(checkpoint)?,
             None => Config::load(&config_path(folder), &[])?,
         };
-        let command = resume_command(folder, program);
+        let command = format!("wlstm {}", resume_arguments(folder));
         check_same_run(folder, &before, config, &command)?;
         Ok(Resumed {
             folder: folder.to_path_buf(),
@@ -85,10 +84,10 @@ impl Resumed {
     }
 }
 
-/// The command that resumes a run with its own configuration. `program` is the name of the program.
-pub fn resume_command(run: &Path, program: &str) -> String {
+/// The arguments of the program that resume a run with its own configuration, quoted for a shell.
+pub fn resume_arguments(run: &Path) -> String {
     let config = quoted(&config_path(run).display().to_string());
-    format!("{program} train {config} --resume")
+    format!("train {config} --resume")
 }
 
 /// Checks that a run can be resumed with this configuration.

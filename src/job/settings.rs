@@ -27,7 +27,6 @@ pub struct Job {
     pub(super) collective: Box<dyn Collective>,
     pub(super) texts: Option<Texts>,
     pub(super) stop: Stop,
-    pub(super) program: String,
 }
 
 /// The folder of the run.
@@ -65,7 +64,6 @@ impl Job {
             collective: Box::new(SingleProcess),
             texts: None,
             stop: Stop::default(),
-            program: "wlstm".to_owned(),
         })
     }
 
@@ -153,12 +151,6 @@ impl Job {
     /// Saves and stops when `stop` asks for it.
     pub fn stop(mut self, stop: Stop) -> Job {
         self.stop = stop;
-        self
-    }
-
-    /// The name of the program in the commands that messages propose. The default is `wlstm`.
-    pub fn program(mut self, program: impl Into<String>) -> Job {
-        self.program = program.into();
         self
     }
 
