@@ -29,6 +29,7 @@ pub(super) fn executor_options(invocation: &Invocation, quiet: bool) -> Executor
                 *live = None;
             }
         })),
+        ..ExecutorOptions::default()
     }
 }
 

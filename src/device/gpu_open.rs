@@ -1,6 +1,7 @@
 //! Opens adapters: requests features, decides on matrix units, tunes kernels and tries them without run-time checks.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use super::adapter::Adapter;
 use super::gpu::GpuExecutor;
@@ -110,12 +111,12 @@ impl GpuExecutor {
     /// Runs each kernel of the plans loaded from now on in the form that is fastest on this adapter, and measures the forms
     /// if no earlier run has done so. Results do not depend on it. Does nothing on adapters without timestamps.
     ///
-    /// `watch` is called with the measurements done and their total, starting with 0; it is not called if nothing is measured.
-    pub fn tune(&mut self, watch: impl Fn(u64, u64) + Send + 'static) {
+    /// `cache` is the folder that keeps the results. `watch` is called with the measurements done and their total, starting with 0; it is not called if nothing is measured.
+    pub fn tune(&mut self, cache: Option<PathBuf>, watch: impl Fn(u64, u64) + Send + 'static) {
         self.watch = Box::new(watch);
         if self.adapter.summary.timestamps {
             let traits = self.pipelines.traits;
-            self.tuning = Some(Tuning::open(&self.adapter.summary, traits));
+            self.tuning = Some(Tuning::open(&self.adapter.summary, traits, cache));
         }
     }
 

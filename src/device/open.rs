@@ -1,6 +1,7 @@
 //! From a chosen device to its executor.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cpu::CpuExecutor;
@@ -9,6 +10,7 @@ use super::gpu::GpuExecutor;
 use super::memory_model::MemoryInfo;
 use super::selector::Device;
 use crate::error::Result;
+use crate::files::cache_folder;
 use crate::graph::memory::Limits;
 
 /// What an executor is opened for.
@@ -31,6 +33,9 @@ pub struct ExecutorOptions {
     /// Keeps the run-time checks of wgpu in all kernels, even in those that are known to compute correctly
     /// without them.
     pub checked: bool,
+    /// The folder that keeps what tuning finds; `None`: it is not kept. The default is
+    /// [`cache_folder`](crate::files::cache_folder).
+    pub cache: Option<PathBuf>,
     /// Called during tuning with the number of measurements done and the number of all measurements.
     pub on_tuning: Option<TuningObserver>,
 }
@@ -43,6 +48,7 @@ impl Default for ExecutorOptions {
         ExecutorOptions {
             tune: true,
             checked: false,
+            cache: cache_folder(),
             on_tuning: None,
         }
     }
@@ -53,6 +59,7 @@ impl fmt::Debug for ExecutorOptions {
         f.debug_struct("ExecutorOptions")
             .field("tune", &self.tune)
             .field("checked", &self.checked)
+            .field("cache", &self.cache)
             .finish_non_exhaustive()
     }
 }
@@ -76,7 +83,7 @@ impl Device {
         };
         if options.tune && workload != Workload::Kernels {
             let observer = options.on_tuning.clone();
-            executor.tune(move |done, all| {
+            executor.tune(options.cache.clone(), move |done, all| {
                 if let Some(observer) = &observer {
                     observer(done, all);
                 }

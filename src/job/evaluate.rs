@@ -40,7 +40,8 @@ impl Trained {
         let config = self.config();
         let mut session = self.evaluation_session(evaluation_extent(config))?;
         let words = self.vocabulary().clone();
-        let text = read_text(corpus, words, config.data.tokens, &mut |event| {
+        let (tokens, caching) = (config.data.tokens, &self.caching);
+        let text = read_text(corpus, words, tokens, caching, &mut |event| {
             self.observe(event);
         })?;
         let work = Work::Evaluating;

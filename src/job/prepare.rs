@@ -8,7 +8,7 @@ use super::distributed::{Facts, LocalProcess, check_same_job, too_little_time};
 use super::observer::Observer;
 use super::resume::Resumed;
 use super::settings::{Destination, Job};
-use super::text::{TextFiles, Texts, saved_vocabulary, vocabulary};
+use super::text::{Caching, TextFiles, Texts, saved_vocabulary, vocabulary};
 use super::training::{Outcome, Training};
 use super::unchanged::Contents;
 use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_of_config};
@@ -71,7 +71,7 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
         None
     };
     let checkpoint = resumed.as_ref().and_then(|run| run.checkpoint.as_ref());
-    let texts = source.texts(&job.config, checkpoint, observer)?;
+    let texts = source.texts(&job.config, checkpoint, &job.caching, observer)?;
     let (config, words) = (&job.config, texts.vocabulary.len());
     let topology = Topology {
         devices: executors.len() * job.collective.ranks(),
@@ -220,6 +220,7 @@ impl TextSource {
         self,
         config: &Config,
         checkpoint: Option<&Checkpoint>,
+        caching: &Caching,
         observer: &mut Observer<'_>,
     ) -> Result<Texts> {
         match (self, checkpoint) {
@@ -230,12 +231,24 @@ impl TextSource {
             }
             (TextSource::Files(files), None) => {
                 let words = vocabulary(config, &files.train, observer)?;
-                Texts::read(files, Arc::new(words), config.data.tokens, observer)
+                Texts::read(
+                    files,
+                    Arc::new(words),
+                    config.data.tokens,
+                    caching,
+                    observer,
+                )
             }
             (TextSource::Files(files), Some(checkpoint)) => {
                 let words = saved_vocabulary(checkpoint, config)?;
                 Contents::of_words(&words).check(config)?;
-                Texts::read(files, Arc::new(words), config.data.tokens, observer)
+                Texts::read(
+                    files,
+                    Arc::new(words),
+                    config.data.tokens,
+                    caching,
+                    observer,
+                )
             }
         }
     }

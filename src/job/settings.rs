@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::origin::Origin;
-use super::text::Texts;
+use super::text::{Caching, Texts};
 use crate::checkpoint::run_name;
 use crate::config::Config;
+use crate::corpus::TokenCache;
 use crate::device::ExecutorOptions;
 use crate::error::Result;
 use crate::train::collective::{Collective, SingleProcess};
@@ -16,12 +17,16 @@ use crate::train::watch::Stop;
 ///
 /// The defaults: a new run in `runs/NAME`, on the best device, from random parameters. [`Job::run`] trains it. The
 /// [first page of the crate](crate#the-library) has an example.
+///
+/// Tokens of texts and what tuning finds are kept in the [cache folder of the user](crate::files::cache_folder), which
+/// [environment variables](crate::help) set. [`Job::token_cache`] and [`ExecutorOptions::cache`] replace it.
 pub struct Job {
     pub(super) config: Config,
     pub(super) origin: Origin,
     pub(super) name: Option<String>,
     pub(super) devices: Vec<String>,
     pub(super) options: ExecutorOptions,
+    pub(super) caching: Caching,
     pub(super) destination: Destination,
     pub(super) init: Option<PathBuf>,
     pub(super) collective: Box<dyn Collective>,
@@ -59,6 +64,7 @@ impl Job {
             name: None,
             devices: Vec::new(),
             options: ExecutorOptions::default(),
+            caching: Caching::default(),
             destination: Destination::Numbered,
             init: None,
             collective: Box::new(SingleProcess),
@@ -101,6 +107,12 @@ impl Job {
     /// Opens devices with these options.
     pub fn executor_options(mut self, options: ExecutorOptions) -> Job {
         self.options = options;
+        self
+    }
+
+    /// Keeps the tokens of texts in this cache, or nowhere. The default is [`TokenCache::of_user`].
+    pub fn token_cache(mut self, cache: Option<TokenCache>) -> Job {
+        self.caching = Caching::In(cache);
         self
     }
 

@@ -28,9 +28,10 @@ impl Texts {
         files: TextFiles,
         vocabulary: Arc<Vocabulary>,
         tokens: Tokens,
+        caching: &Caching,
         observer: &mut Observer<'_>,
     ) -> Result<Texts> {
-        let mut read = |corpus| read_text(corpus, vocabulary.clone(), tokens, observer);
+        let mut read = |corpus| read_text(corpus, vocabulary.clone(), tokens, caching, observer);
         Ok(Texts {
             train: read(files.train)?,
             valid: files.valid.map(read).transpose()?,
@@ -67,19 +68,38 @@ impl TextFiles {
     }
 }
 
-/// Reads a text with this vocabulary. Converts it to tokens and stores them in the user's cache, unless an
-/// earlier run has done so.
+/// Where the tokens of texts are kept for later runs.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Caching {
+    /// In the cache of the user.
+    #[default]
+    OfUser,
+    /// In this cache, or nowhere.
+    In(Option<TokenCache>),
+}
+
+impl Caching {
+    fn cache(&self) -> Option<TokenCache> {
+        match self {
+            Caching::OfUser => TokenCache::of_user(),
+            Caching::In(cache) => cache.clone(),
+        }
+    }
+}
+
+/// Reads a text with this vocabulary. Converts it to tokens and stores them in the cache, unless an earlier run has done so.
 ///
 /// # Errors
 ///
 /// [`Kind::Data`](crate::error::Kind::Data) if the text is not UTF-8.
-pub fn read_text(
+pub(super) fn read_text(
     corpus: Arc<Corpus>,
     vocabulary: Arc<Vocabulary>,
     tokens: Tokens,
+    caching: &Caching,
     observer: &mut Observer<'_>,
 ) -> Result<Text> {
-    let Some(cache) = TokenCache::of_user() else {
+    let Some(cache) = caching.cache() else {
         return Ok(Text::new(corpus, vocabulary, tokens));
     };
     watched(Work::ReadingText, observer, |watch| {

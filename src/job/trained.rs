@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::text::saved_vocabulary;
+use super::text::{Caching, saved_vocabulary};
 use crate::checkpoint::{Checkpoint, Which, find};
 use crate::config::Config;
-use crate::corpus::Vocabulary;
+use crate::corpus::{TokenCache, Vocabulary};
 use crate::device::{Executor, ExecutorOptions, Workload, choose};
 use crate::error::{Error, Result};
 use crate::interchange::{ExportSource, native, onnx, pytorch};
@@ -23,6 +23,7 @@ pub struct Trained {
     vocabulary: Arc<Vocabulary>,
     device: String,
     options: ExecutorOptions,
+    pub(super) caching: Caching,
     observer: Option<Arc<dyn Fn(Event) + Send + Sync>>,
 }
 
@@ -67,6 +68,7 @@ impl Trained {
             vocabulary: Arc::new(vocabulary),
             device: "auto".to_owned(),
             options: ExecutorOptions::default(),
+            caching: Caching::default(),
             observer: None,
         })
     }
@@ -80,6 +82,12 @@ impl Trained {
     /// Opens the device with these options.
     pub fn executor_options(mut self, options: ExecutorOptions) -> Trained {
         self.options = options;
+        self
+    }
+
+    /// Keeps the tokens of texts in this cache, or nowhere. The default is [`TokenCache::of_user`].
+    pub fn token_cache(mut self, cache: Option<TokenCache>) -> Trained {
+        self.caching = Caching::In(cache);
         self
     }
 

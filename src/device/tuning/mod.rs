@@ -7,6 +7,7 @@
 mod results;
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 
 use results::{TuningResults, widths_key};
 
@@ -42,10 +43,10 @@ pub(super) struct Unknown {
 }
 
 impl Tuning {
-    /// Loads the results of earlier runs from the user's cache folder. A file that cannot be read is replaced.
-    pub fn open(summary: &AdapterSummary, traits: DeviceTraits) -> Tuning {
+    /// Loads the results of earlier runs from a cache folder. A file that cannot be read is replaced.
+    pub fn open(summary: &AdapterSummary, traits: DeviceTraits, cache: Option<PathBuf>) -> Tuning {
         Tuning {
-            results: TuningResults::open(summary, crate::files::cache_folder()),
+            results: TuningResults::open(summary, cache),
             traits,
             most: if summary.is_hardware() {
                 u64::MAX
@@ -157,7 +158,6 @@ fn key(plan: &Plan, step: &Step, forms: &[&Kernel]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
 
     use super::*;
     use crate::device::Hardware;

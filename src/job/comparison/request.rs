@@ -7,8 +7,10 @@ use super::folder::ComparisonFolder;
 use super::models::{Model, models};
 use super::record::{ComparisonSpec, ModelSpec};
 use crate::config::Config;
+use crate::corpus::TokenCache;
 use crate::device::ExecutorOptions;
 use crate::error::{Error, Result};
+use crate::job::text::Caching;
 use crate::report::RunData;
 use crate::train::schedule;
 
@@ -21,6 +23,7 @@ pub struct Comparison {
     /// Overrides of the configurations, for messages.
     pub(super) overrides: Vec<String>,
     pub(super) options: ExecutorOptions,
+    pub(super) caching: Caching,
 }
 
 /// The options of a new comparison.
@@ -123,12 +126,19 @@ impl Comparison {
             folder,
             overrides,
             options: ExecutorOptions::default(),
+            caching: Caching::default(),
         })
     }
 
     /// Opens the device with these options.
     pub fn executor_options(mut self, options: ExecutorOptions) -> Comparison {
         self.options = options;
+        self
+    }
+
+    /// Keeps the tokens of texts in this cache, or nowhere. The default is [`TokenCache::of_user`].
+    pub fn token_cache(mut self, cache: Option<TokenCache>) -> Comparison {
+        self.caching = Caching::In(cache);
         self
     }
 }

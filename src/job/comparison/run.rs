@@ -132,7 +132,13 @@ fn open_texts(comparison: &Comparison, observer: &mut Observer<'_>) -> Result<Ve
             Some(Ok(found)) => saved_vocabulary(&Checkpoint::open(&found.checkpoint)?, config)?,
             _ => vocabulary(config, &files.train, observer)?,
         };
-        let texts = Texts::read(files, Arc::new(words), data.tokens, observer)?;
+        let texts = Texts::read(
+            files,
+            Arc::new(words),
+            data.tokens,
+            &comparison.caching,
+            observer,
+        )?;
         opened.push((data, texts.clone()));
         all.push(texts);
     }

@@ -3,4 +3,5 @@
 
 mod contents;
 mod folder;
+mod job;
 mod tools;
