@@ -29,6 +29,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("job/factorize.rs", "factorizing creates cells of two kinds"),
     ("kernels/lstm/cell_forward.rs", "names of test cases"),
     ("kernels/matmul/product/cases.rs", "names of test cases"),
+    ("tutorial.rs", "the tutorial shows the file of one cell"),
     (
         "validate/golden/model.rs",
         "the golden models have fixed cells and a fixed optimizer",
