@@ -8,7 +8,7 @@ use super::executors::executor_options;
 use super::messages::note;
 use super::progress::Live;
 use crate::error::Result;
-use crate::job::{Event, Trained, Work};
+use crate::job::{Event, Task, Trained};
 
 /// Shows events: sentences as lines, long work as a live line.
 pub(super) struct Preparation {
@@ -27,15 +27,15 @@ impl Preparation {
         match event {
             Event::Device { reason } => note(self.quiet, &reason),
             Event::Note { text } => note(self.quiet, &text),
-            Event::Working { work, done, total } => {
+            Event::Working { task, done, total } => {
                 let quiet = self.quiet;
                 let live = self
                     .live
-                    .get_or_insert_with(|| Live::new(name_of(work), quiet));
-                match work {
-                    Work::Evaluating => live.show(done, total),
+                    .get_or_insert_with(|| Live::new(name_of(task), quiet));
+                match task {
+                    Task::Evaluating => live.show(done, total),
                     // In MB.
-                    Work::CountingWords | Work::ReadingText => live.show(done >> 20, total >> 20),
+                    Task::CountingWords | Task::ReadingText => live.show(done >> 20, total >> 20),
                 }
             }
             Event::Worked { .. } => {
@@ -48,11 +48,11 @@ impl Preparation {
     }
 }
 
-fn name_of(work: Work) -> &'static str {
-    match work {
-        Work::CountingWords => "counting words, MB",
-        Work::ReadingText => "reading the text",
-        Work::Evaluating => "evaluating",
+fn name_of(task: Task) -> &'static str {
+    match task {
+        Task::CountingWords => "counting words, MB",
+        Task::ReadingText => "reading the text",
+        Task::Evaluating => "evaluating",
     }
 }
 

@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::field::Field;
 use super::key::Key;
 use super::nearest::nearest;
-use super::value::Value;
+use super::value::TomlValue;
 use crate::error::{Error, Result};
 
 /// Where a value was given.
@@ -23,7 +23,7 @@ enum Source {
 
 #[derive(Clone, Debug)]
 struct Located {
-    value: Value,
+    value: TomlValue,
     source: Source,
 }
 
@@ -63,9 +63,9 @@ impl Document {
         };
         for key in keys {
             document.sections.push(key.section);
-            let value = Value::parse(&key.default);
+            let value = TomlValue::parse(&key.default);
             let located = Located {
-                value: value.unwrap_or_else(|| Value::Other(key.default.clone())),
+                value: value.unwrap_or_else(|| TomlValue::Other(key.default.clone())),
                 source: Source::Default,
             };
             document.entries.insert(key.path(), located);
@@ -92,14 +92,14 @@ impl Document {
         let (section, key) = path.split_once('.').unwrap_or(("", path));
         self.check_key(section, key, &format!("--set {text}"))?;
         let value = value.trim();
-        let value = match Value::parse(value) {
+        let value = match TomlValue::parse(value) {
             Some(value) => value,
             // A string or list that does not end was most likely cut short by the shell.
             None if value.starts_with(['"', '\'', '[']) => {
                 return Err(Error::usage(format!("--set {text}: the value is not closed"))
                     .help("close the string or the list, and put quotes for the shell around the whole argument"));
             }
-            None => Value::Text(value.to_owned()),
+            None => TomlValue::Text(value.to_owned()),
         };
         let source = Source::Override;
         self.entries
@@ -153,7 +153,7 @@ impl Document {
                 found.push(Found {
                     path: format!("{section}.{}", key.get_ref()),
                     located: Located {
-                        value: Value::from_toml(value.get_ref(), &value.span(), text),
+                        value: TomlValue::from_toml(value.get_ref(), &value.span(), text),
                         source: Source::File { line, column },
                     },
                 });

@@ -5,14 +5,14 @@ use super::key::Key;
 use super::setting::{KeyValue, Setting};
 use crate::error::Result;
 
-type Value<S> = Box<dyn Fn(&S) -> Option<String> + Send + Sync>;
+type ValueOf<S> = Box<dyn Fn(&S) -> Option<String> + Send + Sync>;
 type Condition<S> = Box<dyn Fn(&S) -> bool + Send + Sync>;
 
 /// A key of the part `S` of a configuration.
 pub struct Entry<S> {
     /// The key.
     pub key: Key,
-    value: Value<S>,
+    value: ValueOf<S>,
     is_written: Condition<S>,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::paths;
-use super::value::Value;
+use super::value::TomlValue;
 use crate::error::{Error, Result};
 
 /// The value of a key, and where it was given. Errors name the location, the key, the value and the allowed values.
@@ -12,7 +12,7 @@ pub struct Field<'a> {
     /// The key, as `section.key`.
     pub key: String,
     /// The value.
-    pub value: &'a Value,
+    pub value: &'a TomlValue,
     /// Where the value was given, for messages.
     pub location: String,
     /// Whether `--set` gave the value.
@@ -49,7 +49,7 @@ impl Field<'_> {
 
     /// The values for each layer. A list has one for each; any other value applies to all layers.
     pub fn per_layer(&self, layers: usize) -> Result<Vec<Field<'_>>> {
-        let Value::List(values) = self.value else {
+        let TomlValue::List(values) = self.value else {
             let shared = |_| Field {
                 key: self.key.clone(),
                 value: self.value,

@@ -7,7 +7,7 @@ use super::field::Field;
 use super::key::Resume;
 use super::named::Named;
 use super::nearest::near;
-use super::value::{Value, quote};
+use super::value::{TomlValue, quote};
 use crate::error::Result;
 
 /// What a key declares of its value.
@@ -35,7 +35,7 @@ pub trait KeyValue: Sized {
     fn allowed(rule: &Self::Rule) -> String;
 
     /// What to add to [`allowed`](KeyValue::allowed) for a value that was refused.
-    fn hint(_refused: &Value) -> String {
+    fn hint(_refused: &TomlValue) -> String {
         String::new()
     }
 
@@ -60,7 +60,7 @@ impl KeyValue for u64 {
 
     fn parse(field: &Field<'_>, rule: &Self::Rule) -> Option<u64> {
         match field.value {
-            Value::Integer(value) => u64::try_from(*value).ok().filter(|n| rule.contains(n)),
+            TomlValue::Integer(value) => u64::try_from(*value).ok().filter(|n| rule.contains(n)),
             _ => None,
         }
     }
@@ -79,7 +79,7 @@ impl KeyValue for usize {
 
     fn parse(field: &Field<'_>, rule: &Self::Rule) -> Option<usize> {
         match field.value {
-            Value::Integer(value) => usize::try_from(*value).ok().filter(|n| rule.contains(n)),
+            TomlValue::Integer(value) => usize::try_from(*value).ok().filter(|n| rule.contains(n)),
             _ => None,
         }
     }
@@ -106,8 +106,8 @@ impl KeyValue for f64 {
 
     fn parse(field: &Field<'_>, rule: &Numbers) -> Option<f64> {
         let number = match field.value {
-            Value::Integer(value) => *value as f64,
-            Value::Float(value) => *value,
+            TomlValue::Integer(value) => *value as f64,
+            TomlValue::Float(value) => *value,
             _ => return None,
         };
         // Adding 0 turns -0 into 0, so that writing and reading give the same text.
@@ -129,7 +129,7 @@ impl KeyValue for bool {
 
     fn parse(field: &Field<'_>, (): &()) -> Option<bool> {
         match field.value {
-            Value::Flag(flag) => Some(*flag),
+            TomlValue::Flag(flag) => Some(*flag),
             _ => None,
         }
     }
@@ -147,7 +147,7 @@ impl<T: Named> KeyValue for T {
     type Rule = ();
 
     fn parse(field: &Field<'_>, (): &()) -> Option<T> {
-        let Value::Text(given) = field.value else {
+        let TomlValue::Text(given) = field.value else {
             return None;
         };
         let all = T::all().into_iter();
@@ -165,8 +165,8 @@ impl<T: Named> KeyValue for T {
         format!("one of {}", names.join(", "))
     }
 
-    fn hint(refused: &Value) -> String {
-        let Value::Text(given) = refused else {
+    fn hint(refused: &TomlValue) -> String {
+        let TomlValue::Text(given) = refused else {
             return String::new();
         };
         near(given, T::all().iter().map(|one| one.name))
@@ -186,11 +186,11 @@ impl KeyValue for Vec<PathBuf> {
 
     fn parse(field: &Field<'_>, (): &()) -> Option<Vec<PathBuf>> {
         let values = match field.value {
-            Value::List(values) => values.as_slice(),
+            TomlValue::List(values) => values.as_slice(),
             value => std::slice::from_ref(value),
         };
-        let absolute = |value: &Value| match value {
-            Value::Text(text) if !text.is_empty() && !text.contains('\0') => {
+        let absolute = |value: &TomlValue| match value {
+            TomlValue::Text(text) if !text.is_empty() && !text.contains('\0') => {
                 Some(field.absolute(text))
             }
             _ => None,
@@ -214,8 +214,8 @@ impl KeyValue for Option<PathBuf> {
 
     fn parse(field: &Field<'_>, (): &()) -> Option<Option<PathBuf>> {
         match field.value {
-            Value::Text(text) if text.is_empty() => Some(None),
-            Value::Text(text) if !text.contains('\0') => Some(Some(field.absolute(text))),
+            TomlValue::Text(text) if text.is_empty() => Some(None),
+            TomlValue::Text(text) if !text.contains('\0') => Some(Some(field.absolute(text))),
             _ => None,
         }
     }

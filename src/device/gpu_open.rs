@@ -8,7 +8,7 @@ use super::gpu::GpuExecutor;
 use super::handle::Handle;
 use super::host::available_memory;
 use super::memory::Memory;
-use super::memory_model::Limits;
+use super::memory_model::BufferLimits;
 use super::pipelines::{Pipelines, Trust};
 use super::readback::Readback;
 use super::tuning::Tuning;
@@ -77,7 +77,7 @@ impl GpuExecutor {
                 .because(error)
                 .help("update the driver, or use `--device cpu`")
         })?;
-        let limits = Limits {
+        let limits = BufferLimits {
             buffer_bytes: limits.max_buffer_size,
             binding_bytes: limits.max_storage_buffer_binding_size,
         };
@@ -140,7 +140,7 @@ impl GpuExecutor {
     }
 
     /// The limits of the device in bytes.
-    pub fn byte_limits(&self) -> Limits {
+    pub fn byte_limits(&self) -> BufferLimits {
         self.memory.limits()
     }
 

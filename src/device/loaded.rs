@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::executor::{Data, Inputs, Outputs};
 use super::handle::Handle;
 use super::memory::{Buffers, Memory};
-use super::memory_model::{BindingRange, Limits, RUNS_IN_FLIGHT, U32_BYTES, width};
+use super::memory_model::{BindingRange, BufferLimits, RUNS_IN_FLIGHT, U32_BYTES, width};
 use super::pipelines::{Pipelines, Variant};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Plan, Step, Storage};
@@ -204,7 +204,7 @@ fn aliased(buffers: &Buffers, step: &Step) -> bool {
 }
 
 /// Checks that every slice can be bound, before anything is allocated.
-fn check_bindings(plan: &Plan, limits: Limits) -> Result<()> {
+fn check_bindings(plan: &Plan, limits: BufferLimits) -> Result<()> {
     for step in &plan.steps {
         for (binding, slice) in step.kernel.bindings.iter().zip(&step.slices) {
             let info = plan.tensor(slice.tensor);

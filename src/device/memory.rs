@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::handle::{Handle, out_of_memory};
-use super::memory_model::{BindingRange, Limits, U32_BYTES, arena_u32s, best_fit, packed, width};
+use super::memory_model::{
+    BindingRange, BufferLimits, U32_BYTES, arena_u32s, best_fit, packed, width,
+};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Plan, Slice, Storage, TensorInfo};
 use crate::numbers::bytes;
@@ -78,7 +80,7 @@ impl Persistent {
 
 /// All buffers that are kept between plans.
 pub(super) struct Memory {
-    limits: Limits,
+    limits: BufferLimits,
     /// The total number of bytes that may be allocated, for drivers that grant more memory than exists.
     budget: Option<u64>,
     /// The bytes allocated.
@@ -90,7 +92,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// No buffers, on a device with these limits.
-    pub fn new(limits: Limits, budget: Option<u64>) -> Memory {
+    pub fn new(limits: BufferLimits, budget: Option<u64>) -> Memory {
         Memory {
             limits,
             budget,
@@ -111,7 +113,7 @@ impl Memory {
     }
 
     /// The limits of the device.
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> BufferLimits {
         self.limits
     }
 

@@ -44,7 +44,7 @@ pub struct MemoryInfo {
 
 /// The limits of a device in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct BufferLimits {
     /// The largest buffer: an arena or a piece of a persistent tensor.
     pub buffer_bytes: u64,
     /// The largest binding, counted from the multiple of 256 bytes at or before the slice. An arena may be larger.

@@ -31,7 +31,7 @@ pub use executor::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileCloc
 pub use footprint::{Footprint, PersistentTensor};
 pub use gpu::GpuExecutor;
 pub use host::{available_memory, describe_system};
-pub use memory_model::{Limits, MemoryInfo, MemoryModel};
+pub use memory_model::{BufferLimits, MemoryInfo, MemoryModel};
 pub use open::{ExecutorOptions, TuningObserver, Workload};
 pub use pages::Pages;
 pub use report::{adapter_text, devices_json, devices_text, driver_help};

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::numbers::percent;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::plans::evaluation_extent;
-use crate::train::watch::{Event, Work};
+use crate::train::watch::{Event, Task};
 
 /// A text of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +44,12 @@ impl Trained {
         let text = read_text(corpus, words, tokens, caching, &mut |event| {
             self.observe(event);
         })?;
-        let work = Work::Evaluating;
+        let task = Task::Evaluating;
         let found = evaluate(session.evaluator(), &text, targets, |done, total| {
-            self.observe(Event::Working { work, done, total });
+            self.observe(Event::Working { task, done, total });
             Ok(())
         });
-        self.observe(Event::Worked { work });
+        self.observe(Event::Worked { task });
         found
     }
 

@@ -12,7 +12,7 @@ use crate::checkpoint::{RunFolder, RunRecord};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::factorize::factors::{self, Spectrum};
-use crate::factorize::groups::{self, Blocks};
+use crate::factorize::groups::{self, BlockShare};
 use crate::factorize::{Changed, Model};
 use crate::model::parameters::ParameterSpec;
 
@@ -37,7 +37,7 @@ pub enum Kept {
     /// Singular values.
     Factors(Vec<Spectrum>),
     /// Blocks.
-    Groups(Vec<Blocks>),
+    Groups(Vec<BlockShare>),
 }
 
 /// A factorization whose arguments are checked, before it runs.

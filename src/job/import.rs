@@ -15,7 +15,7 @@ use crate::tensor::names;
 use crate::train::watch::Event;
 
 /// An imported run.
-pub struct Imported {
+pub struct ImportedRun {
     /// Its folder.
     pub folder: RunFolder,
     /// Parameters of the model.
@@ -38,7 +38,7 @@ pub fn import(
     name: &str,
     out: &Path,
     mut observer: impl FnMut(Event) + Send,
-) -> Result<Imported> {
+) -> Result<ImportedRun> {
     let file = Checkpoint::open(file)?;
     let is_pytorch = pytorch::is_pytorch(&file);
     let words = words_of(&file, is_pytorch, config, &mut observer)?;
@@ -81,7 +81,7 @@ pub fn import(
             check_finite(own, values)
         },
     )?;
-    Ok(Imported {
+    Ok(ImportedRun {
         folder,
         parameters: table.iter().map(|line| line.shape.len() as u64).sum(),
         words: words.len(),

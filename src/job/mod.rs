@@ -32,7 +32,7 @@ mod trained;
 mod training;
 mod unchanged;
 
-pub use crate::train::watch::{Event, Stop, Turns, Work};
+pub use crate::train::watch::{Event, Stop, Task, Turns};
 pub use evaluate::ConfiguredText;
 pub use generate::{Generated, Generation, GenerationOptions};
 pub use observer::Observer;

@@ -9,7 +9,7 @@ use crate::config::{Config, DataConfig, Softmax, Tokens};
 use crate::corpus::{Corpus, Text, TokenCache, Vocabulary, VocabularyBuilder, expand};
 use crate::error::{Error, Result};
 use crate::tensor::names;
-use crate::train::watch::{Event, Work};
+use crate::train::watch::{Event, Task};
 
 /// The texts and the vocabulary of a training run.
 #[derive(Clone)]
@@ -102,7 +102,7 @@ pub(super) fn read_text(
     let Some(cache) = caching.cache() else {
         return Ok(Text::new(corpus, vocabulary, tokens));
     };
-    watched(Work::ReadingText, observer, |watch| {
+    watched(Task::ReadingText, observer, |watch| {
         cache.open(corpus, vocabulary, tokens, watch)
     })
 }
@@ -185,7 +185,7 @@ pub fn count_words(
     corpus: &Corpus,
     observer: &mut Observer<'_>,
 ) -> Result<Vocabulary> {
-    let vocabulary = watched(Work::CountingWords, observer, |watch| {
+    let vocabulary = watched(Task::CountingWords, observer, |watch| {
         builder.build_watched(corpus, watch)
     })?;
     // A vocabulary of special words only cannot predict anything.
@@ -225,16 +225,16 @@ pub(super) fn check_same_words(config: &Config, words: &Vocabulary) -> Result<()
 
 /// Runs `act`, whose threads report progress in bytes. Passes the reports to the observer, one at a time.
 fn watched<T>(
-    work: Work,
+    task: Task,
     observer: &mut Observer<'_>,
     act: impl FnOnce(&(dyn Fn(u64, u64) + Sync)) -> T,
 ) -> T {
     let shared = Mutex::new(observer);
     let done = act(&|done, total| {
         let mut observer = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        observer(Event::Working { work, done, total });
+        observer(Event::Working { task, done, total });
     });
     let observer = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
-    observer(Event::Worked { work });
+    observer(Event::Worked { task });
     done
 }

@@ -27,7 +27,7 @@ fn bounds(long: usize, short: usize, parts: usize) -> Bounds {
 const UNIT: usize = 16;
 
 /// A matrix that threads write in blocks of rows. Each block is taken once.
-pub struct Blocks<'a> {
+pub struct RowBlocks<'a> {
     whole: ViewMut<'a>,
     bounds: Bounds,
     /// One bit for each block.
@@ -35,9 +35,9 @@ pub struct Blocks<'a> {
 }
 
 // SAFETY: threads share blocks, each of which is given to one thread only, and distinct ones share no element.
-unsafe impl Sync for Blocks<'_> {}
+unsafe impl Sync for RowBlocks<'_> {}
 
-impl<'a> Blocks<'a> {
+impl<'a> RowBlocks<'a> {
     /// The number of blocks.
     pub fn count(&self) -> usize {
         self.bounds.len() - 1
@@ -76,12 +76,12 @@ impl<'a> ViewMut<'a> {
     /// # Panics
     ///
     /// If the bounds do not ascend to the number of rows.
-    pub fn into_rows(self, bounds: Bounds) -> Blocks<'a> {
+    pub fn into_rows(self, bounds: Bounds) -> RowBlocks<'a> {
         assert!(
             bounds.is_sorted() && bounds.last() == Some(&self.rows),
             "bounds of blocks"
         );
-        Blocks {
+        RowBlocks {
             whole: self,
             bounds,
             taken: AtomicU64::new(0),

@@ -8,6 +8,6 @@ mod blocks;
 mod gemm;
 mod view;
 
-pub use blocks::{Blocks, GroupBlock, Groups, each_block, parts};
+pub use blocks::{GroupBlock, Groups, RowBlocks, each_block, parts};
 pub use gemm::multiply;
 pub use view::{View, ViewMut};

@@ -21,8 +21,8 @@ pub enum Event {
     },
     /// Progress of long work before training.
     Working {
-        /// The work.
-        work: Work,
+        /// The task.
+        task: Task,
         /// Bytes done.
         done: u64,
         /// All bytes.
@@ -30,8 +30,8 @@ pub enum Event {
     },
     /// The end of long work before training.
     Worked {
-        /// The work.
-        work: Work,
+        /// The task.
+        task: Task,
     },
     /// Training starts, or resumes after `resumed` steps.
     Start {
@@ -102,9 +102,9 @@ pub enum Event {
     },
 }
 
-/// Long work besides training.
+/// A long task besides training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+pub enum Task {
     /// Counts the words of the training text.
     CountingWords,
     /// Converts a text to tokens.

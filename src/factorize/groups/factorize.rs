@@ -15,7 +15,7 @@ use crate::tensor::names;
 
 /// What the blocks hold of the gate matrix of a layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Blocks {
+pub struct BlockShare {
     /// The layer.
     pub layer: usize,
     /// The number of groups, `G`.
@@ -38,7 +38,11 @@ pub struct Blocks {
 ///
 /// If there is not one number of groups for each layer, or it does not divide a size of its layer: see
 /// [`Glstm`](crate::cell::Glstm).
-pub fn factorize(model: &Model<'_>, groups: &[usize], seed: u64) -> Result<(Changed, Vec<Blocks>)> {
+pub fn factorize(
+    model: &Model<'_>,
+    groups: &[usize],
+    seed: u64,
+) -> Result<(Changed, Vec<BlockShare>)> {
     model.check_dense()?;
     let sizes = &model.config.model;
     assert_eq!(groups.len(), sizes.layers(), "one for each layer");
@@ -57,7 +61,7 @@ pub fn factorize(model: &Model<'_>, groups: &[usize], seed: u64) -> Result<(Chan
         let all: f64 = layer.energy.iter().flatten().map(|v| f64::from(*v)).sum();
         // A matrix of zeros loses nothing.
         let share = |kept: f64| if all > 0.0 { kept / all } else { 1.0 };
-        Blocks {
+        BlockShare {
             layer: k,
             groups: layer.groups,
             kept: share(best.kept(k, layer)),

@@ -12,4 +12,4 @@ mod factorize;
 mod partition;
 mod search;
 
-pub use factorize::{Blocks, factorize};
+pub use factorize::{BlockShare, factorize};

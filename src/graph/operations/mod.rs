@@ -16,4 +16,4 @@ pub use layer::layer;
 pub use mean::mean;
 pub use products::emit_product;
 pub use residual::residual;
-pub use sampled_softmax::{Sampling, sampled_softmax};
+pub use sampled_softmax::{CandidateSampling, sampled_softmax};

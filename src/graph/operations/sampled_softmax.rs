@@ -42,7 +42,7 @@ struct SampledSoftmax {
 
 /// How candidates are sampled, and how the losses are scaled.
 #[derive(Clone, Copy)]
-pub struct Sampling {
+pub struct CandidateSampling {
     /// `S`, the number of candidates.
     pub samples: usize,
     /// The looked-up embedding, where the softmax weights are its table.
@@ -61,9 +61,9 @@ pub fn sampled_softmax(
     weight: Parameter,
     bias: Parameter,
     targets: Slice,
-    sampling: Sampling,
+    sampling: CandidateSampling,
 ) -> Slice {
-    let Sampling {
+    let CandidateSampling {
         samples,
         tied,
         divisor,

@@ -7,7 +7,7 @@ use crate::report::printable;
 
 /// The changes of a model to its configuration file.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Change {
+pub struct ModelChange {
     /// Its label: the cell and the values.
     pub label: String,
     /// The overrides, as `section.key=value`.
@@ -19,16 +19,16 @@ pub struct Change {
 /// # Errors
 ///
 /// [`Kind::Usage`](crate::error::Kind::Usage) if one is not a cell with keys.
-pub fn variants(given: &[String]) -> Result<Vec<Change>> {
+pub fn variants(given: &[String]) -> Result<Vec<ModelChange>> {
     if given.is_empty() {
-        return Ok(vec![Change::default()]);
+        return Ok(vec![ModelChange::default()]);
     }
     let texts = given.iter().flat_map(|text| split(text, ','));
     texts.map(variant).collect()
 }
 
 /// Parses a variant: a cell, then `KEY=VALUE` parts, separated by colons.
-fn variant(text: &str) -> Result<Change> {
+fn variant(text: &str) -> Result<ModelChange> {
     let examples: Vec<String> = CELLS
         .iter()
         .map(|kind| match kind.size_key() {
@@ -58,7 +58,7 @@ fn variant(text: &str) -> Result<Change> {
     if find(cell).is_none() {
         return Err(wrong(&format!("does not begin with a cell: {}", names())));
     }
-    let mut change = Change {
+    let mut change = ModelChange {
         label: cell.to_owned(),
         sets: vec![format!("model.cell={cell}")],
     };
@@ -82,8 +82,8 @@ fn variant(text: &str) -> Result<Change> {
 }
 
 /// Every combination of the values of the overrides that have several.
-pub fn sweeps(sets: &[String]) -> Vec<Change> {
-    let mut sweeps = vec![Change::default()];
+pub fn sweeps(sets: &[String]) -> Vec<ModelChange> {
+    let mut sweeps = vec![ModelChange::default()];
     for set in sets {
         let values = match set.split_once('=') {
             // File names may contain commas.

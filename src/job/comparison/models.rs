@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::changes::{self, Change, sweeps};
+use super::changes::{self, ModelChange, sweeps};
 use crate::checkpoint::run_name;
 use crate::config::{Config, DataConfig};
 use crate::error::{Error, Result};
@@ -83,7 +83,7 @@ pub fn models(
 }
 
 /// Refuses a key with two values, because the table would show one that has no effect.
-fn check_keys(variants: &[Change], sets: &[String]) -> Result<()> {
+fn check_keys(variants: &[ModelChange], sets: &[String]) -> Result<()> {
     for variant in variants {
         let clash = |set: &&String| sets.iter().any(|other| key_of(other) == key_of(set));
         if let Some(set) = variant.sets.iter().find(clash) {

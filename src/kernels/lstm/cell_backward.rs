@@ -19,7 +19,7 @@ use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
 
-use super::layout::{Blocks, LANES, Shuffle, shuffled};
+use super::layout::{BlockComputation, LANES, Shuffle, shuffled};
 use super::streams::stream_bounds;
 
 params! {
@@ -240,7 +240,7 @@ struct Cells<'a> {
     dc: &'a mut [f32],
 }
 
-impl Blocks for Cells<'_> {
+impl BlockComputation for Cells<'_> {
     #[inline(always)]
     fn run<S: Shuffle>(self, shuffle: S) {
         let Cells {

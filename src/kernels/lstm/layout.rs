@@ -15,7 +15,7 @@ pub(super) trait Shuffle: Copy {
 }
 
 /// A computation on blocks, for any shuffle.
-pub(super) trait Blocks {
+pub(super) trait BlockComputation {
     /// Runs the computation.
     fn run<S: Shuffle>(self, shuffle: S);
 }
@@ -49,7 +49,7 @@ impl Shuffle for Plain {
 
 /// Runs `blocks` with the best vector instructions of this CPU.
 #[inline(always)]
-pub(super) fn shuffled(blocks: impl Blocks) {
+pub(super) fn shuffled(blocks: impl BlockComputation) {
     #[cfg(target_arch = "x86_64")]
     if let Some(simd) = pulp::x86::V4::try_new() {
         return avx512::run(simd, blocks);
@@ -67,12 +67,12 @@ mod avx512 {
 
     use pulp::x86::V4;
 
-    use super::{Blocks, LANES, Shuffle};
+    use super::{BlockComputation, LANES, Shuffle};
 
     #[inline(always)]
-    pub(super) fn run(simd: V4, blocks: impl Blocks) {
+    pub(super) fn run(simd: V4, blocks: impl BlockComputation) {
         struct Work<B>(V4, B);
-        impl<B: Blocks> pulp::NullaryFnOnce for Work<B> {
+        impl<B: BlockComputation> pulp::NullaryFnOnce for Work<B> {
             type Output = ();
             #[inline(always)]
             fn call(self) {
@@ -148,7 +148,7 @@ mod tests {
 
     struct Deinterleave<'a>(&'a [f32; 4 * LANES], &'a mut [[f32; LANES]; 4]);
 
-    impl Blocks for Deinterleave<'_> {
+    impl BlockComputation for Deinterleave<'_> {
         fn run<S: Shuffle>(self, shuffle: S) {
             *self.1 = shuffle.deinterleave(self.0);
         }
@@ -156,7 +156,7 @@ mod tests {
 
     struct Interleave<'a>([[f32; LANES]; 4], &'a mut [f32; 4 * LANES]);
 
-    impl Blocks for Interleave<'_> {
+    impl BlockComputation for Interleave<'_> {
         fn run<S: Shuffle>(self, shuffle: S) {
             shuffle.interleave(self.0, self.1);
         }

@@ -4,7 +4,7 @@ use super::super::division::{Extent, Part};
 use super::super::parameters::parameters;
 use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant, Weights};
 use crate::config::{Config, Precision, Recipe, Softmax};
-use crate::graph::operations::{Sampling, full_softmax, mean, sampled_softmax};
+use crate::graph::operations::{CandidateSampling, full_softmax, mean, sampled_softmax};
 use crate::graph::{Graph, Parameter};
 use crate::kernels::pointwise::copy;
 use crate::tensor::names;
@@ -63,7 +63,7 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
             full_softmax(graph, h, weight, bias, targets, tile, divisor)
         }
         Softmax::Sampled { samples } => {
-            let sampling = Sampling {
+            let sampling = CandidateSampling {
                 samples,
                 tied: model.tied.then_some(looked_up),
                 divisor,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::request::Outcome;
+use super::request::RunOutcome;
 use super::trainer::{RunOutput, Trainer};
 use crate::checkpoint::Status;
 use crate::config::{Config, Precision};
@@ -12,7 +12,7 @@ use crate::train::sample::{is_too_slow, sample};
 
 impl Trainer<'_> {
     /// Ends the run after its loop: saves what can be saved, and records how it ended.
-    pub fn finish(mut self, ended: Result<String>) -> Result<Outcome> {
+    pub fn finish(mut self, ended: Result<String>) -> Result<RunOutcome> {
         let ended = match ended.and_then(|reason| self.complete(reason)) {
             Ok(reason) => Ok(reason),
             Err(error) => Err(self.save_after(error)),
@@ -27,7 +27,7 @@ impl Trainer<'_> {
                 _ => (Status::Failed, error.to_string()),
             },
         };
-        let mut outcome = Outcome {
+        let mut outcome = RunOutcome {
             reason,
             progress: self.run.progress,
             best: None,

@@ -28,5 +28,5 @@ mod trainer;
 mod training_loop;
 mod validation;
 
-pub use request::{Outcome, Run};
+pub use request::{Run, RunOutcome};
 pub use training_loop::train;

@@ -33,7 +33,7 @@ pub struct Run<'a> {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// A description of the limit that ended the run.
     pub reason: String,
     /// The steps done.

@@ -1,6 +1,6 @@
 //! The training loop.
 
-use super::request::{Outcome, Run};
+use super::request::{Run, RunOutcome};
 use super::trainer::Trainer;
 use crate::corpus::{BatchOptions, Batches, Loader};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ use crate::train::prepare::{Prepared, Preparer};
 /// [`Kind::Diverged`](crate::error::Kind::Diverged) if a loss, its perplexity or the norm of a gradient is
 /// not finite, with the checkpoints before; [`Kind::Data`](crate::error::Kind::Data) and
 /// [`Kind::Device`](crate::error::Kind::Device).
-pub fn train(run: Run<'_>) -> Result<Outcome> {
+pub fn train(run: Run<'_>) -> Result<RunOutcome> {
     let division = run.session.division();
     let options = BatchOptions {
         batch: run.config.train.batch * division.parts(),
