@@ -29,7 +29,7 @@ struct Starts {
 @group(0) @binding(7) var<storage, read> norm: array<f32>;
 
 fn update(i: u32, g: f32) {
-    let rate = control[starts.control];
+    let rate = control[starts.control]; // LEARNING_RATE
     let a = accumulator[starts.accumulator + i] + g * g;
     accumulator[starts.accumulator + i] = a;
     weight[starts.weight + i] -= rate * g / sqrt(a);

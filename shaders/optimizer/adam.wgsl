@@ -35,12 +35,12 @@ struct Starts {
 @group(0) @binding(8) var<storage, read> norm: array<f32>;
 
 fn update(i: u32, g: f32) {
-    let rate = control[starts.control];
+    let rate = control[starts.control]; // LEARNING_RATE
     let m = params.beta1 * first[starts.first + i] + (1.0 - params.beta1) * g;
     let v = params.beta2 * second[starts.second + i] + (1.0 - params.beta2) * g * g;
     first[starts.first + i] = m;
     second[starts.second + i] = v;
-    let mean = m / control[starts.control + 3u];
-    let square = v / control[starts.control + 4u];
+    let mean = m / control[starts.control + 3u]; // FIRST_CORRECTION
+    let square = v / control[starts.control + 4u]; // SECOND_CORRECTION
     weight[starts.weight + i] -= rate * mean / (sqrt(square) + params.epsilon);
 }

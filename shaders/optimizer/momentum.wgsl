@@ -30,7 +30,7 @@ struct Starts {
 @group(0) @binding(7) var<storage, read> norm: array<f32>;
 
 fn update(i: u32, g: f32) {
-    let rate = control[starts.control];
+    let rate = control[starts.control]; // LEARNING_RATE
     let v = params.momentum * velocity[starts.velocity + i] + g;
     velocity[starts.velocity + i] = v;
     weight[starts.weight + i] -= rate * v;

@@ -1,4 +1,4 @@
-// average = decay * average + (1 - decay) * weight, with decay = control[2].
+// average = decay * average + (1 - decay) * weight.
 
 struct Params {
     len: u32,
@@ -26,7 +26,7 @@ fn main(
     if (i >= params.len) {
         return;
     }
-    let decay = control[starts.control + 2u];
+    let decay = control[starts.control + 2u]; // EMA_DECAY
     let before = average[starts.average + i];
     average[starts.average + i] = decay * before + (1.0 - decay) * weight[starts.weight + i];
 }

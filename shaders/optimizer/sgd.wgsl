@@ -27,6 +27,6 @@ struct Starts {
 @group(0) @binding(6) var<storage, read> norm: array<f32>;
 
 fn update(i: u32, g: f32) {
-    let rate = control[starts.control];
+    let rate = control[starts.control]; // LEARNING_RATE
     weight[starts.weight + i] -= rate * g;
 }

@@ -1,5 +1,5 @@
-// norm[0] = scale * sqrt(sum of partials), norm[1] = scale times the factor that reduces norm[0] to the limit
-// control[1], with scale = control[5]. One workgroup.
+// norm[0] = scale * sqrt(sum of partials), norm[1] = scale times the factor that reduces norm[0] to the limit.
+// Limit and scale are elements of control. One workgroup.
 
 struct Params {
     len: u32,
@@ -23,10 +23,10 @@ fn main(@builtin(local_invocation_index) local: u32) {
     for (var i = local; i < params.len; i += 256u) {
         sum += partials[starts.partials + i];
     }
-    let scale = control[starts.control + 5u];
+    let scale = control[starts.control + 5u]; // CLIPPED_SCALE
     let total = scale * sqrt(sum_of_group(local, sum));
     if (local == 0u) {
-        let limit = control[starts.control + 1u];
+        let limit = control[starts.control + 1u]; // CLIP_NORM
         var factor = scale;
         if (limit > 0.0 && total > limit) {
             factor = scale * (limit / total);

@@ -44,9 +44,9 @@ fn main(@builtin(local_invocation_index) local: u32) {
     // WGSL compilers may assume that there is no NaN and no infinity, so this tests the bits.
     let bits = vec2<u32>(bitcast<u32>(clipped), bitcast<u32>(watched)) & vec2<u32>(0x7f800000u);
     let finite = all(bits != vec2<u32>(0x7f800000u));
-    let scale = control[starts.control + 5u] / current;
+    let scale = control[starts.control + 5u] / current; // CLIPPED_SCALE
     let total = scale * sqrt(clipped);
-    let limit = control[starts.control + 1u];
+    let limit = control[starts.control + 1u]; // CLIP_NORM
     var factor = scale;
     if (limit > 0.0 && total > limit) {
         factor = scale * (limit / total);

@@ -29,4 +29,4 @@ mod tape;
 mod tape_gradients;
 
 pub use gradient::Gradient;
-pub use tape::{CONTROL, Graph, Operation, Parameter, Value};
+pub use tape::{Graph, Operation, Parameter, Value};

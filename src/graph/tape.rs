@@ -6,9 +6,6 @@ use super::memory::Limits;
 use super::plan::{Plan, Role, Slice};
 use crate::kernels::pointwise::copy;
 
-/// The elements of the input `control`: see [`crate::kernels::optimizer`].
-pub const CONTROL: usize = 7;
-
 /// A matrix computed by the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value(pub(super) usize);

@@ -2,13 +2,14 @@
 
 use super::gradient::{Gradient, MicroBatch, SharedSources, Sources};
 use super::plan::{Role, Slice};
-use super::tape::{CONTROL, Graph, Parameter, Value, ValueInfo};
+use super::tape::{Graph, Parameter, Value, ValueInfo};
+use crate::kernels::optimizer::control;
 use crate::kernels::pointwise::copy;
 use crate::tensor::names::{self, LOSS_SCALE};
 
 impl Graph {
-    /// The factor of the loss's gradient, `[1]`: in mixed precision the first element of the tensor [`LOSS_SCALE`], else the last
-    /// element of the input `control`, which is 1.
+    /// The factor of the loss's gradient, `[1]`: in mixed precision the first element of the tensor [`LOSS_SCALE`], else the
+    /// element [`control::LOSS_SCALE`] of the input `control`.
     pub(super) fn loss_scale(&mut self) -> Slice {
         let scale = match self.loss_scale {
             Some(scale) => scale,
@@ -17,8 +18,8 @@ impl Graph {
                     .persistent(Role::OptimizerState, LOSS_SCALE, [2])
             }
             None => {
-                let control = self.builder.real_input("control", [CONTROL]);
-                control.part(CONTROL - 1, 1)
+                let control = self.builder.real_input("control", [control::LEN]);
+                control.part(control::LOSS_SCALE, 1)
             }
         };
         self.loss_scale = Some(scale);
@@ -197,7 +198,7 @@ impl Graph {
             Some(slice) => slice,
             None => self
                 .builder
-                .stored(&format!("gradient.value.{}", value.0), [rows, width]),
+                .stored(&names::gradient_of_value(value.0), [rows, width]),
         };
         let info = &mut self.values[value.0];
         info.gradient = Some(slice);

@@ -11,6 +11,7 @@
 //! | `vocab` | the text of the vocabulary | yes, only there |
 //! | `gradient.PARAMETER` | the gradient of a parameter | no |
 //! | `gradient.PARAMETER.half` | the same in `f16`, for its transfer to other devices | no |
+//! | `gradient.value.NUMBER` | the gradient of another value of a graph | no |
 //! | `joined.PARAMETER` | rows of gradient of all devices | no |
 //! | `exchange.out.TENSOR`, `exchange.in.TENSOR` | rows of a table on the host, to the host and to the device | no |
 //! | `evaluation.*`, `generation.*` | tensors that the plans of an evaluation or a generation with tables on the host exchange | no |
@@ -104,6 +105,11 @@ pub fn optimizer_state(parameter: &str, state: &str) -> String {
 /// The gradient of a parameter.
 pub fn gradient(parameter: &str) -> String {
     format!("gradient.{parameter}")
+}
+
+/// The gradient of a value of a graph, by the number of the value.
+pub fn gradient_of_value(value: usize) -> String {
+    format!("gradient.value.{value}")
 }
 
 /// The gradient of a parameter in `f16`.

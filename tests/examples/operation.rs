@@ -4,9 +4,10 @@ use wlstm::device::{CpuExecutor, Data, Executor, GpuExecutor, adapters};
 use wlstm::graph::memory::Limits;
 use wlstm::graph::operations::{emit_product, full_softmax, mean};
 use wlstm::graph::plan::Plan;
-use wlstm::graph::{CONTROL, Graph, Operation, Parameter, Value};
+use wlstm::graph::{Graph, Operation, Parameter, Value};
 use wlstm::kernel::{Binding, Buffers, Kernel, Params as _, grid_over};
 use wlstm::kernels::matmul::product::Params as Product;
+use wlstm::kernels::optimizer::control;
 use wlstm::kernels::reduce::sum_columns::{self, Params as SumColumns};
 use wlstm::real::Real;
 
@@ -236,8 +237,8 @@ fn plan(limits: &Limits) -> Plan {
 /// Runs the plan once. Returns the loss.
 fn loss(device: &mut dyn Executor, plan: wlstm::device::PlanId) -> wlstm::error::Result<f64> {
     let targets = Data::Index(vec![2, 6, 0, 3, 3, 1]);
-    // The seventh element of `control` scales the gradients. The others are for optimizers.
-    let control = Data::Real(vec![1.0; CONTROL]);
+    // The gradients are multiplied by `control[control::LOSS_SCALE]`. The other elements are for optimizers.
+    let control = Data::Real(vec![1.0; control::LEN]);
     device.run(plan, &vec![("targets", targets), ("control", control)])?;
     Ok(device.fetch()?[0].1[0])
 }

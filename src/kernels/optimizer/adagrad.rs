@@ -3,6 +3,7 @@
 //!
 //! See [`super::row_update`] for `g` and the slices.
 
+use super::control;
 use super::declaration::{Optimizer, State};
 use super::row_update::{self, Rule};
 use crate::kernel::Kernel;
@@ -38,7 +39,9 @@ struct Adagrad<R> {
 
 impl<R: Real> Rule<R, 1, 0> for Adagrad<R> {
     fn new([]: [R; 0], control: &[R]) -> Adagrad<R> {
-        Adagrad { rate: control[0] }
+        Adagrad {
+            rate: control[control::LEARNING_RATE],
+        }
     }
 
     #[inline(always)]

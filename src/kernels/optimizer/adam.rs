@@ -5,8 +5,9 @@
 //! w -= lr * (m / c1) / (sqrt(v / c2) + epsilon)       c1 = 1 - beta1^t, c2 = 1 - beta2^t
 //! ```
 //!
-//! `control[3]` is `c1`, `control[4]` is `c2`. See [`super::row_update`] for `g` and the slices.
+//! `c1` and `c2` are elements of [`control`]. See [`super::row_update`] for `g` and the slices.
 
+use super::control;
 use super::declaration::{Optimizer, State};
 use super::row_update::{self, Rule};
 use crate::kernel::Kernel;
@@ -61,10 +62,13 @@ struct Adam<R> {
 impl<R: Real> Rule<R, 2, 3> for Adam<R> {
     fn new([beta1, beta2, epsilon]: [R; 3], control: &[R]) -> Adam<R> {
         Adam {
-            rate: control[0],
+            rate: control[control::LEARNING_RATE],
             betas: [beta1, beta2],
             epsilon,
-            corrections: [control[3], control[4]],
+            corrections: [
+                control[control::FIRST_CORRECTION],
+                control[control::SECOND_CORRECTION],
+            ],
         }
     }
 

@@ -13,7 +13,8 @@ pub struct Optimizer {
     pub states: &'static [State],
     /// The constants of the rule, in the order of the kernel's fields.
     pub constants: &'static [f32],
-    /// `control[3]` and `control[4]` at a step, counted from 0.
+    /// The elements [`FIRST_CORRECTION`](super::control::FIRST_CORRECTION) and
+    /// [`SECOND_CORRECTION`](super::control::SECOND_CORRECTION) of `control` at a step, counted from 0.
     pub corrections: fn(u64) -> [f64; 2],
     /// The kernel that updates a parameter.
     pub kernel: &'static Kernel,

@@ -5,17 +5,13 @@
 //! optimizers share the loop over rows, dense or sparse, in `row_update.rs` and `shaders/shared/row_update.wgsl`.
 //! All other code uses the declaration, [`Optimizer`].
 //!
-//! # The input `control [7]`
-//!
-//! The values that may change from step to step, in this order: the learning rate; the maximum joint norm of
-//! clipped gradients (0: no clipping); the decay of the moving average; the two corrections of the optimizer
-//! ([`Optimizer::corrections`]); the factor by which clipped gradients are multiplied before they are clipped; the
-//! factor of the loss without a dynamic loss scale, always 1.
+//! The input [`control`] contains the values that may change from step to step.
 
 use crate::kernel::Kernel;
 
 pub mod adagrad;
 pub mod adam;
+pub mod control;
 mod declaration;
 pub mod momentum;
 pub mod moving_average;

@@ -2,6 +2,7 @@
 //!
 //! See [`super::row_update`] for `g` and the slices.
 
+use super::control;
 use super::declaration::{Optimizer, State};
 use super::row_update::{self, Rule};
 use crate::kernel::Kernel;
@@ -39,7 +40,7 @@ struct Momentum<R> {
 impl<R: Real> Rule<R, 1, 1> for Momentum<R> {
     fn new([momentum]: [R; 1], control: &[R]) -> Momentum<R> {
         Momentum {
-            rate: control[0],
+            rate: control[control::LEARNING_RATE],
             momentum,
         }
     }

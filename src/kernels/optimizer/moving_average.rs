@@ -1,6 +1,7 @@
 //! `average = decay * average + (1 - decay) * weight`: the parameters that evaluation uses. There is no bias
-//! correction. The decay is `control[2]`.
+//! correction. The decay is the element [`control::EMA_DECAY`] of `control`.
 
+use super::control;
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::parallel;
 use crate::real::Real;
@@ -41,7 +42,7 @@ fn twin<R: Real>(_: &Params, buffers: &mut Buffers<'_, R>) {
         buffers.read("control"),
         buffers.write("average"),
     );
-    average_in(control[2], weight, average);
+    average_in(control[control::EMA_DECAY], weight, average);
 }
 
 fn cpu(_: &[u32], buffers: &mut Buffers<'_, f32>) {
@@ -50,7 +51,7 @@ fn cpu(_: &[u32], buffers: &mut Buffers<'_, f32>) {
         buffers.read("control"),
         buffers.write("average"),
     );
-    let decay = control[2];
+    let decay = control[control::EMA_DECAY];
     parallel::elements(
         average,
         #[inline(always)]

@@ -2,6 +2,7 @@
 //!
 //! See [`super::row_update`] for `g` and the slices.
 
+use super::control;
 use super::declaration::Optimizer;
 use super::row_update::{self, Rule};
 use crate::kernel::Kernel;
@@ -34,7 +35,9 @@ struct Sgd<R> {
 
 impl<R: Real> Rule<R, 0, 0> for Sgd<R> {
     fn new([]: [R; 0], control: &[R]) -> Sgd<R> {
-        Sgd { rate: control[0] }
+        Sgd {
+            rate: control[control::LEARNING_RATE],
+        }
     }
 
     #[inline(always)]

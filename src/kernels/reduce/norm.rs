@@ -1,10 +1,11 @@
 //! `norm[0] = scale * sqrt(sum of partials)`, and `norm[1]`, the factor that scales a gradient and clips it to `limit`:
-//! `scale * limit / norm[0]` where that norm is above a limit above 0, else `scale`. The limit is `control[1]`, the scale
-//! `control[5]`. `norm[2]`, the factor of gradients that are not clipped, is 1.
+//! `scale * limit / norm[0]` where that norm is above a limit above 0, else `scale`. Limit and scale are the elements
+//! [`control::CLIP_NORM`] and [`control::CLIPPED_SCALE`] of `control`. `norm[2]`, the factor of gradients that are not clipped, is 1.
 //!
 //! The concatenated partial sums of [`super::sum_squares`] of several tensors give their joint norm.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP};
+use crate::kernels::optimizer::control;
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -50,7 +51,7 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
         buffers.read("control"),
         buffers.write("norm"),
     );
-    let (limit, scale) = (control[1], control[5]);
+    let (limit, scale) = (control[control::CLIP_NORM], control[control::CLIPPED_SCALE]);
     let sum = parallel::sum(&partials[..params.len as usize], |x| x);
     let total = scale * sum.sqrt();
     norm[0] = total;

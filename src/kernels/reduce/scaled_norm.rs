@@ -2,7 +2,8 @@
 //! *Mixed precision training*), so that small gradients are not lost in `f16`; and the scale of the next step.
 //!
 //! `partials` are sums of squares, the first `clipped` of them of the gradients of the joint norm, the others of gradients that
-//! are only checked for overflow. With `r = control[5]` and the limit `control[1]`:
+//! are only checked for overflow. `r` is the element [`control::CLIPPED_SCALE`] of `control`, and the
+//! limit [`control::CLIP_NORM`]:
 //!
 //! ```text
 //! norm[0] = r / s * sqrt(sum of the first partials)
@@ -16,6 +17,7 @@
 //! these steps.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP};
+use crate::kernels::optimizer::control;
 use crate::kernels::parallel;
 use crate::real::Real;
 use crate::{params, twin};
@@ -68,9 +70,9 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
     let (clipped, watched) = (sum(clipped), sum(watched));
     let finite = clipped.to_f64().is_finite() && watched.to_f64().is_finite();
     let current = loss_scale[0];
-    let scale = control[5] / current;
+    let scale = control[control::CLIPPED_SCALE] / current;
     let total = scale * clipped.sqrt();
-    let factor = clipping(scale, total, control[1]);
+    let factor = clipping(scale, total, control[control::CLIP_NORM]);
     norm[0] = total;
     norm[1] = if finite { factor } else { R::ZERO };
     norm[2] = if finite { R::ONE / current } else { R::ZERO };

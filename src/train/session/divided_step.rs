@@ -9,6 +9,7 @@ use super::step_result::{StepResult, output};
 use crate::config::{Config, Precision, Recipe};
 use crate::device::{Data, Executor, PlanId};
 use crate::error::Result;
+use crate::kernels::optimizer::control;
 use crate::model::language_model::Division;
 use crate::tensor::names::LOSS_SCALE;
 use crate::train::collective::Collective;
@@ -124,7 +125,7 @@ impl DividedStep {
             // Gradients are clipped already, each device's by its own norm.
             for (name, data) in &mut inputs.update {
                 if let ("control", Data::Real(control)) = (*name, data) {
-                    control[1] = 0.0;
+                    control[control::CLIP_NORM] = 0.0;
                 }
             }
         }

@@ -4,9 +4,9 @@ use super::norm::append_norm;
 use super::optimizer::append_optimizer;
 use super::parameter::{ParameterUpdate, group_of};
 use crate::config::Config;
+use crate::graph::Graph;
 use crate::graph::plan::{Role, Slice};
-use crate::graph::{CONTROL, Graph};
-use crate::kernels::optimizer::moving_average;
+use crate::kernels::optimizer::{control, moving_average};
 use crate::model::parameters::{Group, parameters};
 use crate::tensor::names;
 
@@ -19,7 +19,7 @@ pub(super) fn append_update(
     clips_all: bool,
 ) {
     let updates = parameter_updates(graph, config, vocabulary, clips_all);
-    let control = graph.builder.real_input("control", [CONTROL]);
+    let control = graph.builder.real_input("control", [control::LEN]);
     let norm = append_norm(graph, &updates, control);
     for update in &updates {
         append_optimizer(graph, config.train.optimizer, update, control, norm);

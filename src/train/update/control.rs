@@ -1,6 +1,7 @@
 //! The values that the host passes to the update of each step, and the results of the update.
 
 use crate::config::{Config, Recipe};
+use crate::kernels::optimizer::control;
 
 /// The loss scale of the first step of mixed precision.
 pub const FIRST_LOSS_SCALE: f32 = 65_536.0;
@@ -22,15 +23,15 @@ pub fn control(config: &Config, step: u64, learning_rate: f64, padding_factor: f
         Recipe::Paper => 1.0,
         Recipe::Plain => padding_factor,
     };
-    vec![
-        learning_rate,
-        config.train.clip_norm,
-        config.train.ema,
-        first_correction,
-        second_correction,
-        scale,
-        1.0,
-    ]
+    let mut values = vec![0.0; control::LEN];
+    values[control::LEARNING_RATE] = learning_rate;
+    values[control::CLIP_NORM] = config.train.clip_norm;
+    values[control::EMA_DECAY] = config.train.ema;
+    values[control::FIRST_CORRECTION] = first_correction;
+    values[control::SECOND_CORRECTION] = second_correction;
+    values[control::CLIPPED_SCALE] = scale;
+    values[control::LOSS_SCALE] = 1.0;
+    values
 }
 
 /// The output `norm` of a training step.
