@@ -33,6 +33,7 @@ const DEPTH: u32 = 16u;
 const SUBGROUPS: u32 = 4u;
 const THREADS: u32 = SUBGROUPS * SUBGROUP;
 
+// The executor replaces these types by coop_mat8x8 where UNIT is 8.
 alias LeftTile = coop_mat16x16<f16, A>;
 alias RightTile = coop_mat16x16<f16, B>;
 alias SumTile = coop_mat16x16<f32, C>;

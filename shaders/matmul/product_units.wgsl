@@ -35,6 +35,7 @@ const STEP: u32 = select(32u, 16u, BLOCK > 64u);
 const LEFT_STRIDE: u32 = STEP + 8u;
 const RIGHT_STRIDE: u32 = BLOCK + 8u;
 
+// The executor replaces these types by coop_mat8x8 where UNIT is 8.
 alias LeftTile = coop_mat16x16<f16, A>;
 alias RightTile = coop_mat16x16<f16, B>;
 alias SumTile = coop_mat16x16<f32, C>;

@@ -46,6 +46,7 @@ struct Eight {
     high: Four,
 }
 
+// The executor replaces these types by coop_mat8x8 where UNIT is 8.
 alias LeftTile = coop_mat16x16<f16, A>;
 alias RightTile = coop_mat16x16<f16, B>;
 alias SumTile = coop_mat16x16<f32, C>;

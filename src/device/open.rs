@@ -25,6 +25,9 @@ pub enum Workload {
 }
 
 /// How a GPU runs its kernels. The options change only the speed, never a result. The CPU has none.
+///
+/// Matrix units change results, so they are no option: each executor decides on them when it is opened. One for
+/// [`Workload::Mixed`] uses them if its device has them and they pass a test.
 #[derive(Clone)]
 pub struct ExecutorOptions {
     /// Uses the fastest form of each kernel. A GPU that is new to this machine is measured first. Without it, every kernel runs

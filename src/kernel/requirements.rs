@@ -6,7 +6,8 @@
 #[derive(Clone, Copy)]
 pub struct Requirements {
     /// For a shader that multiplies on matrix units: the workgroup for such a unit; none if the shader does
-    /// not support the unit. Its operands are halves.
+    /// not support the unit. Its operands are halves. Its tiles have the type `coop_mat16x16`, which becomes `coop_mat8x8` where the
+    /// constant `UNIT` is 8.
     pub matrix_units: Option<fn(MatrixUnits) -> Option<Workgroup>>,
     /// For a shader that exchanges values within subgroups: the number of threads that every subgroup must have.
     pub subgroup_size: Option<u32>,

@@ -14,6 +14,8 @@ impl Kernel {
     ///
     /// A binding `name` in `halves` becomes an array of `f16`. A shader reads it with `f32(name[i])`, and writes
     /// `name[i] = Name(value)` with the line `alias Name = f32;`; a line `const HALF_NAME: bool = false;` becomes `true`.
+    ///
+    /// A shader for matrix units is written for tiles of 16 x 16; see [`Requirements`](super::Requirements).
     pub fn source(
         &self,
         constants: &[(&'static str, u32)],
@@ -36,7 +38,7 @@ impl Kernel {
             text += &format!("{line}\n");
         }
         let mut text = specialize(&text, constants);
-        if constants.contains(&("UNIT", 8)) {
+        if self.requires.matrix_units.is_some() && constants.contains(&("UNIT", 8)) {
             text = text.replace("coop_mat16x16", "coop_mat8x8");
         }
         for (k, binding) in self.bindings.iter().enumerate() {

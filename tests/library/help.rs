@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use wlstm::cell::{CELLS, LayerSizes};
-use wlstm::config::reference;
+use wlstm::config::{keys, reference};
 use wlstm::kernels::optimizer::OPTIMIZERS;
 
 /// Compares the part of a topic between `start` and `end` with `generated`, or replaces it.
@@ -38,6 +38,22 @@ fn every_weight_and_state_is_in_the_help() {
     assert_generated("file-formats", start, "\n# ", &gate_weights());
     let start = "| optimizer | STATE |\n|---|---|\n";
     assert_generated("file-formats", start, "\n# ", &optimizer_states());
+}
+
+#[test]
+fn every_form_of_texts_is_in_the_help() {
+    let start = "| value | tokens |\n|---|---|\n";
+    assert_generated("texts", start, "\n`data.order`", &values("data", "tokens"));
+    let start = "| value | batches |\n|---|---|\n";
+    assert_generated("texts", start, "\nThe documentation", &values("data", "order"));
+}
+
+/// The rows of a table of the values of a key.
+fn values(section: &str, name: &str) -> String {
+    let key = keys().find(|key| key.section == section && key.name == name);
+    let values = key.expect("the key exists").values.iter();
+    let rows = values.map(|(value, doc)| format!("| `{value}` | {doc} |\n"));
+    rows.collect()
 }
 
 fn gate_weights() -> String {

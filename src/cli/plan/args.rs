@@ -11,6 +11,8 @@ use super::super::args::OverrideArgs;
 #[command(
     after_help = "The training text is not needed if data.vocab_size is set or the vocabulary file exists.\n\
     \n\
+    Without an adapter, the plans keep to the limits that all GPUs have.\n\
+    \n\
     The exit code is 0 even if the model does not fit. With --json every device has `fits`, which is null if its memory is \
     unknown, and `changes`, settings that would make it fit. See `wlstm help memory`.\n\
     \n\

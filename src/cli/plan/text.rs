@@ -86,7 +86,7 @@ impl fmt::Display for OnDevice {
             ("  optimizer", device.optimizer),
             ("  moving average", device.moving_average),
             ("  persistent gradients", device.gradients),
-            ("  transfer buffers", device.travelling),
+            ("  transfer buffers", device.transfers),
             ("  recurrent state", device.state),
             ("  activations and gradients", device.activations),
         ] {

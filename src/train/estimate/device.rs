@@ -17,7 +17,8 @@ pub struct DeviceBytes {
     /// Gradients that are kept for the update of a divided step.
     pub gradients: u64,
     /// Data in transfer between the host and the device: rows of tables on the host, weights for validation.
-    pub travelling: u64,
+    #[serde(rename = "travelling")]
+    pub transfers: u64,
     /// Recurrent states of training, validation and the sample.
     pub state: u64,
     /// All arenas: activations and gradients, which are only live within a step. Plans share them.
@@ -40,7 +41,7 @@ impl DeviceBytes {
             optimizer: 0,
             moving_average: 0,
             gradients: 0,
-            travelling: 0,
+            transfers: 0,
             state: 0,
             activations: footprint.arenas.iter().sum(),
             arenas: footprint.arenas.clone(),
@@ -55,7 +56,7 @@ impl DeviceBytes {
                 Role::OptimizerState => &mut found.optimizer,
                 Role::RecurrentState => &mut found.state,
                 Role::Gradient => &mut found.gradients,
-                Role::Transfer => &mut found.travelling,
+                Role::Transfer => &mut found.transfers,
             } += tensor.bytes;
         }
         found
