@@ -1,4 +1,8 @@
-//! The public interface: everything that the commands of `wlstm` do, for Rust programs.
+//! The public interface: what the commands of `wlstm` do with models and runs, for Rust programs.
+//!
+//! Four things are only in the program: the table of devices of `wlstm plan`, the checks of `wlstm validate`, the merging of several
+//! runs into one report, and scoring lines while they arrive. They are made of [`train::estimate`](crate::train::estimate),
+//! [`validate`](crate::validate), [`page::write_report`] and [`Scorer`](crate::train::score::Scorer).
 //!
 //! | module | contents |
 //! |---|---|

@@ -16,6 +16,10 @@ use crate::train::watch::Event;
 
 /// A trained model: its file, its configuration, its vocabulary, and the device that it runs on. The
 /// [first page of the crate](crate#the-library) has an example.
+///
+/// Scoring, evaluating and generating open the device and load the parameters at each call. To score many times, keep a session:
+/// [`Trained::evaluation_session`], with a [`Scorer`](crate::train::score::Scorer) on its evaluator, or
+/// [`Trained::generation_session`] with a [`Generator`](crate::train::generate::Generator) on its predictor.
 #[derive(Clone)]
 pub struct Trained {
     checkpoint: Arc<Checkpoint>,

@@ -45,7 +45,12 @@ fn every_form_of_texts_is_in_the_help() {
     let start = "| value | tokens |\n|---|---|\n";
     assert_generated("texts", start, "\n`data.order`", &values("data", "tokens"));
     let start = "| value | batches |\n|---|---|\n";
-    assert_generated("texts", start, "\nThe documentation", &values("data", "order"));
+    assert_generated(
+        "texts",
+        start,
+        "\nThe documentation",
+        &values("data", "order"),
+    );
 }
 
 /// The rows of a table of the values of a key.

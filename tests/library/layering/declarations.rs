@@ -8,7 +8,10 @@ use super::{assert_none, contains};
 /// Folders in which each file declares one thing, which no file outside the folder names; other files in them.
 const DECLARATIONS: &[(&str, &str)] = &[
     ("cell", "kind layout onnx"),
-    ("kernels/optimizer", "declaration moving_average row_update"),
+    (
+        "kernels/optimizer",
+        "control declaration moving_average row_update",
+    ),
 ];
 
 /// Files that use these names nevertheless, and why.
