@@ -1,7 +1,12 @@
 //! Shared by the test binaries: adapters with one executor each, trials, runs of the program.
 
-#![allow(dead_code, reason = "each test binary uses only parts of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses only parts of it"
+)]
 
+pub mod folder;
 #[cfg(feature = "cli")]
 pub mod program;
 mod trial;

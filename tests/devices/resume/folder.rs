@@ -1,6 +1,7 @@
 //! The folder of a resumed run.
 
-use crate::common::program::{Ended, lines_of, program, snapshot, train, training, wlstm};
+use crate::common::folder::snapshot;
+use crate::common::program::{Ended, lines_of, program, train, training, wlstm};
 use serde_json::Value;
 
 use super::tools::{FULL, Outcome, SAMPLED, Text, loss_bits};

@@ -3,7 +3,7 @@
 use wlstm::config::{Config, Content, Key, Measured, Resume, keys};
 use wlstm::job::Job;
 
-use crate::common::program::{Folder, snapshot};
+use crate::common::folder::{Folder, snapshot};
 
 const CONFIG: &str = r#"
 [model]

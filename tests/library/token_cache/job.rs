@@ -4,7 +4,7 @@ use wlstm::config::Config;
 use wlstm::corpus::TokenCache;
 use wlstm::job::{Job, Trained};
 
-use crate::common::program::Folder;
+use crate::common::folder::Folder;
 
 #[test]
 fn a_job_has_its_own_cache_or_none() {

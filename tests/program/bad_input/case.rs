@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::common::program::{Dice, Ended, Folder, Snapshot, training, wlstm, write_tensors};
+use crate::common::folder::Snapshot;
+use crate::common::program::{Dice, Ended, Folder, training, wlstm, write_tensors};
 
 pub const USAGE: i32 = 2;
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::common::program::{checkpoint, checkpoints, snapshot, train, training, wlstm};
+use crate::common::folder::snapshot;
+use crate::common::program::{checkpoint, checkpoints, train, training, wlstm};
 
 use super::case::{Case, DATA, USAGE, explained, unchanged, write_parameters};
 
