@@ -7,8 +7,8 @@
 //!
 //! # The library
 //!
-//! The module [`job`] implements the commands. The next program trains a model. To run it, put a file `text.txt`
-//! in the folder of the repository, and run `cargo run --release --example train`:
+//! The module [`job`] trains models and uses them, as the commands do. The next program trains a model. To run it,
+//! put a file `text.txt` in the folder of the repository, and run `cargo run --release --example train`:
 //!
 //! ```ignore
 #![doc = include_str!("../tests/examples/train.rs")]
