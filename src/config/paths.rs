@@ -14,10 +14,24 @@ pub fn folder_of(file: &Path) -> Result<PathBuf> {
     })
 }
 
+/// Makes a folder absolute, relative to the working directory. An empty path is the working directory.
+pub fn absolute(folder: &Path) -> Result<PathBuf> {
+    let named = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    std::path::absolute(named).map_err(|error| {
+        Error::usage(format!("cannot find the folder `{}`", named.display()))
+            .because(error)
+            .help("change to a folder that exists, or name the folder by an absolute path")
+    })
+}
+
 /// Makes a path or pattern absolute, relative to `folder`. A path of an override that does not exist there is taken
 /// relative to the working directory if it exists there.
 ///
-/// `folder` is absolute and has no symbolic links, so that each leading `..` removes one component.
+/// `folder` is absolute. Each leading `..` removes one component of it, so it should have no symbolic links.
 pub fn resolve(folder: &Path, path: &str, is_override: bool) -> PathBuf {
     let there = join(folder, path);
     if is_override
@@ -37,7 +51,8 @@ fn join(folder: &Path, path: &str) -> PathBuf {
     for component in Path::new(path).components() {
         match component {
             Component::CurDir => {}
-            Component::ParentDir if leading => {
+            // The component before a `..` in `folder` is not the one that it names.
+            Component::ParentDir if leading && !joined.ends_with("..") => {
                 joined.pop();
             }
             component => {

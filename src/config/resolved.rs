@@ -79,14 +79,15 @@ impl Config {
         Config::parse(&text, &name, &paths::folder_of(path)?, overrides)
     }
 
-    /// Resolves and checks a configuration given as TOML text. `name` is the name of the file in messages, and relative
-    /// paths in the text are relative to `folder`, which must be absolute.
+    /// Resolves and checks a configuration given as TOML text. `name` is the name of the file in messages. Relative paths
+    /// in the text are relative to `folder`; if `folder` is empty, to the working directory. Paths in overrides are as in
+    /// [`Config::load`]. All paths of the result are absolute.
     ///
     /// # Errors
     ///
     /// Same as [`Config::load`].
     pub fn parse(text: &str, name: &str, folder: &Path, overrides: &[String]) -> Result<Config> {
-        let mut document = Document::parse(text, name, folder, keys())?;
+        let mut document = Document::parse(text, name, &paths::absolute(folder)?, keys())?;
         for text in overrides {
             document.set(text)?;
         }

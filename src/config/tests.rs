@@ -12,6 +12,27 @@ fn parse<S: AsRef<str>>(sets: &[S]) -> crate::error::Result<Config> {
     Config::parse("", "test.toml", Path::new("/base"), &sets)
 }
 
+#[test]
+fn paths_are_absolute_for_every_folder() {
+    let here = std::env::current_dir().expect("a working directory");
+    let file = here.join("Cargo.toml").canonicalize().expect("a file");
+    for (folder, path) in [
+        ("", "Cargo.toml"),
+        (".", "Cargo.toml"),
+        ("src", "../Cargo.toml"),
+        ("src/config/..", "../Cargo.toml"),
+    ] {
+        let text = format!("[data]\ntrain = [\"{path}\"]\n");
+        let config = Config::parse(&text, "test.toml", Path::new(folder), &[]);
+        let config = config.expect("a configuration");
+        let found = &config.data.train[0];
+        assert!(found.is_absolute(), "{}", found.display());
+        assert_eq!(found.canonicalize().expect("a file"), file, "{folder}");
+        let again = Config::parse(&config.to_toml(), "again", Path::new("/elsewhere"), &[]);
+        assert_eq!(again.expect("a configuration"), config, "{folder}");
+    }
+}
+
 /// The defaults, then each value that has a name: every key has an effect with one of these overrides.
 fn bases() -> impl Iterator<Item = Vec<String>> {
     let named = keys().flat_map(|key| {
