@@ -41,8 +41,11 @@ impl ComparisonSpec {
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if a configuration cannot be used.
+    /// [`Kind::Data`](crate::error::Kind::Data) if there is no model, or a configuration cannot be used.
     pub fn models(&self) -> Result<Vec<Model>> {
+        if self.models.is_empty() {
+            return Err(Error::data("the comparison has no models").help("start a new comparison"));
+        }
         let model = |spec: &ModelSpec| {
             let config = Config::parse(&spec.config, RECORD, Path::new("/"), &[]);
             Ok(Model {

@@ -29,7 +29,7 @@ pub struct Comparison {
 /// The options of a new comparison.
 #[derive(Clone, Debug, Default)]
 pub struct BeginOptions {
-    /// The configuration files.
+    /// The configuration files, at least one.
     pub configs: Vec<PathBuf>,
     /// Cells with their keys, for example `flstm:factor=64`. One string may contain several, separated by
     /// commas.
@@ -49,9 +49,13 @@ impl Comparison {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) for a configuration or a variant that cannot be used, for models whose
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if there is no configuration, for a configuration or a variant that cannot be used, for models whose
     /// perplexities cannot be compared, and if no budget is given and the configurations have different limits.
     pub fn begin(options: BeginOptions) -> Result<Comparison> {
+        if options.configs.is_empty() {
+            return Err(Error::usage("there is no configuration to compare")
+                .help("name at least one configuration file"));
+        }
         let seed = options.seed.map(|seed| format!("train.seed={seed}"));
         let limits = options.budget.iter().flat_map(Budget::sets);
         let more: Vec<String> = seed.into_iter().chain(limits).collect();
@@ -205,4 +209,16 @@ pub(super) fn runs(models: &[Model], folder: &ComparisonFolder) -> Vec<RunData> 
         ),
     });
     runs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_comparison_needs_a_configuration() {
+        let error = Comparison::begin(BeginOptions::default()).err();
+        assert_eq!(error.map(|error| error.kind()), Some(Kind::Usage));
+    }
 }
