@@ -27,7 +27,7 @@ pub struct Comparison {
 }
 
 /// The options of a new comparison.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BeginOptions {
     /// The configuration files, at least one.
     pub configs: Vec<PathBuf>,
@@ -40,8 +40,21 @@ pub struct BeginOptions {
     pub seed: Option<u64>,
     /// The budget of each model. None: the limits in the configurations.
     pub budget: Option<Budget>,
-    /// The device, as `--device` names it.
+    /// The device, as `--device` names it. The default is `auto`.
     pub device: String,
+}
+
+impl Default for BeginOptions {
+    fn default() -> BeginOptions {
+        BeginOptions {
+            configs: Vec::new(),
+            variants: Vec::new(),
+            overrides: Vec::new(),
+            seed: None,
+            budget: None,
+            device: "auto".to_owned(),
+        }
+    }
 }
 
 impl Comparison {
