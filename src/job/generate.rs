@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::trained::Trained;
 use crate::config::Tokens;
 use crate::corpus::{Detokeniser, Vocabulary};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::train::generate::{Generator, Sampling, Word};
 use crate::train::session::GenerationSession;
 use crate::train::watch::Event;
@@ -16,15 +16,16 @@ const MAX_STREAMS: usize = 32;
 /// The options of text generation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GenerationOptions {
-    /// Tokens after the prompt.
+    /// Tokens after the prompt. The default is 100.
     pub tokens: u64,
-    /// Divides the logits. 0: always the most likely token.
+    /// Divides the logits; not negative and finite. 0: always the most likely token. The default is 1.
     pub temperature: f64,
-    /// Samples from this many of the most likely tokens. 0: all.
+    /// Samples from this many of the most likely tokens. 0, the default: all.
     pub top_k: usize,
-    /// Of these, samples from the smallest set with this total probability (Holtzman et al. 2020). 1: all.
+    /// Of these, samples from the smallest set with this total probability (Holtzman et al. 2020), above 0 and at most 1.
+    /// 1, the default: all.
     pub top_p: f64,
-    /// The seed of the random numbers. Text `k` of a seed does not depend on the number of texts.
+    /// The seed of the random numbers, by default 1. Text `k` of a seed does not depend on the number of texts.
     pub seed: u64,
 }
 
@@ -37,6 +38,26 @@ impl Default for GenerationOptions {
             top_p: 1.0,
             seed: 1,
         }
+    }
+}
+
+impl GenerationOptions {
+    /// Checks the ranges of the options.
+    fn check(&self) -> Result<()> {
+        let (temperature, top_p) = (self.temperature, self.top_p);
+        if !(temperature.is_finite() && temperature >= 0.0) {
+            return Err(
+                Error::usage(format!("the temperature {temperature} cannot be used"))
+                    .help("give a number that is not negative"),
+            );
+        }
+        if !(top_p > 0.0 && top_p <= 1.0) {
+            return Err(
+                Error::usage(format!("the total probability {top_p} cannot be used"))
+                    .help("give `top_p` a number above 0 and at most 1"),
+            );
+        }
+        Ok(())
     }
 }
 
@@ -56,7 +77,7 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// [`Kind::Diverged`](crate::error::Kind::Diverged) if a logit is not finite; otherwise as [`Trained::evaluation_session`].
+    /// [`Kind::Diverged`](crate::error::Kind::Diverged) if no logit is finite; otherwise as [`Trained::generation`].
     pub fn generate(&self, prompt: &str, options: &GenerationOptions) -> Result<String> {
         let mut texts = self.generate_texts(prompt, options, 1)?;
         Ok(texts.swap_remove(0).text)
@@ -85,13 +106,15 @@ impl Trained {
     ///
     /// # Errors
     ///
-    /// Same as [`Trained::evaluation_session`].
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if an option is out of its range; otherwise as
+    /// [`Trained::evaluation_session`].
     pub fn generation(
         &self,
         prompt: &str,
         options: &GenerationOptions,
         count: usize,
     ) -> Result<Generation<'_>> {
+        options.check()?;
         let prompt = self.read_prompt(prompt);
         let streams = count.clamp(1, MAX_STREAMS);
         Ok(Generation {
@@ -241,5 +264,33 @@ impl GrowingText {
         self.generated.tokens += 1;
         self.generated.log_probability += word.log_probability;
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn options_out_of_their_ranges_are_refused() {
+        let kind = |temperature, top_p| {
+            let options = GenerationOptions {
+                temperature,
+                top_p,
+                ..GenerationOptions::default()
+            };
+            options.check().err().map(|error| error.kind())
+        };
+        for (temperature, top_p) in [(1.0, 1.0), (0.0, 0.5), (20.0, 1e-9)] {
+            assert_eq!(kind(temperature, top_p), None, "{temperature} {top_p}");
+        }
+        let bad = [f64::NAN, f64::INFINITY, -1.0];
+        for value in bad {
+            assert_eq!(kind(value, 1.0), Some(Kind::Usage), "{value}");
+        }
+        for value in bad.into_iter().chain([0.0, 7.0]) {
+            assert_eq!(kind(1.0, value), Some(Kind::Usage), "{value}");
+        }
     }
 }
