@@ -65,8 +65,9 @@ enum Reporting {
     Elsewhere,
 }
 
-/// An error, as it is shown to the user.
-#[derive(Debug, thiserror::Error)]
+/// An error, as it is shown to the user. `Debug` writes the message, the causes and the help: what the runtime prints
+/// if `main` returns the error.
+#[derive(thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     kind: Kind,
@@ -163,25 +164,33 @@ impl Error {
     }
 }
 
+/// The text of [`Error::chain`] without its first word, as the runtime writes `Error: ` before it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, "\n  because: {error}")?;
+            cause = error.source();
+        }
+        if let Some(help) = &self.help {
+            write!(f, "\n  help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Displays an [`Error`] with its causes and its help.
 pub struct Chain<'a>(&'a Error);
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The user asked to stop, so this is not called an error.
-        match self.0.kind {
-            Kind::Interrupted | Kind::Terminated => write!(f, "stopped: {}", self.0)?,
-            _ => write!(f, "error: {}", self.0)?,
-        }
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            write!(f, "\n  because: {error}")?;
-            cause = error.source();
-        }
-        if let Some(help) = &self.0.help {
-            write!(f, "\n  help: {help}")?;
-        }
-        Ok(())
+        let label = match self.0.kind {
+            Kind::Interrupted | Kind::Terminated => "stopped",
+            _ => "error",
+        };
+        write!(f, "{label}: {:?}", self.0)
     }
 }
 
@@ -210,6 +219,7 @@ mod tests {
             outer.chain().to_string(),
             "error: cannot load the vocabulary\n  because: cannot read `a.txt`\n  because: permission denied\n  help: check the permissions of the file"
         );
+        assert_eq!(format!("error: {outer:?}"), outer.chain().to_string());
         assert_eq!(outer.kind().exit_code(), 3);
     }
 }
