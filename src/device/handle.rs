@@ -68,12 +68,23 @@ impl Handle {
         match memory.or(validation).or(internal) {
             None => Ok(made),
             Some(wgpu::Error::OutOfMemory { .. }) => Err(out_of_memory(&what())),
-            Some(error) => Err(Error::device(format!(
-                "the GPU refuses {}: {}",
-                what(),
-                one_line(&error.to_string())
-            ))
-            .help("update the driver, or use `--device cpu`")),
+            Some(error) => {
+                let driver = "update the driver, or use `--device cpu`";
+                let help = match error {
+                    // A shader that does not parse, or does not match its bindings. The tests of this crate exclude this for its
+                    // own kernels, so for these the driver is at fault.
+                    wgpu::Error::Validation { .. } => format!(
+                        "correct the shader or the bindings of its `Kernel`; if the kernel is one of wlstm, {driver}"
+                    ),
+                    _ => driver.to_owned(),
+                };
+                Err(Error::device(format!(
+                    "the GPU refuses {}: {}",
+                    what(),
+                    one_line(&error.to_string())
+                ))
+                .help(help))
+            }
         }
     }
 
