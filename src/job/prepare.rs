@@ -41,8 +41,9 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if the run cannot be resumed with this configuration,
-    /// [`Kind::Data`](crate::error::Kind::Data) if a text, a checkpoint or the folder cannot be used,
+    /// [`Kind::Usage`](crate::error::Kind::Usage) for a device selector that cannot be read, or if the run cannot be resumed with this
+    /// configuration;
+    /// [`Kind::Data`](crate::error::Kind::Data) if a text, a checkpoint or the folder cannot be used;
     /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device, or the run does not fit into its memory.
     pub fn prepare(self, mut observer: impl FnMut(Event) + Send) -> Result<Training> {
         prepare(self, &mut observer)

@@ -120,6 +120,7 @@ impl Trained {
     ///
     /// # Errors
     ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) for a device selector that cannot be read,
     /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device, or the model does not fit into its memory.
     pub fn evaluation_session(&self, extent: Extent) -> Result<EvaluationSession> {
         let (executor, words) = (self.open_device()?, self.vocabulary.len());

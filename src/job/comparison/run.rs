@@ -57,6 +57,7 @@ impl Comparison {
     ///
     /// # Errors
     ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) for a device selector that cannot be read,
     /// [`Kind::Data`](crate::error::Kind::Data) if a text or the folder cannot be used,
     /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device.
     pub fn prepare(
