@@ -73,7 +73,11 @@ impl Job {
         })
     }
 
-    /// A job that trains with the configuration in a TOML file, with overrides `KEY=VALUE`.
+    /// A job that trains with the configuration in a TOML file, with overrides `section.key=value`.
+    ///
+    /// Relative paths in the file are relative to its folder. Paths in overrides are too, unless nothing is there and
+    /// something is at that path relative to the working directory. Without overrides:
+    /// `Job::load::<&str>(file, &[])`.
     ///
     /// # Errors
     ///
