@@ -20,7 +20,17 @@
 #![doc = include_str!("../tests/examples/score.rs")]
 //! ```
 //!
-//! [`tutorial`] has more examples: training steps without the training loop, a new kernel, a new cell and a new operation.
+//! Another crate depends on the library, without the program, by this line of its `Cargo.toml`:
+//!
+//! ```toml
+//! wlstm = { path = "PATH/TO/wlstm", default-features = false }
+//! ```
+//!
+//! Its configuration is a file of its own, because the folder `configs` is only in the repository, or a text, with
+//! [`Config::parse`](config::Config::parse) and [`Job::new`](job::Job::new). [`help::configuration`] lists the keys.
+//!
+//! [`tutorial`] has more examples: training steps without the training loop, a new kernel, a new optimizer, a new cell and a
+//! new operation.
 //!
 //! # Design
 //!
@@ -101,8 +111,12 @@
 //!
 //! A cell needs a new form of gates only if its gates are neither dense, factorized nor grouped products.
 //!
-//! Tests cover new entries automatically: parity, contract and gradient tests iterate over the list of kernels, and tests of
-//! configuration, help and resuming iterate over the keys.
+//! Keys, cells and optimizers change the generated tables of `src/help`. `INSTA_UPDATE=always cargo test --test library help`
+//! writes them. Review the difference before you commit it.
+//!
+//! Most tests cover new entries automatically: parity, contract and gradient tests iterate over the list of kernels, and tests
+//! of configuration, help and resuming iterate over the keys. [`tutorial`] names the tests that a new cell or
+//! optimizer must be added to.
 //!
 //! # Invariants
 //!

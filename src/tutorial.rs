@@ -13,16 +13,62 @@
 //! # Add a kernel
 //!
 //! A kernel is a WGSL shader, its interface, a twin on the CPU and its test cases. In the crate, these are
-//! `shaders/pointwise/squared_relu.wgsl`, `src/kernels/pointwise/squared_relu.rs` and one line in the `KERNELS` of
-//! `src/kernels/pointwise/mod.rs`. The tests, `wlstm validate` and both executors then use the kernel. In this example, both
-//! files are combined in one, and the kernel is used without being registered:
+//! `shaders/pointwise/squared_relu.wgsl`, `src/kernels/pointwise/squared_relu.rs` and two lines in
+//! `src/kernels/pointwise/mod.rs`: `pub mod squared_relu;` and the entry `&squared_relu::KERNEL` of `KERNELS`. The tests,
+//! `wlstm validate` and both executors then use the kernel. In this example, both files are combined in one, and the kernel is
+//! used without being registered:
 //!
 //! ```ignore
 #![doc = include_str!("../tests/examples/kernel.rs")]
 //! ```
 //!
-//! In the crate, a kernel may also need `cpu` if its twin is slow, `split` if its slices can exceed the largest
-//! binding of a device, and a backward kernel, which `tests/library/gradients` compares with finite differences.
+//! [`params!`](crate::params) expands to code that names the crate `bytemuck`. A crate that uses the macro needs this dependency:
+//!
+//! ```toml
+//! bytemuck = { version = "1", features = ["derive"] }
+//! ```
+//!
+//! The precision of `exp`, `tanh` and `log` in WGSL depends on the driver. A shader that lists `&ACTIVATION` or `&LOGARITHM` in
+//! [`Kernel::snippets`](crate::kernel::Kernel::snippets) calls functions with the same bits on every device instead:
+//! `exp_of`, `tanh_of` and `sigmoid` ([`ACTIVATION`](crate::kernel::ACTIVATION)), and `ln_of`
+//! ([`LOGARITHM`](crate::kernel::LOGARITHM)).
+//!
+//! In the crate, a kernel may also need `cpu` if its twin is slow, and `split` if its slices can exceed the largest binding of
+//! a device. Every kernel, forward or backward, needs a check in `tests/library/gradients`, or
+//! [`no_gradient`](crate::kernel::Kernel::no_gradient) with a reason if it is part of no loss.
+//!
+//! # Add an optimizer
+//!
+//! An optimizer is two files with its rule for one element. [`OPTIMIZERS`](crate::kernels::optimizer::OPTIMIZERS) lists them
+//! all. All optimizers share the loop over rows, dense or sparse, the scale of the gradient and the test cases, in
+//! `src/kernels/optimizer/row_update` and `shaders/shared/row_update.wgsl`. This is `src/kernels/optimizer/momentum.rs`:
+//!
+//! ```ignore
+#![doc = include_str!("kernels/optimizer/momentum.rs")]
+//! ```
+//!
+//! - [`Optimizer`](crate::kernels::optimizer::Optimizer) declares the states, each with its initial value, and the constants.
+//!   `corrections` are two numbers that depend on the step, as in Adam.
+//! - `fields!` takes the names of the constants, `bindings!` the names of the states, both in the order of the declaration.
+//! - `cases` takes the constants, a range of test values for each state, and the first elements of the input
+//!   [`control`](crate::kernels::optimizer::control), of which element 0 is the learning rate.
+//! - `kernel::<F<f32>, F<f64>, STATES, CONSTANTS>()` makes the rest of the kernel from a rule `F`, with the numbers of states
+//!   and constants.
+//! - The trait `Rule<R, STATES, CONSTANTS>` has two methods. `new(constants, control)` reads the constants and `control` once per
+//!   step. `update(weight, states, g)` returns the new weight and the new states of one element for the scaled gradient `g`.
+//!
+//! The shader has the same rule. `Params` are the seven fields of every optimizer, then the constants. `update(i, g)` updates
+//! element `i` of the weight and of the states by the scaled gradient `g`; the shared `main` calls it. This is
+//! `shaders/optimizer/momentum.wgsl`:
+//!
+//! ```wgsl
+#![doc = include_str!("../shaders/optimizer/momentum.wgsl")]
+//! ```
+//!
+//! Two lines in `src/kernels/optimizer/mod.rs` register it: `pub mod momentum;` and the entry `&momentum::OPTIMIZER` of
+//! `OPTIMIZERS`. `train.optimizer = "momentum"` then selects it, and checkpoints store its states. Tests run every optimizer
+//! on all devices. Add a test of the formula beside `momentum_formula` in `tests/library/gradients/optimizers.rs`, and write the
+//! table of states in the help with `INSTA_UPDATE=always cargo test --test library help`.
 //!
 //! # Add a cell
 //!
@@ -34,6 +80,10 @@
 //! ```ignore
 #![doc = include_str!("cell/flstm.rs")]
 //! ```
+//!
+//! `INSTA_UPDATE=always cargo test --test library help` adds the cell to the tables of the help. Two tests contain only models that
+//! are listed by hand, and need one with the new cell: the golden values ([`validate::golden`](crate::validate::golden), files in
+//! `tests/golden`) and the predicted runs (`tests/devices/prediction`).
 //!
 //! A cell with gates of a new form, or another recurrence than that of the [cells](crate::cell), needs a new operation.
 //!

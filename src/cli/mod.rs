@@ -1,7 +1,15 @@
 //! The command line: one file for each command. Everything that is printed is printed here.
 //!
-//! To add a command, write `src/cli/NAME.rs` with its arguments and its `run`, declare the module below, and add a line to
-//! `commands!` in `command.rs` and its name to the README. Help, manual pages and completions follow.
+//! To add a command:
+//!
+//! - Write `src/cli/NAME.rs` with `pub(super) struct NameArgs`, which derives [`clap::Args`], and
+//!   `pub(super) fn run(arguments: &NameArgs, invocation: &Invocation) -> Result<()>`. The documentation of the struct and of
+//!   its fields is what `--help` prints. `Invocation`, in `args.rs`, has the options that all commands share.
+//! - Declare the module below.
+//! - Add the line `name: Name(NameArgs),` to `commands!` in `command.rs`.
+//! - Add a row to the table of commands in the README.
+//!
+//! Help, manual pages and completions follow.
 
 mod args;
 mod bench;

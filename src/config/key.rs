@@ -40,7 +40,7 @@ pub enum Resume {
     SameMeasure(Measured),
 }
 
-/// What files contain that must stay. Each has its check in `job::unchanged`.
+/// What files contain that must stay. A resumed [`Job`](crate::job::Job) checks each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// The training text. Checkpoints have its digest.

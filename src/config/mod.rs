@@ -18,7 +18,16 @@
 //!
 //! This entry generates the field [`TrainConfig::batch`], parsing and refusal, the [`reference`](reference()) that
 //! `wlstm help configuration` prints, the written configuration ([`Config::to_toml`]) and the check of a resumed run
-//! ([`Config::resume_conflicts`]). To add a key, add its entry and use the field.
+//! ([`Config::resume_conflicts`]).
+//!
+//! To add a key, add its entry, read the field where it has its effect (`config.train.batch`), and write the generated help with
+//! `INSTA_UPDATE=always cargo test --test library help`. The type of the key decides what `rule` is:
+//!
+//! | type | rule |
+//! |---|---|
+//! | `usize`, `u64` | a range, `1..=INDEX` |
+//! | `f64` | `Numbers { allowed, contains }`: the allowed numbers in words, and a function that tests one |
+//! | `bool`, an enumeration that implements [`Named`], paths | `()` |
 
 mod document;
 mod entry;

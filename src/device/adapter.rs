@@ -198,7 +198,8 @@ impl AdapterSummary {
         (self.subgroups && same && !self.is_hardware()).then_some(self.subgroup_max)
     }
 
-    /// See [`placement::Limits::workgroups`].
+    /// The number of workgroups of a product that keep the device busy; 0 for a software device. See
+    /// [`Limits::workgroups`](crate::graph::memory::Limits::workgroups).
     pub fn workgroups(&self) -> usize {
         if self.is_hardware() {
             placement::WORKGROUPS

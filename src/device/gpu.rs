@@ -1,8 +1,4 @@
-//! The executor of wgpu devices: runs plans as compute passes.
-//!
-//! `load` creates everything that a run needs. A run writes its inputs, encodes one compute pass over all steps, copies the
-//! outputs into one of a few staging buffers and submits; several runs may be in flight. The queue keeps runs, writes and reads
-//! in order, so only `fetch` and reads wait, and a run when too many are in flight.
+//! The executor of wgpu devices.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,7 +30,11 @@ pub(super) struct Pending {
     mapping: Mapping,
 }
 
-/// Runs plans on a wgpu device; see the module.
+/// Runs plans on a wgpu device, as compute passes.
+///
+/// [`load`](Executor::load) creates everything that a run needs. A run writes its inputs, encodes one compute pass over all steps,
+/// copies the outputs into one of a few staging buffers and submits. Several runs may be in flight. The queue keeps runs,
+/// writes and reads in order, so only [`fetch`](Executor::fetch) and reads wait, and a run when too many are in flight.
 pub struct GpuExecutor {
     pub(super) adapter: Adapter,
     pub(super) handle: Handle,

@@ -24,22 +24,22 @@ pub enum Workload {
     Kernels,
 }
 
-/// How a GPU runs its kernels. The options change only the speed, never a result. The CPU has none.
+/// How a GPU runs its kernels. The options change only the speed, never a result. They have no effect on the CPU.
 ///
 /// Matrix units change results, so they are no option: each executor decides on them when it is opened. One for
 /// [`Workload::Mixed`] uses them if its device has them and they pass a test.
 #[derive(Clone)]
 pub struct ExecutorOptions {
     /// Uses the fastest form of each kernel. A GPU that is new to this machine is measured first. Without it, every kernel runs
-    /// in its default form.
+    /// in its default form. Default: true.
     pub tune: bool,
     /// Keeps the run-time checks of wgpu in all kernels, even in those that are known to compute correctly
-    /// without them.
+    /// without them. Default: false.
     pub checked: bool,
-    /// The folder that keeps what tuning finds; `None`: it is not kept. The default is
-    /// [`cache_folder`](crate::files::cache_folder).
+    /// The folder that keeps what tuning finds, in one file `tuning-*.json` for each adapter and driver; `None`: it is not kept.
+    /// Default: [`cache_folder`], which is `WLSTM_CACHE`, or `wlstm` in the user's cache folder.
     pub cache: Option<PathBuf>,
-    /// Called during tuning with the number of measurements done and the number of all measurements.
+    /// Called during tuning with the number of measurements done and the number of all measurements. Default: none.
     pub on_tuning: Option<TuningObserver>,
 }
 

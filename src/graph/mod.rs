@@ -1,8 +1,8 @@
 //! Compiles typed operations to a plan. This module does not depend on devices.
 //!
-//! | module | contents |
+//! | item | contents |
 //! |---|---|
-//! | `tape`, `tape_gradients` | [`Graph`]: values, parameters, their gradients and a tape of [`Operation`]s |
+//! | [`Graph`] | values, parameters, their gradients and a tape of [`Operation`]s |
 //! | [`operations`] | the operations, each with its forward and backward rule in one file |
 //! | [`builder`] | tensors and steps, as operations emit them |
 //! | [`split`] | cuts steps whose slices a device cannot bind |

@@ -16,6 +16,9 @@
 //! | [`import`](mod@import) | creates a run from a model that was trained elsewhere |
 //! | [`page`] | writes the report of a run |
 //!
+//! The advice in an [`Error`](crate::error::Error) names options of the program, for example `--device` or `--set`. The options of
+//! [`Job`] and the overrides of [`Job::load`] are the same settings.
+//!
 //! This module prints nothing. Observers receive progress and messages as [`Event`]s.
 
 pub mod comparison;

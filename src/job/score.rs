@@ -37,7 +37,8 @@ pub fn extent_of(lines: usize) -> Extent {
 }
 
 impl Trained {
-    /// The scores of lines, in order. Every line is an independent sequence.
+    /// The scores of lines, in order. Every line is an independent sequence. A line feed within a line separates
+    /// tokens and is not scored.
     ///
     /// # Errors
     ///

@@ -57,17 +57,18 @@ pub struct Case {
     pub params: Box<[u32]>,
     /// One for each binding, in order.
     pub buffers: Vec<Fill>,
-    /// The number of terms of the longest sum behind one output element. It decides the tolerance.
+    /// The number of terms of the longest sum behind one output element; 1 for a kernel that sums nothing. It decides the
+    /// [tolerance](Case::tolerance).
     pub reduction: usize,
     /// Whether it is large enough to be timed.
     pub timed: bool,
-    /// The tolerance of each result in roundings, relative to the result: for functions that are accurate to
-    /// the last digits even where they are small. None: see [`Case::tolerance`].
+    /// The tolerance of each result in roundings (units of [`f32::EPSILON`]), relative to the result: for functions that are
+    /// accurate to the last digits even where they are small. None: see [`Case::tolerance`].
     pub roundings: Option<f64>,
 }
 
 impl Case {
-    /// A case whose outputs are sums of at most `reduction` products.
+    /// A case whose outputs are sums of at most `reduction` terms; 1 for a kernel that sums nothing.
     pub fn new(
         label: &'static str,
         params: &impl Params,
@@ -110,7 +111,8 @@ impl Case {
         }
     }
 
-    /// The error of a result against the reference, in the measure of [`Case::tolerance`].
+    /// The error of a result against the reference: `|got - want| / (1 + |want|)`, or `|got - want| / |want|` with
+    /// [`Case::roundings`].
     pub fn error(&self, got: f64, want: f64) -> f64 {
         let scale = match self.roundings {
             Some(_) => want.abs().max(f64::from(f32::MIN_POSITIVE)),
@@ -119,10 +121,12 @@ impl Case {
         (got - want).abs() / scale
     }
 
-    /// The largest `|device - reference| / (1 + |reference|)` allowed: sixteen roundings of `f32`, plus the
-    /// largest error of a sum of this length, if its terms are of order one and their signs vary. A running
-    /// sum of `n` such terms is itself of order `sqrt(n)`, so its `n` roundings together are of order `n`,
-    /// with a small factor. With [`Case::roundings`]: these, relative to the reference.
+    /// The largest [error](Case::error) allowed: `EPSILON * (16 + 4 sqrt(n) + n / 8)` with `n` the [`reduction`](Case::reduction)
+    /// and [`f32::EPSILON`], or `EPSILON * roundings` with [`Case::roundings`].
+    ///
+    /// The first formula is sixteen roundings, plus the largest error of a sum of `n` terms of order one whose signs vary. A
+    /// running sum of such terms is itself of order `sqrt(n)`, so its `n` roundings together are of order `n`, with a small
+    /// factor.
     pub fn tolerance(&self) -> f64 {
         let epsilon = f64::from(f32::EPSILON);
         if let Some(roundings) = self.roundings {

@@ -17,6 +17,12 @@ pub trait Params: bytemuck::Pod {
 }
 
 /// Declares a `#[repr(C)]` params struct of `u32` and `f32` fields together with its [`Params`] layout.
+///
+/// The expansion names the crate `bytemuck`. A crate that uses the macro needs this dependency:
+///
+/// ```toml
+/// bytemuck = { version = "1", features = ["derive"] }
+/// ```
 #[macro_export]
 macro_rules! params {
     ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $kind:ident),* $(,)? }) => {

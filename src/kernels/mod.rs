@@ -1,8 +1,10 @@
 //! The catalogue of kernels. It mirrors `shaders/` file for file.
 //!
 //! A new kernel needs two files, `shaders/FOLDER/NAME.wgsl` and `src/kernels/FOLDER/NAME.rs`, and its lines in the
-//! folder's `mod.rs`: the module and its entry in `KERNELS`. A kernel file has this order: the formula, `Params`,
-//! the static `KERNEL`, the twin, the cases. Forward and backward kernels are next to each other.
+//! folder's `mod.rs`: the module and its entry in `KERNELS`. It also needs a check in `tests/library/gradients`, or
+//! [`no_gradient`](crate::kernel::Kernel::no_gradient) with a reason. A kernel file has this order: the formula, `Params`, the
+//! static `KERNEL`, the twin, the cases; the [tutorial](crate::tutorial#add-a-kernel) has an example. Forward and
+//! backward kernels are next to each other.
 //!
 //! A kernel may have other *forms*: kernels with the same interface, the same twin and bitwise identical results, one of which
 //! may be faster on a device. A form names its base ([`Kernel::form_of`](crate::kernel::Kernel::form_of)), and [`forms`]

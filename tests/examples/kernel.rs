@@ -37,25 +37,7 @@ wlstm::params! {
     }
 }
 
-// ... the twin, which specifies the kernel in plain loops over `f32` or `f64`, ...
-fn twin<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
-    let (x, y) = (buffers.read("x"), buffers.write("y"));
-    for (y, &x) in y.iter_mut().zip(x) {
-        let positive = if x > R::ZERO { x } else { R::ZERO };
-        *y = positive * positive;
-    }
-}
-
-// ... the test cases, which include odd sizes, ...
-fn cases() -> Vec<Case> {
-    let case = |label, len: usize| {
-        let buffers = vec![Fill::signed(len), Fill::Output(len)];
-        Case::new(label, &Params { len: len as u32 }, 1, buffers)
-    };
-    vec![case("one element", 1), case("odd length", 1037)]
-}
-
-// ... and the kernel.
+// ... the kernel, ...
 static KERNEL: Kernel = Kernel {
     name: "pointwise/squared_relu",
     wgsl: SHADER,
@@ -66,6 +48,24 @@ static KERNEL: Kernel = Kernel {
     cases,
     ..Kernel::DEFAULT
 };
+
+// ... the twin, which specifies the kernel in plain loops over `f32` or `f64`, ...
+fn twin<R: Real>(_params: &Params, buffers: &mut Buffers<'_, R>) {
+    let (x, y) = (buffers.read("x"), buffers.write("y"));
+    for (y, &x) in y.iter_mut().zip(x) {
+        let positive = if x > R::ZERO { x } else { R::ZERO };
+        *y = positive * positive;
+    }
+}
+
+// ... and the test cases, which include odd sizes.
+fn cases() -> Vec<Case> {
+    let case = |label, len: usize| {
+        let buffers = vec![Fill::signed(len), Fill::Output(len)];
+        Case::new(label, &Params { len: len as u32 }, 1, buffers)
+    };
+    vec![case("one element", 1), case("odd length", 1037)]
+}
 
 fn main() -> wlstm::error::Result<()> {
     // Compares every case with the twin in `f64`: on the CPU, and on the first GPU if there is one.

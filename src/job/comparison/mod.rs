@@ -1,15 +1,14 @@
 //! Trains several models on one device with the same budget. The models take turns.
 //!
-//! | module | contents |
+//! | type | step |
 //! |---|---|
-//! | `changes` | variants of cells and values of keys |
-//! | `models` | the models: configurations with these changes |
-//! | `budget` | the training budget of every model |
-//! | `record` | the record `compare.json` |
-//! | `folder` | the folder of a comparison |
-//! | `request` | starts or resumes a comparison |
-//! | `run` | trains the models |
-//! | `turns` | the turns of the models |
+//! | [`BeginOptions`] | the configurations, their variants and the [`Budget`] of every model |
+//! | [`Comparison`] | begins from these options, or resumes from a folder |
+//! | [`ReadyComparison`] | has its texts and its [`ComparisonFolder`], and trains the [`Model`]s |
+//! | [`ComparisonOutcome`] | the models, the rows of the table, and the models that failed |
+//!
+//! [`comparison_table`](crate::report::comparison_table) makes a table of the rows. The folder keeps a [`ComparisonSpec`] in
+//! `compare.json`.
 
 mod budget;
 mod changes;

@@ -32,7 +32,10 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("job/factorize.rs", "factorizing creates cells of two kinds"),
     ("kernels/lstm/cell_forward.rs", "names of test cases"),
     ("kernels/matmul/product/cases.rs", "names of test cases"),
-    ("tutorial.rs", "the tutorial shows the file of one cell"),
+    (
+        "tutorial.rs",
+        "the tutorial shows the files of one cell and of one optimizer",
+    ),
     (
         "validate/golden/model.rs",
         "the golden models have fixed cells and a fixed optimizer",
