@@ -51,7 +51,7 @@ impl Drop for RunFolder {
 
 fn already_has_run(path: &Path) -> Error {
     Error::data(format!("`{}` already contains a run", path.display()))
-        .help("continue it with --resume, or choose another folder with --out")
+        .help("choose another folder with --out")
 }
 
 impl RunFolder {
@@ -61,6 +61,10 @@ impl RunFolder {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the folder is not empty or cannot be created.
     pub fn create(path: &Path) -> Result<RunFolder> {
+        if has_run(path) {
+            return Err(already_has_run(path)
+                .help("continue it with --resume, or choose another folder with --out"));
+        }
         RunFolder::check_free(path)?;
         let created = if path.exists() {
             Created::Contents
@@ -86,7 +90,7 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// Checks that [`RunFolder::create`] would work there, for commands that do a lot of work first.
+    /// Checks that [`RunFolder::create`] would work there, for commands that do a lot of work first or cannot resume a run.
     ///
     /// # Errors
     ///

@@ -97,6 +97,7 @@ pub(super) fn new_run(
     words: &Vocabulary,
     values: impl FnMut(&str, &ParameterSpec, usize, &mut [f32]) -> Result<()>,
 ) -> Result<RunFolder> {
+    RunFolder::check_free(out)?;
     let folder = RunFolder::create(out)?;
     let (path, table) = (folder.checkpoint_path(0), parameters(config, words.len()));
     native::write_model(&path, config, &table, &words.to_bytes(), values)?;
