@@ -67,8 +67,9 @@
 //!
 //! Two lines in `src/kernels/optimizer/mod.rs` register it: `pub mod momentum;` and the entry `&momentum::OPTIMIZER` of
 //! `OPTIMIZERS`. `train.optimizer = "momentum"` then selects it, and checkpoints store its states. Tests run every optimizer
-//! on all devices. Add a test of the formula beside `momentum_formula` in `tests/library/gradients/optimizers.rs`, and write the
-//! table of states in the help with `INSTA_UPDATE=always cargo test --test library help`.
+//! on all devices. Add a test of the formula beside `momentum_formula` in `tests/library/gradients/optimizers.rs`, and a
+//! predicted run in `tests/devices/prediction`. `INSTA_UPDATE=always cargo test --test library help` adds the states to the
+//! help.
 //!
 //! # Add a cell
 //!

@@ -8,13 +8,13 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `spec` | the run to estimate: a configuration, a vocabulary, the processes and devices |
-//! | `device` | memory of a device |
-//! | `host` | host memory |
-//! | `requirements` | all requirements of a run, and whether they are met |
-//! | `changes` | changes of the configuration that make a run fit |
-//! | `check` | refuses a run that does not fit |
-//! | `communication` | bytes that devices exchange |
+//! | `spec` | the run to estimate (configuration, vocabulary, processes, devices): [`RunSpec`] |
+//! | `device` | memory of a device: [`DeviceBytes`] |
+//! | `host` | host memory: [`HostBytes`] |
+//! | `requirements` | all requirements of a run, and whether they are met: [`Estimate`] |
+//! | `changes` | changes of the configuration that make a run fit: [`changes()`] |
+//! | `check` | refuses a run that does not fit: [`check()`] |
+//! | `communication` | bytes that devices exchange: [`CommunicationCost`] |
 
 mod changes;
 mod check;

@@ -5,9 +5,9 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `tables` | the tables, and moving rows |
-//! | `exchange` | the plan that moves rows on the device |
-//! | `slots` | the assignment of rows to slots |
+//! | `tables` | the tables, and moving rows: [`HostTables`] |
+//! | `exchange` | the plan that moves rows on the device: [`exchange_plan`] |
+//! | `slots` | the assignment of rows to slots: [`Slots`], [`Moves`] |
 //! | `streamed` | evaluation and generation |
 
 mod exchange;

@@ -6,8 +6,8 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `request` | the inputs and the result of a run |
-//! | `training_loop` | the loop |
+//! | `request` | the inputs and the result of a run: [`Run`], [`RunOutcome`] |
+//! | `training_loop` | the loop: [`train()`] |
 //! | `trainer` | the state of the loop |
 //! | `step` | starts a step, reports its result |
 //! | `validation` | validates, and keeps track of the best |

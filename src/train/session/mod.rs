@@ -2,14 +2,14 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `training` | training steps on one device or several |
+//! | `training` | training steps on one device or several: [`TrainingSession`] |
 //! | `training_state` | parameters, optimizer state and recurrent states in and out of files |
 //! | `loaded_step` | the plans of a step on the devices |
-//! | `step_result` | the results of a step |
+//! | `step_result` | the results of a step: [`StepResult`] |
 //! | `divided_step` | a step divided between devices or into micro-batches |
 //! | `reduction` | reduces the gradients of several devices |
-//! | `evaluation` | the losses of a text |
-//! | `generation` | the logits of the next word |
+//! | `evaluation` | the losses of a text: [`EvaluationSession`], [`Evaluator`] |
+//! | `generation` | the logits of the next word: [`GenerationSession`], [`Predictor`] |
 //! | `weights` | the parameters, on devices or on the host |
 //! | `pieces` | tensors in transfer between files and devices |
 

@@ -5,11 +5,11 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `control` | the values that change from step to step, and the results of a step |
+//! | `control` | the values that change from step to step, and the results of a step: [`control()`], [`Norm`] |
 //! | `append` | the steps of the update: norm, optimizer, moving average |
 //! | `optimizer` | the step that updates a parameter |
-//! | `whole` | the plan of a step on one device in one batch |
-//! | `divided` | the plans of a step divided between devices or into micro-batches |
+//! | `whole` | the plan of a step on one device in one batch: [`training_plan`] |
+//! | `divided` | the plans of a step divided between devices or into micro-batches: [`divided_plans`] |
 
 mod append;
 mod control;

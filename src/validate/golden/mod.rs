@@ -3,9 +3,9 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `model` | a golden file, its configuration, the inputs of its steps |
-//! | `check` | train the steps on a device and compare |
-//! | `compare` | tolerances and differences |
+//! | `model` | a golden file, its configuration, the inputs of its steps: [`Golden`] |
+//! | `check` | train the steps on a device and compare: [`Golden::check`] |
+//! | `compare` | tolerances and differences: [`Tolerance`], [`Difference`] |
 //!
 //! A file stores the parameters after the third step under all three names `STEP.after`. The parameters after the first and
 //! second step are therefore recomputed here, from the gradients and norms in the file and by Adagrad as [`crate::model`]
