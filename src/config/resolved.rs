@@ -12,6 +12,9 @@ use super::keys::{
 use super::paths;
 use crate::error::{Error, Result};
 
+/// The resolved configuration in the folder of a run.
+const RUN_CONFIG: &str = "config.toml";
+
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -65,7 +68,7 @@ impl Config {
         let bytes = std::fs::read(path).map_err(|error| {
             Error::usage(format!("cannot read the configuration `{name}`"))
                 .because(error)
-                .help("name a TOML file, such as configs/shakespeare.toml")
+                .help(help_for_unread(path))
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -136,5 +139,24 @@ impl Config {
             .help("set one of them in the configuration, or give --steps or --seconds"));
         }
         Ok(())
+    }
+}
+
+/// What to do about a path where no configuration can be read.
+fn help_for_unread(path: &Path) -> String {
+    let (name, run) = (path.display(), path.join(RUN_CONFIG));
+    if run.is_file() {
+        return format!(
+            "`{name}` is a run: name its configuration, `{}`",
+            run.display()
+        );
+    }
+    let examples = "the example configurations are in the folder `configs` of the repository";
+    match std::env::current_dir() {
+        Ok(current) if path.is_relative() && !path.exists() => format!(
+            "the path is relative to the current folder, `{}`; {examples}",
+            current.display()
+        ),
+        _ => format!("name a TOML file; {examples}"),
     }
 }

@@ -308,3 +308,24 @@ fn a_run_needs_an_end() {
         assert!(parse(SMALL, &[set]).unwrap().check_limits().is_ok());
     }
 }
+
+#[test]
+fn a_path_without_a_configuration_says_where_it_was_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = Config::load(std::path::Path::new("configs/none.toml"), &[]).unwrap_err();
+    assert_eq!(missing.kind(), Kind::Usage);
+    let current = std::env::current_dir().unwrap();
+    let message = format!("{missing:?}");
+    assert!(
+        message.contains(&format!("current folder, `{}`", current.display())),
+        "{message}"
+    );
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, SMALL).unwrap();
+    let run = Config::load(folder.path(), &[]).unwrap_err();
+    let message = format!("{run:?}");
+    assert!(
+        message.contains(&format!("name its configuration, `{}`", config.display())),
+        "{message}"
+    );
+}
