@@ -47,7 +47,8 @@ pub(super) struct OverrideArgs {
 /// The device of a command that uses a device.
 #[derive(Clone, Debug, Args)]
 pub(super) struct DeviceArgs {
-    /// Where to compute: auto, cpu, gpu, gpu:N, or part of an adapter's name, for example gpu:nvidia
+    /// Where to compute: auto, cpu, gpu, gpu:N (number N of `wlstm devices`) or gpu:TEXT (the adapter whose name contains TEXT), for
+    /// example gpu:nvidia
     #[arg(long, value_name = "SEL", default_value = "auto")]
     pub device: String,
 }

@@ -39,8 +39,8 @@ pub(super) struct TrainArgs {
     /// Start from the parameters in a safetensors file or in a run
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub init: Option<PathBuf>,
-    /// Where to train: auto, cpu, gpu, gpu:N, or part of an adapter's name, for example gpu:nvidia. To train on several devices,
-    /// repeat the option or give gpu:all
+    /// Where to train: auto, cpu, gpu, gpu:N (number N of `wlstm devices`) or gpu:TEXT (the adapter whose name contains TEXT), for
+    /// example gpu:nvidia. To train on several devices, repeat the option or give gpu:all
     #[arg(long = "device", value_name = "SEL")]
     pub devices: Vec<String>,
     /// Stop after this many optimizer steps

@@ -45,7 +45,7 @@ impl FromStr for Selector {
             Some(_) => {}
         }
         Err(Error::usage(format!("`{text}` is not a device"))
-            .help("use `auto`, `cpu`, `gpu`, `gpu:N` with a number from `wlstm devices`, or part of a name, for example `gpu:nvidia`"))
+            .help("use `auto`, `cpu`, `gpu`, `gpu:N` (number N of `wlstm devices`) or `gpu:TEXT` (the adapter whose name contains TEXT), for example `gpu:nvidia`"))
     }
 }
 
