@@ -23,7 +23,9 @@
 //! Another crate depends on the library, without the program, by this line of its `Cargo.toml`:
 //!
 //! ```toml
-//! wlstm = { path = "PATH/TO/wlstm", default-features = false }
+//! [dependencies.wlstm]
+//! path = "PATH/TO/wlstm"
+//! default-features = false
 //! ```
 //!
 //! Its configuration is a file of its own, because the folder `configs` is only in the repository, or a text, with
@@ -103,7 +105,7 @@
 //! |---|---|---|
 //! | a cell | `src/cell/NAME.rs`: key, parameters, gates, limits, ONNX nodes | `mod` and the entry of `CELLS` in `src/cell/mod.rs` |
 //! | a form of gates | `src/graph/operations/layer/NAME.rs`: products and gradients | `mod` there, a variant of `Gates` in `description.rs` and its arm in `forward.rs` |
-//! | an optimizer | `src/kernels/optimizer/NAME.rs` and `shaders/optimizer/NAME.wgsl`: state, initial values, rule, constants | `mod` and the entry of `OPTIMIZERS` in `src/kernels/optimizer/mod.rs` |
+//! | an optimizer | `src/kernels/optimizer/NAME.rs` and `shaders/optimizer/NAME.wgsl`: state, initial values, rule, constants | `mod` and the entry of `OPTIMIZERS` in `src/kernels/optimizer/mod.rs`; a check of its formula in `tests/library/gradients/optimizers.rs` |
 //! | a kernel | `src/kernels/FOLDER/NAME.rs` and `shaders/FOLDER/NAME.wgsl` | `mod` and the entry of `KERNELS` in the folder's `mod.rs`; a gradient check in `tests/library/gradients`, or `no_gradient` with a reason |
 //! | a configuration key | none | one entry in `src/config/keys`, which declares type, default, documentation, rule and behaviour on `--resume` |
 //! | a command | `src/cli/NAME.rs`: arguments, help, `run` | `mod` in `src/cli/mod.rs`, a line of `commands!` in `src/cli/command.rs`, and its name in the README |
