@@ -20,7 +20,7 @@
 #![doc = include_str!("../tests/examples/score.rs")]
 //! ```
 //!
-//! Another crate depends on the library, without the program, by this line of its `Cargo.toml`:
+//! Another crate depends on the library, without the program, with these lines in its `Cargo.toml`:
 //!
 //! ```toml
 //! [dependencies.wlstm]
