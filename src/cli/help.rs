@@ -5,6 +5,7 @@ use clap::{Args, Command};
 use super::args::Invocation;
 use super::markdown::render;
 use super::output;
+use crate::config::near;
 use crate::error::{Error, Result};
 use crate::help::{TOPICS, Topic};
 
@@ -74,8 +75,12 @@ fn unknown(topic: &[String], command: &Command) -> Error {
     let topics = TOPICS.iter().map(|topic| topic.name);
     let topics = topics.filter(|name| command.find_subcommand(name).is_none());
     let names: Vec<&str> = commands.chain(topics).collect();
-    Error::usage(format!("there is no help for `{}`", topic.join(" ")))
-        .help(format!("give one of these: {}", names.join(", ")))
+    let given = topic.first().map_or("", String::as_str);
+    let help = match near(given, names.iter().copied()) {
+        Some(near) if topic.len() == 1 => format!("did you mean `wlstm help {near}`?"),
+        _ => format!("give one of these: {}", names.join(", ")),
+    };
+    Error::usage(format!("there is no help for `{}`", topic.join(" "))).help(help)
 }
 
 #[cfg(test)]

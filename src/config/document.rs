@@ -9,7 +9,7 @@ use toml::de::DeTable;
 
 use super::field::Field;
 use super::key::Key;
-use super::nearest::nearest;
+use super::nearest::{is_close, near};
 use super::value::TomlValue;
 use crate::error::{Error, Result};
 
@@ -172,11 +172,11 @@ impl Document {
         if self.sections.contains(&section) {
             return Ok(());
         }
-        let near = nearest(section, self.sections.iter().copied());
-        Err(
-            Error::usage(format!("{location}: there is no section [{section}]"))
-                .help(format!("the nearest section is [{near}]")),
-        )
+        let help = match near(section, self.sections.iter().copied()) {
+            Some(near) => format!("the nearest section is [{near}]"),
+            None => LISTED.to_owned(),
+        };
+        Err(Error::usage(format!("{location}: there is no section [{section}]")).help(help))
     }
 
     /// Refuses an unknown key. The section is empty for a key outside of all sections.
@@ -193,18 +193,22 @@ impl Document {
             return Ok(());
         }
         // The name matters more than the section: `train.hidden` means `model.hidden`.
-        let near = self.entries.keys().min_by_key(|known| {
+        let known = self.entries.keys().filter_map(|known| {
             let (known_section, known_key) = known.split_once('.').unwrap_or(("", known));
             let is_elsewhere = usize::from(known_section != section);
-            2 * strsim::damerau_levenshtein(key, known_key) + is_elsewhere
+            let distance = 2 * strsim::damerau_levenshtein(key, known_key) + is_elsewhere;
+            is_close(key, known_key).then_some((distance, known))
         });
-        let near = near.map_or("", String::as_str);
-        Err(
-            Error::usage(format!("{location}: there is no key `{path}`"))
-                .help(format!("the nearest key is `{near}`")),
-        )
+        let help = match known.min() {
+            Some((_, near)) => format!("the nearest key is `{near}`"),
+            None => LISTED.to_owned(),
+        };
+        Err(Error::usage(format!("{location}: there is no key `{path}`")).help(help))
     }
 }
+
+/// Help for a name that resembles none.
+const LISTED: &str = "`wlstm help configuration` lists the keys";
 
 fn is_a_section(name: &str, location: &str) -> Error {
     Error::usage(format!("{location}: `{name}` is a section, not a key"))

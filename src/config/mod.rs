@@ -53,6 +53,7 @@ pub use keys::{
     TablePlacement, Tokens, TrainConfig,
 };
 pub use named::{Named, NamedValue};
+pub use nearest::near;
 pub use paths::is_pattern;
 pub use reference::reference;
 pub use resolved::{Config, keys};

@@ -47,6 +47,14 @@ fn unknown_names_are_refused_with_the_nearest() {
         &["`model.hidden.more`", "`model.hidden`"],
     );
     assert_refused(SMALL, &["=1"], &["there is no key"]);
+    for key in ["model.rank=2", "nothing.like=2"] {
+        assert_refused(
+            SMALL,
+            &[key],
+            &["`wlstm help configuration` lists the keys"],
+        );
+    }
+    assert_refused("[somewhere]", &[], &["lists the keys"]);
 }
 
 #[test]
