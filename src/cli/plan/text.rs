@@ -23,17 +23,14 @@ impl fmt::Display for Costs {
             VocabularySource::Text => ("", "the training text"),
         };
         writeln!(f, "{}", self.config.display())?;
-        let what = format!(
-            "vocabulary: {least}{} words, from {from}; precision: {}{}",
-            grouped(self.vocabulary as u64),
-            self.precision,
-            if self.recompute {
-                "; gates recomputed"
-            } else {
-                ""
-            }
-        );
-        wrapped(f, &what)?;
+        let words = grouped(self.vocabulary as u64);
+        writeln!(f, "vocabulary: {least}{words} words, from {from}")?;
+        let recomputed = if self.recompute {
+            ", gates recomputed"
+        } else {
+            ""
+        };
+        writeln!(f, "precision: {}{recomputed}", self.precision)?;
         writeln!(f)?;
         writeln!(f, "{:<28}{:<16}{:>16}", "parameter", "shape", "count")?;
         for tensor in &self.tensors {
@@ -137,7 +134,7 @@ impl OnDevice {
         let is_refused = self.estimate.refusal.is_some();
         let of_host = match self.available_of_host {
             Some(available) if self.need_of_host > 0 => format!(
-                ",\n    and of the host {} of {}",
+                ",\n    on the host {}, and {} are available",
                 bytes(self.need_of_host),
                 bytes(available)
             ),
@@ -145,7 +142,11 @@ impl OnDevice {
         };
         match (self.fits, self.available) {
             (Some(true), Some(available)) => {
-                writeln!(f, "  fits: needs {need} of {}{of_host}", bytes(available))?;
+                writeln!(
+                    f,
+                    "  fits: needs {need}, and {} are available{of_host}",
+                    bytes(available)
+                )?;
             }
             (Some(false), None) if !is_refused => {
                 writeln!(f, "  does not fit: needs {need}{of_host}")?;
@@ -160,7 +161,10 @@ impl OnDevice {
             (_, Some(available)) => {
                 if !is_refused {
                     let available = bytes(available);
-                    writeln!(f, "  does not fit: needs {need} of {available}{of_host}")?;
+                    writeln!(
+                        f,
+                        "  does not fit: needs {need}, and {available} are available{of_host}"
+                    )?;
                 }
             }
         }
