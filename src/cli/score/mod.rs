@@ -93,6 +93,12 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
             quiet,
             &format!("{}Lines per second:\t{rate:.0}", summary.text()),
         );
+    } else if failed.is_none() {
+        let name = arguments.file.as_ref().map_or_else(
+            || "standard input".to_owned(),
+            |path| format!("`{}`", path.display()),
+        );
+        note(quiet, &format!("{name} has no lines"));
     }
     failed.map_or(Ok(()), Err)
 }
