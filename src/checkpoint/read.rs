@@ -245,6 +245,7 @@ impl Checkpoint {
 
 /// The error for a file without a valid header.
 fn refusal(path: &Path, bytes: &[u8], error: SafeTensorError) -> Error {
+    let extension = path.extension().and_then(|extension| extension.to_str());
     let path = path.display();
     // The header of a safetensors file starts with a brace after 8 bytes.
     let foreign = bytes.get(8).is_some_and(|&first| first != b'{');
@@ -261,7 +262,10 @@ fn refusal(path: &Path, bytes: &[u8], error: SafeTensorError) -> Error {
         }
         _ => format!("`{path}` is not a valid safetensors file"),
     };
-    Error::data(message)
-        .because(error)
-        .help("use another checkpoint, or copy the file again")
+    let help = match extension {
+        Some("toml") => "this is a configuration; name the folder of a run",
+        Some("onnx") => "name a file of `wlstm export --format pytorch`; ONNX files cannot be read",
+        _ => "use another checkpoint, or copy the file again",
+    };
+    Error::data(message).because(error).help(help)
 }

@@ -35,6 +35,10 @@ fn missing_runs_are_named() {
             ("cut.safetensors", "`cut.safetensors` is truncated"),
             ("empty.safetensors", "`empty.safetensors` is empty"),
             ("train.txt", "`train.txt` is not a safetensors file"),
+            (
+                "tiny.toml",
+                "this is a configuration; name the folder of a run",
+            ),
         ] {
             fails(&tiny, &[command, run, "--device", "cpu"], 3, says);
         }
