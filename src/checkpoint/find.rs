@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::layout::{CHECKPOINTS, RECORD, checkpoint_name, checkpoint_steps};
+use super::layout::{CHECKPOINTS, RECORD, checkpoint_name, checkpoint_steps, has_run};
 use super::record::RunRecord;
 use crate::error::{Error, Result};
+use crate::files;
+
+/// Runs that a message names at most.
+const NAMED: usize = 3;
 
 /// Which checkpoint of a run to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +74,23 @@ pub fn find(path: &Path, which: Which) -> Result<FoundCheckpoint> {
         }),
         None => Err(
             Error::data(format!("there is no checkpoint in `{}`", path.display()))
-                .help("name the folder of a run that has saved at least once"),
+                .help(help_without_checkpoint(path)?),
         ),
     }
+}
+
+/// What to do about a folder without checkpoints: names the first runs in it.
+fn help_without_checkpoint(folder: &Path) -> Result<String> {
+    let entries = files::entries(folder)?;
+    let runs = entries.iter().filter(|entry| has_run(entry));
+    let names: Vec<String> = runs.map(|run| format!("`{}`", run.display())).collect();
+    Ok(match names.as_slice() {
+        [] => "name the folder of a run that has saved at least once".to_owned(),
+        [one] => format!("name the run in it, {one}"),
+        all => format!(
+            "name one of the {} runs in it, such as {}",
+            all.len(),
+            all[..all.len().min(NAMED)].join(", ")
+        ),
+    })
 }

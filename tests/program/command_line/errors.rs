@@ -32,6 +32,7 @@ fn missing_runs_are_named() {
         for (run, says) in [
             ("none", "there is no run and no checkpoint at `none`"),
             ("folder", "there is no checkpoint in `folder`"),
+            (".", "name the run in it, `./run`"),
             ("cut.safetensors", "`cut.safetensors` is truncated"),
             ("empty.safetensors", "`empty.safetensors` is empty"),
             ("train.txt", "`train.txt` is not a safetensors file"),
