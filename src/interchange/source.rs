@@ -14,7 +14,7 @@ use crate::tensor::names;
 const VERSION: &str = "wlstm.version";
 
 /// The metadata key of the configuration in an exported file.
-pub const CONFIG: &str = "wlstm.config";
+const CONFIG: &str = "wlstm.config";
 
 /// The metadata key of the vocabulary in an exported file: `word count` on each line, the line is the id.
 pub const WORDS: &str = "wlstm.vocab";

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::observer::Observer;
 use super::text::{counted_vocabulary, named_vocabulary};
 use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, SavedCheckpoint, Status};
-use crate::config::{Config, Named};
+use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
 use crate::error::{Error, Result};
 use crate::interchange::{native, pytorch};
@@ -29,7 +29,7 @@ pub struct ImportedRun {
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) if PyTorch does not have this model, or the model has other tokens,
+/// [`Kind::Usage`](crate::error::Kind::Usage) if PyTorch does not have this model,
 /// [`Kind::Data`](crate::error::Kind::Data) if the file does not fit the configuration or has numbers that
 /// are not finite, or the run cannot be created.
 pub fn import(
@@ -41,7 +41,6 @@ pub fn import(
 ) -> Result<ImportedRun> {
     let file = Checkpoint::open(file)?;
     let is_pytorch = pytorch::is_pytorch(&file);
-    check_tokens(&file, is_pytorch, config)?;
     let words = words_of(&file, is_pytorch, config, &mut observer)?;
     check_sizes(config, words.len(), 1)?;
     let table = parameters(config, words.len());
@@ -87,30 +86,6 @@ pub fn import(
         parameters: table.iter().map(|line| line.shape.len() as u64).sum(),
         words: words.len(),
     })
-}
-
-/// Refuses other tokens than those of the configuration that the file has, if any: the text would be cut into other words
-/// than those that the model has learned.
-fn check_tokens(file: &Checkpoint, is_pytorch: bool, config: &Config) -> Result<()> {
-    let stored = if is_pytorch {
-        pytorch::Imported::configuration(file)
-    } else {
-        file.metadata().get("config").map(String::as_str)
-    };
-    let place = file.path().display().to_string();
-    // A configuration of another version may be unreadable; import does not need it.
-    let stored = stored.and_then(|text| Config::parse(text, &place, Path::new("/"), &[]).ok());
-    let Some(tokens) = stored.map(|stored| stored.data.tokens) else {
-        return Ok(());
-    };
-    if tokens == config.data.tokens {
-        return Ok(());
-    }
-    let (trained, given) = (tokens.name(), config.data.tokens.name());
-    Err(Error::usage(format!(
-        "the model in `{place}` was trained with `data.tokens = \"{trained}\"`, and the configuration has \"{given}\""
-    ))
-    .help(format!("import it with --set data.tokens={trained}")))
 }
 
 /// Creates a run whose only checkpoint is that of step 0. `values` gives the elements of each parameter, as for

@@ -6,7 +6,7 @@ use super::layout::{FORGET, GATES, check_with_help, name_of, tensors, transposed
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::interchange::source::{CONFIG, WORDS};
+use crate::interchange::source::WORDS;
 use crate::tensor::names;
 
 /// A file of PyTorch, read as the parameters of a model.
@@ -55,11 +55,6 @@ impl<'a> Imported<'a> {
     /// The vocabulary, if the file has it.
     pub fn words(file: &Checkpoint) -> Option<&[u8]> {
         file.metadata().get(WORDS).map(String::as_bytes)
-    }
-
-    /// The configuration that the model was trained with, if the file has it.
-    pub fn configuration(file: &Checkpoint) -> Option<&str> {
-        file.metadata().get(CONFIG).map(String::as_str)
     }
 
     /// The values of a parameter by its name in checkpoints, in their layout.
