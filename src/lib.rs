@@ -24,7 +24,7 @@
 //!
 //! ```toml
 //! [dependencies.wlstm]
-//! path = "PATH/TO/wlstm"
+//! path = "PATH/TO/REPOSITORY"
 //! default-features = false
 //! ```
 //!
