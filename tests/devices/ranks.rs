@@ -308,7 +308,7 @@ fn divergence_ends_all() -> Outcome {
                 "--set",
                 "train.unroll=60",
             ],
-            "is not finite",
+            "is no longer finite",
         ),
     ] {
         let (_, mut command) = text.job(2, name, &[&sets, more].concat());
