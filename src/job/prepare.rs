@@ -224,32 +224,24 @@ impl TextSource {
         caching: &Caching,
         observer: &mut Observer<'_>,
     ) -> Result<Texts> {
-        match (self, checkpoint) {
-            (TextSource::Read(texts), None) => Ok(texts),
-            (TextSource::Read(texts), Some(_)) => {
-                Contents::of_words(&texts.vocabulary).check(config)?;
+        match self {
+            TextSource::Read(texts) => {
+                if checkpoint.is_some() {
+                    Contents::of_words(&texts.vocabulary).check(config)?;
+                }
                 Ok(texts)
             }
-            (TextSource::Files(files), None) => {
-                let words = vocabulary(config, &files.train, observer)?;
-                Texts::read(
-                    files,
-                    Arc::new(words),
-                    config.data.tokens,
-                    caching,
-                    observer,
-                )
-            }
-            (TextSource::Files(files), Some(checkpoint)) => {
-                let words = saved_vocabulary(checkpoint, config)?;
-                Contents::of_words(&words).check(config)?;
-                Texts::read(
-                    files,
-                    Arc::new(words),
-                    config.data.tokens,
-                    caching,
-                    observer,
-                )
+            TextSource::Files(files) => {
+                let words = match checkpoint {
+                    None => vocabulary(config, &files.train, observer)?,
+                    Some(checkpoint) => {
+                        let words = saved_vocabulary(checkpoint, config)?;
+                        Contents::of_words(&words).check(config)?;
+                        words
+                    }
+                };
+                let tokens = config.data.tokens;
+                Texts::read(files, Arc::new(words), tokens, caching, observer)
             }
         }
     }

@@ -92,14 +92,12 @@ impl RunPlans {
     ) -> Vec<RunPlans> {
         let mut plans: Vec<RunPlans> = Vec::with_capacity(executors.len());
         for (executor, device) in executors.iter().zip(first..) {
-            let limits = executor.limits();
-            let bound = limits.binding_at_most(config.device.max_binding);
-            let mut inference = plans.iter().map(|plans| &plans.inference);
-            let same = inference.find(|inference| inference.limits == bound);
-            plans.push(match same.cloned() {
-                Some(shared) => RunPlans::with_inference(shared, division, device),
-                None => RunPlans::new(config, vocabulary, &limits, division, device),
-            });
+            let limits = executor.limits().binding_at_most(config.device.max_binding);
+            let mut known = plans.iter().map(|plans| &plans.inference);
+            let same = known.find(|inference| inference.limits == limits).cloned();
+            let inference =
+                same.unwrap_or_else(|| Arc::new(InferencePlans::new(config, vocabulary, limits)));
+            plans.push(RunPlans::with_inference(inference, division, device));
         }
         plans
     }
