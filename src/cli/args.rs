@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::error::{Error, Result};
 use crate::files;
+use crate::job::Parameters;
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
@@ -51,6 +52,29 @@ pub(super) struct DeviceArgs {
     /// example gpu:nvidia
     #[arg(long, value_name = "SEL", default_value = "auto")]
     pub device: String,
+}
+
+/// Which parameters a command with a trained model uses.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ParameterArgs {
+    /// Use the parameters after the last step of the checkpoint, not their moving average [default: the average, once at most
+    /// 10 % of it are initial values]
+    #[arg(long, conflicts_with = "average")]
+    pub last: bool,
+    /// Use the moving average of the parameters (`train.ema`), also early in a run
+    #[arg(long)]
+    pub average: bool,
+}
+
+impl ParameterArgs {
+    /// The choice.
+    pub fn parameters(&self) -> Parameters {
+        match (self.last, self.average) {
+            (true, _) => Parameters::Last,
+            (_, true) => Parameters::Average,
+            _ => Parameters::ByRule,
+        }
+    }
 }
 
 /// Parses a positive number.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::args::{DeviceArgs, Invocation};
+use super::args::{DeviceArgs, Invocation, ParameterArgs};
 use super::output;
 use super::preparation::trained;
 use super::progress::UnknownWords;
@@ -38,6 +38,9 @@ pub(super) struct EvalArgs {
     /// Read only the first N targets of the text, in the order of batches; 0 reads all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub targets: u64,
+    /// The parameters to use.
+    #[command(flatten)]
+    pub parameters: ParameterArgs,
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -59,7 +62,8 @@ struct Document {
 
 /// Evaluates.
 pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
-    let trained = trained(&arguments.run, invocation)?.device(&arguments.device.device);
+    let trained = trained(&arguments.run, &arguments.parameters, invocation)?
+        .device(&arguments.device.device);
     let corpus = Arc::new(if arguments.data.is_empty() {
         trained.configured_text(&[ConfiguredText::Test, ConfiguredText::Validation])?
     } else {

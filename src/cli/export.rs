@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{Invocation, check_folder_of};
+use super::args::{Invocation, ParameterArgs, check_folder_of};
 use super::messages::note;
 use super::preparation::trained;
 use crate::error::Result;
@@ -32,9 +32,9 @@ pub(super) struct ExportArgs {
     /// Format of the file
     #[arg(long, value_enum, default_value_t = ExportFormat::Pytorch)]
     pub format: ExportFormat,
-    /// Export the parameters after the last step, not their moving average
-    #[arg(long)]
-    pub last: bool,
+    /// The parameters to use.
+    #[command(flatten)]
+    pub parameters: ParameterArgs,
 }
 
 /// The format of an export.
@@ -51,7 +51,7 @@ pub(super) enum ExportFormat {
 /// Exports.
 pub(super) fn run(arguments: &ExportArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
-    let trained = trained(&arguments.run, invocation)?;
+    let trained = trained(&arguments.run, &arguments.parameters, invocation)?;
     let out = &arguments.out;
     check_folder_of(out, "")?;
     let replaced = out.exists();
@@ -60,11 +60,7 @@ pub(super) fn run(arguments: &ExportArgs, invocation: &Invocation) -> Result<()>
         ExportFormat::Native => Format::Native,
         ExportFormat::Onnx => Format::Onnx,
     };
-    let files = if arguments.last {
-        trained.export_last(format, out)?
-    } else {
-        trained.export(format, out)?
-    };
+    let files = trained.export(format, out)?;
     let names: Vec<String> = files
         .iter()
         .map(|file| format!("`{}`", file.display()))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::args::{DeviceArgs, Invocation};
+use super::args::{DeviceArgs, Invocation, ParameterArgs};
 use super::messages::note;
 use super::next::{device_options, longer, program};
 use super::output;
@@ -53,6 +53,9 @@ pub(super) struct FactorizeArgs {
     /// Seed of the search for a permutation
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// The parameters to use.
+    #[command(flatten)]
+    pub parameters: ParameterArgs,
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -82,7 +85,8 @@ struct Change<T> {
 /// Factorizes.
 pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
-    let before = trained(&arguments.run, invocation)?.device(&arguments.device.device);
+    let before = trained(&arguments.run, &arguments.parameters, invocation)?
+        .device(&arguments.device.device);
     let numbers = |given: &[u32]| given.iter().map(|number| *number as usize).collect();
     let method = if arguments.groups.is_empty() {
         Method::Factors(numbers(&arguments.factor))

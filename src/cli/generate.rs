@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::args::{DeviceArgs, Invocation};
+use super::args::{DeviceArgs, Invocation, ParameterArgs};
 use super::output;
 use super::preparation::trained;
 use crate::error::{Error, Result};
@@ -60,6 +60,9 @@ pub(super) struct GenerateArgs {
     /// Seed of the random numbers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// The parameters to use.
+    #[command(flatten)]
+    pub parameters: ParameterArgs,
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -98,7 +101,8 @@ struct Document {
 
 /// Generates.
 pub(super) fn run(arguments: &GenerateArgs, invocation: &Invocation) -> Result<()> {
-    let trained = trained(&arguments.run, invocation)?.device(&arguments.device.device);
+    let trained = trained(&arguments.run, &arguments.parameters, invocation)?
+        .device(&arguments.device.device);
     let prompt = match arguments.prompt.as_str() {
         "-" => standard_input()?,
         prompt => prompt.to_owned(),

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::args::Invocation;
+use super::args::{Invocation, ParameterArgs};
 use super::executors::executor_options;
 use super::messages::note;
 use super::progress::Live;
 use crate::error::Result;
-use crate::job::{Event, Task, Trained};
+use crate::job::{Event, Parameters, Task, Trained};
 
 /// Shows events: sentences as lines, long work as a live line.
 pub(super) struct Preparation {
@@ -56,12 +56,24 @@ fn name_of(task: Task) -> &'static str {
     }
 }
 
-/// Opens the best checkpoint of a run, or a checkpoint file, and prints which one.
-pub(super) fn trained(run: &Path, invocation: &Invocation) -> Result<Trained> {
+/// Opens the best checkpoint of a run, or a checkpoint file, and prints which one. Says if the parameters are used although
+/// there is a moving average of them.
+pub(super) fn trained(
+    run: &Path,
+    arguments: &ParameterArgs,
+    invocation: &Invocation,
+) -> Result<Trained> {
     let quiet = invocation.quiet();
-    let trained = shown(Trained::open(run)?, invocation, quiet);
+    let parameters = arguments.parameters();
+    let trained = shown(Trained::open(run)?, invocation, quiet).parameters(parameters)?;
     let place = trained.checkpoint().path().display();
     note(quiet, &format!("Using the checkpoint `{place}`."));
+    if let (Parameters::ByRule, Some(reason)) = (parameters, trained.why_not_average()) {
+        note(
+            quiet,
+            &format!("Using the parameters themselves: {reason}. Choose it with --average."),
+        );
+    }
     Ok(trained)
 }
 

@@ -135,7 +135,6 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
             "The run has already reached its limits: raise train.steps, train.epochs or train.seconds to continue.",
         );
     }
-    warn_of_initial_average(&config, outcome.progress.step);
     show_sample(&outcome, quiet)?;
     advise(quiet, arguments, folder, &config);
     Ok(())
@@ -276,19 +275,6 @@ fn options(arguments: &TrainArgs, overrides: &[String]) -> String {
 fn sets(overrides: &[String]) -> String {
     let set = |set: &String| format!(" --set {}", quoted(set));
     overrides.iter().map(set).collect()
-}
-
-/// Warns if validation used a moving average in which the initial parameters still have a large weight.
-fn warn_of_initial_average(config: &Config, steps: u64) {
-    let left = config.train.ema.powf(steps as f64);
-    if config.train.ema > 0.0 && left > 0.2 {
-        tracing::warn!(
-            "validation and the sample use the moving average of the parameters (`train.ema = {}`), which after {steps} \
-             steps is still {:.0} % their start; set `train.ema=0` for runs as short as this",
-            config.train.ema,
-            100.0 * left
-        );
-    }
 }
 
 #[cfg(test)]

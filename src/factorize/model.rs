@@ -7,7 +7,8 @@ use crate::cell::{CELLS, Cell};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::model::parameters::{Group, ParameterSpec, evaluated_name};
+use crate::model::parameter_set::ParameterSet;
+use crate::model::parameters::{Group, ParameterSpec};
 
 /// New values of parameters by name, in the layout of checkpoints. All others keep their values.
 pub type Changed = BTreeMap<String, Vec<f32>>;
@@ -18,20 +19,22 @@ pub struct Model<'a> {
     pub checkpoint: &'a Checkpoint,
     /// Its configuration.
     pub config: &'a Config,
+    /// The parameters to factorize.
+    pub set: ParameterSet,
 }
 
 impl<'a> Model<'a> {
-    /// The values of a recurrent parameter that evaluation uses.
+    /// The values of a recurrent parameter.
     ///
     /// # Errors
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the file does not have it.
     pub fn recurrent(&self, name: &str) -> Result<Cow<'a, [f32]>> {
-        let name = evaluated_name(self.config, Group::Recurrent, name);
+        let name = self.set.tensor(self.config, Group::Recurrent, name);
         Ok(self.checkpoint.tensor_f32(&name)?.1)
     }
 
-    /// The values of any parameter that evaluation uses.
+    /// The values of any parameter.
     ///
     /// # Errors
     ///

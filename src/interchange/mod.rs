@@ -6,8 +6,8 @@
 //! | [`pytorch`] | safetensors that `torch.nn.Embedding`, `torch.nn.LSTM` and `torch.nn.Linear` load by name |
 //! | [`onnx`] | one step as an ONNX graph with states as inputs and outputs |
 //!
-//! Unless asked otherwise, an export has the parameters that `eval`, `score` and `generate` use: the moving average of
-//! the recurrent parameters if the model has one.
+//! Unless asked otherwise, an export has the parameters that `eval`, `score` and `generate` use: see
+//! [`ParameterSet`](crate::model::parameter_set::ParameterSet).
 
 pub mod native;
 pub mod onnx;

@@ -8,13 +8,14 @@ use super::source::ExportSource;
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
 use crate::config::Config;
 use crate::error::Result;
+use crate::model::parameter_set::ParameterSet;
 use crate::model::parameters::ParameterSpec;
 use crate::tensor::names;
 
 /// Elements that are read and written at once.
 const CHUNK: usize = 1 << 22;
 
-/// Writes the parameters with their moving averages if there are any, the vocabulary and the configuration.
+/// Writes the parameters, their moving averages if these are to be used, the vocabulary and the configuration.
 ///
 /// # Errors
 ///
@@ -25,7 +26,7 @@ pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
     for parameter in &table {
         let average = names::moving_average(&parameter.name);
         tensors.push((parameter.name.clone(), parameter));
-        if source.checkpoint.contains(&average) && !source.last {
+        if source.set == ParameterSet::Average && source.checkpoint.contains(&average) {
             tensors.push((average, parameter));
         }
     }

@@ -7,7 +7,8 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::corpus::Vocabulary;
 use crate::error::Result;
-use crate::model::parameters::{Group, ParameterSpec, evaluated_name, parameters};
+use crate::model::parameter_set::ParameterSet;
+use crate::model::parameters::{Group, ParameterSpec, parameters};
 use crate::tensor::names;
 
 /// The metadata key of the version in an exported file.
@@ -27,8 +28,8 @@ pub struct ExportSource<'a> {
     pub config: &'a Config,
     /// Its vocabulary.
     pub vocabulary: &'a Vocabulary,
-    /// Whether to export the parameters after the last step instead of their moving average.
-    pub last: bool,
+    /// The parameters to export.
+    pub set: ParameterSet,
 }
 
 impl<'a> ExportSource<'a> {
@@ -39,11 +40,7 @@ impl<'a> ExportSource<'a> {
 
     /// The values of a recurrent parameter, in the layout of files.
     pub(super) fn recurrent(&self, name: &str) -> Result<Cow<'a, [f32]>> {
-        if self.last {
-            self.table(name)
-        } else {
-            self.table(&evaluated_name(self.config, Group::Recurrent, name))
-        }
+        self.table(&self.set.tensor(self.config, Group::Recurrent, name))
     }
 
     /// The values of a tensor of the file.

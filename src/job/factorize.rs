@@ -59,6 +59,7 @@ impl Trained {
         let model = Model {
             checkpoint: self.checkpoint(),
             config: self.config(),
+            set: self.parameter_set(),
         };
         model.check_dense()?;
         let layers = self.config().model.layers();
@@ -95,6 +96,7 @@ impl Factorization<'_> {
         let model = Model {
             checkpoint: self.trained.checkpoint(),
             config: self.trained.config(),
+            set: self.trained.parameter_set(),
         };
         let (changed, kept) = match &self.method {
             Method::Factors(factors) => {

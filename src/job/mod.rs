@@ -47,5 +47,5 @@ pub use origin::key_of;
 pub use prepare::{training_executors, workload_of};
 pub use resume::resume_arguments;
 pub use settings::Job;
-pub use trained::{ExportFormat, Trained};
+pub use trained::{ExportFormat, Parameters, Trained};
 pub use training::{Outcome, Training};

@@ -11,6 +11,9 @@ use crate::device::{Executor, ExecutorOptions, Workload, choose};
 use crate::error::{Error, Result};
 use crate::interchange::{ExportSource, native, onnx, pytorch};
 use crate::model::language_model::Extent;
+use crate::model::parameter_set::{ParameterSet, why_not_average};
+use crate::tensor::names;
+use crate::train::progress::Progress;
 use crate::train::session::{EvaluationSession, GenerationSession};
 use crate::train::watch::Event;
 
@@ -25,10 +28,24 @@ pub struct Trained {
     checkpoint: Arc<Checkpoint>,
     config: Config,
     vocabulary: Arc<Vocabulary>,
+    set: ParameterSet,
     device: String,
     options: ExecutorOptions,
     pub(super) caching: Caching,
     observer: Option<Arc<dyn Fn(Event) + Send + Sync>>,
+}
+
+/// Which parameters of a trained model to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parameters {
+    /// The moving average if there is one and the initial parameters have a weight of at most 0.1 in it; otherwise those
+    /// after the last step.
+    #[default]
+    ByRule,
+    /// Those after the last step of the checkpoint.
+    Last,
+    /// The moving average.
+    Average,
 }
 
 /// The format of an export.
@@ -67,6 +84,7 @@ impl Trained {
         let config = saved_config(&checkpoint)?;
         let vocabulary = saved_vocabulary(&checkpoint, &config)?;
         Ok(Trained {
+            set: set_by_rule(&checkpoint, &config),
             checkpoint: Arc::new(checkpoint),
             config,
             vocabulary: Arc::new(vocabulary),
@@ -75,6 +93,43 @@ impl Trained {
             caching: Caching::default(),
             observer: None,
         })
+    }
+
+    /// Uses these parameters. The default is [`Parameters::ByRule`].
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Usage`](crate::error::Kind::Usage) for the moving average of a model that has none.
+    pub fn parameters(mut self, parameters: Parameters) -> Result<Trained> {
+        self.set = match parameters {
+            Parameters::ByRule => set_by_rule(&self.checkpoint, &self.config),
+            Parameters::Last => ParameterSet::Last,
+            Parameters::Average if has_average(&self.checkpoint, &self.config) => {
+                ParameterSet::Average
+            }
+            Parameters::Average => {
+                return Err(Error::usage(format!(
+                    "`{}` has no moving average of the parameters",
+                    self.checkpoint.path().display()
+                ))
+                .help("leave --average out; a run has a moving average if it is trained with `train.ema` above 0"));
+            }
+        };
+        Ok(self)
+    }
+
+    /// The parameters that are used.
+    pub fn parameter_set(&self) -> ParameterSet {
+        self.set
+    }
+
+    /// The reason why the moving average of the parameters is not used, in a sentence, if there is one and the rule
+    /// does not choose it.
+    pub fn why_not_average(&self) -> Option<String> {
+        let steps = steps_of(&self.checkpoint)?;
+        has_average(&self.checkpoint, &self.config)
+            .then(|| why_not_average(&self.config, steps))
+            .flatten()
     }
 
     /// Computes on this device, as `--device` names it.
@@ -124,7 +179,8 @@ impl Trained {
     /// [`Kind::Device`](crate::error::Kind::Device) if there is no such device, or the model does not fit into its memory.
     pub fn evaluation_session(&self, extent: Extent) -> Result<EvaluationSession> {
         let (executor, words) = (self.open_device()?, self.vocabulary.len());
-        EvaluationSession::new(executor, &self.config, words, &self.checkpoint, extent)
+        let file = &self.checkpoint;
+        EvaluationSession::new(executor, &self.config, words, file, self.set, extent)
     }
 
     /// The model on its device, to generate `streams` texts in parallel.
@@ -134,7 +190,8 @@ impl Trained {
     /// Same as [`Trained::evaluation_session`].
     pub fn generation_session(&self, streams: usize) -> Result<GenerationSession> {
         let (executor, words) = (self.open_device()?, self.vocabulary.len());
-        GenerationSession::new(executor, &self.config, words, &self.checkpoint, streams)
+        let file = &self.checkpoint;
+        GenerationSession::new(executor, &self.config, words, file, self.set, streams)
     }
 
     fn open_device(&self) -> Result<Box<dyn Executor>> {
@@ -145,32 +202,14 @@ impl Trained {
         choice.device.open(Workload::F32, &self.options)
     }
 
-    /// Writes the model for other programs, with the parameters that evaluation uses: the moving average, if
-    /// there is one. Returns the files.
+    /// Writes the model for other programs, with the parameters that evaluation uses. Returns the files.
     ///
     /// # Errors
     ///
     /// [`Kind::Usage`](crate::error::Kind::Usage) if the format cannot represent the model, or `out` is the checkpoint itself;
     /// [`Kind::Data`](crate::error::Kind::Data) if a file cannot be written.
     pub fn export(&self, format: ExportFormat, out: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
-        self.export_parameters(format, out.as_ref(), false)
-    }
-
-    /// Same as [`Trained::export`], with the parameters after the last step instead of their moving average.
-    ///
-    /// # Errors
-    ///
-    /// Same as [`Trained::export`].
-    pub fn export_last(&self, format: ExportFormat, out: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
-        self.export_parameters(format, out.as_ref(), true)
-    }
-
-    fn export_parameters(
-        &self,
-        format: ExportFormat,
-        out: &Path,
-        last: bool,
-    ) -> Result<Vec<PathBuf>> {
+        let out = out.as_ref();
         let place = out.canonicalize().ok();
         if place.is_some() && place == self.checkpoint.path().canonicalize().ok() {
             return Err(Error::usage(format!(
@@ -183,7 +222,7 @@ impl Trained {
             checkpoint: &self.checkpoint,
             config: &self.config,
             vocabulary: &self.vocabulary,
-            last,
+            set: self.set,
         };
         let mut files = vec![out.to_path_buf()];
         match format {
@@ -200,6 +239,30 @@ impl Trained {
             observer(event);
         }
     }
+}
+
+/// The parameters to use by the rule of [`ParameterSet::after`]. Files without the progress of a run, such as those of
+/// `export` and `factorize`, have a moving average only if it is to be used.
+fn set_by_rule(checkpoint: &Checkpoint, config: &Config) -> ParameterSet {
+    match steps_of(checkpoint) {
+        _ if !has_average(checkpoint, config) => ParameterSet::Last,
+        Some(steps) => ParameterSet::after(config, steps),
+        None => ParameterSet::Average,
+    }
+}
+
+/// Whether a checkpoint has the moving average of its parameters.
+fn has_average(checkpoint: &Checkpoint, config: &Config) -> bool {
+    let names = checkpoint.names();
+    config.train.ema > 0.0
+        && names
+            .iter()
+            .any(|name| name.starts_with(names::MOVING_AVERAGES))
+}
+
+/// The steps of the run that wrote a checkpoint.
+fn steps_of(checkpoint: &Checkpoint) -> Option<u64> {
+    Some(Progress::read(checkpoint).ok()?.step)
 }
 
 /// The configuration inside a checkpoint.

@@ -115,6 +115,10 @@ pub struct Valid {
     /// Unknown words that the model was trained on so far. `None` if that is not known.
     #[serde(default)]
     pub unknown_trained: Option<u64>,
+    /// Whether the moving average of the parameters was used. `None` for a model without one, and in lines of old
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<bool>,
 }
 
 impl Valid {

@@ -65,7 +65,8 @@
 //! update divide by it.
 //!
 //! With `train.ema` the moving average `a = ema * a + (1 - ema) * w` of the recurrent parameters is updated after every step,
-//! without bias correction. Evaluation and generation use `a` instead of `w`.
+//! without bias correction. Evaluation and generation use `a` instead of `w` once the initial parameters have a weight
+//! `ema^steps` of at most 0.1 in it; see [`ParameterSet`](parameter_set::ParameterSet).
 //!
 //! ## Batches
 //!
@@ -94,5 +95,6 @@ pub mod cost;
 pub mod division;
 pub mod language_model;
 pub mod limits;
+pub mod parameter_set;
 pub mod parameters;
 pub mod tables;

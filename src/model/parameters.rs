@@ -52,12 +52,7 @@ pub struct ParameterSpec {
 impl ParameterSpec {
     /// Whether there is a moving average of this parameter.
     pub fn is_averaged(&self, config: &Config) -> bool {
-        is_averaged(config, self.group)
-    }
-
-    /// The tensor that evaluation uses for this parameter, see [`evaluated_name`].
-    pub fn evaluated_name(&self, config: &Config) -> String {
-        evaluated_name(config, self.group, &self.name)
+        self.group.is_averaged(config)
     }
 
     /// Rows and width of the parameter as a matrix: all extents but the last, and the last.
@@ -67,17 +62,10 @@ impl ParameterSpec {
     }
 }
 
-/// Whether there are moving averages of the parameters of a group.
-fn is_averaged(config: &Config, group: Group) -> bool {
-    config.train.ema > 0.0 && group == Group::Recurrent
-}
-
-/// The tensor that evaluation uses for the parameter `name`: its moving average where there is one, else itself.
-pub fn evaluated_name(config: &Config, group: Group, name: &str) -> String {
-    if is_averaged(config, group) {
-        names::moving_average(name)
-    } else {
-        name.to_owned()
+impl Group {
+    /// Whether there are moving averages of the parameters of this group.
+    pub fn is_averaged(self, config: &Config) -> bool {
+        config.train.ema > 0.0 && self == Group::Recurrent
     }
 }
 

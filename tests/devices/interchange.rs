@@ -12,6 +12,7 @@ use wlstm::checkpoint::Checkpoint;
 use wlstm::config::Config;
 use wlstm::corpus::Vocabulary;
 use wlstm::interchange::{ExportSource, onnx};
+use wlstm::model::parameter_set::ParameterSet;
 
 type Test = fn() -> Result<(), Failed>;
 type WithPython = fn(&Path) -> Result<(), Failed>;
@@ -155,7 +156,7 @@ fn trained(folder: &Folder, cell: &str) -> (PathBuf, PathBuf) {
     );
     let config = format!(
         "[model]\n{cell}\nlayers = 2\nembedding = 8\nhidden = 12\nprojection = 8\n[softmax]\nkind = \"full\"\n\
-         [data]\ntrain = [\"train.txt\"]\n[train]\nbatch = 4\nunroll = 5\nsteps = 20\nema = 0.9\n"
+         [data]\ntrain = [\"train.txt\"]\n[train]\nbatch = 4\nunroll = 5\nsteps = 20\nema = 0.8\n"
     );
     let config = folder.write("model.toml", config);
     let run = folder.path("trained");
@@ -340,7 +341,7 @@ fn beside_the_model(python: &Path) -> Result<(), Failed> {
         checkpoint: &checkpoint,
         config: &config,
         vocabulary: &vocabulary,
-        last: false,
+        set: ParameterSet::Average,
     };
     let mut found = Vec::new();
     for (name, inside) in [("one.onnx", onnx::MAX_INLINE), ("two.onnx", 0)] {

@@ -18,6 +18,7 @@ use wlstm::kernels::matmul::sum_pieces;
 use wlstm::kernels::optimizer::OPTIMIZERS;
 use wlstm::model::language_model::Division;
 use wlstm::model::language_model::{self, Extent};
+use wlstm::model::parameter_set::ParameterSet;
 use wlstm::model::parameters::{initial_values, parameters};
 use wlstm::random::{Purpose, Stream};
 use wlstm::train::prepare::Preparer;
@@ -47,7 +48,13 @@ fn lstmp_of_one_layer_with_full_softmax() {
         batch: 2,
         unroll: 2,
     };
-    let plan = language_model::evaluation(&config, VOCABULARY, extent, &Limits::COMMON);
+    let plan = language_model::evaluation(
+        &config,
+        VOCABULARY,
+        ParameterSet::Average,
+        extent,
+        &Limits::COMMON,
+    );
     insta::assert_snapshot!("evaluation", plan.to_string());
 }
 
@@ -178,14 +185,20 @@ fn evaluation_by_spans_has_the_same_bits() {
                 ),
                 &format!("[softmax]\nkind = \"full\"\n[train]\nrecompute = {recompute}"),
             );
-            let plan = language_model::evaluation(&config, VOCABULARY, extent, &Limits::HOST);
+            let plan = language_model::evaluation(
+                &config,
+                VOCABULARY,
+                ParameterSet::Average,
+                extent,
+                &Limits::HOST,
+            );
             let mut executor = CpuExecutor::<f32>::new();
             let id = executor
                 .load(Arc::new(plan.clone()))
                 .expect("there is memory");
             for (k, parameter) in parameters(&config, VOCABULARY).iter().enumerate() {
                 let values = initial_values(parameter, k, 1);
-                let name = parameter.evaluated_name(&config);
+                let name = ParameterSet::Average.tensor(&config, parameter.group, &parameter.name);
                 executor.write(&name, &values).expect("a tensor");
             }
             let mut random = Stream::new(7, Purpose::Shuffle, 0);
@@ -401,7 +414,7 @@ proptest! {
             }
 
             let extent = Extent { batch: config.train.batch, unroll: config.train.unroll };
-            let plan = language_model::evaluation(&config, VOCABULARY, extent, &limits);
+            let plan = language_model::evaluation(&config, VOCABULARY, ParameterSet::Average, extent, &limits);
             plan.check();
             prop_assert_eq!(conflict(&plan), None);
         }

@@ -1,5 +1,6 @@
 //! The progress of a comparison: a live line for each model on a terminal, plain lines elsewhere.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
@@ -23,6 +24,8 @@ pub struct Display {
     left: Vec<f64>,
     /// Seconds of training of each model, if the budget is in seconds.
     seconds: f64,
+    /// The notes that were printed.
+    said: BTreeSet<String>,
 }
 
 impl Display {
@@ -59,6 +62,7 @@ impl Display {
             left: vec![f64::NAN; labels.len()],
             labels,
             live,
+            said: BTreeSet::new(),
         }
     }
 
@@ -163,8 +167,13 @@ impl Display {
                     "{label}: step {step} was skipped: gradients too large for f16 at a loss scale of {loss_scale}"
                 ));
             }
+            // The same for all models, most often.
+            Event::Note { text } => {
+                if self.said.insert(text.clone()) {
+                    self.line(&text);
+                }
+            }
             Event::Device { .. }
-            | Event::Note { .. }
             | Event::Working { .. }
             | Event::Worked { .. }
             | Event::Start { .. }

@@ -127,11 +127,9 @@ impl State {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 self.log.push(format!("saved {name}"));
             }
+            Event::Note { text } => self.log.push(text),
             // Before training.
-            Event::Device { .. }
-            | Event::Note { .. }
-            | Event::Working { .. }
-            | Event::Worked { .. } => {}
+            Event::Device { .. } | Event::Working { .. } | Event::Worked { .. } => {}
             Event::Skipped { step, loss_scale } => self.log.push(format!(
                 "step {step} skipped: gradients overflow f16 at a loss scale of {loss_scale}"
             )),

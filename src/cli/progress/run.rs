@@ -163,11 +163,9 @@ impl Progress {
                     "step {step}  epoch {epoch}  validation perplexity {perplexity:.2}{mark}{unknown}  after {trained}"
                 ));
             }
+            Event::Note { text } => self.line(&text),
             // Before training.
-            Event::Device { .. }
-            | Event::Note { .. }
-            | Event::Working { .. }
-            | Event::Worked { .. } => {}
+            Event::Device { .. } | Event::Working { .. } | Event::Worked { .. } => {}
             Event::Checkpoint { path } => tracing::info!(path = %path.display(), "checkpoint"),
         }
     }

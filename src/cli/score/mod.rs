@@ -16,7 +16,7 @@ use clap::Args;
 use lines::{first_lines, read, read_file};
 use scoring::{Rows, Scoring};
 
-use super::args::{DeviceArgs, Invocation};
+use super::args::{DeviceArgs, Invocation, ParameterArgs};
 use super::messages::note;
 use super::output;
 use super::preparation::trained;
@@ -50,6 +50,9 @@ pub(super) struct ScoreArgs {
     /// Print only totals: perplexity with and without out-of-vocabulary words, their number, and the number of tokens
     #[arg(long)]
     pub summary: bool,
+    /// The parameters to use.
+    #[command(flatten)]
+    pub parameters: ParameterArgs,
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -58,7 +61,8 @@ pub(super) struct ScoreArgs {
 /// Scores.
 pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
-    let trained = trained(&arguments.run, invocation)?.device(&arguments.device.device);
+    let trained = trained(&arguments.run, &arguments.parameters, invocation)?
+        .device(&arguments.device.device);
     let (lines, at_once) = match &arguments.file {
         Some(path) => (read_file(path)?, false),
         None => {

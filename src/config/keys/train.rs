@@ -49,8 +49,9 @@ section! {
         /// Maximum joint norm of the gradients, to which larger gradients are scaled down; 0: no clipping.
         clip_norm: f64 = Setting { default: 10.0, rule: SINGLE, resume: MustStay };
 
-        /// Decay of the moving average of the recurrent parameters, which evaluation uses; 0: off. After `n` steps the
-        /// initial parameters still have weight `ema^n`: disable it for runs of less than a few thousand steps.
+        /// Decay of the moving average of the recurrent parameters; 0: off. After `n` steps the initial parameters have
+        /// weight `ema^n` in it. Once this is at most 0.1, validation, `eval`, `score`, `generate` and `export` use the
+        /// average; before, the parameters themselves.
         ema: f64 = Setting {
             default: 0.999,
             rule: Numbers {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::division::{Extent, Part};
+use super::super::parameter_set::ParameterSet;
 use super::super::parameters::{self, Group, parameters};
 use super::super::tables::{cache_of, caches};
 use crate::config::Config;
@@ -17,15 +18,6 @@ pub(super) const TILE: usize = 24 << 20;
 /// The number of rows of a batch whose gates are in memory at once if they are recomputed. On every device, the products
 /// for weight gradients sum over this many rows at a time, so that spans of this length are not slower.
 pub(super) const SPAN_ROWS: usize = 512;
-
-/// Which recurrent parameters a graph uses.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Weights {
-    /// Those that are trained.
-    Trained,
-    /// Those that evaluation uses: the moving averages, if there are any.
-    Evaluated,
-}
 
 /// Where a graph finds the embedding and the softmax weights.
 #[derive(Clone, Copy, PartialEq)]
@@ -43,7 +35,8 @@ pub(super) enum TableAccess {
 #[derive(Clone, Copy)]
 pub(super) struct Variant {
     pub extent: Extent,
-    pub weights: Weights,
+    /// The parameters that the graph reads.
+    pub set: ParameterSet,
     pub tables: TableAccess,
     pub part: Part,
 }
@@ -64,10 +57,7 @@ impl<'a> Body<'a> {
         variant: Variant,
     ) -> Body<'a> {
         let Variant {
-            weights,
-            tables,
-            part,
-            ..
+            set, tables, part, ..
         } = variant;
         let caches = caches(config, vocabulary, part.division);
         let declare = |line: parameters::ParameterSpec| {
@@ -78,10 +68,11 @@ impl<'a> Body<'a> {
             if let (TableAccess::Slots, Some(cache)) = (tables, cache_of(config, &line)) {
                 rows = caches[cache].slots;
             }
-            let parameter = if weights == Weights::Evaluated && line.is_averaged(config) {
-                graph.averaged_parameter(&line.evaluated_name(config), rows, width)
+            let tensor = set.tensor(config, line.group, &line.name);
+            let parameter = if tensor == line.name {
+                graph.parameter(&tensor, rows, width)
             } else {
-                graph.parameter(&line.name, rows, width)
+                graph.averaged_parameter(&tensor, rows, width)
             };
             (line.name, parameter)
         };

@@ -1,7 +1,8 @@
 //! The graphs of evaluation and generation, for tables on the device.
 
 use super::super::division::{Extent, Part};
-use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant, Weights};
+use super::super::parameter_set::ParameterSet;
+use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant};
 use crate::config::Config;
 use crate::graph::Graph;
 use crate::graph::memory::Limits;
@@ -12,7 +13,13 @@ use crate::tensor::names;
 use crate::tensor::names::StateOwner;
 
 /// The losses of `targets [T*B]` after `inputs [T*B]` with the full softmax: the output `nll [T*B]`, 0 for padding.
-pub fn evaluation(config: &Config, vocabulary: usize, extent: Extent, limits: &Limits) -> Plan {
+pub fn evaluation(
+    config: &Config,
+    vocabulary: usize,
+    set: ParameterSet,
+    extent: Extent,
+    limits: &Limits,
+) -> Plan {
     let mut graph = Graph::new("evaluate", limits);
     graph.builder.publish("nll");
     graph.builder.use_states_of(StateOwner::Evaluation);
@@ -20,7 +27,7 @@ pub fn evaluation(config: &Config, vocabulary: usize, extent: Extent, limits: &L
         // Without a backward pass nothing is recomputed, but the gates of one span exist at a time.
         graph.builder.recompute_gates(SPAN_ROWS);
     }
-    let body = Body::new(&mut graph, config, vocabulary, variant(extent));
+    let body = Body::new(&mut graph, config, vocabulary, variant(set, extent));
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let targets = graph.builder.index_input("targets", [extent.rows()]);
     let (weight, bias) = (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS));
@@ -30,10 +37,16 @@ pub fn evaluation(config: &Config, vocabulary: usize, extent: Extent, limits: &L
 }
 
 /// The logits after one step of `batch` streams: the output `logits [B, V]`.
-pub fn logits(config: &Config, vocabulary: usize, batch: usize, limits: &Limits) -> Plan {
+pub fn logits(
+    config: &Config,
+    vocabulary: usize,
+    set: ParameterSet,
+    batch: usize,
+    limits: &Limits,
+) -> Plan {
     let mut graph = Graph::new("logits", limits);
     graph.builder.use_states_of(StateOwner::Generation);
-    let variant = variant(Extent { batch, unroll: 1 });
+    let variant = variant(set, Extent { batch, unroll: 1 });
     let body = Body::new(&mut graph, config, vocabulary, variant);
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let out: Slice = graph.builder.output("logits", [batch, vocabulary]);
@@ -60,10 +73,10 @@ pub fn states(plan: &Plan) -> Vec<(String, usize)> {
         .collect()
 }
 
-fn variant(extent: Extent) -> Variant {
+fn variant(set: ParameterSet, extent: Extent) -> Variant {
     Variant {
         extent,
-        weights: Weights::Evaluated,
+        set,
         tables: TableAccess::Whole,
         part: Part::WHOLE,
     }

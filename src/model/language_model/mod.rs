@@ -7,8 +7,8 @@
 //! | [`logits`] | one step, with the logits over the vocabulary |
 //! | [`streamed_evaluation`], [`streamed_generation`] | the same two for tables on the host |
 //!
-//! Evaluation and generation use the moving average of the recurrent parameters where there is one, and `f32`: mixed
-//! precision is for training.
+//! Evaluation and generation use a given [`ParameterSet`](super::parameter_set::ParameterSet), and `f32`: mixed precision is
+//! for training.
 
 mod body;
 mod inference;

@@ -2,7 +2,8 @@
 //! copies the softmax weights to the device tile by tile.
 
 use super::super::division::{Extent, Part};
-use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant, Weights};
+use super::super::parameter_set::ParameterSet;
+use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant};
 use crate::config::Config;
 use crate::graph::Graph;
 use crate::graph::memory::Limits;
@@ -32,6 +33,7 @@ const TILE_WEIGHTS: usize = 16 << 20;
 pub fn streamed_evaluation(
     config: &Config,
     vocabulary: usize,
+    set: ParameterSet,
     extent: Extent,
     limits: &Limits,
 ) -> Streamed {
@@ -39,6 +41,7 @@ pub fn streamed_evaluation(
     let most = (TILE.min(limits.slice) / rows).min(TILE_WEIGHTS.min(limits.slice) / depth);
     let width = most.clamp(1, vocabulary);
     let ends = Ends {
+        set,
         owner: StateOwner::Evaluation,
         embedded: names::evaluation::EMBEDDED,
         h: names::evaluation::H,
@@ -56,10 +59,12 @@ pub fn streamed_evaluation(
 pub fn streamed_generation(
     config: &Config,
     vocabulary: usize,
+    set: ParameterSet,
     batch: usize,
     limits: &Limits,
 ) -> Plan {
     let ends = Ends {
+        set,
         owner: StateOwner::Generation,
         embedded: names::generation::EMBEDDED,
         h: names::generation::H,
@@ -68,8 +73,9 @@ pub fn streamed_generation(
     layers(config, vocabulary, extent, ends, limits)
 }
 
-/// Where a plan without tables begins and ends.
+/// Where a plan without tables begins and ends, and the parameters between.
 struct Ends {
+    set: ParameterSet,
     owner: StateOwner,
     embedded: &'static str,
     h: &'static str,
@@ -84,7 +90,7 @@ fn layers(config: &Config, vocabulary: usize, extent: Extent, ends: Ends, limits
     graph.builder.use_states_of(ends.owner);
     let variant = Variant {
         extent,
-        weights: Weights::Evaluated,
+        set: ends.set,
         tables: TableAccess::LookedUp(ends.embedded),
         part: Part::WHOLE,
     };

@@ -1,8 +1,9 @@
 //! The graph of a training step.
 
 use super::super::division::{Extent, Part};
+use super::super::parameter_set::ParameterSet;
 use super::super::parameters::parameters;
-use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant, Weights};
+use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant};
 use crate::config::{Config, Precision, Recipe, Softmax};
 use crate::graph::operations::{CandidateSampling, full_softmax, mean, sampled_softmax};
 use crate::graph::{Graph, Parameter};
@@ -96,7 +97,7 @@ fn variant(config: &Config, part: Part) -> Variant {
             batch: config.train.batch,
             unroll: config.train.unroll,
         },
-        weights: Weights::Trained,
+        set: ParameterSet::Last,
         tables: TableAccess::Slots,
         part,
     }

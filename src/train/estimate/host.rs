@@ -110,7 +110,7 @@ fn batches(plans: &RunPlans, run: &RunSpec<'_>) -> u64 {
     let (micro_batches, update) = plans.step.micro_batches_and_update();
     let micro_batches: u64 = micro_batches.iter().map(|plan| inputs(plan)).sum();
     let update = update.map_or(0, |plan| inputs(plan));
-    let evaluation: u64 = plans.loaded_evaluation().map(|plan| inputs(plan)).sum();
+    let evaluation: u64 = plans.batch_of_evaluation().map(|plan| inputs(plan)).sum();
     BATCHES * (run.topology.devices as u64 * micro_batches + update + evaluation)
 }
 

@@ -45,7 +45,7 @@ impl Estimate {
         let dispatches = |plan: &Plan| plan.steps.len();
         let step = plans.step.iter().map(|plan| dispatches(plan));
         let exchange = plans.table_exchange.iter().map(|plan| dispatches(plan));
-        let evaluation = plans.loaded_evaluation().map(|plan| dispatches(plan));
+        let evaluation = plans.batch_of_evaluation().map(|plan| dispatches(plan));
         Estimate {
             device: DeviceBytes::of(&footprint),
             host: HostBytes::of(plans, run, &footprint, model),

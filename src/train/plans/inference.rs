@@ -7,14 +7,16 @@ use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
 use crate::model::division::Extent;
 use crate::model::language_model;
+use crate::model::parameter_set::ParameterSet;
 
 /// The plans of evaluation and generation during a training run, each built on first use.
 pub(super) struct InferencePlans {
     pub config: Config,
     pub vocabulary: usize,
     pub limits: Limits,
-    evaluation: OnceLock<EvaluationPlans>,
-    generation: OnceLock<Arc<Plan>>,
+    /// Of each set of parameters, as are those of generation.
+    evaluation: [OnceLock<EvaluationPlans>; 2],
+    generation: [OnceLock<Arc<Plan>>; 2],
 }
 
 impl InferencePlans {
@@ -24,23 +26,23 @@ impl InferencePlans {
             config: config.clone(),
             vocabulary,
             limits,
-            evaluation: OnceLock::new(),
-            generation: OnceLock::new(),
+            evaluation: Default::default(),
+            generation: Default::default(),
         }
     }
 
     /// The plans of a batch of evaluation, of the size of a training batch.
-    pub fn evaluation(&self) -> &EvaluationPlans {
-        self.evaluation.get_or_init(|| {
+    pub fn evaluation(&self, set: ParameterSet) -> &EvaluationPlans {
+        self.evaluation[set as usize].get_or_init(|| {
             let extent = evaluation_extent(&self.config);
-            EvaluationPlans::new(&self.config, self.vocabulary, &self.limits, extent)
+            EvaluationPlans::new(&self.config, self.vocabulary, set, &self.limits, extent)
         })
     }
 
     /// The plan of one word of one text.
-    pub fn generation(&self) -> &Arc<Plan> {
-        self.generation
-            .get_or_init(|| generation_plan(&self.config, self.vocabulary, &self.limits, 1))
+    pub fn generation(&self, set: ParameterSet) -> &Arc<Plan> {
+        self.generation[set as usize]
+            .get_or_init(|| generation_plan(&self.config, self.vocabulary, set, &self.limits, 1))
     }
 }
 
@@ -69,11 +71,13 @@ impl EvaluationPlans {
     pub fn new(
         config: &Config,
         vocabulary: usize,
+        set: ParameterSet,
         limits: &Limits,
         extent: Extent,
     ) -> EvaluationPlans {
         if tables_on_host(config) {
-            let plans = language_model::streamed_evaluation(config, vocabulary, extent, limits);
+            let plans =
+                language_model::streamed_evaluation(config, vocabulary, set, extent, limits);
             return EvaluationPlans::Streamed(StreamedPlans {
                 hidden: Arc::new(plans.hidden),
                 tile: Arc::new(plans.tile),
@@ -81,7 +85,7 @@ impl EvaluationPlans {
                 width: plans.width,
             });
         }
-        let plan = language_model::evaluation(config, vocabulary, extent, limits);
+        let plan = language_model::evaluation(config, vocabulary, set, extent, limits);
         EvaluationPlans::Whole(Arc::new(plan))
     }
 
@@ -108,13 +112,14 @@ pub fn evaluation_extent(config: &Config) -> Extent {
 pub fn generation_plan(
     config: &Config,
     vocabulary: usize,
+    set: ParameterSet,
     limits: &Limits,
     streams: usize,
 ) -> Arc<Plan> {
     let plan = if tables_on_host(config) {
-        language_model::streamed_generation(config, vocabulary, streams, limits)
+        language_model::streamed_generation(config, vocabulary, set, streams, limits)
     } else {
-        language_model::logits(config, vocabulary, streams, limits)
+        language_model::logits(config, vocabulary, set, streams, limits)
     };
     Arc::new(plan)
 }

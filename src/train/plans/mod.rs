@@ -18,6 +18,7 @@ use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
 use crate::graph::split::oversized;
 use crate::model::division::Division;
+use crate::model::parameter_set::ParameterSet;
 use crate::numbers::bytes;
 
 /// The plans that one device of a training run loads.
@@ -107,23 +108,32 @@ impl RunPlans {
         let training = self.step.iter().chain(&self.table_exchange);
         training
             .chain(self.loaded_evaluation())
-            .chain(std::iter::once(self.generation()))
+            .chain(std::iter::once(self.generation(ParameterSet::Last)))
             .map(|plan| &**plan)
     }
 
     /// The plans of a batch of evaluation, of the size of a training batch.
-    pub fn evaluation(&self) -> &EvaluationPlans {
-        self.inference.evaluation()
+    pub fn evaluation(&self, set: ParameterSet) -> &EvaluationPlans {
+        self.inference.evaluation(set)
     }
 
     /// The plan of one word of the sample at the end of the run.
-    pub fn generation(&self) -> &Arc<Plan> {
-        self.inference.generation()
+    pub fn generation(&self, set: ParameterSet) -> &Arc<Plan> {
+        self.inference.generation(set)
+    }
+
+    /// The plans of validation that a run loads, of each set of parameters that it uses; none if it does not validate.
+    pub fn loaded_evaluation(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        let sets = ParameterSet::of_run(&self.inference.config, 0).into_iter();
+        let used = sets.filter(|_| self.validates);
+        used.flat_map(|set| self.evaluation(set).iter())
     }
 
     /// The plans of a batch of validation; none if the run does not validate.
-    pub fn loaded_evaluation(&self) -> impl Iterator<Item = &Arc<Plan>> {
-        let evaluation = self.validates.then(|| self.evaluation().iter());
+    pub fn batch_of_evaluation(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        let evaluation = self
+            .validates
+            .then(|| self.evaluation(ParameterSet::Last).iter());
         evaluation.into_iter().flatten()
     }
 

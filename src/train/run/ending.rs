@@ -8,6 +8,7 @@ use crate::checkpoint::Status;
 use crate::config::{Config, Precision};
 use crate::error::{Error, Kind, Result};
 use crate::metrics;
+use crate::model::parameter_set::ParameterSet;
 use crate::train::sample::{is_too_slow, sample};
 
 impl Trainer<'_> {
@@ -115,7 +116,8 @@ impl Trainer<'_> {
             return Ok(());
         }
         let vocabulary = self.run.train.vocabulary();
-        let predictor = session.predictor();
+        let set = ParameterSet::after(self.run.config, self.run.progress.step);
+        let predictor = session.predictor(set);
         match predictor.and_then(|predictor| sample(predictor, vocabulary)) {
             Ok(text) => {
                 output.metrics.sample(metrics::Sample {

@@ -30,6 +30,8 @@ pub(super) struct Trainer<'a> {
     pub epoch_steps: u64,
     /// Seconds of the last validation.
     pub validation_seconds: Option<f64>,
+    /// Whether it was said that validation does not use the moving average.
+    pub explained: bool,
     /// The text that the model generated at the end.
     pub sample: Option<String>,
 }
@@ -76,6 +78,7 @@ impl<'a> Trainer<'a> {
             total_steps: by_epochs.into_iter().chain(by_steps).min(),
             epoch_steps,
             validation_seconds: None,
+            explained: false,
             sample: None,
             run,
         })

@@ -4,6 +4,7 @@ use super::request::{Run, RunOutcome};
 use super::trainer::Trainer;
 use crate::corpus::{BatchOptions, Batches, Loader};
 use crate::error::{Error, Result};
+use crate::model::parameter_set::ParameterSet;
 use crate::numbers::counted;
 use crate::train::collective::all_agree;
 use crate::train::plans::evaluation_extent;
@@ -37,7 +38,9 @@ pub fn train(run: Run<'_>) -> Result<RunOutcome> {
         let extent = evaluation_extent(run.config);
         Batches::evaluation(text, extent.batch, extent.unroll)?;
         if run.session.is_root() {
-            run.session.evaluator()?;
+            for set in ParameterSet::of_run(run.config, run.progress.step) {
+                run.session.evaluator(set)?;
+            }
         }
     }
     let vocabulary = run.session.vocabulary();

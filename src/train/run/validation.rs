@@ -6,6 +6,8 @@ use super::trainer::Trainer;
 use crate::corpus::Text;
 use crate::error::{Error, Result};
 use crate::metrics;
+use crate::model::parameter_set::{ParameterSet, next_average};
+use crate::numbers::grouped;
 use crate::train::collective::all_agree;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::watch::Event;
@@ -22,8 +24,10 @@ impl Trainer<'_> {
             return Ok(false);
         }
         let (step, epoch, seconds) = (progress.step, progress.epoch, progress.seconds);
+        let set = ParameterSet::after(self.run.config, step);
+        self.explain_parameters(step);
         let begin = Instant::now();
-        let found = self.evaluate_on_root(&text);
+        let found = self.evaluate_on_root(&text, set);
         self.clock.leave_out(begin);
         self.validation_seconds = Some(begin.elapsed().as_secs_f64());
         let found = found?;
@@ -36,6 +40,7 @@ impl Trainer<'_> {
             seconds,
             unknown: Some(found.unknown),
             unknown_trained: self.run.progress.unknown,
+            average: (self.run.config.train.ema > 0.0).then_some(set == ParameterSet::Average),
         };
         if let Some(output) = &mut self.output {
             output.metrics.valid(valid.clone())?;
@@ -59,12 +64,12 @@ impl Trainer<'_> {
     }
 
     /// Evaluates on the root process and tells all the result. If the evaluation fails or is interrupted, it does so on all.
-    fn evaluate_on_root(&mut self, text: &Text) -> Result<Evaluation> {
+    fn evaluate_on_root(&mut self, text: &Text, set: ParameterSet) -> Result<Evaluation> {
         let targets = self.run.config.train.validate_targets;
         let (stop, watch) = (self.run.stop, &mut *self.run.watch);
         let session = &mut *self.run.session;
         let found = if session.is_root() {
-            session.evaluator().and_then(|evaluator| {
+            session.evaluator(set).and_then(|evaluator| {
                 evaluate(evaluator, text, targets, |done, total| {
                     // The total is 0 until it is known.
                     if total > 0 {
@@ -86,6 +91,20 @@ impl Trainer<'_> {
             targets: targets as u64,
             unknown: unknown as u64,
         })
+    }
+
+    /// Says once why validation does not use the moving average.
+    fn explain_parameters(&mut self, step: u64) {
+        let next = next_average(self.run.config, step).filter(|_| !self.explained);
+        if let Some(next) = next {
+            self.explained = true;
+            let (ema, next) = (self.run.config.train.ema, grouped(next));
+            let text = format!(
+                "Validation uses the parameters themselves before step {next}: until then, more than 10 % of their moving \
+                 average (`train.ema = {ema:?}`) are initial values."
+            );
+            (self.run.watch)(Event::Note { text });
+        }
     }
 
     /// Whether the training text is known to have unknown words: if the vocabulary was built from it and left some out.

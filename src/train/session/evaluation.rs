@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::device::{Data, Executor, PlanId};
 use crate::error::Result;
 use crate::model::language_model::{self, Extent};
+use crate::model::parameter_set::ParameterSet;
 use crate::train::host_tables::StreamedEvaluation;
 use crate::train::plans::{EvaluationPlans, load};
 
@@ -138,7 +139,7 @@ pub struct EvaluationSession {
 }
 
 impl EvaluationSession {
-    /// Loads the parameters of a checkpoint on a device, for batches of `extent`.
+    /// Loads a set of the parameters of a checkpoint on a device, for batches of `extent`.
     ///
     /// # Errors
     ///
@@ -149,13 +150,14 @@ impl EvaluationSession {
         config: &Config,
         vocabulary: usize,
         file: &Checkpoint,
+        set: ParameterSet,
         extent: Extent,
     ) -> Result<EvaluationSession> {
         let mut weights = ModelWeights::for_inference(executor, config, vocabulary, file)?;
         let limits = weights.limits();
-        let plans = EvaluationPlans::new(config, vocabulary, &limits, extent);
+        let plans = EvaluationPlans::new(config, vocabulary, set, &limits, extent);
         let loaded = LoadedEvaluation::load(&mut weights, &plans, extent)?;
-        weights.load_evaluated(file)?;
+        weights.load_set(file, set)?;
         Ok(EvaluationSession { weights, loaded })
     }
 

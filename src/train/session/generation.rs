@@ -10,6 +10,7 @@ use crate::device::{Data, Executor, PlanId};
 use crate::error::Result;
 use crate::graph::plan::Plan;
 use crate::model::language_model;
+use crate::model::parameter_set::ParameterSet;
 use crate::train::host_tables::streamed_logits;
 use crate::train::plans::{generation_plan, load};
 
@@ -96,7 +97,7 @@ pub struct GenerationSession {
 }
 
 impl GenerationSession {
-    /// Loads the parameters of a checkpoint on a device, for `streams` texts in parallel.
+    /// Loads a set of the parameters of a checkpoint on a device, for `streams` texts in parallel.
     ///
     /// # Errors
     ///
@@ -106,13 +107,14 @@ impl GenerationSession {
         config: &Config,
         vocabulary: usize,
         file: &Checkpoint,
+        set: ParameterSet,
         streams: usize,
     ) -> Result<GenerationSession> {
         let mut weights = ModelWeights::for_inference(executor, config, vocabulary, file)?;
         let limits = weights.limits();
-        let plan = generation_plan(config, vocabulary, &limits, streams);
+        let plan = generation_plan(config, vocabulary, set, &limits, streams);
         let loaded = LoadedGeneration::load(&mut weights, &plan, streams)?;
-        weights.load_evaluated(file)?;
+        weights.load_set(file, set)?;
         Ok(GenerationSession { weights, loaded })
     }
 

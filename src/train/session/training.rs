@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::graph::plan::Plan;
 use crate::model::language_model::{self, Division};
 use crate::model::limits::check_sizes;
+use crate::model::parameter_set::ParameterSet;
 use crate::train::collective::{Collective, SingleProcess};
 use crate::train::host_tables::HostTables;
 use crate::train::plans::{RunPlans, evaluation_extent, load};
@@ -30,8 +31,9 @@ pub struct TrainingSession {
     /// Whether a step has started but not its update. The recurrent states are then those of an incomplete step.
     pub(super) incomplete: bool,
     step: LoadedStep,
-    evaluation: Option<LoadedEvaluation>,
-    generation: Option<LoadedGeneration>,
+    /// Of each set of parameters.
+    evaluation: [Option<LoadedEvaluation>; 2],
+    generation: [Option<LoadedGeneration>; 2],
     /// What was started and not fetched, oldest first.
     runs: VecDeque<Run>,
     /// Steps whose update was started on every device that is not lost.
@@ -120,8 +122,8 @@ impl TrainingSession {
             plans,
             incomplete: false,
             step,
-            evaluation: None,
-            generation: None,
+            evaluation: [None, None],
+            generation: [None, None],
             runs: VecDeque::new(),
             updates: 0,
         })
@@ -276,37 +278,42 @@ impl TrainingSession {
         Ok(())
     }
 
-    /// Computes losses with the current model. Batches have the streams and steps of training. All steps must
-    /// have been fetched. The first call loads the plans.
+    /// Computes losses with a set of the current parameters. Batches have the streams and steps of training. All steps
+    /// must have been fetched. The first call for a set loads its plans.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost or out of memory.
-    pub fn evaluator(&mut self) -> Result<Evaluator<'_>> {
+    pub fn evaluator(&mut self, set: ParameterSet) -> Result<Evaluator<'_>> {
         self.settle()?;
         let weights = &mut self.weights;
-        let loaded = match &mut self.evaluation {
+        let loaded = match &mut self.evaluation[set as usize] {
             Some(loaded) => loaded,
             empty => {
                 let extent = evaluation_extent(&weights.config);
-                let loaded = LoadedEvaluation::load(weights, self.plans.evaluation(), extent)?;
+                let loaded = LoadedEvaluation::load(weights, self.plans.evaluation(set), extent)?;
                 empty.insert(loaded)
             }
         };
         Ok(Evaluator::new(weights, loaded))
     }
 
-    /// Predicts the words of one text with the current model. All steps must have been fetched. The first call loads the plan.
+    /// Predicts the words of one text with a set of the current parameters. All steps must have been fetched. The first
+    /// call for a set loads its plan.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost or out of memory.
-    pub fn predictor(&mut self) -> Result<Predictor<'_>> {
+    pub fn predictor(&mut self, set: ParameterSet) -> Result<Predictor<'_>> {
         self.settle()?;
         let weights = &mut self.weights;
-        let loaded = match &mut self.generation {
+        let loaded = match &mut self.generation[set as usize] {
             Some(loaded) => loaded,
-            empty => empty.insert(LoadedGeneration::load(weights, self.plans.generation(), 1)?),
+            empty => empty.insert(LoadedGeneration::load(
+                weights,
+                self.plans.generation(set),
+                1,
+            )?),
         };
         Ok(Predictor::new(weights, loaded))
     }

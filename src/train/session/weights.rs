@@ -9,6 +9,7 @@ use crate::device::{Executor, MemoryModel};
 use crate::error::Result;
 use crate::graph::memory::Limits;
 use crate::model::limits::check_sizes;
+use crate::model::parameter_set::ParameterSet;
 use crate::model::parameters::{Group, ParameterSpec, parameters};
 use crate::tensor::{Shape, names};
 use crate::train::host_tables::HostTables;
@@ -137,10 +138,10 @@ impl ModelWeights {
         })
     }
 
-    /// Loads the parameters that the plans of evaluation and generation read: moving averages where the model has them.
-    pub fn load_evaluated(&mut self, file: &Checkpoint) -> Result<()> {
+    /// Loads the parameters that the plans of evaluation and generation read.
+    pub fn load_set(&mut self, file: &Checkpoint, set: ParameterSet) -> Result<()> {
         for line in self.table.clone().iter() {
-            let name = line.evaluated_name(&self.config);
+            let name = set.tensor(&self.config, line.group, &line.name);
             self.load(file, &name, line)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use wlstm::checkpoint::Checkpoint;
 use wlstm::config::Config;
 use wlstm::corpus::{Corpus, Order, Text, TokenKind, Vocabulary};
 use wlstm::device::CpuExecutor;
+use wlstm::model::parameter_set::ParameterSet;
 use wlstm::train::evaluate::{Evaluation, evaluate};
 use wlstm::train::session::TrainingSession;
 
@@ -41,7 +42,7 @@ pub fn shapes(order: &'static str) -> Outcome {
         session.initialise_from(&file)?;
         let corpus = Arc::new(Corpus::open(&config.data.valid)?);
         evaluate(
-            session.evaluator()?,
+            session.evaluator(ParameterSet::Average)?,
             &Text::new(corpus, words, TokenKind::Whitespace),
             0,
             |_, _| Ok(()),

@@ -7,6 +7,7 @@ mod errors;
 mod eval;
 mod generate;
 mod output;
+mod parameters;
 mod plan;
 mod score;
 mod tools;

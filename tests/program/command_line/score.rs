@@ -11,6 +11,7 @@ use wlstm::config::Config;
 use wlstm::corpus::Vocabulary;
 use wlstm::device::CpuExecutor;
 use wlstm::model::language_model::Extent;
+use wlstm::model::parameter_set::ParameterSet;
 use wlstm::train::score::{Score, Scorer};
 use wlstm::train::session::EvaluationSession;
 
@@ -116,8 +117,9 @@ fn scores_do_not_depend_on_the_batch() {
     let score = |batch, unroll| -> Vec<Score> {
         let extent = Extent { batch, unroll };
         let executor = Box::new(CpuExecutor::<f64>::new());
+        let set = ParameterSet::Last;
         let mut session =
-            EvaluationSession::new(executor, &config, words.len(), &file, extent).unwrap();
+            EvaluationSession::new(executor, &config, words.len(), &file, set, extent).unwrap();
         let mut scorer = Scorer::new(session.evaluator(), &words);
         scorer.score(&lines).unwrap()
     };
