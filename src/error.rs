@@ -22,7 +22,7 @@ pub enum Kind {
     Mismatch,
     /// Stopped by SIGINT after saving. Exit code 130.
     Interrupted,
-    /// Stopped by SIGTERM after saving. Exit code 143.
+    /// Stopped by SIGTERM or SIGHUP after saving. Exit code 143.
     Terminated,
 }
 

@@ -11,8 +11,8 @@ use crate::train::watch::Stop;
 /// For this long after a signal, another one is ignored: programs that start this one may send a signal to it and to its group.
 pub(super) const ECHO: Duration = Duration::from_secs(1);
 
-/// Lets SIGINT and SIGTERM ask for a stop. A second signal, later than [`ECHO`], ends the program at once
-/// without saving. In a job of several processes SIGUSR1 asks for a stop too: launchers forward it at once
+/// Lets SIGINT, SIGTERM and SIGHUP ask for a stop; SIGHUP, which the end of a session sends, counts as SIGTERM. A second signal,
+/// later than [`ECHO`], ends the program at once without saving. In a job of several processes SIGUSR1 asks for a stop too: launchers forward it at once
 /// and kill nothing.
 pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
     let stop = Stop::default();
@@ -31,13 +31,13 @@ pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
             .help("start the program from another shell")
     };
     let armed = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for (signal, counted_as) in handled() {
         let register = || {
             // Nothing is saved then, so this is not the code of a run that was saved.
             let code = Kind::Other.exit_code().into();
             signal_hook::flag::register_conditional_shutdown(signal, code, armed.clone())?;
             let number: Arc<AtomicUsize> = stop.0.clone();
-            signal_hook::flag::register_usize(signal, number, signal as usize)
+            signal_hook::flag::register_usize(signal, number, counted_as as usize)
         };
         register().map_err(refused)?;
     }
@@ -58,4 +58,27 @@ pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
         .spawn(arm)
         .map_err(refused)?;
     Ok(stop)
+}
+
+/// The signals that ask for a stop, and the signal that each counts as. SIGHUP stays ignored if it is, as `nohup` asks for.
+fn handled() -> Vec<(i32, i32)> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = vec![(SIGINT, SIGINT), (SIGTERM, SIGTERM)];
+    #[cfg(unix)]
+    if !is_ignored(signal_hook::consts::SIGHUP) {
+        signals.push((signal_hook::consts::SIGHUP, SIGTERM));
+    }
+    signals
+}
+
+/// Whether the parent of this process has set a signal to be ignored.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    #[allow(unsafe_code, reason = "no safe function tells how a signal is handled")]
+    // SAFETY: without a new action, the call only writes the present one into `action`, and does so if it returns 0.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
 }

@@ -12,6 +12,7 @@ use crate::error::Result;
 /// An iterator over the batches of a text. It ends after the last batch or after an error.
 #[derive(Debug)]
 pub struct Batches {
+    text: Text,
     source: Source,
     ended: bool,
 }
@@ -71,31 +72,38 @@ impl Batches {
     /// If `batch` or `unroll` is 0.
     pub fn evaluation(text: &Text, batch: usize, unroll: usize) -> Result<Batches> {
         assert!(batch > 0 && unroll > 0, "batch {batch}, unroll {unroll}");
-        Ok(Batches::new(match text.vocabulary().order() {
-            Order::Sentences => {
-                Source::Sentences(Box::new(SentenceBatches::evaluation(text, batch, unroll)?))
-            }
-            Order::Contiguous => Source::Contiguous(Box::new(ContiguousBatches::evaluation(
-                text, batch, unroll,
-            )?)),
-        }))
+        Ok(Batches::new(
+            text,
+            match text.vocabulary().order() {
+                Order::Sentences => {
+                    Source::Sentences(Box::new(SentenceBatches::evaluation(text, batch, unroll)?))
+                }
+                Order::Contiguous => Source::Contiguous(Box::new(ContiguousBatches::evaluation(
+                    text, batch, unroll,
+                )?)),
+            },
+        ))
     }
 
     fn open(text: &Text, options: &BatchOptions, position: Option<&Position>) -> Result<Batches> {
         let BatchOptions { batch, unroll, .. } = *options;
         assert!(batch > 0 && unroll > 0, "batch {batch}, unroll {unroll}");
-        Ok(Batches::new(match text.vocabulary().order() {
-            Order::Sentences => Source::Sentences(Box::new(SentenceBatches::training(
-                text, options, position,
-            )?)),
-            Order::Contiguous => Source::Contiguous(Box::new(ContiguousBatches::training(
-                text, options, position,
-            )?)),
-        }))
+        Ok(Batches::new(
+            text,
+            match text.vocabulary().order() {
+                Order::Sentences => Source::Sentences(Box::new(SentenceBatches::training(
+                    text, options, position,
+                )?)),
+                Order::Contiguous => Source::Contiguous(Box::new(ContiguousBatches::training(
+                    text, options, position,
+                )?)),
+            },
+        ))
     }
 
-    fn new(source: Source) -> Batches {
+    fn new(text: &Text, source: Source) -> Batches {
         Batches {
+            text: text.clone(),
             source,
             ended: false,
         }
@@ -124,10 +132,13 @@ impl Iterator for Batches {
         if self.ended {
             return None;
         }
-        let next = match &mut self.source {
-            Source::Sentences(sentences) => sentences.next_batch(),
-            Source::Contiguous(streams) => streams.next_batch(),
-        };
+        let next = self
+            .text
+            .check_whole()
+            .and_then(|()| match &mut self.source {
+                Source::Sentences(sentences) => sentences.next_batch(),
+                Source::Contiguous(streams) => streams.next_batch(),
+            });
         let next = next.transpose();
         self.ended = !matches!(next, Some(Ok(_)));
         next

@@ -1,4 +1,4 @@
-//! The files of a corpus, mapped into memory.
+//! The files of a corpus: copied into memory if they are small, else mapped.
 //!
 //! Readers report what they read ([`Corpus::note_read`]), so that pages are released again and memory does not grow with the
 //! corpus.
@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use memmap2::Mmap;
 use rayon::prelude::*;
 
+use super::contents::COPIED;
 use super::expand::expand;
 use super::pages::PageBudget;
 use super::text_file::TextFile;
@@ -46,7 +47,9 @@ impl Corpus {
     /// Same as [`expand`], and if a file cannot be read or all files are empty.
     pub fn open<P: AsRef<Path>>(patterns: &[P]) -> Result<Corpus> {
         let paths = expand(patterns)?;
-        let files = paths.into_iter().map(TextFile::open);
+        let lengths = paths.iter().filter_map(|path| path.metadata().ok());
+        let copied = lengths.map(|metadata| metadata.len()).sum::<u64>() < COPIED;
+        let files = paths.into_iter().map(|path| TextFile::open(path, copied));
         let corpus = Corpus {
             files: files.collect::<Result<_>>()?,
             pages: PageBudget::default(),
@@ -199,6 +202,11 @@ impl Corpus {
         self.files[file].text()
     }
 
+    /// Fails if a mapped file was shortened.
+    pub(super) fn check_whole(&self) -> Result<()> {
+        self.files.iter().try_for_each(TextFile::check_whole)
+    }
+
     /// Records a read of about this many bytes; see [`PageBudget`].
     pub(super) fn note_read(&self, bytes: usize) {
         self.pages.note_read(bytes, self.maps());
@@ -211,7 +219,7 @@ impl Corpus {
     }
 
     fn maps(&self) -> impl Iterator<Item = &Mmap> {
-        self.files.iter().map(TextFile::map)
+        self.files.iter().filter_map(TextFile::map)
     }
 
     /// The error for bytes of file `file` that are not UTF-8.

@@ -3,7 +3,8 @@
 //! This module does not depend on models or devices, and uses only the `data` section of the configuration. Memory use does not
 //! grow with the length of the corpus, except for sparse indices: a quarter of a byte for each line of the file that is read,
 //! if lines are shuffled; one byte for every 1,500 bytes of text in contiguous order; half a byte for each line of a file whose
-//! tokens are being cached. Files are memory-mapped, and pages that were read are released again.
+//! tokens are being cached. A text of less than 64 MB is copied into memory. The files of a larger one are memory-mapped, and
+//! pages that were read are released again.
 //!
 //! A large text is parsed once, into token files on the disk that all runs with the same vocabulary share ([`TokenCache`]).
 //! Without a token file, the text itself is read. Both give the same batches and positions, so a run can be stopped with one
@@ -11,7 +12,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `files`, `text_file`, `expand`, `pages` | memory-mapped files, from file names and patterns: [`Corpus`], [`expand()`] |
+//! | `files`, `text_file`, `contents`, `expand`, `pages` | files in memory or mapped, from file names and patterns: [`Corpus`], [`expand()`] |
 //! | `chunks` | cutting a corpus into chunks for parallel reading |
 //! | `tokens`, `detokenise` | tokenisers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
 //! | `vocabulary` | words and ids; counting words in bounded memory: [`Vocabulary`], [`VocabularyBuilder`] |
@@ -59,6 +60,7 @@ mod batch;
 mod batches;
 mod cache;
 mod chunks;
+mod contents;
 mod contiguous;
 mod detokenise;
 mod expand;

@@ -133,6 +133,18 @@ impl Text {
         }
     }
 
+    /// Fails if a file that is mapped was shortened: reading it would end the process.
+    pub(super) fn check_whole(&self) -> Result<()> {
+        let is_damaged = |file: &usize| {
+            self.token_file(*file)
+                .is_some_and(|tokens| !tokens.is_whole())
+        };
+        match (0..self.corpus.files()).find(is_damaged) {
+            Some(file) => Err(self.damaged(file)),
+            None => self.corpus.check_whole(),
+        }
+    }
+
     /// Offset after the line that contains offset `at`. `None` at the end of the file.
     pub(super) fn line_after(&self, file: usize, at: usize) -> Option<usize> {
         if let Some(tokens) = self.token_file(file) {

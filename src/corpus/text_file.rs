@@ -1,4 +1,4 @@
-//! One file of text, mapped into memory.
+//! One file of text.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use memmap2::Mmap;
 
+use super::contents::Contents;
 use crate::error::{Error, Result};
 
 /// A file of text, or a range of one.
 #[derive(Debug)]
 pub(super) struct TextFile {
     path: PathBuf,
-    map: Mmap,
+    contents: Contents,
     /// Where the text starts: after a byte order mark, or where the selected range starts.
     start: usize,
     /// Where the text ends.
@@ -25,12 +26,12 @@ pub(super) struct TextFile {
 }
 
 impl TextFile {
-    /// Maps a file. A byte order mark is skipped.
+    /// Copies a file into memory or maps it. A byte order mark is skipped.
     ///
     /// # Errors
     ///
     /// If it cannot be read or is not a regular file.
-    pub(super) fn open(path: PathBuf) -> Result<TextFile> {
+    pub(super) fn open(path: PathBuf, copied: bool) -> Result<TextFile> {
         let unreadable = |error| {
             Error::data(format!("cannot read `{}`", path.display()))
                 .because(error)
@@ -45,19 +46,16 @@ impl TextFile {
         }
         let file = fs::File::open(&path).map_err(unreadable)?;
         let stamp = file.metadata().ok().as_ref().and_then(stamp_of);
-        // SAFETY: the map is only read. If another process changes the file meanwhile, we read other bytes, which are
-        // checked like all others. If it truncates the file, this process ends with SIGBUS.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
-        let start = if map.starts_with(b"\xef\xbb\xbf") {
+        let contents = Contents::read(file, &path, copied).map_err(unreadable)?;
+        let start = if contents.starts_with(b"\xef\xbb\xbf") {
             3
         } else {
             0
         };
         Ok(TextFile {
             path,
-            end: map.len(),
-            map,
+            end: contents.len(),
+            contents,
             start,
             stamp,
             digest: OnceLock::new(),
@@ -69,15 +67,27 @@ impl TextFile {
         &self.path
     }
 
-    /// The memory map.
-    pub(super) fn map(&self) -> &Mmap {
-        &self.map
+    /// The memory map, if the file is mapped.
+    pub(super) fn map(&self) -> Option<&Mmap> {
+        self.contents.mapped()
+    }
+
+    /// Fails if a mapped file was shortened.
+    pub(super) fn check_whole(&self) -> Result<()> {
+        if self.contents.is_whole() {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(
+            Error::data(format!("`{path}` was shortened while it was read"))
+                .help("restore the text; edit a copy while a program reads it"),
+        )
     }
 
     /// The bytes of the text.
     #[inline]
     pub(super) fn text(&self) -> &[u8] {
-        &self.map[self.start..self.end]
+        &self.contents[self.start..self.end]
     }
 
     /// Identifies the content without reading it: length, times and inode of the file. `None` if the file was changed so
@@ -88,7 +98,7 @@ impl TextFile {
 
     /// The line of byte `at` of the text, counted from 1.
     pub(super) fn line_number(&self, at: usize) -> usize {
-        memchr::memchr_iter(b'\n', &self.map[..self.start + at]).count() + 1
+        memchr::memchr_iter(b'\n', &self.contents[..self.start + at]).count() + 1
     }
 
     /// Keeps the first `cut` bytes of the text.

@@ -185,7 +185,10 @@ impl RunData {
     pub fn words_at(&self, step: &Step) -> u64 {
         let train = &self.config.train;
         match step.words {
-            0 => step.step * (train.batch * train.unroll * train.accumulate) as u64,
+            0 => {
+                let words = train.batch * train.unroll * train.accumulate;
+                step.step.saturating_mul(words as u64)
+            }
             words => words,
         }
     }
@@ -195,7 +198,7 @@ impl RunData {
     pub fn words_per_second(&self) -> f64 {
         match self.steps.as_slice() {
             [first, .., last] if last.seconds > first.seconds => {
-                let words = self.words_at(last) - self.words_at(first);
+                let words = self.words_at(last).saturating_sub(self.words_at(first));
                 words as f64 / (last.seconds - first.seconds)
             }
             _ => self.words() as f64 / self.seconds(),

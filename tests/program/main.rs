@@ -9,3 +9,4 @@ mod compare;
 mod dashboard;
 mod examples;
 mod factorize;
+mod signals;

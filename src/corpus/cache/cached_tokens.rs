@@ -52,14 +52,14 @@ impl CachedTokens {
 
     /// Records a read of about this many bytes; see [`PageBudget`].
     pub(in crate::corpus) fn note_read(&self, bytes: usize) {
-        let maps = self.files.iter().flatten().map(TokenFile::map);
+        let maps = self.files.iter().flatten().filter_map(TokenFile::map);
         self.pages.note_read(bytes, maps);
     }
 
     /// Records a read of a few bytes at a random offset of a file.
     pub(in crate::corpus) fn note_random_read(&self, file: usize) {
         let length = self.file(file).map_or(0, TokenFile::bytes);
-        let maps = self.files.iter().flatten().map(TokenFile::map);
+        let maps = self.files.iter().flatten().filter_map(TokenFile::map);
         self.pages.note_random_read(length, maps);
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Store {
     pub(super) folder: PathBuf,
     /// Whether all bytes of a file are checked when it is opened.
     pub(super) verify: bool,
+    /// Whether token files are copied into memory when they are opened, and not mapped.
+    pub(super) copied: bool,
 }
 
 impl Store {
@@ -28,7 +30,7 @@ impl Store {
     /// The token file of a key, if there is a valid one. Marks it as used now.
     pub(super) fn find(&self, key: &Key) -> Option<TokenFile> {
         let path = self.path(key);
-        let found = TokenFile::open(&path, key).and_then(|found| match found {
+        let found = TokenFile::open(&path, key, self.copied).and_then(|found| match found {
             Some(file) if self.verify && !file.is_intact() => {
                 Err("its content does not match its checksum".to_owned())
             }

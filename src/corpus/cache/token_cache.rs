@@ -22,6 +22,7 @@ use super::cached_tokens::{CachedTokens, InUse};
 use super::digests;
 use super::store::Store;
 use super::token_file::Key;
+use crate::corpus::contents::COPIED;
 use crate::corpus::files::Corpus;
 use crate::corpus::text::Text;
 use crate::corpus::tokens::TokenKind;
@@ -68,6 +69,7 @@ impl TokenCache {
             store: Store {
                 folder: folder.into(),
                 verify: false,
+                copied: false,
             },
             limit: LIMIT,
             min_bytes: MIN_BYTES,
@@ -140,8 +142,12 @@ impl TokenCache {
         let key = |file| Key::new(&corpus, file, &vocabulary, digest, kind);
         let keys: Vec<Key> = (0..corpus.files()).map(key).collect();
         let in_use = InUse::begin(folder, &keys);
+        let store = Store {
+            copied: corpus.bytes().saturating_mul(bytes_per_byte) < COPIED,
+            ..self.store.clone()
+        };
         let token_files = Build {
-            store: &self.store,
+            store: &store,
             corpus: &corpus,
             vocabulary: &vocabulary,
             keys: &keys,

@@ -15,6 +15,7 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
+use crate::corpus::contents::Contents;
 use crate::corpus::files::Corpus;
 use crate::corpus::tokens::TokenKind;
 use crate::corpus::vocabulary::{Order, Vocabulary};
@@ -121,10 +122,10 @@ pub(super) fn bytes_of(numbers: &[u64]) -> Vec<u8> {
     numbers.iter().flat_map(|n| n.to_le_bytes()).collect()
 }
 
-/// A token file, mapped into memory.
+/// A token file.
 #[derive(Debug)]
 pub(in crate::corpus) struct TokenFile {
-    map: Mmap,
+    contents: Contents,
     tokens: usize,
     lines: usize,
     /// Digest of everything before the footer, as the footer states it.
@@ -132,23 +133,21 @@ pub(in crate::corpus) struct TokenFile {
 }
 
 impl TokenFile {
-    /// Opens the token file of a key. `None` if there is none.
+    /// Opens the token file of a key, and copies it into memory or maps it. `None` if there is none.
     ///
     /// # Errors
     ///
     /// The defect of the file.
-    pub(super) fn open(path: &Path, key: &Key) -> Result<Option<TokenFile>, String> {
+    pub(super) fn open(path: &Path, key: &Key, copied: bool) -> Result<Option<TokenFile>, String> {
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
-        // SAFETY: the map is only read. This program renames and removes token files but never changes one. If another
-        // program does, we read other bytes, which are checked where they are used, or this process ends with SIGBUS.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file) }.map_err(|error| error.to_string())?;
-        let number = |at: usize| Some(u64::from_le_bytes(*map.get(at..)?.first_chunk()?));
-        let start = map
+        // This program renames and removes token files but never changes one.
+        let contents = Contents::read(file, path, copied).map_err(|error| error.to_string())?;
+        let number = |at: usize| Some(u64::from_le_bytes(*contents.get(at..)?.first_chunk()?));
+        let start = contents
             .len()
             .checked_sub(8 * FOOTER)
             .ok_or("the file is truncated")?;
@@ -176,13 +175,13 @@ impl TokenFile {
             tokens: tokens as usize,
             lines: lines as usize,
             content,
-            map,
+            contents,
         }))
     }
 
     /// Whether all bytes match the digest in the footer. Reads the whole file.
     pub(super) fn is_intact(&self) -> bool {
-        Xxh64::of(&self.map[..self.map.len() - 8 * FOOTER]) == self.content
+        Xxh64::of(&self.contents[..self.contents.len() - 8 * FOOTER]) == self.content
     }
 
     /// Number of tokens, line ends included.
@@ -197,12 +196,17 @@ impl TokenFile {
 
     /// Size of the file in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.map.len()
+        self.contents.len()
     }
 
-    /// The memory map.
-    pub(super) fn map(&self) -> &Mmap {
-        &self.map
+    /// The memory map, if the file is mapped.
+    pub(super) fn map(&self) -> Option<&Mmap> {
+        self.contents.mapped()
+    }
+
+    /// Whether the file is not shorter than its map.
+    pub(in crate::corpus) fn is_whole(&self) -> bool {
+        self.contents.is_whole()
     }
 
     /// Token number `at`: an id or [`LINE_END`]. `None` at the end.
@@ -214,13 +218,13 @@ impl TokenFile {
     /// All tokens, little-endian.
     #[inline]
     fn token_bytes(&self) -> &[[u8; 4]] {
-        self.map[..4 * self.tokens].as_chunks().0
+        self.contents[..4 * self.tokens].as_chunks().0
     }
 
     /// The line index, little-endian.
     fn index_bytes(&self) -> &[[u8; 8]] {
         let start = (4 * self.tokens).next_multiple_of(8);
-        self.map[start..start + 8 * self.lines.div_ceil(STRIDE)]
+        self.contents[start..start + 8 * self.lines.div_ceil(STRIDE)]
             .as_chunks()
             .0
     }

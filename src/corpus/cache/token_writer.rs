@@ -146,10 +146,10 @@ mod tests {
         let vocabulary = VocabularyBuilder::new(order, kind).build(&corpus).unwrap();
         let key = Key::new(&corpus, 0, &vocabulary, vocabulary.digest(), kind);
         let path = folder.path().join("tokens");
-        assert!(TokenFile::open(&path, &key).unwrap().is_none());
+        assert!(TokenFile::open(&path, &key, true).unwrap().is_none());
         let result = write(&path, &key, &corpus, 0, &vocabulary, &|_| {});
         assert!(result.is_ok());
-        let file = TokenFile::open(&path, &key).unwrap().unwrap();
+        let file = TokenFile::open(&path, &key, true).unwrap().unwrap();
         (folder, key, file)
     }
 
@@ -186,16 +186,16 @@ mod tests {
         assert_eq!(good.len(), file.bytes());
         for length in 0..good.len() {
             fs::write(&path, &good[..length]).unwrap();
-            assert!(TokenFile::open(&path, &key).is_err(), "{length}");
+            assert!(TokenFile::open(&path, &key, true).is_err(), "{length}");
         }
         let longer = [&good[..], &good[..]].concat();
         fs::write(&path, longer).unwrap();
-        assert!(TokenFile::open(&path, &key).is_err());
+        assert!(TokenFile::open(&path, &key, true).is_err());
         for at in 0..good.len() {
             let mut changed = good.clone();
             changed[at] ^= 0x40;
             fs::write(&path, changed).unwrap();
-            match TokenFile::open(&path, &key) {
+            match TokenFile::open(&path, &key, true) {
                 Err(_) => assert!(at >= good.len() - 8 * FOOTER, "{at}"),
                 Ok(file) => {
                     let file = file.unwrap();
@@ -209,7 +209,7 @@ mod tests {
         fs::write(&path, &good).unwrap();
         // The same file is not valid for another text.
         let (_, other, _) = written("a b c\nd e g\n", Order::Sentences, TokenKind::Words);
-        assert!(TokenFile::open(&path, &other).is_err());
+        assert!(TokenFile::open(&path, &other, false).is_err());
         assert_ne!(other.name(), key.name());
     }
 }

@@ -267,10 +267,10 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     }
     let bin = points.len().div_ceil(MAX_POINTS);
     let mean = |part: &[(f64, f64)]| {
-        let (x, y) = part
-            .iter()
-            .fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
-        (x / part.len() as f64, y / part.len() as f64)
+        // Each number is divided, because the sum may overflow.
+        let count = part.len() as f64;
+        let add = |sum: (f64, f64), p: &(f64, f64)| (sum.0 + p.0 / count, sum.1 + p.1 / count);
+        part.iter().fold((0.0, 0.0), add)
     };
     points.chunks(bin).map(mean).collect()
 }
@@ -329,6 +329,9 @@ mod tests {
                 (3.0, -1.0),
             ],
             vec![(5.0, 7.0), (5.0, 7.0)],
+            vec![(0.0, 400.0), (1.0, 1e294), (2.0, 1e298)],
+            vec![(0.0, -f64::MAX), (1.0, f64::MAX), (f64::MAX, 5e-324)],
+            (0..1000).map(|k| (k as f64, f64::MAX)).collect(),
         ] {
             for y in [Axis::log("y"), Axis::linear("y", Unit::Number).from_zero()] {
                 let svg = plot(points.clone(), y).file();

@@ -14,8 +14,18 @@ pub(super) struct Scale {
     unit: Unit,
 }
 
+/// The largest number of grid lines. The rules below give about eight.
+const MAX_TICKS: usize = 16;
+
+/// More powers of ten than there are finite numbers of a power of ten.
+const MAX_POWERS: usize = 700;
+
+/// Values of a linear axis are limited to this, so that their differences are finite.
+const MAX_LINEAR: f64 = 1e300;
+
 impl Scale {
-    /// Maps values from `low` to `high`, with some space around them, to coordinates from `from` to `to`.
+    /// Maps values from `low` to `high`, with some space around them, to coordinates from `from` to `to`. The values are finite,
+    /// on a logarithmic axis positive.
     pub(super) fn new(axis: &Axis, low: f64, high: f64, from: f64, to: f64) -> Scale {
         // Without points there is still a frame.
         let (mut low, mut high) = if low <= high {
@@ -29,10 +39,15 @@ impl Scale {
             low = low.min(0.0);
         }
         if axis.is_log {
-            let margin = (high / low).powf(0.04).max(1.02);
-            (low, high) = (low / margin, high * margin);
+            // The quotient and the products may overflow.
+            let margin = (0.04 * (high.ln() - low.ln())).exp().max(1.02);
+            low = (low / margin).max(f64::MIN_POSITIVE);
+            high = (high * margin).max(low * 1.02).min(f64::MAX);
         } else {
-            let margin = if high > low {
+            low = low.clamp(-MAX_LINEAR, MAX_LINEAR);
+            high = high.clamp(-MAX_LINEAR, MAX_LINEAR);
+            // A difference that the digits of the numbers cannot show counts as none.
+            let margin = if high - low > 1e-12 * high.abs().max(low.abs()).max(1e-290) {
                 0.03 * (high - low)
             } else {
                 high.abs().max(1.0) * 0.1
@@ -55,11 +70,11 @@ impl Scale {
     /// Coordinate of a value.
     pub(super) fn coordinate(&self, value: f64) -> f64 {
         let fraction = if self.is_log {
-            (value / self.low).ln() / (self.high / self.low).ln()
+            (value.ln() - self.low.ln()) / (self.high.ln() - self.low.ln())
         } else {
-            (value - self.low) / (self.high - self.low)
+            (value.clamp(-MAX_LINEAR, MAX_LINEAR) - self.low) / (self.high - self.low)
         };
-        self.from + fraction * (self.to - self.from)
+        self.from + fraction.clamp(0.0, 1.0) * (self.to - self.from)
     }
 
     fn contains(&self, value: &f64) -> bool {
@@ -98,18 +113,21 @@ impl Scale {
             Unit::Seconds if span > 120.0 => 60.0,
             _ => 10.0,
         };
-        while span / unit > 6.0 * base {
-            unit *= base;
-        }
-        while span / unit < 6.0 && base == 10.0 {
-            unit /= base;
+        for _ in 0..MAX_POWERS {
+            if span / unit > 6.0 * base {
+                unit *= base;
+            } else if span / unit < 6.0 && base == 10.0 {
+                unit /= base;
+            } else {
+                break;
+            }
         }
         let steps = steps.iter().map(|step| step * unit);
         let step = steps.into_iter().find(|step| span / step <= 7.0);
         let step = step.unwrap_or(span / 5.0);
-        let first = (self.low / step).ceil() as i64;
-        let last = (self.high / step).floor() as i64;
-        (first..=last).map(|k| k as f64 * step).collect()
+        let first = (self.low / step).ceil();
+        let ticks = (0..MAX_TICKS).map(|k| (first + k as f64) * step);
+        ticks.take_while(|tick| *tick <= self.high).collect()
     }
 
     /// A value as text, in the unit of the axis.
@@ -129,8 +147,11 @@ impl Scale {
     }
 }
 
-/// A number with three significant digits, and k, M or G.
+/// A number with three significant digits, and k, M, G or an exponent.
 pub(super) fn short(value: f64) -> String {
+    if value.abs() >= 999.5e9 {
+        return format!("{value:.2e}");
+    }
     let (scaled, letter) = match value.abs() {
         v if v >= 999.5e6 => (value / 1e9, "G"),
         v if v >= 999.5e3 => (value / 1e6, "M"),
@@ -187,11 +208,70 @@ mod tests {
         }
     }
 
+    /// The metrics of a diverging run reach the largest numbers, and a metrics file may have any.
+    #[test]
+    fn all_finite_numbers_have_few_ticks() {
+        let mut numbers = vec![
+            0.0,
+            5e-324,
+            1e-300,
+            1e-17,
+            0.1,
+            1.0,
+            1.0 + 1e-15,
+            400.0,
+            1e17,
+        ];
+        numbers.extend([
+            1e280,
+            1e290,
+            1e294,
+            1e297,
+            1e298,
+            1e300,
+            1e305,
+            1e308,
+            f64::MAX,
+        ]);
+        let negative: Vec<f64> = numbers.iter().map(|number| -number).collect();
+        numbers.extend(negative);
+        for unit in [Unit::Number, Unit::Seconds] {
+            for is_log in [false, true] {
+                for from_zero in [false, true] {
+                    let axis = Axis {
+                        is_log,
+                        from_zero,
+                        ..Axis::linear("", unit)
+                    };
+                    let valid = |number: &&f64| !is_log || (**number > 0.0 && !from_zero);
+                    for &low in numbers.iter().filter(valid) {
+                        for &high in numbers.iter().filter(|high| **high >= low) {
+                            let scale = Scale::new(&axis, low, high, 0.0, 1.0);
+                            let ticks = scale.ticks();
+                            assert!(ticks.len() <= MAX_TICKS, "{low} {high}: {ticks:?}");
+                            let (from, to) = (scale.coordinate(low), scale.coordinate(high));
+                            assert!((0.0..=1.0).contains(&from), "{low} {high}: {from}");
+                            assert!((from..=1.0).contains(&to), "{low} {high}: {to}");
+                            for tick in ticks {
+                                assert!(tick.is_finite(), "{low} {high}: {tick}");
+                                let text = scale.text(tick);
+                                assert!(text.len() <= 14, "{low} {high}: {text}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn numbers_are_short() {
-        let found = [0.0, 0.5, 1.0, 12.34, 999.0, 12_000.0, 3.4e6, 2e9, 1e-4].map(short);
+        let found = [
+            0.0, 0.5, 1.0, 12.34, 999.0, 12_000.0, 3.4e6, 2e9, 1e298, 1e-4,
+        ]
+        .map(short);
         let expected = [
-            "0", "0.5", "1", "12.3", "999", "12k", "3.4M", "2G", "1.00e-4",
+            "0", "0.5", "1", "12.3", "999", "12k", "3.4M", "2G", "1.00e298", "1.00e-4",
         ];
         assert_eq!(found, expected);
     }

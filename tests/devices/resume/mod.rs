@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("stop_at_any_step::mixed", || stop_at_any_step(&mixed())),
         Trial::test("signals::interrupt", || signal_saves("INT", 130)),
         Trial::test("signals::terminate", || signal_saves("TERM", 143)),
+        Trial::test("signals::hang_up", || signal_saves("HUP", 143)),
         Trial::test(
             "a_kill_loses_at_most_one_interval",
             a_kill_loses_at_most_one_interval,

@@ -188,3 +188,23 @@ fn bad_vocabulary_sizes_and_paths_are_refused() {
     let files = fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(files, 1, "no partial file is left");
 }
+
+/// A text above the size that is copied is mapped. Reading a part that is gone would end the process.
+#[cfg(unix)]
+#[test]
+fn a_large_text_that_is_shortened_is_an_error() {
+    for order in [Order::Sentences, Order::Contiguous] {
+        let large = Folder::new(&["a b c d e f g\n".repeat(5 << 20)]);
+        let text = large.text(order);
+        let mut batches = Batches::training(&text, &options(2, 4, 1)).unwrap();
+        assert!(batches.next().unwrap().is_ok());
+        let file = fs::File::options()
+            .write(true)
+            .open(large.path().join("part-00.txt"));
+        file.unwrap().set_len(100).unwrap();
+        let error = batches.next().unwrap().unwrap_err();
+        assert_eq!(error.kind(), Kind::Data);
+        assert!(error.to_string().contains("was shortened"), "{error}");
+        assert!(batches.next().is_none());
+    }
+}

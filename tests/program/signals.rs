@@ -1,0 +1,104 @@
+//! Signals, and texts that change while a model trains.
+
+#![cfg(unix)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::program::{Dice, Ended, Folder, checkpoints, losses, program, text, training};
+
+/// The number of steps of a run: some seconds.
+const STEPS: &str = "6000";
+
+/// A text and a configuration to train on it.
+fn model() -> (Folder, PathBuf) {
+    let folder = Folder::new();
+    folder.write(
+        "train.txt",
+        Dice(1).text(400, 9, &["a", "b", "c", "d", "e", "f"]),
+    );
+    let config = folder.write(
+        "small.toml",
+        "[model]\ncell = \"lstmp\"\nlayers = 1\nembedding = 16\nhidden = 32\nprojection = 16\n[softmax]\nkind = \"full\"\n\
+         [data]\ntrain = [\"train.txt\"]\n[train]\nbatch = 4\nunroll = 5\nema = 0.0\ncheckpoint_every = 0\n",
+    );
+    (folder, config)
+}
+
+fn wait_for_steps(run: &Path) {
+    let begin = Instant::now();
+    while losses(run).len() < 20 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "no steps");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn hang_up(child: &Child) {
+    let sent = Command::new("kill")
+        .args(["-HUP", &child.id().to_string()])
+        .status();
+    assert!(sent.expect("kill").success());
+}
+
+fn start(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the program")
+}
+
+#[test]
+fn the_end_of_a_session_saves() {
+    let (folder, config) = model();
+    let run = folder.path("run");
+    let line = training(&config, &run, "cpu", &["--steps", "50000"]);
+    let child = start(program().args(line));
+    wait_for_steps(&run);
+    hang_up(&child);
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(143), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--resume"), "{}", ended.stderr);
+    let saved = losses(&run).len() as u64;
+    assert_eq!(checkpoints(&run), [saved]);
+}
+
+/// A command whose parent ignores SIGHUP, as `nohup` does, goes on.
+#[test]
+fn an_ignored_hang_up_stays_ignored() {
+    let (folder, config) = model();
+    let run = folder.path("run");
+    let line = training(&config, &run, "cpu", &["--steps", STEPS]);
+    let program = program();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    shell.arg(program.get_program()).args(line);
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let child = start(&mut shell);
+    wait_for_steps(&run);
+    hang_up(&child);
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(losses(&run).len().to_string(), STEPS);
+}
+
+/// Some editors save by writing into the file. A small text is read from memory, so that the run does not notice.
+#[test]
+fn a_text_that_is_shortened_in_place_does_no_harm() {
+    let (folder, config) = model();
+    let run = folder.path("run");
+    let line = training(&config, &run, "cpu", &["--steps", STEPS]);
+    let child = start(program().args(line));
+    wait_for_steps(&run);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(folder.path("train.txt"));
+    file.and_then(|file| file.set_len(0)).unwrap();
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(losses(&run).len().to_string(), STEPS);
+    assert!(ended.stderr.contains(text(&run)), "{}", ended.stderr);
+}
