@@ -134,7 +134,8 @@
 //! - Methods that fit large models into memory (small bindings, tables in host memory, micro-batches) do not
 //!   change what is computed; small bindings can change how it is rounded. N devices with a batch of B compute
 //!   what one device with a batch of N*B computes (`train.recipe = "plain"`).
-//! - A validation covers every target exactly once, with the full softmax. A sampled loss is never reported as a perplexity.
+//! - A validation covers every target of its text, or a part of them that is taken evenly from all of it, exactly once and with
+//!   the full softmax. A sampled loss is never reported as a perplexity.
 //! - A checkpoint, and every other file of a run except `metrics.jsonl`, is complete or absent ([`files`]).
 //! - An error caused by a user, a file or a device is an [`Error`](error::Error) with an exit code and advice. A panic is a bug.
 //!

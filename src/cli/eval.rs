@@ -1,7 +1,7 @@
 //! `wlstm eval`: the perplexity of a text.
 //!
-//! Four lines: `perplexity`, `targets`, `out-of-vocabulary` (targets whose id is the unknown word's) and `log-likelihood`
-//! (the sum over all targets, natural logarithm).
+//! Lines: `perplexity`, `targets`, `out-of-vocabulary` (targets whose id is the unknown word's), `log-likelihood` (the sum over
+//! all targets, natural logarithm) and, if the words of the model have counts, `unigram` (the perplexity of their unigram model).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,8 +22,9 @@ use crate::train::progress::Progress;
 /// Print the perplexity of a text
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Prints four lines: perplexity N; targets N; out-of-vocabulary N, the number of targets that are unknown \
-    words; log-likelihood N, the natural logarithm of the probability of all targets.\n\
+    after_help = "Prints lines: perplexity N; targets N; out-of-vocabulary N, the number of targets that are unknown \
+    words; log-likelihood N, the natural logarithm of the probability of all targets; unigram N, the perplexity of a model that \
+    knows only how often each word occurs in the training text, if the words have counts.\n\
     \n\
     Examples:\n  \
     wlstm eval runs/shakespeare\n  \
@@ -35,7 +36,7 @@ pub(super) struct EvalArgs {
     /// Text to read [default: the test files of the run's configuration, else its validation files]
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,
-    /// Read only the first N targets of the text, in the order of batches; 0 reads all
+    /// Evaluate N targets, taken evenly from the whole text, instead of all; 0: all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub targets: u64,
     /// The parameters to use.
@@ -58,6 +59,8 @@ struct Document {
     targets: u64,
     out_of_vocabulary: u64,
     log_likelihood: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unigram: Option<f64>,
 }
 
 /// Evaluates.
@@ -95,6 +98,7 @@ pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
         targets: found.targets,
         out_of_vocabulary: found.unknown,
         log_likelihood: -found.nll,
+        unigram: found.unigram_perplexity(),
     };
     if arguments.json {
         return output::print_json(&document);
@@ -104,11 +108,13 @@ pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
         targets,
         out_of_vocabulary,
         log_likelihood,
+        unigram,
         ..
     } = document;
+    let unigram = unigram.map_or_else(String::new, |unigram| format!("unigram {unigram:.4}\n"));
     output::print(
         format!(
-            "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary {out_of_vocabulary}\nlog-likelihood {log_likelihood:.4}\n"
+            "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary {out_of_vocabulary}\nlog-likelihood {log_likelihood:.4}\n{unigram}"
         )
         .as_bytes(),
     )

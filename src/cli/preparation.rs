@@ -35,7 +35,9 @@ impl Preparation {
                 match task {
                     Task::Evaluating => live.show(done, total),
                     // In MB.
-                    Task::CountingWords | Task::ReadingText => live.show(done >> 20, total >> 20),
+                    Task::CountingWords | Task::CountingCharacters | Task::ReadingText => {
+                        live.show(done >> 20, total >> 20);
+                    }
                 }
             }
             Event::Worked { .. } => {
@@ -51,6 +53,7 @@ impl Preparation {
 fn name_of(task: Task) -> &'static str {
     match task {
         Task::CountingWords => "counting words, MB",
+        Task::CountingCharacters => "counting characters, MB",
         Task::ReadingText => "reading the text",
         Task::Evaluating => "evaluating",
     }

@@ -12,7 +12,7 @@ use super::messages::note;
 use super::next::{device_options, program};
 use super::output;
 use super::preparation::Preparation;
-use super::progress::{Progress as Display, UnknownWords};
+use super::progress::{Progress as Display, UnigramModel, UnknownWords, validation_time};
 use super::signals::listen;
 use crate::checkpoint::{Which, find, run_name, run_of_config};
 use crate::config::Config;
@@ -104,6 +104,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     // The dashboard replaces the lines.
     let mut display = Display::new(&config, quiet || dashboard.is_some());
     let mut unknown_words = UnknownWords::new(&config.data);
+    let mut unigram = UnigramModel::new(&config.data);
     let outcome = training.stop(stop).run(|event| {
         // From here on, the run is recorded in its folder.
         if let (Event::Start { .. }, Some(folder)) = (&event, &folder) {
@@ -111,6 +112,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
             note(quiet, &format!("The run folder is `{place}`."));
         }
         let warning = unknown_words.warning_of(&event);
+        unigram.beside(&event);
         match &dashboard {
             Some(dashboard) => dashboard.show(event),
             None => display.show(event),
@@ -128,7 +130,11 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     let Some(folder) = &outcome.folder else {
         return Ok(());
     };
-    report(folder, &outcome, &unknown_words)?;
+    report(
+        folder,
+        &outcome,
+        &(unigram.summary() + &unknown_words.summary()),
+    )?;
     if outcome.progress.step == outcome.resumed && outcome.resumed > 0 {
         note(
             quiet,
@@ -170,8 +176,8 @@ fn with_resumption(error: Error, folder: &Path, devices: &[String]) -> Error {
     ))
 }
 
-/// Prints the result of the run.
-fn report(folder: &Path, outcome: &Outcome, unknown_words: &UnknownWords) -> Result<()> {
+/// Prints the result of the run. `about` are lines about its perplexity.
+fn report(folder: &Path, outcome: &Outcome, about: &str) -> Result<()> {
     let Outcome {
         reason,
         progress,
@@ -191,7 +197,8 @@ fn report(folder: &Path, outcome: &Outcome, unknown_words: &UnknownWords) -> Res
             best.step
         );
     }
-    lines += &unknown_words.summary();
+    lines += about;
+    lines += &validation_time(progress.validations, progress.validation_seconds);
     if progress.skipped > 0 {
         lines += &format!(
             "steps skipped because gradients overflowed f16: {}\n",

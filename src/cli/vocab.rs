@@ -64,7 +64,8 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
     note(
         quiet,
         &format!(
-            "Counting the words of {} ({} bytes) in {} order, {} tokens ...",
+            "Counting the {}s of {} ({} bytes) in {} order, {} tokens ...",
+            arguments.tokens.noun(),
             if files == 1 {
                 "1 file".to_owned()
             } else {

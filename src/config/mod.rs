@@ -26,9 +26,11 @@
 //! | type | rule |
 //! |---|---|
 //! | `usize`, `u64` | a range, `1..=INDEX` |
+//! | [`Automatic`], a number or "auto" | a range |
 //! | `f64` | `Numbers { allowed, contains }`: the allowed numbers in words, and a function that tests one |
 //! | `bool`, an enumeration that implements [`Named`], paths | `()` |
 
+mod automatic;
 mod document;
 mod entry;
 mod field;
@@ -47,10 +49,11 @@ mod tests;
 mod value;
 mod write;
 
+pub use automatic::Automatic;
 pub use key::{Content, Key, Measured, Resume};
 pub use keys::{
     DataConfig, DeviceConfig, ModelConfig, Order, Precision, Recipe, Schedule, Softmax,
-    TablePlacement, Tokens, TrainConfig,
+    TablePlacement, Tokens, TrainConfig, ValidChoice,
 };
 pub use named::{Named, NamedValue};
 pub use nearest::near;

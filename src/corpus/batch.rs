@@ -178,6 +178,12 @@ impl BatchBuilder {
         self.unknown += usize::from(target.id == self.unknown_id);
     }
 
+    /// Sets the input of stream `b` at time `t`. There is no target.
+    #[inline]
+    pub(super) fn set_input(&mut self, t: usize, b: usize, input: u32) {
+        self.inputs[t * self.batch + b] = input;
+    }
+
     /// Whether all rows are padding.
     pub(super) fn is_empty(&self) -> bool {
         self.words == 0

@@ -7,6 +7,7 @@ use super::contiguous::ContiguousBatches;
 use super::sentences::SentenceBatches;
 use super::text::Text;
 use super::vocabulary::Order;
+use super::windows::WindowBatches;
 use crate::error::Result;
 
 /// An iterator over the batches of a text. It ends after the last batch or after an error.
@@ -17,11 +18,12 @@ pub struct Batches {
     ended: bool,
 }
 
-/// The batches of one order.
+/// The batches of one order, or of windows of a text in `contiguous` order.
 #[derive(Debug)]
 enum Source {
     Sentences(Box<SentenceBatches>),
     Contiguous(Box<ContiguousBatches>),
+    Windows(Box<WindowBatches>),
 }
 
 impl Batches {
@@ -85,6 +87,42 @@ impl Batches {
         ))
     }
 
+    /// Evaluation batches of `targets` targets, taken evenly from the whole text; see [`Batches::evaluation`]. If the text has no more
+    /// than that, or `targets` is 0, these are the batches of the whole text.
+    ///
+    /// `sentences` order: every k-th sentence, in file order. The last ones may have more targets than are left.
+    ///
+    /// `contiguous` order: windows at even distances. The state is reset before each, and the 64 tokens before a window are
+    /// inputs without targets, so that the model has a context.
+    ///
+    /// The choice depends on the text, `targets` and `batch` only.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Batches::evaluation`].
+    ///
+    /// # Panics
+    ///
+    /// If `batch` or `unroll` is 0.
+    pub fn spread(text: &Text, batch: usize, unroll: usize, targets: u64) -> Result<Batches> {
+        let all = if targets == 0 { 0 } else { text.targets()? };
+        if targets >= all {
+            return Batches::evaluation(text, batch, unroll);
+        }
+        assert!(batch > 0 && unroll > 0, "batch {batch}, unroll {unroll}");
+        let source = match text.vocabulary().order() {
+            Order::Sentences => {
+                let whole = SentenceBatches::evaluation(text, batch, unroll)?;
+                Source::Sentences(Box::new(whole.spread(targets, all)))
+            }
+            Order::Contiguous => {
+                let windows = WindowBatches::new(text, batch, unroll, targets)?;
+                Source::Windows(Box::new(windows))
+            }
+        };
+        Ok(Batches::new(text, source))
+    }
+
     fn open(text: &Text, options: &BatchOptions, position: Option<&Position>) -> Result<Batches> {
         let BatchOptions { batch, unroll, .. } = *options;
         assert!(batch > 0 && unroll > 0, "batch {batch}, unroll {unroll}");
@@ -121,6 +159,7 @@ impl Batches {
         match &self.source {
             Source::Sentences(sentences) => sentences.epoch_steps(),
             Source::Contiguous(streams) => Ok(streams.epoch_steps()),
+            Source::Windows(windows) => Ok(windows.steps()),
         }
     }
 }
@@ -138,6 +177,7 @@ impl Iterator for Batches {
             .and_then(|()| match &mut self.source {
                 Source::Sentences(sentences) => sentences.next_batch(),
                 Source::Contiguous(streams) => streams.next_batch(),
+                Source::Windows(windows) => windows.next_batch(),
             });
         let next = next.transpose();
         self.ended = !matches!(next, Some(Ok(_)));

@@ -15,7 +15,7 @@ const CHUNK: usize = 1 << 15;
 
 /// A known position in the sequence: token number `token` is the next one at offset `at` of `file`.
 #[derive(Clone, Copy, Debug)]
-struct SeekPoint {
+pub(super) struct SeekPoint {
     token: u64,
     file: usize,
     at: usize,
@@ -23,10 +23,10 @@ struct SeekPoint {
 
 /// One stream: its next input, and the position of the token after it.
 #[derive(Clone, Copy, Debug)]
-struct Stream {
+pub(super) struct Stream {
     file: usize,
     at: usize,
-    input: u32,
+    pub(super) input: u32,
 }
 
 /// The batches in `contiguous` order.
@@ -177,7 +177,7 @@ impl ContiguousBatches {
 impl Stream {
     /// Reads the next token of the sequence. `None` at its end.
     #[inline]
-    fn advance(&mut self, text: &Text) -> Result<Option<Token>> {
+    pub(super) fn advance(&mut self, text: &Text) -> Result<Option<Token>> {
         loop {
             if let Some(token) = text.read(self.file, &mut self.at)? {
                 self.input = token.id;
@@ -192,7 +192,7 @@ impl Stream {
 }
 
 /// The start of every chunk as a seek point, and the number of tokens in the sequence, line ends included.
-fn seek_points(text: &Text) -> Result<(Vec<SeekPoint>, u64)> {
+pub(super) fn seek_points(text: &Text) -> Result<(Vec<SeekPoint>, u64)> {
     let corpus = text.corpus();
     let count_chunk = |chunk: &Chunk| {
         let mut tokens = 0;
@@ -232,7 +232,7 @@ fn seek_points(text: &Text) -> Result<(Vec<SeekPoint>, u64)> {
 }
 
 /// The streams whose first inputs are these tokens of the sequence.
-fn seek(text: &Text, points: &[SeekPoint], tokens: &[u64]) -> Result<Vec<Stream>> {
+pub(super) fn seek(text: &Text, points: &[SeekPoint], tokens: &[u64]) -> Result<Vec<Stream>> {
     tokens
         .par_iter()
         .map(|&token| {

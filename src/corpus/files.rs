@@ -6,7 +6,9 @@
 //! A text is identified by a digest of all its bytes, computed per file on first use. The token cache remembers the digests of
 //! unchanged files ([`Corpus::remember`]), so that they are not read again.
 
+use std::ops::Range;
 use std::path::Path;
+use std::str::Utf8Error;
 use std::sync::OnceLock;
 
 use memmap2::Mmap;
@@ -14,10 +16,11 @@ use rayon::prelude::*;
 
 use super::contents::COPIED;
 use super::expand::expand;
+use super::held_out::held_out;
 use super::pages::PageBudget;
 use super::text_file::TextFile;
 use super::tokens::BadUtf8;
-use crate::config::DataConfig;
+use crate::config::{DataConfig, ValidChoice};
 use crate::digest::Xxh64;
 use crate::error::{Error, Result};
 
@@ -33,9 +36,9 @@ pub struct Corpus {
 /// The two parts of a text of which a share is held out for validation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// All lines but the last ones.
+    /// The lines that are not held out.
     Training,
-    /// The last lines.
+    /// Those that are.
     Validation,
 }
 
@@ -76,7 +79,7 @@ impl Corpus {
     pub fn training(data: &DataConfig) -> Result<Corpus> {
         let corpus = Corpus::open(&data.train)?;
         if data.valid.is_empty() && data.valid_share > 0.0 {
-            corpus.part(data.valid_share, Part::Training)
+            corpus.part(data, Part::Training)
         } else {
             Ok(corpus)
         }
@@ -93,32 +96,30 @@ impl Corpus {
             Corpus::open(&data.valid).map(Some)
         } else if data.valid_share > 0.0 {
             Corpus::open(&data.train)?
-                .part(data.valid_share, Part::Validation)
+                .part(data, Part::Validation)
                 .map(Some)
         } else {
             Ok(None)
         }
     }
 
-    /// The lines of one part. `Part::Validation` is the last lines, with about `share` of all bytes.
-    fn part(mut self, share: f64, part: Part) -> Result<Corpus> {
-        let mut left = ((1.0 - share) * self.bytes() as f64) as usize;
+    /// The lines of one part.
+    fn part(mut self, data: &DataConfig, part: Part) -> Result<Corpus> {
+        if data.valid_choice == ValidChoice::Random {
+            // Later errors could not name the line in the file.
+            (0..self.files()).try_for_each(|file| {
+                let bad = |error: Utf8Error| self.bad_utf8(file, BadUtf8(error.valid_up_to()));
+                std::str::from_utf8(self.text(file)).map(drop).map_err(bad)
+            })?;
+        }
+        let texts: Vec<&[u8]> = self.files.iter().map(TextFile::text).collect();
+        let ranges = held_out(&texts, data.valid_share, data.valid_choice, data.order);
         let mut kept = Vec::new();
-        for mut file in self.files.drain(..) {
-            let text = file.text();
-            let cut = if text.len() <= left {
-                text.len()
-            } else if left > 0 {
-                // After the line in which the held-out share begins. All later files are held out.
-                memchr::memchr(b'\n', &text[left..]).map_or(text.len(), |at| left + at + 1)
-            } else {
-                0
-            };
-            left = left.saturating_sub(text.len());
-            match part {
-                Part::Training => file.keep_before(cut),
-                Part::Validation => file.keep_from(cut),
-            }
+        for (mut file, held_out) in self.files.drain(..).zip(ranges) {
+            file.keep(&match part {
+                Part::Training => between(&held_out, file.text().len()),
+                Part::Validation => held_out,
+            });
             if !file.text().is_empty() {
                 kept.push(file);
             }
@@ -231,6 +232,14 @@ impl Corpus {
         ))
         .help("convert the file, for instance with `iconv -f latin1 -t utf-8`")
     }
+}
+
+/// The ranges of `0..end` between these.
+fn between(ranges: &[Range<usize>], end: usize) -> Vec<Range<usize>> {
+    let starts = [0].into_iter().chain(ranges.iter().map(|range| range.end));
+    let ends = ranges.iter().map(|range| range.start).chain([end]);
+    let all = starts.zip(ends).map(|(start, end)| start..end);
+    all.filter(|range| !range.is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -13,14 +13,17 @@
 //! | module | content |
 //! |---|---|
 //! | `files`, `text_file`, `contents`, `expand`, `pages` | files in memory or mapped, from file names and patterns: [`Corpus`], [`expand()`] |
+//! | `held_out` | the lines of a training text that are held out for validation |
 //! | `chunks` | cutting a corpus into chunks for parallel reading |
 //! | `tokens`, `detokenise` | tokenisers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
 //! | `vocabulary` | words and ids; counting words in bounded memory: [`Vocabulary`], [`VocabularyBuilder`] |
+//! | `unigram` | the unigram model of a vocabulary: [`Unigram`] |
 //! | `text` | a corpus as token ids: [`Text`] |
 //! | `cache` | token ids on the disk: [`TokenCache`] |
 //! | `shuffle` | the order of the files of an epoch and of the lines of a file |
 //! | `batch`, `batches` | [`Batch`], [`BatchOptions`], [`Position`]; [`Batches`] of either order |
 //! | `sentences`, `sentence_queue`, `contiguous` | how each order cuts text into batches |
+//! | `targets`, `windows` | the number of targets of a text; evaluation of a part of them |
 //! | `loader` | batches prepared on another thread: [`Loader`] |
 //! | `sampler` | log-uniform candidates: [`CandidateSampler`] |
 //!
@@ -28,7 +31,7 @@
 //!
 //! - The same files, options and seed give the same batches on every machine, with and without a cache.
 //! - The [`Position`] of a batch is all that is needed to continue with the next batch. A run resumes on the same text only.
-//! - An evaluation covers every target of its files exactly once.
+//! - An evaluation covers every target of its files exactly once, or a part of them, taken evenly from the whole text.
 //! - The same text gives the same vocabulary, with any number of threads.
 //!
 //! ```
@@ -65,16 +68,20 @@ mod contiguous;
 mod detokenise;
 mod expand;
 mod files;
+mod held_out;
 mod loader;
 mod pages;
 mod sampler;
 mod sentence_queue;
 mod sentences;
 mod shuffle;
+mod targets;
 mod text;
 mod text_file;
 mod tokens;
+mod unigram;
 mod vocabulary;
+mod windows;
 
 pub use batch::{Batch, BatchOptions, IGNORE, Position, RowPosition};
 pub use batches::Batches;
@@ -86,4 +93,5 @@ pub use loader::Loader;
 pub use sampler::{CandidateSampler, Candidates};
 pub use text::Text;
 pub use tokens::TokenKind;
+pub use unigram::Unigram;
 pub use vocabulary::{Order, Vocabulary, VocabularyBuilder};

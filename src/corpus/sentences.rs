@@ -9,7 +9,6 @@ use super::batch::{
 };
 use super::sentence_queue::{OpenSentence, SentenceQueue};
 use super::text::{Lines, Text, Token};
-use super::tokens::Item;
 use crate::error::Result;
 
 /// The batches in `sentences` order.
@@ -25,6 +24,33 @@ pub(super) struct SentenceBatches {
     epoch: u64,
     /// Whether streams without a sentence are padded (evaluation), instead of ending the batches (training).
     pads: bool,
+    /// Chooses sentences; none takes all.
+    choice: Option<Choice>,
+}
+
+/// Chooses sentences evenly over a text, until they have `targets` targets. The last one may have more than are left.
+#[derive(Clone, Copy, Debug)]
+struct Choice {
+    targets: u64,
+    /// The targets of the whole text.
+    all: u64,
+    /// The targets of the sentences so far.
+    seen: u64,
+    /// The targets of those that were chosen.
+    taken: u64,
+}
+
+impl Choice {
+    /// Whether the next sentence, which has `pairs` targets, is chosen.
+    fn takes(&mut self, pairs: u64) -> bool {
+        self.seen += pairs;
+        let due = u128::from(self.seen) * u128::from(self.targets) / u128::from(self.all);
+        let is_due = u128::from(self.taken) < due;
+        if is_due {
+            self.taken += pairs;
+        }
+        is_due
+    }
 }
 
 impl SentenceBatches {
@@ -55,6 +81,17 @@ impl SentenceBatches {
         Ok(batches)
     }
 
+    /// Sentences at even distances over a text of `all` targets, with at least `targets` of them.
+    pub(super) fn spread(mut self, targets: u64, all: u64) -> SentenceBatches {
+        self.choice = Some(Choice {
+            targets,
+            all,
+            seen: 0,
+            taken: 0,
+        });
+        self
+    }
+
     fn new(text: &Text, options: &BatchOptions, pads: bool) -> SentenceBatches {
         SentenceBatches {
             queue: SentenceQueue::new(text, options),
@@ -63,6 +100,7 @@ impl SentenceBatches {
             step: 0,
             epoch: 0,
             pads,
+            choice: None,
         }
     }
 
@@ -77,15 +115,8 @@ impl SentenceBatches {
         let text = self.queue.text();
         let mut queue = self.queue.one_epoch();
         while let Some(row) = queue.pull()? {
-            let (file, mut at) = (row.position.file, row.at);
             sentences += 1;
-            loop {
-                pairs += 1;
-                let token = text.read(file, &mut at)?;
-                if token.is_none_or(|token| token.ends_line) {
-                    break;
-                }
-            }
+            pairs += pairs_of(text, &row)?;
         }
         let has = format!("{sentences} sentences, {pairs} pairs of words,");
         Err(too_short(text, self.rows.len(), self.unroll, &has))
@@ -167,6 +198,21 @@ impl SentenceBatches {
         Ok(Some(builder.finish(reset, self.position())))
     }
 
+    /// The next sentence that is chosen.
+    fn pull(&mut self) -> Result<Option<OpenSentence>> {
+        loop {
+            let Some(row) = self.queue.pull()? else {
+                return Ok(None);
+            };
+            let Some(choice) = &mut self.choice else {
+                return Ok(Some(row));
+            };
+            if choice.takes(pairs_of(self.queue.text(), &row)?) {
+                return Ok(Some(row));
+            }
+        }
+    }
+
     /// Fills stream `b`. Returns whether there were enough sentences.
     fn fill(&mut self, b: usize, builder: &mut BatchBuilder) -> Result<bool> {
         let mut waiting = self.rows[b].take();
@@ -177,7 +223,7 @@ impl SentenceBatches {
         for t in 0..self.unroll {
             let mut row = match waiting {
                 Some(row) => row,
-                None => match self.queue.pull()? {
+                None => match self.pull()? {
                     Some(row) => row,
                     None => return Ok(false),
                 },
@@ -224,21 +270,30 @@ impl SentenceBatches {
         let (mut pairs, mut bytes) = (0_u64, 0_u64);
         for chunk in &corpus.samples(SAMPLES, SAMPLE_BYTES) {
             bytes += chunk.range.len() as u64;
-            let mut blank = true;
-            corpus
-                .for_each_item(chunk, text.kind(), |_, item| {
-                    pairs += u64::from(item != Item::LineEnd || !blank);
-                    blank = item == Item::LineEnd;
-                    Ok(())
-                })
-                .map_err(|bad| text.bad_utf8(chunk.file, bad))?;
+            pairs += text.pairs(chunk)?;
         }
-        let pairs = pairs as f64 * corpus.bytes() as f64 / bytes.max(1) as f64;
+        let pairs = match self.choice {
+            Some(choice) => choice.targets as f64,
+            None => pairs as f64 * corpus.bytes() as f64 / bytes.max(1) as f64,
+        };
         let steps = pairs / (self.rows.len() * self.unroll) as f64;
         Ok(if self.pads {
             steps.ceil() as u64
         } else {
             steps as u64
         })
+    }
+}
+
+/// The pairs of input and target of a sentence.
+fn pairs_of(text: &Text, sentence: &OpenSentence) -> Result<u64> {
+    let (file, mut at) = (sentence.position.file, sentence.at);
+    let mut pairs = 0;
+    loop {
+        pairs += 1;
+        let token = text.read(file, &mut at)?;
+        if token.is_none_or(|token| token.ends_line) {
+            return Ok(pairs);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One file of text.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -101,17 +102,21 @@ impl TextFile {
         memchr::memchr_iter(b'\n', &self.contents[..self.start + at]).count() + 1
     }
 
-    /// Keeps the first `cut` bytes of the text.
-    pub(super) fn keep_before(&mut self, cut: usize) {
-        self.keep(self.start, self.start + cut);
-    }
-
-    /// Keeps the text from byte `cut` on.
-    pub(super) fn keep_from(&mut self, cut: usize) {
-        self.keep(self.start + cut, self.end);
-    }
-
-    fn keep(&mut self, start: usize, end: usize) {
+    /// Keeps these ranges of the text, which are ascending and end at line ends. Several are copied into memory.
+    pub(super) fn keep(&mut self, ranges: &[Range<usize>]) {
+        let range = match ranges {
+            [] => 0..0,
+            [one] => one.clone(),
+            several => {
+                let text = self.text();
+                let parts: Vec<&[u8]> = several.iter().map(|range| &text[range.clone()]).collect();
+                let copy = parts.concat();
+                (self.start, self.end, self.stamp) = (0, copy.len(), None);
+                self.contents = Contents::Copied(copy);
+                return;
+            }
+        };
+        let (start, end) = (self.start + range.start, self.start + range.end);
         if (self.start, self.end) == (start, end) {
             return;
         }

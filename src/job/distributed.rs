@@ -119,6 +119,7 @@ fn shared_part(config: &Config) -> Config {
         min_count: _,
         shuffle: _,
         valid_share: _,
+        valid_choice: _,
     } = &mut config.data;
     (*train, *valid, *test, *vocab) = (Vec::new(), Vec::new(), Vec::new(), None);
     let DeviceConfig {

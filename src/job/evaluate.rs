@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::named::{files_of, held_out_part};
 use super::text::read_text;
 use super::trained::Trained;
 use crate::corpus::{Corpus, expand};
 use crate::error::{Error, Result};
-use crate::numbers::percent;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::plans::evaluation_extent;
 use crate::train::watch::{Event, Task};
@@ -17,7 +17,7 @@ use crate::train::watch::{Event, Task};
 pub enum ConfiguredText {
     /// `data.test`.
     Test,
-    /// `data.valid`, or the end of the training text.
+    /// `data.valid`, or the lines of the training text that `data.valid_share` holds out.
     Validation,
 }
 
@@ -31,7 +31,7 @@ impl Trained {
         self.evaluate_corpus(Arc::new(Corpus::open(files)?), 0)
     }
 
-    /// Same as [`Trained::evaluate`], of the first `targets` targets in the order of batches (0: all).
+    /// Same as [`Trained::evaluate`], of `targets` targets taken evenly from the whole text (0: all).
     ///
     /// # Errors
     ///
@@ -73,19 +73,13 @@ impl Trained {
             let Some(corpus) = opened else {
                 continue;
             };
-            let first = corpus.path(0).display();
-            let more = match corpus.files() {
-                1 => String::new(),
-                files => format!(" and {} more files", files - 1),
-            };
             let data = &self.config().data;
-            let part = if *text == ConfiguredText::Validation && data.valid.is_empty() {
-                format!("the last {} of ", percent(data.valid_share))
-            } else {
-                String::new()
-            };
+            let mut name = files_of(&corpus);
+            if *text == ConfiguredText::Validation && data.valid.is_empty() {
+                name = held_out_part(data, &name);
+            }
             self.observe(Event::Note {
-                text: format!("Evaluating the run's {what} text: {part}`{first}`{more}."),
+                text: format!("Evaluating the run's {what} text: {name}."),
             });
             return Ok(corpus);
         }

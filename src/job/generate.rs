@@ -153,7 +153,8 @@ impl Trained {
             unknown.dedup();
             self.observe(Event::Note {
                 text: format!(
-                    "Not in the vocabulary, and read as unknown words: {}.",
+                    "Not in the vocabulary, and read as unknown {}s: {}.",
+                    kind.noun(),
                     unknown.join(", ")
                 ),
             });

@@ -27,6 +27,7 @@ mod evaluate;
 pub mod factorize;
 mod generate;
 pub mod import;
+mod named;
 mod observer;
 mod origin;
 pub mod page;

@@ -62,9 +62,10 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
     };
     let source = match job.texts.take() {
         Some(texts) => TextSource::Read(texts),
-        None => TextSource::Files(TextFiles::open(&job.config.data, |key| {
-            job.origin.missing_text(key)
-        })?),
+        None => {
+            let missing = |key: &str| job.origin.missing_text(key);
+            TextSource::Files(TextFiles::open(&job.config.data, missing, observer)?)
+        }
     };
     let folder = if is_root {
         Some(open_folder(Path::new(BASE), &job, resumed.as_ref())?)
@@ -128,6 +129,7 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
         folder,
         progress,
         stop: job.stop,
+        shared_targets: job.shared_targets,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The settings of a training run: the configuration, and everything that is not part of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::origin::Origin;
 use super::text::{Caching, Texts};
@@ -10,6 +11,7 @@ use crate::corpus::TokenCache;
 use crate::device::ExecutorOptions;
 use crate::error::Result;
 use crate::train::collective::{Collective, SingleProcess};
+use crate::train::run::SharedTargets;
 use crate::train::schedule;
 use crate::train::watch::Stop;
 
@@ -32,6 +34,7 @@ pub struct Job {
     pub(super) collective: Box<dyn Collective>,
     pub(super) texts: Option<Texts>,
     pub(super) stop: Stop,
+    pub(super) shared_targets: Option<Arc<SharedTargets>>,
 }
 
 /// The folder of the run.
@@ -70,6 +73,7 @@ impl Job {
             collective: Box::new(SingleProcess),
             texts: None,
             stop: Stop::default(),
+            shared_targets: None,
         })
     }
 
@@ -140,9 +144,15 @@ impl Job {
     }
 
     /// Starts the run of a model of a comparison, or resumes it if it exists.
-    pub(super) fn of_comparison(mut self, folder: PathBuf, texts: Texts) -> Job {
+    pub(super) fn of_comparison(
+        mut self,
+        folder: PathBuf,
+        texts: Texts,
+        targets: Arc<SharedTargets>,
+    ) -> Job {
         self.destination = Destination::Comparison(folder);
         self.texts = Some(texts);
+        self.shared_targets = Some(targets);
         self
     }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::named::texts;
 use super::observer::Observer;
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, DataConfig, Softmax, Tokens};
@@ -47,9 +48,13 @@ pub(super) struct TextFiles {
 }
 
 impl TextFiles {
-    /// Opens the files that a configuration names. `missing` returns, for a key, what the user can do if one
+    /// Opens the files that a configuration names, and names them to the user. `missing` returns, for a key, what the user can do if one
     /// of its files does not exist.
-    pub fn open(data: &DataConfig, missing: impl Fn(&str) -> Option<String>) -> Result<TextFiles> {
+    pub fn open(
+        data: &DataConfig,
+        missing: impl Fn(&str) -> Option<String>,
+        observer: &mut Observer<'_>,
+    ) -> Result<TextFiles> {
         let explained = |key: &str, files: &[PathBuf], error: Error| {
             // If the path is an existing folder, its own error is more specific.
             let is_missing = |file: &PathBuf| !file.is_dir() && expand(&[file]).is_err();
@@ -61,6 +66,9 @@ impl TextFiles {
         let train = Corpus::training(data).map_err(|e| explained("data.train", &data.train, e))?;
         let valid =
             Corpus::validation(data).map_err(|e| explained("data.valid", &data.valid, e))?;
+        observer(Event::Note {
+            text: texts(data, &train, valid.as_ref()),
+        });
         Ok(TextFiles {
             train: Arc::new(train),
             valid: valid.map(Arc::new),
@@ -165,8 +173,9 @@ pub fn counted_vocabulary(
     corpus: &Corpus,
     observer: &mut Observer<'_>,
 ) -> Result<Vocabulary> {
+    let what = config.data.tokens.noun();
     observer(Event::Note {
-        text: "Counting the words of the training text ...".to_owned(),
+        text: format!("Counting the {what}s of the training text ..."),
     });
     let data = &config.data;
     let builder = VocabularyBuilder::new(data.order, data.tokens)
@@ -185,14 +194,22 @@ pub fn count_words(
     corpus: &Corpus,
     observer: &mut Observer<'_>,
 ) -> Result<Vocabulary> {
-    let vocabulary = watched(Task::CountingWords, observer, |watch| {
-        builder.build_watched(corpus, watch)
-    })?;
+    let task = match builder.kind() {
+        Tokens::Characters => Task::CountingCharacters,
+        Tokens::Whitespace | Tokens::Words => Task::CountingWords,
+    };
+    let vocabulary = watched(task, observer, |watch| builder.build_watched(corpus, watch))?;
     // A vocabulary of special words only cannot predict anything.
     if vocabulary.len() <= 2 {
         return Err(Error::data(match builder.get_min_count() {
-            0 | 1 => "all words are special ones: the vocabulary would be empty".to_owned(),
-            count => format!("no word occurs {count} times: the vocabulary would be empty"),
+            0 | 1 => format!(
+                "all {}s are special ones: the vocabulary would be empty",
+                builder.kind().noun()
+            ),
+            count => format!(
+                "no {} occurs {count} times: the vocabulary would be empty",
+                builder.kind().noun()
+            ),
         })
         .help("lower `data.min_count` or --min-count, or check the kind of tokens and the text"));
     }

@@ -1,6 +1,7 @@
 //! A prepared training run, and its outcome.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::page;
 use super::text::Texts;
@@ -8,7 +9,7 @@ use crate::checkpoint::{RunFolder, SavedCheckpoint};
 use crate::config::Config;
 use crate::error::Result;
 use crate::train::progress::Progress;
-use crate::train::run::{Run, train};
+use crate::train::run::{Run, SharedTargets, train};
 use crate::train::sample::is_too_slow;
 use crate::train::session::TrainingSession;
 use crate::train::watch::{Event, Stop, Turns};
@@ -22,6 +23,7 @@ pub struct Training {
     pub(super) folder: Option<RunFolder>,
     pub(super) progress: Progress,
     pub(super) stop: Stop,
+    pub(super) shared_targets: Option<Arc<SharedTargets>>,
 }
 
 /// The result of a training run.
@@ -103,6 +105,7 @@ impl Training {
             progress: self.progress,
             stop: &self.stop,
             turns,
+            shared_targets: self.shared_targets.as_deref(),
             watch: observer,
         });
         for (device, bytes) in self.session.allocated_bytes().into_iter().enumerate() {

@@ -135,6 +135,15 @@ impl Writer {
         self.write(&Line::Valid(valid))
     }
 
+    /// Writes a validation on all targets after validations on a part of them. It is no point of a curve, so TensorBoard does not get it.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Writer::start`].
+    pub fn valid_on_all(&mut self, valid: Valid) -> Result<()> {
+        self.write_line(&Line::Valid(valid))
+    }
+
     /// Writes a text that the model generated.
     ///
     /// # Errors
@@ -162,16 +171,20 @@ impl Writer {
     }
 
     fn write(&mut self, line: &Line) -> Result<()> {
+        self.write_line(line)?;
+        match &mut self.tensorboard {
+            Some(events) => events.line(line),
+            None => Ok(()),
+        }
+    }
+
+    fn write_line(&mut self, line: &Line) -> Result<()> {
         let written = serde_json::to_vec(line)
             .map_err(std::io::Error::from)
             .and_then(|mut line| {
                 line.push(b'\n');
                 self.file.write_all(&line)
             });
-        written.map_err(|error| files::cannot_write(&self.path, error))?;
-        match &mut self.tensorboard {
-            Some(events) => events.line(line),
-            None => Ok(()),
-        }
+        written.map_err(|error| files::cannot_write(&self.path, error))
     }
 }

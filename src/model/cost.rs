@@ -15,6 +15,8 @@ pub struct Cost {
     /// FLOPs of one trained word, forward and backward: six for each element of a recurrent matrix and for each element of the
     /// softmax weights that a step uses (`S * P`, or `V * P` for a full softmax).
     pub flops_per_word: u64,
+    /// FLOPs of one evaluated target: two for each element of a recurrent matrix and of the weights of the full softmax.
+    pub flops_per_target: u64,
     /// Bytes of the parameters in `f32`.
     pub parameter_bytes: u64,
     /// Bytes of the optimizer state.
@@ -46,6 +48,7 @@ pub fn cost(config: &Config, vocabulary: usize) -> Cost {
         parameters: all,
         recurrent,
         flops_per_word: 6 * (matrices + softmax),
+        flops_per_target: 2 * (matrices + (vocabulary * config.model.output_size()) as u64),
         parameter_bytes: 4 * all,
         optimizer_bytes: 4 * all * states,
         average_bytes: if config.train.ema > 0.0 {

@@ -1,5 +1,6 @@
 //! The comparison of several runs: one row for each, with the columns of the table in the paper, measured.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -38,6 +39,8 @@ pub struct ComparisonRow {
     pub perplexity: Option<f64>,
     /// The step at which it was measured.
     pub perplexity_step: Option<u64>,
+    /// The number of targets of both perplexities.
+    pub perplexity_targets: Option<u64>,
     /// The last validation perplexity.
     pub last_perplexity: Option<f64>,
     /// The share of unknown words among the targets of the last validation.
@@ -45,6 +48,9 @@ pub struct ComparisonRow {
     /// Whether that share is large but the model was trained on no unknown word, so that the perplexity is not
     /// meaningful.
     pub unlearned: bool,
+    /// The perplexity of the unigram model of the training text on the targets of the best validation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unigram: Option<f64>,
     /// Device memory for training and validation in bytes.
     pub memory: Option<u64>,
     /// `finished`, `running`, `killed`, `interrupted`, `diverged` or `failed`.
@@ -64,7 +70,7 @@ pub fn comparison_rows(runs: &[RunData]) -> Vec<ComparisonRow> {
         let words_per_second = run.words_per_second();
         let speedup = words_per_second / first_speed;
         let speedup_by_flops = first_flops as f64 / cost.flops_per_word as f64;
-        let (best, last) = (run.best(), run.valids.last());
+        let (best, last) = (run.best(), run.last_valid());
         ComparisonRow {
             model: run.label.clone(),
             recurrent_parameters: cost.recurrent,
@@ -79,9 +85,11 @@ pub fn comparison_rows(runs: &[RunData]) -> Vec<ComparisonRow> {
             share_reached: speedup / speedup_by_flops,
             perplexity: best.map(|valid| valid.perplexity),
             perplexity_step: best.map(|valid| valid.step),
+            perplexity_targets: best.map(|valid| valid.targets),
             last_perplexity: last.map(|valid| valid.perplexity),
             unknown: last.and_then(Valid::share_unknown),
             unlearned: last.is_some_and(Valid::is_unlearned),
+            unigram: best.and_then(|valid| valid.unigram),
             memory: (!run.memory.is_empty()).then(|| run.memory.iter().sum()),
             status: run.status().to_owned(),
             run: run.folder.clone(),
@@ -96,6 +104,12 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
     let has_perplexity = rows.iter().any(|row| row.perplexity.is_some());
     let has_memory = rows.iter().any(|row| row.memory.is_some());
     let has_unknown = rows.iter().any(|row| row.unknown > Some(0.0));
+    // A run that was interrupted may have validated on a part of the text only.
+    let targets: BTreeSet<u64> = rows
+        .iter()
+        .filter_map(|row| row.perplexity_targets)
+        .collect();
+    let has_targets = targets.len() > 1;
     let has_status = rows.iter().any(|row| row.status != "finished");
     let mut columns = vec![Column::words("model")];
     let unit = rows.first().map_or("words/s", |row| row.unit);
@@ -115,6 +129,7 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
         columns.push(Column::numbers("perplexity"));
         columns.push(Column::numbers("last").optional());
     }
+    columns.extend(has_targets.then(|| Column::numbers("targets")));
     columns.extend(has_unknown.then(|| Column::numbers("unknown")));
     columns.extend(has_memory.then(|| Column::numbers("memory")));
     columns.extend(has_status.then(|| Column::words("status")));
@@ -144,6 +159,9 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
             for perplexity in [row.perplexity, row.last_perplexity] {
                 cells.push(number(perplexity.unwrap_or(f64::NAN)));
             }
+        }
+        if has_targets {
+            cells.push(row.perplexity_targets.map_or("-".to_owned(), grouped));
         }
         if has_unknown {
             cells.push(unknown_words(row));
@@ -190,6 +208,8 @@ pub fn comparison_csv(rows: &[ComparisonRow]) -> String {
         "memory",
         "status",
         "run",
+        "unigram",
+        "perplexity_targets",
     ];
     let mut table = Table::new(names.map(Column::words));
     let number = |value: f64| {
@@ -220,6 +240,8 @@ pub fn comparison_csv(rows: &[ComparisonRow]) -> String {
             whole(row.memory),
             row.status.clone(),
             row.run.display().to_string(),
+            row.unigram.map(number).unwrap_or_default(),
+            whole(row.perplexity_targets),
         ]);
     }
     table.csv()

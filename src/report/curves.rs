@@ -84,7 +84,7 @@ fn step_series(runs: &[RunData], point: impl Fn(&RunData, &Step) -> (f64, f64)) 
 fn valid_series(runs: &[RunData], point: impl Fn(&Valid) -> (f64, f64)) -> Vec<Series> {
     let series = |run: &RunData| Series {
         name: run.label.clone(),
-        points: run.valids.iter().map(&point).collect(),
+        points: run.curve().map(&point).collect(),
         marked: true,
     };
     runs.iter().map(series).collect()

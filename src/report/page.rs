@@ -41,6 +41,7 @@ pub fn page(title: &str, runs: &[RunData]) -> String {
     if rows.iter().any(|row| row.unlearned) {
         body += UNLEARNED_NOTE;
     }
+    add_unigram(&mut body, runs, &rows);
     add_plots(&mut body, runs);
     add_samples(&mut body, runs);
     add_configurations(&mut body, runs);
@@ -80,6 +81,33 @@ fn add_machines(body: &mut String, runs: &[RunData]) {
 
 fn add_table(body: &mut String, table: Table) {
     let _ = writeln!(body, "<div class=\"wide\">{}</div>", table.html());
+}
+
+/// The perplexity of the unigram model: once, or for each run if they have different texts.
+fn add_unigram(body: &mut String, runs: &[RunData], rows: &[ComparisonRow]) {
+    let known = rows
+        .iter()
+        .filter_map(|row| Some((&row.model, row.unigram?)));
+    let known: Vec<(&String, String)> = known
+        .map(|(model, perplexity)| (model, format!("{perplexity:.2}")))
+        .collect();
+    let Some((_, first)) = known.first() else {
+        return;
+    };
+    let text = if known.iter().all(|(_, perplexity)| perplexity == first) {
+        first.clone()
+    } else {
+        let each = known
+            .iter()
+            .map(|(model, perplexity)| format!("{perplexity} ({})", escaped(model)));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let token = runs[0].config.data.tokens.noun();
+    let _ = writeln!(
+        body,
+        "<p class=\"note\">A unigram model, which knows only how often each {token} occurs in the training text, has the validation \
+         perplexity {text}.</p>"
+    );
 }
 
 fn add_plots(body: &mut String, runs: &[RunData]) {
@@ -149,8 +177,7 @@ fn facts(runs: &[RunData], rows: &[ComparisonRow]) -> Table {
             run.best().map_or("-".to_owned(), |best| {
                 format!("{:.2} (step {})", best.perplexity, grouped(best.step))
             }),
-            run.valids
-                .last()
+            run.last_valid()
                 .map_or("-".to_owned(), |last| format!("{:.2}", last.perplexity)),
         ];
         cells.extend(has_unknown.then(|| unknown_words(row)));

@@ -37,7 +37,7 @@ pub struct RunData {
     pub memory: Vec<u64>,
     /// The steps in the metrics, ascending.
     pub steps: Vec<Step>,
-    /// The validations, ascending.
+    /// The validations in the order of the metrics: ascending, then those on all targets.
     pub valids: Vec<Valid>,
     /// Number of steps skipped because of overflow, in mixed precision.
     pub skipped: u64,
@@ -205,13 +205,32 @@ impl RunData {
         }
     }
 
-    /// The validation with the lowest perplexity.
-    pub fn best(&self) -> Option<&Valid> {
-        let finite = self
-            .valids
+    /// The validations on the most targets: on all of them, once the run has ended. Only perplexities on the same targets can be
+    /// compared.
+    fn widest(&self) -> impl Iterator<Item = &Valid> {
+        let most = self.valids.iter().map(|valid| valid.targets).max();
+        self.valids
             .iter()
-            .filter(|valid| valid.perplexity.is_finite());
+            .filter(move |valid| Some(valid.targets) == most)
+    }
+
+    /// The validation with the lowest perplexity, of those on the most targets.
+    pub fn best(&self) -> Option<&Valid> {
+        let finite = self.widest().filter(|valid| valid.perplexity.is_finite());
         finite.min_by(|x, y| x.perplexity.total_cmp(&y.perplexity))
+    }
+
+    /// The last validation, of those on the most targets.
+    pub fn last_valid(&self) -> Option<&Valid> {
+        self.widest().max_by_key(|valid| valid.step)
+    }
+
+    /// The validations of a curve: on as many targets as the first one.
+    pub fn curve(&self) -> impl Iterator<Item = &Valid> {
+        let first = self.valids.first().map(|valid| valid.targets);
+        self.valids
+            .iter()
+            .filter(move |valid| Some(valid.targets) == first)
     }
 
     /// State of the run in one word.

@@ -2,7 +2,7 @@
 //! padding is not counted.
 
 use super::session::Evaluator;
-use crate::corpus::{Batch, Batches, IGNORE, Loader, Text};
+use crate::corpus::{Batch, Batches, IGNORE, Loader, Text, Unigram};
 use crate::error::{Error, Kind, Result};
 
 /// The result of an evaluation.
@@ -14,6 +14,9 @@ pub struct Evaluation {
     pub targets: u64,
     /// Targets that are not in the vocabulary and count as the unknown word.
     pub unknown: u64,
+    /// The total negative log-likelihood under the unigram model of the vocabulary; see [`Unigram`]. `None` if the vocabulary
+    /// has no counts, or has none of the unknown word although more than 1 % of the targets are unknown.
+    pub unigram: Option<f64>,
 }
 
 impl Evaluation {
@@ -22,11 +25,17 @@ impl Evaluation {
         nll: 0.0,
         targets: 0,
         unknown: 0,
+        unigram: None,
     };
 
     /// `exp(nll / targets)`.
     pub fn perplexity(&self) -> f64 {
         (self.nll / self.targets as f64).exp()
+    }
+
+    /// The perplexity of the unigram model.
+    pub fn unigram_perplexity(&self) -> Option<f64> {
+        Some((self.unigram? / self.targets as f64).exp())
     }
 
     /// The share of the targets that are unknown words.
@@ -35,7 +44,7 @@ impl Evaluation {
     }
 }
 
-/// Evaluates a text, or its first `targets` targets in the order of batches (0: all of them). After each
+/// Evaluates a text, or `targets` targets taken evenly from all of it (0: all of them; see [`Batches::spread`]). After each
 /// batch calls `watch` with the number of batches done and the number of all; an error that it returns ends
 /// the evaluation.
 ///
@@ -51,11 +60,12 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let extent = evaluator.extent();
     evaluator.reset()?;
-    let batches = Batches::evaluation(text, extent.batch, extent.unroll)?;
+    let batches = Batches::spread(text, extent.batch, extent.unroll, targets)?;
     let most = if targets == 0 { u64::MAX } else { targets };
-    let rows = (extent.batch * extent.unroll) as u64;
-    let total = batches.epoch_steps()?.min(most.div_ceil(rows));
+    let total = batches.epoch_steps()?;
     let mut found = Evaluation::NONE;
+    let unigram = Unigram::of(text.vocabulary());
+    let mut of_unigram = 0.0;
     let mut done = 0;
     for batch in Loader::spawn(batches, |batch| batch)? {
         let mut batch = batch?;
@@ -64,6 +74,14 @@ pub fn evaluate(
             most - found.targets,
             text.vocabulary().unknown(),
         );
+        // Another window begins.
+        if batch.reset && done > 0 {
+            evaluator.zero_states()?;
+        }
+        if let Some(unigram) = &unigram {
+            let counted = batch.targets.iter().filter(|target| **target != IGNORE);
+            of_unigram += counted.map(|id| unigram.loss(*id)).sum::<f64>();
+        }
         let nll = evaluator.losses(batch.inputs, batch.targets)?;
         found.nll += nll.iter().sum::<f64>();
         found.targets += batch.words as u64;
@@ -82,6 +100,8 @@ pub fn evaluate(
         )
         .help("train again with a smaller learning rate"));
     }
+    let means = |unigram: &Unigram| unigram.is_meaningful(found.targets, found.unknown);
+    found.unigram = unigram.filter(means).map(|_| of_unigram);
     Ok(found)
 }
 

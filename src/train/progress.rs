@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Measured, Resume, keys};
+use crate::config::{Automatic, Config, Measured, Resume, keys};
 use crate::corpus::{Position, Text};
 use crate::error::{Error, Result};
 
@@ -27,6 +27,12 @@ pub struct Progress {
     /// Steps of mixed precision that were skipped.
     #[serde(default)]
     pub skipped: u64,
+    /// The validations so far.
+    #[serde(default)]
+    pub validations: u64,
+    /// The seconds that they took.
+    #[serde(default)]
+    pub validation_seconds: f64,
     /// The step of the last validation.
     pub validated: Option<u64>,
     /// The step and the mean negative log-likelihood of the best validation.
@@ -48,8 +54,12 @@ pub struct Progress {
 pub struct Measure {
     /// The digest of the validation text.
     digest: u64,
-    /// `train.validate_targets`.
-    targets: u64,
+    /// The number of targets; 0: all. `None`: not chosen yet.
+    #[serde(default)]
+    pub targets: Option<u64>,
+    /// Whether the targets are taken from the whole text. Old versions took the first ones.
+    #[serde(default)]
+    spread: bool,
 }
 
 impl Measure {
@@ -57,8 +67,17 @@ impl Measure {
     pub fn of(text: &Text, config: &Config) -> Measure {
         Measure {
             digest: text.corpus().digest(),
-            targets: config.train.validate_targets,
+            targets: match config.train.validate_targets {
+                Automatic::Auto => None,
+                Automatic::Given(targets) => Some(targets),
+            },
+            spread: true,
         }
+    }
+
+    /// Whether it takes the first targets of a text, as old versions did.
+    fn is_of_first_targets(&self) -> bool {
+        !self.spread && self.targets != Some(0)
     }
 
     /// The first change from `before` in what a key with the rule [`Resume::SameMeasure`] sets, for messages.
@@ -66,12 +85,12 @@ impl Measure {
         let change = |part: Measured| match part {
             Measured::Text => (self.digest != before.digest)
                 .then(|| "the text of `data.valid` has changed".to_owned()),
-            Measured::Targets => (self.targets != before.targets).then(|| {
-                format!(
-                    "`train.validate_targets` was {}, and is {}",
-                    before.targets, self.targets
-                )
-            }),
+            Measured::Targets => match (before.targets, self.targets) {
+                (Some(before), Some(now)) if before != now => Some(format!(
+                    "`train.validate_targets` was {before}, and is {now}"
+                )),
+                _ => None,
+            },
         };
         keys().find_map(|key| match key.resume {
             Resume::SameMeasure(part) => change(part),
@@ -91,6 +110,8 @@ impl Progress {
             words: 0,
             unknown: Some(0),
             skipped: 0,
+            validations: 0,
+            validation_seconds: 0.0,
             validated: None,
             best: None,
             due_nll: None,
@@ -131,6 +152,17 @@ impl Progress {
     /// [`Kind::Usage`](crate::error::Kind::Usage) if earlier validations were on something else: then the
     /// best of all cannot be found.
     pub fn measure_on(&mut self, measure: Measure) -> Result<()> {
+        if self.best.is_some()
+            && self
+                .measure
+                .as_ref()
+                .is_some_and(Measure::is_of_first_targets)
+        {
+            tracing::warn!(
+                "the run was validated on the first targets of its text, from now on the targets are taken from the whole text: the best checkpoint is chosen anew"
+            );
+            (self.best, self.due_nll, self.measure) = (None, None, None);
+        }
         let of_before = self.best.and(self.measure.as_ref());
         if let Some(what) = of_before.and_then(|before| measure.change(before)) {
             return Err(Error::usage(format!(
@@ -140,7 +172,12 @@ impl Progress {
                 "resume with `data.valid` and `train.validate_targets` of the run (see its `config.toml`), or without validation (--set 'data.valid=[]'); to evaluate another text, use `wlstm eval`",
             ));
         }
-        self.measure = Some(measure);
+        let chosen = self
+            .measure
+            .take()
+            .filter(|before| before.digest == measure.digest);
+        let targets = measure.targets.or(chosen.and_then(|before| before.targets));
+        self.measure = Some(Measure { targets, ..measure });
         Ok(())
     }
 

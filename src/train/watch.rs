@@ -70,6 +70,11 @@ pub enum Event {
         /// The loss scale that was too large. The next step uses half of it.
         loss_scale: f64,
     },
+    /// What validations will cost.
+    Validations {
+        /// One or more sentences.
+        text: String,
+    },
     /// Progress of a validation.
     Validating {
         /// Batches done.
@@ -87,6 +92,8 @@ pub enum Event {
         seconds: f64,
         /// The perplexity.
         perplexity: f64,
+        /// The perplexity of the unigram model of the training text on the same targets. None if the words have no counts.
+        unigram: Option<f64>,
         /// The share of the targets that are unknown words.
         unknown: f64,
         /// Whether many targets are unknown words although training has had none and is not known to have any: see
@@ -94,6 +101,10 @@ pub enum Event {
         unlearned: bool,
         /// Whether it is the best so far.
         best: bool,
+        /// The number of targets, if this is a figure on all of them at the end of a run whose validations were on a part.
+        on_all: Option<u64>,
+        /// The seconds that it took.
+        took: f64,
     },
     /// A checkpoint was written.
     Checkpoint {
@@ -107,6 +118,8 @@ pub enum Event {
 pub enum Task {
     /// Counts the words of the training text.
     CountingWords,
+    /// The same of a text whose tokens are characters.
+    CountingCharacters,
     /// Converts a text to tokens.
     ReadingText,
     /// Evaluates a text. Its progress is counted in batches.

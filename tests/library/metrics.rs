@@ -33,6 +33,7 @@ fn step(step: u64) -> Step {
 
 fn valid(step: u64) -> Valid {
     Valid {
+        unigram: None,
         step,
         nll: 1_234.5,
         targets: 217_646,

@@ -178,6 +178,7 @@ fn run_counted(
     session.initialise()?;
     let folder = RunFolder::create(&base.join(name))?;
     let run = Run {
+        shared_targets: None,
         config: &config,
         name: "test".to_owned(),
         session: &mut session,

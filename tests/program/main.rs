@@ -9,4 +9,6 @@ mod compare;
 mod dashboard;
 mod examples;
 mod factorize;
+mod held_out;
 mod signals;
+mod validations;

@@ -7,10 +7,10 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::messages::terminal_width;
-use crate::cli::progress::INTERVAL;
+use crate::cli::progress::{INTERVAL, UnigramModel, took_of};
 use crate::job::Event;
 use crate::job::comparison::Model;
-use crate::numbers::{duration, rate};
+use crate::numbers::{duration, grouped, rate};
 
 /// Shows the events of several runs.
 pub struct Display {
@@ -26,6 +26,7 @@ pub struct Display {
     seconds: f64,
     /// The notes that were printed.
     said: BTreeSet<String>,
+    unigram: UnigramModel,
 }
 
 impl Display {
@@ -58,6 +59,7 @@ impl Display {
             quiet,
             unit: models[0].config.data.tokens.unit(),
             seconds: models[0].config.train.seconds,
+            unigram: UnigramModel::new(&models[0].config.data),
             last: vec![None; labels.len()],
             left: vec![f64::NAN; labels.len()],
             labels,
@@ -129,6 +131,7 @@ impl Display {
 
     /// Shows an event of model `k`.
     pub fn show(&mut self, k: usize, event: Event) {
+        let unigram = self.unigram.beside(&event);
         match event {
             Event::Step {
                 step,
@@ -149,17 +152,26 @@ impl Display {
                 self.now(k, &text, Some(done));
             }
             Event::Validating { done, total } => {
-                if self.live.is_some() {
-                    self.now(k, &format!("validating {done}/{total}"), None);
-                }
+                self.now(k, &format!("validating {done}/{total}"), None);
             }
             Event::Valid {
-                step, perplexity, ..
+                step,
+                perplexity,
+                on_all,
+                took,
+                ..
             } => {
-                let label = &self.labels[k];
+                let (label, took) = (&self.labels[k], took_of(took));
+                let on_all = on_all.map_or_else(String::new, |targets| {
+                    format!("  on all {} targets", grouped(targets))
+                });
                 self.line(&format!(
-                    "{label}: step {step}  validation perplexity {perplexity:.2}"
+                    "{label}: step {step}  validation perplexity {perplexity:.2}{unigram}{on_all}{took}"
                 ));
+            }
+            Event::Validations { text } => {
+                let label = &self.labels[k];
+                self.line(&format!("{label}: {text}"));
             }
             Event::Skipped { step, loss_scale } => {
                 let label = &self.labels[k];

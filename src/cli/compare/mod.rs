@@ -13,14 +13,15 @@ use super::messages::note;
 use super::next::{device_options, longer, program};
 use super::output;
 use super::preparation::Preparation;
-use super::progress::UnknownWords;
+use super::progress::{UnigramModel, UnknownWords, validation_time};
 use super::signals::listen;
+use crate::config::DataConfig;
 use crate::error::{Error, Result, quoted};
-use crate::job::Stop;
 use crate::job::comparison::{
     BeginOptions, Budget, Comparison, ComparisonFolder, ComparisonOutcome,
 };
 use crate::job::page::REPORT;
+use crate::job::{Event, Stop};
 use crate::numbers::counted;
 use crate::report::{ComparisonRow, comparison_csv, comparison_table};
 
@@ -50,8 +51,13 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
     let stop = listen(false, quiet)?;
     let mut display = Display::new(ready.models(), quiet);
     // All models have the same vocabulary.
-    let mut unknown_words = UnknownWords::new(&ready.models()[0].config.data);
+    let data = ready.models()[0].config.data.clone();
+    let mut unknown_words = UnknownWords::new(&data);
+    let (mut validations, mut validation_seconds) = (0, 0.0);
     let outcome = ready.run(&stop, |k, event| {
+        if let Event::Valid { took, .. } = &event {
+            (validations, validation_seconds) = (validations + 1, validation_seconds + took);
+        }
         let warning = unknown_words.warning_of(&event);
         display.show(k, event);
         if let Some(warning) = warning {
@@ -61,7 +67,11 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
     display.end();
     let outcome = outcome?;
     if !outcome.lines.is_empty() {
-        print(arguments, &outcome.lines)?;
+        print(arguments, &outcome.lines, &data)?;
+        note(
+            quiet,
+            validation_time(validations, validation_seconds).trim_end(),
+        );
         if stop.asked().is_none() {
             advise(&outcome, &folder, &device, quiet);
         }
@@ -103,21 +113,28 @@ fn budget(arguments: &CompareArgs) -> Option<Budget> {
         .or(arguments.words.map(Budget::Words))
 }
 
-fn print(arguments: &CompareArgs, lines: &[ComparisonRow]) -> Result<()> {
+/// Prints the table and, below it, the perplexity of the unigram model of their text.
+fn print(arguments: &CompareArgs, lines: &[ComparisonRow], data: &DataConfig) -> Result<()> {
     let format = if arguments.json {
         TableFormat::Json
     } else {
         arguments.format
     };
+    // All models have the same validation text.
+    let perplexity = lines.iter().find_map(|line| line.unigram);
+    let unigram = UnigramModel::new(data).line(perplexity);
     match format {
         TableFormat::Json => output::print_json(&lines),
         TableFormat::Csv => output::print(comparison_csv(lines).as_bytes()),
-        TableFormat::Markdown => output::print(comparison_table(lines).markdown().as_bytes()),
-        TableFormat::Text => output::print(
-            comparison_table(lines)
-                .text(output::terminal_width())
-                .as_bytes(),
-        ),
+        TableFormat::Markdown => {
+            let table = comparison_table(lines).markdown();
+            let below = if unigram.is_empty() { "" } else { "\n" };
+            output::print(format!("{table}{below}{unigram}").as_bytes())
+        }
+        TableFormat::Text => {
+            let table = comparison_table(lines).text(output::terminal_width());
+            output::print((table + &unigram).as_bytes())
+        }
     }
 }
 

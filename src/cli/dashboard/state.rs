@@ -112,6 +112,15 @@ impl State {
             Event::Validating { done, total } => {
                 self.activity = format!("validating {done}/{total}");
             }
+            Event::Validations { text } => self.log.push(text),
+            Event::Valid {
+                step,
+                perplexity,
+                on_all: Some(_),
+                ..
+            } => self.log.push(format!(
+                "step {step}  validation perplexity {perplexity:.2} on all targets"
+            )),
             Event::Valid {
                 step, perplexity, ..
             } => {

@@ -7,8 +7,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::messages::{note, terminal_width};
 use super::interval::INTERVAL;
+use super::unigram::UnigramModel;
 use crate::config::{Config, Softmax};
-use crate::numbers::{duration, grouped, percent, rate};
+use crate::numbers::{counted, duration, grouped, percent, rate};
 use crate::train::watch::Event;
 
 /// Shows the events of a run.
@@ -25,6 +26,9 @@ pub(in crate::cli) struct Progress {
     epochs: u64,
     /// Remaining seconds, and when they were estimated.
     remaining: (f64, Instant),
+    unigram: UnigramModel,
+    /// Word or character.
+    token: &'static str,
 }
 
 impl Progress {
@@ -55,6 +59,8 @@ impl Progress {
             },
             epochs: config.train.epochs,
             remaining: (f64::INFINITY, Instant::now()),
+            unigram: UnigramModel::new(&config.data),
+            token: config.data.tokens.noun(),
         }
     }
 
@@ -76,6 +82,7 @@ impl Progress {
 
     /// Shows an event.
     pub fn show(&mut self, event: Event) {
+        let unigram = self.unigram.beside(&event);
         match event {
             Event::Start {
                 devices,
@@ -132,6 +139,7 @@ impl Progress {
                 "step {step} was skipped: gradients too large for f16 at a loss scale of {loss_scale}; continuing with {}",
                 loss_scale / 2.0
             )),
+            Event::Validations { text } => self.line(&text),
             Event::Validating { done, total } => {
                 // The estimate includes validations.
                 let (left, since) = self.remaining;
@@ -139,7 +147,7 @@ impl Progress {
                 let text = format!("validating {done}/{total}  ETA {left}");
                 if let Some(bar) = &self.bar {
                     bar.set_message(text);
-                } else if self.last.is_some_and(|last| last.elapsed() >= INTERVAL) {
+                } else if self.last.is_none_or(|last| last.elapsed() >= INTERVAL) {
                     self.last = Some(Instant::now());
                     self.line(&text);
                 }
@@ -151,17 +159,27 @@ impl Progress {
                 perplexity,
                 unknown,
                 best,
+                on_all,
+                took,
                 ..
             } => {
                 let mark = if best { "  (best)" } else { "" };
                 let unknown = match unknown {
                     0.0 => String::new(),
-                    share => format!("  unknown words {}", percent(share)),
+                    share => format!("  unknown {}s {}", self.token, percent(share)),
                 };
                 let trained = duration(seconds);
-                self.line(&format!(
-                    "step {step}  epoch {epoch}  validation perplexity {perplexity:.2}{mark}{unknown}  after {trained}"
-                ));
+                let took = took_of(took);
+                let line = match on_all {
+                    None => format!(
+                        "step {step}  epoch {epoch}  validation perplexity {perplexity:.2}{mark}{unigram}{unknown}  after {trained}{took}"
+                    ),
+                    Some(targets) => format!(
+                        "step {step}  validation perplexity {perplexity:.2}{unigram}{unknown}  on all {} targets{took}",
+                        grouped(targets)
+                    ),
+                };
+                self.line(&line);
             }
             Event::Note { text } => self.line(&text),
             // Before training.
@@ -176,4 +194,24 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The time that a validation took, if it is worth a word.
+pub(in crate::cli) fn took_of(seconds: f64) -> String {
+    if seconds < 1.0 {
+        return String::new();
+    }
+    format!("  validated in {}", duration(seconds))
+}
+
+/// A line about the time of validations, which the time of training leaves out.
+pub(in crate::cli) fn validation_time(count: u64, seconds: f64) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    format!(
+        "{} took {}, which the time of training leaves out\n",
+        counted(count, "validation"),
+        duration(seconds)
+    )
 }

@@ -7,8 +7,10 @@ use crate::train::watch::Event;
 
 /// Warns once.
 pub(in crate::cli) struct UnknownWords {
+    /// Word or character.
+    token: &'static str,
     /// How to make some words of the training text unknown.
-    remedy: &'static str,
+    remedy: String,
     has_warned: bool,
     /// The share of unknown words in the last validation, if its perplexity means little.
     last: Option<f64>,
@@ -17,11 +19,17 @@ pub(in crate::cli) struct UnknownWords {
 impl UnknownWords {
     /// For models of this text.
     pub fn new(data: &DataConfig) -> UnknownWords {
+        let token = data.tokens.noun();
         UnknownWords {
+            token,
             remedy: if data.vocab.is_some() {
-                "leave rare words out of the vocabulary, for example with `wlstm vocab --min-count 2`"
+                format!(
+                    "leave rare {token}s out of the vocabulary, for example with `wlstm vocab --min-count 2`"
+                )
             } else {
-                "make the rarest words of the training text unknown, with --set data.min_count=2"
+                format!(
+                    "make the rarest {token}s of the training text unknown, with --set data.min_count=2"
+                )
             },
             has_warned: false,
             last: None,
@@ -45,8 +53,9 @@ impl UnknownWords {
         self.has_warned |= unlearned;
         is_first.then(|| {
             format!(
-                "{} of the targets of the {what} are unknown words, but the training text has none, so the model has not learned to predict them and the perplexity means little: {}",
+                "{} of the targets of the {what} are unknown {}s, but the training text has none, so the model has not learned to predict them and the perplexity means little: {}",
                 percent(share),
+                self.token,
                 self.remedy
             )
         })
@@ -56,7 +65,8 @@ impl UnknownWords {
     pub fn summary(&self) -> String {
         match self.last {
             Some(share) => format!(
-                "unknown words {} of the targets, none in training: this perplexity is not meaningful\n",
+                "unknown {}s {} of the targets, none in training: this perplexity is not meaningful\n",
+                self.token,
                 percent(share)
             ),
             None => String::new(),

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::summary::Summary;
 use crate::cli::output;
+use crate::corpus::Unigram;
 use crate::error::{Error, Result};
 use crate::job::Trained;
 use crate::train::score::{Score as Found, Scorer};
@@ -28,6 +29,8 @@ pub struct Scoring<'a> {
     trained: &'a Trained,
     rows: Rows,
     scorer: Scorer<'a>,
+    /// For the totals alone: the unigram model.
+    unigram: Option<Unigram>,
     /// The lines that were read before scoring started.
     first: VecDeque<Result<String>>,
     /// The lines that are not printed yet, oldest first, with their scores once known.
@@ -50,6 +53,9 @@ impl<'a> Scoring<'a> {
             trained,
             rows,
             scorer,
+            unigram: (rows == Rows::Nothing)
+                .then(|| Unigram::of(trained.vocabulary()))
+                .flatten(),
             first,
             texts: VecDeque::new(),
             printed: 0,
@@ -84,6 +90,7 @@ impl<'a> Scoring<'a> {
                 }
             }
             if self.scorer.is_idle() {
+                self.summary.check_unigram(self.unigram.as_ref());
                 return Ok(failed);
             }
             for (number, found) in self.scorer.advance()? {
@@ -98,6 +105,11 @@ impl<'a> Scoring<'a> {
     fn take(&mut self, line: String) {
         let tokens = self.trained.config().data.tokens;
         let ids = self.trained.vocabulary().encode_text(&line, tokens);
+        if let Some(unigram) = &self.unigram {
+            let end = self.trained.vocabulary().mark();
+            let losses = ids.iter().chain([&end]).map(|id| unigram.loss(*id));
+            self.summary.add_unigram(losses.sum());
+        }
         self.scorer.take(ids);
         self.texts.push_back((line, None));
     }

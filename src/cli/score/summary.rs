@@ -1,5 +1,6 @@
 //! The totals over all lines.
 
+use crate::corpus::Unigram;
 use crate::train::score::Score as Found;
 
 /// Totals over all lines.
@@ -11,6 +12,8 @@ pub struct Summary {
     unknown: u64,
     log_probability: f64,
     of_unknown: f64,
+    /// The negative log-likelihood under the unigram model, if that is wanted and known.
+    unigram: Option<f64>,
 }
 
 impl Summary {
@@ -23,7 +26,18 @@ impl Summary {
         self.of_unknown += found.of_unknown;
     }
 
-    /// The four lines that KenLM's `query` ends with.
+    /// Adds the negative log-likelihood of a line under the unigram model.
+    pub fn add_unigram(&mut self, nll: f64) {
+        *self.unigram.get_or_insert(0.0) += nll;
+    }
+
+    /// Leaves the unigram model out if its perplexity would mean nothing.
+    pub fn check_unigram(&mut self, unigram: Option<&Unigram>) {
+        let means = unigram.is_some_and(|model| model.is_meaningful(self.tokens, self.unknown));
+        self.unigram = self.unigram.filter(|_| means);
+    }
+
+    /// The four lines that KenLM's `query` ends with, and that of the unigram model, if it was added.
     pub fn text(&self) -> String {
         let perplexity = |log: f64, tokens: u64| match tokens {
             0 => "-".to_owned(),
@@ -34,8 +48,14 @@ impl Summary {
             self.log_probability - self.of_unknown,
             self.tokens - self.unknown,
         );
+        let unigram = self.unigram.map_or_else(String::new, |nll| {
+            format!(
+                "Perplexity of a unigram model:\t{}\n",
+                perplexity(-nll, self.tokens)
+            )
+        });
         format!(
-            "Perplexity including OOVs:\t{with}\nPerplexity excluding OOVs:\t{without}\nOOVs:\t{}\nTokens:\t{}\n",
+            "Perplexity including OOVs:\t{with}\nPerplexity excluding OOVs:\t{without}\nOOVs:\t{}\nTokens:\t{}\n{unigram}",
             self.unknown, self.tokens
         )
     }

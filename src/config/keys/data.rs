@@ -45,13 +45,26 @@ section! {
         /// Shuffles files and lines in every epoch; for `order = "sentences"`.
         shuffle: bool = Setting { default: true, rule: (), resume: MustStay };
 
-        /// Fraction of the training text, taken from its end, that is held out as validation text if `valid` is empty;
-        /// 0: none.
+        /// Fraction of the training text that is held out as validation text if `valid` is empty; 0: none.
         valid_share: f64 = Setting {
             default: 0.0,
             rule: Numbers { allowed: "a number from 0 to 0.5", contains: |share| (0.0..=0.5).contains(&share) },
             resume: MustStay,
         };
+
+        /// Which lines `valid_share` holds out.
+        valid_choice: ValidChoice = Setting { default: ValidChoice::Tail, rule: (), resume: MustStay };
+    }
+}
+
+named! {
+    /// Which lines of the training text are held out as validation text.
+    ValidChoice {
+        /// The last lines. In a collection they are from its last works.
+        Tail = "tail",
+        /// Lines at random from every part of the text, in `contiguous` order blocks of lines of about 4 KB. They are the
+        /// same for every `train.seed`. The text is copied into memory.
+        Random = "random",
     }
 }
 
@@ -86,6 +99,14 @@ impl Tokens {
         match self {
             Tokens::Characters => "chars/s",
             Tokens::Whitespace | Tokens::Words => "words/s",
+        }
+    }
+
+    /// A token, for messages.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Tokens::Characters => "character",
+            Tokens::Whitespace | Tokens::Words => "word",
         }
     }
 }

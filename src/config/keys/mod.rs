@@ -10,7 +10,7 @@ mod schedule;
 mod softmax;
 mod train;
 
-pub use data::{DataConfig, Order, Tokens};
+pub use data::{DataConfig, Order, Tokens, ValidChoice};
 pub use device::DeviceConfig;
 pub use model::{ModelConfig, TablePlacement};
 pub use schedule::Schedule;

@@ -2,6 +2,7 @@
 
 use super::limits::{COUNT, INDEX};
 use super::schedule::{self, Schedule};
+use crate::config::automatic::Automatic;
 use crate::config::document::Document;
 use crate::config::entry::Group;
 use crate::config::key::Measured;
@@ -90,11 +91,19 @@ section! {
             resume: MayChange,
         };
 
-        /// Steps between validations; 0: only at the ends of epochs and of the run.
-        validate_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange };
+        /// Steps between validations; 0: only at the ends of epochs and of the run. "auto": whenever another twelfth of the
+        /// run is done, or at the ends of epochs if the run has 10 to 20; with the schedule `plateau`, every 1000 steps. If
+        /// `seconds` limits the run, a twelfth is one of the time, which is not reproducible, as `seconds` is not.
+        validate_every: Automatic = Setting { default: Automatic::Auto, rule: 0..=COUNT, resume: MayChange };
 
-        /// Number of targets of a validation, taken in the order of batches; 0: all.
-        validate_targets: u64 = Setting { default: 0, rule: 0..=COUNT, resume: SameMeasure(Measured::Targets) };
+        /// Number of targets of a validation, taken evenly from the whole text; 0: all. "auto": as many as make the validations
+        /// take about a quarter of the time of training, at least 5000; the last parameters and the best are then evaluated on
+        /// all targets at the end of the run.
+        validate_targets: Automatic = Setting {
+            default: Automatic::Auto,
+            rule: 0..=COUNT,
+            resume: SameMeasure(Measured::Targets),
+        };
 
         /// Steps between checkpoints; 0: only at the ends of epochs and of the run.
         checkpoint_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange };

@@ -59,6 +59,11 @@ impl VocabularyBuilder {
         self
     }
 
+    /// The kind of tokens that are counted.
+    pub fn kind(&self) -> TokenKind {
+        self.kind
+    }
+
     /// The minimum number of occurrences of a word to be kept.
     pub fn get_min_count(&self) -> u64 {
         self.min_count

@@ -126,6 +126,7 @@ fn check_texts(models: &[Model]) -> Result<()> {
             min_count,
             shuffle: _,
             valid_share,
+            valid_choice,
         } = &model.config.data;
         let differ = [
             ("order", *order != one.order),
@@ -137,6 +138,7 @@ fn check_texts(models: &[Model]) -> Result<()> {
             ("train", vocab.is_none() && *train != one.train),
             ("valid", *valid != one.valid),
             ("valid_share", *valid_share != one.valid_share),
+            ("valid_choice", *valid_choice != one.valid_choice),
         ];
         if let Some((key, _)) = differ.iter().find(|(_, differs)| *differs) {
             return Err(Error::usage(format!(

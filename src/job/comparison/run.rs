@@ -25,6 +25,7 @@ use crate::model::limits::check_sizes;
 use crate::numbers::bytes;
 use crate::report::{ComparisonRow, comparison_rows};
 use crate::train::estimate::{Estimate, RunSpec, Topology};
+use crate::train::run::SharedTargets;
 use crate::train::watch::{Event, Stop};
 
 /// The shortest and the longest turn, in seconds.
@@ -39,6 +40,8 @@ pub struct ReadyComparison {
     options: ExecutorOptions,
     /// The length of a turn. None: until the run ends.
     turn: Option<Duration>,
+    /// The number of targets of validations, the same for all models.
+    targets: Arc<SharedTargets>,
     _lock: File,
 }
 
@@ -106,6 +109,7 @@ fn prepare(
         folder,
         options,
         turn,
+        targets: Arc::default(),
         _lock: lock,
     })
 }
@@ -121,12 +125,13 @@ fn open_texts(comparison: &Comparison, observer: &mut Observer<'_>) -> Result<Ve
             all.push(texts.clone());
             continue;
         }
-        let files = TextFiles::open(data, |key| {
+        let missing = |key: &str| {
             match folder {
             None => missing_text(key, &model.file, &comparison.overrides),
             Some(_) => Some("the comparison needs it: restore the text, or start a new comparison without --resume".to_owned()),
         }
-        })?;
+        };
+        let files = TextFiles::open(data, missing, observer)?;
         // If the run has a checkpoint, the vocabulary is in it.
         let run = folder.map(|folder| folder.run(&model.folder));
         let words = match run.map(|run| find(&run, Which::Last)) {
@@ -301,7 +306,7 @@ impl ReadyComparison {
                 ..self.options.clone()
             })
             .name(&model.label)
-            .of_comparison(self.folder.run(&model.folder), texts)
+            .of_comparison(self.folder.run(&model.folder), texts, self.targets.clone())
             .stop(stop.clone());
         let training = job.prepare(&mut observer)?;
         training.run_in_turns(seat, &mut observer).map(drop)

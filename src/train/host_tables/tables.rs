@@ -241,6 +241,11 @@ impl HostTables {
         Ok(())
     }
 
+    /// Forgets which rows are in slots. No exchange may follow.
+    pub fn forget_slots(&mut self) {
+        self.ids.iter_mut().for_each(|ids| ids.fill(EMPTY));
+    }
+
     /// Updates the tables with all rows that are in slots, as of the steps so far. The rows stay in their slots.
     ///
     /// # Errors

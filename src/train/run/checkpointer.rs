@@ -28,6 +28,8 @@ pub(super) struct Checkpointer<'a> {
     confirmed: Option<u64>,
     /// The step at which this process began.
     begin: u64,
+    /// The lowest perplexity on all targets at the end of the run, after validations on a part of them.
+    on_all: Option<f64>,
 }
 
 impl<'a> Checkpointer<'a> {
@@ -67,6 +69,7 @@ impl<'a> Checkpointer<'a> {
                 saved => saved,
             },
             begin: progress.step,
+            on_all: None,
         };
         checkpointer.record.last = saved.map(|step| checkpointer.saved_at(step));
         folder.write_record(&checkpointer.record)?;
@@ -97,6 +100,26 @@ impl<'a> Checkpointer<'a> {
             self.record.best.clone_from(&self.validated);
             self.saved = None;
         }
+    }
+
+    /// Records a perplexity on all targets, after validations on a part of them. Of the checkpoints that were measured so, the
+    /// better one is the best.
+    pub fn measured_on_all(&mut self, step: u64, perplexity: f64) -> Result<()> {
+        let found = SavedCheckpoint::new(step, Some(perplexity));
+        let is_better = self.on_all.is_none_or(|best| perplexity < best);
+        if is_better {
+            self.on_all = Some(perplexity);
+            self.record.best = Some(found.clone());
+        }
+        if self
+            .record
+            .last
+            .as_ref()
+            .is_some_and(|last| last.step == step)
+        {
+            self.record.last = Some(found);
+        }
+        self.folder.write_record(&self.record)
     }
 
     /// Whether the current state has no checkpoint.

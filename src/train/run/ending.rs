@@ -53,7 +53,7 @@ impl Trainer<'_> {
         Ok(outcome)
     }
 
-    /// The end of a run that reached its limit: last validation, checkpoint, sample.
+    /// The end of a run that reached its limit: last validation, checkpoint, sample, figures on all targets.
     fn complete(&mut self, reason: String) -> Result<String> {
         self.drain()?;
         self.validate(false)?;
@@ -62,6 +62,7 @@ impl Trainer<'_> {
             output.checkpointer.confirm()?;
         }
         self.write_sample()?;
+        self.conclude()?;
         Ok(reason)
     }
 

@@ -11,6 +11,8 @@
 //! | `trainer` | the state of the loop |
 //! | `step` | starts a step, reports its result |
 //! | `validation` | validates, and keeps track of the best |
+//! | `when`, `plan` | when validations are due, on how many targets, and what they cost |
+//! | `conclusion` | the last figures, on all targets |
 //! | `saving` | checkpoints, also after the loss of a device |
 //! | `checkpointer` | keeps and removes checkpoints |
 //! | `ending` | the end of a run, after success or failure |
@@ -19,7 +21,9 @@
 
 mod checkpointer;
 mod clock;
+mod conclusion;
 mod ending;
+mod plan;
 mod request;
 mod saving;
 mod step;
@@ -27,6 +31,8 @@ mod time_left;
 mod trainer;
 mod training_loop;
 mod validation;
+mod when;
 
 pub use request::{Run, RunOutcome};
 pub use training_loop::train;
+pub use when::SharedTargets;

@@ -1,5 +1,6 @@
 //! The inputs and the result of a run.
 
+use super::when::SharedTargets;
 use crate::checkpoint::{RunFolder, SavedCheckpoint};
 use crate::config::Config;
 use crate::corpus::Text;
@@ -27,6 +28,8 @@ pub struct Run<'a> {
     pub stop: &'a Stop,
     /// Turns with other runs, if they share the device. The time of other turns is not counted.
     pub turns: Option<&'a dyn Turns>,
+    /// The number of targets that all runs of a comparison validate on.
+    pub shared_targets: Option<&'a SharedTargets>,
     /// Receives events.
     pub watch: &'a mut dyn FnMut(Event),
 }

@@ -1,7 +1,8 @@
 //! Estimates the remaining time of a run.
 
 use super::trainer::Trainer;
-use crate::config::{Tokens, TrainConfig};
+use super::when::When;
+use crate::config::Automatic;
 
 /// How much of a run is done.
 pub(super) struct TimeLeft {
@@ -16,9 +17,11 @@ impl Trainer<'_> {
     pub fn time_left(&self, words: usize) -> TimeLeft {
         let step_seconds = words as f64 / self.clock.words_per_second();
         let training = self.training_left(step_seconds);
-        let validations = self.validations_left(training.seconds / step_seconds);
+        let steps = training.seconds / step_seconds;
+        let validations = self.validations_left(training.done, steps);
+        let (each, at_end) = self.seconds_of_validation(step_seconds);
         TimeLeft {
-            seconds: training.seconds + validations * self.seconds_of_validation(step_seconds),
+            seconds: training.seconds + validations * each + at_end,
             ..training
         }
     }
@@ -47,8 +50,8 @@ impl Trainer<'_> {
         })
     }
 
-    /// The number of validations in the next `steps` steps.
-    fn validations_left(&self, steps: f64) -> f64 {
+    /// The number of validations in the next `steps` steps, when a share of `done` of the run is done.
+    fn validations_left(&self, done: f64, steps: f64) -> f64 {
         if self.run.valid.is_none() || !steps.is_finite() {
             return 0.0;
         }
@@ -57,33 +60,29 @@ impl Trainer<'_> {
             0 => 0.0,
             _ => ((step % interval) as f64 + steps) / interval as f64,
         };
-        // Those at the ends of epochs. The end of the run is one of them.
-        let at_ends = due(self.epoch_steps).floor().max(1.0);
-        due(self.run.config.train.validate_every).floor() + at_ends
+        match self.when {
+            When::Parts => self.parts_left(done),
+            // Those at the ends of epochs. The end of the run is one of them.
+            When::Every(steps) => due(steps).floor() + due(self.epoch_steps).floor().max(1.0),
+        }
     }
 
-    /// The seconds of the last validation; before the first one a guess: a third of the work of training.
-    fn seconds_of_validation(&self, step_seconds: f64) -> f64 {
-        if let Some(seconds) = self.validation_seconds {
-            return seconds;
+    /// The seconds of a validation, by the last one or before the first by the work, and those of the evaluation on all targets
+    /// at the end.
+    fn seconds_of_validation(&self, step_seconds: f64) -> (f64, f64) {
+        if self.run.valid.is_none() {
+            return (0.0, 0.0);
         }
-        let text = self.run.valid.as_ref();
-        let bytes = text.map_or(0, |text| text.corpus().bytes());
-        // A word has about five letters.
-        let targets = match self.run.config.data.tokens {
-            Tokens::Characters => bytes,
-            Tokens::Whitespace | Tokens::Words => bytes / 5,
+        let all = self.all_targets;
+        let chosen = self.chosen_targets().unwrap_or(all);
+        let by_work = self.steps_of_validation(chosen) * step_seconds;
+        let each = self.validation_seconds.unwrap_or(by_work);
+        let is_partial = chosen < all && self.run.config.train.validate_targets == Automatic::Auto;
+        let at_end = if is_partial {
+            each * all as f64 / chosen as f64
+        } else {
+            0.0
         };
-        let TrainConfig {
-            batch,
-            unroll,
-            validate_targets,
-            ..
-        } = self.run.config.train;
-        let targets = match validate_targets {
-            0 => targets,
-            most => most.min(targets),
-        };
-        targets as f64 / (batch * unroll) as f64 * step_seconds / 3.0
+        (each, at_end)
     }
 }

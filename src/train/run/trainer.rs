@@ -6,7 +6,8 @@ use std::time::Instant;
 use super::checkpointer::Checkpointer;
 use super::clock::Clock;
 use super::request::Run;
-use crate::corpus::Position;
+use super::when::When;
+use crate::corpus::{Position, Text};
 use crate::device::describe_system;
 use crate::error::Result;
 use crate::metrics::{
@@ -28,6 +29,12 @@ pub(super) struct Trainer<'a> {
     /// The steps of the whole run, if they are known.
     pub total_steps: Option<u64>,
     pub epoch_steps: u64,
+    /// When validations are due.
+    pub when: When,
+    /// The parts of the run that are done, at most as of the last validation.
+    pub parts: u64,
+    /// The targets of the validation text.
+    pub all_targets: u64,
     /// Seconds of the last validation.
     pub validation_seconds: Option<f64>,
     /// Whether it was said that validation does not use the moving average.
@@ -59,6 +66,7 @@ pub(super) struct InFlightStep {
 impl<'a> Trainer<'a> {
     /// Opens the files of the run folder and announces the start.
     pub fn start(run: Run<'a>, epoch_steps: u64) -> Result<Trainer<'a>> {
+        let all_targets = run.valid.as_ref().map_or(Ok(0), Text::targets)?;
         let train = &run.config.train;
         let output = open_output(&run)?;
         (run.watch)(Event::Start {
@@ -70,18 +78,24 @@ impl<'a> Trainer<'a> {
         });
         let by_epochs = (train.epochs > 0).then(|| train.epochs.saturating_mul(epoch_steps));
         let by_steps = (train.steps > 0).then_some(train.steps);
-        Ok(Trainer {
+        let mut trainer = Trainer {
             output,
             in_flight: VecDeque::new(),
             resumed: run.progress.step,
             clock: Clock::start(run.progress.seconds),
             total_steps: by_epochs.into_iter().chain(by_steps).min(),
             epoch_steps,
+            when: When::of(run.config),
+            parts: 0,
+            all_targets,
             validation_seconds: None,
             explained: false,
             sample: None,
             run,
-        })
+        };
+        trainer.count_parts();
+        trainer.announce_validations();
+        Ok(trainer)
     }
 
     /// Steps done or in flight.

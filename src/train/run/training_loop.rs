@@ -2,6 +2,7 @@
 
 use super::request::{Run, RunOutcome};
 use super::trainer::Trainer;
+use super::when::{When, due};
 use crate::corpus::{BatchOptions, Batches, Loader};
 use crate::error::{Error, Result};
 use crate::model::parameter_set::ParameterSet;
@@ -51,9 +52,12 @@ pub fn train(run: Run<'_>) -> Result<RunOutcome> {
     trainer.finish(ended)
 }
 
-/// Whether `every` steps end at `step`; never if it is 0.
-fn due(every: u64, step: u64) -> bool {
-    every > 0 && step > 0 && step.is_multiple_of(every)
+/// How much of the time of a run is over, if that is limited.
+struct TimeOver {
+    /// All of it.
+    is_up: bool,
+    /// So many parts, see [`Trainer::parts_by_time`].
+    parts: u64,
 }
 
 impl Trainer<'_> {
@@ -62,17 +66,17 @@ impl Trainer<'_> {
         let config = self.run.config;
         let train = &config.train;
         // A validation that was interrupted is repeated; one whose result is in the checkpoint is not.
-        if due(train.validate_every, self.started()) && self.validate(true)? {
+        if self.validation_is_due(self.started(), 0) && self.validate(true)? {
             self.checkpoint()?;
         }
         for batch in batches {
             self.take_turns()?;
-            let (batch, time_is_up) = self.agree(batch)?;
+            let (batch, time) = self.agree(batch)?;
             // Before the limits, so that a resumed run has ended the same epochs as one that was not stopped.
             if self.run.progress.epochs_ended + 1 < batch.epoch {
                 self.end_epoch(batch.epoch - 1)?;
             }
-            if let Some(reason) = self.limit(batch.epoch, time_is_up) {
+            if let Some(reason) = self.limit(batch.epoch, time.is_up) {
                 return Ok(reason);
             }
             // Forward, backward, reduction, clipping and update.
@@ -82,7 +86,7 @@ impl Trainer<'_> {
             }
             let step = self.started();
             let mut save = due(train.checkpoint_every, step);
-            if due(train.validate_every, step) {
+            if self.validation_is_due(step, time.parts) {
                 self.drain()?;
                 save |= self.validate(true)?;
             }
@@ -101,19 +105,26 @@ impl Trainer<'_> {
         Ok(counted(epoch, "epoch"))
     }
 
-    /// The next batch, and whether the time is up. All ranks agree: none continues if one has no batch or is
+    /// The next batch, and how much of the time is over. All ranks agree: none continues if one has no batch or is
     /// asked to stop, and the root's clock counts.
-    fn agree(&mut self, batch: Result<Prepared>) -> Result<(Prepared, bool)> {
+    fn agree(&mut self, batch: Result<Prepared>) -> Result<(Prepared, TimeOver)> {
         let batch = batch.and_then(|batch| match self.run.stop.asked() {
             Some(kind) => Err(Error::new(kind, "interrupted")),
             None => Ok(batch),
         });
         let limit = self.run.config.train.seconds;
-        let time_is_up = limit > 0.0 && self.clock.seconds() >= limit;
-        let collective = self.run.session.collective();
-        let mut flags = [f64::from(time_is_up && collective.is_root())];
-        let batch = all_agree(collective, batch, &mut flags)?;
-        Ok((batch, flags[0] > 0.0))
+        let seconds = self.clock.seconds();
+        let mut flags = [0.0, 0.0];
+        if self.run.session.is_root() {
+            let is_up = limit > 0.0 && seconds >= limit;
+            flags = [f64::from(is_up), self.parts_by_time(seconds) as f64];
+        }
+        let batch = all_agree(self.run.session.collective(), batch, &mut flags)?;
+        let time = TimeOver {
+            is_up: flags[0] > 0.0,
+            parts: flags[1] as u64,
+        };
+        Ok((batch, time))
     }
 
     /// The limit that ends the run before a step of this epoch, if one does.
@@ -131,7 +142,9 @@ impl Trainer<'_> {
     /// Validates and saves after the last step of `epoch`.
     fn end_epoch(&mut self, epoch: u64) -> Result<()> {
         self.drain()?;
-        self.validate(true)?;
+        if let When::Every(_) = self.when {
+            self.validate(true)?;
+        }
         if self.run.progress.epochs_ended != epoch {
             self.run.progress.epochs_ended = epoch;
             if let Some(output) = &mut self.output {

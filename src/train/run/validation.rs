@@ -23,73 +23,105 @@ impl Trainer<'_> {
         if progress.validated == Some(progress.step) {
             return Ok(false);
         }
-        let (step, epoch, seconds) = (progress.step, progress.epoch, progress.seconds);
-        let set = ParameterSet::after(self.run.config, step);
+        let step = progress.step;
         self.explain_parameters(step);
         let begin = Instant::now();
-        let found = self.evaluate_on_root(&text, set);
+        let found = self.evaluate_on_root(&text);
         self.clock.leave_out(begin);
-        self.validation_seconds = Some(begin.elapsed().as_secs_f64());
+        let took = begin.elapsed().as_secs_f64();
+        self.validation_seconds = Some(took);
         let found = found?;
-        let perplexity = found.perplexity();
-        let valid = metrics::Valid {
-            step,
-            nll: found.nll,
-            targets: found.targets,
-            perplexity,
-            seconds,
-            unknown: Some(found.unknown),
-            unknown_trained: self.run.progress.unknown,
-            average: (self.run.config.train.ema > 0.0).then_some(set == ParameterSet::Average),
-        };
-        if let Some(output) = &mut self.output {
-            output.metrics.valid(valid.clone())?;
-        }
         let mean = found.nll / found.targets as f64;
         let best = self.run.progress.record_validation(mean, due);
-        let unlearned = valid.is_unlearned() && !self.will_meet_unknown_words();
-        (self.run.watch)(Event::Valid {
-            step,
-            epoch,
-            seconds,
-            perplexity,
-            unknown: found.share_unknown(),
-            unlearned,
-            best,
-        });
+        self.record(step, &found, took, Some(best))?;
         if let Some(output) = &mut self.output {
-            output.checkpointer.validated(step, perplexity, best);
+            output
+                .checkpointer
+                .validated(step, found.perplexity(), best);
         }
         Ok(best)
     }
 
+    /// Writes and reports a result for the parameters after `step` steps. `best`: whether it is the best of the validations so
+    /// far; none for a result on all targets after validations on a part of them.
+    pub fn record(
+        &mut self,
+        step: u64,
+        found: &Evaluation,
+        took: f64,
+        best: Option<bool>,
+    ) -> Result<()> {
+        let set = ParameterSet::after(self.run.config, step);
+        let progress = &mut self.run.progress;
+        progress.validations += 1;
+        progress.validation_seconds += took;
+        let valid = metrics::Valid {
+            step,
+            nll: found.nll,
+            targets: found.targets,
+            perplexity: found.perplexity(),
+            seconds: progress.seconds,
+            unknown: Some(found.unknown),
+            unknown_trained: progress.unknown,
+            average: (self.run.config.train.ema > 0.0).then_some(set == ParameterSet::Average),
+            unigram: found.unigram_perplexity(),
+        };
+        if let Some(output) = &mut self.output {
+            match best {
+                Some(_) => output.metrics.valid(valid.clone())?,
+                None => output.metrics.valid_on_all(valid.clone())?,
+            }
+        }
+        let unlearned = valid.is_unlearned() && !self.will_meet_unknown_words();
+        (self.run.watch)(Event::Valid {
+            step,
+            epoch: self.run.progress.epoch,
+            seconds: valid.seconds,
+            perplexity: valid.perplexity,
+            unigram: valid.unigram,
+            unknown: found.share_unknown(),
+            unlearned,
+            best: best.unwrap_or_default(),
+            on_all: best.is_none().then_some(found.targets),
+            took,
+        });
+        Ok(())
+    }
+
     /// Evaluates on the root process and tells all the result. If the evaluation fails or is interrupted, it does so on all.
-    fn evaluate_on_root(&mut self, text: &Text, set: ParameterSet) -> Result<Evaluation> {
-        let targets = self.run.config.train.validate_targets;
-        let (stop, watch) = (self.run.stop, &mut *self.run.watch);
-        let session = &mut *self.run.session;
-        let found = if session.is_root() {
-            session.evaluator(set).and_then(|evaluator| {
-                evaluate(evaluator, text, targets, |done, total| {
-                    // The total is 0 until it is known.
-                    if total > 0 {
-                        watch(Event::Validating { done, total });
-                    }
-                    let interrupted = |kind| Err(Error::new(kind, "interrupted"));
-                    stop.asked().map_or(Ok(()), interrupted)
-                })
-            })
+    fn evaluate_on_root(&mut self, text: &Text) -> Result<Evaluation> {
+        let found = if self.run.session.is_root() {
+            let targets = self.targets();
+            self.evaluate(text, targets, self.run.progress.step)
         } else {
             Ok(Evaluation::NONE)
         };
         let own = found.as_ref().unwrap_or(&Evaluation::NONE);
+        // Only the root records the unigram model.
+        let unigram = own.unigram;
         let mut numbers = [own.nll, own.targets as f64, own.unknown as f64];
-        all_agree(session.collective(), found, &mut numbers)?;
+        all_agree(self.run.session.collective(), found, &mut numbers)?;
         let [nll, targets, unknown] = numbers;
         Ok(Evaluation {
             nll,
             targets: targets as u64,
             unknown: unknown as u64,
+            unigram,
+        })
+    }
+
+    /// Evaluates on this process the parameters after `step` steps.
+    pub fn evaluate(&mut self, text: &Text, targets: u64, step: u64) -> Result<Evaluation> {
+        let set = ParameterSet::after(self.run.config, step);
+        let (stop, watch) = (self.run.stop, &mut *self.run.watch);
+        let evaluator = self.run.session.evaluator(set)?;
+        evaluate(evaluator, text, targets, |done, total| {
+            // The total is 0 until it is known.
+            if total > 0 {
+                watch(Event::Validating { done, total });
+            }
+            let interrupted = |kind| Err(Error::new(kind, "interrupted"));
+            stop.asked().map_or(Ok(()), interrupted)
         })
     }
 

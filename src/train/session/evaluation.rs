@@ -87,6 +87,15 @@ impl<'a> Evaluator<'a> {
         self.weights.zero_states(&self.loaded.states)
     }
 
+    /// Sets the recurrent states of all streams to zero. The parameters are those of the last [`Evaluator::reset`].
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
+    pub fn zero_states(&mut self) -> Result<()> {
+        self.weights.zero_states(&self.loaded.states)
+    }
+
     /// Sets the recurrent states of some streams to zero; if these are all streams, as [`Evaluator::reset`].
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use super::generation::{LoadedGeneration, Predictor};
 use super::loaded_step::LoadedStep;
 use super::step_result::StepResult;
 use super::weights::ModelWeights;
+use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::device::{Executor, Profile};
 use crate::error::{Error, Result};
@@ -296,6 +297,19 @@ impl TrainingSession {
             }
         };
         Ok(Evaluator::new(weights, loaded))
+    }
+
+    /// Replaces a set of parameters by that of a checkpoint of the same model, to evaluate it. Training cannot continue, and the
+    /// session cannot be saved.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if a tensor is missing or of another shape,
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
+    pub fn load_set(&mut self, file: &Checkpoint, set: ParameterSet) -> Result<()> {
+        self.settle()?;
+        self.weights.forget_slots()?;
+        self.weights.load_set(file, set)
     }
 
     /// Predicts the words of one text with a set of the current parameters. All steps must have been fetched. The first

@@ -129,6 +129,13 @@ impl ModelWeights {
         self.tables.sync(&mut *self.executors[self.primary])
     }
 
+    /// Copies the rows that devices hold back to the host, from where alone they are then read.
+    pub fn forget_slots(&mut self) -> Result<()> {
+        self.sync_tables()?;
+        self.tables.forget_slots();
+        Ok(())
+    }
+
     /// Copies the tensor `name` of a file, which has the shape and layout of a parameter.
     pub fn load(&mut self, file: &Checkpoint, name: &str, line: &ParameterSpec) -> Result<()> {
         in_pieces(&line.shape, |start, rows| {

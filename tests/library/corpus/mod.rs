@@ -4,4 +4,5 @@ mod batches;
 mod counts;
 mod naive;
 mod refusals;
+mod spread;
 mod tools;

@@ -15,13 +15,15 @@ fn numbers_are_those_of_the_validation_during_training() {
         assert_eq!(found["perplexity"], valid["perplexity"]);
         let nll = valid["nll"].as_f64().unwrap();
         assert_eq!(found["log_likelihood"].as_f64().unwrap(), -nll);
+        let unigram = valid["unigram"].as_f64().unwrap();
+        assert_eq!(found["unigram"].as_f64().unwrap(), unigram);
 
         let text = tiny.wlstm().args(line).assert().success();
         let text = text.stderr(predicate::str::contains("validation text"));
         let perplexity = valid["perplexity"].as_f64().unwrap();
         let targets = &valid["targets"];
         text.stdout(format!(
-            "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary 0\nlog-likelihood {:.4}\n",
+            "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary 0\nlog-likelihood {:.4}\nunigram {unigram:.4}\n",
             -nll
         ));
     }

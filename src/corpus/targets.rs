@@ -1,0 +1,44 @@
+//! The number of targets of a text.
+
+use rayon::prelude::*;
+
+use super::chunks::{Boundary, Chunk};
+use super::contiguous::seek_points;
+use super::text::Text;
+use super::tokens::Item;
+use super::vocabulary::Order;
+use crate::error::Result;
+
+/// Bytes of text that one task counts.
+const CHUNK: usize = 1 << 20;
+
+impl Text {
+    /// The number of targets of an evaluation of the whole text.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not UTF-8 (with file and line).
+    pub fn targets(&self) -> Result<u64> {
+        match self.vocabulary().order() {
+            Order::Contiguous => Ok(seek_points(self)?.1.saturating_sub(1)),
+            Order::Sentences => {
+                let chunks = self.corpus().chunks(CHUNK, Boundary::Lines);
+                let counts = chunks.par_iter().map(|chunk| self.pairs(chunk));
+                counts.sum()
+            }
+        }
+    }
+
+    /// The pairs of input and target of a chunk of sentences. Blank lines have none.
+    pub(super) fn pairs(&self, chunk: &Chunk) -> Result<u64> {
+        let (mut pairs, mut blank) = (0, true);
+        let counted = self.corpus().for_each_item(chunk, self.kind(), |_, item| {
+            pairs += u64::from(item != Item::LineEnd || !blank);
+            blank = item == Item::LineEnd;
+            Ok(())
+        });
+        counted
+            .map(|()| pairs)
+            .map_err(|bad| self.bad_utf8(chunk.file, bad))
+    }
+}

@@ -1,0 +1,202 @@
+//! Where in a run validations are due, on how many targets, and what they cost.
+
+use super::trainer::Trainer;
+use super::when::{When, due};
+use crate::config::Automatic;
+use crate::model::cost::cost;
+use crate::numbers::{counted, grouped};
+use crate::train::watch::Event;
+
+/// The parts of a run: with `train.validate_every = "auto"` it validates at the end of each.
+const PARTS: u64 = 12;
+
+/// The share of the time of training that validations with `train.validate_targets = "auto"` take. With the context of windows
+/// it becomes about a quarter.
+const SHARE: f64 = 0.2;
+
+/// The smallest number of targets that is chosen. With fewer, chance decides which of two models is better.
+const MIN_TARGETS: u64 = 5000;
+
+impl Trainer<'_> {
+    /// The parts of the run that are done after `step` steps, by the limits on steps and epochs.
+    fn parts_by_steps(&self, step: u64) -> u64 {
+        self.total_steps
+            .map_or(0, |total| step.min(total) * PARTS / total.max(1))
+    }
+
+    /// The parts of the run that are done, by the limit on seconds.
+    pub fn parts_by_time(&self, seconds: f64) -> u64 {
+        match self.run.config.train.seconds {
+            0.0 => 0,
+            limit => (seconds / limit * PARTS as f64) as u64,
+        }
+    }
+
+    /// Begins to count the parts. A validation that was due at the last step of a resumed run may have been interrupted.
+    pub fn count_parts(&mut self) {
+        let progress = &self.run.progress;
+        let before = self.parts_by_steps(progress.step.saturating_sub(1));
+        self.parts = before.max(self.parts_by_time(progress.seconds));
+    }
+
+    /// Whether a validation is due after `step` steps, when the time of `by_time` parts of the run is over.
+    pub fn validation_is_due(&mut self, step: u64, by_time: u64) -> bool {
+        match self.when {
+            When::Every(steps) => due(steps, step),
+            When::Parts => {
+                let parts = self.parts_by_steps(step).max(by_time);
+                let is_due = step > 0 && parts > self.parts;
+                self.parts = self.parts.max(parts);
+                is_due
+            }
+        }
+    }
+
+    /// The parts that are left when a share of `done` of the run is done.
+    pub fn parts_left(&self, done: f64) -> f64 {
+        (PARTS as f64 * (1.0 - done)).ceil().max(1.0)
+    }
+
+    /// The number of targets of a validation, if it is chosen.
+    pub fn chosen_targets(&self) -> Option<u64> {
+        match self.run.progress.measure.as_ref()?.targets? {
+            0 => Some(self.all_targets),
+            targets => Some(targets.min(self.all_targets)),
+        }
+    }
+
+    /// The number of targets of a validation; 0: all. It is chosen for the first validation, and then stays.
+    pub fn targets(&mut self) -> u64 {
+        let known = self
+            .run
+            .progress
+            .measure
+            .as_ref()
+            .and_then(|measure| measure.targets);
+        let targets = match (known, self.run.shared_targets) {
+            (Some(known), Some(shared)) => {
+                // A resumed run decides for the other models of its comparison.
+                let _ = shared.set(known);
+                known
+            }
+            (Some(known), None) => known,
+            (None, Some(shared)) => *shared.get_or_init(|| self.affordable_targets()),
+            (None, None) => self.affordable_targets(),
+        };
+        if let Some(measure) = &mut self.run.progress.measure {
+            measure.targets = Some(targets);
+        }
+        targets
+    }
+
+    /// As many targets as make all validations take a quarter of the time of training; 0: all.
+    fn affordable_targets(&self) -> u64 {
+        let Some(words) = self.expected_words() else {
+            return 0;
+        };
+        let validations = match self.when {
+            When::Parts => PARTS as f64,
+            When::Every(0) => words / self.words_of_epoch(),
+            When::Every(steps) => {
+                words / (steps as f64 * self.words_of_step()) + words / self.words_of_epoch()
+            }
+        };
+        let targets = SHARE * words / (validations.max(1.0) * self.words_per_target());
+        let targets = (targets as u64).max(MIN_TARGETS);
+        if targets < self.all_targets {
+            targets
+        } else {
+            0
+        }
+    }
+
+    /// The words that the run trains on, if that is known: by time, only when some steps were measured.
+    fn expected_words(&self) -> Option<f64> {
+        let train = &self.run.config.train;
+        let by_steps = self
+            .total_steps
+            .map(|steps| steps as f64 * self.words_of_step());
+        let speed = self.clock.words_per_second();
+        let by_time = (train.seconds > 0.0 && speed > 0.0).then(|| train.seconds * speed);
+        by_steps.into_iter().chain(by_time).min_by(f64::total_cmp)
+    }
+
+    fn words_of_step(&self) -> f64 {
+        let train = &self.run.config.train;
+        (train.batch * train.unroll * self.run.session.division().parts()) as f64
+    }
+
+    fn words_of_epoch(&self) -> f64 {
+        self.epoch_steps as f64 * self.words_of_step()
+    }
+
+    /// The work of evaluating a target with the full softmax, by FLOPs, as the number of words that training does meanwhile.
+    /// All devices train, one evaluates.
+    fn words_per_target(&self) -> f64 {
+        let cost = cost(self.run.config, self.run.session.vocabulary());
+        let devices = self.run.session.division().devices;
+        cost.flops_per_target as f64 / cost.flops_per_word as f64 * devices as f64
+    }
+
+    /// The work of a validation on so many targets, in steps of training.
+    pub fn steps_of_validation(&self, targets: u64) -> f64 {
+        targets as f64 * self.words_per_target() / self.words_of_step()
+    }
+
+    /// Says what validations will cost, before the first step.
+    pub fn announce_validations(&mut self) {
+        if self.run.valid.is_none() || !self.run.session.is_root() {
+            return;
+        }
+        // With a limit on seconds the number of targets is chosen later, when the speed is known.
+        let is_known = self.chosen_targets().is_some() || self.run.config.train.seconds == 0.0;
+        let targets = is_known.then(|| self.targets());
+        let all = self.all_targets;
+        let work = |targets: u64| {
+            let steps = self.steps_of_validation(targets).ceil() as u64;
+            format!("about {}", counted(steps.max(1), "training step"))
+        };
+        let when = match self.when {
+            When::Parts => format!("{PARTS} validations in the run"),
+            When::Every(0) => "A validation at the end of each epoch and of the run".to_owned(),
+            When::Every(steps) => format!(
+                "A validation every {} and at the end of each epoch",
+                counted(steps, "step")
+            ),
+        };
+        let uses = match targets {
+            Some(some) if some > 0 && some < all => format!(
+                "each on {} of {} targets, taken evenly from the text, with the full softmax: as much work as {}",
+                grouped(some),
+                grouped(all),
+                work(some)
+            ),
+            None if all > MIN_TARGETS => format!(
+                "on at least {} of {} targets, and on as many as take a quarter of the time of training",
+                grouped(MIN_TARGETS),
+                grouped(all)
+            ),
+            _ => format!(
+                "each on all {} targets with the full softmax: as much work as {}",
+                grouped(all),
+                work(all)
+            ),
+        };
+        let is_partial = targets.is_none_or(|targets| targets > 0) && all > MIN_TARGETS;
+        let at_end = match self.run.config.train.validate_targets {
+            Automatic::Auto if is_partial => format!(
+                "; at the end the last and the best parameters on all targets, {} each",
+                work(all)
+            ),
+            _ => String::new(),
+        };
+        let not_counted = if self.run.config.train.seconds > 0.0 {
+            " The limit on seconds does not count them."
+        } else {
+            ""
+        };
+        (self.run.watch)(Event::Validations {
+            text: format!("{when}, {uses}{at_end}.{not_counted}"),
+        });
+    }
+}

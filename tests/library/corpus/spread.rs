@@ -1,0 +1,113 @@
+//! Evaluations of a part of a text take their targets from the whole text.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use wlstm::corpus::{Batch, Batches, IGNORE, Order, Text};
+
+use super::tools::{Folder, build, files};
+
+/// A text of unique words, ten a line.
+fn unique_words(order: Order, words: usize) -> (Folder, Text) {
+    let words: Vec<String> = (0..words).map(|k| format!("w{k:06}")).collect();
+    let lines: Vec<String> = words.chunks(10).map(|line| line.join(" ")).collect();
+    let (first, second) = lines.split_at(lines.len() / 3);
+    let folder = Folder::new(&[first.join("\n"), second.join("\n")]);
+    let text = folder.text(order);
+    (folder, text)
+}
+
+fn batches(text: &Text, batch: usize, unroll: usize, targets: u64) -> Vec<Batch> {
+    let batches = Batches::spread(text, batch, unroll, targets).unwrap();
+    batches.map(Result::unwrap).collect()
+}
+
+/// The numbers of the words among the targets. Line ends have none.
+fn numbers(text: &Text, batches: &[Batch]) -> Vec<usize> {
+    let targets = batches.iter().flat_map(|batch| &batch.targets);
+    let words = targets.filter(|target| **target != IGNORE);
+    let number = |&id: &u32| text.vocabulary().word(id).strip_prefix('w')?.parse().ok();
+    words.filter_map(number).collect()
+}
+
+#[test]
+fn targets_come_from_the_whole_text() {
+    const WORDS: usize = 50_000;
+    for order in [Order::Sentences, Order::Contiguous] {
+        let (_folder, text) = unique_words(order, WORDS);
+        for (batch, unroll, targets) in [(4, 20, 2_000), (1, 64, 3_000), (32, 20, 8_000)] {
+            let found = batches(&text, batch, unroll, targets);
+            let what = format!("{order:?}, {batch} streams, {targets} targets");
+            let numbers = numbers(&text, &found);
+            let distinct: BTreeSet<usize> = numbers.iter().copied().collect();
+            assert_eq!(
+                distinct.len(),
+                numbers.len(),
+                "{what}: a target counts once"
+            );
+            // Each tenth of the text has about a tenth of the targets.
+            for tenth in 0..10 {
+                let part = tenth * WORDS / 10..(tenth + 1) * WORDS / 10;
+                let count = distinct.range(part).count() as f64;
+                let share = count / numbers.len() as f64;
+                assert!((0.06..0.14).contains(&share), "{what}: {tenth}: {share}");
+            }
+            assert_eq!(batches(&text, batch, unroll, targets), found, "{what}");
+        }
+    }
+}
+
+/// In contiguous order the model reads 64 tokens before a window.
+#[test]
+fn windows_have_context() {
+    let (_folder, text) = unique_words(Order::Contiguous, 50_000);
+    let found = batches(&text, 4, 16, 4_096);
+    let resets = found.iter().filter(|batch| batch.reset).count();
+    assert_eq!(
+        resets, 8,
+        "4096 targets in 4 streams are 8 windows of 128 each"
+    );
+    let counted: usize = found.iter().map(|batch| batch.words).sum();
+    assert_eq!(counted, 4_096);
+    assert_eq!(found.len(), 8 * (64 + 128) / 16);
+    // Stream 0 begins at the start of the text, where there is no context, the others after 64 tokens.
+    for (t, row) in found[0].targets.chunks(4).enumerate() {
+        assert!(
+            row[0] != IGNORE && row[1..].iter().all(|target| *target == IGNORE),
+            "{t}"
+        );
+    }
+    let first = &found[64 / 16];
+    assert!(first.targets[1..4].iter().all(|target| *target != IGNORE));
+    // The input before the first target of stream 1 is the token before it.
+    let word = |id: u32| text.vocabulary().word(id).to_owned();
+    let (input, target) = (word(first.inputs[1]), word(first.targets[1]));
+    let is_next = input == "<eos>" || target == "<eos>" || input < target;
+    assert!(is_next, "{input} {target}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn as_many_targets_as_asked_or_all(files in files(), batch in 1..5_usize, unroll in 1..8_usize, share in 0.0..1.5_f64) {
+        for order in [Order::Sentences, Order::Contiguous] {
+            let Some((_folder, text)) = build(&files, order) else { return Ok(()) };
+            let Ok(whole) = Batches::evaluation(&text, batch, unroll) else { continue };
+            let whole: Vec<Batch> = whole.map(Result::unwrap).collect();
+            let all: usize = whole.iter().map(|batch| batch.words).sum();
+            prop_assert_eq!(text.targets().unwrap(), all as u64);
+            let targets = (share * all as f64) as u64;
+            let found = batches(&text, batch, unroll, targets);
+            let counted: usize = found.iter().map(|batch| batch.words).sum();
+            if targets == 0 || targets >= all as u64 {
+                // All targets, by the same batches as without a limit.
+                prop_assert_eq!(found, whole);
+            } else if order == Order::Contiguous {
+                prop_assert_eq!(counted as u64, targets);
+            } else {
+                // Whole sentences: the evaluation stops within the last one.
+                prop_assert!(counted as u64 >= targets);
+            }
+        }
+    }
+}
