@@ -57,7 +57,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`tensor`], [`error`], [`random`], [`real`], [`digest`], [`numbers`], [`files`], [`team`] | leaves: shapes and tensor names, the error type, Philox, arithmetic over `f32` and `f64`, hashes, number formatting, atomic file writes, the CPU thread pool |
+//! | [`tensor`], [`error`], [`random`], [`real`], [`digest`], [`numbers`], [`printable`], [`files`], [`team`] | leaves: shapes and tensor names, the error type, Philox, arithmetic over `f32` and `f64`, hashes, number formatting, text that is safe to show, atomic file writes, the CPU thread pool |
 //! | [`matrix`] | strided views of `f32` matrices and their products on the CPU |
 //! | [`kernel`] | the declaration of a kernel |
 //! | [`kernels`] | all kernels; mirrors the folder `shaders` file by file |
@@ -173,6 +173,7 @@ pub mod matrix;
 pub mod metrics;
 pub mod model;
 pub mod numbers;
+pub mod printable;
 pub mod random;
 pub mod real;
 pub mod report;

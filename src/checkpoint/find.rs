@@ -1,6 +1,6 @@
 //! Finds the checkpoint that a user names by its file or by its run folder.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::layout::{CHECKPOINTS, RECORD, checkpoint_name, checkpoint_steps, has_run};
 use super::record::RunRecord;
@@ -52,8 +52,10 @@ pub fn find(path: &Path, which: Which) -> Result<FoundCheckpoint> {
         && path.join(RECORD).exists()
         && let Some(best) = RunRecord::read(path)?.best
     {
+        check_inside(path, &best.checkpoint)?;
         let checkpoint = path.join(&best.checkpoint);
         if checkpoint.is_file() {
+            check_own(&checkpoint)?;
             return Ok(FoundCheckpoint { checkpoint, run });
         }
         tracing::warn!(
@@ -68,15 +70,65 @@ pub fn find(path: &Path, which: Which) -> Result<FoundCheckpoint> {
         None
     };
     match newest {
-        Some(step) => Ok(FoundCheckpoint {
-            checkpoint: checkpoints.join(checkpoint_name(step)),
-            run,
-        }),
+        Some(step) => {
+            let checkpoint = checkpoints.join(checkpoint_name(step));
+            check_own(&checkpoint)?;
+            Ok(FoundCheckpoint { checkpoint, run })
+        }
         None => Err(
             Error::data(format!("there is no checkpoint in `{}`", path.display()))
                 .help(help_without_checkpoint(path)?),
         ),
     }
+}
+
+/// Checks that the best checkpoint that `run.json` names is in the run folder.
+fn check_inside(run: &Path, name: &str) -> Result<()> {
+    let is_name = |part: Component<'_>| matches!(part, Component::Normal(_));
+    if Path::new(name).components().all(is_name) {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "`{}` names a checkpoint outside of the run, `{name}`",
+        run.join(RECORD).display()
+    ))
+    .help(
+        "the run may come from a stranger: if you trust that file, name it instead of the folder",
+    ))
+}
+
+/// Checks that a checkpoint of a run folder is a file, and no link to one in another folder.
+fn check_own(checkpoint: &Path) -> Result<()> {
+    let shown = checkpoint.display();
+    let unreadable = |error| {
+        Error::data(format!("cannot read `{shown}`"))
+            .because(error)
+            .help("name another checkpoint of the run")
+    };
+    let kind = checkpoint
+        .symlink_metadata()
+        .map_err(unreadable)?
+        .file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    if !kind.is_symlink() {
+        return Err(Error::data(format!("`{shown}` is not a regular file"))
+            .help("name another checkpoint of the run"));
+    }
+    let target = checkpoint.canonicalize().map_err(unreadable)?;
+    let folder = files::folder_of(checkpoint);
+    let own = folder.canonicalize().map_err(unreadable)?;
+    if target.parent() == Some(own.as_path()) {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "`{shown}` is a link to `{}`, outside of the run",
+        target.display()
+    ))
+    .help(
+        "the run may come from a stranger: if you trust that file, name it instead of the folder",
+    ))
 }
 
 /// What to do about a folder without checkpoints: names the first runs in it.

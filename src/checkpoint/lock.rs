@@ -14,6 +14,13 @@ use crate::files;
 /// [`Kind::Data`](crate::error::Kind::Data) if another process holds the lock, or the folder is not writable.
 pub fn lock_folder(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
+    // Opening a pipe would wait, and opening a link would create its target.
+    if path.symlink_metadata().is_ok_and(|own| !own.is_file()) {
+        return Err(
+            Error::data(format!("`{}` is not a regular file", path.display()))
+                .help("remove it, or choose another folder with --out"),
+        );
+    }
     let lock = File::options()
         .create(true)
         .truncate(false)
@@ -39,5 +46,5 @@ pub fn lock_folder(folder: &Path) -> Result<File> {
 
 /// Whether no process holds the lock of a folder.
 pub fn is_unlocked(folder: &Path) -> bool {
-    File::open(folder.join(LOCK)).is_ok_and(|file| file.try_lock_shared().is_ok())
+    files::open_regular(&folder.join(LOCK)).is_ok_and(|file| file.try_lock_shared().is_ok())
 }

@@ -1,7 +1,7 @@
 //! Reads safetensors files without copying them: checkpoints, initial parameters, exports.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,10 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
 use crate::digest::Fnv1a;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::printable::shortened;
+
+/// The maximum number of tensors that an error names.
+const MAX_NAMED: usize = 20;
 
 /// A safetensors file, mapped into memory.
 #[derive(Debug)]
@@ -40,11 +44,11 @@ impl Checkpoint {
                 .because(error)
                 .help("name a safetensors file, and check its permissions")
         };
-        let file = File::open(path).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(Error::data(format!("`{}` is not a file", path.display()))
                 .help("name a safetensors file"));
         }
+        let file = files::open_regular(path).map_err(unreadable)?;
         // SAFETY: the map is only read. This program replaces checkpoints by renaming and never changes one in place. If
         // another program truncates the file, this process ends with SIGBUS.
         #[allow(unsafe_code)]
@@ -197,15 +201,21 @@ impl Checkpoint {
                 Some(_) => {}
             }
         }
+        let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
         for name in self.names() {
-            let known = expected.iter().any(|(expected, _)| *expected == name)
+            let is_known = known.contains(name.as_str())
                 || other.iter().any(|prefix| name.starts_with(prefix));
-            if !known {
-                wrong.push(format!("`{name}` is unknown"));
+            if !is_known {
+                wrong.push(format!("`{}` is unknown", shortened(&name, 100)));
             }
         }
         if wrong.is_empty() {
             return Ok(());
+        }
+        let more = wrong.len().saturating_sub(MAX_NAMED);
+        wrong.truncate(MAX_NAMED);
+        if more > 0 {
+            wrong.push(format!("and {more} more"));
         }
         Err(Error::data(format!(
             "`{}` does not contain the parameters of this model: {}",
@@ -267,5 +277,7 @@ fn refusal(path: &Path, bytes: &[u8], error: SafeTensorError) -> Error {
         Some("onnx") => "name a file of `wlstm export --format pytorch`; ONNX files cannot be read",
         _ => "use another checkpoint, or copy the file again",
     };
-    Error::data(message).because(error).help(help)
+    // An error of the parser can quote any part of the header.
+    let cause = shortened(&error.to_string(), 200).into_owned();
+    Error::data(message).because(cause).help(help)
 }

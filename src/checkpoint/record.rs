@@ -8,6 +8,9 @@ use super::layout::{CHECKPOINTS, RECORD, checkpoint_name};
 use crate::error::{Error, Result};
 use crate::files;
 
+/// The largest `run.json` that is read, in bytes.
+const MAX_RECORD: u64 = 1 << 20;
+
 /// The content of `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -79,8 +82,9 @@ impl RunRecord {
                 .because(error)
                 .help("name one of the checkpoints instead of the folder")
         };
-        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(error.into()))?;
-        serde_json::from_str(&text).map_err(|error| unreadable(error.into()))
+        let text =
+            files::read_regular(&path, MAX_RECORD).map_err(|error| unreadable(error.into()))?;
+        serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))
     }
 
     /// Writes the `run.json` of a run folder.

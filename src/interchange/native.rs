@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::source::ExportSource;
-use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
+use crate::checkpoint::{self, Dtype, Entry};
 use crate::config::Config;
 use crate::error::Result;
 use crate::model::parameter_set::ParameterSet;
@@ -67,20 +67,6 @@ pub fn write_model(
         tensors,
     };
     content.write(path, values)
-}
-
-/// Checks that a file has the parameters of a table, with moving averages or without.
-///
-/// # Errors
-///
-/// [`Kind::Data`](crate::error::Kind::Data) naming each tensor that is missing, unknown or of another shape.
-pub fn check(file: &Checkpoint, table: &[ParameterSpec]) -> Result<()> {
-    let expected: Vec<(String, Vec<usize>)> = table
-        .iter()
-        .map(|parameter| (parameter.name.clone(), parameter.shape.0.clone()))
-        .collect();
-    let others = [&[names::MOVING_AVERAGES][..], &names::NOT_PARAMETERS].concat();
-    file.check_parameters(&expected, &others)
 }
 
 /// The parts of a file besides the values.

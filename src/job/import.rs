@@ -12,6 +12,7 @@ use crate::interchange::{native, pytorch};
 use crate::model::limits::check_sizes;
 use crate::model::parameters::{ParameterSpec, parameters};
 use crate::tensor::names;
+use crate::train::saved::check_parameters;
 use crate::train::watch::Event;
 
 /// An imported run.
@@ -47,7 +48,7 @@ pub fn import(
     let imported = if is_pytorch {
         Some(pytorch::Imported::new(&file, config, words.len())?)
     } else {
-        native::check(&file, &table)?;
+        check_parameters(&file, &table)?;
         None
     };
     let place = file.path().display();

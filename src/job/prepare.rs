@@ -8,7 +8,7 @@ use super::distributed::{Facts, LocalProcess, check_same_job, too_little_time};
 use super::observer::Observer;
 use super::resume::Resumed;
 use super::settings::{Destination, Job};
-use super::text::{Caching, TextFiles, Texts, saved_vocabulary, vocabulary};
+use super::text::{Caching, TextFiles, Texts, vocabulary};
 use super::training::{Outcome, Training};
 use super::unchanged::Contents;
 use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_of_config};
@@ -20,6 +20,7 @@ use crate::model::limits::check_sizes;
 use crate::tensor::names;
 use crate::train::estimate::{self, RunSpec, Topology};
 use crate::train::progress::{Measure, Progress};
+use crate::train::saved::SavedModel;
 use crate::train::session::TrainingSession;
 use crate::train::watch::Event;
 
@@ -72,8 +73,9 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
     } else {
         None
     };
-    let checkpoint = resumed.as_ref().and_then(|run| run.checkpoint.as_ref());
-    let texts = source.texts(&job.config, checkpoint, &job.caching, observer)?;
+    let saved = resumed.as_ref().and_then(|run| run.checkpoint.as_ref());
+    let texts = source.texts(&job.config, saved, &job.caching, observer)?;
+    let checkpoint = saved.map(|saved| &saved.checkpoint);
     let (config, words) = (&job.config, texts.vocabulary.len());
     let topology = Topology {
         devices: executors.len() * job.collective.ranks(),
@@ -222,24 +224,23 @@ impl TextSource {
     fn texts(
         self,
         config: &Config,
-        checkpoint: Option<&Checkpoint>,
+        saved: Option<&SavedModel>,
         caching: &Caching,
         observer: &mut Observer<'_>,
     ) -> Result<Texts> {
         match self {
             TextSource::Read(texts) => {
-                if checkpoint.is_some() {
+                if saved.is_some() {
                     Contents::of_words(&texts.vocabulary).check(config)?;
                 }
                 Ok(texts)
             }
             TextSource::Files(files) => {
-                let words = match checkpoint {
+                let words = match saved {
                     None => vocabulary(config, &files.train, observer)?,
-                    Some(checkpoint) => {
-                        let words = saved_vocabulary(checkpoint, config)?;
-                        Contents::of_words(&words).check(config)?;
-                        words
+                    Some(saved) => {
+                        Contents::of_words(&saved.vocabulary).check(config)?;
+                        saved.vocabulary.clone()
                     }
                 };
                 let tokens = config.data.tokens;

@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::comparison::comparison_of;
-use super::trained::saved_config;
-use crate::checkpoint::{Checkpoint, RunRecord, Which, config_path, find, has_run};
+use crate::checkpoint::{RunRecord, Which, config_path, find, has_run};
 use crate::config::Config;
 use crate::error::{Error, Result, quoted};
+use crate::files;
+use crate::train::saved::SavedModel;
 
 /// A run to resume.
 pub(super) struct Resumed {
     pub folder: PathBuf,
     /// Its newest checkpoint. None if it ended before the first.
-    pub checkpoint: Option<Checkpoint>,
+    pub checkpoint: Option<SavedModel>,
     /// What the user can do if the training text has changed.
     pub if_other_text: String,
     /// What the user can do if the validation text or the number of its targets has changed.
@@ -35,7 +36,7 @@ impl Resumed {
             )));
         }
         let checkpoint = match find(folder, Which::Last) {
-            Ok(found) => Some(Checkpoint::open(&found.checkpoint).map_err(|error| {
+            Ok(found) => Some(SavedModel::open(&found.checkpoint).map_err(|error| {
                 error.help(format!(
                     "remove `{}` to resume from the checkpoint before it",
                     found.checkpoint.display()
@@ -47,8 +48,16 @@ impl Resumed {
             Err(error) => return Err(error),
         };
         let before = match &checkpoint {
-            Some(checkpoint) => saved_config(checkpoint)?,
-            None => Config::load(&config_path(folder), &[])?,
+            Some(saved) => saved.config.clone(),
+            None => {
+                let path = config_path(folder);
+                files::open_regular(&path).map_err(|error| {
+                    Error::data(format!("cannot read `{}`", path.display()))
+                        .because(error)
+                        .help("name another run with --out, or start a new one")
+                })?;
+                Config::load(&path, &[])?
+            }
         };
         let command = format!("wlstm {}", resume_arguments(folder));
         check_same_run(folder, &before, config, &command)?;
@@ -71,7 +80,7 @@ impl Resumed {
             return Ok(None);
         }
         let checkpoint = match find(folder, Which::Last) {
-            Ok(found) => Some(Checkpoint::open(&found.checkpoint)?),
+            Ok(found) => Some(SavedModel::open(&found.checkpoint)?),
             Err(_) => None,
         };
         let help = "restore the text, or start a new comparison without --resume".to_owned();

@@ -5,11 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::named::texts;
 use super::observer::Observer;
-use crate::checkpoint::Checkpoint;
 use crate::config::{Config, DataConfig, Softmax, Tokens};
 use crate::corpus::{Corpus, Text, TokenCache, Vocabulary, VocabularyBuilder, expand};
 use crate::error::{Error, Result};
-use crate::tensor::names;
 use crate::train::watch::{Event, Task};
 
 /// The texts and the vocabulary of a training run.
@@ -214,16 +212,6 @@ pub fn count_words(
         .help("lower `data.min_count` or --min-count, or check the kind of tokens and the text"));
     }
     Ok(vocabulary)
-}
-
-/// The vocabulary inside a checkpoint.
-pub(super) fn saved_vocabulary(checkpoint: &Checkpoint, config: &Config) -> Result<Vocabulary> {
-    let place = checkpoint.path().display().to_string();
-    Vocabulary::from_bytes(
-        checkpoint.tensor_u8(names::VOCABULARY)?,
-        config.data.order,
-        &place,
-    )
 }
 
 /// Checks that the vocabulary file, if it exists, still has the words of the run, which are in its checkpoint.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::text::{Caching, saved_vocabulary};
+use super::text::Caching;
 use crate::checkpoint::{Checkpoint, Which, find};
 use crate::config::Config;
 use crate::corpus::{TokenCache, Vocabulary};
@@ -14,6 +14,7 @@ use crate::model::language_model::Extent;
 use crate::model::parameter_set::{ParameterSet, why_not_average};
 use crate::tensor::names;
 use crate::train::progress::Progress;
+use crate::train::saved::SavedModel;
 use crate::train::session::{EvaluationSession, GenerationSession};
 use crate::train::watch::Event;
 
@@ -80,14 +81,12 @@ impl Trained {
 
     fn open_which(run: &Path, which: Which) -> Result<Trained> {
         let found = find(run, which)?;
-        let checkpoint = Checkpoint::open(&found.checkpoint)?;
-        let config = saved_config(&checkpoint)?;
-        let vocabulary = saved_vocabulary(&checkpoint, &config)?;
+        let saved = SavedModel::open(&found.checkpoint)?;
         Ok(Trained {
-            set: set_by_rule(&checkpoint, &config),
-            checkpoint: Arc::new(checkpoint),
-            config,
-            vocabulary: Arc::new(vocabulary),
+            set: set_by_rule(&saved.checkpoint, &saved.config),
+            checkpoint: Arc::new(saved.checkpoint),
+            config: saved.config,
+            vocabulary: Arc::new(saved.vocabulary),
             device: "auto".to_owned(),
             options: ExecutorOptions::default(),
             caching: Caching::default(),
@@ -263,20 +262,4 @@ fn has_average(checkpoint: &Checkpoint, config: &Config) -> bool {
 /// The steps of the run that wrote a checkpoint.
 fn steps_of(checkpoint: &Checkpoint) -> Option<u64> {
     Some(Progress::read(checkpoint).ok()?.step)
-}
-
-/// The configuration inside a checkpoint.
-pub(super) fn saved_config(checkpoint: &Checkpoint) -> Result<Config> {
-    let place = checkpoint.path().display().to_string();
-    let text = checkpoint.metadata().get("config").ok_or_else(|| {
-        Error::data(format!(
-            "`{place}` has no configuration: it is not a checkpoint of wlstm"
-        ))
-        .help("name a checkpoint or a run folder that `wlstm train` has written")
-    })?;
-    Config::parse(text, &place, Path::new("/"), &[]).map_err(|error| {
-        Error::data(format!("the configuration in `{place}` cannot be used"))
-            .because(error)
-            .help("use the version of wlstm that wrote it")
-    })
 }

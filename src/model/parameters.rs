@@ -55,6 +55,14 @@ impl ParameterSpec {
         self.group.is_averaged(config)
     }
 
+    /// The names of its optimizer state, each tensor of which has the shape of the parameter.
+    pub fn optimizer_states(&self, config: &Config) -> Vec<String> {
+        let states = config.train.optimizer.states.iter();
+        states
+            .map(|state| names::optimizer_state(&self.name, state.name))
+            .collect()
+    }
+
     /// Rows and width of the parameter as a matrix: all extents but the last, and the last.
     pub fn matrix(&self) -> (usize, usize) {
         let width = self.shape.0.last().copied().unwrap_or(1);

@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::text::printable;
-use crate::checkpoint::{
-    Checkpoint, RunRecord, Status, Which, config_path, find, is_unlocked, metrics_path,
-};
+use crate::checkpoint::{RunRecord, Status, Which, config_path, find, is_unlocked, metrics_path};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::metrics::{self, Line, Step, Valid};
 use crate::model::cost::{Cost, cost};
-use crate::tensor::names;
+use crate::printable::printable;
+use crate::train::saved::SavedModel;
+
+/// The largest configuration that is read, in bytes.
+const MAX_CONFIG: u64 = 1 << 22;
 
 /// A run in any state: running, interrupted or finished.
 #[derive(Clone, Debug)]
@@ -66,11 +68,14 @@ impl RunData {
             )
         })?;
         let path = config_path(folder);
-        let toml = std::fs::read_to_string(&path).map_err(|error| {
+        let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::data(format!("cannot read `{}`", path.display()))
                 .because(error)
                 .help("name the folder of a run in which training has started")
-        })?;
+        };
+        let toml =
+            files::read_regular(&path, MAX_CONFIG).map_err(|error| unreadable(error.into()))?;
+        let toml = String::from_utf8(toml).map_err(|error| unreadable(error.into()))?;
         let config = Config::load(&path, &[]).map_err(|error| {
             Error::data(format!(
                 "the configuration of `{}` cannot be used",
@@ -89,9 +94,8 @@ impl RunData {
         if run.parameters == 0
             && let Ok(found) = find(folder, Which::Last)
         {
-            let checkpoint = Checkpoint::open(&found.checkpoint)?;
-            let words = checkpoint.shape(names::EMBEDDING)?[0];
-            run.parameters = cost(&run.config, words).parameters;
+            let saved = SavedModel::open(&found.checkpoint)?;
+            run.parameters = cost(&run.config, saved.vocabulary.len()).parameters;
         }
         Ok(run)
     }
@@ -118,7 +122,7 @@ impl RunData {
     fn new(folder: PathBuf, config: Config, toml: String, record: RunRecord) -> RunData {
         RunData {
             folder,
-            label: printable(&record.config),
+            label: printable(&record.config).into_owned(),
             config,
             toml,
             version: record.version.clone(),
@@ -158,7 +162,9 @@ impl RunData {
     /// Size of the vocabulary, computed from the number of parameters.
     pub fn vocabulary_size(&self) -> usize {
         let [none, one] = [1, 2].map(|words| cost(&self.config, words).parameters);
-        1 + (self.parameters.saturating_sub(none) / (one - none).max(1)) as usize
+        let more = self.parameters.saturating_sub(none) / (one - none).max(1);
+        // Metrics can have any number. No vocabulary is larger.
+        1 + more.min(i32::MAX as u64) as usize
     }
 
     /// Parameters and FLOPs of the model.
@@ -186,8 +192,8 @@ impl RunData {
         let train = &self.config.train;
         match step.words {
             0 => {
-                let words = train.batch * train.unroll * train.accumulate;
-                step.step.saturating_mul(words as u64)
+                let words = [train.batch, train.unroll, train.accumulate].map(|n| n as u64);
+                words.into_iter().fold(step.step, u64::saturating_mul)
             }
             words => words,
         }

@@ -5,6 +5,7 @@
 //! | [`run`] | the training loop, with limits, validation, checkpoints and resume |
 //! | [`progress`] | the progress of a run, as a checkpoint stores it |
 //! | [`session`] | a model on its devices: steps, evaluation, generation, parameters in and out of files |
+//! | [`saved`] | a trained model in its file, opened and checked |
 //! | [`plans`] | the plans of a run |
 //! | [`update`] | norm, clipping, optimizer, moving average: the end of a training plan |
 //! | [`prepare`] | the inputs of a step, prepared ahead on another thread |
@@ -30,6 +31,7 @@ pub mod prepare;
 pub mod progress;
 pub mod run;
 pub mod sample;
+pub mod saved;
 pub mod schedule;
 pub mod score;
 pub mod session;

@@ -7,6 +7,12 @@ use crate::config::{Automatic, Config, Measured, Resume, keys};
 use crate::corpus::{Position, Text};
 use crate::error::{Error, Result};
 
+/// The largest count of steps, epochs or words.
+const MAX_COUNT: u64 = 1 << 53;
+
+/// The longest training: 30,000 years.
+const MAX_SECONDS: f64 = 1e12;
+
 /// The progress of a run, which a checkpoint stores besides tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
@@ -194,7 +200,7 @@ impl Progress {
             ))
             .help("start a new run from it with `--init`")
         })?;
-        serde_json::from_str(text).map_err(|error| {
+        let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::data(format!(
                 "the progress of the run in `{place}` cannot be read"
             ))
@@ -202,6 +208,39 @@ impl Progress {
             .help(
                 "use the version of wlstm that wrote it, or start a new run from it with `--init`",
             )
-        })
+        };
+        let progress: Progress =
+            serde_json::from_str(text).map_err(|error| unreadable(error.into()))?;
+        match progress.impossible() {
+            None => Ok(progress),
+            Some(what) => Err(unreadable(what.into())),
+        }
+    }
+
+    /// A number that no training reaches, and that could not be added to.
+    fn impossible(&self) -> Option<String> {
+        let position = self.position.as_ref();
+        let counts = [
+            ("step", self.step),
+            ("epoch", self.epoch),
+            ("epochs_ended", self.epochs_ended),
+            ("words", self.words),
+            ("unknown", self.unknown.unwrap_or(0)),
+            ("skipped", self.skipped),
+            ("stalls", self.stalls.into()),
+            (
+                "position.epoch",
+                position.map_or(0, |position| position.epoch),
+            ),
+            (
+                "position.step",
+                position.map_or(0, |position| position.step),
+            ),
+        ];
+        if let Some((name, count)) = counts.iter().find(|(_, count)| *count > MAX_COUNT) {
+            return Some(format!("`{name}` is {count}"));
+        }
+        let is_time = self.seconds >= 0.0 && self.seconds <= MAX_SECONDS;
+        (!is_time).then(|| format!("`seconds` is {}", self.seconds))
     }
 }

@@ -9,6 +9,7 @@ mod corpus;
 mod documentation;
 mod gradients;
 mod help;
+mod hostile;
 mod layering;
 mod metrics;
 mod plans;

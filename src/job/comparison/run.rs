@@ -11,7 +11,7 @@ use super::models::Model;
 use super::record::ComparisonSpec;
 use super::request::{Comparison, runs};
 use super::turns::{Seat, TurnTable};
-use crate::checkpoint::{Checkpoint, Which, find, lock_folder};
+use crate::checkpoint::{Which, find, lock_folder};
 use crate::config::DataConfig;
 use crate::device::{Device, ExecutorOptions, choose};
 use crate::error::{Error, Kind, Result};
@@ -20,12 +20,13 @@ use crate::job::origin::missing_text;
 use crate::job::page::{REPORT, write_report};
 use crate::job::prepare::workload_of;
 use crate::job::settings::Job;
-use crate::job::text::{TextFiles, Texts, saved_vocabulary, vocabulary};
+use crate::job::text::{TextFiles, Texts, vocabulary};
 use crate::model::limits::check_sizes;
 use crate::numbers::bytes;
 use crate::report::{ComparisonRow, comparison_rows};
 use crate::train::estimate::{Estimate, RunSpec, Topology};
 use crate::train::run::SharedTargets;
+use crate::train::saved::SavedModel;
 use crate::train::watch::{Event, Stop};
 
 /// The shortest and the longest turn, in seconds.
@@ -135,7 +136,7 @@ fn open_texts(comparison: &Comparison, observer: &mut Observer<'_>) -> Result<Ve
         // If the run has a checkpoint, the vocabulary is in it.
         let run = folder.map(|folder| folder.run(&model.folder));
         let words = match run.map(|run| find(&run, Which::Last)) {
-            Some(Ok(found)) => saved_vocabulary(&Checkpoint::open(&found.checkpoint)?, config)?,
+            Some(Ok(found)) => SavedModel::open(&found.checkpoint)?.vocabulary,
             _ => vocabulary(config, &files.train, observer)?,
         };
         let texts = Texts::read(
@@ -277,9 +278,7 @@ impl ReadyComparison {
                         Err(Error::new(Kind::Other, "the training panicked")
                             .help("this is a bug of wlstm: please report it"))
                     }),
-                    Err(error) => Err(Error::new(Kind::Other, "cannot start a thread")
-                        .because(error)
-                        .help("check the limits on threads and memory")),
+                    Err(error) => Err(Error::no_thread(error)),
                 };
                 failures.extend(outcome.err().map(|error| (k, error)));
             }

@@ -8,7 +8,7 @@ use super::pieces::in_pieces;
 use super::training::TrainingSession;
 use crate::cell::ColumnLayout;
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
-use crate::config::{Config, Precision};
+use crate::config::Precision;
 use crate::error::{Error, Kind, Result};
 use crate::model::parameters::{ParameterSpec, fill_initial_values};
 use crate::tensor::Shape;
@@ -69,7 +69,7 @@ impl TrainingSession {
         let average = weights.has_average(line);
         let average = average.then(|| names::moving_average(&line.name));
         let optimizer = weights.config.train.optimizer;
-        let names = state_names(&weights.config, line);
+        let names = line.optimizer_states(&weights.config);
         in_pieces(&line.shape, |start, rows| {
             fill(start, rows)?;
             line.layout.interleave(rows);
@@ -115,7 +115,7 @@ impl TrainingSession {
             if weights.has_average(line) {
                 saved.push(like(line, names::moving_average(&line.name)));
             }
-            let states = state_names(&weights.config, line).into_iter();
+            let states = line.optimizer_states(&weights.config).into_iter();
             saved.extend(states.map(|state| like(line, state)));
         }
         let batch = weights.config.train.batch;
@@ -319,12 +319,4 @@ impl TrainingSession {
         }
         Ok(())
     }
-}
-
-/// The names of the optimizer state of a parameter.
-fn state_names(config: &Config, line: &ParameterSpec) -> Vec<String> {
-    let states = config.train.optimizer.states.iter();
-    states
-        .map(|state| names::optimizer_state(&line.name, state.name))
-        .collect()
 }

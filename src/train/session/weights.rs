@@ -10,9 +10,9 @@ use crate::error::Result;
 use crate::graph::memory::Limits;
 use crate::model::limits::check_sizes;
 use crate::model::parameter_set::ParameterSet;
-use crate::model::parameters::{Group, ParameterSpec, parameters};
-use crate::tensor::{Shape, names};
+use crate::model::parameters::{ParameterSpec, parameters};
 use crate::train::host_tables::HostTables;
+use crate::train::saved::check_parameters;
 
 /// The parameters of a model, with what belongs to them (moving averages, optimizer state), on the devices of this process.
 pub(super) struct ModelWeights {
@@ -156,21 +156,6 @@ impl ModelWeights {
 
     /// Checks that a file has every parameter, and every moving average or none; other tensors of a checkpoint are allowed.
     pub fn check_parameters(&self, file: &Checkpoint) -> Result<()> {
-        let shape = |shape: &Shape| shape.0.clone();
-        let parameters = self.table.iter();
-        let mut expected: Vec<(String, Vec<usize>)> = parameters
-            .map(|line| (line.name.clone(), shape(&line.shape)))
-            .collect();
-        let recurrent = self
-            .table
-            .iter()
-            .filter(|line| line.group == Group::Recurrent);
-        let averages: Vec<(String, Vec<usize>)> = recurrent
-            .map(|line| (names::moving_average(&line.name), shape(&line.shape)))
-            .collect();
-        if averages.iter().any(|(name, _)| file.contains(name)) {
-            expected.extend(averages);
-        }
-        file.check_parameters(&expected, &names::NOT_PARAMETERS)
+        check_parameters(file, &self.table)
     }
 }

@@ -1,0 +1,109 @@
+//! Files of strangers: a valid checkpoint is changed in one or more places, and every way to open it is tried. None may panic,
+//! and none may accept a file whose parts disagree.
+//!
+//! `WLSTM_MUTATIONS=N` sets the number of files, `WLSTM_MUTATIONS_SEED=S` the seed. A failure prints both the seed of the file
+//! and the changes; `WLSTM_MUTATIONS=1 WLSTM_MUTATIONS_SEED=S` repeats it.
+
+mod expected;
+mod file;
+mod mutate;
+mod open;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use self::file::HostileFile;
+use self::mutate::mutate;
+use self::open::{Bench, Opened};
+
+/// Files without `WLSTM_MUTATIONS`.
+const FILES: u64 = 1500;
+
+/// Random numbers: SplitMix64 (Steele et al. 2014).
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// 64 random bits.
+    pub fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in `0..bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.word() % bound.max(1) as u64) as usize
+    }
+
+    /// One of some values.
+    pub fn of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.below(values.len())]
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.map_or(default, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn changed_checkpoints_are_refused_or_consistent() {
+    let bench = Bench::new();
+    let (files, seed) = (
+        setting("WLSTM_MUTATIONS", FILES),
+        setting("WLSTM_MUTATIONS_SEED", 1),
+    );
+    let (mut opened, mut failed) = (0_u64, Vec::new());
+    for seed in seed..seed + files {
+        let mut dice = Dice(seed);
+        let which = dice.below(bench.samples());
+        let mut file = bench.sample(which).clone();
+        let mut changes = Vec::new();
+        for _ in 0..1 + dice.below(2) {
+            changes.push(mutate(&mut file, &mut dice));
+        }
+        let tried = catch_unwind(AssertUnwindSafe(|| bench.try_all(&file, which, seed)));
+        match tried {
+            Ok(Opened { as_model: true }) => {
+                opened += 1;
+                if let Err(what) = expected::check(&file) {
+                    failed.push(format!("seed {seed}: {changes:?} was accepted: {what}"));
+                }
+            }
+            Ok(_) => {}
+            Err(panic) => {
+                let text = panic
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                failed.push(format!(
+                    "seed {seed}: {changes:?} panicked: {}",
+                    text.unwrap_or_default()
+                ));
+            }
+        }
+        if failed.len() >= 20 {
+            break;
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} failed\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+    // Changes of values and of keys that shapes do not depend on leave a valid file.
+    assert!(opened > files / 20, "only {opened} of {files} opened");
+}
+
+/// The files that are changed are valid, and the check accepts them.
+#[test]
+fn the_samples_are_valid() {
+    let bench = Bench::new();
+    for k in 0..bench.samples() {
+        let file: &HostileFile = bench.sample(k);
+        expected::check(file).expect("a consistent sample");
+        assert!(bench.try_all(file, k, 0).as_model, "sample {k}");
+    }
+}
