@@ -12,6 +12,10 @@ use super::key::Key;
 use super::nearest::{is_close, near};
 use super::value::TomlValue;
 use crate::error::{Error, Result};
+use crate::printable::shortened;
+
+/// Characters of a name or a value that a message shows at most.
+const SHOWN: usize = 200;
 
 /// Where a value was given.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,18 +89,19 @@ impl Document {
     /// [`Kind::Usage`](crate::error::Kind::Usage) if the text is not an override or its key is unknown.
     pub fn set(&mut self, text: &str) -> Result<()> {
         let usage = "write --set SECTION.KEY=VALUE, for example --set model.hidden=512";
+        let location = format!("--set {}", shortened(text, SHOWN));
         let Some((path, value)) = text.split_once('=') else {
-            return Err(Error::usage(format!("--set {text}: there is no `=`")).help(usage));
+            return Err(Error::usage(format!("{location}: there is no `=`")).help(usage));
         };
         let path = path.trim();
         let (section, key) = path.split_once('.').unwrap_or(("", path));
-        self.check_key(section, key, &format!("--set {text}"))?;
+        self.check_key(section, key, &location)?;
         let value = value.trim();
         let value = match TomlValue::parse(value) {
             Some(value) => value,
             // A string or list that does not end was most likely cut short by the shell.
             None if value.starts_with(['"', '\'', '[']) => {
-                return Err(Error::usage(format!("--set {text}: the value is not closed"))
+                return Err(Error::usage(format!("{location}: the value is not closed"))
                     .help("close the string or the list, and put quotes for the shell around the whole argument"));
             }
             None => TomlValue::Text(value.to_owned()),
@@ -132,7 +137,7 @@ impl Document {
     fn read(&self, text: &str) -> Result<Vec<Found>> {
         let root = DeTable::parse(text).map_err(|error| {
             let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
-            let message = error.message().replace('\n', ", ");
+            let message = shortened(error.message(), SHOWN).replace('\n', ", ");
             Error::usage(format!("{}:{line}:{column}: {message}", self.name))
                 .help("a configuration is a TOML file: [section], then key = value, with quotes around text")
         })?;
@@ -176,6 +181,7 @@ impl Document {
             Some(near) => format!("the nearest section is [{near}]"),
             None => LISTED.to_owned(),
         };
+        let section = shortened(section, SHOWN);
         Err(Error::usage(format!("{location}: there is no section [{section}]")).help(help))
     }
 
@@ -196,13 +202,16 @@ impl Document {
         let known = self.entries.keys().filter_map(|known| {
             let (known_section, known_key) = known.split_once('.').unwrap_or(("", known));
             let is_elsewhere = usize::from(known_section != section);
-            let distance = 2 * strsim::damerau_levenshtein(key, known_key) + is_elsewhere;
-            is_close(key, known_key).then_some((distance, known))
+            is_close(key, known_key).then(|| {
+                let distance = 2 * strsim::damerau_levenshtein(key, known_key) + is_elsewhere;
+                (distance, known)
+            })
         });
         let help = match known.min() {
             Some((_, near)) => format!("the nearest key is `{near}`"),
             None => LISTED.to_owned(),
         };
+        let path = shortened(&path, SHOWN);
         Err(Error::usage(format!("{location}: there is no key `{path}`")).help(help))
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::paths;
 use super::value::TomlValue;
 use crate::error::{Error, Result};
+use crate::printable::shortened;
 
 /// The value of a key, and where it was given. Errors name the location, the key, the value and the allowed values.
 pub struct Field<'a> {
@@ -24,6 +25,11 @@ pub struct Field<'a> {
 }
 
 impl Field<'_> {
+    /// The value for messages.
+    fn shown(&self) -> String {
+        shortened(&self.value.to_string(), 200).into_owned()
+    }
+
     /// The error for a value that is not allowed.
     pub fn refuse(&self, allowed: impl fmt::Display) -> Error {
         let list = if self.is_per_layer {
@@ -33,7 +39,9 @@ impl Field<'_> {
         };
         Error::usage(format!(
             "{}: `{}` cannot be {}",
-            self.location, self.key, self.value
+            self.location,
+            self.key,
+            self.shown()
         ))
         .help(format!("`{}` takes {allowed}{list}", self.key))
     }
@@ -42,7 +50,9 @@ impl Field<'_> {
     pub fn conflict(&self, reason: impl fmt::Display, help: &str) -> Error {
         Error::usage(format!(
             "{}: `{}` cannot be {}: {reason}",
-            self.location, self.key, self.value
+            self.location,
+            self.key,
+            self.shown()
         ))
         .help(help)
     }

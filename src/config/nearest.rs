@@ -16,6 +16,10 @@ pub fn near<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Optio
 /// Whether one name can be a misspelling or an abbreviation of the other. Names such as `f16` and `f32` have too little in
 /// common.
 pub fn is_close(given: &str, known: &str) -> bool {
+    // No misspelling is much longer than what it means, and the distance takes time in proportion to both.
+    if given.len() > 2 * known.len() + 16 {
+        return false;
+    }
     let distance = strsim::damerau_levenshtein(given, known);
     is_start(given, known) || 2 * distance <= known.len().max(given.len())
 }

@@ -28,11 +28,14 @@ pub fn absolute(folder: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Makes a path or pattern absolute, relative to `folder`. A path of an override that does not exist there is taken
+/// Makes a path or pattern absolute, relative to `folder`. `~/` is the home folder. A path of an override that does not exist there is taken
 /// relative to the working directory if it exists there.
 ///
 /// `folder` is absolute. Each leading `..` removes one component of it, so it should have no symbolic links.
 pub fn resolve(folder: &Path, path: &str, is_override: bool) -> PathBuf {
+    if let Some(path) = in_home(path) {
+        return path;
+    }
     let there = join(folder, path);
     if is_override
         && !exists(&there)
@@ -43,6 +46,16 @@ pub fn resolve(folder: &Path, path: &str, is_override: bool) -> PathBuf {
         return here;
     }
     there
+}
+
+/// A path that begins with `~/`, which shells expand only at the start of an argument.
+fn in_home(path: &str) -> Option<PathBuf> {
+    let rest = path.strip_prefix('~')?;
+    let home = dirs::home_dir()?;
+    match rest.strip_prefix('/') {
+        Some(rest) => Some(join(&home, rest)),
+        None => rest.is_empty().then_some(home),
+    }
 }
 
 fn join(folder: &Path, path: &str) -> PathBuf {

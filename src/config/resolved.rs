@@ -1,5 +1,7 @@
 //! The checked configuration, and how it is loaded.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -10,10 +12,14 @@ use super::keys::{
     DataConfig, DeviceConfig, ModelConfig, Schedule, Softmax, TablePlacement, TrainConfig,
 };
 use super::paths;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::files;
 
 /// The resolved configuration in the folder of a run.
 const RUN_CONFIG: &str = "config.toml";
+
+/// The largest configuration that is read.
+const MAX_BYTES: u64 = 1 << 22;
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,11 +71,15 @@ impl Config {
     /// or in an override: location, key, value and allowed values.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Config> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| {
+        let mut bytes = Vec::new();
+        let file = File::open(path).map(|file| file.take(MAX_BYTES + 1));
+        let read = file.and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map_err(|error| {
             Error::usage(format!("cannot read the configuration `{name}`"))
                 .because(error)
                 .help(help_for_unread(path))
         })?;
+        files::check_encoding(&bytes, &name, Kind::Usage)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
@@ -90,6 +100,12 @@ impl Config {
     ///
     /// Same as [`Config::load`].
     pub fn parse(text: &str, name: &str, folder: &Path, overrides: &[String]) -> Result<Config> {
+        if text.len() as u64 > MAX_BYTES {
+            return Err(Error::usage(format!(
+                "the configuration `{name}` has more than {MAX_BYTES} bytes"
+            ))
+            .help("a configuration is a TOML file of a few lines; name many files of text by a pattern"));
+        }
         let mut document = Document::parse(text, name, &paths::absolute(folder)?, keys())?;
         for text in overrides {
             document.set(text)?;

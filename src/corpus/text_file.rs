@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use memmap2::Mmap;
 
 use super::contents::Contents;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::files;
 
 /// A file of text, or a range of one.
 #[derive(Debug)]
@@ -48,6 +49,14 @@ impl TextFile {
         let file = fs::File::open(&path).map_err(unreadable)?;
         let stamp = file.metadata().ok().as_ref().and_then(stamp_of);
         let contents = Contents::read(file, &path, copied).map_err(unreadable)?;
+        let name = path.display().to_string();
+        files::check_encoding(&contents, &name, Kind::Data)?;
+        // The tokens of larger files are checked when they are read.
+        if copied && let Some(at) = memchr::memchr(0, &contents) {
+            let line = memchr::memchr_iter(b'\n', &contents[..at]).count() + 1;
+            return Err(files::nul_at(&name, line));
+        }
+        files::check_line_ends(&contents, &name)?;
         let start = if contents.starts_with(b"\xef\xbb\xbf") {
             3
         } else {

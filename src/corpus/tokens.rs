@@ -44,7 +44,7 @@ pub(super) enum Item {
     LineEnd,
 }
 
-/// The text is not valid UTF-8 at this byte offset.
+/// The text is not valid UTF-8 at this byte offset, or has a NUL byte there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadUtf8(pub(crate) usize);
 
@@ -155,10 +155,13 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Checks that the token at `range` is UTF-8.
+/// Checks that the token at `range` is UTF-8 and has no NUL byte, which no text has.
 pub(super) fn check_utf8(text: &[u8], range: Range<usize>) -> Result<(), BadUtf8> {
     match str::from_utf8(&text[range.clone()]) {
-        Ok(_) => Ok(()),
+        Ok(token) => match memchr::memchr(0, token.as_bytes()) {
+            None => Ok(()),
+            Some(at) => Err(BadUtf8(range.start + at)),
+        },
         Err(error) => Err(BadUtf8(range.start + error.valid_up_to())),
     }
 }

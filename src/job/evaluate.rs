@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::named::{files_of, held_out_part};
+use super::named::{held_out_part, names_of};
 use super::text::read_text;
 use super::trained::Trained;
 use crate::corpus::{Corpus, expand};
@@ -65,23 +65,31 @@ impl Trained {
                 ConfiguredText::Test => "test",
                 ConfiguredText::Validation => "validation",
             };
-            let opened = self.open_configured(*text).map_err(|error| {
+            let Some(named) = self.files_of(*text) else {
+                continue;
+            };
+            let failed = |error: Error| {
                 error
                     .context(format!("cannot use the run's {what} text"))
                     .help("name the text with --data FILE")
-            })?;
-            let Some(corpus) = opened else {
-                continue;
             };
+            // A checkpoint of a stranger can name any file, so the user sees which before it is read.
+            let files = expand(named).map_err(failed)?;
             let data = &self.config().data;
-            let mut name = files_of(&corpus);
+            let mut name = names_of(&files[0], files.len());
             if *text == ConfiguredText::Validation && data.valid.is_empty() {
                 name = held_out_part(data, &name);
             }
             self.observe(Event::Note {
                 text: format!("Evaluating the run's {what} text: {name}."),
             });
-            return Ok(corpus);
+            let corpus = match text {
+                ConfiguredText::Test => Corpus::open(&data.test).map(Some),
+                ConfiguredText::Validation => Corpus::validation(data),
+            };
+            if let Some(corpus) = corpus.map_err(failed)? {
+                return Ok(corpus);
+            }
         }
         Err(
             Error::usage("the run's configuration names neither test nor validation text")
@@ -89,12 +97,13 @@ impl Trained {
         )
     }
 
-    fn open_configured(&self, text: ConfiguredText) -> Result<Option<Corpus>> {
+    /// The files that the configuration names for a text; none if it has no such text.
+    fn files_of(&self, text: ConfiguredText) -> Option<&[PathBuf]> {
         let data = &self.config().data;
         match text {
-            ConfiguredText::Test if data.test.is_empty() => Ok(None),
-            ConfiguredText::Test => Corpus::open(&data.test).map(Some),
-            ConfiguredText::Validation => Corpus::validation(data),
+            ConfiguredText::Test => (!data.test.is_empty()).then_some(&data.test),
+            ConfiguredText::Validation if !data.valid.is_empty() => Some(&data.valid),
+            ConfiguredText::Validation => (data.valid_share > 0.0).then_some(&data.train),
         }
     }
 

@@ -7,14 +7,18 @@ use crate::corpus::Corpus;
 use crate::numbers::{counted, percent};
 
 /// The files of a text: the first one, and the number of the others. A file in the working directory has a relative path.
-pub(super) fn files_of(corpus: &Corpus) -> String {
-    let first = corpus.path(0);
+fn files_of(corpus: &Corpus) -> String {
+    names_of(corpus.path(0), corpus.files())
+}
+
+/// Same as [`files_of`], of a text that is not open yet: its first file, and the number of its files.
+pub(super) fn names_of(first: &Path, files: usize) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let short = match first.strip_prefix(&here) {
         Ok(short) if here != Path::new("") => short,
         _ => first,
     };
-    let more = match corpus.files() {
+    let more = match files {
         1 => String::new(),
         files => format!(" and {}", counted(files as u64 - 1, "more file")),
     };

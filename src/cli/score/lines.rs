@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
+use crate::files;
 use crate::job::score::{MANY_LINES, MAX_LINES, extent_of};
 use crate::model::language_model::Extent;
 
@@ -36,11 +37,7 @@ pub fn read(
                 let _ = sender.send(Err(error));
             }
         })
-        .map_err(|error| {
-            Error::new(Kind::Other, "cannot start the thread that reads lines")
-                .because(error)
-                .help("check the limits on threads and memory")
-        })?;
+        .map_err(Error::no_thread)?;
     Ok(receiver)
 }
 
@@ -50,6 +47,10 @@ fn send_lines(
     place: &str,
     sender: &SyncSender<Result<String>>,
 ) -> Result<()> {
+    let start = input
+        .fill_buf()
+        .map_err(|error| cannot_read(place, error))?;
+    files::check_encoding(start, place, Kind::Data)?;
     for number in 1.. {
         let mut bytes = Vec::new();
         let length = input
@@ -57,6 +58,12 @@ fn send_lines(
             .map_err(|error| cannot_read(place, error))?;
         if length == 0 {
             break;
+        }
+        if number == 1 {
+            files::check_line_ends(&bytes, place)?;
+        }
+        if memchr::memchr(0, &bytes).is_some() {
+            return Err(files::nul_at(place, number));
         }
         if bytes.last() == Some(&b'\n') {
             bytes.pop();

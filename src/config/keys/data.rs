@@ -21,7 +21,7 @@ section! {
         tokens: Tokens = Setting { default: Tokens::Whitespace, rule: (), resume: MustStay };
 
         /// Training text: one or more files, folders or patterns (`*`, `?`, `[...]`), relative to the folder of the
-        /// configuration. Resolved configurations have absolute paths.
+        /// configuration; `~/` is the home folder. Resolved configurations have absolute paths.
         train: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameContent(Content::TrainingText) };
 
         /// Validation text, like `train`; may be empty.

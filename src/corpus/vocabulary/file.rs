@@ -1,10 +1,11 @@
 //! Vocabulary files: one `word count` per line. The id of a word is its line number, counted from 0.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::special::with_special_words;
 use super::words::{Order, Vocabulary};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::files;
 
 const HELP: &str =
@@ -19,11 +20,15 @@ impl Vocabulary {
     /// special word of the order is missing (`<S>` and `<UNK>`, or `<eos>` and one of `<unk>` and `<UNK>`).
     pub fn load(path: &Path, order: Order) -> Result<Vocabulary> {
         let origin = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| {
+        let mut bytes = Vec::new();
+        let read = files::open_regular(path).and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map_err(|error| {
             Error::data(format!("cannot read the vocabulary `{origin}`"))
                 .because(error)
                 .help(HELP)
         })?;
+        files::check_encoding(&bytes, &origin, Kind::Data)?;
+        files::check_line_ends(&bytes, &origin)?;
         // An editor may have added a byte order mark.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         Vocabulary::from_bytes(bytes, order, &origin)
@@ -155,7 +160,7 @@ mod tests {
         ] {
             let error = parse(text, Order::Sentences).unwrap_err();
             assert_eq!(error.to_string(), says);
-            assert_eq!(error.kind(), crate::error::Kind::Data);
+            assert_eq!(error.kind(), Kind::Data);
         }
         let error = parse("<unk> 1\n<S> 1\n", Order::Contiguous).unwrap_err();
         assert_eq!(error.to_string(), "`v.txt` has no `<eos>`");
