@@ -14,7 +14,7 @@ pub enum Kind {
     Usage,
     /// A corpus, vocabulary, parameter file, checkpoint or run folder that cannot be used. Exit code 3.
     Data,
-    /// There is no such device, or it is out of memory or lost. Exit code 4.
+    /// There is no such device, it is out of memory or lost, or the system gives no memory or no thread. Exit code 4.
     Device,
     /// The loss or a gradient is no longer finite. Exit code 5.
     Diverged,
@@ -40,7 +40,7 @@ impl Kind {
     ];
 
     /// The exit code of the program for an error of this kind.
-    pub fn exit_code(self) -> u8 {
+    pub const fn exit_code(self) -> u8 {
         match self {
             Kind::Other => 1,
             Kind::Usage => 2,
@@ -106,6 +106,13 @@ impl Error {
     /// No such device, out of device memory, or device lost (exit code 4).
     pub fn device(message: impl Into<String>) -> Error {
         Error::new(Kind::Device, message)
+    }
+
+    /// The system refuses a thread (exit code 4).
+    pub fn no_thread(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::device("cannot start a thread").because(cause).help(
+            "raise the limits on processes and memory (`ulimit -u`, `ulimit -v`), or use fewer threads: RAYON_NUM_THREADS=1",
+        )
     }
 
     /// Sets what the user can do. Only the help of the outermost error is shown.

@@ -1,6 +1,14 @@
 //! The program.
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wlstm::error::Kind;
+
+#[global_allocator]
+static ALLOCATOR: EndsProgram = EndsProgram;
 
 fn main() -> ExitCode {
     quieten_mesa();
@@ -21,4 +29,76 @@ fn quieten_mesa() {
             std::env::set_var("NODEVICE_SELECT", "1");
         }
     }
+}
+
+/// The exit code of [`Kind::Device`].
+const OUT_OF_MEMORY: u8 = Kind::Device.exit_code();
+
+/// The allocator of the program: that of the system, but where it has no memory left, the program ends with an error and the
+/// exit code for memory, instead of a signal. What was saved stays, as files are written atomically.
+struct EndsProgram;
+
+#[allow(unsafe_code, reason = "an allocator is an unsafe interface")]
+// SAFETY: every method returns what the allocator of the system returns for the same arguments, or does not return.
+unsafe impl GlobalAlloc for EndsProgram {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
+        given(unsafe { System.alloc(layout) }, layout.size())
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`, which is the same.
+        given(unsafe { System.alloc_zeroed(layout) }, layout.size())
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller keeps the contract of `realloc`, which is the same.
+        given(unsafe { System.realloc(old, layout, size) }, size)
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`, which is the same.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+#[inline]
+fn given(memory: *mut u8, size: usize) -> *mut u8 {
+    if memory.is_null() {
+        end(size);
+    }
+    memory
+}
+
+/// Ends the program. Allocates nothing, and takes no lock that another thread can hold.
+#[cold]
+fn end(size: usize) -> ! {
+    static ENDING: AtomicBool = AtomicBool::new(false);
+    if !ENDING.swap(true, Ordering::SeqCst) {
+        let mut text = [0; 200];
+        let mut left = &mut text[..];
+        let _ = write!(
+            left,
+            "error: out of memory: the system refuses {size} bytes\n  help: make the model, the batch or the vocabulary smaller, or \
+             raise the limit on memory (`ulimit -v`)\n"
+        );
+        let unused = left.len();
+        let used = text.len() - unused;
+        print(&text[..used]);
+    }
+    signal_hook::low_level::exit(OUT_OF_MEMORY.into());
+}
+
+/// Writes to standard error without the lock of [`std::io::stderr`].
+fn print(text: &[u8]) {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        let copy = std::io::stderr().as_fd().try_clone_to_owned();
+        if let Ok(copy) = copy {
+            let _ = std::fs::File::from(copy).write_all(text);
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = std::io::stderr().write_all(text);
 }

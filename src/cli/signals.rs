@@ -56,7 +56,7 @@ pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(arm)
-        .map_err(refused)?;
+        .map_err(Error::no_thread)?;
     Ok(stop)
 }
 

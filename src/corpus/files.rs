@@ -23,6 +23,8 @@ use super::tokens::BadUtf8;
 use crate::config::{DataConfig, ValidChoice};
 use crate::digest::Xxh64;
 use crate::error::{Error, Result};
+use crate::files;
+use crate::team;
 
 /// The files of a corpus in name order.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ impl Corpus {
     ///
     /// Same as [`expand`], and if a file cannot be read or all files are empty.
     pub fn open<P: AsRef<Path>>(patterns: &[P]) -> Result<Corpus> {
+        // Texts are read on all threads.
+        team::start().map_err(Error::no_thread)?;
         let paths = expand(patterns)?;
         let lengths = paths.iter().filter_map(|path| path.metadata().ok());
         let copied = lengths.map(|metadata| metadata.len()).sum::<u64>() < COPIED;
@@ -223,10 +227,13 @@ impl Corpus {
         self.files.iter().filter_map(TextFile::map)
     }
 
-    /// The error for bytes of file `file` that are not UTF-8.
+    /// The error for bytes of file `file` that are not UTF-8, or for a NUL byte.
     pub(super) fn bad_utf8(&self, file: usize, BadUtf8(at): BadUtf8) -> Error {
         let line = self.files[file].line_number(at);
         let path = self.path(file).display();
+        if self.text(file).get(at) == Some(&0) {
+            return files::nul_at(&path.to_string(), line);
+        }
         Error::data(format!(
             "{path}:{line}: not UTF-8 (byte {at} of the file's text)"
         ))

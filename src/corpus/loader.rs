@@ -44,14 +44,7 @@ impl<T: Send + 'static> Loader<T> {
         let thread = Builder::new()
             .name("batches".to_owned())
             .spawn(work)
-            .map_err(|error| {
-                Error::new(
-                    crate::error::Kind::Other,
-                    "cannot start the thread that prepares batches",
-                )
-                .because(error)
-                .help("check the limits on threads and memory")
-            })?;
+            .map_err(Error::no_thread)?;
         Ok(Loader {
             running: Some((receiver, thread)),
         })

@@ -9,9 +9,10 @@ use super::executor::Executor;
 use super::gpu::GpuExecutor;
 use super::memory_model::MemoryInfo;
 use super::selector::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::cache_folder;
 use crate::graph::memory::Limits;
+use crate::team;
 
 /// What an executor is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +73,9 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if the driver refuses.
+    /// [`Kind::Device`](crate::error::Kind::Device) if the driver refuses, or the system refuses a thread.
     pub fn open(&self, workload: Workload, options: &ExecutorOptions) -> Result<Box<dyn Executor>> {
+        team::start().map_err(Error::no_thread)?;
         let Device::Gpu(adapter) = self else {
             return Ok(Box::new(CpuExecutor::<f32>::new()));
         };

@@ -1,7 +1,7 @@
 //! Writes files of several gigabytes, on another thread and without filling the page cache.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::mpsc;
 
@@ -43,7 +43,15 @@ pub fn write_large_atomically(
                 empty,
                 buffer: Vec::new(),
             };
-            let disk = scope.spawn(move || write_buffers(file, &buffers, &recycle));
+            let disk = std::thread::Builder::new()
+                .name("disk".to_owned())
+                .spawn_scoped(scope, move || write_buffers(file, &buffers, &recycle));
+            let Ok(disk) = disk else {
+                // Slower, but a checkpoint is not lost because the system has no thread left.
+                let mut writer = BufWriter::with_capacity(BUFFER, file);
+                fill(&mut writer)?;
+                return writer.flush().map_err(|error| cannot_write(path, error));
+            };
             let filled = fill(&mut writer)
                 .and_then(|()| writer.flush().map_err(|error| cannot_write(path, error)));
             drop(writer);

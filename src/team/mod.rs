@@ -15,8 +15,10 @@
 mod bounds;
 mod members;
 mod parts;
+mod pool;
 mod shared;
 
 pub use bounds::{Bounds, MAX_PARTS};
 pub use members::{Team, each, threads};
 pub use parts::{chunk_pairs, chunks, split};
+pub use pool::start;

@@ -11,6 +11,7 @@ use super::state::State;
 use super::terminal;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::printable::printable;
 use crate::train::watch::{Event, Stop};
 
 /// The dashboard of a run.
@@ -47,7 +48,7 @@ impl Dashboard {
         messages::hold();
         let (sender, events) = channel();
         let screen = Screen {
-            state: State::new(title, config),
+            state: State::new(printable(&title).into_owned(), config),
             terminal,
             events,
             stop: stop.clone(),
@@ -57,8 +58,11 @@ impl Dashboard {
         let thread = std::thread::Builder::new()
             .name("dashboard".to_owned())
             .spawn(move || screen.run())
-            .inspect_err(|_| terminal::restore())
-            .map_err(refused)?;
+            .inspect_err(|_| {
+                terminal::restore();
+                messages::release();
+            })
+            .map_err(Error::no_thread)?;
         Ok(Dashboard {
             events: Some(sender),
             thread: Some(thread),

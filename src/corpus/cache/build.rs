@@ -102,9 +102,13 @@ impl Build<'_> {
             }
         };
         thread::scope(|scope| {
-            for _ in 0..PARALLEL_FILES.min(files.len()) {
-                scope.spawn(work);
+            for _ in 1..PARALLEL_FILES.min(files.len()) {
+                let thread = thread::Builder::new().name("tokens".to_owned());
+                if let Err(error) = thread.spawn_scoped(scope, &work) {
+                    tracing::debug!(%error, "one file at a time");
+                }
             }
+            work();
         });
         results.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
