@@ -1,5 +1,6 @@
 //! The command line as a whole: the list of commands, and the program around them.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use super::args::{GlobalArgs, Invocation};
 use super::logging;
 use super::messages::shown;
 use crate::error::{Error, Result};
+use crate::printable::printable;
 
 /// Generates the subcommands and their dispatch from one line per command: its module, its name, its arguments. The arguments
 /// are a struct that derives [`clap::Args`]; its documentation is the `--help` of the command. The module has
@@ -72,7 +74,7 @@ pub(super) struct Arguments {
 
 /// Runs the program: parses the command line, runs the command, prints the error if it fails.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     logging::init(arguments.global.quiet);
     let result = run(arguments);
     if let Err(error) = &result
@@ -86,6 +88,21 @@ pub fn main() -> ExitCode {
         |error| ExitCode::from(error.kind().exit_code()),
         |()| ExitCode::SUCCESS,
     )
+}
+
+/// Prints what is wrong with the command line, or the help that it asks for, and ends the program.
+fn refuse(error: &clap::Error) -> ! {
+    let is_plain = |argument: OsString| {
+        argument
+            .to_str()
+            .is_some_and(|text| printable(text) == text)
+    };
+    if std::env::args_os().all(is_plain) {
+        error.exit();
+    }
+    // The message quotes an argument that a terminal would interpret.
+    let _ = writeln!(std::io::stderr(), "{}", shown(&error.render().to_string()));
+    std::process::exit(error.exit_code())
 }
 
 fn run(arguments: Arguments) -> Result<()> {

@@ -69,6 +69,9 @@ pub(super) struct GenerateArgs {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+    /// Whether to escape.
+    #[command(flatten)]
+    pub raw: output::RawArgs,
 }
 
 fn probability(text: &str) -> Result<f64, String> {
@@ -132,7 +135,8 @@ pub(super) fn run(arguments: &GenerateArgs, invocation: &Invocation) -> Result<(
     }
     if count == 1 {
         // Prints each word as it is generated.
-        let texts = generation.next_texts(|text| output::print_while_read(text.as_bytes()))?;
+        let texts = generation
+            .next_texts(|text| output::print_while_read(text.as_bytes(), arguments.raw))?;
         if texts.is_some_and(|texts| !texts[0].text.ends_with('\n')) {
             output::print(b"\n")?;
         }
@@ -143,7 +147,7 @@ pub(super) fn run(arguments: &GenerateArgs, invocation: &Invocation) -> Result<(
         for Generated { text, .. } in texts {
             let rule = if printed > 0 { "---\n" } else { "" };
             let end = if text.ends_with('\n') { "" } else { "\n" };
-            if !output::print_while_read(format!("{rule}{text}{end}").as_bytes())? {
+            if !output::print_while_read(format!("{rule}{text}{end}").as_bytes(), arguments.raw)? {
                 return Ok(());
             }
             printed += 1;

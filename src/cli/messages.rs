@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::wrap::wrap;
+use crate::printable::printable_lines;
 
 /// Lines held for the dashboard, if there is one.
 static HELD: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
@@ -23,13 +24,15 @@ pub(super) fn note(quiet: bool, text: &str) {
     }
 }
 
-/// A message as standard error shows it: on a terminal, in lines that fit.
+/// A message as standard error shows it: without characters that a terminal interprets, wherever it goes, as logs are read on
+/// terminals later; on a terminal, in lines that fit.
 pub(super) fn shown(text: &str) -> String {
+    let text = printable_lines(text);
     let is_held = held().is_some();
     if io::stderr().is_terminal() && !is_held {
-        wrap(text, terminal_width())
+        wrap(&text, terminal_width())
     } else {
-        text.to_owned()
+        text.into_owned()
     }
 }
 

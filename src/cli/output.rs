@@ -2,17 +2,37 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
+use clap::Args;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::printable::{printable_json, printable_lines};
 
-/// Writes results. A reader that has closed the pipe, as `head` does, is not an error.
+/// Whether a terminal may interpret the results.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct RawArgs {
+    /// Show control characters and marks of bidirectional text on a terminal as they are, not as escapes such as `\u{1b}`
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// Writes results. On a terminal, characters that it would interpret are escaped. A reader that has closed the pipe, as `head`
+/// does, is not an error.
 pub(super) fn print(bytes: &[u8]) -> Result<()> {
-    print_while_read(bytes).map(|_| ())
+    print_while_read(bytes, RawArgs::default()).map(|_| ())
 }
 
 /// Like [`print`]; returns whether the reader is still there, so that a long command can stop.
-pub(super) fn print_while_read(bytes: &[u8]) -> Result<bool> {
+pub(super) fn print_while_read(bytes: &[u8], RawArgs { raw }: RawArgs) -> Result<bool> {
+    if !raw && std::io::stdout().is_terminal() {
+        let text = String::from_utf8_lossy(bytes);
+        write(printable_lines(&text).as_bytes())
+    } else {
+        write(bytes)
+    }
+}
+
+fn write(bytes: &[u8]) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
@@ -25,9 +45,12 @@ pub(super) fn print_while_read(bytes: &[u8]) -> Result<bool> {
 
 /// Writes one JSON document.
 pub(super) fn print_json(document: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(document).expect("a document has a JSON form");
-    text.push(b'\n');
-    print(&text)
+    let mut text = serde_json::to_string_pretty(document).expect("a document has a JSON form");
+    text.push('\n');
+    if std::io::stdout().is_terminal() {
+        text = printable_json(&text).into_owned();
+    }
+    write(text.as_bytes()).map(|_| ())
 }
 
 /// The columns of the terminal, if standard output is one.

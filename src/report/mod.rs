@@ -14,4 +14,4 @@ pub use page::page;
 pub use plot::{Axis, Plot, Series, Unit};
 pub use run::RunData;
 pub use table::{Column, Table};
-pub use text::{escaped, printable};
+pub use text::escaped;

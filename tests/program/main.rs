@@ -11,4 +11,5 @@ mod examples;
 mod factorize;
 mod held_out;
 mod signals;
+mod strangers;
 mod validations;

@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::messages::terminal_width;
+use crate::cli::messages::{shown, terminal_width};
 use crate::cli::progress::{INTERVAL, UnigramModel, took_of};
 use crate::job::Event;
 use crate::job::comparison::Model;
 use crate::numbers::{duration, grouped, rate};
+use crate::printable::printable_lines;
 
 /// Shows the events of several runs.
 pub struct Display {
@@ -100,10 +101,10 @@ impl Display {
         match &self.live {
             Some((all, _)) => {
                 // If standard error is closed, nobody reads the message.
-                let _ = all.println(text);
+                let _ = all.println(printable_lines(text));
             }
             None if !self.quiet => {
-                let _ = writeln!(std::io::stderr(), "{text}");
+                let _ = writeln!(std::io::stderr(), "{}", shown(text));
             }
             None => {}
         }

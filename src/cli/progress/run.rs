@@ -10,6 +10,7 @@ use super::interval::INTERVAL;
 use super::unigram::UnigramModel;
 use crate::config::{Config, Softmax};
 use crate::numbers::{counted, duration, grouped, percent, rate};
+use crate::printable::printable_lines;
 use crate::train::watch::Event;
 
 /// Shows the events of a run.
@@ -75,7 +76,7 @@ impl Progress {
 
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
+            Some(bar) => bar.println(printable_lines(text)),
             None => note(self.quiet, text),
         }
     }

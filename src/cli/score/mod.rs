@@ -56,6 +56,9 @@ pub(super) struct ScoreArgs {
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
+    /// Whether to escape.
+    #[command(flatten)]
+    pub raw: output::RawArgs,
 }
 
 /// Scores.
@@ -85,7 +88,7 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
     } else {
         Rows::Lines
     };
-    let mut scoring = Scoring::new(&trained, rows, scorer, first);
+    let mut scoring = Scoring::new(&trained, rows, scorer, first).raw(arguments.raw);
     let begin = Instant::now();
     let failed = scoring.run(&lines, at_once)?;
     let summary = scoring.summary;

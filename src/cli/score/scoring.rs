@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::summary::Summary;
-use crate::cli::output;
+use crate::cli::output::{self, RawArgs};
 use crate::corpus::Unigram;
 use crate::error::{Error, Result};
 use crate::job::Trained;
@@ -37,6 +37,7 @@ pub struct Scoring<'a> {
     texts: VecDeque<(String, Option<Found>)>,
     /// The number of lines printed so far.
     printed: u64,
+    raw: RawArgs,
     /// The totals so far.
     pub summary: Summary,
 }
@@ -59,8 +60,14 @@ impl<'a> Scoring<'a> {
             first,
             texts: VecDeque::new(),
             printed: 0,
+            raw: RawArgs::default(),
             summary: Summary::default(),
         }
+    }
+
+    /// Prints rows this way.
+    pub fn raw(self, raw: RawArgs) -> Scoring<'a> {
+        Scoring { raw, ..self }
     }
 
     /// Scores lines until the input ends, the reader of the output is gone, or a line cannot be read. Such an
@@ -128,7 +135,7 @@ impl<'a> Scoring<'a> {
                 Rows::Nothing => {}
             }
         }
-        output::print_while_read(rows.as_bytes())
+        output::print_while_read(rows.as_bytes(), self.raw)
     }
 
     /// Appends a row for each word of a line and for its end.

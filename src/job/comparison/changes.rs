@@ -3,7 +3,7 @@
 use crate::cell::{CELLS, find, names};
 use crate::error::{Error, Result};
 use crate::job::origin::key_of;
-use crate::report::printable;
+use crate::printable::printable;
 
 /// The changes of a model to its configuration file.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -7,7 +7,7 @@ use crate::checkpoint::run_name;
 use crate::config::{Config, DataConfig};
 use crate::error::{Error, Result};
 use crate::job::origin::key_of;
-use crate::report::printable;
+use crate::printable::printable;
 
 /// A model of a comparison.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub fn models(
                 .count()
             {
                 1 => run_label(file),
-                _ => printable(&file.display().to_string()),
+                _ => printable(&file.display().to_string()).into_owned(),
             },
         };
         for variant in &variants {
@@ -177,7 +177,7 @@ fn make_unique(models: &mut [Model]) {
 
 /// The label of the runs of a configuration file.
 fn run_label(file: &Path) -> String {
-    printable(&run_name(file))
+    printable(&run_name(file)).into_owned()
 }
 
 #[cfg(test)]

@@ -1,0 +1,149 @@
+//! A received run folder: nothing outside of it is read, and nothing waits for ever.
+#![cfg(unix)]
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Small, failed};
+use crate::common::program::{Ended, checkpoint, program, text, wlstm};
+
+/// Runs the program, which must end by itself within some seconds.
+fn in_time(arguments: &[&str]) -> Ended {
+    let mut child = program()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let begin = Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        if begin.elapsed() > Duration::from_secs(30) {
+            child.kill().expect("a child");
+            panic!("{arguments:?} does not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().expect("output").into()
+}
+
+fn fifo(path: &Path) {
+    let _ = std::fs::remove_file(path);
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.expect("mkfifo").success());
+}
+
+#[test]
+fn a_best_checkpoint_outside_of_the_run_is_refused() {
+    let small = Small::trained("a b c\n".repeat(20));
+    let other = Small::trained("a b c\n".repeat(20));
+    let outside = checkpoint(&other.run, 4);
+    let record = small.run.join("run.json");
+    let before = std::fs::read_to_string(&record).expect("a record");
+    let deep = format!("checkpoints/../../{}", text(&outside));
+    for name in [
+        "../run/checkpoints/step-00000004.safetensors",
+        text(&outside),
+        &deep,
+        "checkpoints/..",
+    ] {
+        let mut changed: serde_json::Value = serde_json::from_str(&before).expect("a record");
+        changed["best"] = serde_json::json!({"checkpoint": name, "step": 4, "perplexity": 2.0});
+        small.folder.write("run/run.json", changed.to_string());
+        let ended = wlstm(&[
+            "score",
+            text(&small.run),
+            text(&small.config),
+            "--device",
+            "cpu",
+        ]);
+        failed(&ended, 3, &["outside of the run"]);
+    }
+    small.folder.write("run/run.json", before);
+    // A link is no better. The file itself can be named.
+    let own = checkpoint(&small.run, 4);
+    std::fs::remove_file(&own).expect("a checkpoint");
+    symlink(&outside, &own).expect("a link");
+    let ended = wlstm(&[
+        "eval",
+        text(&small.run),
+        "--data",
+        text(&small.config),
+        "--device",
+        "cpu",
+    ]);
+    failed(&ended, 3, &["is a link to", "outside of the run"]);
+    let ended = wlstm(&[
+        "eval",
+        text(&own),
+        "--data",
+        text(&small.config),
+        "--device",
+        "cpu",
+    ]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn pipes_and_devices_never_hang() {
+    let small = Small::trained("a b c\n".repeat(20));
+    let (run, config) = (text(&small.run), text(&small.config));
+    let resume = [
+        "train", config, "--out", run, "--resume", "--device", "cpu", "--steps", "6",
+    ];
+    let out = small.folder.path("out.safetensors");
+    let uses: [&[&str]; 4] = [
+        &["eval", run, "--data", config, "--device", "cpu"],
+        &["export", run, "--out", text(&out)],
+        &["report", run, "--out", text(&out)],
+        &resume,
+    ];
+    let checkpoint = checkpoint(&small.run, 4);
+    let files = [
+        checkpoint.clone(),
+        small.run.join("run.json"),
+        small.run.join("config.toml"),
+        small.run.join(".lock"),
+    ];
+    for file in &files {
+        let before = std::fs::read(file).ok();
+        for arguments in uses {
+            fifo(file);
+            let ended = in_time(arguments);
+            assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+            let _ = std::fs::remove_file(file);
+            if let Some(before) = &before {
+                std::fs::write(file, before).expect("a file");
+            }
+        }
+    }
+    let pipe = small.folder.path("pipe");
+    fifo(&pipe);
+    let vocabulary = format!("data.vocab={}", text(&pipe));
+    let train = format!("data.train={}", text(&pipe));
+    for (arguments, code) in [
+        (vec!["eval", text(&pipe)], 3),
+        (
+            vec!["import", text(&pipe), "--config", config, "--out", "x"],
+            3,
+        ),
+        (
+            vec!["train", config, "--init", text(&pipe), "--device", "cpu"],
+            3,
+        ),
+        (
+            vec!["train", config, "--set", &vocabulary, "--device", "cpu"],
+            3,
+        ),
+        (vec!["train", config, "--set", &train, "--device", "cpu"], 3),
+        (vec!["eval", "/dev/zero"], 3),
+        (
+            vec!["import", "/dev/zero", "--config", config, "--out", "x"],
+            3,
+        ),
+    ] {
+        failed(&in_time(&arguments), code, &[]);
+    }
+}
