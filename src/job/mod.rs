@@ -12,7 +12,6 @@
 //! | [`text`] | the vocabulary and the texts of a configuration |
 //! | [`distributed`] | the processes of a job on several machines |
 //! | [`factorize`] | converts a trained model to one with cheaper cells |
-//! | [`score`] | the batches in which lines are scored |
 //! | [`import`](mod@import) | creates a run from a model that was trained elsewhere |
 //! | [`page`] | writes the report of a run |
 //!
@@ -33,7 +32,7 @@ mod origin;
 pub mod page;
 mod prepare;
 mod resume;
-pub mod score;
+mod score;
 mod settings;
 pub mod text;
 mod trained;

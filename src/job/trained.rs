@@ -22,8 +22,8 @@ use crate::train::watch::Event;
 /// [first page of the crate](crate#the-library) has an example.
 ///
 /// Scoring, evaluating and generating open the device and load the parameters at each call. To score many times, keep a session:
-/// [`Trained::evaluation_session`], with a [`Scorer`](crate::train::score::Scorer) on its evaluator, or
-/// [`Trained::generation_session`] with a [`Generator`](crate::train::generate::Generator) on its predictor.
+/// [`Trained::line_session`] with a [`Scorer`](crate::train::score::Scorer), or [`Trained::generation_session`] with a
+/// [`Generator`](crate::train::generate::Generator) on its predictor.
 #[derive(Clone)]
 pub struct Trained {
     checkpoint: Arc<Checkpoint>,
@@ -180,6 +180,16 @@ impl Trained {
         let (executor, words) = (self.open_device()?, self.vocabulary.len());
         let file = &self.checkpoint;
         EvaluationSession::new(executor, &self.config, words, file, self.set, extent)
+    }
+
+    /// The model on its device, to score lines with a [`Scorer`](crate::train::score::Scorer).
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Trained::evaluation_session`].
+    pub fn line_session(&self) -> Result<EvaluationSession> {
+        let (executor, words) = (self.open_device()?, self.vocabulary.len());
+        EvaluationSession::for_lines(executor, &self.config, words, &self.checkpoint, self.set)
     }
 
     /// The model on its device, to generate `streams` texts in parallel.

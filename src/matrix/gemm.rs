@@ -161,7 +161,7 @@ const PADDED: usize = DEPTH + 16;
 const DEPTH: usize = 512;
 
 /// The maximum number of elements of an output that `gemm` computes in another order.
-pub(super) const SMALL: usize = 256;
+pub const SMALL: usize = 256;
 
 #[cfg(test)]
 mod tests {

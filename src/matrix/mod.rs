@@ -9,5 +9,5 @@ mod gemm;
 mod view;
 
 pub use blocks::{GroupBlock, Groups, RowBlocks, each_block, parts};
-pub use gemm::multiply;
+pub use gemm::{SMALL, multiply};
 pub use view::{View, ViewMut};

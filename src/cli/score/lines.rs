@@ -1,20 +1,20 @@
 //! Reads the lines on a thread of its own.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::files;
-use crate::job::score::{MANY_LINES, MAX_LINES, extent_of};
-use crate::model::language_model::Extent;
+use crate::train::score::MANY_LINES;
 
-/// How long to wait for more lines of standard input before the first ones are scored.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// The largest number of lines of standard input that are scored together, so that the first scores come soon.
+const MANY_ARRIVED: usize = 256;
+
+/// No more lines are scored together if they have so many bytes.
+const MANY_BYTES: usize = 4 << 20;
 
 /// Reads the lines of a file.
 pub fn read_file(path: &Path) -> Result<Receiver<Result<String>>> {
@@ -28,7 +28,7 @@ pub fn read(
     input: impl BufRead + Send + 'static,
     place: String,
 ) -> Result<Receiver<Result<String>>> {
-    let (sender, receiver) = sync_channel(2 * MAX_LINES);
+    let (sender, receiver) = sync_channel(MANY_LINES);
     thread::Builder::new()
         .name("lines".to_owned())
         .spawn(move || {
@@ -93,26 +93,50 @@ fn cannot_read(place: &str, error: std::io::Error) -> Error {
         .help("check the name and the permissions of the file")
 }
 
-/// The first lines, and the size of the batches that suits how many there are.
-pub fn first_lines(
-    lines: &Receiver<Result<String>>,
-    at_once: bool,
-) -> (VecDeque<Result<String>>, Extent) {
-    let mut first = VecDeque::new();
-    while first.len() < MAX_LINES {
-        let next = if at_once && !first.is_empty() {
-            lines.recv_timeout(FIRST_WAIT)
+/// Lines that are scored together.
+#[derive(Default)]
+pub struct Window {
+    /// The lines.
+    pub lines: Vec<String>,
+    /// Why the line after them cannot be read, if it cannot.
+    pub failed: Option<Error>,
+}
+
+/// How many lines are scored together.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Waiting {
+    /// As many as make full batches.
+    ForMany,
+    /// Those that have arrived, at least one: their sender may wait for the scores.
+    ForOne,
+}
+
+/// The next lines to score. There are none at the end of the input.
+pub fn next_window(lines: &Receiver<Result<String>>, waiting: Waiting) -> Window {
+    let most = match waiting {
+        Waiting::ForMany => MANY_LINES,
+        Waiting::ForOne => MANY_ARRIVED,
+    };
+    let (mut window, mut bytes) = (Window::default(), 0);
+    while window.lines.len() < most && bytes < MANY_BYTES {
+        let next = if waiting == Waiting::ForOne && !window.lines.is_empty() {
+            lines.try_recv().ok()
         } else {
-            lines.recv().map_err(RecvTimeoutError::from)
+            lines.recv().ok()
         };
         match next {
-            Ok(line) => first.push_back(line),
-            Err(RecvTimeoutError::Timeout) => return (first, MANY_LINES),
-            Err(RecvTimeoutError::Disconnected) => break,
+            Some(Ok(line)) => {
+                bytes += line.len();
+                window.lines.push(line);
+            }
+            Some(Err(error)) => {
+                window.failed = Some(error);
+                break;
+            }
+            None => break,
         }
     }
-    let extent = extent_of(first.len());
-    (first, extent)
+    window
 }
 
 #[cfg(test)]
@@ -131,5 +155,22 @@ mod tests {
             ("x:4: not UTF-8", Kind::Data)
         );
         assert!(lines.recv().is_err());
+    }
+
+    #[test]
+    fn lines_that_have_arrived_do_not_wait_for_others() {
+        let (sender, lines) = sync_channel(8);
+        for line in ["one", "two"] {
+            sender.send(Ok(line.to_owned())).unwrap();
+        }
+        let arrived = next_window(&lines, Waiting::ForOne);
+        assert_eq!(arrived.lines, ["one", "two"]);
+        sender.send(Ok("three".to_owned())).unwrap();
+        sender.send(Err(Error::data("four"))).unwrap();
+        drop(sender);
+        let rest = next_window(&lines, Waiting::ForMany);
+        assert_eq!(rest.lines, ["three"]);
+        assert_eq!(rest.failed.unwrap().to_string(), "four");
+        assert!(next_window(&lines, Waiting::ForMany).lines.is_empty());
     }
 }

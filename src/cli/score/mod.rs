@@ -1,19 +1,18 @@
 //! `wlstm score`: the log-probability of every line, printed as the lines arrive.
 //!
-//! A thread reads the lines. If they come from a file, every batch is filled before it is scored. If they come from standard
-//! input, lines that have arrived are scored at once, because a person or a program may wait for the score of a line.
+//! A thread reads the lines. If they come from a file, many are scored together. If they come from standard input, lines that
+//! have arrived are scored at once, because a person or a program may wait for the score of a line.
 
 mod lines;
 mod scoring;
 mod summary;
 
-use std::collections::VecDeque;
-use std::io::{BufReader, IsTerminal, stdin};
+use std::io::{BufReader, stdin};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use lines::{first_lines, read, read_file};
+use lines::{Waiting, read, read_file};
 use scoring::{Rows, Scoring};
 
 use super::args::{DeviceArgs, Invocation, ParameterArgs};
@@ -21,7 +20,6 @@ use super::messages::note;
 use super::output;
 use super::preparation::trained;
 use crate::error::Result;
-use crate::job::score::ONE_LINE;
 use crate::train::score::Scorer;
 
 /// Print the log-probability of each line of a text
@@ -31,7 +29,8 @@ use crate::train::score::Scorer;
     out-of-vocabulary tokens, the line. Every line is scored independently; its end counts as a token. A word that is not in \
     the vocabulary is scored as the unknown word `<UNK>`, whose probability is that of all unknown words together.\n\
     \n\
-    Lines from standard input are scored as they arrive, in order. At the end, perplexities with and without \
+    Lines from standard input are scored as they arrive, in order. On the CPU, the score of a line has the same digits whichever \
+    lines are scored with it; on a GPU, the last digits may differ. At the end, perplexities with and without \
     out-of-vocabulary words are printed to standard error, in the format of KenLM.\n\
     \n\
     Examples:\n  \
@@ -66,21 +65,15 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
     let quiet = invocation.quiet();
     let trained = trained(&arguments.run, &arguments.parameters, invocation)?
         .device(&arguments.device.device);
-    let (lines, at_once) = match &arguments.file {
-        Some(path) => (read_file(path)?, false),
+    let (lines, waiting) = match &arguments.file {
+        Some(path) => (read_file(path)?, Waiting::ForMany),
         None => {
             let input = BufReader::new(stdin());
-            (read(input, "standard input".to_owned())?, true)
+            (read(input, "standard input".to_owned())?, Waiting::ForOne)
         }
     };
-    // A person types one line at a time.
-    let (first, extent) = if at_once && stdin().is_terminal() {
-        (VecDeque::new(), ONE_LINE)
-    } else {
-        first_lines(&lines, at_once)
-    };
-    let mut session = trained.evaluation_session(extent)?;
-    let scorer = Scorer::new(session.evaluator(), trained.vocabulary());
+    let mut session = trained.line_session()?;
+    let scorer = Scorer::new(&mut session, trained.vocabulary());
     let rows = if arguments.words {
         Rows::Words
     } else if arguments.summary {
@@ -88,9 +81,9 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
     } else {
         Rows::Lines
     };
-    let mut scoring = Scoring::new(&trained, rows, scorer, first).raw(arguments.raw);
+    let mut scoring = Scoring::new(&trained, rows, scorer).raw(arguments.raw);
     let begin = Instant::now();
-    let failed = scoring.run(&lines, at_once)?;
+    let failed = scoring.run(&lines, waiting)?;
     let summary = scoring.summary;
     if arguments.summary {
         output::print(summary.text().as_bytes())?;

@@ -1,17 +1,14 @@
 //! Scores lines, and prints the scores in the order of the lines.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 
+use super::lines::{Waiting, Window, next_window};
 use super::summary::Summary;
 use crate::cli::output::{self, RawArgs};
 use crate::corpus::Unigram;
 use crate::error::{Error, Result};
 use crate::job::Trained;
 use crate::train::score::{Score as Found, Scorer};
-
-/// The maximum number of lines that are scored but not printed because an earlier line is not scored yet.
-const WAITING: usize = 1 << 14;
 
 /// The rows that are printed.
 #[derive(Clone, Copy, PartialEq)]
@@ -31,10 +28,6 @@ pub struct Scoring<'a> {
     scorer: Scorer<'a>,
     /// For the totals alone: the unigram model.
     unigram: Option<Unigram>,
-    /// The lines that were read before scoring started.
-    first: VecDeque<Result<String>>,
-    /// The lines that are not printed yet, oldest first, with their scores once known.
-    texts: VecDeque<(String, Option<Found>)>,
     /// The number of lines printed so far.
     printed: u64,
     raw: RawArgs,
@@ -43,13 +36,8 @@ pub struct Scoring<'a> {
 }
 
 impl<'a> Scoring<'a> {
-    /// Nothing is scored yet. `first` are lines that were read already.
-    pub fn new(
-        trained: &'a Trained,
-        rows: Rows,
-        scorer: Scorer<'a>,
-        first: VecDeque<Result<String>>,
-    ) -> Scoring<'a> {
+    /// Nothing is scored yet.
+    pub fn new(trained: &'a Trained, rows: Rows, scorer: Scorer<'a>) -> Scoring<'a> {
         Scoring {
             trained,
             rows,
@@ -57,8 +45,6 @@ impl<'a> Scoring<'a> {
             unigram: (rows == Rows::Nothing)
                 .then(|| Unigram::of(trained.vocabulary()))
                 .flatten(),
-            first,
-            texts: VecDeque::new(),
             printed: 0,
             raw: RawArgs::default(),
             summary: Summary::default(),
@@ -75,63 +61,41 @@ impl<'a> Scoring<'a> {
     pub fn run(
         &mut self,
         lines: &Receiver<Result<String>>,
-        at_once: bool,
+        waiting: Waiting,
     ) -> Result<Option<Error>> {
-        let mut failed = None;
-        let mut ended = false;
         loop {
-            while !ended && self.scorer.has_room() && self.texts.len() < WAITING {
-                // Lines that have arrived are scored at once.
-                let next = match self.first.pop_front() {
-                    Some(line) => Some(line),
-                    None if at_once && !self.scorer.is_idle() => match lines.try_recv() {
-                        Err(TryRecvError::Empty) => break,
-                        other => other.ok(),
-                    },
-                    None => lines.recv().ok(),
-                };
-                match next {
-                    Some(Ok(line)) => self.take(line),
-                    Some(Err(error)) => (failed, ended) = (Some(error), true),
-                    None => ended = true,
-                }
+            let Window { lines, failed } = next_window(lines, waiting);
+            let is_end = lines.is_empty() || failed.is_some();
+            if !self.score(&lines)? {
+                return Ok(None);
             }
-            if self.scorer.is_idle() {
+            if is_end {
                 self.summary.check_unigram(self.unigram.as_ref());
                 return Ok(failed);
             }
-            for (number, found) in self.scorer.advance()? {
-                self.texts[(number - self.printed) as usize].1 = Some(found);
-            }
-            if !self.print()? {
-                return Ok(None);
-            }
         }
     }
 
-    fn take(&mut self, line: String) {
-        let tokens = self.trained.config().data.tokens;
-        let ids = self.trained.vocabulary().encode_text(&line, tokens);
+    /// Scores and prints lines. Returns whether the output still has a reader.
+    fn score(&mut self, lines: &[String]) -> Result<bool> {
+        let (words, tokens) = (self.trained.vocabulary(), self.trained.config().data.tokens);
+        let encode = |line: &String| words.encode_text(line, tokens);
+        let ids: Vec<Vec<u32>> = lines.iter().map(encode).collect();
         if let Some(unigram) = &self.unigram {
-            let end = self.trained.vocabulary().mark();
-            let losses = ids.iter().chain([&end]).map(|id| unigram.loss(*id));
-            self.summary.add_unigram(losses.sum());
+            let end = words.mark();
+            for ids in &ids {
+                let losses = ids.iter().chain([&end]).map(|id| unigram.loss(*id));
+                self.summary.add_unigram(losses.sum());
+            }
         }
-        self.scorer.take(ids);
-        self.texts.push_back((line, None));
-    }
-
-    /// Prints the known scores, in order. Returns whether the output still has a reader.
-    fn print(&mut self) -> Result<bool> {
+        let scores = self.scorer.score(&ids)?;
         let mut rows = String::new();
-        while let Some((_, Some(_))) = self.texts.front()
-            && let Some((line, Some(found))) = self.texts.pop_front()
-        {
+        for (line, found) in lines.iter().zip(&scores) {
             self.printed += 1;
-            self.summary.add(&found);
+            self.summary.add(found);
             match self.rows {
-                Rows::Lines => rows += &row(&line, &found),
-                Rows::Words => self.word_rows(&line, &found, &mut rows),
+                Rows::Lines => rows += &row(line, found),
+                Rows::Words => self.word_rows(line, found, &mut rows),
                 Rows::Nothing => {}
             }
         }

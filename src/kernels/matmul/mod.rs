@@ -1,6 +1,8 @@
 //! Matrix products.
 
 use crate::kernel::Kernel;
+/// The maximum number of elements of a product that the CPU computes in another order than larger ones.
+pub use crate::matrix::SMALL;
 
 pub mod peak_units;
 pub mod product;

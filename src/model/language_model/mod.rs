@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`training`] | forward and backward pass of one step; `train` appends the update |
 //! | [`evaluation`] | losses with the full softmax |
+//! | [`line_evaluation`] | the same for lines, in batches of several sizes |
 //! | [`logits`] | one step, with the logits over the vocabulary |
 //! | [`streamed_evaluation`], [`streamed_generation`] | the same two for tables on the host |
 //!
@@ -16,6 +17,6 @@ mod streamed;
 mod training;
 
 pub use super::division::{Division, Extent, Part};
-pub use inference::{evaluation, logits, states};
+pub use inference::{evaluation, line_evaluation, logits, states};
 pub use streamed::{Streamed, streamed_evaluation, streamed_generation};
 pub use training::{declare, training};

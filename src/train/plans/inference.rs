@@ -89,6 +89,18 @@ impl EvaluationPlans {
         EvaluationPlans::Whole(Arc::new(plan))
     }
 
+    /// The plan that scores lines in batches of `extent`, beside those of other extents. Only for tables on the device.
+    pub fn of_lines(
+        config: &Config,
+        vocabulary: usize,
+        set: ParameterSet,
+        limits: &Limits,
+        extent: Extent,
+    ) -> EvaluationPlans {
+        let plan = language_model::line_evaluation(config, vocabulary, set, extent, limits);
+        EvaluationPlans::Whole(Arc::new(plan))
+    }
+
     /// The plans in the order in which they are loaded.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Plan>> {
         match self {

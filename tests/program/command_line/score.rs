@@ -10,6 +10,7 @@ use wlstm::checkpoint::Checkpoint;
 use wlstm::config::Config;
 use wlstm::corpus::Vocabulary;
 use wlstm::device::CpuExecutor;
+use wlstm::job::Trained;
 use wlstm::model::language_model::Extent;
 use wlstm::model::parameter_set::ParameterSet;
 use wlstm::train::score::{Score, Scorer};
@@ -65,7 +66,7 @@ fn every_line_is_answered_in_order() {
     assert!(all.iter().map(|row| row.3).eq(lines.lines()));
     for row in all.iter().skip(90) {
         let alone = stdout(tiny.wlstm().args(line).write_stdin(row.3));
-        assert!((rows(&alone)[0].0 - row.0).abs() < 1e-4, "{row:?} {alone}");
+        assert_eq!(rows(&alone)[0], *row);
     }
 }
 
@@ -119,8 +120,8 @@ fn scores_do_not_depend_on_the_batch() {
         let executor = Box::new(CpuExecutor::<f64>::new());
         let set = ParameterSet::Last;
         let mut session =
-            EvaluationSession::new(executor, &config, words.len(), &file, set, extent).unwrap();
-        let mut scorer = Scorer::new(session.evaluator(), &words);
+            EvaluationSession::for_lines(executor, &config, words.len(), &file, set).unwrap();
+        let mut scorer = Scorer::new(&mut session, &words).in_batches_of(extent);
         scorer.score(&lines).unwrap()
     };
     let expected = score(1, 1);
@@ -130,6 +131,42 @@ fn scores_do_not_depend_on_the_batch() {
             assert_eq!((found.tokens, found.unknown), (line.len() as u64 + 1, 0));
             let difference = found.log_probability - expected.log_probability;
             assert!(difference.abs() < 1e-9, "{batch} x {unroll}: {difference}");
+        }
+    }
+}
+
+#[test]
+fn on_the_cpu_scores_have_the_same_bits_in_every_company() {
+    let lstmp = [
+        "--set",
+        "model.cell=\"lstmp\"",
+        "--set",
+        "model.projection=40",
+    ];
+    let flstm = ["--set", "model.cell=\"flstm\"", "--set", "model.factor=24"];
+    for options in [&lstmp[..], &flstm, &[]] {
+        let tiny = Tiny::trained("sentences", options);
+        let trained = Trained::open(tiny.path("run")).unwrap().device("cpu");
+        let mut lines: Vec<String> = text(5, 300).lines().map(str::to_owned).collect();
+        lines.push(lines[..40].join(" "));
+        lines.push(String::new());
+        let together = trained.score(&lines).unwrap();
+        let mut session = trained.line_session().unwrap();
+        let mut scorer = Scorer::new(&mut session, trained.vocabulary());
+        let tokens = trained.config().data.tokens;
+        let ids = |lines: &[String]| -> Vec<Vec<u32>> {
+            let encode = |line: &String| trained.vocabulary().encode_text(line, tokens);
+            lines.iter().map(encode).collect()
+        };
+        for count in [1, 3, 20, 70] {
+            for start in (0..lines.len()).step_by(61) {
+                let range = start..(start + count).min(lines.len());
+                let found = scorer.score(&ids(&lines[range.clone()])).unwrap();
+                assert_eq!(
+                    found, together[range],
+                    "{options:?}: {count} lines from {start}"
+                );
+            }
         }
     }
 }
