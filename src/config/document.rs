@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use super::absent::{absent, plain};
 use super::field::Field;
 use super::key::Key;
 use super::nearest::{is_close, near};
@@ -38,6 +39,8 @@ pub struct Document {
     folder: PathBuf,
     entries: BTreeMap<String, Located>,
     sections: Vec<&'static str>,
+    /// Names that other programs give to keys, with the paths of these.
+    known_as: Vec<(&'static str, String)>,
 }
 
 /// The item at a location of a file: a section, or a key in one.
@@ -64,6 +67,7 @@ impl Document {
             folder: folder.to_path_buf(),
             entries: BTreeMap::new(),
             sections: Vec::new(),
+            known_as: Vec::new(),
         };
         for key in keys {
             document.sections.push(key.section);
@@ -72,6 +76,8 @@ impl Document {
                 value: value.unwrap_or_else(|| TomlValue::Other(key.default.clone())),
                 source: Source::Default,
             };
+            let names = key.known_as.iter().map(|name| (*name, key.path()));
+            document.known_as.extend(names);
             document.entries.insert(key.path(), located);
         }
         document.sections.sort_unstable();
@@ -198,12 +204,30 @@ impl Document {
         if self.entries.contains_key(&path) {
             return Ok(());
         }
+        let refused = |help: String| {
+            let path = shortened(&path, SHOWN);
+            Err(Error::usage(format!("{location}: there is no key `{path}`")).help(help))
+        };
+        let name = plain(key);
+        if let Some((_, path)) = self.known_as.iter().find(|(known, _)| *known == name) {
+            return refused(format!("its name is `{path}`"));
+        }
+        // The spelling of a key, with dashes or capitals.
+        let spelt = |known: &&String| {
+            known
+                .split_once('.')
+                .is_some_and(|(_, known)| known == name)
+        };
+        let is_spelt = self.entries.keys().any(|known| spelt(&known));
+        if let Some(text) = absent(&name).filter(|_| !is_spelt) {
+            return refused(text);
+        }
         // The name matters more than the section: `train.hidden` means `model.hidden`.
         let known = self.entries.keys().filter_map(|known| {
             let (known_section, known_key) = known.split_once('.').unwrap_or(("", known));
             let is_elsewhere = usize::from(known_section != section);
-            is_close(key, known_key).then(|| {
-                let distance = 2 * strsim::damerau_levenshtein(key, known_key) + is_elsewhere;
+            is_close(&name, known_key).then(|| {
+                let distance = 2 * strsim::damerau_levenshtein(&name, known_key) + is_elsewhere;
                 (distance, known)
             })
         });
@@ -211,8 +235,7 @@ impl Document {
             Some((_, near)) => format!("the nearest key is `{near}`"),
             None => LISTED.to_owned(),
         };
-        let path = shortened(&path, SHOWN);
-        Err(Error::usage(format!("{location}: there is no key `{path}`")).help(help))
+        refused(help)
     }
 }
 

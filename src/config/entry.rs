@@ -34,6 +34,12 @@ impl<S: 'static> Entry<S> {
         }
     }
 
+    /// The same entry, whose key other programs call by these names.
+    pub fn known_as(mut self, names: &'static [&'static str]) -> Entry<S> {
+        self.key.known_as = names;
+        self
+    }
+
     /// The same entry for a whole that has `S` as a part.
     pub fn of<W: 'static>(self, part: fn(&W) -> &S) -> Entry<W> {
         let (value, is_written) = (self.value, self.is_written);
@@ -96,6 +102,7 @@ impl<T: KeyValue + 'static> Setting<T> {
             allowed: T::allowed(&self.rule),
             values: T::values(),
             resume: self.resume,
+            known_as: &[],
         }
     }
 }

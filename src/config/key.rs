@@ -17,6 +17,8 @@ pub struct Key {
     pub values: Vec<(&'static str, String)>,
     /// Whether the value may change when a run is resumed.
     pub resume: Resume,
+    /// Names that other programs give to the same setting. They are not accepted; messages about them name this key.
+    pub known_as: &'static [&'static str],
 }
 
 impl Key {

@@ -30,6 +30,7 @@
 //! | `f64` | `Numbers { allowed, contains }`: the allowed numbers in words, and a function that tests one |
 //! | `bool`, an enumeration that implements [`Named`], paths | `()` |
 
+mod absent;
 mod automatic;
 mod document;
 mod entry;

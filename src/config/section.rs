@@ -12,7 +12,7 @@
 /// }
 /// ```
 ///
-/// The declaration of a field may end in `, written if CONDITION` for a key that the written configuration leaves
+/// The declaration of a field may end in `, known as NAMES` with the names that other programs give to the setting, `, written if CONDITION` for a key that the written configuration leaves
 /// out elsewhere, and `, then ENTRIES` for keys that follow.
 macro_rules! section {
     (
@@ -21,6 +21,7 @@ macro_rules! section {
             $(
                 $(#[doc = $doc:literal])+
                 $field:ident: $Type:ty = $declaration:expr
+                $(, known as $names:expr)?
                 $(, written if $condition:expr)?
                 $(, then $more:expr)?;
             )*
@@ -54,7 +55,12 @@ macro_rules! section {
                         concat!($($doc, "\n"),+),
                         |section: &$Section| &section.$field,
                     );
-                    entries.extend(of_field.into_iter()$(.map(|entry| entry.written_if($condition)))?);
+                    entries.extend(
+                        of_field
+                            .into_iter()
+                            $(.map(|entry| entry.known_as(&$names)))?
+                            $(.map(|entry| entry.written_if($condition)))?,
+                    );
                     $(entries.extend($more);)?
                 )*
                 entries
@@ -80,7 +86,7 @@ macro_rules! keys {
         $Whole:ty: $section:literal {
             $(
                 $(#[doc = $doc:literal])+
-                $key:ident: $Type:ty = $setting:expr, of $value:expr;
+                $key:ident: $Type:ty = $setting:expr $(, known as $names:expr)?, of $value:expr;
             )*
         }
     ) => {
@@ -99,7 +105,7 @@ macro_rules! keys {
                 let setting: $crate::config::setting::Setting<$Type> = $setting;
                 let key = setting.key($section, stringify!($key), concat!($($doc, "\n"),+));
                 let value: fn(&$Whole) -> Option<$Type> = $value;
-                Entry::new(key, move |whole| value(whole)?.to_toml())
+                Entry::new(key, move |whole| value(whole)?.to_toml())$(.known_as(&$names))?
             },)*]
         }
     };

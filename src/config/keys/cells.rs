@@ -28,6 +28,7 @@ keys! {
     Vec<Cell>: "model" {
         /// Number of layers.
         layers: usize = Setting { default: 2, rule: 1..=100, resume: Resume::MustStay },
+            known as ["num_layers", "n_layers", "nlayers", "depth", "n_layer", "num_hidden_layers"],
             of |cells| Some(cells.len());
     }
 }
@@ -43,6 +44,15 @@ pub fn cell_entries() -> Vec<Entry<Vec<Cell>>> {
         allowed: <&dyn CellKind>::allowed(&()),
         values: <&dyn CellKind>::values(),
         resume: Resume::MustStay,
+        known_as: &[
+            "cell_type",
+            "rnn_type",
+            "rnn",
+            "type",
+            "model",
+            "architecture",
+            "arch",
+        ],
     };
     let names = |cells: &Vec<Cell>| {
         let names = cells.iter().map(|cell| cell.kind().to_toml());
@@ -65,6 +75,7 @@ pub fn size_entries() -> Vec<Entry<Vec<Cell>>> {
             allowed: usize::allowed(&(1..=SizeKey::MAX)),
             values: Vec::new(),
             resume: Resume::MustStay,
+            known_as: &[],
         };
         Entry::new(key, |cells: &Vec<Cell>| {
             let first = cells.iter().find_map(|cell| cell.size_of(of))?;

@@ -18,39 +18,60 @@ section! {
         order: Order = Setting { default: Order::Sentences, rule: (), resume: MustStay };
 
         /// How lines are split into tokens.
-        tokens: Tokens = Setting { default: Tokens::Whitespace, rule: (), resume: MustStay };
+        tokens: Tokens = Setting { default: Tokens::Whitespace, rule: (), resume: MustStay },
+            known as ["tokenizer", "tokenizer_type", "tokenization", "tokenize", "level", "token_type", "unit"];
 
         /// Training text: one or more files, folders or patterns (`*`, `?`, `[...]`), relative to the folder of the
         /// configuration; `~/` is the home folder. Resolved configurations have absolute paths.
-        train: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameContent(Content::TrainingText) };
+        train: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameContent(Content::TrainingText) },
+            known as [
+                "train_file", "train_files", "train_data", "train_path", "train_text", "training", "training_data",
+                "training_text", "corpus", "text", "texts", "file", "files", "path", "dataset", "input", "data_dir",
+            ];
 
         /// Validation text, like `train`; may be empty.
-        valid: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameMeasure(Measured::Text) };
+        valid: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameMeasure(Measured::Text) },
+            known as [
+                "valid_file", "valid_data", "valid_path", "valid_text", "validation", "validation_file",
+                "validation_data", "val", "val_file", "val_data", "dev", "dev_file", "eval_data",
+            ];
 
         /// Test text, like `train`; may be empty.
-        test: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: MayChange };
+        test: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: MayChange },
+            known as ["test_file", "test_data", "test_path", "test_text"];
 
         /// Vocabulary file: `word count` on each line, sorted by descending count. Empty: the vocabulary is built from the
         /// training text and stored with the run.
-        vocab: Option<PathBuf> = Setting { default: None, rule: (), resume: SameContent(Content::Words) };
+        vocab: Option<PathBuf> = Setting { default: None, rule: (), resume: SameContent(Content::Words) },
+            known as ["vocab_file", "vocab_path", "vocabulary", "vocabulary_file", "dictionary", "dict", "word_list"];
 
         /// Maximum size of a built vocabulary, or required size of a vocabulary file; 0: any size.
-        vocab_size: usize = Setting { default: 0, rule: 0..=INDEX, resume: MustStay };
+        vocab_size: usize = Setting { default: 0, rule: 0..=INDEX, resume: MustStay },
+            known as [
+                "vocabulary_size", "max_vocab", "max_vocab_size", "vocab_limit", "num_words", "n_vocab", "vocab_len",
+                "max_words", "nwords",
+            ];
 
         /// Minimum number of occurrences of a word in a built vocabulary; rarer words are unknown. Not used with
         /// `vocab`.
         min_count: u64 = Setting { default: 1, rule: 1..=COUNT, resume: MustStay },
+            known as ["min_freq", "min_frequency", "min_occurrences", "min_word_count", "cutoff"],
             written if |data| data.vocab.is_none();
 
         /// Shuffles files and lines in every epoch; for `order = "sentences"`.
-        shuffle: bool = Setting { default: true, rule: (), resume: MustStay };
+        shuffle: bool = Setting { default: true, rule: (), resume: MustStay },
+            known as ["shuffling", "random_order"];
 
         /// Fraction of the training text that is held out as validation text if `valid` is empty; 0: none.
         valid_share: f64 = Setting {
             default: 0.0,
             rule: Numbers { allowed: "a number from 0 to 0.5", contains: |share| (0.0..=0.5).contains(&share) },
             resume: MustStay,
-        };
+        },
+            known as [
+                "valid_split", "val_split", "validation_split", "valid_fraction", "val_fraction", "val_ratio",
+                "holdout", "split",
+            ];
 
         /// Which lines `valid_share` holds out.
         valid_choice: ValidChoice = Setting { default: ValidChoice::Tail, rule: (), resume: MustStay };

@@ -18,13 +18,25 @@ section! {
         cells: Vec<Cell> = Group { read: cells::read, entries: cells::cell_entries };
 
         /// Size of the word embedding, `E`.
-        embedding: usize = Setting { default: 1024, rule: 1..=SIZE, resume: MustStay };
+        embedding: usize = Setting { default: 1024, rule: 1..=SIZE, resume: MustStay },
+            known as [
+                "embedding_size", "embedding_dim", "embed_size", "embed_dim", "emb_size", "emb_dim", "emsize",
+                "d_embed", "d_emb", "word_dim",
+            ];
 
         /// Number of memory cells of a layer, `H`.
-        hidden: usize = Setting { default: 8192, rule: 1..=SIZE, resume: MustStay };
+        hidden: usize = Setting { default: 8192, rule: 1..=SIZE, resume: MustStay },
+            known as [
+                "hidden_size", "hidden_dim", "hidden_units", "nhid", "n_hidden", "num_hidden", "num_units", "units",
+                "rnn_size", "lstm_size", "state_size", "cell_size", "d_hidden",
+            ];
 
         /// Size of the projected output of a layer, `P`; 0: no projection (`P = H`).
         projection: usize = Setting { default: 1024, rule: 0..=SIZE, resume: MustStay },
+            known as [
+                "projection_size", "projection_dim", "proj_size", "proj_dim", "proj", "num_proj", "d_model",
+                "output_size",
+            ],
             then entries_of(cells::size_entries(), |model: &ModelConfig| &model.cells);
 
         /// Dropout probability of the output of the embedding and of every layer. The recurrent state has no dropout.
@@ -32,23 +44,31 @@ section! {
             default: 0.1,
             rule: Numbers { allowed: "a number from 0 to below 1", contains: |x| (0.0..1.0).contains(&x) },
             resume: MustStay,
-        };
+        },
+            known as ["dropout_rate", "dropout_prob", "dropout_p", "drop", "drop_rate", "p_dropout"];
 
         /// Adds the input of a layer to its output in every layer where both have the same size.
-        residual: bool = Setting { default: false, rule: (), resume: MustStay };
+        residual: bool = Setting { default: false, rule: (), resume: MustStay },
+            known as ["residuals", "skip_connections", "use_residual"];
 
         /// Shares one table between embedding and softmax; requires `E = P`.
-        tied: bool = Setting { default: false, rule: (), resume: MustStay };
+        tied: bool = Setting { default: false, rule: (), resume: MustStay },
+            known as [
+                "tie_weights", "tied_weights", "tie_embeddings", "tie_word_embeddings", "weight_tying",
+                "share_embeddings",
+            ];
 
         /// Where the tables are kept: embedding, softmax weights and bias, and their optimizer state.
-        tables: TablePlacement = Setting { default: TablePlacement::Device, rule: (), resume: MayChange };
+        tables: TablePlacement = Setting { default: TablePlacement::Device, rule: (), resume: MayChange },
+            known as ["offload", "cpu_offload"];
 
         /// Constant added to the forget gate. It is not stored in the bias.
         forget_bias: f64 = Setting {
             default: 1.0,
             rule: Numbers { allowed: "a number from -1e38 to 1e38", contains: |x| x.abs() <= 1e38 },
             resume: MustStay,
-        };
+        },
+            known as ["forget_gate_bias"];
     }
 }
 

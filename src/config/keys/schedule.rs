@@ -51,6 +51,7 @@ keys! {
     Schedule: "train" {
         /// How the learning rate changes.
         schedule: Kind = Setting { default: Kind::Constant, rule: (), resume: MustStay },
+            known as ["lr_schedule", "lr_scheduler", "scheduler", "lr_scheduler_type", "learning_rate_schedule"],
             of |schedule| Some(schedule.kind());
 
         /// Factor of the schedules `exponential` and `plateau`.
@@ -58,7 +59,8 @@ keys! {
             default: 0.5,
             rule: Numbers { allowed: "a number above 0, at most 1", contains: |x| x > 0.0 && x <= 1.0 },
             resume: MustStay,
-        }, of |schedule| schedule.decay();
+        },
+            known as ["lr_decay", "decay_rate", "gamma", "anneal"], of |schedule| schedule.decay();
 
         /// Last epoch at the full rate, for the schedule `exponential`.
         decay_after: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MustStay },
@@ -69,6 +71,7 @@ keys! {
 
         /// Number of warm-up steps of the schedule `cosine`.
         warmup_steps: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MustStay },
+            known as ["warmup", "warm_up", "num_warmup_steps", "lr_warmup", "warmup_iters"],
             of |schedule| match schedule {
                 Schedule::Cosine { warmup_steps } => Some(*warmup_steps),
                 _ => None,

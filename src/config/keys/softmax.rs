@@ -34,10 +34,15 @@ keys! {
     Softmax: "softmax" {
         /// Softmax of training. Evaluation always uses the full vocabulary.
         kind: Kind = Setting { default: Kind::Sampled, rule: (), resume: MustStay },
+            known as ["softmax", "softmax_type", "loss", "criterion", "output_layer"],
             of |softmax| Some(softmax.kind());
 
         /// Number of distinct candidates per step, `S`; with `train.recipe = "paper"`, every device draws its own.
         samples: usize = Setting { default: 8192, rule: 1..=SIZE, resume: MustStay },
+            known as [
+                "num_samples", "n_samples", "num_sampled", "sampled", "negatives", "negative_samples",
+                "num_negatives", "noise_samples", "candidates",
+            ],
             of |softmax| softmax.samples();
     }
 }

@@ -23,32 +23,55 @@ section! {
     /// How a model is trained.
     TrainConfig: "train" {
         /// Batch size per device: the number of streams, `B`.
-        batch: usize = Setting { default: 128, rule: 1..=INDEX, resume: MustStay };
+        batch: usize = Setting { default: 128, rule: 1..=INDEX, resume: MustStay },
+            known as [
+                "batch_size", "batchsize", "bs", "bsz", "minibatch", "mini_batch", "train_batch_size",
+                "per_device_train_batch_size", "num_streams", "streams",
+            ];
 
         /// Number of micro-batches per step (gradient accumulation). A device computes them in sequence and sums their
         /// gradients. A step covers `accumulate` times `batch` streams, in little more memory than one micro-batch
         /// needs.
         // Each micro-batch has its own plan.
-        accumulate: usize = Setting { default: 1, rule: 1..=256, resume: MustStay };
+        accumulate: usize = Setting { default: 1, rule: 1..=256, resume: MustStay },
+            known as [
+                "accumulation", "accumulation_steps", "grad_accumulation", "gradient_accumulation",
+                "gradient_accumulation_steps", "accumulate_grad_batches", "grad_accum", "micro_batches",
+            ];
 
         /// Time steps of truncated back-propagation, `T`.
-        unroll: usize = Setting { default: 20, rule: 1..=INDEX, resume: MustStay };
+        unroll: usize = Setting { default: 20, rule: 1..=INDEX, resume: MustStay },
+            known as [
+                "seq_len", "seq_length", "seqlen", "sequence_length", "bptt", "bptt_len", "tbptt", "context",
+                "context_length", "context_size", "block_size", "num_steps", "time_steps", "timesteps", "n_ctx",
+                "window",
+            ];
 
         /// The update rule.
-        optimizer: &'static Optimizer = Setting { default: optimizer::DEFAULT, rule: (), resume: MustStay };
+        optimizer: &'static Optimizer = Setting { default: optimizer::DEFAULT, rule: (), resume: MustStay },
+            known as ["optimiser", "optim", "opt", "algorithm", "solver"];
 
         /// Learning rate that the schedule starts from.
-        learning_rate: f64 = Setting { default: 0.2, rule: SINGLE, resume: MustStay };
+        learning_rate: f64 = Setting { default: 0.2, rule: SINGLE, resume: MustStay },
+            known as ["lr", "rate", "eta", "alpha", "base_lr", "step_size", "max_lr", "initial_lr"];
 
         /// How the learning rate changes.
         schedule: Schedule = Group { read: Schedule::read, entries: schedule::entries };
 
         /// Initialises all parameters, including biases, uniformly between minus and plus this number; 0: each
         /// parameter has its own initialiser, for example Glorot uniform.
-        init_range: f64 = Setting { default: 0.0, rule: SINGLE, resume: MustStay };
+        init_range: f64 = Setting { default: 0.0, rule: SINGLE, resume: MustStay },
+            known as [
+                "init_scale", "initrange", "uniform_init", "param_init", "weight_init", "init_std",
+                "initializer_range",
+            ];
 
         /// Maximum joint norm of the gradients, to which larger gradients are scaled down; 0: no clipping.
-        clip_norm: f64 = Setting { default: 10.0, rule: SINGLE, resume: MustStay };
+        clip_norm: f64 = Setting { default: 10.0, rule: SINGLE, resume: MustStay },
+            known as [
+                "clip", "grad_clip", "gradient_clip", "gradient_clipping", "clip_grad", "clip_grad_norm",
+                "clip_gradients", "clip_value", "max_grad_norm", "max_norm", "gradient_clip_val",
+            ];
 
         /// Decay of the moving average of the recurrent parameters; 0: off. After `n` steps the initial parameters have
         /// weight `ema^n` in it. Once this is at most 0.1, validation, `eval`, `score`, `generate` and `export` use the
@@ -60,13 +83,15 @@ section! {
                 contains: |x| (0.0..=0.999_999).contains(&x),
             },
             resume: MustStay,
-        };
+        },
+            known as ["ema_decay", "moving_average", "weight_averaging", "averaging", "average", "polyak", "swa"];
 
         /// How gradients are scaled, clipped and combined across devices.
         recipe: Recipe = Setting { default: Recipe::Paper, rule: (), resume: MustStay };
 
         /// The number formats of training.
-        precision: Precision = Setting { default: Precision::F32, rule: (), resume: MustStay };
+        precision: Precision = Setting { default: Precision::F32, rule: (), resume: MustStay },
+            known as ["amp", "use_amp", "fp16", "bf16", "half", "dtype", "mixed_precision", "use_fp16"];
 
         /// Uses fused multiply-add in matrix products on software adapters too. They emulate it, and take two to
         /// three times as long.
@@ -75,26 +100,41 @@ section! {
         /// Recomputes the gates in the backward pass, a few time steps at once, instead of storing them for all time steps
         /// (activation checkpointing). Needs less memory and more time. Results differ by rounding on GPUs, and on the CPU if
         /// a batch has more than 512 tokens.
-        recompute: bool = Setting { default: false, rule: (), resume: MustStay };
+        recompute: bool = Setting { default: false, rule: (), resume: MustStay },
+            known as ["gradient_checkpointing", "activation_checkpointing", "checkpoint_activations", "remat"];
 
         /// Passes over the training text; 0: no limit. Training ends at the first limit reached of `epochs`, `steps` and
         /// `seconds`; one of them must be set.
-        epochs: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange };
+        epochs: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange },
+            known as [
+                "epoch", "n_epochs", "num_epochs", "nepochs", "max_epochs", "max_epoch", "num_train_epochs",
+                "total_epochs", "passes",
+            ];
 
         /// Optimizer steps; 0: no limit.
-        steps: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange };
+        steps: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange },
+            known as [
+                "max_steps", "num_steps_total", "n_steps", "total_steps", "train_steps", "num_iters", "n_iters",
+                "max_iters", "iterations", "iters", "max_updates", "updates",
+            ];
 
         /// Seconds of training; 0: no limit.
         seconds: f64 = Setting {
             default: 0.0,
             rule: Numbers { allowed: "a finite number that is not negative", contains: |x| x >= 0.0 },
             resume: MayChange,
-        };
+        },
+            known as ["time", "max_time", "time_limit", "max_seconds", "duration", "budget", "train_time"];
 
         /// Steps between validations; 0: only at the ends of epochs and of the run. "auto": whenever another twelfth of the
         /// run is done, or at the ends of epochs if the run has 10 to 20; with the schedule `plateau`, every 1000 steps. If
         /// `seconds` limits the run, a twelfth is one of the time, which is not reproducible, as `seconds` is not.
-        validate_every: Automatic = Setting { default: Automatic::Auto, rule: 0..=COUNT, resume: MayChange };
+        validate_every: Automatic = Setting { default: Automatic::Auto, rule: 0..=COUNT, resume: MayChange },
+            known as [
+                "eval_every", "eval_interval", "eval_steps", "val_every", "val_interval", "valid_every",
+                "validation_interval", "validation_steps", "val_check_interval", "evaluate_every", "eval_freq",
+                "eval_iters",
+            ];
 
         /// Number of targets of a validation, taken evenly from the whole text; 0: all. "auto": as many as make the validations
         /// take about a quarter of the time of training, at least 5000; the last parameters and the best are then evaluated on
@@ -103,23 +143,41 @@ section! {
             default: Automatic::Auto,
             rule: 0..=COUNT,
             resume: SameMeasure(Measured::Targets),
-        };
+        },
+            known as [
+                "eval_tokens", "eval_batches", "max_eval_tokens", "limit_val_batches", "valid_targets",
+                "valid_tokens",
+            ];
 
         /// Steps between checkpoints; 0: only at the ends of epochs and of the run.
-        checkpoint_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange };
+        checkpoint_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange },
+            known as [
+                "save_every", "save_interval", "save_steps", "save_freq", "checkpoint_interval", "checkpoint_freq",
+                "ckpt_every", "ckpt_interval", "every_n_train_steps",
+            ];
 
         /// Number of newest checkpoints to keep, in addition to the best.
-        keep: usize = Setting { default: 3, rule: 1..=INDEX, resume: MayChange };
+        keep: usize = Setting { default: 3, rule: 1..=INDEX, resume: MayChange },
+            known as [
+                "save_total_limit", "max_to_keep", "keep_checkpoints", "keep_last", "num_checkpoints",
+                "max_checkpoints", "save_top_k",
+            ];
 
         /// Steps between `step` lines of `metrics.jsonl`. The first 10 and the last are always written.
-        log_every: u64 = Setting { default: 1, rule: 1..=COUNT, resume: MayChange };
+        log_every: u64 = Setting { default: 1, rule: 1..=COUNT, resume: MayChange },
+            known as [
+                "log_interval", "logging_steps", "log_steps", "log_freq", "print_every", "report_every",
+                "log_every_n_steps",
+            ];
 
         /// Steps between histograms of all weights, and of dense gradients before clipping, in the TensorBoard
         /// event files; 0: none.
-        histogram_every: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange };
+        histogram_every: u64 = Setting { default: 0, rule: 0..=COUNT, resume: MayChange },
+            known as ["histogram_freq", "histogram_interval"];
 
         /// The seed of all random numbers.
-        seed: u64 = Setting { default: 1, rule: 0..=u64::MAX, resume: MustStay };
+        seed: u64 = Setting { default: 1, rule: 0..=u64::MAX, resume: MustStay },
+            known as ["random_seed", "rng_seed", "manual_seed", "random_state"];
     }
 }
 

@@ -58,6 +58,62 @@ fn unknown_names_are_refused_with_the_nearest() {
 }
 
 #[test]
+fn names_of_other_programs_are_refused_with_the_key() {
+    for (given, key) in [
+        ("train.lr=1", "train.learning_rate"),
+        ("train.learning-rate=1", "train.learning_rate"),
+        ("train.Learning_Rate=1", "train.learning_rate"),
+        ("lr=1", "train.learning_rate"),
+        ("train.batch_size=1", "train.batch"),
+        ("batch-size=1", "train.batch"),
+        ("model.hidden_size=1", "model.hidden"),
+        ("model.num_layers=1", "model.layers"),
+        ("model.embedding_dim=1", "model.embedding"),
+        ("train.seq_len=1", "train.unroll"),
+        ("train.bptt=1", "train.unroll"),
+        ("data.max_vocab=1", "data.vocab_size"),
+        ("model.vocab_size=1", "data.vocab_size"),
+        ("train.n_epochs=1", "train.epochs"),
+        ("train.max_steps=1", "train.steps"),
+        ("train.dropout=1", "model.dropout"),
+        ("train.grad_clip=1", "train.clip_norm"),
+        ("train.eval_every=1", "train.validate_every"),
+        ("train.warmup=1", "train.warmup_steps"),
+    ] {
+        assert_refused(SMALL, &[given], &["there is no key", &format!("`{key}`")]);
+    }
+    for (given, text) in [
+        ("train.weight_decay=0.1", "there is no weight decay"),
+        ("train.weight-decay=0.1", "`model.dropout`"),
+        ("train.beta1=0.9", "constants of the optimizers are fixed"),
+        ("train.momentum=0.9", "momentum is an optimizer"),
+        ("train.patience=3", "there is no early stopping"),
+        ("device=cpu", "`device` is a section"),
+        ("train.device=cpu", "`--device` chooses it"),
+        ("train.output_dir=x", "`--out` names it"),
+    ] {
+        assert_refused(SMALL, &[given], &[text]);
+    }
+}
+
+#[test]
+fn no_name_of_another_program_is_a_key_or_means_two() {
+    let mut names = std::collections::BTreeMap::new();
+    for key in wlstm::config::keys() {
+        for name in key.known_as {
+            let other = names.insert(*name, key.path());
+            assert_eq!(other, None, "{name} means {} too", key.path());
+            assert_ne!(*name, key.name);
+        }
+    }
+    for key in wlstm::config::keys() {
+        // `softmax` and `data.path` are no keys, but a key may be a word of another section.
+        let of_other = names.get(key.name).filter(|path| **path != key.path());
+        assert_eq!(of_other, None, "{} is a key", key.path());
+    }
+}
+
+#[test]
 fn misspelt_values_are_refused_with_the_nearest() {
     for (set, near) in [
         ("model.cell=fltsm", "the nearest is flstm"),
