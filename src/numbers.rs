@@ -18,6 +18,18 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A number with two decimals and grouped digits: `1,234.57`. Very large numbers are in scientific notation.
+pub fn decimal(number: f64) -> String {
+    if !number.is_finite() || number.abs() >= 1e12 {
+        return format!("{number:.2e}");
+    }
+    let text = format!("{:.2}", number.abs());
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, "00"));
+    let sign = if number < 0.0 { "-" } else { "" };
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+    format!("{sign}{whole}.{fraction}")
+}
+
 /// Words per second, with three significant digits: `33.8 k`.
 pub fn rate(number: f64) -> String {
     match number {
@@ -69,6 +81,16 @@ mod tests {
     fn counts_rates_shares_and_durations() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(13_986_078), "13,986,078");
+        let decimals = [5.252, 999.999, 309_191_936.0, -1234.5, 3.5e290, 0.0].map(decimal);
+        let expected = [
+            "5.25",
+            "1,000.00",
+            "309,191,936.00",
+            "-1,234.50",
+            "3.50e290",
+            "0.00",
+        ];
+        assert_eq!(decimals, expected);
         assert_eq!(rate(512.4), "512");
         assert_eq!(rate(33_812.0), "33.8 k");
         assert_eq!(percent(0.0414), "4.1 %");

@@ -131,18 +131,34 @@ fn check_own(checkpoint: &Path) -> Result<()> {
     ))
 }
 
-/// What to do about a folder without checkpoints: names the first runs in it.
+/// What to do about a folder without checkpoints: names the first runs in it, the best first.
 fn help_without_checkpoint(folder: &Path) -> Result<String> {
     let entries = files::entries(folder)?;
     let runs = entries.iter().filter(|entry| has_run(entry));
-    let names: Vec<String> = runs.map(|run| format!("`{}`", run.display())).collect();
-    Ok(match names.as_slice() {
-        [] => "name the folder of a run that has saved at least once".to_owned(),
-        [one] => format!("name the run in it, {one}"),
-        all => format!(
-            "name one of the {} runs in it, such as {}",
-            all.len(),
-            all[..all.len().min(NAMED)].join(", ")
+    let mut runs: Vec<(f64, &PathBuf)> = runs.map(|run| (perplexity(run), run)).collect();
+    runs.sort_by(|(x, _), (y, _)| x.total_cmp(y));
+    let name = |(perplexity, run): &(f64, &PathBuf)| {
+        if perplexity.is_finite() {
+            format!("`{}` (perplexity {perplexity:.2})", run.display())
+        } else {
+            format!("`{}`", run.display())
+        }
+    };
+    let names: Vec<String> = runs.iter().take(NAMED).map(name).collect();
+    Ok(match runs.len() {
+        0 => "name the folder of a run that has saved at least once".to_owned(),
+        1 => format!("name the run in it, {}", names[0]),
+        count => format!(
+            "name one of the {count} runs in it, such as {}",
+            names.join(", ")
         ),
     })
+}
+
+/// The best validation perplexity of a run; infinite if it has none.
+fn perplexity(run: &Path) -> f64 {
+    let record = RunRecord::read(run).ok();
+    let best = record.and_then(|record| record.best);
+    best.and_then(|best| best.perplexity)
+        .unwrap_or(f64::INFINITY)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::args::{DeviceArgs, Invocation, ParameterArgs};
 use super::messages::note;
-use super::next::{device_options, longer, program};
+use super::next::{device_options, longer, program, proposals};
 use super::output;
 use super::preparation::{shown, trained};
 use crate::corpus::Corpus;
@@ -16,7 +16,7 @@ use crate::error::{Result, quoted};
 use crate::job::factorize::{Kept, Method};
 use crate::job::{ConfiguredText, Trained};
 use crate::model::cost::cost;
-use crate::numbers::{grouped, percent};
+use crate::numbers::{decimal, grouped, percent};
 use crate::report::{Column, Table};
 
 /// Convert a trained lstmp model to an flstm or glstm model, for further training
@@ -150,9 +150,14 @@ pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<
     let device = device_options(std::slice::from_ref(&arguments.device.device));
     note(
         quiet,
-        &format!(
-            "\nNext: train it further, at half the learning rate, for half as long:\n  {program} train {place}/config.toml --init {place} \
-             --set train.learning_rate={rate}{limit}{device} --out {place}-tuned"
+        &proposals(
+            "Next",
+            &[(
+                "train it further, at half the learning rate, for half as long",
+                format!(
+                    "{program} train {place}/config.toml --init {place} --set train.learning_rate={rate}{limit}{device} --out {place}-tuned"
+                ),
+            )],
         ),
     );
     Ok(())
@@ -240,7 +245,7 @@ impl Document {
         let (before, after) = whole(&self.flops_per_word);
         line("FLOPs per word", before, after);
         if let Some(Change { before, after }) = self.perplexity {
-            line("perplexity", format!("{before:.2}"), format!("{after:.2}"));
+            line("perplexity", decimal(before), decimal(after));
         }
         out += &format!("run {}\n", self.run.display());
         out

@@ -7,7 +7,7 @@ use clap::Args;
 use super::args::{Invocation, check_folder_of};
 use super::messages::note;
 use super::output;
-use crate::checkpoint::{Which, find, run_of_checkpoint};
+use crate::checkpoint::{Which, find, has_run, run_of_checkpoint};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::job::Trained;
@@ -51,12 +51,30 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
     if let Some(out) = &arguments.out {
         check_folder_of(out, "")?;
     }
-    let mut runs = Vec::new();
+    let (mut runs, mut others) = (Vec::new(), Vec::new());
     for path in &arguments.runs {
         match runs_of(path)? {
             Some(compared) => runs.extend(compared),
+            // A pattern such as `runs/*` matches more than runs.
+            None if arguments.runs.len() > 1 && is_no_run(path) => others.push(path),
             None => runs.push(RunData::read(&folder_of(path)?)?),
         }
+    }
+    if runs.is_empty() && !others.is_empty() {
+        return Err(
+            Error::data(format!("none of the {} paths is a run", others.len()))
+                .help("name folders of runs, such as runs/shakespeare"),
+        );
+    }
+    if !others.is_empty() {
+        let names: Vec<String> = others
+            .iter()
+            .map(|path| format!("`{}`", path.display()))
+            .collect();
+        note(
+            quiet,
+            &format!("Left out, because they are no runs: {}.", names.join(", ")),
+        );
     }
     if runs.is_empty() {
         return Err(
@@ -79,15 +97,24 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
         (None, _) => PathBuf::from(REPORT),
     };
     write_report(&out, &runs)?;
+    let mut written = vec![out];
     if let Some(folder) = &arguments.plots {
         std::fs::create_dir_all(folder).map_err(|error| {
             files::cannot_create(folder, error).help("choose a writable folder with --plots")
         })?;
         for plot in plots(&runs) {
-            files::write_text(&folder.join(format!("{}.svg", plot.name)), &plot.file())?;
+            let file = folder.join(format!("{}.svg", plot.name));
+            files::write_text(&file, &plot.file())?;
+            written.push(file);
         }
     }
-    output::print(format!("report {}\n", out.display()).as_bytes())
+    let line = |file: &PathBuf| format!("wrote {}\n", file.display());
+    output::print(written.iter().map(line).collect::<String>().as_bytes())
+}
+
+/// Whether something exists at `path` that is neither a run nor a checkpoint of one.
+fn is_no_run(path: &Path) -> bool {
+    path.is_file() && run_of_checkpoint(path).is_none() || path.is_dir() && !has_run(path)
 }
 
 /// The folder of a run, given the folder or one of its checkpoints.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::run::RunData;
 use super::table::{Column, Table};
 use crate::metrics::Valid;
-use crate::numbers::{bytes, grouped, percent};
+use crate::numbers::{bytes, decimal, grouped, percent};
 
 /// A row of a comparison. The speed-ups are relative to the first row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -113,18 +113,12 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
     let has_status = rows.iter().any(|row| row.status != "finished");
     let mut columns = vec![Column::words("model")];
     let unit = rows.first().map_or("words/s", |row| row.unit);
-    columns.extend(
-        [
-            "recurrent",
-            "parameters",
-            "steps",
-            unit,
-            "times",
-            "by FLOPs",
-            "reached",
-        ]
-        .map(Column::numbers),
-    );
+    columns.extend(["recurrent", "parameters", "steps", unit].map(Column::numbers));
+    // A single model has nothing to be compared with.
+    let has_ratios = rows.len() > 1;
+    if has_ratios {
+        columns.extend(["times", "by FLOPs", "reached"].map(Column::numbers));
+    }
     if has_perplexity {
         columns.push(Column::numbers("perplexity"));
         columns.push(Column::numbers("last").optional());
@@ -141,7 +135,7 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
             "-".to_owned()
         }
     };
-    let number = |value: f64| finite(value, format!("{value:.2}"));
+    let number = |value: f64| finite(value, decimal(value));
     for row in rows {
         let speed = row.words_per_second;
         let share = row.share_reached;
@@ -151,10 +145,14 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
             grouped(row.parameters),
             grouped(row.steps),
             finite(speed, grouped(speed.round() as u64)),
-            number(row.speedup),
-            number(row.speedup_by_flops),
-            finite(share, format!("{:.0} %", 100.0 * share)),
         ];
+        if has_ratios {
+            cells.extend([
+                number(row.speedup),
+                number(row.speedup_by_flops),
+                finite(share, format!("{:.0} %", 100.0 * share)),
+            ]);
+        }
         if has_perplexity {
             for perplexity in [row.perplexity, row.last_perplexity] {
                 cells.push(number(perplexity.unwrap_or(f64::NAN)));

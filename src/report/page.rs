@@ -9,7 +9,7 @@ use super::plot::style;
 use super::run::RunData;
 use super::table::{Column, Table};
 use super::text::escaped;
-use crate::numbers::{bytes, duration, grouped};
+use crate::numbers::{bytes, decimal, duration, grouped};
 
 /// The style sheet of the page, besides that of the plots.
 const STYLE: &str = include_str!("page.css");
@@ -175,10 +175,10 @@ fn facts(runs: &[RunData], rows: &[ComparisonRow]) -> Table {
         let mut cells = vec![
             run.label.clone(),
             run.best().map_or("-".to_owned(), |best| {
-                format!("{:.2} (step {})", best.perplexity, grouped(best.step))
+                format!("{} (step {})", decimal(best.perplexity), grouped(best.step))
             }),
             run.last_valid()
-                .map_or("-".to_owned(), |last| format!("{:.2}", last.perplexity)),
+                .map_or("-".to_owned(), |last| decimal(last.perplexity)),
         ];
         cells.extend(has_unknown.then(|| unknown_words(row)));
         cells.extend([

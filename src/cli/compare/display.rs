@@ -10,7 +10,7 @@ use crate::cli::messages::{shown, terminal_width};
 use crate::cli::progress::{INTERVAL, UnigramModel, took_of};
 use crate::job::Event;
 use crate::job::comparison::Model;
-use crate::numbers::{duration, grouped, rate};
+use crate::numbers::{decimal, duration, grouped, rate};
 use crate::printable::printable_lines;
 
 /// Shows the events of several runs.
@@ -167,7 +167,8 @@ impl Display {
                     format!("  on all {} targets", grouped(targets))
                 });
                 self.line(&format!(
-                    "{label}: step {step}  validation perplexity {perplexity:.2}{unigram}{on_all}{took}"
+                    "{label}: step {step}  validation perplexity {}{unigram}{on_all}{took}",
+                    decimal(perplexity)
                 ));
             }
             Event::Validations { text } => {

@@ -6,11 +6,11 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{
-    Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph, RenderDirection, Sparkline,
+    Axis, Block, Borders, Chart, Dataset, Gauge, GraphType, Paragraph, RenderDirection, Sparkline,
 };
 
 use super::state::State;
-use crate::numbers::{bytes, grouped, rate};
+use crate::numbers::{bytes, decimal, grouped, rate};
 
 /// The minimum width in columns at which the panels are shown side by side.
 const WIDE: u16 = 72;
@@ -69,7 +69,9 @@ fn draw_losses(state: &State, frame: &mut Frame<'_>, area: Rect) {
         (low.min(y), high.max(y))
     });
     let (low, high) = if low < high { (low, high) } else { (0.0, 1.0) };
-    let end = points.last().map_or(1.0, |(x, _)| *x).max(1.0);
+    // The last points may not be averaged yet.
+    let end = points.last().map_or(1.0, |(x, _)| *x);
+    let end = end.max(state.step as f64).max(1.0);
     let text = |y: f64| format!("{:.2}", y.exp());
     let dataset = Dataset::default()
         .marker(Marker::Braille)
@@ -80,10 +82,11 @@ fn draw_losses(state: &State, frame: &mut Frame<'_>, area: Rect) {
         .block(Block::bordered().title(" training loss, log scale "))
         .x_axis(
             Axis::default()
+                .title("steps")
                 .bounds([0.0, end])
-                .labels(["0".to_owned(), grouped(end as u64)]),
+                .labels([0.0, end / 2.0, end].map(|step| grouped(step as u64))),
         )
-        .y_axis(Axis::default().bounds([low, high]).labels([
+        .y_axis(Axis::default().title("loss").bounds([low, high]).labels([
             text(low),
             text((low + high) / 2.0),
             text(high),
@@ -105,11 +108,12 @@ fn numbers(state: &State) -> Vec<(&'static str, String)> {
         }
     };
     let perplexity = match state.perplexities {
-        Some((last, best)) => format!("{last:.2}, best {best:.2}"),
+        Some((last, best)) => format!("{}, best {}", decimal(last), decimal(best)),
         None => "-".to_owned(),
     };
     let speed = format!("{} {}", rate(state.words_per_second), state.unit);
     vec![
+        ("elapsed", state.elapsed()),
         ("step", grouped(state.step)),
         ("epoch", format!("{}{of}", state.epoch)),
         ("loss", known(state.loss, format!("{:.4}", state.loss))),
@@ -143,8 +147,16 @@ fn draw_numbers(
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), parts[0]);
     let width = usize::from(parts[1].width);
     let speeds: Vec<u64> = state.speeds.iter().rev().take(width).copied().collect();
+    let most = speeds.iter().copied().max().unwrap_or(0).max(1);
+    let title = format!(
+        " {} of the last steps, 0 to {} ",
+        state.unit,
+        rate(most as f64)
+    );
     let speeds = Sparkline::default()
+        .block(Block::new().borders(Borders::TOP).title(title))
         .data(&speeds)
+        .max(most)
         .direction(RenderDirection::RightToLeft)
         .style(Style::new().fg(Color::Green));
     frame.render_widget(speeds, parts[1]);
@@ -168,20 +180,21 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::metrics::{Line as Metric, Step};
     use crate::train::watch::Event;
 
-    fn state() -> State {
+    fn state(earlier: Vec<Metric>, resumed: u64) -> State {
         let toml = "[model]\ncell = \"lstmp\"\n[data]\ntrain = [\"x\"]\n[train]\nepochs = 3\n";
         let config = Config::parse(toml, "x", std::path::Path::new("/"), &[]).unwrap();
-        let mut state = State::new("shakespeare".to_owned(), &config);
+        let mut state = State::new("shakespeare".to_owned(), &config, earlier);
         state.update(Event::Start {
             devices: vec!["cpu (2 threads)".to_owned()],
             parameters: 1_200_706,
-            resumed: 0,
+            resumed,
             epoch_steps: 500,
             memory: vec![70_900_000],
         });
-        for step in 1..=5000 {
+        for step in resumed + 1..=5000 {
             state.update(Event::Step {
                 step,
                 epoch: 1 + step / 500,
@@ -209,7 +222,7 @@ mod tests {
 
     fn drawn(width: u16, height: u16) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        let state = state();
+        let state = state(Vec::new(), 0);
         terminal.draw(|frame| draw(&state, frame)).unwrap();
         let buffer = terminal.backend().buffer().clone();
         let rows = buffer.content.chunks(usize::from(width));
@@ -233,10 +246,35 @@ mod tests {
                 "50 %  ETA 1:0",
                 "validation perplexity 5.25",
                 "q: save and stop",
+                "steps",
+                "2,500",
+                "loss",
+                "elapsed    0:0",
             ] {
                 assert!(text.contains(part), "{part} at {width}x{height}:\n{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_resumed_run_shows_its_earlier_curve_and_time() {
+        let step = |step: u64| {
+            Metric::Step(Step {
+                step,
+                epoch: 1,
+                loss: 4.0,
+                words_per_second: 1e4,
+                learning_rate: 0.2,
+                grad_norm: 1.0,
+                seconds: step as f64 / 10.0,
+                words: 10 * step,
+            })
+        };
+        // The steps after the checkpoint are trained again.
+        let state = state((1..=4200).map(step).collect(), 4000);
+        let points = state.losses.points();
+        assert!(points[0].0 < 10.0 && points.is_sorted_by(|x, y| x.0 < y.0));
+        assert!(state.elapsed().starts_with("6:4"), "{}", state.elapsed());
     }
 
     #[test]

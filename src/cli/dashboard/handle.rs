@@ -11,6 +11,7 @@ use super::state::State;
 use super::terminal;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::metrics::Line;
 use crate::printable::printable;
 use crate::train::watch::{Event, Stop};
 
@@ -31,12 +32,17 @@ impl Dashboard {
         terminal::check()
     }
 
-    /// Takes the terminal. `q` and signals ask the run to stop.
+    /// Takes the terminal. `q` and signals ask the run to stop. `earlier` are the metrics of a run that is resumed.
     ///
     /// # Errors
     ///
     /// Same as [`Dashboard::check_terminal`]; and if the terminal cannot be used.
-    pub fn open(title: String, config: &Config, stop: &Stop) -> Result<Dashboard> {
+    pub fn open(
+        title: String,
+        config: &Config,
+        earlier: Vec<Line>,
+        stop: &Stop,
+    ) -> Result<Dashboard> {
         terminal::check()?;
         let refused = |error: io::Error| {
             Error::new(Kind::Other, "cannot use the terminal for the dashboard")
@@ -48,7 +54,7 @@ impl Dashboard {
         messages::hold();
         let (sender, events) = channel();
         let screen = Screen {
-            state: State::new(printable(&title).into_owned(), config),
+            state: State::new(printable(&title).into_owned(), config, earlier),
             terminal,
             events,
             stop: stop.clone(),

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::curve::{Curve, MAX_POINTS};
 use crate::config::Config;
-use crate::numbers::duration;
+use crate::metrics::Line;
+use crate::numbers::{decimal, duration};
 use crate::train::watch::Event;
 
 /// The state of a run, from its events.
@@ -37,11 +38,16 @@ pub(super) struct State {
     pub is_stopping: bool,
     /// Remaining seconds, and when they were estimated.
     remaining: (f64, Instant),
+    /// The metrics of the run before this process.
+    earlier: Vec<Line>,
+    /// Seconds of training before this process, and when this process began to train.
+    trained: (f64, Instant),
 }
 
 impl State {
     /// Before the first event.
-    pub fn new(title: String, config: &Config) -> State {
+    /// `earlier` are the metrics of a run that is resumed.
+    pub fn new(title: String, config: &Config, earlier: Vec<Line>) -> State {
         State {
             title,
             unit: config.data.tokens.unit(),
@@ -62,7 +68,45 @@ impl State {
             log: Vec::new(),
             is_stopping: false,
             remaining: (f64::INFINITY, Instant::now()),
+            earlier,
+            trained: (0.0, Instant::now()),
         }
+    }
+
+    /// The time since training began, without pauses between processes, for people.
+    pub fn elapsed(&self) -> String {
+        let (seconds, since) = self.trained;
+        duration(seconds + since.elapsed().as_secs_f64())
+    }
+
+    /// Takes the metrics of the steps before this process.
+    fn take_earlier(&mut self, resumed: u64) {
+        self.trained = (0.0, Instant::now());
+        for line in std::mem::take(&mut self.earlier) {
+            match line {
+                Line::Step(step) if step.step <= resumed => {
+                    self.add_loss(step.step, step.loss);
+                    self.trained.0 = step.seconds;
+                }
+                Line::Valid(valid) if valid.step <= resumed => {
+                    self.add_perplexity(valid.perplexity)
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn add_loss(&mut self, step: u64, loss: f64) {
+        if loss > 0.0 {
+            self.losses.push((step as f64, loss.ln()));
+        }
+    }
+
+    fn add_perplexity(&mut self, perplexity: f64) {
+        let best = self
+            .perplexities
+            .map_or(perplexity, |(_, best)| best.min(perplexity));
+        self.perplexities = Some((perplexity, best));
     }
 
     /// The remaining time, for people.
@@ -84,6 +128,7 @@ impl State {
                 self.devices = devices.join(" + ");
                 self.memory = memory.iter().sum();
                 self.parameters = parameters;
+                self.take_earlier(resumed);
                 if resumed > 0 {
                     self.log.push(format!("resumed after step {resumed}"));
                 }
@@ -101,9 +146,7 @@ impl State {
                 (self.words_per_second, self.learning_rate) = (words_per_second, learning_rate);
                 (self.done, self.remaining) = (done, (left, Instant::now()));
                 self.activity = "training".to_owned();
-                if loss > 0.0 {
-                    self.losses.push((step as f64, loss.ln()));
-                }
+                self.add_loss(step, loss);
                 if self.speeds.len() == MAX_POINTS {
                     self.speeds.pop_front();
                 }
@@ -124,12 +167,10 @@ impl State {
             Event::Valid {
                 step, perplexity, ..
             } => {
-                let best = self
-                    .perplexities
-                    .map_or(perplexity, |(_, best)| best.min(perplexity));
-                self.perplexities = Some((perplexity, best));
+                self.add_perplexity(perplexity);
                 self.log.push(format!(
-                    "step {step}  validation perplexity {perplexity:.2}"
+                    "step {step}  validation perplexity {}",
+                    decimal(perplexity)
                 ));
             }
             Event::Checkpoint { path } => {

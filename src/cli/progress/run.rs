@@ -9,7 +9,7 @@ use super::super::messages::{note, terminal_width};
 use super::interval::INTERVAL;
 use super::unigram::UnigramModel;
 use crate::config::{Config, Softmax};
-use crate::numbers::{counted, duration, grouped, percent, rate};
+use crate::numbers::{counted, decimal, duration, grouped, percent, rate};
 use crate::printable::printable_lines;
 use crate::train::watch::Event;
 
@@ -170,13 +170,13 @@ impl Progress {
                     share => format!("  unknown {}s {}", self.token, percent(share)),
                 };
                 let trained = duration(seconds);
-                let took = took_of(took);
+                let (took, perplexity) = (took_of(took), decimal(perplexity));
                 let line = match on_all {
                     None => format!(
-                        "step {step}  epoch {epoch}  validation perplexity {perplexity:.2}{mark}{unigram}{unknown}  after {trained}{took}"
+                        "step {step}  epoch {epoch}  validation perplexity {perplexity}{mark}{unigram}{unknown}  after {trained}{took}"
                     ),
                     Some(targets) => format!(
-                        "step {step}  validation perplexity {perplexity:.2}{unigram}{unknown}  on all {} targets{took}",
+                        "step {step}  validation perplexity {perplexity}{unigram}{unknown}  on all {} targets{took}",
                         grouped(targets)
                     ),
                 };

@@ -31,6 +31,8 @@ pub struct Axis {
     pub is_log: bool,
     /// Whether it starts at zero.
     pub from_zero: bool,
+    /// Whether it may end below the largest values, if these are few and far from the others, as those of the first steps.
+    pub may_cut: bool,
 }
 
 impl Axis {
@@ -41,6 +43,7 @@ impl Axis {
             unit,
             is_log: false,
             from_zero: false,
+            may_cut: false,
         }
     }
 
@@ -48,6 +51,14 @@ impl Axis {
     pub fn from_zero(self) -> Axis {
         Axis {
             from_zero: true,
+            ..self
+        }
+    }
+
+    /// The same axis, which may end below a few large values.
+    pub fn may_cut(self) -> Axis {
+        Axis {
+            may_cut: true,
             ..self
         }
     }

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::axis::{Axis, Series};
+use super::cut;
 use super::scale::{Scale, short};
-use super::style::{COLOURS, LIGHT, dashes};
+use super::style::{COLOURS, DISTINCT, LIGHT, dashes};
 use crate::report::text::escaped;
 
 /// A line plot.
@@ -93,7 +94,8 @@ impl Plot {
         let (low, high) = range(|(x, _)| *x);
         let x = Scale::new(&self.x, low, high, LEFT, WIDTH - RIGHT);
         let (low, high) = range(|(_, y)| *y);
-        let y = Scale::new(&self.y, low, high, height - BOTTOM, top);
+        let end = cut::top(&self.y, &lines);
+        let y = Scale::new(&self.y, low, end, height - BOTTOM, top);
         let size = if is_file {
             format!(" width=\"{}\" height=\"{}\"", 2.0 * WIDTH, 2.0 * height)
         } else {
@@ -111,16 +113,29 @@ impl Plot {
             );
         }
         let scales = Scales { x, y };
-        self.add_frame(&mut svg, &scales, faint);
+        self.add_frame(&mut svg, &scales, faint, end < high);
+        let numbered = self.series.len() > DISTINCT;
         for (k, (series, points)) in self.series.iter().zip(&lines).enumerate() {
             add_line(&mut svg, k, points, &scales, series);
+            // At different places along the lines, so that numbers of similar lines do not hide each other.
+            let at = (k + 1) * points.len() / (self.series.len() + 1);
+            if numbered && let Some((x, y)) = points.get(at) {
+                let (x, y) = (scales.x.coordinate(*x), scales.y.coordinate(*y));
+                let _ = writeln!(
+                    svg,
+                    "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"10\" text-anchor=\"middle\">{}</text>",
+                    x,
+                    y.max(scales.y.to) - 3.0,
+                    k + 1
+                );
+            }
         }
         self.add_legend(&mut svg, &legend);
         svg + "</svg>\n"
     }
 
     /// Adds title, grid lines, and the numbers and labels of the axes.
-    fn add_frame(&self, svg: &mut String, Scales { x, y }: &Scales, faint: &str) {
+    fn add_frame(&self, svg: &mut String, Scales { x, y }: &Scales, faint: &str, is_cut: bool) {
         let _ = writeln!(
             svg,
             "<text x=\"{LEFT}\" y=\"17\" font-weight=\"600\">{}</text>",
@@ -147,10 +162,11 @@ impl Plot {
             );
         }
         let scale = if self.y.is_log { ", log scale" } else { "" };
+        let above = if is_cut { ", top cut off" } else { "" };
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
-             <text transform=\"translate(13 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}{scale}</text>",
+             <text transform=\"translate(13 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}{scale}{above}</text>",
             (LEFT + right) / 2.0,
             bottom + BOTTOM - 8.0,
             escaped(&self.x.label),
@@ -166,8 +182,8 @@ impl Plot {
         }
         let (mut left, mut row) = (LEFT, 0.0);
         let mut entries = Vec::new();
-        for series in &self.series {
-            let width = 46.0 + LETTER * shortened(&series.name).chars().count() as f64;
+        for _ in &self.series {
+            let width = 46.0 + LETTER * self.legend_text(entries.len()).chars().count() as f64;
             if left > LEFT && left + width > WIDTH {
                 (left, row) = (LEFT, row + 1.0);
             }
@@ -177,8 +193,18 @@ impl Plot {
         entries
     }
 
+    /// The name of line `k` in the legend.
+    fn legend_text(&self, k: usize) -> String {
+        let name = shortened(&self.series[k].name);
+        if self.series.len() > DISTINCT {
+            format!("{}: {name}", k + 1)
+        } else {
+            name
+        }
+    }
+
     fn add_legend(&self, svg: &mut String, entries: &[LegendEntry]) {
-        for (k, (series, entry)) in self.series.iter().zip(entries).enumerate() {
+        for (k, entry) in entries.iter().enumerate() {
             let LegendEntry { left, row } = entry;
             let at = TOP + LEGEND_ROW * row;
             let _ = writeln!(
@@ -189,7 +215,7 @@ impl Plot {
                 dashes(k),
                 left + 29.0,
                 at + 4.0,
-                escaped(&shortened(&series.name))
+                escaped(&self.legend_text(k))
             );
         }
     }
@@ -229,15 +255,15 @@ fn add_line(
     series: &Series,
 ) {
     let colour = k % COLOURS;
+    let coordinates = points
+        .iter()
+        .map(|(px, py)| (x.coordinate(*px), y.coordinate(*py)));
     let mut path = String::new();
-    for (n, (px, py)) in points.iter().enumerate() {
-        let letter = if n == 0 { 'M' } else { 'L' };
-        let _ = write!(
-            path,
-            "{letter}{:.1} {:.1}",
-            x.coordinate(*px),
-            y.coordinate(*py)
-        );
+    for part in cut::within(&coordinates.collect::<Vec<_>>(), y.to) {
+        for (n, (px, py)) in part.iter().enumerate() {
+            let letter = if n == 0 { 'M' } else { 'L' };
+            let _ = write!(path, "{letter}{px:.1} {py:.1}");
+        }
     }
     let _ = writeln!(
         svg,
@@ -246,7 +272,7 @@ fn add_line(
     );
     // A single point makes no line.
     if series.marked || points.len() == 1 {
-        for (px, py) in points {
+        for (px, py) in points.iter().filter(|(_, py)| y.coordinate(*py) >= y.to) {
             let _ = writeln!(
                 svg,
                 "<circle class=\"f{colour}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.4\"><title>{}: {} at {}</title></circle>",
@@ -315,6 +341,41 @@ mod tests {
             }
             assert!(svg.contains("Loss &lt;b&gt;") && svg.contains("two &amp; three"));
         }
+    }
+
+    #[test]
+    fn more_lines_than_can_be_told_apart_have_numbers() {
+        for (count, numbered) in [(12, false), (13, true)] {
+            let points: Vec<(f64, f64)> = (1..40).map(|k| (k as f64, 10.0 / k as f64)).collect();
+            let one = plot(points, Axis::log("loss"));
+            let series = vec![one.series[0].clone(); count];
+            let svg = Plot { series, ..one }.inline();
+            assert_eq!(svg.contains(&format!(">{count}: one</text>")), numbered);
+            assert_eq!(svg.contains(&format!(">{count}</text>")), numbered);
+        }
+    }
+
+    #[test]
+    fn first_steps_do_not_squeeze_a_curve() {
+        let points: Vec<(f64, f64)> = (0..100)
+            .map(|k| {
+                (
+                    f64::from(k),
+                    if k < 2 {
+                        1e5
+                    } else {
+                        9.0 - f64::from(k) / 50.0
+                    },
+                )
+            })
+            .collect();
+        let svg = plot(points.clone(), Axis::log("perplexity").may_cut()).inline();
+        assert!(
+            svg.contains("top cut off") && !svg.contains("100k"),
+            "{svg}"
+        );
+        let svg = plot(points, Axis::log("perplexity")).inline();
+        assert!(!svg.contains("cut off") && svg.contains("100k"), "{svg}");
     }
 
     #[test]

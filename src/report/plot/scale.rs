@@ -1,6 +1,7 @@
 //! The scale of an axis: coordinates, grid lines and numbers.
 
 use super::axis::{Axis, Unit};
+use crate::numbers::grouped;
 
 /// Maps the values of an axis to coordinates.
 pub(super) struct Scale {
@@ -162,8 +163,13 @@ pub(super) fn short(value: f64) -> String {
         v if v >= 100.0 => 0,
         v if v >= 10.0 => 1,
         v if v >= 0.1 || v == 0.0 => 2,
+        v if v >= 0.01 => 3,
+        v if v >= 0.001 => 4,
         _ => return format!("{scaled:.2e}{letter}"),
     };
+    if letter.is_empty() && value >= 1000.0 {
+        return grouped(value.round() as u64);
+    }
     let text = format!("{scaled:.digits$}");
     let text = if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.')
@@ -267,11 +273,13 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         let found = [
-            0.0, 0.5, 1.0, 12.34, 999.0, 12_000.0, 3.4e6, 2e9, 1e298, 1e-4,
+            0.0, 0.5, 0.05, 0.0025, 1.0, 12.34, 999.0, 1000.0, 9999.0, 12_000.0, 3.4e6, 2e9, 1e298,
+            1e-4,
         ]
         .map(short);
         let expected = [
-            "0", "0.5", "1", "12.3", "999", "12k", "3.4M", "2G", "1.00e298", "1.00e-4",
+            "0", "0.5", "0.05", "0.0025", "1", "12.3", "999", "1,000", "9,999", "12k", "3.4M",
+            "2G", "1.00e298", "1.00e-4",
         ];
         assert_eq!(found, expected);
     }

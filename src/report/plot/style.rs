@@ -18,9 +18,13 @@ const DARK: [&str; COLOURS] = [
 /// Dash patterns, so that lines are distinguishable in black and white.
 const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
 
-/// The dash pattern of line `k`. Lines with the same colour have different patterns.
+/// The number of lines that are distinguishable by colour and dash pattern. If a plot has more, its lines have numbers.
+pub(super) const DISTINCT: usize = 12;
+
+/// The dash pattern of line `k`. Lines with the same colour have different patterns: the numbers of colours and of patterns have no
+/// common divisor.
 pub(super) fn dashes(k: usize) -> &'static str {
-    DASHES[(k + k / COLOURS) % DASHES.len()]
+    DASHES[k % DASHES.len()]
 }
 
 /// The style sheet that all plots of a page share, for light, dark and printed pages.
@@ -44,4 +48,16 @@ pub fn style() -> String {
         );
     }
     style
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_different_colours_or_dashes() {
+        let looks = (0..DISTINCT).map(|k| (k % COLOURS, dashes(k)));
+        let looks: std::collections::BTreeSet<_> = looks.collect();
+        assert_eq!(looks.len(), DISTINCT);
+    }
 }
