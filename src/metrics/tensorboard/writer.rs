@@ -22,6 +22,8 @@ use crate::metrics::line::Line;
 pub struct EventWriter {
     path: PathBuf,
     file: File,
+    /// The time of the last event, since 1970.
+    last: Duration,
 }
 
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
@@ -42,8 +44,9 @@ impl EventWriter {
     /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be created.
     pub fn create(folder: &Path, step: u64) -> Result<EventWriter> {
         std::fs::create_dir_all(folder).map_err(|error| files::cannot_create(folder, error))?;
-        let (path, file) = create_file(folder)?;
-        let mut events = EventWriter { path, file };
+        let last = start(folder)?;
+        let (path, file) = create_file(folder, last)?;
+        let mut events = EventWriter { path, file, last };
         events.write(0, Content::FileVersion("brain.Event:2".to_owned()))?;
         // Later steps in older files are repeated.
         events.write(step + 1, Content::SessionLog(SessionLog { status: 1 }))?;
@@ -130,8 +133,10 @@ impl EventWriter {
     }
 
     fn write(&mut self, step: u64, content: Content) -> Result<()> {
+        // A clock may be set back. TensorBoard expects ascending times.
+        self.last = self.last.max(now());
         let event = Event {
-            wall_time: now().as_secs_f64(),
+            wall_time: self.last.as_secs_f64(),
             step: step as i64,
             content: Some(content),
         };
@@ -148,12 +153,45 @@ impl EventWriter {
     }
 }
 
-/// Creates a file with a new name. TensorBoard reads files in name order.
-fn create_file(folder: &Path) -> Result<(PathBuf, File)> {
-    let now = now().as_secs();
+/// What the name of an event file begins with. Its time follows, in seconds since 1970.
+const PREFIX: &str = "events.out.tfevents.";
+
+/// The largest time of a name with ten digits.
+const MAX_SECONDS: u64 = 9_999_999_999;
+
+/// The time at which a new event file starts: now, or if the clock was set back, after all files in the folder.
+fn start(folder: &Path) -> Result<Duration> {
+    let mut start = now();
+    for file in files::entries(folder)? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let Some(rest) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
+        let seconds = rest.split('.').next().and_then(|text| text.parse().ok());
+        let seconds = seconds.filter(|seconds| *seconds < MAX_SECONDS);
+        start = start.max(Duration::from_secs(
+            seconds.map_or(0, |seconds: u64| seconds + 1),
+        ));
+        // The time of its last event.
+        let written = std::fs::metadata(&file).and_then(|metadata| metadata.modified());
+        let written = written
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        start = start.max(
+            written
+                .unwrap_or_default()
+                .min(Duration::from_secs(MAX_SECONDS)),
+        );
+    }
+    Ok(start)
+}
+
+/// Creates a file with a new name. TensorBoard reads files in the order of their names.
+fn create_file(folder: &Path, start: Duration) -> Result<(PathBuf, File)> {
+    let seconds = start.as_secs();
     let mut number = 0;
     loop {
-        let path = folder.join(format!("events.out.tfevents.{now:010}.wlstm.{number}"));
+        let path = folder.join(format!("{PREFIX}{seconds:010}.wlstm.{number}"));
         match File::options().write(true).create_new(true).open(&path) {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
@@ -172,6 +210,44 @@ fn now() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The times of the events in a file.
+    fn times(path: &Path) -> Vec<f64> {
+        let bytes = std::fs::read(path).unwrap();
+        let (mut rest, mut times) = (&bytes[..], Vec::new());
+        while !rest.is_empty() {
+            let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+            let event = Event::decode(&rest[12..12 + length]).unwrap();
+            times.push(event.wall_time);
+            rest = &rest[16 + length..];
+        }
+        times
+    }
+
+    #[test]
+    fn files_follow_each_other_when_the_clock_is_set_back() {
+        let folder = tempfile::tempdir().unwrap();
+        // Written by a clock that was years ahead; and what else may be in the folder.
+        let ahead = now().as_secs() + 100_000_000;
+        let before = folder.path().join(format!("{PREFIX}{ahead:010}.wlstm.0"));
+        std::fs::write(&before, b"").unwrap();
+        let last = now() + Duration::from_secs(200_000_000);
+        let file = File::options().write(true).open(&before).unwrap();
+        file.set_modified(UNIX_EPOCH + last).unwrap();
+        for other in ["notes.txt", "events.out.tfevents.99999999999999.x"] {
+            std::fs::write(folder.path().join(other), b"").unwrap();
+        }
+        let mut names = vec![before];
+        let mut all = vec![last.as_secs_f64()];
+        for step in [7, 9] {
+            let mut events = EventWriter::create(folder.path(), step).unwrap();
+            events.text("sample", step, "text").unwrap();
+            names.push(events.path.clone());
+            all.extend(times(&events.path));
+        }
+        assert!(names.is_sorted() && names[1] < names[2], "{names:?}");
+        assert!(all.is_sorted(), "{all:?}");
+    }
 
     #[test]
     fn checksums_are_crc32c() {
