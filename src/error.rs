@@ -121,6 +121,12 @@ impl Error {
         self
     }
 
+    /// Replaces the message. Kind, cause and help stay the same.
+    pub fn saying(mut self, message: impl Into<String>) -> Error {
+        self.message = message.into();
+        self
+    }
+
     /// Sets the cause, which is shown after the message.
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         self.source = Some(source.into());
@@ -199,6 +205,11 @@ impl fmt::Display for Chain<'_> {
         };
         write!(f, "{label}: {:?}", self.0)
     }
+}
+
+/// A command in a message, on a line of its own that is never wrapped, so that it can be copied.
+pub fn command_line(command: &str) -> String {
+    format!("\n    {command}")
 }
 
 /// Quotes a word for a shell, for commands in messages.

@@ -58,19 +58,19 @@ pub(super) fn checkpoint_name(step: u64) -> String {
     format!("step-{step:08}.safetensors")
 }
 
+/// The step of a checkpoint, from the name of its file.
+pub fn step_of_checkpoint(file: &Path) -> Option<u64> {
+    let name = file.file_name()?.to_str()?;
+    let digits = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+    let step = digits.parse().ok()?;
+    (name == checkpoint_name(step)).then_some(step)
+}
+
 /// The steps of the checkpoints in a folder of checkpoints, ascending.
 pub(super) fn checkpoint_steps(folder: &Path) -> Result<Vec<u64>> {
     let mut steps: Vec<u64> = files::entries(folder)?
         .iter()
-        .filter_map(|path| {
-            let name = path.file_name()?.to_str()?;
-            let step = name
-                .strip_prefix("step-")?
-                .strip_suffix(".safetensors")?
-                .parse()
-                .ok()?;
-            (name == checkpoint_name(step)).then_some(step)
-        })
+        .filter_map(|path| step_of_checkpoint(path))
         .collect();
     steps.sort_unstable();
     Ok(steps)

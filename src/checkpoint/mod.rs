@@ -17,6 +17,7 @@ mod write;
 pub use find::{FoundCheckpoint, Which, find};
 pub use layout::{
     config_path, has_run, metrics_path, run_of_checkpoint, run_of_config, runs_folder,
+    step_of_checkpoint,
 };
 pub use lock::{is_unlocked, lock_folder};
 pub use numbered::run_name;

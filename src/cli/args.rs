@@ -85,6 +85,14 @@ pub(super) fn positive(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
+/// Parses a number of things, at least 1.
+pub(super) fn count(text: &str) -> std::result::Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("give a whole number, at least 1".into()),
+    }
+}
+
 /// Refuses an output file in a folder that does not exist, before work that may take long. In the message, `what`
 /// precedes the path.
 pub(super) fn check_folder_of(out: &Path, what: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Commands that messages propose. All can be pasted into a shell.
 
 use crate::config::TrainConfig;
-use crate::error::quoted;
+use crate::error::{command_line, quoted};
 
 /// The options that select these devices. The default device needs none.
 pub(super) fn device_options(selectors: &[String]) -> String {
@@ -9,6 +9,13 @@ pub(super) fn device_options(selectors: &[String]) -> String {
     given
         .map(|selector| format!(" --device {}", quoted(selector)))
         .collect()
+}
+
+/// Proposals for what to do next: a line for each, and the command below it.
+pub(super) fn proposals(title: &str, proposals: &[(&str, String)]) -> String {
+    let line = |(what, command): &(&str, String)| format!("\n  {what}{}", command_line(command));
+    let lines: String = proposals.iter().map(line).collect();
+    format!("\n{title}:{lines}")
 }
 
 /// The name that this program was started with, quoted for a shell.

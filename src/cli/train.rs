@@ -5,20 +5,24 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{Invocation, OverrideArgs, positive};
+use super::args::{Invocation, OverrideArgs, count, positive};
 use super::dashboard::Dashboard;
 use super::executors::executor_options;
 use super::messages::note;
-use super::next::{device_options, program};
+use super::next::{device_options, longer, program, proposals};
 use super::output;
 use super::preparation::Preparation;
 use super::progress::{Progress as Display, UnigramModel, UnknownWords, validation_time};
 use super::signals::listen;
-use crate::checkpoint::{Which, find, run_name, run_of_config};
+use crate::checkpoint::{
+    RunFolder, Which, find, metrics_path, run_name, run_of_config, step_of_checkpoint,
+};
 use crate::config::Config;
-use crate::error::{Error, Kind, Result, quoted};
+use crate::error::{Error, Kind, Result, command_line, quoted};
+use crate::job::page::REPORT;
 use crate::job::{Event, Job, Outcome, Stop, distributed, key_of, resume_arguments};
-use crate::numbers::duration;
+use crate::metrics;
+use crate::numbers::{decimal, duration, grouped};
 
 /// Train a model, or continue training one
 #[derive(Clone, Debug, Args)]
@@ -44,11 +48,17 @@ pub(super) struct TrainArgs {
     #[arg(long = "device", value_name = "SEL")]
     pub devices: Vec<String>,
     /// Stop after this many optimizer steps
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub steps: Option<u64>,
     /// Stop after this many seconds of training
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub seconds: Option<f64>,
+    /// Stop after this many passes over the text
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub epochs: Option<u64>,
+    /// Stop after this many words, rounded up to whole steps
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, conflicts_with = "steps")]
+    pub words: Option<u64>,
     /// Seed of all random numbers
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -65,6 +75,9 @@ impl TrainArgs {
     pub fn all_overrides(&self) -> Vec<String> {
         let mut all = self.overrides.set.clone();
         all.extend(self.steps.map(|steps| format!("train.steps={steps}")));
+        // `Job::words` replaces the number of steps when the size of a step is known.
+        all.extend(self.words.map(|words| format!("train.steps={words}")));
+        all.extend(self.epochs.map(|epochs| format!("train.epochs={epochs}")));
         all.extend(
             self.seconds
                 .map(|seconds| format!("train.seconds={seconds:?}")),
@@ -90,13 +103,23 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
         .devices(&arguments.devices)
         .executor_options(executor_options(invocation, quiet))
         .collective(collective);
+    // Without --out, a new run gets a new folder beside those of the same name.
+    let earlier = match (&arguments.out, arguments.resume) {
+        (None, false) => RunFolder::newest_numbered(Path::new("."), &run_name(&arguments.config))?,
+        _ => None,
+    };
     let mut preparation = Preparation::new(quiet);
     let mut training = job.prepare(|event| preparation.show(event))?;
     let config = training.config().clone();
     let folder = training.folder().map(Path::to_path_buf);
     let (stop, dashboard) = if tui {
         let stop = Stop::default();
-        let dashboard = Dashboard::open(run_name(&arguments.config), &config, &stop)?;
+        let earlier = match &folder {
+            Some(folder) if metrics_path(folder).is_file() => metrics::read(&metrics_path(folder))?,
+            _ => Vec::new(),
+        };
+        let title = run_name(&arguments.config);
+        let dashboard = Dashboard::open(title, &config, earlier, &stop)?;
         (stop, Some(dashboard))
     } else {
         (listen(training.processes() > 1, quiet)?, None)
@@ -110,6 +133,17 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
         if let (Event::Start { .. }, Some(folder)) = (&event, &folder) {
             let place = folder.display();
             note(quiet, &format!("The run folder is `{place}`."));
+            if let Some(earlier) = &earlier {
+                let command = format!("{} {}", program(), resume_arguments(earlier));
+                note(
+                    quiet,
+                    &format!(
+                        "This is a new run. To continue the one in `{}`:{}",
+                        earlier.display(),
+                        command_line(&command)
+                    ),
+                );
+            }
         }
         let warning = unknown_words.warning_of(&event);
         unigram.beside(&event);
@@ -136,9 +170,13 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
         &(unigram.summary() + &unknown_words.summary()),
     )?;
     if outcome.progress.step == outcome.resumed && outcome.resumed > 0 {
+        let command = resumption(folder, &config, arguments);
         note(
             quiet,
-            "The run has already reached its limits: raise train.steps, train.epochs or train.seconds to continue.",
+            &format!(
+                "The run has already reached its limits. To train it for longer:{}",
+                command_line(&command)
+            ),
         );
     }
     show_sample(&outcome, quiet)?;
@@ -153,6 +191,10 @@ fn started_as(arguments: &TrainArgs, job: Job) -> Job {
         (None, true) => job.resume_newest(),
         (Some(folder), false) => job.out(folder),
         (None, false) => job,
+    };
+    let job = match arguments.words {
+        Some(words) => job.words(words),
+        None => job,
     };
     match &arguments.init {
         Some(file) => job.init(file),
@@ -171,9 +213,13 @@ fn with_resumption(error: Error, folder: &Path, devices: &[String]) -> Error {
     let (arguments, device) = (resume_arguments(folder), device_options(devices));
     let command = format!("{} {arguments}{device}", program());
     let saved = found.checkpoint.display();
-    error.help(format!(
-        "everything is saved in `{saved}`; resume with `{command}`"
-    ))
+    let step = step_of_checkpoint(&found.checkpoint);
+    let after = step.map_or_else(String::new, |step| format!(" after step {}", grouped(step)));
+    error
+        .saying(format!(
+            "interrupted{after}; everything is saved in `{saved}`"
+        ))
+        .help(format!("continue with{}", command_line(&command)))
 }
 
 /// Prints the result of the run. `about` are lines about its perplexity.
@@ -193,7 +239,8 @@ fn report(folder: &Path, outcome: &Outcome, about: &str) -> Result<()> {
         && let Some(perplexity) = best.perplexity
     {
         lines += &format!(
-            "best validation perplexity {perplexity:.2} at step {}\n",
+            "best validation perplexity {} at step {}\n",
+            decimal(perplexity),
             best.step
         );
     }
@@ -231,10 +278,20 @@ fn advise(quiet: bool, arguments: &TrainArgs, folder: &Path, config: &Config) {
     let file = quoted(&arguments.config.display().to_string());
     // These commands use one device.
     let device = device_options(&arguments.devices[..arguments.devices.len().min(1)]);
-    let mut lines = vec![format!("{program} generate {run} --tokens 500{device}")];
-    if config.data.validates() || !config.data.test.is_empty() {
-        lines.push(format!("{program} eval {run}{device}"));
+    let mut next = vec![(
+        "text from the model",
+        format!("{program} generate {run} --tokens 500{device}"),
+    )];
+    if !config.data.test.is_empty() {
+        next.push((
+            "perplexity of the test text",
+            format!("{program} eval {run}{device}"),
+        ));
+    } else if config.data.validates() {
+        let what = "perplexity of the validation text";
+        next.push((what, format!("{program} eval {run}{device}")));
     }
+    next.push(("train it for longer", resumption(folder, config, arguments)));
     // Another cell cannot start from these parameters, nor continue this run.
     let is_first = arguments.init.is_none() && !arguments.resume;
     if is_first && run_of_config(&arguments.config).is_none() {
@@ -250,17 +307,29 @@ fn advise(quiet: bool, arguments: &TrainArgs, folder: &Path, config: &Config) {
         let other = [&kept[..], &[format!("model.cell={cell}")]].concat();
         // Only a configuration that is valid.
         if Config::load(&arguments.config, &other).is_ok() {
-            lines.push(format!(
-                "{program} train {file}{}",
-                options(arguments, &other)
+            next.push((
+                "train a model with another cell",
+                format!("{program} train {file}{}", options(arguments, &other)),
             ));
         }
     }
-    lines.push(format!(
-        "{program} plan {file}{}",
-        sets(&arguments.overrides.set)
+    next.push((
+        "parameters, FLOPs and memory of the model",
+        format!("{program} plan {file}{}", sets(&arguments.overrides.set)),
     ));
-    note(quiet, &format!("\nNext:\n  {}", lines.join("\n  ")));
+    let report = folder.join(REPORT);
+    note(
+        quiet,
+        &format!("\nCurves and samples: `{}`", report.display()),
+    );
+    note(quiet, &proposals("Next", &next));
+}
+
+/// The command that trains a run for twice as long.
+fn resumption(folder: &Path, config: &Config, arguments: &TrainArgs) -> String {
+    let (program, resume) = (program(), resume_arguments(folder));
+    let device = device_options(&arguments.devices);
+    format!("{program} {resume}{}{device}", longer(&config.train, 2.0))
 }
 
 /// The options of a training with these overrides.
@@ -272,6 +341,12 @@ fn options(arguments: &TrainArgs, overrides: &[String]) -> String {
     }
     if let Some(seconds) = arguments.seconds {
         options += &format!(" --seconds {seconds}");
+    }
+    if let Some(epochs) = arguments.epochs {
+        options += &format!(" --epochs {epochs}");
+    }
+    if let Some(words) = arguments.words {
+        options += &format!(" --words {words}");
     }
     if let Some(seed) = arguments.seed {
         options += &format!(" --seed {seed}");
@@ -321,11 +396,18 @@ mod tests {
             &["a.toml", "--steps", "0"][..],
             &["a.toml", "--seconds", "0"],
             &["a.toml", "--seconds", "nan"],
+            &["a.toml", "--seconds", "-1"],
+            &["a.toml", "--epochs", "0"],
+            &["a.toml", "--words", "-5"],
+            &["a.toml", "--words", "5", "--steps", "5"],
             &["a.toml", "--resume", "--init", "x"],
             &[],
         ] {
             let error = parse::<TrainArgs>(wrong).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong:?}");
+            if wrong.len() == 3 {
+                assert!(error.to_string().contains(": give a "), "{error}");
+            }
         }
     }
 }

@@ -9,9 +9,11 @@ use super::args::{Invocation, check_folder_of};
 use super::messages::note;
 use super::output;
 use super::preparation::Preparation;
+use crate::checkpoint::has_run;
 use crate::config::{Named, Order, Tokens};
 use crate::corpus::{Corpus, VocabularyBuilder};
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, command_line, quoted};
+use crate::job::Trained;
 use crate::job::text::count_words;
 use crate::numbers::grouped;
 
@@ -21,11 +23,12 @@ use crate::numbers::grouped;
     after_help = "Prints three lines: words N, including special words; tokens N, including the end-of-line tokens; \
     coverage N %, the share of the tokens that are in the vocabulary.\n\
     \n\
-    Example:\n  \
-    wlstm vocab 'data/train/*' --out data/vocab.txt --min-count 3"
+    Examples:\n  \
+    wlstm vocab 'data/train/*' --out data/vocab.txt --min-count 3\n  \
+    wlstm vocab runs/text --out vocab.txt"
 )]
 pub(super) struct VocabArgs {
-    /// Text files or glob patterns
+    /// Text files or glob patterns; or one run or checkpoint, whose words are saved as they are
     #[arg(required = true)]
     pub corpus: Vec<PathBuf>,
     /// Vocabulary file: one `word count` per line, most frequent first
@@ -58,6 +61,11 @@ fn one_of<T: Named + Send + Sync>() -> impl TypedValueParser<Value = T> {
 pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
     let out = &arguments.out;
+    if let [run] = &arguments.corpus[..]
+        && is_model(run)
+    {
+        return save_of_model(run, out, quiet);
+    }
     let corpus = Corpus::open(&arguments.corpus)?;
     check_place(out, &corpus)?;
     let (files, bytes) = (corpus.files() as u64, corpus.bytes());
@@ -91,16 +99,45 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
     note(
         quiet,
         &format!(
-            "{} `{}`. To train with it: --set data.vocab={} --set data.vocab_size=0 --set data.order={} --set data.tokens={}",
+            "{} `{}`. To train with it:{}",
             if replaced { "Replaced" } else { "Wrote" },
             out.display(),
-            quoted(&as_path(out)),
-            arguments.order,
-            arguments.tokens
+            command_line(&format!(
+                "--set data.vocab={} --set data.vocab_size=0 --set data.order={} --set data.tokens={}",
+                quoted(&as_path(out)),
+                arguments.order,
+                arguments.tokens
+            ))
         ),
     );
     let words = vocabulary.len();
     output::print(format!("words {words}\ntokens {tokens}\ncoverage {coverage:.4} %\n").as_bytes())
+}
+
+/// Whether a path is a run or a checkpoint.
+fn is_model(path: &Path) -> bool {
+    path.is_dir() && has_run(path)
+        || path.is_file() && path.extension().is_some_and(|name| name == "safetensors")
+}
+
+/// Saves the words of a trained model.
+fn save_of_model(run: &Path, out: &Path, quiet: bool) -> Result<()> {
+    check_folder_of(out, "the vocabulary ")?;
+    let trained = Trained::open(run)?;
+    let vocabulary = trained.vocabulary();
+    vocabulary.save(out)?;
+    note(
+        quiet,
+        &format!(
+            "Wrote `{}`. To train with the words of this model:{}",
+            out.display(),
+            command_line(&format!(
+                "--set data.vocab={} --set data.vocab_size=0",
+                quoted(&as_path(out))
+            ))
+        ),
+    );
+    output::print(format!("words {}\n", vocabulary.len()).as_bytes())
 }
 
 /// A path as a value of `--set`. A path that is also a TOML value needs `./`.

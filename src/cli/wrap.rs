@@ -1,9 +1,16 @@
 //! Line wrapping for terminals.
 
+/// What a line begins with that is a command.
+const COMMAND: &str = "    ";
+
 /// Breaks lines at spaces to at most `width` columns; a word that is longer stays whole. Continuation lines are indented to
-/// where the text of the line began; in a line of a list, to where its description began, after two spaces.
+/// where the text of the line began; in a line of a list, to where its description began, after two spaces. A command, which begins
+/// with four spaces, is never broken: it is there to be copied.
 pub(super) fn wrap(text: &str, width: usize) -> String {
     let lines = text.split('\n').map(|line| {
+        if line.starts_with(COMMAND) {
+            return line.to_owned();
+        }
         let start = line.len() - line.trim_start().len();
         let name = line[start..].find("  ").map(|end| start + end);
         let behind = name.map(|end| line.len() - line[end..].trim_start().len());
@@ -36,6 +43,10 @@ mod tests {
             (
                 "  because: it is not there at all",
                 "  because: it is not\n  there at all",
+            ),
+            (
+                "go on with\n    wlstm train a-long-path/config.toml --resume",
+                "go on with\n    wlstm train a-long-path/config.toml --resume",
             ),
             ("  gpu  the best adapter", "  gpu  the best\n       adapter"),
             (

@@ -115,16 +115,19 @@ impl Position {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if it belongs to another text.
     pub fn check_text(&self, corpus: &Corpus) -> Result<()> {
-        let path = corpus.path(0).display();
+        let path = match corpus.files() {
+            1 => format!("`{}`", corpus.path(0).display()),
+            files => format!("{files} files from `{}` on", corpus.path(0).display()),
+        };
         let what = if self.bytes != corpus.bytes() {
             format!(
-                "`data.train`, `{path}`, is not the training text of the run: it has {} bytes, the text of the run had {}",
+                "`data.train`, {path}, is not the training text of the run: it has {} bytes, the text of the run had {}",
                 corpus.bytes(),
                 self.bytes
             )
         } else if self.digest != corpus.digest() {
             format!(
-                "`data.train`, `{path}`, is as long as the training text of the run, but it is not the same text"
+                "`data.train`, {path}, is as long as the training text of the run, but it is not the same text"
             )
         } else {
             return Ok(());

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// An open device and its queue.
 pub(super) struct Handle {
@@ -57,6 +57,35 @@ impl Handle {
     /// Calls `make`, which creates something on the device. If the device refuses, returns an error. `what`
     /// names the thing for messages.
     pub fn guarded<T>(&self, what: impl FnOnce() -> String, make: impl FnOnce() -> T) -> Result<T> {
+        self.scoped(make).map_err(|error| refused(&what(), &error))
+    }
+
+    /// Calls `make`, which compiles the shader of a kernel. A shader that is not valid, or does not match the bindings that its
+    /// kernel declares, is refused before the driver sees it.
+    pub fn compiled<T>(
+        &self,
+        kernel: &str,
+        what: impl FnOnce() -> String,
+        make: impl FnOnce() -> T,
+    ) -> Result<T> {
+        self.scoped(make).map_err(|error| match error {
+            wgpu::Error::Validation { .. } => Error::new(
+                Kind::Other,
+                format!(
+                    "the shader of the kernel {kernel} does not compile: {}",
+                    one_line(&error.to_string())
+                ),
+            )
+            .help(format!(
+                "correct `shaders/{kernel}.wgsl`, or the bindings of its `Kernel`; if you have not changed them, report this \
+                 as a defect of wlstm, and use `--device cpu` meanwhile"
+            )),
+            error => refused(&what(), &error),
+        })
+    }
+
+    /// Calls `make`, and returns what the device reports meanwhile.
+    fn scoped<T>(&self, make: impl FnOnce() -> T) -> std::result::Result<T, wgpu::Error> {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
@@ -67,24 +96,7 @@ impl Handle {
         let memory = pollster::block_on(memory.pop());
         match memory.or(validation).or(internal) {
             None => Ok(made),
-            Some(wgpu::Error::OutOfMemory { .. }) => Err(out_of_memory(&what())),
-            Some(error) => {
-                let driver = "update the driver, or use `--device cpu`";
-                let help = match error {
-                    // A shader that does not parse, or does not match its bindings. The tests of this crate exclude this for its
-                    // own kernels, so for these the driver is at fault.
-                    wgpu::Error::Validation { .. } => format!(
-                        "correct the shader or the bindings of its `Kernel`; if the kernel is one of wlstm, {driver}"
-                    ),
-                    _ => driver.to_owned(),
-                };
-                Err(Error::device(format!(
-                    "the GPU refuses {}: {}",
-                    what(),
-                    one_line(&error.to_string())
-                ))
-                .help(help))
-            }
+            Some(error) => Err(error),
         }
     }
 
@@ -176,6 +188,18 @@ pub(super) fn out_of_memory(what: &str) -> Error {
 }
 
 /// Joins the lines of a wgpu error.
+/// The error for something that the device refuses to make.
+fn refused(what: &str, error: &wgpu::Error) -> Error {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => out_of_memory(what),
+        error => Error::device(format!(
+            "the GPU refuses {what}: {}",
+            one_line(&error.to_string())
+        ))
+        .help("update the driver, or use `--device cpu`"),
+    }
+}
+
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

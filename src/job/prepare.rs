@@ -13,7 +13,7 @@ use super::training::{Outcome, Training};
 use super::unchanged::Contents;
 use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_of_config};
 use crate::config::{Config, Precision};
-use crate::corpus::Vocabulary;
+use crate::corpus::{Corpus, Vocabulary};
 use crate::device::{Device, Executor, ExecutorOptions, Workload, choose_all};
 use crate::error::{Error, Result};
 use crate::model::limits::check_sizes;
@@ -55,7 +55,16 @@ impl Job {
 fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
     let is_root = job.collective.is_root();
     let executors = training_executors(&job.devices, &job.config, &job.options, observer)?;
+    if let Some(words) = job.words {
+        let train = &mut job.config.train;
+        let devices = executors.len() * job.collective.ranks();
+        let step = train.batch * train.unroll * train.accumulate * devices;
+        train.steps = words.div_ceil(step as u64);
+    }
     let resumed = find_resumed(&job)?;
+    if let Some(resumed) = &resumed {
+        note_other_devices(resumed, &executors, observer);
+    }
     let name = run_name_of(&job, resumed.as_ref());
     let init = match &job.init {
         Some(file) => Some(Checkpoint::open(&find(file, Which::Best)?.checkpoint)?),
@@ -196,6 +205,37 @@ fn newest_run(base: &Path, job: &Job) -> Result<PathBuf> {
     })
 }
 
+/// Says that a run continues on other devices than before.
+fn note_other_devices(
+    resumed: &Resumed,
+    executors: &[Box<dyn Executor>],
+    observer: &mut Observer<'_>,
+) {
+    let Ok(record) = RunRecord::read(&resumed.folder) else {
+        return;
+    };
+    // The number of threads of the CPU changes no result.
+    let kind = |name: &str| match name.split_once(" (") {
+        Some(("cpu", _)) => "cpu".to_owned(),
+        _ => name.to_owned(),
+    };
+    let kinds = |names: &[String]| names.iter().map(|name| kind(name)).collect::<Vec<_>>();
+    let now: Vec<String> = executors
+        .iter()
+        .map(|executor| executor.describe())
+        .collect();
+    let before: Vec<String> = record.devices.into_iter().take(now.len()).collect();
+    if !before.is_empty() && kinds(&before) != kinds(&now) {
+        observer(Event::Note {
+            text: format!(
+                "The run was on {}, and continues on {}: its results differ by rounding from those of a run that stays on one device.",
+                before.join(" + "),
+                now.join(" + ")
+            ),
+        });
+    }
+}
+
 /// Creates the folder of a new run, or opens that of a run to resume.
 fn open_folder(base: &Path, job: &Job, resumed: Option<&Resumed>) -> Result<RunFolder> {
     if let Some(resumed) = resumed {
@@ -261,10 +301,41 @@ fn restore(
     if let Some(position) = &progress.position {
         let training = Contents::of_training(position, texts.train.corpus());
         let checked = training.check(session.config());
-        checked.map_err(|error| error.help(&resumed.if_other_text))?;
+        checked.map_err(|error| {
+            let error = error.help(&resumed.if_other_text);
+            match changed_since(checkpoint.path(), texts.train.corpus()) {
+                Some(names) => error.context(format!(
+                    "the training text has changed since the last checkpoint: {names}"
+                )),
+                None => error,
+            }
+        })?;
     }
     session.restore(checkpoint)?;
     Ok(progress)
+}
+
+/// The files of a text of several that were modified after a checkpoint, the first three by name; none if there are none.
+fn changed_since(checkpoint: &Path, corpus: &Corpus) -> Option<String> {
+    const NAMED: usize = 3;
+    let modified = |path: &Path| {
+        std::fs::metadata(path)
+            .and_then(|data| data.modified())
+            .ok()
+    };
+    let saved = modified(checkpoint)?;
+    let files = (0..corpus.files()).map(|file| corpus.path(file));
+    let is_newer = |path: &&Path| modified(path).is_some_and(|time| time > saved);
+    let newer: Vec<String> = files
+        .filter(is_newer)
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    let more = match newer.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let is_some = corpus.files() > 1 && !newer.is_empty();
+    is_some.then(|| newer[..newer.len().min(NAMED)].join(", ") + &more)
 }
 
 /// Warns if the parameters come from a model with another vocabulary: rows of its tables then belong to other

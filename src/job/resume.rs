@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::comparison::comparison_of;
 use crate::checkpoint::{RunRecord, Which, config_path, find, has_run};
 use crate::config::Config;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, command_line, quoted};
 use crate::files;
 use crate::train::saved::SavedModel;
 
@@ -31,8 +31,8 @@ impl Resumed {
                 comparison.display()
             ))
             .help(format!(
-                "resume the comparison (`wlstm compare --resume --out {place}`, with a larger budget), or leave --resume out to train this \
-                 model again"
+                "resume the comparison with a larger budget:{}\n  or leave --resume out to train this model again",
+                command_line(&format!("wlstm compare --resume --out {place}"))
             )));
         }
         let checkpoint = match find(folder, Which::Last) {
@@ -65,11 +65,13 @@ impl Resumed {
             folder: folder.to_path_buf(),
             checkpoint,
             if_other_text: format!(
-                "restore the original text and resume with `{command}`, or start a new run from the parameters of this one with --init {}",
-                quoted(&folder.display().to_string())
+                "restore the original text and resume:{}\n  or train on the new text, with the parameters and the words of this run:{}",
+                command_line(&command),
+                with_new_text(folder, &before)
             ),
             if_other_measure: format!(
-                "resume with the original validation text: `{command}`; to evaluate another text, use `wlstm eval`"
+                "resume with the original validation text:{}\n  to evaluate another text, use `wlstm eval`",
+                command_line(&command)
             ),
         })
     }
@@ -99,6 +101,24 @@ pub fn resume_arguments(run: &Path) -> String {
     format!("train {config} --resume")
 }
 
+/// The commands that start a new run on the text as it is now, from the parameters of a run and with its words.
+fn with_new_text(run: &Path, config: &Config) -> String {
+    let place = quoted(&run.display().to_string());
+    let start = format!(
+        "wlstm train {} --init {place}",
+        quoted(&config_path(run).display().to_string())
+    );
+    if config.data.vocab.is_some() {
+        return command_line(&start);
+    }
+    // Otherwise the vocabulary would be built from the new text, and its rows would belong to other words.
+    let words = quoted(&run.join("vocab.txt").display().to_string());
+    command_line(&format!("wlstm vocab {place} --out {words}"))
+        + &command_line(&format!(
+            "{start} --set data.vocab={words} --set data.vocab_size=0"
+        ))
+}
+
 /// Checks that a run can be resumed with this configuration.
 fn check_same_run(folder: &Path, before: &Config, now: &Config, command: &str) -> Result<()> {
     let conflicts = now.resume_conflicts(before);
@@ -111,6 +131,7 @@ fn check_same_run(folder: &Path, before: &Config, now: &Config, command: &str) -
         conflicts.join("; ")
     ))
     .help(format!(
-        "resume with the original configuration: `{command}`; or name another run with --out, or start a new one with --init"
+        "resume with the original configuration:{}\n  or name another run with --out, or start a new one with --init",
+        command_line(command)
     )))
 }

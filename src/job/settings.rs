@@ -35,6 +35,8 @@ pub struct Job {
     pub(super) texts: Option<Texts>,
     pub(super) stop: Stop,
     pub(super) shared_targets: Option<Arc<SharedTargets>>,
+    /// Words to train on, if the limit is given in words.
+    pub(super) words: Option<u64>,
 }
 
 /// The folder of the run.
@@ -74,6 +76,7 @@ impl Job {
             texts: None,
             stop: Stop::default(),
             shared_targets: None,
+            words: None,
         })
     }
 
@@ -171,6 +174,12 @@ impl Job {
     /// Trains together with the other processes of `collective`; see [`distributed::connect`](super::distributed::connect).
     pub fn collective(mut self, collective: Box<dyn Collective>) -> Job {
         self.collective = collective;
+        self
+    }
+
+    /// Stops after this many words, rounded up to whole steps: replaces `train.steps`.
+    pub fn words(mut self, words: u64) -> Job {
+        self.words = Some(words);
         self
     }
 

@@ -74,11 +74,20 @@ fn assert_restored(ended: &Ended, run: &Path) {
         .split_once(LEAVE)
         .expect("the alternate screen is left");
     // The terminal skips spaces, so only single words can be found.
-    for word in ["training", "loss", "perplexity", "memory", "parameters"] {
+    for word in [
+        "training",
+        "loss",
+        "perplexity",
+        "memory",
+        "parameters",
+        "elapsed",
+        "steps",
+    ] {
         assert!(drawn.contains(word), "{word}: {drawn}");
     }
     assert!(after.contains(SHOW) && !after.contains(ENTER));
-    assert!(after.contains("stopped: interrupted"), "{after}");
+    assert!(after.contains("stopped: interrupted after step"), "{after}");
+    assert!(after.contains("continue with"), "{after}");
     assert!(
         after.contains("The run folder is"),
         "messages are printed afterwards: {after}"

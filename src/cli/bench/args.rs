@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::super::args::{OverrideArgs, positive};
+use super::super::args::{OverrideArgs, count, positive};
 
 /// Measure training steps and kernels
 #[derive(Clone, Debug, Args)]
@@ -60,7 +60,7 @@ pub(in crate::cli) struct BenchStepArgs {
     #[arg(long)]
     pub profile: bool,
     /// Measure at most this many steps
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = count, allow_negative_numbers = true)]
     pub steps: u64,
     /// Measure for at most this many seconds, but at least three steps
     #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = positive)]

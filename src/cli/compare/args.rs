@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::args::{DeviceArgs, OverrideArgs, positive};
+use super::super::args::{DeviceArgs, OverrideArgs, count, positive};
 
 /// Train several models under one budget and compare them in a table
 #[derive(Clone, Debug, Args)]
@@ -49,16 +49,16 @@ pub(in crate::cli) struct CompareArgs {
     #[arg(long, value_name = "LIST")]
     pub variants: Vec<String>,
     /// Train each model for this many seconds
-    #[arg(long, value_name = "N", value_parser = positive, group = "budget")]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, group = "budget")]
     pub seconds: Option<f64>,
     /// Train each model for this many optimizer steps
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), group = "budget")]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, group = "budget")]
     pub steps: Option<u64>,
     /// Train each model for this many passes over the text
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), group = "budget")]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, group = "budget")]
     pub epochs: Option<u64>,
     /// Train each model on this many words, rounded up to whole steps
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), group = "budget")]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, group = "budget")]
     pub words: Option<u64>,
     /// Folder of the comparison [default: runs/compare; runs/compare-2 and so on if it exists]
     #[arg(long, value_name = "DIR")]

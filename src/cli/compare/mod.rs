@@ -10,13 +10,13 @@ use self::display::Display;
 use super::args::Invocation;
 use super::executors::executor_options;
 use super::messages::note;
-use super::next::{device_options, longer, program};
+use super::next::{device_options, longer, program, proposals};
 use super::output;
 use super::preparation::Preparation;
 use super::progress::{UnigramModel, UnknownWords, validation_time};
 use super::signals::listen;
 use crate::config::DataConfig;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, command_line, quoted};
 use crate::job::comparison::{
     BeginOptions, Budget, Comparison, ComparisonFolder, ComparisonOutcome,
 };
@@ -157,22 +157,30 @@ fn advise(outcome: &ComparisonOutcome, folder: &ComparisonFolder, device: &str, 
     let run = quoted(&folder.run(&best.folder).display().to_string());
     let longer = longer(&best.config.train, 10.0);
     let device = device_options(&[device.to_owned()]);
-    note(
-        quiet,
-        &format!(
-            "\nNext, with the best model, `{}`:\n  {program} generate {run} --tokens 500{device}\n  {program} train {run}/config.toml{longer}{device}",
-            best.label
+    let title = format!("Next, with the best model, `{}`", best.label);
+    let next = [
+        (
+            "text from it",
+            format!("{program} generate {run} --tokens 500{device}"),
         ),
-    );
+        (
+            "train it from the start, for ten times as long",
+            format!("{program} train {run}/config.toml{longer}{device}"),
+        ),
+    ];
+    note(quiet, &proposals(&title, &next));
 }
 
 /// The error of the command, if a model failed or the comparison was interrupted.
 fn verdict(outcome: ComparisonOutcome, folder: &ComparisonFolder, stop: &Stop) -> Result<()> {
     let place = quoted(&folder.path().display().to_string());
     if let Some(kind) = stop.asked() {
-        return Err(Error::new(kind, "interrupted").help(format!(
-            "everything is saved in `{place}`; resume with `wlstm compare --resume --out {place}`"
-        )));
+        let command = format!("{} compare --resume --out {place}", program());
+        return Err(Error::new(
+            kind,
+            format!("interrupted; everything is saved in `{place}`"),
+        )
+        .help(format!("continue with{}", command_line(&command))));
     }
     let all = outcome.models.len();
     let count = outcome.failures.len();

@@ -46,7 +46,9 @@ impl Trainer<'_> {
         // The first failure is the one to report.
         let recorded = checkpointer.end(status);
         let written = metrics.end(outcome.reason.clone());
-        ended.map_err(|error| explain(error, checkpointer.last(), self.run.config, devices))?;
+        let step = outcome.progress.step;
+        ended
+            .map_err(|error| explain(error, checkpointer.last(), self.run.config, devices, step))?;
         recorded?;
         written?;
         outcome.best = checkpointer.best();
@@ -133,14 +135,14 @@ impl Trainer<'_> {
     }
 }
 
-/// Adds help to an error: the last checkpoint, and how to continue.
-fn explain(error: Error, last: Option<PathBuf>, config: &Config, devices: usize) -> Error {
-    let mixed = match config.train.precision {
-        Precision::F32 => "",
-        Precision::Mixed => {
-            "; or with train.precision = \"f32\", because f16 has no numbers above 65,504"
-        }
-    };
+/// Adds help to an error after `step` steps: the last checkpoint, and how to continue.
+fn explain(
+    error: Error,
+    last: Option<PathBuf>,
+    config: &Config,
+    devices: usize,
+    step: u64,
+) -> Error {
     match (error.kind(), last) {
         (Kind::Interrupted | Kind::Terminated, Some(last)) => {
             error.help(format!("everything is saved in `{}`", last.display()))
@@ -149,14 +151,101 @@ fn explain(error: Error, last: Option<PathBuf>, config: &Config, devices: usize)
             "the last checkpoint is `{}`; resume with --resume and the same number of devices; one may be named twice",
             last.display()
         )),
-        (Kind::Diverged, Some(last)) => error.help(format!(
-            "the last good checkpoint is `{}`: start a new run from it with --init and a lower train.learning_rate, or \
-             with a lower train.clip_norm above 0{mixed}",
-            last.display()
+        (Kind::Diverged, Some(last)) if !starts_far_off(config, step) => error.help(format!(
+            "the last good checkpoint is `{}`: start a new run from it with --init, {}",
+            last.display(),
+            remedies(config, step)
         )),
-        (Kind::Diverged, None) => error.help(format!(
-            "start again with a lower train.learning_rate, or with a lower train.clip_norm above 0{mixed}"
-        )),
+        (Kind::Diverged, _) => error.help(format!("start again, {}", remedies(config, step))),
         _ => error,
+    }
+}
+
+/// The largest `train.init_range` that a model can be expected to learn from.
+const LARGE_RANGE: f64 = 0.5;
+
+/// Number of first steps in which the initial parameters are the likely cause.
+const FIRST_STEPS: u64 = 20;
+
+/// Whether a run diverged because of its initial parameters.
+fn starts_far_off(config: &Config, step: u64) -> bool {
+    config.train.init_range > LARGE_RANGE && step < FIRST_STEPS
+}
+
+/// What to change in a configuration with which a run diverged after `step` steps, the most likely cause first.
+fn remedies(config: &Config, step: u64) -> String {
+    let train = &config.train;
+    let mut all = Vec::new();
+    if starts_far_off(config, step) {
+        all.push(format!(
+            "with a much smaller `train.init_range` than {}, or with 0, which gives each parameter its own range",
+            train.init_range
+        ));
+    }
+    if train.precision == Precision::Mixed {
+        all.push(
+            "with `train.precision = \"f32\"`, because f16 has no numbers above 65,504".to_owned(),
+        );
+    }
+    if train.clip_norm == 0.0 {
+        all.push("with `train.clip_norm = 10`, because gradients are not clipped now".to_owned());
+    }
+    all.push(format!(
+        "with a lower `train.learning_rate` than {}",
+        train.learning_rate
+    ));
+    if train.clip_norm > 0.0 {
+        all.push(format!(
+            "with a lower `train.clip_norm` than {}",
+            train.clip_norm
+        ));
+    }
+    all.join("; or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_likely_cause_comes_first() {
+        let remedies = |sets: &[&str], step| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let toml = "[data]\ntrain = [\"x\"]\n[train]\nsteps = 1\n";
+            remedies(
+                &Config::parse(toml, "x", Path::new("/"), &sets).unwrap(),
+                step,
+            )
+        };
+        for (sets, step, first) in [
+            (&[][..], 500, "with a lower `train.learning_rate` than 0.2"),
+            (
+                &["train.init_range=5"],
+                0,
+                "with a much smaller `train.init_range` than 5",
+            ),
+            (
+                &["train.init_range=5"],
+                500,
+                "with a lower `train.learning_rate`",
+            ),
+            (
+                &["train.init_range=0.1"],
+                0,
+                "with a lower `train.learning_rate`",
+            ),
+            (&["train.clip_norm=0"], 500, "with `train.clip_norm = 10`"),
+            (
+                &["train.precision=mixed"],
+                500,
+                "with `train.precision = \"f32\"`",
+            ),
+        ] {
+            let found = remedies(sets, step);
+            assert!(found.starts_with(first), "{found}");
+            assert!(found.contains("learning_rate"), "{found}");
+        }
     }
 }

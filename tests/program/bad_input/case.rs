@@ -110,9 +110,11 @@ pub fn explained(ended: &Ended, code: i32, says: &[&str]) {
         "{stderr}"
     );
     let start = lines.iter().position(is_error).expect("one error");
-    let last = lines[lines.len() - 1];
+    // Commands to copy follow on lines of their own.
+    let help = lines.iter().rposition(|line| line.starts_with("  help: "));
+    let is_last = |at: usize| lines[at..].iter().all(|line| line.starts_with("  "));
     assert!(
-        last.starts_with("  help: "),
+        help.is_some_and(is_last),
         "no help line at the end: {stderr}"
     );
     let chain = lines[start..].join("\n");

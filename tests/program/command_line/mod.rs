@@ -9,6 +9,8 @@ mod generate;
 mod output;
 mod parameters;
 mod plan;
+mod proposals;
+mod report;
 mod score;
 mod tools;
 mod usage;

@@ -82,7 +82,7 @@ fn the_proposed_command_works() {
         let made = tiny.wlstm().args(line).assert().success();
         let said = String::from_utf8(made.get_output().stderr.clone()).unwrap();
         let options = said
-            .split("To train with it: ")
+            .split("To train with it:\n    ")
             .nth(1)
             .expect("how to train");
         let options = options.lines().next().unwrap().split(' ');

@@ -98,8 +98,9 @@ fn proposed_commands_work() {
     let proposed = |ended: &Ended| -> Vec<String> {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let next = ended.stderr.split("\nNext").nth(1);
-        let lines = next.expect("what comes next").lines().skip(1);
-        lines.map(|line| line.trim().to_owned()).collect()
+        let lines = next.expect("what comes next").lines();
+        let commands = lines.filter_map(|line| line.strip_prefix("    "));
+        commands.map(str::to_owned).collect()
     };
     // An epoch has some 200 steps.
     for (k, (budget, steps)) in [

@@ -1,0 +1,197 @@
+//! What `wlstm train` proposes: commands that can be copied and run.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::tools::{Tiny, metrics, text};
+
+/// The output to standard error.
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs `wlstm train tiny.toml` with these arguments.
+fn train(tiny: &Tiny, arguments: &[&str]) -> Output {
+    let line = [&["train", "tiny.toml", "--device", "cpu"], arguments].concat();
+    tiny.wlstm().args(line).output().unwrap()
+}
+
+/// The commands in a text: lines that begin with four spaces.
+fn commands(text: &str) -> Vec<String> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
+    lines.map(str::to_owned).collect()
+}
+
+/// Types a command into a shell in the folder.
+#[cfg(unix)]
+fn type_line(tiny: &Tiny, line: &str) -> Output {
+    let program = tiny.wlstm().get_program().to_owned();
+    let program = program.to_string_lossy();
+    let line = match line.strip_prefix("wlstm ") {
+        Some(arguments) => format!("{program} {arguments}"),
+        None => line.to_owned(),
+    };
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &line]).current_dir(tiny.path(""));
+    shell.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    let done = shell.output().unwrap();
+    assert!(done.status.success(), "{line}: {}", errors(&done));
+    done
+}
+
+fn steps(run: &Path) -> u64 {
+    let last = metrics(run, "step").pop().expect("a step");
+    last["step"].as_u64().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn proposed_commands_work_and_the_report_is_named() {
+    let tiny = Tiny::new("sentences");
+    let trained = train(&tiny, &["--out", "run"]);
+    let said = errors(&trained);
+    assert!(
+        said.contains("Curves and samples: `run/report.html`\n"),
+        "{said}"
+    );
+    let found = commands(&said);
+    for what in [
+        " generate ",
+        " eval ",
+        " --resume ",
+        " model.cell=",
+        " plan ",
+    ] {
+        let line = found.iter().find(|line| {
+            format!("{line} ")
+                .replace('=', "= ")
+                .contains(&what.replace('=', "= "))
+        });
+        assert!(line.is_some(), "{what}: {said}");
+    }
+    for line in &found {
+        type_line(&tiny, line);
+    }
+    assert_eq!(steps(&tiny.path("run")), 40, "trained for twice as long");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_at_its_limit_says_how_to_train_it_for_longer() {
+    let tiny = Tiny::trained("sentences", &[]);
+    let again = train(&tiny, &["--out", "run", "--resume"]);
+    let said = errors(&again);
+    let (_, rest) = said.split_once("already reached its limits").expect(&said);
+    let command = commands(rest).remove(0);
+    assert_eq!(steps(&tiny.path("run")), 20);
+    type_line(&tiny, &command);
+    assert_eq!(steps(&tiny.path("run")), 40);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_run_says_how_to_continue_the_first() {
+    let tiny = Tiny::new("sentences");
+    let first = errors(&train(&tiny, &[]));
+    assert!(!first.contains("This is a new run"), "{first}");
+    let second = errors(&train(&tiny, &[]));
+    let (_, rest) = second
+        .split_once("This is a new run. To continue the one in `./runs/tiny`:\n")
+        .expect(&second);
+    assert!(tiny.path("runs/tiny-2/run.json").exists());
+    let command = commands(rest).remove(0);
+    type_line(&tiny, &format!("{command} --steps 25"));
+    assert_eq!(steps(&tiny.path("runs/tiny")), 25);
+    assert_eq!(steps(&tiny.path("runs/tiny-2")), 20);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_text_that_has_grown_is_named_and_the_advice_works() {
+    let tiny = Tiny::new("sentences");
+    tiny.write("more.txt", text(8, 30));
+    let texts = "data.train=[\"train.txt\", \"more.txt\"]";
+    for (name, sets) in [("run", &[][..]), ("several", &["--set", texts])] {
+        let trained = train(&tiny, &[&["--out", name], sets].concat());
+        assert!(trained.status.success(), "{}", errors(&trained));
+    }
+    // New words, so that a new vocabulary would be another.
+    let grown = text(1, 60) + "a zebra and another zebra ran\n";
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    tiny.write("train.txt", grown);
+    for (name, file) in [
+        ("run", "train.txt`, is not the training text"),
+        ("several", "since the last checkpoint: `"),
+    ] {
+        let config = format!("{name}/config.toml");
+        let line = ["train", &config, "--resume", "--device", "cpu"];
+        let refused = tiny.wlstm().args(line).output().unwrap();
+        let said = errors(&refused);
+        assert_eq!(refused.status.code(), Some(3), "{said}");
+        assert!(said.contains(file) && said.contains("train.txt`"), "{said}");
+        assert!(!said.contains("more.txt`"), "{said}");
+        let advice = commands(&said);
+        assert_eq!(advice.len(), 3, "{said}");
+        type_line(&tiny, &advice[1]);
+        let done = type_line(&tiny, &format!("{} --device cpu --out {name}-2", advice[2]));
+        // It starts from the parameters of the run, and its words are the same.
+        assert!(!errors(&done).contains("differs"), "{}", errors(&done));
+        let first = |run: &str| {
+            metrics(&tiny.path(run), "step")[0]["loss"]
+                .as_f64()
+                .unwrap()
+        };
+        let (again, at_first) = (first(&format!("{name}-2")), first(name));
+        assert!(again < at_first - 0.01, "{again} {at_first}");
+    }
+}
+
+#[test]
+fn limits_are_options_and_wrong_ones_are_explained() {
+    let tiny = Tiny::new("sentences");
+    // A step has 12 words, the text some 450.
+    for (name, options, steps_of) in [
+        ("words", &["--words", "30"][..], 3..=3),
+        (
+            "epochs",
+            &["--epochs", "1", "--set", "train.steps=1000"],
+            25..=60,
+        ),
+    ] {
+        let done = train(&tiny, &[&["--out", name], options].concat());
+        assert!(done.status.success(), "{}", errors(&done));
+        assert!(steps_of.contains(&steps(&tiny.path(name))), "{name}");
+    }
+    for (options, said) in [
+        (["--seconds", "-1"], "give a number above 0"),
+        (["--steps", "0"], "give a whole number, at least 1"),
+        (["--steps", "-3"], "give a whole number, at least 1"),
+        (["--words", "many"], "give a whole number, at least 1"),
+        (["--epochs", "1.5"], "give a whole number, at least 1"),
+    ] {
+        let refused = train(&tiny, &options);
+        assert_eq!(refused.status.code(), Some(2), "{options:?}");
+        assert!(errors(&refused).contains(said), "{}", errors(&refused));
+    }
+}
+
+#[test]
+fn another_device_is_said_at_a_resume() {
+    let tiny = Tiny::trained("sentences", &[]);
+    let record = std::fs::read_to_string(tiny.path("run/run.json")).unwrap();
+    let resume = ["--out", "run", "--resume", "--steps", "21"];
+    let same = errors(&train(&tiny, &resume));
+    assert!(!same.contains("differ by rounding"), "{same}");
+    let start = record.find("cpu (").expect(&record);
+    let end = start + record[start..].find('"').unwrap();
+    let other = format!("{}Some GPU{}", &record[..start], &record[end..]);
+    tiny.write("run/run.json", other);
+    let other = errors(&train(
+        &tiny,
+        &["--out", "run", "--resume", "--steps", "22"],
+    ));
+    assert!(
+        other.contains("The run was on Some GPU, and continues on cpu"),
+        "{other}"
+    );
+}
