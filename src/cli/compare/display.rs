@@ -203,3 +203,30 @@ impl Display {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// Off a terminal, a long validation prints a line now and then, as training does.
+    #[test]
+    fn a_validation_shows_its_progress_in_plain_lines() {
+        let sets = ["data.train=a.txt".to_owned()];
+        let model = Model {
+            label: "one".to_owned(),
+            folder: "one".to_owned(),
+            file: "one.toml".into(),
+            config: Config::parse("", "test", &std::env::temp_dir(), &sets).unwrap(),
+        };
+        let mut display = Display::new(&[model], true);
+        display.show(0, Event::Validating { done: 1, total: 9 });
+        let first = display.last[0].expect("a line");
+        display.show(0, Event::Validating { done: 2, total: 9 });
+        assert_eq!(display.last[0], Some(first), "too early for another");
+        let before = Instant::now().checked_sub(INTERVAL);
+        display.last[0] = before;
+        display.show(0, Event::Validating { done: 3, total: 9 });
+        assert_ne!(display.last[0], before);
+    }
+}

@@ -216,3 +216,36 @@ pub(in crate::cli) fn validation_time(count: u64, seconds: f64) -> String {
         duration(seconds)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::messages::{hold, release, take_held};
+    use super::*;
+
+    fn config() -> Config {
+        let sets = ["data.train=a.txt".to_owned()];
+        Config::parse("", "test", &std::env::temp_dir(), &sets).expect("a configuration")
+    }
+
+    /// Off a terminal, a long validation prints a line now and then.
+    #[test]
+    fn a_validation_shows_its_progress_in_plain_lines() {
+        let mut progress = Progress::new(&config(), false);
+        progress.bar = None;
+        hold();
+        let mut lines = |done, last: Option<Instant>| -> usize {
+            progress.last = last;
+            progress.show(Event::Validating { done, total: 9 });
+            let text = format!("validating {done}/9  ETA");
+            let held = take_held();
+            held.iter().filter(|line| line.starts_with(&text)).count()
+        };
+        let counts = [
+            lines(1, None),
+            lines(2, Some(Instant::now())),
+            lines(3, Instant::now().checked_sub(INTERVAL)),
+        ];
+        release();
+        assert_eq!(counts, [1, 0, 1]);
+    }
+}
