@@ -172,14 +172,22 @@ fn starts_far_off(config: &Config, step: u64) -> bool {
     config.train.init_range > LARGE_RANGE && step < FIRST_STEPS
 }
 
-/// What to change in a configuration with which a run diverged after `step` steps, the most likely cause first.
+/// What to change in a configuration with which a run diverged after `step` steps: the two most likely causes.
 fn remedies(config: &Config, step: u64) -> String {
     let train = &config.train;
+    // As few digits as a configuration needs.
+    let short = |number: f64| {
+        if number < 1e7 {
+            number.to_string()
+        } else {
+            format!("{number:e}")
+        }
+    };
     let mut all = Vec::new();
     if starts_far_off(config, step) {
         all.push(format!(
             "with a much smaller `train.init_range` than {}, or with 0, which gives each parameter its own range",
-            train.init_range
+            short(train.init_range)
         ));
     }
     if train.precision == Precision::Mixed {
@@ -192,14 +200,13 @@ fn remedies(config: &Config, step: u64) -> String {
     }
     all.push(format!(
         "with a lower `train.learning_rate` than {}",
-        train.learning_rate
+        short(train.learning_rate)
     ));
-    if train.clip_norm > 0.0 {
-        all.push(format!(
-            "with a lower `train.clip_norm` than {}",
-            train.clip_norm
-        ));
-    }
+    all.push(format!(
+        "with a lower `train.clip_norm` than {}",
+        short(train.clip_norm)
+    ));
+    all.truncate(2);
     all.join("; or ")
 }
 
