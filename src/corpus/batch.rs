@@ -117,7 +117,7 @@ impl Position {
     pub fn check_text(&self, corpus: &Corpus) -> Result<()> {
         let path = match corpus.files() {
             1 => format!("`{}`", corpus.path(0).display()),
-            files => format!("{files} files from `{}` on", corpus.path(0).display()),
+            files => format!("{files} files"),
         };
         let what = if self.bytes != corpus.bytes() {
             format!(

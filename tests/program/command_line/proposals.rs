@@ -128,9 +128,10 @@ fn a_text_that_has_grown_is_named_and_the_advice_works() {
         let refused = tiny.wlstm().args(line).output().unwrap();
         let said = errors(&refused);
         assert_eq!(refused.status.code(), Some(3), "{said}");
+        let (_, said) = said.split_once("error: ").expect("an error");
         assert!(said.contains(file) && said.contains("train.txt`"), "{said}");
         assert!(!said.contains("more.txt`"), "{said}");
-        let advice = commands(&said);
+        let advice = commands(said);
         assert_eq!(advice.len(), 3, "{said}");
         type_line(&tiny, &advice[1]);
         let done = type_line(&tiny, &format!("{} --device cpu --out {name}-2", advice[2]));
