@@ -46,7 +46,7 @@ impl TextFile {
                 ),
             );
         }
-        let file = fs::File::open(&path).map_err(unreadable)?;
+        let file = files::open_regular(&path).map_err(unreadable)?;
         let stamp = file.metadata().ok().as_ref().and_then(stamp_of);
         let contents = Contents::read(file, &path, copied).map_err(unreadable)?;
         let name = path.display().to_string();

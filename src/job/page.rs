@@ -21,7 +21,7 @@ pub fn write_report(out: &Path, runs: &[RunData]) -> Result<()> {
     const PAGE: &[u8] = b"<!DOCTYPE html>";
     let mut begin = Vec::new();
     let read = |file: File| file.take(PAGE.len() as u64).read_to_end(&mut begin);
-    if File::open(out).and_then(read).is_ok() && !begin.is_empty() && begin != PAGE {
+    if files::open_regular(out).and_then(read).is_ok() && !begin.is_empty() && begin != PAGE {
         return Err(
             Error::data(format!("`{}` exists and is not a report", out.display()))
                 .help("choose another file with --out"),

@@ -1,11 +1,11 @@
 //! Reads `metrics.jsonl`.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use super::line::Line;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Reads a file of metrics. An incomplete last line, which a killed process leaves, is ignored.
 ///
@@ -29,7 +29,7 @@ pub(super) fn scan(path: &Path, mut take: impl FnMut(Line, u64) -> bool) -> Resu
             .because(error)
             .help("check the permissions of the file, or remove it: a run continues without its past metrics")
     };
-    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+    let mut file = BufReader::new(files::open_regular(path).map_err(unreadable)?);
     let (mut text, mut end) = (Vec::new(), 0);
     for number in 1.. {
         text.clear();

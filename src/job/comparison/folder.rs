@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::report::{ComparisonRow, comparison_csv, comparison_table};
 
+/// The largest record that is read, in bytes: a configuration for each model.
+const MAX_RECORD: u64 = 1 << 26;
+
 /// The folder of a comparison.
 #[derive(Clone, Debug)]
 pub struct ComparisonFolder {
@@ -74,7 +77,7 @@ impl ComparisonFolder {
             }
         };
         let record = path.join(RECORD);
-        let text = std::fs::read_to_string(&record).map_err(|error| {
+        let text = files::read_regular(&record, MAX_RECORD).map_err(|error| {
             Error::data(format!(
                 "there is no comparison to resume in `{}`",
                 path.display()
@@ -82,7 +85,7 @@ impl ComparisonFolder {
             .because(error)
             .help("name the folder of a comparison with --out, or leave --resume out")
         })?;
-        let record: Record = serde_json::from_str(&text).map_err(|error| {
+        let record: Record = serde_json::from_slice(&text).map_err(|error| {
             Error::data(format!("cannot use `{}`", record.display()))
                 .because(error)
                 .help("use the version of wlstm that wrote it, or start a new comparison")

@@ -1,6 +1,6 @@
 //! The record of a comparison, `compare.json`: models, budget and results.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use super::budget::Budget;
 use super::models::Model;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::printable::printable;
 use crate::report::ComparisonRow;
 
 /// A model in `compare.json`.
@@ -22,6 +23,24 @@ pub struct ModelSpec {
     pub file: PathBuf,
     /// The resolved configuration.
     pub config: String,
+}
+
+impl ModelSpec {
+    /// Checks that the run is in the folder of the comparison. The record may come from a stranger.
+    fn check_folder(&self) -> Result<()> {
+        let mut parts = Path::new(&self.folder).components();
+        if matches!(
+            (parts.next(), parts.next()),
+            (Some(Component::Normal(_)), None)
+        ) {
+            return Ok(());
+        }
+        Err(Error::data(format!(
+            "`{RECORD}` names a run outside of the comparison, `{}`",
+            self.folder
+        ))
+        .help("start a new comparison"))
+    }
 }
 
 /// The device, the budget and the models of a comparison.
@@ -47,9 +66,10 @@ impl ComparisonSpec {
             return Err(Error::data("the comparison has no models").help("start a new comparison"));
         }
         let model = |spec: &ModelSpec| {
+            spec.check_folder()?;
             let config = Config::parse(&spec.config, RECORD, Path::new("/"), &[]);
             Ok(Model {
-                label: spec.label.clone(),
+                label: printable(&spec.label).into_owned(),
                 folder: spec.folder.clone(),
                 file: spec.file.clone(),
                 config: config.map_err(|error| {

@@ -87,6 +87,35 @@ fn a_best_checkpoint_outside_of_the_run_is_refused() {
 }
 
 #[test]
+fn a_comparison_with_runs_outside_of_it_is_refused() {
+    let small = Small::new("a b c\n".repeat(20));
+    let out = small.folder.path("compared");
+    let (config, folder) = (text(&small.config), text(&out));
+    let compare = ["compare", config, "--device", "cpu", "--out", folder];
+    let two: &[&str] = &["--steps", "2", "--set", "train.learning_rate=0.1,0.2"];
+    let ended = wlstm(&[&compare[..], two].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let record = std::fs::read_to_string(out.join("compare.json")).expect("a record");
+    for name in ["../outside", "/tmp/outside", "..", "a/../../outside", ""] {
+        let mut changed: serde_json::Value = serde_json::from_str(&record).expect("a record");
+        changed["specs"][0]["folder"] = serde_json::json!(name);
+        small
+            .folder
+            .write("compared/compare.json", changed.to_string());
+        let before = small.folder.snapshot();
+        for arguments in [
+            vec![
+                "compare", "--resume", "--device", "cpu", "--out", folder, "--steps", "4",
+            ],
+            vec!["report", folder],
+        ] {
+            failed(&wlstm(&arguments), 3, &["outside of the comparison"]);
+        }
+        assert!(before == small.folder.snapshot(), "files have changed");
+    }
+}
+
+#[test]
 fn pipes_and_devices_never_hang() {
     let small = Small::trained("a b c\n".repeat(20));
     let (run, config) = (text(&small.run), text(&small.config));
