@@ -97,7 +97,8 @@ fn changed_checkpoints_are_refused_or_consistent() {
     assert!(opened > files / 20, "only {opened} of {files} opened");
 }
 
-/// The files that are changed are valid, and the check accepts them.
+/// The files that are changed are valid. The check of what was accepted finds a configuration of other sizes, which no way of
+/// opening accepts.
 #[test]
 fn the_samples_are_valid() {
     let bench = Bench::new();
@@ -105,5 +106,12 @@ fn the_samples_are_valid() {
         let file: &HostileFile = bench.sample(k);
         expected::check(file).expect("a consistent sample");
         assert!(bench.try_all(file, k, 0).as_model, "sample {k}");
+        let mut wrong = file.clone();
+        let config = wrong.metadata["config"].as_str().expect("a text");
+        let wider = config.replace("\nhidden = 8\n", "\nhidden = 16\n");
+        assert_ne!(config, wider);
+        wrong.metadata.insert("config".to_owned(), wider.into());
+        expected::check(&wrong).expect_err("other sizes");
+        assert!(!bench.try_all(&wrong, k, 0).as_model, "sample {k}");
     }
 }
