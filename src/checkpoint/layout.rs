@@ -11,9 +11,11 @@ pub(super) const CHECKPOINTS: &str = "checkpoints";
 pub(super) const LOCK: &str = ".lock";
 /// The record of the run as a whole; see [`RunRecord`](super::RunRecord).
 pub(super) const RECORD: &str = "run.json";
-const CONFIG: &str = "config.toml";
-const METRICS: &str = "metrics.jsonl";
-const TENSORBOARD: &str = "tensorboard";
+pub(super) const CONFIG: &str = "config.toml";
+pub(super) const METRICS: &str = "metrics.jsonl";
+pub(super) const TENSORBOARD: &str = "tensorboard";
+/// The page about a run.
+pub const REPORT: &str = "report.html";
 
 /// The folder of the runs and comparisons whose folder is not given, in the folder `base`.
 pub fn runs_folder(base: &Path) -> PathBuf {
@@ -64,6 +66,15 @@ pub fn step_of_checkpoint(file: &Path) -> Option<u64> {
     let digits = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
     let step = digits.parse().ok()?;
     (name == checkpoint_name(step)).then_some(step)
+}
+
+/// The number of checkpoints in a folder of checkpoints.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be read.
+pub fn checkpoints_in(folder: &Path) -> Result<usize> {
+    checkpoint_steps(folder).map(|steps| steps.len())
 }
 
 /// The steps of the checkpoints in a folder of checkpoints, ascending.

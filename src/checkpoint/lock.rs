@@ -14,13 +14,7 @@ use crate::files;
 /// [`Kind::Data`](crate::error::Kind::Data) if another process holds the lock, or the folder is not writable.
 pub fn lock_folder(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
-    // Opening a pipe would wait, and opening a link would create its target.
-    if path.symlink_metadata().is_ok_and(|own| !own.is_file()) {
-        return Err(
-            Error::data(format!("`{}` is not a regular file", path.display()))
-                .help("remove it, or choose another folder with --out"),
-        );
-    }
+    files::check_own(&path).map_err(|error| files::cannot_write(&path, error).help("remove it"))?;
     let lock = File::options()
         .create(true)
         .truncate(false)
@@ -44,7 +38,14 @@ pub fn lock_folder(folder: &Path) -> Result<File> {
     Ok(lock)
 }
 
+/// Whether this is the file that a process locks in a folder.
+pub fn is_lock(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == LOCK)
+}
+
 /// Whether no process holds the lock of a folder.
 pub fn is_unlocked(folder: &Path) -> bool {
-    files::open_regular(&folder.join(LOCK)).is_ok_and(|file| file.try_lock_shared().is_ok())
+    let path = folder.join(LOCK);
+    files::check_own(&path).is_ok()
+        && files::open_regular(&path).is_ok_and(|file| file.try_lock_shared().is_ok())
 }

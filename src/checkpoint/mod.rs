@@ -12,16 +12,17 @@ mod numbered;
 mod read;
 mod record;
 mod run_folder;
+mod state;
 mod write;
 
 pub use find::{FoundCheckpoint, Which, find};
 pub use layout::{
-    config_path, has_run, metrics_path, run_of_checkpoint, run_of_config, runs_folder,
-    step_of_checkpoint,
+    REPORT, checkpoints_in, config_path, has_run, metrics_path, run_of_checkpoint, run_of_config,
+    runs_folder, step_of_checkpoint,
 };
-pub use lock::{is_unlocked, lock_folder};
+pub use lock::{is_lock, is_unlocked, lock_folder};
 pub use numbered::run_name;
 pub use read::{Checkpoint, Tensor};
 pub use record::{RunRecord, SavedCheckpoint, Status};
 pub use run_folder::RunFolder;
-pub use write::{Dtype, Entry, Sink, write};
+pub use write::{Dtype, Entry, Sink, write, write_output};

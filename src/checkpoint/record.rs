@@ -82,8 +82,7 @@ impl RunRecord {
                 .because(error)
                 .help("name one of the checkpoints instead of the folder")
         };
-        let text =
-            files::read_regular(&path, MAX_RECORD).map_err(|error| unreadable(error.into()))?;
+        let text = files::read_own(&path, MAX_RECORD).map_err(|error| unreadable(error.into()))?;
         serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))
     }
 

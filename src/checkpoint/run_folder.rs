@@ -12,6 +12,7 @@ use super::layout::{
 use super::lock::lock_folder;
 use super::numbered;
 use super::record::RunRecord;
+use super::state::{FolderState, check_files, clear, folders, state_of};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -21,6 +22,8 @@ pub struct RunFolder {
     path: PathBuf,
     _lock: File,
     created: Created,
+    /// Whether the folder had a configuration, which may be that of the run.
+    had_config: bool,
 }
 
 /// The files that opening a run folder has created. They are removed if the run ends before its first record.
@@ -40,9 +43,14 @@ impl Drop for RunFolder {
         if self.created == Created::Nothing || self.path.join(RECORD).exists() {
             return;
         }
-        // Errors are ignored: an empty folder is harmless.
-        let _ = std::fs::remove_dir(self.path.join(CHECKPOINTS));
-        let _ = std::fs::remove_file(self.path.join(LOCK));
+        // Errors are ignored: what is left is removed by the next run in this folder.
+        if matches!(state_of(&self.path), Ok(FolderState::Begun)) {
+            let _ = clear(&self.path);
+            if !self.had_config {
+                let _ = std::fs::remove_file(self.config_path());
+            }
+            let _ = std::fs::remove_file(self.path.join(LOCK));
+        }
         if self.created == Created::Folder {
             let _ = std::fs::remove_dir(&self.path);
         }
@@ -55,17 +63,20 @@ fn already_has_run(path: &Path) -> Error {
 }
 
 impl RunFolder {
-    /// Creates a new run folder. The folder may exist if it is empty.
+    /// Creates a new run folder. The folder may exist if it is empty, or has only what a run leaves that was killed before its first
+    /// step.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if the folder is not empty or cannot be created.
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder has other contents or cannot be created.
     pub fn create(path: &Path) -> Result<RunFolder> {
-        if has_run(path) {
-            return Err(already_has_run(path)
-                .help("continue it with --resume, or choose another folder with --out"));
-        }
-        RunFolder::check_free(path)?;
+        RunFolder::check_free(path).map_err(|error| {
+            if has_run(path) {
+                error.help("continue it with --resume, or choose another folder with --out")
+            } else {
+                error
+            }
+        })?;
         let created = if path.exists() {
             Created::Contents
         } else {
@@ -78,13 +89,12 @@ impl RunFolder {
     /// Locks a folder that exists, and creates its content.
     fn fill(path: &Path, created: Created) -> Result<RunFolder> {
         let mut run = RunFolder::lock(path)?;
+        // If two processes get here at once, the second one takes the lock after the first has ended.
+        RunFolder::check_free(path)?;
+        clear(path)?;
         let checkpoints = path.join(CHECKPOINTS);
         std::fs::create_dir_all(&checkpoints)
             .map_err(|error| files::cannot_create(&checkpoints, error))?;
-        // If two processes get here at once, the second one takes the lock after the first has written its record.
-        if path.join(RECORD).exists() {
-            return Err(already_has_run(path));
-        }
         run.created = created;
         files::sync_folder(path).map_err(|error| files::cannot_create(path, error))?;
         Ok(run)
@@ -101,19 +111,24 @@ impl RunFolder {
             if !path.is_dir() {
                 return Err(taken("is not a folder").help("choose another folder with --out"));
             }
-            if path.join(RECORD).exists() {
-                return Err(already_has_run(path));
-            }
-            // A process that was killed before its first record leaves a lock and an empty folder of checkpoints.
-            let checkpoints = path.join(CHECKPOINTS);
-            let empty = files::entries(path)?
-                .iter()
-                .all(|entry| entry.ends_with(LOCK) || *entry == checkpoints);
-            if !empty || (checkpoints.exists() && !files::entries(&checkpoints)?.is_empty()) {
+            if state_of(path)? == FolderState::Taken {
+                if path.join(RECORD).exists() {
+                    return Err(already_has_run(path));
+                }
                 return Err(taken("is not empty").help("choose another folder with --out"));
             }
         }
         Ok(())
+    }
+
+    /// Whether a run was begun in this folder, and was killed before its first step: there is nothing to resume, and
+    /// [`RunFolder::create`] would work.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be read.
+    pub fn is_begun(path: &Path) -> Result<bool> {
+        state_of(path).map(|state| state == FolderState::Begun)
     }
 
     /// Creates the next free folder of `runs/NAME`, `runs/NAME-2`, ... in `base`. [`run_name`](super::run_name) gives the
@@ -152,7 +167,7 @@ impl RunFolder {
         let checkpoints = path.join(CHECKPOINTS);
         std::fs::create_dir_all(&checkpoints)
             .map_err(|error| files::cannot_create(&checkpoints, error))?;
-        for folder in [path, &checkpoints] {
+        for folder in folders(path).iter().filter(|folder| folder.is_dir()) {
             for partial in files::sweep(folder)? {
                 tracing::info!(path = %partial.display(), "removed a partial file");
             }
@@ -160,11 +175,14 @@ impl RunFolder {
         Ok(run)
     }
 
+    /// Locks the folder, after a check that all files in it are its own.
     fn lock(path: &Path) -> Result<RunFolder> {
+        check_files(path)?;
         Ok(RunFolder {
             path: path.to_path_buf(),
             _lock: lock_folder(path)?,
             created: Created::Nothing,
+            had_config: config_path(path).exists(),
         })
     }
 
@@ -218,6 +236,13 @@ impl RunFolder {
     /// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be read.
     pub fn steps(&self) -> Result<Vec<u64>> {
         checkpoint_steps(&self.path.join(CHECKPOINTS))
+    }
+
+    /// Removes the record of a run that could not be completed, so that all files of the run are removed when this value is dropped.
+    pub fn abandon(self) {
+        if self.created != Created::Nothing {
+            let _ = std::fs::remove_file(self.path.join(RECORD));
+        }
     }
 
     /// Removes all checkpoints except the `keep` newest and those at the steps in `others`. Returns the removed steps.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, Output};
 
 /// Type of the numbers of a tensor in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,19 +148,74 @@ pub fn write(
     path: &Path,
     entries: &[Entry],
     metadata: &BTreeMap<String, String>,
-    mut fill: impl FnMut(&str, &mut Sink<'_>) -> Result<()>,
+    fill: impl FnMut(&str, &mut Sink<'_>) -> Result<()>,
 ) -> Result<()> {
     let begin = Instant::now();
-    let mut entries: Vec<&Entry> = entries.iter().collect();
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.dtype.size()));
-    let header = header(path, &entries, metadata)?;
-    files::write_large_atomically(path, |writer| {
+    let content = Content::new(path, entries, metadata)?;
+    files::write_large_atomically(path, |writer| content.write(writer, fill))?;
+    let seconds = begin.elapsed().as_secs_f64();
+    tracing::debug!(path = %path.display(), bytes = content.bytes, seconds, "checkpoint written");
+    Ok(())
+}
+
+/// Same as [`write()`], to an output that a user has named.
+///
+/// # Errors
+///
+/// Same as [`write()`].
+pub fn write_output(
+    output: &Output,
+    entries: &[Entry],
+    metadata: &BTreeMap<String, String>,
+    fill: impl FnMut(&str, &mut Sink<'_>) -> Result<()>,
+) -> Result<()> {
+    let content = Content::new(output.path(), entries, metadata)?;
+    output.write_large(|writer| content.write(writer, fill))
+}
+
+/// A file before its numbers.
+struct Content<'a> {
+    path: &'a Path,
+    header: Vec<u8>,
+    /// In the order of the file.
+    entries: Vec<&'a Entry>,
+    /// Bytes of all tensors.
+    bytes: u64,
+}
+
+impl<'a> Content<'a> {
+    fn new(
+        path: &'a Path,
+        entries: &'a [Entry],
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Content<'a>> {
+        let mut entries: Vec<&Entry> = entries.iter().collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.dtype.size()));
+        Ok(Content {
+            path,
+            header: header(path, &entries, metadata)?,
+            bytes: entries.iter().filter_map(|entry| entry.bytes()).sum(),
+            entries,
+        })
+    }
+
+    fn write(
+        &self,
+        writer: &mut dyn Write,
+        mut fill: impl FnMut(&str, &mut Sink<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Content {
+            path,
+            header,
+            entries,
+            ..
+        } = self;
         let failed = |error| files::cannot_write(path, error);
         writer
             .write_all(&(header.len() as u64).to_le_bytes())
             .map_err(failed)?;
-        writer.write_all(&header).map_err(failed)?;
-        for entry in &entries {
+        writer.write_all(header).map_err(failed)?;
+        for entry in entries {
             let left = entry.bytes().unwrap_or_default();
             let mut sink = Sink {
                 writer,
@@ -174,11 +229,7 @@ pub fn write(
             }
         }
         Ok(())
-    })?;
-    let seconds = begin.elapsed().as_secs_f64();
-    let bytes: u64 = entries.iter().filter_map(|entry| entry.bytes()).sum();
-    tracing::debug!(path = %path.display(), bytes, seconds, "checkpoint written");
-    Ok(())
+    }
 }
 
 fn header(path: &Path, entries: &[&Entry], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {

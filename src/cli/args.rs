@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, Output};
 use crate::job::Parameters;
 
 /// Options of every command.
@@ -93,12 +93,16 @@ pub(super) fn count(text: &str) -> std::result::Result<u64, String> {
     }
 }
 
-/// Refuses an output file in a folder that does not exist, before work that may take long. In the message, `what`
-/// precedes the path.
-pub(super) fn check_folder_of(out: &Path, what: &str) -> Result<()> {
-    let folder = files::folder_of(out);
+/// The output that the user has named. Refuses one in a folder that does not exist, before work that may take long. In the
+/// message, `what` precedes the path.
+pub(super) fn output_at(out: &Path, what: &str) -> Result<Output> {
+    let output = Output::named_or_stdout(out, || Box::new(std::io::stdout()))?;
+    let folder = match output.file() {
+        Some(file) => files::folder_of(file).to_path_buf(),
+        None => return Ok(output),
+    };
     if folder.is_dir() {
-        return Ok(());
+        return Ok(output);
     }
     Err(Error::data(format!(
         "cannot write {what}`{}`: there is no folder `{}`",

@@ -1,10 +1,10 @@
 //! `wlstm export`: a model for other programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::args::{Invocation, ParameterArgs, check_folder_of};
+use super::args::{Invocation, ParameterArgs, output_at};
 use super::messages::note;
 use super::preparation::trained;
 use crate::error::Result;
@@ -26,7 +26,7 @@ use crate::job::ExportFormat as Format;
 pub(super) struct ExportArgs {
     /// Run folder (its best checkpoint), or one checkpoint
     pub run: PathBuf,
-    /// Output file
+    /// Output file; - is standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Format of the file
@@ -53,19 +53,23 @@ pub(super) fn run(arguments: &ExportArgs, invocation: &Invocation) -> Result<()>
     let quiet = invocation.quiet();
     let trained = trained(&arguments.run, &arguments.parameters, invocation)?;
     let out = &arguments.out;
-    check_folder_of(out, "")?;
-    let replaced = out.exists();
+    let output = output_at(out, "")?;
+    let replaced = output.file().is_some_and(Path::exists);
     let format = match arguments.format {
         ExportFormat::Pytorch => Format::Pytorch,
         ExportFormat::Native => Format::Native,
         ExportFormat::Onnx => Format::Onnx,
     };
-    let files = trained.export(format, out)?;
+    let files = trained.export_to(format, &output)?;
     let names: Vec<String> = files
         .iter()
         .map(|file| format!("`{}`", file.display()))
         .collect();
-    let what = if replaced { "Replaced" } else { "Wrote" };
-    note(quiet, &format!("{what} {}.", names.join(" and ")));
+    if output.is_stdout() {
+        note(quiet, "Wrote the model to standard output.");
+    } else {
+        let what = if replaced { "Replaced" } else { "Wrote" };
+        note(quiet, &format!("{what} {}.", names.join(" and ")));
+    }
     Ok(())
 }

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::args::{Invocation, check_folder_of};
+use super::args::{Invocation, output_at};
 use super::messages::note;
 use super::output;
 use crate::checkpoint::{Which, find, has_run, run_of_checkpoint};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, Output};
 use crate::job::Trained;
 use crate::job::comparison::runs_of;
 use crate::job::page::{REPORT, write_report};
@@ -31,7 +31,7 @@ pub(super) struct ReportArgs {
     /// Run folders, or folders of `wlstm compare`
     #[arg(required = true)]
     pub runs: Vec<PathBuf>,
-    /// The page [default: report.html in the given folder, or in the current folder if several are given]
+    /// The page; - is standard output [default: report.html in the given folder, or in the current folder if several are given]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Also save each plot as an SVG file in this folder
@@ -48,9 +48,10 @@ const SAMPLED: u64 = 100_000_000;
 /// Writes the page, and with --plots the plots.
 pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
-    if let Some(out) = &arguments.out {
-        check_folder_of(out, "")?;
-    }
+    let named = match &arguments.out {
+        Some(out) => Some(output_at(out, "")?),
+        None => None,
+    };
     let (mut runs, mut others) = (Vec::new(), Vec::new());
     for path in &arguments.runs {
         match runs_of(path)? {
@@ -90,11 +91,11 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
             add_sample(run, quiet);
         }
     }
-    let out = match (&arguments.out, arguments.runs.as_slice()) {
-        (Some(out), _) => out.clone(),
-        (None, [one]) if one.is_dir() => one.join(REPORT),
-        (None, [_]) => runs[0].folder.join(REPORT),
-        (None, _) => PathBuf::from(REPORT),
+    let out = match (named, arguments.runs.as_slice()) {
+        (Some(out), _) => out,
+        (None, [one]) if one.is_dir() => Output::own(&one.join(REPORT))?,
+        (None, [_]) => Output::own(&runs[0].folder.join(REPORT))?,
+        (None, _) => Output::named(Path::new(REPORT))?,
     };
     write_report(&out, &runs)?;
     let mut written = vec![out];
@@ -104,11 +105,16 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
         })?;
         for plot in plots(&runs) {
             let file = folder.join(format!("{}.svg", plot.name));
-            files::write_text(&file, &plot.file())?;
+            let file = Output::named(&file)?;
+            file.write_text(&plot.file())?;
             written.push(file);
         }
     }
-    let line = |file: &PathBuf| format!("wrote {}\n", file.display());
+    // The page itself may be the standard output.
+    if written.iter().any(Output::is_stdout) {
+        return Ok(());
+    }
+    let line = |file: &Output| format!("wrote {}\n", file.path().display());
     output::print(written.iter().map(line).collect::<String>().as_bytes())
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::args::{Invocation, check_folder_of};
+use super::args::{Invocation, output_at};
 use super::messages::note;
 use super::output;
 use super::preparation::Preparation;
@@ -13,6 +13,7 @@ use crate::checkpoint::has_run;
 use crate::config::{Named, Order, Tokens};
 use crate::corpus::{Corpus, VocabularyBuilder};
 use crate::error::{Error, Result, command_line, quoted};
+use crate::files::Output;
 use crate::job::Trained;
 use crate::job::text::count_words;
 use crate::numbers::grouped;
@@ -31,7 +32,7 @@ pub(super) struct VocabArgs {
     /// Text files or glob patterns; or one run or checkpoint, whose words are saved as they are
     #[arg(required = true)]
     pub corpus: Vec<PathBuf>,
-    /// Vocabulary file: one `word count` per line, most frequent first
+    /// Vocabulary file: one `word count` per line, most frequent first; - is standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Keep this many of the most frequent words; 0 keeps all
@@ -67,7 +68,7 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
         return save_of_model(run, out, quiet);
     }
     let corpus = Corpus::open(&arguments.corpus)?;
-    check_place(out, &corpus)?;
+    let output = output_beside(out, &corpus)?;
     let (files, bytes) = (corpus.files() as u64, corpus.bytes());
     note(
         quiet,
@@ -94,8 +95,14 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
         .sum();
     let unknown = vocabulary.count(vocabulary.unknown());
     let coverage = 100.0 * (1.0 - unknown as f64 / tokens as f64);
-    let replaced = out.exists();
-    vocabulary.save(out)?;
+    let replaced = output.file().is_some_and(Path::exists);
+    vocabulary.write(&output)?;
+    let words = vocabulary.len();
+    let counts = format!("words {words}\ntokens {tokens}\ncoverage {coverage:.4} %\n");
+    if output.is_stdout() {
+        note(quiet, counts.trim_end());
+        return Ok(());
+    }
     note(
         quiet,
         &format!(
@@ -110,8 +117,7 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
             ))
         ),
     );
-    let words = vocabulary.len();
-    output::print(format!("words {words}\ntokens {tokens}\ncoverage {coverage:.4} %\n").as_bytes())
+    output::print(counts.as_bytes())
 }
 
 /// Whether a path is a run or a checkpoint.
@@ -122,10 +128,15 @@ fn is_model(path: &Path) -> bool {
 
 /// Saves the words of a trained model.
 fn save_of_model(run: &Path, out: &Path, quiet: bool) -> Result<()> {
-    check_folder_of(out, "the vocabulary ")?;
+    let output = output_at(out, "the vocabulary ")?;
     let trained = Trained::open(run)?;
     let vocabulary = trained.vocabulary();
-    vocabulary.save(out)?;
+    vocabulary.write(&output)?;
+    let count = format!("words {}\n", vocabulary.len());
+    if output.is_stdout() {
+        note(quiet, count.trim_end());
+        return Ok(());
+    }
     note(
         quiet,
         &format!(
@@ -137,7 +148,7 @@ fn save_of_model(run: &Path, out: &Path, quiet: bool) -> Result<()> {
             ))
         ),
     );
-    output::print(format!("words {}\n", vocabulary.len()).as_bytes())
+    output::print(count.as_bytes())
 }
 
 /// A path as a value of `--set`. A path that is also a TOML value needs `./`.
@@ -149,9 +160,9 @@ fn as_path(out: &Path) -> String {
     }
 }
 
-/// Refuses, before the corpus is read, a file that cannot be written or that is part of the corpus.
-fn check_place(out: &Path, corpus: &Corpus) -> Result<()> {
-    check_folder_of(out, "the vocabulary ")?;
+/// The output. Refuses, before the corpus is read, a file that cannot be written or that is part of the corpus.
+fn output_beside(out: &Path, corpus: &Corpus) -> Result<Output> {
+    let output = output_at(out, "the vocabulary ")?;
     let place = out.canonicalize().ok();
     let is_corpus = (0..corpus.files())
         .any(|file| place.is_some() && corpus.path(file).canonicalize().ok() == place);
@@ -162,7 +173,7 @@ fn check_place(out: &Path, corpus: &Corpus) -> Result<()> {
         ))
         .help("choose another file with --out, or leave this one out of the corpus"));
     }
-    Ok(())
+    Ok(output)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Replaces a file atomically.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 use super::failure::cannot_write;
 use super::folder::{PARTIAL_PREFIX, folder_of, sync_folder};
@@ -49,9 +51,8 @@ pub(super) fn replace(path: &Path, fill: impl FnOnce(&File) -> Result<()>) -> Re
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let temporary = builder
-        .tempfile_in(folder)
-        .map_err(|error| cannot_write(path, error))?;
+    let temporary =
+        locked(|| builder.tempfile_in(folder)).map_err(|error| cannot_write(path, error))?;
     fill(temporary.as_file())?;
     temporary
         .as_file()
@@ -61,4 +62,18 @@ pub(super) fn replace(path: &Path, fill: impl FnOnce(&File) -> Result<()>) -> Re
         .persist(path)
         .map_err(|error| cannot_write(path, error.error))?;
     sync_folder(folder).map_err(|error| cannot_write(path, error))
+}
+
+/// A temporary file whose lock this process holds, so that no other process takes it for an abandoned one.
+fn locked(create: impl Fn() -> std::io::Result<NamedTempFile>) -> std::io::Result<NamedTempFile> {
+    loop {
+        let temporary = create()?;
+        match temporary.as_file().try_lock() {
+            // Another process has found it before it was locked, and removes it.
+            Err(TryLockError::WouldBlock) => {}
+            Ok(()) if !temporary.path().exists() => {}
+            // Some network file systems have no locks.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(temporary),
+        }
+    }
 }

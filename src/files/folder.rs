@@ -1,6 +1,7 @@
 //! Reads, cleans and flushes folders.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -9,8 +10,11 @@ use crate::error::{Error, Result};
 /// How the names of temporary files begin.
 pub(super) const PARTIAL_PREFIX: &str = ".wlstm-partial-";
 
-/// Removes the partial files that killed processes have left in `folder`, and returns their paths. No other
-/// process may be writing to the folder.
+/// Without locks, a partial file is abandoned if nobody has written to it for this long.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Removes the partial files that killed processes have left in `folder`, and returns their paths. Those of living processes
+/// stay.
 ///
 /// # Errors
 ///
@@ -19,24 +23,23 @@ pub fn sweep(folder: &Path) -> Result<Vec<PathBuf>> {
     sweep_older(folder, Duration::ZERO)
 }
 
-/// Same as [`sweep`], for partial files that nobody has written to for `age`. Other processes may be writing to the folder.
+/// Same as [`sweep`], for partial files that nobody has written to for `age`.
 ///
 /// # Errors
 ///
 /// Same as [`sweep`].
 pub fn sweep_older(folder: &Path, age: Duration) -> Result<Vec<PathBuf>> {
-    let is_old = |path: &Path| {
-        let modified = path.metadata().and_then(|metadata| metadata.modified());
-        let since = modified.map(|time| SystemTime::now().duration_since(time));
-        matches!(since, Ok(Ok(since)) if since >= age)
-    };
     let mut removed = Vec::new();
     for path in entries(folder)? {
-        let is_partial = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL_PREFIX));
-        if is_partial && (age.is_zero() || is_old(&path)) {
-            std::fs::remove_file(&path).map_err(|error| {
+        // The lock is held until the file is removed, so that its process cannot begin to write.
+        if is_partial(&path)
+            && let Some(_lock) = abandoned(&path, age)
+        {
+            let removal = std::fs::remove_file(&path);
+            if matches!(&removal, Err(error) if error.kind() == ErrorKind::NotFound) {
+                continue;
+            }
+            removal.map_err(|error| {
                 Error::data(format!(
                     "cannot remove the partial file `{}`",
                     path.display()
@@ -48,6 +51,40 @@ pub fn sweep_older(folder: &Path, age: Duration) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(removed)
+}
+
+/// Whether the name is that of a partial file.
+pub fn is_partial(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL_PREFIX))
+}
+
+/// Removes what killed processes have left in a folder that others use as well. A failure does no harm.
+pub(super) fn sweep_others(folder: &Path) {
+    if let Err(error) = sweep(folder) {
+        tracing::debug!("{}", error.chain());
+    }
+}
+
+/// The partial file at `path` with its lock, if no living process writes it and nobody has written to it for `age`.
+fn abandoned(path: &Path, age: Duration) -> Option<File> {
+    // A link or a pipe is no file of this program.
+    if !path.symlink_metadata().ok()?.is_file() {
+        return None;
+    }
+    // Some systems lock only files that are open for writing.
+    let file = File::options().append(true).open(path).ok()?;
+    let is_older = |age| {
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        let since = modified.map(|time| SystemTime::now().duration_since(time));
+        matches!(since, Ok(Ok(since)) if since >= age)
+    };
+    let is_abandoned = match file.try_lock() {
+        Ok(()) => age.is_zero() || is_older(age),
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => is_older(age.max(ABANDONED)),
+    };
+    is_abandoned.then_some(file)
 }
 
 /// The paths in a folder, sorted by name.

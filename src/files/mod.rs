@@ -1,12 +1,16 @@
 //! Writes files atomically, and reads folders.
 //!
 //! A file is written to a temporary file in the same folder, flushed to the disk, and renamed to its final name; then the folder
-//! is flushed too. If the process or the machine stops in between, the old file is unchanged. [`sweep`] removes the temporary
-//! files that killed processes leave.
+//! is flushed too. If the process or the machine stops in between, the old file is unchanged. A process holds a lock on the temporary
+//! file that it writes; [`sweep`] removes those that killed processes leave.
+//!
+//! Paths that a user gives are written with [`Output`], files in folders of this program with [`write_atomically`].
 
 mod atomic;
 mod failure;
 mod folder;
+mod output;
+mod own;
 mod page_cache;
 mod regular;
 mod streamed;
@@ -14,7 +18,9 @@ mod text_kind;
 
 pub use atomic::{write_atomically, write_text};
 pub use failure::{cannot_create, cannot_write};
-pub use folder::{cache_folder, entries, folder_of, sweep, sweep_older, sync_folder};
+pub use folder::{cache_folder, entries, folder_of, is_partial, sweep, sweep_older, sync_folder};
+pub use output::{OpenStdout, Output};
+pub use own::{check_own, check_own_folder, read_own};
 pub use page_cache::read_once;
 pub use regular::{open_regular, read_regular};
 pub use streamed::{WRITE_BUFFERS, write_large_atomically};

@@ -30,39 +30,46 @@ pub fn write_large_atomically(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    replace(path, |file| {
-        std::thread::scope(|scope| {
-            let (full, buffers) = mpsc::sync_channel(QUEUED);
-            let (recycle, empty) = mpsc::channel();
-            for _ in 0..QUEUED {
-                // The receiver is alive, so this always succeeds.
-                let _ = recycle.send(Vec::new());
-            }
-            let mut writer = BackgroundWriter {
-                full,
-                empty,
-                buffer: Vec::new(),
-            };
-            let disk = std::thread::Builder::new()
-                .name("disk".to_owned())
-                .spawn_scoped(scope, move || write_buffers(file, &buffers, &recycle));
-            let Ok(disk) = disk else {
-                // Slower, but a checkpoint is not lost because the system has no thread left.
-                let mut writer = BufWriter::with_capacity(BUFFER, file);
-                fill(&mut writer)?;
-                return writer.flush().map_err(|error| cannot_write(path, error));
-            };
-            let filled = fill(&mut writer)
-                .and_then(|()| writer.flush().map_err(|error| cannot_write(path, error)));
-            drop(writer);
-            let written = match disk.join() {
-                Ok(written) => written,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            // If the disk has failed, `fill` has failed because of it, so the error of the disk is reported.
-            written.map_err(|error| cannot_write(path, error))?;
-            filled
-        })
+    replace(path, |file| write_in_background(path, file, fill))
+}
+
+/// Writes `file`, which will be the file at `path`, as [`write_large_atomically`] does.
+pub(super) fn write_in_background(
+    path: &Path,
+    file: &File,
+    fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    std::thread::scope(|scope| {
+        let (full, buffers) = mpsc::sync_channel(QUEUED);
+        let (recycle, empty) = mpsc::channel();
+        for _ in 0..QUEUED {
+            // The receiver is alive, so this always succeeds.
+            let _ = recycle.send(Vec::new());
+        }
+        let mut writer = BackgroundWriter {
+            full,
+            empty,
+            buffer: Vec::new(),
+        };
+        let disk = std::thread::Builder::new()
+            .name("disk".to_owned())
+            .spawn_scoped(scope, move || write_buffers(file, &buffers, &recycle));
+        let Ok(disk) = disk else {
+            // Slower, but a checkpoint is not lost because the system has no thread left.
+            let mut writer = BufWriter::with_capacity(BUFFER, file);
+            fill(&mut writer)?;
+            return writer.flush().map_err(|error| cannot_write(path, error));
+        };
+        let filled = fill(&mut writer)
+            .and_then(|()| writer.flush().map_err(|error| cannot_write(path, error)));
+        drop(writer);
+        let written = match disk.join() {
+            Ok(written) => written,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        // If the disk has failed, `fill` has failed because of it, so the error of the disk is reported.
+        written.map_err(|error| cannot_write(path, error))?;
+        filled
     })
 }
 

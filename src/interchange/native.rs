@@ -2,12 +2,12 @@
 //! checkpoint accept it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::source::ExportSource;
 use crate::checkpoint::{self, Dtype, Entry};
 use crate::config::Config;
 use crate::error::Result;
+use crate::files::Output;
 use crate::model::parameter_set::ParameterSet;
 use crate::model::parameters::ParameterSpec;
 use crate::tensor::names;
@@ -20,7 +20,7 @@ const CHUNK: usize = 1 << 22;
 /// # Errors
 ///
 /// [`Kind::Data`](crate::error::Kind::Data) if the file lacks a parameter, or the new one cannot be written.
-pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
+pub fn export(source: &ExportSource<'_>, out: &Output) -> Result<()> {
     let mut tensors = Vec::new();
     let table = source.parameters();
     for parameter in &table {
@@ -35,7 +35,7 @@ pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
         config: source.config,
         tensors,
     };
-    content.write(path, |name, _, start, values| {
+    content.write(out, |name, _, start, values| {
         source.checkpoint.read_f32(name, start, values)
     })
 }
@@ -48,7 +48,7 @@ pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
 ///
 /// Same as [`export`].
 pub fn write_model(
-    path: &Path,
+    out: &Output,
     config: &Config,
     table: &[ParameterSpec],
     words: &[u8],
@@ -66,7 +66,7 @@ pub fn write_model(
         config,
         tensors,
     };
-    content.write(path, values)
+    content.write(out, values)
 }
 
 /// The parts of a file besides the values.
@@ -81,7 +81,7 @@ impl Content<'_> {
     /// Writes the file.
     fn write(
         &self,
-        path: &Path,
+        out: &Output,
         mut values: impl FnMut(&str, &ParameterSpec, usize, &mut [f32]) -> Result<()>,
     ) -> Result<()> {
         let metadata: BTreeMap<String, String> = [
@@ -98,7 +98,7 @@ impl Content<'_> {
             })
             .collect();
         entries.push(Entry::new(names::VOCABULARY, Dtype::U8, [self.words.len()]));
-        checkpoint::write(path, &entries, &metadata, |name, sink| {
+        checkpoint::write_output(out, &entries, &metadata, |name, sink| {
             let found = self.tensors.iter().find(|(tensor, _)| tensor == name);
             let Some((_, parameter)) = found else {
                 return sink.write_u8(self.words);

@@ -8,6 +8,7 @@ use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, SavedCheckpoint, Statu
 use crate::config::Config;
 use crate::corpus::{Corpus, Vocabulary};
 use crate::error::{Error, Result};
+use crate::files::Output;
 use crate::interchange::{native, pytorch};
 use crate::model::limits::check_sizes;
 use crate::model::parameters::{ParameterSpec, parameters};
@@ -100,8 +101,24 @@ pub(super) fn new_run(
 ) -> Result<RunFolder> {
     RunFolder::check_free(out)?;
     let folder = RunFolder::create(out)?;
-    let (path, table) = (folder.checkpoint_path(0), parameters(config, words.len()));
-    native::write_model(&path, config, &table, &words.to_bytes(), values)?;
+    let filled = fill(&folder, name, config, words, values);
+    match filled {
+        Ok(()) => Ok(folder),
+        Err(error) => {
+            folder.abandon();
+            Err(error)
+        }
+    }
+}
+
+/// Writes the files of a new run. The checkpoint comes last: a folder without it is free for another run.
+fn fill(
+    folder: &RunFolder,
+    name: &str,
+    config: &Config,
+    words: &Vocabulary,
+    values: impl FnMut(&str, &ParameterSpec, usize, &mut [f32]) -> Result<()>,
+) -> Result<()> {
     folder.write_config(&config.to_toml())?;
     folder.write_record(&RunRecord {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -112,7 +129,9 @@ pub(super) fn new_run(
         best: None,
         last: Some(SavedCheckpoint::new(0, None)),
     })?;
-    Ok(folder)
+    let out = Output::own(&folder.checkpoint_path(0))?;
+    let table = parameters(config, words.len());
+    native::write_model(&out, config, &table, &words.to_bytes(), values)
 }
 
 /// The vocabulary in the file; without one, that of the configuration.

@@ -2,32 +2,36 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 
-use crate::checkpoint::{RunFolder, has_run};
+use crate::checkpoint::{self, RunFolder, has_run};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, Output};
 use crate::report::{RunData, page};
 
 /// The file name of the page.
-pub const REPORT: &str = "report.html";
+pub const REPORT: &str = checkpoint::REPORT;
 
-/// Writes the page of some runs to `out`. Replaces an existing page, but no other file.
+/// Writes the page of some runs to `out`. Replaces an existing page, but no file of another kind.
 ///
 /// # Errors
 ///
 /// [`Kind::Data`](crate::error::Kind::Data) if `out` is a file of another kind, or cannot be written.
-pub fn write_report(out: &Path, runs: &[RunData]) -> Result<()> {
+pub fn write_report(out: &Output, runs: &[RunData]) -> Result<()> {
     const PAGE: &[u8] = b"<!DOCTYPE html>";
     let mut begin = Vec::new();
     let read = |file: File| file.take(PAGE.len() as u64).read_to_end(&mut begin);
-    if files::open_regular(out).and_then(read).is_ok() && !begin.is_empty() && begin != PAGE {
-        return Err(
-            Error::data(format!("`{}` exists and is not a report", out.display()))
-                .help("choose another file with --out"),
-        );
+    if let Some(file) = out.file()
+        && files::open_regular(file).and_then(read).is_ok()
+        && !begin.is_empty()
+        && begin != PAGE
+    {
+        return Err(Error::data(format!(
+            "`{}` exists and is not a report",
+            out.path().display()
+        ))
+        .help("choose another file with --out"));
     }
-    files::write_text(out, &page(&title(runs), runs))
+    out.write_text(&page(&title(runs), runs))
 }
 
 /// The title of a page.
@@ -45,7 +49,7 @@ pub(super) fn write_after_run(folder: &RunFolder) {
         return;
     }
     let written = RunData::read(folder.path())
-        .and_then(|run| write_report(&folder.path().join(REPORT), &[run]));
+        .and_then(|run| write_report(&Output::own(&folder.path().join(REPORT))?, &[run]));
     if let Err(error) = written {
         tracing::warn!("cannot write the report: {error}");
     }

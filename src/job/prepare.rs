@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::comparison::comparison_of;
 use super::distributed::{Facts, LocalProcess, check_same_job, too_little_time};
 use super::observer::Observer;
 use super::resume::Resumed;
@@ -61,7 +62,7 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
         let step = train.batch * train.unroll * train.accumulate * devices;
         train.steps = words.div_ceil(step as u64);
     }
-    let resumed = find_resumed(&job)?;
+    let resumed = find_resumed(&job, observer)?;
     if let Some(resumed) = &resumed {
         note_other_devices(resumed, &executors, observer);
     }
@@ -182,14 +183,27 @@ pub fn workload_of(precision: Precision) -> Workload {
 }
 
 /// The run that the job resumes, if any.
-fn find_resumed(job: &Job) -> Result<Option<Resumed>> {
+fn find_resumed(job: &Job, observer: &mut Observer<'_>) -> Result<Option<Resumed>> {
     let folder = match &job.destination {
         Destination::Numbered | Destination::New(_) => return Ok(None),
         Destination::Comparison(folder) => return Resumed::of_comparison(folder),
         Destination::Resume(folder) => folder.clone(),
         Destination::ResumeNewest => newest_run(Path::new(BASE), job)?,
     };
-    Resumed::open(&folder, &job.config).map(Some)
+    let resumed = if RunFolder::is_begun(&folder)? && comparison_of(&folder).is_none() {
+        None
+    } else {
+        Some(Resumed::open(&folder, &job.config)?)
+    };
+    if resumed.as_ref().is_none_or(|run| run.checkpoint.is_none()) {
+        observer(Event::Note {
+            text: format!(
+                "There is no checkpoint in `{}`: training starts from the beginning.",
+                folder.display()
+            ),
+        });
+    }
+    Ok(resumed)
 }
 
 /// The run whose `config.toml` was loaded, else the newest run of this name.
@@ -245,9 +259,8 @@ fn open_folder(base: &Path, job: &Job, resumed: Option<&Resumed>) -> Result<RunF
         Destination::New(folder)
         | Destination::Comparison(folder)
         | Destination::Resume(folder) => RunFolder::create(folder),
-        Destination::Numbered | Destination::ResumeNewest => {
-            RunFolder::create_numbered(base, &job.new_name())
-        }
+        Destination::ResumeNewest => RunFolder::create(&newest_run(base, job)?),
+        Destination::Numbered => RunFolder::create_numbered(base, &job.new_name()),
     }
 }
 

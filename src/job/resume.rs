@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::comparison::comparison_of;
-use crate::checkpoint::{RunRecord, Which, config_path, find, has_run};
+use crate::checkpoint::{RunRecord, Which, checkpoints_in, config_path, find, has_run};
 use crate::config::Config;
 use crate::error::{Error, Result, command_line, quoted};
 use crate::files;
@@ -36,15 +36,22 @@ impl Resumed {
             )));
         }
         let checkpoint = match find(folder, Which::Last) {
-            Ok(found) => Some(SavedModel::open(&found.checkpoint).map_err(|error| {
-                error.help(format!(
-                    "remove `{}` to resume from the checkpoint before it",
-                    found.checkpoint.display()
-                ))
-            })?),
+            Ok(found) => Some(open_newest(
+                folder,
+                &found.checkpoint,
+                "start a new run in another folder with --out",
+            )?),
             // A run that was killed before its first checkpoint starts again. If its record names a
             // checkpoint that is missing, that is an error.
-            Err(_) if has_run(folder) && RunRecord::read(folder)?.last.is_none() => None,
+            Err(error) if has_run(folder) => match RunRecord::read(folder)?.last {
+                None => None,
+                Some(last) => {
+                    return Err(error.help(format!(
+                        "restore `{}`, or start a new run in another folder with --out",
+                        folder.join(&last.checkpoint).display()
+                    )));
+                }
+            },
             Err(error) => return Err(error),
         };
         let before = match &checkpoint {
@@ -82,7 +89,11 @@ impl Resumed {
             return Ok(None);
         }
         let checkpoint = match find(folder, Which::Last) {
-            Ok(found) => Some(SavedModel::open(&found.checkpoint)?),
+            Ok(found) => Some(open_newest(
+                folder,
+                &found.checkpoint,
+                IF_ONLY_OF_COMPARISON,
+            )?),
             Err(_) => None,
         };
         let help = "restore the text, or start a new comparison without --resume".to_owned();
@@ -93,6 +104,27 @@ impl Resumed {
             if_other_measure: help,
         }))
     }
+}
+
+/// What the user can do about the only checkpoint of a model of a comparison.
+pub(super) const IF_ONLY_OF_COMPARISON: &str = "remove it to train this model from the beginning";
+
+/// Opens the newest checkpoint of a run. `if_only`: what the user can do if it cannot be used and there is no other one.
+pub(super) fn open_newest(folder: &Path, newest: &Path, if_only: &str) -> Result<SavedModel> {
+    SavedModel::open(newest).map_err(|error| {
+        let others = newest.parent().map_or(Ok(0), checkpoints_in);
+        error.help(match others {
+            Ok(0 | 1) => format!(
+                "copy `{}` again from where it is whole: `{}` has no other checkpoint; or {if_only}",
+                newest.display(),
+                folder.display()
+            ),
+            _ => format!(
+                "remove `{}` to resume from the checkpoint before it",
+                newest.display()
+            ),
+        })
+    })
 }
 
 /// The arguments of the program that resume a run with its own configuration, quoted for a shell.

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::corpus::{TokenCache, Vocabulary};
 use crate::device::{Executor, ExecutorOptions, Workload, choose};
 use crate::error::{Error, Result};
+use crate::files::Output;
 use crate::interchange::{ExportSource, native, onnx, pytorch};
 use crate::model::language_model::Extent;
 use crate::model::parameter_set::{ParameterSet, why_not_average};
@@ -218,7 +219,16 @@ impl Trained {
     /// [`Kind::Usage`](crate::error::Kind::Usage) if the format cannot represent the model, or `out` is the checkpoint itself;
     /// [`Kind::Data`](crate::error::Kind::Data) if a file cannot be written.
     pub fn export(&self, format: ExportFormat, out: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
-        let out = out.as_ref();
+        self.export_to(format, &Output::named(out.as_ref())?)
+    }
+
+    /// Same as [`Trained::export`], to any output.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Trained::export`].
+    pub fn export_to(&self, format: ExportFormat, output: &Output) -> Result<Vec<PathBuf>> {
+        let out = output.path();
         let place = out.canonicalize().ok();
         if place.is_some() && place == self.checkpoint.path().canonicalize().ok() {
             return Err(Error::usage(format!(
@@ -235,9 +245,9 @@ impl Trained {
         };
         let mut files = vec![out.to_path_buf()];
         match format {
-            ExportFormat::Native => native::export(&source, out)?,
-            ExportFormat::Pytorch => pytorch::export(&source, out)?,
-            ExportFormat::Onnx => files.extend(onnx::export(&source, out, onnx::MAX_INLINE)?),
+            ExportFormat::Native => native::export(&source, output)?,
+            ExportFormat::Pytorch => pytorch::export(&source, output)?,
+            ExportFormat::Onnx => files.extend(onnx::export(&source, output, onnx::MAX_INLINE)?),
         }
         Ok(files)
     }

@@ -7,11 +7,11 @@ use super::line::Line;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Reads a file of metrics. An incomplete last line, which a killed process leaves, is ignored.
+/// Reads a file of metrics. A last line without its end, which a killed process leaves, is ignored.
 ///
 /// # Errors
 ///
-/// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read, or another line is invalid.
+/// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read or is a symbolic link, or another line is invalid.
 pub fn read(path: &Path) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     scan(path, |line, _| {
@@ -29,12 +29,13 @@ pub(super) fn scan(path: &Path, mut take: impl FnMut(Line, u64) -> bool) -> Resu
             .because(error)
             .help("check the permissions of the file, or remove it: a run continues without its past metrics")
     };
+    files::check_own(path).map_err(unreadable)?;
     let mut file = BufReader::new(files::open_regular(path).map_err(unreadable)?);
     let (mut text, mut end) = (Vec::new(), 0);
     for number in 1.. {
         text.clear();
         end += file.read_until(b'\n', &mut text).map_err(unreadable)? as u64;
-        if !text.ends_with(b"\n") {
+        if !text.ends_with(b"\n") && is_begin(&text) {
             break;
         }
         match serde_json::from_slice(&text) {
@@ -43,7 +44,6 @@ pub(super) fn scan(path: &Path, mut take: impl FnMut(Line, u64) -> bool) -> Resu
                     break;
                 }
             }
-            Err(_) if file.fill_buf().map_err(unreadable)?.is_empty() => break,
             Err(error) => {
                 return Err(Error::data(format!(
                     "{}:{number}: not a valid line of metrics",
@@ -55,4 +55,11 @@ pub(super) fn scan(path: &Path, mut take: impl FnMut(Line, u64) -> bool) -> Resu
         }
     }
     Ok(())
+}
+
+/// Whether this may be the beginning of a line of metrics.
+fn is_begin(text: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"{\"kind\":\"";
+    let both = text.len().min(BEGIN.len());
+    text[..both] == BEGIN[..both]
 }

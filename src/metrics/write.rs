@@ -45,7 +45,9 @@ impl Writer {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read or written, or a line is invalid.
     pub fn resume(path: &Path, log_every: u64, step: u64, validated: bool) -> Result<Writer> {
-        let mut kept = 0;
+        let (mut kept, mut last) = (0, 0);
+        files::check_own(path)
+            .map_err(|error| files::cannot_write(path, error).help("remove it"))?;
         if path.exists() {
             // A validation of this step is repeated unless the checkpoint contains its result.
             let is_repeated = |line: &Line| matches!(line, Line::Valid(valid) if valid.step == step && !validated);
@@ -53,9 +55,24 @@ impl Writer {
                 let keep = line.step().is_none_or(|at| at <= step) && !is_repeated(&line);
                 if keep {
                     kept = end;
+                    if let Line::Step(step) = &line {
+                        last = step.step;
+                    }
                 }
                 keep
             })?;
+        }
+        // The first steps and every `log_every`-th have lines.
+        let expected = match step {
+            ..=FIRST => step,
+            step => (step - step % log_every.max(1)).max(FIRST),
+        };
+        if last < expected {
+            tracing::warn!(
+                "`{}` has no lines of the steps {} to {step}: they are missing in curves and tables",
+                path.display(),
+                last + 1
+            );
         }
         let file = File::options()
             .write(true)
@@ -151,6 +168,17 @@ impl Writer {
     /// Same as [`Writer::start`].
     pub fn sample(&mut self, sample: Sample) -> Result<()> {
         self.write(&Line::Sample(sample))
+    }
+
+    /// Waits until all lines are on the disk.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Writer::start`].
+    pub fn sync(&mut self) -> Result<()> {
+        self.file
+            .sync_data()
+            .map_err(|error| files::cannot_write(&self.path, error))
     }
 
     /// Writes the last step, unless it was written already, and the end.

@@ -53,7 +53,7 @@ pub struct ComparisonRow {
     pub unigram: Option<f64>,
     /// Device memory for training and validation in bytes.
     pub memory: Option<u64>,
-    /// `finished`, `running`, `killed`, `interrupted`, `diverged` or `failed`.
+    /// `finished`, `running`, `killed`, `interrupted`, `diverged`, `failed` or `not begun`.
     pub status: String,
     /// The run folder.
     pub run: PathBuf,

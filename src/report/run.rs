@@ -47,6 +47,8 @@ pub struct RunData {
     pub sample: Option<String>,
     /// Why it ended, if it has.
     pub reason: Option<String>,
+    /// Whether it has begun, or tried to.
+    pub has_begun: bool,
 }
 
 impl RunData {
@@ -73,8 +75,7 @@ impl RunData {
                 .because(error)
                 .help("name the folder of a run in which training has started")
         };
-        let toml =
-            files::read_regular(&path, MAX_CONFIG).map_err(|error| unreadable(error.into()))?;
+        let toml = files::read_own(&path, MAX_CONFIG).map_err(|error| unreadable(error.into()))?;
         let toml = String::from_utf8(toml).map_err(|error| unreadable(error.into()))?;
         let config = Config::load(&path, &[]).map_err(|error| {
             Error::data(format!(
@@ -88,7 +89,7 @@ impl RunData {
         run.is_unlocked = is_unlocked(folder);
         let path = metrics_path(folder);
         // An imported model has no metrics.
-        if path.is_file() {
+        if path.symlink_metadata().is_ok() {
             run.add_metrics(metrics::read(&path)?);
         }
         if run.parameters == 0
@@ -100,8 +101,14 @@ impl RunData {
         Ok(run)
     }
 
-    /// A run that failed before its first step, or has not started. `words` is the size of the vocabulary.
-    pub fn without_steps(folder: PathBuf, label: String, config: Config, words: usize) -> RunData {
+    /// A run that has `failed` before its first step, or has not begun. `words` is the size of the vocabulary.
+    pub fn without_steps(
+        folder: PathBuf,
+        label: String,
+        config: Config,
+        words: usize,
+        failed: bool,
+    ) -> RunData {
         let record = RunRecord {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: label,
@@ -114,6 +121,7 @@ impl RunData {
         let (toml, parameters) = (config.to_toml(), cost(&config, words).parameters);
         RunData {
             parameters,
+            has_begun: failed,
             ..RunData::new(folder, config, toml, record)
         }
     }
@@ -136,6 +144,7 @@ impl RunData {
             skipped: 0,
             sample: None,
             reason: None,
+            has_begun: true,
         }
     }
 
@@ -239,9 +248,10 @@ impl RunData {
             .filter(move |valid| Some(valid.targets) == first)
     }
 
-    /// State of the run in one word.
+    /// State of the run in a word or two.
     pub fn status(&self) -> &'static str {
         match self.record.status {
+            _ if !self.has_begun => "not begun",
             Status::Running if self.is_unlocked => "killed",
             Status::Running => "running",
             Status::Finished => "finished",

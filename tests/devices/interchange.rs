@@ -11,6 +11,7 @@ use serde_json::Value;
 use wlstm::checkpoint::Checkpoint;
 use wlstm::config::Config;
 use wlstm::corpus::Vocabulary;
+use wlstm::files::Output;
 use wlstm::interchange::{ExportSource, onnx};
 use wlstm::model::parameter_set::ParameterSet;
 
@@ -346,7 +347,9 @@ fn beside_the_model(python: &Path) -> Result<(), Failed> {
     let mut found = Vec::new();
     for (name, inside) in [("one.onnx", onnx::MAX_INLINE), ("two.onnx", 0)] {
         let path = folder.path(name);
-        let beside = onnx::export(&source, &path, inside).map_err(|e| e.chain().to_string())?;
+        let beside = Output::named(&path)
+            .and_then(|out| onnx::export(&source, &out, inside))
+            .map_err(|e| e.chain().to_string())?;
         assert_eq!(beside.is_some(), inside == 0);
         found.push(run_python(python, &["-c", ONE_STEP, text(&path)])?);
     }

@@ -7,6 +7,7 @@ mod checkpoint;
 mod config;
 mod corpus;
 mod documentation;
+mod files;
 mod gradients;
 mod help;
 mod hostile;

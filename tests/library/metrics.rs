@@ -237,3 +237,31 @@ fn unusable_files_are_refused() {
     let none = folder.path().join("none/metrics.jsonl");
     assert_eq!(Writer::create(&none, 1).unwrap_err().kind(), Kind::Data);
 }
+
+/// What a resume cuts off is a later line, or a line without its end. Anything else is not a file of metrics.
+#[test]
+fn other_files_are_not_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    let good = "{\"kind\":\"end\",\"reason\":\"a\"}\n";
+    for text in [
+        "A thesis in one line.\n",
+        "A thesis in one line.",
+        &format!("{good}A thesis.\n"),
+        &format!("{good}A thesis."),
+        &format!("{good}{{\"kind\":\"end\",\"rea\n"),
+        "\0\0\0\0",
+    ] {
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(read(&path).unwrap_err().kind(), Kind::Data, "{text}");
+        let error = Writer::resume(&path, 1, 3, true).unwrap_err();
+        assert_eq!(error.kind(), Kind::Data, "{text}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+    for end in ["{", "{\"kind\":\"end\",\"reason\":\"b\"}"] {
+        std::fs::write(&path, [good, end].concat()).unwrap();
+        assert_eq!(read(&path).unwrap().len(), 1);
+        drop(Writer::resume(&path, 1, 0, true).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), good);
+    }
+}

@@ -10,6 +10,7 @@ mod dashboard;
 mod examples;
 mod factorize;
 mod held_out;
+mod leftovers;
 mod signals;
 mod strangers;
 mod validations;

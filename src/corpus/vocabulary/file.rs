@@ -6,7 +6,7 @@ use std::path::Path;
 use super::special::with_special_words;
 use super::words::{Order, Vocabulary};
 use crate::error::{Error, Kind, Result};
-use crate::files;
+use crate::files::{self, Output};
 
 const HELP: &str =
     "make one with `wlstm vocab`, or omit `data.vocab` to build one from the training text";
@@ -94,17 +94,22 @@ impl Vocabulary {
         let refused = |error: Error| {
             error.context(format!("cannot write the vocabulary `{}`", path.display()))
         };
-        // Renaming over a device or a pipe would replace it.
-        if path.exists() && !path.is_file() {
-            let error = Error::data("it exists and is not a regular file");
-            return Err(refused(error.help("name another file")));
-        }
-        let bytes = self.to_bytes();
-        let written = files::write_atomically(path, |file| {
-            file.write_all(&bytes)
+        self.write(&Output::named(path).map_err(refused)?)
+    }
+
+    /// Writes the content of a vocabulary file to an output.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write(&self, output: &Output) -> Result<()> {
+        let path = output.path();
+        let written = output.write(|file| {
+            file.write_all(&self.to_bytes())
                 .map_err(|error| files::cannot_write(path, error))
         });
-        written.map_err(refused)
+        let context = || format!("cannot write the vocabulary `{}`", path.display());
+        written.map_err(|error| error.context(context()))
     }
 }
 

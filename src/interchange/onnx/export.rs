@@ -11,8 +11,8 @@ use super::proto::{
     EXTERNAL, FLOAT, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
 };
 use super::step::build;
-use crate::error::Result;
-use crate::files;
+use crate::error::{Error, Result};
+use crate::files::{self, Output};
 use crate::interchange::source::ExportSource;
 
 /// The largest size of parameters, in bytes, that is stored in the model file itself.
@@ -28,10 +28,11 @@ const OPSET: i64 = 17;
 ///
 /// # Errors
 ///
-/// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint lacks a parameter, or a file cannot be written.
+/// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint lacks a parameter, a file cannot be written, or two files are needed and
+/// the output is none.
 pub fn export(
     source: &ExportSource<'_>,
-    path: &Path,
+    out: &Output,
     most_inline: usize,
 ) -> Result<Option<PathBuf>> {
     let Builder {
@@ -39,11 +40,21 @@ pub fn export(
         parameters,
     } = build(source)?;
     let bytes: usize = parameters.iter().map(|one| 4 * one.values.len()).sum();
-    let second = (bytes > most_inline).then(|| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".data");
-        PathBuf::from(name)
-    });
+    let second = match out.file() {
+        _ if bytes <= most_inline => None,
+        Some(file) => {
+            let mut name = file.as_os_str().to_owned();
+            name.push(".data");
+            Some(PathBuf::from(name))
+        }
+        None => {
+            return Err(Error::data(format!(
+                "cannot write `{}`: a model of this size needs two files, one for its parameters",
+                out.path().display()
+            ))
+            .help("name a file with --out"));
+        }
+    };
     let mut offset = 0;
     for parameter in &parameters {
         let tensor = match &second {
@@ -61,7 +72,7 @@ pub fn export(
             }
             Ok(())
         };
-        files::write_large_atomically(second, write)?;
+        Output::named(second)?.write_large(write)?;
     }
     let metadata = source.metadata("onnx").into_iter();
     let model = ModelProto {
@@ -75,9 +86,9 @@ pub fn export(
         }],
         metadata_props: metadata.map(|(key, value)| entry(&key, value)).collect(),
     };
-    files::write_atomically(path, |file| {
+    out.write(|file| {
         file.write_all(&model.encode_to_vec())
-            .map_err(|error| files::cannot_write(path, error))
+            .map_err(|error| files::cannot_write(out.path(), error))
     })?;
     Ok(second)
 }

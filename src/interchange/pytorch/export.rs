@@ -1,10 +1,9 @@
 //! Writes a file for PyTorch.
 
-use std::path::Path;
-
 use super::layout::{FORGET, GATES, check, parse_name, tensors, transposed};
 use crate::checkpoint::{self, Dtype, Entry};
 use crate::error::Result;
+use crate::files::Output;
 use crate::interchange::source::ExportSource;
 use crate::tensor::names;
 
@@ -14,7 +13,7 @@ use crate::tensor::names;
 ///
 /// [`Kind::Usage`](crate::error::Kind::Usage) if PyTorch has no such model,
 /// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint lacks a parameter, or the file cannot be written.
-pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
+pub fn export(source: &ExportSource<'_>, out: &Output) -> Result<()> {
     check(source.config)?;
     let entries: Vec<Entry> = tensors(source.config, source.vocabulary.len())
         .into_iter()
@@ -22,7 +21,7 @@ pub fn export(source: &ExportSource<'_>, path: &Path) -> Result<()> {
         .collect();
     // Readers of safetensors know files of PyTorch by this format.
     let metadata = source.metadata("pt");
-    checkpoint::write(path, &entries, &metadata, |name, sink| {
+    checkpoint::write_output(out, &entries, &metadata, |name, sink| {
         let Some((tensor, layer)) = parse_name(name) else {
             let own = if name == names::SOFTMAX_WEIGHT {
                 source.softmax()

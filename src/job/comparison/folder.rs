@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::record::{ComparisonSpec, RECORD, Record};
-use crate::checkpoint::runs_folder;
+use crate::checkpoint::{is_lock, runs_folder};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::report::{ComparisonRow, comparison_csv, comparison_table};
@@ -19,7 +19,8 @@ pub struct ComparisonFolder {
 }
 
 impl ComparisonFolder {
-    /// Creates the folder. An existing folder must be empty.
+    /// Creates the folder. An existing folder must be empty, or have only what a comparison leaves that was killed before it wrote
+    /// its record.
     ///
     /// # Errors
     ///
@@ -30,7 +31,10 @@ impl ComparisonFolder {
             return Err(taken("already contains a comparison")
                 .help("resume it with --resume, or choose another folder with --out"));
         }
-        if path.exists() && (!path.is_dir() || !files::entries(path)?.is_empty()) {
+        let is_left_over = |entry: &PathBuf| {
+            files::check_own(entry).is_ok() && (is_lock(entry) || files::is_partial(entry))
+        };
+        if path.exists() && !(path.is_dir() && files::entries(path)?.iter().all(is_left_over)) {
             return Err(taken("is not an empty folder").help("choose another folder with --out"));
         }
         std::fs::create_dir_all(path).map_err(|error| files::cannot_create(path, error))?;
@@ -77,7 +81,7 @@ impl ComparisonFolder {
             }
         };
         let record = path.join(RECORD);
-        let text = files::read_regular(&record, MAX_RECORD).map_err(|error| {
+        let text = files::read_own(&record, MAX_RECORD).map_err(|error| {
             Error::data(format!(
                 "there is no comparison to resume in `{}`",
                 path.display()

@@ -195,12 +195,16 @@ pub fn runs_of(path: &Path) -> Result<Option<Vec<RunData>>> {
         return Ok(None);
     }
     let (folder, spec) = ComparisonFolder::open(Some(path), path)?;
-    Ok(Some(runs(&spec.models()?, &folder)))
+    Ok(Some(runs(&spec.models()?, &folder, |_| false)))
 }
 
 /// The data of all runs; empty until one has started. For a run that has not started, only the configuration and the sizes are
-/// known.
-pub(super) fn runs(models: &[Model], folder: &ComparisonFolder) -> Vec<RunData> {
+/// known, and whether the model of that position has failed.
+pub(super) fn runs(
+    models: &[Model],
+    folder: &ComparisonFolder,
+    has_failed: impl Fn(usize) -> bool,
+) -> Vec<RunData> {
     let read: Vec<_> = models
         .iter()
         .map(|model| RunData::read(&folder.run(&model.folder)).ok())
@@ -209,7 +213,8 @@ pub(super) fn runs(models: &[Model], folder: &ComparisonFolder) -> Vec<RunData> 
     let Some(words) = read.iter().flatten().map(RunData::vocabulary_size).next() else {
         return Vec::new();
     };
-    let runs = models.iter().zip(read).map(|(model, run)| match run {
+    let runs = models.iter().zip(read).enumerate();
+    let runs = runs.map(|(k, (model, run))| match run {
         Some(run) => RunData {
             label: model.label.clone(),
             ..run
@@ -219,6 +224,7 @@ pub(super) fn runs(models: &[Model], folder: &ComparisonFolder) -> Vec<RunData> 
             model.label.clone(),
             model.config.clone(),
             words,
+            has_failed(k),
         ),
     });
     runs.collect()

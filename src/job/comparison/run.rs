@@ -15,10 +15,12 @@ use crate::checkpoint::{Which, find, lock_folder};
 use crate::config::DataConfig;
 use crate::device::{Device, ExecutorOptions, choose};
 use crate::error::{Error, Kind, Result};
+use crate::files::{self, Output};
 use crate::job::observer::Observer;
 use crate::job::origin::missing_text;
 use crate::job::page::{REPORT, write_report};
 use crate::job::prepare::workload_of;
+use crate::job::resume::{IF_ONLY_OF_COMPARISON, open_newest};
 use crate::job::settings::Job;
 use crate::job::text::{TextFiles, Texts, vocabulary};
 use crate::model::limits::check_sizes;
@@ -26,7 +28,6 @@ use crate::numbers::bytes;
 use crate::report::{ComparisonRow, comparison_rows};
 use crate::train::estimate::{Estimate, RunSpec, Topology};
 use crate::train::run::SharedTargets;
-use crate::train::saved::SavedModel;
 use crate::train::watch::{Event, Stop};
 
 /// The shortest and the longest turn, in seconds.
@@ -102,6 +103,7 @@ fn prepare(
         (None, None) => ComparisonFolder::create_numbered(Path::new(""))?,
     };
     let lock = lock_folder(folder.path())?;
+    files::sweep(folder.path())?;
     folder.write(&spec)?;
     Ok(ReadyComparison {
         spec,
@@ -136,7 +138,11 @@ fn open_texts(comparison: &Comparison, observer: &mut Observer<'_>) -> Result<Ve
         // If the run has a checkpoint, the vocabulary is in it.
         let run = folder.map(|folder| folder.run(&model.folder));
         let words = match run.map(|run| find(&run, Which::Last)) {
-            Some(Ok(found)) => SavedModel::open(&found.checkpoint)?.vocabulary,
+            Some(Ok(found)) => {
+                let newest = &found.checkpoint;
+                let run = found.run.as_deref().unwrap_or(newest);
+                open_newest(run, newest, IF_ONLY_OF_COMPARISON)?.vocabulary
+            }
             _ => vocabulary(config, &files.train, observer)?,
         };
         let texts = Texts::read(
@@ -218,7 +224,11 @@ impl ReadyComparison {
         mut observer: impl FnMut(usize, Event),
     ) -> Result<ComparisonOutcome> {
         let failures = self.train_all(stop, &mut observer);
-        let runs = runs(&self.models, &self.folder);
+        let has_failed = |k| {
+            let mut failures = failures.iter();
+            failures.any(|(failed, error)| *failed == k && !is_interruption(error))
+        };
+        let runs = runs(&self.models, &self.folder, has_failed);
         let lines = comparison_rows(&runs);
         let status = if stop.asked().is_some() {
             "interrupted"
@@ -229,7 +239,7 @@ impl ReadyComparison {
         };
         self.folder.write_results(&self.spec, &lines, status)?;
         if !runs.is_empty() {
-            write_report(&self.folder.path().join(REPORT), &runs)?;
+            write_report(&Output::own(&self.folder.path().join(REPORT))?, &runs)?;
         }
         Ok(ComparisonOutcome {
             models: self.models,
@@ -310,4 +320,9 @@ impl ReadyComparison {
         let training = job.prepare(&mut observer)?;
         training.run_in_turns(seat, &mut observer).map(drop)
     }
+}
+
+/// Whether a model ended because the user asked for it.
+fn is_interruption(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Interrupted | Kind::Terminated)
 }

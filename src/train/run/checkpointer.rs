@@ -73,6 +73,8 @@ impl<'a> Checkpointer<'a> {
         };
         checkpointer.record.last = saved.map(|step| checkpointer.saved_at(step));
         folder.write_record(&checkpointer.record)?;
+        // The process may have been killed after it wrote a checkpoint and before it removed an older one.
+        checkpointer.prune()?;
         Ok(checkpointer)
     }
 
@@ -174,21 +176,23 @@ impl<'a> Checkpointer<'a> {
     /// After divergence: removes the checkpoints of this process that are not confirmed.
     pub fn discard_unconfirmed(&mut self) -> Result<()> {
         let best = self.record.best.as_ref().map(|best| best.step);
-        for step in self.folder.steps()? {
-            if step > self.begin && Some(step) > self.confirmed && Some(step) != best {
-                self.folder.remove(step)?;
-            }
-        }
-        let last = self.folder.steps()?.pop();
-        self.record.last = last.map(|step| self.saved_at(step));
-        self.folder.write_record(&self.record)
+        let is_discarded =
+            |step: &u64| *step > self.begin && Some(*step) > self.confirmed && Some(*step) != best;
+        let (discarded, kept): (Vec<u64>, Vec<u64>) =
+            self.folder.steps()?.into_iter().partition(is_discarded);
+        // The record first: it must not name a checkpoint that is gone, whenever the process is killed.
+        self.record.last = kept.last().map(|step| self.saved_at(*step));
+        self.folder.write_record(&self.record)?;
+        discarded
+            .into_iter()
+            .try_for_each(|step| self.folder.remove(step))
     }
 
     /// Removes checkpoints, all but those to keep.
     fn prune(&self) -> Result<()> {
         let best = self.record.best.as_ref().map(|best| best.step);
         self.folder
-            .prune(self.keep, &[best, self.confirmed])
+            .prune(self.keep, &[best, self.confirmed, self.saved])
             .map(drop)
     }
 

@@ -28,9 +28,12 @@ impl Trainer<'_> {
                 let vocabulary = run.train.vocabulary();
                 let (config, progress) = (run.config, &run.progress);
                 let checkpointer = &mut output.checkpointer;
-                checkpointer
-                    .save(run.session, &states, config, progress, vocabulary)
-                    .map(Some)
+                // A checkpoint never reaches the disk before the metrics of its steps.
+                output.metrics.sync().and_then(|()| {
+                    checkpointer
+                        .save(run.session, &states, config, progress, vocabulary)
+                        .map(Some)
+                })
             }
             None => Ok(None),
         };

@@ -28,6 +28,7 @@ fn an_existing_folder_is_never_overwritten() {
     let run = RunFolder::create(&path).unwrap();
     run.write_record(&record(None)).unwrap();
     run.write_config("[model]\n").unwrap();
+    write_sample(&run.checkpoint_path(12)).unwrap();
     drop(run);
     let before = std::fs::read(path.join("run.json")).unwrap();
     refused(

@@ -93,6 +93,7 @@ const CONFINED: &[(&str, &str)] = &[
         "corpus files",
     ),
     ("rustix", "bench/step files/page_cache files/regular"),
+    ("libc", "cli/signals"),
 ];
 
 /// The largest number of lines of a file.

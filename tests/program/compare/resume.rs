@@ -49,6 +49,16 @@ fn a_comparison_is_resumed_after_ctrl_c() {
         "{}",
         ended.stderr
     );
+    // The others have not failed.
+    let record = std::fs::read_to_string(out.join("compare.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let states = record["results"].as_array().expect("results").iter();
+    let states: Vec<&str> = states.filter_map(|row| row["status"].as_str()).collect();
+    let is_right = |state: &&str| ["interrupted", "not begun"].contains(state);
+    assert!(
+        states.len() == 3 && states.iter().all(is_right),
+        "{states:?}"
+    );
     let before = losses(&out.join("lstmp"));
     // With another budget, which applies to all models.
     let limit = before.len() as u64 + 5;

@@ -1,0 +1,203 @@
+//! Folders in the states that a killed or failed process leaves, and folders from strangers.
+
+use std::fs;
+use std::path::Path;
+
+use wlstm::checkpoint::{RunFolder, RunRecord, lock_folder};
+use wlstm::files::sweep;
+use wlstm::metrics::{Writer, read};
+
+use super::tools::{names_in, refused, write_sample};
+
+const START: &str = "{\"kind\":\"start\",\"version\":\"0.1.0\"}\n";
+
+const STEP: &str = "{\"kind\":\"step\",\"step\":1}\n";
+
+/// What a run may have written before its first step: the name of a file, and its content.
+const LEFT: [(&str, &str); 9] = [
+    (".lock", ""),
+    (".wlstm-partial-abc", "half"),
+    ("checkpoints/.wlstm-partial-def", "half"),
+    ("config.toml", "[model]\n"),
+    ("metrics.jsonl", START),
+    (
+        "tensorboard/events.out.tfevents.0123456789.wlstm.0",
+        "events",
+    ),
+    ("tensorboard/.wlstm-partial-ghi", ""),
+    ("run.json", "{}"),
+    ("report.html", "<!DOCTYPE html>"),
+];
+
+fn write(run: &Path, name: &str, content: &str) {
+    let path = run.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+#[test]
+fn whatever_a_kill_before_the_first_step_leaves_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    for subset in 0..1 << LEFT.len() {
+        let run = folder.path().join(format!("run-{subset}"));
+        fs::create_dir(&run).unwrap();
+        for (k, (name, content)) in LEFT.iter().enumerate() {
+            if subset >> k & 1 == 1 {
+                write(&run, name, content);
+            }
+        }
+        assert_eq!(RunFolder::is_begun(&run).unwrap(), subset > 0);
+        RunFolder::check_free(&run).unwrap();
+        let opened = RunFolder::create(&run).unwrap();
+        // The new run may have been started with the configuration in the folder.
+        let mut expected = vec![".lock", "checkpoints"];
+        expected.extend((subset >> 3 & 1 == 1).then_some("config.toml"));
+        expected.extend((subset >> 7 & 1 == 1).then_some("run.json"));
+        assert_eq!(names_in(&run), expected, "{subset:b}");
+        assert!(names_in(&run.join("checkpoints")).is_empty());
+        drop(opened);
+        assert!(RunFolder::create(&run).is_ok(), "{subset:b}");
+        fs::remove_dir_all(&run).unwrap();
+    }
+    // Lines without an end, and those of several processes that trained no step.
+    for metrics in [
+        "",
+        "{\"ki",
+        &START[..20],
+        &[START, "{\"kind\":\"end\",\"reason\":\"x\"}\n", START].concat(),
+    ] {
+        let run = folder.path().join("run");
+        write(&run, "metrics.jsonl", metrics);
+        assert!(RunFolder::create(&run).is_ok(), "{metrics}");
+        fs::remove_dir_all(&run).unwrap();
+    }
+}
+
+#[test]
+fn nothing_of_value_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let steps = [START, STEP].concat();
+    for (name, content) in [
+        ("checkpoints/step-00000001.safetensors", "x"),
+        ("checkpoints/mine.safetensors", "x"),
+        ("metrics.jsonl", &steps),
+        ("metrics.jsonl", STEP),
+        ("thesis.txt", "words"),
+        ("tensorboard/mine", "x"),
+        ("tensorboard/events.out.tfevents.0123456789.other.0", "x"),
+        ("config.toml/inside", "x"),
+        ("checkpoints/folder/inside", "x"),
+    ] {
+        let run = folder.path().join("run");
+        for (left, content) in LEFT {
+            if !name.starts_with(left) {
+                write(&run, left, content);
+            }
+        }
+        write(&run, name, content);
+        assert!(!RunFolder::is_begun(&run).unwrap(), "{name}");
+        refused(RunFolder::create(&run), &["--out"]);
+        assert_eq!(fs::read_to_string(run.join(name)).unwrap(), content);
+        fs::remove_file(run.join("run.json")).unwrap();
+        refused(RunFolder::create(&run), &["is not empty"]);
+        assert_eq!(fs::read_to_string(run.join(name)).unwrap(), content);
+        fs::remove_dir_all(&run).unwrap();
+    }
+}
+
+/// The lock of a partial file tells whether its process lives.
+#[test]
+fn a_partial_file_that_is_being_written_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let living = folder.path().join(".wlstm-partial-living");
+    let dead = folder.path().join(".wlstm-partial-dead");
+    let file = fs::File::create(&living).unwrap();
+    file.lock().unwrap();
+    fs::write(&dead, "half").unwrap();
+    assert_eq!(sweep(folder.path()).unwrap(), [dead]);
+    assert!(living.exists());
+    drop(file);
+    assert_eq!(sweep(folder.path()).unwrap(), [living]);
+    // A file is locked while it is written.
+    let path = folder.path().join("a");
+    wlstm::files::write_atomically(&path, |_| {
+        assert!(sweep(folder.path()).unwrap().is_empty());
+        Ok(())
+    })
+    .unwrap();
+    assert!(path.exists());
+}
+
+/// A run folder from a stranger must neither overwrite a file outside it nor wait for a pipe.
+#[cfg(unix)]
+#[test]
+fn a_link_or_a_pipe_in_a_run_folder_is_refused() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let outside = folder.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let mine = outside.join("mine.txt");
+    fs::write(&mine, STEP).unwrap();
+    for name in [
+        "metrics.jsonl",
+        "run.json",
+        "config.toml",
+        "report.html",
+        ".lock",
+        "checkpoints",
+        "tensorboard",
+    ] {
+        for kind in ["link", "dangling link", "pipe"] {
+            let run = folder.path().join("run");
+            write(&run, "run.json", "{}");
+            write(&run, "checkpoints/step-00000001.safetensors", "x");
+            let path = run.join(name);
+            if path.is_dir() {
+                fs::remove_dir_all(&path).unwrap();
+            } else if path.exists() {
+                fs::remove_file(&path).unwrap();
+            }
+            match kind {
+                "pipe" => {
+                    let made = std::process::Command::new("mkfifo").arg(&path).status();
+                    assert!(made.unwrap().success());
+                }
+                "link" if name == "checkpoints" || name == "tensorboard" => {
+                    symlink(&outside, &path).unwrap();
+                }
+                "link" => symlink(&mine, &path).unwrap(),
+                _ => symlink(outside.join("new"), &path).unwrap(),
+            }
+            // A folder whose record is no regular file has no run.
+            let run_is_seen = name != "run.json" || kind == "link";
+            refused(
+                RunFolder::resume(&run),
+                &[if run_is_seen { name } else { "no run" }],
+            );
+            refused(RunFolder::create(&run), &["--out"]);
+            if name == "metrics.jsonl" {
+                refused(read(&path), &[name]);
+                refused(Writer::resume(&path, 1, 0, false), &[name]);
+            }
+            if name == "run.json" {
+                refused(RunRecord::read(&run), &[name]);
+            }
+            if name == ".lock" {
+                refused(lock_folder(&run), &[name]);
+            }
+            assert_eq!(names_in(&outside), ["mine.txt"], "{name}, {kind}");
+            assert_eq!(fs::read_to_string(&mine).unwrap(), STEP);
+            fs::remove_dir_all(&run).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_without_its_record_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    fs::create_dir_all(run.join("checkpoints")).unwrap();
+    write_sample(&run.join("checkpoints/step-00000000.safetensors")).unwrap();
+    refused(RunFolder::create(&run), &["is not empty"]);
+    assert_eq!(names_in(&run.join("checkpoints")).len(), 1);
+}
