@@ -84,7 +84,8 @@
 //!
 //! `INSTA_UPDATE=always cargo test --test library help` adds the cell to the tables of the help. Two tests contain only models that
 //! are listed by hand, and need one with the new cell: the golden values ([`validate::golden`](crate::validate::golden), files in
-//! `tests/golden`) and the predicted runs (`tests/devices/prediction`).
+//! `tests/golden`) and the predicted runs (`tests/devices/prediction`). The class `Layer` of `wlstm help interchange` computes the
+//! gates of every cell in PyTorch: add those of the new cell, and a model of it in `tests/interchange/check.py`.
 //!
 //! A cell with gates of a new form, or another recurrence than that of the [cells](crate::cell), needs a new operation.
 //!

@@ -14,8 +14,10 @@ use crate::job::ExportFormat as Format;
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "pytorch: safetensors that torch.nn.Embedding (`embedding`), torch.nn.LSTM (`lstm`) and torch.nn.Linear \
-    (`softmax`) load by name; for `lstmp` only.\n\
+    (`softmax`) load by name. Models that torch.nn.LSTM does not support have layers of their own (`layers.0`): a class of \
+    `wlstm help interchange` loads them.\n\
     onnx: a graph of one step, with words and states as inputs, log-probabilities and states as outputs.\n\
+    onnx-nll: a graph of whole sentences, from words to negative log-likelihoods, as sherpa-onnx loads it to rescore hypotheses.\n\
     native: parameters under the names of checkpoints, for `train --init`.\n\
     Every format contains the configuration and the vocabulary.\n\
     \n\
@@ -46,6 +48,8 @@ pub(super) enum ExportFormat {
     Native,
     /// ONNX graph of one step
     Onnx,
+    /// ONNX graph of whole sentences
+    OnnxNll,
 }
 
 /// Exports.
@@ -59,6 +63,7 @@ pub(super) fn run(arguments: &ExportArgs, invocation: &Invocation) -> Result<()>
         ExportFormat::Pytorch => Format::Pytorch,
         ExportFormat::Native => Format::Native,
         ExportFormat::Onnx => Format::Onnx,
+        ExportFormat::OnnxNll => Format::OnnxNll,
     };
     let files = trained.export_to(format, &output)?;
     let names: Vec<String> = files

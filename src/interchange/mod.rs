@@ -3,8 +3,8 @@
 //! | module | file |
 //! |---|---|
 //! | [`native`] | parameters under the names of checkpoints, for `--init` |
-//! | [`pytorch`] | safetensors that `torch.nn.Embedding`, `torch.nn.LSTM` and `torch.nn.Linear` load by name |
-//! | [`onnx`] | one step as an ONNX graph with states as inputs and outputs |
+//! | [`pytorch`] | safetensors that modules of PyTorch load by name |
+//! | [`onnx`] | one step with states as inputs and outputs, or whole sentences, as an ONNX graph |
 //!
 //! Unless asked otherwise, an export has the parameters that `eval`, `score` and `generate` use: see
 //! [`ParameterSet`](crate::model::parameter_set::ParameterSet).

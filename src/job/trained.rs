@@ -59,6 +59,8 @@ pub enum ExportFormat {
     Native,
     /// One step as an ONNX graph.
     Onnx,
+    /// Whole sentences as an ONNX graph, from words to negative log-likelihoods.
+    OnnxNll,
 }
 
 impl Trained {
@@ -247,7 +249,14 @@ impl Trained {
         match format {
             ExportFormat::Native => native::export(&source, output)?,
             ExportFormat::Pytorch => pytorch::export(&source, output)?,
-            ExportFormat::Onnx => files.extend(onnx::export(&source, output, onnx::MAX_INLINE)?),
+            ExportFormat::Onnx | ExportFormat::OnnxNll => {
+                let graph = if format == ExportFormat::Onnx {
+                    onnx::Graph::Step
+                } else {
+                    onnx::Graph::Nll
+                };
+                files.extend(onnx::export(&source, graph, output, onnx::MAX_INLINE)?);
+            }
         }
         Ok(files)
     }

@@ -4,7 +4,8 @@
     python3 tests/interchange/check.py target/release/wlstm
 
 Needs torch, numpy, safetensors and onnxruntime; what is not installed is left out, unless --require names it. PyTorch loads the
-files with the class of `wlstm help interchange`. With --store, writes what the test in tests/devices/interchange.rs compares with.
+files with the classes of `wlstm help interchange`, and the programs there are run. With --store, writes what the tests in
+tests/devices/interchange.rs compare with.
 """
 import argparse, importlib, json, os, random, re, subprocess, sys, tempfile
 
@@ -22,8 +23,13 @@ MODELS = {
     "flstm": ["model.cell=flstm", "model.factor=10"],
     "glstm": ["model.cell=glstm", "model.groups=[2, 4]"],
     "mixed cells": ['model.cell=["glstm", "flstm"]', "model.groups=4", "model.factor=9"],
+    "all cells, residual": ['model.cell=["lstmp", "glstm", "flstm"]', "model.layers=3", "model.groups=2", "model.residual=true"],
+    "glstm, other forget bias": ["model.cell=glstm", "model.groups=4", "model.forget_bias=0.3"],
+    "flstm without projection, tied": [
+        "model.cell=flstm", "model.projection=0", "model.embedding=32", "model.tied=true", "softmax.kind=full"
+    ],
+    "lstmp, wide projection": ["model.cell=lstmp", "model.projection=40"],
 }
-ONLY_ONNX = {"residual", "flstm", "glstm", "mixed cells"}
 
 CONFIG = """
 [model]
@@ -56,8 +62,8 @@ def text(lines, seed):
     return "".join(" ".join(dice.choices(words, weights, k=dice.randint(1, 12))) + "\n" for _ in range(lines))
 
 
-def run(*arguments, given=None):
-    done = subprocess.run(arguments, input=given, capture_output=True, text=True)
+def run(*arguments, given=None, cwd=None):
+    done = subprocess.run(arguments, input=given, cwd=cwd, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{arguments} ended with {done.returncode}:\n{done.stderr}")
     return done.stdout
@@ -70,23 +76,40 @@ def ids_of(words, lines):
     return [[mark] + [number.get(word, unknown) for word in line.split()] + [mark] for line in lines]
 
 
-def documented_class():
-    """The class of `wlstm help interchange`."""
+def documented(what):
+    """The program of `wlstm help interchange` that has this text."""
     text = open(os.path.join(HERE, "..", "..", "src", "help", "interchange.md"), encoding="utf-8").read()
-    names = {}
-    exec(re.search(r"^```python\n(.*?)^```", text, re.M | re.S).group(1), names)
-    return names["LanguageModel"]
+    (found,) = [block for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) if what in block]
+    return found
+
+
+LSTM, LAYERS = "torch.nn.LSTM(", "class Layer("
+
+
+def class_for(path):
+    """The documented class that loads a file."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return documented(LSTM if "lstm.bias_ih_l0" in file.keys() else LAYERS)
 
 
 def with_pytorch(path, lines):
     import torch
 
-    model = documented_class()(path)
+    names = {}
+    exec(class_for(path), names)
+    model = names["LanguageModel"](path)
     found = []
     with torch.no_grad():
         for ids in ids_of("\n".join(f"{word} 1" for word in model.words), lines):
-            log, _ = model(torch.tensor(ids[:-1])[:, None])
+            log, last = model(torch.tensor(ids[:-1])[:, None])
             found.append(sum(log[t, 0, ids[t + 1]].item() for t in range(len(ids) - 1)))
+            # The state of a first part continues with the rest.
+            _, state = model(torch.tensor(ids[:1])[:, None])
+            if len(ids) > 2:
+                rest, _ = model(torch.tensor(ids[1:-1])[:, None], state)
+                assert torch.allclose(rest, log[1:], atol=1e-5), path
     return found
 
 
@@ -114,7 +137,39 @@ def with_onnx(path, lines):
     return found
 
 
+def with_nll(path, lines):
+    import numpy, onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    words = metadata["wlstm.vocab"]
+    count = len(words.rstrip("\n").split("\n"))
+    mark = ids_of(words, [""])[0][0]
+    expected = {"model_type": "rnnlm", "sos_id": str(mark), "eos_id": str(mark), "vocab_size": str(count)}
+    assert expected.items() <= metadata.items(), metadata
+    described = [(v.name, v.type, v.shape) for v in [*session.get_inputs(), *session.get_outputs()]]
+    assert described == [
+        ("x", "tensor(int64)", ["N", "L"]), ("x_lens", "tensor(int64)", ["N"]), ("nll", "tensor(float)", ["N"])
+    ], described
+    all_ids = [ids[1:-1] for ids in ids_of(words, lines)]
+
+    def nll(all_ids, padding, more):
+        x = numpy.full((len(all_ids), max(map(len, all_ids)) + more), padding, numpy.int64)
+        for row, ids in zip(x, all_ids):
+            row[: len(ids)] = ids
+        (found,) = session.run(None, {"x": x, "x_lens": numpy.array([len(ids) for ids in all_ids], numpy.int64)})
+        return [-float(value) for value in found]
+
+    found = nll(all_ids, 0, 0)
+    # Neither the padding nor the other sentences matter, and a sentence may have no words.
+    compare("  other padding", nll(all_ids, -1, 3), found)
+    compare("  sentences alone", [nll([ids], 0, 0)[0] for ids in all_ids], found)
+    compare("  no words", nll([[], []], 0, 0), nll([all_ids[0], []], count + 9, 0)[1:] * 2)
+    return found
+
+
 def compare(what, found, ours):
+    assert len(found) == len(ours), (what, found, ours)
     worst = max(abs(x - y) for x, y in zip(found, ours))
     print(f"{what:<40} largest difference {worst:.1e}")
     if not worst <= TOLERANCE:
@@ -151,6 +206,76 @@ def store(folder):
         file.write("\n")
 
 
+def store_cells(folder):
+    """A model of all cells with the names of the documented class, and what that class finds of some lines."""
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(2)
+    words = ["<S>", "<UNK>"] + [f"w{k}" for k in range(18)]
+    size, cells, rank, groups = 6, 10, 3, 2
+    shapes = {
+        "embedding.weight": [20, size],
+        "layers.0.weight": [4 * cells, 2 * size],
+        "layers.1.factor_in": [rank, 2 * size],
+        "layers.1.factor_out": [4 * cells, rank],
+        "layers.2.weight": [groups, 4 * cells // groups, 2 * size // groups],
+        "softmax.weight": [20, size],
+        "softmax.bias": [20],
+    }
+    for layer in range(3):
+        shapes[f"layers.{layer}.bias_ih"] = shapes[f"layers.{layer}.bias_hh"] = [4 * cells]
+        shapes[f"layers.{layer}.weight_hr"] = [size, cells]
+    tensors = {name: torch.empty(shape).uniform_(-1.5, 1.5) for name, shape in shapes.items()}
+    vocab = "".join(f"{word} {20 - k}\n" for k, word in enumerate(words))
+    path = os.path.join(folder, "cells.safetensors")
+    save_file(tensors, path, {"format": "pt", "wlstm.vocab": vocab, "wlstm.residual": "true"})
+    lines = text(12, 5).split("\n")[:-1]
+    found = {
+        "torch": torch.__version__,
+        "lines": lines,
+        "log_probability": with_pytorch(path, lines),
+        "class": documented(LAYERS).split("\n"),
+    }
+    with open(os.path.join(folder, "cells.json"), "w") as file:
+        json.dump(found, file, indent=1)
+        file.write("\n")
+
+
+def run_documented_programs(wlstm, peers):
+    """Runs the programs of the help as a user would, on a character model."""
+    configuration = os.path.join(HERE, "..", "..", "configs", "shakespeare.toml")
+    lines = ["O, sir", "Ay"]
+    python = lambda program, folder: [
+        float(number) for number in re.findall(r"-\d+\.\d+(?:e-\d+)?", run(sys.executable, "-c", program, cwd=folder))
+    ]
+    for cell in ["lstmp", "glstm"]:
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "run")
+            sets = [f"model.cell={cell}", "model.hidden=32", "model.projection=16", "model.embedding=16", "train.seconds=0"]
+            sets = [word for change in sets for word in ("--set", change)]
+            run(wlstm, "train", configuration, "--out", out, "--device", "cpu", "-q", "--steps", "20", *sets)
+            given = "".join(line + "\n" for line in lines)
+            rows = run(wlstm, "score", out, "--device", "cpu", "-q", "--words", given=given).splitlines()
+            rows = [row.split("\t") for row in rows]
+            ours = [[float(row[1]) for row in rows if row[0] == str(k + 1)] for k in range(len(lines))]
+            export = lambda form, name: run(
+                wlstm, "export", out, "--format", form, "--out", os.path.join(folder, name), "-q"
+            )
+            if "onnxruntime" in peers:
+                export("onnx", "model.onnx")
+                compare(f"documented ONNX program, {cell}", python(documented("log_probability\"][0"), folder), ours[0])
+                export("onnx-nll", "nll.onnx")
+                program = "numpy = __import__('numpy'); numpy.set_printoptions(precision=9)\n" + documented("x_lens")
+                compare(f"documented rescoring, {cell}", python(program, folder), [sum(words) for words in ours])
+            if "torch" in peers:
+                export("pytorch", "model.safetensors")
+                with open(os.path.join(folder, "model.py"), "w") as file:
+                    file.write(class_for(os.path.join(folder, "model.safetensors")))
+                program = "__import__('torch').set_printoptions(precision=9)\n" + documented("from model import")
+                compare(f"documented PyTorch program, {cell}", python(program, folder), ours[0])
+
+
 def has(module):
     try:
         importlib.import_module(module)
@@ -166,7 +291,8 @@ def main():
     parser.add_argument("--store", action="store_true")
     arguments = parser.parse_args()
     if arguments.store:
-        return store(HERE)
+        store(HERE)
+        return store_cells(HERE)
     peers = [peer for peer in ["torch", "onnxruntime"] if has(peer)]
     missing = [peer for peer in arguments.require if peer not in peers]
     if missing:
@@ -186,9 +312,12 @@ def main():
             if "onnxruntime" in peers:
                 run(wlstm, "export", out, "--format", "onnx", "--out", path("model.onnx"), "-q")
                 compare(f"ONNX Runtime, {name}", with_onnx(path("model.onnx"), lines), ours)
-            if "torch" in peers and name not in ONLY_ONNX:
+                run(wlstm, "export", out, "--format", "onnx-nll", "--out", path("nll.onnx"), "-q")
+                compare(f"ONNX Runtime, sentences, {name}", with_nll(path("nll.onnx"), lines), ours)
+            if "torch" in peers:
                 run(wlstm, "export", out, "--format", "pytorch", "--out", path("model.safetensors"), "-q")
                 compare(f"PyTorch, {name}", with_pytorch(path("model.safetensors"), lines), ours)
+    run_documented_programs(wlstm, peers)
     print(f"all is well with {' and '.join(peers) or 'nothing: neither torch nor onnxruntime is installed'}")
 
 

@@ -3,19 +3,22 @@
 use std::borrow::Cow;
 
 use super::proto::{
-    AttributeProto, DimensionProto, FLOAT, GraphProto, INT, INT64, INTS, NodeProto, TensorProto,
-    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    AttributeProto, DimensionProto, FLOAT, GRAPH, GraphProto, INT, INT64, INTS, NodeProto,
+    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
 use crate::cell::Attribute;
 
 /// The size of a dimension.
 #[derive(Clone, Copy)]
 pub enum Dimension {
-    /// The batch, whose size the caller of the graph chooses.
-    Batch,
+    /// A size that the caller of the graph chooses, by its name.
+    Named(&'static str),
     /// A fixed size.
     Size(usize),
 }
+
+/// The sequences that are computed in parallel.
+pub const BATCH: Dimension = Dimension::Named("batch");
 
 /// A parameter of the graph.
 pub struct Constant<'a> {
@@ -76,9 +79,18 @@ impl<'a> Builder<'a> {
 
     /// Adds a constant list of integers; returns its name.
     pub fn integers(&mut self, name: &str, values: &[i64]) -> String {
+        self.integer_tensor(name, vec![values.len() as i64], values)
+    }
+
+    /// Adds a constant integer without dimensions; returns its name.
+    pub fn integer(&mut self, name: &str, value: i64) -> String {
+        self.integer_tensor(name, Vec::new(), &[value])
+    }
+
+    fn integer_tensor(&mut self, name: &str, dims: Vec<i64>, values: &[i64]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes());
         self.graph.initializer.push(TensorProto {
-            dims: vec![values.len() as i64],
+            dims,
             data_type: Some(INT64),
             name: Some(name.to_owned()),
             raw_data: Some(bytes.collect()),
@@ -104,6 +116,35 @@ impl<'a> Builder<'a> {
         });
     }
 
+    /// Adds a node that repeats `body` along axis 1 of its last `sequences` inputs. The inputs before them are the initial
+    /// states. The results are the last states, and then the outputs of the body along axis 1. Constants of the body become
+    /// constants of this graph.
+    pub fn scan(
+        &mut self,
+        body: Builder<'a>,
+        inputs: &[&str],
+        sequences: usize,
+        results: Vec<String>,
+    ) {
+        let mut graph = body.graph;
+        self.graph.initializer.append(&mut graph.initializer);
+        self.parameters.extend(body.parameters);
+        let stacked = results.len() - (inputs.len() - sequences);
+        let attributes = [
+            Attribute::Int("num_scan_inputs", sequences as i64),
+            Attribute::Ints("scan_input_axes", &vec![1; sequences]),
+            Attribute::Ints("scan_output_axes", &vec![1; stacked]),
+        ];
+        self.node_with_results("Scan", inputs, results, &attributes);
+        let node = self.graph.node.last_mut().expect("the node was added");
+        node.attribute.push(AttributeProto {
+            name: Some("body".to_owned()),
+            g: Some(graph),
+            kind: Some(GRAPH),
+            ..AttributeProto::default()
+        });
+    }
+
     /// Adds a node with one result; returns the name of the result.
     pub fn node(
         &mut self,
@@ -120,9 +161,9 @@ impl<'a> Builder<'a> {
 
 fn value(name: &str, elem_type: i32, shape: &[Dimension]) -> ValueInfoProto {
     let dim = |dimension: &Dimension| match dimension {
-        Dimension::Batch => DimensionProto {
+        Dimension::Named(name) => DimensionProto {
             value: None,
-            parameter: Some("batch".to_owned()),
+            parameter: Some((*name).to_owned()),
         },
         Dimension::Size(size) => DimensionProto {
             value: Some(*size as i64),

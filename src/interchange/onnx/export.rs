@@ -10,7 +10,7 @@ use super::builder::{Builder, Constant};
 use super::proto::{
     EXTERNAL, FLOAT, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
 };
-use super::step::build;
+use super::{nll, step};
 use crate::error::{Error, Result};
 use crate::files::{self, Output};
 use crate::interchange::source::ExportSource;
@@ -23,6 +23,15 @@ const IR_VERSION: i64 = 8;
 /// The version of the operators.
 const OPSET: i64 = 17;
 
+/// The graph to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Graph {
+    /// One step.
+    Step,
+    /// Whole sentences.
+    Nll,
+}
+
 /// Writes the graph. Parameters of more than `most_inline` bytes (see [`MAX_INLINE`]) are written to a second file,
 /// whose path is returned.
 ///
@@ -32,13 +41,23 @@ const OPSET: i64 = 17;
 /// the output is none.
 pub fn export(
     source: &ExportSource<'_>,
+    graph: Graph,
     out: &Output,
     most_inline: usize,
 ) -> Result<Option<PathBuf>> {
+    let mut metadata = source.metadata("onnx");
+    let built = match graph {
+        Graph::Step => step::build(source)?,
+        Graph::Nll => {
+            let more = sentence_metadata(source);
+            metadata.extend(more.map(|(key, value)| (key.to_owned(), value)));
+            nll::build(source)?
+        }
+    };
     let Builder {
         mut graph,
         parameters,
-    } = build(source)?;
+    } = built;
     let bytes: usize = parameters.iter().map(|one| 4 * one.values.len()).sum();
     let second = match out.file() {
         _ if bytes <= most_inline => None,
@@ -74,7 +93,6 @@ pub fn export(
         };
         Output::named(second)?.write_large(write)?;
     }
-    let metadata = source.metadata("onnx").into_iter();
     let model = ModelProto {
         ir_version: Some(IR_VERSION),
         producer_name: Some("wlstm".to_owned()),
@@ -84,13 +102,29 @@ pub fn export(
             domain: Some(String::new()),
             version: Some(OPSET),
         }],
-        metadata_props: metadata.map(|(key, value)| entry(&key, value)).collect(),
+        metadata_props: metadata
+            .into_iter()
+            .map(|(key, value)| entry(&key, value))
+            .collect(),
     };
     out.write(|file| {
         file.write_all(&model.encode_to_vec())
             .map_err(|error| files::cannot_write(out.path(), error))
     })?;
     Ok(second)
+}
+
+/// The metadata that speech recognisers expect of a graph of sentences, as icefall writes it.
+fn sentence_metadata(source: &ExportSource<'_>) -> [(&'static str, String); 6] {
+    let mark = source.vocabulary.mark().to_string();
+    [
+        ("model_type", "rnnlm".to_owned()),
+        ("version", "1".to_owned()),
+        ("comment", "rnnlm without state".to_owned()),
+        ("sos_id", mark.clone()),
+        ("eos_id", mark),
+        ("vocab_size", source.vocabulary.len().to_string()),
+    ]
 }
 
 /// A parameter without its values.

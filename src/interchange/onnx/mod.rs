@@ -1,5 +1,6 @@
-//! One step of a model as an ONNX graph: inputs are words and states, outputs are log-probabilities and
-//! states.
+//! A model as an ONNX graph of one step, or of whole sentences.
+//!
+//! The inputs of [`Graph::Step`] are words and states, its outputs log-probabilities and states:
 //!
 //! | input | type | output | type |
 //! |---|---|---|---|
@@ -7,13 +8,27 @@
 //! | `h.K` | float `[batch, P]` | `h.K.next` | float `[batch, P]` |
 //! | `c.K` | float `[batch, H]` | `c.K.next` | float `[batch, H]` |
 //!
-//! States start at zero, and the first word is the boundary token. Operators are those of opset 17. The metadata of the
+//! States start at zero, and the first word is the boundary token.
+//!
+//! [`Graph::Nll`] has the form in which icefall exports language models, and sherpa-onnx loads them to rescore hypotheses:
+//!
+//! | input | type | output | type |
+//! |---|---|---|---|
+//! | `x` | int64 `[N, L]` | `nll` | float `[N]` |
+//! | `x_lens` | int64 `[N]` | | |
+//!
+//! `x` has the words of `N` sentences without boundary tokens, padded to the longest, and `x_lens` the number of words of
+//! each. `nll` is the negative log-likelihood of all words of a sentence and its end. The step is the body of a `Scan`.
+//! The metadata has `sos_id`, `eos_id` (both are the boundary token) and `vocab_size`.
+//!
+//! Operators are those of opset 17. The metadata of the
 //! model has the configuration and the vocabulary. Parameters of more than [`MAX_INLINE`] bytes are stored in a second
 //! file in the same folder, `FILE.data`, because an ONNX message has a limited size.
 
 mod builder;
 mod export;
+mod nll;
 mod proto;
 mod step;
 
-pub use export::{MAX_INLINE, export};
+pub use export::{Graph, MAX_INLINE, export};

@@ -6,10 +6,14 @@ use prost::Message;
 pub const FLOAT: i32 = 1;
 /// The value of `TensorProto.DataType` for 64-bit integers.
 pub const INT64: i32 = 7;
+/// The value of `TensorProto.DataType` for 64-bit floats.
+pub const DOUBLE: i32 = 11;
 /// The value of `TensorProto.DataLocation` for values in another file.
 pub const EXTERNAL: i32 = 1;
 /// The value of `AttributeProto.AttributeType` for an integer.
 pub const INT: i32 = 2;
+/// The value of `AttributeProto.AttributeType` for a graph.
+pub const GRAPH: i32 = 5;
 /// The value of `AttributeProto.AttributeType` for a list of integers.
 pub const INTS: i32 = 7;
 
@@ -85,6 +89,8 @@ pub struct AttributeProto {
     pub name: Option<String>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
+    #[prost(message, optional, tag = "6")]
+    pub g: Option<GraphProto>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
     #[prost(int32, optional, tag = "20")]

@@ -1,6 +1,6 @@
 //! The graph of one step of a model.
 
-use super::builder::{Builder, Dimension};
+use super::builder::{BATCH, Builder, Dimension};
 use crate::cell::{Attribute, OnnxLayer};
 use crate::error::Result;
 use crate::interchange::source::ExportSource;
@@ -12,23 +12,65 @@ use crate::tensor::names;
 ///
 /// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint lacks a parameter.
 pub fn build<'a>(source: &ExportSource<'a>) -> Result<Builder<'a>> {
+    let words = source.vocabulary.len();
+    let mut builder = Builder::new("one step of a language model");
+    builder.integer_input("word", &[BATCH]);
+    log_probability(&mut builder, source)?;
+    builder.output("log_probability", &[BATCH, Dimension::Size(words)]);
+    for state in states(source) {
+        builder.output(&state.next(), &[BATCH, Dimension::Size(state.size)]);
+    }
+    Ok(builder)
+}
+
+/// A recurrent state of a layer.
+pub struct State {
+    /// Its name as an input.
+    pub name: String,
+    /// Its elements per sequence.
+    pub size: usize,
+}
+
+impl State {
+    /// Its name as an output.
+    pub fn next(&self) -> String {
+        format!("{}.next", self.name)
+    }
+}
+
+/// The states in the order of the inputs: `h.0`, `c.0`, `h.1` and so on.
+pub fn states(source: &ExportSource<'_>) -> Vec<State> {
+    let model = &source.config.model;
+    let of_layer = |layer| {
+        [("h", model.output_size()), ("c", model.hidden)].map(|(state, size)| State {
+            name: format!("{state}.{layer}"),
+            size,
+        })
+    };
+    (0..model.layers()).flat_map(of_layer).collect()
+}
+
+/// Builds the step: from the input `word` and the states, which become inputs, to `log_probability` and the next states.
+/// Outputs are not declared.
+///
+/// # Errors
+///
+/// Same as [`build`].
+pub fn log_probability<'a>(builder: &mut Builder<'a>, source: &ExportSource<'a>) -> Result<()> {
     let model = &source.config.model;
     let words = source.vocabulary.len();
-    let output = model.output_size();
-    let mut builder = Builder::new("one step of a language model");
-    builder.integer_input("word", &[Dimension::Batch]);
     let table = source.table(names::EMBEDDING)?;
     let table = builder.parameter(names::EMBEDDING, &[words, model.embedding], table);
     let rows = [Attribute::Int("axis", 0)];
     let mut x = builder.node("Gather", &[&table, "word"], "embedded", &rows);
     for layer in 0..model.layers() {
-        x = build_layer(&mut builder, source, layer, &x)?;
+        x = build_layer(builder, source, layer, &x)?;
     }
     let weight = if model.tied {
         table
     } else {
         let weight = source.table(names::SOFTMAX_WEIGHT)?;
-        builder.parameter(names::SOFTMAX_WEIGHT, &[words, output], weight)
+        builder.parameter(names::SOFTMAX_WEIGHT, &[words, model.output_size()], weight)
     };
     let bias = builder.parameter(
         names::SOFTMAX_BIAS,
@@ -39,17 +81,7 @@ pub fn build<'a>(source: &ExportSource<'a>) -> Result<Builder<'a>> {
     let logits = builder.node("Gemm", &[&x, &weight, &bias], "logits", &transposed);
     let last = [Attribute::Int("axis", -1)];
     builder.node("LogSoftmax", &[&logits], "log_probability", &last);
-    builder.output(
-        "log_probability",
-        &[Dimension::Batch, Dimension::Size(words)],
-    );
-    for layer in 0..model.layers() {
-        for (state, size) in [("h", output), ("c", model.hidden)] {
-            let name = format!("{state}.{layer}.next");
-            builder.output(&name, &[Dimension::Batch, Dimension::Size(size)]);
-        }
-    }
-    Ok(builder)
+    Ok(())
 }
 
 /// Builds a layer: gates, memory cells and projection. Returns the name of its output.
@@ -63,8 +95,8 @@ fn build_layer<'a>(
     let (hidden, input, output) = (model.hidden, model.input_size(layer), model.output_size());
     let of = |name: &str| names::in_layer(layer, name);
     let (h, c) = (format!("h.{layer}"), format!("c.{layer}"));
-    builder.input(&h, &[Dimension::Batch, Dimension::Size(output)]);
-    builder.input(&c, &[Dimension::Batch, Dimension::Size(hidden)]);
+    builder.input(&h, &[BATCH, Dimension::Size(output)]);
+    builder.input(&c, &[BATCH, Dimension::Size(hidden)]);
     let bias = source.recurrent(&names::gate_bias(layer))?;
     let bias = builder.parameter(&names::gate_bias(layer), &[4 * hidden], bias);
     let mut gates = Gates {

@@ -1,6 +1,6 @@
 //! Writes a file for PyTorch.
 
-use super::layout::{FORGET, GATES, check, parse_name, tensors, transposed};
+use super::layout::{Content, FORGET, Form, GATES, Matrices, RESIDUAL, tensors};
 use crate::checkpoint::{self, Dtype, Entry};
 use crate::error::Result;
 use crate::files::Output;
@@ -11,83 +11,83 @@ use crate::tensor::names;
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) if PyTorch has no such model,
 /// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint lacks a parameter, or the file cannot be written.
 pub fn export(source: &ExportSource<'_>, out: &Output) -> Result<()> {
-    check(source.config)?;
-    let entries: Vec<Entry> = tensors(source.config, source.vocabulary.len())
-        .into_iter()
-        .map(|(name, shape)| Entry::new(name, Dtype::F32, shape))
+    let tensors = tensors(source.config, source.vocabulary.len());
+    let entries: Vec<Entry> = tensors
+        .iter()
+        .map(|tensor| Entry::new(tensor.name.clone(), Dtype::F32, tensor.shape.clone()))
         .collect();
     // Readers of safetensors know files of PyTorch by this format.
-    let metadata = source.metadata("pt");
+    let mut metadata = source.metadata("pt");
+    if Form::of(source.config) == Form::Layers {
+        let residual = source.config.model.residual.to_string();
+        metadata.insert(RESIDUAL.to_owned(), residual);
+    }
     checkpoint::write_output(out, &entries, &metadata, |name, sink| {
-        let Some((tensor, layer)) = parse_name(name) else {
-            let own = if name == names::SOFTMAX_WEIGHT {
-                source.softmax()
-            } else {
-                name
-            };
-            return sink.write_f32(&source.table(own)?);
-        };
-        let layer = Layer { source, layer };
-        match tensor {
-            "weight_ih" | "weight_hh" => layer.gates(tensor, |gate| sink.write_f32(&gate)),
-            "weight_hr" => sink.write_f32(&layer.projection()?),
-            _ => layer.bias(tensor, |gate| sink.write_f32(&gate)),
-        }
+        let tensor = tensors.iter().find(|tensor| tensor.name == name);
+        let content = &tensor.expect("every entry is a tensor").content;
+        write(source, name, content, &mut |values| sink.write_f32(values))
     })
 }
 
-/// A layer of the model.
-struct Layer<'a> {
-    source: &'a ExportSource<'a>,
-    layer: usize,
+/// Gives the values of a tensor to `write`, in parts.
+fn write(
+    source: &ExportSource<'_>,
+    name: &str,
+    content: &Content,
+    write: &mut dyn FnMut(&[f32]) -> Result<()>,
+) -> Result<()> {
+    let model = &source.config.model;
+    let dense = |layer| source.recurrent(&names::gate(layer, "weight"));
+    match *content {
+        Content::Table if name == names::SOFTMAX_WEIGHT => write(&source.table(source.softmax())?),
+        Content::Table => write(&source.table(name)?),
+        Content::Input(layer) => {
+            let rows = model.input_size(layer);
+            let weight = &dense(layer)?[..rows * 4 * model.hidden];
+            Matrices::of_dense_gates(model, rows).exported(weight, |part| write(&part))
+        }
+        Content::Recurrent(layer) => {
+            let before = model.input_size(layer) * 4 * model.hidden;
+            let weight = &dense(layer)?[before..];
+            let rows = model.output_size();
+            Matrices::of_dense_gates(model, rows).exported(weight, |part| write(&part))
+        }
+        Content::Gates(layer, ref parameter) => {
+            let values = source.recurrent(&names::gate(layer, parameter.name))?;
+            Matrices::of(parameter).exported(&values, |part| write(&part))
+        }
+        Content::Projection(layer) => {
+            let values = source.recurrent(&names::projection(layer))?;
+            Matrices::of_projection(model).exported(&values, |part| write(&part))
+        }
+        Content::Bias(layer) => bias(source, layer, |rounded, _| rounded, write),
+        Content::BiasRest(layer) => {
+            let rest = |rounded, exact| (exact - f64::from(rounded)) as f32;
+            bias(source, layer, rest, write)
+        }
+    }
 }
 
-impl Layer<'_> {
-    /// Gives `weight_ih [4H, I]` or `weight_hh [4H, P]` to `write`, one gate after the other.
-    fn gates(&self, tensor: &str, mut write: impl FnMut(Vec<f32>) -> Result<()>) -> Result<()> {
-        let model = &self.source.config.model;
-        let (hidden, input) = (model.hidden, model.input_size(self.layer));
-        let weight = self.source.recurrent(&names::gate(self.layer, "weight"))?;
-        let (of_input, of_output) = weight.split_at(input * 4 * hidden);
-        let rows = if tensor == "weight_ih" {
-            of_input
-        } else {
-            of_output
-        };
-        GATES.into_iter().try_for_each(|gate| {
-            let columns = gate * hidden..(gate + 1) * hidden;
-            write(transposed(rows, 4 * hidden, columns))
-        })
+/// Gives what `part` makes of the gate bias `[4H]` to `write`, one gate after the other. `part` receives the rounded sum of
+/// the bias and the forget bias, and the exact sum.
+fn bias(
+    source: &ExportSource<'_>,
+    layer: usize,
+    part: impl Fn(f32, f64) -> f32,
+    write: &mut dyn FnMut(&[f32]) -> Result<()>,
+) -> Result<()> {
+    let model = &source.config.model;
+    let bias = source.recurrent(&names::gate_bias(layer))?;
+    for (k, gate) in GATES.into_iter().enumerate() {
+        let forget = if k == FORGET { model.forget_bias } else { 0.0 };
+        let values = bias[gate * model.hidden..][..model.hidden].iter();
+        let values = values.map(|&bias| {
+            let exact = f64::from(bias) + forget;
+            part(exact as f32, exact)
+        });
+        write(&values.collect::<Vec<f32>>())?;
     }
-
-    /// `weight_hr [P, H]`.
-    fn projection(&self) -> Result<Vec<f32>> {
-        let width = self.source.config.model.projection;
-        let weight = self.source.recurrent(&names::projection(self.layer))?;
-        Ok(transposed(&weight, width, 0..width))
-    }
-
-    /// Gives `bias_ih [4H]` or `bias_hh [4H]` to `write`, one gate after the other.
-    fn bias(&self, tensor: &str, mut write: impl FnMut(Vec<f32>) -> Result<()>) -> Result<()> {
-        let model = &self.source.config.model;
-        let bias = self.source.recurrent(&names::gate_bias(self.layer))?;
-        for (k, gate) in GATES.into_iter().enumerate() {
-            let forget = if k == FORGET { model.forget_bias } else { 0.0 };
-            let values = bias[gate * model.hidden..][..model.hidden].iter();
-            let values = values.map(|&bias| {
-                let exact = f64::from(bias) + forget;
-                let rounded = exact as f32;
-                if tensor == "bias_ih" {
-                    rounded
-                } else {
-                    (exact - f64::from(rounded)) as f32
-                }
-            });
-            write(values.collect())?;
-        }
-        Ok(())
-    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::layout::{FORGET, GATES, check_with_help, name_of, tensors, transposed};
+use super::layout::{FORGET, Form, GATES, Matrices, tensors};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::tensor::names;
 pub struct Imported<'a> {
     file: &'a Checkpoint,
     config: &'a Config,
+    form: Form,
 }
 
 impl<'a> Imported<'a> {
@@ -20,23 +21,30 @@ impl<'a> Imported<'a> {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if PyTorch has no such model,
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the layers of the model are of another form than those of the file,
     /// [`Kind::Data`](crate::error::Kind::Data) naming each tensor that is missing, unknown or of another shape.
     pub fn new(
         file: &'a Checkpoint,
         config: &'a Config,
         vocabulary: usize,
     ) -> Result<Imported<'a>> {
-        check_with_help(
-            config,
-            "name a configuration of `lstmp` cells, such as one with --set model.cell=lstmp",
-        )?;
-        let expected = tensors(config, vocabulary);
+        let form = Form::of(config);
+        check_form(file, form)?;
+        let expected: Vec<(String, Vec<usize>)> = tensors(config, vocabulary)
+            .into_iter()
+            .map(|tensor| (tensor.name, tensor.shape))
+            .collect();
         file.check_parameters(&expected, &[]).map_err(|error| {
-            error.help(
-                "the names are those of `torch.nn.Embedding` as `embedding`, `torch.nn.LSTM` as `lstm` and `torch.nn.Linear` as `softmax`, \
-                 in float32; sizes and layers are those of --config",
-            )
+            error.help(match form {
+                Form::Lstm => {
+                    "the names are those of `torch.nn.Embedding` as `embedding`, `torch.nn.LSTM` as `lstm` and `torch.nn.Linear` as \
+                     `softmax`, in float32; sizes and layers are those of --config"
+                }
+                Form::Layers => {
+                    "the names are those of the second class of `wlstm help interchange`, in float32; sizes and layers are those of \
+                     --config"
+                }
+            })
         })?;
         if config.model.tied {
             let [embedding, softmax] =
@@ -49,7 +57,7 @@ impl<'a> Imported<'a> {
                 .help("import it with --set model.tied=false"));
             }
         }
-        Ok(Imported { file, config })
+        Ok(Imported { file, config, form })
     }
 
     /// The vocabulary, if the file has it.
@@ -66,18 +74,24 @@ impl<'a> Imported<'a> {
         let Some(layer) = names::layer_of(name) else {
             return Ok(self.file.tensor_f32(name)?.1);
         };
-        let hidden = self.config.model.hidden;
+        let model = &self.config.model;
         Ok(Cow::Owned(if name == names::gate_bias(layer) {
             self.bias(layer)?
         } else if name == names::projection(layer) {
-            transposed(&self.tensor("weight_hr", layer)?, hidden, 0..hidden)
+            Matrices::of_projection(model).restored(&self.tensor("weight_hr", layer)?)
+        } else if self.form == Form::Lstm {
+            self.dense_gates(layer)?
         } else {
-            self.weight(layer)?
+            let parameters = model.cells[layer].parameters(&model.sizes(layer));
+            let mut parameters = parameters.iter();
+            let own = parameters.find(|own| name == names::gate(layer, own.name));
+            let parameter = own.expect("every other parameter of a layer is one of its gates");
+            Matrices::of(parameter).restored(&self.tensor(parameter.name, layer)?)
         }))
     }
 
     fn tensor(&self, tensor: &str, layer: usize) -> Result<Cow<'a, [f32]>> {
-        Ok(self.file.tensor_f32(&name_of(tensor, layer))?.1)
+        Ok(self.file.tensor_f32(&self.form.name(tensor, layer))?.1)
     }
 
     /// The gate bias `[4H]`, gates i, j, f, o.
@@ -103,21 +117,39 @@ impl<'a> Imported<'a> {
     }
 
     /// The gate weights `[I+P, 4H]`, gates i, j, f, o.
-    fn weight(&self, layer: usize) -> Result<Vec<f32>> {
-        let hidden = self.config.model.hidden;
-        let (ih, hh) = (
-            self.tensor("weight_ih", layer)?,
-            self.tensor("weight_hh", layer)?,
-        );
-        let mut values = Vec::with_capacity(ih.len() + hh.len());
-        for weight in [ih, hh] {
-            let rows = weight.len() / (4 * hidden);
-            let gates = transposed(&weight, rows, 0..rows);
-            for row in gates.chunks(4 * hidden) {
-                let gate = |gate: &usize| &row[gate * hidden..][..hidden];
-                values.extend(GATES.iter().flat_map(gate));
-            }
+    fn dense_gates(&self, layer: usize) -> Result<Vec<f32>> {
+        let model = &self.config.model;
+        let mut values = Vec::new();
+        for (tensor, rows) in [
+            ("weight_ih", model.input_size(layer)),
+            ("weight_hh", model.output_size()),
+        ] {
+            let gates = Matrices::of_dense_gates(model, rows);
+            values.extend(gates.restored(&self.tensor(tensor, layer)?));
         }
         Ok(values)
     }
+}
+
+/// Checks that the file has layers of this form.
+fn check_form(file: &Checkpoint, form: Form) -> Result<()> {
+    let found = Form::of_file(file);
+    if found.is_none() || found == Some(form) {
+        return Ok(());
+    }
+    let place = file.path().display();
+    Err(match form {
+        Form::Lstm => Error::usage(format!(
+            "`{place}` has the layers of a model that `torch.nn.LSTM` does not support, and the configuration is of one that it \
+             supports"
+        ))
+        .help("name the configuration of the model, with its `model.cell` and `model.residual`"),
+        Form::Layers => Error::usage(format!(
+            "`{place}` has the layers of `torch.nn.LSTM`, which does not support the model of the configuration"
+        ))
+        .help(
+            "name a configuration of `lstmp` cells, such as one with --set model.cell=lstmp, without `model.residual` and with a \
+             projection that is smaller than the cells",
+        ),
+    })
 }

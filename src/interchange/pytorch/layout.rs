@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::cell::Cell;
+use crate::cell::{Cell, ColumnLayout, GateParameter};
 use crate::checkpoint::Checkpoint;
-use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::config::{Config, ModelConfig};
+use crate::error::Result;
 use crate::tensor::names;
 
 /// The positions of PyTorch's gates i, f, g, o among i, j, f, o.
@@ -14,74 +14,206 @@ pub const GATES: [usize; 4] = [0, 2, 1, 3];
 /// The position of the forget gate among i, f, g, o.
 pub const FORGET: usize = 1;
 
-/// Whether a file has the names of PyTorch.
-pub fn is_pytorch(file: &Checkpoint) -> bool {
-    file.contains("lstm.weight_ih_l0")
+/// The metadata key of `model.residual`, in files with [`Form::Layers`].
+pub const RESIDUAL: &str = "wlstm.residual";
+
+/// Which names the layers have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Those of `torch.nn.LSTM`: `lstm.weight_ih_l0`.
+    Lstm,
+    /// Those of a layer of any cell: `layers.0.weight`.
+    Layers,
 }
 
-/// Checks that `torch.nn.LSTM` supports the model.
-///
-/// # Errors
-///
-/// [`Kind::Usage`](crate::error::Kind::Usage) if not.
-pub fn check(config: &Config) -> Result<()> {
-    check_with_help(config, "export it with --format native or --format onnx")
-}
-
-/// [`check`] with the help of its error.
-pub fn check_with_help(config: &Config, help: &str) -> Result<()> {
-    let model = &config.model;
-    let refuse = |what: &str| Err(Error::usage(what.to_owned()).help(help));
-    if !model.cells.iter().all(Cell::is_dense) {
-        return refuse(
-            "`torch.nn.LSTM` has no factorized and no grouped cells, and this model has some",
-        );
-    }
-    if model.projection >= model.hidden {
-        return refuse(
-            "`torch.nn.LSTM` accepts only projections that are smaller than the cells, and that of this model is not",
-        );
-    }
-    let is_residual = |layer| model.input_size(layer) == model.output_size();
-    if model.residual && (0..model.layers()).any(is_residual) {
-        return refuse("`torch.nn.LSTM` has no residual connections, and this model has some");
-    }
-    Ok(())
-}
-
-/// Names and shapes of the tensors of a model.
-pub fn tensors(config: &Config, vocabulary: usize) -> Vec<(String, Vec<usize>)> {
-    let model = &config.model;
-    let (hidden, output) = (model.hidden, model.output_size());
-    let mut tensors = vec![(
-        names::EMBEDDING.to_owned(),
-        vec![vocabulary, model.embedding],
-    )];
-    for layer in 0..model.layers() {
-        let mut push =
-            |name: &str, shape: &[usize]| tensors.push((name_of(name, layer), shape.to_vec()));
-        push("weight_ih", &[4 * hidden, model.input_size(layer)]);
-        push("weight_hh", &[4 * hidden, output]);
-        push("bias_ih", &[4 * hidden]);
-        push("bias_hh", &[4 * hidden]);
-        if model.projection != 0 {
-            push("weight_hr", &[output, hidden]);
+impl Form {
+    /// The form of a model: that of `torch.nn.LSTM` if it supports the model.
+    pub fn of(config: &Config) -> Form {
+        let model = &config.model;
+        let is_residual = |layer| model.input_size(layer) == model.output_size();
+        let has_residual = model.residual && (0..model.layers()).any(is_residual);
+        let is_dense = model.cells.iter().all(Cell::is_dense);
+        if is_dense && model.projection < model.hidden && !has_residual {
+            Form::Lstm
+        } else {
+            Form::Layers
         }
     }
-    tensors.push((names::SOFTMAX_WEIGHT.to_owned(), vec![vocabulary, output]));
-    tensors.push((names::SOFTMAX_BIAS.to_owned(), vec![vocabulary]));
+
+    /// The form of a file; none if it has not the names of PyTorch.
+    pub fn of_file(file: &Checkpoint) -> Option<Form> {
+        [Form::Lstm, Form::Layers]
+            .into_iter()
+            .find(|form| file.contains(&form.name("bias_ih", 0)))
+    }
+
+    /// The name of a tensor of a layer: `lstm.weight_ih_l0` or `layers.0.weight`.
+    pub fn name(self, tensor: &str, layer: usize) -> String {
+        match self {
+            Form::Lstm => format!("lstm.{tensor}_l{layer}"),
+            Form::Layers => names::in_layer(layer, tensor),
+        }
+    }
+}
+
+/// Whether a file has the names of PyTorch.
+pub fn is_pytorch(file: &Checkpoint) -> bool {
+    Form::of_file(file).is_some()
+}
+
+/// The content of a tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// A table, under its own name.
+    Table,
+    /// The rows of the dense gate matrix that belong to the input.
+    Input(usize),
+    /// The rows of the dense gate matrix that belong to the recurrent input.
+    Recurrent(usize),
+    /// A parameter of the gates.
+    Gates(usize, GateParameter),
+    /// The gate bias with the forget bias, rounded.
+    Bias(usize),
+    /// The rounding error of [`Content::Bias`].
+    BiasRest(usize),
+    /// The projection.
+    Projection(usize),
+}
+
+/// A tensor of a file for PyTorch.
+pub struct Tensor {
+    /// The name.
+    pub name: String,
+    /// The shape.
+    pub shape: Vec<usize>,
+    /// The content.
+    pub content: Content,
+}
+
+/// The tensors of a model.
+pub fn tensors(config: &Config, vocabulary: usize) -> Vec<Tensor> {
+    let model = &config.model;
+    let form = Form::of(config);
+    let mut tensors = Vec::new();
+    let mut push = |name: String, shape: &[usize], content| {
+        tensors.push(Tensor {
+            name,
+            shape: shape.to_vec(),
+            content,
+        });
+    };
+    let (hidden, output) = (model.hidden, model.output_size());
+    let table = [vocabulary, model.embedding];
+    push(names::EMBEDDING.to_owned(), &table, Content::Table);
+    for layer in 0..model.layers() {
+        let name = |tensor: &str| form.name(tensor, layer);
+        if form == Form::Lstm {
+            let input = [4 * hidden, model.input_size(layer)];
+            push(name("weight_ih"), &input, Content::Input(layer));
+            let recurrent = [4 * hidden, output];
+            push(name("weight_hh"), &recurrent, Content::Recurrent(layer));
+        } else {
+            for parameter in model.cells[layer].parameters(&model.sizes(layer)) {
+                let mut shape = parameter.shape.0.clone();
+                let last = shape.len() - 1;
+                shape.swap(last - 1, last);
+                let name = name(parameter.name);
+                push(name, &shape, Content::Gates(layer, parameter));
+            }
+        }
+        push(name("bias_ih"), &[4 * hidden], Content::Bias(layer));
+        push(name("bias_hh"), &[4 * hidden], Content::BiasRest(layer));
+        if model.projection != 0 {
+            let shape = [output, hidden];
+            push(name("weight_hr"), &shape, Content::Projection(layer));
+        }
+    }
+    let table = [vocabulary, output];
+    push(names::SOFTMAX_WEIGHT.to_owned(), &table, Content::Table);
+    push(
+        names::SOFTMAX_BIAS.to_owned(),
+        &[vocabulary],
+        Content::Table,
+    );
     tensors
 }
 
-/// The name of a tensor of a layer: `lstm.weight_ih_l0`.
-pub fn name_of(tensor: &str, layer: usize) -> String {
-    format!("lstm.{tensor}_l{layer}")
+/// Matrices one after the other, each with `rows` rows and `columns` columns in checkpoints. PyTorch has their transposes, with the
+/// gates in its own order.
+pub struct Matrices {
+    /// Rows in checkpoints.
+    pub rows: usize,
+    /// Columns in checkpoints.
+    pub columns: usize,
+    /// Whether the columns are gates.
+    pub layout: ColumnLayout,
 }
 
-/// The tensor and the layer of a name; none for a name of no layer.
-pub fn parse_name(name: &str) -> Option<(&str, usize)> {
-    let (tensor, layer) = name.strip_prefix("lstm.")?.rsplit_once("_l")?;
-    Some((tensor, layer.parse().ok()?))
+impl Matrices {
+    /// Those of a gate parameter.
+    pub fn of(parameter: &GateParameter) -> Matrices {
+        let shape = &parameter.shape.0;
+        Matrices {
+            rows: shape[shape.len() - 2],
+            columns: shape[shape.len() - 1],
+            layout: parameter.layout,
+        }
+    }
+
+    /// Those of a projection `[H, P]`.
+    pub fn of_projection(model: &ModelConfig) -> Matrices {
+        Matrices {
+            rows: model.hidden,
+            columns: model.projection,
+            layout: ColumnLayout::Plain,
+        }
+    }
+
+    /// Parts of a dense gate matrix.
+    pub fn of_dense_gates(model: &ModelConfig, rows: usize) -> Matrices {
+        Matrices {
+            rows,
+            columns: 4 * model.hidden,
+            layout: ColumnLayout::Interleaved {
+                units: model.hidden,
+            },
+        }
+    }
+
+    /// Gives the values in the layout of PyTorch to `write`, in parts.
+    pub fn exported(
+        &self,
+        values: &[f32],
+        mut write: impl FnMut(Vec<f32>) -> Result<()>,
+    ) -> Result<()> {
+        for matrix in values.chunks_exact(self.rows * self.columns) {
+            for columns in self.blocks() {
+                write(transposed(matrix, self.columns, columns))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The values in the layout of checkpoints.
+    pub fn restored(&self, values: &[f32]) -> Vec<f32> {
+        let mut out = Vec::with_capacity(values.len());
+        for matrix in values.chunks_exact(self.rows * self.columns) {
+            for row in transposed(matrix, self.rows, 0..self.rows).chunks(self.columns) {
+                // The order of gates is its own inverse: it exchanges two.
+                out.extend(self.blocks().flat_map(|block| &row[block]));
+            }
+        }
+        out
+    }
+
+    /// The columns in the order of PyTorch.
+    fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
+        let (order, width) = match self.layout {
+            ColumnLayout::Plain => (&[0][..], self.columns),
+            ColumnLayout::Interleaved { units } => (&GATES[..], units),
+        };
+        order.iter().map(move |at| at * width..(at + 1) * width)
+    }
 }
 
 /// The transpose of some columns of a matrix whose rows have `width` elements.
@@ -115,9 +247,28 @@ mod tests {
     }
 
     #[test]
-    fn names_of_layers_are_parsed() {
-        assert_eq!(parse_name("lstm.weight_ih_l0"), Some(("weight_ih", 0)));
-        assert_eq!(parse_name("lstm.bias_hh_l12"), Some(("bias_hh", 12)));
-        assert_eq!(parse_name(names::SOFTMAX_WEIGHT), None);
+    fn matrices_are_restored() {
+        let values: Vec<f32> = (0..2 * 3 * 8).map(|k| k as f32).collect();
+        for layout in [ColumnLayout::Plain, ColumnLayout::Interleaved { units: 2 }] {
+            let mut there = Vec::new();
+            let matrices = Matrices {
+                rows: 3,
+                columns: 8,
+                layout,
+            };
+            matrices
+                .exported(&values, |part| {
+                    there.extend(part);
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(matrices.restored(&there), values);
+            // The second gate of PyTorch, f, is the third of i, j, f, o.
+            let second = if layout == ColumnLayout::Plain { 2 } else { 4 };
+            assert_eq!(
+                there[2 * 3..][..3],
+                [second, second + 8, second + 16].map(|k| k as f32)
+            );
+        }
     }
 }

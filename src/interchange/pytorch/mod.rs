@@ -9,6 +9,18 @@
 //! | `layers.K.projection.weight [H, P]` | `lstm.weight_hr_lK [P, H]` |
 //! | `softmax.weight [V, P]`, `softmax.bias [V]` | the same; `softmax.weight` of a tied model is the embedding |
 //!
+//! A model that `torch.nn.LSTM` does not support (other cells, residual connections, a projection that is not smaller than the
+//! cells) has layers of its own names instead, which the second class of `wlstm help interchange` loads:
+//!
+//! | wlstm | PyTorch |
+//! |---|---|
+//! | a gate parameter `layers.K.gates.NAME`, matrices `[rows, columns]` | `layers.K.NAME`, their transposes; gates i, f, g, o |
+//! | `layers.K.gates.bias [4H]` | `layers.K.bias_ih [4H]`, `layers.K.bias_hh [4H]` |
+//! | `layers.K.projection.weight [H, P]` | `layers.K.weight_hr [P, H]` |
+//!
+//! So an `lstmp` has `layers.K.weight [4H, I+P]`, an `flstm` `factor_in [r, I+P]` and `factor_out [4H, r]`, and a `glstm`
+//! `weight [G, 4H/G, (I+P)/G]`. The metadata `wlstm.residual` is `true` or `false`.
+//!
 //! PyTorch adds both biases. `bias_ih` is the rounded sum of a bias and the forget bias, and `bias_hh` the rounding error,
 //! so that importing an exported file restores every bit. `bias_hh` is 0 elsewhere.
 
@@ -18,4 +30,4 @@ mod layout;
 
 pub use export::export;
 pub use import::Imported;
-pub use layout::{check, is_pytorch};
+pub use layout::is_pytorch;
