@@ -39,6 +39,7 @@ commands! {
     report: Report(ReportArgs),
     eval: Eval(EvalArgs),
     score: Score(ScoreArgs),
+    rescore: Rescore(RescoreArgs),
     generate: Generate(GenerateArgs),
     vocab: Vocab(VocabArgs),
     devices: Devices(DevicesArgs),

@@ -37,6 +37,7 @@ mod plan;
 mod preparation;
 mod progress;
 mod report;
+mod rescore;
 mod score;
 mod signals;
 mod train;

@@ -12,6 +12,7 @@
 //! | [`text`] | the vocabulary and the texts of a configuration |
 //! | [`distributed`] | the processes of a job on several machines |
 //! | [`factorize`] | converts a trained model to one with cheaper cells |
+//! | [`rescore`] | n-best lists ordered by their scores and a model |
 //! | [`import`](mod@import) | creates a run from a model that was trained elsewhere |
 //! | [`page`] | writes the report of a run |
 //!
@@ -31,6 +32,7 @@ mod observer;
 mod origin;
 pub mod page;
 mod prepare;
+pub mod rescore;
 mod resume;
 mod score;
 mod settings;

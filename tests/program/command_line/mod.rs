@@ -11,6 +11,7 @@ mod parameters;
 mod plan;
 mod proposals;
 mod report;
+mod rescore;
 mod score;
 mod tools;
 mod usage;
