@@ -1,6 +1,8 @@
 //! Recognises files that are not text in UTF-8, or whose lines a reader would not find, by how they begin. Much of what such a file
 //! has is valid UTF-8, and would be trained on. The error has the command that converts it.
 
+use std::path::Path;
+
 use crate::error::{Error, Kind, Result, quoted};
 
 /// Bytes at the start of a file that are looked at.
@@ -147,7 +149,13 @@ impl Foreign {
     }
 
     fn help(&self, name: &str) -> String {
-        let command = self.command.replace("{}", &quoted(name));
+        // Standard input has no name that a command could read.
+        let file = if Path::new(name).exists() {
+            quoted(name)
+        } else {
+            "FILE".to_owned()
+        };
+        let command = self.command.replace("{}", &file);
         format!("convert it first:\n  {command}")
     }
 }
@@ -227,8 +235,8 @@ mod tests {
             (utf16(text, false), "iconv -f utf-16le"),
             (utf16(text, true), "iconv -f utf-16be"),
             (b"\xff\xfe\0\0t\0\0\0".to_vec(), "iconv -f utf-32"),
-            (b"\x1f\x8b\x08\0\0".to_vec(), "gzip -dc 'a b'"),
-            (b"PK\x03\x04\x14\0".to_vec(), "unzip 'a b'"),
+            (b"\x1f\x8b\x08\0\0".to_vec(), "gzip -dc FILE"),
+            (b"PK\x03\x04\x14\0".to_vec(), "unzip FILE"),
             (b"BZh91AY&SY\xff\x01".to_vec(), "bzip2 -dc"),
             (b"\xfd7zXZ\0\0".to_vec(), "xz -dc"),
             (b"\x28\xb5\x2f\xfd\x04".to_vec(), "zstd -dc"),
