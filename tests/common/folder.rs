@@ -15,6 +15,17 @@ impl Folder {
         Folder(tempfile::tempdir().expect("a temporary folder"))
     }
 
+    /// An empty folder in memory where the system has one: writing files there does not wait for a disk.
+    pub fn in_memory() -> Folder {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
+        Folder(folder.expect("a temporary folder"))
+    }
+
     /// The path of `name` in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)

@@ -83,7 +83,7 @@ pub struct Opened {
 impl Bench {
     /// Trains the samples.
     pub fn new() -> Bench {
-        let folder = Folder::new();
+        let folder = Folder::in_memory();
         let line = |k: usize| format!("the cat {k} sat on mat {} with dog\n", k % 3);
         let text = folder.write("text.txt", (0..9).map(line).collect::<String>());
         let base = text.parent().expect("a folder").to_owned();
