@@ -12,8 +12,8 @@ use crate::common::program::{Folder, lines_of, number, text, train, training, wl
 fn lines_at_random_are_held_out_of_every_part_of_the_text() {
     for order in ["sentences", "contiguous"] {
         let folder = Folder::new();
-        // Ten parts with words of their own, and words of all.
-        let line = |k: usize| format!("p{} a b c q{}\n", k / 300, k % 7);
+        // Parts with words of their own, and words of all. The last part is shorter than what is held out.
+        let line = |k: usize| format!("p{} a b c q{}\n", k / 290, k % 7);
         folder.write("text.txt", (0..3_000).map(line).collect::<String>());
         let config = folder.write(
             "model.toml",
@@ -43,7 +43,7 @@ fn lines_at_random_are_held_out_of_every_part_of_the_text() {
         let ended = train(&config, &tail, "cpu", &[]);
         let said = "validation text: the last 10.0 % of it.";
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
-        assert!(number(&last(&tail), "unknown") > 200.0);
+        assert!(number(&last(&tail), "unknown") > 50.0);
 
         let evaluated = wlstm(&["eval", text(&run), "--device", "cpu", "--json"]);
         let evaluated: Value = serde_json::from_str(&evaluated.stdout).unwrap();
