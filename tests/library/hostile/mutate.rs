@@ -119,6 +119,9 @@ fn configuration(file: &mut HostileFile, dice: &mut Dice) -> String {
         return format!("no section {section}");
     };
     let names: Vec<String> = keys.keys().cloned().collect();
+    if names.is_empty() {
+        return format!("no keys in {section}");
+    }
     let key = names[dice.below(names.len())].clone();
     let change = if dice.below(12) == 0 {
         keys.remove(&key);
