@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::files::Output;
 use crate::interchange::{ExportSource, native, onnx, pytorch};
 use crate::model::language_model::Extent;
-use crate::model::parameter_set::{ParameterSet, why_not_average};
+use crate::model::parameter_set::{ParameterSet, initial_weight, next_average};
+use crate::numbers::{counted, percent};
 use crate::tensor::names;
 use crate::train::progress::Progress;
 use crate::train::saved::SavedModel;
@@ -125,13 +126,18 @@ impl Trained {
         self.set
     }
 
-    /// The reason why the moving average of the parameters is not used, in a sentence, if there is one and the rule
-    /// does not choose it.
+    /// The reason why the moving average of the parameters is not used, for a sentence, if there is one and the rule does
+    /// not choose it.
     pub fn why_not_average(&self) -> Option<String> {
         let steps = steps_of(&self.checkpoint)?;
-        has_average(&self.checkpoint, &self.config)
-            .then(|| why_not_average(&self.config, steps))
-            .flatten()
+        next_average(&self.config, steps)
+            .filter(|_| has_average(&self.checkpoint, &self.config))?;
+        let ema = self.config.train.ema;
+        Some(format!(
+            "after {}, {} of the moving average (`train.ema = {ema:?}`) are initial values",
+            counted(steps, "step"),
+            percent(initial_weight(ema, steps))
+        ))
     }
 
     /// Computes on this device, as `--device` names it.

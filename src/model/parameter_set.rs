@@ -6,7 +6,6 @@
 
 use super::parameters::Group;
 use crate::config::Config;
-use crate::numbers::{counted, percent};
 use crate::tensor::names;
 
 /// The average is used once the weight of the initial parameters in it is at most this.
@@ -54,22 +53,8 @@ impl ParameterSet {
 }
 
 /// The weight of the initial parameters in the moving average after this many updates.
-fn initial_weight(ema: f64, steps: u64) -> f64 {
+pub fn initial_weight(ema: f64, steps: u64) -> f64 {
     ema.powf(steps as f64)
-}
-
-/// The reason why a model with a moving average does not use it after this many steps, for a sentence; none if it does, or
-/// has none.
-pub fn why_not_average(config: &Config, steps: u64) -> Option<String> {
-    let ema = config.train.ema;
-    let is_early = ema > 0.0 && ParameterSet::after(config, steps) == ParameterSet::Last;
-    is_early.then(|| {
-        format!(
-            "after {}, {} of the moving average (`train.ema = {ema:?}`) are initial values",
-            counted(steps, "step"),
-            percent(initial_weight(ema, steps))
-        )
-    })
 }
 
 /// The first step after which a run with a moving average uses it; none if it uses it after this many steps, or has none.
@@ -106,14 +91,12 @@ mod tests {
             assert_eq!(set(0), ParameterSet::Last, "{ema}");
             assert_eq!(set(first - 1), ParameterSet::Last, "{ema}");
             assert_eq!(set(first), ParameterSet::Average, "{ema}");
-            assert!(why_not_average(&config, first).is_none());
-            assert!(why_not_average(&config, first - 1).is_some());
             assert_eq!(next_average(&config, first - 1), Some(first));
             assert_eq!(next_average(&config, first), None);
         }
         let config = with(0.0);
         assert_eq!(ParameterSet::after(&config, 1_000_000), ParameterSet::Last);
-        assert!(why_not_average(&config, 0).is_none());
+        assert_eq!(next_average(&config, 0), None);
         assert_eq!(ParameterSet::of_run(&config, 0), [ParameterSet::Last]);
         let both = [ParameterSet::Last, ParameterSet::Average];
         assert_eq!(ParameterSet::of_run(&with(0.9), 21), both);
