@@ -12,7 +12,6 @@ use crate::device::ExecutorOptions;
 use crate::error::Result;
 use crate::train::collective::{Collective, SingleProcess};
 use crate::train::run::SharedTargets;
-use crate::train::schedule;
 use crate::train::watch::Stop;
 
 /// A training run to start or resume.
@@ -58,11 +57,9 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if the training has no limit, or the schedule needs a limit that
-    /// is not set.
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the training has no limit.
     pub fn new(config: Config) -> Result<Job> {
         config.check_limits()?;
-        schedule::check(&config)?;
         Ok(Job {
             config,
             origin: Origin::default(),

@@ -1,7 +1,6 @@
 //! The learning rate of a step.
 
 use crate::config::{Config, Schedule};
-use crate::error::{Error, Result};
 
 /// What schedules depend on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,6 +11,8 @@ pub struct ScheduleState {
     pub epoch: u64,
     /// Validations that did not improve on the best before them.
     pub stalls: u32,
+    /// The share of `train.seconds` that is used, from 0 to 1; 0 without that limit.
+    pub time: f64,
 }
 
 /// The learning rate of the next step. `total` is the number of steps of the whole run, if it is known.
@@ -26,29 +27,19 @@ pub fn learning_rate(config: &Config, state: ScheduleState, total: Option<u64>) 
                 return rate * (step + 1.0) / warmup;
             }
             let total = total.map_or(f64::INFINITY, |total| total as f64);
-            let done = ((step - warmup) / (total - warmup).max(1.0)).min(1.0);
+            // The limit that is nearer ends the run.
+            let done = ((step - warmup) / (total - warmup).max(1.0))
+                .max(state.time)
+                .min(1.0);
             rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
         }
         Schedule::Exponential { decay, decay_after } => {
-            rate * decay.powf(state.epoch.saturating_sub(decay_after) as f64)
+            // The epochs that the time stands for: all of them when it is used up.
+            let by_time = 1 + (state.time * config.train.epochs as f64) as u64;
+            let epoch = state.epoch.max(by_time.min(config.train.epochs));
+            rate * decay.powf(epoch.saturating_sub(decay_after) as f64)
         }
         Schedule::Plateau { decay } => rate * decay.powi(state.stalls as i32),
-    }
-}
-
-/// Checks that the run has what its schedule needs: a cosine needs a number of steps or epochs.
-///
-/// # Errors
-///
-/// [`Kind::Usage`](crate::error::Kind::Usage) for a cosine in a run that only `train.seconds` ends.
-pub fn check(config: &Config) -> Result<()> {
-    let train = &config.train;
-    match train.schedule {
-        Schedule::Cosine { .. } if train.steps == 0 && train.epochs == 0 => Err(Error::usage(
-            "`train.schedule = \"cosine\"` needs the number of steps of the run, but only `train.seconds` limits this run",
-        )
-        .help("set `train.steps` or `train.epochs`, or choose another schedule")),
-        _ => Ok(()),
     }
 }
 
@@ -68,7 +59,12 @@ mod tests {
             step,
             epoch,
             stalls,
+            time: 0.0,
         }
+    }
+
+    fn later(time: f64, state: ScheduleState) -> ScheduleState {
+        ScheduleState { time, ..state }
     }
 
     #[test]
@@ -83,10 +79,31 @@ mod tests {
     }
 
     #[test]
+    fn cosine_follows_the_time_if_it_ends_first() {
+        let config = with("schedule = \"cosine\"\nwarmup_steps = 4\nseconds = 60");
+        let rate = |time, step, total| learning_rate(&config, later(time, at(step, 1, 0)), total);
+        assert_eq!(rate(0.0, 1, None), 1.0);
+        assert_eq!(rate(0.0, 9, None), 2.0);
+        assert!((rate(0.5, 9, None) - 1.0).abs() < 1e-12);
+        assert!(rate(1.5, 9, None).abs() < 1e-12);
+        // With a limit in steps too, the one that is nearer counts.
+        assert!((rate(0.5, 29, Some(104)) - 1.0).abs() < 1e-12);
+        assert!((rate(0.2, 54, Some(104)) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
     fn exponential_waits_and_plateau_counts() {
         let config = with("schedule = \"exponential\"\ndecay = 0.5\ndecay_after = 4");
         let rate = |epoch| learning_rate(&config, at(0, epoch, 0), None);
         assert_eq!([rate(1), rate(4), rate(5), rate(6)], [2.0, 2.0, 1.0, 0.5]);
+        // Half of the time stands for half of the epochs.
+        let config = with("schedule = \"exponential\"\ndecay_after = 4\nepochs = 10\nseconds = 60");
+        let rate = |time, epoch| learning_rate(&config, later(time, at(0, epoch, 0)), None);
+        assert_eq!(
+            [rate(0.0, 1), rate(0.3, 1), rate(0.4, 1), rate(0.5, 1)],
+            [2.0, 2.0, 1.0, 0.5]
+        );
+        assert_eq!([rate(0.4, 6), rate(1.0, 1)], [0.5, 2.0 / 64.0]);
         let config = with("schedule = \"plateau\"\ndecay = 0.25");
         assert_eq!(learning_rate(&config, at(9, 9, 2), None), 0.125);
     }

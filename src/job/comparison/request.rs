@@ -12,7 +12,6 @@ use crate::device::ExecutorOptions;
 use crate::error::{Error, Result};
 use crate::job::text::Caching;
 use crate::report::RunData;
-use crate::train::schedule;
 
 /// A comparison to run.
 pub struct Comparison {
@@ -135,7 +134,6 @@ impl Comparison {
         let models = spec.models()?;
         for model in &models {
             model.config.check_limits()?;
-            schedule::check(&model.config)?;
         }
         Ok(Comparison {
             spec,

@@ -10,8 +10,8 @@ use crate::train::update::{Norm, control};
 use crate::train::watch::Event;
 
 impl Trainer<'_> {
-    /// Starts a step: forward and backward pass, reduction over devices, clipping, update.
-    pub fn start_step(&mut self, batch: Prepared) -> Result<()> {
+    /// Starts a step after `seconds` of training: forward and backward pass, reduction over devices, clipping, update.
+    pub fn start_step(&mut self, batch: Prepared, seconds: f64) -> Result<()> {
         let config = self.run.config;
         let step = self.started();
         if batch.reset {
@@ -21,6 +21,10 @@ impl Trainer<'_> {
             step,
             epoch: batch.epoch,
             stalls: self.run.progress.stalls,
+            time: match config.train.seconds {
+                0.0 => 0.0,
+                limit => seconds / limit,
+            },
         };
         let learning_rate = learning_rate(config, state, self.total_steps);
         // The plan takes means over all positions; the last batch of an epoch may have padding.

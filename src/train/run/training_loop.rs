@@ -58,6 +58,8 @@ struct TimeOver {
     is_up: bool,
     /// So many parts, see [`Trainer::parts_by_time`].
     parts: u64,
+    /// The seconds of training so far.
+    seconds: f64,
 }
 
 impl Trainer<'_> {
@@ -80,7 +82,7 @@ impl Trainer<'_> {
                 return Ok(reason);
             }
             // Forward, backward, reduction, clipping and update.
-            self.start_step(batch)?;
+            self.start_step(batch, time.seconds)?;
             while self.in_flight.len() >= self.run.session.in_flight() {
                 self.fetch()?;
             }
@@ -114,15 +116,17 @@ impl Trainer<'_> {
         });
         let limit = self.run.config.train.seconds;
         let seconds = self.clock.seconds();
-        let mut flags = [0.0, 0.0];
+        let mut shared = [0.0; 3];
         if self.run.session.is_root() {
             let is_up = limit > 0.0 && seconds >= limit;
-            flags = [f64::from(is_up), self.parts_by_time(seconds) as f64];
+            let parts = self.parts_by_time(seconds) as f64;
+            shared = [f64::from(is_up), parts, seconds];
         }
-        let batch = all_agree(self.run.session.collective(), batch, &mut flags)?;
+        let batch = all_agree(self.run.session.collective(), batch, &mut shared)?;
         let time = TimeOver {
-            is_up: flags[0] > 0.0,
-            parts: flags[1] as u64,
+            is_up: shared[0] > 0.0,
+            parts: shared[1] as u64,
+            seconds: shared[2],
         };
         Ok((batch, time))
     }

@@ -12,6 +12,7 @@ mod plan;
 mod proposals;
 mod report;
 mod rescore;
+mod schedule;
 mod score;
 mod tools;
 mod usage;
