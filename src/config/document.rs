@@ -18,6 +18,9 @@ use crate::printable::shortened;
 /// Characters of a name or a value that a message shows at most.
 const SHOWN: usize = 200;
 
+/// The start of a resolved configuration.
+pub const WRITTEN: &str = "# The resolved configuration of a run, written by wlstm.\n";
+
 /// Where a value was given.
 #[derive(Clone, Debug, PartialEq)]
 enum Source {
@@ -41,6 +44,7 @@ pub struct Document {
     sections: Vec<&'static str>,
     /// Names that other programs give to keys, with the paths of these.
     known_as: Vec<(&'static str, String)>,
+    is_written: bool,
 }
 
 /// The item at a location of a file: a section, or a key in one.
@@ -68,6 +72,7 @@ impl Document {
             entries: BTreeMap::new(),
             sections: Vec::new(),
             known_as: Vec::new(),
+            is_written: text.starts_with(WRITTEN),
         };
         for key in keys {
             document.sections.push(key.section);
@@ -116,6 +121,12 @@ impl Document {
         self.entries
             .insert(path.to_owned(), Located { value, source });
         Ok(())
+    }
+
+    /// Whether the text is the resolved configuration of a run: a key that it leaves out is one that the version which
+    /// wrote it did not have, or that has no effect.
+    pub fn is_written(&self) -> bool {
+        self.is_written
     }
 
     /// The value of a known key.

@@ -54,7 +54,7 @@ pub use automatic::Automatic;
 pub use key::{Content, Key, Measured, Resume};
 pub use keys::{
     DataConfig, DeviceConfig, ModelConfig, Order, Precision, Recipe, Schedule, Softmax,
-    TablePlacement, Tokens, TrainConfig, ValidChoice,
+    TablePlacement, TableUpdate, Tokens, TrainConfig, ValidChoice,
 };
 pub use named::{Named, NamedValue};
 pub use nearest::near;

@@ -1,5 +1,6 @@
 //! The configuration as TOML text, and its digest.
 
+use super::document::WRITTEN;
 use super::resolved::{Config, ENTRIES};
 use crate::digest::Fnv1a;
 
@@ -7,7 +8,7 @@ impl Config {
     /// The configuration as TOML, with every key that has an effect. Reading the text gives the identical configuration,
     /// wherever the file is.
     pub fn to_toml(&self) -> String {
-        let mut text = String::from("# The resolved configuration of a run, written by wlstm.\n");
+        let mut text = String::from(WRITTEN);
         let mut section = "";
         for entry in ENTRIES.iter() {
             if entry.key.section != section {

@@ -43,14 +43,17 @@ pub fn cost(config: &Config, vocabulary: usize) -> Cost {
         Softmax::Sampled { samples } => samples,
     };
     let softmax = (classes * config.model.output_size()) as u64;
-    let states = config.train.optimizer.states.len() as u64;
+    let state = |line: &ParameterSpec| {
+        (line.group.optimizer(config).states.len() * line.shape.len()) as u64
+    };
+    let states: u64 = table.iter().map(state).sum();
     Cost {
         parameters: all,
         recurrent,
         flops_per_word: 6 * (matrices + softmax),
         flops_per_target: 2 * (matrices + (vocabulary * config.model.output_size()) as u64),
         parameter_bytes: 4 * all,
-        optimizer_bytes: 4 * all * states,
+        optimizer_bytes: 4 * states,
         average_bytes: if config.train.ema > 0.0 {
             4 * recurrent
         } else {

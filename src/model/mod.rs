@@ -59,7 +59,8 @@
 //! | embedding | `B` times the gradient of `T * mean(l)`, not clipped; the sum over devices | the same |
 //! | softmax weights and bias, a tied table | gradient of `T * mean(l)`, not clipped; the sum over devices | the same |
 //!
-//! Each module of [`optimizer`](crate::kernels::optimizer) states the rule of an optimizer. Rows of a table that a step
+//! Each module of [`optimizer`](crate::kernels::optimizer) states the rule of an optimizer; `train.table_optimizer` is that of
+//! the tables. Rows of a table that a step
 //! does not use keep their values and their optimizer state. If a row occurs several times in a step, its gradients are
 //! added and the row is updated once. In mixed precision the loss is multiplied by a dynamic loss scale; clipping and
 //! update divide by it.

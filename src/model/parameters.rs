@@ -8,6 +8,7 @@ use rayon::slice::ParallelSliceMut;
 
 use crate::cell::ColumnLayout;
 use crate::config::Config;
+use crate::kernels::optimizer::Optimizer;
 use crate::random::{Purpose, philox4x32};
 use crate::tensor::{Shape, names};
 
@@ -57,7 +58,7 @@ impl ParameterSpec {
 
     /// The names of its optimizer state, each tensor of which has the shape of the parameter.
     pub fn optimizer_states(&self, config: &Config) -> Vec<String> {
-        let states = config.train.optimizer.states.iter();
+        let states = self.group.optimizer(config).states.iter();
         states
             .map(|state| names::optimizer_state(&self.name, state.name))
             .collect()
@@ -71,6 +72,14 @@ impl ParameterSpec {
 }
 
 impl Group {
+    /// The optimizer of the parameters of this group.
+    pub fn optimizer(self, config: &Config) -> &'static Optimizer {
+        match self {
+            Group::Recurrent => config.train.optimizer,
+            Group::Embedding | Group::Softmax => config.train.tables.optimizer,
+        }
+    }
+
     /// Whether there are moving averages of the parameters of this group.
     pub fn is_averaged(self, config: &Config) -> bool {
         config.train.ema > 0.0 && self == Group::Recurrent

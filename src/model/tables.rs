@@ -84,7 +84,7 @@ pub fn tensors(config: &Config, vocabulary: usize) -> Vec<TableTensor> {
             continue;
         };
         let width = line.shape.len() / vocabulary;
-        let states = config.train.optimizer.states.iter();
+        let states = line.group.optimizer(config).states.iter();
         let states = states.map(|state| (names::optimizer_state(&line.name, state.name), false));
         let name = (line.name.clone(), true);
         let all = std::iter::once(name).chain(states);

@@ -6,6 +6,7 @@
 //! table, the inputs.
 
 use super::host_tables::{Moves, Slots};
+use super::update::{Control, TABLE_CONTROL};
 use crate::config::{Config, Recipe, Softmax};
 use crate::corpus::{Batch, CandidateSampler, Candidates, IGNORE, Position};
 use crate::device::{Data, Inputs};
@@ -28,14 +29,21 @@ pub struct StepInputs {
 }
 
 impl StepInputs {
-    /// Adds the last input, see [`control`](super::update::control).
-    pub fn set_control(&mut self, control: Vec<f64>) {
+    /// Adds the last inputs, see [`control`](super::update::control()).
+    pub fn set_control(&mut self, control: impl Into<Control>) {
+        let Control { values, of_tables } = control.into();
         if self.parts.len() > 1 {
-            self.update.push(("control", Data::Real(control.clone())));
+            self.update.push(("control", Data::Real(values.clone())));
         }
         for part in &mut self.parts {
-            part.push(("control", Data::Real(control.clone())));
+            part.push(("control", Data::Real(values.clone())));
         }
+        // The plan with the update has these.
+        let updated = match self.parts.as_mut_slice() {
+            [whole] => whole,
+            _ => &mut self.update,
+        };
+        updated.extend(of_tables.map(|values| (TABLE_CONTROL, Data::Real(values))));
     }
 }
 

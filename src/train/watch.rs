@@ -19,6 +19,11 @@ pub enum Event {
         /// One or more sentences.
         text: String,
     },
+    /// A warning about the run, which continues.
+    Warning {
+        /// What is wrong, the likely cause, and what to do.
+        text: String,
+    },
     /// Progress of long work before training.
     Working {
         /// The task.

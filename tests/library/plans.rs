@@ -22,7 +22,7 @@ use wlstm::model::parameter_set::ParameterSet;
 use wlstm::model::parameters::{initial_values, parameters};
 use wlstm::random::{Purpose, Stream};
 use wlstm::train::prepare::Preparer;
-use wlstm::train::update::{training_plan, training_plan_in};
+use wlstm::train::update::{Control, training_plan, training_plan_in};
 
 fn config(model: &str, rest: &str) -> Config {
     let text =
@@ -329,7 +329,12 @@ fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
         };
         let batch = batch(step, config.train.batch, ids(), ids());
         let mut inputs = preparer.prepare(batch).inputs;
-        inputs.set_control(vec![0.2, 1.0, 0.9, 0.1, 0.001, 1.0, 1.0]);
+        let values = vec![0.2, 1.0, 0.9, 0.1, 0.001, 1.0, 1.0];
+        let has_own = config.train.has_own_table_update();
+        inputs.set_control(Control {
+            of_tables: has_own.then(|| values.clone()),
+            values,
+        });
         executor
             .run(id, &inputs.parts[0])
             .expect("the CPU computes");

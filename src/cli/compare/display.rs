@@ -187,6 +187,7 @@ impl Display {
                     self.line(&text);
                 }
             }
+            Event::Warning { text } => self.warn(&format!("{}: {text}", self.labels[k])),
             Event::Device { .. }
             | Event::Working { .. }
             | Event::Worked { .. }

@@ -177,7 +177,7 @@ impl State {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 self.log.push(format!("saved {name}"));
             }
-            Event::Note { text } => self.log.push(text),
+            Event::Note { text } | Event::Warning { text } => self.log.push(text),
             // Before training.
             Event::Device { .. } | Event::Working { .. } | Event::Worked { .. } => {}
             Event::Skipped { step, loss_scale } => self.log.push(format!(

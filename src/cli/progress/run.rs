@@ -183,6 +183,7 @@ impl Progress {
                 self.line(&line);
             }
             Event::Note { text } => self.line(&text),
+            Event::Warning { text } => self.warn(&text),
             // Before training.
             Event::Device { .. } | Event::Working { .. } | Event::Worked { .. } => {}
             Event::Checkpoint { path } => tracing::info!(path = %path.display(), "checkpoint"),

@@ -6,13 +6,17 @@ mod device;
 mod limits;
 mod model;
 mod optimizer;
+mod recipe;
 mod schedule;
 mod softmax;
+mod tables;
 mod train;
 
 pub use data::{DataConfig, Order, Tokens, ValidChoice};
 pub use device::DeviceConfig;
 pub use model::{ModelConfig, TablePlacement};
+pub use recipe::Recipe;
 pub use schedule::Schedule;
 pub use softmax::Softmax;
-pub use train::{Precision, Recipe, TrainConfig};
+pub use tables::TableUpdate;
+pub use train::{Precision, TrainConfig};

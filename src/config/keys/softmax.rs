@@ -55,6 +55,11 @@ impl Softmax {
         }
     }
 
+    /// Whether the softmax of a document is sampled.
+    pub(super) fn is_sampled(document: &Document) -> Result<bool> {
+        Ok(kind(document)? == Kind::Sampled)
+    }
+
     fn samples(&self) -> Option<usize> {
         match self {
             Softmax::Full => None,

@@ -1,7 +1,9 @@
 //! The section `[train]`.
 
-use super::limits::{COUNT, INDEX};
+use super::limits::{COUNT, INDEX, SINGLE};
+use super::recipe::Recipe;
 use super::schedule::{self, Schedule};
+use super::tables::TableUpdate;
 use crate::config::automatic::Automatic;
 use crate::config::document::Document;
 use crate::config::entry::Group;
@@ -12,12 +14,6 @@ use crate::config::section::section;
 use crate::config::setting::{Numbers, Setting};
 use crate::error::Result;
 use crate::kernels::optimizer::{self, Optimizer};
-
-/// Devices compute in `f32`, in which smaller numbers become 0 and larger numbers infinite.
-const SINGLE: Numbers = Numbers {
-    allowed: "0, or a number from 1e-37 to 1e38",
-    contains: |x| x == 0.0 || (1e-37..=1e38).contains(&x),
-};
 
 section! {
     /// How a model is trained.
@@ -47,13 +43,16 @@ section! {
                 "window",
             ];
 
-        /// The update rule.
+        /// The update rule. That of the tables may be another one, see `table_optimizer`.
         optimizer: &'static Optimizer = Setting { default: optimizer::DEFAULT, rule: (), resume: MustStay },
             known as ["optimiser", "optim", "opt", "algorithm", "solver"];
 
         /// Learning rate that the schedule starts from.
         learning_rate: f64 = Setting { default: 0.2, rule: SINGLE, resume: MustStay },
             known as ["lr", "rate", "eta", "alpha", "base_lr", "step_size", "max_lr", "initial_lr"];
+
+        /// How the tables are updated.
+        tables: TableUpdate = Group { read: TableUpdate::read, entries: TableUpdate::entries };
 
         /// How the learning rate changes.
         schedule: Schedule = Group { read: Schedule::read, entries: schedule::entries };
@@ -118,7 +117,7 @@ section! {
                 "max_iters", "iterations", "iters", "max_updates", "updates",
             ];
 
-        /// Seconds of training; 0: no limit.
+        /// Seconds of training; 0: no limit. Runs that time ends, or whose schedule follows it, are not reproducible.
         seconds: f64 = Setting {
             default: 0.0,
             rule: Numbers { allowed: "a finite number that is not negative", contains: |x| x >= 0.0 },
@@ -182,16 +181,6 @@ section! {
 }
 
 named! {
-    /// How gradients are scaled, clipped and combined across devices.
-    Recipe {
-        /// Gradients are scaled as in the paper's code.
-        Paper = "paper",
-        /// The loss is the mean over all tokens, and gradients are clipped by one norm over all parameters.
-        Plain = "plain",
-    }
-}
-
-named! {
     /// The number formats of training.
     Precision {
         /// 32-bit floating point throughout.
@@ -202,6 +191,12 @@ named! {
 }
 
 impl TrainConfig {
+    /// Whether the tables are updated by another rule or at another rate than the other parameters.
+    pub fn has_own_table_update(&self) -> bool {
+        let tables = &self.tables;
+        tables.optimizer != self.optimizer || tables.learning_rate != self.learning_rate
+    }
+
     /// Reads and checks the section.
     pub(crate) fn read(document: &Document) -> Result<TrainConfig> {
         let train = TrainConfig::read_keys(document)?;

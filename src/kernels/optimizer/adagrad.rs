@@ -18,6 +18,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
         start: 1.0,
     }],
     constants: &[],
+    suits_rare_rows: true,
     corrections: Optimizer::no_corrections,
     kernel: &KERNEL,
 };

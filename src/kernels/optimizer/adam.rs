@@ -31,6 +31,8 @@ pub static OPTIMIZER: Optimizer = Optimizer {
         },
     ],
     constants: &[BETAS[0] as f32, BETAS[1] as f32, 1e-8],
+    // The moments of a row decay only in the steps that use it, so that each of its updates has full size.
+    suits_rare_rows: false,
     corrections: |step| BETAS.map(|beta| 1.0 - beta.powf(step as f64 + 1.0)),
     kernel: &KERNEL,
 };

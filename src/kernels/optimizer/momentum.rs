@@ -17,6 +17,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
         start: 0.0,
     }],
     constants: &[0.9],
+    suits_rare_rows: true,
     corrections: Optimizer::no_corrections,
     kernel: &KERNEL,
 };

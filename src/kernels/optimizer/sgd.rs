@@ -14,6 +14,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
     about: "Stochastic gradient descent.",
     states: &[],
     constants: &[],
+    suits_rare_rows: true,
     corrections: Optimizer::no_corrections,
     kernel: &KERNEL,
 };

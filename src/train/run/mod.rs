@@ -13,6 +13,7 @@
 //! | `validation` | validates, and keeps track of the best |
 //! | `when`, `plan` | when validations are due, on how many targets, and what they cost |
 //! | `conclusion` | the last figures, on all targets |
+//! | `useless` | the likely cause of a perplexity that is worse than guessing |
 //! | `saving` | checkpoints, also after the loss of a device |
 //! | `checkpointer` | keeps and removes checkpoints |
 //! | `ending` | the end of a run, after success or failure |
@@ -30,6 +31,7 @@ mod step;
 mod time_left;
 mod trainer;
 mod training_loop;
+mod useless;
 mod validation;
 mod when;
 

@@ -39,6 +39,8 @@ pub(super) struct Trainer<'a> {
     pub validation_seconds: Option<f64>,
     /// Whether it was said that validation does not use the moving average.
     pub explained: bool,
+    /// Whether a perplexity worse than guessing was reported.
+    pub warned: bool,
     /// The text that the model generated at the end.
     pub sample: Option<String>,
 }
@@ -90,6 +92,7 @@ impl<'a> Trainer<'a> {
             all_targets,
             validation_seconds: None,
             explained: false,
+            warned: false,
             sample: None,
             run,
         };

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::trainer::Trainer;
+use super::useless::worse_than_guessing;
 use crate::corpus::Text;
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -34,6 +35,13 @@ impl Trainer<'_> {
         let mean = found.nll / found.targets as f64;
         let best = self.run.progress.record_validation(mean, due);
         self.record(step, &found, took, Some(best))?;
+        let words = self.run.session.vocabulary();
+        let perplexity = found.perplexity();
+        let warning = worse_than_guessing(self.run.config, words, perplexity, step);
+        if let Some(text) = warning.filter(|_| !self.warned) {
+            self.warned = true;
+            (self.run.watch)(Event::Warning { text });
+        }
         if let Some(output) = &mut self.output {
             output
                 .checkpointer

@@ -68,7 +68,7 @@ impl TrainingSession {
         let weights = &mut self.weights;
         let average = weights.has_average(line);
         let average = average.then(|| names::moving_average(&line.name));
-        let optimizer = weights.config.train.optimizer;
+        let optimizer = line.group.optimizer(&weights.config);
         let names = line.optimizer_states(&weights.config);
         in_pieces(&line.shape, |start, rows| {
             fill(start, rows)?;

@@ -1,5 +1,6 @@
 //! The end of a training graph: norm, clipping, optimizer, moving average.
 
+use super::control::TABLE_CONTROL;
 use super::norm::append_norm;
 use super::optimizer::append_optimizer;
 use super::parameter::{ParameterUpdate, group_of};
@@ -20,9 +21,19 @@ pub(super) fn append_update(
 ) {
     let updates = parameter_updates(graph, config, vocabulary, clips_all);
     let control = graph.builder.real_input("control", [control::LEN]);
+    let of_tables = if config.train.has_own_table_update() {
+        graph.builder.real_input(TABLE_CONTROL, [control::LEN])
+    } else {
+        control
+    };
     let norm = append_norm(graph, &updates, control);
     for update in &updates {
-        append_optimizer(graph, config.train.optimizer, update, control, norm);
+        let optimizer = update.group.optimizer(config);
+        let values = match update.group {
+            Group::Recurrent => control,
+            Group::Embedding | Group::Softmax => of_tables,
+        };
+        append_optimizer(graph, optimizer, update, values, norm);
         if config.train.ema > 0.0 && update.group == Group::Recurrent {
             append_moving_average(graph, update, control);
         }

@@ -19,6 +19,6 @@ mod optimizer;
 mod parameter;
 mod whole;
 
-pub use control::{FIRST_LOSS_SCALE, LOWEST_LOSS_SCALE, Norm, control};
+pub use control::{Control, FIRST_LOSS_SCALE, LOWEST_LOSS_SCALE, Norm, TABLE_CONTROL, control};
 pub use divided::{DividedPlans, PendingGradient, divided_plans};
 pub use whole::{training_plan, training_plan_in};

@@ -80,12 +80,21 @@ impl Model {
             };
             weights.iter().map(fill).collect()
         };
-        let optimizer = match spec.optimizer {
-            "adagrad" => BTreeMap::from([("accumulator", filled(1.0))]),
-            "momentum" => BTreeMap::from([("velocity", filled(0.0))]),
-            "adam" => BTreeMap::from([("first", filled(0.0)), ("second", filled(0.0))]),
-            _ => BTreeMap::new(),
-        };
+        let mut optimizer = BTreeMap::from([
+            ("accumulator", filled(1.0)),
+            ("velocity", filled(0.0)),
+            ("first", filled(0.0)),
+            ("second", filled(0.0)),
+        ]);
+        for (state, tensors) in &mut optimizer {
+            let has_state = |name: &str| match spec.update_of(name).0 {
+                "adagrad" => *state == "accumulator",
+                "momentum" => *state == "velocity",
+                "adam" => ["first", "second"].contains(state),
+                _ => false,
+            };
+            tensors.retain(|name, _| has_state(name));
+        }
         let mut averages = weights.clone();
         averages.retain(|name, _| spec.ema > 0.0 && is_recurrent(name));
         let mut model = Model {
@@ -218,10 +227,13 @@ impl Model {
         }
     }
 
-    /// Total negative log-likelihood and number of targets, computed with the moving averages where they exist.
+    /// Total negative log-likelihood and number of targets, computed with the moving averages where they exist and the
+    /// initial parameters have a weight of at most 0.1 in them.
     pub fn evaluate(&self, unrolls: impl IntoIterator<Item = Unroll>) -> (f64, usize) {
         let mut weights = self.weights.clone();
-        weights.extend(self.averages.clone());
+        if self.spec.ema.powi(self.steps as i32) <= 0.1 {
+            weights.extend(self.averages.clone());
+        }
         let mut model = Model::new(&self.spec, weights);
         let (mut nll, mut targets) = (0.0, 0);
         for unroll in unrolls {
@@ -396,7 +408,7 @@ impl Model {
     fn update(&mut self, name: &str, gradient: &[f64], rows: Option<BTreeSet<usize>>) {
         let (shape, weights) = self.weights.get_mut(name).expect("a parameter");
         let width = gradient.len() / shape[0];
-        let lr = self.spec.learning_rate;
+        let (optimizer, lr) = self.spec.update_of(name);
         let mut state = |which: &'static str| {
             let tensors = self
                 .optimizer
@@ -407,7 +419,7 @@ impl Model {
         let touched = |k: usize| rows.as_ref().is_none_or(|rows| rows.contains(&(k / width)));
         let all = (0..gradient.len()).filter(|k| touched(*k));
         let mut states: Vec<(&'static str, Vec<f64>)> = Vec::new();
-        match self.spec.optimizer {
+        match optimizer {
             "sgd" => all.for_each(|k| weights[k] -= lr * gradient[k]),
             "adagrad" => {
                 let mut a = state("accumulator");

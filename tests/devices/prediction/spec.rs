@@ -30,6 +30,8 @@ pub struct Spec {
     pub unroll: usize,
     pub optimizer: &'static str,
     pub learning_rate: f64,
+    /// Optimizer and learning rate of the tables by default, where these are others.
+    pub tables: Option<(&'static str, f64)>,
     pub clip: f64,
     pub ema: f64,
     pub plain: bool,
@@ -41,6 +43,14 @@ pub struct Spec {
 pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
 
 impl Spec {
+    /// The optimizer and the learning rate of a parameter.
+    pub fn update_of(&self, name: &str) -> (&'static str, f64) {
+        match self.tables {
+            Some(tables) if !name.starts_with("layers.") => tables,
+            _ => (self.optimizer, self.learning_rate),
+        }
+    }
+
     /// Size of the output of a layer.
     pub fn output(&self) -> usize {
         if self.projection == 0 {

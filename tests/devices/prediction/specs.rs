@@ -19,8 +19,9 @@ pub fn specs() -> Vec<(&'static str, Spec)> {
         unroll: 4,
         optimizer: "adagrad",
         learning_rate: 0.2,
+        tables: None,
         clip: 10.0,
-        ema: 0.9,
+        ema: 0.75,
         plain: false,
         seed: 5,
         steps: 9,
@@ -233,6 +234,31 @@ pub fn specs() -> Vec<(&'static str, Spec)> {
                 ema: 0.0,
                 unroll: 11,
                 steps: 9,
+                ..paper.clone()
+            },
+        ),
+        (
+            "paper_adam_sampled_two_devices",
+            Spec {
+                optimizer: "adam",
+                learning_rate: 0.01,
+                tables: Some(("adagrad", 0.2)),
+                devices: 2,
+                batch: 2,
+                samples: Some(5),
+                ..paper.clone()
+            },
+        ),
+        (
+            "plain_adam_sampled",
+            Spec {
+                optimizer: "adam",
+                learning_rate: 0.01,
+                tables: Some(("adagrad", 20.0)),
+                samples: Some(4),
+                clip: 0.5,
+                plain: true,
+                ema: 0.9,
                 ..paper.clone()
             },
         ),

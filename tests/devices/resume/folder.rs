@@ -134,6 +134,8 @@ pub fn another_configuration_is_refused() -> Outcome {
         "train.seed=2",
         "data.shuffle=false",
         "train.recompute=true",
+        "train.table_optimizer=sgd",
+        "train.table_learning_rate=0.1",
     ] {
         let more = ["--resume", "--steps", "9", "--set", set];
         let ended = wlstm(&training(&text.config, &run, "cpu", &more));

@@ -15,13 +15,16 @@ use self::kills::{
     a_kill_loses_at_most_one_interval, kill_before_the_first_checkpoint, signal_saves,
 };
 use self::steps::{one_seed_gives_the_same_bits, stop_at_any_step};
-use self::tools::{FULL, SAMPLED, Text, mixed, same};
+use self::tools::{FULL, SAMPLED, Text, mixed, same, two_optimizers};
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("one_seed_gives_the_same_bits", one_seed_gives_the_same_bits),
         Trial::test("stop_at_any_step::sampled", || stop_at_any_step(SAMPLED)),
         Trial::test("stop_at_any_step::full", || stop_at_any_step(FULL)),
+        Trial::test("stop_at_any_step::two_optimizers", || {
+            stop_at_any_step(&two_optimizers())
+        }),
         Trial::test("stop_at_any_step::mixed", || stop_at_any_step(&mixed())),
         Trial::test("signals::interrupt", || signal_saves("INT", 130)),
         Trial::test("signals::terminate", || signal_saves("TERM", 143)),

@@ -73,6 +73,12 @@ checkpoint_every = 5
 keep = 1000
 "#;
 
+/// [`SAMPLED`] with Adam, and Adagrad for the tables.
+pub fn two_optimizers() -> String {
+    let adam = "optimizer = \"adam\"\nlearning_rate = 0.09\ntable_learning_rate = 0.9\n";
+    SAMPLED.replace("learning_rate = 0.9\n", adam)
+}
+
 /// [`SAMPLED`] in mixed precision.
 pub fn mixed() -> String {
     SAMPLED.replace("[train]\n", "[train]\nprecision = \"mixed\"\n")

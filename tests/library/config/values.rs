@@ -26,6 +26,61 @@ fn leaving_keys_out_gives_the_documented_defaults() {
     assert_eq!(config, parse(&reference(), &["data.train=a.txt"]).unwrap());
 }
 
+/// Tables have Adagrad by default where Adam would go with a sampled softmax. Resolved configurations keep the choice, also
+/// those of versions without the key.
+#[test]
+fn tables_have_an_optimizer_of_their_own() {
+    let adam_sampled = ["train.optimizer=adam", "train.learning_rate=0.01"];
+    let with = |more: &[&str]| parse(SMALL, &[&adam_sampled, more].concat()).unwrap();
+    let found = |config: &Config| {
+        (
+            config.train.tables.optimizer.name,
+            config.train.tables.learning_rate,
+        )
+    };
+    for (more, expected) in [
+        (&[][..], ("adagrad", 0.2)),
+        (&["train.recipe=plain"], ("adagrad", 20.0)),
+        (&["train.table_learning_rate=3"], ("adagrad", 3.0)),
+        (&["train.table_optimizer=sgd"], ("sgd", 0.2)),
+        (
+            &["train.table_optimizer=auto", "softmax.kind=full"],
+            ("adam", 0.01),
+        ),
+        (&["train.table_optimizer=adam"], ("adam", 0.01)),
+        (
+            &[
+                "train.table_optimizer=adam",
+                "train.table_learning_rate=0.5",
+            ],
+            ("adam", 0.5),
+        ),
+        (&["train.optimizer=momentum"], ("momentum", 0.01)),
+    ] {
+        let config = with(more);
+        assert_eq!(found(&config), expected, "{more:?}");
+        assert_eq!(parse(&config.to_toml(), &[]).unwrap(), config, "{more:?}");
+        let is_apart = expected != (config.train.optimizer.name, config.train.learning_rate);
+        assert_eq!(config.train.has_own_table_update(), is_apart, "{more:?}");
+    }
+    let written = with(&["train.table_optimizer=adam"]).to_toml();
+    assert!(
+        !written.contains("table_optimizer") && !written.contains("table_learning"),
+        "{written}"
+    );
+    // The rate of tables follows an override unless it is given.
+    assert_eq!(
+        found(&parse(&written, &["train.learning_rate=0.5"]).unwrap()),
+        ("adam", 0.5)
+    );
+    let conflicts = with(&[]).resume_conflicts(&parse(&written, &[]).unwrap());
+    assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+    assert!(
+        conflicts[0].contains("train.table_optimizer"),
+        "{conflicts:?}"
+    );
+}
+
 #[test]
 fn overrides_are_toml_or_bare_strings() {
     let config = parse(

@@ -40,6 +40,10 @@ const MAY_NAME: &[(&str, &str)] = &[
         "validate/golden/model.rs",
         "the golden models have fixed cells and a fixed optimizer",
     ),
+    (
+        "config/keys/tables.rs",
+        "the help names the optimizers among which `auto` chooses",
+    ),
 ];
 
 #[test]
