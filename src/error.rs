@@ -180,10 +180,10 @@ impl Error {
 /// The text of [`Error::chain`] without its first word, as the runtime writes `Error: ` before it.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")?;
+        f.write_str(&shortened(self.to_string()))?;
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
-            write!(f, "\n  because: {error}")?;
+            write!(f, "\n  because: {}", shortened(error.to_string()))?;
             cause = error.source();
         }
         if let Some(help) = &self.help {
@@ -191,6 +191,20 @@ impl fmt::Debug for Error {
         }
         Ok(())
     }
+}
+
+/// The longest message or cause that is shown whole, in bytes. Those that quote a file may be of any length.
+const LONGEST: usize = 4000;
+
+/// A message without its middle if it is very long.
+fn shortened(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let begin = text.floor_char_boundary(LONGEST / 2);
+    let end = text.ceil_char_boundary(text.len() - LONGEST / 2);
+    let (first, last) = (&text[..begin], &text[end..]);
+    format!("{first} ({} bytes left out) {last}", end - begin)
 }
 
 /// Displays an [`Error`] with its causes and its help.
@@ -239,5 +253,15 @@ mod tests {
         );
         assert_eq!(format!("error: {outer:?}"), outer.chain().to_string());
         assert_eq!(outer.kind().exit_code(), 3);
+    }
+
+    #[test]
+    fn a_quoted_file_does_not_flood_the_terminal() {
+        let long = "\u{e9}".repeat(1_000_000);
+        let error = Error::data(format!("`{long}` cannot be used")).because(long);
+        let chain = error.chain().to_string();
+        assert!(chain.len() < 2 * LONGEST + 200, "{} bytes", chain.len());
+        assert!(chain.starts_with("error: `\u{e9}"), "{chain}");
+        assert!(chain.contains("bytes left out"), "{chain}");
     }
 }
