@@ -72,7 +72,7 @@ fn check_dispatches(config: &Config, vocabulary: usize) -> Result<()> {
         ("train.batch", train.batch, 1 << 18, "choose fewer streams"),
         (
             "train.batch * train.unroll",
-            train.batch * train.unroll,
+            train.batch.saturating_mul(train.unroll),
             1 << 21,
             "choose fewer streams or steps",
         ),
@@ -91,32 +91,34 @@ fn check_dispatches(config: &Config, vocabulary: usize) -> Result<()> {
 /// The tensors of a step that may be too large, those of the batch first.
 fn tensors(config: &Config, vocabulary: usize, devices: usize) -> Vec<Tensor> {
     let (model, train) = (&config.model, &config.train);
-    let rows = (train.batch * train.unroll) as u64;
+    let rows = product([train.batch as u64, train.unroll as u64]);
     let (hidden, output) = (model.hidden as u64, model.output_size() as u64);
     let width = output.max(model.embedding as u64);
     let mut tensors = vec![
         (
             "the gates of a batch, batch * unroll * 4 * hidden".to_owned(),
-            rows * 4 * hidden,
+            product([rows, 4, hidden]),
         ),
         (
             "the outputs of a batch, batch * (unroll + 1) * projection".to_owned(),
-            (rows + train.batch as u64) * width,
+            product([rows.saturating_add(train.batch as u64), width]),
         ),
     ];
     if model.cells.iter().any(Cell::joins_inputs) {
         let name = "the joined inputs of a grouped layer, batch * unroll * (input + projection)";
-        tensors.push((name.to_owned(), rows * 2 * width));
+        tensors.push((name.to_owned(), product([rows, 2, width])));
     }
     if let Softmax::Sampled { samples } = config.softmax {
         let samples = samples as u64;
         let name = "the logits of a batch, batch * unroll * samples";
-        tensors.push((name.to_owned(), rows * samples));
+        tensors.push((name.to_owned(), product([rows, samples])));
         // The micro-batches of a device share its candidates.
         let devices = devices as u64;
-        let tokens = devices * train.accumulate as u64 * rows * (1 + u64::from(model.tied));
+        let tables = 1 + u64::from(model.tied);
+        let tokens = product([devices, train.accumulate as u64, rows, tables]);
         let name = "the rows of the softmax's gradient, (samples + accumulate * batch * unroll) * projection, of all devices";
-        tensors.push((name.to_owned(), (devices * samples + tokens) * width));
+        let drawn = product([devices, samples]).saturating_add(tokens);
+        tensors.push((name.to_owned(), product([drawn, width])));
     }
     let table = parameters(config, vocabulary).into_iter();
     tensors.extend(table.map(|line| {
@@ -126,11 +128,18 @@ fn tensors(config: &Config, vocabulary: usize, devices: usize) -> Vec<Tensor> {
     tensors
 }
 
+/// A product that is `u64::MAX` if it is larger, as the factors come from a configuration.
+fn product<const N: usize>(factors: [u64; N]) -> u64 {
+    factors.into_iter().fold(1, u64::saturating_mul)
+}
+
 /// A step on a large tensor is split into as many steps as the tensor has pieces. For a step on two such tensors, the numbers
 /// of pieces multiply.
 fn check_pieces(max_binding: u64, tensors: Vec<Tensor>) -> Result<()> {
     match tensors.into_iter().max_by_key(|(_, len)| *len) {
-        Some((name, len)) if max_binding > 0 && 4 * len > MAX_PIECES * max_binding => {
+        Some((name, len))
+            if max_binding > 0 && 4 * len > MAX_PIECES.saturating_mul(max_binding) =>
+        {
             let least = (4 * len).div_ceil(MAX_PIECES);
             Err(Error::usage(format!(
                 "`device.max_binding` is {max_binding}, and would split {name} into more than {MAX_PIECES} pieces"
