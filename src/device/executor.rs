@@ -69,6 +69,9 @@ pub struct ReadAfter<'a> {
     pub len: usize,
 }
 
+/// Called with the name of a plan. Returns whether the device is lost while the plan runs.
+pub type LossTest = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// Runs plans on one device.
 pub trait Executor {
     /// A description of the device for messages: `cpu (2 threads)`,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use half::f16;
 
 use super::adapter::Adapter;
-use super::executor::{Executor, Inputs, Outputs, PlanId, Profile, ReadAfter};
+use super::executor::{Executor, Inputs, LossTest, Outputs, PlanId, Profile, ReadAfter};
 use super::handle::{Handle, Mapping, map};
 use super::loaded::Loaded;
 use super::memory::Memory;
@@ -53,6 +53,8 @@ pub struct GpuExecutor {
     /// Elements passed to the queue since it was last waited for.
     pub(super) unsent: usize,
     pub(super) readback: Readback,
+    /// See [`ExecutorOptions::loses_device`](super::ExecutorOptions::loses_device).
+    pub(super) loses_device: Option<LossTest>,
 }
 
 impl GpuExecutor {
@@ -333,6 +335,10 @@ impl Executor for GpuExecutor {
             submission,
             mapping,
         });
+        let name = &self.plans[plan.0].plan().name;
+        if self.loses_device.as_ref().is_some_and(|test| test(name)) {
+            self.destroy();
+        }
         self.handle.check()
     }
 

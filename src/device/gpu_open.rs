@@ -105,6 +105,7 @@ impl GpuExecutor {
             ready: VecDeque::new(),
             unsent: 0,
             readback: Readback::default(),
+            loses_device: None,
         })
     }
 

@@ -35,6 +35,11 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// The kernel of each step.
     pub fn kernels(&self) -> Vec<&'static Kernel> {
         self.plan.kernels()

@@ -27,7 +27,9 @@ mod tuning;
 
 pub use adapter::{Adapter, AdapterSummary, Hardware, MatrixUnit, adapters, every_adapter};
 pub use cpu::{CpuExecutor, CpuReal};
-pub use executor::{Data, Executor, Inputs, Outputs, PlanId, Profile, ProfileClock, ReadAfter};
+pub use executor::{
+    Data, Executor, Inputs, LossTest, Outputs, PlanId, Profile, ProfileClock, ReadAfter,
+};
 pub use footprint::{Footprint, PersistentTensor};
 pub use gpu::GpuExecutor;
 pub use host::{available_memory, describe_system};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cpu::CpuExecutor;
-use super::executor::Executor;
+use super::executor::{Executor, LossTest};
 use super::gpu::GpuExecutor;
 use super::memory_model::MemoryInfo;
 use super::selector::Device;
@@ -42,6 +42,9 @@ pub struct ExecutorOptions {
     pub cache: Option<PathBuf>,
     /// Called during tuning with the number of measurements done and the number of all measurements. Default: none.
     pub on_tuning: Option<TuningObserver>,
+    /// Called with the name of each plan that starts to run on a GPU. If it returns true, the device is destroyed during this
+    /// run, as by a failing driver. For tests of lost devices. Default: none.
+    pub loses_device: Option<LossTest>,
 }
 
 /// Called with the measurements that are done, from 0, and all of them.
@@ -54,6 +57,7 @@ impl Default for ExecutorOptions {
             checked: false,
             cache: cache_folder(),
             on_tuning: None,
+            loses_device: None,
         }
     }
 }
@@ -94,6 +98,7 @@ impl Device {
                 }
             });
         }
+        executor.loses_device.clone_from(&options.loses_device);
         // Software adapters are slower without the checks.
         if !options.checked && adapter.summary.is_hardware() {
             executor.trust();

@@ -13,6 +13,7 @@ mod end_to_end;
 mod golden;
 mod gpu_executor;
 mod interchange;
+mod lost;
 mod memory;
 mod parity;
 mod pieces;
@@ -49,6 +50,7 @@ fn main() {
         end_to_end,
         resume,
         scale,
+        lost,
         memory,
         interchange,
         #[cfg(feature = "mpi")]
