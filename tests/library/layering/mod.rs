@@ -4,6 +4,7 @@
 mod declarations;
 mod imports;
 pub mod source;
+mod unsafe_code;
 
 use std::collections::{BTreeMap, BTreeSet};
 
