@@ -6,7 +6,9 @@
     reason = "each test binary uses only parts of it"
 )]
 
+pub mod dice;
 pub mod folder;
+pub mod hostile;
 #[cfg(feature = "cli")]
 pub mod program;
 mod trial;

@@ -4,3 +4,4 @@ mod case;
 mod folders;
 mod inputs;
 mod runs;
+mod table;
