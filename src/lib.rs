@@ -148,6 +148,17 @@
 //!   available memory, and the installed Vulkan drivers.
 //! - Only `cli` prints. The library logs through `tracing` and reports through the observer of a [`Job`](job::Job).
 //! - There is no automatic differentiation at run time. Backward rules emit steps while a graph is built.
+//!
+//! # Guards
+//!
+//! | where | what |
+//! |---|---|
+//! | `tests/fuzz` | fuzzers for the files that the library reads; its README says how to run them |
+//! | `tests/program/kills` | processes killed at random moments |
+//! | `tests/program/disk_full.rs` | full disks |
+//! | `tests/program/bad_input/table.txt` | bad inputs with their exit codes, one a line |
+//! | `tests/devices/lost.rs` | GPUs that fail in the middle of a run |
+//! | `tests/soak HOURS` | all of these by turns, for hours |
 
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 

@@ -8,6 +8,7 @@ mod config;
 mod corpus;
 mod documentation;
 mod files;
+mod fuzzers;
 mod gradients;
 mod help;
 mod hostile;

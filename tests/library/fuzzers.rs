@@ -1,0 +1,37 @@
+//! What the fuzzers in `tests/fuzz` begin with and what they once found, read by the same functions.
+
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use crate::common::hostile::{READERS, checkpoint};
+
+/// The inputs that the fuzzers begin with, and those that once were faults. They are only in the repository, as a published crate
+/// has no folder with a crate of its own.
+#[test]
+fn inputs_of_the_fuzzers() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
+    if !fuzz.is_dir() {
+        return;
+    }
+    for (name, read) in READERS {
+        let entries =
+            std::fs::read_dir(fuzz.join("corpus").join(name)).expect("a folder of inputs");
+        let paths: Vec<_> = entries
+            .map(|entry| entry.expect("an input").path())
+            .collect();
+        assert!(!paths.is_empty(), "no inputs for `{name}`");
+        for path in paths {
+            let bytes = std::fs::read(&path).expect("an input");
+            let done = catch_unwind(|| read(&bytes));
+            assert!(done.is_ok(), "see above: {}", path.display());
+        }
+    }
+}
+
+/// A valid checkpoint does all that a hostile one must not break.
+#[test]
+fn unchanged_checkpoints_can_be_used() {
+    for bytes in checkpoint::valid() {
+        checkpoint::read_valid(bytes);
+    }
+}
