@@ -35,10 +35,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("corpus", "digest error random team files config"),
     ("checkpoint", "digest error files printable"),
     ("metrics", "error files"),
-    (
-        "model",
-        "error numbers random tensor cell kernels graph config",
-    ),
+    ("model", "error random tensor cell kernels graph config"),
     (
         "train",
         "error numbers random team tensor files kernels graph device cell config corpus checkpoint metrics model",
