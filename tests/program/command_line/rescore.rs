@@ -2,10 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use predicates::prelude::*;
 use wlstm::job::Trained;
 use wlstm::job::rescore::{Hypothesis, Utterance};
+use wlstm::train::score::MANY_LINES;
 
 use super::tools::{Tiny, stdout};
 use crate::common::program::Dice;
@@ -292,7 +295,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         (&["bytes.tsv"], 3, "bytes.tsv:1: not UTF-8"),
         (&["zipped.tsv"], 3, "gzip"),
-        (&["nul.tsv"], 3, "nul.tsv:2"),
+        (&["nul.tsv"], 3, "NUL bytes"),
         (&["nowhere.tsv"], 3, "cannot read `nowhere.tsv`"),
         (
             &["good.tsv", "--format", "moses"],
@@ -352,17 +355,25 @@ fn utterances_are_printed_while_others_are_read() {
         .spawn()
         .unwrap();
     let mut input = program.stdin.take().unwrap();
-    let mut output = BufReader::new(program.stdout.take().unwrap()).lines();
-    let list: String = (0..700)
-        .map(|k| format!("u{k}\t-1\tcat {}\n", WORDS[k % 14]))
-        .collect();
+    let output = BufReader::new(program.stdout.take().unwrap());
+    let (sender, rows) = channel();
+    let reader = std::thread::spawn(move || {
+        output
+            .lines()
+            .for_each(|row| sender.send(row.unwrap()).unwrap());
+    });
+    let count = 2 * MANY_LINES + 100;
+    let line = |k: usize| format!("u{k}\t-1\tcat {}\n", WORDS[k % 14]);
+    let list: String = (0..count).map(line).collect();
     input.write_all(list.as_bytes()).unwrap();
     input.flush().unwrap();
-    for k in 0..500 {
-        let row = output.next().unwrap().unwrap();
+    for k in 0..2 * MANY_LINES {
+        let row = rows.recv_timeout(Duration::from_secs(60));
+        let row = row.expect("a row while the input is open");
         assert!(row.starts_with(&format!("u{k}\t")), "{row}");
     }
     drop(input);
-    assert_eq!(output.count(), 200);
+    assert_eq!(rows.iter().count(), 100);
+    reader.join().unwrap();
     assert!(program.wait().unwrap().success());
 }
