@@ -94,12 +94,14 @@ def class_for(path):
         return documented(LSTM if "lstm.bias_ih_l0" in file.keys() else LAYERS)
 
 
-def with_pytorch(path, lines):
+def with_pytorch(path, lines, is_exact=False):
     import torch
 
     names = {}
     exec(class_for(path), names)
     model = names["LanguageModel"](path)
+    if is_exact:
+        model.double()
     found = []
     with torch.no_grad():
         for ids in ids_of("\n".join(f"{word} 1" for word in model.words), lines):
@@ -226,7 +228,7 @@ def store_cells(folder):
     for layer in range(3):
         shapes[f"layers.{layer}.bias_ih"] = shapes[f"layers.{layer}.bias_hh"] = [4 * cells]
         shapes[f"layers.{layer}.weight_hr"] = [size, cells]
-    tensors = {name: torch.empty(shape).uniform_(-1.5, 1.5) for name, shape in shapes.items()}
+    tensors = {name: torch.empty(shape).uniform_(-0.8, 0.8) for name, shape in shapes.items()}
     vocab = "".join(f"{word} {20 - k}\n" for k, word in enumerate(words))
     path = os.path.join(folder, "cells.safetensors")
     save_file(tensors, path, {"format": "pt", "wlstm.vocab": vocab, "wlstm.residual": "true"})
@@ -234,7 +236,7 @@ def store_cells(folder):
     found = {
         "torch": torch.__version__,
         "lines": lines,
-        "log_probability": with_pytorch(path, lines),
+        "log_probability": with_pytorch(path, lines, is_exact=True),
         "class": documented(LAYERS).split("\n"),
     }
     with open(os.path.join(folder, "cells.json"), "w") as file:

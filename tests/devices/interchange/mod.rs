@@ -274,7 +274,7 @@ fn refusals() -> Result<(), Failed> {
         ];
         wlstm(&arguments)
     };
-    for change in ["model.cell=glstm", "model.projection=10"] {
+    for change in ["model.cell=flstm", "model.projection=10"] {
         let other = set(change);
         assert_eq!(other.code, Some(2), "{}", other.stderr);
         assert!(other.stderr.contains("`lstmp`"), "{}", other.stderr);
