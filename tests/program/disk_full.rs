@@ -345,7 +345,7 @@ fn files_that_cannot_grow() {
         ),
         (
             16,
-            "train tiny.toml --steps 30 --resume --out run --device cpu",
+            "train tiny.toml --steps 50 --resume --out run --device cpu",
         ),
         (8, "export run --format native --out new"),
         (8, "export run --format onnx --out new"),

@@ -59,11 +59,11 @@ fn a_cosine_follows_the_seconds() {
     let all = rates(&tiny);
     assert_eq!(all[..first.len()], first);
     assert!(all.len() > first.len());
-    // The rate of a step belongs to a time between the ends of the steps around it.
+    // A step starts after the end of the step before the last, because two are in flight, and before its own end.
     let rate =
         |seconds: f64| 0.25 * (1.0 + (std::f64::consts::PI * (seconds / limit).min(1.0)).cos());
     for around in all[first.len() + 1..].windows(3) {
-        let [(_, before, _), (step, _, found), (_, after, _)] = around else {
+        let [(_, before, _), _, (step, after, found)] = around else {
             unreachable!()
         };
         let slack = 1e-9;
