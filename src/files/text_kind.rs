@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Kind, Result, quoted};
+use crate::error::{Error, Kind, Result, command_line, quoted};
 
 /// Bytes at the start of a file that are looked at.
 const SAMPLE: usize = 1 << 16;
@@ -156,7 +156,7 @@ impl Foreign {
             "FILE".to_owned()
         };
         let command = self.command.replace("{}", &file);
-        format!("convert it first:\n  {command}")
+        format!("convert it first with{}", command_line(&command))
     }
 }
 
