@@ -3,6 +3,8 @@
 use std::panic::catch_unwind;
 use std::path::Path;
 
+use crate::common::dice::Dice;
+use crate::common::hostile::mutate::{mutate, mutate_lines};
 use crate::common::hostile::{READERS, checkpoint};
 
 /// The inputs that the fuzzers begin with, and those that once were faults. They are only in the repository, as a published crate
@@ -26,6 +28,21 @@ fn inputs_of_the_fuzzers() {
             assert!(done.is_ok(), "see above: {}", path.display());
         }
     }
+}
+
+/// Changes of changes, as the fuzzer makes them: they end in bytes, whatever they begin with.
+#[test]
+fn changes_of_changes() {
+    for seed in 0..200 {
+        let mut dice = Dice(seed);
+        let mut bytes = checkpoint::valid()[seed as usize % 3].clone();
+        for _ in 0..30 {
+            bytes = mutate(&bytes, &mut dice);
+            bytes.truncate(1 << 16);
+        }
+        let _ = mutate_lines(&bytes, &mut dice);
+    }
+    mutate(&[], &mut Dice(1));
 }
 
 /// A valid checkpoint does all that a hostile one must not break.

@@ -211,6 +211,9 @@ fn change_contents(bytes: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
         }
     } else {
         change_parts(&mut parts, dice);
+        // The library that writes the file cannot write a name twice.
+        parts.sort_by(|one, other| one.0.cmp(&other.0));
+        parts.dedup_by(|one, other| one.0 == other.0);
     }
     let views = parts.iter().map(|(name, dtype, shape, bytes)| {
         Some((name, TensorView::new(*dtype, shape.clone(), bytes).ok()?))
@@ -257,7 +260,16 @@ fn change_parts(parts: &mut Vec<Part>, dice: &mut Dice) {
                 _ => {
                     let axis = dice.below(shape.len());
                     let size = shape[axis];
-                    shape[axis] = *pick(dice, &[0, 1, size + 1, size.max(1) - 1, 2 * size]);
+                    shape[axis] = *pick(
+                        dice,
+                        &[
+                            0,
+                            1,
+                            size.saturating_add(1),
+                            size.max(1) - 1,
+                            size.saturating_mul(2),
+                        ],
+                    );
                 }
             }
             fill(*dtype, shape, bytes);
@@ -267,7 +279,10 @@ fn change_parts(parts: &mut Vec<Part>, dice: &mut Dice) {
 
 /// As many bytes as a shape needs, the old ones repeated.
 fn fill(dtype: Dtype, shape: &[usize], bytes: &mut Vec<u8>) {
-    let len = shape.iter().product::<usize>().min(1 << 20) * dtype.bitsize() / 8;
+    let elements = shape
+        .iter()
+        .fold(1, |all: usize, size| all.saturating_mul(*size));
+    let len = elements.min(1 << 20) * dtype.bitsize() / 8;
     let source = if bytes.is_empty() {
         vec![0]
     } else {
