@@ -173,9 +173,13 @@ impl Builder {
         self.owner = owner;
     }
 
-    /// A recurrent state, `layers.0.h` for example: a persistent tensor of the plan's state owner.
+    /// A recurrent state, `layers.0.h` for example: a persistent tensor of the plan's state owner. Declaring the same state again
+    /// returns it.
     pub fn state(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
         let name = self.owner.state(name);
+        if self.plan.find(&name).is_some() {
+            return self.kept(&name);
+        }
         self.persistent(Role::RecurrentState, &name, shape)
     }
 

@@ -17,7 +17,7 @@ use crate::numbers::{counted, percent};
 use crate::tensor::names;
 use crate::train::progress::Progress;
 use crate::train::saved::SavedModel;
-use crate::train::session::{EvaluationSession, GenerationSession};
+use crate::train::session::{EvaluationSession, GenerationSession, LineSession};
 use crate::train::watch::Event;
 
 /// A trained model: its file, its configuration, its vocabulary, and the device that it runs on. The
@@ -196,9 +196,9 @@ impl Trained {
     /// # Errors
     ///
     /// Same as [`Trained::evaluation_session`].
-    pub fn line_session(&self) -> Result<EvaluationSession> {
+    pub fn line_session(&self) -> Result<LineSession> {
         let (executor, words) = (self.open_device()?, self.vocabulary.len());
-        EvaluationSession::for_lines(executor, &self.config, words, &self.checkpoint, self.set)
+        LineSession::new(executor, &self.config, words, &self.checkpoint, self.set)
     }
 
     /// The model on its device, to generate `streams` texts in parallel.

@@ -15,7 +15,7 @@
 //! | `joined.PARAMETER` | rows of gradient of all devices | no |
 //! | `exchange.out.TENSOR`, `exchange.in.TENSOR` | rows of a table on the host, to the host and to the device | no |
 //! | `evaluation.*`, `generation.*` | tensors that the plans of an evaluation or a generation with tables on the host exchange | no |
-//! | `evaluation.state.*`, `linesB.state.*`, `generation.state.*`, `micro_batchK.state.*` | recurrent states of plans with other batches | no |
+//! | `evaluation.state.*`, `linesB.state.*`, `lines.state.*`, `generation.state.*`, `micro_batchK.state.*` | recurrent states of plans with other batches | no |
 //! | `rows.embedding`, `rows.softmax`, `rows.table` | row indices: inputs of a training step | no |
 
 /// The embedding, `[V, E]`; with `model.tied`, the softmax weights too.
@@ -177,6 +177,8 @@ pub enum StateOwner {
         /// Streams of a batch.
         streams: usize,
     },
+    /// Lines between two batches that score them.
+    Pool,
     /// Generation.
     Generation,
 }
@@ -190,6 +192,7 @@ impl StateOwner {
             }
             StateOwner::Evaluation => format!("evaluation.state.{name}"),
             StateOwner::Lines { streams } => format!("lines{streams}.state.{name}"),
+            StateOwner::Pool => format!("lines.state.{name}"),
             StateOwner::Generation => format!("generation.state.{name}"),
         }
     }

@@ -2,7 +2,7 @@
 //! `table [window, width]`, which begins at id `base`. Rows with other ids are skipped; so is an id that no table has, such as
 //! [`IGNORE`](crate::kernels::softmax::IGNORE).
 //!
-//! The reverse of [`super::gather`]. It writes rows that come from the host; no model graph uses it.
+//! The reverse of [`super::gather`]. It writes rows that come from the host, and the recurrent states of lines.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::real::Real;

@@ -20,47 +20,9 @@ pub fn evaluation(
     extent: Extent,
     limits: &Limits,
 ) -> Plan {
-    let tile = TILE.min(limits.slice);
-    losses(
-        (config, vocabulary, set),
-        extent,
-        limits,
-        StateOwner::Evaluation,
-        tile,
-    )
-}
-
-/// The same for one of several plans of an executor with different batches. Plans of as many streams share their recurrent
-/// states. All plans divide the vocabulary into the same tiles, so that a loss has the same bits in each.
-pub fn line_evaluation(
-    config: &Config,
-    vocabulary: usize,
-    set: ParameterSet,
-    extent: Extent,
-    limits: &Limits,
-) -> Plan {
-    let owner = StateOwner::Lines {
-        streams: extent.batch,
-    };
-    let width = (TILE.min(limits.slice) / MAX_LINE_ROWS).max(1);
-    let tile = (width * extent.rows()).min(limits.slice);
-    losses((config, vocabulary, set), extent, limits, owner, tile)
-}
-
-/// The largest number of rows for which all plans of lines have tiles of the same width.
-const MAX_LINE_ROWS: usize = 512;
-
-/// The losses of a model, with at most `tile` logits at once.
-fn losses(
-    (config, vocabulary, set): (&Config, usize, ParameterSet),
-    extent: Extent,
-    limits: &Limits,
-    owner: StateOwner,
-    tile: usize,
-) -> Plan {
     let mut graph = Graph::new("evaluate", limits);
     graph.builder.publish("nll");
-    graph.builder.use_states_of(owner);
+    graph.builder.use_states_of(StateOwner::Evaluation);
     if config.train.recompute {
         // Without a backward pass nothing is recomputed, but the gates of one span exist at a time.
         graph.builder.recompute_gates(SPAN_ROWS);
@@ -69,6 +31,7 @@ fn losses(
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
     let targets = graph.builder.index_input("targets", [extent.rows()]);
     let (weight, bias) = (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS));
+    let tile = TILE.min(limits.slice);
     full_softmax(&mut graph, h, weight, bias, targets, tile, 1.0);
     graph.finish()
 }

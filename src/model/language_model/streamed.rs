@@ -4,6 +4,7 @@
 use super::super::division::{Extent, Part};
 use super::super::parameter_set::ParameterSet;
 use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant};
+use super::lines::streamed_line_layers;
 use crate::config::Config;
 use crate::graph::Graph;
 use crate::graph::memory::Limits;
@@ -37,17 +38,41 @@ pub fn streamed_evaluation(
     extent: Extent,
     limits: &Limits,
 ) -> Streamed {
-    let (rows, depth) = (extent.rows(), config.model.output_size());
-    let most = (TILE.min(limits.slice) / rows).min(TILE_WEIGHTS.min(limits.slice) / depth);
-    let width = most.clamp(1, vocabulary);
     let ends = Ends {
         set,
         owner: StateOwner::Evaluation,
         embedded: names::evaluation::EMBEDDED,
         h: names::evaluation::H,
     };
+    let hidden = layers(config, vocabulary, extent, ends, limits);
+    with_softmax(hidden, config, vocabulary, extent, limits)
+}
+
+/// The same for lines, with the inputs of [`line_layers`](super::line_layers).
+pub fn streamed_lines(
+    config: &Config,
+    vocabulary: usize,
+    set: ParameterSet,
+    extent: Extent,
+    limits: &Limits,
+) -> Streamed {
+    let hidden = streamed_line_layers(config, vocabulary, set, extent, limits);
+    with_softmax(hidden, config, vocabulary, extent, limits)
+}
+
+/// Adds the plans of the softmax.
+fn with_softmax(
+    hidden: Plan,
+    config: &Config,
+    vocabulary: usize,
+    extent: Extent,
+    limits: &Limits,
+) -> Streamed {
+    let (rows, depth) = (extent.rows(), config.model.output_size());
+    let most = (TILE.min(limits.slice) / rows).min(TILE_WEIGHTS.min(limits.slice) / depth);
+    let width = most.clamp(1, vocabulary);
     Streamed {
-        hidden: layers(config, vocabulary, extent, ends, limits),
+        hidden,
         tile: tile(rows, depth, width, limits),
         loss: loss(rows, limits),
         width,

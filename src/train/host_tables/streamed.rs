@@ -6,7 +6,7 @@ use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
 use super::tables::HostTables;
 use crate::config::Config;
-use crate::device::{Data, Executor, PlanId};
+use crate::device::{Data, Executor, Inputs, PlanId};
 use crate::error::Result;
 use crate::kernels::softmax::IGNORE;
 use crate::tensor::names;
@@ -57,10 +57,71 @@ impl StreamedEvaluation {
         inputs: &[u32],
         targets: &[u32],
     ) -> Result<Vec<f64>> {
-        let embedded = look_up(tables.rows(names::EMBEDDING), self.embedding, inputs);
+        self.run_layers(executor, tables, inputs, &Vec::new())?;
+        self.run_softmax(executor, tables, targets, 1)
+    }
+
+    /// The inputs of the softmax, `[T*B, P]`, after `words [T*B]`, in a run with `inputs`.
+    pub fn hidden(
+        &self,
+        executor: &mut dyn Executor,
+        tables: &HostTables,
+        words: &[u32],
+        inputs: &Inputs,
+    ) -> Result<Vec<f32>> {
+        self.run_layers(executor, tables, words, inputs)?;
+        executor.fetch()?;
+        executor.read(names::evaluation::H)
+    }
+
+    /// The losses `[T*B]`, in nats, of `targets [T*B]` after the inputs `h [T*B, P]` of the softmax.
+    pub fn losses(
+        &self,
+        executor: &mut dyn Executor,
+        tables: &HostTables,
+        h: &[f32],
+        targets: &[u32],
+    ) -> Result<Vec<f64>> {
+        executor.send(names::evaluation::H, h)?;
+        self.run_softmax(executor, tables, targets, 0)
+    }
+
+    /// The logits of `targets` after the inputs `h` of the softmax, 0 for padding. The host computes them: it has the weights.
+    pub fn target_logits(&self, tables: &HostTables, h: &[f32], targets: &[u32]) -> Vec<f64> {
+        let (weight, bias) = (tables.rows(self.weight), tables.rows(names::SOFTMAX_BIAS));
+        let rows = h.chunks_exact(self.depth).zip(targets);
+        rows.map(|(h, &target)| {
+            if target == IGNORE {
+                return 0.0;
+            }
+            let target = target as usize;
+            let weight = &weight[target * self.depth..][..self.depth];
+            let product: f32 = crate::kernels::parallel::dot(h, weight);
+            f64::from(product + bias[target])
+        })
+        .collect()
+    }
+
+    fn run_layers(
+        &self,
+        executor: &mut dyn Executor,
+        tables: &HostTables,
+        words: &[u32],
+        inputs: &Inputs,
+    ) -> Result<()> {
+        let embedded = look_up(tables.rows(names::EMBEDDING), self.embedding, words);
         executor.send(names::evaluation::EMBEDDED, &embedded)?;
-        executor.run(self.hidden, &Vec::new())?;
-        let mut runs = 1;
+        executor.run(self.hidden, inputs)
+    }
+
+    /// The losses after the inputs of the softmax on the device. `runs` runs before it are not fetched yet.
+    fn run_softmax(
+        &self,
+        executor: &mut dyn Executor,
+        tables: &HostTables,
+        targets: &[u32],
+        mut runs: usize,
+    ) -> Result<Vec<f64>> {
         let running: Vec<f32> = targets.iter().flat_map(|_| [NO_WORD, 0.0, 0.0]).collect();
         executor.send(names::evaluation::RUNNING, &running)?;
         let (weight, bias) = (tables.rows(self.weight), tables.rows(names::SOFTMAX_BIAS));

@@ -66,6 +66,17 @@ pub struct StreamedPlans {
     pub width: usize,
 }
 
+impl From<language_model::Streamed> for StreamedPlans {
+    fn from(plans: language_model::Streamed) -> StreamedPlans {
+        StreamedPlans {
+            hidden: Arc::new(plans.hidden),
+            tile: Arc::new(plans.tile),
+            loss: Arc::new(plans.loss),
+            width: plans.width,
+        }
+    }
+}
+
 impl EvaluationPlans {
     /// The plans that evaluate batches of `extent`, within `limits`.
     pub fn new(
@@ -78,26 +89,9 @@ impl EvaluationPlans {
         if tables_on_host(config) {
             let plans =
                 language_model::streamed_evaluation(config, vocabulary, set, extent, limits);
-            return EvaluationPlans::Streamed(StreamedPlans {
-                hidden: Arc::new(plans.hidden),
-                tile: Arc::new(plans.tile),
-                loss: Arc::new(plans.loss),
-                width: plans.width,
-            });
+            return EvaluationPlans::Streamed(plans.into());
         }
         let plan = language_model::evaluation(config, vocabulary, set, extent, limits);
-        EvaluationPlans::Whole(Arc::new(plan))
-    }
-
-    /// The plan that scores lines in batches of `extent`, beside those of other extents. Only for tables on the device.
-    pub fn of_lines(
-        config: &Config,
-        vocabulary: usize,
-        set: ParameterSet,
-        limits: &Limits,
-        extent: Extent,
-    ) -> EvaluationPlans {
-        let plan = language_model::line_evaluation(config, vocabulary, set, extent, limits);
         EvaluationPlans::Whole(Arc::new(plan))
     }
 

@@ -1,24 +1,28 @@
 //! Log-probabilities of lines. Every line is an independent sequence: it starts with a zero state and the boundary
 //! token, and its targets are its tokens and the final boundary token.
 //!
-//! Each stream of a batch scores one line. When a line ends, its stream takes the next line with the next batch,
-//! from a zero state; until then it is padding, which is not counted. Long lines come first, so that all streams end
-//! at about the same time, and the size of the batches follows from the number and the lengths of the lines.
+//! Each stream of a batch computes a part of a line. The longest lines come first, so that all streams end at about the same time,
+//! and the size of the batches follows from the number of lines. Beginnings that lines have in common are computed once. The
+//! softmax is apart from the batches: it has only rows that are needed.
 
-mod groups;
+mod packed;
+mod prefixes;
+mod sizes;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BinaryHeap, HashMap};
 
-use groups::{Group, extents, groups};
+use packed::Packed;
+use prefixes::{Prefixes, Segment};
+use sizes::{Extents, RowCounts};
 
-use super::session::EvaluationSession;
+use super::session::{LineBatch, LineSession};
 use crate::corpus::{IGNORE, Vocabulary};
 use crate::error::Result;
-use crate::model::language_model::Extent;
+use crate::model::language_model::{Extent, SLOTS};
 
 /// The number of lines that are scored at once, if more are waiting: enough for batches with little padding.
-pub const MANY_LINES: usize = 4 * groups::MAX_LINES;
+pub const MANY_LINES: usize = SLOTS - 1;
 
 /// The score of a line.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,24 +41,19 @@ pub struct Score {
 
 /// Scores lines.
 pub struct Scorer<'a> {
-    session: &'a mut EvaluationSession,
-    /// The sizes of batches to choose from.
-    extents: Vec<Extent>,
+    session: &'a mut LineSession,
+    /// The size of all batches, if it is given.
+    only: Option<Extent>,
     mark: u32,
     unknown: u32,
 }
 
 impl<'a> Scorer<'a> {
     /// Scores lines with the model of a session.
-    pub fn new(session: &'a mut EvaluationSession, vocabulary: &Vocabulary) -> Scorer<'a> {
-        let extents = match session.only_extent() {
-            Some(extent) => vec![extent],
-            None if session.is_on_gpu() => groups::ON_GPUS.to_vec(),
-            None => extents(session.least_streams()),
-        };
+    pub fn new(session: &'a mut LineSession, vocabulary: &Vocabulary) -> Scorer<'a> {
         Scorer {
+            only: session.only_extent(),
             session,
-            extents,
             mark: vocabulary.mark(),
             unknown: vocabulary.unknown(),
         }
@@ -63,7 +62,7 @@ impl<'a> Scorer<'a> {
     /// Always scores in batches of this size.
     pub fn in_batches_of(self, extent: Extent) -> Scorer<'a> {
         Scorer {
-            extents: vec![extent],
+            only: Some(extent),
             ..self
         }
     }
@@ -75,79 +74,179 @@ impl<'a> Scorer<'a> {
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost or out of memory.
     pub fn score(&mut self, lines: &[Vec<u32>]) -> Result<Vec<Score>> {
-        // Equal lines are scored once.
-        let mut numbers = HashMap::new();
-        let mut distinct: Vec<&[u32]> = Vec::new();
-        let number_of: Vec<usize> = lines
-            .iter()
-            .map(|line| {
-                *numbers.entry(line.as_slice()).or_insert_with(|| {
-                    distinct.push(line);
-                    distinct.len() - 1
-                })
-            })
-            .collect();
-        let mut order: Vec<usize> = (0..distinct.len()).collect();
-        order.sort_by_key(|&line| Reverse(distinct[line].len()));
-        let lengths: Vec<usize> = order.iter().map(|&line| distinct[line].len() + 1).collect();
-        let mut scores = vec![Score::default(); distinct.len()];
-        for Group { lines, extent } in groups(&lengths, &self.extents) {
-            self.score_group(&distinct, &order[lines], extent, &mut scores)?;
+        let mut distinct: Vec<&[u32]> = lines.iter().map(Vec::as_slice).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let mut scores = HashMap::new();
+        for lines in distinct.chunks(MANY_LINES) {
+            scores.extend(lines.iter().zip(self.score_distinct(lines)?));
         }
-        Ok(number_of.iter().map(|&line| scores[line].clone()).collect())
+        let scores = lines.iter().map(|line| scores[&line.as_slice()].clone());
+        Ok(scores.collect())
     }
 
-    /// Scores the lines `group`, in this order.
-    fn score_group(
-        &mut self,
-        lines: &[&[u32]],
-        group: &[usize],
-        extent: Extent,
-        scores: &mut [Score],
-    ) -> Result<()> {
-        let mut evaluator = self.session.evaluator_of(extent)?;
-        let Extent { batch, unroll } = extent;
-        let mut waiting = group.iter().copied();
-        let mut streams: Vec<Option<usize>> = vec![None; batch];
-        loop {
-            let mut new = Vec::new();
-            for (b, stream) in streams.iter_mut().enumerate() {
-                if stream.is_none() {
-                    *stream = waiting.next();
-                    new.extend(stream.map(|_| b));
+    /// Scores distinct lines in ascending order, at most [`MANY_LINES`].
+    fn score_distinct(&mut self, lines: &[&[u32]]) -> Result<Vec<Score>> {
+        let extents = self.extents(lines);
+        let prefixes = Prefixes::new(lines, extents.unroll, self.mark);
+        let width = self.session.width();
+        let counts = self.row_counts();
+        let mut sums = Packed::new(prefixes.rows.len(), width, counts.clone());
+        let mut logits = Packed::new(prefixes.targets.len(), width, counts);
+        let session = &mut *self.session;
+        let mut schedule = Schedule::new(&prefixes.segments);
+        while let Some((extent, segments, parents, slots)) = schedule.next(&extents) {
+            let batch = LineBatch {
+                inputs: inputs(lines, &segments, extent, self.mark),
+                parents,
+                slots,
+            };
+            let h = session.hidden(extent, batch)?;
+            for (b, segment) in segments.iter().enumerate() {
+                for at in segment.own..segment.end {
+                    let number = (at - segment.start) * extent.batch + b;
+                    let h = &h[number * width..][..width];
+                    let row = segment.row + at - segment.own;
+                    sums.push(row, h);
+                    for &target in &prefixes.rows[row] {
+                        logits.push(target, h);
+                    }
                 }
             }
-            if streams.iter().all(Option::is_none) {
-                return Ok(());
+            sums.run_full(|_, rows, h| session.log_sums(rows, h))?;
+            logits.run_full(|numbers, rows, h| {
+                session.target_logits(padded(numbers, &prefixes.targets, rows), h)
+            })?;
+        }
+        sums.run_rest(|_, rows, h| session.log_sums(rows, h))?;
+        logits.run_rest(|numbers, rows, h| {
+            session.target_logits(padded(numbers, &prefixes.targets, rows), h)
+        })?;
+        let scores = prefixes.lines.iter().map(|targets| {
+            let mut score = Score::default();
+            for &(row, target) in targets {
+                // Both are rounded: a certain word would have a probability a little above 1.
+                let log_probability = (logits.values[target] - sums.values[row]).min(0.0);
+                score.add(log_probability, prefixes.targets[target] == self.unknown);
             }
-            evaluator.reset_streams(&new)?;
-            let mut inputs = vec![0; extent.rows()];
-            let mut targets = vec![IGNORE; extent.rows()];
-            for (b, line) in streams.iter().enumerate() {
-                let Some(line) = *line else {
-                    continue;
-                };
-                let (ids, start) = (lines[line], scores[line].words.len());
-                for t in 0..unroll.min(ids.len() + 1 - start) {
-                    let (row, at) = (t * batch + b, start + t);
-                    inputs[row] = if at == 0 { self.mark } else { ids[at - 1] };
-                    targets[row] = ids.get(at).copied().unwrap_or(self.mark);
-                }
-            }
-            let losses = evaluator.losses(inputs, targets.clone())?;
-            for (b, stream) in streams.iter_mut().enumerate() {
-                let Some(line) = *stream else {
-                    continue;
-                };
-                let rows = (b..extent.rows()).step_by(batch);
-                for row in rows.take_while(|&row| targets[row] != IGNORE) {
-                    scores[line].add(-losses[row], targets[row] == self.unknown);
-                }
-                if scores[line].words.len() > lines[line].len() {
-                    *stream = None;
-                }
+            score
+        });
+        Ok(scores.collect())
+    }
+
+    fn extents(&self, lines: &[&[u32]]) -> Extents {
+        let session = &*self.session;
+        match self.only {
+            Some(extent) => Extents::only(extent),
+            None if session.is_on_gpu() => Extents::on_gpu(lines.len()),
+            None => {
+                let longest = lines.iter().map(|line| line.len() + 1).max();
+                Extents::on_cpu(lines.len(), longest.unwrap_or(1), session.least_streams())
             }
         }
+    }
+
+    fn row_counts(&self) -> RowCounts {
+        let session = &*self.session;
+        match session.only_extent() {
+            Some(extent) => RowCounts::only(extent.rows()),
+            None if session.is_on_gpu() => RowCounts::on_gpu(),
+            None => RowCounts::on_cpu(session.least_rows()),
+        }
+    }
+}
+
+/// The words before the targets of segments, `[T*B]`.
+fn inputs(lines: &[&[u32]], segments: &[&Segment], extent: Extent, mark: u32) -> Vec<u32> {
+    let mut inputs = vec![0; extent.rows()];
+    for (b, segment) in segments.iter().enumerate() {
+        for at in segment.start..segment.end {
+            let before = at.checked_sub(1).map(|before| lines[segment.line][before]);
+            inputs[(at - segment.start) * extent.batch + b] = before.unwrap_or(mark);
+        }
+    }
+    inputs
+}
+
+/// The targets with these numbers, and padding.
+fn padded(numbers: &[usize], targets: &[u32], rows: usize) -> Vec<u32> {
+    let mut found: Vec<u32> = numbers.iter().map(|&number| targets[number]).collect();
+    found.resize(rows, IGNORE);
+    found
+}
+
+/// Which segments are computed together, and the slots of their recurrent states.
+struct Schedule<'a> {
+    segments: &'a [Segment],
+    /// The children of each segment.
+    children: Vec<Vec<usize>>,
+    /// What can be computed next; most segments after it first.
+    ready: BinaryHeap<(usize, Reverse<usize>)>,
+    /// The slot of the state at the end of each segment.
+    slots: Vec<u32>,
+    /// The number of segments that have not read it yet.
+    readers: Vec<usize>,
+    free: Vec<u32>,
+}
+
+/// A batch: its size, its segments, the slots with their states, and the slots for the states at their ends.
+type Scheduled<'a> = (Extent, Vec<&'a Segment>, Vec<u32>, Vec<u32>);
+
+impl<'a> Schedule<'a> {
+    fn new(segments: &'a [Segment]) -> Schedule<'a> {
+        let mut children = vec![Vec::new(); segments.len()];
+        let mut ready = BinaryHeap::new();
+        for (number, segment) in segments.iter().enumerate() {
+            match segment.parent {
+                Some(parent) => children[parent].push(number),
+                None => ready.push((segment.height, Reverse(number))),
+            }
+        }
+        Schedule {
+            segments,
+            children,
+            ready,
+            slots: vec![0; segments.len()],
+            readers: segments.iter().map(|segment| segment.children).collect(),
+            free: (1..SLOTS as u32).rev().collect(),
+        }
+    }
+
+    /// The next batch.
+    fn next(&mut self, extents: &Extents) -> Option<Scheduled<'a>> {
+        if self.ready.is_empty() {
+            return None;
+        }
+        let extent = extents.batch(self.ready.len());
+        let (mut parents, mut slots) = (vec![0; extent.batch], vec![IGNORE; extent.batch]);
+        let mut numbers = Vec::with_capacity(extent.batch);
+        while numbers.len() < extent.batch {
+            let Some((_, Reverse(number))) = self.ready.pop() else {
+                break;
+            };
+            if let Some(parent) = self.segments[number].parent {
+                parents[numbers.len()] = self.slots[parent];
+                self.readers[parent] -= 1;
+                // A batch reads all states before it writes one.
+                if self.readers[parent] == 0 {
+                    self.free.push(self.slots[parent]);
+                }
+            }
+            numbers.push(number);
+        }
+        for (slot, &number) in slots.iter_mut().zip(&numbers) {
+            if self.segments[number].children > 0 {
+                // Of the segments with a state that is still to be read, each has a line of its own.
+                *slot = self.free.pop().expect("a slot for each line");
+                self.slots[number] = *slot;
+            }
+            for &child in &self.children[number] {
+                self.ready
+                    .push((self.segments[child].height, Reverse(child)));
+            }
+        }
+        let segments = numbers.iter().map(|&number| &self.segments[number]);
+        Some((extent, segments.collect(), parents, slots))
     }
 }
 

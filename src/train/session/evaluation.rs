@@ -3,13 +3,11 @@
 
 use super::weights::ModelWeights;
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, TablePlacement};
+use crate::config::Config;
 use crate::device::{Data, Executor, PlanId};
 use crate::error::Result;
-use crate::kernels::matmul::SMALL;
 use crate::model::language_model::{self, Extent};
 use crate::model::parameter_set::ParameterSet;
-use crate::model::parameters::Group;
 use crate::train::host_tables::StreamedEvaluation;
 use crate::train::plans::{EvaluationPlans, load};
 
@@ -98,27 +96,6 @@ impl<'a> Evaluator<'a> {
         self.weights.zero_states(&self.loaded.states)
     }
 
-    /// Sets the recurrent states of some streams to zero; if these are all streams, as [`Evaluator::reset`].
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
-    pub fn reset_streams(&mut self, streams: &[usize]) -> Result<()> {
-        let batch = self.loaded.extent.batch;
-        if streams.len() == batch {
-            return self.reset();
-        }
-        let device = self.weights.first_device();
-        for (name, len) in &self.loaded.states {
-            let width = len / batch;
-            let zeros = vec![0.0; width];
-            for stream in streams {
-                device.write_part(name, stream * width, &zeros)?;
-            }
-        }
-        Ok(())
-    }
-
     /// The losses `[T*B]`, in nats, of `targets [T*B]` after `inputs [T*B]`; 0 for padding.
     ///
     /// # Errors
@@ -143,24 +120,10 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// The first extent of a session that scores lines.
-const ONE_LINE: Extent = Extent {
-    batch: 2,
-    unroll: 16,
-};
-
-/// The only extent of a session that scores lines with tables on the host.
-const MANY_LINES: Extent = Extent {
-    batch: 64,
-    unroll: 8,
-};
-
 /// A trained model that computes losses.
 pub struct EvaluationSession {
     weights: ModelWeights,
-    set: ParameterSet,
-    /// The plans that are loaded, with different extents. There is at least one.
-    loaded: Vec<LoadedEvaluation>,
+    loaded: LoadedEvaluation,
 }
 
 impl EvaluationSession {
@@ -178,100 +141,15 @@ impl EvaluationSession {
         set: ParameterSet,
         extent: Extent,
     ) -> Result<EvaluationSession> {
-        let weights = ModelWeights::for_inference(executor, config, vocabulary, file)?;
+        let mut weights = ModelWeights::for_inference(executor, config, vocabulary, file)?;
         let plans = EvaluationPlans::new(config, vocabulary, set, &weights.limits(), extent);
-        EvaluationSession::load(weights, file, set, &plans, extent)
-    }
-
-    /// Loads the parameters of a checkpoint on a device, to score lines.
-    ///
-    /// # Errors
-    ///
-    /// Same as [`EvaluationSession::new`].
-    pub fn for_lines(
-        executor: Box<dyn Executor>,
-        config: &Config,
-        vocabulary: usize,
-        file: &Checkpoint,
-        set: ParameterSet,
-    ) -> Result<EvaluationSession> {
-        if config.model.tables == TablePlacement::Host {
-            return EvaluationSession::new(executor, config, vocabulary, file, set, MANY_LINES);
-        }
-        let weights = ModelWeights::for_inference(executor, config, vocabulary, file)?;
-        let plans = EvaluationPlans::of_lines(config, vocabulary, set, &weights.limits(), ONE_LINE);
-        EvaluationSession::load(weights, file, set, &plans, ONE_LINE)
-    }
-
-    fn load(
-        mut weights: ModelWeights,
-        file: &Checkpoint,
-        set: ParameterSet,
-        plans: &EvaluationPlans,
-        extent: Extent,
-    ) -> Result<EvaluationSession> {
-        let loaded = vec![LoadedEvaluation::load(&mut weights, plans, extent)?];
+        let loaded = LoadedEvaluation::load(&mut weights, &plans, extent)?;
         weights.load_set(file, set)?;
-        Ok(EvaluationSession {
-            weights,
-            set,
-            loaded,
-        })
+        Ok(EvaluationSession { weights, loaded })
     }
 
     /// The evaluator of this model.
     pub fn evaluator(&mut self) -> Evaluator<'_> {
-        Evaluator::new(&mut self.weights, &self.loaded[0])
-    }
-
-    /// An evaluator with batches of this extent. Its plan is loaded at the first call.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if the device is out of memory.
-    pub(in crate::train) fn evaluator_of(&mut self, extent: Extent) -> Result<Evaluator<'_>> {
-        let known = self.loaded.iter().position(|one| one.extent == extent);
-        let number = match known {
-            Some(number) => number,
-            None => {
-                let weights = &mut self.weights;
-                let limits = weights.limits();
-                let plans = EvaluationPlans::of_lines(
-                    &weights.config,
-                    weights.vocabulary,
-                    self.set,
-                    &limits,
-                    extent,
-                );
-                let loaded = LoadedEvaluation::load(weights, &plans, extent)?;
-                self.loaded.push(loaded);
-                self.loaded.len() - 1
-            }
-        };
-        Ok(Evaluator::new(&mut self.weights, &self.loaded[number]))
-    }
-
-    /// The extent of all batches, if there is only one: plans that stream tables share tensors whose sizes depend on it.
-    pub(in crate::train) fn only_extent(&self) -> Option<Extent> {
-        let loaded = &self.loaded[0];
-        matches!(loaded.how, HowEvaluated::Streamed(_)).then_some(loaded.extent)
-    }
-
-    /// Whether the model is on a GPU.
-    pub(in crate::train) fn is_on_gpu(&self) -> bool {
-        self.weights.limits().workgroups > 0
-    }
-
-    /// The least number of streams with which a loss on the CPU has the same bits as with any larger number.
-    pub(in crate::train) fn least_streams(&self) -> usize {
-        let recurrent = self.weights.table.iter();
-        let recurrent = recurrent.filter(|line| line.group == Group::Recurrent);
-        let columns = recurrent.filter_map(|line| match line.shape.0[..] {
-            [.., _, columns] => Some(columns),
-            _ => None,
-        });
-        let columns = columns.chain([self.weights.vocabulary]).min();
-        let columns = columns.expect("the vocabulary");
-        (SMALL / columns + 1).max(2)
+        Evaluator::new(&mut self.weights, &self.loaded)
     }
 }

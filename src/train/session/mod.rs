@@ -9,6 +9,7 @@
 //! | `divided_step` | a step divided between devices or into micro-batches |
 //! | `reduction` | reduces the gradients of several devices |
 //! | `evaluation` | the losses of a text: [`EvaluationSession`], [`Evaluator`] |
+//! | `lines` | the layers and the softmax of lines: [`LineSession`] |
 //! | `generation` | the logits of the next word: [`GenerationSession`], [`Predictor`] |
 //! | `weights` | the parameters, on devices or on the host |
 //! | `pieces` | tensors in transfer between files and devices |
@@ -16,6 +17,7 @@
 mod divided_step;
 mod evaluation;
 mod generation;
+mod lines;
 mod loaded_step;
 mod pieces;
 mod reduction;
@@ -26,6 +28,8 @@ mod weights;
 
 pub use evaluation::{EvaluationSession, Evaluator};
 pub use generation::{GenerationSession, Predictor};
+pub(super) use lines::LineBatch;
+pub use lines::LineSession;
 pub use pieces::PIECE;
 pub use step_result::StepResult;
 pub use training::TrainingSession;

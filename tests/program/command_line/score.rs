@@ -14,7 +14,7 @@ use wlstm::job::Trained;
 use wlstm::model::language_model::Extent;
 use wlstm::model::parameter_set::ParameterSet;
 use wlstm::train::score::{Score, Scorer};
-use wlstm::train::session::EvaluationSession;
+use wlstm::train::session::LineSession;
 
 use super::tools::{Tiny, json, stdout, text};
 
@@ -70,16 +70,26 @@ fn every_line_is_answered_in_order() {
     }
 }
 
+const TABLES_ON_HOST: [&str; 6] = [
+    "--set",
+    "model.tables=\"host\"",
+    "--set",
+    "softmax.kind=\"sampled\"",
+    "--set",
+    "softmax.samples=4",
+];
+
 #[test]
 fn a_line_alone_scores_as_it_evaluates() {
     // In contiguous order the end of a first blank line is the token before the words, and not a target.
     let words = "the cat sat on the mat , the dog ran under a tree .";
-    for (order, text) in [
-        ("sentences", format!("{words}\n")),
-        ("contiguous", format!("\n{words}\n")),
+    for (order, text, options) in [
+        ("sentences", format!("{words}\n"), &[][..]),
+        ("contiguous", format!("\n{words}\n"), &[]),
+        ("sentences", format!("{words}\n"), &TABLES_ON_HOST),
     ] {
         // One stream: with several, the columns of contiguous order would begin in the middle of the line.
-        let tiny = Tiny::trained(order, &["--set", "train.batch=1"]);
+        let tiny = Tiny::trained(order, &[&["--set", "train.batch=1"], options].concat());
         tiny.write("line.txt", text);
         let line = [
             "eval", "run", "--data", "line.txt", "--device", "cpu", "--json",
@@ -119,8 +129,7 @@ fn scores_do_not_depend_on_the_batch() {
         let extent = Extent { batch, unroll };
         let executor = Box::new(CpuExecutor::<f64>::new());
         let set = ParameterSet::Last;
-        let mut session =
-            EvaluationSession::for_lines(executor, &config, words.len(), &file, set).unwrap();
+        let mut session = LineSession::new(executor, &config, words.len(), &file, set).unwrap();
         let mut scorer = Scorer::new(&mut session, &words).in_batches_of(extent);
         scorer.score(&lines).unwrap()
     };
@@ -144,7 +153,7 @@ fn on_the_cpu_scores_have_the_same_bits_in_every_company() {
         "model.projection=40",
     ];
     let flstm = ["--set", "model.cell=\"flstm\"", "--set", "model.factor=24"];
-    for options in [&lstmp[..], &flstm, &[]] {
+    for options in [&lstmp[..], &flstm, &TABLES_ON_HOST, &[]] {
         let tiny = Tiny::trained("sentences", options);
         let trained = Trained::open(tiny.path("run")).unwrap().device("cpu");
         let mut lines: Vec<String> = text(5, 300).lines().map(str::to_owned).collect();

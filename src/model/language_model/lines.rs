@@ -1,0 +1,219 @@
+//! The graphs that score lines. The input of the softmax leaves the device between the layers and the softmax, so that a softmax has
+//! only rows that are needed, however the lines are divided into batches.
+//!
+//! The recurrent states of all lines are in one tensor for each state, the pool, `[SLOTS, width]`. A batch reads the states of its
+//! streams from any slots and writes them to any others, so that a line can continue in another stream, in a batch of another size,
+//! or twice.
+
+use super::super::division::{Extent, Part};
+use super::super::parameter_set::ParameterSet;
+use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant};
+use crate::config::Config;
+use crate::graph::Graph;
+use crate::graph::memory::Limits;
+use crate::graph::operations::full_softmax;
+use crate::graph::plan::{Plan, Role, Slice};
+use crate::kernels::embedding::{gather, scatter_rows};
+use crate::kernels::pointwise::copy;
+use crate::kernels::softmax::target_logits;
+use crate::tensor::names::{self, StateOwner};
+
+/// The number of slots for states. Slot 0 is never written: it has the zero state with which a line begins.
+pub const SLOTS: usize = 1 + 1024;
+
+/// The largest number of words of a tile of the softmax on a CPU: the logits of a batch then stay in a cache.
+const CPU_TILE: usize = 256;
+
+/// The number of rows for which a tile of the softmax on a GPU has [`TILE`] logits.
+const GPU_ROWS: usize = 512;
+
+/// The layers: from the inputs `inputs [T*B]`, `parents [B]` and `slots [B]` to the output `h [T*B, P]`. A stream begins with the
+/// states in slot `parents[b]` and writes those at its end to slot `slots[b]`, unless there is no such slot.
+pub fn line_layers(
+    config: &Config,
+    vocabulary: usize,
+    set: ParameterSet,
+    extent: Extent,
+    limits: &Limits,
+) -> Plan {
+    let mut graph = Graph::new("lines", limits);
+    let tables = TableAccess::Whole;
+    let h = pooled_layers(&mut graph, (config, vocabulary), set, extent, tables);
+    let (rows, width) = (extent.rows(), config.model.output_size());
+    let out = graph.builder.output("h", [rows, width]);
+    emit_copy(&mut graph, h, out);
+    graph.finish()
+}
+
+/// The same for tables on the host: from `evaluation.embedded [T*B, E]`, which the host looks up, to `evaluation.h [T*B, P]`.
+pub(super) fn streamed_line_layers(
+    config: &Config,
+    vocabulary: usize,
+    set: ParameterSet,
+    extent: Extent,
+    limits: &Limits,
+) -> Plan {
+    let mut graph = Graph::new("lines", limits);
+    let tables = TableAccess::LookedUp(names::evaluation::EMBEDDED);
+    let h = pooled_layers(&mut graph, (config, vocabulary), set, extent, tables);
+    let shape = [extent.rows(), config.model.output_size()];
+    let out = graph
+        .builder
+        .persistent(Role::Transfer, names::evaluation::H, shape);
+    emit_copy(&mut graph, h, out);
+    graph.finish()
+}
+
+/// Appends the layers, with states in the pool. Returns the input of the softmax.
+fn pooled_layers(
+    graph: &mut Graph,
+    (config, vocabulary): (&Config, usize),
+    set: ParameterSet,
+    extent: Extent,
+    tables: TableAccess,
+) -> Slice {
+    if config.train.recompute {
+        graph.builder.recompute_gates(SPAN_ROWS);
+    }
+    let batch = extent.batch;
+    graph
+        .builder
+        .use_states_of(StateOwner::Lines { streams: batch });
+    let parents = graph.builder.index_input("parents", [batch]);
+    let slots = graph.builder.index_input("slots", [batch]);
+    let model = &config.model;
+    let layers = 0..model.layers();
+    let states: Vec<[Slice; 2]> = layers
+        .flat_map(|k| {
+            let layer = names::layer(k);
+            [("h", model.output_size()), ("c", model.hidden)]
+                .map(|(name, width)| (format!("{layer}.{name}"), width))
+        })
+        .map(|(name, width)| {
+            let pool = StateOwner::Pool.state(&name);
+            let builder = &mut graph.builder;
+            let state = builder.state(&name, [batch, width]);
+            let pool = builder.persistent(Role::Transfer, &pool, [SLOTS, width]);
+            [pool, state]
+        })
+        .collect();
+    for [pool, state] in &states {
+        let params = gather::Params {
+            rows: batch as u32,
+            width: (state.len / batch) as u32,
+            base: 0,
+            window: SLOTS as u32,
+        };
+        let slices = [*pool, parents, *state];
+        graph
+            .builder
+            .step("states", &gather::KERNEL, &params, &slices);
+    }
+    let variant = Variant {
+        extent,
+        set,
+        tables,
+        part: Part::WHOLE,
+    };
+    let body = Body::new(graph, config, vocabulary, variant);
+    let (h, _) = body.hidden(graph, 0.0, 1.0);
+    for [pool, state] in &states {
+        let params = scatter_rows::Params {
+            rows: batch as u32,
+            width: (state.len / batch) as u32,
+            base: 0,
+            window: SLOTS as u32,
+        };
+        let slices = [*state, slots, *pool];
+        graph
+            .builder
+            .step("states", &scatter_rows::KERNEL, &params, &slices);
+    }
+    graph.data(h)
+}
+
+fn emit_copy(graph: &mut Graph, from: Slice, to: Slice) {
+    let params = copy::Params {
+        len: from.len as u32,
+    };
+    graph
+        .builder
+        .step("output", &copy::KERNEL, &params, &[from, to]);
+}
+
+/// The losses of `targets [R]` with the full softmax of the input `h [R, P]`: the output `nll [R]`. Where a target is no word of the
+/// vocabulary, that is the logarithm of the sum of the exponentials of all logits.
+///
+/// All plans divide the vocabulary into the same tiles, so that a row has the same bits in each.
+pub fn line_softmax(
+    config: &Config,
+    vocabulary: usize,
+    set: ParameterSet,
+    rows: usize,
+    limits: &Limits,
+) -> Plan {
+    let mut graph = Graph::new("softmax of lines", limits);
+    graph.builder.publish("nll");
+    let body = softmax_body(&mut graph, (config, vocabulary), set, rows);
+    let width = config.model.output_size();
+    let h = graph.builder.real_input("h", [rows, width]);
+    let h = graph.value(h, rows, width);
+    let targets = graph.builder.index_input("targets", [rows]);
+    let words = match limits.workgroups {
+        0 => CPU_TILE,
+        _ => (TILE.min(limits.slice) / GPU_ROWS).max(1),
+    };
+    let tile = (words * rows).min(limits.slice);
+    let (weight, bias) = (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS));
+    full_softmax(&mut graph, h, weight, bias, targets, tile, 1.0);
+    graph.finish()
+}
+
+/// The logits of `targets [R]` after the input `h [R, P]`: the output `logits [R]`.
+pub fn line_targets(
+    config: &Config,
+    vocabulary: usize,
+    set: ParameterSet,
+    rows: usize,
+    limits: &Limits,
+) -> Plan {
+    let mut graph = Graph::new("targets of lines", limits);
+    let body = softmax_body(&mut graph, (config, vocabulary), set, rows);
+    let width = config.model.output_size();
+    let h = graph.builder.real_input("h", [rows, width]);
+    let targets = graph.builder.index_input("targets", [rows]);
+    let logits = graph.builder.output("logits", [rows]);
+    let params = target_logits::Params {
+        rows: rows as u32,
+        width: width as u32,
+        base: 0,
+        window: vocabulary as u32,
+    };
+    let (weight, bias) = (
+        graph.weight(body.softmax_weight()),
+        graph.weight(body.parameter(names::SOFTMAX_BIAS)),
+    );
+    let slices = [h, weight, bias, targets, logits];
+    graph
+        .builder
+        .step("targets", &target_logits::KERNEL, &params, &slices);
+    graph.finish()
+}
+
+fn softmax_body<'a>(
+    graph: &mut Graph,
+    (config, vocabulary): (&'a Config, usize),
+    set: ParameterSet,
+    rows: usize,
+) -> Body<'a> {
+    let variant = Variant {
+        extent: Extent {
+            batch: rows,
+            unroll: 1,
+        },
+        set,
+        tables: TableAccess::Whole,
+        part: Part::WHOLE,
+    };
+    Body::new(graph, config, vocabulary, variant)
+}

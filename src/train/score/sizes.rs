@@ -1,0 +1,168 @@
+//! The sizes of batches of lines, and of rows of the softmax.
+
+use crate::model::language_model::Extent;
+
+/// The largest number of streams of a batch.
+const MAX_STREAMS: usize = 256;
+
+/// Steps of a batch of a CPU, at most.
+const MAX_STEPS: usize = 16;
+
+/// The sizes of batches to choose from. All have as many steps.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Extents {
+    pub unroll: usize,
+    /// Ascending.
+    streams: Vec<usize>,
+}
+
+impl Extents {
+    /// Only this size.
+    pub fn only(Extent { batch, unroll }: Extent) -> Extents {
+        Extents {
+            unroll,
+            streams: vec![batch],
+        }
+    }
+
+    /// For so many lines, on a GPU: few sizes, because every size of a product has to be tuned.
+    pub fn on_gpu(lines: usize) -> Extents {
+        let (unroll, streams) = if lines <= 8 {
+            (16, vec![2, 8])
+        } else {
+            (8, vec![64])
+        };
+        Extents { unroll, streams }
+    }
+
+    /// For so many lines of at most `longest` targets, on a CPU, with at least `least` streams. With many lines a batch has one step,
+    /// so that none is padding; with few it has several, whose weights are then read once.
+    pub fn on_cpu(lines: usize, longest: usize, least: usize) -> Extents {
+        let few = MAX_STREAMS / lines.next_power_of_two().min(MAX_STREAMS);
+        let unroll = few.min(longest.next_power_of_two()).min(MAX_STEPS);
+        let all = [
+            2,
+            4,
+            8,
+            16,
+            24,
+            32,
+            48,
+            64,
+            96,
+            128,
+            160,
+            192,
+            224,
+            MAX_STREAMS,
+        ];
+        let least = least.min(MAX_STREAMS);
+        let more = all.into_iter().filter(|streams| *streams > least);
+        Extents {
+            unroll,
+            streams: [least].into_iter().chain(more).collect(),
+        }
+    }
+
+    /// The size for `ready` segments, if more are possible only later.
+    pub fn batch(&self, ready: usize) -> Extent {
+        let enough = self.streams.iter().find(|streams| **streams >= ready);
+        let largest = self.streams.last();
+        Extent {
+            batch: *enough.or(largest).expect("a size"),
+            unroll: self.unroll,
+        }
+    }
+}
+
+/// The numbers of rows of a softmax, ascending.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct RowCounts(Vec<usize>);
+
+/// The number of rows that take as long as reading the weights of the softmax.
+const READING: usize = 24;
+
+impl RowCounts {
+    /// Only this number.
+    pub fn only(rows: usize) -> RowCounts {
+        RowCounts(vec![rows])
+    }
+
+    /// On a GPU.
+    pub fn on_gpu() -> RowCounts {
+        RowCounts(vec![32, 128, 512])
+    }
+
+    /// On a CPU, with at least `least` rows.
+    pub fn on_cpu(least: usize) -> RowCounts {
+        let powers = (4..=10).map(|power| 1 << power);
+        let more = powers.filter(|rows| *rows > least);
+        let least = (least > 16).then_some(least);
+        RowCounts(least.into_iter().chain(more).collect())
+    }
+
+    /// The number of rows after which a softmax is full.
+    pub fn largest(&self) -> usize {
+        self.0[self.0.len() - 1]
+    }
+
+    /// The number for the next of `left` rows, of which there are no more to come.
+    pub fn next(&self, left: usize) -> usize {
+        let more = self.0.iter().copied().find(|rows| *rows >= left);
+        let fewer = self.0.iter().copied().rfind(|rows| *rows < left);
+        match (more, fewer) {
+            (Some(more), Some(fewer)) if more - left > READING => fewer,
+            (Some(more), _) => more,
+            (None, _) => self.largest(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_room_for_what_is_ready() {
+        for least in [1, 2, 17, 65, 1000] {
+            for lines in [1, 2, 20, 300] {
+                let extents = Extents::on_cpu(lines, 25, least);
+                assert!(extents.streams.is_sorted());
+                for ready in 1..300 {
+                    let batch = extents.batch(ready);
+                    assert!(batch.batch >= ready.min(MAX_STREAMS).max(least.min(MAX_STREAMS)));
+                    assert!(batch.batch <= (ready + 31).max(least.min(MAX_STREAMS)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_line_has_a_batch_of_its_own() {
+        for (longest, steps) in [(1, 1), (7, 8), (500, 16)] {
+            let batch = Extents::on_cpu(1, longest, 2).batch(1);
+            assert_eq!((batch.batch, batch.unroll), (2, steps));
+        }
+        let batch = |lines| Extents::on_gpu(lines).batch(lines).batch;
+        assert_eq!([1, 8, 2000].map(batch), [2, 8, 64]);
+    }
+
+    #[test]
+    fn few_rows_of_a_softmax_are_padding() {
+        for counts in [
+            RowCounts::on_cpu(2),
+            RowCounts::on_cpu(40),
+            RowCounts::on_gpu(),
+        ] {
+            for rows in 1..5000 {
+                let (mut left, mut computed) = (rows, 0);
+                while left > 0 {
+                    let next = counts.next(left);
+                    computed += next;
+                    left -= next.min(left);
+                }
+                assert!(computed >= rows && computed <= rows + READING.max(counts.0[0]));
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A trained model that scores lines: its layers, and apart from them the softmax of the rows that are needed.
+
+use std::sync::Arc;
+
+use super::weights::ModelWeights;
+use crate::checkpoint::Checkpoint;
+use crate::config::{Config, TablePlacement};
+use crate::device::{Data, Executor, Inputs, PlanId};
+use crate::error::Result;
+use crate::graph::memory::Limits;
+use crate::graph::plan::Plan;
+use crate::kernels::matmul::SMALL;
+use crate::model::language_model::{self, Extent};
+use crate::model::parameter_set::ParameterSet;
+use crate::model::parameters::Group;
+use crate::train::host_tables::StreamedEvaluation;
+use crate::train::plans::load;
+
+/// The first batches of a session. Their plan declares all parameters.
+const FIRST: Extent = Extent {
+    batch: 2,
+    unroll: 16,
+};
+
+/// The only size of batches with tables on the host: the plans share tensors whose sizes depend on it.
+const STREAMED: Extent = Extent {
+    batch: 64,
+    unroll: 8,
+};
+
+/// A trained model that scores lines.
+pub struct LineSession {
+    weights: ModelWeights,
+    set: ParameterSet,
+    how: How,
+}
+
+/// Where the tables are.
+enum How {
+    /// On the device: the loaded plans.
+    Whole {
+        layers: Vec<(Extent, PlanId)>,
+        softmaxes: Vec<(usize, PlanId)>,
+        targets: Vec<(usize, PlanId)>,
+    },
+    /// On the host.
+    Streamed(StreamedEvaluation),
+}
+
+/// A batch of parts of lines.
+pub(in crate::train) struct LineBatch {
+    /// The words before the targets, `[T*B]`.
+    pub inputs: Vec<u32>,
+    /// The slots with the states at the beginning, `[B]`.
+    pub parents: Vec<u32>,
+    /// The slots for the states at the end, `[B]`; [`IGNORE`](crate::kernels::softmax::IGNORE) where they are not needed.
+    pub slots: Vec<u32>,
+}
+
+impl LineSession {
+    /// Loads a set of the parameters of a checkpoint on a device.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`EvaluationSession::new`](super::EvaluationSession::new).
+    pub fn new(
+        executor: Box<dyn Executor>,
+        config: &Config,
+        vocabulary: usize,
+        file: &Checkpoint,
+        set: ParameterSet,
+    ) -> Result<LineSession> {
+        let mut weights = ModelWeights::for_inference(executor, config, vocabulary, file)?;
+        let limits = weights.limits();
+        let device = weights.first_device();
+        let how = if config.model.tables == TablePlacement::Host {
+            let plans =
+                language_model::streamed_lines(config, vocabulary, set, STREAMED, &limits).into();
+            How::Streamed(StreamedEvaluation::load(device, config, &plans)?)
+        } else {
+            let plan = language_model::line_layers(config, vocabulary, set, FIRST, &limits);
+            How::Whole {
+                layers: vec![(FIRST, load(device, config, &Arc::new(plan))?)],
+                softmaxes: Vec::new(),
+                targets: Vec::new(),
+            }
+        };
+        weights.load_set(file, set)?;
+        Ok(LineSession { weights, set, how })
+    }
+
+    /// The extent of all batches, if there is only one.
+    pub(in crate::train) fn only_extent(&self) -> Option<Extent> {
+        matches!(self.how, How::Streamed(_)).then_some(STREAMED)
+    }
+
+    /// Whether the model is on a GPU.
+    pub(in crate::train) fn is_on_gpu(&self) -> bool {
+        self.weights.limits().workgroups > 0
+    }
+
+    /// The number of elements of an input of the softmax.
+    pub(in crate::train) fn width(&self) -> usize {
+        self.weights.config.model.output_size()
+    }
+
+    /// The least number of streams with which the layers on the CPU compute the same bits as with any larger number.
+    pub(in crate::train) fn least_streams(&self) -> usize {
+        let recurrent = self.weights.table.iter();
+        let recurrent = recurrent.filter(|line| line.group == Group::Recurrent);
+        let columns = recurrent.filter_map(|line| match line.shape.0[..] {
+            [.., _, columns] => Some(columns),
+            _ => None,
+        });
+        least_rows(columns.min().unwrap_or(SMALL))
+    }
+
+    /// The same for the rows of the softmax.
+    pub(in crate::train) fn least_rows(&self) -> usize {
+        least_rows(self.weights.vocabulary)
+    }
+
+    /// The inputs of the softmax, `[T*B, P]`, of a batch. The plan of an extent is loaded at the first call.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost or out of memory.
+    pub(in crate::train) fn hidden(
+        &mut self,
+        extent: Extent,
+        batch: LineBatch,
+    ) -> Result<Vec<f64>> {
+        let (weights, set) = (&mut self.weights, self.set);
+        let slots = vec![
+            ("parents", Data::Index(batch.parents)),
+            ("slots", Data::Index(batch.slots)),
+        ];
+        match &mut self.how {
+            How::Streamed(evaluation) => {
+                let device = &mut *weights.executors[0];
+                let h = evaluation.hidden(device, &weights.tables, &batch.inputs, &slots)?;
+                Ok(h.into_iter().map(f64::from).collect())
+            }
+            How::Whole { layers, .. } => {
+                let plan = loaded(weights, layers, extent, |config, words, limits| {
+                    language_model::line_layers(config, words, set, extent, limits)
+                })?;
+                let mut inputs = slots;
+                inputs.push(("inputs", Data::Index(batch.inputs)));
+                self.output(plan, &inputs)
+            }
+        }
+    }
+
+    /// The logarithms of the sums of the exponentials of all logits after the inputs `h [rows, P]` of the softmax.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`LineSession::hidden`].
+    pub(in crate::train) fn log_sums(&mut self, rows: usize, h: Vec<f64>) -> Result<Vec<f64>> {
+        let (weights, set) = (&mut self.weights, self.set);
+        let none = vec![weights.vocabulary as u32; rows];
+        match &mut self.how {
+            How::Streamed(evaluation) => {
+                let device = &mut *weights.executors[0];
+                evaluation.losses(device, &weights.tables, &narrowed(&h), &none)
+            }
+            How::Whole { softmaxes, .. } => {
+                let plan = loaded(weights, softmaxes, rows, |config, words, limits| {
+                    language_model::line_softmax(config, words, set, rows, limits)
+                })?;
+                self.output(
+                    plan,
+                    &vec![("h", Data::Real(h)), ("targets", Data::Index(none))],
+                )
+            }
+        }
+    }
+
+    /// The logits of `targets`, after the inputs `h [rows, P]` of the softmax.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`LineSession::hidden`].
+    pub(in crate::train) fn target_logits(
+        &mut self,
+        targets: Vec<u32>,
+        h: Vec<f64>,
+    ) -> Result<Vec<f64>> {
+        let (weights, set, rows) = (&mut self.weights, self.set, targets.len());
+        match &mut self.how {
+            How::Streamed(evaluation) => {
+                Ok(evaluation.target_logits(&weights.tables, &narrowed(&h), &targets))
+            }
+            How::Whole { targets: plans, .. } => {
+                let plan = loaded(weights, plans, rows, |config, words, limits| {
+                    language_model::line_targets(config, words, set, rows, limits)
+                })?;
+                self.output(
+                    plan,
+                    &vec![("h", Data::Real(h)), ("targets", Data::Index(targets))],
+                )
+            }
+        }
+    }
+
+    /// Runs a plan and returns its output.
+    fn output(&mut self, plan: PlanId, inputs: &Inputs) -> Result<Vec<f64>> {
+        let device = self.weights.first_device();
+        device.run(plan, inputs)?;
+        let (_, values) = device.fetch()?.swap_remove(0);
+        Ok(values)
+    }
+}
+
+/// The plan of a size, loaded at the first call.
+fn loaded<K: Copy + PartialEq>(
+    weights: &mut ModelWeights,
+    plans: &mut Vec<(K, PlanId)>,
+    size: K,
+    plan: impl FnOnce(&Config, usize, &Limits) -> Plan,
+) -> Result<PlanId> {
+    if let Some((_, plan)) = plans.iter().find(|(known, _)| *known == size) {
+        return Ok(*plan);
+    }
+    let limits = weights.limits();
+    let plan = Arc::new(plan(&weights.config, weights.vocabulary, &limits));
+    let loaded = load(&mut *weights.executors[0], &weights.config, &plan)?;
+    plans.push((size, loaded));
+    Ok(loaded)
+}
+
+/// The least number of rows of a product with this many columns that has the same bits as one with more rows.
+fn least_rows(columns: usize) -> usize {
+    (SMALL / columns + 1).max(2)
+}
+
+fn narrowed(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|value| *value as f32).collect()
+}
