@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use wlstm::error::Kind;
 
@@ -85,6 +86,9 @@ fn end(size: usize) -> ! {
         let unused = left.len();
         let used = text.len() - unused;
         print(&text[..used]);
+    } else {
+        // Another thread is printing, and then ends the program.
+        std::thread::sleep(Duration::from_secs(1));
     }
     signal_hook::low_level::exit(OUT_OF_MEMORY.into());
 }
