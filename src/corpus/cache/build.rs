@@ -104,7 +104,7 @@ impl Build<'_> {
         thread::scope(|scope| {
             for _ in 1..PARALLEL_FILES.min(files.len()) {
                 let thread = thread::Builder::new().name("tokens".to_owned());
-                if let Err(error) = thread.spawn_scoped(scope, &work) {
+                if let Err(error) = thread.spawn_scoped(scope, work) {
                     tracing::debug!(%error, "one file at a time");
                 }
             }

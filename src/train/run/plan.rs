@@ -117,7 +117,7 @@ impl Trainer<'_> {
             .total_steps
             .map(|steps| steps as f64 * self.words_of_step());
         let speed = self.clock.words_per_second();
-        let by_time = (train.seconds > 0.0 && speed > 0.0).then(|| train.seconds * speed);
+        let by_time = (train.seconds > 0.0 && speed > 0.0).then_some(train.seconds * speed);
         by_steps.into_iter().chain(by_time).min_by(f64::total_cmp)
     }
 
