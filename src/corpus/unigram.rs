@@ -32,8 +32,8 @@ impl Unigram {
         })
     }
 
-    /// Whether the perplexity of a text with so many targets means something: not if more than 1 % of them are unknown words and
-    /// the training text has none.
+    /// Whether the perplexity of a text with `targets` targets, `unknown` of them unknown words, is meaningful. It is not if more
+    /// than 1 % of the targets are unknown and the training text has no unknown words.
     pub fn is_meaningful(&self, targets: u64, unknown: u64) -> bool {
         self.has_unknown || unknown.saturating_mul(100) <= targets
     }

@@ -14,7 +14,7 @@ pub(super) const CONTEXT: u64 = 64;
 /// Windows have about this many targets: the context then adds a quarter.
 const LENGTH: u64 = 4 * CONTEXT;
 
-/// There are at least so many windows, unless they would have fewer targets than tokens of context.
+/// The minimum number of windows. There are fewer if windows would otherwise have fewer targets than tokens of context.
 const COUNT: u64 = 32;
 
 /// A window of the sequence of tokens.

@@ -13,9 +13,14 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// Uniform in `0..bound`.
+    /// Uniform in `0..bound`; 0 if that is empty.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.word() % bound as u64) as usize
+        (self.word() % bound.max(1) as u64) as usize
+    }
+
+    /// One of some values.
+    pub fn of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.below(values.len())]
     }
 
     /// Uniform in `[-limit, limit)`.

@@ -13,7 +13,7 @@ use crate::train::score::MANY_LINES;
 /// The largest number of lines of standard input that are scored together, so that the first scores come soon.
 const MANY_ARRIVED: usize = 256;
 
-/// No more lines are scored together if they have so many bytes.
+/// The size in bytes of the lines scored together, above which no more are added.
 const MANY_BYTES: usize = 4 << 20;
 
 /// Reads the lines of a file.

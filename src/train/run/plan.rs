@@ -138,7 +138,7 @@ impl Trainer<'_> {
         cost.flops_per_target as f64 / cost.flops_per_word as f64 * devices as f64
     }
 
-    /// The work of a validation on so many targets, in steps of training.
+    /// The cost of a validation on `targets` targets, in training steps.
     pub fn steps_of_validation(&self, targets: u64) -> f64 {
         targets as f64 * self.words_per_target() / self.words_of_step()
     }

@@ -7,7 +7,7 @@ use crate::config::{Automatic, Config, Schedule};
 /// When validations are due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
-    /// After so many steps (0: never), and at the ends of epochs.
+    /// Every N steps (0: never), and at the ends of epochs.
     Every(u64),
     /// At the end of each part of the run.
     Parts,

@@ -25,7 +25,7 @@ impl Extents {
         }
     }
 
-    /// For so many lines, on a GPU: few sizes, because every size of a product has to be tuned.
+    /// Batch sizes for `lines` lines on a GPU. There are few, because every size of a matrix product has to be tuned.
     pub fn on_gpu(lines: usize) -> Extents {
         let (unroll, streams) = if lines <= 8 {
             (16, vec![2, 8])
@@ -35,8 +35,8 @@ impl Extents {
         Extents { unroll, streams }
     }
 
-    /// For so many lines of at most `longest` targets, on a CPU, with at least `least` streams. With many lines a batch has one step,
-    /// so that none is padding; with few it has several, whose weights are then read once.
+    /// Batch sizes for `lines` lines of at most `longest` targets on a CPU, with at least `least` streams. With many lines, a batch
+    /// has one time step, so that there is no padding. With few, it has several, and the weights are read once for all of them.
     pub fn on_cpu(lines: usize, longest: usize, least: usize) -> Extents {
         let few = MAX_STREAMS / lines.next_power_of_two().min(MAX_STREAMS);
         let unroll = few.min(longest.next_power_of_two()).min(MAX_STEPS);

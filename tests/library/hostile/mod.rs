@@ -14,33 +14,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use self::file::HostileFile;
 use self::mutate::mutate;
 use self::open::{Bench, Opened};
+use crate::common::dice::Dice;
 
 /// Files without `WLSTM_MUTATIONS`.
 const FILES: u64 = 1500;
-
-/// Random numbers: SplitMix64 (Steele et al. 2014).
-pub struct Dice(pub u64);
-
-impl Dice {
-    /// 64 random bits.
-    pub fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in `0..bound`.
-    pub fn below(&mut self, bound: usize) -> usize {
-        (self.word() % bound.max(1) as u64) as usize
-    }
-
-    /// One of some values.
-    pub fn of<T: Copy>(&mut self, values: &[T]) -> T {
-        values[self.below(values.len())]
-    }
-}
 
 fn setting(name: &str, default: u64) -> u64 {
     let given = std::env::var(name).ok();

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use toml::Value as Toml;
 
-use super::Dice;
 use super::file::HostileFile;
+use crate::common::dice::Dice;
 
 /// Numbers at which sizes overflow, divide or vanish.
 const NUMBERS: [i64; 22] = [

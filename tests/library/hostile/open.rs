@@ -62,10 +62,10 @@ const SIZES: [&str; 14] = [
     "train.keep=1",
 ];
 
-/// One of so many files is used to train, as that takes long.
+/// One file in this many is used to train, because training takes long.
 const TRAININGS: u64 = 16;
 
-/// One of so many models is loaded on a device.
+/// One model in this many is loaded on a device.
 const DEVICES: u64 = 4;
 
 /// What is needed to open files.
