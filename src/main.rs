@@ -13,7 +13,21 @@ static ALLOCATOR: EndsProgram = EndsProgram;
 
 fn main() -> ExitCode {
     quieten_mesa();
+    explain_threads_without_memory();
     wlstm::cli::main()
+}
+
+/// Ends the program as [`EndsProgram`] does if the standard library cannot get the memory that it needs to start a thread: that is
+/// a panic of its own in the new thread, before any code of ours.
+fn explain_threads_without_memory() {
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if text.starts_with("failed to allocate an alternative stack") {
+            end(format_args!("the stack of a thread"));
+        }
+        others(panic);
+    }));
 }
 
 /// Keeps Mesa from printing an error where there is no graphical session: its device-select layer connects to the display of a
@@ -66,21 +80,21 @@ unsafe impl GlobalAlloc for EndsProgram {
 #[inline]
 fn given(memory: *mut u8, size: usize) -> *mut u8 {
     if memory.is_null() {
-        end(size);
+        end(format_args!("{size} bytes"));
     }
     memory
 }
 
 /// Ends the program. Allocates nothing, and takes no lock that another thread can hold.
 #[cold]
-fn end(size: usize) -> ! {
+fn end(what: std::fmt::Arguments<'_>) -> ! {
     static ENDING: AtomicBool = AtomicBool::new(false);
     if !ENDING.swap(true, Ordering::SeqCst) {
         let mut text = [0; 200];
         let mut left = &mut text[..];
         let _ = write!(
             left,
-            "error: out of memory: the system refuses {size} bytes\n  help: make the model, the batch or the vocabulary smaller, or \
+            "error: out of memory: the system refuses {what}\n  help: make the model, the batch or the vocabulary smaller, or \
              raise the limit on memory (`ulimit -v`)\n"
         );
         let unused = left.len();
