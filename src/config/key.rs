@@ -17,7 +17,7 @@ pub struct Key {
     pub values: Vec<(&'static str, String)>,
     /// Whether the value may change when a run is resumed.
     pub resume: Resume,
-    /// Names that other programs give to the same setting. They are not accepted; messages about them name this key.
+    /// Names of the same setting in other programs. They are not accepted; the error names this key.
     pub known_as: &'static [&'static str],
 }
 
@@ -35,14 +35,14 @@ pub enum Resume {
     MayChange,
     /// Another value would train another model: it is refused.
     MustStay,
-    /// Paths may change, the contents of the files must stay: they are compared with the checkpoint.
+    /// Paths may change, but not the contents of the files, which are compared with the checkpoint.
     SameContent(Content),
     /// Perplexities of one run must be comparable. Once the run has a best validation, the value may only turn validation
     /// off or measure the same.
     SameMeasure(Measured),
 }
 
-/// What files contain that must stay. A resumed [`Job`](crate::job::Job) checks each.
+/// The content of files that must not change on a resume. A resumed [`Job`](crate::job::Job) checks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// The training text. Checkpoints have its digest.
@@ -65,9 +65,9 @@ impl Resume {
     pub fn as_str(self) -> &'static str {
         match self {
             Resume::MayChange => "may change",
-            Resume::MustStay => "must stay",
-            Resume::SameContent(_) => "paths may change, contents of the files must stay",
-            Resume::SameMeasure(_) => "must stay after the first validation",
+            Resume::MustStay => "must not change",
+            Resume::SameContent(_) => "paths may change, but not the contents of the files",
+            Resume::SameMeasure(_) => "must not change after the first validation",
         }
     }
 }

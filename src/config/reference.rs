@@ -10,8 +10,9 @@ const WIDTH: usize = 100;
 
 /// Every key with its default, as commented TOML. It is a complete configuration except for the training text.
 pub fn reference() -> String {
-    let mut text =
-        String::from("# Every key with its default. Keys without a note on --resume must stay.\n");
+    let mut text = String::from(
+        "# Every key with its default. On --resume, keys without a note must not change.\n",
+    );
     let mut section = "";
     for key in keys() {
         if key.section != section {

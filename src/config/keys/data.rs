@@ -81,10 +81,10 @@ section! {
 named! {
     /// Which lines of the training text are held out as validation text.
     ValidChoice {
-        /// The last lines. In a collection they are from its last works.
+        /// The last lines. In a collection of texts these are from the last ones.
         Tail = "tail",
-        /// Lines at random from every part of the text, in `contiguous` order blocks of lines of about 4 KB. They are the
-        /// same for every `train.seed`. The text is copied into memory.
+        /// Random lines from the whole text; with `order = "contiguous"`, random blocks of lines of about 4 KB. The choice
+        /// does not depend on `train.seed`. The text is copied into memory.
         Random = "random",
     }
 }

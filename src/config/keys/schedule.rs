@@ -38,11 +38,11 @@ named! {
         /// The learning rate does not change.
         Constant = "constant",
         /// Rises linearly for `warmup_steps`, then falls along half a cosine to 0 at the end of the run. If a run
-        /// is resumed with a later end, the rate jumps to the new curve. With `seconds`, it follows the share of the time
-        /// that is used, if that is larger than the share of the steps.
+        /// is resumed with a later end, the rate jumps to the new curve. With `seconds`, the position on the curve is the
+        /// elapsed fraction of the time or of the steps, whichever is larger.
         Cosine = "cosine",
         /// Multiplied by `decay` at the start of each epoch after epoch `decay_after`. With `epochs` and `seconds`, the
-        /// share of the time that is used stands for the same share of the epochs, if that is further.
+        /// epoch is also computed from the elapsed fraction of the time, and the larger of the two counts.
         Exponential = "exponential",
         /// Multiplied by `decay` whenever a validation is no better than the best before it.
         Plateau = "plateau",

@@ -16,17 +16,17 @@ use crate::kernels::optimizer::{DEFAULT, Optimizer};
 /// How the tables are updated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TableUpdate {
-    /// The update rule.
+    /// The optimizer of the tables.
     pub optimizer: &'static Optimizer,
     /// The learning rate that the schedule starts from.
     pub learning_rate: f64,
-    /// Whether the optimizer is another one than `train.optimizer`.
+    /// Whether the optimizer differs from `train.optimizer`.
     is_other: bool,
     /// Whether the configuration gives the learning rate.
     has_given_rate: bool,
 }
 
-/// The value of `train.table_optimizer`: an optimizer, or none if it is chosen.
+/// The value of `train.table_optimizer`: an optimizer, or `None` for `"auto"`.
 #[derive(Clone, Copy, PartialEq)]
 struct Choice(Option<&'static Optimizer>);
 
@@ -35,7 +35,7 @@ impl Named for Choice {
         let auto = NamedValue {
             name: "auto",
             value: Choice(None),
-            doc: "Adagrad for a sampled softmax with `optimizer = \"adam\"`; otherwise `optimizer`.",
+            doc: "Adagrad with a sampled softmax and `optimizer = \"adam\"`; otherwise the same as `optimizer`.",
         };
         let named = <&Optimizer>::all().into_iter().map(|one| NamedValue {
             name: one.name,
@@ -52,20 +52,20 @@ impl Named for Choice {
 
 keys! {
     TableUpdate: "train" {
-        /// The update rule of the tables: embedding, softmax weights and bias. A sampled softmax draws most of their rows
-        /// seldom, and Adam then changes a row by as much as if it were drawn at every step: the perplexity explodes now and
-        /// then. Adagrad does not; with a full softmax, Adam is fine.
+        /// Optimizer of the tables: embedding, softmax weights and bias. With a sampled softmax, most rows of the tables are
+        /// rarely used. Adam updates such a row by as much as a row that is used at every step, and training can diverge.
+        /// Adagrad does not have this problem, nor does Adam with a full softmax.
         table_optimizer: Choice = Setting { default: Choice(None), rule: (), resume: MustStay },
             of |tables| tables.is_other.then_some(Choice(Some(tables.optimizer)));
 
-        /// Learning rate of the tables that the schedule starts from. 0: `learning_rate`, or if the tables have another
-        /// optimizer 0.2 with `recipe = "paper"` and 20 with `recipe = "plain"`, whose gradients are smaller.
+        /// Learning rate of the tables that the schedule starts from. 0: `learning_rate`; if the optimizer of the tables
+        /// differs from `optimizer`, 0.2 with `recipe = "paper"` and 20 with `recipe = "plain"`, whose gradients are smaller.
         table_learning_rate: f64 = Setting { default: 0.0, rule: SINGLE, resume: MustStay },
             of |tables| tables.has_given_rate.then_some(tables.learning_rate);
     }
 }
 
-/// The learning rate of tables with an optimizer of their own.
+/// The default learning rate of tables whose optimizer differs from `train.optimizer`.
 fn own_rate(recipe: Recipe) -> f64 {
     match recipe {
         Recipe::Paper => 0.2,
@@ -82,7 +82,7 @@ impl TableUpdate {
         let recipe = KeyValue::read(&document.field("train.recipe"), &())?;
         let chosen = match table_optimizer(document)?.0 {
             Some(chosen) => chosen,
-            // A resolved configuration leaves the key out if all parameters have one optimizer.
+            // A resolved configuration omits the key if the tables have the same optimizer as the other parameters.
             None if document.is_written() => optimizer,
             None if !optimizer.suits_rare_rows && Softmax::is_sampled(document)? => DEFAULT,
             None => optimizer,

@@ -43,7 +43,7 @@ section! {
                 "window",
             ];
 
-        /// The update rule. That of the tables may be another one, see `table_optimizer`.
+        /// The optimizer. The tables can have a different one; see `table_optimizer`.
         optimizer: &'static Optimizer = Setting { default: optimizer::DEFAULT, rule: (), resume: MustStay },
             known as ["optimiser", "optim", "opt", "algorithm", "solver"];
 
@@ -73,8 +73,8 @@ section! {
             ];
 
         /// Decay of the moving average of the recurrent parameters; 0: off. After `n` steps the initial parameters have
-        /// weight `ema^n` in it. Once this is at most 0.1, validation, `eval`, `score`, `generate` and `export` use the
-        /// average; before, the parameters themselves.
+        /// weight `ema^n` in it. Validation, `eval`, `score`, `generate` and `export` use the average once this weight is at
+        /// most 0.1, and the parameters themselves before.
         ema: f64 = Setting {
             default: 0.999,
             rule: Numbers {
@@ -117,7 +117,7 @@ section! {
                 "max_iters", "iterations", "iters", "max_updates", "updates",
             ];
 
-        /// Seconds of training; 0: no limit. Runs that time ends, or whose schedule follows it, are not reproducible.
+        /// Seconds of training; 0: no limit. Runs that end by time, or whose schedule depends on it, are not reproducible.
         seconds: f64 = Setting {
             default: 0.0,
             rule: Numbers { allowed: "a finite number that is not negative", contains: |x| x >= 0.0 },
@@ -125,9 +125,9 @@ section! {
         },
             known as ["time", "max_time", "time_limit", "max_seconds", "duration", "budget", "train_time"];
 
-        /// Steps between validations; 0: only at the ends of epochs and of the run. "auto": whenever another twelfth of the
-        /// run is done, or at the ends of epochs if the run has 10 to 20; with the schedule `plateau`, every 1000 steps. If
-        /// `seconds` limits the run, a twelfth is one of the time, which is not reproducible, as `seconds` is not.
+        /// Steps between validations; 0: only at the ends of epochs and of the run. "auto": 12 validations at equal
+        /// intervals, or one after each epoch if the run has 10 to 20 epochs; with the schedule `plateau`, every 1000 steps.
+        /// If `seconds` limits the run, the intervals are measured in time, and are not reproducible.
         validate_every: Automatic = Setting { default: Automatic::Auto, rule: 0..=COUNT, resume: MayChange },
             known as [
                 "eval_every", "eval_interval", "eval_steps", "val_every", "val_interval", "valid_every",
@@ -135,9 +135,9 @@ section! {
                 "eval_iters",
             ];
 
-        /// Number of targets of a validation, taken evenly from the whole text; 0: all. "auto": as many as make the validations
-        /// take about a quarter of the time of training, at least 5000; the last parameters and the best are then evaluated on
-        /// all targets at the end of the run.
+        /// Number of targets of a validation, sampled evenly from the whole text; 0: all. "auto": at least 5000, and so many
+        /// that validations take about a quarter of the training time; at the end of the run, the last and the best
+        /// parameters are evaluated on all targets.
         validate_targets: Automatic = Setting {
             default: Automatic::Auto,
             rule: 0..=COUNT,
@@ -191,7 +191,7 @@ named! {
 }
 
 impl TrainConfig {
-    /// Whether the tables are updated by another rule or at another rate than the other parameters.
+    /// Whether the tables have a different optimizer or learning rate than the other parameters.
     pub fn has_own_table_update(&self) -> bool {
         let tables = &self.tables;
         tables.optimizer != self.optimizer || tables.learning_rate != self.learning_rate
