@@ -22,9 +22,9 @@ use crate::train::progress::Progress;
 /// Print the perplexity of a text
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Prints lines: perplexity N; targets N; out-of-vocabulary N, the number of targets that are unknown \
-    words; log-likelihood N, the natural logarithm of the probability of all targets; unigram N, the perplexity of a model that \
-    knows only how often each word occurs in the training text, if the words have counts.\n\
+    after_help = "Prints these lines: perplexity N; targets N; out-of-vocabulary N, the number of targets that are unknown \
+    words; log-likelihood N, the natural logarithm of the probability of all targets; unigram N, the perplexity of the unigram \
+    model (word frequencies of the training text), if the vocabulary has counts.\n\
     \n\
     Examples:\n  \
     wlstm eval runs/shakespeare\n  \
@@ -36,7 +36,7 @@ pub(super) struct EvalArgs {
     /// Text to read [default: the test files of the run's configuration, else its validation files]
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,
-    /// Evaluate N targets, taken evenly from the whole text, instead of all; 0: all
+    /// Evaluate N targets, sampled evenly from the whole text; 0: all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub targets: u64,
     /// The parameters to use.

@@ -105,8 +105,8 @@ fn add_unigram(body: &mut String, runs: &[RunData], rows: &[ComparisonRow]) {
     let token = runs[0].config.data.tokens.noun();
     let _ = writeln!(
         body,
-        "<p class=\"note\">A unigram model, which knows only how often each {token} occurs in the training text, has the validation \
-         perplexity {text}.</p>"
+        "<p class=\"note\">A unigram model, which uses only the {token} frequencies of the training text, has a validation \
+         perplexity of {text}.</p>"
     );
 }
 

@@ -114,14 +114,14 @@ fn a_run_has_twelve_validations_on_a_part_of_the_text_and_a_last_one_on_all() {
     );
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(
-        page.contains(&format!("perplexity {expected:.2}.")),
-        "the page has it"
+        page.contains(&format!("perplexity of {expected:.2}.")),
+        "the report has the perplexity of the unigram model"
     );
-    let once = ended.stderr.matches("(a unigram model: ").count();
+    let once = ended.stderr.matches("(unigram model: ").count();
     assert_eq!(once, 1, "{}", ended.stderr);
     assert!(
         ended.stdout.contains(&format!(
-            "how often each word occurs: perplexity {expected:.2}"
+            "unigram model (word frequencies only): perplexity {expected:.2}"
         )),
         "{}",
         ended.stdout
@@ -266,7 +266,7 @@ fn models_of_a_comparison_validate_on_the_same_targets() {
     );
     assert!(targets[0].0 < targets[0].1, "{targets:?}");
     assert_eq!(
-        ended.stdout.matches("a unigram model").count(),
+        ended.stdout.matches("unigram model (").count(),
         1,
         "{}",
         ended.stdout
@@ -304,7 +304,7 @@ fn a_unigram_model_needs_counts() {
     };
     let scored = score(&run);
     assert!(
-        scored.stdout.contains("Perplexity of a unigram model:\t"),
+        scored.stdout.contains("Perplexity of the unigram model:\t"),
         "{}",
         scored.stdout
     );
@@ -340,7 +340,9 @@ fn character_models_count_characters() {
     );
     assert!(!ended.stderr.contains("word"), "{}", ended.stderr);
     assert!(
-        ended.stdout.contains("how often each character occurs"),
+        ended
+            .stdout
+            .contains("unigram model (character frequencies only)"),
         "{}",
         ended.stdout
     );

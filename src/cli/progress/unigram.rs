@@ -1,16 +1,16 @@
-//! The perplexity of the unigram model, beside that of the model. It is said once.
+//! Prints the perplexity of the unigram model, once, for comparison with that of the model.
 
 use crate::config::DataConfig;
 use crate::train::watch::Event;
 
-/// What is known of the unigram model of the training text.
+/// The unigram model of the training text, as far as it is known.
 pub(in crate::cli) struct UnigramModel {
     word: &'static str,
     perplexity: Option<f64>,
 }
 
 impl UnigramModel {
-    /// For models of this text.
+    /// A model whose perplexity is not known yet.
     pub fn new(data: &DataConfig) -> UnigramModel {
         UnigramModel {
             word: data.tokens.noun(),
@@ -18,7 +18,7 @@ impl UnigramModel {
         }
     }
 
-    /// Takes an event. For the first validation returns text to append to its line.
+    /// Records the perplexity of an event. Returns the text to append to the line of the first validation, or nothing.
     pub fn beside(&mut self, event: &Event) -> String {
         let Event::Valid { unigram, .. } = event else {
             return String::new();
@@ -26,21 +26,21 @@ impl UnigramModel {
         let is_first = self.perplexity.is_none();
         self.perplexity = unigram.or(self.perplexity);
         match unigram {
-            Some(perplexity) if is_first => format!("  (a unigram model: {perplexity:.2})"),
+            Some(perplexity) if is_first => format!("  (unigram model: {perplexity:.2})"),
             _ => String::new(),
         }
     }
 
-    /// A line for the end of a run, or nothing.
+    /// The line for the end of a run, or nothing.
     pub fn summary(&self) -> String {
         self.line(self.perplexity)
     }
 
-    /// A line about this perplexity, or nothing.
+    /// The line about a perplexity, or nothing.
     pub fn line(&self, perplexity: Option<f64>) -> String {
         perplexity.map_or_else(String::new, |perplexity| {
             format!(
-                "a unigram model, which knows only how often each {} occurs: perplexity {perplexity:.2}\n",
+                "unigram model ({} frequencies only): perplexity {perplexity:.2}\n",
                 self.word
             )
         })

@@ -50,7 +50,7 @@ impl Summary {
         );
         let unigram = self.unigram.map_or_else(String::new, |nll| {
             format!(
-                "Perplexity of a unigram model:\t{}\n",
+                "Perplexity of the unigram model:\t{}\n",
                 perplexity(-nll, self.tokens)
             )
         });
