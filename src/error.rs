@@ -14,7 +14,8 @@ pub enum Kind {
     Usage,
     /// A corpus, vocabulary, parameter file, checkpoint or run folder that cannot be used. Exit code 3.
     Data,
-    /// There is no such device, it is out of memory or lost, or the system gives no memory or no thread. Exit code 4.
+    /// There is no such device, it is lost or out of memory, host memory is exhausted, or a thread cannot be started. Exit code
+    /// 4.
     Device,
     /// The loss or a gradient is no longer finite. Exit code 5.
     Diverged,
@@ -108,7 +109,7 @@ impl Error {
         Error::new(Kind::Device, message)
     }
 
-    /// The system refuses a thread (exit code 4).
+    /// The operating system cannot start a thread (exit code 4).
     pub fn no_thread(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::device("cannot start a thread").because(cause).help(
             "raise the limits on processes and memory (`ulimit -u`, `ulimit -v`), or use fewer threads: RAYON_NUM_THREADS=1",
@@ -193,10 +194,10 @@ impl fmt::Debug for Error {
     }
 }
 
-/// The longest message or cause that is shown whole, in bytes. Those that quote a file may be of any length.
+/// The longest message or cause that is shown in full, in bytes. Messages that quote a file can have any length.
 const LONGEST: usize = 4000;
 
-/// A message without its middle if it is very long.
+/// The message; if it is very long, without its middle.
 fn shortened(text: String) -> String {
     if text.len() <= LONGEST {
         return text;

@@ -28,8 +28,9 @@
 //! default-features = false
 //! ```
 //!
-//! Its configuration is a file of its own, because the folder `configs` is only in the repository, or a text, with
-//! [`Config::parse`](config::Config::parse) and [`Job::new`](job::Job::new). [`help::configuration`] lists the keys.
+//! The folder `configs` exists only in the repository, so such a crate needs a configuration file of its own. It can also pass
+//! the text of a configuration to [`Config::parse`](config::Config::parse), and the result to [`Job::new`](job::Job::new).
+//! [`help::configuration`] lists the keys.
 //!
 //! [`tutorial`] has more examples: training steps without the training loop, a new kernel, a new optimizer, a new cell and a
 //! new operation.
@@ -134,8 +135,8 @@
 //! - Methods that fit large models into memory (small bindings, tables in host memory, micro-batches) do not
 //!   change what is computed; small bindings can change how it is rounded. N devices with a batch of B compute
 //!   what one device with a batch of N*B computes (`train.recipe = "plain"`).
-//! - A validation covers every target of its text, or a part of them that is taken evenly from all of it, exactly once and with
-//!   the full softmax. A sampled loss is never reported as a perplexity.
+//! - A validation covers every target of its text exactly once, or a subset sampled evenly from the whole text. It uses the
+//!   full softmax. A sampled loss is never reported as a perplexity.
 //! - A checkpoint, and every other file of a run except `metrics.jsonl`, is complete or absent ([`files`]).
 //! - An error caused by a user, a file or a device is an [`Error`](error::Error) with an exit code and advice. A panic is a bug.
 //!
@@ -149,16 +150,16 @@
 //! - Only `cli` prints. The library logs through `tracing` and reports through the observer of a [`Job`](job::Job).
 //! - There is no automatic differentiation at run time. Backward rules emit steps while a graph is built.
 //!
-//! # Guards
+//! # Robustness tests
 //!
 //! | where | what |
 //! |---|---|
-//! | `tests/fuzz` | fuzzers for the files that the library reads; its README says how to run them |
+//! | `tests/fuzz` | fuzzers for the files that the library reads; see its README |
 //! | `tests/program/kills` | processes killed at random moments |
 //! | `tests/program/disk_full.rs` | full disks |
-//! | `tests/program/bad_input/table.txt` | bad inputs with their exit codes, one a line |
+//! | `tests/program/bad_input/table.txt` | bad inputs with their exit codes, one per line |
 //! | `tests/devices/lost.rs` | GPUs that fail in the middle of a run |
-//! | `tests/soak HOURS` | all of these by turns, for hours |
+//! | `tests/soak HOURS` | all of these in rotation, for hours |
 
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 

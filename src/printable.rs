@@ -1,12 +1,13 @@
-//! Text of strangers made safe to show: words of a vocabulary, names of tensors, paths, values of a configuration.
+//! Escapes untrusted text for display: words of a vocabulary, names of tensors, paths, values of a configuration.
 //!
-//! A terminal interprets control characters: a word of a received model can move the cursor, change the title of the window or
-//! repeat what was typed. Bidirectional overrides show text in another order than it has. Both are shown as escapes, `\u{1b}`.
+//! A terminal interprets control characters: a word of a downloaded model could move the cursor, change the title of the window
+//! or inject input. Bidirectional overrides change the order in which text is shown. Both are shown as escapes such as
+//! `\u{1b}`.
 
 use std::borrow::Cow;
 
-/// Whether a character is shown as an escape: control characters (C0, DEL, C1), marks, embeddings, overrides and isolates of
-/// bidirectional text, and the separators of lines and paragraphs.
+/// Whether a character is shown as an escape: control characters (C0, DEL, C1), bidirectional marks, embeddings, overrides and
+/// isolates, and line and paragraph separators.
 fn is_harmful(letter: char) -> bool {
     letter.is_control()
         || matches!(
@@ -19,17 +20,17 @@ fn is_harmful(letter: char) -> bool {
         )
 }
 
-/// The text on one line, with escapes for everything that a terminal would interpret.
+/// The text on one line, with escapes for all characters that a terminal would interpret.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// Same as [`printable`], but line feeds and tabs stay.
+/// Same as [`printable`], but keeps line feeds and tabs.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escape(text, |letter| matches!(letter, '\n' | '\t'))
 }
 
-/// JSON text, with the escapes of JSON instead: it means the same.
+/// Same as [`printable_lines`] for JSON text, with the escapes of JSON, so that its meaning does not change.
 pub fn printable_json(text: &str) -> Cow<'_, str> {
     escape_as(
         text,
@@ -67,7 +68,7 @@ fn escape_as(
     Cow::Owned(out)
 }
 
-/// The text, or its beginning and its size if it has more than `limit` characters.
+/// The text; if it has more than `limit` characters, its beginning and its size in bytes.
 pub fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
     match text.char_indices().nth(limit) {
         None => Cow::Borrowed(text),

@@ -15,7 +15,7 @@ pub enum Purpose {
     Shuffle = 3,
     /// The words of generated text.
     Generate = 4,
-    /// The lines of a training text that are held out for validation.
+    /// The choice of the lines of a training text that are held out for validation.
     HoldOut = 5,
     /// Dropout on the embedding. Dropout on layer `k` has the purpose `Dropout + 1 + k`.
     Dropout = 16,

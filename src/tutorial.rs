@@ -22,7 +22,8 @@
 #![doc = include_str!("../tests/examples/kernel.rs")]
 //! ```
 //!
-//! [`params!`](crate::params) expands to code that names the crate `bytemuck`. A crate that uses the macro needs this dependency:
+//! [`params!`](crate::params) expands to code that names the crate `bytemuck`. A crate that uses the macro needs this
+//! dependency:
 //!
 //! ```toml
 //! bytemuck = { version = "1", features = ["derive"] }
@@ -52,10 +53,11 @@
 //! - `fields!` takes the names of the constants, `bindings!` the names of the states, both in the order of the declaration.
 //! - `cases` takes the constants, a range of test values for each state, and the first elements of the input
 //!   [`control`](crate::kernels::optimizer::control), of which element 0 is the learning rate.
-//! - `kernel::<F<f32>, F<f64>, STATES, CONSTANTS>()` makes the rest of the kernel from a rule `F`, with the numbers of states
+//! - `kernel::<F<f32>, F<f64>, STATES, CONSTANTS>()` generates the rest of the kernel from a rule `F` and the numbers of states
 //!   and constants.
-//! - The trait `Rule<R, STATES, CONSTANTS>` has two methods. `new(constants, control)` reads the constants and `control` once per
-//!   step. `update(weight, states, g)` returns the new weight and the new states of one element for the scaled gradient `g`.
+//! - The trait `Rule<R, STATES, CONSTANTS>` has two methods. `new(constants, control)` reads the constants and `control` once
+//!   per step. `update(weight, states, g)` returns the new weight and the new states of one element for the scaled gradient
+//!   `g`.
 //!
 //! The shader has the same rule. `Params` are the seven fields of every optimizer, then the constants. `update(i, g)` updates
 //! element `i` of the weight and of the states by the scaled gradient `g`; the shared `main` calls it. This is
@@ -82,10 +84,11 @@
 #![doc = include_str!("cell/flstm.rs")]
 //! ```
 //!
-//! `INSTA_UPDATE=always cargo test --test library help` adds the cell to the tables of the help. Two tests contain only models that
-//! are listed by hand, and need one with the new cell: the golden values ([`validate::golden`](crate::validate::golden), files in
-//! `tests/golden`) and the predicted runs (`tests/devices/prediction`). The class `Layer` of `wlstm help interchange` computes the
-//! gates of every cell in PyTorch: add those of the new cell, and a model of it in `tests/interchange/check.py`.
+//! `INSTA_UPDATE=always cargo test --test library help` adds the cell to the tables of the help. The models of two tests are
+//! listed by hand; add one with the new cell to each: the golden values ([`validate::golden`](crate::validate::golden), files
+//! in `tests/golden`) and the predicted runs (`tests/devices/prediction`). The class `Layer` of `wlstm help interchange`
+//! computes the gates of every cell in PyTorch. Add those of the new cell there, and a model with it to
+//! `tests/interchange/check.py`.
 //!
 //! A cell with gates of a new form, or another recurrence than that of the [cells](crate::cell), needs a new operation.
 //!

@@ -16,8 +16,8 @@
 //! the sizes that it accepts and its ONNX nodes. To add a cell, write a file that implements [`CellKind`], and add its `mod`
 //! line below and its entry in [`CELLS`]: configuration, help, costs, benchmarks, comparisons and exports find it there. If its
 //! gates have none of the forms of [`Gates`](crate::graph::operations::layer::Gates), it also needs a new form: a file in
-//! `src/graph/operations/layer`, its `mod` line, a variant of the enum and a match arm. The [tutorial](crate::tutorial#add-a-cell)
-//! shows a cell, and names the tests that list their models by hand.
+//! `src/graph/operations/layer`, its `mod` line, a variant of the enum and a match arm. The
+//! [tutorial](crate::tutorial#add-a-cell) shows a cell, and names the tests that list their models by hand.
 
 mod flstm;
 mod glstm;

@@ -14,7 +14,7 @@ pub(super) const RECORD: &str = "run.json";
 pub(super) const CONFIG: &str = "config.toml";
 pub(super) const METRICS: &str = "metrics.jsonl";
 pub(super) const TENSORBOARD: &str = "tensorboard";
-/// The page about a run.
+/// The report of a run.
 pub const REPORT: &str = "report.html";
 
 /// The folder of the runs and comparisons whose folder is not given, in the folder `base`.

@@ -22,7 +22,7 @@ pub struct RunFolder {
     path: PathBuf,
     _lock: File,
     created: Created,
-    /// Whether the folder had a configuration, which may be that of the run.
+    /// Whether the folder already had a configuration file. The run may have been started with it.
     had_config: bool,
 }
 
@@ -63,12 +63,12 @@ fn already_has_run(path: &Path) -> Error {
 }
 
 impl RunFolder {
-    /// Creates a new run folder. The folder may exist if it is empty, or has only what a run leaves that was killed before its first
-    /// step.
+    /// Creates a new run folder. The folder may exist if it is empty, or if it contains only files of a run that was killed
+    /// before its first step.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if the folder has other contents or cannot be created.
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder contains other files or cannot be created.
     pub fn create(path: &Path) -> Result<RunFolder> {
         RunFolder::check_free(path).map_err(|error| {
             if has_run(path) {
@@ -100,7 +100,7 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// Checks that [`RunFolder::create`] would work there, for commands that do a lot of work first or cannot resume a run.
+    /// Checks that [`RunFolder::create`] would succeed, for commands that do long work first or cannot resume a run.
     ///
     /// # Errors
     ///
@@ -121,8 +121,8 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Whether a run was begun in this folder, and was killed before its first step: there is nothing to resume, and
-    /// [`RunFolder::create`] would work.
+    /// Whether a run was started in this folder and killed before its first step. There is nothing to resume, and
+    /// [`RunFolder::create`] would succeed.
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// Locks the folder, after a check that all files in it are its own.
+    /// Checks that the folder contains no links and no special files in place of its files, and locks it.
     fn lock(path: &Path) -> Result<RunFolder> {
         check_files(path)?;
         Ok(RunFolder {
@@ -238,7 +238,7 @@ impl RunFolder {
         checkpoint_steps(&self.path.join(CHECKPOINTS))
     }
 
-    /// Removes the record of a run that could not be completed, so that all files of the run are removed when this value is dropped.
+    /// Removes the record of a run that failed, so that dropping this value removes all files of the run.
     pub fn abandon(self) {
         if self.created != Created::Nothing {
             let _ = std::fs::remove_file(self.path.join(RECORD));

@@ -158,7 +158,7 @@ pub fn write(
     Ok(())
 }
 
-/// Same as [`write()`], to an output that a user has named.
+/// Same as [`write()`], to an [`Output`].
 ///
 /// # Errors
 ///
@@ -173,7 +173,7 @@ pub fn write_output(
     output.write_large(|writer| content.write(writer, fill))
 }
 
-/// A file before its numbers.
+/// A file that is ready to be written: its header, and the tensors that follow.
 struct Content<'a> {
     path: &'a Path,
     header: Vec<u8>,

@@ -48,20 +48,20 @@ pub(super) struct OverrideArgs {
 /// The device of a command that uses a device.
 #[derive(Clone, Debug, Args)]
 pub(super) struct DeviceArgs {
-    /// Where to compute: auto, cpu, gpu, gpu:N (number N of `wlstm devices`) or gpu:TEXT (the adapter whose name contains TEXT), for
-    /// example gpu:nvidia
+    /// Where to compute: auto, cpu, gpu, gpu:N (number N of `wlstm devices`) or gpu:TEXT (the adapter whose name contains
+    /// TEXT), for example gpu:nvidia
     #[arg(long, value_name = "SEL", default_value = "auto")]
     pub device: String,
 }
 
-/// Which parameters a command with a trained model uses.
+/// Which parameters of a trained model a command uses.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ParameterArgs {
-    /// Use the parameters after the last step of the checkpoint, not their moving average [default: the average, once at most
-    /// 10 % of it are initial values]
+    /// Use the parameters after the last step, not their moving average [default: the average, once the initial parameters
+    /// have a weight of at most 10 % in it]
     #[arg(long, conflicts_with = "average")]
     pub last: bool,
-    /// Use the moving average of the parameters (`train.ema`), also early in a run
+    /// Use the moving average of the parameters (`train.ema`), even early in a run
     #[arg(long)]
     pub average: bool,
 }
@@ -93,7 +93,7 @@ pub(super) fn count(text: &str) -> std::result::Result<u64, String> {
     }
 }
 
-/// The output that the user has named. Refuses one in a folder that does not exist, before work that may take long. In the
+/// Opens the output that the user has named. Refuses a path in a folder that does not exist, before long work starts. In the
 /// message, `what` precedes the path.
 pub(super) fn output_at(out: &Path, what: &str) -> Result<Output> {
     let output = Output::named_or_stdout(out, || Box::new(std::io::stdout()))?;

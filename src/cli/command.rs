@@ -91,7 +91,7 @@ pub fn main() -> ExitCode {
     )
 }
 
-/// Prints what is wrong with the command line, or the help that it asks for, and ends the program.
+/// Prints the error in the command line, or the requested help, and ends the program.
 fn refuse(error: &clap::Error) -> ! {
     let is_plain = |argument: OsString| {
         argument
@@ -101,7 +101,7 @@ fn refuse(error: &clap::Error) -> ! {
     if std::env::args_os().all(is_plain) {
         error.exit();
     }
-    // The message quotes an argument that a terminal would interpret.
+    // The message can quote an argument with control characters.
     let _ = writeln!(std::io::stderr(), "{}", shown(&error.render().to_string()));
     std::process::exit(error.exit_code())
 }

@@ -1,7 +1,8 @@
 //! `wlstm eval`: the perplexity of a text.
 //!
 //! Lines: `perplexity`, `targets`, `out-of-vocabulary` (targets whose id is the unknown word's), `log-likelihood` (the sum over
-//! all targets, natural logarithm) and, if the words of the model have counts, `unigram` (the perplexity of their unigram model).
+//! all targets, natural logarithm) and, if the words of the model have counts, `unigram` (the perplexity of their unigram
+//! model).
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -48,7 +48,7 @@ pub(super) enum ExportFormat {
     Native,
     /// ONNX graph of one step
     Onnx,
-    /// ONNX graph of whole sentences
+    /// ONNX graph that scores whole sentences
     OnnxNll,
 }
 

@@ -24,8 +24,8 @@ pub(super) fn note(quiet: bool, text: &str) {
     }
 }
 
-/// A message as standard error shows it: without characters that a terminal interprets, wherever it goes, as logs are read on
-/// terminals later; on a terminal, in lines that fit.
+/// A message for standard error. Control characters are always escaped, because logs are read on terminals later. On a
+/// terminal, lines are wrapped.
 pub(super) fn shown(text: &str) -> String {
     let text = printable_lines(text);
     let is_held = held().is_some();

@@ -11,7 +11,7 @@ pub(super) fn device_options(selectors: &[String]) -> String {
         .collect()
 }
 
-/// Proposals for what to do next: a line for each, and the command below it.
+/// Suggestions for the next step: a line for each, and the command below it.
 pub(super) fn proposals(title: &str, proposals: &[(&str, String)]) -> String {
     let line = |(what, command): &(&str, String)| format!("\n  {what}{}", command_line(command));
     let lines: String = proposals.iter().map(line).collect();

@@ -8,16 +8,16 @@ use serde::Serialize;
 use crate::error::{Error, Kind, Result};
 use crate::printable::{printable_json, printable_lines};
 
-/// Whether a terminal may interpret the results.
+/// Whether results are printed on a terminal without escapes.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct RawArgs {
-    /// Show control characters and marks of bidirectional text on a terminal as they are, not as escapes such as `\u{1b}`
+    /// On a terminal, print control and bidirectional formatting characters unchanged, not as escapes such as `\u{1b}`
     #[arg(long)]
     pub raw: bool,
 }
 
-/// Writes results. On a terminal, characters that it would interpret are escaped. A reader that has closed the pipe, as `head`
-/// does, is not an error.
+/// Writes results. On a terminal, control characters are escaped. It is not an error if the reader has closed the pipe, as
+/// `head` does.
 pub(super) fn print(bytes: &[u8]) -> Result<()> {
     print_while_read(bytes, RawArgs::default()).map(|_| ())
 }

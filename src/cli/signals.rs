@@ -11,9 +11,9 @@ use crate::train::watch::Stop;
 /// For this long after a signal, another one is ignored: programs that start this one may send a signal to it and to its group.
 pub(super) const ECHO: Duration = Duration::from_secs(1);
 
-/// Lets SIGINT, SIGTERM and SIGHUP ask for a stop; SIGHUP, which the end of a session sends, counts as SIGTERM. A second signal,
-/// later than [`ECHO`], ends the program at once without saving. In a job of several processes SIGUSR1 asks for a stop too: launchers forward it at once
-/// and kill nothing.
+/// Lets SIGINT, SIGTERM and SIGHUP ask for a stop. SIGHUP, which is sent at the end of a session, counts as SIGTERM. A second
+/// signal, later than [`ECHO`], ends the program at once without saving. In a job of several processes SIGUSR1 asks for a stop
+/// too, because launchers forward it at once and kill no process.
 pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
     let stop = Stop::default();
     #[cfg(unix)]
@@ -60,7 +60,7 @@ pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
     Ok(stop)
 }
 
-/// The signals that ask for a stop, and the signal that each counts as. SIGHUP stays ignored if it is, as `nohup` asks for.
+/// The signals that ask for a stop, and the signal that each counts as. If SIGHUP is ignored (`nohup`), it stays ignored.
 fn handled() -> Vec<(i32, i32)> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let mut signals = vec![(SIGINT, SIGINT), (SIGTERM, SIGTERM)];
@@ -71,12 +71,12 @@ fn handled() -> Vec<(i32, i32)> {
     signals
 }
 
-/// Whether the parent of this process has set a signal to be ignored.
+/// Whether the parent of this process has set this signal to be ignored.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
     #[allow(unsafe_code, reason = "no safe function tells how a signal is handled")]
-    // SAFETY: without a new action, the call only writes the present one into `action`, and does so if it returns 0.
+    // SAFETY: with a null pointer as the new action, the call only writes the current action to `action`, if it returns 0.
     unsafe {
         libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
             && action.assume_init().sa_sigaction == libc::SIG_IGN

@@ -43,8 +43,8 @@ pub(super) struct TrainArgs {
     /// Start from the parameters in a safetensors file or in a run
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub init: Option<PathBuf>,
-    /// Where to train: auto, cpu, gpu, gpu:N (number N of `wlstm devices`) or gpu:TEXT (the adapter whose name contains TEXT), for
-    /// example gpu:nvidia. To train on several devices, repeat the option or give gpu:all
+    /// Where to train: auto, cpu, gpu, gpu:N (number N of `wlstm devices`) or gpu:TEXT (the adapter whose name contains TEXT),
+    /// for example gpu:nvidia. To train on several devices, repeat the option or give gpu:all
     #[arg(long = "device", value_name = "SEL")]
     pub devices: Vec<String>,
     /// Stop after this many optimizer steps
@@ -75,7 +75,7 @@ impl TrainArgs {
     pub fn all_overrides(&self) -> Vec<String> {
         let mut all = self.overrides.set.clone();
         all.extend(self.steps.map(|steps| format!("train.steps={steps}")));
-        // `Job::words` replaces the number of steps when the size of a step is known.
+        // `Job::words` sets the number of steps once the number of words in a step is known.
         all.extend(self.words.map(|words| format!("train.steps={words}")));
         all.extend(self.epochs.map(|epochs| format!("train.epochs={epochs}")));
         all.extend(
@@ -103,7 +103,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
         .devices(&arguments.devices)
         .executor_options(executor_options(invocation, quiet))
         .collective(collective);
-    // Without --out, a new run gets a new folder beside those of the same name.
+    // Without --out, a new run gets a new numbered folder.
     let earlier = match (&arguments.out, arguments.resume) {
         (None, false) => RunFolder::newest_numbered(Path::new("."), &run_name(&arguments.config))?,
         _ => None,
@@ -222,7 +222,7 @@ fn with_resumption(error: Error, folder: &Path, devices: &[String]) -> Error {
         .help(format!("continue with{}", command_line(&command)))
 }
 
-/// Prints the result of the run. `about` are lines about its perplexity.
+/// Prints the result of the run. `about`: lines about its perplexity.
 fn report(folder: &Path, outcome: &Outcome, about: &str) -> Result<()> {
     let Outcome {
         reason,

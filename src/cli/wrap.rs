@@ -1,11 +1,11 @@
 //! Line wrapping for terminals.
 
-/// What a line begins with that is a command.
+/// The indentation of a command.
 const COMMAND: &str = "    ";
 
 /// Breaks lines at spaces to at most `width` columns; a word that is longer stays whole. Continuation lines are indented to
-/// where the text of the line began; in a line of a list, to where its description began, after two spaces. A command, which begins
-/// with four spaces, is never broken: it is there to be copied.
+/// where the text of the line began; in a line of a list, to where its description began, after two spaces. A command, which
+/// begins with four spaces, is never broken, so that it can be copied.
 pub(super) fn wrap(text: &str, width: usize) -> String {
     let lines = text.split('\n').map(|line| {
         if line.starts_with(COMMAND) {

@@ -1,4 +1,4 @@
-//! A number that the configuration gives, or leaves to the program.
+//! A number that can also be `"auto"`.
 
 use std::ops::RangeInclusive;
 
@@ -6,12 +6,12 @@ use super::field::Field;
 use super::setting::KeyValue;
 use super::value::{TomlValue, quote};
 
-/// A number, or `"auto"`: the program chooses it.
+/// A number, or `"auto"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Automatic {
-    /// The program chooses.
+    /// `"auto"`: the program chooses the number.
     Auto,
-    /// This number.
+    /// A given number.
     Given(u64),
 }
 

@@ -34,7 +34,7 @@ impl<S: 'static> Entry<S> {
         }
     }
 
-    /// The same entry, whose key other programs call by these names.
+    /// The same entry, with the names of its key in other programs.
     pub fn known_as(mut self, names: &'static [&'static str]) -> Entry<S> {
         self.key.known_as = names;
         self

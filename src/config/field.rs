@@ -25,7 +25,7 @@ pub struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// The value for messages.
+    /// The value for messages, at most 200 characters.
     fn shown(&self) -> String {
         shortened(&self.value.to_string(), 200).into_owned()
     }

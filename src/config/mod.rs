@@ -20,8 +20,8 @@
 //! `wlstm help configuration` prints, the written configuration ([`Config::to_toml`]) and the check of a resumed run
 //! ([`Config::resume_conflicts`]).
 //!
-//! To add a key, add its entry, read the field where it has its effect (`config.train.batch`), and write the generated help with
-//! `INSTA_UPDATE=always cargo test --test library help`. The type of the key decides what `rule` is:
+//! To add a key, add its entry, read the field where it has its effect (`config.train.batch`), and write the generated help
+//! with `INSTA_UPDATE=always cargo test --test library help`. The type of the key decides what `rule` is:
 //!
 //! | type | rule |
 //! |---|---|

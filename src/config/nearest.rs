@@ -1,10 +1,11 @@
 //! Finds the known name that is closest to a misspelt one.
 
-/// The candidate with the smallest edit distance, of those that the given name can be a misspelling or an abbreviation of.
+/// The candidate with the smallest edit distance to `given`. Ignores candidates of which `given` cannot be a misspelling or an
+/// abbreviation.
 pub fn near<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let close = candidates.filter(|candidate| is_close(given, candidate));
     close.min_by_key(|candidate| {
-        // Abbreviations and suffixes come before any other mistake.
+        // Prefixes and suffixes are preferred to other misspellings.
         let is_end = !given.is_empty() && given.ends_with(candidate);
         (
             !is_start(given, candidate) && !is_end,
@@ -13,10 +14,9 @@ pub fn near<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Optio
     })
 }
 
-/// Whether one name can be a misspelling or an abbreviation of the other. Names such as `f16` and `f32` have too little in
-/// common.
+/// Whether `given` can be a misspelling or an abbreviation of `known`. Names such as `f16` and `f32` have too little in common.
 pub fn is_close(given: &str, known: &str) -> bool {
-    // No misspelling is much longer than what it means, and the distance takes time in proportion to both.
+    // A misspelling is not much longer than the name, and the edit distance takes time in proportion to both lengths.
     if given.len() > 2 * known.len() + 16 {
         return false;
     }

@@ -28,8 +28,8 @@ pub fn absolute(folder: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Makes a path or pattern absolute, relative to `folder`. `~/` is the home folder. A path of an override that does not exist there is taken
-/// relative to the working directory if it exists there.
+/// Makes a path or pattern absolute, relative to `folder`. `~/` is the home folder. A path of an override that does not exist
+/// in `folder` is relative to the working directory if it exists there.
 ///
 /// `folder` is absolute. Each leading `..` removes one component of it, so it should have no symbolic links.
 pub fn resolve(folder: &Path, path: &str, is_override: bool) -> PathBuf {
@@ -48,7 +48,7 @@ pub fn resolve(folder: &Path, path: &str, is_override: bool) -> PathBuf {
     there
 }
 
-/// A path that begins with `~/`, which shells expand only at the start of an argument.
+/// Expands a path that is `~` or begins with `~/`. Shells expand these only at the start of an argument.
 fn in_home(path: &str) -> Option<PathBuf> {
     let rest = path.strip_prefix('~')?;
     let home = dirs::home_dir()?;

@@ -12,8 +12,8 @@
 /// }
 /// ```
 ///
-/// The declaration of a field may end in `, known as NAMES` with the names that other programs give to the setting, `, written if CONDITION` for a key that the written configuration leaves
-/// out elsewhere, and `, then ENTRIES` for keys that follow.
+/// The declaration of a field can end in `, known as NAMES` with names of the setting in other programs, `, written if
+/// CONDITION` for a key that the written configuration otherwise omits, and `, then ENTRIES` for keys that follow.
 macro_rules! section {
     (
         $(#[$meta:meta])*

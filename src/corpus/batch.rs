@@ -181,7 +181,7 @@ impl BatchBuilder {
         self.unknown += usize::from(target.id == self.unknown_id);
     }
 
-    /// Sets the input of stream `b` at time `t`. There is no target.
+    /// Sets the input of stream `b` at time `t`, without a target.
     #[inline]
     pub(super) fn set_input(&mut self, t: usize, b: usize, input: u32) {
         self.inputs[t * self.batch + b] = input;

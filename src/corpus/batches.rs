@@ -18,7 +18,7 @@ pub struct Batches {
     ended: bool,
 }
 
-/// The batches of one order, or of windows of a text in `contiguous` order.
+/// Batches in one of the orders, or of windows of a text in `contiguous` order.
 #[derive(Debug)]
 enum Source {
     Sentences(Box<SentenceBatches>),
@@ -87,15 +87,15 @@ impl Batches {
         ))
     }
 
-    /// Evaluation batches of `targets` targets, taken evenly from the whole text; see [`Batches::evaluation`]. If the text has no more
-    /// than that, or `targets` is 0, these are the batches of the whole text.
+    /// Evaluation batches of `targets` targets, sampled evenly from the whole text; see [`Batches::evaluation`]. If the text
+    /// has at most that number of targets, or `targets` is 0, these are the batches of the whole text.
     ///
-    /// `sentences` order: every k-th sentence, in file order. The last ones may have more targets than are left.
+    /// `sentences` order: every k-th sentence, in file order. The last sentence can exceed the number of targets.
     ///
-    /// `contiguous` order: windows at even distances. The state is reset before each, and the 64 tokens before a window are
-    /// inputs without targets, so that the model has a context.
+    /// `contiguous` order: evenly spaced windows. The state is reset before each window, and the 64 tokens before it are inputs
+    /// without targets, so that the model has a context.
     ///
-    /// The choice depends on the text, `targets` and `batch` only.
+    /// The choice depends only on the text, `targets` and `batch`.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! The bytes of a file that is read more than once: a copy in memory, or a memory map.
 //!
-//! Another program may shorten a file in place while it is read, as some editors do when they save. A copy does not change. For a
-//! map the operating system ends the process (SIGBUS) when a part that is gone is read. Readers therefore check before each batch
-//! that the file still has its length, which leaves only the time of reading a batch.
+//! Another program can truncate a file in place while it is read, as some editors do when they save. A copy is not affected.
+//! Reading the lost part of a memory map ends the process with SIGBUS. Readers therefore check the length of the file before
+//! each batch, so that only a truncation during a batch has this effect.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -52,7 +52,7 @@ impl Contents {
         Ok(Contents::Mapped(map, identity))
     }
 
-    /// The map, if this is one.
+    /// The memory map, if the file is mapped.
     pub(super) fn mapped(&self) -> Option<&Mmap> {
         match self {
             Contents::Copied(_) => None,
@@ -60,12 +60,12 @@ impl Contents {
         }
     }
 
-    /// Whether the file is not shorter than its map. A copy is always whole.
+    /// Whether the file is at least as long as its map. Always true for a copy.
     pub(super) fn is_whole(&self) -> bool {
         match self {
             Contents::Copied(_) => true,
             Contents::Mapped(map, identity) => match fs::metadata(&identity.path) {
-                // A file that was replaced or removed keeps its bytes as long as it is mapped.
+                // The bytes of a file that was replaced or removed exist as long as it is mapped.
                 Ok(now) if number(&now) == identity.number => now.len() >= map.len() as u64,
                 _ => true,
             },
@@ -92,7 +92,7 @@ pub(super) struct Identity {
     number: Option<(u64, u64)>,
 }
 
-/// Device and inode of a file. `None` where there are none: there, a mapped file cannot be shortened.
+/// Device and inode of a file. `None` on systems without them, where a mapped file cannot be truncated.
 fn number(metadata: &fs::Metadata) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {

@@ -38,9 +38,9 @@ pub struct Corpus {
 /// The two parts of a text of which a share is held out for validation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// The lines that are not held out.
+    /// The lines that are not held out for validation.
     Training,
-    /// Those that are.
+    /// The lines that are held out for validation.
     Validation,
 }
 
@@ -107,7 +107,7 @@ impl Corpus {
         }
     }
 
-    /// The lines of one part.
+    /// The training lines, or the lines that are held out for validation.
     fn part(mut self, data: &DataConfig, part: Part) -> Result<Corpus> {
         if data.valid_choice == ValidChoice::Random {
             // Later errors could not name the line in the file.
@@ -207,7 +207,7 @@ impl Corpus {
         self.files[file].text()
     }
 
-    /// Fails if a mapped file was shortened.
+    /// Fails if a mapped file was truncated.
     pub(super) fn check_whole(&self) -> Result<()> {
         self.files.iter().try_for_each(TextFile::check_whole)
     }
@@ -241,7 +241,7 @@ impl Corpus {
     }
 }
 
-/// The ranges of `0..end` between these.
+/// The ranges of `0..end` that `ranges` do not cover.
 fn between(ranges: &[Range<usize>], end: usize) -> Vec<Range<usize>> {
     let starts = [0].into_iter().chain(ranges.iter().map(|range| range.end));
     let ends = ranges.iter().map(|range| range.start).chain([end]);

@@ -5,10 +5,10 @@ use std::ops::Range;
 use crate::config::{Order, ValidChoice};
 use crate::random::{Purpose, Stream};
 
-/// The size of a block in `contiguous` order: some 700 words, so that most words have their context.
+/// The size of a block in `contiguous` order in bytes: about 700 words, so that most words keep their context.
 const BLOCK: usize = 4096;
 
-/// The number of blocks that are held out at least, if the text has as many lines.
+/// The minimum number of blocks that are held out, if the text has enough lines.
 const BLOCKS: f64 = 50.0;
 
 /// The ranges of each file that are held out, ascending. They consist of whole lines, and have about `share` of all bytes.
@@ -48,8 +48,8 @@ fn tail(files: &[&[u8]], share: f64) -> Vec<Vec<Range<usize>>> {
     files.iter().map(of_file).collect()
 }
 
-/// One block at random out of each `1 / share` consecutive ones, so that every part of the text is represented. The choice is
-/// always the same: it does not depend on `train.seed`, so that runs with different seeds can be compared.
+/// One random block out of each `1 / share` consecutive blocks, so that every part of the text is represented. The choice does
+/// not depend on `train.seed`, so that runs with different seeds can be compared.
 fn random(files: &[&[u8]], share: f64, order: Order) -> Vec<Vec<Range<usize>>> {
     let bytes: f64 = files.iter().map(|text| text.len() as f64).sum();
     let size = match order {
@@ -78,12 +78,12 @@ fn random(files: &[&[u8]], share: f64, order: Order) -> Vec<Vec<Range<usize>>> {
     files.iter().map(of_file).collect()
 }
 
-/// Draws one of each `1 / share` consecutive blocks.
+/// Draws one out of each `1 / share` consecutive blocks.
 struct Lot {
     share: f64,
     /// The number of the next block.
     block: u64,
-    /// The groups that have begun.
+    /// The number of groups of blocks so far.
     groups: u64,
     /// The block that is drawn from the current group.
     drawn: u64,

@@ -23,7 +23,7 @@
 //! | `shuffle` | the order of the files of an epoch and of the lines of a file |
 //! | `batch`, `batches` | [`Batch`], [`BatchOptions`], [`Position`]; [`Batches`] of either order |
 //! | `sentences`, `sentence_queue`, `contiguous` | how each order cuts text into batches |
-//! | `targets`, `windows` | the number of targets of a text; evaluation of a part of them |
+//! | `targets`, `windows` | the number of targets of a text; evaluation of a subset of them |
 //! | `loader` | batches prepared on another thread: [`Loader`] |
 //! | `sampler` | log-uniform candidates: [`CandidateSampler`] |
 //!
@@ -31,7 +31,7 @@
 //!
 //! - The same files, options and seed give the same batches on every machine, with and without a cache.
 //! - The [`Position`] of a batch is all that is needed to continue with the next batch. A run resumes on the same text only.
-//! - An evaluation covers every target of its files exactly once, or a part of them, taken evenly from the whole text.
+//! - An evaluation covers every target of its files exactly once, or a subset sampled evenly from the whole text.
 //! - The same text gives the same vocabulary, with any number of threads.
 //!
 //! ```

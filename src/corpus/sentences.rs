@@ -24,19 +24,19 @@ pub(super) struct SentenceBatches {
     epoch: u64,
     /// Whether streams without a sentence are padded (evaluation), instead of ending the batches (training).
     pads: bool,
-    /// Chooses sentences; none takes all.
+    /// Chooses sentences; `None`: all.
     choice: Option<Choice>,
 }
 
-/// Chooses sentences evenly over a text, until they have `targets` targets. The last one may have more than are left.
+/// Chooses sentences evenly over a text until they have `targets` targets. The last sentence can exceed that number.
 #[derive(Clone, Copy, Debug)]
 struct Choice {
     targets: u64,
-    /// The targets of the whole text.
+    /// The number of targets of the whole text.
     all: u64,
-    /// The targets of the sentences so far.
+    /// The number of targets of the sentences so far.
     seen: u64,
-    /// The targets of those that were chosen.
+    /// The number of targets of the chosen sentences.
     taken: u64,
 }
 
@@ -81,7 +81,7 @@ impl SentenceBatches {
         Ok(batches)
     }
 
-    /// Sentences at even distances over a text of `all` targets, with at least `targets` of them.
+    /// Evenly spaced sentences of a text of `all` targets, with at least `targets` targets.
     pub(super) fn spread(mut self, targets: u64, all: u64) -> SentenceBatches {
         self.choice = Some(Choice {
             targets,

@@ -29,7 +29,7 @@ impl Text {
         }
     }
 
-    /// The pairs of input and target of a chunk of sentences. Blank lines have none.
+    /// The number of pairs of input and target of a chunk of sentences. Blank lines have none.
     pub(super) fn pairs(&self, chunk: &Chunk) -> Result<u64> {
         let (mut pairs, mut blank) = (0, true);
         let counted = self.corpus().for_each_item(chunk, self.kind(), |_, item| {

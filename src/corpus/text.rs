@@ -133,7 +133,7 @@ impl Text {
         }
     }
 
-    /// Fails if a file that is mapped was shortened: reading it would end the process.
+    /// Fails if a mapped file was truncated: reading it would end the process.
     pub(super) fn check_whole(&self) -> Result<()> {
         let is_damaged = |file: &usize| {
             self.token_file(*file)

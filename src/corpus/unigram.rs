@@ -1,13 +1,12 @@
-//! The unigram model of a vocabulary: it predicts each word with its share of the training text, whatever came before. Its
-//! perplexity says how hard a text is, so that the perplexity of a language model can be judged.
+//! The unigram model of a vocabulary, which predicts each word by its frequency in the training text, without context. Its
+//! perplexity is a baseline for the perplexity of a language model on the same text.
 
 use super::vocabulary::Vocabulary;
 
-/// The losses of the words under a unigram model.
+/// A unigram model with add-one smoothing.
 ///
-/// The probability of a word that was counted `c` times is `(c + 1) / (N + V)`, where `N` is the sum of all counts and `V`
-/// the number of words: words that the training text does not have are possible. Words outside the vocabulary have the
-/// count of the unknown word.
+/// The probability of a word with the count `c` is `(c + 1) / (N + V)`, where `N` is the sum of all counts and `V` the number
+/// of words in the vocabulary. Words outside the vocabulary have the count of the unknown word.
 #[derive(Clone, Debug)]
 pub struct Unigram {
     losses: Vec<f64>,
@@ -16,8 +15,7 @@ pub struct Unigram {
 }
 
 impl Unigram {
-    /// The model of a vocabulary. `None` if it has no counts: they are all the same, as in a list of words that was written by
-    /// hand.
+    /// The model of a vocabulary. `None` if all counts are equal, as in a word list that was written by hand.
     pub fn of(vocabulary: &Vocabulary) -> Option<Unigram> {
         let counts = || (0..vocabulary.len() as u32).map(|id| vocabulary.count(id));
         let first = counts().next()?;
@@ -32,8 +30,8 @@ impl Unigram {
         })
     }
 
-    /// Whether the perplexity of a text with `targets` targets, `unknown` of them unknown words, is meaningful. It is not if more
-    /// than 1 % of the targets are unknown and the training text has no unknown words.
+    /// Whether the perplexity of a text with `targets` targets, `unknown` of them unknown words, is meaningful. It is not if
+    /// more than 1 % of the targets are unknown and the training text has no unknown word.
     pub fn is_meaningful(&self, targets: u64, unknown: u64) -> bool {
         self.has_unknown || unknown.saturating_mul(100) <= targets
     }

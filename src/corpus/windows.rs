@@ -1,17 +1,17 @@
-//! An evaluation of a part of a text in `contiguous` order: windows at even distances over the whole text.
+//! An evaluation of part of a text in `contiguous` order: evenly spaced windows over the whole text.
 //!
-//! The recurrent state is zero before a window, and a model without context predicts badly. So a window is preceded by
-//! tokens that the model reads and that are not counted: its context.
+//! The recurrent state is zero before a window, and a model without context predicts badly. The model therefore first reads the
+//! tokens before the window, its context, which are not counted.
 
 use super::batch::{Batch, BatchBuilder, Position};
 use super::contiguous::{SeekPoint, Stream, seek, seek_points};
 use super::text::Text;
 use crate::error::Result;
 
-/// Tokens that the model reads before a window.
+/// The number of tokens of context.
 pub(super) const CONTEXT: u64 = 64;
 
-/// Windows have about this many targets: the context then adds a quarter.
+/// The approximate number of targets of a window. The context then adds a quarter.
 const LENGTH: u64 = 4 * CONTEXT;
 
 /// The minimum number of windows. There are fewer if windows would otherwise have fewer targets than tokens of context.
@@ -20,11 +20,11 @@ const COUNT: u64 = 32;
 /// A window of the sequence of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Window {
-    /// The token that is the input of its first target.
+    /// The position of the token that is the input of its first target.
     first: u64,
-    /// Tokens read before that one.
+    /// The number of tokens read before that one.
     context: u64,
-    /// Its targets.
+    /// The number of targets.
     targets: u64,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct WindowBatches {
     text: Text,
     unroll: usize,
     points: Vec<SeekPoint>,
-    /// The windows that are read at the same time, one for each stream.
+    /// The windows that are read at the same time, one per stream.
     rounds: Vec<Vec<Window>>,
     round: usize,
     /// Batches returned so far in this round.
@@ -46,7 +46,7 @@ pub(super) struct WindowBatches {
 }
 
 impl WindowBatches {
-    /// `targets` targets of a text that has more.
+    /// Batches of `targets` targets of a text that has more.
     pub(super) fn new(
         text: &Text,
         batch: usize,
@@ -135,8 +135,8 @@ impl Window {
     }
 }
 
-/// Windows with `targets` targets in total, a multiple of `batch`, over a text that has `all` targets. Each begins where one
-/// of as many equal parts of the text begins.
+/// Windows with `targets` targets in total over a text of `all` targets. Their number is a multiple of `batch`. They start at
+/// the beginnings of equal parts of the text.
 fn windows(all: u64, targets: u64, batch: usize) -> Vec<Window> {
     let batch = batch as u64;
     let in_stream = |length: u64| targets / (batch * length);

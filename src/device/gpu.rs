@@ -32,9 +32,9 @@ pub(super) struct Pending {
 
 /// Runs plans on a wgpu device, as compute passes.
 ///
-/// [`load`](Executor::load) creates everything that a run needs. A run writes its inputs, encodes one compute pass over all steps,
-/// copies the outputs into one of a few staging buffers and submits. Several runs may be in flight. The queue keeps runs,
-/// writes and reads in order, so only [`fetch`](Executor::fetch) and reads wait, and a run when too many are in flight.
+/// [`load`](Executor::load) creates everything that a run needs. A run writes its inputs, encodes one compute pass over all
+/// steps, copies the outputs into one of a few staging buffers and submits. Several runs may be in flight. The queue keeps
+/// runs, writes and reads in order, so only [`fetch`](Executor::fetch) and reads wait, and a run when too many are in flight.
 pub struct GpuExecutor {
     pub(super) adapter: Adapter,
     pub(super) handle: Handle,

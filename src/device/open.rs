@@ -37,13 +37,13 @@ pub struct ExecutorOptions {
     /// Keeps the run-time checks of wgpu in all kernels, even in those that are known to compute correctly
     /// without them. Default: false.
     pub checked: bool,
-    /// The folder that keeps what tuning finds, in one file `tuning-*.json` for each adapter and driver; `None`: it is not kept.
+    /// The folder of tuning results, one file `tuning-*.json` for each adapter and driver. `None`: results are not stored.
     /// Default: [`cache_folder`], which is `WLSTM_CACHE`, or `wlstm` in the user's cache folder.
     pub cache: Option<PathBuf>,
     /// Called during tuning with the number of measurements done and the number of all measurements. Default: none.
     pub on_tuning: Option<TuningObserver>,
     /// Called with the name of each plan that starts to run on a GPU. If it returns true, the device is destroyed during this
-    /// run, as by a failing driver. For tests of lost devices. Default: none.
+    /// run, as if the driver had failed. For tests of lost devices. Default: none.
     pub loses_device: Option<LossTest>,
 }
 
@@ -77,7 +77,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if the driver refuses, or the system refuses a thread.
+    /// [`Kind::Device`](crate::error::Kind::Device) if the driver returns an error, or a thread cannot be started.
     pub fn open(&self, workload: Workload, options: &ExecutorOptions) -> Result<Box<dyn Executor>> {
         team::start().map_err(Error::no_thread)?;
         let Device::Gpu(adapter) = self else {

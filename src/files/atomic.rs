@@ -64,12 +64,12 @@ pub(super) fn replace(path: &Path, fill: impl FnOnce(&File) -> Result<()>) -> Re
     sync_folder(folder).map_err(|error| cannot_write(path, error))
 }
 
-/// A temporary file whose lock this process holds, so that no other process takes it for an abandoned one.
+/// A temporary file whose lock this process holds, so that other processes do not treat it as abandoned.
 fn locked(create: impl Fn() -> std::io::Result<NamedTempFile>) -> std::io::Result<NamedTempFile> {
     loop {
         let temporary = create()?;
         match temporary.as_file().try_lock() {
-            // Another process has found it before it was locked, and removes it.
+            // Another process has found the file before it was locked, and removes it.
             Err(TryLockError::WouldBlock) => {}
             Ok(()) if !temporary.path().exists() => {}
             // Some network file systems have no locks.

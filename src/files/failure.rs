@@ -28,7 +28,7 @@ pub fn cannot_write(path: &Path, error: std::io::Error) -> Error {
         .help(help)
 }
 
-/// Whether the process or the system has no file descriptor left. The standard library has no kind for it.
+/// Whether the process or the system has run out of file descriptors. The standard library has no error kind for this.
 fn too_many_are_open(error: &std::io::Error) -> bool {
     let source = || {
         error

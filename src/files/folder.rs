@@ -10,11 +10,11 @@ use crate::error::{Error, Result};
 /// How the names of temporary files begin.
 pub(super) const PARTIAL_PREFIX: &str = ".wlstm-partial-";
 
-/// Without locks, a partial file is abandoned if nobody has written to it for this long.
+/// Without locks, a partial file is abandoned if it was not modified for this time.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// Removes the partial files that killed processes have left in `folder`, and returns their paths. Those of living processes
-/// stay.
+/// Removes the partial files that killed processes have left in `folder`, and returns their paths. Those of running processes
+/// are kept.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub fn sweep(folder: &Path) -> Result<Vec<PathBuf>> {
     sweep_older(folder, Duration::ZERO)
 }
 
-/// Same as [`sweep`], for partial files that nobody has written to for `age`.
+/// Same as [`sweep`], for partial files that were not modified for `age`.
 ///
 /// # Errors
 ///
@@ -59,16 +59,16 @@ pub fn is_partial(path: &Path) -> bool {
         .is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL_PREFIX))
 }
 
-/// Removes what killed processes have left in a folder that others use as well. A failure does no harm.
+/// Removes the partial files of killed processes in a folder that other programs use as well. Errors are ignored.
 pub(super) fn sweep_others(folder: &Path) {
     if let Err(error) = sweep(folder) {
         tracing::debug!("{}", error.chain());
     }
 }
 
-/// The partial file at `path` with its lock, if no living process writes it and nobody has written to it for `age`.
+/// The partial file at `path` with its lock, if no running process has locked it and it was not modified for `age`.
 fn abandoned(path: &Path, age: Duration) -> Option<File> {
-    // A link or a pipe is no file of this program.
+    // This program does not create links or pipes.
     if !path.symlink_metadata().ok()?.is_file() {
         return None;
     }

@@ -1,10 +1,10 @@
 //! Writes files atomically, and reads folders.
 //!
-//! A file is written to a temporary file in the same folder, flushed to the disk, and renamed to its final name; then the folder
-//! is flushed too. If the process or the machine stops in between, the old file is unchanged. A process holds a lock on the temporary
-//! file that it writes; [`sweep`] removes those that killed processes leave.
+//! A file is written to a temporary file in the same folder, flushed to the disk, and renamed to its final name; then the
+//! folder is flushed too. If the process or the machine stops in between, the old file is unchanged. A process holds a lock on
+//! the temporary file that it writes; [`sweep`] removes those that killed processes leave.
 //!
-//! Paths that a user gives are written with [`Output`], files in folders of this program with [`write_atomically`].
+//! Outputs that a user names are written with [`Output`], files in folders of this program with [`write_atomically`].
 
 mod atomic;
 mod failure;

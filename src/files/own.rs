@@ -1,4 +1,4 @@
-//! Files of this program in folders that may come from strangers: a run folder that was sent, for example.
+//! Files of this program in folders from untrusted sources, for example a downloaded run folder.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -6,21 +6,21 @@ use std::path::Path;
 
 use super::regular::read_regular;
 
-/// Checks that there is a regular file at `path`, or nothing. A symbolic link could name any file of the user, and reading a pipe
-/// could wait for ever.
+/// Checks that `path` is a regular file or does not exist. A symbolic link could point to any file of the user, and reading a
+/// pipe could block forever.
 ///
 /// # Errors
 ///
-/// If there is anything else.
+/// If `path` is anything else.
 pub fn check_own(path: &Path) -> io::Result<()> {
     check(path, fs::FileType::is_file, "it is not a regular file")
 }
 
-/// Checks that there is a folder at `path`, which is no symbolic link, or nothing.
+/// Checks that `path` is a folder, and not a symbolic link to one, or does not exist.
 ///
 /// # Errors
 ///
-/// If there is anything else.
+/// If `path` is anything else.
 pub fn check_own_folder(path: &Path) -> io::Result<()> {
     check(path, fs::FileType::is_dir, "it is not a folder")
 }
@@ -39,7 +39,7 @@ fn check(path: &Path, is_right: fn(&fs::FileType) -> bool, what: &str) -> io::Re
 ///
 /// # Errors
 ///
-/// Same as [`check_own`], and if it cannot be read or is larger.
+/// Same as [`check_own`], and if the file cannot be read or is larger.
 pub fn read_own(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     check_own(path)?;
     read_regular(path, limit)

@@ -1,22 +1,22 @@
-//! Opens regular files only: reading a pipe or a device can wait for ever.
+//! Opens regular files only: reading a pipe or a device can block forever.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
-/// Opens a regular file, or a link to one, for reading. Never waits.
+/// Opens a regular file, or a link to one, for reading. Never blocks.
 ///
 /// # Errors
 ///
 /// If the file cannot be opened, or is a pipe, a device, a socket or a folder.
 pub fn open_regular(path: &Path) -> Result<File> {
-    // Opening some devices has effects, so this comes first.
+    // Opening some devices has side effects, so the path is checked first.
     check_regular(&std::fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     {
-        // If the file becomes a pipe meanwhile, opening it must not wait. No effect on regular files.
+        // Opening must not block if the file was replaced by a pipe after the check. No effect on regular files.
         use std::os::unix::fs::OpenOptionsExt;
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
     }

@@ -33,7 +33,7 @@ pub fn write_large_atomically(
     replace(path, |file| write_in_background(path, file, fill))
 }
 
-/// Writes `file`, which will be the file at `path`, as [`write_large_atomically`] does.
+/// Writes `file` as [`write_large_atomically`] does. `path` is its final path, for messages.
 pub(super) fn write_in_background(
     path: &Path,
     file: &File,
@@ -55,7 +55,7 @@ pub(super) fn write_in_background(
             .name("disk".to_owned())
             .spawn_scoped(scope, move || write_buffers(file, &buffers, &recycle));
         let Ok(disk) = disk else {
-            // Slower, but a checkpoint is not lost because the system has no thread left.
+            // Without a thread, writing is slower, but it succeeds.
             let mut writer = BufWriter::with_capacity(BUFFER, file);
             fill(&mut writer)?;
             return writer.flush().map_err(|error| cannot_write(path, error));
@@ -67,7 +67,7 @@ pub(super) fn write_in_background(
             Ok(written) => written,
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        // If the disk has failed, `fill` has failed because of it, so the error of the disk is reported.
+        // An error of the disk also makes `fill` fail, so it is reported first.
         written.map_err(|error| cannot_write(path, error))?;
         filled
     })

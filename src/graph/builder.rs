@@ -173,8 +173,8 @@ impl Builder {
         self.owner = owner;
     }
 
-    /// A recurrent state, `layers.0.h` for example: a persistent tensor of the plan's state owner. Declaring the same state again
-    /// returns it.
+    /// A recurrent state, `layers.0.h` for example: a persistent tensor of the plan's state owner. Declaring the same state
+    /// again returns it.
     pub fn state(&mut self, name: &str, shape: impl Into<Shape>) -> Slice {
         let name = self.owner.state(name);
         if self.plan.find(&name).is_some() {

@@ -1,7 +1,8 @@
 //! The topics of `wlstm help`, one Markdown file each.
 //!
 //! The keys of a configuration, the weights of gates and the states of optimizers are declared in the code. The test
-//! `tests/library/help.rs` checks their tables. After a change, `INSTA_UPDATE=always cargo test --test library help` writes them.
+//! `tests/library/help.rs` checks their tables. After a change, `INSTA_UPDATE=always cargo test --test library help` writes
+//! them.
 //!
 //! To add a topic, write `src/help/NAME.md`, and add a line below and its name to the README. The first line of the file says
 //! what the topic is about.

@@ -15,7 +15,7 @@ use crate::tensor::names;
 /// Elements that are read and written at once.
 const CHUNK: usize = 1 << 22;
 
-/// Writes the parameters, their moving averages if these are to be used, the vocabulary and the configuration.
+/// Writes the parameters, their moving averages if the model is to use them, the vocabulary and the configuration.
 ///
 /// # Errors
 ///

@@ -31,7 +31,7 @@ impl Trained {
         self.evaluate_corpus(Arc::new(Corpus::open(files)?), 0)
     }
 
-    /// Same as [`Trained::evaluate`], of `targets` targets taken evenly from the whole text (0: all).
+    /// Same as [`Trained::evaluate`], on `targets` targets sampled evenly from the whole text (0: all).
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Trained {
                     .context(format!("cannot use the run's {what} text"))
                     .help("name the text with --data FILE")
             };
-            // A checkpoint of a stranger can name any file, so the user sees which before it is read.
+            // A checkpoint from an untrusted source can name any file, so the path is shown before the file is read.
             let files = expand(named).map_err(failed)?;
             let data = &self.config().data;
             let mut name = names_of(&files[0], files.len());
@@ -97,7 +97,7 @@ impl Trained {
         )
     }
 
-    /// The files that the configuration names for a text; none if it has no such text.
+    /// The files that the configuration names for a text. `None` if it names none.
     fn files_of(&self, text: ConfiguredText) -> Option<&[PathBuf]> {
         let data = &self.config().data;
         match text {

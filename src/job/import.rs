@@ -111,7 +111,7 @@ pub(super) fn new_run(
     }
 }
 
-/// Writes the files of a new run. The checkpoint comes last: a folder without it is free for another run.
+/// Writes the files of a new run. The checkpoint is the last: a folder without it can be used by another run.
 fn fill(
     folder: &RunFolder,
     name: &str,

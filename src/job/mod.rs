@@ -12,12 +12,12 @@
 //! | [`text`] | the vocabulary and the texts of a configuration |
 //! | [`distributed`] | the processes of a job on several machines |
 //! | [`factorize`] | converts a trained model to one with cheaper cells |
-//! | [`rescore`] | n-best lists ordered by their scores and a model |
+//! | [`rescore`] | reranking of n-best lists |
 //! | [`import`](mod@import) | creates a run from a model that was trained elsewhere |
 //! | [`page`] | writes the report of a run |
 //!
-//! The advice in an [`Error`](crate::error::Error) names options of the program, for example `--device` or `--set`. The options of
-//! [`Job`] and the overrides of [`Job::load`] are the same settings.
+//! The advice in an [`Error`](crate::error::Error) names options of the program, for example `--device` or `--set`. The options
+//! of [`Job`] and the overrides of [`Job::load`] are the same settings.
 //!
 //! This module prints nothing. Observers receive progress and messages as [`Event`]s.
 

@@ -11,7 +11,7 @@ use crate::report::{RunData, page};
 /// The file name of the page.
 pub const REPORT: &str = checkpoint::REPORT;
 
-/// Writes the page of some runs to `out`. Replaces an existing page, but no file of another kind.
+/// Writes the report of some runs to `out`. Replaces an existing report, but no other file.
 ///
 /// # Errors
 ///

@@ -34,7 +34,7 @@ pub struct Job {
     pub(super) texts: Option<Texts>,
     pub(super) stop: Stop,
     pub(super) shared_targets: Option<Arc<SharedTargets>>,
-    /// Words to train on, if the limit is given in words.
+    /// The number of words to train on, if the limit is given in words.
     pub(super) words: Option<u64>,
 }
 
@@ -174,7 +174,7 @@ impl Job {
         self
     }
 
-    /// Stops after this many words, rounded up to whole steps: replaces `train.steps`.
+    /// Stops after this many words, rounded up to whole steps. Replaces `train.steps`.
     pub fn words(mut self, words: u64) -> Job {
         self.words = Some(words);
         self

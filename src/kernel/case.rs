@@ -57,7 +57,7 @@ pub struct Case {
     pub params: Box<[u32]>,
     /// One for each binding, in order.
     pub buffers: Vec<Fill>,
-    /// The number of terms of the longest sum behind one output element; 1 for a kernel that sums nothing. It decides the
+    /// The number of terms of the longest sum in an output element; 1 for a kernel without sums. It determines the
     /// [tolerance](Case::tolerance).
     pub reduction: usize,
     /// Whether it is large enough to be timed.
@@ -68,7 +68,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// A case whose outputs are sums of at most `reduction` terms; 1 for a kernel that sums nothing.
+    /// A case whose outputs are sums of at most `reduction` terms; 1 for a kernel without sums.
     pub fn new(
         label: &'static str,
         params: &impl Params,
@@ -121,8 +121,8 @@ impl Case {
         (got - want).abs() / scale
     }
 
-    /// The largest [error](Case::error) allowed: `EPSILON * (16 + 4 sqrt(n) + n / 8)` with `n` the [`reduction`](Case::reduction)
-    /// and [`f32::EPSILON`], or `EPSILON * roundings` with [`Case::roundings`].
+    /// The largest [error](Case::error) allowed: `EPSILON * (16 + 4 sqrt(n) + n / 8)` with `n` the
+    /// [`reduction`](Case::reduction) and [`f32::EPSILON`], or `EPSILON * roundings` with [`Case::roundings`].
     ///
     /// The first formula is sixteen roundings, plus the largest error of a sum of `n` terms of order one whose signs vary. A
     /// running sum of such terms is itself of order `sqrt(n)`, so its `n` roundings together are of order `n`, with a small

@@ -33,8 +33,9 @@ pub static LOGARITHM: Snippet = Snippet {
     wgsl: include_str!("../../shaders/shared/logarithm.wgsl"),
 };
 
-/// `sum_of_group(local: u32, value: f32) -> f32` and `largest_of_group(local: u32, value: f32) -> f32`: the sum and the maximum of
-/// `value` over a workgroup of 256 threads, in a fixed order. `local` is the `local_invocation_index`. All threads must call them.
+/// `sum_of_group(local: u32, value: f32) -> f32` and `largest_of_group(local: u32, value: f32) -> f32`: the sum and the maximum
+/// of `value` over a workgroup of 256 threads, in a fixed order. `local` is the `local_invocation_index`. All threads must call
+/// them.
 pub static WORKGROUP: Snippet = Snippet {
     name: "workgroup",
     wgsl: include_str!("../../shaders/shared/workgroup.wgsl"),

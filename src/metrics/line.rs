@@ -119,7 +119,7 @@ pub struct Valid {
     /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<bool>,
-    /// The perplexity of the unigram model of the training text on the same targets. `None` if the words have no counts.
+    /// The perplexity of the unigram model on the same targets. `None` if the vocabulary has no counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unigram: Option<f64>,
 }

@@ -57,7 +57,7 @@ pub(super) fn scan(path: &Path, mut take: impl FnMut(Line, u64) -> bool) -> Resu
     Ok(())
 }
 
-/// Whether this may be the beginning of a line of metrics.
+/// Whether the text can be the beginning of a line of metrics.
 fn is_begin(text: &[u8]) -> bool {
     const BEGIN: &[u8] = b"{\"kind\":\"";
     let both = text.len().min(BEGIN.len());

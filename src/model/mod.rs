@@ -92,14 +92,14 @@
 //! states, so the perplexity of a text with few words per stream is higher than with `train.batch = 1`.
 //! Targets that are not in the vocabulary count as `<UNK>`.
 //!
-//! A validation may cover a part of the text ([`Batches::spread`](crate::corpus::Batches::spread)): `n` targets, taken evenly from
-//! all of it. *Sentences*: in the order of the text, a sentence is taken when fewer than `n` times the share of the text that was
-//! passed are taken. *Contiguous*: windows of about 256 targets, or shorter so
-//! that there are 32, begin at even distances. The state is zero before
-//! a window, and the 64 tokens before it are inputs without targets.
+//! A validation can cover part of the text ([`Batches::spread`](crate::corpus::Batches::spread)): `n` targets, sampled evenly
+//! from the whole text. *Sentences*: in the order of the text, a sentence is chosen if the sentences chosen before it have
+//! fewer than `n` times the fraction of targets seen so far. *Contiguous*: evenly spaced windows of about 256 targets, or
+//! shorter so that there are at least 32. The state is zero before a window, and the 64 tokens before it are inputs without
+//! targets.
 //!
-//! Beside it stands the perplexity of the unigram model ([`Unigram`](crate::corpus::Unigram)) on the same targets: a word that the
-//! vocabulary counts `c` times has the probability `(c + 1) / (N + V)`, where `N` is the sum of all counts.
+//! The baseline is the perplexity of the unigram model ([`Unigram`](crate::corpus::Unigram)) on the same targets: a word with
+//! the count `c` has the probability `(c + 1) / (N + V)`, where `N` is the sum of all counts.
 
 pub mod cost;
 pub mod division;

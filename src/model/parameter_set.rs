@@ -14,7 +14,7 @@ const MOST_INITIAL: f64 = 0.1;
 /// Which parameters of a model are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterSet {
-    /// Those after the last step.
+    /// The parameters after the last step.
     Last,
     /// The moving averages of the recurrent parameters; the tables after the last step.
     Average,
@@ -32,7 +32,7 @@ impl ParameterSet {
         }
     }
 
-    /// The sets that a run uses which continues after this many steps, in this order.
+    /// The sets that a run uses from this step on, in order.
     pub fn of_run(config: &Config, steps: u64) -> Vec<ParameterSet> {
         let now = ParameterSet::after(config, steps);
         if config.train.ema > 0.0 && now == ParameterSet::Last {
@@ -57,7 +57,7 @@ pub fn initial_weight(ema: f64, steps: u64) -> f64 {
     ema.powf(steps as f64)
 }
 
-/// The first step after which a run with a moving average uses it; none if it uses it after this many steps, or has none.
+/// The first step after which a run uses its moving average. `None` if it already does after this many steps, or has none.
 pub fn next_average(config: &Config, steps: u64) -> Option<u64> {
     let is_early =
         config.train.ema > 0.0 && ParameterSet::after(config, steps) == ParameterSet::Last;

@@ -104,7 +104,7 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
     let has_perplexity = rows.iter().any(|row| row.perplexity.is_some());
     let has_memory = rows.iter().any(|row| row.memory.is_some());
     let has_unknown = rows.iter().any(|row| row.unknown > Some(0.0));
-    // A run that was interrupted may have validated on a part of the text only.
+    // An interrupted run may have validated only on part of the text.
     let targets: BTreeSet<u64> = rows
         .iter()
         .filter_map(|row| row.perplexity_targets)
@@ -114,7 +114,7 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
     let mut columns = vec![Column::words("model")];
     let unit = rows.first().map_or("words/s", |row| row.unit);
     columns.extend(["recurrent", "parameters", "steps", unit].map(Column::numbers));
-    // A single model has nothing to be compared with.
+    // There is no comparison for a single model.
     let has_ratios = rows.len() > 1;
     if has_ratios {
         columns.extend(["times", "by FLOPs", "reached"].map(Column::numbers));

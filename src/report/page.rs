@@ -83,7 +83,7 @@ fn add_table(body: &mut String, table: Table) {
     let _ = writeln!(body, "<div class=\"wide\">{}</div>", table.html());
 }
 
-/// The perplexity of the unigram model: once, or for each run if they have different texts.
+/// The perplexity of the unigram model: once, or for each run if their texts differ.
 fn add_unigram(body: &mut String, runs: &[RunData], rows: &[ComparisonRow]) {
     let known = rows
         .iter()

@@ -11,7 +11,7 @@ use crate::model::cost::{Cost, cost};
 use crate::printable::printable;
 use crate::train::saved::SavedModel;
 
-/// The largest configuration that is read, in bytes.
+/// The maximum size of a configuration in bytes.
 const MAX_CONFIG: u64 = 1 << 22;
 
 /// A run in any state: running, interrupted or finished.
@@ -39,7 +39,7 @@ pub struct RunData {
     pub memory: Vec<u64>,
     /// The steps in the metrics, ascending.
     pub steps: Vec<Step>,
-    /// The validations in the order of the metrics: ascending, then those on all targets.
+    /// The validations in the order of the metrics: ascending by step, then the final ones on all targets.
     pub valids: Vec<Valid>,
     /// Number of steps skipped because of overflow, in mixed precision.
     pub skipped: u64,
@@ -47,7 +47,7 @@ pub struct RunData {
     pub sample: Option<String>,
     /// Why it ended, if it has.
     pub reason: Option<String>,
-    /// Whether it has begun, or tried to.
+    /// Whether it has started, or failed to start.
     pub has_begun: bool,
 }
 
@@ -101,7 +101,7 @@ impl RunData {
         Ok(run)
     }
 
-    /// A run that has `failed` before its first step, or has not begun. `words` is the size of the vocabulary.
+    /// A run that `failed` before its first step, or has not started. `words`: the size of the vocabulary.
     pub fn without_steps(
         folder: PathBuf,
         label: String,
@@ -172,7 +172,7 @@ impl RunData {
     pub fn vocabulary_size(&self) -> usize {
         let [none, one] = [1, 2].map(|words| cost(&self.config, words).parameters);
         let more = self.parameters.saturating_sub(none) / (one - none).max(1);
-        // Metrics can have any number. No vocabulary is larger.
+        // Metrics can contain any number. No vocabulary is larger than this.
         1 + more.min(i32::MAX as u64) as usize
     }
 
@@ -220,8 +220,8 @@ impl RunData {
         }
     }
 
-    /// The validations on the most targets: on all of them, once the run has ended. Only perplexities on the same targets can be
-    /// compared.
+    /// The validations on the largest number of targets, which are all targets once the run has ended. Only perplexities on the
+    /// same targets can be compared.
     fn widest(&self) -> impl Iterator<Item = &Valid> {
         let most = self.valids.iter().map(|valid| valid.targets).max();
         self.valids
@@ -229,18 +229,18 @@ impl RunData {
             .filter(move |valid| Some(valid.targets) == most)
     }
 
-    /// The validation with the lowest perplexity, of those on the most targets.
+    /// The validation with the lowest perplexity, among those on the largest number of targets.
     pub fn best(&self) -> Option<&Valid> {
         let finite = self.widest().filter(|valid| valid.perplexity.is_finite());
         finite.min_by(|x, y| x.perplexity.total_cmp(&y.perplexity))
     }
 
-    /// The last validation, of those on the most targets.
+    /// The last validation among those on the largest number of targets.
     pub fn last_valid(&self) -> Option<&Valid> {
         self.widest().max_by_key(|valid| valid.step)
     }
 
-    /// The validations of a curve: on as many targets as the first one.
+    /// The validations of the curve, which have the same number of targets as the first one.
     pub fn curve(&self) -> impl Iterator<Item = &Valid> {
         let first = self.valids.first().map(|valid| valid.targets);
         self.valids

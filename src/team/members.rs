@@ -39,7 +39,7 @@ pub fn threads() -> usize {
 }
 
 impl Team {
-    /// A team of `threads` members, at most [`MAX_PARTS`]. It is smaller if the system refuses threads.
+    /// A team of `threads` members, at most [`MAX_PARTS`]. It is smaller if threads cannot be started.
     pub fn new(threads: usize) -> Team {
         let threads = threads.clamp(1, MAX_PARTS);
         let shared = Arc::new(Shared::new(threads));

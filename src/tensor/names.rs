@@ -177,7 +177,7 @@ pub enum StateOwner {
         /// Streams of a batch.
         streams: usize,
     },
-    /// Lines between two batches that score them.
+    /// The pool of states of lines between batches.
     Pool,
     /// Generation.
     Generation,

@@ -15,7 +15,7 @@ pub struct Evaluation {
     /// Targets that are not in the vocabulary and count as the unknown word.
     pub unknown: u64,
     /// The total negative log-likelihood under the unigram model of the vocabulary; see [`Unigram`]. `None` if the vocabulary
-    /// has no counts, or has none of the unknown word although more than 1 % of the targets are unknown.
+    /// has no counts, or if more than 1 % of the targets are unknown words but the count of the unknown word is 0.
     pub unigram: Option<f64>,
 }
 
@@ -44,7 +44,7 @@ impl Evaluation {
     }
 }
 
-/// Evaluates a text, or `targets` targets taken evenly from all of it (0: all of them; see [`Batches::spread`]). After each
+/// Evaluates a text on `targets` targets, sampled evenly from the whole text (0: all; see [`Batches::spread`]). After each
 /// batch calls `watch` with the number of batches done and the number of all; an error that it returns ends
 /// the evaluation.
 ///
@@ -74,7 +74,7 @@ pub fn evaluate(
             most - found.targets,
             text.vocabulary().unknown(),
         );
-        // Another window begins.
+        // A new window begins.
         if batch.reset && done > 0 {
             evaluator.zero_states()?;
         }

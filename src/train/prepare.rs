@@ -29,7 +29,7 @@ pub struct StepInputs {
 }
 
 impl StepInputs {
-    /// Adds the last inputs, see [`control`](super::update::control()).
+    /// Adds the inputs of the update; see [`control`](super::update::control()).
     pub fn set_control(&mut self, control: impl Into<Control>) {
         let Control { values, of_tables } = control.into();
         if self.parts.len() > 1 {
@@ -38,7 +38,7 @@ impl StepInputs {
         for part in &mut self.parts {
             part.push(("control", Data::Real(values.clone())));
         }
-        // The plan with the update has these.
+        // Only the plan that contains the update has these inputs.
         let updated = match self.parts.as_mut_slice() {
             [whole] => whole,
             _ => &mut self.update,

@@ -11,7 +11,7 @@ pub struct ScheduleState {
     pub epoch: u64,
     /// Validations that did not improve on the best before them.
     pub stalls: u32,
-    /// The share of `train.seconds` that is used, from 0 to 1; 0 without that limit.
+    /// The elapsed fraction of `train.seconds`, from 0 to 1; 0 without that limit.
     pub time: f64,
 }
 
@@ -27,14 +27,14 @@ pub fn learning_rate(config: &Config, state: ScheduleState, total: Option<u64>) 
                 return rate * (step + 1.0) / warmup;
             }
             let total = total.map_or(f64::INFINITY, |total| total as f64);
-            // The limit that is nearer ends the run.
+            // The limit that is closer ends the run.
             let done = ((step - warmup) / (total - warmup).max(1.0))
                 .max(state.time)
                 .min(1.0);
             rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
         }
         Schedule::Exponential { decay, decay_after } => {
-            // The epochs that the time stands for: all of them when it is used up.
+            // The epoch that corresponds to the elapsed fraction of the time.
             let by_time = 1 + (state.time * config.train.epochs as f64) as u64;
             let epoch = state.epoch.max(by_time.min(config.train.epochs));
             rate * decay.powf(epoch.saturating_sub(decay_after) as f64)
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(rate(0.0, 9, None), 2.0);
         assert!((rate(0.5, 9, None) - 1.0).abs() < 1e-12);
         assert!(rate(1.5, 9, None).abs() < 1e-12);
-        // With a limit in steps too, the one that is nearer counts.
+        // With a limit on steps too, the limit that is closer counts.
         assert!((rate(0.5, 29, Some(104)) - 1.0).abs() < 1e-12);
         assert!((rate(0.2, 54, Some(104)) - 1.0).abs() < 1e-12);
     }
@@ -96,7 +96,7 @@ mod tests {
         let config = with("schedule = \"exponential\"\ndecay = 0.5\ndecay_after = 4");
         let rate = |epoch| learning_rate(&config, at(0, epoch, 0), None);
         assert_eq!([rate(1), rate(4), rate(5), rate(6)], [2.0, 2.0, 1.0, 0.5]);
-        // Half of the time stands for half of the epochs.
+        // Half of the time corresponds to half of the epochs.
         let config = with("schedule = \"exponential\"\ndecay_after = 4\nepochs = 10\nseconds = 60");
         let rate = |time, epoch| learning_rate(&config, later(time, at(0, epoch, 0)), None);
         assert_eq!(

@@ -75,7 +75,7 @@ pub enum Event {
         /// The loss scale that was too large. The next step uses half of it.
         loss_scale: f64,
     },
-    /// What validations will cost.
+    /// The expected number and cost of validations.
     Validations {
         /// One or more sentences.
         text: String,
@@ -97,7 +97,7 @@ pub enum Event {
         seconds: f64,
         /// The perplexity.
         perplexity: f64,
-        /// The perplexity of the unigram model of the training text on the same targets. None if the words have no counts.
+        /// The perplexity of the unigram model on the same targets. `None` if the vocabulary has no counts.
         unigram: Option<f64>,
         /// The share of the targets that are unknown words.
         unknown: f64,
@@ -106,9 +106,9 @@ pub enum Event {
         unlearned: bool,
         /// Whether it is the best so far.
         best: bool,
-        /// The number of targets, if this is a figure on all of them at the end of a run whose validations were on a part.
+        /// The number of targets, if this is the final evaluation on all targets after validations on a subset.
         on_all: Option<u64>,
-        /// The seconds that it took.
+        /// Its duration in seconds.
         took: f64,
     },
     /// A checkpoint was written.

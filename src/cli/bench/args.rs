@@ -22,8 +22,8 @@ pub(in crate::cli) struct BenchArgs {
     /// The measurement.
     #[command(subcommand)]
     pub what: Option<BenchCommand>,
-    /// Where to compute: auto, cpu, gpu, gpu:N (number N of `wlstm devices`) or gpu:TEXT (the adapter whose name contains TEXT), for
-    /// example gpu:nvidia
+    /// Where to compute: auto, cpu, gpu, gpu:N (number N of `wlstm devices`) or gpu:TEXT (the adapter whose name contains
+    /// TEXT), for example gpu:nvidia
     #[arg(long, value_name = "SEL", default_value = "auto", global = true)]
     pub device: String,
     /// Print one JSON document

@@ -181,7 +181,7 @@ impl Display {
                     "{label}: step {step} was skipped: gradients too large for f16 at a loss scale of {loss_scale}"
                 ));
             }
-            // The same for all models, most often.
+            // Most notes are the same for all models. Each is printed once.
             Event::Note { text } => {
                 if self.said.insert(text.clone()) {
                     self.line(&text);
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    /// Off a terminal, a long validation prints a line now and then, as training does.
+    /// If standard error is not a terminal, a long validation prints a line at intervals, as training does.
     #[test]
     fn a_validation_shows_its_progress_in_plain_lines() {
         let sets = ["data.train=a.txt".to_owned()];

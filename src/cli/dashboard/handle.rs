@@ -32,7 +32,7 @@ impl Dashboard {
         terminal::check()
     }
 
-    /// Takes the terminal. `q` and signals ask the run to stop. `earlier` are the metrics of a run that is resumed.
+    /// Takes over the terminal. `q` and signals ask the run to stop. `earlier`: the metrics of the resumed run.
     ///
     /// # Errors
     ///

@@ -38,15 +38,15 @@ pub(super) struct State {
     pub is_stopping: bool,
     /// Remaining seconds, and when they were estimated.
     remaining: (f64, Instant),
-    /// The metrics of the run before this process.
+    /// The metrics that earlier processes of the run have written.
     earlier: Vec<Line>,
-    /// Seconds of training before this process, and when this process began to train.
+    /// Training time of earlier processes in seconds, and when this process started to train.
     trained: (f64, Instant),
 }
 
 impl State {
     /// Before the first event.
-    /// `earlier` are the metrics of a run that is resumed.
+    /// `earlier`: the metrics of the resumed run.
     pub fn new(title: String, config: &Config, earlier: Vec<Line>) -> State {
         State {
             title,
@@ -73,13 +73,13 @@ impl State {
         }
     }
 
-    /// The time since training began, without pauses between processes, for people.
+    /// The training time, without the time between processes, in readable form.
     pub fn elapsed(&self) -> String {
         let (seconds, since) = self.trained;
         duration(seconds + since.elapsed().as_secs_f64())
     }
 
-    /// Takes the metrics of the steps before this process.
+    /// Adds the metrics of earlier processes.
     fn take_earlier(&mut self, resumed: u64) {
         self.trained = (0.0, Instant::now());
         for line in std::mem::take(&mut self.earlier) {

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files;
 use crate::train::score::MANY_LINES;
 
-/// The largest number of lines of standard input that are scored together, so that the first scores come soon.
+/// The maximum number of lines of standard input that are scored together, so that the first scores are printed soon.
 const MANY_ARRIVED: usize = 256;
 
 /// The size in bytes of the lines scored together, above which no more are added.
@@ -93,25 +93,25 @@ fn cannot_read(place: &str, error: std::io::Error) -> Error {
         .help("check the name and the permissions of the file")
 }
 
-/// Lines that are scored together.
+/// A batch of lines that are scored together.
 #[derive(Default)]
 pub struct Window {
     /// The lines.
     pub lines: Vec<String>,
-    /// Why the line after them cannot be read, if it cannot.
+    /// The error of the line after them, if it cannot be read.
     pub failed: Option<Error>,
 }
 
 /// How many lines are scored together.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Waiting {
-    /// As many as make full batches.
+    /// As many lines as fill batches.
     ForMany,
-    /// Those that have arrived, at least one: their sender may wait for the scores.
+    /// The lines that have arrived, at least one. Their sender may wait for the scores.
     ForOne,
 }
 
-/// The next lines to score. There are none at the end of the input.
+/// The next lines to score; none at the end of the input.
 pub fn next_window(lines: &Receiver<Result<String>>, waiting: Waiting) -> Window {
     let most = match waiting {
         Waiting::ForMany => MANY_LINES,

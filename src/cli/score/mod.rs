@@ -1,7 +1,7 @@
 //! `wlstm score`: the log-probability of every line, printed as the lines arrive.
 //!
-//! A thread reads the lines. If they come from a file, many are scored together. If they come from standard input, lines that
-//! have arrived are scored at once, because a person or a program may wait for the score of a line.
+//! A thread reads the lines. Lines of a file are scored in large batches. Lines of standard input are scored as soon as they
+//! arrive, because a person or a program may wait for the score of a line.
 
 mod lines;
 mod scoring;

@@ -26,7 +26,7 @@ pub struct Scoring<'a> {
     trained: &'a Trained,
     rows: Rows,
     scorer: Scorer<'a>,
-    /// For the totals alone: the unigram model.
+    /// The unigram model, if only totals are printed.
     unigram: Option<Unigram>,
     /// The number of lines printed so far.
     printed: u64,
@@ -36,7 +36,7 @@ pub struct Scoring<'a> {
 }
 
 impl<'a> Scoring<'a> {
-    /// Nothing is scored yet.
+    /// A scorer without any lines so far.
     pub fn new(trained: &'a Trained, rows: Rows, scorer: Scorer<'a>) -> Scoring<'a> {
         Scoring {
             trained,
@@ -51,7 +51,7 @@ impl<'a> Scoring<'a> {
         }
     }
 
-    /// Prints rows this way.
+    /// Sets the format of the rows.
     pub fn raw(self, raw: RawArgs) -> Scoring<'a> {
         Scoring { raw, ..self }
     }
@@ -76,7 +76,7 @@ impl<'a> Scoring<'a> {
         }
     }
 
-    /// Scores and prints lines. Returns whether the output still has a reader.
+    /// Scores and prints lines. Returns false if the reader has closed the output.
     fn score(&mut self, lines: &[String]) -> Result<bool> {
         let (words, tokens) = (self.trained.vocabulary(), self.trained.config().data.tokens);
         let encode = |line: &String| words.encode_text(line, tokens);

@@ -12,7 +12,7 @@ pub struct Summary {
     unknown: u64,
     log_probability: f64,
     of_unknown: f64,
-    /// The negative log-likelihood under the unigram model, if that is wanted and known.
+    /// The negative log-likelihood under the unigram model, if it is computed.
     unigram: Option<f64>,
 }
 
@@ -31,13 +31,13 @@ impl Summary {
         *self.unigram.get_or_insert(0.0) += nll;
     }
 
-    /// Leaves the unigram model out if its perplexity would mean nothing.
+    /// Omits the unigram model if its perplexity is not meaningful.
     pub fn check_unigram(&mut self, unigram: Option<&Unigram>) {
         let means = unigram.is_some_and(|model| model.is_meaningful(self.tokens, self.unknown));
         self.unigram = self.unigram.filter(|_| means);
     }
 
-    /// The four lines that KenLM's `query` ends with, and that of the unigram model, if it was added.
+    /// The four lines at the end of the output of KenLM's `query`, and a line for the unigram model if it was computed.
     pub fn text(&self) -> String {
         let perplexity = |log: f64, tokens: u64| match tokens {
             0 => "-".to_owned(),

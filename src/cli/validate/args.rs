@@ -23,8 +23,8 @@ use clap::Args;
     wlstm validate --all --json > validate.json"
 )]
 pub(in crate::cli) struct ValidateArgs {
-    /// Where to compute: auto, cpu, gpu, gpu:N (number N of `wlstm devices`) or gpu:TEXT (the adapter whose name contains TEXT), for
-    /// example gpu:nvidia
+    /// Where to compute: auto, cpu, gpu, gpu:N (number N of `wlstm devices`) or gpu:TEXT (the adapter whose name contains
+    /// TEXT), for example gpu:nvidia
     #[arg(
         long,
         value_name = "SEL",

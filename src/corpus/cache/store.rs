@@ -17,7 +17,7 @@ pub(super) struct Store {
     pub(super) folder: PathBuf,
     /// Whether all bytes of a file are checked when it is opened.
     pub(super) verify: bool,
-    /// Whether token files are copied into memory when they are opened, and not mapped.
+    /// Whether token files are copied into memory when they are opened, instead of mapped.
     pub(super) copied: bool,
 }
 

@@ -11,7 +11,7 @@ use crate::cell::Attribute;
 /// The size of a dimension.
 #[derive(Clone, Copy)]
 pub enum Dimension {
-    /// A size that the caller of the graph chooses, by its name.
+    /// A symbolic dimension, whose size the caller of the graph chooses.
     Named(&'static str),
     /// A fixed size.
     Size(usize),
@@ -116,9 +116,9 @@ impl<'a> Builder<'a> {
         });
     }
 
-    /// Adds a node that repeats `body` along axis 1 of its last `sequences` inputs. The inputs before them are the initial
-    /// states. The results are the last states, and then the outputs of the body along axis 1. Constants of the body become
-    /// constants of this graph.
+    /// Adds a `Scan` node that runs `body` along axis 1 of its last `sequences` inputs. The inputs before them are the initial
+    /// states. The outputs are the final states, followed by the outputs of the body, stacked along axis 1. Constants of the
+    /// body become constants of this graph.
     pub fn scan(
         &mut self,
         body: Builder<'a>,

@@ -26,7 +26,7 @@ const OPSET: i64 = 17;
 /// The graph to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Graph {
-    /// One step.
+    /// One time step.
     Step,
     /// Whole sentences.
     Nll,
@@ -37,8 +37,8 @@ pub enum Graph {
 ///
 /// # Errors
 ///
-/// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint lacks a parameter, a file cannot be written, or two files are needed and
-/// the output is none.
+/// [`Kind::Data`](crate::error::Kind::Data) if the checkpoint lacks a parameter, a file cannot be written, or two files are
+/// needed and the output is none.
 pub fn export(
     source: &ExportSource<'_>,
     graph: Graph,
@@ -114,7 +114,7 @@ pub fn export(
     Ok(second)
 }
 
-/// The metadata that speech recognisers expect of a graph of sentences, as icefall writes it.
+/// The metadata that speech recognisers expect of a graph of whole sentences, as icefall writes it.
 fn sentence_metadata(source: &ExportSource<'_>) -> [(&'static str, String); 6] {
     let mark = source.vocabulary.mark().to_string();
     [

@@ -1,4 +1,4 @@
-//! A model as an ONNX graph of one step, or of whole sentences.
+//! A model as an ONNX graph that computes one time step, or that scores whole sentences.
 //!
 //! The inputs of [`Graph::Step`] are words and states, its outputs log-probabilities and states:
 //!
@@ -10,7 +10,8 @@
 //!
 //! States start at zero, and the first word is the boundary token.
 //!
-//! [`Graph::Nll`] has the form in which icefall exports language models, and sherpa-onnx loads them to rescore hypotheses:
+//! [`Graph::Nll`] has the inputs and outputs of the language models that icefall exports, and that sherpa-onnx loads to rescore
+//! hypotheses:
 //!
 //! | input | type | output | type |
 //! |---|---|---|---|
@@ -18,7 +19,7 @@
 //! | `x_lens` | int64 `[N]` | | |
 //!
 //! `x` has the words of `N` sentences without boundary tokens, padded to the longest, and `x_lens` the number of words of
-//! each. `nll` is the negative log-likelihood of all words of a sentence and its end. The step is the body of a `Scan`.
+//! each. `nll` is the negative log-likelihood of the words of a sentence and its end. The time step is the body of a `Scan`.
 //! The metadata has `sos_id`, `eos_id` (both are the boundary token) and `vocab_size`.
 //!
 //! Operators are those of opset 17. The metadata of the

@@ -1,4 +1,4 @@
-//! The graph that rescores whole sentences.
+//! The graph that scores whole sentences.
 
 use super::builder::{BATCH, Builder, Dimension};
 use super::proto::{DOUBLE, FLOAT};
@@ -7,15 +7,15 @@ use crate::cell::Attribute;
 use crate::error::Result;
 use crate::interchange::source::ExportSource;
 
-/// The sentences.
+/// The number of sentences.
 const SENTENCES: Dimension = Dimension::Named("N");
-/// The words of the longest sentence.
+/// The number of words of the longest sentence.
 const LENGTH: Dimension = Dimension::Named("L");
 
 /// Builds the graph: `x [N, L]` and `x_lens [N]` to `nll [N]`.
 ///
-/// The boundary token is put before each sentence, and after its last word. Words behind the end do not count. They are
-/// replaced, because a caller may pad with numbers that are not ids.
+/// The boundary token is added before each sentence and after its last word. Padding is not counted. It is replaced by the
+/// boundary token, because a caller may pad with numbers that are not ids.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub fn build<'a>(source: &ExportSource<'a>) -> Result<Builder<'a>> {
     let last_axis = [Attribute::Int("axis", 1)];
     let first_axis = [Attribute::Int("axis", 0)];
 
-    // Inputs are the boundary token and `x`, targets are `x` and the boundary token.
+    // Inputs are the boundary token followed by `x`, targets are `x` followed by the boundary token.
     let mark = b.integers("boundary", &[source.vocabulary.mark().into()]);
     let sentences = b.node("Shape", &["x_lens"], "sentences", &[]);
     let column = b.node("Concat", &[&sentences, &axis_1], "column", &first_axis);
@@ -78,7 +78,8 @@ pub fn build<'a>(source: &ExportSource<'a>) -> Result<Builder<'a>> {
     Ok(builder)
 }
 
-/// One word of every sentence: from the states, `word` and `target` to the next states and the loss of the target.
+/// The body of the scan, for one word of every sentence: from the states, `word` and `target` to the next states and the loss
+/// of the target.
 fn word<'a>(source: &ExportSource<'a>, axis_1: &str) -> Result<Builder<'a>> {
     let mut builder = Builder::new("one word of every sentence");
     log_probability(&mut builder, source)?;

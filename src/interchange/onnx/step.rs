@@ -27,7 +27,7 @@ pub fn build<'a>(source: &ExportSource<'a>) -> Result<Builder<'a>> {
 pub struct State {
     /// Its name as an input.
     pub name: String,
-    /// Its elements per sequence.
+    /// The number of its elements per sequence.
     pub size: usize,
 }
 
@@ -50,8 +50,8 @@ pub fn states(source: &ExportSource<'_>) -> Vec<State> {
     (0..model.layers()).flat_map(of_layer).collect()
 }
 
-/// Builds the step: from the input `word` and the states, which become inputs, to `log_probability` and the next states.
-/// Outputs are not declared.
+/// Builds the time step. Declares the states as inputs, and computes `log_probability` and the next states from them and
+/// `word`. Does not declare outputs.
 ///
 /// # Errors
 ///

@@ -31,7 +31,7 @@ pub fn export(source: &ExportSource<'_>, out: &Output) -> Result<()> {
     })
 }
 
-/// Gives the values of a tensor to `write`, in parts.
+/// Passes the values of a tensor to `write`, in parts.
 fn write(
     source: &ExportSource<'_>,
     name: &str,
@@ -70,8 +70,8 @@ fn write(
     }
 }
 
-/// Gives what `part` makes of the gate bias `[4H]` to `write`, one gate after the other. `part` receives the rounded sum of
-/// the bias and the forget bias, and the exact sum.
+/// Applies `part` to the gate bias `[4H]`, and passes the results to `write`, one gate at a time. `part` receives the rounded
+/// sum of the bias and the forget bias, and the exact sum.
 fn bias(
     source: &ExportSource<'_>,
     layer: usize,

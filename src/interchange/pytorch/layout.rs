@@ -17,17 +17,17 @@ pub const FORGET: usize = 1;
 /// The metadata key of `model.residual`, in files with [`Form::Layers`].
 pub const RESIDUAL: &str = "wlstm.residual";
 
-/// Which names the layers have.
+/// The names of the tensors of layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Those of `torch.nn.LSTM`: `lstm.weight_ih_l0`.
     Lstm,
-    /// Those of a layer of any cell: `layers.0.weight`.
+    /// Names for any cell: `layers.0.weight`.
     Layers,
 }
 
 impl Form {
-    /// The form of a model: that of `torch.nn.LSTM` if it supports the model.
+    /// The form for a model: [`Form::Lstm`] if `torch.nn.LSTM` supports the model.
     pub fn of(config: &Config) -> Form {
         let model = &config.model;
         let is_residual = |layer| model.input_size(layer) == model.output_size();
@@ -40,7 +40,7 @@ impl Form {
         }
     }
 
-    /// The form of a file; none if it has not the names of PyTorch.
+    /// The form of a file. `None` if it does not have the names of PyTorch.
     pub fn of_file(file: &Checkpoint) -> Option<Form> {
         [Form::Lstm, Form::Layers]
             .into_iter()
@@ -64,7 +64,7 @@ pub fn is_pytorch(file: &Checkpoint) -> bool {
 /// The content of a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// A table, under its own name.
+    /// A table, which has the same name as in checkpoints.
     Table,
     /// The rows of the dense gate matrix that belong to the input.
     Input(usize),
@@ -80,7 +80,7 @@ pub enum Content {
     Projection(usize),
 }
 
-/// A tensor of a file for PyTorch.
+/// A tensor in a file for PyTorch.
 pub struct Tensor {
     /// The name.
     pub name: String,
@@ -138,8 +138,8 @@ pub fn tensors(config: &Config, vocabulary: usize) -> Vec<Tensor> {
     tensors
 }
 
-/// Matrices one after the other, each with `rows` rows and `columns` columns in checkpoints. PyTorch has their transposes, with the
-/// gates in its own order.
+/// Consecutive matrices, each `[rows, columns]` in checkpoints. PyTorch has their transposes, with the gates in the order i, f,
+/// g, o.
 pub struct Matrices {
     /// Rows in checkpoints.
     pub rows: usize,
@@ -150,7 +150,7 @@ pub struct Matrices {
 }
 
 impl Matrices {
-    /// Those of a gate parameter.
+    /// The matrices of a gate parameter.
     pub fn of(parameter: &GateParameter) -> Matrices {
         let shape = &parameter.shape.0;
         Matrices {
@@ -160,7 +160,7 @@ impl Matrices {
         }
     }
 
-    /// Those of a projection `[H, P]`.
+    /// The matrix of a projection `[H, P]`.
     pub fn of_projection(model: &ModelConfig) -> Matrices {
         Matrices {
             rows: model.hidden,
@@ -169,7 +169,7 @@ impl Matrices {
         }
     }
 
-    /// Parts of a dense gate matrix.
+    /// `rows` rows of a dense gate matrix.
     pub fn of_dense_gates(model: &ModelConfig, rows: usize) -> Matrices {
         Matrices {
             rows,
@@ -180,7 +180,7 @@ impl Matrices {
         }
     }
 
-    /// Gives the values in the layout of PyTorch to `write`, in parts.
+    /// Passes the values in the layout of PyTorch to `write`, in parts.
     pub fn exported(
         &self,
         values: &[f32],
@@ -199,14 +199,14 @@ impl Matrices {
         let mut out = Vec::with_capacity(values.len());
         for matrix in values.chunks_exact(self.rows * self.columns) {
             for row in transposed(matrix, self.rows, 0..self.rows).chunks(self.columns) {
-                // The order of gates is its own inverse: it exchanges two.
+                // The permutation of gates exchanges two of them, so it is its own inverse.
                 out.extend(self.blocks().flat_map(|block| &row[block]));
             }
         }
         out
     }
 
-    /// The columns in the order of PyTorch.
+    /// The ranges of columns in the order of PyTorch.
     fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
         let (order, width) = match self.layout {
             ColumnLayout::Plain => (&[0][..], self.columns),

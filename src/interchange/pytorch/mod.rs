@@ -10,7 +10,7 @@
 //! | `softmax.weight [V, P]`, `softmax.bias [V]` | the same; `softmax.weight` of a tied model is the embedding |
 //!
 //! A model that `torch.nn.LSTM` does not support (other cells, residual connections, a projection that is not smaller than the
-//! cells) has layers of its own names instead, which the second class of `wlstm help interchange` loads:
+//! hidden size) has the following names instead, which the second class of `wlstm help interchange` loads:
 //!
 //! | wlstm | PyTorch |
 //! |---|---|

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::report::{ComparisonRow, comparison_csv, comparison_table};
 
-/// The largest record that is read, in bytes: a configuration for each model.
+/// The maximum size of a record in bytes. It has a configuration for each model.
 const MAX_RECORD: u64 = 1 << 26;
 
 /// The folder of a comparison.
@@ -19,8 +19,8 @@ pub struct ComparisonFolder {
 }
 
 impl ComparisonFolder {
-    /// Creates the folder. An existing folder must be empty, or have only what a comparison leaves that was killed before it wrote
-    /// its record.
+    /// Creates the folder. An existing folder must be empty, or contain only files of a comparison that was killed before it
+    /// wrote its record.
     ///
     /// # Errors
     ///

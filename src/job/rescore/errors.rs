@@ -1,4 +1,4 @@
-//! Word errors: the insertions, deletions and substitutions that make a reference of a hypothesis.
+//! Word errors: the insertions, deletions and substitutions that turn a reference into a hypothesis.
 
 use super::Rescored;
 use super::read::References;
@@ -10,7 +10,7 @@ pub fn word_errors(reference: &str, hypothesis: &str) -> u64 {
     strsim::generic_levenshtein(&words(reference), &words(hypothesis)) as u64
 }
 
-/// A number of word errors, and of the words of the references.
+/// The number of word errors and of reference words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WordErrors {
     /// Insertions, deletions and substitutions.
@@ -20,18 +20,18 @@ pub struct WordErrors {
 }
 
 impl WordErrors {
-    /// The word error rate; none without words.
+    /// The word error rate; `None` if the references have no words.
     pub fn rate(&self) -> Option<f64> {
         (self.words > 0).then(|| self.errors as f64 / self.words as f64)
     }
 }
 
-/// A hypothesis, as far as it matters for the choice of weights.
+/// The numbers of a hypothesis on which the choice of weights depends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
-    /// The score that it has already.
+    /// The score in the n-best list.
     pub score: f64,
-    /// Its log-probability.
+    /// Its log-probability under the model, in nats.
     pub log_probability: f64,
     /// The number of its words.
     pub words: f64,
@@ -39,10 +39,10 @@ pub struct Candidate {
     pub errors: u64,
 }
 
-/// The candidates of utterances, and the number of words of their references.
+/// The candidates of all utterances, and the number of words of their references.
 #[derive(Clone, Debug, Default)]
 pub struct Candidates {
-    /// Those of each utterance.
+    /// The candidates of each utterance.
     pub utterances: Vec<Vec<Candidate>>,
     /// Words of the references.
     pub words: u64,
@@ -69,7 +69,7 @@ impl Candidates {
         Ok(())
     }
 
-    /// The errors of the hypotheses with the fewest errors.
+    /// The errors if the hypothesis with the fewest errors is chosen for each utterance.
     pub fn oracle(&self) -> WordErrors {
         let fewest = |candidates: &Vec<Candidate>| candidates.iter().map(|one| one.errors).min();
         self.total(self.utterances.iter().filter_map(fewest).sum())

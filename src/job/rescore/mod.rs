@@ -1,5 +1,5 @@
-//! Rescoring of n-best lists: a recogniser's hypotheses of each utterance get the log-probability of a model, and are ordered by
-//! a weighted sum.
+//! Rescoring of n-best lists: the hypotheses of each utterance are reranked by a weighted sum of the score of a recogniser, the
+//! log-probability under a model, and the number of words.
 //!
 //! | module | contents |
 //! |---|---|
@@ -24,14 +24,14 @@ pub struct Utterance {
     pub hypotheses: Vec<Hypothesis>,
 }
 
-/// What an utterance may be.
+/// A hypothesis of an utterance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hypothesis {
     /// Its words, separated by white space.
     pub text: String,
-    /// The score that it has already, of an acoustic model for example. Higher is better.
+    /// Its score in the n-best list, for example that of an acoustic model. Higher is better.
     pub score: f64,
-    /// More columns of its line, which are passed on.
+    /// Further columns of its line, which are copied to the output.
     pub features: String,
 }
 
@@ -40,21 +40,21 @@ pub struct Hypothesis {
 pub struct Rescored {
     /// The utterance.
     pub utterance: Utterance,
-    /// The log-probability of each hypothesis, in nats, with that of its end.
+    /// The log-probability of each hypothesis, including its end, in nats.
     pub log_probabilities: Vec<f64>,
 }
 
-/// The weights of a sum of scores. The weight of the score that a hypothesis has already is 1.
+/// The weights of the combined score. The score in the n-best list has the weight 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weights {
     /// The weight of the log-probability.
     pub model: f64,
-    /// What each word adds.
+    /// The constant added for each word.
     pub word_bonus: f64,
 }
 
 impl Weights {
-    /// Of the scores that hypotheses have already.
+    /// The weights with which only the scores in the n-best list count.
     pub const NONE: Weights = Weights {
         model: 0.0,
         word_bonus: 0.0,
@@ -74,7 +74,7 @@ impl Rescored {
             .collect()
     }
 
-    /// The indices of the hypotheses and their combined scores, best first. Those with equal scores stay in order.
+    /// The indices of the hypotheses and their combined scores, best first. The sort is stable.
     pub fn ranked(&self, weights: Weights) -> Vec<(usize, f64)> {
         let mut ranked: Vec<(usize, f64)> =
             self.combined(weights).into_iter().enumerate().collect();
@@ -84,12 +84,13 @@ impl Rescored {
 }
 
 impl Trained {
-    /// Gives each utterance with its log-probabilities to `each`, in order, until `each` returns false. Equal hypotheses are scored
-    /// once. No more utterances are held than are scored together, so a list of any length can be rescored.
+    /// Passes each utterance with its log-probabilities to `each`, in order, until `each` returns false. Equal hypotheses are
+    /// scored once. Memory use does not depend on the length of the list, because only one batch of utterances is held at a
+    /// time.
     ///
     /// # Errors
     ///
-    /// The first error among `utterances`, after all utterances before it; those of `each`; those of
+    /// The first error among `utterances`, after all utterances before it; errors of `each`; and those of
     /// [`Trained::line_session`].
     pub fn rescore(
         &self,
@@ -128,7 +129,7 @@ impl Trained {
     }
 }
 
-/// The next utterances, which are scored together; and how they ended, if these are the last.
+/// The next utterances, which are scored together, and the result of reading all of them if these are the last.
 fn next_batch(
     utterances: &mut impl Iterator<Item = Result<Utterance>>,
 ) -> (Vec<Utterance>, Option<Result<()>>) {

@@ -1,5 +1,5 @@
-//! Chooses the weights with the fewest word errors: the best point of a grid, then exact line searches from it (F. J. Och, *Minimum
-//! error rate training in statistical machine translation*, 2003).
+//! Finds the weights with the fewest word errors by a grid search, followed by exact line searches (F. J. Och, *Minimum error
+//! rate training in statistical machine translation*, 2003).
 
 use super::Weights;
 use super::errors::{Candidate, Candidates, WordErrors};
@@ -7,22 +7,22 @@ use super::errors::{Candidate, Candidates, WordErrors};
 /// The largest weight of the log-probability.
 const MOST_MODEL: f64 = 256.0;
 
-/// The largest bonus of a word, and the largest penalty.
+/// The largest absolute value of the word bonus.
 const MOST_BONUS: f64 = 128.0;
 
-/// Line searches along each axis at most.
+/// The maximum number of line searches along each axis.
 const ROUNDS: usize = 20;
 
-/// Chosen weights, and the word errors of the best hypotheses.
+/// Weights, and the word errors of the hypotheses that are ranked first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuned {
     /// The weights.
     pub weights: Weights,
-    /// By the scores that hypotheses have already.
+    /// The errors with the scores of the n-best list alone.
     pub before: WordErrors,
-    /// With the weights.
+    /// The errors with the weights.
     pub after: WordErrors,
-    /// Of the hypotheses with the fewest errors, which no weights can improve on.
+    /// The errors of the best hypotheses in the list (oracle), a lower bound for all weights.
     pub oracle: WordErrors,
 }
 
@@ -33,7 +33,7 @@ impl Candidates {
             let mut best: Option<(f64, u64)> = None;
             for one in candidates {
                 let score = combined(one, weights);
-                // The first of equal ones, as in the order of the output.
+                // Of equal scores the first, as in the output.
                 if best.is_none_or(|(highest, _)| score > highest) {
                     best = Some((score, one.errors));
                 }
@@ -43,7 +43,7 @@ impl Candidates {
         self.total(self.utterances.iter().map(of_best).sum())
     }
 
-    /// The errors with weights.
+    /// The errors with given weights.
     pub fn with(&self, weights: Weights) -> Tuned {
         Tuned {
             weights,
@@ -70,7 +70,7 @@ impl Candidates {
                 break;
             }
         }
-        // Weights with few digits, if they are as good.
+        // Prefers weights with few digits that are as good.
         for digits in 1..=6 {
             let rounded = Weights {
                 model: rounded(weights.model, digits),
@@ -83,8 +83,9 @@ impl Candidates {
         self.with(weights)
     }
 
-    /// The point of the grid with the fewest errors. Of equal ones, that whose neighbours have the fewest, which is least likely to
-    /// be an accident of these utterances; then that with the smallest bonus, then with the smallest weight.
+    /// The point of the grid with the fewest errors. Ties are broken by the errors of the neighbouring points, because an
+    /// isolated minimum is likely to be specific to these utterances; then by the smallest absolute bonus; then by the smallest
+    /// weight.
     fn best_of_grid(&self) -> Weights {
         let powers = |from: i32, to: i32| (from..=to).map(|k| (f64::from(k) / 2.0).exp2());
         let models: Vec<f64> = std::iter::once(0.0).chain(powers(-12, 14)).collect();
@@ -99,7 +100,7 @@ impl Candidates {
         let around = |m: usize, b: usize| -> u64 {
             let rows = m.saturating_sub(1)..=(m + 1).min(models.len() - 1);
             let columns = b.saturating_sub(1)..=(b + 1).min(bonuses.len() - 1);
-            // What is beyond the edge counts as the point itself.
+            // Points beyond the edge count as the point itself.
             let own = errors[m][b];
             let missing = 9 - rows.clone().count() * columns.clone().count();
             let inside: u64 = rows
@@ -119,9 +120,9 @@ impl Candidates {
         best.map_or(Weights::NONE, |(_, weights)| weights)
     }
 
-    /// The weights with the fewest errors on the line along an axis. The errors change at finitely many points of it, which are
-    /// computed exactly. Of the intervals between them with the fewest errors, the one with the present weight is chosen, else the
-    /// longest, and in it a point far from its ends.
+    /// The weights with the fewest errors on the line along an axis. The number of errors changes at finitely many points,
+    /// which are computed exactly. Of the intervals with the fewest errors, the one that contains the current weight is chosen,
+    /// or else the longest. The new weight is a point well inside it.
     fn search(&self, weights: Weights, axis: Axis) -> Weights {
         let (low, high) = axis.range();
         let mut changes = vec![(low, 0)];
@@ -141,11 +142,11 @@ impl Candidates {
                 best = Some((key, from, to));
             }
         }
-        // A weight that changes nothing stays.
+        // The weight stays the same if it has no effect on the errors.
         let Some((_, from, to)) = best.filter(|&(_, from, to)| (from, to) != (low, high)) else {
             return weights;
         };
-        // A long interval extends far beyond all that was seen to matter.
+        // Limits the change within a long interval.
         let near = now.abs().max(1.0);
         let point = if (from..=to).contains(&now) {
             (from.max(now - near / 2.0) + to.min(now + near / 2.0)) / 2.0
@@ -166,7 +167,7 @@ enum Axis {
 }
 
 impl Axis {
-    /// The values of the weight.
+    /// The smallest and the largest value of the weight.
     fn range(self) -> (f64, f64) {
         match self {
             Axis::Model => (0.0, MOST_MODEL),
@@ -194,7 +195,7 @@ impl Axis {
         }
     }
 
-    /// How fast the score of a candidate grows with the weight.
+    /// The derivative of the score of a candidate with respect to the weight.
     fn slope(self, one: &Candidate) -> f64 {
         match self {
             Axis::Model => one.log_probability,
@@ -212,7 +213,7 @@ fn changes_of(
 ) -> i64 {
     let (low, high) = axis.range();
     let start = axis.with(weights, low);
-    // The score at the start, and its slope: the best just after the start.
+    // The best candidate just after the start: highest score there, then largest slope.
     let line = |one: &Candidate| (combined(one, start), axis.slope(one));
     let mut best: Option<&Candidate> = None;
     for one in candidates {
@@ -225,7 +226,7 @@ fn changes_of(
     };
     let at_start = best.errors as i64;
     loop {
-        // The first line that overtakes the present one; of several at that point, the steepest.
+        // The first line that crosses the current one; of several at that point, the steepest.
         let (score, slope) = line(best);
         let mut next: Option<(f64, &Candidate)> = None;
         for one in candidates {
@@ -255,7 +256,7 @@ fn combined(one: &Candidate, weights: Weights) -> f64 {
     one.score + weights.model * one.log_probability + weights.word_bonus * one.words
 }
 
-/// A number with this many digits behind the point.
+/// A number rounded to this number of decimals.
 fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round() / scale
@@ -321,7 +322,7 @@ mod tests {
         assert_eq!((tuned.before.errors, tuned.after.errors), (4, 0));
     }
 
-    /// No choice is worse than the scores alone, and the choice does not depend on chance.
+    /// No choice is worse than the scores alone, and the choice is deterministic.
     #[test]
     fn tuning_never_loses() {
         let mut state = 1_u64;

@@ -13,7 +13,7 @@ pub struct Optimizer {
     pub states: &'static [State],
     /// The constants of the rule, in the order of the kernel's fields.
     pub constants: &'static [f32],
-    /// Whether it updates seldom used rows of a table well: by less than if they were used at every step.
+    /// Whether it suits rarely used rows of a table: the update of such a row is smaller than if it were used at every step.
     pub suits_rare_rows: bool,
     /// The elements [`FIRST_CORRECTION`](super::control::FIRST_CORRECTION) and
     /// [`SECOND_CORRECTION`](super::control::SECOND_CORRECTION) of `control` at a step, counted from 0.

@@ -1,9 +1,9 @@
 //! Updates of parameters: the optimizers and the moving average.
 //!
-//! A new optimizer needs two files, `shaders/optimizer/NAME.wgsl` and `src/kernels/optimizer/NAME.rs`, and two
-//! lines here: the module and its entry in [`OPTIMIZERS`]. The files contain the rule for one element. All
-//! optimizers share the loop over rows, dense or sparse, in `row_update.rs` and `shaders/shared/row_update.wgsl`.
-//! All other code uses the declaration, [`Optimizer`]. The [tutorial](crate::tutorial#add-an-optimizer) shows both files of one.
+//! A new optimizer needs two files, `shaders/optimizer/NAME.wgsl` and `src/kernels/optimizer/NAME.rs`, and two lines here: the
+//! module and its entry in [`OPTIMIZERS`]. The files contain the rule for one element. All optimizers share the loop over rows,
+//! dense or sparse, in `row_update.rs` and `shaders/shared/row_update.wgsl`. All other code uses the declaration,
+//! [`Optimizer`]. The [tutorial](crate::tutorial#add-an-optimizer) shows both files of one.
 //!
 //! The input [`control`] contains the values that may change from step to step.
 

@@ -133,7 +133,7 @@ impl EventWriter {
     }
 
     fn write(&mut self, step: u64, content: Content) -> Result<()> {
-        // A clock may be set back. TensorBoard expects ascending times.
+        // The clock may have been set back. TensorBoard expects ascending times.
         self.last = self.last.max(now());
         let event = Event {
             wall_time: self.last.as_secs_f64(),
@@ -153,7 +153,7 @@ impl EventWriter {
     }
 }
 
-/// What the name of an event file begins with. Its time follows, in seconds since 1970.
+/// The prefix of the names of event files. The time follows, in seconds since 1970.
 const PREFIX: &str = "events.out.tfevents.";
 
 /// The largest time of a name with ten digits.
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn files_follow_each_other_when_the_clock_is_set_back() {
         let folder = tempfile::tempdir().unwrap();
-        // Written by a clock that was years ahead; and what else may be in the folder.
+        // An event file with a time far in the future, and other files.
         let ahead = now().as_secs() + 100_000_000;
         let before = folder.path().join(format!("{PREFIX}{ahead:010}.wlstm.0"));
         std::fs::write(&before, b"").unwrap();

@@ -1,9 +1,9 @@
-//! The graphs that score lines. The input of the softmax leaves the device between the layers and the softmax, so that a softmax has
-//! only rows that are needed, however the lines are divided into batches.
+//! The graphs that score lines. The layers and the softmax are separate plans, and the host moves the inputs of the softmax
+//! between them. A softmax therefore has only the rows that are needed, however the lines are divided into batches.
 //!
-//! The recurrent states of all lines are in one tensor for each state, the pool, `[SLOTS, width]`. A batch reads the states of its
-//! streams from any slots and writes them to any others, so that a line can continue in another stream, in a batch of another size,
-//! or twice.
+//! The recurrent states of all lines are in one tensor per state, the pool, `[SLOTS, width]`. A batch reads the states of its
+//! streams from arbitrary slots and writes them to arbitrary slots. A line can therefore continue in another stream, in a batch
+//! of another size, or more than once.
 
 use super::super::division::{Extent, Part};
 use super::super::parameter_set::ParameterSet;
@@ -18,17 +18,17 @@ use crate::kernels::pointwise::copy;
 use crate::kernels::softmax::target_logits;
 use crate::tensor::names::{self, StateOwner};
 
-/// The number of slots for states. Slot 0 is never written: it has the zero state with which a line begins.
+/// The number of slots for states. Slot 0 is never written. It has the zero state with which a line begins.
 pub const SLOTS: usize = 1 + 1024;
 
-/// The largest number of words of a tile of the softmax on a CPU: the logits of a batch then stay in a cache.
+/// The maximum number of words in a tile of the softmax on a CPU. The logits of a tile then fit into the processor cache.
 const CPU_TILE: usize = 256;
 
 /// The number of rows for which a tile of the softmax on a GPU has [`TILE`] logits.
 const GPU_ROWS: usize = 512;
 
-/// The layers: from the inputs `inputs [T*B]`, `parents [B]` and `slots [B]` to the output `h [T*B, P]`. A stream begins with the
-/// states in slot `parents[b]` and writes those at its end to slot `slots[b]`, unless there is no such slot.
+/// The layers: from the inputs `inputs [T*B]`, `parents [B]` and `slots [B]` to the output `h [T*B, P]`. Stream `b` starts from
+/// the states in slot `parents[b]` and writes its final states to slot `slots[b]`, unless this is not a valid slot.
 pub fn line_layers(
     config: &Config,
     vocabulary: usize,
@@ -141,10 +141,10 @@ fn emit_copy(graph: &mut Graph, from: Slice, to: Slice) {
         .step("output", &copy::KERNEL, &params, &[from, to]);
 }
 
-/// The losses of `targets [R]` with the full softmax of the input `h [R, P]`: the output `nll [R]`. Where a target is no word of the
-/// vocabulary, that is the logarithm of the sum of the exponentials of all logits.
+/// The losses of `targets [R]` with the full softmax of the input `h [R, P]`: the output `nll [R]`. For a target outside the
+/// vocabulary, the output is the log-sum-exp of all logits.
 ///
-/// All plans divide the vocabulary into the same tiles, so that a row has the same bits in each.
+/// All plans divide the vocabulary into the same tiles, so that the result of a row is bitwise identical in each.
 pub fn line_softmax(
     config: &Config,
     vocabulary: usize,

@@ -60,7 +60,7 @@ pub fn streamed_lines(
     with_softmax(hidden, config, vocabulary, extent, limits)
 }
 
-/// Adds the plans of the softmax.
+/// Adds the plans of the softmax to that of the layers.
 fn with_softmax(
     hidden: Plan,
     config: &Config,
@@ -98,7 +98,7 @@ pub fn streamed_generation(
     layers(config, vocabulary, extent, ends, limits)
 }
 
-/// Where a plan without tables begins and ends, and the parameters between.
+/// The parameters, inputs and outputs of a plan without tables.
 struct Ends {
     set: ParameterSet,
     owner: StateOwner,

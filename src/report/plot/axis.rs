@@ -31,7 +31,7 @@ pub struct Axis {
     pub is_log: bool,
     /// Whether it starts at zero.
     pub from_zero: bool,
-    /// Whether it may end below the largest values, if these are few and far from the others, as those of the first steps.
+    /// Whether the axis may end below a few large outliers, for example the values of the first steps.
     pub may_cut: bool,
 }
 
@@ -55,7 +55,7 @@ impl Axis {
         }
     }
 
-    /// The same axis, which may end below a few large values.
+    /// The same axis, which may end below a few large outliers.
     pub fn may_cut(self) -> Axis {
         Axis {
             may_cut: true,

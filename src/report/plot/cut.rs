@@ -1,14 +1,14 @@
-//! Large values that would squeeze the rest of a plot, such as those of the first steps.
+//! Cuts off large values that would compress the rest of a plot, for example those of the first steps.
 
 use super::axis::Axis;
 
 /// The share of the points of a line that may lie above the axis.
 const CUT: f64 = 0.05;
 
-/// How much higher an axis is with all values, at least, if it is cut.
+/// An axis is cut only if it would otherwise be higher by this factor.
 const WORTHWHILE: f64 = 1.4;
 
-/// Where an axis ends: at the largest value of the lines, or below a few values that are far above the others.
+/// The upper end of an axis: the largest value of the lines, or a smaller one if a few values are far above the others.
 pub(super) fn top(axis: &Axis, lines: &[Vec<(f64, f64)>]) -> f64 {
     let values = lines.iter().flatten().map(|(_, y)| *y);
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| {
@@ -25,7 +25,7 @@ pub(super) fn top(axis: &Axis, lines: &[Vec<(f64, f64)>]) -> f64 {
     }
 }
 
-/// The largest value of a line without the share of its values that may be cut, at least one.
+/// The largest value of a line after removal of the fraction [`CUT`] of its values, at least one.
 fn below_the_largest(line: &[(f64, f64)]) -> Option<f64> {
     let mut values: Vec<f64> = line.iter().map(|(_, y)| *y).collect();
     values.sort_unstable_by(f64::total_cmp);
@@ -34,7 +34,7 @@ fn below_the_largest(line: &[(f64, f64)]) -> Option<f64> {
     Some(values[left])
 }
 
-/// The parts of a line of coordinates whose y is at least `top`, which is the upper edge of a frame.
+/// The parts of a line that are inside a frame with the upper edge `top`. Coordinates grow downwards.
 pub(super) fn within(points: &[(f64, f64)], top: f64) -> Vec<Vec<(f64, f64)>> {
     let mut parts = Vec::new();
     let mut part = Vec::new();
@@ -78,7 +78,7 @@ mod tests {
             })
             .collect();
         assert_eq!(top(&axis, std::slice::from_ref(&untrained)), 190.0);
-        // A second run, all of whose values are large, is not cut.
+        // A second run with large values only is not cut.
         let bad: Vec<(f64, f64)> = untrained.iter().map(|(x, _)| (*x, 9000.0)).collect();
         assert_eq!(top(&axis, &[untrained.clone(), bad]), 22_660.0);
         let even: Vec<(f64, f64)> = (1..100).map(|k| (f64::from(k), f64::from(k))).collect();

@@ -117,7 +117,7 @@ impl Plot {
         let numbered = self.series.len() > DISTINCT;
         for (k, (series, points)) in self.series.iter().zip(&lines).enumerate() {
             add_line(&mut svg, k, points, &scales, series);
-            // At different places along the lines, so that numbers of similar lines do not hide each other.
+            // At different positions along the lines, so that the numbers of similar lines do not overlap.
             let at = (k + 1) * points.len() / (self.series.len() + 1);
             if numbered && let Some((x, y)) = points.get(at) {
                 let (x, y) = (scales.x.coordinate(*x), scales.y.coordinate(*y));

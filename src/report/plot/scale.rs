@@ -18,15 +18,15 @@ pub(super) struct Scale {
 /// The largest number of grid lines. The rules below give about eight.
 const MAX_TICKS: usize = 16;
 
-/// More powers of ten than there are finite numbers of a power of ten.
+/// Larger than the number of powers of ten that are finite `f64`s.
 const MAX_POWERS: usize = 700;
 
 /// Values of a linear axis are limited to this, so that their differences are finite.
 const MAX_LINEAR: f64 = 1e300;
 
 impl Scale {
-    /// Maps values from `low` to `high`, with some space around them, to coordinates from `from` to `to`. The values are finite,
-    /// on a logarithmic axis positive.
+    /// Maps values from `low` to `high`, with some space around them, to coordinates from `from` to `to`. The values are
+    /// finite, on a logarithmic axis positive.
     pub(super) fn new(axis: &Axis, low: f64, high: f64, from: f64, to: f64) -> Scale {
         // Without points there is still a frame.
         let (mut low, mut high) = if low <= high {
@@ -47,7 +47,7 @@ impl Scale {
         } else {
             low = low.clamp(-MAX_LINEAR, MAX_LINEAR);
             high = high.clamp(-MAX_LINEAR, MAX_LINEAR);
-            // A difference that the digits of the numbers cannot show counts as none.
+            // Differences below the displayed precision count as zero.
             let margin = if high - low > 1e-12 * high.abs().max(low.abs()).max(1e-290) {
                 0.03 * (high - low)
             } else {
@@ -148,7 +148,7 @@ impl Scale {
     }
 }
 
-/// A number with three significant digits, and k, M, G or an exponent.
+/// A number with three significant digits and the suffix k, M or G, or an exponent.
 pub(super) fn short(value: f64) -> String {
     if value.abs() >= 999.5e9 {
         return format!("{value:.2e}");
@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    /// The metrics of a diverging run reach the largest numbers, and a metrics file may have any.
+    /// The metrics of a diverging run reach the largest finite numbers, and a metrics file can contain any number.
     #[test]
     fn all_finite_numbers_have_few_ticks() {
         let mut numbers = vec![

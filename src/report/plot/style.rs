@@ -18,11 +18,11 @@ const DARK: [&str; COLOURS] = [
 /// Dash patterns, so that lines are distinguishable in black and white.
 const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
 
-/// The number of lines that are distinguishable by colour and dash pattern. If a plot has more, its lines have numbers.
+/// The number of lines that are distinguishable by colour and dash pattern. The lines of a plot with more lines are numbered.
 pub(super) const DISTINCT: usize = 12;
 
-/// The dash pattern of line `k`. Lines with the same colour have different patterns: the numbers of colours and of patterns have no
-/// common divisor.
+/// The dash pattern of line `k`. Lines with the same colour have different patterns: the numbers of colours and of patterns
+/// have no common divisor.
 pub(super) fn dashes(k: usize) -> &'static str {
     DASHES[k % DASHES.len()]
 }

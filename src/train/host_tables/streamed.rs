@@ -61,7 +61,7 @@ impl StreamedEvaluation {
         self.run_softmax(executor, tables, targets, 1)
     }
 
-    /// The inputs of the softmax, `[T*B, P]`, after `words [T*B]`, in a run with `inputs`.
+    /// The inputs of the softmax, `[T*B, P]`, for `words [T*B]`. `inputs`: the other inputs of the plan.
     pub fn hidden(
         &self,
         executor: &mut dyn Executor,
@@ -74,7 +74,7 @@ impl StreamedEvaluation {
         executor.read(names::evaluation::H)
     }
 
-    /// The losses `[T*B]`, in nats, of `targets [T*B]` after the inputs `h [T*B, P]` of the softmax.
+    /// The losses `[T*B]`, in nats, of `targets [T*B]` for the inputs `h [T*B, P]` of the softmax.
     pub fn losses(
         &self,
         executor: &mut dyn Executor,
@@ -86,7 +86,8 @@ impl StreamedEvaluation {
         self.run_softmax(executor, tables, targets, 0)
     }
 
-    /// The logits of `targets` after the inputs `h` of the softmax, 0 for padding. The host computes them: it has the weights.
+    /// The logits of `targets [T*B]` for the inputs `h [T*B, P]` of the softmax; 0 for padding. Computed on the host, which has
+    /// the weights.
     pub fn target_logits(&self, tables: &HostTables, h: &[f32], targets: &[u32]) -> Vec<f64> {
         let (weight, bias) = (tables.rows(self.weight), tables.rows(names::SOFTMAX_BIAS));
         let rows = h.chunks_exact(self.depth).zip(targets);
@@ -114,7 +115,7 @@ impl StreamedEvaluation {
         executor.run(self.hidden, inputs)
     }
 
-    /// The losses after the inputs of the softmax on the device. `runs` runs before it are not fetched yet.
+    /// The losses for the inputs of the softmax on the device. `runs`: the number of earlier runs that are not fetched yet.
     fn run_softmax(
         &self,
         executor: &mut dyn Executor,

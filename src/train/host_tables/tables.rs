@@ -241,7 +241,7 @@ impl HostTables {
         Ok(())
     }
 
-    /// Forgets which rows are in slots. No exchange may follow.
+    /// Marks all slots as empty. No exchange may follow.
     pub fn forget_slots(&mut self) {
         self.ids.iter_mut().for_each(|ids| ids.fill(EMPTY));
     }

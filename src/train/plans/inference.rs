@@ -14,7 +14,7 @@ pub(super) struct InferencePlans {
     pub config: Config,
     pub vocabulary: usize,
     pub limits: Limits,
-    /// Of each set of parameters, as are those of generation.
+    /// The plans of evaluation and of generation, for each set of parameters.
     evaluation: [OnceLock<EvaluationPlans>; 2],
     generation: [OnceLock<Arc<Plan>>; 2],
 }

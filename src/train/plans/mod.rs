@@ -122,14 +122,14 @@ impl RunPlans {
         self.inference.generation(set)
     }
 
-    /// The plans of validation that a run loads, of each set of parameters that it uses; none if it does not validate.
+    /// The plans of validation that a run loads, for each set of parameters that it uses; none if it does not validate.
     pub fn loaded_evaluation(&self) -> impl Iterator<Item = &Arc<Plan>> {
         let sets = ParameterSet::of_run(&self.inference.config, 0).into_iter();
         let used = sets.filter(|_| self.validates);
         used.flat_map(|set| self.evaluation(set).iter())
     }
 
-    /// The plans of a batch of validation; none if the run does not validate.
+    /// The plans of a validation batch; none if the run does not validate.
     pub fn batch_of_evaluation(&self) -> impl Iterator<Item = &Arc<Plan>> {
         let evaluation = self
             .validates

@@ -28,7 +28,7 @@ pub(super) struct Checkpointer<'a> {
     confirmed: Option<u64>,
     /// The step at which this process began.
     begin: u64,
-    /// The lowest perplexity on all targets at the end of the run, after validations on a part of them.
+    /// The lowest perplexity on all targets in the final evaluation.
     on_all: Option<f64>,
 }
 
@@ -104,8 +104,7 @@ impl<'a> Checkpointer<'a> {
         }
     }
 
-    /// Records a perplexity on all targets, after validations on a part of them. Of the checkpoints that were measured so, the
-    /// better one is the best.
+    /// Records a perplexity of the final evaluation on all targets. The checkpoint with the lowest one becomes the best.
     pub fn measured_on_all(&mut self, step: u64, perplexity: f64) -> Result<()> {
         let found = SavedCheckpoint::new(step, Some(perplexity));
         let is_better = self.on_all.is_none_or(|best| perplexity < best);
@@ -180,7 +179,7 @@ impl<'a> Checkpointer<'a> {
             |step: &u64| *step > self.begin && Some(*step) > self.confirmed && Some(*step) != best;
         let (discarded, kept): (Vec<u64>, Vec<u64>) =
             self.folder.steps()?.into_iter().partition(is_discarded);
-        // The record first: it must not name a checkpoint that is gone, whenever the process is killed.
+        // The record is written first, so that it never names a missing checkpoint, even if the process is killed.
         self.record.last = kept.last().map(|step| self.saved_at(*step));
         self.folder.write_record(&self.record)?;
         discarded

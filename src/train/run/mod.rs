@@ -12,8 +12,8 @@
 //! | `step` | starts a step, reports its result |
 //! | `validation` | validates, and keeps track of the best |
 //! | `when`, `plan` | when validations are due, on how many targets, and what they cost |
-//! | `conclusion` | the last figures, on all targets |
-//! | `useless` | the likely cause of a perplexity that is worse than guessing |
+//! | `conclusion` | the final evaluation, on all targets |
+//! | `useless` | the likely cause of a perplexity that is worse than random guessing |
 //! | `saving` | checkpoints, also after the loss of a device |
 //! | `checkpointer` | keeps and removes checkpoints |
 //! | `ending` | the end of a run, after success or failure |

@@ -28,7 +28,7 @@ impl Trainer<'_> {
                 let vocabulary = run.train.vocabulary();
                 let (config, progress) = (run.config, &run.progress);
                 let checkpointer = &mut output.checkpointer;
-                // A checkpoint never reaches the disk before the metrics of its steps.
+                // The metrics of the steps of a checkpoint are on the disk before the checkpoint.
                 output.metrics.sync().and_then(|()| {
                     checkpointer
                         .save(run.session, &states, config, progress, vocabulary)

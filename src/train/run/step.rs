@@ -10,7 +10,7 @@ use crate::train::update::{Norm, control};
 use crate::train::watch::Event;
 
 impl Trainer<'_> {
-    /// Starts a step after `seconds` of training: forward and backward pass, reduction over devices, clipping, update.
+    /// Starts a step: forward and backward pass, reduction over devices, clipping, update. `seconds`: the training time so far.
     pub fn start_step(&mut self, batch: Prepared, seconds: f64) -> Result<()> {
         let config = self.run.config;
         let step = self.started();

@@ -4,16 +4,16 @@ use super::trainer::Trainer;
 use super::when::When;
 use crate::config::Automatic;
 
-/// How much of a run is done.
+/// The progress of a run, and its remaining time.
 pub(super) struct TimeLeft {
-    /// The share that is done, from 0 to 1.
+    /// The fraction that is done, from 0 to 1.
     pub done: f64,
     /// Seconds that remain, including validations.
     pub seconds: f64,
 }
 
 impl Trainer<'_> {
-    /// How much is done after a step of `words`.
+    /// The progress and the remaining time, with steps of `words` words.
     pub fn time_left(&self, words: usize) -> TimeLeft {
         let step_seconds = words as f64 / self.clock.words_per_second();
         let training = self.training_left(step_seconds);
@@ -50,7 +50,7 @@ impl Trainer<'_> {
         })
     }
 
-    /// The number of validations in the next `steps` steps, when a share of `done` of the run is done.
+    /// The number of validations in the next `steps` steps, when the fraction `done` of the run is done.
     fn validations_left(&self, done: f64, steps: f64) -> f64 {
         if self.run.valid.is_none() || !steps.is_finite() {
             return 0.0;
@@ -62,13 +62,13 @@ impl Trainer<'_> {
         };
         match self.when {
             When::Parts => self.parts_left(done),
-            // Those at the ends of epochs. The end of the run is one of them.
+            // Including those at the ends of epochs. The end of the run is one of them.
             When::Every(steps) => due(steps).floor() + due(self.epoch_steps).floor().max(1.0),
         }
     }
 
-    /// The seconds of a validation, by the last one or before the first by the work, and those of the evaluation on all targets
-    /// at the end.
+    /// The seconds of a validation, and those of the final evaluation on all targets. They are estimated from the last
+    /// validation, or from the FLOPs before the first.
     fn seconds_of_validation(&self, step_seconds: f64) -> (f64, f64) {
         if self.run.valid.is_none() {
             return (0.0, 0.0);

@@ -31,15 +31,15 @@ pub(super) struct Trainer<'a> {
     pub epoch_steps: u64,
     /// When validations are due.
     pub when: When,
-    /// The parts of the run that are done, at most as of the last validation.
+    /// The number of parts of the run that were done at the last validation.
     pub parts: u64,
-    /// The targets of the validation text.
+    /// The number of targets of the validation text.
     pub all_targets: u64,
     /// Seconds of the last validation.
     pub validation_seconds: Option<f64>,
-    /// Whether it was said that validation does not use the moving average.
+    /// Whether the run has reported that validation does not use the moving average.
     pub explained: bool,
-    /// Whether a perplexity worse than guessing was reported.
+    /// Whether the run has warned about a perplexity worse than random guessing.
     pub warned: bool,
     /// The text that the model generated at the end.
     pub sample: Option<String>,

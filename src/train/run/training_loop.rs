@@ -52,11 +52,11 @@ pub fn train(run: Run<'_>) -> Result<RunOutcome> {
     trainer.finish(ended)
 }
 
-/// How much of the time of a run is over, if that is limited.
+/// The elapsed training time, relative to the limit `train.seconds`.
 struct TimeOver {
-    /// All of it.
+    /// Whether the limit is reached.
     is_up: bool,
-    /// So many parts, see [`Trainer::parts_by_time`].
+    /// The number of parts of the run that are done; see [`Trainer::parts_by_time`].
     parts: u64,
     /// The seconds of training so far.
     seconds: f64,
@@ -107,8 +107,8 @@ impl Trainer<'_> {
         Ok(counted(epoch, "epoch"))
     }
 
-    /// The next batch, and how much of the time is over. All ranks agree: none continues if one has no batch or is
-    /// asked to stop, and the root's clock counts.
+    /// Collective. The next batch, and the elapsed time by the clock of the root process. Fails on every rank if one rank has
+    /// no batch or is asked to stop.
     fn agree(&mut self, batch: Result<Prepared>) -> Result<(Prepared, TimeOver)> {
         let batch = batch.and_then(|batch| match self.run.stop.asked() {
             Some(kind) => Err(Error::new(kind, "interrupted")),

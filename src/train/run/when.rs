@@ -1,4 +1,4 @@
-//! When validations are due, by the configuration.
+//! When validations are due, as the configuration sets it.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ pub(super) enum When {
 }
 
 impl When {
-    /// As the configuration says.
+    /// The rule that a configuration sets.
     pub fn of(config: &Config) -> When {
         let train = &config.train;
         let is_plateau = matches!(train.schedule, Schedule::Plateau { .. });
@@ -29,7 +29,7 @@ impl When {
     }
 }
 
-/// Whether `every` steps end at `step`; never if it is 0.
+/// Whether `step` is a multiple of `every`; never if `every` is 0.
 pub(super) fn due(every: u64, step: u64) -> bool {
     every > 0 && step > 0 && step.is_multiple_of(every)
 }

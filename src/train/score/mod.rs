@@ -1,9 +1,9 @@
 //! Log-probabilities of lines. Every line is an independent sequence: it starts with a zero state and the boundary
 //! token, and its targets are its tokens and the final boundary token.
 //!
-//! Each stream of a batch computes a part of a line. The longest lines come first, so that all streams end at about the same time,
-//! and the size of the batches follows from the number of lines. Beginnings that lines have in common are computed once. The
-//! softmax is apart from the batches: it has only rows that are needed.
+//! Each stream of a batch computes a segment of a line. The longest lines come first, so that all streams end at about the same
+//! time. The batch size depends on the number of lines. Prefixes that lines share are computed once. The softmax is separate
+//! from the batches of the layers, and computes only the rows that are needed.
 
 mod packed;
 mod prefixes;
@@ -21,7 +21,7 @@ use crate::corpus::{IGNORE, Vocabulary};
 use crate::error::Result;
 use crate::model::language_model::{Extent, SLOTS};
 
-/// The number of lines that are scored at once, if more are waiting: enough for batches with little padding.
+/// The maximum number of lines that are scored together: enough for batches with little padding.
 pub const MANY_LINES: usize = SLOTS - 1;
 
 /// The score of a line.
@@ -31,7 +31,7 @@ pub struct Score {
     pub log_probability: f64,
     /// Number of targets: its tokens and the final boundary token.
     pub tokens: u64,
-    /// Targets that are not in the vocabulary and count as the unknown word.
+    /// Number of targets that are not in the vocabulary and count as the unknown word.
     pub unknown: u64,
     /// The part of the log-probability that unknown words contribute.
     pub of_unknown: f64,
@@ -42,7 +42,7 @@ pub struct Score {
 /// Scores lines.
 pub struct Scorer<'a> {
     session: &'a mut LineSession,
-    /// The size of all batches, if it is given.
+    /// The size of all batches, if it is fixed.
     only: Option<Extent>,
     mark: u32,
     unknown: u32,
@@ -67,8 +67,8 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Scores lines, given as the ids of their tokens without boundary tokens. On the CPU, the score of a line has the same bits
-    /// whichever lines are scored with it. On other devices it may differ by rounding.
+    /// Scores lines, given as the ids of their tokens without boundary tokens. On the CPU, the score of a line does not depend
+    /// on the other lines, bit for bit. On other devices it may differ by rounding.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl<'a> Scorer<'a> {
         let scores = prefixes.lines.iter().map(|targets| {
             let mut score = Score::default();
             for &(row, target) in targets {
-                // Both are rounded: a certain word would have a probability a little above 1.
+                // Both are rounded, so that the difference can be slightly above 0.
                 let log_probability = (logits.values[target] - sums.values[row]).min(0.0);
                 score.add(log_probability, prefixes.targets[target] == self.unknown);
             }
@@ -156,7 +156,7 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// The words before the targets of segments, `[T*B]`.
+/// The inputs of segments, `[T*B]`: the words before their targets.
 fn inputs(lines: &[&[u32]], segments: &[&Segment], extent: Extent, mark: u32) -> Vec<u32> {
     let mut inputs = vec![0; extent.rows()];
     for (b, segment) in segments.iter().enumerate() {
@@ -168,28 +168,28 @@ fn inputs(lines: &[&[u32]], segments: &[&Segment], extent: Extent, mark: u32) ->
     inputs
 }
 
-/// The targets with these numbers, and padding.
+/// The targets with these indices, padded with [`IGNORE`] to `rows`.
 fn padded(numbers: &[usize], targets: &[u32], rows: usize) -> Vec<u32> {
     let mut found: Vec<u32> = numbers.iter().map(|&number| targets[number]).collect();
     found.resize(rows, IGNORE);
     found
 }
 
-/// Which segments are computed together, and the slots of their recurrent states.
+/// Divides segments into batches, and assigns slots to their recurrent states.
 struct Schedule<'a> {
     segments: &'a [Segment],
     /// The children of each segment.
     children: Vec<Vec<usize>>,
-    /// What can be computed next; most segments after it first.
+    /// The segments that can be computed next, those with the longest chain of later segments first.
     ready: BinaryHeap<(usize, Reverse<usize>)>,
     /// The slot of the state at the end of each segment.
     slots: Vec<u32>,
-    /// The number of segments that have not read it yet.
+    /// The number of segments that have not read the state of each segment yet.
     readers: Vec<usize>,
     free: Vec<u32>,
 }
 
-/// A batch: its size, its segments, the slots with their states, and the slots for the states at their ends.
+/// A batch: its size, its segments, the slots of their initial states, and the slots for their final states.
 type Scheduled<'a> = (Extent, Vec<&'a Segment>, Vec<u32>, Vec<u32>);
 
 impl<'a> Schedule<'a> {
@@ -236,7 +236,7 @@ impl<'a> Schedule<'a> {
         }
         for (slot, &number) in slots.iter_mut().zip(&numbers) {
             if self.segments[number].children > 0 {
-                // Of the segments with a state that is still to be read, each has a line of its own.
+                // Segments whose states are still to be read belong to different lines.
                 *slot = self.free.pop().expect("a slot for each line");
                 self.slots[number] = *slot;
             }

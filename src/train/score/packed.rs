@@ -1,21 +1,21 @@
-//! Rows that are computed together once there are enough of them.
+//! Collects rows of the softmax, which are computed together once there are enough of them.
 
 use super::sizes::RowCounts;
 use crate::error::Result;
 
-/// Inputs of the softmax, `[rows, width]`, that wait for others, and what was computed from earlier ones.
+/// Pending inputs of the softmax, `[rows, width]`, and the results of earlier ones.
 pub(super) struct Packed {
     width: usize,
     counts: RowCounts,
-    /// The numbers of the rows that wait.
+    /// The numbers of the pending rows.
     numbers: Vec<usize>,
     h: Vec<f64>,
-    /// The value of each row.
+    /// The result of each row; NaN if it is not computed yet.
     pub values: Vec<f64>,
 }
 
 impl Packed {
-    /// For `rows` rows in all.
+    /// For `rows` rows in total.
     pub fn new(rows: usize, width: usize, counts: RowCounts) -> Packed {
         Packed {
             width,
@@ -32,7 +32,7 @@ impl Packed {
         self.h.extend_from_slice(h);
     }
 
-    /// Calls `compute(numbers, rows, h [rows, width])` for as many rows as fill it; the last rows may be padding.
+    /// Calls `compute(numbers, rows, h [rows, width])` while there are enough pending rows for the largest softmax.
     pub fn run_full(
         &mut self,
         mut compute: impl FnMut(&[usize], usize, Vec<f64>) -> Result<Vec<f64>>,
@@ -43,7 +43,7 @@ impl Packed {
         Ok(())
     }
 
-    /// The same for all rows that wait.
+    /// Calls `compute` for all pending rows. The last rows of `h` may be padding.
     pub fn run_rest(
         &mut self,
         mut compute: impl FnMut(&[usize], usize, Vec<f64>) -> Result<Vec<f64>>,

@@ -1,48 +1,50 @@
-//! What lines have in common: beginnings, which are computed once.
+//! Common prefixes of lines, which are computed once.
 //!
-//! The rows of a line are its targets, each with the words before it. Two lines that begin with the same words share the rows of these
-//! words, up to and including the first target that differs; the logarithm of the sum of all exponentials of a row does not depend on
-//! its target.
+//! Each target of a line belongs to a row of the softmax, whose input depends on the words before the target. Two lines with a
+//! common prefix share its rows, up to and including that of the first target that differs: the log-sum-exp of the logits of a
+//! row does not depend on the target.
 
-/// A part of a line, of at most as many rows as a batch has steps. It begins with the recurrent states at the end of another.
+/// A part of a line with at most as many rows as a batch has time steps. It starts from the final recurrent states of another
+/// segment.
 #[derive(Debug)]
 pub(super) struct Segment {
-    /// The segment before it; none at the beginning of a line.
+    /// The segment before it; `None` at the beginning of a line.
     pub parent: Option<usize>,
     /// The line, in the order of [`Prefixes::new`].
     pub line: usize,
-    /// The first target.
+    /// The index of its first target in the line.
     pub start: usize,
-    /// Past the last target.
+    /// The index after its last target.
     pub end: usize,
-    /// The first target whose row no other segment has.
+    /// The index of the first target whose row was not computed by an earlier segment.
     pub own: usize,
     /// The number of that row.
     pub row: usize,
     /// The number of segments that begin where this one ends.
     pub children: usize,
-    /// The number of segments that come after it at most, one after another.
+    /// The length of the longest chain of later segments.
     pub height: usize,
 }
 
-/// The rows of lines, each once.
+/// The rows of the softmax for some lines, without repetitions.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
-    /// What to compute. A parent comes before its children.
+    /// The segments to compute. A parent comes before its children.
     pub segments: Vec<Segment>,
     /// The targets of each row, as indices of `targets`.
     pub rows: Vec<Vec<usize>>,
     /// The targets of all rows.
     pub targets: Vec<u32>,
-    /// Of each target of each line, its row and its index in `targets`.
+    /// For each target of each line, its row and its index in `targets`.
     pub lines: Vec<Vec<(usize, usize)>>,
 }
 
 impl Prefixes {
-    /// Of distinct lines, in ascending order, in segments of `unroll` rows. The last target of a line is `mark`.
+    /// The rows of distinct lines, which are in ascending order, in segments of `unroll` rows. `mark`: the boundary token, the
+    /// last target of each line.
     pub fn new(lines: &[&[u32]], unroll: usize, mark: u32) -> Prefixes {
         let mut found = Prefixes::default();
-        // Of the line before.
+        // The rows and the segments of the previous line.
         let mut path: Vec<(usize, usize)> = Vec::new();
         let mut chain: Vec<usize> = Vec::new();
         for (number, line) in lines.iter().enumerate() {
@@ -106,7 +108,7 @@ mod tests {
 
     const MARK: u32 = 9;
 
-    /// The words before each row, and each of its targets, from the segments.
+    /// The words before each row, and its targets, reconstructed from the segments.
     fn contents(lines: &[&[u32]], found: &Prefixes) -> Vec<(Vec<u32>, Vec<u32>)> {
         let mut contents = vec![None; found.rows.len()];
         for segment in &found.segments {

@@ -1,14 +1,14 @@
-//! The sizes of batches of lines, and of rows of the softmax.
+//! The sizes of batches of lines, and the numbers of rows of the softmax.
 
 use crate::model::language_model::Extent;
 
-/// The largest number of streams of a batch.
+/// The maximum number of streams of a batch.
 const MAX_STREAMS: usize = 256;
 
-/// Steps of a batch of a CPU, at most.
+/// The maximum number of time steps of a batch on a CPU.
 const MAX_STEPS: usize = 16;
 
-/// The sizes of batches to choose from. All have as many steps.
+/// The available batch sizes. All have the same number of time steps.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Extents {
     pub unroll: usize,
@@ -25,7 +25,7 @@ impl Extents {
         }
     }
 
-    /// Batch sizes for `lines` lines on a GPU. There are few, because every size of a matrix product has to be tuned.
+    /// Batch sizes for `lines` lines on a GPU. There are few, because each size of a matrix product is tuned separately.
     pub fn on_gpu(lines: usize) -> Extents {
         let (unroll, streams) = if lines <= 8 {
             (16, vec![2, 8])
@@ -35,8 +35,9 @@ impl Extents {
         Extents { unroll, streams }
     }
 
-    /// Batch sizes for `lines` lines of at most `longest` targets on a CPU, with at least `least` streams. With many lines, a batch
-    /// has one time step, so that there is no padding. With few, it has several, and the weights are read once for all of them.
+    /// Batch sizes for `lines` lines of at most `longest` targets on a CPU, with at least `least` streams. With many lines, a
+    /// batch has one time step, so that there is no padding. With few lines, it has several time steps, so that the weights are
+    /// read less often.
     pub fn on_cpu(lines: usize, longest: usize, least: usize) -> Extents {
         let few = MAX_STREAMS / lines.next_power_of_two().min(MAX_STREAMS);
         let unroll = few.min(longest.next_power_of_two()).min(MAX_STEPS);
@@ -64,7 +65,7 @@ impl Extents {
         }
     }
 
-    /// The size for `ready` segments, if more are possible only later.
+    /// The batch size for `ready` segments.
     pub fn batch(&self, ready: usize) -> Extent {
         let enough = self.streams.iter().find(|streams| **streams >= ready);
         let largest = self.streams.last();
@@ -75,11 +76,11 @@ impl Extents {
     }
 }
 
-/// The numbers of rows of a softmax, ascending.
+/// The available numbers of rows of a softmax, ascending.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RowCounts(Vec<usize>);
 
-/// The number of rows that take as long as reading the weights of the softmax.
+/// The number of rows whose computation takes as long as reading the weights of the softmax.
 const READING: usize = 24;
 
 impl RowCounts {
@@ -101,12 +102,12 @@ impl RowCounts {
         RowCounts(least.into_iter().chain(more).collect())
     }
 
-    /// The number of rows after which a softmax is full.
+    /// The number of rows of the largest softmax.
     pub fn largest(&self) -> usize {
         self.0[self.0.len() - 1]
     }
 
-    /// The number for the next of `left` rows, of which there are no more to come.
+    /// The number of rows of the next softmax if `left` rows remain.
     pub fn next(&self, left: usize) -> usize {
         let more = self.0.iter().copied().find(|rows| *rows >= left);
         let fewer = self.0.iter().copied().rfind(|rows| *rows < left);

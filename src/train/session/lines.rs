@@ -1,4 +1,4 @@
-//! A trained model that scores lines: its layers, and apart from them the softmax of the rows that are needed.
+//! A trained model that scores lines: its layers, and separately the softmax, for the rows that are needed.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::model::parameters::Group;
 use crate::train::host_tables::StreamedEvaluation;
 use crate::train::plans::load;
 
-/// The first batches of a session. Their plan declares all parameters.
+/// The batch size of the first plan of a session, which declares all parameters.
 const FIRST: Extent = Extent {
     batch: 2,
     unroll: 16,
 };
 
-/// The only size of batches with tables on the host: the plans share tensors whose sizes depend on it.
+/// The only batch size with tables on the host, because the plans share tensors whose sizes depend on it.
 const STREAMED: Extent = Extent {
     batch: 64,
     unroll: 8,
@@ -47,13 +47,13 @@ enum How {
     Streamed(StreamedEvaluation),
 }
 
-/// A batch of parts of lines.
+/// A batch of segments of lines.
 pub(in crate::train) struct LineBatch {
-    /// The words before the targets, `[T*B]`.
+    /// The inputs, `[T*B]`: the words before the targets.
     pub inputs: Vec<u32>,
-    /// The slots with the states at the beginning, `[B]`.
+    /// The slots of the initial states, `[B]`.
     pub parents: Vec<u32>,
-    /// The slots for the states at the end, `[B]`; [`IGNORE`](crate::kernels::softmax::IGNORE) where they are not needed.
+    /// The slots for the final states, `[B]`; [`IGNORE`](crate::kernels::softmax::IGNORE) where they are not needed.
     pub slots: Vec<u32>,
 }
 
@@ -89,7 +89,7 @@ impl LineSession {
         Ok(LineSession { weights, set, how })
     }
 
-    /// The extent of all batches, if there is only one.
+    /// The batch size, if only one is possible.
     pub(in crate::train) fn only_extent(&self) -> Option<Extent> {
         matches!(self.how, How::Streamed(_)).then_some(STREAMED)
     }
@@ -99,12 +99,13 @@ impl LineSession {
         self.weights.limits().workgroups > 0
     }
 
-    /// The number of elements of an input of the softmax.
+    /// The number of elements of a row of the input of the softmax, `P`.
     pub(in crate::train) fn width(&self) -> usize {
         self.weights.config.model.output_size()
     }
 
-    /// The least number of streams with which the layers on the CPU compute the same bits as with any larger number.
+    /// The minimum number of streams of a batch on the CPU. The results of the layers are bitwise identical for all larger
+    /// numbers.
     pub(in crate::train) fn least_streams(&self) -> usize {
         let recurrent = self.weights.table.iter();
         let recurrent = recurrent.filter(|line| line.group == Group::Recurrent);
@@ -115,12 +116,12 @@ impl LineSession {
         least_rows(columns.min().unwrap_or(SMALL))
     }
 
-    /// The same for the rows of the softmax.
+    /// The minimum number of rows of a softmax on the CPU. The results are bitwise identical for all larger numbers.
     pub(in crate::train) fn least_rows(&self) -> usize {
         least_rows(self.weights.vocabulary)
     }
 
-    /// The inputs of the softmax, `[T*B, P]`, of a batch. The plan of an extent is loaded at the first call.
+    /// The inputs of the softmax, `[T*B, P]`, for a batch. The plan of a batch size is loaded at the first call.
     ///
     /// # Errors
     ///
@@ -152,7 +153,7 @@ impl LineSession {
         }
     }
 
-    /// The logarithms of the sums of the exponentials of all logits after the inputs `h [rows, P]` of the softmax.
+    /// The log-sum-exp of the logits, `[rows]`, for the inputs `h [rows, P]` of the softmax.
     ///
     /// # Errors
     ///
@@ -177,7 +178,7 @@ impl LineSession {
         }
     }
 
-    /// The logits of `targets`, after the inputs `h [rows, P]` of the softmax.
+    /// The logits of `targets [rows]` for the inputs `h [rows, P]` of the softmax.
     ///
     /// # Errors
     ///
@@ -230,7 +231,8 @@ fn loaded<K: Copy + PartialEq>(
     Ok(loaded)
 }
 
-/// The least number of rows of a product with this many columns that has the same bits as one with more rows.
+/// The minimum number of rows of a matrix product with this many columns whose results are bitwise identical to those with more
+/// rows.
 fn least_rows(columns: usize) -> usize {
     (SMALL / columns + 1).max(2)
 }

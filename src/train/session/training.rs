@@ -32,7 +32,7 @@ pub struct TrainingSession {
     /// Whether a step has started but not its update. The recurrent states are then those of an incomplete step.
     pub(super) incomplete: bool,
     step: LoadedStep,
-    /// Of each set of parameters.
+    /// For each set of parameters.
     evaluation: [Option<LoadedEvaluation>; 2],
     generation: [Option<LoadedGeneration>; 2],
     /// What was started and not fetched, oldest first.
@@ -299,8 +299,8 @@ impl TrainingSession {
         Ok(Evaluator::new(weights, loaded))
     }
 
-    /// Replaces a set of parameters by that of a checkpoint of the same model, to evaluate it. Training cannot continue, and the
-    /// session cannot be saved.
+    /// Replaces a set of parameters by that of a checkpoint of the same model, for evaluation. Afterwards the session can
+    /// neither train nor be saved.
     ///
     /// # Errors
     ///

@@ -129,7 +129,7 @@ impl ModelWeights {
         self.tables.sync(&mut *self.executors[self.primary])
     }
 
-    /// Copies the rows that devices hold back to the host, from where alone they are then read.
+    /// Copies the cached rows of all devices back to the host. Later reads use only the host.
     pub fn forget_slots(&mut self) -> Result<()> {
         self.sync_tables()?;
         self.tables.forget_slots();

@@ -12,10 +12,10 @@ pub(super) const HIGHEST_LOSS_SCALE: f32 = 16_777_216.0;
 /// The loss scale doubles after this many steps without overflow.
 pub(super) const LOSS_SCALE_PATIENCE: u32 = 2000;
 
-/// The input with the values of the update of the tables, if they are updated by another rule or at another rate.
+/// The input with the values of the update of the tables, if these have a different optimizer or learning rate.
 pub const TABLE_CONTROL: &str = "control.tables";
 
-/// The values of an update.
+/// The values of the inputs of an update.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Control {
     /// The input `control`.
