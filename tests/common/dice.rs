@@ -1,4 +1,4 @@
-//! Random numbers of tests.
+//! Random numbers for tests.
 
 /// Random numbers for tests: SplitMix64 (Steele et al. 2014), independent of the program's generator.
 pub struct Dice(pub u64);

@@ -15,7 +15,7 @@ impl Folder {
         Folder(tempfile::tempdir().expect("a temporary folder"))
     }
 
-    /// An empty folder in memory where the system has one: writing files there does not wait for a disk.
+    /// An empty folder, in memory if the system has such a file system, so that tests do not wait for a disk.
     pub fn in_memory() -> Folder {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() {

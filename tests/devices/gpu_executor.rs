@@ -427,7 +427,7 @@ fn refused_kernels(executor: &mut impl Executor) {
         step(&mut plan, kernel, [x, x, out]);
         let error = executor.load(Arc::new(plan)).expect_err("not a kernel");
         assert!(error.to_string().contains(name), "{error}");
-        // The shader is at fault, not the device or its driver.
+        // The shader is wrong, not the device or its driver.
         let chain = error.chain().to_string();
         assert_eq!(error.kind(), Kind::Other, "{chain}");
         assert!(

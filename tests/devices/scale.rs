@@ -257,7 +257,7 @@ fn devices_stop_and_resume(device: &str) -> Outcome {
     }
 }
 
-/// `train.validate_targets` validates on a part of the targets, always the same ones.
+/// `train.validate_targets` validates on a subset of the targets, always the same.
 fn validate_targets() -> Outcome {
     let text = Text::new(CONFIG, 300);
     let part = text.run(

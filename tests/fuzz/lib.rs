@@ -1,4 +1,4 @@
-//! What the fuzzers call, which the tests of the library share.
+//! The functions that the fuzzers call. The tests of the library share them.
 
 #[path = "../common/dice.rs"]
 pub mod dice;

@@ -1,4 +1,5 @@
-//! Writes the inputs that the fuzzers begin with: `cargo run --package wlstm-fuzz --example seeds`. They are files of the program.
+//! Writes the seed inputs of the fuzzers, which are files that the program has written: `cargo run --package wlstm-fuzz
+//! --example seeds`.
 
 use std::fs;
 use std::path::Path;

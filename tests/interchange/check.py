@@ -209,7 +209,7 @@ def store(folder):
 
 
 def store_cells(folder):
-    """A model of all cells with the names of the documented class, and what that class finds of some lines."""
+    """A model with all cells in the names of the documented class, and the results of that class for some lines."""
     import torch
     from safetensors.torch import save_file
 

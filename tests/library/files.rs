@@ -1,4 +1,4 @@
-//! Where outputs go: files, links, pipes and standard output.
+//! Outputs to files, links, pipes and standard output.
 
 #![cfg(unix)]
 
@@ -43,7 +43,7 @@ fn a_file_is_replaced_and_keeps_its_permissions() {
         (fs::read(&path).unwrap() == bytes, mode(&path)),
         (true, before)
     );
-    // Atomically: who has opened the old file still reads it.
+    // The file is replaced atomically: a reader that has opened the old file still reads it.
     let mut old = String::new();
     opened.read_to_string(&mut old).unwrap();
     assert_eq!(old, "one");
@@ -75,7 +75,7 @@ fn links_stay_and_their_targets_are_replaced() {
     refused(&at("there"), "a folder");
     symlink("there", at("to-folder")).unwrap();
     refused(&at("to-folder"), "a folder");
-    // Files of the program follow no link.
+    // Files in folders of the program are not written through links.
     assert!(Output::own(&at("link")).is_err());
     assert!(Output::own(&at("new")).is_ok());
 }
@@ -97,7 +97,7 @@ fn a_pipe_is_written_to() {
         assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
     }
     assert!(Output::own(&pipe).is_err());
-    // A reader that leaves early is no error.
+    // It is not an error if the reader closes the pipe early.
     let reader = std::thread::spawn({
         let pipe = pipe.clone();
         move || fs::File::open(pipe).unwrap().read(&mut [0; 10]).unwrap()

@@ -1,4 +1,4 @@
-//! What the fuzzers in `tests/fuzz` begin with and what they once found, read by the same functions.
+//! Runs the functions of the fuzzers in `tests/fuzz` on their seed inputs and on regression inputs.
 
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -7,8 +7,8 @@ use crate::common::dice::Dice;
 use crate::common::hostile::mutate::{mutate, mutate_lines};
 use crate::common::hostile::{READERS, checkpoint};
 
-/// The inputs that the fuzzers begin with, and those that once were faults. They are only in the repository, as a published crate
-/// has no folder with a crate of its own.
+/// The seed inputs of the fuzzers, and inputs that once failed. They are only in the repository: a published crate contains no
+/// folders of other crates.
 #[test]
 fn inputs_of_the_fuzzers() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
@@ -30,7 +30,7 @@ fn inputs_of_the_fuzzers() {
     }
 }
 
-/// Changes of changes, as the fuzzer makes them: they end in bytes, whatever they begin with.
+/// Repeated mutations, as in the fuzzers, do not panic on any input.
 #[test]
 fn changes_of_changes() {
     for seed in 0..200 {
@@ -45,7 +45,7 @@ fn changes_of_changes() {
     mutate(&[], &mut Dice(1));
 }
 
-/// A valid checkpoint does all that a hostile one must not break.
+/// Valid checkpoints pass all uses that are tried with hostile ones.
 #[test]
 fn unchanged_checkpoints_can_be_used() {
     for bytes in checkpoint::valid() {

@@ -238,7 +238,8 @@ fn unusable_files_are_refused() {
     assert_eq!(Writer::create(&none, 1).unwrap_err().kind(), Kind::Data);
 }
 
-/// What a resume cuts off is a later line, or a line without its end. Anything else is not a file of metrics.
+/// Resuming removes later lines, and a last line without its end. A file with other lines is not a metrics file and is not
+/// changed.
 #[test]
 fn other_files_are_not_cut() {
     let folder = tempfile::tempdir().unwrap();

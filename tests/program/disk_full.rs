@@ -1,7 +1,7 @@
-//! A full disk: one explained error, nothing old lost, and the same command goes on once there is space.
+//! A full disk causes a single error with help, no old file is lost, and the same command continues once there is space.
 //!
-//! The disks are file systems in memory that only root can mount. Without them, only the tests with limits on file sizes run
-//! (`ulimit`), which stop a write in its middle as well.
+//! The disks are file systems in memory, which only root can mount. Without them, only the tests with limits on file sizes run
+//! (`ulimit`), which also interrupt a write.
 
 #![cfg(target_os = "linux")]
 
@@ -34,7 +34,7 @@ checkpoint_every = 5
 keep = 2
 "#;
 
-/// The size of a disk, and what is left of it when it is full: nothing, less than a checkpoint, one or two checkpoints.
+/// The size of a disk, and the bytes that are left on it: none, less than a checkpoint, one or two checkpoints.
 const SIZE: &str = "4m";
 const LEFT: [u64; 5] = [0, 1 << 13, 1 << 15, 1 << 16, 1 << 17];
 
@@ -45,7 +45,7 @@ struct Disk {
 }
 
 impl Disk {
-    /// `None`, with a note, if nothing can be mounted here.
+    /// `None`, with a note, if no disk can be mounted.
     fn mount() -> Option<Disk> {
         let folder = Folder::new();
         let path = folder.path("disk");
@@ -123,7 +123,7 @@ fn succeeds(ended: &Ended) {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
-/// Exit code 3 and one error with advice.
+/// Exit code 3 and a single error with help.
 #[track_caller]
 fn is_refused(ended: &Ended, place: &str) {
     let Ended { code, stderr, .. } = ended;
@@ -155,7 +155,7 @@ fn same(one: &Path, other: &Path, place: &str) {
 
 const TRAIN: [&str; 6] = ["train", "tiny.toml", "--out", "run", "--device", "cpu"];
 
-/// Repeats a command after a failure, with --resume if the error says so.
+/// Repeats a command after a failure, with --resume if the help of the error says so.
 #[track_caller]
 fn go_on(folder: &Path, line: &[&str], place: &str) {
     let again = run(folder, line);
@@ -169,7 +169,7 @@ fn go_on(folder: &Path, line: &[&str], place: &str) {
     assert_eq!(resumed.code, Some(0), "{place}: {both}");
 }
 
-/// The run that is never stopped.
+/// The run that is not interrupted.
 fn whole(steps: &str) -> (Folder, PathBuf) {
     let folder = Folder::new();
     write_inputs(&folder.path("."));
@@ -202,7 +202,7 @@ fn a_run_that_is_continued() {
             assert!(left > 0, "the disk was not full");
         }
         no_partial_files(&disk.path, &place);
-        // A checkpoint that can be used is there all the time.
+        // There is a usable checkpoint at all times.
         let last = *checkpoints(&disk.path.join("run"))
             .last()
             .expect("a checkpoint");
@@ -283,7 +283,7 @@ fn a_comparison() {
     }
 }
 
-/// Commands that write one file or folder: what was there before stays.
+/// Commands that write one file or folder do not damage an existing one.
 #[test]
 fn single_results() {
     let Some(disk) = Disk::mount() else { return };
@@ -327,7 +327,7 @@ fn single_results() {
     }
 }
 
-/// Every file is cut off at a limit of some kilobytes. Needs no disk of its own.
+/// Writing a file fails at a limit of a few kilobytes. Needs no separate disk.
 #[test]
 fn files_that_cannot_grow() {
     let folder = Folder::new();

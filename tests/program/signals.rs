@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::program::{Dice, Ended, Folder, checkpoints, losses, program, text, training};
 
-/// The number of steps of a run: some seconds.
+/// The number of steps of a run, which takes a few seconds.
 const STEPS: &str = "6000";
 
 /// A text and a configuration to train on it.
@@ -61,7 +61,7 @@ fn the_end_of_a_session_saves() {
     assert_eq!(checkpoints(&run).last(), Some(&saved));
 }
 
-/// A command whose parent ignores SIGHUP, as `nohup` does, goes on.
+/// A command whose parent ignores SIGHUP, as `nohup` does, continues.
 #[test]
 fn an_ignored_hang_up_stays_ignored() {
     let (folder, config) = model();
@@ -85,7 +85,7 @@ fn an_ignored_hang_up_stays_ignored() {
     assert_eq!(losses(&run).len().to_string(), STEPS);
 }
 
-/// Some editors save by writing into the file. A small text is read from memory, so that the run does not notice.
+/// Some editors save a file in place. A small text is copied into memory, so a run is not affected.
 #[test]
 fn a_text_that_is_shortened_in_place_does_no_harm() {
     let (folder, config) = model();

@@ -1,4 +1,4 @@
-//! A checkpoint, through everything that opens one.
+//! Opens a checkpoint in every way that the library offers.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use wlstm::job::{ExportFormat, GenerationOptions, Job, Parameters, Trained};
 
 use super::{explained, file, scratch};
 
-/// The kinds of errors of hostile checkpoints. A model too large for memory or one that has diverged are the others.
+/// The kinds of errors that a hostile checkpoint may cause. The model can also be too large for memory, or diverge.
 const KINDS: [Kind; 4] = [Kind::Data, Kind::Usage, Kind::Device, Kind::Diverged];
 
 /// The checkpoint of a run.
@@ -66,14 +66,14 @@ fn config(k: usize, steps: u64) -> PathBuf {
     file(&format!("train-{k}.toml"), toml.as_bytes())
 }
 
-/// The bytes are a checkpoint. All uses of it end in a result or an error.
+/// The bytes are a checkpoint. Every use of it must end in a result or an error.
 pub fn read(bytes: &[u8]) {
     let path = file("hostile.safetensors", bytes);
     match Trained::open(&path) {
         Ok(trained) => use_all(&trained.device("cpu").token_cache(None)),
         Err(error) => explained(&error, &KINDS),
     }
-    // Every third file also continues a run, which takes longer.
+    // Every third file is also used to resume a run, which takes longer.
     let sum = bytes
         .iter()
         .fold(0, |sum: usize, byte| sum.wrapping_add((*byte).into()));
@@ -137,7 +137,7 @@ fn use_all(trained: &Trained) {
     }
 }
 
-/// Continues a run of model `k` whose last checkpoint is these bytes, and begins one with its parameters.
+/// Resumes a run of model `k` whose last checkpoint consists of these bytes, and starts a new one from its parameters.
 fn train_with(k: usize, bytes: &[u8]) {
     let run = scratch().join("resumed");
     let _ = std::fs::remove_dir_all(&run);

@@ -8,7 +8,7 @@ use wlstm::model::cost::cost;
 
 use super::accepted;
 
-/// The bytes are a TOML file, then overrides, each after a byte 0.
+/// The bytes are a TOML file and overrides, separated by NUL bytes.
 pub fn read(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut parts = text.split('\0');
@@ -19,7 +19,7 @@ pub fn read(bytes: &[u8]) {
     let Some(config) = accepted(parsed, &[Kind::Usage]) else {
         return;
     };
-    // What a run writes into its folder is the same configuration.
+    // The resolved configuration must be read back unchanged.
     let written = config.to_toml();
     match Config::parse(&written, "config.toml", Path::new("/"), &[]) {
         Ok(again) => assert_eq!(again, config, "{written}"),

@@ -10,11 +10,11 @@ use wlstm::error::{Kind, Result};
 
 use super::{accepted, choice, file, scratch};
 
-/// The most steps of a text that are compared.
+/// The maximum number of steps of a text that are compared.
 const STEPS: usize = 200;
 
-/// The first byte is order, kind of tokens and shuffling, the second the size of a batch; the others are one or two files,
-/// the second after a byte 0xFF.
+/// The first byte selects the order, the kind of tokens and shuffling; the second the batch size. The other bytes are one or
+/// two files, separated by a byte 0xFF.
 pub fn read(bytes: &[u8]) {
     let (first, bytes) = choice(bytes);
     let (second, bytes) = choice(bytes);
@@ -53,7 +53,7 @@ pub fn read(bytes: &[u8]) {
     same(&plain, &cached, &options);
 }
 
-/// Checks that a text and its cached tokens give the same batches, from the begin and from the middle.
+/// Checks that a text and its cached tokens give the same batches, from the beginning and from the middle.
 pub fn same(plain: &Text, cached: &Text, options: &BatchOptions) {
     let words = plain.vocabulary().len();
     let read = |text: &Text| batches(Batches::training(text, options), words);

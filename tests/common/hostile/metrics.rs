@@ -1,4 +1,4 @@
-//! The metrics of a run, up to its report.
+//! Reads the metrics of a run and makes its report.
 
 use wlstm::error::Kind;
 use wlstm::metrics::Writer;
@@ -22,7 +22,7 @@ pub fn read(bytes: &[u8]) {
         let runs = [run.clone(), run];
         let html = page("a run", &runs);
         assert!(html.contains("</html>"));
-        // A page of a run is not larger than a book.
+        // The report must not be huge.
         assert!(html.len() < 20_000_000 + 20 * bytes.len());
         let rows = comparison_rows(&runs);
         assert_eq!(comparison_csv(&rows).lines().count(), 3);
@@ -30,7 +30,7 @@ pub fn read(bytes: &[u8]) {
             let _ = comparison_table(&rows).text(width);
         }
     }
-    // Resuming cuts off what comes after its step.
+    // Resuming removes the lines of later steps.
     if let Some(mut writer) = accepted(Writer::resume(&metrics, 1, 2, true), &[Kind::Data]) {
         let _ = writer.tensorboard();
         drop(writer);

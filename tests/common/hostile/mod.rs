@@ -1,6 +1,8 @@
-//! Reads bytes that nobody vouches for, as files of users and strangers. Each function panics only if the program has a fault.
+//! Reads untrusted bytes, as the library reads files from users and other sources. A function panics only if the library has a
+//! bug.
 //!
-//! The fuzzers in `tests/fuzz` call them with their inputs, and `tests/library/fuzzers.rs` with the inputs in `tests/fuzz/corpus`.
+//! The fuzzers in `tests/fuzz` call these functions, and `tests/library/fuzzers.rs` calls them with the inputs in
+//! `tests/fuzz/corpus`.
 
 pub mod checkpoint;
 pub mod configuration;
@@ -44,7 +46,7 @@ fn file(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// Checks that an error is one of these kinds, and that its text can be shown: a chain of short lines that ends in advice.
+/// Checks that an error is of one of these kinds, and that its text is short and ends in help.
 fn explained(error: &Error, kinds: &[Kind]) {
     let text = error.chain().to_string();
     assert!(kinds.contains(&error.kind()), "{:?}: {text}", error.kind());
@@ -52,12 +54,12 @@ fn explained(error: &Error, kinds: &[Kind]) {
     assert!(text.contains("help: "), "no advice: {text}");
 }
 
-/// The value, or `None` after a check of the error.
+/// The value. Checks an error, and returns `None` for it.
 fn accepted<T: Debug>(result: wlstm::error::Result<T>, kinds: &[Kind]) -> Option<T> {
     result.map_err(|error| explained(&error, kinds)).ok()
 }
 
-/// Splits off the first byte, which chooses a setting.
+/// Splits off the first byte, which selects a setting.
 fn choice(bytes: &[u8]) -> (usize, &[u8]) {
     bytes
         .split_first()

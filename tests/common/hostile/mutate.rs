@@ -1,4 +1,4 @@
-//! Changes valid files to hostile or damaged ones: the tensors, texts, header and bytes of checkpoints, the lines of texts.
+//! Mutates valid files: the tensors, texts, header and bytes of checkpoints, and the lines of texts.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ const NUMBERS: [i64; 16] = [
     i64::MIN,
 ];
 
-/// Numbers that overflow, vanish or are too many for the marks of an axis.
+/// Numbers that overflow, underflow, or need too many ticks on an axis.
 const FLOATS: [f64; 8] = [1e-320, 1e-9, 0.5, -2.5, 1e17, 1e290, 1e296, 1.7e308];
 
 const REALS: [f32; 6] = [
@@ -56,7 +56,7 @@ pub fn mutate(valid: &[u8], dice: &mut Dice) -> Vec<u8> {
     bytes
 }
 
-/// A text with one line changed: a document of JSON as one, others as an entry of a configuration.
+/// A text with one changed line. A line of JSON is changed as a document, any other line as an entry of a configuration.
 pub fn mutate_lines(valid: &[u8], dice: &mut Dice) -> Vec<u8> {
     let text = String::from_utf8_lossy(valid);
     let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
@@ -152,7 +152,7 @@ fn change_value(value: &mut Value, dice: &mut Dice) {
     }
 }
 
-/// Changes a text: a document of JSON as one, others by lines, as a configuration.
+/// Changes a text: JSON as a document, any other text by lines, as a configuration.
 fn change_text(text: &str, dice: &mut Dice) -> String {
     if let Ok(mut document) = serde_json::from_str::<Value>(text) {
         change_value(&mut document, dice);
@@ -183,7 +183,7 @@ fn change_text(text: &str, dice: &mut Dice) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Changes tensors or texts and writes a file that is whole. `None` if it cannot be read or written.
+/// Changes tensors or texts and writes a well-formed file. `None` if the file cannot be read or written.
 fn change_contents(bytes: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     let mut texts: HashMap<String, String> = header.metadata().clone().unwrap_or_default();
@@ -211,7 +211,7 @@ fn change_contents(bytes: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
         }
     } else {
         change_parts(&mut parts, dice);
-        // The library that writes the file cannot write a name twice.
+        // The library that writes the file does not allow duplicate names.
         parts.sort_by(|one, other| one.0.cmp(&other.0));
         parts.dedup_by(|one, other| one.0 == other.0);
     }
@@ -277,7 +277,7 @@ fn change_parts(parts: &mut Vec<Part>, dice: &mut Dice) {
     }
 }
 
-/// As many bytes as a shape needs, the old ones repeated.
+/// The number of bytes that a shape needs. The old bytes are repeated.
 fn fill(dtype: Dtype, shape: &[usize], bytes: &mut Vec<u8>) {
     let elements = shape
         .iter()

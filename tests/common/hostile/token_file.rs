@@ -66,7 +66,7 @@ pub fn valid() -> &'static [u8] {
     &CACHED.valid
 }
 
-/// With an even first byte, the others are the file. With an odd one, they are its tokens, under a footer that is right.
+/// If the first byte is even, the other bytes are the file. If it is odd, they are its tokens, followed by a valid footer.
 pub fn read(bytes: &[u8]) {
     let cached = &*CACHED;
     let (choice, bytes) = choice(bytes);
@@ -101,7 +101,7 @@ pub fn read(bytes: &[u8]) {
     }
 }
 
-/// Tokens and line index with a footer whose counts are those of the valid file, or fit the bytes.
+/// Tokens and line index with a footer whose counts are those of the valid file, or match the bytes.
 fn with_footer(cached: &Cached, choice: usize, bytes: &[u8]) -> Vec<u8> {
     let footer = &cached.valid[cached.valid.len() - FOOTER..];
     let (numbers, _) = footer.as_chunks::<8>();
@@ -111,7 +111,7 @@ fn with_footer(cached: &Cached, choice: usize, bytes: &[u8]) -> Vec<u8> {
     if choice & 4 == 0 {
         content.resize(cached.valid.len() - FOOTER, 0);
     } else {
-        // All tokens, then an index of as few lines as there can be.
+        // All tokens, followed by the smallest possible line index.
         numbers[8] = (content.len() / 4) as u64;
         numbers[9] = (choice / 8) as u64;
         let entries = numbers[9].div_ceil(16) as usize;

@@ -6,7 +6,7 @@ use wlstm::error::Kind;
 
 use super::{accepted, choice};
 
-/// The first byte is the order and the kind of tokens, the others are the file.
+/// The first byte selects the order and the kind of tokens. The other bytes are the file.
 pub fn read(bytes: &[u8]) {
     let (choice, bytes) = choice(bytes);
     let order = [Order::Sentences, Order::Contiguous][choice % 2];

@@ -81,7 +81,7 @@ fn stored() -> Result<(), Failed> {
     scores_are_those_of(&run, "expected.json").map(drop)
 }
 
-/// Checks that a run scores lines as PyTorch did. Returns what PyTorch has left.
+/// Checks that a run scores lines as PyTorch did. Returns the stored results of PyTorch.
 fn scores_are_those_of(run: &Path, name: &str) -> Result<Value, Failed> {
     let expected: Value = serde_json::from_slice(&std::fs::read(beside(name))?)?;
     let lines = expected["lines"].as_array().expect("lines");
@@ -96,7 +96,7 @@ fn scores_are_those_of(run: &Path, name: &str) -> Result<Value, Failed> {
     Ok(expected)
 }
 
-/// A configuration of the model of all cells that PyTorch has made.
+/// The configuration of the model with all cells that PyTorch has written.
 const ALL_CELLS: &str = "[model]\ncell = [\"lstmp\", \"flstm\", \"glstm\"]\nlayers = 3\nembedding = 6\nhidden = 10\nprojection = 6\n\
                          factor = 3\ngroups = 2\nresidual = true\n[softmax]\nkind = \"full\"\n[data]\ntrain = [\"none.txt\"]\n\
                          [train]\nbatch = 3\nunroll = 4\nsteps = 5\nema = 0.99\n";
@@ -107,12 +107,13 @@ fn stored_layers() -> Result<(), Failed> {
     let (file, run) = (beside("cells.safetensors"), folder.path("run"));
     import(&file, &config, &run, 0);
     let expected = scores_are_those_of(&run, "cells.json")?;
-    // PyTorch computed with the class that the help shows. `check.py --store` computes again with a new one.
+    // The results were computed with the class in the help. After a change of the class, `check.py --store` computes them
+    // again.
     let class = expected["class"].as_array().expect("lines");
     let class: Vec<&str> = class.iter().filter_map(Value::as_str).collect();
     let topic = Topic::named("interchange").expect("a topic");
     assert!(topic.text.contains(&class.join("\n")));
-    // The exported file has the same tensors, so that PyTorch finds the same of it.
+    // The exported file has the same tensors, so PyTorch would compute the same results.
     let back = exported(&run, &folder.path("back.safetensors"), &[]);
     same_up_to_biases(&Tensors::read(&file), &back, |part, layer| {
         format!("layers.{layer}.bias_{part}")
@@ -129,7 +130,7 @@ fn stored_layers() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Checks that two files have the same tensors, except that only the sums of the biases are equal, nearly.
+/// Checks that two files have the same tensors. Of the biases, only the sums must be equal, up to rounding.
 fn same_up_to_biases(one: &Tensors, other: &Tensors, bias: impl Fn(&str, usize) -> String) {
     let names = |file: &Tensors| file.tensors.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(one), names(other));

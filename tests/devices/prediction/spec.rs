@@ -30,7 +30,7 @@ pub struct Spec {
     pub unroll: usize,
     pub optimizer: &'static str,
     pub learning_rate: f64,
-    /// Optimizer and learning rate of the tables by default, where these are others.
+    /// The default optimizer and learning rate of the tables, where these differ from those of the other parameters.
     pub tables: Option<(&'static str, f64)>,
     pub clip: f64,
     pub ema: f64,

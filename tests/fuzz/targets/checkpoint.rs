@@ -6,7 +6,7 @@ use wlstm_fuzz::hostile::mutate::mutate;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| read(bytes));
 
-// Random bytes hardly ever make a file that is opened.
+// Random bytes are almost never a file that can be opened.
 libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let mut dice = Dice(seed.into());
     if dice.below(8) == 0 {

@@ -6,7 +6,7 @@ use wlstm_fuzz::hostile::mutate::mutate_lines;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| read(bytes));
 
-// Half of the changes are to a value, the others to bytes.
+// Half of the mutations change a value, the others change bytes.
 libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let mut dice = Dice(seed.into());
     if dice.below(2) == 0 {

@@ -26,8 +26,8 @@ fn leaving_keys_out_gives_the_documented_defaults() {
     assert_eq!(config, parse(&reference(), &["data.train=a.txt"]).unwrap());
 }
 
-/// Tables have Adagrad by default where Adam would go with a sampled softmax. Resolved configurations keep the choice, also
-/// those of versions without the key.
+/// By default, tables use Adagrad with Adam and a sampled softmax. A resolved configuration keeps the optimizer of the tables,
+/// even if a version without the key wrote it.
 #[test]
 fn tables_have_an_optimizer_of_their_own() {
     let adam_sampled = ["train.optimizer=adam", "train.learning_rate=0.01"];
@@ -68,7 +68,7 @@ fn tables_have_an_optimizer_of_their_own() {
         !written.contains("table_optimizer") && !written.contains("table_learning"),
         "{written}"
     );
-    // The rate of tables follows an override unless it is given.
+    // The learning rate of the tables follows `learning_rate` unless it is given.
     assert_eq!(
         found(&parse(&written, &["train.learning_rate=0.5"]).unwrap()),
         ("adam", 0.5)

@@ -1,4 +1,4 @@
-//! Evaluations of a part of a text take their targets from the whole text.
+//! Evaluations on a subset of the targets sample them from the whole text.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use wlstm::corpus::{Batch, Batches, IGNORE, Order, Text};
 
 use super::tools::{Folder, build, files};
 
-/// A text of unique words, ten a line.
+/// A text of unique words, ten per line.
 fn unique_words(order: Order, words: usize) -> (Folder, Text) {
     let words: Vec<String> = (0..words).map(|k| format!("w{k:06}")).collect();
     let lines: Vec<String> = words.chunks(10).map(|line| line.join(" ")).collect();
@@ -105,7 +105,7 @@ proptest! {
             } else if order == Order::Contiguous {
                 prop_assert_eq!(counted as u64, targets);
             } else {
-                // Whole sentences: the evaluation stops within the last one.
+                // Sentences are evaluated as a whole, so the last one can exceed the number of targets.
                 prop_assert!(counted as u64 >= targets);
             }
         }

@@ -1,4 +1,5 @@
-//! The shapes that a configuration and a vocabulary imply, by the formulas of the documentation. Shares no code with the library.
+//! The shapes that a configuration and a vocabulary imply, by the formulas of the documentation. Shares no code with the
+//! library.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use super::file::HostileFile;
 /// Checks a file that was accepted.
 pub fn check(file: &HostileFile) -> Result<(), String> {
     if !file.bytes.is_empty() || file.cut.is_some() {
-        // Changed bytes: what was read is not known here.
+        // The bytes were changed, so the content is not known here.
         return Ok(());
     }
     let text = file.metadata.get("config").and_then(|text| text.as_str());
@@ -25,7 +26,7 @@ pub fn check(file: &HostileFile) -> Result<(), String> {
         .count();
     let mut tensors = BTreeMap::new();
     for tensor in &file.tensors {
-        // Of two tensors with the same name, readers of JSON take the last.
+        // Of two tensors with the same name, JSON parsers return the last.
         tensors.insert(tensor.name.as_str(), tensor);
     }
     for (name, shape) in shapes(&config, words as u64) {

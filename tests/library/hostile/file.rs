@@ -1,4 +1,4 @@
-//! A safetensors file in parts that can be changed one by one.
+//! A safetensors file in parts that can be changed separately.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ pub struct HostileTensor {
     pub dtype: String,
     pub shape: Vec<u64>,
     pub data: Vec<u8>,
-    /// Replaces the offsets that the data has.
+    /// The offsets to write instead of those of the data.
     pub offsets: Option<Value>,
 }
 
@@ -18,7 +18,8 @@ pub struct HostileTensor {
 pub struct HostileFile {
     pub tensors: Vec<HostileTensor>,
     pub metadata: Map<String, Value>,
-    /// Changes of the bytes at the end: an index, and the byte there. The length of the file, if it is cut.
+    /// Changes that are applied to the bytes last: an index, and the byte there; and the length of the file, if it is
+    /// truncated.
     pub bytes: Vec<(usize, u8)>,
     pub cut: Option<usize>,
 }
@@ -61,7 +62,7 @@ impl HostileFile {
         }
     }
 
-    /// The bytes of the file. Repeated names stay.
+    /// The bytes of the file. Duplicate names are kept.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut entries = vec![format!(
             "\"__metadata__\":{}",

@@ -1,8 +1,8 @@
-//! Files of strangers: a valid checkpoint is changed in one or more places, and every way to open it is tried. None may panic,
-//! and none may accept a file whose parts disagree.
+//! Untrusted files: a valid checkpoint is changed in one or more places, and every way to open it is tried. None may panic, and
+//! none may accept an inconsistent file.
 //!
 //! `WLSTM_MUTATIONS=N` sets the number of files, `WLSTM_MUTATIONS_SEED=S` the seed. A failure prints both the seed of the file
-//! and the changes; `WLSTM_MUTATIONS=1 WLSTM_MUTATIONS_SEED=S` repeats it.
+//! and the changes. `WLSTM_MUTATIONS=1 WLSTM_MUTATIONS_SEED=S` reproduces it.
 
 mod expected;
 mod file;
@@ -16,7 +16,7 @@ use self::mutate::mutate;
 use self::open::{Bench, Opened};
 use crate::common::dice::Dice;
 
-/// Files without `WLSTM_MUTATIONS`.
+/// The default number of files.
 const FILES: u64 = 1500;
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -70,12 +70,12 @@ fn changed_checkpoints_are_refused_or_consistent() {
         failed.len(),
         failed.join("\n")
     );
-    // Changes of values and of keys that shapes do not depend on leave a valid file.
+    // Files stay valid after changes of values, and of keys that do not affect shapes.
     assert!(opened > files / 20, "only {opened} of {files} opened");
 }
 
-/// The files that are changed are valid. The check of what was accepted finds a configuration of other sizes, which no way of
-/// opening accepts.
+/// The original files are valid. A file with a configuration of other sizes is refused by every way to open it, and by the
+/// check of accepted files.
 #[test]
 fn the_samples_are_valid() {
     let bench = Bench::new();

@@ -1,4 +1,4 @@
-//! Changes of a file.
+//! Mutations of a file.
 
 use serde_json::{Value, json};
 use toml::Value as Toml;
@@ -137,7 +137,7 @@ fn configuration(file: &mut HostileFile, dice: &mut Dice) -> String {
     change
 }
 
-/// Another shape, with the data of that shape or that of before.
+/// Another shape, with data of that shape or with the old data.
 fn shape(file: &mut HostileFile, dice: &mut Dice) -> String {
     if file.tensors.is_empty() {
         return "no tensors".to_owned();
@@ -168,7 +168,7 @@ fn shape(file: &mut HostileFile, dice: &mut Dice) -> String {
     format!("{} has shape {:?}", tensor.name, tensor.shape)
 }
 
-/// Another name, a tensor less, a tensor more.
+/// Another name, a missing tensor, or an additional tensor.
 fn names(file: &mut HostileFile, dice: &mut Dice) -> String {
     if file.tensors.is_empty() {
         return "no tensors".to_owned();

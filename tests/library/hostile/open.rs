@@ -13,7 +13,8 @@ use wlstm::report::RunData;
 use super::file::HostileFile;
 use crate::common::folder::{Folder, snapshot};
 
-/// The models: every cell, optimizers with one, two and no states, tied and not, host tables, mixed precision.
+/// The models: every cell; optimizers with zero, one and two states; tied and untied tables; tables on the host; mixed
+/// precision.
 const SAMPLES: [&[&str]; 4] = [
     &[
         "model.cell=lstmp",
@@ -140,7 +141,7 @@ impl Bench {
         let _ = std::fs::remove_dir_all(started);
     }
 
-    /// Resumes a run with these bytes as its checkpoint, for one more step, and reads it for a report as if it had no metrics.
+    /// Resumes a run with these bytes as its checkpoint for one more step, and reads it for a report without metrics.
     fn resume(&self, run: &Path, config: &Config, bytes: &[u8]) {
         let copy = self.folder.path("resumed");
         for (path, contents) in snapshot(run) {

@@ -110,7 +110,7 @@ pub fn explained(ended: &Ended, code: i32, says: &[&str]) {
         "{stderr}"
     );
     let start = lines.iter().position(is_error).expect("one error");
-    // Commands to copy follow on lines of their own.
+    // Commands follow on lines of their own.
     let help = lines.iter().rposition(|line| line.starts_with("  help: "));
     let is_last = |at: usize| lines[at..].iter().all(|line| line.starts_with("  "));
     assert!(

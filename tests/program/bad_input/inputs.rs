@@ -104,7 +104,7 @@ fn invalid_text_after_the_first_batches() {
         &case.config,
         &case.run,
         "cpu",
-        // A validation that is the best so far saves a checkpoint, too.
+        // The best validation so far also saves a checkpoint.
         &[
             "--set",
             "data.shuffle=false",

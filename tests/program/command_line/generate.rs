@@ -124,7 +124,7 @@ fn the_log_probability_of_a_sample_is_that_of_its_words() {
     let mut found = tries.map(|(seed, tokens)| generate(seed, tokens));
     let is_line = |sample: &serde_json::Value| {
         let text = sample["text"].as_str().unwrap();
-        // Punctuation is joined to the word before it, and would be scored as another word.
+        // Punctuation is joined to the word before it, and would then be a different word.
         text.find('\n') == Some(text.len() - 1) && !text.contains([',', '.'])
     };
     let sample = found.find(is_line).expect("some line ends");

@@ -1,4 +1,4 @@
-//! Schedules of a run that time ends.
+//! Schedules of runs with a time limit.
 
 use super::tools::{Tiny, metrics};
 
@@ -17,7 +17,7 @@ fn rates(tiny: &Tiny) -> Vec<(u64, f64, f64)> {
         .collect()
 }
 
-/// The rate falls with the share of the time, and a resumed run continues with the time that is used.
+/// The learning rate falls with the elapsed fraction of the time, and a resumed run continues with the elapsed time.
 #[test]
 fn a_cosine_follows_the_seconds() {
     let tiny = Tiny::new("contiguous");

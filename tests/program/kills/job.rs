@@ -1,4 +1,4 @@
-//! A command that is killed and repeated.
+//! A command that is killed and run again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use crate::common::program::{Ended, Folder, program};
 
-/// What a job leaves behind, in a form that two equal jobs share.
+/// The result of a job, in a form that is identical for two runs of the job.
 pub type Result = BTreeMap<String, Vec<u8>>;
 
-/// A command that leaves files.
+/// A command that writes files.
 pub struct Job {
     folder: Folder,
     /// The arguments. `OUT` stands for the path of the result.
     arguments: Vec<String>,
-    /// The arguments after a kill, if they differ. If they are refused because there is nothing to continue, the first ones must
-    /// do.
+    /// The arguments after a kill, if they differ. If they are refused because there is nothing to resume, the original ones
+    /// must succeed.
     again: Option<Vec<String>>,
     read: fn(&Path) -> Result,
     want: Result,
@@ -24,7 +24,7 @@ pub struct Job {
     pub undisturbed: Duration,
     /// The number of results so far.
     results: usize,
-    /// Whether the result was begun.
+    /// Whether the command has started to write the result.
     begun: bool,
 }
 
@@ -61,12 +61,12 @@ impl Job {
         self.folder.path(&format!("result-{}", self.results))
     }
 
-    /// Runs the command, and kills it after some time. Returns whether it ended. Then its result must be that of the first run, and
-    /// the next attempt begins a new one. `place` is for messages.
+    /// Runs the command, and kills it after some time. Returns whether it finished. Its result must then be that of the first
+    /// run, and the next attempt starts again. `place`: for messages.
     pub fn attempt(&mut self, after: Option<Duration>, place: &str) -> bool {
         let continued = self.again.as_ref().filter(|_| self.begun);
         let mut ended = self.run(continued.unwrap_or(&self.arguments), after);
-        // Nothing was saved yet, so there is nothing to continue.
+        // No checkpoint was saved yet, so there is nothing to resume.
         if let (Some(refused), Some(_)) = (&ended, continued)
             && refused.code == Some(3)
         {
@@ -81,7 +81,7 @@ impl Job {
             self.begun = true;
             return false;
         };
-        // The process was killed when all was done, so that nothing is left to do.
+        // The process was killed after it had finished its work.
         if self.begun && self.again.is_none() && ended.code == Some(3) {
             ended.code = (self.read)(&self.out()).eq(&self.want).then_some(0);
         }
@@ -98,7 +98,7 @@ impl Job {
         }
         let partial = self.partial_files();
         assert!(partial.is_empty(), "{place}: left behind: {partial:?}");
-        // The disk would fill up in hours of kills.
+        // Otherwise the disk would fill up over hours.
         let _ = std::fs::remove_dir_all(&out);
         let _ = std::fs::remove_file(&out);
         self.results += 1;
@@ -106,7 +106,7 @@ impl Job {
         true
     }
 
-    /// Files that are not whole, except in the cache of tokens, which removes them later.
+    /// Partial files, except in the token cache, which removes them later.
     fn partial_files(&self) -> Vec<PathBuf> {
         let files = self.folder.snapshot().into_keys();
         files

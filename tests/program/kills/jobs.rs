@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::job::{Job, Result};
 use crate::common::program::{Dice, Folder, Tensors, checkpoint, checkpoints, losses, text, wlstm};
 
-/// Everything that is random or has a state. A run takes about half a second.
+/// A configuration with everything that is random or has state. A run takes about half a second.
 const CONFIG: &str = r#"
 [model]
 cell = "lstmp"
@@ -122,7 +122,7 @@ pub fn vocab() -> Job {
     Job::new(folder, &line, None, file)
 }
 
-/// The tokens of a text that is large enough for the cache. The result is what a model scores on the text.
+/// Evaluation on a text that is large enough for the token cache. The result is the score of the model.
 pub fn token_cache() -> Job {
     let folder = trained();
     let words = ["a", "b", "c", "d", "e", "f", "g", "h"];

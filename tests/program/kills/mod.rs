@@ -1,8 +1,9 @@
-//! Processes that are killed at random moments: what comes after them goes on, and ends with the files of a process that nobody
-//! killed.
+//! Processes are killed at random moments. Later processes must continue their work, and end with the same files as a process
+//! that was not killed.
 //!
-//! `WLSTM_KILL_SECONDS` is how long each test kills, by default 2 seconds; `WLSTM_KILLS` how many processes it kills at their start,
-//! by default 30; `WLSTM_SEED` chooses the moments. A failure prints the seed. 1,000 kills at the start:
+//! `WLSTM_KILL_SECONDS` sets the duration of each test (default: 2), `WLSTM_KILLS` the number of processes that are killed at
+//! their start (default: 30), and `WLSTM_SEED` the random moments. A failure prints the seed. This command kills 1,000
+//! processes at their start:
 //!
 //! ```text
 //! WLSTM_KILLS=1000 cargo test --release --test program kills::at_the_start
@@ -22,7 +23,7 @@ fn number(name: &str, default: u64) -> u64 {
     given.map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// Random moments. Another seed in each run, so that every run finds something new.
+/// Random moments, with a different seed in each run.
 fn dice() -> (u64, Dice) {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -38,7 +39,7 @@ fn kill_for_some_time(mut job: Job) {
     let begin = Instant::now();
     let (mut kills, mut ends) = (0, 0);
     while begin.elapsed() < Duration::from_secs(seconds) || kills == 0 || ends == 0 {
-        // Half of the kills come early. After the last kill, the job ends undisturbed.
+        // Half of the kills come early. After the last kill, the job runs to its end.
         let limit = if dice.below(2) == 0 {
             job.undisturbed / 8
         } else {
@@ -91,8 +92,8 @@ fn reports() {
     kill_for_some_time(report());
 }
 
-/// Runs and comparisons killed within their first moments, before they have written what resuming needs. Every tenth process is
-/// left alone: it must end the job.
+/// Runs and comparisons are killed at their start, before they have written the files that resuming needs. Every tenth process
+/// is not killed, and must finish the job.
 #[test]
 fn at_the_start() {
     let kills = number("WLSTM_KILLS", 30);

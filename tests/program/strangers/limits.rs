@@ -1,4 +1,4 @@
-//! Machines that give no threads and no memory.
+//! Machines without memory, and without threads.
 #![cfg(target_os = "linux")]
 
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +29,7 @@ fn without_memory_there_is_one_error() {
     let small = Small::trained("a b c d e f\n".repeat(200));
     let (config, run) = (text(&small.config), text(&small.run));
     let mut refused = 0;
-    // From what the system needs to load the program to more than enough.
+    // From the minimum for loading the program to more than enough.
     for step in 4..24 {
         let kib = 20_000 * (1 << (step / 4)) + 5_000 * (1 << (step / 4)) * (step % 4);
         let out = small.folder.path(&format!("out{step}"));
@@ -47,10 +47,10 @@ fn without_memory_there_is_one_error() {
                 // The system could not load the program.
                 Some(127) if ended.stderr.contains("shared librar") => {}
                 Some(0) => {}
-                // The C library ends the process itself when it has no memory for a new thread.
+                // The C library ends the process if it cannot allocate the memory of a new thread.
                 None if ended.stderr.contains("Fatal glibc error") => {}
                 _ => {
-                    // The C library may complain in another thread at the same time.
+                    // The C library can print an error in another thread at the same time.
                     let is_ours = |line: &&str| !line.starts_with("Fatal glibc error");
                     let lines: Vec<&str> = ended.stderr.lines().filter(is_ours).collect();
                     let stderr = lines.join("\n");
@@ -63,7 +63,7 @@ fn without_memory_there_is_one_error() {
     assert!(refused > 0, "every run had enough memory");
 }
 
-/// Runs the program as a user who may have one process only: itself, without further threads.
+/// Runs the program as a user with a limit of one process, which leaves no further threads.
 fn without_threads(arguments: &[&str]) -> Ended {
     let program = program();
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| {

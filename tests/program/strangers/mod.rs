@@ -1,5 +1,5 @@
-//! What comes from strangers: files that are no text, words and paths that a terminal would interpret, folders that lead outside,
-//! machines without threads or memory.
+//! Untrusted and unusual inputs: files that are not text, words and paths with control characters, folders with links out of
+//! them, and machines without threads or memory.
 
 mod folders;
 mod limits;
@@ -39,7 +39,7 @@ impl Small {
     }
 }
 
-/// Checks for one error with this code that says these words, and no panic.
+/// Checks for a single error with this exit code that contains these texts, and no panic.
 #[track_caller]
 pub fn failed(ended: &Ended, code: i32, says: &[&str]) {
     let Ended { stderr, .. } = ended;

@@ -1,4 +1,4 @@
-//! Words and paths that a terminal would interpret are shown as escapes.
+//! Control characters in words and paths are shown as escapes on a terminal.
 #![cfg(target_os = "linux")]
 
 use std::path::Path;
@@ -7,13 +7,13 @@ use std::process::Command;
 use super::{Small, failed};
 use crate::common::program::{program, text, wlstm};
 
-/// Words that change the title of a window, move the cursor with a C1 code, and turn text round.
+/// Words that change the title of a window, move the cursor with a C1 code, and reverse text.
 const WORDS: [&str; 3] = ["\u{1b}]0;owned\u{7}", "a\u{9b}2Jb", "\u{202e}txt"];
 
 /// Each of them as it is shown.
 const SHOWN: [&str; 3] = ["\\u{1b}]0;owned\\u{7}", "a\\u{9b}2Jb", "\\u{202e}txt"];
 
-/// Runs the program on a terminal that `script` of util-linux emulates. Returns what the terminal gets.
+/// Runs the program on a pseudo-terminal of `script` (util-linux). Returns the output.
 fn on_a_terminal(arguments: &[&str]) -> String {
     let program = program();
     let quote = |word: &&str| format!("'{word}'");
@@ -71,7 +71,7 @@ fn words_of_a_model_are_shown_as_escapes_on_a_terminal() {
         assert!(!seen.contains('\u{1b}'), "{arguments:?}: {seen:?}");
         assert_eq!(raw.replace("\r\n", "\n"), piped, "{arguments:?}");
     }
-    // JSON has its own escapes, and means the same.
+    // JSON has its own escapes, which do not change its meaning.
     let seen = on_a_terminal(&json);
     assert!(!seen.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{seen:?}");
     let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
@@ -90,7 +90,7 @@ fn words_of_a_model_are_shown_as_escapes_on_a_terminal() {
     );
 }
 
-/// Messages are escaped wherever they go, because logs are read on terminals.
+/// Messages are always escaped, because logs are read on terminals.
 #[test]
 fn messages_are_escaped_everywhere() {
     let small = Small::new("a b\n".repeat(20));
@@ -100,7 +100,7 @@ fn messages_are_escaped_everywhere() {
     let key = format!("model.\u{1b}[2J={bad}");
     let (config, run) = (text(&small.config), text(&small.run));
     let escaped: &[&str] = &["\\u{1b}[2J"];
-    // The parser of arguments leaves escape sequences out.
+    // The argument parser removes escape sequences.
     let left_out: &[&str] = &["no\\u{202e}"];
     let train = [
         "train", config, "--out", run, "--device", "cpu", "--set", &set,

@@ -1,4 +1,4 @@
-//! Files that are not text in UTF-8 are recognised before anything is trained on them.
+//! Files that are not UTF-8 text are recognised before training.
 
 use super::{CONFIG, Small, failed};
 use crate::common::program::{Ended, program, text, wlstm};
@@ -87,7 +87,7 @@ fn foreign_files_are_refused_with_the_command_that_converts_them() {
             ],
         ];
         for arguments in uses {
-            // A line of a vocabulary that is no word and count has an error of its own.
+            // A malformed line of a vocabulary has an error of its own.
             let is_vocabulary = arguments
                 .iter()
                 .any(|argument| argument.contains("data.vocab"));
@@ -156,7 +156,7 @@ fn the_home_folder_is_expanded() {
     }
 }
 
-/// A received checkpoint can name any file of this machine.
+/// A checkpoint from an untrusted source can name any file of this machine.
 #[test]
 fn eval_names_the_text_before_it_reads_it() {
     let small = Small::new("a b\n".repeat(20));
