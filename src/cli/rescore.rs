@@ -1,4 +1,4 @@
-//! `wlstm rescore`: n-best lists ordered by their scores and the log-probability of a model.
+//! `wlstm rescore`: reranks n-best lists by their scores and the log-probabilities of a model.
 
 use std::path::PathBuf;
 
@@ -14,19 +14,19 @@ use crate::job::rescore::read::{Format, NBest, References};
 use crate::job::rescore::tune::Tuned;
 use crate::job::rescore::{Rescored, Weights};
 
-/// Rescore n-best lists of a speech recogniser or translator
+/// Rerank n-best lists of a speech recogniser or translation system
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Each line of NBEST is an id, a score and a hypothesis, separated by tabs. The score is that of the recogniser \
-    (natural logarithm, higher is better). The lines of an id are consecutive:\n\n  \
+    after_help = "Each line of NBEST has an id, a score and a hypothesis, separated by tabs. The score is that of the recogniser \
+    (natural logarithm, higher is better). The lines of an id must be consecutive:\n\n  \
     utt1\t-41.2\tthe cat sat\n  \
     utt1\t-40.9\tthe cats at\n\n\
-    The output has five columns separated by tabs: id, combined score, score of the line, log-probability of the hypothesis as \
-    `wlstm score` computes it, hypothesis. The hypotheses of an id are sorted, best first. The combined score is\n\n  \
+    The output has five columns, separated by tabs: id, combined score, score of the input line, log-probability of the \
+    hypothesis (as in `wlstm score`), hypothesis. The hypotheses of an id are sorted, best first. The combined score is\n\n  \
     score + lm-weight * log-probability + word-bonus * words\n\n\
-    --tune finds the weights on utterances whose text is known, for example those of a development set. REFERENCES has a line \
-    with id, tab and text for each id (or `id text`, as Kaldi writes it). The word error rates of the scores alone, of the chosen \
-    weights, and of the best hypotheses that the list has (oracle) are printed to standard error.\n\
+    --tune finds the weights on utterances with reference transcripts, for example those of a development set. REFERENCES has a \
+    line with id, tab and transcript for each id (or `id transcript`, as Kaldi writes it). Three word error rates are printed to \
+    standard error: with the scores alone, with the tuned weights, and with the best hypothesis of each list (oracle).\n\
     \n\
     Examples:\n  \
     wlstm rescore runs/text dev.tsv --tune dev.txt --summary\n  \
@@ -46,7 +46,7 @@ pub(super) struct RescoreArgs {
         value_parser = finite
     )]
     pub lm_weight: f64,
-    /// What each word of a hypothesis adds to its score
+    /// Constant added to the combined score for each word of a hypothesis
     #[arg(
         long,
         value_name = "X",
@@ -55,10 +55,10 @@ pub(super) struct RescoreArgs {
         value_parser = finite
     )]
     pub word_bonus: f64,
-    /// Choose the weights with the lowest word error rate on these texts
+    /// Choose the weights with the lowest word error rate against these reference transcripts
     #[arg(long, value_name = "REFERENCES", conflicts_with_all = ["lm_weight", "word_bonus", "references"])]
     pub tune: Option<PathBuf>,
-    /// Print the word error rates with the given weights
+    /// Print the word error rates of the given weights against these reference transcripts
     #[arg(long, value_name = "REFERENCES")]
     pub references: Option<PathBuf>,
     /// Print only the best hypothesis of each id
@@ -70,7 +70,7 @@ pub(super) struct RescoreArgs {
     /// Format of NBEST and of the output
     #[arg(long, value_enum, default_value_t = NBestFormat::Tabs)]
     pub format: NBestFormat,
-    /// What a terminal may interpret.
+    /// Whether to escape control characters on a terminal.
     #[command(flatten)]
     pub raw: output::RawArgs,
     /// The parameters to use.
@@ -94,18 +94,18 @@ pub(super) enum NBestFormat {
 fn finite(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
-        _ => Err("give a number".into()),
+        _ => Err("give a finite number".into()),
     }
 }
 
-/// Rescores.
+/// Reranks the lists and prints them.
 pub(super) fn run(arguments: &RescoreArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
     let references = arguments.tune.as_ref().or(arguments.references.as_ref());
     let references = references.map(|path| References::read(path)).transpose()?;
     if arguments.summary && references.is_none() {
         return Err(Error::usage(
-            "--summary prints word error rates, which need the texts of the utterances",
+            "--summary prints word error rates, which require reference transcripts",
         )
         .help("add --tune REFERENCES or --references REFERENCES"));
     }
@@ -143,12 +143,12 @@ pub(super) fn run(arguments: &RescoreArgs, invocation: &Invocation) -> Result<()
             print(&rescored, given)
         }
     });
-    // Without all utterances there are no weights and no rates.
+    // Weights and word error rates need all utterances.
     done?;
     if found == 0 {
         note(
             quiet,
-            &format!("`{}` has no hypotheses", arguments.nbest.display()),
+            &format!("`{}` contains no hypotheses.", arguments.nbest.display()),
         );
     }
     if let Some(references) = references {
@@ -182,7 +182,7 @@ pub(super) fn run(arguments: &RescoreArgs, invocation: &Invocation) -> Result<()
     Ok(())
 }
 
-/// The rows of an utterance, at most `shown`, best first.
+/// The output lines of an utterance, at most `shown`, best first.
 fn rows(rescored: &Rescored, weights: Weights, format: Format, shown: usize) -> String {
     let Rescored {
         utterance,

@@ -20,13 +20,13 @@ pub enum Format {
 }
 
 impl Format {
-    /// What a line should be.
+    /// The help for a line of another form.
     fn expected(self) -> &'static str {
         match self {
             Format::Tabs => {
-                "a line is an id, a score and a hypothesis, separated by tabs; for lines of Moses, use --format moses"
+                "a line has an id, a score and a hypothesis, separated by tabs; for the format of Moses, use --format moses"
             }
-            Format::Moses => "a line is `ID ||| HYPOTHESIS ||| FEATURES ||| SCORE`",
+            Format::Moses => "a line has the form `ID ||| HYPOTHESIS ||| FEATURES ||| SCORE`",
         }
     }
 
@@ -36,21 +36,24 @@ impl Format {
             Format::Tabs => {
                 let columns: Vec<&str> = line.split('\t').collect();
                 let [id, score, text] = columns[..] else {
-                    return Err(format!("{} columns instead of 3", columns.len()));
+                    return Err(format!(
+                        "the line has {} columns instead of 3",
+                        columns.len()
+                    ));
                 };
                 (id, score, text, "")
             }
             Format::Moses => {
                 let parts: Vec<&str> = line.split("|||").map(str::trim).collect();
                 let [id, text, features, score] = parts[..] else {
-                    return Err(format!("{} parts instead of 4", parts.len()));
+                    return Err(format!("the line has {} fields instead of 4", parts.len()));
                 };
                 (id, score, text, features)
             }
         };
         let id = id.trim();
         if id.is_empty() {
-            return Err("no id".to_owned());
+            return Err("the line has no id".to_owned());
         }
         let number = score.trim().parse::<f64>().ok();
         let Some(score) = number.filter(|number| number.is_finite()) else {
@@ -117,7 +120,7 @@ impl Lines {
                 bytes.drain(..3);
             }
             let line = String::from_utf8(bytes).map_err(|error| {
-                self.wrong("not UTF-8")
+                self.wrong("the line is not UTF-8")
                     .because(error)
                     .help("convert the file, for instance with `iconv -f latin1 -t utf-8`")
             })?;
@@ -146,7 +149,7 @@ pub struct NBest {
     format: Format,
     /// The first hypothesis of the next utterance.
     next: Option<(String, Hypothesis)>,
-    /// Digests of the ids so far: of a long list, ids would fill the memory.
+    /// Digests of the ids so far. The ids of a long list would need too much memory.
     ids: HashSet<u64>,
 }
 
@@ -233,8 +236,8 @@ impl References {
                 .is_some()
             {
                 return Err(lines
-                    .wrong(&format!("a second reference of `{id}`"))
-                    .help("give each id one line: its id, a tab, and its text"));
+                    .wrong(&format!("the id `{id}` has a second reference"))
+                    .help("give each id one line: the id, a tab and the transcript"));
             }
         }
         Ok(References {
@@ -250,8 +253,8 @@ impl References {
     /// [`Kind::Data`] if there is none.
     pub fn of(&self, id: &str) -> Result<&str> {
         self.texts.get(id).map(String::as_str).ok_or_else(|| {
-            Error::data(format!("`{}` has no reference of `{id}`", self.place))
-                .help("give each id of the n-best list a line: its id, a tab, and its text")
+            Error::data(format!("`{}` has no reference for `{id}`", self.place))
+                .help("give each id of the n-best list a line: the id, a tab and the transcript")
         })
     }
 
@@ -320,7 +323,7 @@ mod tests {
             (
                 "u\t1\ta\nu\t1\n",
                 Format::Tabs,
-                "n:2: 2 columns instead of 3",
+                "n:2: the line has 2 columns instead of 3",
             ),
             (
                 "u\tx\ta\n",
@@ -332,11 +335,11 @@ mod tests {
                 Format::Tabs,
                 "n:1: the score `nan` is not a finite number",
             ),
-            ("\t1\ta\n", Format::Tabs, "n:1: no id"),
+            ("\t1\ta\n", Format::Tabs, "n:1: the line has no id"),
             (
                 "0 ||| a ||| 1\n",
                 Format::Moses,
-                "n:1: 3 parts instead of 4",
+                "n:1: the line has 3 fields instead of 4",
             ),
             (
                 "u\t1\ta\nv\t1\ta\nu\t1\tb\n",

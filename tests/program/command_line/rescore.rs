@@ -1,4 +1,4 @@
-//! `wlstm rescore`: a task whose text has structure, and a recogniser that ignores it.
+//! `wlstm rescore` on text with structure, with the scores of a recogniser that ignores it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use wlstm::train::score::MANY_LINES;
 use super::tools::{Tiny, stdout};
 use crate::common::program::Dice;
 
-/// Each word has two usual successors, so a model of a few thousand parameters learns the text in a second.
+/// Each word has two frequent successors, so that a model of a few thousand parameters learns the text in a second.
 const WORDS: [&str; 14] = [
     "red", "green", "blue", "old", "new", "cat", "dog", "bird", "sees", "hears", "likes", "a",
     "the", "one",
@@ -33,7 +33,7 @@ fn sentence(dice: &mut Dice) -> Vec<&'static str> {
     sentence
 }
 
-/// A sentence with words replaced, left out and added.
+/// A sentence with substituted, deleted and inserted words.
 fn misheard(dice: &mut Dice, sentence: &[&'static str]) -> Vec<&'static str> {
     let mut heard = sentence.to_vec();
     for _ in 0..1 + dice.below(3) {
@@ -48,8 +48,8 @@ fn misheard(dice: &mut Dice, sentence: &[&'static str]) -> Vec<&'static str> {
     heard
 }
 
-/// Writes `NAME.tsv`, the hypotheses of some utterances, and `NAME.txt`, their references. The right hypothesis is among ten, and
-/// its score is hardly better than those of the others. The scores are five times the natural logarithm, as those of a
+/// Writes `NAME.tsv`, the hypotheses of some utterances, and `NAME.txt`, their references. The right hypothesis is among ten,
+/// and its score is hardly better than those of the others. The scores are five times the natural logarithm, as those of a
 /// recogniser that scales them.
 fn task(tiny: &Tiny, name: &str, seed: u64, utterances: usize) {
     let mut dice = Dice(seed);
@@ -102,7 +102,7 @@ fn rescore(tiny: &Tiny, arguments: &[&str]) -> assert_cmd::Command {
     command
 }
 
-/// A number of a summary: that before the first space.
+/// A number of a summary: the text before the first space.
 fn value(summary: &str, name: &str) -> f64 {
     let line = summary.lines().find_map(|line| line.strip_prefix(name));
     let line = line.unwrap_or_else(|| panic!("no {name} in {summary}"));
@@ -110,7 +110,7 @@ fn value(summary: &str, name: &str) -> f64 {
     number.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// The share of wrong words, by the definition of the edit distance.
+/// The word error rate, by the definition of the edit distance.
 fn word_error_rate(references: &str, rows: &str) -> f64 {
     let (mut errors, mut words) = (0, 0);
     for (reference, row) in references.lines().zip(rows.lines()) {
@@ -148,7 +148,7 @@ fn tuned_weights_lower_the_word_error_rate_of_other_utterances() {
     let (weight, bonus) = (value(&summary, "lm-weight"), value(&summary, "word-bonus"));
     assert!(before > 15.0 && after < 0.5 * before, "{summary}");
     assert_eq!(value(&summary, "WER oracle"), 0.0, "{summary}");
-    // The scores of the recogniser have five times the scale of the model's.
+    // The scale of the scores of the recogniser is five times that of the model.
     assert!((1.0..40.0).contains(&weight), "{summary}");
     assert_eq!(
         stdout(&mut rescore(&tiny, &tune)),
@@ -235,7 +235,7 @@ fn rows_are_weighted_sums_in_order() {
         "{output}"
     );
 
-    // The same for Rust programs.
+    // The library gives the same results.
     let hypothesis = |text: &str, score| Hypothesis {
         text: text.to_owned(),
         score,
@@ -257,7 +257,7 @@ fn rows_are_weighted_sums_in_order() {
         assert!((found - number(row[3])).abs() < 1e-4);
     }
 
-    // Lines of Moses keep their features.
+    // The features of the format of Moses are kept.
     let list = "0 ||| the cat ||| LM0= -7 ||| -3\n0 ||| cat the ||| ||| -1.5\n";
     let arguments = [&["-", "-q", "--format", "moses"][..], &weights].concat();
     let output = stdout(rescore(&tiny, &arguments).write_stdin(list));
@@ -282,7 +282,11 @@ fn what_is_wrong_is_named_with_its_line() {
     tiny.write("other.txt", "z\tcat\n");
     tiny.write("good.tsv", "a\t1\tcat\n");
     for (arguments, code, says) in [
-        (&["few.tsv"][..], 3, "few.tsv:3: 2 columns instead of 3"),
+        (
+            &["few.tsv"][..],
+            3,
+            "few.tsv:3: the line has 2 columns instead of 3",
+        ),
         (
             &["mixed.tsv"],
             3,
@@ -293,27 +297,31 @@ fn what_is_wrong_is_named_with_its_line() {
             3,
             "number.tsv:1: the score `?` is not a finite number",
         ),
-        (&["bytes.tsv"], 3, "bytes.tsv:1: not UTF-8"),
+        (&["bytes.tsv"], 3, "bytes.tsv:1: the line is not UTF-8"),
         (&["zipped.tsv"], 3, "gzip"),
         (&["nul.tsv"], 3, "NUL bytes"),
         (&["nowhere.tsv"], 3, "cannot read `nowhere.tsv`"),
         (
             &["good.tsv", "--format", "moses"],
             3,
-            "good.tsv:1: 1 parts instead of 4",
+            "good.tsv:1: the line has 1 fields instead of 4",
         ),
         (
             &["good.tsv", "--tune", "twice.txt"],
             3,
-            "twice.txt:2: a second reference of `a`",
+            "twice.txt:2: the id `a` has a second reference",
         ),
         (
             &["good.tsv", "--tune", "other.txt"],
             3,
-            "`other.txt` has no reference of `a`",
+            "`other.txt` has no reference for `a`",
         ),
         (&["good.tsv", "--summary"], 2, "--references"),
-        (&["good.tsv", "--lm-weight", "nan"], 2, "give a number"),
+        (
+            &["good.tsv", "--lm-weight", "nan"],
+            2,
+            "give a finite number",
+        ),
         (
             &["good.tsv", "--tune", "other.txt", "--lm-weight", "1"],
             2,
@@ -331,7 +339,7 @@ fn what_is_wrong_is_named_with_its_line() {
         .clone();
     assert!(output.starts_with(b"a\t"), "{output:?}");
     assert!(!output.contains(&b'b'), "{output:?}");
-    // Of a list without lines there is nothing to say.
+    // An empty list is not an error.
     let empty = rescore(&tiny, &["-"]).write_stdin("\n").assert().success();
     empty
         .stdout("")
@@ -342,7 +350,7 @@ fn what_is_wrong_is_named_with_its_line() {
     assert!(summary.contains("WER after:\t-\n"), "{summary}");
 }
 
-/// Utterances are printed while later ones are read: the list is never held as a whole.
+/// Utterances are printed while later ones are read, because the list is not read as a whole.
 #[test]
 fn utterances_are_printed_while_others_are_read() {
     let tiny = trained();
