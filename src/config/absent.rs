@@ -1,9 +1,9 @@
-//! Settings of other programs that this one does not have, and what it has instead.
+//! Settings of other programs that wlstm does not have, and what it has instead.
 
 use super::named::Named;
 use crate::kernels::optimizer::Optimizer;
 
-/// Names in the spelling of [`plain`], and what to say about them.
+/// Names in the spelling of [`plain`], with the help for each.
 const ABSENT: &[(&[&str], &str)] = &[
     (
         &[
@@ -46,7 +46,7 @@ const ABSENT: &[(&[&str], &str)] = &[
             "adam_epsilon",
             "adam_eps",
         ],
-        "the constants of the optimizers are fixed; `train.optimizer` chooses one, `train.learning_rate` is its rate",
+        "the constants of the optimizers are fixed; `train.optimizer` selects the optimizer, `train.learning_rate` its rate",
     ),
     (
         &["patience", "early_stopping", "early_stop"],
@@ -61,7 +61,7 @@ const ABSENT: &[(&[&str], &str)] = &[
             "n_head",
             "nhead",
         ],
-        "the models are unidirectional LSTMs without attention; `model.cell` chooses the cell",
+        "the models are unidirectional LSTMs without attention; `model.cell` selects the cell",
     ),
     (
         &[
@@ -71,7 +71,7 @@ const ABSENT: &[(&[&str], &str)] = &[
             "num_threads",
             "n_threads",
         ],
-        "the number of threads is no setting of a model; the variable RAYON_NUM_THREADS limits it",
+        "the number of threads is not part of the configuration; set the environment variable RAYON_NUM_THREADS",
     ),
     (
         &[
@@ -84,7 +84,7 @@ const ABSENT: &[(&[&str], &str)] = &[
             "gpu_id",
             "accelerator",
         ],
-        "the device is no setting of a model; `--device` chooses it",
+        "the device is not part of the configuration; choose it with `--device`",
     ),
     (
         &[
@@ -100,7 +100,7 @@ const ABSENT: &[(&[&str], &str)] = &[
             "checkpoint_dir",
             "run_name",
         ],
-        "the folder of a run is no setting of a model; `--out` names it",
+        "the run folder is not part of the configuration; choose it with `--out`",
     ),
     (
         &[
@@ -111,26 +111,26 @@ const ABSENT: &[(&[&str], &str)] = &[
             "init_from",
             "restore",
         ],
-        "a run is resumed with `--resume`, and started from parameters with `--init`",
+        "resume a run with `--resume`, or start one from given parameters with `--init`",
     ),
     (
         &["words", "tokens_total", "max_tokens", "train_tokens"],
-        "there is no limit in words; `--words` computes `train.steps` from it",
+        "there is no limit in words; use `--words`, which sets `train.steps`",
     ),
 ];
 
-/// A name in lower case with underscores, as the keys have.
+/// A name in the spelling of keys: in lower case, with underscores.
 pub(super) fn plain(name: &str) -> String {
     let lower = name.trim().to_lowercase();
     lower.trim_start_matches('-').replace(['-', ' '], "_")
 }
 
-/// What to say about the setting of this name, if this program does not have it.
+/// The help for a setting of this name that wlstm does not have. `None` for any other name.
 pub(super) fn absent(name: &str) -> Option<String> {
     let optimizers = <&'static Optimizer>::all();
     if optimizers.iter().any(|one| one.name == name) {
         return Some(format!(
-            "{name} is an optimizer, `train.optimizer = \"{name}\"`, whose constants are fixed"
+            "{name} is an optimizer with fixed constants; select it with `train.optimizer = \"{name}\"`"
         ));
     }
     let all = ABSENT.iter();

@@ -15,10 +15,10 @@ use super::value::TomlValue;
 use crate::error::{Error, Result};
 use crate::printable::shortened;
 
-/// Characters of a name or a value that a message shows at most.
+/// The maximum number of characters of a name or a value that a message shows.
 const SHOWN: usize = 200;
 
-/// The start of a resolved configuration.
+/// The first line of a resolved configuration.
 pub const WRITTEN: &str = "# The resolved configuration of a run, written by wlstm.\n";
 
 /// Where a value was given.
@@ -42,7 +42,7 @@ pub struct Document {
     folder: PathBuf,
     entries: BTreeMap<String, Located>,
     sections: Vec<&'static str>,
-    /// Names that other programs give to keys, with the paths of these.
+    /// Names of keys in other programs, each with the path of the key.
     known_as: Vec<(&'static str, String)>,
     is_written: bool,
 }
@@ -112,8 +112,10 @@ impl Document {
             Some(value) => value,
             // A string or list that does not end was most likely cut short by the shell.
             None if value.starts_with(['"', '\'', '[']) => {
-                return Err(Error::usage(format!("{location}: the value is not closed"))
-                    .help("close the string or the list, and put quotes for the shell around the whole argument"));
+                return Err(
+                    Error::usage(format!("{location}: the string or list is not closed"))
+                        .help("close it, and quote the whole argument for the shell"),
+                );
             }
             None => TomlValue::Text(value.to_owned()),
         };
@@ -123,8 +125,8 @@ impl Document {
         Ok(())
     }
 
-    /// Whether the text is the resolved configuration of a run: a key that it leaves out is one that the version which
-    /// wrote it did not have, or that has no effect.
+    /// Whether the text is the resolved configuration of a run. A missing key then has no effect, or the version that wrote the
+    /// text did not have it.
     pub fn is_written(&self) -> bool {
         self.is_written
     }
@@ -221,9 +223,9 @@ impl Document {
         };
         let name = plain(key);
         if let Some((_, path)) = self.known_as.iter().find(|(known, _)| *known == name) {
-            return refused(format!("its name is `{path}`"));
+            return refused(format!("the key is called `{path}`"));
         }
-        // The spelling of a key, with dashes or capitals.
+        // A known key, spelt with dashes or capitals.
         let spelt = |known: &&String| {
             known
                 .split_once('.')
@@ -250,7 +252,7 @@ impl Document {
     }
 }
 
-/// Help for a name that resembles none.
+/// The help for a name that resembles no key.
 const LISTED: &str = "`wlstm help configuration` lists the keys";
 
 fn is_a_section(name: &str, location: &str) -> Error {

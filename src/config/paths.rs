@@ -10,7 +10,9 @@ pub fn folder_of(file: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(files::folder_of(file)).map_err(|error| {
         Error::usage(format!("cannot find the folder of `{}`", file.display()))
             .because(error)
-            .help("change to a folder that exists, and name the configuration from there")
+            .help(
+                "change to a folder that exists, and give the path of the configuration from there",
+            )
     })
 }
 
@@ -24,7 +26,7 @@ pub fn absolute(folder: &Path) -> Result<PathBuf> {
     std::path::absolute(named).map_err(|error| {
         Error::usage(format!("cannot find the folder `{}`", named.display()))
             .because(error)
-            .help("change to a folder that exists, or name the folder by an absolute path")
+            .help("change to a folder that exists, or give an absolute path")
     })
 }
 

@@ -15,10 +15,10 @@ use super::paths;
 use crate::error::{Error, Kind, Result};
 use crate::files;
 
-/// The resolved configuration in the folder of a run.
+/// The name of the resolved configuration in a run folder.
 const RUN_CONFIG: &str = "config.toml";
 
-/// The largest configuration that is read.
+/// The maximum size of a configuration file in bytes.
 const MAX_BYTES: u64 = 1 << 22;
 
 /// A checked configuration.
@@ -104,7 +104,7 @@ impl Config {
             return Err(Error::usage(format!(
                 "the configuration `{name}` has more than {MAX_BYTES} bytes"
             ))
-            .help("a configuration is a TOML file of a few lines; name many files of text by a pattern"));
+            .help("a configuration is a TOML file of a few lines; use a pattern to name many text files"));
         }
         let mut document = Document::parse(text, name, &paths::absolute(folder)?, keys())?;
         for text in overrides {
@@ -158,12 +158,12 @@ impl Config {
     }
 }
 
-/// What to do about a path where no configuration can be read.
+/// The help for a path at which no configuration can be read.
 fn help_for_unread(path: &Path) -> String {
     let (name, run) = (path.display(), path.join(RUN_CONFIG));
     if run.is_file() {
         return format!(
-            "`{name}` is a run: name its configuration, `{}`",
+            "`{name}` is a run folder; give the path of its configuration, `{}`",
             run.display()
         );
     }
@@ -173,6 +173,6 @@ fn help_for_unread(path: &Path) -> String {
             "the path is relative to the current folder, `{}`; {examples}",
             current.display()
         ),
-        _ => format!("name a TOML file; {examples}"),
+        _ => format!("give the path of a TOML file; {examples}"),
     }
 }

@@ -135,9 +135,9 @@ section! {
                 "eval_iters",
             ];
 
-        /// Number of targets of a validation, sampled evenly from the whole text; 0: all. "auto": at least 5000, and so many
-        /// that validations take about a quarter of the training time; at the end of the run, the last and the best
-        /// parameters are evaluated on all targets.
+        /// Number of targets of a validation, sampled evenly from the whole text; 0: all. "auto": enough for the validations to
+        /// take about a quarter of the training time, at least 5000; at the end of the run, the last and the best parameters
+        /// are evaluated on all targets.
         validate_targets: Automatic = Setting {
             default: Automatic::Auto,
             rule: 0..=COUNT,

@@ -1,4 +1,4 @@
-//! Folders in the states that a killed or failed process leaves, and folders from strangers.
+//! Folders that a killed or failed process has left, and folders from untrusted sources.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ const START: &str = "{\"kind\":\"start\",\"version\":\"0.1.0\"}\n";
 
 const STEP: &str = "{\"kind\":\"step\",\"step\":1}\n";
 
-/// What a run may have written before its first step: the name of a file, and its content.
+/// Files that a run can have written before its first step: name and content.
 const LEFT: [(&str, &str); 9] = [
     (".lock", ""),
     (".wlstm-partial-abc", "half"),
@@ -36,7 +36,7 @@ fn write(run: &Path, name: &str, content: &str) {
 }
 
 #[test]
-fn whatever_a_kill_before_the_first_step_leaves_is_free() {
+fn a_folder_of_a_run_killed_before_its_first_step_is_free() {
     let folder = tempfile::tempdir().unwrap();
     for subset in 0..1 << LEFT.len() {
         let run = folder.path().join(format!("run-{subset}"));
@@ -105,7 +105,7 @@ fn nothing_of_value_is_removed() {
     }
 }
 
-/// The lock of a partial file tells whether its process lives.
+/// The lock of a partial file shows whether its process is running.
 #[test]
 fn a_partial_file_that_is_being_written_stays() {
     let folder = tempfile::tempdir().unwrap();
@@ -128,7 +128,7 @@ fn a_partial_file_that_is_being_written_stays() {
     assert!(path.exists());
 }
 
-/// A run folder from a stranger must neither overwrite a file outside it nor wait for a pipe.
+/// A run in a folder from an untrusted source must neither overwrite a file outside of it nor block on a pipe.
 #[cfg(unix)]
 #[test]
 fn a_link_or_a_pipe_in_a_run_folder_is_refused() {
@@ -168,7 +168,7 @@ fn a_link_or_a_pipe_in_a_run_folder_is_refused() {
                 "link" => symlink(&mine, &path).unwrap(),
                 _ => symlink(outside.join("new"), &path).unwrap(),
             }
-            // A folder whose record is no regular file has no run.
+            // A folder whose record is not a regular file has no run.
             let run_is_seen = name != "run.json" || kind == "link";
             refused(
                 RunFolder::resume(&run),

@@ -89,8 +89,8 @@ fn names_of_other_programs_are_refused_with_the_key() {
         ("train.momentum=0.9", "momentum is an optimizer"),
         ("train.patience=3", "there is no early stopping"),
         ("device=cpu", "`device` is a section"),
-        ("train.device=cpu", "`--device` chooses it"),
-        ("train.output_dir=x", "`--out` names it"),
+        ("train.device=cpu", "choose it with `--device`"),
+        ("train.output_dir=x", "choose it with `--out`"),
     ] {
         assert_refused(SMALL, &[given], &[text]);
     }
@@ -107,7 +107,7 @@ fn no_name_of_another_program_is_a_key_or_means_two() {
         }
     }
     for key in wlstm::config::keys() {
-        // `softmax` and `data.path` are no keys, but a key may be a word of another section.
+        // `softmax` and `data.path` are not keys, but a name in one section can be a key of another.
         let of_other = names.get(key.name).filter(|path| **path != key.path());
         assert_eq!(of_other, None, "{} is a key", key.path());
     }
@@ -389,7 +389,7 @@ fn a_path_without_a_configuration_says_where_it_was_looked_for() {
     let run = Config::load(folder.path(), &[]).unwrap_err();
     let message = format!("{run:?}");
     assert!(
-        message.contains(&format!("name its configuration, `{}`", config.display())),
+        message.contains(&format!("its configuration, `{}`", config.display())),
         "{message}"
     );
 }
