@@ -17,8 +17,8 @@ fn main() -> ExitCode {
     wlstm::cli::main()
 }
 
-/// Ends the program as [`EndsProgram`] does if the standard library cannot get the memory that it needs to start a thread: that is
-/// a panic of its own in the new thread, before any code of ours.
+/// Ends the program as [`EndsProgram`] does if the standard library cannot allocate the memory for a new thread. The standard
+/// library then panics in the new thread, before any code of this program runs in it.
 fn explain_threads_without_memory() {
     let others = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -49,8 +49,8 @@ fn quieten_mesa() {
 /// The exit code of [`Kind::Device`].
 const OUT_OF_MEMORY: u8 = Kind::Device.exit_code();
 
-/// The allocator of the program: that of the system, but where it has no memory left, the program ends with an error and the
-/// exit code for memory, instead of a signal. What was saved stays, as files are written atomically.
+/// The system allocator, except that the program ends with an error message and the exit code for memory when an allocation
+/// fails, and not with a signal. Saved files are not damaged, because files are written atomically.
 struct EndsProgram;
 
 #[allow(unsafe_code, reason = "an allocator is an unsafe interface")]
@@ -94,7 +94,7 @@ fn end(what: std::fmt::Arguments<'_>) -> ! {
         let mut left = &mut text[..];
         let _ = write!(
             left,
-            "error: out of memory: the system refuses {what}\n  help: make the model, the batch or the vocabulary smaller, or \
+            "error: out of memory: cannot allocate {what}\n  help: make the model, the batch or the vocabulary smaller, or \
              raise the limit on memory (`ulimit -v`)\n"
         );
         let unused = left.len();

@@ -7,7 +7,7 @@ use super::record::RunRecord;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Runs that a message names at most.
+/// The maximum number of runs that a message names.
 const NAMED: usize = 3;
 
 /// Which checkpoint of a run to use.
@@ -45,7 +45,7 @@ pub fn find(path: &Path, which: Which) -> Result<FoundCheckpoint> {
             "there is no run and no checkpoint at `{}`",
             path.display()
         ))
-        .help("name the folder of a run, such as runs/shakespeare, or a checkpoint in it"));
+        .help("give the folder of a run, such as runs/shakespeare, or a checkpoint in it"));
     }
     let run = Some(path.to_path_buf());
     if which == Which::Best
@@ -89,21 +89,19 @@ fn check_inside(run: &Path, name: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::data(format!(
-        "`{}` names a checkpoint outside of the run, `{name}`",
+        "`{}` names a checkpoint outside of the run folder, `{name}`",
         run.join(RECORD).display()
     ))
-    .help(
-        "the run may come from a stranger: if you trust that file, name it instead of the folder",
-    ))
+    .help("if you trust this file, give its path instead of the run folder"))
 }
 
-/// Checks that a checkpoint of a run folder is a file, and no link to one in another folder.
+/// Checks that a checkpoint of a run folder is a regular file or a link to a file in the same folder.
 fn check_own(checkpoint: &Path) -> Result<()> {
     let shown = checkpoint.display();
     let unreadable = |error| {
         Error::data(format!("cannot read `{shown}`"))
             .because(error)
-            .help("name another checkpoint of the run")
+            .help("use another checkpoint of the run")
     };
     let kind = checkpoint
         .symlink_metadata()
@@ -114,7 +112,7 @@ fn check_own(checkpoint: &Path) -> Result<()> {
     }
     if !kind.is_symlink() {
         return Err(Error::data(format!("`{shown}` is not a regular file"))
-            .help("name another checkpoint of the run"));
+            .help("use another checkpoint of the run"));
     }
     let target = checkpoint.canonicalize().map_err(unreadable)?;
     let folder = files::folder_of(checkpoint);
@@ -123,15 +121,13 @@ fn check_own(checkpoint: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::data(format!(
-        "`{shown}` is a link to `{}`, outside of the run",
+        "`{shown}` is a link to `{}`, outside of the run folder",
         target.display()
     ))
-    .help(
-        "the run may come from a stranger: if you trust that file, name it instead of the folder",
-    ))
+    .help("if you trust this file, give its path instead of the run folder"))
 }
 
-/// What to do about a folder without checkpoints: names the first runs in it, the best first.
+/// The help for a folder without checkpoints: names the runs in it, best first, at most [`NAMED`].
 fn help_without_checkpoint(folder: &Path) -> Result<String> {
     let entries = files::entries(folder)?;
     let runs = entries.iter().filter(|entry| has_run(entry));
@@ -146,10 +142,10 @@ fn help_without_checkpoint(folder: &Path) -> Result<String> {
     };
     let names: Vec<String> = runs.iter().take(NAMED).map(name).collect();
     Ok(match runs.len() {
-        0 => "name the folder of a run that has saved at least once".to_owned(),
-        1 => format!("name the run in it, {}", names[0]),
+        0 => "give the folder of a run that has saved a checkpoint".to_owned(),
+        1 => format!("give the path of the run in it, {}", names[0]),
         count => format!(
-            "name one of the {count} runs in it, such as {}",
+            "give the path of one of the {count} runs in it, for example {}",
             names.join(", ")
         ),
     })

@@ -42,11 +42,11 @@ impl Checkpoint {
         let unreadable = |error| {
             Error::data(format!("cannot read `{}`", path.display()))
                 .because(error)
-                .help("name a safetensors file, and check its permissions")
+                .help("give a safetensors file, and check its permissions")
         };
         if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(Error::data(format!("`{}` is not a file", path.display()))
-                .help("name a safetensors file"));
+                .help("give a safetensors file"));
         }
         let file = files::open_regular(path).map_err(unreadable)?;
         // SAFETY: the map is only read. This program replaces checkpoints by renaming and never changes one in place. If
@@ -273,8 +273,10 @@ fn refusal(path: &Path, bytes: &[u8], error: SafeTensorError) -> Error {
         _ => format!("`{path}` is not a valid safetensors file"),
     };
     let help = match extension {
-        Some("toml") => "this is a configuration; name the folder of a run",
-        Some("onnx") => "name a file of `wlstm export --format pytorch`; ONNX files cannot be read",
+        Some("toml") => "this is a configuration; give the folder of a run",
+        Some("onnx") => {
+            "use a file of `wlstm export --format pytorch`; ONNX files cannot be imported"
+        }
         _ => "use another checkpoint, or copy the file again",
     };
     // An error of the parser can quote any part of the header.

@@ -80,7 +80,7 @@ impl RunRecord {
         let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::data(format!("cannot read `{}`", path.display()))
                 .because(error)
-                .help("name one of the checkpoints instead of the folder")
+                .help("give one of the checkpoints instead of the folder")
         };
         let text = files::read_own(&path, MAX_RECORD).map_err(|error| unreadable(error.into()))?;
         serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))

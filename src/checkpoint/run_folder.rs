@@ -160,7 +160,7 @@ impl RunFolder {
         if !has_run(path) {
             return Err(
                 Error::data(format!("there is no run to resume in `{}`", path.display()))
-                    .help("name the folder of a run with --out, or leave --resume out"),
+                    .help("give the run folder with --out, or leave --resume out"),
             );
         }
         let run = RunFolder::lock(path)?;

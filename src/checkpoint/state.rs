@@ -1,7 +1,7 @@
-//! What is in a folder that a run may use.
+//! The state of a folder in which a run is to be started.
 //!
-//! A process may be killed, or fail, at any moment. Whatever it has left, the folder is free for a new run as long as it has only
-//! files of this program, and neither a checkpoint nor a step of training would be lost.
+//! A process can be killed or fail at any moment. Its folder can be used by a new run if it contains only files of this
+//! program, and no checkpoint and no training step would be lost.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -13,24 +13,24 @@ use super::layout::{
 use crate::error::{Error, Result};
 use crate::files;
 
-/// The files of a run in its folder.
+/// Names of the files in a run folder.
 const FILES: [&str; 5] = [LOCK, CONFIG, RECORD, METRICS, REPORT];
 
-/// The folders of a run in its folder.
+/// Names of the folders in a run folder.
 const FOLDERS: [&str; 2] = [CHECKPOINTS, TENSORBOARD];
 
-/// What is in a folder.
+/// The state of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FolderState {
-    /// Nothing at all, or no such folder.
+    /// The folder is empty or does not exist.
     Empty,
-    /// What a run leaves that has trained no step.
+    /// It contains only files of a run that has not trained a step.
     Begun,
-    /// Something else: a run with steps or checkpoints, or files of the user.
+    /// It contains a run with steps or checkpoints, or other files.
     Taken,
 }
 
-/// What is in the folder at `path`.
+/// The state of the folder at `path`.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub(super) fn state_of(path: &Path) -> Result<FolderState> {
     })
 }
 
-/// Whether an entry of a run folder is one that a run leaves before its first checkpoint.
+/// Whether a run writes this entry of its folder before its first checkpoint.
 fn is_left_over(entry: &Path) -> Result<bool> {
     let Some(name) = entry.file_name().and_then(|name| name.to_str()) else {
         return Ok(false);
@@ -86,9 +86,9 @@ fn is_event_file(path: &Path) -> bool {
     name.is_some_and(is_event) && fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
-/// Whether a file of metrics has a line besides that of the start. Lines have their kind first.
+/// Whether a metrics file has a line of another kind than `start` and `end`. The kind is the first member of a line.
 fn has_steps(metrics: &Path) -> bool {
-    /// More than the lines of several starts.
+    /// Larger than the `start` lines of several processes.
     const HEAD: u64 = 1 << 16;
     let mut head = Vec::new();
     let read = File::open(metrics).and_then(|file| file.take(HEAD).read_to_end(&mut head));
@@ -106,12 +106,13 @@ fn is_frame(line: &[u8]) -> bool {
         .any(|kind| line.starts_with(kind))
 }
 
-/// Removes what a run has left in its folder, all but the lock, the configuration and the record: a new run replaces these, and
-/// its configuration may be that file. The folder is in the state [`FolderState::Begun`], and this process holds its lock.
+/// Removes the files that a run has left in its folder, except the lock, the configuration and the record. A new run replaces
+/// these, and may have been started with this configuration. The folder is in the state [`FolderState::Begun`], and this
+/// process holds its lock.
 ///
 /// # Errors
 ///
-/// [`Kind::Data`](crate::error::Kind::Data) if something cannot be removed.
+/// [`Kind::Data`](crate::error::Kind::Data) if a file or folder cannot be removed.
 pub(super) fn clear(path: &Path) -> Result<()> {
     let failed = |path: &Path, error| {
         Error::data(format!("cannot remove `{}`", path.display()))
@@ -136,12 +137,12 @@ pub(super) fn clear(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Checks that whatever a run reads or writes in its folder is a file or a folder in it. A link in a folder from a stranger could
-/// name any file of the user.
+/// Checks that the files and folders of a run are regular files and folders. A link in a folder from an untrusted source could
+/// point to any file of the user.
 ///
 /// # Errors
 ///
-/// [`Kind::Data`](crate::error::Kind::Data) that names the first other one.
+/// [`Kind::Data`](crate::error::Kind::Data), naming the first entry that is not.
 pub(super) fn check_files(path: &Path) -> Result<()> {
     let file = |name| (path.join(name), files::check_own as Check);
     let folder = |name| (path.join(name), files::check_own_folder as Check);
@@ -151,7 +152,7 @@ pub(super) fn check_files(path: &Path) -> Result<()> {
             Error::data(format!("cannot use `{}`", path.display()))
                 .because(error)
                 .help(
-                    "a run folder has only files and folders of its own: replace it, or remove it",
+                    "a run folder must contain only regular files and folders: remove this entry, or replace it by a copy",
                 )
         })
     })

@@ -59,8 +59,8 @@ fn name_of(task: Task) -> &'static str {
     }
 }
 
-/// Opens the best checkpoint of a run, or a checkpoint file, and prints which one. Says if the parameters are used although
-/// there is a moving average of them.
+/// Opens the best checkpoint of a run, or a checkpoint file, and prints its path. If the model has a moving average of the
+/// parameters that is not used, prints why.
 pub(super) fn trained(
     run: &Path,
     arguments: &ParameterArgs,
@@ -74,7 +74,9 @@ pub(super) fn trained(
     if let (Parameters::ByRule, Some(reason)) = (parameters, trained.why_not_average()) {
         note(
             quiet,
-            &format!("Using the parameters themselves: {reason}. Choose it with --average."),
+            &format!(
+                "Using the parameters instead of their moving average: {reason}. Use the average with --average."
+            ),
         );
     }
     Ok(trained)

@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
     for path in &arguments.runs {
         match runs_of(path)? {
             Some(compared) => runs.extend(compared),
-            // A pattern such as `runs/*` matches more than runs.
+            // A pattern such as `runs/*` also matches other files and folders.
             None if arguments.runs.len() > 1 && is_no_run(path) => others.push(path),
             None => runs.push(RunData::read(&folder_of(path)?)?),
         }
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
     if runs.is_empty() && !others.is_empty() {
         return Err(
             Error::data(format!("none of the {} paths is a run", others.len()))
-                .help("name folders of runs, such as runs/shakespeare"),
+                .help("give run folders, for example runs/shakespeare"),
         );
     }
     if !others.is_empty() {
@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
             .collect();
         note(
             quiet,
-            &format!("Left out, because they are no runs: {}.", names.join(", ")),
+            &format!("Ignored, because they are not runs: {}.", names.join(", ")),
         );
     }
     if runs.is_empty() {
@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()>
             written.push(file);
         }
     }
-    // The page itself may be the standard output.
+    // The report itself may go to standard output.
     if written.iter().any(Output::is_stdout) {
         return Ok(());
     }
@@ -128,7 +128,7 @@ fn folder_of(path: &Path) -> Result<PathBuf> {
     if path.is_file() {
         return run_of_checkpoint(path).ok_or_else(|| {
             Error::data(format!("`{}` does not belong to a run", path.display()))
-                .help("name the folder of a run, such as runs/shakespeare")
+                .help("give the folder of a run, such as runs/shakespeare")
         });
     }
     Ok(path.to_path_buf())

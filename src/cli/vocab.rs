@@ -29,7 +29,7 @@ use crate::numbers::grouped;
     wlstm vocab runs/text --out vocab.txt"
 )]
 pub(super) struct VocabArgs {
-    /// Text files or glob patterns; or one run or checkpoint, whose words are saved as they are
+    /// Text files or glob patterns; or one run or checkpoint, whose vocabulary is written unchanged
     #[arg(required = true)]
     pub corpus: Vec<PathBuf>,
     /// Vocabulary file: one `word count` per line, most frequent first; - is standard output
@@ -126,7 +126,7 @@ fn is_model(path: &Path) -> bool {
         || path.is_file() && path.extension().is_some_and(|name| name == "safetensors")
 }
 
-/// Saves the words of a trained model.
+/// Writes the vocabulary of a trained model.
 fn save_of_model(run: &Path, out: &Path, quiet: bool) -> Result<()> {
     let output = output_at(out, "the vocabulary ")?;
     let trained = Trained::open(run)?;
@@ -140,7 +140,7 @@ fn save_of_model(run: &Path, out: &Path, quiet: bool) -> Result<()> {
     note(
         quiet,
         &format!(
-            "Wrote `{}`. To train with the words of this model:{}",
+            "Wrote `{}`. To train with the vocabulary of this model:{}",
             out.display(),
             command_line(&format!(
                 "--set data.vocab={} --set data.vocab_size=0",

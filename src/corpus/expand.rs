@@ -74,7 +74,7 @@ pub fn expand<P: AsRef<Path>>(patterns: &[P]) -> Result<Vec<PathBuf>> {
     }
     if paths.is_empty() {
         return Err(Error::data("no corpus is named")
-            .help("name at least one file or pattern, such as `corpus/train/*`"));
+            .help("give at least one file or pattern, for example `corpus/train/*`"));
     }
     paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     paths.dedup();
@@ -93,7 +93,7 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     if let Some(inner) = entries.iter().find(|path| path.is_dir()) {
         return Err(
             Error::data(format!("`{shown}` is a folder that has folders in it")).help(format!(
-                "name one of them, such as `{}`, or name files by a pattern, such as `{shown}/*` or `{shown}/**/*`",
+                "give one of them, such as `{}`, or a pattern of files, such as `{shown}/*` or `{shown}/**/*`",
                 inner.display()
             )),
         );
@@ -102,7 +102,7 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     if entries.is_empty() {
         return Err(
             Error::data(format!("there is no file in the folder `{shown}`"))
-                .help("put the text there, or name another folder"),
+                .help("put the text there, or give another folder"),
         );
     }
     Ok(entries)

@@ -137,7 +137,7 @@ impl Corpus {
                 "`data.valid_share` leaves no line for the {what} text"
             ))
             .help(
-                "use a text with more lines (`fold -s -w 200 TEXT` breaks long ones), or name a validation text in `data.valid`",
+                "use a text with more lines (`fold -s -w 200 TEXT` breaks long ones), or set `data.valid`",
             ));
         }
         self.files = kept;

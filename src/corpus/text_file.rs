@@ -82,14 +82,14 @@ impl TextFile {
         self.contents.mapped()
     }
 
-    /// Fails if a mapped file was shortened.
+    /// Fails if a mapped file was truncated.
     pub(super) fn check_whole(&self) -> Result<()> {
         if self.contents.is_whole() {
             return Ok(());
         }
         let path = self.path.display();
         Err(
-            Error::data(format!("`{path}` was shortened while it was read"))
+            Error::data(format!("`{path}` was truncated while it was read"))
                 .help("restore the text; edit a copy while a program reads it"),
         )
     }
@@ -111,7 +111,8 @@ impl TextFile {
         memchr::memchr_iter(b'\n', &self.contents[..self.start + at]).count() + 1
     }
 
-    /// Keeps these ranges of the text, which are ascending and end at line ends. Several are copied into memory.
+    /// Keeps only these ranges of the text, which are ascending and end at line ends. If there are several, they are copied
+    /// into memory.
     pub(super) fn keep(&mut self, ranges: &[Range<usize>]) {
         let range = match ranges {
             [] => 0..0,

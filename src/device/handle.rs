@@ -78,13 +78,13 @@ impl Handle {
             )
             .help(format!(
                 "correct `shaders/{kernel}.wgsl`, or the bindings of its `Kernel`; if you have not changed them, report this \
-                 as a defect of wlstm, and use `--device cpu` meanwhile"
+                 as a bug in wlstm, and use `--device cpu` until it is fixed"
             )),
             error => refused(&what(), &error),
         })
     }
 
-    /// Calls `make`, and returns what the device reports meanwhile.
+    /// Calls `make`. Returns its result, or the error that the device reports during the call.
     fn scoped<T>(&self, make: impl FnOnce() -> T) -> std::result::Result<T, wgpu::Error> {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -188,12 +188,12 @@ pub(super) fn out_of_memory(what: &str) -> Error {
 }
 
 /// Joins the lines of a wgpu error.
-/// The error for something that the device refuses to make.
+/// The error for an object that the device cannot create.
 fn refused(what: &str, error: &wgpu::Error) -> Error {
     match error {
         wgpu::Error::OutOfMemory { .. } => out_of_memory(what),
         error => Error::device(format!(
-            "the GPU refuses {what}: {}",
+            "the GPU cannot create {what}: {}",
             one_line(&error.to_string())
         ))
         .help("update the driver, or use `--device cpu`"),

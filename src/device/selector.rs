@@ -94,7 +94,7 @@ pub fn choose<S: AsRef<str>>(selectors: &[S]) -> Result<Choice> {
             "`--device {}` names several devices, and only training uses more than one",
             names.join(", ")
         ))
-        .help("name one device, for example `--device gpu`"));
+        .help("give one device, for example `--device gpu`"));
     }
     Ok(choices.swap_remove(0))
 }
@@ -238,7 +238,7 @@ fn missing(selector: &Selector, found: &[AdapterSummary]) -> Error {
         .map(|adapter| format!("gpu:{} is {}", adapter.index, adapter.name))
         .collect();
     Error::device(format!("no device `{selector}`: {}", list.join(", "))).help(format!(
-        "name one of these or `cpu`; if a GPU is missing here, {}",
+        "use one of these or `cpu`; if a GPU is missing here, {}",
         driver_help()
     ))
 }

@@ -1,4 +1,4 @@
-//! Where an output goes that a user names: a file, standard output, a pipe or a terminal.
+//! An output that a user has named: a file, standard output, a pipe or a terminal.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Write};
@@ -11,13 +11,13 @@ use super::own::check_own;
 use super::streamed::write_in_background;
 use crate::error::{Error, Result};
 
-/// Symbolic links that are followed at most, as on Linux.
+/// The maximum number of symbolic links that are followed, as on Linux.
 const MAX_LINKS: usize = 40;
 
 /// A place to write to, checked before the work that produces the bytes.
 ///
-/// A regular file is replaced atomically once the new one is complete, and keeps its permissions. A symbolic link stays: the file
-/// that it names is replaced. Pipes, terminals and other character devices are written to directly.
+/// A regular file is replaced atomically once the new one is complete, and keeps its permissions. A symbolic link stays: the
+/// file that it names is replaced. Pipes, terminals and other character devices are written to directly.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// The path as it was given.
@@ -43,7 +43,7 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) for a folder, a block device, a socket, or links that form a circle.
+    /// [`Kind::Data`](crate::error::Kind::Data) for a folder, a block device, a socket, or a cycle of links.
     pub fn named(path: &Path) -> Result<Output> {
         Output::resolved(path, None)
     }
@@ -67,7 +67,7 @@ impl Output {
         let refused = |what: &str| {
             Err(
                 Error::data(format!("cannot write `{}`: it is {what}", path.display()))
-                    .help("name a file with --out, or `-` for standard output"),
+                    .help("give a file with --out, or `-` for standard output"),
             )
         };
         if let Some(open) = stdout
@@ -99,14 +99,14 @@ impl Output {
             } else if is_stream(kind) {
                 return output(Place::Stream);
             } else {
-                return refused("no regular file");
+                return refused("not a regular file");
             }
         }
-        refused("a circle of symbolic links")
+        refused("a cycle of symbolic links")
     }
 
-    /// A file in a folder that belongs to this program. Unlike [`Output::named`], it follows no link: the folder may come from a
-    /// stranger.
+    /// A file in a folder of this program, such as a run folder. Unlike [`Output::named`], it follows no links, because the
+    /// folder may come from an untrusted source.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Output {
         &self.named
     }
 
-    /// The file that is written, at the end of all links. `None` if the output is no file.
+    /// The file that is written, at the end of all links. `None` if the output is not a file.
     pub fn file(&self) -> Option<&Path> {
         match &self.place {
             Place::File(path) => Some(path),
@@ -132,7 +132,7 @@ impl Output {
         }
     }
 
-    /// Whether this is the standard output of the program, which then has no room for other results.
+    /// Whether this is the standard output of the program, where other results must not be printed then.
     pub fn is_stdout(&self) -> bool {
         matches!(self.place, Place::Stdout(_))
     }
@@ -141,8 +141,8 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be written or the disk is full, and any error of `fill`. A file that
-    /// existed is then unchanged.
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be written or the disk is full, and any error of `fill`. A file
+    /// that existed is then unchanged.
     pub fn write(&self, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         self.write_with(|file| {
             let mut writer = BufWriter::with_capacity(1 << 20, file);
@@ -203,8 +203,8 @@ impl Output {
     }
 }
 
-/// A path that stands for an open file of this process. It may be a regular file, opened to append for example, which must not be
-/// replaced.
+/// Whether a path is a file descriptor of this process. It may be that of a regular file, opened to append for example, which
+/// must not be replaced.
 enum OpenFile {
     Stdout,
     Other,
@@ -226,7 +226,7 @@ fn open_file(path: &Path) -> Option<OpenFile> {
     }
 }
 
-/// Whether a file of this kind is written to as it is.
+/// Whether a file of this kind is written to directly, and not replaced.
 fn is_stream(kind: fs::FileType) -> bool {
     #[cfg(unix)]
     {
@@ -240,7 +240,7 @@ fn is_stream(kind: fs::FileType) -> bool {
     }
 }
 
-/// Gives a new file the permissions of the one that it replaces and, where the user may do that, its owner.
+/// Copies the permissions of the replaced file to the new file, and its owner if the user may do that.
 fn keep_permissions(path: &Path, file: &File) -> Result<()> {
     let Ok(before) = fs::metadata(path) else {
         return Ok(());
@@ -255,7 +255,7 @@ fn keep_permissions(path: &Path, file: &File) -> Result<()> {
         .map_err(|error| cannot_write(path, error))
 }
 
-/// Drops what is written after the reader has closed the pipe, as `head` does: that is no error.
+/// Discards output after the reader has closed the pipe, as `head` does. That is not an error.
 struct UntilClosed<W> {
     inner: W,
     closed: bool,

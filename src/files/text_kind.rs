@@ -1,11 +1,11 @@
-//! Recognises files that are not text in UTF-8, or whose lines a reader would not find, by how they begin. Much of what such a file
-//! has is valid UTF-8, and would be trained on. The error has the command that converts it.
+//! Recognises files that are not UTF-8 text, or whose lines do not end in line feeds, by their first bytes. Large parts of such
+//! a file can be valid UTF-8 and would be trained on. The error message contains the command that converts the file.
 
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result, command_line, quoted};
 
-/// Bytes at the start of a file that are looked at.
+/// The number of bytes at the start of a file that are examined.
 const SAMPLE: usize = 1 << 16;
 
 /// A kind of file that cannot be read as text.
@@ -16,7 +16,7 @@ struct Foreign {
     command: &'static str,
 }
 
-/// Files that begin with certain bytes.
+/// Kinds of files that begin with a signature.
 const SIGNATURES: &[(&[u8], Foreign)] = &[
     (
         b"\xff\xfe\0\0",
@@ -116,7 +116,7 @@ pub fn check_encoding(start: &[u8], name: &str, kind: Kind) -> Result<()> {
     foreign(start).map_or(Ok(()), |found| Err(found.error(name, kind)))
 }
 
-/// Checks that the lines of a text do not end in carriage returns alone. Looks for carriage returns in the first 64 KiB.
+/// Checks that the lines of a text do not end in a carriage return without a line feed. Examines the first 64 KiB.
 ///
 /// # Errors
 ///
@@ -127,13 +127,13 @@ pub fn check_line_ends(text: &[u8], name: &str) -> Result<()> {
         return Ok(());
     }
     let found = Foreign {
-        what: "text whose lines end in carriage returns alone, so it would be one line",
+        what: "text whose lines end in a carriage return without a line feed",
         command: "tr '\\r' '\\n' < {} > text.txt",
     };
     Err(found.error(name, Kind::Data))
 }
 
-/// The error for a NUL byte in a line of a text that began as text.
+/// The error for a NUL byte after the examined start of a file.
 pub fn nul_at(name: &str, line: usize) -> Error {
     Error::data(format!("{name}:{line}: the line has a NUL byte")).help(NUL.help(name))
 }
@@ -149,7 +149,7 @@ impl Foreign {
     }
 
     fn help(&self, name: &str) -> String {
-        // Standard input has no name that a command could read.
+        // Standard input has no path that a command could read.
         let file = if Path::new(name).exists() {
             quoted(name)
         } else {
@@ -160,7 +160,7 @@ impl Foreign {
     }
 }
 
-/// The kind of a file that is no text.
+/// The kind of a file that is not text, from its first bytes.
 fn foreign(start: &[u8]) -> Option<&'static Foreign> {
     let sample = &start[..start.len().min(SAMPLE)];
     let is_utf8 = || {
@@ -168,7 +168,7 @@ fn foreign(start: &[u8]) -> Option<&'static Foreign> {
         checked.map_or_else(|error| error.error_len().is_none(), |_| true)
     };
     let signed = SIGNATURES.iter().find(|(bytes, _)| {
-        // Text can begin with the same letters, but the rest of such a file is no UTF-8.
+        // Text can begin with the same letters, but the rest of a binary file is not valid UTF-8.
         let is_word = bytes.iter().all(u8::is_ascii_alphanumeric);
         sample.starts_with(bytes) && !(is_word && is_utf8() && memchr::memchr(0, sample).is_none())
     });
@@ -190,13 +190,13 @@ fn foreign(start: &[u8]) -> Option<&'static Foreign> {
     })
 }
 
-/// UTF-16 without a mark, in the order of most machines.
+/// UTF-16 without a byte order mark, little-endian.
 const UTF16_LITTLE: Foreign = Foreign {
     what: "UTF-16 text without a byte order mark",
     command: "iconv -f utf-16le -t utf-8 {} > text.txt",
 };
 
-/// UTF-16 without a mark, in the other order.
+/// UTF-16 without a byte order mark, big-endian.
 const UTF16_BIG: Foreign = Foreign {
     what: "UTF-16 text without a byte order mark",
     command: "iconv -f utf-16be -t utf-8 {} > text.txt",

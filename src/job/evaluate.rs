@@ -71,7 +71,7 @@ impl Trained {
             let failed = |error: Error| {
                 error
                     .context(format!("cannot use the run's {what} text"))
-                    .help("name the text with --data FILE")
+                    .help("give the text with --data FILE")
             };
             // A checkpoint from an untrusted source can name any file, so the path is shown before the file is read.
             let files = expand(named).map_err(failed)?;
@@ -93,7 +93,7 @@ impl Trained {
         }
         Err(
             Error::usage("the run's configuration names neither test nor validation text")
-                .help("name the text with --data FILE"),
+                .help("give the text with --data FILE"),
         )
     }
 

@@ -11,7 +11,7 @@ fn files_of(corpus: &Corpus) -> String {
     names_of(corpus.path(0), corpus.files())
 }
 
-/// Same as [`files_of`], of a text that is not open yet: its first file, and the number of its files.
+/// Same as [`files_of`], from the first file and the number of files, for a text that is not open yet.
 pub(super) fn names_of(first: &Path, files: usize) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let short = match first.strip_prefix(&here) {
@@ -30,7 +30,7 @@ pub(super) fn held_out_part(data: &DataConfig, text: &str) -> String {
     let share = percent(data.valid_share);
     match data.valid_choice {
         ValidChoice::Tail => format!("the last {share} of {text}"),
-        ValidChoice::Random => format!("{share} of the lines of {text}, at random"),
+        ValidChoice::Random => format!("a random {share} of the lines of {text}"),
     }
 }
 
@@ -39,7 +39,10 @@ pub(super) fn texts(data: &DataConfig, train: &Corpus, valid: Option<&Corpus>) -
     let valid = match valid {
         None => "no validation text".to_owned(),
         Some(_) if data.valid.is_empty() => {
-            format!("validation text: {}", held_out_part(data, "it"))
+            format!(
+                "validation text: {}",
+                held_out_part(data, "the training text")
+            )
         }
         Some(valid) => format!("validation text: {}", files_of(valid)),
     };

@@ -40,7 +40,7 @@ pub(super) fn missing_text(key: &str, config: &Path, overrides: &[String]) -> Op
             "the run was started with it: restore the file, or give its new path with --set {key}=FILE"
         )),
         None => Some(format!(
-            "`{key}` in `{}` names it: put the text there (comments in that file say where to get it), or name another with --set {key}=FILE, relative to the folder of the configuration or to the current folder",
+            "`{key}` in `{}` names it: put the text there (comments in that file say where to get it), or give another file with --set {key}=FILE, relative to the folder of the configuration or to the current folder",
             config.display()
         )),
     }

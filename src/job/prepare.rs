@@ -198,7 +198,7 @@ fn find_resumed(job: &Job, observer: &mut Observer<'_>) -> Result<Option<Resumed
     if resumed.as_ref().is_none_or(|run| run.checkpoint.is_none()) {
         observer(Event::Note {
             text: format!(
-                "There is no checkpoint in `{}`: training starts from the beginning.",
+                "There is no checkpoint in `{}`. Training starts from the beginning.",
                 folder.display()
             ),
         });
@@ -215,11 +215,11 @@ fn newest_run(base: &Path, job: &Job) -> Result<PathBuf> {
     };
     folder.ok_or_else(|| {
         Error::data(format!("there is no run of `{}` to resume", job.new_name()))
-            .help("name the folder of the run with --out, or leave --resume out")
+            .help("give the run folder with --out, or leave --resume out")
     })
 }
 
-/// Says that a run continues on other devices than before.
+/// Reports that a run continues on different devices than before.
 fn note_other_devices(
     resumed: &Resumed,
     executors: &[Box<dyn Executor>],
@@ -228,7 +228,7 @@ fn note_other_devices(
     let Ok(record) = RunRecord::read(&resumed.folder) else {
         return;
     };
-    // The number of threads of the CPU changes no result.
+    // The number of CPU threads does not affect results.
     let kind = |name: &str| match name.split_once(" (") {
         Some(("cpu", _)) => "cpu".to_owned(),
         _ => name.to_owned(),
@@ -242,7 +242,7 @@ fn note_other_devices(
     if !before.is_empty() && kinds(&before) != kinds(&now) {
         observer(Event::Note {
             text: format!(
-                "The run was on {}, and continues on {}: its results differ by rounding from those of a run that stays on one device.",
+                "The run was trained on {} and continues on {}: the results will differ by rounding from those of a run on one device.",
                 before.join(" + "),
                 now.join(" + ")
             ),
@@ -328,7 +328,8 @@ fn restore(
     Ok(progress)
 }
 
-/// The files of a text of several that were modified after a checkpoint, the first three by name; none if there are none.
+/// The files of a text that were modified after a checkpoint, the first three by name. `None` if there are none, or if the text
+/// is a single file.
 fn changed_since(checkpoint: &Path, corpus: &Corpus) -> Option<String> {
     const NAMED: usize = 3;
     let modified = |path: &Path| {

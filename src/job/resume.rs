@@ -61,7 +61,7 @@ impl Resumed {
                 files::open_regular(&path).map_err(|error| {
                     Error::data(format!("cannot read `{}`", path.display()))
                         .because(error)
-                        .help("name another run with --out, or start a new one")
+                        .help("choose another run with --out, or start a new one")
                 })?;
                 Config::load(&path, &[])?
             }
@@ -72,7 +72,7 @@ impl Resumed {
             folder: folder.to_path_buf(),
             checkpoint,
             if_other_text: format!(
-                "restore the original text and resume:{}\n  or train on the new text, with the parameters and the words of this run:{}",
+                "restore the original text and resume:{}\n  or train on the new text, with the parameters and the vocabulary of this run:{}",
                 command_line(&command),
                 with_new_text(folder, &before)
             ),
@@ -106,16 +106,16 @@ impl Resumed {
     }
 }
 
-/// What the user can do about the only checkpoint of a model of a comparison.
+/// The help if the only checkpoint of a model of a comparison cannot be used.
 pub(super) const IF_ONLY_OF_COMPARISON: &str = "remove it to train this model from the beginning";
 
-/// Opens the newest checkpoint of a run. `if_only`: what the user can do if it cannot be used and there is no other one.
+/// Opens the newest checkpoint of a run. `if_only`: the help if it cannot be used and the run has no other checkpoint.
 pub(super) fn open_newest(folder: &Path, newest: &Path, if_only: &str) -> Result<SavedModel> {
     SavedModel::open(newest).map_err(|error| {
         let others = newest.parent().map_or(Ok(0), checkpoints_in);
         error.help(match others {
             Ok(0 | 1) => format!(
-                "copy `{}` again from where it is whole: `{}` has no other checkpoint; or {if_only}",
+                "restore `{}` from a backup, because `{}` has no other checkpoint; or {if_only}",
                 newest.display(),
                 folder.display()
             ),
@@ -133,7 +133,7 @@ pub fn resume_arguments(run: &Path) -> String {
     format!("train {config} --resume")
 }
 
-/// The commands that start a new run on the text as it is now, from the parameters of a run and with its words.
+/// The commands that start a new run on the changed text, from the parameters and with the vocabulary of a run.
 fn with_new_text(run: &Path, config: &Config) -> String {
     let place = quoted(&run.display().to_string());
     let start = format!(
@@ -143,7 +143,7 @@ fn with_new_text(run: &Path, config: &Config) -> String {
     if config.data.vocab.is_some() {
         return command_line(&start);
     }
-    // Otherwise the vocabulary would be built from the new text, and its rows would belong to other words.
+    // Otherwise the vocabulary would be built from the new text, and the rows of the tables would belong to other words.
     let words = quoted(&run.join("vocab.txt").display().to_string());
     command_line(&format!("wlstm vocab {place} --out {words}"))
         + &command_line(&format!(
@@ -163,7 +163,7 @@ fn check_same_run(folder: &Path, before: &Config, now: &Config, command: &str) -
         conflicts.join("; ")
     ))
     .help(format!(
-        "resume with the original configuration:{}\n  or name another run with --out, or start a new one with --init",
+        "resume with the original configuration:{}\n  or choose another run with --out, or start a new one with --init",
         command_line(command)
     )))
 }

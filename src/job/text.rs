@@ -46,8 +46,8 @@ pub(super) struct TextFiles {
 }
 
 impl TextFiles {
-    /// Opens the files that a configuration names, and names them to the user. `missing` returns, for a key, what the user can do if one
-    /// of its files does not exist.
+    /// Opens the files that a configuration names, and reports their names. `missing` returns, for a key, what the user can
+    /// do if one of its files does not exist.
     pub fn open(
         data: &DataConfig,
         missing: impl Fn(&str) -> Option<String>,
@@ -74,10 +74,10 @@ impl TextFiles {
     }
 }
 
-/// Where the tokens of texts are kept for later runs.
+/// Where the tokens of texts are cached.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Caching {
-    /// In the cache of the user.
+    /// In the cache folder of the user.
     #[default]
     OfUser,
     /// In this cache, or nowhere.
@@ -156,7 +156,7 @@ pub fn vocabulary_file(config: &Config, path: &Path) -> Result<Vocabulary> {
             vocabulary.len(),
             data.vocab_size
         ))
-        .help("set `data.vocab_size` to 0 or to the size of the file, or name another file in `data.vocab`"));
+        .help("set `data.vocab_size` to 0 or to the size of the file, or use another file for `data.vocab`"));
     }
     Ok(vocabulary)
 }
@@ -201,11 +201,11 @@ pub fn count_words(
     if vocabulary.len() <= 2 {
         return Err(Error::data(match builder.get_min_count() {
             0 | 1 => format!(
-                "all {}s are special ones: the vocabulary would be empty",
+                "the text contains only special {}s: the vocabulary would be empty",
                 builder.kind().noun()
             ),
             count => format!(
-                "no {} occurs {count} times: the vocabulary would be empty",
+                "no {} occurs {count} times or more: the vocabulary would be empty",
                 builder.kind().noun()
             ),
         })

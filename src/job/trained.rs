@@ -41,11 +41,11 @@ pub struct Trained {
 /// Which parameters of a trained model to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Parameters {
-    /// The moving average if there is one and the initial parameters have a weight of at most 0.1 in it; otherwise those
-    /// after the last step.
+    /// The moving average if there is one and the initial parameters have a weight of at most 0.1 in it; otherwise the
+    /// parameters after the last step.
     #[default]
     ByRule,
-    /// Those after the last step of the checkpoint.
+    /// The parameters after the last step.
     Last,
     /// The moving average.
     Average,
@@ -60,7 +60,7 @@ pub enum ExportFormat {
     Native,
     /// One step as an ONNX graph.
     Onnx,
-    /// Whole sentences as an ONNX graph, from words to negative log-likelihoods.
+    /// An ONNX graph from whole sentences to their negative log-likelihoods.
     OnnxNll,
 }
 
@@ -112,7 +112,7 @@ impl Trained {
             }
             Parameters::Average => {
                 return Err(Error::usage(format!(
-                    "`{}` has no moving average of the parameters",
+                    "`{}` has no moving average of its parameters",
                     self.checkpoint.path().display()
                 ))
                 .help("leave --average out; a run has a moving average if it is trained with `train.ema` above 0"));
@@ -126,15 +126,15 @@ impl Trained {
         self.set
     }
 
-    /// The reason why the moving average of the parameters is not used, for a sentence, if there is one and the rule does
-    /// not choose it.
+    /// Why the rule does not choose the moving average of the parameters, to be put into a sentence. `None` if it does, or if
+    /// the model has no average.
     pub fn why_not_average(&self) -> Option<String> {
         let steps = steps_of(&self.checkpoint)?;
         next_average(&self.config, steps)
             .filter(|_| has_average(&self.checkpoint, &self.config))?;
         let ema = self.config.train.ema;
         Some(format!(
-            "after {}, {} of the moving average (`train.ema = {ema:?}`) are initial values",
+            "after {}, the initial parameters have a weight of {} in it (`train.ema = {ema:?}`)",
             counted(steps, "step"),
             percent(initial_weight(ema, steps))
         ))
@@ -275,8 +275,8 @@ impl Trained {
     }
 }
 
-/// The parameters to use by the rule of [`ParameterSet::after`]. Files without the progress of a run, such as those of
-/// `export` and `factorize`, have a moving average only if it is to be used.
+/// The parameters to use by the rule of [`ParameterSet::after`]. Files without the progress of a run, for example those of
+/// `export` and `factorize`, contain a moving average only if it is to be used.
 fn set_by_rule(checkpoint: &Checkpoint, config: &Config) -> ParameterSet {
     match steps_of(checkpoint) {
         _ if !has_average(checkpoint, config) => ParameterSet::Last,

@@ -62,14 +62,14 @@ impl Writer {
                 keep
             })?;
         }
-        // The first steps and every `log_every`-th have lines.
+        // The first steps and every `log_every`-th step have lines.
         let expected = match step {
             ..=FIRST => step,
             step => (step - step % log_every.max(1)).max(FIRST),
         };
         if last < expected {
             tracing::warn!(
-                "`{}` has no lines of the steps {} to {step}: they are missing in curves and tables",
+                "`{}` has no lines for steps {} to {step}: they will be missing in curves and tables",
                 path.display(),
                 last + 1
             );
@@ -152,7 +152,8 @@ impl Writer {
         self.write(&Line::Valid(valid))
     }
 
-    /// Writes a validation on all targets after validations on a part of them. It is no point of a curve, so TensorBoard does not get it.
+    /// Writes the final validation on all targets. It is not a point of the validation curve, so it is not written for
+    /// TensorBoard.
     ///
     /// # Errors
     ///

@@ -61,19 +61,19 @@ impl RunData {
         if !folder.is_dir() {
             return Err(
                 Error::data(format!("there is no run at `{}`", folder.display()))
-                    .help("name the folder of a run, such as runs/shakespeare"),
+                    .help("give the folder of a run, such as runs/shakespeare"),
             );
         }
         let record = RunRecord::read(folder).map_err(|error| {
             error.help(
-                "name the folder of a run in which training has started, such as runs/shakespeare",
+                "give the folder of a run in which training has started, such as runs/shakespeare",
             )
         })?;
         let path = config_path(folder);
         let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::data(format!("cannot read `{}`", path.display()))
                 .because(error)
-                .help("name the folder of a run in which training has started")
+                .help("give the folder of a run in which training has started")
         };
         let toml = files::read_own(&path, MAX_CONFIG).map_err(|error| unreadable(error.into()))?;
         let toml = String::from_utf8(toml).map_err(|error| unreadable(error.into()))?;

@@ -7,12 +7,12 @@ use super::bounds::MAX_PARTS;
 /// The variable that sets the number of threads.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
-/// Starts the threads of `rayon`, unless they run already. Without this, its first use would, and would panic if the system
-/// refuses a thread. A number in `RAYON_NUM_THREADS` that is larger than that of processors and than [`MAX_PARTS`] is lowered.
+/// Starts the threads of `rayon`, unless they run already. `rayon` would otherwise start them at its first use, and panic if a
+/// thread cannot be started. A value of `RAYON_NUM_THREADS` above both the number of processors and [`MAX_PARTS`] is reduced.
 ///
 /// # Errors
 ///
-/// The reason for which the system refuses a thread.
+/// Why a thread cannot be started.
 pub fn start() -> Result<(), String> {
     static STARTED: OnceLock<Result<(), String>> = OnceLock::new();
     STARTED.get_or_init(start_pool).clone()
@@ -25,14 +25,14 @@ fn start_pool() -> Result<(), String> {
     let most = std::thread::available_parallelism().map_or(1, usize::from);
     let most = most.max(MAX_PARTS);
     if let Some(asked) = asked.filter(|asked| *asked > most) {
-        tracing::warn!("{VARIABLE} is {asked}: using {most} threads, as more are no faster");
+        tracing::warn!("{VARIABLE} is {asked}: using {most} threads, because more are not faster");
         builder = builder.num_threads(most);
     }
     match builder.build_global() {
         Ok(()) => Ok(()),
         Err(error) => match std::error::Error::source(&error) {
             Some(refused) => Err(refused.to_string()),
-            // A program that uses this crate has started them.
+            // Another part of the process has started them.
             None => Ok(()),
         },
     }

@@ -7,10 +7,10 @@ use crate::config::{Automatic, Config, Measured, Resume, keys};
 use crate::corpus::{Position, Text};
 use crate::error::{Error, Result};
 
-/// The largest count of steps, epochs or words.
+/// The maximum number of steps, epochs or words.
 const MAX_COUNT: u64 = 1 << 53;
 
-/// The longest training: 30,000 years.
+/// The maximum training time in seconds, 30,000 years.
 const MAX_SECONDS: f64 = 1e12;
 
 /// The progress of a run, which a checkpoint stores besides tensors.
@@ -33,10 +33,10 @@ pub struct Progress {
     /// Steps of mixed precision that were skipped.
     #[serde(default)]
     pub skipped: u64,
-    /// The validations so far.
+    /// The number of validations so far.
     #[serde(default)]
     pub validations: u64,
-    /// The seconds that they took.
+    /// Their total time in seconds.
     #[serde(default)]
     pub validation_seconds: f64,
     /// The step of the last validation.
@@ -63,7 +63,7 @@ pub struct Measure {
     /// The number of targets; 0: all. `None`: not chosen yet.
     #[serde(default)]
     pub targets: Option<u64>,
-    /// Whether the targets are taken from the whole text. Old versions took the first ones.
+    /// Whether the targets are sampled from the whole text. Old versions used the first ones.
     #[serde(default)]
     spread: bool,
 }
@@ -81,7 +81,7 @@ impl Measure {
         }
     }
 
-    /// Whether it takes the first targets of a text, as old versions did.
+    /// Whether it uses only the first targets of a text, as old versions did.
     fn is_of_first_targets(&self) -> bool {
         !self.spread && self.targets != Some(0)
     }
@@ -93,7 +93,7 @@ impl Measure {
                 .then(|| "the text of `data.valid` has changed".to_owned()),
             Measured::Targets => match (before.targets, self.targets) {
                 (Some(before), Some(now)) if before != now => Some(format!(
-                    "`train.validate_targets` was {before}, and is {now}"
+                    "`train.validate_targets` was {before} and is {now}"
                 )),
                 _ => None,
             },
@@ -165,7 +165,8 @@ impl Progress {
                 .is_some_and(Measure::is_of_first_targets)
         {
             tracing::warn!(
-                "the run was validated on the first targets of its text, from now on the targets are taken from the whole text: the best checkpoint is chosen anew"
+                "earlier validations of this run used only the first targets of the text; targets are now sampled from the whole text, \
+                 so the earlier best checkpoint is ignored"
             );
             (self.best, self.due_nll, self.measure) = (None, None, None);
         }
@@ -217,7 +218,7 @@ impl Progress {
         }
     }
 
-    /// A number that no training reaches, and that could not be added to.
+    /// A number that is too large for any training, and could overflow.
     fn impossible(&self) -> Option<String> {
         let position = self.position.as_ref();
         let counts = [

@@ -1,5 +1,5 @@
-//! Opens the model in a file. Every command that uses a trained model opens it here, so that a file whose parts disagree is
-//! refused before any of it is used.
+//! Opens the model in a file. Every command that uses a trained model opens it here, so that an inconsistent file is refused
+//! before any part of it is used.
 
 use std::path::Path;
 
@@ -14,7 +14,8 @@ use crate::tensor::names::{self, LOSS_SCALE, StateOwner};
 /// The name and the shape of a tensor of a file.
 type Expected = (String, Vec<usize>);
 
-/// A model in its file, with its configuration and its vocabulary. The tensors have the names, types and shapes that these imply.
+/// A model in a file, with its configuration and its vocabulary. The names, types and shapes of the tensors are consistent with
+/// these.
 #[derive(Debug)]
 pub struct SavedModel {
     /// The file.
@@ -30,8 +31,8 @@ impl SavedModel {
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be read, has no configuration or vocabulary, or a tensor is missing,
-    /// unknown, or of another type or shape.
+    /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be read, has no configuration or vocabulary, or a tensor is
+    /// missing, unknown, or of another type or shape.
     pub fn open(path: &Path) -> Result<SavedModel> {
         let checkpoint = Checkpoint::open(path)?;
         let config = config_of(&checkpoint)?;
@@ -41,7 +42,7 @@ impl SavedModel {
         let table = parameters(&config, words);
         let mut expected = with_averages(&checkpoint, &table);
         let mut state = training_state(&checkpoint, &config, &table);
-        // A file of parameters alone has none of these.
+        // A file that contains only parameters has no training state.
         state.retain(|(name, _)| checkpoint.contains(name));
         expected.append(&mut state);
         checkpoint.check_parameters(&expected, &names::NOT_PARAMETERS)?;
@@ -53,8 +54,8 @@ impl SavedModel {
     }
 }
 
-/// Checks that a file has every parameter of a table, and every moving average or none. The state of training, which may be that
-/// of another optimizer, is not checked.
+/// Checks that a file has every parameter of a table, and either all moving averages or none. The training state is not
+/// checked, because it may be that of another optimizer.
 ///
 /// # Errors
 ///
@@ -111,9 +112,9 @@ fn config_of(checkpoint: &Checkpoint) -> Result<Config> {
     let place = checkpoint.path().display().to_string();
     let text = checkpoint.metadata().get("config").ok_or_else(|| {
         Error::data(format!(
-            "`{place}` has no configuration: it is not a checkpoint of wlstm"
+            "`{place}` contains no configuration: it is not a checkpoint of wlstm"
         ))
-        .help("name a checkpoint or a run folder that `wlstm train` has written")
+        .help("give a checkpoint or a run folder that `wlstm train` has written")
     })?;
     Config::parse(text, &place, Path::new("/"), &[]).map_err(|error| unusable(checkpoint, error))
 }

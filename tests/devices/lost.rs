@@ -1,5 +1,5 @@
-//! A GPU that fails in the middle of a training step, of a validation, of a comparison: an error of the device, and the run goes on
-//! from its last checkpoint to the bits of a run on a GPU that did not fail.
+//! A GPU that fails during a training step, a validation or a comparison. The program reports a device error, and the run,
+//! resumed from its last checkpoint, is bitwise identical to a run on a GPU that did not fail.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The device is lost in run `number` of the plan `plan`, counted from 1 over all executors with these options.
+/// Destroys the device in the given run of the plan `plan`, counted from 1 over all executors with these options.
 fn losing(plan: &'static str, number: u64) -> (ExecutorOptions, Arc<AtomicU64>) {
     let runs = Arc::new(AtomicU64::new(0));
     let counted = runs.clone();
@@ -84,13 +84,13 @@ fn in_a_run(gpu: &Gpu, plan: &'static str, numbers: &[u64]) -> Outcome {
             return Err(format!("{:?}: {chain}", error.kind()).into());
         }
         if !chain.contains("resume") {
-            return Err(format!("does not say how to go on: {chain}").into());
+            return Err(format!("does not say how to continue: {chain}").into());
         }
         let reason = lines_of(&run, "end").pop().ok_or("no end")?;
         if reason["reason"] == "interrupted" {
             return Err(format!("{reason}").into());
         }
-        // The checkpoints of whole intervals stay. The run after `number` steps on a lost device saves nothing of them.
+        // The regular checkpoints are kept. No checkpoint is saved from a lost device.
         if plan == "train" && number > 3 && checkpoints(&run).is_empty() {
             return Err("no checkpoint is left".into());
         }

@@ -7,12 +7,13 @@ use serde_json::Value;
 use super::validations::{close, model};
 use crate::common::program::{Folder, lines_of, number, text, train, training, wlstm};
 
-/// `data.valid_choice` decides which lines are held out. The run and `eval` use the same, and a run keeps its choice.
+/// `data.valid_choice` selects the lines that are held out. A run and its `eval` use the same lines, and a resumed run cannot
+/// change the choice.
 #[test]
 fn lines_at_random_are_held_out_of_every_part_of_the_text() {
     for order in ["sentences", "contiguous"] {
         let folder = Folder::new();
-        // Parts with words of their own, and words of all. The last part is shorter than what is held out.
+        // Each part has words of its own, and words that all parts share. The last part is shorter than the held-out share.
         let line = |k: usize| format!("p{} a b c q{}\n", k / 290, k % 7);
         folder.write("text.txt", (0..3_000).map(line).collect::<String>());
         let config = folder.write(
@@ -27,7 +28,7 @@ fn lines_at_random_are_held_out_of_every_part_of_the_text() {
         let random = ["--set", "data.valid_choice=random"];
         let run = folder.path("random");
         let ended = train(&config, &run, "cpu", &random);
-        let said = "text.txt`; validation text: 10.0 % of the lines of it, at random.";
+        let said = "text.txt`; validation text: a random 10.0 % of the lines of the training text.";
         assert!(
             ended.stderr.contains("Training text: `"),
             "{}",
@@ -37,11 +38,12 @@ fn lines_at_random_are_held_out_of_every_part_of_the_text() {
         let found = last(&run);
         let share = number(&found, "targets") / (3_000.0 * 6.0);
         assert!((0.085..0.115).contains(&share), "{share}");
-        // Every part is known from training, so no word is unknown; the last part is not, if the tail is held out.
+        // The training lines contain every part, so no word is unknown. If the tail is held out, they do not contain the last
+        // part.
         assert_eq!(number(&found, "unknown"), 0.0);
         let tail = folder.path("tail");
         let ended = train(&config, &tail, "cpu", &[]);
-        let said = "validation text: the last 10.0 % of it.";
+        let said = "validation text: the last 10.0 % of the training text.";
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
         assert!(number(&last(&tail), "unknown") > 50.0);
 
@@ -53,7 +55,7 @@ fn lines_at_random_are_held_out_of_every_part_of_the_text() {
             .map(|line| number(line, "perplexity"))
             .fold(f64::INFINITY, f64::min);
         assert!(close(number(&evaluated, "perplexity"), perplexities));
-        // The same lines, whatever the seed.
+        // The lines do not depend on the seed.
         let other = folder.path("other");
         train(
             &config,

@@ -1,4 +1,4 @@
-//! What killed and failed processes leave, and where outputs go.
+//! Files that killed and failed processes leave, and outputs to links and pipes.
 
 #![cfg(unix)]
 
@@ -26,7 +26,7 @@ fn model() -> (Folder, PathBuf) {
     (folder, config)
 }
 
-/// Writes what a run leaves that was killed before its first step.
+/// Writes the files of a run that was killed before its first step.
 fn leave(folder: &Folder, run: &str) {
     folder.write(&format!("{run}/.lock"), "");
     folder.write(&format!("{run}/config.toml"), "[model]\n");
@@ -55,7 +55,7 @@ fn a_folder_of_a_killed_start_is_used_again() {
         assert_eq!(lines_of(&run, "start").len(), 1);
         no_partial_files(&run);
     }
-    // A run that was killed before its first checkpoint starts again, and says so.
+    // A run that was killed before its first checkpoint starts from the beginning, and reports that.
     let run = folder.path("run-0");
     std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
     let record = std::fs::read_to_string(run.join("run.json")).unwrap();
@@ -169,7 +169,7 @@ fn a_gap_in_the_metrics_is_said_and_old_checkpoints_are_pruned() {
     let more = ["--resume", "--steps", "8", "--set", "train.keep=1"];
     let ended = train(&config, &run, "cpu", &more);
     assert!(
-        ended.stderr.contains("has no lines of the steps 4 to 8"),
+        ended.stderr.contains("has no lines for steps 4 to 8"),
         "{}",
         ended.stderr
     );
@@ -179,7 +179,7 @@ fn a_gap_in_the_metrics_is_said_and_old_checkpoints_are_pruned() {
     assert!(!whole.stderr.contains("has no lines"), "{}", whole.stderr);
 }
 
-/// The perplexity of a diverging run grows until it is no number: plots of any numbers end.
+/// The perplexity of a diverging run grows until it is not finite. Plots must handle any numbers.
 #[test]
 fn a_diverging_run_ends() {
     let (folder, config) = model();
@@ -247,7 +247,7 @@ fn outputs_go_to_standard_output_links_and_pipes() {
             assert!(run_to(out) == expected, "{command:?} to {}", out.display());
         }
         assert!(to_stdout.is_symlink());
-        // A link stays, a pipe is written to, and a partial file of a killed command is removed.
+        // A link is kept, a pipe is written to, and the partial file of a killed command is removed.
         let (target, link) = (
             folder.path(&format!("target-{k}")),
             folder.path(&format!("link-{k}")),

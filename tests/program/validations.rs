@@ -1,5 +1,4 @@
-//! When a run validates and on how many targets, if the configuration leaves that to the program; and the unigram model
-//! beside the perplexities.
+//! The automatic number of validations and of their targets, and the perplexity of the unigram model.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use crate::common::program::{
     Dice, Folder, checkpoint, lines_of, number, text, train, training, wlstm,
 };
 
-/// A small model and a validation text that is too long to be validated often.
+/// A small model, and a validation text that is too long to be evaluated often.
 pub fn model(more: &str) -> (Folder, PathBuf) {
     let folder = Folder::new();
     let words: Vec<String> = (0..120).map(|k| format!("w{k}")).collect();
@@ -46,7 +45,7 @@ fn unigram(train: &[String], valid: &[String]) -> f64 {
     train
         .iter()
         .for_each(|word| *counts.entry(word).or_default() += 1.0);
-    // The unknown word has its place in the vocabulary.
+    // The unknown word is part of the vocabulary.
     let all = train.len() as f64 + counts.len() as f64 + 1.0;
     let loss = |word: &String| -((counts[word.as_str()] + 1.0) / all).ln();
     let targets = &valid[1..];
@@ -85,7 +84,7 @@ fn a_run_has_twelve_validations_on_a_part_of_the_text_and_a_last_one_on_all() {
         "{whole:?}"
     );
 
-    // The figures of the run are those on all targets.
+    // The results of the run are those on all targets.
     let record: Value =
         serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
     let best = whole.iter().map(|line| number(line, "perplexity"));
@@ -127,7 +126,7 @@ fn a_run_has_twelve_validations_on_a_part_of_the_text_and_a_last_one_on_all() {
         ended.stdout
     );
 
-    // What validations cost is said before the first step and at the end.
+    // The cost of validations is reported before the first step and at the end.
     let said = format!("12 validations in the run, each on {targets} of");
     let plain = ended.stderr.replace(',', "");
     let place = plain
@@ -141,7 +140,7 @@ fn a_run_has_twelve_validations_on_a_part_of_the_text_and_a_last_one_on_all() {
         ended.stdout
     );
 
-    // The run has ended: nothing is measured again.
+    // The run has ended, so nothing is evaluated again.
     train(&config, &run, "cpu", &["--resume"]);
     assert_eq!(lines_of(&run, "valid"), lines);
     // A longer run validates on the same targets.
@@ -172,7 +171,7 @@ fn a_run_has_twelve_validations_on_a_part_of_the_text_and_a_last_one_on_all() {
     ));
 }
 
-/// With given values nothing is chosen: validations are due as they say, and the last one covers no more targets.
+/// Given values are used as they are, and the last validation has no more targets than the others.
 #[test]
 fn given_values_stay() {
     let (folder, config) = model("steps = 30\nvalidate_every = 20\nvalidate_targets = 300");
@@ -196,15 +195,16 @@ fn given_values_stay() {
         &["--resume", "--set", "train.validate_targets=400"],
     ));
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-    let said = "`train.validate_targets` was 300, and is 400";
+    let said = "`train.validate_targets` was 300 and is 400";
     assert!(refused.stderr.contains(said), "{}", refused.stderr);
 }
 
-/// Ten to twenty epochs are validated at their ends, fewer or more in twelve parts; the schedule `plateau` as ever.
+/// A run of 10 to 20 epochs validates after each epoch, any other run 12 times, and one with the schedule `plateau` every 1000
+/// steps.
 #[test]
 fn epochs_and_seconds_are_divided() {
     let (folder, config) = model("steps = 0");
-    // 40 steps an epoch.
+    // An epoch has 40 steps.
     let words = tokens(&folder.path("train.txt"));
     folder.write(
         "train.txt",
@@ -234,7 +234,7 @@ fn epochs_and_seconds_are_divided() {
     let plateau = ["--set", "train.schedule=plateau", "--set", "train.epochs=2"];
     let plateau = steps("plateau", &[&short[..], &plateau].concat());
     assert_eq!(plateau, [40, 80]);
-    // By time: the steps differ from run to run, their number does not.
+    // With a limit on seconds, the steps of validations differ between runs, but not their number.
     let seconds = steps("seconds", &["--seconds", "3"]);
     assert!((10..=13).contains(&seconds.len()), "{seconds:?}");
 }
@@ -285,7 +285,7 @@ fn models_of_a_comparison_validate_on_the_same_targets() {
     );
 }
 
-/// `score --summary` has the unigram model, and a vocabulary without counts has none.
+/// `score --summary` prints the perplexity of the unigram model, unless the vocabulary has no counts.
 #[test]
 fn a_unigram_model_needs_counts() {
     let (folder, config) = model("steps = 2\nvalidate_targets = 100");

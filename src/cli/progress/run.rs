@@ -28,7 +28,7 @@ pub(in crate::cli) struct Progress {
     /// Remaining seconds, and when they were estimated.
     remaining: (f64, Instant),
     unigram: UnigramModel,
-    /// Word or character.
+    /// The noun for a token: word or character.
     token: &'static str,
 }
 
@@ -198,7 +198,7 @@ impl Progress {
     }
 }
 
-/// The time that a validation took, if it is worth a word.
+/// The time that a validation took, if it is at least a second.
 pub(in crate::cli) fn took_of(seconds: f64) -> String {
     if seconds < 1.0 {
         return String::new();
@@ -206,13 +206,13 @@ pub(in crate::cli) fn took_of(seconds: f64) -> String {
     format!("  validated in {}", duration(seconds))
 }
 
-/// A line about the time of validations, which the time of training leaves out.
+/// A line about the time of validations, which is not part of the training time.
 pub(in crate::cli) fn validation_time(count: u64, seconds: f64) -> String {
     if count == 0 {
         return String::new();
     }
     format!(
-        "{} took {}, which the time of training leaves out\n",
+        "{} took {} (not included in the training time)\n",
         counted(count, "validation"),
         duration(seconds)
     )
@@ -228,7 +228,7 @@ mod tests {
         Config::parse("", "test", &std::env::temp_dir(), &sets).expect("a configuration")
     }
 
-    /// Off a terminal, a long validation prints a line now and then.
+    /// If standard error is not a terminal, a long validation prints a line at intervals.
     #[test]
     fn a_validation_shows_its_progress_in_plain_lines() {
         let mut progress = Progress::new(&config(), false);

@@ -7,12 +7,12 @@ use crate::train::watch::Event;
 
 /// Warns once.
 pub(in crate::cli) struct UnknownWords {
-    /// Word or character.
+    /// The noun for a token: word or character.
     token: &'static str,
     /// How to make some words of the training text unknown.
     remedy: String,
     has_warned: bool,
-    /// The share of unknown words in the last validation, if its perplexity means little.
+    /// The share of unknown words in the last validation, if its perplexity is not meaningful.
     last: Option<f64>,
 }
 
@@ -53,7 +53,7 @@ impl UnknownWords {
         self.has_warned |= unlearned;
         is_first.then(|| {
             format!(
-                "{} of the targets of the {what} are unknown {}s, but the training text has none, so the model has not learned to predict them and the perplexity means little: {}",
+                "{} of the targets of the {what} are unknown {}s, but the training text has none, so the model has not learned to predict them and the perplexity is not meaningful: {}",
                 percent(share),
                 self.token,
                 self.remedy
@@ -61,11 +61,11 @@ impl UnknownWords {
         })
     }
 
-    /// A line for the end of a run, if the last perplexity means little.
+    /// A line for the end of a run, if the last perplexity is not meaningful.
     pub fn summary(&self) -> String {
         match self.last {
             Some(share) => format!(
-                "unknown {}s {} of the targets, none in training: this perplexity is not meaningful\n",
+                "unknown {}s: {} of the targets, none in training: this perplexity is not meaningful\n",
                 self.token,
                 percent(share)
             ),

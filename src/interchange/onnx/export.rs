@@ -71,7 +71,7 @@ pub fn export(
                 "cannot write `{}`: a model of this size needs two files, one for its parameters",
                 out.path().display()
             ))
-            .help("name a file with --out"));
+            .help("give a file with --out"));
         }
     };
     let mut offset = 0;

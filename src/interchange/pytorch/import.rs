@@ -21,7 +21,7 @@ impl<'a> Imported<'a> {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) if the layers of the model are of another form than those of the file,
+    /// [`Kind::Usage`](crate::error::Kind::Usage) if the layers of the model and of the file have different forms,
     /// [`Kind::Data`](crate::error::Kind::Data) naming each tensor that is missing, unknown or of another shape.
     pub fn new(
         file: &'a Checkpoint,
@@ -37,12 +37,12 @@ impl<'a> Imported<'a> {
         file.check_parameters(&expected, &[]).map_err(|error| {
             error.help(match form {
                 Form::Lstm => {
-                    "the names are those of `torch.nn.Embedding` as `embedding`, `torch.nn.LSTM` as `lstm` and `torch.nn.Linear` as \
-                     `softmax`, in float32; sizes and layers are those of --config"
+                    "the tensors must have the names of the first class of `wlstm help interchange`, float32 values, and the \
+                     sizes of the model in --config"
                 }
                 Form::Layers => {
-                    "the names are those of the second class of `wlstm help interchange`, in float32; sizes and layers are those of \
-                     --config"
+                    "the tensors must have the names of the second class of `wlstm help interchange`, float32 values, and the \
+                     sizes of the model in --config"
                 }
             })
         })?;
@@ -131,7 +131,7 @@ impl<'a> Imported<'a> {
     }
 }
 
-/// Checks that the file has layers of this form.
+/// Checks that the layers of the file have this form.
 fn check_form(file: &Checkpoint, form: Form) -> Result<()> {
     let found = Form::of_file(file);
     if found.is_none() || found == Some(form) {
@@ -140,16 +140,16 @@ fn check_form(file: &Checkpoint, form: Form) -> Result<()> {
     let place = file.path().display();
     Err(match form {
         Form::Lstm => Error::usage(format!(
-            "`{place}` has the layers of a model that `torch.nn.LSTM` does not support, and the configuration is of one that it \
-             supports"
+            "`{place}` has the layers of a model that `torch.nn.LSTM` does not support, but the configuration describes a model \
+             that it supports"
         ))
-        .help("name the configuration of the model, with its `model.cell` and `model.residual`"),
+        .help("use the configuration of the model in the file; check `model.cell` and `model.residual`"),
         Form::Layers => Error::usage(format!(
             "`{place}` has the layers of `torch.nn.LSTM`, which does not support the model of the configuration"
         ))
         .help(
-            "name a configuration of `lstmp` cells, such as one with --set model.cell=lstmp, without `model.residual` and with a \
-             projection that is smaller than the cells",
+            "use a configuration with `model.cell = \"lstmp\"`, without `model.residual`, and with a `model.projection` \
+             smaller than `model.hidden`",
         ),
     })
 }

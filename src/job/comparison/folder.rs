@@ -87,7 +87,7 @@ impl ComparisonFolder {
                 path.display()
             ))
             .because(error)
-            .help("name the folder of a comparison with --out, or leave --resume out")
+            .help("give the folder of a comparison with --out, or leave --resume out")
         })?;
         let record: Record = serde_json::from_slice(&text).map_err(|error| {
             Error::data(format!("cannot use `{}`", record.display()))

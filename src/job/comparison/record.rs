@@ -26,7 +26,7 @@ pub struct ModelSpec {
 }
 
 impl ModelSpec {
-    /// Checks that the run is in the folder of the comparison. The record may come from a stranger.
+    /// Checks that the run is in the folder of the comparison. The record may come from an untrusted source.
     fn check_folder(&self) -> Result<()> {
         let mut parts = Path::new(&self.folder).components();
         if matches!(
@@ -36,7 +36,7 @@ impl ModelSpec {
             return Ok(());
         }
         Err(Error::data(format!(
-            "`{RECORD}` names a run outside of the comparison, `{}`",
+            "`{RECORD}` names a run outside of the folder of the comparison, `{}`",
             self.folder
         ))
         .help("start a new comparison"))

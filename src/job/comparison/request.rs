@@ -66,7 +66,7 @@ impl Comparison {
     pub fn begin(options: BeginOptions) -> Result<Comparison> {
         if options.configs.is_empty() {
             return Err(Error::usage("there is no configuration to compare")
-                .help("name at least one configuration file"));
+                .help("give at least one configuration file"));
         }
         let seed = options.seed.map(|seed| format!("train.seed={seed}"));
         let limits = options.budget.iter().flat_map(Budget::sets);

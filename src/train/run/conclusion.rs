@@ -1,5 +1,5 @@
-//! The last figures of a run whose validations covered a part of the validation text: the last and the best parameters are
-//! evaluated on all of it.
+//! The final evaluation of a run whose validations covered only part of the validation text: the last and the best parameters
+//! are evaluated on all of it.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -14,8 +14,8 @@ use crate::model::parameter_set::ParameterSet;
 use crate::train::collective::all_agree;
 
 impl Trainer<'_> {
-    /// Evaluates the last parameters on all targets, and those of the best checkpoint, unless an earlier end of this run
-    /// has done so. Nothing to do if validations covered all targets, or as many as the configuration says.
+    /// Evaluates the last parameters and those of the best checkpoint on all targets, unless the metrics already have the
+    /// result. Does nothing if validations covered all targets, or if the configuration gives their number.
     ///
     /// Afterwards the session has the parameters of the best checkpoint, and can neither train nor be saved.
     pub fn conclude(&mut self) -> Result<()> {
@@ -59,7 +59,7 @@ impl Trainer<'_> {
                     self.measure_on_all(text, best)?;
                 }
                 Err(error) => tracing::warn!(
-                    "the best parameters are not evaluated on all targets: {}",
+                    "cannot evaluate the best parameters on all targets: {}",
                     error.chain()
                 ),
             }

@@ -55,7 +55,7 @@ impl Trainer<'_> {
         Ok(outcome)
     }
 
-    /// The end of a run that reached its limit: last validation, checkpoint, sample, figures on all targets.
+    /// Ends a run that reached its limit: last validation, checkpoint, sample, evaluation on all targets.
     fn complete(&mut self, reason: String) -> Result<String> {
         self.drain()?;
         self.validate(false)?;
@@ -129,7 +129,7 @@ impl Trainer<'_> {
                 })?;
                 self.sample = Some(text);
             }
-            Err(error) => tracing::warn!("there is no sample: {error}"),
+            Err(error) => tracing::warn!("cannot generate a sample: {error}"),
         }
         Ok(())
     }
@@ -161,21 +161,21 @@ fn explain(
     }
 }
 
-/// The largest `train.init_range` that a model can be expected to learn from.
+/// The largest `train.init_range` with which training can be expected to converge.
 const LARGE_RANGE: f64 = 0.5;
 
-/// Number of first steps in which the initial parameters are the likely cause.
+/// If a run diverges within this number of steps, its initial parameters are a likely cause.
 const FIRST_STEPS: u64 = 20;
 
-/// Whether a run diverged because of its initial parameters.
+/// Whether a run probably diverged because of its initial parameters.
 fn starts_far_off(config: &Config, step: u64) -> bool {
     config.train.init_range > LARGE_RANGE && step < FIRST_STEPS
 }
 
-/// What to change in a configuration with which a run diverged after `step` steps: the two most likely causes.
+/// The help for a run that diverged after `step` steps: changes of the configuration for the two most likely causes.
 fn remedies(config: &Config, step: u64) -> String {
     let train = &config.train;
-    // As few digits as a configuration needs.
+    // The shortest notation that a configuration accepts.
     let short = |number: f64| {
         if number < 1e7 {
             number.to_string()
@@ -186,17 +186,15 @@ fn remedies(config: &Config, step: u64) -> String {
     let mut all = Vec::new();
     if starts_far_off(config, step) {
         all.push(format!(
-            "with a much smaller `train.init_range` than {}, or with 0, which gives each parameter its own range",
+            "with a much smaller `train.init_range` than {}, or with 0 for the default initialisers",
             short(train.init_range)
         ));
     }
     if train.precision == Precision::Mixed {
-        all.push(
-            "with `train.precision = \"f32\"`, because f16 has no numbers above 65,504".to_owned(),
-        );
+        all.push("with `train.precision = \"f32\"`: f16 overflows above 65,504".to_owned());
     }
     if train.clip_norm == 0.0 {
-        all.push("with `train.clip_norm = 10`, because gradients are not clipped now".to_owned());
+        all.push("with `train.clip_norm = 10`: gradients are not clipped now".to_owned());
     }
     all.push(format!(
         "with a lower `train.learning_rate` than {}",

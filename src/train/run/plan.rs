@@ -1,4 +1,4 @@
-//! Where in a run validations are due, on how many targets, and what they cost.
+//! When validations are due, on how many targets, and what they cost.
 
 use super::trainer::Trainer;
 use super::when::{When, due};
@@ -7,24 +7,24 @@ use crate::model::cost::cost;
 use crate::numbers::{counted, grouped};
 use crate::train::watch::Event;
 
-/// The parts of a run: with `train.validate_every = "auto"` it validates at the end of each.
+/// The number of parts of a run. With `train.validate_every = "auto"` it validates at the end of each part.
 const PARTS: u64 = 12;
 
-/// The share of the time of training that validations with `train.validate_targets = "auto"` take. With the context of windows
-/// it becomes about a quarter.
+/// The fraction of the training time that the targets of validations take with `train.validate_targets = "auto"`. With the
+/// context of windows, validations take about a quarter.
 const SHARE: f64 = 0.2;
 
-/// The smallest number of targets that is chosen. With fewer, chance decides which of two models is better.
+/// The minimum number of targets that is chosen. With fewer, differences between models are mostly noise.
 const MIN_TARGETS: u64 = 5000;
 
 impl Trainer<'_> {
-    /// The parts of the run that are done after `step` steps, by the limits on steps and epochs.
+    /// The number of parts that are done after `step` steps, by the limits on steps and epochs.
     fn parts_by_steps(&self, step: u64) -> u64 {
         self.total_steps
             .map_or(0, |total| step.min(total) * PARTS / total.max(1))
     }
 
-    /// The parts of the run that are done, by the limit on seconds.
+    /// The number of parts that are done after `seconds` of training, by the limit on seconds.
     pub fn parts_by_time(&self, seconds: f64) -> u64 {
         match self.run.config.train.seconds {
             0.0 => 0,
@@ -32,14 +32,15 @@ impl Trainer<'_> {
         }
     }
 
-    /// Begins to count the parts. A validation that was due at the last step of a resumed run may have been interrupted.
+    /// Initialises the number of parts that are done. The last step of a resumed run is not included, because a validation that
+    /// was due there may have been interrupted.
     pub fn count_parts(&mut self) {
         let progress = &self.run.progress;
         let before = self.parts_by_steps(progress.step.saturating_sub(1));
         self.parts = before.max(self.parts_by_time(progress.seconds));
     }
 
-    /// Whether a validation is due after `step` steps, when the time of `by_time` parts of the run is over.
+    /// Whether a validation is due after `step` steps. `by_time`: the number of parts that are done by time.
     pub fn validation_is_due(&mut self, step: u64, by_time: u64) -> bool {
         match self.when {
             When::Every(steps) => due(steps, step),
@@ -52,12 +53,12 @@ impl Trainer<'_> {
         }
     }
 
-    /// The parts that are left when a share of `done` of the run is done.
+    /// The number of parts that are left when the fraction `done` of the run is done.
     pub fn parts_left(&self, done: f64) -> f64 {
         (PARTS as f64 * (1.0 - done)).ceil().max(1.0)
     }
 
-    /// The number of targets of a validation, if it is chosen.
+    /// The number of targets of a validation. `None` if it is not chosen yet.
     pub fn chosen_targets(&self) -> Option<u64> {
         match self.run.progress.measure.as_ref()?.targets? {
             0 => Some(self.all_targets),
@@ -65,7 +66,7 @@ impl Trainer<'_> {
         }
     }
 
-    /// The number of targets of a validation; 0: all. It is chosen for the first validation, and then stays.
+    /// The number of targets of a validation; 0: all. It is chosen at the first validation and does not change.
     pub fn targets(&mut self) -> u64 {
         let known = self
             .run
@@ -75,7 +76,7 @@ impl Trainer<'_> {
             .and_then(|measure| measure.targets);
         let targets = match (known, self.run.shared_targets) {
             (Some(known), Some(shared)) => {
-                // A resumed run decides for the other models of its comparison.
+                // The other models of a comparison use the number of a resumed run.
                 let _ = shared.set(known);
                 known
             }
@@ -89,7 +90,7 @@ impl Trainer<'_> {
         targets
     }
 
-    /// As many targets as make all validations take a quarter of the time of training; 0: all.
+    /// The number of targets with which all validations take about a quarter of the training time; 0: all.
     fn affordable_targets(&self) -> u64 {
         let Some(words) = self.expected_words() else {
             return 0;
@@ -110,7 +111,8 @@ impl Trainer<'_> {
         }
     }
 
-    /// The words that the run trains on, if that is known: by time, only when some steps were measured.
+    /// The number of words that the run trains on, if it is known. With a limit on seconds, it is known once the speed is
+    /// measured.
     fn expected_words(&self) -> Option<f64> {
         let train = &self.run.config.train;
         let by_steps = self
@@ -130,8 +132,8 @@ impl Trainer<'_> {
         self.epoch_steps as f64 * self.words_of_step()
     }
 
-    /// The work of evaluating a target with the full softmax, by FLOPs, as the number of words that training does meanwhile.
-    /// All devices train, one evaluates.
+    /// The cost of evaluating a target with the full softmax, relative to that of training on a word, by FLOPs. All devices
+    /// train, but only one evaluates.
     fn words_per_target(&self) -> f64 {
         let cost = cost(self.run.config, self.run.session.vocabulary());
         let devices = self.run.session.division().devices;
@@ -143,7 +145,7 @@ impl Trainer<'_> {
         targets as f64 * self.words_per_target() / self.words_of_step()
     }
 
-    /// Says what validations will cost, before the first step.
+    /// Reports the number and the cost of validations before the first step.
     pub fn announce_validations(&mut self) {
         if self.run.valid.is_none() || !self.run.session.is_root() {
             return;
@@ -166,13 +168,13 @@ impl Trainer<'_> {
         };
         let uses = match targets {
             Some(some) if some > 0 && some < all => format!(
-                "each on {} of {} targets, taken evenly from the text, with the full softmax: as much work as {}",
+                "each on {} of {} targets, sampled evenly from the text, with the full softmax: as much work as {}",
                 grouped(some),
                 grouped(all),
                 work(some)
             ),
             None if all > MIN_TARGETS => format!(
-                "on at least {} of {} targets, and on as many as take a quarter of the time of training",
+                "each on at least {} of {} targets; together they take about a quarter of the training time",
                 grouped(MIN_TARGETS),
                 grouped(all)
             ),
@@ -185,13 +187,13 @@ impl Trainer<'_> {
         let is_partial = targets.is_none_or(|targets| targets > 0) && all > MIN_TARGETS;
         let at_end = match self.run.config.train.validate_targets {
             Automatic::Auto if is_partial => format!(
-                "; at the end the last and the best parameters on all targets, {} each",
+                "; at the end, the last and the best parameters are evaluated on all targets, {} each",
                 work(all)
             ),
             _ => String::new(),
         };
         let not_counted = if self.run.config.train.seconds > 0.0 {
-            " The limit on seconds does not count them."
+            " `train.seconds` does not include validations."
         } else {
             ""
         };

@@ -1,10 +1,10 @@
-//! The likely cause of a perplexity that is worse than that of guessing: of the same probability for every word.
+//! The likely cause of a perplexity that is worse than that of a uniform distribution over the vocabulary.
 
 use crate::config::{Config, Softmax};
 use crate::kernels::optimizer::DEFAULT;
 use crate::numbers::{counted, grouped};
 
-/// Before this many steps, a model may be untrained.
+/// There is no warning before this many steps.
 const UNTRAINED: u64 = 100;
 
 /// A warning about a validation after `step` steps, if its perplexity is above the number of words.
@@ -14,7 +14,7 @@ pub(super) fn worse_than_guessing(
     perplexity: f64,
     step: u64,
 ) -> Option<String> {
-    // An untrained model is about as good as guessing.
+    // The perplexity of an untrained model is about that of random guessing.
     let is_close = perplexity < 1.5 * words as f64;
     if perplexity <= words as f64 || (is_close && step < UNTRAINED) {
         return None;
@@ -24,7 +24,7 @@ pub(super) fn worse_than_guessing(
     let optimizer = train.tables.optimizer;
     let cause = if is_sampled && !optimizer.suits_rare_rows {
         format!(
-            "with a sampled softmax, `{optimizer}` changes seldom drawn rows of the tables too much; set \
+            "with a sampled softmax, `{optimizer}` updates rarely used rows of the tables too strongly; set \
              `train.table_optimizer = \"{DEFAULT}\"`"
         )
     } else if train.has_own_table_update() {
@@ -44,7 +44,7 @@ pub(super) fn worse_than_guessing(
         format!("{perplexity:.1e}")
     };
     Some(format!(
-        "after {}, the validation perplexity of {found} is worse than guessing among the {} words; likely cause: {cause}",
+        "after {}, the validation perplexity of {found} is worse than that of random guessing among {} words; likely cause: {cause}",
         counted(step, "step"),
         grouped(words as u64)
     ))

@@ -50,8 +50,8 @@ impl Trainer<'_> {
         Ok(best)
     }
 
-    /// Writes and reports a result for the parameters after `step` steps. `best`: whether it is the best of the validations so
-    /// far; none for a result on all targets after validations on a part of them.
+    /// Writes and reports a result for the parameters after `step` steps. `took`: its duration in seconds. `best`: whether it
+    /// is the best validation so far; `None` for the final evaluation on all targets.
     pub fn record(
         &mut self,
         step: u64,
@@ -96,7 +96,7 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Evaluates on the root process and tells all the result. If the evaluation fails or is interrupted, it does so on all.
+    /// Evaluates on the root process and broadcasts the result. An error or an interruption is reported on all processes.
     fn evaluate_on_root(&mut self, text: &Text) -> Result<Evaluation> {
         let found = if self.run.session.is_root() {
             let targets = self.targets();
@@ -118,7 +118,7 @@ impl Trainer<'_> {
         })
     }
 
-    /// Evaluates on this process the parameters after `step` steps.
+    /// Evaluates the parameters after `step` steps on this process.
     pub fn evaluate(&mut self, text: &Text, targets: u64, step: u64) -> Result<Evaluation> {
         let set = ParameterSet::after(self.run.config, step);
         let (stop, watch) = (self.run.stop, &mut *self.run.watch);
@@ -133,15 +133,15 @@ impl Trainer<'_> {
         })
     }
 
-    /// Says once why validation does not use the moving average.
+    /// Reports once why validation does not use the moving average.
     fn explain_parameters(&mut self, step: u64) {
         let next = next_average(self.run.config, step).filter(|_| !self.explained);
         if let Some(next) = next {
             self.explained = true;
             let (ema, next) = (self.run.config.train.ema, grouped(next));
             let text = format!(
-                "Validation uses the parameters themselves before step {next}: until then, more than 10 % of their moving \
-                 average (`train.ema = {ema:?}`) are initial values."
+                "Validation uses the parameters instead of their moving average before step {next}: until then, the initial \
+                 parameters have a weight of more than 10 % in it (`train.ema = {ema:?}`)."
             );
             (self.run.watch)(Event::Note { text });
         }

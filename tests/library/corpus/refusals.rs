@@ -189,7 +189,7 @@ fn bad_vocabulary_sizes_and_paths_are_refused() {
     assert_eq!(files, 1, "no partial file is left");
 }
 
-/// A text above the size that is copied is mapped. Reading a part that is gone would end the process.
+/// A large text is mapped. Reading a part that was truncated would end the process.
 #[cfg(unix)]
 #[test]
 fn a_large_text_that_is_shortened_is_an_error() {
@@ -204,7 +204,7 @@ fn a_large_text_that_is_shortened_is_an_error() {
         file.unwrap().set_len(100).unwrap();
         let error = batches.next().unwrap().unwrap_err();
         assert_eq!(error.kind(), Kind::Data);
-        assert!(error.to_string().contains("was shortened"), "{error}");
+        assert!(error.to_string().contains("was truncated"), "{error}");
         assert!(batches.next().is_none());
     }
 }

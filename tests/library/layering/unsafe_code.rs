@@ -1,4 +1,4 @@
-//! `unsafe` code is counted, so that none comes in unseen. Clippy denies a block or an `impl` without a `SAFETY` comment.
+//! Counts `unsafe` code, so that none is added unnoticed. Clippy denies a block or an `impl` without a `SAFETY` comment.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ fn unsafe_code_is_counted() {
         let text = std::fs::read_to_string(&path).expect("a source file");
         let (code, _) = code_and_strings(&text);
         let name = path.strip_prefix(root()).expect("below the root").display();
-        // What follows each word `unsafe`.
+        // The text after each keyword `unsafe`.
         let is_part = |c: char| c.is_alphanumeric() || c == '_';
         for (at, word) in code.match_indices("unsafe") {
             let rest = &code[at + word.len()..];
@@ -38,7 +38,7 @@ fn unsafe_code_is_counted() {
     assert_eq!(
         found,
         want,
-        "if it can be written without `unsafe`, do that; otherwise change the count of this test, with the reason in the commit:\n{}",
+        "avoid the new `unsafe` code if possible; otherwise update the counts of this test, and give the reason in the commit:\n{}",
         places.join("\n")
     );
 }

@@ -59,7 +59,7 @@ fn corpora() {
         .refused(&[], DATA, &["shards/*"]);
     let folders = Case::new().with("train = [\"train.txt\"]", "train = [\"parts\"]");
     std::fs::create_dir_all(folders.folder.path("parts/first")).expect("a folder");
-    folders.refused(&[], DATA, &["parts", "first`, or name files by a pattern"]);
+    folders.refused(&[], DATA, &["parts", "first`, or a pattern of files"]);
     Case::new()
         .with("valid = [\"valid.txt\"]", "valid = [\"missing.txt\"]")
         .refused(&[], DATA, &["missing.txt"]);

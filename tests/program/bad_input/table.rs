@@ -1,4 +1,5 @@
-//! The bad inputs of `table.txt`, one a line: each ends at once, with its exit code and one explained error, and changes nothing.
+//! The bad inputs of `table.txt`, one per line. Each command must end at once with the given exit code and a single error that
+//! has a help line, and must not change any file.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use crate::common::program::{Dice, Ended, Folder, program, wlstm};
 
 const TABLE: &str = include_str!("table.txt");
 
-/// The longest time for an error. None needs a second when nothing else runs.
+/// The time limit of a command. Each needs less than a second on an idle machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
 const CONFIG: &str = "[model]\ncell = \"lstmp\"\nlayers = 1\nembedding = 8\nhidden = 16\nprojection = 8\n[softmax]\nkind = \"full\"\n\
@@ -27,7 +28,7 @@ fn folder() -> Folder {
     folder.write("notes.txt", "Not what you look for.\n");
     folder.write("zeros.bin", [0; 5000]);
     folder.write("folder/notes.txt", "Somebody's notes.\n");
-    // Where runs without --out would be. It stays when they are refused.
+    // Runs without --out are written here. The folder must not change when they are refused.
     std::fs::create_dir(folder.path("runs")).expect("a folder");
     let train = |config: &str, out: &str| {
         let line = ["train", config, "--out", out, "--device", "cpu", "--quiet"];
@@ -76,7 +77,7 @@ fn arguments(line: &str) -> Vec<String> {
     found
 }
 
-/// What is wrong with the end of a command, if anything.
+/// What is wrong with the result of a command, if anything.
 fn fault(ended: &Ended, code: i32, says: &str) -> Option<String> {
     let Ended { stdout, stderr, .. } = ended;
     if ended.code != Some(code) {
@@ -97,7 +98,7 @@ fn fault(ended: &Ended, code: i32, says: &str) -> Option<String> {
         return Some(format!("{errors} errors"));
     }
     if !stderr.contains("help") {
-        return Some("no advice".to_owned());
+        return Some("no help".to_owned());
     }
     (!stderr.contains(says)).then(|| format!("does not say `{says}`"))
 }
@@ -138,7 +139,7 @@ fn every_line_of_the_table() {
     unchanged(&before, &folder.snapshot());
 }
 
-/// The table is about the inputs, not about the files: with good ones the same commands succeed.
+/// With valid inputs, the same commands succeed on the files of the table.
 #[test]
 fn the_folder_can_be_used() {
     let folder = folder();

@@ -32,13 +32,13 @@ fn missing_runs_are_named() {
         for (run, says) in [
             ("none", "there is no run and no checkpoint at `none`"),
             ("folder", "there is no checkpoint in `folder`"),
-            (".", "name the run in it, `./run`"),
+            (".", "give the path of the run in it, `./run`"),
             ("cut.safetensors", "`cut.safetensors` is truncated"),
             ("empty.safetensors", "`empty.safetensors` is empty"),
             ("train.txt", "`train.txt` is not a safetensors file"),
             (
                 "tiny.toml",
-                "this is a configuration; name the folder of a run",
+                "this is a configuration; give the folder of a run",
             ),
         ] {
             fails(&tiny, &[command, run, "--device", "cpu"], 3, says);

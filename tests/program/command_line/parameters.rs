@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::tools::{Tiny, json, metrics, stdout};
 
-/// With this average, the initial parameters have a weight of at most 0.1 from step 22 on.
+/// With this decay, the initial parameters have a weight of at most 0.1 in the average from step 22 on.
 const EMA: [&str; 2] = ["--set", "train.ema=0.9"];
 
 fn trained(steps: &str, more: &[&str]) -> Tiny {
@@ -44,13 +44,13 @@ fn validation_and_eval_agree_on_the_parameters() {
             .args(["eval", "run", "--device", "cpu"])
             .assert();
         let said = contains(
-            "Using the parameters themselves: after 21 steps, 10.9 % of the moving average",
+            "Using the parameters instead of their moving average: after 21 steps, the initial parameters have a weight of 10.9 %",
         );
         eval.success().stderr(said.count(usize::from(!is_average)));
     }
 }
 
-/// The best validation is found over both kinds, and `eval` of its checkpoint reproduces it.
+/// The best validation is chosen among both sets of parameters, and `eval` of its checkpoint reproduces it.
 #[test]
 fn a_run_changes_to_the_average_on_its_way() {
     let options = ["--set", "train.validate_every=7", "--set", "train.keep=9"];
@@ -72,7 +72,7 @@ fn a_run_changes_to_the_average_on_its_way() {
         .args(options)
         .assert()
         .success();
-    let said = "Validation uses the parameters themselves before step 22:";
+    let said = "Validation uses the parameters instead of their moving average before step 22:";
     train.stderr(contains(said).count(1));
     let found: Vec<Value> = metrics(&tiny.path("run"), "valid");
     let kinds: Vec<&Value> = found.iter().map(|valid| &valid["average"]).collect();
@@ -92,7 +92,7 @@ fn a_run_changes_to_the_average_on_its_way() {
             "{file}"
         );
     }
-    // Nothing is said once the average is used.
+    // There is no note once the average is used.
     let more = ["train", "run/config.toml", "--resume", "--steps", "30"];
     tiny.wlstm()
         .args(more)
@@ -133,7 +133,7 @@ fn every_command_with_a_model_takes_the_choice() {
         assert_eq!(with(&[]), with(&["--last"]), "{format:?}");
         assert_ne!(with(&[]), with(&["--average"]), "{format:?}");
     }
-    // The file of the native export says by itself which parameters to use.
+    // A native export contains only the parameters to use.
     for option in ["--last", "--average"] {
         bytes(&["--format", "native", option]);
         let line = ["eval", "out.safetensors", "--device", "cpu", "--json"];
@@ -168,7 +168,7 @@ fn a_choice_that_is_not_there_is_refused() {
     eval(&["--last"])
         .success()
         .stderr(contains("Using the parameters").not());
-    let none = "has no moving average of the parameters";
+    let none = "has no moving average of its parameters";
     eval(&["--average"])
         .code(2)
         .stderr(contains(none).and(contains("train.ema")));

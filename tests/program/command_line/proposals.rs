@@ -1,4 +1,4 @@
-//! What `wlstm train` proposes: commands that can be copied and run.
+//! The commands that `wlstm train` proposes can be copied and run.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -22,7 +22,7 @@ fn commands(text: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// Types a command into a shell in the folder.
+/// Runs a command in a shell in the folder.
 #[cfg(unix)]
 fn type_line(tiny: &Tiny, line: &str) -> Output {
     let program = tiny.wlstm().get_program().to_owned();
@@ -115,7 +115,7 @@ fn a_text_that_has_grown_is_named_and_the_advice_works() {
         let trained = train(&tiny, &[&["--out", name], sets].concat());
         assert!(trained.status.success(), "{}", errors(&trained));
     }
-    // New words, so that a new vocabulary would be another.
+    // New words, so that a new vocabulary would differ.
     let grown = text(1, 60) + "a zebra and another zebra ran\n";
     std::thread::sleep(std::time::Duration::from_millis(20));
     tiny.write("train.txt", grown);
@@ -135,7 +135,7 @@ fn a_text_that_has_grown_is_named_and_the_advice_works() {
         assert_eq!(advice.len(), 3, "{said}");
         type_line(&tiny, &advice[1]);
         let done = type_line(&tiny, &format!("{} --device cpu --out {name}-2", advice[2]));
-        // It starts from the parameters of the run, and its words are the same.
+        // It starts from the parameters of the run and has the same vocabulary.
         assert!(!errors(&done).contains("differs"), "{}", errors(&done));
         let first = |run: &str| {
             metrics(&tiny.path(run), "step")[0]["loss"]
@@ -150,7 +150,7 @@ fn a_text_that_has_grown_is_named_and_the_advice_works() {
 #[test]
 fn limits_are_options_and_wrong_ones_are_explained() {
     let tiny = Tiny::new("sentences");
-    // A step has 12 words, the text some 450.
+    // A step has 12 words, the text about 450.
     for (name, options, steps_of) in [
         ("words", &["--words", "30"][..], 3..=3),
         (
@@ -192,7 +192,7 @@ fn another_device_is_said_at_a_resume() {
         &["--out", "run", "--resume", "--steps", "22"],
     ));
     assert!(
-        other.contains("The run was on Some GPU, and continues on cpu"),
+        other.contains("The run was trained on Some GPU and continues on cpu"),
         "{other}"
     );
 }

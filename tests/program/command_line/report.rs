@@ -1,4 +1,4 @@
-//! `wlstm report` and commands that name a model, given what a shell's pattern matches.
+//! `wlstm report`, and commands with a model, with paths that a shell pattern matches.
 
 use super::tools::{Tiny, stdout};
 
@@ -41,7 +41,7 @@ fn what_is_no_run_is_left_out_and_said() {
     }
     let page = std::fs::read_to_string(tiny.path("report.html")).unwrap();
     assert!(page.contains("2 models compared"));
-    // Nothing but other files is an error, and so is a path that does not exist.
+    // It is an error if no path is a run, or if a path does not exist.
     for wrong in [["tiny.toml", "train.txt"], ["all", "nowhere"]] {
         let refused = tiny.wlstm().arg("report").args(wrong).assert();
         refused.code(3);
@@ -55,7 +55,8 @@ fn a_folder_of_runs_names_the_best() {
         let refused = tiny.wlstm().args([command, "all"]).output().unwrap();
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(3), "{said}");
-        assert!(said.contains("2 runs in it, such as `all/"), "{said}");
+        let named = "one of the 2 runs in it, for example `all/";
+        assert!(said.contains(named), "{said}");
         let numbers = said.split("(perplexity ").skip(1);
         let numbers: Vec<f64> = numbers
             .map(|rest| rest.split(')').next().unwrap().parse().unwrap())

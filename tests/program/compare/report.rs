@@ -177,7 +177,7 @@ fn a_report_needs_a_run() {
         let ended = wlstm(&["report", text(&folder.path(name))]);
         assert_eq!(ended.code, Some(3), "{name}: {}", ended.stderr);
         assert!(
-            ended.stderr.contains("help: name the folder of a run"),
+            ended.stderr.contains("help: give the folder of a run"),
             "{name}: {}",
             ended.stderr
         );

@@ -1,4 +1,4 @@
-//! A received run folder: nothing outside of it is read, and nothing waits for ever.
+//! A run folder from an untrusted source: nothing outside of it is read, and no read blocks forever.
 #![cfg(unix)]
 
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Small, failed};
 use crate::common::program::{Ended, checkpoint, program, text, wlstm};
 
-/// Runs the program, which must end by itself within some seconds.
+/// Runs the program, which must end within a few seconds.
 fn in_time(arguments: &[&str]) -> Ended {
     let mut child = program()
         .args(arguments)
@@ -62,7 +62,7 @@ fn a_best_checkpoint_outside_of_the_run_is_refused() {
         failed(&ended, 3, &["outside of the run"]);
     }
     small.folder.write("run/run.json", before);
-    // A link is no better. The file itself can be named.
+    // A link to it is refused as well, but the path of the file is accepted.
     let own = checkpoint(&small.run, 4);
     std::fs::remove_file(&own).expect("a checkpoint");
     symlink(&outside, &own).expect("a link");
@@ -109,7 +109,11 @@ fn a_comparison_with_runs_outside_of_it_is_refused() {
             ],
             vec!["report", folder],
         ] {
-            failed(&wlstm(&arguments), 3, &["outside of the comparison"]);
+            failed(
+                &wlstm(&arguments),
+                3,
+                &["outside of the folder of the comparison"],
+            );
         }
         assert!(before == small.folder.snapshot(), "files have changed");
     }
