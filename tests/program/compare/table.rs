@@ -121,8 +121,8 @@ fn taking_turns_changes_no_result() {
     for (line, hidden) in lines.iter().zip(["32", "48"]) {
         assert_eq!(line["model"], format!("hidden={hidden}"));
         let seconds = line["seconds"].as_f64().unwrap();
-        // The clock is read between steps, so the last step may exceed the budget.
-        assert!((2.4..2.9).contains(&seconds), "{seconds} seconds");
+        // The time of the last finished step: a busy machine delays the next one, or that step itself.
+        assert!((2.0..3.5).contains(&seconds), "{seconds} seconds");
         let run = out.join(format!("hidden-{hidden}"));
         let steps = line["steps"].as_u64().unwrap().min(60).to_string();
         let alone = folder.path(&format!("alone-{hidden}"));
