@@ -24,7 +24,7 @@ use crate::train::update::control;
 pub struct Length {
     /// Steps before the first that is timed.
     pub warmup: usize,
-    /// The largest number of timed steps.
+    /// The largest number of timed steps. 0 counts as 1.
     pub steps: usize,
     /// Seconds after which no further step starts, once three are timed.
     pub seconds: f64,
@@ -106,10 +106,11 @@ pub fn step(
     };
 
     let (mut times, mut host) = (Vec::new(), Vec::new());
+    let steps = length.steps.max(1);
     let (mut done, mut pending, mut loss) = (0, 0, f64::NAN);
     let mut last = Instant::now();
     let mut begin = last;
-    while done < length.warmup + length.steps {
+    while done < length.warmup.saturating_add(steps) {
         let inputs = next()?;
         let clock = ThreadClock::start();
         session.step(inputs)?;
@@ -128,7 +129,7 @@ pub fn step(
             begin = now;
         }
         last = now;
-        let enough = times.len() >= 3.min(length.steps);
+        let enough = times.len() >= 3.min(steps);
         if enough && (now - begin).as_secs_f64() >= length.seconds {
             break;
         }

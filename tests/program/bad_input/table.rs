@@ -10,13 +10,13 @@ use crate::common::program::{Dice, Ended, Folder, program, wlstm};
 const TABLE: &str = include_str!("table.txt");
 
 /// The time limit of a command. Each needs less than a second on an idle machine.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 const CONFIG: &str = "[model]\ncell = \"lstmp\"\nlayers = 1\nembedding = 8\nhidden = 16\nprojection = 8\n[softmax]\nkind = \"full\"\n\
     [data]\ntrain = [\"train.txt\"]\nvalid = [\"valid.txt\"]\n[train]\nbatch = 2\nunroll = 3\nsteps = 2\n";
 
 /// The files that the table names.
-fn folder() -> Folder {
+pub(super) fn folder() -> Folder {
     let folder = Folder::new();
     let words = ["a", "b", "c", "d", "e"];
     folder.write("train.txt", Dice(1).text(40, 6, &words));
@@ -79,10 +79,16 @@ fn arguments(line: &str) -> Vec<String> {
 
 /// What is wrong with the result of a command, if anything.
 fn fault(ended: &Ended, code: i32, says: &str) -> Option<String> {
-    let Ended { stdout, stderr, .. } = ended;
     if ended.code != Some(code) {
         return Some(format!("exit code {:?}, not {code}", ended.code));
     }
+    let silent = || (!ended.stderr.contains(says)).then(|| format!("does not say `{says}`"));
+    fault_of_a_refusal(ended).or_else(silent)
+}
+
+/// What is wrong with a refusal, whatever its exit code.
+pub(super) fn fault_of_a_refusal(ended: &Ended) -> Option<String> {
+    let Ended { stdout, stderr, .. } = ended;
     if !stdout.is_empty() {
         return Some(format!("writes to standard output: {stdout}"));
     }
@@ -97,10 +103,7 @@ fn fault(ended: &Ended, code: i32, says: &str) -> Option<String> {
     if errors != usize::from(stderr.contains("error:")) {
         return Some(format!("{errors} errors"));
     }
-    if !stderr.contains("help") {
-        return Some("no help".to_owned());
-    }
-    (!stderr.contains(says)).then(|| format!("does not say `{says}`"))
+    (!stderr.contains("help")).then(|| "no help".to_owned())
 }
 
 #[test]
