@@ -12,8 +12,8 @@ use crate::train::watch::Stop;
 pub(super) const ECHO: Duration = Duration::from_secs(1);
 
 /// Lets SIGINT, SIGTERM and SIGHUP ask for a stop. SIGHUP, which is sent at the end of a session, counts as SIGTERM. A second
-/// signal, later than [`ECHO`], ends the program at once without saving. In a job of several processes SIGUSR1 asks for a stop
-/// too, because launchers forward it at once and kill no process.
+/// SIGINT or SIGTERM, later than [`ECHO`], ends the program at once without saving. In a job of several processes SIGUSR1 asks for a
+/// stop too, because launchers forward it at once and kill no process.
 pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
     let stop = Stop::default();
     #[cfg(unix)]
@@ -35,7 +35,9 @@ pub(super) fn listen(in_job: bool, quiet: bool) -> Result<Stop> {
         let register = || {
             // Nothing is saved then, so this is not the code of a run that was saved.
             let code = Kind::Other.exit_code().into();
-            signal_hook::flag::register_conditional_shutdown(signal, code, armed.clone())?;
+            if may_end(signal) {
+                signal_hook::flag::register_conditional_shutdown(signal, code, armed.clone())?;
+            }
             let number: Arc<AtomicUsize> = stop.0.clone();
             signal_hook::flag::register_usize(signal, number, counted_as as usize)
         };
@@ -69,6 +71,17 @@ fn handled() -> Vec<(i32, i32)> {
         signals.push((signal_hook::consts::SIGHUP, SIGTERM));
     }
     signals
+}
+
+/// Whether a second signal of this kind ends the program. When a terminal closes, the system and the shell may both send SIGHUP.
+fn may_end(signal: i32) -> bool {
+    #[cfg(unix)]
+    return signal != signal_hook::consts::SIGHUP;
+    #[cfg(not(unix))]
+    {
+        let _ = signal;
+        true
+    }
 }
 
 /// Whether the parent of this process has set this signal to be ignored.

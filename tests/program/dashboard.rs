@@ -107,16 +107,52 @@ fn q_saves_and_restores_the_terminal() {
     assert_restored(&ended, &run);
 }
 
+/// Matches the command line of the program, and not that of `script`, which has the same words.
+fn pattern_of(run: &Path) -> String {
+    format!("^[^ ]*wlstm train .*{}", text(run))
+}
+
+#[test]
+fn a_closed_terminal_saves_and_ends() {
+    let (folder, config) = small_model();
+    let run = folder.path("run");
+    let mut terminal = on_a_terminal(&config, &run);
+    terminal.kill().expect("an emulated terminal");
+    terminal.wait().expect("an end");
+    let is_running = || {
+        let found = Command::new("pgrep")
+            .args(["-f", &pattern_of(&run)])
+            .stdout(Stdio::null())
+            .status();
+        found.expect("pgrep").success()
+    };
+    let begin = Instant::now();
+    while is_running() {
+        if begin.elapsed() > Duration::from_secs(30) {
+            let pattern = pattern_of(&run);
+            let _ = Command::new("pkill")
+                .args(["-KILL", "-f", &pattern])
+                .status();
+            panic!("the program still runs");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let last = losses(&run).into_keys().last();
+    assert_eq!(
+        checkpoints(&run).last().copied(),
+        last,
+        "the last step is saved"
+    );
+}
+
 #[test]
 fn a_signal_saves_and_restores_the_terminal() {
     let (folder, config) = small_model();
     let run = folder.path("run");
     let mut child = on_a_terminal(&config, &run);
     let keys = child.stdin.take();
-    // The pattern must not match `script` itself, whose command line has the same words.
-    let pattern = format!("^[^ ]*wlstm train .*{}", text(&run));
     let killed = Command::new("pkill")
-        .args(["-TERM", "-f", &pattern])
+        .args(["-TERM", "-f", &pattern_of(&run)])
         .status();
     assert!(killed.expect("pkill").success());
     let ended = Ended::from(child.wait_with_output().expect("an end"));

@@ -60,6 +60,7 @@ impl Dashboard {
             stop: stop.clone(),
             interrupts,
             asked: None,
+            is_gone: false,
         };
         let thread = std::thread::Builder::new()
             .name("dashboard".to_owned())

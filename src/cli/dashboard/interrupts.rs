@@ -1,5 +1,14 @@
 //! Signals that arrive while the dashboard has the terminal.
 
+/// A request to save and stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// By a signal, which has this number, or by a key. A second one ends the program without saving.
+    Stop(usize),
+    /// The terminal is gone. The system and the shell may both send a signal then, so a second one changes nothing.
+    HangUp,
+}
+
 #[cfg(unix)]
 mod unix {
     use std::io;
@@ -7,9 +16,10 @@ mod unix {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::iterator::Signals;
 
+    use super::Request;
     use crate::train::watch::Stop;
 
-    /// SIGINT and SIGTERM, as numbers. SIGHUP (the terminal closes) and SIGQUIT count as SIGTERM.
+    /// SIGINT, SIGTERM, SIGQUIT, and SIGHUP (the terminal closes).
     pub struct Interrupts(Signals);
 
     impl Interrupts {
@@ -18,12 +28,13 @@ mod unix {
         }
 
         /// Those that arrived since the last call.
-        pub fn pending(&mut self) -> Vec<usize> {
-            let number = |signal| match signal {
-                SIGINT => signal as usize,
-                _ => Stop::TERMINATE,
+        pub fn pending(&mut self) -> Vec<Request> {
+            let request = |signal| match signal {
+                SIGINT => Request::Stop(signal as usize),
+                SIGHUP => Request::HangUp,
+                _ => Request::Stop(Stop::TERMINATE),
             };
-            self.0.pending().map(number).collect()
+            self.0.pending().map(request).collect()
         }
     }
 }
@@ -31,6 +42,8 @@ mod unix {
 #[cfg(not(unix))]
 mod other {
     use std::io;
+
+    use super::Request;
 
     /// Without signals, only keys stop a run.
     pub struct Interrupts;
@@ -40,7 +53,7 @@ mod other {
             Ok(Interrupts)
         }
 
-        pub fn pending(&mut self) -> Vec<usize> {
+        pub fn pending(&mut self) -> Vec<Request> {
             Vec::new()
         }
     }

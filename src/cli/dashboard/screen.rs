@@ -12,9 +12,9 @@ use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, Key
 use super::super::messages;
 use super::super::signals::ECHO;
 use super::draw::draw;
-use super::interrupts::Interrupts;
+use super::interrupts::{Interrupts, Request};
 use super::state::State;
-use super::terminal;
+use super::terminal::{self, Waited};
 use crate::error::Kind;
 use crate::train::watch::{Event, Stop};
 
@@ -33,6 +33,8 @@ pub(super) struct Screen {
     pub interrupts: Interrupts,
     /// When the run was first asked to stop.
     pub asked: Option<Instant>,
+    /// Whether the terminal is gone.
+    pub is_gone: bool,
 }
 
 impl Screen {
@@ -49,14 +51,23 @@ impl Screen {
                 return all;
             }
             self.state.is_stopping = self.asked.is_some();
+            for request in self.interrupts.pending() {
+                self.ask(request);
+            }
+            if self.is_gone {
+                std::thread::sleep(FRAME);
+                continue;
+            }
             // A frame that fails is drawn again next time.
             let state = &self.state;
             let _ = self.terminal.draw(|frame| draw(state, frame));
-            for signal in self.interrupts.pending() {
-                self.ask(signal);
-            }
-            if event::poll(FRAME).unwrap_or(false) {
-                self.read_keys();
+            match terminal::wait(FRAME) {
+                Waited::Input => self.read_keys(),
+                Waited::Nothing => {}
+                Waited::HangUp => {
+                    self.is_gone = true;
+                    self.ask(Request::HangUp);
+                }
             }
         }
     }
@@ -84,23 +95,27 @@ impl Screen {
                 _ => false,
             };
             if stops && key.kind == KeyEventKind::Press {
-                self.ask(INTERRUPT);
+                self.ask(Request::Stop(INTERRUPT));
             }
         }
     }
 
-    /// Asks the run to save and stop. A second request, later than [`ECHO`], ends the program.
-    fn ask(&mut self, signal: usize) {
-        match self.asked {
-            Some(first) if first.elapsed() > ECHO => {
+    /// Asks the run to save and stop. A second request to stop, later than [`ECHO`], ends the program.
+    fn ask(&mut self, request: Request) {
+        match (self.asked, request) {
+            (None, request) => {
+                self.asked = Some(Instant::now());
+                let signal = match request {
+                    Request::Stop(signal) => signal,
+                    Request::HangUp => Stop::TERMINATE,
+                };
+                self.stop.0.store(signal, Ordering::SeqCst);
+            }
+            (Some(first), Request::Stop(_)) if first.elapsed() > ECHO => {
                 terminal::restore();
                 std::process::exit(Kind::Other.exit_code().into());
             }
-            Some(_) => {}
-            None => {
-                self.asked = Some(Instant::now());
-                self.stop.0.store(signal, Ordering::SeqCst);
-            }
+            (Some(_), _) => {}
         }
     }
 }

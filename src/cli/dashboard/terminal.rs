@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -42,6 +43,43 @@ pub(super) fn take() -> io::Result<Terminal<CrosstermBackend<Stderr>>> {
     execute!(io::stderr(), EnterAlternateScreen, Hide)
         .and_then(|()| Terminal::new(CrosstermBackend::new(io::stderr())))
         .inspect_err(|_| restore())
+}
+
+/// What ended a wait for input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// There is input.
+    Input,
+    /// The time is up.
+    Nothing,
+    /// The terminal is gone.
+    HangUp,
+}
+
+/// Waits for input for at most `limit`. crossterm reads a terminal that is gone without end, so it must not be called then.
+#[cfg(unix)]
+pub(super) fn wait(limit: Duration) -> Waited {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = io::stdin();
+    let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
+    // A signal interrupts the wait, which counts as its end.
+    let ready =
+        Timespec::try_from(limit).map_or(0, |limit| poll(&mut polled, Some(&limit)).unwrap_or(0));
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    match ready {
+        0 => Waited::Nothing,
+        _ if polled[0].revents().intersects(gone) => Waited::HangUp,
+        _ => Waited::Input,
+    }
+}
+
+/// Waits for input for at most `limit`.
+#[cfg(not(unix))]
+pub(super) fn wait(limit: Duration) -> Waited {
+    match ratatui::crossterm::event::poll(limit) {
+        Ok(true) => Waited::Input,
+        _ => Waited::Nothing,
+    }
 }
 
 /// Restores the terminal, if it was taken.
