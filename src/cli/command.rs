@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::args::{GlobalArgs, Invocation};
 use super::logging;
 use super::messages::shown;
+use super::unknown_option::advise;
 use crate::error::{Error, Result};
 use crate::printable::printable;
 
@@ -75,7 +76,7 @@ pub(super) struct Arguments {
 
 /// Runs the program: parses the command line, runs the command, prints the error if it fails.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(error));
     logging::init(arguments.global.quiet);
     let result = run(arguments);
     if let Err(error) = &result
@@ -92,13 +93,15 @@ pub fn main() -> ExitCode {
 }
 
 /// Prints the error in the command line, or the requested help, and ends the program.
-fn refuse(error: &clap::Error) -> ! {
+fn refuse(mut error: clap::Error) -> ! {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    advise(&mut error, &command_line(), &arguments);
     let is_plain = |argument: OsString| {
         argument
             .to_str()
             .is_some_and(|text| printable(text) == text)
     };
-    if std::env::args_os().all(is_plain) {
+    if arguments.into_iter().all(is_plain) {
         error.exit();
     }
     // The message can quote an argument with control characters.
@@ -106,10 +109,15 @@ fn refuse(error: &clap::Error) -> ! {
     std::process::exit(error.exit_code())
 }
 
+/// All commands with their options.
+pub(super) fn command_line() -> clap::Command {
+    Arguments::command()
+}
+
 fn run(arguments: Arguments) -> Result<()> {
     arguments.command.run(&Invocation {
         global: arguments.global,
-        command_line: Arguments::command,
+        command_line,
     })
 }
 

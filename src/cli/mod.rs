@@ -41,6 +41,7 @@ mod rescore;
 mod score;
 mod signals;
 mod train;
+mod unknown_option;
 mod validate;
 mod vocab;
 mod wrap;

@@ -222,7 +222,10 @@ impl Document {
             Err(Error::usage(format!("{location}: there is no key `{path}`")).help(help))
         };
         let name = plain(key);
-        if let Some((_, path)) = self.known_as.iter().find(|(known, _)| *known == name) {
+        // Names such as `type` belong to several sections.
+        let is_elsewhere = |path: &String| path.split_once('.').is_none_or(|(of, _)| of != section);
+        let known = self.known_as.iter().filter(|(known, _)| *known == name);
+        if let Some((_, path)) = known.min_by_key(|(_, path)| is_elsewhere(path)) {
             return refused(format!("the key is called `{path}`"));
         }
         // A known key, spelt with dashes or capitals.

@@ -37,6 +37,7 @@ mod entry;
 mod field;
 mod key;
 mod keys;
+mod meaning;
 mod named;
 mod nearest;
 mod paths;
@@ -56,6 +57,7 @@ pub use keys::{
     DataConfig, DeviceConfig, ModelConfig, Order, Precision, Recipe, Schedule, Softmax,
     TablePlacement, TableUpdate, Tokens, TrainConfig, ValidChoice,
 };
+pub use meaning::{Meaning, meaning};
 pub use named::{Named, NamedValue};
 pub use nearest::near;
 pub use paths::is_pattern;

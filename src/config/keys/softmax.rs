@@ -34,7 +34,7 @@ keys! {
     Softmax: "softmax" {
         /// Softmax of training. Evaluation always uses the full vocabulary.
         kind: Kind = Setting { default: Kind::Sampled, rule: (), resume: MustStay },
-            known as ["softmax", "softmax_type", "loss", "criterion", "output_layer"],
+            known as ["softmax", "softmax_type", "type", "loss", "criterion", "output_layer"],
             of |softmax| Some(softmax.kind());
 
         /// Number of distinct candidates per step, `S`; with `train.recipe = "paper"`, every device draws its own.
