@@ -1,4 +1,4 @@
-//! What an unknown option is called here: options and settings of other programs that people try first.
+//! Suggestions for unknown options: names of options and settings in other programs.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::config::{Meaning, meaning};
 
-/// Options, and names of the same in other programs. Single letters are short options.
+/// Options, with their names in other programs. Single letters are short options.
 const SYNONYMS: &[(&str, &[&str])] = &[
     (
         "out",
@@ -85,7 +85,7 @@ const SYNONYMS: &[(&str, &[&str])] = &[
     ("quiet", &["silent", "no-progress"]),
 ];
 
-/// Options of other programs that no option replaces.
+/// Options of other programs that have no counterpart, with the help for each.
 const OTHERS: &[(&[&str], &str)] = &[
     (
         &["v", "verbose", "debug", "log-level"],
@@ -94,8 +94,8 @@ const OTHERS: &[(&[&str], &str)] = &[
     (&["version"], "write `wlstm --version`"),
 ];
 
-/// Replaces the advice of an error about an unknown option, if its name is known from elsewhere. `arguments` are those after the
-/// name of the program.
+/// Replaces the suggestion in an error about an unknown option, if other programs have an option of this name. `arguments`: the
+/// arguments after the name of the program.
 pub(super) fn advise(error: &mut clap::Error, program: &Command, arguments: &[OsString]) {
     if error.kind() != ErrorKind::UnknownArgument {
         return;
@@ -118,7 +118,7 @@ pub(super) fn advise(error: &mut clap::Error, program: &Command, arguments: &[Os
     }
 }
 
-/// What the option `given`, with its dashes, is called in this command.
+/// The suggestion for the unknown option `given`, with its dashes, in this command.
 fn advice(given: &str, command: &Command) -> Option<String> {
     let name = given.trim_start_matches('-').replace('_', "-");
     let has = |option: &str| {
@@ -146,7 +146,7 @@ fn advice(given: &str, command: &Command) -> Option<String> {
         return None;
     }
     Some(match meaning(&name)? {
-        Meaning::Key(path) => format!("the configuration has this setting: '--set {path}=VALUE'"),
+        Meaning::Key(path) => format!("use '--set {path}=VALUE'"),
         Meaning::Advice(advice) => advice,
     })
 }
@@ -210,7 +210,7 @@ mod tests {
         assert!(!message(&["score", "run", "--lr", "1"]).contains("--set"));
     }
 
-    /// Each option in the table is one of some command.
+    /// Each option in the table is an option of a command.
     #[test]
     fn every_synonym_names_an_option() {
         let program = command_line();

@@ -1,18 +1,18 @@
-//! What a setting of another program is called here.
+//! The counterparts of settings of other programs.
 
 use super::absent::{absent, plain};
 use super::resolved::keys;
 
-/// What corresponds to a setting of another program.
+/// The counterpart of a setting of another program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// The key of this path, `section.key`.
     Key(String),
-    /// No key, but this advice.
+    /// There is no key; help for the user.
     Advice(String),
 }
 
-/// What the setting of this name, with dashes or underscores, corresponds to. None if the name is unknown.
+/// The counterpart of the setting of this name, with dashes or underscores. `None` if the name is unknown.
 pub fn meaning(name: &str) -> Option<Meaning> {
     let name = plain(name);
     let key = keys()

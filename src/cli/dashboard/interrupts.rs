@@ -5,7 +5,7 @@
 pub(super) enum Request {
     /// By a signal, which has this number, or by a key. A second one ends the program without saving.
     Stop(usize),
-    /// The terminal is gone. The system and the shell may both send a signal then, so a second one changes nothing.
+    /// The terminal was closed. The system and the shell can both send a signal then, so a second one has no effect.
     HangUp,
 }
 

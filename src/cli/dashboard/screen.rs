@@ -33,7 +33,7 @@ pub(super) struct Screen {
     pub interrupts: Interrupts,
     /// When the run was first asked to stop.
     pub asked: Option<Instant>,
-    /// Whether the terminal is gone.
+    /// Whether the terminal was closed.
     pub is_gone: bool,
 }
 

@@ -45,24 +45,24 @@ pub(super) fn take() -> io::Result<Terminal<CrosstermBackend<Stderr>>> {
         .inspect_err(|_| restore())
 }
 
-/// What ended a wait for input.
+/// Why a wait for input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waited {
     /// There is input.
     Input,
     /// The time is up.
     Nothing,
-    /// The terminal is gone.
+    /// The terminal was closed.
     HangUp,
 }
 
-/// Waits for input for at most `limit`. crossterm reads a terminal that is gone without end, so it must not be called then.
+/// Waits for input for at most `limit`. crossterm never returns from reading a closed terminal, so it must not be called then.
 #[cfg(unix)]
 pub(super) fn wait(limit: Duration) -> Waited {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let stdin = io::stdin();
     let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
-    // A signal interrupts the wait, which counts as its end.
+    // A signal interrupts the wait, which then ends as if the time were up.
     let ready =
         Timespec::try_from(limit).map_or(0, |limit| poll(&mut polled, Some(&limit)).unwrap_or(0));
     let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;

@@ -1,5 +1,5 @@
-//! Bad values in every place of every command: an operand, or the value of an option. Whatever is refused is refused at once, with one
-//! explained error, and nothing that was there is changed.
+//! Bad values for every argument of every command. A value that is refused must be refused at once, with a single error that has a
+//! help line, and no file may change.
 #![cfg(unix)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,7 +116,7 @@ const LONG: [(&str, &str); 2] = [
     ("validate CPU --filter {}", ""),
 ];
 
-/// The values: no numbers, numbers out of range, broken and strange text, and the files of the folder.
+/// The values: text that is not a number, numbers out of range, malformed and unusual text, and the files of the folder.
 fn values() -> Vec<OsString> {
     let texts = "| |-|--|-1|0|1.5|nan|inf|-inf|1e400|18446744073709551615|99999999999999999999|1,|,|1,2,3|a,b|x|\u{b2}|a\nb|\
         \u{1b}[2Jx|\u{202e}x|=|k=|=v|model.hidden=-1|[1,2|${HOME}|~/none|~nobody/x|*.txt|*|[|none|none/none/x|.|..|folder|empty.txt|\
@@ -179,7 +179,7 @@ fn run(folder: &Folder, place: &str, value: &OsStr, number: usize) -> Ended {
         .stdin(Stdio::null())
         .output()
         .expect("the program starts");
-    // Models on standard output are no text.
+    // Models on standard output are not text.
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ended {
         code: output.status.code(),
@@ -188,7 +188,7 @@ fn run(folder: &Folder, place: &str, value: &OsStr, number: usize) -> Ended {
     }
 }
 
-/// What is wrong with an end, if anything.
+/// What is wrong with the result of a command, if anything.
 fn fault(ended: &Ended, begin: Instant) -> Option<String> {
     if begin.elapsed() > LIMIT {
         return Some(format!("{:?}", begin.elapsed()));
@@ -203,7 +203,7 @@ fn fault(ended: &Ended, begin: Instant) -> Option<String> {
     }
 }
 
-/// Tries all values at a place. Returns the faults and the number of refusals.
+/// Tries all values at a place. Returns the failures and the number of refusals.
 fn try_place(master: &Folder, place: &str, values: &[OsString]) -> (Vec<String>, usize) {
     let (mut faults, mut refused) = (Vec::new(), 0);
     let mut folder = copy(master);
