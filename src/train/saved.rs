@@ -32,7 +32,7 @@ impl SavedModel {
     /// # Errors
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if it cannot be read, has no configuration or vocabulary, or a tensor is
-    /// missing, unknown, or of another type or shape.
+    /// missing, unknown, or of another type or shape, or a parameter is not finite.
     pub fn open(path: &Path) -> Result<SavedModel> {
         let checkpoint = Checkpoint::open(path)?;
         let config = config_of(&checkpoint)?;
@@ -46,12 +46,34 @@ impl SavedModel {
         state.retain(|(name, _)| checkpoint.contains(name));
         expected.append(&mut state);
         checkpoint.check_parameters(&expected, &names::NOT_PARAMETERS)?;
+        for line in &table {
+            check_finite(&checkpoint, &line.name)?;
+            let average = names::moving_average(&line.name);
+            if checkpoint.contains(&average) {
+                check_finite(&checkpoint, &average)?;
+            }
+        }
         Ok(SavedModel {
             checkpoint,
             config,
             vocabulary,
         })
     }
+}
+
+/// Checks that all numbers of a tensor are finite. A model with others gives no probabilities.
+fn check_finite(checkpoint: &Checkpoint, name: &str) -> Result<()> {
+    let (_, values) = checkpoint.tensor_f32(name)?;
+    // Without an early exit within a part, the comparison uses vector instructions.
+    let is_finite = |part: &[f32]| part.iter().fold(true, |all, value| all & value.is_finite());
+    if values.chunks(4096).all(is_finite) {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "`{name}` in `{}` has numbers that are not finite",
+        checkpoint.path().display()
+    ))
+    .help("the file is damaged, or the training diverged: use another checkpoint"))
 }
 
 /// Checks that a file has every parameter of a table, and either all moving averages or none. The training state is not

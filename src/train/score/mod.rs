@@ -18,7 +18,7 @@ use sizes::{Extents, RowCounts};
 
 use super::session::{LineBatch, LineSession};
 use crate::corpus::{IGNORE, Vocabulary};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::model::language_model::{Extent, SLOTS};
 
 /// The maximum number of lines that are scored together: enough for batches with little padding.
@@ -125,13 +125,19 @@ impl<'a> Scorer<'a> {
         let scores = prefixes.lines.iter().map(|targets| {
             let mut score = Score::default();
             for &(row, target) in targets {
+                let log_probability = logits.values[target] - sums.values[row];
+                if !log_probability.is_finite() || sums.values[row].abs() > LARGEST_SUM {
+                    return Err(not_finite(sums.values[row]));
+                }
                 // Both are rounded, so that the difference can be slightly above 0.
-                let log_probability = (logits.values[target] - sums.values[row]).min(0.0);
-                score.add(log_probability, prefixes.targets[target] == self.unknown);
+                score.add(
+                    log_probability.min(0.0),
+                    prefixes.targets[target] == self.unknown,
+                );
             }
-            score
+            Ok(score)
         });
-        Ok(scores.collect())
+        scores.collect()
     }
 
     fn extents(&self, lines: &[&[u32]]) -> Extents {
@@ -154,6 +160,19 @@ impl<'a> Scorer<'a> {
             None => RowCounts::on_cpu(session.least_rows()),
         }
     }
+}
+
+/// The largest log-sum-exp that gives probabilities. Near it, numbers of type `f32` are 1/16 apart. Those of trained models are below
+/// 100.
+const LARGEST_SUM: f64 = 1e6;
+
+/// The error for logits that are too large to give probabilities.
+fn not_finite(sum: f64) -> Error {
+    Error::new(
+        Kind::Diverged,
+        format!("the model gives no probabilities: its logits are too large, with a log-sum-exp of {sum:.3e}"),
+    )
+    .help("use an earlier checkpoint, or train again with a smaller learning rate")
 }
 
 /// The inputs of segments, `[T*B]`: the words before their targets.

@@ -3,6 +3,7 @@
 
 mod folders;
 mod limits;
+mod models;
 mod terminal;
 mod texts;
 
