@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::output;
 use crate::error::{Error, Result};
 use crate::files::{self, Output};
 use crate::job::Parameters;
@@ -96,7 +97,7 @@ pub(super) fn count(text: &str) -> std::result::Result<u64, String> {
 /// Opens the output that the user has named. Refuses a path in a folder that does not exist, before long work starts. In the
 /// message, `what` precedes the path.
 pub(super) fn output_at(out: &Path, what: &str) -> Result<Output> {
-    let output = Output::named_or_stdout(out, || Box::new(std::io::stdout()))?;
+    let output = Output::named_or_stdout(out, output::open)?;
     let folder = match output.file() {
         Some(file) => files::folder_of(file).to_path_buf(),
         None => return Ok(output),

@@ -102,3 +102,46 @@ fn a_text_that_is_shortened_in_place_does_no_harm() {
     assert_eq!(losses(&run).len().to_string(), STEPS);
     assert!(ended.stderr.contains(text(&run)), "{}", ended.stderr);
 }
+
+/// Results cannot be printed on a terminal that is gone. That is no error: the exit code is that of the stop.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_comparison_whose_terminal_closes_is_saved() {
+    let (folder, config) = model();
+    let (out, code) = (folder.path("compared"), folder.path("code"));
+    let program = program();
+    // The shell passes the signal on, as login shells do.
+    let line = format!(
+        "{} compare {} --set model.hidden=16,32 --seconds 60 --device cpu --out {} 2>/dev/null & \
+         trap \"kill -HUP $!\" HUP; wait $!; wait $!; echo $? > {}",
+        text(Path::new(program.get_program())),
+        text(&config),
+        text(&out),
+        text(&code)
+    );
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]);
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    script.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut script = script.spawn().expect("`script` of util-linux");
+    let run = out.join("hidden-16");
+    wait_for_steps(&run);
+    script.kill().expect("an emulated terminal");
+    script.wait().expect("an end");
+    let begin = Instant::now();
+    let ended = loop {
+        match std::fs::read_to_string(&code) {
+            Ok(code) if code.ends_with('\n') => break code,
+            _ => std::thread::sleep(Duration::from_millis(20)),
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "it does not end");
+    };
+    assert_eq!(ended.trim(), "143");
+    let saved = losses(&run).len() as u64;
+    assert_eq!(checkpoints(&run).last(), Some(&saved));
+}

@@ -76,6 +76,18 @@ fn words_of_a_model_are_shown_as_escapes_on_a_terminal() {
     assert!(!seen.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{seen:?}");
     let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
     assert_eq!(parse(&seen), parse(&wlstm(&json).stdout));
+    let vocabulary = ["vocab", run, "--out", "-", "-q"];
+    let seen = on_a_terminal(&vocabulary);
+    let piped = wlstm(&vocabulary).stdout;
+    for (word, shown) in WORDS.iter().zip(SHOWN) {
+        assert!(seen.contains(shown) && !seen.contains(word), "{seen:?}");
+        assert!(piped.contains(word), "in a pipe: {piped:?}");
+    }
+    let refused = on_a_terminal(&["export", run, "--out", "-"]);
+    assert!(
+        refused.contains("cannot be shown on a terminal"),
+        "{refused:?}"
+    );
     let sample = on_a_terminal(&[
         "report",
         run,
