@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,7 +15,15 @@ static ALLOCATOR: EndsProgram = EndsProgram;
 fn main() -> ExitCode {
     quieten_mesa();
     explain_threads_without_memory();
+    let _ = keep_running_at_file_limit();
     wlstm::cli::main()
+}
+
+/// At the limit on the size of files, lets a write fail with an error. Without a handler, SIGXFSZ ends the program.
+fn keep_running_at_file_limit() -> std::io::Result<()> {
+    #[cfg(unix)]
+    signal_hook::flag::register(libc::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+    Ok(())
 }
 
 /// Ends the program as [`EndsProgram`] does if the standard library cannot allocate the memory for a new thread. The standard
