@@ -1,13 +1,17 @@
 //! Reads `metrics.jsonl`.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::line::Line;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Reads a file of metrics. A last line without its end, which a killed process leaves, is ignored.
+/// The largest number of bytes of a line. The longest lines have samples of some kilobytes.
+const LONGEST: usize = 1 << 26;
+
+/// Reads a file of metrics. A last line without its end, which a killed process leaves, is ignored, and so are zero bytes at the end,
+/// which a loss of power leaves.
 ///
 /// # Errors
 ///
@@ -34,8 +38,11 @@ pub(super) fn scan(path: &Path, mut take: impl FnMut(Line, u64) -> bool) -> Resu
     let (mut text, mut end) = (Vec::new(), 0);
     for number in 1.. {
         text.clear();
-        end += file.read_until(b'\n', &mut text).map_err(unreadable)? as u64;
-        if !text.ends_with(b"\n") && is_begin(&text) {
+        let mut part = (&mut file).take(LONGEST as u64);
+        end += part.read_until(b'\n', &mut text).map_err(unreadable)? as u64;
+        let is_cut = !text.ends_with(b"\n") && text.len() < LONGEST && is_begin(&text);
+        // After a loss of power, some file systems show bytes that were never written as zeros.
+        if is_cut || number > 1 && text.iter().all(|byte| *byte == 0) {
             break;
         }
         match serde_json::from_slice(&text) {

@@ -192,6 +192,11 @@ fn a_resume_removes_lines_after_the_checkpoint() {
         assert_eq!(kept, expected.concat()[..kept.len()]);
         assert_eq!(kept.matches('\n').count(), lines.len().min(7));
     }
+    // A loss of power may leave zeros at the end.
+    std::fs::write(&path, [whole.as_bytes(), &[0; 300]].concat()).unwrap();
+    assert_eq!(read(&path).unwrap().len(), whole.matches('\n').count());
+    Writer::resume(&path, 1, 6, true).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
     std::fs::write(&path, &whole).unwrap();
     let mut writer = Writer::resume(&path, 1, 4, true).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), expected.concat());
