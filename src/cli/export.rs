@@ -1,5 +1,6 @@
 //! `wlstm export`: a model for other programs.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -7,7 +8,8 @@ use clap::Args;
 use super::args::{Invocation, ParameterArgs, output_at};
 use super::messages::note;
 use super::preparation::trained;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::files::Output;
 use crate::job::ExportFormat as Format;
 
 /// Write a model for PyTorch or ONNX Runtime
@@ -52,12 +54,19 @@ pub(super) enum ExportFormat {
     OnnxNll,
 }
 
+impl ExportFormat {
+    fn is_onnx(self) -> bool {
+        matches!(self, ExportFormat::Onnx | ExportFormat::OnnxNll)
+    }
+}
+
 /// Exports.
 pub(super) fn run(arguments: &ExportArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
-    let trained = trained(&arguments.run, &arguments.parameters, invocation)?;
     let out = &arguments.out;
     let output = output_at(out, "")?;
+    check_format(arguments, &output)?;
+    let trained = trained(&arguments.run, &arguments.parameters, invocation)?;
     let replaced = output.file().is_some_and(Path::exists);
     let format = match arguments.format {
         ExportFormat::Pytorch => Format::Pytorch,
@@ -76,5 +85,39 @@ pub(super) fn run(arguments: &ExportArgs, invocation: &Invocation) -> Result<()>
         let what = if replaced { "Replaced" } else { "Wrote" };
         note(quiet, &format!("{what} {}.", names.join(" and ")));
     }
+    if !arguments.format.is_onnx() && ["pt", "pth", "bin"].contains(&extension(out)) {
+        note(
+            quiet,
+            "The file is in safetensors format: `safetensors.torch.load_file` reads it, and `torch.load` does not.",
+        );
+    }
     Ok(())
+}
+
+/// Refuses a name that belongs to another format, and a terminal.
+fn check_format(arguments: &ExportArgs, output: &Output) -> Result<()> {
+    let (out, shown) = (&arguments.out, arguments.out.display());
+    let is_named_onnx = extension(out) == "onnx";
+    if is_named_onnx && !arguments.format.is_onnx() {
+        return Err(Error::usage(format!("`{shown}` would be a safetensors file")).help(
+            "add `--format onnx` (a graph of one step) or `--format onnx-nll` (a graph of whole sentences), or name the file \
+             `.safetensors`",
+        ));
+    }
+    if arguments.format.is_onnx() && extension(out) == "safetensors" {
+        return Err(Error::usage(format!("`{shown}` would be an ONNX file"))
+            .help("name the file `.onnx`, or leave out --format"));
+    }
+    if output.is_stdout() && std::io::stdout().is_terminal() {
+        return Err(Error::usage("a model cannot be shown on a terminal")
+            .help("name a file with --out, or redirect standard output"));
+    }
+    Ok(())
+}
+
+/// The extension of a path, or nothing.
+fn extension(path: &Path) -> &str {
+    path.extension()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
 }

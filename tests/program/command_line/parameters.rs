@@ -124,9 +124,15 @@ fn every_command_with_a_model_takes_the_choice() {
         );
     }
     let bytes = |options: &[&str]| {
-        let line = ["export", "run", "--out", "out.safetensors"];
+        let is_onnx = options.contains(&"onnx");
+        let out = if is_onnx {
+            "out.onnx"
+        } else {
+            "out.safetensors"
+        };
+        let line = ["export", "run", "--out", out];
         tiny.wlstm().args(line).args(options).assert().success();
-        std::fs::read(tiny.path("out.safetensors")).unwrap()
+        std::fs::read(tiny.path(out)).unwrap()
     };
     for format in [&[][..], &["--format", "native"], &["--format", "onnx"]] {
         let with = |option: &[&str]| bytes(&[format, option].concat());
