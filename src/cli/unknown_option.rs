@@ -85,6 +85,39 @@ const SYNONYMS: &[(&str, &[&str])] = &[
     ("quiet", &["silent", "no-progress"]),
 ];
 
+/// Options of other programs that name the training text.
+const TEXTS: &[&str] = &[
+    "data",
+    "text",
+    "input",
+    "i",
+    "corpus",
+    "dataset",
+    "train",
+    "train-data",
+    "train-file",
+];
+
+/// Commands, and names of the same in other programs.
+const COMMANDS: &[(&str, &[&str])] = &[
+    ("train", &["fit", "learn", "run"]),
+    ("train CONFIG --resume", &["resume", "continue"]),
+    ("train CONFIG --init RUN", &["finetune", "fine-tune"]),
+    ("eval", &["test", "evaluate", "valid", "perplexity", "ppl"]),
+    ("score", &["query", "predict", "logprob"]),
+    ("generate", &["sample", "gen", "complete", "chat", "infer"]),
+    (
+        "vocab",
+        &["build-vocab", "vocabulary", "tokenize", "preprocess"],
+    ),
+    ("devices", &["list-devices", "gpus"]),
+    ("plan", &["info", "summary", "params", "memory"]),
+    ("report", &["plot", "show", "tensorboard"]),
+    ("bench", &["benchmark", "profile", "speed"]),
+    ("export", &["convert", "save"]),
+    ("help configuration", &["config", "init"]),
+];
+
 /// Options of other programs that have no counterpart, with the help for each.
 const OTHERS: &[(&[&str], &str)] = &[
     (
@@ -97,10 +130,29 @@ const OTHERS: &[(&[&str], &str)] = &[
 /// Replaces the suggestion in an error about an unknown option, if other programs have an option of this name. `arguments`: the
 /// arguments after the name of the program.
 pub(super) fn advise(error: &mut clap::Error, program: &Command, arguments: &[OsString]) {
-    if error.kind() != ErrorKind::UnknownArgument {
+    let name_of = |kind| match error.get(kind) {
+        Some(ContextValue::String(given)) => Some(given.clone()),
+        _ => None,
+    };
+    let suggest = |error: &mut clap::Error, suggestion: String| {
+        let suggestion = ContextValue::StyledStrs(vec![StyledStr::from(suggestion)]);
+        error.remove(ContextKind::SuggestedArg);
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.insert(ContextKind::Suggested, suggestion);
+    };
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        let given = name_of(ContextKind::InvalidSubcommand).unwrap_or_default();
+        let known = COMMANDS
+            .iter()
+            .find(|(_, names)| names.contains(&given.as_str()));
+        if let Some((command, _)) = known {
+            suggest(error, format!("use 'wlstm {command}'"));
+        }
         return;
     }
-    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else {
+    let (ErrorKind::UnknownArgument, Some(given)) =
+        (error.kind(), name_of(ContextKind::InvalidArg))
+    else {
         return;
     };
     let mut command = program;
@@ -111,20 +163,33 @@ pub(super) fn advise(error: &mut clap::Error, program: &Command, arguments: &[Os
             None => break,
         }
     }
-    if let Some(advice) = advice(given, command) {
-        error.remove(ContextKind::SuggestedArg);
-        let advice = ContextValue::StyledStrs(vec![StyledStr::from(advice)]);
-        error.insert(ContextKind::Suggested, advice);
+    if let Some(advice) = advice(&given, command) {
+        suggest(error, advice);
     }
 }
 
 /// The suggestion for the unknown option `given`, with its dashes, in this command.
 fn advice(given: &str, command: &Command) -> Option<String> {
+    if !given.starts_with('-') {
+        let options = [
+            ("data", format!("to read a text, use '--data {given}'")),
+            (
+                "prompt",
+                format!("to continue a text, use --prompt \"{given}\""),
+            ),
+            (
+                "set",
+                match given.contains('=') {
+                    true => format!("to set a key, use '--set {given}'"),
+                    false => format!("to train on a text, use '--set data.train={given}'"),
+                },
+            ),
+        ];
+        let taken = options.into_iter().find(|(option, _)| has(command, option));
+        return taken.map(|(_, advice)| advice);
+    }
     let name = given.trim_start_matches('-').replace('_', "-");
-    let has = |option: &str| {
-        let mut options = command.get_opts();
-        options.any(|known| known.get_long() == Some(option))
-    };
+    let has = |option: &str| has(command, option);
     let synonym = SYNONYMS
         .iter()
         .find(|(option, names)| names.contains(&name.as_str()) && has(option));
@@ -145,10 +210,19 @@ fn advice(given: &str, command: &Command) -> Option<String> {
     if !has("set") {
         return None;
     }
+    if TEXTS.contains(&name.as_str()) {
+        return Some("use '--set data.train=FILE'".to_owned());
+    }
     Some(match meaning(&name)? {
         Meaning::Key(path) => format!("use '--set {path}=VALUE'"),
         Meaning::Advice(advice) => advice,
     })
+}
+
+/// Whether a command has this option with a value.
+fn has(command: &Command, option: &str) -> bool {
+    let mut options = command.get_opts();
+    options.any(|known| known.get_long() == Some(option))
 }
 
 #[cfg(test)]
@@ -176,7 +250,7 @@ mod tests {
             ("train a.toml --lr 0.1", "--set train.learning_rate=VALUE"),
             ("train a.toml --batch-size=3", "--set train.batch=VALUE"),
             ("train a.toml --batch_size 3", "--set train.batch=VALUE"),
-            ("-q train a.toml --data x", "--set data.train=VALUE"),
+            ("-q train a.toml --data x", "--set data.train=FILE"),
             ("train a.toml -o x", "use '--out'"),
             ("train a.toml --gpu", "use '--device gpu'"),
             ("train a.toml --max-epochs 3", "use '--epochs'"),
@@ -186,6 +260,16 @@ mod tests {
             ),
             ("train a.toml --verbose", "RUST_LOG"),
             ("eval run --input x", "use '--data'"),
+            ("eval run text.txt", "use '--data text.txt'"),
+            ("generate run ROMEO:", "use --prompt \"ROMEO:\""),
+            (
+                "train a.toml my-text.txt",
+                "use '--set data.train=my-text.txt'",
+            ),
+            ("train a.toml train.steps=3", "use '--set train.steps=3'"),
+            ("test run", "use 'wlstm eval'"),
+            ("perplexity run", "use 'wlstm eval'"),
+            ("resume run", "use 'wlstm train CONFIG --resume'"),
             ("generate run --max-new-tokens 3", "use '--tokens'"),
             ("generate run -n 3", "use '--tokens'"),
             ("vocab a --out b --min-freq 2", "use '--min-count'"),
