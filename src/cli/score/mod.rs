@@ -8,7 +8,7 @@ mod scoring;
 mod summary;
 
 use std::io::{BufReader, stdin};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
@@ -41,7 +41,7 @@ use crate::train::score::Scorer;
 pub(super) struct ScoreArgs {
     /// Run folder (its best checkpoint), or one checkpoint
     pub run: PathBuf,
-    /// Text file, one sentence per line [default: standard input]
+    /// Text file, one sentence per line; - is standard input [default: standard input]
     pub file: Option<PathBuf>,
     /// Print a row for each word: line number, log-probability, 1 if it is out of the vocabulary, the word
     #[arg(long, conflicts_with = "summary")]
@@ -65,7 +65,11 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
     let quiet = invocation.quiet();
     let trained = trained(&arguments.run, &arguments.parameters, invocation)?
         .device(&arguments.device.device);
-    let (lines, waiting) = match &arguments.file {
+    let file = arguments
+        .file
+        .as_ref()
+        .filter(|file| *file != Path::new("-"));
+    let (lines, waiting) = match file {
         Some(path) => (read_file(path)?, Waiting::ForMany),
         None => {
             let input = BufReader::new(stdin());
@@ -94,7 +98,7 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
             &format!("{}Lines per second:\t{rate:.0}", summary.text()),
         );
     } else if failed.is_none() {
-        let name = arguments.file.as_ref().map_or_else(
+        let name = file.map_or_else(
             || "standard input".to_owned(),
             |path| format!("`{}`", path.display()),
         );

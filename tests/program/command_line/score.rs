@@ -36,6 +36,21 @@ fn rows(output: &str) -> Vec<(f64, u64, u64, &str)> {
 }
 
 #[test]
+fn a_dash_is_standard_input() {
+    let tiny = Tiny::trained("sentences", &[]);
+    let score = |more: &[&str]| {
+        let line = ["score", "run", "--device", "cpu"];
+        stdout(
+            tiny.wlstm()
+                .args(line)
+                .args(more)
+                .write_stdin("the cat sat\n"),
+        )
+    };
+    assert_eq!(score(&["-"]), score(&[]));
+}
+
+#[test]
 fn every_line_is_answered_in_order() {
     let tiny = Tiny::trained("sentences", &[]);
     let input = "the cat sat\n\nthe zebra\tsat\r\n.";
