@@ -277,6 +277,10 @@ fn refusal(path: &Path, bytes: &[u8], error: SafeTensorError) -> Error {
         Some("onnx") => {
             "use a file of `wlstm export --format pytorch`; ONNX files cannot be imported"
         }
+        _ if foreign => {
+            "give the folder of a run, or a checkpoint in it; a text comes after it (`wlstm score RUN FILE`, \
+             `wlstm eval RUN --data FILE`)"
+        }
         _ => "use another checkpoint, or copy the file again",
     };
     // An error of the parser can quote any part of the header.

@@ -12,7 +12,7 @@ use super::field::Field;
 use super::key::Key;
 use super::nearest::{is_close, near};
 use super::value::TomlValue;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::printable::shortened;
 
 /// The maximum number of characters of a name or a value that a message shows.
@@ -158,7 +158,15 @@ impl Document {
             let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
             let message = shortened(error.message(), SHOWN).replace('\n', ", ");
             Error::usage(format!("{}:{line}:{column}: {message}", self.name))
-                .help("a configuration is a TOML file: [section], then key = value, with quotes around text")
+                .help(if [".toml", ".safetensors"].iter().any(|end| self.name.ends_with(end)) {
+                    "a configuration is a TOML file: [section], then key = value, with quotes around text".to_owned()
+                } else {
+                    format!(
+                        "a configuration is a TOML file; to train on a text, start from an example: `wlstm train configs/text.toml \
+                         --set data.train={}`",
+                        quoted(&self.name)
+                    )
+                })
         })?;
         let mut found = Vec::new();
         for (section, table) in root.get_ref() {

@@ -151,6 +151,13 @@ impl DataConfig {
             }
             data.min_count = 1;
         }
+        let share = document.field("data.valid_share");
+        if share.is_override && data.valid_share > 0.0 && !data.valid.is_empty() {
+            return Err(share.conflict(
+                "the validation text is that of `data.valid`",
+                "add `--set data.valid=[]` to hold out a part of the training text instead",
+            ));
+        }
         if data.train.is_empty() {
             return Err(document
                 .field("data.train")
