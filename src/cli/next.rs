@@ -2,6 +2,7 @@
 
 use crate::config::TrainConfig;
 use crate::error::{command_line, quoted};
+use crate::train::progress::Progress;
 
 /// The options that select these devices. The default device needs none.
 pub(super) fn device_options(selectors: &[String]) -> String {
@@ -22,6 +23,22 @@ pub(super) fn proposals(title: &str, proposals: &[(&str, String)]) -> String {
 pub(super) fn program() -> String {
     let program = std::env::args().next();
     quoted(&program.unwrap_or_else(|| "wlstm".to_owned()))
+}
+
+/// The limits of a run, raised to what it has already done.
+pub(super) fn beyond(train: &TrainConfig, progress: &Progress) -> TrainConfig {
+    let mut train = train.clone();
+    let raise = |limit: &mut u64, done: u64| {
+        if *limit > 0 {
+            *limit = (*limit).max(done);
+        }
+    };
+    raise(&mut train.epochs, progress.epochs_ended);
+    raise(&mut train.steps, progress.step);
+    if train.seconds > 0.0 {
+        train.seconds = train.seconds.max(progress.seconds.ceil());
+    }
+    train
 }
 
 /// The options of `train` that make a training `times` as long.

@@ -9,7 +9,7 @@ use super::args::{Invocation, OverrideArgs, count, positive};
 use super::dashboard::Dashboard;
 use super::executors::executor_options;
 use super::messages::note;
-use super::next::{device_options, longer, program, proposals};
+use super::next::{beyond, device_options, longer, program, proposals};
 use super::output;
 use super::preparation::Preparation;
 use super::progress::{Progress as Display, UnigramModel, UnknownWords, validation_time};
@@ -22,7 +22,8 @@ use crate::error::{Error, Kind, Result, command_line, quoted};
 use crate::job::page::REPORT;
 use crate::job::{Event, Job, Outcome, Stop, distributed, key_of, resume_arguments};
 use crate::metrics;
-use crate::numbers::{decimal, duration, grouped};
+use crate::numbers::{counted, decimal, duration, grouped};
+use crate::train::progress::Progress;
 
 /// Train a model, or continue training one
 #[derive(Clone, Debug, Args)]
@@ -170,7 +171,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
         &(unigram.summary() + &unknown_words.summary()),
     )?;
     if outcome.progress.step == outcome.resumed && outcome.resumed > 0 {
-        let command = resumption(folder, &config, arguments);
+        let command = resumption(folder, &config, arguments, &outcome.progress);
         note(
             quiet,
             &format!(
@@ -180,7 +181,7 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
         );
     }
     show_sample(&outcome, quiet)?;
-    advise(quiet, arguments, folder, &config);
+    advise(quiet, arguments, folder, &config, &outcome.progress);
     Ok(())
 }
 
@@ -231,10 +232,8 @@ fn report(folder: &Path, outcome: &Outcome, about: &str) -> Result<()> {
         ..
     } = outcome;
     let seconds = duration(progress.seconds);
-    let mut lines = format!(
-        "trained {} steps in {seconds} (limit: {reason})\n",
-        progress.step
-    );
+    let steps = counted(progress.step, "step");
+    let mut lines = format!("trained {steps} in {seconds} (limit: {reason})\n");
     if let Some(best) = best
         && let Some(perplexity) = best.perplexity
     {
@@ -272,7 +271,7 @@ fn show_sample(outcome: &Outcome, quiet: bool) -> Result<()> {
 }
 
 /// Proposes the next commands.
-fn advise(quiet: bool, arguments: &TrainArgs, folder: &Path, config: &Config) {
+fn advise(quiet: bool, arguments: &TrainArgs, folder: &Path, config: &Config, progress: &Progress) {
     let program = program();
     let run = quoted(&folder.display().to_string());
     let file = quoted(&arguments.config.display().to_string());
@@ -291,7 +290,10 @@ fn advise(quiet: bool, arguments: &TrainArgs, folder: &Path, config: &Config) {
         let what = "perplexity of the validation text";
         next.push((what, format!("{program} eval {run}{device}")));
     }
-    next.push(("train it for longer", resumption(folder, config, arguments)));
+    next.push((
+        "train it for longer",
+        resumption(folder, config, arguments, progress),
+    ));
     // Another cell cannot start from these parameters, nor continue this run.
     let is_first = arguments.init.is_none() && !arguments.resume;
     if is_first && run_of_config(&arguments.config).is_none() {
@@ -326,10 +328,16 @@ fn advise(quiet: bool, arguments: &TrainArgs, folder: &Path, config: &Config) {
 }
 
 /// The command that trains a run for twice as long.
-fn resumption(folder: &Path, config: &Config, arguments: &TrainArgs) -> String {
+fn resumption(
+    folder: &Path,
+    config: &Config,
+    arguments: &TrainArgs,
+    progress: &Progress,
+) -> String {
     let (program, resume) = (program(), resume_arguments(folder));
     let device = device_options(&arguments.devices);
-    format!("{program} {resume}{}{device}", longer(&config.train, 2.0))
+    let limits = beyond(&config.train, progress);
+    format!("{program} {resume}{}{device}", longer(&limits, 2.0))
 }
 
 /// The options of a training with these overrides.

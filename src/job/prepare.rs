@@ -16,7 +16,7 @@ use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_of_co
 use crate::config::{Config, Precision};
 use crate::corpus::{Corpus, Vocabulary};
 use crate::device::{Device, Executor, ExecutorOptions, Workload, choose_all};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, command_line, quoted};
 use crate::model::limits::check_sizes;
 use crate::tensor::names;
 use crate::train::estimate::{self, RunSpec, Topology};
@@ -114,8 +114,20 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
     let mut progress = match (&resumed, checkpoint, &init) {
         (Some(resumed), Some(checkpoint), _) => restore(&mut session, resumed, checkpoint, &texts)?,
         (_, _, Some(init)) => {
-            session.initialise_from(init)?;
-            warn_of_other_words(init, &texts.vocabulary);
+            let has_other_words = has_other_words(init, &texts.vocabulary);
+            session
+                .initialise_from(init)
+                .map_err(|error| match has_other_words {
+                    true => error.help(with_words_of(init)),
+                    false => error,
+                })?;
+            if has_other_words {
+                tracing::warn!(
+                    "the vocabulary of `{}` differs from that of this run, so that rows of its tables belong to other words: {}",
+                    init.path().display(),
+                    with_words_of(init)
+                );
+            }
             Progress::start()
         }
         _ => {
@@ -352,18 +364,19 @@ fn changed_since(checkpoint: &Path, corpus: &Corpus) -> Option<String> {
     is_some.then(|| newer[..newer.len().min(NAMED)].join(", ") + &more)
 }
 
-/// Warns if the parameters come from a model with another vocabulary: rows of its tables then belong to other
-/// words.
-fn warn_of_other_words(init: &Checkpoint, words: &Vocabulary) {
-    if init
-        .tensor_u8(names::VOCABULARY)
-        .is_ok_and(|saved| saved != words.to_bytes())
-    {
-        tracing::warn!(
-            "the vocabulary of `{}` differs from that of this run: row k of a table may belong to another word",
-            init.path().display()
-        );
-    }
+/// Whether the parameters come from a model with another vocabulary. Rows of its tables then belong to other words.
+fn has_other_words(init: &Checkpoint, words: &Vocabulary) -> bool {
+    let saved = init.tensor_u8(names::VOCABULARY);
+    saved.is_ok_and(|saved| saved != words.to_bytes())
+}
+
+/// How to train with the vocabulary of a checkpoint.
+fn with_words_of(init: &Checkpoint) -> String {
+    let place = quoted(&init.path().display().to_string());
+    format!(
+        "save that vocabulary:{}\n  and train with `--set data.vocab=vocab.txt --set data.vocab_size=0`",
+        command_line(&format!("wlstm vocab {place} --out vocab.txt"))
+    )
 }
 
 /// The name of the run: the given one, else that of the run to resume, else that of the configuration file.

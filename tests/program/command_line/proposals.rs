@@ -86,6 +86,89 @@ fn a_run_at_its_limit_says_how_to_train_it_for_longer() {
     assert_eq!(steps(&tiny.path("run")), 20);
     type_line(&tiny, &command);
     assert_eq!(steps(&tiny.path("run")), 40);
+    // A limit that the run has passed long ago is no measure.
+    let less = train(&tiny, &["--out", "run", "--resume", "--steps", "10"]);
+    let said = errors(&less);
+    let (_, rest) = said.split_once("already reached its limits").expect(&said);
+    type_line(&tiny, &commands(rest).remove(0));
+    assert_eq!(steps(&tiny.path("run")), 80);
+}
+
+#[cfg(unix)]
+#[test]
+fn parameters_of_a_model_with_other_words_come_with_its_vocabulary() {
+    let tiny = Tiny::trained("sentences", &[]);
+    let config = std::fs::read_to_string(tiny.path("tiny.toml")).unwrap();
+    let vocabulary = text(1, 60).replace("dog", "hamster");
+    // As many words, and more.
+    for (name, words) in [
+        ("same", vocabulary.clone()),
+        ("more", vocabulary + "a zebra ran\n"),
+    ] {
+        tiny.write("other.txt", words);
+        tiny.write("other.toml", config.replace("train.txt", "other.txt"));
+        let line = [
+            "train",
+            "other.toml",
+            "--init",
+            "run",
+            "--device",
+            "cpu",
+            "--out",
+            name,
+        ];
+        let begun = tiny.wlstm().args(line).output().unwrap();
+        assert_eq!(
+            begun.status.code(),
+            Some(if name == "same" { 0 } else { 3 })
+        );
+        let said = errors(&begun);
+        let command = commands(&said).remove(0);
+        assert!(command.contains(" vocab "), "{said}");
+        type_line(&tiny, &command);
+        assert!(
+            said.contains("--set data.vocab=vocab.txt --set data.vocab_size=0"),
+            "{said}"
+        );
+        let sets = [
+            "--set",
+            "data.vocab=vocab.txt",
+            "--set",
+            "data.vocab_size=0",
+            "--out",
+            "again",
+        ];
+        let again = tiny.wlstm().args(&line[..6]).args(sets).output().unwrap();
+        let said = errors(&again);
+        assert!(
+            again.status.success() && !said.contains("differs"),
+            "{said}"
+        );
+        std::fs::remove_dir_all(tiny.path("again")).unwrap();
+        std::fs::remove_file(tiny.path("vocab.txt")).unwrap();
+    }
+}
+
+#[test]
+fn a_text_in_place_of_a_configuration_and_of_a_run() {
+    let tiny = Tiny::new("sentences");
+    for (line, says) in [
+        ("train train.txt", "--set data.train=train.txt"),
+        ("eval train.txt", "wlstm eval RUN --data FILE"),
+        ("score train.txt", "wlstm score RUN FILE"),
+        (
+            "train tiny.toml --set data.train=test.txt --set data.valid_share=0.1",
+            "--set data.valid=[]",
+        ),
+    ] {
+        let refused = tiny.wlstm().args(line.split(' ')).output().unwrap();
+        let said = errors(&refused);
+        assert!(
+            matches!(refused.status.code(), Some(2 | 3)),
+            "{line}: {said}"
+        );
+        assert!(said.contains(says), "{line}: {said}");
+    }
 }
 
 #[cfg(unix)]
