@@ -45,7 +45,7 @@ pub(super) fn kernel_table(kernels: &[KernelReport]) -> Table {
         };
         let place = found.ulp.as_ref().map(|place| {
             format!(
-                "{}[{}] of {} ({})",
+                "{}[{}], case {} ({})",
                 place.binding, place.element, place.case, place.variant
             )
         });

@@ -139,6 +139,10 @@ impl Scale {
                 match value {
                     0.0 => "0".to_owned(),
                     value if span < 120.0 => format!("{} s", short(value)),
+                    // Ticks can be less than a minute apart.
+                    value if span < 600.0 => {
+                        format!("{}:{:02.0}", (value / 60.0).floor(), value % 60.0)
+                    }
                     value if span < 7200.0 => format!("{} min", short(value / 60.0)),
                     value => format!("{} h", short(value / 3600.0)),
                 }

@@ -174,7 +174,8 @@ impl Trainer<'_> {
                 work(some)
             ),
             None if all > MIN_TARGETS => format!(
-                "each on at least {} of {} targets; together they take about a quarter of the training time",
+                "each on at least {} of {} targets; together they take about a quarter of the training time, in a short run \
+                 more",
                 grouped(MIN_TARGETS),
                 grouped(all)
             ),
