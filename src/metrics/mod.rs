@@ -5,6 +5,7 @@
 
 pub mod tensorboard;
 
+mod gaps;
 mod line;
 mod read;
 mod write;

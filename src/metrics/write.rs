@@ -4,14 +4,12 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::gaps::{FIRST, Steps, ranges};
 use super::line::{End, Line, Sample, Skipped, Start, Step, Valid};
 use super::read::scan;
 use super::tensorboard::EventWriter;
 use crate::error::Result;
 use crate::files;
-
-/// Number of first steps that are always written.
-const FIRST: u64 = 10;
 
 /// Writes the metrics of one run. Each line is in the file when the call returns.
 ///
@@ -45,7 +43,7 @@ impl Writer {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read or written, or a line is invalid.
     pub fn resume(path: &Path, log_every: u64, step: u64, validated: bool) -> Result<Writer> {
-        let (mut kept, mut last) = (0, 0);
+        let (mut kept, mut steps) = (0, Steps::default());
         files::check_own(path)
             .map_err(|error| files::cannot_write(path, error).help("remove it"))?;
         if path.exists() {
@@ -55,23 +53,17 @@ impl Writer {
                 let keep = line.step().is_none_or(|at| at <= step) && !is_repeated(&line);
                 if keep {
                     kept = end;
-                    if let Line::Step(step) = &line {
-                        last = step.step;
-                    }
+                    steps.add(&line);
                 }
                 keep
             })?;
         }
-        // The first steps and every `log_every`-th step have lines.
-        let expected = match step {
-            ..=FIRST => step,
-            step => (step - step % log_every.max(1)).max(FIRST),
-        };
-        if last < expected {
+        let missing = steps.missing(step, log_every);
+        if !missing.is_empty() {
             tracing::warn!(
-                "`{}` has no lines for steps {} to {step}: they will be missing in curves and tables",
+                "`{}` has no lines for steps {}: they will be missing in curves and tables",
                 path.display(),
-                last + 1
+                ranges(&missing)
             );
         }
         let file = File::options()
