@@ -3,14 +3,20 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::record::{ComparisonSpec, RECORD, Record};
-use crate::checkpoint::{is_lock, runs_folder};
+use super::record::{ComparisonSpec, ModelSpec, RECORD, Record};
+use crate::checkpoint::{REPORT, is_lock, runs_folder};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::report::{ComparisonRow, comparison_csv, comparison_table};
 
 /// The maximum size of a record in bytes. It has a configuration for each model.
 const MAX_RECORD: u64 = 1 << 26;
+
+/// The table of the results, as Markdown and as CSV.
+const TABLES: [&str; 2] = ["compare.md", "compare.csv"];
+
+/// The files of a comparison, besides its lock.
+const FILES: [&str; 4] = [RECORD, TABLES[0], TABLES[1], REPORT];
 
 /// The folder of a comparison.
 #[derive(Clone, Debug)]
@@ -94,7 +100,26 @@ impl ComparisonFolder {
                 .because(error)
                 .help("use the version of wlstm that wrote it, or start a new comparison")
         })?;
-        Ok((ComparisonFolder { path }, record.spec))
+        let folder = ComparisonFolder { path };
+        folder.check(&record.spec)?;
+        Ok((folder, record.spec))
+    }
+
+    /// Checks that the files of the comparison and the folders of its runs are regular files and folders. A link in a folder
+    /// from an untrusted source could point to any run of the user.
+    fn check(&self, spec: &ComparisonSpec) -> Result<()> {
+        type Check = fn(&Path) -> std::io::Result<()>;
+        let file = |name: &str| (self.path.join(name), files::check_own as Check);
+        let run = |model: &ModelSpec| (self.run(&model.folder), files::check_own_folder as Check);
+        let files = FILES.iter().map(|name| file(name));
+        let mut all = files.chain(spec.models.iter().map(run));
+        all.try_for_each(|(path, check)| {
+            check(&path).map_err(|error| {
+                Error::data(format!("cannot use `{}`", path.display()))
+                    .because(error)
+                    .help("the folder of a comparison must contain only regular files and folders: remove this entry, or replace it by a copy")
+            })
+        })
     }
 
     /// Whether the folder contains a comparison.
@@ -142,8 +167,8 @@ impl ComparisonFolder {
         };
         let lines: Vec<ComparisonRow> = lines.iter().map(within).collect();
         self.write_record(spec, status, &lines)?;
-        self.write_file("compare.md", &comparison_table(&lines).markdown())?;
-        self.write_file("compare.csv", &comparison_csv(&lines))
+        self.write_file(TABLES[0], &comparison_table(&lines).markdown())?;
+        self.write_file(TABLES[1], &comparison_csv(&lines))
     }
 
     fn write_record(
@@ -178,4 +203,12 @@ fn numbered(number: u64) -> String {
 pub fn comparison_of(run: &Path) -> Option<PathBuf> {
     let folder = run.canonicalize().ok()?.parent()?.to_path_buf();
     ComparisonFolder::is_one(&folder).then_some(folder)
+}
+
+/// The folder of the comparison that has this file among its own files, if any.
+pub fn comparison_of_file(file: &Path) -> Option<PathBuf> {
+    let folder = files::folder_of(file);
+    let name = file.file_name()?.to_str()?;
+    let is_own = FILES.contains(&name) && ComparisonFolder::is_one(folder);
+    is_own.then(|| folder.to_path_buf())
 }

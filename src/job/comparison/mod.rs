@@ -20,7 +20,7 @@ mod run;
 mod turns;
 
 pub use budget::Budget;
-pub use folder::{ComparisonFolder, comparison_of};
+pub use folder::{ComparisonFolder, comparison_of, comparison_of_file};
 pub use models::Model;
 pub use record::{ComparisonSpec, ModelSpec};
 pub use request::{BeginOptions, Comparison, runs_of};
