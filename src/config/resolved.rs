@@ -18,6 +18,9 @@ use crate::files;
 /// The name of the resolved configuration in a run folder.
 const RUN_CONFIG: &str = "config.toml";
 
+/// The names that show that a folder is a run folder.
+const RUN_MARKS: [&str; 2] = ["run.json", "checkpoints"];
+
 /// The maximum size of a configuration file in bytes.
 const MAX_BYTES: u64 = 1 << 22;
 
@@ -72,7 +75,13 @@ impl Config {
     pub fn load(path: &Path, overrides: &[String]) -> Result<Config> {
         let name = path.display().to_string();
         let mut bytes = Vec::new();
-        let file = File::open(path).map(|file| file.take(MAX_BYTES + 1));
+        // A configuration may come through a pipe, but not that of a run, which may be from an untrusted source.
+        let opened = if is_of_run(path) {
+            files::open_regular(path)
+        } else {
+            File::open(path)
+        };
+        let file = opened.map(|file| file.take(MAX_BYTES + 1));
         let read = file.and_then(|mut file| file.read_to_end(&mut bytes));
         read.map_err(|error| {
             Error::usage(format!("cannot read the configuration `{name}`"))
@@ -156,6 +165,13 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether the path is that of the configuration in a run folder.
+fn is_of_run(path: &Path) -> bool {
+    let folder = files::folder_of(path);
+    let is_there = |name: &str| folder.join(name).symlink_metadata().is_ok();
+    path.file_name().is_some_and(|name| name == RUN_CONFIG) && RUN_MARKS.into_iter().any(is_there)
 }
 
 /// The help for a path at which no configuration can be read.

@@ -180,3 +180,109 @@ fn pipes_and_devices_never_hang() {
         failed(&in_time(&arguments), code, &[]);
     }
 }
+
+/// A run of a comparison that is a link would make it overwrite another run.
+#[test]
+fn a_comparison_with_links_out_of_it_is_refused() {
+    let small = Small::trained("a b c\n".repeat(20));
+    let out = small.folder.path("compared");
+    let (config, folder) = (text(&small.config), text(&out));
+    let compare = ["compare", config, "--device", "cpu", "--out", folder];
+    let two: &[&str] = &["--steps", "2", "--set", "train.learning_rate=0.1,0.2"];
+    let ended = wlstm(&[&compare[..], two].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let record = std::fs::read(out.join("compare.json")).expect("a record");
+    let record: serde_json::Value = serde_json::from_slice(&record).expect("a record");
+    let first = record["specs"][0]["folder"].as_str().expect("a folder");
+    let kept = small.folder.path("kept");
+    for name in [
+        first,
+        "compare.json",
+        "compare.md",
+        "compare.csv",
+        "report.html",
+        ".lock",
+    ] {
+        let place = out.join(name);
+        std::fs::rename(&place, &kept).expect("an entry");
+        symlink(&kept, &place).expect("a link");
+        let before = small.folder.snapshot();
+        let resume = [
+            "compare", "--resume", "--device", "cpu", "--out", folder, "--steps", "4",
+        ];
+        failed(&wlstm(&resume), 3, &["it is a symbolic link"]);
+        if name != ".lock" {
+            failed(&wlstm(&["report", folder]), 3, &["it is a symbolic link"]);
+        }
+        assert!(
+            before == small.folder.snapshot(),
+            "{name}: files have changed"
+        );
+        std::fs::remove_file(&place).expect("a link");
+        std::fs::rename(&kept, &place).expect("an entry");
+    }
+    let ended = wlstm(&[
+        "compare", "--resume", "--device", "cpu", "--out", folder, "--steps", "4",
+    ]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+/// A configuration may come through a pipe, but not that of a received run.
+#[test]
+fn configurations_through_pipes() {
+    let small = Small::trained("a b c\n".repeat(20));
+    let own = small.run.join("config.toml");
+    let config = std::fs::read(&own).expect("a configuration");
+    let saved = checkpoint(&small.run, 4);
+    for keep in ["run.json", "checkpoints"] {
+        let received = small.folder.path("received");
+        std::fs::create_dir_all(received.join("checkpoints")).expect("a folder");
+        if keep == "run.json" {
+            std::fs::copy(small.run.join("run.json"), received.join("run.json")).expect("a copy");
+            std::fs::remove_dir(received.join("checkpoints")).expect("a folder");
+        }
+        let file = received.join("config.toml");
+        fifo(&file);
+        let file = text(&file);
+        for arguments in [
+            &["train", file, "--resume", "--out", text(&received)][..],
+            &["train", file, "--device", "cpu"],
+            &["plan", file],
+            &["compare", file, "--steps", "2"],
+            &["import", text(&saved), "--config", file, "--out", "x"],
+            &["bench", "step", file],
+        ] {
+            failed(
+                &in_time(arguments),
+                2,
+                &["config.toml", "not a regular file"],
+            );
+        }
+        std::fs::remove_dir_all(&received).expect("a folder");
+    }
+    let new = small.folder.path("new");
+    let mut command = assert_cmd::Command::from_std(program());
+    command.args([
+        "train",
+        "/dev/stdin",
+        "--out",
+        text(&new),
+        "--device",
+        "cpu",
+    ]);
+    let ended: Ended = command
+        .write_stdin(config.clone())
+        .output()
+        .expect("output")
+        .into();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let pipe = small.folder.path("config.toml");
+    fifo(&pipe);
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, config)
+    });
+    let ended = in_time(&["plan", text(&pipe)]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    writer.join().expect("a thread").expect("a pipe");
+}
