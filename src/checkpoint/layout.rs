@@ -16,6 +16,8 @@ pub(super) const METRICS: &str = "metrics.jsonl";
 pub(super) const TENSORBOARD: &str = "tensorboard";
 /// The report of a run.
 pub const REPORT: &str = "report.html";
+/// The beginning of the element of a report that says that this program wrote it.
+pub const REPORT_MARK: &str = "<meta name=\"generator\" content=\"wlstm ";
 
 /// The folder of the runs and comparisons whose folder is not given, in the folder `base`.
 pub fn runs_folder(base: &Path) -> PathBuf {
@@ -37,9 +39,11 @@ pub(super) fn tensorboard_path(run: &Path) -> PathBuf {
     run.join(TENSORBOARD)
 }
 
-/// Whether a run has started in this folder: it has a record.
+/// Whether a run has started in this folder: it has a record, or a checkpoint if the record is lost.
 pub fn has_run(folder: &Path) -> bool {
+    let checkpoints = folder.join(CHECKPOINTS);
     folder.join(RECORD).is_file()
+        || checkpoints.is_dir() && checkpoint_steps(&checkpoints).is_ok_and(|all| !all.is_empty())
 }
 
 /// The run folder whose resolved configuration this file is, if it is one.

@@ -38,9 +38,10 @@ pub fn lock_folder(folder: &Path) -> Result<File> {
     Ok(lock)
 }
 
-/// Whether this is the file that a process locks in a folder.
+/// Whether this is the file that a process locks in a folder. It is empty: others belong to the user.
 pub fn is_lock(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == LOCK)
+        && path.symlink_metadata().is_ok_and(|file| file.len() == 0)
 }
 
 /// Whether no process holds the lock of a folder.

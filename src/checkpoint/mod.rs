@@ -9,6 +9,7 @@ mod find;
 mod layout;
 mod lock;
 mod numbered;
+mod own;
 mod read;
 mod record;
 mod run_folder;
@@ -17,12 +18,13 @@ mod write;
 
 pub use find::{FoundCheckpoint, Which, find};
 pub use layout::{
-    REPORT, checkpoints_in, config_path, has_run, metrics_path, run_of_checkpoint, run_of_config,
-    runs_folder, step_of_checkpoint,
+    REPORT, REPORT_MARK, checkpoints_in, config_path, has_run, metrics_path, run_of_checkpoint,
+    run_of_config, runs_folder, step_of_checkpoint,
 };
 pub use lock::{is_lock, is_unlocked, lock_folder};
 pub use numbered::run_name;
 pub use read::{Checkpoint, Tensor};
 pub use record::{RunRecord, SavedCheckpoint, Status};
 pub use run_folder::RunFolder;
+pub use state::run_of_file;
 pub use write::{Dtype, Entry, Sink, write, write_output};

@@ -17,18 +17,26 @@ pub fn run_name(config: &Path) -> String {
     )
 }
 
-/// Creates the folder after the last one that exists.
-pub(super) fn create_next(base: &Path, name: &str) -> Result<PathBuf> {
+/// Creates the folder after the last one that exists. Returns its path, and all folders that did not exist before, the innermost
+/// first.
+pub(super) fn create_next(base: &Path, name: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
     let runs = runs_folder(base);
-    std::fs::create_dir_all(&runs).map_err(|error| files::cannot_create(&runs, error))?;
+    let mut created =
+        files::create_folders(&runs).map_err(|error| files::cannot_create(&runs, error))?;
     let mut number = numbers(&runs, name)?.last().map_or(1, |last| last + 1);
     loop {
         let path = path_of(base, name, number);
         // Creating the folder also reserves its number, if another process starts at the same time.
         match std::fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
+            Ok(()) => {
+                created.insert(0, path.clone());
+                return Ok((path, created));
+            }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) => return Err(files::cannot_create(&path, error)),
+            Err(error) => {
+                files::remove_empty(created.iter());
+                return Err(files::cannot_create(&path, error));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::layout::{
     CHECKPOINTS, LOCK, RECORD, checkpoint_name, checkpoint_steps, config_path, has_run,
@@ -21,39 +22,39 @@ use crate::files;
 pub struct RunFolder {
     path: PathBuf,
     _lock: File,
-    created: Created,
+    /// Whether the run is new, and not resumed.
+    is_new: bool,
+    /// Set once the process writes a new run. Before, it has only locked the folder.
+    begun: OnceLock<()>,
+    /// The folders that did not exist before, the innermost first.
+    created: Vec<PathBuf>,
+    /// Whether the folder already had a lock.
+    had_lock: bool,
     /// Whether the folder already had a configuration file. The run may have been started with it.
     had_config: bool,
 }
 
-/// The files that opening a run folder has created. They are removed if the run ends before its first record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Created {
-    /// Nothing: the run is resumed.
-    Nothing,
-    /// The files in an existing empty folder.
-    Contents,
-    /// The folder and its files.
-    Folder,
-}
-
-/// Removes the files created for a run that has no record.
+/// Removes what was created for a run that has no record.
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        if self.created == Created::Nothing || self.path.join(RECORD).exists() {
+        if !self.is_new {
             return;
         }
         // Errors are ignored: what is left is removed by the next run in this folder.
-        if matches!(state_of(&self.path), Ok(FolderState::Begun)) {
+        if self.begun.get().is_none() {
+            if !self.had_lock {
+                let _ = std::fs::remove_file(self.path.join(LOCK));
+            }
+        } else if self.path.join(RECORD).exists() {
+            return;
+        } else if matches!(state_of(&self.path), Ok(FolderState::Begun)) {
             let _ = clear(&self.path);
             if !self.had_config {
                 let _ = std::fs::remove_file(self.config_path());
             }
             let _ = std::fs::remove_file(self.path.join(LOCK));
         }
-        if self.created == Created::Folder {
-            let _ = std::fs::remove_dir(&self.path);
-        }
+        files::remove_empty(self.created.iter());
     }
 }
 
@@ -64,12 +65,24 @@ fn already_has_run(path: &Path) -> Error {
 
 impl RunFolder {
     /// Creates a new run folder. The folder may exist if it is empty, or if it contains only files of a run that was killed
-    /// before its first step.
+    /// before its first step. Same as [`RunFolder::reserve`] and [`RunFolder::begin`].
     ///
     /// # Errors
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the folder contains other files or cannot be created.
     pub fn create(path: &Path) -> Result<RunFolder> {
+        let run = RunFolder::reserve(path)?;
+        run.begin()?;
+        Ok(run)
+    }
+
+    /// Creates the folder of a new run and locks it. Files of a killed run stay until [`RunFolder::begin`], so that a command
+    /// that is refused in between removes nothing. Dropping the value removes what was created.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`RunFolder::create`].
+    pub fn reserve(path: &Path) -> Result<RunFolder> {
         RunFolder::check_free(path).map_err(|error| {
             if has_run(path) {
                 error.help("continue it with --resume, or choose another folder with --out")
@@ -77,27 +90,37 @@ impl RunFolder {
                 error
             }
         })?;
-        let created = if path.exists() {
-            Created::Contents
-        } else {
-            Created::Folder
-        };
-        std::fs::create_dir_all(path).map_err(|error| files::cannot_create(path, error))?;
-        RunFolder::fill(path, created)
+        let created =
+            files::create_folders(path).map_err(|error| files::cannot_create(path, error))?;
+        RunFolder::lock_new(path, created)
     }
 
-    /// Locks a folder that exists, and creates its content.
-    fn fill(path: &Path, created: Created) -> Result<RunFolder> {
-        let mut run = RunFolder::lock(path)?;
+    /// Locks a folder for a new run, whose folders `created` did not exist before.
+    fn lock_new(path: &Path, created: Vec<PathBuf>) -> Result<RunFolder> {
+        let locked = RunFolder::lock(path);
+        let mut run = locked.inspect_err(|_| files::remove_empty(created.iter()))?;
+        (run.is_new, run.created) = (true, created);
         // If two processes get here at once, the second one takes the lock after the first has ended.
         RunFolder::check_free(path)?;
-        clear(path)?;
-        let checkpoints = path.join(CHECKPOINTS);
+        Ok(run)
+    }
+
+    /// Begins to write a new run: removes the files of a killed one. No effect on a run that is resumed.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if the folder contains other files by now, or is not writable.
+    pub fn begin(&self) -> Result<()> {
+        if !self.is_new || self.begun.get().is_some() {
+            return Ok(());
+        }
+        RunFolder::check_free(&self.path)?;
+        self.begun.get_or_init(|| ());
+        clear(&self.path)?;
+        let checkpoints = self.path.join(CHECKPOINTS);
         std::fs::create_dir_all(&checkpoints)
             .map_err(|error| files::cannot_create(&checkpoints, error))?;
-        run.created = created;
-        files::sync_folder(path).map_err(|error| files::cannot_create(path, error))?;
-        Ok(run)
+        files::sync_folder(&self.path).map_err(|error| files::cannot_create(&self.path, error))
     }
 
     /// Checks that [`RunFolder::create`] would succeed, for commands that do long work first or cannot resume a run.
@@ -112,7 +135,7 @@ impl RunFolder {
                 return Err(taken("is not a folder").help("choose another folder with --out"));
             }
             if state_of(path)? == FolderState::Taken {
-                if path.join(RECORD).exists() {
+                if path.join(RECORD).exists() || has_run(path) {
                     return Err(already_has_run(path));
                 }
                 return Err(taken("is not empty").help("choose another folder with --out"));
@@ -131,15 +154,15 @@ impl RunFolder {
         state_of(path).map(|state| state == FolderState::Begun)
     }
 
-    /// Creates the next free folder of `runs/NAME`, `runs/NAME-2`, ... in `base`. [`run_name`](super::run_name) gives the
-    /// NAME of a configuration.
+    /// Same as [`RunFolder::reserve`], for the next free folder of `runs/NAME`, `runs/NAME-2`, ... in `base`.
+    /// [`run_name`](super::run_name) gives the NAME of a configuration.
     ///
     /// # Errors
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be created.
-    pub fn create_numbered(base: &Path, name: &str) -> Result<RunFolder> {
-        let path = numbered::create_next(base, name)?;
-        RunFolder::fill(&path, Created::Folder)
+    pub fn reserve_numbered(base: &Path, name: &str) -> Result<RunFolder> {
+        let (path, created) = numbered::create_next(base, name)?;
+        RunFolder::lock_new(&path, created)
     }
 
     /// The newest of the folders `runs/NAME`, `runs/NAME-2`, ... in `base` that contains a run, if there is one.
@@ -178,10 +201,14 @@ impl RunFolder {
     /// Checks that the folder contains no links and no special files in place of its files, and locks it.
     fn lock(path: &Path) -> Result<RunFolder> {
         check_files(path)?;
+        let had_lock = path.join(LOCK).exists();
         Ok(RunFolder {
             path: path.to_path_buf(),
             _lock: lock_folder(path)?,
-            created: Created::Nothing,
+            is_new: false,
+            begun: OnceLock::new(),
+            created: Vec::new(),
+            had_lock,
             had_config: config_path(path).exists(),
         })
     }
@@ -240,7 +267,7 @@ impl RunFolder {
 
     /// Removes the record of a run that failed, so that dropping this value removes all files of the run.
     pub fn abandon(self) {
-        if self.created != Created::Nothing {
+        if self.begun.get().is_some() {
             let _ = std::fs::remove_file(self.path.join(RECORD));
         }
     }

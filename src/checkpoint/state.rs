@@ -3,13 +3,13 @@
 //! A process can be killed or fail at any moment. Its folder can be used by a new run if it contains only files of this
 //! program, and no checkpoint and no training step would be lost.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::layout::{
-    CHECKPOINTS, CONFIG, LOCK, METRICS, RECORD, REPORT, TENSORBOARD, metrics_path,
+    CHECKPOINTS, CONFIG, LOCK, METRICS, RECORD, REPORT, TENSORBOARD, has_run, step_of_checkpoint,
 };
+use super::own::is_own_without_steps;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -51,11 +51,7 @@ pub(super) fn state_of(path: &Path) -> Result<FolderState> {
             return Ok(FolderState::Taken);
         }
     }
-    Ok(if has_steps(&metrics_path(path)) {
-        FolderState::Taken
-    } else {
-        FolderState::Begun
-    })
+    Ok(FolderState::Begun)
 }
 
 /// Whether a run writes this entry of its folder before its first checkpoint.
@@ -75,7 +71,7 @@ fn is_left_over(entry: &Path) -> Result<bool> {
     match name {
         CHECKPOINTS if metadata.is_dir() => is_within(|_| false),
         TENSORBOARD if metadata.is_dir() => is_within(is_event_file),
-        name => Ok(metadata.is_file() && (FILES.contains(&name) || files::is_partial(entry))),
+        _ => Ok(metadata.is_file() && (files::is_partial(entry) || is_own_without_steps(entry))),
     }
 }
 
@@ -84,26 +80,6 @@ fn is_event_file(path: &Path) -> bool {
     let is_event =
         |name: &str| name.starts_with("events.out.tfevents.") && name.contains(".wlstm.");
     name.is_some_and(is_event) && fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
-}
-
-/// Whether a metrics file has a line of another kind than `start` and `end`. The kind is the first member of a line.
-fn has_steps(metrics: &Path) -> bool {
-    /// Larger than the `start` lines of several processes.
-    const HEAD: u64 = 1 << 16;
-    let mut head = Vec::new();
-    let read = File::open(metrics).and_then(|file| file.take(HEAD).read_to_end(&mut head));
-    if read.is_err() {
-        return false;
-    }
-    let mut lines = head.split_inclusive(|byte| *byte == b'\n');
-    lines.any(|line| line.ends_with(b"\n") && !is_frame(line)) || head.len() as u64 == HEAD
-}
-
-/// Whether a line of metrics is about the process and not about the model.
-fn is_frame(line: &[u8]) -> bool {
-    [&b"{\"kind\":\"start\""[..], b"{\"kind\":\"end\""]
-        .iter()
-        .any(|kind| line.starts_with(kind))
 }
 
 /// Removes the files that a run has left in its folder, except the lock, the configuration and the record. A new run replaces
@@ -156,6 +132,19 @@ pub(super) fn check_files(path: &Path) -> Result<()> {
                 )
         })
     })
+}
+
+/// The run folder that this file belongs to: a file under a name that a run writes, whether it exists or not.
+pub fn run_of_file(file: &Path) -> Option<PathBuf> {
+    let folder = files::folder_of(file).canonicalize().ok()?;
+    let name = file.file_name()?.to_str()?;
+    let run = match folder.file_name().and_then(|name| name.to_str()) {
+        Some(CHECKPOINTS) if step_of_checkpoint(file).is_some() => folder.parent()?,
+        Some(TENSORBOARD) if is_event_file(file) => folder.parent()?,
+        _ if FILES.contains(&name) => &folder,
+        _ => return None,
+    };
+    has_run(run).then(|| run.to_path_buf())
 }
 
 type Check = fn(&Path) -> std::io::Result<()>;

@@ -52,6 +52,7 @@ mod value;
 mod write;
 
 pub use automatic::Automatic;
+pub use document::WRITTEN;
 pub use key::{Content, Key, Measured, Resume};
 pub use keys::{
     DataConfig, DeviceConfig, ModelConfig, Order, Precision, Recipe, Schedule, Softmax,

@@ -87,6 +87,29 @@ fn abandoned(path: &Path, age: Duration) -> Option<File> {
     is_abandoned.then_some(file)
 }
 
+/// Creates a folder and its parents. Returns those that did not exist, the innermost first.
+///
+/// # Errors
+///
+/// If one cannot be created. Then none of them is left.
+pub fn create_folders(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing = path.ancestors().take_while(is_missing);
+    let missing: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
+    if let Err(error) = std::fs::create_dir_all(path) {
+        let is_created = |folder: &&PathBuf| folder.is_dir();
+        remove_empty(missing.iter().filter(is_created));
+        return Err(error);
+    }
+    Ok(missing)
+}
+
+/// Removes folders, the innermost first, until one is not empty or cannot be removed.
+pub fn remove_empty<'a>(mut folders: impl Iterator<Item = &'a PathBuf>) {
+    // Errors are ignored: an empty folder does no harm.
+    let _ = folders.try_for_each(std::fs::remove_dir);
+}
+
 /// The paths in a folder, sorted by name.
 ///
 /// # Errors

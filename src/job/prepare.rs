@@ -262,7 +262,7 @@ fn note_other_devices(
     }
 }
 
-/// Creates the folder of a new run, or opens that of a run to resume.
+/// Reserves the folder of a new run, or opens that of a run to resume.
 fn open_folder(base: &Path, job: &Job, resumed: Option<&Resumed>) -> Result<RunFolder> {
     if let Some(resumed) = resumed {
         return RunFolder::resume(&resumed.folder);
@@ -270,9 +270,9 @@ fn open_folder(base: &Path, job: &Job, resumed: Option<&Resumed>) -> Result<RunF
     match &job.destination {
         Destination::New(folder)
         | Destination::Comparison(folder)
-        | Destination::Resume(folder) => RunFolder::create(folder),
-        Destination::ResumeNewest => RunFolder::create(&newest_run(base, job)?),
-        Destination::Numbered => RunFolder::create_numbered(base, &job.new_name()),
+        | Destination::Resume(folder) => RunFolder::reserve(folder),
+        Destination::ResumeNewest => RunFolder::reserve(&newest_run(base, job)?),
+        Destination::Numbered => RunFolder::reserve_numbered(base, &job.new_name()),
     }
 }
 

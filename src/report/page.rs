@@ -9,6 +9,7 @@ use super::plot::style;
 use super::run::RunData;
 use super::table::{Column, Table};
 use super::text::escaped;
+use crate::checkpoint::REPORT_MARK;
 use crate::numbers::{bytes, decimal, duration, grouped};
 
 /// The style sheet of the page, besides that of the plots.
@@ -52,9 +53,11 @@ pub fn page(title: &str, runs: &[RunData]) -> String {
     );
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         {REPORT_MARK}{}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>\n{}{STYLE}</style>\n</head>\n\
          <body>\n{body}</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION"),
         escaped(title),
         style()
     )

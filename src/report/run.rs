@@ -65,9 +65,11 @@ impl RunData {
             );
         }
         let record = RunRecord::read(folder).map_err(|error| {
-            error.help(
-                "give the folder of a run in which training has started, such as runs/shakespeare",
-            )
+            error.help(if find(folder, Which::Last).is_ok() {
+                "the record of the run is lost or damaged: it is written again when the run is resumed with `wlstm train --resume`"
+            } else {
+                "give the folder of a run in which training has started, such as runs/shakespeare"
+            })
         })?;
         let path = config_path(folder);
         let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {

@@ -11,6 +11,9 @@ use crate::common::program::{
     wlstm,
 };
 
+/// The first line of a resolved configuration.
+const WRITTEN: &str = "# The resolved configuration of a run, written by wlstm.\n";
+
 /// A text and a configuration to train on it.
 fn model() -> (Folder, PathBuf) {
     let folder = Folder::new();
@@ -29,7 +32,7 @@ fn model() -> (Folder, PathBuf) {
 /// Writes the files of a run that was killed before its first step.
 fn leave(folder: &Folder, run: &str) {
     folder.write(&format!("{run}/.lock"), "");
-    folder.write(&format!("{run}/config.toml"), "[model]\n");
+    folder.write(&format!("{run}/config.toml"), WRITTEN);
     folder.write(&format!("{run}/metrics.jsonl"), "");
     folder.write(&format!("{run}/checkpoints/.wlstm-partial-abc"), "half");
     folder.write(&format!("{run}/.wlstm-partial-def"), "half");

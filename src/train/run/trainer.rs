@@ -154,6 +154,7 @@ fn open_output<'a>(run: &Run<'a>) -> Result<Option<RunOutput<'a>>> {
     let Some(folder) = run.folder else {
         return Ok(None);
     };
+    folder.begin()?;
     let train = &run.config.train;
     let resumed = run.progress.step;
     let devices = run.session.describe();

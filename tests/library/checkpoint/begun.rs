@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use wlstm::checkpoint::{RunFolder, RunRecord, lock_folder};
+use wlstm::checkpoint::{REPORT_MARK, RunFolder, RunRecord, has_run, lock_folder};
+use wlstm::config::WRITTEN;
 use wlstm::files::sweep;
 use wlstm::metrics::{Writer, read};
 
@@ -13,20 +14,22 @@ const START: &str = "{\"kind\":\"start\",\"version\":\"0.1.0\"}\n";
 
 const STEP: &str = "{\"kind\":\"step\",\"step\":1}\n";
 
+const RECORD: &str = "{\"version\":\"0.1.0\",\"config\":\"x\",\"devices\":[],\"seed\":1,\"status\":\"running\",\"best\":null,\"last\":null}";
+
 /// Files that a run can have written before its first step: name and content.
 const LEFT: [(&str, &str); 9] = [
     (".lock", ""),
     (".wlstm-partial-abc", "half"),
     ("checkpoints/.wlstm-partial-def", "half"),
-    ("config.toml", "[model]\n"),
+    ("config.toml", WRITTEN),
     ("metrics.jsonl", START),
     (
         "tensorboard/events.out.tfevents.0123456789.wlstm.0",
         "events",
     ),
     ("tensorboard/.wlstm-partial-ghi", ""),
-    ("run.json", "{}"),
-    ("report.html", "<!DOCTYPE html>"),
+    ("run.json", RECORD),
+    ("report.html", REPORT_MARK),
 ];
 
 fn write(run: &Path, name: &str, content: &str) {
@@ -59,6 +62,13 @@ fn a_folder_of_a_run_killed_before_its_first_step_is_free() {
         assert!(RunFolder::create(&run).is_ok(), "{subset:b}");
         fs::remove_dir_all(&run).unwrap();
     }
+    // Empty files, which a full disk leaves.
+    let run = folder.path().join("run");
+    for (name, _) in LEFT {
+        write(&run, name, "");
+    }
+    assert!(RunFolder::create(&run).is_ok());
+    fs::remove_dir_all(&run).unwrap();
     // Lines without an end, and those of several processes that trained no step.
     for metrics in [
         "",
@@ -87,6 +97,15 @@ fn nothing_of_value_is_removed() {
         ("tensorboard/events.out.tfevents.0123456789.other.0", "x"),
         ("config.toml/inside", "x"),
         ("checkpoints/folder/inside", "x"),
+        // Files of the user, under the names of files of a run.
+        ("config.toml", "[model]\n"),
+        ("config.toml", &format!("# Mine.\n{WRITTEN}")),
+        ("run.json", "{}"),
+        ("run.json", "mine"),
+        ("report.html", "<!DOCTYPE html>\n<title>Mine</title>"),
+        ("metrics.jsonl", "mine"),
+        ("metrics.jsonl", "{\"kind\":\"cat\"}"),
+        (".lock", "mine"),
     ] {
         let run = folder.path().join("run");
         for (left, content) in LEFT {
@@ -98,8 +117,16 @@ fn nothing_of_value_is_removed() {
         assert!(!RunFolder::is_begun(&run).unwrap(), "{name}");
         refused(RunFolder::create(&run), &["--out"]);
         assert_eq!(fs::read_to_string(run.join(name)).unwrap(), content);
-        fs::remove_file(run.join("run.json")).unwrap();
-        refused(RunFolder::create(&run), &["is not empty"]);
+        if name != "run.json" {
+            fs::remove_file(run.join("run.json")).unwrap();
+            let is_checkpoint = name.starts_with("checkpoints/step-");
+            let says = if is_checkpoint {
+                "--resume"
+            } else {
+                "is not empty"
+            };
+            refused(RunFolder::create(&run), &[says]);
+        }
         assert_eq!(fs::read_to_string(run.join(name)).unwrap(), content);
         fs::remove_dir_all(&run).unwrap();
     }
@@ -168,12 +195,7 @@ fn a_link_or_a_pipe_in_a_run_folder_is_refused() {
                 "link" => symlink(&mine, &path).unwrap(),
                 _ => symlink(outside.join("new"), &path).unwrap(),
             }
-            // A folder whose record is not a regular file has no run.
-            let run_is_seen = name != "run.json" || kind == "link";
-            refused(
-                RunFolder::resume(&run),
-                &[if run_is_seen { name } else { "no run" }],
-            );
+            refused(RunFolder::resume(&run), &[name]);
             refused(RunFolder::create(&run), &["--out"]);
             if name == "metrics.jsonl" {
                 refused(read(&path), &[name]);
@@ -198,6 +220,36 @@ fn a_checkpoint_without_its_record_is_kept() {
     let run = folder.path().join("run");
     fs::create_dir_all(run.join("checkpoints")).unwrap();
     write_sample(&run.join("checkpoints/step-00000000.safetensors")).unwrap();
-    refused(RunFolder::create(&run), &["is not empty"]);
+    refused(
+        RunFolder::create(&run),
+        &["already contains a run", "--resume"],
+    );
     assert_eq!(names_in(&run.join("checkpoints")).len(), 1);
+    // It can be resumed.
+    assert!(has_run(&run));
+    assert_eq!(RunFolder::resume(&run).unwrap().steps().unwrap(), [0]);
+}
+
+/// A command that is refused after it has reserved a folder changes nothing in it.
+#[test]
+fn a_reserved_folder_is_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    LEFT.iter().for_each(|(name, text)| write(&run, name, text));
+    let before = (names_in(&run), names_in(&run.join("checkpoints")));
+    drop(RunFolder::reserve(&run).unwrap());
+    let after = (names_in(&run), names_in(&run.join("checkpoints")));
+    assert_eq!(before, after);
+    fs::remove_file(run.join(".lock")).unwrap();
+    drop(RunFolder::reserve(&run).unwrap());
+    assert!(!run.join(".lock").exists());
+    // Folders that were created for it are removed with it.
+    drop(RunFolder::reserve(&folder.path().join("deep/er/run")).unwrap());
+    drop(RunFolder::reserve_numbered(folder.path(), "x").unwrap());
+    assert_eq!(names_in(folder.path()), ["run"]);
+    // A file that comes in between is kept.
+    let reserved = RunFolder::reserve(&run).unwrap();
+    write(&run, "metrics.jsonl", STEP);
+    refused(reserved.begin().map(|()| reserved), &["already contains"]);
+    assert_eq!(fs::read_to_string(run.join("metrics.jsonl")).unwrap(), STEP);
 }

@@ -69,12 +69,12 @@ fn runs_without_a_name_are_numbered() {
     let newest = || RunFolder::newest_numbered(folder.path(), &name).unwrap();
     assert_eq!(newest(), None);
     // A folder without a record is removed again.
-    drop(RunFolder::create_numbered(folder.path(), &name).unwrap());
+    drop(RunFolder::reserve_numbered(folder.path(), &name).unwrap());
     assert_eq!(newest(), None);
     let runs = folder.path().join("runs");
     // Names that are not numbered folders of this configuration.
     for other in ["shakespeare-02", "shakespeare-x", "shakespeares", "other-7"] {
-        std::fs::create_dir(runs.join(other)).unwrap();
+        std::fs::create_dir_all(runs.join(other)).unwrap();
     }
     for (expected, gone) in [
         ("shakespeare", None),
@@ -83,7 +83,7 @@ fn runs_without_a_name_are_numbered() {
         // A gap is not filled: the newest run has the highest number.
         ("shakespeare-4", Some("shakespeare-3")),
     ] {
-        let run = RunFolder::create_numbered(folder.path(), &name).unwrap();
+        let run = RunFolder::reserve_numbered(folder.path(), &name).unwrap();
         assert_eq!(run.path(), runs.join(expected));
         run.write_record(&record(None)).unwrap();
         assert_eq!(newest().as_deref(), Some(run.path()));
@@ -109,10 +109,10 @@ fn a_failed_start_leaves_a_usable_folder() {
         &["another process is training in"],
     );
     drop(run);
-    // A folder with a checkpoint is not empty.
+    // A folder with a checkpoint has a run, also without its record.
     std::fs::create_dir(path.join("checkpoints")).unwrap();
     std::fs::write(path.join("checkpoints/step-00000001.safetensors"), "x").unwrap();
-    refused(RunFolder::create(&path), &["is not empty"]);
+    refused(RunFolder::create(&path), &["already contains a run"]);
 }
 
 #[test]

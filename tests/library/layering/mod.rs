@@ -33,7 +33,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ("cell", "error tensor graph"),
     ("config", "digest error files printable cell kernels"),
     ("corpus", "digest error random team files config"),
-    ("checkpoint", "digest error files printable"),
+    ("checkpoint", "digest error files printable config"),
     ("metrics", "error files"),
     ("model", "error random tensor cell kernels graph config"),
     (
