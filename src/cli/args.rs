@@ -7,7 +7,7 @@ use clap::Args;
 use super::output;
 use crate::error::{Error, Result};
 use crate::files::{self, Output};
-use crate::job::Parameters;
+use crate::job::{Parameters, check_output};
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
@@ -94,9 +94,17 @@ pub(super) fn count(text: &str) -> std::result::Result<u64, String> {
     }
 }
 
-/// Opens the output that the user has named. Refuses a path in a folder that does not exist, before long work starts. In the
-/// message, `what` precedes the path.
+/// Opens the output that the user has named. Refuses a path in a folder that does not exist, or that of a file of a run, before
+/// long work starts. In the message, `what` precedes the path.
 pub(super) fn output_at(out: &Path, what: &str) -> Result<Output> {
+    let output = report_at(out, what)?;
+    check_output(&output)?;
+    Ok(output)
+}
+
+/// Same as [`output_at`], for a report. It may replace another one, also that of a run; see
+/// [`write_report`](crate::job::page::write_report).
+pub(super) fn report_at(out: &Path, what: &str) -> Result<Output> {
     let output = Output::named_or_stdout(out, output::open)?;
     let folder = match output.file() {
         Some(file) => files::folder_of(file).to_path_buf(),

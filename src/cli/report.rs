@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::args::{Invocation, output_at};
+use super::args::{Invocation, report_at};
 use super::messages::note;
 use super::output;
 use crate::checkpoint::{Which, find, has_run, run_of_checkpoint};
@@ -49,7 +49,7 @@ const SAMPLED: u64 = 100_000_000;
 pub(super) fn run(arguments: &ReportArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
     let named = match &arguments.out {
-        Some(out) => Some(output_at(out, "")?),
+        Some(out) => Some(report_at(out, "")?),
         None => None,
     };
     let (mut runs, mut others) = (Vec::new(), Vec::new());

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
+use super::replaced::check_report;
 use crate::checkpoint::{self, RunFolder, has_run};
 use crate::error::{Error, Result};
 use crate::files::{self, Output};
@@ -18,6 +19,7 @@ pub const REPORT: &str = checkpoint::REPORT;
 /// [`Kind::Data`](crate::error::Kind::Data) if `out` is a file of another kind, or cannot be written.
 pub fn write_report(out: &Output, runs: &[RunData]) -> Result<()> {
     const PAGE: &[u8] = b"<!DOCTYPE html>";
+    check_report(out)?;
     let mut begin = Vec::new();
     let read = |file: File| file.take(PAGE.len() as u64).read_to_end(&mut begin);
     if let Some(file) = out.file()

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::replaced::check_output;
 use super::text::Caching;
 use crate::checkpoint::{Checkpoint, Which, find};
 use crate::config::Config;
@@ -245,6 +246,7 @@ impl Trained {
             ))
             .help("choose another file with --out"));
         }
+        check_output(output)?;
         let source = ExportSource {
             checkpoint: &self.checkpoint,
             config: &self.config,

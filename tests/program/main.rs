@@ -13,6 +13,7 @@ mod factorize;
 mod held_out;
 mod kills;
 mod leftovers;
+mod own_files;
 mod signals;
 mod strangers;
 mod validations;
