@@ -15,7 +15,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     pub(super) folder: PathBuf,
-    /// Whether all bytes of a file are checked when it is opened.
+    /// Whether all bytes of a token file are checked when it is opened.
     pub(super) verify: bool,
     /// Whether token files are copied into memory when they are opened, instead of mapped.
     pub(super) copied: bool,
@@ -45,7 +45,12 @@ impl Store {
                 Some(file)
             }
             Err(what) => {
-                tracing::warn!("`{}` is written again: {what}", path.display());
+                tracing::warn!(
+                    "the cached tokens in `{}` are damaged ({what}): they are built again from the text",
+                    path.display()
+                );
+                // The next search does not report it again.
+                let _ = fs::remove_file(&path);
                 None
             }
         }

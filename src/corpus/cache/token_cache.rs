@@ -37,19 +37,25 @@ const MIN_BYTES: u64 = 2 << 20;
 /// Default size limit of the folder in bytes.
 const LIMIT: u64 = 32_000_000_000;
 
+/// Default size of a corpus in bytes of tokens up to which the digests of its token files are checked when they are opened. One
+/// core checks this many bytes in less than half a second if the operating system has them in memory.
+const VERIFIED: u64 = 1 << 30;
+
 /// A folder of token files and its limits.
 #[derive(Clone, Debug)]
 pub struct TokenCache {
     store: Store,
     limit: u64,
     min_bytes: u64,
+    /// See [`TokenCache::verify_up_to`].
+    verified: u64,
 }
 
 impl TokenCache {
     /// The cache of the user: the folder `tokens` in [`files::cache_folder`].
     ///
-    /// `WLSTM_CACHE_LIMIT` sets its limit in GB (default 32). `WLSTM_CACHE_VERIFY=1` checks all bytes of a token file when
-    /// it is opened. `None` if there is no cache folder or the limit is 0.
+    /// `WLSTM_CACHE_LIMIT` sets its limit in GB (default 32). With `WLSTM_CACHE_VERIFY=1` token files of any size are
+    /// checked when they are opened. `None` if there is no cache folder or the limit is 0.
     pub fn of_user() -> Option<TokenCache> {
         let mut cache = TokenCache::in_folder(files::cache_folder()?.join("tokens"));
         if let Some(limit) = std::env::var_os("WLSTM_CACHE_LIMIT") {
@@ -60,7 +66,10 @@ impl TokenCache {
             }
         }
         let verify = std::env::var_os("WLSTM_CACHE_VERIFY").is_some_and(|value| value == "1");
-        (cache.limit > 0).then(|| cache.verify(verify))
+        if verify {
+            cache.verified = u64::MAX;
+        }
+        (cache.limit > 0).then_some(cache)
     }
 
     /// A cache in a folder, which is created when it is needed.
@@ -73,6 +82,7 @@ impl TokenCache {
             },
             limit: LIMIT,
             min_bytes: MIN_BYTES,
+            verified: VERIFIED,
         }
     }
 
@@ -86,10 +96,10 @@ impl TokenCache {
         TokenCache { min_bytes, ..self }
     }
 
-    /// Sets whether all bytes of a token file are checked when it is opened, instead of only its size and footer.
-    pub fn verify(mut self, verify: bool) -> TokenCache {
-        self.store.verify = verify;
-        self
+    /// Sets the size of a corpus in bytes of tokens up to which all bytes of its token files are checked when they are opened.
+    /// Of larger ones, only sizes and footers are checked.
+    pub fn verify_up_to(self, verified: u64) -> TokenCache {
+        TokenCache { verified, ..self }
     }
 
     /// The folder.
@@ -119,7 +129,8 @@ impl TokenCache {
         }
         // A token has 4 bytes: about as many as a word in the text, and more than a character.
         let bytes_per_byte = if kind == TokenKind::Characters { 4 } else { 1 };
-        if corpus.bytes().saturating_mul(bytes_per_byte) > self.limit {
+        let token_bytes = corpus.bytes().saturating_mul(bytes_per_byte);
+        if token_bytes > self.limit {
             tracing::warn!(
                 "the tokens of {} bytes of text are not cached: the limit of `{}` is {} bytes (WLSTM_CACHE_LIMIT, in GB)",
                 corpus.bytes(),
@@ -143,7 +154,8 @@ impl TokenCache {
         let keys: Vec<Key> = (0..corpus.files()).map(key).collect();
         let in_use = InUse::begin(folder, &keys);
         let store = Store {
-            copied: corpus.bytes().saturating_mul(bytes_per_byte) < COPIED,
+            copied: token_bytes < COPIED,
+            verify: token_bytes <= self.verified,
             ..self.store.clone()
         };
         let token_files = Build {

@@ -8,7 +8,8 @@
 //! | footer | twelve `u64`: [`Key`], counts, the digest of everything before the footer, the digest of the footer |
 //!
 //! All numbers are little-endian. The footer comes last, so that tokens are written as they are parsed; a truncated file has
-//! none. Opening a file checks its size and its footer, not its tokens: an invalid id is an error when it is read.
+//! none. Opening a file checks its size and its footer. The caller decides whether the digest is checked too
+//! ([`TokenFile::is_intact`]). An invalid id is an error when it is read.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,6 +18,7 @@ use memmap2::Mmap;
 
 use crate::corpus::contents::Contents;
 use crate::corpus::files::Corpus;
+use crate::corpus::pages::PageBudget;
 use crate::corpus::tokens::TokenKind;
 use crate::corpus::vocabulary::{Order, Vocabulary};
 use crate::digest::Xxh64;
@@ -181,7 +183,15 @@ impl TokenFile {
 
     /// Whether all bytes match the digest in the footer. Reads the whole file.
     pub(super) fn is_intact(&self) -> bool {
-        Xxh64::of(&self.contents[..self.contents.len() - 8 * FOOTER]) == self.content
+        let (mut digest, pages) = (Xxh64::default(), PageBudget::default());
+        for block in self.contents[..self.contents.len() - 8 * FOOTER].chunks(1 << 20) {
+            if !self.is_whole() {
+                return false;
+            }
+            digest.add(block);
+            pages.note_read(block.len(), self.map().into_iter());
+        }
+        digest.value() == self.content
     }
 
     /// Number of tokens, line ends included.

@@ -115,3 +115,24 @@ fn runs_at_the_same_time_share_it() {
     let rest: Vec<String> = names.filter(|name| !name.ends_with(".tokens")).collect();
     assert!(rest.iter().all(|name| name == "digests.json"), "{rest:?}");
 }
+
+/// A bad disk or another program has changed tokens, and all of them are valid ids.
+#[test]
+fn damaged_tokens_are_built_again() {
+    let tiny = large();
+    let cache = tiny.path("cache");
+    train(&tiny, &cache, &line("before", "20", &[])).success();
+    let files = tokens(&cache);
+    let good = std::fs::read(&files[0]).unwrap();
+    let mut damaged = good.clone();
+    damaged[1000..801_000].fill(0);
+    std::fs::write(&files[0], damaged).unwrap();
+    let output = train(&tiny, &cache, &line("after", "20", &[])).success();
+    let errors = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    let told = errors.matches("they are built again from the text").count();
+    assert_eq!(told, 1, "{errors}");
+    assert_eq!(losses(&tiny, "after"), losses(&tiny, "before"));
+    assert_eq!(std::fs::read(&files[0]).unwrap(), good);
+    let output = train(&tiny, &cache, &line("again", "2", &[])).success();
+    output.stderr(predicate::str::contains("built again").not());
+}
