@@ -115,9 +115,9 @@ impl Position {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if it belongs to another text.
     pub fn check_text(&self, corpus: &Corpus) -> Result<()> {
-        let path = match corpus.files() {
-            1 => format!("`{}`", corpus.path(0).display()),
-            files => format!("{files} files"),
+        let path = match corpus.sources() {
+            [file] => format!("`{}`", file.path.display()),
+            files => format!("{} files", files.len()),
         };
         let what = if self.bytes != corpus.bytes() {
             format!(

@@ -7,7 +7,7 @@
 //! unchanged files ([`Corpus::remember`]), so that they are not read again.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::Utf8Error;
 use std::sync::OnceLock;
 
@@ -30,9 +30,19 @@ use crate::team;
 #[derive(Debug)]
 pub struct Corpus {
     files: Vec<TextFile>,
+    sources: Vec<Source>,
     pages: PageBudget,
     /// See [`Corpus::digest`].
     digest: OnceLock<u64>,
+}
+
+/// A file that was opened for a corpus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its size, of which the corpus may have a part.
+    pub bytes: u64,
 }
 
 /// The two parts of a text of which a share is held out for validation.
@@ -57,8 +67,14 @@ impl Corpus {
         let lengths = paths.iter().filter_map(|path| path.metadata().ok());
         let copied = lengths.map(|metadata| metadata.len()).sum::<u64>() < COPIED;
         let files = paths.into_iter().map(|path| TextFile::open(path, copied));
+        let files = files.collect::<Result<Vec<TextFile>>>()?;
+        let source = |file: &TextFile| Source {
+            path: file.path().to_path_buf(),
+            bytes: file.text().len() as u64,
+        };
         let corpus = Corpus {
-            files: files.collect::<Result<_>>()?,
+            sources: files.iter().map(source).collect(),
+            files,
             pages: PageBudget::default(),
             digest: OnceLock::new(),
         };
@@ -149,6 +165,11 @@ impl Corpus {
         self.files.len()
     }
 
+    /// The files that were opened, including those of which this corpus has no line; see [`Corpus::validation`].
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
     /// Bytes of all files, without byte order marks.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.text().len() as u64).sum()
@@ -177,6 +198,10 @@ impl Corpus {
         *self.files[file].digest.get_or_init(|| {
             let mut content = Xxh64::default();
             for block in self.text(file).chunks(1 << 20) {
+                // The next read of the text reports it, so that this digest is not used.
+                if !self.files[file].is_whole() {
+                    break;
+                }
                 content.add(block);
                 self.note_read(block.len());
             }
@@ -212,6 +237,11 @@ impl Corpus {
         self.files.iter().try_for_each(TextFile::check_whole)
     }
 
+    /// Fails if file `file` is mapped and was truncated. Readers of long ranges call it between them.
+    pub(super) fn check_file(&self, file: usize) -> Result<()> {
+        self.files[file].check_whole()
+    }
+
     /// Records a read of about this many bytes; see [`PageBudget`].
     pub(super) fn note_read(&self, bytes: usize) {
         self.pages.note_read(bytes, self.maps());
@@ -231,8 +261,9 @@ impl Corpus {
     pub(super) fn bad_utf8(&self, file: usize, BadUtf8(at): BadUtf8) -> Error {
         let line = self.files[file].line_number(at);
         let path = self.path(file).display();
-        if self.text(file).get(at) == Some(&0) {
-            return files::nul_at(&path.to_string(), line);
+        let rest = &self.text(file)[at..];
+        if rest.first() == Some(&0) {
+            return files::nul_at(&path.to_string(), line, rest);
         }
         Error::data(format!(
             "{path}:{line}: not UTF-8 (byte {at} of the file's text)"

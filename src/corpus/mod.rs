@@ -88,7 +88,7 @@ pub use batches::Batches;
 pub use cache::TokenCache;
 pub use detokenise::{Detokeniser, detokenise};
 pub use expand::expand;
-pub use files::Corpus;
+pub use files::{Corpus, Source};
 pub use loader::Loader;
 pub use sampler::{CandidateSampler, Candidates};
 pub use text::Text;

@@ -21,6 +21,7 @@
 //!
 //! This module prints nothing. Observers receive progress and messages as [`Event`]s.
 
+mod changed_files;
 pub mod comparison;
 pub mod distributed;
 mod evaluate;

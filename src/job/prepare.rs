@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::changed_files::{changed_files, file_sizes};
 use super::comparison::comparison_of;
 use super::distributed::{Facts, LocalProcess, check_same_job, too_little_time};
 use super::observer::Observer;
@@ -14,7 +15,7 @@ use super::training::{Outcome, Training};
 use super::unchanged::Contents;
 use crate::checkpoint::{Checkpoint, RunFolder, RunRecord, Which, find, run_of_config};
 use crate::config::{Config, Precision};
-use crate::corpus::{Corpus, Vocabulary};
+use crate::corpus::Vocabulary;
 use crate::device::{Device, Executor, ExecutorOptions, Workload, choose_all};
 use crate::error::{Error, Result, command_line, quoted};
 use crate::model::limits::check_sizes;
@@ -136,12 +137,29 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
         }
     };
     if let (true, Some(text)) = (is_root, &texts.valid) {
-        let measured = progress.measure_on(Measure::of(text, config));
-        measured.map_err(|error| match &resumed {
-            Some(resumed) => error.help(&resumed.if_other_measure),
-            None => error,
+        let measure = Measure::of(text, config);
+        let is_other_text = progress.is_on_other_text(&measure);
+        let measured = progress.measure_on(measure, &config.data);
+        measured.map_err(|error| match (&resumed, checkpoint) {
+            (Some(resumed), Some(checkpoint)) if is_other_text => {
+                let help = if config.data.valid.is_empty() {
+                    &resumed.if_other_text
+                } else {
+                    &resumed.if_other_measure
+                };
+                let error = error.help(help);
+                match changed_files(&texts, &progress.texts, checkpoint.path()) {
+                    Some(names) => error.context(format!(
+                        "the validation text has changed since the last checkpoint: {names}"
+                    )),
+                    None => error,
+                }
+            }
+            (Some(resumed), _) => error.help(&resumed.if_other_measure),
+            (None, _) => error,
         })?;
     }
+    progress.texts = file_sizes(&texts);
     if let Some(text) = too_little_time(&session) {
         observer(Event::Note { text });
     }
@@ -328,40 +346,17 @@ fn restore(
         let checked = training.check(session.config());
         checked.map_err(|error| {
             let error = error.help(&resumed.if_other_text);
-            match changed_since(checkpoint.path(), texts.train.corpus()) {
-                Some(names) => error.context(format!(
+            let is_named = texts.train.corpus().sources().len() == 1 && progress.texts.len() <= 1;
+            match changed_files(texts, &progress.texts, checkpoint.path()) {
+                Some(names) if !is_named => error.context(format!(
                     "the training text has changed since the last checkpoint: {names}"
                 )),
-                None => error,
+                _ => error,
             }
         })?;
     }
     session.restore(checkpoint)?;
     Ok(progress)
-}
-
-/// The files of a text that were modified after a checkpoint, the first three by name. `None` if there are none, or if the text
-/// is a single file.
-fn changed_since(checkpoint: &Path, corpus: &Corpus) -> Option<String> {
-    const NAMED: usize = 3;
-    let modified = |path: &Path| {
-        std::fs::metadata(path)
-            .and_then(|data| data.modified())
-            .ok()
-    };
-    let saved = modified(checkpoint)?;
-    let files = (0..corpus.files()).map(|file| corpus.path(file));
-    let is_newer = |path: &&Path| modified(path).is_some_and(|time| time > saved);
-    let newer: Vec<String> = files
-        .filter(is_newer)
-        .map(|path| format!("`{}`", path.display()))
-        .collect();
-    let more = match newer.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let is_some = corpus.files() > 1 && !newer.is_empty();
-    is_some.then(|| newer[..newer.len().min(NAMED)].join(", ") + &more)
 }
 
 /// Whether the parameters come from a model with another vocabulary. Rows of its tables then belong to other words.

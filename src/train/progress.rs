@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{Automatic, Config, Measured, Resume, keys};
+use crate::config::{Automatic, Config, DataConfig, Measured, Resume, keys};
 use crate::corpus::{Position, Text};
 use crate::error::{Error, Result};
 
@@ -53,6 +53,19 @@ pub struct Progress {
     /// What `best` and `due_nll` were measured on.
     #[serde(default)]
     pub measure: Option<Measure>,
+    /// The files of the training and the validation text, for messages. Empty if there are many, or if an older version
+    /// started the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<FileSize>,
+}
+
+/// The name and the size of a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileSize {
+    /// The name, without folders.
+    pub name: String,
+    /// The size in bytes.
+    pub bytes: u64,
 }
 
 /// What perplexities are measured on. Perplexities of one measure can be compared.
@@ -86,11 +99,22 @@ impl Measure {
         !self.spread && self.targets != Some(0)
     }
 
+    /// Whether both are on the same text.
+    fn is_of_text(&self, other: &Measure) -> bool {
+        self.digest == other.digest
+    }
+
     /// The first change from `before` in what a key with the rule [`Resume::SameMeasure`] sets, for messages.
-    fn change(&self, before: &Measure) -> Option<String> {
+    fn change(&self, before: &Measure, data: &DataConfig) -> Option<String> {
         let change = |part: Measured| match part {
-            Measured::Text => (self.digest != before.digest)
-                .then(|| "the text of `data.valid` has changed".to_owned()),
+            Measured::Text => (!self.is_of_text(before)).then(|| {
+                let what = if data.valid.is_empty() {
+                    "the part of the text that `data.valid_share` holds out"
+                } else {
+                    "the text of `data.valid`"
+                };
+                format!("{what} has changed")
+            }),
             Measured::Targets => match (before.targets, self.targets) {
                 (Some(before), Some(now)) if before != now => Some(format!(
                     "`train.validate_targets` was {before} and is {now}"
@@ -124,6 +148,7 @@ impl Progress {
             stalls: 0,
             position: None,
             measure: None,
+            texts: Vec::new(),
         }
     }
 
@@ -157,7 +182,7 @@ impl Progress {
     ///
     /// [`Kind::Usage`](crate::error::Kind::Usage) if earlier validations were on something else: then the
     /// best of all cannot be found.
-    pub fn measure_on(&mut self, measure: Measure) -> Result<()> {
+    pub fn measure_on(&mut self, measure: Measure, data: &DataConfig) -> Result<()> {
         if self.best.is_some()
             && self
                 .measure
@@ -171,21 +196,27 @@ impl Progress {
             (self.best, self.due_nll, self.measure) = (None, None, None);
         }
         let of_before = self.best.and(self.measure.as_ref());
-        if let Some(what) = of_before.and_then(|before| measure.change(before)) {
+        if let Some(what) = of_before.and_then(|before| measure.change(before, data)) {
             return Err(Error::usage(format!(
                 "the best checkpoint of the run was chosen with another validation: {what}"
             ))
             .help(
-                "resume with `data.valid` and `train.validate_targets` of the run (see its `config.toml`), or without validation (--set 'data.valid=[]'); to evaluate another text, use `wlstm eval`",
+                "resume with the texts and the configuration of the run (see its `config.toml`); to evaluate another text, use `wlstm eval`",
             ));
         }
         let chosen = self
             .measure
             .take()
-            .filter(|before| before.digest == measure.digest);
+            .filter(|before| before.is_of_text(&measure));
         let targets = measure.targets.or(chosen.and_then(|before| before.targets));
         self.measure = Some(Measure { targets, ..measure });
         Ok(())
+    }
+
+    /// Whether earlier validations were on another text.
+    pub fn is_on_other_text(&self, measure: &Measure) -> bool {
+        let before = self.measure.as_ref();
+        before.is_some_and(|before| !before.is_of_text(measure))
     }
 
     /// The progress that a checkpoint stores.

@@ -279,3 +279,70 @@ fn another_device_is_said_at_a_resume() {
         "{other}"
     );
 }
+
+/// The validation text is a part of the last file, which has grown by a line: the training text is the same.
+#[cfg(unix)]
+#[test]
+fn a_grown_file_of_a_pattern_is_named_and_the_advice_works() {
+    let tiny = Tiny::new("sentences");
+    for (name, lines) in [("ga1.txt", 60), ("ga2.txt", 40)] {
+        tiny.write(name, text(9, lines));
+    }
+    let sets = [
+        "--set",
+        "data.train=ga*.txt",
+        "--set",
+        "data.valid=[]",
+        "--set",
+    ];
+    let sets = [
+        &sets[..],
+        &["data.valid_share=0.2", "--set", "train.validate_every=5"],
+    ]
+    .concat();
+    let trained = train(&tiny, &[&["--out", "run"], &sets[..]].concat());
+    assert!(trained.status.success(), "{}", errors(&trained));
+    let refused = |code: i32| {
+        let line = ["train", "run/config.toml", "--resume", "--device", "cpu"];
+        let refused = tiny.wlstm().args(line).output().unwrap();
+        let said = errors(&refused);
+        assert_eq!(refused.status.code(), Some(code), "{said}");
+        let (_, said) = said.split_once("error: ").expect("an error");
+        assert!(!said.contains("data.valid`"), "{said}");
+        said.to_owned()
+    };
+    let before = text(9, 40);
+    let size = before.len();
+    for (grown, code, part) in [
+        (format!("{before}x\n"), 2, "`data.valid_share`"),
+        (format!("{before}{before}"), 3, "is not the training text"),
+    ] {
+        tiny.write("ga2.txt", &grown);
+        let said = refused(code);
+        let sizes = format!("ga2.txt` has {} bytes and had {size}", grown.len());
+        assert!(said.contains(&sizes) && said.contains(part), "{said}");
+        assert!(!said.contains("ga1.txt"), "{said}");
+        let advice = commands(&said);
+        assert_eq!(advice.len(), 3, "{said}");
+        type_line(&tiny, &advice[1]);
+        let out = format!("next-{}", grown.len());
+        type_line(&tiny, &format!("{} --device cpu --out {out}", advice[2]));
+    }
+    tiny.write("ga2.txt", &before);
+    tiny.write("ga3.txt", text(4, 50));
+    let said = refused(3);
+    assert!(said.contains("ga3.txt` is new"), "{said}");
+    assert!(
+        !said.contains("ga1.txt") && !said.contains("ga2.txt"),
+        "{said}"
+    );
+    std::fs::rename(tiny.path("ga3.txt"), tiny.path("other.txt")).unwrap();
+    std::fs::rename(tiny.path("ga2.txt"), tiny.path("gone.txt")).unwrap();
+    let said = refused(3);
+    assert!(said.contains("`ga2.txt` is missing"), "{said}");
+    // The text of the run continues.
+    std::fs::rename(tiny.path("gone.txt"), tiny.path("ga2.txt")).unwrap();
+    let resume = "wlstm train run/config.toml --resume --device cpu --steps 25";
+    type_line(&tiny, resume);
+    assert_eq!(steps(&tiny.path("run")), 25);
+}
