@@ -17,8 +17,6 @@ use super::progress::UnknownWords;
 use crate::corpus::Corpus;
 use crate::error::Result;
 use crate::job::ConfiguredText;
-use crate::metrics::is_unlearned;
-use crate::train::progress::Progress;
 
 /// Print the perplexity of a text
 #[derive(Clone, Debug, Args)]
@@ -82,11 +80,7 @@ pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
             known.display()
         );
     }
-    // An imported model has no history.
-    let progress = Progress::read(trained.checkpoint()).ok();
-    let (share, met) = (found.share_unknown(), progress.and_then(|p| p.unknown));
-    let mut unknown_words = UnknownWords::new(&trained.config().data);
-    let warning = unknown_words.warning("text", share, is_unlearned(share, met));
+    let warning = UnknownWords::warning_of_model(&trained, "text", found.unknown, found.targets);
     if let Some(warning) = warning {
         tracing::warn!("{warning}");
     }

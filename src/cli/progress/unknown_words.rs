@@ -2,8 +2,17 @@
 //! had none.
 
 use crate::config::DataConfig;
+use crate::job::Trained;
+use crate::metrics::is_unlearned;
 use crate::numbers::percent;
+use crate::train::progress::Progress;
 use crate::train::watch::Event;
+
+/// The share of unknown words above which a text differs from the training text.
+const MANY: f64 = 0.05;
+
+/// How many times the share of the training text that is, at least.
+const TIMES: f64 = 3.0;
 
 /// Warns once.
 pub(in crate::cli) struct UnknownWords {
@@ -34,6 +43,32 @@ impl UnknownWords {
             has_warned: false,
             last: None,
         }
+    }
+
+    /// The warning about a text called `what` that a trained model has read, if there is one: many of its targets are unknown
+    /// words, and the training text had none or far fewer.
+    pub fn warning_of_model(
+        trained: &Trained,
+        what: &str,
+        unknown: u64,
+        targets: u64,
+    ) -> Option<String> {
+        let share = unknown as f64 / targets.max(1) as f64;
+        // An imported model has no history.
+        let progress = Progress::read(trained.checkpoint()).ok()?;
+        let mut words = UnknownWords::new(&trained.config().data);
+        if is_unlearned(share, progress.unknown) {
+            return words.warning(what, share, true);
+        }
+        let in_training = progress.unknown? as f64 / progress.words.max(1) as f64;
+        (share > MANY && share > TIMES * in_training).then(|| {
+            format!(
+                "{} of the targets of the {what} are unknown {token}s, but only {} of those in training: the model predicts all of them as one {token}, so the perplexity cannot be compared with that of a text whose {token}s it knows",
+                percent(share),
+                percent(in_training),
+                token = words.token
+            )
+        })
     }
 
     /// The warning about an event, if there is one.

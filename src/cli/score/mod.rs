@@ -19,6 +19,7 @@ use super::args::{DeviceArgs, Invocation, ParameterArgs};
 use super::messages::note;
 use super::output;
 use super::preparation::trained;
+use super::progress::UnknownWords;
 use crate::error::Result;
 use crate::train::score::Scorer;
 
@@ -103,6 +104,13 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
             |path| format!("`{}`", path.display()),
         );
         note(quiet, &format!("{name} has no lines"));
+    }
+    if arguments.summary || (summary.lines > 0 && !quiet) {
+        let (unknown, tokens) = (summary.unknown, summary.tokens);
+        let warning = UnknownWords::warning_of_model(&trained, "text", unknown, tokens);
+        if let Some(warning) = warning {
+            tracing::warn!("{warning}");
+        }
     }
     failed.map_or(Ok(()), Err)
 }

@@ -8,8 +8,10 @@ use crate::train::score::Score as Found;
 pub struct Summary {
     /// The number of lines.
     pub lines: u64,
-    tokens: u64,
-    unknown: u64,
+    /// The number of targets.
+    pub tokens: u64,
+    /// The number of these that are unknown words.
+    pub unknown: u64,
     log_probability: f64,
     of_unknown: f64,
     /// The negative log-likelihood under the unigram model, if it is computed.

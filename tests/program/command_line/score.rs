@@ -308,3 +308,49 @@ fn the_summary_has_all_lines() {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains(&summary), "{errors}");
 }
+
+/// The same warning as that of a training, and another one if the model has learned a few unknown words.
+#[test]
+fn many_unknown_words_are_a_warning_of_eval_and_score() {
+    let tiny = Tiny::trained("sentences", &[]);
+    let others = "zebra lion\n".repeat(20);
+    tiny.write("others.txt", &others);
+    let rare: String = (0..6).map(|k| format!("rare{k}\n")).collect();
+    let texts = text(1, 60) + &rare;
+    tiny.write("train.txt", texts);
+    let line = ["train", "tiny.toml", "--out", "some", "--device", "cpu"];
+    let line = [&line[..], &["--set", "data.min_count=2"]].concat();
+    tiny.wlstm().args(line).assert().success();
+    let warned = |arguments: &[&str]| {
+        let output = tiny
+            .wlstm()
+            .args(arguments)
+            .args(["--device", "cpu"])
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let many = "of the targets of the text are unknown words, but ";
+    for (run, says) in [
+        (
+            "run",
+            "the training text has none, so the model has not learned",
+        ),
+        ("some", "the perplexity cannot be compared"),
+    ] {
+        for text in [&["others.txt", "--summary"][..], &["others.txt"]] {
+            let said = warned(&[&["score", run], text].concat());
+            assert!(said.contains(many) && said.contains(says), "{said}");
+        }
+        let said = warned(&["eval", run, "--data", "others.txt"]);
+        assert!(said.contains(many) && said.contains(says), "{said}");
+        for line in [
+            ["score", run, "valid.txt"],
+            ["eval", run, "--data=valid.txt"],
+        ] {
+            let said = warned(&line);
+            assert!(!said.contains("unknown words"), "{said}");
+        }
+    }
+}
