@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::files::Corpus;
 use super::pages::FAULT_AROUND;
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
+use crate::error::Result;
 
 /// Where a text may be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Corpus {
 
     /// About `count` evenly spaced chunks of whole lines, of about `size` bytes each. The whole text, if it
     /// is not longer than that.
-    pub(super) fn samples(&self, count: usize, size: usize) -> Vec<Chunk> {
+    pub(super) fn samples(&self, count: usize, size: usize) -> Result<Vec<Chunk>> {
         let total = self.bytes();
         if total <= (count * size) as u64 {
             return self.chunks(size, Boundary::Lines);
@@ -75,6 +76,7 @@ impl Corpus {
                 None => text.len(),
             };
             while let Some(offset) = offsets.next_if(|offset| offset - before < text.len() as u64) {
+                self.check_file(file)?;
                 let at = (offset - before) as usize;
                 let start = if at == 0 { 0 } else { line_after(at) };
                 let range = start..line_after((start + size).min(text.len()));
@@ -83,21 +85,32 @@ impl Corpus {
             }
             before += text.len() as u64;
         }
-        samples
+        Ok(samples)
     }
 
     /// Cuts all files into chunks of about `size` bytes, in order.
-    pub(super) fn chunks(&self, size: usize, boundary: Boundary) -> Vec<Chunk> {
+    pub(super) fn chunks(&self, size: usize, boundary: Boundary) -> Result<Vec<Chunk>> {
         let of_file = |file| self.chunks_of(file, size, boundary);
-        (0..self.files()).flat_map(of_file).collect()
+        let chunks: Result<Vec<_>> = (0..self.files()).map(of_file).collect();
+        Ok(chunks?.concat())
     }
 
     /// Cuts one file into chunks of about `size` bytes.
-    pub(super) fn chunks_of(&self, file: usize, size: usize, boundary: Boundary) -> Vec<Chunk> {
+    ///
+    /// # Errors
+    ///
+    /// If the file is mapped and was truncated.
+    pub(super) fn chunks_of(
+        &self,
+        file: usize,
+        size: usize,
+        boundary: Boundary,
+    ) -> Result<Vec<Chunk>> {
         let mut chunks = Vec::new();
         let text = self.text(file);
         let mut start = 0;
         while start < text.len() {
+            self.check_file(file)?;
             let rest = &text[start..];
             let nominal = size.min(rest.len());
             let offset = match boundary {
@@ -116,7 +129,7 @@ impl Corpus {
             });
             start += length;
         }
-        chunks
+        Ok(chunks)
     }
 }
 
@@ -136,7 +149,7 @@ mod tests {
         for boundary in [Boundary::Lines, Boundary::Spaces, Boundary::Characters] {
             for size in 1..text.len() + 2 {
                 let mut end = 0;
-                for chunk in corpus.chunks(size, boundary) {
+                for chunk in corpus.chunks(size, boundary).unwrap() {
                     assert_eq!(chunk.range.start, end);
                     end = chunk.range.end;
                     let last = text.as_bytes()[end - 1];

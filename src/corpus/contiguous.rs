@@ -194,13 +194,16 @@ impl Stream {
 /// The start of every chunk as a seek point, and the number of tokens in the sequence, line ends included.
 pub(super) fn seek_points(text: &Text) -> Result<(Vec<SeekPoint>, u64)> {
     let corpus = text.corpus();
-    let count_chunk = |chunk: &Chunk| {
+    let count_chunk = |chunk: &Chunk| -> Result<u64> {
+        corpus.check_file(chunk.file)?;
         let mut tokens = 0;
         let counted = corpus.for_each_item(chunk, text.kind(), |_, _| {
             tokens += 1;
             Ok(())
         });
-        counted.map(|()| tokens)
+        counted
+            .map(|()| tokens)
+            .map_err(|bad| text.bad_utf8(chunk.file, bad))
     };
     let mut total = 0;
     let mut points = Vec::new();
@@ -216,10 +219,10 @@ pub(super) fn seek_points(text: &Text) -> Result<(Vec<SeekPoint>, u64)> {
             total += tokens as u64;
             continue;
         }
-        let chunks = corpus.chunks_of(file, CHUNK, Boundary::between(text.kind()));
+        let chunks = corpus.chunks_of(file, CHUNK, Boundary::between(text.kind()))?;
         let counts: Vec<_> = chunks.par_iter().map(count_chunk).collect();
         for (chunk, tokens) in chunks.iter().zip(counts) {
-            let tokens: u64 = tokens.map_err(|bad| text.bad_utf8(file, bad))?;
+            let tokens = tokens?;
             points.push(SeekPoint {
                 token: total,
                 file,

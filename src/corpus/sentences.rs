@@ -268,7 +268,7 @@ impl SentenceBatches {
         let text = self.queue.text();
         let corpus = text.corpus();
         let (mut pairs, mut bytes) = (0_u64, 0_u64);
-        for chunk in &corpus.samples(SAMPLES, SAMPLE_BYTES) {
+        for chunk in &corpus.samples(SAMPLES, SAMPLE_BYTES)? {
             bytes += chunk.range.len() as u64;
             pairs += text.pairs(chunk)?;
         }

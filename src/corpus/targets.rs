@@ -22,7 +22,7 @@ impl Text {
         match self.vocabulary().order() {
             Order::Contiguous => Ok(seek_points(self)?.1.saturating_sub(1)),
             Order::Sentences => {
-                let chunks = self.corpus().chunks(CHUNK, Boundary::Lines);
+                let chunks = self.corpus().chunks(CHUNK, Boundary::Lines)?;
                 let counts = chunks.par_iter().map(|chunk| self.pairs(chunk));
                 counts.sum()
             }
@@ -31,6 +31,7 @@ impl Text {
 
     /// The number of pairs of input and target of a chunk of sentences. Blank lines have none.
     pub(super) fn pairs(&self, chunk: &Chunk) -> Result<u64> {
+        self.corpus().check_file(chunk.file)?;
         let (mut pairs, mut blank) = (0, true);
         let counted = self.corpus().for_each_item(chunk, self.kind(), |_, item| {
             pairs += u64::from(item != Item::LineEnd || !blank);

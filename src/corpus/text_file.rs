@@ -82,9 +82,14 @@ impl TextFile {
         self.contents.mapped()
     }
 
+    /// Whether the file is not mapped, or was not truncated.
+    pub(super) fn is_whole(&self) -> bool {
+        self.contents.is_whole()
+    }
+
     /// Fails if a mapped file was truncated.
     pub(super) fn check_whole(&self) -> Result<()> {
-        if self.contents.is_whole() {
+        if self.is_whole() {
             return Ok(());
         }
         let path = self.path.display();

@@ -46,9 +46,10 @@ pub(super) fn write(
             out.write_all(bytes).map_err(failed)
         };
         let mut index = LineIndexBuilder::default();
-        let chunks = corpus.chunks_of(file, CHUNK, Boundary::between(key.kind()));
+        let chunks = corpus.chunks_of(file, CHUNK, Boundary::between(key.kind()))?;
         // Enough chunks to keep all cores busy, so that only their tokens are in memory.
         for group in chunks.chunks(2 * rayon::current_num_threads()) {
+            corpus.check_file(file)?;
             let parsed: Vec<_> = group
                 .par_iter()
                 .map(|chunk| parse(corpus, chunk, vocabulary, key.kind()))

@@ -158,7 +158,7 @@ impl VocabularyBuilder {
             Order::Sentences => Boundary::Lines,
             Order::Contiguous => Boundary::between(self.kind),
         };
-        let chunks = corpus.chunks(CHUNK, boundary);
+        let chunks = corpus.chunks(CHUNK, boundary)?;
         let counter = WordCounter::new(self.budget);
         let (next, lines) = (AtomicUsize::new(0), AtomicU64::new(0));
         let stopped = AtomicBool::new(false);
@@ -170,6 +170,7 @@ impl VocabularyBuilder {
             while !stopped.load(Ordering::Relaxed)
                 && let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed))
             {
+                corpus.check_file(chunk.file).map_err(Failure::Disk)?;
                 let counted = self.count_chunk(corpus, chunk, &mut thread)?;
                 lines.fetch_add(counted, Ordering::Relaxed);
                 let bytes = chunk.range.len() as u64;

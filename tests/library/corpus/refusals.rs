@@ -4,7 +4,8 @@ use std::fs;
 use std::sync::Arc;
 
 use wlstm::corpus::{
-    BatchOptions, Batches, Order, Position, Text, TokenKind, Vocabulary, VocabularyBuilder,
+    BatchOptions, Batches, Corpus, Order, Position, Text, TokenCache, TokenKind, Vocabulary,
+    VocabularyBuilder,
 };
 use wlstm::error::{Kind, Result};
 
@@ -206,5 +207,32 @@ fn a_large_text_that_is_shortened_is_an_error() {
         assert_eq!(error.kind(), Kind::Data);
         assert!(error.to_string().contains("was truncated"), "{error}");
         assert!(batches.next().is_none());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_shortened_text_is_an_error_where_it_is_counted_parsed_or_evaluated() {
+    let large = Folder::new(&["a b c d e f g\n".repeat(5 << 20)]);
+    let corpora: [_; 2] = std::array::from_fn(|_| {
+        let corpus = Corpus::open(&[large.path().join("part-00.txt")]);
+        Arc::new(corpus.unwrap())
+    });
+    let text = large.text(Order::Sentences);
+    let file = fs::File::options()
+        .write(true)
+        .open(large.path().join("part-00.txt"));
+    file.unwrap().set_len(100).unwrap();
+    let words = VocabularyBuilder::new(Order::Sentences, TokenKind::Whitespace);
+    let counted = words.build(&corpora[0]).map(drop);
+    let cache = TokenCache::in_folder(large.path().join("cache"));
+    let words = Arc::new(text.vocabulary().clone());
+    let parsed = cache.open(corpora[1].clone(), words, TokenKind::Whitespace, &|_, _| {});
+    let evaluated =
+        parsed.and_then(|text| Batches::evaluation(&text, 2, 4)?.collect::<Result<Vec<_>>>());
+    for result in [counted, evaluated.map(drop)] {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), Kind::Data);
+        assert!(error.to_string().contains("was truncated"), "{error}");
     }
 }
