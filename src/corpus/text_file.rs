@@ -54,7 +54,7 @@ impl TextFile {
         // The tokens of larger files are checked when they are read.
         if copied && let Some(at) = memchr::memchr(0, &contents) {
             let line = memchr::memchr_iter(b'\n', &contents[..at]).count() + 1;
-            return Err(files::nul_at(&name, line));
+            return Err(files::nul_at(&name, line, &contents[at..]));
         }
         files::check_line_ends(&contents, &name)?;
         let start = if contents.starts_with(b"\xef\xbb\xbf") {

@@ -27,4 +27,4 @@ pub use own::{check_own, check_own_folder, read_own};
 pub use page_cache::read_once;
 pub use regular::{open_regular, read_regular};
 pub use streamed::{WRITE_BUFFERS, write_large_atomically};
-pub use text_kind::{check_encoding, check_line_ends, nul_at};
+pub use text_kind::{LineEnds, check_encoding, check_line_ends, nul_at};

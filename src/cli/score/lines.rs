@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use crate::error::{Error, Kind, Result};
-use crate::files;
+use crate::files::{self, LineEnds};
 use crate::train::score::MANY_LINES;
 
 /// The maximum number of lines of standard input that are scored together, so that the first scores are printed soon.
@@ -51,6 +51,7 @@ fn send_lines(
         .fill_buf()
         .map_err(|error| cannot_read(place, error))?;
     files::check_encoding(start, place, Kind::Data)?;
+    let mut ends = LineEnds::default();
     for number in 1.. {
         let mut bytes = Vec::new();
         let length = input
@@ -59,11 +60,9 @@ fn send_lines(
         if length == 0 {
             break;
         }
-        if number == 1 {
-            files::check_line_ends(&bytes, place)?;
-        }
-        if memchr::memchr(0, &bytes).is_some() {
-            return Err(files::nul_at(place, number));
+        ends.check_line(&bytes, place)?;
+        if let Some(at) = memchr::memchr(0, &bytes) {
+            return Err(files::nul_at(place, number, &bytes[at..]));
         }
         if bytes.last() == Some(&b'\n') {
             bytes.pop();

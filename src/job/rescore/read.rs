@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{Hypothesis, Utterance};
 use crate::digest::Fnv1a;
 use crate::error::{Error, Kind, Result};
-use crate::files;
+use crate::files::{self, LineEnds};
 
 /// The format of the lines of an n-best list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,7 @@ struct Lines {
     input: Box<dyn BufRead>,
     place: String,
     number: usize,
+    ends: LineEnds,
 }
 
 impl Lines {
@@ -92,6 +93,7 @@ impl Lines {
             input,
             place,
             number: 0,
+            ends: LineEnds::default(),
         })
     }
 
@@ -109,11 +111,9 @@ impl Lines {
                 return Ok(None);
             }
             self.number += 1;
-            if self.number == 1 {
-                files::check_line_ends(&bytes, &self.place)?;
-            }
-            if memchr::memchr(0, &bytes).is_some() {
-                return Err(files::nul_at(&self.place, self.number));
+            self.ends.check_line(&bytes, &self.place)?;
+            if let Some(at) = memchr::memchr(0, &bytes) {
+                return Err(files::nul_at(&self.place, self.number, &bytes[at..]));
             }
             // A byte order mark is not part of the text.
             if self.number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
@@ -287,6 +287,7 @@ mod tests {
             input: Box::new(std::io::Cursor::new(text.as_bytes().to_vec())),
             place: "n".to_owned(),
             number: 0,
+            ends: LineEnds::default(),
         }
     }
 

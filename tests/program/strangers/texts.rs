@@ -9,6 +9,21 @@ fn foreign() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let units = || plain.encode_utf16();
     let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();
     let big: Vec<u8> = units().flat_map(u16::to_be_bytes).collect();
+    let russian =
+        "\u{41f}\u{440}\u{438}\u{432}\u{435}\u{442} \u{43c}\u{438}\u{440}.\n".repeat(2000);
+    let chinese = "\u{4f60}\u{597d}\u{4e16}\u{754c}\n".repeat(2000);
+    let wide = |text: &str| {
+        text.encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect::<Vec<u8>>()
+    };
+    let wider = |text: &str| {
+        text.chars()
+            .flat_map(|c| u32::from(c).to_le_bytes())
+            .collect::<Vec<u8>>()
+    };
+    let old = plain.replace('\n', "\r");
+    let binary = "only plain text in UTF-8 can be read";
     let late = format!("{}the \0 cat\n", "a line of text\n".repeat(8000));
     vec![
         (
@@ -44,8 +59,57 @@ fn foreign() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ),
         (
             "carriage returns",
-            plain.replace('\n', "\r").into_bytes(),
+            old.clone().into_bytes(),
             "tr '\\r' '\\n'",
+        ),
+        (
+            "carriage returns and a last line feed",
+            format!("{old}\n").into_bytes(),
+            "perl -pe 's/\\r\\n?/\\n/g'",
+        ),
+        (
+            "half carriage returns, half line feeds",
+            format!("{old}{plain}").into_bytes(),
+            "tr '\\r' '\\n'",
+        ),
+        (
+            "half line feeds, half carriage returns",
+            format!("{plain}{old}").into_bytes(),
+            "tr '\\r' '\\n'",
+        ),
+        (
+            "all line ends",
+            format!("{}{plain}{old}", plain.replace('\n', "\r\n")).into_bytes(),
+            "perl -pe 's/\\r\\n?/\\n/g'",
+        ),
+        ("Cyrillic UTF-16", wide(&russian), "iconv -f utf-16le"),
+        ("Chinese UTF-16", wide(&chinese), "iconv -f utf-16le"),
+        ("Cyrillic UTF-32", wider(&russian), "iconv -f utf-32le"),
+        (
+            "tar",
+            [
+                &[b'a'; 257][..],
+                b"ustar\x0000",
+                &[0; 247],
+                plain.as_bytes(),
+            ]
+            .concat(),
+            "tar -xf",
+        ),
+        (
+            "PNG",
+            [&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], &[0; 99]].concat(),
+            binary,
+        ),
+        (
+            "a database",
+            [&b"SQLite format 3\0"[..], &b"abc \n".repeat(99)].concat(),
+            binary,
+        ),
+        (
+            "numbers",
+            (0..5000_u32).flat_map(u32::to_le_bytes).collect(),
+            binary,
         ),
     ]
 }
@@ -109,6 +173,43 @@ fn foreign_files_are_refused_with_the_command_that_converts_them() {
             .expect("the program")
             .into();
         failed(&ended, 3, &[command]);
+    }
+}
+
+/// The command of the error gives the text that was meant.
+#[cfg(unix)]
+#[test]
+fn the_command_of_the_error_converts_the_text() {
+    let small = Small::new("a b\n".repeat(20));
+    let plain =
+        "\u{41f}\u{440}\u{438}\u{432}\u{435}\u{442} \u{43c}\u{438}\u{440}.\nthe cat\n".repeat(300);
+    let units = || plain.encode_utf16();
+    let (mac, dos) = (plain.replace('\n', "\r"), plain.replace('\n', "\r\n"));
+    let wide: Vec<u8> = units().flat_map(u16::to_be_bytes).collect();
+    let wider = plain.chars().flat_map(|c| u32::from(c).to_le_bytes());
+    for (bytes, text) in [
+        (wide, plain.clone()),
+        (wider.collect(), plain.clone()),
+        (mac.clone().into_bytes(), plain.clone()),
+        (format!("{mac}{dos}{plain}").into_bytes(), plain.repeat(3)),
+        (format!("{dos}{mac}").into_bytes(), plain.repeat(2)),
+    ] {
+        let file = small.folder.write("a text", &bytes);
+        let ended = wlstm(&["vocab", crate::common::program::text(&file), "--out", "-"]);
+        failed(&ended, 3, &["convert it first with"]);
+        let command = ended
+            .stderr
+            .lines()
+            .find(|line| line.contains("> text.txt"))
+            .expect("a command");
+        let shell = std::process::Command::new("sh")
+            .args(["-c", command])
+            .current_dir(small.folder.path(""))
+            .status()
+            .expect("a shell");
+        assert!(shell.success(), "{command}");
+        let converted = std::fs::read_to_string(small.folder.path("text.txt"));
+        assert!(converted.expect("text") == text, "{command}");
     }
 }
 
