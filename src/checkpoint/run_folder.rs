@@ -13,7 +13,7 @@ use super::layout::{
 use super::lock::lock_folder;
 use super::numbered;
 use super::record::RunRecord;
-use super::state::{FolderState, check_files, clear, folders, state_of};
+use super::state::{FolderState, check_files, clear, folders, kept_entry, state_of};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -138,7 +138,11 @@ impl RunFolder {
                 if path.join(RECORD).exists() || has_run(path) {
                     return Err(already_has_run(path));
                 }
-                return Err(taken("is not empty").help("choose another folder with --out"));
+                let error = taken("is not empty").help("choose another folder with --out");
+                return Err(match kept_entry(path)? {
+                    Some(entry) => error.because(format!("it contains `{}`", entry.display())),
+                    None => error,
+                });
             }
         }
         Ok(())

@@ -42,16 +42,27 @@ pub(super) fn state_of(path: &Path) -> Result<FolderState> {
     if !path.is_dir() {
         return Ok(FolderState::Taken);
     }
-    let entries = files::entries(path)?;
-    if entries.is_empty() {
+    if files::entries(path)?.is_empty() {
         return Ok(FolderState::Empty);
     }
-    for entry in &entries {
-        if !is_left_over(entry)? {
-            return Ok(FolderState::Taken);
+    Ok(match kept_entry(path)? {
+        Some(_) => FolderState::Taken,
+        None => FolderState::Begun,
+    })
+}
+
+/// The first entry of a folder that a new run would have to keep: of the user, or of a run with steps or checkpoints.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if the folder cannot be read.
+pub(super) fn kept_entry(path: &Path) -> Result<Option<PathBuf>> {
+    for entry in files::entries(path)? {
+        if !is_left_over(&entry)? {
+            return Ok(Some(entry));
         }
     }
-    Ok(FolderState::Begun)
+    Ok(None)
 }
 
 /// Whether a run writes this entry of its folder before its first checkpoint.

@@ -17,6 +17,15 @@ fn experiments() -> (Folder, PathBuf, PathBuf) {
     (folder, config, run)
 }
 
+/// Runs a command in the folder. It must succeed.
+#[track_caller]
+fn succeeds(folder: &Folder, arguments: &[&str]) {
+    let mut command = program();
+    let command = command.args(arguments).current_dir(folder.path("."));
+    let ended: Ended = command.output().expect("the program").into();
+    assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
+}
+
 /// Checks that a command is refused and changes no file.
 #[track_caller]
 fn refused(folder: &Folder, arguments: &[&str], says: &str) -> Ended {
@@ -75,7 +84,12 @@ fn a_new_run_replaces_no_file_of_the_user() {
         "--device",
         "cpu",
     ];
-    refused(&folder, &own, "not empty");
+    let ended = refused(&folder, &own, "not empty");
+    assert!(
+        ended.stderr.contains("it contains `mine/config.toml`"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -140,19 +154,14 @@ fn a_run_without_its_record_resumes() {
     }
     assert!(record.exists() && checkpoint(&run, 6).exists());
     // The newest run of a configuration.
-    let ended = program()
-        .args(["train", config, "--device", "cpu"])
-        .current_dir(folder.path("."))
-        .status();
-    assert!(ended.expect("the program").success());
+    succeeds(&folder, &["train", config, "--device", "cpu"]);
     std::fs::remove_file(folder.path("runs/small/run.json")).expect("a file");
-    let ended = program()
-        .args([
+    succeeds(
+        &folder,
+        &[
             "train", config, "--device", "cpu", "--resume", "--steps", "5",
-        ])
-        .current_dir(folder.path("."))
-        .status();
-    assert!(ended.expect("the program").success());
+        ],
+    );
     assert!(
         folder
             .path("runs/small/checkpoints/step-00000005.safetensors")
@@ -173,8 +182,7 @@ fn outputs_replace_no_file_of_a_run() {
         "--device",
         "cpu",
     ];
-    let ended = program().args(line).current_dir(folder.path(".")).status();
-    assert!(ended.expect("the program").success());
+    succeeds(&folder, &line);
     train(&config, &folder.path("other"), "cpu", &[]);
     let run = text(&run);
     #[cfg(unix)]
@@ -214,19 +222,11 @@ fn outputs_replace_no_file_of_a_run() {
             &["export", run, "--out", name],
             "would be replaced",
         );
-        let ended = program()
-            .args(["report", run, "--no-samples", "--out", name])
-            .current_dir(folder.path("."))
-            .status();
-        assert!(ended.expect("the program").success());
+        succeeds(&folder, &["report", run, "--no-samples", "--out", name]);
     }
     // Other names, and the same names in other folders.
     for name in ["other/words.txt", "mine/run.json", "checkpoints"] {
-        let ended = program()
-            .args(["vocab", run, "--out", name])
-            .current_dir(folder.path("."))
-            .status();
-        assert!(ended.expect("the program").success(), "{name}");
+        succeeds(&folder, &["vocab", run, "--out", name]);
     }
 }
 
