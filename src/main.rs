@@ -22,7 +22,10 @@ fn main() -> ExitCode {
 /// At the limit on the size of files, lets a write fail with an error. Without a handler, SIGXFSZ ends the program.
 fn keep_running_at_file_limit() -> std::io::Result<()> {
     #[cfg(unix)]
-    signal_hook::flag::register(libc::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+    signal_hook::flag::register(
+        signal_hook::consts::SIGXFSZ,
+        Arc::new(AtomicBool::new(false)),
+    )?;
     Ok(())
 }
 

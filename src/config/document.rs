@@ -250,13 +250,15 @@ impl Document {
         let known = self.entries.keys().filter_map(|known| {
             let (known_section, known_key) = known.split_once('.').unwrap_or(("", known));
             let is_elsewhere = usize::from(known_section != section);
+            // `emb` is the beginning of `embedding` rather than a misspelt `ema`.
+            let is_start = name.len() >= 3 && known_key.starts_with(&name);
             is_close(&name, known_key).then(|| {
                 let distance = 2 * strsim::damerau_levenshtein(&name, known_key) + is_elsewhere;
-                (distance, known)
+                (!is_start, distance, known)
             })
         });
         let help = match known.min() {
-            Some((_, near)) => format!("the nearest key is `{near}`"),
+            Some((_, _, near)) => format!("the nearest key is `{near}`"),
             None => LISTED.to_owned(),
         };
         refused(help)

@@ -1,5 +1,7 @@
 //! Configurations that are refused.
 
+use std::collections::BTreeMap;
+
 use wlstm::config::Config;
 use wlstm::error::Kind;
 
@@ -79,6 +81,10 @@ fn names_of_other_programs_are_refused_with_the_key() {
         ("train.grad_clip=1", "train.clip_norm"),
         ("train.eval_every=1", "train.validate_every"),
         ("train.warmup=1", "train.warmup_steps"),
+        ("softmax.type=x", "softmax.kind"),
+        ("model.type=x", "model.cell"),
+        ("type=x", "model.cell"),
+        ("model.emb=1", "model.embedding"),
     ] {
         assert_refused(SMALL, &[given], &["there is no key", &format!("`{key}`")]);
     }
@@ -97,11 +103,12 @@ fn names_of_other_programs_are_refused_with_the_key() {
 }
 
 #[test]
-fn no_name_of_another_program_is_a_key_or_means_two() {
-    let mut names = std::collections::BTreeMap::new();
+fn no_name_of_another_program_is_a_key_or_means_two_in_a_section() {
+    let (mut names, mut in_section) = (BTreeMap::new(), BTreeMap::new());
     for key in wlstm::config::keys() {
         for name in key.known_as {
-            let other = names.insert(*name, key.path());
+            names.insert(*name, key.path());
+            let other = in_section.insert((key.section, *name), key.path());
             assert_eq!(other, None, "{name} means {} too", key.path());
             assert_ne!(*name, key.name);
         }

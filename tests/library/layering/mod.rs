@@ -93,7 +93,10 @@ const CONFINED: &[(&str, &str)] = &[
         "tempfile::Builder tempfile::NamedTempFile tempfile::tempfile tempfile::tempfile_in",
         "corpus files",
     ),
-    ("rustix", "bench/step files/page_cache files/regular"),
+    (
+        "rustix",
+        "bench/step cli/dashboard/terminal cli/output files/page_cache files/regular",
+    ),
     ("libc", "cli/signals"),
 ];
 
