@@ -123,13 +123,19 @@ fn is_no_run(path: &Path) -> bool {
     path.is_file() && run_of_checkpoint(path).is_none() || path.is_dir() && !has_run(path)
 }
 
-/// The folder of a run, given the folder or one of its checkpoints.
+/// The folder of a run, given the folder or one of its files.
 fn folder_of(path: &Path) -> Result<PathBuf> {
     if path.is_file() {
-        return run_of_checkpoint(path).ok_or_else(|| {
+        let beside = path.parent().filter(|folder| has_run(folder));
+        let run = run_of_checkpoint(path).or(beside.map(Path::to_path_buf));
+        return run.ok_or_else(|| {
             Error::data(format!("`{}` does not belong to a run", path.display()))
                 .help("give the folder of a run, such as runs/shakespeare")
         });
+    }
+    if path.is_dir() && !has_run(path) {
+        // The error names the runs in the folder.
+        find(path, Which::Best)?;
     }
     Ok(path.to_path_buf())
 }

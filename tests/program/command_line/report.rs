@@ -49,6 +49,21 @@ fn what_is_no_run_is_left_out_and_said() {
 }
 
 #[test]
+fn files_and_folders_around_a_run_lead_to_it() {
+    let tiny = Tiny::new("sentences");
+    let train = ["train", "tiny.toml", "--out", "runs/a", "--device", "cpu"];
+    tiny.wlstm().args(train).assert().success();
+    for name in ["runs/a", "runs/a/config.toml", "runs/a/metrics.jsonl"] {
+        let line = ["report", name, "--no-samples", "--out", "page.html"];
+        assert_eq!(stdout(tiny.wlstm().args(line)), "wrote page.html\n");
+    }
+    let refused = tiny.wlstm().args(["report", "runs"]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    assert!(said.contains("`runs/a`"), "{said}");
+}
+
+#[test]
 fn a_folder_of_runs_names_the_best() {
     let tiny = compared("lstmp,glstm:groups=2");
     for command in ["generate", "eval", "score"] {
