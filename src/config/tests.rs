@@ -33,14 +33,15 @@ fn paths_are_absolute_for_every_folder() {
     }
 }
 
-/// The defaults, then each value that has a name: every key has an effect with one of these overrides.
+/// The defaults, then each value that has a name, then no validation text: every key has an effect with one of these overrides.
 fn bases() -> impl Iterator<Item = Vec<String>> {
     let named = keys().flat_map(|key| {
         let path = key.path();
         let values = key.values.iter();
         values.map(move |(name, _)| vec![format!("{path}={name}")])
     });
-    std::iter::once(Vec::new()).chain(named)
+    let no_text = vec!["data.valid=[]".to_owned()];
+    std::iter::once(Vec::new()).chain(named).chain([no_text])
 }
 
 /// A configuration in which a key is written, and others in which it has another allowed value.
