@@ -56,7 +56,7 @@ pub fn the_best_checkpoint_has_one_criterion() -> Outcome {
         (other.as_str(), "the text of `data.valid` has changed"),
         (
             "train.validate_targets=7",
-            "`train.validate_targets` was 0, and is 7",
+            "`train.validate_targets` was 0 and is 7",
         ),
     ] {
         let ended = resume(set);
