@@ -2,10 +2,18 @@
 
 use std::panic::catch_unwind;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::common::dice::Dice;
 use crate::common::hostile::mutate::{mutate, mutate_lines};
 use crate::common::hostile::{READERS, checkpoint};
+
+/// Held while files in the scratch folder of the readers are in use: another test would change them.
+static SCRATCH: Mutex<()> = Mutex::new(());
+
+fn scratch_lock() -> MutexGuard<'static, ()> {
+    SCRATCH.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The seed inputs of the fuzzers, and inputs that once failed. They are only in the repository: a published crate contains no
 /// folders of other crates.
@@ -15,6 +23,7 @@ fn inputs_of_the_fuzzers() {
     if !fuzz.is_dir() {
         return;
     }
+    let _lock = scratch_lock();
     for (name, read) in READERS {
         let entries =
             std::fs::read_dir(fuzz.join("corpus").join(name)).expect("a folder of inputs");
@@ -48,6 +57,7 @@ fn changes_of_changes() {
 /// Valid checkpoints pass all uses that are tried with hostile ones.
 #[test]
 fn unchanged_checkpoints_can_be_used() {
+    let _lock = scratch_lock();
     for bytes in checkpoint::valid() {
         checkpoint::read_valid(bytes);
     }
