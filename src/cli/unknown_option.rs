@@ -179,9 +179,10 @@ fn advice(given: &str, command: &Command) -> Option<String> {
             ),
             (
                 "set",
-                match given.contains('=') {
-                    true => format!("to set a key, use '--set {given}'"),
-                    false => format!("to train on a text, use '--set data.train={given}'"),
+                if given.contains('=') {
+                    format!("to set a key, use '--set {given}'")
+                } else {
+                    format!("to train on a text, use '--set data.train={given}'")
                 },
             ),
         ];

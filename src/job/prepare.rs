@@ -116,12 +116,13 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
         (Some(resumed), Some(checkpoint), _) => restore(&mut session, resumed, checkpoint, &texts)?,
         (_, _, Some(init)) => {
             let has_other_words = has_other_words(init, &texts.vocabulary);
-            session
-                .initialise_from(init)
-                .map_err(|error| match has_other_words {
-                    true => error.help(with_words_of(init)),
-                    false => error,
-                })?;
+            session.initialise_from(init).map_err(|error| {
+                if has_other_words {
+                    error.help(with_words_of(init))
+                } else {
+                    error
+                }
+            })?;
             if has_other_words {
                 tracing::warn!(
                     "the vocabulary of `{}` differs from that of this run, so that rows of its tables belong to other words: {}",

@@ -95,9 +95,12 @@ fn greatest_common_divisor(mut x: u64, mut y: u64) -> u64 {
 /// Ranges of steps, for messages: the first three.
 pub(super) fn ranges(all: &[(u64, u64)]) -> String {
     const NAMED: usize = 3;
-    let range = |(from, to): &(u64, u64)| match from == to {
-        true => from.to_string(),
-        false => format!("{from} to {to}"),
+    let range = |(from, to): &(u64, u64)| {
+        if from == to {
+            from.to_string()
+        } else {
+            format!("{from} to {to}")
+        }
     };
     let named: Vec<String> = all.iter().take(NAMED).map(range).collect();
     let more = match all.len().saturating_sub(NAMED) {
@@ -123,7 +126,7 @@ mod tests {
 
     /// The steps with lines in a session.
     fn lines(from: u64, to: u64, every: u64) -> Vec<u64> {
-        let has_line = |step: &u64| *step <= FIRST || step % every == 0 || *step == to;
+        let has_line = |step: &u64| *step <= FIRST || step.is_multiple_of(every) || *step == to;
         (from..=to).filter(has_line).collect()
     }
 

@@ -199,7 +199,7 @@ fn commands_on_models_name_what_they_cannot_use() {
             "`lstmp`",
         ),
         (&["report", "none"], 3, "`none`"),
-        (&["report", "folder"], 3, "`folder/run.json`"),
+        (&["report", "folder"], 3, "no checkpoint in `folder`"),
         (
             &["report", "run", "--out", "no/a.html"],
             3,
