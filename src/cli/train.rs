@@ -165,10 +165,11 @@ pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> 
     let Some(folder) = &outcome.folder else {
         return Ok(());
     };
+    let best = outcome.best.as_ref().and_then(|best| best.perplexity);
     report(
         folder,
         &outcome,
-        &(unigram.summary() + &unknown_words.summary()),
+        &(unigram.summary(best) + &unknown_words.summary()),
     )?;
     if outcome.progress.step == outcome.resumed && outcome.resumed > 0 {
         let command = resumption(folder, &config, arguments, &outcome.progress);

@@ -31,9 +31,18 @@ impl UnigramModel {
         }
     }
 
-    /// The line for the end of a run, or nothing.
-    pub fn summary(&self) -> String {
-        self.line(self.perplexity)
+    /// The line for the end of a run whose best validation has the perplexity `best`, or nothing.
+    pub fn summary(&self, best: Option<f64>) -> String {
+        let line = self.line(self.perplexity);
+        match (best, self.perplexity) {
+            (Some(best), Some(unigram)) if best > unigram => {
+                format!(
+                    "{}, lower than that of the model: train it for longer\n",
+                    line.trim_end()
+                )
+            }
+            _ => line,
+        }
     }
 
     /// The line about a perplexity, or nothing.
@@ -44,5 +53,26 @@ impl UnigramModel {
                 self.word
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_worse_than_the_unigram_model_is_reported() {
+        let unigram = UnigramModel {
+            word: "word",
+            perplexity: Some(6.0),
+        };
+        let plain = "unigram model (word frequencies only): perplexity 6.00\n";
+        assert_eq!(unigram.summary(Some(5.9)), plain);
+        assert_eq!(unigram.summary(None), plain);
+        let worse = unigram.summary(Some(8.5));
+        assert!(
+            worse.contains("6.00, lower than that of the model"),
+            "{worse}"
+        );
     }
 }
