@@ -72,7 +72,7 @@ impl<'a> Scorer<'a> {
     ///
     /// # Errors
     ///
-    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost or out of memory.
+    /// [`Kind::Device`] if the device is lost or out of memory, [`Kind::Diverged`] if the model gives no probabilities.
     pub fn score(&mut self, lines: &[Vec<u32>]) -> Result<Vec<Score>> {
         let mut distinct: Vec<&[u32]> = lines.iter().map(Vec::as_slice).collect();
         distinct.sort_unstable();
