@@ -39,6 +39,13 @@ impl From<Output> for Ended {
     }
 }
 
+/// Whether the tests were started with SIGHUP ignored, as `nohup` does. The program then ignores it too.
+pub fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
+}
+
 /// Runs the program to its end.
 pub fn wlstm<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Ended {
     let output = program().args(arguments).output();

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::program::{Dice, Ended, Folder, checkpoints, losses, program, text, training};
+use crate::common::program::{
+    Dice, Ended, Folder, checkpoints, ignores_hang_up, losses, program, text, training,
+};
 
 /// The number of steps of a run, which takes a few seconds.
 const STEPS: &str = "6000";
@@ -48,6 +50,9 @@ fn start(command: &mut Command) -> Child {
 
 #[test]
 fn the_end_of_a_session_saves() {
+    if ignores_hang_up() {
+        return;
+    }
     let (folder, config) = model();
     let run = folder.path("run");
     let line = training(&config, &run, "cpu", &["--steps", "50000"]);
@@ -107,6 +112,9 @@ fn a_text_that_is_shortened_in_place_does_no_harm() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_comparison_whose_terminal_closes_is_saved() {
+    if ignores_hang_up() {
+        return;
+    }
     let (folder, config) = model();
     let (out, code) = (folder.path("compared"), folder.path("code"));
     let program = program();

@@ -5,6 +5,9 @@ mod kills;
 mod steps;
 mod tools;
 
+use libtest_mimic::Completion;
+
+use crate::common::program::ignores_hang_up;
 use crate::common::{Trial, on_every_gpu};
 
 use self::folder::{
@@ -28,7 +31,12 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("stop_at_any_step::mixed", || stop_at_any_step(&mixed())),
         Trial::test("signals::interrupt", || signal_saves("INT", 130)),
         Trial::test("signals::terminate", || signal_saves("TERM", 143)),
-        Trial::test("signals::hang_up", || signal_saves("HUP", 143)),
+        Trial::ignorable_test("signals::hang_up", || {
+            if ignores_hang_up() {
+                return Ok(Completion::ignored_with("SIGHUP is ignored, as by nohup"));
+            }
+            signal_saves("HUP", 143).map(|()| Completion::Completed)
+        }),
         Trial::test(
             "a_kill_loses_at_most_one_interval",
             a_kill_loses_at_most_one_interval,
