@@ -35,8 +35,9 @@ pub(super) fn beyond(train: &TrainConfig, progress: &Progress) -> TrainConfig {
     };
     raise(&mut train.epochs, progress.epochs_ended);
     raise(&mut train.steps, progress.step);
-    if train.seconds > 0.0 {
-        train.seconds = train.seconds.max(progress.seconds.ceil());
+    // The last step ends a little after the limit.
+    if train.seconds > 0.0 && progress.seconds > 1.1 * train.seconds {
+        train.seconds = progress.seconds.ceil();
     }
     train
 }
