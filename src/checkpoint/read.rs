@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::digest::Fnv1a;
 use crate::error::{Error, Result};
@@ -55,6 +57,7 @@ impl Checkpoint {
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
         let (length, header) =
             SafeTensors::read_metadata(&map).map_err(|error| refusal(path, &map, error))?;
+        check_names(path, &map[8..8 + length])?;
         let metadata = header
             .metadata()
             .clone()
@@ -253,6 +256,49 @@ impl Checkpoint {
     }
 }
 
+/// Refuses a header with a name that occurs twice. The library keeps the last of them, and other readers may keep the first.
+fn check_names(path: &Path, header: &[u8]) -> Result<()> {
+    serde_json::from_slice::<UniqueNames>(header).map_err(|error| {
+        let cause = shortened(&error.to_string(), 200).into_owned();
+        Error::data(format!(
+            "`{}` is not a valid safetensors file",
+            path.display()
+        ))
+        .because(cause)
+        .help("use another checkpoint, or copy the file again")
+    })?;
+    Ok(())
+}
+
+/// A JSON object whose names are distinct.
+struct UniqueNames;
+
+impl<'de> Deserialize<'de> for UniqueNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(UniqueNames)
+    }
+}
+
+impl<'de> Visitor<'de> for UniqueNames {
+    type Value = UniqueNames;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Self, A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some((name, IgnoredAny)) = entries.next_entry::<String, IgnoredAny>()? {
+            if let Some(name) = seen.replace(name) {
+                return Err(serde::de::Error::custom(format!(
+                    "two tensors are named `{name}`"
+                )));
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// The error for a file without a valid header.
 fn refusal(path: &Path, bytes: &[u8], error: SafeTensorError) -> Error {
     let extension = path.extension().and_then(|extension| extension.to_str());
@@ -286,4 +332,35 @@ fn refusal(path: &Path, bytes: &[u8], error: SafeTensorError) -> Error {
     // An error of the parser can quote any part of the header.
     let cause = shortened(&error.to_string(), 200).into_owned();
     Error::data(message).because(cause).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_occurs_twice_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("twice.safetensors");
+        // An empty tensor leaves no gap in the data, so that the library accepts the header.
+        let empty = r#""dtype":"U8","shape":[0],"data_offsets":[0,0]"#;
+        let full = r#""dtype":"U8","shape":[2],"data_offsets":[0,2]"#;
+        for (second, accepted) in [("y", true), ("x", false)] {
+            let header = format!("{{\"x\":{{{empty}}},\"{second}\":{{{full}}}}}  ");
+            let length = (header.len() as u64).to_le_bytes();
+            std::fs::write(&path, [&length[..], header.as_bytes(), b"ab"].concat())
+                .expect("a file");
+            let opened = Checkpoint::open(&path);
+            assert_eq!(opened.is_ok(), accepted, "{second}");
+            if let Err(error) = opened {
+                assert!(
+                    error
+                        .chain()
+                        .to_string()
+                        .contains("two tensors are named `x`"),
+                    "{error}"
+                );
+            }
+        }
+    }
 }
