@@ -11,7 +11,7 @@ use crate::files::Output;
 ///
 /// # Errors
 ///
-/// [`Kind::Data`](crate::error::Kind::Data) if it is one.
+/// [`Kind::Usage`](crate::error::Kind::Usage) if it is one.
 pub fn check_output(output: &Output) -> Result<()> {
     let Some(file) = output.file() else {
         return Ok(());
@@ -21,7 +21,7 @@ pub fn check_output(output: &Output) -> Result<()> {
         (None, Some(comparison)) => ("comparison", comparison),
         (None, None) => return Ok(()),
     };
-    Err(Error::data(format!(
+    Err(Error::usage(format!(
         "`{}` is a file of the {what} in `{}`, and would be replaced",
         output.path().display(),
         folder.display()
