@@ -278,7 +278,7 @@ fn refusals() -> Result<(), Failed> {
     for change in ["model.cell=flstm", "model.projection=10"] {
         let other = set(change);
         assert_eq!(other.code, Some(2), "{}", other.stderr);
-        assert!(other.stderr.contains("`lstmp`"), "{}", other.stderr);
+        assert!(other.stderr.contains("\"lstmp\""), "{}", other.stderr);
     }
     let larger = set("model.hidden=12");
     assert_eq!(larger.code, Some(3), "{}", larger.stderr);
