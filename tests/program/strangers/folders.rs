@@ -86,15 +86,20 @@ fn a_best_checkpoint_outside_of_the_run_is_refused() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
+/// Runs a comparison of two learning rates.
+fn compare_two_rates(compare: &[&str]) {
+    let two = ["--steps", "2", "--set", "train.learning_rate=0.1,0.2"];
+    let ended = wlstm(&[compare, &two].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
 #[test]
 fn a_comparison_with_runs_outside_of_it_is_refused() {
     let small = Small::new("a b c\n".repeat(20));
     let out = small.folder.path("compared");
     let (config, folder) = (text(&small.config), text(&out));
     let compare = ["compare", config, "--device", "cpu", "--out", folder];
-    let two: &[&str] = &["--steps", "2", "--set", "train.learning_rate=0.1,0.2"];
-    let ended = wlstm(&[&compare[..], two].concat());
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    compare_two_rates(&compare);
     let record = std::fs::read_to_string(out.join("compare.json")).expect("a record");
     for name in ["../outside", "/tmp/outside", "..", "a/../../outside", ""] {
         let mut changed: serde_json::Value = serde_json::from_str(&record).expect("a record");
@@ -188,9 +193,7 @@ fn a_comparison_with_links_out_of_it_is_refused() {
     let out = small.folder.path("compared");
     let (config, folder) = (text(&small.config), text(&out));
     let compare = ["compare", config, "--device", "cpu", "--out", folder];
-    let two: &[&str] = &["--steps", "2", "--set", "train.learning_rate=0.1,0.2"];
-    let ended = wlstm(&[&compare[..], two].concat());
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    compare_two_rates(&compare);
     let record = std::fs::read(out.join("compare.json")).expect("a record");
     let record: serde_json::Value = serde_json::from_slice(&record).expect("a record");
     let first = record["specs"][0]["folder"].as_str().expect("a folder");
