@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::corpus::Loader;
 use crate::device::Executor;
 use crate::error::Result;
+use crate::kernel::Change;
 use crate::model::cost::cost;
 use crate::train::collective::SingleProcess;
 use crate::train::prepare::{Preparer, StepInputs};
@@ -47,6 +48,8 @@ pub struct StepTimes {
     pub device: String,
     /// `f32` or `mixed`.
     pub precision: &'static str,
+    /// The names of the changes that were switched off.
+    pub without: Vec<&'static str>,
     /// Words in a step, `B * T`.
     pub words: usize,
     /// Timed steps.
@@ -84,6 +87,7 @@ pub fn step(
     length: Length,
     with_profile: bool,
 ) -> Result<StepTimes> {
+    let without = executors[0].limits().without;
     let peaks = if with_profile {
         Some(Peaks::measure(executors[0].as_mut())?)
     } else {
@@ -152,6 +156,7 @@ pub fn step(
     Ok(StepTimes {
         device: session.describe().join(" + "),
         precision: config.train.precision.as_str(),
+        without: without.iter().map(Change::name).collect(),
         words,
         steps: times.len(),
         seconds_per_step,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::host::available_memory;
 use super::memory_model::{MemoryInfo, MemoryModel, U32_BYTES};
 use crate::graph::memory as placement;
-use crate::kernel::MatrixUnits;
+use crate::kernel::{Changes, MatrixUnits};
 
 /// An adapter.
 #[derive(Clone, Debug)]
@@ -44,6 +44,7 @@ impl Adapter {
             // Assumes that they pass their trial.
             units: mixed && summary.is_hardware() && summary.unit().is_some(),
             workgroups: summary.workgroups(),
+            without: Changes::NONE,
         }
     }
 

@@ -18,7 +18,7 @@ use super::tuning::{TIMES, Tuning};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
 use crate::graph::plan::{Plan, Step};
-use crate::kernel::{Halves, Kernel};
+use crate::kernel::{Changes, Halves, Kernel};
 use crate::kernels;
 use crate::tensor::Dtype;
 
@@ -42,6 +42,8 @@ pub struct GpuExecutor {
     pub(super) pipelines: Pipelines,
     /// Whether products of `f16` operands run on matrix units.
     pub(super) uses_units: bool,
+    /// The changes that are switched off.
+    pub(super) without: Changes,
     /// `None`: every kernel runs in its first form.
     pub(super) tuning: Option<Tuning>,
     /// Called with the progress of tuning.
@@ -198,6 +200,7 @@ impl Executor for GpuExecutor {
             packed: true,
             units: self.uses_units,
             workgroups: self.adapter.summary.workgroups(),
+            without: self.without,
         }
     }
 

@@ -13,7 +13,7 @@ use super::pipelines::{Pipelines, Trust};
 use super::readback::Readback;
 use super::tuning::Tuning;
 use crate::error::{Error, Result};
-use crate::kernel::{DeviceTraits, MatrixUnits};
+use crate::kernel::{Changes, DeviceTraits, MatrixUnits};
 
 impl GpuExecutor {
     /// Opens an adapter with all its limits.
@@ -98,6 +98,7 @@ impl GpuExecutor {
                 subgroup,
             }),
             uses_units: false,
+            without: Changes::NONE,
             tuning: None,
             watch: Box::new(|_, _| {}),
             plans: Vec::new(),
@@ -116,8 +117,8 @@ impl GpuExecutor {
     pub fn tune(&mut self, cache: Option<PathBuf>, watch: impl Fn(u64, u64) + Send + 'static) {
         self.watch = Box::new(watch);
         if self.adapter.summary.timestamps {
-            let traits = self.pipelines.traits;
-            self.tuning = Some(Tuning::open(&self.adapter.summary, traits, cache));
+            let (traits, without) = (self.pipelines.traits, self.without);
+            self.tuning = Some(Tuning::open(&self.adapter.summary, traits, without, cache));
         }
     }
 
@@ -125,6 +126,12 @@ impl GpuExecutor {
     /// an earlier one) to compute correctly without them on this adapter. Results do not depend on it.
     pub fn trust(&mut self) {
         self.pipelines.trust = Trust::Tried(Default::default());
+    }
+
+    /// Switches changes off, in plans built for [`limits`](super::Executor::limits) and among the forms of kernels. Must be
+    /// called before [`GpuExecutor::tune`].
+    pub fn leave_out(&mut self, changes: Changes) {
+        self.without = changes;
     }
 
     /// The number of kernels that run without checks, and the number that were tried.

@@ -12,6 +12,7 @@ use super::selector::Device;
 use crate::error::{Error, Result};
 use crate::files::cache_folder;
 use crate::graph::memory::Limits;
+use crate::kernel::Changes;
 use crate::team;
 
 /// What an executor is opened for.
@@ -25,7 +26,8 @@ pub enum Workload {
     Kernels,
 }
 
-/// How a GPU runs its kernels. The options change only the speed, never a result. They have no effect on the CPU.
+/// How a device runs its kernels. The options change only the speed, never a result, except for `without`, which can change how
+/// results are rounded. They have no effect on the CPU, except for `without`.
 ///
 /// Matrix units change results, so they are no option: each executor decides on them when it is opened. One for
 /// [`Workload::Mixed`] uses them if its device has them and they pass a test.
@@ -40,6 +42,8 @@ pub struct ExecutorOptions {
     /// The folder of tuning results, one file `tuning-*.json` for each adapter and driver. `None`: results are not stored.
     /// Default: [`cache_folder`], which is `WLSTM_CACHE`, or `wlstm` in the user's cache folder.
     pub cache: Option<PathBuf>,
+    /// Changes that are switched off, to measure what they gain. Default: none.
+    pub without: Changes,
     /// Called during tuning with the number of measurements done and the number of all measurements. Default: none.
     pub on_tuning: Option<TuningObserver>,
     /// Called with the name of each plan that starts to run on a GPU. If it returns true, the device is destroyed during this
@@ -56,6 +60,7 @@ impl Default for ExecutorOptions {
             tune: true,
             checked: false,
             cache: cache_folder(),
+            without: Changes::NONE,
             on_tuning: None,
             loses_device: None,
         }
@@ -68,6 +73,7 @@ impl fmt::Debug for ExecutorOptions {
             .field("tune", &self.tune)
             .field("checked", &self.checked)
             .field("cache", &self.cache)
+            .field("without", &self.without)
             .finish_non_exhaustive()
     }
 }
@@ -81,7 +87,7 @@ impl Device {
     pub fn open(&self, workload: Workload, options: &ExecutorOptions) -> Result<Box<dyn Executor>> {
         team::start().map_err(Error::no_thread)?;
         let Device::Gpu(adapter) = self else {
-            return Ok(Box::new(CpuExecutor::<f32>::new()));
+            return Ok(Box::new(CpuExecutor::<f32>::without(options.without)));
         };
         let mut executor = match workload {
             Workload::Mixed => GpuExecutor::mixed(adapter)?,
@@ -90,6 +96,7 @@ impl Device {
             }
             Workload::F32 | Workload::Kernels => GpuExecutor::new(adapter)?,
         };
+        executor.leave_out(options.without);
         if options.tune && workload != Workload::Kernels {
             let observer = options.on_tuning.clone();
             executor.tune(options.cache.clone(), move |done, all| {

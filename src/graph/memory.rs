@@ -6,6 +6,7 @@
 //! memory that is live at once).
 
 use super::plan::{Plan, Storage, TensorId};
+use crate::kernel::Changes;
 
 /// The alignment of tensors in an arena, in elements: 256 bytes of `f32`, at which every device can bind.
 pub(super) const ALIGNMENT: usize = 64;
@@ -29,6 +30,8 @@ pub struct Limits {
     /// training with a large batch, recurrent products are separate steps. 0: a software device, where only the amount of
     /// work matters.
     pub workgroups: usize,
+    /// The changes that plans are built without, to measure what they gain. Training has all of them.
+    pub without: Changes,
 }
 
 impl Limits {
@@ -40,6 +43,7 @@ impl Limits {
         packed: true,
         units: false,
         workgroups: WORKGROUPS,
+        without: Changes::NONE,
     };
 
     /// The same with bindings of at most this many bytes; 0: unchanged.
@@ -61,6 +65,7 @@ impl Limits {
         packed: false,
         units: false,
         workgroups: 0,
+        without: Changes::NONE,
     };
 }
 
@@ -202,9 +207,7 @@ mod tests {
         let limits = Limits {
             arena: 128,
             slice: 128,
-            packed: false,
-            units: false,
-            workgroups: 0,
+            ..Limits::HOST
         };
         let mut builder = Builder::new("wide", &limits);
         let x = builder.real_input("x", [64]);

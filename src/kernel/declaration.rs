@@ -3,6 +3,7 @@
 use super::binding::{Access, Binding};
 use super::buffers::{CpuFn, Twin};
 use super::case::Case;
+use super::change::Change;
 use super::halves::{ElementSizes, Halves};
 use super::requirements::{DeviceTraits, Requirements};
 use super::snippet::{Constants, FUSED, Snippet, no_constants};
@@ -56,6 +57,8 @@ pub struct Kernel {
     /// The kernel that this one replaces on matrix units: with the same interface and twin, but sums in the
     /// order of the unit. Default: none.
     pub on_units_for: Option<&'static Kernel>,
+    /// The change that this form is a part of: where that is switched off, the form is no candidate. Default: none.
+    pub part_of: Option<Change>,
 }
 
 /// From the params of a step and a number of multiply-adds to the params of a smaller step.
@@ -97,6 +100,7 @@ impl Kernel {
         supports: None,
         form_of: None,
         on_units_for: None,
+        part_of: None,
     };
 
     /// The cost of a step with these params. `lens` are the lengths of its slices. Unless the kernel declares its

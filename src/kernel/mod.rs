@@ -29,6 +29,7 @@
 mod binding;
 mod buffers;
 mod case;
+mod change;
 mod declaration;
 mod grid;
 mod halves;
@@ -42,6 +43,7 @@ mod work;
 pub use binding::{Access, Binding, MAX_BINDINGS};
 pub use buffers::{Buffer, Buffers, CpuFn, Twin};
 pub use case::{Case, Fill};
+pub use change::{Change, Changes};
 pub use declaration::{Kernel, Reduce};
 pub use grid::{MAX_GRID, grid_over};
 pub use halves::{ElementSizes, Halves};

@@ -14,6 +14,7 @@ use wlstm::device::{CpuExecutor, Data, Executor};
 use wlstm::graph::Graph;
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::{Plan, Role, Storage};
+use wlstm::kernel::{Change, Changes};
 use wlstm::kernels::matmul::sum_pieces;
 use wlstm::kernels::optimizer::OPTIMIZERS;
 use wlstm::model::language_model::Division;
@@ -107,6 +108,12 @@ fn a_large_batch_on_a_card() {
         "[softmax]\nkind = \"full\"\n[train]\nbatch = 16\nunroll = 2",
     );
     insta::assert_snapshot!(text_of_training(&config));
+    let limits = Limits {
+        without: Changes::from_iter([Change::Pieces]),
+        ..Limits::COMMON
+    };
+    let whole = training_plan(&config, VOCABULARY, &limits, false).to_string();
+    assert!(text_of_training(&config).contains("sum_pieces") && !whole.contains("sum_pieces"));
 }
 
 /// The training plan with gates that are recomputed, this many rows at a time, or kept (0).

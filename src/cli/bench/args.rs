@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use super::super::args::{OverrideArgs, count, positive};
+use crate::kernel::Change;
 
 /// Measure training steps and kernels
 #[derive(Clone, Debug, Args)]
@@ -50,9 +52,7 @@ pub(in crate::cli) struct BenchKernelsArgs {
 
 /// `wlstm bench step`.
 #[derive(Clone, Debug, Args)]
-#[command(
-    after_help = "The text is random. The size of the vocabulary is data.vocab_size, or that of the vocabulary file."
-)]
+#[command(after_help = about_steps())]
 pub(in crate::cli) struct BenchStepArgs {
     /// Configuration file (TOML)
     pub config: PathBuf,
@@ -65,7 +65,31 @@ pub(in crate::cli) struct BenchStepArgs {
     /// Measure for at most this many seconds, but at least three steps
     #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = positive)]
     pub seconds: f64,
+    /// Switch off a change that makes training faster, to measure what it gains (can be given several times)
+    #[arg(long, value_name = "NAME", value_parser = change())]
+    pub without: Vec<Change>,
     /// Overrides.
     #[command(flatten)]
     pub overrides: OverrideArgs,
+}
+
+/// The end of the help of `bench step`.
+fn about_steps() -> String {
+    let mut text = "The text is random. The size of the vocabulary is data.vocab_size, or that of the vocabulary file.\n\n\
+        Changes to switch off:\n"
+        .to_owned();
+    for change in Change::ALL {
+        text += &format!("  {:<15}{}\n", change.name(), change.describe());
+    }
+    text
+}
+
+/// Parses the name of a change.
+fn change() -> impl TypedValueParser<Value = Change> {
+    PossibleValuesParser::new(Change::ALL.map(Change::name)).try_map(|given| {
+        let change = Change::ALL
+            .into_iter()
+            .find(|change| change.name() == given);
+        change.ok_or("not the name of a change")
+    })
 }

@@ -16,9 +16,10 @@ use crate::bench::kernels::{KernelTimes, kernels, measured};
 use crate::bench::step::{Length, step};
 use crate::cell::CELLS;
 use crate::config::Config;
-use crate::device::Executor;
+use crate::device::{Executor, ExecutorOptions};
 use crate::error::{Error, Result};
 use crate::job::training_executors;
+use crate::kernel::Change;
 use crate::kernels::pointwise::copy;
 
 /// The built-in model.
@@ -38,10 +39,14 @@ fn executors(
     arguments: &BenchArgs,
     config: &Config,
     invocation: &Invocation,
+    without: &[Change],
     quiet: bool,
 ) -> Result<Vec<Box<dyn Executor>>> {
     let mut preparation = Preparation::new(quiet);
-    let options = executor_options(invocation, quiet);
+    let options = ExecutorOptions {
+        without: without.iter().copied().collect(),
+        ..executor_options(invocation, quiet)
+    };
     training_executors(&[&arguments.device], config, &options, &mut |event| {
         preparation.show(event);
     })
@@ -97,7 +102,7 @@ fn run_all(arguments: &BenchArgs, invocation: &Invocation) -> Result<()> {
             changes.push(format!("train.precision={precision}"));
             let config = Config::parse(MODEL, "configs/bench.toml", Path::new("."), &changes)?;
             let words = config.data.vocab_size;
-            let executors = executors(arguments, &config, invocation, true)?;
+            let executors = executors(arguments, &config, invocation, &[], true)?;
             let times = step(executors, &config, words, Length::default(), false)?;
             steps.push(CellTimes { cell, times });
         }
@@ -133,7 +138,7 @@ fn run_step(arguments: &BenchArgs, which: &BenchStepArgs, invocation: &Invocatio
     let quiet = invocation.quiet();
     let config = Config::load(&which.config, &which.overrides.set)?;
     let words = vocabulary_size(&config, quiet)?.words;
-    let executors = executors(arguments, &config, invocation, quiet)?;
+    let executors = executors(arguments, &config, invocation, &which.without, quiet)?;
     let length = Length {
         steps: which.steps as usize,
         seconds: which.seconds,

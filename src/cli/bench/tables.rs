@@ -42,6 +42,9 @@ pub(super) fn step_text(times: &StepTimes) -> String {
         out += &format!("{name:<40}{value:>20}\n");
     };
     line("precision", times.precision.to_owned());
+    if !times.without.is_empty() {
+        line("without", times.without.join(", "));
+    }
     line("words per second", grouped(times.words_per_second as u64));
     line("words per step", grouped(times.words as u64));
     let milliseconds = |seconds: f64| format!("{:.2}", seconds * 1e3);

@@ -19,7 +19,7 @@ use super::pages::{Pages, SMALLER};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Plan, Storage, TensorId, TensorInfo};
-use crate::kernel::{Halves, Kernel};
+use crate::kernel::{Changes, Halves, Kernel};
 use crate::team;
 
 /// Runs plans on the CPU, in `f32` or `f64`.
@@ -32,6 +32,8 @@ pub struct CpuExecutor<R> {
     done: VecDeque<PlanId>,
     /// Started reads, oldest first.
     reads: VecDeque<Vec<f32>>,
+    /// The changes that are switched off.
+    without: Changes,
 }
 
 impl<R: CpuReal> Default for CpuExecutor<R> {
@@ -43,12 +45,18 @@ impl<R: CpuReal> Default for CpuExecutor<R> {
 impl<R: CpuReal> CpuExecutor<R> {
     /// An executor without plans.
     pub fn new() -> CpuExecutor<R> {
+        CpuExecutor::without(Changes::NONE)
+    }
+
+    /// An executor without plans, whose plans are built without these changes.
+    pub fn without(without: Changes) -> CpuExecutor<R> {
         CpuExecutor {
             persistent: HashMap::new(),
             arenas: Vec::new(),
             plans: Vec::new(),
             done: VecDeque::new(),
             reads: VecDeque::new(),
+            without,
         }
     }
 
@@ -138,7 +146,10 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
     }
 
     fn limits(&self) -> Limits {
-        Limits::HOST
+        Limits {
+            without: self.without,
+            ..Limits::HOST
+        }
     }
 
     fn runs(&self, kernel: &Kernel, halves: Halves) -> bool {

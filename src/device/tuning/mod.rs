@@ -14,7 +14,7 @@ use results::{TuningResults, widths_key};
 use super::adapter::AdapterSummary;
 use crate::error::Result;
 use crate::graph::plan::{Plan, Step};
-use crate::kernel::{DeviceTraits, Kernel};
+use crate::kernel::{Changes, DeviceTraits, Kernel};
 
 /// Runs of each form; the shortest counts.
 pub(super) const TIMES: usize = 3;
@@ -30,6 +30,8 @@ pub(super) struct Tuning {
     pub results: TuningResults,
     /// The properties of the device that decide which forms it can run.
     traits: DeviceTraits,
+    /// The changes whose forms are no candidates.
+    without: Changes,
     /// The largest number of multiply-adds of a product that is measured.
     most: u64,
 }
@@ -44,10 +46,16 @@ pub(super) struct Unknown {
 
 impl Tuning {
     /// Loads the results of earlier runs from a cache folder. A file that cannot be read is replaced.
-    pub fn open(summary: &AdapterSummary, traits: DeviceTraits, cache: Option<PathBuf>) -> Tuning {
+    pub fn open(
+        summary: &AdapterSummary,
+        traits: DeviceTraits,
+        without: Changes,
+        cache: Option<PathBuf>,
+    ) -> Tuning {
         Tuning {
             results: TuningResults::open(summary, cache),
             traits,
+            without,
             most: if summary.is_hardware() {
                 u64::MAX
             } else {
@@ -83,12 +91,19 @@ impl Tuning {
         })
     }
 
-    /// The candidate forms of a step: those that the device can run and that support both the step and its measured size.
+    /// The candidate forms of a step: those that the device can run, that are no part of a change that is switched off, and that
+    /// support both the step and its measured size.
     fn forms(&self, plan: &Plan, step: &Step) -> Vec<&'static Kernel> {
         let part = self.part(step).params;
         let forms = plan.forms(step);
-        let fits = |form: &&Kernel| form.requires.are_met_by(self.traits) && form.supports(&part);
+        let fits = |form: &&Kernel| self.considers(form) && form.supports(&part);
         forms.filter(fits).collect()
+    }
+
+    /// Whether the device can run a form, and the form is no part of a change that is switched off.
+    fn considers(&self, form: &Kernel) -> bool {
+        let is_off = form.part_of.is_some_and(|part| self.without.has(part));
+        form.requires.are_met_by(self.traits) && !is_off
     }
 
     /// A step at the size at which it is measured.
@@ -163,7 +178,7 @@ mod tests {
     use crate::device::Hardware;
     use crate::graph::builder::Builder;
     use crate::graph::memory::Limits;
-    use crate::kernel::{Halves, Params as _};
+    use crate::kernel::{Change, Halves, Params as _};
     use crate::kernels::forms;
     use crate::kernels::matmul::{product, product_tiled};
 
@@ -206,8 +221,24 @@ mod tests {
         Tuning {
             results: TuningResults::open(&summary(driver), folder),
             traits: DeviceTraits::default(),
+            without: Changes::NONE,
             most: u64::MAX,
         }
+    }
+
+    #[test]
+    fn forms_of_a_change_that_is_off_are_no_candidates() {
+        static PART: Kernel = Kernel {
+            part_of: Some(Change::DoubleBuffer),
+            ..Kernel::DEFAULT
+        };
+        let with = |changes: &[Change]| Tuning {
+            without: changes.iter().copied().collect(),
+            ..tuning("1.0", None)
+        };
+        assert!(with(&[]).considers(&PART) && with(&[Change::Units]).considers(&PART));
+        assert!(!with(&[Change::Units, Change::DoubleBuffer]).considers(&PART));
+        assert!(with(&Change::ALL).considers(&product::KERNEL));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::graph::Graph;
 use crate::graph::memory::Limits;
 use crate::graph::plan::Slice;
+use crate::kernel::Change;
 use crate::kernels::matmul::{product, sum_pieces};
 
 /// Emits a product. A product with few blocks and many terms runs in pieces, if the device can run more workgroups
@@ -47,6 +48,9 @@ const BLOCK: (u32, u32) = (128, 64);
 
 /// The number of pieces of a product.
 fn pieces(limits: &Limits, params: &product::Params) -> u32 {
+    if limits.without.has(Change::Pieces) {
+        return 1;
+    }
     let p = params;
     // Pieces are contiguous: their sum is the product only if the product has no gaps.
     let is_dense =

@@ -83,6 +83,7 @@ bench step tiny.toml CPU --seconds 0.01 --steps {}
 bench step tiny.toml --steps 1 --device {}
 bench step tiny.toml --steps 1 CPU --seconds {}
 bench step tiny.toml --steps 1 CPU --set {}
+bench step tiny.toml --steps 1 CPU --without {}
 bench kernels --filter none --device {}
 factorize {} --factor 4 --out NEW CPU
 factorize run CPU --out NEW --factor {}

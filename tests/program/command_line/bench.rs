@@ -52,6 +52,23 @@ fn steps_are_measured_without_a_text() {
 }
 
 #[test]
+fn a_change_is_switched_off_by_name() {
+    let found = json(step().arg("--json"));
+    assert_eq!(found["without"].as_array().unwrap().len(), 0);
+    let without = ["--without", "loss", "--without", "pieces"];
+    let found = json(step().args(without).arg("--json"));
+    assert_eq!(found["without"], serde_json::json!(["pieces", "loss"]));
+    assert!(stdout(step().args(without)).contains("pieces, loss"));
+    step()
+        .args(["--without", "piece"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains(
+            "pieces, optimizer, loss, cells, units, double-buffer",
+        ));
+}
+
+#[test]
 fn kernels_are_measured_by_name() {
     let run = || {
         let mut command = wlstm();
