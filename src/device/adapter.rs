@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::host::available_memory;
 use super::memory_model::{MemoryInfo, MemoryModel, U32_BYTES};
+use super::multiprocessors::multiprocessors;
 use crate::graph::memory as placement;
 use crate::kernel::{Changes, MatrixUnits};
 
@@ -43,7 +44,7 @@ impl Adapter {
             packed: true,
             // Assumes that they pass their trial.
             units: mixed && summary.is_hardware() && summary.unit().is_some(),
-            workgroups: summary.workgroups(),
+            multiprocessors: summary.multiprocessors_for_plans(),
             without: Changes::NONE,
         }
     }
@@ -75,6 +76,15 @@ impl Hardware {
             Hardware::Virtual => "virtual",
             Hardware::Other => "unknown",
             Hardware::Software => "software",
+        }
+    }
+
+    /// The number of multiprocessors that is assumed where the driver does not report it.
+    fn multiprocessors(self) -> u32 {
+        match self {
+            Hardware::Discrete | Hardware::Virtual => 64,
+            Hardware::Integrated | Hardware::Other => 16,
+            Hardware::Software => 0,
         }
     }
 }
@@ -127,6 +137,8 @@ pub struct AdapterSummary {
     pub subgroup_min: u32,
     /// The largest subgroup size.
     pub subgroup_max: u32,
+    /// The number of multiprocessors (NVIDIA), compute units (AMD) or shader cores (Arm), if the driver reports it.
+    pub multiprocessors: Option<u32>,
     /// The matrix products in hardware; empty if there are none.
     pub matrix_units: Vec<MatrixUnit>,
     /// Whether the device supports timestamps.
@@ -168,6 +180,7 @@ impl AdapterSummary {
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             subgroup_min: info.subgroup_min_size,
             subgroup_max: info.subgroup_max_size,
+            multiprocessors: multiprocessors(adapter),
             matrix_units,
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         }
@@ -199,13 +212,12 @@ impl AdapterSummary {
         (self.subgroups && same && !self.is_hardware()).then_some(self.subgroup_max)
     }
 
-    /// The number of workgroups of a product that keep the device busy; 0 for a software device. See
-    /// [`Limits::workgroups`](crate::graph::memory::Limits::workgroups).
-    pub fn workgroups(&self) -> usize {
-        if self.is_hardware() {
-            placement::WORKGROUPS
-        } else {
-            0
+    /// The number of multiprocessors that plans assume; 0 for a software device. See
+    /// [`Limits::multiprocessors`](crate::graph::memory::Limits::multiprocessors).
+    pub fn multiprocessors_for_plans(&self) -> usize {
+        match self.hardware {
+            Hardware::Software => 0,
+            hardware => self.multiprocessors.unwrap_or(hardware.multiprocessors()) as usize,
         }
     }
 

@@ -199,7 +199,7 @@ impl Executor for GpuExecutor {
             slice: elements(limits.binding_bytes),
             packed: true,
             units: self.uses_units,
-            workgroups: self.adapter.summary.workgroups(),
+            multiprocessors: self.adapter.summary.multiprocessors_for_plans(),
             without: self.without,
         }
     }

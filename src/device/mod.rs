@@ -14,6 +14,7 @@ mod host;
 mod loaded;
 mod memory;
 mod memory_model;
+mod multiprocessors;
 mod open;
 mod pages;
 mod pipelines;

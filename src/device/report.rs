@@ -146,7 +146,7 @@ pub fn adapter_text(adapter: &AdapterSummary) -> String {
     for (name, value) in facts(adapter) {
         for (k, line) in wrap(&value, 57).into_iter().enumerate() {
             let name = if k == 0 { name } else { "" };
-            line_to(&mut text, format_args!("       {name:<14} {line}"));
+            line_to(&mut text, format_args!("       {name:<15} {line}"));
         }
     }
     text
@@ -157,7 +157,7 @@ fn line_to(text: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{line}");
 }
 
-fn facts(adapter: &AdapterSummary) -> [(&'static str, String); 7] {
+fn facts(adapter: &AdapterSummary) -> [(&'static str, String); 8] {
     let subgroups = if !adapter.subgroups {
         "no".to_owned()
     } else if adapter.subgroup_min == adapter.subgroup_max {
@@ -175,6 +175,11 @@ fn facts(adapter: &AdapterSummary) -> [(&'static str, String); 7] {
             )
         })
         .collect();
+    let multiprocessors = match (adapter.multiprocessors, adapter.multiprocessors_for_plans()) {
+        (Some(count), _) => count.to_string(),
+        (None, 0) => "no".to_owned(),
+        (None, assumed) => format!("unknown, {assumed} assumed"),
+    };
     let yes_no = |yes| if yes { "yes" } else { "no" };
     [
         (
@@ -201,6 +206,7 @@ fn facts(adapter: &AdapterSummary) -> [(&'static str, String); 7] {
             ),
         ),
         ("f16", yes_no(adapter.f16).to_owned()),
+        ("multiprocessors", multiprocessors),
         ("subgroups", subgroups),
         (
             "matrix units",
@@ -266,6 +272,7 @@ mod tests {
             subgroups: true,
             subgroup_min: 32,
             subgroup_max: 32,
+            multiprocessors: Some(132),
             matrix_units: vec![unit; 9],
             timestamps: true,
         }
@@ -295,6 +302,7 @@ mod tests {
             "550.54.15",
             "2.0 GiB",
             "1.0 TiB",
+            "multiprocessors 132",
             "32 wide",
             "16x16x16 f16->f32",
         ] {
@@ -304,5 +312,6 @@ mod tests {
         assert_eq!(json[0]["max_binding_bytes"], 2_147_483_647_u64);
         assert_eq!(json[0]["matrix_units"][8]["k"], 16);
         assert_eq!(json[0]["hardware"], "discrete");
+        assert_eq!(json[0]["multiprocessors"], 132);
     }
 }

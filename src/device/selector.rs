@@ -266,6 +266,7 @@ mod tests {
             subgroups: false,
             subgroup_min: 4,
             subgroup_max: 128,
+            multiprocessors: None,
             matrix_units: Vec::new(),
             timestamps: false,
         }

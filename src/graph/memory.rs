@@ -11,10 +11,6 @@ use crate::kernel::Changes;
 /// The alignment of tensors in an arena, in elements: 256 bytes of `f32`, at which every device can bind.
 pub(super) const ALIGNMENT: usize = 64;
 
-/// The number of workgroups of a product that keep a GPU busy: about four for each of the 132 multiprocessors of the largest
-/// current GPUs. Smaller GPUs need fewer, but more do not slow them down.
-pub const WORKGROUPS: usize = 512;
-
 /// The limits of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -26,23 +22,23 @@ pub struct Limits {
     pub packed: bool,
     /// Whether products of halves run on matrix units: then recurrent products are separate steps.
     pub units: bool,
-    /// The number of workgroups of a product that keep the device busy. Products with fewer workgroups run in pieces. In
-    /// training with a large batch, recurrent products are separate steps. 0: a software device, where only the amount of
-    /// work matters.
-    pub workgroups: usize,
+    /// The number of multiprocessors, each of which runs workgroups of its own. Where the workgroups of a product would leave
+    /// part of them idle, the product runs in pieces. In training with a large batch, recurrent products are separate steps.
+    /// 0: a software device, where only the amount of work matters.
+    pub multiprocessors: usize,
     /// The changes that plans are built without, to measure what they gain. Training has all of them.
     pub without: Changes,
 }
 
 impl Limits {
     /// The limits that every current GPU supports: bindings of 128 MiB, buffers of 256 MiB. Browsers may support
-    /// less.
+    /// less. With about as many multiprocessors as the largest GPUs have.
     pub const COMMON: Limits = Limits {
         arena: 64 << 20,
         slice: 32 << 20,
         packed: true,
         units: false,
-        workgroups: WORKGROUPS,
+        multiprocessors: 128,
         without: Changes::NONE,
     };
 
@@ -64,7 +60,7 @@ impl Limits {
         slice: usize::MAX,
         packed: false,
         units: false,
-        workgroups: 0,
+        multiprocessors: 0,
         without: Changes::NONE,
     };
 }

@@ -3,7 +3,7 @@
 /// A change that makes training faster. Training always has all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Products with few workgroups run in pieces.
+    /// The number of pieces of a product follows the waves of its workgroups.
     Pieces,
     /// The update, the moving average and the `f16` copy of a parameter run in one kernel.
     Optimizer,
@@ -43,7 +43,7 @@ impl Change {
     /// What it changes, for help.
     pub fn describe(self) -> &'static str {
         match self {
-            Change::Pieces => "products with few workgroups run in pieces",
+            Change::Pieces => "the number of pieces of a product follows waves of workgroups",
             Change::Optimizer => "update, moving average and f16 copy in one kernel",
             Change::Loss => "the loss reads the logits once",
             Change::Cells => "cells in the epilogue of recurrent products",

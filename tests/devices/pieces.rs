@@ -13,8 +13,8 @@ use wlstm::kernels::embedding::rows::row_index;
 use wlstm::kernels::matmul::sum_pieces;
 use wlstm::train::update::training_plan;
 
-/// Workgroups that a GPU is assumed to run at once.
-const WORKGROUPS: usize = 64;
+/// Multiprocessors that a GPU is assumed to have.
+const MULTIPROCESSORS: usize = 32;
 
 const VOCABULARY: usize = 24;
 const STEPS: usize = 3;
@@ -131,7 +131,7 @@ fn compare(got: &After<f64>, want: &After<f64>, tolerance: f64) -> Result<(), Fa
 
 fn wide(limits: Limits) -> Limits {
     Limits {
-        workgroups: WORKGROUPS,
+        multiprocessors: MULTIPROCESSORS,
         ..limits
     }
 }
@@ -197,10 +197,10 @@ fn open(gpu: &Gpu) -> Result<GpuExecutor, Failed> {
     Ok(GpuExecutor::new(&gpu.adapter).map_err(|error| error.chain().to_string())?)
 }
 
-/// The limits of a GPU without its number of workgroups, so that no product is split.
+/// The limits of a GPU without its number of multiprocessors, so that no product is split.
 fn limits(gpu: &Gpu) -> Result<Limits, Failed> {
     Ok(Limits {
-        workgroups: 0,
+        multiprocessors: 0,
         ..open(gpu)?.limits()
     })
 }

@@ -127,7 +127,7 @@ pub(super) fn on_devices(question: &Question<'_>) -> Vec<OnDevice> {
         };
         let mut limits = adapter.limits(mixed);
         if question.memory.is_some() {
-            limits.workgroups = Limits::COMMON.workgroups;
+            limits.multiprocessors = Limits::COMMON.multiprocessors;
         }
         found.push(OnDevice::new(
             question,

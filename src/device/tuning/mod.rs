@@ -212,6 +212,7 @@ mod tests {
             subgroups: false,
             subgroup_min: 0,
             subgroup_max: 0,
+            multiprocessors: None,
             matrix_units: Vec::new(),
             timestamps: true,
         }

@@ -5,6 +5,7 @@ pub mod embedding;
 pub mod full_softmax;
 pub mod layer;
 pub mod mean;
+mod pieces;
 pub mod products;
 pub mod residual;
 pub mod sampled_softmax;

@@ -1,13 +1,12 @@
 //! Products of matrices, in pieces where that fills a device.
 
+use super::pieces::pieces;
 use crate::graph::Graph;
-use crate::graph::memory::Limits;
+use crate::graph::builder::Builder;
 use crate::graph::plan::Slice;
-use crate::kernel::Change;
 use crate::kernels::matmul::{product, sum_pieces};
 
-/// Emits a product. A product with few blocks and many terms runs in pieces, if the device can run more workgroups
-/// at once.
+/// Emits a product. A product whose workgroups would leave multiprocessors idle runs in pieces: see [`pieces`].
 pub fn emit_product(
     graph: &mut Graph,
     label: impl Into<String>,
@@ -20,7 +19,7 @@ pub fn emit_product(
     let label = label.into();
     let builder = &mut graph.builder;
     let pieces = match bias {
-        None => pieces(builder.limits(), params),
+        None => pieces(builder.limits(), params, on_units(builder)),
         Some(_) => 1,
     };
     // Without a bias the kernel binds the left operand in its place.
@@ -43,25 +42,7 @@ pub fn emit_product(
     builder.step(label, &sum_pieces::KERNEL, &sum, &[parts, out]);
 }
 
-/// Rows and columns of the blocks that are counted: those of the forms of a product whose threads share operands.
-const BLOCK: (u32, u32) = (128, 64);
-
-/// The number of pieces of a product.
-fn pieces(limits: &Limits, params: &product::Params) -> u32 {
-    if limits.without.has(Change::Pieces) {
-        return 1;
-    }
-    let p = params;
-    // Pieces are contiguous: their sum is the product only if the product has no gaps.
-    let is_dense =
-        p.product_stride == p.groups * p.columns && (p.groups == 1 || p.product_group == p.columns);
-    let blocks = p.groups * p.rows.div_ceil(BLOCK.0) * p.columns.div_ceil(BLOCK.1);
-    let wanted = (limits.workgroups as u32).div_ceil(blocks);
-    let pieces = p.in_at_most(wanted).pieces;
-    let elements = u64::from(pieces) * u64::from(p.rows) * u64::from(p.product_stride);
-    if is_dense && elements <= limits.slice.min(limits.arena) as u64 {
-        pieces
-    } else {
-        1
-    }
+/// Whether products of this plan run on matrix units.
+fn on_units(builder: &Builder) -> bool {
+    builder.is_mixed() && builder.limits().units
 }

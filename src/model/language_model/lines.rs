@@ -159,7 +159,7 @@ pub fn line_softmax(
     let h = graph.builder.real_input("h", [rows, width]);
     let h = graph.value(h, rows, width);
     let targets = graph.builder.index_input("targets", [rows]);
-    let words = match limits.workgroups {
+    let words = match limits.multiprocessors {
         0 => CPU_TILE,
         _ => (TILE.min(limits.slice) / GPU_ROWS).max(1),
     };

@@ -29,7 +29,7 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
         graph.builder.mix_precision();
     }
     let on_units = limits.units && config.train.precision == Precision::Mixed;
-    if on_units || (limits.workgroups > 0 && extent.batch >= SEPARATE) {
+    if on_units || (limits.multiprocessors > 0 && extent.batch >= SEPARATE) {
         graph.builder.separate_products();
     }
     if config.train.recompute {

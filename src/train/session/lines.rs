@@ -96,7 +96,7 @@ impl LineSession {
 
     /// Whether the model is on a GPU.
     pub(in crate::train) fn is_on_gpu(&self) -> bool {
-        self.weights.limits().workgroups > 0
+        self.weights.limits().multiprocessors > 0
     }
 
     /// The number of elements of a row of the input of the softmax, `P`.

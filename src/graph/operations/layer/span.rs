@@ -7,7 +7,7 @@
 //!
 //! The recomputed numbers are the same. But gradients of weights are then summed span by span, starting with the last, and
 //! differ by rounding from sums over all steps at once. With a single span they do not differ in `f32`, unless products run in
-//! pieces ([`Limits::workgroups`](crate::graph::memory::Limits::workgroups)): the recurrent product of all steps at once runs
+//! pieces ([`Limits::multiprocessors`](crate::graph::memory::Limits::multiprocessors)): the recurrent product of all steps at once runs
 //! in fewer pieces.
 
 use std::ops::Range;
