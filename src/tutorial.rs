@@ -51,6 +51,7 @@
 //! - [`Optimizer`](crate::kernels::optimizer::Optimizer) declares the states, each with its initial value, and the constants.
 //!   `corrections` are two numbers that depend on the step, as in Adam.
 //! - `fields!` takes the names of the constants, `bindings!` the names of the states, both in the order of the declaration.
+//!   `averaged_bindings!` takes the states too; the kernel `AVERAGED` also updates the moving average of a dense parameter.
 //! - `cases` takes the constants, a range of test values for each state, and the first elements of the input
 //!   [`control`](crate::kernels::optimizer::control), of which element 0 is the learning rate.
 //! - `kernel::<F<f32>, F<f64>, STATES, CONSTANTS>()` generates the rest of the kernel from a rule `F` and the numbers of states
@@ -59,9 +60,9 @@
 //!   per step. `update(weight, states, g)` returns the new weight and the new states of one element for the scaled gradient
 //!   `g`.
 //!
-//! The shader has the same rule. `Params` are the seven fields of every optimizer, then the constants. `update(i, g)` updates
-//! element `i` of the weight and of the states by the scaled gradient `g`; the shared `main` calls it. This is
-//! `shaders/optimizer/momentum.wgsl`:
+//! The shader has the same rule. Its `Params`, `Starts` and bindings are written from the declaration: a binding for each state,
+//! and a field of `params` for each constant. `update(i, w, g)` updates four elements `i` of the states, whose weights are `w`, by
+//! the scaled gradients `g`, and returns the new weights; the shared `main` calls it. This is `shaders/optimizer/momentum.wgsl`:
 //!
 //! ```wgsl
 #![doc = include_str!("../shaders/optimizer/momentum.wgsl")]

@@ -1,36 +1,13 @@
-// a += g^2, w -= lr * g / sqrt(a), for one element.
+// a += g^2, w -= lr * g / sqrt(a).
 
-struct Params {
-    capacity: u32,
-    width: u32,
-    sparse: u32,
-    first: u32,
-    base: u32,
-    window: u32,
-    clipped: u32,
-}
-
-struct Starts {
-    weight: u32,
-    accumulator: u32,
-    gradient: u32,
-    rows: u32,
-    control: u32,
-    norm: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> starts: Starts;
-@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> accumulator: array<f32>;
-@group(0) @binding(4) var<storage, read> gradient: array<f32>;
-@group(0) @binding(5) var<storage, read> rows: array<u32>;
-@group(0) @binding(6) var<storage, read> control: array<f32>;
-@group(0) @binding(7) var<storage, read> norm: array<f32>;
-
-fn update(i: u32, g: f32) {
+// Updates the states of the elements i. Returns their new weights.
+fn update(i: vec4<u32>, w: vec4<f32>, g: vec4<f32>) -> vec4<f32> {
     let rate = control[starts.control]; // LEARNING_RATE
-    let a = accumulator[starts.accumulator + i] + g * g;
-    accumulator[starts.accumulator + i] = a;
-    weight[starts.weight + i] -= rate * g / sqrt(a);
+    let at = starts.accumulator + i;
+    let a = vec4<f32>(accumulator[at.x], accumulator[at.y], accumulator[at.z], accumulator[at.w]) + g * g;
+    accumulator[at.x] = a.x;
+    accumulator[at.y] = a.y;
+    accumulator[at.z] = a.z;
+    accumulator[at.w] = a.w;
+    return w - rate * g / sqrt(a);
 }

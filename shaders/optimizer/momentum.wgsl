@@ -1,37 +1,14 @@
-// v = momentum * v + g, w -= lr * v, for one element.
+// v = momentum * v + g, w -= lr * v.
 
-struct Params {
-    capacity: u32,
-    width: u32,
-    sparse: u32,
-    first: u32,
-    base: u32,
-    window: u32,
-    clipped: u32,
-    momentum: f32,
-}
-
-struct Starts {
-    weight: u32,
-    velocity: u32,
-    gradient: u32,
-    rows: u32,
-    control: u32,
-    norm: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> starts: Starts;
-@group(0) @binding(2) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> velocity: array<f32>;
-@group(0) @binding(4) var<storage, read> gradient: array<f32>;
-@group(0) @binding(5) var<storage, read> rows: array<u32>;
-@group(0) @binding(6) var<storage, read> control: array<f32>;
-@group(0) @binding(7) var<storage, read> norm: array<f32>;
-
-fn update(i: u32, g: f32) {
+// Updates the states of the elements i. Returns their new weights.
+fn update(i: vec4<u32>, w: vec4<f32>, g: vec4<f32>) -> vec4<f32> {
     let rate = control[starts.control]; // LEARNING_RATE
-    let v = params.momentum * velocity[starts.velocity + i] + g;
-    velocity[starts.velocity + i] = v;
-    weight[starts.weight + i] -= rate * v;
+    let at = starts.velocity + i;
+    let before = vec4<f32>(velocity[at.x], velocity[at.y], velocity[at.z], velocity[at.w]);
+    let v = params.momentum * before + g;
+    velocity[at.x] = v.x;
+    velocity[at.y] = v.y;
+    velocity[at.z] = v.z;
+    velocity[at.w] = v.w;
+    return w - rate * v;
 }

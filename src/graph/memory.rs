@@ -6,7 +6,7 @@
 //! memory that is live at once).
 
 use super::plan::{Plan, Storage, TensorId};
-use crate::kernel::Changes;
+use crate::kernel::{Change, Changes};
 
 /// The alignment of tensors in an arena, in elements: 256 bytes of `f32`, at which every device can bind.
 pub(super) const ALIGNMENT: usize = 64;
@@ -41,6 +41,11 @@ impl Limits {
         multiprocessors: 128,
         without: Changes::NONE,
     };
+
+    /// Whether an update, and its moving average run in one kernel.
+    pub fn updates_in_one_pass(&self) -> bool {
+        !self.without.has(Change::Optimizer)
+    }
 
     /// The same with bindings of at most this many bytes; 0: unchanged.
     pub fn binding_at_most(self, bytes: u64) -> Limits {

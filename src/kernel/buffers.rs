@@ -77,6 +77,11 @@ impl<'a, R> Buffers<'a, R> {
         }
     }
 
+    /// Whether the kernel has a binding of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.bindings.iter().any(|binding| binding.name == name)
+    }
+
     /// The name of binding `k`.
     pub fn name(&self, k: usize) -> &'static str {
         self.bindings[k].name

@@ -21,6 +21,9 @@ pub struct Kernel {
     pub wgsl: &'static str,
     /// The snippets that the shader uses. Default: none.
     pub snippets: &'static [&'static Snippet],
+    /// Whether [`Kernel::source`] writes params, starts and bindings from this declaration, for shaders whose bindings vary.
+    /// Default: the shader declares them.
+    pub declares_interface: bool,
     /// [`Params::FIELDS`](super::Params::FIELDS).
     pub fields: &'static [(&'static str, &'static str)],
     /// The storage bindings in order.
@@ -82,6 +85,7 @@ impl Kernel {
         name: "",
         wgsl: "",
         snippets: &[],
+        declares_interface: false,
         fields: &[],
         bindings: &[],
         requires: Requirements::NONE,

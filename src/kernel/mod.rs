@@ -33,6 +33,7 @@ mod change;
 mod declaration;
 mod grid;
 mod halves;
+mod interface;
 mod params;
 mod requirements;
 mod snippet;

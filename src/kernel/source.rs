@@ -3,11 +3,12 @@
 use super::binding::Binding;
 use super::declaration::Kernel;
 use super::halves::Halves;
+use super::interface::{capitalized, interface};
 use super::snippet::specialize;
 
 impl Kernel {
-    /// The whole text of the shader: its directives, which WGSL requires at the top, then the snippets, then
-    /// the shader with its constants set.
+    /// The whole text of the shader: its directives, which WGSL requires at the top, then its interface if the declaration
+    /// stands for it, then the snippets, then the shader with its constants set.
     ///
     /// With `aliased`, read-only bindings are declared `read_write`: a device refuses to bind one buffer in both ways in a
     /// dispatch, and two slices of one arena may be bound so.
@@ -29,6 +30,9 @@ impl Kernel {
         }
         for line in self.wgsl.lines().filter(is_directive) {
             text += &format!("{line}\n");
+        }
+        if self.declares_interface {
+            text += &interface(self.fields, self.bindings);
         }
         for snippet in self.snippets {
             text.push_str(snippet.wgsl);
@@ -58,13 +62,7 @@ impl Kernel {
 fn with_half(wgsl: &str, binding: &Binding) -> String {
     let name = binding.name;
     let declaration = format!("> {name}: array<");
-    let mut letters = name.chars();
-    let capital: String = letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .collect();
-    let alias = format!("alias {capital}{} = ", letters.as_str());
+    let alias = format!("alias {} = ", capitalized(name));
     let constant = format!("const HALF_{}: bool = ", name.to_uppercase());
     let line = |line: &str| {
         if line.starts_with(&alias) || line.contains(&declaration) {

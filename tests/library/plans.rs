@@ -24,14 +24,14 @@ use wlstm::random::{Purpose, Stream};
 use wlstm::train::prepare::Preparer;
 use wlstm::train::update::{Control, training_plan, training_plan_in};
 
-fn config(model: &str, rest: &str) -> Config {
+pub fn config(model: &str, rest: &str) -> Config {
     let text =
         format!("[model]\n{model}\n{rest}\n[data]\norder = \"contiguous\"\ntrain = [\"text\"]\n");
     let folder = std::env::temp_dir();
     Config::parse(&text, "test", &folder, &[]).unwrap_or_else(|e| panic!("{text}\n{}", e.chain()))
 }
 
-const VOCABULARY: usize = 10;
+pub const VOCABULARY: usize = 10;
 
 fn text_of_training(config: &Config) -> String {
     training_plan(config, VOCABULARY, &Limits::COMMON, false).to_string()
@@ -297,7 +297,7 @@ fn apart(plan: &Plan) -> Plan {
 }
 
 /// The bits of all persistent tensors and outputs after two steps. Arenas are filled with NaN before.
-fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
+pub fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
     let mut executor = CpuExecutor::<f32>::new();
     let id = executor
         .load(Arc::new(plan.clone()))

@@ -21,6 +21,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
     suits_rare_rows: true,
     corrections: Optimizer::no_corrections,
     kernel: &KERNEL,
+    averaged: &AVERAGED,
 };
 
 /// See the module.
@@ -31,6 +32,14 @@ pub static KERNEL: Kernel = Kernel {
     bindings: row_update::bindings!("accumulator"),
     cases: || row_update::cases(OPTIMIZER.constants, &[(1.0, 2.0)], &[0.2]),
     ..row_update::kernel::<Adagrad<f32>, Adagrad<f64>, 1, 0>()
+};
+
+/// The same for a dense parameter, with its moving average.
+static AVERAGED: Kernel = Kernel {
+    name: "optimizer/adagrad averaged",
+    bindings: row_update::averaged_bindings!("accumulator"),
+    cases: || row_update::averaged_cases(OPTIMIZER.constants, &[(1.0, 2.0)], &[0.2]),
+    ..row_update::averaged::<Adagrad<f32>, Adagrad<f64>, 1, 0>(&KERNEL)
 };
 
 #[derive(Clone, Copy)]

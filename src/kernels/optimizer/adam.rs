@@ -35,6 +35,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
     suits_rare_rows: false,
     corrections: |step| BETAS.map(|beta| 1.0 - beta.powf(step as f64 + 1.0)),
     kernel: &KERNEL,
+    averaged: &AVERAGED,
 };
 
 /// See the module.
@@ -43,15 +44,21 @@ pub static KERNEL: Kernel = Kernel {
     wgsl: include_str!("../../../shaders/optimizer/adam.wgsl"),
     fields: row_update::fields!("beta1", "beta2", "epsilon"),
     bindings: row_update::bindings!("first", "second"),
-    cases: || {
-        let (moments, control) = (
-            [(-1.0, 1.0), (0.1, 1.0)],
-            [0.01, 10.0, 0.999, 0.271, 0.002_997],
-        );
-        row_update::cases(OPTIMIZER.constants, &moments, &control)
-    },
+    cases: || row_update::cases(OPTIMIZER.constants, &MOMENTS, &CONTROL),
     ..row_update::kernel::<Adam<f32>, Adam<f64>, 2, 3>()
 };
+
+/// The same for a dense parameter, with its moving average.
+static AVERAGED: Kernel = Kernel {
+    name: "optimizer/adam averaged",
+    bindings: row_update::averaged_bindings!("first", "second"),
+    cases: || row_update::averaged_cases(OPTIMIZER.constants, &MOMENTS, &CONTROL),
+    ..row_update::averaged::<Adam<f32>, Adam<f64>, 2, 3>(&KERNEL)
+};
+
+/// The moments and the first elements of `control` of its cases.
+const MOMENTS: [(f32, f32); 2] = [(-1.0, 1.0), (0.1, 1.0)];
+const CONTROL: [f32; 5] = [0.01, 10.0, 0.999, 0.271, 0.002_997];
 
 #[derive(Clone, Copy)]
 struct Adam<R> {

@@ -20,6 +20,8 @@ pub struct Optimizer {
     pub corrections: fn(u64) -> [f64; 2],
     /// The kernel that updates a parameter.
     pub kernel: &'static Kernel,
+    /// The kernel that updates a dense parameter and its moving average.
+    pub averaged: &'static Kernel,
 }
 
 /// A state tensor of an optimizer.

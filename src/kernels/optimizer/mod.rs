@@ -33,10 +33,11 @@ pub static DEFAULT: &Optimizer = &adagrad::OPTIMIZER;
 
 /// The kernels of this folder: those of the optimizers, and the moving average.
 pub static KERNELS: &[&Kernel] = &{
-    let mut kernels = [&moving_average::KERNEL; OPTIMIZERS.len() + 1];
+    let mut kernels = [&moving_average::KERNEL; 2 * OPTIMIZERS.len() + 1];
     let mut k = 0;
     while k < OPTIMIZERS.len() {
-        kernels[k] = OPTIMIZERS[k].kernel;
+        kernels[2 * k] = OPTIMIZERS[k].kernel;
+        kernels[2 * k + 1] = OPTIMIZERS[k].averaged;
         k += 1;
     }
     kernels
@@ -56,8 +57,13 @@ mod tests {
                 .chain(states)
                 .chain(["gradient", "rows", "control", "norm"])
                 .collect();
-            let bound: Vec<&str> = kernel.bindings.iter().map(|binding| binding.name).collect();
-            assert_eq!(bound, names, "{optimizer}");
+            let bound = |kernel: &Kernel| -> Vec<&str> {
+                kernel.bindings.iter().map(|binding| binding.name).collect()
+            };
+            assert_eq!(bound(kernel), names, "{optimizer}");
+            let mut names: Vec<&str> = names.into_iter().filter(|&name| name != "rows").collect();
+            names.push("average");
+            assert_eq!(bound(optimizer.averaged), names, "{optimizer}");
             let constants = kernel.fields.iter().filter(|(_, kind)| *kind == "f32");
             assert_eq!(constants.count(), optimizer.constants.len(), "{optimizer}");
         }

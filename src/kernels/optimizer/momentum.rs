@@ -20,6 +20,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
     suits_rare_rows: true,
     corrections: Optimizer::no_corrections,
     kernel: &KERNEL,
+    averaged: &AVERAGED,
 };
 
 /// See the module.
@@ -30,6 +31,14 @@ pub static KERNEL: Kernel = Kernel {
     bindings: row_update::bindings!("velocity"),
     cases: || row_update::cases(OPTIMIZER.constants, &[(-1.0, 1.0)], &[0.5]),
     ..row_update::kernel::<Momentum<f32>, Momentum<f64>, 1, 1>()
+};
+
+/// The same for a dense parameter, with its moving average.
+static AVERAGED: Kernel = Kernel {
+    name: "optimizer/momentum averaged",
+    bindings: row_update::averaged_bindings!("velocity"),
+    cases: || row_update::averaged_cases(OPTIMIZER.constants, &[(-1.0, 1.0)], &[0.5]),
+    ..row_update::averaged::<Momentum<f32>, Momentum<f64>, 1, 1>(&KERNEL)
 };
 
 #[derive(Clone, Copy)]

@@ -59,8 +59,9 @@ fn cpu(_: &[u32], buffers: &mut Buffers<'_, f32>) {
     );
 }
 
+/// Updates elements of an average, by as many elements of the weight.
 #[inline(always)]
-fn average_in<R: Real>(decay: R, weight: &[R], average: &mut [R]) {
+pub(super) fn average_in<R: Real>(decay: R, weight: &[R], average: &mut [R]) {
     let rest = R::ONE - decay;
     for (average, &weight) in average.iter_mut().zip(weight) {
         *average = decay * *average + rest * weight;

@@ -7,13 +7,16 @@
 //! - Dense: weights, states and gradient are `[capacity, width]`. `rows` is not read: any indices may be bound.
 //! - Sparse: row `k` of the gradient updates row `rows[1 + first + k] - base` of weights and states, if they have it. `rows` is
 //!   a [row index](crate::kernels::embedding::rows); each of its rows is updated once.
+//!
+//! The kernel `averaged` of an optimizer updates a dense parameter and then its `average`, as [`super::moving_average`] does, in
+//! one pass. It reads no `rows`.
 
 mod cases;
 mod kernel;
 mod params;
 mod rows;
 
-pub(super) use cases::cases;
-pub(super) use kernel::{bindings, fields, kernel};
+pub(super) use cases::{averaged_cases, cases};
+pub(super) use kernel::{averaged, averaged_bindings, bindings, fields, kernel};
 pub use params::Params;
 pub(super) use rows::Rule;

@@ -17,6 +17,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
     suits_rare_rows: true,
     corrections: Optimizer::no_corrections,
     kernel: &KERNEL,
+    averaged: &AVERAGED,
 };
 
 /// See the module.
@@ -27,6 +28,14 @@ pub static KERNEL: Kernel = Kernel {
     bindings: row_update::bindings!(),
     cases: || row_update::cases(OPTIMIZER.constants, &[], &[0.5]),
     ..row_update::kernel::<Sgd<f32>, Sgd<f64>, 0, 0>()
+};
+
+/// The same for a dense parameter, with its moving average.
+static AVERAGED: Kernel = Kernel {
+    name: "optimizer/sgd averaged",
+    bindings: row_update::averaged_bindings!(),
+    cases: || row_update::averaged_cases(OPTIMIZER.constants, &[], &[0.5]),
+    ..row_update::averaged::<Sgd<f32>, Sgd<f64>, 0, 0>(&KERNEL)
 };
 
 #[derive(Clone, Copy)]

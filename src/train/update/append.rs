@@ -6,10 +6,8 @@ use super::optimizer::append_optimizer;
 use super::parameter::{ParameterUpdate, group_of};
 use crate::config::Config;
 use crate::graph::Graph;
-use crate::graph::plan::{Role, Slice};
-use crate::kernels::optimizer::{control, moving_average};
+use crate::kernels::optimizer::control;
 use crate::model::parameters::{Group, parameters};
-use crate::tensor::names;
 
 /// Appends the update of every parameter. Gradients are clipped by one norm over all parameters with
 /// `clips_all`, otherwise by the norm over the recurrent ones, which alone are clipped.
@@ -33,10 +31,8 @@ pub(super) fn append_update(
             Group::Recurrent => control,
             Group::Embedding | Group::Softmax => of_tables,
         };
-        append_optimizer(graph, optimizer, update, values, norm);
-        if config.train.ema > 0.0 && update.group == Group::Recurrent {
-            append_moving_average(graph, update, control);
-        }
+        let averages = config.train.ema > 0.0 && update.group == Group::Recurrent;
+        append_optimizer(graph, optimizer, update, [values, norm], averages);
     }
 }
 
@@ -64,19 +60,4 @@ fn parameter_updates(
         .collect();
     assert_eq!(updates.len(), table.len(), "every parameter has a gradient");
     updates
-}
-
-fn append_moving_average(graph: &mut Graph, update: &ParameterUpdate, control: Slice) {
-    let average = graph.builder.persistent(
-        Role::MovingAverage,
-        &names::moving_average(&update.name),
-        [update.rows(), update.width],
-    );
-    let params = moving_average::Params {
-        len: update.weight.len as u32,
-    };
-    let slices = [update.weight, control, average];
-    graph
-        .builder
-        .step("moving average", &moving_average::KERNEL, &params, &slices);
 }

@@ -1,58 +1,79 @@
-//! The step that updates a parameter.
+//! The steps that update a parameter.
 
 use super::parameter::ParameterUpdate;
 use crate::graph::plan::{Role, Slice};
 use crate::graph::{Gradient, Graph};
-use crate::kernels::optimizer::{Optimizer, row_update};
+use crate::kernels::optimizer::{Optimizer, moving_average, row_update};
 use crate::tensor::names;
 
-/// Appends the step that updates one parameter and its optimizer state.
+/// Appends the step that updates one parameter and its optimizer state, and its moving average if it has one.
 pub(super) fn append_optimizer(
     graph: &mut Graph,
     optimizer: &Optimizer,
     update: &ParameterUpdate,
-    control: Slice,
-    norm: Slice,
+    [control, norm]: [Slice; 2],
+    averages: bool,
 ) {
-    let width = update.width as u32;
-    let window = update.rows() as u32;
-    let (gradient, capacity, sparse, rows) = match update.gradient {
-        Gradient::Dense(slice) => {
-            // A dense update reads no row index, but must bind one: any that the plan has, or an empty input.
-            let any = graph.builder.any_index();
-            let any = any.unwrap_or_else(|| graph.builder.index_input("none", [1]));
-            (slice, window, 0, any)
-        }
-        Gradient::Rows {
-            rows,
-            values,
-            capacity,
-        } => (values, capacity as u32, 1, rows),
-        Gradient::Sources { .. } => panic!("`{}` is not summed", update.name),
-    };
-    let clipped = update.clipped.into();
+    let shape = [update.rows(), update.width];
     let state: Vec<Slice> = optimizer
         .states
         .iter()
         .map(|state| {
             let name = names::optimizer_state(&update.name, state.name);
-            let shape = [update.rows(), update.width];
             graph.builder.persistent(Role::OptimizerState, &name, shape)
         })
         .collect();
     let mut slices = vec![update.weight];
     slices.extend(&state);
-    slices.extend([gradient, rows, control, norm]);
-    let builder = &mut graph.builder;
+    let window = update.rows() as u32;
+    let params = |capacity, sparse| {
+        optimizer.params(row_update::Params {
+            capacity,
+            width: update.width as u32,
+            sparse,
+            first: 0,
+            base: 0,
+            window,
+            clipped: update.clipped.into(),
+        })
+    };
     let label = format!("update {}", update.name);
-    let params = optimizer.params(row_update::Params {
-        capacity,
-        width,
-        sparse,
-        first: 0,
-        base: 0,
-        window,
-        clipped,
+    let average = averages.then(|| {
+        let name = names::moving_average(&update.name);
+        graph.builder.persistent(Role::MovingAverage, &name, shape)
     });
-    builder.raw_step(label, optimizer.kernel, params, &slices);
+    let builder = &mut graph.builder;
+    let in_one_pass = builder.limits().updates_in_one_pass();
+    match (update.gradient, average) {
+        (Gradient::Dense(gradient), Some(average)) if in_one_pass => {
+            slices.extend([gradient, control, norm, average]);
+            return builder.raw_step(label, optimizer.averaged, params(window, 0), &slices);
+        }
+        (Gradient::Dense(gradient), _) => {
+            // A dense update reads no row index, but must bind one: any that the plan has, or an empty input.
+            let any = builder.any_index();
+            let any = any.unwrap_or_else(|| builder.index_input("none", [1]));
+            slices.extend([gradient, any, control, norm]);
+            builder.raw_step(label, optimizer.kernel, params(window, 0), &slices);
+        }
+        (
+            Gradient::Rows {
+                rows,
+                values,
+                capacity,
+            },
+            _,
+        ) => {
+            slices.extend([values, rows, control, norm]);
+            builder.raw_step(label, optimizer.kernel, params(capacity as u32, 1), &slices);
+        }
+        (Gradient::Sources { .. }, _) => panic!("`{}` is not summed", update.name),
+    }
+    if let Some(average) = average {
+        let params = moving_average::Params {
+            len: update.weight.len as u32,
+        };
+        let slices = [update.weight, control, average];
+        builder.step("moving average", &moving_average::KERNEL, &params, &slices);
+    }
 }

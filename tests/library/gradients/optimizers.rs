@@ -15,6 +15,7 @@ checks!(
     adagrad_formula,
     adam_formula,
     every_optimizer_descends,
+    averages_are_updated_in_the_same_pass,
     moving_average_formula
 );
 
@@ -153,6 +154,51 @@ fn every_optimizer_descends() {
         }
         let after = distance(&weight);
         assert!(after < 0.1 * before, "{optimizer}: {before} to {after}");
+    }
+}
+
+/// The kernel `averaged` computes what the kernel and the moving average compute, also where nothing but the average is updated.
+fn averages_are_updated_in_the_same_pass() {
+    let len = TABLE * COLUMNS;
+    for optimizer in OPTIMIZERS {
+        for clip in [CLIP, 0.0] {
+            let raw = optimizer.params(row_update::Params {
+                capacity: TABLE as u32,
+                width: COLUMNS as u32,
+                sparse: 0,
+                first: 0,
+                base: 0,
+                window: TABLE as u32,
+                clipped: 1,
+            });
+            let [first, second] = (optimizer.corrections)(3);
+            let (control, norm) = ([0.05, 0.0, 0.75, first, second], [7.0, clip, PLAIN]);
+            let gradient = numbers(1, len);
+            let arrays: Vec<Vec<f64>> = (0..optimizer.states.len() as u64 + 1)
+                .map(|k| numbers(k + 2, len).iter().map(|x| x.abs()).collect())
+                .collect();
+            let (mut apart, mut average) = (arrays.clone(), numbers(9, len));
+            let mut buffers: Vec<Buffer<'_, f64>> =
+                apart.iter_mut().map(|x| Buffer::Write(x)).collect();
+            buffers.extend([Buffer::Read(&gradient), Buffer::Index(&[0])]);
+            buffers.extend([Buffer::Read(&control), Buffer::Read(&norm)]);
+            run_twin(optimizer.kernel, &raw, buffers);
+            let params = moving_average::Params { len: len as u32 };
+            let buffers = vec![reals(&apart[0]), reals(&control), reals(&average)];
+            apart.push(result(&moving_average::KERNEL, &params, buffers, 2));
+
+            let mut at_once = arrays.clone();
+            let mut buffers: Vec<Buffer<'_, f64>> =
+                at_once.iter_mut().map(|x| Buffer::Write(x)).collect();
+            buffers.extend([Buffer::Read(&gradient), Buffer::Read(&control)]);
+            buffers.extend([Buffer::Read(&norm), Buffer::Write(&mut average)]);
+            run_twin(optimizer.averaged, &raw, buffers);
+            at_once.push(average);
+            for (got, want) in at_once.iter().zip(&apart) {
+                assert_close(&format!("{optimizer}, factor {clip}"), got, want, 0.0);
+            }
+            assert_eq!(at_once[0] != arrays[0], clip != 0.0, "{optimizer}");
+        }
     }
 }
 

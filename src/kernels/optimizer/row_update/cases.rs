@@ -3,6 +3,7 @@
 use super::params::Params;
 use crate::kernel::{Case, Fill};
 use crate::kernels::embedding::rows::row_index;
+use crate::kernels::optimizer::control;
 
 /// The label of the case that is timed.
 const TIMED: &str = "dense, of the bench model";
@@ -46,6 +47,24 @@ pub(crate) fn cases(constants: &[f32], states: &[(f32, f32)], control: &[f32]) -
         }
     };
     sizes().into_iter().map(case).collect()
+}
+
+/// The cases of the kernel that also updates the moving average: those of dense parameters.
+pub(crate) fn averaged_cases(
+    constants: &[f32],
+    states: &[(f32, f32)],
+    control: &[f32],
+) -> Vec<Case> {
+    let mut control = control.to_vec();
+    control.resize(control::LEN, 0.0);
+    control[control::EMA_DECAY] = 0.875;
+    let mut cases = cases(constants, states, &control);
+    cases.retain(|case| Params::and_constants::<0>(&case.params).0.sparse == 0);
+    for case in &mut cases {
+        case.buffers.remove(2 + states.len());
+        case.buffers.push(Fill::signed(case.buffers[0].len()));
+    }
+    cases
 }
 
 fn dense(label: &'static str, capacity: u32, width: u32, clipped: bool) -> Sizes {

@@ -40,26 +40,36 @@ impl Params {
         (Params::of(params), constants)
     }
 
-    /// Splits a step with `arrays` arrays before its gradient.
+    /// Splits a step with `arrays` arrays before its gradient, and `averages` after `control` and `norm`.
     pub(super) fn split(
         raw: &[u32],
         arrays: usize,
+        averages: usize,
         oversized: &Oversized<'_>,
     ) -> Option<[PartialStep; 2]> {
         let (params, constants) = raw.split_at(FIELDS);
-        let (split, parts) = Params::of(params).parts(arrays, oversized)?;
+        let (split, parts) = Params::of(params).parts(arrays, averages, oversized)?;
         split.with_raw(parts.map(|part| {
             let params = part.to_raw();
             params.iter().chain(constants).copied().collect()
         }))
     }
 
-    fn parts(&self, arrays: usize, oversized: &Oversized<'_>) -> Option<(RowSplit, [Params; 2])> {
+    fn parts(
+        &self,
+        arrays: usize,
+        averages: usize,
+        oversized: &Oversized<'_>,
+    ) -> Option<(RowSplit, [Params; 2])> {
         let width = self.width as usize;
         let mut widths = [0; MAX_BINDINGS];
         if self.sparse == 0 {
             // A dense update is split between elements.
             widths[..=arrays].fill(1);
+            widths[arrays + 3..]
+                .iter_mut()
+                .take(averages)
+                .for_each(|width| *width = 1);
             let split = oversized.rows(self.capacity as usize * width, &widths, 1)?;
             let parts = [split.first, split.second].map(|len| Params {
                 capacity: len as u32,

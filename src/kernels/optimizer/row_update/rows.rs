@@ -1,7 +1,8 @@
 //! The loop over rows on the CPU: in order, and on all threads.
 
 use super::params::Params;
-use crate::kernels::parallel::{GRAIN, vectorized};
+use crate::kernels::optimizer::moving_average::average_in;
+use crate::kernels::parallel::{self, GRAIN, vectorized};
 use crate::real::Real;
 use crate::team::{self, Bounds};
 
@@ -20,8 +21,11 @@ pub(super) struct Update<'a, R, const STATES: usize> {
     pub(super) weight: &'a mut [R],
     pub(super) states: [&'a mut [R]; STATES],
     pub(super) gradient: &'a [R],
-    pub(super) rows: &'a [u32],
+    /// Of a sparse step.
+    pub(super) rows: Option<&'a [u32]>,
     pub(super) norm: &'a [R],
+    /// The decay of the moving average, and its elements.
+    pub(super) average: Option<(R, &'a mut [R])>,
 }
 
 /// A contiguous part of weights and states, with the id of its first row.
@@ -43,24 +47,34 @@ impl<R: Real, const STATES: usize> Update<'_, R, STATES> {
     }
 
     /// Updates everything in order.
-    pub(super) fn run<const CONSTANTS: usize>(self, rule: impl Rule<R, STATES, CONSTANTS>) {
+    pub(super) fn run<const CONSTANTS: usize>(mut self, rule: impl Rule<R, STATES, CONSTANTS>) {
         let factor = self.factor();
-        if factor == R::ZERO {
-            return;
+        if factor != R::ZERO {
+            match self.touched() {
+                None => {
+                    let states = self.states.each_mut().map(|state| &mut **state);
+                    elements(self.weight, states, self.gradient, factor, rule);
+                }
+                Some((ids, gradient)) => self.stretch().update(ids, gradient, factor, rule),
+            }
         }
-        if self.params.sparse == 0 {
-            return elements(self.weight, self.states, self.gradient, factor, rule);
+        if let Some((decay, average)) = self.average {
+            average_in(decay, self.weight, average);
         }
-        let (ids, gradient) = self.params.touched(self.gradient, self.rows);
-        self.stretch().update(ids, gradient, factor, rule);
     }
 }
 
 impl<'a, R, const STATES: usize> Update<'a, R, STATES> {
-    fn stretch(self) -> Stretch<'a, R, STATES> {
+    /// Of a sparse step: see [`Params::touched`].
+    fn touched(&self) -> Option<(&'a [u32], &'a [R])> {
+        let rows = self.rows?;
+        Some(self.params.touched(self.gradient, rows))
+    }
+
+    fn stretch(&mut self) -> Stretch<'_, R, STATES> {
         Stretch {
             weight: self.weight,
-            states: self.states,
+            states: self.states.each_mut().map(|state| &mut **state),
             base: self.params.base as usize,
             width: self.params.width as usize,
         }
@@ -70,17 +84,31 @@ impl<'a, R, const STATES: usize> Update<'a, R, STATES> {
 impl<const STATES: usize> Update<'_, f32, STATES> {
     /// The same on all threads. No element depends on another, so the result does not depend on the division.
     pub(super) fn run_parallel<const CONSTANTS: usize>(
-        self,
+        mut self,
         rule: impl Rule<f32, STATES, CONSTANTS>,
     ) {
         let factor = self.factor();
-        if factor == 0.0 {
-            return;
+        if factor != 0.0 {
+            self.update_parallel(factor, rule);
         }
-        if self.params.sparse == 0 {
+        if let Some((decay, average)) = self.average {
+            let weight = &*self.weight;
+            parallel::elements(
+                average,
+                #[inline(always)]
+                |first, average| average_in(decay, &weight[first..], average),
+            );
+        }
+    }
+
+    fn update_parallel<const CONSTANTS: usize>(
+        &mut self,
+        factor: f32,
+        rule: impl Rule<f32, STATES, CONSTANTS>,
+    ) {
+        let Some((ids, gradient)) = self.touched() else {
             return self.divide_elements(factor, rule);
-        }
-        let (ids, gradient) = self.params.touched(self.gradient, self.rows);
+        };
         if ids.is_sorted() {
             return self.divide_rows(ids, gradient, factor, rule);
         }
@@ -92,13 +120,14 @@ impl<const STATES: usize> Update<'_, f32, STATES> {
     }
 
     fn divide_elements<const CONSTANTS: usize>(
-        self,
+        &mut self,
         factor: f32,
         rule: impl Rule<f32, STATES, CONSTANTS>,
     ) {
         let gradient = self.gradient;
         let bounds = Bounds::even(gradient.len(), 16, parts(gradient.len()));
-        team::split(self.weight, self.states, &bounds, |k, weight, states| {
+        let states = self.states.each_mut().map(|state| &mut **state);
+        team::split(self.weight, states, &bounds, |k, weight, states| {
             let gradient = &gradient[bounds[k]..bounds[k + 1]];
             vectorized(
                 #[inline(always)]
@@ -109,7 +138,7 @@ impl<const STATES: usize> Update<'_, f32, STATES> {
 
     /// Ids ascend, so weights and states can be divided before the first row of each part.
     fn divide_rows<const CONSTANTS: usize>(
-        self,
+        &mut self,
         ids: &[u32],
         gradient: &[f32],
         factor: f32,
@@ -125,7 +154,8 @@ impl<const STATES: usize> Update<'_, f32, STATES> {
             }
         };
         let bounds = Bounds::new(self.weight.len(), list.len() - 1, first);
-        team::split(self.weight, self.states, &bounds, |k, weight, states| {
+        let states = self.states.each_mut().map(|state| &mut **state);
+        team::split(self.weight, states, &bounds, |k, weight, states| {
             let (begin, end) = (list[k], list[k + 1]);
             let gradient = &gradient[begin * width..end * width];
             let mut stretch = Stretch {
