@@ -94,6 +94,7 @@
 //! | micro-batch | a part of the batch whose gradients are accumulated before the update |
 //! | piece | a part of a tensor that has its own buffer; also a part of the terms of a matrix product, added up afterwards |
 //! | slot | a row of the device's cache of a table that is kept in host memory |
+//! | floor | the shortest time that a device could need, from its measured peaks: see [`mod@bench`] |
 //! | tile | the part of a matrix product that one workgroup computes; also the part of the vocabulary that the full softmax processes at once |
 //!
 //! Shapes use the same letters everywhere: `B` streams, `T` time steps, `V` words, `E` embedding size, `P`

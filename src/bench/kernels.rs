@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::median;
+use super::micro::{Micro, copies, dispatches};
 use super::peaks::{Peaks, RUNS, rates};
+use super::products::{ProductTime, products};
 use crate::device::Executor;
 use crate::device::single::time_case;
 use crate::error::Result;
@@ -36,8 +38,44 @@ pub struct KernelTimes {
     pub device: String,
     /// Its peaks.
     pub peaks: Peaks,
-    /// The cases.
+    /// The cases; empty if they were not measured.
     pub kernels: Vec<KernelTime>,
+    /// The matrix products of the paper's models; empty if they were not measured.
+    pub products: Vec<ProductTime>,
+    /// Copies and short dispatches, if they were measured.
+    pub micro: Option<Micro>,
+}
+
+impl KernelTimes {
+    /// Whether nothing was measured except peaks.
+    pub fn is_empty(&self) -> bool {
+        self.kernels.is_empty() && self.products.is_empty() && self.micro.is_none()
+    }
+}
+
+/// What to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The cases of every kernel.
+    Cases,
+    /// The matrix products of the paper's models.
+    Products,
+    /// Copies and short dispatches.
+    Micro,
+}
+
+impl Part {
+    /// All parts.
+    pub const ALL: [Part; 3] = [Part::Cases, Part::Products, Part::Micro];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Cases => "cases",
+            Part::Products => "products",
+            Part::Micro => "micro",
+        }
+    }
 }
 
 /// The kernels that have a case to time.
@@ -45,13 +83,42 @@ pub fn measured() -> impl Iterator<Item = &'static Kernel> {
     catalogue().filter(|kernel| (kernel.cases)().iter().any(|case| case.timed))
 }
 
-/// Times the kernels whose name contains `filter`, in every precision that the device runs.
+/// Measures some parts: kernels whose name contains `filter`, in every precision that the device runs.
 ///
 /// # Errors
 ///
 /// [`Kind::Device`](crate::error::Kind::Device) if the device is out of memory or lost.
-pub fn kernels(executor: &mut dyn Executor, filter: &str) -> Result<KernelTimes> {
-    let peaks = Peaks::measure(executor)?;
+pub fn kernels(executor: &mut dyn Executor, parts: &[Part], filter: &str) -> Result<KernelTimes> {
+    let copies = copies(executor)?;
+    let peaks = Peaks::with(executor, &copies)?;
+    let has = |part| parts.contains(&part);
+    let micro = if has(Part::Micro) {
+        let dispatches = dispatches(executor)?;
+        Some(Micro { copies, dispatches })
+    } else {
+        None
+    };
+    let products = if has(Part::Products) {
+        products(executor, &peaks, filter)?
+    } else {
+        Vec::new()
+    };
+    let cases = if has(Part::Cases) {
+        cases(executor, &peaks, filter)?
+    } else {
+        Vec::new()
+    };
+    Ok(KernelTimes {
+        device: executor.describe(),
+        peaks,
+        kernels: cases,
+        products,
+        micro,
+    })
+}
+
+/// Times the cases of kernels.
+fn cases(executor: &mut dyn Executor, peaks: &Peaks, filter: &str) -> Result<Vec<KernelTime>> {
     let mut found = Vec::new();
     for kernel in measured().filter(|kernel| kernel.name.contains(filter)) {
         for case in (kernel.cases)().iter().filter(|case| case.timed) {
@@ -75,9 +142,5 @@ pub fn kernels(executor: &mut dyn Executor, filter: &str) -> Result<KernelTimes>
             }
         }
     }
-    Ok(KernelTimes {
-        device: executor.describe(),
-        peaks,
-        kernels: found,
-    })
+    Ok(found)
 }

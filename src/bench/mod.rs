@@ -5,16 +5,28 @@
 //! | [`step`] | training steps of a model on generated text: words per second, the share of the host |
 //! | [`profile`] | the time of each kernel in a step |
 //! | [`kernels`] | each kernel alone |
+//! | [`products`] | each form of a matrix product, at the sizes of the paper's models |
+//! | [`shapes`] | these sizes |
+//! | [`micro`] | copies of memory, and the shortest time of a dispatch |
 //! | [`peaks`] | the best arithmetic and memory rates of a device |
+//! | [`baseline`] | ratios to earlier measurements |
+//! | `floor` | the shortest time that a device could need |
+//! | `timed` | plans with steps to time |
 //! | `synthetic` | the generated text |
 //!
 //! This module neither reads files nor prints. It is called by `cli` and the programs in `benches`.
 
+pub mod baseline;
+mod floor;
 pub mod kernels;
+pub mod micro;
 pub mod peaks;
+pub mod products;
 pub mod profile;
+pub mod shapes;
 pub mod step;
 mod synthetic;
+mod timed;
 
 /// The median of some times in seconds. Sorts them.
 ///

@@ -2,25 +2,24 @@
 
 use serde::Serialize;
 
+use super::micro::{CopyTime, copies};
 use crate::device::Executor;
 use crate::device::single::time_case;
 use crate::error::Result;
 use crate::kernel::{Case, Fill, Halves, Kernel};
 use crate::kernels::matmul::peak_units;
-use crate::kernels::pointwise::{copy, multiply_add};
+use crate::kernels::pointwise::multiply_add;
 
 /// Runs of a case; the time of a case is the median or the minimum over them.
 pub(super) const RUNS: usize = 15;
-
-/// The largest array of the copy that measures memory, in elements: 128 MiB, more than caches hold.
-const COPIED: usize = 32 << 20;
 
 /// The best rates that a device reached.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Peaks {
     /// FLOPs per second in `f32`, from multiplications and additions in registers.
     pub flops_per_second: f64,
-    /// Bytes per second, read plus written, of a copy of 128 MiB (or half the largest binding if that is smaller).
+    /// Bytes per second, read plus written, of the fastest form of a copy of 512 MiB, more than caches hold (less if the largest
+    /// binding or an eighth of the memory is smaller).
     pub bytes_per_second: f64,
     /// FLOPs per second of the matrix units, from registers. `None` if the device has none or they are not used.
     pub unit_flops_per_second: Option<f64>,
@@ -44,12 +43,16 @@ impl Peaks {
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is out of memory or lost.
     pub fn measure(executor: &mut dyn Executor) -> Result<Peaks> {
+        let copies = copies(executor)?;
+        Peaks::with(executor, &copies)
+    }
+
+    /// The same with copies that are already measured.
+    pub(super) fn with(executor: &mut dyn Executor, copies: &[CopyTime]) -> Result<Peaks> {
+        let rates_of_copies = copies.iter().map(|copy| copy.bytes_per_second);
+        let bytes = rates_of_copies.fold(0.0, f64::max);
         let fill = |len: usize| vec![Fill::signed(len), Fill::Output(len)];
-        let len = COPIED.min(executor.limits().slice / 2);
-        let memory = Case::new("peak", &copy::Params { len: len as u32 }, 1, fill(len));
         let none = Halves::NONE;
-        let seconds = shortest(executor, &copy::KERNEL, &memory, none)?;
-        let (_, bytes) = rates(&copy::KERNEL, &memory, seconds, none);
         let arithmetic = |rounds| {
             let len = 1 << 22;
             let params = multiply_add::Params {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use super::floor::{Floor, group};
 use super::median;
 use super::peaks::Peaks;
 use crate::error::Result;
@@ -24,8 +25,26 @@ pub struct StepProfile {
     pub peaks: Peaks,
     /// The time of all kernels together in seconds.
     pub seconds: f64,
+    /// The floor of the step: the sum over the groups.
+    pub floor_seconds: f64,
+    /// The parts of the step, longest first.
+    pub groups: Vec<GroupShare>,
     /// The kernels, longest first.
     pub kernels: Vec<KernelShare>,
+}
+
+/// A part of a step: kernels that do one task together, such as the products with the recurrent weights and the cells.
+#[derive(Clone, Debug, Serialize)]
+pub struct GroupShare {
+    /// What they compute.
+    pub group: &'static str,
+    /// The time of all of them in seconds.
+    pub seconds: f64,
+    /// Their floor: the time of their FLOPs at the arithmetic peak (of matrix units, where the operands are `f16`), or of their
+    /// bytes at the memory peak, whichever is longer.
+    pub floor_seconds: f64,
+    /// The time over the floor.
+    pub times_floor: f64,
 }
 
 /// The share of one kernel in a step.
@@ -47,6 +66,10 @@ pub struct KernelShare {
     pub bytes_per_second: f64,
     /// See [`Peaks::share`].
     pub share_of_peak: f64,
+    /// The floor of these dispatches, see [`GroupShare::floor_seconds`]; 0 if they only add up the pieces of a product.
+    pub floor_seconds: f64,
+    /// The time over the floor. `None` without a floor.
+    pub times_floor: Option<f64>,
 }
 
 /// The dispatches of one kernel for one purpose.
@@ -57,6 +80,7 @@ struct Dispatches {
     seconds: f64,
     flops: u64,
     bytes: u64,
+    floor: Floor,
 }
 
 /// Profiles a few steps whose inputs `next` supplies.
@@ -77,6 +101,7 @@ pub(super) fn profile(
     let plan = session.training_plan();
     let mut places: HashMap<(&'static str, String), usize> = HashMap::new();
     let mut found: Vec<Dispatches> = Vec::new();
+    let mut groups: Vec<(&'static str, f64, Floor)> = Vec::new();
     for (k, step) in plan.steps.iter().enumerate() {
         let mut times: Vec<f64> = profiles.iter().map(|profile| profile.seconds[k]).collect();
         let kernel = profiles[0].kernels[k];
@@ -91,16 +116,28 @@ pub(super) fn profile(
                     seconds: 0.0,
                     flops: 0,
                     bytes: 0,
+                    floor: Floor::default(),
                 });
                 found.len() - 1
             });
         let lens = step.slices.iter().map(|slice| slice.len);
         let work = step.kernel.cost(&step.params, lens, plan.halves(step));
         let dispatches = &mut found[place];
+        let seconds = median(&mut times);
+        let floor = Floor::of(plan, step, kernel, &peaks);
         dispatches.calls += 1;
-        dispatches.seconds += median(&mut times);
+        dispatches.seconds += seconds;
+        dispatches.floor.add(floor);
         dispatches.flops += work.flops;
         dispatches.bytes += work.bytes;
+        let name = group(&dispatches.purpose);
+        match groups.iter_mut().find(|(group, ..)| *group == name) {
+            Some((_, all, floors)) => {
+                *all += seconds;
+                floors.add(floor);
+            }
+            None => groups.push((name, seconds, floor)),
+        }
     }
     let seconds: f64 = found.iter().map(|dispatches| dispatches.seconds).sum();
     let share = |dispatches: Dispatches| {
@@ -115,20 +152,37 @@ pub(super) fn profile(
             flops_per_second,
             bytes_per_second,
             share_of_peak: peaks.share(dispatches.kernel, flops_per_second, bytes_per_second),
+            floor_seconds: dispatches.floor.seconds(),
+            times_floor: times_floor(dispatches.seconds, dispatches.floor.seconds()),
         }
     };
     let mut kernels: Vec<KernelShare> = found.into_iter().map(share).collect();
     kernels.sort_by(|x, y| y.seconds.total_cmp(&x.seconds));
+    let share = |(group, seconds, floor): (&'static str, f64, Floor)| GroupShare {
+        group,
+        seconds,
+        floor_seconds: floor.seconds(),
+        times_floor: seconds / floor.seconds(),
+    };
+    let mut groups: Vec<GroupShare> = groups.into_iter().map(share).collect();
+    groups.sort_by(|x, y| y.seconds.total_cmp(&x.seconds));
     Ok(StepProfile {
         clock,
         peaks,
         seconds,
+        floor_seconds: groups.iter().map(|group| group.floor_seconds).sum(),
+        groups,
         kernels,
     })
 }
 
+/// A time over its floor, if there is one.
+fn times_floor(seconds: f64, floor: f64) -> Option<f64> {
+    (floor > 0.0).then_some(seconds / floor)
+}
+
 /// A label without layer and time step: `layers.1 cell t=3` and `layers.0 cell t=7` are both `cell`.
-fn purpose(label: &str) -> String {
+pub(super) fn purpose(label: &str) -> String {
     let kept: Vec<&str> = label
         .split(' ')
         .filter(|part| names::layer_of(part).is_none() && !part.starts_with("t="))

@@ -1,6 +1,7 @@
 //! The time of training steps: the same session, the same preparation on another thread and the same number of steps in flight as
 //! in training. Only the text is generated.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use super::median;
 use super::peaks::Peaks;
 use super::profile::{StepProfile, profile};
 use super::synthetic::Synthetic;
-use crate::config::Config;
+use crate::config::{Config, Key};
 use crate::corpus::Loader;
 use crate::device::Executor;
 use crate::error::Result;
@@ -48,6 +49,9 @@ pub struct StepTimes {
     pub device: String,
     /// `f32` or `mixed`.
     pub precision: &'static str,
+    /// The keys of the configuration that the time depends on, and `vocabulary`, the number of words. A baseline must have the
+    /// same.
+    pub settings: BTreeMap<String, String>,
     /// The names of the changes that were switched off.
     pub without: Vec<&'static str>,
     /// Words in a step, `B * T`.
@@ -69,6 +73,12 @@ pub struct StepTimes {
     pub dispatches: usize,
     /// The loss of the last timed step. The words are random: use it only to compare devices.
     pub loss: f64,
+    /// The floor of a step in seconds, if a profile was requested: see [`StepProfile::floor_seconds`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor_seconds: Option<f64>,
+    /// The median time of a step over its floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times_floor: Option<f64>,
     /// The time of each kernel, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<StepProfile>,
@@ -148,6 +158,7 @@ pub fn step(
     };
 
     let seconds_per_step = median(&mut times);
+    let floor = profile.as_ref().map(|profile| profile.floor_seconds);
     let host_share = match session.in_flight() {
         1 => 0.0,
         _ => median(&mut host) / seconds_per_step,
@@ -156,6 +167,7 @@ pub fn step(
     Ok(StepTimes {
         device: session.describe().join(" + "),
         precision: config.train.precision.as_str(),
+        settings: settings(config, vocabulary),
         without: without.iter().map(Change::name).collect(),
         words,
         steps: times.len(),
@@ -166,8 +178,36 @@ pub fn step(
         host_share,
         dispatches: session.training_plan().steps.len(),
         loss,
+        floor_seconds: floor,
+        times_floor: floor.map(|floor| seconds_per_step / floor),
         profile,
     })
+}
+
+/// The keys of the sections `train` and `device` that the time of a step depends on.
+const TIMED: [&str; 11] = [
+    "train.batch",
+    "train.accumulate",
+    "train.unroll",
+    "train.optimizer",
+    "train.table_optimizer",
+    "train.clip_norm",
+    "train.ema",
+    "train.recipe",
+    "train.precision",
+    "train.recompute",
+    "device.max_binding",
+];
+
+/// See [`StepTimes::settings`].
+pub fn settings(config: &Config, vocabulary: usize) -> BTreeMap<String, String> {
+    let has_effect =
+        |key: &Key| ["model", "softmax"].contains(&key.section) || TIMED.contains(&&*key.path());
+    let of_keys = config.values().filter(|(key, _)| has_effect(key));
+    let mut settings: BTreeMap<String, String> =
+        of_keys.map(|(key, value)| (key.path(), value)).collect();
+    settings.insert("vocabulary".to_owned(), vocabulary.to_string());
+    settings
 }
 
 /// The CPU time of this thread.

@@ -1,6 +1,7 @@
 //! The configuration as TOML text, and its digest.
 
 use super::document::WRITTEN;
+use super::key::Key;
 use super::resolved::{Config, ENTRIES};
 use crate::digest::Fnv1a;
 
@@ -20,6 +21,13 @@ impl Config {
             }
         }
         text
+    }
+
+    /// The keys that have an effect, such as `model.hidden`, with their values as TOML.
+    pub fn values(&self) -> impl Iterator<Item = (&Key, String)> {
+        ENTRIES
+            .iter()
+            .filter_map(|entry| Some((&entry.key, entry.written(self)?)))
     }
 
     /// Sixteen hexadecimal digits that are equal for equal configurations: the digest of the TOML text.

@@ -1,6 +1,7 @@
 //! The interface of executors: load plans, run them, move tensors between host and device.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::memory_model::MemoryInfo;
 use crate::error::Result;
@@ -215,6 +216,19 @@ pub trait Executor {
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
     fn profile(&mut self, plan: PlanId, inputs: &Inputs) -> Result<Profile>;
+
+    /// Runs a plan, waits for it and returns its time in seconds: on a device with timestamps from its first step to its last,
+    /// otherwise including the round trip to the device. Its outputs are dropped; earlier runs must have been fetched.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
+    fn time(&mut self, plan: PlanId, inputs: &Inputs) -> Result<f64> {
+        let begin = Instant::now();
+        self.run(plan, inputs)?;
+        self.fetch()?;
+        Ok(begin.elapsed().as_secs_f64())
+    }
 
     /// Waits for the oldest run that was not fetched and returns its outputs.
     ///

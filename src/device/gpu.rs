@@ -98,7 +98,7 @@ impl GpuExecutor {
         }
         if let Some(unknown) = tuning.unknown(&plan) {
             tracing::info!(
-                "measuring {} forms of products of plan {}, once for this adapter",
+                "measuring {} forms of kernels of plan {}, once for this adapter",
                 unknown.plan.steps.len(),
                 plan.name
             );
@@ -312,7 +312,7 @@ impl Executor for GpuExecutor {
         for reads in reads.chunk_by(|one, next| one.step == next.step) {
             let end = reads[0].step + 1;
             let mut encoder = self.handle.encoder();
-            loaded.encode(&mut encoder, done..end);
+            loaded.encode(&mut encoder, done..end, None);
             done = end;
             let mut copies = Vec::with_capacity(reads.len());
             for read in reads {
@@ -328,7 +328,7 @@ impl Executor for GpuExecutor {
             }
         }
         let mut encoder = self.handle.encoder();
-        loaded.encode(&mut encoder, done..loaded.dispatches());
+        loaded.encode(&mut encoder, done..loaded.dispatches(), None);
         loaded.encode_outputs(&mut encoder, &staging);
         let submission = self.handle.submit(encoder);
         let mapping = map(&staging, ..staging.size());
@@ -352,6 +352,15 @@ impl Executor for GpuExecutor {
         let profile = profile::profile(&self.handle, loaded)?;
         self.handle.check()?;
         Ok(profile)
+    }
+
+    fn time(&mut self, plan: PlanId, inputs: &Inputs) -> Result<f64> {
+        self.handle.check()?;
+        let loaded = &mut self.plans[plan.0];
+        loaded.write_inputs(&self.handle.queue, inputs);
+        let seconds = profile::whole(&self.handle, loaded)?;
+        self.handle.check()?;
+        Ok(seconds)
     }
 
     fn fetch(&mut self) -> Result<Outputs> {

@@ -134,12 +134,20 @@ impl Loaded {
     }
 
     /// Encodes some steps of a run in one pass.
-    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, steps: Range<usize>) {
+    pub fn encode(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        steps: Range<usize>,
+        timestamps: Option<wgpu::ComputePassTimestampWrites<'_>>,
+    ) {
         if steps.is_empty() {
             return;
         }
         let first = steps.start;
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: None,
+            timestamp_writes: timestamps,
+        });
         for (k, command) in self.commands[steps].iter().enumerate() {
             if command.changes_pipeline || (k == 0 && first > 0) {
                 pass.set_pipeline(&command.pipeline);

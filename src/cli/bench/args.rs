@@ -6,6 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use super::super::args::{OverrideArgs, count, positive};
+use crate::bench::kernels::Part;
 use crate::kernel::Change;
 
 /// Measure training steps and kernels
@@ -44,10 +45,26 @@ pub(in crate::cli) enum BenchCommand {
 
 /// `wlstm bench kernels`.
 #[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "The products have a batch of 128 and 20 time steps, and the pieces that plans for the device have. The CPU and \
+    software GPUs measure them at reduced sizes, and so does a GPU on which one would take more than 10 ms. FLOP/s are compared \
+    with the peak of matrix units where a form uses them.\n\
+    \n\
+    Examples:\n  \
+    wlstm bench kernels --only products --json > before.json\n  \
+    wlstm bench kernels --only products --baseline before.json"
+)]
 pub(in crate::cli) struct BenchKernelsArgs {
     /// Measure only kernels whose name contains this text
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub filter: String,
+    /// Measure only this part (can be given several times): cases (each kernel at small sizes), products (each form of the
+    /// matrix products of the paper's models) or micro (copies of memory and short dispatches)
+    #[arg(long, value_name = "PART", value_parser = part())]
+    pub only: Vec<Part>,
+    /// Also print the speed relative to an earlier measurement, from a file with the output of --json
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
 }
 
 /// `wlstm bench step`.
@@ -56,9 +73,13 @@ pub(in crate::cli) struct BenchKernelsArgs {
 pub(in crate::cli) struct BenchStepArgs {
     /// Configuration file (TOML)
     pub config: PathBuf,
-    /// Print a table of kernels: calls, time, share, GFLOP/s, GB/s
+    /// Print tables of the parts of a step and of its kernels: time, share, and the floor, the shortest time that the measured
+    /// peaks of the device allow
     #[arg(long)]
     pub profile: bool,
+    /// Also print the speed relative to an earlier measurement of the same configuration, from a file with the output of --json
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
     /// Measure at most this many steps
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = count, allow_negative_numbers = true)]
     pub steps: u64,
@@ -76,12 +97,23 @@ pub(in crate::cli) struct BenchStepArgs {
 /// The end of the help of `bench step`.
 fn about_steps() -> String {
     let mut text = "The text is random. The size of the vocabulary is data.vocab_size, or that of the vocabulary file.\n\n\
+        The floor of a part is the time of its FLOPs at the peak in registers (of matrix units, for products of f16), or of its bytes \
+        at the peak of a copy, whichever is longer. Bytes count each element that a kernel reads or writes once, without the pieces of \
+        products.\n\n\
         Changes to switch off:\n"
         .to_owned();
     for change in Change::ALL {
         text += &format!("  {:<15}{}\n", change.name(), change.describe());
     }
     text
+}
+
+/// Parses the name of a part.
+fn part() -> impl TypedValueParser<Value = Part> {
+    PossibleValuesParser::new(Part::ALL.map(Part::name)).try_map(|given| {
+        let part = Part::ALL.into_iter().find(|part| part.name() == given);
+        part.ok_or("not the name of a part")
+    })
 }
 
 /// Parses the name of a change.

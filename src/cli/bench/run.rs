@@ -11,9 +11,11 @@ use super::super::output;
 use super::super::plan::vocabulary_size;
 use super::super::preparation::Preparation;
 use super::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchStepArgs};
-use super::tables::{CellTimes, cell_table, kernel_table, step_text};
-use crate::bench::kernels::{KernelTimes, kernels, measured};
-use crate::bench::step::{Length, step};
+use super::baseline::{self, Compared, kernel_ratios, step_ratios};
+use super::steps::{CellTimes, cell_table, step_text};
+use super::tables::kernel_text;
+use crate::bench::kernels::{KernelTimes, Part, kernels, measured};
+use crate::bench::step::{Length, settings, step};
 use crate::cell::CELLS;
 use crate::config::Config;
 use crate::device::{Executor, ExecutorOptions};
@@ -86,7 +88,7 @@ fn cells() -> Vec<(&'static str, Vec<String>)> {
 fn run_all(arguments: &BenchArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
     let mut executor = kernel_executor(&arguments.device, invocation)?;
-    let kernels = kernels(executor.as_mut(), "")?;
+    let kernels = kernels(executor.as_mut(), &[Part::Cases, Part::Micro], "")?;
     // Without f16 in hardware, mixed precision is emulated and its time is not meaningful.
     let has_f16 = executor.runs(&copy::KERNEL, copy::KERNEL.all_halves());
     drop(executor);
@@ -107,7 +109,7 @@ fn run_all(arguments: &BenchArgs, invocation: &Invocation) -> Result<()> {
             steps.push(CellTimes { cell, times });
         }
     }
-    let text = format!("{}\n{}", kernel_table(&kernels), cell_table(&steps));
+    let text = format!("{}\n{}", kernel_text(&kernels), cell_table(&steps));
     show(arguments, &Everything { kernels, steps }, &text)
 }
 
@@ -125,19 +127,41 @@ fn run_kernels(
             Error::usage(what).help(format!("give part of one of these: {}", names.join(", ")))
         );
     }
+    let baseline = baseline::read(which.baseline.as_ref())?;
+    if let Some(baseline) = &baseline {
+        baseline.require_kernels()?;
+    }
+    let parts: &[Part] = match (&which.only[..], &**filter) {
+        ([], "") => &Part::ALL,
+        ([], _) => &[Part::Cases, Part::Products],
+        (only, _) => only,
+    };
     let mut executor = kernel_executor(&arguments.device, invocation)?;
-    let times = kernels(executor.as_mut(), filter)?;
-    if times.kernels.is_empty() {
+    let times = kernels(executor.as_mut(), parts, filter)?;
+    if times.is_empty() {
         let what = format!("this device does not run the kernel `{filter}`");
         return Err(Error::device(what).help("`wlstm devices` lists the features of each device"));
     }
-    show(arguments, &times, &kernel_table(&times))
+    let ratios = match &baseline {
+        Some(baseline) => Some(baseline.of_kernels(&times)?),
+        None => None,
+    };
+    let text = kernel_text(&times) + &ratios.as_ref().map(kernel_ratios).unwrap_or_default();
+    let compared = Compared {
+        times,
+        baseline: ratios,
+    };
+    show(arguments, &compared, &text)
 }
 
 fn run_step(arguments: &BenchArgs, which: &BenchStepArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
     let config = Config::load(&which.config, &which.overrides.set)?;
     let words = vocabulary_size(&config, quiet)?.words;
+    let baseline = baseline::read(which.baseline.as_ref())?;
+    if let Some(baseline) = &baseline {
+        baseline.require_settings(&settings(&config, words))?;
+    }
     let executors = executors(arguments, &config, invocation, &which.without, quiet)?;
     let length = Length {
         steps: which.steps as usize,
@@ -145,5 +169,14 @@ fn run_step(arguments: &BenchArgs, which: &BenchStepArgs, invocation: &Invocatio
         ..Length::default()
     };
     let times = step(executors, &config, words, length, which.profile)?;
-    show(arguments, &times, &step_text(&times))
+    let ratios = match &baseline {
+        Some(baseline) => Some(baseline.of_step(&times)?),
+        None => None,
+    };
+    let text = step_text(&times) + &ratios.as_ref().map(step_ratios).unwrap_or_default();
+    let compared = Compared {
+        times,
+        baseline: ratios,
+    };
+    show(arguments, &compared, &text)
 }

@@ -1,80 +1,14 @@
-//! The measurements as text.
-
-use serde::Serialize;
+//! The measurements of kernels as text.
 
 use super::super::output;
 use crate::bench::kernels::KernelTimes;
+use crate::bench::micro::Micro;
 use crate::bench::peaks::Peaks;
-use crate::bench::profile::StepProfile;
-use crate::bench::step::StepTimes;
-use crate::numbers::{grouped, percent};
+use crate::bench::products::ProductTime;
 use crate::report::{Column, Table};
 
-/// Steps of the built-in model with one cell.
-#[derive(Serialize)]
-pub(super) struct CellTimes {
-    pub cell: &'static str,
-    #[serde(flatten)]
-    pub times: StepTimes,
-}
-
-/// Steps of the built-in model with each cell.
-pub(super) fn cell_table(steps: &[CellTimes]) -> String {
-    let words = ["cell", "precision"].map(Column::words);
-    let numbers = ["words/s", "ms/step", "GFLOP/s"].map(Column::numbers);
-    let mut table = Table::new(words.into_iter().chain(numbers));
-    for CellTimes { cell, times } in steps {
-        table.row([
-            (*cell).to_owned(),
-            times.precision.to_owned(),
-            grouped(times.words_per_second as u64),
-            format!("{:.2}", times.seconds_per_step * 1e3),
-            format!("{:.1}", times.flops_per_second / 1e9),
-        ]);
-    }
-    table.text(output::terminal_width())
-}
-
-/// Steps of a configuration, one number per line.
-pub(super) fn step_text(times: &StepTimes) -> String {
-    let mut out = String::new();
-    let mut line = |name: &str, value: String| {
-        out += &format!("{name:<40}{value:>20}\n");
-    };
-    line("precision", times.precision.to_owned());
-    if !times.without.is_empty() {
-        line("without", times.without.join(", "));
-    }
-    line("words per second", grouped(times.words_per_second as u64));
-    line("words per step", grouped(times.words as u64));
-    let milliseconds = |seconds: f64| format!("{:.2}", seconds * 1e3);
-    line(
-        "milliseconds per step, median",
-        milliseconds(times.seconds_per_step),
-    );
-    line(
-        "milliseconds per step, shortest",
-        milliseconds(times.seconds_shortest),
-    );
-    line("steps measured", times.steps.to_string());
-    line(
-        "GFLOP/s of the model",
-        format!("{:.1}", times.flops_per_second / 1e9),
-    );
-    line("dispatches per step", times.dispatches.to_string());
-    line(
-        "host share of a step",
-        format!("{:.2} %", times.host_share * 100.0),
-    );
-    line("loss of the last step", format!("{:.4}", times.loss));
-    if let Some(profile) = &times.profile {
-        out.push('\n');
-        out.push_str(&profile_table(profile));
-    }
-    out
-}
-
-fn peak_lines(peaks: &Peaks) -> String {
+/// The peaks of a device, in a line.
+pub(super) fn peak_lines(peaks: &Peaks) -> String {
     let units = peaks.unit_flops_per_second.map(|flops| {
         let flops = flops / 1e9;
         format!(", {flops:.1} GFLOP/s of matrix units")
@@ -88,7 +22,7 @@ fn peak_lines(peaks: &Peaks) -> String {
 }
 
 /// GFLOP/s; empty without a product.
-fn gflops(flops_per_second: f64) -> String {
+pub(super) fn gflops(flops_per_second: f64) -> String {
     if flops_per_second == 0.0 {
         String::new()
     } else {
@@ -96,8 +30,23 @@ fn gflops(flops_per_second: f64) -> String {
     }
 }
 
+/// All parts that were measured.
+pub(super) fn kernel_text(times: &KernelTimes) -> String {
+    let mut text = format!("{}\n{}", times.device, peak_lines(&times.peaks));
+    if let Some(micro) = &times.micro {
+        text = format!("{text}\n{}", micro_tables(micro));
+    }
+    if !times.products.is_empty() {
+        text = format!("{text}\n{}", product_table(&times.products));
+    }
+    if !times.kernels.is_empty() {
+        text = format!("{text}\n{}", case_table(times));
+    }
+    text
+}
+
 /// Kernels one by one.
-pub(super) fn kernel_table(times: &KernelTimes) -> String {
+fn case_table(times: &KernelTimes) -> String {
     let words = ["kernel", "case", "precision"].map(Column::words);
     let numbers = ["us", "GFLOP/s", "GB/s", "of peak"].map(Column::numbers);
     let mut table = Table::new(words.into_iter().chain(numbers));
@@ -112,31 +61,64 @@ pub(super) fn kernel_table(times: &KernelTimes) -> String {
             format!("{:.0} %", time.share_of_peak * 100.0),
         ]);
     }
-    let table = table.text(output::terminal_width());
-    format!("{}\n{}\n{table}", times.device, peak_lines(&times.peaks))
+    table.text(output::terminal_width())
 }
 
-fn profile_table(profile: &StepProfile) -> String {
-    let words = ["kernel", "purpose"].map(Column::words);
-    let numbers = ["calls", "ms", "share", "GFLOP/s", "GB/s", "of peak"].map(Column::numbers);
+/// The products of the paper's models, one form per line, the fastest marked.
+fn product_table(products: &[ProductTime]) -> String {
+    let words = ["product", "precision", "form", ""].map(Column::words);
+    let numbers = ["us", "TFLOP/s", "of peak"].map(Column::numbers);
     let mut table = Table::new(words.into_iter().chain(numbers));
-    for kernel in &profile.kernels {
-        table.row([
-            kernel.kernel.to_owned(),
-            kernel.purpose.to_owned(),
-            kernel.calls.to_string(),
-            format!("{:.3}", kernel.seconds * 1e3),
-            percent(kernel.share),
-            gflops(kernel.flops_per_second),
-            format!("{:.1}", kernel.bytes_per_second / 1e9),
-            format!("{:.0} %", kernel.share_of_peak * 100.0),
+    for product in products {
+        for form in &product.forms {
+            table.row([
+                product.shape.to_owned(),
+                product.precision.to_owned(),
+                form.kernel.to_owned(),
+                if form.is_fastest { "*" } else { "" }.to_owned(),
+                format!("{:.1}", form.seconds * 1e6),
+                format!("{:.3}", form.flops_per_second / 1e12),
+                format!("{:.1} %", form.share_of_peak * 100.0),
+            ]);
+        }
+    }
+    let reduced = if products.iter().any(|product| product.reduced) {
+        ", at reduced sizes"
+    } else {
+        ""
+    };
+    format!(
+        "products of the paper's models{reduced}; * marks the fastest form\n{}",
+        table.text(output::terminal_width())
+    )
+}
+
+fn micro_tables(micro: &Micro) -> String {
+    let columns = [Column::words("copy"), Column::numbers("bytes per thread")];
+    let numbers = ["MiB", "ms", "GB/s"].map(Column::numbers);
+    let mut copies = Table::new(columns.into_iter().chain(numbers));
+    for copy in &micro.copies {
+        copies.row([
+            copy.kernel.to_owned(),
+            copy.bytes_per_thread.to_string(),
+            (copy.bytes >> 20).to_string(),
+            format!("{:.3}", copy.seconds * 1e3),
+            format!("{:.1}", copy.bytes_per_second / 1e9),
         ]);
     }
-    format!(
-        "{}{}all: {:.3} ms by {}\n",
-        peak_lines(&profile.peaks),
-        table.text(output::terminal_width()),
-        profile.seconds * 1e3,
-        profile.clock
-    )
+    let columns = [Column::words("short dispatches")];
+    let numbers = ["number", "us each"].map(Column::numbers);
+    let mut dispatches = Table::new(columns.into_iter().chain(numbers));
+    for dispatch in &micro.dispatches {
+        dispatches.row([
+            match dispatch.buffers {
+                "one" => "all on one buffer".to_owned(),
+                other => format!("on {other} buffers"),
+            },
+            dispatch.dispatches.to_string(),
+            format!("{:.2}", dispatch.seconds * 1e6),
+        ]);
+    }
+    let width = output::terminal_width();
+    format!("{}\n{}", copies.text(width), dispatches.text(width))
 }

@@ -132,6 +132,7 @@ impl Tuning {
         // From a step to its fastest form.
         let mut fastest: BTreeMap<String, (f64, &str)> = BTreeMap::new();
         for ((step, key), seconds) in steps.iter().zip(&unknown.keys).zip(best) {
+            tracing::trace!(key, form = step.kernel.name, seconds, "measured");
             let place = fastest
                 .entry(key.clone())
                 .or_insert((f64::INFINITY, step.kernel.name));

@@ -14,7 +14,10 @@ params! {
 }
 
 /// See the module.
-pub static KERNEL: Kernel = Kernel {
+pub static KERNEL: Kernel = BASE;
+
+/// The common parts of all forms.
+pub(super) const BASE: Kernel = Kernel {
     name: "pointwise/copy",
     wgsl: include_str!("../../../shaders/pointwise/copy.wgsl"),
     fields: Params::FIELDS,
@@ -57,6 +60,8 @@ fn cases() -> Vec<Case> {
     vec![
         case("one element", 1),
         case("odd length", 1037),
+        case("one vector", 4),
+        case("vectors that fill no workgroup", 5236),
         case("more than one task", 40_013),
         // The largest number of f16, one that rounds to it, one that overflows, and halves of its smallest number.
         Case::new(

@@ -4,6 +4,7 @@ use crate::kernel::Kernel;
 
 pub mod add;
 pub mod copy;
+pub mod copy_vector;
 pub mod dropout;
 pub mod functions;
 pub mod join;
@@ -14,6 +15,8 @@ pub mod transpose;
 pub static KERNELS: &[&Kernel] = &[
     &add::KERNEL,
     &copy::KERNEL,
+    &copy_vector::KERNEL,
+    &copy_vector::WIDE,
     &dropout::KERNEL,
     &join::KERNEL,
     &transpose::KERNEL,

@@ -54,7 +54,7 @@ const IMPORTS: &[(&str, &str)] = &[
     ),
     (
         "bench",
-        "error random tensor kernel kernels device config corpus model train",
+        "error random tensor kernel kernels graph device config corpus model train",
     ),
     (
         "validate",

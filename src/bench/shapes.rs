@@ -1,0 +1,242 @@
+//! The matrix products of a training step of the paper's models: `configs/lm1b-biglstm.toml`, `-f512`, `-g4` and `-g8` with a batch
+//! of 128, so 128 rows in the products of a time step and 2,560 in those of all 20. A test derives the list from their plans.
+
+use crate::kernels::matmul::product::Params;
+
+/// One product.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shape {
+    /// The model, unless all have the product, and the purpose.
+    pub name: &'static str,
+    /// Sizes and strides, in one piece.
+    pub params: Params,
+    /// Whether the product is stored as `f16` in mixed precision.
+    pub half: bool,
+}
+
+/// `out_g = left_g weight_g`: the groups of `left` and `out` are columns. Between the weights of two groups are those of the
+/// other input of the layer.
+fn forward(groups: usize, rows: usize, columns: usize, depth: usize) -> Params {
+    grouped(
+        groups,
+        2 * depth * columns,
+        Params::dense(rows, columns, depth),
+    )
+}
+
+/// The same with the transposed weights.
+fn backward(groups: usize, rows: usize, columns: usize, depth: usize) -> Params {
+    let params = Params::dense(rows, columns, depth).transposed_right();
+    grouped(groups, 2 * depth * columns, params)
+}
+
+/// A product whose weights of two groups are `right_group` elements apart.
+fn grouped(groups: usize, right_group: usize, params: Params) -> Params {
+    if groups == 1 {
+        return params;
+    }
+    Params {
+        groups: groups as u32,
+        left_stride: groups as u32 * params.depth,
+        left_group: params.depth,
+        right_group: right_group as u32,
+        product_stride: groups as u32 * params.columns,
+        product_group: params.columns,
+        ..params
+    }
+}
+
+/// `dweight_g = left_g' right_g`: the groups of `left` and `right` are columns.
+fn weight_gradient(groups: usize, rows: usize, columns: usize, depth: usize) -> Params {
+    let params = Params::dense(rows, columns, depth).transposed_left();
+    if groups == 1 {
+        return params;
+    }
+    Params {
+        groups: groups as u32,
+        left_stride: groups as u32 * params.rows,
+        left_group: params.rows,
+        right_stride: groups as u32 * params.columns,
+        right_group: params.columns,
+        product_group: params.rows * params.columns,
+        ..params
+    }
+}
+
+/// All products, those of all models first.
+pub fn shapes() -> Vec<Shape> {
+    let in_f32 = |name, params| Shape {
+        name,
+        params,
+        half: false,
+    };
+    let in_half = |name, params| Shape {
+        half: true,
+        ..in_f32(name, params)
+    };
+    vec![
+        in_f32("projection", forward(1, 128, 1024, 8192)),
+        in_f32("projection gradient", backward(1, 128, 8192, 1024)),
+        // Also the gradient of the softmax weights.
+        in_f32(
+            "projection weight gradient",
+            weight_gradient(1, 8192, 1024, 2560),
+        ),
+        in_half("softmax logits", backward(1, 2560, 8192, 1024).biased()),
+        in_f32("softmax input gradient", forward(1, 2560, 1024, 8192)),
+        in_half("biglstm input product", forward(1, 2560, 32768, 1024)),
+        in_half(
+            "biglstm recurrent product",
+            forward(1, 128, 32768, 1024).accumulating(true),
+        ),
+        in_f32(
+            "biglstm recurrent gradient",
+            backward(1, 128, 1024, 32768).accumulating(true),
+        ),
+        in_f32("biglstm input gradient", backward(1, 2560, 1024, 32768)),
+        in_f32(
+            "biglstm weight gradient",
+            weight_gradient(1, 1024, 32768, 2560),
+        ),
+        in_f32("f512 input product", forward(1, 2560, 512, 1024)),
+        in_f32("f512 factor", forward(1, 128, 512, 1024).accumulating(true)),
+        in_half("f512 recurrent product", forward(1, 128, 32768, 512)),
+        in_f32("f512 factor gradient", backward(1, 128, 512, 32768)),
+        in_f32(
+            "f512 recurrent gradient",
+            backward(1, 128, 1024, 512).accumulating(true),
+        ),
+        in_f32("f512 input gradient", backward(1, 2560, 1024, 512)),
+        in_f32(
+            "f512 first factor's gradient",
+            weight_gradient(1, 1024, 512, 2560),
+        ),
+        in_f32(
+            "f512 second factor's gradient",
+            weight_gradient(1, 512, 32768, 2560),
+        ),
+        in_half("g4 input product", forward(4, 2560, 8192, 256)),
+        in_half(
+            "g4 recurrent product",
+            forward(4, 128, 8192, 256).accumulating(true),
+        ),
+        in_f32(
+            "g4 recurrent gradient",
+            backward(4, 128, 256, 8192).accumulating(true),
+        ),
+        in_f32("g4 input gradient", backward(4, 2560, 256, 8192)),
+        in_f32("g4 weight gradient", weight_gradient(4, 512, 8192, 2560)),
+        in_half("g8 input product", forward(8, 2560, 4096, 128)),
+        in_half(
+            "g8 recurrent product",
+            forward(8, 128, 4096, 128).accumulating(true),
+        ),
+        // By a transposed copy of the recurrent weights.
+        in_f32(
+            "g8 recurrent gradient",
+            grouped(8, 4096 * 128, Params::dense(128, 128, 4096)).accumulating(true),
+        ),
+        in_f32("g8 input gradient", backward(8, 2560, 128, 4096)),
+        in_f32("g8 weight gradient", weight_gradient(8, 256, 4096, 2560)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::floor::{OTHER, group};
+    use super::super::profile::purpose;
+    use super::*;
+    use crate::config::Config;
+    use crate::graph::memory::Limits;
+    use crate::graph::plan::Plan;
+    use crate::kernel::Params as _;
+    use crate::kernels::matmul::{product, sum_pieces};
+    use crate::train::update::training_plan;
+
+    const MODELS: [&str; 4] = [
+        include_str!("../../configs/lm1b-biglstm.toml"),
+        include_str!("../../configs/lm1b-f512.toml"),
+        include_str!("../../configs/lm1b-g4.toml"),
+        include_str!("../../configs/lm1b-g8.toml"),
+    ];
+
+    /// The training plans of the models on a GPU with large bindings. The size of the vocabulary changes no product.
+    fn plans(precision: &str) -> Vec<Plan> {
+        let limits = Limits {
+            slice: 1 << 29,
+            arena: 1 << 30,
+            units: precision == "mixed",
+            ..Limits::COMMON
+        };
+        let plan = |text: &&str| {
+            let changes = ["train.batch=128", "data.vocab_size=20000"].map(str::to_owned);
+            let precision = format!("train.precision={precision}");
+            let changes = [&changes[..], &[precision]].concat();
+            let config = Config::parse(text, "a model", Path::new("."), &changes).unwrap();
+            training_plan(&config, config.data.vocab_size, &limits, false)
+        };
+        MODELS.iter().map(plan).collect()
+    }
+
+    /// The same product in one piece, without strides that have no meaning.
+    fn plain(params: &Params) -> Params {
+        let groups = |stride| if params.groups == 1 { 0 } else { stride };
+        Params {
+            pieces: 1,
+            left_group: groups(params.left_group),
+            right_group: groups(params.right_group),
+            product_group: groups(params.product_group),
+            ..*params
+        }
+    }
+
+    #[test]
+    fn the_products_are_those_of_the_plans() {
+        let listed = shapes();
+        for precision in ["f32", "mixed"] {
+            let mut found: Vec<(Params, bool)> = Vec::new();
+            for plan in plans(precision) {
+                for (k, step) in plan.steps.iter().enumerate() {
+                    if *step.kernel != product::KERNEL {
+                        continue;
+                    }
+                    let halves = plan.halves(step);
+                    let is_mixed = precision == "mixed";
+                    assert_eq!((halves.has(0), halves.has(1)), (is_mixed, is_mixed));
+                    let mut product = (plain(Params::of(&step.params)), halves.has(3));
+                    // After a product in pieces, their sum writes the product.
+                    let sum = &plan.steps[(k + 1).min(plan.steps.len() - 1)];
+                    if Params::of(&step.params).pieces > 1 {
+                        assert_eq!(*sum.kernel, sum_pieces::KERNEL);
+                        product.0.accumulate = sum_pieces::Params::of(&sum.params).accumulate;
+                        product.1 = plan.halves(sum).has(1);
+                    }
+                    if !found.contains(&product) {
+                        found.push(product);
+                    }
+                }
+            }
+            let is_listed = |(params, half): &(Params, bool)| {
+                listed.iter().any(|shape| {
+                    shape.params == *params && (shape.half == *half || precision == "f32")
+                })
+            };
+            let missing: Vec<_> = found.iter().filter(|product| !is_listed(product)).collect();
+            assert!(missing.is_empty(), "not listed, {precision}: {missing:#?}");
+            assert_eq!(found.len(), listed.len());
+        }
+    }
+
+    #[test]
+    fn every_step_of_the_models_has_a_group() {
+        for plan in plans("f32").into_iter().chain(plans("mixed")) {
+            for step in &plan.steps {
+                let purpose = purpose(&step.label);
+                let group = group(&purpose);
+                assert_ne!(group, OTHER, "list `{purpose}` in floor.rs");
+            }
+        }
+    }
+}
