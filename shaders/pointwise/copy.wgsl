@@ -16,15 +16,27 @@ struct Starts {
 
 alias Y = f32;
 
+// The elements of a workgroup. A thread copies four, so that the loads of all of them are under way at once.
+const ELEMENTS: u32 = 1024u;
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = (group.y * groups.x + group.x) * 256u + local;
-    if (i >= params.len) {
+    let first = (group.y * groups.x + group.x) * ELEMENTS + local;
+    if (first >= params.len) {
         return;
     }
-    y[starts.y + i] = Y(f32(x[starts.x + i]));
+    // Elements past the end repeat the first one.
+    var i = first + vec4<u32>(0u, 256u, 512u, 768u);
+    i = select(vec4<u32>(first), i, i < vec4<u32>(params.len));
+    let source = starts.x + i;
+    let to = starts.y + i;
+    let values = vec4<f32>(f32(x[source.x]), f32(x[source.y]), f32(x[source.z]), f32(x[source.w]));
+    y[to.x] = Y(values.x);
+    y[to.y] = Y(values.y);
+    y[to.z] = Y(values.z);
+    y[to.w] = Y(values.w);
 }

@@ -13,6 +13,9 @@ params! {
     }
 }
 
+/// The elements that a workgroup copies.
+const ELEMENTS: usize = 1024;
+
 /// See the module.
 pub static KERNEL: Kernel = BASE;
 
@@ -22,7 +25,7 @@ pub(super) const BASE: Kernel = Kernel {
     wgsl: include_str!("../../../shaders/pointwise/copy.wgsl"),
     fields: Params::FIELDS,
     bindings: &[Binding::read("x").or_half(), Binding::write("y").or_half()],
-    grid: |raw| grid_over(Params::of(raw).len as usize, 256),
+    grid: |raw| grid_over(Params::of(raw).len as usize, ELEMENTS),
     split: Some(|_, oversized| {
         let split = oversized.elements()?;
         split.each(0, |_, len| Params { len })

@@ -10,6 +10,8 @@ use crate::kernels::reduce::{norm, scaled_norm, sum_squares};
 const PARTIAL: usize = 1 << 14;
 /// The maximum number of partial sums of a tensor, unless small bindings require more.
 const MAX_PARTIALS: usize = 256;
+/// The same on GPUs, each multiprocessor of which runs several of the workgroups that compute them.
+const MAX_PARTIALS_ON_GPU: usize = 1024;
 
 /// Appends the norm of the clipped gradients: the output `norm`. Returns its first three elements. In mixed precision the other
 /// gradients are summed too: a non-finite element anywhere skips the step.
@@ -19,9 +21,15 @@ pub(super) fn append_norm(graph: &mut Graph, updates: &[ParameterUpdate], contro
         Gradient::Rows { values, .. } => values,
         Gradient::Sources { .. } => panic!("the rows of `{}` are not summed", update.name),
     };
-    let binding = graph.builder.limits().slice;
+    let limits = *graph.builder.limits();
+    let binding = limits.slice;
+    let most = if limits.multiprocessors > 0 && limits.updates_in_one_pass() {
+        MAX_PARTIALS_ON_GPU
+    } else {
+        MAX_PARTIALS
+    };
     let partials_of = |slice: &Slice| {
-        let few = slice.len.div_ceil(PARTIAL).min(MAX_PARTIALS);
+        let few = slice.len.div_ceil(PARTIAL).min(most);
         few.max(slice.len.div_ceil(binding))
     };
     let loss_scale = graph.dynamic_loss_scale();
