@@ -17,10 +17,13 @@ use super::super::plan::Slice;
 use super::super::{Graph, Operation, Parameter, Value};
 use super::embedding::emit_accumulate_rows;
 use super::products::emit_product;
+use crate::kernel::Change;
 use crate::kernels::embedding::{gather, rows};
 use crate::kernels::matmul::product;
 use crate::kernels::reduce::sum_columns;
-use crate::kernels::softmax::{sampled_backward, sampled_loss, target_backward, target_logits};
+use crate::kernels::softmax::{
+    sampled_backward, sampled_gradient, sampled_loss, target_backward, target_logits,
+};
 use crate::tensor::names::{ROWS_SOFTMAX, ROWS_TABLE};
 
 struct SampledSoftmax {
@@ -35,7 +38,8 @@ struct SampledSoftmax {
     bias_sources: Sources,
     /// All of them, where this graph adds them up.
     bias_source: Option<Slice>,
-    normaliser: Slice,
+    /// If the logits are still to be replaced by their gradients.
+    normaliser: Option<Slice>,
     tied: Option<Value>,
     divisor: f32,
 }
@@ -77,7 +81,7 @@ pub fn sampled_softmax(
         .builder
         .activation("softmax.candidate_bias", [samples]);
     let logits = graph.builder.stored("softmax.logits", [count, samples]);
-    // In the forward pass the logits of the targets, in the backward pass the gradients of their biases.
+    // First the logits of the targets, then the gradients of their biases.
     let (bias_sources, bias_source) = match graph.sources(bias, ROWS_SOFTMAX, samples, count, 1) {
         Some(sources) => (sources, None),
         None => {
@@ -130,15 +134,28 @@ pub fn sampled_softmax(
     graph
         .builder
         .step(label, &target_logits::KERNEL, &params, &slices);
-    let params = sampled_loss::Params {
-        rows: count as u32,
-        samples: samples as u32,
-        first: 0,
-    };
-    let slices = [logits, target, log_q, candidates, targets, nll, normaliser];
-    graph
-        .builder
-        .step("softmax loss", &sampled_loss::KERNEL, &params, &slices);
+    let label = "softmax loss";
+    let in_one_pass = !graph.builder.limits().without.has(Change::Loss);
+    if in_one_pass {
+        let params = backward_params(count, samples, divisor);
+        let scale = graph.loss_scale();
+        let slices = [
+            logits, target, log_q, candidates, targets, scale, nll, normaliser,
+        ];
+        graph
+            .builder
+            .step(label, &sampled_gradient::KERNEL, &params, &slices);
+    } else {
+        let params = sampled_loss::Params {
+            rows: count as u32,
+            samples: samples as u32,
+            first: 0,
+        };
+        let slices = [logits, target, log_q, candidates, targets, nll, normaliser];
+        graph
+            .builder
+            .step(label, &sampled_loss::KERNEL, &params, &slices);
+    }
     graph.record(SampledSoftmax {
         h,
         weight,
@@ -150,11 +167,20 @@ pub fn sampled_softmax(
         logits,
         bias_sources,
         bias_source,
-        normaliser,
+        normaliser: (!in_one_pass).then_some(normaliser),
         tied,
         divisor,
     });
     nll
+}
+
+fn backward_params(count: usize, samples: usize, divisor: f32) -> sampled_backward::Params {
+    sampled_backward::Params {
+        rows: count as u32,
+        samples: samples as u32,
+        first: 0,
+        divisor,
+    }
 }
 
 /// The rows of a gradient that the same graph adds up.
@@ -175,24 +201,21 @@ impl Operation for SampledSoftmax {
         let samples = self.candidates.len;
         let h = graph.data(self.h);
         let dtarget = self.bias_sources.own[0];
-        let params = sampled_backward::Params {
-            rows: count as u32,
-            samples: samples as u32,
-            first: 0,
-            divisor: self.divisor,
-        };
-        let slices = [
-            self.logits,
-            dtarget,
-            self.log_q,
-            self.candidates,
-            self.targets,
-            self.normaliser,
-            graph.loss_scale(),
-        ];
-        graph
-            .builder
-            .step(label, &sampled_backward::KERNEL, &params, &slices);
+        if let Some(normaliser) = self.normaliser {
+            let params = backward_params(count, samples, self.divisor);
+            let slices = [
+                self.logits,
+                dtarget,
+                self.log_q,
+                self.candidates,
+                self.targets,
+                normaliser,
+                graph.loss_scale(),
+            ];
+            graph
+                .builder
+                .step(label, &sampled_backward::KERNEL, &params, &slices);
+        }
 
         let kinds = 1 + usize::from(self.tied.is_some());
         let sources = samples + kinds * count;

@@ -8,6 +8,7 @@ mod ignore;
 pub mod log_sum_exp;
 mod running_sum;
 pub mod sampled_backward;
+pub mod sampled_gradient;
 pub mod sampled_loss;
 pub mod target_backward;
 pub mod target_logits;
@@ -23,4 +24,5 @@ pub static KERNELS: &[&Kernel] = &[
     &target_backward::KERNEL,
     &sampled_loss::KERNEL,
     &sampled_backward::KERNEL,
+    &sampled_gradient::KERNEL,
 ];

@@ -65,12 +65,12 @@ pub static KERNEL: Kernel = Kernel {
 
 /// The inputs of the kernel.
 #[derive(Clone, Copy)]
-struct Inputs<'a, R> {
-    log_q: &'a [R],
-    candidates: &'a [u32],
-    targets: &'a [u32],
-    normaliser: &'a [R],
-    loss_scale: &'a [R],
+pub(super) struct Inputs<'a, R> {
+    pub(super) log_q: &'a [R],
+    pub(super) candidates: &'a [u32],
+    pub(super) targets: &'a [u32],
+    pub(super) normaliser: &'a [R],
+    pub(super) loss_scale: &'a [R],
 }
 
 impl<'a, R> Inputs<'a, R> {
@@ -93,9 +93,19 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
 
 fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
     let params: &Params = Params::of(raw);
-    let samples = params.samples as usize;
     let inputs = Inputs::take(buffers);
     let (logits, target_logits) = (buffers.write("logits"), buffers.write("target_logits"));
+    differentiate_in_parallel(params, inputs, logits, target_logits);
+}
+
+/// Computes all rows on all threads.
+pub(super) fn differentiate_in_parallel(
+    params: &Params,
+    inputs: Inputs<'_, f32>,
+    logits: &mut [f32],
+    target_logits: &mut [f32],
+) {
+    let samples = params.samples as usize;
     parallel::row_pairs(
         logits,
         target_logits,
@@ -110,7 +120,7 @@ fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
 
 /// Computes rows of `logits` and `target_logits`, the first of which is row `first`.
 #[inline(always)]
-fn differentiate<R: Real>(
+pub(super) fn differentiate<R: Real>(
     params: &Params,
     inputs: Inputs<'_, R>,
     first: usize,

@@ -65,12 +65,12 @@ pub static KERNEL: Kernel = Kernel {
 
 /// The inputs of the kernel.
 #[derive(Clone, Copy)]
-struct Inputs<'a, R> {
-    logits: &'a [R],
-    target_logits: &'a [R],
-    log_q: &'a [R],
-    candidates: &'a [u32],
-    targets: &'a [u32],
+pub(super) struct Inputs<'a, R> {
+    pub(super) logits: &'a [R],
+    pub(super) target_logits: &'a [R],
+    pub(super) log_q: &'a [R],
+    pub(super) candidates: &'a [u32],
+    pub(super) targets: &'a [u32],
 }
 
 impl<'a, R> Inputs<'a, R> {
@@ -95,6 +95,16 @@ fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
     let params: &Params = Params::of(raw);
     let inputs = Inputs::take(buffers);
     let (nll, normaliser) = (buffers.write("nll"), buffers.write("normaliser"));
+    normalise_in_parallel(params, inputs, nll, normaliser);
+}
+
+/// Computes all rows on all threads.
+pub(super) fn normalise_in_parallel(
+    params: &Params,
+    inputs: Inputs<'_, f32>,
+    nll: &mut [f32],
+    normaliser: &mut [f32],
+) {
     parallel::row_pairs(
         nll,
         normaliser,
@@ -107,7 +117,7 @@ fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
 
 /// Computes rows of `nll` and `normaliser`, the first of which is row `first`.
 #[inline(always)]
-fn normalise<R: Real>(
+pub(super) fn normalise<R: Real>(
     params: &Params,
     inputs: Inputs<'_, R>,
     first: usize,

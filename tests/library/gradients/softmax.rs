@@ -1,8 +1,8 @@
 //! Both softmaxes, from logits or hidden states to the loss and back, and against the formula of the loss.
 
 use wlstm::kernels::softmax::{
-    IGNORE, full_backward, full_loss, log_sum_exp, sampled_backward, sampled_loss, target_backward,
-    target_logits,
+    IGNORE, full_backward, full_loss, log_sum_exp, sampled_backward, sampled_gradient,
+    sampled_loss, target_backward, target_logits,
 };
 
 use super::tools::{
@@ -136,6 +136,15 @@ fn sampled_softmax() {
     run(&sampled_backward::KERNEL, &params, &mut buffers);
     let dtarget = real(buffers.swap_remove(1));
     let dlogits = real(buffers.swap_remove(0));
+
+    let mut at_once = vec![reals(&logits), reals(&true_logits), reals(&log_q)];
+    at_once.extend([indices(&candidates), indices(&targets), reals(&[4.0])]);
+    at_once.extend([output(rows), output(rows)]);
+    run(&sampled_gradient::KERNEL, &params, &mut at_once);
+    for (k, want) in [(0, &dlogits), (1, &dtarget), (6, &nll), (7, &normaliser)] {
+        let got = real(std::mem::replace(&mut at_once[k], output(1)));
+        assert_close(&format!("in one pass {k}"), &got, want, 0.0);
+    }
 
     let before = numbers(5, rows * WIDTH);
     let params = target_backward::Params {
