@@ -159,7 +159,7 @@ fn plan_of(shape: &Shape, params: &Params, mixed: bool, limits: &Limits) -> (Pla
         builder.stored("right", [right]),
     );
     let bias = (params.with_bias != 0).then(|| builder.activation("bias", [bias]));
-    let product = if shape.half {
+    let product = if shape.is_half() {
         builder.stored("product", [product])
     } else {
         builder.activation("product", [product])

@@ -10,8 +10,13 @@ pub struct Shape {
     pub name: &'static str,
     /// Sizes and strides, in one piece.
     pub params: Params,
-    /// Whether the product is stored as `f16` in mixed precision.
-    pub half: bool,
+}
+
+impl Shape {
+    /// Whether the product is stored as `f16` in mixed precision: all but gradients of weights.
+    pub fn is_half(&self) -> bool {
+        self.params.transpose_left == 0
+    }
 }
 
 /// `out_g = left_g weight_g`: the groups of `left` and `out` are columns. Between the weights of two groups are those of the
@@ -65,79 +70,71 @@ fn weight_gradient(groups: usize, rows: usize, columns: usize, depth: usize) -> 
 
 /// All products, those of all models first.
 pub fn shapes() -> Vec<Shape> {
-    let in_f32 = |name, params| Shape {
-        name,
-        params,
-        half: false,
-    };
-    let in_half = |name, params| Shape {
-        half: true,
-        ..in_f32(name, params)
-    };
+    let shape = |name, params| Shape { name, params };
     vec![
-        in_f32("projection", forward(1, 128, 1024, 8192)),
-        in_f32("projection gradient", backward(1, 128, 8192, 1024)),
+        shape("projection", forward(1, 128, 1024, 8192)),
+        shape("projection gradient", backward(1, 128, 8192, 1024)),
         // Also the gradient of the softmax weights.
-        in_f32(
+        shape(
             "projection weight gradient",
             weight_gradient(1, 8192, 1024, 2560),
         ),
-        in_half("softmax logits", backward(1, 2560, 8192, 1024).biased()),
-        in_f32("softmax input gradient", forward(1, 2560, 1024, 8192)),
-        in_half("biglstm input product", forward(1, 2560, 32768, 1024)),
-        in_half(
+        shape("softmax logits", backward(1, 2560, 8192, 1024).biased()),
+        shape("softmax input gradient", forward(1, 2560, 1024, 8192)),
+        shape("biglstm input product", forward(1, 2560, 32768, 1024)),
+        shape(
             "biglstm recurrent product",
             forward(1, 128, 32768, 1024).accumulating(true),
         ),
-        in_f32(
+        shape(
             "biglstm recurrent gradient",
             backward(1, 128, 1024, 32768).accumulating(true),
         ),
-        in_f32("biglstm input gradient", backward(1, 2560, 1024, 32768)),
-        in_f32(
+        shape("biglstm input gradient", backward(1, 2560, 1024, 32768)),
+        shape(
             "biglstm weight gradient",
             weight_gradient(1, 1024, 32768, 2560),
         ),
-        in_f32("f512 input product", forward(1, 2560, 512, 1024)),
-        in_f32("f512 factor", forward(1, 128, 512, 1024).accumulating(true)),
-        in_half("f512 recurrent product", forward(1, 128, 32768, 512)),
-        in_f32("f512 factor gradient", backward(1, 128, 512, 32768)),
-        in_f32(
+        shape("f512 input product", forward(1, 2560, 512, 1024)),
+        shape("f512 factor", forward(1, 128, 512, 1024).accumulating(true)),
+        shape("f512 recurrent product", forward(1, 128, 32768, 512)),
+        shape("f512 factor gradient", backward(1, 128, 512, 32768)),
+        shape(
             "f512 recurrent gradient",
             backward(1, 128, 1024, 512).accumulating(true),
         ),
-        in_f32("f512 input gradient", backward(1, 2560, 1024, 512)),
-        in_f32(
+        shape("f512 input gradient", backward(1, 2560, 1024, 512)),
+        shape(
             "f512 first factor's gradient",
             weight_gradient(1, 1024, 512, 2560),
         ),
-        in_f32(
+        shape(
             "f512 second factor's gradient",
             weight_gradient(1, 512, 32768, 2560),
         ),
-        in_half("g4 input product", forward(4, 2560, 8192, 256)),
-        in_half(
+        shape("g4 input product", forward(4, 2560, 8192, 256)),
+        shape(
             "g4 recurrent product",
             forward(4, 128, 8192, 256).accumulating(true),
         ),
-        in_f32(
+        shape(
             "g4 recurrent gradient",
             backward(4, 128, 256, 8192).accumulating(true),
         ),
-        in_f32("g4 input gradient", backward(4, 2560, 256, 8192)),
-        in_f32("g4 weight gradient", weight_gradient(4, 512, 8192, 2560)),
-        in_half("g8 input product", forward(8, 2560, 4096, 128)),
-        in_half(
+        shape("g4 input gradient", backward(4, 2560, 256, 8192)),
+        shape("g4 weight gradient", weight_gradient(4, 512, 8192, 2560)),
+        shape("g8 input product", forward(8, 2560, 4096, 128)),
+        shape(
             "g8 recurrent product",
             forward(8, 128, 4096, 128).accumulating(true),
         ),
         // By a transposed copy of the recurrent weights.
-        in_f32(
+        shape(
             "g8 recurrent gradient",
             grouped(8, 4096 * 128, Params::dense(128, 128, 4096)).accumulating(true),
         ),
-        in_f32("g8 input gradient", backward(8, 2560, 128, 4096)),
-        in_f32("g8 weight gradient", weight_gradient(8, 256, 4096, 2560)),
+        shape("g8 input gradient", backward(8, 2560, 128, 4096)),
+        shape("g8 weight gradient", weight_gradient(8, 256, 4096, 2560)),
     ]
 }
 
@@ -220,7 +217,7 @@ mod tests {
             }
             let is_listed = |(params, half): &(Params, bool)| {
                 listed.iter().any(|shape| {
-                    shape.params == *params && (shape.half == *half || precision == "f32")
+                    shape.params == *params && (shape.is_half() == *half || precision == "f32")
                 })
             };
             let missing: Vec<_> = found.iter().filter(|product| !is_listed(product)).collect();
