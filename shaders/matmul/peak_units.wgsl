@@ -25,6 +25,9 @@ struct Starts {
 const UNIT: u32 = 16u;
 const SUBGROUP: u32 = 32u;
 
+// Set, too, but not used: tiles are staged once.
+const VECTOR_BYTES: u32 = 16u;
+
 // Rows and columns of a block, and terms of its sums.
 const SIDE: u32 = 32u;
 const DEPTH: u32 = 16u;
@@ -33,10 +36,9 @@ const DEPTH: u32 = 16u;
 const SUBGROUPS: u32 = 4u;
 const THREADS: u32 = SUBGROUPS * SUBGROUP;
 
-// The executor replaces these types by coop_mat8x8 where UNIT is 8.
-alias LeftTile = coop_mat16x16<f16, A>;
-alias RightTile = coop_mat16x16<f16, B>;
-alias SumTile = coop_mat16x16<f32, C>;
+alias LeftTile = coop_mat{UNIT}x{UNIT}<f16, A>;
+alias RightTile = coop_mat{UNIT}x{UNIT}<f16, B>;
+alias SumTile = coop_mat{UNIT}x{UNIT}<f32, C>;
 
 var<workgroup> tile_left: array<f16, SIDE * DEPTH>;
 var<workgroup> tile_right: array<f16, DEPTH * SIDE>;

@@ -1,14 +1,6 @@
 // product_g = left_g right_g + bias_g, or +=, bitwise identical to product.wgsl, for few rows or columns and many terms. A
 // workgroup computes a block of 32 x 32. Each quarter of its threads adds up DEPTH terms, all quarters in parallel.
 
-@group(0) @binding(2) var<storage, read> left: array<f32>;
-@group(0) @binding(3) var<storage, read> right: array<f32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> product: array<f32>;
-
-// Terms of a sum that are added up in registers before the sum is stored.
-const DEPTH: u32 = 512u;
-
 // Rows and columns of the block.
 const BLOCK: u32 = 32u;
 
@@ -72,20 +64,18 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let row = block.y * BLOCK + local / 8u;
     let column = block.x * BLOCK + local % 8u * 4u;
     let job = task(block.z);
-    let at = job.product + row * params.product_stride + column;
+    let columns = columns_from(column);
     var total = vec4<f32>();
     if (params.accumulate != 0u && row < params.rows) {
-        for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
-            total[j] = product[at + j];
-        }
+        let at = job.product + row * params.product_stride + columns;
+        total = vec4<f32>(product[at.x], product[at.y], product[at.z], product[at.w]);
     }
     for (var round = job.first; round < job.end; round += PARTS * DEPTH) {
         let first = min(round + part * DEPTH, job.end);
         let end = min(first + DEPTH, job.end);
-        var sum0 = vec4<f32>();
-        var sum1 = vec4<f32>();
-        var sum2 = vec4<f32>();
-        var sum3 = vec4<f32>();
+#for i in 0..4
+        var sum{i} = vec4<f32>();
+#end
         for (var done = 0u; done < min(DEPTH, job.end - round); done += STEP) {
             workgroupBarrier();
             stage(block, job.group, part, thread, first + done, end);
@@ -95,10 +85,9 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
                 let at_left = base + k * BLOCK + tile_row;
                 let at_right = base + k * BLOCK + tile_column;
                 let r = vec4<f32>(tile_right[at_right], tile_right[at_right + 1u], tile_right[at_right + 2u], tile_right[at_right + 3u]);
-                sum0 = fused(tile_left[at_left], r, sum0);
-                sum1 = fused(tile_left[at_left + 1u], r, sum1);
-                sum2 = fused(tile_left[at_left + 2u], r, sum2);
-                sum3 = fused(tile_left[at_left + 3u], r, sum3);
+#for i in 0..4
+                sum{i} = fused(tile_left[at_left + {i}u], r, sum{i});
+#end
             }
         }
         // The parts in order, which is the order of the terms.
@@ -106,22 +95,17 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             workgroupBarrier();
             if (part == turn) {
                 let start = tile_row * BLOCK + tile_column;
-                for (var j = 0u; j < 4u; j += 1u) {
-                    sums[start + j] = sum0[j];
-                    sums[start + BLOCK + j] = sum1[j];
-                    sums[start + 2u * BLOCK + j] = sum2[j];
-                    sums[start + 3u * BLOCK + j] = sum3[j];
-                }
+#for i in 0..4
+#for j in 0..4
+                sums[start + {i}u * BLOCK + {j}u] = sum{i}[{j}];
+#end
+#end
             }
             workgroupBarrier();
             let own = local * 4u;
-            var next = vec4<f32>(sums[own], sums[own + 1u], sums[own + 2u], sums[own + 3u]);
             let begins = round == job.first && turn == 0u;
-            if (begins && params.with_bias != 0u) {
-                for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
-                    next[j] += f32(bias[starts.bias + job.group * params.columns + column + j]);
-                }
-            }
+            let sum = vec4<f32>(sums[own], sums[own + 1u], sums[own + 2u], sums[own + 3u]);
+            let next = sum + bias_of(begins, job.group, columns);
             if (begins && params.accumulate == 0u) {
                 total = next;
             } else {
@@ -129,9 +113,5 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
             }
         }
     }
-    if (row < params.rows) {
-        for (var j = 0u; j < 4u && column + j < params.columns; j += 1u) {
-            product[at + j] = total[j];
-        }
-    }
+    store(job.product, false, row, column, total);
 }

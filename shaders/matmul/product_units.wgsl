@@ -1,92 +1,176 @@
-// product_g = left_g right_g + bias_g, or +=, on the matrix units of a device: operands in f16, sums in f32. A workgroup
-// computes a block of BLOCK x BLOCK, a subgroup SIDE x SIDE tiles of UNIT x UNIT of it. STEP terms at a time are staged in
-// workgroup memory, with zeros past the end.
+// product_g = left_g right_g + bias_g, or +=, on the matrix units of a device: operands in f16, sums in f32. The text of all its
+// forms; src/kernels/matmul/forms.rs has the table. A workgroup computes a block of ROWS x COLUMNS, a subgroup SUBGROUP_ROWS x
+// SUBGROUP_COLUMNS of it. STEP terms at a time are staged in workgroup memory, with zeros past the end.
 
 enable f16;
 enable wgpu_cooperative_matrix;
 
-@group(0) @binding(2) var<storage, read> left: array<f32>;
-@group(0) @binding(3) var<storage, read> right: array<f32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> product: array<f32>;
+// The block of a workgroup, and the part of it that a subgroup computes.
+const ROWS: u32 = 64u;
+const COLUMNS: u32 = 64u;
+const SUBGROUP_ROWS: u32 = 32u;
+const SUBGROUP_COLUMNS: u32 = 32u;
 
-alias Product = f32;
+// Terms that are staged at once.
+const STEP: u32 = 32u;
 
-// Rows and columns of the block of a workgroup, 64 or 128.
-const BLOCK: u32 = 64u;
+// Buffers of staged terms. With two, terms are staged while others are read, with one barrier a step instead of two.
+const BUFFERS: u32 = 1u;
 
 // Set by the executor: rows, columns and terms of a matrix unit, 8 or 16, and the threads of the largest subgroup.
 const UNIT: u32 = 16u;
 const SUBGROUP: u32 = 32u;
 
-// Whether a subgroup has 4 x 4 tiles, not 2 x 2.
-const WIDE: bool = BLOCK / UNIT > 4u;
-const SIDE: u32 = select(2u, 4u, WIDE);
+// Set by the executor: the largest vectors from which units read tiles of halves here, in bytes: 16, 8, or 2 for single halves.
+const VECTOR_BYTES: u32 = 16u;
 
-// Subgroups along a side of the block, and in all.
-const ACROSS: u32 = BLOCK / (SIDE * UNIT);
-const SUBGROUPS: u32 = ACROSS * ACROSS;
+// Tiles of a subgroup, subgroups along a row of the block, and in all.
+const DOWN: u32 = SUBGROUP_ROWS / UNIT;
+const ACROSS: u32 = SUBGROUP_COLUMNS / UNIT;
+const SUBGROUPS_ACROSS: u32 = COLUMNS / SUBGROUP_COLUMNS;
+const SUBGROUPS: u32 = ROWS / SUBGROUP_ROWS * SUBGROUPS_ACROSS;
 const THREADS: u32 = SUBGROUPS * SUBGROUP;
 
-// Terms that are staged at once: few enough for 16 KiB of workgroup memory.
-const STEP: u32 = select(32u, 16u, BLOCK > 64u);
+// Units of terms that are multiplied without a loop.
+const UNROLLED: u32 = select(1u, STEP / UNIT, UNIT == 16u);
 
-// Elements between staged rows, with padding so that rows begin in different banks.
-const LEFT_STRIDE: u32 = STEP + 8u;
-const RIGHT_STRIDE: u32 = BLOCK + 8u;
+// Whether the stored rows of an operand run along the terms.
+const LEFT_ALONG: bool = !TRANSPOSE_LEFT;
+const RIGHT_ALONG: bool = TRANSPOSE_RIGHT;
 
-// The executor replaces these types by coop_mat8x8 where UNIT is 8.
-alias LeftTile = coop_mat16x16<f16, A>;
-alias RightTile = coop_mat16x16<f16, B>;
-alias SumTile = coop_mat16x16<f32, C>;
+// Operands are staged as they are stored, in eights of elements: the eights of a stored row, and from one row to the next, with
+// one eight of padding, so that rows begin in different banks.
+const LEFT_WIDTH: u32 = select(ROWS, STEP, LEFT_ALONG) / 8u;
+const RIGHT_WIDTH: u32 = select(COLUMNS, STEP, RIGHT_ALONG) / 8u;
+const LEFT_STRIDE: u32 = LEFT_WIDTH + 1u;
+const RIGHT_STRIDE: u32 = RIGHT_WIDTH + 1u;
 
-var<workgroup> tile_left: array<f16, BLOCK * LEFT_STRIDE>;
-var<workgroup> tile_right: array<f16, STEP * RIGHT_STRIDE>;
+// Eights of each operand, those that a thread stages, and the size of a buffer, long enough for an operand and its transpose.
+const LEFT_EIGHTS: u32 = ROWS * STEP / 8u;
+const RIGHT_EIGHTS: u32 = COLUMNS * STEP / 8u;
+const LEFT_OWN: u32 = (LEFT_EIGHTS + THREADS - 1u) / THREADS;
+const RIGHT_OWN: u32 = (RIGHT_EIGHTS + THREADS - 1u) / THREADS;
+const LEFT_BUFFER: u32 = LEFT_EIGHTS + max(ROWS, STEP);
+const RIGHT_BUFFER: u32 = RIGHT_EIGHTS + max(COLUMNS, STEP);
+
+alias LeftTile = coop_mat{UNIT}x{UNIT}<f16, A>;
+alias RightTile = coop_mat{UNIT}x{UNIT}<f16, B>;
+alias SumTile = coop_mat{UNIT}x{UNIT}<f32, C>;
+
+// Operands that are read by eights are staged in the largest vectors, others as elements: the vectors of an eight, and of a four.
+#if LANES == 8
+alias Eight = vec4<u32>;
+const EIGHT: u32 = 16u / VECTOR_BYTES;
+#else
+alias Eight = array<f16, 8>;
+const EIGHT: u32 = 8u;
+#end
+#if EIGHT == 1
+alias Staged = vec4<u32>;
+#else
+#if EIGHT == 2
+alias Staged = vec4<f16>;
+#else
+alias Staged = f16;
+#end
+#end
+#if EIGHT < 8
+alias Four = vec4<f32>;
+const FOUR: u32 = 1u;
+#else
+alias Four = f32;
+const FOUR: u32 = 4u;
+#end
+
+var<workgroup> tile_left: array<Staged, EIGHT * BUFFERS * LEFT_BUFFER>;
+var<workgroup> tile_right: array<Staged, EIGHT * BUFFERS * RIGHT_BUFFER>;
 // Stages a tile of sums of each subgroup before it is stored. One more tile for the subgroups past the last, which nothing reads.
-var<workgroup> tile_sums: array<f32, (SUBGROUPS + 1u) * UNIT * UNIT>;
+const TILE: u32 = UNIT * UNIT / 4u;
+var<workgroup> tile_sums: array<Four, FOUR * (SUBGROUPS + 1u) * TILE>;
 
-// Element (row, k) of left, zero past the end.
-fn left_at(job: Task, row: u32, k: u32) -> f16 {
-    if (row >= params.rows || k >= job.end) {
-        return f16(0.0);
-    }
-    let start = starts.left + job.group * params.left_group;
-    if (TRANSPOSE_LEFT) {
-        return f16(left[start + k * params.left_stride + row]);
-    }
-    return f16(left[start + row * params.left_stride + k]);
+// An eight that a thread stages: where it is, the number of elements after the first that are in the matrix, its term, and its
+// place in a buffer.
+struct Source {
+    at: u32,
+    more: u32,
+    k: u32,
+    place: u32,
 }
 
-// Element (k, column) of right, zero past the end.
-fn right_at(job: Task, k: u32, column: u32) -> f16 {
-    if (column >= params.columns || k >= job.end) {
-        return f16(0.0);
-    }
-    let start = starts.right + job.group * params.right_group;
-    if (TRANSPOSE_RIGHT) {
-        return f16(right[start + column * params.right_stride + k]);
-    }
-    return f16(right[start + k * params.right_stride + column]);
+#for side in left right
+// Eight i of an operand, of the first terms of a block whose rows or columns begin at `first`. Rows and columns past the end repeat
+// the last one and are not stored.
+fn {side}_source(job: Task, i: u32, first: u32, last: u32) -> Source {
+    let stored = i / {SIDE}_WIDTH;
+    let along = i % {SIDE}_WIDTH * 8u;
+    let start = LANES * starts.{side} + job.group * params.{side}_group;
+    let place = stored * {SIDE}_STRIDE + along / 8u;
+#if {SIDE}_ALONG
+    let line = min(first + stored, last);
+    return Source((start + line * params.{side}_stride + job.first + along) / LANES, 7u, job.first + along, place);
+#else
+    let line = min(first + along, last / LANES * LANES);
+    return Source((start + (job.first + stored) * params.{side}_stride + line) / LANES, last - line, job.first + stored, place);
+#end
 }
 
-// Stages terms first .. first + STEP. Neighbouring threads read neighbouring elements.
-fn stage(job: Task, block: vec3<u32>, local: u32, first: u32) {
-    for (var i = local; i < STEP * BLOCK; i += THREADS) {
-        let k = select(i % STEP, i / BLOCK, TRANSPOSE_LEFT);
-        let row = select(i / STEP, i % BLOCK, TRANSPOSE_LEFT);
-        tile_left[row * LEFT_STRIDE + k] = left_at(job, block.y * BLOCK + row, first + k);
+// The eight at a source, zero past the end.
+fn {side}_eight(s: Source, end: u32) -> Eight {
+#if LANES == 8
+    if (s.k >= end) {
+        return Eight();
     }
-    for (var i = local; i < STEP * BLOCK; i += THREADS) {
-        let k = select(i / BLOCK, i % STEP, TRANSPOSE_RIGHT);
-        let column = select(i % BLOCK, i / STEP, TRANSPOSE_RIGHT);
-        tile_right[k * RIGHT_STRIDE + column] = right_at(job, first + k, block.x * BLOCK + column);
+    return {side}[s.at];
+#else
+    var eight = Eight();
+#for c in 0..8
+#if {SIDE}_ALONG
+    if (s.k + {c}u < end) {
+        eight[{c}] = f16({side}[s.at + {c}u]);
     }
+#else
+    if (s.k < end) {
+        eight[{c}] = f16({side}[s.at + min({c}u, s.more)]);
+    }
+#end
+#end
+    return eight;
+#end
 }
 
+fn put_{side}(buffer: u32, i: u32, s: Source, eight: Eight) {
+#if {SIDE}_OWN*THREADS > {SIDE}_EIGHTS
+    if (i >= {SIDE}_EIGHTS) {
+        return;
+    }
+#end
+    let at = EIGHT * (buffer * {SIDE}_BUFFER + s.place);
+#if EIGHT == 1
+    tile_{side}[at] = eight;
+#else
+#if LANES == 8
+#for c in 0..4
+    let half{c} = vec2<f16>(unpack2x16float(eight[{c}]));
+#end
+#end
+#if EIGHT == 2
+    tile_{side}[at] = vec4<f16>(half0, half1);
+    tile_{side}[at + 1u] = vec4<f16>(half2, half3);
+#else
+#for c in 0..8
+#if LANES == 8
+    tile_{side}[at + {c}u] = half{c/2}[{c%2}];
+#else
+    tile_{side}[at + {c}u] = eight[{c}];
+#end
+#end
+#end
+#end
+}
+
+#end
 // Where the tiles of a subgroup begin, and the position of a thread in it.
 struct Place {
-    group: u32,
-    product: u32,
     row: u32,
     column: u32,
     subgroup: u32,
@@ -94,24 +178,21 @@ struct Place {
     lanes: u32,
 }
 
-// Stores the staged sums of each subgroup as its tile (i, j), except those past the end.
-fn store(place: Place, i: u32, j: u32) {
+// Stores the staged sums of each subgroup as its tile (i, j).
+fn store_tile(job: Task, place: Place, i: u32, j: u32) {
     workgroupBarrier();
     if (place.subgroup < SUBGROUPS) {
-        for (var e = place.lane; e < UNIT * UNIT; e += place.lanes) {
-            let row = place.row + i * UNIT + e / UNIT;
-            let column = place.column + j * UNIT + e % UNIT;
-            if (row < params.rows && column < params.columns) {
-                var value = tile_sums[place.subgroup * UNIT * UNIT + e];
-                if (params.with_bias != 0u) {
-                    value += f32(bias[starts.bias + place.group * params.columns + column]);
-                }
-                let at = place.product + row * params.product_stride + column;
-                if (params.accumulate != 0u) {
-                    value += f32(product[at]);
-                }
-                product[at] = Product(value);
-            }
+        for (var e = place.lane; e < TILE; e += place.lanes) {
+            let row = place.row + i * UNIT + e / (UNIT / 4u);
+            let column = place.column + j * UNIT + e % (UNIT / 4u) * 4u;
+            let at = FOUR * (place.subgroup * TILE + e);
+#if FOUR == 1
+            let sum = tile_sums[at];
+#else
+            let sum = vec4<f32>(tile_sums[at], tile_sums[at + 1u], tile_sums[at + 2u], tile_sums[at + 3u]);
+#end
+            let value = sum + bias_of(true, job.group, columns_from(column));
+            store(job.product, params.accumulate != 0u, row, column, value);
         }
     }
     workgroupBarrier();
@@ -128,100 +209,94 @@ fn main(
     // If subgroups are smaller than the largest, there are more than SUBGROUPS. The others repeat the work of the last one, and
     // nothing reads their results.
     let own = min(subgroup, SUBGROUPS - 1u);
-    let own_row = own / ACROSS * SIDE * UNIT;
-    let own_column = own % ACROSS * SIDE * UNIT;
+    let own_row = own / SUBGROUPS_ACROSS * SUBGROUP_ROWS;
+    let own_column = own % SUBGROUPS_ACROSS * SUBGROUP_COLUMNS;
     let job = task(block.z);
-    let place = Place(
-        job.group,
-        job.product,
-        block.y * BLOCK + own_row,
-        block.x * BLOCK + own_column,
-        subgroup,
-        lane,
-        lanes,
-    );
-    var sum00 = SumTile();
-    var sum01 = SumTile();
-    var sum02 = SumTile();
-    var sum03 = SumTile();
-    var sum10 = SumTile();
-    var sum11 = SumTile();
-    var sum12 = SumTile();
-    var sum13 = SumTile();
-    var sum20 = SumTile();
-    var sum21 = SumTile();
-    var sum22 = SumTile();
-    var sum23 = SumTile();
-    var sum30 = SumTile();
-    var sum31 = SumTile();
-    var sum32 = SumTile();
-    var sum33 = SumTile();
+    let place = Place(block.y * ROWS + own_row, block.x * COLUMNS + own_column, subgroup, lane, lanes);
+#for i in 0..DOWN
+#for j in 0..ACROSS
+    var sum{i}_{j} = SumTile();
+#end
+#end
+    var buffer = 0u;
+    // From the terms of a step to those of the next.
+    let left_step = STEP * select(params.left_stride, 1u, LEFT_ALONG) / LANES;
+    let right_step = STEP * select(params.right_stride, 1u, RIGHT_ALONG) / LANES;
+#for n in 0..LEFT_OWN
+    var from_left{n} = left_source(job, local + {n}u * THREADS, block.y * ROWS, params.rows - 1u);
+    var left{n} = left_eight(from_left{n}, job.end);
+#end
+#for n in 0..RIGHT_OWN
+    var from_right{n} = right_source(job, local + {n}u * THREADS, block.x * COLUMNS, params.columns - 1u);
+    var right{n} = right_eight(from_right{n}, job.end);
+#end
+#if BUFFERS == 2
+#for side in left right
+#for n in 0..{SIDE}_OWN
+    put_{side}(buffer, local + {n}u * THREADS, from_{side}{n}, {side}{n});
+#end
+#end
+    workgroupBarrier();
+#end
     for (var first = job.first; first < job.end; first += STEP) {
+#if BUFFERS == 1
         workgroupBarrier();
-        stage(job, block, local, first);
+#for side in left right
+#for n in 0..{SIDE}_OWN
+        put_{side}(buffer, local + {n}u * THREADS, from_{side}{n}, {side}{n});
+#end
+#end
         workgroupBarrier();
-        for (var k = 0u; k < STEP; k += UNIT) {
-            let l0 = coopLoadT<LeftTile>(&tile_left[(own_row + 0u * UNIT) * LEFT_STRIDE + k], LEFT_STRIDE);
-            let l1 = coopLoadT<LeftTile>(&tile_left[(own_row + 1u * UNIT) * LEFT_STRIDE + k], LEFT_STRIDE);
-            let r0 = coopLoadT<RightTile>(&tile_right[k * RIGHT_STRIDE + own_column + 0u * UNIT], RIGHT_STRIDE);
-            let r1 = coopLoadT<RightTile>(&tile_right[k * RIGHT_STRIDE + own_column + 1u * UNIT], RIGHT_STRIDE);
-            sum00 = coopMultiplyAdd(l0, r0, sum00);
-            sum01 = coopMultiplyAdd(l0, r1, sum01);
-            sum10 = coopMultiplyAdd(l1, r0, sum10);
-            sum11 = coopMultiplyAdd(l1, r1, sum11);
-            if (WIDE) {
-                let l2 = coopLoadT<LeftTile>(&tile_left[(own_row + 2u * UNIT) * LEFT_STRIDE + k], LEFT_STRIDE);
-                let l3 = coopLoadT<LeftTile>(&tile_left[(own_row + 3u * UNIT) * LEFT_STRIDE + k], LEFT_STRIDE);
-                let r2 = coopLoadT<RightTile>(&tile_right[k * RIGHT_STRIDE + own_column + 2u * UNIT], RIGHT_STRIDE);
-                let r3 = coopLoadT<RightTile>(&tile_right[k * RIGHT_STRIDE + own_column + 3u * UNIT], RIGHT_STRIDE);
-                sum02 = coopMultiplyAdd(l0, r2, sum02);
-                sum03 = coopMultiplyAdd(l0, r3, sum03);
-                sum12 = coopMultiplyAdd(l1, r2, sum12);
-                sum13 = coopMultiplyAdd(l1, r3, sum13);
-                sum20 = coopMultiplyAdd(l2, r0, sum20);
-                sum21 = coopMultiplyAdd(l2, r1, sum21);
-                sum22 = coopMultiplyAdd(l2, r2, sum22);
-                sum23 = coopMultiplyAdd(l2, r3, sum23);
-                sum30 = coopMultiplyAdd(l3, r0, sum30);
-                sum31 = coopMultiplyAdd(l3, r1, sum31);
-                sum32 = coopMultiplyAdd(l3, r2, sum32);
-                sum33 = coopMultiplyAdd(l3, r3, sum33);
-            }
+#end
+        // The terms of the next step are loaded while those of this one are multiplied.
+#for side in left right
+#for n in 0..{SIDE}_OWN
+        from_{side}{n}.at += {side}_step;
+        from_{side}{n}.k += STEP;
+        {side}{n} = {side}_eight(from_{side}{n}, job.end);
+#end
+#end
+        let at_left = EIGHT * buffer * LEFT_BUFFER;
+        let at_right = EIGHT * buffer * RIGHT_BUFFER;
+        for (var start = 0u; start < STEP; start += UNROLLED * UNIT) {
+#for u in 0..UNROLLED
+            let k{u} = start + {u}u * UNIT;
+#for i in 0..DOWN
+#if LEFT_ALONG
+            let l{u}_{i} = coopLoadT<LeftTile>(&tile_left[at_left + EIGHT * ((own_row + {i}u * UNIT) * LEFT_STRIDE + k{u} / 8u)], EIGHT * LEFT_STRIDE);
+#else
+            let l{u}_{i} = coopLoad<LeftTile>(&tile_left[at_left + EIGHT * (k{u} * LEFT_STRIDE + (own_row + {i}u * UNIT) / 8u)], EIGHT * LEFT_STRIDE);
+#end
+#end
+#for j in 0..ACROSS
+#if RIGHT_ALONG
+            let r{u}_{j} = coopLoad<RightTile>(&tile_right[at_right + EIGHT * ((own_column + {j}u * UNIT) * RIGHT_STRIDE + k{u} / 8u)], EIGHT * RIGHT_STRIDE);
+#else
+            let r{u}_{j} = coopLoadT<RightTile>(&tile_right[at_right + EIGHT * (k{u} * RIGHT_STRIDE + (own_column + {j}u * UNIT) / 8u)], EIGHT * RIGHT_STRIDE);
+#end
+#end
+#for i in 0..DOWN
+#for j in 0..ACROSS
+            sum{i}_{j} = coopMultiplyAdd(l{u}_{i}, r{u}_{j}, sum{i}_{j});
+#end
+#end
+#end
         }
+#if BUFFERS == 2
+        buffer = 1u - buffer;
+#for side in left right
+#for n in 0..{SIDE}_OWN
+        put_{side}(buffer, local + {n}u * THREADS, from_{side}{n}, {side}{n});
+#end
+#end
+        workgroupBarrier();
+#end
     }
-    let sums = min(subgroup, SUBGROUPS) * UNIT * UNIT;
-    coopStoreT(sum00, &tile_sums[sums], UNIT);
-    store(place, 0u, 0u);
-    coopStoreT(sum01, &tile_sums[sums], UNIT);
-    store(place, 0u, 1u);
-    coopStoreT(sum10, &tile_sums[sums], UNIT);
-    store(place, 1u, 0u);
-    coopStoreT(sum11, &tile_sums[sums], UNIT);
-    store(place, 1u, 1u);
-    if (WIDE) {
-        coopStoreT(sum02, &tile_sums[sums], UNIT);
-        store(place, 0u, 2u);
-        coopStoreT(sum03, &tile_sums[sums], UNIT);
-        store(place, 0u, 3u);
-        coopStoreT(sum12, &tile_sums[sums], UNIT);
-        store(place, 1u, 2u);
-        coopStoreT(sum13, &tile_sums[sums], UNIT);
-        store(place, 1u, 3u);
-        coopStoreT(sum20, &tile_sums[sums], UNIT);
-        store(place, 2u, 0u);
-        coopStoreT(sum21, &tile_sums[sums], UNIT);
-        store(place, 2u, 1u);
-        coopStoreT(sum22, &tile_sums[sums], UNIT);
-        store(place, 2u, 2u);
-        coopStoreT(sum23, &tile_sums[sums], UNIT);
-        store(place, 2u, 3u);
-        coopStoreT(sum30, &tile_sums[sums], UNIT);
-        store(place, 3u, 0u);
-        coopStoreT(sum31, &tile_sums[sums], UNIT);
-        store(place, 3u, 1u);
-        coopStoreT(sum32, &tile_sums[sums], UNIT);
-        store(place, 3u, 2u);
-        coopStoreT(sum33, &tile_sums[sums], UNIT);
-        store(place, 3u, 3u);
-    }
+    let sums = FOUR * min(subgroup, SUBGROUPS) * TILE;
+#for i in 0..DOWN
+#for j in 0..ACROSS
+    coopStoreT(sum{i}_{j}, &tile_sums[sums], FOUR * UNIT / 4u);
+    store_tile(job, place, {i}u, {j}u);
+#end
+#end
 }

@@ -25,8 +25,34 @@ struct Starts {
     product: u32,
 }
 
+// Elements of a vector of the operands in memory: 1, 4, or 8, which are halves; and of the product: 1 or 4.
+const LANES: u32 = 1u;
+const PRODUCT_LANES: u32 = 1u;
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> starts: Starts;
+#if LANES == 1
+@group(0) @binding(2) var<storage, read> left: array<f32>;
+@group(0) @binding(3) var<storage, read> right: array<f32>;
+#else
+#if LANES == 4
+@group(0) @binding(2) var<storage, read> left: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> right: array<vec4<f32>>;
+#else
+@group(0) @binding(2) var<storage, read> left: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> right: array<vec4<u32>>;
+#end
+#end
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+#if PRODUCT_LANES == 1
+@group(0) @binding(5) var<storage, read_write> product: array<f32>;
+
+alias Product = f32;
+#else
+@group(0) @binding(5) var<storage, read_write> product: array<vec4<f32>>;
+
+alias Product = vec4<f32>;
+#end
 
 // Set by params.transpose_left and params.transpose_right.
 const TRANSPOSE_LEFT: bool = false;
@@ -35,8 +61,9 @@ const TRANSPOSE_RIGHT: bool = false;
 // A piece of a sum has a multiple of this many terms.
 const PIECE_TERMS: u32 = 128u;
 
-// Elements of a vector of the binding `product`.
-const PRODUCT_LANES: u32 = 1u;
+// Terms of a sum that are added up in registers before the sum is stored: a single sum of tens of thousands of terms would lose
+// digits.
+const DEPTH: u32 = 512u;
 
 // The task of a workgroup: a piece of the sums of a group, the terms first .. end, and where its product begins.
 struct Task {
@@ -56,4 +83,41 @@ fn task(z: u32) -> Task {
     let terms = ((params.depth + params.pieces - 1u) / params.pieces + PIECE_TERMS - 1u) / PIECE_TERMS * PIECE_TERMS;
     let at = PRODUCT_LANES * starts.product + group * params.product_group + piece * params.rows * params.product_stride;
     return Task(group, piece * terms, min((piece + 1u) * terms, params.depth), at);
+}
+
+// The bias of four columns, which is added with the first terms. Without a bias it is -0, which changes no sum.
+fn bias_of(begins: bool, group: u32, columns: vec4<u32>) -> vec4<f32> {
+    if (!begins || params.with_bias == 0u) {
+        return vec4<f32>(-0.0);
+    }
+    let at = starts.bias + group * params.columns + columns;
+    return vec4<f32>(f32(bias[at.x]), f32(bias[at.y]), f32(bias[at.z]), f32(bias[at.w]));
+}
+
+// Four neighbouring columns, or the last one instead of those past the end.
+fn columns_from(column: u32) -> vec4<u32> {
+    return min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.columns - 1u));
+}
+
+// Stores or adds four neighbouring columns of a row of the product that begins at `start`, except those past the end.
+fn store(start: u32, add: bool, row: u32, column: u32, value: vec4<f32>) {
+    if (row >= params.rows || column >= params.columns) {
+        return;
+    }
+    let at = start + row * params.product_stride + column;
+#if PRODUCT_LANES == 1
+    for (var j = 0u; j < min(4u, params.columns - column); j += 1u) {
+        if (add) {
+            product[at + j] = Product(f32(product[at + j]) + value[j]);
+        } else {
+            product[at + j] = Product(value[j]);
+        }
+    }
+#else
+    if (add) {
+        product[at / 4u] = Product(vec4<f32>(product[at / 4u]) + value);
+    } else {
+        product[at / 4u] = Product(value);
+    }
+#end
 }

@@ -202,6 +202,12 @@ impl AdapterSummary {
             side,
             subgroup: self.subgroup_max,
             workgroup_bytes: self.max_workgroup_bytes,
+            // naga translates vectors for Vulkan only. llvmpipe (Mesa 26) reads wrong tiles from `vec4<u32>`.
+            vector_bytes: match (self.backend.as_str(), self.is_hardware()) {
+                ("vulkan", true) => 16,
+                ("vulkan", false) => 8,
+                _ => 2,
+            },
         })
     }
 

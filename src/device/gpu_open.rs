@@ -37,6 +37,14 @@ impl GpuExecutor {
         })
     }
 
+    /// The same with this unit.
+    pub(super) fn with_unit(adapter: &Adapter, unit: MatrixUnits) -> Result<GpuExecutor> {
+        Ok(GpuExecutor {
+            uses_units: true,
+            ..GpuExecutor::open(adapter, Some(unit))?
+        })
+    }
+
     /// Opens an adapter so that kernels for its matrix units can be loaded, but never replace other kernels. For tests.
     ///
     /// # Errors
@@ -96,6 +104,7 @@ impl GpuExecutor {
                 fuses: adapter.summary.is_hardware(),
                 unit,
                 subgroup,
+                workgroup_bytes: adapter.summary.max_workgroup_bytes,
             }),
             uses_units: false,
             without: Changes::NONE,

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Kind, Result};
+use crate::kernel::Kernel;
 
 /// An open device and its queue.
 pub(super) struct Handle {
@@ -64,7 +65,7 @@ impl Handle {
     /// kernel declares, is refused before the driver sees it.
     pub fn compiled<T>(
         &self,
-        kernel: &str,
+        kernel: &Kernel,
         what: impl FnOnce() -> String,
         make: impl FnOnce() -> T,
     ) -> Result<T> {
@@ -72,13 +73,15 @@ impl Handle {
             wgpu::Error::Validation { .. } => Error::new(
                 Kind::Other,
                 format!(
-                    "the shader of the kernel {kernel} does not compile: {}",
+                    "the shader of the kernel {} does not compile: {}",
+                    kernel.name,
                     one_line(&error.to_string())
                 ),
             )
             .help(format!(
-                "correct `shaders/{kernel}.wgsl`, or the bindings of its `Kernel`; if you have not changed them, report this \
-                 as a bug in wlstm, and use `--device cpu` until it is fixed"
+                "correct `shaders/{}.wgsl`, or the bindings of its `Kernel`; if you have not changed them, report this \
+                 as a bug in wlstm, and use `--device cpu` until it is fixed",
+                kernel.stem()
             )),
             error => refused(&what(), &error),
         })

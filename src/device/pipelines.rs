@@ -117,7 +117,7 @@ impl Pipelines {
 fn make(handle: &Handle, variant: &Variant) -> Result<Pipeline> {
     let (device, kernel) = (&handle.device, variant.kernel);
     let what = || format!("the kernel {} {:?}", kernel.name, variant.constants);
-    handle.compiled(kernel.name, what, || {
+    handle.compiled(kernel, what, || {
         let source = wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
             source: wgpu::ShaderSource::Wgsl(

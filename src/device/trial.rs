@@ -55,11 +55,19 @@ fn units_disagree(adapter: &Adapter, unit: MatrixUnits) -> Option<String> {
         ..DeviceTraits::default()
     };
     // The combinations that plans use: `f16` products with a bias and without (then the left operand is bound instead of
-    // it), and gradients of weights.
+    // it), and gradients of weights. The forms store as the first one, so those with a bias are not repeated.
     let (bias, product) = (2, 3);
     for halves in [all, all.without(bias), all.without(product)] {
         let forms = kernels::forms(&product_units::KERNEL, halves);
-        for form in forms.filter(|form| form.requires.are_met_by(traits)) {
+        let most = if halves == all.without(bias) {
+            1
+        } else {
+            usize::MAX
+        };
+        for form in forms
+            .take(most)
+            .filter(|form| form.requires.are_met_by(traits))
+        {
             match disagreement(&mut executor, form, halves) {
                 Ok(None) => {}
                 Ok(Some(reason)) => return Some(reason),
@@ -71,27 +79,31 @@ fn units_disagree(adapter: &Adapter, unit: MatrixUnits) -> Option<String> {
 }
 
 impl GpuExecutor {
-    /// Opens an adapter for mixed precision. Uses its matrix units if they are hardware and pass a trial; if they fail, logs a
-    /// warning and computes products without them. Software adapters only emulate such units, more slowly than plain products.
+    /// Opens an adapter for mixed precision. Uses its matrix units if they are hardware and pass a trial. If they fail, it tries
+    /// tiles in smaller vectors, then logs a warning and computes products without units. Software adapters only emulate such units, more slowly than plain products.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`] if the driver refuses.
     pub fn mixed(adapter: &Adapter) -> Result<GpuExecutor> {
-        let unit = adapter.summary.unit();
-        let Some(unit) = unit.filter(|_| adapter.summary.is_hardware()) else {
+        let (summary, name) = (&adapter.summary, &adapter.summary.name);
+        let Some(unit) = summary.unit().filter(|_| summary.is_hardware()) else {
             return GpuExecutor::new(adapter);
         };
-        match units_disagree(adapter, unit) {
-            None => GpuExecutor::with_units(adapter),
-            Some(reason) => {
-                tracing::warn!(
-                    "the matrix units of {} are not used: {reason}",
-                    adapter.summary.name
-                );
-                GpuExecutor::new(adapter)
+        let sizes = [16, 8, 2].into_iter();
+        for vector_bytes in sizes.filter(|bytes| *bytes <= unit.vector_bytes) {
+            let unit = MatrixUnits {
+                vector_bytes,
+                ..unit
+            };
+            match units_disagree(adapter, unit) {
+                None => return GpuExecutor::with_unit(adapter, unit),
+                Some(reason) => tracing::warn!(
+                    "the matrix units of {name} are not used with tiles in vectors of {vector_bytes} bytes: {reason}"
+                ),
             }
         }
+        GpuExecutor::new(adapter)
     }
 
     /// Tries the kernels of a plan that have not been tried without run-time checks.

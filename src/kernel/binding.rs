@@ -25,8 +25,8 @@ pub struct Binding {
     pub dtype: Dtype,
     /// How the kernel uses it.
     pub access: Access,
-    /// 1 for `array<f32>` and `array<u32>`, 4 for `array<vec4<f32>>`: slices then begin at multiples of 4 elements,
-    /// and `starts` counts vectors.
+    /// 1 for `array<f32>` and `array<u32>`, 4 for `array<vec4<f32>>`, 8 for halves as `array<vec4<u32>>`: slices then begin at
+    /// multiples of so many elements, and `starts` counts vectors.
     pub lanes: usize,
     /// Whether a tensor of [`Dtype::Half`] may be bound as well: see [`Kernel::source`](super::Kernel::source).
     pub half: bool,
@@ -66,6 +66,16 @@ impl Binding {
     /// The same binding as `array<vec4<f32>>`.
     pub const fn vec4(self) -> Binding {
         Binding { lanes: 4, ..self }
+    }
+
+    /// The same binding of eight halves a vector, as `array<vec4<u32>>`. Only a tensor of [`Dtype::Half`] may be bound.
+    pub const fn eights(self) -> Binding {
+        Binding {
+            dtype: Dtype::Half,
+            lanes: 8,
+            half: true,
+            ..self
+        }
     }
 
     /// The same binding, which accepts [`Dtype::Half`] as well.

@@ -9,15 +9,16 @@ use super::requirements::{DeviceTraits, Requirements};
 use super::snippet::{Constants, FUSED, Snippet, no_constants};
 use super::split::Split;
 use super::work::Work;
+use crate::tensor::Dtype;
 
 /// A kernel: see [the module](crate::kernel).
 ///
 /// A declaration sets the fields that its kernel needs and ends with `..Kernel::DEFAULT`. Every kernel must declare `name`,
 /// `wgsl`, `fields`, `bindings`, `grid`, `twin` and `cases`; the contract test checks this.
 pub struct Kernel {
-    /// The stem of both its files: `folder/name`.
+    /// The stem of both its files: `folder/name`. A form with the shader of its base has no files: see [`Kernel::stem`].
     pub name: &'static str,
-    /// The shader, without its snippets. Lines `const NAME: type = value;` are set by [`Kernel::constants`].
+    /// The shader, without its snippets, before [text generation](crate::kernel#text-generation).
     pub wgsl: &'static str,
     /// The snippets that the shader uses. Default: none.
     pub snippets: &'static [&'static Snippet],
@@ -30,8 +31,8 @@ pub struct Kernel {
     pub bindings: &'static [Binding],
     /// The requirements of the kernel. Default: the guarantees of WebGPU.
     pub requires: Requirements,
-    /// The shader's constants for these params: values that are compiled in rather than read. See
-    /// [`specialize`](super::specialize). Default: none.
+    /// The shader's constants for these params: values that are compiled in rather than read. They replace the values in the
+    /// lines `const NAME: u32 = ...;` or `const NAME: bool = ...;` of their names. Default: none.
     pub constants: fn(&[u32]) -> Constants,
     /// The workgroups of a dispatch with these params.
     pub grid: fn(&[u32]) -> [u32; 3],
@@ -138,9 +139,21 @@ impl Kernel {
             constants.push(("FUSES", device.fuses.into()));
         }
         if let (true, Some(unit)) = (self.needs_units(), device.unit) {
-            constants.extend([("UNIT", unit.side), ("SUBGROUP", unit.subgroup)]);
+            constants.extend([
+                ("UNIT", unit.side),
+                ("SUBGROUP", unit.subgroup),
+                ("VECTOR_BYTES", unit.vector_bytes),
+            ]);
         }
         constants
+    }
+
+    /// The stem of its files in `shaders` and `src/kernels`. A form with the shader of its base has those of its base.
+    pub fn stem(&self) -> &'static str {
+        match self.form_of {
+            Some(base) if base.wgsl == self.wgsl => base.name,
+            _ => self.name,
+        }
     }
 
     /// The implementation that the CPU runs in `f32`.
@@ -158,10 +171,16 @@ impl Kernel {
         self.supports.is_none_or(|supports| supports(params))
     }
 
-    /// Whether every binding in `halves` may be a half.
+    /// Whether every binding in `halves` may be a half, and no other must be one.
     pub fn takes(&self, halves: Halves) -> bool {
         let mut bindings = self.bindings.iter().enumerate();
-        bindings.all(|(k, binding)| binding.half || !halves.has(k))
+        bindings.all(|(k, binding)| {
+            if halves.has(k) {
+                binding.half
+            } else {
+                binding.dtype != Dtype::Half
+            }
+        })
     }
 
     /// Every binding that may be a half.

@@ -19,6 +19,21 @@
 //! `params` holds values that are constant for a plan. Values that change at every step (seed, step, learning rate) are in small
 //! buffers.
 //!
+//! # Text generation
+//!
+//! The text of a shader may have directives that repeat lines or leave lines out, depending on its constants:
+//! [`Kernel::source`] carries them out. They are lines that begin with `#`:
+//!
+//! | line | meaning |
+//! |---|---|
+//! | `#for i in A..B` | repeats the lines up to its `#end` for each number from `A` to `B - 1` |
+//! | `#for side in left right` | repeats them for each word |
+//! | `#if EXPRESSION`, `#else`, `#end` | keeps the first or the second lines |
+//!
+//! In a loop over `i`, `{i}`, or an expression such as `{4*i+1}`, stands for its value, and `{SIDE}` for the word of `side` in
+//! upper case. No space follows the brace. Expressions consist of numbers, loops, the shader's constants
+//! (`const NAME: u32 = ...;` or `bool`), the operators of WGSL, and `select`, `min` and `max`. A misspelt directive panics.
+//!
 //! # Invariants
 //!
 //! - A slice that a step writes overlaps no other slice of that step.
@@ -39,6 +54,7 @@ mod requirements;
 mod snippet;
 mod source;
 mod split;
+mod text;
 mod work;
 
 pub use binding::{Access, Binding, MAX_BINDINGS};
@@ -51,7 +67,7 @@ pub use halves::{ElementSizes, Halves};
 pub use params::Params;
 pub use requirements::{DeviceTraits, MatrixUnits, Requirements, Workgroup};
 pub use snippet::{
-    ACTIVATION, Constants, FUSED, LOGARITHM, PHILOX, Snippet, WORKGROUP, no_constants, specialize,
+    ACTIVATION, Constants, FUSED, LOGARITHM, PHILOX, Snippet, WORKGROUP, no_constants,
 };
 pub use split::{Oversized, PartialStep, RowSplit, Split};
 pub use work::Work;

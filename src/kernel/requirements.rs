@@ -6,11 +6,13 @@
 #[derive(Clone, Copy)]
 pub struct Requirements {
     /// For a shader that multiplies on matrix units: the workgroup for such a unit; none if the shader does
-    /// not support the unit. Its operands are halves. Its tiles have the type `coop_mat16x16`, which becomes `coop_mat8x8` where the
-    /// constant `UNIT` is 8.
+    /// not support the unit. Its operands are halves. Its constants `UNIT`, `SUBGROUP` and `VECTOR_BYTES`
+    /// are those of [`MatrixUnits`].
     pub matrix_units: Option<fn(MatrixUnits) -> Option<Workgroup>>,
     /// For a shader that exchanges values within subgroups: the number of threads that every subgroup must have.
     pub subgroup_size: Option<u32>,
+    /// The bytes of workgroup memory, where they are more than [`Requirements::WORKGROUP_BYTES`].
+    pub workgroup_bytes: u32,
 }
 
 /// The size of a workgroup.
@@ -31,6 +33,8 @@ pub struct DeviceTraits {
     pub unit: Option<MatrixUnits>,
     /// The threads of every subgroup, where kernels may use subgroups: on software GPUs.
     pub subgroup: Option<u32>,
+    /// The bytes of memory that a workgroup may have.
+    pub workgroup_bytes: u32,
 }
 
 /// A matrix unit that multiplies `f16` and adds in `f32`.
@@ -42,16 +46,22 @@ pub struct MatrixUnits {
     pub subgroup: u32,
     /// The bytes of memory that a workgroup may have.
     pub workgroup_bytes: u32,
+    /// The largest vectors from which it reads tiles of halves, in bytes: 16, 8, or 2, which are single halves.
+    pub vector_bytes: u32,
 }
 
 impl Requirements {
     /// The maximum number of threads of a workgroup that every device supports.
     pub const MAX_THREADS: u32 = 256;
 
+    /// The bytes of workgroup memory that every device supports.
+    pub const WORKGROUP_BYTES: u32 = 16 << 10;
+
     /// Nothing.
     pub const NONE: Requirements = Requirements {
         matrix_units: None,
         subgroup_size: None,
+        workgroup_bytes: 0,
     };
 
     /// Whether a device meets them.
@@ -65,6 +75,30 @@ impl Requirements {
                 })
             }),
         };
-        units && (self.subgroup_size.is_none() || self.subgroup_size == device.subgroup)
+        let bytes = device.workgroup_bytes.max(Requirements::WORKGROUP_BYTES);
+        units
+            && self.workgroup_bytes <= bytes
+            && (self.subgroup_size.is_none() || self.subgroup_size == device.subgroup)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workgroup_memory_beyond_the_guarantee_is_a_requirement() {
+        let needs = |workgroup_bytes| Requirements {
+            workgroup_bytes,
+            ..Requirements::NONE
+        };
+        let device = |workgroup_bytes| DeviceTraits {
+            workgroup_bytes,
+            ..DeviceTraits::default()
+        };
+        assert!(needs(0).are_met_by(device(0)) && needs(16 << 10).are_met_by(device(0)));
+        assert!(!needs(32 << 10).are_met_by(device(0)));
+        assert!(!needs(32 << 10).are_met_by(device(31 << 10)));
+        assert!(needs(32 << 10).are_met_by(device(32 << 10)));
     }
 }

@@ -4,19 +4,18 @@ use super::binding::Binding;
 use super::declaration::Kernel;
 use super::halves::Halves;
 use super::interface::{capitalized, interface};
-use super::snippet::specialize;
+use super::text::expand;
 
 impl Kernel {
-    /// The whole text of the shader: its directives, which WGSL requires at the top, then its interface if the declaration
-    /// stands for it, then the snippets, then the shader with its constants set.
+    /// The whole text of the shader: its `enable` lines, which WGSL requires at the top, then its interface if the declaration
+    /// stands for it, then the snippets, then the shader. Its constants are set, and its directives carried out: see
+    /// [the module](crate::kernel#text-generation).
     ///
     /// With `aliased`, read-only bindings are declared `read_write`: a device refuses to bind one buffer in both ways in a
     /// dispatch, and two slices of one arena may be bound so.
     ///
     /// A binding `name` in `halves` becomes an array of `f16`. A shader reads it with `f32(name[i])`, and writes
     /// `name[i] = Name(value)` with the line `alias Name = f32;`; a line `const HALF_NAME: bool = false;` becomes `true`.
-    ///
-    /// A shader for matrix units is written for tiles of 16 x 16; see [`Requirements`](super::Requirements).
     pub fn source(
         &self,
         constants: &[(&'static str, u32)],
@@ -41,10 +40,7 @@ impl Kernel {
         for line in self.wgsl.lines().filter(|line| !is_directive(line)) {
             text += &format!("{line}\n");
         }
-        let mut text = specialize(&text, constants);
-        if self.requires.matrix_units.is_some() && constants.contains(&("UNIT", 8)) {
-            text = text.replace("coop_mat16x16", "coop_mat8x8");
-        }
+        let mut text = expand(&text, constants);
         for (k, binding) in self.bindings.iter().enumerate() {
             if halves.has(k) {
                 text = with_half(&text, binding);

@@ -7,6 +7,7 @@ use crate::kernel::{Halves, Kernel};
 pub fn catalogue() -> impl Iterator<Item = &'static Kernel> {
     [
         matmul::KERNELS,
+        matmul::FORMS,
         lstm::KERNELS,
         embedding::KERNELS,
         softmax::KERNELS,

@@ -113,6 +113,7 @@ pub fn variants(kernel: &Kernel, case: &Case) -> BTreeSet<Halves> {
     if !case.timed {
         variants.extend([some(true), some(false)]);
     }
+    variants.retain(|halves| kernel.takes(*halves));
     variants
 }
 

@@ -87,6 +87,7 @@ fn runs(kernel: &Kernel, halves: Halves, gpu: &Gpu) -> bool {
         fuses: true,
         unit: summary.unit(),
         subgroup: summary.subgroup(),
+        workgroup_bytes: summary.max_workgroup_bytes,
     };
     let f16 = halves.is_empty() || summary.f16;
     let operands = !kernel.needs_units() || (halves.has(0) && halves.has(1));

@@ -181,7 +181,15 @@ mod tests {
     use crate::graph::memory::Limits;
     use crate::kernel::{Change, Halves, Params as _};
     use crate::kernels::forms;
-    use crate::kernels::matmul::{product, product_tiled};
+    use crate::kernels::matmul::product;
+
+    /// A form of the product.
+    fn tiled() -> &'static Kernel {
+        let mut forms = forms(&product::KERNEL, Halves::NONE);
+        forms
+            .find(|form| form.name == "matmul/product_tiled")
+            .expect("a form")
+    }
 
     fn plan() -> Plan {
         let mut builder = Builder::new("two products", &Limits::HOST);
@@ -312,12 +320,8 @@ mod tests {
         let forms = forms.filter(|form| form.requires.are_met_by(DeviceTraits::default()));
         let forms: Vec<&str> = forms.map(|form| form.name).collect();
         assert_eq!(names, [forms.clone(), forms.clone()].concat());
-        let (count, plain, tiled) = (
-            forms.len(),
-            product::KERNEL.name,
-            product_tiled::KERNEL.name,
-        );
-        let at = forms.iter().position(|form| *form == tiled).unwrap();
+        let (count, plain, other) = (forms.len(), product::KERNEL.name, tiled().name);
+        let at = forms.iter().position(|form| *form == other).unwrap();
         let run = |quick: [(usize, f64); 3]| {
             let mut seconds = vec![9.0; 2 * count];
             for (at, time) in quick {
@@ -348,13 +352,10 @@ mod tests {
             );
             let all = product::KERNEL.all_halves();
             assert_eq!(tuning.results.trusts(&product::KERNEL, all), Some(false));
-            assert_eq!(
-                tuning.results.trusts(&product_tiled::KERNEL, Halves::NONE),
-                None
-            );
+            assert_eq!(tuning.results.trusts(tiled(), Halves::NONE), None);
             let tuned = tuning.apply(&plan);
             let names: Vec<&str> = tuned.steps.iter().map(|step| step.kernel.name).collect();
-            assert_eq!(names, [tiled, tiled, plain]);
+            assert_eq!(names, [other, other, plain]);
             tuned.check();
         }
         assert!(open("1.1").unknown(&plan).is_some());

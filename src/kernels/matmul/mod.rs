@@ -4,30 +4,55 @@ use crate::kernel::Kernel;
 /// The maximum number of elements of a product that the CPU computes in another order than larger ones.
 pub use crate::matrix::SMALL;
 
+mod forms;
 pub mod peak_units;
 pub mod product;
 pub mod product_split;
-pub mod product_subgroup;
-pub mod product_tiled;
 pub mod product_units;
-pub mod product_units_vector;
-pub mod product_vector;
 pub mod sum_pieces;
 
-/// The kernels of this folder.
+/// The kernels of this folder, without [`FORMS`].
 pub static KERNELS: &[&Kernel] = &[
     &product::KERNEL,
     &product_split::KERNEL,
-    &product_subgroup::KERNEL,
-    &product_tiled::KERNEL,
-    &product_tiled::TALL,
-    &product_tiled::WIDE,
-    &product_vector::KERNEL,
-    &product_vector::WIDE,
     &product_units::KERNEL,
-    &product_units::WIDE,
-    &product_units_vector::KERNEL,
-    &product_units_vector::TALL,
     &sum_pieces::KERNEL,
     &peak_units::KERNEL,
 ];
+
+/// The other forms of [`product`] and [`product_units`], in the order of their table.
+pub static FORMS: &[&Kernel] = &{
+    let mut all = [&TABLE[0]; TABLE.len()];
+    let mut n = 1;
+    while n < all.len() {
+        all[n] = &TABLE[n];
+        n += 1;
+    }
+    all
+};
+
+static TABLE: [Kernel; forms::TABLE.len() - 1] = [
+    product_form::<0>(),
+    product_form::<1>(),
+    product_form::<2>(),
+    product_form::<3>(),
+    product_form::<4>(),
+    product_form::<5>(),
+    units_form::<7>(),
+    units_form::<8>(),
+    units_form::<9>(),
+];
+
+const fn product_form<const N: usize>() -> Kernel {
+    Kernel {
+        form_of: Some(&product::KERNEL),
+        ..forms::kernel::<N>()
+    }
+}
+
+const fn units_form<const N: usize>() -> Kernel {
+    Kernel {
+        form_of: Some(&product_units::KERNEL),
+        ..forms::kernel::<N>()
+    }
+}

@@ -5,7 +5,8 @@
 //! each sum is divided into that many parts, and `product` consists of `[pieces]` products, which [`super::sum_pieces`] adds
 //! up. The derivatives are products too: `dleft = dproduct right'`, `dright = left' dproduct`.
 //!
-//! Other kernels of this folder are forms of this one, or replace it on matrix units.
+//! Other kernels of this folder are forms of this one, or replace it on matrix units. Most forms are rows of the table in
+//! `forms.rs`: the texts `shaders/matmul/product.wgsl` and `product_units.wgsl` have directives, and a row sets their constants.
 
 use crate::kernel::{Binding, Constants, ElementSizes, FUSED, Kernel, Params as _, Snippet, Work};
 use crate::twin;
@@ -21,25 +22,13 @@ pub use params::{PIECE_TERMS, Params};
 use twin::twin as reference;
 
 /// See the module.
-pub static KERNEL: Kernel = Kernel {
-    snippets: &IN_TILES,
-    ..BASE
-};
+pub static KERNEL: Kernel = BASE;
 
 /// The beginning of the shaders of all forms.
 static INTERFACE: Snippet = Snippet {
     name: "product",
     wgsl: include_str!("../../../shaders/shared/product.wgsl"),
 };
-
-/// For forms whose threads read single elements and compute 8 columns in registers.
-static TILE: Snippet = Snippet {
-    name: "product_tile",
-    wgsl: include_str!("../../../shaders/shared/product_tile.wgsl"),
-};
-
-/// The snippets of this form and of [`super::product_subgroup`].
-pub(super) static IN_TILES: [&Snippet; 3] = [&INTERFACE, &TILE, &FUSED];
 
 /// The snippets of shaders that multiply on matrix units.
 pub(super) static ON_UNITS: [&Snippet; 1] = [&INTERFACE];
@@ -57,7 +46,7 @@ pub(super) const BASE: Kernel = Kernel {
         Binding::read_write("product").or_half(),
     ],
     constants,
-    grid: blocks::<64, 64>,
+    grid: |raw| blocks(raw, [64, 64]),
     work: Some(work),
     split: Some(split::split),
     reduced: Some(|raw, most| Params::of(raw).reduced(most).to_raw()),
@@ -75,12 +64,12 @@ fn constants(raw: &[u32]) -> Constants {
     ]
 }
 
-/// The grid of workgroups that compute a block of `ROWS * COLUMNS` each, of one piece of one group.
-pub(super) fn blocks<const ROWS: u32, const COLUMNS: u32>(raw: &[u32]) -> [u32; 3] {
+/// The grid of workgroups that compute a block of this many rows and columns each, of one piece of one group.
+pub(super) fn blocks(raw: &[u32], [rows, columns]: [u32; 2]) -> [u32; 3] {
     let params = Params::of(raw);
     [
-        params.columns.div_ceil(COLUMNS),
-        params.rows.div_ceil(ROWS),
+        params.columns.div_ceil(columns),
+        params.rows.div_ceil(rows),
         params.groups * params.pieces,
     ]
 }

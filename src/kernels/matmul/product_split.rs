@@ -16,7 +16,7 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read("bias").or_half(),
         Binding::read_write("product"),
     ],
-    grid: product::blocks::<32, 32>,
+    grid: |raw| product::blocks(raw, [32, 32]),
     form_of: Some(&product::KERNEL),
     ..product::BASE
 };

@@ -12,12 +12,14 @@ use naga::{AddressSpace, Module, ResourceBinding, ShaderStage, StorageAccess};
 use wlstm::kernel::{Constants, Halves, Kernel};
 use wlstm::tensor::Dtype;
 
+use super::declarations::constant;
 use super::tools::{Outcome, constants, ensure};
 
 /// What the validator allows for a kernel beyond what every device guarantees.
 pub fn capabilities(kernel: &Kernel, halves: Halves) -> Capabilities {
     let units = kernel.needs_units();
-    let mut capabilities = Capabilities::empty();
+    // `unpack2x16float`, which WGSL guarantees.
+    let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     capabilities.set(Capabilities::SHADER_FLOAT16, !halves.is_empty());
     capabilities.set(Capabilities::COOPERATIVE_MATRIX, units);
     let subgroups = units || kernel.requires.subgroup_size.is_some();
@@ -81,6 +83,10 @@ pub fn each(kernel: &Kernel, check: fn(&Module, &ModuleInfo, Halves) -> Outcome)
 
 /// As wgpu translates for Metal: each buffer in a slot, and one more with the lengths of the arrays.
 pub fn to_msl(module: &Module, info: &ModuleInfo, _: Halves) -> Outcome {
+    // Variants with tiles in vectors run on Vulkan only: naga's MSL for them is wrong.
+    if constant(module, "VECTOR_BYTES").is_some_and(|bytes| bytes > 2) {
+        return Ok(());
+    }
     let bound = resources(module).map(|(place, _, mutable)| {
         let target = msl::BindTarget {
             buffer: Some(place.binding as u8),

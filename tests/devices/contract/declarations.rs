@@ -7,7 +7,9 @@ use naga::{
     AddressSpace, ArraySize, Expression, Handle, Literal, Module, ResourceBinding, Scalar,
     ShaderStage, StorageAccess, Type, TypeInner, VectorSize,
 };
-use wlstm::kernel::{Access, Binding, Fill, Halves, Kernel, MAX_BINDINGS, MAX_GRID, Workgroup};
+use wlstm::kernel::{
+    Access, Binding, Fill, Halves, Kernel, MAX_BINDINGS, MAX_GRID, Requirements, Workgroup,
+};
 use wlstm::tensor::Dtype;
 
 use super::compile::{capabilities, halves, validated};
@@ -110,9 +112,15 @@ pub fn entry_point(kernel: &Kernel, module: &Module) -> Outcome {
         .map(|(_, variable)| layouter[variable.ty].size)
         .sum();
     let Some(workgroup) = kernel.requires.matrix_units else {
+        let allowed = Requirements::WORKGROUP_BYTES;
+        let due = kernel.requires.workgroup_bytes;
         ensure!(
-            bytes <= 16 << 10,
-            "{bytes} bytes of workgroup memory, more than 16 KiB"
+            if due == 0 {
+                bytes <= allowed
+            } else {
+                bytes == due && due > allowed
+            },
+            "{bytes} bytes of workgroup memory in the shader and {due} in Rust"
         );
         return Ok(());
     };
@@ -124,13 +132,6 @@ pub fn entry_point(kernel: &Kernel, module: &Module) -> Outcome {
         found == due,
         "the workgroup is {found:?} in the shader and {due:?} in Rust"
     );
-    if let Some(left) = constant(module, "LEFT_EIGHTS") {
-        let right = constant(module, "RIGHT_EIGHTS").expect("a number that the shader names");
-        ensure!(
-            left.max(right) <= 2 * x,
-            "{x} threads stage two eights each of {left} and {right}"
-        );
-    }
     Ok(())
 }
 
@@ -280,15 +281,18 @@ fn element(module: &Module, ty: Handle<Type>, binding: &Binding, half: bool) -> 
     };
     let scalar = match binding.dtype {
         Dtype::Real if half => Scalar::F16,
-        Dtype::Real | Dtype::Half => Scalar::F32,
+        Dtype::Real => Scalar::F32,
+        Dtype::Half => Scalar::F16,
         Dtype::Index => Scalar::U32,
+    };
+    let vector = |scalar| TypeInner::Vector {
+        size: VectorSize::Quad,
+        scalar,
     };
     let due = match binding.lanes {
         1 => TypeInner::Scalar(scalar),
-        4 => TypeInner::Vector {
-            size: VectorSize::Quad,
-            scalar,
-        },
+        4 => vector(scalar),
+        8 if half => vector(Scalar::U32),
         lanes => return Err(format!("`{}` has {lanes} lanes", binding.name).into()),
     };
     let found = &module.types[base].inner;

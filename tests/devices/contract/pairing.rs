@@ -43,9 +43,7 @@ pub fn paired() -> Outcome {
     let registered: Vec<&str> = catalogue().map(|kernel| kernel.name).collect();
     let names: BTreeSet<&str> = registered.iter().copied().collect();
     ensure!(names.len() == registered.len(), "two kernels have one name");
-    // Forms with the same shader differ in what follows the stem.
-    let stem = |name: &str| name.split(' ').next().unwrap_or_default().to_owned();
-    let names: BTreeSet<String> = registered.iter().map(|name| stem(name)).collect();
+    let names: BTreeSet<String> = catalogue().map(|kernel| kernel.stem().to_owned()).collect();
     for (what, stems) in [("shaders", &shaders), ("declarations", &declarations)] {
         let lone: Vec<_> = stems.symmetric_difference(&names).collect();
         ensure!(
@@ -56,7 +54,7 @@ pub fn paired() -> Outcome {
     for kernel in catalogue() {
         let file = fs::read_to_string(
             root.join("shaders")
-                .join(stem(kernel.name))
+                .join(kernel.stem())
                 .with_extension("wgsl"),
         )?;
         ensure!(

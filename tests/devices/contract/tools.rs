@@ -19,18 +19,22 @@ pub(super) use ensure;
 
 /// The different constants that the cases of a kernel ask for, on every kind of device that meets its requirements.
 pub fn constants(kernel: &Kernel) -> BTreeSet<Constants> {
-    let device = |(fuses, side, subgroup)| DeviceTraits {
+    let device = |(fuses, side, subgroup, vector_bytes)| DeviceTraits {
         fuses,
-        unit: Some(unit(side, subgroup)),
+        unit: Some(MatrixUnits {
+            vector_bytes,
+            ..unit(side, subgroup)
+        }),
         subgroup: kernel.requires.subgroup_size,
+        workgroup_bytes: 48 << 10,
     };
     let devices = [
-        (false, 16, 32),
-        (true, 16, 64),
-        (false, 16, 16),
-        (false, 16, 8),
-        (true, 8, 32),
-        (false, 8, 8),
+        (false, 16, 32, 16),
+        (true, 16, 64, 16),
+        (false, 16, 16, 8),
+        (false, 16, 8, 2),
+        (true, 8, 32, 2),
+        (false, 8, 8, 8),
     ]
     .map(device);
     let meets = |device: &&DeviceTraits| kernel.requires.are_met_by(**device);
@@ -49,6 +53,7 @@ pub fn unit(side: u32, subgroup: u32) -> MatrixUnits {
     MatrixUnits {
         side,
         subgroup,
-        workgroup_bytes: 32 << 10,
+        workgroup_bytes: 48 << 10,
+        vector_bytes: 16,
     }
 }
