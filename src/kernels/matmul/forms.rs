@@ -3,7 +3,7 @@
 //! forms of a kernel are bitwise identical, so the executor may choose the fastest.
 
 use crate::kernel::{
-    Binding, Case, Constants, Kernel, MatrixUnits, Params as _, Requirements, Workgroup,
+    Binding, Case, Change, Constants, Kernel, MatrixUnits, Params as _, Requirements, Workgroup,
 };
 
 use super::product::{self, Params};
@@ -21,6 +21,8 @@ pub(super) struct Form {
     step: u32,
     /// Buffers of staged terms: with two, a workgroup waits once a step instead of twice.
     buffers: u32,
+    /// See [`Kernel::part_of`].
+    part_of: Option<Change>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,15 +62,16 @@ const fn form(
         multiplier,
         step,
         buffers,
+        part_of: None,
     }
 }
 
 /// The row of [`super::product_units`].
-pub(super) const UNITS: usize = 6;
+pub(super) const UNITS: usize = 10;
 
 /// All forms. Each row has a name, the access, the block, the multiplier, and the terms and buffers of staging.
 #[rustfmt::skip]
-pub(super) const TABLE: [Form; 10] = [
+pub(super) const TABLE: [Form; 14] = [
     form("matmul/product_subgroup", Elements, [32, 64], Exchange, [0, 1]),
     // For GPUs, which have workgroup memory on the chip. Large blocks read less; with small ones there are more workgroups.
     form("matmul/product_tiled", Elements, [64, 64], Registers, [16, 1]),
@@ -76,6 +79,12 @@ pub(super) const TABLE: [Form; 10] = [
     form("matmul/product_tiled 128x128", Elements, [128, 128], Registers, [16, 1]),
     form("matmul/product_vector", Vectors, [64, 64], Registers, [16, 1]),
     form("matmul/product_vector 128", Vectors, [128, 128], Registers, [16, 1]),
+    // With one barrier a step instead of two: for few workgroups per processor, which do not hide each other's waits. The last one
+    // needs as much memory as 64x64, so that more workgroups are resident.
+    form("matmul/product_vector 64x64 double", Vectors, [64, 64], Registers, [16, 2]).part_of(Change::DoubleBuffer),
+    form("matmul/product_vector 128x64 double", Vectors, [128, 64], Registers, [16, 2]).part_of(Change::DoubleBuffer),
+    form("matmul/product_vector 128x128 double", Vectors, [128, 128], Registers, [16, 2]).part_of(Change::DoubleBuffer),
+    form("matmul/product_vector 128x128 double short", Vectors, [128, 128], Registers, [8, 2]).part_of(Change::DoubleBuffer),
     // On matrix units. For any size:
     form("matmul/product_units", Elements, [64, 64], Units([32, 32]), [32, 1]),
     form("matmul/product_units 128", Elements, [128, 128], Units([64, 64]), [16, 1]),
@@ -128,6 +137,7 @@ pub(super) const fn kernel<const N: usize>() -> Kernel {
         name: form.name,
         constants: constants::<N>,
         grid: grid::<N>,
+        part_of: form.part_of,
         ..base
     }
 }
@@ -147,6 +157,13 @@ static EIGHTS: [Binding; 4] = [
 ];
 
 impl Form {
+    const fn part_of(self, change: Change) -> Form {
+        Form {
+            part_of: Some(change),
+            ..self
+        }
+    }
+
     /// The bytes of workgroup memory of a form that multiplies in registers, if every device need not have them.
     const fn extra_bytes(&self) -> u32 {
         let bytes = 4 * self.buffers * self.step * (self.block[0] + self.block[1]);

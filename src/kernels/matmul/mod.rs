@@ -38,9 +38,13 @@ static TABLE: [Kernel; forms::TABLE.len() - 1] = [
     product_form::<3>(),
     product_form::<4>(),
     product_form::<5>(),
-    units_form::<7>(),
-    units_form::<8>(),
-    units_form::<9>(),
+    product_form::<6>(),
+    product_form::<7>(),
+    product_form::<8>(),
+    product_form::<9>(),
+    units_form::<11>(),
+    units_form::<12>(),
+    units_form::<13>(),
 ];
 
 const fn product_form<const N: usize>() -> Kernel {
