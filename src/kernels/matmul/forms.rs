@@ -71,7 +71,7 @@ pub(super) const UNITS: usize = 10;
 
 /// All forms. Each row has a name, the access, the block, the multiplier, and the terms and buffers of staging.
 #[rustfmt::skip]
-pub(super) const TABLE: [Form; 14] = [
+pub(super) const TABLE: [Form; 20] = [
     form("matmul/product_subgroup", Elements, [32, 64], Exchange, [0, 1]),
     // For GPUs, which have workgroup memory on the chip. Large blocks read less; with small ones there are more workgroups.
     form("matmul/product_tiled", Elements, [64, 64], Registers, [16, 1]),
@@ -91,6 +91,17 @@ pub(super) const TABLE: [Form; 14] = [
     // Little workgroup memory.
     form("matmul/product_units_vector", Vectors, [64, 64], Units([32, 32]), [32, 1]),
     form("matmul/product_units_vector 128x64", Vectors, [128, 64], Units([32, 32]), [32, 1]),
+    // A subgroup with R x C multiplies R C / (R + C) times for each element that it reads from workgroup memory: 16 times for
+    // 32x32, 21 for 64x32, 32 for 64x64. For small products, many workgroups:
+    form("matmul/product_units_vector 64x64 double", Vectors, [64, 64], Units([32, 32]), [32, 2]).part_of(Change::Units),
+    // For products of 128 rows, a batch:
+    form("matmul/product_units_vector 128x64 of 64x32 double", Vectors, [128, 64], Units([64, 32]), [32, 2]).part_of(Change::Units),
+    // Many subgroups in a workgroup, or many registers in each, and short or long steps:
+    form("matmul/product_units_vector 128x128 of 64x32", Vectors, [128, 128], Units([64, 32]), [32, 1]).part_of(Change::Units),
+    form("matmul/product_units_vector 128x128 of 64x64", Vectors, [128, 128], Units([64, 64]), [32, 1]).part_of(Change::Units),
+    form("matmul/product_units_vector 128x128 of 64x64 double", Vectors, [128, 128], Units([64, 64]), [16, 2]).part_of(Change::Units),
+    // For the largest products, where 46 KiB of workgroup memory are to be had:
+    form("matmul/product_units_vector 256x128 of 64x64 double", Vectors, [256, 128], Units([64, 64]), [16, 2]).part_of(Change::Units),
 ];
 
 /// The kernel of row `N` of the table.

@@ -45,6 +45,12 @@ static TABLE: [Kernel; forms::TABLE.len() - 1] = [
     units_form::<11>(),
     units_form::<12>(),
     units_form::<13>(),
+    units_form::<14>(),
+    units_form::<15>(),
+    units_form::<16>(),
+    units_form::<17>(),
+    units_form::<18>(),
+    units_form::<19>(),
 ];
 
 const fn product_form<const N: usize>() -> Kernel {
