@@ -4,7 +4,8 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::gemm::{SMALL, multiply};
+use super::gemm::SMALL;
+use super::product::multiply;
 use super::view::{View, ViewMut, reach};
 use crate::team::{self, Bounds};
 

@@ -1,28 +1,23 @@
-//! The product of two views on one thread.
+//! The product of two views on one thread, with the `gemm` crate.
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
 
 use super::view::{View, ViewMut};
 
-/// `out = left right`, or `out += left right`, on this thread.
+/// See [`multiply`](super::multiply).
 ///
 /// If the right operand is transposed, `gemm` would read one element of each of its long rows after another. If
 /// that is slow, the product is computed transposed, or with a copy of the operand. All three methods give bitwise
 /// identical results.
-///
-/// # Panics
-///
-/// If the shapes do not fit.
-pub fn multiply(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
-    assert_eq!(left.columns, right.rows, "inner sizes of a product");
-    assert_eq!(
-        (out.rows, out.columns),
-        (left.rows, right.columns),
-        "outer sizes of a product"
-    );
+pub(super) fn multiply_by_gemm(
+    out: ViewMut<'_>,
+    accumulate: bool,
+    left: View<'_>,
+    right: View<'_>,
+) {
     // `gemm` computes small products in another order.
-    let is_small = out.rows < 2 || out.rows * out.columns <= SMALL || left.columns == 0;
+    let is_small = is_small(&out) || left.columns == 0;
     let is_transposed = right.row_stride == 1 && right.column_stride > 1;
     let may_change = !is_small && left.column_stride == 1 && is_transposed;
     if may_change && out.rows <= FEW.min(out.columns) && left.columns >= LONG {
@@ -34,8 +29,18 @@ pub fn multiply(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<
     }
 }
 
-/// [`multiply`] with the operands as they are stored.
-fn multiply_directly(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
+/// Whether `gemm` computes the sums of this output in an order of its own.
+pub(super) fn is_small(out: &ViewMut<'_>) -> bool {
+    out.rows < 2 || out.columns < 2 || out.rows * out.columns <= SMALL
+}
+
+/// [`multiply_by_gemm`] with the operands as they are stored.
+pub(super) fn multiply_directly(
+    out: ViewMut<'_>,
+    accumulate: bool,
+    left: View<'_>,
+    right: View<'_>,
+) {
     let depth = left.columns;
     let mut done = 0;
     loop {
@@ -73,7 +78,7 @@ fn multiply_directly(out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: 
     }
 }
 
-/// [`multiply`] of a few rows and a transposed matrix, as `right' left'`: `gemm` then rearranges the few rows and reads the long
+/// [`multiply_by_gemm`] of a few rows and a transposed matrix, as `right' left'`: `gemm` then rearranges the few rows and reads the long
 /// rows of the matrix in order. Several times as fast where these rows are whole pages, since the elements of a column then share
 /// a few cache lines.
 fn multiply_transposed(mut out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
@@ -111,7 +116,7 @@ fn multiply_transposed(mut out: ViewMut<'_>, accumulate: bool, left: View<'_>, r
     });
 }
 
-/// [`multiply`] of a transposed matrix, with a copy whose rows do not share cache lines.
+/// [`multiply_by_gemm`] of a transposed matrix, with a copy whose rows do not share cache lines.
 fn multiply_copy(mut out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
     let depth = left.columns;
     SPACE.with_borrow_mut(|(operand, _)| {
@@ -158,7 +163,10 @@ const PADDED: usize = DEPTH + 16;
 
 /// Terms of a sum that `gemm` adds up before it writes the output. With more, it would divide them in another way for small
 /// outputs than for large ones, and parts of a product would differ from the whole in the last bit.
-const DEPTH: usize = 512;
+pub(super) const DEPTH: usize = 512;
+
+/// The maximum number of terms that `gemm` adds to the output one by one.
+pub(super) const SHORT: usize = 2;
 
 /// The maximum number of elements of an output that `gemm` computes in another order.
 pub const SMALL: usize = 256;
@@ -194,7 +202,7 @@ mod tests {
                     out
                 };
                 let want = product(multiply_directly);
-                for way in [multiply, multiply_transposed, multiply_copy] {
+                for way in [multiply_by_gemm, multiply_transposed, multiply_copy] {
                     assert!(product(way) == want, "{m}x{k}x{n}, {accumulate}");
                 }
             }

@@ -93,6 +93,23 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether the elements of a row are adjacent.
+    pub(super) fn is_straight(self) -> bool {
+        self.column_stride == 1
+    }
+
+    /// Row `i`, whose elements must be adjacent.
+    ///
+    /// # Panics
+    ///
+    /// If they are not, or if there are fewer rows.
+    #[inline(always)]
+    pub(super) fn row(self, i: usize) -> &'a [f32] {
+        assert!(self.column_stride == 1 && i < self.rows);
+        // SAFETY: row i is within what the view borrows, its elements are adjacent.
+        unsafe { std::slice::from_raw_parts(self.start.add(i * self.row_stride), self.columns) }
+    }
+
     /// A copy in `space`, with rows `row_stride` apart. The elements of a row must be adjacent.
     ///
     /// # Panics
@@ -106,11 +123,7 @@ impl<'a> View<'a> {
             .take(self.rows)
             .enumerate()
         {
-            // SAFETY: row i is within what the view borrows, its elements are adjacent.
-            let row = unsafe {
-                std::slice::from_raw_parts(self.start.add(i * self.row_stride), self.columns)
-            };
-            copy[..self.columns].copy_from_slice(row);
+            copy[..self.columns].copy_from_slice(self.row(i));
         }
         View::new(space, self.rows, self.columns, row_stride)
     }
@@ -185,6 +198,29 @@ impl<'a> ViewMut<'a> {
             row_stride: self.row_stride,
             life: PhantomData,
         }
+    }
+
+    /// Columns `start .. start + count` of `M` rows.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[inline(always)]
+    pub(super) fn part<const M: usize>(
+        &mut self,
+        first: usize,
+        start: usize,
+        count: usize,
+    ) -> [&mut [f32]; M] {
+        assert!(first + M <= self.rows && start + count <= self.columns);
+        std::array::from_fn(
+            #[inline(always)]
+            |i| {
+                let at = (first + i) * self.row_stride + start;
+                // SAFETY: within the view, as just checked; rows share no element.
+                unsafe { std::slice::from_raw_parts_mut(self.start.add(at), count) }
+            },
+        )
     }
 
     /// The elements of row `k`.
