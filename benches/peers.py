@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Compares wlstm with its peers on this machine: words per second and their ratios.
 
+PyTorch runs eagerly and, with --compile, compiled as well (torch.compile in this mode). The faster of the two is the peer.
+
     python3 benches/peers.py                                     # PyTorch and wlstm on the CPU
+    python3 benches/peers.py --cell "glstm 8" --rounds 1         # one cell
     python3 benches/peers.py --burn benches/peers/burn_lstm/target/release/burn_lstm
     python3 benches/peers.py --device cuda --gpu gpu:nvidia --precision fp32
 
 Needs `cargo build --release` before, PyTorch in the Python that runs this script (or in --python), and for Burn
-`cargo build --release` in benches/peers/burn_lstm. A peer that is not installed is skipped with a message. The two programs of a
-pair run alternately, --rounds times each, so that other load of the machine affects both. The medians are compared.
+`cargo build --release` in benches/peers/burn_lstm. A peer that is not installed is skipped with a message. The programs of a row
+run in turn, --rounds times each, so that other load of the machine affects all. The medians are compared.
 """
-import argparse, json, pathlib, statistics, subprocess, sys
+import argparse, json, pathlib, platform, re, statistics, subprocess, sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 CELLS = [
@@ -59,6 +62,8 @@ def main():
     p.add_argument("--gpu", default="cpu", help="--device of wlstm, for the cells")
     p.add_argument("--wgpu", default="gpu", help="--device of wlstm, beside the wgpu backend of Burn")
     p.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16", "fp16"], help="precision of PyTorch")
+    p.add_argument("--compile", default="default", metavar="MODE", help="mode of the compiled PyTorch; none: only eager")
+    p.add_argument("--cell", action="append", choices=[name for name, _, _ in CELLS], help="only this cell, and no plain LSTM")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--json", type=pathlib.Path, help="also write the numbers to this file")
     a = p.parse_args()
@@ -68,34 +73,67 @@ def main():
         return [a.wlstm, "bench", "step", config, *changes, "--device", device, "--json", "--quiet", "--seconds", 4]
 
     torch = [a.python, a.torch, "--device", a.device, "--precision", a.precision, "--iters", 6, "--warmup", 2]
-    results = {"cells": {}, "plain": {}}
-    print(f"{'bench model, words/s':<24}{'wlstm':>12}{'PyTorch':>12}{'ratio':>8}")
+    modes = {"eager": []} if a.compile == "none" else {"eager": [], "compiled": ["--compile", a.compile]}
+
+    def measured(ours, peer):
+        """One row: wlstm and PyTorch in both modes. Adds which mode is the peer."""
+        commands = {"wlstm": ours} | {mode: [*torch, *peer, *options] for mode, options in modes.items()}
+        row = in_turn(commands, a.rounds)
+        row["peer"] = max((mode for mode in modes if row[mode]), key=row.get, default=None)
+        return row
+
+    results = {"versions": versions(a), "compile": a.compile, "cells": {}, "plain": {}}
+    print(f"{'bench model, words/s':<24}{'wlstm':>12}{'eager':>12}{'compiled':>12}{'ratio':>8}")
     for name, options, changes in CELLS:
-        commands = {"wlstm": ours(HERE.parent / "configs/bench.toml", changes, a.gpu), "pytorch": [*torch, *BENCH, *options]}
-        both = results["cells"][name] = in_turn(commands, a.rounds)
-        show(name, both["wlstm"], both["pytorch"])
-    cells = {name: both["wlstm"] for name, both in results["cells"].items()}
+        if a.cell and name not in a.cell:
+            continue
+        row = measured(ours(HERE.parent / "configs/bench.toml", changes, a.gpu), [*BENCH, *options])
+        results["cells"][name] = row
+        show(name, row, ["eager", "compiled"])
+    cells = {name: row["wlstm"] for name, row in results["cells"].items()}
     for name in ["glstm 8", "flstm r=128"]:
-        if cells[name] and cells["lstmp"]:
+        if cells.get(name) and cells.get("lstmp"):
             print(f"{name} over lstmp: {cells[name] / cells['lstmp']:.2f}")
 
-    plain = HERE / "plain.toml"
-    print(f"\n{'plain LSTM, words/s':<24}{'wlstm':>12}{'peer':>12}{'ratio':>8}")
-    pairs = {"PyTorch, " + a.device: (a.gpu, [*torch, *PLAIN])}
-    if a.burn:
-        pairs["Burn ndarray, cpu"] = ("cpu", [a.burn, "ndarray", 128, 2000, 16, 20, 20])
-        pairs["Burn wgpu, gpu"] = (a.wgpu, [a.burn, "wgpu", 128, 2000, 16, 20, 5])
-    for name, (device, peer) in pairs.items():
-        both = results["plain"][name] = in_turn({"wlstm": ours(plain, [], device), "peer": peer}, a.rounds)
-        show(name, both["wlstm"], both["peer"])
+    if not a.cell:
+        plain = HERE / "plain.toml"
+        print(f"\n{'plain LSTM, words/s':<24}{'wlstm':>12}{'eager':>12}{'compiled':>12}{'ratio':>8}")
+        row = results["plain"]["PyTorch, " + a.device] = measured(ours(plain, [], a.gpu), PLAIN)
+        show("PyTorch, " + a.device, row, ["eager", "compiled"])
+        if a.burn:
+            pairs = {"Burn ndarray, cpu": ("cpu", "ndarray", 20), "Burn wgpu, gpu": (a.wgpu, "wgpu", 5)}
+            print(f"\n{'plain LSTM, words/s':<24}{'wlstm':>12}{'Burn':>12}{'ratio':>8}")
+            for name, (device, backend, steps) in pairs.items():
+                commands = {"wlstm": ours(plain, [], device), "burn": [a.burn, backend, 128, 2000, 16, 20, steps]}
+                row = results["plain"][name] = in_turn(commands, a.rounds) | {"peer": "burn"}
+                show(name, row, ["burn"])
     if a.json:
         a.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
-def show(name, ours, peer):
+def versions(a):
+    """The versions of the programs."""
+    def first_line(*command):
+        try:
+            return subprocess.run([str(part) for part in command], capture_output=True, text=True).stdout.strip().split("\n")[0]
+        except OSError:
+            return None
+
+    found = {"wlstm": first_line(a.wlstm, "--version"), "machine": platform.processor() or platform.machine()}
+    found["pytorch"] = first_line(a.python, "-c", "import torch; print(torch.__version__)") or None
+    if a.burn:
+        lock = (HERE / "peers/burn_lstm/Cargo.lock").read_text()
+        version = re.search(r'name = "burn"\nversion = "([^"]*)"', lock)
+        found["burn"] = version and version[1]
+    return found
+
+
+def show(name, row, peers):
     text = lambda value: "-" if value is None else f"{value:,.0f}"
+    ours, peer = row["wlstm"], row.get(row["peer"])
     ratio = f"{ours / peer:.2f}" if ours and peer else "-"
-    print(f"{name:<24}{text(ours):>12}{text(peer):>12}{ratio:>8}", flush=True)
+    columns = "".join(f"{text(row.get(peer)):>12}" for peer in peers)
+    print(f"{name:<24}{text(ours):>12}{columns}{ratio:>8}", flush=True)
 
 
 if __name__ == "__main__":
