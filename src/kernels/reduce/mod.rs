@@ -11,6 +11,7 @@ pub mod sum_squares;
 /// The kernels of this folder.
 pub static KERNELS: &[&Kernel] = &[
     &sum_columns::KERNEL,
+    &sum_columns::FOUR,
     &sum::KERNEL,
     &sum_squares::KERNEL,
     &norm::KERNEL,

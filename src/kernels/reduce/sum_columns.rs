@@ -22,6 +22,18 @@ params! {
 /// See the module.
 pub static KERNEL: Kernel = Kernel {
     name: "reduce/sum_columns",
+    ..BASE
+};
+
+/// The form whose threads read four rows at a time: more loads are under way at once.
+pub static FOUR: Kernel = Kernel {
+    name: "reduce/sum_columns four",
+    constants: |raw| vec![("COLUMNS", columns(Params::of(raw).width)), ("FOUR", 1)],
+    form_of: Some(&KERNEL),
+    ..BASE
+};
+
+const BASE: Kernel = Kernel {
     wgsl: include_str!("../../../shaders/reduce/sum_columns.wgsl"),
     fields: Params::FIELDS,
     bindings: &[Binding::read("x").or_half(), Binding::read_write("y")],
