@@ -8,9 +8,11 @@ use super::gates::GateProducts;
 use super::grouped::Grouped;
 use super::recorded::Recorded;
 use super::span::{Span, Spans};
+use crate::graph::builder::Builder;
 use crate::graph::operations::products::emit_product;
 use crate::graph::plan::Slice;
 use crate::graph::{Graph, Value};
+use crate::kernel::Change;
 use crate::kernels::lstm::cell_forward;
 use crate::kernels::matmul::product;
 use crate::kernels::pointwise::copy;
@@ -40,7 +42,12 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
     let builder = &mut graph.builder;
     let h = builder.stored(&format!("{}.h", layer.name), [unroll + 1, batch, output]);
     let context = Context { layer, sizes, x, h };
-    let of_layer = Spans::of(&context.layer, sizes, h);
+    // The last step writes the state of the cells in place.
+    let in_place = !builder.limits().without.has(Change::Loss);
+    let of_layer = Spans {
+        last: in_place.then(|| cell_state(builder, &context)),
+        ..Spans::of(&context.layer, sizes, h)
+    };
     let recompute = builder.span_rows();
     let spans = match recompute {
         Some(rows) => of_layer.divided(builder, rows),
@@ -63,6 +70,12 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
     recorded.forward(graph);
     graph.record(recorded);
     y
+}
+
+/// The state of the cells, `[B, H]`.
+fn cell_state(builder: &mut Builder, context: &Context) -> Slice {
+    let Sizes { batch, hidden, .. } = context.sizes;
+    builder.state(&format!("{}.c", context.layer.name), [batch, hidden])
 }
 
 /// The product that a cell computes: `left` times `block`, with `depth` terms in each sum.
@@ -91,17 +104,14 @@ impl Recorded {
             layer, sizes, h, ..
         } = &self.context;
         let Sizes {
-            hidden,
             output,
             batch,
             unroll,
             ..
         } = *sizes;
         let name = &layer.name;
-        let (state_h, state_c) = (
-            graph.builder.state(&format!("{name}.h"), [batch, output]),
-            graph.builder.state(&format!("{name}.c"), [batch, hidden]),
-        );
+        let state_c = cell_state(&mut graph.builder, &self.context);
+        let state_h = graph.builder.state(&format!("{name}.h"), [batch, output]);
         self.emit_copy(graph, state_h, h.chunk(0, unroll + 1));
         self.emit_copy(graph, state_c, self.spans[0].c[0]);
         self.gates.emit_inputs(graph, &self.context);
@@ -113,7 +123,9 @@ impl Recorded {
         }
         let last = self.spans[self.spans.len() - 1].c_after(unroll - 1);
         self.emit_copy(graph, h.chunk(unroll, unroll + 1), state_h);
-        self.emit_copy(graph, last, state_c);
+        if last != state_c {
+            self.emit_copy(graph, last, state_c);
+        }
     }
 
     /// Recomputes the gates and cells of a span: each product for all of its steps at once, then cell by cell.

@@ -43,6 +43,8 @@ pub(super) struct Spans<'a> {
     pub h: Slice,
     /// Whether there is a projection; else the outputs before the projection are `h` itself.
     pub projected: bool,
+    /// Where the cells after the last step are written, if not to an activation.
+    pub last: Option<Slice>,
 }
 
 impl<'a> Spans<'a> {
@@ -53,6 +55,7 @@ impl<'a> Spans<'a> {
             sizes,
             h,
             projected: layer.projection.is_some(),
+            last: None,
         }
     }
 
@@ -64,7 +67,8 @@ impl<'a> Spans<'a> {
             unroll,
             ..
         } = self.sizes;
-        let c = builder.activation(&named(self.layer, "c", None), [unroll + 1, batch, hidden]);
+        let kept = unroll + usize::from(self.last.is_none());
+        let c = builder.activation(&named(self.layer, "c", None), [kept, batch, hidden]);
         let z = builder.stored(&named(self.layer, "z", None), [unroll, batch, 4 * hidden]);
         let m = if self.projected {
             builder.stored(&named(self.layer, "m", None), [unroll, batch, hidden])
@@ -75,7 +79,10 @@ impl<'a> Spans<'a> {
             number: None,
             first: 0,
             count: unroll,
-            c: (0..=unroll).map(|t| c.chunk(t, unroll + 1)).collect(),
+            c: (0..kept)
+                .map(|t| c.chunk(t, kept))
+                .chain(self.last)
+                .collect(),
             z,
             m,
         }
@@ -93,9 +100,12 @@ impl<'a> Spans<'a> {
         let spans = unroll.div_ceil(most);
         let first = |k: usize| k * unroll / spans;
         let between: Vec<Slice> = (0..=spans)
-            .map(|k| {
-                let name = named(self.layer, "c.before", Some(k));
-                builder.activation(&name, [batch, hidden])
+            .map(|k| match self.last {
+                Some(last) if k == spans => last,
+                _ => {
+                    let name = named(self.layer, "c.before", Some(k));
+                    builder.activation(&name, [batch, hidden])
+                }
             })
             .collect();
         let span = |k: usize| {
