@@ -1,5 +1,5 @@
-// product_g = left_g right_g + bias_g, or +=, on the matrix units of a device: operands in f16, sums in f32. The text of all its
-// forms; src/kernels/matmul/forms.rs has the table. A workgroup computes a block of ROWS x COLUMNS, a subgroup SUBGROUP_ROWS x
+// product_g = left_g right_g + bias_g, or +=, on the matrix units of a device: operands in f16, or in f32 and split into two f16;
+// sums in f32. The text of all its forms; src/kernels/matmul/forms.rs has the table. A workgroup computes a block of ROWS x COLUMNS, a subgroup SUBGROUP_ROWS x
 // SUBGROUP_COLUMNS of it. STEP terms at a time are staged in workgroup memory, with zeros past the end.
 
 enable f16;
@@ -16,6 +16,15 @@ const STEP: u32 = 32u;
 
 // Buffers of staged terms. With two, terms are staged while others are read, with one barrier a step instead of two.
 const BUFFERS: u32 = 1u;
+
+// Parts of an element of an operand. 1: it is f16. 2: it is f32, and the sum of h and l / LOW, which are f16.
+const PARTS: u32 = 1u;
+#if PARTS == 2
+const LOW: f32 = 2048.0;
+
+// Terms after which the products of the first parts are added to a total: units may round their sums towards zero.
+const FLUSH: u32 = 128u;
+#end
 
 // Set by the executor: rows, columns and terms of a matrix unit, 8 or 16, and the threads of the largest subgroup.
 const UNIT: u32 = 16u;
@@ -58,12 +67,19 @@ alias RightTile = coop_mat{UNIT}x{UNIT}<f16, B>;
 alias SumTile = coop_mat{UNIT}x{UNIT}<f32, C>;
 
 // Operands that are read by eights are staged in the largest vectors, others as elements: the vectors of an eight, and of a four.
-#if LANES == 8
-alias Eight = vec4<u32>;
+#if LANES > 1
 const EIGHT: u32 = 16u / VECTOR_BYTES;
 #else
-alias Eight = array<f16, 8>;
 const EIGHT: u32 = 8u;
+#end
+#if PARTS == 2
+alias Eight = array<vec4<f32>, 2>;
+#else
+#if LANES == 8
+alias Eight = vec4<u32>;
+#else
+alias Eight = array<vec4<f16>, 2>;
+#end
 #end
 #if EIGHT == 1
 alias Staged = vec4<u32>;
@@ -82,8 +98,10 @@ alias Four = f32;
 const FOUR: u32 = 4u;
 #end
 
-var<workgroup> tile_left: array<Staged, EIGHT * BUFFERS * LEFT_BUFFER>;
-var<workgroup> tile_right: array<Staged, EIGHT * BUFFERS * RIGHT_BUFFER>;
+#for p in 0..PARTS
+var<workgroup> tile_left{p}: array<Staged, EIGHT * BUFFERS * LEFT_BUFFER>;
+var<workgroup> tile_right{p}: array<Staged, EIGHT * BUFFERS * RIGHT_BUFFER>;
+#end
 // Stages a tile of sums of each subgroup before it is stored. One more tile for the subgroups past the last, which nothing reads.
 const TILE: u32 = UNIT * UNIT / 4u;
 var<workgroup> tile_sums: array<Four, FOUR * (SUBGROUPS + 1u) * TILE>;
@@ -97,6 +115,27 @@ struct Source {
     place: u32,
 }
 
+#if PARTS == 2
+// The first part of four elements. The maximum changes nothing but minus infinity, and hides the rounding from compilers, which
+// else take f32(f16(x)) for x.
+fn high(x: vec4<f32>) -> vec4<f16> {
+    return max(vec4<f16>(x), vec4<f16>(-65504.0h));
+}
+
+// The second part.
+fn low(x: vec4<f32>) -> vec4<f16> {
+    return vec4<f16>(LOW * (x - vec4<f32>(high(x))));
+}
+
+#end
+#if EIGHT == 1
+fn packed(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {
+    let x = vec4<f32>(a);
+    let y = vec4<f32>(b);
+    return vec4<u32>(pack2x16float(x.xy), pack2x16float(x.zw), pack2x16float(y.xy), pack2x16float(y.zw));
+}
+
+#end
 #for side in left right
 // Eight i of an operand, of the first terms of a block whose rows or columns begin at `first`. Rows and columns past the end repeat
 // the last one and are not stored.
@@ -109,30 +148,43 @@ fn {side}_source(job: Task, i: u32, first: u32, last: u32) -> Source {
     let line = min(first + stored, last);
     return Source((start + line * params.{side}_stride + job.first + along) / LANES, 7u, job.first + along, place);
 #else
-    let line = min(first + along, last / LANES * LANES);
+#if LANES > 1
+    let line = min(first + along, last / 8u * 8u);
+#else
+    let line = min(first + along, last);
+#end
     return Source((start + (job.first + stored) * params.{side}_stride + line) / LANES, last - line, job.first + stored, place);
 #end
 }
 
 // The eight at a source, zero past the end.
 fn {side}_eight(s: Source, end: u32) -> Eight {
-#if LANES == 8
+#if LANES > 1
     if (s.k >= end) {
         return Eight();
     }
+#if PARTS == 1
     return {side}[s.at];
+#else
+    return array<vec4<f32>, 2>(vec4<f32>({side}[s.at]), vec4<f32>({side}[s.at + 1u]));
+#end
 #else
     var eight = Eight();
 #for c in 0..8
 #if {SIDE}_ALONG
-    if (s.k + {c}u < end) {
-        eight[{c}] = f16({side}[s.at + {c}u]);
-    }
+    let inside{c} = s.k + {c}u < end;
+    let at{c} = s.at + {c}u;
 #else
-    if (s.k < end) {
-        eight[{c}] = f16({side}[s.at + min({c}u, s.more)]);
-    }
+    let inside{c} = s.k < end;
+    let at{c} = s.at + min({c}u, s.more);
 #end
+    if (inside{c}) {
+#if PARTS == 1
+        eight[{c/4}][{c%4}] = f16({side}[at{c}]);
+#else
+        eight[{c/4}][{c%4}] = {side}[at{c}];
+#end
+    }
 #end
     return eight;
 #end
@@ -145,23 +197,32 @@ fn put_{side}(buffer: u32, i: u32, s: Source, eight: Eight) {
     }
 #end
     let at = EIGHT * (buffer * {SIDE}_BUFFER + s.place);
-#if EIGHT == 1
-    tile_{side}[at] = eight;
+#if LANES == 8 && EIGHT == 1
+    tile_{side}0[at] = eight;
 #else
+#for f in 0..2
 #if LANES == 8
-#for c in 0..4
-    let half{c} = vec2<f16>(unpack2x16float(eight[{c}]));
+    let part0_{f} = vec4<f16>(vec4<f32>(unpack2x16float(eight[{2*f}]), unpack2x16float(eight[{2*f+1}])));
 #end
+#if LANES < 8 && PARTS == 1
+    let part0_{f} = eight[{f}];
+#end
+#if PARTS == 2
+    let part0_{f} = high(eight[{f}]);
+    let part1_{f} = low(eight[{f}]);
+#end
+#end
+#for p in 0..PARTS
+#if EIGHT == 1
+    tile_{side}{p}[at] = packed(part{p}_0, part{p}_1);
 #end
 #if EIGHT == 2
-    tile_{side}[at] = vec4<f16>(half0, half1);
-    tile_{side}[at + 1u] = vec4<f16>(half2, half3);
-#else
+    tile_{side}{p}[at] = part{p}_0;
+    tile_{side}{p}[at + 1u] = part{p}_1;
+#end
+#if EIGHT == 8
 #for c in 0..8
-#if LANES == 8
-    tile_{side}[at + {c}u] = half{c/2}[{c%2}];
-#else
-    tile_{side}[at + {c}u] = eight[{c}];
+    tile_{side}{p}[at + {c}u] = part{p}_{c/4}[{c%4}];
 #end
 #end
 #end
@@ -216,6 +277,10 @@ fn main(
 #for i in 0..DOWN
 #for j in 0..ACROSS
     var sum{i}_{j} = SumTile();
+#if PARTS == 2
+    var total{i}_{j} = SumTile();
+    var low{i}_{j} = SumTile();
+#end
 #end
 #end
     var buffer = 0u;
@@ -261,27 +326,43 @@ fn main(
         for (var start = 0u; start < STEP; start += UNROLLED * UNIT) {
 #for u in 0..UNROLLED
             let k{u} = start + {u}u * UNIT;
+#for p in 0..PARTS
 #for i in 0..DOWN
 #if LEFT_ALONG
-            let l{u}_{i} = coopLoadT<LeftTile>(&tile_left[at_left + EIGHT * ((own_row + {i}u * UNIT) * LEFT_STRIDE + k{u} / 8u)], EIGHT * LEFT_STRIDE);
+            let l{p}_{u}_{i} = coopLoadT<LeftTile>(&tile_left{p}[at_left + EIGHT * ((own_row + {i}u * UNIT) * LEFT_STRIDE + k{u} / 8u)], EIGHT * LEFT_STRIDE);
 #else
-            let l{u}_{i} = coopLoad<LeftTile>(&tile_left[at_left + EIGHT * (k{u} * LEFT_STRIDE + (own_row + {i}u * UNIT) / 8u)], EIGHT * LEFT_STRIDE);
+            let l{p}_{u}_{i} = coopLoad<LeftTile>(&tile_left{p}[at_left + EIGHT * (k{u} * LEFT_STRIDE + (own_row + {i}u * UNIT) / 8u)], EIGHT * LEFT_STRIDE);
 #end
 #end
 #for j in 0..ACROSS
 #if RIGHT_ALONG
-            let r{u}_{j} = coopLoad<RightTile>(&tile_right[at_right + EIGHT * ((own_column + {j}u * UNIT) * RIGHT_STRIDE + k{u} / 8u)], EIGHT * RIGHT_STRIDE);
+            let r{p}_{u}_{j} = coopLoad<RightTile>(&tile_right{p}[at_right + EIGHT * ((own_column + {j}u * UNIT) * RIGHT_STRIDE + k{u} / 8u)], EIGHT * RIGHT_STRIDE);
 #else
-            let r{u}_{j} = coopLoadT<RightTile>(&tile_right[at_right + EIGHT * (k{u} * RIGHT_STRIDE + (own_column + {j}u * UNIT) / 8u)], EIGHT * RIGHT_STRIDE);
+            let r{p}_{u}_{j} = coopLoadT<RightTile>(&tile_right{p}[at_right + EIGHT * (k{u} * RIGHT_STRIDE + (own_column + {j}u * UNIT) / 8u)], EIGHT * RIGHT_STRIDE);
+#end
 #end
 #end
 #for i in 0..DOWN
 #for j in 0..ACROSS
-            sum{i}_{j} = coopMultiplyAdd(l{u}_{i}, r{u}_{j}, sum{i}_{j});
+            sum{i}_{j} = coopMultiplyAdd(l0_{u}_{i}, r0_{u}_{j}, sum{i}_{j});
+#if PARTS == 2
+            low{i}_{j} = coopMultiplyAdd(l0_{u}_{i}, r1_{u}_{j}, low{i}_{j});
+            low{i}_{j} = coopMultiplyAdd(l1_{u}_{i}, r0_{u}_{j}, low{i}_{j});
+#end
 #end
 #end
 #end
         }
+#if PARTS == 2
+        if ((first + STEP - job.first) % FLUSH == 0u) {
+#for i in 0..DOWN
+#for j in 0..ACROSS
+            total{i}_{j} = total{i}_{j} + sum{i}_{j};
+            sum{i}_{j} = SumTile();
+#end
+#end
+        }
+#end
 #if BUFFERS == 2
         buffer = 1u - buffer;
 #for side in left right
@@ -295,6 +376,9 @@ fn main(
     let sums = FOUR * min(subgroup, SUBGROUPS) * TILE;
 #for i in 0..DOWN
 #for j in 0..ACROSS
+#if PARTS == 2
+    sum{i}_{j} = total{i}_{j} + sum{i}_{j} + low{i}_{j} * (1.0 / LOW);
+#end
     coopStoreT(sum{i}_{j}, &tile_sums[sums], FOUR * UNIT / 4u);
     store_tile(job, place, {i}u, {j}u);
 #end

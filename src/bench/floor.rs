@@ -8,7 +8,7 @@
 
 use super::peaks::Peaks;
 use crate::graph::plan::{Plan, Step};
-use crate::kernel::{Kernel, Params as _, Work};
+use crate::kernel::{Kernel, Params as _, UnitOperands, Work};
 use crate::kernels;
 use crate::kernels::matmul::{product, sum_pieces};
 
@@ -26,8 +26,8 @@ impl Floor {
     pub fn of(plan: &Plan, step: &Step, kernel: &Kernel, peaks: &Peaks) -> Floor {
         let work = least_work(plan, step);
         let flops_per_second = match peaks.unit_flops_per_second {
-            Some(best) if kernel.needs_units() || could_use_units(plan, step) => best,
-            _ => peaks.flops_per_second,
+            Some(best) if !kernel.needs_units() && could_use_units(plan, step) => best,
+            _ => peaks.of(kernel),
         };
         Floor {
             arithmetic: work.flops as f64 / flops_per_second,
@@ -50,7 +50,7 @@ impl Floor {
 /// Whether matrix units can compute the product of a step: both operands are halves.
 fn could_use_units(plan: &Plan, step: &Step) -> bool {
     let halves = plan.halves(step);
-    kernels::on_units(step.kernel).is_some() && halves.has(0) && halves.has(1)
+    kernels::on_units(step.kernel, UnitOperands::Halves).is_some() && halves.has(0) && halves.has(1)
 }
 
 /// The work of a step without the pieces of products: a product in pieces counts its operands, and the sum of the pieces counts

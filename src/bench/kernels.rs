@@ -9,7 +9,7 @@ use super::products::{ProductTime, products};
 use crate::device::Executor;
 use crate::device::single::time_case;
 use crate::error::Result;
-use crate::kernel::{Halves, Kernel};
+use crate::kernel::{Halves, Kernel, UnitOperands};
 use crate::kernels::catalogue;
 
 /// A timed case.
@@ -19,7 +19,7 @@ pub struct KernelTime {
     pub kernel: &'static str,
     /// The label of the case.
     pub case: &'static str,
-    /// `f32`, or `mixed` if operands and results are `f16`.
+    /// `f32`; `f32x3` with split operands on matrix units; `mixed` if operands and results are `f16`.
     pub precision: &'static str,
     /// The median time in seconds.
     pub seconds: f64,
@@ -130,6 +130,10 @@ fn cases(executor: &mut dyn Executor, peaks: &Peaks, filter: &str) -> Result<Vec
                 let mut times = time_case(executor, kernel, case, RUNS, halves)?;
                 let seconds = median(&mut times);
                 let (flops, bytes) = rates(kernel, case, seconds, halves);
+                let precision = match kernel.requires.unit_operands {
+                    UnitOperands::Split => "f32x3",
+                    UnitOperands::Halves => precision,
+                };
                 found.push(KernelTime {
                     kernel: kernel.name,
                     case: case.label,

@@ -6,7 +6,7 @@ use super::micro::{CopyTime, copies};
 use crate::device::Executor;
 use crate::device::single::time_case;
 use crate::error::Result;
-use crate::kernel::{Case, Fill, Halves, Kernel};
+use crate::kernel::{Case, Fill, Halves, Kernel, UnitOperands};
 use crate::kernels::matmul::peak_units;
 use crate::kernels::pointwise::multiply_add;
 
@@ -29,12 +29,19 @@ impl Peaks {
     /// The rates of a kernel as a share of the peak that bounds it: arithmetic (of the units that the kernel uses) or memory,
     /// whichever share is larger.
     pub fn share(&self, kernel: &Kernel, flops_per_second: f64, bytes_per_second: f64) -> f64 {
-        let best = match self.unit_flops_per_second {
-            Some(best) if kernel.needs_units() => best,
-            _ => self.flops_per_second,
-        };
-        let arithmetic = flops_per_second / best;
+        let arithmetic = flops_per_second / self.of(kernel);
         arithmetic.max(bytes_per_second / self.bytes_per_second)
+    }
+
+    /// The arithmetic peak of a kernel, in FLOPs of its product. One with split operands computes three products for one.
+    pub(super) fn of(&self, kernel: &Kernel) -> f64 {
+        match self.unit_flops_per_second {
+            Some(best) if kernel.needs_units() => match kernel.requires.unit_operands {
+                UnitOperands::Halves => best,
+                UnitOperands::Split => best / 3.0,
+            },
+            _ => self.flops_per_second,
+        }
     }
 
     /// Measures the peaks of a device.

@@ -12,9 +12,8 @@ use crate::graph::memory::Limits;
 use crate::graph::operations::emit_product;
 use crate::graph::plan::{Plan, Slice};
 use crate::kernel::{Halves, Params as _};
-use crate::kernels;
 use crate::kernels::matmul::product::{self, Params};
-use crate::kernels::matmul::product_units;
+use crate::kernels::matmul::{product_f32x3, product_units};
 
 /// Runs of each form; the first does not count.
 const ROUNDS: usize = 6;
@@ -34,7 +33,7 @@ const PRODUCT: &str = "product";
 pub struct ProductTime {
     /// The name of the shape.
     pub shape: &'static str,
-    /// `f32`, or `mixed` if the operands are `f16`.
+    /// `f32`; `f32x3` with split operands on matrix units; `mixed` if the operands are `f16`.
     pub precision: &'static str,
     /// Groups.
     pub groups: u32,
@@ -84,12 +83,13 @@ pub(super) fn products(
     };
     let limits = executor.limits();
     let mut found = Vec::new();
-    for precision in ["f32", "mixed"] {
-        let operands = match precision {
-            "f32" => Halves::NONE,
-            _ => product::KERNEL.all_halves(),
+    for precision in ["f32", "f32x3", "mixed"] {
+        let (kernel, operands) = match precision {
+            "f32" => (&product::KERNEL, Halves::NONE),
+            "f32x3" => (&product_f32x3::KERNEL, Halves::NONE),
+            _ => (&product::KERNEL, product::KERNEL.all_halves()),
         };
-        if !executor.runs(&product::KERNEL, operands) {
+        if !executor.runs(kernel, operands) {
             continue;
         }
         for shape in shapes() {
@@ -187,14 +187,19 @@ fn measure(
     let is_mixed = precision == "mixed";
     let units = product_units::KERNEL.all_halves();
     let limits = Limits {
-        units: is_mixed && executor.runs(&product_units::KERNEL, units),
+        units: precision == "f32x3" || (is_mixed && executor.runs(&product_units::KERNEL, units)),
         ..executor.limits()
     };
     let (mut plan, steps) = plan_of(shape, &params, is_mixed, &limits);
     let timed = plan.steps.split_off(plan.steps.len() - steps);
     let (step, sum) = (&timed[0], timed.get(1));
     let halves = plan.halves(step);
-    let bases = std::iter::once(step.kernel).chain(kernels::on_units(step.kernel));
+    let bases = match precision {
+        "f32" => vec![step.kernel],
+        "f32x3" => vec![&product_f32x3::KERNEL],
+        _ => vec![step.kernel, &product_units::KERNEL],
+    };
+    let bases = bases.into_iter();
     let all = bases.flat_map(|base| plan.forms(&step.by(base)).collect::<Vec<_>>());
     let forms = all.filter(|form| form.name.contains(filter) && executor.runs(form, halves));
     let forms = forms_of(executor, forms);

@@ -33,9 +33,9 @@ pub enum Hardware {
 }
 
 impl Adapter {
-    /// The limits of plans for this adapter, in mixed precision or in `f32`; those that [`GpuExecutor`](super::GpuExecutor)
-    /// would report.
-    pub fn limits(&self, mixed: bool) -> placement::Limits {
+    /// The limits of plans for this adapter, in a precision whose products run on matrix units or in `f32`; those that
+    /// [`GpuExecutor`](super::GpuExecutor) would report.
+    pub fn limits(&self, on_units: bool) -> placement::Limits {
         let summary = &self.summary;
         let u32s = |bytes: u64| usize::try_from(bytes / U32_BYTES).unwrap_or(usize::MAX);
         placement::Limits {
@@ -43,7 +43,7 @@ impl Adapter {
             slice: u32s(summary.max_binding_bytes),
             packed: true,
             // Assumes that they pass their trial.
-            units: mixed && summary.is_hardware() && summary.unit().is_some(),
+            units: on_units && summary.trained_on().is_some(),
             multiprocessors: summary.multiprocessors_for_plans(),
             without: Changes::NONE,
         }
@@ -209,6 +209,11 @@ impl AdapterSummary {
                 _ => 2,
             },
         })
+    }
+
+    /// The matrix unit that training uses. Software adapters only emulate units, more slowly than plain products.
+    pub fn trained_on(&self) -> Option<MatrixUnits> {
+        self.unit().filter(|_| self.is_hardware())
     }
 
     /// The subgroup size of a software adapter, if it is fixed: kernels that broadcast within subgroups are used there. Hardware

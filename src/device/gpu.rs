@@ -18,7 +18,7 @@ use super::tuning::{TIMES, Tuning};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
 use crate::graph::plan::{Plan, Step};
-use crate::kernel::{Changes, Halves, Kernel};
+use crate::kernel::{Changes, Halves, Kernel, UnitOperands};
 use crate::kernels;
 use crate::tensor::Dtype;
 
@@ -40,8 +40,8 @@ pub struct GpuExecutor {
     pub(super) handle: Handle,
     pub(super) memory: Memory,
     pub(super) pipelines: Pipelines,
-    /// Whether products of `f16` operands run on matrix units.
-    pub(super) uses_units: bool,
+    /// The operands whose products run on matrix units, if there are any.
+    pub(super) on_units: Option<UnitOperands>,
     /// The changes that are switched off.
     pub(super) without: Changes,
     /// `None`: every kernel runs in its first form.
@@ -65,14 +65,13 @@ impl GpuExecutor {
         features.contains(wgpu::Features::SHADER_F16)
     }
 
-    /// The plan with its products of `f16` operands on matrix units, if they are used.
+    /// The plan with its products on matrix units, if they are used.
     fn on_units(&self, plan: Arc<Plan>) -> Arc<Plan> {
-        if !self.uses_units {
+        let Some(operands) = self.on_units else {
             return plan;
-        }
-        let step = |step: &Step| match kernels::on_units(step.kernel) {
-            // Both operands must be `f16`.
-            Some(kernel) if plan.halves(step).has(0) && plan.halves(step).has(1) => step.by(kernel),
+        };
+        let step = |step: &Step| match kernels::on_units(step.kernel, operands) {
+            Some(kernel) if self.runs(kernel, plan.halves(step)) => step.by(kernel),
             _ => step.clone(),
         };
         Arc::new(Plan {
@@ -198,18 +197,14 @@ impl Executor for GpuExecutor {
             arena: elements(limits.buffer_bytes),
             slice: elements(limits.binding_bytes),
             packed: true,
-            units: self.uses_units,
+            units: self.on_units.is_some(),
             multiprocessors: self.adapter.summary.multiprocessors_for_plans(),
             without: self.without,
         }
     }
 
     fn runs(&self, kernel: &Kernel, halves: Halves) -> bool {
-        let types = if kernel.needs_units() {
-            halves.has(0) && halves.has(1)
-        } else {
-            halves.is_empty() || self.has_f16()
-        };
+        let types = kernel.takes_operands(halves) && (halves.is_empty() || self.has_f16());
         types && kernel.requires.are_met_by(self.pipelines.traits)
     }
 

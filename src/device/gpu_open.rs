@@ -13,7 +13,7 @@ use super::pipelines::{Pipelines, Trust};
 use super::readback::Readback;
 use super::tuning::Tuning;
 use crate::error::{Error, Result};
-use crate::kernel::{Changes, DeviceTraits, MatrixUnits};
+use crate::kernel::{Changes, DeviceTraits, MatrixUnits, UnitOperands};
 
 impl GpuExecutor {
     /// Opens an adapter with all its limits.
@@ -25,22 +25,26 @@ impl GpuExecutor {
         GpuExecutor::open(adapter, None)
     }
 
-    /// Opens an adapter and uses its matrix units without testing them.
+    /// Opens an adapter and uses its matrix units for products of these operands, without testing them.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the driver refuses or there are no matrix units.
-    pub fn with_units(adapter: &Adapter) -> Result<GpuExecutor> {
+    pub fn with_units(adapter: &Adapter, operands: UnitOperands) -> Result<GpuExecutor> {
         Ok(GpuExecutor {
-            uses_units: true,
+            on_units: Some(operands),
             ..GpuExecutor::with_explicit_units(adapter)?
         })
     }
 
     /// The same with this unit.
-    pub(super) fn with_unit(adapter: &Adapter, unit: MatrixUnits) -> Result<GpuExecutor> {
+    pub(super) fn with_unit(
+        adapter: &Adapter,
+        unit: MatrixUnits,
+        operands: UnitOperands,
+    ) -> Result<GpuExecutor> {
         Ok(GpuExecutor {
-            uses_units: true,
+            on_units: Some(operands),
             ..GpuExecutor::open(adapter, Some(unit))?
         })
     }
@@ -68,7 +72,7 @@ impl GpuExecutor {
         if unit.is_some() {
             more = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SUBGROUP;
             // SAFETY: wgpu asks for an acknowledgement that experimental features may have bugs. Cooperative matrices are the
-            // only one used, in products and in the kernel that measures the units; `mixed` uses them only after a trial.
+            // only one used, in products and in the kernel that measures the units; training uses them only after a trial.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         let request = adapter.inner.request_device(&wgpu::DeviceDescriptor {
@@ -106,7 +110,7 @@ impl GpuExecutor {
                 subgroup,
                 workgroup_bytes: adapter.summary.max_workgroup_bytes,
             }),
-            uses_units: false,
+            on_units: None,
             without: Changes::NONE,
             tuning: None,
             watch: Box::new(|_, _| {}),

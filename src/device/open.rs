@@ -12,7 +12,7 @@ use super::selector::Device;
 use crate::error::{Error, Result};
 use crate::files::cache_folder;
 use crate::graph::memory::Limits;
-use crate::kernel::Changes;
+use crate::kernel::{Changes, UnitOperands};
 use crate::team;
 
 /// What an executor is opened for.
@@ -22,6 +22,8 @@ pub enum Workload {
     F32,
     /// Plans in mixed precision: products of `f16` run on the matrix units of a GPU that has them.
     Mixed,
+    /// Plans in `f32` whose products run on the matrix units of a GPU that has them, with split operands.
+    F32x3,
     /// Single kernels, each in the requested form, including those for matrix units.
     Kernels,
 }
@@ -30,7 +32,7 @@ pub enum Workload {
 /// results are rounded. They have no effect on the CPU, except for `without`.
 ///
 /// Matrix units change results, so they are no option: each executor decides on them when it is opened. One for
-/// [`Workload::Mixed`] uses them if its device has them and they pass a test.
+/// [`Workload::Mixed`] or [`Workload::F32x3`] uses them if its device has them and they pass a test.
 #[derive(Clone)]
 pub struct ExecutorOptions {
     /// Uses the fastest form of each kernel. A GPU that is new to this machine is measured first. Without it, every kernel runs
@@ -90,7 +92,8 @@ impl Device {
             return Ok(Box::new(CpuExecutor::<f32>::without(options.without)));
         };
         let mut executor = match workload {
-            Workload::Mixed => GpuExecutor::mixed(adapter)?,
+            Workload::Mixed => GpuExecutor::with_tried_units(adapter, UnitOperands::Halves)?,
+            Workload::F32x3 => GpuExecutor::with_tried_units(adapter, UnitOperands::Split)?,
             Workload::Kernels if adapter.summary.unit().is_some() => {
                 GpuExecutor::with_explicit_units(adapter)?
             }
@@ -117,7 +120,10 @@ impl Device {
     pub fn limits(&self, workload: Workload) -> Limits {
         match self {
             Device::Cpu => CpuExecutor::<f32>::new().limits(),
-            Device::Gpu(adapter) => adapter.limits(workload == Workload::Mixed),
+            Device::Gpu(adapter) => {
+                let on_units = matches!(workload, Workload::Mixed | Workload::F32x3);
+                adapter.limits(on_units)
+            }
         }
     }
 

@@ -9,9 +9,9 @@ use super::single::{Layout, compare, fill, reference, rounded, run_case};
 use super::tuning::Tuning;
 use crate::error::{Kind, Result};
 use crate::graph::plan::Plan;
-use crate::kernel::{DeviceTraits, Halves, Kernel, MatrixUnits};
+use crate::kernel::{DeviceTraits, Halves, Kernel, MatrixUnits, UnitOperands};
 use crate::kernels;
-use crate::kernels::matmul::product_units;
+use crate::kernels::matmul::product;
 
 /// Runs the test cases of a kernel, except those for timing, with all slices in one buffer as in plans. Returns the first
 /// disagreement with the reference, if there is one. An error means that the trial failed and says nothing about the kernel.
@@ -43,27 +43,33 @@ fn disagreement(
     Ok(None)
 }
 
-/// Runs the products on the matrix units of an adapter. Returns the first disagreement or failure, if there is one.
-fn units_disagree(adapter: &Adapter, unit: MatrixUnits) -> Option<String> {
+/// Runs the products of these operands on the matrix units of an adapter. Returns the first disagreement or failure, if there is
+/// one.
+fn units_disagree(adapter: &Adapter, unit: MatrixUnits, operands: UnitOperands) -> Option<String> {
     let mut executor = match GpuExecutor::open(adapter, Some(unit)) {
         Ok(executor) => executor,
         Err(error) => return Some(error.chain().to_string()),
     };
-    let all = product_units::KERNEL.all_halves();
+    let kernel = kernels::on_units(&product::KERNEL, operands)?;
     let traits = DeviceTraits {
         unit: Some(unit),
         ..DeviceTraits::default()
     };
-    // The combinations that plans use: `f16` products with a bias and without (then the left operand is bound instead of
-    // it), and gradients of weights. The forms store as the first one, so those with a bias are not repeated.
-    let (bias, product) = (2, 3);
-    for halves in [all, all.without(bias), all.without(product)] {
-        let forms = kernels::forms(&product_units::KERNEL, halves);
-        let most = if halves == all.without(bias) {
-            1
-        } else {
-            usize::MAX
-        };
+    let combinations = match operands {
+        UnitOperands::Halves => {
+            // Those that plans use: `f16` products with a bias and without (then the left operand is bound instead of it), and
+            // gradients of weights. The forms store as the first one, so those with a bias are not repeated.
+            let (all, bias, product) = (kernel.all_halves(), 2, 3);
+            vec![
+                (all, usize::MAX),
+                (all.without(bias), 1),
+                (all.without(product), usize::MAX),
+            ]
+        }
+        UnitOperands::Split => vec![(Halves::NONE, usize::MAX)],
+    };
+    for (halves, most) in combinations {
+        let forms = kernels::forms(kernel, halves);
         for form in forms
             .take(most)
             .filter(|form| form.requires.are_met_by(traits))
@@ -79,15 +85,16 @@ fn units_disagree(adapter: &Adapter, unit: MatrixUnits) -> Option<String> {
 }
 
 impl GpuExecutor {
-    /// Opens an adapter for mixed precision. Uses its matrix units if they are hardware and pass a trial. If they fail, it tries
-    /// tiles in smaller vectors, then logs a warning and computes products without units. Software adapters only emulate such units, more slowly than plain products.
+    /// Opens an adapter to compute products of these operands on its matrix units, if they are hardware and pass a trial. If they
+    /// fail, it tries tiles in smaller vectors, then logs a warning and computes products without units. Software adapters only
+    /// emulate such units, more slowly than plain products.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`] if the driver refuses.
-    pub fn mixed(adapter: &Adapter) -> Result<GpuExecutor> {
+    pub fn with_tried_units(adapter: &Adapter, operands: UnitOperands) -> Result<GpuExecutor> {
         let (summary, name) = (&adapter.summary, &adapter.summary.name);
-        let Some(unit) = summary.unit().filter(|_| summary.is_hardware()) else {
+        let Some(unit) = summary.trained_on() else {
             return GpuExecutor::new(adapter);
         };
         let sizes = [16, 8, 2].into_iter();
@@ -96,8 +103,8 @@ impl GpuExecutor {
                 vector_bytes,
                 ..unit
             };
-            match units_disagree(adapter, unit) {
-                None => return GpuExecutor::with_unit(adapter, unit),
+            match units_disagree(adapter, unit, operands) {
+                None => return GpuExecutor::with_unit(adapter, unit, operands),
                 Some(reason) => tracing::warn!(
                     "the matrix units of {name} are not used with tiles in vectors of {vector_bytes} bytes: {reason}"
                 ),

@@ -14,6 +14,7 @@ pub struct Builder {
     published: Vec<&'static str>,
     owner: StateOwner,
     mixed: bool,
+    scaled: bool,
     separate: bool,
     span_rows: Option<usize>,
 }
@@ -37,6 +38,7 @@ impl Builder {
             published: Vec::new(),
             owner: StateOwner::Training { micro_batch: 0 },
             mixed: false,
+            scaled: false,
             separate: false,
             span_rows: None,
         }
@@ -45,6 +47,13 @@ impl Builder {
     /// Stores the operands of products, and the activations that are kept for the backward pass, as [`Dtype::Half`].
     pub fn mix_precision(&mut self) {
         self.mixed = true;
+    }
+
+    /// Scales the gradient of the loss by a factor that the update adapts: see [`Graph::dynamic_loss_scale`].
+    ///
+    /// [`Graph::dynamic_loss_scale`]: super::Graph::dynamic_loss_scale
+    pub fn scale_loss(&mut self) {
+        self.scaled = true;
     }
 
     /// Computes the recurrent products of cells in separate steps: for matrix units, and for GPUs where a batch is large.
@@ -71,6 +80,11 @@ impl Builder {
     /// Whether [`Builder::mix_precision`] was called.
     pub fn is_mixed(&self) -> bool {
         self.mixed
+    }
+
+    /// Whether [`Builder::scale_loss`] was called.
+    pub fn scales_loss(&self) -> bool {
+        self.scaled
     }
 
     fn tensor(&mut self, name: &str, shape: Shape, dtype: Dtype, storage: Storage) -> Slice {

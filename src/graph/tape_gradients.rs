@@ -8,12 +8,12 @@ use crate::kernels::pointwise::copy;
 use crate::tensor::names::{self, LOSS_SCALE};
 
 impl Graph {
-    /// The factor of the loss's gradient, `[1]`: in mixed precision the first element of the tensor [`LOSS_SCALE`], else the
+    /// The factor of the loss's gradient, `[1]`: where the loss is scaled, the first element of the tensor [`LOSS_SCALE`], else the
     /// element [`control::LOSS_SCALE`] of the input `control`.
     pub(super) fn loss_scale(&mut self) -> Slice {
         let scale = match self.loss_scale {
             Some(scale) => scale,
-            None if self.builder.is_mixed() => {
+            None if self.builder.scales_loss() => {
                 self.builder
                     .persistent(Role::OptimizerState, LOSS_SCALE, [2])
             }
@@ -26,13 +26,13 @@ impl Graph {
         scale.part(0, 1)
     }
 
-    /// Both elements of the tensor [`LOSS_SCALE`], in a graph of mixed precision that has a loss.
+    /// Both elements of the tensor [`LOSS_SCALE`], in a graph that scales its loss.
     pub fn dynamic_loss_scale(&self) -> Option<Slice> {
-        self.loss_scale.filter(|_| self.builder.is_mixed())
+        self.loss_scale.filter(|_| self.builder.scales_loss())
     }
 
-    /// Declares the tensor [`LOSS_SCALE`] in a graph of mixed precision that only updates.
-    pub fn scale_loss(&mut self) {
+    /// Declares the tensor [`LOSS_SCALE`] in a graph that scales its loss and only updates.
+    pub fn declare_loss_scale(&mut self) {
         self.loss_scale();
     }
 

@@ -195,9 +195,9 @@ pub fn training_executors<S: AsRef<str>>(
         observer(Event::Device {
             reason: choice.reason,
         });
-        if matches!(choice.device, Device::Cpu) && workload == Workload::Mixed {
+        if let Some(text) = note_on_precision(&choice.device, config.train.precision) {
             observer(Event::Note {
-                text: "Mixed precision on the CPU rounds to f16 where a GPU would store it, but is not faster than f32.".to_owned(),
+                text: text.to_owned(),
             });
         }
         executors.push(choice.device.open(workload, options)?);
@@ -205,11 +205,28 @@ pub fn training_executors<S: AsRef<str>>(
     Ok(executors)
 }
 
+/// What a user should know who trains in this precision on this device.
+fn note_on_precision(device: &Device, precision: Precision) -> Option<&'static str> {
+    match (precision, device) {
+        (Precision::Mixed, Device::Cpu) => Some(
+            "Mixed precision on the CPU rounds to f16 where a GPU would store it, but is not faster than f32.",
+        ),
+        (Precision::F32x3, Device::Cpu) => {
+            Some("The CPU has no matrix units: products of \"f32x3\" are computed in f32.")
+        }
+        (Precision::F32x3, Device::Gpu(adapter)) if adapter.summary.trained_on().is_none() => Some(
+            "This device has no matrix units in hardware: products of \"f32x3\" are computed in f32.",
+        ),
+        _ => None,
+    }
+}
+
 /// The workload of training in this precision.
 pub fn workload_of(precision: Precision) -> Workload {
     match precision {
         Precision::F32 => Workload::F32,
         Precision::Mixed => Workload::Mixed,
+        Precision::F32x3 => Workload::F32x3,
     }
 }
 

@@ -5,7 +5,7 @@ use super::buffers::{CpuFn, Twin};
 use super::case::Case;
 use super::change::Change;
 use super::halves::{ElementSizes, Halves};
-use super::requirements::{DeviceTraits, Requirements};
+use super::requirements::{DeviceTraits, Requirements, UnitOperands};
 use super::snippet::{Constants, FUSED, Snippet, no_constants};
 use super::split::Split;
 use super::work::Work;
@@ -161,9 +161,19 @@ impl Kernel {
         self.cpu.unwrap_or(self.twin.single)
     }
 
-    /// Whether the shader multiplies on matrix units. Then its operands are halves.
+    /// Whether the shader multiplies on matrix units, with the operands of
+    /// [`Requirements::unit_operands`].
     pub fn needs_units(&self) -> bool {
         self.requires.matrix_units.is_some()
+    }
+
+    /// Whether these are operands for its matrix units, if it uses them.
+    pub fn takes_operands(&self, halves: Halves) -> bool {
+        match self.requires.unit_operands {
+            _ if !self.needs_units() => true,
+            UnitOperands::Halves => halves.has(0) && halves.has(1),
+            UnitOperands::Split => halves.is_empty(),
+        }
     }
 
     /// Whether the kernel can run a step with these params.

@@ -65,7 +65,7 @@ pub use declaration::{Kernel, Reduce};
 pub use grid::{MAX_GRID, grid_over};
 pub use halves::{ElementSizes, Halves};
 pub use params::Params;
-pub use requirements::{DeviceTraits, MatrixUnits, Requirements, Workgroup};
+pub use requirements::{DeviceTraits, MatrixUnits, Requirements, UnitOperands, Workgroup};
 pub use snippet::{
     ACTIVATION, Constants, FUSED, LOGARITHM, PHILOX, Snippet, WORKGROUP, no_constants,
 };

@@ -6,13 +6,24 @@
 #[derive(Clone, Copy)]
 pub struct Requirements {
     /// For a shader that multiplies on matrix units: the workgroup for such a unit; none if the shader does
-    /// not support the unit. Its operands are halves. Its constants `UNIT`, `SUBGROUP` and `VECTOR_BYTES`
-    /// are those of [`MatrixUnits`].
+    /// not support the unit. Its constants `UNIT`, `SUBGROUP` and `VECTOR_BYTES` are those of [`MatrixUnits`].
     pub matrix_units: Option<fn(MatrixUnits) -> Option<Workgroup>>,
+    /// The operands of such a shader. Default: halves.
+    pub unit_operands: UnitOperands,
     /// For a shader that exchanges values within subgroups: the number of threads that every subgroup must have.
     pub subgroup_size: Option<u32>,
     /// The bytes of workgroup memory, where they are more than [`Requirements::WORKGROUP_BYTES`].
     pub workgroup_bytes: u32,
+}
+
+/// What a shader reads that multiplies on matrix units, which multiply `f16`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnitOperands {
+    /// `f16`.
+    #[default]
+    Halves,
+    /// `f32`, each split into two `f16`: see [`product_f32x3`](crate::kernels::matmul::product_f32x3).
+    Split,
 }
 
 /// The size of a workgroup.
@@ -60,6 +71,7 @@ impl Requirements {
     /// Nothing.
     pub const NONE: Requirements = Requirements {
         matrix_units: None,
+        unit_operands: UnitOperands::Halves,
         subgroup_size: None,
         workgroup_bytes: 0,
     };

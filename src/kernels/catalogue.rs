@@ -1,7 +1,7 @@
 //! The list of all kernels, and which of them can replace another.
 
 use super::{embedding, lstm, matmul, optimizer, pointwise, reduce, softmax};
-use crate::kernel::{Halves, Kernel};
+use crate::kernel::{Halves, Kernel, UnitOperands};
 
 /// Every kernel, folder by folder.
 pub fn catalogue() -> impl Iterator<Item = &'static Kernel> {
@@ -31,9 +31,11 @@ pub fn is_form(kernel: &Kernel) -> bool {
     kernel.form_of.is_some()
 }
 
-/// The kernel that replaces this one on matrix units, if there is one.
-pub fn on_units(kernel: &Kernel) -> Option<&'static Kernel> {
-    catalogue().find(|other| other.on_units_for == Some(kernel))
+/// The kernel that replaces this one on matrix units for such operands, if there is one.
+pub fn on_units(kernel: &Kernel, operands: UnitOperands) -> Option<&'static Kernel> {
+    catalogue().find(|other| {
+        other.on_units_for == Some(kernel) && other.requires.unit_operands == operands
+    })
 }
 
 fn is_form_of(kernel: &Kernel, base: &Kernel) -> bool {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Precision};
+use crate::config::Config;
 use crate::corpus::Vocabulary;
 use crate::error::{Error, Result};
 use crate::model::limits::check_sizes;
@@ -123,7 +123,7 @@ fn training_state(file: &Checkpoint, config: &Config, table: &[ParameterSpec]) -
             expected.push((name, vec![streams, width]));
         }
     }
-    if config.train.precision == Precision::Mixed {
+    if config.train.precision.multiplies_halves() {
         expected.push((LOSS_SCALE.to_owned(), vec![2]));
     }
     expected

@@ -2,7 +2,7 @@
 //! `wlstm::validate::golden`.
 //!
 //! `f64` on the CPU agrees to 1e-9, `f32` on the CPU and on every GPU to 2e-5 on losses and 1e-4 on the rest. So do the plans of
-//! mixed precision in `f64`, where nothing is rounded: their gradients are those of a loss times a scale. Where they are
+//! mixed precision and of "f32x3" in `f64`, where nothing is rounded: their gradients are those of a loss times a scale. Where they are
 //! rounded to `f16`, which has a precision of 11 bits, losses agree to 2e-3 and the rest to 5e-2. The same tolerances hold for
 //! plans that recompute the gates in the backward pass: all at once, two steps at a time, or step by step.
 
@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 use crate::common::{Gpu, Trial, on_every_gpu};
 use libtest_mimic::Failed;
+use wlstm::config::Precision;
 use wlstm::device::{CpuExecutor, Executor, GpuExecutor};
 use wlstm::error::Error;
 use wlstm::graph::Graph;
 use wlstm::graph::memory::Limits;
 use wlstm::graph::plan::Plan;
 use wlstm::graph::split::oversized;
+use wlstm::kernel::UnitOperands;
 use wlstm::train::update::{training_plan, training_plan_in};
 use wlstm::validate::golden::{Golden, PreciseExecutor, Single, Tolerance, judge};
 
@@ -29,15 +31,15 @@ pub fn trials() -> Vec<Trial> {
         "the program has all golden models"
     );
     for name in Golden::names() {
-        for mixed in [false, true] {
-            trials.extend(of_model(name, mixed));
+        for precision in [Precision::F32, Precision::Mixed, Precision::F32x3] {
+            trials.extend(of_model(name, precision));
         }
     }
-    trials.extend(on_every_gpu("trusted", |gpu| trusted(gpu, false)));
+    trials.extend(on_every_gpu("trusted", |gpu| trusted(gpu, Precision::F32)));
     trials.extend(on_every_gpu("recompute::bits", same_bits_recomputed));
     trials.extend(on_every_gpu("trusted::mixed", |gpu| {
         if gpu.adapter.summary.f16 {
-            trusted(gpu, true)
+            trusted(gpu, Precision::Mixed)
         } else {
             Ok(())
         }
@@ -46,13 +48,19 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A way to train a model, on any device.
-type Check = fn(&Golden, &mut dyn PreciseExecutor, bool, Tolerance) -> Result<(), Failed>;
+type Check = fn(&Golden, &mut dyn PreciseExecutor, Precision, Tolerance) -> Result<(), Failed>;
 
-fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
+fn of_model(name: &'static str, precision: Precision) -> Vec<Trial> {
+    let mixed = precision.stores_halves();
     let single = if mixed {
         Tolerance::MIXED
     } else {
         Tolerance::SINGLE
+    };
+    let suffix = match precision {
+        Precision::F32 => "",
+        Precision::Mixed => "::mixed",
+        Precision::F32x3 => "::f32x3",
     };
     let checks: [(&str, Check); 3] = [
         ("", check),
@@ -61,15 +69,19 @@ fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
     ];
     let mut trials = Vec::new();
     for (way, check) in checks {
-        let label = format!("{name}{}{way}", if mixed { "::mixed" } else { "" });
+        // With "f32x3" plans differ from those in `f32` only by the loss scale.
+        if precision == Precision::F32x3 && !way.is_empty() {
+            continue;
+        }
+        let label = format!("{name}{suffix}{way}");
         trials.push(Trial::test(format!("{label}::cpu-f64"), move || {
             let golden = Golden::named(name);
             let mut device = CpuExecutor::<f64>::new();
-            check(&golden, &mut device, mixed, Tolerance::DOUBLE)?;
+            check(&golden, &mut device, precision, Tolerance::DOUBLE)?;
             // Step by step, and all at once.
             for steps in [1, usize::MAX].into_iter().filter(|_| way == "::recompute") {
                 let mut device = CpuExecutor::<f64>::new();
-                check_recompute_in(&golden, &mut device, mixed, Tolerance::DOUBLE, steps)?;
+                check_recompute_in(&golden, &mut device, precision, Tolerance::DOUBLE, steps)?;
             }
             Ok(())
         }));
@@ -83,7 +95,7 @@ fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
                 check(
                     &Golden::named(name),
                     &mut Single(&mut device),
-                    mixed,
+                    precision,
                     single,
                 )
             }));
@@ -93,21 +105,30 @@ fn of_model(name: &'static str, mixed: bool) -> Vec<Trial> {
             if mixed && !summary.f16 {
                 return Ok(());
             }
-            let open = if mixed && summary.unit().is_some() {
-                GpuExecutor::with_units
-            } else {
-                GpuExecutor::new
+            let operands = summary.unit().and_then(|_| unit_operands(precision));
+            let opened = match operands {
+                Some(operands) => GpuExecutor::with_units(&gpu.adapter, operands),
+                None => GpuExecutor::new(&gpu.adapter),
             };
-            let mut executor = open(&gpu.adapter).map_err(failed)?;
+            let mut executor = opened.map_err(failed)?;
             check(
                 &Golden::named(name),
                 &mut Single(&mut executor),
-                mixed,
+                precision,
                 single,
             )
         }));
     }
     trials
+}
+
+/// What matrix units multiply in this precision.
+fn unit_operands(precision: Precision) -> Option<UnitOperands> {
+    match precision {
+        Precision::F32 => None,
+        Precision::Mixed => Some(UnitOperands::Halves),
+        Precision::F32x3 => Some(UnitOperands::Split),
+    }
 }
 
 fn failed(error: Error) -> Failed {
@@ -117,21 +138,21 @@ fn failed(error: Error) -> Failed {
 fn check(
     golden: &Golden,
     device: &mut dyn PreciseExecutor,
-    mixed: bool,
+    precision: Precision,
     tolerance: Tolerance,
 ) -> Result<(), Failed> {
-    let found = golden.check(device, mixed, tolerance).map_err(failed)?;
+    let found = golden.check(device, precision, tolerance).map_err(failed)?;
     judge(golden.name(), &found).map_err(failed)
 }
 
 fn check_plan(
     golden: &Golden,
     device: &mut dyn PreciseExecutor,
-    mixed: bool,
+    precision: Precision,
     plan: Plan,
     tolerance: Tolerance,
 ) -> Result<(), Failed> {
-    let found = golden.compare(device, mixed, plan, tolerance);
+    let found = golden.compare(device, precision, plan, tolerance);
     judge(golden.name(), &found.map_err(failed)?).map_err(failed)
 }
 
@@ -139,21 +160,21 @@ fn check_plan(
 fn check_recompute(
     golden: &Golden,
     device: &mut dyn PreciseExecutor,
-    mixed: bool,
+    precision: Precision,
     tolerance: Tolerance,
 ) -> Result<(), Failed> {
-    check_recompute_in(golden, device, mixed, tolerance, 2)
+    check_recompute_in(golden, device, precision, tolerance, 2)
 }
 
 /// Recomputes the gates in the backward pass, `steps` steps at a time.
 fn check_recompute_in(
     golden: &Golden,
     device: &mut dyn PreciseExecutor,
-    mixed: bool,
+    precision: Precision,
     tolerance: Tolerance,
     steps: usize,
 ) -> Result<(), Failed> {
-    let (config, vocabulary) = (golden.config(mixed), golden.vocabulary());
+    let (config, vocabulary) = (golden.config(precision), golden.vocabulary());
     let limits = device.executor().limits();
     let mut graph = Graph::new("train", &limits);
     graph.keep_gradients();
@@ -172,17 +193,17 @@ fn check_recompute_in(
         2 * cells(&kept),
         "every cell is computed twice"
     );
-    check_plan(golden, device, mixed, plan, tolerance)
+    check_plan(golden, device, precision, plan, tolerance)
 }
 
 /// Trains with the smallest binding limit that the model allows, so that plans split most tensors.
 fn check_cut(
     golden: &Golden,
     device: &mut dyn PreciseExecutor,
-    mixed: bool,
+    precision: Precision,
     tolerance: Tolerance,
 ) -> Result<(), Failed> {
-    let (config, vocabulary) = (golden.config(mixed), golden.vocabulary());
+    let (config, vocabulary) = (golden.config(precision), golden.vocabulary());
     let limits = device.executor().limits();
     let whole = training_plan(&config, vocabulary, &limits, true);
     let most = |slice| Limits {
@@ -200,13 +221,13 @@ fn check_cut(
     if steps < 2 * whole.steps.len() || pieces < 4 {
         return Err(format!("{steps} steps and {pieces} tensors in pieces at {least:?}").into());
     }
-    check_plan(golden, device, mixed, plan, tolerance)
+    check_plan(golden, device, precision, plan, tolerance)
 }
 
 /// Without the run-time checks of wgpu, kernels give the same bits. Each kernel is tried before its checks are dropped.
-fn trusted(gpu: &Gpu, mixed: bool) -> Result<(), Failed> {
+fn trusted(gpu: &Gpu, precision: Precision) -> Result<(), Failed> {
     let golden = Golden::named("glstm_sampled");
-    let config = golden.config(mixed);
+    let config = golden.config(precision);
     let bits = |executor: &mut GpuExecutor| {
         let plan = training_plan(&config, golden.vocabulary(), &executor.limits(), false);
         bits_of(executor, plan, &golden)
@@ -250,7 +271,7 @@ fn bits_of(executor: &mut GpuExecutor, plan: Plan, golden: &Golden) -> Vec<u64> 
 fn same_bits_recomputed(gpu: &Gpu) -> Result<(), Failed> {
     for name in ["lstmp_sampled", "flstm", "glstm_sampled", "lstm_plain"] {
         let golden = Golden::named(name);
-        let config = golden.config(false);
+        let config = golden.config(Precision::F32);
         let open = || GpuExecutor::new(&gpu.adapter).map_err(failed);
         let bits = |executor: &mut GpuExecutor, recompute: bool| {
             let mut graph = Graph::new("train", &executor.limits());

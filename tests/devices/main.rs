@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accuracy;
 mod contract;
 mod end_to_end;
 mod golden;
@@ -40,6 +41,7 @@ macro_rules! trials {
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = trials![
+        accuracy,
         contract,
         parity,
         gpu_executor,

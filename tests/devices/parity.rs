@@ -90,8 +90,7 @@ fn runs(kernel: &Kernel, halves: Halves, gpu: &Gpu) -> bool {
         workgroup_bytes: summary.max_workgroup_bytes,
     };
     let f16 = halves.is_empty() || summary.f16;
-    let operands = !kernel.needs_units() || (halves.has(0) && halves.has(1));
-    f16 && operands && kernel.requires.are_met_by(traits)
+    f16 && kernel.takes_operands(halves) && kernel.requires.are_met_by(traits)
 }
 
 fn on_host(name: String, kernel: &'static Kernel, case: Case, run: CpuFn<f32>) -> Trial {

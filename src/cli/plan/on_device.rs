@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::{Config, Precision};
+use crate::config::Config;
 use crate::device::{MemoryInfo, MemoryModel, adapters, available_memory};
 use crate::graph::memory::Limits;
 use crate::train::estimate::{Change, Estimate, RunSpec, Topology, changes};
@@ -112,7 +112,7 @@ impl OnDevice {
 
 /// The run on every adapter and on the CPU, in the order in which `auto` prefers them. Without an adapter: on any GPU.
 pub(super) fn on_devices(question: &Question<'_>) -> Vec<OnDevice> {
-    let mixed = question.config.train.precision == Precision::Mixed;
+    let on_units = question.config.train.precision.multiplies_halves();
     let mut found = Vec::new();
     for adapter in adapters() {
         let summary = &adapter.summary;
@@ -125,7 +125,7 @@ pub(super) fn on_devices(question: &Question<'_>) -> Vec<OnDevice> {
                 DeviceKind::Software
             },
         };
-        let mut limits = adapter.limits(mixed);
+        let mut limits = adapter.limits(on_units);
         if question.memory.is_some() {
             limits.multiprocessors = Limits::COMMON.multiprocessors;
         }

@@ -66,6 +66,9 @@ pub(super) fn check(
     let name = executor.describe();
     let precisions: &[Precision] = match &adapter {
         Some(adapter) if !adapter.f16 => &[Precision::F32],
+        Some(adapter) if adapter.trained_on().is_some() => {
+            &[Precision::F32, Precision::Mixed, Precision::F32x3]
+        }
         _ => &[Precision::F32, Precision::Mixed],
     };
     let all = selection.kernels.len() + precisions.len() * selection.models.len();
@@ -133,13 +136,12 @@ fn train(
     precision: Precision,
 ) -> Result<Trained> {
     let mut executor = device.open(workload_of(precision), options)?;
-    let is_mixed = precision == Precision::Mixed;
-    let tolerance = if is_mixed {
+    let tolerance = if precision.stores_halves() {
         Tolerance::MIXED
     } else {
         Tolerance::SINGLE
     };
-    let found = Golden::named(model).check(&mut Single(&mut *executor), is_mixed, tolerance);
+    let found = Golden::named(model).check(&mut Single(&mut *executor), precision, tolerance);
     let (tensors, worst, failure) = match found {
         Ok(found) => (found.len(), worst(&found).cloned(), None),
         Err(error) => {

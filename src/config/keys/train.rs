@@ -187,6 +187,24 @@ named! {
         F32 = "f32",
         /// Operands of matrix products and stored activations have 16 bits, sums and weights 32 bits.
         Mixed = "mixed",
+        /// As "f32", but matrix products run on the `f16` matrix units of a GPU, where it has them: each operand is split into
+        /// two 16-bit numbers, and three products of these replace one. A sum is at least as accurate as with "f32", a
+        /// single product is not always rounded as in IEEE `f32`. Values above 65,504 overflow, as in "mixed", and the loss
+        /// is scaled as there.
+        F32x3 = "f32x3",
+    }
+}
+
+impl Precision {
+    /// Whether operands of products, stored activations and exchanged gradients are `f16`.
+    pub fn stores_halves(self) -> bool {
+        self == Precision::Mixed
+    }
+
+    /// Whether products run on `f16` matrix units, where a GPU has them. The loss is then scaled, so that small gradients stay
+    /// in the range of `f16`.
+    pub fn multiplies_halves(self) -> bool {
+        matches!(self, Precision::Mixed | Precision::F32x3)
     }
 }
 
@@ -209,9 +227,12 @@ impl TrainConfig {
                 "reduce one of the two",
             ));
         }
-        if train.precision == Precision::Mixed && train.fused {
+        if train.precision.multiplies_halves() && train.fused {
             return Err(document.field("train.fused").conflict(
-                "in mixed precision, products are not bitwise identical to those of the CPU",
+                format_args!(
+                    "with `train.precision = \"{}\"`, products are not bitwise identical to those of the CPU",
+                    train.precision
+                ),
                 "leave it out, or use `train.precision = \"f32\"`",
             ));
         }

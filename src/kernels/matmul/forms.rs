@@ -1,9 +1,10 @@
-//! The forms of [`super::product`] and [`super::product_units`], in a table. A form says how operands are read, where they are
+//! The forms of [`super::product`], [`super::product_units`] and [`super::product_f32x3`], in a table. A form says how operands are read, where they are
 //! staged, what multiplies them, and how large a block is; the texts are `product.wgsl` and `product_units.wgsl`. The results of all
 //! forms of a kernel are bitwise identical, so the executor may choose the fastest.
 
 use crate::kernel::{
-    Binding, Case, Change, Constants, Kernel, MatrixUnits, Params as _, Requirements, Workgroup,
+    Binding, Case, Change, Constants, Kernel, MatrixUnits, Params as _, Requirements, UnitOperands,
+    Workgroup,
 };
 
 use super::product::{self, Params};
@@ -43,10 +44,12 @@ enum Multiplier {
     Exchange,
     /// Matrix units: a subgroup computes this many rows and columns.
     Units([u32; 2]),
+    /// The same with operands in `f32`: see [`super::product_f32x3`].
+    SplitUnits([u32; 2]),
 }
 
 use Access::{Elements, Vectors};
-use Multiplier::{Exchange, Registers, Units};
+use Multiplier::{Exchange, Registers, SplitUnits, Units};
 
 const fn form(
     name: &'static str,
@@ -69,9 +72,12 @@ const fn form(
 /// The row of [`super::product_units`].
 pub(super) const UNITS: usize = 10;
 
+/// The row of [`super::product_f32x3`].
+pub(super) const SPLIT: usize = 20;
+
 /// All forms. Each row has a name, the access, the block, the multiplier, and the terms and buffers of staging.
 #[rustfmt::skip]
-pub(super) const TABLE: [Form; 20] = [
+pub(super) const TABLE: [Form; 25] = [
     form("matmul/product_subgroup", Elements, [32, 64], Exchange, [0, 1]),
     // For GPUs, which have workgroup memory on the chip. Large blocks read less; with small ones there are more workgroups.
     form("matmul/product_tiled", Elements, [64, 64], Registers, [16, 1]),
@@ -102,6 +108,12 @@ pub(super) const TABLE: [Form; 20] = [
     form("matmul/product_units_vector 128x128 of 64x64 double", Vectors, [128, 128], Units([64, 64]), [16, 2]).part_of(Change::Units),
     // For the largest products, where 46 KiB of workgroup memory are to be had:
     form("matmul/product_units_vector 256x128 of 64x64 double", Vectors, [256, 128], Units([64, 64]), [16, 2]).part_of(Change::Units),
+    // On matrix units, with three products of halves for one of f32, and three tiles of sums for each tile of the product.
+    form("matmul/product_f32x3", Elements, [64, 64], SplitUnits([32, 32]), [16, 1]),
+    form("matmul/product_f32x3_vector", Vectors, [64, 64], SplitUnits([32, 32]), [16, 1]),
+    form("matmul/product_f32x3_vector 128x64", Vectors, [128, 64], SplitUnits([32, 32]), [16, 1]),
+    form("matmul/product_f32x3_vector 128x64 double", Vectors, [128, 64], SplitUnits([32, 32]), [16, 2]),
+    form("matmul/product_f32x3_vector 128x128 of 64x32", Vectors, [128, 128], SplitUnits([64, 32]), [16, 1]),
 ];
 
 /// The kernel of row `N` of the table.
@@ -122,21 +134,30 @@ pub(super) const fn kernel<const N: usize>() -> Kernel {
             },
             ..product::BASE
         },
-        Units(_) => Kernel {
+        Units(_) | SplitUnits(_) => Kernel {
             wgsl: include_str!("../../../shaders/matmul/product_units.wgsl"),
             snippets: &product::ON_UNITS,
             requires: Requirements {
                 matrix_units: Some(workgroup::<N>),
+                unit_operands: match form.multiplier {
+                    SplitUnits(_) => UnitOperands::Split,
+                    _ => UnitOperands::Halves,
+                },
                 ..Requirements::NONE
             },
             ..product::BASE
         },
     };
     let base = match (form.access, form.multiplier) {
+        (Elements, SplitUnits(_)) => Kernel {
+            bindings: &SINGLES,
+            ..base
+        },
         (Elements, _) => base,
         (Vectors, multiplier) => Kernel {
             bindings: match multiplier {
                 Units(_) => &EIGHTS,
+                SplitUnits(_) => &SINGLE_FOURS,
                 _ => &FOURS,
             },
             supports: Some(supports::<N>),
@@ -158,6 +179,20 @@ static FOURS: [Binding; 4] = [
     Binding::read("right").vec4().or_half(),
     Binding::read("bias").or_half(),
     Binding::read_write("product").vec4().or_half(),
+];
+
+static SINGLES: [Binding; 4] = [
+    Binding::read("left"),
+    Binding::read("right"),
+    Binding::read("bias"),
+    Binding::read_write("product"),
+];
+
+static SINGLE_FOURS: [Binding; 4] = [
+    Binding::read("left").vec4(),
+    Binding::read("right").vec4(),
+    Binding::read("bias"),
+    Binding::read_write("product").vec4(),
 ];
 
 static EIGHTS: [Binding; 4] = [
@@ -193,6 +228,22 @@ impl Form {
             (Vectors, _) => 4,
         }
     }
+
+    /// Elements of the operands that are read at once.
+    const fn at_once(&self) -> u32 {
+        match (self.access, self.multiplier) {
+            (Vectors, SplitUnits(_)) => 8,
+            _ => self.lanes(),
+        }
+    }
+
+    /// Parts of an element of an operand.
+    const fn parts(&self) -> u32 {
+        match self.multiplier {
+            SplitUnits(_) => 2,
+            _ => 1,
+        }
+    }
 }
 
 fn constants<const N: usize>(raw: &[u32]) -> Constants {
@@ -210,9 +261,11 @@ fn constants<const N: usize>(raw: &[u32]) -> Constants {
     match form.multiplier {
         Registers => {}
         Exchange => constants.push(("EXCHANGES", 1)),
-        Units([rows, columns]) => {
-            constants.extend([("SUBGROUP_ROWS", rows), ("SUBGROUP_COLUMNS", columns)]);
-        }
+        Units([rows, columns]) | SplitUnits([rows, columns]) => constants.extend([
+            ("SUBGROUP_ROWS", rows),
+            ("SUBGROUP_COLUMNS", columns),
+            ("PARTS", form.parts()),
+        ]),
     }
     constants
 }
@@ -224,13 +277,14 @@ fn grid<const N: usize>(raw: &[u32]) -> [u32; 3] {
 /// The workgroup of a form on matrix units.
 fn workgroup<const N: usize>(unit: MatrixUnits) -> Option<Workgroup> {
     let form = &TABLE[N];
-    let (Units([rows, columns]), [all_rows, all_columns]) = (form.multiplier, form.block) else {
+    let (Units([rows, columns]) | SplitUnits([rows, columns])) = form.multiplier else {
         return None;
     };
+    let [all_rows, all_columns] = form.block;
     let subgroups = all_rows / rows * (all_columns / columns);
     // As in the shader: eights of elements, long enough for an operand and its transpose, with one of padding in each row.
     let eights = |side: u32| side * form.step / 8 + side.max(form.step);
-    let staged = 16 * form.buffers * (eights(all_rows) + eights(all_columns));
+    let staged = 16 * form.parts() * form.buffers * (eights(all_rows) + eights(all_columns));
     Some(Workgroup {
         threads: subgroups * unit.subgroup,
         bytes: staged + 4 * unit.side * unit.side * (subgroups + 1),
@@ -239,7 +293,7 @@ fn workgroup<const N: usize>(unit: MatrixUnits) -> Option<Workgroup> {
 
 /// Whether the stored rows of both operands are whole vectors, and those of the product whole vectors of four.
 fn supports<const N: usize>(raw: &[u32]) -> bool {
-    let (p, lanes): (&Params, u32) = (Params::of(raw), TABLE[N].lanes());
+    let (p, at_once): (&Params, u32) = (Params::of(raw), TABLE[N].at_once());
     let width = |transposed: u32, plain, other| if transposed != 0 { other } else { plain };
     let operands = [
         width(p.transpose_left, p.depth, p.rows),
@@ -250,7 +304,7 @@ fn supports<const N: usize>(raw: &[u32]) -> bool {
         p.right_group,
     ];
     let product = [p.columns, p.product_stride, p.product_group];
-    operands.iter().all(|n| n % lanes == 0) && product.iter().all(|n| n % 4 == 0)
+    operands.iter().all(|n| n % at_once == 0) && product.iter().all(|n| n % 4 == 0)
 }
 
 /// The cases of the product that a form supports.
@@ -279,7 +333,7 @@ mod tests {
             match form.multiplier {
                 Registers => assert!(rows % 32 == 0 && columns % 64 == 0, "{}", form.name),
                 Exchange => assert_eq!((rows % 8, columns), (0, 64), "{}", form.name),
-                Units([down, across]) => {
+                Units([down, across]) | SplitUnits([down, across]) => {
                     let whole = rows % down == 0 && columns % across == 0;
                     assert!(whole && down % 16 == 0 && across % 16 == 0, "{}", form.name);
                 }
@@ -293,9 +347,16 @@ mod tests {
             let tile = match form.multiplier {
                 Registers => [0, 0],
                 Exchange => [1, 1],
-                Units(tile) => tile,
+                Units(tile) | SplitUnits(tile) => tile,
             };
-            (form.lanes(), form.block, tile, form.step, form.buffers)
+            (
+                form.lanes(),
+                form.parts(),
+                form.block,
+                tile,
+                form.step,
+                form.buffers,
+            )
         };
         let shapes: BTreeSet<_> = TABLE.iter().map(shape).collect();
         assert_eq!(shapes.len(), TABLE.len());

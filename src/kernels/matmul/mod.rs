@@ -7,6 +7,7 @@ pub use crate::matrix::SMALL;
 mod forms;
 pub mod peak_units;
 pub mod product;
+pub mod product_f32x3;
 pub mod product_split;
 pub mod product_units;
 pub mod sum_pieces;
@@ -16,11 +17,12 @@ pub static KERNELS: &[&Kernel] = &[
     &product::KERNEL,
     &product_split::KERNEL,
     &product_units::KERNEL,
+    &product_f32x3::KERNEL,
     &sum_pieces::KERNEL,
     &peak_units::KERNEL,
 ];
 
-/// The other forms of [`product`] and [`product_units`], in the order of their table.
+/// The other forms of [`product`], [`product_units`] and [`product_f32x3`], in the order of their table.
 pub static FORMS: &[&Kernel] = &{
     let mut all = [&TABLE[0]; TABLE.len()];
     let mut n = 1;
@@ -31,7 +33,7 @@ pub static FORMS: &[&Kernel] = &{
     all
 };
 
-static TABLE: [Kernel; forms::TABLE.len() - 1] = [
+static TABLE: [Kernel; forms::TABLE.len() - 2] = [
     product_form::<0>(),
     product_form::<1>(),
     product_form::<2>(),
@@ -51,6 +53,10 @@ static TABLE: [Kernel; forms::TABLE.len() - 1] = [
     units_form::<17>(),
     units_form::<18>(),
     units_form::<19>(),
+    split_form::<21>(),
+    split_form::<22>(),
+    split_form::<23>(),
+    split_form::<24>(),
 ];
 
 const fn product_form<const N: usize>() -> Kernel {
@@ -63,6 +69,13 @@ const fn product_form<const N: usize>() -> Kernel {
 const fn units_form<const N: usize>() -> Kernel {
     Kernel {
         form_of: Some(&product_units::KERNEL),
+        ..forms::kernel::<N>()
+    }
+}
+
+const fn split_form<const N: usize>() -> Kernel {
+    Kernel {
+        form_of: Some(&product_f32x3::KERNEL),
         ..forms::kernel::<N>()
     }
 }

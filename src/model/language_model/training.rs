@@ -4,7 +4,7 @@ use super::super::division::{Extent, Part};
 use super::super::parameter_set::ParameterSet;
 use super::super::parameters::parameters;
 use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant};
-use crate::config::{Config, Precision, Recipe, Softmax};
+use crate::config::{Config, Recipe, Softmax};
 use crate::graph::operations::{CandidateSampling, full_softmax, mean, sampled_softmax};
 use crate::graph::{Graph, Parameter};
 use crate::kernels::pointwise::copy;
@@ -25,10 +25,14 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
     let limits = *graph.builder.limits();
     let variant = variant(config, part);
     let extent = variant.extent;
-    if config.train.precision == Precision::Mixed {
+    let precision = config.train.precision;
+    if precision.stores_halves() {
         graph.builder.mix_precision();
     }
-    let on_units = limits.units && config.train.precision == Precision::Mixed;
+    if precision.multiplies_halves() {
+        graph.builder.scale_loss();
+    }
+    let on_units = limits.units && precision.multiplies_halves();
     if on_units || (limits.multiprocessors > 0 && extent.batch >= SEPARATE) {
         graph.builder.separate_products();
     }

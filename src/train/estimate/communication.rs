@@ -34,7 +34,7 @@ impl CommunicationCost {
             return CommunicationCost::default();
         }
         let width = match config.train.precision {
-            Precision::F32 => 4,
+            Precision::F32 | Precision::F32x3 => 4,
             Precision::Mixed => 2,
         };
         let of = |sparse: bool| -> u64 {

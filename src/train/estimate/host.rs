@@ -150,7 +150,7 @@ impl Reduction {
         };
         // A message to other processes and the one that is received; in mixed precision also in `f16`.
         let copies_of_message = match run.config.train.precision {
-            Precision::F32 => 2,
+            Precision::F32 | Precision::F32x3 => 2,
             Precision::Mixed => 3,
         };
         let messages = match devices / local {
@@ -170,7 +170,7 @@ impl Reduction {
             // the one that was read last; and reduced gradients until the update has them.
             MemoryModel::Device => {
                 let narrow = match run.config.train.precision {
-                    Precision::F32 => 1,
+                    Precision::F32 | Precision::F32x3 => 1,
                     Precision::Mixed => 2,
                 };
                 let held = sum(|gradient| gradient.clipped) + largest(true).max(largest(false));

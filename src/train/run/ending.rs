@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::request::RunOutcome;
 use super::trainer::{RunOutput, Trainer};
 use crate::checkpoint::Status;
-use crate::config::{Config, Precision};
+use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::metrics;
 use crate::model::parameter_set::ParameterSet;
@@ -190,7 +190,7 @@ fn remedies(config: &Config, step: u64) -> String {
             short(train.init_range)
         ));
     }
-    if train.precision == Precision::Mixed {
+    if train.precision.multiplies_halves() {
         all.push("with `train.precision = \"f32\"`: f16 overflows above 65,504".to_owned());
     }
     if train.clip_norm == 0.0 {

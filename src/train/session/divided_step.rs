@@ -6,7 +6,7 @@
 
 use super::reduction::GradientReduction;
 use super::step_result::{StepResult, output};
-use crate::config::{Config, Precision, Recipe};
+use crate::config::{Config, Recipe};
 use crate::device::{Data, Executor, PlanId};
 use crate::error::Result;
 use crate::kernels::optimizer::control;
@@ -25,7 +25,7 @@ pub(super) struct DividedStep {
     /// The update of each device of this process.
     updates: Vec<PlanId>,
     recipe: Recipe,
-    mixed: bool,
+    scales_loss: bool,
     reduction: GradientReduction,
 }
 
@@ -52,7 +52,7 @@ impl DividedStep {
             micro_batches,
             updates,
             recipe: config.train.recipe,
-            mixed: config.train.precision == Precision::Mixed,
+            scales_loss: config.train.precision.multiplies_halves(),
             reduction: GradientReduction::new(config, division.devices, plans),
         })
     }
@@ -74,13 +74,13 @@ impl DividedStep {
         collective: &dyn Collective,
         inputs: &mut StepInputs,
     ) -> Result<()> {
-        if self.mixed {
+        if self.scales_loss {
             // Micro-batches read the loss scale from a tensor.
             for part in &mut inputs.parts {
                 part.retain(|(name, _)| *name != "control");
             }
         }
-        if self.mixed && self.has_several_devices() {
+        if self.scales_loss && self.has_several_devices() {
             let scale = f64::from(executors[0].read(LOSS_SCALE)?[0]);
             self.reduction.set_loss_scale(scale);
         }

@@ -10,7 +10,7 @@
 
 use half::f16;
 
-use crate::config::{Config, Precision, Recipe};
+use crate::config::{Config, Recipe};
 use crate::device::{Executor, ReadAfter};
 use crate::error::Result;
 use crate::team;
@@ -62,7 +62,7 @@ impl GradientReduction {
             completed: plans.iter().map(steps).collect(),
             clip_norm: config.train.clip_norm,
             recipe: config.train.recipe,
-            mixed: config.train.precision == Precision::Mixed,
+            mixed: config.train.precision.stores_halves(),
             loss_scale: 1.0,
             fetched: vec![Vec::new(); plans.len()],
             unclipped: vec![vec![Vec::new(); clipped]; plans.len()],

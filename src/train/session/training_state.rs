@@ -8,7 +8,6 @@ use super::pieces::in_pieces;
 use super::training::TrainingSession;
 use crate::cell::ColumnLayout;
 use crate::checkpoint::{self, Checkpoint, Dtype, Entry};
-use crate::config::Precision;
 use crate::error::{Error, Kind, Result};
 use crate::model::parameters::{ParameterSpec, fill_initial_values};
 use crate::tensor::Shape;
@@ -86,7 +85,7 @@ impl TrainingSession {
     }
 
     fn start_loss_scale(&mut self) -> Result<()> {
-        if self.config().train.precision == Precision::Mixed {
+        if self.config().train.precision.multiplies_halves() {
             for executor in &mut self.weights.executors {
                 executor.write(LOSS_SCALE, &[FIRST_LOSS_SCALE, 0.0])?;
             }
@@ -123,7 +122,7 @@ impl TrainingSession {
             let streams = self.division.parts() * batch;
             saved.push(plain(name, [streams, len / batch].into()));
         }
-        if weights.config.train.precision == Precision::Mixed {
+        if weights.config.train.precision.multiplies_halves() {
             saved.push(plain(LOSS_SCALE, [2].into()));
         }
         saved

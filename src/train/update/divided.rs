@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::append::append_update;
 use super::parameter::group_of;
-use crate::config::{Config, Precision, Recipe};
+use crate::config::{Config, Recipe};
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Plan, Role, Step};
 use crate::graph::{Gradient, Graph, Parameter};
@@ -119,7 +119,7 @@ pub fn divided_plans(
 
 /// Whether devices exchange gradients in `f16`.
 fn exchanges_half(config: &Config, division: Division) -> bool {
-    division.devices > 1 && config.train.precision == Precision::Mixed
+    division.devices > 1 && config.train.precision.stores_halves()
 }
 
 fn finish(graph: Graph, config: &Config) -> Plan {
@@ -230,12 +230,15 @@ fn update_plan(
     division: Division,
     found: &[Found],
 ) -> Plan {
-    let is_mixed = config.train.precision == Precision::Mixed;
+    let precision = config.train.precision;
     let halves = exchanges_half(config, division);
     let clips_all = config.train.recipe == Recipe::Plain;
     let mut graph = Graph::new("update", limits);
-    if is_mixed {
+    if precision.stores_halves() {
         graph.builder.mix_precision();
+    }
+    if precision.multiplies_halves() {
+        graph.builder.scale_loss();
     }
     let part = Part {
         device: 0,
@@ -292,8 +295,8 @@ fn update_plan(
         };
         graph.set_gradient(parameter, gradient);
     }
-    if is_mixed {
-        graph.scale_loss();
+    if precision.multiplies_halves() {
+        graph.declare_loss_scale();
     }
     append_update(&mut graph, config, vocabulary, clips_all);
     finish(graph, config)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::compare::{Difference, Tolerance};
 use super::model::Golden;
+use crate::config::Precision;
 use crate::device::{CpuExecutor, Data, Executor, Inputs, PlanId};
 use crate::error::Result;
 use crate::graph::plan::Plan;
@@ -12,7 +13,7 @@ use crate::model::parameters::{Group, ParameterSpec};
 use crate::tensor::names::{self, LOSS_SCALE, StateOwner};
 use crate::train::update::training_plan;
 
-/// The initial loss scale in mixed precision.
+/// The initial loss scale, in a precision that has one.
 const SCALE: f64 = 1024.0;
 
 /// The number of steps in a file.
@@ -87,16 +88,16 @@ impl Golden {
     pub fn check(
         &self,
         device: &mut dyn PreciseExecutor,
-        mixed: bool,
+        precision: Precision,
         tolerance: Tolerance,
     ) -> Result<Vec<Difference>> {
         let limits = device.executor().limits();
-        let plan = training_plan(&self.config(mixed), self.vocabulary(), &limits, true);
-        self.compare(device, mixed, plan, tolerance)
+        let plan = training_plan(&self.config(precision), self.vocabulary(), &limits, true);
+        self.compare(device, precision, plan, tolerance)
     }
 
-    /// Trains the steps of the file with `plan`, which must keep its gradients and publish `output`. In mixed precision the
-    /// gradients are those of the scaled loss.
+    /// Trains the steps of the file with `plan`, which must keep its gradients and publish `output`. Where the
+    /// precision scales the loss, the gradients are those of the scaled loss.
     ///
     /// # Errors
     ///
@@ -104,14 +105,15 @@ impl Golden {
     pub fn compare(
         &self,
         device: &mut dyn PreciseExecutor,
-        mixed: bool,
+        precision: Precision,
         plan: Plan,
         tolerance: Tolerance,
     ) -> Result<Vec<Difference>> {
         let plan = Arc::new(plan);
         let id = self.load(device.executor(), &plan)?;
-        let scale = if mixed { SCALE } else { 1.0 };
-        if mixed {
+        let scales = precision.multiplies_halves();
+        let scale = if scales { SCALE } else { 1.0 };
+        if scales {
             let state = [SCALE as f32, 0.0];
             device.executor().write(LOSS_SCALE, &state)?;
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use crate::config::Config;
+use crate::config::{Config, Precision};
 use crate::device::{Data, Inputs};
 use crate::graph::plan::Plan;
 use crate::kernels::embedding::rows::row_index;
@@ -125,11 +125,11 @@ impl Golden {
 
     /// The parameters of the model.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
-        parameters(&self.config(false), self.vocabulary())
+        parameters(&self.config(Precision::F32), self.vocabulary())
     }
 
     /// The configuration, as parsed from the TOML that a user would write.
-    pub fn config(&self, mixed: bool) -> Config {
+    pub fn config(&self, precision: Precision) -> Config {
         let c = &self.config;
         let mut text = format!(
             "[model]\ncell = {}\nlayers = {}\nembedding = {}\nhidden = {}\nprojection = {}\nresidual = {}\ntied = {}\n\
@@ -154,13 +154,8 @@ impl Golden {
         }
         text += &format!(
             "[data]\ntrain = [\"x.txt\"]\n[train]\nbatch = {}\nunroll = {}\nlearning_rate = {}\nclip_norm = {}\nema = {}\n\
-             optimizer = \"adagrad\"\nrecipe = \"paper\"\nsteps = 3\nprecision = {:?}\n",
-            c["batch"],
-            c["unroll"],
-            c["learning_rate"],
-            c["clip_norm"],
-            c["ema"],
-            if mixed { "mixed" } else { "f32" }
+             optimizer = \"adagrad\"\nrecipe = \"paper\"\nsteps = 3\nprecision = \"{precision}\"\n",
+            c["batch"], c["unroll"], c["learning_rate"], c["clip_norm"], c["ema"],
         );
         Config::parse(&text, self.name, Path::new("/"), &[]).expect("a valid configuration")
     }

@@ -9,7 +9,7 @@ use naga::back::{hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ResourceBinding, ShaderStage, StorageAccess};
-use wlstm::kernel::{Constants, Halves, Kernel};
+use wlstm::kernel::{Constants, Halves, Kernel, UnitOperands};
 use wlstm::tensor::Dtype;
 
 use super::declarations::constant;
@@ -18,9 +18,10 @@ use super::tools::{Outcome, constants, ensure};
 /// What the validator allows for a kernel beyond what every device guarantees.
 pub fn capabilities(kernel: &Kernel, halves: Halves) -> Capabilities {
     let units = kernel.needs_units();
+    let split = units && kernel.requires.unit_operands == UnitOperands::Split;
     // `unpack2x16float`, which WGSL guarantees.
     let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-    capabilities.set(Capabilities::SHADER_FLOAT16, !halves.is_empty());
+    capabilities.set(Capabilities::SHADER_FLOAT16, split || !halves.is_empty());
     capabilities.set(Capabilities::COOPERATIVE_MATRIX, units);
     let subgroups = units || kernel.requires.subgroup_size.is_some();
     capabilities.set(Capabilities::SUBGROUP, subgroups);
@@ -55,6 +56,9 @@ pub fn halves(kernel: &Kernel) -> BTreeSet<Halves> {
             }
         }))
     };
+    if kernel.needs_units() && kernel.requires.unit_operands == UnitOperands::Split {
+        return [Halves::NONE].into();
+    }
     if kernel.needs_units() {
         // With and without a product in f16.
         let left_and_right = |k: usize| if k < 2 { Dtype::Half } else { Dtype::Real };
