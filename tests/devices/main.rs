@@ -24,6 +24,7 @@ mod ranks;
 mod resume;
 mod runs;
 mod scale;
+mod units;
 mod validate;
 
 /// The trials of modules, each under the name of its module.
@@ -44,6 +45,7 @@ fn main() {
         accuracy,
         contract,
         parity,
+        units,
         gpu_executor,
         golden,
         pieces,
