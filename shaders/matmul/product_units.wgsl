@@ -119,7 +119,7 @@ struct Source {
 // The first part of four elements. The maximum changes nothing but minus infinity, and hides the rounding from compilers, which
 // else take f32(f16(x)) for x.
 fn high(x: vec4<f32>) -> vec4<f16> {
-    return max(vec4<f16>(x), vec4<f16>(-65504.0h));
+    return max(vec4<f16>(x), vec4<f16>(-65504.0));
 }
 
 // The second part.

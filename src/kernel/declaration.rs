@@ -148,11 +148,12 @@ impl Kernel {
         constants
     }
 
-    /// The stem of its files in `shaders` and `src/kernels`. A form with the shader of its base has those of its base.
+    /// The stem of its file in `src/kernels`, and in `shaders` unless it shares a text: the name up to a blank, or that of its
+    /// base if it has the same shader.
     pub fn stem(&self) -> &'static str {
         match self.form_of {
-            Some(base) if base.wgsl == self.wgsl => base.name,
-            _ => self.name,
+            Some(base) if base.wgsl == self.wgsl => base.stem(),
+            _ => self.name.split(' ').next().unwrap_or(self.name),
         }
     }
 

@@ -160,7 +160,7 @@ proptest! {
         }
     }
     #[test]
-    fn vocabulary_files_round_trip_any_token(text in "[\\PC \t\r\n]{1,200}") {
+    fn vocabulary_files_round_trip_any_token(text in "([\\PC \t\n]|\r\n){1,200}") {
         // A text whose lines end in a carriage return without a line feed is refused.
         let text = text + "\n";
         let folder = Folder::new(&[&text]);
