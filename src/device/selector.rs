@@ -64,6 +64,7 @@ impl fmt::Display for Selector {
 
 /// A chosen device.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a process has a few of them")]
 pub enum Device {
     /// The CPU.
     Cpu,

@@ -6,7 +6,7 @@ use crate::graph::builder::Builder;
 use crate::graph::plan::Slice;
 use crate::kernels::matmul::{product, sum_pieces};
 
-/// Emits a product. A product whose workgroups would leave multiprocessors idle runs in pieces: see [`pieces`].
+/// Emits a product. A product whose workgroups would leave multiprocessors idle runs in pieces, by a fixed rule.
 pub fn emit_product(
     graph: &mut Graph,
     label: impl Into<String>,

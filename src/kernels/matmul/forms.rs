@@ -326,7 +326,7 @@ mod tests {
         for form in &TABLE {
             let [rows, columns] = form.block;
             assert!(
-                form.step == 0 || PIECE_TERMS % form.step == 0,
+                form.step == 0 || PIECE_TERMS.is_multiple_of(form.step),
                 "{}",
                 form.name
             );
