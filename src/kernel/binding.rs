@@ -25,8 +25,8 @@ pub struct Binding {
     pub dtype: Dtype,
     /// How the kernel uses it.
     pub access: Access,
-    /// 1 for `array<f32>` and `array<u32>`, 4 for `array<vec4<f32>>`, 8 for halves as `array<vec4<u32>>`: slices then begin at
-    /// multiples of so many elements, and `starts` counts vectors.
+    /// 1 for `array<f32>` and `array<u32>`, 4 for `array<vec4<f32>>`, 8 for halves as `array<vec4<u32>>`. A slice
+    /// begins at a multiple of this number of elements, and `starts` counts vectors.
     pub lanes: usize,
     /// Whether a tensor of [`Dtype::Half`] may be bound as well: see [`Kernel::source`](super::Kernel::source).
     pub half: bool,
