@@ -71,7 +71,7 @@ fn kernels() {
                     Contents::Real(values) => (values, Vec::new()),
                     Contents::Index(values) => (Vec::new(), values),
                 };
-                assert_eq!(binding.dtype == Dtype::Real, index.is_empty());
+                assert_eq!(binding.dtype != Dtype::Index, index.is_empty());
                 reals.push(real);
                 indices.push(index);
             }
