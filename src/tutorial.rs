@@ -51,7 +51,8 @@
 //! - [`Optimizer`](crate::kernels::optimizer::Optimizer) declares the states, each with its initial value, and the constants.
 //!   `corrections` are two numbers that depend on the step, as in Adam.
 //! - `fields!` takes the names of the constants, `bindings!` the names of the states, both in the order of the declaration.
-//!   `averaged_bindings!` takes the states too; the kernel `AVERAGED` also updates the moving average of a dense parameter.
+//!   `dense_kernels!` takes the states too; its kernels also write the moving average of a dense parameter, its copy in `f16`,
+//!   or both.
 //! - `cases` takes the constants, a range of test values for each state, and the first elements of the input
 //!   [`control`](crate::kernels::optimizer::control), of which element 0 is the learning rate.
 //! - `kernel::<F<f32>, F<f64>, STATES, CONSTANTS>()` generates the rest of the kernel from a rule `F` and the numbers of states

@@ -18,6 +18,8 @@ pub struct TensorId(pub u32);
 pub enum Role {
     /// A parameter.
     Parameter,
+    /// The copy of a parameter in `f16`, which products read.
+    Rounded,
     /// The moving average of a parameter.
     MovingAverage,
     /// A state of the optimizer, or the loss scale.

@@ -5,6 +5,7 @@ use super::gradient::{Gradient, MicroBatch, SharedSources};
 use super::memory::Limits;
 use super::plan::{Plan, Role, Slice};
 use crate::kernels::pointwise::copy;
+use crate::tensor::names;
 
 /// A matrix computed by the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub struct Graph {
     /// The micro-batch, where the gradients of several are added up.
     pub(super) micro_batch: Option<MicroBatch>,
     pub(super) loss_scale: Option<Slice>,
+    pub(super) keep_rounded: bool,
 }
 
 impl Graph {
@@ -65,12 +67,19 @@ impl Graph {
             keep_gradients: false,
             micro_batch: None,
             loss_scale: None,
+            keep_rounded: false,
         }
     }
 
     /// Keeps the gradients of parameters as persistent tensors `gradient.NAME`, for tests and inspection.
     pub fn keep_gradients(&mut self) {
         self.keep_gradients = true;
+    }
+
+    /// Keeps the copies of parameters in `f16` from step to step. The update writes them: see [`Graph::rounded`]. Before the first
+    /// step, another plan must.
+    pub fn keep_rounded(&mut self) {
+        self.keep_rounded = true;
     }
 
     /// Adds up the gradients of `count` micro-batches, of which this is number `index`. They are kept as with
@@ -111,7 +120,8 @@ impl Graph {
         self.parameters[parameter.0].data
     }
 
-    /// The elements of a parameter as products read them: in mixed precision a copy in `f16`, emitted at the first call.
+    /// The elements of a parameter as products read them: in mixed precision a copy in `f16`. Unless the graph keeps the copies,
+    /// the first call emits it.
     pub fn operand(&mut self, parameter: Parameter) -> Slice {
         let info = &self.parameters[parameter.0];
         if !self.builder.is_mixed() {
@@ -120,16 +130,28 @@ impl Graph {
         if let Some(operand) = info.operand {
             return operand;
         }
-        let (data, name) = (info.data, format!("{}.half", info.name));
-        let operand = self.builder.stored(&name, [info.rows, info.width]);
-        let params = copy::Params {
-            len: data.len as u32,
+        let (data, name) = (info.data, names::rounded(&info.name));
+        let shape = [info.rows, info.width];
+        let operand = if self.keep_rounded {
+            self.builder.persistent_half(Role::Rounded, &name, shape)
+        } else {
+            let operand = self.builder.stored(&name, shape);
+            let params = copy::Params {
+                len: data.len as u32,
+            };
+            let label = format!("round {}", info.name);
+            let slices = [data, operand];
+            self.builder.step(label, &copy::KERNEL, &params, &slices);
+            operand
         };
-        let label = format!("round {}", self.parameters[parameter.0].name);
-        let slices = [data, operand];
-        self.builder.step(label, &copy::KERNEL, &params, &slices);
         self.parameters[parameter.0].operand = Some(operand);
         operand
+    }
+
+    /// The copy of a parameter in `f16` that the update must write: in a graph that keeps the copies, if a product reads it.
+    pub fn rounded(&self, parameter: Parameter) -> Option<Slice> {
+        let operand = self.parameters[parameter.0].operand;
+        operand.filter(|_| self.keep_rounded)
     }
 
     /// Rows and width of a parameter.

@@ -112,6 +112,7 @@ impl<'a, R> Buffers<'a, R> {
 pub type CpuFn<R> = fn(&[u32], &mut Buffers<'_, R>);
 
 /// The specification of a kernel: plain loops over exact slices, for both kinds of [`Real`](crate::real::Real).
+#[derive(Clone, Copy)]
 pub struct Twin {
     /// In the precision of devices.
     pub single: CpuFn<f32>,

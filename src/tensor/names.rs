@@ -4,6 +4,7 @@
 //! | name | tensor | in checkpoints |
 //! |---|---|---|
 //! | `layers.0.gates.weight` and so on | a parameter | yes |
+//! | `PARAMETER.half` | its copy in `f16`, which products of mixed precision read | no |
 //! | `ema.PARAMETER` | its moving average | yes |
 //! | `optimizer.PARAMETER.STATE` | a state of its optimizer | yes |
 //! | `optimizer.loss_scale` | the loss scale of mixed precision | yes |
@@ -41,6 +42,9 @@ pub const NOT_PARAMETERS: [&str; 3] = ["optimizer.", "state.", VOCABULARY];
 
 /// The prefix of moving averages.
 pub const MOVING_AVERAGES: &str = "ema.";
+
+/// The suffix of copies in `f16`.
+const ROUNDED: &str = ".half";
 
 /// The row index of the embedding's gradient.
 pub const ROWS_EMBEDDING: &str = "rows.embedding";
@@ -90,6 +94,16 @@ pub fn layer_of(name: &str) -> Option<usize> {
 /// Whether an input is a row index.
 pub fn is_row_index(input: &str) -> bool {
     [ROWS_EMBEDDING, ROWS_SOFTMAX, ROWS_TABLE].contains(&input)
+}
+
+/// The copy of a parameter in `f16`.
+pub fn rounded(parameter: &str) -> String {
+    format!("{parameter}{ROUNDED}")
+}
+
+/// The parameter of which a tensor is the copy in `f16`; none for other names.
+pub fn rounded_parameter(name: &str) -> Option<&str> {
+    name.strip_suffix(ROUNDED)
 }
 
 /// The moving average of a parameter.

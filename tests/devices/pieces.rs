@@ -8,10 +8,10 @@ use libtest_mimic::Failed;
 use wlstm::config::Config;
 use wlstm::device::{CpuExecutor, Data, Executor, GpuExecutor, Inputs};
 use wlstm::graph::memory::Limits;
-use wlstm::graph::plan::Plan;
+use wlstm::graph::plan::{Plan, Role, Storage};
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::kernels::matmul::sum_pieces;
-use wlstm::train::update::training_plan;
+use wlstm::train::update::{round_parameters, training_plan};
 
 /// Multiprocessors that a GPU is assumed to have.
 const MULTIPROCESSORS: usize = 32;
@@ -78,7 +78,10 @@ fn train(device: &mut dyn Executor, config: &Config, plan: Plan) -> Result<Vec<S
     let failed = |error: wlstm::error::Error| Failed::from(error.chain().to_string());
     let plan = Arc::new(plan);
     let id = device.load(plan.clone()).map_err(failed)?;
-    let kept = plan.tensors().filter(|(_, info)| info.is_persistent());
+    // Copies in `f16` follow their parameters.
+    let kept = plan.tensors().filter(|(_, info)| {
+        info.is_persistent() && info.storage != Storage::Persistent(Role::Rounded)
+    });
     // Small enough that rounding errors do not grow over many steps.
     let scale = if config.train.unroll > 2 { 0.1 } else { 0.3 };
     let mut names = Vec::new();
@@ -94,6 +97,7 @@ fn train(device: &mut dyn Executor, config: &Config, plan: Plan) -> Result<Vec<S
         device.write(&info.name, &values).map_err(failed)?;
         names.push(info.name.clone());
     }
+    round_parameters(device, &plan).map_err(failed)?;
     for step in 0..STEPS {
         device
             .run(id, &inputs(config, &plan, step))

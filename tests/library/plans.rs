@@ -22,7 +22,7 @@ use wlstm::model::parameter_set::ParameterSet;
 use wlstm::model::parameters::{initial_values, parameters};
 use wlstm::random::{Purpose, Stream};
 use wlstm::train::prepare::Preparer;
-use wlstm::train::update::{Control, training_plan, training_plan_in};
+use wlstm::train::update::{Control, round_parameters, training_plan, training_plan_in};
 
 pub fn config(model: &str, rest: &str) -> Config {
     let text =
@@ -296,7 +296,7 @@ fn apart(plan: &Plan) -> Plan {
     plan
 }
 
-/// The bits of all persistent tensors and outputs after two steps. Arenas are filled with NaN before.
+/// The bits of all outputs and persistent tensors, except copies in `f16`, after two steps. Arenas are filled with NaN before.
 pub fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
     let mut executor = CpuExecutor::<f32>::new();
     let id = executor
@@ -307,11 +307,15 @@ pub fn bits(config: &Config, plan: &Plan) -> Vec<(String, Vec<u32>)> {
         let values = initial_values(parameter, k, 1);
         executor.write(&parameter.name, &values).expect("a tensor");
     }
+    round_parameters(&mut executor, plan).expect("there is memory");
     let mut persistent = Vec::new();
     for (_, info) in plan.tensors() {
         let Storage::Persistent(role) = info.storage else {
             continue;
         };
+        if role == Role::Rounded {
+            continue;
+        }
         if role == Role::OptimizerState {
             let values = vec![1.0; info.shape.len()];
             executor.write(&info.name, &values).expect("a tensor");

@@ -21,7 +21,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
     suits_rare_rows: true,
     corrections: Optimizer::no_corrections,
     kernel: &KERNEL,
-    averaged: &AVERAGED,
+    dense: &DENSE,
 };
 
 /// See the module.
@@ -34,13 +34,8 @@ pub static KERNEL: Kernel = Kernel {
     ..row_update::kernel::<Adagrad<f32>, Adagrad<f64>, 1, 0>()
 };
 
-/// The same for a dense parameter, with its moving average.
-static AVERAGED: Kernel = Kernel {
-    name: "optimizer/adagrad averaged",
-    bindings: row_update::averaged_bindings!("accumulator"),
-    cases: || row_update::averaged_cases(OPTIMIZER.constants, &[(1.0, 2.0)], &[0.2]),
-    ..row_update::averaged::<Adagrad<f32>, Adagrad<f64>, 1, 0>(&KERNEL)
-};
+/// The same for a dense parameter, with its moving average, its copy in `f16`, or both.
+static DENSE: [Kernel; 3] = row_update::dense_kernels!("optimizer/adagrad", "accumulator");
 
 #[derive(Clone, Copy)]
 struct Adagrad<R> {

@@ -35,7 +35,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
     suits_rare_rows: false,
     corrections: |step| BETAS.map(|beta| 1.0 - beta.powf(step as f64 + 1.0)),
     kernel: &KERNEL,
-    averaged: &AVERAGED,
+    dense: &DENSE,
 };
 
 /// See the module.
@@ -48,13 +48,8 @@ pub static KERNEL: Kernel = Kernel {
     ..row_update::kernel::<Adam<f32>, Adam<f64>, 2, 3>()
 };
 
-/// The same for a dense parameter, with its moving average.
-static AVERAGED: Kernel = Kernel {
-    name: "optimizer/adam averaged",
-    bindings: row_update::averaged_bindings!("first", "second"),
-    cases: || row_update::averaged_cases(OPTIMIZER.constants, &MOMENTS, &CONTROL),
-    ..row_update::averaged::<Adam<f32>, Adam<f64>, 2, 3>(&KERNEL)
-};
+/// The same for a dense parameter, with its moving average, its copy in `f16`, or both.
+static DENSE: [Kernel; 3] = row_update::dense_kernels!("optimizer/adam", "first", "second");
 
 /// The moments and the first elements of `control` of its cases.
 const MOMENTS: [(f32, f32); 2] = [(-1.0, 1.0), (0.1, 1.0)];

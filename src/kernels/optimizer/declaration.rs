@@ -20,8 +20,9 @@ pub struct Optimizer {
     pub corrections: fn(u64) -> [f64; 2],
     /// The kernel that updates a parameter.
     pub kernel: &'static Kernel,
-    /// The kernel that updates a dense parameter and its moving average.
-    pub averaged: &'static Kernel,
+    /// The kernels that update a dense parameter and its moving average, its copy in `f16`, or both: see
+    /// [`Optimizer::dense_kernel`].
+    pub dense: &'static [Kernel; 3],
 }
 
 /// A state tensor of an optimizer.
@@ -37,6 +38,18 @@ impl Optimizer {
     /// The params of a step of the kernel.
     pub fn params(&self, rows: Params) -> Box<[u32]> {
         rows.with_constants(self.constants)
+    }
+
+    /// The kernel that updates a dense parameter and in the same pass its moving average with `averages`, and its copy in `f16`
+    /// with `rounds`. None for neither.
+    pub fn dense_kernel(&self, averages: bool, rounds: bool) -> Option<&'static Kernel> {
+        let [averaged, rounded, both] = self.dense;
+        match (averages, rounds) {
+            (false, false) => None,
+            (true, false) => Some(averaged),
+            (false, true) => Some(rounded),
+            (true, true) => Some(both),
+        }
     }
 
     /// For optimizers without corrections.

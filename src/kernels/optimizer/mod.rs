@@ -33,11 +33,13 @@ pub static DEFAULT: &Optimizer = &adagrad::OPTIMIZER;
 
 /// The kernels of this folder: those of the optimizers, and the moving average.
 pub static KERNELS: &[&Kernel] = &{
-    let mut kernels = [&moving_average::KERNEL; 2 * OPTIMIZERS.len() + 1];
+    let mut kernels = [&moving_average::KERNEL; 4 * OPTIMIZERS.len() + 1];
     let mut k = 0;
     while k < OPTIMIZERS.len() {
-        kernels[2 * k] = OPTIMIZERS[k].kernel;
-        kernels[2 * k + 1] = OPTIMIZERS[k].averaged;
+        kernels[4 * k] = OPTIMIZERS[k].kernel;
+        kernels[4 * k + 1] = &OPTIMIZERS[k].dense[0];
+        kernels[4 * k + 2] = &OPTIMIZERS[k].dense[1];
+        kernels[4 * k + 3] = &OPTIMIZERS[k].dense[2];
         k += 1;
     }
     kernels
@@ -61,9 +63,19 @@ mod tests {
                 kernel.bindings.iter().map(|binding| binding.name).collect()
             };
             assert_eq!(bound(kernel), names, "{optimizer}");
-            let mut names: Vec<&str> = names.into_iter().filter(|&name| name != "rows").collect();
-            names.push("average");
-            assert_eq!(bound(optimizer.averaged), names, "{optimizer}");
+            let names: Vec<&str> = names.into_iter().filter(|&name| name != "rows").collect();
+            for (averages, rounds) in [(true, false), (false, true), (true, true)] {
+                let more = [(averages, "average"), (rounds, "rounded")];
+                let more = more.into_iter().filter(|(has, _)| *has);
+                let names: Vec<&str> = names
+                    .iter()
+                    .copied()
+                    .chain(more.map(|(_, name)| name))
+                    .collect();
+                let kernel = optimizer.dense_kernel(averages, rounds);
+                let kernel = kernel.expect("it has more to write");
+                assert_eq!(bound(kernel), names, "{optimizer}");
+            }
             let constants = kernel.fields.iter().filter(|(_, kind)| *kind == "f32");
             assert_eq!(constants.count(), optimizer.constants.len(), "{optimizer}");
         }

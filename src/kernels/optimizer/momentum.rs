@@ -20,7 +20,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
     suits_rare_rows: true,
     corrections: Optimizer::no_corrections,
     kernel: &KERNEL,
-    averaged: &AVERAGED,
+    dense: &DENSE,
 };
 
 /// See the module.
@@ -33,13 +33,8 @@ pub static KERNEL: Kernel = Kernel {
     ..row_update::kernel::<Momentum<f32>, Momentum<f64>, 1, 1>()
 };
 
-/// The same for a dense parameter, with its moving average.
-static AVERAGED: Kernel = Kernel {
-    name: "optimizer/momentum averaged",
-    bindings: row_update::averaged_bindings!("velocity"),
-    cases: || row_update::averaged_cases(OPTIMIZER.constants, &[(-1.0, 1.0)], &[0.5]),
-    ..row_update::averaged::<Momentum<f32>, Momentum<f64>, 1, 1>(&KERNEL)
-};
+/// The same for a dense parameter, with its moving average, its copy in `f16`, or both.
+static DENSE: [Kernel; 3] = row_update::dense_kernels!("optimizer/momentum", "velocity");
 
 #[derive(Clone, Copy)]
 struct Momentum<R> {

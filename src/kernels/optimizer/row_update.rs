@@ -8,15 +8,15 @@
 //! - Sparse: row `k` of the gradient updates row `rows[1 + first + k] - base` of weights and states, if they have it. `rows` is
 //!   a [row index](crate::kernels::embedding::rows); each of its rows is updated once.
 //!
-//! The kernel `averaged` of an optimizer updates a dense parameter and then its `average`, as [`super::moving_average`] does, in
-//! one pass. It reads no `rows`.
+//! The kernels `dense` of an optimizer update a dense parameter, and then in the same pass its `average`, as
+//! [`super::moving_average`] does, its copy `rounded`, which may be in `f16`, or both. They read no `rows`.
 
 mod cases;
 mod kernel;
 mod params;
 mod rows;
 
-pub(super) use cases::{averaged_cases, cases};
-pub(super) use kernel::{averaged, averaged_bindings, bindings, fields, kernel};
+pub(super) use cases::{cases, dense_cases};
+pub(super) use kernel::{bindings, dense, dense_kernels, fields, kernel};
 pub use params::Params;
 pub(super) use rows::Rule;

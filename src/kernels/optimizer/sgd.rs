@@ -17,7 +17,7 @@ pub static OPTIMIZER: Optimizer = Optimizer {
     suits_rare_rows: true,
     corrections: Optimizer::no_corrections,
     kernel: &KERNEL,
-    averaged: &AVERAGED,
+    dense: &DENSE,
 };
 
 /// See the module.
@@ -30,13 +30,8 @@ pub static KERNEL: Kernel = Kernel {
     ..row_update::kernel::<Sgd<f32>, Sgd<f64>, 0, 0>()
 };
 
-/// The same for a dense parameter, with its moving average.
-static AVERAGED: Kernel = Kernel {
-    name: "optimizer/sgd averaged",
-    bindings: row_update::averaged_bindings!(),
-    cases: || row_update::averaged_cases(OPTIMIZER.constants, &[], &[0.5]),
-    ..row_update::averaged::<Sgd<f32>, Sgd<f64>, 0, 0>(&KERNEL)
-};
+/// The same for a dense parameter, with its moving average, its copy in `f16`, or both.
+static DENSE: [Kernel; 3] = row_update::dense_kernels!("optimizer/sgd");
 
 #[derive(Clone, Copy)]
 struct Sgd<R> {

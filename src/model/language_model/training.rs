@@ -28,6 +28,9 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
     let precision = config.train.precision;
     if precision.stores_halves() {
         graph.builder.mix_precision();
+        if limits.updates_in_one_pass() {
+            graph.keep_rounded();
+        }
     }
     if precision.multiplies_halves() {
         graph.builder.scale_loss();

@@ -8,7 +8,7 @@ use crate::graph::plan::Role;
 /// Bytes of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceBytes {
-    /// Parameters.
+    /// Parameters, and their copies in `f16`.
     pub parameters: u64,
     /// Optimizer state.
     pub optimizer: u64,
@@ -51,7 +51,7 @@ impl DeviceBytes {
         };
         for tensor in &footprint.persistent {
             *match tensor.role {
-                Role::Parameter => &mut found.parameters,
+                Role::Parameter | Role::Rounded => &mut found.parameters,
                 Role::MovingAverage => &mut found.moving_average,
                 Role::OptimizerState => &mut found.optimizer,
                 Role::RecurrentState => &mut found.state,

@@ -10,7 +10,7 @@ pub use inference::{EvaluationPlans, StreamedPlans, evaluation_extent, generatio
 use inference::{InferencePlans, tables_on_host};
 
 use super::host_tables::exchange_plan;
-use super::update::{DividedPlans, PendingGradient, divided_plans, training_plan};
+use super::update::{DividedPlans, PendingGradient, divided_plans, rounding_plan, training_plan};
 use crate::config::Config;
 use crate::device::{Executor, PlanId};
 use crate::error::{Error, Result};
@@ -25,6 +25,8 @@ use crate::numbers::bytes;
 pub struct RunPlans {
     /// Of a training step.
     pub step: StepPlans,
+    /// With copies of parameters in `f16`: writes them after the host has written parameters.
+    pub rounding: Option<Arc<Plan>>,
     /// With tables on the host: moves rows between the host and the device before a step.
     pub table_exchange: Option<Arc<Plan>>,
     /// Of validation, and of the sample at the end of the run. Devices with the same limits share them.
@@ -75,6 +77,7 @@ impl RunPlans {
         let table_exchange = tables_on_host(config)
             .then(|| Arc::new(exchange_plan(config, vocabulary, limits, division)));
         RunPlans {
+            rounding: rounding_plan(step.first()).map(Arc::new),
             step,
             table_exchange,
             validates: config.data.validates(),
@@ -105,8 +108,9 @@ impl RunPlans {
 
     /// All plans that the run loads, in the order in which it does.
     pub fn iter(&self) -> impl Iterator<Item = &Plan> {
-        let training = self.step.iter().chain(&self.table_exchange);
+        let training = self.step.iter().chain(&self.rounding);
         training
+            .chain(&self.table_exchange)
             .chain(self.loaded_evaluation())
             .chain(std::iter::once(self.generation(ParameterSet::Last)))
             .map(|plan| &**plan)

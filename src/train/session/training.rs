@@ -9,7 +9,7 @@ use super::step_result::StepResult;
 use super::weights::ModelWeights;
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::device::{Executor, Profile};
+use crate::device::{Executor, PlanId, Profile};
 use crate::error::{Error, Result};
 use crate::graph::plan::Plan;
 use crate::model::language_model::{self, Division};
@@ -32,6 +32,8 @@ pub struct TrainingSession {
     /// Whether a step has started but not its update. The recurrent states are then those of an incomplete step.
     pub(super) incomplete: bool,
     step: LoadedStep,
+    /// On each device, the plan that rounds parameters to `f16`; empty if there is none.
+    rounding: Vec<PlanId>,
     /// For each set of parameters.
     evaluation: [Option<LoadedEvaluation>; 2],
     generation: [Option<LoadedGeneration>; 2],
@@ -45,8 +47,8 @@ pub struct TrainingSession {
 #[derive(Clone, Copy, PartialEq)]
 enum Run {
     Step,
-    /// Of the table exchange, which has no outputs.
-    TableExchange,
+    /// Of what precedes a step and has no outputs: the table exchange, the rounding of parameters.
+    Preparation,
 }
 
 impl TrainingSession {
@@ -107,7 +109,11 @@ impl TrainingSession {
         let division = division(&executors, &*collective, config);
         let step = LoadedStep::load(&mut executors, config, division, &plans)?;
         let mut tables = HostTables::for_training(config, vocabulary, division)?;
+        let mut rounding = Vec::new();
         for (executor, plans) in executors.iter_mut().zip(&plans) {
+            if let Some(plan) = &plans.rounding {
+                rounding.push(load(&mut **executor, config, plan)?);
+            }
             if let Some(plan) = &plans.table_exchange {
                 tables.add_exchange(load(&mut **executor, config, plan)?);
             }
@@ -123,6 +129,7 @@ impl TrainingSession {
             plans,
             incomplete: false,
             step,
+            rounding,
             evaluation: [None, None],
             generation: [None, None],
             runs: VecDeque::new(),
@@ -205,7 +212,7 @@ impl TrainingSession {
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if a device is lost.
     pub fn step(&mut self, mut inputs: StepInputs) -> Result<()> {
-        self.exchange_tables(&mut inputs)?;
+        self.prepare(&mut inputs)?;
         let executors = &mut self.weights.executors;
         match &mut self.step {
             LoadedStep::Whole(id) => {
@@ -226,13 +233,20 @@ impl TrainingSession {
         Ok(())
     }
 
-    /// With tables on the host: moves the rows that a step needs to the devices.
-    fn exchange_tables(&mut self, inputs: &mut StepInputs) -> Result<()> {
+    /// Starts what precedes a step. With tables on the host: moves the rows that the step needs to the devices. Where the host
+    /// has written parameters that have a copy in `f16`: writes the copies.
+    fn prepare(&mut self, inputs: &mut StepInputs) -> Result<()> {
         let weights = &mut self.weights;
         if !weights.tables.is_empty() {
             let moves = std::mem::take(&mut inputs.moves);
             weights.tables.exchange(&mut weights.executors, moves)?;
-            self.runs.push_back(Run::TableExchange);
+            self.runs.push_back(Run::Preparation);
+        }
+        if std::mem::take(&mut weights.written) && !self.rounding.is_empty() {
+            for (executor, plan) in weights.executors.iter_mut().zip(&self.rounding) {
+                executor.run(*plan, &Vec::new())?;
+            }
+            self.runs.push_back(Run::Preparation);
         }
         Ok(())
     }
@@ -244,7 +258,7 @@ impl TrainingSession {
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
     pub fn profile(&mut self, mut inputs: StepInputs) -> Result<Profile> {
-        self.exchange_tables(&mut inputs)?;
+        self.prepare(&mut inputs)?;
         self.settle()?;
         let id = match &self.step {
             LoadedStep::Whole(id) => *id,
@@ -268,9 +282,9 @@ impl TrainingSession {
         }
     }
 
-    /// Fetches the table exchanges before the oldest step.
+    /// Fetches what precedes the oldest step.
     pub(super) fn settle(&mut self) -> Result<()> {
-        while self.runs.front() == Some(&Run::TableExchange) {
+        while self.runs.front() == Some(&Run::Preparation) {
             for executor in &mut self.weights.executors {
                 executor.fetch()?;
             }

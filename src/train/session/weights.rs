@@ -28,6 +28,9 @@ pub(super) struct ModelWeights {
     pub primary: usize,
     /// The tables that are on the host.
     pub tables: HostTables,
+    /// Whether the host has written tensors of devices since [`TrainingSession`](super::TrainingSession) last rounded
+    /// parameters.
+    pub written: bool,
 }
 
 impl ModelWeights {
@@ -44,6 +47,7 @@ impl ModelWeights {
             executors,
             primary: 0,
             tables,
+            written: false,
         }
     }
 
@@ -109,6 +113,7 @@ impl ModelWeights {
             self.tables.write(name, start, values);
             return Ok(());
         }
+        self.written = true;
         self.executors
             .iter_mut()
             .try_for_each(|executor| executor.write_part(name, start, values))

@@ -50,6 +50,7 @@ fn parameter_updates(
             let group = group_of(&table, name);
             ParameterUpdate {
                 weight: graph.weight(parameter),
+                rounded: graph.rounded(parameter),
                 width: graph.extents(parameter).1,
                 gradient,
                 group,

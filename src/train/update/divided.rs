@@ -57,6 +57,8 @@ struct Found {
     rows: usize,
     width: usize,
     sparse: Option<Sparse>,
+    /// Whether the parameter has a copy in `f16` that the update writes.
+    rounded: bool,
 }
 
 /// Where the rows of a sparse gradient come from.
@@ -174,6 +176,7 @@ fn found(graph: &Graph, parameter: Parameter, name: &str, gradient: Gradient) ->
         name: name.to_owned(),
         rows,
         width,
+        rounded: graph.rounded(parameter).is_some(),
         sparse: match gradient {
             Gradient::Dense(_) => None,
             Gradient::Sources {
@@ -236,6 +239,7 @@ fn update_plan(
     let mut graph = Graph::new("update", limits);
     if precision.stores_halves() {
         graph.builder.mix_precision();
+        graph.keep_rounded();
     }
     if precision.multiplies_halves() {
         graph.builder.scale_loss();
@@ -250,6 +254,9 @@ fn update_plan(
         let name = &found.name;
         let parameter = declared.iter().find(|(declared, _)| declared == name);
         let (_, parameter) = *parameter.expect("every parameter is declared");
+        if found.rounded {
+            graph.operand(parameter);
+        }
         let joined = &found.joined(halves, division);
         let width = found.width;
         let gradient = match found.sparse {

@@ -6,7 +6,8 @@ use crate::graph::{Gradient, Graph};
 use crate::kernels::optimizer::{Optimizer, moving_average, row_update};
 use crate::tensor::names;
 
-/// Appends the step that updates one parameter and its optimizer state, and its moving average if it has one.
+/// Appends the step that updates one parameter and its optimizer state, and its moving average and its copy in `f16` if it has
+/// them.
 pub(super) fn append_optimizer(
     graph: &mut Graph,
     optimizer: &Optimizer,
@@ -43,31 +44,36 @@ pub(super) fn append_optimizer(
         graph.builder.persistent(Role::MovingAverage, &name, shape)
     });
     let builder = &mut graph.builder;
-    let in_one_pass = builder.limits().updates_in_one_pass();
-    match (update.gradient, average) {
-        (Gradient::Dense(gradient), Some(average)) if in_one_pass => {
-            slices.extend([gradient, control, norm, average]);
-            return builder.raw_step(label, optimizer.averaged, params(window, 0), &slices);
-        }
-        (Gradient::Dense(gradient), _) => {
+    if let Gradient::Dense(gradient) = update.gradient
+        && builder.limits().updates_in_one_pass()
+        && let Some(kernel) = optimizer.dense_kernel(average.is_some(), update.rounded.is_some())
+    {
+        slices.extend([gradient, control, norm]);
+        slices.extend(average.into_iter().chain(update.rounded));
+        return builder.raw_step(label, kernel, params(window, 0), &slices);
+    }
+    assert!(
+        update.rounded.is_none(),
+        "products read rows of `{}`",
+        update.name
+    );
+    match update.gradient {
+        Gradient::Dense(gradient) => {
             // A dense update reads no row index, but must bind one: any that the plan has, or an empty input.
             let any = builder.any_index();
             let any = any.unwrap_or_else(|| builder.index_input("none", [1]));
             slices.extend([gradient, any, control, norm]);
             builder.raw_step(label, optimizer.kernel, params(window, 0), &slices);
         }
-        (
-            Gradient::Rows {
-                rows,
-                values,
-                capacity,
-            },
-            _,
-        ) => {
+        Gradient::Rows {
+            rows,
+            values,
+            capacity,
+        } => {
             slices.extend([values, rows, control, norm]);
             builder.raw_step(label, optimizer.kernel, params(capacity as u32, 1), &slices);
         }
-        (Gradient::Sources { .. }, _) => panic!("`{}` is not summed", update.name),
+        Gradient::Sources { .. } => panic!("`{}` is not summed", update.name),
     }
     if let Some(average) = average {
         let params = moving_average::Params {

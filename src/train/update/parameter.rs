@@ -12,6 +12,8 @@ pub(super) struct ParameterUpdate {
     pub weight: Slice,
     /// Elements of a row.
     pub width: usize,
+    /// Its copy in `f16`, if the update writes it.
+    pub rounded: Option<Slice>,
     /// Its gradient.
     pub gradient: Gradient,
     /// Whether it belongs to a recurrent layer or to a table.

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::graph::plan::Plan;
 use crate::model::parameters::{Group, ParameterSpec};
 use crate::tensor::names::{self, LOSS_SCALE, StateOwner};
-use crate::train::update::training_plan;
+use crate::train::update::{round_parameters, training_plan};
 
 /// The initial loss scale, in a precision that has one.
 const SCALE: f64 = 1024.0;
@@ -56,7 +56,7 @@ impl PreciseExecutor for Single<'_> {
 }
 
 impl Golden {
-    /// Loads a training plan of the model and writes the initial values of parameters, averages and accumulators.
+    /// Loads a training plan of the model and writes the initial values of parameters, their copies, averages and accumulators.
     ///
     /// # Errors
     ///
@@ -77,6 +77,7 @@ impl Golden {
             let ones = vec![1.0; values.len()];
             executor.write(&names::optimizer_state(&line.name, "accumulator"), &ones)?;
         }
+        round_parameters(executor, plan)?;
         Ok(id)
     }
 

@@ -15,7 +15,7 @@ checks!(
     adagrad_formula,
     adam_formula,
     every_optimizer_descends,
-    averages_are_updated_in_the_same_pass,
+    dense_parameters_are_updated_in_one_pass,
     moving_average_formula
 );
 
@@ -157,11 +157,17 @@ fn every_optimizer_descends() {
     }
 }
 
-/// The kernel `averaged` computes what the kernel and the moving average compute, also where nothing but the average is updated.
-fn averages_are_updated_in_the_same_pass() {
+/// The kernels `dense` compute what the kernel, the moving average and a copy compute, also where neither weights nor states are
+/// updated.
+fn dense_parameters_are_updated_in_one_pass() {
     let len = TABLE * COLUMNS;
     for optimizer in OPTIMIZERS {
-        for clip in [CLIP, 0.0] {
+        for (clip, averages, rounds) in [
+            (CLIP, true, false),
+            (CLIP, false, true),
+            (CLIP, true, true),
+            (0.0, true, true),
+        ] {
             let raw = optimizer.params(row_update::Params {
                 capacity: TABLE as u32,
                 width: COLUMNS as u32,
@@ -183,17 +189,32 @@ fn averages_are_updated_in_the_same_pass() {
             buffers.extend([Buffer::Read(&gradient), Buffer::Index(&[0])]);
             buffers.extend([Buffer::Read(&control), Buffer::Read(&norm)]);
             run_twin(optimizer.kernel, &raw, buffers);
-            let params = moving_average::Params { len: len as u32 };
-            let buffers = vec![reals(&apart[0]), reals(&control), reals(&average)];
-            apart.push(result(&moving_average::KERNEL, &params, buffers, 2));
+            let copied = apart[0].clone();
+            if averages {
+                let params = moving_average::Params { len: len as u32 };
+                let buffers = vec![reals(&apart[0]), reals(&control), reals(&average)];
+                apart.push(result(&moving_average::KERNEL, &params, buffers, 2));
+            }
+            if rounds {
+                apart.push(copied);
+            }
 
-            let mut at_once = arrays.clone();
+            let (mut at_once, mut rounded) = (arrays.clone(), vec![0.0; len]);
             let mut buffers: Vec<Buffer<'_, f64>> =
                 at_once.iter_mut().map(|x| Buffer::Write(x)).collect();
             buffers.extend([Buffer::Read(&gradient), Buffer::Read(&control)]);
-            buffers.extend([Buffer::Read(&norm), Buffer::Write(&mut average)]);
-            run_twin(optimizer.averaged, &raw, buffers);
-            at_once.push(average);
+            buffers.push(Buffer::Read(&norm));
+            if averages {
+                buffers.push(Buffer::Write(&mut average));
+            }
+            if rounds {
+                buffers.push(Buffer::Write(&mut rounded));
+            }
+            let kernel = optimizer.dense_kernel(averages, rounds);
+            run_twin(kernel.expect("it has more to write"), &raw, buffers);
+            at_once.extend(averages.then_some(average));
+            at_once.extend(rounds.then_some(rounded));
+            assert_eq!(at_once.len(), apart.len());
             for (got, want) in at_once.iter().zip(&apart) {
                 assert_close(&format!("{optimizer}, factor {clip}"), got, want, 0.0);
             }

@@ -49,20 +49,24 @@ pub(crate) fn cases(constants: &[f32], states: &[(f32, f32)], control: &[f32]) -
     sizes().into_iter().map(case).collect()
 }
 
-/// The cases of the kernel that also updates the moving average: those of dense parameters.
-pub(crate) fn averaged_cases(
-    constants: &[f32],
-    states: &[(f32, f32)],
-    control: &[f32],
-) -> Vec<Case> {
-    let mut control = control.to_vec();
-    control.resize(control::LEN, 0.0);
-    control[control::EMA_DECAY] = 0.875;
-    let mut cases = cases(constants, states, &control);
+/// The cases of a kernel that also updates the moving average, the copy in `f16`, or both: those of dense parameters among the
+/// cases of the kernel of all rows.
+pub(crate) fn dense_cases(mut cases: Vec<Case>, averages: bool, rounds: bool) -> Vec<Case> {
     cases.retain(|case| Params::and_constants::<0>(&case.params).0.sparse == 0);
     for case in &mut cases {
-        case.buffers.remove(2 + states.len());
-        case.buffers.push(Fill::signed(case.buffers[0].len()));
+        let rows = case.buffers.len() - 3;
+        case.buffers.remove(rows);
+        if let Fill::Values(control) = &mut case.buffers[rows] {
+            control.resize(control::LEN, 0.0);
+            control[control::EMA_DECAY] = 0.875;
+        }
+        let len = case.buffers[0].len();
+        if averages {
+            case.buffers.push(Fill::signed(len));
+        }
+        if rounds {
+            case.buffers.push(Fill::Output(len));
+        }
     }
     cases
 }

@@ -12,14 +12,14 @@ static ROW_UPDATE: Snippet = Snippet {
     wgsl: include_str!("../../../../shaders/shared/row_update.wgsl"),
 };
 
-/// `main` for a dense parameter with a moving average.
-static AVERAGED_UPDATE: Snippet = Snippet {
-    name: "averaged_update",
-    wgsl: include_str!("../../../../shaders/shared/averaged_update.wgsl"),
+/// `main` for a dense parameter with a moving average, a copy in `f16`, or both.
+static DENSE_UPDATE: Snippet = Snippet {
+    name: "dense_update",
+    wgsl: include_str!("../../../../shaders/shared/dense_update.wgsl"),
 };
 
 static OF_ROWS: [&Snippet; 1] = [&ROW_UPDATE];
-static AVERAGED: [&Snippet; 1] = [&AVERAGED_UPDATE];
+static DENSE: [&Snippet; 1] = [&DENSE_UPDATE];
 
 /// The elements that a workgroup updates.
 const ELEMENTS: usize = 1024;
@@ -54,21 +54,53 @@ macro_rules! bindings {
     };
 }
 
-/// The bindings of the kernel that also updates the moving average.
-macro_rules! averaged_bindings {
-    ($($state:literal),*) => {
-        &[
-            $crate::kernel::Binding::read_write("weight"),
-            $($crate::kernel::Binding::read_write($state),)*
-            $crate::kernel::Binding::read("gradient"),
-            $crate::kernel::Binding::read("control"),
-            $crate::kernel::Binding::read("norm"),
-            $crate::kernel::Binding::read_write("average"),
+/// The kernels of an optimizer that also update the moving average of a dense parameter, its copy in `f16`, and both, in this
+/// order. From the name of its `KERNEL` and the names of its states.
+macro_rules! dense_kernels {
+    ($name:literal $(, $state:literal)*) => {
+        [
+            $crate::kernels::optimizer::row_update::dense_kernels!(
+                @kernel concat!($name, " averaged"), [$($state),*], true, false,
+                [$crate::kernel::Binding::read_write("average")]
+            ),
+            $crate::kernels::optimizer::row_update::dense_kernels!(
+                @kernel concat!($name, " rounded"), [$($state),*], false, true,
+                [$crate::kernel::Binding::write("rounded").or_half()]
+            ),
+            $crate::kernels::optimizer::row_update::dense_kernels!(
+                @kernel concat!($name, " averaged rounded"), [$($state),*], true, true,
+                [
+                    $crate::kernel::Binding::read_write("average"),
+                    $crate::kernel::Binding::write("rounded").or_half()
+                ]
+            ),
         ]
+    };
+    (@kernel $name:expr, [$($state:literal),*], $averages:literal, $rounds:literal, [$($more:expr),*]) => {
+        $crate::kernel::Kernel {
+            name: $name,
+            bindings: &[
+                $crate::kernel::Binding::read_write("weight"),
+                $($crate::kernel::Binding::read_write($state),)*
+                $crate::kernel::Binding::read("gradient"),
+                $crate::kernel::Binding::read("control"),
+                $crate::kernel::Binding::read("norm"),
+                $($more),*
+            ],
+            cases: || {
+                let cases = (KERNEL.cases)();
+                $crate::kernels::optimizer::row_update::dense_cases(cases, $averages, $rounds)
+            },
+            ..$crate::kernels::optimizer::row_update::dense::<
+                { <[&str]>::len(&[$($state),*]) },
+                $averages,
+                $rounds,
+            >(&KERNEL)
+        }
     };
 }
 
-pub(crate) use {averaged_bindings, bindings, fields};
+pub(crate) use {bindings, dense_kernels, fields};
 
 /// The kernel of a rule, except its name, shader, fields, bindings and cases.
 pub(crate) const fn kernel<
@@ -109,32 +141,44 @@ pub(crate) const fn kernel<
     }
 }
 
-/// The kernel of a rule for a dense parameter that also updates its moving average, with the shader and the fields of `base`;
+/// The kernel `base` of an optimizer for a dense parameter, which also updates the moving average, the copy in `f16`, or both;
 /// except its name, bindings and cases.
-pub(crate) const fn averaged<
-    Single: Rule<f32, STATES, CONSTANTS>,
-    Double: Rule<f64, STATES, CONSTANTS>,
-    const STATES: usize,
-    const CONSTANTS: usize,
->(
+pub(crate) const fn dense<const STATES: usize, const AVERAGES: bool, const ROUNDS: bool>(
     base: &Kernel,
 ) -> Kernel {
     Kernel {
         wgsl: base.wgsl,
         fields: base.fields,
-        snippets: &AVERAGED,
-        work: Some(|raw, _| {
+        snippets: &DENSE,
+        declares_interface: true,
+        constants: |_| {
+            vec![
+                ("AVERAGES", u32::from(AVERAGES)),
+                ("ROUNDS", u32::from(ROUNDS)),
+            ]
+        },
+        grid: base.grid,
+        work: Some(|raw, sizes| {
             let (params, []) = Params::and_constants(raw);
-            // Reads the gradient, reads and writes the weight, the states and the average.
-            let bytes = 4 * (1 + 2 * (2 + STATES as u64));
+            // Reads the gradient, reads and writes the weight, the states and the average, writes the copy.
+            let averages = usize::from(AVERAGES);
+            let mut bytes = 4 * (1 + 2 * (1 + STATES + averages) as u64);
+            if ROUNDS {
+                bytes += sizes[1 + STATES + 3 + averages];
+            }
             Work::without_product(params.capacity, params.width, bytes)
         }),
-        split: Some(|raw, oversized| Params::split(raw, 1 + STATES, 1, oversized)),
-        ..kernel::<Single, Double, STATES, CONSTANTS>()
+        split: Some(|raw, oversized| {
+            let more = usize::from(AVERAGES) + usize::from(ROUNDS);
+            Params::split(raw, 1 + STATES, more, oversized)
+        }),
+        twin: base.twin,
+        cpu: base.cpu,
+        ..Kernel::DEFAULT
     }
 }
 
-/// The update of a step: its tensors and its rule. The bindings are those of [`bindings`] or [`averaged_bindings`].
+/// The update of a step: its tensors and its rule. The bindings are those of [`bindings`] or [`dense_kernels`].
 fn step<'a, R: Real, F: Rule<R, STATES, CONSTANTS>, const STATES: usize, const CONSTANTS: usize>(
     raw: &[u32],
     buffers: &mut Buffers<'a, R>,
@@ -152,6 +196,7 @@ fn step<'a, R: Real, F: Rule<R, STATES, CONSTANTS>, const STATES: usize, const C
         average: buffers
             .has("average")
             .then(|| (decay(), buffers.write("average"))),
+        rounded: buffers.has("rounded").then(|| buffers.write("rounded")),
     };
     let rule = F::new(constants.map(R::from_f32), control);
     (update, rule)

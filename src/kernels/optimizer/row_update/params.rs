@@ -40,15 +40,15 @@ impl Params {
         (Params::of(params), constants)
     }
 
-    /// Splits a step with `arrays` arrays before its gradient, and `averages` after `control` and `norm`.
+    /// Splits a step with `arrays` arrays before its gradient, and `more` after `control` and `norm`.
     pub(super) fn split(
         raw: &[u32],
         arrays: usize,
-        averages: usize,
+        more: usize,
         oversized: &Oversized<'_>,
     ) -> Option<[PartialStep; 2]> {
         let (params, constants) = raw.split_at(FIELDS);
-        let (split, parts) = Params::of(params).parts(arrays, averages, oversized)?;
+        let (split, parts) = Params::of(params).parts(arrays, more, oversized)?;
         split.with_raw(parts.map(|part| {
             let params = part.to_raw();
             params.iter().chain(constants).copied().collect()
@@ -58,7 +58,7 @@ impl Params {
     fn parts(
         &self,
         arrays: usize,
-        averages: usize,
+        more: usize,
         oversized: &Oversized<'_>,
     ) -> Option<(RowSplit, [Params; 2])> {
         let width = self.width as usize;
@@ -68,7 +68,7 @@ impl Params {
             widths[..=arrays].fill(1);
             widths[arrays + 3..]
                 .iter_mut()
-                .take(averages)
+                .take(more)
                 .for_each(|width| *width = 1);
             let split = oversized.rows(self.capacity as usize * width, &widths, 1)?;
             let parts = [split.first, split.second].map(|len| Params {

@@ -26,6 +26,8 @@ pub(super) struct Update<'a, R, const STATES: usize> {
     pub(super) norm: &'a [R],
     /// The decay of the moving average, and its elements.
     pub(super) average: Option<(R, &'a mut [R])>,
+    /// The copy of the weight.
+    pub(super) rounded: Option<&'a mut [R]>,
 }
 
 /// A contiguous part of weights and states, with the id of its first row.
@@ -60,6 +62,9 @@ impl<R: Real, const STATES: usize> Update<'_, R, STATES> {
         }
         if let Some((decay, average)) = self.average {
             average_in(decay, self.weight, average);
+        }
+        if let Some(rounded) = self.rounded {
+            rounded.copy_from_slice(self.weight);
         }
     }
 }
@@ -97,6 +102,14 @@ impl<const STATES: usize> Update<'_, f32, STATES> {
                 average,
                 #[inline(always)]
                 |first, average| average_in(decay, &weight[first..], average),
+            );
+        }
+        if let Some(rounded) = self.rounded {
+            let weight = &*self.weight;
+            parallel::elements(
+                rounded,
+                #[inline(always)]
+                |first, rounded| rounded.copy_from_slice(&weight[first..first + rounded.len()]),
             );
         }
     }

@@ -1,8 +1,12 @@
-// The update of a dense parameter and of its moving average in one pass: see src/kernels/optimizer/row_update.rs. The shader of
-// an optimizer has update(i, w, g), as for row_update.wgsl.
+// The update of a dense parameter and in the same pass of its moving average, of its copy in f16, or of both: see
+// src/kernels/optimizer/row_update.rs. The shader of an optimizer has update(i, w, g), as for row_update.wgsl.
 
 // The elements of a workgroup. A thread updates four, so that the loads of all of them are under way at once.
 const ELEMENTS: u32 = 1024u;
+
+// Whether there is a moving average, and a copy.
+const AVERAGES: bool = false;
+const ROUNDS: bool = false;
 
 @compute @workgroup_size(256)
 fn main(
@@ -20,12 +24,14 @@ fn main(
     i = select(vec4<u32>(first), i, i < vec4<u32>(len));
     let g = starts.gradient + i;
     let w = starts.weight + i;
-    let a = starts.average + i;
     let gradients = vec4<f32>(gradient[g.x], gradient[g.y], gradient[g.z], gradient[g.w]);
     var weights = vec4<f32>(weight[w.x], weight[w.y], weight[w.z], weight[w.w]);
+    #if AVERAGES
+    let a = starts.average + i;
     let before = vec4<f32>(average[a.x], average[a.y], average[a.z], average[a.w]);
+    #end
     let factor = norm[starts.norm + select(2u, 1u, params.clipped != 0u)];
-    // If the factor is 0, some gradient is not finite: nothing is updated but the average.
+    // If the factor is 0, some gradient is not finite: weights and states stay as they are.
     if (factor != 0.0) {
         weights = update(i, weights, factor * gradients);
         weight[w.x] = weights.x;
@@ -33,10 +39,19 @@ fn main(
         weight[w.z] = weights.z;
         weight[w.w] = weights.w;
     }
+    #if AVERAGES
     let decay = control[starts.control + 2u]; // EMA_DECAY
     let after = decay * before + (1.0 - decay) * weights;
     average[a.x] = after.x;
     average[a.y] = after.y;
     average[a.z] = after.z;
     average[a.w] = after.w;
+    #end
+    #if ROUNDS
+    let r = starts.rounded + i;
+    rounded[r.x] = Rounded(weights.x);
+    rounded[r.y] = Rounded(weights.y);
+    rounded[r.z] = Rounded(weights.z);
+    rounded[r.w] = Rounded(weights.w);
+    #end
 }
