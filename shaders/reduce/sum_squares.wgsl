@@ -1,21 +1,45 @@
-// partials[p] = sum of x[i]^2 over share p of x: `share` consecutive elements, or fewer at the end. One workgroup for
-// each share.
+// partials = for each of TENSORS tensors, one after another, the sums of its squares over shares of `share` consecutive elements,
+// or fewer at the end. One workgroup for each share.
 
-struct Params {
-    len: u32,
-    parts: u32,
-    share: u32,
+// The number of tensors.
+const TENSORS: u32 = 1u;
+
+// What one of 256 lanes adds up for a partial sum.
+fn sum_of_lane(index: u32, local: u32) -> f32 {
+    var part = index;
+    #for k in 0..TENSORS
+    if (part < params.parts{k}) {
+        let begin = min(part * params.share{k}, params.len{k});
+        let end = min(begin + params.share{k}, params.len{k});
+        var sum = 0.0;
+        var i = begin + local;
+        // Eight at a time, in the same order, so that their loads are under way at once.
+        for (; i + 1792u < end; i += 2048u) {
+            let at = starts.x{k} + i + vec4<u32>(0u, 256u, 512u, 768u);
+            let to = at + 1024u;
+            let a = vec4<f32>(x{k}[at.x], x{k}[at.y], x{k}[at.z], x{k}[at.w]);
+            let b = vec4<f32>(x{k}[to.x], x{k}[to.y], x{k}[to.z], x{k}[to.w]);
+            let c = a * a;
+            let d = b * b;
+            sum += c.x;
+            sum += c.y;
+            sum += c.z;
+            sum += c.w;
+            sum += d.x;
+            sum += d.y;
+            sum += d.z;
+            sum += d.w;
+        }
+        for (; i < end; i += 256u) {
+            let value = x{k}[starts.x{k} + i];
+            sum += value * value;
+        }
+        return sum;
+    }
+    part -= params.parts{k};
+    #end
+    return 0.0;
 }
-
-struct Starts {
-    x: u32,
-    partials: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> starts: Starts;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -23,37 +47,13 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let part = group.y * groups.x + group.x;
-    if (part >= params.parts) {
-        return;
-    }
-    let begin = min(part * params.share, params.len);
-    let end = min(begin + params.share, params.len);
-    var sum = 0.0;
-    var i = begin + local;
-    // Eight at a time, in the same order, so that their loads are under way at once.
-    for (; i + 1792u < end; i += 2048u) {
-        let at = starts.x + i + vec4<u32>(0u, 256u, 512u, 768u);
-        let to = at + 1024u;
-        let a = vec4<f32>(x[at.x], x[at.y], x[at.z], x[at.w]);
-        let b = vec4<f32>(x[to.x], x[to.y], x[to.z], x[to.w]);
-        let c = a * a;
-        let d = b * b;
-        sum += c.x;
-        sum += c.y;
-        sum += c.z;
-        sum += c.w;
-        sum += d.x;
-        sum += d.y;
-        sum += d.z;
-        sum += d.w;
-    }
-    for (; i < end; i += 256u) {
-        let value = x[starts.x + i];
-        sum += value * value;
-    }
-    let total = sum_of_group(local, sum);
-    if (local == 0u) {
-        partials[starts.partials + part] = total;
+    let index = group.y * groups.x + group.x;
+    let total = sum_of_group(local, sum_of_lane(index, local));
+    var parts = 0u;
+    #for k in 0..TENSORS
+    parts += params.parts{k};
+    #end
+    if (local == 0u && index < parts) {
+        partials[starts.partials + index] = total;
     }
 }

@@ -151,8 +151,8 @@ fn parts_do_what_the_whole_does() {
             }
         }
     }
-    // Products are computed in pieces only where the pieces can be bound. The other kernels bind at most the rows of a batch, or
-    // the threads of a device.
+    // Products are computed in pieces only where the pieces can be bound, squares of several tensors summed only where all can.
+    // The other kernels bind at most the rows of a batch, or the threads of a device.
     assert_eq!(
         unsplit,
         [
@@ -160,6 +160,7 @@ fn parts_do_what_the_whole_does() {
             "matmul/peak_units",
             "softmax/full_loss",
             "reduce/sum",
+            "reduce/sum_squares several",
             "reduce/norm",
             "reduce/scaled_norm",
             "pointwise/multiply_add",

@@ -14,6 +14,7 @@ pub static KERNELS: &[&Kernel] = &[
     &sum_columns::FOUR,
     &sum::KERNEL,
     &sum_squares::KERNEL,
+    &sum_squares::SEVERAL,
     &norm::KERNEL,
     &scaled_norm::KERNEL,
 ];

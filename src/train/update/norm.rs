@@ -2,6 +2,7 @@
 
 use super::control::{HIGHEST_LOSS_SCALE, LOSS_SCALE_PATIENCE, LOWEST_LOSS_SCALE};
 use super::parameter::ParameterUpdate;
+use crate::graph::builder::Builder;
 use crate::graph::plan::Slice;
 use crate::graph::{Gradient, Graph};
 use crate::kernels::reduce::{norm, scaled_norm, sum_squares};
@@ -48,18 +49,17 @@ pub(super) fn append_norm(graph: &mut Graph, updates: &[ParameterUpdate], contro
     let total: usize = summed.iter().map(partials_of).sum();
     let builder = &mut graph.builder;
     let partials = builder.activation("norm.partials", [total]);
-    let mut next = 0;
-    for slice in summed {
+    let entry = |slice: Slice| {
         let parts = partials_of(&slice);
         let params = sum_squares::Params {
             len: slice.len as u32,
             parts: parts as u32,
             share: slice.len.div_ceil(parts) as u32,
         };
-        let slices = [slice, partials.part(next, parts)];
-        builder.step("norm", &sum_squares::KERNEL, &params, &slices);
-        next += parts;
-    }
+        (slice, params)
+    };
+    let entries: Vec<(Slice, sum_squares::Params)> = summed.into_iter().map(entry).collect();
+    append_sums(builder, &entries, partials);
     let Some(scale) = loss_scale else {
         let norm = builder.output("norm", [3]);
         let params = norm::Params { len: total as u32 };
@@ -77,4 +77,37 @@ pub(super) fn append_norm(graph: &mut Graph, updates: &[ParameterUpdate], contro
     let slices = [partials, control, scale, norm];
     builder.step("norm", &scaled_norm::KERNEL, &params, &slices);
     norm.part(0, 3)
+}
+
+/// Appends the sums of squares of tensors: their partial sums, one after another, in `partials`.
+fn append_sums(builder: &mut Builder, entries: &[(Slice, sum_squares::Params)], partials: Slice) {
+    let at_once = if builder.limits().updates_in_one_pass() {
+        sum_squares::TENSORS
+    } else {
+        1
+    };
+    let (mut next, mut rest) = (0, entries);
+    while let Some((first, _)) = rest.first() {
+        // A step of several tensors is not split.
+        let fitting = rest.iter().take(at_once);
+        let fitting = fitting.take_while(|(slice, _)| builder.fits(*slice));
+        let (these, others) = rest.split_at(fitting.count().max(1));
+        rest = others;
+        let parts = these.iter().map(|(_, params)| params.parts as usize).sum();
+        let partials = partials.part(next, parts);
+        next += parts;
+        if let [(slice, params)] = these {
+            let slices = [*slice, partials];
+            builder.step("norm", &sum_squares::KERNEL, params, &slices);
+            continue;
+        }
+        let mut slices = vec![*first; sum_squares::TENSORS];
+        for (bound, (slice, _)) in slices.iter_mut().zip(these) {
+            *bound = *slice;
+        }
+        slices.push(partials);
+        let params: Vec<sum_squares::Params> = these.iter().map(|(_, params)| *params).collect();
+        let params = sum_squares::several(&params);
+        builder.raw_step("norm", &sum_squares::SEVERAL, params, &slices);
+    }
 }
