@@ -10,12 +10,13 @@ pub use inference::{EvaluationPlans, StreamedPlans, evaluation_extent, generatio
 use inference::{InferencePlans, tables_on_host};
 
 use super::host_tables::exchange_plan;
-use super::update::{DividedPlans, PendingGradient, divided_plans, rounding_plan, training_plan};
+use super::update::{DividedPlans, PendingGradient, divided_plans, training_plan};
 use crate::config::Config;
 use crate::device::{Executor, PlanId};
 use crate::error::{Error, Result};
 use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
+use crate::graph::rounding_plan;
 use crate::graph::split::oversized;
 use crate::model::division::Division;
 use crate::model::parameter_set::ParameterSet;

@@ -8,7 +8,7 @@
 //! | `control` | the values that change from step to step, and the results of a step: [`control()`], [`Norm`] |
 //! | `append` | the steps of the update: norm, optimizer, moving average |
 //! | `optimizer` | the step that updates a parameter |
-//! | `rounding` | the plan that writes the copies of parameters in `f16` before the first step: [`rounding_plan`] |
+//! | `rounding` | the copies of parameters in `f16` before the first step: [`round_parameters`] |
 //! | `whole` | the plan of a step on one device in one batch: [`training_plan`] |
 //! | `divided` | the plans of a step divided between devices or into micro-batches: [`divided_plans`] |
 
@@ -23,5 +23,5 @@ mod whole;
 
 pub use control::{Control, FIRST_LOSS_SCALE, LOWEST_LOSS_SCALE, Norm, TABLE_CONTROL, control};
 pub use divided::{DividedPlans, PendingGradient, divided_plans};
-pub use rounding::{round_parameters, rounding_plan};
+pub use rounding::round_parameters;
 pub use whole::{training_plan, training_plan_in};
