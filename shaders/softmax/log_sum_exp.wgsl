@@ -20,9 +20,6 @@ struct Starts {
 @group(0) @binding(3) var<storage, read> targets: array<u32>;
 @group(0) @binding(4) var<storage, read_write> running: array<f32>;
 
-// Less than every logit.
-const LOWEST: f32 = -3.4e38;
-
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -33,37 +30,5 @@ fn main(
     if (row >= params.rows) {
         return;
     }
-    let base = starts.logits + row * params.width;
-    let state = starts.running + row * 3u;
-
-    var largest = LOWEST;
-    for (var k = local; k < params.width; k += 256u) {
-        largest = max(largest, f32(logits[base + k]));
-    }
-    let tile_maximum = largest_of_group(local, largest);
-
-    var sum = 0.0;
-    for (var k = local; k < params.width; k += 256u) {
-        sum += exp_of(f32(logits[base + k]) - tile_maximum);
-    }
-    let tile_sum = sum_of_group(local, sum);
-
-    if (local == 0u) {
-        var maximum = tile_maximum;
-        var total = tile_sum;
-        var target_logit = 0.0;
-        if (params.first == 0u) {
-            maximum = max(running[state], tile_maximum);
-            total = running[state + 1u] * exp_of(running[state] - maximum)
-                + tile_sum * exp_of(tile_maximum - maximum);
-            target_logit = running[state + 2u];
-        }
-        let wanted = targets[starts.targets + row];
-        if (wanted >= params.start && wanted - params.start < params.width) {
-            target_logit = f32(logits[base + wanted - params.start]);
-        }
-        running[state] = maximum;
-        running[state + 1u] = total;
-        running[state + 2u] = target_logit;
-    }
+    _ = updated_state(row, local);
 }

@@ -39,28 +39,10 @@ fn main(
     if (row >= params.rows) {
         return;
     }
-    let base = starts.logits + row * params.samples;
     let wanted = targets[starts.targets + row];
-    let true_logit = target_logits[starts.target_logits + row] - log_q[starts.log_q + params.samples + params.first + row];
-
-    var largest = true_logit;
-    for (var k = local; k < params.samples; k += 256u) {
-        if (candidates[starts.candidates + k] != wanted) {
-            largest = max(largest, f32(logits[base + k]) - log_q[starts.log_q + k]);
-        }
-    }
-    let maximum = largest_of_group(local, largest);
-
-    var sum = 0.0;
-    for (var k = local; k < params.samples; k += 256u) {
-        if (candidates[starts.candidates + k] != wanted) {
-            sum += exp_of(f32(logits[base + k]) - log_q[starts.log_q + k] - maximum);
-        }
-    }
-    let others = sum_of_group(local, sum);
-
+    let true_logit = true_logit_of(row);
+    let total = normaliser_of(row, local, wanted, true_logit);
     if (local == 0u) {
-        let total = maximum + ln_of(others + exp_of(true_logit - maximum));
         nll[starts.nll + row] = select(total - true_logit, 0.0, wanted == IGNORE);
         normaliser[starts.normaliser + row] = select(total, 0.0, wanted == IGNORE);
     }

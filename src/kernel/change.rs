@@ -7,7 +7,7 @@ pub enum Change {
     Pieces,
     /// The update, the moving average and the `f16` copy of a parameter run in one kernel.
     Optimizer,
-    /// The sampled loss reads the logits once, and the last step writes the state of the cells.
+    /// The loss reads the logits once, and the last step writes the state of the cells.
     Loss,
     /// Cells run in the epilogue of recurrent products.
     Cells,
@@ -45,7 +45,7 @@ impl Change {
         match self {
             Change::Pieces => "the number of pieces of a product follows waves of workgroups",
             Change::Optimizer => "update, moving average and f16 copy in one kernel",
-            Change::Loss => "the sampled loss reads logits once, the last step writes the state",
+            Change::Loss => "the loss reads logits once, the last step writes the state",
             Change::Cells => "cells in the epilogue of recurrent products",
             Change::Units => "wide loads and large tiles in products on matrix units",
             Change::DoubleBuffer => "products in f32 load the next tile while they multiply",

@@ -227,7 +227,7 @@ fn plan(limits: &Limits) -> Plan {
         c,
         targets,
         1 << 20,
-        (STEPS * BATCH) as f32,
+        Some((STEPS * BATCH) as f32),
     );
     mean(&mut graph, losses);
     graph.backward();

@@ -2,15 +2,17 @@
 //!
 //! The logits `[T*B, V]` are never in memory at once: the vocabulary is divided into tiles, with a running
 //! log-sum-exp. The backward pass takes the tiles in reverse: the logits of the last tile are still in
-//! memory, those of the others are recomputed. With one tile nothing is recomputed.
+//! memory, those of the others are recomputed. With one tile nothing is recomputed. Where a backward pass follows, the
+//! pass that completes the loss replaces the logits of the last tile by their gradients.
 
 use super::super::plan::Slice;
 use super::super::{Graph, Operation, Parameter, Value};
 use super::products::emit_product;
+use crate::kernel::Change;
 use crate::kernels::matmul::product;
 use crate::kernels::pointwise::copy;
 use crate::kernels::reduce::sum_columns;
-use crate::kernels::softmax::{full_backward, full_loss, log_sum_exp};
+use crate::kernels::softmax::{full_backward, full_gradient, full_loss, log_sum_exp};
 
 struct FullSoftmax {
     h: Value,
@@ -21,6 +23,8 @@ struct FullSoftmax {
     running: Slice,
     tiles: Vec<Tile>,
     divisor: f32,
+    /// Whether the forward pass replaces the logits of the last tile by their gradients.
+    in_one_pass: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -55,7 +59,8 @@ fn tiles(vocabulary: usize, largest: usize, piece: usize) -> Vec<Tile> {
 
 /// The losses `[T*B]` of `targets [T*B]` after `h [T*B, P]`, with weights `[V, P]` and bias `[V, 1]`.
 ///
-/// The logits of a tile have at most `tile` elements. Gradients are those of the sum of the losses divided by `divisor`.
+/// The logits of a tile have at most `tile` elements. Gradients are those of the sum of the losses divided by `divisor`; without
+/// it there is no backward pass.
 pub fn full_softmax(
     graph: &mut Graph,
     h: Value,
@@ -63,7 +68,7 @@ pub fn full_softmax(
     bias: Parameter,
     targets: Slice,
     tile: usize,
-    divisor: f32,
+    divisor: Option<f32>,
 ) -> Slice {
     let (rows, _) = graph.shape(h);
     let (vocabulary, _) = graph.extents(weight);
@@ -82,10 +87,14 @@ pub fn full_softmax(
         logits,
         running,
         tiles,
-        divisor,
+        divisor: divisor.unwrap_or(1.0),
+        in_one_pass: divisor.is_some() && !graph.builder.limits().without.has(Change::Loss),
     };
     for (k, tile) in operation.tiles.iter().enumerate() {
         operation.emit_logits(graph, *tile);
+        if operation.in_one_pass && k + 1 == operation.tiles.len() {
+            continue;
+        }
         let params = log_sum_exp::Params {
             rows: rows as u32,
             width: tile.width as u32,
@@ -98,18 +107,46 @@ pub fn full_softmax(
             .step("softmax forward", &log_sum_exp::KERNEL, &params, &slices);
     }
     let nll = graph.builder.output_or_activation("nll", rows);
-    let params = full_loss::Params { rows: rows as u32 };
-    graph.builder.step(
-        "softmax loss",
-        &full_loss::KERNEL,
-        &params,
-        &[running, targets, nll],
-    );
-    graph.record(operation);
+    let label = "softmax loss";
+    if operation.in_one_pass {
+        operation.emit_gradient(graph, label, nll);
+    } else {
+        let params = full_loss::Params { rows: rows as u32 };
+        let slices = [running, targets, nll];
+        graph
+            .builder
+            .step(label, &full_loss::KERNEL, &params, &slices);
+    }
+    if divisor.is_some() {
+        graph.record(operation);
+    }
     nll
 }
 
 impl FullSoftmax {
+    /// Completes the losses by the last tile, whose logits become gradients.
+    fn emit_gradient(&self, graph: &mut Graph, label: &str, nll: Slice) {
+        let Tile { start, width } = self.tiles[self.tiles.len() - 1];
+        let rows = nll.len;
+        let params = full_gradient::Params {
+            rows: rows as u32,
+            width: width as u32,
+            start: start as u32,
+            first: (start == 0).into(),
+            divisor: self.divisor,
+        };
+        let slices = [
+            self.logits.part(0, rows * width),
+            self.targets,
+            graph.loss_scale(),
+            self.running,
+            nll,
+        ];
+        graph
+            .builder
+            .step(label, &full_gradient::KERNEL, &params, &slices);
+    }
+
     fn emit_logits(&self, graph: &mut Graph, tile: Tile) {
         let (rows, depth) = graph.shape(self.h);
         let params = product::Params::dense(rows, tile.width, depth)
@@ -153,21 +190,24 @@ impl Operation for FullSoftmax {
             dh
         };
         for (k, tile) in self.tiles.iter().enumerate().rev() {
-            if k + 1 != self.tiles.len() {
+            let is_last = k + 1 == self.tiles.len();
+            if !is_last {
                 self.emit_logits(graph, *tile);
             }
             let Tile { start, width } = *tile;
             let dlogits = self.logits.part(0, rows * width);
-            let params = full_backward::Params {
-                rows: rows as u32,
-                width: width as u32,
-                start: start as u32,
-                divisor: self.divisor,
-            };
-            let slices = [dlogits, self.running, self.targets, graph.loss_scale()];
-            graph
-                .builder
-                .step(label, &full_backward::KERNEL, &params, &slices);
+            if !is_last || !self.in_one_pass {
+                let params = full_backward::Params {
+                    rows: rows as u32,
+                    width: width as u32,
+                    start: start as u32,
+                    divisor: self.divisor,
+                };
+                let slices = [dlogits, self.running, self.targets, graph.loss_scale()];
+                graph
+                    .builder
+                    .step(label, &full_backward::KERNEL, &params, &slices);
+            }
             let params = product::Params::dense(width, depth, rows)
                 .transposed_left()
                 .accumulating(accumulate);
@@ -190,8 +230,7 @@ impl Operation for FullSoftmax {
             graph
                 .builder
                 .step(label, &sum_columns::KERNEL, &params, &slices);
-            let params =
-                product::Params::dense(rows, depth, width).accumulating(k + 1 != self.tiles.len());
+            let params = product::Params::dense(rows, depth, width).accumulating(!is_last);
             let weight = graph
                 .operand(self.weight)
                 .part(start * depth, width * depth);

@@ -6,6 +6,7 @@
 
 use crate::kernel::{ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::parallel;
+use crate::kernels::softmax::cases;
 use crate::kernels::softmax::ignore::IGNORE;
 use crate::real::Real;
 use crate::{params, twin};
@@ -83,7 +84,7 @@ fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
 
 /// Computes rows of `logits`, the first of which is row `first`.
 #[inline(always)]
-fn differentiate<R: Real>(
+pub(super) fn differentiate<R: Real>(
     params: &Params,
     running: &[R],
     targets: &[u32],
@@ -110,13 +111,13 @@ fn differentiate<R: Real>(
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, width: usize, start, divisor, targets: Vec<u32>| {
-        let rows = targets.len();
+    cases::of_tiles(|tile| {
+        let (rows, width) = (tile.targets.len(), tile.width);
         let params = Params {
             rows: rows as u32,
             width: width as u32,
-            start,
-            divisor,
+            start: tile.start,
+            divisor: tile.divisor,
         };
         let running =
             (0..rows).flat_map(|row| [4.0 + (row % 3) as f32 / 4.0, 1.5 + row as f32, 0.0]);
@@ -127,41 +128,9 @@ fn cases() -> Vec<Case> {
                 high: 4.0,
             },
             Fill::Values(running.collect()),
-            Fill::Indices(targets),
-            Fill::Values(vec![if divisor == 2.0 { 8.0 } else { 1.0 }]),
+            Fill::Indices(tile.targets.clone()),
+            Fill::Values(vec![if tile.divisor == 2.0 { 8.0 } else { 1.0 }]),
         ];
-        Case::new(label, &params, 2, buffers)
-    };
-    vec![
-        case("one logit", 1, 0, 1.0, vec![0]),
-        case(
-            "padding, target in and past the tile",
-            67,
-            0,
-            0.25,
-            vec![0, 66, 67, IGNORE],
-        ),
-        case(
-            "tile in the middle",
-            259,
-            1000,
-            2.0,
-            vec![999, 1000, 1258, 1259, IGNORE],
-        ),
-        case(
-            "last ids of the largest vocabulary",
-            5,
-            IGNORE - 5,
-            1.0,
-            vec![IGNORE, IGNORE - 1, 3],
-        ),
-        case(
-            "more than one task",
-            1031,
-            7,
-            1.0,
-            (0..37).map(|k| k * 31).collect(),
-        ),
-        case("of the bench model", 4096, 0, 1.0, (0..320).collect()).timed(),
-    ]
+        Case::new(tile.label, &params, 2, buffers)
+    })
 }

@@ -39,7 +39,12 @@ fn twin<R: Real>(params: &Params, buffers: &mut Buffers<'_, R>) {
         buffers.index("targets"),
         buffers.write("nll"),
     );
-    for row in 0..params.rows as usize {
+    losses(params.rows as usize, running, targets, nll);
+}
+
+/// Computes all rows.
+pub(super) fn losses<R: Real>(rows: usize, running: &[R], targets: &[u32], nll: &mut [R]) {
+    for row in 0..rows {
         let state = &running[3 * row..][..3];
         nll[row] = if targets[row] == IGNORE {
             R::ZERO

@@ -7,7 +7,9 @@ use crate::kernel::{
     ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, WORKGROUP, grid_over,
 };
 use crate::kernels::parallel;
+use crate::kernels::softmax::cases;
 use crate::kernels::softmax::ignore::IGNORE;
+use crate::kernels::softmax::snippets::TILE_STATE;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -29,7 +31,7 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "softmax/log_sum_exp",
     wgsl: include_str!("../../../shaders/softmax/log_sum_exp.wgsl"),
-    snippets: &[&ACTIVATION, &WORKGROUP],
+    snippets: &[&ACTIVATION, &WORKGROUP, &TILE_STATE],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("logits").or_half(),
@@ -77,7 +79,7 @@ fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
 
 /// Computes rows of `running`, the first of which is row `first_row`.
 #[inline(always)]
-fn update_rows<R: Real>(
+pub(super) fn update_rows<R: Real>(
     params: &Params,
     logits: &[R],
     targets: &[u32],
@@ -110,13 +112,13 @@ fn update_rows<R: Real>(
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, width: usize, start, first, targets: Vec<u32>| {
-        let rows = targets.len();
+    cases::of_tiles(|tile| {
+        let (rows, width) = (tile.targets.len(), tile.width);
         let params = Params {
             rows: rows as u32,
             width: width as u32,
-            start,
-            first,
+            start: tile.start,
+            first: (tile.start == 0).into(),
         };
         let before = (0..rows).flat_map(|row| [row as f32 - 3.0, 1.0 + row as f32 / 2.0, -0.25]);
         let buffers = vec![
@@ -125,41 +127,9 @@ fn cases() -> Vec<Case> {
                 low: -8.0,
                 high: 8.0,
             },
-            Fill::Indices(targets),
+            Fill::Indices(tile.targets.clone()),
             Fill::Values(before.collect()),
         ];
-        Case::new(label, &params, width, buffers)
-    };
-    vec![
-        case("one logit", 1, 0, 1, vec![0]),
-        case(
-            "first tile, targets in and past it",
-            67,
-            0,
-            1,
-            vec![0, 66, 67, IGNORE],
-        ),
-        case(
-            "tile in the middle",
-            259,
-            1000,
-            0,
-            vec![999, 1000, 1258, 1259, IGNORE],
-        ),
-        case(
-            "last ids of the largest vocabulary",
-            5,
-            IGNORE - 5,
-            0,
-            vec![IGNORE, IGNORE - 1, 3],
-        ),
-        case(
-            "more than one task",
-            1031,
-            7,
-            0,
-            (0..37).map(|k| k * 31).collect(),
-        ),
-        case("of the bench model", 4096, 0, 0, (0..320).collect()).timed(),
-    ]
+        Case::new(tile.label, &params, width, buffers)
+    })
 }

@@ -2,7 +2,9 @@
 
 use crate::kernel::Kernel;
 
+mod cases;
 pub mod full_backward;
+pub mod full_gradient;
 pub mod full_loss;
 mod ignore;
 pub mod log_sum_exp;
@@ -10,6 +12,7 @@ mod running_sum;
 pub mod sampled_backward;
 pub mod sampled_gradient;
 pub mod sampled_loss;
+mod snippets;
 pub mod target_backward;
 pub mod target_logits;
 
@@ -20,6 +23,7 @@ pub static KERNELS: &[&Kernel] = &[
     &log_sum_exp::KERNEL,
     &full_loss::KERNEL,
     &full_backward::KERNEL,
+    &full_gradient::KERNEL,
     &target_logits::KERNEL,
     &target_backward::KERNEL,
     &sampled_loss::KERNEL,

@@ -10,6 +10,7 @@
 
 use crate::kernel::{ACTIVATION, Binding, Buffers, Case, Fill, Kernel, Params as _, grid_over};
 use crate::kernels::parallel;
+use crate::kernels::softmax::cases;
 use crate::kernels::softmax::ignore::IGNORE;
 use crate::real::Real;
 use crate::{params, twin};
@@ -154,13 +155,13 @@ pub(super) fn differentiate<R: Real>(
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, divisor, candidates: Vec<u32>, targets: Vec<u32>| {
-        let (rows, samples) = (targets.len(), candidates.len());
+    cases::of_candidates(|of| {
+        let (rows, samples) = (of.targets.len(), of.candidates.len());
         let params = Params {
             rows: rows as u32,
             samples: samples as u32,
             first: 0,
-            divisor,
+            divisor: of.divisor,
         };
         let buffers = vec![
             Fill::signed(rows * samples),
@@ -170,8 +171,8 @@ fn cases() -> Vec<Case> {
                 low: -4.0,
                 high: 0.0,
             },
-            Fill::Indices(candidates),
-            Fill::Indices(targets),
+            Fill::Indices(of.candidates.clone()),
+            Fill::Indices(of.targets.clone()),
             Fill::Uniform {
                 len: rows,
                 low: 3.0,
@@ -179,35 +180,6 @@ fn cases() -> Vec<Case> {
             },
             Fill::Values(vec![4.0]),
         ];
-        Case::new(label, &params, 2, buffers)
-    };
-    vec![
-        case("one candidate", 1.0, vec![4], vec![2]),
-        case("the only candidate is the target", 1.0, vec![4], vec![4]),
-        case(
-            "hits and padding",
-            0.25,
-            (0..67).collect(),
-            vec![3, 66, 67, IGNORE, 0],
-        ),
-        case(
-            "more than a workgroup",
-            20.0,
-            (0..259).rev().collect(),
-            vec![900, 258, 0],
-        ),
-        case(
-            "more than one task",
-            1.0,
-            (0..1031).map(|k| k * 2).collect(),
-            (0..37).collect(),
-        ),
-        case(
-            "of the bench model",
-            0.05,
-            (0..2048).map(|k| k * 16).collect(),
-            (0..320).collect(),
-        )
-        .timed(),
-    ]
+        Case::new(of.label, &params, 2, buffers)
+    })
 }

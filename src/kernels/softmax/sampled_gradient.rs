@@ -6,7 +6,8 @@ use super::sampled_loss;
 use crate::kernel::{
     ACTIVATION, Binding, Buffers, Case, Fill, Kernel, LOGARITHM, Params as _, WORKGROUP, grid_over,
 };
-use crate::kernels::softmax::ignore::IGNORE;
+use crate::kernels::softmax::cases;
+use crate::kernels::softmax::snippets::SAMPLED_SUM;
 use crate::real::Real;
 use crate::twin;
 
@@ -14,7 +15,7 @@ use crate::twin;
 pub static KERNEL: Kernel = Kernel {
     name: "softmax/sampled_gradient",
     wgsl: include_str!("../../../shaders/softmax/sampled_gradient.wgsl"),
-    snippets: &[&ACTIVATION, &LOGARITHM, &WORKGROUP],
+    snippets: &[&ACTIVATION, &LOGARITHM, &WORKGROUP, &SAMPLED_SUM],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read_write("logits").or_half(),
@@ -126,13 +127,13 @@ fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |label, divisor, candidates: Vec<u32>, targets: Vec<u32>| {
-        let (rows, samples) = (targets.len(), candidates.len());
+    cases::of_candidates(|of| {
+        let (rows, samples) = (of.targets.len(), of.candidates.len());
         let params = Params {
             rows: rows as u32,
             samples: samples as u32,
             first: 0,
-            divisor,
+            divisor: of.divisor,
         };
         let buffers = vec![
             Fill::Uniform {
@@ -146,41 +147,12 @@ fn cases() -> Vec<Case> {
                 low: -4.0,
                 high: 0.0,
             },
-            Fill::Indices(candidates),
-            Fill::Indices(targets),
+            Fill::Indices(of.candidates.clone()),
+            Fill::Indices(of.targets.clone()),
             Fill::Values(vec![4.0]),
             Fill::Output(rows),
             Fill::Output(rows),
         ];
-        Case::new(label, &params, samples + 1, buffers)
-    };
-    vec![
-        case("one candidate", 1.0, vec![4], vec![2]),
-        case("the only candidate is the target", 1.0, vec![4], vec![4]),
-        case(
-            "hits and padding",
-            0.25,
-            (0..67).collect(),
-            vec![3, 66, 67, IGNORE, 0],
-        ),
-        case(
-            "more than a workgroup",
-            20.0,
-            (0..259).rev().collect(),
-            vec![900, 258, 0],
-        ),
-        case(
-            "more than one task",
-            1.0,
-            (0..1031).map(|k| k * 2).collect(),
-            (0..37).collect(),
-        ),
-        case(
-            "of the bench model",
-            0.05,
-            (0..2048).map(|k| k * 16).collect(),
-            (0..320).collect(),
-        )
-        .timed(),
-    ]
+        Case::new(of.label, &params, samples + 1, buffers)
+    })
 }

@@ -14,8 +14,10 @@ use crate::kernel::{
     ACTIVATION, Binding, Buffers, Case, Fill, Kernel, LOGARITHM, Params as _, WORKGROUP, grid_over,
 };
 use crate::kernels::parallel;
+use crate::kernels::softmax::cases;
 use crate::kernels::softmax::ignore::IGNORE;
 use crate::kernels::softmax::running_sum::LogSumExp;
+use crate::kernels::softmax::snippets::SAMPLED_SUM;
 use crate::real::Real;
 use crate::{params, twin};
 
@@ -35,7 +37,7 @@ params! {
 pub static KERNEL: Kernel = Kernel {
     name: "softmax/sampled_loss",
     wgsl: include_str!("../../../shaders/softmax/sampled_loss.wgsl"),
-    snippets: &[&ACTIVATION, &LOGARITHM, &WORKGROUP],
+    snippets: &[&ACTIVATION, &LOGARITHM, &WORKGROUP, &SAMPLED_SUM],
     fields: Params::FIELDS,
     bindings: &[
         Binding::read("logits").or_half(),
@@ -162,8 +164,8 @@ pub(super) fn normalise<R: Real>(
 const BLOCK: usize = 1024;
 
 fn cases() -> Vec<Case> {
-    let case = |label, candidates: Vec<u32>, targets: Vec<u32>| {
-        let (rows, samples) = (targets.len(), candidates.len());
+    cases::of_candidates(|of| {
+        let (rows, samples) = (of.targets.len(), of.candidates.len());
         let params = Params {
             rows: rows as u32,
             samples: samples as u32,
@@ -181,36 +183,11 @@ fn cases() -> Vec<Case> {
                 low: -9.0,
                 high: 0.0,
             },
-            Fill::Indices(candidates),
-            Fill::Indices(targets),
+            Fill::Indices(of.candidates.clone()),
+            Fill::Indices(of.targets.clone()),
             Fill::Output(rows),
             Fill::Output(rows),
         ];
-        Case::new(label, &params, samples + 1, buffers)
-    };
-    vec![
-        case("one candidate", vec![4], vec![2]),
-        case("the only candidate is the target", vec![4], vec![4]),
-        case(
-            "hits and padding",
-            (0..67).collect(),
-            vec![3, 66, 67, IGNORE, 0],
-        ),
-        case(
-            "more than a workgroup",
-            (0..259).rev().collect(),
-            vec![900, 258, 0],
-        ),
-        case(
-            "more than one task",
-            (0..1031).map(|k| k * 2).collect(),
-            (0..37).collect(),
-        ),
-        case(
-            "of the bench model",
-            (0..2048).map(|k| k * 16).collect(),
-            (0..320).collect(),
-        )
-        .timed(),
-    ]
+        Case::new(of.label, &params, samples + 1, buffers)
+    })
 }

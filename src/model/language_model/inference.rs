@@ -32,7 +32,7 @@ pub fn evaluation(
     let targets = graph.builder.index_input("targets", [extent.rows()]);
     let (weight, bias) = (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS));
     let tile = TILE.min(limits.slice);
-    full_softmax(&mut graph, h, weight, bias, targets, tile, 1.0);
+    full_softmax(&mut graph, h, weight, bias, targets, tile, None);
     graph.finish()
 }
 

@@ -165,7 +165,7 @@ pub fn line_softmax(
     };
     let tile = (words * rows).min(limits.slice);
     let (weight, bias) = (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS));
-    full_softmax(&mut graph, h, weight, bias, targets, tile, 1.0);
+    full_softmax(&mut graph, h, weight, bias, targets, tile, None);
     graph.finish()
 }
 

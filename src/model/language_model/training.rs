@@ -68,7 +68,7 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
     let nll = match config.softmax {
         Softmax::Full => {
             let tile = TILE.min(limits.slice);
-            full_softmax(graph, h, weight, bias, targets, tile, divisor)
+            full_softmax(graph, h, weight, bias, targets, tile, Some(divisor))
         }
         Softmax::Sampled { samples } => {
             let sampling = CandidateSampling {

@@ -1,8 +1,8 @@
 //! Both softmaxes, from logits or hidden states to the loss and back, and against the formula of the loss.
 
 use wlstm::kernels::softmax::{
-    IGNORE, full_backward, full_loss, log_sum_exp, sampled_backward, sampled_gradient,
-    sampled_loss, target_backward, target_logits,
+    IGNORE, full_backward, full_gradient, full_loss, log_sum_exp, sampled_backward,
+    sampled_gradient, sampled_loss, target_backward, target_logits,
 };
 
 use super::tools::{
@@ -26,7 +26,7 @@ fn full_softmax() {
     let rows = targets.len();
     // First id and width of each tile.
     for tiles in [&[(0, VOCABULARY)][..], &[(0, 4), (4, 1), (5, 6)]] {
-        let running = |logits: &[f64]| {
+        let running = |logits: &[f64], tiles: &[(usize, usize)]| {
             let mut running = output(3 * rows);
             for &(start, width) in tiles {
                 let params = log_sum_exp::Params {
@@ -43,7 +43,11 @@ fn full_softmax() {
         };
         let nll = |logits: &[f64]| {
             let params = full_loss::Params { rows: rows as u32 };
-            let buffers = vec![reals(&running(logits)), indices(&targets), output(rows)];
+            let buffers = vec![
+                reals(&running(logits, tiles)),
+                indices(&targets),
+                output(rows),
+            ];
             result(&full_loss::KERNEL, &params, buffers, 2)
         };
         let logits: Vec<f64> = numbers(1, rows * VOCABULARY)
@@ -51,6 +55,7 @@ fn full_softmax() {
             .map(|x| 4.0 * x)
             .collect();
         let mut gradient = vec![f64::NAN; rows * VOCABULARY];
+        let mut last = Vec::new();
         for &(start, width) in tiles {
             let params = full_backward::Params {
                 rows: rows as u32,
@@ -59,12 +64,34 @@ fn full_softmax() {
                 divisor: 4.0 / SCALE,
             };
             let tile = columns_of(&logits, VOCABULARY, start, width);
-            let mut buffers = vec![reals(&tile), reals(&running(&logits)), indices(&targets)];
+            let mut buffers = vec![
+                reals(&tile),
+                reals(&running(&logits, tiles)),
+                indices(&targets),
+            ];
             buffers.push(reals(&[4.0]));
             let tile = result(&full_backward::KERNEL, &params, buffers, 0);
             for (row, values) in tile.chunks(width).enumerate() {
                 gradient[row * VOCABULARY + start..][..width].copy_from_slice(values);
             }
+            last = tile;
+        }
+        let (before, &(start, width)) = (&tiles[..tiles.len() - 1], &tiles[tiles.len() - 1]);
+        let params = full_gradient::Params {
+            rows: rows as u32,
+            width: width as u32,
+            start: start as u32,
+            first: (start == 0).into(),
+            divisor: 4.0 / SCALE,
+        };
+        let tile = columns_of(&logits, VOCABULARY, start, width);
+        let mut at_once = vec![reals(&tile), indices(&targets), reals(&[4.0])];
+        at_once.extend([reals(&running(&logits, before)), output(rows)]);
+        run(&full_gradient::KERNEL, &params, &mut at_once);
+        let state = running(&logits, tiles);
+        for (k, want) in [(0, &last), (3, &state), (4, &nll(&logits))] {
+            let got = real(std::mem::replace(&mut at_once[k], output(1)));
+            assert_close(&format!("in one pass {k}"), &got, want, 0.0);
         }
         let loss = |logits: &[f64]| f64::from(SCALE) * nll(logits).iter().sum::<f64>();
         assert_gradient("dlogits", &gradient, loss, &logits);
