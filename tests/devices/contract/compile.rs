@@ -56,14 +56,16 @@ pub fn halves(kernel: &Kernel) -> BTreeSet<Halves> {
             }
         }))
     };
-    if kernel.needs_units() && kernel.requires.unit_operands == UnitOperands::Split {
-        return [Halves::NONE].into();
-    }
     if kernel.needs_units() {
-        // With and without a product in f16.
-        let left_and_right = |k: usize| if k < 2 { Dtype::Half } else { Dtype::Real };
-        let sums = Halves::of((0..kernel.bindings.len()).map(left_and_right));
-        return [sums, kernel.all_halves()].into();
+        return match kernel.requires.unit_operands {
+            UnitOperands::Split => [Halves::NONE].into(),
+            // With and without a product in f16.
+            UnitOperands::Halves => {
+                let left_and_right = |k: usize| if k < 2 { Dtype::Half } else { Dtype::Real };
+                let sums = Halves::of((0..kernel.bindings.len()).map(left_and_right));
+                [sums, kernel.all_halves()].into()
+            }
+        };
     }
     let alone = (0..kernel.bindings.len()).map(each);
     alone.chain([Halves::NONE, kernel.all_halves()]).collect()
