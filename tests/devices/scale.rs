@@ -103,6 +103,7 @@ fn tables_on_the_host(device: &str) -> Outcome {
             "tied",
             vec!["model.tied=true", "train.optimizer=momentum", "train.ema=0"],
         ),
+        ("f32x3", vec!["train.precision=f32x3"]),
     ] {
         let on_device = text.run(&format!("device-{kind}"), device, &sets, &[]);
         for (rows, name) in [("1", "few"), ("0", "some")] {
@@ -190,6 +191,7 @@ fn devices_and_micro_batches(device: &str) -> Outcome {
             vec![plain, "model.tables=host", "device.table_rows=1"],
         ),
         ("mixed", vec![plain, "train.precision=mixed"]),
+        ("f32x3", vec![plain, "train.precision=f32x3"]),
         ("paper", vec![]),
     ] {
         // No validation: its result depends on the number of streams, each of which carries a state.
@@ -231,19 +233,26 @@ fn devices_stop_and_resume(device: &str) -> Outcome {
     let text = Text::new(CONFIG, 300);
     let twice = ["--device", device];
     let sets = ["train.accumulate=2", "train.batch=2"];
-    let whole = text.run("whole", device, &sets, &twice);
-    text.run(
-        "parts",
-        device,
-        &sets,
-        &["--device", device, "--steps", "7"],
-    );
-    let more = ["--device", device, "--steps", "12", "--resume"];
-    let parts = text.run("parts", device, &sets, &more);
-    let (want, got) = (last(&whole), last(&parts));
-    if want.tensors != got.tensors || losses(&whole) != losses(&parts) {
-        return Err("stopping changed a run on two devices".into());
+    let in_parts = |precision: &str| {
+        let set = format!("train.precision={precision}");
+        let sets = [&sets[..], &[&*set]].concat();
+        let run = |what: &str, more: &[&str]| {
+            let name = format!("{what}-{precision}");
+            text.run(&name, device, &sets, &[&twice[..], more].concat())
+        };
+        let whole = run("whole", &[]);
+        run("parts", &["--steps", "7"]);
+        let parts = run("parts", &["--steps", "12", "--resume"]);
+        let (want, got) = (last(&whole), last(&parts));
+        if want.tensors != got.tensors || losses(&whole) != losses(&parts) {
+            return Err(format!("stopping changed a run on two devices in {precision}").into());
+        }
+        Ok::<_, libtest_mimic::Failed>(parts)
+    };
+    for precision in ["mixed", "f32x3"] {
+        in_parts(precision)?;
     }
+    let parts = in_parts("f32")?;
     let config = text.config.to_str().expect("a Unicode path");
     let out = parts.to_str().expect("a Unicode path");
     let mut arguments = vec![

@@ -17,8 +17,8 @@ use self::folder::{
 use self::kills::{
     a_kill_loses_at_most_one_interval, kill_before_the_first_checkpoint, signal_saves,
 };
-use self::steps::{one_seed_gives_the_same_bits, stop_at_any_step};
-use self::tools::{FULL, SAMPLED, Text, mixed, same, two_optimizers};
+use self::steps::{one_seed_gives_the_same_bits, stop_at_any_step, the_loss_scale_is_restored};
+use self::tools::{FULL, SAMPLED, Text, in_precision, same, two_optimizers};
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -28,7 +28,13 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("stop_at_any_step::two_optimizers", || {
             stop_at_any_step(&two_optimizers())
         }),
-        Trial::test("stop_at_any_step::mixed", || stop_at_any_step(&mixed())),
+        Trial::test("stop_at_any_step::mixed", || {
+            stop_at_any_step(&in_precision("mixed"))
+        }),
+        Trial::test("stop_at_any_step::f32x3", || {
+            stop_at_any_step(&in_precision("f32x3"))
+        }),
+        Trial::test("the_loss_scale_is_restored", the_loss_scale_is_restored),
         Trial::test("signals::interrupt", || signal_saves("INT", 130)),
         Trial::test("signals::terminate", || signal_saves("TERM", 143)),
         Trial::ignorable_test("signals::hang_up", || {
@@ -65,13 +71,10 @@ pub fn trials() -> Vec<Trial> {
     ];
     trials.extend(on_every_gpu("stop_and_resume", |gpu| {
         let device = format!("gpu:{}", gpu.adapter.summary.index);
-        let text = Text::new(SAMPLED);
-        let whole = text.run("whole", &device, &["--steps", "9"]);
-        let halves = text.run("halves", &device, &["--steps", "4"]);
-        text.run("halves", &device, &["--steps", "9", "--resume"]);
-        same(&whole, &halves, 9)?;
-        if gpu.adapter.summary.f16 {
-            let text = Text::new(&mixed());
+        let mut precisions = vec!["f32", "f32x3"];
+        precisions.extend(gpu.adapter.summary.f16.then_some("mixed"));
+        for precision in precisions {
+            let text = Text::new(&in_precision(precision));
             let whole = text.run("whole", &device, &["--steps", "9"]);
             let halves = text.run("halves", &device, &["--steps", "4"]);
             text.run("halves", &device, &["--steps", "9", "--resume"]);

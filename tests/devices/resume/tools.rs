@@ -79,9 +79,10 @@ pub fn two_optimizers() -> String {
     SAMPLED.replace("learning_rate = 0.9\n", adam)
 }
 
-/// [`SAMPLED`] in mixed precision.
-pub fn mixed() -> String {
-    SAMPLED.replace("[train]\n", "[train]\nprecision = \"mixed\"\n")
+/// [`SAMPLED`] in another precision.
+pub fn in_precision(precision: &str) -> String {
+    let line = format!("[train]\nprecision = {precision:?}\n");
+    SAMPLED.replace("[train]\n", &line)
 }
 
 /// A folder with text and a configuration.
