@@ -18,22 +18,61 @@ struct Starts {
 
 alias Product = f32;
 
+// The elements that a thread sums.
+const ELEMENTS: u32 = 1u;
+
+// The pieces whose loads are under way at once.
+const AT_ONCE: u32 = 8u;
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = (group.y * groups.x + group.x) * 256u + local;
-    if (i >= params.len) {
+    let first = (group.y * groups.x + group.x) * 256u * ELEMENTS + local;
+    if (first >= params.len) {
         return;
     }
-    var sum = parts[starts.parts + i];
+    #for e in 0..ELEMENTS
+    // An element past the end repeats the first one.
+    let i{e} = select(first, first + {256*e}u, first + {256*e}u < params.len);
+    #end
+    #for e in 0..ELEMENTS
+    var sum{e} = parts[starts.parts + i{e}];
+    #end
     if (params.accumulate != 0u) {
-        sum = f32(product[starts.product + i]) + sum;
+        #for e in 0..ELEMENTS
+        let before{e} = f32(product[starts.product + i{e}]);
+        #end
+        #for e in 0..ELEMENTS
+        sum{e} = before{e} + sum{e};
+        #end
     }
-    for (var piece = 1u; piece < params.pieces; piece += 1u) {
-        sum += parts[starts.parts + piece * params.len + i];
+    var piece = 1u;
+    for (; piece + {AT_ONCE-1}u < params.pieces; piece += AT_ONCE) {
+        #for k in 0..AT_ONCE
+        let at{k} = starts.parts + (piece + {k}u) * params.len;
+        #for e in 0..ELEMENTS
+        let x{k}_{e} = parts[at{k} + i{e}];
+        #end
+        #end
+        #for k in 0..AT_ONCE
+        #for e in 0..ELEMENTS
+        sum{e} += x{k}_{e};
+        #end
+        #end
     }
-    product[starts.product + i] = Product(sum);
+    for (; piece < params.pieces; piece += 1u) {
+        let at = starts.parts + piece * params.len;
+        #for e in 0..ELEMENTS
+        let x{e} = parts[at + i{e}];
+        #end
+        #for e in 0..ELEMENTS
+        sum{e} += x{e};
+        #end
+    }
+    #for e in 0..ELEMENTS
+    product[starts.product + i{e}] = Product(sum{e});
+    #end
 }

@@ -29,11 +29,26 @@ pub static KERNEL: Kernel = Kernel {
         Binding::read("parts"),
         Binding::read_write("product").or_half(),
     ],
-    grid: |raw| grid_over(Params::of(raw).len as usize, 256),
+    constants: |raw| {
+        let elements = elements(Params::of(raw).len);
+        vec![("ELEMENTS", elements), ("AT_ONCE", AT_ONCE / elements)]
+    },
+    grid: |raw| {
+        let len = Params::of(raw).len;
+        grid_over(len as usize, 256 * elements(len) as usize)
+    },
     twin: twin!(twin),
     cases,
     ..Kernel::DEFAULT
 };
+
+/// The loads that a thread has under way at once.
+const AT_ONCE: u32 = 8;
+
+/// The elements that a thread sums: several where there are enough of them to fill a device.
+fn elements(len: u32) -> u32 {
+    if len >= 1 << 20 { 4 } else { 1 }
+}
 
 fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
     let (parts, product) = (buffers.read("parts"), buffers.write("product"));
@@ -68,6 +83,9 @@ fn cases() -> Vec<Case> {
         case("one", 1, 1, 0),
         case("three pieces, added", 301, 3, 1),
         case("seventeen pieces", 70, 17, 0),
+        case("nine pieces", 257, 9, 1),
+        case("several elements of a thread", (1 << 20) + 300, 4, 0),
+        case("several elements of a thread, added", (1 << 20) + 1, 2, 1),
         case("projection of the paper's models", 128 * 1024, 16, 0).timed(),
     ]
 }
