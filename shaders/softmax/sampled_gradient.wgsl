@@ -51,8 +51,7 @@ fn main(
     let scale = loss_scale[starts.loss_scale] / params.divisor;
 
     for (var k = local; k < params.samples; k += 256u) {
-        let logit = f32(logits[base + k]) - log_q[starts.log_q + k];
-        let gradient = scale * exp_of(logit - total);
+        let gradient = scale * exp_of(logit_of(base, k) - total);
         logits[base + k] = Logits(select(gradient, 0.0, ignored || candidates[starts.candidates + k] == wanted));
     }
 

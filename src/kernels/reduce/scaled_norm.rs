@@ -121,6 +121,7 @@ fn cases() -> Vec<Case> {
         case("clipped", some(67), 67, 0.25, [16.0, 3.0]),
         case("clipped to a small limit", some(67), 67, 0.005, [16.0, 3.0]),
         case("some are not clipped", some(613), 301, 0.25, [2.0, 18.0]),
+        case("many partial sums", some(5003), 2501, 0.25, [2.0, 18.0]),
         case("none is clipped", some(13), 0, 0.25, [2.0, 18.0]),
         case("the scale grows", some(259), 259, 0.0, [64.0, 19.0]),
         case("the scale is the highest", some(5), 3, 0.0, [4096.0, 19.0]),
