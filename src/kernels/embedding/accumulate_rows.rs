@@ -50,7 +50,10 @@ impl Params {
 }
 
 /// See the module.
-pub static KERNEL: Kernel = Kernel {
+pub static KERNEL: Kernel = BASE;
+
+/// The common parts of both forms.
+pub(super) const BASE: Kernel = Kernel {
     name: "embedding/accumulate_rows",
     wgsl: include_str!("../../../shaders/embedding/accumulate_rows.wgsl"),
     fields: Params::FIELDS,
@@ -209,6 +212,18 @@ fn cases() -> Vec<Case> {
         part(
             "other positions, accumulated",
             33,
+            1,
+            vec![7, 3, 2, 7, 2, 2, 3, 90],
+        ),
+        case(
+            "vectors, duplicates and padding",
+            68,
+            0.5,
+            vec![7, IGNORE, 2, 7, 2, 2, IGNORE, 90],
+        ),
+        part(
+            "other positions of vectors, accumulated",
+            36,
             1,
             vec![7, 3, 2, 7, 2, 2, 3, 90],
         ),

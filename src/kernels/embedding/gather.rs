@@ -23,7 +23,10 @@ params! {
 }
 
 /// See the module.
-pub static KERNEL: Kernel = Kernel {
+pub static KERNEL: Kernel = BASE;
+
+/// The common parts of both forms.
+pub(super) const BASE: Kernel = Kernel {
     name: "embedding/gather",
     wgsl: include_str!("../../../shaders/embedding/gather.wgsl"),
     fields: Params::FIELDS,
@@ -132,6 +135,13 @@ fn cases() -> Vec<Case> {
             11,
             6,
             5,
+            vec![10, 11, 16, 17, 0, u32::MAX, 13],
+        ),
+        windowed(
+            "some rows of vectors",
+            11,
+            6,
+            12,
             vec![10, 11, 16, 17, 0, u32::MAX, 13],
         ),
         case("one column", 300, 1, (0..300).rev().collect()),

@@ -33,7 +33,10 @@ params! {
 }
 
 /// See the module.
-pub static KERNEL: Kernel = Kernel {
+pub static KERNEL: Kernel = BASE;
+
+/// The common parts of both forms.
+pub(super) const BASE: Kernel = Kernel {
     name: "pointwise/dropout",
     wgsl: include_str!("../../../shaders/pointwise/dropout.wgsl"),
     snippets: &[&PHILOX],
@@ -183,6 +186,14 @@ fn cases() -> Vec<Case> {
             5 * 131,
             [131, 131, 262],
             16,
+            0.3,
+            [7, 0, 42, 0],
+        ),
+        placed(
+            "the last third of each row, in vectors",
+            5 * 132,
+            [264, 132, 396],
+            17,
             0.3,
             [7, 0, 42, 0],
         ),

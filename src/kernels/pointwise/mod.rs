@@ -6,6 +6,7 @@ pub mod add;
 pub mod copy;
 pub mod copy_vector;
 pub mod dropout;
+pub mod dropout_vector;
 pub mod functions;
 pub mod join;
 pub mod multiply_add;
@@ -18,6 +19,7 @@ pub static KERNELS: &[&Kernel] = &[
     &copy_vector::KERNEL,
     &copy_vector::WIDE,
     &dropout::KERNEL,
+    &dropout_vector::KERNEL,
     &join::KERNEL,
     &transpose::KERNEL,
     &multiply_add::KERNEL,
