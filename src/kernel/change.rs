@@ -5,7 +5,8 @@
 pub enum Change {
     /// The number of pieces of a product follows the waves of its workgroups.
     Pieces,
-    /// The update, the moving average and the `f16` copy of a parameter run in one kernel.
+    /// The update, the moving average and the `f16` copy of a parameter run in one kernel, the squares of several gradients are
+    /// summed in one dispatch.
     Optimizer,
     /// The loss reads the logits once, and the last step writes the state of the cells.
     Loss,
@@ -44,7 +45,7 @@ impl Change {
     pub fn describe(self) -> &'static str {
         match self {
             Change::Pieces => "the number of pieces of a product follows waves of workgroups",
-            Change::Optimizer => "update, moving average and f16 copy in one kernel",
+            Change::Optimizer => "update, average and f16 copy in one kernel, norms in another",
             Change::Loss => "the loss reads logits once, the last step writes the state",
             Change::Cells => "cells in the epilogue of recurrent products",
             Change::Units => "wide loads and large tiles in products on matrix units",
