@@ -21,8 +21,8 @@ struct Starts {
 const COLUMNS: u32 = 32u;
 const LANES: u32 = 256u / COLUMNS;
 
-// Whether a thread reads four rows at a time, in the same order, so that their loads are under way at once.
-const FOUR: bool = false;
+// The rows that a thread reads at a time, in the same order, so that their loads are under way at once.
+const AT_ONCE: u32 = 1u;
 
 var<workgroup> partial: array<f32, 256>;
 
@@ -37,16 +37,16 @@ fn main(
     var sum = 0.0;
     if (column < params.width) {
         var row = lane;
-        if (FOUR) {
-            for (; row + 3u * LANES < params.rows; row += 4u * LANES) {
-                let at = starts.x + (row + LANES * vec4<u32>(0u, 1u, 2u, 3u)) * params.width + column;
-                let values = vec4<f32>(f32(x[at.x]), f32(x[at.y]), f32(x[at.z]), f32(x[at.w]));
-                sum += values.x;
-                sum += values.y;
-                sum += values.z;
-                sum += values.w;
-            }
+        #if AT_ONCE > 1
+        for (; row + {AT_ONCE-1}u * LANES < params.rows; row += AT_ONCE * LANES) {
+            #for k in 0..AT_ONCE
+            let x{k} = f32(x[starts.x + (row + {k}u * LANES) * params.width + column]);
+            #end
+            #for k in 0..AT_ONCE
+            sum += x{k};
+            #end
         }
+        #end
         for (; row < params.rows; row += LANES) {
             sum += f32(x[starts.x + row * params.width + column]);
         }

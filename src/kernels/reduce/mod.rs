@@ -11,7 +11,7 @@ pub mod sum_squares;
 /// The kernels of this folder.
 pub static KERNELS: &[&Kernel] = &[
     &sum_columns::KERNEL,
-    &sum_columns::FOUR,
+    &sum_columns::EIGHT,
     &sum::KERNEL,
     &sum_squares::KERNEL,
     &sum_squares::SEVERAL,

@@ -25,10 +25,10 @@ pub static KERNEL: Kernel = Kernel {
     ..BASE
 };
 
-/// The form whose threads read four rows at a time: more loads are under way at once.
-pub static FOUR: Kernel = Kernel {
-    name: "reduce/sum_columns four",
-    constants: |raw| vec![("COLUMNS", columns(Params::of(raw).width)), ("FOUR", 1)],
+/// The form whose threads read eight rows at a time: more loads are under way at once.
+pub static EIGHT: Kernel = Kernel {
+    name: "reduce/sum_columns eight",
+    constants: |raw| vec![("COLUMNS", columns(Params::of(raw).width)), ("AT_ONCE", 8)],
     form_of: Some(&KERNEL),
     ..BASE
 };
