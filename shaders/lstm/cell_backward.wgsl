@@ -1,38 +1,6 @@
 // The gradient of one time step's cell: dm = left weight' (or left itself), then dz, which replaces the gates, and dc of the
 // previous time step. A thread computes four units of four streams; a workgroup computes 32 units of 32 streams.
 
-struct Params {
-    batch: u32,
-    hidden: u32,
-    depth: u32,
-    projected: u32,
-    transposed: u32,
-    carry: u32,
-}
-
-struct Starts {
-    left: u32,
-    weight: u32,
-    z: u32,
-    c_before: u32,
-    c: u32,
-    dc: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> starts: Starts;
-@group(0) @binding(2) var<storage, read> left: array<f32>;
-@group(0) @binding(3) var<storage, read> weight: array<f32>;
-@group(0) @binding(4) var<storage, read_write> z: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> c_before: array<f32>;
-@group(0) @binding(6) var<storage, read> c: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dc: array<f32>;
-
-alias Z = vec4<f32>;
-
-// Terms of a partial sum, as in products.
-const DEPTH: u32 = 512u;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let u = block.x * 32u + (local % 8u) * 4u;
@@ -77,24 +45,14 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     for (var row = 0u; row < min(4u, params.batch - b); row += 1u) {
         for (var column = 0u; column < min(4u, params.hidden - u); column += 1u) {
             let at = (b + row) * params.hidden + u + column;
-            let dm = sums[row][column];
-            let gates = vec4<f32>(z[starts.z + at]);
-            let i = gates.x;
-            let j = gates.y;
-            let f = gates.z;
-            let o = gates.w;
-            let t = tanh_of(c[starts.c + at]);
-            var dstate = dm * o * (1.0 - t * t);
+            var after = -0.0;
             if (params.carry != 0u) {
-                dstate += dc[starts.dc + at];
+                after = dc[starts.dc + at];
             }
-            z[starts.z + at] = Z(vec4<f32>(
-                dstate * j * i * (1.0 - i),
-                dstate * i * (1.0 - j * j),
-                dstate * c_before[starts.c_before + at] * f * (1.0 - f),
-                dm * t * o * (1.0 - o),
-            ));
-            dc[starts.dc + at] = dstate * f;
+            let gates = vec4<f32>(z[starts.z + at]);
+            let gradients = unit(sums[row][column], gates, c_before[starts.c_before + at], c[starts.c + at], after);
+            z[starts.z + at] = Z(gradients.dz);
+            dc[starts.dc + at] = gradients.dc;
         }
     }
 }

@@ -21,9 +21,6 @@ const THREADS: u32 = ROWS / TILE_ROWS * (COLUMNS / 8u);
 // Elements of left that a thread reads for each term, without staging.
 const READS: u32 = select(TILE_ROWS, TILE_ROWS / THREADS, EXCHANGES);
 
-// Whether the product is stored in f16. Its sums then stay in registers until they are complete.
-const HALF_PRODUCT: bool = false;
-
 #if EXCHANGES
 // The threads of a subgroup.
 const SUBGROUP_LANES: u32 = THREADS;
@@ -71,8 +68,8 @@ fn exchange(k_four: u32) -> u32 {
 // Square i of an operand, of the first terms of a block whose rows or columns begin at `first`. Neighbouring threads read
 // neighbouring vectors. Rows and columns past the end repeat the last one and are not stored.
 fn {side}_square(job: Task, i: u32, first: u32, last: u32) -> Square {
-    let start = LANES * starts.{side} + job.group * params.{side}_group;
-    let stride = params.{side}_stride;
+    let start = {side}_start() + job.group * {side}_group();
+    let stride = {side}_stride();
     let each = vec4<u32>(0u, 1u, 2u, 3u);
 #if {SIDE}_ALONG
     let four = i / K_FOURS;
@@ -100,14 +97,14 @@ fn {side}_vector(at: u32, inside: bool) -> vec4<f32> {
     if (!inside) {
         return vec4<f32>({SIDE}_PAST);
     }
-    return vec4<f32>({side}[at]);
+    return vec4<f32>(read_{side}(at));
 }
 #else
 fn {side}_element(at: u32, inside: bool) -> f32 {
     if (!inside) {
         return {SIDE}_PAST;
     }
-    return f32({side}[at]);
+    return f32(read_{side}(at));
 }
 #end
 
@@ -150,9 +147,9 @@ fn put_{side}(buffer: u32, s: Square, vectors: mat4x4<f32>) {
 // Square i of a block. Those of left come first.
 fn square(job: Task, block: vec3<u32>, i: u32) -> Square {
     if (i < LEFT_SQUARES) {
-        return left_square(job, i, block.y * ROWS, params.rows - 1u);
+        return left_square(job, i, block.y * ROWS, rows() - 1u);
     }
-    return right_square(job, i - LEFT_SQUARES, block.x * COLUMNS, params.columns - 1u);
+    return right_square(job, i - LEFT_SQUARES, block.x * COLUMNS, columns() - 1u);
 }
 
 fn fetch(i: u32, s: Square, end: u32) -> mat4x4<f32> {
@@ -181,8 +178,8 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(subgroup_invocation_id
 fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 #end
     let job = task(block.z);
-    let left_step = select(1u, params.left_stride, TRANSPOSE_LEFT);
-    let right_step = select(params.right_stride, 1u, TRANSPOSE_RIGHT);
+    let left_step = select(1u, left_stride(), TRANSPOSE_LEFT);
+    let right_step = select(right_stride(), 1u, TRANSPOSE_RIGHT);
 #if STEP > 0
     // 32 threads, 4 x 8, compute 32 rows and 64 columns, so that together they read whole rows of banks of a tile.
     let row_four = local / 32u / (COLUMNS / 64u) * 8u + local % 32u / 8u * 2u;
@@ -208,7 +205,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let column_a = block.x * COLUMNS + local % (COLUMNS / 8u) * 8u;
     let column_b = column_a + 4u;
 #if !EXCHANGES
-    if (row >= params.rows || column_a >= params.columns) {
+    if (row >= rows() || column_a >= columns()) {
         return;
     }
 #end
@@ -217,38 +214,52 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let columns_b = columns_from(column_b);
 #if STEP == 0
     // Rows and columns past the end repeat the last one and are not stored.
-    let start_left = starts.left + job.group * params.left_group + job.first * left_step;
-    let start_right = starts.right + job.group * params.right_group + job.first * right_step;
-    let row_step = select(params.left_stride, 1u, TRANSPOSE_LEFT);
-    let column_step = select(1u, params.right_stride, TRANSPOSE_RIGHT);
+    let start_left = left_start() + job.group * left_group() + job.first * left_step;
+    let start_right = right_start() + job.group * right_group() + job.first * right_step;
+    let row_step = select(left_stride(), 1u, TRANSPOSE_LEFT);
+    let column_step = select(1u, right_stride(), TRANSPOSE_RIGHT);
     let right_a = start_right + columns_a * column_step;
     let right_b = start_right + columns_b * column_step;
 #for n in 0..READS
 #if EXCHANGES
-    let row{n} = start_left + min(row + {n}u * THREADS + local, params.rows - 1u) * row_step;
+    let row{n} = start_left + min(row + {n}u * THREADS + local, rows() - 1u) * row_step;
 #else
-    let row{n} = start_left + min(row + {n}u, params.rows - 1u) * row_step;
+    let row{n} = start_left + min(row + {n}u, rows() - 1u) * row_step;
 #end
 #end
     var at_left = 0u;
     var at_right = 0u;
 #end
-    // Sums are stored every DEPTH terms.
-    let run = select(DEPTH, params.depth, HALF_PRODUCT);
+#if CELL && LONG
+#for i in 0..TILE_ROWS
+    var total{i}a = before(job, row + {i}u, column_a);
+    var total{i}b = before(job, row + {i}u, column_b);
+#end
+#end
+#if CELL && !LONG
+#for i in 0..TILE_ROWS
+    var sum{i}a = vec4<f32>();
+    var sum{i}b = vec4<f32>();
+#end
+#end
+    // Sums are stored every DEPTH terms; those of a cell are added up in registers.
+    let run = run_terms();
     for (var first = job.first; first < job.end; first += run) {
+#if !CELL || LONG
 #for i in 0..TILE_ROWS
         var sum{i}a = vec4<f32>();
         var sum{i}b = vec4<f32>();
+#end
 #end
         let end = min(first + run, job.end);
 #if STEP == 0
         for (var k = first; k < end; k += 1u) {
             let a = right_a + at_right;
             let b = right_b + at_right;
-            let ra = vec4<f32>(f32(right[a.x]), f32(right[a.y]), f32(right[a.z]), f32(right[a.w]));
-            let rb = vec4<f32>(f32(right[b.x]), f32(right[b.y]), f32(right[b.z]), f32(right[b.w]));
+            let ra = vec4<f32>(f32(read_right(a.x)), f32(read_right(a.y)), f32(read_right(a.z)), f32(read_right(a.w)));
+            let rb = vec4<f32>(f32(read_right(b.x)), f32(read_right(b.y)), f32(read_right(b.z)), f32(read_right(b.w)));
 #for n in 0..READS
-            let from{n} = f32(left[row{n} + at_left]);
+            let from{n} = f32(read_left(row{n} + at_left));
 #end
 #for i in 0..TILE_ROWS
 #if EXCHANGES
@@ -305,13 +316,62 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
 #end
         }
 #end
+#if CELL
+#if LONG
+#for i in 0..TILE_ROWS
+        total{i}a += sum{i}a;
+        total{i}b += sum{i}b;
+#end
+#end
+#else
         let begins = first == job.first;
-        let add = params.accumulate != 0u || !begins;
         let bias_a = bias_of(begins, job.group, columns_a);
         let bias_b = bias_of(begins, job.group, columns_b);
 #for i in 0..TILE_ROWS
-        store(job.product, add, row + {i}u, column_a, sum{i}a + bias_a);
-        store(job.product, add, row + {i}u, column_b, sum{i}b + bias_b);
+        finish(job, begins, row + {i}u, column_a, sum{i}a + bias_a);
+        finish(job, begins, row + {i}u, column_b, sum{i}b + bias_b);
+#end
 #end
     }
+#if CELL
+    // A loop over some rows at a time, so that the code of a cell is not repeated for each.
+    for (var n = 0u; n < TILE_ROWS / AT_ONCE; n += 1u) {
+#for r in 0..AT_ONCE
+        var sums{r}a = vec4<f32>();
+        var sums{r}b = vec4<f32>();
+#end
+        switch n {
+#for n in 0..TILE_ROWS/AT_ONCE
+            case {n}u: {
+#for r in 0..AT_ONCE
+#for half in a b
+#if LONG
+                sums{r}{half} = total{n*AT_ONCE+r}{half};
+#else
+                sums{r}{half} = sum{n*AT_ONCE+r}{half};
+#end
+#end
+#end
+            }
+#end
+            default: {}
+        }
+#for r in 0..AT_ONCE
+#for half in a b
+        let row{r}{half} = row + n * AT_ONCE + {r}u;
+        let inputs{r}{half} = inputs_of(job, row{r}{half}, column_{half});
+#if LONG
+        let total{r}{half} = sums{r}{half};
+#else
+        let total{r}{half} = before(job, row{r}{half}, column_{half}) + sums{r}{half};
+#end
+#end
+#end
+#for r in 0..AT_ONCE
+#for half in a b
+        finish_cell(job, row{r}{half}, column_{half}, total{r}{half}, inputs{r}{half});
+#end
+#end
+    }
+#end
 }

@@ -102,9 +102,14 @@ const FOUR: u32 = 4u;
 var<workgroup> tile_left{p}: array<Staged, EIGHT * BUFFERS * LEFT_BUFFER>;
 var<workgroup> tile_right{p}: array<Staged, EIGHT * BUFFERS * RIGHT_BUFFER>;
 #end
-// Stages a tile of sums of each subgroup before it is stored. One more tile for the subgroups past the last, which nothing reads.
+// Stages neighbouring tiles of sums of each subgroup before they are stored. There is room for one more subgroup: for those past
+// the last, whose sums nothing reads.
+const SUM_TILES: u32 = 1u;
 const TILE: u32 = UNIT * UNIT / 4u;
-var<workgroup> tile_sums: array<Four, FOUR * (SUBGROUPS + 1u) * TILE>;
+var<workgroup> tile_sums: array<Four, FOUR * (SUBGROUPS + 1u) * SUM_TILES * TILE>;
+
+// Fours of a tile whose inputs a thread loads at once, if a cell follows.
+const FOURS: u32 = min(max(TILE / SUBGROUP, 1u), 2u);
 
 // An eight that a thread stages: where it is, the number of elements after the first that are in the matrix, its term, and its
 // place in a buffer.
@@ -142,18 +147,18 @@ fn packed(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {
 fn {side}_source(job: Task, i: u32, first: u32, last: u32) -> Source {
     let stored = i / {SIDE}_WIDTH;
     let along = i % {SIDE}_WIDTH * 8u;
-    let start = LANES * starts.{side} + job.group * params.{side}_group;
+    let start = {side}_start() + job.group * {side}_group();
     let place = stored * {SIDE}_STRIDE + along / 8u;
 #if {SIDE}_ALONG
     let line = min(first + stored, last);
-    return Source((start + line * params.{side}_stride + job.first + along) / LANES, 7u, job.first + along, place);
+    return Source((start + line * {side}_stride() + job.first + along) / LANES, 7u, job.first + along, place);
 #else
 #if LANES > 1
     let line = min(first + along, last / 8u * 8u);
 #else
     let line = min(first + along, last);
 #end
-    return Source((start + (job.first + stored) * params.{side}_stride + line) / LANES, last - line, job.first + stored, place);
+    return Source((start + (job.first + stored) * {side}_stride() + line) / LANES, last - line, job.first + stored, place);
 #end
 }
 
@@ -164,9 +169,9 @@ fn {side}_eight(s: Source, end: u32) -> Eight {
         return Eight();
     }
 #if PARTS == 1
-    return {side}[s.at];
+    return read_{side}(s.at);
 #else
-    return array<vec4<f32>, 2>(vec4<f32>({side}[s.at]), vec4<f32>({side}[s.at + 1u]));
+    return array<vec4<f32>, 2>(vec4<f32>(read_{side}(s.at)), vec4<f32>(read_{side}(s.at + 1u)));
 #end
 #else
     var eight = Eight();
@@ -180,9 +185,9 @@ fn {side}_eight(s: Source, end: u32) -> Eight {
 #end
     if (inside{c}) {
 #if PARTS == 1
-        eight[{c/4}][{c%4}] = f16({side}[at{c}]);
+        eight[{c/4}][{c%4}] = f16(read_{side}(at{c}));
 #else
-        eight[{c/4}][{c%4}] = {side}[at{c}];
+        eight[{c/4}][{c%4}] = read_{side}(at{c});
 #end
     }
 #end
@@ -239,22 +244,45 @@ struct Place {
     lanes: u32,
 }
 
-// Stores the staged sums of each subgroup as its tile (i, j).
-fn store_tile(job: Task, place: Place, i: u32, j: u32) {
+// Four e of staged tile t of the subgroup.
+fn staged(place: Place, t: u32, e: u32) -> vec4<f32> {
+    let at = FOUR * ((place.subgroup * SUM_TILES + t) * TILE + e);
+#if FOUR == 1
+    return tile_sums[at];
+#else
+    return vec4<f32>(tile_sums[at], tile_sums[at + 1u], tile_sums[at + 2u], tile_sums[at + 3u]);
+#end
+}
+
+// Finishes the staged sums of each subgroup, which are those of its tiles from (i, j) on.
+fn finish_tiles(job: Task, place: Place, i: u32, j: u32) {
     workgroupBarrier();
     if (place.subgroup < SUBGROUPS) {
+#if CELL
+        for (var e = place.lane; e < TILE; e += FOURS * place.lanes) {
+#for f in 0..FOURS
+            let e{f} = e + {f}u * place.lanes;
+            let row{f} = place.row + i * UNIT + e{f} / (UNIT / 4u);
+#for t in 0..SUM_TILES
+            let column{f}_{t} = place.column + (j + {t}u) * UNIT + e{f} % (UNIT / 4u) * 4u;
+            let inputs{f}_{t} = inputs_of(job, row{f}, column{f}_{t});
+            let total{f}_{t} = before(job, row{f}, column{f}_{t}) + staged(place, {t}u, e{f});
+#end
+#end
+#for f in 0..FOURS
+#for t in 0..SUM_TILES
+            finish_cell(job, row{f}, column{f}_{t}, total{f}_{t}, inputs{f}_{t});
+#end
+#end
+        }
+#else
         for (var e = place.lane; e < TILE; e += place.lanes) {
             let row = place.row + i * UNIT + e / (UNIT / 4u);
             let column = place.column + j * UNIT + e % (UNIT / 4u) * 4u;
-            let at = FOUR * (place.subgroup * TILE + e);
-#if FOUR == 1
-            let sum = tile_sums[at];
-#else
-            let sum = vec4<f32>(tile_sums[at], tile_sums[at + 1u], tile_sums[at + 2u], tile_sums[at + 3u]);
-#end
-            let value = sum + bias_of(true, job.group, columns_from(column));
-            store(job.product, params.accumulate != 0u, row, column, value);
+            let value = staged(place, 0u, e) + bias_of(true, job.group, columns_from(column));
+            finish(job, true, row, column, value);
         }
+#end
     }
     workgroupBarrier();
 }
@@ -285,14 +313,14 @@ fn main(
 #end
     var buffer = 0u;
     // From the terms of a step to those of the next.
-    let left_step = STEP * select(params.left_stride, 1u, LEFT_ALONG) / LANES;
-    let right_step = STEP * select(params.right_stride, 1u, RIGHT_ALONG) / LANES;
+    let left_step = STEP * select(left_stride(), 1u, LEFT_ALONG) / LANES;
+    let right_step = STEP * select(right_stride(), 1u, RIGHT_ALONG) / LANES;
 #for n in 0..LEFT_OWN
-    var from_left{n} = left_source(job, local + {n}u * THREADS, block.y * ROWS, params.rows - 1u);
+    var from_left{n} = left_source(job, local + {n}u * THREADS, block.y * ROWS, rows() - 1u);
     var left{n} = left_eight(from_left{n}, job.end);
 #end
 #for n in 0..RIGHT_OWN
-    var from_right{n} = right_source(job, local + {n}u * THREADS, block.x * COLUMNS, params.columns - 1u);
+    var from_right{n} = right_source(job, local + {n}u * THREADS, block.x * COLUMNS, columns() - 1u);
     var right{n} = right_eight(from_right{n}, job.end);
 #end
 #if BUFFERS == 2
@@ -373,14 +401,40 @@ fn main(
         workgroupBarrier();
 #end
     }
-    let sums = FOUR * min(subgroup, SUBGROUPS) * TILE;
+#for t in 0..SUM_TILES
+    let sums{t} = FOUR * (min(subgroup, SUBGROUPS) * SUM_TILES + {t}u) * TILE;
+#end
+#if CELL
+    // A loop, so that the code of a cell is not repeated for each tile.
+    for (var n = 0u; n < DOWN * ACROSS; n += SUM_TILES) {
+        switch n {
+#for n in 0..DOWN*ACROSS/SUM_TILES
+            case {n*SUM_TILES}u: {
+#for t in 0..SUM_TILES
+#for i in n*SUM_TILES/ACROSS..n*SUM_TILES/ACROSS+1
+#for j in n*SUM_TILES%ACROSS+t..n*SUM_TILES%ACROSS+t+1
+#if PARTS == 2
+                sum{i}_{j} = total{i}_{j} + sum{i}_{j} + low{i}_{j} * (1.0 / LOW);
+#end
+                coopStoreT(sum{i}_{j}, &tile_sums[sums{t}], FOUR * UNIT / 4u);
+#end
+#end
+#end
+            }
+#end
+            default: {}
+        }
+        finish_tiles(job, place, n / ACROSS, n % ACROSS);
+    }
+#else
 #for i in 0..DOWN
 #for j in 0..ACROSS
 #if PARTS == 2
     sum{i}_{j} = total{i}_{j} + sum{i}_{j} + low{i}_{j} * (1.0 / LOW);
 #end
-    coopStoreT(sum{i}_{j}, &tile_sums[sums], FOUR * UNIT / 4u);
-    store_tile(job, place, {i}u, {j}u);
+    coopStoreT(sum{i}_{j}, &tile_sums[sums0], FOUR * UNIT / 4u);
+    finish_tiles(job, place, {i}u, {j}u);
+#end
 #end
 #end
 }

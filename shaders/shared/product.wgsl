@@ -44,6 +44,17 @@ const PRODUCT_LANES: u32 = 1u;
 #end
 #end
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
+#for Side in Left Right
+#if LANES == 1
+alias {Side} = f32;
+#end
+#if LANES == 4
+alias {Side} = vec4<f32>;
+#end
+#if LANES == 8
+alias {Side} = vec4<u32>;
+#end
+#end
 #if PRODUCT_LANES == 1
 @group(0) @binding(5) var<storage, read_write> product: array<f32>;
 
@@ -64,6 +75,49 @@ const PIECE_TERMS: u32 = 128u;
 // Terms of a sum that are added up in registers before the sum is stored: a single sum of tens of thousands of terms would lose
 // digits.
 const DEPTH: u32 = 512u;
+
+// Whether the product is stored in f16. Its sums then stay in registers until they are complete.
+const HALF_PRODUCT: bool = false;
+
+// Whether a cell follows the product, and whether its sums have more than DEPTH terms: see cell_forward.wgsl.
+const CELL: bool = false;
+const LONG: bool = false;
+
+// What the texts of products read: the sizes of a group, and where the operands begin and how they are stored.
+fn rows() -> u32 {
+    return params.rows;
+}
+
+fn columns() -> u32 {
+    return params.columns;
+}
+
+#for side in left right
+fn {side}_start() -> u32 {
+    return LANES * starts.{side};
+}
+
+fn {side}_stride() -> u32 {
+    return params.{side}_stride;
+}
+
+fn {side}_group() -> u32 {
+    return params.{side}_group;
+}
+
+#end
+fn read_left(at: u32) -> Left {
+    return left[at];
+}
+
+fn read_right(at: u32) -> Right {
+    return right[at];
+}
+
+// Terms after which a sum is stored.
+fn run_terms() -> u32 {
+    return select(DEPTH, params.depth, HALF_PRODUCT);
+}
 
 // The task of a workgroup: a piece of the sums of a group, the terms first .. end, and where its product begins.
 struct Task {
@@ -97,6 +151,11 @@ fn bias_of(begins: bool, group: u32, columns: vec4<u32>) -> vec4<f32> {
 // Four neighbouring columns, or the last one instead of those past the end.
 fn columns_from(column: u32) -> vec4<u32> {
     return min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.columns - 1u));
+}
+
+// Stores the sums of four neighbouring columns of a row. They are added to what is there, unless they are the first.
+fn finish(job: Task, begins: bool, row: u32, column: u32, sum: vec4<f32>) {
+    store(job.product, params.accumulate != 0u || !begins, row, column, sum);
 }
 
 // Stores or adds four neighbouring columns of a row of the product that begins at `start`, except those past the end.

@@ -70,8 +70,12 @@ impl GpuExecutor {
         let Some(operands) = self.on_units else {
             return plan;
         };
+        let replaces = |kernel: &Kernel, step: &Step| {
+            let is_off = kernel.part_of.is_some_and(|part| self.without.has(part));
+            !is_off && kernel.supports(&step.params) && self.runs(kernel, plan.halves(step))
+        };
         let step = |step: &Step| match kernels::on_units(step.kernel, operands) {
-            Some(kernel) if self.runs(kernel, plan.halves(step)) => step.by(kernel),
+            Some(kernel) if replaces(kernel, step) => step.by(kernel),
             _ => step.clone(),
         };
         Arc::new(Plan {

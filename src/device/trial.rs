@@ -11,6 +11,7 @@ use crate::error::{Kind, Result};
 use crate::graph::plan::Plan;
 use crate::kernel::{DeviceTraits, Halves, Kernel, MatrixUnits, UnitOperands};
 use crate::kernels;
+use crate::kernels::lstm::{cell_backward, cell_forward};
 use crate::kernels::matmul::product;
 
 /// Runs the test cases of a kernel, except those for timing, with all slices in one buffer as in plans. Returns the first
@@ -43,41 +44,51 @@ fn disagreement(
     Ok(None)
 }
 
-/// Runs the products of these operands on the matrix units of an adapter. Returns the first disagreement or failure, if there is
+/// Runs the products of these operands, and cells with such products, on the matrix units of an adapter. Returns the first disagreement or failure, if there is
 /// one.
 fn units_disagree(adapter: &Adapter, unit: MatrixUnits, operands: UnitOperands) -> Option<String> {
     let mut executor = match GpuExecutor::open(adapter, Some(unit)) {
         Ok(executor) => executor,
         Err(error) => return Some(error.chain().to_string()),
     };
-    let kernel = kernels::on_units(&product::KERNEL, operands)?;
     let traits = DeviceTraits {
         unit: Some(unit),
         ..DeviceTraits::default()
     };
-    let combinations = match operands {
-        UnitOperands::Halves => {
+    for base in [
+        &product::KERNEL,
+        &cell_forward::KERNEL,
+        &cell_backward::KERNEL,
+    ] {
+        let Some(kernel) = kernels::on_units(base, operands) else {
+            continue;
+        };
+        let all = kernel.all_halves();
+        let combinations = match operands {
             // Those that plans use: `f16` products with a bias and without (then the left operand is bound instead of it), and
             // gradients of weights. The forms store as the first one, so those with a bias are not repeated.
-            let (all, bias, product) = (kernel.all_halves(), 2, 3);
-            vec![
-                (all, usize::MAX),
-                (all.without(bias), 1),
-                (all.without(product), usize::MAX),
-            ]
-        }
-        UnitOperands::Split => vec![(Halves::NONE, usize::MAX)],
-    };
-    for (halves, most) in combinations {
-        let forms = kernels::forms(kernel, halves);
-        for form in forms
-            .take(most)
-            .filter(|form| form.requires.are_met_by(traits))
-        {
-            match disagreement(&mut executor, form, halves) {
-                Ok(None) => {}
-                Ok(Some(reason)) => return Some(reason),
-                Err(error) => return Some(error.chain().to_string()),
+            UnitOperands::Halves if *base == product::KERNEL => {
+                let (bias, product) = (2, 3);
+                vec![
+                    (all, usize::MAX),
+                    (all.without(bias), 1),
+                    (all.without(product), usize::MAX),
+                ]
+            }
+            UnitOperands::Halves => vec![(all, usize::MAX)],
+            UnitOperands::Split => vec![(Halves::NONE, usize::MAX)],
+        };
+        for (halves, most) in combinations {
+            let forms = kernels::forms(kernel, halves);
+            for form in forms
+                .take(most)
+                .filter(|form| form.requires.are_met_by(traits))
+            {
+                match disagreement(&mut executor, form, halves) {
+                    Ok(None) => {}
+                    Ok(Some(reason)) => return Some(reason),
+                    Err(error) => return Some(error.chain().to_string()),
+                }
             }
         }
     }

@@ -63,6 +63,9 @@ pub struct Kernel {
     pub on_units_for: Option<&'static Kernel>,
     /// The change that this form is a part of: where that is switched off, the form is no candidate. Default: none.
     pub part_of: Option<Change>,
+    /// Whether the form is no candidate on software adapters, whose compilers take long for it, and on which it cannot be the
+    /// fastest. Default: it is one.
+    pub for_hardware: bool,
 }
 
 /// From the params of a step and a number of multiply-adds to the params of a smaller step.
@@ -106,6 +109,7 @@ impl Kernel {
         form_of: None,
         on_units_for: None,
         part_of: None,
+        for_hardware: false,
     };
 
     /// The cost of a step with these params. `lens` are the lengths of its slices. Unless the kernel declares its

@@ -9,6 +9,7 @@ pub fn catalogue() -> impl Iterator<Item = &'static Kernel> {
         matmul::KERNELS,
         matmul::FORMS,
         lstm::KERNELS,
+        lstm::FORMS,
         embedding::KERNELS,
         softmax::KERNELS,
         reduce::KERNELS,

@@ -8,7 +8,7 @@
 //!
 //! A kernel may have other *forms*: kernels with the same interface, the same twin and bitwise identical results, one of which
 //! may be faster on a device. A form names its base ([`Kernel::form_of`](crate::kernel::Kernel::form_of)), and [`forms`]
-//! collects them. A form with the shader of its base, with other constants, needs no files of its own.
+//! collects them. A form with the shader of its base or of a product, with other constants, needs no files of its own.
 
 mod catalogue;
 pub mod embedding;

@@ -1,10 +1,10 @@
-//! Products on matrix units of 16 x 16, which no software adapter has: the same text with emulated units. Each thread of a subgroup
+//! Products and cells on matrix units of 16 x 16, which no software adapter has: the same text with emulated units. Each thread of a subgroup
 //! of 8 computes two rows of a tile of sums. Everything else, staging, indexing and storing, is what GPUs run.
 
 use wlstm::device::GpuExecutor;
 use wlstm::device::single::{Layout, compare, fill, reference, rounded, run_case};
 use wlstm::kernel::{DeviceTraits, Kernel, MatrixUnits, Requirements, Twin};
-use wlstm::kernels::{catalogue, matmul};
+use wlstm::kernels::catalogue;
 
 use crate::common::{Gpu, SEED, Trial, on_gpus_that};
 
@@ -69,7 +69,8 @@ fn emulated(right: &'static Kernel) -> &'static Kernel {
         ("], EIGHT * ", ", EIGHT * "),
         ("coopMultiplyAdd(", "multiply_add("),
         ("coopStoreT(", "stage("),
-        (", &tile_sums[sums], FOUR * UNIT / 4u)", ", sums)"),
+        (", &tile_sums[sums", ", sums"),
+        ("], FOUR * UNIT / 4u)", ")"),
         ("    @builtin(subgroup_id) subgroup: u32,\n", ""),
         ("    @builtin(subgroup_invocation_id) lane: u32,\n", ""),
         ("    @builtin(subgroup_size) lanes: u32,\n", ""),
@@ -100,13 +101,21 @@ fn emulated(right: &'static Kernel) -> &'static Kernel {
 }
 
 pub fn trials() -> Vec<Trial> {
-    let units = |kernel: &&'static Kernel| kernel.stem() == matmul::product_units::KERNEL.name;
     let mut trials = Vec::new();
-    // One and two buffers, and a block that is not square in subgroups. The others differ in constants, and take long to compile.
-    let chosen = ["", " 64x64 double", " 128x128 of 64x32"];
-    let chosen = chosen.map(|end| format!("matmul/product_units_vector{end}"));
-    let is_chosen = |kernel: &&Kernel| chosen.iter().any(|name| name == kernel.name);
-    for kernel in catalogue().filter(units).filter(is_chosen) {
+    // One and two buffers, and a block that is not square in subgroups; cells with one and with two staged tiles. The others
+    // differ in constants, and take long to compile.
+    let chosen = [
+        "matmul/product_units_vector",
+        "matmul/product_units_vector 64x64 double",
+        "matmul/product_units_vector 128x128 of 64x32",
+        "lstm/cell_forward_units",
+        "lstm/cell_forward_units vector 64x64",
+        "lstm/cell_backward_units",
+        "lstm/cell_backward_units vector 64x64",
+    ];
+    let is_chosen = |kernel: &&Kernel| chosen.contains(&kernel.name);
+    assert_eq!(catalogue().filter(is_chosen).count(), chosen.len());
+    for kernel in catalogue().filter(is_chosen) {
         // Forms with more workgroup memory than an adapter has are left to adapters that have it.
         let takes = move |gpu: &Gpu| {
             let summary = &gpu.adapter.summary;

@@ -13,8 +13,9 @@ use results::{TuningResults, widths_key};
 
 use super::adapter::AdapterSummary;
 use crate::error::Result;
-use crate::graph::plan::{Plan, Step};
-use crate::kernel::{Changes, DeviceTraits, Kernel};
+use crate::graph::plan::{Plan, Role, Slice, Step, Storage, TensorId, TensorInfo};
+use crate::kernel::{Access, Changes, DeviceTraits, Kernel};
+use crate::tensor::Shape;
 
 /// Runs of each form; the shortest counts.
 pub(super) const TIMES: usize = 3;
@@ -30,6 +31,8 @@ pub(super) struct Tuning {
     pub results: TuningResults,
     /// The properties of the device that decide which forms it can run.
     traits: DeviceTraits,
+    /// Whether it is hardware.
+    is_hardware: bool,
     /// The changes whose forms are no candidates.
     without: Changes,
     /// The largest number of multiply-adds of a product that is measured.
@@ -55,6 +58,7 @@ impl Tuning {
         Tuning {
             results: TuningResults::open(summary, cache),
             traits,
+            is_hardware: summary.is_hardware(),
             without,
             most: if summary.is_hardware() {
                 u64::MAX
@@ -66,9 +70,14 @@ impl Tuning {
 
     /// The steps of a plan whose fastest form is unknown, each in all its forms; `None` if all are known. The
     /// result is a plan over the same tensors, whose steps write only what the given plan writes before it
-    /// reads.
+    /// reads, and scratch tensors instead of recurrent states.
     pub fn unknown(&self, plan: &Plan) -> Option<Unknown> {
         let (mut steps, mut keys): (Vec<Step>, Vec<String>) = (Vec::new(), Vec::new());
+        let mut measured = Plan {
+            name: format!("{} (tuning)", plan.name),
+            steps: Vec::new(),
+            ..plan.clone()
+        };
         let mut seen = HashSet::new();
         for step in &plan.steps {
             let forms = self.forms(plan, step);
@@ -77,16 +86,12 @@ impl Tuning {
             if known || !seen.insert(key.clone()) {
                 continue;
             }
-            let part = self.part(step);
+            let part = without_states(&mut measured, self.part(step));
             steps.extend(forms.into_iter().map(|form| part.by(form)));
             keys.extend(std::iter::repeat_n(key, steps.len() - keys.len()));
         }
         (!steps.is_empty()).then(|| Unknown {
-            plan: Plan {
-                name: format!("{} (tuning)", plan.name),
-                steps,
-                ..plan.clone()
-            },
+            plan: Plan { steps, ..measured },
             keys,
         })
     }
@@ -100,10 +105,11 @@ impl Tuning {
         forms.filter(fits).collect()
     }
 
-    /// Whether the device can run a form, and the form is no part of a change that is switched off.
+    /// Whether the device can run a form, and the form is for such a device and no part of a change that is switched off.
     fn considers(&self, form: &Kernel) -> bool {
         let is_off = form.part_of.is_some_and(|part| self.without.has(part));
-        form.requires.are_met_by(self.traits) && !is_off
+        let is_for_device = self.is_hardware || !form.for_hardware;
+        form.requires.are_met_by(self.traits) && is_for_device && !is_off
     }
 
     /// A step at the size at which it is measured.
@@ -163,6 +169,36 @@ impl Tuning {
     }
 }
 
+/// The step with a new tensor of the plan, in an arena of its own, instead of each recurrent state that it writes: the state may
+/// be that of a run, whose next step reads it.
+fn without_states(plan: &mut Plan, mut step: Step) -> Step {
+    for (binding, slice) in step.kernel.bindings.iter().zip(&mut step.slices) {
+        let info = plan.tensor(slice.tensor);
+        let is_state = info.storage == Storage::Persistent(Role::RecurrentState);
+        if !is_state || binding.access == Access::Read {
+            continue;
+        }
+        let scratch = TensorInfo {
+            name: format!("scratch.{}", plan.tensors.len()),
+            shape: Shape::from([slice.len]),
+            dtype: info.dtype,
+            storage: Storage::Arena {
+                arena: plan.arenas.len(),
+                offset: 0,
+            },
+            piece: slice.len,
+        };
+        plan.arenas.push(plan.u32s(&scratch));
+        *slice = Slice {
+            tensor: TensorId(plan.tensors.len() as u32),
+            offset: 0,
+            len: slice.len,
+        };
+        plan.tensors.push(scratch);
+    }
+    step
+}
+
 /// The key of a step in the results: its candidate forms (which depend on the alignment of its slices), the element sizes of its
 /// bindings, and its params, which hold all sizes.
 fn key(plan: &Plan, step: &Step, forms: &[&Kernel]) -> String {
@@ -181,6 +217,7 @@ mod tests {
     use crate::graph::memory::Limits;
     use crate::kernel::{Change, Halves, Params as _};
     use crate::kernels::forms;
+    use crate::kernels::lstm::cell_forward;
     use crate::kernels::matmul::product;
 
     /// A form of the product.
@@ -231,6 +268,7 @@ mod tests {
         Tuning {
             results: TuningResults::open(&summary(driver), folder),
             traits: DeviceTraits::default(),
+            is_hardware: true,
             without: Changes::NONE,
             most: u64::MAX,
         }
@@ -249,6 +287,49 @@ mod tests {
         assert!(with(&[]).considers(&PART) && with(&[Change::Units]).considers(&PART));
         assert!(!with(&[Change::Units, Change::DoubleBuffer]).considers(&PART));
         assert!(with(&Change::ALL).considers(&product::KERNEL));
+    }
+
+    #[test]
+    fn forms_for_hardware_are_no_candidates_on_software() {
+        static STAGED: Kernel = Kernel {
+            for_hardware: true,
+            ..Kernel::DEFAULT
+        };
+        let on = |is_hardware| Tuning {
+            is_hardware,
+            ..tuning("1.0", None)
+        };
+        assert!(on(true).considers(&STAGED) && !on(false).considers(&STAGED));
+        assert!(on(false).considers(&product::KERNEL));
+    }
+
+    #[test]
+    fn measurements_write_no_recurrent_state() {
+        let mut builder = Builder::new("one time step", &Limits::COMMON);
+        let mut tensor = |name, len: usize| builder.activation(name, [len]);
+        let (h, w, bias) = (tensor("h", 64), tensor("w", 1024), tensor("bias", 128));
+        let (z, before, m) = (tensor("z", 256), tensor("before", 64), tensor("m", 64));
+        let state = builder.state("c", [2, 32]);
+        let params = cell_forward::Params {
+            batch: 2,
+            hidden: 32,
+            groups: 1,
+            depth: 8,
+            weight_group: 0,
+            accumulate: 0,
+            forget_bias: 1.0,
+        };
+        let slices = [h.part(0, 16), w, bias, z, before, state, m];
+        builder.step("cell", &cell_forward::KERNEL, &params, &slices);
+        let plan = builder.finish();
+        let unknown = tuning("1.0", None).unknown(&plan).unwrap().plan;
+        assert!(unknown.steps.len() > 1);
+        unknown.check();
+        for step in &unknown.steps {
+            let changed = step.slices.iter().zip(&slices);
+            let changed: Vec<bool> = changed.map(|(is, was)| is.tensor != was.tensor).collect();
+            assert_eq!(changed, [false, false, false, false, false, true, false]);
+        }
     }
 
     #[test]

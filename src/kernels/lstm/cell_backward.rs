@@ -14,7 +14,11 @@
 
 use std::cell::RefCell;
 
-use crate::kernel::{Binding, Buffers, Case, ElementSizes, Fill, Kernel, Params as _, Work};
+use crate::kernel::{
+    ACTIVATION, Binding, Buffers, Case, ElementSizes, FUSED, Fill, Kernel, Params as _, Snippet,
+    Work,
+};
+use crate::kernels::matmul::product;
 use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
@@ -40,20 +44,59 @@ params! {
     }
 }
 
+impl Params {
+    /// The product of the step, as those of `matmul` describe it. `None` without projection.
+    pub fn product(&self) -> Option<product::Params> {
+        let [batch, hidden, depth] = [self.batch, self.hidden, self.depth].map(|n| n as usize);
+        let dense = product::Params::dense(batch, hidden, depth);
+        (self.projected != 0).then_some(match self.transposed {
+            0 => dense.transposed_right(),
+            _ => dense,
+        })
+    }
+
+    /// A step of similar proportions with at most `most` multiply-adds, for tuning. Sides stay multiples of eight.
+    fn reduced(mut self, most: u64) -> Params {
+        while [self.batch, self.hidden, self.depth]
+            .map(u64::from)
+            .iter()
+            .product::<u64>()
+            > most
+        {
+            let sides = [&mut self.batch, &mut self.hidden, &mut self.depth];
+            let longest = sides.into_iter().max().expect("three sides");
+            if *longest <= 8 {
+                break;
+            }
+            *longest = longest.div_ceil(2).next_multiple_of(8);
+        }
+        self
+    }
+}
+
 /// See the module.
-pub static KERNEL: Kernel = Kernel {
+pub static KERNEL: Kernel = BASE;
+
+/// The beginning of the shaders of all forms.
+static INTERFACE: Snippet = Snippet {
+    name: "cell_backward",
+    wgsl: include_str!("../../../shaders/shared/cell_backward.wgsl"),
+};
+
+/// The snippets of shaders that multiply on matrix units.
+pub(super) static ON_UNITS: [&Snippet; 2] = [&ACTIVATION, &INTERFACE];
+
+/// The common parts of all forms.
+pub(super) const BASE: Kernel = Kernel {
     name: "lstm/cell_backward",
     wgsl: include_str!("../../../shaders/lstm/cell_backward.wgsl"),
-    snippets: &[&crate::kernel::ACTIVATION, &crate::kernel::FUSED],
+    snippets: &[&ACTIVATION, &INTERFACE, &FUSED],
     fields: Params::FIELDS,
-    bindings: &[
+    bindings: &in_elements(
         Binding::read("left").or_half(),
         Binding::read("weight").or_half(),
         Binding::read_write("z").vec4().or_half(),
-        Binding::read("c_before"),
-        Binding::read("c"),
-        Binding::read_write("dc"),
-    ],
+    ),
     grid,
     work: Some(work),
     split: Some(|raw, oversized| {
@@ -67,11 +110,24 @@ pub static KERNEL: Kernel = Kernel {
         }
         split.each(0, |_, batch| Params { batch, ..*params })
     }),
+    reduced: Some(|raw, most| Params::of(raw).reduced(most).to_raw()),
     twin: twin!(twin),
     cpu: Some(cpu),
     cases,
     ..Kernel::DEFAULT
 };
+
+/// The bindings of a form that accesses cells one by one.
+pub(super) const fn in_elements(left: Binding, weight: Binding, z: Binding) -> [Binding; 6] {
+    let (c_before, c) = (Binding::read("c_before"), Binding::read("c"));
+    [left, weight, z, c_before, c, Binding::read_write("dc")]
+}
+
+/// The same by fours.
+pub(super) const fn in_vectors(left: Binding, weight: Binding, z: Binding) -> [Binding; 6] {
+    let [left, weight, z, c_before, c, dc] = in_elements(left, weight, z);
+    [left, weight, z, c_before.vec4(), c.vec4(), dc.vec4()]
+}
 
 /// A workgroup computes 32 units of 32 streams.
 fn grid(raw: &[u32]) -> [u32; 3] {
@@ -318,6 +374,17 @@ fn cases() -> Vec<Case> {
         case("the last time step", 35, 39, 7, 0, 0),
         case("weight transposed, odd sizes", 9, 37, 13, 1, 1),
         case("no projection", 5, 70, 0, 0, 1),
+        case("a sum of several parts", 3, 9, 1100, 0, 1),
+        // Sizes that can be read by vectors of four and of eight, in several blocks.
+        case("vectors", 70, 136, 40, 0, 1),
+        case(
+            "vectors, weight transposed, a sum of several parts",
+            9,
+            72,
+            520,
+            1,
+            0,
+        ),
         case("projected, of the bench model", 64, 1024, 256, 1, 1).timed(),
     ]
 }

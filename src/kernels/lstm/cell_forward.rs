@@ -11,7 +11,11 @@
 //! where it does not, such as the factor `[x; h] W1` of an F-LSTM. The kernel leaves the gates i, j, f, o in `z`, for the
 //! backward pass.
 
-use crate::kernel::{Binding, Buffers, Case, ElementSizes, Fill, Kernel, Params as _, Work};
+use crate::kernel::{
+    ACTIVATION, Binding, Buffers, Case, ElementSizes, FUSED, Fill, Kernel, Params as _, Snippet,
+    Work,
+};
+use crate::kernels::matmul::product;
 use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
@@ -39,21 +43,73 @@ params! {
     }
 }
 
+impl Params {
+    /// The product of the step, as those of `matmul` describe it. `None` if its gates are complete.
+    pub fn product(&self) -> Option<product::Params> {
+        let columns = 4 * self.hidden / self.groups;
+        (self.depth > 0).then_some(product::Params {
+            groups: self.groups,
+            rows: self.batch,
+            columns,
+            depth: self.depth,
+            transpose_left: 0,
+            transpose_right: 0,
+            left_stride: self.groups * self.depth,
+            left_group: self.depth,
+            right_stride: columns,
+            right_group: self.weight_group,
+            product_stride: 4 * self.hidden,
+            product_group: columns,
+            with_bias: 0,
+            accumulate: self.accumulate,
+            pieces: 1,
+        })
+    }
+
+    /// A step of similar proportions with at most `most` multiply-adds, for tuning. Sides stay multiples of eight.
+    fn reduced(mut self, most: u64) -> Params {
+        let mut units = self.hidden / self.groups;
+        while [self.batch, 4 * units, self.groups, self.depth]
+            .map(u64::from)
+            .iter()
+            .product::<u64>()
+            > most
+        {
+            let sides = [&mut self.batch, &mut units, &mut self.depth];
+            let longest = sides.into_iter().max().expect("three sides");
+            if *longest <= 8 {
+                break;
+            }
+            *longest = longest.div_ceil(2).next_multiple_of(8);
+        }
+        self.hidden = units * self.groups;
+        self
+    }
+}
+
 /// See the module.
-pub static KERNEL: Kernel = Kernel {
+pub static KERNEL: Kernel = BASE;
+
+/// The beginning of the shaders of all forms.
+static INTERFACE: Snippet = Snippet {
+    name: "cell_forward",
+    wgsl: include_str!("../../../shaders/shared/cell_forward.wgsl"),
+};
+
+/// The snippets of shaders that multiply on matrix units.
+pub(super) static ON_UNITS: [&Snippet; 2] = [&ACTIVATION, &INTERFACE];
+
+/// The common parts of all forms.
+pub(super) const BASE: Kernel = Kernel {
     name: "lstm/cell_forward",
     wgsl: include_str!("../../../shaders/lstm/cell_forward.wgsl"),
-    snippets: &[&crate::kernel::ACTIVATION, &crate::kernel::FUSED],
+    snippets: &[&ACTIVATION, &INTERFACE, &FUSED],
     fields: Params::FIELDS,
-    bindings: &[
+    bindings: &bindings(
         Binding::read("left").or_half(),
         Binding::read("weight").vec4().or_half(),
-        Binding::read("bias").vec4(),
-        Binding::read_write("z").vec4().or_half(),
-        Binding::read("c_before"),
-        Binding::write("c"),
-        Binding::write("m").or_half(),
-    ],
+        true,
+    ),
     grid,
     work: Some(work),
     split: Some(|raw, oversized| {
@@ -63,11 +119,31 @@ pub static KERNEL: Kernel = Kernel {
         let split = oversized.rows(params.batch as usize, &widths, 1)?;
         split.each(0, |_, batch| Params { batch, ..*params })
     }),
+    reduced: Some(|raw, most| Params::of(raw).reduced(most).to_raw()),
     twin: twin!(twin),
     cpu: Some(cpu),
     cases,
     ..Kernel::DEFAULT
 };
+
+/// The bindings of a form with these operands, and with results that may be halves or not.
+pub(super) const fn bindings(left: Binding, weight: Binding, halves: bool) -> [Binding; 7] {
+    let (z, m) = (Binding::read_write("z").vec4(), Binding::write("m"));
+    let (z, m) = if halves {
+        (z.or_half(), m.or_half())
+    } else {
+        (z, m)
+    };
+    [
+        left,
+        weight,
+        Binding::read("bias").vec4(),
+        z,
+        Binding::read("c_before"),
+        Binding::write("c"),
+        m,
+    ]
+}
 
 /// A workgroup computes 32 units of 8 streams.
 fn grid(raw: &[u32]) -> [u32; 3] {
@@ -286,6 +362,9 @@ fn cases() -> Vec<Case> {
         case("four groups of nine units", 11, 36, 4, 5, 1),
         case("a sum of several parts", 3, 9, 1, 1100, 1),
         case("no product", 5, 37, 1, 0, 1),
+        // Sizes that can be read by vectors of four and of eight, in several blocks.
+        case("three groups of vectors", 70, 72, 3, 40, 1),
+        case("vectors, a sum of several parts", 9, 8, 1, 520, 0),
         case("lstmp of the bench model", 64, 1024, 1, 256, 1).timed(),
         case("glstm of the bench model", 64, 1024, 8, 32, 1).timed(),
     ]

@@ -4,6 +4,7 @@ use crate::kernel::Kernel;
 /// The maximum number of elements of a product that the CPU computes in another order than larger ones.
 pub use crate::matrix::SMALL;
 
+pub(crate) mod form;
 mod forms;
 pub mod peak_units;
 pub mod product;
@@ -53,10 +54,11 @@ static TABLE: [Kernel; forms::TABLE.len() - 2] = [
     units_form::<17>(),
     units_form::<18>(),
     units_form::<19>(),
-    split_form::<21>(),
+    units_form::<20>(),
     split_form::<22>(),
     split_form::<23>(),
     split_form::<24>(),
+    split_form::<25>(),
 ];
 
 const fn product_form<const N: usize>() -> Kernel {

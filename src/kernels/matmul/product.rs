@@ -19,6 +19,7 @@ mod storage;
 mod twin;
 
 pub use params::{PIECE_TERMS, Params};
+pub(super) use split::DEPTH;
 use twin::twin as reference;
 
 /// See the module.
@@ -46,7 +47,7 @@ pub(super) const BASE: Kernel = Kernel {
         Binding::read_write("product").or_half(),
     ],
     constants,
-    grid: |raw| blocks(raw, [64, 64]),
+    grid: |raw| blocks(Params::of(raw), [64, 64]),
     work: Some(work),
     split: Some(split::split),
     reduced: Some(|raw, most| Params::of(raw).reduced(most).to_raw()),
@@ -65,8 +66,7 @@ fn constants(raw: &[u32]) -> Constants {
 }
 
 /// The grid of workgroups that compute a block of this many rows and columns each, of one piece of one group.
-pub(super) fn blocks(raw: &[u32], [rows, columns]: [u32; 2]) -> [u32; 3] {
-    let params = Params::of(raw);
+pub(super) fn blocks(params: &Params, [rows, columns]: [u32; 2]) -> [u32; 3] {
     [
         params.columns.div_ceil(columns),
         params.rows.div_ceil(rows),

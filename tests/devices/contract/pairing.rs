@@ -56,10 +56,15 @@ pub fn paired() -> Outcome {
             fs::read_to_string(path).is_ok_and(|text| text == kernel.wgsl)
         };
         let own = shader(kernel.stem());
-        // The products on matrix units have one text.
-        let shared = "matmul/product_units";
+        // Products have two texts, which cells share.
+        let shared = if kernel.needs_units() {
+            "matmul/product_units"
+        } else {
+            "matmul/product"
+        };
+        let shares = kernel.needs_units() || kernel.form_of.is_some();
         ensure!(
-            own || (kernel.needs_units() && shader(shared)),
+            own || (shares && shader(shared)),
             "{} declares the text of another shader",
             kernel.name
         );

@@ -6,7 +6,7 @@ use crate::kernel::{Oversized, Params as _, PartialStep};
 
 /// The terms of a sum that devices add up in registers before it is stored. A product is split along its depth at
 /// multiples of it, so that sums are added in the same order.
-const DEPTH: usize = 512;
+pub(crate) const DEPTH: u32 = 512;
 
 /// See [`Kernel::split`](crate::kernel::Kernel::split).
 pub(super) fn split(raw: &[u32], oversized: &Oversized<'_>) -> Option<[PartialStep; 2]> {
@@ -49,7 +49,7 @@ pub(super) fn split(raw: &[u32], oversized: &Oversized<'_>) -> Option<[PartialSt
         Axis::Groups => (groups, 1),
         Axis::Rows => (rows, 64),
         Axis::Columns => (columns, 64),
-        Axis::Depth => (depth, DEPTH),
+        Axis::Depth => (depth, DEPTH as usize),
     };
     let most = most.min(extent - 1);
     let at = match most / multiple {
