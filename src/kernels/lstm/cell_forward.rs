@@ -290,29 +290,48 @@ impl BlockComputation for Cells<'_> {
             m,
             forget_bias,
         } = self;
-        let (z_blocks, z) = z.as_chunks_mut::<{ 4 * LANES }>();
-        let (bias_blocks, bias) = bias.as_chunks::<{ 4 * LANES }>();
-        let (before_blocks, c_before) = c_before.as_chunks::<LANES>();
-        let (c_blocks, c) = c.as_chunks_mut::<LANES>();
-        let (m_blocks, m) = m.as_chunks_mut::<LANES>();
-        let results = z_blocks.iter_mut().zip(c_blocks).zip(m_blocks);
-        let inputs = bias_blocks.iter().zip(before_blocks);
+        let (z_runs, z) = z.as_chunks_mut::<{ 4 * RUN }>();
+        let (bias_runs, bias) = bias.as_chunks::<{ 4 * RUN }>();
+        let (before_runs, c_before) = c_before.as_chunks::<RUN>();
+        let (c_runs, c) = c.as_chunks_mut::<RUN>();
+        let (m_runs, m) = m.as_chunks_mut::<RUN>();
+        let mut gates = [[0.0; RUN]; 4];
+        let results = z_runs.iter_mut().zip(c_runs).zip(m_runs);
+        let inputs = bias_runs.iter().zip(before_runs);
         for (((z, c), m), (bias, before)) in results.zip(inputs) {
-            let mut total = [0.0; 4 * LANES];
-            for k in 0..4 * LANES {
-                total[k] = z[k] + bias[k];
-            }
-            let mut gates = shuffle.deinterleave(&total);
-            for k in 0..LANES {
-                let inputs = [gates[0][k], gates[1][k], gates[2][k], gates[3][k]];
-                let (values, state, output) = unit(inputs, before[k], forget_bias);
-                for q in 0..4 {
-                    gates[q][k] = values[q];
+            let biased = z.as_chunks::<{ 4 * LANES }>().0.iter();
+            let biased = biased.zip(bias.as_chunks::<{ 4 * LANES }>().0);
+            for (at, (z, bias)) in (0..).step_by(LANES).zip(biased) {
+                let mut total = [0.0; 4 * LANES];
+                for k in 0..4 * LANES {
+                    total[k] = z[k] + bias[k];
                 }
-                c[k] = state;
-                m[k] = output;
+                let block = shuffle.deinterleave(&total);
+                for (gate, block) in gates.iter_mut().zip(block) {
+                    gate[at..at + LANES].copy_from_slice(&block);
+                }
             }
-            shuffle.interleave(gates, z);
+            let [i, j, f, o] = &mut gates;
+            replace(i, Real::sigmoid);
+            replace(j, Real::tanh);
+            replace(f, |z| (z + forget_bias).sigmoid());
+            replace(o, Real::sigmoid);
+            for k in 0..RUN {
+                c[k] = f[k] * before[k] + i[k] * j[k];
+            }
+            m.copy_from_slice(c);
+            replace(m, Real::tanh);
+            for k in 0..RUN {
+                m[k] = o[k] * m[k];
+            }
+            let blocks = z.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut();
+            for (at, z) in (0..).step_by(LANES).zip(blocks) {
+                let mut block = [[0.0; LANES]; 4];
+                for (block, gate) in block.iter_mut().zip(&gates) {
+                    block.copy_from_slice(&gate[at..at + LANES]);
+                }
+                shuffle.interleave(block, z);
+            }
         }
         for u in 0..c.len() {
             let at = 4 * u;
@@ -321,6 +340,20 @@ impl BlockComputation for Cells<'_> {
             z[at..at + 4].copy_from_slice(&values);
             c[u] = state;
             m[u] = output;
+        }
+    }
+}
+
+/// Units of a run. All units of a run pass one function before the next function begins, so that the processor computes several
+/// vectors of units at once instead of waiting for each polynomial of one vector.
+const RUN: usize = 4 * LANES;
+
+/// Replaces `x` by `f(x)`.
+#[inline(always)]
+fn replace(x: &mut [f32; RUN], f: impl Fn(f32) -> f32) {
+    for block in x.as_chunks_mut::<LANES>().0 {
+        for x in block {
+            *x = f(*x);
         }
     }
 }
