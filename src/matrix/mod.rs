@@ -15,9 +15,11 @@ mod packed;
 mod product;
 #[cfg(target_arch = "x86_64")]
 mod tile;
+mod transpose;
 mod view;
 
 pub use blocks::{GroupBlock, Groups, RowBlocks, each_block, parts};
 pub use gemm::SMALL;
 pub use product::multiply;
+pub use transpose::transpose;
 pub use view::{View, ViewMut};

@@ -23,7 +23,7 @@ use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
 
-use super::layout::{BlockComputation, LANES, Shuffle, shuffled};
+use super::layout::{BlockComputation, LANES, RUN, Shuffle, replace, shuffled};
 use super::streams::stream_bounds;
 
 params! {
@@ -148,11 +148,10 @@ fn work(raw: &[u32], sizes: ElementSizes) -> Work {
     }
 }
 
-/// The gradients of one unit: of its pre-activations and of its previous state.
+/// The gradients of one unit: of its pre-activations and of its previous state. `t` is `tanh(c)`.
 #[inline(always)]
-fn unit<R: Real>(gates: [R; 4], c_before: R, c: R, dm: R, dc_after: R) -> ([R; 4], R) {
+fn unit<R: Real>(gates: [R; 4], c_before: R, t: R, dm: R, dc_after: R) -> ([R; 4], R) {
     let [i, j, f, o] = gates;
-    let t = c.tanh();
     let dc = dc_after + dm * o * (R::ONE - t * t);
     let dz = [
         dc * j * i * (R::ONE - i),
@@ -192,7 +191,7 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
             let at = b * hidden + u;
             let gates = [0, 1, 2, 3].map(|q| z[4 * at + q]);
             let dc_after = if p.carry != 0 { dc[at] } else { R::ZERO };
-            let (dz, dc_before) = unit(gates, c_before[at], c[at], dm, dc_after);
+            let (dz, dc_before) = unit(gates, c_before[at], c[at].tanh(), dm, dc_after);
             z[4 * at..][..4].copy_from_slice(&dz);
             dc[at] = dc_before;
         }
@@ -306,27 +305,39 @@ impl BlockComputation for Cells<'_> {
             dm,
             dc,
         } = self;
-        let (z_blocks, z) = z.as_chunks_mut::<{ 4 * LANES }>();
-        let (before_blocks, c_before) = c_before.as_chunks::<LANES>();
-        let (c_blocks, c) = c.as_chunks::<LANES>();
-        let (dm_blocks, dm) = dm.as_chunks::<LANES>();
-        let (dc_blocks, dc) = dc.as_chunks_mut::<LANES>();
-        let inputs = before_blocks.iter().zip(c_blocks).zip(dm_blocks);
-        for ((z, dc), ((before, c), dm)) in z_blocks.iter_mut().zip(dc_blocks).zip(inputs) {
-            let mut gates = shuffle.deinterleave(z);
-            for k in 0..LANES {
-                let values = [gates[0][k], gates[1][k], gates[2][k], gates[3][k]];
-                let (dz, dc_before) = unit(values, before[k], c[k], dm[k], dc[k]);
-                for q in 0..4 {
-                    gates[q][k] = dz[q];
+        let (z_runs, z) = z.as_chunks_mut::<{ 4 * RUN }>();
+        let (before_runs, c_before) = c_before.as_chunks::<RUN>();
+        let (c_runs, c) = c.as_chunks::<RUN>();
+        let (dm_runs, dm) = dm.as_chunks::<RUN>();
+        let (dc_runs, dc) = dc.as_chunks_mut::<RUN>();
+        let inputs = before_runs.iter().zip(c_runs).zip(dm_runs);
+        for ((z, dc), ((before, c), dm)) in z_runs.iter_mut().zip(dc_runs).zip(inputs) {
+            let mut t = *c;
+            replace(&mut t, Real::tanh);
+            let blocks = z.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut();
+            for (at, z) in (0..).step_by(LANES).zip(blocks) {
+                let mut gates = shuffle.deinterleave(z);
+                for k in 0..LANES {
+                    let values = [gates[0][k], gates[1][k], gates[2][k], gates[3][k]];
+                    let of_unit = at + k;
+                    let (dz, dc_before) = unit(
+                        values,
+                        before[of_unit],
+                        t[of_unit],
+                        dm[of_unit],
+                        dc[of_unit],
+                    );
+                    for q in 0..4 {
+                        gates[q][k] = dz[q];
+                    }
+                    dc[of_unit] = dc_before;
                 }
-                dc[k] = dc_before;
+                shuffle.interleave(gates, z);
             }
-            shuffle.interleave(gates, z);
         }
         for u in 0..dc.len() {
             let gates = [0, 1, 2, 3].map(|q| z[4 * u + q]);
-            let (dz, dc_before) = unit(gates, c_before[u], c[u], dm[u], dc[u]);
+            let (dz, dc_before) = unit(gates, c_before[u], Real::tanh(c[u]), dm[u], dc[u]);
             z[4 * u..][..4].copy_from_slice(&dz);
             dc[u] = dc_before;
         }

@@ -20,7 +20,7 @@ use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
 
-use super::layout::{BlockComputation, LANES, Shuffle, shuffled};
+use super::layout::{BlockComputation, LANES, RUN, Shuffle, replace, shuffled};
 use super::streams::stream_bounds;
 
 params! {
@@ -340,20 +340,6 @@ impl BlockComputation for Cells<'_> {
             z[at..at + 4].copy_from_slice(&values);
             c[u] = state;
             m[u] = output;
-        }
-    }
-}
-
-/// Units of a run. All units of a run pass one function before the next function begins, so that the processor computes several
-/// vectors of units at once instead of waiting for each polynomial of one vector.
-const RUN: usize = 4 * LANES;
-
-/// Replaces `x` by `f(x)`.
-#[inline(always)]
-fn replace(x: &mut [f32; RUN], f: impl Fn(f32) -> f32) {
-    for block in x.as_chunks_mut::<LANES>().0 {
-        for x in block {
-            *x = f(*x);
         }
     }
 }

@@ -5,6 +5,20 @@ use crate::kernels::parallel::vectorized;
 /// Units that are processed at once: the width of the widest vector registers.
 pub(super) const LANES: usize = 16;
 
+/// Units of a run. All units of a run pass one function before the next function begins, so that the processor computes several
+/// vectors of units at once instead of waiting for each polynomial of one vector.
+pub(super) const RUN: usize = 4 * LANES;
+
+/// Replaces `x` by `f(x)`.
+#[inline(always)]
+pub(super) fn replace(x: &mut [f32; RUN], f: impl Fn(f32) -> f32) {
+    for block in x.as_chunks_mut::<LANES>().0 {
+        for x in block {
+            *x = f(*x);
+        }
+    }
+}
+
 /// Converts blocks of [`LANES`] units.
 pub(super) trait Shuffle: Copy {
     /// One array for each gate, from interleaved gates.

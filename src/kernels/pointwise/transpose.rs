@@ -4,8 +4,9 @@
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Oversized, Params as _, Work};
 use crate::kernels::parallel;
+use crate::matrix::{self, View, ViewMut};
 use crate::real::Real;
-use crate::{params, twin};
+use crate::{params, team, twin};
 
 params! {
     /// The sizes of one step.
@@ -82,38 +83,26 @@ fn twin<R: Real>(p: &Params, buffers: &mut Buffers<'_, R>) {
 fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
     let p: &Params = Params::of(raw);
     let (x, y) = (buffers.read("x"), buffers.write("y"));
-    let rows = p.rows as usize;
-    parallel::rows(
-        y,
-        rows,
-        4 * rows,
-        #[inline(always)]
-        |first, y| transpose_rows(p, x, first, y),
-    );
-}
-
-/// Columns that are written at once: the elements of a cache line of `x`.
-const BLOCK: usize = 16;
-
-/// Computes rows of `y`, counted over all groups, the first of which is row `first`.
-#[inline(always)]
-fn transpose_rows(p: &Params, x: &[f32], first: usize, y: &mut [f32]) {
     let [rows, columns, x_group] = [p.rows, p.columns, p.x_group].map(|n| n as usize);
-    let count = y.len() / rows;
-    let mut done = 0;
-    while done < count {
-        let (g, j) = ((first + done) / columns, (first + done) % columns);
-        let width = BLOCK.min(count - done).min(columns - j);
-        let y = &mut y[done * rows..][..width * rows];
-        for i in 0..rows {
-            let x = &x[g * x_group + i * columns + j..][..width];
-            for (k, &x) in x.iter().enumerate() {
-                y[k * rows + i] = x;
-            }
+    let count = (parallel::GRAIN / rows).next_multiple_of(BLOCK).max(BLOCK);
+    team::chunks(y, count * rows, |k, mut y| {
+        let mut row = k * count;
+        // A part may contain rows of several groups.
+        while !y.is_empty() {
+            let (g, j) = (row / columns, row % columns);
+            let width = (y.len() / rows).min(columns - j);
+            let (of_group, rest) = y.split_at_mut(width * rows);
+            matrix::transpose(
+                ViewMut::new(of_group, width, rows, rows),
+                View::new(&x[g * x_group + j..], rows, width, columns),
+            );
+            (row, y) = (row + width, rest);
         }
-        done += width;
-    }
+    });
 }
+
+/// A task computes a multiple of this number of rows of `y`: the elements of a cache line of `x`.
+const BLOCK: usize = 16;
 
 fn cases() -> Vec<Case> {
     let case = |label, groups: u32, rows: u32, columns: u32, gap: u32| {
