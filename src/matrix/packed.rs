@@ -6,7 +6,7 @@
 
 use super::gemm::{DEPTH, SHORT, multiply_directly};
 use super::pack::{Parts, Space, copy_rows, left_start, pack_left, pack_right};
-use super::tile::{Copying, Left, Panel, Rows, Terms, Vectors, tile, unrolled};
+use super::tile::{Copying, Left, Lines, Panel, Rows, Terms, Vectors, tile, unrolled};
 use super::view::{View, ViewMut};
 
 /// Rows of the left operand that are copied at once: at most half a megabyte.
@@ -35,17 +35,18 @@ pub(super) fn multiply_packed<V: Vectors>(
     let depth = left.columns;
     for start in (0..depth).step_by(DEPTH) {
         let count = DEPTH.min(depth - start);
+        let later = right.rows(start + count, DEPTH.min(depth - start - count));
         let (left, right) = (left.columns(start, count), right.rows(start, count));
         let accumulate = accumulate || start > 0;
         if count <= SHORT {
             multiply_directly(out.columns(0, out.columns), accumulate, left, right);
         } else {
-            multiply_run(simd, out, accumulate, left, right, spaces);
+            multiply_run(simd, out, accumulate, left, right, later, spaces);
         }
     }
 }
 
-/// A product of at most [`DEPTH`] terms.
+/// A product of at most [`DEPTH`] terms. The rows `later` of the right operand are those of the next product.
 #[inline(always)]
 fn multiply_run<V: Vectors>(
     simd: V,
@@ -53,6 +54,7 @@ fn multiply_run<V: Vectors>(
     accumulate: bool,
     left: View<'_>,
     right: View<'_>,
+    later: View<'_>,
     spaces: &mut Spaces,
 ) {
     let depth = left.columns;
@@ -74,6 +76,13 @@ fn multiply_run<V: Vectors>(
         }
         for column in (0..out.columns).step_by(block_columns) {
             let columns = block_columns.min(out.columns - column);
+            // What is copied next.
+            let end = column + columns;
+            let later = if end < out.columns {
+                right.columns(end, block_columns.min(out.columns - end))
+            } else {
+                later.columns(0, block_columns.min(out.columns))
+            };
             let right = right.columns(column, columns);
             let panels = Parts::new(columns.div_ceil(V::F32_LANES), V::WIDTH);
             let copy = spaces.right.take(panels.whole * V::F32_LANES * depth);
@@ -93,6 +102,12 @@ fn multiply_run<V: Vectors>(
                     panels,
                     copy,
                     stored: (right.is_straight() && t == 0).then_some(right),
+                    later,
+                    // The first row of tiles waits for memory itself.
+                    turn: [
+                        (t.max(1) - 1) * panels.count,
+                        (tiles.count - 1).max(1) * panels.count,
+                    ],
                 };
                 // A function for each height, whose sums stay in registers.
                 macro_rules! by_height {
@@ -133,6 +148,9 @@ struct Row<'r, 'o, V: Vectors> {
     copy: &'r mut [V::f32s],
     /// The columns of the right operand, if they are not copied yet.
     stored: Option<View<'r>>,
+    /// What to prefetch, and how many of its parts are done before this row of tiles, of how many.
+    later: View<'r>,
+    turn: [usize; 2],
 }
 
 /// Computes a row of tiles of `M` rows.
@@ -149,10 +167,11 @@ fn multiply_row<V: Vectors, const M: usize>(simd: V, row: Row<'_, '_, V>, left: 
             let panels = row.panels;
             for p in 0..panels.count {
                 let start = panels.start(p);
+                let later = Lines::new(row.later, row.turn[0] + p, row.turn[1]);
                 match panels.start(p + 1) - start {
-                    1 => row.multiply_tile::<M, 1>(simd, left, start),
-                    2 => row.multiply_tile::<M, 2>(simd, left, start),
-                    _ => row.multiply_tile::<M, 3>(simd, left, start),
+                    1 => row.multiply_tile::<M, 1>(simd, left, start, later),
+                    2 => row.multiply_tile::<M, 2>(simd, left, start, later),
+                    _ => row.multiply_tile::<M, 3>(simd, left, start, later),
                 }
             }
         }
@@ -169,6 +188,7 @@ impl<V: Vectors> Row<'_, '_, V> {
         simd: V,
         left: impl Left<M>,
         start: usize,
+        later: Lines<'_>,
     ) {
         let depth = self.depth;
         let first = start * V::F32_LANES;
@@ -193,7 +213,8 @@ impl<V: Vectors> Row<'_, '_, V> {
                 if let Some(stored) = stored {
                     copy_rows::<V, N>(simd, stored.columns(first, count), copy);
                 }
-                tile::<V, M, N>(simd, depth, left, Panel(copy.as_chunks::<N>().0))
+                let copy = copy.as_chunks::<N>().0;
+                tile::<V, M, N>(simd, depth, left, Panel { copy, later })
             }
         };
         // Without a call of a function, for which the sums would leave their registers.

@@ -1,6 +1,6 @@
 //! The inner loop of a product: a tile of the output in vector registers.
 
-use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
 
 use pulp::Simd;
 use pulp::x86::{V3, V4};
@@ -35,6 +35,14 @@ pub(super) trait Vectors: Simd {
     fn prefetch(self, element: &f32) {
         // SAFETY: a hint, which has no effect on the program.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(element).cast()) }
+    }
+
+    /// Tells the processor to bring the cache line of an element into its second cache.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn prefetch_far(self, element: &f32) {
+        // SAFETY: a hint, which has no effect on the program.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(element).cast()) }
     }
 
     /// Transposes a square block of [`Simd::F32_LANES`] rows.
@@ -94,18 +102,81 @@ pub(super) trait Right<S: Simd, const N: usize> {
     fn term(&mut self, simd: S, k: usize) -> [S::f32s; N];
 }
 
-/// Columns that have been copied.
-pub(super) struct Panel<'a, T, const N: usize>(pub &'a [[T; N]]);
+/// Columns that have been copied, and the part of the memory to load into the second cache meanwhile.
+pub(super) struct Panel<'a, 'l, T, const N: usize> {
+    pub copy: &'a [[T; N]],
+    pub later: Lines<'l>,
+}
 
-impl<S: Simd, const N: usize> Right<S, N> for Panel<'_, S::f32s, N> {
+impl<S: Vectors, const N: usize> Right<S, N> for Panel<'_, '_, S::f32s, N> {
     #[inline(always)]
     fn cut(self, depth: usize) -> Self {
-        Panel(&self.0[..depth])
+        Panel {
+            copy: &self.copy[..depth],
+            ..self
+        }
     }
 
     #[inline(always)]
-    fn term(&mut self, _: S, k: usize) -> [S::f32s; N] {
-        self.0[k]
+    fn term(&mut self, simd: S, k: usize) -> [S::f32s; N] {
+        self.later.prefetch(simd);
+        self.copy[k]
+    }
+}
+
+/// Cache lines of a view, in the order in which they are stored.
+#[derive(Clone, Copy)]
+pub(super) struct Lines<'a> {
+    /// Rows of adjacent elements.
+    rows: View<'a>,
+    /// The next line: its row, and its first element there.
+    row: usize,
+    column: usize,
+    /// The lines that are left.
+    left: usize,
+}
+
+impl<'a> Lines<'a> {
+    /// Part `part` of `parts` of the lines.
+    #[inline(always)]
+    pub(super) fn new(view: View<'a>, part: usize, parts: usize) -> Lines<'a> {
+        let rows = if view.is_straight() {
+            view
+        } else {
+            view.transposed()
+        };
+        let of_row = rows.columns.div_ceil(16);
+        let whole = rows.rows * of_row;
+        // Without divisions, since a product of few terms has many tiles and often nothing to prefetch.
+        let [start, end] = if whole == 0 {
+            [0, 0]
+        } else {
+            [part, part + 1].map(|part| whole * part / parts)
+        };
+        let (row, line) = if start == 0 {
+            (0, 0)
+        } else {
+            (start / of_row, start % of_row)
+        };
+        Lines {
+            rows,
+            row,
+            column: line * 16,
+            left: end - start,
+        }
+    }
+
+    /// Prefetches the next line, if any is left.
+    #[inline(always)]
+    fn prefetch(&mut self, simd: impl Vectors) {
+        if self.left > 0 {
+            self.left -= 1;
+            simd.prefetch_far(&self.rows.row(self.row)[self.column]);
+            self.column += 16;
+            if self.column >= self.rows.columns {
+                (self.row, self.column) = (self.row + 1, 0);
+            }
+        }
     }
 }
 
