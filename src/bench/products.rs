@@ -1,17 +1,19 @@
-//! The matrix products of the paper's models, in every form that a device runs.
+//! The matrix products of the paper's models, and the cells that compute them themselves, in every form that a device runs.
 
 use serde::Serialize;
 
 use super::peaks::Peaks;
-use super::shapes::{Shape, shapes};
+use super::shapes::{Cell, Shape, shapes};
 use super::timed::{fill, forms_of, repeated, shortest};
 use crate::device::Executor;
 use crate::error::Result;
 use crate::graph::Graph;
+use crate::graph::builder::Builder;
 use crate::graph::memory::Limits;
 use crate::graph::operations::emit_product;
 use crate::graph::plan::{Plan, Slice};
-use crate::kernel::{Halves, Params as _};
+use crate::kernel::{Halves, Params as _, UnitOperands};
+use crate::kernels;
 use crate::kernels::matmul::product::{self, Params};
 use crate::kernels::matmul::{product_f32x3, product_units};
 
@@ -158,6 +160,10 @@ fn plan_of(shape: &Shape, params: &Params, mixed: bool, limits: &Limits) -> (Pla
         builder.stored("left", [left]),
         builder.stored("right", [right]),
     );
+    if let Some(cell) = shape.cell {
+        emit_cell(builder, shape, params, cell, [left, right]);
+        return (graph.builder.finish(), 1);
+    }
     let bias = (params.with_bias != 0).then(|| builder.activation("bias", [bias]));
     let product = if shape.is_half() {
         builder.stored("product", [product])
@@ -173,6 +179,42 @@ fn plan_of(shape: &Shape, params: &Params, mixed: bool, limits: &Limits) -> (Pla
     let steps = plan.steps.iter().filter(|step| step.label == PRODUCT);
     let count = steps.count();
     (plan, count)
+}
+
+/// Emits a cell that computes a product of these operands itself, and steps that fill what it reads.
+fn emit_cell(
+    builder: &mut Builder,
+    shape: &Shape,
+    params: &Params,
+    cell: Cell,
+    [left, right]: [Slice; 2],
+) {
+    let units = match cell {
+        Cell::Forward => params.groups * params.columns / 4,
+        Cell::Backward => params.columns,
+    };
+    let (batch, hidden) = (params.rows as usize, units as usize);
+    let z = builder.stored("z", [batch, 4 * hidden]);
+    let c_before = builder.activation("c_before", [batch, hidden]);
+    let c = builder.activation("c", [batch, hidden]);
+    let (slices, filled) = match cell {
+        Cell::Forward => {
+            let bias = builder.activation("bias", [4 * hidden]);
+            let m = builder.stored("m", [batch, hidden]);
+            let slices = vec![left, right, bias, z, c_before, c, m];
+            (slices, vec![left, right, bias, z, c_before])
+        }
+        Cell::Backward => {
+            let dc = builder.activation("dc", [batch, hidden]);
+            let slices = vec![left, right, z, c_before, c, dc];
+            (slices.clone(), slices)
+        }
+    };
+    for slice in filled {
+        fill(builder, slice);
+    }
+    let params = shape.kernel_params(params);
+    builder.raw_step(PRODUCT, shape.kernel(), params, &slices);
 }
 
 /// Times one product. `None` if no form remains.
@@ -194,12 +236,13 @@ fn measure(
     let timed = plan.steps.split_off(plan.steps.len() - steps);
     let (step, sum) = (&timed[0], timed.get(1));
     let halves = plan.halves(step);
+    let on_units = |operands| kernels::on_units(step.kernel, operands);
     let bases = match precision {
-        "f32" => vec![step.kernel],
-        "f32x3" => vec![&product_f32x3::KERNEL],
-        _ => vec![step.kernel, &product_units::KERNEL],
+        "f32" => [Some(step.kernel), None],
+        "f32x3" => [on_units(UnitOperands::Split), None],
+        _ => [Some(step.kernel), on_units(UnitOperands::Halves)],
     };
-    let bases = bases.into_iter();
+    let bases = bases.into_iter().flatten();
     let all = bases.flat_map(|base| plan.forms(&step.by(base)).collect::<Vec<_>>());
     let forms = all.filter(|form| form.name.contains(filter) && executor.runs(form, halves));
     let forms = forms_of(executor, forms);
@@ -211,7 +254,10 @@ fn measure(
     let count = forms.len() + steps - 1;
     let plan = repeated(plan, count, ROUNDS);
     let seconds = shortest(executor, plan, count, ROUNDS)?;
-    let in_pieces: &Params = Params::of(&step.params);
+    let pieces = match shape.cell {
+        None => Params::of(&step.params).pieces,
+        Some(_) => 1,
+    };
     let (seconds, of_sum) = seconds.split_at(forms.len());
     let best = seconds.iter().copied().fold(f64::INFINITY, f64::min);
     let flops = 2.0 * params.multiply_adds() as f64;
@@ -244,7 +290,7 @@ fn measure(
             (0, _) => "right",
             _ => "left",
         },
-        pieces: in_pieces.pieces,
+        pieces,
         reduced: params != shape.params,
         sum_seconds: of_sum.first().copied(),
         forms: forms.iter().zip(seconds).map(form).collect(),

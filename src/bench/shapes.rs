@@ -1,7 +1,9 @@
 //! The matrix products of a training step of the paper's models: `configs/lm1b-biglstm.toml`, `-f512`, `-g4` and `-g8` with a batch
 //! of 128, so 128 rows in the products of a time step and 2,560 in those of all 20. A test derives the list from their plans.
 
-use crate::kernels::matmul::product::Params;
+use crate::kernel::{Kernel, Params as _};
+use crate::kernels::lstm::{cell_backward, cell_forward};
+use crate::kernels::matmul::product::{self, Params};
 
 /// One product.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -10,12 +12,58 @@ pub struct Shape {
     pub name: &'static str,
     /// Sizes and strides, in one piece.
     pub params: Params,
+    /// What follows the product in the same kernel.
+    pub cell: Option<Cell>,
+}
+
+/// A kernel that begins with a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// [`cell_forward`].
+    Forward,
+    /// [`cell_backward`].
+    Backward,
 }
 
 impl Shape {
     /// Whether the product is stored as `f16` in mixed precision: all but gradients of weights.
     pub fn is_half(&self) -> bool {
         self.params.transpose_left == 0
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &'static Kernel {
+        match self.cell {
+            None => &product::KERNEL,
+            Some(Cell::Forward) => &cell_forward::KERNEL,
+            Some(Cell::Backward) => &cell_backward::KERNEL,
+        }
+    }
+
+    /// The params of the kernel, with a product of these params instead of its own.
+    pub fn kernel_params(&self, params: &Params) -> Box<[u32]> {
+        match self.cell {
+            None => params.to_raw(),
+            Some(Cell::Forward) => cell_forward::Params {
+                batch: params.rows,
+                hidden: params.groups * params.columns / 4,
+                groups: params.groups,
+                depth: params.depth,
+                weight_group: params.right_group,
+                accumulate: params.accumulate,
+                forget_bias: 1.0,
+            }
+            .to_raw(),
+            Some(Cell::Backward) => cell_backward::Params {
+                batch: params.rows,
+                hidden: params.columns,
+                depth: params.depth,
+                projected: 1,
+                transposed: u32::from(params.transpose_right == 0),
+                carry: 1,
+            }
+            .to_raw(),
+        }
     }
 }
 
@@ -68,9 +116,18 @@ fn weight_gradient(groups: usize, rows: usize, columns: usize, depth: usize) -> 
     }
 }
 
-/// All products, those of all models first.
+/// All products, those of all models first, then those of cells that compute them themselves.
 pub fn shapes() -> Vec<Shape> {
-    let shape = |name, params| Shape { name, params };
+    let shape = |name, params| Shape {
+        name,
+        params,
+        cell: None,
+    };
+    let with_cell = |name, params, cell| Shape {
+        name,
+        params,
+        cell: Some(cell),
+    };
     vec![
         shape("projection", forward(1, 128, 1024, 8192)),
         shape("projection gradient", backward(1, 128, 8192, 1024)),
@@ -135,6 +192,27 @@ pub fn shapes() -> Vec<Shape> {
         ),
         shape("g8 input gradient", backward(8, 2560, 128, 4096)),
         shape("g8 weight gradient", weight_gradient(8, 256, 4096, 2560)),
+        with_cell(
+            "cell gradient",
+            backward(1, 128, 8192, 1024),
+            Cell::Backward,
+        ),
+        with_cell(
+            "biglstm cell",
+            forward(1, 128, 32768, 1024).accumulating(true),
+            Cell::Forward,
+        ),
+        with_cell("f512 cell", forward(1, 128, 32768, 512), Cell::Forward),
+        with_cell(
+            "g4 cell",
+            forward(4, 128, 8192, 256).accumulating(true),
+            Cell::Forward,
+        ),
+        with_cell(
+            "g8 cell",
+            forward(8, 128, 4096, 128).accumulating(true),
+            Cell::Forward,
+        ),
     ]
 }
 
@@ -148,8 +226,8 @@ mod tests {
     use crate::config::Config;
     use crate::graph::memory::Limits;
     use crate::graph::plan::Plan;
-    use crate::kernel::Params as _;
-    use crate::kernels::matmul::{product, sum_pieces};
+    use crate::kernel::{Change, Changes};
+    use crate::kernels::matmul::sum_pieces;
     use crate::train::update::training_plan;
 
     const MODELS: [&str; 4] = [
@@ -160,11 +238,12 @@ mod tests {
     ];
 
     /// The training plans of the models on a GPU with large bindings. The size of the vocabulary changes no product.
-    fn plans(precision: &str) -> Vec<Plan> {
+    fn plans(precision: &str, without: Changes) -> Vec<Plan> {
         let limits = Limits {
             slice: 1 << 29,
             arena: 1 << 30,
             units: precision == "mixed",
+            without,
             ..Limits::COMMON
         };
         let plan = |text: &&str| {
@@ -191,10 +270,12 @@ mod tests {
 
     #[test]
     fn the_products_are_those_of_the_plans() {
-        let listed = shapes();
+        let mut listed = shapes();
+        listed.retain(|shape| shape.cell.is_none());
+        let without = Changes::from_iter([Change::Cells]);
         for precision in ["f32", "mixed"] {
             let mut found: Vec<(Params, bool)> = Vec::new();
-            for plan in plans(precision) {
+            for plan in plans(precision, without) {
                 for (k, step) in plan.steps.iter().enumerate() {
                     if *step.kernel != product::KERNEL {
                         continue;
@@ -227,8 +308,51 @@ mod tests {
     }
 
     #[test]
+    fn the_cells_are_those_of_the_plans() {
+        let listed: Vec<Shape> = shapes().into_iter().filter(|s| s.cell.is_some()).collect();
+        let mut found: Vec<(Params, &str)> = Vec::new();
+        for plan in ["f32", "mixed"]
+            .map(|precision| plans(precision, Changes::NONE))
+            .concat()
+        {
+            for step in &plan.steps {
+                let product = if *step.kernel == cell_forward::KERNEL {
+                    cell_forward::Params::of(&step.params).product()
+                } else if *step.kernel == cell_backward::KERNEL {
+                    cell_backward::Params::of(&step.params).product()
+                } else {
+                    None
+                };
+                found.extend(product.map(|product| (plain(&product), step.kernel.name)));
+            }
+        }
+        let of = |shape: &Shape| (shape.params, shape.kernel().name);
+        let is_listed = |cell: &&(Params, &str)| listed.iter().any(|shape| of(shape) == **cell);
+        let missing: Vec<_> = found.iter().filter(|cell| !is_listed(cell)).collect();
+        assert!(missing.is_empty(), "not listed: {missing:#?}");
+        for shape in &listed {
+            assert!(found.contains(&of(shape)), "no plan has `{}`", shape.name);
+            let raw = shape.kernel_params(&shape.params);
+            let again = match shape.cell {
+                Some(Cell::Forward) => cell_forward::Params::of(&raw).product(),
+                _ => cell_backward::Params::of(&raw).product(),
+            };
+            assert_eq!(again.map(|product| plain(&product)), Some(shape.params));
+        }
+    }
+
+    #[test]
     fn every_step_of_the_models_has_a_group() {
-        for plan in plans("f32").into_iter().chain(plans("mixed")) {
+        let off = Changes::from_iter([Change::Cells]);
+        let all = [
+            ("f32", Changes::NONE),
+            ("mixed", Changes::NONE),
+            ("mixed", off),
+        ];
+        for plan in all
+            .map(|(precision, without)| plans(precision, without))
+            .concat()
+        {
             for step in &plan.steps {
                 let purpose = purpose(&step.label);
                 let group = group(&purpose);

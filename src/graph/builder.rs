@@ -56,7 +56,8 @@ impl Builder {
         self.scaled = true;
     }
 
-    /// Computes the recurrent products of cells in separate steps: for matrix units, and for GPUs where a batch is large.
+    /// Lets a fixed rule decide whether cells compute their products themselves, or separate steps before them: for matrix
+    /// units, and for GPUs where a batch is large.
     pub fn separate_products(&mut self) {
         self.separate = true;
     }

@@ -20,10 +20,10 @@ pub struct Limits {
     pub slice: usize,
     /// Whether two elements of [`Dtype::Half`](crate::tensor::Dtype::Half) share a `u32`: on devices, not on the CPU.
     pub packed: bool,
-    /// Whether products of halves run on matrix units: then recurrent products are separate steps.
+    /// Whether products of halves run on matrix units.
     pub units: bool,
     /// The number of multiprocessors, each of which runs workgroups of its own. Where the workgroups of a product would leave
-    /// part of them idle, the product runs in pieces. In training with a large batch, recurrent products are separate steps.
+    /// part of them idle, the product runs in pieces, and is not part of a cell.
     /// 0: a software device, where only the amount of work matters.
     pub multiprocessors: usize,
     /// The changes that plans are built without, to measure what they gain. Training has all of them.

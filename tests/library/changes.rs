@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::plans::{VOCABULARY, bits, config};
 use wlstm::graph::memory::Limits;
+use wlstm::graph::plan::Step;
 use wlstm::kernel::{Change, Changes};
 use wlstm::train::update::training_plan;
 
@@ -41,4 +42,40 @@ fn without_a_change_the_cpu_computes_the_same_bits() {
             assert_eq!(found, want, "{}, {kind}, {precision}", change.name());
         }
     }
+}
+
+/// Cells compute their products themselves on GPUs, too, unless the products run in pieces.
+#[test]
+fn without_cells_their_products_are_steps() {
+    let config = |precision: &str, hidden: usize| {
+        config(
+            &format!(
+                "cell = \"lstmp\"\nlayers = 1\nembedding = 8\nhidden = {hidden}\nprojection = 512\ndropout = 0.0"
+            ),
+            &format!(
+                "[softmax]\nkind = \"full\"\n[train]\nbatch = 128\nunroll = 2\nprecision = {precision:?}"
+            ),
+        )
+    };
+    let products = ["recurrent product", "projection gradient"];
+    let steps_of = |precision: &str, hidden, change| {
+        let limits = Limits {
+            units: precision == "mixed",
+            without: Changes::from_iter(change),
+            ..Limits::COMMON
+        };
+        let plan = training_plan(&config(precision, hidden), VOCABULARY, &limits, false);
+        products.map(|product| {
+            let is_product = |step: &&Step| step.label.contains(product);
+            plan.steps.iter().filter(is_product).count()
+        })
+    };
+    for precision in ["f32", "mixed"] {
+        assert_eq!(steps_of(precision, 8192, None)[0], 0, "{precision}");
+        let [recurrent, gradient] = steps_of(precision, 8192, Some(Change::Cells));
+        assert!(recurrent >= 2 && gradient >= 2, "{precision}");
+    }
+    // 64 blocks of 128 x 128 are few for 128 multiprocessors. Partial sums cost more on matrix units.
+    assert!(steps_of("f32", 8192, None)[1] > 0);
+    assert_eq!(steps_of("mixed", 8192, None)[1], 0);
 }

@@ -99,7 +99,7 @@ fn gates_recomputed() {
     insta::assert_snapshot!(training_plan(&config, VOCABULARY, &software, false).to_string());
 }
 
-/// Products of cells are separate steps. Products with few blocks and many terms are computed in pieces.
+/// Cells compute their products. Products with few blocks and many terms are computed in pieces.
 #[test]
 fn a_large_batch_on_a_card() {
     let config = config(

@@ -27,6 +27,12 @@ struct Rates {
     dispatch: f64,
 }
 
+impl Rates {
+    fn of(on_units: bool) -> Rates {
+        if on_units { UNITS } else { REAL }
+    }
+}
+
 /// In `f32`: about 100 G multiply-adds a second on each multiprocessor.
 const REAL: Rates = Rates {
     byte: 4.0,
@@ -81,30 +87,49 @@ fn block(params: &Params) -> u32 {
     }
 }
 
-/// The workgroups of a product.
-fn workgroups(params: &Params) -> u32 {
-    let block = block(params);
-    params.groups * params.rows.div_ceil(block) * params.columns.div_ceil(block) * params.pieces
+/// The blocks of the forms of cells.
+const BLOCKS_OF_CELLS: [[u32; 2]; 3] = [[128, 128], [128, 64], [64, 64]];
+
+/// Whether a cell computes its product itself: whether that takes less time than a product before it, in pieces if that is
+/// faster. A separate product is written and read once more, `bytes` for each element, and has a dispatch of its own; the product
+/// of a cell has one piece.
+pub(super) fn is_of_cell(limits: &Limits, params: &Params, on_units: bool, bytes: u32) -> bool {
+    let multiprocessors = limits.multiprocessors as u32;
+    if multiprocessors == 0 {
+        return true;
+    }
+    let rates = Rates::of(on_units);
+    let separate = params.in_pieces(pieces(limits, params, on_units));
+    let elements = f64::from(params.rows) * f64::from(params.groups * params.columns);
+    let moved = 2.0 * f64::from(bytes) * elements * rates.byte / f64::from(multiprocessors);
+    let time = time(&separate, multiprocessors, on_units) + moved + rates.dispatch;
+    let of_blocks = BLOCKS_OF_CELLS.map(|block| time_of_blocks(params, block, multiprocessors));
+    of_blocks.into_iter().any(|of_cell| of_cell < time)
 }
 
 /// The estimated time of a product, in multiply-adds of a multiprocessor.
 fn time(params: &Params, multiprocessors: u32, on_units: bool) -> f64 {
-    let block = block(params);
-    let of_workgroup = f64::from(block * block) * f64::from(params.piece_depth() + OVERHEAD);
-    let resident = 2 * HALF / (block * block);
-    let count = workgroups(params);
-    let products = of_workgroup
-        * (SHARE * waves(count, multiprocessors, resident)
-            + (1.0 - SHARE) * waves(count, multiprocessors, resident / 2));
+    let products = time_of_blocks(params, [block(params); 2], multiprocessors);
     if params.pieces == 1 {
         return products;
     }
-    let rates = if on_units { UNITS } else { REAL };
+    let rates = Rates::of(on_units);
     let elements = f64::from(params.pieces)
         * f64::from(params.rows)
         * f64::from(params.groups * params.columns);
     // Partial sums in f32, written and read.
     products + 8.0 * elements * rates.byte / f64::from(multiprocessors) + rates.dispatch
+}
+
+/// The same without the sum of its pieces, in blocks of this many rows and columns.
+fn time_of_blocks(params: &Params, [rows, columns]: [u32; 2], multiprocessors: u32) -> f64 {
+    let of_workgroup = f64::from(rows * columns) * f64::from(params.piece_depth() + OVERHEAD);
+    let resident = 2 * HALF / (rows * columns);
+    let count = params.groups * params.rows.div_ceil(rows) * params.columns.div_ceil(columns);
+    let count = count * params.pieces;
+    of_workgroup
+        * (SHARE * waves(count, multiprocessors, resident)
+            + (1.0 - SHARE) * waves(count, multiprocessors, resident / 2))
 }
 
 /// The time of `count` workgroups, `resident` at once on each multiprocessor, if one alone took time 1. A multiprocessor with
@@ -158,6 +183,13 @@ mod tests {
             multiprocessors,
             ..Limits::COMMON
         }
+    }
+
+    /// The workgroups of a product.
+    fn workgroups(params: &Params) -> u32 {
+        let block = block(params);
+        let blocks = params.rows.div_ceil(block) * params.columns.div_ceil(block);
+        params.groups * blocks * params.pieces
     }
 
     /// The share of the multiprocessors' time in which they compute, with two workgroups at once on each.
@@ -245,6 +277,30 @@ mod tests {
             assert!(chosen > 1 || most == 1);
         }
         assert_eq!(pieces(&limits(0), &whole, false), 1);
+    }
+
+    #[test]
+    fn cells_compute_products_that_fill_a_device() {
+        let recurrent = [1, 128, 32_768, 1024];
+        let projection_gradient = [1, 128, 8192, 1024];
+        for (multiprocessors, shape, on_units, of_cell) in [
+            (132, recurrent, false, true),
+            (132, recurrent, true, true),
+            (132, [8, 128, 4096, 128], true, true),
+            (132, projection_gradient, false, false),
+            (132, projection_gradient, true, true),
+            (16, projection_gradient, false, true),
+            (132, [1, 128, 256, 1024], false, false),
+            (132, [1, 128, 256, 1024], true, false),
+            (0, [1, 128, 256, 1024], false, true),
+        ] {
+            let bytes = if on_units { 2 } else { 4 };
+            let found = is_of_cell(&limits(multiprocessors), &params(shape), on_units, bytes);
+            assert_eq!(
+                found, of_cell,
+                "{shape:?} on {multiprocessors}, units: {on_units}"
+            );
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Products of matrices, in pieces where that fills a device.
 
-use super::pieces::pieces;
+use super::pieces::{is_of_cell, pieces};
 use crate::graph::Graph;
 use crate::graph::builder::Builder;
 use crate::graph::plan::Slice;
+use crate::kernel::Change;
 use crate::kernels::matmul::{product, sum_pieces};
 
 /// Emits a product. A product whose workgroups would leave multiprocessors idle runs in pieces, by a fixed rule.
@@ -40,6 +41,20 @@ pub fn emit_product(
         accumulate: params.accumulate,
     };
     builder.step(label, &sum_pieces::KERNEL, &sum, &[parts, out]);
+}
+
+/// Whether a cell computes its product with these weights itself, instead of a step before it.
+pub(super) fn is_in_cell(builder: &Builder, params: &product::Params, weight: Slice) -> bool {
+    if !builder.fits(weight) {
+        return false;
+    }
+    let limits = builder.limits();
+    let bytes = if builder.is_mixed() { 2 } else { 4 };
+    let pays = || {
+        let is_off = limits.without.has(Change::Cells);
+        !is_off && is_of_cell(limits, params, on_units(builder), bytes)
+    };
+    !builder.separates_products() || pays()
 }
 
 /// Whether products of this plan run on matrix units.

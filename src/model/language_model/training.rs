@@ -11,8 +11,7 @@ use crate::kernels::pointwise::copy;
 use crate::tensor::names;
 use crate::tensor::names::StateOwner;
 
-/// From this number of streams on, the recurrent products of cells are faster as separate steps on a GPU: a product
-/// reads the weights once for many streams, a cell reads them once for eight.
+/// From this number of streams on, the products of cells can be faster as separate steps on a GPU, in pieces.
 const SEPARATE: usize = 16;
 
 /// Forward and backward pass of one training step; the output `loss` is the mean over tokens.

@@ -6,9 +6,11 @@ use super::description::Sizes;
 use super::gates::{GateGradients, GateStep, InputProduct};
 use super::recorded::Recorded;
 use super::span::{Span, Spans, named};
+use crate::graph::operations::products::is_in_cell;
 use crate::graph::plan::Slice;
 use crate::graph::{Graph, Operation};
 use crate::kernels::lstm::cell_backward;
+use crate::kernels::matmul::product;
 use crate::kernels::reduce::sum_columns;
 
 /// The tensors of a backward pass.
@@ -67,7 +69,8 @@ impl Recorded {
             .activation(&format!("{name}.dc"), [batch, hidden]);
         let separate = layer.projection.is_some_and(|projection| {
             let weight = graph.operand(projection);
-            graph.builder.separates_products() || !graph.builder.fits(weight)
+            let params = product::Params::dense(batch, hidden, output).transposed_right();
+            !is_in_cell(&graph.builder, &params, weight)
         });
         let dm = separate.then(|| {
             let name = format!("{name}.dm");

@@ -9,7 +9,7 @@ use super::grouped::Grouped;
 use super::recorded::Recorded;
 use super::span::{Span, Spans};
 use crate::graph::builder::Builder;
-use crate::graph::operations::products::emit_product;
+use crate::graph::operations::products::{emit_product, is_in_cell};
 use crate::graph::plan::Slice;
 use crate::graph::{Graph, Value};
 use crate::kernel::Change;
@@ -155,7 +155,9 @@ impl Recorded {
             depth: last.left.width / last.block.groups,
             accumulate: last.accumulate,
         };
-        if graph.builder.separates_products() || !graph.builder.fits(last.block.slice) {
+        let params = self.cell_params(&product).product();
+        let params = params.expect("a step has a product");
+        if !is_in_cell(&graph.builder, &params, last.block.slice) {
             let label = self.context.label(&format!("recurrent product t={t}"));
             let z = Matrix::new(span.gates(t), 4 * sizes.hidden);
             emit_times(graph, label, last.left, last.block, z, last.accumulate);
@@ -171,32 +173,32 @@ impl Recorded {
         }
     }
 
-    /// The cell of step `t`, with the last of its products.
-    fn emit_cell(&self, graph: &mut Graph, span: &Span, t: usize, product: CellProduct) {
+    fn cell_params(&self, product: &CellProduct) -> cell_forward::Params {
         let Context { layer, sizes, .. } = &self.context;
-        let CellProduct {
-            mut left,
-            mut block,
-            depth,
-            accumulate,
-        } = product;
-        if depth == 0 {
-            // Nothing is multiplied, but something must be bound: a few elements.
-            (block.slice, block.stride) = (block.slice.part(0, 4), 0);
-            left = left.part(0, 1);
-        }
-        let params = cell_forward::Params {
+        cell_forward::Params {
             batch: sizes.batch as u32,
             hidden: sizes.hidden as u32,
-            groups: block.groups as u32,
-            depth: depth as u32,
-            weight_group: block.stride as u32,
-            accumulate: accumulate.into(),
+            groups: product.block.groups as u32,
+            depth: product.depth as u32,
+            weight_group: product.block.stride as u32,
+            accumulate: product.accumulate.into(),
             forget_bias: layer.forget_bias,
-        };
+        }
+    }
+
+    /// The cell of step `t`, with the last of its products.
+    fn emit_cell(&self, graph: &mut Graph, span: &Span, t: usize, mut product: CellProduct) {
+        let layer = &self.context.layer;
+        if product.depth == 0 {
+            // Nothing is multiplied, but something must be bound: a few elements.
+            let block = &mut product.block;
+            (block.slice, block.stride) = (block.slice.part(0, 4), 0);
+            product.left = product.left.part(0, 1);
+        }
+        let params = self.cell_params(&product);
         let slices = [
-            left,
-            block.slice,
+            product.left,
+            product.block.slice,
             graph.weight(layer.bias),
             span.gates(t),
             span.c_before(t),

@@ -3,7 +3,7 @@
 //! Forward: the products of the input for all steps at once, then `T` times the fused cell and the projection. Backward:
 //! `T` times the fused cell and the recurrent product, then the gradients of weights as products over all `T*B` rows. A
 //! cell computes its recurrent product itself, or, where that is faster ([`Builder::separate_products`]), adds to the
-//! result of a product before it.
+//! result of a product before it, which can run in pieces. The same holds for the gradient of the projection.
 //!
 //! Layers run in sequence, not as a wavefront (layer 1 at `t + 1` in parallel with layer 2 at `t`): the products of a layer's
 //! input would then run step by step, which measurements showed to cost twice as much as shared dispatches save. Instead, on

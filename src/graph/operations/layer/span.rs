@@ -8,7 +8,7 @@
 //! The recomputed numbers are the same. But gradients of weights are then summed span by span, starting with the last, and
 //! differ by rounding from sums over all steps at once. With a single span they do not differ in `f32`, unless products run in
 //! pieces ([`Limits::multiprocessors`](crate::graph::memory::Limits::multiprocessors)): the recurrent product of all steps at once runs
-//! in fewer pieces.
+//! in fewer pieces. In mixed precision, it is also rounded to `f16` once more than that of a cell.
 
 use std::ops::Range;
 
