@@ -1,6 +1,6 @@
 //! Copies of operands in the order in which the inner loop reads them.
 
-use super::tile::{AHEAD, Vectors};
+use super::tile::{AHEAD, SOON, Vectors};
 use super::view::View;
 
 /// Memory that a thread keeps for copies, so that a step allocates nothing. Vectors in it share no cache line with others.
@@ -105,7 +105,7 @@ pub(super) fn pack_left<V: Vectors>(simd: V, left: View<'_>, tiles: Parts, space
     for k in 0..depth {
         let row = stored.row(k);
         for element in stored.row((k + AHEAD).min(depth - 1)).iter().step_by(16) {
-            simd.prefetch(element);
+            simd.prefetch::<SOON>(element);
         }
         for t in 0..tiles.count {
             let (start, end) = (tiles.start(t), tiles.start(t + 1));

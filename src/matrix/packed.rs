@@ -6,7 +6,7 @@
 
 use super::gemm::{DEPTH, SHORT, multiply_directly};
 use super::pack::{Parts, Space, copy_rows, left_start, pack_left, pack_right};
-use super::tile::{Copying, Left, Lines, Panel, Rows, Terms, Vectors, tile, unrolled};
+use super::tile::{Copying, Left, Lines, Panel, Rows, SOON, Terms, Vectors, tile, unrolled};
 use super::view::{View, ViewMut};
 
 /// Rows of the left operand that are copied at once: at most half a megabyte.
@@ -198,7 +198,7 @@ impl<V: Vectors> Row<'_, '_, V> {
         if self.accumulate {
             for row in &rows {
                 for element in row.iter().step_by(16) {
-                    simd.prefetch(element);
+                    simd.prefetch::<SOON>(element);
                 }
             }
         }

@@ -21,6 +21,12 @@ macro_rules! unrolled {
 }
 pub(super) use unrolled;
 
+/// Loads a line into the first cache.
+pub(super) const SOON: i32 = _MM_HINT_T0;
+
+/// Loads a line into the second cache.
+pub(super) const LATER: i32 = _MM_HINT_T1;
+
 /// A set of vector instructions, with the size of the tiles that fit into its registers.
 pub(super) trait Vectors: Simd {
     /// The largest number of rows of a tile.
@@ -29,20 +35,12 @@ pub(super) trait Vectors: Simd {
     /// The largest number of vectors in a row of a tile, at most 3.
     const WIDTH: usize;
 
-    /// Tells the processor that the cache line of an element is needed soon.
+    /// Tells the processor that the cache line of an element is needed: [`SOON`] or [`LATER`].
     #[inline(always)]
     #[allow(unsafe_code)]
-    fn prefetch(self, element: &f32) {
+    fn prefetch<const WHEN: i32>(self, element: &f32) {
         // SAFETY: a hint, which has no effect on the program.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(element).cast()) }
-    }
-
-    /// Tells the processor to bring the cache line of an element into its second cache.
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    fn prefetch_far(self, element: &f32) {
-        // SAFETY: a hint, which has no effect on the program.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(element).cast()) }
+        unsafe { _mm_prefetch::<WHEN>(std::ptr::from_ref(element).cast()) }
     }
 
     /// Transposes a square block of [`Simd::F32_LANES`] rows.
@@ -171,7 +169,7 @@ impl<'a> Lines<'a> {
     fn prefetch(&mut self, simd: impl Vectors) {
         if self.left > 0 {
             self.left -= 1;
-            simd.prefetch_far(&self.rows.row(self.row)[self.column]);
+            simd.prefetch::<LATER>(&self.rows.row(self.row)[self.column]);
             self.column += 16;
             if self.column >= self.rows.columns {
                 (self.row, self.column) = (self.row + 1, 0);
@@ -203,7 +201,7 @@ impl<S: Vectors, const N: usize> Right<S, N> for Copying<'_, '_, S::f32s, N> {
     fn term(&mut self, simd: S, k: usize) -> [S::f32s; N] {
         let later = self.stored.row((k + AHEAD).min(self.copy.len() - 1));
         for element in later.iter().step_by(16) {
-            simd.prefetch(element);
+            simd.prefetch::<SOON>(element);
         }
         let term = S::as_simd_f32s(self.stored.row(k)).0.as_chunks::<N>().0[0];
         self.copy[k] = term;

@@ -1,7 +1,7 @@
 //! The transpose of a matrix on one thread.
 
 #[cfg(target_arch = "x86_64")]
-use super::tile::Vectors;
+use super::tile::{SOON, Vectors};
 use super::view::{View, ViewMut};
 
 /// Rows and columns of a block of the plain loops: the elements of a cache line.
@@ -65,7 +65,7 @@ fn transpose_by<V: Vectors>(simd: V, out: &mut ViewMut<'_>, x: View<'_>) {
                     for (k, vector) in block.iter_mut().enumerate() {
                         *vector = V::as_simd_f32s(&x.row(i + k)[j..j + lanes]).0[0];
                         // The rows of the next block are far apart, so that the processor does not foresee them.
-                        simd.prefetch(&x.row((i + k + lanes).min(x.rows - 1))[j]);
+                        simd.prefetch::<SOON>(&x.row((i + k + lanes).min(x.rows - 1))[j]);
                     }
                     simd.transpose(block);
                     for (k, vector) in block.iter().enumerate() {
