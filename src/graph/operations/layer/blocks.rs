@@ -7,10 +7,10 @@ use crate::graph::plan::Slice;
 use crate::kernels::matmul::product;
 use crate::kernels::pointwise::{join, transpose};
 
-/// The maximum number of weights of a group that are transposed for the steps of the backward pass: 8 MiB in `f32`, which
+/// The maximum number of weights of a group that are transposed for the steps of the backward pass: 4 MiB in `f32`, which
 /// fit into the cache of a processor. A product with a matrix that is not transposed in memory reads across its rows at every
 /// step.
-const MAX_TRANSPOSED: usize = 2 << 20;
+const MAX_TRANSPOSED: usize = 1 << 20;
 
 /// A row-major matrix.
 #[derive(Clone, Copy)]
