@@ -92,7 +92,7 @@ if grep -q '"operands"' "$out/devices.json"; then
 fi
 if [[ -n ${PARITY:-} ]]; then
     run parity-matmul.txt 45 env REQUIRE_GPU=1 "$PARITY" parity::matmul/
-    run parity-lstm.txt 30 env REQUIRE_GPU=1 "$PARITY" parity::lstm/
+    run parity-lstm.txt 45 env REQUIRE_GPU=1 "$PARITY" parity::lstm/
 fi
 run products.json 90 "$wlstm" bench kernels --only products --device "$device" --json
 run micro.json 20 "$wlstm" bench kernels --only micro --device "$device" --json

@@ -90,7 +90,7 @@ impl Tuning {
             steps.extend(forms.into_iter().map(|form| part.by(form)));
             keys.extend(std::iter::repeat_n(key, steps.len() - keys.len()));
         }
-        (!steps.is_empty()).then(|| Unknown {
+        (!steps.is_empty()).then_some(Unknown {
             plan: Plan { steps, ..measured },
             keys,
         })

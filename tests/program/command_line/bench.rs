@@ -146,7 +146,7 @@ fn products_and_copies_are_measured_by_part() {
     let found = json(run("products").arg("--json"));
     let products = found["products"].as_array().expect("products");
     // Without f16 in hardware, in f32 only.
-    assert_eq!(products.len(), 28);
+    assert_eq!(products.len(), 33);
     for product in products {
         let size = ["groups", "rows", "columns", "depth"].map(|side| number(&product[side]));
         let flops = 2.0 * size.iter().product::<f64>();
