@@ -314,23 +314,19 @@ impl BlockComputation for Cells<'_> {
         for ((z, dc), ((before, c), dm)) in z_runs.iter_mut().zip(dc_runs).zip(inputs) {
             let mut t = *c;
             replace(&mut t, Real::tanh);
-            let blocks = z.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut();
-            for (at, z) in (0..).step_by(LANES).zip(blocks) {
+            let results = z.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut();
+            let results = results.zip(dc.as_chunks_mut::<LANES>().0);
+            let [before, t, dm] = [before, &t, dm].map(|x| x.as_chunks::<LANES>().0);
+            let inputs = before.iter().zip(t).zip(dm);
+            for ((z, dc), ((before, t), dm)) in results.zip(inputs) {
                 let mut gates = shuffle.deinterleave(z);
                 for k in 0..LANES {
                     let values = [gates[0][k], gates[1][k], gates[2][k], gates[3][k]];
-                    let of_unit = at + k;
-                    let (dz, dc_before) = unit(
-                        values,
-                        before[of_unit],
-                        t[of_unit],
-                        dm[of_unit],
-                        dc[of_unit],
-                    );
+                    let (dz, dc_before) = unit(values, before[k], t[k], dm[k], dc[k]);
                     for q in 0..4 {
                         gates[q][k] = dz[q];
                     }
-                    dc[of_unit] = dc_before;
+                    dc[k] = dc_before;
                 }
                 shuffle.interleave(gates, z);
             }

@@ -322,7 +322,7 @@ impl BlockComputation for Cells<'_> {
             m.copy_from_slice(c);
             replace(m, Real::tanh);
             for k in 0..RUN {
-                m[k] = o[k] * m[k];
+                m[k] *= o[k];
             }
             let blocks = z.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut();
             for (at, z) in (0..).step_by(LANES).zip(blocks) {
