@@ -204,3 +204,43 @@ impl Epilogue for Backward {
         vec![("LANES", lanes), ("CELL_LANES", lanes.min(4))]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::kernel::{Kernel, MatrixUnits};
+    use crate::kernels::matmul::{product_f32x3, product_units};
+
+    use super::super::{cell_backward_f32x3, cell_backward_units};
+    use super::super::{cell_forward_f32x3, cell_forward_units};
+
+    /// So plans need not ask whether the cells of a device with matrix units fit its memory.
+    #[test]
+    fn cells_run_on_every_unit_on_which_products_do() {
+        for (side, subgroup) in [(8, 8), (8, 32), (16, 16), (16, 32), (16, 64)] {
+            let unit = MatrixUnits {
+                side,
+                subgroup,
+                workgroup_bytes: 16 << 10,
+                vector_bytes: 16,
+            };
+            let workgroup = |kernel: &Kernel| {
+                let workgroup = kernel.requires.matrix_units.expect("a kernel for units");
+                workgroup(unit)
+            };
+            for (product, cells) in [
+                (
+                    &product_units::KERNEL,
+                    [&cell_forward_units::KERNEL, &cell_backward_units::KERNEL],
+                ),
+                (
+                    &product_f32x3::KERNEL,
+                    [&cell_forward_f32x3::KERNEL, &cell_backward_f32x3::KERNEL],
+                ),
+            ] {
+                for cell in cells {
+                    assert_eq!(workgroup(cell), workgroup(product), "{}", cell.name);
+                }
+            }
+        }
+    }
+}
