@@ -131,19 +131,22 @@ fn mutants() -> Vec<Mutant> {
         }
         for (k, snippet) in right.snippets.iter().enumerate() {
             for (at, literal) in literals(snippet.wgsl) {
-                if !seen.insert((snippet.name, at)) {
+                if seen.contains(&(snippet.name, at)) {
                     continue;
                 }
                 let wgsl = changed(snippet.wgsl, at, &literal);
                 let what = format!("{} in {}: {}", snippet.name, right.name, line_of(&wgsl, at));
-                let snippet: &'static Snippet = Box::leak(Box::new(Snippet {
+                let wrong_snippet: &'static Snippet = Box::leak(Box::new(Snippet {
                     name: snippet.name,
                     wgsl: Box::leak(wgsl.into_boxed_str()),
                 }));
                 let mut snippets = right.snippets.to_vec();
-                snippets[k] = snippet;
+                snippets[k] = wrong_snippet;
                 let kernel = wrong(right, right.wgsl, Box::leak(snippets.into_boxed_slice()));
-                mutants.push(Mutant { kernel, what });
+                if differs(kernel, right) {
+                    seen.insert((snippet.name, at));
+                    mutants.push(Mutant { kernel, what });
+                }
             }
         }
     }

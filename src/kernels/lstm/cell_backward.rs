@@ -379,6 +379,7 @@ fn cases() -> Vec<Case> {
         case("one unit", 1, 1, 1, 0, 1),
         case("projected, odd sizes", 9, 37, 13, 0, 1),
         case("the last time step", 35, 39, 7, 0, 0),
+        case("the last time step, units by fours", 5, 40, 8, 0, 0),
         case("weight transposed, odd sizes", 9, 37, 13, 1, 1),
         case("no projection", 5, 70, 0, 0, 1),
         case("a sum of several parts", 3, 9, 1100, 0, 1),
