@@ -102,7 +102,7 @@ const FOUR: u32 = 4u;
 var<workgroup> tile_left{p}: array<Staged, EIGHT * BUFFERS * LEFT_BUFFER>;
 var<workgroup> tile_right{p}: array<Staged, EIGHT * BUFFERS * RIGHT_BUFFER>;
 #end
-// Stages neighbouring tiles of sums of each subgroup before they are stored. There is room for one more subgroup: for those past
+// Stages adjacent tiles of sums of each subgroup before they are stored. There is room for one more subgroup: for those past
 // the last, whose sums nothing reads.
 const SUM_TILES: u32 = 1u;
 const TILE: u32 = UNIT * UNIT / 4u;
@@ -244,7 +244,7 @@ struct Place {
     lanes: u32,
 }
 
-// Four e of staged tile t of the subgroup.
+// Elements 4e to 4e + 3 of staged tile t of the subgroup.
 fn staged(place: Place, t: u32, e: u32) -> vec4<f32> {
     let at = FOUR * ((place.subgroup * SUM_TILES + t) * TILE + e);
 #if FOUR == 1

@@ -21,7 +21,7 @@ alias Product = f32;
 // The elements that a thread sums.
 const ELEMENTS: u32 = 1u;
 
-// The pieces whose loads are under way at once.
+// The pieces whose loads are in flight together.
 const AT_ONCE: u32 = 8u;
 
 @compute @workgroup_size(256)

@@ -28,7 +28,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     var sum = 0.0;
     var other = 0.0;
     var i = local;
-    // Eight at a time, in the same order, so that their loads are under way at once.
+    // Eight at a time, in the same order, so that their loads are in flight together.
     for (; i + 1792u < params.len; i += 2048u) {
         #for k in 0..8
         let x{k} = partials[starts.partials + i + {256*k}u];

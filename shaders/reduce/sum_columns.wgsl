@@ -21,7 +21,7 @@ struct Starts {
 const COLUMNS: u32 = 32u;
 const LANES: u32 = 256u / COLUMNS;
 
-// The rows that a thread reads at a time, in the same order, so that their loads are under way at once.
+// The rows that a thread reads at a time, in the same order, so that their loads are in flight together.
 const AT_ONCE: u32 = 1u;
 
 var<workgroup> partial: array<f32, 256>;

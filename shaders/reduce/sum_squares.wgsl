@@ -13,7 +13,7 @@ fn sum_of_lane(index: u32, local: u32) -> f32 {
         let end = min(begin + params.share{k}, params.len{k});
         var sum = 0.0;
         var i = begin + local;
-        // Eight at a time, in the same order, so that their loads are under way at once.
+        // Eight at a time, in the same order, so that their loads are in flight together.
         for (; i + 1792u < end; i += 2048u) {
             let at = starts.x{k} + i + vec4<u32>(0u, 256u, 512u, 768u);
             let to = at + 1024u;

@@ -164,7 +164,7 @@ fn before(job: Task, row: u32, column: u32) -> vec4<f32> {
     return vec4<f32>();
 }
 
-// What else four neighbouring units read.
+// The other inputs of four adjacent units.
 struct Inputs {
 #for k in 0..4
     gates{k}: vec4<f32>,

@@ -75,7 +75,7 @@ fn store_unit(at: u32, gates: vec4<f32>, before: f32) {
 }
 
 // The rest is for forms with the text of a product: see product.wgsl and product_units.wgsl. Its rows are streams, and four
-// neighbouring columns are the gates of a unit.
+// adjacent columns are the gates of a unit.
 const CELL: bool = false;
 #if CELL
 
@@ -160,7 +160,7 @@ fn before(job: Task, row: u32, column: u32) -> vec4<f32> {
     return total;
 }
 
-// What else the unit reads.
+// The other inputs of the unit.
 struct Inputs {
     bias: vec4<f32>,
     before: f32,

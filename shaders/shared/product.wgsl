@@ -153,12 +153,12 @@ fn columns_from(column: u32) -> vec4<u32> {
     return min(column + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.columns - 1u));
 }
 
-// Stores the sums of four neighbouring columns of a row. They are added to what is there, unless they are the first.
+// Stores the sums of four adjacent columns of a row, or accumulates them if sums of earlier terms are already stored.
 fn finish(job: Task, begins: bool, row: u32, column: u32, sum: vec4<f32>) {
     store(job.product, params.accumulate != 0u || !begins, row, column, sum);
 }
 
-// Stores or adds four neighbouring columns of a row of the product that begins at `start`, except those past the end.
+// Stores or adds four adjacent columns of a row of the product that begins at `start`, except those past the end.
 fn store(start: u32, add: bool, row: u32, column: u32, value: vec4<f32>) {
     if (row >= params.rows || column >= params.columns) {
         return;

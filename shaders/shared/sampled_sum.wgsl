@@ -16,7 +16,7 @@ fn normaliser_of(row: u32, local: u32, wanted: u32, true_logit: f32) -> f32 {
     let base = starts.logits + row * params.samples;
     var largest = true_logit;
     var k = local;
-    // Four at a time, so that their loads are under way at once. Afterwards the row is in the cache.
+    // Four at a time, so that their loads are in flight together. Afterwards the row is in the cache.
     for (; k + 768u < params.samples; k += 1024u) {
         #for n in 0..4
         let x{n} = logit_of(base, k + {256*n}u);

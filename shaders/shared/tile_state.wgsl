@@ -11,7 +11,7 @@ fn updated_state(row: u32, local: u32) -> vec3<f32> {
     let base = starts.logits + row * params.width;
     var largest = LOWEST;
     var k = local;
-    // Four at a time, in the same order, so that their loads are under way at once.
+    // Four at a time, in the same order, so that their loads are in flight together.
     for (; k + 768u < params.width; k += 1024u) {
         #for n in 0..4
         let x{n} = f32(logits[base + k + {256*n}u]);

@@ -53,7 +53,7 @@ fn main(
     let scale = loss_scale[starts.loss_scale] / params.divisor;
     let base = starts.logits + row * params.width;
     var k = local;
-    // Four at a time, so that their loads are under way at once.
+    // Four at a time, so that their loads are in flight together.
     for (; k + 768u < params.width; k += 1024u) {
         #for n in 0..4
         let x{n} = f32(logits[base + k + {256*n}u]);
