@@ -18,11 +18,21 @@ struct Starts {
     gradient: u32,
 }
 
+// Elements of a vector in memory: 1 or 4.
+const LANES: u32 = 1u;
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> starts: Starts;
-@group(0) @binding(2) var<storage, read> source: array<f32>;
 @group(0) @binding(3) var<storage, read> rows: array<u32>;
+#if LANES == 1
+@group(0) @binding(2) var<storage, read> source: array<f32>;
 @group(0) @binding(4) var<storage, read_write> gradient: array<f32>;
+alias Elements = f32;
+#else
+@group(0) @binding(2) var<storage, read> source: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> gradient: array<vec4<f32>>;
+alias Elements = vec4<f32>;
+#end
 
 @compute @workgroup_size(256)
 fn main(
@@ -31,12 +41,13 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = (group.y * groups.x + group.x) * 256u + local;
-    if (i >= params.capacity * params.width) {
+    let width = params.width / LANES;
+    if (i >= params.capacity * width) {
         return;
     }
-    let k = params.first + i / params.width;
-    let column = i % params.width;
-    var sum = 0.0;
+    let k = params.first + i / width;
+    let column = i % width;
+    var sum = Elements();
     if (k < rows[starts.rows]) {
         let offsets = starts.rows + 1u + params.sources;
         let positions = offsets + params.sources + 1u;
@@ -44,7 +55,7 @@ fn main(
         for (var n = rows[offsets + k]; n < end; n += 1u) {
             let row = rows[positions + n] - params.base;
             if (row < params.window) {
-                sum += f32(source[starts.source + row * params.width + column]);
+                sum += Elements(source[starts.source + row * width + column]);
             }
         }
     }

@@ -13,13 +13,21 @@ struct Starts {
     y: u32,
 }
 
+// Elements of a vector in memory: 1 or 4.
+const LANES: u32 = 1u;
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> starts: Starts;
-@group(0) @binding(2) var<storage, read> table: array<f32>;
 @group(0) @binding(3) var<storage, read> ids: array<u32>;
+#if LANES == 1
+@group(0) @binding(2) var<storage, read> table: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
-
 alias Y = f32;
+#else
+@group(0) @binding(2) var<storage, read> table: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+alias Y = vec4<f32>;
+#end
 
 @compute @workgroup_size(256)
 fn main(
@@ -28,13 +36,12 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = (group.y * groups.x + group.x) * 256u + local;
-    if (i >= params.rows * params.width) {
+    let width = params.width / LANES;
+    if (i >= params.rows * width) {
         return;
     }
-    let row = i / params.width;
-    let column = i % params.width;
-    let at = ids[starts.ids + row] - params.base;
+    let at = ids[starts.ids + i / width] - params.base;
     if (at < params.window) {
-        y[starts.y + i] = Y(table[starts.table + at * params.width + column]);
+        y[starts.y + i] = Y(table[starts.table + at * width + i % width]);
     }
 }

@@ -1,6 +1,7 @@
 // y = scale * x where a random u32 is at least the threshold, else 0. Random u32 number n is element n % 4 of
 // philox4x32([n / 4, purpose, step low, step high], [seed low, seed high]); random is (step low, step high, seed low, seed high).
-// Element i has number first + i / row * stride + i % row. A thread computes four elements.
+// Element i has number first + i / row * stride + i % row. A thread computes four elements. If they are one vector, they share a
+// counter of the random numbers.
 
 struct Params {
     len: u32,
@@ -18,13 +19,21 @@ struct Starts {
     y: u32,
 }
 
+// Elements of a vector in memory: 1 or 4.
+const LANES: u32 = 1u;
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> starts: Starts;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> random: array<u32>;
+#if LANES == 1
+@group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
-
 alias Y = f32;
+#else
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+alias Y = vec4<f32>;
+#end
 
 @compute @workgroup_size(64)
 fn main(
@@ -38,6 +47,13 @@ fn main(
     }
     let step = vec2<u32>(random[starts.random], random[starts.random + 1u]);
     let key = vec2<u32>(random[starts.random + 2u], random[starts.random + 3u]);
+#if LANES == 4
+    let row = params.row / 4u;
+    let position = params.first / 4u + j / row * (params.stride / 4u) + j % row;
+    let bits = philox4x32(vec4<u32>(position, params.purpose, step), key);
+    let keep = bits >= vec4<u32>(params.threshold);
+    y[starts.y + j] = Y(select(vec4<f32>(), params.scale * vec4<f32>(x[starts.x + j]), keep));
+#else
     var position = 0u;
     var bits = vec4<u32>();
     for (var k = 0u; k < 4u; k += 1u) {
@@ -53,4 +69,5 @@ fn main(
         let keep = bits[number % 4u] >= params.threshold;
         y[starts.y + i] = Y(select(0.0, params.scale * f32(x[starts.x + i]), keep));
     }
+#end
 }

@@ -52,8 +52,27 @@ impl Params {
 /// See the module.
 pub static KERNEL: Kernel = BASE;
 
+/// The form that moves vectors of four: for rows of whole vectors.
+pub static VECTOR: Kernel = Kernel {
+    name: "embedding/accumulate_rows vector",
+    bindings: &[
+        Binding::read("source").vec4().or_half(),
+        Binding::index("rows"),
+        Binding::read_write("gradient").vec4(),
+    ],
+    constants: |_| vec![("LANES", 4)],
+    grid: |raw| {
+        let params = Params::of(raw);
+        grid_over(params.capacity as usize * params.width as usize / 4, 256)
+    },
+    supports: Some(|raw| Params::of(raw).width.is_multiple_of(4)),
+    cases: vector_cases,
+    form_of: Some(&KERNEL),
+    ..BASE
+};
+
 /// The common parts of both forms.
-pub(super) const BASE: Kernel = Kernel {
+const BASE: Kernel = Kernel {
     name: "embedding/accumulate_rows",
     wgsl: include_str!("../../../shaders/embedding/accumulate_rows.wgsl"),
     fields: Params::FIELDS,
@@ -241,4 +260,10 @@ fn cases() -> Vec<Case> {
         )
         .timed(),
     ]
+}
+
+fn vector_cases() -> Vec<Case> {
+    let mut cases = cases();
+    cases.retain(|case| VECTOR.supports(&case.params));
+    cases
 }

@@ -25,8 +25,27 @@ params! {
 /// See the module.
 pub static KERNEL: Kernel = BASE;
 
+/// The form that moves vectors of four: for rows of whole vectors.
+pub static VECTOR: Kernel = Kernel {
+    name: "embedding/gather vector",
+    bindings: &[
+        Binding::read("table").vec4(),
+        Binding::index("ids"),
+        Binding::read_write("y").vec4().or_half(),
+    ],
+    constants: |_| vec![("LANES", 4)],
+    grid: |raw| {
+        let params = Params::of(raw);
+        grid_over(params.rows as usize * params.width as usize / 4, 256)
+    },
+    supports: Some(|raw| Params::of(raw).width.is_multiple_of(4)),
+    cases: vector_cases,
+    form_of: Some(&KERNEL),
+    ..BASE
+};
+
 /// The common parts of both forms.
-pub(super) const BASE: Kernel = Kernel {
+const BASE: Kernel = Kernel {
     name: "embedding/gather",
     wgsl: include_str!("../../../shaders/embedding/gather.wgsl"),
     fields: Params::FIELDS,
@@ -159,4 +178,10 @@ fn cases() -> Vec<Case> {
         )
         .timed(),
     ]
+}
+
+fn vector_cases() -> Vec<Case> {
+    let mut cases = cases();
+    cases.retain(|case| VECTOR.supports(&case.params));
+    cases
 }

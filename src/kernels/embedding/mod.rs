@@ -3,9 +3,7 @@
 use crate::kernel::Kernel;
 
 pub mod accumulate_rows;
-pub mod accumulate_rows_vector;
 pub mod gather;
-pub mod gather_vector;
 pub mod rows;
 pub mod scatter_add_rows;
 pub mod scatter_rows;
@@ -13,9 +11,9 @@ pub mod scatter_rows;
 /// The kernels of this folder.
 pub static KERNELS: &[&Kernel] = &[
     &gather::KERNEL,
-    &gather_vector::KERNEL,
+    &gather::VECTOR,
     &accumulate_rows::KERNEL,
-    &accumulate_rows_vector::KERNEL,
+    &accumulate_rows::VECTOR,
     &scatter_add_rows::KERNEL,
     &scatter_rows::KERNEL,
 ];

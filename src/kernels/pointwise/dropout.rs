@@ -35,8 +35,28 @@ params! {
 /// See the module.
 pub static KERNEL: Kernel = BASE;
 
+/// The form that moves vectors of four: for rows of whole vectors.
+pub static VECTOR: Kernel = Kernel {
+    name: "pointwise/dropout vector",
+    bindings: &[
+        Binding::read("x").vec4().or_half(),
+        Binding::index("random"),
+        Binding::write("y").vec4().or_half(),
+    ],
+    constants: |_| vec![("LANES", 4)],
+    grid: |raw| grid_over(Params::of(raw).len as usize / 4, 64),
+    supports: Some(|raw| {
+        let params: &Params = Params::of(raw);
+        let sizes = [params.len, params.first, params.row, params.stride];
+        sizes.iter().all(|size| size.is_multiple_of(4))
+    }),
+    cases: vector_cases,
+    form_of: Some(&KERNEL),
+    ..BASE
+};
+
 /// The common parts of both forms.
-pub(super) const BASE: Kernel = Kernel {
+const BASE: Kernel = Kernel {
     name: "pointwise/dropout",
     wgsl: include_str!("../../../shaders/pointwise/dropout.wgsl"),
     snippets: &[&PHILOX],
@@ -199,6 +219,12 @@ fn cases() -> Vec<Case> {
         ),
         case("of the bench model", 1280 * 256, 16, 0.1, [1000, 0, 42, 0]).timed(),
     ]
+}
+
+fn vector_cases() -> Vec<Case> {
+    let mut cases = cases();
+    cases.retain(|case| VECTOR.supports(&case.params));
+    cases
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ pub mod add;
 pub mod copy;
 pub mod copy_vector;
 pub mod dropout;
-pub mod dropout_vector;
 pub mod functions;
 pub mod join;
 pub mod multiply_add;
@@ -19,7 +18,7 @@ pub static KERNELS: &[&Kernel] = &[
     &copy_vector::KERNEL,
     &copy_vector::WIDE,
     &dropout::KERNEL,
-    &dropout_vector::KERNEL,
+    &dropout::VECTOR,
     &join::KERNEL,
     &transpose::KERNEL,
     &multiply_add::KERNEL,
