@@ -1,4 +1,4 @@
-// product_g = left_g right_g + bias_g, or +=: the text of all forms that multiply in registers. src/kernels/matmul/forms.rs has
+// product_g = left_g right_g + bias_g, or +=: the text of all forms that multiply in registers. src/kernels/matmul/table.rs has
 // the table of forms. A workgroup computes a block of ROWS x COLUMNS, a thread TILE_ROWS rows and two times four columns, a and b.
 
 // The block of a workgroup.

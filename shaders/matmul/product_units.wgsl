@@ -1,6 +1,7 @@
 // product_g = left_g right_g + bias_g, or +=, on the matrix units of a device: operands in f16, or in f32 and split into two f16;
-// sums in f32. The text of all its forms; src/kernels/matmul/forms.rs has the table. A workgroup computes a block of ROWS x COLUMNS, a subgroup SUBGROUP_ROWS x
-// SUBGROUP_COLUMNS of it. STEP terms at a time are staged in workgroup memory, with zeros past the end.
+// sums in f32. The text of all forms of src/kernels/matmul/table.rs that multiply on units. A workgroup computes a block of
+// ROWS x COLUMNS, a subgroup SUBGROUP_ROWS x SUBGROUP_COLUMNS of it. STEP terms at a time are staged in workgroup memory, with zeros
+// past the end.
 
 enable f16;
 enable wgpu_cooperative_matrix;

@@ -14,7 +14,7 @@ use super::memory_model::{CHUNK, MemoryInfo};
 use super::pipelines::Pipelines;
 use super::profile;
 use super::readback::Readback;
-use super::tuning::{TIMES, Tuning};
+use super::tuning::{Candidates, TIMES, Tuning};
 use crate::error::{Error, Result};
 use crate::graph::memory as placement;
 use crate::graph::plan::{Plan, Step};
@@ -84,14 +84,24 @@ impl GpuExecutor {
         })
     }
 
-    /// The plan with each kernel in its fastest form. Measures the forms that are not known yet.
+    /// The plan with each kernel in its fastest form. Measures the forms that are not known yet. Without tuning, a fixed rule
+    /// chooses.
     fn tuned(&mut self, plan: Arc<Plan>) -> Result<Arc<Plan>> {
         let Some(mut tuning) = self.tuning.take() else {
-            return Ok(plan);
+            return Ok(Arc::new(self.candidates().unmeasured(&plan)));
         };
         let tuned = self.tune_with(&mut tuning, plan);
         self.tuning = Some(tuning);
         tuned
+    }
+
+    /// The forms of kernels that the device can run.
+    pub(super) fn candidates(&self) -> Candidates {
+        Candidates {
+            traits: self.pipelines.traits,
+            is_hardware: self.adapter.summary.is_hardware(),
+            without: self.without,
+        }
     }
 
     fn tune_with(&mut self, tuning: &mut Tuning, plan: Arc<Plan>) -> Result<Arc<Plan>> {

@@ -130,8 +130,8 @@ impl GpuExecutor {
     pub fn tune(&mut self, cache: Option<PathBuf>, watch: impl Fn(u64, u64) + Send + 'static) {
         self.watch = Box::new(watch);
         if self.adapter.summary.timestamps {
-            let (traits, without) = (self.pipelines.traits, self.without);
-            self.tuning = Some(Tuning::open(&self.adapter.summary, traits, without, cache));
+            let candidates = self.candidates();
+            self.tuning = Some(Tuning::open(&self.adapter.summary, candidates, cache));
         }
     }
 

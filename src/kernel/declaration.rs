@@ -66,6 +66,9 @@ pub struct Kernel {
     /// Whether the form is no candidate on software adapters, whose compilers take long for it, and on which it cannot be the
     /// fastest. Default: it is one.
     pub for_hardware: bool,
+    /// For a form: whether a GPU without measurements runs it for a step with these params. Of several such forms, the last one
+    /// in the catalogue runs. Default: never; the base runs.
+    pub unmeasured: Option<fn(&[u32]) -> bool>,
 }
 
 /// From the params of a step and a number of multiply-adds to the params of a smaller step.
@@ -110,6 +113,7 @@ impl Kernel {
         on_units_for: None,
         part_of: None,
         for_hardware: false,
+        unmeasured: None,
     };
 
     /// The cost of a step with these params. `lens` are the lengths of its slices. Unless the kernel declares its

@@ -22,6 +22,8 @@ pub(crate) struct Form {
     pub(super) buffers: u32,
     /// See [`Kernel::part_of`].
     part_of: Option<Change>,
+    /// Whether GPUs without measurements run it: see [`Kernel::unmeasured`].
+    unmeasured: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,7 @@ pub(crate) const fn form(
         step,
         buffers,
         part_of: None,
+        unmeasured: false,
     }
 }
 
@@ -152,6 +155,11 @@ pub(crate) const fn kernel<E: Epilogue, const N: usize>() -> Kernel {
             form.part_of
         },
         for_hardware: E::CELL && matches!(form.multiplier, Registers),
+        unmeasured: if form.unmeasured {
+            Some(many_rows::<E, N>)
+        } else {
+            None
+        },
         ..E::BASE
     }
 }
@@ -160,6 +168,14 @@ impl Form {
     pub(super) const fn part_of(self, change: Change) -> Form {
         Form {
             part_of: Some(change),
+            ..self
+        }
+    }
+
+    /// The same form, for GPUs without measurements as well.
+    pub(crate) const fn unmeasured(self) -> Form {
+        Form {
+            unmeasured: true,
             ..self
         }
     }
@@ -283,6 +299,11 @@ fn workgroup<E: Epilogue, const N: usize>(unit: MatrixUnits) -> Option<Workgroup
         threads: subgroups * unit.subgroup,
         bytes: staged + sums * (subgroups + 1),
     })
+}
+
+/// Whether a form is likely to be faster than its base. Of cells, the base computes blocks of 8 rows, and wastes less on few rows.
+fn many_rows<E: Epilogue, const N: usize>(raw: &[u32]) -> bool {
+    E::product(raw).is_some_and(|params| !E::CELL || params.rows >= 32)
 }
 
 /// Whether there is a product, and a form that reads vectors finds whole ones in the stored rows of both operands, and whole

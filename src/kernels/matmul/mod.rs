@@ -5,13 +5,13 @@ use crate::kernel::Kernel;
 pub use crate::matrix::SMALL;
 
 pub(crate) mod form;
-mod forms;
 pub mod peak_units;
 pub mod product;
 pub mod product_f32x3;
 pub mod product_split;
 pub mod product_units;
 pub mod sum_pieces;
+mod table;
 
 /// The kernels of this folder, without [`FORMS`].
 pub static KERNELS: &[&Kernel] = &[
@@ -34,7 +34,7 @@ pub static FORMS: &[&Kernel] = &{
     all
 };
 
-static TABLE: [Kernel; forms::TABLE.len() - 2] = [
+static TABLE: [Kernel; table::TABLE.len() - 2] = [
     product_form::<0>(),
     product_form::<1>(),
     product_form::<2>(),
@@ -64,20 +64,20 @@ static TABLE: [Kernel; forms::TABLE.len() - 2] = [
 const fn product_form<const N: usize>() -> Kernel {
     Kernel {
         form_of: Some(&product::KERNEL),
-        ..forms::kernel::<N>()
+        ..table::kernel::<N>()
     }
 }
 
 const fn units_form<const N: usize>() -> Kernel {
     Kernel {
         form_of: Some(&product_units::KERNEL),
-        ..forms::kernel::<N>()
+        ..table::kernel::<N>()
     }
 }
 
 const fn split_form<const N: usize>() -> Kernel {
     Kernel {
         form_of: Some(&product_f32x3::KERNEL),
-        ..forms::kernel::<N>()
+        ..table::kernel::<N>()
     }
 }

@@ -6,7 +6,7 @@
 //! up. The derivatives are products too: `dleft = dproduct right'`, `dright = left' dproduct`.
 //!
 //! Other kernels of this folder are forms of this one, or replace it on matrix units. Most forms are rows of the table in
-//! `forms.rs`: the texts `shaders/matmul/product.wgsl` and `product_units.wgsl` have directives, and a row sets their constants.
+//! `table.rs`: the texts `shaders/matmul/product.wgsl` and `product_units.wgsl` have directives, and a row sets their constants.
 
 use crate::kernel::{Binding, Constants, ElementSizes, FUSED, Kernel, Params as _, Snippet, Work};
 use crate::twin;

@@ -5,10 +5,10 @@
 
 use crate::kernel::Kernel;
 
-use super::{forms, product};
+use super::{product, table};
 
 /// See the module. A workgroup computes a block of 64 x 64.
 pub static KERNEL: Kernel = Kernel {
     on_units_for: Some(&product::KERNEL),
-    ..forms::kernel::<{ forms::UNITS }>()
+    ..table::kernel::<{ table::UNITS }>()
 };

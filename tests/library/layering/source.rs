@@ -35,7 +35,7 @@ pub struct Mention {
     pub reexport: bool,
     /// Whether it is in a `use`.
     pub import: bool,
-    /// Whether it is in `#[cfg(test)]`.
+    /// Whether it is in `#[cfg(test)]` or in a file `tests.rs`.
     pub test: bool,
 }
 
@@ -110,6 +110,7 @@ impl Source {
         reader.read();
         let used = reader.uses;
         for mention in &mut source.paths {
+            mention.test |= path.ends_with("/tests.rs");
             let own = mention.path.last().and_then(|name| used.get(name));
             mention.reexport = mention.reexport && own.is_none();
         }

@@ -51,9 +51,9 @@ pub(super) const TABLE: [Form; 26] = [
     form("matmul/product_subgroup", Elements, [32, 64], Exchange, [0, 1]),
     // For GPUs, which have workgroup memory on the chip. Large blocks read less; with small ones there are more workgroups.
     form("matmul/product_tiled", Elements, [64, 64], Registers, [16, 1]),
-    form("matmul/product_tiled 128x64", Elements, [128, 64], Registers, [16, 1]),
+    form("matmul/product_tiled 128x64", Elements, [128, 64], Registers, [16, 1]).unmeasured(),
     form("matmul/product_tiled 128x128", Elements, [128, 128], Registers, [16, 1]),
-    form("matmul/product_vector", Vectors, [64, 64], Registers, [16, 1]),
+    form("matmul/product_vector", Vectors, [64, 64], Registers, [16, 1]).unmeasured(),
     form("matmul/product_vector 128", Vectors, [128, 128], Registers, [16, 1]),
     // With one barrier a step instead of two: for few workgroups per processor, which do not hide each other's waits. The last one
     // needs as much memory as 64x64, so that more workgroups are resident.
@@ -65,7 +65,7 @@ pub(super) const TABLE: [Form; 26] = [
     form("matmul/product_units", Elements, [64, 64], Units([32, 32]), [32, 1]),
     form("matmul/product_units 128", Elements, [128, 128], Units([64, 64]), [16, 1]),
     // Little workgroup memory.
-    form("matmul/product_units_vector", Vectors, [64, 64], Units([32, 32]), [32, 1]),
+    form("matmul/product_units_vector", Vectors, [64, 64], Units([32, 32]), [32, 1]).unmeasured(),
     form("matmul/product_units_vector 128x64", Vectors, [128, 64], Units([32, 32]), [32, 1]),
     // A subgroup with R x C multiplies R C / (R + C) times for each element that it reads from workgroup memory: 16 times for
     // 32x32, 21 for 64x32, 32 for 64x64. For small products, many workgroups:
@@ -82,7 +82,7 @@ pub(super) const TABLE: [Form; 26] = [
     form("matmul/product_units_vector 128x256 of 64x64 double", Vectors, [128, 256], Units([64, 64]), [16, 2]).part_of(Change::Units),
     // On matrix units, with three products of halves for one of f32, and three tiles of sums for each tile of the product.
     form("matmul/product_f32x3", Elements, [64, 64], SplitUnits([32, 32]), [16, 1]),
-    form("matmul/product_f32x3_vector", Vectors, [64, 64], SplitUnits([32, 32]), [16, 1]),
+    form("matmul/product_f32x3_vector", Vectors, [64, 64], SplitUnits([32, 32]), [16, 1]).unmeasured(),
     form("matmul/product_f32x3_vector 128x64", Vectors, [128, 64], SplitUnits([32, 32]), [16, 1]),
     form("matmul/product_f32x3_vector 128x64 double", Vectors, [128, 64], SplitUnits([32, 32]), [16, 2]),
     form("matmul/product_f32x3_vector 128x128 of 64x32", Vectors, [128, 128], SplitUnits([64, 32]), [16, 1]),
