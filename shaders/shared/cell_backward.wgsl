@@ -18,35 +18,11 @@ struct Starts {
     dc: u32,
 }
 
-// Elements of a vector of the operands in memory: 1, 4, or 8, which are halves; and of the cells: 1 or 4.
-const LANES: u32 = 1u;
+// Elements of a vector of the cells in memory: 1 or 4.
 const CELL_LANES: u32 = 1u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> starts: Starts;
-#if LANES == 1
-@group(0) @binding(2) var<storage, read> left: array<f32>;
-@group(0) @binding(3) var<storage, read> weight: array<f32>;
-#end
-#if LANES == 4
-@group(0) @binding(2) var<storage, read> left: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> weight: array<vec4<f32>>;
-#end
-#if LANES == 8
-@group(0) @binding(2) var<storage, read> left: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> weight: array<vec4<u32>>;
-#end
-#for Side in Left Weight
-#if LANES == 1
-alias {Side} = f32;
-#end
-#if LANES == 4
-alias {Side} = vec4<f32>;
-#end
-#if LANES == 8
-alias {Side} = vec4<u32>;
-#end
-#end
 @group(0) @binding(4) var<storage, read_write> z: array<vec4<f32>>;
 #if CELL_LANES == 1
 @group(0) @binding(5) var<storage, read> c_before: array<f32>;
@@ -57,11 +33,6 @@ alias {Side} = vec4<u32>;
 @group(0) @binding(6) var<storage, read> c: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> dc: array<vec4<f32>>;
 #end
-
-alias Z = vec4<f32>;
-
-// Terms of a partial sum, as in products.
-const DEPTH: u32 = 512u;
 
 // The gradients of a unit: of its pre-activations and of its previous state.
 struct Unit {
@@ -88,11 +59,7 @@ fn unit(dm: f32, gates: vec4<f32>, before: f32, state: f32, after: f32) -> Unit 
 
 // The rest is for forms with the text of a product: see product.wgsl and product_units.wgsl. Its rows are streams, its columns
 // are units.
-const CELL: bool = false;
 #if CELL
-
-// Whether the sums have more than DEPTH terms.
-const LONG: bool = false;
 
 // Rows whose inputs a thread loads at once.
 const AT_ONCE: u32 = 2u;
@@ -109,10 +76,6 @@ fn columns() -> u32 {
     return params.hidden;
 }
 
-fn left_start() -> u32 {
-    return LANES * starts.left;
-}
-
 fn left_stride() -> u32 {
     return params.depth;
 }
@@ -121,34 +84,12 @@ fn left_group() -> u32 {
     return 0u;
 }
 
-fn right_start() -> u32 {
-    return LANES * starts.weight;
-}
-
 fn right_stride() -> u32 {
     return select(params.hidden, params.depth, TRANSPOSE_RIGHT);
 }
 
 fn right_group() -> u32 {
     return 0u;
-}
-
-fn read_left(at: u32) -> Left {
-    return left[at];
-}
-
-fn read_right(at: u32) -> Weight {
-    return weight[at];
-}
-
-fn run_terms() -> u32 {
-    return DEPTH;
-}
-
-struct Task {
-    group: u32,
-    first: u32,
-    end: u32,
 }
 
 fn task(z: u32) -> Task {

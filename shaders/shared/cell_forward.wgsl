@@ -20,36 +20,8 @@ struct Starts {
     m: u32,
 }
 
-// Elements of a vector of the operands in memory: 1, 4, or 8, which are halves.
-const LANES: u32 = 1u;
-const WEIGHT_LANES: u32 = 4u;
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> starts: Starts;
-#if LANES == 1
-@group(0) @binding(2) var<storage, read> left: array<f32>;
-alias Left = f32;
-#end
-#if LANES == 4
-@group(0) @binding(2) var<storage, read> left: array<vec4<f32>>;
-alias Left = vec4<f32>;
-#end
-#if LANES == 8
-@group(0) @binding(2) var<storage, read> left: array<vec4<u32>>;
-alias Left = vec4<u32>;
-#end
-#if WEIGHT_LANES == 1
-@group(0) @binding(3) var<storage, read> weight: array<f32>;
-alias Weight = f32;
-#end
-#if WEIGHT_LANES == 4
-@group(0) @binding(3) var<storage, read> weight: array<vec4<f32>>;
-alias Weight = vec4<f32>;
-#end
-#if WEIGHT_LANES == 8
-@group(0) @binding(3) var<storage, read> weight: array<vec4<u32>>;
-alias Weight = vec4<u32>;
-#end
 @group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read> c_before: array<f32>;
@@ -57,10 +29,6 @@ alias Weight = vec4<u32>;
 @group(0) @binding(8) var<storage, read_write> m: array<f32>;
 
 alias M = f32;
-alias Z = vec4<f32>;
-
-// Terms of a partial sum, as in products.
-const DEPTH: u32 = 512u;
 
 // Stores the gates, the state and the output of the unit at `at`, a stream times `hidden` plus a unit.
 fn store_unit(at: u32, gates: vec4<f32>, before: f32) {
@@ -76,11 +44,7 @@ fn store_unit(at: u32, gates: vec4<f32>, before: f32) {
 
 // The rest is for forms with the text of a product: see product.wgsl and product_units.wgsl. Its rows are streams, and four
 // adjacent columns are the gates of a unit.
-const CELL: bool = false;
 #if CELL
-
-// Whether the sums have more than DEPTH terms.
-const LONG: bool = false;
 
 // Rows whose inputs a thread loads at once.
 const AT_ONCE: u32 = 4u;
@@ -96,10 +60,6 @@ fn columns() -> u32 {
     return 4u * (params.hidden / params.groups);
 }
 
-fn left_start() -> u32 {
-    return LANES * starts.left;
-}
-
 fn left_stride() -> u32 {
     return params.groups * params.depth;
 }
@@ -108,34 +68,12 @@ fn left_group() -> u32 {
     return params.depth;
 }
 
-fn right_start() -> u32 {
-    return WEIGHT_LANES * starts.weight;
-}
-
 fn right_stride() -> u32 {
     return columns();
 }
 
 fn right_group() -> u32 {
     return params.weight_group;
-}
-
-fn read_left(at: u32) -> Left {
-    return left[at];
-}
-
-fn read_right(at: u32) -> Weight {
-    return weight[at];
-}
-
-fn run_terms() -> u32 {
-    return DEPTH;
-}
-
-struct Task {
-    group: u32,
-    first: u32,
-    end: u32,
 }
 
 fn task(z: u32) -> Task {

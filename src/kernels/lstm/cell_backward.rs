@@ -23,6 +23,7 @@ use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
 
+use super::interface::CELL;
 use super::layout::{BlockComputation, LANES, RUN, Shuffle, replace, shuffled};
 use super::streams::stream_bounds;
 
@@ -77,20 +78,20 @@ impl Params {
 /// See the module.
 pub static KERNEL: Kernel = BASE;
 
-/// The beginning of the shaders of all forms.
+/// What follows [`CELL`] in the shaders of all forms.
 static INTERFACE: Snippet = Snippet {
     name: "cell_backward",
     wgsl: include_str!("../../../shaders/shared/cell_backward.wgsl"),
 };
 
 /// The snippets of shaders that multiply on matrix units.
-pub(super) static ON_UNITS: [&Snippet; 2] = [&ACTIVATION, &INTERFACE];
+pub(super) static ON_UNITS: [&Snippet; 3] = [&ACTIVATION, &CELL, &INTERFACE];
 
 /// The common parts of all forms.
 pub(super) const BASE: Kernel = Kernel {
     name: "lstm/cell_backward",
     wgsl: include_str!("../../../shaders/lstm/cell_backward.wgsl"),
-    snippets: &[&ACTIVATION, &INTERFACE, &FUSED],
+    snippets: &[&ACTIVATION, &CELL, &INTERFACE, &FUSED],
     fields: Params::FIELDS,
     bindings: &in_elements(
         Binding::read("left").or_half(),

@@ -20,6 +20,7 @@ use crate::matrix::{self, Groups, View, ViewMut};
 use crate::real::Real;
 use crate::{params, team, twin};
 
+use super::interface::CELL;
 use super::layout::{BlockComputation, LANES, RUN, Shuffle, replace, shuffled};
 use super::streams::stream_bounds;
 
@@ -90,26 +91,27 @@ impl Params {
 /// See the module.
 pub static KERNEL: Kernel = BASE;
 
-/// The beginning of the shaders of all forms.
+/// What follows [`CELL`] in the shaders of all forms.
 static INTERFACE: Snippet = Snippet {
     name: "cell_forward",
     wgsl: include_str!("../../../shaders/shared/cell_forward.wgsl"),
 };
 
 /// The snippets of shaders that multiply on matrix units.
-pub(super) static ON_UNITS: [&Snippet; 2] = [&ACTIVATION, &INTERFACE];
+pub(super) static ON_UNITS: [&Snippet; 3] = [&ACTIVATION, &CELL, &INTERFACE];
 
 /// The common parts of all forms.
 pub(super) const BASE: Kernel = Kernel {
     name: "lstm/cell_forward",
     wgsl: include_str!("../../../shaders/lstm/cell_forward.wgsl"),
-    snippets: &[&ACTIVATION, &INTERFACE, &FUSED],
+    snippets: &[&ACTIVATION, &CELL, &INTERFACE, &FUSED],
     fields: Params::FIELDS,
     bindings: &bindings(
         Binding::read("left").or_half(),
         Binding::read("weight").vec4().or_half(),
         true,
     ),
+    constants: |_| vec![("WEIGHT_LANES", 4)],
     grid,
     work: Some(work),
     split: Some(|raw, oversized| {

@@ -40,14 +40,16 @@ macro_rules! table {
                 [128, 64],
                 Registers,
                 [16, 1],
-            ),
+            )
+            .unmeasured(),
             form(
                 concat!($name, " vector 64x64 double"),
                 Vectors,
                 [64, 64],
                 Registers,
                 [16, 2],
-            ),
+            )
+            .unmeasured(),
             form(
                 concat!($name, " vector 128x64 double"),
                 Vectors,
@@ -76,7 +78,8 @@ macro_rules! table {
                 [64, 64],
                 Units([32, 32]),
                 [32, 1],
-            ),
+            )
+            .unmeasured(),
             // For a batch of 128: many workgroups, or few that read the left operand.
             form(
                 concat!($name, "_units vector 128x64"),
@@ -113,7 +116,8 @@ macro_rules! table {
                 [128, 64],
                 SplitUnits([32, 32]),
                 [16, 1],
-            ),
+            )
+            .unmeasured(),
         ]
     };
 }
@@ -201,7 +205,11 @@ impl Epilogue for Backward {
     }
 
     fn lanes(lanes: u32) -> Constants {
-        vec![("LANES", lanes), ("CELL_LANES", lanes.min(4))]
+        vec![
+            ("LANES", lanes),
+            ("WEIGHT_LANES", lanes),
+            ("CELL_LANES", lanes.min(4)),
+        ]
     }
 }
 

@@ -15,6 +15,7 @@ pub mod cell_forward;
 pub mod cell_forward_f32x3;
 pub mod cell_forward_units;
 mod forms;
+mod interface;
 mod layout;
 mod streams;
 
