@@ -6,8 +6,8 @@ use crate::common::program::wlstm;
 use crate::common::{SEED, Trial, on_every_gpu};
 use libtest_mimic::Failed;
 use serde_json::Value;
-use wlstm::device::GpuExecutor;
 use wlstm::device::single::{Layout, compare, fill, reference, run_case};
+use wlstm::device::{Executor, GpuExecutor};
 use wlstm::error::Result;
 use wlstm::kernel::{Halves, Kernel, Snippet, Twin};
 use wlstm::kernels::pointwise::functions;
@@ -22,7 +22,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(on_every_gpu("every_constant_matters", |gpu| {
         gpu.with(|executor| {
             let mut missed = Vec::new();
-            for mutant in mutants() {
+            for mutant in mutants(|form| executor.runs(form, Halves::NONE)) {
                 if !is_caught(executor, mutant.kernel)? {
                     missed.push(mutant.what);
                 }
@@ -42,7 +42,7 @@ pub fn trials() -> Vec<Trial> {
         gpu.with(|executor| {
             // For correct kernels, `parity` tests the same call.
             let name = "optimizer/adam";
-            let all = mutants();
+            let all = mutants(|_| false);
             let mutant = all.iter().find(|mutant| mutant.kernel.name == name);
             let wrong = mutant.expect("a constant").kernel;
             kernel(executor, wrong, Coverage::Reduced)
@@ -89,6 +89,14 @@ const UNSEEN: &[(&str, &str)] = &[
         "the sum matters only if it is infinite",
     ),
     ("return 1e-2;", "no sum past the last is stored"),
+    (
+        "const LEFT_PAST: f32 = -1e-2;",
+        "the right factor of every such product is 0",
+    ),
+    (
+        "const RIGHT_PAST: f32 = 1e-2;",
+        "the left factor of every such product is -0",
+    ),
 ];
 
 /// Whether any case fails.
@@ -112,41 +120,36 @@ fn is_caught(executor: &mut GpuExecutor, kernel: &'static Kernel) -> Result<bool
     Ok(false)
 }
 
-fn mutants() -> Vec<Mutant> {
+/// The changes of all numbers, each in the first kernel whose generated text contains it: in a form only if no other kernel does,
+/// and the device runs the form.
+fn mutants(runs: impl Fn(&Kernel) -> bool) -> Vec<Mutant> {
     let mut seen = BTreeSet::new();
     let mut mutants = Vec::new();
-    let several = |kernel: &&'static Kernel| is_form(kernel) || kernel.needs_units();
-    let others =
-        catalogue().filter(|kernel| !several(kernel) && kernel.name != functions::KERNEL.name);
-    // A shared snippet is changed in the first kernel that includes it. `functions` comes first, because it shows all digits of
-    // the results.
-    for right in [&functions::KERNEL].into_iter().chain(others) {
-        for (at, literal) in literals(right.wgsl) {
-            let wgsl = changed(right.wgsl, at, &literal);
-            let what = format!("{}: {}", right.name, line_of(&wgsl, at));
-            let kernel = wrong(right, Box::leak(wgsl.into_boxed_str()), right.snippets);
-            if differs(kernel, right) {
-                mutants.push(Mutant { kernel, what });
+    let kernels =
+        catalogue().filter(|kernel| !kernel.needs_units() && kernel.name != functions::KERNEL.name);
+    let (forms, others): (Vec<_>, Vec<_>) = kernels.partition(|kernel| is_form(kernel));
+    let forms = forms.into_iter().filter(|form| runs(form));
+    // `functions` comes first, because it shows all digits of the results.
+    for right in [&functions::KERNEL].into_iter().chain(others).chain(forms) {
+        let mut add = |text: &'static str, (at, wgsl): (usize, &str), kernel| {
+            if seen.contains(&(text, at)) || !differs(kernel, right) {
+                return;
             }
+            seen.insert((text, at));
+            let what = format!("{text} in {}: {}", right.name, line_of(wgsl, at));
+            mutants.push(Mutant { kernel, what });
+        };
+        for (at, literal) in literals(right.wgsl) {
+            let wgsl: &'static str = changed(right.wgsl, at, &literal).leak();
+            add(right.stem(), (at, wgsl), wrong(right, wgsl, right.snippets));
         }
         for (k, snippet) in right.snippets.iter().enumerate() {
             for (at, literal) in literals(snippet.wgsl) {
-                if seen.contains(&(snippet.name, at)) {
-                    continue;
-                }
-                let wgsl = changed(snippet.wgsl, at, &literal);
-                let what = format!("{} in {}: {}", snippet.name, right.name, line_of(&wgsl, at));
-                let wrong_snippet: &'static Snippet = Box::leak(Box::new(Snippet {
-                    name: snippet.name,
-                    wgsl: Box::leak(wgsl.into_boxed_str()),
-                }));
+                let wgsl: &'static str = changed(snippet.wgsl, at, &literal).leak();
+                let name = snippet.name;
                 let mut snippets = right.snippets.to_vec();
-                snippets[k] = wrong_snippet;
-                let kernel = wrong(right, right.wgsl, Box::leak(snippets.into_boxed_slice()));
-                if differs(kernel, right) {
-                    seen.insert((snippet.name, at));
-                    mutants.push(Mutant { kernel, what });
-                }
+                snippets[k] = Box::leak(Box::new(Snippet { name, wgsl }));
+                add(name, (at, wgsl), wrong(right, right.wgsl, snippets.leak()));
             }
         }
     }
