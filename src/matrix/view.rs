@@ -84,10 +84,16 @@ impl<'a> View<'a> {
             "columns {start}+{count} of {}",
             self.columns
         );
-        // SAFETY: within the view, as just checked, or at its end when count is 0.
-        let start = unsafe { self.start.add(start * self.column_stride) };
+        // An empty view keeps the start: column `start` of another row may be past the end of the slice.
+        let is_empty = count == 0 || self.rows == 0;
+        let offset = if is_empty {
+            0
+        } else {
+            start * self.column_stride
+        };
         View {
-            start,
+            // SAFETY: the first element of column `start` is within the view, as just checked, or the offset is 0.
+            start: unsafe { self.start.add(offset) },
             columns: count,
             ..self
         }
@@ -228,5 +234,20 @@ impl<'a> ViewMut<'a> {
         assert!(k < self.rows, "row {k} of {}", self.rows);
         // SAFETY: row k lies within what the view borrows exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(k * self.row_stride), self.columns) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_parts_do_not_move_the_start_past_the_slice() {
+        // The last two columns of two rows of four, the last of which ends with the slice.
+        let x = [0.0; 8];
+        let part = View::new(&x, 2, 4, 4).columns(2, 2);
+        assert_eq!(part.rows(1, 1).start, x[6..].as_ptr());
+        assert_eq!(part.rows(2, 0).start, part.start);
+        assert_eq!(part.rows(2, 0).columns(1, 1).start, part.start);
     }
 }
