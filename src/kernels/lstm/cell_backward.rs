@@ -12,6 +12,7 @@
 //! `z` holds the gates i, j, f, o of [`super::cell_forward`] and receives `dz`; both `[B, 4H]`, interleaved. `dc [B, H]`
 //! holds the gradient from the next time step (`carry`), or starts at zero.
 
+use std::array::{from_mut, from_ref};
 use std::cell::RefCell;
 
 use crate::kernel::{
@@ -24,7 +25,9 @@ use crate::real::Real;
 use crate::{params, team, twin};
 
 use super::interface::CELL;
-use super::layout::{BlockComputation, LANES, RUN, Shuffle, replace, shuffled};
+use super::layout::{
+    BlockComputation, LANES, Shuffle, blocks, blocks_mut, padded, replace, shuffled,
+};
 use super::streams::stream_bounds;
 
 params! {
@@ -139,11 +142,15 @@ fn grid(raw: &[u32]) -> [u32; 3] {
 fn work(raw: &[u32], sizes: ElementSizes) -> Work {
     let p = Params::of(raw);
     let [batch, hidden, depth] = [p.batch, p.hidden, p.depth].map(u64::from);
-    let depth = if p.projected != 0 { depth } else { 0 };
+    let (depth, width) = if p.projected != 0 {
+        (depth, depth)
+    } else {
+        (0, hidden)
+    };
     let cells = batch * hidden;
     Work {
         flops: 2 * cells * depth,
-        bytes: sizes[0] * batch * depth.max(1)
+        bytes: sizes[0] * batch * width
             + sizes[1] * depth * hidden
             + (8 * sizes[2] + sizes[3] + sizes[4] + 2 * sizes[5]) * cells,
     }
@@ -306,38 +313,54 @@ impl BlockComputation for Cells<'_> {
             dm,
             dc,
         } = self;
-        let (z_runs, z) = z.as_chunks_mut::<{ 4 * RUN }>();
-        let (before_runs, c_before) = c_before.as_chunks::<RUN>();
-        let (c_runs, c) = c.as_chunks::<RUN>();
-        let (dm_runs, dm) = dm.as_chunks::<RUN>();
-        let (dc_runs, dc) = dc.as_chunks_mut::<RUN>();
+        let (z_runs, z_blocks, z) = blocks_mut(z);
+        let (before_runs, before_blocks, c_before) = blocks(c_before);
+        let (c_runs, c_blocks, c) = blocks(c);
+        let (dm_runs, dm_blocks, dm) = blocks(dm);
+        let (dc_runs, dc_blocks, dc) = blocks_mut(dc);
         let inputs = before_runs.iter().zip(c_runs).zip(dm_runs);
         for ((z, dc), ((before, c), dm)) in z_runs.iter_mut().zip(dc_runs).zip(inputs) {
-            let mut t = *c;
-            replace(&mut t, Real::tanh);
-            let results = z.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut();
-            let results = results.zip(dc.as_chunks_mut::<LANES>().0);
-            let [before, t, dm] = [before, &t, dm].map(|x| x.as_chunks::<LANES>().0);
-            let inputs = before.iter().zip(t).zip(dm);
-            for ((z, dc), ((before, t), dm)) in results.zip(inputs) {
-                let mut gates = shuffle.deinterleave(z);
-                for k in 0..LANES {
-                    let values = [gates[0][k], gates[1][k], gates[2][k], gates[3][k]];
-                    let (dz, dc_before) = unit(values, before[k], t[k], dm[k], dc[k]);
-                    for q in 0..4 {
-                        gates[q][k] = dz[q];
-                    }
-                    dc[k] = dc_before;
-                }
-                shuffle.interleave(gates, z);
+            units(shuffle, z, before, c, dm, dc);
+        }
+        let inputs = before_blocks.iter().zip(c_blocks).zip(dm_blocks);
+        for ((z, dc), ((before, c), dm)) in z_blocks.iter_mut().zip(dc_blocks).zip(inputs) {
+            let (before, c, dm) = (from_ref(before), from_ref(c), from_ref(dm));
+            units(shuffle, from_mut(z), before, c, dm, from_mut(dc));
+        }
+        if dc.is_empty() {
+            return;
+        }
+        let (mut z_last, mut dc_last) = (padded(z), padded(dc));
+        let (before, c, dm) = (padded(c_before), padded(c), padded(dm));
+        units(shuffle, &mut z_last, &before, &c, &dm, &mut dc_last);
+        z.copy_from_slice(&z_last[0][..z.len()]);
+        dc.copy_from_slice(&dc_last[0][..dc.len()]);
+    }
+}
+
+/// Some blocks of units.
+#[inline(always)]
+fn units<S: Shuffle, const N: usize>(
+    shuffle: S,
+    z: &mut [[f32; 4 * LANES]; N],
+    before: &[[f32; LANES]; N],
+    c: &[[f32; LANES]; N],
+    dm: &[[f32; LANES]; N],
+    dc: &mut [[f32; LANES]; N],
+) {
+    let mut t = *c;
+    replace(&mut t, Real::tanh);
+    for n in 0..N {
+        let mut gates = shuffle.deinterleave(&z[n]);
+        for k in 0..LANES {
+            let values = [gates[0][k], gates[1][k], gates[2][k], gates[3][k]];
+            let (dz, dc_before) = unit(values, before[n][k], t[n][k], dm[n][k], dc[n][k]);
+            for q in 0..4 {
+                gates[q][k] = dz[q];
             }
+            dc[n][k] = dc_before;
         }
-        for u in 0..dc.len() {
-            let gates = [0, 1, 2, 3].map(|q| z[4 * u + q]);
-            let (dz, dc_before) = unit(gates, c_before[u], Real::tanh(c[u]), dm[u], dc[u]);
-            z[4 * u..][..4].copy_from_slice(&dz);
-            dc[u] = dc_before;
-        }
+        shuffle.interleave(gates, &mut z[n]);
     }
 }
 

@@ -11,6 +11,8 @@
 //! where it does not, such as the factor `[x; h] W1` of an F-LSTM. The kernel leaves the gates i, j, f, o in `z`, for the
 //! backward pass.
 
+use std::array::{from_mut, from_ref};
+
 use crate::kernel::{
     ACTIVATION, Binding, Buffers, Case, ElementSizes, FUSED, Fill, Kernel, Params as _, Snippet,
     Work,
@@ -21,7 +23,9 @@ use crate::real::Real;
 use crate::{params, team, twin};
 
 use super::interface::CELL;
-use super::layout::{BlockComputation, LANES, RUN, Shuffle, replace, shuffled};
+use super::layout::{
+    BlockComputation, LANES, Shuffle, blocks, blocks_mut, padded, replace, shuffled,
+};
 use super::streams::stream_bounds;
 
 params! {
@@ -292,57 +296,89 @@ impl BlockComputation for Cells<'_> {
             m,
             forget_bias,
         } = self;
-        let (z_runs, z) = z.as_chunks_mut::<{ 4 * RUN }>();
-        let (bias_runs, bias) = bias.as_chunks::<{ 4 * RUN }>();
-        let (before_runs, c_before) = c_before.as_chunks::<RUN>();
-        let (c_runs, c) = c.as_chunks_mut::<RUN>();
-        let (m_runs, m) = m.as_chunks_mut::<RUN>();
-        let mut gates = [[0.0; RUN]; 4];
+        let (z_runs, z_blocks, z) = blocks_mut(z);
+        let (bias_runs, bias_blocks, bias) = blocks(bias);
+        let (before_runs, before_blocks, c_before) = blocks(c_before);
+        let (c_runs, c_blocks, c) = blocks_mut(c);
+        let (m_runs, m_blocks, m) = blocks_mut(m);
         let results = z_runs.iter_mut().zip(c_runs).zip(m_runs);
         let inputs = bias_runs.iter().zip(before_runs);
         for (((z, c), m), (bias, before)) in results.zip(inputs) {
-            let biased = z.as_chunks::<{ 4 * LANES }>().0.iter();
-            let biased = biased.zip(bias.as_chunks::<{ 4 * LANES }>().0);
-            for (at, (z, bias)) in (0..).step_by(LANES).zip(biased) {
-                let mut total = [0.0; 4 * LANES];
-                for k in 0..4 * LANES {
-                    total[k] = z[k] + bias[k];
-                }
-                let block = shuffle.deinterleave(&total);
-                for (gate, block) in gates.iter_mut().zip(block) {
-                    gate[at..at + LANES].copy_from_slice(&block);
-                }
-            }
-            let [i, j, f, o] = &mut gates;
-            replace(i, Real::sigmoid);
-            replace(j, Real::tanh);
-            replace(f, |z| (z + forget_bias).sigmoid());
-            replace(o, Real::sigmoid);
-            for k in 0..RUN {
-                c[k] = f[k] * before[k] + i[k] * j[k];
-            }
-            m.copy_from_slice(c);
-            replace(m, Real::tanh);
-            for k in 0..RUN {
-                m[k] *= o[k];
-            }
-            let blocks = z.as_chunks_mut::<{ 4 * LANES }>().0.iter_mut();
-            for (at, z) in (0..).step_by(LANES).zip(blocks) {
-                let mut block = [[0.0; LANES]; 4];
-                for (block, gate) in block.iter_mut().zip(&gates) {
-                    block.copy_from_slice(&gate[at..at + LANES]);
-                }
-                shuffle.interleave(block, z);
-            }
+            units(shuffle, z, bias, before, c, m, forget_bias);
         }
-        for u in 0..c.len() {
-            let at = 4 * u;
-            let inputs = [0, 1, 2, 3].map(|q| z[at + q] + bias[at + q]);
-            let (values, state, output) = unit(inputs, c_before[u], forget_bias);
-            z[at..at + 4].copy_from_slice(&values);
-            c[u] = state;
-            m[u] = output;
+        let results = z_blocks.iter_mut().zip(c_blocks).zip(m_blocks);
+        let inputs = bias_blocks.iter().zip(before_blocks);
+        for (((z, c), m), (bias, before)) in results.zip(inputs) {
+            let (z, bias, before) = (from_mut(z), from_ref(bias), from_ref(before));
+            units(
+                shuffle,
+                z,
+                bias,
+                before,
+                from_mut(c),
+                from_mut(m),
+                forget_bias,
+            );
         }
+        if c.is_empty() {
+            return;
+        }
+        let (mut z_last, bias, before) = (padded(z), padded(bias), padded(c_before));
+        let (mut c_last, mut m_last) = ([[0.0; LANES]; 1], [[0.0; LANES]; 1]);
+        let (c_out, m_out) = (&mut c_last, &mut m_last);
+        units(
+            shuffle,
+            &mut z_last,
+            &bias,
+            &before,
+            c_out,
+            m_out,
+            forget_bias,
+        );
+        z.copy_from_slice(&z_last[0][..z.len()]);
+        c.copy_from_slice(&c_last[0][..c.len()]);
+        m.copy_from_slice(&m_last[0][..m.len()]);
+    }
+}
+
+/// Some blocks of units.
+#[inline(always)]
+fn units<S: Shuffle, const N: usize>(
+    shuffle: S,
+    z: &mut [[f32; 4 * LANES]; N],
+    bias: &[[f32; 4 * LANES]; N],
+    before: &[[f32; LANES]; N],
+    c: &mut [[f32; LANES]; N],
+    m: &mut [[f32; LANES]; N],
+    forget_bias: f32,
+) {
+    let mut gates = [[[0.0; LANES]; N]; 4];
+    for n in 0..N {
+        let mut total = [0.0; 4 * LANES];
+        for k in 0..4 * LANES {
+            total[k] = z[n][k] + bias[n][k];
+        }
+        for (gate, block) in gates.iter_mut().zip(shuffle.deinterleave(&total)) {
+            gate[n] = block;
+        }
+    }
+    let [i, j, f, o] = &mut gates;
+    replace(i, Real::sigmoid);
+    replace(j, Real::tanh);
+    replace(f, |z| (z + forget_bias).sigmoid());
+    replace(o, Real::sigmoid);
+    for n in 0..N {
+        for k in 0..LANES {
+            c[n][k] = f[n][k] * before[n][k] + i[n][k] * j[n][k];
+        }
+    }
+    *m = *c;
+    replace(m, Real::tanh);
+    for n in 0..N {
+        for k in 0..LANES {
+            m[n][k] *= o[n][k];
+        }
+        shuffle.interleave([i[n], j[n], f[n], o[n]], &mut z[n]);
     }
 }
 

@@ -5,18 +5,45 @@ use crate::kernels::parallel::vectorized;
 /// Units that are processed at once: the width of the widest vector registers.
 pub(super) const LANES: usize = 16;
 
-/// Units of a run. All units of a run pass one function before the next function begins, so that the processor computes several
-/// vectors of units at once instead of waiting for each polynomial of one vector.
-pub(super) const RUN: usize = 4 * LANES;
+/// Blocks of a run. Each function is applied to all units of a run before the next one, so that the processor overlaps the
+/// polynomials of several vectors instead of waiting for one.
+pub(super) const RUN: usize = 4;
 
 /// Replaces `x` by `f(x)`.
 #[inline(always)]
-pub(super) fn replace(x: &mut [f32; RUN], f: impl Fn(f32) -> f32) {
-    for block in x.as_chunks_mut::<LANES>().0 {
+pub(super) fn replace(x: &mut [[f32; LANES]], f: impl Fn(f32) -> f32) {
+    for block in x {
         for x in block {
             *x = f(*x);
         }
     }
+}
+
+/// Runs, then the blocks that are left, each of `W` elements, then the elements that are left.
+#[inline(always)]
+pub(super) fn blocks<const W: usize>(x: &[f32]) -> (&[[[f32; W]; RUN]], &[[f32; W]], &[f32]) {
+    let (blocks, rest) = x.as_chunks();
+    let (runs, blocks) = blocks.as_chunks();
+    (runs, blocks, rest)
+}
+
+/// [`blocks`] of a slice to write.
+#[inline(always)]
+#[expect(clippy::type_complexity, reason = "the parts of a slice")]
+pub(super) fn blocks_mut<const W: usize>(
+    x: &mut [f32],
+) -> (&mut [[[f32; W]; RUN]], &mut [[f32; W]], &mut [f32]) {
+    let (blocks, rest) = x.as_chunks_mut();
+    let (runs, blocks) = blocks.as_chunks_mut();
+    (runs, blocks, rest)
+}
+
+/// A block of these elements, then zeros.
+#[inline(always)]
+pub(super) fn padded<const W: usize>(x: &[f32]) -> [[f32; W]; 1] {
+    let mut block = [0.0; W];
+    block[..x.len()].copy_from_slice(x);
+    [block]
 }
 
 /// Converts blocks of [`LANES`] units.
