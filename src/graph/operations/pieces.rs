@@ -1,5 +1,5 @@
-//! The number of pieces of a product: a fixed rule, because it decides how sums are rounded. A measurement would give other
-//! bits in every run.
+//! The number of pieces of a product. A fixed rule determines it, because it decides how sums are rounded: if it were measured,
+//! results could differ between runs.
 //!
 //! A GPU runs the workgroups of a product in waves, as many at once as its multiprocessors hold. The last wave is rarely full:
 //! 320 workgroups on a GPU that runs 264 at once take as long as 528. In pieces there are more and shorter workgroups, so
@@ -10,46 +10,61 @@ use crate::graph::memory::Limits;
 use crate::kernel::Change;
 use crate::kernels::matmul::product::Params;
 
-/// Elements of a block that fill half of a multiprocessor: the form with blocks of 128 x 128, of which two fit.
+/// The elements of a block that occupies half of a multiprocessor: two workgroups with blocks of 128 x 128 are resident at once.
 const HALF: u32 = 128 * 128;
 
-/// The share of the estimate in which a multiprocessor holds `HALF`; the rest is for forms of which half as many fit.
+/// The weight of the estimate with all resident workgroups (see [`HALF`]). The rest of the weight is for forms that need so much
+/// of a multiprocessor that only half as many workgroups are resident.
 const SHARE: f64 = 0.75;
 
-/// Terms whose time a workgroup takes to load its first operands and to store its sums.
+/// The time that a workgroup needs to load its first operands and to store its sums, expressed as a number of terms.
 const OVERHEAD: u32 = 32;
 
-/// Costs of partial sums, in multiply-adds of a multiprocessor.
-struct Rates {
-    /// A byte of memory, times the number of multiprocessors.
-    byte: f64,
-    /// A dispatch and its barrier.
-    dispatch: f64,
+/// What multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    /// `f32` in registers: about 100 G multiply-adds a second on each multiprocessor.
+    Registers,
+    /// Matrix units, which are about eight times as fast.
+    Units,
+    /// Matrix units, with three products for one.
+    SplitUnits,
 }
 
-impl Rates {
-    fn of(on_units: bool) -> Rates {
-        if on_units { UNITS } else { REAL }
+impl Arithmetic {
+    /// How many times as fast as in registers a product is.
+    fn speed(self) -> f64 {
+        match self {
+            Arithmetic::Registers => 1.0,
+            Arithmetic::Units => 8.0,
+            Arithmetic::SplitUnits => 8.0 / 3.0,
+        }
+    }
+
+    /// The time that a byte of memory takes, in multiply-adds of a multiprocessor, times the number of multiprocessors.
+    fn byte(self) -> f64 {
+        4.0 * self.speed()
+    }
+
+    /// The time of a dispatch and its barrier, in multiply-adds of a multiprocessor.
+    fn dispatch(self) -> f64 {
+        3e5 * self.speed()
+    }
+
+    /// The blocks of the forms of cells that every device with such arithmetic can run.
+    fn blocks_of_cells(self) -> &'static [[u32; 2]] {
+        match self {
+            Arithmetic::Registers | Arithmetic::SplitUnits => &[[128, 64], [64, 64]],
+            Arithmetic::Units => &[[128, 128], [128, 64], [64, 64]],
+        }
     }
 }
-
-/// In `f32`: about 100 G multiply-adds a second on each multiprocessor.
-const REAL: Rates = Rates {
-    byte: 4.0,
-    dispatch: 3e5,
-};
-
-/// On matrix units, which are about eight times as fast.
-const UNITS: Rates = Rates {
-    byte: 32.0,
-    dispatch: 25e5,
-};
 
 /// Without [`Change::Pieces`]: the number of workgroups of 128 x 64 that every GPU gets.
 const WORKGROUPS: u32 = 512;
 
-/// The number of pieces of a product, 1 if its partial sums exceed the limits. `on_units`: whether it runs on matrix units.
-pub(super) fn pieces(limits: &Limits, params: &Params, on_units: bool) -> u32 {
+/// The number of pieces of a product, 1 if its partial sums exceed the limits.
+pub(super) fn pieces(limits: &Limits, params: &Params, arithmetic: Arithmetic) -> u32 {
     let p = params;
     // Pieces are contiguous: their sum is the product only if the product has no gaps.
     let is_dense =
@@ -70,7 +85,7 @@ pub(super) fn pieces(limits: &Limits, params: &Params, on_units: bool) -> u32 {
     let mut least = (f64::INFINITY, 1);
     for pieces in 1..=most {
         let divided = p.in_at_most(pieces);
-        let time = time(&divided, multiprocessors, on_units);
+        let time = time(&divided, multiprocessors, arithmetic);
         if time < least.0 {
             least = (time, divided.pieces);
         }
@@ -78,7 +93,7 @@ pub(super) fn pieces(limits: &Limits, params: &Params, on_units: bool) -> u32 {
     least.1
 }
 
-/// The side of the blocks of the form that runs: where one side of the product is short, smaller ones.
+/// The side of the blocks that the estimate assumes: 64 if the product has at most 64 rows or columns, else 128.
 fn block(params: &Params) -> u32 {
     if params.rows.min(params.columns) > 64 {
         128
@@ -87,38 +102,40 @@ fn block(params: &Params) -> u32 {
     }
 }
 
-/// The blocks of the forms of cells.
-const BLOCKS_OF_CELLS: [[u32; 2]; 3] = [[128, 128], [128, 64], [64, 64]];
-
 /// Whether a cell computes its product itself: whether that takes less time than a product before it, in pieces if that is
 /// faster. A separate product is written and read once more, `bytes` for each element, and has a dispatch of its own; the product
 /// of a cell has one piece.
-pub(super) fn is_of_cell(limits: &Limits, params: &Params, on_units: bool, bytes: u32) -> bool {
+pub(super) fn is_of_cell(
+    limits: &Limits,
+    params: &Params,
+    arithmetic: Arithmetic,
+    bytes: u32,
+) -> bool {
     let multiprocessors = limits.multiprocessors as u32;
     if multiprocessors == 0 {
         return true;
     }
-    let rates = Rates::of(on_units);
-    let separate = params.in_pieces(pieces(limits, params, on_units));
+    let separate = params.in_pieces(pieces(limits, params, arithmetic));
     let elements = f64::from(params.rows) * f64::from(params.groups * params.columns);
-    let moved = 2.0 * f64::from(bytes) * elements * rates.byte / f64::from(multiprocessors);
-    let time = time(&separate, multiprocessors, on_units) + moved + rates.dispatch;
-    let of_blocks = BLOCKS_OF_CELLS.map(|block| time_of_blocks(params, block, multiprocessors));
-    of_blocks.into_iter().any(|of_cell| of_cell < time)
+    let moved = 2.0 * f64::from(bytes) * elements * arithmetic.byte() / f64::from(multiprocessors);
+    let time = time(&separate, multiprocessors, arithmetic) + moved + arithmetic.dispatch();
+    let mut blocks = arithmetic.blocks_of_cells().iter();
+    blocks.any(|&block| time_of_blocks(params, block, multiprocessors) < time)
 }
 
 /// The estimated time of a product, in multiply-adds of a multiprocessor.
-fn time(params: &Params, multiprocessors: u32, on_units: bool) -> f64 {
+fn time(params: &Params, multiprocessors: u32, arithmetic: Arithmetic) -> f64 {
     let products = time_of_blocks(params, [block(params); 2], multiprocessors);
     if params.pieces == 1 {
         return products;
     }
-    let rates = Rates::of(on_units);
     let elements = f64::from(params.pieces)
         * f64::from(params.rows)
         * f64::from(params.groups * params.columns);
     // Partial sums in f32, written and read.
-    products + 8.0 * elements * rates.byte / f64::from(multiprocessors) + rates.dispatch
+    products
+        + 8.0 * elements * arithmetic.byte() / f64::from(multiprocessors)
+        + arithmetic.dispatch()
 }
 
 /// The same without the sum of its pieces, in blocks of this many rows and columns.
@@ -132,8 +149,8 @@ fn time_of_blocks(params: &Params, [rows, columns]: [u32; 2], multiprocessors: u
             + (1.0 - SHARE) * waves(count, multiprocessors, resident / 2))
 }
 
-/// The time of `count` workgroups, `resident` at once on each multiprocessor, if one alone took time 1. A multiprocessor with
-/// part of its workgroups takes between half of the time of a full one and all of it.
+/// The time of `count` workgroups, with at most `resident` of them at once on a multiprocessor. A full multiprocessor takes time
+/// `resident`; a partly filled one takes between half of that and all of it.
 fn waves(count: u32, multiprocessors: u32, resident: u32) -> f64 {
     let at_once = multiprocessors * resident;
     let (full, rest) = (count / at_once, count % at_once);
@@ -150,6 +167,7 @@ fn waves(count: u32, multiprocessors: u32, resident: u32) -> f64 {
 mod tests {
     use super::*;
     use crate::kernel::Changes;
+    use Arithmetic::{Registers, SplitUnits, Units};
 
     /// Products of the paper's models with their batch of 128 and unroll of 20: groups, rows, columns, terms.
     const SHAPES: [(&str, [usize; 4]); 14] = [
@@ -211,7 +229,7 @@ mod tests {
                     .map(|p| efficiency(&p, multiprocessors))
                     .fold(0.0, f64::max);
                 let limits = limits(multiprocessors as usize);
-                let chosen = whole.in_pieces(pieces(&limits, &whole, false));
+                let chosen = whole.in_pieces(pieces(&limits, &whole, Registers));
                 let reached = efficiency(&chosen, multiprocessors);
                 assert!(
                     reached >= 0.85 || possible < 0.85,
@@ -224,15 +242,15 @@ mod tests {
 
     #[test]
     fn matrix_units_pay_more_for_partial_sums() {
-        for (shape, real, units) in [
-            ([1, 2560, 1024, 32_768], 8, 8),
-            ([1, 128, 1024, 8192], 32, 16),
-            ([1, 128, 8192, 1024], 4, 2),
-            ([8, 2560, 128, 4096], 8, 3),
+        for (shape, counts) in [
+            ([1, 2560, 1024, 32_768], [8, 8, 8]),
+            ([1, 128, 1024, 8192], [32, 32, 16]),
+            ([1, 128, 8192, 1024], [4, 4, 2]),
+            ([8, 2560, 128, 4096], [8, 3, 3]),
         ] {
             let whole = params(shape);
-            let chosen = [false, true].map(|on_units| pieces(&limits(132), &whole, on_units));
-            assert_eq!(chosen, [real, units], "{shape:?}");
+            let of = |arithmetic| pieces(&limits(132), &whole, arithmetic);
+            assert_eq!([Registers, SplitUnits, Units].map(of), counts, "{shape:?}");
         }
     }
 
@@ -248,13 +266,17 @@ mod tests {
                 ([1, 128, 1024, 8192], 32),
                 ([1, 1024, 32_768, 2560], 1),
             ] {
-                assert_eq!(pieces(&limits, &params(shape), false), count, "{shape:?}");
+                assert_eq!(
+                    pieces(&limits, &params(shape), Registers),
+                    count,
+                    "{shape:?}"
+                );
             }
             let small = Limits {
                 slice: 1 << 20,
                 ..limits
             };
-            assert_eq!(pieces(&small, &params([1, 128, 1024, 8192]), false), 1);
+            assert_eq!(pieces(&small, &params([1, 128, 1024, 8192]), Registers), 1);
         }
     }
 
@@ -272,33 +294,34 @@ mod tests {
                 slice,
                 ..limits(132)
             };
-            let chosen = pieces(&limits, &whole, false);
+            let chosen = pieces(&limits, &whole, Registers);
             assert!(chosen <= most, "{chosen} pieces in {slice} elements");
             assert!(chosen > 1 || most == 1);
         }
-        assert_eq!(pieces(&limits(0), &whole, false), 1);
+        assert_eq!(pieces(&limits(0), &whole, Registers), 1);
     }
 
     #[test]
     fn cells_compute_products_that_fill_a_device() {
         let recurrent = [1, 128, 32_768, 1024];
         let projection_gradient = [1, 128, 8192, 1024];
-        for (multiprocessors, shape, on_units, of_cell) in [
-            (132, recurrent, false, true),
-            (132, recurrent, true, true),
-            (132, [8, 128, 4096, 128], true, true),
-            (132, projection_gradient, false, false),
-            (132, projection_gradient, true, true),
-            (16, projection_gradient, false, true),
-            (132, [1, 128, 256, 1024], false, false),
-            (132, [1, 128, 256, 1024], true, false),
-            (0, [1, 128, 256, 1024], false, true),
+        for (multiprocessors, shape, arithmetic, of_cell) in [
+            (132, recurrent, Registers, true),
+            (132, recurrent, SplitUnits, true),
+            (132, recurrent, Units, true),
+            (132, [8, 128, 4096, 128], Units, true),
+            (132, projection_gradient, Registers, false),
+            (132, projection_gradient, Units, true),
+            (16, projection_gradient, Registers, true),
+            (132, [1, 128, 256, 1024], Registers, false),
+            (132, [1, 128, 256, 1024], Units, false),
+            (0, [1, 128, 256, 1024], Registers, true),
         ] {
-            let bytes = if on_units { 2 } else { 4 };
-            let found = is_of_cell(&limits(multiprocessors), &params(shape), on_units, bytes);
+            let bytes = if arithmetic == Units { 2 } else { 4 };
+            let found = is_of_cell(&limits(multiprocessors), &params(shape), arithmetic, bytes);
             assert_eq!(
                 found, of_cell,
-                "{shape:?} on {multiprocessors}, units: {on_units}"
+                "{shape:?} on {multiprocessors}, {arithmetic:?}"
             );
         }
     }
@@ -310,6 +333,6 @@ mod tests {
             product_stride: 1025,
             ..whole
         };
-        assert_eq!(pieces(&limits(132), &with_gaps, false), 1);
+        assert_eq!(pieces(&limits(132), &with_gaps, Registers), 1);
     }
 }

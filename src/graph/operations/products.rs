@@ -1,6 +1,6 @@
 //! Products of matrices, in pieces where that fills a device.
 
-use super::pieces::{is_of_cell, pieces};
+use super::pieces::{Arithmetic, is_of_cell, pieces};
 use crate::graph::Graph;
 use crate::graph::builder::Builder;
 use crate::graph::plan::Slice;
@@ -20,7 +20,7 @@ pub fn emit_product(
     let label = label.into();
     let builder = &mut graph.builder;
     let pieces = match bias {
-        None => pieces(builder.limits(), params, on_units(builder)),
+        None => pieces(builder.limits(), params, arithmetic(builder)),
         Some(_) => 1,
     };
     // Without a bias the kernel binds the left operand in its place.
@@ -52,12 +52,16 @@ pub(super) fn is_in_cell(builder: &Builder, params: &product::Params, weight: Sl
     let bytes = if builder.is_mixed() { 2 } else { 4 };
     let pays = || {
         let is_off = limits.without.has(Change::Cells);
-        !is_off && is_of_cell(limits, params, on_units(builder), bytes)
+        !is_off && is_of_cell(limits, params, arithmetic(builder), bytes)
     };
     !builder.separates_products() || pays()
 }
 
-/// Whether products of this plan run on matrix units.
-fn on_units(builder: &Builder) -> bool {
-    builder.is_mixed() && builder.limits().units
+/// What multiplies in this plan. With matrix units and operands in `f32`, the operands are split.
+fn arithmetic(builder: &Builder) -> Arithmetic {
+    match (builder.limits().units, builder.is_mixed()) {
+        (false, _) => Arithmetic::Registers,
+        (true, true) => Arithmetic::Units,
+        (true, false) => Arithmetic::SplitUnits,
+    }
 }

@@ -38,7 +38,7 @@ struct SampledSoftmax {
     bias_sources: Sources,
     /// All of them, where this graph adds them up.
     bias_source: Option<Slice>,
-    /// If the logits are still to be replaced by their gradients.
+    /// `Some` if the backward pass has to replace the logits by their gradients.
     normaliser: Option<Slice>,
     tied: Option<Value>,
     divisor: f32,

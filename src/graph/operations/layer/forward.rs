@@ -42,7 +42,7 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
     let builder = &mut graph.builder;
     let h = builder.stored(&format!("{}.h", layer.name), [unroll + 1, batch, output]);
     let context = Context { layer, sizes, x, h };
-    // The last step writes the state of the cells in place.
+    // The last time step writes the cell state in place.
     let in_place = !builder.limits().without.has(Change::Loss);
     let of_layer = Spans {
         last: in_place.then(|| cell_state(builder, &context)),
@@ -72,7 +72,7 @@ pub fn layer(graph: &mut Graph, layer: Layer, x: Value) -> Value {
     y
 }
 
-/// The state of the cells, `[B, H]`.
+/// The cell state, `[B, H]`.
 fn cell_state(builder: &mut Builder, context: &Context) -> Slice {
     let Sizes { batch, hidden, .. } = context.sizes;
     builder.state(&format!("{}.c", context.layer.name), [batch, hidden])

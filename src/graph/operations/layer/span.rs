@@ -7,8 +7,8 @@
 //!
 //! The recomputed numbers are the same. But gradients of weights are then summed span by span, starting with the last, and
 //! differ by rounding from sums over all steps at once. With a single span they do not differ in `f32`, unless products run in
-//! pieces ([`Limits::multiprocessors`](crate::graph::memory::Limits::multiprocessors)): the recurrent product of all steps at once runs
-//! in fewer pieces. In mixed precision, it is also rounded to `f16` once more than that of a cell.
+//! pieces ([`Limits::multiprocessors`](crate::graph::memory::Limits::multiprocessors)): the recurrent product of all steps at once
+//! runs in fewer pieces. In mixed precision, it is also rounded to `f16` once more than that of a cell.
 
 use std::ops::Range;
 
@@ -43,7 +43,7 @@ pub(super) struct Spans<'a> {
     pub h: Slice,
     /// Whether there is a projection; else the outputs before the projection are `h` itself.
     pub projected: bool,
-    /// Where the cells after the last step are written, if not to an activation.
+    /// Where the cell state after the last time step is written; `None`: in an activation.
     pub last: Option<Slice>,
 }
 
