@@ -71,7 +71,7 @@ impl GpuExecutor {
             return plan;
         };
         let replaces = |kernel: &Kernel, step: &Step| {
-            let is_off = kernel.part_of.is_some_and(|part| self.without.has(part));
+            let is_off = kernel.part_of.iter().any(|&part| self.without.has(part));
             !is_off && kernel.supports(&step.params) && self.runs(kernel, plan.halves(step))
         };
         let step = |step: &Step| match kernels::on_units(step.kernel, operands) {

@@ -60,7 +60,7 @@ pub(super) fn multiprocessors(adapter: &wgpu::Adapter) -> Option<u32> {
     (1..=MOST).contains(&count).then_some(count)
 }
 
-/// A number above this is not believed: some drivers report placeholders.
+/// Larger numbers are ignored: some drivers report placeholders.
 #[cfg(any(target_os = "linux", target_os = "windows", target_os = "android"))]
 const MOST: u32 = 4096;
 

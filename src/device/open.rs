@@ -28,8 +28,8 @@ pub enum Workload {
     Kernels,
 }
 
-/// How a device runs its kernels. The options change only the speed, never a result, except for `without`, which can change how
-/// results are rounded. They have no effect on the CPU, except for `without`.
+/// How a device runs its kernels. `without` can change how results are rounded, on all devices. The other options affect only the
+/// speed, and only on GPUs.
 ///
 /// Matrix units change results, so they are no option: each executor decides on them when it is opened. One for
 /// [`Workload::Mixed`] or [`Workload::F32x3`] uses them if its device has them and they pass a test.

@@ -44,8 +44,8 @@ fn disagreement(
     Ok(None)
 }
 
-/// Runs the products of these operands, and cells with such products, on the matrix units of an adapter. Returns the first disagreement or failure, if there is
-/// one.
+/// Runs products of these operands, and cells with such products, on the matrix units of an adapter. Returns the first
+/// disagreement or failure.
 fn units_disagree(adapter: &Adapter, unit: MatrixUnits, operands: UnitOperands) -> Option<String> {
     let mut executor = match GpuExecutor::open(adapter, Some(unit)) {
         Ok(executor) => executor,

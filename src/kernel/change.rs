@@ -1,20 +1,20 @@
-//! Changes that make training faster and can be switched off one by one, to measure what each gains.
+//! Optimizations that can be switched off one by one, to measure the gain of each.
 
-/// A change that makes training faster. Training always has all of them.
+/// An optimization. Training always has all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The number of pieces of a product follows the waves of its workgroups.
     Pieces,
-    /// The update, the moving average and the `f16` copy of a parameter run in one kernel, the squares of several gradients are
-    /// summed in one dispatch.
+    /// One kernel updates a parameter, its moving average and its `f16` copy, and one dispatch sums the squares of several
+    /// gradients.
     Optimizer,
-    /// The loss reads the logits once, and the last step writes the state of the cells.
+    /// The loss reads the logits once, and the last time step writes the cell state.
     Loss,
     /// Cells run in the epilogue of recurrent products.
     Cells,
-    /// Products on matrix units have wide loads and large tiles.
+    /// Products on matrix units, also those of cells, have wide loads and large tiles.
     Units,
-    /// Products in `f32` load the next tile while they multiply.
+    /// Products in `f32`, also those of cells, load the next terms while they multiply.
     DoubleBuffer,
 }
 
@@ -45,11 +45,15 @@ impl Change {
     pub fn describe(self) -> &'static str {
         match self {
             Change::Pieces => "the number of pieces of a product follows waves of workgroups",
-            Change::Optimizer => "update, average and f16 copy in one kernel, norms in another",
-            Change::Loss => "the loss reads logits once, the last step writes the state",
+            Change::Optimizer => {
+                "update, average and f16 copy in one kernel; several norms in one dispatch"
+            }
+            Change::Loss => {
+                "the loss reads the logits once; the last time step writes the cell state"
+            }
             Change::Cells => "cells in the epilogue of recurrent products",
             Change::Units => "wide loads and large tiles in products on matrix units",
-            Change::DoubleBuffer => "products in f32 load the next tile while they multiply",
+            Change::DoubleBuffer => "products in f32 load the next terms while they multiply",
         }
     }
 }

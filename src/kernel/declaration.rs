@@ -61,10 +61,10 @@ pub struct Kernel {
     /// The kernel that this one replaces on matrix units: with the same interface and twin, but sums in the
     /// order of the unit. Default: none.
     pub on_units_for: Option<&'static Kernel>,
-    /// The change that this form is a part of: where that is switched off, the form is no candidate. Default: none.
-    pub part_of: Option<Change>,
-    /// Whether the form is no candidate on software adapters, whose compilers take long for it, and on which it cannot be the
-    /// fastest. Default: it is one.
+    /// The changes that this form is a part of: if one of them is switched off, the form is no candidate. Default: none.
+    pub part_of: &'static [Change],
+    /// Whether the form is for hardware only: on software adapters it takes long to compile and is never the fastest. Default:
+    /// false.
     pub for_hardware: bool,
     /// For a form: whether a GPU without measurements runs it for a step with these params. Of several such forms, the last one
     /// in the catalogue runs. Default: never; the base runs.
@@ -111,7 +111,7 @@ impl Kernel {
         supports: None,
         form_of: None,
         on_units_for: None,
-        part_of: None,
+        part_of: &[],
         for_hardware: false,
         unmeasured: None,
     };
@@ -156,8 +156,8 @@ impl Kernel {
         constants
     }
 
-    /// The stem of its file in `src/kernels`, and in `shaders` unless it shares a text: the name up to a blank, or that of its
-    /// base if it has the same shader.
+    /// The stem of its files in `src/kernels` and `shaders`: its name up to the first space. A form with the shader of its base has
+    /// the stem of the base; a kernel that shares a shader has no file of its own in `shaders`.
     pub fn stem(&self) -> &'static str {
         match self.form_of {
             Some(base) if base.wgsl == self.wgsl => base.stem(),

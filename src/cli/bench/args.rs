@@ -86,7 +86,7 @@ pub(in crate::cli) struct BenchStepArgs {
     /// Measure for at most this many seconds, but at least three steps
     #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = positive)]
     pub seconds: f64,
-    /// Switch off a change that makes training faster, to measure what it gains (can be given several times)
+    /// Disable one optimization, to measure its gain (can be given several times)
     #[arg(long, value_name = "NAME", value_parser = change())]
     pub without: Vec<Change>,
     /// Overrides.
@@ -100,7 +100,7 @@ fn about_steps() -> String {
         The floor of a part is the time of its FLOPs at the peak in registers (of matrix units, for products of f16), or of its bytes \
         at the peak of a copy, whichever is longer. Bytes count each element that a kernel reads or writes once, without the pieces of \
         products.\n\n\
-        Changes to switch off:\n"
+        Optimizations to disable:\n"
         .to_owned();
     for change in Change::ALL {
         text += &format!("  {:<15}{}\n", change.name(), change.describe());

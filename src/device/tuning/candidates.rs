@@ -23,7 +23,7 @@ impl Candidates {
 
     /// Whether the device can run a form, and the form is for such a device and no part of a change that is switched off.
     pub fn includes(&self, form: &Kernel) -> bool {
-        let is_off = form.part_of.is_some_and(|part| self.without.has(part));
+        let is_off = form.part_of.iter().any(|&part| self.without.has(part));
         let is_for_device = self.is_hardware || !form.for_hardware;
         form.requires.are_met_by(self.traits) && is_for_device && !is_off
     }

@@ -2,10 +2,10 @@ use super::*;
 use crate::device::Hardware;
 use crate::graph::builder::Builder;
 use crate::graph::memory::Limits;
-use crate::kernel::{Change, Changes, DeviceTraits, Halves, Params as _};
-use crate::kernels::forms;
+use crate::kernel::{Change, Changes, DeviceTraits, Halves, MatrixUnits, Params as _};
 use crate::kernels::lstm::cell_forward;
 use crate::kernels::matmul::product;
+use crate::kernels::{catalogue, forms};
 
 const HARDWARE: Candidates = Candidates {
     traits: DeviceTraits {
@@ -78,7 +78,7 @@ fn tuning(driver: &str, folder: Option<PathBuf>) -> Tuning {
 #[test]
 fn forms_of_a_change_that_is_off_are_no_candidates() {
     static PART: Kernel = Kernel {
-        part_of: Some(Change::DoubleBuffer),
+        part_of: &[Change::Cells, Change::DoubleBuffer],
         ..Kernel::DEFAULT
     };
     let with = |changes: &[Change]| Candidates {
@@ -86,8 +86,38 @@ fn forms_of_a_change_that_is_off_are_no_candidates() {
         ..HARDWARE
     };
     assert!(with(&[]).includes(&PART) && with(&[Change::Units]).includes(&PART));
-    assert!(!with(&[Change::Units, Change::DoubleBuffer]).includes(&PART));
+    assert!(!with(&[Change::DoubleBuffer]).includes(&PART));
+    assert!(!with(&[Change::Units, Change::Cells]).includes(&PART));
     assert!(with(&Change::ALL).includes(&product::KERNEL));
+    // What each change switches off, among the forms of products and of cells.
+    for (change, word) in [(Change::DoubleBuffer, "double"), (Change::Units, "of 64x")] {
+        let forms = |without: &[Change]| {
+            let candidates = Candidates {
+                traits: DeviceTraits {
+                    unit: Some(MatrixUnits {
+                        side: 16,
+                        subgroup: 32,
+                        workgroup_bytes: 1 << 17,
+                        vector_bytes: 16,
+                    }),
+                    workgroup_bytes: 1 << 17,
+                    ..HARDWARE.traits
+                },
+                ..with(without)
+            };
+            let named = catalogue().filter(|form| form.name.contains(word));
+            let named = named.filter(|form| form.part_of.contains(&change));
+            let runs: Vec<_> = named.filter(|form| candidates.includes(form)).collect();
+            let of = |stem| {
+                runs.iter()
+                    .filter(|form| form.name.starts_with(stem))
+                    .count()
+            };
+            [of("matmul/"), of("lstm/")]
+        };
+        assert!(forms(&[]).iter().all(|&count| count > 1), "{change:?}");
+        assert_eq!(forms(&[change]), [0, 0]);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! [`super::cell_backward`] on the matrix units of a device, for operands of
-//! [`Dtype::Half`](crate::tensor::Dtype::Half): as [`product_units`](crate::kernels::matmul::product_units), it is not a form
-//! of it, but replaces it where there is a product. The results of its own forms are bitwise identical.
+//! [`Dtype::Half`](crate::tensor::Dtype::Half). Like [`product_units`](crate::kernels::matmul::product_units), it is not a form of
+//! the other kernel, but replaces it in steps with a product. The results of its own forms are bitwise identical.
 
 use crate::kernel::Kernel;
 use crate::kernels::matmul::form;

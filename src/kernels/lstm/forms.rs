@@ -5,7 +5,7 @@
 //! The columns of the product of [`cell_forward`] are gates, four neighbouring ones those of a unit; the columns of the product of
 //! [`cell_backward`] are units.
 
-use crate::kernel::{Binding, Constants, Kernel, Params as _, Snippet};
+use crate::kernel::{Binding, Change, Constants, Kernel, Params as _, Snippet};
 use crate::kernels::matmul::form::Access::{Elements, Vectors};
 use crate::kernels::matmul::form::Multiplier::{Exchange, Registers, SplitUnits, Units};
 use crate::kernels::matmul::form::{Bindings, Epilogue, Form, form};
@@ -14,13 +14,13 @@ use crate::kernels::matmul::product;
 use super::{cell_backward, cell_forward};
 
 /// The row of [`super::cell_forward_units`] and [`super::cell_backward_units`].
-pub(super) const UNITS: usize = 5;
+pub(super) const UNITS: usize = 6;
 
 /// The row of [`super::cell_forward_f32x3`] and [`super::cell_backward_f32x3`].
-pub(super) const SPLIT: usize = 10;
+pub(super) const SPLIT: usize = 11;
 
 /// The rows of each table.
-pub(super) const ROWS: usize = 12;
+pub(super) const ROWS: usize = 13;
 
 /// The table of the forward or the backward pass. As in that of the products, each row has a name, the access, the block, the
 /// multiplier, and the terms and buffers of staging.
@@ -43,27 +43,37 @@ macro_rules! table {
             )
             .unmeasured(),
             form(
+                concat!($name, " vector 128x64"),
+                Vectors,
+                [128, 64],
+                Registers,
+                [16, 1],
+            ),
+            form(
                 concat!($name, " vector 64x64 double"),
                 Vectors,
                 [64, 64],
                 Registers,
                 [16, 2],
             )
-            .unmeasured(),
+            .unmeasured()
+            .part_of(Change::DoubleBuffer),
             form(
                 concat!($name, " vector 128x64 double"),
                 Vectors,
                 [128, 64],
                 Registers,
                 [16, 2],
-            ),
+            )
+            .part_of(Change::DoubleBuffer),
             form(
                 concat!($name, " vector 128x128 double"),
                 Vectors,
                 [128, 128],
                 Registers,
                 [16, 2],
-            ),
+            )
+            .part_of(Change::DoubleBuffer),
             // On matrix units. For any size:
             form(
                 concat!($name, "_units"),
@@ -82,26 +92,29 @@ macro_rules! table {
             .unmeasured(),
             // For a batch of 128: many workgroups, or few that read the left operand.
             form(
-                concat!($name, "_units vector 128x64"),
+                concat!($name, "_units vector 128x64 of 64x32 double"),
                 Vectors,
                 [128, 64],
                 Units([64, 32]),
                 [32, 2],
-            ),
+            )
+            .part_of(Change::Units),
             form(
-                concat!($name, "_units vector 128x128"),
+                concat!($name, "_units vector 128x128 of 64x32"),
                 Vectors,
                 [128, 128],
                 Units([64, 32]),
                 [32, 1],
-            ),
+            )
+            .part_of(Change::Units),
             form(
-                concat!($name, "_units vector 128x256"),
+                concat!($name, "_units vector 128x256 of 64x64 double"),
                 Vectors,
                 [128, 256],
                 Units([64, 64]),
                 [16, 2],
-            ),
+            )
+            .part_of(Change::Units),
             // With split operands.
             form(
                 concat!($name, "_f32x3"),
@@ -221,7 +234,7 @@ mod tests {
     use super::super::{cell_backward_f32x3, cell_backward_units};
     use super::super::{cell_forward_f32x3, cell_forward_units};
 
-    /// So plans need not ask whether the cells of a device with matrix units fit its memory.
+    /// Plans rely on this: they do not check whether cells fit into the workgroup memory of a device with matrix units.
     #[test]
     fn cells_run_on_every_unit_on_which_products_do() {
         for (side, subgroup) in [(8, 8), (8, 32), (16, 16), (16, 32), (16, 64)] {

@@ -60,11 +60,12 @@ macro_rules! others {
             form_of::<$epilogue, 2>($base),
             form_of::<$epilogue, 3>($base),
             form_of::<$epilogue, 4>($base),
-            form_of::<$epilogue, 6>($units),
+            form_of::<$epilogue, 5>($base),
             form_of::<$epilogue, 7>($units),
             form_of::<$epilogue, 8>($units),
             form_of::<$epilogue, 9>($units),
-            form_of::<$epilogue, 11>($split),
+            form_of::<$epilogue, 10>($units),
+            form_of::<$epilogue, 12>($split),
         ]
     };
 }

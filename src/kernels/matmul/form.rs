@@ -20,7 +20,7 @@ pub(crate) struct Form {
     pub(super) step: u32,
     /// Buffers of staged terms: with two, a workgroup waits once a step instead of twice.
     pub(super) buffers: u32,
-    /// See [`Kernel::part_of`].
+    /// The change that it is a part of: see [`Kernel::part_of`].
     part_of: Option<Change>,
     /// Whether GPUs without measurements run it: see [`Kernel::unmeasured`].
     unmeasured: bool,
@@ -149,11 +149,7 @@ pub(crate) const fn kernel<E: Epilogue, const N: usize>() -> Kernel {
         } else {
             cases::<E, N>
         },
-        part_of: if E::CELL {
-            Some(Change::Cells)
-        } else {
-            form.part_of
-        },
+        part_of: changes(E::CELL, form.part_of),
         for_hardware: E::CELL && matches!(form.multiplier, Registers),
         unmeasured: if form.unmeasured {
             Some(many_rows::<E, N>)
@@ -164,8 +160,22 @@ pub(crate) const fn kernel<E: Epilogue, const N: usize>() -> Kernel {
     }
 }
 
+/// The changes that a form is a part of: its own, and that of the cells if a cell follows the product.
+const fn changes(is_cell: bool, own: Option<Change>) -> &'static [Change] {
+    use Change::{Cells, DoubleBuffer, Units};
+    match (is_cell, own) {
+        (false, None) => &[],
+        (false, Some(Units)) => &[Units],
+        (false, Some(DoubleBuffer)) => &[DoubleBuffer],
+        (true, None) => &[Cells],
+        (true, Some(Units)) => &[Cells, Units],
+        (true, Some(DoubleBuffer)) => &[Cells, DoubleBuffer],
+        _ => panic!("no form is a part of this change"),
+    }
+}
+
 impl Form {
-    pub(super) const fn part_of(self, change: Change) -> Form {
+    pub(crate) const fn part_of(self, change: Change) -> Form {
         Form {
             part_of: Some(change),
             ..self
@@ -202,7 +212,7 @@ impl Form {
         }
     }
 
-    /// The bytes of workgroup memory of a form that multiplies in registers, if every device need not have them.
+    /// The bytes of workgroup memory of a form that multiplies in registers, if they exceed what every device supports; else 0.
     const fn extra_bytes(&self) -> u32 {
         let bytes = 4 * self.buffers * self.step * (self.block[0] + self.block[1]);
         if bytes > Requirements::WORKGROUP_BYTES {
@@ -306,8 +316,8 @@ fn many_rows<E: Epilogue, const N: usize>(raw: &[u32]) -> bool {
     E::product(raw).is_some_and(|params| !E::CELL || params.rows >= 32)
 }
 
-/// Whether there is a product, and a form that reads vectors finds whole ones in the stored rows of both operands, and whole
-/// vectors of four in those of the product.
+/// Whether form `N` supports a step: the step has a product and, if the form reads vectors, all rows, strides and offsets of the
+/// operands are multiples of its vectors, and those of the product multiples of four.
 fn supports<E: Epilogue, const N: usize>(raw: &[u32]) -> bool {
     let form = &E::FORMS[N];
     let Some(p) = E::product(raw) else {
