@@ -1,10 +1,10 @@
 //! The shortest time that a device could need for the steps of a plan: the *floor*. It follows from the work of the steps and the
 //! measured peaks of the device.
 //!
-//! The floor of some steps is the larger of two times: that of their FLOPs at the arithmetic peak (of matrix units, where the
-//! operands are `f16` and the device has such units), and that of their bytes at the memory peak. A step counts every element that
-//! it reads or writes once, as if nothing stayed in a cache between steps. The pieces of a product are not counted: a product in
-//! one piece does not need them. So a kernel that does the work of two moves fewer bytes, and has a lower floor.
+//! The floor of a group of steps is the longer of two times: their FLOPs at the arithmetic peak (that of matrix units, if the
+//! operands are `f16` and the device has units), and their bytes at the memory peak. Each step counts every element that it reads
+//! or writes once, as if no data stayed in a cache between steps. The partial sums of products in pieces are not counted, because
+//! a product in one piece has none. A fused kernel moves fewer bytes than the kernels that it replaces, so its floor is lower.
 
 use super::peaks::Peaks;
 use crate::graph::plan::{Plan, Step};
@@ -85,7 +85,7 @@ pub(super) fn least_work(plan: &Plan, step: &Step) -> Work {
     cost(&step.params)
 }
 
-/// Parts of a training step and the labels of their steps, without layer and time step. A label that is not listed counts to
+/// Parts of a training step and the labels of their steps, without layer and time step. Steps with other labels belong to
 /// [`OTHER`].
 const GROUPS: [(&str, &[&str]); 11] = [
     (

@@ -148,7 +148,7 @@ fn lens(p: &Params) -> [usize; 4] {
 }
 
 /// The plan of a product for a device with these limits: steps that fill the operands, the product, and the sum of its pieces.
-/// With it the number of steps of the product, 1 or 2.
+/// Also returns the number of steps to time: 1, or 2 with a sum of pieces.
 fn plan_of(shape: &Shape, params: &Params, mixed: bool, limits: &Limits) -> (Plan, usize) {
     let mut graph = Graph::new(shape.name, limits);
     if mixed {

@@ -346,6 +346,7 @@ mod tests {
         let off = Changes::from_iter([Change::Cells]);
         let all = [
             ("f32", Changes::NONE),
+            ("f32x3", Changes::NONE),
             ("mixed", Changes::NONE),
             ("mixed", off),
         ];

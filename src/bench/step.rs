@@ -47,12 +47,12 @@ impl Default for Length {
 pub struct StepTimes {
     /// The device.
     pub device: String,
-    /// `f32` or `mixed`.
+    /// `f32`, `f32x3` or `mixed`.
     pub precision: &'static str,
     /// The keys of the configuration that the time depends on, and `vocabulary`, the number of words. A baseline must have the
     /// same.
     pub settings: BTreeMap<String, String>,
-    /// The names of the changes that were switched off.
+    /// The names of the optimizations that were disabled.
     pub without: Vec<&'static str>,
     /// Words in a step, `B * T`.
     pub words: usize,
@@ -185,7 +185,7 @@ pub fn step(
 }
 
 /// The keys of the sections `train` and `device` that the time of a step depends on.
-const TIMED: [&str; 11] = [
+const TIMED: [&str; 12] = [
     "train.batch",
     "train.accumulate",
     "train.unroll",
@@ -196,6 +196,7 @@ const TIMED: [&str; 11] = [
     "train.recipe",
     "train.precision",
     "train.recompute",
+    "train.fused",
     "device.max_binding",
 ];
 

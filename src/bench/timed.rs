@@ -1,4 +1,5 @@
-//! Steps that are timed: plans over activations, which share memory with the plans of a model, filled with numbers.
+//! Plans whose steps are timed. Their tensors are activations, which share memory with the plans of a model, and are filled with
+//! random numbers.
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ fn inputs() -> Inputs {
     vec![(NUMBERS, Data::Real(numbers.collect()))]
 }
 
-/// The plan in which the steps that fill tensors come first, then the last ones, those to time, `rounds` times.
+/// Repeats the last `timed` steps of a plan, those to measure, `rounds` times. The steps before them fill the tensors.
 pub(super) fn repeated(mut plan: Plan, timed: usize, rounds: usize) -> Plan {
     let first = plan.steps.len() - timed;
     let steps = plan.steps.split_off(first);
@@ -64,7 +65,7 @@ pub(super) fn shortest(
     Ok(best)
 }
 
-/// A kernel, then its other forms among these: on devices. The CPU has one implementation of all of them.
+/// The forms to time: on devices, all of `forms`; on the CPU, only the first, because one implementation serves all of them.
 pub(super) fn forms_of(
     executor: &dyn Executor,
     forms: impl Iterator<Item = &'static Kernel>,

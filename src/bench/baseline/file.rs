@@ -21,7 +21,7 @@ impl Baseline {
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if the text is no JSON or contains no measurement.
+    /// [`Kind::Data`](crate::error::Kind::Data) if the text is not JSON or contains no measurement.
     pub fn parse(text: &str, name: &str) -> Result<Baseline> {
         let refuse = |what: &str| {
             Error::data(format!("`{name}` {what}")).help(
@@ -29,7 +29,7 @@ impl Baseline {
             )
         };
         let document: Value =
-            serde_json::from_str(text).map_err(|error| refuse("is no JSON").because(error))?;
+            serde_json::from_str(text).map_err(|error| refuse("is not JSON").because(error))?;
         let mut found = Baseline {
             name: name.to_owned(),
             steps: Vec::new(),
@@ -128,7 +128,8 @@ impl Baseline {
         Err(Error::data(what).help("measure the same configuration, or give the file of this one"))
     }
 
-    /// Fails unless the file contains a measurement with these settings ([`StepTimes::settings`](crate::bench::step::StepTimes::settings)).
+    /// Fails unless the file contains a measurement with these settings
+    /// ([`StepTimes::settings`](crate::bench::step::StepTimes::settings)).
     ///
     /// # Errors
     ///

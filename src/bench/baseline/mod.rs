@@ -1,6 +1,6 @@
 //! Ratios to earlier measurements, from the JSON that `wlstm bench` printed or from a file that contains several such documents.
 //!
-//! A ratio is the speed of now over that of the earlier measurement: above 1 it is faster now.
+//! A ratio is the current speed divided by the earlier speed: above 1, the current measurement is faster.
 
 mod document;
 mod file;
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn other_files_are_refused() {
         let read = |text: &str| message(Baseline::parse(text, "old.json"));
-        assert!(read("words per second").contains("`old.json` is no JSON"));
+        assert!(read("words per second").contains("`old.json` is not JSON"));
         for text in ["{}", "[1, 2]", "{\"seconds_per_step\": 1}"] {
             assert!(read(text).contains("contains no measurement"), "{text}");
         }
@@ -129,12 +129,18 @@ mod tests {
         );
         // The same product at another size is no match.
         let text = message(file.of_kernels(&kernels(vec![product([1.0, 2.0], 16)])));
-        assert!(text.contains("has no kernel, case and size"), "{text}");
+        assert!(
+            text.contains("has no kernel, case or product in common"),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_fastest_forms_of_products_are_compared() {
-        let file = parse(&kernels(vec![product([3.0, 2.0], 8)]));
+        // As `benches/device.sh` writes it: the micro-benchmarks, then the products.
+        let file = parse(&serde_json::json!({
+            "micro": kernels(Vec::new()), "products": kernels(vec![product([3.0, 2.0], 8)])
+        }));
         let now = kernels(vec![product([0.5, 4.0], 8)]);
         let ratios = file.of_kernels(&now).unwrap();
         let [ratio] = &ratios.products[..] else {

@@ -17,7 +17,7 @@ pub struct StepRatios {
     pub file: String,
     /// The device of the earlier measurement.
     pub device: String,
-    /// The changes that were switched off in the earlier measurement.
+    /// The optimizations that were disabled in the earlier measurement.
     pub without: Vec<String>,
     /// The ratio of the words per second.
     pub speed: f64,
@@ -54,7 +54,7 @@ pub struct KernelRatios {
     pub device: String,
     /// The cases that both measurements have.
     pub kernels: Vec<CaseRatio>,
-    /// The products that both measurements have: the fastest form of now over the fastest form of then.
+    /// The products that both measurements have: the speed of the fastest form now, relative to the fastest form then.
     pub products: Vec<ProductRatio>,
 }
 
@@ -78,9 +78,9 @@ pub struct ProductRatio {
     pub shape: &'static str,
     /// The precision.
     pub precision: &'static str,
-    /// The fastest form of now.
+    /// The fastest form in this measurement.
     pub form: &'static str,
-    /// The fastest form of then.
+    /// The fastest form in the earlier measurement.
     pub form_before: String,
     /// The ratio.
     pub speed: f64,
@@ -136,9 +136,10 @@ impl Baseline {
     /// [`Kind::Data`](crate::error::Kind::Data) if the two measurements have nothing in common.
     pub fn of_kernels(&self, now: &KernelTimes) -> Result<KernelRatios> {
         self.require_kernels()?;
-        let before = &self.kernels[0];
+        let device = self.kernels[0].device.clone();
+        let before = || self.kernels.iter();
         let case = |time: &KernelTime| {
-            let same = before.kernels.iter().find(|one| {
+            let same = before().flat_map(|one| &one.kernels).find(|one| {
                 (&*one.kernel, &*one.case, &*one.precision)
                     == (time.kernel, time.case, time.precision)
             });
@@ -150,7 +151,7 @@ impl Baseline {
             })
         };
         let product = |time: &ProductTime| {
-            let same = before.products.iter().find(|one| {
+            let same = before().flat_map(|one| &one.products).find(|one| {
                 (&*one.shape, &*one.precision) == (time.shape, time.precision)
                     && [one.groups, one.rows, one.columns, one.depth]
                         == [time.groups, time.rows, time.columns, time.depth]
@@ -170,16 +171,18 @@ impl Baseline {
         };
         let ratios = KernelRatios {
             file: self.name.clone(),
-            device: before.device.clone(),
+            device,
             kernels: now.kernels.iter().filter_map(case).collect(),
             products: now.products.iter().filter_map(product).collect(),
         };
         if ratios.kernels.is_empty() && ratios.products.is_empty() {
             let what = format!(
-                "`{}` has no kernel, case and size of this measurement",
+                "`{}` has no kernel, case or product in common with this measurement",
                 self.name
             );
-            return Err(Error::data(what).help("measure the same part, with the same --filter"));
+            return Err(
+                Error::data(what).help("use the --only and --filter of the earlier measurement")
+            );
         }
         Ok(ratios)
     }
