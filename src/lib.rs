@@ -95,7 +95,8 @@
 //! | piece | a part of a tensor that has its own buffer; also a part of the terms of a matrix product, added up afterwards |
 //! | slot | a row of the device's cache of a table that is kept in host memory |
 //! | floor | the shortest time that a device could need, from its measured peaks: see [`mod@bench`] |
-//! | tile | the part of a matrix product that one workgroup computes; also the part of the vocabulary that the full softmax processes at once |
+//! | block | the part of a matrix product that one workgroup computes |
+//! | tile | the part of a block that a thread or a matrix unit computes at once; also the part of the vocabulary that the full softmax processes at once |
 //!
 //! Shapes use the same letters everywhere: `B` streams, `T` time steps, `V` words, `E` embedding size, `P`
 //! projection size, `H` cells, `I` input size of a layer, `r` rank of an F-LSTM, `G` groups of a G-LSTM, `S`

@@ -39,7 +39,7 @@ const LEFT_SQUARES: u32 = LEFT_FOURS * K_FOURS;
 const RIGHT_SQUARES: u32 = RIGHT_FOURS * K_FOURS;
 const SQUARES: u32 = (LEFT_SQUARES + RIGHT_SQUARES + THREADS - 1u) / THREADS;
 
-// Terms that are multiplied without a loop. Only where a multiply-add is one instruction: else compilers take long.
+// Unroll factor of the loop over terms. 1 where a multiply-add is not one instruction: compilation would take too long.
 const UNROLLED: u32 = select(1u, 4u, FUSES);
 
 // Whether the stored rows of an operand run along the terms.
@@ -50,7 +50,8 @@ const RIGHT_ALONG: bool = TRANSPOSE_RIGHT;
 const LEFT_PAST: f32 = -0.0;
 const RIGHT_PAST: f32 = 0.0;
 
-// A square: where its four stored vectors are, and where their elements are from there; its first term; its place in a tile.
+// A square of 4 x 4 elements: the positions of its four stored vectors, the offsets of the elements in each, its first term, and
+// its position in the staged tile.
 struct Square {
     at: vec4<u32>,
     across: vec4<u32>,

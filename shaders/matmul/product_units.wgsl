@@ -41,15 +41,16 @@ const SUBGROUPS_ACROSS: u32 = COLUMNS / SUBGROUP_COLUMNS;
 const SUBGROUPS: u32 = ROWS / SUBGROUP_ROWS * SUBGROUPS_ACROSS;
 const THREADS: u32 = SUBGROUPS * SUBGROUP;
 
-// Units of terms that are multiplied without a loop.
+// Unroll factor of the loop over terms, in steps of UNIT terms.
 const UNROLLED: u32 = select(1u, STEP / UNIT, UNIT == 16u);
 
 // Whether the stored rows of an operand run along the terms.
 const LEFT_ALONG: bool = !TRANSPOSE_LEFT;
 const RIGHT_ALONG: bool = TRANSPOSE_RIGHT;
 
-// Operands are staged as they are stored, in eights of elements: the eights of a stored row, and from one row to the next, with
-// one eight of padding, so that rows begin in different banks.
+// Operands are staged as they are stored, in eights: vectors of eight adjacent elements of a stored row (a four has four).
+// Below: the eights of a stored row, and the distance from one row to the next, with one eight of padding, so that rows begin in
+// different banks.
 const LEFT_WIDTH: u32 = select(ROWS, STEP, LEFT_ALONG) / 8u;
 const RIGHT_WIDTH: u32 = select(COLUMNS, STEP, RIGHT_ALONG) / 8u;
 const LEFT_STRIDE: u32 = LEFT_WIDTH + 1u;
@@ -67,7 +68,8 @@ alias LeftTile = coop_mat{UNIT}x{UNIT}<f16, A>;
 alias RightTile = coop_mat{UNIT}x{UNIT}<f16, B>;
 alias SumTile = coop_mat{UNIT}x{UNIT}<f32, C>;
 
-// Operands that are read by eights are staged in the largest vectors, others as elements: the vectors of an eight, and of a four.
+// Operands that are read in vectors are staged in the largest vectors, others element by element. EIGHT and FOUR: how many of
+// these hold eight and four elements.
 #if LANES > 1
 const EIGHT: u32 = 16u / VECTOR_BYTES;
 #else

@@ -16,7 +16,7 @@ struct Starts {
 
 alias Y = f32;
 
-// The elements of a workgroup. A thread copies four, so that the loads of all of them are under way at once.
+// Elements per workgroup. A thread copies four, so that their loads are in flight together.
 const ELEMENTS: u32 = 1024u;
 
 @compute @workgroup_size(256)

@@ -151,7 +151,7 @@ fn finish_cell(job: Task, row: u32, column: u32, total: vec4<f32>, inputs: Input
     if (row >= params.batch || column >= params.hidden) {
         return;
     }
-    // 0 + total, which is 0 if total is -0: compilers take it for total.
+    // Computes 0 + total, which turns -0 into 0. Compilers would simplify that sum to total.
     let dm = select(total, vec4<f32>(), total == vec4<f32>());
     let at = row * params.hidden + column;
 #for k in 0..4

@@ -1,7 +1,7 @@
 // The update of a dense parameter and in the same pass of its moving average, of its copy in f16, or of both: see
 // src/kernels/optimizer/row_update.rs. The shader of an optimizer has update(i, w, g), as for row_update.wgsl.
 
-// The elements of a workgroup. A thread updates four, so that the loads of all of them are under way at once.
+// Elements per workgroup. A thread updates four, so that their loads are in flight together.
 const ELEMENTS: u32 = 1024u;
 
 // Whether there is a moving average, and a copy.

@@ -2,7 +2,7 @@
 // optimizer has update(i, w, g), which updates the states of the elements i with the weights w by the gradients g and returns
 // the new weights.
 
-// The elements of a workgroup. A thread updates four, so that the loads of all of them are under way at once.
+// Elements per workgroup. A thread updates four, so that their loads are in flight together.
 const ELEMENTS: u32 = 1024u;
 
 const NOWHERE: u32 = 0xffffffffu;

@@ -56,8 +56,8 @@ impl Builder {
         self.scaled = true;
     }
 
-    /// Lets a fixed rule decide whether cells compute their products themselves, or separate steps before them: for matrix
-    /// units, and for GPUs where a batch is large.
+    /// Lets a fixed rule decide whether a cell computes its product itself or adds to the result of a separate step. Used with matrix
+    /// units, and on GPUs with a large batch.
     pub fn separate_products(&mut self) {
         self.separate = true;
     }

@@ -42,7 +42,7 @@ impl Limits {
         without: Changes::NONE,
     };
 
-    /// Whether an update, and its moving average run in one kernel.
+    /// Whether the update of a parameter, its moving average and its `f16` copy run in one kernel.
     pub fn updates_in_one_pass(&self) -> bool {
         !self.without.has(Change::Optimizer)
     }

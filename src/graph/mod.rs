@@ -8,7 +8,7 @@
 //! | [`split`] | cuts steps whose slices a device cannot bind |
 //! | [`memory`] | assigns memory to activations by their lifetimes |
 //! | [`plan`] | the result: a flat list of steps |
-//! | [`rounding_plan()`] | the plan that writes the copies of parameters in `f16` before the first step |
+//! | [`rounding_plan()`] | the plan that writes the `f16` copies of parameters before the first step |
 //!
 //! An operation emits its forward steps when it is appended, and its backward steps when [`Graph::backward`] walks the tape
 //! in reverse. [`Graph::finish`] splits, assigns memory, checks and returns a [`Plan`](plan::Plan).

@@ -1,12 +1,12 @@
-//! The plan that writes the copies of parameters in `f16` before the first step.
+//! The plan that writes the `f16` copies of parameters before the first step.
 
 use super::plan::{Plan, Role, Slice, Step, Storage, TensorId, TensorInfo};
 use crate::kernel::Params as _;
 use crate::kernels::pointwise::copy;
 use crate::tensor::names;
 
-/// The plan that writes the copies in `f16` of the parameters of a training plan, if it keeps any. The update keeps them up to
-/// date. Whoever writes parameters from the host must run this plan before the next training step.
+/// The plan that writes the `f16` copies of parameters that a training plan keeps; `None` if it keeps none. The update keeps the
+/// copies up to date. After the host writes parameters, this plan must run before the next training step.
 pub fn rounding_plan(training: &Plan) -> Option<Plan> {
     let mut plan = Plan {
         name: "round".to_owned(),

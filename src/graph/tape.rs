@@ -76,8 +76,8 @@ impl Graph {
         self.keep_gradients = true;
     }
 
-    /// Keeps the copies of parameters in `f16` from step to step. The update writes them: see [`Graph::rounded`]. Before the first
-    /// step, another plan must.
+    /// Keeps the `f16` copies of parameters from step to step. The update writes them: see [`Graph::rounded`]. Another plan writes
+    /// them before the first step.
     pub fn keep_rounded(&mut self) {
         self.keep_rounded = true;
     }

@@ -21,18 +21,19 @@
 //!
 //! # Text generation
 //!
-//! The text of a shader may have directives that repeat lines or leave lines out, depending on its constants:
-//! [`Kernel::source`] carries them out. They are lines that begin with `#`:
+//! The text of a shader may contain directives, which repeat or omit lines depending on its constants. [`Kernel::source`] expands
+//! them. A directive is a line that begins with `#`:
 //!
 //! | line | meaning |
 //! |---|---|
 //! | `#for i in A..B` | repeats the lines up to its `#end` for each number from `A` to `B - 1` |
 //! | `#for side in left right` | repeats them for each word |
-//! | `#if EXPRESSION`, `#else`, `#end` | keeps the first or the second lines |
+//! | `#if EXPRESSION`, `#else`, `#end` | keeps the lines before `#else` if the expression is not 0, otherwise those after it |
 //!
-//! In a loop over `i`, `{i}`, or an expression such as `{4*i+1}`, stands for its value, and `{SIDE}` for the word of `side` in
-//! upper case. No space follows the brace. Expressions consist of numbers, loops, the shader's constants
-//! (`const NAME: u32 = ...;` or `bool`), the operators of WGSL, and `select`, `min` and `max`. A misspelt directive panics.
+//! In a loop over `i`, `{i}` is replaced by its value, and an expression such as `{4*i+1}` by its result. In a loop over `side`,
+//! `{side}` is replaced by the word, and `{SIDE}` by the word in upper case. No space follows the brace. Expressions consist of
+//! numbers, loop variables, the shader's constants (`const NAME: u32 = ...;` or `bool`), the operators of WGSL, and `select`,
+//! `min` and `max`. A misspelt directive panics.
 //!
 //! # Invariants
 //!

@@ -7,8 +7,8 @@ use super::interface::{capitalized, interface};
 use super::text::expand;
 
 impl Kernel {
-    /// The whole text of the shader: its `enable` lines, which WGSL requires at the top, then its interface if the declaration
-    /// stands for it, then the snippets, then the shader. Its constants are set, and its directives carried out: see
+    /// The complete text of the shader: its `enable` lines, which WGSL requires at the top, the interface if
+    /// [`Kernel::declares_interface`] is set, the snippets, and the shader itself. Constants are set and directives expanded: see
     /// [the module](crate::kernel#text-generation).
     ///
     /// With `aliased`, read-only bindings are declared `read_write`: a device refuses to bind one buffer in both ways in a

@@ -78,9 +78,9 @@ pub(super) fn multiply_directly(
     }
 }
 
-/// [`multiply_by_gemm`] of a few rows and a transposed matrix, as `right' left'`: `gemm` then rearranges the few rows and reads the long
-/// rows of the matrix in order. Several times as fast where these rows are whole pages, since the elements of a column then share
-/// a few cache lines.
+/// [`multiply_by_gemm`] of a few rows and a transposed matrix, as `right' left'`: `gemm` then rearranges the few rows and reads
+/// the long rows of the matrix in order. This is several times as fast if these rows are whole pages, because the elements of a
+/// column then share a few cache sets.
 fn multiply_transposed(mut out: ViewMut<'_>, accumulate: bool, left: View<'_>, right: View<'_>) {
     let (rows, depth) = (out.rows, left.columns);
     SPACE.with_borrow_mut(|(operand, product)| {

@@ -1,7 +1,8 @@
 //! Strided views of `f32` matrices and their product on the CPU.
 //!
 //! A training step on the CPU spends most of its time here. CPUs with AVX-512 or AVX2 compute tiles in vector registers, 20 to 100
-//! times as fast as plain loops; others, and all for small products, use the `gemm` crate. The results are bitwise identical.
+//! times as fast as plain loops. Other CPUs, and all CPUs for small products, use the `gemm` crate. The results are bitwise
+//! identical.
 //!
 //! The views check bounds once, keep their pointers inside this module, and allow several threads to write blocks of columns of
 //! one row-major matrix, so this module contains `unsafe` code.

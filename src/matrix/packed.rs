@@ -12,7 +12,7 @@ use super::view::{View, ViewMut};
 /// Rows of the left operand that are copied at once: at most half a megabyte.
 const BLOCK_ROWS: usize = 256;
 
-/// Elements of the right operand that are copied at once: 256 KiB, for which a core's second cache has room.
+/// Elements of the right operand that are copied at once: 256 KiB, which fit into the L2 cache of a core.
 const BLOCK_ELEMENTS: usize = 1 << 16;
 
 /// Copies of parts of both operands. A thread keeps this memory.
@@ -103,7 +103,7 @@ fn multiply_run<V: Vectors>(
                     copy,
                     stored: (right.is_straight() && t == 0).then_some(right),
                     later,
-                    // The first row of tiles waits for memory itself.
+                    // The first row of tiles copies the columns, so prefetching begins with the second.
                     turn: [
                         (t.max(1) - 1) * panels.count,
                         (tiles.count - 1).max(1) * panels.count,
@@ -148,7 +148,7 @@ struct Row<'r, 'o, V: Vectors> {
     copy: &'r mut [V::f32s],
     /// The columns of the right operand, if they are not copied yet.
     stored: Option<View<'r>>,
-    /// What to prefetch, and how many of its parts are done before this row of tiles, of how many.
+    /// What to prefetch, divided into `turn[1]` parts. This row of tiles prefetches the parts from `turn[0]` on, one for each tile.
     later: View<'r>,
     turn: [usize; 2],
 }
@@ -217,7 +217,7 @@ impl<V: Vectors> Row<'_, '_, V> {
                 tile::<V, M, N>(simd, depth, left, Panel { copy, later })
             }
         };
-        // Without a call of a function, for which the sums would leave their registers.
+        // Inline: a function call would force the sums out of their registers.
         if !is_whole {
             for (row, sums) in rows.into_iter().zip(sums) {
                 for (part, sum) in row.chunks_mut(V::F32_LANES).zip(sums) {

@@ -40,7 +40,7 @@ mod vectors {
     /// The number of rows below which a copy of the right operand does not pay off.
     const FEW: usize = 8;
 
-    /// See [`multiply`](super::multiply). False, without a result, if this CPU or these sizes are a case for `gemm`.
+    /// See [`multiply`](super::multiply). Returns false and leaves `out` unchanged if `gemm` has to compute this product.
     pub(super) fn multiply(
         out: &mut ViewMut<'_>,
         accumulate: bool,

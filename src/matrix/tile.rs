@@ -21,10 +21,10 @@ macro_rules! unrolled {
 }
 pub(super) use unrolled;
 
-/// Loads a line into the first cache.
+/// Prefetches a line into the L1 cache.
 pub(super) const SOON: i32 = _MM_HINT_T0;
 
-/// Loads a line into the second cache.
+/// Prefetches a line into the L2 cache.
 pub(super) const LATER: i32 = _MM_HINT_T1;
 
 /// A set of vector instructions, with the size of the tiles that fit into its registers.
@@ -35,7 +35,7 @@ pub(super) trait Vectors: Simd {
     /// The largest number of vectors in a row of a tile, at most 3.
     const WIDTH: usize;
 
-    /// Tells the processor that the cache line of an element is needed: [`SOON`] or [`LATER`].
+    /// Prefetches the cache line of an element into the L1 cache ([`SOON`]) or the L2 cache ([`LATER`]).
     #[inline(always)]
     #[allow(unsafe_code)]
     fn prefetch<const WHEN: i32>(self, element: &f32) {
@@ -178,7 +178,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The number of rows in memory that are loaded ahead of those that are copied.
+/// How many rows ahead of the copy are prefetched.
 pub(super) const AHEAD: usize = 8;
 
 /// Columns as they are stored, and where to copy them. The first tile copies the columns for those below it, since it would
@@ -209,7 +209,8 @@ impl<S: Vectors, const N: usize> Right<S, N> for Copying<'_, '_, S::f32s, N> {
     }
 }
 
-/// `left right` for `M` rows and `N` vectors of columns. Each sum is a chain of fused multiply-adds with ascending terms, from zero.
+/// `left right` for `M` rows and `N` vectors of columns. Each sum is a chain of fused multiply-adds with ascending terms, from
+/// zero.
 #[inline(always)]
 pub(super) fn tile<S: Simd, const M: usize, const N: usize>(
     simd: S,
@@ -222,7 +223,7 @@ pub(super) fn tile<S: Simd, const M: usize, const N: usize>(
     for k in 0..depth {
         let right = right.term(simd, k);
         unrolled!(M, |i| {
-            // As an integer, or the compiler loads all rows' terms before it uses one, and the sums leave their registers.
+            // Converted through an integer: otherwise the compiler loads the terms of all rows first, and the sums are spilled.
             let x = simd.splat_f32s(f32::from_bits(left.term(i, k).to_bits()));
             unrolled!(N, |j| sums[i][j] =
                 simd.mul_add_f32s(x, right[j], sums[i][j]));

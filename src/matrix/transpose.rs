@@ -64,7 +64,7 @@ fn transpose_by<V: Vectors>(simd: V, out: &mut ViewMut<'_>, x: View<'_>) {
                     let block = &mut block[..lanes];
                     for (k, vector) in block.iter_mut().enumerate() {
                         *vector = V::as_simd_f32s(&x.row(i + k)[j..j + lanes]).0[0];
-                        // The rows of the next block are far apart, so that the processor does not foresee them.
+                        // The rows of the next block are far apart, which the hardware prefetcher does not predict.
                         simd.prefetch::<SOON>(&x.row((i + k + lanes).min(x.rows - 1))[j]);
                     }
                     simd.transpose(block);

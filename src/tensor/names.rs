@@ -101,7 +101,7 @@ pub fn rounded(parameter: &str) -> String {
     format!("{parameter}{ROUNDED}")
 }
 
-/// The parameter of which a tensor is the copy in `f16`; none for other names.
+/// The parameter whose `f16` copy has this name; `None` for other names.
 pub fn rounded_parameter(name: &str) -> Option<&str> {
     name.strip_suffix(ROUNDED)
 }

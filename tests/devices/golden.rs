@@ -2,9 +2,9 @@
 //! `wlstm::validate::golden`.
 //!
 //! `f64` on the CPU agrees to 1e-9, `f32` on the CPU and on every GPU to 2e-5 on losses and 1e-4 on the rest. So do the plans of
-//! mixed precision and of "f32x3" in `f64`, where nothing is rounded: their gradients are those of a loss times a scale. Where they are
-//! rounded to `f16`, which has a precision of 11 bits, losses agree to 2e-3 and the rest to 5e-2. The same tolerances hold for
-//! plans that recompute the gates in the backward pass: all at once, two steps at a time, or step by step.
+//! mixed precision and of "f32x3" in `f64`, where nothing is rounded: their gradients are those of a loss times a scale. Where
+//! they are rounded to `f16`, which has a precision of 11 bits, losses agree to 2e-3 and the rest to 5e-2. The same tolerances
+//! hold for plans that recompute the gates in the backward pass: all at once, two steps at a time, or step by step.
 
 use std::sync::Arc;
 

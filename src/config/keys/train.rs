@@ -187,10 +187,10 @@ named! {
         F32 = "f32",
         /// Operands of matrix products and stored activations have 16 bits, sums and weights 32 bits.
         Mixed = "mixed",
-        /// As "f32", but matrix products run on the `f16` matrix units of a GPU, where it has them: each operand is split into
-        /// two 16-bit numbers, and three products of these replace one. A sum is at least as accurate as with "f32", a
-        /// single product is not always rounded as in IEEE `f32`. Values above 65,504 overflow, as in "mixed", and the loss
-        /// is scaled as there.
+        /// Like "f32", but matrix products run on the `f16` matrix units of a GPU that has them: each operand is split into
+        /// two 16-bit numbers, and three products of these replace one. Sums are at least as accurate as with "f32"; a single
+        /// product is not always rounded as in IEEE `f32`. As with "mixed", values above 65,504 overflow, and the loss is
+        /// scaled.
         F32x3 = "f32x3",
     }
 }

@@ -49,7 +49,7 @@ impl Names {
     }
 }
 
-/// Operators from the weakest to the strongest; those in a row bind equally.
+/// Operators by increasing precedence; those in a row have the same precedence.
 const OPERATORS: [&[&str]; 5] = [
     &["||"],
     &["&&"],

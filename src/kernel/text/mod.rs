@@ -7,7 +7,7 @@ use std::str::Lines;
 
 use expression::{Names, Value, evaluate};
 
-/// The text with its constants set and its directives carried out.
+/// The text with its constants set and its directives expanded.
 ///
 /// # Panics
 ///
@@ -77,7 +77,7 @@ fn parse<'a>(lines: &mut Peekable<Lines<'a>>) -> Vec<Part<'a>> {
                     otherwise,
                 }
             }
-            Some(word) if word.starts_with('#') => panic!("`{directive}` is no directive"),
+            Some(word) if word.starts_with('#') => panic!("`{directive}` is not a directive"),
             _ => Part::Line(line),
         });
     }
@@ -292,7 +292,10 @@ eights
     #[test]
     fn what_is_misspelt_is_refused() {
         for (text, message) in [
-            ("  #fro i in 0..2\n#end", "`#fro i in 0..2` is no directive"),
+            (
+                "  #fro i in 0..2\n#end",
+                "`#fro i in 0..2` is not a directive",
+            ),
             ("#for i in 0..2\nx", "`#for i in 0..2` has no `#end`"),
             (
                 "#if 1 == 1\n#else\n#else\n#end",

@@ -42,7 +42,7 @@ pub static KERNEL: Kernel = Kernel {
     ..Kernel::DEFAULT
 };
 
-/// The loads that a thread has under way at once.
+/// The number of loads that a thread has in flight at once.
 const AT_ONCE: u32 = 8;
 
 /// The elements that a thread sums: several where there are enough of them to fill a device.

@@ -55,8 +55,8 @@ pub(super) const TABLE: [Form; 26] = [
     form("matmul/product_tiled 128x128", Elements, [128, 128], Registers, [16, 1]),
     form("matmul/product_vector", Vectors, [64, 64], Registers, [16, 1]).unmeasured(),
     form("matmul/product_vector 128", Vectors, [128, 128], Registers, [16, 1]),
-    // With one barrier a step instead of two: for few workgroups per processor, which do not hide each other's waits. The last one
-    // needs as much memory as 64x64, so that more workgroups are resident.
+    // One barrier per step instead of two, for products with too few workgroups per multiprocessor to hide memory latency. The last
+    // form needs as much memory as 64x64, so that more workgroups are resident.
     form("matmul/product_vector 64x64 double", Vectors, [64, 64], Registers, [16, 2]).part_of(Change::DoubleBuffer),
     form("matmul/product_vector 128x64 double", Vectors, [128, 64], Registers, [16, 2]).part_of(Change::DoubleBuffer),
     form("matmul/product_vector 128x128 double", Vectors, [128, 128], Registers, [16, 2]).part_of(Change::DoubleBuffer),
@@ -76,7 +76,7 @@ pub(super) const TABLE: [Form; 26] = [
     form("matmul/product_units_vector 128x128 of 64x32", Vectors, [128, 128], Units([64, 32]), [32, 1]).part_of(Change::Units),
     form("matmul/product_units_vector 128x128 of 64x64", Vectors, [128, 128], Units([64, 64]), [32, 1]).part_of(Change::Units),
     form("matmul/product_units_vector 128x128 of 64x64 double", Vectors, [128, 128], Units([64, 64]), [16, 2]).part_of(Change::Units),
-    // For the largest products, where 46 KiB of workgroup memory are to be had:
+    // For the largest products, on devices with 46 KiB of workgroup memory:
     form("matmul/product_units_vector 256x128 of 64x64 double", Vectors, [256, 128], Units([64, 64]), [16, 2]).part_of(Change::Units),
     // The same for products of 128 rows, with half as many workgroups that read the left operand.
     form("matmul/product_units_vector 128x256 of 64x64 double", Vectors, [128, 256], Units([64, 64]), [16, 2]).part_of(Change::Units),

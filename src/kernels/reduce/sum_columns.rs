@@ -25,7 +25,7 @@ pub static KERNEL: Kernel = Kernel {
     ..BASE
 };
 
-/// The form whose threads read eight rows at a time: more loads are under way at once.
+/// The form whose threads read eight rows at a time, with more loads in flight.
 pub static EIGHT: Kernel = Kernel {
     name: "reduce/sum_columns eight",
     constants: |raw| vec![("COLUMNS", columns(Params::of(raw).width)), ("AT_ONCE", 8)],

@@ -47,7 +47,7 @@ pub struct TrainingSession {
 #[derive(Clone, Copy, PartialEq)]
 enum Run {
     Step,
-    /// Of what precedes a step and has no outputs: the table exchange, the rounding of parameters.
+    /// A plan without outputs that runs before a step: the exchange of tables, or the rounding of parameters.
     Preparation,
 }
 
@@ -233,8 +233,8 @@ impl TrainingSession {
         Ok(())
     }
 
-    /// Starts what precedes a step. With tables on the host: moves the rows that the step needs to the devices. Where the host
-    /// has written parameters that have a copy in `f16`: writes the copies.
+    /// Starts the plans that run before a step. With tables on the host, moves the rows that the step needs to the devices. If the
+    /// host has written parameters that have an `f16` copy, writes the copies.
     fn prepare(&mut self, inputs: &mut StepInputs) -> Result<()> {
         let weights = &mut self.weights;
         if !weights.tables.is_empty() {
@@ -282,7 +282,7 @@ impl TrainingSession {
         }
     }
 
-    /// Fetches what precedes the oldest step.
+    /// Fetches the plans that ran before the oldest step.
     pub(super) fn settle(&mut self) -> Result<()> {
         while self.runs.front() == Some(&Run::Preparation) {
             for executor in &mut self.weights.executors {

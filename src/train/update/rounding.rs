@@ -1,4 +1,4 @@
-//! The copies of parameters in `f16` before the first step.
+//! The `f16` copies of parameters before the first step.
 
 use std::sync::Arc;
 
