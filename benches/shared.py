@@ -8,7 +8,7 @@ Needs `cargo build --release` before, and PyTorch in the Python that runs this s
 measured. The script starts the busy processes, in its own session, so that the scheduler treats them as it treats the measured
 programs, and ends them. The programs run alternately, --rounds times each, and the medians are compared.
 """
-import argparse, contextlib, json, os, pathlib, statistics, subprocess, sys
+import argparse, contextlib, pathlib, statistics, subprocess, sys
 
 import peers
 
@@ -47,30 +47,38 @@ def main():
     commands = {
         "wlstm": [a.wlstm, "bench", "step", config, *changes, "--device", "cpu", "--json", "--quiet", "--seconds", 4],
         "PyTorch, eager": torch,
-        "PyTorch, compiled": [*torch, "--compile", "default"],
+        "PyTorch, compiled": [*torch, *peers.compiled("default", options)],
     }
     counts = [0, *a.busy]
+    results = {"cell": a.cell, "rounds": a.rounds, "versions": peers.versions(a), "programs": {}}
     found = {name: {count: [] for count in counts} for name in commands}
     for _ in range(a.rounds):
         for name, command in commands.items():
             for count in counts:
-                if found[name] is not None:
-                    with busy(count):
-                        value = peers.words(command)
-                    found[name] = None if value is None else found[name]
-                    if value is not None:
-                        found[name][count].append(value)
-    print(f"{a.cell}, {os.cpu_count()} processors")
+                if found[name] is None:
+                    continue
+                with busy(count):
+                    value = peers.words(command)
+                if value is None:
+                    found[name] = None
+                else:
+                    found[name][count].append(value)
+        for name, values in found.items():
+            results["programs"][name] = values and {count: figures(values, count) for count in counts}
+        peers.store(a.json, results)
+    cores = results["versions"]["cores"]
+    print(f"{a.cell}, {cores} cores of {results['versions']['machine']}")
     print(f"{'words/s':<20}{'alone':>10}" + "".join(f"{f'beside {count}':>12}{'kept':>8}" for count in a.busy))
-    results = {}
-    for name, values in found.items():
-        if values is None:
-            continue
-        medians = results[name] = {count: statistics.median(values[count]) for count in counts}
-        shares = "".join(f"{medians[count]:>12,.0f}{medians[count] / medians[0]:>8.0%}" for count in a.busy)
-        print(f"{name:<20}{medians[0]:>10,.0f}{shares}")
-    if a.json:
-        a.json.write_text(json.dumps({"cell": a.cell, "processors": os.cpu_count(), "words_per_second": results}, indent=2) + "\n")
+    for name, by_count in results["programs"].items():
+        if by_count:
+            shares = "".join(f"{by_count[count]['words_per_second']:>12,.0f}{by_count[count]['kept']:>8.0%}" for count in a.busy)
+            print(f"{name:<20}{by_count[0]['words_per_second']:>10,.0f}{shares}")
+
+
+def figures(values, count):
+    """The figures beside `count` busy processes: the median, its share of the speed alone, and the value of each round."""
+    median = statistics.median(values[count])
+    return {"words_per_second": median, "kept": median / statistics.median(values[0]), "of_rounds": values[count]}
 
 
 if __name__ == "__main__":
