@@ -1,8 +1,32 @@
 #!/usr/bin/env python3
-"""Prints the results of benches/device.sh as short tables: python3 benches/device_table.py OUT/device.json"""
-import json, sys
+"""Prints the results of benches/device.sh as short tables: python3 benches/device_table.py OUT/device.json
+
+With --merge it first joins the kernels in the file, which device.sh measures in several processes, in one member `kernels`, as
+`wlstm bench kernels` prints it.
+"""
+import json, os, sys
 
 MODELS = ["biglstm", "f512", "g4", "g8"]
+PRECISIONS = ["f32", "f32x3", "mixed"]
+
+
+def merge(found):
+    """Replaces the members with kernels by one, in which each product has the forms of all of them."""
+    measured = [found.pop(name) for name in list(found) if name == "micro" or name.startswith("products-")]
+    if not measured:
+        return
+    products = {}
+    for product in (product for one in measured for product in one["products"]):
+        product = dict(product)
+        forms = product.pop("forms")
+        # Pieces can differ between a product and a cell that computes it, not between forms.
+        products.setdefault(json.dumps([product["shape"], product["precision"]]), product).setdefault("forms", []).extend(forms)
+    for product in products.values():
+        shortest = min(form["seconds"] for form in product["forms"])
+        for form in product["forms"]:
+            form["is_fastest"] = form["seconds"] == shortest
+    micro = [one for one in measured if one["micro"]] or measured
+    found["kernels"] = micro[0] | {"products": list(products.values())}
 
 
 def heading(text):
@@ -28,23 +52,29 @@ def torch(found, model, precision):
 
 
 def models(found):
-    heading("words per second")
+    heading("words per second, and the ratio to the faster of PyTorch eager and compiled")
     print(f"{'model':<10}{'precision':<10}{'wlstm':>10}{'ms':>9}{'floor':>8}{'over floor':>12}{'eager':>10}{'compiled':>10}{'ratio':>7}")
+    incomplete = False
     for model in MODELS:
         for precision, peer in [("f32", "fp32"), ("f32x3", "fp32"), ("mixed", "bf16")]:
             step = found.get(f"lm1b-{model}-{precision}")
             if step is None:
                 continue
-            eager, compiled = torch(found, model, peer)
-            best = max([value for value in (eager, compiled) if value], default=None)
-            print(f"{model:<10}{precision:<10}{step['words_per_second']:>10,.0f}{step['seconds_per_step'] * 1e3:>9.2f}"
-                  f"{step['floor_seconds'] * 1e3:>8.2f}{step['times_floor']:>12.2f}{number(eager):>10}{number(compiled):>10}"
-                  f"{ratio(step['words_per_second'], best):>7}")
+            peers = torch(found, model, peer)
+            best = max([value for value in peers if value], default=None)
+            mark = "*" if best and None in peers else ""
+            incomplete |= mark == "*"
+            milliseconds = lambda seconds: number(seconds and seconds * 1e3, "{:.2f}")
+            print(f"{model:<10}{precision:<10}{step['words_per_second']:>10,.0f}{milliseconds(step['seconds_per_step']):>9}"
+                  f"{milliseconds(step['floor_seconds']):>8}{number(step['times_floor'], '{:.2f}'):>12}"
+                  + "".join(f"{number(value):>10}" for value in peers) + f"{ratio(step['words_per_second'], best):>7}{mark}")
+    if incomplete:
+        print("* PyTorch was measured in one of the two modes only")
 
 
 def parts(found):
     for model in MODELS:
-        steps = {p: found[f"lm1b-{model}-{p}"] for p in ("f32", "f32x3", "mixed") if f"lm1b-{model}-{p}" in found}
+        steps = {p: found[f"lm1b-{model}-{p}"] for p in PRECISIONS if f"lm1b-{model}-{p}" in found}
         if not steps:
             continue
         heading(f"{model}: ms and times over floor")
@@ -57,34 +87,37 @@ def parts(found):
             print(f"{name:<28}" + "".join(f"{cell:>16}" for cell in text))
 
 
-def changes(found):
+def optimizations(found):
+    """The speed of each step over that with one optimization disabled."""
     rows = {}
     for name in found:
-        model, dash, change = name.partition("-mixed-without-")
+        step, dash, disabled = name.partition("-without-")
         if dash:
-            rows.setdefault(change, {})[model] = ratio(speed(found, model + "-mixed"), speed(found, name))
-    if rows:
-        columns = sorted({model for row in rows.values() for model in row})
-        heading("speed with each change over the speed without it, mixed")
-        print(f"{'change':<16}" + "".join(f"{model:>16}" for model in columns))
-        for change, row in rows.items():
-            print(f"{change:<16}" + "".join(f"{row.get(model, '-'):>16}" for model in columns))
+            rows.setdefault(disabled, {})[step] = ratio(speed(found, step), speed(found, name))
+    if not rows:
+        return
+    columns = sorted({step for row in rows.values() for step in row})
+    width = max(len(step) for step in columns) - len("lm1b-") + 3
+    heading("speed with each optimization over the speed without it")
+    print(f"{'optimization':<16}" + "".join(f"{step.removeprefix('lm1b-'):>{width}}" for step in columns))
+    for disabled, row in rows.items():
+        print(f"{disabled:<16}" + "".join(f"{row.get(step, ''):>{width}}" for step in columns))
 
 
 def products(found):
-    measured = found.get("products", {}).get("products", [])
+    measured = found.get("kernels", {}).get("products", [])
     if measured:
         reduced = ", at reduced sizes" if any(product["reduced"] for product in measured) else ""
         heading(f"products: fastest form, TFLOP/s, share of peak{reduced}")
-    for product in measured:
-        best = max(product["forms"], key=lambda form: form["flops_per_second"])
-        print(f"{product['shape']:<32}{product['precision']:<7}{best['kernel']:<36}{best['flops_per_second'] / 1e12:>8.2f}"
+    for product in sorted(measured, key=lambda product: PRECISIONS.index(product["precision"])):
+        best = min(product["forms"], key=lambda form: form["seconds"])
+        print(f"{product['shape']:<32}{product['precision']:<7}{best['kernel']:<52}{best['flops_per_second'] / 1e12:>8.2f}"
               f"{best['share_of_peak'] * 100:>6.0f} %{product['pieces']:>4} pieces")
 
 
 def micro(found):
-    measured = found.get("micro")
-    if measured is None:
+    measured = found.get("kernels", {})
+    if not measured.get("micro"):
         return
     heading("copies and short dispatches")
     for copy in measured["micro"]["copies"]:
@@ -99,11 +132,18 @@ def micro(found):
 
 
 def main():
-    with open(sys.argv[1]) as file:
+    path = sys.argv[-1]
+    with open(path) as file:
         found = json.load(file)
+    merge(found)
+    if "--merge" in sys.argv[1:-1]:
+        with open(path + ".new", "w") as file:
+            json.dump(found, file, indent=1)
+            file.write("\n")
+        os.replace(path + ".new", path)
     for adapter in found.get("devices", []):
         print(f"{adapter['name']}, {adapter['backend']}, {adapter['driver']} {adapter['driver_info']}")
-    for part in (products, micro, parts, changes, models):
+    for part in (products, micro, parts, optimizations, models):
         part(found)
 
 
