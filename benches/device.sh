@@ -25,6 +25,7 @@
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 out=${1:?"usage: benches/device.sh OUT [SEL]"}
+out=${out%/}
 device=${2:-gpu}
 wlstm=${WLSTM:-$root/target/release/wlstm}
 python=${PYTHON:-}
