@@ -91,9 +91,11 @@ impl Device {
         let Device::Gpu(adapter) = self else {
             return Ok(Box::new(CpuExecutor::<f32>::without(options.without)));
         };
+        let cache = options.cache.clone().filter(|_| options.tune);
+        let on_units = |operands| GpuExecutor::with_tried_units(adapter, operands, cache.clone());
         let mut executor = match workload {
-            Workload::Mixed => GpuExecutor::with_tried_units(adapter, UnitOperands::Halves)?,
-            Workload::F32x3 => GpuExecutor::with_tried_units(adapter, UnitOperands::Split)?,
+            Workload::Mixed => on_units(UnitOperands::Halves)?,
+            Workload::F32x3 => on_units(UnitOperands::Split)?,
             Workload::Kernels if adapter.summary.unit().is_some() => {
                 GpuExecutor::with_explicit_units(adapter)?
             }

@@ -1,12 +1,14 @@
 //! Trials of kernels against their CPU references, before a device runs them in an untested way: on its matrix units, or without
 //! the run-time checks of wgpu. A trial uses its own executor, so that a failure does no harm.
 
+use std::path::PathBuf;
+
 use super::adapter::Adapter;
 use super::executor::Executor;
 use super::gpu::GpuExecutor;
 use super::pipelines::Trust;
 use super::single::{Layout, compare, fill, reference, rounded, run_case};
-use super::tuning::Tuning;
+use super::tuning::{Tuning, TuningResults};
 use crate::error::{Kind, Result};
 use crate::graph::plan::Plan;
 use crate::kernel::{DeviceTraits, Halves, Kernel, MatrixUnits, UnitOperands};
@@ -96,26 +98,43 @@ fn units_disagree(adapter: &Adapter, unit: MatrixUnits, operands: UnitOperands) 
 }
 
 impl GpuExecutor {
-    /// Opens an adapter to compute products of these operands on its matrix units, if they are hardware and pass a trial. If they
-    /// fail, it tries tiles in smaller vectors, then logs a warning and computes products without units. Software adapters only
-    /// emulate such units, more slowly than plain products.
+    /// Opens an adapter to compute products of these operands on its matrix units, if they are hardware and pass a trial, or passed
+    /// it in an earlier run with the same driver and shaders. If they fail, it tries tiles in smaller vectors, then logs a warning
+    /// and computes products without units. Software adapters only emulate such units, more slowly than plain products.
+    ///
+    /// `cache` is the folder that keeps what passed.
     ///
     /// # Errors
     ///
     /// [`Kind::Device`] if the driver refuses.
-    pub fn with_tried_units(adapter: &Adapter, operands: UnitOperands) -> Result<GpuExecutor> {
+    pub fn with_tried_units(
+        adapter: &Adapter,
+        operands: UnitOperands,
+        cache: Option<PathBuf>,
+    ) -> Result<GpuExecutor> {
         let (summary, name) = (&adapter.summary, &adapter.summary.name);
         let Some(unit) = summary.trained_on() else {
             return GpuExecutor::new(adapter);
         };
+        let with = |vector_bytes| MatrixUnits {
+            vector_bytes,
+            ..unit
+        };
         let sizes = [16, 8, 2].into_iter();
-        for vector_bytes in sizes.filter(|bytes| *bytes <= unit.vector_bytes) {
-            let unit = MatrixUnits {
-                vector_bytes,
-                ..unit
-            };
+        let sizes: Vec<u32> = sizes.filter(|bytes| *bytes <= unit.vector_bytes).collect();
+        let mut results = TuningResults::open(summary, cache);
+        let passed = results.unit_vectors(operands);
+        if let Some(bytes) = passed.filter(|bytes| sizes.contains(bytes)) {
+            return GpuExecutor::with_unit(adapter, with(bytes), operands);
+        }
+        for vector_bytes in sizes {
+            let unit = with(vector_bytes);
             match units_disagree(adapter, unit, operands) {
-                None => return GpuExecutor::with_unit(adapter, unit, operands),
+                None => {
+                    results.set_unit_vectors(operands, vector_bytes);
+                    results.save();
+                    return GpuExecutor::with_unit(adapter, unit, operands);
+                }
                 Some(reason) => tracing::warn!(
                     "the matrix units of {name} are not used with tiles in vectors of {vector_bytes} bytes: {reason}"
                 ),

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 pub(super) use candidates::Candidates;
-use results::{TuningResults, widths_key};
+pub(super) use results::TuningResults;
+use results::widths_key;
 
 use super::adapter::AdapterSummary;
 use crate::error::Result;

@@ -9,7 +9,7 @@ use crate::device::adapter::AdapterSummary;
 use crate::digest::Fnv1a;
 use crate::error::Result;
 use crate::files::write_atomically;
-use crate::kernel::{Halves, Kernel};
+use crate::kernel::{Halves, Kernel, UnitOperands};
 use crate::kernels::catalogue;
 
 /// The results for an adapter, as stored in the file.
@@ -24,6 +24,9 @@ struct Known {
     /// Whether a kernel computes correctly without run-time checks, by its name and the element sizes of its bindings.
     #[serde(default)]
     trusted: BTreeMap<String, bool>,
+    /// From the operands of matrix units to the bytes of the vectors from which the units read tiles, if they passed a trial.
+    #[serde(default)]
+    units: BTreeMap<String, u32>,
 }
 
 /// The results for one adapter.
@@ -58,6 +61,7 @@ impl TuningResults {
                 adapter,
                 choices: BTreeMap::new(),
                 trusted: BTreeMap::new(),
+                units: BTreeMap::new(),
             });
         TuningResults { path, known }
     }
@@ -94,6 +98,18 @@ impl TuningResults {
     /// the file.
     pub fn set_trusted(&mut self, kernel: &Kernel, halves: Halves, good: bool) {
         self.known.trusted.insert(trusted_key(kernel, halves), good);
+    }
+}
+
+impl TuningResults {
+    /// The bytes of the vectors from which the matrix units read tiles, if they have passed a trial with these operands.
+    pub fn unit_vectors(&self, operands: UnitOperands) -> Option<u32> {
+        self.known.units.get(&format!("{operands:?}")).copied()
+    }
+
+    /// Records that the matrix units passed a trial. [`TuningResults::save`] writes it to the file.
+    pub fn set_unit_vectors(&mut self, operands: UnitOperands, bytes: u32) {
+        self.known.units.insert(format!("{operands:?}"), bytes);
     }
 }
 

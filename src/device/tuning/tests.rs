@@ -2,7 +2,9 @@ use super::*;
 use crate::device::Hardware;
 use crate::graph::builder::Builder;
 use crate::graph::memory::Limits;
-use crate::kernel::{Change, Changes, DeviceTraits, Halves, MatrixUnits, Params as _};
+use crate::kernel::{
+    Change, Changes, DeviceTraits, Halves, MatrixUnits, Params as _, UnitOperands,
+};
 use crate::kernels::lstm::cell_forward;
 use crate::kernels::matmul::product;
 use crate::kernels::{catalogue, forms};
@@ -296,8 +298,12 @@ fn the_fastest_form_is_kept_for_the_adapter_and_its_driver() {
     tuning
         .results
         .set_trusted(&product::KERNEL, product::KERNEL.all_halves(), false);
+    let operands = UnitOperands::Halves;
+    tuning.results.set_unit_vectors(operands, 8);
     tuning.results.save();
     for tuning in [tuning, open("1.0")] {
+        assert_eq!(tuning.results.unit_vectors(operands), Some(8));
+        assert_eq!(tuning.results.unit_vectors(UnitOperands::Split), None);
         assert!(tuning.unknown(&plan).is_none());
         assert_eq!(
             tuning.results.trusts(&product::KERNEL, Halves::NONE),
@@ -312,6 +318,7 @@ fn the_fastest_form_is_kept_for_the_adapter_and_its_driver() {
         tuned.check();
     }
     assert!(open("1.1").unknown(&plan).is_some());
+    assert_eq!(open("1.1").results.unit_vectors(operands), None);
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         std::fs::write(entry.unwrap().path(), "{ nonsense").unwrap();
     }
