@@ -17,7 +17,8 @@ use crate::kernel::Change;
     cache can exceed 100 %.\n\
     \n\
     Examples:\n  \
-    wlstm bench\n  \
+    wlstm bench --json > before.json\n  \
+    wlstm bench --baseline before.json\n  \
     wlstm bench step configs/bench.toml --set model.groups=8 --profile\n  \
     wlstm bench step configs/lm1b-g4.toml --device gpu --json"
 )]
@@ -32,6 +33,10 @@ pub(in crate::cli) struct BenchArgs {
     /// Print one JSON document
     #[arg(long, global = true)]
     pub json: bool,
+    /// Also print the speed relative to an earlier measurement of the same kernels or configuration, from a file with the
+    /// output of --json
+    #[arg(long, value_name = "FILE", global = true)]
+    pub baseline: Option<PathBuf>,
 }
 
 /// The measurements of `wlstm bench`.
@@ -62,9 +67,6 @@ pub(in crate::cli) struct BenchKernelsArgs {
     /// matrix products of the paper's models) or micro (copies of memory and short dispatches)
     #[arg(long, value_name = "PART", value_parser = part())]
     pub only: Vec<Part>,
-    /// Also print the speed relative to an earlier measurement, from a file with the output of --json
-    #[arg(long, value_name = "FILE")]
-    pub baseline: Option<PathBuf>,
 }
 
 /// `wlstm bench step`.
@@ -77,9 +79,6 @@ pub(in crate::cli) struct BenchStepArgs {
     /// peaks of the device allow
     #[arg(long)]
     pub profile: bool,
-    /// Also print the speed relative to an earlier measurement of the same configuration, from a file with the output of --json
-    #[arg(long, value_name = "FILE")]
-    pub baseline: Option<PathBuf>,
     /// Measure at most this many steps
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = count, allow_negative_numbers = true)]
     pub steps: u64,

@@ -44,7 +44,8 @@ fn heading(file: &str, device: &str, without: &[String]) -> String {
     format!("\nspeed relative to `{file}` ({device}{without})\n")
 }
 
-fn ratio(speed: f64) -> String {
+/// A speed relative to an earlier one.
+pub(super) fn ratio(speed: f64) -> String {
     format!("{speed:.2}")
 }
 

@@ -14,6 +14,7 @@ use super::args::{BenchArgs, BenchCommand, BenchKernelsArgs, BenchStepArgs};
 use super::baseline::{self, Compared, kernel_ratios, step_ratios};
 use super::steps::{CellTimes, cell_table, step_text};
 use super::tables::kernel_text;
+use crate::bench::baseline::{KernelRatios, StepRatios};
 use crate::bench::kernels::{KernelTimes, Part, kernels, measured};
 use crate::bench::step::{Length, settings, step};
 use crate::cell::CELLS;
@@ -65,8 +66,8 @@ fn show(arguments: &BenchArgs, document: &impl Serialize, text: &str) -> Result<
 /// Kernels and cells, as `--json` prints them.
 #[derive(Serialize)]
 struct Everything {
-    kernels: KernelTimes,
-    steps: Vec<CellTimes>,
+    kernels: Compared<KernelTimes, KernelRatios>,
+    steps: Vec<Compared<CellTimes, StepRatios>>,
 }
 
 /// The cells to measure: the name of each in the results, and its overrides of the model.
@@ -87,29 +88,54 @@ fn cells() -> Vec<(&'static str, Vec<String>)> {
 
 fn run_all(arguments: &BenchArgs, invocation: &Invocation) -> Result<()> {
     let quiet = invocation.quiet();
+    let baseline = baseline::read(arguments.baseline.as_ref())?;
+    let baseline = baseline.as_ref();
     let mut executor = kernel_executor(&arguments.device, invocation)?;
-    let kernels = kernels(executor.as_mut(), &[Part::Cases, Part::Micro], "")?;
     // Without f16 in hardware, mixed precision is emulated and its time is not meaningful.
     let has_f16 = executor.runs(&copy::KERNEL, copy::KERNEL.all_halves());
-    drop(executor);
     let precisions: &[&str] = if has_f16 { &["f32", "mixed"] } else { &["f32"] };
-    let mut steps = Vec::new();
+    let mut models = Vec::new();
     for (cell, changes) in cells() {
         for &precision in precisions {
-            note(
-                quiet,
-                &format!("Measuring steps of {cell}, {precision} ..."),
-            );
             let mut changes = changes.clone();
             changes.push(format!("train.precision={precision}"));
             let config = Config::parse(MODEL, "configs/bench.toml", Path::new("."), &changes)?;
-            let words = config.data.vocab_size;
-            let executors = executors(arguments, &config, invocation, &[], true)?;
-            let times = step(executors, &config, words, Length::default(), false)?;
-            steps.push(CellTimes { cell, times });
+            models.push((cell, precision, config));
         }
     }
-    let text = format!("{}\n{}", kernel_text(&kernels), cell_table(&steps));
+    if let Some(baseline) = baseline {
+        baseline.require_kernels()?;
+        for (_, _, config) in &models {
+            baseline.require_settings(&settings(config, config.data.vocab_size))?;
+        }
+    }
+    let kernels = kernels(executor.as_mut(), &[Part::Cases, Part::Micro], "")?;
+    drop(executor);
+    let kernels = Compared {
+        baseline: baseline.map(|all| all.of_kernels(&kernels)).transpose()?,
+        times: kernels,
+    };
+    let mut steps = Vec::new();
+    for (cell, precision, config) in models {
+        note(
+            quiet,
+            &format!("Measuring steps of {cell}, {precision} ..."),
+        );
+        let words = config.data.vocab_size;
+        let executors = executors(arguments, &config, invocation, &[], true)?;
+        let times = step(executors, &config, words, Length::default(), false)?;
+        steps.push(Compared {
+            baseline: baseline.map(|all| all.of_step(&times)).transpose()?,
+            times: CellTimes { cell, times },
+        });
+    }
+    let ratios = kernels.baseline.as_ref();
+    let ratios = ratios.map(kernel_ratios).unwrap_or_default();
+    let text = format!(
+        "{}{ratios}\n{}",
+        kernel_text(&kernels.times),
+        cell_table(&steps)
+    );
     show(arguments, &Everything { kernels, steps }, &text)
 }
 
@@ -127,7 +153,7 @@ fn run_kernels(
             Error::usage(what).help(format!("give part of one of these: {}", names.join(", ")))
         );
     }
-    let baseline = baseline::read(which.baseline.as_ref())?;
+    let baseline = baseline::read(arguments.baseline.as_ref())?;
     if let Some(baseline) = &baseline {
         baseline.require_kernels()?;
     }
@@ -158,7 +184,7 @@ fn run_step(arguments: &BenchArgs, which: &BenchStepArgs, invocation: &Invocatio
     let quiet = invocation.quiet();
     let config = Config::load(&which.config, &which.overrides.set)?;
     let words = vocabulary_size(&config, quiet)?.words;
-    let baseline = baseline::read(which.baseline.as_ref())?;
+    let baseline = baseline::read(arguments.baseline.as_ref())?;
     if let Some(baseline) = &baseline {
         baseline.require_settings(&settings(&config, words))?;
     }

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::super::output;
+use super::baseline::{Compared, ratio};
 use super::tables::{gflops, peak_lines};
+use crate::bench::baseline::StepRatios;
 use crate::bench::profile::StepProfile;
 use crate::bench::step::StepTimes;
 use crate::numbers::{grouped, percent};
@@ -17,19 +19,24 @@ pub(super) struct CellTimes {
     pub times: StepTimes,
 }
 
-/// Steps of the built-in model with each cell.
-pub(super) fn cell_table(steps: &[CellTimes]) -> String {
+/// Steps of the built-in model with each cell. With an earlier measurement, the last column has the relative speeds.
+pub(super) fn cell_table(steps: &[Compared<CellTimes, StepRatios>]) -> String {
     let words = ["cell", "precision"].map(Column::words);
-    let numbers = ["words/s", "ms/step", "GFLOP/s"].map(Column::numbers);
-    let mut table = Table::new(words.into_iter().chain(numbers));
-    for CellTimes { cell, times } in steps {
-        table.row([
+    let compared = steps.iter().any(|step| step.baseline.is_some());
+    let numbers = ["words/s", "ms/step", "GFLOP/s", "times as fast"].into_iter();
+    let numbers = numbers.take(if compared { 4 } else { 3 });
+    let mut table = Table::new(words.into_iter().chain(numbers.map(Column::numbers)));
+    for step in steps {
+        let CellTimes { cell, times } = &step.times;
+        let cells = [
             (*cell).to_owned(),
             times.precision.to_owned(),
             grouped(times.words_per_second as u64),
             format!("{:.2}", times.seconds_per_step * 1e3),
             format!("{:.1}", times.flops_per_second / 1e9),
-        ]);
+        ];
+        let speed = step.baseline.iter().map(|ratios| ratio(ratios.speed));
+        table.row(cells.into_iter().chain(speed));
     }
     table.text(output::terminal_width())
 }

@@ -88,6 +88,7 @@ bench step tiny.toml --steps 1 CPU --baseline {}
 bench kernels --filter none --device {}
 bench kernels --filter none CPU --only {}
 bench kernels --filter pointwise/add CPU --baseline {}
+bench CPU --baseline {}
 factorize {} --factor 4 --out NEW CPU
 factorize run CPU --out NEW --factor {}
 factorize run CPU --out NEW --groups {}

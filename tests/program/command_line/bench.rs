@@ -126,14 +126,13 @@ fn the_speed_relative_to_a_baseline() {
         .assert()
         .code(3)
         .stderr(predicate::str::contains("train.batch was 16 and is 8"));
-    let mut kernels = wlstm();
-    let arguments = ["bench", "kernels", "--device", "cpu", "--baseline"];
-    kernels
-        .args(arguments)
-        .arg(&file)
-        .assert()
-        .code(3)
-        .stderr(predicate::str::contains("not kernels"));
+    for what in [&["kernels"][..], &[]] {
+        let arguments = ["bench", "--device", "cpu", "--baseline"];
+        let mut command = wlstm();
+        command.args(arguments).arg(&file).args(what);
+        let refused = predicate::str::contains("not kernels");
+        command.assert().code(3).stderr(refused);
+    }
 }
 
 #[test]
