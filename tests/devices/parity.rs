@@ -74,14 +74,14 @@ fn parity(kernel: &'static Kernel, case: Case) -> Vec<Trial> {
 }
 
 /// Whether a kernel is for matrix units, and there are GPUs but none with such units.
-fn lacks_units(kernel: &Kernel) -> bool {
+pub fn lacks_units(kernel: &Kernel) -> bool {
     let every = kernel.all_halves();
     let none = !gpus().iter().any(|gpu| runs(kernel, every, gpu));
     kernel.needs_units() && !gpus().is_empty() && none
 }
 
 /// Whether a GPU runs a kernel with these halves.
-fn runs(kernel: &Kernel, halves: Halves, gpu: &Gpu) -> bool {
+pub fn runs(kernel: &Kernel, halves: Halves, gpu: &Gpu) -> bool {
     let summary = &gpu.adapter.summary;
     let traits = DeviceTraits {
         fuses: true,
