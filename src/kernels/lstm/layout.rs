@@ -20,19 +20,22 @@ pub(super) fn replace(x: &mut [[f32; LANES]], f: impl Fn(f32) -> f32) {
 }
 
 /// Runs, then the blocks that are left, each of `W` elements, then the elements that are left.
+type Blocks<'a, const W: usize> = (&'a [[[f32; W]; RUN]], &'a [[f32; W]], &'a [f32]);
+
+/// The same to write.
+type BlocksMut<'a, const W: usize> = (&'a mut [[[f32; W]; RUN]], &'a mut [[f32; W]], &'a mut [f32]);
+
+/// Divides a slice.
 #[inline(always)]
-pub(super) fn blocks<const W: usize>(x: &[f32]) -> (&[[[f32; W]; RUN]], &[[f32; W]], &[f32]) {
+pub(super) fn blocks<const W: usize>(x: &[f32]) -> Blocks<'_, W> {
     let (blocks, rest) = x.as_chunks();
     let (runs, blocks) = blocks.as_chunks();
     (runs, blocks, rest)
 }
 
-/// [`blocks`] of a slice to write.
+/// Divides a slice to write.
 #[inline(always)]
-#[expect(clippy::type_complexity, reason = "the parts of a slice")]
-pub(super) fn blocks_mut<const W: usize>(
-    x: &mut [f32],
-) -> (&mut [[[f32; W]; RUN]], &mut [[f32; W]], &mut [f32]) {
+pub(super) fn blocks_mut<const W: usize>(x: &mut [f32]) -> BlocksMut<'_, W> {
     let (blocks, rest) = x.as_chunks_mut();
     let (runs, blocks) = blocks.as_chunks_mut();
     (runs, blocks, rest)
