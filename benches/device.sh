@@ -127,10 +127,10 @@ compilations() {
     done
 }
 
-# parity PART: runs the parity tests of the kernels of a part on the GPU. They fail unless at least one has passed.
+# parity NAME TESTS: runs tests of kernels on the GPU. They fail unless at least one has passed.
 parity() {
     local name=parity-$1.txt result
-    run "$name" 45 env REQUIRE_GPU=1 "$PARITY" "parity::$1/" "${skipped[@]}"
+    run "$name" 45 env REQUIRE_GPU=1 "$PARITY" "$2" "${skipped[@]}"
     result=$(grep '^test result' "$parts/$name" 2>/dev/null) || result='no result'
     [[ $result =~ ^'test result: ok. '[1-9] ]] || failures=$((failures + 1))
     parity_results+=("\"$1\": \"$result\"")
@@ -193,8 +193,10 @@ if [[ -n $python ]]; then
     trap 'kill "$preparing" 2>/dev/null' EXIT
 fi
 if [[ -n ${PARITY:-} ]]; then
-    parity matmul
-    parity lstm
+    parity matmul parity::matmul/
+    parity lstm parity::lstm/
+    # Errors of f32x3 against f64, for many terms.
+    [[ -z $units ]] || parity accuracy accuracy::f32x3
 fi
 [[ -z $preparing ]] || wait "$preparing"
 trap - EXIT
