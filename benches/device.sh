@@ -24,7 +24,11 @@
 #     VOCABULARY      rows of the tables, also for PyTorch. With the sampled softmax the time of a step does not depend on it
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-out=${1:?"usage: benches/device.sh OUT [SEL]"}
+if (($# < 1)); then
+    echo "usage: benches/device.sh OUT [SEL], with the folder of the results and a value of --device (default: gpu)" >&2
+    exit 2
+fi
+out=$1
 out=${out%/}
 device=${2:-gpu}
 wlstm=${WLSTM:-$root/target/release/wlstm}

@@ -177,7 +177,7 @@ fn facts(adapter: &AdapterSummary) -> [(&'static str, String); 8] {
         .collect();
     let multiprocessors = match (adapter.multiprocessors, adapter.multiprocessors_for_plans()) {
         (Some(count), _) => count.to_string(),
-        (None, 0) => "no".to_owned(),
+        (None, 0) => "none (software)".to_owned(),
         (None, assumed) => format!("unknown, {assumed} assumed"),
     };
     let yes_no = |yes| if yes { "yes" } else { "no" };

@@ -41,6 +41,11 @@ impl Change {
         }
     }
 
+    /// Whether it changes nothing on the CPU.
+    pub fn is_for_gpus(self) -> bool {
+        !matches!(self, Change::Optimizer | Change::Loss)
+    }
+
     /// What it changes, for help.
     pub fn describe(self) -> &'static str {
         match self {

@@ -98,11 +98,12 @@ fn about_steps() -> String {
     let mut text = "The text is random. The size of the vocabulary is data.vocab_size, or that of the vocabulary file.\n\n\
         The floor of a part is the time of its FLOPs at the peak in registers (of matrix units, for products of f16), or of its bytes \
         at the peak of a copy, whichever is longer. Bytes count each element that a kernel reads or writes once, without the pieces of \
-        products.\n\n\
+        products. A kernel whose data stays in a cache can be faster than its floor.\n\n\
         Optimizations to disable:\n"
         .to_owned();
     for change in Change::ALL {
-        text += &format!("  {:<15}{}\n", change.name(), change.describe());
+        let place = if change.is_for_gpus() { " (GPUs)" } else { "" };
+        text += &format!("  {:<15}{}{place}\n", change.name(), change.describe());
     }
     text
 }

@@ -36,12 +36,17 @@ pub(super) fn read(file: Option<&PathBuf>) -> Result<Option<Baseline>> {
     file.map(|file| parse(file)).transpose()
 }
 
-fn heading(file: &str, device: &str, without: &[String]) -> String {
-    let without = match without {
+fn heading(file: &str, device: &str) -> String {
+    format!("\nspeed relative to `{file}` ({device})\n")
+}
+
+/// Names of optimizations as they follow what was measured.
+fn without<S: AsRef<str>>(names: &[S]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match &names[..] {
         [] => String::new(),
         names => format!(", without {}", names.join(", ")),
-    };
-    format!("\nspeed relative to `{file}` ({device}{without})\n")
+    }
 }
 
 /// A speed relative to an earlier one.
@@ -49,21 +54,22 @@ pub(super) fn ratio(speed: f64) -> String {
     format!("{speed:.2}")
 }
 
-/// The ratios of a step.
-pub(super) fn step_ratios(ratios: &StepRatios) -> String {
+/// The ratios of a step that was measured without these optimizations.
+pub(super) fn step_ratios(ratios: &StepRatios, now: &[&str]) -> String {
     let columns = [Column::words("part"), Column::numbers("times as fast")];
     let mut table = Table::new(columns);
-    table.row(["step".to_owned(), ratio(ratios.speed)]);
+    table.row([format!("step{}", without(now)), ratio(ratios.speed)]);
     for group in &ratios.groups {
         table.row([group.group.to_owned(), ratio(group.speed)]);
     }
-    let heading = heading(&ratios.file, &ratios.device, &ratios.without);
+    let before = format!("{}{}", ratios.device, without(&ratios.without));
+    let heading = heading(&ratios.file, &before);
     format!("{heading}{}", table.text(output::terminal_width()))
 }
 
 /// The ratios of kernels and products.
 pub(super) fn kernel_ratios(ratios: &KernelRatios) -> String {
-    let mut text = heading(&ratios.file, &ratios.device, &[]);
+    let mut text = heading(&ratios.file, &ratios.device);
     if !ratios.kernels.is_empty() {
         let words = ["kernel", "case", "precision"].map(Column::words);
         let numbers = [Column::numbers("times as fast")];

@@ -19,7 +19,7 @@ use crate::bench::kernels::{KernelTimes, Part, kernels, measured};
 use crate::bench::step::{Length, settings, step};
 use crate::cell::CELLS;
 use crate::config::Config;
-use crate::device::{Executor, ExecutorOptions};
+use crate::device::{Executor, ExecutorOptions, MemoryModel};
 use crate::error::{Error, Result};
 use crate::job::training_executors;
 use crate::kernel::Change;
@@ -189,6 +189,17 @@ fn run_step(arguments: &BenchArgs, which: &BenchStepArgs, invocation: &Invocatio
         baseline.require_settings(&settings(&config, words))?;
     }
     let executors = executors(arguments, &config, invocation, &which.without, quiet)?;
+    if executors
+        .iter()
+        .all(|executor| executor.memory_info().model == MemoryModel::Host)
+    {
+        for change in which.without.iter().filter(|change| change.is_for_gpus()) {
+            note(
+                quiet,
+                &format!("`--without {}` has no effect on the CPU.", change.name()),
+            );
+        }
+    }
     let length = Length {
         steps: which.steps as usize,
         seconds: which.seconds,
@@ -199,7 +210,8 @@ fn run_step(arguments: &BenchArgs, which: &BenchStepArgs, invocation: &Invocatio
         Some(baseline) => Some(baseline.of_step(&times)?),
         None => None,
     };
-    let text = step_text(&times) + &ratios.as_ref().map(step_ratios).unwrap_or_default();
+    let ratios_text = |ratios| step_ratios(ratios, &times.without);
+    let text = step_text(&times) + &ratios.as_ref().map(ratios_text).unwrap_or_default();
     let compared = Compared {
         times,
         baseline: ratios,
