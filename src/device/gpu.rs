@@ -70,9 +70,11 @@ impl GpuExecutor {
         let Some(operands) = self.on_units else {
             return plan;
         };
+        let candidates = self.candidates();
         let replaces = |kernel: &Kernel, step: &Step| {
-            let is_off = kernel.part_of.iter().any(|&part| self.without.has(part));
-            !is_off && kernel.supports(&step.params) && self.runs(kernel, plan.halves(step))
+            candidates.includes(kernel)
+                && kernel.supports(&step.params)
+                && self.runs(kernel, plan.halves(step))
         };
         let step = |step: &Step| match kernels::on_units(step.kernel, operands) {
             Some(kernel) if replaces(kernel, step) => step.by(kernel),

@@ -31,12 +31,14 @@ impl Candidates {
     /// The plan with each step in the form that runs without measurements. On hardware, forms that stage vectors in workgroup
     /// memory are the fastest in nearly all measurements: see [`Kernel::unmeasured`]. On software adapters each kernel runs itself.
     pub fn unmeasured(&self, plan: &Plan) -> Plan {
+        if !self.is_hardware {
+            return plan.clone();
+        }
         let chosen = |step: &Step| {
             let runs = |form: &&Kernel| form.unmeasured.is_some_and(|runs| runs(&step.params));
             let forms = self.of(plan, step);
             let form = forms.iter().rev().find(|form| runs(form));
-            form.filter(|_| self.is_hardware)
-                .map_or_else(|| step.clone(), |form| step.by(form))
+            form.map_or_else(|| step.clone(), |form| step.by(form))
         };
         Plan {
             steps: plan.steps.iter().map(chosen).collect(),

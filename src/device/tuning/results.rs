@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +50,7 @@ impl TuningResults {
             summary.subgroup_max,
             summary.matrix_units
         );
-        let version = format!("{} {:016x}", env!("CARGO_PKG_VERSION"), kernels_digest());
+        let version = format!("{} {:016x}", env!("CARGO_PKG_VERSION"), *KERNELS_DIGEST);
         let digest = Fnv1a::of(adapter.bytes());
         let path = folder.map(|folder| folder.join(format!("tuning-{:016x}.json", digest.value())));
         let known = path
@@ -99,9 +100,7 @@ impl TuningResults {
     pub fn set_trusted(&mut self, kernel: &Kernel, halves: Halves, good: bool) {
         self.known.trusted.insert(trusted_key(kernel, halves), good);
     }
-}
 
-impl TuningResults {
     /// The bytes of the vectors from which the matrix units read tiles, if they have passed a trial with these operands.
     pub fn unit_vectors(&self, operands: UnitOperands) -> Option<u32> {
         self.known.units.get(&format!("{operands:?}")).copied()
@@ -115,7 +114,7 @@ impl TuningResults {
 
 /// A digest of everything that determines what kernels compute, and of the libraries that compile them. Stored results are valid
 /// for this digest only.
-fn kernels_digest() -> u64 {
+static KERNELS_DIGEST: LazyLock<u64> = LazyLock::new(|| {
     let mut text = include_str!("../../../Cargo.lock").to_owned();
     for kernel in catalogue() {
         let snippets = kernel.snippets.iter().map(|snippet| snippet.wgsl);
@@ -130,7 +129,7 @@ fn kernels_digest() -> u64 {
         }
     }
     Fnv1a::of(text.bytes()).value()
-}
+});
 
 /// The key of a kernel in `trusted`.
 fn trusted_key(kernel: &Kernel, halves: Halves) -> String {
