@@ -190,6 +190,12 @@ impl Kernel {
         self.supports.is_none_or(|supports| supports(params))
     }
 
+    /// Those of these cases that the kernel supports. A form has the cases of its base.
+    pub fn supported(&self, mut cases: Vec<Case>) -> Vec<Case> {
+        cases.retain(|case| self.supports(&case.params));
+        cases
+    }
+
     /// Whether every binding in `halves` may be a half, and no other must be one.
     pub fn takes(&self, halves: Halves) -> bool {
         let mut bindings = self.bindings.iter().enumerate();

@@ -66,7 +66,7 @@ pub static VECTOR: Kernel = Kernel {
         grid_over(params.capacity as usize * params.width as usize / 4, 256)
     },
     supports: Some(|raw| Params::of(raw).width.is_multiple_of(4)),
-    cases: vector_cases,
+    cases: || VECTOR.supported(cases()),
     form_of: Some(&KERNEL),
     ..BASE
 };
@@ -260,10 +260,4 @@ fn cases() -> Vec<Case> {
         )
         .timed(),
     ]
-}
-
-fn vector_cases() -> Vec<Case> {
-    let mut cases = cases();
-    cases.retain(|case| VECTOR.supports(&case.params));
-    cases
 }

@@ -342,7 +342,5 @@ fn supports<E: Epilogue, const N: usize>(raw: &[u32]) -> bool {
 
 /// The cases that a form supports.
 fn cases<E: Epilogue, const N: usize>() -> Vec<Case> {
-    let mut cases = (E::BASE.cases)();
-    cases.retain(|case| supports::<E, N>(&case.params));
-    cases
+    kernel::<E, N>().supported((E::BASE.cases)())
 }

@@ -1,6 +1,6 @@
 //! The forms of [`super::copy`] that move vectors of four: for slices that are whole vectors.
 
-use crate::kernel::{Binding, Case, Kernel, Params as _, grid_over};
+use crate::kernel::{Binding, Kernel, Params as _, grid_over};
 
 use super::copy::{self, Params};
 
@@ -23,14 +23,8 @@ const fn with_vectors<const VECTORS: u32>(name: &'static str) -> Kernel {
         constants: |_| vec![("VECTORS", VECTORS)],
         grid: |raw| grid_over(Params::of(raw).len as usize, 1024 * VECTORS as usize),
         supports: Some(|raw| Params::of(raw).len.is_multiple_of(4)),
-        cases,
+        cases: || KERNEL.supported((copy::BASE.cases)()),
         form_of: Some(&copy::KERNEL),
         ..copy::BASE
     }
-}
-
-fn cases() -> Vec<Case> {
-    let mut cases = (copy::BASE.cases)();
-    cases.retain(|case| KERNEL.supports(&case.params));
-    cases
 }

@@ -50,7 +50,7 @@ pub static VECTOR: Kernel = Kernel {
         let sizes = [params.len, params.first, params.row, params.stride];
         sizes.iter().all(|size| size.is_multiple_of(4))
     }),
-    cases: vector_cases,
+    cases: || VECTOR.supported(cases()),
     form_of: Some(&KERNEL),
     ..BASE
 };
@@ -219,12 +219,6 @@ fn cases() -> Vec<Case> {
         ),
         case("of the bench model", 1280 * 256, 16, 0.1, [1000, 0, 42, 0]).timed(),
     ]
-}
-
-fn vector_cases() -> Vec<Case> {
-    let mut cases = cases();
-    cases.retain(|case| VECTOR.supports(&case.params));
-    cases
 }
 
 #[cfg(test)]
