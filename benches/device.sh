@@ -250,7 +250,7 @@ write
 
 # Each optimization disabled alone, those with the largest expected gains first.
 known=$(limited 20 "$wlstm" bench step --help |
-    awk '/^(Changes to switch off|Optimizations to disable):/ { list = 1; next } list && NF { print $1 }')
+    awk '/^Optimizations to disable:/ { list = 1; next } list && NF { print $1 }')
 [[ -n $known ]] || echo "optimizations: the help lists none" >>"$parts/failed.txt"
 changes=$(printf '%s\n' units cells double-buffer pieces | grep -Fx -- "$known")
 changes+=$'\n'$(grep -Fxv -- "$changes" <<<"$known")
