@@ -348,7 +348,7 @@ fn runs(device: &str, limits: &Limits, memory: &MemoryInfo) -> Result<(), Failed
             1,
             100,
             [64, 2048, 64],
-            [128, 20, 50],
+            [256, 20, 50],
             "recompute = true",
         ),
         (
