@@ -14,7 +14,7 @@ pub mod program;
 mod trial;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 
 use libtest_mimic::{Completion, Failed};
 use wlstm::corpus::{Batch, Position};
@@ -25,22 +25,36 @@ pub use trial::Trial;
 /// The seed of every random number in the tests.
 pub const SEED: u64 = 1;
 
-/// An adapter with an executor that its trials share, because drivers compile pipelines slowly. Trials take turns.
+/// The executors of an adapter. Software adapters compile a pipeline on one thread, so that two executors use two cores.
+const EXECUTORS: usize = 2;
+
+/// An adapter with executors that its trials share, because drivers compile pipelines slowly. Trials take turns.
 pub struct Gpu {
     /// For trial names: the number and the first word of the adapter's name, for example `gpu0-llvmpipe`.
     pub slug: String,
     /// The adapter.
     pub adapter: Adapter,
-    executor: Mutex<Option<GpuExecutor>>,
+    executors: [Mutex<Option<GpuExecutor>>; EXECUTORS],
 }
 
 impl Gpu {
-    /// Runs `work` on the executor.
+    /// Runs `work` on an executor that is free, or waits for one.
     pub fn with<T>(
         &self,
         work: impl FnOnce(&mut GpuExecutor) -> wlstm::error::Result<T>,
     ) -> Result<T, Failed> {
-        let mut slot = self.executor.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = self
+            .executors
+            .iter()
+            .find_map(|slot| match slot.try_lock() {
+                Ok(slot) => Some(slot),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            });
+        let mut slot = free.unwrap_or_else(|| {
+            let first = self.executors[0].lock();
+            first.unwrap_or_else(PoisonError::into_inner)
+        });
         let result = match &mut *slot {
             Some(executor) => work(executor),
             empty => {
@@ -67,7 +81,7 @@ pub fn gpus() -> &'static [Gpu] {
                 Gpu {
                     slug: format!("gpu{}-{word}", adapter.summary.index),
                     adapter,
-                    executor: Mutex::new(None),
+                    executors: [const { Mutex::new(None) }; EXECUTORS],
                 }
             })
             .collect()
