@@ -14,7 +14,7 @@ pub mod program;
 mod trial;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::{Completion, Failed};
 use wlstm::corpus::{Batch, Position};
@@ -25,46 +25,38 @@ pub use trial::Trial;
 /// The seed of every random number in the tests.
 pub const SEED: u64 = 1;
 
-/// The executors of an adapter. Software adapters compile a pipeline on one thread, so that two executors use two cores.
-const EXECUTORS: usize = 2;
-
-/// An adapter with executors that its trials share, because drivers compile pipelines slowly. Trials take turns.
+/// An adapter with executors that its trials share, because drivers compile pipelines slowly. Trials that run at the same time
+/// have an executor each, because software adapters compile a pipeline on one thread.
 pub struct Gpu {
     /// For trial names: the number and the first word of the adapter's name, for example `gpu0-llvmpipe`.
     pub slug: String,
     /// The adapter.
     pub adapter: Adapter,
-    executors: [Mutex<Option<GpuExecutor>>; EXECUTORS],
+    /// Those that are free.
+    executors: Mutex<Vec<GpuExecutor>>,
 }
 
 impl Gpu {
-    /// Runs `work` on an executor that is free, or waits for one.
+    /// Runs `work` on an executor that is free, or on a new one.
     pub fn with<T>(
         &self,
         work: impl FnOnce(&mut GpuExecutor) -> wlstm::error::Result<T>,
     ) -> Result<T, Failed> {
-        let free = self
-            .executors
-            .iter()
-            .find_map(|slot| match slot.try_lock() {
-                Ok(slot) => Some(slot),
-                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => None,
-            });
-        let mut slot = free.unwrap_or_else(|| {
-            let first = self.executors[0].lock();
-            first.unwrap_or_else(PoisonError::into_inner)
-        });
-        let result = match &mut *slot {
-            Some(executor) => work(executor),
-            empty => {
-                let opened = match self.adapter.summary.unit() {
-                    Some(_) => GpuExecutor::with_explicit_units(&self.adapter),
-                    None => GpuExecutor::new(&self.adapter),
-                };
-                opened.and_then(|executor| work(empty.insert(executor)))
-            }
+        let executors = || {
+            let executors = self.executors.lock();
+            executors.unwrap_or_else(PoisonError::into_inner)
         };
+        let free = executors().pop();
+        let opened = match (free, self.adapter.summary.unit()) {
+            (Some(executor), _) => Ok(executor),
+            (None, Some(_)) => GpuExecutor::with_explicit_units(&self.adapter),
+            (None, None) => GpuExecutor::new(&self.adapter),
+        };
+        let result = opened.and_then(|mut executor| {
+            let result = work(&mut executor);
+            executors().push(executor);
+            result
+        });
         result.map_err(|error| error.chain().to_string().into())
     }
 }
@@ -81,7 +73,7 @@ pub fn gpus() -> &'static [Gpu] {
                 Gpu {
                     slug: format!("gpu{}-{word}", adapter.summary.index),
                     adapter,
-                    executors: [const { Mutex::new(None) }; EXECUTORS],
+                    executors: Mutex::new(Vec::new()),
                 }
             })
             .collect()
