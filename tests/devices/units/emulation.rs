@@ -129,12 +129,13 @@ impl Emulated {
 
 /// Forms that differ in how they read operands, in the tiles of a subgroup, and in the terms and buffers of staging. Most others
 /// differ from one of these only in the block of a workgroup. A form takes seconds to compile.
-static EMULATED: [Emulated; 22] = [
+static EMULATED: [Emulated; 24] = [
     whole("matmul/product_units"),
     whole("matmul/product_units_vector"),
     whole("matmul/product_units_vector").on(8, 32),
     whole("matmul/product_units_vector 64x64 double"),
     divided("matmul/product_units_vector 128x64 of 64x32 double", [2, 1]),
+    whole("matmul/product_units_vector 128x128 of 64x32"),
     whole("matmul/product_units_vector 128x128 of 64x64 double"),
     whole("matmul/product_f32x3"),
     whole("matmul/product_f32x3_vector"),
@@ -159,6 +160,10 @@ static EMULATED: [Emulated; 22] = [
         "lstm/cell_backward_units vector 128x64 of 64x32 double",
         [2, 1],
     ),
+    divided(
+        "lstm/cell_backward_units vector 128x256 of 64x64 double",
+        [2, 2],
+    ),
     whole("lstm/cell_backward_f32x3"),
     divided("lstm/cell_backward_f32x3 vector 128x64", [2, 1]),
 ];
@@ -173,7 +178,7 @@ macro_rules! functions {
 }
 
 static FUNCTIONS: [Functions; EMULATED.len()] =
-    functions![0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21];
+    functions![0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23];
 
 /// The form whose units are emulated.
 fn original(n: usize) -> &'static Kernel {
