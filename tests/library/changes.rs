@@ -33,13 +33,19 @@ fn without_a_change_the_cpu_computes_the_same_bits() {
             };
             let plan = training_plan(&config, VOCABULARY, &limits, false);
             let found: BTreeMap<_, _> = bits(&config, &plan).into_iter().collect();
-            (plan.steps.len(), found)
+            (plan, found)
         };
-        let (steps, want) = of(None);
-        for change in [Change::Optimizer, Change::Loss] {
-            let (more, found) = of(Some(change));
-            assert!(more > steps, "{}: {more} steps, not {steps}", change.name());
-            assert_eq!(found, want, "{}, {kind}, {precision}", change.name());
+        let (plan, want) = of(None);
+        for change in Change::ALL {
+            let (other, found) = of(Some(change));
+            let (steps, more) = (plan.steps.len(), other.steps.len());
+            let name = change.name();
+            if change.is_for_gpus() {
+                assert_eq!(other.to_string(), plan.to_string(), "{name}");
+            } else {
+                assert!(more > steps, "{name}: {more} steps, not {steps}");
+            }
+            assert_eq!(found, want, "{name}, {kind}, {precision}");
         }
     }
 }

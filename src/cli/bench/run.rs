@@ -189,14 +189,15 @@ fn run_step(arguments: &BenchArgs, which: &BenchStepArgs, invocation: &Invocatio
         baseline.require_settings(&settings(&config, words))?;
     }
     let executors = executors(arguments, &config, invocation, &which.without, quiet)?;
-    if executors
+    let mut models = executors
         .iter()
-        .all(|executor| executor.memory_info().model == MemoryModel::Host)
-    {
+        .map(|executor| executor.memory_info().model);
+    if models.all(|model| model == MemoryModel::Host) {
         for change in which.without.iter().filter(|change| change.is_for_gpus()) {
+            let name = change.name();
             note(
                 quiet,
-                &format!("`--without {}` has no effect on the CPU.", change.name()),
+                &format!("`--without {name}` has no effect on the CPU."),
             );
         }
     }

@@ -179,6 +179,11 @@ fn a_change_is_switched_off_by_name() {
     let found = json(step().args(without).arg("--json"));
     assert_eq!(found["without"], serde_json::json!(["pieces", "loss"]));
     assert!(stdout(step().args(without)).contains("pieces, loss"));
+    let no_effect = |name| format!("`--without {name}` has no effect on the CPU.");
+    step().args(without).assert().success().stderr(
+        predicate::str::contains(no_effect("pieces"))
+            .and(predicate::str::contains(no_effect("loss")).not()),
+    );
     step()
         .args(["--without", "piece"])
         .assert()
