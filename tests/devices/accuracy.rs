@@ -56,7 +56,7 @@ fn check(gpu: &Gpu, forms: Vec<&'static Kernel>) -> Result<(), Failed> {
                 depth, form.name
             );
             println!("{what}");
-            // An error of 0 would mean that nothing was compared: sums of so many terms are rounded.
+            // Sums of this many terms have rounding errors. An error of exactly 0 means that nothing was compared.
             if !(split > 0.0 && split <= plain) {
                 return Err(what.into());
             }
