@@ -21,6 +21,8 @@ struct Command {
     changes_pipeline: bool,
     bind_group: wgpu::BindGroup,
     grid: [u32; 3],
+    /// Where the index of the step's condition is in the packed inputs.
+    condition: Option<usize>,
 }
 
 /// A loaded plan; see the module.
@@ -28,7 +30,7 @@ pub(super) struct Loaded {
     plan: Arc<Plan>,
     buffers: Buffers,
     commands: Vec<Command>,
-    /// The packed inputs of the next run. Reused, so that runs allocate nothing.
+    /// The packed inputs of the next run, or zeros before the first. Reused, so that runs allocate nothing.
     packed: Vec<u32>,
     /// Staging buffers for outputs that no run uses.
     pub free: Vec<wgpu::Buffer>,
@@ -143,19 +145,32 @@ impl Loaded {
         if steps.is_empty() {
             return;
         }
-        let first = steps.start;
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: None,
             timestamp_writes: timestamps,
         });
-        for (k, command) in self.commands[steps].iter().enumerate() {
-            if command.changes_pipeline || (k == 0 && first > 0) {
+        // The command before has been encoded in this pass.
+        let mut follows = false;
+        for command in &self.commands[steps] {
+            if self.skips(command) {
+                follows = false;
+                continue;
+            }
+            if command.changes_pipeline || !follows {
                 pass.set_pipeline(&command.pipeline);
             }
+            follows = true;
             pass.set_bind_group(0, &command.bind_group, &[]);
             let [x, y, z] = command.grid;
             pass.dispatch_workgroups(x, y, z);
         }
+    }
+
+    /// Whether the inputs of the next run skip a command.
+    fn skips(&self, command: &Command) -> bool {
+        command
+            .condition
+            .is_some_and(|at| Step::is_skipped(self.packed[at]))
     }
 
     /// Encodes the copy of the outputs of a run to a staging buffer.
@@ -168,7 +183,7 @@ impl Loaded {
         self.commands.len()
     }
 
-    /// Encodes dispatch `k` in a separate pass.
+    /// Encodes dispatch `k` in a separate pass, which is empty if the inputs skip it.
     pub fn encode_one(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -180,6 +195,9 @@ impl Loaded {
             label: None,
             timestamp_writes: timestamps,
         });
+        if self.skips(command) {
+            return;
+        }
         pass.set_pipeline(&command.pipeline);
         pass.set_bind_group(0, &command.bind_group, &[]);
         let [x, y, z] = command.grid;
@@ -322,6 +340,7 @@ fn commands(
             pipeline: pipeline.compute.clone(),
             bind_group,
             grid: step.grid,
+            condition: step.condition.map(|slice| buffers.input_at(slice)),
         });
     }
     Ok(commands)

@@ -337,4 +337,9 @@ impl Buffers {
             range: BindingRange::of(first, slice.len, home.dtype),
         }
     }
+
+    /// Where the first index of a slice of an input is in the packed inputs.
+    pub fn input_at(&self, slice: Slice) -> usize {
+        self.homes[slice.tensor.0 as usize].start + slice.offset
+    }
 }

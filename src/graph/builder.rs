@@ -17,6 +17,7 @@ pub struct Builder {
     scaled: bool,
     separate: bool,
     span_rows: Option<usize>,
+    condition: Option<Slice>,
 }
 
 /// The storage of an activation before memory is assigned.
@@ -41,7 +42,13 @@ impl Builder {
             scaled: false,
             separate: false,
             span_rows: None,
+            condition: None,
         }
+    }
+
+    /// Sets the condition of the steps that follow; see [`Step::condition`].
+    pub fn set_condition(&mut self, condition: Option<Slice>) {
+        self.condition = condition;
     }
 
     /// Stores the operands of products, and the activations that are kept for the backward pass, as [`Dtype::Half`].
@@ -249,6 +256,7 @@ impl Builder {
             params,
             slices: slices.to_vec(),
             grid,
+            condition: self.condition,
         });
     }
 

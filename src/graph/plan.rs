@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::kernel::{Access, Halves, Kernel, MAX_GRID};
 use crate::kernels;
+use crate::kernels::softmax::IGNORE;
 use crate::tensor::{Dtype, Shape};
 
 /// The number of a tensor in a plan: an index into [`Plan::tensors`].
@@ -113,9 +114,17 @@ pub struct Step {
     pub slices: Vec<Slice>,
     /// Workgroups.
     pub grid: [u32; 3],
+    /// The step runs only if the first of these indices, which the host writes, is not [`IGNORE`]. It is skipped where a batch
+    /// leaves it nothing to do. None: it always runs.
+    pub condition: Option<Slice>,
 }
 
 impl Step {
+    /// Whether a step with this first index of its condition is skipped.
+    pub fn is_skipped(index: u32) -> bool {
+        index == IGNORE
+    }
+
     /// The same step with another kernel of the same interface.
     pub fn by(&self, kernel: &'static Kernel) -> Step {
         Step {
@@ -183,6 +192,11 @@ impl Plan {
         }
     }
 
+    /// The steps that run whatever the inputs are.
+    pub fn unconditional(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.condition.is_none())
+    }
+
     /// The kernel of each step.
     pub fn kernels(&self) -> Vec<&'static Kernel> {
         self.steps.iter().map(|step| step.kernel).collect()
@@ -237,8 +251,8 @@ impl Plan {
     /// # Panics
     ///
     /// With kernel, buffer and both sizes, if a slice leaves its tensor, has another type than its binding, is empty or
-    /// misaligned for vectors, if a written slice overlaps another of the same step, or if a grid is empty or too large:
-    /// these are bugs of a builder, never of a user.
+    /// misaligned for vectors, if a written slice overlaps another of the same step, if a grid is empty or too large, or if a
+    /// condition is not an index of an input: these are bugs of a builder, never of a user.
     pub fn check(&self) {
         for info in &self.tensors {
             if let Storage::Arena { arena, offset } = info.storage {
@@ -304,6 +318,15 @@ impl Plan {
                 assert!(
                     binding.access == Access::Read || info.storage != Storage::Input,
                     "{at}: writes the input `{}`",
+                    info.name
+                );
+            }
+            if let Some(condition) = step.condition {
+                let info = self.tensor(condition.tensor);
+                assert!(
+                    (info.storage, info.dtype) == (Storage::Input, Dtype::Index)
+                        && condition.offset < info.shape.len(),
+                    "{at}: its condition `{}` is not an index of an input",
                     info.name
                 );
             }
@@ -379,7 +402,11 @@ impl fmt::Display for Plan {
                     _ => write!(f, " {name}={word}")?,
                 }
             }
-            writeln!(f, " grid={:?}", step.grid)?;
+            write!(f, " grid={:?}", step.grid)?;
+            if let Some(Slice { tensor, offset, .. }) = step.condition {
+                write!(f, " if {}[{offset}]", self.tensor(tensor).name)?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ fn append_copy(plan: &mut Plan, weight: &TensorInfo, rounded: &TensorInfo) {
             grid: (copy::KERNEL.grid)(&params),
             params,
             slices: vec![slice(first), slice(first + 1)],
+            condition: None,
         });
         start += len;
     }

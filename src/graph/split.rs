@@ -81,6 +81,7 @@ fn narrowed(step: &Step, part: PartialStep) -> Step {
         kernel: step.kernel,
         grid: (step.kernel.grid)(&part.params),
         params: part.params,
+        condition: step.condition,
         slices: slices
             .map(|(slice, range)| slice.part(range.start, range.len()))
             .collect(),

@@ -138,6 +138,7 @@ fn step(plan: &mut Plan, kernel: &'static Kernel, slices: [Slice; 3]) {
         grid: (kernel.grid)(&params),
         params,
         slices: slices.to_vec(),
+        condition: None,
     });
 }
 

@@ -9,6 +9,7 @@
 mod common;
 
 mod accuracy;
+mod conditions;
 mod contract;
 mod end_to_end;
 mod golden;
@@ -43,6 +44,7 @@ fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let trials = trials![
         accuracy,
+        conditions,
         contract,
         parity,
         units,

@@ -7,7 +7,7 @@ use super::precision::CpuReal;
 use crate::device::executor::{Data, Inputs, Outputs};
 use crate::device::pages::Pages;
 use crate::error::Result;
-use crate::graph::plan::{Plan, Storage};
+use crate::graph::plan::{Plan, Step, Storage};
 use crate::kernel::{Access, Buffer, Buffers};
 use crate::tensor::Dtype;
 
@@ -18,6 +18,8 @@ pub struct Loaded<R> {
     memory: Vec<Memory<R>>,
     /// The address of each tensor during a run; empty between runs.
     bases: Vec<Base<R>>,
+    /// For each step, whether the inputs of the run skip it.
+    skipped: Vec<bool>,
 }
 
 /// The memory of a tensor.
@@ -58,6 +60,7 @@ impl<R: CpuReal> Loaded<R> {
         Ok(Loaded {
             memory,
             bases: Vec::with_capacity(plan.tensors.len()),
+            skipped: Vec::with_capacity(plan.steps.len()),
             plan,
         })
     }
@@ -72,7 +75,7 @@ impl<R: CpuReal> Loaded<R> {
         bytes.sum()
     }
 
-    /// Runs every step and calls `done` after each. Allocates nothing, except what kernels need at their first run.
+    /// Runs every step that its condition does not skip, and calls `done` after each step. Allocates nothing, except what kernels need at their first run.
     ///
     /// # Panics
     ///
@@ -86,10 +89,12 @@ impl<R: CpuReal> Loaded<R> {
         mut done: impl FnMut(usize),
     ) {
         self.write(inputs);
+        self.apply_conditions();
         let Loaded {
             plan,
             memory,
             bases,
+            skipped,
         } = self;
         bases.clear();
         for (info, memory) in plan.tensors.iter().zip(memory) {
@@ -111,6 +116,10 @@ impl<R: CpuReal> Loaded<R> {
             });
         }
         for (number, step) in plan.steps.iter().enumerate() {
+            if skipped[number] {
+                done(number);
+                continue;
+            }
             let buffers = step
                 .kernel
                 .bindings
@@ -158,6 +167,21 @@ impl<R: CpuReal> Loaded<R> {
         }
         // No pointer outlives its run.
         bases.clear();
+    }
+
+    /// Finds the steps that the inputs skip.
+    fn apply_conditions(&mut self) {
+        let is_skipped = |step: &Step| {
+            let condition = step.condition.map(|slice| {
+                let Memory::Index(indices) = &self.memory[slice.tensor.0 as usize] else {
+                    panic!("a condition is an index of an input");
+                };
+                indices[slice.offset]
+            });
+            condition.is_some_and(Step::is_skipped)
+        };
+        self.skipped.clear();
+        self.skipped.extend(self.plan.steps.iter().map(is_skipped));
     }
 
     /// Copies the inputs of a run.

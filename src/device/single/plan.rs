@@ -115,6 +115,7 @@ pub fn one_step(
         params: case.params.clone(),
         slices: slices.collect(),
         grid: (kernel.grid)(&case.params),
+        condition: None,
     };
     let plan = Plan {
         name,

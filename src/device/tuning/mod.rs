@@ -104,7 +104,10 @@ impl Tuning {
 
     /// A step at the size at which it is measured.
     fn part(&self, step: &Step) -> Step {
-        let mut step = step.clone();
+        let mut step = Step {
+            condition: None,
+            ..step.clone()
+        };
         if let Some(reduced) = step.kernel.reduced {
             step.params = reduced(&step.params, self.most);
         }

@@ -42,7 +42,7 @@ impl Estimate {
     ) -> Estimate {
         let footprint = Footprint::of(plans.iter(), model);
         let limits = limits.binding_at_most(run.config.device.max_binding);
-        let dispatches = |plan: &Plan| plan.steps.len();
+        let dispatches = |plan: &Plan| plan.unconditional().count();
         let step = plans.step.iter().map(|plan| dispatches(plan));
         let exchange = plans.table_exchange.iter().map(|plan| dispatches(plan));
         let evaluation = plans.batch_of_evaluation().map(|plan| dispatches(plan));
