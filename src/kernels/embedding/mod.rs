@@ -3,6 +3,7 @@
 use crate::kernel::Kernel;
 
 pub mod accumulate_rows;
+pub mod add_rows;
 pub mod gather;
 pub mod rows;
 pub mod scatter_add_rows;
@@ -15,5 +16,6 @@ pub static KERNELS: &[&Kernel] = &[
     &accumulate_rows::KERNEL,
     &accumulate_rows::VECTOR,
     &scatter_add_rows::KERNEL,
+    &add_rows::KERNEL,
     &scatter_rows::KERNEL,
 ];

@@ -1,14 +1,43 @@
 //! The embedding, whose gradient is one row for each word of the batch, or a table.
 
 use wlstm::kernels::embedding::rows::row_index;
-use wlstm::kernels::embedding::{accumulate_rows, gather, scatter_add_rows};
+use wlstm::kernels::embedding::{accumulate_rows, add_rows, gather, scatter_add_rows};
+use wlstm::kernels::softmax::IGNORE;
 
 use super::tools::{
     assert_close, assert_gradient, checks, dot, indices, numbers, output, reals, result,
     table_gradient,
 };
 
-checks!(embedding, embedding_with_a_dense_gradient);
+checks!(embedding, embedding_with_a_dense_gradient, rows_added);
+
+/// The gradient of `add_rows` by its rows, which `gather` computes.
+fn rows_added() {
+    let (window, width, ids) = (6, 3, [4, IGNORE, 0, 2]);
+    let (before, dtable) = (numbers(1, window * width), numbers(2, window * width));
+    let params = add_rows::Params {
+        rows: ids.len() as u32,
+        width: width as u32,
+        base: 0,
+        window: window as u32,
+        scale: -0.5,
+    };
+    let loss = |x: &[f64]| {
+        let buffers = vec![reals(x), indices(&ids), reals(&before)];
+        dot(&result(&add_rows::KERNEL, &params, buffers, 2), &dtable)
+    };
+    let of_rows = gather::Params {
+        base: 0,
+        window: window as u32,
+        rows: ids.len() as u32,
+        width: width as u32,
+    };
+    let zeros = vec![0.0; ids.len() * width];
+    let buffers = vec![reals(&dtable), indices(&ids), reals(&zeros)];
+    let dx = result(&gather::KERNEL, &of_rows, buffers, 2);
+    let dx: Vec<f64> = dx.iter().map(|dx| -0.5 * dx).collect();
+    assert_gradient("dx", &dx, loss, &numbers(3, ids.len() * width));
+}
 
 fn embedding() {
     let (vocabulary, width, ids) = (6, 3, [5, 0, 2, 5, 5, 0, 1]);
