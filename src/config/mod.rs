@@ -55,7 +55,7 @@ pub use automatic::Automatic;
 pub use document::WRITTEN;
 pub use key::{Content, Key, Measured, Resume};
 pub use keys::{
-    DataConfig, DeviceConfig, ModelConfig, Order, Precision, Recipe, Schedule, Softmax,
+    Adaptive, DataConfig, DeviceConfig, ModelConfig, Order, Precision, Recipe, Schedule, Softmax,
     TablePlacement, TableUpdate, Tokens, TrainConfig, ValidChoice,
 };
 pub use meaning::{Meaning, meaning};

@@ -131,9 +131,10 @@ impl Config {
         if model.tables == TablePlacement::Host && softmax == Softmax::Full {
             return Err(document.field("model.tables").conflict(
                 "a full softmax needs every row at every step",
-                "use `softmax.kind = \"sampled\"`, or tables on the device",
+                "use `softmax.kind = \"sampled\"` or \"adaptive\", or tables on the device",
             ));
         }
+        softmax.check_model(document, &model)?;
         if matches!(train.schedule, Schedule::Plateau { .. }) && !data.validates() {
             return Err(document.field("data.valid").conflict(
                 "the schedule `plateau` follows the validation perplexity",

@@ -93,6 +93,49 @@ impl KeyValue for usize {
     }
 }
 
+/// Which lists of rising integers are allowed.
+pub struct Rising {
+    /// The maximum number of integers.
+    pub most: usize,
+    /// The allowed integers.
+    pub range: RangeInclusive<usize>,
+}
+
+/// Rising integers. A single one is a list of one.
+impl KeyValue for Vec<usize> {
+    type Rule = Rising;
+
+    fn parse(field: &Field<'_>, rule: &Rising) -> Option<Vec<usize>> {
+        let values = match field.value {
+            TomlValue::List(values) => values.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        let integer = |value: &TomlValue| match value {
+            TomlValue::Integer(value) => usize::try_from(*value)
+                .ok()
+                .filter(|n| rule.range.contains(n)),
+            _ => None,
+        };
+        let values: Vec<usize> = values.iter().map(integer).collect::<Option<_>>()?;
+        let rises = values.windows(2).all(|pair| pair[0] < pair[1]);
+        (rises && values.len() <= rule.most).then_some(values)
+    }
+
+    fn to_toml(&self) -> Option<String> {
+        let values: Vec<String> = self.iter().map(usize::to_string).collect();
+        Some(format!("[{}]", values.join(", ")))
+    }
+
+    fn allowed(rule: &Rising) -> String {
+        let (most, range) = (rule.most, &rule.range);
+        format!(
+            "a rising list of at most {most} integers from {} to {}",
+            range.start(),
+            range.end()
+        )
+    }
+}
+
 /// Which finite numbers are allowed.
 pub struct Numbers {
     /// In words, to follow "takes".

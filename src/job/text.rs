@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::named::texts;
 use super::observer::Observer;
-use crate::config::{Config, DataConfig, Softmax, Tokens};
+use crate::config::{Config, DataConfig, Tokens};
 use crate::corpus::{Corpus, Text, TokenCache, Vocabulary, VocabularyBuilder, expand};
 use crate::error::{Error, Result};
 use crate::train::watch::{Event, Task};
@@ -125,17 +125,18 @@ pub(super) fn vocabulary(
     }
 }
 
-/// The vocabulary file of a configuration. Warns if the words are not sorted as the sampled softmax assumes.
+/// The vocabulary file of a configuration. Warns if the words are not sorted as a sampled or adaptive softmax assumes.
 ///
 /// # Errors
 ///
 /// Same as [`vocabulary_file`].
 pub fn named_vocabulary(config: &Config, path: &Path) -> Result<Vocabulary> {
     let vocabulary = vocabulary_file(config, path)?;
-    if matches!(config.softmax, Softmax::Sampled { .. }) && !vocabulary.is_sorted() {
+    if config.softmax.needs_order() && !vocabulary.is_sorted() {
         tracing::warn!(
-            "the words of `{}` are not sorted by descending frequency, which the sampled softmax assumes",
-            path.display()
+            "the words of `{}` are not sorted by descending frequency, which the {} softmax assumes",
+            path.display(),
+            config.softmax.name()
         );
     }
     Ok(vocabulary)

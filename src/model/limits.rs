@@ -41,6 +41,15 @@ pub fn check_sizes(config: &Config, vocabulary: usize, devices: usize) -> Result
         ))
         .help("set `softmax.samples` to less than the vocabulary, or `softmax.kind` to \"full\""));
     }
+    if let Some(adaptive) = config.softmax.adaptive()
+        && let Some(last) = adaptive.cutoffs.last()
+        && *last >= vocabulary
+    {
+        return Err(Error::usage(format!(
+            "`softmax.cutoffs` ends with {last}, but the vocabulary has {vocabulary} words, and the last cluster needs a word"
+        ))
+        .help("choose cutoffs below the size of the vocabulary, or `[]`"));
+    }
     let tensors = tensors(config, vocabulary, devices);
     if let Some((name, len)) = tensors.iter().find(|(_, len)| *len >= ELEMENT_LIMIT) {
         return Err(Error::usage(format!(

@@ -7,6 +7,7 @@
 //! | [`language_model`] | the graphs of training, evaluation and generation |
 //! | [`division`] | how the batch of a step is divided |
 //! | [`tables`] | tables on the host: which tensors, and how many of their rows a device keeps |
+//! | [`clusters`] | the clusters of an adaptive softmax |
 //! | [`limits`] | the sizes that a model, its batch and its vocabulary may have |
 //! | [`cost`] | parameters, FLOPs and bytes, without building anything |
 //!
@@ -33,14 +34,18 @@
 //! ## Initialisation
 //!
 //! Matrices: Glorot uniform, `U(±sqrt(6 / (fan_in + fan_out)))` (Glorot and Bengio 2010); for a grouped cell, the
-//! fans are those of the matrix of one group. Biases and states: zero. Embedding and softmax weights:
+//! fans are those of the matrix of one group. Biases and states: zero. Embedding and weights of words in a softmax:
 //! `U(±sqrt(3 / rows))`, where `rows` is the number of rows of one of eight shards, as in the paper's code. If
 //! `train.init_range` is above 0: `U(±init_range)` for all parameters, including biases.
 //!
 //! ## Softmax
 //!
-//! *Full*: cross-entropy over the vocabulary. Evaluation always uses it. The vocabulary is divided into tiles with a
+//! *Full*: cross-entropy over the vocabulary. Evaluation of a sampled softmax uses it too. The vocabulary is divided into tiles with a
 //! running log-sum-exp, so that the logits `[T*B, V]` are never in memory at once.
+//!
+//! *Adaptive* (Grave et al. 2016): a softmax over the most frequent words and one entry for each cluster of the others, and for
+//! each cluster a softmax over its words with narrower weights, computed only at the positions whose target it has:
+//! see [`clusters`]. Training and evaluation compute the same distribution.
 //!
 //! *Sampled* (Jean et al. 2015): `S` distinct candidates for each step, and with the recipe `paper` for each
 //! device, shared by all positions, drawn with `P(k) = ln((k+2)/(k+1)) / ln(V+1)`, rejecting repetitions. After
@@ -101,6 +106,7 @@
 //! The baseline is the perplexity of the unigram model ([`Unigram`](crate::corpus::Unigram)) on the same targets: a word with
 //! the count `c` has the probability `(c + 1) / (N + V)`, where `N` is the sum of all counts.
 
+pub mod clusters;
 pub mod cost;
 pub mod division;
 pub mod language_model;

@@ -6,6 +6,7 @@
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
+use super::clusters::Clusters;
 use crate::cell::ColumnLayout;
 use crate::config::Config;
 use crate::kernels::optimizer::Optimizer;
@@ -151,6 +152,38 @@ pub fn parameters(config: &Config, vocabulary: usize) -> Vec<ParameterSpec> {
                 ColumnLayout::Plain,
             );
         }
+    }
+    if let Some(clusters) = Clusters::of(config, vocabulary) {
+        let (softmax, plain) = (Group::Softmax, ColumnLayout::Plain);
+        let head = [clusters.entries(), output];
+        add(
+            names::HEAD_WEIGHT.into(),
+            head.into(),
+            table_limit,
+            softmax,
+            plain,
+        );
+        add(
+            names::HEAD_BIAS.into(),
+            [head[0]].into(),
+            0.0,
+            softmax,
+            plain,
+        );
+        for (k, tail) in clusters.tails.iter().enumerate() {
+            let shape = Shape::from([output, tail.width]);
+            let limit = glorot(&shape);
+            add(names::tail_projection(k), shape, limit, softmax, plain);
+            let shape = [tail.ids.len(), tail.width];
+            add(
+                names::tail_weight(k),
+                shape.into(),
+                table_limit,
+                softmax,
+                plain,
+            );
+        }
+        return table;
     }
     if !model.tied {
         let shape = [vocabulary, output];

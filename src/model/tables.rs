@@ -21,22 +21,27 @@ pub struct Cache {
     pub slots: usize,
 }
 
-/// The caches of a model with tables on the host: one for the embedding and one for the softmax, or one for a tied table. None if
-/// the tables are on the device.
+/// The caches of a model with tables on the host: one for the embedding and one for the softmax, or one for a tied table. An
+/// adaptive softmax has none: a step uses every row of its head, and all of it is small. No cache if the tables are on the
+/// device.
 pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cache> {
     if config.model.tables == TablePlacement::Device {
         return Vec::new();
     }
     let words = division.parts() * config.train.batch * config.train.unroll;
-    let samples = match (config.softmax, config.train.recipe) {
+    let samples = match (&config.softmax, config.train.recipe) {
         // One set for each device: its micro-batches share it.
         (Softmax::Sampled { samples }, Recipe::Paper) => division.devices * samples,
-        (Softmax::Sampled { samples }, Recipe::Plain) => samples,
+        (Softmax::Sampled { samples }, Recipe::Plain) => *samples,
         // The configuration refuses this.
         (Softmax::Full, _) => vocabulary,
+        // All of it is on the device.
+        (Softmax::Adaptive(_), _) => 0,
     };
     let used = if config.model.tied {
         vec![samples + 2 * words]
+    } else if config.softmax.adaptive().is_some() {
+        vec![words]
     } else {
         vec![words, samples + words]
     };
@@ -58,6 +63,7 @@ pub fn cache_of(config: &Config, parameter: &ParameterSpec) -> Option<usize> {
     match parameter.group {
         _ if config.model.tables == TablePlacement::Device => None,
         Group::Recurrent => None,
+        Group::Softmax if config.softmax.adaptive().is_some() => None,
         Group::Embedding => Some(0),
         Group::Softmax => Some(usize::from(!config.model.tied)),
     }

@@ -28,6 +28,27 @@ pub const SOFTMAX_WEIGHT: &str = "softmax.weight";
 /// The softmax bias, `[V]`.
 pub const SOFTMAX_BIAS: &str = "softmax.bias";
 
+/// The weights of the head of an adaptive softmax, `[words + clusters, P]`.
+pub const HEAD_WEIGHT: &str = "softmax.head.weight";
+
+/// The bias of the head of an adaptive softmax, `[words + clusters]`.
+pub const HEAD_BIAS: &str = "softmax.head.bias";
+
+/// Output of a generation with an adaptive softmax: the logits of the head, `[B, words + clusters]`.
+pub const HEAD_LOGITS: &str = "logits.head";
+
+/// Input of an adaptive softmax: see [`ClusterTargets::head`](crate::model::clusters::ClusterTargets::head).
+pub const TARGETS_HEAD: &str = "targets.head";
+
+/// Input of an adaptive softmax: see [`ClusterTargets::sources`](crate::model::clusters::ClusterTargets::sources).
+pub const CLUSTER_SOURCES: &str = "clusters.sources";
+
+/// Input of an adaptive softmax: see [`ClusterTargets::positions`](crate::model::clusters::ClusterTargets::positions).
+pub const CLUSTER_POSITIONS: &str = "clusters.positions";
+
+/// Input of an adaptive softmax: see [`ClusterTargets::targets`](crate::model::clusters::ClusterTargets::targets).
+pub const CLUSTER_TARGETS: &str = "clusters.targets";
+
 /// The prefix of the parameters of layers.
 const LAYERS: &str = "layers.";
 
@@ -63,6 +84,27 @@ pub fn softmax_weight(tied: bool) -> &'static str {
 /// The prefix of a layer's parameters and states, `layers.0`.
 pub fn layer(layer: usize) -> String {
     format!("{LAYERS}{layer}")
+}
+
+/// The projection of a cluster of an adaptive softmax, `[P, width]`.
+pub fn tail_projection(cluster: usize) -> String {
+    format!("softmax.tails.{cluster}.projection")
+}
+
+/// The weights of the words of a cluster of an adaptive softmax, `[words, width]`.
+pub fn tail_weight(cluster: usize) -> String {
+    format!("softmax.tails.{cluster}.weight")
+}
+
+/// The cluster of a parameter of an adaptive softmax, and whether it is the projection; none for other names.
+pub fn cluster_of(name: &str) -> Option<(usize, bool)> {
+    let (cluster, part) = name.strip_prefix("softmax.tails.")?.split_once('.')?;
+    Some((cluster.parse().ok()?, part == "projection"))
+}
+
+/// Output of a generation with an adaptive softmax: the logits of a cluster, `[B, words]`.
+pub fn cluster_logits(cluster: usize) -> String {
+    format!("logits.{cluster}")
 }
 
 /// A tensor of a layer.

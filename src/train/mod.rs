@@ -19,6 +19,7 @@
 //! | [`sample`](mod@sample) | a short text from the model at the end of its training |
 //! | [`watch`] | events of a run, and how to stop it |
 
+mod cluster_inputs;
 pub mod collective;
 pub mod estimate;
 pub mod evaluate;

@@ -5,6 +5,7 @@
 //! indices over the gradient rows of all parts: for each device its candidates, the targets of its micro-batches and, for a tied
 //! table, the inputs.
 
+use super::cluster_inputs::target_inputs;
 use super::host_tables::{Moves, Slots};
 use super::update::{Control, TABLE_CONTROL};
 use crate::config::{Config, Recipe, Softmax};
@@ -12,6 +13,7 @@ use crate::corpus::{Batch, CandidateSampler, Candidates, IGNORE, Position};
 use crate::device::{Data, Inputs};
 use crate::error::Result;
 use crate::kernels::embedding::rows::row_index;
+use crate::model::clusters::Clusters;
 use crate::model::language_model::Division;
 use crate::model::tables::caches;
 use crate::random::{Purpose, Stream};
@@ -92,6 +94,8 @@ pub struct Preparer {
     /// Whether each device has its own candidates.
     own_candidates: bool,
     sampler: Option<CandidateSampler>,
+    /// With an adaptive softmax: its clusters.
+    clusters: Option<Clusters>,
     /// With tables on the host: the slots of each cache.
     slots: Vec<Slots>,
 }
@@ -109,7 +113,7 @@ impl Preparer {
         division: Division,
     ) -> Result<Preparer> {
         let sampler = match config.softmax {
-            Softmax::Full => None,
+            Softmax::Full | Softmax::Adaptive(_) => None,
             Softmax::Sampled { samples } => Some(CandidateSampler::new(vocabulary, samples)?),
         };
         Ok(Preparer {
@@ -121,6 +125,7 @@ impl Preparer {
             streams: config.train.batch,
             own_candidates: config.train.recipe == Recipe::Paper,
             sampler,
+            clusters: Clusters::of(config, vocabulary),
             slots: caches(config, vocabulary, division)
                 .iter()
                 .map(|cache| Slots::new(vocabulary, cache.slots))
@@ -232,7 +237,7 @@ impl Preparer {
             inputs.push((ROWS_EMBEDDING, Data::Index(index)));
         }
         inputs.push(("inputs", Data::Index(ids.inputs.clone())));
-        inputs.push(("targets", Data::Index(targets)));
+        inputs.extend(target_inputs(self.clusters.as_ref(), targets));
         (inputs, ids)
     }
 
@@ -260,7 +265,8 @@ impl Preparer {
         let mut moves = Vec::with_capacity(self.slots.len());
         let last = self.slots.len().saturating_sub(1);
         for (k, slots) in self.slots.iter_mut().enumerate() {
-            // The first cache has the embedding, the last one the softmax. A tied table has one cache for both.
+            // The first cache has the embedding, the last one the softmax. A tied table has one cache for both, and an adaptive
+            // softmax has none.
             let is_mine = |name: &str| match name {
                 "inputs" | ROWS_EMBEDDING => k == 0,
                 "candidates" | "targets" | ROWS_SOFTMAX | ROWS_TABLE => k == last,

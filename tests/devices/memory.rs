@@ -78,6 +78,7 @@ fn model(sizes: [usize; 3], [batch, unroll, samples]: [usize; 3], more: &str) ->
     let tables = if more == HOST { "host" } else { "device" };
     let (kind, samples) = match more {
         FULL => ("full", String::new()),
+        ADAPTIVE => ("adaptive", String::new()),
         _ => ("sampled", format!("samples = {samples}")),
     };
     format!(
@@ -89,9 +90,10 @@ fn model(sizes: [usize; 3], [batch, unroll, samples]: [usize; 3], more: &str) ->
     )
 }
 
-/// Values of `more` that select tables on the host and a full softmax.
+/// Values of `more` that select tables on the host, a full and an adaptive softmax.
 const HOST: &str = "# host";
 const FULL: &str = "# full";
+const ADAPTIVE: &str = "# adaptive";
 
 /// For each plan of a run, an executor allocates exactly the bytes of the plan's footprint.
 fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Failed> {
@@ -108,6 +110,7 @@ fn taken(open: impl Fn() -> Result<Box<dyn Executor>, Failed>) -> Result<(), Fai
         ([96, 160, 64], [9, 7, 50], "accumulate = 3"),
         ([96, 160, 64], [9, 7, 50], HOST),
         ([96, 160, 64], [9, 7, 50], FULL),
+        ([96, 160, 64], [9, 7, 50], ADAPTIVE),
     ] {
         let text = model(sizes, batches, more);
         let config = Config::parse(&text, "test", &std::env::temp_dir(), &[])

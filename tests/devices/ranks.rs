@@ -137,6 +137,7 @@ fn ranks_are_one_device(ranks: usize) -> Outcome {
     for (kind, sets) in [
         ("sampled", vec![]),
         ("full", vec!["--set", "softmax.kind=full"]),
+        ("adaptive", vec!["--set", "softmax.kind=adaptive"]),
         (
             "host",
             vec!["--set", "model.tables=host", "--set", "device.table_rows=1"],

@@ -25,6 +25,9 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
+const ADAPTIVE: &str = "softmax.kind=adaptive";
+const CUTOFFS: &str = "softmax.cutoffs=[4, 11]";
+
 const CONFIG: &str = r#"
 [model]
 cell = ["glstm", "flstm"]
@@ -77,6 +80,7 @@ fn bindings(device: &str) -> Outcome {
             "full",
             vec!["train.steps=6", "softmax.kind=full", "train.recipe=plain"],
         ),
+        ("adaptive", vec!["train.steps=6", ADAPTIVE, CUTOFFS]),
         (
             "mixed",
             vec![
@@ -112,6 +116,7 @@ fn tables_on_the_host(device: &str) -> Outcome {
             "tied",
             vec!["model.tied=true", "train.optimizer=momentum", "train.ema=0"],
         ),
+        ("adaptive", vec![ADAPTIVE, CUTOFFS]),
         ("f32x3", vec!["train.precision=f32x3"]),
     ] {
         let on_device = text.run(&format!("device-{kind}"), device, &sets, &[]);
@@ -135,17 +140,23 @@ fn tables_on_the_host(device: &str) -> Outcome {
 
 /// A run may be resumed with its tables elsewhere, and its checkpoints can be used with the tables on the device.
 fn tables_move_between_runs(device: &str) -> Outcome {
+    tables_move(device, &[])?;
+    tables_move(device, &[ADAPTIVE, CUTOFFS]).map_err(|error| format!("adaptive: {error:?}").into())
+}
+
+fn tables_move(device: &str, sets: &[&str]) -> Outcome {
     let text = Text::new(CONFIG, 300);
-    let whole = text.run("whole", device, &[], &[]);
-    let parts = text.run("parts", device, &["model.tables=host"], &["--steps", "4"]);
+    let whole = text.run("whole", device, sets, &[]);
+    let on_host = [sets, &["model.tables=host"]].concat();
+    let parts = text.run("parts", device, &on_host, &["--steps", "4"]);
     text.run(
         "parts",
         device,
-        &["device.table_rows=1"],
+        &[sets, &["device.table_rows=1"]].concat(),
         &["--steps", "7", "--resume"],
     );
-    let sets = ["model.tables=host", "device.table_rows=1"];
-    text.run("parts", device, &sets, &["--steps", "12", "--resume"]);
+    let on_host = [sets, &["model.tables=host", "device.table_rows=1"]].concat();
+    text.run("parts", device, &on_host, &["--steps", "12", "--resume"]);
     let (want, got) = (last(&whole), last(&parts));
     if want.tensors != got.tensors || losses(&whole) != losses(&parts) {
         return Err("moving the tables changed the run".into());
@@ -195,6 +206,11 @@ fn devices_and_micro_batches(device: &str) -> Outcome {
             ],
         ),
         ("full", vec![plain, "softmax.kind=full"]),
+        ("adaptive", vec![plain, ADAPTIVE, CUTOFFS]),
+        (
+            "mixed-adaptive",
+            vec![plain, ADAPTIVE, CUTOFFS, "train.precision=mixed"],
+        ),
         (
             "host",
             vec![plain, "model.tables=host", "device.table_rows=1"],

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod adaptive;
 mod changes;
 mod checkpoint;
 mod config;

@@ -382,7 +382,12 @@ fn configurations() -> impl Strategy<Value = (Config, usize)> {
                 "cell = {cells}\nlayers = {layers}\nembedding = {embedding}\nhidden = {hidden}\nprojection = {projection}\n\
                  {cell_sizes}residual = {residual}\ntied = {tied}\ndropout = {dropout:?}"
             );
-            let (kind, ema) = if samples == 0 { ("full", 0.0) } else { ("sampled", 0.9) };
+            let (kind, ema) = match samples {
+                0 if tied => ("full", 0.0),
+                0 => ("adaptive", 0.0),
+                1 => ("full", 0.5),
+                _ => ("sampled", 0.9),
+            };
             let (samples, recipe) = (samples.max(1), if plain { "plain" } else { "paper" });
             let rest = format!(
                 "[softmax]\nkind = \"{kind}\"\nsamples = {samples}\n[train]\nbatch = {batch}\nunroll = {unroll}\n\

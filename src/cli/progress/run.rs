@@ -55,7 +55,7 @@ impl Progress {
             last: None,
             unit: config.data.tokens.unit(),
             loss: match config.softmax {
-                Softmax::Full => "loss",
+                Softmax::Full | Softmax::Adaptive(_) => "loss",
                 Softmax::Sampled { .. } => "sampled loss",
             },
             epochs: config.train.epochs,

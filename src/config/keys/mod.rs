@@ -17,6 +17,6 @@ pub use device::DeviceConfig;
 pub use model::{ModelConfig, TablePlacement};
 pub use recipe::Recipe;
 pub use schedule::Schedule;
-pub use softmax::Softmax;
+pub use softmax::{Adaptive, Softmax};
 pub use tables::TableUpdate;
 pub use train::{Precision, TrainConfig};

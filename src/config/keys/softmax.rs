@@ -1,23 +1,49 @@
 //! The section `[softmax]`.
 
-use super::limits::SIZE;
+use super::limits::{INDEX, SIZE};
+use super::model::ModelConfig;
 use crate::config::document::Document;
 use crate::config::key::Resume::MustStay;
-use crate::config::named::named;
+use crate::config::named::{Named, named};
 use crate::config::section::keys;
-use crate::config::setting::Setting;
+use crate::config::setting::{Rising, Setting};
 use crate::error::Result;
 
-/// The softmax of training. Evaluation always uses the full vocabulary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The maximum number of clusters of an adaptive softmax.
+const MOST_CLUSTERS: usize = 16;
+
+/// The softmax. Evaluation always computes the probabilities of the whole vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Softmax {
     /// Cross-entropy over the vocabulary.
     Full,
-    /// Cross-entropy over the target and sampled candidates.
+    /// Training: cross-entropy over the target and sampled candidates.
     Sampled {
         /// `S`, the number of distinct candidates per step.
         samples: usize,
     },
+    /// Cross-entropy over the most frequent words and clusters of the others (Grave et al. 2016).
+    Adaptive(Adaptive),
+}
+
+/// The default of `softmax.divide`.
+const DIVIDE: usize = 4;
+
+/// The clusters of an adaptive softmax.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adaptive {
+    /// The first id of each cluster, rising. Empty: chosen for the vocabulary.
+    pub cutoffs: Vec<usize>,
+    /// The factor by which the width of each cluster is smaller than that of the one before.
+    pub divide: usize,
+}
+
+impl Adaptive {
+    /// The clusters of a configuration that says nothing about them.
+    pub const DEFAULT: Adaptive = Adaptive {
+        cutoffs: Vec::new(),
+        divide: DIVIDE,
+    };
 }
 
 named! {
@@ -27,12 +53,15 @@ named! {
         Sampled = "sampled",
         /// Cross-entropy over the vocabulary.
         Full = "full",
+        /// Exact probabilities at a fraction of the cost of `"full"` (Grave et al. 2016): the most frequent words and one entry
+        /// for each cluster of the others, then the words of the target's cluster.
+        Adaptive = "adaptive",
     }
 }
 
 keys! {
     Softmax: "softmax" {
-        /// Softmax of training. Evaluation always uses the full vocabulary.
+        /// Softmax. Evaluation always computes the probabilities of the whole vocabulary.
         kind: Kind = Setting { default: Kind::Sampled, rule: (), resume: MustStay },
             known as ["softmax", "softmax_type", "type", "loss", "criterion", "output_layer"],
             of |softmax| Some(softmax.kind());
@@ -44,6 +73,22 @@ keys! {
                 "num_negatives", "noise_samples", "candidates",
             ],
             of |softmax| softmax.samples();
+
+        /// For the adaptive softmax: the first id of each cluster, rising and below the size of the vocabulary; ids are by
+        /// falling frequency. With `[2000, 10000]`, the head has 2000 words, the first cluster 8000, and the second the rest.
+        /// `[]`: chosen for the size of the vocabulary; `wlstm plan` shows them.
+        cutoffs: Vec<usize> = Setting {
+            default: Vec::new(),
+            rule: Rising { most: MOST_CLUSTERS, range: 1..=INDEX },
+            resume: MustStay,
+        },
+            known as ["cutoff", "adaptive_cutoffs", "adaptive_softmax_cutoff", "clusters"],
+            of |softmax| softmax.adaptive().map(|adaptive| adaptive.cutoffs.clone());
+
+        /// For the adaptive softmax: the projection of cluster `k`, counted from 0, has width `P / divide^(k + 1)`, rounded down.
+        divide: usize = Setting { default: DIVIDE, rule: 1..=64, resume: MustStay },
+            known as ["div_value", "div_val", "divide_value", "reduction"],
+            of |softmax| softmax.adaptive().map(|adaptive| adaptive.divide);
     }
 }
 
@@ -52,7 +97,26 @@ impl Softmax {
         match self {
             Softmax::Full => Kind::Full,
             Softmax::Sampled { .. } => Kind::Sampled,
+            Softmax::Adaptive(_) => Kind::Adaptive,
         }
+    }
+
+    /// The value of `softmax.kind`.
+    pub fn name(&self) -> &'static str {
+        Named::name(self.kind())
+    }
+
+    /// The clusters of an adaptive softmax.
+    pub fn adaptive(&self) -> Option<&Adaptive> {
+        match self {
+            Softmax::Adaptive(adaptive) => Some(adaptive),
+            _ => None,
+        }
+    }
+
+    /// Whether ids must be in the order of falling frequency.
+    pub fn needs_order(&self) -> bool {
+        *self != Softmax::Full
     }
 
     /// Whether the softmax of a document is sampled.
@@ -62,24 +126,68 @@ impl Softmax {
 
     fn samples(&self) -> Option<usize> {
         match self {
-            Softmax::Full => None,
             Softmax::Sampled { samples } => Some(*samples),
+            _ => None,
         }
     }
 
     /// Reads and checks the section. A vocabulary size of 0 means that the size is not known yet.
     pub(crate) fn read(document: &Document, vocabulary: usize) -> Result<Softmax> {
-        if kind(document)? == Kind::Full {
-            return Ok(Softmax::Full);
+        match kind(document)? {
+            Kind::Full => Ok(Softmax::Full),
+            Kind::Sampled => {
+                let samples = samples(document)?;
+                if vocabulary != 0 && samples > vocabulary {
+                    return Err(document.field("softmax.samples").conflict(
+                        format_args!(
+                            "`data.vocab_size` is {vocabulary}, and candidates are distinct"
+                        ),
+                        "choose fewer candidates than words, or `softmax.kind = \"full\"`",
+                    ));
+                }
+                Ok(Softmax::Sampled { samples })
+            }
+            Kind::Adaptive => {
+                let adaptive = Adaptive {
+                    cutoffs: cutoffs(document)?,
+                    divide: divide(document)?,
+                };
+                match adaptive.cutoffs.last() {
+                    Some(last) if vocabulary != 0 && *last >= vocabulary => {
+                        Err(document.field("softmax.cutoffs").conflict(
+                            format_args!("`data.vocab_size` is {vocabulary}, and the last cluster needs a word"),
+                            "choose cutoffs below the size of the vocabulary, or `[]`",
+                        ))
+                    }
+                    _ => Ok(Softmax::Adaptive(adaptive)),
+                }
+            }
         }
-        let samples = samples(document)?;
-        if vocabulary != 0 && samples > vocabulary {
-            return Err(document.field("softmax.samples").conflict(
-                format_args!("`data.vocab_size` is {vocabulary}, and candidates are distinct"),
-                "choose fewer candidates than words, or `softmax.kind = \"full\"`",
+    }
+
+    /// Refuses a model that the softmax cannot have.
+    pub(crate) fn check_model(&self, document: &Document, model: &ModelConfig) -> Result<()> {
+        let Softmax::Adaptive(adaptive) = self else {
+            return Ok(());
+        };
+        if model.tied {
+            return Err(document.field("model.tied").conflict(
+                "the clusters of `softmax.kind = \"adaptive\"` have narrower weights than the embedding",
+                "set it to false, or use `softmax.kind = \"full\"` or \"sampled\"",
             ));
         }
-        Ok(Softmax::Sampled { samples })
+        let clusters = adaptive.cutoffs.len() as u32;
+        let divisor = adaptive.divide.checked_pow(clusters);
+        if divisor.is_none_or(|divisor| divisor > model.output_size()) {
+            return Err(document.field("softmax.divide").conflict(
+                format_args!(
+                    "the last of {clusters} clusters would have width 0, as the output of the layers has {}",
+                    model.output_size()
+                ),
+                "choose a smaller factor or fewer cutoffs",
+            ));
+        }
+        Ok(())
     }
 
     /// The entries of the section.

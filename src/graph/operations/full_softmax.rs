@@ -14,10 +14,20 @@ use crate::kernels::pointwise::copy;
 use crate::kernels::reduce::sum_columns;
 use crate::kernels::softmax::{full_backward, full_gradient, full_loss, log_sum_exp};
 
-struct FullSoftmax {
+/// The classes of a softmax.
+pub(super) struct Classes {
+    /// The prefix of its activations.
+    pub name: String,
+    /// The weights, `[classes, width]`.
+    pub weight: Parameter,
+    /// The bias, `[classes, 1]`.
+    pub bias: Option<Parameter>,
+}
+
+/// The cross-entropy of one softmax, after its forward pass.
+pub(super) struct FullSoftmax {
     h: Value,
-    weight: Parameter,
-    bias: Parameter,
+    classes: Classes,
     targets: Slice,
     logits: Slice,
     running: Slice,
@@ -71,52 +81,13 @@ pub fn full_softmax(
     divisor: Option<f32>,
 ) -> Slice {
     let (rows, _) = graph.shape(h);
-    let (vocabulary, _) = graph.extents(weight);
-    let pieces = graph.builder.pieces(graph.weight(weight));
-    let piece = pieces[0].len / graph.extents(weight).1;
-    let tiles = tiles(vocabulary, tile / rows, piece);
-    let logits = graph
-        .builder
-        .stored("softmax.logits", [rows, tiles[0].width]);
-    let running = graph.builder.activation("softmax.running", [rows, 3]);
-    let operation = FullSoftmax {
-        h,
-        weight,
-        bias,
-        targets,
-        logits,
-        running,
-        tiles,
-        divisor: divisor.unwrap_or(1.0),
-        in_one_pass: divisor.is_some() && !graph.builder.limits().without.has(Change::Loss),
-    };
-    for (k, tile) in operation.tiles.iter().enumerate() {
-        operation.emit_logits(graph, *tile);
-        if operation.in_one_pass && k + 1 == operation.tiles.len() {
-            continue;
-        }
-        let params = log_sum_exp::Params {
-            rows: rows as u32,
-            width: tile.width as u32,
-            start: tile.start as u32,
-            first: (k == 0).into(),
-        };
-        let slices = [logits.part(0, rows * tile.width), targets, running];
-        graph
-            .builder
-            .step("softmax forward", &log_sum_exp::KERNEL, &params, &slices);
-    }
     let nll = graph.builder.output_or_activation("nll", rows);
-    let label = "softmax loss";
-    if operation.in_one_pass {
-        operation.emit_gradient(graph, label, nll);
-    } else {
-        let params = full_loss::Params { rows: rows as u32 };
-        let slices = [running, targets, nll];
-        graph
-            .builder
-            .step(label, &full_loss::KERNEL, &params, &slices);
-    }
+    let classes = Classes {
+        name: "softmax".to_owned(),
+        weight,
+        bias: Some(bias),
+    };
+    let operation = FullSoftmax::forward(graph, h, classes, targets, nll, tile, divisor);
     if divisor.is_some() {
         graph.record(operation);
     }
@@ -124,6 +95,64 @@ pub fn full_softmax(
 }
 
 impl FullSoftmax {
+    /// Computes the losses `nll [rows]` of `targets [rows]` after `h [rows, width]`.
+    pub fn forward(
+        graph: &mut Graph,
+        h: Value,
+        classes: Classes,
+        targets: Slice,
+        nll: Slice,
+        tile: usize,
+        divisor: Option<f32>,
+    ) -> FullSoftmax {
+        let (rows, _) = graph.shape(h);
+        let (count, width) = graph.extents(classes.weight);
+        let pieces = graph.builder.pieces(graph.weight(classes.weight));
+        let tiles = tiles(count, tile / rows, pieces[0].len / width);
+        let name = &classes.name;
+        let logits = [rows, tiles[0].width];
+        let logits = graph.builder.stored(&format!("{name}.logits"), logits);
+        let running = format!("{name}.running");
+        let running = graph.builder.activation(&running, [rows, 3]);
+        let operation = FullSoftmax {
+            h,
+            classes,
+            targets,
+            logits,
+            running,
+            tiles,
+            divisor: divisor.unwrap_or(1.0),
+            in_one_pass: divisor.is_some() && !graph.builder.limits().without.has(Change::Loss),
+        };
+        for (k, tile) in operation.tiles.iter().enumerate() {
+            operation.emit_logits(graph, *tile);
+            if operation.in_one_pass && k + 1 == operation.tiles.len() {
+                continue;
+            }
+            let params = log_sum_exp::Params {
+                rows: rows as u32,
+                width: tile.width as u32,
+                start: tile.start as u32,
+                first: (k == 0).into(),
+            };
+            let slices = [logits.part(0, rows * tile.width), targets, running];
+            graph
+                .builder
+                .step("softmax forward", &log_sum_exp::KERNEL, &params, &slices);
+        }
+        let label = "softmax loss";
+        if operation.in_one_pass {
+            operation.emit_gradient(graph, label, nll);
+        } else {
+            let params = full_loss::Params { rows: rows as u32 };
+            let slices = [running, targets, nll];
+            graph
+                .builder
+                .step(label, &full_loss::KERNEL, &params, &slices);
+        }
+        operation
+    }
+
     /// Completes the losses by the last tile, whose logits become gradients.
     fn emit_gradient(&self, graph: &mut Graph, label: &str, nll: Slice) {
         let Tile { start, width } = self.tiles[self.tiles.len() - 1];
@@ -149,23 +178,21 @@ impl FullSoftmax {
 
     fn emit_logits(&self, graph: &mut Graph, tile: Tile) {
         let (rows, depth) = graph.shape(self.h);
-        let params = product::Params::dense(rows, tile.width, depth)
-            .transposed_right()
-            .biased();
+        let mut params = product::Params::dense(rows, tile.width, depth).transposed_right();
         let weight = graph
-            .operand(self.weight)
+            .operand(self.classes.weight)
             .part(tile.start * depth, tile.width * depth);
-        let bias = graph.weight(self.bias).part(tile.start, tile.width);
+        let bias = self.classes.bias.map(|bias| graph.weight(bias));
+        let bias = bias.map(|bias| bias.part(tile.start, tile.width));
+        if bias.is_some() {
+            params = params.biased();
+        }
+        let h = graph.data(self.h);
         let logits = self.logits.part(0, rows * tile.width);
-        emit_product(
-            graph,
-            "softmax logits",
-            &params,
-            graph.data(self.h),
-            weight,
-            Some(bias),
-            logits,
-        );
+        let slices = [h, weight, bias.unwrap_or(h), logits];
+        graph
+            .builder
+            .step("softmax logits", &product::KERNEL, &params, &slices);
     }
 }
 
@@ -174,8 +201,9 @@ impl Operation for FullSoftmax {
         let label = "softmax backward";
         let (rows, depth) = graph.shape(self.h);
         let h = graph.data(self.h);
-        let (dweight, more) = graph.dense_gradient(self.weight);
-        let (dbias, _) = graph.dense_gradient(self.bias);
+        let Classes { weight, bias, name } = &self.classes;
+        let (dweight, more) = graph.dense_gradient(*weight);
+        let dbias = bias.map(|bias| graph.dense_gradient(bias).0);
         let accumulate = more;
         let (dh, more) = graph.contribute(self.h);
         assert!(
@@ -185,7 +213,8 @@ impl Operation for FullSoftmax {
         // The sum over several tiles is in f32 until it is complete.
         let several = self.tiles.len() > 1 && graph.builder.is_mixed();
         let sum = if several {
-            graph.builder.activation("softmax.dh", [rows, depth])
+            let name = format!("{name}.dh");
+            graph.builder.activation(&name, [rows, depth])
         } else {
             dh
         };
@@ -220,20 +249,20 @@ impl Operation for FullSoftmax {
                 None,
                 dweight.part(start * depth, width * depth),
             );
-            let params = sum_columns::Params {
-                rows: rows as u32,
-                width: width as u32,
-                accumulate: accumulate.into(),
-                scale: 1.0,
-            };
-            let slices = [dlogits, dbias.part(start, width)];
-            graph
-                .builder
-                .step(label, &sum_columns::KERNEL, &params, &slices);
+            if let Some(dbias) = dbias {
+                let params = sum_columns::Params {
+                    rows: rows as u32,
+                    width: width as u32,
+                    accumulate: accumulate.into(),
+                    scale: 1.0,
+                };
+                let slices = [dlogits, dbias.part(start, width)];
+                graph
+                    .builder
+                    .step(label, &sum_columns::KERNEL, &params, &slices);
+            }
             let params = product::Params::dense(rows, depth, width).accumulating(!is_last);
-            let weight = graph
-                .operand(self.weight)
-                .part(start * depth, width * depth);
+            let weight = graph.operand(*weight).part(start * depth, width * depth);
             emit_product(graph, label, &params, dlogits, weight, None, sum);
         }
         if several {

@@ -1,5 +1,6 @@
 //! The operations of language models, each with its forward and its backward rule in one file.
 
+pub mod adaptive_softmax;
 pub mod dropout;
 pub mod embedding;
 pub mod full_softmax;
@@ -10,6 +11,9 @@ pub mod products;
 pub mod residual;
 pub mod sampled_softmax;
 
+pub use adaptive_softmax::{
+    AdaptiveOptions, AdaptiveParameters, Tail, adaptive_softmax, add_tails,
+};
 pub use dropout::{Streams, dropout};
 pub use embedding::embedding;
 pub use full_softmax::full_softmax;

@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 
+use super::super::clusters::{Clusters, Sections};
 use super::super::division::{Extent, Part};
 use super::super::parameter_set::ParameterSet;
-use super::super::parameters::{self, Group, parameters};
+use super::super::parameters::{self, parameters};
 use super::super::tables::{cache_of, caches};
 use crate::config::Config;
 use crate::graph::operations::layer::Layer;
-use crate::graph::operations::{Streams, dropout, embedding, layer, residual};
+use crate::graph::operations::{
+    AdaptiveOptions, AdaptiveParameters, Streams, Tail, adaptive_softmax, dropout, embedding,
+    full_softmax, layer, residual,
+};
+use crate::graph::plan::Slice;
 use crate::graph::{Graph, Parameter, Value};
 use crate::tensor::names;
 
@@ -26,8 +31,8 @@ pub(super) enum TableAccess {
     Whole,
     /// On the device: every row, or, for tables on the host, as many rows as there are slots.
     Slots,
-    /// Not in this graph: the host looks up the embedding and writes it to this tensor, and another plan computes
-    /// the softmax.
+    /// Not in this graph: the host looks up the embedding and writes it to this tensor, and another plan computes the softmax,
+    /// unless that is adaptive.
     LookedUp(&'static str),
 }
 
@@ -62,7 +67,7 @@ impl<'a> Body<'a> {
         let caches = caches(config, vocabulary, part.division);
         let declare = |line: parameters::ParameterSpec| {
             let (mut rows, width) = match line.name.as_str() {
-                names::SOFTMAX_BIAS => (vocabulary, 1),
+                names::SOFTMAX_BIAS | names::HEAD_BIAS => (line.shape.len(), 1),
                 _ => line.matrix(),
             };
             if let (TableAccess::Slots, Some(cache)) = (tables, cache_of(config, &line)) {
@@ -79,7 +84,7 @@ impl<'a> Body<'a> {
         let is_looked_up = matches!(tables, TableAccess::LookedUp(_));
         let parameters = parameters(config, vocabulary)
             .into_iter()
-            .filter(|line| !is_looked_up || line.group == Group::Recurrent)
+            .filter(|line| !is_looked_up || cache_of(config, line).is_none())
             .map(declare)
             .collect();
         Body {
@@ -97,7 +102,45 @@ impl<'a> Body<'a> {
             .unwrap_or_else(|| panic!("the table has no parameter `{name}`"))
     }
 
-    /// The weights of the softmax, `[V, P]`.
+    /// The parameters of an adaptive softmax. The clusters have these sections.
+    pub fn adaptive(&self, sections: Sections) -> AdaptiveParameters {
+        let tail = |(k, sections)| Tail {
+            projection: self.parameter(&names::tail_projection(k)),
+            weight: self.parameter(&names::tail_weight(k)),
+            sections,
+        };
+        AdaptiveParameters {
+            head: self.parameter(names::HEAD_WEIGHT),
+            bias: self.parameter(names::HEAD_BIAS),
+            tails: sections.into_iter().enumerate().map(tail).collect(),
+        }
+    }
+
+    /// The losses `[T*B]` of the targets, after `h [T*B, P]`, with the exact probabilities of the vocabulary: those of a full or of
+    /// an adaptive softmax. Gradients are those of the sum of the losses divided by `divisor`; without it there is no backward pass.
+    pub fn exact_losses(
+        &self,
+        graph: &mut Graph,
+        h: Value,
+        clusters: Option<&Clusters>,
+        divisor: Option<f32>,
+    ) -> Slice {
+        let (rows, _) = graph.shape(h);
+        let tile = TILE.min(graph.builder.limits().slice);
+        let Some(clusters) = clusters else {
+            let targets = graph.builder.index_input("targets", [rows]);
+            let (weight, bias) = (self.softmax_weight(), self.parameter(names::SOFTMAX_BIAS));
+            return full_softmax(graph, h, weight, bias, targets, tile, divisor);
+        };
+        let options = AdaptiveOptions {
+            tile,
+            divisor,
+            whole_products: false,
+        };
+        adaptive_softmax(graph, h, &self.adaptive(clusters.sections(rows)), options)
+    }
+
+    /// The weights of a full or sampled softmax, `[V, P]`.
     pub fn softmax_weight(&self) -> Parameter {
         self.parameter(names::softmax_weight(self.config.model.tied))
     }

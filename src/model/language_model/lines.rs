@@ -5,14 +5,15 @@
 //! streams from arbitrary slots and writes them to arbitrary slots. A line can therefore continue in another stream, in a batch
 //! of another size, or more than once.
 
+use super::super::clusters::Clusters;
 use super::super::division::{Extent, Part};
 use super::super::parameter_set::ParameterSet;
 use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant};
 use crate::config::Config;
-use crate::graph::Graph;
 use crate::graph::memory::Limits;
-use crate::graph::operations::full_softmax;
+use crate::graph::operations::{AdaptiveOptions, add_tails, full_softmax};
 use crate::graph::plan::{Plan, Role, Slice};
+use crate::graph::{Graph, Parameter};
 use crate::kernels::embedding::{gather, scatter_rows};
 use crate::kernels::pointwise::copy;
 use crate::kernels::softmax::target_logits;
@@ -141,8 +142,8 @@ fn emit_copy(graph: &mut Graph, from: Slice, to: Slice) {
         .step("output", &copy::KERNEL, &params, &[from, to]);
 }
 
-/// The losses of `targets [R]` with the full softmax of the input `h [R, P]`: the output `nll [R]`. For a target outside the
-/// vocabulary, the output is the log-sum-exp of all logits.
+/// The losses of `targets [R]` with the full softmax, or the head of an adaptive one, of the input `h [R, P]`: the output `nll [R]`. For a target outside
+/// the vocabulary, the output is the log-sum-exp of all logits.
 ///
 /// All plans divide the vocabulary into the same tiles, so that the result of a row is bitwise identical in each.
 pub fn line_softmax(
@@ -159,17 +160,38 @@ pub fn line_softmax(
     let h = graph.builder.real_input("h", [rows, width]);
     let h = graph.value(h, rows, width);
     let targets = graph.builder.index_input("targets", [rows]);
-    let words = match limits.multiprocessors {
-        0 => CPU_TILE,
-        _ => (TILE.min(limits.slice) / GPU_ROWS).max(1),
-    };
-    let tile = (words * rows).min(limits.slice);
-    let (weight, bias) = (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS));
+    let (weight, bias) = classes(config, vocabulary, &body);
+    let tile = tile(rows, limits);
     full_softmax(&mut graph, h, weight, bias, targets, tile, None);
     graph.finish()
 }
 
+/// The maximum number of logits of a tile.
+fn tile(rows: usize, limits: &Limits) -> usize {
+    let words = match limits.multiprocessors {
+        0 => CPU_TILE,
+        _ => (TILE.min(limits.slice) / GPU_ROWS).max(1),
+    };
+    (words * rows).min(limits.slice)
+}
+
+/// The weights and the bias of a full softmax, or those of the head of an adaptive one.
+fn classes(config: &Config, vocabulary: usize, body: &Body<'_>) -> (Parameter, Parameter) {
+    if Clusters::of(config, vocabulary).is_some() {
+        (
+            body.parameter(names::HEAD_WEIGHT),
+            body.parameter(names::HEAD_BIAS),
+        )
+    } else {
+        (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS))
+    }
+}
+
 /// The logits of `targets [R]` after the input `h [R, P]`: the output `logits [R]`.
+///
+/// With an adaptive softmax, a word of a cluster has the sum of the logit of its cluster and of its log-probability in the
+/// cluster, and the inputs are those of [`ClusterTargets`](super::super::clusters::ClusterTargets), with the sections of
+/// [`Clusters::fixed_sections`].
 pub fn line_targets(
     config: &Config,
     vocabulary: usize,
@@ -181,22 +203,34 @@ pub fn line_targets(
     let body = softmax_body(&mut graph, (config, vocabulary), set, rows);
     let width = config.model.output_size();
     let h = graph.builder.real_input("h", [rows, width]);
-    let targets = graph.builder.index_input("targets", [rows]);
+    let clusters = Clusters::of(config, vocabulary);
+    let input = match clusters {
+        Some(_) => names::TARGETS_HEAD,
+        None => "targets",
+    };
+    let targets = graph.builder.index_input(input, [rows]);
     let logits = graph.builder.output("logits", [rows]);
+    let (weight, bias) = classes(config, vocabulary, &body);
     let params = target_logits::Params {
         rows: rows as u32,
         width: width as u32,
         base: 0,
-        window: vocabulary as u32,
+        window: graph.extents(weight).0 as u32,
     };
-    let (weight, bias) = (
-        graph.weight(body.softmax_weight()),
-        graph.weight(body.parameter(names::SOFTMAX_BIAS)),
-    );
-    let slices = [h, weight, bias, targets, logits];
+    let slices = [h, graph.weight(weight), graph.weight(bias), targets, logits];
     graph
         .builder
         .step("targets", &target_logits::KERNEL, &params, &slices);
+    if let Some(clusters) = clusters {
+        let parameters = body.adaptive(clusters.fixed_sections(rows));
+        let h = graph.value(h, rows, width);
+        let options = AdaptiveOptions {
+            tile: tile(rows, limits),
+            divisor: None,
+            whole_products: true,
+        };
+        add_tails(&mut graph, h, &parameters.tails, logits, -1.0, options);
+    }
     graph.finish()
 }
 

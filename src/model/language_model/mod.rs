@@ -20,5 +20,7 @@ mod training;
 pub use super::division::{Division, Extent, Part};
 pub use inference::{evaluation, logits, states};
 pub use lines::{SLOTS, line_layers, line_softmax, line_targets};
-pub use streamed::{Streamed, streamed_evaluation, streamed_generation, streamed_lines};
+pub use streamed::{
+    Streamed, StreamedSoftmax, streamed_evaluation, streamed_generation, streamed_lines,
+};
 pub use training::{declare, training};

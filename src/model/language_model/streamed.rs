@@ -1,14 +1,16 @@
 //! The graphs of evaluation and generation for tables on the host: the host looks up the embedding and
 //! copies the softmax weights to the device tile by tile.
 
+use super::super::clusters::Clusters;
 use super::super::division::{Extent, Part};
 use super::super::parameter_set::ParameterSet;
 use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant};
+use super::inference::cluster_logits;
 use super::lines::streamed_line_layers;
 use crate::config::Config;
-use crate::graph::Graph;
 use crate::graph::memory::Limits;
 use crate::graph::plan::{Plan, Role};
+use crate::graph::{Graph, Value};
 use crate::kernels::matmul::product;
 use crate::kernels::pointwise::copy;
 use crate::kernels::softmax::{full_loss, log_sum_exp};
@@ -16,8 +18,15 @@ use crate::tensor::names::{self, StateOwner};
 
 /// The plans of an evaluation with tables on the host. They exchange persistent tensors, see [`names::evaluation`].
 pub struct Streamed {
-    /// From `evaluation.embedded [T*B, E]`, which the host looks up, to `evaluation.h [T*B, P]`.
+    /// From `evaluation.embedded [T*B, E]`, which the host looks up, to `evaluation.h [T*B, P]`. In an evaluation with an adaptive
+    /// softmax, which is on the device, to the losses: the output `nll [T*B]`.
     pub hidden: Plan,
+    /// The softmax, if it is on the host.
+    pub softmax: Option<StreamedSoftmax>,
+}
+
+/// The plans of a softmax whose weights are on the host.
+pub struct StreamedSoftmax {
     /// Updates `evaluation.running [T*B, 3]` (see [`log_sum_exp`]) with the words of a tile: weights `evaluation.weight
     /// [tile, P]`, bias `evaluation.bias [tile]`, and the input `targets [T*B]`, counted from the first word of the tile.
     pub tile: Plan,
@@ -30,7 +39,7 @@ pub struct Streamed {
 /// The maximum number of softmax weights of a tile: 64 MiB.
 const TILE_WEIGHTS: usize = 16 << 20;
 
-/// The losses of `targets [T*B]` with the full softmax, for tables on the host.
+/// The losses of `targets [T*B]` with the full or adaptive softmax, for tables on the host.
 pub fn streamed_evaluation(
     config: &Config,
     vocabulary: usize,
@@ -44,7 +53,16 @@ pub fn streamed_evaluation(
         embedded: names::evaluation::EMBEDDED,
         h: names::evaluation::H,
     };
-    let hidden = layers(config, vocabulary, extent, ends, limits);
+    if let Some(clusters) = Clusters::of(config, vocabulary) {
+        let (mut graph, body, h) = layers(config, vocabulary, extent, ends, limits);
+        graph.builder.publish("nll");
+        body.exact_losses(&mut graph, h, Some(&clusters), None);
+        return Streamed {
+            hidden: graph.finish(),
+            softmax: None,
+        };
+    }
+    let hidden = hidden(config, vocabulary, extent, ends, limits);
     with_softmax(hidden, config, vocabulary, extent, limits)
 }
 
@@ -68,19 +86,27 @@ fn with_softmax(
     extent: Extent,
     limits: &Limits,
 ) -> Streamed {
+    if config.softmax.adaptive().is_some() {
+        return Streamed {
+            hidden,
+            softmax: None,
+        };
+    }
     let (rows, depth) = (extent.rows(), config.model.output_size());
     let most = (TILE.min(limits.slice) / rows).min(TILE_WEIGHTS.min(limits.slice) / depth);
     let width = most.clamp(1, vocabulary);
     Streamed {
         hidden,
-        tile: tile(rows, depth, width, limits),
-        loss: loss(rows, limits),
-        width,
+        softmax: Some(StreamedSoftmax {
+            tile: tile(rows, depth, width, limits),
+            loss: loss(rows, limits),
+            width,
+        }),
     }
 }
 
 /// One step of `batch` streams up to the input of the softmax, for tables on the host: from `generation.embedded [B, E]`, which
-/// the host looks up, to `generation.h [B, P]`.
+/// the host looks up, to `generation.h [B, P]`; with an adaptive softmax, to its logits: see [`logits`](super::logits).
 pub fn streamed_generation(
     config: &Config,
     vocabulary: usize,
@@ -95,10 +121,16 @@ pub fn streamed_generation(
         h: names::generation::H,
     };
     let extent = Extent { batch, unroll: 1 };
-    layers(config, vocabulary, extent, ends, limits)
+    if let Some(clusters) = Clusters::of(config, vocabulary) {
+        let (mut graph, body, h) = layers(config, vocabulary, extent, ends, limits);
+        cluster_logits(&mut graph, &body, h, &clusters);
+        return graph.finish();
+    }
+    hidden(config, vocabulary, extent, ends, limits)
 }
 
 /// The parameters, inputs and outputs of a plan without tables.
+#[derive(Clone, Copy)]
 struct Ends {
     set: ParameterSet,
     owner: StateOwner,
@@ -107,7 +139,30 @@ struct Ends {
 }
 
 /// A plan without tables.
-fn layers(config: &Config, vocabulary: usize, extent: Extent, ends: Ends, limits: &Limits) -> Plan {
+fn hidden(config: &Config, vocabulary: usize, extent: Extent, ends: Ends, limits: &Limits) -> Plan {
+    let (mut graph, _, h) = layers(config, vocabulary, extent, ends, limits);
+    let (rows, width) = graph.shape(h);
+    let out = graph
+        .builder
+        .persistent(Role::Transfer, ends.h, [rows, width]);
+    let params = copy::Params {
+        len: out.len as u32,
+    };
+    let slices = [graph.data(h), out];
+    graph
+        .builder
+        .step("output", &copy::KERNEL, &params, &slices);
+    graph.finish()
+}
+
+/// A graph without tables up to the input of the softmax, `[T*B, P]`.
+fn layers<'a>(
+    config: &'a Config,
+    vocabulary: usize,
+    extent: Extent,
+    ends: Ends,
+    limits: &Limits,
+) -> (Graph, Body<'a>, Value) {
     let mut graph = Graph::new("layers", limits);
     if config.train.recompute {
         graph.builder.recompute_gates(SPAN_ROWS);
@@ -121,18 +176,7 @@ fn layers(config: &Config, vocabulary: usize, extent: Extent, ends: Ends, limits
     };
     let body = Body::new(&mut graph, config, vocabulary, variant);
     let (h, _) = body.hidden(&mut graph, 0.0, 1.0);
-    let (rows, width) = graph.shape(h);
-    let out = graph
-        .builder
-        .persistent(Role::Transfer, ends.h, [rows, width]);
-    let params = copy::Params {
-        len: out.len as u32,
-    };
-    let slices = [graph.data(h), out];
-    graph
-        .builder
-        .step("output", &copy::KERNEL, &params, &slices);
-    graph.finish()
+    (graph, body, h)
 }
 
 /// One tile of the running log-sum-exp.

@@ -1,11 +1,12 @@
 //! The graph of a training step.
 
+use super::super::clusters::Clusters;
 use super::super::division::{Extent, Part};
 use super::super::parameter_set::ParameterSet;
 use super::super::parameters::parameters;
-use super::body::{Body, SPAN_ROWS, TILE, TableAccess, Variant};
+use super::body::{Body, SPAN_ROWS, TableAccess, Variant};
 use crate::config::{Config, Recipe, Softmax};
-use crate::graph::operations::{CandidateSampling, full_softmax, mean, sampled_softmax};
+use crate::graph::operations::{CandidateSampling, mean, sampled_softmax};
 use crate::graph::{Graph, Parameter};
 use crate::kernels::pointwise::copy;
 use crate::tensor::names;
@@ -17,7 +18,8 @@ const SEPARATE: usize = 16;
 /// Forward and backward pass of one training step; the output `loss` is the mean over tokens.
 ///
 /// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
-/// [`sampled_softmax()`] names; in a step of several parts row indices are inputs of the update. Gradients are scaled by the
+/// [`sampled_softmax()`] names. An adaptive softmax has the inputs of
+/// [`adaptive_softmax()`](crate::graph::operations::adaptive_softmax()) instead of `targets`. In a step of several parts row indices are inputs of the update. Gradients are scaled by the
 /// recipe. With `paper` they are those of `T * mean(l)`, times `B` for a separate embedding table; with `plain` those of
 /// `mean(l)` (see [What is computed](crate::model#gradients-and-optimizers)).
 pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Part) {
@@ -62,14 +64,14 @@ pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Par
             .builder
             .step("output", &copy::KERNEL, &params, &[graph.data(h), output]);
     }
-    let targets = graph.builder.index_input("targets", [extent.rows()]);
-    let (weight, bias) = (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS));
     let nll = match config.softmax {
-        Softmax::Full => {
-            let tile = TILE.min(limits.slice);
-            full_softmax(graph, h, weight, bias, targets, tile, Some(divisor))
+        Softmax::Full | Softmax::Adaptive(_) => {
+            let clusters = Clusters::of(config, vocabulary);
+            body.exact_losses(graph, h, clusters.as_ref(), Some(divisor))
         }
         Softmax::Sampled { samples } => {
+            let targets = graph.builder.index_input("targets", [extent.rows()]);
+            let (weight, bias) = (body.softmax_weight(), body.parameter(names::SOFTMAX_BIAS));
             let sampling = CandidateSampling {
                 samples,
                 tied: model.tied.then_some(looked_up),

@@ -17,5 +17,5 @@ mod tables;
 
 pub use exchange::exchange_plan;
 pub use slots::{Moves, Slots};
-pub(super) use streamed::{StreamedEvaluation, streamed_logits};
+pub(super) use streamed::{StreamedEvaluation, StreamedSoftmax, streamed_logits};
 pub use tables::HostTables;

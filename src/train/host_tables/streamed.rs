@@ -1,5 +1,5 @@
 //! Evaluation and generation with tables on the host. The host looks up the embedding. The softmax weights are sent to the device
-//! tile by tile, each while the device computes with the previous one.
+//! tile by tile, each while the device computes with the previous one. An adaptive softmax is on the device.
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
@@ -9,7 +9,9 @@ use crate::config::Config;
 use crate::device::{Data, Executor, Inputs, PlanId};
 use crate::error::Result;
 use crate::kernels::softmax::IGNORE;
+use crate::model::clusters::Clusters;
 use crate::tensor::names;
+use crate::train::cluster_inputs::{joined_logits, target_inputs};
 use crate::train::plans::{StreamedPlans, load};
 
 /// The bias of a row without a word: its logit adds nothing to a sum of exponentials.
@@ -21,11 +23,16 @@ const TASK: usize = 1 << 10;
 /// The loaded plans of a streamed evaluation.
 pub struct StreamedEvaluation {
     hidden: PlanId,
+    softmax: Option<StreamedSoftmax>,
+    embedding: usize,
+}
+
+/// The loaded plans of a softmax whose weights are on the host.
+pub struct StreamedSoftmax {
     tile: PlanId,
     loss: PlanId,
     /// Words of a tile.
     width: usize,
-    embedding: usize,
     /// Elements of a row of the softmax.
     depth: usize,
     weight: &'static str,
@@ -38,27 +45,50 @@ impl StreamedEvaluation {
         config: &Config,
         plans: &StreamedPlans,
     ) -> Result<StreamedEvaluation> {
+        let hidden = load(executor, config, &plans.hidden)?;
+        let softmax = match &plans.softmax {
+            Some(softmax) => Some(StreamedSoftmax {
+                tile: load(executor, config, &softmax.tile)?,
+                loss: load(executor, config, &softmax.loss)?,
+                width: softmax.width,
+                depth: config.model.output_size(),
+                weight: names::softmax_weight(config.model.tied),
+            }),
+            None => None,
+        };
         Ok(StreamedEvaluation {
-            hidden: load(executor, config, &plans.hidden)?,
-            tile: load(executor, config, &plans.tile)?,
-            loss: load(executor, config, &plans.loss)?,
-            width: plans.width,
+            hidden,
+            softmax,
             embedding: config.model.embedding,
-            depth: config.model.output_size(),
-            weight: names::softmax_weight(config.model.tied),
         })
     }
 
-    /// The losses `[T*B]`, in nats, of `targets [T*B]` after `inputs [T*B]`.
+    /// The softmax, if its weights are on the host.
+    pub fn softmax(&self) -> Option<&StreamedSoftmax> {
+        self.softmax.as_ref()
+    }
+
+    /// The losses `[T*B]`, in nats, of `targets [T*B]` after `words [T*B]`. `clusters`: the clusters of an adaptive softmax.
     pub fn run(
         &self,
         executor: &mut dyn Executor,
         tables: &HostTables,
-        inputs: &[u32],
-        targets: &[u32],
+        words: &[u32],
+        targets: Vec<u32>,
+        clusters: Option<&Clusters>,
     ) -> Result<Vec<f64>> {
-        self.run_layers(executor, tables, inputs, &Vec::new())?;
-        self.run_softmax(executor, tables, targets, 1)
+        match &self.softmax {
+            Some(softmax) => {
+                self.run_layers(executor, tables, words, &Vec::new())?;
+                softmax.run(executor, tables, &targets, 1)
+            }
+            None => {
+                let inputs = target_inputs(clusters, targets);
+                self.run_layers(executor, tables, words, &inputs)?;
+                let (_, nll) = executor.fetch()?.swap_remove(0);
+                Ok(nll)
+            }
+        }
     }
 
     /// The inputs of the softmax, `[T*B, P]`, for `words [T*B]`. `inputs`: the other inputs of the plan.
@@ -74,6 +104,20 @@ impl StreamedEvaluation {
         executor.read(names::evaluation::H)
     }
 
+    fn run_layers(
+        &self,
+        executor: &mut dyn Executor,
+        tables: &HostTables,
+        words: &[u32],
+        inputs: &Inputs,
+    ) -> Result<()> {
+        let embedded = look_up(tables.rows(names::EMBEDDING), self.embedding, words);
+        executor.send(names::evaluation::EMBEDDED, &embedded)?;
+        executor.run(self.hidden, inputs)
+    }
+}
+
+impl StreamedSoftmax {
     /// The losses `[T*B]`, in nats, of `targets [T*B]` for the inputs `h [T*B, P]` of the softmax.
     pub fn losses(
         &self,
@@ -83,7 +127,7 @@ impl StreamedEvaluation {
         targets: &[u32],
     ) -> Result<Vec<f64>> {
         executor.send(names::evaluation::H, h)?;
-        self.run_softmax(executor, tables, targets, 0)
+        self.run(executor, tables, targets, 0)
     }
 
     /// The logits of `targets [T*B]` for the inputs `h [T*B, P]` of the softmax; 0 for padding. Computed on the host, which has
@@ -103,20 +147,8 @@ impl StreamedEvaluation {
         .collect()
     }
 
-    fn run_layers(
-        &self,
-        executor: &mut dyn Executor,
-        tables: &HostTables,
-        words: &[u32],
-        inputs: &Inputs,
-    ) -> Result<()> {
-        let embedded = look_up(tables.rows(names::EMBEDDING), self.embedding, words);
-        executor.send(names::evaluation::EMBEDDED, &embedded)?;
-        executor.run(self.hidden, inputs)
-    }
-
     /// The losses for the inputs of the softmax on the device. `runs`: the number of earlier runs that are not fetched yet.
-    fn run_softmax(
+    fn run(
         &self,
         executor: &mut dyn Executor,
         tables: &HostTables,
@@ -168,19 +200,23 @@ impl StreamedEvaluation {
     }
 }
 
-/// The logits `[B, V]` after one more word of each text. The host computes them: every weight is used once,
-/// so sending them to the device would take longer.
+/// The logits `[B, V]` after one more word of each text. The host computes those of a sampled softmax: every weight is used once, so
+/// sending them to the device would take longer. `clusters`: the clusters of an adaptive softmax.
 pub fn streamed_logits(
     executor: &mut dyn Executor,
     plan: PlanId,
     config: &Config,
     tables: &HostTables,
     words: &[u32],
+    clusters: Option<&Clusters>,
 ) -> Result<Vec<f64>> {
     let embedded = look_up(tables.rows(names::EMBEDDING), config.model.embedding, words);
     executor.send(names::generation::EMBEDDED, &embedded)?;
     executor.run(plan, &Vec::new())?;
-    executor.fetch()?;
+    let outputs = executor.fetch()?;
+    if let Some(clusters) = clusters {
+        return Ok(joined_logits(clusters, &outputs));
+    }
     let h = executor.read(names::generation::H)?;
     let (weight, bias) = (
         tables.rows(names::softmax_weight(config.model.tied)),

@@ -56,8 +56,14 @@ pub enum EvaluationPlans {
 
 /// The plans of an evaluation that streams the tables through the device.
 pub struct StreamedPlans {
-    /// From embedded tokens to the input of the softmax.
+    /// From embedded tokens to the input of the softmax, or to the losses.
     pub hidden: Arc<Plan>,
+    /// The softmax, if it is on the host.
+    pub softmax: Option<StreamedSoftmaxPlans>,
+}
+
+/// The plans of a softmax whose weights are on the host.
+pub struct StreamedSoftmaxPlans {
     /// A tile of the softmax.
     pub tile: Arc<Plan>,
     /// From all tiles to the losses.
@@ -70,9 +76,11 @@ impl From<language_model::Streamed> for StreamedPlans {
     fn from(plans: language_model::Streamed) -> StreamedPlans {
         StreamedPlans {
             hidden: Arc::new(plans.hidden),
-            tile: Arc::new(plans.tile),
-            loss: Arc::new(plans.loss),
-            width: plans.width,
+            softmax: plans.softmax.map(|softmax| StreamedSoftmaxPlans {
+                tile: Arc::new(softmax.tile),
+                loss: Arc::new(softmax.loss),
+                width: softmax.width,
+            }),
         }
     }
 }
@@ -99,7 +107,11 @@ impl EvaluationPlans {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Plan>> {
         match self {
             EvaluationPlans::Whole(plan) => vec![plan],
-            EvaluationPlans::Streamed(plans) => vec![&plans.hidden, &plans.tile, &plans.loss],
+            EvaluationPlans::Streamed(plans) => {
+                let softmax = plans.softmax.iter();
+                let softmax = softmax.flat_map(|softmax| [&softmax.tile, &softmax.loss]);
+                std::iter::once(&plans.hidden).chain(softmax).collect()
+            }
         }
         .into_iter()
     }

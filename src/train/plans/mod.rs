@@ -6,7 +6,9 @@ mod inference;
 
 use std::sync::Arc;
 
-pub use inference::{EvaluationPlans, StreamedPlans, evaluation_extent, generation_plan};
+pub use inference::{
+    EvaluationPlans, StreamedPlans, StreamedSoftmaxPlans, evaluation_extent, generation_plan,
+};
 use inference::{InferencePlans, tables_on_host};
 
 use super::host_tables::exchange_plan;

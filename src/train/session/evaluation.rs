@@ -8,6 +8,7 @@ use crate::device::{Data, Executor, PlanId};
 use crate::error::Result;
 use crate::model::language_model::{self, Extent};
 use crate::model::parameter_set::ParameterSet;
+use crate::train::cluster_inputs::target_inputs;
 use crate::train::host_tables::StreamedEvaluation;
 use crate::train::plans::{EvaluationPlans, load};
 
@@ -53,7 +54,7 @@ impl LoadedEvaluation {
     }
 }
 
-/// Computes the losses of text with the full softmax, batch after batch. Recurrent states carry over from one batch to the next.
+/// Computes the exact losses of text, batch after batch. Recurrent states carry over from one batch to the next.
 pub struct Evaluator<'a> {
     weights: &'a mut ModelWeights,
     loaded: &'a LoadedEvaluation,
@@ -102,17 +103,16 @@ impl<'a> Evaluator<'a> {
     ///
     /// [`Kind::Device`](crate::error::Kind::Device) if the device is lost.
     pub fn losses(&mut self, inputs: Vec<u32>, targets: Vec<u32>) -> Result<Vec<f64>> {
+        let clusters = self.weights.clusters.as_ref();
         let device = &mut *self.weights.executors[0];
         match &self.loaded.how {
             HowEvaluated::Streamed(evaluation) => {
-                evaluation.run(device, &self.weights.tables, &inputs, &targets)
+                evaluation.run(device, &self.weights.tables, &inputs, targets, clusters)
             }
             HowEvaluated::Whole(plan) => {
-                let inputs = vec![
-                    ("inputs", Data::Index(inputs)),
-                    ("targets", Data::Index(targets)),
-                ];
-                device.run(*plan, &inputs)?;
+                let mut all = target_inputs(clusters, targets);
+                all.push(("inputs", Data::Index(inputs)));
+                device.run(*plan, &all)?;
                 let (_, nll) = device.fetch()?.swap_remove(0);
                 Ok(nll)
             }

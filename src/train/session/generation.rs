@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::graph::plan::Plan;
 use crate::model::language_model;
 use crate::model::parameter_set::ParameterSet;
+use crate::train::cluster_inputs::joined_logits;
 use crate::train::host_tables::streamed_logits;
 use crate::train::plans::{generation_plan, load};
 
@@ -79,14 +80,19 @@ impl<'a> Predictor<'a> {
     pub fn logits(&mut self, words: &[u32]) -> Result<Vec<f64>> {
         let plan = self.loaded.plan;
         let weights = &mut *self.weights;
+        let clusters = weights.clusters.as_ref();
         let device = &mut *weights.executors[0];
         if !weights.tables.is_empty() {
-            return streamed_logits(device, plan, &weights.config, &weights.tables, words);
+            let (config, tables) = (&weights.config, &weights.tables);
+            return streamed_logits(device, plan, config, tables, words, clusters);
         }
         let inputs = vec![("inputs", Data::Index(words.to_vec()))];
         device.run(plan, &inputs)?;
-        let (_, logits) = device.fetch()?.swap_remove(0);
-        Ok(logits)
+        let mut outputs = device.fetch()?;
+        Ok(match clusters {
+            Some(clusters) => joined_logits(clusters, &outputs),
+            None => outputs.swap_remove(0).1,
+        })
     }
 }
 

@@ -10,10 +10,12 @@ use crate::error::Result;
 use crate::graph::memory::Limits;
 use crate::graph::plan::Plan;
 use crate::kernels::matmul::SMALL;
+use crate::model::clusters::Clusters;
 use crate::model::language_model::{self, Extent};
 use crate::model::parameter_set::ParameterSet;
 use crate::model::parameters::Group;
-use crate::train::host_tables::StreamedEvaluation;
+use crate::train::cluster_inputs::cluster_inputs;
+use crate::train::host_tables::{StreamedEvaluation, StreamedSoftmax};
 use crate::train::plans::load;
 
 /// The batch size of the first plan of a session, which declares all parameters.
@@ -33,18 +35,22 @@ pub struct LineSession {
     weights: ModelWeights,
     set: ParameterSet,
     how: How,
+    softmax: SoftmaxPlans,
 }
 
 /// Where the tables are.
 enum How {
-    /// On the device: the loaded plans.
-    Whole {
-        layers: Vec<(Extent, PlanId)>,
-        softmaxes: Vec<(usize, PlanId)>,
-        targets: Vec<(usize, PlanId)>,
-    },
-    /// On the host.
+    /// On the device: the loaded plans of the layers.
+    Whole(Vec<(Extent, PlanId)>),
+    /// On the host, except an adaptive softmax.
     Streamed(StreamedEvaluation),
+}
+
+/// The loaded plans of a softmax on the device, by their rows.
+#[derive(Default)]
+struct SoftmaxPlans {
+    sums: Vec<(usize, PlanId)>,
+    targets: Vec<(usize, PlanId)>,
 }
 
 /// A batch of segments of lines.
@@ -79,14 +85,24 @@ impl LineSession {
             How::Streamed(StreamedEvaluation::load(device, config, &plans)?)
         } else {
             let plan = language_model::line_layers(config, vocabulary, set, FIRST, &limits);
-            How::Whole {
-                layers: vec![(FIRST, load(device, config, &Arc::new(plan))?)],
-                softmaxes: Vec::new(),
-                targets: Vec::new(),
-            }
+            How::Whole(vec![(FIRST, load(device, config, &Arc::new(plan))?)])
         };
+        let mut softmax = SoftmaxPlans::default();
+        if matches!(&how, How::Streamed(evaluation) if evaluation.softmax().is_none()) {
+            // The plan of the layers does not declare the parameters of the softmax.
+            let rows = STREAMED.rows();
+            let plan = language_model::line_softmax(config, vocabulary, set, rows, &limits);
+            softmax
+                .sums
+                .push((rows, load(device, config, &Arc::new(plan))?));
+        }
         weights.load_set(file, set)?;
-        Ok(LineSession { weights, set, how })
+        Ok(LineSession {
+            weights,
+            set,
+            how,
+            softmax,
+        })
     }
 
     /// The batch size, if only one is possible.
@@ -118,7 +134,8 @@ impl LineSession {
 
     /// The minimum number of rows of a softmax on the CPU. The results are bitwise identical for all larger numbers.
     pub(in crate::train) fn least_rows(&self) -> usize {
-        least_rows(self.weights.vocabulary)
+        let clusters = self.weights.clusters.as_ref();
+        least_rows(clusters.map_or(self.weights.vocabulary, Clusters::entries))
     }
 
     /// The inputs of the softmax, `[T*B, P]`, for a batch. The plan of a batch size is loaded at the first call.
@@ -142,7 +159,7 @@ impl LineSession {
                 let h = evaluation.hidden(device, &weights.tables, &batch.inputs, &slots)?;
                 Ok(h.into_iter().map(f64::from).collect())
             }
-            How::Whole { layers, .. } => {
+            How::Whole(layers) => {
                 let plan = loaded(weights, layers, extent, |config, words, limits| {
                     language_model::line_layers(config, words, set, extent, limits)
                 })?;
@@ -153,7 +170,8 @@ impl LineSession {
         }
     }
 
-    /// The log-sum-exp of the logits, `[rows]`, for the inputs `h [rows, P]` of the softmax.
+    /// The log-sum-exp of the logits, `[rows]`, for the inputs `h [rows, P]` of the softmax; with an adaptive softmax, of those of its
+    /// head.
     ///
     /// # Errors
     ///
@@ -161,24 +179,20 @@ impl LineSession {
     pub(in crate::train) fn log_sums(&mut self, rows: usize, h: Vec<f64>) -> Result<Vec<f64>> {
         let (weights, set) = (&mut self.weights, self.set);
         let none = vec![weights.vocabulary as u32; rows];
-        match &mut self.how {
-            How::Streamed(evaluation) => {
-                let device = &mut *weights.executors[0];
-                evaluation.losses(device, &weights.tables, &narrowed(&h), &none)
-            }
-            How::Whole { softmaxes, .. } => {
-                let plan = loaded(weights, softmaxes, rows, |config, words, limits| {
-                    language_model::line_softmax(config, words, set, rows, limits)
-                })?;
-                self.output(
-                    plan,
-                    &vec![("h", Data::Real(h)), ("targets", Data::Index(none))],
-                )
-            }
+        if let Some(softmax) = streamed_softmax(&self.how) {
+            let device = &mut *weights.executors[0];
+            return softmax.losses(device, &weights.tables, &narrowed(&h), &none);
         }
+        let plans = &mut self.softmax.sums;
+        let plan = loaded(weights, plans, rows, |config, words, limits| {
+            language_model::line_softmax(config, words, set, rows, limits)
+        })?;
+        let inputs = vec![("h", Data::Real(h)), ("targets", Data::Index(none))];
+        self.output(plan, &inputs)
     }
 
-    /// The logits of `targets [rows]` for the inputs `h [rows, P]` of the softmax.
+    /// The logits of `targets [rows]` for the inputs `h [rows, P]` of the softmax; with an adaptive softmax, their log-probabilities
+    /// plus the log-sum-exp of the head.
     ///
     /// # Errors
     ///
@@ -189,20 +203,19 @@ impl LineSession {
         h: Vec<f64>,
     ) -> Result<Vec<f64>> {
         let (weights, set, rows) = (&mut self.weights, self.set, targets.len());
-        match &mut self.how {
-            How::Streamed(evaluation) => {
-                Ok(evaluation.target_logits(&weights.tables, &narrowed(&h), &targets))
-            }
-            How::Whole { targets: plans, .. } => {
-                let plan = loaded(weights, plans, rows, |config, words, limits| {
-                    language_model::line_targets(config, words, set, rows, limits)
-                })?;
-                self.output(
-                    plan,
-                    &vec![("h", Data::Real(h)), ("targets", Data::Index(targets))],
-                )
-            }
+        if let Some(softmax) = streamed_softmax(&self.how) {
+            return Ok(softmax.target_logits(&weights.tables, &narrowed(&h), &targets));
         }
+        let plans = &mut self.softmax.targets;
+        let plan = loaded(weights, plans, rows, |config, words, limits| {
+            language_model::line_targets(config, words, set, rows, limits)
+        })?;
+        let mut inputs = match &weights.clusters {
+            Some(clusters) => cluster_inputs(clusters, &targets, &clusters.fixed_sections(rows)),
+            None => vec![("targets", Data::Index(targets))],
+        };
+        inputs.push(("h", Data::Real(h)));
+        self.output(plan, &inputs)
     }
 
     /// Runs a plan and returns its output.
@@ -211,6 +224,14 @@ impl LineSession {
         device.run(plan, inputs)?;
         let (_, values) = device.fetch()?.swap_remove(0);
         Ok(values)
+    }
+}
+
+/// The softmax, if its weights are on the host.
+fn streamed_softmax(how: &How) -> Option<&StreamedSoftmax> {
+    match how {
+        How::Streamed(evaluation) => evaluation.softmax(),
+        How::Whole(_) => None,
     }
 }
 

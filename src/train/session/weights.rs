@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::device::{Executor, MemoryModel};
 use crate::error::Result;
 use crate::graph::memory::Limits;
+use crate::model::clusters::Clusters;
 use crate::model::limits::check_sizes;
 use crate::model::parameter_set::ParameterSet;
 use crate::model::parameters::{ParameterSpec, parameters};
@@ -22,6 +23,8 @@ pub(super) struct ModelWeights {
     pub vocabulary: usize,
     /// All parameters: name, shape, layout.
     pub table: Arc<[ParameterSpec]>,
+    /// The clusters, with an adaptive softmax.
+    pub clusters: Option<Clusters>,
     /// The devices, at least one. All hold the same parameters.
     pub executors: Vec<Box<dyn Executor>>,
     /// The device that is read from: the first that is not lost.
@@ -44,6 +47,7 @@ impl ModelWeights {
             config: config.clone(),
             vocabulary,
             table: parameters(config, vocabulary).into(),
+            clusters: Clusters::of(config, vocabulary),
             executors,
             primary: 0,
             tables,

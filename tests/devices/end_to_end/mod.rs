@@ -21,7 +21,7 @@ use self::tools::{Setup, balanced, grammar_text, last_perplexity, near};
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for cell in ["lstmp", "flstm", "glstm"] {
-        for kind in ["full", "sampled"] {
+        for kind in ["full", "sampled", "adaptive"] {
             trials.push(Trial::test(format!("grammar::{cell}::{kind}"), move || {
                 grammar(cell, kind)
             }));

@@ -6,6 +6,7 @@
 //! [`text`] makes batches, [`model`] computes and trains, [`tape`] differentiates: all in `f64`, one number at a time.
 
 mod model;
+mod softmax;
 mod spec;
 mod specs;
 mod tape;
@@ -30,6 +31,8 @@ pub fn trials() -> Vec<Trial> {
         let on_gpus = [
             "glstm_per_layer_groups_sampled",
             "flstm_full_clipped",
+            "plain_momentum_adaptive_short_unroll",
+            "paper_two_devices_adaptive",
             "plain_momentum_sampled_short_unroll",
             "paper_two_devices_sampled_clipped",
         ]
@@ -66,6 +69,10 @@ fn config(spec: &Spec) -> String {
         _ => "1".into(),
     });
     let softmax = match spec.samples {
+        None if !spec.cutoffs.is_empty() => format!(
+            "kind = \"adaptive\"\ncutoffs = {:?}\ndivide = 2",
+            spec.cutoffs
+        ),
         None => "kind = \"full\"".to_owned(),
         Some(samples) => format!("kind = \"sampled\"\nsamples = {samples}"),
     };

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::softmax::Loss;
 use super::spec::{Cell, Spec, Tensors};
 use super::tape::{Number, Tape};
 use super::text::Unroll;
@@ -13,7 +14,7 @@ fn is_recurrent(name: &str) -> bool {
 }
 
 /// The parameters of one unroll on the tape.
-struct Leaves(BTreeMap<String, (Vec<usize>, Vec<Number>)>);
+pub struct Leaves(BTreeMap<String, (Vec<usize>, Vec<Number>)>);
 
 impl Leaves {
     fn new(tape: &mut Tape, tensors: &Tensors) -> Leaves {
@@ -24,19 +25,19 @@ impl Leaves {
         Leaves(tensors.iter().map(leaf).collect())
     }
 
-    fn of(&self, name: &str) -> &[Number] {
+    pub fn of(&self, name: &str) -> &[Number] {
         &self.0[name].1
     }
 
     /// Row `k` of all rows of a tensor.
-    fn row(&self, name: &str, k: usize) -> &[Number] {
+    pub fn row(&self, name: &str, k: usize) -> &[Number] {
         let (shape, values) = &self.0[name];
         let width = shape[shape.len() - 1];
         &values[k * width..(k + 1) * width]
     }
 
     /// `x W`, where `W` is the rows `first..first + x.len()` of a tensor.
-    fn product(&self, tape: &mut Tape, x: &[Number], name: &str, first: usize) -> Vec<Number> {
+    pub fn product(&self, tape: &mut Tape, x: &[Number], name: &str, first: usize) -> Vec<Number> {
         let width = self.row(name, 0).len();
         (0..width)
             .map(|column| {
@@ -68,9 +69,6 @@ pub struct Shown {
     /// Gradient norm before clipping.
     pub norm: f64,
 }
-
-/// The logits of a target and of the other classes, the target first, from the output of the last layer.
-type Classes = dyn Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number>;
 
 impl Model {
     pub fn new(spec: &Spec, weights: Tensors) -> Model {
@@ -180,7 +178,7 @@ impl Model {
         tape: &mut Tape,
         leaves: &Leaves,
         unroll: &Unroll,
-        classes: &Classes,
+        loss: &Loss,
     ) -> Vec<Number> {
         if unroll.reset {
             self.reset();
@@ -205,8 +203,7 @@ impl Model {
                         h.clone()
                     };
                 }
-                let logits = classes(tape, leaves, &x, *target);
-                losses.push(tape.cross_entropy(&logits));
+                losses.push(loss(tape, leaves, &x, *target));
             }
             for (layer, state) in self.states.iter_mut().zip(states) {
                 layer[b] = state.map(|state| state.iter().map(|x| tape.value(*x)).collect());
@@ -215,11 +212,11 @@ impl Model {
         losses
     }
 
-    fn vocabulary(&self) -> usize {
-        self.weights["softmax.bias"].0[0]
+    pub fn vocabulary(&self) -> usize {
+        self.weights["embedding.weight"].0[0]
     }
 
-    fn softmax_table(&self) -> &'static str {
+    pub fn softmax_table(&self) -> &'static str {
         if self.spec.tied {
             "embedding.weight"
         } else {
@@ -239,50 +236,12 @@ impl Model {
         for unroll in unrolls {
             let mut tape = Tape::default();
             let leaves = Leaves::new(&mut tape, &model.weights);
-            let classes = model.full();
-            let losses = model.forward(&mut tape, &leaves, &unroll, &classes);
+            let loss = model.exact();
+            let losses = model.forward(&mut tape, &leaves, &unroll, &*loss);
             nll += losses.iter().map(|loss| tape.value(*loss)).sum::<f64>();
             targets += losses.len();
         }
         (nll, targets)
-    }
-
-    fn full(&self) -> impl Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number> + use<> {
-        let (vocabulary, table) = (self.vocabulary(), self.softmax_table());
-        move |tape, leaves, h, target| {
-            let others = (0..vocabulary).filter(|word| *word != target);
-            std::iter::once(target)
-                .chain(others)
-                .map(|word| {
-                    let product = tape.dot(h, leaves.row(table, word));
-                    tape.add(product, leaves.of("softmax.bias")[word])
-                })
-                .collect()
-        }
-    }
-
-    fn sampled(
-        &self,
-        candidates: Vec<usize>,
-        tries: u64,
-    ) -> impl Fn(&mut Tape, &Leaves, &[Number], usize) -> Vec<Number> + use<> {
-        let (vocabulary, table) = (self.vocabulary() as f64, self.softmax_table());
-        let expected = move |word: usize| {
-            let k = word as f64;
-            let p = ((k + 2.0) / (k + 1.0)).ln() / (vocabulary + 1.0).ln();
-            -(tries as f64 * (-p).ln_1p()).exp_m1()
-        };
-        move |tape, leaves, h, target| {
-            let others = candidates.iter().copied().filter(|word| *word != target);
-            std::iter::once(target)
-                .chain(others)
-                .map(|word| {
-                    let product = tape.dot(h, leaves.row(table, word));
-                    let logit = tape.add(product, leaves.of("softmax.bias")[word]);
-                    tape.shift(logit, -expected(word).ln())
-                })
-                .collect()
-        }
     }
 
     /// One training step. Each device has its own streams and candidates, and with the recipe `paper` its own norm.
@@ -313,8 +272,8 @@ impl Model {
             let losses = match self.spec.samples {
                 None => {
                     classes_seen = (0..self.vocabulary()).collect();
-                    let classes = self.full();
-                    self.forward(&mut tape, &leaves, &unroll, &classes)
+                    let loss = self.exact();
+                    self.forward(&mut tape, &leaves, &unroll, &*loss)
                 }
                 Some(samples) => {
                     // The candidates are random, so they come from the sampler of the program.
@@ -326,8 +285,8 @@ impl Model {
                     let drawn = sampler.draw(&mut stream);
                     let candidates: Vec<usize> = drawn.ids.iter().map(|id| *id as usize).collect();
                     classes_seen.extend(&candidates);
-                    let classes = self.sampled(candidates, drawn.tries);
-                    self.forward(&mut tape, &leaves, &unroll, &classes)
+                    let loss = self.sampled(candidates, drawn.tries);
+                    self.forward(&mut tape, &leaves, &unroll, &loss)
                 }
             };
             tokens += losses.len() as f64;

@@ -1,6 +1,7 @@
 //! The description of a model and its training that both the program and the prediction follow.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Spec {
     pub forget_bias: f64,
     /// Candidates of the sampled softmax; `None`: the full softmax.
     pub samples: Option<usize>,
+    /// Cutoffs of the adaptive softmax, whose widths are divided by 2; none: another softmax.
+    pub cutoffs: Vec<usize>,
     pub contiguous: bool,
     pub batch: usize,
     /// Devices, each with `batch` streams.
@@ -49,6 +52,11 @@ impl Spec {
             Some(tables) if !name.starts_with("layers.") => tables,
             _ => (self.optimizer, self.learning_rate),
         }
+    }
+
+    /// The words of a cluster of the adaptive softmax.
+    pub fn cluster(&self, k: usize, vocabulary: usize) -> Range<usize> {
+        self.cutoffs[k]..*self.cutoffs.get(k + 1).unwrap_or(&vocabulary)
     }
 
     /// Size of the output of a layer.
@@ -83,6 +91,18 @@ impl Spec {
                 let shape = vec![hidden, output];
                 shapes.push((format!("layers.{k}.projection.weight"), shape));
             }
+        }
+        if !self.cutoffs.is_empty() {
+            let entries = self.cutoffs[0] + self.cutoffs.len();
+            shapes.push(("softmax.head.weight".into(), vec![entries, output]));
+            shapes.push(("softmax.head.bias".into(), vec![entries]));
+            for k in 0..self.cutoffs.len() {
+                let words = self.cluster(k, vocabulary).len();
+                let (tail, width) = (format!("softmax.tails.{k}"), output >> (k + 1));
+                shapes.push((format!("{tail}.projection"), vec![output, width]));
+                shapes.push((format!("{tail}.weight"), vec![words, width]));
+            }
+            return shapes;
         }
         if !self.tied {
             shapes.push(("softmax.weight".into(), vec![vocabulary, output]));

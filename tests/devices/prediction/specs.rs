@@ -13,6 +13,7 @@ pub fn specs() -> Vec<(&'static str, Spec)> {
         tied: false,
         forget_bias: 1.0,
         samples: None,
+        cutoffs: Vec::new(),
         contiguous: false,
         devices: 1,
         batch: 3,
@@ -186,7 +187,39 @@ pub fn specs() -> Vec<(&'static str, Spec)> {
                 tied: true,
                 samples: Some(7),
                 clip: 0.2,
-                ..plain
+                ..plain.clone()
+            },
+        ),
+        (
+            "paper_adaptive_clipped",
+            Spec {
+                cells: vec![Cell::Glstm(2), Cell::Lstmp],
+                cutoffs: vec![3, 7],
+                clip: 0.2,
+                unroll: 5,
+                ..paper.clone()
+            },
+        ),
+        (
+            "plain_momentum_adaptive_short_unroll",
+            Spec {
+                optimizer: "momentum",
+                learning_rate: 0.3,
+                cutoffs: vec![5, 7],
+                clip: 0.3,
+                unroll: 11,
+                steps: 9,
+                batch: 7,
+                ..plain.clone()
+            },
+        ),
+        (
+            "paper_two_devices_adaptive",
+            Spec {
+                devices: 2,
+                batch: 2,
+                cutoffs: vec![4],
+                ..paper.clone()
             },
         ),
         (

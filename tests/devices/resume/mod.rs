@@ -25,6 +25,9 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("one_seed_gives_the_same_bits", one_seed_gives_the_same_bits),
         Trial::test("stop_at_any_step::sampled", || stop_at_any_step(SAMPLED)),
         Trial::test("stop_at_any_step::full", || stop_at_any_step(FULL)),
+        Trial::test("stop_at_any_step::adaptive", || {
+            stop_at_any_step(&FULL.replace("\"full\"", "\"adaptive\""))
+        }),
         Trial::test("stop_at_any_step::two_optimizers", || {
             stop_at_any_step(&two_optimizers())
         }),
