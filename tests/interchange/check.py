@@ -28,6 +28,8 @@ MODELS = {
     "flstm without projection, tied": [
         "model.cell=flstm", "model.projection=0", "model.embedding=32", "model.tied=true", "softmax.kind=full"
     ],
+    "adaptive": ["model.cell=lstmp", "softmax.kind=adaptive", "softmax.cutoffs=[5, 11, 20]", "softmax.divide=2"],
+    "adaptive, default cutoffs": ["model.cell=lstmp", "softmax.kind=adaptive"],
     "lstmp, wide projection": ["model.cell=lstmp", "model.projection=40"],
 }
 

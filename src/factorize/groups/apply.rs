@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::search::{LayerEnergy, Partitions};
 use crate::error::Result;
 use crate::factorize::model::{Changed, Model};
+use crate::model::clusters::Clusters;
 use crate::tensor::names;
 
 /// All parameters that a permutation changes. `weights` are the gate weights `[I+P, 4H]` of every layer.
@@ -23,7 +24,17 @@ pub fn permuted(
     let table = |name: &str| model.checkpoint.tensor_f32(name);
     let embedding = table(names::EMBEDDING)?.1;
     changed.insert(names::EMBEDDING.into(), columns(&embedding, &axes[first]));
-    if !sizes.tied {
+    if let Some(clusters) = Clusters::of(model.config, embedding.len() / sizes.embedding) {
+        let head = table(names::HEAD_WEIGHT)?.1;
+        changed.insert(names::HEAD_WEIGHT.into(), columns(&head, &axes[last]));
+        for (k, tail) in clusters.tails.iter().enumerate() {
+            let name = names::tail_projection(k);
+            let projection = table(&name)?.1;
+            let rows = axes[last].iter();
+            let rows = rows.flat_map(|&row| &projection[row * tail.width..][..tail.width]);
+            changed.insert(name, rows.copied().collect());
+        }
+    } else if !sizes.tied {
         let softmax = table(names::SOFTMAX_WEIGHT)?.1;
         changed.insert(names::SOFTMAX_WEIGHT.into(), columns(&softmax, &axes[last]));
     }

@@ -4,6 +4,7 @@ use super::builder::{BATCH, Builder, Dimension};
 use crate::cell::{Attribute, OnnxLayer};
 use crate::error::Result;
 use crate::interchange::source::ExportSource;
+use crate::model::clusters::Clusters;
 use crate::tensor::names;
 
 /// Builds the graph.
@@ -66,6 +67,9 @@ pub fn log_probability<'a>(builder: &mut Builder<'a>, source: &ExportSource<'a>)
     for layer in 0..model.layers() {
         x = build_layer(builder, source, layer, &x)?;
     }
+    if let Some(clusters) = Clusters::of(source.config, words) {
+        return adaptive(builder, source, &x, &clusters);
+    }
     let weight = if model.tied {
         table
     } else {
@@ -81,6 +85,47 @@ pub fn log_probability<'a>(builder: &mut Builder<'a>, source: &ExportSource<'a>)
     let logits = builder.node("Gemm", &[&x, &weight, &bias], "logits", &transposed);
     let last = [Attribute::Int("axis", -1)];
     builder.node("LogSoftmax", &[&logits], "log_probability", &last);
+    Ok(())
+}
+
+/// Builds `log_probability` of an adaptive softmax from its input `x`.
+fn adaptive<'a>(
+    builder: &mut Builder<'a>,
+    source: &ExportSource<'a>,
+    x: &str,
+    clusters: &Clusters,
+) -> Result<()> {
+    let depth = source.config.model.output_size();
+    let parameter = |builder: &mut Builder<'a>, name: &str, shape: &[usize]| {
+        let values = source.table(name)?;
+        Ok(builder.parameter(name, shape, values))
+    };
+    let (entries, last) = (clusters.entries(), [Attribute::Int("axis", -1)]);
+    let transposed = [Attribute::Int("transB", 1)];
+    let weight = parameter(builder, names::HEAD_WEIGHT, &[entries, depth])?;
+    let bias = parameter(builder, names::HEAD_BIAS, &[entries])?;
+    let head = builder.node("Gemm", &[x, &weight, &bias], "head logits", &transposed);
+    let head = builder.node("LogSoftmax", &[&head], "head", &last);
+    let mut sizes = vec![clusters.head as i64];
+    sizes.extend(clusters.tails.iter().map(|_| 1));
+    let sizes = builder.integers("head sizes", &sizes);
+    let mut parts = vec!["head words".to_owned()];
+    parts.extend((0..clusters.tails.len()).map(|k| format!("cluster {k}")));
+    builder.node_with_results("Split", &[&head, &sizes], parts.clone(), &last);
+    for (k, tail) in clusters.tails.iter().enumerate() {
+        let (words, width) = (tail.ids.len(), tail.width);
+        let name = names::tail_projection(k);
+        let projection = parameter(builder, &name, &[depth, width])?;
+        let weight = parameter(builder, &names::tail_weight(k), &[words, width])?;
+        let of = |what: &str| format!("{what} {k}");
+        let narrow = builder.node("MatMul", &[x, &projection], of("narrow"), &[]);
+        let logits = builder.node("Gemm", &[&narrow, &weight], of("tail logits"), &transposed);
+        let tail = builder.node("LogSoftmax", &[&logits], of("tail"), &last);
+        let cluster = &mut parts[k + 1];
+        *cluster = builder.node("Add", &[&tail, cluster], of("words of cluster"), &[]);
+    }
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    builder.node("Concat", &parts, "log_probability", &last);
     Ok(())
 }
 

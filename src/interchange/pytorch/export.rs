@@ -1,10 +1,11 @@
 //! Writes a file for PyTorch.
 
-use super::layout::{Content, FORGET, Form, GATES, Matrices, RESIDUAL, tensors};
+use super::layout::{CUTOFFS, Content, DIVIDE, FORGET, Form, GATES, Matrices, RESIDUAL, tensors};
 use crate::checkpoint::{self, Dtype, Entry};
 use crate::error::Result;
 use crate::files::Output;
 use crate::interchange::source::ExportSource;
+use crate::model::clusters::Clusters;
 use crate::tensor::names;
 
 /// Writes the file.
@@ -23,6 +24,12 @@ pub fn export(source: &ExportSource<'_>, out: &Output) -> Result<()> {
     if Form::of(source.config) == Form::Layers {
         let residual = source.config.model.residual.to_string();
         metadata.insert(RESIDUAL.to_owned(), residual);
+    }
+    if let Some(adaptive) = source.config.softmax.adaptive() {
+        let clusters = Clusters::of(source.config, source.vocabulary.len());
+        let cutoffs = clusters.map(|clusters| format!("{:?}", clusters.cutoffs()));
+        metadata.extend(cutoffs.map(|cutoffs| (CUTOFFS.to_owned(), cutoffs)));
+        metadata.insert(DIVIDE.to_owned(), adaptive.divide.to_string());
     }
     checkpoint::write_output(out, &entries, &metadata, |name, sink| {
         let tensor = tensors.iter().find(|tensor| tensor.name == name);
@@ -58,6 +65,14 @@ fn write(
             let values = source.recurrent(&names::gate(layer, parameter.name))?;
             Matrices::of(parameter).exported(&values, |part| write(&part))
         }
+        Content::TailProjection(cluster) => {
+            let values = source.table(&names::tail_projection(cluster))?;
+            let clusters = Clusters::of(source.config, source.vocabulary.len());
+            let clusters = clusters.expect("only an adaptive softmax has tails");
+            let projection = Matrices::of_cluster(model, &clusters.tails[cluster]);
+            projection.exported(&values, |part| write(&part))
+        }
+        Content::TailWeight(cluster) => write(&source.table(&names::tail_weight(cluster))?),
         Content::Projection(layer) => {
             let values = source.recurrent(&names::projection(layer))?;
             Matrices::of_projection(model).exported(&values, |part| write(&part))

@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 
-use super::layout::{FORGET, Form, GATES, Matrices, tensors};
+use super::layout::{FORGET, Form, GATES, Matrices, tail_name, tensors};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::interchange::source::WORDS;
+use crate::model::clusters::Clusters;
 use crate::tensor::names;
 
 /// A file of PyTorch, read as the parameters of a model.
 pub struct Imported<'a> {
     file: &'a Checkpoint,
     config: &'a Config,
+    vocabulary: usize,
     form: Form,
 }
 
@@ -57,7 +59,12 @@ impl<'a> Imported<'a> {
                 .help("import it with --set model.tied=false"));
             }
         }
-        Ok(Imported { file, config, form })
+        Ok(Imported {
+            file,
+            config,
+            vocabulary,
+            form,
+        })
     }
 
     /// The vocabulary, if the file has it.
@@ -71,6 +78,16 @@ impl<'a> Imported<'a> {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the file cannot be read.
     pub fn values(&self, name: &str) -> Result<Cow<'a, [f32]>> {
+        if let Some((cluster, is_projection)) = names::cluster_of(name) {
+            let (_, values) = self.file.tensor_f32(&tail_name(cluster, is_projection))?;
+            if !is_projection {
+                return Ok(values);
+            }
+            let clusters = Clusters::of(self.config, self.vocabulary);
+            let clusters = clusters.expect("only an adaptive softmax has tails");
+            let projection = Matrices::of_cluster(&self.config.model, &clusters.tails[cluster]);
+            return Ok(Cow::Owned(projection.restored(&values)));
+        }
         let Some(layer) = names::layer_of(name) else {
             return Ok(self.file.tensor_f32(name)?.1);
         };

@@ -6,6 +6,7 @@ use crate::cell::{Cell, ColumnLayout, GateParameter};
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, ModelConfig};
 use crate::error::Result;
+use crate::model::clusters::{Cluster, Clusters};
 use crate::tensor::names;
 
 /// The positions of PyTorch's gates i, f, g, o among i, j, f, o.
@@ -16,6 +17,10 @@ pub const FORGET: usize = 1;
 
 /// The metadata key of `model.residual`, in files with [`Form::Layers`].
 pub const RESIDUAL: &str = "wlstm.residual";
+
+/// The metadata keys of an adaptive softmax: the first id of each cluster, as JSON, and `softmax.divide`.
+pub const CUTOFFS: &str = "wlstm.cutoffs";
+pub const DIVIDE: &str = "wlstm.divide";
 
 /// The names of the tensors of layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +83,10 @@ pub enum Content {
     BiasRest(usize),
     /// The projection.
     Projection(usize),
+    /// The projection of a cluster of an adaptive softmax.
+    TailProjection(usize),
+    /// The weights of the words of a cluster.
+    TailWeight(usize),
 }
 
 /// A tensor in a file for PyTorch.
@@ -88,6 +97,11 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// The content.
     pub content: Content,
+}
+
+/// The name of a parameter of a cluster, as `torch.nn.AdaptiveLogSoftmaxWithLoss` has it.
+pub fn tail_name(cluster: usize, is_projection: bool) -> String {
+    format!("softmax.tail.{cluster}.{}.weight", u8::from(!is_projection))
 }
 
 /// The tensors of a model.
@@ -128,6 +142,18 @@ pub fn tensors(config: &Config, vocabulary: usize) -> Vec<Tensor> {
             push(name("weight_hr"), &shape, Content::Projection(layer));
         }
     }
+    if let Some(clusters) = Clusters::of(config, vocabulary) {
+        let head = [clusters.entries(), output];
+        push(names::HEAD_WEIGHT.to_owned(), &head, Content::Table);
+        push(names::HEAD_BIAS.to_owned(), &head[..1], Content::Table);
+        for (k, tail) in clusters.tails.iter().enumerate() {
+            let shape = [tail.width, output];
+            push(tail_name(k, true), &shape, Content::TailProjection(k));
+            let shape = [tail.ids.len(), tail.width];
+            push(tail_name(k, false), &shape, Content::TailWeight(k));
+        }
+        return tensors;
+    }
     let table = [vocabulary, output];
     push(names::SOFTMAX_WEIGHT.to_owned(), &table, Content::Table);
     push(
@@ -165,6 +191,15 @@ impl Matrices {
         Matrices {
             rows: model.hidden,
             columns: model.projection,
+            layout: ColumnLayout::Plain,
+        }
+    }
+
+    /// The projection `[P, width]` of a cluster.
+    pub fn of_cluster(model: &ModelConfig, cluster: &Cluster) -> Matrices {
+        Matrices {
+            rows: model.output_size(),
+            columns: cluster.width,
             layout: ColumnLayout::Plain,
         }
     }

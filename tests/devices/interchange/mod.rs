@@ -13,7 +13,7 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 use wlstm::help::Topic;
 
-use self::tools::{beside, trained};
+use self::tools::{beside, trained, trained_with};
 
 type Test = fn() -> Result<(), Failed>;
 
@@ -159,9 +159,14 @@ fn round_trips() -> Result<(), Failed> {
         "cell = [\"glstm\", \"lstmp\"]\ngroups = 2\nforget_bias = 0.3",
         "cell = \"lstmp\"\nresidual = true",
         "cell = \"glstm\"\ngroups = 4\ntied = true",
+        "cell = \"glstm\"\ngroups = 2",
     ] {
         let folder = Folder::new();
-        let (config, run) = trained(&folder, cell);
+        let softmax = match cell {
+            "cell = \"glstm\"\ngroups = 2" => "kind = \"adaptive\"\ncutoffs = [2, 4]\ndivide = 2",
+            _ => "kind = \"full\"",
+        };
+        let (config, run) = trained_with(&folder, cell, softmax);
         let file = folder.path("there.safetensors");
         let there = exported(&run, &file, &[]);
         assert!(there.tensors.contains_key("layers.1.bias_ih"), "{cell}");
