@@ -137,8 +137,7 @@ impl Clusters {
     pub fn multiply_adds(&self, depth: usize, shares: &[f64]) -> f64 {
         let head = self.entries() * depth;
         let tails = self.tails.iter().zip(shares);
-        let tails =
-            tails.map(|(tail, share)| share * (tail.width * (depth + tail.ids.len())) as f64);
+        let tails = tails.map(|(tail, share)| share * tail.multiply_adds(depth) as f64);
         head as f64 + tails.sum::<f64>()
     }
 
@@ -214,6 +213,13 @@ impl Clusters {
             positions,
             targets: of_cluster,
         }
+    }
+}
+
+impl Cluster {
+    /// Multiply-adds of a position whose target it has.
+    pub fn multiply_adds(&self, depth: usize) -> u64 {
+        (self.width * (depth + self.ids.len())) as u64
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Cost {
     /// softmax weights that a step uses (`S * P`; `V * P` for a full softmax; for an adaptive one, each cluster times its share of
     /// the targets).
     pub flops_per_word: u64,
+    /// The part of it that the softmax has.
+    pub softmax_flops_per_word: u64,
     /// FLOPs of one evaluated target: two for each element of a recurrent matrix and of the weights of the full or adaptive softmax.
     pub flops_per_target: u64,
     /// Bytes of the parameters in `f32`.
@@ -67,6 +69,7 @@ fn cost_with(config: &Config, vocabulary: usize, shares: impl Fn(&Clusters) -> V
         parameters: all,
         recurrent,
         flops_per_word: 6 * (matrices + softmax),
+        softmax_flops_per_word: 6 * softmax,
         flops_per_target: 2 * (matrices + exact),
         parameter_bytes: 4 * all,
         optimizer_bytes: 4 * states,

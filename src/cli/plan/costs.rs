@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::args::PlanArgs;
 use super::on_device::{OnDevice, Question, on_devices};
+use super::softmax::{SoftmaxChoice, choices, cost_in};
 use super::vocabulary::{VocabularySize, VocabularySource};
 use crate::config::Config;
 use crate::graph::memory::Limits;
-use crate::model::cost::cost;
 use crate::train::estimate::{CommunicationCost, DeviceBytes, RunSpec, Topology};
 
 /// The document that `--json` prints.
@@ -23,6 +23,8 @@ pub(super) struct Costs {
     pub recurrent_parameters: u64,
     pub parameters: u64,
     pub flops_per_word: u64,
+    /// The configured softmax, then the other kinds.
+    pub softmax: Vec<SoftmaxChoice>,
     pub devices: u64,
     pub words_per_step: u64,
     pub precision: &'static str,
@@ -49,7 +51,7 @@ pub(super) struct Tensor {
 impl Costs {
     /// The costs of a configuration.
     pub fn new(arguments: &PlanArgs, config: &Config, vocabulary: &VocabularySize) -> Costs {
-        let cost = cost(config, vocabulary.words);
+        let cost = cost_in(config, vocabulary);
         let tensors = cost.table.iter().map(|line| Tensor {
             name: line.name.clone(),
             shape: line.shape.0.clone(),
@@ -80,6 +82,7 @@ impl Costs {
             recurrent_parameters: cost.recurrent,
             parameters: cost.parameters,
             flops_per_word: cost.flops_per_word,
+            softmax: choices(config, vocabulary),
             devices: arguments.devices,
             words_per_step: arguments.devices
                 * (config.train.accumulate * config.train.batch * config.train.unroll) as u64,

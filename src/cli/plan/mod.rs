@@ -5,6 +5,7 @@ mod args;
 mod costs;
 mod on_device;
 mod run;
+mod softmax;
 mod text;
 mod vocabulary;
 

@@ -5,9 +5,9 @@ use std::fmt;
 use super::super::wrap::wrap;
 use super::costs::Costs;
 use super::on_device::{DeviceKind, OnDevice};
+use super::softmax::SoftmaxChoice;
 use super::vocabulary::VocabularySource;
-use crate::numbers::bytes;
-use crate::numbers::grouped;
+use crate::numbers::{bytes, counted, grouped};
 use crate::tensor::Shape;
 use crate::train::estimate::Change;
 
@@ -59,9 +59,40 @@ impl fmt::Display for Costs {
                 memory(f, name, count)?;
             }
         }
+        writeln!(
+            f,
+            "\n{:<26}{:>16}{:>18}",
+            "softmax", "parameters", "FLOPs per word"
+        )?;
+        for choice in &self.softmax {
+            choice.fmt(f)?;
+        }
         for place in &self.places {
             writeln!(f)?;
             place.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for SoftmaxChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.samples {
+            Some(samples) => format!("{}, {}", self.kind, counted(samples as u64, "sample")),
+            None => self.kind.to_owned(),
+        };
+        let (parameters, flops) = (grouped(self.parameters), grouped(self.flops_per_word));
+        writeln!(f, "{name:<26}{parameters:>16}{flops:>18}")?;
+        for (k, cluster) in self.clusters.iter().enumerate() {
+            let ids = cluster.first_id..cluster.first_id + cluster.words;
+            let part = match k {
+                0 => "head".to_owned(),
+                k => format!("cluster {}", k - 1),
+            };
+            let name = format!("  {part}: ids {} to {}", ids.start, ids.end - 1);
+            let flops = grouped(cluster.flops_per_word);
+            let share = format!("{:.1} % of words", 100.0 * cluster.share);
+            writeln!(f, "{name:<34}{share:>16}{flops:>10}")?;
         }
         Ok(())
     }

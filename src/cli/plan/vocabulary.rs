@@ -4,16 +4,18 @@ use serde::Serialize;
 
 use super::super::preparation::Preparation;
 use crate::config::Config;
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, Vocabulary};
 use crate::error::{Error, Result};
 use crate::job::text::{counted_vocabulary, vocabulary_file};
 
-/// The size of a vocabulary, and its source.
+/// The size of a vocabulary, its source and its counts.
 pub(in crate::cli) struct VocabularySize {
     /// All words, special ones included.
     pub words: usize,
     /// The source of the number.
     pub source: VocabularySource,
+    /// How often each word occurs, if that is known.
+    pub counts: Option<Vec<u64>>,
 }
 
 /// The source of the size of a vocabulary.
@@ -34,22 +36,35 @@ pub(in crate::cli) enum VocabularySource {
 /// Finds the size of the vocabulary, without the training text where possible.
 pub(in crate::cli) fn vocabulary_size(config: &Config, quiet: bool) -> Result<VocabularySize> {
     let data = &config.data;
-    let (words, source) = match &data.vocab {
+    let known = |vocabulary: Vocabulary, source| {
+        let ids = 0..vocabulary.len() as u32;
+        let counts: Vec<u64> = ids.map(|id| vocabulary.count(id)).collect();
+        VocabularySize {
+            words: vocabulary.len(),
+            source,
+            counts: counts.iter().any(|count| *count > 0).then_some(counts),
+        }
+    };
+    let of_size = |source| VocabularySize {
+        words: data.vocab_size,
+        source,
+        counts: None,
+    };
+    Ok(match &data.vocab {
         Some(path) if path.exists() || data.vocab_size == 0 => {
             let vocabulary = vocabulary_file(config, path).map_err(unknown_size)?;
-            (vocabulary.len(), VocabularySource::File)
+            known(vocabulary, VocabularySource::File)
         }
-        Some(_) => (data.vocab_size, VocabularySource::VocabSize),
-        None if data.vocab_size > 0 => (data.vocab_size, VocabularySource::AtMost),
+        Some(_) => of_size(VocabularySource::VocabSize),
+        None if data.vocab_size > 0 => of_size(VocabularySource::AtMost),
         None => {
             let corpus = Corpus::training(data).map_err(unknown_size)?;
             let mut preparation = Preparation::new(quiet);
             let vocabulary =
                 counted_vocabulary(config, &corpus, &mut |event| preparation.show(event))?;
-            (vocabulary.len(), VocabularySource::Text)
+            known(vocabulary, VocabularySource::Text)
         }
-    };
-    Ok(VocabularySize { words, source })
+    })
 }
 
 fn unknown_size(error: Error) -> Error {

@@ -60,6 +60,55 @@ fn the_small_model_of_wikitext_has_its_parameters() {
     assert_eq!(found["bytes_per_device"]["moving_average"], 0);
 }
 
+/// The cost of each kind of softmax follows from sizes and shares of targets.
+#[test]
+fn every_softmax_has_its_cost() {
+    let found = json(plan("lm1b-g4").args(["--set", "train.batch=128", "--json"]));
+    let kinds = found["softmax"].as_array().unwrap();
+    let of = |kind: &str| {
+        let mut kinds = kinds.iter();
+        kinds.find(|one| one["kind"] == kind).unwrap().clone()
+    };
+    assert_eq!(kinds[0]["kind"], "sampled");
+    assert_eq!(of("sampled")["flops_of_model"], found["flops_per_word"]);
+    assert_eq!(of("sampled")["flops_per_word"], 6 * 8192 * 1024);
+    assert_eq!(of("full")["flops_per_word"], 6_u64 * 793_470 * 1024);
+    let adaptive = of("adaptive");
+    assert_eq!(
+        adaptive["cutoffs"],
+        serde_json::json!([9798, 48_990, 244_950])
+    );
+    let flops = |one: &serde_json::Value| one["flops_of_model"].as_f64().unwrap();
+    let ratio = flops(&adaptive) / flops(&of("sampled"));
+    assert!((1.0..1.3).contains(&ratio), "{ratio}");
+    let clusters = adaptive["clusters"].as_array().unwrap();
+    let parts = clusters
+        .iter()
+        .map(|one| one["flops_per_word"].as_u64().unwrap());
+    let sum = parts.sum::<u64>();
+    assert_eq!(clusters[0]["flops_per_word"], 6 * (9798 + 3) * 1024);
+    let whole = adaptive["flops_per_word"].as_u64().unwrap();
+    assert!(sum.abs_diff(whole) <= 3, "{sum} and {whole}");
+    assert_eq!(clusters[3]["words"], 793_470 - 244_950);
+    assert_eq!(clusters[3]["width"], 16);
+    assert_eq!(clusters[3]["counted"], false);
+
+    // With a text, its counts decide. Of 4 x a, 2 x <S>, 2 x b and no <UNK>, the head has the first two.
+    let tiny = Tiny::new("sentences");
+    std::fs::write(tiny.path("train.txt"), "a a a a\nb b\n").unwrap();
+    let sets = [
+        "softmax.kind=adaptive",
+        "softmax.cutoffs=[2]",
+        "softmax.divide=2",
+    ];
+    let sets = sets.into_iter().flat_map(|set| ["--set", set]);
+    let mut command = tiny.wlstm();
+    let found = json(command.args(["plan", "tiny.toml", "--json"]).args(sets));
+    let cluster = &found["softmax"][0]["clusters"][1];
+    assert_eq!(cluster["counted"], true);
+    assert_eq!(cluster["share"], 2.0 / 8.0);
+}
+
 #[test]
 fn the_table_is_for_people() {
     let text = stdout(plan("lm1b-g4-8").args(["--devices", "4"]));
