@@ -46,6 +46,9 @@ pub struct Start {
     pub devices: Vec<String>,
     /// Number of trained parameters.
     pub parameters: u64,
+    /// Words in the vocabulary.
+    #[serde(default)]
+    pub vocabulary: Option<usize>,
     /// Steps done before: 0, or the step of the resumed checkpoint.
     pub resumed: u64,
     /// Device memory for training and validation in bytes, for each device.

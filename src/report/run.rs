@@ -31,6 +31,8 @@ pub struct RunData {
     pub version: String,
     /// Number of trained parameters.
     pub parameters: u64,
+    /// Words in the vocabulary, if the metrics state it.
+    pub vocabulary: Option<usize>,
     /// The machine: operating system, processor, memory. Empty if unknown.
     pub system: String,
     /// Whether no process holds the lock of the folder.
@@ -99,6 +101,7 @@ impl RunData {
         {
             let saved = SavedModel::open(&found.checkpoint)?;
             run.parameters = cost(&run.config, saved.vocabulary.len()).parameters;
+            run.vocabulary = Some(saved.vocabulary.len());
         }
         Ok(run)
     }
@@ -123,6 +126,7 @@ impl RunData {
         let (toml, parameters) = (config.to_toml(), cost(&config, words).parameters);
         RunData {
             parameters,
+            vocabulary: Some(words),
             has_begun: failed,
             ..RunData::new(folder, config, toml, record)
         }
@@ -138,6 +142,7 @@ impl RunData {
             version: record.version.clone(),
             record,
             parameters: 0,
+            vocabulary: None,
             system: String::new(),
             is_unlocked: true,
             memory: Vec::new(),
@@ -155,6 +160,7 @@ impl RunData {
             match line {
                 Line::Start(start) => {
                     self.parameters = start.parameters;
+                    self.vocabulary = start.vocabulary;
                     self.system = start.system;
                     if !start.memory.is_empty() {
                         self.memory = start.memory;
@@ -170,12 +176,16 @@ impl RunData {
         }
     }
 
-    /// Size of the vocabulary, computed from the number of parameters.
+    /// Size of the vocabulary. For a run of an earlier version, computed from the number of parameters.
     pub fn vocabulary_size(&self) -> usize {
+        // Metrics can contain any number. No vocabulary is larger than this.
+        const MOST: usize = i32::MAX as usize;
+        if let Some(words) = self.vocabulary {
+            return words.clamp(1, MOST);
+        }
         let [none, one] = [1, 2].map(|words| cost(&self.config, words).parameters);
         let more = self.parameters.saturating_sub(none) / (one - none).max(1);
-        // Metrics can contain any number. No vocabulary is larger than this.
-        1 + more.min(i32::MAX as u64) as usize
+        1 + more.min(MOST as u64 - 1) as usize
     }
 
     /// Parameters and FLOPs of the model.

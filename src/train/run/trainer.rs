@@ -177,6 +177,7 @@ fn open_output<'a>(run: &Run<'a>) -> Result<Option<RunOutput<'a>>> {
         digest: run.config.digest(),
         devices,
         parameters: run.session.parameter_count(),
+        vocabulary: Some(run.session.vocabulary()),
         resumed,
         memory: run.session.allocated_bytes(),
     })?;
