@@ -23,10 +23,12 @@ const LANES: u32 = 1u;
 @group(0) @binding(2) var<storage, read> table: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 alias Y = f32;
+alias Wide = f32;
 #else
 @group(0) @binding(2) var<storage, read> table: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 alias Y = vec4<f32>;
+alias Wide = vec4<f32>;
 #end
 
 @compute @workgroup_size(256)
@@ -42,6 +44,6 @@ fn main(
     }
     let at = ids[starts.ids + i / width] - params.base;
     if (at < params.window) {
-        y[starts.y + i] = Y(table[starts.table + at * width + i % width]);
+        y[starts.y + i] = Y(Wide(table[starts.table + at * width + i % width]));
     }
 }

@@ -29,7 +29,7 @@ pub static KERNEL: Kernel = BASE;
 pub static VECTOR: Kernel = Kernel {
     name: "embedding/gather vector",
     bindings: &[
-        Binding::read("table").vec4(),
+        Binding::read("table").vec4().or_half(),
         Binding::index("ids"),
         Binding::read_write("y").vec4().or_half(),
     ],
@@ -50,7 +50,7 @@ const BASE: Kernel = Kernel {
     wgsl: include_str!("../../../shaders/embedding/gather.wgsl"),
     fields: Params::FIELDS,
     bindings: &[
-        Binding::read("table"),
+        Binding::read("table").or_half(),
         Binding::index("ids"),
         Binding::read_write("y").or_half(),
     ],
