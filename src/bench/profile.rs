@@ -103,6 +103,10 @@ pub(super) fn profile(
     let mut found: Vec<Dispatches> = Vec::new();
     let mut groups: Vec<(&'static str, f64, Floor)> = Vec::new();
     for (k, step) in plan.steps.iter().enumerate() {
+        let skipped = profiles.iter().filter(|profile| profile.skipped[k]);
+        if 2 * skipped.count() > profiles.len() {
+            continue;
+        }
         let mut times: Vec<f64> = profiles.iter().map(|profile| profile.seconds[k]).collect();
         let kernel = profiles[0].kernels[k];
         let purpose = purpose(&step.label);

@@ -176,7 +176,7 @@ pub fn step(
         words_per_second: words as f64 / seconds_per_step,
         flops_per_second: flops / seconds_per_step,
         host_share,
-        dispatches: session.training_plan().steps.len(),
+        dispatches: session.training_plan().unconditional().count(),
         loss,
         floor_seconds: floor,
         times_floor: floor.map(|floor| seconds_per_step / floor),

@@ -33,6 +33,8 @@ pub struct PlanId(pub usize);
 pub struct Profile {
     /// Seconds, one entry per step of the plan.
     pub seconds: Vec<f64>,
+    /// Whether the condition of each step skipped it.
+    pub skipped: Vec<bool>,
     /// The kernel that ran for each step: the form chosen by tuning, or the one for matrix units.
     pub kernels: Vec<&'static Kernel>,
     /// What measured the time.

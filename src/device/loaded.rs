@@ -166,6 +166,12 @@ impl Loaded {
         }
     }
 
+    /// For each step, whether the inputs of the next run skip it.
+    pub fn skipped(&self) -> Vec<bool> {
+        let commands = self.commands.iter();
+        commands.map(|command| self.skips(command)).collect()
+    }
+
     /// Whether the inputs of the next run skip a command.
     fn skips(&self, command: &Command) -> bool {
         command

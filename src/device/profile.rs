@@ -104,6 +104,7 @@ fn by_device(handle: &Handle, loaded: &Loaded) -> Result<Profile> {
     }
     Ok(Profile {
         seconds,
+        skipped: loaded.skipped(),
         kernels: loaded.kernels(),
         clock: ProfileClock::Device,
     })
@@ -118,6 +119,7 @@ fn by_host(handle: &Handle, loaded: &Loaded) -> Result<Profile> {
     }
     Ok(Profile {
         seconds,
+        skipped: loaded.skipped(),
         kernels: loaded.kernels(),
         clock: ProfileClock::Host,
     })

@@ -66,6 +66,7 @@ fn check(executor: &mut impl Executor, limits: &Limits) -> Result<()> {
         executor.write(sums, &[-1.0; STEPS * LEN])?;
         let profile = executor.profile(plan, &inputs)?;
         assert_eq!(profile.seconds.len(), STEPS);
+        assert_eq!(profile.skipped, runs.map(|runs| !runs));
         assert_eq!(executor.read(sums)?, want, "profile of {runs:?}");
     }
     Ok(())

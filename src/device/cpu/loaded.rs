@@ -65,6 +65,11 @@ impl<R: CpuReal> Loaded<R> {
         })
     }
 
+    /// For each step, whether the inputs of the last run skipped it.
+    pub fn skipped(&self) -> &[bool] {
+        &self.skipped
+    }
+
     /// The bytes of the inputs and outputs.
     pub fn allocated_bytes(&self) -> usize {
         let bytes = self.memory.iter().map(|memory| match memory {

@@ -251,6 +251,7 @@ impl<R: CpuReal> Executor for CpuExecutor<R> {
         });
         Ok(Profile {
             seconds,
+            skipped: self.plans[plan.0].skipped().to_vec(),
             kernels: self.plans[plan.0].plan.kernels(),
             clock: ProfileClock::Host,
         })
