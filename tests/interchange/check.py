@@ -57,10 +57,10 @@ validate_every = 0
 """
 
 
-def text(lines, seed):
+def text(lines, seed, count=40):
     dice = random.Random(seed)
-    words = [f"w{k}" for k in range(40)]
-    weights = [1 / (k + 1) for k in range(40)]
+    words = [f"w{k}" for k in range(count)]
+    weights = [1 / (k + 1) for k in range(count)]
     return "".join(" ".join(dice.choices(words, weights, k=dice.randint(1, 12))) + "\n" for _ in range(lines))
 
 
@@ -246,6 +246,75 @@ def store_cells(folder):
         file.write("\n")
 
 
+def store_adaptive(folder):
+    """A model with an adaptive softmax that PyTorch trains for 20 steps: its initial tensors, the losses, and the results of the
+    trained model for some lines."""
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(3)
+    batch, unroll, rate, clip, cutoffs, divide = 4, 5, 2.0, 0.25, [6, 15], 2.0
+    words = ["<eos>", "<unk>"] + [f"w{k}" for k in range(38)]
+    embedding, lstm = torch.nn.Embedding(40, 7), torch.nn.LSTM(7, 12, 2, proj_size=8)
+    softmax = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 40, cutoffs, divide, head_bias=True)
+    modules = {"embedding": embedding, "lstm": lstm, "softmax": softmax}
+    parameters = []
+    with torch.no_grad():
+        for module in modules.values():
+            for name, parameter in module.named_parameters():
+                parameter.uniform_(-0.5, 0.5)
+                # PyTorch has two biases whose sum matters. One is trained here.
+                if name.startswith("bias_hh"):
+                    parameter.zero_().requires_grad_(False)
+                else:
+                    parameters.append(parameter)
+    tensors = lambda: {
+        f"{name}.{key}": value.clone() for name, module in modules.items() for key, value in module.state_dict().items()
+    }
+    save_file(tensors(), os.path.join(folder, "adaptive.safetensors"))
+    for module in modules.values():
+        module.double()
+    train = text(90, 9, 38)
+    number = {word: k for k, word in enumerate(words)}
+    tokens = [number[word] for line in train.splitlines() for word in [*line.split(), "<eos>"]]
+    length = len(tokens) // batch
+    columns = torch.tensor([tokens[k * length : (k + 1) * length] for k in range(batch)]).T
+    state, losses = None, []
+    for step in range(20):
+        rows = columns[step * unroll : (step + 1) * unroll + 1]
+        assert len(rows) == unroll + 1, "the text is too short"
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        out, state = lstm(embedding(rows[:-1]), state)
+        state = tuple(part.detach() for part in state)
+        loss = softmax(out.flatten(0, 1), rows[1:].flatten()).loss
+        loss.backward()
+        losses.append(loss.item())
+        norm = torch.sqrt(sum((parameter.grad**2).sum() for parameter in parameters)).item()
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter -= rate * min(1.0, clip / norm) * parameter.grad
+    lines = text(12, 5, 38).split("\n")[:-1]
+    found = []
+    with torch.no_grad():
+        for line in lines:
+            ids = [number[word] for word in ["<eos>", *line.split(), "<eos>"]]
+            out, _ = lstm(embedding(torch.tensor(ids[:-1])[:, None]))
+            log = softmax.log_prob(out[:, 0])
+            found.append(log[range(len(ids) - 1), ids[1:]].sum().item())
+    stored = {
+        "torch": torch.__version__,
+        "vocab": [f"{word} {40 - k}" for k, word in enumerate(words)],
+        "train": train.splitlines(),
+        "losses": losses,
+        "lines": lines,
+        "log_probability": found,
+    }
+    with open(os.path.join(folder, "adaptive.json"), "w") as file:
+        json.dump(stored, file, indent=1)
+        file.write("\n")
+
+
 def run_documented_programs(wlstm, peers):
     """Runs the programs of the help as a user would, on a character model."""
     configuration = os.path.join(HERE, "..", "..", "configs", "shakespeare.toml")
@@ -296,7 +365,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.store:
         store(HERE)
-        return store_cells(HERE)
+        store_cells(HERE)
+        return store_adaptive(HERE)
     peers = [peer for peer in ["torch", "onnxruntime"] if has(peer)]
     missing = [peer for peer in arguments.require if peer not in peers]
     if missing:

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::common::Trial;
 use crate::common::program::{
-    Dice, Ended, Folder, Tensors, scores, text, train, wlstm, write_tensors,
+    Dice, Ended, Folder, Tensors, losses, scores, text, train, wlstm, write_tensors,
 };
 use libtest_mimic::Failed;
 use serde_json::Value;
@@ -18,8 +18,12 @@ use self::tools::{beside, trained, trained_with};
 type Test = fn() -> Result<(), Failed>;
 
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 7] = [
+    let tests: [(&str, Test); 8] = [
         ("what_pytorch_found_is_found_here", stored),
+        (
+            "an_adaptive_softmax_trains_as_in_pytorch",
+            trained_by_pytorch,
+        ),
         (
             "what_pytorch_found_with_the_documented_layers_is_found_here",
             stored_layers,
@@ -94,6 +98,47 @@ fn scores_are_those_of(run: &Path, name: &str) -> Result<Value, Failed> {
         assert!((found - want).abs() < 1e-5, "{found} for {want}");
     }
     Ok(expected)
+}
+
+/// The configuration of the model with an adaptive softmax that PyTorch has trained.
+const ADAPTIVE: &str = "[model]\ncell = \"lstmp\"\nlayers = 2\nembedding = 7\nhidden = 12\nprojection = 8\ndropout = 0.0\n\
+                        forget_bias = 0.0\n[softmax]\nkind = \"adaptive\"\ncutoffs = [6, 15]\ndivide = 2\n\
+                        [data]\norder = \"contiguous\"\ntrain = [\"train.txt\"]\nvocab = \"vocab.txt\"\n\
+                        [train]\nbatch = 4\nunroll = 5\noptimizer = \"sgd\"\nlearning_rate = 2.0\nclip_norm = 0.25\nema = 0.0\n\
+                        recipe = \"plain\"\nsteps = 20\n";
+
+/// A model of PyTorch, trained from there, has the losses that PyTorch found, and exported the tensors that PyTorch reads.
+fn trained_by_pytorch() -> Result<(), Failed> {
+    let folder = Folder::new();
+    let expected: Value = serde_json::from_slice(&std::fs::read(beside("adaptive.json"))?)?;
+    let list = |name: &str| expected[name].as_array().expect("a list").clone();
+    for (file, name) in [("vocab.txt", "vocab"), ("train.txt", "train")] {
+        let lines = list(name);
+        let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
+        folder.write(file, lines.join("\n") + "\n");
+    }
+    let config = folder.write("model.toml", ADAPTIVE);
+    let start = folder.path("start");
+    import(&beside("adaptive.safetensors"), &config, &start, 0);
+    let back = exported(&start, &folder.path("back.safetensors"), &[]);
+    let from = Tensors::read(&beside("adaptive.safetensors"));
+    same_up_to_biases(&from, &back, |part, layer| {
+        format!("lstm.bias_{part}_l{layer}")
+    });
+    assert_eq!(back.texts["wlstm.cutoffs"], "[6, 15]");
+    assert_eq!(back.texts["wlstm.divide"], "2");
+    let run = folder.path("run");
+    train(&config, &run, "cpu", &["--init", text(&start)]);
+    let (found, want) = (losses(&run), list("losses"));
+    assert_eq!((found.len(), want.len()), (20, 20));
+    for (step, want) in want.iter().enumerate() {
+        let (found, want) = (found[&(step as u64 + 1)], want.as_f64().expect("a number"));
+        assert!(
+            (found - want).abs() < 1e-5,
+            "step {step}: {found}, not {want}"
+        );
+    }
+    scores_are_those_of(&run, "adaptive.json").map(drop)
 }
 
 /// The configuration of the model with all cells that PyTorch has written.
