@@ -110,8 +110,15 @@ fn all_factors_are_the_matrix_and_few_are_near() {
 
 #[test]
 fn permuted_groups_are_found() {
+    permuted_groups("full");
+    permuted_groups("adaptive");
+}
+
+fn permuted_groups(softmax: &str) {
     let folder = Folder::new();
-    let (_, run) = trained(&folder, "cell = \"glstm\"\ngroups = 2", &[]);
+    let kind = format!("softmax.kind={softmax}");
+    let cell = "cell = \"glstm\"\ngroups = 2";
+    let (_, run) = trained(&folder, cell, &["--set", &kind]);
     let checkpoint = run.join("checkpoints/step-00000040.safetensors");
     let file = Tensors::read(&checkpoint);
     // The same model, dense, its cells and the numbers between the layers in another order.
@@ -129,24 +136,22 @@ fn permuted_groups_are_found() {
         let rows = values.chunks(order.len());
         rows.flat_map(|row| order.iter().map(|&k| row[k])).collect()
     };
-    let words = file.tensors["softmax.bias"].0[0];
-    let mut dense = vec![
-        (
-            "embedding.weight".to_owned(),
-            vec![words, 8],
-            columns(&file.values("embedding.weight"), &axes[0]),
-        ),
-        (
-            "softmax.weight".to_owned(),
-            vec![words, 8],
-            columns(&file.values("softmax.weight"), &axes[2]),
-        ),
-        (
-            "softmax.bias".to_owned(),
-            vec![words],
-            file.values("softmax.bias"),
-        ),
-    ];
+    let mut dense = Vec::new();
+    for (name, (shape, _)) in &file.tensors {
+        let values = file.values(name);
+        let values = match name.as_str() {
+            "embedding.weight" => columns(&values, &axes[0]),
+            "softmax.weight" | "softmax.head.weight" => columns(&values, &axes[2]),
+            "softmax.tails.0.projection" => {
+                let rows = axes[2].iter();
+                rows.flat_map(|row| values[row * 2..][..2].to_vec())
+                    .collect()
+            }
+            name if name.starts_with("softmax.") => values,
+            _ => continue,
+        };
+        dense.push((name.clone(), shape.clone(), values));
+    }
     for k in 0..2 {
         let of = |name: &str| file.values(&format!("ema.layers.{k}.{name}"));
         let blocks = of("gates.weight");
@@ -193,7 +198,8 @@ fn permuted_groups_are_found() {
         "--out",
         text(&imported),
     ];
-    let ended = wlstm(&[&line[..], &["--set", "model.cell=lstmp"]].concat());
+    let sets = ["--set", "model.cell=lstmp", "--set", &kind];
+    let ended = wlstm(&[&line[..], &sets].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_same(&run, &imported);
 
