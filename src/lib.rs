@@ -138,7 +138,7 @@
 //!   change what is computed; small bindings can change how it is rounded. N devices with a batch of B compute
 //!   what one device with a batch of N*B computes (`train.recipe = "plain"`).
 //! - A validation covers every target of its text exactly once, or a subset sampled evenly from the whole text. It uses the
-//!   full softmax. A sampled loss is never reported as a perplexity.
+//!   exact probabilities of the model. A sampled loss is never reported as a perplexity.
 //! - A checkpoint, and every other file of a run except `metrics.jsonl`, is complete or absent ([`files`]).
 //! - An error caused by a user, a file or a device is an [`Error`](error::Error) with an exit code and advice. A panic is a bug.
 //!
