@@ -1,5 +1,7 @@
 //! Formats numbers for people.
 
+use std::f64::consts::LN_2;
+
 /// A count with its noun: `1 step`, `2 steps`.
 pub fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
@@ -42,6 +44,17 @@ pub fn rate(number: f64) -> String {
 /// A fraction of 1 as a percentage: `4.1 %`.
 pub fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
+}
+
+/// The bits per byte of a text of `bytes` bytes with the negative log-likelihood `nll`, in nats. `None` without bytes.
+pub fn bits_per_byte(nll: f64, bytes: u64) -> Option<f64> {
+    (bytes > 0).then(|| nll / LN_2 / bytes as f64)
+}
+
+/// Bits per byte for display: `1.873`. `at least 1.873` if a code of the text needs more, because it has unknown words.
+pub fn bits(bits_per_byte: f64, is_lower_bound: bool) -> String {
+    let least = if is_lower_bound { "at least " } else { "" };
+    format!("{least}{bits_per_byte:.3}")
 }
 
 /// A duration in seconds as `1:02:03` or `2:03`. `?` if it is not finite.

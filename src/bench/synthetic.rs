@@ -40,6 +40,7 @@ impl Iterator for Synthetic {
         let (inputs, targets) = (self.ids(), self.ids());
         self.step += 1;
         Some(Ok(Batch {
+            bytes: Vec::new(),
             words: targets.len(),
             inputs,
             targets,

@@ -1,8 +1,8 @@
 //! `wlstm eval`: the perplexity of a text.
 //!
 //! Lines: `perplexity`, `targets`, `out-of-vocabulary` (targets whose id is the unknown word's), `log-likelihood` (the sum over
-//! all targets, natural logarithm) and, if the words of the model have counts, `unigram` (the perplexity of their unigram
-//! model).
+//! all targets, natural logarithm), `unigram` (the perplexity of the unigram model, if the words of the model have counts),
+//! `bits-per-byte`, `bytes` (of the targets) and `streams`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,14 +16,17 @@ use super::preparation::trained;
 use super::progress::UnknownWords;
 use crate::corpus::Corpus;
 use crate::error::Result;
-use crate::job::ConfiguredText;
+use crate::job::{ConfiguredText, EvaluationOptions};
 
 /// Print the perplexity of a text
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Prints these lines: perplexity N; targets N; out-of-vocabulary N, the number of targets that are unknown \
     words; log-likelihood N, the natural logarithm of the probability of all targets; unigram N, the perplexity of the unigram \
-    model (word frequencies of the training text), if the vocabulary has counts.\n\
+    model (word frequencies of the training text), if the vocabulary has counts; bits-per-byte N, the negative log-likelihood in \
+    bits over the bytes of the targets, which compares models of words, subwords and characters; bytes N; streams N. \
+    bits-per-byte at-least N means that some targets are unknown words: the model does not say which, so a code of the text \
+    needs more bits.\n\
     \n\
     Examples:\n  \
     wlstm eval runs/shakespeare\n  \
@@ -38,6 +41,10 @@ pub(super) struct EvalArgs {
     /// Evaluate N targets, sampled evenly from the whole text; 0: all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub targets: u64,
+    /// Read the text in N streams, each from a zero state at its own place. One stream gives the perplexity of the text as it
+    /// stands; more are faster on GPUs, and with as many as the run has, the result is that of its validations
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = streams, allow_negative_numbers = true)]
+    pub streams: usize,
     /// The parameters to use.
     #[command(flatten)]
     pub parameters: ParameterArgs,
@@ -60,6 +67,22 @@ struct Document {
     log_likelihood: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     unigram: Option<f64>,
+    streams: usize,
+    bytes: u64,
+    bits_per_byte: Option<f64>,
+    /// Whether a code of the text needs more bits, because some words are unknown.
+    bits_per_byte_is_lower_bound: bool,
+}
+
+/// The maximum of `--streams`.
+const MAX_STREAMS: usize = 1 << 16;
+
+/// Parses a number of streams.
+fn streams(text: &str) -> std::result::Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(number) if (1..=MAX_STREAMS).contains(&number) => Ok(number),
+        _ => Err(format!("give a whole number from 1 to {MAX_STREAMS}")),
+    }
 }
 
 /// Evaluates.
@@ -71,7 +94,11 @@ pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
     } else {
         Corpus::open(&arguments.data)?
     });
-    let found = trained.evaluate_corpus(corpus.clone(), arguments.targets)?;
+    let options = EvaluationOptions {
+        targets: arguments.targets,
+        streams: arguments.streams,
+    };
+    let found = trained.evaluate_corpus(corpus.clone(), options)?;
     if !arguments.data.is_empty()
         && let Some(known) = trained.trained_on(&corpus)
     {
@@ -94,25 +121,45 @@ pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
         out_of_vocabulary: found.unknown,
         log_likelihood: -found.nll,
         unigram: found.unigram_perplexity(),
+        streams: options.streams,
+        bytes: found.bytes,
+        bits_per_byte: found.bits_per_byte(),
+        bits_per_byte_is_lower_bound: found.is_lower_bound(),
     };
     if arguments.json {
         return output::print_json(&document);
     }
-    let Document {
-        perplexity,
-        targets,
-        out_of_vocabulary,
-        log_likelihood,
-        unigram,
-        ..
-    } = document;
-    let unigram = unigram.map_or_else(String::new, |unigram| format!("unigram {unigram:.4}\n"));
-    output::print(
+    output::print(document.text().as_bytes())
+}
+
+impl Document {
+    /// The lines of the output without `--json`.
+    fn text(&self) -> String {
+        let Document {
+            perplexity,
+            targets,
+            out_of_vocabulary,
+            log_likelihood,
+            streams,
+            bytes,
+            ..
+        } = self;
+        let unigram = self
+            .unigram
+            .map_or_else(String::new, |unigram| format!("unigram {unigram:.4}\n"));
+        let least = if self.bits_per_byte_is_lower_bound {
+            "at-least "
+        } else {
+            ""
+        };
+        let bits = self.bits_per_byte.map_or_else(String::new, |bits| {
+            format!("bits-per-byte {least}{bits:.4}\n")
+        });
         format!(
-            "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary {out_of_vocabulary}\nlog-likelihood {log_likelihood:.4}\n{unigram}"
+            "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary {out_of_vocabulary}\n\
+             log-likelihood {log_likelihood:.4}\n{unigram}{bits}bytes {bytes}\nstreams {streams}\n"
         )
-        .as_bytes(),
-    )
+    }
 }
 
 #[cfg(test)]

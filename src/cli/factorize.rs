@@ -14,7 +14,7 @@ use super::preparation::{shown, trained};
 use crate::corpus::Corpus;
 use crate::error::{Result, quoted};
 use crate::job::factorize::{Kept, Method};
-use crate::job::{ConfiguredText, Trained};
+use crate::job::{ConfiguredText, EvaluationOptions, Trained};
 use crate::model::cost::cost;
 use crate::numbers::{decimal, grouped, percent};
 use crate::report::{Column, Table};
@@ -106,10 +106,13 @@ pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<
         None => None,
         Some(corpus) => {
             let after = Trained::open(out)?.device(&arguments.device.device);
-            let targets = arguments.targets;
+            let options = EvaluationOptions {
+                targets: arguments.targets,
+                ..EvaluationOptions::default()
+            };
             Some(Change {
-                before: before.evaluate_corpus(corpus.clone(), targets)?,
-                after: shown(after, invocation, true).evaluate_corpus(corpus, targets)?,
+                before: before.evaluate_corpus(corpus.clone(), options)?,
+                after: shown(after, invocation, true).evaluate_corpus(corpus, options)?,
             })
         }
     };

@@ -58,6 +58,8 @@ pub enum Measured {
     Text,
     /// The number of its targets. Checkpoints have it.
     Targets,
+    /// The number of streams in which it is read. Checkpoints have it if the configuration gives it.
+    Streams,
 }
 
 impl Resume {

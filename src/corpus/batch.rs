@@ -24,6 +24,9 @@ pub struct Batch {
     pub epoch: u64,
     /// Whether the recurrent state must be set to zero before this batch.
     pub reset: bool,
+    /// Of an evaluation of part of a text: the bytes of each target `[T*B]`, which are those from the end of the token before it
+    /// to its own end. Otherwise empty.
+    pub bytes: Vec<u64>,
     /// Number of targets that are not padding.
     pub words: usize,
     /// Number of targets with the id of the unknown word: words outside the vocabulary, and unknown words in the text.
@@ -154,6 +157,7 @@ pub(super) struct BatchBuilder {
     unknown_id: u32,
     inputs: Vec<u32>,
     targets: Vec<u32>,
+    bytes: Vec<u64>,
     words: usize,
     unknown: usize,
 }
@@ -166,9 +170,15 @@ impl BatchBuilder {
             unknown_id: vocabulary.unknown(),
             inputs: vec![0; batch * unroll],
             targets: vec![IGNORE; batch * unroll],
+            bytes: Vec::new(),
             words: 0,
             unknown: 0,
         }
+    }
+
+    /// Records the bytes of targets from now on.
+    pub(super) fn keep_bytes(&mut self) {
+        self.bytes = vec![0; self.targets.len()];
     }
 
     /// Sets stream `b` at time `t`.
@@ -177,6 +187,9 @@ impl BatchBuilder {
         let row = t * self.batch + b;
         self.inputs[row] = input;
         self.targets[row] = target.id;
+        if let Some(bytes) = self.bytes.get_mut(row) {
+            *bytes = target.bytes;
+        }
         self.words += 1;
         self.unknown += usize::from(target.id == self.unknown_id);
     }
@@ -196,6 +209,7 @@ impl BatchBuilder {
         Batch {
             inputs: self.inputs,
             targets: self.targets,
+            bytes: self.bytes,
             epoch: position.epoch,
             reset,
             words: self.words,

@@ -95,7 +95,8 @@ impl Batches {
     /// `contiguous` order: evenly spaced windows. The state is reset before each window, and the 64 tokens before it are inputs
     /// without targets, so that the model has a context.
     ///
-    /// The choice depends only on the text, `targets` and `batch`.
+    /// The choice depends only on the text, `targets` and `batch`. The batches have the bytes of their targets. A token file does
+    /// not, so the text is parsed.
     ///
     /// # Errors
     ///
@@ -110,6 +111,7 @@ impl Batches {
             return Batches::evaluation(text, batch, unroll);
         }
         assert!(batch > 0 && unroll > 0, "batch {batch}, unroll {unroll}");
+        let text = &text.parsed();
         let source = match text.vocabulary().order() {
             Order::Sentences => {
                 let whole = SentenceBatches::evaluation(text, batch, unroll)?;
@@ -137,6 +139,15 @@ impl Batches {
                 )?)),
             },
         ))
+    }
+
+    /// Whether these are the batches of part of a text; see [`Batches::spread`].
+    pub fn is_of_part(&self) -> bool {
+        match &self.source {
+            Source::Sentences(sentences) => sentences.is_of_part(),
+            Source::Contiguous(_) => false,
+            Source::Windows(_) => true,
+        }
     }
 
     fn new(text: &Text, source: Source) -> Batches {

@@ -22,7 +22,7 @@ pub(super) struct SeekPoint {
 }
 
 /// One stream: its next input, and the position of the token after it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stream {
     file: usize,
     at: usize,

@@ -96,6 +96,7 @@ mod tests {
             targets: vec![IGNORE],
             epoch,
             reset: false,
+            bytes: Vec::new(),
             words: 0,
             unknown: 0,
             position: Position {

@@ -92,6 +92,11 @@ impl SentenceBatches {
         self
     }
 
+    /// Whether only some sentences are read.
+    pub(super) fn is_of_part(&self) -> bool {
+        self.choice.is_some()
+    }
+
     fn new(text: &Text, options: &BatchOptions, pads: bool) -> SentenceBatches {
         SentenceBatches {
             queue: SentenceQueue::new(text, options),
@@ -182,6 +187,9 @@ impl SentenceBatches {
     pub(super) fn next_batch(&mut self) -> Result<Option<Batch>> {
         let vocabulary = self.queue.text().vocabulary();
         let mut builder = BatchBuilder::new(self.rows.len(), self.unroll, vocabulary);
+        if self.choice.is_some() {
+            builder.keep_bytes();
+        }
         for b in 0..self.rows.len() {
             if !self.fill(b, &mut builder)? && !self.pads {
                 return Ok(None);
@@ -232,6 +240,7 @@ impl SentenceBatches {
             let token = text.read(row.position.file, &mut row.at)?.unwrap_or(Token {
                 id: text.vocabulary().mark(),
                 ends_line: true,
+                bytes: 0,
             });
             builder.set(t, b, row.previous, token);
             row.previous = token.id;

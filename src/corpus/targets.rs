@@ -1,9 +1,9 @@
-//! The number of targets of a text.
+//! The number of targets of a text, and their bytes.
 
 use rayon::prelude::*;
 
 use super::chunks::{Boundary, Chunk};
-use super::contiguous::seek_points;
+use super::contiguous::{Stream, seek_points};
 use super::text::Text;
 use super::tokens::Item;
 use super::vocabulary::Order;
@@ -27,6 +27,46 @@ impl Text {
                 counts.sum()
             }
         }
+    }
+
+    /// The bytes of all targets of an evaluation of the whole text, line ends included: in `contiguous` order the whole text
+    /// without its first token, in `sentences` order all lines that are not blank. Byte order marks do not count.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not UTF-8 (with file and line).
+    pub fn target_bytes(&self) -> Result<u64> {
+        match self.vocabulary().order() {
+            Order::Contiguous => {
+                let first = Stream::default().advance(&self.parsed())?;
+                let given = first.map_or(0, |token| token.bytes);
+                Ok(self.corpus().bytes().saturating_sub(given))
+            }
+            Order::Sentences => {
+                let chunks = self.corpus().chunks(CHUNK, Boundary::Lines)?;
+                let bytes = chunks.par_iter().map(|chunk| self.sentence_bytes(chunk));
+                bytes.sum()
+            }
+        }
+    }
+
+    /// The bytes of the lines of a chunk that are not blank.
+    fn sentence_bytes(&self, chunk: &Chunk) -> Result<u64> {
+        self.corpus().check_file(chunk.file)?;
+        let text = &self.corpus().text(chunk.file)[chunk.range.clone()];
+        let mut lines = text.split_inclusive(|byte| *byte == b'\n');
+        let (mut bytes, mut blank) = (0, true);
+        let counted = self.corpus().for_each_item(chunk, self.kind(), |_, item| {
+            if item == Item::LineEnd {
+                let line = lines.next().map_or(0, <[u8]>::len);
+                bytes += if blank { 0 } else { line as u64 };
+            }
+            blank = item == Item::LineEnd;
+            Ok(())
+        });
+        counted
+            .map(|()| bytes)
+            .map_err(|bad| self.bad_utf8(chunk.file, bad))
     }
 
     /// The number of pairs of input and target of a chunk of sentences. Blank lines have none.

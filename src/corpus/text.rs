@@ -31,6 +31,8 @@ pub(super) struct Token {
     pub(super) id: u32,
     /// Whether this is a line end.
     pub(super) ends_line: bool,
+    /// Bytes from the end of the token before it to its own end. 0 in a token file, which does not have them.
+    pub(super) bytes: u64,
 }
 
 impl Text {
@@ -50,6 +52,14 @@ impl Text {
         Text {
             tokens: Some(Arc::new(tokens)),
             ..self
+        }
+    }
+
+    /// The same text, parsed as it is read: only then tokens have bytes.
+    pub(super) fn parsed(&self) -> Text {
+        Text {
+            tokens: None,
+            ..self.clone()
         }
     }
 
@@ -95,10 +105,11 @@ impl Text {
             };
             *at += 1;
             return match id {
-                LINE_END => Ok(Some(self.line_end())),
+                LINE_END => Ok(Some(self.line_end(0))),
                 id if (id as usize) < self.vocabulary.len() => Ok(Some(Token {
                     id,
                     ends_line: false,
+                    bytes: 0,
                 })),
                 _ => Err(self.damaged(file)),
             };
@@ -106,12 +117,14 @@ impl Text {
         let text = self.corpus.text(file);
         let mut lexer = Lexer::new(self.kind, text, *at);
         let item = lexer.next().map_err(|bad| self.bad_utf8(file, bad))?;
+        // The offset is past the end after the line end of a last line without line feed.
+        let bytes = lexer.at.min(text.len()).saturating_sub(*at) as u64;
         *at = lexer.at;
         let Some(item) = item else {
             return Ok(None);
         };
         Ok(Some(match item {
-            Item::LineEnd => self.line_end(),
+            Item::LineEnd => self.line_end(bytes),
             Item::Token(range) => {
                 let found = self.vocabulary.get_bytes(&text[range.clone()]);
                 if found.is_none() {
@@ -120,16 +133,18 @@ impl Text {
                 Token {
                     id: found.unwrap_or(self.vocabulary.unknown()),
                     ends_line: false,
+                    bytes,
                 }
             }
         }))
     }
 
     #[inline]
-    fn line_end(&self) -> Token {
+    fn line_end(&self, bytes: u64) -> Token {
         Token {
             id: self.vocabulary.mark(),
             ends_line: true,
+            bytes,
         }
     }
 

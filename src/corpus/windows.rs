@@ -94,6 +94,7 @@ impl WindowBatches {
         }
         let vocabulary = self.text.vocabulary();
         let mut builder = BatchBuilder::new(self.streams.len(), self.unroll, vocabulary);
+        builder.keep_bytes();
         let read = self.step * self.unroll as u64;
         for (b, (window, stream)) in windows.iter().zip(&mut self.streams).enumerate() {
             let left = window.tokens().saturating_sub(read);

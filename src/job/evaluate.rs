@@ -21,24 +21,55 @@ pub enum ConfiguredText {
     Validation,
 }
 
+/// How a text is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvaluationOptions {
+    /// The number of targets, sampled evenly from the whole text; 0: all.
+    pub targets: u64,
+    /// The number of streams, at least 1. Each reads its own part of the text, from a zero state: with one stream, only the
+    /// first words are predicted with little context. In `sentences` order a stream takes the next sentence when its own
+    /// has ended, and its state carries over.
+    pub streams: usize,
+}
+
+impl Default for EvaluationOptions {
+    /// All targets in one stream.
+    fn default() -> EvaluationOptions {
+        EvaluationOptions {
+            targets: 0,
+            streams: 1,
+        }
+    }
+}
+
 impl Trained {
-    /// The perplexity of these files. Every target counts exactly once, with the full softmax.
+    /// The perplexity of these files, read as one stream. Every target counts exactly once, with the full softmax.
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if a file cannot be read or is not UTF-8, and as [`Trained::evaluation_session`].
+    /// [`Kind::Data`](crate::error::Kind::Data) if a file cannot be read or is not UTF-8, [`Kind::Usage`](crate::error::Kind::Usage)
+    /// for 0 streams, and as [`Trained::evaluation_session`].
     pub fn evaluate<P: AsRef<Path>>(&self, files: &[P]) -> Result<Evaluation> {
-        self.evaluate_corpus(Arc::new(Corpus::open(files)?), 0)
+        self.evaluate_corpus(Arc::new(Corpus::open(files)?), EvaluationOptions::default())
     }
 
-    /// Same as [`Trained::evaluate`], on `targets` targets sampled evenly from the whole text (0: all).
+    /// Same as [`Trained::evaluate`], with these options.
     ///
     /// # Errors
     ///
     /// Same as [`Trained::evaluate`].
-    pub fn evaluate_corpus(&self, corpus: Arc<Corpus>, targets: u64) -> Result<Evaluation> {
+    pub fn evaluate_corpus(
+        &self,
+        corpus: Arc<Corpus>,
+        options: EvaluationOptions,
+    ) -> Result<Evaluation> {
+        let EvaluationOptions { targets, streams } = options;
+        if streams == 0 {
+            return Err(Error::usage("a text cannot be evaluated in 0 streams")
+                .help("give the number of streams, at least 1"));
+        }
         let config = self.config();
-        let mut session = self.evaluation_session(evaluation_extent(config))?;
+        let mut session = self.evaluation_session(evaluation_extent(config, streams))?;
         let words = self.vocabulary().clone();
         let (tokens, caching) = (config.data.tokens, &self.caching);
         let text = read_text(corpus, words, tokens, caching, &mut |event| {

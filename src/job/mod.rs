@@ -45,7 +45,7 @@ mod training;
 mod unchanged;
 
 pub use crate::train::watch::{Event, Stop, Task, Turns};
-pub use evaluate::ConfiguredText;
+pub use evaluate::{ConfiguredText, EvaluationOptions};
 pub use executors::{training_executors, workload_of};
 pub use generate::{Generated, Generation, GenerationOptions};
 pub use observer::Observer;

@@ -125,9 +125,20 @@ pub struct Valid {
     /// The perplexity of the unigram model on the same targets. `None` if the vocabulary has no counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unigram: Option<f64>,
+    /// The UTF-8 bytes of the targets, line ends included. `None` in lines of old versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Negative log-likelihood in bits over these bytes. If there are unknown words, a code of the text needs more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits_per_byte: Option<f64>,
 }
 
 impl Valid {
+    /// Whether a code of the text needs more than [`Valid::bits_per_byte`], because targets are unknown words.
+    pub fn is_lower_bound(&self) -> bool {
+        self.unknown.is_some_and(|unknown| unknown > 0)
+    }
+
     /// Share of unknown words among the targets, from 0 to 1.
     pub fn share_unknown(&self) -> Option<f64> {
         Some(self.unknown? as f64 / self.targets as f64)

@@ -4,6 +4,7 @@
 use super::session::Evaluator;
 use crate::corpus::{Batch, Batches, IGNORE, Loader, Text, Unigram};
 use crate::error::{Error, Kind, Result};
+use crate::numbers::bits_per_byte;
 
 /// The result of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +15,8 @@ pub struct Evaluation {
     pub targets: u64,
     /// Targets that are not in the vocabulary and count as the unknown word.
     pub unknown: u64,
+    /// The UTF-8 bytes of the targets, line ends included, each with the white space before it.
+    pub bytes: u64,
     /// The total negative log-likelihood under the unigram model of the vocabulary; see [`Unigram`]. `None` if the vocabulary
     /// has no counts, or if more than 1 % of the targets are unknown words but the count of the unknown word is 0.
     pub unigram: Option<f64>,
@@ -25,12 +28,24 @@ impl Evaluation {
         nll: 0.0,
         targets: 0,
         unknown: 0,
+        bytes: 0,
         unigram: None,
     };
 
     /// `exp(nll / targets)`.
     pub fn perplexity(&self) -> f64 {
         (self.nll / self.targets as f64).exp()
+    }
+
+    /// The total negative log-likelihood in bits, over the bytes of the targets. If targets are unknown words, the model does not
+    /// say which words they are, so a code of the text needs more: see [`Evaluation::is_lower_bound`]. `None` without bytes.
+    pub fn bits_per_byte(&self) -> Option<f64> {
+        bits_per_byte(self.nll, self.bytes)
+    }
+
+    /// Whether a code of the text needs more than [`Evaluation::bits_per_byte`].
+    pub fn is_lower_bound(&self) -> bool {
+        self.unknown > 0
     }
 
     /// The perplexity of the unigram model.
@@ -63,6 +78,7 @@ pub fn evaluate(
     let batches = Batches::spread(text, extent.batch, extent.unroll, targets)?;
     let most = if targets == 0 { u64::MAX } else { targets };
     let total = batches.epoch_steps()?;
+    let is_of_part = batches.is_of_part();
     let mut found = Evaluation::NONE;
     let unigram = Unigram::of(text.vocabulary());
     let mut of_unigram = 0.0;
@@ -82,6 +98,7 @@ pub fn evaluate(
             let counted = batch.targets.iter().filter(|target| **target != IGNORE);
             of_unigram += counted.map(|id| unigram.loss(*id)).sum::<f64>();
         }
+        found.bytes += batch.bytes.iter().sum::<u64>();
         let nll = evaluator.losses(batch.inputs, batch.targets)?;
         found.nll += nll.iter().sum::<f64>();
         found.targets += batch.words as u64;
@@ -100,6 +117,9 @@ pub fn evaluate(
         )
         .help("train again with a smaller learning rate"));
     }
+    if !is_of_part {
+        found.bytes = text.target_bytes()?;
+    }
     let means = |unigram: &Unigram| unigram.is_meaningful(found.targets, found.unknown);
     found.unigram = unigram.filter(means).map(|_| of_unigram);
     Ok(found)
@@ -111,9 +131,15 @@ fn truncate(batch: &mut Batch, targets: u64, unknown: u32) {
         return;
     }
     (batch.words, batch.unknown) = (0, 0);
-    for target in batch.targets.iter_mut().filter(|target| **target != IGNORE) {
+    for (row, target) in batch.targets.iter_mut().enumerate() {
+        if *target == IGNORE {
+            continue;
+        }
         if batch.words as u64 == targets {
             *target = IGNORE;
+            if let Some(bytes) = batch.bytes.get_mut(row) {
+                *bytes = 0;
+            }
         } else {
             batch.words += 1;
             batch.unknown += usize::from(*target == unknown);

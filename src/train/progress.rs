@@ -79,6 +79,9 @@ pub struct Measure {
     /// Whether the targets are sampled from the whole text. Old versions used the first ones.
     #[serde(default)]
     spread: bool,
+    /// The number of streams, if it is not that of training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    streams: Option<usize>,
 }
 
 impl Measure {
@@ -91,6 +94,8 @@ impl Measure {
                 Automatic::Given(targets) => Some(targets),
             },
             spread: true,
+            streams: Some(config.train.validation_streams())
+                .filter(|streams| *streams != config.train.batch),
         }
     }
 
@@ -121,6 +126,19 @@ impl Measure {
                 )),
                 _ => None,
             },
+            Measured::Streams => {
+                let name = |streams: Option<usize>| match streams {
+                    Some(streams) => streams.to_string(),
+                    None => "that of `train.batch`".to_owned(),
+                };
+                (self.streams != before.streams).then(|| {
+                    format!(
+                        "the number of streams, `train.validate_streams`, was {} and is {}",
+                        name(before.streams),
+                        name(self.streams)
+                    )
+                })
+            }
         };
         keys().find_map(|key| match key.resume {
             Resume::SameMeasure(part) => change(part),

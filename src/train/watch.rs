@@ -75,10 +75,12 @@ pub enum Event {
         /// The loss scale that was too large. The next step uses half of it.
         loss_scale: f64,
     },
-    /// The expected number and cost of validations.
+    /// The expected number of validations.
     Validations {
-        /// One or more sentences.
+        /// When the run validates and on what: one or more sentences, the same for all models of a comparison with equal batches.
         text: String,
+        /// What that costs in training steps: sentences, or nothing if it is not known.
+        costs: String,
     },
     /// Progress of a validation.
     Validating {
@@ -97,6 +99,9 @@ pub enum Event {
         seconds: f64,
         /// The perplexity.
         perplexity: f64,
+        /// Bits per byte of the text. If there are unknown words, a lower bound for a code of the text. `None` if the targets have
+        /// no byte.
+        bits_per_byte: Option<f64>,
         /// The perplexity of the unigram model on the same targets. `None` if the vocabulary has no counts.
         unigram: Option<f64>,
         /// The share of the targets that are unknown words.

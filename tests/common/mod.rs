@@ -146,6 +146,7 @@ pub fn batch(step: u64, streams: usize, inputs: Vec<u32>, targets: Vec<u32>) -> 
         targets,
         epoch: 1,
         reset: false,
+        bytes: Vec::new(),
         words,
         unknown: 0,
         position: Position {

@@ -35,6 +35,8 @@ fn step(step: u64) -> Step {
 fn valid(step: u64) -> Valid {
     Valid {
         unigram: None,
+        bytes: Some(1_000_000),
+        bits_per_byte: Some(1.75),
         step,
         nll: 1_234.5,
         targets: 217_646,
@@ -75,7 +77,7 @@ fn lines_have_the_documented_format() {
         [
             r#"{"kind":"start","version":"0.1.0","config":"shakespeare","digest":"0123456789abcdef","devices":["cpu"],"parameters":13986078,"vocabulary":100,"resumed":0,"memory":[123456],"system":"a machine"}"#,
             r#"{"kind":"step","step":1,"epoch":1,"loss":1.1000000014901161,"words_per_second":12345.678,"learning_rate":0.2,"grad_norm":1e-7,"seconds":0.30000000000000004,"words":1280}"#,
-            r#"{"kind":"valid","step":1,"nll":1234.5,"targets":217646,"perplexity":252.9,"seconds":1.5,"unknown":12000,"unknown_trained":9,"average":true}"#,
+            r#"{"kind":"valid","step":1,"nll":1234.5,"targets":217646,"perplexity":252.9,"seconds":1.5,"unknown":12000,"unknown_trained":9,"average":true,"bytes":1000000,"bits_per_byte":1.75}"#,
             r#"{"kind":"end","reason":"steps"}"#,
         ]
     );

@@ -95,7 +95,8 @@ fn a_run_has_twelve_validations_on_a_part_of_the_text_and_a_last_one_on_all() {
     );
     let said = format!("best validation perplexity {best:.2} at step");
     assert!(ended.stdout.contains(&said), "{}", ended.stdout);
-    let evaluated = wlstm(&["eval", text(&run), "--device", "cpu", "--json"]);
+    let eight = ["--streams", "8", "--device", "cpu", "--json"];
+    let evaluated = wlstm(&[&["eval", text(&run)], &eight[..]].concat());
     let evaluated: Value = serde_json::from_str(&evaluated.stdout).unwrap();
     assert!(close(number(&evaluated, "perplexity"), best), "{evaluated}");
     assert_eq!(number(&evaluated, "targets"), all);
@@ -160,6 +161,8 @@ fn a_run_has_twelve_validations_on_a_part_of_the_text_and_a_last_one_on_all() {
         text(&folder.path("valid.txt")),
         "--targets",
         &targets,
+        "--streams",
+        "8",
         "--device",
         "cpu",
         "--json",

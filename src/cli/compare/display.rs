@@ -7,7 +7,7 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::messages::{shown, terminal_width};
-use crate::cli::progress::{INTERVAL, UnigramModel, took_of};
+use crate::cli::progress::{INTERVAL, UnigramModel, bits_of, took_of};
 use crate::job::Event;
 use crate::job::comparison::Model;
 use crate::numbers::{decimal, duration, grouped, rate};
@@ -110,6 +110,14 @@ impl Display {
         }
     }
 
+    /// Prints a text, unless it was printed before.
+    fn once(&mut self, text: String) {
+        if !self.said.contains(&text) {
+            self.line(&text);
+            self.said.insert(text);
+        }
+    }
+
     /// Shows the state of model `k`.
     fn now(&mut self, k: usize, text: &str, done: Option<f64>) {
         let label = &self.labels[k];
@@ -158,6 +166,8 @@ impl Display {
             Event::Valid {
                 step,
                 perplexity,
+                bits_per_byte,
+                unknown,
                 on_all,
                 took,
                 ..
@@ -167,13 +177,17 @@ impl Display {
                     format!("  on all {} targets", grouped(targets))
                 });
                 self.line(&format!(
-                    "{label}: step {step}  validation perplexity {}{unigram}{on_all}{took}",
-                    decimal(perplexity)
+                    "{label}: step {step}  validation perplexity {}{}{unigram}{on_all}{took}",
+                    decimal(perplexity),
+                    bits_of(bits_per_byte, unknown)
                 ));
             }
-            Event::Validations { text } => {
-                let label = &self.labels[k];
-                self.line(&format!("{label}: {text}"));
+            // The plan is the same for all models, its cost is not.
+            Event::Validations { text, costs } => {
+                self.once(text);
+                if !costs.is_empty() {
+                    self.line(&format!("{}: {costs}", self.labels[k]));
+                }
             }
             Event::Skipped { step, loss_scale } => {
                 let label = &self.labels[k];
@@ -182,11 +196,7 @@ impl Display {
                 ));
             }
             // Most notes are the same for all models. Each is printed once.
-            Event::Note { text } => {
-                if self.said.insert(text.clone()) {
-                    self.line(&text);
-                }
-            }
+            Event::Note { text } => self.once(text),
             Event::Warning { text } => self.warn(&format!("{}: {text}", self.labels[k])),
             Event::Device { .. }
             | Event::Working { .. }

@@ -210,6 +210,7 @@ mod tests {
             epoch: 10,
             seconds: 9.0,
             perplexity: 5.25,
+            bits_per_byte: None,
             unigram: None,
             on_all: None,
             took: 0.5,

@@ -155,7 +155,7 @@ impl State {
             Event::Validating { done, total } => {
                 self.activity = format!("validating {done}/{total}");
             }
-            Event::Validations { text } => self.log.push(text),
+            Event::Validations { text, costs } => self.log.push(format!("{text} {costs}")),
             Event::Valid {
                 step,
                 perplexity,

@@ -9,7 +9,7 @@ use super::super::messages::{note, terminal_width};
 use super::interval::INTERVAL;
 use super::unigram::UnigramModel;
 use crate::config::{Config, Softmax};
-use crate::numbers::{counted, decimal, duration, grouped, percent, rate};
+use crate::numbers::{bits, counted, decimal, duration, grouped, percent, rate};
 use crate::printable::printable_lines;
 use crate::train::watch::Event;
 
@@ -140,7 +140,10 @@ impl Progress {
                 "step {step} was skipped: gradients too large for f16 at a loss scale of {loss_scale}; continuing with {}",
                 loss_scale / 2.0
             )),
-            Event::Validations { text } => self.line(&text),
+            Event::Validations { text, costs } => {
+                let space = if costs.is_empty() { "" } else { " " };
+                self.line(&format!("{text}{space}{costs}"));
+            }
             Event::Validating { done, total } => {
                 // The estimate includes validations.
                 let (left, since) = self.remaining;
@@ -158,6 +161,7 @@ impl Progress {
                 epoch,
                 seconds,
                 perplexity,
+                bits_per_byte,
                 unknown,
                 best,
                 on_all,
@@ -165,6 +169,7 @@ impl Progress {
                 ..
             } => {
                 let mark = if best { "  (best)" } else { "" };
+                let bits = bits_of(bits_per_byte, unknown);
                 let unknown = match unknown {
                     0.0 => String::new(),
                     share => format!("  unknown {}s {}", self.token, percent(share)),
@@ -173,10 +178,10 @@ impl Progress {
                 let (took, perplexity) = (took_of(took), decimal(perplexity));
                 let line = match on_all {
                     None => format!(
-                        "step {step}  epoch {epoch}  validation perplexity {perplexity}{mark}{unigram}{unknown}  after {trained}{took}"
+                        "step {step}  epoch {epoch}  validation perplexity {perplexity}{mark}{bits}{unigram}{unknown}  after {trained}{took}"
                     ),
                     Some(targets) => format!(
-                        "step {step}  validation perplexity {perplexity}{unigram}{unknown}  on all {} targets{took}",
+                        "step {step}  validation perplexity {perplexity}{bits}{unigram}{unknown}  on all {} targets{took}",
                         grouped(targets)
                     ),
                 };
@@ -196,6 +201,13 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The bits per byte of a validation, to append to its line. `unknown`: the share of unknown words.
+pub(in crate::cli) fn bits_of(bits_per_byte: Option<f64>, unknown: f64) -> String {
+    bits_per_byte.map_or_else(String::new, |found| {
+        format!("  {} bits per byte", bits(found, unknown > 0.0))
+    })
 }
 
 /// The time that a validation took, if it is at least a second.

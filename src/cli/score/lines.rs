@@ -16,18 +16,24 @@ const MANY_ARRIVED: usize = 256;
 /// The size in bytes of the lines scored together, above which no more are added.
 const MANY_BYTES: usize = 4 << 20;
 
+/// A line of the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its text, without its end.
+    pub text: String,
+    /// Its bytes in the input, with its end and without a byte order mark.
+    pub bytes: usize,
+}
+
 /// Reads the lines of a file.
-pub fn read_file(path: &Path) -> Result<Receiver<Result<String>>> {
+pub fn read_file(path: &Path) -> Result<Receiver<Result<Line>>> {
     let place = path.display().to_string();
     let file = File::open(path).map_err(|error| cannot_read(&place, error))?;
     read(BufReader::new(file), place)
 }
 
 /// Starts the thread that reads lines. The last item is the error, if there is one.
-pub fn read(
-    input: impl BufRead + Send + 'static,
-    place: String,
-) -> Result<Receiver<Result<String>>> {
+pub fn read(input: impl BufRead + Send + 'static, place: String) -> Result<Receiver<Result<Line>>> {
     let (sender, receiver) = sync_channel(MANY_LINES);
     thread::Builder::new()
         .name("lines".to_owned())
@@ -41,11 +47,11 @@ pub fn read(
     Ok(receiver)
 }
 
-/// Sends each line without its line end, until the input ends or the receiver is gone.
+/// Sends each line, until the input ends or the receiver is gone.
 fn send_lines(
     mut input: impl BufRead,
     place: &str,
-    sender: &SyncSender<Result<String>>,
+    sender: &SyncSender<Result<Line>>,
 ) -> Result<()> {
     let start = input
         .fill_buf()
@@ -64,22 +70,23 @@ fn send_lines(
         if let Some(at) = memchr::memchr(0, &bytes) {
             return Err(files::nul_at(place, number, &bytes[at..]));
         }
+        // A byte order mark is not part of the text.
+        if number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
+            bytes.drain(..3);
+        }
+        let all = bytes.len();
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
             if bytes.last() == Some(&b'\r') {
                 bytes.pop();
             }
         }
-        // A byte order mark is not part of the text.
-        if number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
-            bytes.drain(..3);
-        }
-        let line = String::from_utf8(bytes).map_err(|error| {
+        let text = String::from_utf8(bytes).map_err(|error| {
             Error::data(format!("{place}:{number}: not UTF-8"))
                 .because(error)
                 .help("convert the text, for instance with `iconv -f latin1 -t utf-8`")
         })?;
-        if sender.send(Ok(line)).is_err() {
+        if sender.send(Ok(Line { text, bytes: all })).is_err() {
             break;
         }
     }
@@ -96,7 +103,7 @@ fn cannot_read(place: &str, error: std::io::Error) -> Error {
 #[derive(Default)]
 pub struct Window {
     /// The lines.
-    pub lines: Vec<String>,
+    pub lines: Vec<Line>,
     /// The error of the line after them, if it cannot be read.
     pub failed: Option<Error>,
 }
@@ -111,7 +118,7 @@ pub enum Waiting {
 }
 
 /// The next lines to score; none at the end of the input.
-pub fn next_window(lines: &Receiver<Result<String>>, waiting: Waiting) -> Window {
+pub fn next_window(lines: &Receiver<Result<Line>>, waiting: Waiting) -> Window {
     let most = match waiting {
         Waiting::ForMany => MANY_LINES,
         Waiting::ForOne => MANY_ARRIVED,
@@ -125,7 +132,7 @@ pub fn next_window(lines: &Receiver<Result<String>>, waiting: Waiting) -> Window
         };
         match next {
             Some(Ok(line)) => {
-                bytes += line.len();
+                bytes += line.bytes;
                 window.lines.push(line);
             }
             Some(Err(error)) => {
@@ -142,12 +149,20 @@ pub fn next_window(lines: &Receiver<Result<String>>, waiting: Waiting) -> Window
 mod tests {
     use super::*;
 
+    fn line(text: &str, bytes: usize) -> Line {
+        Line {
+            text: text.to_owned(),
+            bytes,
+        }
+    }
+
     #[test]
     fn lines_come_without_their_ends_and_errors_behind_them() {
         let text = b"\xef\xbb\xbfone\r\n\ntwo\rthree\n\xff\nfour";
         let lines = read(&text[..], "x".to_owned()).unwrap();
-        let three: Vec<String> = lines.iter().take(3).map(Result::unwrap).collect();
-        assert_eq!(three, ["one", "", "two\rthree"]);
+        let three: Vec<Line> = lines.iter().take(3).map(Result::unwrap).collect();
+        let expected = [("one", 5), ("", 1), ("two\rthree", 10)];
+        assert_eq!(three, expected.map(|(text, bytes)| line(text, bytes)));
         let failed = lines.recv().unwrap().unwrap_err();
         assert_eq!(
             (failed.to_string().as_str(), failed.kind()),
@@ -159,16 +174,17 @@ mod tests {
     #[test]
     fn lines_that_have_arrived_do_not_wait_for_others() {
         let (sender, lines) = sync_channel(8);
-        for line in ["one", "two"] {
-            sender.send(Ok(line.to_owned())).unwrap();
+        let arriving = ["one", "two"].map(|text| line(text, 4));
+        for line in arriving.clone() {
+            sender.send(Ok(line)).unwrap();
         }
         let arrived = next_window(&lines, Waiting::ForOne);
-        assert_eq!(arrived.lines, ["one", "two"]);
-        sender.send(Ok("three".to_owned())).unwrap();
+        assert_eq!(arrived.lines, arriving);
+        sender.send(Ok(line("three", 6))).unwrap();
         sender.send(Err(Error::data("four"))).unwrap();
         drop(sender);
         let rest = next_window(&lines, Waiting::ForMany);
-        assert_eq!(rest.lines, ["three"]);
+        assert_eq!(rest.lines, [line("three", 6)]);
         assert_eq!(rest.failed.unwrap().to_string(), "four");
         assert!(next_window(&lines, Waiting::ForMany).lines.is_empty());
     }

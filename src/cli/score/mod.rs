@@ -30,9 +30,14 @@ use crate::train::score::Scorer;
     out-of-vocabulary tokens, the line. Every line is scored independently; its end counts as a token. A word that is not in \
     the vocabulary is scored as the unknown word `<UNK>`, whose probability is that of all unknown words together.\n\
     \n\
+    A line begins with a zero state, so in contiguous order `wlstm eval`, which reads the text as one sequence, finds a lower \
+    perplexity.\n\
+    \n\
     Lines from standard input are scored as they arrive, in order. On the CPU, the score of a line has the same digits whichever \
     lines are scored with it; on a GPU, the last digits may differ. At the end, perplexities with and without \
-    out-of-vocabulary words are printed to standard error, in the format of KenLM.\n\
+    out-of-vocabulary words are printed to standard error, in the format of KenLM, and then the bits per byte of the text, line \
+    ends included. `at least` means that some words are out of the vocabulary: the model does not say which, so a code of the \
+    text needs more bits.\n\
     \n\
     Examples:\n  \
     echo 'the cat sat' | wlstm score runs/lm1b-g4\n  \
@@ -47,9 +52,13 @@ pub(super) struct ScoreArgs {
     /// Print a row for each word: line number, log-probability, 1 if it is out of the vocabulary, the word
     #[arg(long, conflicts_with = "summary")]
     pub words: bool,
-    /// Print only totals: perplexity with and without out-of-vocabulary words, their number, and the number of tokens
+    /// Print only totals: perplexity with and without out-of-vocabulary words, their number, the number of tokens, and bits per
+    /// byte
     #[arg(long)]
     pub summary: bool,
+    /// Print the totals as one JSON document
+    #[arg(long, requires = "summary")]
+    pub json: bool,
     /// The parameters to use.
     #[command(flatten)]
     pub parameters: ParameterArgs,
@@ -90,7 +99,9 @@ pub(super) fn run(arguments: &ScoreArgs, invocation: &Invocation) -> Result<()> 
     let begin = Instant::now();
     let failed = scoring.run(&lines, waiting)?;
     let summary = scoring.summary;
-    if arguments.summary {
+    if arguments.json {
+        output::print_json(&summary.document())?;
+    } else if arguments.summary {
         output::print(summary.text().as_bytes())?;
     } else if summary.lines > 0 {
         let rate = summary.lines as f64 / begin.elapsed().as_secs_f64();

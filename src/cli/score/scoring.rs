@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::Receiver;
 
-use super::lines::{Waiting, Window, next_window};
+use super::lines::{Line, Waiting, Window, next_window};
 use super::summary::Summary;
 use crate::cli::output::{self, RawArgs};
 use crate::corpus::Unigram;
@@ -60,7 +60,7 @@ impl<'a> Scoring<'a> {
     /// error is returned after the lines before it are printed.
     pub fn run(
         &mut self,
-        lines: &Receiver<Result<String>>,
+        lines: &Receiver<Result<Line>>,
         waiting: Waiting,
     ) -> Result<Option<Error>> {
         loop {
@@ -77,9 +77,9 @@ impl<'a> Scoring<'a> {
     }
 
     /// Scores and prints lines. Returns false if the reader has closed the output.
-    fn score(&mut self, lines: &[String]) -> Result<bool> {
+    fn score(&mut self, lines: &[Line]) -> Result<bool> {
         let (words, tokens) = (self.trained.vocabulary(), self.trained.config().data.tokens);
-        let encode = |line: &String| words.encode_text(line, tokens);
+        let encode = |line: &Line| words.encode_text(&line.text, tokens);
         let ids: Vec<Vec<u32>> = lines.iter().map(encode).collect();
         if let Some(unigram) = &self.unigram {
             let end = words.mark();
@@ -92,10 +92,10 @@ impl<'a> Scoring<'a> {
         let mut rows = String::new();
         for (line, found) in lines.iter().zip(&scores) {
             self.printed += 1;
-            self.summary.add(found);
+            self.summary.add(found, line.bytes);
             match self.rows {
-                Rows::Lines => rows += &row(line, found),
-                Rows::Words => self.word_rows(line, found, &mut rows),
+                Rows::Lines => rows += &row(&line.text, found),
+                Rows::Words => self.word_rows(&line.text, found, &mut rows),
                 Rows::Nothing => {}
             }
         }

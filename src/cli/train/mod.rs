@@ -21,7 +21,7 @@ use crate::checkpoint::{RunFolder, Which, find, metrics_path, run_name, step_of_
 use crate::error::{Error, Kind, Result, command_line};
 use crate::job::{Event, Job, Outcome, Stop, distributed, resume_arguments};
 use crate::metrics;
-use crate::numbers::{counted, decimal, duration, grouped};
+use crate::numbers::{bits, counted, decimal, duration, grouped};
 
 /// Trains, or continues a training.
 pub(super) fn run(arguments: &TrainArgs, invocation: &Invocation) -> Result<()> {
@@ -174,9 +174,10 @@ fn report(folder: &Path, outcome: &Outcome, about: &str) -> Result<()> {
         && let Some(perplexity) = best.perplexity
     {
         lines += &format!(
-            "best validation perplexity {} at step {}\n",
+            "best validation perplexity {} at step {}{}\n",
             decimal(perplexity),
-            best.step
+            grouped(best.step),
+            bits_at(folder, best.step)?
         );
     }
     lines += about;
@@ -189,6 +190,22 @@ fn report(folder: &Path, outcome: &Outcome, about: &str) -> Result<()> {
     }
     lines += &format!("run {}\n", folder.display());
     output::print(lines.as_bytes())
+}
+
+/// The bits per byte of the last validation of a step, to append to the line of its perplexity. Empty if they are not known.
+fn bits_at(folder: &Path, step: u64) -> Result<String> {
+    let of_step =
+        |line: &metrics::Line| matches!(line, metrics::Line::Valid(valid) if valid.step == step);
+    let last = metrics::read(&metrics_path(folder))?
+        .into_iter()
+        .rfind(of_step);
+    Ok(match last {
+        Some(metrics::Line::Valid(valid)) => match valid.bits_per_byte {
+            Some(found) => format!(", {} bits per byte", bits(found, valid.is_lower_bound())),
+            None => String::new(),
+        },
+        _ => String::new(),
+    })
 }
 
 /// Prints a few lines that the model has generated.

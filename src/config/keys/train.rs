@@ -148,6 +148,15 @@ section! {
                 "valid_tokens",
             ];
 
+        /// Number of streams in which a validation reads the text. "auto": `batch`. Each stream begins in the middle of the text
+        /// with a zero state, so that perplexities with different numbers of streams differ. `wlstm eval` uses one stream.
+        validate_streams: Automatic = Setting {
+            default: Automatic::Auto,
+            rule: 1..=MAX_STREAMS,
+            resume: SameMeasure(Measured::Streams),
+        },
+            known as ["eval_batch_size", "per_device_eval_batch_size", "valid_batch_size", "val_batch_size", "eval_bsz"];
+
         /// Steps between checkpoints; 0: only at the ends of epochs and of the run.
         checkpoint_every: u64 = Setting { default: 1000, rule: 0..=COUNT, resume: MayChange },
             known as [
@@ -208,7 +217,18 @@ impl Precision {
     }
 }
 
+/// The maximum of `train.validate_streams`.
+const MAX_STREAMS: u64 = 1 << 16;
+
 impl TrainConfig {
+    /// The number of streams of a validation.
+    pub fn validation_streams(&self) -> usize {
+        match self.validate_streams {
+            Automatic::Auto => self.batch,
+            Automatic::Given(streams) => streams as usize,
+        }
+    }
+
     /// Whether the tables have a different optimizer or learning rate than the other parameters.
     pub fn has_own_table_update(&self) -> bool {
         let tables = &self.tables;

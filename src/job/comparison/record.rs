@@ -50,6 +50,9 @@ pub struct ComparisonSpec {
     pub device: String,
     /// The budget of each model.
     pub budget: Budget,
+    /// The number of streams in which every model validates. 0 in records of old versions.
+    #[serde(default)]
+    pub streams: usize,
     /// The models. The first is the baseline of the table.
     #[serde(rename = "specs")]
     pub models: Vec<ModelSpec>,

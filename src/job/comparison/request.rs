@@ -6,7 +6,7 @@ use super::budget::Budget;
 use super::folder::ComparisonFolder;
 use super::models::{Model, models};
 use super::record::{ComparisonSpec, ModelSpec};
-use crate::config::Config;
+use crate::config::{Automatic, Config};
 use crate::corpus::TokenCache;
 use crate::device::ExecutorOptions;
 use crate::error::{Error, Result};
@@ -86,6 +86,7 @@ impl Comparison {
             Some(budget) => budget,
             None => own_budget(&models)?,
         };
+        let streams = agree_on_streams(&mut models);
         let models_of_record = models.iter().map(|model| ModelSpec {
             label: model.label.clone(),
             folder: model.folder.clone(),
@@ -95,6 +96,7 @@ impl Comparison {
         let spec = ComparisonSpec {
             device: options.device,
             budget,
+            streams,
             models: models_of_record.collect(),
         };
         Comparison::new(spec, None, options.overrides)
@@ -156,6 +158,17 @@ impl Comparison {
         self.caching = Caching::In(cache);
         self
     }
+}
+
+/// Lets all models validate in the same number of streams, the smallest of their numbers: perplexities with different numbers of
+/// streams cannot be compared. Returns the number.
+fn agree_on_streams(models: &mut [Model]) -> usize {
+    let of_model = |model: &Model| model.config.train.validation_streams();
+    let streams = models.iter().map(of_model).min().unwrap_or(1);
+    for model in models.iter_mut().filter(|model| of_model(model) != streams) {
+        model.config.train.validate_streams = Automatic::Given(streams as u64);
+    }
+    streams
 }
 
 /// The limits of the configurations, which must be the same.

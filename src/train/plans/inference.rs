@@ -31,10 +31,10 @@ impl InferencePlans {
         }
     }
 
-    /// The plans of a batch of evaluation, of the size of a training batch.
+    /// The plans of a batch of validation.
     pub fn evaluation(&self, set: ParameterSet) -> &EvaluationPlans {
         self.evaluation[set as usize].get_or_init(|| {
-            let extent = evaluation_extent(&self.config);
+            let extent = validation_extent(&self.config);
             EvaluationPlans::new(&self.config, self.vocabulary, set, &self.limits, extent)
         })
     }
@@ -117,12 +117,25 @@ impl EvaluationPlans {
     }
 }
 
-/// Streams and steps of a batch of evaluation: those of training.
-pub fn evaluation_extent(config: &Config) -> Extent {
+/// The maximum number of time steps of a batch of evaluation, unless a training batch has more: a plan has steps for each. Enough for
+/// a window of an evaluation of part of a text, with its context.
+const LONGEST: usize = 384;
+
+/// A batch of evaluation with `streams` streams. It has about as many rows as a training batch, so that it needs no more memory,
+/// and few streams are read in long batches: the products of all their time steps but the recurrent ones are computed at once.
+pub fn evaluation_extent(config: &Config, streams: usize) -> Extent {
+    let train = &config.train;
+    let longest = LONGEST.max(train.unroll);
+    let unroll = (train.batch * train.unroll / streams).clamp(1, longest);
     Extent {
-        batch: config.train.batch,
-        unroll: config.train.unroll,
+        batch: streams,
+        unroll,
     }
+}
+
+/// A batch of validation during training: with as many streams as `train.validate_streams` says, by default those of training.
+pub fn validation_extent(config: &Config) -> Extent {
+    evaluation_extent(config, config.train.validation_streams())
 }
 
 /// The plan that generates `streams` texts in parallel, by one word each, within `limits`. It computes the

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 pub use inference::{
     EvaluationPlans, StreamedPlans, StreamedSoftmaxPlans, evaluation_extent, generation_plan,
+    validation_extent,
 };
 use inference::{InferencePlans, tables_on_host};
 

@@ -2,7 +2,7 @@
 
 use super::trainer::Trainer;
 use super::when::{When, due};
-use crate::config::Automatic;
+use crate::config::{Automatic, Order};
 use crate::model::cost::cost;
 use crate::numbers::{counted, grouped};
 use crate::train::watch::Event;
@@ -145,6 +145,18 @@ impl Trainer<'_> {
         targets as f64 * self.words_per_target() / self.words_of_step()
     }
 
+    /// The number of validations that are left, if they are at the ends of parts. A validation that was interrupted is repeated.
+    fn parts_not_validated(&self) -> u64 {
+        let progress = &self.run.progress;
+        let is_done = progress.validated == Some(progress.step);
+        let by_steps = if is_done {
+            self.parts_by_steps(progress.step)
+        } else {
+            0
+        };
+        PARTS.saturating_sub(self.parts.max(by_steps))
+    }
+
     /// Reports the number and the cost of validations before the first step.
     pub fn announce_validations(&mut self) {
         if self.run.valid.is_none() || !self.run.session.is_root() {
@@ -159,47 +171,74 @@ impl Trainer<'_> {
             format!("about {}", counted(steps.max(1), "training step"))
         };
         let when = match self.when {
-            When::Parts => format!("{PARTS} validations in the run"),
+            When::Parts if self.resumed == 0 => {
+                format!("{} in the run", counted(PARTS, "validation"))
+            }
+            When::Parts => match self.parts_not_validated() {
+                0 => return,
+                left => format!("{} left in the run", counted(left, "validation")),
+            },
             When::Every(0) => "A validation at the end of each epoch and of the run".to_owned(),
             When::Every(steps) => format!(
                 "A validation every {} and at the end of each epoch",
                 counted(steps, "step")
             ),
         };
+        let mut costs = Vec::new();
         let uses = match targets {
-            Some(some) if some > 0 && some < all => format!(
-                "each on {} of {} targets, sampled evenly from the text, with the full softmax: as much work as {}",
-                grouped(some),
-                grouped(all),
-                work(some)
-            ),
+            Some(some) if some > 0 && some < all => {
+                costs.push(format!("A validation is as much work as {}.", work(some)));
+                format!(
+                    "each on {} of {} targets, sampled evenly from the text, with the full softmax",
+                    grouped(some),
+                    grouped(all)
+                )
+            }
             None if all > MIN_TARGETS => format!(
                 "each on at least {} of {} targets; together they take about a quarter of the training time, in a short run \
                  more",
                 grouped(MIN_TARGETS),
                 grouped(all)
             ),
-            _ => format!(
-                "each on all {} targets with the full softmax: as much work as {}",
-                grouped(all),
-                work(all)
-            ),
+            _ => {
+                costs.push(format!("A validation is as much work as {}.", work(all)));
+                format!("each on all {} targets with the full softmax", grouped(all))
+            }
         };
         let is_partial = targets.is_none_or(|targets| targets > 0) && all > MIN_TARGETS;
-        let at_end = match self.run.config.train.validate_targets {
-            Automatic::Auto if is_partial => format!(
-                "; at the end, the last and the best parameters are evaluated on all targets, {} each",
-                work(all)
-            ),
-            _ => String::new(),
+        let is_automatic = self.run.config.train.validate_targets == Automatic::Auto;
+        let at_end = if is_automatic && is_partial {
+            costs.push(format!("The evaluation on all targets is {}.", work(all)));
+            "; at the end, the last and the best parameters are evaluated on all targets"
+        } else {
+            ""
         };
         let not_counted = if self.run.config.train.seconds > 0.0 {
             " `train.seconds` does not include validations."
         } else {
             ""
         };
+        let streams = self.streams_note();
         (self.run.watch)(Event::Validations {
-            text: format!("{when}, {uses}{at_end}.{not_counted}"),
+            text: format!("{when}, {uses}{at_end}.{not_counted}{streams}"),
+            costs: costs.join(" "),
         });
+    }
+
+    /// Why a perplexity of this run differs from that of `wlstm eval`, if it does. A sentence needs no context.
+    fn streams_note(&self) -> String {
+        let config = self.run.config;
+        let streams = config.train.validation_streams();
+        if streams == 1 || config.data.order == Order::Sentences {
+            return String::new();
+        }
+        let why = match config.train.validate_streams {
+            Automatic::Auto => "as many as in training (`train.batch`)",
+            Automatic::Given(_) => "the number that `train.validate_streams` gives",
+        };
+        format!(
+            " The text is read in {streams} streams at once, {why}; `wlstm eval` reads it in one stream, and its perplexity is \
+             a little lower."
+        )
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::parameter_set::ParameterSet;
 use crate::numbers::counted;
 use crate::train::collective::all_agree;
-use crate::train::plans::evaluation_extent;
+use crate::train::plans::validation_extent;
 use crate::train::prepare::{Prepared, Preparer};
 
 /// Trains until a limit, a signal or a failure ends the run.
@@ -36,7 +36,7 @@ pub fn train(run: Run<'_>) -> Result<RunOutcome> {
     let epoch_steps = batches.epoch_steps()?.max(1);
     if let Some(text) = &run.valid {
         // If validation is impossible, for its text or for lack of memory, the run fails now and not after an epoch.
-        let extent = evaluation_extent(run.config);
+        let extent = validation_extent(run.config);
         Batches::evaluation(text, extent.batch, extent.unroll)?;
         if run.session.is_root() {
             for set in ParameterSet::of_run(run.config, run.progress.step) {

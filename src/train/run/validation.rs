@@ -73,6 +73,8 @@ impl Trainer<'_> {
             unknown_trained: progress.unknown,
             average: (self.run.config.train.ema > 0.0).then_some(set == ParameterSet::Average),
             unigram: found.unigram_perplexity(),
+            bytes: Some(found.bytes),
+            bits_per_byte: found.bits_per_byte(),
         };
         if let Some(output) = &mut self.output {
             match best {
@@ -86,6 +88,7 @@ impl Trainer<'_> {
             epoch: self.run.progress.epoch,
             seconds: valid.seconds,
             perplexity: valid.perplexity,
+            bits_per_byte: valid.bits_per_byte,
             unigram: valid.unigram,
             unknown: found.share_unknown(),
             unlearned,
@@ -105,8 +108,8 @@ impl Trainer<'_> {
             Ok(Evaluation::NONE)
         };
         let own = found.as_ref().unwrap_or(&Evaluation::NONE);
-        // Only the root records the unigram model.
-        let unigram = own.unigram;
+        // Only the root records the bytes and the unigram model.
+        let (bytes, unigram) = (own.bytes, own.unigram);
         let mut numbers = [own.nll, own.targets as f64, own.unknown as f64];
         all_agree(self.run.session.collective(), found, &mut numbers)?;
         let [nll, targets, unknown] = numbers;
@@ -114,6 +117,7 @@ impl Trainer<'_> {
             nll,
             targets: targets as u64,
             unknown: unknown as u64,
+            bytes,
             unigram,
         })
     }

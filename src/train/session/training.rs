@@ -17,7 +17,7 @@ use crate::model::limits::check_sizes;
 use crate::model::parameter_set::ParameterSet;
 use crate::train::collective::{Collective, SingleProcess};
 use crate::train::host_tables::HostTables;
-use crate::train::plans::{RunPlans, evaluation_extent, load};
+use crate::train::plans::{RunPlans, load, validation_extent};
 use crate::train::prepare::StepInputs;
 
 /// A model in training.
@@ -293,8 +293,8 @@ impl TrainingSession {
         Ok(())
     }
 
-    /// Computes losses with a set of the current parameters. Batches have the streams and steps of training. All steps
-    /// must have been fetched. The first call for a set loads its plans.
+    /// Computes losses with a set of the current parameters. Batches have the streams of
+    /// [`validation_extent`]. All steps must have been fetched. The first call for a set loads its plans.
     ///
     /// # Errors
     ///
@@ -305,7 +305,7 @@ impl TrainingSession {
         let loaded = match &mut self.evaluation[set as usize] {
             Some(loaded) => loaded,
             empty => {
-                let extent = evaluation_extent(&weights.config);
+                let extent = validation_extent(&weights.config);
                 let loaded = LoadedEvaluation::load(weights, self.plans.evaluation(set), extent)?;
                 empty.insert(loaded)
             }

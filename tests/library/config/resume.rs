@@ -45,6 +45,11 @@ fn values(key: &Key, folder: &Folder) -> Option<(Option<String>, String)> {
         Resume::SameContent(Content::Words) => written(VOCABULARY, &VOCABULARY.replace('c', "d")),
         Resume::SameMeasure(Measured::Text) => written(VALID, "c b a\n"),
         Resume::SameMeasure(Measured::Targets) => Some((None, format!("{}=2", key.path()))),
+        // By default as many as `train.batch`.
+        Resume::SameMeasure(Measured::Streams) => {
+            let set = |streams| format!("{}={streams}", key.path());
+            Some((Some(set(2)), set(1)))
+        }
     }
 }
 

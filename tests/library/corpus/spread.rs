@@ -1,6 +1,6 @@
 //! Evaluations on a subset of the targets sample them from the whole text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use proptest::prelude::*;
 use wlstm::corpus::{Batch, Batches, IGNORE, Order, Text};
@@ -57,6 +57,51 @@ fn targets_come_from_the_whole_text() {
     }
 }
 
+/// Each word and each line end has the bytes from the end of the one before it. Words are unique, so the bytes that a word must
+/// have are found in the text.
+#[test]
+fn sampled_targets_have_their_bytes() {
+    // Of several lengths in bytes, with different white space before them.
+    let word = |k: usize| format!("{}{k:05}", ["w", "wé", "w€€", ""][k % 4]);
+    let space = |k: usize| [" ", "  ", "\t", "\u{a0}", "\u{3000} "][k % 5];
+    let (mut text, mut expected) = (String::new(), HashMap::new());
+    for k in 0..20_000 {
+        let before = match k % 9 {
+            0 => ["", "\n", " \n \r\n", ""][k % 4].to_owned() + space(k / 9),
+            _ => space(k).to_owned(),
+        };
+        // Blank lines are not part of the line after them.
+        let (_, own) = before.rsplit_once('\n').unwrap_or(("", &before));
+        expected.insert(word(k), own.len() + word(k).len());
+        text += &(before + &word(k));
+        text += if k % 9 == 8 { " \r\n" } else { "" };
+    }
+    let folder = Folder::new(&[text + "\n"]);
+    for order in [Order::Sentences, Order::Contiguous] {
+        let text = folder.text(order);
+        for (batch, unroll, targets) in [(4, 20, 2_000), (1, 64, 3_000), (7, 11, 5_001)] {
+            let mut words = 0;
+            for batch in batches(&text, batch, unroll, targets) {
+                assert_eq!(batch.bytes.len(), batch.targets.len());
+                for (id, bytes) in batch.targets.iter().zip(&batch.bytes) {
+                    match (*id != IGNORE).then(|| text.vocabulary().word(*id)) {
+                        None => assert_eq!(*bytes, 0),
+                        Some(word) => match expected.get(word) {
+                            Some(expected) => {
+                                words += 1;
+                                assert_eq!(*bytes, *expected as u64, "{order:?} {word}");
+                            }
+                            // A line end: "\n", " \n", " \r\n" or "\r\n".
+                            None => assert!((1..=3).contains(bytes), "{order:?} {word} {bytes}"),
+                        },
+                    }
+                }
+            }
+            assert!(words > targets * 3 / 4, "{words} of {targets}");
+        }
+    }
+}
+
 /// In contiguous order the model reads 64 tokens before a window.
 #[test]
 fn windows_have_context() {
@@ -86,6 +131,24 @@ fn windows_have_context() {
     assert!(is_next, "{input} {target}");
 }
 
+/// The bytes of all targets: without blank lines, or without the first token.
+fn bytes_of_targets(files: &[String], order: Order) -> usize {
+    let is_blank = |line: &&str| line.trim().is_empty();
+    let lines = || files.iter().flat_map(|file| file.split_inclusive('\n'));
+    match order {
+        Order::Sentences => lines().filter(|line| !is_blank(line)).map(str::len).sum(),
+        Order::Contiguous => {
+            let first = lines().next().unwrap();
+            let word = first.trim_start();
+            let given = match word.split(char::is_whitespace).next() {
+                Some(token) if !token.is_empty() => first.len() - word.len() + token.len(),
+                _ => first.len(),
+            };
+            files.iter().map(String::len).sum::<usize>() - given
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
@@ -96,9 +159,13 @@ proptest! {
             let whole: Vec<Batch> = whole.map(Result::unwrap).collect();
             let all: usize = whole.iter().map(|batch| batch.words).sum();
             prop_assert_eq!(text.targets().unwrap(), all as u64);
+            let bytes = bytes_of_targets(&files, order) as u64;
+            prop_assert_eq!(text.target_bytes().unwrap(), bytes);
             let targets = (share * all as f64) as u64;
             let found = batches(&text, batch, unroll, targets);
             let counted: usize = found.iter().map(|batch| batch.words).sum();
+            let sampled: u64 = found.iter().flat_map(|batch| &batch.bytes).sum();
+            prop_assert!(sampled <= bytes);
             if targets == 0 || targets >= all as u64 {
                 // All targets, by the same batches as without a limit.
                 prop_assert_eq!(found, whole);

@@ -44,6 +44,7 @@ report run --no-samples --out NEW --plots {}
 eval {} CPU
 eval run CPU --data {}
 eval run CPU --targets {}
+eval run CPU --streams {}
 eval run --device {}
 score {} train.txt CPU
 score run {} CPU

@@ -1,6 +1,7 @@
 //! `wlstm eval`.
 
 use predicates::prelude::*;
+use serde_json::Value;
 
 use super::tools::{Tiny, json, metrics, stdout, text};
 
@@ -9,7 +10,8 @@ fn numbers_are_those_of_the_validation_during_training() {
     for order in ["sentences", "contiguous"] {
         let tiny = Tiny::trained(order, &[]);
         let valid = metrics(&tiny.path("run"), "valid").pop().unwrap();
-        let line = ["eval", "run", "--device", "cpu"];
+        // As many as `train.batch`.
+        let line = ["eval", "run", "--device", "cpu", "--streams", "3"];
         let found = json(tiny.wlstm().args(line).arg("--json"));
         assert_eq!(found["targets"], valid["targets"]);
         assert_eq!(found["perplexity"], valid["perplexity"]);
@@ -18,14 +20,94 @@ fn numbers_are_those_of_the_validation_during_training() {
         let unigram = valid["unigram"].as_f64().unwrap();
         assert_eq!(found["unigram"].as_f64().unwrap(), unigram);
 
+        // Every line has words. In contiguous order the first word is not predicted.
+        let file = std::fs::read_to_string(tiny.path("valid.txt")).unwrap();
+        let given = match order {
+            "contiguous" => file.find([' ', '\n']).unwrap(),
+            _ => 0,
+        };
+        let bytes = file.len() - given;
+        let bits = nll / std::f64::consts::LN_2 / bytes as f64;
+        assert_eq!(found["bytes"], bytes);
+        assert_eq!(valid["bytes"], bytes);
+        let close = |value: &Value| (value.as_f64().unwrap() / bits - 1.0).abs() < 1e-12;
+        assert!(close(&found["bits_per_byte"]) && close(&valid["bits_per_byte"]));
+        assert_eq!(found["bits_per_byte_is_lower_bound"], false);
+        assert_eq!(found["streams"], 3);
+
         let text = tiny.wlstm().args(line).assert().success();
         let text = text.stderr(predicate::str::contains("validation text"));
         let perplexity = valid["perplexity"].as_f64().unwrap();
         let targets = &valid["targets"];
         text.stdout(format!(
-            "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary 0\nlog-likelihood {:.4}\nunigram {unigram:.4}\n",
+            "perplexity {perplexity:.4}\ntargets {targets}\nout-of-vocabulary 0\nlog-likelihood {:.4}\nunigram {unigram:.4}\n\
+             bits-per-byte {bits:.4}\nbytes {bytes}\nstreams 3\n",
             -nll
         ));
+    }
+}
+
+/// The default is one stream, in which every word has the words before it as its context.
+#[test]
+fn one_stream_is_the_default_and_predicts_better() {
+    let more = ["--set", "train.steps=300", "--set", "train.batch=40"];
+    let tiny = Tiny::trained("contiguous", &more);
+    let line = ["eval", "run", "--device", "cpu", "--json", "-q"];
+    let with = |streams: &[&str]| json(tiny.wlstm().args(line).args(streams));
+    let one = with(&[]);
+    assert_eq!(one["streams"], 1);
+    assert_eq!(one, with(&["--streams", "1"]));
+    let many = with(&["--streams", "40"]);
+    let valid = metrics(&tiny.path("run"), "valid").pop().unwrap();
+    assert_eq!(many["perplexity"], valid["perplexity"]);
+    for member in ["targets", "bytes", "unigram", "out_of_vocabulary"] {
+        assert_eq!(one[member], many[member], "{member}");
+    }
+    let perplexity = |found: &Value| found["perplexity"].as_f64().unwrap();
+    assert!(perplexity(&one) < perplexity(&many), "{one} {many}");
+    // More streams than targets.
+    let targets = one["targets"].as_u64().unwrap();
+    let most = with(&["--streams", "65536"]);
+    assert_eq!(most["targets"], targets);
+    assert!(perplexity(&most) > perplexity(&many));
+}
+
+/// The bytes of a sample are those of the targets in it.
+#[test]
+fn a_sample_has_its_own_bytes() {
+    for order in ["sentences", "contiguous"] {
+        let tiny = Tiny::trained(order, &[]);
+        // Three lines with short words, then one with much white space.
+        let short = "the cat sat and cat\n".repeat(3);
+        let text = (short + "the                 cat\n").repeat(100);
+        tiny.write("valid.txt", &text);
+        let line = [
+            "eval",
+            "run",
+            "--data",
+            "valid.txt",
+            "--device",
+            "cpu",
+            "--json",
+            "--targets",
+            "400",
+        ];
+        let found = json(tiny.wlstm().args(line));
+        let (nll, bytes) = (
+            -found["log_likelihood"].as_f64().unwrap(),
+            found["bytes"].as_u64().unwrap(),
+        );
+        assert_eq!(found["targets"], 400);
+        let all = text.len() as f64;
+        let share = 400.0 / (300.0 * 6.0 + 100.0 * 3.0);
+        let ratio = bytes as f64 / (all * share);
+        assert!(
+            (0.9..1.1).contains(&ratio),
+            "{order}: {bytes} of {all}: {ratio}"
+        );
+        let bits = nll / std::f64::consts::LN_2 / bytes as f64;
+        let said = found["bits_per_byte"].as_f64().unwrap();
+        assert!((said / bits - 1.0).abs() < 1e-12, "{said} {bits}");
     }
 }
 
@@ -67,6 +149,10 @@ fn unknown_words_are_counted() {
         (&found["targets"], &found["out_of_vocabulary"]),
         (&6.into(), &2.into())
     );
+    assert_eq!(found["bits_per_byte_is_lower_bound"], true);
+    let line = ["eval", "run", "--data", "new.txt", "--device", "cpu"];
+    let said = stdout(tiny.wlstm().args(line));
+    assert!(said.contains("\nbits-per-byte at-least "), "{said}");
 }
 
 #[test]
