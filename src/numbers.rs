@@ -2,9 +2,10 @@
 
 use std::f64::consts::LN_2;
 
-/// A count with its noun: `1 step`, `2 steps`.
+/// A count with its noun: `1 step`, `2,000 steps`.
 pub fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    let end = if count == 1 { "" } else { "s" };
+    format!("{} {what}{end}", grouped(count))
 }
 
 /// An integer with grouped digits: `1,234,567`.
@@ -94,6 +95,16 @@ mod tests {
     fn counts_rates_shares_and_durations() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(13_986_078), "13,986,078");
+        assert_eq!(
+            [0, 1, 2_000].map(|count| counted(count, "step")),
+            ["0 steps", "1 step", "2,000 steps"]
+        );
+        assert_eq!(bits_per_byte(LN_2 * 30.0, 20), Some(1.5));
+        assert_eq!(bits_per_byte(1.0, 0), None);
+        assert_eq!(
+            [bits(1.8734, false), bits(2.0, true)],
+            ["1.873", "at least 2.000"]
+        );
         let decimals = [5.252, 999.999, 309_191_936.0, -1234.5, 3.5e290, 0.0].map(decimal);
         let expected = [
             "5.25",

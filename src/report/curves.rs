@@ -1,5 +1,7 @@
 //! The plots of a report: loss, perplexity and speed over steps, words and time.
 
+use super::comparison::{comparison_rows, groups};
+use super::mean_line::mean_line;
 use super::plot::{Axis, Plot, Series, Unit};
 use super::run::RunData;
 use crate::config::{Softmax, Tokens};
@@ -23,6 +25,9 @@ pub fn plots(runs: &[RunData]) -> Vec<Plot> {
     };
     let number = |label: &str| Axis::linear(label, Unit::Number).from_zero();
     let time = || Axis::linear("training time", Unit::Seconds).from_zero();
+    let is_comparable = comparison_rows(runs)
+        .iter()
+        .all(|row| row.perplexity_is_comparable);
     let plots = vec![
         Plot {
             name: "loss-by-step",
@@ -60,6 +65,15 @@ pub fn plots(runs: &[RunData]) -> Vec<Plot> {
             series: valid_series(runs, |valid| (valid.seconds, valid.perplexity)),
         },
         Plot {
+            name: "bits-per-byte-by-time",
+            title: "Validation bits per byte by time".to_owned(),
+            x: time(),
+            y: Axis::log("bits per byte").may_cut(),
+            series: valid_series(runs, |valid| {
+                (valid.seconds, valid.bits_per_byte.unwrap_or(f64::NAN))
+            }),
+        },
+        Plot {
             name: "speed",
             title: format!("{}{} per second", words[..1].to_uppercase(), &words[1..]),
             x: time(),
@@ -67,34 +81,51 @@ pub fn plots(runs: &[RunData]) -> Vec<Plot> {
             series: speed_series(runs),
         },
     ];
-    plots.into_iter().filter(|plot| !plot.is_empty()).collect()
+    // Models of the same tokens have the same curves of bits per byte as of perplexity.
+    let is_wanted = |plot: &Plot| match plot.name {
+        "bits-per-byte-by-time" => !is_comparable,
+        _ => true,
+    };
+    let plots = plots.into_iter().filter(is_wanted);
+    plots.filter(|plot| !plot.is_empty()).collect()
 }
 
-/// A line for each run, with a point for each step.
+/// A line for each model, with a point for each step.
 fn step_series(runs: &[RunData], point: impl Fn(&RunData, &Step) -> (f64, f64)) -> Vec<Series> {
-    let series = |run: &RunData| Series {
-        name: run.label.clone(),
-        points: run.steps.iter().map(|step| point(run, step)).collect(),
-        marked: false,
-    };
-    runs.iter().map(series).collect()
+    let line = |run: &RunData| run.steps.iter().map(|step| point(run, step)).collect();
+    series(runs, false, line)
 }
 
-/// A line for each run, with a marked point for each validation.
+/// A line for each model, with a marked point for each validation.
 fn valid_series(runs: &[RunData], point: impl Fn(&Valid) -> (f64, f64)) -> Vec<Series> {
-    let series = |run: &RunData| Series {
-        name: run.label.clone(),
-        points: run.curve().map(&point).collect(),
-        marked: true,
+    series(runs, true, |run| run.curve().map(&point).collect())
+}
+
+/// A line for each model. That of a model with several seeds is the mean of its runs, with a band from the lowest to the highest.
+fn series(
+    runs: &[RunData],
+    marked: bool,
+    line: impl Fn(&RunData) -> Vec<(f64, f64)>,
+) -> Vec<Series> {
+    let of_model = |runs: Vec<&RunData>| {
+        let lines: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| line(run)).collect();
+        let name = runs[0].model.as_ref().filter(|_| runs.len() > 1);
+        let (points, band) = mean_line(lines);
+        Series {
+            name: name.unwrap_or(&runs[0].label).clone(),
+            points,
+            band,
+            marked,
+        }
     };
-    runs.iter().map(series).collect()
+    groups(runs).into_iter().map(of_model).collect()
 }
 
 /// The speed of each run, averaged over intervals: that of single steps varies too much.
 fn speed_series(runs: &[RunData]) -> Vec<Series> {
     /// Number of intervals of a run.
     const INTERVALS: f64 = 120.0;
-    let series = |run: &RunData| {
+    let line = |run: &RunData| {
         let interval = run.seconds() / INTERVALS;
         let (mut points, mut last_seconds, mut last_words) = (Vec::new(), 0.0, 0);
         for step in &run.steps {
@@ -105,11 +136,7 @@ fn speed_series(runs: &[RunData]) -> Vec<Series> {
                 (last_seconds, last_words) = (step.seconds, words);
             }
         }
-        Series {
-            name: run.label.clone(),
-            points,
-            marked: false,
-        }
+        points
     };
-    runs.iter().map(series).collect()
+    series(runs, false, line)
 }

@@ -2,13 +2,17 @@
 
 mod comparison;
 mod curves;
+mod mean_line;
 mod page;
 mod plot;
 mod run;
 mod table;
 mod text;
 
-pub use comparison::{ComparisonRow, comparison_csv, comparison_rows, comparison_table};
+pub use comparison::{
+    ComparisonRow, FromBest, Measure, OverSeeds, comparison_csv, comparison_markdown,
+    comparison_notes, comparison_rows, comparison_table, measure,
+};
 pub use curves::plots;
 pub use page::page;
 pub use plot::{Axis, Plot, Series, Unit};

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::comparison::{ComparisonRow, comparison_rows, comparison_table, unknown_words};
+use super::comparison::{
+    ComparisonRow, best_bits, comparison_notes, comparison_rows, comparison_table, groups,
+    unknown_words,
+};
 use super::curves::plots;
 use super::plot::style;
 use super::run::RunData;
@@ -17,33 +20,52 @@ const STYLE: &str = include_str!("page.css");
 
 const COMPARISON_NOTE: &str = "<p class=\"note\"><b>times</b>: speed relative to the first model. <b>by FLOPs</b>: the speed-up that its \
      FLOP count alone would allow. <b>reached</b>: the share of it that was achieved. <b>perplexity</b>: the best on the \
-     validation text (lower is better); <b>last</b>: the one at the end. <b>memory</b>: bytes of device memory for training and \
-     validation.</p>\n";
+     validation text (lower is better); <b>last</b>: the one at the end. <b>bits/byte</b>: the negative log-likelihood of the \
+     validation text in bits, over its bytes (lower is better). <b>sooner</b>: the training time until the model was first as good \
+     as the first model at its best, as a share of the first model's own time; times between two validations are interpolated. \
+     <b>memory</b>: bytes of device memory for training and validation.</p>\n";
 
 const UNLEARNED_NOTE: &str = "<p class=\"note\"><b>none learned</b>: many targets of the validation text are unknown words, but the \
      training text has none, so the model cannot predict them and its perplexity means little. \
      <code>data.min_count</code> or <code>data.vocab_size</code> makes rare words unknown.</p>\n";
 
+const BAND_NOTE: &str = "<p class=\"note\">A line is the mean over the seeds of a model, as far as all of its runs reach. The band \
+     around it goes from the lowest to the highest of them.</p>\n";
+
 /// The HTML page of some runs.
 pub fn page(title: &str, runs: &[RunData]) -> String {
-    let rows = comparison_rows(runs);
+    let models = comparison_rows(runs);
+    let rows = rows_of_runs(&models);
     let mut body = String::new();
     let _ = writeln!(body, "<h1>{}</h1>", escaped(title));
     add_machines(&mut body, runs);
     if runs.len() > 1 {
         body += "<h2>Comparison</h2>\n";
         // A phone shows the first two or three columns.
-        let first = ["perplexity", rows[0].unit, "times"];
-        add_table(&mut body, comparison_table(&rows).with_first(&first));
+        let is_comparable = models.iter().all(|row| row.perplexity_is_comparable);
+        let best = if is_comparable {
+            "perplexity"
+        } else {
+            "bits/byte"
+        };
+        let first = [best, models[0].unit, "times"];
+        add_table(&mut body, comparison_table(&models).with_first(&first));
+        for note in comparison_notes(&models) {
+            let _ = writeln!(body, "<p class=\"note\">{}</p>", escaped(&note));
+        }
         body += COMPARISON_NOTE;
     }
     body += "<h2>Runs</h2>\n";
-    add_table(&mut body, facts(runs, &rows));
+    let runs_of_rows: Vec<&RunData> = groups(runs).into_iter().flatten().collect();
+    add_table(&mut body, facts(&runs_of_rows, &rows));
     if rows.iter().any(|row| row.unlearned) {
         body += UNLEARNED_NOTE;
     }
     add_unigram(&mut body, runs, &rows);
     add_plots(&mut body, runs);
+    if groups(runs).len() < runs.len() {
+        body += BAND_NOTE;
+    }
     add_samples(&mut body, runs);
     add_configurations(&mut body, runs);
     let _ = writeln!(
@@ -61,6 +83,15 @@ pub fn page(title: &str, runs: &[RunData]) -> String {
         escaped(title),
         style()
     )
+}
+
+/// The row of each run, in the order of the runs if each model has one seed.
+fn rows_of_runs(models: &[ComparisonRow]) -> Vec<ComparisonRow> {
+    let of_model = |row: &ComparisonRow| match &row.over_seeds {
+        Some(seeds) => seeds.runs.clone(),
+        None => vec![row.clone()],
+    };
+    models.iter().flat_map(of_model).collect()
 }
 
 /// The devices and machines of all runs, each once.
@@ -92,7 +123,7 @@ fn add_unigram(body: &mut String, runs: &[RunData], rows: &[ComparisonRow]) {
         .iter()
         .filter_map(|row| Some((&row.model, row.unigram?)));
     let known: Vec<(&String, String)> = known
-        .map(|(model, perplexity)| (model, format!("{perplexity:.2}")))
+        .map(|(model, perplexity)| (model, decimal(perplexity)))
         .collect();
     let Some((_, first)) = known.first() else {
         return;
@@ -153,16 +184,18 @@ fn add_configurations(body: &mut String, runs: &[RunData]) {
 }
 
 /// The table of all runs. Columns without information are left out.
-fn facts(runs: &[RunData], rows: &[ComparisonRow]) -> Table {
+fn facts(runs: &[&RunData], rows: &[ComparisonRow]) -> Table {
     let has_memory = runs.iter().any(|run| !run.memory.is_empty());
     let has_skipped = runs.iter().any(|run| run.skipped > 0);
     let has_unknown = rows.iter().any(|row| row.unknown > Some(0.0));
+    let has_bits = rows.iter().any(|row| row.bits_per_byte.is_some());
     // The most important columns come first, because a phone shows only these.
     let mut columns = vec![
         Column::words("run"),
         Column::numbers("best perplexity"),
         Column::numbers("last"),
     ];
+    columns.extend(has_bits.then(|| Column::numbers("bits/byte")));
     columns.extend(has_unknown.then(|| Column::numbers("unknown words")));
     columns.push(Column::words("state"));
     let numbers = ["steps", "time", "parameters", "FLOPs per word"];
@@ -183,6 +216,7 @@ fn facts(runs: &[RunData], rows: &[ComparisonRow]) -> Table {
             run.last_valid()
                 .map_or("-".to_owned(), |last| decimal(last.perplexity)),
         ];
+        cells.extend(has_bits.then(|| best_bits(row)));
         cells.extend(has_unknown.then(|| unknown_words(row)));
         cells.extend([
             state,

@@ -21,6 +21,8 @@ pub struct RunData {
     pub folder: PathBuf,
     /// Name for display: that of the configuration, unless a comparison gives another one.
     pub label: String,
+    /// The model of a comparison with several seeds, which all its runs have. Otherwise `None`.
+    pub model: Option<String>,
     /// The resolved configuration.
     pub config: Config,
     /// The text of the configuration.
@@ -137,6 +139,7 @@ impl RunData {
         RunData {
             folder,
             label: printable(&record.config).into_owned(),
+            model: None,
             config,
             toml,
             version: record.version.clone(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::super::args::{DeviceArgs, OverrideArgs, count, positive};
+use crate::job::comparison::Equal;
 
 /// Train several models under one budget and compare them in a table
 #[derive(Clone, Debug, Args)]
@@ -14,8 +15,10 @@ use super::super::args::{DeviceArgs, OverrideArgs, count, positive};
     \n\
     Columns: parameters of the recurrent layers; all parameters; steps; words per second, without the first step, in which \
     the device warms up; times, the speed relative to the first model; by FLOPs, the speed-up that its FLOP count alone would \
-    allow; reached, the share of it that was achieved; the best validation perplexity and the last; unknown, the share of \
-    unknown words in the validation text, if there are any; device memory.\n\
+    allow; reached, the share of it that was achieved; sooner, the training time until the model was first as good as the first \
+    model at its best, as a share of the first model's own time to it (times between two validations are interpolated); the best \
+    validation perplexity and the last; bits per byte of the best; unknown, the share of unknown words in the validation text, if \
+    there are any; device memory.\n\
     \n\
     With --seconds, the comparison shows what each model learns in the same time on this machine. With --epochs or --words, \
     it shows what each model learns from the same amount of text. Without a budget, the limits in the configurations apply; \
@@ -27,7 +30,14 @@ use super::super::args::{DeviceArgs, OverrideArgs, count, positive};
     \n\
     A short comparison gives only an indication. A model that takes more steps is also validated more often, which favours \
     its best perplexity, so compare the last perplexities as well. Train for longer if the curves in report.html are still \
-    falling, and try another --seed.\n\
+    falling, and give --seeds 3: the table then has means and sample standard deviations, report.html a band for each model, and \
+    a note names the models whose difference from the best is less than twice its standard error, sqrt(s1^2 / n1 + s2^2 / n2).\n\
+    \n\
+    --equal compares cells at equal size or cost: it solves model.hidden of all models but the first, to a multiple of 8 and of \
+    the groups. The nearest size must be within 5 %.\n\
+    \n\
+    Models may differ in data.tokens and in the vocabulary, if they have the same texts. Their perplexities cannot be compared, \
+    so the table begins with bits per byte.\n\
     \n\
     --variants accepts cells with their sizes, for example flstm:factor=64. A --set with several values gives one model for \
     each value.\n\
@@ -39,6 +49,8 @@ use super::super::args::{DeviceArgs, OverrideArgs, count, positive};
     --variants lstmp,flstm:factor=64,glstm:groups=4 --seconds 60\n  \
     wlstm compare configs/text.toml --set data.train=my-text.txt \\\n      \
     --set model.groups=2,4,8 --words 1000000 --format markdown\n  \
+    wlstm compare configs/shakespeare.toml \\\n      \
+    --variants lstmp,flstm:factor=64,glstm:groups=4 --equal parameters --seeds 3 --seconds 60\n  \
     wlstm compare --resume --out runs/compare"
 )]
 pub(in crate::cli) struct CompareArgs {
@@ -69,6 +81,12 @@ pub(in crate::cli) struct CompareArgs {
     /// Seed of all random numbers
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     pub seed: Option<u64>,
+    /// Train each model with N seeds: `train.seed` or --seed, and the N - 1 numbers after it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seeds, allow_negative_numbers = true, conflicts_with = "resume")]
+    pub seeds: u64,
+    /// Give each model the `model.hidden` with which it has as many recurrent parameters, or FLOPs per word, as the first one
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "resume")]
+    pub equal: Option<EqualArg>,
     /// The device.
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -82,6 +100,35 @@ pub(in crate::cli) struct CompareArgs {
     /// Print one JSON document; the same as --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+}
+
+/// The maximum of `--seeds`.
+const MAX_SEEDS: u64 = 100;
+
+/// Parses a number of seeds.
+fn seeds(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(number) if (1..=MAX_SEEDS).contains(&number) => Ok(number),
+        _ => Err(format!("give a whole number from 1 to {MAX_SEEDS}")),
+    }
+}
+
+/// What all models of a comparison have as much of as the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::cli) enum EqualArg {
+    /// Parameters of the recurrent layers, without embedding and softmax
+    Parameters,
+    /// FLOPs of a trained word, with those of the softmax
+    Flops,
+}
+
+impl From<EqualArg> for Equal {
+    fn from(given: EqualArg) -> Equal {
+        match given {
+            EqualArg::Parameters => Equal::Parameters,
+            EqualArg::Flops => Equal::Flops,
+        }
+    }
 }
 
 /// The format of a table.

@@ -17,7 +17,8 @@ use crate::printable::printable_lines;
 pub struct Display {
     quiet: bool,
     labels: Vec<String>,
-    unit: &'static str,
+    /// The unit of the speed of each model.
+    units: Vec<&'static str>,
     live: Option<(MultiProgress, Vec<ProgressBar>)>,
     /// When the last plain line of each model was printed.
     last: Vec<Option<Instant>>,
@@ -58,7 +59,10 @@ impl Display {
         });
         Display {
             quiet,
-            unit: models[0].config.data.tokens.unit(),
+            units: models
+                .iter()
+                .map(|model| model.config.data.tokens.unit())
+                .collect(),
             seconds: models[0].config.train.seconds,
             unigram: UnigramModel::new(&models[0].config.data),
             last: vec![None; labels.len()],
@@ -152,7 +156,7 @@ impl Display {
             } => {
                 self.left[k] = left;
                 let left = duration(self.all_left());
-                let speed = format!("{} {}", rate(words_per_second), self.unit);
+                let speed = format!("{} {}", rate(words_per_second), self.units[k]);
                 let text = if self.live.is_some() && terminal_width() < 100 {
                     format!("step {step}  loss {loss:.3}  all {left}")
                 } else {
@@ -226,6 +230,7 @@ mod tests {
         let sets = ["data.train=a.txt".to_owned()];
         let model = Model {
             label: "one".to_owned(),
+            model: None,
             folder: "one".to_owned(),
             file: "one.toml".into(),
             config: Config::parse("", "test", &std::env::temp_dir(), &sets).unwrap(),

@@ -18,12 +18,14 @@ use super::signals::listen;
 use crate::config::DataConfig;
 use crate::error::{Error, Result, command_line, quoted};
 use crate::job::comparison::{
-    BeginOptions, Budget, Comparison, ComparisonFolder, ComparisonOutcome,
+    BeginOptions, Budget, Comparison, ComparisonFolder, ComparisonOutcome, Model,
 };
 use crate::job::page::REPORT;
 use crate::job::{Event, Stop};
 use crate::numbers::counted;
-use crate::report::{ComparisonRow, comparison_csv, comparison_table};
+use crate::report::{
+    ComparisonRow, comparison_csv, comparison_markdown, comparison_notes, comparison_table,
+};
 
 /// Compares, or continues a comparison.
 pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()> {
@@ -43,7 +45,7 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
         quiet,
         &format!(
             "Comparing {}, {} each, in `{}`.",
-            counted(ready.models().len() as u64, "model"),
+            models_and_seeds(ready.models()),
             ready.spec().budget,
             folder.path().display()
         ),
@@ -79,6 +81,21 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
     verdict(outcome, &folder, &stop)
 }
 
+/// The number of models, and of seeds if there are several.
+fn models_and_seeds(models: &[Model]) -> String {
+    let runs = models.len();
+    let first = models.first().and_then(|model| model.model.as_ref());
+    let is_first = |model: &&Model| model.model.as_ref() == first;
+    match first.map(|_| models.iter().filter(is_first).count()) {
+        None => counted(runs as u64, "model"),
+        Some(seeds) => format!(
+            "{} with {}",
+            counted((runs / seeds) as u64, "model"),
+            counted(seeds as u64, "seed")
+        ),
+    }
+}
+
 /// The new comparison that the command line describes.
 fn started(arguments: &CompareArgs) -> Result<Comparison> {
     Comparison::begin(BeginOptions {
@@ -86,6 +103,8 @@ fn started(arguments: &CompareArgs) -> Result<Comparison> {
         variants: arguments.variants.clone(),
         overrides: arguments.overrides.set.clone(),
         seed: arguments.seed,
+        seeds: arguments.seeds,
+        equal: arguments.equal.map(Into::into),
         budget: budget(arguments),
         device: arguments.device.device.clone(),
     })
@@ -113,27 +132,30 @@ fn budget(arguments: &CompareArgs) -> Option<Budget> {
         .or(arguments.words.map(Budget::Words))
 }
 
-/// Prints the table and, below it, the perplexity of the unigram model of their text.
+/// Prints the table and, below it, the perplexity of the unigram model of their text and what must be known to read the table.
 fn print(arguments: &CompareArgs, lines: &[ComparisonRow], data: &DataConfig) -> Result<()> {
     let format = if arguments.json {
         TableFormat::Json
     } else {
         arguments.format
     };
-    // All models have the same validation text.
+    // All models have the same validation text, but perhaps not the same tokens.
+    let is_comparable = lines.iter().all(|line| line.perplexity_is_comparable);
     let perplexity = lines.iter().find_map(|line| line.unigram);
-    let unigram = UnigramModel::new(data).line(perplexity);
+    let unigram = UnigramModel::new(data).line(perplexity.filter(|_| is_comparable));
+    let notes = comparison_notes(lines);
     match format {
         TableFormat::Json => output::print_json(&lines),
         TableFormat::Csv => output::print(comparison_csv(lines).as_bytes()),
         TableFormat::Markdown => {
-            let table = comparison_table(lines).markdown();
             let below = if unigram.is_empty() { "" } else { "\n" };
+            let table = comparison_markdown(lines);
             output::print(format!("{table}{below}{unigram}").as_bytes())
         }
         TableFormat::Text => {
             let table = comparison_table(lines).text(output::terminal_width());
-            output::print((table + &unigram).as_bytes())
+            let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
+            output::print((table + &unigram + &notes).as_bytes())
         }
     }
 }
@@ -145,12 +167,7 @@ fn advise(outcome: &ComparisonOutcome, folder: &ComparisonFolder, device: &str, 
         quiet,
         &format!("\nCurves and samples: `{}`", report.display()),
     );
-    let measured = outcome
-        .models
-        .iter()
-        .zip(&outcome.lines)
-        .filter_map(|(model, line)| Some((model, line.perplexity?)));
-    let Some((best, _)) = measured.min_by(|(_, x), (_, y)| x.total_cmp(y)) else {
+    let Some(best) = best_model(outcome, folder) else {
         return;
     };
     let program = program();
@@ -171,6 +188,33 @@ fn advise(outcome: &ComparisonOutcome, folder: &ComparisonFolder, device: &str, 
     note(quiet, &proposals(&title, &next));
 }
 
+/// The model of the best run of the best row.
+fn best_model<'a>(outcome: &'a ComparisonOutcome, folder: &ComparisonFolder) -> Option<&'a Model> {
+    let is_comparable = outcome
+        .lines
+        .iter()
+        .all(|line| line.perplexity_is_comparable);
+    let best = |rows: &'a [ComparisonRow]| {
+        let measured = rows.iter().filter_map(|row| {
+            let value = if is_comparable {
+                row.perplexity
+            } else {
+                row.bits_per_byte
+            };
+            Some((row, value?))
+        });
+        let best = measured.min_by(|(_, x), (_, y)| x.total_cmp(y));
+        best.map(|(row, _)| row)
+    };
+    let row = best(&outcome.lines)?;
+    let run = match &row.over_seeds {
+        Some(seeds) => best(&seeds.runs)?,
+        None => row,
+    };
+    let mut models = outcome.models.iter();
+    models.find(|model| folder.run(&model.folder) == run.run)
+}
+
 /// The error of the command, if a model failed or the comparison was interrupted.
 fn verdict(outcome: ComparisonOutcome, folder: &ComparisonFolder, stop: &Stop) -> Result<()> {
     let place = quoted(&folder.path().display().to_string());
@@ -188,9 +232,14 @@ fn verdict(outcome: ComparisonOutcome, folder: &ComparisonFolder, stop: &Stop) -
         return Ok(());
     };
     let label = &outcome.models[k].label;
+    // With several seeds, a model has several runs.
+    let things = match outcome.models[k].model {
+        Some(_) => "runs",
+        None => "models",
+    };
     let what = match count {
-        1 => format!("1 of {all} models failed, `{label}`"),
-        count => format!("{count} of {all} models failed, the first of them `{label}`"),
+        1 => format!("1 of {all} {things} failed, `{label}`"),
+        count => format!("{count} of {all} {things} failed, the first of them `{label}`"),
     };
     Err(error.context(what))
 }

@@ -1,6 +1,7 @@
 //! Prints the perplexity of the unigram model, once, for comparison with that of the model.
 
 use crate::config::DataConfig;
+use crate::numbers::decimal;
 use crate::train::watch::Event;
 
 /// The unigram model of the training text, as far as it is known.
@@ -26,7 +27,7 @@ impl UnigramModel {
         let is_first = self.perplexity.is_none();
         self.perplexity = unigram.or(self.perplexity);
         match unigram {
-            Some(perplexity) if is_first => format!("  (unigram model: {perplexity:.2})"),
+            Some(perplexity) if is_first => format!("  (unigram model: {})", decimal(*perplexity)),
             _ => String::new(),
         }
     }
@@ -49,8 +50,9 @@ impl UnigramModel {
     pub fn line(&self, perplexity: Option<f64>) -> String {
         perplexity.map_or_else(String::new, |perplexity| {
             format!(
-                "unigram model ({} frequencies only): perplexity {perplexity:.2}\n",
-                self.word
+                "unigram model ({} frequencies only): perplexity {}\n",
+                self.word,
+                decimal(perplexity)
             )
         })
     }

@@ -68,7 +68,7 @@ impl fmt::Display for Budget {
             Budget::Seconds(seconds) => write!(f, "{seconds} seconds of training"),
             Budget::Steps(steps) => write!(f, "{}", counted(steps, "step")),
             Budget::Epochs(epochs) => write!(f, "{}", counted(epochs, "epoch")),
-            Budget::Words(words) => write!(f, "{words} words"),
+            Budget::Words(words) => write!(f, "{}", counted(words, "word")),
             Budget::Own {
                 epochs,
                 steps,

@@ -7,7 +7,7 @@ use super::record::{ComparisonSpec, ModelSpec, RECORD, Record};
 use crate::checkpoint::{REPORT, is_lock, runs_folder};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::report::{ComparisonRow, comparison_csv, comparison_table};
+use crate::report::{ComparisonRow, comparison_csv, comparison_markdown};
 
 /// The maximum size of a record in bytes. It has a configuration for each model.
 const MAX_RECORD: u64 = 1 << 26;
@@ -157,18 +157,22 @@ impl ComparisonFolder {
         lines: &[ComparisonRow],
         status: &str,
     ) -> Result<()> {
-        // Relative paths, so that the folder can be moved.
-        let within = |line: &ComparisonRow| {
-            let run = line.run.strip_prefix(&self.path).unwrap_or(&line.run);
-            ComparisonRow {
-                run: run.to_path_buf(),
-                ..line.clone()
-            }
-        };
-        let lines: Vec<ComparisonRow> = lines.iter().map(within).collect();
+        let lines: Vec<ComparisonRow> = lines.iter().map(|line| self.within(line)).collect();
         self.write_record(spec, status, &lines)?;
-        self.write_file(TABLES[0], &comparison_table(&lines).markdown())?;
+        self.write_file(TABLES[0], &comparison_markdown(&lines))?;
         self.write_file(TABLES[1], &comparison_csv(&lines))
+    }
+
+    /// A row with relative paths, so that the folder can be moved.
+    fn within(&self, line: &ComparisonRow) -> ComparisonRow {
+        let mut line = line.clone();
+        if let Ok(run) = line.run.strip_prefix(&self.path) {
+            line.run = run.to_path_buf();
+        }
+        if let Some(seeds) = &mut line.over_seeds {
+            seeds.runs = seeds.runs.iter().map(|run| self.within(run)).collect();
+        }
+        line
     }
 
     fn write_record(

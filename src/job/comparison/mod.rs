@@ -12,6 +12,7 @@
 
 mod budget;
 mod changes;
+mod equal;
 mod folder;
 mod models;
 mod record;
@@ -20,6 +21,7 @@ mod run;
 mod turns;
 
 pub use budget::Budget;
+pub use equal::{Equal, Solved};
 pub use folder::{ComparisonFolder, comparison_of, comparison_of_file};
 pub use models::Model;
 pub use record::{ComparisonSpec, ModelSpec};

@@ -3,17 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use super::changes::{self, ModelChange, sweeps};
+use super::equal::MULTIPLE;
 use crate::checkpoint::run_name;
-use crate::config::{Config, DataConfig};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::job::origin::key_of;
 use crate::printable::printable;
+use crate::report::{Measure, measure};
 
 /// A model of a comparison.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The label in tables: how it differs from the other models.
     pub label: String,
+    /// With several seeds: the label without the seed, which all runs of the model have. Otherwise `None`.
+    pub model: Option<String>,
     /// The folder of its run, relative to that of the comparison.
     pub folder: String,
     /// The configuration file it comes from.
@@ -22,21 +26,34 @@ pub struct Model {
     pub config: Config,
 }
 
-/// The models: every configuration with every variant and every combination of the values of overrides that have several. The
-/// overrides `more` apply to all models, last.
+/// What the models of a comparison are made from.
+pub struct Sources<'a> {
+    /// The configuration files.
+    pub files: &'a [PathBuf],
+    /// Cells with their keys.
+    pub variants: &'a [String],
+    /// Overrides, which may have several values.
+    pub sets: &'a [String],
+    /// Overrides of all models, which apply last.
+    pub more: &'a [String],
+    /// Whether `model.hidden` of all models but the first is solved later: it need not suit their cells yet.
+    pub solves_hidden: bool,
+}
+
+/// The models: every configuration with every variant and every combination of the values of overrides that have several.
 ///
 /// # Errors
 ///
-/// [`Kind::Usage`](crate::error::Kind::Usage) for an invalid variant or configuration, and for models whose perplexities
-/// cannot be compared.
-pub fn models(
-    files: &[PathBuf],
-    variants: &[String],
-    sets: &[String],
-    more: &[String],
-) -> Result<Vec<Model>> {
-    let variants = changes::variants(variants)?;
+/// [`Kind::Usage`](crate::error::Kind::Usage) for an invalid variant or configuration, and for models that cannot be compared.
+pub fn models(sources: &Sources<'_>) -> Result<Vec<Model>> {
+    let Sources {
+        files, sets, more, ..
+    } = *sources;
+    let variants = changes::variants(sources.variants)?;
     check_keys(&variants, sets)?;
+    if sources.solves_hidden {
+        check_hidden(&variants, sets)?;
+    }
     let sweeps = sweeps(sets);
     let mut models: Vec<Model> = Vec::new();
     for file in files {
@@ -66,12 +83,18 @@ pub fn models(
                     parts.join(", ")
                 };
                 let all = [&variant.sets[..], &sweep.sets, more].concat();
-                let config = Config::load(file, &all)
+                let loaded = if sources.solves_hidden && !models.is_empty() {
+                    load_with_any_hidden(file, &all)
+                } else {
+                    Config::load(file, &all)
+                };
+                let config = loaded
                     .map_err(|error| error.context(format!("`{label}` cannot be trained")))?;
                 models.push(Model {
                     folder: String::new(),
                     file: file.clone(),
                     label,
+                    model: None,
                     config,
                 });
             }
@@ -108,47 +131,103 @@ fn check_keys(variants: &[ModelChange], sets: &[String]) -> Result<()> {
     }
 }
 
-/// Refuses models with different vocabularies or validation texts.
+/// The configuration, with another `model.hidden` if its own does not suit its cells.
+fn load_with_any_hidden(file: &Path, sets: &[String]) -> Result<Config> {
+    /// Sizes up to so many times the smallest one are tried.
+    const TIMES: usize = 128;
+    let own = Config::load(file, sets);
+    let other = |times: usize| {
+        let hidden = format!("model.hidden={}", MULTIPLE * times);
+        Config::load(file, &[sets, &[hidden]].concat()).ok()
+    };
+    own.or_else(|error| (1..=TIMES).find_map(other).ok_or(error))
+}
+
+/// Refuses sizes of a layer that the comparison is to solve.
+fn check_hidden(variants: &[ModelChange], sets: &[String]) -> Result<()> {
+    const KEY: &str = "model.hidden";
+    let mut of_variants = variants.iter().flat_map(|variant| &variant.sets);
+    let by = if of_variants.any(|set| key_of(set) == KEY) {
+        "--variants"
+    } else if sets
+        .iter()
+        .any(|set| key_of(set) == KEY && sweeps(std::slice::from_ref(set)).len() > 1)
+    {
+        "several values of --set"
+    } else {
+        return Ok(());
+    };
+    Err(
+        Error::usage(format!("`{KEY}` is given by {by}, but --equal solves it")).help(
+            "leave --equal or the values out; the size of the first model may be given by --set",
+        ),
+    )
+}
+
+/// Refuses models of different validation texts.
 fn check_texts(models: &[Model]) -> Result<()> {
     let Some((first, others)) = models.split_first() else {
         return Ok(());
     };
-    let one = &first.config.data;
     for model in others {
-        let DataConfig {
-            order,
-            tokens,
-            train,
-            valid,
-            test: _,
-            vocab,
-            vocab_size,
-            min_count,
-            shuffle: _,
-            valid_share,
-            valid_choice,
-        } = &model.config.data;
-        let differ = [
-            ("order", *order != one.order),
-            ("tokens", *tokens != one.tokens),
-            ("vocab", *vocab != one.vocab),
-            ("vocab_size", *vocab_size != one.vocab_size),
-            ("min_count", *min_count != one.min_count),
-            // Without a vocabulary file, the vocabulary is counted in the training text.
-            ("train", vocab.is_none() && *train != one.train),
-            ("valid", *valid != one.valid),
-            ("valid_share", *valid_share != one.valid_share),
-            ("valid_choice", *valid_choice != one.valid_choice),
-        ];
-        if let Some((key, _)) = differ.iter().find(|(_, differs)| *differs) {
+        if let Err(key) = measure(&first.config.data, &model.config.data) {
             return Err(Error::usage(format!(
-                "`{}` and `{}` differ in data.{key}: their perplexities cannot be compared",
+                "`{}` and `{}` differ in data.{key}: they cannot be compared",
                 first.label, model.label
             ))
-            .help("compare models with the same text and vocabulary, others with `wlstm report`"));
+            .help(
+                "compare models of the same text; show others side by side with `wlstm report`",
+            ));
+        }
+        let is_same = measure(&first.config.data, &model.config.data) == Ok(Measure::Perplexity);
+        if !is_same && model.config.data.train != first.config.data.train {
+            return Err(Error::usage(format!(
+                "`{}` and `{}` differ in data.train: they do not learn from the same text",
+                first.label, model.label
+            ))
+            .help(
+                "compare models of the same text; show others side by side with `wlstm report`",
+            ));
         }
     }
     Ok(())
+}
+
+/// Every model with `count` seeds, from its own `train.seed` on: all models with the first seed, then all with the next.
+///
+/// # Errors
+///
+/// [`Kind::Usage`](crate::error::Kind::Usage) if the models begin with different seeds, or a seed is too large.
+pub fn with_seeds(models: Vec<Model>, count: u64) -> Result<Vec<Model>> {
+    let seed = |model: &Model| model.config.train.seed;
+    if let Some(other) = models.iter().find(|model| seed(model) != seed(&models[0])) {
+        return Err(Error::usage(format!(
+            "`{}` and `{}` differ in train.seed, but --seeds gives all models the same seeds",
+            models[0].label, other.label
+        ))
+        .help("leave --seeds out, or give one seed for all with --seed"));
+    }
+    let mut all = Vec::new();
+    for k in 0..count {
+        for model in &models {
+            // TOML has no larger integer.
+            let seed = seed(model)
+                .checked_add(k)
+                .filter(|seed| *seed <= i64::MAX as u64);
+            let seed = seed.ok_or_else(|| {
+                Error::usage("the last of --seeds is too large").help("choose a smaller --seed")
+            })?;
+            let mut own = Model {
+                label: format!("{}, seed {seed}", model.label),
+                model: Some(model.label.clone()),
+                ..model.clone()
+            };
+            own.config.train.seed = seed;
+            all.push(own);
+        }
+    }
+    make_unique(&mut all);
+    Ok(all)
 }
 
 /// Gives each model a unique label and a unique folder.

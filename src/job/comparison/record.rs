@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
+use super::equal::Equal;
 use super::models::Model;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -16,6 +17,9 @@ use crate::report::ComparisonRow;
 pub struct ModelSpec {
     /// The label in tables.
     pub label: String,
+    /// With several seeds: the label without the seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// The folder of the run.
     pub folder: String,
     /// The configuration file, for messages. Not stored in the record.
@@ -53,6 +57,9 @@ pub struct ComparisonSpec {
     /// The number of streams in which every model validates. 0 in records of old versions.
     #[serde(default)]
     pub streams: usize,
+    /// What all models have as much of as the first, for readers: their configurations have the sizes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equal: Option<Equal>,
     /// The models. The first is the baseline of the table.
     #[serde(rename = "specs")]
     pub models: Vec<ModelSpec>,
@@ -73,6 +80,10 @@ impl ComparisonSpec {
             let config = Config::parse(&spec.config, RECORD, Path::new("/"), &[]);
             Ok(Model {
                 label: printable(&spec.label).into_owned(),
+                model: spec
+                    .model
+                    .as_ref()
+                    .map(|model| printable(model).into_owned()),
                 folder: spec.folder.clone(),
                 file: spec.file.clone(),
                 config: config.map_err(|error| {
@@ -86,6 +97,13 @@ impl ComparisonSpec {
             })
         };
         self.models.iter().map(model).collect()
+    }
+
+    /// Takes over the configurations of these models.
+    pub fn set_configs(&mut self, models: &[Model]) {
+        for (spec, model) in self.models.iter_mut().zip(models) {
+            spec.config = model.config.to_toml();
+        }
     }
 
     /// Replaces the budget of every model.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::budget::Budget;
+use super::equal::Equal;
 use super::folder::ComparisonFolder;
-use super::models::{Model, models};
+use super::models::{Model, Sources, models, with_seeds};
 use super::record::{ComparisonSpec, ModelSpec};
 use crate::config::{Automatic, Config};
 use crate::corpus::TokenCache;
@@ -19,6 +20,8 @@ pub struct Comparison {
     pub(super) models: Vec<Model>,
     /// The folder, if the comparison is resumed.
     pub(super) folder: Option<ComparisonFolder>,
+    /// What the sizes of the models are yet to be solved for, which needs their vocabularies.
+    pub(super) equal: Option<Equal>,
     /// Overrides of the configurations, for messages.
     pub(super) overrides: Vec<String>,
     pub(super) options: ExecutorOptions,
@@ -37,6 +40,10 @@ pub struct BeginOptions {
     pub overrides: Vec<String>,
     /// The seed of all random numbers. None: those of the configurations.
     pub seed: Option<u64>,
+    /// The number of seeds with which each model is trained, at least 1: `train.seed`, `train.seed + 1` and so on.
+    pub seeds: u64,
+    /// Gives each model the `model.hidden` with which it equals the first one. `None`: those of the configurations.
+    pub equal: Option<Equal>,
     /// The budget of each model. None: the limits in the configurations.
     pub budget: Option<Budget>,
     /// The device, as `--device` names it. The default is `auto`.
@@ -50,6 +57,8 @@ impl Default for BeginOptions {
             variants: Vec::new(),
             overrides: Vec::new(),
             seed: None,
+            seeds: 1,
+            equal: None,
             budget: None,
             device: "auto".to_owned(),
         }
@@ -71,12 +80,19 @@ impl Comparison {
         let seed = options.seed.map(|seed| format!("train.seed={seed}"));
         let limits = options.budget.iter().flat_map(Budget::sets);
         let more: Vec<String> = seed.into_iter().chain(limits).collect();
-        let mut models = models(
-            &options.configs,
-            &options.variants,
-            &options.overrides,
-            &more,
-        )?;
+        let mut models = models(&Sources {
+            files: &options.configs,
+            variants: &options.variants,
+            sets: &options.overrides,
+            more: &more,
+            solves_hidden: options.equal.is_some(),
+        })?;
+        if options.equal.is_some() && models.len() < 2 {
+            return Err(
+                Error::usage("there is only one model, so nothing can equal it")
+                    .help("give several cells with --variants, or leave --equal out"),
+            );
+        }
         if let Some(budget) = &options.budget {
             models
                 .iter_mut()
@@ -87,8 +103,12 @@ impl Comparison {
             None => own_budget(&models)?,
         };
         let streams = agree_on_streams(&mut models);
+        if options.seeds > 1 {
+            models = with_seeds(models, options.seeds)?;
+        }
         let models_of_record = models.iter().map(|model| ModelSpec {
             label: model.label.clone(),
+            model: model.model.clone(),
             folder: model.folder.clone(),
             file: model.file.clone(),
             config: model.config.to_toml(),
@@ -97,9 +117,14 @@ impl Comparison {
             device: options.device,
             budget,
             streams,
+            equal: options.equal,
             models: models_of_record.collect(),
         };
-        Comparison::new(spec, None, options.overrides)
+        let comparison = Comparison::new(spec, None, options.overrides)?;
+        Ok(Comparison {
+            equal: options.equal,
+            ..comparison
+        })
     }
 
     /// Resumes the comparison in `folder`, by default the newest in `runs`. `budget` replaces its budget.
@@ -141,6 +166,7 @@ impl Comparison {
             spec,
             models,
             folder,
+            equal: None,
             overrides,
             options: ExecutorOptions::default(),
             caching: Caching::default(),
@@ -220,23 +246,36 @@ pub(super) fn runs(
         .iter()
         .map(|model| RunData::read(&folder.run(&model.folder)).ok())
         .collect();
-    // All models have the same vocabulary.
-    let Some(words) = read.iter().flatten().map(RunData::vocabulary_size).next() else {
+    // Models with the same settings of the text have the same vocabulary.
+    let words_of = |config: &Config| {
+        let same = read
+            .iter()
+            .flatten()
+            .find(|run| run.config.data == config.data);
+        let any = || read.iter().flatten().next();
+        same.or_else(any).map(RunData::vocabulary_size)
+    };
+    let words: Option<Vec<usize>> = models.iter().map(|model| words_of(&model.config)).collect();
+    let Some(words) = words else {
         return Vec::new();
     };
     let runs = models.iter().zip(read).enumerate();
     let runs = runs.map(|(k, (model, run))| match run {
         Some(run) => RunData {
             label: model.label.clone(),
+            model: model.model.clone(),
             ..run
         },
-        None => RunData::without_steps(
-            folder.run(&model.folder),
-            model.label.clone(),
-            model.config.clone(),
-            words,
-            has_failed(k),
-        ),
+        None => RunData {
+            model: model.model.clone(),
+            ..RunData::without_steps(
+                folder.run(&model.folder),
+                model.label.clone(),
+                model.config.clone(),
+                words[k],
+                has_failed(k),
+            )
+        },
     });
     runs.collect()
 }

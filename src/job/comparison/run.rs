@@ -1,11 +1,14 @@
 //! Trains the models of a comparison.
 
+use std::collections::BTreeSet;
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
+use super::equal::Equal;
 use super::folder::ComparisonFolder;
 use super::models::Model;
 use super::record::ComparisonSpec;
@@ -25,7 +28,7 @@ use crate::job::settings::Job;
 use crate::job::text::{TextFiles, Texts, vocabulary};
 use crate::model::limits::check_sizes;
 use crate::numbers::bytes;
-use crate::report::{ComparisonRow, comparison_rows};
+use crate::report::{ComparisonRow, Measure, comparison_rows, measure};
 use crate::train::estimate::{Estimate, RunSpec, Topology};
 use crate::train::run::SharedTargets;
 use crate::train::watch::{Event, Stop};
@@ -42,8 +45,8 @@ pub struct ReadyComparison {
     options: ExecutorOptions,
     /// The length of a turn. None: until the run ends.
     turn: Option<Duration>,
-    /// The number of targets of validations, the same for all models.
-    targets: Arc<SharedTargets>,
+    /// For each model the number of targets of validations, the same for all models of the same tokens.
+    targets: Vec<Arc<SharedTargets>>,
     _lock: File,
 }
 
@@ -51,7 +54,7 @@ pub struct ReadyComparison {
 pub struct ComparisonOutcome {
     /// The models.
     pub models: Vec<Model>,
-    /// The rows of the table, in the same order. Empty if no run has started.
+    /// The rows of the table: one for each model, also if it has several seeds. Empty if no run has started.
     pub lines: Vec<ComparisonRow>,
     /// The position of each model that failed, with its error.
     pub failures: Vec<(usize, Error)>,
@@ -86,17 +89,28 @@ fn prepare(
     });
     let texts = open_texts(&comparison, observer)?;
     let Comparison {
-        spec,
-        models,
+        mut spec,
+        mut models,
         folder,
+        equal,
         options,
         ..
     } = comparison;
+    if let Some(equal) = equal {
+        equalise(equal, &mut models, &texts, observer)?;
+        spec.set_configs(&models);
+    }
     for (model, texts) in models.iter().zip(&texts) {
         check_sizes(&model.config, texts.vocabulary.len(), 1)
             .map_err(|error| error.context(format!("`{}` cannot be trained", model.label)))?;
     }
-    let turn = turn(&models, &texts, &choice.device, observer);
+    let round = rounds(&models).next().unwrap_or(0..0);
+    let turn = turn(
+        &models[round.clone()],
+        &texts[round],
+        &choice.device,
+        observer,
+    );
     let folder = match (folder, out) {
         (Some(folder), _) => folder,
         (None, Some(out)) => ComparisonFolder::create(out)?,
@@ -107,14 +121,82 @@ fn prepare(
     folder.write(&spec)?;
     Ok(ReadyComparison {
         spec,
-        models,
         texts,
         folder,
         options,
         turn,
-        targets: Arc::default(),
+        targets: shared_targets(&models),
+        models,
         _lock: lock,
     })
+}
+
+/// Gives every model the size with which it equals the first one.
+fn equalise(
+    equal: Equal,
+    models: &mut [Model],
+    texts: &[Texts],
+    observer: &mut Observer<'_>,
+) -> Result<()> {
+    let of_tokens = |model: &Model| model.config.data.tokens;
+    let (first, label) = (models[0].config.clone(), name_of(&models[0]).to_owned());
+    if equal == Equal::Flops
+        && let Some(other) = models
+            .iter()
+            .find(|model| of_tokens(model) != first.data.tokens)
+    {
+        return Err(Error::usage(format!(
+            "`{label}` and `{}` differ in data.tokens, so their FLOPs per word cannot be equal",
+            name_of(other)
+        ))
+        .help("compare with --equal parameters"));
+    }
+    let target = equal.of(&first, texts[0].vocabulary.len());
+    let mut said = BTreeSet::new();
+    for (model, texts) in models.iter_mut().zip(texts) {
+        let own = name_of(model).to_owned();
+        if own == label {
+            continue;
+        }
+        let words = texts.vocabulary.len();
+        let text = equal.apply(&mut model.config, words, &own, &label, target)?;
+        // The runs of a model with other seeds have the same size.
+        if said.insert(own) {
+            observer(Event::Note { text });
+        }
+    }
+    Ok(())
+}
+
+/// The label of a model without the seed.
+fn name_of(model: &Model) -> &str {
+    model.model.as_ref().unwrap_or(&model.label)
+}
+
+/// The models that take turns: all, or all with the same seed.
+fn rounds(models: &[Model]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    let is_same = |one: &Model, other: &Model| {
+        one.model.is_none() || one.config.train.seed == other.config.train.seed
+    };
+    models.chunk_by(is_same).map(move |round| {
+        let range = start..start + round.len();
+        start = range.end;
+        range
+    })
+}
+
+/// The number of targets of the validations of each model. Models of the same tokens share it.
+fn shared_targets(models: &[Model]) -> Vec<Arc<SharedTargets>> {
+    let mut all: Vec<Arc<SharedTargets>> = Vec::new();
+    for model in models {
+        let is_same = |other: &Model| {
+            measure(&other.config.data, &model.config.data) == Ok(Measure::Perplexity)
+        };
+        let known = models[..all.len()].iter().position(is_same);
+        all.push(known.map_or_else(Arc::default, |known| all[known].clone()));
+    }
+    all
 }
 
 /// The texts of every model. Models with the same text settings share them.
@@ -248,26 +330,38 @@ impl ReadyComparison {
         })
     }
 
-    /// Trains each model on its own thread. Returns the failures.
+    /// Trains all models with one seed after the other. Returns the failures.
     fn train_all(
         &self,
         stop: &Stop,
         observer: &mut dyn FnMut(usize, Event),
     ) -> Vec<(usize, Error)> {
-        let table = TurnTable::new(self.models.len(), self.turn);
+        let rounds = rounds(&self.models);
+        rounds
+            .flat_map(|round| self.train_round(round, stop, observer))
+            .collect()
+    }
+
+    /// Trains these models in turns, each on its own thread. Returns the failures.
+    fn train_round(
+        &self,
+        round: Range<usize>,
+        stop: &Stop,
+        observer: &mut dyn FnMut(usize, Event),
+    ) -> Vec<(usize, Error)> {
+        let table = TurnTable::new(round.len(), self.turn);
         let (sender, events) = channel();
         std::thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .models
-                .iter()
-                .zip(&self.texts)
+            let threads: Vec<_> = round
+                .clone()
                 .enumerate()
-                .map(|(k, (model, texts))| {
+                .map(|(number, k)| {
                     let (table, sender) = (&table, sender.clone());
+                    let model = &self.models[k];
                     let work = move || {
-                        let seat = table.seat(k, stop);
+                        let seat = table.seat(number, stop);
                         seat.wait_for_turn();
-                        self.train_one(model, texts.clone(), &seat, stop, |event| {
+                        self.train_one(k, &seat, stop, |event| {
                             // Sending fails only if the receiver is gone.
                             let _ = Sender::send(&sender, (k, event));
                         })
@@ -282,7 +376,7 @@ impl ReadyComparison {
                 observer(k, event);
             }
             let mut failures = Vec::new();
-            for (k, thread) in threads.into_iter().enumerate() {
+            for (k, thread) in round.zip(threads) {
                 let outcome = match thread {
                     Ok(thread) => thread.join().unwrap_or_else(|_| {
                         Err(Error::new(Kind::Other, "the training panicked")
@@ -299,8 +393,7 @@ impl ReadyComparison {
     /// Starts or resumes the run of one model.
     fn train_one(
         &self,
-        model: &Model,
-        texts: Texts,
+        k: usize,
         seat: &Seat<'_>,
         stop: &Stop,
         mut observer: impl FnMut(Event) + Send,
@@ -308,6 +401,8 @@ impl ReadyComparison {
         if let Some(kind) = stop.asked() {
             return Err(Error::new(kind, "interrupted before it started"));
         }
+        let model = &self.models[k];
+        let (texts, targets) = (self.texts[k].clone(), self.targets[k].clone());
         let job = Job::new(model.config.clone())?
             .device(&self.spec.device)
             .executor_options(ExecutorOptions {
@@ -315,7 +410,7 @@ impl ReadyComparison {
                 ..self.options.clone()
             })
             .name(&model.label)
-            .of_comparison(self.folder.run(&model.folder), texts, self.targets.clone())
+            .of_comparison(self.folder.run(&model.folder), texts, targets)
             .stop(stop.clone());
         let training = job.prepare(&mut observer)?;
         training.run_in_turns(seat, &mut observer).map(drop)

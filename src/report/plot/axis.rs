@@ -7,6 +7,8 @@ pub struct Series {
     pub name: String,
     /// The points `(x, y)`, with ascending x. Points that are not finite are not drawn.
     pub points: Vec<(f64, f64)>,
+    /// The area around the line: points `(x, low, high)`, with ascending x. Empty for a line without one.
+    pub band: Vec<(f64, f64, f64)>,
     /// Whether points are marked by circles.
     pub marked: bool,
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::axis::{Axis, Series};
+use super::band;
 use super::cut;
 use super::scale::{Scale, short};
 use super::style::{COLOURS, DISTINCT, LIGHT, dashes};
@@ -55,6 +56,17 @@ impl Plot {
             .collect()
     }
 
+    /// The points of the band that can be drawn.
+    fn visible_band(&self, series: &Series) -> Vec<(f64, f64, f64)> {
+        let drawn = |value: f64, axis: &Axis| value.is_finite() && (!axis.is_log || value > 0.0);
+        let points = series.band.iter().copied();
+        points
+            .filter(|(x, low, high)| {
+                drawn(*x, &self.x) && drawn(*low, &self.y) && drawn(*high, &self.y)
+            })
+            .collect()
+    }
+
     /// An `<svg>` element for a page, in the colours of its style sheet.
     pub fn inline(&self) -> String {
         self.svg("", false)
@@ -82,8 +94,16 @@ impl Plot {
             .iter()
             .map(|series| thinned(&self.visible(series)))
             .collect();
+        let bands: Vec<Vec<(f64, f64, f64)>> = self
+            .series
+            .iter()
+            .map(|series| band::thinned(&self.visible_band(series), MAX_POINTS))
+            .collect();
         let range = |of: fn(&(f64, f64)) -> f64| {
-            let values = lines.iter().flatten().map(of);
+            let edges = bands.iter().flatten();
+            let edges = edges.flat_map(|&(x, low, high)| [(x, low), (x, high)]);
+            let values = lines.iter().flatten().copied().chain(edges);
+            let values = values.map(|point| of(&point));
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
                 (low.min(value), high.max(value))
             })
@@ -94,7 +114,10 @@ impl Plot {
         let (low, high) = range(|(x, _)| *x);
         let x = Scale::new(&self.x, low, high, LEFT, WIDTH - RIGHT);
         let (low, high) = range(|(_, y)| *y);
-        let end = cut::top(&self.y, &lines);
+        let end = match cut::top(&self.y, &lines) {
+            cut if cut < largest(&lines) => cut,
+            _ => high,
+        };
         let y = Scale::new(&self.y, low, end, height - BOTTOM, top);
         let size = if is_file {
             format!(" width=\"{}\" height=\"{}\"", 2.0 * WIDTH, 2.0 * height)
@@ -115,6 +138,13 @@ impl Plot {
         let scales = Scales { x, y };
         self.add_frame(&mut svg, &scales, faint, end < high);
         let numbered = self.series.len() > DISTINCT;
+        for (k, band) in bands.iter().enumerate() {
+            let points = band.iter().map(|&(px, low, high)| {
+                let (x, y) = (&scales.x, &scales.y);
+                (x.coordinate(px), y.coordinate(low), y.coordinate(high))
+            });
+            svg += &band::area(k % COLOURS, &points.collect::<Vec<_>>());
+        }
         for (k, (series, points)) in self.series.iter().zip(&lines).enumerate() {
             add_line(&mut svg, k, points, &scales, series);
             // At different positions along the lines, so that the numbers of similar lines do not overlap.
@@ -286,6 +316,12 @@ fn add_line(
     }
 }
 
+/// The largest value of all lines.
+fn largest(lines: &[Vec<(f64, f64)>]) -> f64 {
+    let values = lines.iter().flatten().map(|(_, y)| *y);
+    values.fold(f64::NEG_INFINITY, f64::max)
+}
+
 /// Averages neighbouring points, so that at most [`MAX_POINTS`] are left.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if points.len() <= MAX_POINTS {
@@ -310,6 +346,7 @@ mod tests {
         let series = |name: &str| Series {
             name: name.to_owned(),
             points: points.clone(),
+            band: Vec::new(),
             marked: false,
         };
         Plot {

@@ -1,6 +1,7 @@
 //! Line plots as SVG, for HTML pages and for files.
 
 mod axis;
+mod band;
 mod cut;
 mod draw;
 mod scale;

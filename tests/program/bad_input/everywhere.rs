@@ -35,6 +35,8 @@ compare tiny.toml --set model.hidden=8,16 --set train.steps=1 --out NEW CPU --se
 compare tiny.toml --set model.hidden=8,16 --out NEW CPU --epochs {}
 compare tiny.toml --set model.hidden=8,16 --out NEW CPU --words {}
 compare tiny.toml --set model.hidden=8,16 --steps 1 --out NEW CPU --seed {}
+compare tiny.toml --set model.hidden=8,16 --steps 1 --out NEW CPU --seeds {}
+compare tiny.toml --variants lstmp,flstm:factor=4 --steps 1 --out NEW CPU --equal {}
 compare tiny.toml --set model.hidden=8,16 --steps 1 --out NEW --device {}
 compare tiny.toml --steps 1 --out NEW CPU --set {}
 compare tiny.toml --set model.hidden=8,16 --steps 1 --out NEW CPU --format {}

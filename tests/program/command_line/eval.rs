@@ -58,8 +58,12 @@ fn one_stream_is_the_default_and_predicts_better() {
     assert_eq!(one["streams"], 1);
     assert_eq!(one, with(&["--streams", "1"]));
     let many = with(&["--streams", "40"]);
-    let valid = metrics(&tiny.path("run"), "valid").pop().unwrap();
-    assert_eq!(many["perplexity"], valid["perplexity"]);
+    let valid = metrics(&tiny.path("run"), "valid");
+    let best = valid
+        .iter()
+        .map(|valid| valid["perplexity"].as_f64().unwrap());
+    let best = best.min_by(f64::total_cmp).unwrap();
+    assert_eq!(many["perplexity"], best);
     for member in ["targets", "bytes", "unigram", "out_of_vocabulary"] {
         assert_eq!(one[member], many[member], "{member}");
     }
@@ -101,8 +105,9 @@ fn a_sample_has_its_own_bytes() {
         let all = text.len() as f64;
         let share = 400.0 / (300.0 * 6.0 + 100.0 * 3.0);
         let ratio = bytes as f64 / (all * share);
+        // Whole sentences and windows are chosen, which can be of either kind.
         assert!(
-            (0.9..1.1).contains(&ratio),
+            (0.7..1.3).contains(&ratio),
             "{order}: {bytes} of {all}: {ratio}"
         );
         let bits = nll / std::f64::consts::LN_2 / bytes as f64;

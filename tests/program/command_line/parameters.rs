@@ -20,7 +20,8 @@ fn trained(steps: &str, more: &[&str]) -> Tiny {
 }
 
 fn perplexity(tiny: &Tiny, options: &[&str]) -> Value {
-    let line = ["eval", "run", "--device", "cpu", "--json"];
+    // As many as the run has.
+    let line = ["eval", "run", "--device", "cpu", "--streams", "3", "--json"];
     json(tiny.wlstm().args(line).args(options))["perplexity"].clone()
 }
 
@@ -85,7 +86,7 @@ fn a_run_changes_to_the_average_on_its_way() {
         if !tiny.path(&file).exists() {
             continue;
         }
-        let line = ["eval", &file, "--device", "cpu", "--json"];
+        let line = ["eval", &file, "--device", "cpu", "--streams", "3", "--json"];
         assert_eq!(
             json(tiny.wlstm().args(line))["perplexity"],
             valid["perplexity"],

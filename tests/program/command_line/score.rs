@@ -286,7 +286,12 @@ fn the_summary_has_all_lines() {
     let numbers: Vec<(&str, f64)> = summary
         .lines()
         .map(|line| line.split_once(":\t").unwrap())
-        .map(|(name, number)| (name, number.parse().unwrap()))
+        .map(|(name, number)| {
+            (
+                name,
+                number.trim_start_matches("at least ").parse().unwrap(),
+            )
+        })
         .collect();
     let names: Vec<&str> = numbers.iter().map(|(name, _)| *name).collect();
     let kenlm = [
@@ -295,7 +300,27 @@ fn the_summary_has_all_lines() {
         "OOVs",
         "Tokens",
     ];
-    assert_eq!(names, kenlm);
+    assert_eq!(names, [&kenlm[..], &["Bits per byte"]].concat());
+    // One word is unknown. The bytes are those of the input.
+    assert!(summary.contains("Bits per byte:\tat least "), "{summary}");
+    let nll = -(found[0].0 + found[1].0);
+    let bits = nll / std::f64::consts::LN_2 / input.len() as f64;
+    assert!((numbers[4].1 - bits).abs() < 1e-3, "{summary} {bits}");
+    let document = json(
+        tiny.wlstm()
+            .args(line)
+            .args(["--summary", "--json"])
+            .write_stdin(input),
+    );
+    assert_eq!(document["bytes"], input.len());
+    assert_eq!(document["bits_per_byte_is_lower_bound"], true);
+    assert_eq!(
+        (&document["lines"], &document["tokens"]),
+        (&2.into(), &8.into())
+    );
+    assert!((document["bits_per_byte"].as_f64().unwrap() - bits).abs() < 1e-6);
+    assert!((document["perplexity"].as_f64().unwrap() - with).abs() < 1e-4);
+    tiny.wlstm().args(line).arg("--json").assert().code(2);
     assert!((numbers[0].1 - with).abs() < 1e-3, "{summary} {with}");
     assert_eq!((numbers[2].1, numbers[3].1), (1.0, 8.0));
     // Without the zebra.

@@ -1,0 +1,59 @@
+//! By which number two models can be compared.
+
+use crate::config::DataConfig;
+
+/// The number by which models can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Perplexity: the models predict the same tokens.
+    Perplexity,
+    /// Bits per byte: the models read the same text as different tokens.
+    BitsPerByte,
+}
+
+/// How models of these texts can be compared.
+///
+/// # Errors
+///
+/// The name of a key of `[data]` in which they differ, if their validation texts are not the same, or not the same as far as the
+/// configurations say.
+pub fn measure(one: &DataConfig, other: &DataConfig) -> Result<Measure, &'static str> {
+    let DataConfig {
+        order,
+        tokens,
+        train,
+        valid,
+        test: _,
+        vocab,
+        vocab_size,
+        min_count,
+        shuffle: _,
+        valid_share,
+        valid_choice,
+    } = other;
+    let texts = [
+        ("order", *order != one.order),
+        ("valid", *valid != one.valid),
+        ("valid_share", *valid_share != one.valid_share),
+        ("valid_choice", *valid_choice != one.valid_choice),
+        // It holds out the validation text.
+        (
+            "train",
+            valid.is_empty() && *valid_share > 0.0 && *train != one.train,
+        ),
+    ];
+    if let Some((key, _)) = texts.iter().find(|(_, differs)| *differs) {
+        return Err(key);
+    }
+    let is_same = *tokens == one.tokens
+        && *vocab == one.vocab
+        && *vocab_size == one.vocab_size
+        && *min_count == one.min_count
+        // Without a vocabulary file, the vocabulary is counted in the training text.
+        && (vocab.is_some() || *train == one.train);
+    Ok(if is_same {
+        Measure::Perplexity
+    } else {
+        Measure::BitsPerByte
+    })
+}

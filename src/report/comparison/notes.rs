@@ -1,0 +1,129 @@
+//! What must be known to read the table of a comparison.
+
+use super::row::ComparisonRow;
+use super::table::comparison_table;
+use crate::numbers::{bits, decimal};
+
+/// Sentences for below the table: over which seeds it has means, which models differ by less than chance explains, in how many
+/// streams perplexities were measured, and whether they can be compared.
+pub fn comparison_notes(rows: &[ComparisonRow]) -> Vec<String> {
+    let parts = [
+        incomparable(rows),
+        seeds(rows),
+        missing_seeds(rows),
+        within_spread(rows),
+        lower_bound(rows),
+        streams(rows),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+/// The table in Markdown, with the notes below it.
+pub fn comparison_markdown(rows: &[ComparisonRow]) -> String {
+    let notes = comparison_notes(rows);
+    let notes = notes.iter().map(|note| format!("\n{note}\n"));
+    comparison_table(rows).markdown() + &notes.collect::<String>()
+}
+
+fn is_comparable(rows: &[ComparisonRow]) -> bool {
+    rows.iter().all(|row| row.perplexity_is_comparable)
+}
+
+fn incomparable(rows: &[ComparisonRow]) -> Option<String> {
+    let has_bits = rows.iter().any(|row| row.bits_per_byte.is_some());
+    (!is_comparable(rows) && has_bits).then(|| {
+        "The models do not predict the same tokens, so their perplexities cannot be compared: compare bits per byte (lower is \
+         better)."
+            .to_owned()
+    })
+}
+
+fn seeds(rows: &[ComparisonRow]) -> Option<String> {
+    let seeds = rows.iter().find_map(|row| row.over_seeds.as_ref())?;
+    let names: Vec<String> = seeds.seeds.iter().map(u64::to_string).collect();
+    Some(format!(
+        "Numbers are means over {} seeds ({}), with ± the sample standard deviation.",
+        names.len(),
+        names.join(", ")
+    ))
+}
+
+/// The models of which a run is not in the means.
+fn missing_seeds(rows: &[ComparisonRow]) -> Option<String> {
+    let missing = |row: &ComparisonRow| {
+        let seeds = row.over_seeds.as_ref()?;
+        let all = seeds.seeds.len();
+        (seeds.measured < all).then(|| format!("`{}` has {} of {all}", row.model, seeds.measured))
+    };
+    let all: Vec<String> = rows.iter().filter_map(missing).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "Perplexities and bits per byte are means over the runs that neither failed nor diverged: {}.",
+            all.join(", ")
+        )
+    })
+}
+
+/// The models that may be as good as the best.
+fn within_spread(rows: &[ComparisonRow]) -> Option<String> {
+    let show = |value: f64| {
+        if is_comparable(rows) {
+            decimal(value)
+        } else {
+            bits(value, false)
+        }
+    };
+    let mut best = None;
+    let near = |row: &ComparisonRow| {
+        let from_best = row.over_seeds.as_ref()?.from_best.as_ref()?;
+        best = Some(from_best.best.clone());
+        from_best.within_spread.then(|| {
+            format!(
+                "`{}` ({} < 2 * {})",
+                row.model,
+                show(from_best.difference),
+                show(from_best.standard_error)
+            )
+        })
+    };
+    let near: Vec<String> = rows.iter().filter_map(near).collect();
+    let best = best.filter(|_| !near.is_empty())?;
+    Some(format!(
+        "Within the spread of the seeds, `{best}` is no better than {}: the difference of the means is less than twice its \
+         standard error. Train with more seeds to tell them apart.",
+        near.join(", ")
+    ))
+}
+
+fn lower_bound(rows: &[ComparisonRow]) -> Option<String> {
+    let bounded =
+        |row: &ComparisonRow| row.bits_per_byte.is_some() && row.bits_per_byte_is_lower_bound;
+    rows.iter().any(bounded).then(|| {
+        "at least: the validation text has unknown words, and the model does not say which they are, so a code of the text needs \
+         more bits per byte."
+            .to_owned()
+    })
+}
+
+fn streams(rows: &[ComparisonRow]) -> Option<String> {
+    let first = rows.first()?.streams;
+    let is_measured = rows.iter().any(|row| row.perplexity.is_some());
+    let is_same = rows.iter().all(|row| row.streams == first);
+    if !is_measured {
+        return None;
+    }
+    Some(if is_same {
+        let streams = if first == 1 {
+            "1 stream"
+        } else {
+            &format!("{first} streams")
+        };
+        format!("All models validated in {streams}.")
+    } else {
+        let each: Vec<String> = rows.iter().map(|row| row.streams.to_string()).collect();
+        format!(
+            "The models validated in different numbers of streams ({}), which changes perplexities of contiguous text.",
+            each.join(", ")
+        )
+    })
+}
