@@ -7,7 +7,7 @@ use super::replaced::check_report;
 use crate::checkpoint::{self, RunFolder, has_run};
 use crate::error::{Error, Result};
 use crate::files::{self, Output};
-use crate::report::{RunData, page};
+use crate::report::{RunData, comparison_rows, page};
 
 /// The file name of the page.
 pub const REPORT: &str = checkpoint::REPORT;
@@ -40,7 +40,14 @@ pub fn write_report(out: &Output, runs: &[RunData]) -> Result<()> {
 fn title(runs: &[RunData]) -> String {
     match runs {
         [one] => format!("{}, {}", one.label, one.status()),
-        all => format!("{} models compared", all.len()),
+        all => {
+            let models = comparison_rows(all).len();
+            let seeds = match all.len() / models.max(1) {
+                0 | 1 => String::new(),
+                seeds => format!(", {seeds} seeds each"),
+            };
+            format!("{models} models compared{seeds}")
+        }
     }
 }
 

@@ -51,7 +51,7 @@ pub fn page(title: &str, runs: &[RunData]) -> String {
         let first = [best, models[0].unit, "times"];
         add_table(&mut body, comparison_table(&models).with_first(&first));
         for note in comparison_notes(&models) {
-            let _ = writeln!(body, "<p class=\"note\">{}</p>", escaped(&note));
+            let _ = writeln!(body, "<p class=\"note\">{}</p>", with_code(&note));
         }
         body += COMPARISON_NOTE;
     }
@@ -83,6 +83,20 @@ pub fn page(title: &str, runs: &[RunData]) -> String {
         escaped(title),
         style()
     )
+}
+
+/// Text with parts between backticks as HTML.
+fn with_code(text: &str) -> String {
+    let mut html = String::new();
+    for (k, part) in text.split('`').enumerate() {
+        let part = escaped(part);
+        html += &if k % 2 == 0 {
+            part
+        } else {
+            format!("<code>{part}</code>")
+        };
+    }
+    html
 }
 
 /// The row of each run, in the order of the runs if each model has one seed.

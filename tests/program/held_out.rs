@@ -47,7 +47,8 @@ fn lines_at_random_are_held_out_of_every_part_of_the_text() {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
         assert!(number(&last(&tail), "unknown") > 50.0);
 
-        let evaluated = wlstm(&["eval", text(&run), "--device", "cpu", "--json"]);
+        let four = ["--streams", "4", "--device", "cpu", "--json"];
+        let evaluated = wlstm(&[&["eval", text(&run)], &four[..]].concat());
         let evaluated: Value = serde_json::from_str(&evaluated.stdout).unwrap();
         // The best checkpoint need not be the last.
         let perplexities = lines_of(&run, "valid")

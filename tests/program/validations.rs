@@ -145,7 +145,9 @@ fn a_run_has_twelve_validations_on_a_part_of_the_text_and_a_last_one_on_all() {
     train(&config, &run, "cpu", &["--resume"]);
     assert_eq!(lines_of(&run, "valid"), lines);
     // A longer run validates on the same targets.
-    train(&config, &run, "cpu", &["--resume", "--steps", "120"]);
+    let longer = train(&config, &run, "cpu", &["--resume", "--steps", "120"]);
+    let said = "6 validations left in the run, each on ";
+    assert!(longer.stderr.contains(said), "{}", longer.stderr);
     let more = lines_of(&run, "valid");
     let step_120: Vec<&Value> = more
         .iter()

@@ -121,12 +121,19 @@ impl EvaluationPlans {
 /// a window of an evaluation of part of a text, with its context.
 const LONGEST: usize = 384;
 
+/// The same with tables on the host, whose softmax is sent to the device once per batch.
+const LONGEST_STREAMED: usize = 2048;
+
 /// A batch of evaluation with `streams` streams. It has about as many rows as a training batch, so that it needs no more memory,
 /// and few streams are read in long batches: the products of all their time steps but the recurrent ones are computed at once.
 pub fn evaluation_extent(config: &Config, streams: usize) -> Extent {
     let train = &config.train;
-    let longest = LONGEST.max(train.unroll);
-    let unroll = (train.batch * train.unroll / streams).clamp(1, longest);
+    let longest = if tables_on_host(config) {
+        LONGEST_STREAMED
+    } else {
+        LONGEST
+    };
+    let unroll = (train.batch * train.unroll / streams).clamp(1, longest.max(train.unroll));
     Extent {
         batch: streams,
         unroll,
@@ -158,4 +165,40 @@ pub fn generation_plan(
 /// Whether the embedding and the softmax are in host memory.
 pub(super) fn tables_on_host(config: &Config) -> bool {
     config.model.tables == TablePlacement::Host
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn batches_of_evaluation_are_no_larger_than_those_of_training() {
+        let config = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let toml = "[data]\ntrain = [\"x\"]\n[train]\nsteps = 1\nbatch = 64\nunroll = 20\n";
+            Config::parse(toml, "test", Path::new("/"), &sets).expect("a configuration")
+        };
+        let own = config(&[]);
+        let training = Extent {
+            batch: 64,
+            unroll: 20,
+        };
+        assert_eq!(validation_extent(&own), training);
+        assert_eq!(evaluation_extent(&own, 64), training);
+        for (streams, unroll) in [(1, 384), (2, 384), (4, 320), (100, 12), (5000, 1)] {
+            let found = evaluation_extent(&own, streams);
+            assert_eq!((found.batch, found.unroll), (streams, unroll));
+        }
+        // A long unroll stays as it is, and every transfer of the softmax is used for a whole batch.
+        assert_eq!(
+            evaluation_extent(&config(&["train.unroll=500"]), 64).unroll,
+            500
+        );
+        let host = config(&["model.tables=host", "softmax.kind=sampled"]);
+        assert_eq!(evaluation_extent(&host, 1).unroll, 64 * 20);
+        let given = config(&["train.validate_streams=4"]);
+        assert_eq!(validation_extent(&given), evaluation_extent(&own, 4));
+    }
 }

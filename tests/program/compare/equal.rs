@@ -10,8 +10,8 @@ use super::tools::{VARIANTS, compare, small_model, table_of};
 fn cells_get_the_parameters_or_the_flops_of_the_first() {
     let (folder, config) = small_model();
     for (equal, member, hidden) in [
-        // Two layers of 20 H and the gates: 9,472 parameters of the first model, 1,120 + 104 H and 104 H of the others.
-        ("parameters", "recurrent_parameters", [32, 80, 88]),
+        // Two layers of 20 H and the gates: 9,472 parameters of the first model, 512 + 104 H and 104 H of the others.
+        ("parameters", "recurrent_parameters", [32, 88, 88]),
         ("flops", "flops_per_word", [32, 96, 96]),
     ] {
         let out = folder.path(equal);
