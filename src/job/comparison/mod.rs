@@ -15,6 +15,7 @@ mod changes;
 mod equal;
 mod folder;
 mod models;
+mod prepare;
 mod record;
 mod request;
 mod run;

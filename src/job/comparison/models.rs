@@ -1,5 +1,6 @@
 //! The models of a comparison. Each has a label and a folder.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::changes::{self, ModelChange, sweeps};
@@ -24,6 +25,26 @@ pub struct Model {
     pub file: PathBuf,
     /// Its configuration.
     pub config: Config,
+}
+
+impl Model {
+    /// The label of its row in the table, which all runs of the model with other seeds have.
+    pub fn row(&self) -> &str {
+        self.model.as_ref().unwrap_or(&self.label)
+    }
+}
+
+/// The models that take turns: all, or all with the same seed.
+pub fn rounds(models: &[Model]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    let is_same = |one: &Model, other: &Model| {
+        one.model.is_none() || one.config.train.seed == other.config.train.seed
+    };
+    models.chunk_by(is_same).map(move |round| {
+        let range = start..start + round.len();
+        start = range.end;
+        range
+    })
 }
 
 /// What the models of a comparison are made from.
@@ -164,31 +185,26 @@ fn check_hidden(variants: &[ModelChange], sets: &[String]) -> Result<()> {
     )
 }
 
-/// Refuses models of different validation texts.
+/// Refuses models of different texts.
 fn check_texts(models: &[Model]) -> Result<()> {
     let Some((first, others)) = models.split_first() else {
         return Ok(());
     };
     for model in others {
-        if let Err(key) = measure(&first.config.data, &model.config.data) {
-            return Err(Error::usage(format!(
-                "`{}` and `{}` differ in data.{key}: they cannot be compared",
-                first.label, model.label
-            ))
-            .help(
-                "compare models of the same text; show others side by side with `wlstm report`",
-            ));
-        }
-        let is_same = measure(&first.config.data, &model.config.data) == Ok(Measure::Perplexity);
-        if !is_same && model.config.data.train != first.config.data.train {
-            return Err(Error::usage(format!(
-                "`{}` and `{}` differ in data.train: they do not learn from the same text",
-                first.label, model.label
-            ))
-            .help(
-                "compare models of the same text; show others side by side with `wlstm report`",
-            ));
-        }
+        let (one, other) = (&first.config.data, &model.config.data);
+        let what = match measure(one, other) {
+            Err(key) => format!("data.{key}: they cannot be compared"),
+            // With the same vocabulary, models of other training texts predict the same tokens.
+            Ok(Measure::BitsPerByte) if other.train != one.train => {
+                "data.train: they do not learn from the same text".to_owned()
+            }
+            Ok(_) => continue,
+        };
+        return Err(Error::usage(format!(
+            "`{}` and `{}` differ in {what}",
+            first.label, model.label
+        ))
+        .help("compare models of the same text; show others side by side with `wlstm report`"));
     }
     Ok(())
 }

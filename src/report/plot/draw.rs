@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::axis::{Axis, Series};
 use super::band;
 use super::cut;
+use super::points::{MAX_POINTS, largest, thinned};
 use super::scale::{Scale, short};
 use super::style::{COLOURS, DISTINCT, LIGHT, dashes};
 use crate::report::text::escaped;
@@ -35,9 +36,6 @@ const LEGEND_ROW: f64 = 17.0;
 /// Average width of a letter.
 const LETTER: f64 = 6.6;
 const BOTTOM: f64 = 44.0;
-
-/// Largest number of points of a line. Neighbouring points are averaged if there are more.
-const MAX_POINTS: usize = 400;
 
 impl Plot {
     /// Whether no point can be drawn.
@@ -314,27 +312,6 @@ fn add_line(
             );
         }
     }
-}
-
-/// The largest value of all lines.
-fn largest(lines: &[Vec<(f64, f64)>]) -> f64 {
-    let values = lines.iter().flatten().map(|(_, y)| *y);
-    values.fold(f64::NEG_INFINITY, f64::max)
-}
-
-/// Averages neighbouring points, so that at most [`MAX_POINTS`] are left.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    if points.len() <= MAX_POINTS {
-        return points.to_vec();
-    }
-    let bin = points.len().div_ceil(MAX_POINTS);
-    let mean = |part: &[(f64, f64)]| {
-        // Each number is divided, because the sum may overflow.
-        let count = part.len() as f64;
-        let add = |sum: (f64, f64), p: &(f64, f64)| (sum.0 + p.0 / count, sum.1 + p.1 / count);
-        part.iter().fold((0.0, 0.0), add)
-    };
-    points.chunks(bin).map(mean).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod axis;
 mod band;
 mod cut;
 mod draw;
+mod points;
 mod scale;
 mod style;
 
