@@ -58,7 +58,7 @@ impl Equal {
         }
     }
 
-    /// The `H` with which the model of `config` is closest to `target`, among the multiples of [`MULTIPLE`] that its cells accept.
+    /// The `H` with which the model of `config` is closest to `target`, among the multiples of 8 that its cells accept.
     /// Of two that are equally close it is the smaller one. `None` if the cells accept none.
     pub fn solve(self, config: &Config, vocabulary: usize, target: u64) -> Option<Solved> {
         let with = |hidden: usize| {
@@ -93,7 +93,7 @@ impl Equal {
     ///
     /// # Errors
     ///
-    /// [`Kind::Usage`](crate::error::Kind::Usage) naming the model if no size is within [`TOLERANCE`].
+    /// [`Kind::Usage`](crate::error::Kind::Usage) naming the model if no size is within 5 %.
     pub fn apply(
         self,
         config: &mut Config,
