@@ -20,7 +20,9 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
         .iter()
         .filter_map(|row| row.perplexity_targets)
         .collect();
-    let is_comparable = rows.iter().all(|row| row.perplexity_is_comparable);
+    // The metrics of old versions have none.
+    let has_bits = rows.iter().any(|row| row.bits_per_byte.is_some());
+    let is_comparable = rows.iter().all(|row| row.perplexity_is_comparable) || !has_bits;
     let has_targets = targets.len() > 1;
     let has_status = rows.iter().any(|row| row.status != "finished");
     let mut columns = vec![Column::words("model")];
@@ -35,7 +37,7 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
     if has_perplexity && is_comparable {
         columns.push(Column::numbers("perplexity"));
         columns.push(Column::numbers("last").optional());
-        columns.push(Column::numbers("bits/byte").optional());
+        columns.extend(has_bits.then(|| Column::numbers("bits/byte").optional()));
     } else if has_perplexity {
         columns.push(Column::numbers("bits/byte"));
         columns.push(Column::numbers("last").optional());
@@ -65,11 +67,12 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
         }
         cells.extend(has_sooner.then(|| number(row.sooner.unwrap_or(f64::NAN))));
         if has_perplexity {
-            cells.extend(if is_comparable {
-                [best_perplexity(row), last_perplexity(row), best_bits(row)]
+            if is_comparable {
+                cells.extend([best_perplexity(row), last_perplexity(row)]);
+                cells.extend(has_bits.then(|| best_bits(row)));
             } else {
-                [best_bits(row), last_bits(row), best_perplexity(row)]
-            });
+                cells.extend([best_bits(row), last_bits(row), best_perplexity(row)]);
+            }
         }
         if has_targets {
             cells.push(row.perplexity_targets.map_or("-".to_owned(), grouped));

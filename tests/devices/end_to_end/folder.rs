@@ -43,7 +43,7 @@ pub fn run_folder() -> Outcome {
         ),
         (
             "valid",
-            "average kind nll perplexity seconds step targets unigram unknown unknown_trained",
+            "average bits_per_byte bytes kind nll perplexity seconds step targets unigram unknown unknown_trained",
         ),
         ("sample", "kind step text"),
         ("end", "kind reason"),
