@@ -14,7 +14,6 @@ use super::args::{DeviceArgs, Invocation, ParameterArgs};
 use super::output;
 use super::preparation::trained;
 use super::progress::UnknownWords;
-use crate::corpus::Corpus;
 use crate::error::Result;
 use crate::job::{ConfiguredText, EvaluationOptions};
 
@@ -92,7 +91,7 @@ pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
     let corpus = Arc::new(if arguments.data.is_empty() {
         trained.configured_text(&[ConfiguredText::Test, ConfiguredText::Validation])?
     } else {
-        Corpus::open(&arguments.data)?
+        trained.open_text(&arguments.data)?
     });
     let options = EvaluationOptions {
         targets: arguments.targets,

@@ -170,7 +170,7 @@ pub(super) fn run(arguments: &FactorizeArgs, invocation: &Invocation) -> Result<
 fn text(arguments: &FactorizeArgs, model: &Trained, quiet: bool) -> Result<Option<Arc<Corpus>>> {
     let data = &model.config().data;
     let corpus = if !arguments.data.is_empty() {
-        Corpus::open(&arguments.data)?
+        model.open_text(&arguments.data)?
     } else if data.validates() || !data.test.is_empty() {
         model.configured_text(&[ConfiguredText::Validation, ConfiguredText::Test])?
     } else {

@@ -10,7 +10,7 @@ use super::messages::note;
 use super::output;
 use super::preparation::Preparation;
 use crate::checkpoint::has_run;
-use crate::config::{Named, Order, Tokens};
+use crate::config::{Named, Normalization, Order, Tokens};
 use crate::corpus::{Corpus, VocabularyBuilder};
 use crate::error::{Error, Result, command_line, quoted};
 use crate::files::Output;
@@ -47,6 +47,9 @@ pub(super) struct VocabArgs {
     /// How lines are split into tokens, like data.tokens in a configuration
     #[arg(long, value_name = "TOKENS", default_value = "whitespace", value_parser = one_of::<Tokens>())]
     pub tokens: Tokens,
+    /// Unicode normalization of the text, like data.normalization in a configuration
+    #[arg(long, value_name = "FORM", default_value = "none", value_parser = one_of::<Normalization>())]
+    pub normalization: Normalization,
 }
 
 /// Parses a value by its name in the configuration.
@@ -67,7 +70,7 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
     {
         return save_of_model(run, out, quiet);
     }
-    let corpus = Corpus::open(&arguments.corpus)?;
+    let corpus = Corpus::open_as(&arguments.corpus, arguments.normalization)?;
     let output = output_beside(out, &corpus)?;
     let (files, bytes) = (corpus.files() as u64, corpus.bytes());
     note(
@@ -103,6 +106,10 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
         note(quiet, counts.trim_end());
         return Ok(());
     }
+    let form = match arguments.normalization {
+        Normalization::None => String::new(),
+        form => format!(" --set data.normalization={form}"),
+    };
     note(
         quiet,
         &format!(
@@ -110,7 +117,7 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
             if replaced { "Replaced" } else { "Wrote" },
             out.display(),
             command_line(&format!(
-                "--set data.vocab={} --set data.vocab_size=0 --set data.order={} --set data.tokens={}",
+                "--set data.vocab={} --set data.vocab_size=0 --set data.order={} --set data.tokens={}{form}",
                 quoted(&as_path(out)),
                 arguments.order,
                 arguments.tokens

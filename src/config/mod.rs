@@ -55,8 +55,8 @@ pub use automatic::Automatic;
 pub use document::WRITTEN;
 pub use key::{Content, Key, Measured, Resume};
 pub use keys::{
-    Adaptive, DataConfig, DeviceConfig, ModelConfig, Order, Precision, Recipe, Schedule, Softmax,
-    TablePlacement, TableUpdate, Tokens, TrainConfig, ValidChoice,
+    Adaptive, DataConfig, DeviceConfig, ModelConfig, Normalization, Order, Precision, Recipe,
+    Schedule, Softmax, TablePlacement, TableUpdate, Tokens, TrainConfig, ValidChoice,
 };
 pub use meaning::{Meaning, meaning};
 pub use named::{Named, NamedValue};

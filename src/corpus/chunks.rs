@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::files::Corpus;
 use super::pages::FAULT_AROUND;
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
+use super::words::is_boundary;
 use crate::error::Result;
 
 /// Where a text may be cut.
@@ -14,6 +15,8 @@ pub(super) enum Boundary {
     Lines,
     /// At spaces and line ends.
     Spaces,
+    /// Where words always end; see [`is_boundary`].
+    Words,
     /// Between characters.
     Characters,
 }
@@ -22,7 +25,8 @@ impl Boundary {
     /// The finest boundary that cuts no token.
     pub(super) fn between(kind: TokenKind) -> Boundary {
         match kind {
-            TokenKind::Whitespace | TokenKind::Words => Boundary::Spaces,
+            TokenKind::Whitespace => Boundary::Spaces,
+            TokenKind::Words => Boundary::Words,
             TokenKind::Characters => Boundary::Characters,
         }
     }
@@ -116,6 +120,9 @@ impl Corpus {
             let offset = match boundary {
                 Boundary::Lines => memchr::memchr(b'\n', &rest[nominal..]).map(|at| at + 1),
                 Boundary::Spaces => memchr::memchr2(b'\n', b' ', &rest[nominal..]).map(|at| at + 1),
+                Boundary::Words => (nominal..rest.len())
+                    .find(|&k| is_boundary(rest, k))
+                    .map(|k| k - nominal),
                 // Before the first byte of a character, but not between `\r` and `\n`.
                 Boundary::Characters => (nominal..rest.len())
                     .find(|&k| rest[k] & 0xc0 != 0x80 && rest[k] != b'\n')
@@ -146,7 +153,12 @@ mod tests {
         let text = "one two three\nfour five\n\n  six sévèneightnine\r\n ten";
         fs::write(&path, text).unwrap();
         let corpus = Corpus::open(&[path]).unwrap();
-        for boundary in [Boundary::Lines, Boundary::Spaces, Boundary::Characters] {
+        for boundary in [
+            Boundary::Lines,
+            Boundary::Spaces,
+            Boundary::Words,
+            Boundary::Characters,
+        ] {
             for size in 1..text.len() + 2 {
                 let mut end = 0;
                 for chunk in corpus.chunks(size, boundary).unwrap() {
@@ -156,6 +168,7 @@ mod tests {
                     let good = match boundary {
                         Boundary::Lines => last == b'\n',
                         Boundary::Spaces => matches!(last, b'\n' | b' '),
+                        Boundary::Words => is_boundary(text.as_bytes(), end),
                         Boundary::Characters => {
                             text.is_char_boundary(end) && !text[end..].starts_with('\n')
                         }

@@ -40,7 +40,8 @@ impl Contents {
         Ok(Contents::Copied(bytes))
     }
 
-    fn map(file: &File, path: &Path) -> io::Result<Contents> {
+    /// Maps a file that was opened at `path`, or has no path.
+    pub(super) fn map(file: &File, path: &Path) -> io::Result<Contents> {
         // SAFETY: the map is only read. If another process changes the file meanwhile, we read other bytes, which are checked
         // like all others. If it truncates the file between two calls of `is_whole`, this process ends with SIGBUS.
         #[allow(unsafe_code)]

@@ -17,10 +17,11 @@ use rayon::prelude::*;
 use super::contents::COPIED;
 use super::expand::expand;
 use super::held_out::held_out;
+use super::normalise::Failure;
 use super::pages::PageBudget;
 use super::text_file::TextFile;
 use super::tokens::BadUtf8;
-use crate::config::{DataConfig, ValidChoice};
+use crate::config::{DataConfig, Normalization, ValidChoice};
 use crate::digest::Xxh64;
 use crate::error::{Error, Result};
 use crate::files;
@@ -61,6 +62,16 @@ impl Corpus {
     ///
     /// Same as [`expand`], and if a file cannot be read or all files are empty.
     pub fn open<P: AsRef<Path>>(patterns: &[P]) -> Result<Corpus> {
+        Corpus::open_as(patterns, Normalization::None)
+    }
+
+    /// Same as [`Corpus::open`], with the text in a Unicode normalization form.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Corpus::open`]. If text must be normalized, also if it is not UTF-8 (with file and line) or a temporary file
+    /// cannot be written.
+    pub fn open_as<P: AsRef<Path>>(patterns: &[P], form: Normalization) -> Result<Corpus> {
         // Texts are read on all threads.
         team::start().map_err(Error::no_thread)?;
         let paths = expand(patterns)?;
@@ -72,12 +83,26 @@ impl Corpus {
             path: file.path().to_path_buf(),
             bytes: file.text().len() as u64,
         };
-        let corpus = Corpus {
+        let mut corpus = Corpus {
             sources: files.iter().map(source).collect(),
             files,
             pages: PageBudget::default(),
             digest: OnceLock::new(),
         };
+        if form != Normalization::None {
+            let mut files = std::mem::take(&mut corpus.files);
+            let normalised: Vec<_> = files
+                .par_iter_mut()
+                .map(|file| file.normalise(form))
+                .collect();
+            corpus.files = files;
+            for (file, result) in normalised.into_iter().enumerate() {
+                result.map_err(|failure| match failure {
+                    Failure::Text(bad) => corpus.bad_utf8(file, bad),
+                    Failure::Disk(error) => error,
+                })?;
+            }
+        }
         for file in &corpus.files {
             if file.text().is_empty() {
                 let path = file.path().display();
@@ -97,7 +122,7 @@ impl Corpus {
     ///
     /// Same as [`Corpus::open`], and if no line is left.
     pub fn training(data: &DataConfig) -> Result<Corpus> {
-        let corpus = Corpus::open(&data.train)?;
+        let corpus = Corpus::open_as(&data.train, data.normalization)?;
         if data.valid.is_empty() && data.valid_share > 0.0 {
             corpus.part(data, Part::Training)
         } else {
@@ -113,9 +138,9 @@ impl Corpus {
     /// Same as [`Corpus::training`].
     pub fn validation(data: &DataConfig) -> Result<Option<Corpus>> {
         if !data.valid.is_empty() {
-            Corpus::open(&data.valid).map(Some)
+            Corpus::open_as(&data.valid, data.normalization).map(Some)
         } else if data.valid_share > 0.0 {
-            Corpus::open(&data.train)?
+            Corpus::open_as(&data.train, data.normalization)?
                 .part(data, Part::Validation)
                 .map(Some)
         } else {

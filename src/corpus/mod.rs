@@ -13,9 +13,10 @@
 //! | module | content |
 //! |---|---|
 //! | `files`, `text_file`, `contents`, `expand`, `pages` | files in memory or mapped, from file names and patterns: [`Corpus`], [`expand()`] |
+//! | `normalise` | Unicode normalization of files and lines |
 //! | `held_out` | the lines of a training text that are held out for validation |
 //! | `chunks` | cutting a corpus into chunks for parallel reading |
-//! | `tokens`, `detokenise` | tokenisers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
+//! | `tokens`, `bad_utf8`, `words`, `detokenise` | tokenisers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
 //! | `vocabulary` | words and ids; counting words in bounded memory: [`Vocabulary`], [`VocabularyBuilder`] |
 //! | `unigram` | the unigram model of a vocabulary: [`Unigram`] |
 //! | `text` | a corpus as token ids: [`Text`] |
@@ -59,6 +60,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bad_utf8;
 mod batch;
 mod batches;
 mod cache;
@@ -70,6 +72,7 @@ mod expand;
 mod files;
 mod held_out;
 mod loader;
+mod normalise;
 mod pages;
 mod sampler;
 mod sentence_queue;
@@ -82,6 +85,7 @@ mod tokens;
 mod unigram;
 mod vocabulary;
 mod windows;
+mod words;
 
 pub use batch::{Batch, BatchOptions, IGNORE, Position, RowPosition};
 pub use batches::Batches;
@@ -95,3 +99,4 @@ pub use text::Text;
 pub use tokens::TokenKind;
 pub use unigram::Unigram;
 pub use vocabulary::{Order, Vocabulary, VocabularyBuilder};
+pub use words::WORD_RULE;

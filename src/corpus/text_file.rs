@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use memmap2::Mmap;
 
 use super::contents::Contents;
+use super::normalise::Failure;
+use crate::config::Normalization;
 use crate::error::{Error, Kind, Result};
 use crate::files;
 
@@ -70,6 +72,23 @@ impl TextFile {
             stamp,
             digest: OnceLock::new(),
         })
+    }
+
+    /// Normalizes the text.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Normalization::contents`].
+    pub(super) fn normalise(&mut self, form: Normalization) -> Result<(), Failure> {
+        let copied = self.map().is_none();
+        let Some(contents) = form.contents(self.text(), &self.path, copied)? else {
+            return Ok(());
+        };
+        (self.start, self.end) = (0, contents.len());
+        self.contents = contents;
+        // The stamp of the file must not match its normalized text.
+        self.stamp = self.stamp.take().map(|stamp| format!("{stamp} {form}"));
+        Ok(())
     }
 
     /// The path that was opened.

@@ -139,6 +139,19 @@ pub fn cache_folder() -> Option<PathBuf> {
     }
 }
 
+/// A file without a name, which the system removes however the process ends. It is in the cache folder if possible: the folder
+/// for temporary files may be in memory.
+///
+/// # Errors
+///
+/// If no file can be created.
+pub fn temporary_file() -> std::io::Result<File> {
+    let folder = cache_folder().unwrap_or_else(std::env::temp_dir);
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| tempfile::tempfile_in(&folder))
+        .or_else(|_| tempfile::tempfile())
+}
+
 /// The folder of a path: its parent, or `.` for a bare name.
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {

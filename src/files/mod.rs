@@ -20,7 +20,7 @@ pub use atomic::{write_atomically, write_text};
 pub use failure::{cannot_create, cannot_write};
 pub use folder::{
     cache_folder, create_folders, entries, folder_of, is_partial, remove_empty, sweep, sweep_older,
-    sync_folder,
+    sync_folder, temporary_file,
 };
 pub use output::{OpenStdout, Output};
 pub use own::{check_own, check_own_folder, read_own};

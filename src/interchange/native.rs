@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::source::ExportSource;
 use crate::checkpoint::{self, Dtype, Entry};
 use crate::config::Config;
+use crate::corpus::WORD_RULE;
 use crate::error::Result;
 use crate::files::Output;
 use crate::model::parameter_set::ParameterSet;
@@ -88,6 +89,7 @@ impl Content<'_> {
             ("format", "wlstm parameters 1"),
             ("version", env!("CARGO_PKG_VERSION")),
             ("config", &self.config.to_toml()),
+            (names::WORD_RULE, WORD_RULE),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();

@@ -115,6 +115,7 @@ fn shared_part(config: &Config) -> Config {
         vocab,
         order: _,
         tokens: _,
+        normalization: _,
         vocab_size: _,
         min_count: _,
         shuffle: _,

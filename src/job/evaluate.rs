@@ -50,7 +50,7 @@ impl Trained {
     /// [`Kind::Data`](crate::error::Kind::Data) if a file cannot be read or is not UTF-8, [`Kind::Usage`](crate::error::Kind::Usage)
     /// for 0 streams, and as [`Trained::evaluation_session`].
     pub fn evaluate<P: AsRef<Path>>(&self, files: &[P]) -> Result<Evaluation> {
-        self.evaluate_corpus(Arc::new(Corpus::open(files)?), EvaluationOptions::default())
+        self.evaluate_corpus(Arc::new(self.open_text(files)?), EvaluationOptions::default())
     }
 
     /// Same as [`Trained::evaluate`], with these options.
@@ -115,7 +115,7 @@ impl Trained {
                 text: format!("Evaluating the run's {what} text: {name}."),
             });
             let corpus = match text {
-                ConfiguredText::Test => Corpus::open(&data.test).map(Some),
+                ConfiguredText::Test => self.open_text(&data.test).map(Some),
                 ConfiguredText::Validation => Corpus::validation(data),
             };
             if let Some(corpus) = corpus.map_err(failed)? {

@@ -130,7 +130,8 @@ impl Trained {
 
     /// The tokens of a prompt, with the end-of-line token between lines. Reports words that are not in the vocabulary.
     fn read_prompt(&self, text: &str) -> Prompt {
-        let (words, kind) = (self.vocabulary(), self.config().data.tokens);
+        let (words, data) = (self.vocabulary(), &self.config().data);
+        let kind = data.tokens;
         let mut joiner = Detokeniser::new(kind);
         let mut ids = Vec::new();
         let mut unknown = Vec::new();
@@ -141,7 +142,10 @@ impl Trained {
                 ids.push(words.mark());
                 joiner.append(words.word(words.mark()), &mut joined);
             }
-            for token in kind.split(line.strip_suffix('\r').unwrap_or(line)) {
+            let line = data
+                .normalization
+                .apply(line.strip_suffix('\r').unwrap_or(line));
+            for token in kind.split(&line) {
                 if words.get(token).is_none() {
                     unknown.push(format!("`{token}`"));
                 }

@@ -143,11 +143,17 @@ fn words_of(
 ) -> Result<Vocabulary> {
     let order = config.data.order;
     let place = file.path().display().to_string();
-    if is_pytorch && let Some(words) = pytorch::Imported::words(file) {
-        return Vocabulary::from_bytes(words, order, &place);
-    }
-    if !is_pytorch && file.contains(names::VOCABULARY) {
-        return Vocabulary::from_bytes(file.tensor_u8(names::VOCABULARY)?, order, &place);
+    let in_file = if is_pytorch {
+        pytorch::Imported::words(file)
+    } else if file.contains(names::VOCABULARY) {
+        Some(file.tensor_u8(names::VOCABULARY)?)
+    } else {
+        None
+    };
+    if let Some(words) = in_file {
+        let words = Vocabulary::from_bytes(words, order, &place)?;
+        words.check_words(&config.data, &place)?;
+        return Ok(words);
     }
     let from = match &config.data.vocab {
         Some(path) => path.display().to_string(),

@@ -7,7 +7,7 @@ use crate::checkpoint::{RunRecord, Which, checkpoints_in, config_path, find, has
 use crate::config::Config;
 use crate::error::{Error, Result, command_line, quoted};
 use crate::files;
-use crate::train::saved::SavedModel;
+use crate::train::saved::{SavedModel, has_earlier_words};
 
 /// A run to resume.
 pub(super) struct Resumed {
@@ -112,6 +112,9 @@ pub(super) const IF_ONLY_OF_COMPARISON: &str = "remove it to train this model fr
 /// Opens the newest checkpoint of a run. `if_only`: the help if it cannot be used and the run has no other checkpoint.
 pub(super) fn open_newest(folder: &Path, newest: &Path, if_only: &str) -> Result<SavedModel> {
     SavedModel::open(newest).map_err(|error| {
+        if has_earlier_words(newest) {
+            return error;
+        }
         let others = newest.parent().map_or(Ok(0), checkpoints_in);
         error.help(match others {
             Ok(0 | 1) => format!(

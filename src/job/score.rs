@@ -13,9 +13,10 @@ impl Trained {
     /// Same as [`Trained::evaluation_session`].
     pub fn score<S: AsRef<str>>(&self, lines: &[S]) -> Result<Vec<Score>> {
         let mut session = self.line_session()?;
-        let tokens = self.config().data.tokens;
-        let encode = |line: &S| self.vocabulary().encode_text(line.as_ref(), tokens);
-        let lines: Vec<Vec<u32>> = lines.iter().map(encode).collect();
+        let lines: Vec<Vec<u32>> = lines
+            .iter()
+            .map(|line| self.encode(line.as_ref()))
+            .collect();
         Scorer::new(&mut session, self.vocabulary()).score(&lines)
     }
 }

@@ -150,6 +150,7 @@ pub fn named_vocabulary(config: &Config, path: &Path) -> Result<Vocabulary> {
 pub fn vocabulary_file(config: &Config, path: &Path) -> Result<Vocabulary> {
     let data = &config.data;
     let vocabulary = Vocabulary::load(path, data.order)?;
+    vocabulary.check_words(data, &path.display().to_string())?;
     if data.vocab_size != 0 && vocabulary.len() != data.vocab_size {
         return Err(Error::data(format!(
             "`{}` has {} words, but `data.vocab_size` says {}",

@@ -7,7 +7,7 @@ use super::replaced::check_output;
 use super::text::Caching;
 use crate::checkpoint::{Checkpoint, Which, find};
 use crate::config::Config;
-use crate::corpus::{TokenCache, Vocabulary};
+use crate::corpus::{Corpus, TokenCache, Vocabulary};
 use crate::device::{Executor, ExecutorOptions, Workload, choose};
 use crate::error::{Error, Result};
 use crate::files::Output;
@@ -178,6 +178,22 @@ impl Trained {
     /// Its vocabulary.
     pub fn vocabulary(&self) -> &Arc<Vocabulary> {
         &self.vocabulary
+    }
+
+    /// Opens files as the texts of the model, with its `data.normalization`.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Corpus::open_as`].
+    pub fn open_text<P: AsRef<Path>>(&self, files: &[P]) -> Result<Corpus> {
+        Corpus::open_as(files, self.config.data.normalization)
+    }
+
+    /// The ids of the tokens of a line.
+    pub fn encode(&self, line: &str) -> Vec<u32> {
+        let data = &self.config.data;
+        self.vocabulary
+            .encode_text(&data.normalization.apply(line), data.tokens)
     }
 
     /// The model on its device, to compute losses in batches of `extent`.

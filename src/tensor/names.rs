@@ -55,6 +55,9 @@ const LAYERS: &str = "layers.";
 /// The text of the vocabulary in a checkpoint.
 pub const VOCABULARY: &str = "vocab";
 
+/// The name in the metadata of a checkpoint that says by which rule `data.tokens = "words"` splits text.
+pub const WORD_RULE: &str = "words";
+
 /// The loss scale of mixed precision and the number of steps since it changed, `[2]`.
 pub const LOSS_SCALE: &str = "optimizer.loss_scale";
 

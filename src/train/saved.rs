@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use crate::checkpoint::Checkpoint;
-use crate::config::Config;
-use crate::corpus::Vocabulary;
+use crate::config::{Config, Tokens};
+use crate::corpus::{Vocabulary, WORD_RULE};
 use crate::error::{Error, Result};
 use crate::model::limits::check_sizes;
 use crate::model::parameters::{Group, ParameterSpec, parameters};
@@ -36,6 +36,7 @@ impl SavedModel {
     pub fn open(path: &Path) -> Result<SavedModel> {
         let checkpoint = Checkpoint::open(path)?;
         let config = config_of(&checkpoint)?;
+        check_word_rule(&checkpoint, &config)?;
         let vocabulary = vocabulary_of(&checkpoint, &config)?;
         let words = vocabulary.len();
         check_sizes(&config, words, 1).map_err(|error| unusable(&checkpoint, error))?;
@@ -59,6 +60,28 @@ impl SavedModel {
             vocabulary,
         })
     }
+}
+
+/// Whether a file is a model of words by an earlier rule.
+pub fn has_earlier_words(path: &Path) -> bool {
+    let checked = Checkpoint::open(path).and_then(|checkpoint| {
+        let config = config_of(&checkpoint)?;
+        Ok(check_word_rule(&checkpoint, &config).is_err())
+    });
+    checked.unwrap_or(false)
+}
+
+/// Checks that text is split into words as it was in the training of the model.
+fn check_word_rule(checkpoint: &Checkpoint, config: &Config) -> Result<()> {
+    let rule = checkpoint.metadata().get(names::WORD_RULE);
+    if config.data.tokens != Tokens::Words || rule.is_some_and(|rule| rule == WORD_RULE) {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "`{}` was trained on words of another version of `data.tokens = \"words\"`, by which this program cannot split text",
+        checkpoint.path().display()
+    ))
+    .help("train it again: words are now those of the Unicode standard; or use the version of wlstm that wrote it"))
 }
 
 /// Checks that all numbers of a tensor are finite. A model with others gives no probabilities.

@@ -78,8 +78,8 @@ impl<'a> Scoring<'a> {
 
     /// Scores and prints lines. Returns false if the reader has closed the output.
     fn score(&mut self, lines: &[Line]) -> Result<bool> {
-        let (words, tokens) = (self.trained.vocabulary(), self.trained.config().data.tokens);
-        let encode = |line: &Line| words.encode_text(&line.text, tokens);
+        let words = self.trained.vocabulary();
+        let encode = |line: &Line| self.trained.encode(&line.text);
         let ids: Vec<Vec<u32>> = lines.iter().map(encode).collect();
         if let Some(unigram) = &self.unigram {
             let end = words.mark();
@@ -105,7 +105,9 @@ impl<'a> Scoring<'a> {
     /// Appends a row for each word of a line and for its end.
     fn word_rows(&self, line: &str, found: &Found, rows: &mut String) {
         let words = self.trained.vocabulary();
-        let tokens = self.trained.config().data.tokens.split(line);
+        let data = &self.trained.config().data;
+        let line = data.normalization.apply(line);
+        let tokens = data.tokens.split(&line);
         let end = words.word(words.mark());
         for (word, log_probability) in tokens.chain([end]).zip(&found.words) {
             let unknown = u8::from(words.encode(word) == words.unknown());

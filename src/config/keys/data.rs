@@ -21,6 +21,10 @@ section! {
         tokens: Tokens = Setting { default: Tokens::Whitespace, rule: (), resume: MustStay },
             known as ["tokenizer", "tokenizer_type", "tokenization", "tokenize", "level", "token_type", "unit"];
 
+        /// Unicode normalization of texts, prompts and lines to score, before they are split into tokens.
+        normalization: Normalization = Setting { default: Normalization::None, rule: (), resume: MustStay },
+            known as ["normalize", "normalisation", "unicode_normalization", "nfc", "normalizer"];
+
         /// Training text: one or more files, folders or patterns (`*`, `?`, `[...]`), relative to the folder of the
         /// configuration; `~/` is the home folder. Resolved configurations have absolute paths.
         train: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: SameContent(Content::TrainingText) },
@@ -106,11 +110,22 @@ named! {
     Tokens {
         /// A tokenized corpus: tokens are separated by white space (Unicode `White_Space`).
         Whitespace = "whitespace",
-        /// Plain text: letters and digits stay together, with apostrophes and hyphens between them (`don't`,
-        /// `well-known`); every other character that is not white space is a token. Case is kept.
+        /// Plain text: words by the Unicode standard (UAX #29), with apostrophes and hyphens inside them (`don't`,
+        /// `well-known`); numbers (`3.14`, `1,000`); every other character that is not white space. Case is kept. For
+        /// Chinese, Japanese and Thai, whose words are not separated by spaces, use `characters`.
         Words = "words",
         /// Every character is a token, including white space; line ends are `<eos>`.
         Characters = "characters",
+    }
+}
+
+named! {
+    /// Unicode normalization of texts.
+    Normalization {
+        /// Texts are read as they are.
+        None = "none",
+        /// Composed characters (NFC): a letter and its accent are one character, however the text encodes them.
+        Nfc = "nfc",
     }
 }
 

@@ -12,7 +12,7 @@ mod softmax;
 mod tables;
 mod train;
 
-pub use data::{DataConfig, Order, Tokens, ValidChoice};
+pub use data::{DataConfig, Normalization, Order, Tokens, ValidChoice};
 pub use device::DeviceConfig;
 pub use model::{ModelConfig, TablePlacement};
 pub use recipe::Recipe;

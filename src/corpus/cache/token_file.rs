@@ -83,8 +83,9 @@ impl Key {
         };
         let kind = match self.kind {
             TokenKind::Whitespace => 0,
-            TokenKind::Words => 1,
             TokenKind::Characters => 2,
+            // 1 was an earlier rule.
+            TokenKind::Words => 3,
         };
         [
             MAGIC,

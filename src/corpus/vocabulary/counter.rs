@@ -114,11 +114,7 @@ impl WordCounter {
         let SpillFile { file, length } = match &mut *spilled {
             Some(spilled) => spilled,
             none => {
-                // The folder for temporary files may be in memory, so the cache folder is preferred.
-                let file = std::fs::create_dir_all(&folder)
-                    .and_then(|()| tempfile::tempfile_in(&folder))
-                    .or_else(|_| tempfile::tempfile())
-                    .map_err(failed)?;
+                let file = files::temporary_file().map_err(failed)?;
                 none.insert(SpillFile { file, length: 0 })
             }
         };

@@ -1,6 +1,7 @@
 //! Words and their ids: read from a vocabulary file, or counted in a corpus.
 
 mod builder;
+mod check;
 mod count_table;
 mod counter;
 mod file;

@@ -12,6 +12,11 @@ pub(super) const UNKNOWN: &str = "<UNK>";
 /// The unknown word in the texts of WikiText and the Penn Treebank.
 pub(super) const UNKNOWN_IN_TEXT: &str = "<unk>";
 
+/// Whether a word is in angle brackets, as the special words of this and of other programs are.
+pub(super) fn is_special(word: &str) -> bool {
+    word.len() > 2 && word.starts_with('<') && word.ends_with('>')
+}
+
 /// Finds the special words of a vocabulary that has all its words. `origin` names it in errors.
 ///
 /// # Errors

@@ -104,11 +104,10 @@ impl Trained {
         }
         let mut session = self.line_session()?;
         let mut scorer = Scorer::new(&mut session, self.vocabulary());
-        let tokens = self.config().data.tokens;
         loop {
             let hypotheses = batch.iter().flat_map(|utterance| &utterance.hypotheses);
             let lines: Vec<Vec<u32>> = hypotheses
-                .map(|hypothesis| self.vocabulary().encode_text(&hypothesis.text, tokens))
+                .map(|hypothesis| self.encode(&hypothesis.text))
                 .collect();
             let mut scores = scorer.score(&lines)?.into_iter();
             for utterance in batch {

@@ -21,6 +21,7 @@ pub fn measure(one: &DataConfig, other: &DataConfig) -> Result<Measure, &'static
     let DataConfig {
         order,
         tokens,
+        normalization,
         train,
         valid,
         test: _,
@@ -33,6 +34,8 @@ pub fn measure(one: &DataConfig, other: &DataConfig) -> Result<Measure, &'static
     } = other;
     let texts = [
         ("order", *order != one.order),
+        // It changes the bytes of the text.
+        ("normalization", *normalization != one.normalization),
         ("valid", *valid != one.valid),
         ("valid_share", *valid_share != one.valid_share),
         ("valid_choice", *valid_choice != one.valid_choice),

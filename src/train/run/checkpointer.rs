@@ -9,8 +9,9 @@ use std::path::PathBuf;
 
 use crate::checkpoint::{RunFolder, RunRecord, SavedCheckpoint, Status};
 use crate::config::{Config, TrainConfig};
-use crate::corpus::Vocabulary;
+use crate::corpus::{Vocabulary, WORD_RULE};
 use crate::error::Result;
+use crate::tensor::names;
 use crate::train::progress::Progress;
 use crate::train::session::TrainingSession;
 
@@ -144,6 +145,7 @@ impl<'a> Checkpointer<'a> {
             ("format", "wlstm checkpoint 1".to_owned()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("config", config.to_toml()),
+            (names::WORD_RULE, WORD_RULE.to_owned()),
             ("progress", progress),
         ];
         let metadata: BTreeMap<String, String> = metadata

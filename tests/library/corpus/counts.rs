@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use wlstm::config::Normalization;
 use wlstm::corpus::{
-    Batch, BatchOptions, Batches, CandidateSampler, IGNORE, Order, Text, TokenKind, Vocabulary,
+    Batch, BatchOptions, Batches, CandidateSampler, Corpus, IGNORE, Order, Text, TokenKind,
+    Vocabulary,
 };
 use wlstm::error::Result;
 use wlstm::random::{Purpose, Stream};
@@ -80,4 +82,24 @@ fn the_length_of_an_epoch_is_estimated_from_samples() {
     let estimate = batches.epoch_steps().unwrap() as f64;
     let ratio = batches.count() as f64 / estimate;
     assert!((ratio - 1.0).abs() < 0.02, "{ratio}");
+}
+
+/// A large text that must be normalized is read from a temporary file, and gives what the normalized text gives.
+#[test]
+fn a_text_is_normalized_when_it_is_opened() {
+    let line = "Cafe\u{301} e\u{323}\u{302} x\n";
+    let large = line.repeat((65 << 20) / line.len());
+    let folder = Folder::new(&[&large]);
+    let open = |form| Corpus::open_as(&[folder.path().join("*.txt")], form).unwrap();
+    let normal = Folder::new(&[Normalization::Nfc.apply(&large).into_owned()]);
+    let (raw, nfc) = (open(Normalization::None), open(Normalization::Nfc));
+    assert_eq!(nfc.digest(), normal.corpus().digest());
+    assert_ne!(nfc.digest(), raw.digest());
+    assert_eq!(nfc.sources(), raw.sources());
+    let bad = Folder::new(&[&b"e\xcc\x81\n\xff\n"[..]]);
+    let error = Corpus::open_as(&[bad.path().join("*.txt")], Normalization::Nfc).unwrap_err();
+    assert!(
+        error.to_string().contains("part-00.txt:2: not UTF-8"),
+        "{error}"
+    );
 }

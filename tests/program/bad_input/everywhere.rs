@@ -74,6 +74,7 @@ vocab train.txt --out NEW --size {}
 vocab train.txt --out NEW --min-count {}
 vocab train.txt --out NEW --order {}
 vocab train.txt --out NEW --tokens {}
+vocab train.txt --out NEW --normalization {}
 devices {}
 plan {}
 plan tiny.toml --devices {}

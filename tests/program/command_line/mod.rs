@@ -17,3 +17,4 @@ mod score;
 mod tools;
 mod usage;
 mod vocab;
+mod words;

@@ -1,0 +1,156 @@
+//! `data.tokens = "words"` and `data.normalization`.
+
+use predicates::prelude::*;
+
+use super::tools::{Tiny, stdout};
+
+const WORDS: [&str; 2] = ["--set", "data.tokens=words"];
+const NFC: [&str; 2] = ["--set", "data.normalization=nfc"];
+
+/// Texts in composed and in decomposed form give the same model, the same scores and the same prompts.
+#[test]
+fn normalized_texts_are_the_same() {
+    let tiny = Tiny::new("contiguous");
+    let composed =
+        "Élan vital, à la carte: naïve café – l’été.\nWell-known 3.14 가나다.\n".repeat(20);
+    let decomposed = composed
+        .replace('É', "E\u{301}")
+        .replace('é', "e\u{301}")
+        .replace('à', "a\u{300}")
+        .replace('ï', "i\u{308}")
+        .replace('가', "\u{1100}\u{1161}");
+    let mut found = Vec::new();
+    for (name, text) in [("composed", &composed), ("decomposed", &decomposed)] {
+        tiny.write("train.txt", text);
+        tiny.write("valid.txt", text);
+        let line = ["train", "tiny.toml", "--device", "cpu", "--out", name];
+        let trained = tiny.wlstm().args(line).args(WORDS).args(NFC).assert();
+        trained.success();
+        let command = |line: &[&str]| stdout(tiny.wlstm().args(line).args(["--device", "cpu"]));
+        tiny.write("line.txt", text.lines().next().unwrap());
+        let score = command(&["score", name, "line.txt", "--words"]);
+        assert!(score.contains("\tnaïve\n"), "{score}");
+        let eval = command(&["eval", name, "--data", "train.txt"]);
+        assert!(eval.contains("out-of-vocabulary 0\n"), "{eval}");
+        let prompt = ["generate", "composed", "--tokens", "5", "--prompt"];
+        let generated = command(&[&prompt[..], &[text.lines().next().unwrap()]].concat());
+        found.push((
+            score,
+            eval,
+            generated.chars().rev().take(12).collect::<String>(),
+        ));
+    }
+    assert_eq!(found[0], found[1]);
+    let line = ["vocab", "train.txt", "--out", "v", "--tokens", "words"];
+    tiny.wlstm().args(line).assert().success();
+    let line = [
+        "train",
+        "tiny.toml",
+        "--device",
+        "cpu",
+        "--set",
+        "data.vocab=v",
+    ];
+    let refused = tiny
+        .wlstm()
+        .args(line)
+        .args(WORDS)
+        .args(NFC)
+        .assert()
+        .code(3);
+    refused.stderr(predicate::str::contains(
+        "is not in the form of `data.normalization",
+    ));
+    let line = [
+        "vocab",
+        "train.txt",
+        "--out",
+        "v",
+        "--tokens",
+        "words",
+        "--normalization",
+        "nfc",
+    ];
+    let made = tiny.wlstm().args(line).assert().success();
+    made.stderr(predicate::str::contains("--set data.normalization=nfc"));
+    let line = [
+        "train",
+        "tiny.toml",
+        "--device",
+        "cpu",
+        "--set",
+        "data.vocab=v",
+    ];
+    tiny.wlstm()
+        .args(line)
+        .args(WORDS)
+        .args(NFC)
+        .assert()
+        .success();
+    // A run is resumed with its form only.
+    let line = [
+        "train",
+        "tiny.toml",
+        "--device",
+        "cpu",
+        "--out",
+        "composed",
+        "--resume",
+    ];
+    let refused = tiny.wlstm().args(line).args(WORDS).assert().code(2);
+    refused.stderr(predicate::str::contains("`data.normalization` was \"nfc\""));
+}
+
+/// Models and vocabularies of words by another rule are refused, and the error says what to do.
+#[test]
+fn words_of_another_rule_are_refused() {
+    let tiny = Tiny::trained("sentences", &WORDS);
+    let path = tiny.checkpoint();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let rule = b"\"words\":\"uax29\"";
+    let at = bytes
+        .windows(rule.len())
+        .position(|part| part == rule)
+        .unwrap();
+    bytes[at + 1] = b'x';
+    std::fs::write(&path, bytes).unwrap();
+    let cpu = ["--device", "cpu"];
+    for line in [
+        &["eval", "run"][..],
+        &["score", "run", "train.txt"],
+        &["generate", "run"],
+        &[
+            "train",
+            "tiny.toml",
+            "--out",
+            "run",
+            "--resume",
+            "--set",
+            "data.tokens=words",
+            "--steps",
+            "30",
+        ],
+        &["export", "run", "--out", "x"],
+    ] {
+        let device = if line[0] == "export" { &[][..] } else { &cpu };
+        let refused = tiny.wlstm().args(line).args(device).assert().code(3);
+        let refused = refused.stderr(predicate::str::contains("words of another version"));
+        refused.stderr(predicate::str::contains("help: train it again"));
+    }
+    tiny.write("v", "<S> 3\n日本語 2\n<UNK> 1\n");
+    let line = [
+        "train",
+        "tiny.toml",
+        "--device",
+        "cpu",
+        "--set",
+        "data.vocab=v",
+    ];
+    let refused = tiny.wlstm().args(line).args(WORDS).assert().code(3);
+    let refused = refused.stderr(predicate::str::contains(
+        "v:2: the vocabulary is of an earlier rule",
+    ));
+    refused.stderr(predicate::str::contains(
+        "help: build it again with `wlstm vocab",
+    ));
+}
