@@ -2,8 +2,12 @@
 
 use super::tokens::TokenKind;
 
-/// Joins tokens to text as people write it: boundary tokens become line breaks, punctuation attaches to the
-/// right word, and the `@-@` of WikiText becomes a hyphen. Characters are joined as they are.
+/// Joins tokens to text as people write it: boundary tokens become line breaks, and there is a space between two tokens only where
+/// the language has one. Characters are joined as they are.
+///
+/// Text that [`TokenKind::split`] has split into words comes back, with these exceptions: several spaces become one; spaces
+/// around `—`, `--`, `/`, before an en dash that follows a number, and inside French quotation marks are lost; there are spaces around `&`, `@`, `=`, `*` and other
+/// symbols; a single `'` or `"` is opening or closing by its context, which can be wrong.
 ///
 /// ```
 /// use wlstm::corpus::{TokenKind, detokenise};
@@ -25,7 +29,57 @@ pub struct Detokeniser {
     kind: TokenKind,
     /// Whether the next token follows without a space.
     attached: bool,
-    in_quotes: bool,
+    /// Open quotation marks, which the same mark or another one closes.
+    quotes: Quotes,
+    /// The tokens before: what decides how an ambiguous mark is written.
+    last: Last,
+    /// Whether the colon, comma or en dash before follows a number.
+    in_number: bool,
+    /// Whether the token before is `'` with a space before it.
+    after_apostrophe: bool,
+}
+
+/// The quotation marks that are open.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quotes {
+    /// `"`, or the pair of Penn Treebank.
+    double: bool,
+    /// `'` or `‘`.
+    single: bool,
+    /// `„`, which `“` closes.
+    low: bool,
+}
+
+/// The kind of the token before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    /// The beginning of a line.
+    Nothing,
+    /// A word.
+    Word,
+    /// A word after which a single apostrophe belongs to it: `boys'`, `o'`.
+    ElidedWord,
+    /// A number.
+    Number,
+    /// A character of a script without spaces.
+    Unspaced,
+    /// A mark that ends a clause, or a closing quotation mark.
+    Closing,
+    /// Another symbol.
+    Symbol,
+}
+
+/// Where a token has a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spaces {
+    /// On both sides, as words.
+    Both,
+    /// Only after it.
+    After,
+    /// Only before it.
+    Before,
+    /// On neither side.
+    Neither,
 }
 
 impl Detokeniser {
@@ -34,7 +88,10 @@ impl Detokeniser {
         Detokeniser {
             kind,
             attached: true,
-            in_quotes: false,
+            quotes: Quotes::default(),
+            last: Last::Nothing,
+            in_number: false,
+            after_apostrophe: false,
         }
     }
 
@@ -42,28 +99,156 @@ impl Detokeniser {
     pub fn append(&mut self, token: &str, text: &mut String) {
         if matches!(token, "<S>" | "<eos>") {
             text.push('\n');
-            (self.attached, self.in_quotes) = (true, false);
+            // A quotation can continue in the next line, but not after a blank one.
+            if token == "<S>" || self.last == Last::Nothing {
+                self.quotes = Quotes::default();
+            }
+            (self.attached, self.last, self.in_number) = (true, Last::Nothing, false);
+            self.after_apostrophe = false;
         } else if self.kind == TokenKind::Characters {
             text.push_str(token);
         } else if let Some(joint) = joint(token) {
             text.push_str(joint);
             self.attached = true;
         } else {
-            let closes_quotes = self.in_quotes && matches!(token, "\"" | "''");
-            if !self.attached && !closes_quotes && !attaches_left(token) {
-                text.push(' ');
+            self.append_word(token, text);
+        }
+    }
+
+    fn append_word(&mut self, token: &str, text: &mut String) {
+        let last = kind_of(token);
+        if std::mem::take(&mut self.after_apostrophe) && is_shortened(token) {
+            self.quotes.single = false;
+        }
+        let spaces = self.spaces(token, last);
+        let follows_number = self.in_number && last == Last::Number;
+        let is_unspaced = last == Last::Unspaced || self.last == Last::Unspaced;
+        let has_space = matches!(spaces, Spaces::Both | Spaces::Before);
+        if has_space && !self.attached && !follows_number && !is_unspaced {
+            text.push(' ');
+        }
+        text.push_str(token);
+        self.attached = matches!(spaces, Spaces::Before | Spaces::Neither);
+        self.in_number = self.last == Last::Number && matches!(token, ":" | "–" | ",");
+        self.last = last;
+    }
+
+    /// Where a token has spaces after the tokens so far. Opens and closes quotations.
+    fn spaces(&mut self, token: &str, kind: Last) -> Spaces {
+        match token {
+            "." | "," | ";" | ":" | "!" | "?" | "%" | "‰" | "°" | ")" | "]" | "}" | "”" | "»"
+            | "›" | "।" | "॥" | "؟" | "،" | "؛" | "…" | "..." | ".." | "n't" | "n’t" => {
+                Spaces::After
             }
-            text.push_str(token);
-            self.attached = matches!(
-                token,
-                "(" | "[" | "{" | "“" | "‘" | "``" | "$" | "£" | "€" | "#" | "/"
-            );
-            if matches!(token, "\"" | "``" | "''") {
-                self.in_quotes = !closes_quotes;
-                self.attached = self.in_quotes;
+            "‘" => {
+                self.quotes.single = true;
+                Spaces::Before
+            }
+            "(" | "[" | "{" | "«" | "‹" | "¿" | "¡" | "$" | "£" | "€" | "¥" | "#" => {
+                Spaces::Before
+            }
+            "/" | "—" | "--" | "---" => Spaces::Neither,
+            "–" if self.last == Last::Number => Spaces::After,
+            "„" => {
+                self.quotes.low = true;
+                Spaces::Before
+            }
+            "“" => {
+                if std::mem::take(&mut self.quotes.low) {
+                    Spaces::After
+                } else {
+                    Spaces::Before
+                }
+            }
+            "\"" | "``" | "''" => {
+                // After a comma or a period only a closing mark follows without a space.
+                let closes = match self.last {
+                    Last::Nothing => token == "''",
+                    Last::Closing => self.quotes.double || self.attached,
+                    _ => self.quotes.double,
+                };
+                self.quotes.double = !closes;
+                if closes {
+                    Spaces::After
+                } else {
+                    Spaces::Before
+                }
+            }
+            "'" | "’" => self.apostrophe(token),
+            _ => {
+                // Clitics such as 's, 're and 'll, of text that others have split.
+                let rest = token.strip_prefix(['\'', '’']);
+                let is_clitic = rest
+                    .is_some_and(|rest| rest.len() <= 2 && rest.chars().all(char::is_alphabetic));
+                if is_clitic && matches!(self.last, Last::Word | Last::ElidedWord | Last::Number) {
+                    return Spaces::After;
+                }
+                match kind {
+                    Last::Unspaced => Spaces::Neither,
+                    _ => Spaces::Both,
+                }
             }
         }
     }
+
+    /// A single apostrophe: a quotation mark, or a sign of letters that are left out.
+    fn apostrophe(&mut self, token: &str) -> Spaces {
+        let quote = &mut self.quotes.single;
+        let closes = match self.last {
+            Last::Nothing => false,
+            Last::ElidedWord => true,
+            Last::Word | Last::Number => *quote || self.kind == TokenKind::Whitespace,
+            Last::Closing => *quote || token == "’",
+            Last::Unspaced | Last::Symbol => *quote && (!self.attached || token == "’"),
+        };
+        if closes {
+            *quote = false;
+            return Spaces::After;
+        }
+        // `’` opens no quotation: it stands for letters, as `'` can.
+        if token == "'" {
+            *quote = true;
+            self.after_apostrophe = true;
+        }
+        Spaces::Before
+    }
+}
+
+fn kind_of(token: &str) -> Last {
+    let first = token.chars().next().unwrap_or(' ');
+    let end = token.chars().next_back().unwrap_or(' ');
+    if is_unspaced(first) || is_unspaced(end) {
+        Last::Unspaced
+    } else if first.is_numeric() {
+        Last::Number
+    } else if first.is_alphabetic() || first == '\'' && token.len() > 1 {
+        let is_elided = matches!(end, 's' | 'S')
+            || matches!(
+                token,
+                "o" | "O" | "i" | "th" | "Th" | "wi" | "gi" | "ha" | "ta"
+            );
+        if is_elided {
+            Last::ElidedWord
+        } else {
+            Last::Word
+        }
+    } else if matches!(
+        first,
+        '.' | ',' | ';' | ':' | '!' | '?' | '…' | ')' | ']' | '”'
+    ) {
+        Last::Closing
+    } else {
+        Last::Symbol
+    }
+}
+
+/// Whether letters are left out before this word, as in `'tis`: the apostrophe before it opens no quotation.
+fn is_shortened(word: &str) -> bool {
+    const WORDS: [&str; 20] = [
+        "tis", "twas", "twere", "twill", "twould", "twixt", "em", "gainst", "bout", "cause", "til",
+        "till", "neath", "mongst", "scape", "fore", "tween", "gan", "longs", "less",
+    ];
+    word.starts_with(|c: char| c.is_numeric()) || WORDS.contains(&word.to_lowercase().as_str())
 }
 
 /// The character that joins two parts of a word or number in the notation of WikiText, such as `@-@`.
@@ -74,17 +259,15 @@ fn joint(token: &str) -> Option<&str> {
     })
 }
 
-/// Whether there is no space before this token.
-fn attaches_left(token: &str) -> bool {
-    match token {
-        "." | "," | ";" | ":" | "!" | "?" | "%" | ")" | "]" | "}" | "”" | "…" | "..." | "/"
-        | "n't" | "n’t" => true,
-        _ => {
-            // Clitics such as 's, 're and 'll, and a single apostrophe, as in "the boys' room".
-            let rest = token.strip_prefix(['\'', '’']);
-            rest.is_some_and(|rest| rest.len() <= 2 && rest.chars().all(char::is_alphabetic))
-        }
-    }
+/// Whether a character belongs to a script that is written without spaces between words, or to its punctuation.
+fn is_unspaced(c: char) -> bool {
+    matches!(c,
+        // Thai, Lao, Tibetan, Myanmar, Khmer.
+        '\u{e00}'..='\u{eff}' | '\u{f00}'..='\u{fff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+        // Radicals, punctuation, Hiragana, Katakana, Bopomofo; not Hangul.
+        | '\u{2e80}'..='\u{312f}' | '\u{31a0}'..='\u{31ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+        // Full-width forms.
+        | '\u{ff00}'..='\u{ff9f}' | '\u{20000}'..='\u{3ffff}')
 }
 
 #[cfg(test)]
@@ -92,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_joined_as_people_write_it() {
+    fn tokenized_text_is_joined_as_people_write_it() {
         let joined = |text: &str| detokenise(text.split(' '), TokenKind::Whitespace);
         assert_eq!(
             joined("`` Don 't , '' he said ( twice ) ."),
@@ -104,7 +287,60 @@ mod tests {
         );
         assert_eq!(joined("17th @-@ place <eos> End"), "17th-place\nEnd");
         assert_eq!(joined("user @ home $ 5 %"), "user @ home $5%");
+        assert_eq!(
+            joined("the boys ' room isn 't ours"),
+            "the boys' room isn't ours"
+        );
         let characters = ["a", " ", "b", "<eos>", "c"];
         assert_eq!(detokenise(characters, TokenKind::Characters), "a b\nc");
+    }
+
+    /// Splits lines into words and joins these.
+    fn there_and_back<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(&'a str, String)> {
+        let mut joiner = Detokeniser::new(TokenKind::Words);
+        let there_and_back = |line: &'a str| {
+            let mut text = String::new();
+            for token in TokenKind::Words.split(line) {
+                joiner.append(token, &mut text);
+            }
+            joiner.append("<eos>", &mut String::new());
+            (line, text)
+        };
+        lines.map(there_and_back).collect()
+    }
+
+    #[test]
+    fn sentences_come_back() {
+        let text = "\
+\"Well,\" said Anna, \"it's 12:30; let's go!\" (She didn't.)
+\"Is that a quotation that continues
+in the next line?\" he asked... \"It is.\"
+
+He paid $3.14 (about €2,90), 50% of the 1,000 dollars—or less.
+The well-known ex-minister's son-in-law: a 'friend' of ours, o' the old kind.
+'Tis the boys' room, not the '90s; and/or rock 'n' roll.
+From 1914–1918 to the end – and on.
+“Who’s there?” ‘Nobody,’ said Jean-Luc; “‘so’ is what it says.”
+L’été dernier, j’ai vu l’homme d'Artagnan à l'école.
+„Guten Tag“, sagte er. Он сказал: «Здравствуйте!» ¿Qué? ¡Olé!
+日本語の文、「カタカナ」と漢字。中文没有空格,对吗?
+ภาษาไทยไม่มีช่องว่าง
+한국어는 있다.
+Wait... what--now? See #12 at 20°, Mr. O'Neil [sic].
+नमस्ते दुनिया। שלום עולם. مرحبا بالعالم.
+";
+        for (line, back) in there_and_back(text.lines()) {
+            assert_eq!(back, line);
+        }
+    }
+
+    /// The share of the lines of a play that come back.
+    #[test]
+    fn most_lines_come_back() {
+        let text = include_str!("../../configs/shakespeare/train.txt");
+        let lines = there_and_back(text.lines());
+        let same = lines.iter().filter(|(line, back)| line == back).count();
+        let share = same as f64 / lines.len() as f64;
+        assert!(share > 0.99, "{share}");
     }
 }

@@ -1,9 +1,10 @@
 //! Words of plain text, by the word boundaries of the Unicode standard (UAX #29).
 //!
-//! Two rules differ from those of the standard, which allows to tailor them:
+//! Three rules differ from those of the standard, which allows to tailor them:
 //!
 //! - A hyphen or an apostrophe between letters or digits is a part of the word: `well-known`, `90's`. The hyphens are `-`,
 //!   U+2010 and U+2011, the apostrophes `'` and `’`.
+//! - A dash of two or three hyphens and an ellipsis of two or three periods are one word each: `--`, `...`.
 //! - White space separates words wherever it stands, and no word contains any. The standard attaches combining marks to it, and
 //!   narrow no-break spaces to words.
 //!
@@ -18,6 +19,9 @@ use super::bad_utf8::BadUtf8;
 
 /// The maximum number of bytes of a word.
 pub(super) const MAX_WORD: usize = 1 << 16;
+
+/// The maximum number of hyphens in a dash, and of periods in an ellipsis.
+const MAX_MARKS: usize = 3;
 
 /// Bytes of the text that are segmented first, if a word is not plain ASCII.
 const WINDOW: usize = 64;
@@ -47,6 +51,7 @@ pub(super) fn is_boundary(text: &[u8], at: usize) -> bool {
     let is_symbol = |byte: u8| byte.is_ascii_punctuation() && byte != b'_';
     match before {
         b' ' | b'\n' => true,
+        b'-' | b'.' if after == before => false,
         _ if is_symbol(before) => is_symbol(after),
         _ => is_unspaced(text.get(at.wrapping_sub(3)..)) && is_unspaced(text.get(at..)),
     }
@@ -77,13 +82,19 @@ fn plain_end(text: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     if !is_part(byte(at)) {
         at += match text[at..] {
+            [mark @ (b'-' | b'.'), ..] => {
+                let same = (1..MAX_MARKS).take_while(|k| byte(start + k) == mark);
+                1 + same.count()
+            }
             [first, ..] if first.is_ascii() => 1,
             // En dash, em dash, and the quotation marks ‘’ “”.
             [0xe2, 0x80, 0x93 | 0x94 | 0x98 | 0x99 | 0x9c | 0x9d, ..] => 3,
+            _ if is_unspaced(text.get(at..)) => 3,
             _ => return None,
         };
         // A combining mark belongs to the character before it.
-        return byte(at).is_ascii().then_some(at);
+        let is_apart = byte(at).is_ascii() || is_unspaced(text.get(at..));
+        return is_apart.then_some(at);
     }
     loop {
         while is_part(byte(at)) {
@@ -156,6 +167,12 @@ fn first_word(text: &str) -> &str {
     let mut words = text.split_word_bound_indices();
     let mut last = words.next().map_or("", |(_, word)| word);
     let mut end = last.len();
+    if matches!(last, "-" | ".") {
+        let same = words
+            .take(MAX_MARKS - 1)
+            .take_while(|(_, word)| *word == last);
+        return &text[..1 + same.count()];
+    }
     while let (Some((_, joint)), Some((at, next))) = (words.next(), words.next()) {
         let is_joint = matches!(joint, "'" | "’" | "-" | "\u{2010}" | "\u{2011}");
         if !is_joint || !joins(&format!("{last}a")) || !joins(&format!("a{next}")) {
@@ -197,7 +214,7 @@ mod tests {
         for (text, words) in [
             (
                 "Don't o’er-do it, well-known--'90's'!",
-                "Don't|o’er-do|it|,|well-known|-|-|'|90's|'|!",
+                "Don't|o’er-do|it|,|well-known|--|'|90's|'|!",
             ),
             (
                 "3.14 1,000.50 U.S.A. a.b 3.a a_b e.g.",
@@ -212,6 +229,7 @@ mod tests {
                 "l’été d'Artagnan aujourd’hui",
                 "l’été|d'Artagnan|aujourd’hui",
             ),
+            ("a--b ---- a.... ..é", "a|--|b|---|-|a|...|.|..|é"),
             ("mot\u{202f}! 1\u{a0}000", "mot|!|1|000"),
             (
                 "日本語 ひら カタカナ 한국어",
@@ -236,7 +254,7 @@ mod tests {
 
     #[test]
     fn long_words_are_cut() {
-        for letter in ["a", "é", "本", "-", "a-", "é’", "e\u{301}"] {
+        for letter in ["a", "é", "本", "-", "!", "a-", "é’", "e\u{301}"] {
             let text = letter.repeat(3 * MAX_WORD);
             let words = split(&text);
             assert_eq!(words.concat(), text);
