@@ -105,6 +105,8 @@ pub(super) fn run(arguments: &EvalArgs, invocation: &Invocation) -> Result<()> {
             "the model was trained on `{}`: the perplexity of training text says little about other texts",
             known.display()
         );
+    } else if let Some(warning) = trained.overlap_with_training(&corpus) {
+        tracing::warn!("{warning}");
     }
     let warning = UnknownWords::warning_of_model(&trained, "text", found.unknown, found.targets);
     if let Some(warning) = warning {

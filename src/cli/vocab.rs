@@ -15,7 +15,7 @@ use crate::corpus::{Corpus, VocabularyBuilder};
 use crate::error::{Error, Result, command_line, quoted};
 use crate::files::Output;
 use crate::job::Trained;
-use crate::job::text::count_words;
+use crate::job::text::{count_words, warn_of_marks};
 use crate::numbers::grouped;
 
 /// Build a vocabulary file from the words of a corpus
@@ -93,6 +93,7 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
         .min_count(arguments.min_count);
     let mut preparation = Preparation::new(quiet);
     let vocabulary = count_words(&builder, &corpus, &mut |event| preparation.show(event))?;
+    warn_of_marks("text", &corpus, &vocabulary, arguments.tokens)?;
     let tokens: u64 = (0..vocabulary.len())
         .map(|id| vocabulary.count(id as u32))
         .sum();

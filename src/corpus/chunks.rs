@@ -49,14 +49,20 @@ impl Corpus {
     ) -> Result<(), BadUtf8> {
         self.note_read(chunk.range.len());
         let (whole, end) = (self.text(chunk.file), chunk.range.end);
-        let text = &whole[..end];
-        let mut lexer = Lexer::new(kind, text, chunk.range.start);
-        while let Some(item) = lexer.next()? {
-            // The lexer reports a line end at the end of its text. That is one only at the end of the file.
-            if lexer.at > end && end < whole.len() {
+        let mut lexer = Lexer::new(kind, whole, chunk.range.start);
+        while lexer.at < end || end == whole.len() {
+            let Some(item) = lexer.next()? else {
+                break;
+            };
+            // The lexer skips white space at the end of the chunk and finds what follows. At the end of the file that is a line end.
+            let start = match &item {
+                Item::Token(range) => range.start,
+                Item::LineEnd => lexer.at - 1,
+            };
+            if start >= end && end < whole.len() {
                 break;
             }
-            take(text, item)?;
+            take(whole, item)?;
         }
         Ok(())
     }

@@ -17,6 +17,8 @@
 //! | `held_out` | the lines of a training text that are held out for validation |
 //! | `chunks` | cutting a corpus into chunks for parallel reading |
 //! | `tokens`, `bad_utf8`, `words`, `detokenise` | tokenisers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
+//! | `marks`, `mark_counts` | literal marks such as `<eos>` in a text: [`Marks`] |
+//! | `overlap` | lines of a text that are in the training text: [`Overlap`] |
 //! | `vocabulary` | words and ids; counting words in bounded memory: [`Vocabulary`], [`VocabularyBuilder`] |
 //! | `unigram` | the unigram model of a vocabulary: [`Unigram`] |
 //! | `text` | a corpus as token ids: [`Text`] |
@@ -72,7 +74,10 @@ mod expand;
 mod files;
 mod held_out;
 mod loader;
+mod mark_counts;
+mod marks;
 mod normalise;
+mod overlap;
 mod pages;
 mod sampler;
 mod sentence_queue;
@@ -94,6 +99,8 @@ pub use detokenise::{Detokeniser, detokenise};
 pub use expand::expand;
 pub use files::{Corpus, Source};
 pub use loader::Loader;
+pub use mark_counts::Marks;
+pub use overlap::Overlap;
 pub use sampler::{CandidateSampler, Candidates};
 pub use text::Text;
 pub use tokens::TokenKind;

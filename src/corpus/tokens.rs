@@ -9,12 +9,14 @@ use std::ops::Range;
 use std::str;
 
 pub(super) use super::bad_utf8::BadUtf8;
+use super::marks::ignored_mark;
 use super::words::word_end;
 
 pub use crate::config::Tokens as TokenKind;
 
 impl TokenKind {
-    /// The tokens of `text` in order. Line ends separate tokens and are not returned.
+    /// The tokens of `text` in order. Line ends separate tokens and are not returned. Literal marks such as `<eos>` at the start or
+    /// the end of a line are ignored.
     ///
     /// ```
     /// use wlstm::corpus::TokenKind;
@@ -91,6 +93,10 @@ impl<'a> Lexer<'a> {
             }
             match space_length(self.text, self.at, byte) {
                 0 => {
+                    if let Some(end) = ignored_mark(self.text, self.at) {
+                        self.at = end;
+                        continue;
+                    }
                     let start = self.at;
                     self.at += 1;
                     while let Some(&byte) = self.text.get(self.at) {
@@ -115,6 +121,10 @@ impl<'a> Lexer<'a> {
             }
             match space_length(self.text, self.at, byte) {
                 0 => {
+                    if let Some(end) = ignored_mark(self.text, self.at) {
+                        self.at = end;
+                        continue;
+                    }
                     let start = self.at;
                     self.at = word_end(self.text, start)?;
                     return Ok(Some(Item::Token(start..self.at)));
@@ -126,6 +136,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn next_character(&mut self) -> Result<Option<Item>, BadUtf8> {
+        while let Some(end) = ignored_mark(self.text, self.at) {
+            self.at = end;
+        }
         let Some((character, length)) = char_at(self.text, self.at)? else {
             return Ok(self.missing_line_end());
         };

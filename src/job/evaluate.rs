@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::named::{held_out_part, names_of};
-use super::text::read_text;
+use super::text::{overlap_warning, read_text, warn_of_marks};
 use super::trained::Trained;
 use crate::corpus::{Corpus, expand};
 use crate::error::{Error, Result};
@@ -71,6 +71,7 @@ impl Trained {
         let config = self.config();
         let mut session = self.evaluation_session(evaluation_extent(config, streams))?;
         let words = self.vocabulary().clone();
+        warn_of_marks("text", &corpus, &words, config.data.tokens)?;
         let (tokens, caching) = (config.data.tokens, &self.caching);
         let text = read_text(corpus, words, tokens, caching, &mut |event| {
             self.observe(event);
@@ -136,6 +137,12 @@ impl Trained {
             ConfiguredText::Validation if !data.valid.is_empty() => Some(&data.valid),
             ConfiguredText::Validation => (data.valid_share > 0.0).then_some(&data.train),
         }
+    }
+
+    /// A warning if a large part of the lines of a text is also in the training text, and this can be read.
+    pub fn overlap_with_training(&self, corpus: &Corpus) -> Option<String> {
+        let training = Corpus::training(&self.config().data).ok()?;
+        overlap_warning("text", corpus, &training).ok()?
     }
 
     /// A file of `corpus` that is also training text of the model, if there is one.

@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::named::texts;
 use super::observer::Observer;
 use crate::config::{Config, DataConfig, Tokens};
-use crate::corpus::{Corpus, Text, TokenCache, Vocabulary, VocabularyBuilder, expand};
+use crate::corpus::{
+    Corpus, Marks, Overlap, Text, TokenCache, Vocabulary, VocabularyBuilder, expand,
+};
 use crate::error::{Error, Result};
+use crate::numbers::percent;
 use crate::train::watch::{Event, Task};
 
 /// The texts and the vocabulary of a training run.
@@ -30,6 +33,22 @@ impl Texts {
         caching: &Caching,
         observer: &mut Observer<'_>,
     ) -> Result<Texts> {
+        let mut others = Vec::new();
+        for (name, corpus) in [
+            ("validation text", &files.valid),
+            ("test text", &files.test),
+        ] {
+            others.extend(corpus.as_ref().map(|corpus| (name, corpus)));
+        }
+        for (name, corpus) in others {
+            if let Some(warning) = overlap_warning(name, corpus, &files.train)? {
+                tracing::warn!("{warning}");
+            }
+        }
+        warn_of_marks("training text", &files.train, &vocabulary, tokens)?;
+        if let Some(valid) = &files.valid {
+            warn_of_marks("validation text", valid, &vocabulary, tokens)?;
+        }
         let mut read = |corpus| read_text(corpus, vocabulary.clone(), tokens, caching, observer);
         Ok(Texts {
             train: read(files.train)?,
@@ -43,6 +62,8 @@ impl Texts {
 pub(super) struct TextFiles {
     pub train: Arc<Corpus>,
     pub valid: Option<Arc<Corpus>>,
+    /// The test text, if there is one and it can be read. It is not used in training.
+    pub test: Option<Arc<Corpus>>,
 }
 
 impl TextFiles {
@@ -70,8 +91,45 @@ impl TextFiles {
         Ok(TextFiles {
             train: Arc::new(train),
             valid: valid.map(Arc::new),
+            test: (!data.test.is_empty())
+                .then(|| Corpus::open_as(&data.test, data.normalization).ok())
+                .flatten()
+                .map(Arc::new),
         })
     }
+}
+
+/// Warns of literal marks in a text called `what`, and of unknown words that are written in another way than in the vocabulary.
+///
+/// # Errors
+///
+/// [`Kind::Data`](crate::error::Kind::Data) if a file was truncated while it was read.
+pub fn warn_of_marks(
+    what: &str,
+    corpus: &Corpus,
+    vocabulary: &Vocabulary,
+    tokens: Tokens,
+) -> Result<()> {
+    for warning in Marks::of(corpus)?.warnings(what, vocabulary, tokens) {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
+}
+
+/// A warning if a large part of the lines of a text called `what` is also in the training text.
+pub(super) fn overlap_warning(
+    what: &str,
+    text: &Corpus,
+    training: &Corpus,
+) -> Result<Option<String>> {
+    let overlap = Overlap::of(text, training)?.filter(Overlap::is_large);
+    Ok(overlap.map(|overlap| {
+        format!(
+            "{} of the lines of the {what} are also in the training text, so its perplexity says little about other texts: leave them out of \
+             `data.train`, or hold text out with `data.valid_share`",
+            percent(overlap.share)
+        )
+    }))
 }
 
 /// Where the tokens of texts are cached.

@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 use super::lines::{Line, Waiting, Window, next_window};
 use super::summary::Summary;
 use crate::cli::output::{self, RawArgs};
-use crate::corpus::Unigram;
+use crate::corpus::{Marks, Unigram};
 use crate::error::{Error, Result};
 use crate::job::Trained;
 use crate::train::score::{Score as Found, Scorer};
@@ -31,6 +31,8 @@ pub struct Scoring<'a> {
     /// The number of lines printed so far.
     printed: u64,
     raw: RawArgs,
+    /// The literal marks in the lines so far.
+    marks: Marks,
     /// The totals so far.
     pub summary: Summary,
 }
@@ -47,6 +49,7 @@ impl<'a> Scoring<'a> {
                 .flatten(),
             printed: 0,
             raw: RawArgs::default(),
+            marks: Marks::default(),
             summary: Summary::default(),
         }
     }
@@ -70,15 +73,30 @@ impl<'a> Scoring<'a> {
                 return Ok(None);
             }
             if is_end {
+                self.warn_of_marks();
                 self.summary.check_unigram(self.unigram.as_ref());
                 return Ok(failed);
             }
         }
     }
 
+    /// Warns of literal marks in the lines.
+    fn warn_of_marks(&self) {
+        let tokens = self.trained.config().data.tokens;
+        let warnings = self
+            .marks
+            .warnings("text", self.trained.vocabulary(), tokens);
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+
     /// Scores and prints lines. Returns false if the reader has closed the output.
     fn score(&mut self, lines: &[Line]) -> Result<bool> {
         let words = self.trained.vocabulary();
+        for line in lines {
+            self.marks.add(line.text.as_bytes());
+        }
         let encode = |line: &Line| self.trained.encode(&line.text);
         let ids: Vec<Vec<u32>> = lines.iter().map(encode).collect();
         if let Some(unigram) = &self.unigram {

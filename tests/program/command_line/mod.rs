@@ -6,6 +6,7 @@ mod devices;
 mod errors;
 mod eval;
 mod generate;
+mod marks;
 mod output;
 mod parameters;
 mod plan;

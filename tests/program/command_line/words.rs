@@ -41,7 +41,16 @@ fn normalized_texts_are_the_same() {
         ));
     }
     assert_eq!(found[0], found[1]);
-    let line = ["vocab", "train.txt", "--out", "v", "--tokens", "words"];
+    let line = [
+        "vocab",
+        "train.txt",
+        "--out",
+        "v",
+        "--order",
+        "contiguous",
+        "--tokens",
+        "words",
+    ];
     tiny.wlstm().args(line).assert().success();
     let line = [
         "train",
@@ -66,6 +75,8 @@ fn normalized_texts_are_the_same() {
         "train.txt",
         "--out",
         "v",
+        "--order",
+        "contiguous",
         "--tokens",
         "words",
         "--normalization",

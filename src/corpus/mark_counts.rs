@@ -1,0 +1,158 @@
+//! Counts the literal marks and unknown words of a text, and says what is done about them.
+
+use std::collections::BTreeMap;
+
+use super::files::Corpus;
+use super::marks::{MARKS, UNKNOWN, ignored_mark, word_at};
+use super::tokens::TokenKind;
+use super::vocabulary::Vocabulary;
+use crate::error::Result;
+use crate::numbers::grouped;
+
+/// The number of bytes of a text that are searched, in evenly spaced samples.
+const SEARCHED: usize = 64 << 20;
+
+/// Bytes of a sample.
+const SAMPLE: usize = 1 << 16;
+
+/// The literal marks and unknown words of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Marks that are ignored.
+    ignored: BTreeMap<&'static str, u64>,
+    /// Marks inside lines.
+    inside: BTreeMap<&'static str, u64>,
+    /// Unknown words by how they are written.
+    unknown: BTreeMap<&'static str, u64>,
+    /// Whether the counts are estimated from samples.
+    is_estimate: bool,
+}
+
+impl Marks {
+    /// Counts the marks of a corpus; of one of more than 64 MB, estimates them.
+    ///
+    /// # Errors
+    ///
+    /// If a file is mapped and was truncated.
+    pub fn of(corpus: &Corpus) -> Result<Marks> {
+        let mut marks = Marks::default();
+        let samples = corpus.samples(SEARCHED / SAMPLE, SAMPLE)?;
+        let mut searched = 0;
+        for sample in &samples {
+            corpus.check_file(sample.file)?;
+            let range = sample.range.start..sample.range.end.min(sample.range.start + SEARCHED);
+            searched += range.len() as u64;
+            corpus.note_read(range.len());
+            marks.add(&corpus.text(sample.file)[range]);
+        }
+        if searched < corpus.bytes() {
+            marks.is_estimate = true;
+            let factor = corpus.bytes() as f64 / searched.max(1) as f64;
+            let counts = [&mut marks.ignored, &mut marks.inside, &mut marks.unknown];
+            for count in counts.into_iter().flat_map(BTreeMap::values_mut) {
+                *count = (*count as f64 * factor) as u64;
+            }
+        }
+        Ok(marks)
+    }
+
+    /// Adds those of whole lines.
+    pub fn add(&mut self, text: &[u8]) {
+        for at in memchr::memchr3_iter(b'<', b'[', b'@', text) {
+            if let Some((word, _)) = word_at(text, at, &UNKNOWN) {
+                *self.unknown.entry(word).or_default() += 1;
+            } else if let Some((mark, _)) = word_at(text, at, &MARKS) {
+                let counts = match ignored_mark(text, at) {
+                    Some(_) => &mut self.ignored,
+                    None => &mut self.inside,
+                };
+                *counts.entry(mark).or_default() += 1;
+            }
+        }
+    }
+
+    /// What is to be said about a text called `what`, which is read with this vocabulary: one sentence each.
+    pub fn warnings(&self, what: &str, vocabulary: &Vocabulary, kind: TokenKind) -> Vec<String> {
+        let about = if self.is_estimate { "about " } else { "" };
+        let name = |(word, count): (&&str, &u64)| format!("{about}{} `{word}`", grouped(*count));
+        let names = |counts: &BTreeMap<&'static str, u64>| {
+            counts.iter().map(name).collect::<Vec<_>>().join(", ")
+        };
+        let mut warnings = Vec::new();
+        if !self.ignored.is_empty() {
+            warnings.push(format!(
+                "the {what} has {} at starts or ends of lines: they are ignored, because every line end is a mark already",
+                names(&self.ignored)
+            ));
+        }
+        let mark = vocabulary.word(vocabulary.mark());
+        let own = self.inside.iter().filter(|(word, _)| **word == mark);
+        if kind == TokenKind::Whitespace {
+            for one in own {
+                warnings.push(format!(
+                    "the {what} has {} inside lines: each is read as a line end",
+                    name(one)
+                ));
+            }
+        }
+        let unknown = vocabulary.word(vocabulary.unknown());
+        match kind {
+            TokenKind::Whitespace => {
+                let others = self.unknown.iter().filter(|(word, _)| **word != unknown);
+                warnings.extend(others.map(|one| {
+                    let read_as = if vocabulary.get(one.0).is_some() {
+                        "it is read as an ordinary word"
+                    } else {
+                        "it is read as a word outside the vocabulary"
+                    };
+                    format!(
+                        "the {what} has {}, but the unknown word of the vocabulary is `{unknown}`: {read_as}; replace it in all texts if \
+                         it stands for unknown words",
+                        name(one)
+                    )
+                }));
+            }
+            _ if !self.unknown.is_empty() => warnings.push(format!(
+                "the {what} has {}, which `data.tokens = \"{kind}\"` splits into several tokens: its words are separated by spaces, so use \
+                 \"whitespace\"",
+                names(&self.unknown)
+            )),
+            _ => {}
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::Order;
+
+    #[test]
+    fn what_is_done_is_told() {
+        let bytes = b"<eos> 3\n<unk> 2\n<UNK> 1\na 1\n";
+        let vocabulary = Vocabulary::from_bytes(bytes, Order::Contiguous, "v.txt").unwrap();
+        let mut marks = Marks::default();
+        marks.add(b"a <unk> <eos>\n<UNK> a <UNK> <eos>\na <eos> [UNK] <eos>\n");
+        let found = marks.warnings("text", &vocabulary, TokenKind::Whitespace);
+        let expected = [
+            "the text has 3 `<eos>` at starts or ends of lines: they are ignored",
+            "the text has 1 `<eos>` inside lines: each is read as a line end",
+            "the text has 2 `<UNK>`, but the unknown word of the vocabulary is `<unk>`: it is read as an ordinary word",
+            "the text has 1 `[UNK]`, but the unknown word of the vocabulary is `<unk>`: it is read as a word outside",
+        ];
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found}");
+        }
+        let found = marks.warnings("text", &vocabulary, TokenKind::Words);
+        assert!(found[1].contains("splits into several tokens"), "{found:?}");
+        let mut marks = Marks::default();
+        marks.add(b"a <unk> b <eosx>\n");
+        assert!(
+            marks
+                .warnings("text", &vocabulary, TokenKind::Whitespace)
+                .is_empty()
+        );
+    }
+}
