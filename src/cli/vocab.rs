@@ -26,16 +26,17 @@ use crate::numbers::grouped;
     \n\
     Examples:\n  \
     wlstm vocab 'data/train/*' --out data/vocab.txt --min-count 3\n  \
+    wlstm vocab data/train.txt --tokens bpe --size 8000 --out tokenizer.json\n  \
     wlstm vocab runs/text --out vocab.txt"
 )]
 pub(super) struct VocabArgs {
     /// Text files or glob patterns; or one run or checkpoint, whose vocabulary is written unchanged
     #[arg(required = true)]
     pub corpus: Vec<PathBuf>,
-    /// Vocabulary file: one `word count` per line, most frequent first; - is standard output
+    /// Vocabulary file: one `word count` per line, most frequent first; with --tokens bpe a tokenizer.json; - is standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Keep this many of the most frequent words; 0 keeps all
+    /// Keep this many of the most frequent words; 0 keeps all. With --tokens bpe, the size of the vocabulary; 0 is 8000
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub size: usize,
     /// Keep words that occur at least this often
@@ -100,7 +101,7 @@ pub(super) fn run(arguments: &VocabArgs, invocation: &Invocation) -> Result<()> 
     let unknown = vocabulary.count(vocabulary.unknown());
     let coverage = 100.0 * (1.0 - unknown as f64 / tokens as f64);
     let replaced = output.file().is_some_and(Path::exists);
-    vocabulary.write(&output)?;
+    vocabulary.write_tokenizer(&output)?;
     let words = vocabulary.len();
     let counts = format!("words {words}\ntokens {tokens}\ncoverage {coverage:.4} %\n");
     if output.is_stdout() {
@@ -139,7 +140,11 @@ fn save_of_model(run: &Path, out: &Path, quiet: bool) -> Result<()> {
     let output = output_at(out, "the vocabulary ")?;
     let trained = Trained::open(run)?;
     let vocabulary = trained.vocabulary();
-    vocabulary.write(&output)?;
+    if out.extension().is_some_and(|end| end == "json") {
+        vocabulary.write_tokenizer(&output)?;
+    } else {
+        vocabulary.write(&output)?;
+    }
     let count = format!("words {}\n", vocabulary.len());
     if output.is_stdout() {
         note(quiet, count.trim_end());

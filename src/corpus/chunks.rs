@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::bpe::pieces::SEGMENT;
 use super::files::Corpus;
 use super::pages::FAULT_AROUND;
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
@@ -19,6 +20,8 @@ pub(super) enum Boundary {
     Words,
     /// Between characters.
     Characters,
+    /// At line ends; in long lines, at spaces between letters or, if there are none, between characters.
+    Segments,
 }
 
 impl Boundary {
@@ -28,6 +31,7 @@ impl Boundary {
             TokenKind::Whitespace => Boundary::Spaces,
             TokenKind::Words => Boundary::Words,
             TokenKind::Characters => Boundary::Characters,
+            TokenKind::Bpe => Boundary::Segments,
         }
     }
 }
@@ -49,7 +53,12 @@ impl Corpus {
     ) -> Result<(), BadUtf8> {
         self.note_read(chunk.range.len());
         let (whole, end) = (self.text(chunk.file), chunk.range.end);
-        let mut lexer = Lexer::new(kind, whole, chunk.range.start);
+        // Marks at a line end are found by what follows. A segment of a line must end with the chunk.
+        let text = match kind {
+            TokenKind::Bpe => &whole[..end],
+            _ => whole,
+        };
+        let mut lexer = Lexer::new(kind, text, chunk.range.start);
         while lexer.at < end || end == whole.len() {
             let Some(item) = lexer.next()? else {
                 break;
@@ -62,7 +71,7 @@ impl Corpus {
             if start >= end && end < whole.len() {
                 break;
             }
-            take(whole, item)?;
+            take(text, item)?;
         }
         Ok(())
     }
@@ -129,10 +138,17 @@ impl Corpus {
                 Boundary::Words => (nominal..rest.len())
                     .find(|&k| is_boundary(rest, k))
                     .map(|k| k - nominal),
-                // Before the first byte of a character, but not between `\r` and `\n`.
-                Boundary::Characters => (nominal..rest.len())
-                    .find(|&k| rest[k] & 0xc0 != 0x80 && rest[k] != b'\n')
-                    .map(|k| k - nominal),
+                Boundary::Characters => between_characters(rest, nominal),
+                Boundary::Segments => {
+                    let near = &rest[nominal..rest.len().min(nominal + SEGMENT)];
+                    let is_letter = |at: usize| near.get(at).is_some_and(u8::is_ascii_alphabetic);
+                    let is_space =
+                        |&k: &usize| near[k] == b' ' && is_letter(k - 1) && is_letter(k + 1);
+                    memchr::memchr(b'\n', near)
+                        .map(|at| at + 1)
+                        .or_else(|| (1..near.len()).find(is_space))
+                        .or_else(|| between_characters(rest, nominal))
+                }
             };
             let length = offset.map_or(rest.len(), |offset| nominal + offset);
             self.note_read(FAULT_AROUND + length - nominal);
@@ -144,6 +160,13 @@ impl Corpus {
         }
         Ok(chunks)
     }
+}
+
+/// The next place from `nominal` on before the first byte of a character, but not between `\r` and `\n`. From `nominal`.
+fn between_characters(text: &[u8], nominal: usize) -> Option<usize> {
+    (nominal..text.len())
+        .find(|&k| text[k] & 0xc0 != 0x80 && text[k] != b'\n')
+        .map(|k| k - nominal)
 }
 
 #[cfg(test)]
@@ -164,6 +187,7 @@ mod tests {
             Boundary::Spaces,
             Boundary::Words,
             Boundary::Characters,
+            Boundary::Segments,
         ] {
             for size in 1..text.len() + 2 {
                 let mut end = 0;
@@ -175,6 +199,7 @@ mod tests {
                         Boundary::Lines => last == b'\n',
                         Boundary::Spaces => matches!(last, b'\n' | b' '),
                         Boundary::Words => is_boundary(text.as_bytes(), end),
+                        Boundary::Segments => last == b'\n' || text.is_char_boundary(end),
                         Boundary::Characters => {
                             text.is_char_boundary(end) && !text[end..].starts_with('\n')
                         }

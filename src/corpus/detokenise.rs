@@ -1,9 +1,10 @@
 //! Joins generated tokens to text.
 
+use super::bpe::alphabet::bytes_of;
 use super::tokens::TokenKind;
 
 /// Joins tokens to text as people write it: boundary tokens become line breaks, and there is a space between two tokens only where
-/// the language has one. Characters are joined as they are.
+/// the language has one. Characters and the bytes of subwords are joined as they are.
 ///
 /// Text that [`TokenKind::split`] has split into words comes back, with these exceptions: several spaces become one; spaces
 /// around `—`, `--`, `/`, before an en dash that follows a number, and inside French quotation marks are lost; there are spaces around `&`, `@`, `=`, `*` and other
@@ -20,6 +21,7 @@ pub fn detokenise<'a>(tokens: impl IntoIterator<Item = &'a str>, kind: TokenKind
     for token in tokens {
         joiner.append(token, &mut text);
     }
+    joiner.finish(&mut text);
     text
 }
 
@@ -35,6 +37,8 @@ pub struct Detokeniser {
     last: Last,
     /// Whether the colon, comma or en dash before follows a number.
     in_number: bool,
+    /// With BPE, the bytes of a character that is not complete.
+    incomplete: Vec<u8>,
     /// Whether the token before is `'` with a space before it.
     after_apostrophe: bool,
 }
@@ -91,6 +95,7 @@ impl Detokeniser {
             quotes: Quotes::default(),
             last: Last::Nothing,
             in_number: false,
+            incomplete: Vec::new(),
             after_apostrophe: false,
         }
     }
@@ -98,6 +103,7 @@ impl Detokeniser {
     /// Appends the next token to the text, after a space if one belongs there.
     pub fn append(&mut self, token: &str, text: &mut String) {
         if matches!(token, "<S>" | "<eos>") {
+            self.finish(text);
             text.push('\n');
             // A quotation can continue in the next line, but not after a blank one.
             if token == "<S>" || self.last == Last::Nothing {
@@ -107,11 +113,36 @@ impl Detokeniser {
             self.after_apostrophe = false;
         } else if self.kind == TokenKind::Characters {
             text.push_str(token);
+        } else if self.kind == TokenKind::Bpe {
+            self.incomplete.extend(bytes_of(token));
+            self.append_complete(text);
         } else if let Some(joint) = joint(token) {
             text.push_str(joint);
             self.attached = true;
         } else {
             self.append_word(token, text);
+        }
+    }
+
+    /// Ends the text: appends `U+FFFD` for a character that is not complete.
+    pub fn finish(&mut self, text: &mut String) {
+        let rest = std::mem::take(&mut self.incomplete);
+        text.push_str(&String::from_utf8_lossy(&rest));
+    }
+
+    /// Appends the complete characters of the bytes so far, and `U+FFFD` for bytes that are no character.
+    fn append_complete(&mut self, text: &mut String) {
+        let bytes = std::mem::take(&mut self.incomplete);
+        for chunk in bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            let invalid = chunk.invalid();
+            let is_incomplete =
+                str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+            if is_incomplete {
+                self.incomplete = invalid.to_vec();
+            } else if !invalid.is_empty() {
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
         }
     }
 
@@ -293,6 +324,23 @@ mod tests {
         );
         let characters = ["a", " ", "b", "<eos>", "c"];
         assert_eq!(detokenise(characters, TokenKind::Characters), "a b\nc");
+    }
+
+    #[test]
+    fn bytes_of_subwords_make_characters() {
+        let mut joiner = Detokeniser::new(TokenKind::Bpe);
+        let mut append = |token: &str| {
+            let mut text = String::new();
+            joiner.append(token, &mut text);
+            text
+        };
+        // Two bytes of a character, then its third.
+        let shown = ["Ġa", "æĹ", "¥", "æĹ", "b", "æ", "<eos>", "x"].map(&mut append);
+        assert_eq!(
+            shown,
+            [" a", "", "日", "", "\u{fffd}b", "", "\u{fffd}\n", "x"]
+        );
+        assert_eq!(detokenise(["a", "æĹ"], TokenKind::Bpe), "a\u{fffd}");
     }
 
     /// Splits lines into words and joins these.

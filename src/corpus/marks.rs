@@ -39,6 +39,22 @@ fn ignored(text: &[u8], at: usize) -> Option<usize> {
     (is_at_start(text, at) || is_at_end(text, end)).then_some(end)
 }
 
+/// The length of a line without the literal marks at its end and the white space before them.
+pub(super) fn before_marks(line: &[u8]) -> usize {
+    let (mut length, mut found) = (line.len(), false);
+    loop {
+        let trimmed = line[..length].trim_ascii_end().len();
+        let is_last = |mark: &&&str| {
+            line[..trimmed].ends_with(mark.as_bytes())
+                && word_at(line, trimmed - mark.len(), &MARKS).is_some()
+        };
+        match MARKS.iter().find(is_last) {
+            Some(mark) => (length, found) = (trimmed - mark.len(), true),
+            None => return if found { trimmed } else { line.len() },
+        }
+    }
+}
+
 /// The word of a list that starts at `at`, between white space, and its end.
 pub(super) fn word_at(
     text: &[u8],
@@ -114,6 +130,12 @@ mod tests {
         assert_eq!(split(TokenKind::Words, "<s> a, b <eos>\n"), ["a", ",", "b"]);
         assert_eq!(split(TokenKind::Words, "a <eos> b").len(), 5);
         assert_eq!(split(TokenKind::Characters, "ab <eos>\nc").concat(), "ab c");
+        for (text, lines) in [
+            ("<s> a  b <eos>\r\n c </s>", ["a  b", " c"]),
+            (" a <eos> b \n<S>\nx", [" a <eos> b ", "x"]),
+        ] {
+            assert_eq!(split(TokenKind::Bpe, text), lines);
+        }
         // A long line of marks takes linear time.
         let long = "<eos> ".repeat(1_000_000);
         assert_eq!(split(TokenKind::Whitespace, &long), [""; 0]);

@@ -19,6 +19,7 @@
 //! | `tokens`, `bad_utf8`, `words`, `detokenise` | tokenisers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
 //! | `marks`, `mark_counts` | literal marks such as `<eos>` in a text: [`Marks`] |
 //! | `overlap` | lines of a text that are in the training text: [`Overlap`] |
+//! | `bpe` | subwords: [`Bpe`] |
 //! | `vocabulary` | words and ids; counting words in bounded memory: [`Vocabulary`], [`VocabularyBuilder`] |
 //! | `unigram` | the unigram model of a vocabulary: [`Unigram`] |
 //! | `text` | a corpus as token ids: [`Text`] |
@@ -65,6 +66,7 @@
 mod bad_utf8;
 mod batch;
 mod batches;
+mod bpe;
 mod cache;
 mod chunks;
 mod contents;
@@ -94,6 +96,7 @@ mod words;
 
 pub use batch::{Batch, BatchOptions, IGNORE, Position, RowPosition};
 pub use batches::Batches;
+pub use bpe::{Bpe, DEFAULT_SIZE as DEFAULT_BPE_SIZE};
 pub use cache::TokenCache;
 pub use detokenise::{Detokeniser, detokenise};
 pub use expand::expand;

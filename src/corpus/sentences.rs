@@ -9,6 +9,7 @@ use super::batch::{
 };
 use super::sentence_queue::{OpenSentence, SentenceQueue};
 use super::text::{Lines, Text, Token};
+use super::tokens::TokenKind;
 use crate::error::Result;
 
 /// The batches in `sentences` order.
@@ -277,9 +278,14 @@ impl SentenceBatches {
         let text = self.queue.text();
         let corpus = text.corpus();
         let (mut pairs, mut bytes) = (0_u64, 0_u64);
-        for chunk in &corpus.samples(SAMPLES, SAMPLE_BYTES)? {
-            bytes += chunk.range.len() as u64;
-            pairs += text.pairs(chunk)?;
+        let of_subwords = text.kind() == TokenKind::Bpe;
+        if let Some(counted) = text.counted_pairs().filter(|_| of_subwords) {
+            (pairs, bytes) = (counted, corpus.bytes());
+        } else {
+            for chunk in &corpus.samples(SAMPLES, SAMPLE_BYTES)? {
+                bytes += chunk.range.len() as u64;
+                pairs += text.pairs(chunk)?;
+            }
         }
         let pairs = match self.choice {
             Some(choice) => choice.targets as f64,

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::chunks::{Boundary, Chunk};
 use super::contiguous::{Stream, seek_points};
 use super::text::Text;
-use super::tokens::Item;
+use super::tokens::{Item, TokenKind};
 use super::vocabulary::Order;
 use crate::error::Result;
 
@@ -21,6 +21,9 @@ impl Text {
     pub fn targets(&self) -> Result<u64> {
         match self.vocabulary().order() {
             Order::Contiguous => Ok(seek_points(self)?.1.saturating_sub(1)),
+            Order::Sentences if self.kind() == TokenKind::Bpe => {
+                Ok(self.counted_pairs().unwrap_or(0))
+            }
             Order::Sentences => {
                 let chunks = self.corpus().chunks(CHUNK, Boundary::Lines)?;
                 let counts = chunks.par_iter().map(|chunk| self.pairs(chunk));

@@ -36,7 +36,8 @@ pub(super) struct Token {
 }
 
 impl Text {
-    /// The text of `corpus` in the order of the vocabulary. Every token is looked up each time it is read; with a
+    /// The text of `corpus` in the order of the vocabulary; with subwords, see
+    /// [`TokenCache::uncached`](super::TokenCache::uncached). Every token is looked up each time it is read; with a
     /// [`TokenCache`](super::TokenCache) it is looked up once.
     pub fn new(corpus: Arc<Corpus>, vocabulary: Arc<Vocabulary>, kind: TokenKind) -> Text {
         Text {
@@ -91,6 +92,14 @@ impl Text {
         self.tokens.as_ref()?.file(file)
     }
 
+    /// Number of pairs of input and target in `sentences` order, if all files have token files.
+    pub(super) fn counted_pairs(&self) -> Option<u64> {
+        let files = 0..self.corpus.files();
+        files
+            .map(|file| self.token_file(file).map(TokenFile::pairs))
+            .sum()
+    }
+
     /// Number of tokens of a file, line ends included, if it has a token file. Then its offsets are numbers of tokens.
     pub(super) fn token_count(&self, file: usize) -> Option<usize> {
         self.token_file(file).map(TokenFile::len)
@@ -113,6 +122,12 @@ impl Text {
                 })),
                 _ => Err(self.damaged(file)),
             };
+        }
+        if self.kind == TokenKind::Bpe && !self.corpus.text(file).is_empty() {
+            return Err(
+                Error::usage("a text of subwords was opened without its tokens")
+                    .help("open it with `TokenCache::open` or `TokenCache::uncached`"),
+            );
         }
         let text = self.corpus.text(file);
         let mut lexer = Lexer::new(self.kind, text, *at);

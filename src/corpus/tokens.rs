@@ -9,13 +9,14 @@ use std::ops::Range;
 use std::str;
 
 pub(super) use super::bad_utf8::BadUtf8;
-use super::marks::ignored_mark;
+use super::bpe::pieces::segment_end;
+use super::marks::{before_marks, ignored_mark};
 use super::words::word_end;
 
 pub use crate::config::Tokens as TokenKind;
 
 impl TokenKind {
-    /// The tokens of `text` in order. Line ends separate tokens and are not returned. Literal marks such as `<eos>` at the start or
+    /// The tokens of `text` in order; for [`TokenKind::Bpe`], its lines. Line ends separate tokens and are not returned. Literal marks such as `<eos>` at the start or
     /// the end of a line are ignored.
     ///
     /// ```
@@ -72,6 +73,7 @@ impl<'a> Lexer<'a> {
             TokenKind::Whitespace => Ok(self.next_whitespace_token()),
             TokenKind::Words => self.next_word(),
             TokenKind::Characters => self.next_character(),
+            TokenKind::Bpe => Ok(self.next_segment()),
         }
     }
 
@@ -133,6 +135,43 @@ impl<'a> Lexer<'a> {
             }
         }
         Ok(self.missing_line_end())
+    }
+
+    /// The next segment of a line, which BPE divides into tokens.
+    fn next_segment(&mut self) -> Option<Item> {
+        let line_end = |at: usize| match self.text.get(at..)? {
+            [b'\n', ..] => Some(at + 1),
+            [b'\r', b'\n', ..] => Some(at + 2),
+            _ => None,
+        };
+        // Literal marks at the start of the line, with the white space after them.
+        while let Some(end) = ignored_mark(self.text, self.at) {
+            let spaces = self.text[end..].iter();
+            let spaces = spaces.take_while(|byte| matches!(byte, b' ' | b'\t'));
+            self.at = end + spaces.count();
+        }
+        while self.at < self.text.len() && line_end(self.at).is_none() {
+            let (start, end) = (self.at, segment_end(self.text, self.at));
+            let ends_line = end == self.text.len() || line_end(end).is_some();
+            let segment = &self.text[start..end];
+            // The rest of the line can be the literal marks at its end.
+            let length = if ends_line {
+                before_marks(segment)
+            } else {
+                segment.len()
+            };
+            self.at = if length == 0 { end } else { start + length };
+            if length > 0 {
+                return Some(Item::Token(start..self.at));
+            }
+        }
+        match line_end(self.at) {
+            Some(end) => {
+                self.at = end;
+                Some(Item::LineEnd)
+            }
+            None => self.missing_line_end(),
+        }
     }
 
     fn next_character(&mut self) -> Result<Option<Item>, BadUtf8> {

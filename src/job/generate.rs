@@ -145,12 +145,12 @@ impl Trained {
             let line = data
                 .normalization
                 .apply(line.strip_suffix('\r').unwrap_or(line));
-            for token in kind.split(&line) {
-                if words.get(token).is_none() {
+            for token in words.tokens(&line, kind) {
+                if words.get(&token).is_none() {
                     unknown.push(format!("`{token}`"));
                 }
-                ids.push(words.encode(token));
-                joiner.append(token, &mut joined);
+                ids.push(words.encode(&token));
+                joiner.append(&token, &mut joined);
             }
         }
         if !unknown.is_empty() {
@@ -229,6 +229,12 @@ impl Generation<'_> {
                 }
             }
         }
+        for (k, text) in texts.iter_mut().enumerate() {
+            let added = text.finish();
+            if k == 0 && !added.is_empty() && !show(&added)? {
+                return Ok(None);
+            }
+        }
         let wanted = self.streams.min(self.count - self.done);
         self.done += wanted;
         let texts = texts.into_iter().map(|text| text.generated);
@@ -254,8 +260,17 @@ impl GrowingText {
                 log_probability: 0.0,
             },
             joiner: prompt.joiner.clone(),
-            spaced: kind != Tokens::Characters && prompt.text.ends_with(char::is_whitespace),
+            spaced: !matches!(kind, Tokens::Characters | Tokens::Bpe)
+                && prompt.text.ends_with(char::is_whitespace),
         }
+    }
+
+    /// Ends the text. Returns the added text.
+    fn finish(&mut self) -> String {
+        let mut text = String::new();
+        self.joiner.finish(&mut text);
+        self.generated.text += &text;
+        text
     }
 
     /// Appends a word. Returns the added text.

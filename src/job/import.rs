@@ -152,6 +152,7 @@ fn words_of(
     };
     if let Some(words) = in_file {
         let words = Vocabulary::from_bytes(words, order, &place)?;
+        words.check_tokenizer(config.data.tokens, &place)?;
         words.check_words(&config.data, &place)?;
         return Ok(words);
     }

@@ -163,11 +163,10 @@ pub(super) fn read_text(
     caching: &Caching,
     observer: &mut Observer<'_>,
 ) -> Result<Text> {
-    let Some(cache) = caching.cache() else {
-        return Ok(Text::new(corpus, vocabulary, tokens));
-    };
-    watched(Task::ReadingText, observer, |watch| {
-        cache.open(corpus, vocabulary, tokens, watch)
+    watched(Task::ReadingText, observer, |watch| match caching.cache() {
+        Some(cache) => cache.open(corpus, vocabulary, tokens, watch),
+        None if tokens == Tokens::Bpe => TokenCache::uncached(corpus, vocabulary, watch),
+        None => Ok(Text::new(corpus, vocabulary, tokens)),
     })
 }
 
@@ -177,9 +176,19 @@ pub(super) fn vocabulary(
     corpus: &Corpus,
     observer: &mut Observer<'_>,
 ) -> Result<Vocabulary> {
-    match &config.data.vocab {
-        Some(path) => named_vocabulary(config, path),
-        None => counted_vocabulary(config, corpus, observer),
+    let Some(path) = &config.data.vocab else {
+        return counted_vocabulary(config, corpus, observer);
+    };
+    let vocabulary = named_vocabulary(config, path)?;
+    match vocabulary.tokenizer() {
+        // A tokenizer.json has no counts.
+        Some(tokenizer) if vocabulary.is_uncounted() => {
+            let (tokenizer, order) = (tokenizer.clone(), config.data.order);
+            watched(Task::CountingWords, observer, |watch| {
+                Vocabulary::of_tokenizer(tokenizer, corpus, order, watch)
+            })
+        }
+        _ => Ok(vocabulary),
     }
 }
 
@@ -207,7 +216,10 @@ pub fn named_vocabulary(config: &Config, path: &Path) -> Result<Vocabulary> {
 /// [`Kind::Data`](crate::error::Kind::Data) if the file is not a vocabulary, or has the wrong size.
 pub fn vocabulary_file(config: &Config, path: &Path) -> Result<Vocabulary> {
     let data = &config.data;
-    let vocabulary = Vocabulary::load(path, data.order)?;
+    let vocabulary = match data.tokens {
+        Tokens::Bpe => Vocabulary::load_subwords(path, data.order)?,
+        _ => Vocabulary::load(path, data.order)?,
+    };
     vocabulary.check_words(data, &path.display().to_string())?;
     if data.vocab_size != 0 && vocabulary.len() != data.vocab_size {
         return Err(Error::data(format!(
@@ -231,10 +243,11 @@ pub fn counted_vocabulary(
     corpus: &Corpus,
     observer: &mut Observer<'_>,
 ) -> Result<Vocabulary> {
-    let what = config.data.tokens.noun();
-    observer(Event::Note {
-        text: format!("Counting the {what}s of the training text ..."),
-    });
+    let text = match config.data.tokens {
+        Tokens::Bpe => "Training a tokenizer on the training text ...".to_owned(),
+        tokens => format!("Counting the {}s of the training text ...", tokens.noun()),
+    };
+    observer(Event::Note { text });
     let data = &config.data;
     let builder = VocabularyBuilder::new(data.order, data.tokens)
         .size(data.vocab_size)
@@ -254,7 +267,7 @@ pub fn count_words(
 ) -> Result<Vocabulary> {
     let task = match builder.kind() {
         Tokens::Characters => Task::CountingCharacters,
-        Tokens::Whitespace | Tokens::Words => Task::CountingWords,
+        Tokens::Whitespace | Tokens::Words | Tokens::Bpe => Task::CountingWords,
     };
     let vocabulary = watched(task, observer, |watch| builder.build_watched(corpus, watch))?;
     // A vocabulary of special words only cannot predict anything.
@@ -277,7 +290,7 @@ pub fn count_words(
 /// Checks that the vocabulary file, if it exists, still has the words of the run, which are in its checkpoint.
 pub(super) fn check_same_words(config: &Config, words: &Vocabulary) -> Result<()> {
     match &config.data.vocab {
-        Some(path) if path.exists() && !vocabulary_file(config, path)?.same_words(words) => {
+        Some(path) if path.exists() && !is_same(&vocabulary_file(config, path)?, words) => {
             Err(Error::data(format!(
                 "`{}` does not have the words of the run",
                 path.display()
@@ -285,6 +298,16 @@ pub(super) fn check_same_words(config: &Config, words: &Vocabulary) -> Result<()
             .help("resume with the vocabulary of the run, or without `data.vocab`: its words are in its checkpoint"))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether a vocabulary file has the words of a run. The words of a tokenizer.json are ordered when they are counted.
+fn is_same(file: &Vocabulary, words: &Vocabulary) -> bool {
+    match (file.tokenizer(), words.tokenizer()) {
+        (Some(one), Some(other)) if file.is_uncounted() => {
+            one.json().trim_ascii() == other.json().trim_ascii()
+        }
+        _ => file.same_words(words),
     }
 }
 

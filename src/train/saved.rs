@@ -176,5 +176,7 @@ fn unusable(checkpoint: &Checkpoint, error: Error) -> Error {
 fn vocabulary_of(checkpoint: &Checkpoint, config: &Config) -> Result<Vocabulary> {
     let place = checkpoint.path().display().to_string();
     let bytes = checkpoint.tensor_u8(names::VOCABULARY)?;
-    Vocabulary::from_bytes(bytes, config.data.order, &place)
+    let vocabulary = Vocabulary::from_bytes(bytes, config.data.order, &place)?;
+    vocabulary.check_tokenizer(config.data.tokens, &place)?;
+    Ok(vocabulary)
 }

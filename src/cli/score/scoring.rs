@@ -125,7 +125,8 @@ impl<'a> Scoring<'a> {
         let words = self.trained.vocabulary();
         let data = &self.trained.config().data;
         let line = data.normalization.apply(line);
-        let tokens = data.tokens.split(&line);
+        let tokens = words.tokens(&line, data.tokens);
+        let tokens = tokens.iter().map(String::as_str);
         let end = words.word(words.mark());
         for (word, log_probability) in tokens.chain([end]).zip(&found.words) {
             let unknown = u8::from(words.encode(word) == words.unknown());

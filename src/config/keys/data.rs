@@ -112,10 +112,13 @@ named! {
         Whitespace = "whitespace",
         /// Plain text: words by the Unicode standard (UAX #29), with apostrophes and hyphens inside them (`don't`,
         /// `well-known`); numbers (`3.14`, `1,000`); every other character that is not white space. Case is kept. For
-        /// Chinese, Japanese and Thai, whose words are not separated by spaces, use `characters`.
+        /// Chinese, Japanese and Thai, whose words are not separated by spaces, use `characters` or `bpe`.
         Words = "words",
         /// Every character is a token, including white space; line ends are `<eos>`.
         Characters = "characters",
+        /// Plain text in any language: subwords by byte-level BPE, so that no word is unknown. `vocab` is a `tokenizer.json` of the
+        /// `tokenizers` library; without it, a tokenizer of `vocab_size` tokens (0: 8000) is trained on the training text.
+        Bpe = "bpe",
     }
 }
 
@@ -135,6 +138,7 @@ impl Tokens {
         match self {
             Tokens::Characters => "chars/s",
             Tokens::Whitespace | Tokens::Words => "words/s",
+            Tokens::Bpe => "tokens/s",
         }
     }
 
@@ -143,6 +147,7 @@ impl Tokens {
         match self {
             Tokens::Characters => "character",
             Tokens::Whitespace | Tokens::Words => "word",
+            Tokens::Bpe => "token",
         }
     }
 }

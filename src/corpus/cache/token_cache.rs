@@ -16,12 +16,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::build::{Build, warn_uncached};
 use super::cached_tokens::{CachedTokens, InUse};
 use super::digests;
 use super::store::Store;
 use super::token_file::Key;
+use super::token_writer::temporary;
 use crate::corpus::contents::COPIED;
 use crate::corpus::files::Corpus;
 use crate::corpus::text::Text;
@@ -107,6 +109,35 @@ impl TokenCache {
         &self.store.folder
     }
 
+    /// A text of subwords whose tokens are kept in memory, or in temporary files if the text has 64 MB or more.
+    ///
+    /// `watch` is called as by [`TokenCache::open`].
+    ///
+    /// # Errors
+    ///
+    /// If the text is not UTF-8 (with file and line), the vocabulary has no tokenizer, or a temporary file cannot be written.
+    pub fn uncached(
+        corpus: Arc<Corpus>,
+        vocabulary: Arc<Vocabulary>,
+        watch: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Text> {
+        let kind = TokenKind::Bpe;
+        vocabulary.check_tokenizer(kind, "of the text")?;
+        let (all, done) = (corpus.bytes(), AtomicU64::new(0));
+        let note = |bytes: usize| {
+            let before = done.fetch_add(bytes as u64, Ordering::Relaxed);
+            watch(before + bytes as u64, all);
+        };
+        let digest = vocabulary.digest();
+        let tokens = |file| {
+            let key = Key::new(&corpus, file, &vocabulary, digest, kind);
+            temporary(&key, &corpus, file, &vocabulary, all < COPIED, &note).map(Some)
+        };
+        let tokens: Result<Vec<_>> = (0..corpus.files()).map(tokens).collect();
+        let tokens = CachedTokens::new(Path::new(""), tokens?, None);
+        Ok(Text::new(corpus, vocabulary, kind).with_tokens(tokens))
+    }
+
     /// Opens a text with tokens from the cache. First parses the files that are not cached yet.
     ///
     /// `watch` is called from any thread with the bytes parsed so far and the bytes to parse, if there is anything to parse.
@@ -122,11 +153,18 @@ impl TokenCache {
         kind: TokenKind,
         watch: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Text> {
-        let text = Text::new(corpus.clone(), vocabulary.clone(), kind);
+        if kind == TokenKind::Bpe && vocabulary.tokenizer().is_none() {
+            vocabulary.check_tokenizer(kind, "of the text")?;
+        }
+        let uncached = || match kind {
+            TokenKind::Bpe => TokenCache::uncached(corpus.clone(), vocabulary.clone(), watch),
+            _ => Ok(Text::new(corpus.clone(), vocabulary.clone(), kind)),
+        };
         let folder = self.folder();
         if corpus.bytes() < self.min_bytes {
-            return Ok(text);
+            return uncached();
         }
+        let text = Text::new(corpus.clone(), vocabulary.clone(), kind);
         // A token has 4 bytes: about as many as a word in the text, and more than a character.
         let bytes_per_byte = if kind == TokenKind::Characters { 4 } else { 1 };
         let token_bytes = corpus.bytes().saturating_mul(bytes_per_byte);
@@ -137,12 +175,12 @@ impl TokenCache {
                 folder.display(),
                 self.limit
             );
-            return Ok(text);
+            return uncached();
         }
         let created = fs::create_dir_all(folder);
         if let Err(error) = created.map_err(|error| files::cannot_write(folder, error)) {
             warn_uncached(&error);
-            return Ok(text);
+            return uncached();
         }
         digests::recall(&corpus, folder);
         // Reads all texts with unknown digests, on all cores.
@@ -167,6 +205,10 @@ impl TokenCache {
         }
         .all()?;
         self.store.evict(self.limit);
+        let is_missing = |file: usize| token_files[file].is_none() && !corpus.text(file).is_empty();
+        if kind == TokenKind::Bpe && (0..corpus.files()).any(is_missing) {
+            return uncached();
+        }
         Ok(text.with_tokens(CachedTokens::new(folder, token_files, in_use)))
     }
 }

@@ -86,6 +86,7 @@ impl Key {
             TokenKind::Characters => 2,
             // 1 was an earlier rule.
             TokenKind::Words => 3,
+            TokenKind::Bpe => 4,
         };
         [
             MAGIC,
@@ -149,6 +150,15 @@ impl TokenFile {
         };
         // This program renames and removes token files but never changes one.
         let contents = Contents::read(file, path, copied).map_err(|error| error.to_string())?;
+        TokenFile::read(contents, key).map(Some)
+    }
+
+    /// The token file of a key with these contents.
+    ///
+    /// # Errors
+    ///
+    /// The defect of the file.
+    pub(super) fn read(contents: Contents, key: &Key) -> Result<TokenFile, String> {
         let number = |at: usize| Some(u64::from_le_bytes(*contents.get(at..)?.first_chunk()?));
         let start = contents
             .len()
@@ -174,12 +184,12 @@ impl TokenFile {
         if size() != Some(start) {
             return Err("its size does not match its footer".to_owned());
         }
-        Ok(Some(TokenFile {
+        Ok(TokenFile {
             tokens: tokens as usize,
             lines: lines as usize,
             content,
             contents,
-        }))
+        })
     }
 
     /// Whether all bytes match the digest in the footer. Reads the whole file.
@@ -238,6 +248,21 @@ impl TokenFile {
         self.contents[start..start + 8 * self.lines.div_ceil(STRIDE)]
             .as_chunks()
             .0
+    }
+
+    /// The number of pairs of input and target if each line is a sentence: its tokens and its end. Blank lines have none.
+    pub(in crate::corpus) fn pairs(&self) -> u64 {
+        let (mut pairs, mut blank) = (0, true);
+        let pages = PageBudget::default();
+        for block in self.token_bytes().chunks(1 << 18) {
+            for token in block {
+                let ends_line = *token == LINE_END.to_le_bytes();
+                pairs += u64::from(!(ends_line && blank));
+                blank = ends_line;
+            }
+            pages.note_read(4 * block.len(), self.map().into_iter());
+        }
+        pairs
     }
 
     /// The first token after the line that contains token `at`. `None` at the end.

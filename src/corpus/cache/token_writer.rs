@@ -1,12 +1,13 @@
 //! Writes token files.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::token_file::{Key, LINE_END, STRIDE, bytes_of};
+use super::token_file::{Key, LINE_END, STRIDE, TokenFile, bytes_of};
 use crate::corpus::chunks::{Boundary, Chunk};
+use crate::corpus::contents::Contents;
 use crate::corpus::files::Corpus;
 use crate::corpus::tokens::{BadUtf8, Item, TokenKind, check_utf8};
 use crate::corpus::vocabulary::Vocabulary;
@@ -37,28 +38,116 @@ pub(super) fn write(
     vocabulary: &Vocabulary,
     watch: &(dyn Fn(usize) + Sync),
 ) -> Result<(), Failure> {
-    let mut bad = None;
+    let mut failure = None;
     let written = files::write_atomically(path, |out| {
-        let failed = |error| files::cannot_write(path, error);
+        let file = NewFile {
+            path,
+            key,
+            corpus,
+            file,
+            vocabulary,
+            watch,
+        };
+        file.write_to(out).map_err(|found| match found {
+            Failure::Text(error) => {
+                failure = Some(());
+                error
+            }
+            Failure::Disk(error) => error,
+        })
+    });
+    written.map_err(|error| match failure {
+        Some(()) => Failure::Text(error),
+        None => Failure::Disk(error),
+    })
+}
+
+/// The tokens of file `file` of a corpus without a place in the cache: in memory if `copied`, else in a temporary file.
+pub(super) fn temporary(
+    key: &Key,
+    corpus: &Corpus,
+    file: usize,
+    vocabulary: &Vocabulary,
+    copied: bool,
+    watch: &(dyn Fn(usize) + Sync),
+) -> Result<TokenFile> {
+    let path = corpus.path(file);
+    let new = NewFile {
+        path,
+        key,
+        corpus,
+        file,
+        vocabulary,
+        watch,
+    };
+    let failed = |error| {
+        files::cannot_write(path, error)
+            .context("the tokens of a text cannot be written to a temporary file")
+    };
+    let of_failure = |failure| match failure {
+        Failure::Text(error) | Failure::Disk(error) => error,
+    };
+    let contents = if copied {
+        let mut bytes = Vec::new();
+        new.write_to(&mut bytes).map_err(of_failure)?;
+        Contents::Copied(bytes)
+    } else {
+        let file = files::temporary_file().map_err(failed)?;
+        let mut out = BufWriter::with_capacity(1 << 20, &file);
+        new.write_to(&mut out).map_err(of_failure)?;
+        out.flush().map_err(failed)?;
+        drop(out);
+        Contents::map(&file, Path::new("")).map_err(failed)?
+    };
+    TokenFile::read(contents, key).map_err(|what| {
+        Error::data(format!(
+            "the tokens of `{}` are damaged: {what}",
+            path.display()
+        ))
+        .help("check the disk and the memory")
+    })
+}
+
+/// A token file that is to be written.
+struct NewFile<'a> {
+    /// The path that errors name.
+    path: &'a Path,
+    key: &'a Key,
+    corpus: &'a Corpus,
+    file: usize,
+    vocabulary: &'a Vocabulary,
+    watch: &'a (dyn Fn(usize) + Sync),
+}
+
+impl NewFile<'_> {
+    /// Writes the whole file.
+    fn write_to(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let NewFile {
+            path,
+            key,
+            corpus,
+            file,
+            vocabulary,
+            watch,
+        } = *self;
+        let failed = |error| Failure::Disk(files::cannot_write(path, error));
         let mut content = Xxh64::default();
         let mut put = |out: &mut dyn Write, bytes: &[u8]| {
             content.add(bytes);
             out.write_all(bytes).map_err(failed)
         };
         let mut index = LineIndexBuilder::default();
-        let chunks = corpus.chunks_of(file, CHUNK, Boundary::between(key.kind()))?;
+        let chunks = corpus.chunks_of(file, CHUNK, Boundary::between(key.kind()));
+        let chunks = chunks.map_err(Failure::Disk)?;
         // Enough chunks to keep all cores busy, so that only their tokens are in memory.
         for group in chunks.chunks(2 * rayon::current_num_threads()) {
-            corpus.check_file(file)?;
+            corpus.check_file(file).map_err(Failure::Disk)?;
             let parsed: Vec<_> = group
                 .par_iter()
                 .map(|chunk| parse(corpus, chunk, vocabulary, key.kind()))
                 .collect();
             for (chunk, tokens) in group.iter().zip(parsed) {
-                let tokens = tokens.map_err(|place| {
-                    bad = Some(place);
-                    corpus.bad_utf8(file, place)
-                })?;
+                let tokens = tokens.map_err(|place| Failure::Text(corpus.bad_utf8(file, place)))?;
                 index.add(&tokens);
                 let tokens: Vec<[u8; 4]> = tokens.into_iter().map(u32::to_le_bytes).collect();
                 put(out, tokens.as_flattened())?;
@@ -71,11 +160,7 @@ pub(super) fn write(
         put(out, &bytes_of(&index.starts))?;
         let footer = key.footer(index.tokens, index.lines, content.value());
         out.write_all(&footer).map_err(failed)
-    });
-    written.map_err(|error| match bad {
-        Some(_) => Failure::Text(error),
-        None => Failure::Disk(error),
-    })
+    }
 }
 
 /// The tokens of a chunk of text.
@@ -91,6 +176,13 @@ fn parse(
     corpus.for_each_item(chunk, kind, |text, item| {
         tokens.push(match item {
             Item::LineEnd => LINE_END,
+            Item::Token(range) if kind == TokenKind::Bpe => {
+                check_utf8(text, range.clone())?;
+                let bytes = &text[range.clone()];
+                let segment = std::str::from_utf8(bytes).map_err(|_| BadUtf8(range.start))?;
+                vocabulary.encode_segment(segment, &mut tokens);
+                return Ok(());
+            }
             Item::Token(range) => match vocabulary.get_bytes(&text[range.clone()]) {
                 Some(id) => id,
                 None => {
@@ -136,7 +228,7 @@ mod tests {
 
     use super::*;
     use crate::corpus::VocabularyBuilder;
-    use crate::corpus::cache::token_file::{FOOTER, TokenFile};
+    use crate::corpus::cache::token_file::FOOTER;
     use crate::corpus::vocabulary::Order;
 
     fn written(text: &str, order: Order, kind: TokenKind) -> (tempfile::TempDir, Key, TokenFile) {

@@ -77,6 +77,8 @@ impl VocabularyBuilder {
 
     /// Counts the words of a corpus. Ids are given by descending count; words with the same count are ordered by their bytes.
     ///
+    /// With [`TokenKind::Bpe`], a tokenizer of `size` tokens (0: 8000) is trained on the corpus.
+    ///
     /// The special words are always kept. In `sentences` order `<S>` counts the sentences; in `contiguous` order `<eos>`
     /// counts the lines. The count of the unknown word is that of all dropped words plus its own occurrences in the text. The
     /// unknown word is `<UNK>`, or in `contiguous` order `<unk>` if the text has it.
@@ -99,6 +101,9 @@ impl VocabularyBuilder {
         corpus: &Corpus,
         watch: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Vocabulary> {
+        if self.kind == TokenKind::Bpe {
+            return Vocabulary::train_tokenizer(corpus, self.order, self.size, watch);
+        }
         if matches!(self.size, 1..=2) {
             return Err(Error::usage(format!(
                 "a vocabulary of {} has no room for words",
@@ -236,7 +241,7 @@ impl VocabularyBuilder {
     }
 }
 
-fn no_words(corpus: &Corpus) -> Error {
+pub(super) fn no_words(corpus: &Corpus) -> Error {
     let others = if corpus.files() > 1 {
         " and the other files"
     } else {

@@ -2,9 +2,12 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::special::with_special_words;
 use super::words::{Order, Vocabulary};
+use crate::config::Tokens;
+use crate::corpus::bpe::Bpe;
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, Output};
 
@@ -20,13 +23,7 @@ impl Vocabulary {
     /// special word of the order is missing (`<S>` and `<UNK>`, or `<eos>` and one of `<unk>` and `<UNK>`).
     pub fn load(path: &Path, order: Order) -> Result<Vocabulary> {
         let origin = path.display().to_string();
-        let mut bytes = Vec::new();
-        let read = files::open_regular(path).and_then(|mut file| file.read_to_end(&mut bytes));
-        read.map_err(|error| {
-            Error::data(format!("cannot read the vocabulary `{origin}`"))
-                .because(error)
-                .help(HELP)
-        })?;
+        let bytes = read(path)?;
         files::check_encoding(&bytes, &origin, Kind::Data)?;
         files::check_line_ends(&bytes, &origin)?;
         // An editor may have added a byte order mark.
@@ -40,6 +37,12 @@ impl Vocabulary {
     ///
     /// Same as [`Vocabulary::load`].
     pub fn from_bytes(bytes: &[u8], order: Order, origin: &str) -> Result<Vocabulary> {
+        // With a tokenizer, a blank line and the tokenizer follow the words.
+        let found = memchr::memmem::find(bytes, b"\n\n{");
+        let (bytes, json) = match found {
+            Some(at) => (&bytes[..at + 1], Some(&bytes[at + 2..])),
+            None => (bytes, None),
+        };
         let bad_line = |line: usize, what: String| {
             Error::data(format!("{origin}:{}: {what}", line + 1))
                 .help("a line of a vocabulary is a word, a space and its count")
@@ -72,7 +75,45 @@ impl Vocabulary {
                 ));
             }
         }
+        if let Some(json) = json {
+            let tokenizer = Arc::new(Bpe::from_json(json, origin)?);
+            vocabulary = vocabulary.with_tokenizer(tokenizer, origin)?;
+        }
         with_special_words(vocabulary, origin)
+    }
+
+    /// Reads the file that `data.vocab` names with `data.tokens = "bpe"`: a `tokenizer.json`, or a vocabulary with a tokenizer that
+    /// `wlstm vocab RUN` has written. The words of the former have no counts.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Vocabulary::load`] and [`Bpe::from_json`], and if the vocabulary has no tokenizer.
+    pub fn load_subwords(path: &Path, order: Order) -> Result<Vocabulary> {
+        let origin = path.display().to_string();
+        let bytes = read(path)?;
+        if bytes.trim_ascii_start().starts_with(b"{") {
+            let tokenizer = Bpe::from_json(&bytes, &origin)?;
+            return Vocabulary::uncounted(Arc::new(tokenizer), order);
+        }
+        let vocabulary = Vocabulary::load(path, order)?;
+        vocabulary.check_tokenizer(Tokens::Bpe, &origin)?;
+        Ok(vocabulary)
+    }
+
+    /// Checks that a vocabulary has a tokenizer, if `tokens` need one.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if it has none.
+    pub fn check_tokenizer(&self, tokens: Tokens, origin: &str) -> Result<()> {
+        if tokens != Tokens::Bpe || self.tokenizer().is_some() {
+            return Ok(());
+        }
+        Err(Error::data(format!(
+            "the vocabulary `{origin}` has no tokenizer, which `data.tokens = \"bpe\"` needs"
+        ))
+        .help("give a tokenizer.json: `wlstm vocab TEXT --tokens bpe --size 8000 --out tokenizer.json`; or set `data.tokens` to the kind of \
+               tokens of this vocabulary"))
     }
 
     /// The bytes of a vocabulary file, as [`Vocabulary::from_bytes`] reads them.
@@ -81,6 +122,10 @@ impl Vocabulary {
         for (id, count) in self.counts.iter().enumerate() {
             bytes.extend_from_slice(self.word(id as u32).as_bytes());
             bytes.extend_from_slice(format!(" {count}\n").as_bytes());
+        }
+        if let Some(tokenizer) = self.tokenizer() {
+            bytes.push(b'\n');
+            bytes.extend_from_slice(tokenizer.json().trim_ascii_start());
         }
         bytes
     }
@@ -103,14 +148,42 @@ impl Vocabulary {
     ///
     /// If it cannot be written.
     pub fn write(&self, output: &Output) -> Result<()> {
-        let path = output.path();
-        let written = output.write(|file| {
-            file.write_all(&self.to_bytes())
-                .map_err(|error| files::cannot_write(path, error))
-        });
-        let context = || format!("cannot write the vocabulary `{}`", path.display());
-        written.map_err(|error| error.context(context()))
+        write(output, &self.to_bytes())
     }
+
+    /// Writes the tokenizer of a vocabulary of subwords as a `tokenizer.json`; without one, the vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write_tokenizer(&self, output: &Output) -> Result<()> {
+        match self.tokenizer() {
+            Some(tokenizer) => write(output, tokenizer.json()),
+            None => self.write(output),
+        }
+    }
+}
+
+fn write(output: &Output, bytes: &[u8]) -> Result<()> {
+    let path = output.path();
+    let written = output.write(|file| {
+        file.write_all(bytes)
+            .map_err(|error| files::cannot_write(path, error))
+    });
+    let context = || format!("cannot write the vocabulary `{}`", path.display());
+    written.map_err(|error| error.context(context()))
+}
+
+/// The bytes of a file.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = files::open_regular(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    read.map_err(|error| {
+        Error::data(format!("cannot read the vocabulary `{}`", path.display()))
+            .because(error)
+            .help(HELP)
+    })?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod counter;
 mod file;
 mod merge;
 mod special;
+mod subwords;
+mod tokenizer;
 mod top_words;
 mod words;
 

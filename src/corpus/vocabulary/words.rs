@@ -4,9 +4,12 @@
 
 use std::hash::BuildHasher;
 use std::ops::Range;
+use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::subwords::Subwords;
+use crate::corpus::bpe::Bpe;
 use crate::corpus::tokens::TokenKind;
 use crate::digest::Xxh64;
 use crate::error::{Error, Result};
@@ -27,6 +30,8 @@ pub struct Vocabulary {
     hasher: DefaultHashBuilder,
     pub(super) mark: u32,
     pub(super) unknown: u32,
+    /// With `data.tokens = "bpe"`, the tokenizer.
+    pub(super) subwords: Option<Arc<Subwords>>,
 }
 
 impl std::fmt::Debug for Vocabulary {
@@ -47,6 +52,7 @@ impl Vocabulary {
             hasher: DefaultHashBuilder::default(),
             mark: 0,
             unknown: 0,
+            subwords: None,
         }
     }
 
@@ -90,6 +96,9 @@ impl Vocabulary {
         content.add(self.words.as_bytes());
         for &end in &self.ends {
             content.add(&(end as u64).to_le_bytes());
+        }
+        if let Some(tokenizer) = self.tokenizer() {
+            content.add(tokenizer.json());
         }
         content.value()
     }
@@ -137,6 +146,11 @@ impl Vocabulary {
         self.unknown
     }
 
+    /// Whether no word was counted, as in a vocabulary from a tokenizer alone.
+    pub fn is_uncounted(&self) -> bool {
+        self.counts.iter().all(|count| *count == 0)
+    }
+
     /// Whether words are sorted by descending count. The sampled softmax requires this.
     pub fn is_sorted(&self) -> bool {
         self.counts.is_sorted_by(|a, b| a >= b)
@@ -156,7 +170,38 @@ impl Vocabulary {
 
     /// The ids of the tokens of a text, without boundary tokens.
     pub fn encode_text(&self, text: &str, kind: TokenKind) -> Vec<u32> {
-        kind.split(text).map(|token| self.encode(token)).collect()
+        let mut ids = Vec::new();
+        for token in kind.split(text) {
+            match kind {
+                TokenKind::Bpe => self.encode_segment(token, &mut ids),
+                _ => ids.push(self.encode(token)),
+            }
+        }
+        ids
+    }
+
+    /// Appends the ids of the tokens of a segment of BPE.
+    pub(in crate::corpus) fn encode_segment(&self, segment: &str, ids: &mut Vec<u32>) {
+        match &self.subwords {
+            Some(subwords) => subwords.encode(segment, ids),
+            None => ids.push(self.unknown),
+        }
+    }
+
+    /// The tokens of a text, without boundary tokens. Those of BPE are written in the alphabet of their tokenizer.
+    pub fn tokens(&self, text: &str, kind: TokenKind) -> Vec<String> {
+        match kind {
+            TokenKind::Bpe => {
+                let ids = self.encode_text(text, kind).into_iter();
+                ids.map(|id| self.word(id).to_owned()).collect()
+            }
+            _ => kind.split(text).map(str::to_owned).collect(),
+        }
+    }
+
+    /// With `data.tokens = "bpe"`, the tokenizer.
+    pub fn tokenizer(&self) -> Option<&Arc<Bpe>> {
+        self.subwords.as_deref().map(Subwords::tokenizer)
     }
 
     /// The id of a word, if it is in the vocabulary. Its bytes need not be UTF-8.

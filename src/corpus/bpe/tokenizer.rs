@@ -1,0 +1,212 @@
+//! A byte-level BPE tokenizer.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use regex::Regex;
+use tokenizers::models::ModelWrapper;
+use tokenizers::models::bpe::BPE;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::{Model, NormalizerWrapper, Tokenizer};
+
+use super::alphabet::{character, written};
+use super::pieces::for_each_piece;
+use crate::error::{Error, Result};
+
+const HELP: &str = "train a tokenizer on your text: `wlstm vocab TEXT --tokens bpe --size 8000 --out tokenizer.json`";
+
+/// The number of pieces whose tokens a cache keeps.
+const CACHED: usize = 1 << 16;
+
+/// A byte-level BPE tokenizer of the `tokenizers` library. It has a token for every byte, so no text is unknown to it.
+pub struct Bpe {
+    tokenizer: Tokenizer,
+    /// The file `tokenizer.json`.
+    json: Vec<u8>,
+    /// Whether lines are split into pieces here, which gives the same tokens as the library, but faster.
+    splits: bool,
+    /// Finds tokens that were added to those of BPE, such as `<|endoftext|>`, in a text. `None` if there are none.
+    added: Option<Regex>,
+    /// Tokens of pieces, one cache for each thread at work.
+    caches: Mutex<Vec<Cache>>,
+}
+
+/// The tokens of the pieces so far.
+type Cache = HashMap<Box<str>, Box<[u32]>>;
+
+impl std::fmt::Debug for Bpe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Bpe({} tokens)", self.len())
+    }
+}
+
+impl Bpe {
+    /// Reads a file `tokenizer.json`. `origin` names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if it is not a tokenizer of the library, or its model is not a byte-level BPE with a
+    /// token for every byte.
+    pub fn from_json(json: &[u8], origin: &str) -> Result<Bpe> {
+        let tokenizer = Tokenizer::from_bytes(json).map_err(|error| {
+            Error::data(format!(
+                "`{origin}` is not a tokenizer of the `tokenizers` library"
+            ))
+            .because(error)
+            .help(HELP)
+        })?;
+        Bpe::new(tokenizer, json.to_vec(), origin)
+    }
+
+    /// Checks a tokenizer.
+    pub(super) fn new(mut tokenizer: Tokenizer, json: Vec<u8>, origin: &str) -> Result<Bpe> {
+        let refused = |what: &str| {
+            Err(Error::data(format!("the tokenizer `{origin}` cannot be used: {what}")).help(HELP))
+        };
+        let ModelWrapper::BPE(model) = tokenizer.get_model() else {
+            let name = match tokenizer.get_model() {
+                ModelWrapper::WordPiece(_) => "WordPiece",
+                ModelWrapper::WordLevel(_) => "WordLevel",
+                _ => "Unigram",
+            };
+            return refused(&format!(
+                "its model is {name}, and `data.tokens = \"bpe\"` is byte-level BPE"
+            ));
+        };
+        let is_plain = model.continuing_subword_prefix.is_none()
+            && model.end_of_word_suffix.is_none()
+            && !model.byte_fallback;
+        let by_normalizer = matches!(
+            tokenizer.get_normalizer(),
+            Some(NormalizerWrapper::ByteLevel(_))
+        );
+        if !is_plain || !(by_normalizer || is_byte_level(tokenizer.get_pre_tokenizer())) {
+            return refused("its BPE is not byte-level");
+        }
+        if let Some(byte) = (0..=255).find(|byte| {
+            tokenizer
+                .token_to_id(&character(*byte).to_string())
+                .is_none()
+        }) {
+            return refused(&format!("it has no token for the byte {byte}"));
+        }
+        let mut model: BPE = model.clone();
+        model.dropout = None;
+        model.resize_cache(0);
+        let splits = tokenizer.get_normalizer().is_none()
+            && matches!(tokenizer.get_pre_tokenizer(),
+                Some(PreTokenizerWrapper::ByteLevel(rule)) if rule.use_regex && !rule.add_prefix_space);
+        tokenizer.with_model(model);
+        tokenizer.with_padding(None);
+        let unlimited = tokenizer.with_truncation(None).map(|_| ());
+        unlimited.map_err(|error| {
+            Error::data(format!("the tokenizer `{origin}` cannot be used")).because(error)
+        })?;
+        let mut names: Vec<String> = tokenizer
+            .get_added_vocabulary()
+            .get_vocab()
+            .keys()
+            .filter(|name| !name.is_empty())
+            .map(|name| regex::escape(name))
+            .collect();
+        names.sort();
+        let added = (!names.is_empty())
+            .then(|| Regex::new(&names.join("|")))
+            .transpose();
+        Ok(Bpe {
+            added: added.map_err(|error| {
+                Error::data(format!("the tokenizer `{origin}` cannot be used"))
+                    .because(error)
+                    .help(HELP)
+            })?,
+            tokenizer,
+            json,
+            splits,
+            caches: Mutex::default(),
+        })
+    }
+
+    /// The file `tokenizer.json`.
+    pub fn json(&self) -> &[u8] {
+        &self.json
+    }
+
+    /// Its tokens by ascending id of the library. Ids without a token are left out.
+    pub fn tokens(&self) -> Vec<(u32, String)> {
+        let mut tokens: Vec<(u32, String)> = self
+            .tokenizer
+            .get_vocab(true)
+            .into_iter()
+            .map(|(token, id)| (id, token))
+            .collect();
+        tokens.sort();
+        tokens
+    }
+
+    /// The number of its tokens.
+    pub fn len(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
+    }
+
+    /// Never true: there is a token for every byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The id of a token in the library.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
+    }
+
+    /// The ids, in the library, of the tokens of a line, appended to `ids`.
+    pub fn encode(&self, line: &str, ids: &mut Vec<u32>) {
+        let has_added = || {
+            self.added
+                .as_ref()
+                .is_some_and(|added| added.is_match(line))
+        };
+        if !self.splits || has_added() {
+            // It fails only for post-processors, which are not used, and for pre-tokenizers that were checked.
+            if let Ok(encoding) = self.tokenizer.encode_fast(line, false) {
+                ids.extend_from_slice(encoding.get_ids());
+            }
+            return;
+        }
+        let lock = || self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = lock().pop().unwrap_or_default();
+        for_each_piece(line, |piece| {
+            if let Some(known) = cache.get(piece) {
+                ids.extend_from_slice(known);
+                return;
+            }
+            let tokens = self
+                .tokenizer
+                .get_model()
+                .tokenize(&written(piece.as_bytes()));
+            let tokens: Box<[u32]> = tokens
+                .unwrap_or_default()
+                .iter()
+                .map(|token| token.id)
+                .collect();
+            ids.extend_from_slice(&tokens);
+            if cache.len() >= CACHED {
+                cache.clear();
+            }
+            if piece.len() <= 64 {
+                cache.insert(piece.into(), tokens);
+            }
+        });
+        lock().push(cache);
+    }
+}
+
+/// Whether a pre-tokenizer turns text into the alphabet of bytes.
+fn is_byte_level(rule: Option<&PreTokenizerWrapper>) -> bool {
+    match rule {
+        Some(PreTokenizerWrapper::ByteLevel(_)) => true,
+        Some(PreTokenizerWrapper::Sequence(rules)) => {
+            rules.as_ref().iter().any(|rule| is_byte_level(Some(rule)))
+        }
+        _ => false,
+    }
+}
