@@ -7,7 +7,6 @@ use super::marks::{MARKS, UNKNOWN, ignored_mark, word_at};
 use super::tokens::TokenKind;
 use super::vocabulary::Vocabulary;
 use crate::error::Result;
-use crate::numbers::grouped;
 
 /// The number of bytes of a text that are searched, in evenly spaced samples.
 const SEARCHED: usize = 64 << 20;
@@ -74,7 +73,7 @@ impl Marks {
     /// What is to be said about a text called `what`, which is read with this vocabulary: one sentence each.
     pub fn warnings(&self, what: &str, vocabulary: &Vocabulary, kind: TokenKind) -> Vec<String> {
         let about = if self.is_estimate { "about " } else { "" };
-        let name = |(word, count): (&&str, &u64)| format!("{about}{} `{word}`", grouped(*count));
+        let name = |(word, count): (&&str, &u64)| format!("{about}{} `{word}`", count);
         let names = |counts: &BTreeMap<&'static str, u64>| {
             counts.iter().map(name).collect::<Vec<_>>().join(", ")
         };

@@ -61,6 +61,37 @@ fn main() {
             );
         }
     }
+    let tokenizer = fs::read_to_string(root().join("tests/interchange/tokenizer.json"));
+    let tokenizer = tokenizer.expect("a tokenizer");
+    for (name, from, to) in [
+        ("whole", "", ""),
+        (
+            "lowercase",
+            "\"normalizer\":null",
+            "\"normalizer\":{\"type\":\"Lowercase\"}",
+        ),
+        (
+            "nfc",
+            "\"normalizer\":null",
+            "\"normalizer\":{\"type\":\"NFC\"}",
+        ),
+        (
+            "prefix",
+            "\"add_prefix_space\":false",
+            "\"add_prefix_space\":true",
+        ),
+        ("words", "\"type\":\"BPE\"", "\"type\":\"WordPiece\""),
+        ("far", "\"vocab\":{", "\"vocab\":{\"far\":4000000000,"),
+        ("twice", "\"vocab\":{", "\"vocab\":{\"twice\":0,"),
+        ("merge", "\"merges\":[", "\"merges\":[[\"no\",\"token\"],"),
+        ("added", "\"id\":0", "\"id\":77"),
+    ] {
+        write(
+            "tokenizer",
+            name,
+            tokenizer.replacen(from, to, 1).as_bytes(),
+        );
+    }
     let valid = token_file::valid();
     write("token_file", "whole", &[&[0], valid].concat());
     for choice in [1u8, 3, 5, 0x2d] {

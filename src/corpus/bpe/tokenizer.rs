@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 
 const HELP: &str = "train a tokenizer on your text: `wlstm vocab TEXT --tokens bpe --size 8000 --out tokenizer.json`";
 
+/// The largest id of a token.
+const MAX_ID: u32 = 1 << 24;
+
 /// The number of pieces whose tokens a cache keeps.
 const CACHED: usize = 1 << 16;
 
@@ -76,6 +79,12 @@ impl Bpe {
         let is_plain = model.continuing_subword_prefix.is_none()
             && model.end_of_word_suffix.is_none()
             && !model.byte_fallback;
+        if !matches!(
+            tokenizer.get_normalizer(),
+            None | Some(NormalizerWrapper::NFC(_) | NormalizerWrapper::ByteLevel(_))
+        ) {
+            return refused("its normalizer changes text; NFC or none can be used");
+        }
         let by_normalizer = matches!(
             tokenizer.get_normalizer(),
             Some(NormalizerWrapper::ByteLevel(_))
@@ -89,6 +98,12 @@ impl Bpe {
                 .is_none()
         }) {
             return refused(&format!("it has no token for the byte {byte}"));
+        }
+        let last = tokenizer.get_vocab(true).into_values().max();
+        if let Some(id) = last.filter(|id| *id > MAX_ID) {
+            return refused(&format!(
+                "it has a token with the id {id}, and ids are at most {MAX_ID}"
+            ));
         }
         let mut model: BPE = model.clone();
         model.dropout = None;
@@ -131,7 +146,7 @@ impl Bpe {
         &self.json
     }
 
-    /// Its tokens by ascending id of the library. Ids without a token are left out.
+    /// Its tokens, as they are written in the alphabet of bytes, by ascending id of the library. Ids without a token are left out.
     pub fn tokens(&self) -> Vec<(u32, String)> {
         let mut tokens: Vec<(u32, String)> = self
             .tokenizer
@@ -166,9 +181,13 @@ impl Bpe {
                 .is_some_and(|added| added.is_match(line))
         };
         if !self.splits || has_added() {
-            // It fails only for post-processors, which are not used, and for pre-tokenizers that were checked.
-            if let Ok(encoding) = self.tokenizer.encode_fast(line, false) {
-                ids.extend_from_slice(encoding.get_ids());
+            match self.tokenizer.encode_fast(line, false) {
+                Ok(encoding) => ids.extend_from_slice(encoding.get_ids()),
+                // A regular expression of the tokenizer exceeds its limits on this line.
+                Err(_) => ids.extend(
+                    line.bytes()
+                        .filter_map(|byte| self.id(character(byte).encode_utf8(&mut [0; 4]))),
+                ),
             }
             return;
         }

@@ -10,6 +10,7 @@ pub mod corpus;
 pub mod metrics;
 pub mod mutate;
 pub mod token_file;
+pub mod tokenizer;
 pub mod vocabulary;
 
 use std::fmt::Debug;
@@ -23,12 +24,13 @@ use wlstm::error::{Error, Kind};
 pub type Reader = fn(&[u8]);
 
 /// Every reader, with the name of its fuzzer and of the folder of its inputs.
-pub const READERS: [(&str, Reader); 6] = [
+pub const READERS: [(&str, Reader); 7] = [
     ("checkpoint", checkpoint::read),
     ("configuration", configuration::read),
     ("corpus", corpus::read),
     ("metrics", metrics::read),
     ("token_file", token_file::read),
+    ("tokenizer", tokenizer::read),
     ("vocabulary", vocabulary::read),
 ];
 

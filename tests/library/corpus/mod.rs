@@ -5,4 +5,5 @@ mod counts;
 mod naive;
 mod refusals;
 mod spread;
+mod subwords;
 mod tools;

@@ -165,3 +165,99 @@ fn words_of_another_rule_are_refused() {
         "help: build it again with `wlstm vocab",
     ));
 }
+
+/// Subwords: the tokenizer is in the checkpoint, so that every use of the model needs nothing else; and a run resumes.
+#[test]
+fn subwords_need_no_file() {
+    let tiny = Tiny::new("contiguous");
+    let bpe = [
+        "--set",
+        "data.tokens=bpe",
+        "--set",
+        "data.vocab=t.json",
+        "--set",
+        "softmax.kind=full",
+    ];
+    let cpu = ["--device", "cpu"];
+    let line = ["vocab", "train.txt", "--tokens", "bpe", "--size", "280"];
+    let made = tiny.wlstm().args(line).args(["--out", "t.json"]).assert();
+    made.success()
+        .stdout(predicate::str::starts_with("words 280\n"));
+    let train = |out: &str, more: &[&str]| {
+        let line = ["train", "tiny.toml", "--out", out];
+        let command = tiny
+            .wlstm()
+            .args(line)
+            .args(bpe)
+            .args(cpu)
+            .args(more)
+            .assert();
+        command.success();
+    };
+    train("whole", &["--steps", "20"]);
+    train("run", &["--steps", "12"]);
+    train("run", &["--steps", "20", "--resume"]);
+    let bytes =
+        |run: &str| std::fs::read(tiny.path(run).join("checkpoints/step-00000020.safetensors"));
+    let tail = |bytes: Vec<u8>| bytes[bytes.len() / 2..].to_vec();
+    assert_eq!(tail(bytes("run").unwrap()), tail(bytes("whole").unwrap()));
+    for name in ["t.json", "train.txt"] {
+        std::fs::rename(tiny.path(name), tiny.path("gone")).unwrap();
+    }
+    let command = |line: &[&str]| stdout(tiny.wlstm().args(line));
+    let eval = command(&["eval", "run", "--data", "test.txt", "--device", "cpu"]);
+    assert!(eval.contains("out-of-vocabulary 0\n"), "{eval}");
+    let score = command(&["score", "run", "test.txt", "--words", "--device", "cpu"]);
+    assert!(score.contains("\t0\tĠthe\n"), "{score}");
+    let prompt = "日本 caf\u{e9}";
+    let generate = [
+        "generate", "run", "--tokens", "9", "--device", "cpu", "--prompt", prompt,
+    ];
+    assert!(command(&generate).starts_with(prompt));
+    command(&[
+        "export",
+        "run",
+        "--out",
+        "own.safetensors",
+        "--format",
+        "native",
+    ]);
+    let same = command(&[
+        "eval",
+        "own.safetensors",
+        "--data",
+        "test.txt",
+        "--device",
+        "cpu",
+    ]);
+    assert_eq!(same, eval);
+    command(&["vocab", "run", "--out", "again.json"]);
+    let json = std::fs::read_to_string(tiny.path("again.json")).unwrap();
+    assert!(json.starts_with("{\"version\""), "{json}");
+    // Another tokenizer is not that of the run.
+    let line = [
+        "vocab",
+        "valid.txt",
+        "--tokens",
+        "bpe",
+        "--size",
+        "270",
+        "--out",
+        "t.json",
+    ];
+    tiny.wlstm().args(line).assert().success();
+    std::fs::copy(tiny.path("valid.txt"), tiny.path("train.txt")).unwrap();
+    let line = [
+        "train",
+        "tiny.toml",
+        "--out",
+        "run",
+        "--resume",
+        "--steps",
+        "30",
+    ];
+    let refused = tiny.wlstm().args(line).args(bpe).args(cpu).assert().code(3);
+    refused.stderr(predicate::str::contains(
+        "does not have the words of the run",
+    ));
+}

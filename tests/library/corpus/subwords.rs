@@ -1,0 +1,252 @@
+//! Subwords: `data.tokens = "bpe"`.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use wlstm::config::Tokens;
+use wlstm::corpus::{
+    Batch, Batches, Bpe, Order, Text, TokenCache, Vocabulary, VocabularyBuilder, detokenise,
+};
+use wlstm::error::{Kind, Result};
+
+use super::tools::{Folder, options};
+
+/// A tokenizer of the Python library, and the tokens that it gives for lines. `tests/interchange/tokenizer.py --store` writes both.
+const TOKENIZER: &str = include_str!("../../interchange/tokenizer.json");
+const TOKENS: &str = include_str!("../../interchange/tokens.json");
+
+fn tokenizer() -> Arc<Bpe> {
+    Arc::new(Bpe::from_json(TOKENIZER.as_bytes(), "tokenizer.json").unwrap())
+}
+
+/// A text of words with falling frequencies, in several scripts.
+fn play() -> String {
+    let text = include_str!("../../../configs/shakespeare/train.txt");
+    text[..60_000].to_owned()
+        + "\nÉlan, naïve: 日本語 e\u{301} 👨\u{200d}👩\u{200d}👧.\n\n  indented\t\n"
+}
+
+#[test]
+fn tokens_are_those_of_the_library() {
+    let vocabulary = Vocabulary::uncounted(tokenizer(), Order::Contiguous).unwrap();
+    let lines: Vec<Value> = serde_json::from_str(TOKENS).unwrap();
+    assert!(lines.len() > 40);
+    for line in lines {
+        let text = line["line"].as_str().unwrap();
+        let found = vocabulary.tokens(text, Tokens::Bpe);
+        assert_eq!(json!(found), line["tokens"], "{text:?}");
+        // The ids of the library can be recovered.
+        let ids = vocabulary.encode_text(text, Tokens::Bpe);
+        for (token, id) in found.iter().zip(ids) {
+            assert_eq!(vocabulary.word(id), token);
+            assert!(tokenizer().id(token).is_some());
+        }
+    }
+}
+
+#[test]
+fn ids_are_in_order_of_falling_frequency() {
+    let folder = Folder::new(&[play()]);
+    for order in [Order::Sentences, Order::Contiguous] {
+        let builder = VocabularyBuilder::new(order, Tokens::Bpe).size(600);
+        let corpus = folder.corpus();
+        let built = builder.build(&corpus).unwrap();
+        assert!(built.is_sorted());
+        assert_eq!(built.len(), 600);
+        assert_eq!(built.count(built.unknown()), 0);
+        let lines = play()
+            .lines()
+            .filter(|line| order == Order::Contiguous || !line.is_empty())
+            .count();
+        assert_eq!(built.count(built.mark()), lines as u64);
+        let mut counts = vec![0; built.len()];
+        for line in play().lines() {
+            for id in built.encode_text(line, Tokens::Bpe) {
+                counts[id as usize] += 1;
+            }
+        }
+        counts[built.mark() as usize] = lines as u64;
+        let stored: Vec<u64> = (0..600).map(|id| built.count(id)).collect();
+        assert_eq!(stored, counts);
+        // The same text gives the same tokenizer, with any number of threads; and it is the same after saving.
+        assert_eq!(builder.build(&corpus).unwrap().to_bytes(), built.to_bytes());
+        let loaded = Vocabulary::from_bytes(&built.to_bytes(), order, "saved").unwrap();
+        assert_eq!(loaded.to_bytes(), built.to_bytes());
+        let line = "Before we proceed any further, hear me speak.";
+        let encode = |words: &Vocabulary| words.encode_text(line, Tokens::Bpe);
+        assert_eq!(encode(&loaded), encode(&built));
+        // With the tokenizer alone, the ids follow from the counts of a text.
+        let json = built.tokenizer().unwrap().json();
+        let tokenizer = Arc::new(Bpe::from_json(json, "own").unwrap());
+        let counted = Vocabulary::of_tokenizer(tokenizer, &corpus, order, &|_, _| {}).unwrap();
+        assert_eq!(counted.to_bytes(), built.to_bytes());
+    }
+}
+
+/// The tokens of a text are the same in memory and in the cache, and are those of its lines.
+#[test]
+fn texts_are_the_tokens_of_their_lines() {
+    let folder = Folder::new(&[
+        play(),
+        "<s> marked line </s>\r\nand a last line <eos>".to_owned(),
+    ]);
+    for order in [Order::Sentences, Order::Contiguous] {
+        let corpus = Arc::new(folder.corpus());
+        let words = VocabularyBuilder::new(order, Tokens::Bpe)
+            .size(400)
+            .build(&corpus)
+            .unwrap();
+        let words = Arc::new(words);
+        let mut expected = Vec::new();
+        let lines = play() + "marked line\nand a last line";
+        for line in lines
+            .lines()
+            .filter(|line| order == Order::Contiguous || !line.is_empty())
+        {
+            expected.extend(words.encode_text(line, Tokens::Bpe));
+            expected.push(words.mark());
+        }
+        let uncached = TokenCache::uncached(corpus.clone(), words.clone(), &|_, _| {}).unwrap();
+        let cache = TokenCache::in_folder(folder.path().join("tokens")).min_bytes(0);
+        let cached = cache
+            .open(corpus.clone(), words.clone(), Tokens::Bpe, &|_, _| {})
+            .unwrap();
+        assert_eq!(cached.cached_files(), 2);
+        let batches = |text: &Text| -> Vec<Batch> {
+            Batches::evaluation(text, 1, 16)
+                .unwrap()
+                .collect::<Result<_>>()
+                .unwrap()
+        };
+        let found = batches(&uncached);
+        assert_eq!(batches(&cached), found);
+        let targets = found
+            .iter()
+            .flat_map(|batch| &batch.targets[..batch.words])
+            .copied();
+        let first = usize::from(order == Order::Contiguous);
+        assert_eq!(targets.collect::<Vec<_>>(), expected[first..]);
+        assert_eq!(uncached.targets().unwrap(), (expected.len() - first) as u64);
+        let training = Batches::training(&cached, &options(2, 5, 2)).unwrap();
+        let all = training.collect::<Result<Vec<_>>>().unwrap();
+        let middle = &all[all.len() / 2];
+        let rest = Batches::resume(&uncached, &options(2, 5, 2), &middle.position).unwrap();
+        let rest = rest.collect::<Result<Vec<_>>>().unwrap();
+        assert_eq!(rest, all[all.len() / 2 + 1..]);
+        // Without its tokens a text of subwords cannot be read.
+        let text = Text::new(corpus, words, Tokens::Bpe);
+        assert!(Batches::training(&text, &options(2, 5, 2)).is_err());
+    }
+}
+
+/// A line of any length is read in parts.
+#[test]
+fn long_lines_are_read() {
+    let text = ["word and ", "é", "x"]
+        .map(|part| part.repeat(300_000))
+        .join("\n");
+    let folder = Folder::new(&[&text]);
+    let corpus = Arc::new(folder.corpus());
+    let words = Vocabulary::of_tokenizer(tokenizer(), &corpus, Order::Contiguous, &|_, _| {});
+    let words = Arc::new(words.unwrap());
+    let text = TokenCache::uncached(corpus, words.clone(), &|_, _| {}).unwrap();
+    let mut bytes = 0;
+    for batch in Batches::evaluation(&text, 1, 4096).unwrap() {
+        let batch = batch.unwrap();
+        let tokens = batch.targets[..batch.words]
+            .iter()
+            .map(|id| words.word(*id));
+        bytes += detokenise(tokens.filter(|token| *token != "<eos>"), Tokens::Bpe)
+            .chars()
+            .count();
+    }
+    // The first token is no target.
+    assert!(
+        (9 * 300_000 + 600_000 - 10..=9 * 300_000 + 600_000).contains(&bytes),
+        "{bytes}"
+    );
+}
+
+#[test]
+fn other_tokenizers_are_refused() {
+    let valid: Value = serde_json::from_str(TOKENIZER).unwrap();
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut changed = valid.clone();
+        change(&mut changed);
+        changed.to_string()
+    };
+    for (text, says) in [
+        (
+            "{".to_owned(),
+            "`t.json` is not a tokenizer of the `tokenizers` library",
+        ),
+        ("[1]".to_owned(), "is not a tokenizer"),
+        ("{\"words\": 3}".to_owned(), "is not a tokenizer"),
+        (
+            with(&|all| {
+                all["model"] = json!({"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"})
+            }),
+            "its model is WordLevel",
+        ),
+        (
+            with(&|all| all["pre_tokenizer"] = json!({"type": "Whitespace"})),
+            "its BPE is not byte-level",
+        ),
+        (
+            with(&|all| all["pre_tokenizer"] = Value::Null),
+            "its BPE is not byte-level",
+        ),
+        (
+            with(&|all| all["normalizer"] = json!({"type": "Lowercase"})),
+            "its normalizer changes text",
+        ),
+        (
+            with(&|all| {
+                all["model"]["merges"] = json!([]);
+                all["model"]["vocab"]
+                    .as_object_mut()
+                    .unwrap()
+                    .retain(|token, _| token != "Ċ");
+            }),
+            "it has no token for the byte 10",
+        ),
+        (
+            with(&|all| all["model"]["vocab"]["far"] = json!(4_000_000_000_u32)),
+            "the id 4000000000",
+        ),
+    ] {
+        let error = Bpe::from_json(text.as_bytes(), "t.json").unwrap_err();
+        assert_eq!(error.kind(), Kind::Data);
+        assert!(error.to_string().contains(says), "{error}, not {says}");
+        assert!(
+            error
+                .chain()
+                .to_string()
+                .contains("help: train a tokenizer on your text")
+        );
+    }
+    // Truncation and padding do not apply to texts.
+    let limited = with(&|all| {
+        all["truncation"] =
+            json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
+    });
+    let limited = Bpe::from_json(limited.as_bytes(), "t.json").unwrap();
+    let mut ids = Vec::new();
+    limited.encode("a long line of words", &mut ids);
+    assert!(ids.len() > 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// No text is unknown, and every text comes back.
+    #[test]
+    fn texts_come_back(text in "(\\PC|[ \t\u{1}\u{7f}]|[a-z']|<\\|end\\|>){0,60}") {
+        let words = Vocabulary::uncounted(tokenizer(), Order::Contiguous).unwrap();
+        let ids = words.encode_text(&text, Tokens::Bpe);
+        prop_assert!(ids.iter().all(|id| *id != words.unknown() && *id != words.mark()));
+        let back = detokenise(ids.iter().map(|id| words.word(*id)), Tokens::Bpe);
+        prop_assert_eq!(back, text);
+    }
+}
