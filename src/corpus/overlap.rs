@@ -57,6 +57,11 @@ impl Overlap {
         if lines < MIN_LINES {
             return Ok(None);
         }
+        // Most lines are not wanted, which a table of their first bytes shows without a hash of the line.
+        let mut slots = vec![false; 1 << 16];
+        for start in wanted.keys() {
+            slots[slot_of(start)] = true;
+        }
         let samples = training.samples(SEARCHED / SAMPLE, SAMPLE)?;
         let searched = AtomicU64::new(0);
         let search = |sample: &super::chunks::Chunk| -> Result<HashSet<u64>> {
@@ -66,7 +71,9 @@ impl Overlap {
             training.note_read(bytes.len());
             let mut found = HashSet::new();
             for line in long_lines(bytes) {
-                if let Some(same) = wanted.get(&line[..START]) {
+                if slots[slot_of(line)]
+                    && let Some(same) = wanted.get(&line[..START])
+                {
                     let digest = digest(line);
                     if same.contains(&digest) {
                         found.insert(digest);
@@ -123,6 +130,14 @@ fn long_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
         line.trim_ascii()
     });
     lines.filter(|line| line.len() >= LONG && line[0] != b'=')
+}
+
+/// A number below 65,536 for the first bytes of a line.
+fn slot_of(line: &[u8]) -> usize {
+    let first = line
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    (first.wrapping_mul(0x9e37_79b1_85eb_ca87) >> 48) as usize
 }
 
 fn digest(line: &[u8]) -> u64 {

@@ -44,12 +44,13 @@ section! {
         test: Vec<PathBuf> = Setting { default: Vec::new(), rule: (), resume: MayChange },
             known as ["test_file", "test_data", "test_path", "test_text"];
 
-        /// Vocabulary file: `word count` on each line, sorted by descending count. Empty: the vocabulary is built from the
-        /// training text and stored with the run.
+        /// Vocabulary file: `word count` on each line, sorted by descending count; with `tokens = "bpe"`, a `tokenizer.json`.
+        /// Empty: the vocabulary is built from the training text and stored with the run.
         vocab: Option<PathBuf> = Setting { default: None, rule: (), resume: SameContent(Content::Words) },
             known as ["vocab_file", "vocab_path", "vocabulary", "vocabulary_file", "dictionary", "dict", "word_list"];
 
-        /// Maximum size of a built vocabulary, or required size of a vocabulary file; 0: any size.
+        /// Maximum size of a built vocabulary, or required size of a vocabulary file; 0: any size, with `tokens = "bpe"` 8000
+        /// if it is built.
         vocab_size: usize = Setting { default: 0, rule: 0..=INDEX, resume: MustStay },
             known as [
                 "vocabulary_size", "max_vocab", "max_vocab_size", "vocab_limit", "num_words", "n_vocab", "vocab_len",
@@ -57,7 +58,7 @@ section! {
             ];
 
         /// Minimum number of occurrences of a word in a built vocabulary; rarer words are unknown. Not used with
-        /// `vocab`.
+        /// `vocab` and with `tokens = "bpe"`.
         min_count: u64 = Setting { default: 1, rule: 1..=COUNT, resume: MustStay },
             known as ["min_freq", "min_frequency", "min_occurrences", "min_word_count", "cutoff"],
             written if |data| data.vocab.is_none();
