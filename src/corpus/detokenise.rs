@@ -133,11 +133,13 @@ impl Detokeniser {
     /// Appends the complete characters of the bytes so far, and `U+FFFD` for bytes that are no character.
     fn append_complete(&mut self, text: &mut String) {
         let bytes = std::mem::take(&mut self.incomplete);
-        for chunk in bytes.utf8_chunks() {
+        let mut chunks = bytes.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
             text.push_str(chunk.valid());
             let invalid = chunk.invalid();
+            let is_last = chunks.peek().is_none();
             let is_incomplete =
-                str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+                is_last && str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
             if is_incomplete {
                 self.incomplete = invalid.to_vec();
             } else if !invalid.is_empty() {

@@ -40,7 +40,7 @@ fn byte(c: char) -> Option<u8> {
 }
 
 /// The bytes of a token. A token with characters outside the alphabet, which a tokenizer adds to it, stands for itself.
-pub(in crate::corpus) fn bytes_of(token: &str) -> Vec<u8> {
+pub fn bytes_of(token: &str) -> Vec<u8> {
     let bytes: Option<Vec<u8>> = token.chars().map(byte).collect();
     bytes.unwrap_or_else(|| token.as_bytes().to_vec())
 }

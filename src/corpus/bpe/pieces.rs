@@ -15,7 +15,7 @@ static PIECE: LazyLock<Regex> = LazyLock::new(|| {
 pub(super) const MAX_PIECE: usize = 1 << 12;
 
 /// Bytes of a line above which it is cut into segments.
-pub(in crate::corpus) const SEGMENT: usize = 1 << 16;
+pub const SEGMENT: usize = 1 << 16;
 
 /// Passes the pieces of a text to `take`, in order. A longer one than [`MAX_PIECE`] is cut.
 pub(super) fn for_each_piece<'a>(text: &'a str, mut take: impl FnMut(&'a str)) {
@@ -43,7 +43,7 @@ pub(super) fn for_each_piece<'a>(text: &'a str, mut take: impl FnMut(&'a str)) {
 /// The end of the segment that starts at `start`, which is not a line end. Segments are encoded one by one. A line of up to
 /// [`SEGMENT`] bytes is one segment; a longer one is cut before a space between two ASCII letters, where the known rules have a
 /// boundary, or, if there is none in the second half, between two characters.
-pub(in crate::corpus) fn segment_end(text: &[u8], start: usize) -> usize {
+pub fn segment_end(text: &[u8], start: usize) -> usize {
     let near = &text[start..text.len().min(start + SEGMENT)];
     if let Some(end) = memchr::memchr(b'\n', near) {
         let is_crlf = end > 0 && near[end - 1] == b'\r';
