@@ -59,12 +59,15 @@ pub(super) fn is_boundary(text: &[u8], at: usize) -> bool {
 
 /// Whether a text starts with a Chinese character or a letter of Hiragana.
 fn is_unspaced(text: Option<&[u8]>) -> bool {
-    match text {
-        Some([0xe4, 0xb8..=0xbf, 0x80..=0xbf, ..])
-        | Some([0xe5..=0xe9, 0x80..=0xbf, 0x80..=0xbf, ..]) => true,
-        Some([0xe3, 0x81, 0x81..=0xbf, ..]) | Some([0xe3, 0x82, 0x80..=0x96, ..]) => true,
-        _ => false,
-    }
+    matches!(
+        text,
+        Some(
+            [0xe4, 0xb8..=0xbf, 0x80..=0xbf, ..]
+                | [0xe5..=0xe9, 0x80..=0xbf, 0x80..=0xbf, ..]
+                | [0xe3, 0x81, 0x81..=0xbf, ..]
+                | [0xe3, 0x82, 0x80..=0x96, ..]
+        )
+    )
 }
 
 /// Whether this is an ASCII letter, a digit or `_`.

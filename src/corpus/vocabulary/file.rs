@@ -83,7 +83,7 @@ impl Vocabulary {
     }
 
     /// Reads the file that `data.vocab` names with `data.tokens = "bpe"`: a `tokenizer.json`, or a vocabulary with a tokenizer that
-    /// `wlstm vocab RUN` has written. The words of the former have no counts.
+    /// `wlstm vocab RUN --out FILE` has written. The words of the former have no counts.
     ///
     /// # Errors
     ///

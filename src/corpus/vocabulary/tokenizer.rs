@@ -121,7 +121,7 @@ impl Vocabulary {
                 "`{origin}` has no `{token}`, a token of its tokenizer"
             ))
             .help(
-                "use the tokenizer.json itself, or a vocabulary that `wlstm vocab RUN` has written",
+                "use the tokenizer.json itself, or a vocabulary that `wlstm vocab RUN --out FILE` has written",
             )
         })?;
         self.subwords = Some(Arc::new(subwords));

@@ -104,7 +104,7 @@ fn text_of_the_training_text_is_told() {
     assert!(same.contains(&of("validation text")), "{same}");
     let half = train(&["--set", "data.test=half.txt"]);
     assert!(
-        half.contains(&format!("50 % {}", of("test text"))),
+        half.contains(&format!("50.0 % {}", of("test text"))),
         "{half}"
     );
     let eval = |data: &str| {
