@@ -50,7 +50,10 @@ impl Trained {
     /// [`Kind::Data`](crate::error::Kind::Data) if a file cannot be read or is not UTF-8, [`Kind::Usage`](crate::error::Kind::Usage)
     /// for 0 streams, and as [`Trained::evaluation_session`].
     pub fn evaluate<P: AsRef<Path>>(&self, files: &[P]) -> Result<Evaluation> {
-        self.evaluate_corpus(Arc::new(self.open_text(files)?), EvaluationOptions::default())
+        self.evaluate_corpus(
+            Arc::new(self.open_text(files)?),
+            EvaluationOptions::default(),
+        )
     }
 
     /// Same as [`Trained::evaluate`], with these options.
