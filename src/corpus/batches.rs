@@ -111,7 +111,7 @@ impl Batches {
             return Batches::evaluation(text, batch, unroll);
         }
         assert!(batch > 0 && unroll > 0, "batch {batch}, unroll {unroll}");
-        let text = &text.parsed();
+        let text = &text.with_bytes();
         let source = match text.vocabulary().order() {
             Order::Sentences => {
                 let whole = SentenceBatches::evaluation(text, batch, unroll)?;

@@ -4,6 +4,8 @@
 //! would make the perplexity lower than it is. Literal marks at the start and the end of a line are therefore ignored, and so is
 //! one before another. Elsewhere in a line, the mark of the order is read as a line end.
 
+use super::tokens::TokenKind;
+
 /// The marks.
 pub(super) const MARKS: [&str; 6] = ["<S>", "<eos>", "<s>", "</s>", "</S>", "<EOS>"];
 
@@ -53,6 +55,56 @@ pub(super) fn before_marks(line: &[u8]) -> usize {
             None => return if found { trimmed } else { line.len() },
         }
     }
+}
+
+/// The bytes of the text between two tokens, without ignored marks and the white space around them. White space between characters
+/// is tokens, so only the marks do not count.
+pub(super) fn gap_bytes(gap: &[u8], kind: TokenKind) -> usize {
+    let mut at = 0;
+    let (mut marks, mut bytes) = (false, gap.len());
+    while let Some(found) = memchr::memchr(b'<', &gap[at..]) {
+        at += found;
+        at = match word_at(gap, at, &MARKS) {
+            Some((mark, end)) => {
+                (marks, bytes) = (true, bytes - mark.len());
+                end
+            }
+            None => at + 1,
+        };
+    }
+    if marks && kind != TokenKind::Characters {
+        0
+    } else {
+        bytes
+    }
+}
+
+/// The bytes of a line with its line end, without the ignored marks at its start and its end and the white space around them.
+pub(super) fn line_bytes(line: &[u8], kind: TokenKind) -> usize {
+    if memchr::memchr(b'<', line).is_none() {
+        return line.len();
+    }
+    let body = line.strip_suffix(b"\n").unwrap_or(line);
+    let body = body.strip_suffix(b"\r").unwrap_or(body);
+    let mut first = 0;
+    loop {
+        let start = first + body[first..].len() - body[first..].trim_ascii_start().len();
+        match word_at(body, start, &MARKS) {
+            Some((_, end)) => first = end,
+            None if first > 0 => {
+                first = start;
+                break;
+            }
+            None => break,
+        }
+    }
+    let last = before_marks(body).max(first);
+    let (before, after) = (&body[..first], &body[last..]);
+    line.len()
+        - [before, after]
+            .map(|part| part.len() - gap_bytes(part, kind))
+            .iter()
+            .sum::<usize>()
 }
 
 /// The word of a list that starts at `at`, between white space, and its end.

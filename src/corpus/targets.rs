@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::chunks::{Boundary, Chunk};
 use super::contiguous::{Stream, seek_points};
+use super::marks::line_bytes;
 use super::text::Text;
 use super::tokens::{Item, TokenKind};
 use super::vocabulary::Order;
@@ -33,7 +34,7 @@ impl Text {
     }
 
     /// The bytes of all targets of an evaluation of the whole text, line ends included: in `contiguous` order the whole text
-    /// without its first token, in `sentences` order all lines that are not blank. Byte order marks do not count.
+    /// without its first token, in `sentences` order all lines that are not blank. Byte order marks and ignored marks do not count.
     ///
     /// # Errors
     ///
@@ -41,9 +42,11 @@ impl Text {
     pub fn target_bytes(&self) -> Result<u64> {
         match self.vocabulary().order() {
             Order::Contiguous => {
-                let first = Stream::default().advance(&self.parsed())?;
+                let first = Stream::default().advance(&self.with_bytes())?;
                 let given = first.map_or(0, |token| token.bytes);
-                Ok(self.corpus().bytes().saturating_sub(given))
+                let chunks = self.corpus().chunks(CHUNK, Boundary::Lines)?;
+                let bytes = chunks.par_iter().map(|chunk| self.line_bytes(chunk));
+                Ok(bytes.sum::<Result<u64>>()?.saturating_sub(given))
             }
             Order::Sentences => {
                 let chunks = self.corpus().chunks(CHUNK, Boundary::Lines)?;
@@ -51,6 +54,14 @@ impl Text {
                 bytes.sum()
             }
         }
+    }
+
+    /// The bytes of the lines of a chunk.
+    fn line_bytes(&self, chunk: &Chunk) -> Result<u64> {
+        self.corpus().check_file(chunk.file)?;
+        let text = &self.corpus().text(chunk.file)[chunk.range.clone()];
+        let lines = text.split_inclusive(|byte| *byte == b'\n');
+        Ok(lines.map(|line| line_bytes(line, self.kind()) as u64).sum())
     }
 
     /// The bytes of the lines of a chunk that are not blank.
@@ -61,7 +72,7 @@ impl Text {
         let (mut bytes, mut blank) = (0, true);
         let counted = self.corpus().for_each_item(chunk, self.kind(), |_, item| {
             if item == Item::LineEnd {
-                let line = lines.next().map_or(0, <[u8]>::len);
+                let line = lines.next().map_or(0, |line| line_bytes(line, self.kind()));
                 bytes += if blank { 0 } else { line as u64 };
             }
             blank = item == Item::LineEnd;

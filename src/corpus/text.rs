@@ -3,12 +3,14 @@
 //! Offsets in a file are bytes of its text or, if the file has a token file, numbers of tokens. Only this module
 //! distinguishes the two. A stored position has the line and the number of tokens in it, which are the same for both.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::cache::cached_tokens::CachedTokens;
 use super::cache::token_file::{LINE_END, TokenFile};
 use super::files::Corpus;
+use super::marks::gap_bytes;
 use super::shuffle::LineIndex;
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind, check_utf8};
 use super::vocabulary::Vocabulary;
@@ -31,7 +33,8 @@ pub(super) struct Token {
     pub(super) id: u32,
     /// Whether this is a line end.
     pub(super) ends_line: bool,
-    /// Bytes from the end of the token before it to its own end. 0 in a token file, which does not have them.
+    /// Bytes from the end of the token before it to its own end, without ignored marks. In a token file: of a subword its length,
+    /// of a line end 1, and otherwise 0.
     pub(super) bytes: u64,
 }
 
@@ -56,10 +59,10 @@ impl Text {
         }
     }
 
-    /// The same text, parsed as it is read: only then tokens have bytes.
-    pub(super) fn parsed(&self) -> Text {
+    /// The same text in a form whose tokens have bytes: parsed as it is read, except for subwords, whose length is known.
+    pub(super) fn with_bytes(&self) -> Text {
         Text {
-            tokens: None,
+            tokens: self.tokens.clone().filter(|_| self.kind == TokenKind::Bpe),
             ..self.clone()
         }
     }
@@ -114,11 +117,15 @@ impl Text {
             };
             *at += 1;
             return match id {
-                LINE_END => Ok(Some(self.line_end(0))),
+                LINE_END => Ok(Some(self.line_end((self.kind == TokenKind::Bpe).into()))),
                 id if (id as usize) < self.vocabulary.len() => Ok(Some(Token {
                     id,
                     ends_line: false,
-                    bytes: 0,
+                    bytes: match self.kind {
+                        // A subword is written with one character for each byte.
+                        TokenKind::Bpe => self.vocabulary.word(id).chars().count() as u64,
+                        _ => 0,
+                    },
                 })),
                 _ => Err(self.damaged(file)),
             };
@@ -132,15 +139,28 @@ impl Text {
         let text = self.corpus.text(file);
         let mut lexer = Lexer::new(self.kind, text, *at);
         let item = lexer.next().map_err(|bad| self.bad_utf8(file, bad))?;
-        // The offset is past the end after the line end of a last line without line feed.
-        let bytes = lexer.at.min(text.len()).saturating_sub(*at) as u64;
+        let before = *at;
         *at = lexer.at;
         let Some(item) = item else {
             return Ok(None);
         };
+        // The offset is past the end after the line end of a last line without line feed.
+        let end = lexer.at.min(text.len());
+        let bytes_of = |range: Range<usize>| {
+            let gap = text.get(before..range.start).unwrap_or_default();
+            (gap_bytes(gap, self.kind) + range.len()) as u64
+        };
         Ok(Some(match item {
-            Item::LineEnd => self.line_end(bytes),
+            Item::LineEnd => {
+                let line_end = match text.get(before..end) {
+                    Some([.., b'\r', b'\n']) => 2,
+                    Some([.., b'\n']) => 1,
+                    _ => 0,
+                };
+                self.line_end(bytes_of(end - line_end..end))
+            }
             Item::Token(range) => {
+                let bytes = bytes_of(range.clone());
                 let found = self.vocabulary.get_bytes(&text[range.clone()]);
                 if found.is_none() {
                     check_utf8(text, range).map_err(|bad| self.bad_utf8(file, bad))?;
