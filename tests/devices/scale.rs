@@ -334,7 +334,8 @@ fn validate_targets() -> Outcome {
     let file = text.folder.path("valid.txt");
     let file = file.to_str().expect("a Unicode path");
     let document = |targets: &str| -> Value {
-        let ended = wlstm(&["eval", run, "--data", file, "--targets", targets, "--json"]);
+        let line = ["eval", run, "--data", file, "--streams", "3", "--json"];
+        let ended = wlstm(&[&line[..], &["--targets", targets]].concat());
         serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr))
     };
     // `eval` uses the best checkpoint, which was validated on the same targets.
