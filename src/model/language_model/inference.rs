@@ -36,7 +36,7 @@ pub fn evaluation(
 }
 
 /// The logits after one step of `batch` streams: the output `logits [B, V]`. With an adaptive softmax: the outputs of
-/// [`cluster_logits`].
+/// `cluster_logits`: `logits.head [B, words + clusters]`, and `logits.K [B, words]` of each cluster.
 pub fn logits(
     config: &Config,
     vocabulary: usize,
