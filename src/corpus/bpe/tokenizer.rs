@@ -43,6 +43,26 @@ impl std::fmt::Debug for Bpe {
     }
 }
 
+/// Why a tokenizer with another normalizer is refused.
+const OTHER_NORMALIZER: &str = "its normalizer changes text; NFC or none can be used";
+
+/// The parts of a file that encode text, as JSON. `None` if its normalizer is another than those that can be used. The library panics
+/// on some values of the other parts.
+fn used_parts(json: &[u8]) -> serde_json::Result<Option<Vec<u8>>> {
+    let mut document: serde_json::Value = serde_json::from_slice(json)?;
+    if let Some(parts) = document.as_object_mut() {
+        let normalizer = parts.get("normalizer").filter(|found| !found.is_null());
+        let kind = normalizer.map(|found| found.get("type").and_then(|kind| kind.as_str()));
+        if !matches!(kind, None | Some(Some("NFC" | "ByteLevel"))) {
+            return Ok(None);
+        }
+        for unused in ["decoder", "post_processor", "truncation", "padding"] {
+            parts.insert(unused.to_owned(), serde_json::Value::Null);
+        }
+    }
+    serde_json::to_vec(&document).map(Some)
+}
+
 impl Bpe {
     /// Reads a file `tokenizer.json`. `origin` names it in errors.
     ///
@@ -51,13 +71,21 @@ impl Bpe {
     /// [`Kind::Data`](crate::error::Kind::Data) if it is not a tokenizer of the library, or its model is not a byte-level BPE with a
     /// token for every byte.
     pub fn from_json(json: &[u8], origin: &str) -> Result<Bpe> {
-        let tokenizer = Tokenizer::from_bytes(json).map_err(|error| {
+        let refused = || {
             Error::data(format!(
                 "`{origin}` is not a tokenizer of the `tokenizers` library"
             ))
-            .because(error)
             .help(HELP)
-        })?;
+        };
+        let used = used_parts(json).map_err(|error| refused().because(error))?;
+        let Some(used) = used else {
+            return Err(Error::data(format!(
+                "the tokenizer `{origin}` cannot be used: {OTHER_NORMALIZER}"
+            ))
+            .help(HELP));
+        };
+        let tokenizer =
+            Tokenizer::from_bytes(used).map_err(|error| refused().because(error.to_string()))?;
         Bpe::new(tokenizer, json.to_vec(), origin)
     }
 
@@ -83,7 +111,7 @@ impl Bpe {
             tokenizer.get_normalizer(),
             None | Some(NormalizerWrapper::NFC(_) | NormalizerWrapper::ByteLevel(_))
         ) {
-            return refused("its normalizer changes text; NFC or none can be used");
+            return refused(OTHER_NORMALIZER);
         }
         let by_normalizer = matches!(
             tokenizer.get_normalizer(),
@@ -227,5 +255,26 @@ fn is_byte_level(rule: Option<&PreTokenizerWrapper>) -> bool {
             rules.as_ref().iter().any(|rule| is_byte_level(Some(rule)))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn parts_on_which_the_library_panics_are_refused() {
+        for json in [
+            r#"{"version":"1.0","decoder":{"type":"ByteLevel",u"x":true},"model":{"type":"BPE","vocab":{},"merges":[]}}"#,
+            r#"{"version":"1.0","decoder":{"type":7},"model":{"type":"BPE","vocab":{},"merges":[]}}"#,
+            r#"{"version":"1.0","normalizer":{"type":"Precompiled","precompiled_charsmap":7},"model":{}}"#,
+            r#"{"normalizer":[]}"#,
+            "[]",
+            "",
+        ] {
+            let error = Bpe::from_json(json.as_bytes(), "t.json").err();
+            assert_eq!(error.map(|error| error.kind()), Some(Kind::Data), "{json}");
+        }
     }
 }
