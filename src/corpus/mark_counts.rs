@@ -70,7 +70,7 @@ impl Marks {
         }
     }
 
-    /// What is to be said about a text called `what`, which is read with this vocabulary: one sentence each.
+    /// Warnings about the text `what`, which is read with this vocabulary, one sentence each.
     pub fn warnings(&self, what: &str, vocabulary: &Vocabulary, kind: TokenKind) -> Vec<String> {
         let about = if self.is_estimate { "about " } else { "" };
         let name = |(word, count): (&&str, &u64)| format!("{about}{} `{word}`", count);

@@ -91,7 +91,7 @@ impl Overlap {
         }))
     }
 
-    /// Whether so many lines are the same that the text is, or contains, a part of the training text.
+    /// Whether enough lines match to warn: the text is, or contains, a part of the training text.
     pub fn is_large(&self) -> bool {
         self.share >= MANY && self.found >= MIN_LINES / 2
     }

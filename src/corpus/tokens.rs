@@ -16,8 +16,8 @@ use super::words::word_end;
 pub use crate::config::Tokens as TokenKind;
 
 impl TokenKind {
-    /// The tokens of `text` in order; for [`TokenKind::Bpe`], its lines. Line ends separate tokens and are not returned. Literal marks such as `<eos>` at the start or
-    /// the end of a line are ignored.
+    /// The tokens of `text` in order; for [`TokenKind::Bpe`], its lines. Line ends separate tokens and are not returned. Literal
+    /// marks such as `<eos>` at the start or the end of a line are ignored.
     ///
     /// ```
     /// use wlstm::corpus::TokenKind;

@@ -120,7 +120,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether a step with this first index of its condition is skipped.
+    /// Whether a step is skipped if this is the first index of its condition.
     pub fn is_skipped(index: u32) -> bool {
         index == IGNORE
     }

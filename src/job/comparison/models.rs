@@ -154,7 +154,7 @@ fn check_keys(variants: &[ModelChange], sets: &[String]) -> Result<()> {
 
 /// The configuration, with another `model.hidden` if its own does not suit its cells.
 fn load_with_any_hidden(file: &Path, sets: &[String]) -> Result<Config> {
-    /// Sizes up to so many times the smallest one are tried.
+    /// The largest multiple of [`MULTIPLE`] that is tried.
     const TIMES: usize = 128;
     let own = Config::load(file, sets);
     let other = |times: usize| {
