@@ -144,3 +144,21 @@ fn the_reference_has_every_key_and_is_a_configuration() {
     );
     assert!(text.lines().all(|line| line.chars().count() <= 100));
 }
+
+#[test]
+fn a_narrow_model_has_no_adaptive_softmax() {
+    let parsed = |sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let text =
+            "[model]\nprojection = 16\n[softmax]\nkind = \"adaptive\"\n[data]\ntrain = [\"x\"]\n";
+        Config::parse(text, "test", &std::env::temp_dir(), &sets)
+    };
+    for (sets, is_right) in [
+        (&["softmax.divide=16"][..], true),
+        (&["softmax.divide=17"], false),
+        (&["softmax.cutoffs=[3, 5]"], true),
+        (&["softmax.cutoffs=[3, 5, 7]"], false),
+    ] {
+        assert_eq!(parsed(sets).is_ok(), is_right, "{sets:?}");
+    }
+}

@@ -176,7 +176,8 @@ impl Softmax {
                 "set it to false, or use `softmax.kind = \"full\"` or \"sampled\"",
             ));
         }
-        let clusters = adaptive.cutoffs.len() as u32;
+        // Without cutoffs, those of the vocabulary have at least one cluster.
+        let clusters = adaptive.cutoffs.len().max(1) as u32;
         let divisor = adaptive.divide.checked_pow(clusters);
         if divisor.is_none_or(|divisor| divisor > model.output_size()) {
             return Err(document.field("softmax.divide").conflict(
