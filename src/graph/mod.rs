@@ -7,7 +7,7 @@
 //! | [`builder`] | tensors and steps, as operations emit them |
 //! | [`split`] | cuts steps whose slices a device cannot bind |
 //! | [`memory`] | assigns memory to activations by their lifetimes |
-//! | [`plan`] | the result: a flat list of steps |
+//! | [`plan`] | the result: a flat list of steps, and the check of the properties that executors rely on |
 //! | [`rounding_plan()`] | the plan that writes the `f16` copies of parameters before the first step |
 //!
 //! An operation emits its forward steps when it is appended, and its backward steps when [`Graph::backward`] walks the tape
@@ -21,6 +21,7 @@
 //! - After [`Graph::backward`] no operation is appended.
 
 pub mod builder;
+mod check;
 mod gradient;
 pub mod memory;
 pub mod operations;

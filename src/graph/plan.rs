@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::kernel::{Access, Halves, Kernel, MAX_GRID};
+use crate::kernel::{Access, Halves, Kernel};
 use crate::kernels;
 use crate::kernels::softmax::IGNORE;
 use crate::tensor::{Dtype, Shape};
@@ -114,8 +114,8 @@ pub struct Step {
     pub slices: Vec<Slice>,
     /// Workgroups.
     pub grid: [u32; 3],
-    /// The step runs only if the first of these indices, which the host writes, is not [`IGNORE`]. It is skipped where a batch
-    /// leaves it nothing to do. None: it always runs.
+    /// The step is skipped if the first index of this input slice is [`IGNORE`], for example because a batch has no work for it.
+    /// None: the step always runs.
     pub condition: Option<Slice>,
 }
 
@@ -192,7 +192,7 @@ impl Plan {
         }
     }
 
-    /// The steps that run whatever the inputs are.
+    /// The steps without a condition.
     pub fn unconditional(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| step.condition.is_none())
     }
@@ -244,129 +244,6 @@ impl Plan {
         self.tensors()
             .find(|(_, info)| info.name == name)
             .map(|(id, _)| id)
-    }
-
-    /// Checks the properties that executors rely on. Every plan passes this check before it runs.
-    ///
-    /// # Panics
-    ///
-    /// With kernel, buffer and both sizes, if a slice leaves its tensor, has another type than its binding, is empty or
-    /// misaligned for vectors, if a written slice overlaps another of the same step, if a grid is empty or too large, or if a
-    /// condition is not an index of an input: these are bugs of a builder, never of a user.
-    pub fn check(&self) {
-        for info in &self.tensors {
-            if let Storage::Arena { arena, offset } = info.storage {
-                let (len, room) = (self.u32s(info), self.arenas[arena]);
-                assert!(
-                    offset.checked_add(len).is_some_and(|end| end <= room),
-                    "`{}` is {offset}+{len} of arena {arena} of {room}",
-                    info.name
-                );
-            }
-        }
-        for (number, step) in self.steps.iter().enumerate() {
-            let kernel = step.kernel;
-            let at = format!("step {number} ({}, {})", kernel.name, step.label);
-            assert_eq!(
-                step.slices.len(),
-                kernel.bindings.len(),
-                "{at}: wrong number of slices"
-            );
-            assert_eq!(
-                step.params.len(),
-                kernel.fields.len(),
-                "{at}: wrong number of params"
-            );
-            assert!(
-                step.grid.iter().all(|side| (1..=MAX_GRID).contains(side)),
-                "{at}: grid {:?} is empty or too large",
-                step.grid
-            );
-            for (binding, slice) in kernel.bindings.iter().zip(&step.slices) {
-                let info = self.tensor(slice.tensor);
-                assert!(
-                    slice.len > 0 && slice.offset + slice.len <= info.shape.len(),
-                    "{at}: {} is {}..{} of `{}` {}",
-                    binding.name,
-                    slice.offset,
-                    slice.offset + slice.len,
-                    info.name,
-                    info.shape
-                );
-                assert!(
-                    slice.offset % info.piece + slice.len <= info.piece,
-                    "{at}: {} is {}..{} of `{}`, whose buffers hold {} each",
-                    binding.name,
-                    slice.offset,
-                    slice.offset + slice.len,
-                    info.name,
-                    info.piece
-                );
-                assert!(
-                    binding.takes(info.dtype),
-                    "{at}: {} of `{}` is {:?}",
-                    binding.name,
-                    info.name,
-                    info.dtype
-                );
-                assert!(
-                    slice.offset % binding.lanes == 0 && slice.len % binding.lanes == 0,
-                    "{at}: {} is not aligned to {} elements",
-                    binding.name,
-                    binding.lanes
-                );
-                assert!(
-                    binding.access == Access::Read || info.storage != Storage::Input,
-                    "{at}: writes the input `{}`",
-                    info.name
-                );
-            }
-            if let Some(condition) = step.condition {
-                let info = self.tensor(condition.tensor);
-                assert!(
-                    (info.storage, info.dtype) == (Storage::Input, Dtype::Index)
-                        && condition.offset < info.shape.len(),
-                    "{at}: its condition `{}` is not an index of an input",
-                    info.name
-                );
-            }
-            for (i, x) in step.slices.iter().enumerate() {
-                for (j, y) in step.slices.iter().enumerate().skip(i + 1) {
-                    let written = kernel.bindings[i].access != Access::Read
-                        || kernel.bindings[j].access != Access::Read;
-                    assert!(
-                        !written || !self.overlap(*x, *y),
-                        "{at}: {} and {} overlap",
-                        kernel.bindings[i].name,
-                        kernel.bindings[j].name
-                    );
-                }
-            }
-        }
-    }
-
-    fn overlap(&self, x: Slice, y: Slice) -> bool {
-        // In units of 16 bits.
-        let range = |slice: Slice| {
-            let info = self.tensor(slice.tensor);
-            let width = match info.dtype {
-                Dtype::Half if self.packed => 1,
-                _ => 2,
-            };
-            let (arena, start) = match info.storage {
-                Storage::Arena { arena, offset } => (Some(arena), 2 * offset),
-                _ => (None, 0),
-            };
-            let start = start + width * slice.offset;
-            (arena, start, start + width * slice.len)
-        };
-        let ((arena_x, start_x, end_x), (arena_y, start_y, end_y)) = (range(x), range(y));
-        let same = match (arena_x, arena_y) {
-            (Some(p), Some(q)) => p == q,
-            (None, None) => x.tensor == y.tensor,
-            _ => false,
-        };
-        same && start_x < end_y && start_y < end_x
     }
 }
 
