@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::store::Store;
 use super::token_file::{Key, TokenFile};
-use super::token_writer::{Failure, write};
+use super::token_writer::{Failure, NewFile};
 use crate::corpus::files::Corpus;
 use crate::corpus::vocabulary::Vocabulary;
 use crate::error::{Error, Result};
@@ -126,7 +126,15 @@ impl Build<'_> {
             return Ok(Some(found));
         }
         let path = self.store.path(key);
-        let written = write(&path, key, self.corpus, file, self.vocabulary, watch);
+        let new = NewFile {
+            path: &path,
+            key,
+            corpus: self.corpus,
+            file,
+            vocabulary: self.vocabulary,
+            watch,
+        };
+        let written = new.write();
         // Some systems cannot replace a file that another process has mapped. Then the file is there already.
         match (self.store.find(key), written) {
             (Some(found), _) => Ok(Some(found)),

@@ -23,7 +23,7 @@ use super::cached_tokens::{CachedTokens, InUse};
 use super::digests;
 use super::store::Store;
 use super::token_file::Key;
-use super::token_writer::temporary;
+use super::token_writer::NewFile;
 use crate::corpus::contents::COPIED;
 use crate::corpus::files::Corpus;
 use crate::corpus::text::Text;
@@ -131,7 +131,15 @@ impl TokenCache {
         let digest = vocabulary.digest();
         let tokens = |file| {
             let key = Key::new(&corpus, file, &vocabulary, digest, kind);
-            temporary(&key, &corpus, file, &vocabulary, all < COPIED, &note).map(Some)
+            let new = NewFile {
+                path: corpus.path(file),
+                key: &key,
+                corpus: &corpus,
+                file,
+                vocabulary: &vocabulary,
+                watch: &note,
+            };
+            new.temporary(all < COPIED).map(Some)
         };
         let tokens: Result<Vec<_>> = (0..corpus.files()).map(tokens).collect();
         let tokens = CachedTokens::new(Path::new(""), tokens?, None);

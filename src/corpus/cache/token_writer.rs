@@ -26,100 +26,74 @@ pub(super) enum Failure {
     Disk(Error),
 }
 
-/// Parses file `file` of a corpus into the token file at `path`, which is written atomically.
-///
-/// The memory needed does not grow with the text, except for half a byte per line. `watch` receives the bytes
-/// of each chunk that is done.
-pub(super) fn write(
-    path: &Path,
-    key: &Key,
-    corpus: &Corpus,
-    file: usize,
-    vocabulary: &Vocabulary,
-    watch: &(dyn Fn(usize) + Sync),
-) -> Result<(), Failure> {
-    let mut failure = None;
-    let written = files::write_atomically(path, |out| {
-        let file = NewFile {
-            path,
-            key,
-            corpus,
-            file,
-            vocabulary,
-            watch,
-        };
-        file.write_to(out).map_err(|found| match found {
-            Failure::Text(error) => {
-                failure = Some(());
-                error
-            }
-            Failure::Disk(error) => error,
-        })
-    });
-    written.map_err(|error| match failure {
-        Some(()) => Failure::Text(error),
-        None => Failure::Disk(error),
-    })
-}
-
-/// The tokens of file `file` of a corpus without a place in the cache: in memory if `copied`, else in a temporary file.
-pub(super) fn temporary(
-    key: &Key,
-    corpus: &Corpus,
-    file: usize,
-    vocabulary: &Vocabulary,
-    copied: bool,
-    watch: &(dyn Fn(usize) + Sync),
-) -> Result<TokenFile> {
-    let path = corpus.path(file);
-    let new = NewFile {
-        path,
-        key,
-        corpus,
-        file,
-        vocabulary,
-        watch,
-    };
-    let failed = |error| {
-        files::cannot_write(path, error)
-            .context("the tokens of a text cannot be written to a temporary file")
-    };
-    let of_failure = |failure| match failure {
-        Failure::Text(error) | Failure::Disk(error) => error,
-    };
-    let contents = if copied {
-        let mut bytes = Vec::new();
-        new.write_to(&mut bytes).map_err(of_failure)?;
-        Contents::Copied(bytes)
-    } else {
-        let file = files::temporary_file().map_err(failed)?;
-        let mut out = BufWriter::with_capacity(1 << 20, &file);
-        new.write_to(&mut out).map_err(of_failure)?;
-        out.flush().map_err(failed)?;
-        drop(out);
-        Contents::map(&file, Path::new("")).map_err(failed)?
-    };
-    TokenFile::read(contents, key).map_err(|what| {
-        Error::data(format!(
-            "the tokens of `{}` are damaged: {what}",
-            path.display()
-        ))
-        .help("check the disk and the memory")
-    })
-}
-
 /// A token file that is to be written.
-struct NewFile<'a> {
+pub(super) struct NewFile<'a> {
     /// The path that errors name.
-    path: &'a Path,
-    key: &'a Key,
-    corpus: &'a Corpus,
-    file: usize,
-    vocabulary: &'a Vocabulary,
-    watch: &'a (dyn Fn(usize) + Sync),
+    pub path: &'a Path,
+    /// What the file is valid for.
+    pub key: &'a Key,
+    /// The text.
+    pub corpus: &'a Corpus,
+    /// The number of the file of the corpus.
+    pub file: usize,
+    /// The ids of its tokens.
+    pub vocabulary: &'a Vocabulary,
+    /// Receives the bytes of each chunk that is done.
+    pub watch: &'a (dyn Fn(usize) + Sync),
 }
 
 impl NewFile<'_> {
+    /// Parses the text into the token file at its path, which is written atomically.
+    ///
+    /// The memory needed does not grow with the text, except for half a byte per line.
+    pub(super) fn write(&self) -> Result<(), Failure> {
+        let mut failure = None;
+        let written = files::write_atomically(self.path, |out| {
+            self.write_to(out).map_err(|found| match found {
+                Failure::Text(error) => {
+                    failure = Some(());
+                    error
+                }
+                Failure::Disk(error) => error,
+            })
+        });
+        written.map_err(|error| match failure {
+            Some(()) => Failure::Text(error),
+            None => Failure::Disk(error),
+        })
+    }
+
+    /// The tokens of a text that is not cached: in memory if `copied`, else in a temporary file.
+    pub(super) fn temporary(&self, copied: bool) -> Result<TokenFile> {
+        let path = self.path;
+        let failed = |error| {
+            files::cannot_write(path, error)
+                .context("the tokens of a text cannot be written to a temporary file")
+        };
+        let of_failure = |failure| match failure {
+            Failure::Text(error) | Failure::Disk(error) => error,
+        };
+        let contents = if copied {
+            let mut bytes = Vec::new();
+            self.write_to(&mut bytes).map_err(of_failure)?;
+            Contents::Copied(bytes)
+        } else {
+            let file = files::temporary_file().map_err(failed)?;
+            let mut out = BufWriter::with_capacity(1 << 20, &file);
+            self.write_to(&mut out).map_err(of_failure)?;
+            out.flush().map_err(failed)?;
+            drop(out);
+            Contents::map(&file, Path::new("")).map_err(failed)?
+        };
+        TokenFile::read(contents, self.key).map_err(|what| {
+            Error::data(format!(
+                "the tokens of `{}` are damaged: {what}",
+                path.display()
+            ))
+            .help("check the disk and the memory")
+        })
+    }
+
     /// Writes the whole file.
     fn write_to(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let NewFile {
@@ -240,8 +214,15 @@ mod tests {
         let key = Key::new(&corpus, 0, &vocabulary, vocabulary.digest(), kind);
         let path = folder.path().join("tokens");
         assert!(TokenFile::open(&path, &key, true).unwrap().is_none());
-        let result = write(&path, &key, &corpus, 0, &vocabulary, &|_| {});
-        assert!(result.is_ok());
+        let new = NewFile {
+            path: &path,
+            key: &key,
+            corpus: &corpus,
+            file: 0,
+            vocabulary: &vocabulary,
+            watch: &|_| {},
+        };
+        assert!(new.write().is_ok());
         let file = TokenFile::open(&path, &key, true).unwrap().unwrap();
         (folder, key, file)
     }
