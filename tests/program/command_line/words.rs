@@ -8,6 +8,11 @@ use super::tools::{Tiny, stdout};
 const WORDS: [&str; 2] = ["--set", "data.tokens=words"];
 const NFC: [&str; 2] = ["--set", "data.normalization=nfc"];
 
+/// The arguments of a command line.
+fn split(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
 /// Texts in composed and in decomposed form give the same model, the same scores and the same prompts.
 #[test]
 fn normalized_texts_are_the_same() {
@@ -33,7 +38,7 @@ fn normalized_texts_are_the_same() {
         assert!(score.contains("\tnaïve\n"), "{score}");
         let eval = command(&["eval", name, "--data", "train.txt"]);
         assert!(eval.contains("out-of-vocabulary 0\n"), "{eval}");
-        let prompt = ["generate", "composed", "--tokens", "5", "--prompt"];
+        let prompt = split("generate composed --tokens 5 --prompt");
         let generated = command(&[&prompt[..], &[text.lines().next().unwrap()]].concat());
         found.push((
             score,
@@ -42,25 +47,9 @@ fn normalized_texts_are_the_same() {
         ));
     }
     assert_eq!(found[0], found[1]);
-    let line = [
-        "vocab",
-        "train.txt",
-        "--out",
-        "v",
-        "--order",
-        "contiguous",
-        "--tokens",
-        "words",
-    ];
+    let line = split("vocab train.txt --out v --order contiguous --tokens words");
     tiny.wlstm().args(line).assert().success();
-    let line = [
-        "train",
-        "tiny.toml",
-        "--device",
-        "cpu",
-        "--set",
-        "data.vocab=v",
-    ];
+    let line = split("train tiny.toml --device cpu --set data.vocab=v");
     let refused = tiny
         .wlstm()
         .args(line)
@@ -71,44 +60,19 @@ fn normalized_texts_are_the_same() {
     refused.stderr(predicate::str::contains(
         "is not in the form of `data.normalization",
     ));
-    let line = [
-        "vocab",
-        "train.txt",
-        "--out",
-        "v",
-        "--order",
-        "contiguous",
-        "--tokens",
-        "words",
-        "--normalization",
-        "nfc",
-    ];
+    let line =
+        split("vocab train.txt --out v --order contiguous --tokens words --normalization nfc");
     let made = tiny.wlstm().args(line).assert().success();
     made.stderr(predicate::str::contains("--set data.normalization=nfc"));
-    let line = [
-        "train",
-        "tiny.toml",
-        "--device",
-        "cpu",
-        "--set",
-        "data.vocab=v",
-    ];
+    let line = split("train tiny.toml --device cpu --set data.vocab=v");
     tiny.wlstm()
         .args(line)
         .args(WORDS)
         .args(NFC)
         .assert()
         .success();
-    // A run is resumed with its form only.
-    let line = [
-        "train",
-        "tiny.toml",
-        "--device",
-        "cpu",
-        "--out",
-        "composed",
-        "--resume",
-    ];
+    // A run cannot be resumed with another form.
+    let line = split("train tiny.toml --device cpu --out composed --resume");
     let refused = tiny.wlstm().args(line).args(WORDS).assert().code(2);
     refused.stderr(predicate::str::contains("`data.normalization` was \"nfc\""));
 }
@@ -131,17 +95,7 @@ fn words_of_another_rule_are_refused() {
         &["eval", "run"][..],
         &["score", "run", "train.txt"],
         &["generate", "run"],
-        &[
-            "train",
-            "tiny.toml",
-            "--out",
-            "run",
-            "--resume",
-            "--set",
-            "data.tokens=words",
-            "--steps",
-            "30",
-        ],
+        &split("train tiny.toml --out run --resume --set data.tokens=words --steps 30"),
         &["export", "run", "--out", "x"],
     ] {
         let device = if line[0] == "export" { &[][..] } else { &cpu };
@@ -150,14 +104,7 @@ fn words_of_another_rule_are_refused() {
         refused.stderr(predicate::str::contains("help: train it again"));
     }
     tiny.write("v", "<S> 3\n日本語 2\n<UNK> 1\n");
-    let line = [
-        "train",
-        "tiny.toml",
-        "--device",
-        "cpu",
-        "--set",
-        "data.vocab=v",
-    ];
+    let line = split("train tiny.toml --device cpu --set data.vocab=v");
     let refused = tiny.wlstm().args(line).args(WORDS).assert().code(3);
     let refused = refused.stderr(predicate::str::contains(
         "v:2: the vocabulary is of an earlier rule",
@@ -171,16 +118,9 @@ fn words_of_another_rule_are_refused() {
 #[test]
 fn subwords_need_no_file() {
     let tiny = Tiny::new("contiguous");
-    let bpe = [
-        "--set",
-        "data.tokens=bpe",
-        "--set",
-        "data.vocab=t.json",
-        "--set",
-        "softmax.kind=full",
-    ];
+    let bpe = split("--set data.tokens=bpe --set data.vocab=t.json --set softmax.kind=full");
     let cpu = ["--device", "cpu"];
-    let line = ["vocab", "train.txt", "--tokens", "bpe", "--size", "280"];
+    let line = split("vocab train.txt --tokens bpe --size 280");
     let made = tiny.wlstm().args(line).args(["--out", "t.json"]).assert();
     made.success()
         .stdout(predicate::str::starts_with("words 280\n"));
@@ -189,7 +129,7 @@ fn subwords_need_no_file() {
         let command = tiny
             .wlstm()
             .args(line)
-            .args(bpe)
+            .args(&bpe)
             .args(cpu)
             .args(more)
             .assert();
@@ -231,49 +171,24 @@ fn subwords_need_no_file() {
         "generate", "run", "--tokens", "9", "--device", "cpu", "--prompt", prompt,
     ];
     assert!(command(&generate).starts_with(prompt));
-    command(&[
-        "export",
-        "run",
-        "--out",
-        "own.safetensors",
-        "--format",
-        "native",
-    ]);
-    let same = command(&[
-        "eval",
-        "own.safetensors",
-        "--data",
-        "test.txt",
-        "--device",
-        "cpu",
-    ]);
+    command(&split("export run --out own.safetensors --format native"));
+    let same = command(&split("eval own.safetensors --data test.txt --device cpu"));
     assert_eq!(same, eval);
     command(&["vocab", "run", "--out", "again.json"]);
     let json = std::fs::read_to_string(tiny.path("again.json")).unwrap();
     assert!(json.starts_with("{\"version\""), "{json}");
-    // Another tokenizer is not that of the run.
-    let line = [
-        "vocab",
-        "valid.txt",
-        "--tokens",
-        "bpe",
-        "--size",
-        "270",
-        "--out",
-        "t.json",
-    ];
+    // Another tokenizer is refused.
+    let line = split("vocab valid.txt --tokens bpe --size 270 --out t.json");
     tiny.wlstm().args(line).assert().success();
     std::fs::copy(tiny.path("valid.txt"), tiny.path("train.txt")).unwrap();
-    let line = [
-        "train",
-        "tiny.toml",
-        "--out",
-        "run",
-        "--resume",
-        "--steps",
-        "30",
-    ];
-    let refused = tiny.wlstm().args(line).args(bpe).args(cpu).assert().code(3);
+    let line = split("train tiny.toml --out run --resume --steps 30");
+    let refused = tiny
+        .wlstm()
+        .args(line)
+        .args(&bpe)
+        .args(cpu)
+        .assert()
+        .code(3);
     refused.stderr(predicate::str::contains(
         "does not have the words of the run",
     ));
