@@ -4,19 +4,20 @@ use std::time::{Duration, Instant};
 
 use super::generate::{Generator, Sampling};
 use super::session::{Predictor, TrainingSession};
-use crate::config::Tokens;
+use crate::config::{Softmax, Tokens};
 use crate::corpus::{Vocabulary, detokenise};
 use crate::error::Result;
 
 /// Generation ends after this time.
 const TIME: Duration = Duration::from_secs(5);
 
-/// The largest vocabulary for which an emulated GPU generates a sample.
+/// The largest vocabulary for which an emulated GPU generates a sample with a full softmax.
 const WORDS: usize = 200_000;
 
-/// Whether a sample would take minutes per word.
+/// Whether an emulated GPU would need minutes per word. An adaptive softmax is fast enough for any vocabulary.
 pub fn is_too_slow(session: &TrainingSession) -> bool {
-    session.vocabulary() > WORDS && session.is_emulated()
+    let is_adaptive = matches!(session.config().softmax, Softmax::Adaptive(_));
+    session.vocabulary() > WORDS && !is_adaptive && session.is_emulated()
 }
 
 /// Generates a short text: 300 characters or 60 words, or as many as there is time for.
