@@ -7,7 +7,7 @@ Needs torch, numpy, safetensors and onnxruntime; what is not installed is left o
 files with the classes of `wlstm help interchange`, and the programs there are run. With --store, writes what the tests in
 tests/devices/interchange.rs compare with.
 """
-import argparse, importlib, json, os, random, re, subprocess, sys, tempfile
+import argparse, importlib, json, math, os, random, re, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOLERANCE = 1e-5
@@ -118,19 +118,23 @@ def with_pytorch(path, lines, is_exact=False):
 
 
 def with_onnx(path, lines):
+    return onnx_log_probabilities(path, lambda words: ids_of(words, lines))
+
+
+def onnx_log_probabilities(path, ids_of_lines):
+    """The log-probability of each line. `ids_of_lines` maps the vocabulary to the ids of all lines, including marks."""
     import numpy, onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    words = session.get_modelmeta().custom_metadata_map["wlstm.vocab"]
-    all_ids = ids_of(words, lines)
+    all_ids = ids_of_lines(session.get_modelmeta().custom_metadata_map["wlstm.vocab"])
     outputs = [output.name for output in session.get_outputs()]
     states = {
-        value.name: numpy.zeros((len(lines), value.shape[1]), numpy.float32)
+        value.name: numpy.zeros((len(all_ids), value.shape[1]), numpy.float32)
         for value in session.get_inputs()
         if value.name != "word"
     }
     # All lines side by side; what a line has after its end is not counted.
-    found = [0.0] * len(lines)
+    found = [0.0] * len(all_ids)
     for t in range(max(map(len, all_ids)) - 1):
         word = numpy.array([ids[min(t, len(ids) - 1)] for ids in all_ids], numpy.int64)
         results = dict(zip(outputs, session.run(outputs, {"word": word, **states})))
@@ -247,8 +251,8 @@ def store_cells(folder):
 
 
 def store_adaptive(folder):
-    """A model with an adaptive softmax that PyTorch trains for 20 steps: its initial tensors, the losses, and the results of the
-    trained model for some lines."""
+    """Trains a model with an adaptive softmax in PyTorch for 20 steps. Stores its initial tensors, the losses, and the
+    log-probabilities of some lines."""
     import torch
     from safetensors.torch import save_file
 
@@ -263,7 +267,7 @@ def store_adaptive(folder):
         for module in modules.values():
             for name, parameter in module.named_parameters():
                 parameter.uniform_(-0.5, 0.5)
-                # PyTorch has two biases whose sum matters. One is trained here.
+                # PyTorch has two biases, of which only the sum matters. Only one is trained here.
                 if name.startswith("bias_hh"):
                     parameter.zero_().requires_grad_(False)
                 else:
@@ -349,6 +353,70 @@ def run_documented_programs(wlstm, peers):
                 compare(f"documented PyTorch program, {cell}", python(program, folder), ours[0])
 
 
+def subwords(line, merges):
+    """Byte-level BPE of a line of ASCII without digits and line ends."""
+    found = []
+    for word in re.findall(r"'(?:s|t|re|ve|m|ll|d)| ?[A-Za-z]+| ?[^\sA-Za-z]+|\s+(?!\S)|\s+", line):
+        parts = list(word.replace(" ", "\u0120"))
+        while len(parts) > 1:
+            ranks = [merges.get(pair, math.inf) for pair in zip(parts, parts[1:])]
+            first = ranks.index(min(ranks))
+            if ranks[first] == math.inf:
+                break
+            parts[first : first + 2] = [parts[first] + parts[first + 1]]
+        found += parts
+    return found
+
+
+def check_bits_per_byte(wlstm):
+    """Compares the bits per byte of `wlstm eval` with an independent computation: tokens from Python, log-probabilities from ONNX
+    Runtime."""
+    dice = random.Random(11)
+    names = "cat dog queen king house walks walking walked talks talking it's red redder the a of under over".split()
+    line = lambda: "".join(
+        ("" if k == 0 else dice.choice([" ", " ", ", "])) + dice.choice(names) for k in range(dice.randint(1, 9))
+    )
+    train, valid = [[line() + dice.choice(".!?") for _ in range(count)] for count in (400, 60)]
+    for tokens, size in [("words", 0), ("characters", 0), ("bpe", 300)]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = lambda name: os.path.join(folder, name)
+            for name, lines in [("train.txt", train), ("valid.txt", valid)]:
+                open(path(name), "w").write("".join(line + "\n" for line in lines))
+            open(path("model.toml"), "w").write(CONFIG)
+            out = path("run")
+            sets = [f"data.tokens={tokens}", f"data.vocab_size={size}", "softmax.kind=full"]
+            sets = [word for change in sets for word in ("--set", change)]
+            run(wlstm, "train", path("model.toml"), "--out", out, "--device", "cpu", "-q", *sets)
+            evaluated = json.loads(
+                run(wlstm, "eval", out, "--data", path("valid.txt"), "--device", "cpu", "-q", "--json")
+            )
+            merges = {}
+            if tokens == "bpe":
+                run(wlstm, "vocab", out, "--out", path("tokenizer.json"), "-q")
+                pairs = json.load(open(path("tokenizer.json"), encoding="utf-8"))["model"]["merges"]
+                pairs = [tuple(pair.split(" ") if isinstance(pair, str) else pair) for pair in pairs]
+                merges = {pair: rank for rank, pair in enumerate(pairs)}
+            split = {
+                "words": lambda line: re.findall(r"[A-Za-z]+(?:'[A-Za-z]+)*|\S", line),
+                "characters": list,
+                "bpe": lambda line: subwords(line, merges),
+            }[tokens]
+
+            def ids(words):
+                entries = words.split("\n\n")[0] if tokens == "bpe" else words
+                number = {entry.rsplit(" ", 1)[0]: k for k, entry in enumerate(entries.split("\n")) if entry}
+                # One stream: the state carries over from line to line.
+                stream = [number["<S>"]]
+                for line in valid:
+                    stream += [*(number[token] for token in split(line)), number["<S>"]]
+                return [stream]
+
+            run(wlstm, "export", out, "--format", "onnx", "--out", path("model.onnx"), "-q")
+            nats = -sum(onnx_log_probabilities(path("model.onnx"), ids))
+            counted = nats / math.log(2) / os.path.getsize(path("valid.txt"))
+            compare(f"bits per byte, {tokens}", [counted], [evaluated["bits_per_byte"]])
+
+
 def has(module):
     try:
         importlib.import_module(module)
@@ -391,6 +459,8 @@ def main():
             if "torch" in peers:
                 run(wlstm, "export", out, "--format", "pytorch", "--out", path("model.safetensors"), "-q")
                 compare(f"PyTorch, {name}", with_pytorch(path("model.safetensors"), lines), ours)
+    if "onnxruntime" in peers:
+        check_bits_per_byte(wlstm)
     run_documented_programs(wlstm, peers)
     print(f"all is well with {' and '.join(peers) or 'nothing: neither torch nor onnxruntime is installed'}")
 
