@@ -1,6 +1,6 @@
-//! The clusters of an adaptive softmax (Grave et al. 2016, arXiv 1609.04309), and which positions of a batch each computes.
+//! The clusters of an adaptive softmax (Grave et al. 2016, arXiv 1609.04309), and the positions of a batch that each computes.
 //!
-//! Ids are by falling frequency. The *head* has the ids below the first cutoff and one entry for each cluster of the others. With
+//! Ids are in descending order of frequency. The *head* has the ids below the first cutoff and one entry for each cluster of the others. With
 //! `h` the input of the softmax,
 //!
 //! ```text
@@ -16,9 +16,9 @@
 //! | `A_k`, `softmax.tails.K.projection` | `[P, P / divide^(k+1)]` |
 //! | `B_k`, `softmax.tails.K.weight` | `[words of the cluster, P / divide^(k+1)]` |
 //!
-//! A step computes a cluster only at the positions whose target it has. The host lists these positions. Plans have fixed sizes, so
-//! they divide the list into *sections* and skip the sections that a batch leaves empty. The sections together hold all positions of
-//! a batch, so that none is ever left out.
+//! A step computes a cluster only at the positions whose targets it contains. The host lists these positions. Plans have fixed
+//! sizes, so they divide the list into *sections* and skip the sections that a batch leaves empty. Together, the sections of a
+//! cluster can hold all positions of a batch.
 
 use std::ops::Range;
 
@@ -26,11 +26,20 @@ use crate::config::{Adaptive, Config};
 use crate::kernels::matmul::SMALL;
 use crate::kernels::softmax::IGNORE;
 
-/// The head has this many words times the square root of the size of the vocabulary, if the configuration gives no cutoffs.
-const HEAD: f64 = 11.0;
+/// If the configuration gives no cutoffs, the head has this many words times the square root of the size of the vocabulary.
+///
+/// Validation perplexity on WikiText-2 (33,278 words, two layers of 200) after 75 seconds of training on two cores:
+///
+/// | cutoffs | perplexity |
+/// |---|---|
+/// | 1,000 and 6,000 | 244 |
+/// | 1,500 and 6,000 | 253 |
+/// | 2,006 and 10,030 | 263 |
+/// | 4,000 and 14,000 | 296 |
+const HEAD: f64 = 5.5;
 
 /// The factor from one cutoff to the next, if the configuration gives none.
-const NEXT: f64 = 5.0;
+const NEXT: f64 = 6.0;
 
 /// A section has at least this many positions.
 const LEAST: usize = 16;
@@ -217,14 +226,14 @@ impl Clusters {
 }
 
 impl Cluster {
-    /// Multiply-adds of a position whose target it has.
+    /// Multiply-adds at a position whose target is in the cluster.
     pub fn multiply_adds(&self, depth: usize) -> u64 {
         (self.width * (depth + self.ids.len())) as u64
     }
 }
 
-/// The cutoffs of a vocabulary for which the configuration gives none: `11 sqrt(V)`, then five times the one before as long as that
-/// is at most half of the vocabulary. The head has at most half of it.
+/// The cutoffs of a vocabulary for which the configuration gives none: `5.5 sqrt(V)`, then six times the previous cutoff, up to half
+/// of the vocabulary. The head has at most half of it.
 fn default_cutoffs(vocabulary: usize) -> Vec<usize> {
     let most = (vocabulary / 2).max(1);
     let first = ((HEAD * (vocabulary as f64).sqrt()) as usize).clamp(1, most);
@@ -264,10 +273,10 @@ mod tests {
         for (vocabulary, depth, want) in [
             (2, 64, vec![1]),
             (90, 64, vec![45]),
-            (8_000, 200, vec![983]),
-            (33_278, 200, vec![2006, 10_030]),
-            (33_278, 8, vec![2006]),
-            (793_470, 1024, vec![9798, 48_990, 244_950]),
+            (8_000, 200, vec![491, 2946]),
+            (33_278, 200, vec![1003, 6018]),
+            (33_278, 8, vec![1003]),
+            (793_470, 1024, vec![4899, 29_394, 176_364]),
         ] {
             let found = clusters(&[], vocabulary, depth);
             assert_eq!(found.cutoffs(), want, "{vocabulary} words");

@@ -74,9 +74,10 @@ keys! {
             ],
             of |softmax| softmax.samples();
 
-        /// For the adaptive softmax: the first id of each cluster, rising and below the size of the vocabulary; ids are by
-        /// falling frequency. With `[2000, 10000]`, the head has 2000 words, the first cluster 8000, and the second the rest.
-        /// `[]`: chosen for the size of the vocabulary; `wlstm plan` shows them.
+        /// For the adaptive softmax: the first id of each cluster, in increasing order and below the size of the vocabulary. Ids
+        /// are in descending order of frequency. With `[2000, 10000]`, the head has 2000 words, the first cluster 8000, and the
+        /// second the rest. `[]`: `5.5 sqrt(V)`, then six times the previous cutoff, up to half of the vocabulary `V`;
+        /// `wlstm plan` shows them.
         cutoffs: Vec<usize> = Setting {
             default: Vec::new(),
             rule: Rising { most: MOST_CLUSTERS, range: 1..=INDEX },

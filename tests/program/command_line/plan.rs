@@ -76,20 +76,20 @@ fn every_softmax_has_its_cost() {
     let adaptive = of("adaptive");
     assert_eq!(
         adaptive["cutoffs"],
-        serde_json::json!([9798, 48_990, 244_950])
+        serde_json::json!([4899, 29_394, 176_364])
     );
     let flops = |one: &serde_json::Value| one["flops_of_model"].as_f64().unwrap();
     let ratio = flops(&adaptive) / flops(&of("sampled"));
-    assert!((1.0..1.3).contains(&ratio), "{ratio}");
+    assert!((0.9..1.3).contains(&ratio), "{ratio}");
     let clusters = adaptive["clusters"].as_array().unwrap();
     let parts = clusters
         .iter()
         .map(|one| one["flops_per_word"].as_u64().unwrap());
     let sum = parts.sum::<u64>();
-    assert_eq!(clusters[0]["flops_per_word"], 6 * (9798 + 3) * 1024);
+    assert_eq!(clusters[0]["flops_per_word"], 6 * (4899 + 3) * 1024);
     let whole = adaptive["flops_per_word"].as_u64().unwrap();
     assert!(sum.abs_diff(whole) <= 3, "{sum} and {whole}");
-    assert_eq!(clusters[3]["words"], 793_470 - 244_950);
+    assert_eq!(clusters[3]["words"], 793_470 - 176_364);
     assert_eq!(clusters[3]["width"], 16);
     assert_eq!(clusters[3]["counted"], false);
 
