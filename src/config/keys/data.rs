@@ -49,16 +49,16 @@ section! {
         vocab: Option<PathBuf> = Setting { default: None, rule: (), resume: SameContent(Content::Words) },
             known as ["vocab_file", "vocab_path", "vocabulary", "vocabulary_file", "dictionary", "dict", "word_list"];
 
-        /// Maximum size of a built vocabulary, or required size of a vocabulary file; 0: any size, with `tokens = "bpe"` 8000
-        /// if it is built.
+        /// Maximum size of a built vocabulary, or required size of a vocabulary file; 0: any size, or 8000 if `tokens = "bpe"`
+        /// and the vocabulary is built.
         vocab_size: usize = Setting { default: 0, rule: 0..=INDEX, resume: MustStay },
             known as [
                 "vocabulary_size", "max_vocab", "max_vocab_size", "vocab_limit", "num_words", "n_vocab", "vocab_len",
                 "max_words", "nwords",
             ];
 
-        /// Minimum number of occurrences of a word in a built vocabulary; rarer words are unknown. Not used with
-        /// `vocab` and with `tokens = "bpe"`.
+        /// Minimum number of occurrences of a word in a built vocabulary; rarer words are unknown. Not used with `vocab` or
+        /// `tokens = "bpe"`.
         min_count: u64 = Setting { default: 1, rule: 1..=COUNT, resume: MustStay },
             known as ["min_freq", "min_frequency", "min_occurrences", "min_word_count", "cutoff"],
             written if |data| data.vocab.is_none();
@@ -111,14 +111,16 @@ named! {
     Tokens {
         /// A tokenized corpus: tokens are separated by white space (Unicode `White_Space`).
         Whitespace = "whitespace",
-        /// Plain text: words by the Unicode standard (UAX #29), with apostrophes and hyphens inside them (`don't`,
-        /// `well-known`); numbers (`3.14`, `1,000`); every other character that is not white space. Case is kept. For
-        /// Chinese, Japanese and Thai, whose words are not separated by spaces, use `characters` or `bpe`.
+        /// Plain text, split into words by the Unicode standard (UAX #29). Apostrophes and hyphens inside words belong to them
+        /// (`don't`, `well-known`), and a number is one token (`3.14`, `1,000`). Every other character that is not white space
+        /// is a token. Case is kept. For Chinese, Japanese and Thai, whose words are not separated by spaces, use `characters`
+        /// or `bpe`.
         Words = "words",
         /// Every character is a token, including white space; line ends are `<eos>`.
         Characters = "characters",
-        /// Plain text in any language: subwords by byte-level BPE, so that no word is unknown. `vocab` is a `tokenizer.json` of the
-        /// `tokenizers` library; without it, a tokenizer of `vocab_size` tokens (0: 8000) is trained on the training text.
+        /// Plain text in any language, split into subwords by byte-level BPE, so that no word is unknown. `vocab` is a
+        /// `tokenizer.json` of the `tokenizers` library; without it, a tokenizer with `vocab_size` tokens (0: 8000) is trained
+        /// on the training text.
         Bpe = "bpe",
     }
 }
@@ -126,9 +128,9 @@ named! {
 named! {
     /// Unicode normalization of texts.
     Normalization {
-        /// Texts are read as they are.
+        /// Texts are not changed.
         None = "none",
-        /// Composed characters (NFC): a letter and its accent are one character, however the text encodes them.
+        /// Canonical composition (NFC): a letter with an accent is one character, however the text encodes it.
         Nfc = "nfc",
     }
 }

@@ -53,8 +53,8 @@ named! {
         Sampled = "sampled",
         /// Cross-entropy over the vocabulary.
         Full = "full",
-        /// Exact probabilities at a fraction of the cost of `"full"` (Grave et al. 2016): the most frequent words and one entry
-        /// for each cluster of the others, then the words of the target's cluster.
+        /// Exact probabilities at a fraction of the cost of `"full"` (Grave et al. 2016): a softmax over the most frequent
+        /// words and one entry for each cluster of the other words, then a softmax over the words of the target's cluster.
         Adaptive = "adaptive",
     }
 }

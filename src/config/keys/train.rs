@@ -148,8 +148,8 @@ section! {
                 "valid_tokens",
             ];
 
-        /// Number of streams in which a validation reads the text. "auto": `batch`. Each stream begins in the middle of the text
-        /// with a zero state, so that perplexities with different numbers of streams differ. `wlstm eval` uses one stream.
+        /// Number of streams in which a validation reads the text. "auto": `batch`. Each stream starts at its own position with
+        /// a zero state, so perplexities with different numbers of streams differ. `wlstm eval` uses one stream.
         validate_streams: Automatic = Setting {
             default: Automatic::Auto,
             rule: 1..=MAX_STREAMS,
