@@ -24,8 +24,8 @@ use crate::job::{ConfiguredText, EvaluationOptions};
     words; log-likelihood N, the natural logarithm of the probability of all targets; unigram N, the perplexity of the unigram \
     model (word frequencies of the training text), if the vocabulary has counts; bits-per-byte N, the negative log-likelihood in \
     bits over the bytes of the targets, which compares models of words, subwords and characters; bytes N; streams N. \
-    bits-per-byte at-least N means that some targets are unknown words: the model does not say which, so a code of the text \
-    needs more bits.\n\
+    bits-per-byte at-least N is a lower bound: some targets are unknown words, and the bits that identify these words are not \
+    counted.\n\
     \n\
     Examples:\n  \
     wlstm eval runs/shakespeare\n  \
@@ -40,8 +40,8 @@ pub(super) struct EvalArgs {
     /// Evaluate N targets, sampled evenly from the whole text; 0: all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub targets: u64,
-    /// Read the text in N streams, each from a zero state at its own place. One stream gives the perplexity of the text as it
-    /// stands; more are faster on GPUs, and with as many as the run has, the result is that of its validations
+    /// Read the text in N streams, each of which starts at its own position with a zero state. One stream reads the text as one
+    /// sequence; more are faster on GPUs. With as many as the validations of the run, the result is theirs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = streams, allow_negative_numbers = true)]
     pub streams: usize,
     /// The parameters to use.
@@ -69,7 +69,7 @@ struct Document {
     streams: usize,
     bytes: u64,
     bits_per_byte: Option<f64>,
-    /// Whether a code of the text needs more bits, because some words are unknown.
+    /// Whether some targets are unknown words.
     bits_per_byte_is_lower_bound: bool,
 }
 

@@ -33,10 +33,10 @@ pub(super) struct VocabArgs {
     /// Text files or glob patterns; or one run or checkpoint, whose vocabulary is written unchanged
     #[arg(required = true)]
     pub corpus: Vec<PathBuf>,
-    /// Vocabulary file: one `word count` per line, most frequent first; with --tokens bpe a tokenizer.json; - is standard output
+    /// Vocabulary file: one `word count` per line, most frequent first; with --tokens bpe, a tokenizer.json; - is standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Keep this many of the most frequent words; 0 keeps all. With --tokens bpe, the size of the vocabulary; 0 is 8000
+    /// Keep this many of the most frequent words; 0 keeps all. With --tokens bpe, the size of the vocabulary; 0 means 8000
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub size: usize,
     /// Keep words that occur at least this often

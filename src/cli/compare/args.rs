@@ -15,10 +15,10 @@ use crate::job::comparison::Equal;
     \n\
     Columns: parameters of the recurrent layers; all parameters; steps; words per second, without the first step, in which \
     the device warms up; times, the speed relative to the first model; by FLOPs, the speed-up that its FLOP count alone would \
-    allow; reached, the share of it that was achieved; sooner, the training time until the model was first as good as the first \
-    model at its best, as a share of the first model's own time to it (times between two validations are interpolated); the best \
-    validation perplexity and the last; bits per byte of the best; unknown, the share of unknown words in the validation text, if \
-    there are any; device memory.\n\
+    allow; reached, the share of it that was achieved; sooner, the training time to reach the best validation of the first \
+    model, divided by the time that the first model needs (interpolated between validations); the best validation perplexity and \
+    the last; bits per byte of the best; unknown, the share of unknown words in the validation text, if there are any; device \
+    memory.\n\
     \n\
     With --seconds, the comparison shows what each model learns in the same time on this machine. With --epochs or --words, \
     it shows what each model learns from the same amount of text. Without a budget, the limits in the configurations apply; \
@@ -30,14 +30,15 @@ use crate::job::comparison::Equal;
     \n\
     A short comparison gives only an indication. A model that takes more steps is also validated more often, which favours \
     its best perplexity, so compare the last perplexities as well. Train for longer if the curves in report.html are still \
-    falling, and give --seeds 3: the table then has means and sample standard deviations, report.html a band for each model, and \
-    a note names the models whose difference from the best is less than twice its standard error, sqrt(s1^2 / n1 + s2^2 / n2).\n\
+    falling, and use --seeds 3: the table then shows means and sample standard deviations, report.html shows a band for each \
+    model, and a note names the models whose difference from the best is less than twice its standard error, \
+    sqrt(s1^2 / n1 + s2^2 / n2).\n\
     \n\
-    --equal compares cells at equal size or cost: it solves model.hidden of all models but the first, to a multiple of 8 and of \
-    the groups. The nearest size must be within 5 %.\n\
+    --equal compares cells at equal size or cost: it chooses model.hidden of every model but the first, as a multiple of 8 that \
+    the groups divide. The nearest size must be within 5 % of the first model.\n\
     \n\
-    Models may differ in data.tokens and in the vocabulary, if they have the same texts. Their perplexities cannot be compared, \
-    so the table begins with bits per byte.\n\
+    Models may differ in data.tokens and in the vocabulary if they read the same texts. Their perplexities cannot be compared, so \
+    the table shows bits per byte first.\n\
     \n\
     --variants accepts cells with their sizes, for example flstm:factor=64. A --set with several values gives one model for \
     each value.\n\
@@ -81,10 +82,10 @@ pub(in crate::cli) struct CompareArgs {
     /// Seed of all random numbers
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     pub seed: Option<u64>,
-    /// Train each model with N seeds: `train.seed` or --seed, and the N - 1 numbers after it
+    /// Train each model N times, with N consecutive seeds from `train.seed` or --seed on
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = seeds, allow_negative_numbers = true, conflicts_with = "resume")]
     pub seeds: u64,
-    /// Give each model the `model.hidden` with which it has as many recurrent parameters, or FLOPs per word, as the first one
+    /// Choose `model.hidden` of each model so that it has as many recurrent parameters, or FLOPs per word, as the first one
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "resume")]
     pub equal: Option<EqualArg>,
     /// The device.
@@ -113,12 +114,12 @@ fn seeds(text: &str) -> Result<u64, String> {
     }
 }
 
-/// What all models of a comparison have as much of as the first.
+/// The quantity that `--equal` makes equal in all models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(in crate::cli) enum EqualArg {
     /// Parameters of the recurrent layers, without embedding and softmax
     Parameters,
-    /// FLOPs of a trained word, with those of the softmax
+    /// FLOPs per trained word, including those of the softmax
     Flops,
 }
 

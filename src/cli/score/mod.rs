@@ -30,14 +30,14 @@ use crate::train::score::Scorer;
     out-of-vocabulary tokens, the line. Every line is scored independently; its end counts as a token. A word that is not in \
     the vocabulary is scored as the unknown word `<UNK>`, whose probability is that of all unknown words together.\n\
     \n\
-    A line begins with a zero state, so in contiguous order `wlstm eval`, which reads the text as one sequence, finds a lower \
-    perplexity.\n\
+    Each line starts from a zero state. `wlstm eval` reads a text in contiguous order as one sequence, so its perplexity is \
+    lower.\n\
     \n\
     Lines from standard input are scored as they arrive, in order. On the CPU, the score of a line has the same digits whichever \
     lines are scored with it; on a GPU, the last digits may differ. At the end, perplexities with and without \
     out-of-vocabulary words are printed to standard error, in the format of KenLM, and then the bits per byte of the text, line \
-    ends included. `at least` means that some words are out of the vocabulary: the model does not say which, so a code of the \
-    text needs more bits.\n\
+    ends included. `at least` marks a lower bound: some words are out of the vocabulary, and the bits that identify them are \
+    not counted.\n\
     \n\
     Examples:\n  \
     echo 'the cat sat' | wlstm score runs/lm1b-g4\n  \
