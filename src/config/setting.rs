@@ -93,7 +93,7 @@ impl KeyValue for usize {
     }
 }
 
-/// Which lists of rising integers are allowed.
+/// Which lists of increasing integers are allowed.
 pub struct Rising {
     /// The maximum number of integers.
     pub most: usize,
@@ -101,7 +101,7 @@ pub struct Rising {
     pub range: RangeInclusive<usize>,
 }
 
-/// Rising integers. A single one is a list of one.
+/// Increasing integers. A single integer is a list of one.
 impl KeyValue for Vec<usize> {
     type Rule = Rising;
 
@@ -129,7 +129,7 @@ impl KeyValue for Vec<usize> {
     fn allowed(rule: &Rising) -> String {
         let (most, range) = (rule.most, &rule.range);
         format!(
-            "a rising list of at most {most} integers from {} to {}",
+            "an increasing list of at most {most} integers from {} to {}",
             range.start(),
             range.end()
         )

@@ -1,4 +1,4 @@
-//! Counts the literal marks and unknown words of a text, and says what is done about them.
+//! Counts the literal marks and unknown words of a text, and warns about them.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Counts the marks of a corpus; of one of more than 64 MB, estimates them.
+    /// Counts the marks of a corpus, or estimates the counts if it has more than 64 MB.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Marks {
         Ok(marks)
     }
 
-    /// Adds those of whole lines.
+    /// Adds the marks of whole lines.
     pub fn add(&mut self, text: &[u8]) {
         for at in memchr::memchr3_iter(b'<', b'[', b'@', text) {
             if let Some((word, _)) = word_at(text, at, &UNKNOWN) {
@@ -80,7 +80,7 @@ impl Marks {
         let mut warnings = Vec::new();
         if !self.ignored.is_empty() {
             warnings.push(format!(
-                "the {what} has {} at starts or ends of lines: they are ignored, because every line end is a mark already",
+                "the {what} has {} at starts or ends of lines: they are ignored, because line ends are already targets",
                 names(&self.ignored)
             ));
         }
@@ -112,7 +112,7 @@ impl Marks {
                 }));
             }
             _ if !self.unknown.is_empty() => warnings.push(format!(
-                "the {what} has {}, which `data.tokens = \"{kind}\"` splits into several tokens: its words are separated by spaces, so use \
+                "the {what} has {}, which `data.tokens = \"{kind}\"` splits into several tokens: if the text is tokenized, use \
                  \"whitespace\"",
                 names(&self.unknown)
             )),

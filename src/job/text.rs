@@ -125,8 +125,8 @@ pub(super) fn overlap_warning(
     let overlap = Overlap::of(text, training)?.filter(Overlap::is_large);
     Ok(overlap.map(|overlap| {
         format!(
-            "{} of the lines of the {what} are also in the training text, so its perplexity says little about other texts: leave them out of \
-             `data.train`, or hold text out with `data.valid_share`",
+            "{} of the lines of the {what} are also in the training text, so its perplexity says little about other texts: remove \
+             them from `data.train`, or hold out text with `data.valid_share`",
             percent(overlap.share)
         )
     }))

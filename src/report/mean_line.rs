@@ -6,9 +6,9 @@ type Line = Vec<(f64, f64)>;
 /// A band, `(x, low, high)` with ascending x.
 type Band = Vec<(f64, f64, f64)>;
 
-/// The mean of several lines, at the points of the first one as far as all lines reach, and the band from the lowest to the highest
-/// line. The lines are interpolated between their points. A single line stays as it is, without a band. Lines without points and
-/// points that are not finite are ignored.
+/// The mean of several lines, and the band from the lowest to the highest line, at those points of the first line where all lines
+/// have a value. The lines are interpolated between their points. A single line stays as it is, without a band. Lines without points
+/// and points that are not finite are ignored.
 pub(super) fn mean_line(lines: Vec<Line>) -> (Line, Band) {
     if let [_] = lines.as_slice() {
         return (lines.into_iter().flatten().collect(), Vec::new());
@@ -44,7 +44,7 @@ pub(super) fn mean_line(lines: Vec<Line>) -> (Line, Band) {
     (means, band)
 }
 
-/// The value of a line at `x`. `at`: a point at or before `x` from an earlier call, which is moved. `None` outside the line.
+/// The value of a line at `x`. `at`: the index of a point at or before `x`, which the call advances. `None` outside the line.
 fn value_at(line: &Line, at: &mut usize, x: f64) -> Option<f64> {
     while line.get(*at + 1).is_some_and(|(next, _)| *next <= x) {
         *at += 1;

@@ -21,16 +21,16 @@ const STYLE: &str = include_str!("page.css");
 const COMPARISON_NOTE: &str = "<p class=\"note\"><b>times</b>: speed relative to the first model. <b>by FLOPs</b>: the speed-up that its \
      FLOP count alone would allow. <b>reached</b>: the share of it that was achieved. <b>perplexity</b>: the best on the \
      validation text (lower is better); <b>last</b>: the one at the end. <b>bits/byte</b>: the negative log-likelihood of the \
-     validation text in bits, over its bytes (lower is better). <b>sooner</b>: the training time until the model was first as good \
-     as the first model at its best, as a share of the first model's own time; times between two validations are interpolated. \
+     validation text in bits, divided by its bytes (lower is better). <b>sooner</b>: the training time to reach the best validation of the \
+     first model, divided by the time that the first model needs; times between two validations are interpolated. \
      <b>memory</b>: bytes of device memory for training and validation.</p>\n";
 
 const UNLEARNED_NOTE: &str = "<p class=\"note\"><b>none learned</b>: many targets of the validation text are unknown words, but the \
      training text has none, so the model cannot predict them and its perplexity means little. \
      <code>data.min_count</code> or <code>data.vocab_size</code> makes rare words unknown.</p>\n";
 
-const BAND_NOTE: &str = "<p class=\"note\">A line is the mean over the seeds of a model, as far as all of its runs reach. The band \
-     around it goes from the lowest to the highest of them.</p>\n";
+const BAND_NOTE: &str = "<p class=\"note\">A line is the mean over the seeds of a model, where all of its runs have values. The band \
+     around it extends from the lowest to the highest run.</p>\n";
 
 /// The HTML page of some runs.
 pub fn page(title: &str, runs: &[RunData]) -> String {

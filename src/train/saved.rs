@@ -62,7 +62,7 @@ impl SavedModel {
     }
 }
 
-/// Whether a file is a model of words by an earlier rule.
+/// Whether a file is a model that was trained with an earlier version of `data.tokens = "words"`.
 pub fn has_earlier_words(path: &Path) -> bool {
     let checked = Checkpoint::open(path).and_then(|checkpoint| {
         let config = config_of(&checkpoint)?;
@@ -78,10 +78,10 @@ fn check_word_rule(checkpoint: &Checkpoint, config: &Config) -> Result<()> {
         return Ok(());
     }
     Err(Error::data(format!(
-        "`{}` was trained on words of another version of `data.tokens = \"words\"`, by which this program cannot split text",
+        "`{}` was trained with another version of `data.tokens = \"words\"`, which this program does not support",
         checkpoint.path().display()
     ))
-    .help("train it again: words are now those of the Unicode standard; or use the version of wlstm that wrote it"))
+    .help("train the model again, or use the version of wlstm that wrote it"))
 }
 
 /// Checks that all numbers of a tensor are finite. A model with others gives no probabilities.

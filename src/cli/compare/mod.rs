@@ -132,7 +132,7 @@ fn budget(arguments: &CompareArgs) -> Option<Budget> {
         .or(arguments.words.map(Budget::Words))
 }
 
-/// Prints the table and, below it, the perplexity of the unigram model of their text and what must be known to read the table.
+/// Prints the table and, below it, the notes and the perplexity of the unigram model of the text.
 fn print(arguments: &CompareArgs, lines: &[ComparisonRow], data: &DataConfig) -> Result<()> {
     let format = if arguments.json {
         TableFormat::Json

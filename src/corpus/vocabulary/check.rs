@@ -13,7 +13,7 @@ impl Vocabulary {
     /// # Errors
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if a word is not in the form of `data.normalization`, or if the vocabulary was
-    /// built by an earlier rule of `data.tokens = "words"`.
+    /// built by an earlier version of `data.tokens = "words"`.
     pub fn check_words(&self, data: &DataConfig, origin: &str) -> Result<()> {
         let is_whole = |word: &str| data.tokens.split(word).nth(1).is_none();
         let mut first_split = None;
@@ -22,7 +22,7 @@ impl Vocabulary {
             let word = self.word(id);
             if data.normalization.apply(word) != word {
                 return Err(Error::data(format!(
-                    "{origin}:{}: `{word}` is not in the form of `data.normalization = \"{}\"`, so no text has it",
+                    "{origin}:{}: `{word}` is not in the form of `data.normalization = \"{}\"`, so it cannot occur in a text",
                     id + 1,
                     data.normalization
                 ))
@@ -42,12 +42,12 @@ impl Vocabulary {
                     .map(|part| format!("`{part}`"))
                     .collect();
                 return Err(Error::data(format!(
-                    "{origin}:{}: the vocabulary is of an earlier rule of `data.tokens = \"words\"`: `{word}` is now split into {}",
+                    "{origin}:{}: the vocabulary is of an earlier version of `data.tokens = \"words\"`: `{word}` is now split into {}",
                     id + 1,
                     parts.join(", ")
                 ))
                 .help(
-                    "build it again with `wlstm vocab TEXT --out FILE --tokens words`; for text whose words are separated by spaces, set \
+                    "rebuild it with `wlstm vocab TEXT --out FILE --tokens words`; for text whose words are separated by spaces, set \
                      `data.tokens = \"whitespace\"`",
                 ));
             }
@@ -56,7 +56,7 @@ impl Vocabulary {
         }
         if let Some(word) = first_split {
             tracing::warn!(
-                "{count} words of `{origin}`, `{word}` the first of them, cannot occur in a text with `data.tokens = \"words\"`, which \
+                "{count} words of `{origin}`, for example `{word}`, cannot occur in a text with `data.tokens = \"words\"`, which \
                  splits them: use \"whitespace\" for text whose words are separated by spaces, or build a vocabulary with `wlstm vocab --tokens words`"
             );
         }
@@ -92,7 +92,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("v.txt:4: the vocabulary is of an earlier rule"),
+                .contains("v.txt:4: the vocabulary is of an earlier version"),
             "{error}"
         );
         assert!(

@@ -179,8 +179,8 @@ fn check_hidden(variants: &[ModelChange], sets: &[String]) -> Result<()> {
         return Ok(());
     };
     Err(
-        Error::usage(format!("`{KEY}` is given by {by}, but --equal solves it")).help(
-            "leave --equal or the values out; the size of the first model may be given by --set",
+        Error::usage(format!("`{KEY}` is given by {by}, but --equal chooses it")).help(
+            "leave out --equal or these values; --set with one value sets the size of the first model",
         ),
     )
 }

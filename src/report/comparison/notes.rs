@@ -1,11 +1,11 @@
-//! What must be known to read the table of a comparison.
+//! Notes that explain the table of a comparison.
 
 use super::row::ComparisonRow;
 use super::table::comparison_table;
 use crate::numbers::{bits, decimal};
 
-/// Sentences for below the table: over which seeds it has means, which models differ by less than chance explains, in how many
-/// streams perplexities were measured, and whether they can be compared.
+/// Sentences to print below the table: whether perplexities can be compared, the seeds of the means, the models within the spread of
+/// the seeds, lower bounds, and the number of streams.
 pub fn comparison_notes(rows: &[ComparisonRow]) -> Vec<String> {
     let parts = [
         incomparable(rows),
@@ -48,7 +48,7 @@ fn seeds(rows: &[ComparisonRow]) -> Option<String> {
     ))
 }
 
-/// The models of which a run is not in the means.
+/// The models whose means exclude a run.
 fn missing_seeds(rows: &[ComparisonRow]) -> Option<String> {
     let missing = |row: &ComparisonRow| {
         let seeds = row.over_seeds.as_ref()?;
@@ -64,7 +64,7 @@ fn missing_seeds(rows: &[ComparisonRow]) -> Option<String> {
     })
 }
 
-/// The models that may be as good as the best.
+/// The models whose difference from the best one may be chance.
 fn within_spread(rows: &[ComparisonRow]) -> Option<String> {
     let show = |value: f64| {
         if is_comparable(rows) {
@@ -99,8 +99,7 @@ fn lower_bound(rows: &[ComparisonRow]) -> Option<String> {
     let bounded =
         |row: &ComparisonRow| row.bits_per_byte.is_some() && row.bits_per_byte_is_lower_bound;
     rows.iter().any(bounded).then(|| {
-        "at least: the validation text has unknown words, and the model does not say which they are, so a code of the text needs \
-         more bits per byte."
+        "at least: a lower bound. The validation text has unknown words, and the bits that identify these words are not counted."
             .to_owned()
     })
 }
@@ -118,11 +117,11 @@ fn streams(rows: &[ComparisonRow]) -> Option<String> {
         } else {
             &format!("{first} streams")
         };
-        format!("All models validated in {streams}.")
+        format!("All models were validated in {streams}.")
     } else {
         let each: Vec<String> = rows.iter().map(|row| row.streams.to_string()).collect();
         format!(
-            "The models validated in different numbers of streams ({}), which changes perplexities of contiguous text.",
+            "The models were validated in different numbers of streams ({}), which changes perplexities of contiguous text.",
             each.join(", ")
         )
     })

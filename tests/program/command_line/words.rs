@@ -107,7 +107,7 @@ fn words_of_another_rule_are_refused() {
     let line = split("train tiny.toml --device cpu --set data.vocab=v");
     let refused = tiny.wlstm().args(line).args(WORDS).assert().code(3);
     let refused = refused.stderr(predicate::str::contains(
-        "v:2: the vocabulary is of an earlier rule",
+        "v:2: the vocabulary is of an earlier version",
     ));
     refused.stderr(predicate::str::contains(
         "help: build it again with `wlstm vocab",

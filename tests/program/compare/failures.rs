@@ -28,7 +28,7 @@ fn a_model_that_fails_does_not_stop_the_others() {
     );
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), 5, "{}", ended.stdout);
-    assert_eq!(lines[4], "All models validated in 4 streams.");
+    assert_eq!(lines[4], "All models were validated in 4 streams.");
     assert!(lines[3].starts_with("unigram model ("), "{}", ended.stdout);
     assert!(
         lines[1].ends_with("diverged") && lines[2].ends_with("finished"),

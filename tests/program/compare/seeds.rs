@@ -187,7 +187,7 @@ fn all_models_validate_in_the_same_streams() {
     }
     let markdown = std::fs::read_to_string(out.join("compare.md")).unwrap();
     assert!(
-        markdown.contains("All models validated in 3 streams."),
+        markdown.contains("All models were validated in 3 streams."),
         "{markdown}"
     );
     // The plan of validations is the same for all models, and is printed once.
