@@ -52,7 +52,7 @@ pub fn bits_per_byte(nll: f64, bytes: u64) -> Option<f64> {
     (bytes > 0).then(|| nll / LN_2 / bytes as f64)
 }
 
-/// Bits per byte for display: `1.873`. `at least 1.873` if a code of the text needs more, because it has unknown words.
+/// Bits per byte for display: `1.873`, or `at least 1.873` for a lower bound.
 pub fn bits(bits_per_byte: f64, is_lower_bound: bool) -> String {
     let least = if is_lower_bound { "at least " } else { "" };
     format!("{least}{bits_per_byte:.3}")

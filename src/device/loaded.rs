@@ -21,7 +21,7 @@ struct Command {
     changes_pipeline: bool,
     bind_group: wgpu::BindGroup,
     grid: [u32; 3],
-    /// Where the index of the step's condition is in the packed inputs.
+    /// The position of the index of the step's condition in the packed inputs.
     condition: Option<usize>,
 }
 
@@ -149,7 +149,7 @@ impl Loaded {
             label: None,
             timestamp_writes: timestamps,
         });
-        // The command before has been encoded in this pass.
+        // The previous command was encoded in this pass.
         let mut follows = false;
         for command in &self.commands[steps] {
             if self.skips(command) {

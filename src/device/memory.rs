@@ -338,7 +338,7 @@ impl Buffers {
         }
     }
 
-    /// Where the first index of a slice of an input is in the packed inputs.
+    /// The position of the first index of a slice of an input in the packed inputs.
     pub fn input_at(&self, slice: Slice) -> usize {
         self.homes[slice.tensor.0 as usize].start + slice.offset
     }

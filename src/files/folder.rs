@@ -139,8 +139,8 @@ pub fn cache_folder() -> Option<PathBuf> {
     }
 }
 
-/// A file without a name, which the system removes however the process ends. It is in the cache folder if possible: the folder
-/// for temporary files may be in memory.
+/// An unnamed temporary file, which the system removes when the process ends. It is in the cache folder if possible, because the
+/// folder for temporary files may be in memory.
 ///
 /// # Errors
 ///

@@ -26,9 +26,9 @@ pub enum ConfiguredText {
 pub struct EvaluationOptions {
     /// The number of targets, sampled evenly from the whole text; 0: all.
     pub targets: u64,
-    /// The number of streams, at least 1. Each reads its own part of the text, from a zero state: with one stream, only the
-    /// first words are predicted with little context. In `sentences` order a stream takes the next sentence when its own
-    /// has ended, and its state carries over.
+    /// The number of streams, at least 1. Each stream reads its own part of the text from a zero state, so that its first words
+    /// are predicted with little context. In `sentences` order a stream takes the next sentence when its current one ends, and
+    /// its state carries over.
     pub streams: usize,
 }
 
@@ -142,7 +142,7 @@ impl Trained {
         }
     }
 
-    /// A warning if a large part of the lines of a text is also in the training text, and this can be read.
+    /// A warning if a large part of the lines of a text is also in the training text. None if the training text cannot be read.
     pub fn overlap_with_training(&self, corpus: &Corpus) -> Option<String> {
         let training = Corpus::training(&self.config().data).ok()?;
         overlap_warning("text", corpus, &training).ok()?

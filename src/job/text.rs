@@ -99,7 +99,7 @@ impl TextFiles {
     }
 }
 
-/// Warns of literal marks in a text called `what`, and of unknown words that are written in another way than in the vocabulary.
+/// Warns about literal marks in a text called `what`, and about unknown words that are not written as in the vocabulary.
 ///
 /// # Errors
 ///

@@ -128,13 +128,13 @@ pub struct Valid {
     /// The UTF-8 bytes of the targets, line ends included. `None` in lines of old versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// Negative log-likelihood in bits over these bytes. If there are unknown words, a code of the text needs more.
+    /// Negative log-likelihood in bits divided by these bytes. A lower bound if there are unknown words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits_per_byte: Option<f64>,
 }
 
 impl Valid {
-    /// Whether a code of the text needs more than [`Valid::bits_per_byte`], because targets are unknown words.
+    /// Whether [`Valid::bits_per_byte`] is a lower bound, because targets are unknown words.
     pub fn is_lower_bound(&self) -> bool {
         self.unknown.is_some_and(|unknown| unknown > 0)
     }

@@ -14,10 +14,10 @@ pub struct Cost {
     /// The number of parameters of the recurrent layers.
     pub recurrent: u64,
     /// FLOPs of one trained word, forward and backward: six for each element of a recurrent matrix and for each element of the
-    /// softmax weights that a step uses (`S * P`; `V * P` for a full softmax; for an adaptive one, each cluster times its share of
+    /// softmax weights that a step uses (sampled: `S * P`; full: `V * P`; adaptive: the head, and each cluster times its share of
     /// the targets).
     pub flops_per_word: u64,
-    /// The part of it that the softmax has.
+    /// The part of `flops_per_word` in the softmax.
     pub softmax_flops_per_word: u64,
     /// FLOPs of one evaluated target: two for each element of a recurrent matrix and of the weights of the full or adaptive softmax.
     pub flops_per_target: u64,
@@ -29,13 +29,13 @@ pub struct Cost {
     pub average_bytes: u64,
 }
 
-/// The costs of the model of `config` with `vocabulary` words. The share of targets that each cluster of an adaptive softmax has is
-/// that of a log-uniform distribution.
+/// The costs of the model of `config` with `vocabulary` words. For an adaptive softmax, each cluster has the share of targets of a
+/// log-uniform distribution.
 pub fn cost(config: &Config, vocabulary: usize) -> Cost {
     cost_with(config, vocabulary, Clusters::expected_shares)
 }
 
-/// The costs of the model of `config` for a text whose words occur this often.
+/// The costs of the model of `config` for a text with these counts of words.
 pub fn cost_of_text(config: &Config, counts: &[u64]) -> Cost {
     cost_with(config, counts.len(), |clusters| clusters.shares(counts))
 }

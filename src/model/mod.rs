@@ -44,7 +44,7 @@
 //! running log-sum-exp, so that the logits `[T*B, V]` are never in memory at once.
 //!
 //! *Adaptive* (Grave et al. 2016): a softmax over the most frequent words and one entry for each cluster of the others, and for
-//! each cluster a softmax over its words with narrower weights, computed only at the positions whose target it has:
+//! each cluster a softmax over its words with narrower weights, computed only at the positions whose targets it contains:
 //! see [`clusters`]. Training and evaluation compute the same distribution.
 //!
 //! *Sampled* (Jean et al. 2015): `S` distinct candidates for each step, and with the recipe `paper` for each

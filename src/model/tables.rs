@@ -22,8 +22,7 @@ pub struct Cache {
 }
 
 /// The caches of a model with tables on the host: one for the embedding and one for the softmax, or one for a tied table. An
-/// adaptive softmax has none: a step uses every row of its head, and all of it is small. No cache if the tables are on the
-/// device.
+/// adaptive softmax has none, because it is small and a step uses every row of its head. No cache if the tables are on the device.
 pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cache> {
     if config.model.tables == TablePlacement::Device {
         return Vec::new();
@@ -35,7 +34,7 @@ pub fn caches(config: &Config, vocabulary: usize, division: Division) -> Vec<Cac
         (Softmax::Sampled { samples }, Recipe::Plain) => *samples,
         // The configuration refuses this.
         (Softmax::Full, _) => vocabulary,
-        // All of it is on the device.
+        // It is on the device.
         (Softmax::Adaptive(_), _) => 0,
     };
     let used = if config.model.tied {

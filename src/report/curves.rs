@@ -81,7 +81,7 @@ pub fn plots(runs: &[RunData]) -> Vec<Plot> {
             series: speed_series(runs),
         },
     ];
-    // Models of the same tokens have the same curves of bits per byte as of perplexity.
+    // If all models have the same tokens, curves of bits per byte have the same shape as those of perplexity.
     let is_wanted = |plot: &Plot| match plot.name {
         "bits-per-byte-by-time" => !is_comparable,
         _ => true,

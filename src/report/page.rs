@@ -21,9 +21,9 @@ const STYLE: &str = include_str!("page.css");
 const COMPARISON_NOTE: &str = "<p class=\"note\"><b>times</b>: speed relative to the first model. <b>by FLOPs</b>: the speed-up that its \
      FLOP count alone would allow. <b>reached</b>: the share of it that was achieved. <b>perplexity</b>: the best on the \
      validation text (lower is better); <b>last</b>: the one at the end. <b>bits/byte</b>: the negative log-likelihood of the \
-     validation text in bits, divided by its bytes (lower is better). <b>sooner</b>: the training time to reach the best validation of the \
-     first model, divided by the time that the first model needs; times between two validations are interpolated. \
-     <b>memory</b>: bytes of device memory for training and validation.</p>\n";
+     validation text in bits, divided by its bytes (lower is better). <b>sooner</b>: the training time to reach the best \
+     validation of the first model, divided by the time that the first model needs; times between two validations are \
+     interpolated. <b>memory</b>: bytes of device memory for training and validation.</p>\n";
 
 const UNLEARNED_NOTE: &str = "<p class=\"note\"><b>none learned</b>: many targets of the validation text are unknown words, but the \
      training text has none, so the model cannot predict them and its perplexity means little. \

@@ -21,7 +21,7 @@ pub struct RunData {
     pub folder: PathBuf,
     /// Name for display: that of the configuration, unless a comparison gives another one.
     pub label: String,
-    /// The model of a comparison with several seeds, which all its runs have. Otherwise `None`.
+    /// In a comparison with several seeds: the model, the same for all its runs. Otherwise `None`.
     pub model: Option<String>,
     /// The resolved configuration.
     pub config: Config,

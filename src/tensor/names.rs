@@ -55,7 +55,7 @@ const LAYERS: &str = "layers.";
 /// The text of the vocabulary in a checkpoint.
 pub const VOCABULARY: &str = "vocab";
 
-/// The name in the metadata of a checkpoint that says by which rule `data.tokens = "words"` splits text.
+/// The metadata key of a checkpoint for the rule by which `data.tokens = "words"` splits text.
 pub const WORD_RULE: &str = "words";
 
 /// The loss scale of mixed precision and the number of steps since it changed, `[2]`.

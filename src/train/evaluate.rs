@@ -37,13 +37,14 @@ impl Evaluation {
         (self.nll / self.targets as f64).exp()
     }
 
-    /// The total negative log-likelihood in bits, over the bytes of the targets. If targets are unknown words, the model does not
-    /// say which words they are, so a code of the text needs more: see [`Evaluation::is_lower_bound`]. `None` without bytes.
+    /// The total negative log-likelihood in bits, divided by the bytes of the targets. A lower bound if targets are unknown words:
+    /// see [`Evaluation::is_lower_bound`]. `None` without bytes.
     pub fn bits_per_byte(&self) -> Option<f64> {
         bits_per_byte(self.nll, self.bytes)
     }
 
-    /// Whether a code of the text needs more than [`Evaluation::bits_per_byte`].
+    /// Whether [`Evaluation::bits_per_byte`] is a lower bound: targets are unknown words, and the bits that identify these words
+    /// are not counted.
     pub fn is_lower_bound(&self) -> bool {
         self.unknown > 0
     }

@@ -71,7 +71,7 @@ pub fn has_earlier_words(path: &Path) -> bool {
     checked.unwrap_or(false)
 }
 
-/// Checks that text is split into words as it was in the training of the model.
+/// Checks that text is split into words as in the training of the model.
 fn check_word_rule(checkpoint: &Checkpoint, config: &Config) -> Result<()> {
     let rule = checkpoint.metadata().get(names::WORD_RULE);
     if config.data.tokens != Tokens::Words || rule.is_some_and(|rule| rule == WORD_RULE) {

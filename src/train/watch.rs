@@ -79,7 +79,7 @@ pub enum Event {
     Validations {
         /// When the run validates and on what: one or more sentences, the same for all models of a comparison with equal batches.
         text: String,
-        /// What that costs in training steps: sentences, or nothing if it is not known.
+        /// The cost in training steps, in sentences. Empty if it is not known.
         costs: String,
     },
     /// Progress of a validation.
@@ -99,8 +99,7 @@ pub enum Event {
         seconds: f64,
         /// The perplexity.
         perplexity: f64,
-        /// Bits per byte of the text. If there are unknown words, a lower bound for a code of the text. `None` if the targets have
-        /// no byte.
+        /// Bits per byte of the text, a lower bound if there are unknown words. `None` if the targets have no bytes.
         bits_per_byte: Option<f64>,
         /// The perplexity of the unigram model on the same targets. `None` if the vocabulary has no counts.
         unigram: Option<f64>,

@@ -1,4 +1,4 @@
-//! What the softmax of a word costs, of the configured kind and of the others.
+//! The cost of the softmax: of the configured kind and of the other kinds.
 
 use serde::Serialize;
 
@@ -8,23 +8,23 @@ use crate::model::clusters::{Cluster, Clusters};
 use crate::model::cost::{Cost, cost, cost_of_text};
 use crate::model::parameters::Group;
 
-/// The number of candidates of a sampled softmax if the configuration has another kind, as long as the vocabulary is larger.
+/// The number of candidates of a sampled softmax if the configuration has another kind. Limited by the size of the vocabulary.
 const SAMPLES: usize = 8192;
 
 /// A kind of softmax.
 #[derive(Serialize)]
 pub(super) struct SoftmaxChoice {
     pub kind: &'static str,
-    /// Of a sampled softmax.
+    /// Sampled softmax: the number of candidates.
     pub samples: Option<usize>,
-    /// Of an adaptive softmax.
+    /// Adaptive softmax: the first id of each cluster.
     pub cutoffs: Option<Vec<usize>>,
     /// Parameters of the softmax.
     pub parameters: u64,
-    /// FLOPs of a trained word: of the softmax, and of the whole model.
+    /// FLOPs per trained word: of the softmax, and of the whole model.
     pub flops_per_word: u64,
     pub flops_of_model: u64,
-    /// Of an adaptive softmax: its head, then its clusters.
+    /// Adaptive softmax: the head, then the clusters.
     pub clusters: Vec<ClusterCost>,
 }
 
@@ -34,11 +34,11 @@ pub(super) struct ClusterCost {
     pub first_id: usize,
     pub words: usize,
     pub width: usize,
-    /// The share of the targets that it has.
+    /// The share of the targets that are in it.
     pub share: f64,
-    /// Whether the share follows from counts of words, rather than from a log-uniform distribution.
+    /// Whether the share is from word counts, not from a log-uniform distribution.
     pub counted: bool,
-    /// FLOPs of a trained word, on average.
+    /// FLOPs per trained word, on average.
     pub flops_per_word: u64,
 }
 

@@ -80,7 +80,7 @@ impl<'a> Scoring<'a> {
         }
     }
 
-    /// Warns of literal marks in the lines.
+    /// Warns about literal marks in the lines.
     fn warn_of_marks(&self) {
         let tokens = self.trained.config().data.tokens;
         let warnings = self

@@ -80,7 +80,8 @@ impl<R: CpuReal> Loaded<R> {
         bytes.sum()
     }
 
-    /// Runs every step that its condition does not skip, and calls `done` after each step. Allocates nothing, except what kernels need at their first run.
+    /// Runs every step, unless its condition skips it, and calls `done` after each. Allocates nothing, except what kernels need at
+    /// their first run.
     ///
     /// # Panics
     ///

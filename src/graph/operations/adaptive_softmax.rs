@@ -1,16 +1,17 @@
 //! Cross-entropy of an adaptive softmax (Grave et al. 2016): a head over the most frequent words and one entry for each cluster of
-//! the others, and for each cluster a softmax over its words, computed only at the positions whose target it has.
+//! the others, and for each cluster a softmax over its words, computed only at the positions whose targets it contains.
 //!
 //! ```text
-//! nll = nll_head(target, or the entry of its cluster) + nll_cluster(target), the second only for targets in a cluster
-//! nll_head    = cross-entropy of h H' + b
-//! nll_cluster = cross-entropy of (h A) B'
+//! nll = nll_head(target)                                 for a target in the head
+//! nll = nll_head(entry of cluster k) + nll_k(target)     for a target in cluster k
+//! nll_head = cross-entropy of h H' + b
+//! nll_k    = cross-entropy of (h A_k) B_k'
 //! ```
 //!
 //! The host lists the positions of each cluster, section by section; see [`Sections`](crate::model::clusters::Sections). The steps
-//! of a section, except the first of each cluster, are skipped if it is empty. A section is complete, loss and gradients, before the
-//! next one begins, so that the logits of all share memory. No operation is left on the tape: the backward pass is part of the
-//! forward pass.
+//! of a section, except the first of each cluster, are skipped if it is empty. The losses and gradients of a section are complete
+//! before the next one begins, so that all sections share the memory of logits. The forward pass also computes the gradients, so the
+//! tape has no operation for the backward pass.
 
 use super::super::plan::Slice;
 use super::super::{Graph, Operation, Parameter, Value};
@@ -36,7 +37,7 @@ pub struct Tail {
     pub projection: Parameter,
     /// The weights of its words, `[words, width]`.
     pub weight: Parameter,
-    /// The places of each of its sections.
+    /// The capacity of each of its sections, in positions.
     pub sections: Vec<usize>,
 }
 
@@ -47,7 +48,7 @@ pub struct AdaptiveOptions {
     pub tile: usize,
     /// Gradients are those of the sum of the losses divided by this. None: there is no backward pass.
     pub divisor: Option<f32>,
-    /// Whether products run in one piece whatever their size, so that the result of a position does not depend on the others.
+    /// Whether products are never split, so that the result of a position does not depend on the others.
     pub whole_products: bool,
 }
 
@@ -62,7 +63,7 @@ struct Lists {
 /// The losses `[T*B]` after `h [T*B, P]`.
 ///
 /// The host writes the inputs of [`ClusterTargets`](crate::model::clusters::ClusterTargets): `targets.head [T*B]`, and
-/// `clusters.sources`, `clusters.positions` and `clusters.targets`, which have as many elements as all sections together have places.
+/// `clusters.sources`, `clusters.positions` and `clusters.targets`, whose length is the total capacity of all sections.
 pub fn adaptive_softmax(
     graph: &mut Graph,
     h: Value,

@@ -1,4 +1,4 @@
-//! Solves the number of cells of a layer, `H`, so that a model is as large or as costly as another one.
+//! Chooses the number of cells of a layer, `H`, so that a model is as large or as costly as another one.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,17 +7,17 @@ use crate::error::{Error, Result};
 use crate::model::cost::cost;
 use crate::numbers::{grouped, percent};
 
-/// What every model of a comparison has as much of as the first one.
+/// The quantity that is equal in all models of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Equal {
     /// Parameters of the recurrent layers: gates, biases and projections, without embedding and softmax.
     Parameters,
-    /// FLOPs of a trained word, those of the softmax included.
+    /// FLOPs per trained word, including those of the softmax.
     Flops,
 }
 
-/// The multiple that `H` must be, besides what the cells require: kernels compute 8 cells at once.
+/// `H` is a multiple of this, because kernels compute 8 cells at once. The cells may require more.
 pub const MULTIPLE: usize = 8;
 
 /// The largest accepted difference from the first model.
@@ -26,7 +26,7 @@ pub const TOLERANCE: f64 = 0.05;
 /// The largest `H` that is tried.
 const LARGEST: usize = 1 << 20;
 
-/// The numbers of multiples that are tried in each direction until one fits all cells. Groups of more cells are rare.
+/// The number of multiples that are tried in each direction until all cells accept one. More groups than this are rare.
 const TRIED: usize = 4096;
 
 /// A solution.
@@ -34,14 +34,14 @@ const TRIED: usize = 4096;
 pub struct Solved {
     /// `model.hidden`.
     pub hidden: usize,
-    /// What the model then has.
+    /// The quantity of the model with this size.
     pub value: u64,
-    /// What the first model has.
+    /// The quantity of the first model.
     pub target: u64,
 }
 
 impl Equal {
-    /// What a model has.
+    /// The quantity of a model.
     pub fn of(self, config: &Config, vocabulary: usize) -> u64 {
         let cost = cost(config, vocabulary);
         match self {
@@ -50,7 +50,7 @@ impl Equal {
         }
     }
 
-    /// The words for a message.
+    /// The name in messages.
     fn noun(self) -> &'static str {
         match self {
             Equal::Parameters => "recurrent parameters",
@@ -67,7 +67,7 @@ impl Equal {
             config
         };
         let value = |hidden: usize| self.of(&with(hidden), vocabulary);
-        // The first multiple that has as much as the target: costs grow with H.
+        // The first multiple that reaches the target: costs grow with H.
         let (mut low, mut high) = (1, LARGEST / MULTIPLE);
         while low < high {
             let middle = low.midpoint(high);
@@ -149,7 +149,7 @@ impl Solved {
     }
 }
 
-/// Whether a configuration can have its sizes.
+/// Whether the cells of a configuration accept its sizes.
 fn accepts(config: &Config) -> bool {
     let model = &config.model;
     let fits = |layer: usize| model.cells[layer].check(&model.sizes(layer)).is_ok();

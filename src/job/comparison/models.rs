@@ -17,7 +17,7 @@ use crate::report::{Measure, measure};
 pub struct Model {
     /// The label in tables: how it differs from the other models.
     pub label: String,
-    /// With several seeds: the label without the seed, which all runs of the model have. Otherwise `None`.
+    /// With several seeds: the label without the seed, the same for all runs of the model. Otherwise `None`.
     pub model: Option<String>,
     /// The folder of its run, relative to that of the comparison.
     pub folder: String,
@@ -28,7 +28,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// The label of its row in the table, which all runs of the model with other seeds have.
+    /// The label of its row in the table, the same for all seeds of the model.
     pub fn row(&self) -> &str {
         self.model.as_ref().unwrap_or(&self.label)
     }
@@ -57,7 +57,7 @@ pub struct Sources<'a> {
     pub sets: &'a [String],
     /// Overrides of all models, which apply last.
     pub more: &'a [String],
-    /// Whether `model.hidden` of all models but the first is solved later: it need not suit their cells yet.
+    /// Whether `model.hidden` of all models but the first is chosen later. Their own values may then be invalid for their cells.
     pub solves_hidden: bool,
 }
 
@@ -152,7 +152,7 @@ fn check_keys(variants: &[ModelChange], sets: &[String]) -> Result<()> {
     }
 }
 
-/// The configuration, with another `model.hidden` if its own does not suit its cells.
+/// The configuration, with another `model.hidden` if its cells do not accept its own.
 fn load_with_any_hidden(file: &Path, sets: &[String]) -> Result<Config> {
     /// The largest multiple of [`MULTIPLE`] that is tried.
     const TIMES: usize = 128;
@@ -164,7 +164,7 @@ fn load_with_any_hidden(file: &Path, sets: &[String]) -> Result<Config> {
     own.or_else(|error| (1..=TIMES).find_map(other).ok_or(error))
 }
 
-/// Refuses sizes of a layer that the comparison is to solve.
+/// Refuses sizes of a layer if the comparison chooses them.
 fn check_hidden(variants: &[ModelChange], sets: &[String]) -> Result<()> {
     const KEY: &str = "model.hidden";
     let mut of_variants = variants.iter().flat_map(|variant| &variant.sets);
@@ -209,7 +209,7 @@ fn check_texts(models: &[Model]) -> Result<()> {
     Ok(())
 }
 
-/// Every model with `count` seeds, from its own `train.seed` on: all models with the first seed, then all with the next.
+/// Every model with `count` consecutive seeds from its own `train.seed` on: all models with the first seed, then all with the next.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Prepares a comparison: opens the texts, solves sizes, decides on turns, and creates the folder.
+//! Prepares a comparison: opens the texts, chooses sizes and the length of turns, and creates the folder.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -101,7 +101,7 @@ fn prepare(
     })
 }
 
-/// Gives every model the size with which it equals the first one.
+/// Chooses the sizes of the models so that they equal the first one.
 fn equalise(
     equal: Equal,
     models: &mut [Model],
@@ -138,7 +138,7 @@ fn equalise(
     Ok(())
 }
 
-/// The number of targets of the validations of each model. Models of the same tokens share it.
+/// The number of targets of the validations of each model. Models with the same tokens share it.
 fn shared_targets(models: &[Model]) -> Vec<Arc<SharedTargets>> {
     let mut all: Vec<Arc<SharedTargets>> = Vec::new();
     for model in models {

@@ -57,7 +57,7 @@ pub struct ComparisonSpec {
     /// The number of streams in which every model validates. 0 in records of old versions.
     #[serde(default)]
     pub streams: usize,
-    /// What all models have as much of as the first, for readers: their configurations have the sizes.
+    /// The quantity that is equal in all models. Informative only: the configurations have the sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub equal: Option<Equal>,
     /// The models. The first is the baseline of the table.

@@ -20,7 +20,7 @@ pub struct Comparison {
     pub(super) models: Vec<Model>,
     /// The folder, if the comparison is resumed.
     pub(super) folder: Option<ComparisonFolder>,
-    /// What the sizes of the models are yet to be solved for, which needs their vocabularies.
+    /// The quantity to make equal. The sizes are chosen when the vocabularies are known.
     pub(super) equal: Option<Equal>,
     /// Overrides of the configurations, for messages.
     pub(super) overrides: Vec<String>,
@@ -40,9 +40,9 @@ pub struct BeginOptions {
     pub overrides: Vec<String>,
     /// The seed of all random numbers. None: those of the configurations.
     pub seed: Option<u64>,
-    /// The number of seeds with which each model is trained, at least 1: `train.seed`, `train.seed + 1` and so on.
+    /// The number of seeds of each model, at least 1: `train.seed`, `train.seed + 1` and so on.
     pub seeds: u64,
-    /// Gives each model the `model.hidden` with which it equals the first one. `None`: those of the configurations.
+    /// Chooses `model.hidden` of each model so that it equals the first one. `None`: the values of the configurations.
     pub equal: Option<Equal>,
     /// The budget of each model. None: the limits in the configurations.
     pub budget: Option<Budget>,
@@ -186,8 +186,8 @@ impl Comparison {
     }
 }
 
-/// Lets all models validate in the same number of streams, the smallest of their numbers: perplexities with different numbers of
-/// streams cannot be compared. Returns the number.
+/// Sets the number of validation streams of all models to the smallest of their numbers, because perplexities with different
+/// numbers of streams cannot be compared. Returns the number.
 fn agree_on_streams(models: &mut [Model]) -> usize {
     let of_model = |model: &Model| model.config.train.validation_streams();
     let streams = models.iter().map(of_model).min().unwrap_or(1);

@@ -30,7 +30,7 @@ pub struct ReadyComparison {
     pub(super) options: ExecutorOptions,
     /// The length of a turn. None: until the run ends.
     pub(super) turn: Option<Duration>,
-    /// For each model the number of targets of validations, the same for all models of the same tokens.
+    /// For each model the number of targets of validations. Models with the same tokens share it.
     pub(super) targets: Vec<Arc<SharedTargets>>,
     pub(super) _lock: File,
 }
@@ -39,7 +39,7 @@ pub struct ReadyComparison {
 pub struct ComparisonOutcome {
     /// The models.
     pub models: Vec<Model>,
-    /// The rows of the table: one for each model, also if it has several seeds. Empty if no run has started.
+    /// The rows of the table: one for each model, however many seeds it has. Empty if no run has started.
     pub lines: Vec<ComparisonRow>,
     /// The position of each model that failed, with its error.
     pub failures: Vec<(usize, Error)>,

@@ -1,8 +1,8 @@
-//! `table[ids[row]] += scale * x[row]`: adds rows to those of a table. `x [rows, width]`, `ids [rows]`, all distinct, and
-//! `table [window, width]`, which begins at id `base`. Rows with other ids are skipped; so is an id that no table has, such as
+//! `table[ids[row] - base] += scale * x[row]`: adds rows to rows of a table. `x [rows, width]`; `ids [rows]`, all distinct;
+//! `table [window, width]`, whose first row has the id `base`. Rows with ids outside the table are skipped, for example
 //! [`IGNORE`](crate::kernels::softmax::IGNORE).
 //!
-//! Backward is [`super::gather`]: `dx[row] = scale * dtable[ids[row]]`.
+//! Backward is [`super::gather`]: `dx[row] = scale * dtable[ids[row] - base]`.
 
 use crate::kernel::{Binding, Buffers, Case, Fill, Kernel, Params as _, Work, grid_over};
 use crate::real::Real;

@@ -142,8 +142,8 @@ fn emit_copy(graph: &mut Graph, from: Slice, to: Slice) {
         .step("output", &copy::KERNEL, &params, &[from, to]);
 }
 
-/// The losses of `targets [R]` with the full softmax, or the head of an adaptive one, of the input `h [R, P]`: the output `nll [R]`. For a target outside
-/// the vocabulary, the output is the log-sum-exp of all logits.
+/// The losses of `targets [R]` for the input `h [R, P]`, with the full softmax or the head of an adaptive one: the output
+/// `nll [R]`. For a target outside the vocabulary, the output is the log-sum-exp of all logits.
 ///
 /// All plans divide the vocabulary into the same tiles, so that the result of a row is bitwise identical in each.
 pub fn line_softmax(
@@ -189,8 +189,8 @@ fn classes(config: &Config, vocabulary: usize, body: &Body<'_>) -> (Parameter, P
 
 /// The logits of `targets [R]` after the input `h [R, P]`: the output `logits [R]`.
 ///
-/// With an adaptive softmax, a word of a cluster has the sum of the logit of its cluster and of its log-probability in the
-/// cluster, and the inputs are those of [`ClusterTargets`](super::super::clusters::ClusterTargets), with the sections of
+/// With an adaptive softmax, the logit of a word in a cluster is the logit of the cluster plus the log-probability of the word in
+/// the cluster. The inputs are then those of [`ClusterTargets`](super::super::clusters::ClusterTargets), with the sections of
 /// [`Clusters::fixed_sections`].
 pub fn line_targets(
     config: &Config,

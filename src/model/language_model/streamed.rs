@@ -18,8 +18,8 @@ use crate::tensor::names::{self, StateOwner};
 
 /// The plans of an evaluation with tables on the host. They exchange persistent tensors, see [`names::evaluation`].
 pub struct Streamed {
-    /// From `evaluation.embedded [T*B, E]`, which the host looks up, to `evaluation.h [T*B, P]`. In an evaluation with an adaptive
-    /// softmax, which is on the device, to the losses: the output `nll [T*B]`.
+    /// From `evaluation.embedded [T*B, E]`, which the host looks up, to `evaluation.h [T*B, P]`. With an adaptive softmax, which is
+    /// on the device, to the losses of an evaluation: the output `nll [T*B]`.
     pub hidden: Plan,
     /// The softmax, if it is on the host.
     pub softmax: Option<StreamedSoftmax>,

@@ -19,7 +19,8 @@ const SEPARATE: usize = 16;
 ///
 /// Inputs: `inputs [T*B]`, `targets [T*B]`, `rows.embedding`, `random [4]` with dropout, and for a sampled softmax what
 /// [`sampled_softmax()`] names. An adaptive softmax has the inputs of
-/// [`adaptive_softmax()`](crate::graph::operations::adaptive_softmax()) instead of `targets`. In a step of several parts row indices are inputs of the update. Gradients are scaled by the
+/// [`adaptive_softmax()`](crate::graph::operations::adaptive_softmax()) instead of `targets`. In a step of several parts row
+/// indices are inputs of the update. Gradients are scaled by the
 /// recipe. With `paper` they are those of `T * mean(l)`, times `B` for a separate embedding table; with `plain` those of
 /// `mean(l)` (see [What is computed](crate::model#gradients-and-optimizers)).
 pub fn training(graph: &mut Graph, config: &Config, vocabulary: usize, part: Part) {

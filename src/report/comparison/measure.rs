@@ -1,4 +1,4 @@
-//! By which number two models can be compared.
+//! The number by which two models can be compared.
 
 use crate::config::DataConfig;
 
@@ -7,7 +7,7 @@ use crate::config::DataConfig;
 pub enum Measure {
     /// Perplexity: the models predict the same tokens.
     Perplexity,
-    /// Bits per byte: the models read the same text as different tokens.
+    /// Bits per byte: the models split the same text into different tokens.
     BitsPerByte,
 }
 
@@ -15,8 +15,7 @@ pub enum Measure {
 ///
 /// # Errors
 ///
-/// The name of a key of `[data]` in which they differ, if their validation texts are not the same, or not the same as far as the
-/// configurations say.
+/// The name of a key of `[data]` in which they differ, if their validation texts differ according to the configurations.
 pub fn measure(one: &DataConfig, other: &DataConfig) -> Result<Measure, &'static str> {
     let DataConfig {
         order,
@@ -52,7 +51,7 @@ pub fn measure(one: &DataConfig, other: &DataConfig) -> Result<Measure, &'static
         && *vocab == one.vocab
         && *vocab_size == one.vocab_size
         && *min_count == one.min_count
-        // Without a vocabulary file, the vocabulary is counted in the training text.
+        // Without a vocabulary file, the vocabulary is built from the training text.
         && (vocab.is_some() || *train == one.train);
     Ok(if is_same {
         Measure::Perplexity

@@ -27,15 +27,14 @@ pub struct ComparisonRow {
     pub unit: &'static str,
     /// Words per second.
     pub words_per_second: f64,
-    /// Speed relative to the first row. NaN for other tokens than those of the first row, here and in the next two.
+    /// Speed relative to the first row. NaN, here and in the next two, if the tokens are not those of the first row.
     pub speedup: f64,
     /// The speed-up that the FLOP count alone would allow.
     pub speedup_by_flops: f64,
     /// The share of it that was achieved: `speedup / speedup_by_flops`.
     pub share_reached: f64,
-    /// The training time at which it first reached the best validation of the first row, as a share of the time that the first row
-    /// needed for it. `None` if it never did. With several seeds the mean over the pairs of the same seed, and `None` if it
-    /// failed to in one of them.
+    /// The training time to reach the best validation of the first row, divided by the time that the first row needed. `None` if
+    /// it was never reached. With several seeds: the mean over the pairs with the same seed, `None` if a pair has no value.
     pub sooner: Option<f64>,
     /// The best validation perplexity.
     pub perplexity: Option<f64>,
@@ -45,13 +44,13 @@ pub struct ComparisonRow {
     pub perplexity_targets: Option<u64>,
     /// The last validation perplexity.
     pub last_perplexity: Option<f64>,
-    /// Whether the perplexities can be compared with those of the first row: both are of the same tokens of the same text.
+    /// Whether the perplexities can be compared with those of the first row: both models predict the same tokens of the same text.
     pub perplexity_is_comparable: bool,
     /// Bits per byte of the best validation.
     pub bits_per_byte: Option<f64>,
     /// Bits per byte of the last validation.
     pub last_bits_per_byte: Option<f64>,
-    /// Whether a code of the text needs more bits, because it has unknown words.
+    /// Whether bits per byte are a lower bound, because targets are unknown words.
     pub bits_per_byte_is_lower_bound: bool,
     /// The number of streams of validations.
     pub streams: usize,
@@ -69,7 +68,7 @@ pub struct ComparisonRow {
     pub status: String,
     /// The run folder; with several seeds that of the first.
     pub run: PathBuf,
-    /// With several seeds: their standard deviations, and the row of each run. The other members are then means.
+    /// With several seeds: the standard deviations, and the row of each run. The other fields are then means.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over_seeds: Option<OverSeeds>,
 }
@@ -95,7 +94,7 @@ pub struct OverSeeds {
     pub runs: Vec<ComparisonRow>,
 }
 
-/// The distance of a mean from the best mean: of perplexities or, for models of different tokens, of bits per byte.
+/// The distance of a mean from the best mean: of perplexity or, if models have different tokens, of bits per byte.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FromBest {
     /// The best model.

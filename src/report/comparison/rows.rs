@@ -90,8 +90,8 @@ fn row(first: &RunData, run: &RunData) -> ComparisonRow {
     }
 }
 
-/// Whether the validations of two runs say that they are on the same tokens of the same text, which the configurations may name
-/// differently.
+/// Whether the validations of two runs show that both are on the same tokens of the same text, although the configurations may name
+/// them differently.
 fn is_on_same_text(first: &RunData, run: &RunData) -> bool {
     let size = |run: &RunData| {
         let last = run.last_valid()?;

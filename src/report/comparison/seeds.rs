@@ -18,12 +18,12 @@ pub fn groups(runs: &[RunData]) -> Vec<Vec<&RunData>> {
     groups
 }
 
-/// Whether the numbers of a run count: a run that failed or diverged did not get as far as the others.
+/// Whether the means include a run. A run that failed or diverged did not train as long as the others.
 fn counts(row: &ComparisonRow) -> bool {
     row.perplexity.is_some() && !matches!(row.status.as_str(), "failed" | "diverged" | "not begun")
 }
 
-/// The row of a model with these rows of its runs, of which there are at least two.
+/// The row of a model from the rows of its runs, at least two.
 pub fn over_seeds(label: String, seeds: Vec<u64>, runs: Vec<ComparisonRow>) -> ComparisonRow {
     let measured: Vec<&ComparisonRow> = runs.iter().filter(|row| counts(row)).collect();
     let values = |of: &dyn Fn(&ComparisonRow) -> Option<f64>| -> Vec<f64> {
@@ -43,7 +43,7 @@ pub fn over_seeds(label: String, seeds: Vec<u64>, runs: Vec<ComparisonRow>) -> C
         sum / runs.len() as u64
     };
     let first = &runs[0];
-    // A pair in which the model never got there has no time, so there is no mean of all.
+    // If one pair has no value, there is no mean.
     let pairs: Option<Vec<f64>> = measured.iter().map(|row| row.sooner).collect();
     let words_per_second = finite(|row| row.words_per_second);
     ComparisonRow {
@@ -83,7 +83,7 @@ pub fn over_seeds(label: String, seeds: Vec<u64>, runs: Vec<ComparisonRow>) -> C
     }
 }
 
-/// The state of all runs: `finished`, or how many are in which other state.
+/// The status of all runs: `finished`, or the number of runs in each other status.
 fn status(runs: &[ComparisonRow]) -> String {
     let mut others: Vec<(&str, usize)> = Vec::new();
     for row in runs.iter().filter(|row| row.status != "finished") {

@@ -1,14 +1,14 @@
-//! How much sooner a model reached the best validation of another one.
+//! The relative time in which a model reaches the best validation of another one.
 
 use super::measure::{Measure, measure};
 use crate::metrics::Valid;
 use crate::report::run::RunData;
 
-/// The training time at which `run` first reached the best validation of `first`, as a share of the time at which `first` reached it.
+/// The training time at which `run` first reached the best validation of `first`, divided by the time at which `first` reached it.
 /// `None` if it never did, or if the two cannot be compared.
 ///
-/// Only the validations of the curves count, which all have the same targets. Between two validations the mean loss is taken to
-/// change linearly with the training time. A model whose first validation is good enough reached it at that validation.
+/// Only the validations of the curves count, which all have the same targets. Between two validations the mean loss is interpolated
+/// linearly over the training time. If the first validation is good enough, its time counts.
 pub fn sooner(first: &RunData, run: &RunData) -> Option<f64> {
     let measure = measure(&first.config.data, &run.config.data).ok()?;
     let (baseline, curve) = (curve(first, measure), curve(run, measure));

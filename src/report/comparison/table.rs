@@ -153,7 +153,7 @@ fn bits_cell(row: &ComparisonRow, value: Option<f64>, deviation: Option<f64>) ->
     spread(text, deviation, |deviation| bits(deviation, false))
 }
 
-/// The share of unknown words, and whether the model was trained on none.
+/// The share of unknown words, and whether training had none.
 pub fn unknown_words(row: &ComparisonRow) -> String {
     let share = row.unknown.map_or("-".to_owned(), percent);
     if row.unlearned {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Joins neighbouring points, so that at most `most` are left. A joint point has the range of all.
+/// Merges neighbouring points, so that at most `most` are left. A merged point has the range of its points.
 pub(super) fn thinned(points: &[(f64, f64, f64)], most: usize) -> Vec<(f64, f64, f64)> {
     let bin = points.len().div_ceil(most).max(1);
     let join = |part: &[(f64, f64, f64)]| {

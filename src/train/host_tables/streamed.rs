@@ -200,8 +200,8 @@ impl StreamedSoftmax {
     }
 }
 
-/// The logits `[B, V]` after one more word of each text. The host computes those of a sampled softmax: every weight is used once, so
-/// sending them to the device would take longer. `clusters`: the clusters of an adaptive softmax.
+/// The logits `[B, V]` after one more word of each text. The host computes the logits, except those of an adaptive softmax: every
+/// weight is used once, so sending the weights to the device would take longer. `clusters`: the clusters of an adaptive softmax.
 pub fn streamed_logits(
     executor: &mut dyn Executor,
     plan: PlanId,

@@ -31,7 +31,7 @@ impl InferencePlans {
         }
     }
 
-    /// The plans of a batch of validation.
+    /// The plans of a validation batch.
     pub fn evaluation(&self, set: ParameterSet) -> &EvaluationPlans {
         self.evaluation[set as usize].get_or_init(|| {
             let extent = validation_extent(&self.config);
@@ -117,15 +117,15 @@ impl EvaluationPlans {
     }
 }
 
-/// The maximum number of time steps of a batch of evaluation, unless a training batch has more: a plan has steps for each. Enough for
-/// a window of an evaluation of part of a text, with its context.
+/// The maximum number of time steps of an evaluation batch, unless a training batch has more. A plan has steps for each time step.
+/// Enough for a window of an evaluation on part of a text, with its context.
 const LONGEST: usize = 384;
 
 /// The same with tables on the host, whose softmax is sent to the device once per batch.
 const LONGEST_STREAMED: usize = 2048;
 
-/// A batch of evaluation with `streams` streams. It has about as many rows as a training batch, so that it needs no more memory,
-/// and few streams are read in long batches: the products of all their time steps but the recurrent ones are computed at once.
+/// An evaluation batch with `streams` streams. It has about as many rows as a training batch, so that it needs no more memory. With
+/// few streams, batches are long, because all products but the recurrent ones are computed at once for all time steps.
 pub fn evaluation_extent(config: &Config, streams: usize) -> Extent {
     let train = &config.train;
     let longest = if tables_on_host(config) {
@@ -140,7 +140,7 @@ pub fn evaluation_extent(config: &Config, streams: usize) -> Extent {
     }
 }
 
-/// A batch of validation during training: with as many streams as `train.validate_streams` says, by default those of training.
+/// A validation batch during training: `train.validate_streams` streams, by default as many as in training.
 pub fn validation_extent(config: &Config) -> Extent {
     evaluation_extent(config, config.train.validation_streams())
 }

@@ -225,7 +225,8 @@ impl Trainer<'_> {
         });
     }
 
-    /// Why a perplexity of this run differs from that of `wlstm eval`, if it does. A sentence needs no context.
+    /// Explains why a perplexity of this run differs from that of `wlstm eval`. Empty with one stream, and in `sentences` order, in
+    /// which the number of streams hardly matters.
     fn streams_note(&self) -> String {
         let config = self.run.config;
         let streams = config.train.validation_streams();

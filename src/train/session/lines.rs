@@ -42,7 +42,7 @@ pub struct LineSession {
 enum How {
     /// On the device: the loaded plans of the layers.
     Whole(Vec<(Extent, PlanId)>),
-    /// On the host, except an adaptive softmax.
+    /// On the host. An adaptive softmax is on the device.
     Streamed(StreamedEvaluation),
 }
 
@@ -170,8 +170,8 @@ impl LineSession {
         }
     }
 
-    /// The log-sum-exp of the logits, `[rows]`, for the inputs `h [rows, P]` of the softmax; with an adaptive softmax, of those of its
-    /// head.
+    /// The log-sum-exp of the logits, `[rows]`, for the inputs `h [rows, P]` of the softmax. An adaptive softmax uses the logits of
+    /// its head.
     ///
     /// # Errors
     ///
