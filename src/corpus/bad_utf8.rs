@@ -1,4 +1,4 @@
-//! The error of bytes that are not text.
+//! The error for bytes that are not text.
 
 /// The text is not valid UTF-8 at this byte offset, or has a NUL byte there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

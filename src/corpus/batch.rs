@@ -24,8 +24,8 @@ pub struct Batch {
     pub epoch: u64,
     /// Whether the recurrent state must be set to zero before this batch.
     pub reset: bool,
-    /// Of an evaluation of part of a text: the bytes of each target `[T*B]`, which are those from the end of the token before it
-    /// to its own end. Otherwise empty.
+    /// In an evaluation on part of a text: the number of bytes of each target, `[T*B]`, from the end of the previous token to its
+    /// own end. Otherwise empty.
     pub bytes: Vec<u64>,
     /// Number of targets that are not padding.
     pub words: usize,
@@ -176,7 +176,7 @@ impl BatchBuilder {
         }
     }
 
-    /// Records the bytes of targets from now on.
+    /// Starts to record the bytes of targets.
     pub(super) fn keep_bytes(&mut self) {
         self.bytes = vec![0; self.targets.len()];
     }

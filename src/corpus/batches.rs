@@ -95,8 +95,8 @@ impl Batches {
     /// `contiguous` order: evenly spaced windows. The state is reset before each window, and the 64 tokens before it are inputs
     /// without targets, so that the model has a context.
     ///
-    /// The choice depends only on the text, `targets` and `batch`. The batches have the bytes of their targets. A token file does
-    /// not, so the text is parsed.
+    /// The choice depends only on the text, `targets` and `batch`. The batches contain the bytes of their targets. Token
+    /// files do not, so the text is parsed.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ pub(super) enum Boundary {
     Lines,
     /// At spaces and line ends.
     Spaces,
-    /// Where words always end; see [`is_boundary`].
+    /// At positions where a word always ends; see [`is_boundary`].
     Words,
     /// Between characters.
     Characters,
@@ -53,7 +53,7 @@ impl Corpus {
     ) -> Result<(), BadUtf8> {
         self.note_read(chunk.range.len());
         let (whole, end) = (self.text(chunk.file), chunk.range.end);
-        // Marks at a line end are found by what follows. A segment of a line must end with the chunk.
+        // Marks at a line end are recognized by the text after them. A segment of a line must end with the chunk.
         let text = match kind {
             TokenKind::Bpe => &whole[..end],
             _ => whole,
@@ -63,7 +63,7 @@ impl Corpus {
             let Some(item) = lexer.next()? else {
                 break;
             };
-            // The lexer skips white space at the end of the chunk and finds what follows. At the end of the file that is a line end.
+            // The lexer skips white space at the end of the chunk and finds the text after it, at the end of the file a line end.
             let start = match &item {
                 Item::Token(range) => range.start,
                 Item::LineEnd => lexer.at - 1,
@@ -162,7 +162,7 @@ impl Corpus {
     }
 }
 
-/// The next place from `nominal` on before the first byte of a character, but not between `\r` and `\n`. From `nominal`.
+/// The first position from `nominal` on that is the start of a character, but not between `\r` and `\n`. Relative to `nominal`.
 fn between_characters(text: &[u8], nominal: usize) -> Option<usize> {
     (nominal..text.len())
         .find(|&k| text[k] & 0xc0 != 0x80 && text[k] != b'\n')

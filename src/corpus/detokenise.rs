@@ -3,12 +3,12 @@
 use super::bpe::alphabet::bytes_of;
 use super::tokens::TokenKind;
 
-/// Joins tokens to text as people write it: boundary tokens become line breaks, and there is a space between two tokens only where
-/// the language has one. Characters and the bytes of subwords are joined as they are.
+/// Joins tokens to natural text: boundary tokens become line breaks, and there is a space between two tokens only where the
+/// language has one. Characters and the bytes of subwords are concatenated.
 ///
-/// Text that [`TokenKind::split`] has split into words comes back, with these exceptions: several spaces become one; spaces
-/// around `—`, `--`, `/`, before an en dash that follows a number, and inside French quotation marks are lost; there are spaces around `&`, `@`, `=`, `*` and other
-/// symbols; a single `'` or `"` is opening or closing by its context, which can be wrong.
+/// This restores text that [`TokenKind::split`] has split into words, with these exceptions: several spaces become one; spaces
+/// around `—`, `--` and `/`, before an en dash that follows a number, and inside French quotation marks are lost; `&`, `@`, `=`,
+/// `*` and other symbols get spaces around them; whether `'` or `"` opens or closes a quotation is guessed from its context.
 ///
 /// ```
 /// use wlstm::corpus::{TokenKind, detokenise};
@@ -31,15 +31,15 @@ pub struct Detokeniser {
     kind: TokenKind,
     /// Whether the next token follows without a space.
     attached: bool,
-    /// Open quotation marks, which the same mark or another one closes.
+    /// Open quotation marks.
     quotes: Quotes,
-    /// The tokens before: what decides how an ambiguous mark is written.
+    /// The kind of the previous token, which decides how an ambiguous mark is written.
     last: Last,
-    /// Whether the colon, comma or en dash before follows a number.
+    /// Whether the previous token is a colon, comma or en dash that follows a number.
     in_number: bool,
-    /// With BPE, the bytes of a character that is not complete.
+    /// With BPE, the bytes of an incomplete character.
     incomplete: Vec<u8>,
-    /// Whether the token before is `'` with a space before it.
+    /// Whether the previous token is `'` with a space before it.
     after_apostrophe: bool,
 }
 
@@ -54,14 +54,14 @@ struct Quotes {
     low: bool,
 }
 
-/// The kind of the token before.
+/// The kind of the previous token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Last {
     /// The beginning of a line.
     Nothing,
     /// A word.
     Word,
-    /// A word after which a single apostrophe belongs to it: `boys'`, `o'`.
+    /// A word to which an apostrophe after it belongs: `boys'`, `o'`.
     ElidedWord,
     /// A number.
     Number,
@@ -124,13 +124,13 @@ impl Detokeniser {
         }
     }
 
-    /// Ends the text: appends `U+FFFD` for a character that is not complete.
+    /// Ends the text. Appends `U+FFFD` for an incomplete character.
     pub fn finish(&mut self, text: &mut String) {
         let rest = std::mem::take(&mut self.incomplete);
         text.push_str(&String::from_utf8_lossy(&rest));
     }
 
-    /// Appends the complete characters of the bytes so far, and `U+FFFD` for bytes that are no character.
+    /// Appends the complete characters of the bytes so far, and `U+FFFD` for bytes that are not part of a character.
     fn append_complete(&mut self, text: &mut String) {
         let bytes = std::mem::take(&mut self.incomplete);
         let mut chunks = bytes.utf8_chunks().peekable();
@@ -209,7 +209,7 @@ impl Detokeniser {
             }
             "'" | "’" => self.apostrophe(token),
             _ => {
-                // Clitics such as 's, 're and 'll, of text that others have split.
+                // Clitics such as 's, 're and 'll, which other tokenizers split off.
                 let rest = token.strip_prefix(['\'', '’']);
                 let is_clitic = rest
                     .is_some_and(|rest| rest.len() <= 2 && rest.chars().all(char::is_alphabetic));
@@ -224,7 +224,7 @@ impl Detokeniser {
         }
     }
 
-    /// A single apostrophe: a quotation mark, or a sign of letters that are left out.
+    /// A single apostrophe: a quotation mark, or a mark of omitted letters.
     fn apostrophe(&mut self, token: &str) -> Spaces {
         let quote = &mut self.quotes.single;
         let closes = match self.last {
@@ -238,7 +238,7 @@ impl Detokeniser {
             *quote = false;
             return Spaces::After;
         }
-        // `’` opens no quotation: it stands for letters, as `'` can.
+        // `’` opens no quotation. Like `'`, it can stand for omitted letters.
         if token == "'" {
             *quote = true;
             self.after_apostrophe = true;
@@ -275,7 +275,7 @@ fn kind_of(token: &str) -> Last {
     }
 }
 
-/// Whether letters are left out before this word, as in `'tis`: the apostrophe before it opens no quotation.
+/// Whether an apostrophe before this word stands for omitted letters, as in `'tis`, and opens no quotation.
 fn is_shortened(word: &str) -> bool {
     const WORDS: [&str; 20] = [
         "tis", "twas", "twere", "twill", "twould", "twixt", "em", "gainst", "bout", "cause", "til",
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(detokenise(["a", "æĹ"], TokenKind::Bpe), "a\u{fffd}");
     }
 
-    /// Splits lines into words and joins these.
+    /// Splits lines into words and joins them again.
     fn there_and_back<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(&'a str, String)> {
         let mut joiner = Detokeniser::new(TokenKind::Words);
         let there_and_back = |line: &'a str| {

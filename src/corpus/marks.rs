@@ -1,15 +1,15 @@
 //! Literal marks in a text: words such as `<eos>`, which other programs write at the ends of lines.
 //!
-//! Every line end is a mark already. A literal mark beside it would be a target that the model predicts almost with certainty, and
-//! would make the perplexity lower than it is. Literal marks at the start and the end of a line are therefore ignored, and so is
-//! one before another. Elsewhere in a line, the mark of the order is read as a line end.
+//! Every line end is a target already. A literal mark next to it would be a second target, which the model predicts almost with
+//! certainty, so the perplexity would be too low. Literal marks at the start and the end of a line are therefore ignored, also
+//! several in a row. Elsewhere in a line, the mark of the order is read as a line end.
 
 use super::tokens::TokenKind;
 
 /// The marks.
 pub(super) const MARKS: [&str; 6] = ["<S>", "<eos>", "<s>", "</s>", "</S>", "<EOS>"];
 
-/// How texts write the unknown word.
+/// The spellings of the unknown word in texts.
 pub(super) const UNKNOWN: [&str; 9] = [
     "<unk>",
     "<UNK>",
@@ -57,8 +57,8 @@ pub(super) fn before_marks(line: &[u8]) -> usize {
     }
 }
 
-/// The bytes of the text between two tokens, without ignored marks and the white space around them. White space between characters
-/// is tokens, so only the marks do not count.
+/// The number of bytes between two tokens, without ignored marks and the white space around them. If characters are tokens, so is
+/// white space, and only the marks are left out.
 pub(super) fn gap_bytes(gap: &[u8], kind: TokenKind) -> usize {
     let mut at = 0;
     let (mut marks, mut bytes) = (false, gap.len());
@@ -107,7 +107,7 @@ pub(super) fn line_bytes(line: &[u8], kind: TokenKind) -> usize {
             .sum::<usize>()
 }
 
-/// The word of a list that starts at `at`, between white space, and its end.
+/// The word of `words` that starts at `at` and has white space on both sides, and its end.
 pub(super) fn word_at(
     text: &[u8],
     at: usize,

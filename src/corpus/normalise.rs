@@ -1,8 +1,8 @@
 //! Unicode normalization of texts: `data.normalization`.
 //!
-//! A file is normalized when it is opened, so that everything that reads it reads normalized text. A file that is normalized
-//! already, as most are, stays as it is. Another one is copied: into memory if it is small, else into a temporary file, which the
-//! system removes however the process ends.
+//! A file is normalized when it is opened, so that all code reads normalized text. Most files are normalized already and are read
+//! unchanged. Other files are copied: into memory if they are small, else into a temporary file, which the system removes when the
+//! process ends.
 
 use std::borrow::Cow;
 use std::io::{BufWriter, Write};
@@ -18,7 +18,7 @@ use crate::config::Normalization;
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Bytes of a text that are normalized at once.
+/// The number of bytes that are normalized at once.
 const BLOCK: usize = 1 << 20;
 
 impl Normalization {
@@ -82,7 +82,7 @@ impl Normalization {
         Ok(Some(map.map_err(|error| disk_error(path, error))?))
     }
 
-    /// Passes the normalized text to `take` in blocks, until it returns false. A block that is borrowed is unchanged.
+    /// Passes the normalized text to `take` in blocks, until it returns false. A borrowed block is unchanged text.
     fn for_each_block(
         self,
         text: &[u8],
@@ -94,7 +94,7 @@ impl Normalization {
             let is_last = start + bytes.len() == text.len();
             let valid = match str::from_utf8(bytes) {
                 Ok(valid) => valid,
-                // The end of the block can divide a character.
+                // The end of the block can be within a character.
                 Err(error) if error.error_len().is_none() && !is_last => {
                     str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
                 }
@@ -110,14 +110,14 @@ impl Normalization {
     }
 }
 
-/// Whether a text is in NFC. False also for some texts that are.
+/// Whether a text is known to be in NFC. False for some texts that are.
 fn is_normalized(text: &str) -> bool {
     // Most characters are ASCII.
     text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes
 }
 
-/// Where a text can be cut so that its parts are normalized separately: before its last character that never combines with one
-/// before it. Its end if there is no such place, as in a megabyte of combining marks.
+/// A position where a text can be cut so that its parts can be normalized separately: before the last character that never combines
+/// with a previous one. The end of the text if there is none, as in a megabyte of combining marks.
 fn cut(text: &str) -> usize {
     let stands_alone = |c: char| {
         canonical_combining_class(c) == 0 && is_nfc_quick([c].into_iter()) == IsNormalized::Yes
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn texts_are_normalized_across_blocks() {
-        // The place of the marks in relation to the blocks moves by one byte.
+        // Move the combining marks by one byte relative to the blocks.
         for shift in 0..8 {
             let text =
                 "x".repeat(BLOCK - 4 + shift) + "e\u{301}\u{323}o\u{308}" + &"é".repeat(BLOCK);

@@ -1,7 +1,7 @@
 //! Lines of a text that are also in the training text.
 //!
-//! The perplexity of a text that the model was trained on says little. A sample of the long lines of the text is looked up in the
-//! training text, of which at most [`SEARCHED`] bytes are read.
+//! The perplexity of training text says little about other texts. A sample of the long lines of a text is searched in the training
+//! text, of which at most [`SEARCHED`] bytes are read.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,13 +12,13 @@ use super::files::Corpus;
 use crate::digest::Xxh64;
 use crate::error::Result;
 
-/// The maximum number of lines that are looked up.
+/// The maximum number of lines that are searched.
 const LINES: usize = 2000;
 
-/// The minimum number of lines from which a share is computed.
+/// The minimum number of lines for which a share is computed.
 const MIN_LINES: usize = 10;
 
-/// The minimum number of bytes of a line. Shorter ones, such as titles, can be the same by chance.
+/// The minimum number of bytes of a line. Shorter lines, such as titles, can match by chance.
 const LONG: usize = 32;
 
 /// Bytes of a line that are compared first.
@@ -33,20 +33,20 @@ const SEARCHED: usize = 256 << 20;
 /// Bytes of a sample of a text.
 const SAMPLE: usize = 1 << 18;
 
-/// The share of the lines of a text from which on it is called a part of the training text.
+/// The minimum share of lines for a warning.
 const MANY: f64 = 0.05;
 
 /// The lines of a text that are also in the training text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Overlap {
-    /// Their share of the long lines, from 0 to 1; estimated if only a part of the training text was read.
+    /// Their share of the long lines, from 0 to 1. An estimate if only part of the training text was read.
     pub share: f64,
     /// The number of lines that were found.
     pub found: usize,
 }
 
 impl Overlap {
-    /// Looks lines of `text` up in `training`. `None` if the text has too few long lines to tell.
+    /// Searches lines of `text` in `training`. `None` if the text has too few long lines.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl Overlap {
         if lines < MIN_LINES {
             return Ok(None);
         }
-        // Most lines are not wanted, which a table of their first bytes shows without a hash of the line.
+        // Most lines cannot match. A table of first bytes shows this without hashing the line.
         let mut slots = vec![false; 1 << 16];
         for start in wanted.keys() {
             slots[slot_of(start)] = true;
@@ -97,7 +97,7 @@ impl Overlap {
     }
 }
 
-/// Evenly spaced long lines of a text: the digests of those with the same start.
+/// Digests of evenly spaced long lines of a text, grouped by their first bytes.
 fn sample(text: &Corpus) -> Result<HashMap<[u8; START], Vec<u64>>> {
     let mut lines: HashMap<[u8; START], Vec<u64>> = HashMap::new();
     let samples = text.samples(LINES / 10, 1 << 14)?;
@@ -132,7 +132,7 @@ fn long_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines.filter(|line| line.len() >= LONG && line[0] != b'=')
 }
 
-/// A number below 65,536 for the first bytes of a line.
+/// A hash of the first bytes of a line, below 65,536.
 fn slot_of(line: &[u8]) -> usize {
     let first = line
         .first_chunk()

@@ -33,8 +33,9 @@ impl Text {
         }
     }
 
-    /// The bytes of all targets of an evaluation of the whole text, line ends included: in `contiguous` order the whole text
-    /// without its first token, in `sentences` order all lines that are not blank. Byte order marks and ignored marks do not count.
+    /// The number of bytes of all targets in an evaluation of the whole text, line ends included: in `contiguous` order the whole
+    /// text without its first token, in `sentences` order all lines that are not blank. Byte order marks and ignored marks do not
+    /// count.
     ///
     /// # Errors
     ///

@@ -33,8 +33,8 @@ pub(super) struct Token {
     pub(super) id: u32,
     /// Whether this is a line end.
     pub(super) ends_line: bool,
-    /// Bytes from the end of the token before it to its own end, without ignored marks. In a token file: of a subword its length,
-    /// of a line end 1, and otherwise 0.
+    /// Bytes from the end of the previous token to its own end, without ignored marks. In a token file: the length of a subword, 1
+    /// for a line end, and otherwise 0.
     pub(super) bytes: u64,
 }
 
@@ -59,7 +59,8 @@ impl Text {
         }
     }
 
-    /// The same text in a form whose tokens have bytes: parsed as it is read, except for subwords, whose length is known.
+    /// The same text in a form in which tokens have their bytes. It is parsed while it is read, except for subwords, whose lengths
+    /// are known.
     pub(super) fn with_bytes(&self) -> Text {
         Text {
             tokens: self.tokens.clone().filter(|_| self.kind == TokenKind::Bpe),
@@ -122,7 +123,7 @@ impl Text {
                     id,
                     ends_line: false,
                     bytes: match self.kind {
-                        // A subword is written with one character for each byte.
+                        // A subword has one character for each byte.
                         TokenKind::Bpe => self.vocabulary.word(id).chars().count() as u64,
                         _ => 0,
                     },

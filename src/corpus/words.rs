@@ -1,15 +1,15 @@
 //! Words of plain text, by the word boundaries of the Unicode standard (UAX #29).
 //!
-//! Three rules differ from those of the standard, which allows to tailor them:
+//! Three rules differ from the standard, which allows such tailoring:
 //!
 //! - A hyphen or an apostrophe between letters or digits is a part of the word: `well-known`, `90's`. The hyphens are `-`,
 //!   U+2010 and U+2011, the apostrophes `'` and `’`.
 //! - A dash of two or three hyphens and an ellipsis of two or three periods are one word each: `--`, `...`.
-//! - White space separates words wherever it stands, and no word contains any. The standard attaches combining marks to it, and
-//!   narrow no-break spaces to words.
+//! - White space always separates words and is never part of one. In the standard, a combining mark can attach to white space, and
+//!   a narrow no-break space is part of a word.
 //!
 //! [`word_end`] depends only on the text from the start of the word on, so that reading can start at any word. It reads a bounded
-//! part of the text: a word of more than [`MAX_WORD`] bytes is cut.
+//! number of bytes: a word of more than [`MAX_WORD`] bytes is cut.
 
 use std::str;
 
@@ -23,10 +23,10 @@ pub(super) const MAX_WORD: usize = 1 << 16;
 /// The maximum number of hyphens in a dash, and of periods in an ellipsis.
 const MAX_MARKS: usize = 3;
 
-/// Bytes of the text that are segmented first, if a word is not plain ASCII.
+/// The number of bytes that are segmented first, if a word is not plain ASCII.
 const WINDOW: usize = 64;
 
-/// Bytes of the text after a word that can decide where the word ends. More combining marks than that are not expected.
+/// The number of bytes after a word that can affect its end. More combining marks than this are not expected.
 const LOOKAHEAD: usize = 32;
 
 /// The end of the word that starts at `start`, which must not be white space.
@@ -42,8 +42,8 @@ pub(super) fn word_end(text: &[u8], start: usize) -> Result<usize, BadUtf8> {
     }
 }
 
-/// Whether there is a boundary between words before byte `at`, whatever stands before and after these two characters: after white
-/// space, between two ASCII symbols, and between two characters of a script that is written without spaces.
+/// Whether there is always a word boundary before byte `at`, whatever precedes and follows the two characters around it: after
+/// white space, between two ASCII symbols, and between two characters of a script without spaces.
 pub(super) fn is_boundary(text: &[u8], at: usize) -> bool {
     let (Some(&before), Some(&after)) = (text.get(at.wrapping_sub(1)), text.get(at)) else {
         return false;
@@ -80,7 +80,7 @@ fn is_part(byte: u8) -> bool {
 #[inline]
 fn plain_end(text: &[u8], start: usize) -> Option<usize> {
     let text = &text[..text.len().min(start + MAX_WORD)];
-    // White space, which always ends a word, stands for the end of the text.
+    // The end of the text is treated as white space, which always ends a word.
     let byte = |at: usize| text.get(at).copied().unwrap_or(b' ');
     let mut at = start;
     if !is_part(byte(at)) {
@@ -147,7 +147,7 @@ fn segmented_end(text: &[u8], start: usize) -> Result<usize, BadUtf8> {
     }
 }
 
-/// About `size` bytes of the text, up to white space; and whether more text follows that is not white space.
+/// About `size` bytes of the text, up to white space, and whether the word may continue after them.
 fn window(text: &[u8], start: usize, size: usize) -> Result<(&str, bool), BadUtf8> {
     let end = text.len().min(start + size);
     let bytes = &text[start..end];
@@ -186,10 +186,10 @@ fn first_word(text: &str) -> &str {
     &text[..end]
 }
 
-/// The name of this rule in checkpoints; see [`SavedModel`](crate::train::saved::SavedModel). Those of an earlier rule have none.
+/// The name of this rule in checkpoints; see [`SavedModel`](crate::train::saved::SavedModel). Models of the older rule have none.
 pub const WORD_RULE: &str = "uax29";
 
-/// Whether a text was one word by the rule before this one: letters and digits, with apostrophes and hyphens between them.
+/// Whether a text is one word by the older rule: letters and digits, with apostrophes and hyphens between them.
 pub(super) fn is_word_of_earlier_rule(text: &str) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() || ('\u{300}'..='\u{36f}').contains(&c);
     text.split(['\'', '’', '-'])
@@ -274,7 +274,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// The path for plain words gives what segmentation gives.
+        /// The fast path for plain words and the full segmentation agree.
         #[test]
         fn both_paths_agree(text in "[a-c1-2_'.,;:’‘“—é\u{301}\u{ad}本ア\"-]{1,12}") {
             let bytes = text.as_bytes();

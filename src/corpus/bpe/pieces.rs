@@ -1,11 +1,11 @@
-//! Splits a line into the pieces that BPE divides into tokens: words with the space before them, numbers, runs of symbols and of
-//! white space. It is the rule of GPT-2, which the pre-tokenizer `ByteLevel` of the `tokenizers` library uses.
+//! Splits a line into the pieces that BPE divides into tokens: words with the space before them, numbers, and runs of symbols or of
+//! white space. This is the rule of GPT-2 and of the pre-tokenizer `ByteLevel` in the `tokenizers` library.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// The rule without its look-ahead: white space before a word leaves its last character to it.
+/// The rule without its look-ahead, by which the last character of white space before a word belongs to the word.
 static PIECE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+")
         .expect("a regular expression")
@@ -14,10 +14,10 @@ static PIECE: LazyLock<Regex> = LazyLock::new(|| {
 /// The maximum number of bytes of a piece.
 pub(super) const MAX_PIECE: usize = 1 << 12;
 
-/// Bytes of a line above which it is cut into segments.
+/// A line of more bytes is cut into segments.
 pub const SEGMENT: usize = 1 << 16;
 
-/// Passes the pieces of a text to `take`, in order. A longer one than [`MAX_PIECE`] is cut.
+/// Passes the pieces of a text to `take`, in order. A piece longer than [`MAX_PIECE`] is cut.
 pub(super) fn for_each_piece<'a>(text: &'a str, mut take: impl FnMut(&'a str)) {
     let mut start = 0;
     while let Some(found) = PIECE.find_at(text, start) {
@@ -41,8 +41,8 @@ pub(super) fn for_each_piece<'a>(text: &'a str, mut take: impl FnMut(&'a str)) {
 }
 
 /// The end of the segment that starts at `start`, which is not a line end. Segments are encoded one by one. A line of up to
-/// [`SEGMENT`] bytes is one segment; a longer one is cut before a space between two ASCII letters, where the known rules have a
-/// boundary, or, if there is none in the second half, between two characters.
+/// [`SEGMENT`] bytes is one segment. A longer one is cut before a space between two ASCII letters, where common pre-tokenizers have
+/// a boundary, or, if there is none in the second half, between two characters.
 pub fn segment_end(text: &[u8], start: usize) -> usize {
     let near = &text[start..text.len().min(start + SEGMENT)];
     if let Some(end) = memchr::memchr(b'\n', near) {

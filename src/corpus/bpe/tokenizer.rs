@@ -26,15 +26,15 @@ pub struct Bpe {
     tokenizer: Tokenizer,
     /// The file `tokenizer.json`.
     json: Vec<u8>,
-    /// Whether lines are split into pieces here, which gives the same tokens as the library, but faster.
+    /// Whether this module splits lines into pieces: faster than the library, with the same tokens.
     splits: bool,
     /// Finds tokens that were added to those of BPE, such as `<|endoftext|>`, in a text. `None` if there are none.
     added: Option<Regex>,
-    /// Tokens of pieces, one cache for each thread at work.
+    /// Tokens of pieces, one cache for each active thread.
     caches: Mutex<Vec<Cache>>,
 }
 
-/// The tokens of the pieces so far.
+/// A cache of the tokens of pieces.
 type Cache = HashMap<Box<str>, Box<[u32]>>;
 
 impl std::fmt::Debug for Bpe {
@@ -46,8 +46,8 @@ impl std::fmt::Debug for Bpe {
 /// Why a tokenizer with another normalizer is refused.
 const OTHER_NORMALIZER: &str = "its normalizer changes text; NFC or none can be used";
 
-/// The parts of a file that encode text, as JSON. `None` if its normalizer is another than those that can be used. The library panics
-/// on some values of the other parts.
+/// The parts of a file that encode text, as JSON. `None` if its normalizer is not supported. The other parts are left out, because
+/// the library panics on some of their values.
 fn used_parts(json: &[u8]) -> serde_json::Result<Option<Vec<u8>>> {
     let mut document: serde_json::Value = serde_json::from_slice(json)?;
     if let Some(parts) = document.as_object_mut() {
@@ -174,7 +174,7 @@ impl Bpe {
         &self.json
     }
 
-    /// Its tokens, as they are written in the alphabet of bytes, by ascending id of the library. Ids without a token are left out.
+    /// Its tokens in the byte alphabet, by ascending id of the library. Ids without a token are left out.
     pub fn tokens(&self) -> Vec<(u32, String)> {
         let mut tokens: Vec<(u32, String)> = self
             .tokenizer
@@ -201,7 +201,7 @@ impl Bpe {
         self.tokenizer.token_to_id(token)
     }
 
-    /// The ids, in the library, of the tokens of a line, appended to `ids`.
+    /// Appends the library's ids of the tokens of a line to `ids`.
     pub fn encode(&self, line: &str, ids: &mut Vec<u32>) {
         let has_added = || {
             self.added
@@ -211,7 +211,7 @@ impl Bpe {
         if !self.splits || has_added() {
             match self.tokenizer.encode_fast(line, false) {
                 Ok(encoding) => ids.extend_from_slice(encoding.get_ids()),
-                // A regular expression of the tokenizer exceeds its limits on this line.
+                // A regular expression of the tokenizer exceeded its limits: encode the line byte by byte.
                 Err(_) => ids.extend(
                     line.bytes()
                         .filter_map(|byte| self.id(character(byte).encode_utf8(&mut [0; 4]))),
@@ -247,7 +247,7 @@ impl Bpe {
     }
 }
 
-/// Whether a pre-tokenizer turns text into the alphabet of bytes.
+/// Whether a pre-tokenizer converts text to the byte alphabet.
 fn is_byte_level(rule: Option<&PreTokenizerWrapper>) -> bool {
     match rule {
         Some(PreTokenizerWrapper::ByteLevel(_)) => true,

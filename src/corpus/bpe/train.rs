@@ -11,21 +11,21 @@ use crate::corpus::bad_utf8::BadUtf8;
 use crate::corpus::files::Corpus;
 use crate::error::{Error, Result};
 
-/// The size of a vocabulary whose size is not given, marks included.
+/// The default size of a vocabulary, special words included.
 pub const DEFAULT_SIZE: usize = 8000;
 
 /// The smallest vocabulary: a token for every byte, the two special words, and one token of two bytes.
 pub const MIN_SIZE: usize = 259;
 
-/// The maximum number of bytes that a tokenizer is trained on: evenly spaced samples of a longer text.
+/// The maximum number of bytes that a tokenizer is trained on. A longer text is sampled evenly.
 const TRAINED_ON: usize = 256 << 20;
 
 /// Bytes of a sample.
 const SAMPLE: usize = 1 << 18;
 
 impl Bpe {
-    /// Trains a tokenizer of `size` tokens on a corpus; of a corpus of more than 256 MB, on evenly spaced samples. There are fewer
-    /// tokens if the text is short.
+    /// Trains a tokenizer of `size` tokens on a corpus, or on evenly spaced samples of a corpus of more than 256 MB. A short text
+    /// gives fewer tokens.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Bpe {
         tokenizer.with_pre_tokenizer(Some(rule));
         tokenizer.with_decoder(Some(rule));
         let json = tokenizer.to_string(false).map_err(failed)?;
-        // What is used is what is written.
+        // Use the tokenizer as it is written to files.
         Bpe::from_json(json.as_bytes(), "the trained tokenizer")
     }
 }

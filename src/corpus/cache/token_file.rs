@@ -84,7 +84,7 @@ impl Key {
         let kind = match self.kind {
             TokenKind::Whitespace => 0,
             TokenKind::Characters => 2,
-            // 1 was an earlier rule.
+            // 1 stands for another rule for words, which is no longer used.
             TokenKind::Words => 3,
             TokenKind::Bpe => 4,
         };
@@ -250,7 +250,8 @@ impl TokenFile {
             .0
     }
 
-    /// The number of pairs of input and target if each line is a sentence: its tokens and its end. Blank lines have none.
+    /// The number of pairs of input and target if each line is a sentence: one for each token and one for its end. Blank lines have
+    /// none.
     pub(in crate::corpus) fn pairs(&self) -> u64 {
         let (mut pairs, mut blank) = (0, true);
         let pages = PageBudget::default();
