@@ -58,7 +58,7 @@ pub enum Measured {
     Text,
     /// The number of its targets. Checkpoints have it.
     Targets,
-    /// The number of streams in which it is read. Checkpoints have it if the configuration gives it.
+    /// The number of streams in which it is read. Checkpoints record it if the configuration sets it.
     Streams,
 }
 

@@ -16,7 +16,7 @@
 //! | `normalise` | Unicode normalization of files and lines |
 //! | `held_out` | the lines of a training text that are held out for validation |
 //! | `chunks` | cutting a corpus into chunks for parallel reading |
-//! | `tokens`, `bad_utf8`, `words`, `detokenise` | tokenisers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
+//! | `tokens`, `bad_utf8`, `words`, `detokenise` | tokenizers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
 //! | `marks`, `mark_counts` | literal marks such as `<eos>` in a text: [`Marks`] |
 //! | `overlap` | lines of a text that are in the training text: [`Overlap`] |
 //! | `bpe` | subwords: [`Bpe`] |

@@ -40,8 +40,8 @@
 //!
 //! ## Softmax
 //!
-//! *Full*: cross-entropy over the vocabulary. Evaluation of a sampled softmax uses it too. The vocabulary is divided into tiles with a
-//! running log-sum-exp, so that the logits `[T*B, V]` are never in memory at once.
+//! *Full*: cross-entropy over the vocabulary. Evaluation of a sampled softmax uses it too. The vocabulary is divided into tiles
+//! with a running log-sum-exp, so that the logits `[T*B, V]` are never in memory at once.
 //!
 //! *Adaptive* (Grave et al. 2016): a softmax over the most frequent words and one entry for each cluster of the others, and for
 //! each cluster a softmax over its words with narrower weights, computed only at the positions whose targets it contains:

@@ -7,8 +7,8 @@ type Line = Vec<(f64, f64)>;
 type Band = Vec<(f64, f64, f64)>;
 
 /// The mean of several lines, and the band from the lowest to the highest line, at those points of the first line where all lines
-/// have a value. The lines are interpolated between their points. A single line stays as it is, without a band. Lines without points
-/// and points that are not finite are ignored.
+/// have a value. The lines are interpolated between their points. A single line stays as it is, without a band. Lines without
+/// points and points that are not finite are ignored.
 pub(super) fn mean_line(lines: Vec<Line>) -> (Line, Band) {
     if let [_] = lines.as_slice() {
         return (lines.into_iter().flatten().collect(), Vec::new());

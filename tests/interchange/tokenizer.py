@@ -3,9 +3,9 @@
 
     python3 tests/interchange/tokenizer.py target/release/wlstm TEXT...
 
-Trains a tokenizer with `wlstm vocab` and one with the library, a model of two steps with each, and has `wlstm score --words` print
-the tokens of every line of the texts. With --store, writes the tokenizer and the tokens that tests/library/corpus/subwords.rs
-compares with. Needs tokenizers.
+Trains a tokenizer with `wlstm vocab` and one with the library. Trains a model for two steps with each, and compares the tokens that
+`wlstm score --words` prints for every line of the texts with those of the library. With --store, writes the tokenizer and the
+tokens that tests/library/corpus/subwords.rs reads. Needs the package tokenizers.
 """
 import argparse, json, os, subprocess, tempfile
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

@@ -31,7 +31,7 @@ fn clusters() -> Clusters {
     Clusters::new(&adaptive, VOCABULARY, DEPTH)
 }
 
-/// The losses of rows of a table, which stand for the output of the layers, with every gradient.
+/// The losses and all gradients for rows of a table, which replaces the output of the layers.
 fn plan(clusters: &Clusters, sections: &Sections, tile: usize) -> Plan {
     let mut graph = Graph::new("adaptive", &Limits::HOST);
     graph.keep_gradients();
@@ -116,7 +116,7 @@ fn loss(device: &CpuExecutor<f64>, clusters: &Clusters, h: &[f64], target: usize
     cross_entropy(&head, clusters.head + k) + cross_entropy(&logits, target - tail.ids.start)
 }
 
-/// Targets of every spread: in all parts, in one part alone, padding alone.
+/// Targets in all parts, in one part alone, and padding alone.
 fn spreads() -> Vec<(&'static str, Vec<u32>)> {
     let mut dice = Stream::new(7, Purpose::Initialise, 1);
     let mut below = |from: u32, to: u32| from + (dice.uniform() * f64::from(to - from)) as u32;
@@ -184,7 +184,7 @@ fn losses_and_gradients_are_those_of_the_definition() {
     }
 }
 
-/// However targets are divided into sections, the result is the same up to rounding.
+/// The division of targets into sections does not change the result, up to rounding.
 #[test]
 fn sections_do_not_change_the_result() {
     let clusters = clusters();

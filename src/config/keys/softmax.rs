@@ -22,7 +22,7 @@ pub enum Softmax {
         /// `S`, the number of distinct candidates per step.
         samples: usize,
     },
-    /// Cross-entropy over the most frequent words and clusters of the others (Grave et al. 2016).
+    /// Cross-entropy over the most frequent words and over clusters of the other words (Grave et al. 2016).
     Adaptive(Adaptive),
 }
 
@@ -32,14 +32,14 @@ const DIVIDE: usize = 4;
 /// The clusters of an adaptive softmax.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adaptive {
-    /// The first id of each cluster, rising. Empty: chosen for the vocabulary.
+    /// The first id of each cluster, in increasing order. Empty: chosen for the vocabulary.
     pub cutoffs: Vec<usize>,
-    /// The factor by which the width of each cluster is smaller than that of the one before.
+    /// The factor by which each cluster is narrower than the previous one.
     pub divide: usize,
 }
 
 impl Adaptive {
-    /// The clusters of a configuration that says nothing about them.
+    /// The clusters of a configuration without `cutoffs` and `divide`.
     pub const DEFAULT: Adaptive = Adaptive {
         cutoffs: Vec::new(),
         divide: DIVIDE,
@@ -115,7 +115,7 @@ impl Softmax {
         }
     }
 
-    /// Whether ids must be in the order of falling frequency.
+    /// Whether ids must be in descending order of frequency.
     pub fn needs_order(&self) -> bool {
         *self != Softmax::Full
     }
@@ -166,7 +166,7 @@ impl Softmax {
         }
     }
 
-    /// Refuses a model that the softmax cannot have.
+    /// Refuses a model for which the softmax is invalid.
     pub(crate) fn check_model(&self, document: &Document, model: &ModelConfig) -> Result<()> {
         let Softmax::Adaptive(adaptive) = self else {
             return Ok(());
@@ -177,7 +177,7 @@ impl Softmax {
                 "set it to false, or use `softmax.kind = \"full\"` or \"sampled\"",
             ));
         }
-        // Without cutoffs, those of the vocabulary have at least one cluster.
+        // Without `cutoffs`, there is at least one cluster.
         let clusters = adaptive.cutoffs.len().max(1) as u32;
         let divisor = adaptive.divide.checked_pow(clusters);
         if divisor.is_none_or(|divisor| divisor > model.output_size()) {

@@ -68,8 +68,8 @@ impl Bpe {
     ///
     /// # Errors
     ///
-    /// [`Kind::Data`](crate::error::Kind::Data) if it is not a tokenizer of the library, or its model is not a byte-level BPE with a
-    /// token for every byte.
+    /// [`Kind::Data`](crate::error::Kind::Data) if it is not a tokenizer of the library, or its model is not a byte-level BPE with
+    /// a token for every byte.
     pub fn from_json(json: &[u8], origin: &str) -> Result<Bpe> {
         let refused = || {
             Error::data(format!(

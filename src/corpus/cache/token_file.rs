@@ -32,7 +32,7 @@ pub(super) const EXTENSION: &str = "tokens";
 /// The first number of a key. It identifies the format.
 const MAGIC: u64 = u64::from_le_bytes(*b"wlstmtok");
 
-/// Version of the format and of the tokenisers. Any change to them increases it.
+/// Version of the format and of the tokenizers. Any change to them increases it.
 const VERSION: u64 = 1;
 
 /// Lines from one entry of the line index to the next.

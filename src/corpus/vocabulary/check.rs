@@ -7,7 +7,7 @@ use crate::corpus::words::is_word_of_earlier_rule;
 use crate::error::{Error, Result};
 
 impl Vocabulary {
-    /// Checks the words of a vocabulary from a file against how a configuration splits text. Warns of words that cannot occur.
+    /// Checks the words of a vocabulary from a file against how a configuration splits text. Warns about words that cannot occur.
     /// `origin` names the vocabulary.
     ///
     /// # Errors

@@ -83,7 +83,7 @@ impl Vocabulary {
     }
 
     /// Reads the file that `data.vocab` names with `data.tokens = "bpe"`: a `tokenizer.json`, or a vocabulary with a tokenizer that
-    /// `wlstm vocab RUN --out FILE` has written. The words of the former have no counts.
+    /// `wlstm vocab RUN --out FILE` has written. The words of a `tokenizer.json` have no counts.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl Vocabulary {
         write(output, &self.to_bytes())
     }
 
-    /// Writes the tokenizer of a vocabulary of subwords as a `tokenizer.json`; without one, the vocabulary.
+    /// Writes the tokenizer as a `tokenizer.json` or, without a tokenizer, the vocabulary.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ pub(super) const UNKNOWN: &str = "<UNK>";
 /// The unknown word in the texts of WikiText and the Penn Treebank.
 pub(super) const UNKNOWN_IN_TEXT: &str = "<unk>";
 
-/// Whether a word is in angle brackets, as the special words of this and of other programs are.
+/// Whether a word is in angle brackets, like special words.
 pub(super) fn is_special(word: &str) -> bool {
     word.len() > 2 && word.starts_with('<') && word.ends_with('>')
 }

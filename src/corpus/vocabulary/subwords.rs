@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::corpus::bpe::Bpe;
 
-/// A tokenizer, whose ids are others than those of the vocabulary: these are in order of falling frequency.
+/// A tokenizer, and the map from its ids to those of the vocabulary, which are in descending order of frequency.
 #[derive(Clone, Debug)]
 pub(in crate::corpus) struct Subwords {
     tokenizer: Arc<Bpe>,
@@ -13,7 +13,7 @@ pub(in crate::corpus) struct Subwords {
 }
 
 impl Subwords {
-    /// A tokenizer whose token `token` has the id `id_of(token)` in the vocabulary. `Err` with the token that has none.
+    /// A tokenizer whose token `token` has the id `id_of(token)` in the vocabulary. `Err` with the token without an id.
     pub(super) fn new(
         tokenizer: Arc<Bpe>,
         id_of: impl Fn(&str) -> Option<u32>,

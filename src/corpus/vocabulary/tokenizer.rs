@@ -1,4 +1,4 @@
-//! Vocabularies of subwords: those of a tokenizer, with the counts of a text.
+//! Vocabularies of subwords: the tokens of a tokenizer, with their counts in a text.
 
 use std::str;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::corpus::files::Corpus;
 use crate::corpus::tokens::{Item, TokenKind, check_utf8};
 use crate::error::{Error, Result};
 
-/// Bytes of text that one task counts.
+/// The number of bytes of text for one task.
 const CHUNK: usize = 1 << 20;
 
 impl Vocabulary {
@@ -43,8 +43,8 @@ impl Vocabulary {
         Vocabulary::of_tokenizer(Arc::new(tokenizer), corpus, order, watch)
     }
 
-    /// The tokens of a tokenizer and the special words of the order, by falling frequency in a corpus. The unknown word has the
-    /// count 0: no text is unknown.
+    /// The tokens of a tokenizer and the special words of the order, by descending frequency in a corpus. The unknown word has the
+    /// count 0, because no text is unknown.
     ///
     /// # Errors
     ///

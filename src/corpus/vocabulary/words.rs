@@ -146,7 +146,7 @@ impl Vocabulary {
         self.unknown
     }
 
-    /// Whether no word was counted, as in a vocabulary from a tokenizer alone.
+    /// Whether there are no counts, as in a vocabulary from a tokenizer alone.
     pub fn is_uncounted(&self) -> bool {
         self.counts.iter().all(|count| *count == 0)
     }

@@ -10,8 +10,8 @@
 //!
 //! The host lists the positions of each cluster, section by section; see [`Sections`](crate::model::clusters::Sections). The steps
 //! of a section, except the first of each cluster, are skipped if it is empty. The losses and gradients of a section are complete
-//! before the next one begins, so that all sections share the memory of logits. The forward pass also computes the gradients, so the
-//! tape has no operation for the backward pass.
+//! before the next one begins, so that all sections share the memory of logits. The forward pass also computes the gradients, so
+//! the tape has no operation for the backward pass.
 
 use super::super::plan::Slice;
 use super::super::{Graph, Operation, Parameter, Value};

@@ -99,7 +99,7 @@ pub struct Tensor {
     pub content: Content,
 }
 
-/// The name of a parameter of a cluster, as `torch.nn.AdaptiveLogSoftmaxWithLoss` has it.
+/// The name of a parameter of a cluster in `torch.nn.AdaptiveLogSoftmaxWithLoss`.
 pub fn tail_name(cluster: usize, is_projection: bool) -> String {
     format!("softmax.tail.{cluster}.{}.weight", u8::from(!is_projection))
 }

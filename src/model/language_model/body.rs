@@ -116,8 +116,8 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The losses `[T*B]` of the targets, after `h [T*B, P]`, with the exact probabilities of the vocabulary: those of a full or of
-    /// an adaptive softmax. Gradients are those of the sum of the losses divided by `divisor`; without it there is no backward pass.
+    /// The losses `[T*B]` of the targets, after `h [T*B, P]`, with a full or an adaptive softmax. Gradients are those of the sum of
+    /// the losses divided by `divisor`; without it there is no backward pass.
     pub fn exact_losses(
         &self,
         graph: &mut Graph,

@@ -4,8 +4,8 @@ use super::row::ComparisonRow;
 use super::table::comparison_table;
 use crate::numbers::{bits, decimal};
 
-/// Sentences to print below the table: whether perplexities can be compared, the seeds of the means, the models within the spread of
-/// the seeds, lower bounds, and the number of streams.
+/// Sentences to print below the table: whether perplexities can be compared, the seeds of the means, the models within the spread
+/// of the seeds, lower bounds, and the number of streams.
 pub fn comparison_notes(rows: &[ComparisonRow]) -> Vec<String> {
     let parts = [
         incomparable(rows),

@@ -191,8 +191,8 @@ impl LineSession {
         self.output(plan, &inputs)
     }
 
-    /// The logits of `targets [rows]` for the inputs `h [rows, P]` of the softmax; with an adaptive softmax, their log-probabilities
-    /// plus the log-sum-exp of the head.
+    /// The logits of `targets [rows]` for the inputs `h [rows, P]` of the softmax. With an adaptive softmax: their
+    /// log-probabilities plus the log-sum-exp of the head.
     ///
     /// # Errors
     ///

@@ -37,7 +37,7 @@ pub fn grammar_with(cell: &str, softmax: &str, set: &str) -> Outcome {
     if last < 0.999 * best_of_grammar() {
         return Err(format!("a perplexity of {last}, which is below the optimum").into());
     }
-    // With other seeds, models of every softmax end 0.2 to 4 % above it: they learn what is random in the training text.
+    // With other seeds, models end 0.2 to 4 % above the optimum with every softmax, because they overfit the random training text.
     near(last, best_of_grammar(), 0.04)
 }
 

@@ -107,7 +107,7 @@ const ADAPTIVE: &str = "[model]\ncell = \"lstmp\"\nlayers = 2\nembedding = 7\nhi
                         [train]\nbatch = 4\nunroll = 5\noptimizer = \"sgd\"\nlearning_rate = 2.0\nclip_norm = 0.25\nema = 0.0\n\
                         recipe = \"plain\"\nsteps = 20\n";
 
-/// A model of PyTorch, trained from there, has the losses that PyTorch found, and exported the tensors that PyTorch reads.
+/// An imported PyTorch model has the same training losses as in PyTorch, and its export has the tensors that PyTorch reads.
 fn trained_by_pytorch() -> Result<(), Failed> {
     let folder = Folder::new();
     let expected: Value = serde_json::from_slice(&std::fs::read(beside("adaptive.json"))?)?;

@@ -1,4 +1,4 @@
-//! The losses of the three softmaxes.
+//! The losses of the full, the sampled and the adaptive softmax.
 
 use super::model::{Leaves, Model};
 use super::tape::{Number, Tape};
@@ -74,7 +74,7 @@ impl Model {
     }
 }
 
-/// The cross-entropy of a target and of those of these classes that are not the target.
+/// The cross-entropy of a target over the target and those classes that differ from it.
 fn cross_entropy(
     tape: &mut Tape,
     classes: impl IntoIterator<Item = usize>,

@@ -24,7 +24,7 @@ pub struct Spec {
     pub forget_bias: f64,
     /// Candidates of the sampled softmax; `None`: the full softmax.
     pub samples: Option<usize>,
-    /// Cutoffs of the adaptive softmax, whose widths are divided by 2; none: another softmax.
+    /// Cutoffs of the adaptive softmax, with `divide = 2`. Empty: another softmax.
     pub cutoffs: Vec<usize>,
     pub contiguous: bool,
     pub batch: usize,

@@ -84,7 +84,7 @@ fn the_length_of_an_epoch_is_estimated_from_samples() {
     assert!((ratio - 1.0).abs() < 0.02, "{ratio}");
 }
 
-/// A large text that must be normalized is read from a temporary file, and gives what the normalized text gives.
+/// A large text that must be normalized is read from a temporary file, with the same result as the normalized text.
 #[test]
 fn a_text_is_normalized_when_it_is_opened() {
     let line = "Cafe\u{301} e\u{323}\u{302} x\n";

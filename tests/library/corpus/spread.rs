@@ -57,11 +57,11 @@ fn targets_come_from_the_whole_text() {
     }
 }
 
-/// Each word and each line end has the bytes from the end of the one before it. Words are unique, so the bytes that a word must
-/// have are found in the text.
+/// Each word and each line end has the bytes from the end of the previous token. Words are unique, so the expected bytes of a word
+/// are found in the text.
 #[test]
 fn sampled_targets_have_their_bytes() {
-    // Of several lengths in bytes, with different white space before them.
+    // Words of several lengths in bytes, with different white space before them.
     let word = |k: usize| format!("{}{k:05}", ["w", "wé", "w€€", ""][k % 4]);
     let space = |k: usize| [" ", "  ", "\t", "\u{a0}", "\u{3000} "][k % 5];
     let (mut text, mut expected) = (String::new(), HashMap::new());

@@ -12,7 +12,7 @@ use wlstm::error::{Kind, Result};
 
 use super::tools::{Folder, options};
 
-/// A tokenizer of the Python library, and the tokens that it gives for lines. `tests/interchange/tokenizer.py --store` writes both.
+/// A tokenizer of the Python library, and its tokens for some lines. `tests/interchange/tokenizer.py --store` writes both.
 const TOKENIZER: &str = include_str!("../../interchange/tokenizer.json");
 const TOKENS: &str = include_str!("../../interchange/tokens.json");
 
@@ -20,7 +20,7 @@ fn tokenizer() -> Arc<Bpe> {
     Arc::new(Bpe::from_json(TOKENIZER.as_bytes(), "tokenizer.json").unwrap())
 }
 
-/// A text of words with falling frequencies, in several scripts.
+/// A text of words with decreasing frequencies, in several scripts.
 fn play() -> String {
     let text = include_str!("../../../configs/shakespeare/train.txt");
     text[..60_000].to_owned()
@@ -69,7 +69,7 @@ fn ids_are_in_order_of_falling_frequency() {
         counts[built.mark() as usize] = lines as u64;
         let stored: Vec<u64> = (0..600).map(|id| built.count(id)).collect();
         assert_eq!(stored, counts);
-        // The same text gives the same tokenizer, with any number of threads; and it is the same after saving.
+        // The same text gives the same tokenizer with any number of threads. Saving does not change it.
         assert_eq!(builder.build(&corpus).unwrap().to_bytes(), built.to_bytes());
         let loaded = Vocabulary::from_bytes(&built.to_bytes(), order, "saved").unwrap();
         assert_eq!(loaded.to_bytes(), built.to_bytes());
@@ -161,7 +161,7 @@ fn long_lines_are_read() {
             .chars()
             .count();
     }
-    // The first token is no target.
+    // The first token is not a target.
     assert!(
         (9 * 300_000 + 600_000 - 10..=9 * 300_000 + 600_000).contains(&bytes),
         "{bytes}"
@@ -240,7 +240,7 @@ fn other_tokenizers_are_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// No text is unknown, and every text comes back.
+    /// No text is unknown, and joining the tokens restores it.
     #[test]
     fn texts_come_back(text in "(\\PC|[ \t\u{1}\u{7f}]|[a-z']|<\\|end\\|>){0,60}") {
         let words = Vocabulary::uncounted(tokenizer(), Order::Contiguous).unwrap();

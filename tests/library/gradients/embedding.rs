@@ -11,7 +11,7 @@ use super::tools::{
 
 checks!(embedding, embedding_with_a_dense_gradient, rows_added);
 
-/// The gradient of `add_rows` by its rows, which `gather` computes.
+/// The gradient of `add_rows` with respect to its rows, which `gather` computes.
 fn rows_added() {
     let (window, width, ids) = (6, 3, [4, IGNORE, 0, 2]);
     let (before, dtable) = (numbers(1, window * width), numbers(2, window * width));

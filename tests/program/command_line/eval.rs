@@ -47,7 +47,7 @@ fn numbers_are_those_of_the_validation_during_training() {
     }
 }
 
-/// The default is one stream, whatever the run had.
+/// The default is one stream, whatever the batch of the run.
 #[test]
 fn one_stream_is_the_default() {
     let tiny = Tiny::trained("contiguous", &["--set", "train.batch=40"]);
@@ -104,7 +104,7 @@ fn a_sample_has_its_own_bytes() {
         let all = text.len() as f64;
         let share = 400.0 / (300.0 * 6.0 + 100.0 * 3.0);
         let ratio = bytes as f64 / (all * share);
-        // Whole sentences and windows are chosen, which can be of either kind.
+        // Whole sentences or windows are chosen, from either part of the text.
         assert!(
             (0.7..1.3).contains(&ratio),
             "{order}: {bytes} of {all}: {ratio}"

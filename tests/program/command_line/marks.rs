@@ -6,7 +6,7 @@ use super::tools::{Tiny, stdout, text};
 
 const CPU: [&str; 2] = ["--device", "cpu"];
 
-/// `<eos>` at the end of every line changes no target: the same model, the same perplexity. It is told with its number.
+/// `<eos>` at the end of every line changes no target: model and perplexity are the same. A warning states the number of marks.
 #[test]
 fn marks_at_line_ends_are_no_targets() {
     for order in ["contiguous", "sentences"] {
@@ -77,7 +77,7 @@ fn unknown_words_in_another_form_are_told() {
     done.stderr(predicate::str::contains("splits into several tokens"));
 }
 
-/// Training, comparisons and evaluations warn of text that is also in the training text, with its share.
+/// Training, comparisons and evaluations warn about text that is also in the training text, with its share.
 #[test]
 fn text_of_the_training_text_is_told() {
     let tiny = Tiny::new("contiguous");

@@ -93,7 +93,7 @@ fn every_softmax_has_its_cost() {
     assert_eq!(clusters[3]["width"], 16);
     assert_eq!(clusters[3]["counted"], false);
 
-    // With a text, its counts decide. Of 4 x a, 2 x <S>, 2 x b and no <UNK>, the head has the first two.
+    // With a text, the shares are from its counts. Of 4 x a, 2 x <S>, 2 x b and no <UNK>, the head has the first two.
     let tiny = Tiny::new("sentences");
     std::fs::write(tiny.path("train.txt"), "a a a a\nb b\n").unwrap();
     let sets = [

@@ -114,7 +114,7 @@ fn words_of_another_rule_are_refused() {
     ));
 }
 
-/// Subwords: the tokenizer is in the checkpoint, so that every use of the model needs nothing else; and a run resumes.
+/// The tokenizer is in the checkpoint, so the model can be used, and its run resumed, without the file.
 #[test]
 fn subwords_need_no_file() {
     let tiny = Tiny::new("contiguous");

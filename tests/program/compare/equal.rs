@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::tools::{VARIANTS, compare, small_model, table_of};
 
-/// The sizes of all models but the first are solved, and their configurations have the solution.
+/// The sizes of all models but the first are chosen, and their configurations have the result.
 #[test]
 fn cells_get_the_parameters_or_the_flops_of_the_first() {
     let (folder, config) = small_model();
@@ -57,7 +57,7 @@ fn cells_get_the_parameters_or_the_flops_of_the_first() {
     }
 }
 
-/// The own size of a model need not suit its groups, because it is replaced.
+/// The configured size of a model may be invalid for its groups, because it is replaced.
 #[test]
 fn sizes_that_do_not_suit_a_cell_are_replaced() {
     let (folder, config) = small_model();

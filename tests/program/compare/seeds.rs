@@ -29,7 +29,7 @@ fn close(one: f64, other: f64) -> bool {
     (one - other).abs() <= 1e-9 * other.abs()
 }
 
-/// The rows have means and sample standard deviations of ordinary runs.
+/// The rows have the means and sample standard deviations of the runs.
 #[test]
 fn every_model_has_every_seed() {
     let (folder, config) = small_model();
@@ -74,13 +74,13 @@ fn every_model_has_every_seed() {
             let place = out.join(format!("hidden-{hidden}-seed-{seed}"));
             assert_eq!(run["run"], text(&place));
         }
-        // The mean over the pairs, if there is one for each of them.
+        // The mean over the pairs, if each pair has a value.
         let pairs = runs(row).iter().map(|run| run["sooner"].as_f64());
         let expected = pairs.collect::<Option<Vec<f64>>>().map(|all| mean(&all));
         assert_eq!(row["sooner"].as_f64(), expected, "{row}");
         assert!(hidden == "48" || expected == Some(1.0), "{row}");
     }
-    // A run is the same as alone.
+    // A run is the same as one outside a comparison.
     let alone = folder.path("alone");
     let sets = ["--set", "model.hidden=48", "--seed", "8", "--steps", "24"];
     train(&config, &alone, "cpu", &sets);

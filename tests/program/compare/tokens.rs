@@ -1,4 +1,4 @@
-//! Comparisons of models that read the same text as different tokens.
+//! Comparisons of models that split the same text into different tokens.
 
 use crate::common::program::{number, text};
 
@@ -38,7 +38,7 @@ fn models_of_words_and_characters_are_compared_by_bits_per_byte() {
         .map(|row| &row["bits_per_byte_is_lower_bound"])
         .collect();
     assert_eq!(bounds, [false, false, true]);
-    // Speeds in words and in characters have no ratio.
+    // There is no ratio of words per second to characters per second.
     assert!(rows[1]["speedup"].is_null() && rows[2]["speedup"].is_number());
     let markdown = std::fs::read_to_string(out.join("compare.md")).unwrap();
     let head = markdown.lines().next().unwrap();
@@ -51,7 +51,7 @@ fn models_of_words_and_characters_are_compared_by_bits_per_byte() {
     }
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("Validation bits per byte by time"));
-    // The proposed commands are for the model with the fewest bits per byte.
+    // The proposed commands use the model with the lowest bits per byte.
     let best = rows
         .iter()
         .min_by(|x, y| number(x, "bits_per_byte").total_cmp(&number(y, "bits_per_byte")))
