@@ -91,8 +91,10 @@
 //! | arena | a buffer that activations share when they are not alive at the same time |
 //! | unroll | the `T` time steps of truncated back-propagation that one training step covers |
 //! | stream | one of the `B` sequences of a batch; its recurrent state is carried from step to step |
+//! | mark | the boundary token of the order: `<S>` or `<eos>`; a literal mark is one that is written out in a text |
 //! | micro-batch | a part of the batch whose gradients are accumulated before the update |
 //! | piece | a part of a tensor that has its own buffer; also a part of the terms of a matrix product, added up afterwards |
+//! | section | a part of the positions whose targets are in one cluster of an adaptive softmax; a step skips empty sections |
 //! | slot | a row of the device's cache of a table that is kept in host memory |
 //! | floor | the shortest time that a device could need, from its measured peaks: see [`mod@bench`] |
 //! | block | the part of a matrix product that one workgroup computes |
