@@ -1,4 +1,4 @@
-//! The perplexity of a text: the full softmax over every target exactly once. Recurrent states carry over,
+//! The perplexity of a text: the exact probability of every target once, by the full or the adaptive softmax. Recurrent states carry over,
 //! padding is not counted.
 
 use super::session::Evaluator;

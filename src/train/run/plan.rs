@@ -2,7 +2,7 @@
 
 use super::trainer::Trainer;
 use super::when::{When, due};
-use crate::config::{Automatic, Order};
+use crate::config::{Automatic, Order, Softmax};
 use crate::model::cost::cost;
 use crate::numbers::{counted, grouped};
 use crate::train::watch::Event;
@@ -132,7 +132,7 @@ impl Trainer<'_> {
         self.epoch_steps as f64 * self.words_of_step()
     }
 
-    /// The cost of evaluating a target with the full softmax, relative to that of training on a word, by FLOPs. All devices
+    /// The cost of evaluating a target with the exact softmax, relative to that of training on a word, by FLOPs. All devices
     /// train, but only one evaluates.
     fn words_per_target(&self) -> f64 {
         let cost = cost(self.run.config, self.run.session.vocabulary());
@@ -184,12 +184,17 @@ impl Trainer<'_> {
                 counted(steps, "step")
             ),
         };
+        // The sampled softmax is only for training.
+        let softmax = match &self.run.config.softmax {
+            Softmax::Adaptive(_) => "adaptive",
+            Softmax::Full | Softmax::Sampled { .. } => "full",
+        };
         let mut costs = Vec::new();
         let uses = match targets {
             Some(some) if some > 0 && some < all => {
                 costs.push(format!("A validation is as much work as {}.", work(some)));
                 format!(
-                    "each on {} of {} targets, sampled evenly from the text, with the full softmax",
+                    "each on {} of {} targets, sampled evenly from the text, with the {softmax} softmax",
                     grouped(some),
                     grouped(all)
                 )
@@ -202,7 +207,10 @@ impl Trainer<'_> {
             ),
             _ => {
                 costs.push(format!("A validation is as much work as {}.", work(all)));
-                format!("each on all {} targets with the full softmax", grouped(all))
+                format!(
+                    "each on all {} targets with the {softmax} softmax",
+                    grouped(all)
+                )
             }
         };
         let is_partial = targets.is_none_or(|targets| targets > 0) && all > MIN_TARGETS;
