@@ -122,6 +122,16 @@ impl Config {
         Config::read(&document)
     }
 
+    /// Checks a configuration in which values have changed since it was read, by the rules of configuration files.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Config::parse`].
+    pub fn check(&self) -> Result<()> {
+        let name = "the configuration";
+        Config::parse(&self.to_toml(), name, Path::new("/"), &[]).map(drop)
+    }
+
     /// Reads every section and checks what depends on several.
     fn read(document: &Document) -> Result<Config> {
         let model = ModelConfig::read(document)?;

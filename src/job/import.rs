@@ -13,6 +13,7 @@ use crate::interchange::{native, pytorch};
 use crate::model::limits::check_sizes;
 use crate::model::parameters::{ParameterSpec, parameters};
 use crate::tensor::names;
+use crate::train::cutoffs::name_cutoffs;
 use crate::train::saved::check_parameters;
 use crate::train::watch::Event;
 
@@ -44,6 +45,13 @@ pub fn import(
     let file = Checkpoint::open(file)?;
     let is_pytorch = pytorch::is_pytorch(&file);
     let words = words_of(&file, is_pytorch, config, &mut observer)?;
+    let config = &mut config.clone();
+    let weight = if is_pytorch {
+        pytorch::cluster_weight
+    } else {
+        names::tail_weight
+    };
+    name_cutoffs(config, words.len(), Some(&file), weight);
     check_sizes(config, words.len(), 1)?;
     let table = parameters(config, words.len());
     let imported = if is_pytorch {

@@ -20,6 +20,7 @@ use crate::corpus::Vocabulary;
 use crate::error::{Error, Result, command_line, quoted};
 use crate::model::limits::check_sizes;
 use crate::tensor::names;
+use crate::train::cutoffs::name_cutoffs;
 use crate::train::estimate::{self, RunSpec, Topology};
 use crate::train::progress::{Measure, Progress};
 use crate::train::saved::SavedModel;
@@ -63,7 +64,7 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
         let step = train.batch * train.unroll * train.accumulate * devices;
         train.steps = words.div_ceil(step as u64);
     }
-    let resumed = find_resumed(&job, observer)?;
+    let resumed = find_resumed(&mut job, observer)?;
     if let Some(resumed) = &resumed {
         note_other_devices(resumed, &executors, observer);
     }
@@ -87,7 +88,9 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
     let saved = resumed.as_ref().and_then(|run| run.checkpoint.as_ref());
     let texts = source.texts(&job.config, saved, &job.caching, observer)?;
     let checkpoint = saved.map(|saved| &saved.checkpoint);
-    let (config, words) = (&job.config, texts.vocabulary.len());
+    let (start, words) = (checkpoint.or(init.as_ref()), texts.vocabulary.len());
+    name_cutoffs(&mut job.config, words, start, names::tail_weight);
+    let config = &job.config;
     let topology = Topology {
         devices: executors.len() * job.collective.ranks(),
         local_devices: executors.len(),
@@ -98,7 +101,7 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
         config,
         corpus: texts.train.corpus(),
         vocabulary: &texts.vocabulary,
-        start: checkpoint.or(init.as_ref()),
+        start,
         devices: executors.len(),
         validates: texts.valid.is_some(),
     };
@@ -177,7 +180,7 @@ fn prepare(mut job: Job, observer: &mut Observer<'_>) -> Result<Training> {
 }
 
 /// The run that the job resumes, if any.
-fn find_resumed(job: &Job, observer: &mut Observer<'_>) -> Result<Option<Resumed>> {
+fn find_resumed(job: &mut Job, observer: &mut Observer<'_>) -> Result<Option<Resumed>> {
     let folder = match &job.destination {
         Destination::Numbered | Destination::New(_) => return Ok(None),
         Destination::Comparison(folder) => return Resumed::of_comparison(folder),
@@ -187,7 +190,7 @@ fn find_resumed(job: &Job, observer: &mut Observer<'_>) -> Result<Option<Resumed
     let resumed = if RunFolder::is_begun(&folder)? && comparison_of(&folder).is_none() {
         None
     } else {
-        Some(Resumed::open(&folder, &job.config)?)
+        Some(Resumed::open(&folder, &mut job.config)?)
     };
     if resumed.as_ref().is_none_or(|run| run.checkpoint.is_none()) {
         observer(Event::Note {

@@ -7,6 +7,7 @@ use crate::checkpoint::{RunRecord, Which, checkpoints_in, config_path, find, has
 use crate::config::Config;
 use crate::error::{Error, Result, command_line, quoted};
 use crate::files;
+use crate::train::cutoffs::keep_cutoffs;
 use crate::train::saved::{SavedModel, has_earlier_words};
 
 /// A run to resume.
@@ -21,8 +22,9 @@ pub(super) struct Resumed {
 }
 
 impl Resumed {
-    /// The run in a folder. `config` may differ from that of the run only in keys that may change.
-    pub fn open(folder: &Path, config: &Config) -> Result<Resumed> {
+    /// The run in a folder. `config` may differ from that of the run only in keys that may change. If it gives no cutoffs, it takes
+    /// over those of the run.
+    pub fn open(folder: &Path, config: &mut Config) -> Result<Resumed> {
         if let Some(comparison) = comparison_of(folder) {
             let place = quoted(&comparison.display().to_string());
             return Err(Error::usage(format!(
@@ -66,6 +68,7 @@ impl Resumed {
                 Config::load(&path, &[])?
             }
         };
+        keep_cutoffs(config, &before);
         let command = format!("wlstm {}", resume_arguments(folder));
         check_same_run(folder, &before, config, &command)?;
         Ok(Resumed {

@@ -13,6 +13,7 @@
 //! | [`collective`] | collective operations between the processes of a run |
 //! | [`schedule`] | the learning rate of a step |
 //! | [`estimate`] | the memory and communication of a run, before it starts |
+//! | [`cutoffs`] | the cutoffs of an adaptive softmax whose configuration gives none |
 //! | [`evaluate`](mod@evaluate) | the perplexity of a text |
 //! | [`score`] | the log-probabilities of lines |
 //! | [`generate`] | text from a model |
@@ -21,6 +22,7 @@
 
 mod cluster_inputs;
 pub mod collective;
+pub mod cutoffs;
 pub mod estimate;
 pub mod evaluate;
 pub mod generate;

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::limits::check_sizes;
 use crate::model::parameters::{Group, ParameterSpec, parameters};
 use crate::tensor::names::{self, LOSS_SCALE, StateOwner};
+use crate::train::cutoffs::name_cutoffs;
 
 /// The name and the shape of a tensor of a file.
 type Expected = (String, Vec<usize>);
@@ -35,10 +36,12 @@ impl SavedModel {
     /// missing, unknown, or of another type or shape, or a parameter is not finite.
     pub fn open(path: &Path) -> Result<SavedModel> {
         let checkpoint = Checkpoint::open(path)?;
-        let config = config_of(&checkpoint)?;
+        let mut config = config_of(&checkpoint)?;
         check_word_rule(&checkpoint, &config)?;
         let vocabulary = vocabulary_of(&checkpoint, &config)?;
         let words = vocabulary.len();
+        // Earlier versions did not write the cutoffs that they had chosen.
+        name_cutoffs(&mut config, words, Some(&checkpoint), names::tail_weight);
         check_sizes(&config, words, 1).map_err(|error| unusable(&checkpoint, error))?;
         let table = parameters(&config, words);
         let mut expected = with_averages(&checkpoint, &table);

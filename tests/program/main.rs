@@ -6,6 +6,7 @@ mod common;
 mod bad_input;
 mod command_line;
 mod compare;
+mod cutoffs;
 mod dashboard;
 mod disk_full;
 mod examples;

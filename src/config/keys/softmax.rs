@@ -76,8 +76,9 @@ keys! {
 
         /// For the adaptive softmax: the first id of each cluster, in increasing order and below the size of the vocabulary. Ids
         /// are in descending order of frequency. With `[2000, 10000]`, the head has 2000 words, the first cluster 8000, and the
-        /// second the rest. `[]`: `5.5 sqrt(V)`, then six times the previous cutoff, up to half of the vocabulary `V`;
-        /// `wlstm plan` shows them.
+        /// second the rest. `[]`: those of the run that is resumed, or of the model of `--init` if it has clusters; otherwise
+        /// `5.5 sqrt(V)`, then six times the previous cutoff, up to half of the vocabulary `V`. `wlstm plan` shows them, and the
+        /// configuration of a run names them.
         cutoffs: Vec<usize> = Setting {
             default: Vec::new(),
             rule: Rising { most: MOST_CLUSTERS, range: 1..=INDEX },

@@ -104,6 +104,11 @@ pub fn tail_name(cluster: usize, is_projection: bool) -> String {
     format!("softmax.tail.{cluster}.{}.weight", u8::from(!is_projection))
 }
 
+/// The name of the weights of the words of a cluster, `[words, width]`.
+pub fn cluster_weight(cluster: usize) -> String {
+    tail_name(cluster, false)
+}
+
 /// The tensors of a model.
 pub fn tensors(config: &Config, vocabulary: usize) -> Vec<Tensor> {
     let model = &config.model;

@@ -30,4 +30,4 @@ mod layout;
 
 pub use export::export;
 pub use import::Imported;
-pub use layout::is_pytorch;
+pub use layout::{cluster_weight, is_pytorch};

@@ -23,6 +23,8 @@ use crate::job::text::{TextFiles, Texts, vocabulary};
 use crate::model::limits::check_sizes;
 use crate::numbers::bytes;
 use crate::report::{Measure, measure};
+use crate::tensor::names;
+use crate::train::cutoffs::name_cutoffs;
 use crate::train::estimate::{Estimate, RunSpec, Topology};
 use crate::train::run::SharedTargets;
 use crate::train::watch::Event;
@@ -68,6 +70,12 @@ fn prepare(
     } = comparison;
     if let Some(equal) = equal {
         equalise(equal, &mut models, &texts, observer)?;
+    }
+    if folder.is_none() {
+        for (model, texts) in models.iter_mut().zip(&texts) {
+            let words = texts.vocabulary.len();
+            name_cutoffs(&mut model.config, words, None, names::tail_weight);
+        }
         spec.set_configs(&models);
     }
     for (model, texts) in models.iter().zip(&texts) {
