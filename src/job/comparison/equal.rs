@@ -58,8 +58,8 @@ impl Equal {
         }
     }
 
-    /// The `H` with which the model of `config` is closest to `target`, among the multiples of 8 that its cells accept.
-    /// Of two that are equally close it is the smaller one. `None` if the cells accept none.
+    /// The `H` with which the model of `config` is closest to `target`, among the multiples of 8 with which the configuration is
+    /// valid. Of two that are equally close it is the smaller one. `None` if there is none.
     pub fn solve(self, config: &Config, vocabulary: usize, target: u64) -> Option<Solved> {
         let with = |hidden: usize| {
             let mut config = config.clone();
@@ -77,7 +77,11 @@ impl Equal {
                 high = middle;
             }
         }
-        let accepted = |multiple: &usize| accepts(&with(multiple * MULTIPLE));
+        let accepted = |multiple: &usize| {
+            let config = with(multiple * MULTIPLE);
+            // Asking the cells is faster.
+            fits(&config) && config.check().is_ok()
+        };
         let below = (1..low).rev().take(TRIED).find(accepted);
         let above = (low..=LARGEST / MULTIPLE).take(TRIED).find(accepted);
         let solved = |multiple: usize| Solved {
@@ -109,7 +113,7 @@ impl Equal {
         };
         let Some(solved) = solved else {
             return Err(refused(format!(
-                "its cells accept no multiple of {MULTIPLE} as `model.hidden`"
+                "no multiple of {MULTIPLE} is valid as its `model.hidden`"
             )));
         };
         let found = self.sentence(&solved, first);
@@ -149,12 +153,12 @@ impl Solved {
     }
 }
 
-/// Whether the cells of a configuration accept its sizes.
-fn accepts(config: &Config) -> bool {
+/// Whether the cells of a configuration, and its tied table, accept its sizes.
+fn fits(config: &Config) -> bool {
     let model = &config.model;
-    let fits = |layer: usize| model.cells[layer].check(&model.sizes(layer)).is_ok();
+    let fits_layer = |layer: usize| model.cells[layer].check(&model.sizes(layer)).is_ok();
     let is_tied_well = !model.tied || model.embedding == model.output_size();
-    is_tied_well && (0..model.layers()).all(fits)
+    is_tied_well && (0..model.layers()).all(fits_layer)
 }
 
 #[cfg(test)]
@@ -194,7 +198,7 @@ mod tests {
             for hidden in (MULTIPLE..found.hidden * 2 + 400).step_by(MULTIPLE) {
                 let mut other = config.clone();
                 other.model.hidden = hidden;
-                if !accepts(&other) {
+                if !fits(&other) {
                     prop_assert_ne!(hidden, found.hidden);
                     continue;
                 }
@@ -226,6 +230,32 @@ mod tests {
         let refused = Equal::Parameters.apply(&mut grouped, 1000, "grouped", "first", 900);
         let error = refused.expect_err("too coarse").to_string();
         assert!(error.contains("`grouped` cannot equal `first`"), "{error}");
+    }
+
+    /// Without a projection, the width of the last cluster limits the number of cells from below. 56 cells would be closer.
+    #[test]
+    fn a_size_must_suit_the_softmax() {
+        let sets = [
+            "model.cell=lstmp",
+            "model.projection=0",
+            "softmax.kind=adaptive",
+            "softmax.divide=8",
+            "softmax.cutoffs=[2, 4]",
+            "model.hidden=64",
+        ];
+        let of_embedding = |embedding: usize| {
+            let embedding = format!("model.embedding={embedding}");
+            let sets = sets.iter().map(|set| (*set).to_owned());
+            config(&sets.chain([embedding]).collect::<Vec<_>>())
+        };
+        let target = Equal::Parameters.of(&of_embedding(8), 1000);
+        let mut other = of_embedding(28);
+        let found = Equal::Parameters.solve(&other, 1000, target);
+        assert_eq!(found.map(|found| found.hidden), Some(64));
+        let refused = Equal::Parameters.apply(&mut other, 1000, "other", "first", target);
+        let error = refused.expect_err("too large").to_string();
+        assert!(error.contains("`other` cannot equal `first`"), "{error}");
+        assert!(other.check().is_ok());
     }
 
     /// Without a projection, a tied table sets the number of cells.

@@ -80,6 +80,49 @@ fn sizes_that_do_not_suit_a_cell_are_replaced() {
     assert_eq!(number(&rows[1], "hidden") % 8.0, 0.0);
 }
 
+/// The chosen size has a valid adaptive softmax: without a projection, its clusters need 64 cells.
+#[test]
+fn sizes_suit_an_adaptive_softmax() {
+    let (folder, config) = small_model();
+    let shared = [
+        "--set",
+        "softmax.kind=adaptive",
+        "--set",
+        "softmax.divide=8",
+        "--set",
+        "softmax.cutoffs=[2,4]",
+        "--set",
+        "model.hidden=64",
+        "--equal",
+        "parameters",
+        "--steps",
+        "2",
+    ];
+    for (embedding, hidden) in [("28", None), ("4", Some(64))] {
+        let out = folder.path(embedding);
+        let variants =
+            format!("lstmp:projection=0:embedding=8,lstmp:projection=0:embedding={embedding}");
+        let more = ["--variants", &variants, "--json"];
+        let ended = compare(&config, &out, &[&shared[..], &more].concat());
+        let Some(hidden) = hidden else {
+            assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+            let said = "cannot equal `lstmp projection=0 embedding=8`: the nearest size, `model.hidden` = 64";
+            assert!(ended.stderr.contains(said), "{}", ended.stderr);
+            assert!(!out.exists());
+            continue;
+        };
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let rows = table_of(&ended);
+        assert_eq!(rows[1]["hidden"], hidden);
+        assert_eq!(rows[1]["status"], "finished");
+        let resumed = ["compare", "--resume", "--out", text(&out), "--steps", "3"];
+        let resumed = wlstm(&[&resumed[..], &["--device", "cpu"]].concat());
+        assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
+        let report = wlstm(&["report", text(&out), "--no-samples"]);
+        assert_eq!(report.code, Some(0), "{}", report.stderr);
+    }
+}
+
 #[test]
 fn what_cannot_be_equal_is_refused_by_name() {
     let (folder, config) = small_model();
