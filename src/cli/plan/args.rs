@@ -9,7 +9,10 @@ use super::super::args::OverrideArgs;
 /// Print the parameters, memory and FLOPs of a model, without running it
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "The training text is not needed if data.vocab_size is set or the vocabulary file exists.\n\
+    after_help = "The training text is not needed if data.vocab_size is set, data.tokens is \"bpe\" or the vocabulary file \
+    exists.\n\
+    \n\
+    The percentages of an adaptive softmax are the shares of the words of a text that are in the head and in each cluster.\n\
     \n\
     Without an adapter, the plans keep to the limits that all GPUs have.\n\
     \n\

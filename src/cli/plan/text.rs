@@ -91,8 +91,8 @@ impl fmt::Display for SoftmaxChoice {
             };
             let name = format!("  {part}: ids {} to {}", ids.start, ids.end - 1);
             let flops = grouped(cluster.flops_per_word);
-            let share = format!("{:.1} % of words", 100.0 * cluster.share);
-            writeln!(f, "{name:<34}{share:>16}{flops:>10}")?;
+            let share = format!("{:.1} %", 100.0 * cluster.share);
+            writeln!(f, "{name:<36}{share:>8} {flops:>15}")?;
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::super::preparation::Preparation;
-use crate::config::Config;
-use crate::corpus::{Corpus, Vocabulary};
+use crate::config::{Config, Tokens};
+use crate::corpus::{Corpus, DEFAULT_BPE_SIZE, Vocabulary};
 use crate::error::{Error, Result};
 use crate::job::text::{counted_vocabulary, vocabulary_file};
 
@@ -26,7 +26,7 @@ pub(in crate::cli) enum VocabularySource {
     File,
     /// The number `data.vocab_size`, which the file `data.vocab` must match.
     VocabSize,
-    /// The number `data.vocab_size`, an upper bound: the training text may have fewer words.
+    /// The number `data.vocab_size` or, for subwords, its default: an upper bound, as the training text may have fewer words.
     #[serde(rename = "vocab_size")]
     AtMost,
     /// The words of the training text.
@@ -45,8 +45,8 @@ pub(in crate::cli) fn vocabulary_size(config: &Config, quiet: bool) -> Result<Vo
             counts: counts.iter().any(|count| *count > 0).then_some(counts),
         }
     };
-    let of_size = |source| VocabularySize {
-        words: data.vocab_size,
+    let of_size = |words, source| VocabularySize {
+        words,
         source,
         counts: None,
     };
@@ -55,8 +55,10 @@ pub(in crate::cli) fn vocabulary_size(config: &Config, quiet: bool) -> Result<Vo
             let vocabulary = vocabulary_file(config, path).map_err(unknown_size)?;
             known(vocabulary, VocabularySource::File)
         }
-        Some(_) => of_size(VocabularySource::VocabSize),
-        None if data.vocab_size > 0 => of_size(VocabularySource::AtMost),
+        Some(_) => of_size(data.vocab_size, VocabularySource::VocabSize),
+        None if data.vocab_size > 0 => of_size(data.vocab_size, VocabularySource::AtMost),
+        // The training text decides only whether there are fewer.
+        None if data.tokens == Tokens::Bpe => of_size(DEFAULT_BPE_SIZE, VocabularySource::AtMost),
         None => {
             let corpus = Corpus::training(data).map_err(unknown_size)?;
             let mut preparation = Preparation::new(quiet);

@@ -122,6 +122,19 @@ fn the_table_is_for_people() {
     assert_eq!(value("recurrent parameters"), "42,008,576");
     assert_eq!(value("layers.1.gates.weight"), "8,388,608");
     assert_eq!(value("words per step"), "20,480");
+    // The shares of the clusters do not touch the other columns, though these numbers are long.
+    let text = stdout(&mut plan("lm1b-g4"));
+    let of_parts = text.lines().filter(|line| line.contains(": ids "));
+    let parts: Vec<Vec<&str>> = of_parts.map(|line| line.split(' ').collect()).collect();
+    assert_eq!(parts.len(), 4, "{text}");
+    for part in parts {
+        let share = part.iter().position(|word| *word == "%").expect("a share");
+        let is_number = |word: &str| word.parse::<f64>().is_ok();
+        assert!(
+            is_number(part[share - 1]) && part[share + 1].is_empty(),
+            "{text}"
+        );
+    }
 }
 
 /// The part of the output about a device.
@@ -330,6 +343,12 @@ fn overrides_count_and_every_size_of_vocabulary_has_its_source() {
     assert_eq!(
         (&given["vocabulary"], &given["vocabulary_from"]),
         (&50.into(), &"vocab_size".into())
+    );
+    // A tokenizer of subwords is not trained to count its tokens, so the text need not exist.
+    let subwords = plan(&["--set", "data.tokens=bpe", "--set", "data.train=none.txt"]);
+    assert_eq!(
+        (&subwords["vocabulary"], &subwords["vocabulary_from"]),
+        (&8000.into(), &"vocab_size".into())
     );
     tiny.write("v.txt", "<S> 2\na 1\n<UNK> 0\n");
     let file = plan(&["--set", "data.vocab=v.txt"]);
