@@ -1,6 +1,6 @@
 //! The plots of a report: loss, perplexity and speed over steps, words and time.
 
-use super::comparison::{comparison_rows, groups};
+use super::comparison::{comparison_rows, complete_or_all, groups};
 use super::mean_line::mean_line;
 use super::plot::{Axis, Plot, Series, Unit};
 use super::run::RunData;
@@ -101,14 +101,16 @@ fn valid_series(runs: &[RunData], point: impl Fn(&Valid) -> (f64, f64)) -> Vec<S
     series(runs, true, |run| run.curve().map(&point).collect())
 }
 
-/// A line for each model. That of a model with several seeds is the mean of its runs, with a band from the lowest to the highest.
+/// A line for each model. That of a model with several seeds is the mean of its complete runs, with a band from the lowest to the
+/// highest. If none is complete, it is the mean of all.
 fn series(
     runs: &[RunData],
     marked: bool,
     line: impl Fn(&RunData) -> Vec<(f64, f64)>,
 ) -> Vec<Series> {
     let of_model = |runs: Vec<&RunData>| {
-        let lines: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| line(run)).collect();
+        let shown = complete_or_all(&runs, |run| run.is_complete());
+        let lines = shown.into_iter().map(|run| line(run)).collect();
         let name = runs[0].model.as_ref().filter(|_| runs.len() > 1);
         let (points, band) = mean_line(lines);
         Series {

@@ -10,8 +10,8 @@ mod table;
 mod text;
 
 pub use comparison::{
-    ComparisonRow, FromBest, Measure, OverSeeds, comparison_csv, comparison_markdown,
-    comparison_notes, comparison_rows, comparison_table, measure,
+    ComparisonRow, FromBest, Measure, OverSeeds, best_row, common_measure, comparison_csv,
+    comparison_markdown, comparison_notes, comparison_rows, comparison_table, measure,
 };
 pub use curves::plots;
 pub use page::page;

@@ -29,8 +29,8 @@ const UNLEARNED_NOTE: &str = "<p class=\"note\"><b>none learned</b>: many target
      training text has none, so the model cannot predict them and its perplexity means little. \
      <code>data.min_count</code> or <code>data.vocab_size</code> makes rare words unknown.</p>\n";
 
-const BAND_NOTE: &str = "<p class=\"note\">A line is the mean over the seeds of a model, where all of its runs have values. The band \
-     around it extends from the lowest to the highest run.</p>\n";
+const BAND_NOTE: &str = "<p class=\"note\">A line is the mean over the complete runs of a model, where all of them have values. The \
+     band around it extends from the lowest to the highest run.</p>\n";
 
 /// The HTML page of some runs.
 pub fn page(title: &str, runs: &[RunData]) -> String {

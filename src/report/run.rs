@@ -53,6 +53,8 @@ pub struct RunData {
     pub reason: Option<String>,
     /// Whether it has started, or failed to start.
     pub has_begun: bool,
+    /// In a comparison: whether its limits are not those of the comparison, because it was not resumed when these changed.
+    pub has_old_limits: bool,
 }
 
 impl RunData {
@@ -155,6 +157,7 @@ impl RunData {
             sample: None,
             reason: None,
             has_begun: true,
+            has_old_limits: false,
         }
     }
 
@@ -261,6 +264,11 @@ impl RunData {
         self.valids
             .iter()
             .filter(move |valid| Some(valid.targets) == first)
+    }
+
+    /// Whether it trained to the end of its budget, without a failure. Means over several runs include only such runs.
+    pub fn is_complete(&self) -> bool {
+        self.status() == "finished" && !self.has_old_limits
     }
 
     /// State of the run in a word or two.

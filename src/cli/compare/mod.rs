@@ -24,7 +24,8 @@ use crate::job::page::REPORT;
 use crate::job::{Event, Stop};
 use crate::numbers::counted;
 use crate::report::{
-    ComparisonRow, comparison_csv, comparison_markdown, comparison_notes, comparison_table,
+    ComparisonRow, best_row, common_measure, comparison_csv, comparison_markdown, comparison_notes,
+    comparison_table,
 };
 
 /// Compares, or continues a comparison.
@@ -190,25 +191,10 @@ fn advise(outcome: &ComparisonOutcome, folder: &ComparisonFolder, device: &str, 
 
 /// The model of the best run of the best row.
 fn best_model<'a>(outcome: &'a ComparisonOutcome, folder: &ComparisonFolder) -> Option<&'a Model> {
-    let is_comparable = outcome
-        .lines
-        .iter()
-        .all(|line| line.perplexity_is_comparable);
-    let best = |rows: &'a [ComparisonRow]| {
-        let measured = rows.iter().filter_map(|row| {
-            let value = if is_comparable {
-                row.perplexity
-            } else {
-                row.bits_per_byte
-            };
-            Some((row, value?))
-        });
-        let best = measured.min_by(|(_, x), (_, y)| x.total_cmp(y));
-        best.map(|(row, _)| row)
-    };
-    let row = best(&outcome.lines)?;
+    let measure = common_measure(&outcome.lines);
+    let row = best_row(&outcome.lines, measure)?;
     let run = match &row.over_seeds {
-        Some(seeds) => best(&seeds.runs)?,
+        Some(seeds) => best_row(seeds.runs.iter().filter(|run| run.complete), measure)?,
         None => row,
     };
     let mut models = outcome.models.iter();

@@ -197,15 +197,14 @@ fn agree_on_streams(models: &mut [Model]) -> usize {
     streams
 }
 
+/// The limits of a configuration: epochs, steps and seconds.
+fn limits(config: &Config) -> (u64, u64, f64) {
+    let train = &config.train;
+    (train.epochs, train.steps, train.seconds)
+}
+
 /// The limits of the configurations, which must be the same.
 fn own_budget(models: &[Model]) -> Result<Budget> {
-    let limits = |config: &Config| {
-        (
-            config.train.epochs,
-            config.train.steps,
-            config.train.seconds,
-        )
-    };
     let first = limits(&models[0].config);
     if models.iter().any(|model| limits(&model.config) != first) {
         return Err(Error::usage(
@@ -264,6 +263,7 @@ pub(super) fn runs(
         Some(run) => RunData {
             label: model.label.clone(),
             model: model.model.clone(),
+            has_old_limits: limits(&run.config) != limits(&model.config),
             ..run
         },
         None => RunData {

@@ -3,6 +3,7 @@
 
 mod measure;
 mod notes;
+mod ranking;
 mod row;
 mod rows;
 mod seeds;
@@ -12,9 +13,10 @@ mod table;
 
 pub use measure::{Measure, measure};
 pub use notes::{comparison_markdown, comparison_notes};
+pub use ranking::{best_row, common_measure};
 pub use row::{ComparisonRow, FromBest, OverSeeds};
 pub use rows::comparison_rows;
 pub use table::{comparison_csv, comparison_table};
 
-pub(super) use seeds::groups;
+pub(super) use seeds::{complete_or_all, groups};
 pub(super) use table::{best_bits, unknown_words};

@@ -1,16 +1,19 @@
 //! Notes that explain the table of a comparison.
 
+use super::measure::Measure;
+use super::ranking::common_measure;
 use super::row::ComparisonRow;
 use super::table::comparison_table;
 use crate::numbers::{bits, decimal};
 
-/// Sentences to print below the table: whether perplexities can be compared, the seeds of the means, the models within the spread
-/// of the seeds, lower bounds, and the number of streams.
+/// Sentences to print below the table: whether perplexities can be compared, the seeds of the means, models without enough complete
+/// runs, the models within the spread of the seeds, lower bounds, and the number of streams.
 pub fn comparison_notes(rows: &[ComparisonRow]) -> Vec<String> {
     let parts = [
         incomparable(rows),
         seeds(rows),
         missing_seeds(rows),
+        unknown_spread(rows),
         within_spread(rows),
         lower_bound(rows),
         streams(rows),
@@ -26,7 +29,13 @@ pub fn comparison_markdown(rows: &[ComparisonRow]) -> String {
 }
 
 fn is_comparable(rows: &[ComparisonRow]) -> bool {
-    rows.iter().all(|row| row.perplexity_is_comparable)
+    common_measure(rows) == Measure::Perplexity
+}
+
+/// The names of models, for a sentence.
+fn names(models: &[&str]) -> String {
+    let names: Vec<String> = models.iter().map(|model| format!("`{model}`")).collect();
+    names.join(", ")
 }
 
 fn incomparable(rows: &[ComparisonRow]) -> Option<String> {
@@ -56,10 +65,34 @@ fn missing_seeds(rows: &[ComparisonRow]) -> Option<String> {
         (seeds.measured < all).then(|| format!("`{}` has {} of {all}", row.model, seeds.measured))
     };
     let all: Vec<String> = rows.iter().filter_map(missing).collect();
+    let has_none =
+        |row: &ComparisonRow| matches!(&row.over_seeds, Some(seeds) if seeds.measured == 0);
+    let so_far = if rows.iter().any(has_none) {
+        " Without one, steps and speeds are means over all runs so far."
+    } else {
+        ""
+    };
     (!all.is_empty()).then(|| {
         format!(
-            "Perplexities and bits per byte are means over the runs that neither failed nor diverged: {}.",
+            "Means are over complete runs, which trained to the end of the budget and neither failed nor diverged: {}.{so_far}",
             all.join(", ")
+        )
+    })
+}
+
+/// The models without a standard deviation.
+fn unknown_spread(rows: &[ComparisonRow]) -> Option<String> {
+    let is_unknown =
+        |row: &&ComparisonRow| matches!(&row.over_seeds, Some(seeds) if seeds.measured == 1);
+    let unknown: Vec<&str> = rows
+        .iter()
+        .filter(is_unknown)
+        .map(|row| row.model.as_str())
+        .collect();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "The spread of the seeds is not known for {}, with one complete run: differences from it may be chance.",
+            names(&unknown)
         )
     })
 }
@@ -79,28 +112,44 @@ fn within_spread(rows: &[ComparisonRow]) -> Option<String> {
         best = Some(from_best.best.clone());
         from_best.within_spread.then(|| {
             format!(
-                "`{}` ({} < 2 * {})",
+                "`{}` (difference {}, margin {})",
                 row.model,
                 show(from_best.difference),
-                show(from_best.standard_error)
+                show(from_best.margin)
             )
         })
     };
     let near: Vec<String> = rows.iter().filter_map(near).collect();
     let best = best.filter(|_| !near.is_empty())?;
     Some(format!(
-        "Within the spread of the seeds, `{best}` is no better than {}: the difference of the means is less than twice its \
-         standard error. Train with more seeds to tell them apart.",
+        "Within the spread of the seeds, `{best}` is no better than {}: the difference of the means is within the margin of \
+         Welch's t-test at 95 % confidence. Each model is compared with the best one only. Train with more seeds to tell them \
+         apart.",
         near.join(", ")
     ))
 }
 
 fn lower_bound(rows: &[ComparisonRow]) -> Option<String> {
-    let bounded =
-        |row: &ComparisonRow| row.bits_per_byte.is_some() && row.bits_per_byte_is_lower_bound;
-    rows.iter().any(bounded).then(|| {
-        "at least: a lower bound. The validation text has unknown words, and the bits that identify these words are not counted."
-            .to_owned()
+    let is_bounded =
+        |row: &&ComparisonRow| row.bits_per_byte.is_some() && row.bits_per_byte_is_lower_bound;
+    let bounded: Vec<&str> = rows
+        .iter()
+        .filter(is_bounded)
+        .map(|row| row.model.as_str())
+        .collect();
+    let ranking = if is_comparable(rows) {
+        String::new()
+    } else {
+        format!(
+            " Models with a lower bound are not ranked: {}.",
+            names(&bounded)
+        )
+    };
+    (!bounded.is_empty()).then(|| {
+        format!(
+            "at least: a lower bound. The validation text has unknown words, and the bits that identify these words are not \
+             counted.{ranking}"
+        )
     })
 }
 

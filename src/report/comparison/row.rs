@@ -34,7 +34,8 @@ pub struct ComparisonRow {
     /// The share of it that was achieved: `speedup / speedup_by_flops`.
     pub share_reached: f64,
     /// The training time to reach the best validation of the first row, divided by the time that the first row needed. `None` if
-    /// it was never reached. With several seeds: the mean over the pairs with the same seed, `None` if a pair has no value.
+    /// it was never reached, or cannot be compared. With several seeds: the mean over the pairs of complete runs with the same seed,
+    /// `None` if a pair has no value.
     pub sooner: Option<f64>,
     /// The best validation perplexity.
     pub perplexity: Option<f64>,
@@ -64,11 +65,14 @@ pub struct ComparisonRow {
     pub unigram: Option<f64>,
     /// Device memory for training and validation in bytes.
     pub memory: Option<u64>,
+    /// Whether it trained to the end of its budget, without a failure. With several seeds: whether all runs did.
+    pub complete: bool,
     /// `finished`, `running`, `killed`, `interrupted`, `diverged`, `failed` or `not begun`.
     pub status: String,
     /// The run folder; with several seeds that of the first.
     pub run: PathBuf,
-    /// With several seeds: the standard deviations, and the row of each run. The other fields are then means.
+    /// With several seeds: the standard deviations, and the row of each run. The other fields are then means over complete runs; if
+    /// there is none, steps, words, seconds and speeds are means over all runs, and there are no perplexities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over_seeds: Option<OverSeeds>,
 }
@@ -78,7 +82,7 @@ pub struct ComparisonRow {
 pub struct OverSeeds {
     /// `train.seed` of each run.
     pub seeds: Vec<u64>,
-    /// The number of runs in the means: those with a validation that neither failed nor diverged.
+    /// The number of runs in the means: the complete ones.
     pub measured: usize,
     /// Sample standard deviation of the best perplexities.
     pub perplexity_deviation: Option<f64>,
@@ -88,7 +92,10 @@ pub struct OverSeeds {
     pub bits_per_byte_deviation: Option<f64>,
     /// Sample standard deviation of the bits per byte of the last validations.
     pub last_bits_per_byte_deviation: Option<f64>,
-    /// The distance from the model with the best mean. `None` for that model, and without two runs of both.
+    /// Sample standard deviation of `sooner`.
+    pub sooner_deviation: Option<f64>,
+    /// The distance from the model with the best mean. `None` for that model, without two complete runs of
+    /// both, and if bits per byte are compared and are a lower bound.
     pub from_best: Option<FromBest>,
     /// The row of each run.
     pub runs: Vec<ComparisonRow>,
@@ -103,6 +110,10 @@ pub struct FromBest {
     pub difference: f64,
     /// Its standard error, `sqrt(s1^2 / n1 + s2^2 / n2)`.
     pub standard_error: f64,
-    /// Whether the difference is less than twice its standard error.
+    /// Degrees of freedom of the difference, by Welch and Satterthwaite.
+    pub degrees_of_freedom: f64,
+    /// The standard error times the quantile of Student's t-distribution for a two-sided test at 5 %.
+    pub margin: f64,
+    /// Whether the difference is at most the margin: it may be chance.
     pub within_spread: bool,
 }

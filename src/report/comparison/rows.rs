@@ -1,8 +1,9 @@
 //! The rows of a comparison, from its runs.
 
 use super::measure::{Measure, measure};
+use super::ranking::common_measure;
 use super::row::ComparisonRow;
-use super::seeds::{compare_with_best, groups, over_seeds};
+use super::seeds::{SeedRun, compare_with_best, groups, over_seeds};
 use super::sooner::sooner;
 use crate::metrics::Valid;
 use crate::report::run::RunData;
@@ -14,11 +15,7 @@ pub fn comparison_rows(runs: &[RunData]) -> Vec<ComparisonRow> {
         return Vec::new();
     };
     let mut rows: Vec<ComparisonRow> = groups.iter().map(|group| model(first, group)).collect();
-    let measure = if rows.iter().all(|row| row.perplexity_is_comparable) {
-        Measure::Perplexity
-    } else {
-        Measure::BitsPerByte
-    };
+    let measure = common_measure(&rows);
     compare_with_best(&mut rows, measure);
     rows
 }
@@ -27,16 +24,16 @@ pub fn comparison_rows(runs: &[RunData]) -> Vec<ComparisonRow> {
 fn model(first: &[&RunData], runs: &[&RunData]) -> ComparisonRow {
     let seed = |run: &RunData| run.config.train.seed;
     let baseline = |run: &RunData| first.iter().copied().find(|other| seed(other) == seed(run));
-    let rows = runs
-        .iter()
-        .map(|run| row(baseline(run).unwrap_or(first[0]), run));
-    let mut rows: Vec<ComparisonRow> = rows.collect();
-    match (rows.as_slice(), &runs[0].model) {
+    let row = |run: &RunData| row(baseline(run).unwrap_or(first[0]), run);
+    match (runs, &runs[0].model) {
         ([_, _, ..], Some(label)) => {
-            let seeds = runs.iter().map(|run| seed(run)).collect();
-            over_seeds(label.clone(), seeds, rows)
+            let runs = runs.iter().map(|run| {
+                let has_baseline = baseline(run).is_some_and(RunData::is_complete);
+                SeedRun::new(seed(run), row(run), has_baseline)
+            });
+            over_seeds(label.clone(), runs.collect())
         }
-        _ => rows.swap_remove(0),
+        _ => row(runs[0]),
     }
 }
 
@@ -70,7 +67,7 @@ fn row(first: &RunData, run: &RunData) -> ComparisonRow {
         speedup,
         speedup_by_flops,
         share_reached: speedup / speedup_by_flops,
-        sooner: sooner(first, run),
+        sooner: sooner(first, run, is_comparable),
         perplexity: best.map(|valid| valid.perplexity),
         perplexity_step: best.map(|valid| valid.step),
         perplexity_targets: best.map(|valid| valid.targets),
@@ -84,6 +81,7 @@ fn row(first: &RunData, run: &RunData) -> ComparisonRow {
         unlearned: last.is_some_and(Valid::is_unlearned),
         unigram: best.and_then(|valid| valid.unigram),
         memory: (!run.memory.is_empty()).then(|| run.memory.iter().sum()),
+        complete: run.is_complete(),
         status: run.status().to_owned(),
         run: run.folder.clone(),
         over_seeds: None,

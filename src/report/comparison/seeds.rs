@@ -1,8 +1,9 @@
 //! Models that were trained with several seeds.
 
 use super::measure::Measure;
+use super::ranking::{best_row, rank};
 use super::row::{ComparisonRow, FromBest, OverSeeds};
-use super::statistics::{deviation, mean, standard_error};
+use super::statistics::{Difference, deviation, mean};
 use crate::report::run::RunData;
 
 /// The runs of each model, in the order of their first runs.
@@ -18,68 +19,101 @@ pub fn groups(runs: &[RunData]) -> Vec<Vec<&RunData>> {
     groups
 }
 
-/// Whether the means include a run. A run that failed or diverged did not train as long as the others.
-fn counts(row: &ComparisonRow) -> bool {
-    row.perplexity.is_some() && !matches!(row.status.as_str(), "failed" | "diverged" | "not begun")
+/// The complete runs; all runs if none is complete.
+pub fn complete_or_all<T>(runs: &[T], is_complete: impl Fn(&T) -> bool) -> Vec<&T> {
+    let complete: Vec<&T> = runs.iter().filter(|run| is_complete(run)).collect();
+    if complete.is_empty() {
+        return runs.iter().collect();
+    }
+    complete
 }
 
-/// The row of a model from the rows of its runs, at least two.
-pub fn over_seeds(label: String, seeds: Vec<u64>, runs: Vec<ComparisonRow>) -> ComparisonRow {
-    let measured: Vec<&ComparisonRow> = runs.iter().filter(|row| counts(row)).collect();
+/// A run of a model with several seeds.
+pub struct SeedRun {
+    seed: u64,
+    row: ComparisonRow,
+    has_baseline: bool,
+}
+
+impl SeedRun {
+    /// The run with this seed. `has_baseline`: whether the run of the first model with this seed is complete. Otherwise the row has
+    /// no numbers relative to it.
+    pub fn new(seed: u64, mut row: ComparisonRow, has_baseline: bool) -> SeedRun {
+        if !has_baseline {
+            (row.speedup, row.share_reached, row.sooner) = (f64::NAN, f64::NAN, None);
+        }
+        SeedRun {
+            seed,
+            row,
+            has_baseline,
+        }
+    }
+}
+
+/// The row of a model from its runs, at least two.
+pub fn over_seeds(label: String, runs: Vec<SeedRun>) -> ComparisonRow {
+    let complete: Vec<&SeedRun> = runs.iter().filter(|run| run.row.complete).collect();
     let values = |of: &dyn Fn(&ComparisonRow) -> Option<f64>| -> Vec<f64> {
-        measured.iter().filter_map(|row| of(row)).collect()
+        complete.iter().filter_map(|run| of(&run.row)).collect()
     };
     let mean_of = |of: &dyn Fn(&ComparisonRow) -> Option<f64>| {
         let values = values(of);
         (!values.is_empty()).then(|| mean(&values))
     };
     let deviation_of = |of: &dyn Fn(&ComparisonRow) -> Option<f64>| deviation(&values(of));
+    let trained = complete_or_all(&runs, |run| run.row.complete);
     let finite = |of: fn(&ComparisonRow) -> f64| {
-        let values = runs.iter().map(of).filter(|value| value.is_finite());
-        mean(&values.collect::<Vec<f64>>())
+        let values = trained.iter().map(|run| of(&run.row));
+        mean(
+            &values
+                .filter(|value| value.is_finite())
+                .collect::<Vec<f64>>(),
+        )
     };
     let whole = |of: fn(&ComparisonRow) -> u64| {
-        let sum: u64 = runs.iter().map(of).fold(0, u64::saturating_add);
-        sum / runs.len() as u64
+        let values = trained.iter().map(|run| of(&run.row));
+        values.fold(0, u64::saturating_add) / trained.len() as u64
     };
-    let first = &runs[0];
     // If one pair has no value, there is no mean.
-    let pairs: Option<Vec<f64>> = measured.iter().map(|row| row.sooner).collect();
-    let words_per_second = finite(|row| row.words_per_second);
+    let pairs = complete.iter().filter(|run| run.has_baseline);
+    let pairs: Option<Vec<f64>> = pairs.map(|run| run.row.sooner).collect();
+    let pairs = pairs.filter(|pairs| !pairs.is_empty());
+    let rows: Vec<ComparisonRow> = runs.iter().map(|run| run.row.clone()).collect();
+    let any = |of: fn(&ComparisonRow) -> bool| complete.iter().any(|run| of(&run.row));
     ComparisonRow {
         model: label,
         steps: whole(|row| row.steps),
         words: whole(|row| row.words),
         seconds: finite(|row| row.seconds),
-        words_per_second,
+        words_per_second: finite(|row| row.words_per_second),
         speedup: finite(|row| row.speedup),
         share_reached: finite(|row| row.share_reached),
         perplexity: mean_of(&|row| row.perplexity),
         perplexity_step: None,
-        perplexity_targets: measured.first().and_then(|row| row.perplexity_targets),
+        perplexity_targets: complete.first().and_then(|run| run.row.perplexity_targets),
         last_perplexity: mean_of(&|row| row.last_perplexity),
         bits_per_byte: mean_of(&|row| row.bits_per_byte),
         last_bits_per_byte: mean_of(&|row| row.last_bits_per_byte),
-        bits_per_byte_is_lower_bound: measured.iter().any(|row| row.bits_per_byte_is_lower_bound),
-        sooner: pairs
-            .filter(|pairs| !pairs.is_empty())
-            .map(|pairs| mean(&pairs)),
+        bits_per_byte_is_lower_bound: any(|row| row.bits_per_byte_is_lower_bound),
+        sooner: pairs.as_deref().map(mean),
         unknown: mean_of(&|row| row.unknown),
-        unlearned: measured.iter().any(|row| row.unlearned),
-        unigram: measured.first().and_then(|row| row.unigram),
-        memory: runs.iter().filter_map(|row| row.memory).max(),
-        status: status(&runs),
+        unlearned: any(|row| row.unlearned),
+        unigram: complete.first().and_then(|run| run.row.unigram),
+        memory: rows.iter().filter_map(|row| row.memory).max(),
+        complete: complete.len() == runs.len(),
+        status: status(&rows),
         over_seeds: Some(OverSeeds {
-            measured: measured.len(),
+            seeds: runs.iter().map(|run| run.seed).collect(),
+            measured: complete.len(),
             perplexity_deviation: deviation_of(&|row| row.perplexity),
             last_perplexity_deviation: deviation_of(&|row| row.last_perplexity),
             bits_per_byte_deviation: deviation_of(&|row| row.bits_per_byte),
             last_bits_per_byte_deviation: deviation_of(&|row| row.last_bits_per_byte),
+            sooner_deviation: pairs.as_deref().and_then(deviation),
             from_best: None,
-            seeds,
-            runs: runs.clone(),
+            runs: rows.clone(),
         }),
-        ..first.clone()
+        ..rows[0].clone()
     }
 }
 
@@ -103,37 +137,32 @@ fn status(runs: &[ComparisonRow]) -> String {
 
 /// Sets the distance of every model from the best one.
 pub fn compare_with_best(rows: &mut [ComparisonRow], measure: Measure) {
-    let value = |row: &ComparisonRow| match measure {
-        Measure::Perplexity => row.perplexity,
-        Measure::BitsPerByte => row.bits_per_byte,
-    };
     let values = |row: &ComparisonRow| -> Vec<f64> {
         let runs = row.over_seeds.iter().flat_map(|seeds| &seeds.runs);
-        runs.filter(|row| counts(row)).filter_map(value).collect()
+        let runs = runs.filter(|row| row.complete);
+        runs.filter_map(|row| rank(row, measure)).collect()
     };
-    let best = rows
-        .iter()
-        .enumerate()
-        .filter_map(|(k, row)| Some((k, value(row)?)))
-        .min_by(|(_, x), (_, y)| x.total_cmp(y));
-    let Some((best, lowest)) = best else {
+    let Some(best) = best_row(rows.iter(), measure).cloned() else {
         return;
     };
-    let (of_best, label) = (values(&rows[best]), rows[best].model.clone());
-    for (k, row) in rows.iter_mut().enumerate() {
-        let Some(own) = value(row).filter(|_| k != best) else {
+    let (of_best, lowest) = (values(&best), rank(&best, measure));
+    for row in rows.iter_mut().filter(|row| row.run != best.run) {
+        let (Some(lowest), Some(own), Some(error)) = (
+            lowest,
+            rank(row, measure),
+            Difference::of(&of_best, &values(row)),
+        ) else {
             continue;
         };
-        let (Some(error), difference) = (standard_error(&of_best, &values(row)), own - lowest)
-        else {
-            continue;
-        };
+        let (difference, margin) = (own - lowest, error.margin());
         if let Some(seeds) = &mut row.over_seeds {
             seeds.from_best = Some(FromBest {
-                best: label.clone(),
+                best: best.model.clone(),
                 difference,
-                standard_error: error,
-                within_spread: difference < 2.0 * error,
+                standard_error: error.standard_error,
+                degrees_of_freedom: error.degrees,
+                margin,
+                within_spread: difference <= margin,
             });
         }
     }
@@ -173,6 +202,7 @@ mod tests {
             unlearned: false,
             unigram: None,
             memory: Some(7),
+            complete: status == "finished",
             status: status.to_owned(),
             run: "m".into(),
             over_seeds: None,
@@ -180,8 +210,12 @@ mod tests {
     }
 
     fn model(label: &str, runs: Vec<ComparisonRow>) -> ComparisonRow {
-        let seeds = (1..=runs.len() as u64).collect();
-        over_seeds(label.to_owned(), seeds, runs)
+        let runs = (1..).zip(runs);
+        let runs = runs.map(|(seed, row)| {
+            let run = format!("{label}-seed-{seed}").into();
+            SeedRun::new(seed, ComparisonRow { run, ..row }, true)
+        });
+        over_seeds(label.to_owned(), runs.collect())
     }
 
     #[test]
@@ -204,13 +238,92 @@ mod tests {
         runs[2].sooner = None;
         assert_eq!(model("m", runs.clone()).sooner, None);
         runs.iter_mut()
-            .for_each(|run| run.status = "failed".to_owned());
+            .for_each(|run| (run.status, run.complete) = ("failed".to_owned(), false));
         let none = model("m", runs);
         assert_eq!((none.perplexity, none.status.as_str()), (None, "failed"));
     }
 
     #[test]
-    fn differences_below_twice_their_standard_error_are_named() {
+    fn only_complete_runs_are_in_the_means() {
+        let short = ComparisonRow {
+            steps: 5,
+            words: 50,
+            words_per_second: 1.0,
+            sooner: Some(0.1),
+            ..row(2, 99.0, "interrupted")
+        };
+        let found = model("m", vec![row(1, 10.0, "finished"), short.clone()]);
+        assert_eq!(
+            (found.steps, found.words, found.perplexity),
+            (10, 100, Some(10.0))
+        );
+        assert_eq!((found.words_per_second, found.sooner), (100.0, Some(0.5)));
+        assert!(!found.complete);
+        let notes = comparison_notes(&[found]).join(" ");
+        assert!(
+            notes.contains("`m` has 1 of 2") && notes.contains("not known for `m`"),
+            "{notes}"
+        );
+        // Without a complete run, the table shows how far the runs are.
+        let none = model("m", vec![short.clone(), short]);
+        assert_eq!((none.steps, none.perplexity, none.sooner), (5, None, None));
+    }
+
+    /// The run of the first model with the second seed failed, so the pair does not count.
+    #[test]
+    fn a_pair_needs_a_complete_baseline() {
+        let with_baseline = |has_baseline: bool, sooner: f64| {
+            let row = ComparisonRow {
+                sooner: Some(sooner),
+                speedup: sooner,
+                ..row(1, 10.0, "finished")
+            };
+            SeedRun::new(1, row, has_baseline)
+        };
+        let runs = vec![with_baseline(true, 1.0), with_baseline(false, 0.25)];
+        let found = over_seeds("m".to_owned(), runs);
+        assert_eq!((found.sooner, found.speedup), (Some(1.0), 1.0));
+        let seeds = found.over_seeds.expect("seeds");
+        assert_eq!((seeds.measured, seeds.sooner_deviation), (2, None));
+        assert_eq!(seeds.runs[1].sooner, None);
+        let runs = vec![with_baseline(true, 1.0), with_baseline(true, 3.0)];
+        let seeds = over_seeds("m".to_owned(), runs).over_seeds.expect("seeds");
+        assert_eq!(seeds.sooner_deviation, Some(2.0_f64.sqrt()));
+    }
+
+    /// A lower bound of bits per byte is neither the best nor compared with the best.
+    #[test]
+    fn lower_bounds_are_not_ranked() {
+        let with_bits = |label: &str, bits: f64, is_lower_bound: bool| {
+            let run = |seed: u64| ComparisonRow {
+                bits_per_byte: Some(bits + 0.01 * seed as f64),
+                bits_per_byte_is_lower_bound: is_lower_bound,
+                perplexity_is_comparable: false,
+                ..row(seed, 10.0, "finished")
+            };
+            model(label, vec![run(1), run(2)])
+        };
+        let mut rows = [
+            with_bits("few", 0.3, true),
+            with_bits("exact", 1.0, false),
+            with_bits("other", 2.0, false),
+        ];
+        compare_with_best(&mut rows, Measure::BitsPerByte);
+        let from_best = |k: usize| {
+            rows[k]
+                .over_seeds
+                .as_ref()
+                .and_then(|s| s.from_best.as_ref())
+        };
+        assert_eq!(from_best(0), None);
+        assert_eq!(from_best(1), None);
+        assert_eq!(from_best(2).map(|found| found.best.as_str()), Some("exact"));
+        let notes = comparison_notes(&rows).join(" ");
+        assert!(notes.contains("not ranked: `few`."), "{notes}");
+    }
+
+    #[test]
+    fn differences_that_may_be_chance_are_named() {
         let finished = |perplexities: [f64; 3]| {
             let run = |(k, perplexity)| row(k as u64, perplexity, "finished");
             perplexities.into_iter().enumerate().map(run).collect()
@@ -218,6 +331,8 @@ mod tests {
         let mut rows = [
             model("near", finished([10.0, 11.0, 12.0])),
             model("best", finished([9.0, 10.0, 11.0])),
+            // Its difference is 2.5 standard errors, which is significant with many runs, but not with three.
+            model("not far", finished([11.0, 12.0, 13.1])),
             model("far", finished([12.0, 13.0, 14.0])),
         ];
         compare_with_best(&mut rows, Measure::Perplexity);
@@ -229,15 +344,22 @@ mod tests {
         };
         assert!(from_best(1).is_none());
         // Both deviations are 1, so the standard error is sqrt(1 / 3 + 1 / 3).
-        for (k, difference, within) in [(0, 1.0, true), (2, 3.0, false)] {
+        for (k, difference, within) in [(0, 1.0, true), (3, 3.0, false)] {
             let found = from_best(k).expect("a difference");
             assert!((found.difference - difference).abs() < 1e-12);
             assert!((found.standard_error - (2.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+            // Student's t for 4 degrees of freedom.
+            assert!((found.degrees_of_freedom - 4.0).abs() < 1e-9);
+            assert!((found.margin / (2.776_45 * found.standard_error) - 1.0).abs() < 1e-3);
             assert_eq!(found.within_spread, within);
         }
+        let not_far = from_best(2).expect("a difference");
+        assert!(not_far.difference > 2.0 * not_far.standard_error && not_far.within_spread);
         let notes = comparison_notes(&rows).join(" ");
         assert!(
-            notes.contains("`best` is no better than `near` (1.00 < 2 * 0.82):"),
+            notes.contains(
+                "`best` is no better than `near` (difference 1.00, margin 2.27), `not far` (difference 2.03, margin 2.3"
+            ),
             "{notes}"
         );
     }

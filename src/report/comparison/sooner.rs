@@ -5,12 +5,16 @@ use crate::metrics::Valid;
 use crate::report::run::RunData;
 
 /// The training time at which `run` first reached the best validation of `first`, divided by the time at which `first` reached it.
-/// `None` if it never did, or if the two cannot be compared.
+/// `None` if it never did, or if the two cannot be compared: lower bounds of bits per byte cannot. `is_on_same_tokens`: whether both
+/// predict the same tokens, so that perplexities are compared.
 ///
 /// Only the validations of the curves count, which all have the same targets. Between two validations the mean loss is interpolated
 /// linearly over the training time. If the first validation is good enough, its time counts.
-pub fn sooner(first: &RunData, run: &RunData) -> Option<f64> {
-    let measure = measure(&first.config.data, &run.config.data).ok()?;
+pub fn sooner(first: &RunData, run: &RunData, is_on_same_tokens: bool) -> Option<f64> {
+    let measure = match measure(&first.config.data, &run.config.data).ok()? {
+        _ if is_on_same_tokens => Measure::Perplexity,
+        measure => measure,
+    };
     let (baseline, curve) = (curve(first, measure), curve(run, measure));
     if measure == Measure::Perplexity && targets(first) != targets(run) {
         return None;
@@ -39,6 +43,7 @@ fn curve(run: &RunData, measure: Measure) -> Vec<Point> {
     let point = |valid: &Valid| {
         let loss = match measure {
             Measure::Perplexity => valid.nll / valid.targets as f64,
+            Measure::BitsPerByte if valid.is_lower_bound() => return None,
             Measure::BitsPerByte => valid.bits_per_byte?,
         };
         let seconds = valid.seconds;

@@ -65,7 +65,7 @@ pub fn comparison_table(rows: &[ComparisonRow]) -> Table {
                 finite(share, format!("{:.0} %", 100.0 * share)),
             ]);
         }
-        cells.extend(has_sooner.then(|| number(row.sooner.unwrap_or(f64::NAN))));
+        cells.extend(has_sooner.then(|| sooner(row)));
         if has_perplexity {
             if is_comparable {
                 cells.extend([best_perplexity(row), last_perplexity(row)]);
@@ -118,6 +118,12 @@ fn spread(text: String, deviation: Option<f64>, format: impl Fn(f64) -> String) 
         Some(deviation) => format!("{text} ± {}", format(deviation)),
         None => text,
     }
+}
+
+fn sooner(row: &ComparisonRow) -> String {
+    let deviation = row.over_seeds.as_ref().and_then(|s| s.sooner_deviation);
+    let sooner = number(row.sooner.unwrap_or(f64::NAN));
+    spread(sooner, deviation, decimal)
 }
 
 /// The best perplexity of a row.
@@ -198,6 +204,8 @@ pub fn comparison_csv(rows: &[ComparisonRow]) -> String {
         "last_perplexity_deviation",
         "bits_per_byte_deviation",
         "last_bits_per_byte_deviation",
+        "sooner_deviation",
+        "complete",
     ];
     let mut table = Table::new(names.map(Column::words));
     let number = |value: f64| {
@@ -244,6 +252,8 @@ pub fn comparison_csv(rows: &[ComparisonRow]) -> String {
             real(seeds.and_then(|seeds| seeds.last_perplexity_deviation)),
             real(seeds.and_then(|seeds| seeds.bits_per_byte_deviation)),
             real(seeds.and_then(|seeds| seeds.last_bits_per_byte_deviation)),
+            real(seeds.and_then(|seeds| seeds.sooner_deviation)),
+            row.complete.to_string(),
         ]);
     }
     table.csv()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::common::program::{losses, number, text, train, wlstm};
+use crate::common::program::{checkpoint, losses, number, text, train, wlstm};
 use serde_json::Value;
 
 use super::tools::{compare, small_model, table_of};
@@ -100,7 +100,12 @@ fn every_model_has_every_seed() {
         .map(|row| variance(&of_runs(row, "perplexity")) / 3.0);
     let error = parts.sum::<f64>().sqrt();
     assert!(close(number(from_best, "standard_error"), error));
-    let within = difference < 2.0 * error;
+    let degrees = number(from_best, "degrees_of_freedom");
+    assert!((2.0..=4.0).contains(&degrees), "{degrees}");
+    // Student's t is 4.303 for 2 degrees of freedom and 2.776 for 4.
+    let margin = number(from_best, "margin");
+    assert!((2.776..4.303).contains(&(margin / error)), "{from_best}");
+    let within = difference <= margin;
     assert_eq!(from_best["within_spread"], within);
     let markdown = std::fs::read_to_string(out.join("compare.md")).unwrap();
     assert!(
@@ -140,6 +145,88 @@ fn every_model_has_every_seed() {
         Path::new(relative.as_str().unwrap()),
         Path::new("hidden-48-seed-9")
     );
+}
+
+/// A seed that diverged and one that did not reach the budget are in no mean, in no pair and in no curve.
+#[test]
+fn incomplete_seeds_are_left_out() {
+    let (folder, config) = small_model();
+    let out = folder.path("compared");
+    let line = ["--set", "model.hidden=32,48", "--seed", "7", "--seeds", "3"];
+    let more = ["--set", "train.validate_every=4", "--steps", "12"];
+    let ended = compare(&config, &out, &[&line[..], &more].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // The first model diverges with seed 8. The second model cannot be resumed with seed 9.
+    let diverges = checkpoint(&out.join("hidden-32-seed-8"), 12);
+    let mut bytes = std::fs::read(&diverges).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = file.tensor("layers.0.gates.weight").unwrap().data();
+    let at = tensor.as_ptr() as usize - bytes.as_ptr() as usize;
+    let huge: Vec<u8> = (0..tensor.len() / 4)
+        .flat_map(|k| if k % 2 == 0 { 3e38_f32 } else { -3e38 }.to_le_bytes())
+        .collect();
+    bytes[at..at + huge.len()].copy_from_slice(&huge);
+    std::fs::write(&diverges, bytes).unwrap();
+    std::fs::write(checkpoint(&out.join("hidden-48-seed-9"), 12), "damaged").unwrap();
+    let resumed = ["compare", "--resume", "--out", text(&out), "--steps", "20"];
+    let resumed = wlstm(&[&resumed[..], &["--device", "cpu", "--json"]].concat());
+    assert_eq!(resumed.code, Some(5), "{}", resumed.stderr);
+
+    let rows = table_of(&resumed);
+    let complete = [[true, false, true], [true, true, false]];
+    for (row, complete) in rows.iter().zip(complete) {
+        let found: Vec<Value> = runs(row)
+            .iter()
+            .map(|run| run["complete"].clone())
+            .collect();
+        assert_eq!(found, complete, "{row}");
+        assert_eq!(row["over_seeds"]["measured"], 2);
+        assert_eq!(
+            (&row["steps"], &row["complete"]),
+            (&20.into(), &false.into())
+        );
+        let of_complete = |member: &str| -> Vec<f64> {
+            let kept = runs(row).iter().filter(|run| run["complete"] == true);
+            kept.map(|run| number(run, member)).collect()
+        };
+        for member in ["perplexity", "last_perplexity", "words_per_second"] {
+            let expected = mean(&of_complete(member));
+            assert!(close(number(row, member), expected), "{member}: {row}");
+        }
+    }
+    assert_eq!(runs(&rows[0])[1]["status"], "diverged");
+    // Only seed 7 is a pair of the second model.
+    assert_eq!(rows[1]["sooner"], runs(&rows[1])[0]["sooner"]);
+    assert_eq!(rows[1]["speedup"], runs(&rows[1])[0]["speedup"]);
+    assert!(runs(&rows[1])[1]["sooner"].is_null() && runs(&rows[1])[1]["speedup"].is_null());
+    let markdown = std::fs::read_to_string(out.join("compare.md")).unwrap();
+    let said = "`hidden=32` has 2 of 3, `hidden=48` has 2 of 3.";
+    assert!(markdown.contains(said), "{markdown}");
+
+    // The curves reach the end, and have bands of two runs.
+    let (plots, page) = (folder.path("plots"), folder.path("page.html"));
+    let line = [
+        "report",
+        text(&out),
+        "--no-samples",
+        "--plots",
+        text(&plots),
+    ];
+    let ended = wlstm(&[&line[..], &["--out", text(&page)]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("<code>hidden=32</code> has 2 of 3"), "{page}");
+    let curves = std::fs::read_to_string(plots.join("perplexity-by-step.svg")).unwrap();
+    assert_eq!(curves.matches("fill-opacity").count(), 2, "{curves}");
+    for model in ["hidden=32", "hidden=48"] {
+        let points = curves
+            .split("<title>")
+            .filter(|point| point.starts_with(model));
+        let steps: Vec<&str> = points
+            .filter_map(|point| point.split_once("</title>")?.0.rsplit(' ').next())
+            .collect();
+        assert_eq!(steps, ["4", "8", "12", "16", "20"], "{model}");
+    }
 }
 
 #[test]
