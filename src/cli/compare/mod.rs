@@ -53,15 +53,14 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
     );
     let stop = listen(false, quiet)?;
     let mut display = Display::new(ready.models(), quiet);
-    // All models have the same vocabulary.
     let data = ready.models()[0].config.data.clone();
-    let mut unknown_words = UnknownWords::new(&data);
+    let mut unknown_words = UnknownWordsOfModels::new(ready.models());
     let (mut validations, mut validation_seconds) = (0, 0.0);
     let outcome = ready.run(&stop, |k, event| {
         if let Event::Valid { took, .. } = &event {
             (validations, validation_seconds) = (validations + 1, validation_seconds + took);
         }
-        let warning = unknown_words.warning_of(&event);
+        let warning = unknown_words.warning_of(k, &event);
         display.show(k, event);
         if let Some(warning) = warning {
             display.warn(&warning);
@@ -80,6 +79,45 @@ pub(super) fn run(arguments: &CompareArgs, invocation: &Invocation) -> Result<()
         }
     }
     verdict(outcome, &folder, &stop)
+}
+
+/// Warns of unknown words once for all models with the same tokens.
+struct UnknownWordsOfModels {
+    /// Of each model, the position in `warnings`.
+    positions: Vec<usize>,
+    warnings: Vec<(String, UnknownWords)>,
+}
+
+impl UnknownWordsOfModels {
+    fn new(models: &[Model]) -> UnknownWordsOfModels {
+        let mut known: Vec<&DataConfig> = Vec::new();
+        let (mut positions, mut warnings) = (Vec::new(), Vec::new());
+        for model in models {
+            let data = &model.config.data;
+            let position = known.iter().position(|other| *other == data);
+            positions.push(position.unwrap_or(known.len()));
+            if position.is_none() {
+                known.push(data);
+                warnings.push((model.row().to_owned(), UnknownWords::new(data)));
+            }
+        }
+        UnknownWordsOfModels {
+            positions,
+            warnings,
+        }
+    }
+
+    /// The warning about an event of model `k`, if there is one. It names the first model with these tokens if there are others.
+    fn warning_of(&mut self, k: usize, event: &Event) -> Option<String> {
+        let is_one = self.warnings.len() == 1;
+        let (label, words) = &mut self.warnings[self.positions[k]];
+        let warning = words.warning_of(event)?;
+        Some(if is_one {
+            warning
+        } else {
+            format!("{label}: {warning}")
+        })
+    }
 }
 
 /// The number of models, and of seeds if there are several.
