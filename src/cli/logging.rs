@@ -1,7 +1,9 @@
 //! Logs of the library, on standard error.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -10,6 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::messages::{Messages, shown};
+use crate::job::comparison::ONCE;
 
 /// Prints the log that `RUST_LOG` selects. Without it, warnings, or only errors if `quiet`. Of the graphics
 /// libraries, only errors: most of their warnings do not concern users.
@@ -30,14 +33,18 @@ pub(super) fn init(quiet: bool) {
         .log_internal_errors(false);
     // A user who asks for logs wants time stamps and module paths.
     if asked.is_empty() {
-        log.event_format(Plain).init();
+        log.event_format(Plain::default()).init();
     } else {
         log.init();
     }
 }
 
 /// Warnings for users: without time stamps and module paths.
-struct Plain;
+#[derive(Default)]
+struct Plain {
+    /// The warnings that were printed in a span named [`ONCE`].
+    printed: Mutex<BTreeSet<String>>,
+}
 
 impl<S, N> FormatEvent<S, N> for Plain
 where
@@ -56,6 +63,13 @@ where
             _ => String::new(),
         };
         context.format_fields(Writer::new(&mut text), event)?;
+        let is_once = context
+            .lookup_current()
+            .is_some_and(|span| span.name() == ONCE);
+        let printed = || self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_once && !printed().insert(text.clone()) {
+            return Ok(());
+        }
         writeln!(writer, "{}", shown(&text))
     }
 }

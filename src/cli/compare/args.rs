@@ -31,14 +31,14 @@ use crate::job::comparison::Equal;
     A short comparison gives only an indication. A model that takes more steps is also validated more often, which favours \
     its best perplexity, so compare the last perplexities as well. Train for longer if the curves in report.html are still \
     falling, and use --seeds 3: the table then shows means and sample standard deviations, report.html shows a band for each \
-    model, and a note names the models whose difference from the best is less than twice its standard error, \
-    sqrt(s1^2 / n1 + s2^2 / n2).\n\
+    model, and a note names the models that are not significantly worse than the best, by Welch's t-test at 95 % confidence. Means, \
+    bands and tests include only runs that trained to the end of the budget.\n\
     \n\
     --equal compares cells at equal size or cost: it chooses model.hidden of every model but the first, as a multiple of 8 that \
     the groups divide. The nearest size must be within 5 % of the first model.\n\
     \n\
     Models may differ in data.tokens and in the vocabulary if they read the same texts. Their perplexities cannot be compared, so \
-    the table shows bits per byte first.\n\
+    the table shows bits per byte first. A lower bound of bits per byte is not ranked.\n\
     \n\
     --variants accepts cells with their sizes, for example flstm:factor=64. A --set with several values gives one model for \
     each value.\n\
@@ -50,6 +50,8 @@ use crate::job::comparison::Equal;
     --variants lstmp,flstm:factor=64,glstm:groups=4 --seconds 60\n  \
     wlstm compare configs/text.toml --set data.train=my-text.txt \\\n      \
     --set model.groups=2,4,8 --words 1000000 --format markdown\n  \
+    wlstm compare configs/text.toml --set data.train=my-text.txt \\\n      \
+    --set data.tokens=characters,bpe,words --epochs 2\n  \
     wlstm compare configs/shakespeare.toml \\\n      \
     --variants lstmp,flstm:factor=64,glstm:groups=4 --equal parameters --seeds 3 --seconds 60\n  \
     wlstm compare --resume --out runs/compare"

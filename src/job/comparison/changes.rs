@@ -81,13 +81,15 @@ fn variant(text: &str) -> Result<ModelChange> {
     Ok(change)
 }
 
+/// The keys whose values are paths, in which a comma may be part of a name.
+const PATHS: [&str; 4] = ["data.train", "data.valid", "data.test", "data.vocab"];
+
 /// Every combination of the values of the overrides that have several.
 pub fn sweeps(sets: &[String]) -> Vec<ModelChange> {
     let mut sweeps = vec![ModelChange::default()];
     for set in sets {
         let values = match set.split_once('=') {
-            // File names may contain commas.
-            Some((key, values)) if !key.trim().starts_with("data.") => split(values, ','),
+            Some((key, values)) if !PATHS.contains(&key.trim()) => split(values, ','),
             _ => vec![],
         };
         let Some((key, _)) = set.split_once('=').filter(|_| values.len() > 1) else {
@@ -164,8 +166,14 @@ mod tests {
             found[1].sets,
             ["model.groups=2", "train.batch=8", "train.unroll=10"]
         );
-        let files = ["data.train=a,b.txt".to_owned()];
-        assert_eq!(sweeps(&files)[0].sets, files);
+        for path in PATHS {
+            let files = [format!("{path}=a,b.txt")];
+            assert_eq!(sweeps(&files)[0].sets, files);
+        }
+        let tokens = sweeps(&["data.tokens=characters,bpe".to_owned()]);
+        let labels: Vec<&str> = tokens.iter().map(|sweep| sweep.label.as_str()).collect();
+        assert_eq!(labels, ["tokens=characters", "tokens=bpe"]);
+        assert_eq!(tokens[1].sets, ["data.tokens=bpe"]);
         assert_eq!(sweeps(&["model.groups=[2,4]".to_owned()]).len(), 1);
     }
 

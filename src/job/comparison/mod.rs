@@ -25,6 +25,7 @@ pub use budget::Budget;
 pub use equal::{Equal, Solved};
 pub use folder::{ComparisonFolder, comparison_of, comparison_of_file};
 pub use models::Model;
+pub use prepare::ONCE;
 pub use record::{ComparisonSpec, ModelSpec};
 pub use request::{BeginOptions, Comparison, runs_of};
 pub use run::{ComparisonOutcome, ReadyComparison};

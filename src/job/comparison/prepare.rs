@@ -29,6 +29,9 @@ use crate::train::estimate::{Estimate, RunSpec, Topology};
 use crate::train::run::SharedTargets;
 use crate::train::watch::Event;
 
+/// The name of a span of the log in which a warning that was already printed is not printed again.
+pub const ONCE: &str = "once";
+
 /// The shortest and the longest turn, in seconds.
 const TURN: [f64; 2] = [1.0, 5.0];
 
@@ -159,8 +162,15 @@ fn shared_targets(models: &[Model]) -> Vec<Arc<SharedTargets>> {
     all
 }
 
-/// The texts of every model. Models with the same text settings share them.
+/// The texts of every model. Models with the same text settings share them. Notes and warnings about a text are the same for most
+/// kinds of tokens, so each is reported once.
 fn open_texts(comparison: &Comparison, observer: &mut Observer<'_>) -> Result<Vec<Texts>> {
+    let _span = tracing::warn_span!(ONCE).entered();
+    let mut said = BTreeSet::new();
+    let observer = &mut |event: Event| match &event {
+        Event::Note { text } if !said.insert(text.clone()) => {}
+        _ => observer(event),
+    };
     let folder = comparison.folder.as_ref();
     let mut opened: Vec<(&DataConfig, Texts)> = Vec::new();
     let mut all = Vec::new();

@@ -1,6 +1,6 @@
 //! Comparisons of models that split the same text into different tokens.
 
-use crate::common::program::{number, text};
+use crate::common::program::{Dice, number, text};
 
 use super::tools::{compare, small_model, table_of};
 
@@ -51,8 +51,12 @@ fn models_of_words_and_characters_are_compared_by_bits_per_byte() {
     }
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("Validation bits per byte by time"));
-    // The proposed commands use the model with the lowest bits per byte.
-    let best = rows
+    // The proposed commands use the model with the lowest bits per byte. A lower bound is not ranked, though it is below the others.
+    assert!(number(&rows[2], "bits_per_byte") < number(&rows[0], "bits_per_byte"));
+    assert!(rows[2]["sooner"].is_null(), "{}", rows[2]);
+    let ranking = "not ranked: `few`.";
+    assert!(markdown.contains(ranking), "{markdown}");
+    let best = rows[..2]
         .iter()
         .min_by(|x, y| number(x, "bits_per_byte").total_cmp(&number(y, "bits_per_byte")))
         .expect("a row");
@@ -61,4 +65,62 @@ fn models_of_words_and_characters_are_compared_by_bits_per_byte() {
         best["model"].as_str().unwrap()
     );
     assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+}
+
+/// One `--set` with several kinds of tokens gives one model for each.
+#[test]
+fn kinds_of_tokens_are_a_list() {
+    let (folder, config) = small_model();
+    let words = ["alpha", "bravo", "carol", "delta", "erica", "frank"];
+    let train = Dice(3).text(200, 12, &words);
+    let shared: Vec<&str> = train.lines().take(60).collect();
+    folder.write("valid.txt", shared.join("\n") + "\n");
+    folder.write("train.txt", &train);
+    let out = folder.path("compared");
+    let tokens = ["--set", "data.tokens=characters,bpe,words", "--steps", "2"];
+    let ended = compare(&config, &out, &[&tokens[..], &["--json"]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // The texts are the same for all kinds of tokens, and so are the notes and warnings about them.
+    for said in ["Training text: ", "are also in the training text"] {
+        assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+    }
+    let rows = table_of(&ended);
+    let models: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| row["model"].as_str())
+        .collect();
+    assert_eq!(models, ["tokens=characters", "tokens=bpe", "tokens=words"]);
+    for (row, kind) in rows.iter().zip(["characters", "bpe", "words"]) {
+        assert_eq!(row["status"], "finished");
+        assert!(number(row, "bits_per_byte") > 0.0);
+        let resolved = out.join(format!("tokens-{kind}/config.toml"));
+        let resolved = std::fs::read_to_string(resolved).unwrap();
+        assert!(
+            resolved.contains(&format!("tokens = \"{kind}\"")),
+            "{resolved}"
+        );
+    }
+    // What cannot be compared is refused, by label.
+    for (more, said) in [
+        (
+            &["--equal", "flops"][..],
+            "`tokens=characters` and `tokens=bpe` differ in data.tokens",
+        ),
+        (
+            &["--set", "data.normalization=none,nfc"],
+            "differ in data.normalization: they cannot be compared",
+        ),
+        (
+            &["--set", "data.order=contiguous,sentences"],
+            "differ in data.order: they cannot be compared",
+        ),
+    ] {
+        let refused = compare(
+            &config,
+            &folder.path("refused"),
+            &[&tokens[..], more].concat(),
+        );
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
 }
