@@ -34,6 +34,11 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("stop_at_any_step::mixed", || {
             stop_at_any_step(&in_precision("mixed"))
         }),
+        Trial::test("stop_at_any_step::adaptive_mixed", || {
+            let sampled = "kind = \"sampled\"\nsamples = 6\n";
+            let config = in_precision("mixed").replace(sampled, "kind = \"adaptive\"\n");
+            stop_at_any_step(&config)
+        }),
         Trial::test("stop_at_any_step::f32x3", || {
             stop_at_any_step(&in_precision("f32x3"))
         }),
