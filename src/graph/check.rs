@@ -85,7 +85,7 @@ impl Plan {
             info.dtype
         );
         assert!(
-            slice.offset % binding.lanes == 0 && slice.len % binding.lanes == 0,
+            slice.offset.is_multiple_of(binding.lanes) && slice.len.is_multiple_of(binding.lanes),
             "{at}: {} is not aligned to {} elements",
             binding.name,
             binding.lanes
