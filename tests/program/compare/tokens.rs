@@ -124,3 +124,33 @@ fn kinds_of_tokens_are_a_list() {
         assert!(refused.stderr.contains(said), "{}", refused.stderr);
     }
 }
+
+/// Each kind of tokens has its own noun in the warning of unknown words.
+#[test]
+fn unknown_words_are_named_by_the_tokens_of_each_model() {
+    let (folder, config) = small_model();
+    let valid = std::fs::read_to_string(folder.path("valid.txt")).unwrap();
+    folder.write("valid.txt", valid.replace('a', "z"));
+    let tokens = "data.tokens=whitespace,characters";
+    let line = ["--set", tokens, "--set", "train.batch=2,3", "--steps", "2"];
+    let ended = compare(&config, &folder.path("compared"), &line);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for (kind, noun) in [("whitespace", "word"), ("characters", "character")] {
+        let warnings: Vec<&str> = ended
+            .stderr
+            .lines()
+            .filter(|line| line.contains(&format!("unknown {noun}s, but the training text")))
+            .collect();
+        let [warning] = warnings.as_slice() else {
+            panic!("{}", ended.stderr);
+        };
+        assert!(
+            warning.contains(&format!("tokens={kind} batch=2: ")),
+            "{warning}"
+        );
+        assert!(
+            warning.contains(&format!("the rarest {noun}s")),
+            "{warning}"
+        );
+    }
+}
