@@ -3,7 +3,7 @@
 use super::measure::Measure;
 use super::ranking::{best_row, rank};
 use super::row::{ComparisonRow, FromBest, OverSeeds};
-use super::statistics::{Difference, deviation, mean};
+use super::statistics::{MeanDifference, deviation, mean};
 use crate::report::run::RunData;
 
 /// The runs of each model, in the order of their first runs.
@@ -150,7 +150,7 @@ pub fn compare_with_best(rows: &mut [ComparisonRow], measure: Measure) {
         let (Some(lowest), Some(own), Some(error)) = (
             lowest,
             rank(row, measure),
-            Difference::of(&of_best, &values(row)),
+            MeanDifference::of(&of_best, &values(row)),
         ) else {
             continue;
         };

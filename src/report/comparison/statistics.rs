@@ -2,7 +2,7 @@
 
 use std::f64::consts::FRAC_PI_2;
 
-/// The confidence of [`Difference::margin`].
+/// The confidence of [`MeanDifference::margin`].
 const CONFIDENCE: f64 = 0.95;
 
 /// The mean; NaN without values.
@@ -19,7 +19,7 @@ pub fn deviation(values: &[f64]) -> Option<f64> {
 
 /// The uncertainty of the difference of the means of two samples of size `n1` and `n2` with the standard deviations `s1` and `s2`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Difference {
+pub struct MeanDifference {
     /// `sqrt(s1^2 / n1 + s2^2 / n2)`.
     pub standard_error: f64,
     /// Degrees of freedom by Welch and Satterthwaite:
@@ -27,9 +27,9 @@ pub struct Difference {
     pub degrees: f64,
 }
 
-impl Difference {
+impl MeanDifference {
     /// For two samples. `None` if one has fewer than two values.
-    pub fn of(one: &[f64], other: &[f64]) -> Option<Difference> {
+    pub fn of(one: &[f64], other: &[f64]) -> Option<MeanDifference> {
         let part = |values: &[f64]| Some(deviation(values)?.powi(2) / values.len() as f64);
         let (first, second) = (part(one)?, part(other)?);
         let sum = first + second;
@@ -41,7 +41,7 @@ impl Difference {
         } else {
             free(one) + free(other)
         };
-        Some(Difference {
+        Some(MeanDifference {
             standard_error: sum.sqrt(),
             degrees,
         })
@@ -86,15 +86,15 @@ mod tests {
         // The squares add up to 32.
         assert_eq!(deviation(&values), Some((32.0_f64 / 7.0).sqrt()));
         assert_eq!(deviation(&values[..1]), None);
-        let found = Difference::of(&values, &[1.0, 3.0]).unwrap();
+        let found = MeanDifference::of(&values, &[1.0, 3.0]).unwrap();
         let parts = [32.0_f64 / 56.0, 2.0 / 2.0];
         let error = (parts[0] + parts[1]).sqrt();
         assert!((found.standard_error - error).abs() < 1e-15);
         let degrees = error.powi(4) / (parts[0].powi(2) / 7.0 + parts[1].powi(2) / 1.0);
         assert!((found.degrees - degrees).abs() < 1e-12);
-        assert_eq!(Difference::of(&values, &[1.0]), None);
+        assert_eq!(MeanDifference::of(&values, &[1.0]), None);
         // Equal samples of equal values.
-        let none = Difference::of(&[3.0, 3.0], &[4.0, 4.0]).unwrap();
+        let none = MeanDifference::of(&[3.0, 3.0], &[4.0, 4.0]).unwrap();
         assert_eq!((none.margin(), none.degrees), (0.0, 2.0));
     }
 
