@@ -17,6 +17,8 @@ use crate::printable::printable_lines;
 pub struct Display {
     quiet: bool,
     labels: Vec<String>,
+    /// What is before a plan of validations: the first model with the same tokens, if models differ in these; otherwise nothing.
+    before_plans: Vec<String>,
     /// The unit of the speed of each model.
     units: Vec<&'static str>,
     live: Option<(MultiProgress, Vec<ProgressBar>)>,
@@ -57,8 +59,21 @@ impl Display {
             let bars = bars.collect();
             (all, bars)
         });
+        let has_one_text = models
+            .iter()
+            .all(|model| model.config.data == models[0].config.data);
+        let before_plan = |model: &Model| {
+            if has_one_text {
+                String::new()
+            } else {
+                let mut models = models.iter();
+                let first = models.find(|other| other.config.data == model.config.data);
+                format!("{}: ", first.unwrap_or(model).row())
+            }
+        };
         Display {
             quiet,
+            before_plans: models.iter().map(before_plan).collect(),
             units: models
                 .iter()
                 .map(|model| model.config.data.tokens.unit())
@@ -186,9 +201,9 @@ impl Display {
                     bits_of(bits_per_byte, unknown)
                 ));
             }
-            // The plan is the same for all models, its cost is not.
+            // The plan is the same for all models with the same tokens, its cost is not.
             Event::Validations { text, costs } => {
-                self.once(text);
+                self.once(format!("{}{text}", self.before_plans[k]));
                 if !costs.is_empty() {
                     self.line(&format!("{}: {costs}", self.labels[k]));
                 }

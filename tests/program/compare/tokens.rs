@@ -84,6 +84,11 @@ fn kinds_of_tokens_are_a_list() {
     for said in ["Training text: ", "are also in the training text"] {
         assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
     }
+    // The numbers of targets differ.
+    for kind in ["characters", "bpe", "words"] {
+        let said = format!("tokens={kind}: A validation at the end of each epoch");
+        assert_eq!(ended.stderr.matches(&said).count(), 1, "{}", ended.stderr);
+    }
     let rows = table_of(&ended);
     let models: Vec<&str> = rows
         .iter()
