@@ -43,7 +43,7 @@ impl Default for EvaluationOptions {
 }
 
 impl Trained {
-    /// The perplexity of these files, read as one stream. Every target counts exactly once, with the full softmax.
+    /// The perplexity of these files, read as one stream. Every target counts exactly once, with its exact probability.
     ///
     /// # Errors
     ///
