@@ -4,6 +4,7 @@
 //! certainty, so the perplexity would be too low. Literal marks at the start and the end of a line are therefore ignored, also
 //! several in a row. Elsewhere in a line, the mark of the order is read as a line end.
 
+use super::spaces::{space_before, space_length};
 use super::tokens::TokenKind;
 
 /// The marks.
@@ -22,9 +23,6 @@ pub(super) const UNKNOWN: [&str; 9] = [
     "<oov>",
 ];
 
-/// The number of bytes around a mark that are searched for the line end.
-const NEAR: usize = 256;
-
 /// The end of the literal mark that starts at `at`, if it is ignored.
 #[inline]
 pub(super) fn ignored_mark(text: &[u8], at: usize) -> Option<usize> {
@@ -38,14 +36,27 @@ pub(super) fn ignored_mark(text: &[u8], at: usize) -> Option<usize> {
 #[cold]
 fn ignored(text: &[u8], at: usize) -> Option<usize> {
     let end = word_at(text, at, &MARKS)?.1;
-    (is_at_start(text, at) || is_at_end(text, end)).then_some(end)
+    // Of several marks in a row, only the last one needs the search for the start of the line, which is long.
+    (is_at_end(text, end) || is_at_start(text, at)).then_some(end)
+}
+
+/// The length of the literal marks at the start of a line, with the white space around them. 0 if there are none.
+pub(super) fn after_marks(line: &[u8]) -> usize {
+    let (mut at, mut found) = (0, false);
+    loop {
+        at = spaces_end(line, at);
+        match word_at(line, at, &MARKS) {
+            Some((_, end)) => (at, found) = (end, true),
+            None => return if found { at } else { 0 },
+        }
+    }
 }
 
 /// The length of a line without the literal marks at its end and the white space before them.
 pub(super) fn before_marks(line: &[u8]) -> usize {
     let (mut length, mut found) = (line.len(), false);
     loop {
-        let trimmed = line[..length].trim_ascii_end().len();
+        let trimmed = spaces_start(line, length);
         let is_last = |mark: &&&str| {
             line[..trimmed].ends_with(mark.as_bytes())
                 && word_at(line, trimmed - mark.len(), &MARKS).is_some()
@@ -86,18 +97,7 @@ pub(super) fn line_bytes(line: &[u8], kind: TokenKind) -> usize {
     }
     let body = line.strip_suffix(b"\n").unwrap_or(line);
     let body = body.strip_suffix(b"\r").unwrap_or(body);
-    let mut first = 0;
-    loop {
-        let start = first + body[first..].len() - body[first..].trim_ascii_start().len();
-        match word_at(body, start, &MARKS) {
-            Some((_, end)) => first = end,
-            None if first > 0 => {
-                first = start;
-                break;
-            }
-            None => break,
-        }
-    }
+    let first = after_marks(body);
     let last = before_marks(body).max(first);
     let (before, after) = (&body[..first], &body[last..]);
     line.len()
@@ -113,51 +113,93 @@ pub(super) fn word_at(
     at: usize,
     words: &[&'static str],
 ) -> Option<(&'static str, usize)> {
-    let starts = at == 0 || text[at - 1].is_ascii_whitespace();
     let word = words
         .iter()
         .find(|word| text[at..].starts_with(word.as_bytes()))?;
     let end = at + word.len();
-    let ends = text.get(end).is_none_or(u8::is_ascii_whitespace);
-    (starts && ends).then_some((*word, end))
+    (starts_word(text, at) && ends_word(text, end)).then_some((*word, end))
+}
+
+/// The mark that starts at `at`, if the start or the end of a line is on one side of it and a word on the other: `house</s>`.
+pub(super) fn attached_mark(text: &[u8], at: usize) -> Option<&'static str> {
+    let mark = MARKS
+        .iter()
+        .find(|mark| text[at..].starts_with(mark.as_bytes()))?;
+    let end = at + mark.len();
+    let starts_line = || {
+        let start = spaces_start(text, at);
+        start == 0 || text[start - 1] == b'\n'
+    };
+    let ends_line = || {
+        text.get(spaces_end(text, end))
+            .is_none_or(|byte| *byte == b'\n')
+    };
+    let is_attached = match (starts_word(text, at), ends_word(text, end)) {
+        (true, false) => starts_line(),
+        (false, true) => ends_line(),
+        _ => false,
+    };
+    is_attached.then_some(*mark)
+}
+
+/// Whether the start of the text or white space is before `at`.
+fn starts_word(text: &[u8], at: usize) -> bool {
+    at == 0 || space_before(text, at) > 0
+}
+
+/// Whether the end of the text or white space is at `at`.
+fn ends_word(text: &[u8], at: usize) -> bool {
+    text.get(at)
+        .is_none_or(|byte| space_length(text, at, *byte) > 0)
+}
+
+/// The end of the white space at `at`, which ends with the line.
+fn spaces_end(text: &[u8], mut at: usize) -> usize {
+    while let Some(byte) = text.get(at).filter(|byte| **byte != b'\n') {
+        match space_length(text, at, *byte) {
+            0 => break,
+            length => at += length,
+        }
+    }
+    at
+}
+
+/// The start of the white space before `at`, which starts with the line.
+fn spaces_start(text: &[u8], mut at: usize) -> usize {
+    while at > 0 && text[at - 1] != b'\n' {
+        match space_before(text, at) {
+            0 => break,
+            length => at -= length,
+        }
+    }
+    at
 }
 
 /// Whether only marks stand between the start of the line and `at`.
 fn is_at_start(text: &[u8], mut at: usize) -> bool {
-    let limit = at.saturating_sub(NEAR);
     loop {
-        match at.checked_sub(1).map(|before| text[before]) {
-            None | Some(b'\n') => return true,
-            _ if at <= limit => return false,
-            Some(byte) if byte.is_ascii_whitespace() => at -= 1,
-            Some(_) => {
-                let is_before = |mark: &&&str| text[..at].ends_with(mark.as_bytes());
-                let before = MARKS.iter().find(is_before).map(|mark| at - mark.len());
-                match before.filter(|start| word_at(text, *start, &MARKS).is_some()) {
-                    Some(start) => at = start,
-                    None => return false,
-                }
-            }
+        at = spaces_start(text, at);
+        if at == 0 || text[at - 1] == b'\n' {
+            return true;
+        }
+        let is_before = |mark: &&&str| text[..at].ends_with(mark.as_bytes());
+        let before = MARKS.iter().find(is_before).map(|mark| at - mark.len());
+        match before.filter(|start| word_at(text, *start, &MARKS).is_some()) {
+            Some(start) => at = start,
+            None => return false,
         }
     }
 }
 
 /// Whether `at` is before the end of the line, or before another mark.
 fn is_at_end(text: &[u8], at: usize) -> bool {
-    for (k, byte) in text[at..].iter().enumerate().take(NEAR) {
-        if *byte == b'\n' {
-            return true;
-        }
-        if !byte.is_ascii_whitespace() {
-            return word_at(text, at + k, &MARKS).is_some();
-        }
-    }
-    text.len() - at < NEAR
+    let at = spaces_end(text, at);
+    text.get(at).is_none_or(|byte| *byte == b'\n') || word_at(text, at, &MARKS).is_some()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Tokens as TokenKind;
+    use super::*;
 
     fn split(kind: TokenKind, text: &str) -> Vec<&str> {
         kind.split(text).collect()
@@ -188,8 +230,59 @@ mod tests {
         ] {
             assert_eq!(split(TokenKind::Bpe, text), lines);
         }
+        // White space is that of Unicode, and there can be any number of it.
+        let far = " ".repeat(70_000);
+        for space in [
+            "\u{a0}",
+            "\u{3000}",
+            "\x0b",
+            "\x0c",
+            "\u{85}",
+            "\u{2028}",
+            " \u{1680}\t",
+            &far,
+        ] {
+            for text in [
+                format!("a b <eos>{space}\n"),
+                format!("a b{space}<eos>\n"),
+                format!("<s>{space}a b\n"),
+                format!("{space}<s> a b </S>{space}\r\n{space}<eos>{space}</s>"),
+            ] {
+                for kind in [TokenKind::Whitespace, TokenKind::Words] {
+                    assert_eq!(split(kind, &text), ["a", "b"], "{text:?}");
+                }
+                if space.len() < 100 {
+                    assert_eq!(split(TokenKind::Bpe, &text), ["a b"], "{text:?}");
+                }
+                assert!(!split(TokenKind::Characters, &text).contains(&"<"));
+                for kind in [TokenKind::Whitespace, TokenKind::Words, TokenKind::Bpe] {
+                    let lines = text.split_inclusive('\n');
+                    let bytes = lines.map(|line| line_bytes(line.as_bytes(), kind));
+                    let ends = text.matches(['\r', '\n']).count();
+                    assert_eq!(bytes.sum::<usize>(), 3 + ends, "{text:?}");
+                }
+            }
+        }
+        assert_eq!(split(TokenKind::Bpe, "\u{a0}a <eos>"), ["\u{a0}a"]);
+        assert_eq!(split(TokenKind::Whitespace, "é<eos> x"), ["é<eos>", "x"]);
         // A long line of marks takes linear time.
         let long = "<eos> ".repeat(1_000_000);
         assert_eq!(split(TokenKind::Whitespace, &long), [""; 0]);
+        let long = "<eos> ".repeat(500_000) + "a " + &"<eos> ".repeat(500_000) + "b";
+        assert_eq!(split(TokenKind::Whitespace, &long), ["a", "<eos>", "b"]);
+    }
+
+    #[test]
+    fn attached_marks_are_found() {
+        let attached = |text: &str| {
+            let all = memchr::memchr_iter(b'<', text.as_bytes());
+            all.filter_map(|at| attached_mark(text.as_bytes(), at))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            attached("a house</s>\n<s>the end<eos> \r\nx</s>"),
+            ["</s>", "<s>", "<eos>", "</s>"]
+        );
+        assert!(attached("a <s>house</s> b\n<eos>\n x<eosx>\n<s> a </s>").is_empty());
     }
 }

@@ -16,9 +16,9 @@
 //! | `normalise` | Unicode normalization of files and lines |
 //! | `held_out` | the lines of a training text that are held out for validation |
 //! | `chunks` | cutting a corpus into chunks for parallel reading |
-//! | `tokens`, `bad_utf8`, `words`, `detokenise` | tokenizers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
+//! | `tokens`, `spaces`, `bad_utf8`, `words`, `detokenise` | tokenizers, and joining tokens to text: [`TokenKind`], [`Detokeniser`] |
 //! | `marks`, `mark_counts` | literal marks such as `<eos>` in a text: [`Marks`] |
-//! | `overlap` | lines of a text that are in the training text: [`Overlap`] |
+//! | `overlap` | the part of a text that is in the training text: [`Overlap`] |
 //! | `bpe` | subwords: [`Bpe`] |
 //! | `vocabulary` | words and ids; counting words in bounded memory: [`Vocabulary`], [`VocabularyBuilder`] |
 //! | `unigram` | the unigram model of a vocabulary: [`Unigram`] |
@@ -85,6 +85,7 @@ mod sampler;
 mod sentence_queue;
 mod sentences;
 mod shuffle;
+mod spaces;
 mod targets;
 mod text;
 mod text_file;

@@ -10,7 +10,8 @@ use std::str;
 
 pub(super) use super::bad_utf8::BadUtf8;
 use super::bpe::pieces::segment_end;
-use super::marks::{before_marks, ignored_mark};
+use super::marks::{after_marks, before_marks, ignored_mark, line_bytes};
+use super::spaces::{char_at, space_length};
 use super::words::word_end;
 
 pub use crate::config::Tokens as TokenKind;
@@ -38,6 +39,18 @@ impl TokenKind {
                 }
             }
         })
+    }
+}
+
+impl TokenKind {
+    /// The bytes of a line, without the literal marks that are ignored at its start and its end and the white space around them.
+    ///
+    /// ```
+    /// use wlstm::corpus::TokenKind;
+    /// assert_eq!(TokenKind::Words.line_bytes("<s> a line </s>"), 6);
+    /// ```
+    pub fn line_bytes(self, line: &str) -> usize {
+        line_bytes(line.as_bytes(), self)
     }
 }
 
@@ -144,11 +157,9 @@ impl<'a> Lexer<'a> {
             [b'\r', b'\n', ..] => Some(at + 2),
             _ => None,
         };
-        // Literal marks at the start of the line, with the white space after them.
-        while let Some(end) = ignored_mark(self.text, self.at) {
-            let spaces = self.text[end..].iter();
-            let spaces = spaces.take_while(|byte| matches!(byte, b' ' | b'\t'));
-            self.at = end + spaces.count();
+        let before = self.at.checked_sub(1).map(|at| self.text.get(at));
+        if matches!(before, None | Some(Some(b'\n'))) {
+            self.at += after_marks(&self.text[self.at..]);
         }
         while self.at < self.text.len() && line_end(self.at).is_none() {
             let (start, end) = (self.at, segment_end(self.text, self.at));
@@ -202,43 +213,6 @@ pub(super) fn check_utf8(text: &[u8], range: Range<usize>) -> Result<(), BadUtf8
             Some(at) => Err(BadUtf8(range.start + at)),
         },
         Err(error) => Err(BadUtf8(range.start + error.valid_up_to())),
-    }
-}
-
-/// The character at `at` and its length in bytes. `None` at the end.
-#[inline]
-fn char_at(text: &[u8], at: usize) -> Result<Option<(char, usize)>, BadUtf8> {
-    let Some(&first) = text.get(at) else {
-        return Ok(None);
-    };
-    let length = match first {
-        0..=0x7f => return Ok(Some((first.into(), 1))),
-        0xe0..=0xef => 3,
-        0xf0..=0xff => 4,
-        _ => 2,
-    };
-    let character = text
-        .get(at..at + length)
-        .and_then(|bytes| str::from_utf8(bytes).ok())
-        .and_then(|text| text.chars().next());
-    match character {
-        Some(character) => Ok(Some((character, length))),
-        None => Err(BadUtf8(at)),
-    }
-}
-
-/// The length in bytes of the white space character at `at`, whose first byte is `first`. 0 if it is not white space.
-#[inline(always)]
-fn space_length(text: &[u8], at: usize, first: u8) -> usize {
-    match first {
-        b'!'..=0x7f => 0,
-        b' ' | b'\t'..=b'\r' => 1,
-        // First bytes of all white space characters outside ASCII.
-        0xc2 | 0xe1 | 0xe2 | 0xe3 => match char_at(text, at) {
-            Ok(Some((character, length))) if character.is_whitespace() => length,
-            _ => 0,
-        },
-        _ => 0,
     }
 }
 

@@ -33,7 +33,9 @@ pub(super) const EXTENSION: &str = "tokens";
 const MAGIC: u64 = u64::from_le_bytes(*b"wlstmtok");
 
 /// Version of the format and of the tokenizers. Any change to them increases it.
-const VERSION: u64 = 1;
+///
+/// 2: literal marks at line ends are ignored.
+const VERSION: u64 = 2;
 
 /// Lines from one entry of the line index to the next.
 pub(super) const STRIDE: usize = 16;
@@ -84,7 +86,7 @@ impl Key {
         let kind = match self.kind {
             TokenKind::Whitespace => 0,
             TokenKind::Characters => 2,
-            // 1 stands for another rule for words, which is no longer used.
+            // 1 was another rule for words.
             TokenKind::Words => 3,
             TokenKind::Bpe => 4,
         };
@@ -292,5 +294,29 @@ impl TokenFile {
             .enumerate()
             .filter(|(_, token)| **token == LINE_END.to_le_bytes());
         found.nth(last).map_or(self.tokens, |(k, _)| at + k + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// If the digest of the tokens changes, `VERSION` must be increased, so that files with the earlier tokens are not read.
+    #[test]
+    fn the_version_changes_with_the_tokens() {
+        let text = "<s> It's 3.14, U.S.A. <eos> a_b well-known--... </s>\u{a0}\r\n\n \u{3000}<eos> e\u{301} \u{65e5}\u{672c}\u{1f44d}\u{1f3fd}\tx</s>";
+        let mut tokens = Xxh64::default();
+        for kind in [
+            TokenKind::Whitespace,
+            TokenKind::Words,
+            TokenKind::Characters,
+            TokenKind::Bpe,
+        ] {
+            for token in kind.split(text) {
+                tokens.add(token.as_bytes());
+                tokens.add(b"\n");
+            }
+        }
+        assert_eq!((VERSION, tokens.value()), (2, 5_256_283_068_997_961_081));
     }
 }
