@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::trained::Trained;
 use crate::config::Tokens;
-use crate::corpus::{Detokeniser, Vocabulary};
+use crate::corpus::{Detokeniser, Marks, Vocabulary};
 use crate::error::{Error, Result};
 use crate::train::generate::{Generator, Sampling, Word};
 use crate::train::session::GenerationSession;
@@ -128,7 +128,8 @@ impl Trained {
         })
     }
 
-    /// The tokens of a prompt, with the end-of-line token between lines. Reports words that are not in the vocabulary.
+    /// The tokens of a prompt, with the end-of-line token between lines. Reports literal marks and words that are not in the
+    /// vocabulary.
     fn read_prompt(&self, text: &str) -> Prompt {
         let (words, data) = (self.vocabulary(), &self.config().data);
         let kind = data.tokens;
@@ -137,6 +138,11 @@ impl Trained {
         let mut unknown = Vec::new();
         // Only the state of the joiner is needed: the output shows the prompt itself.
         let mut joined = String::new();
+        let mut marks = Marks::default();
+        marks.add(text.as_bytes());
+        for warning in marks.mark_warnings("prompt", words, kind) {
+            tracing::warn!("{warning}");
+        }
         for (number, line) in text.split('\n').enumerate() {
             if number > 0 {
                 ids.push(words.mark());
