@@ -108,9 +108,12 @@ impl<'a> Scoring<'a> {
         }
         let scores = self.scorer.score(&ids)?;
         let mut rows = String::new();
+        let kind = self.trained.config().data.tokens;
         for (line, found) in lines.iter().zip(&scores) {
             self.printed += 1;
-            self.summary.add(found, line.bytes);
+            let line_end = line.bytes - line.text.len();
+            self.summary
+                .add(found, kind.line_bytes(&line.text) + line_end);
             match self.rows {
                 Rows::Lines => rows += &row(&line.text, found),
                 Rows::Words => self.word_rows(&line.text, found, &mut rows),
