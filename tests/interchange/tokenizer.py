@@ -5,7 +5,7 @@
 
 Trains a tokenizer with `wlstm vocab` and one with the library. Trains a model for two steps with each, and compares the tokens that
 `wlstm score --words` prints for every line of the texts with those of the library. With --store, writes the tokenizer and the
-tokens that tests/library/corpus/subwords.rs reads. Needs the package tokenizers.
+tokens that tests/library/corpus/subwords.rs reads, also with other rules than those of GPT-2. Needs the package tokenizers.
 """
 import argparse, json, os, subprocess, tempfile
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -42,12 +42,46 @@ LINES = [
 ]
 
 
-def trained(lines):
+# Other rules for tokenizers, as they are in files.
+SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+REGEX = {**BYTES, "use_regex": True}
+RULES = {
+    "llama 3": {
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [{"type": "Split", "pattern": {"Regex": SPLIT}, "behavior": "Isolated", "invert": False}, BYTES],
+        }
+    },
+    "nfc": {"normalizer": {"type": "NFC"}, "pre_tokenizer": REGEX},
+    "digits": {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, REGEX]}},
+    "falcon": {
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [
+                {"type": "Punctuation", "behavior": "Contiguous"},
+                REGEX,
+                {"type": "Digits", "individual_digits": False},
+                {"type": "Split", "pattern": {"Regex": "[0-9][0-9][0-9]"}, "behavior": "Isolated", "invert": False},
+            ],
+        }
+    },
+    "whole lines": {"pre_tokenizer": BYTES},
+    "normalizer": {"normalizer": {"type": "ByteLevel"}, "pre_tokenizer": None},
+}
+
+
+def with_rules(text, rules):
+    """The JSON of a tokenizer with other rules."""
+    return json.dumps({**json.loads(text), **rules})
+
+
+def trained(lines, size=500, use_regex=True):
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=500, special_tokens=["<|end|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=size, special_tokens=["<|end|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     tokenizer.train_from_iterator(lines, trainer)
     return tokenizer
@@ -102,6 +136,17 @@ def main():
         with open(os.path.join(HERE, "tokens.json"), "w", encoding="utf-8") as file:
             json.dump(stored, file, ensure_ascii=False)
             file.write("\n")
+        # Tokens of this one cross the boundaries of every rule, so that each rule has its own tokens.
+        crossing = trained(LINES * 20 + play[:500], 700, use_regex=False)
+        others = {"tokenizer": json.loads(crossing.to_str()), "rules": []}
+        for name, rules in RULES.items():
+            library = Tokenizer.from_str(with_rules(crossing.to_str(), rules))
+            tokens = [library.encode(line, add_special_tokens=False).tokens for line in LINES]
+            found = [{"line": line, "tokens": found} for line, found in zip(LINES, tokens)]
+            others["rules"].append({"name": name, "rules": rules, "lines": found})
+        with open(os.path.join(HERE, "rules.json"), "w", encoding="utf-8") as file:
+            json.dump(others, file, ensure_ascii=False)
+            file.write("\n")
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "train.txt"), "w", encoding="utf-8", newline="\n") as file:
             file.writelines(line + "\n" for line in lines)
@@ -109,7 +154,14 @@ def main():
         out = os.path.join(folder, "own.json")
         command = [program, "vocab", os.path.join(folder, "train.txt"), "--tokens", "bpe", "--size", "4000", "--out", out]
         subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        different = sum(compare(program, folder, name, f"{name}.json", lines) for name in ("library", "own"))
+        names = ["library", "own"]
+        for name, rules in RULES.items():
+            with open(os.path.join(folder, "library.json"), encoding="utf-8") as file:
+                text = with_rules(file.read(), rules)
+            with open(os.path.join(folder, f"{name}.json"), "w", encoding="utf-8") as file:
+                file.write(text)
+            names.append(name)
+        different = sum(compare(program, folder, name, f"{name}.json", lines) for name in names)
     raise SystemExit(different > 0)
 
 

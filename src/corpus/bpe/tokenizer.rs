@@ -1,6 +1,7 @@
 //! A byte-level BPE tokenizer.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use regex::Regex;
@@ -9,14 +10,14 @@ use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{Model, NormalizerWrapper, Tokenizer};
 
-use super::alphabet::{character, written};
+use super::alphabet::{bytes_of, character, written};
 use super::pieces::for_each_piece;
 use crate::error::{Error, Result};
 
 const HELP: &str = "train a tokenizer on your text: `wlstm vocab TEXT --tokens bpe --size 8000 --out tokenizer.json`";
 
 /// The largest id of a token.
-const MAX_ID: u32 = 1 << 24;
+pub(super) const MAX_ID: u32 = 1 << 24;
 
 /// The number of pieces whose tokens a cache keeps.
 const CACHED: usize = 1 << 16;
@@ -26,13 +27,24 @@ pub struct Bpe {
     tokenizer: Tokenizer,
     /// The file `tokenizer.json`.
     json: Vec<u8>,
-    /// Whether this module splits lines into pieces: faster than the library, with the same tokens.
+    /// Whether this module splits lines into pieces: faster than the library, with the same tokens, except that pieces of more than
+    /// 4,096 bytes are cut.
     splits: bool,
     /// Finds tokens that were added to those of BPE, such as `<|endoftext|>`, in a text. `None` if there are none.
     added: Option<Regex>,
     /// Tokens of pieces, one cache for each active thread.
     caches: Mutex<Vec<Cache>>,
+    /// The number of lines that the library failed to encode.
+    failed: AtomicU64,
 }
+
+/// Lines with the characters that tokenizers treat specially, in NFC.
+const PROBES: [&str; 4] = [
+    "The cat  walks home.\tIt's 3.14, 1,000 -- \u{c9}LAN; na\u{ef}ve (a_b) #1 \"x\" @y! <z> [w] {v} ~ | / \\ ^ & * + = % $ ` ? ",
+    " \u{a0}x\u{3000}\u{200b}y \u{65e5}\u{672c}\u{8a9e}\u{ff0c}\u{d55c}\u{ad6d} \u{5e9}\u{5dc} \u{928}\u{92e} \u{661f}\u{3002} 12345 \u{661}\u{bd}",
+    "\u{1f44d}\u{1f3fd} \u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} \u{2026}\u{201c}q\u{201d} \t ",
+    "the",
+];
 
 /// A cache of the tokens of pieces.
 type Cache = HashMap<Box<str>, Box<[u32]>>;
@@ -166,7 +178,69 @@ impl Bpe {
             json,
             splits,
             caches: Mutex::default(),
+            failed: AtomicU64::new(0),
         })
+    }
+
+    /// Checks that no character is lost or added: the tokens of a text are its bytes. `origin` names the tokenizer in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if its pre-tokenizer changes text.
+    pub fn check_lossless(&self, origin: &str) -> Result<()> {
+        let refused = |what: String| {
+            Error::data(format!("the tokenizer `{origin}` cannot be used: {what}")).help(
+                "use a `ByteLevel` pre-tokenizer with `add_prefix_space` false, alone or after a `Split` whose behavior is not `Removed`; \
+                 or train a tokenizer on your text: `wlstm vocab TEXT --tokens bpe --size 8000 --out tokenizer.json`",
+            )
+        };
+        if let Some(rule) = self.removing_rule() {
+            return Err(refused(format!(
+                "its pre-tokenizer `{rule}` removes characters from a text"
+            )));
+        }
+        let names: HashMap<u32, String> = self.tokens().into_iter().collect();
+        for probe in PROBES {
+            let mut ids = Vec::new();
+            self.encode(probe, &mut ids);
+            let bytes = ids
+                .iter()
+                .flat_map(|id| names.get(id).map(|name| bytes_of(name)));
+            let bytes: Vec<u8> = bytes.flatten().collect();
+            if bytes != probe.as_bytes() {
+                return Err(refused(format!(
+                    "its pre-tokenizer changes text: `{probe}` becomes `{}`",
+                    String::from_utf8_lossy(&bytes)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The type of a pre-tokenizer that removes what it splits at.
+    fn removing_rule(&self) -> Option<String> {
+        fn find(rule: &serde_json::Value) -> Option<String> {
+            let text = |key: &str| rule.get(key).and_then(|value| value.as_str());
+            let kind = text("type").unwrap_or_default();
+            if text("behavior") == Some("Removed") || kind == "CharDelimiterSplit" {
+                return Some(kind.to_owned());
+            }
+            let rules = rule.get("pretokenizers").and_then(|rules| rules.as_array());
+            rules?.iter().find_map(find)
+        }
+        let document: serde_json::Value = serde_json::from_slice(&self.json).ok()?;
+        find(document.get("pre_tokenizer")?)
+    }
+
+    /// Warns that a line cannot be encoded by the rules of the tokenizer: of the 1st, 10th, 100th such line and so on.
+    #[cold]
+    fn warn_of_failure(&self) {
+        let count = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+        if count == 10_u64.pow(count.ilog10()) {
+            tracing::warn!(
+                "the tokenizer failed on a line, whose tokens are therefore single bytes ({count} so far): use another tokenizer"
+            );
+        }
     }
 
     /// The file `tokenizer.json`.
@@ -211,11 +285,13 @@ impl Bpe {
         if !self.splits || has_added() {
             match self.tokenizer.encode_fast(line, false) {
                 Ok(encoding) => ids.extend_from_slice(encoding.get_ids()),
-                // A regular expression of the tokenizer exceeded its limits: encode the line byte by byte.
-                Err(_) => ids.extend(
-                    line.bytes()
-                        .filter_map(|byte| self.id(character(byte).encode_utf8(&mut [0; 4]))),
-                ),
+                Err(_) => {
+                    self.warn_of_failure();
+                    ids.extend(
+                        line.bytes()
+                            .filter_map(|byte| self.id(character(byte).encode_utf8(&mut [0; 4]))),
+                    );
+                }
             }
             return;
         }

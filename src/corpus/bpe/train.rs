@@ -6,7 +6,7 @@ use tokenizers::{Tokenizer, Trainer};
 
 use super::alphabet::{character, written};
 use super::pieces::{for_each_piece, segment_end};
-use super::tokenizer::Bpe;
+use super::tokenizer::{Bpe, MAX_ID};
 use crate::corpus::bad_utf8::BadUtf8;
 use crate::corpus::files::Corpus;
 use crate::error::{Error, Result};
@@ -31,6 +31,9 @@ impl Bpe {
     ///
     /// [`Kind::Data`](crate::error::Kind::Data) if the text is not UTF-8 (with file and line).
     pub fn train(corpus: &Corpus, size: usize) -> Result<Bpe> {
+        // Each merge of a pair of tokens makes the text shorter. The library allocates memory for all tokens at once.
+        let possible = usize::try_from(corpus.bytes()).map_or(usize::MAX, |bytes| 256 + bytes);
+        let size = size.min(possible).min(MAX_ID as usize);
         let mut trainer = BpeTrainer::builder()
             .vocab_size(size)
             .show_progress(false)
