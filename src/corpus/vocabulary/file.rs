@@ -1,8 +1,14 @@
 //! Vocabulary files: one `word count` per line. The id of a word is its line number, counted from 0.
+//!
+//! After the words of a tokenizer, a blank line and its `tokenizer.json` follow. If one of its tokens cannot be written as it is, for
+//! example one that contains a line end, then all words are written as JSON strings.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+
+use serde::de::IgnoredAny;
 
 use super::special::with_special_words;
 use super::words::{Order, Vocabulary};
@@ -47,6 +53,14 @@ impl Vocabulary {
             Error::data(format!("{origin}:{}: {what}", line + 1))
                 .help("a line of a vocabulary is a word, a space and its count")
         };
+        if bytes.trim_ascii_start().starts_with(b"{")
+            && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+        {
+            return Err(Error::data(format!(
+                "`{origin}` is a JSON file, not a vocabulary of `word count` lines"
+            ))
+            .help("if it is a tokenizer.json of the `tokenizers` library, set `data.tokens = \"bpe\"`"));
+        }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let before = &bytes[..error.valid_up_to()];
             let line = memchr::memchr_iter(b'\n', before).count();
@@ -56,22 +70,33 @@ impl Vocabulary {
             return Err(Error::data(format!("the vocabulary `{origin}` is empty")).help(HELP));
         }
         let mut vocabulary = Vocabulary::empty(order);
-        let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
-        for (number, line) in lines.enumerate() {
+        let lines = || text.strip_suffix('\n').unwrap_or(text).split('\n');
+        // Without quotes, some tokens do not start with `"`: there is one for every byte.
+        let is_quoted = json.is_some() && lines().all(|line| line.starts_with('"'));
+        for (number, line) in lines().enumerate() {
             let line = line.strip_suffix('\r').unwrap_or(line);
             let parsed = line.rsplit_once([' ', '\t']).and_then(|(word, count)| {
-                // In a vocabulary of characters, white space can be a word.
-                let trimmed = word.trim();
-                let word = if trimmed.is_empty() { word } else { trimmed };
-                Some((word, count.parse::<u64>().ok()?)).filter(|(word, _)| !word.is_empty())
+                let word = if is_quoted {
+                    serde_json::from_str(word).ok().map(Cow::Owned)
+                } else {
+                    plain_word(word).map(Cow::Borrowed)
+                };
+                Some((word?, count.parse::<u64>().ok()?))
             });
             let Some((word, count)) = parsed else {
-                return Err(bad_line(number, format!("`{line}` is not `word count`")));
-            };
-            if let Some(first) = vocabulary.push(word, count)? {
                 return Err(bad_line(
                     number,
-                    format!("`{word}` occurs twice, first in line {}", first + 1),
+                    format!("`{}` is not `word count`", shortened(line)),
+                ));
+            };
+            if let Some(first) = vocabulary.push(&word, count)? {
+                return Err(bad_line(
+                    number,
+                    format!(
+                        "`{}` occurs twice, first in line {}",
+                        shortened(&word),
+                        first + 1
+                    ),
                 ));
             }
         }
@@ -87,12 +112,13 @@ impl Vocabulary {
     ///
     /// # Errors
     ///
-    /// Same as [`Vocabulary::load`] and [`Bpe::from_json`], and if the vocabulary has no tokenizer.
+    /// Same as [`Vocabulary::load`], [`Bpe::from_json`] and [`Bpe::check_lossless`], and if the vocabulary has no tokenizer.
     pub fn load_subwords(path: &Path, order: Order) -> Result<Vocabulary> {
         let origin = path.display().to_string();
         let bytes = read(path)?;
         if bytes.trim_ascii_start().starts_with(b"{") {
             let tokenizer = Bpe::from_json(&bytes, &origin)?;
+            tokenizer.check_lossless(&origin)?;
             return Vocabulary::uncounted(Arc::new(tokenizer), order);
         }
         let vocabulary = Vocabulary::load(path, order)?;
@@ -119,8 +145,14 @@ impl Vocabulary {
     /// The bytes of a vocabulary file, as [`Vocabulary::from_bytes`] reads them.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (id, count) in self.counts.iter().enumerate() {
-            bytes.extend_from_slice(self.word(id as u32).as_bytes());
+        let words = || (0..self.len() as u32).map(|id| self.word(id));
+        let is_quoted = self.tokenizer().is_some() && !words().all(is_plain);
+        for (word, count) in words().zip(&self.counts) {
+            if is_quoted {
+                bytes.extend_from_slice(serde_json::Value::from(word).to_string().as_bytes());
+            } else {
+                bytes.extend_from_slice(word.as_bytes());
+            }
             bytes.extend_from_slice(format!(" {count}\n").as_bytes());
         }
         if let Some(tokenizer) = self.tokenizer() {
@@ -161,6 +193,28 @@ impl Vocabulary {
             Some(tokenizer) => write(output, tokenizer.json()),
             None => self.write(output),
         }
+    }
+}
+
+/// The word of a line, without the white space around it. In a vocabulary of characters, white space can be a word.
+fn plain_word(word: &str) -> Option<&str> {
+    let trimmed = word.trim();
+    let word = if trimmed.is_empty() { word } else { trimmed };
+    (!word.is_empty()).then_some(word)
+}
+
+/// Whether a word is read again from a line that has it as it is.
+fn is_plain(word: &str) -> bool {
+    plain_word(word) == Some(word) && !word.contains(['\n', '\r', '\0'])
+}
+
+/// The start of a text, for an error.
+fn shortened(text: &str) -> Cow<'_, str> {
+    /// Characters of a line that an error shows.
+    const SHOWN: usize = 60;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => Cow::Owned(format!("{} ...", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -235,11 +289,17 @@ mod tests {
             ("<S> 1\na 1\n", "`v.txt` has no `<UNK>`"),
             ("<S> 1\n<unk> 1\n", "`v.txt` has no `<UNK>`"),
             ("<UNK> 1\na 1\n", "`v.txt` has no `<S>`"),
+            (
+                "{\n  \"version\": \"1.0\",\n  \"model\": {}\n}\n",
+                "`v.txt` is a JSON file, not a vocabulary of `word count` lines",
+            ),
         ] {
             let error = parse(text, Order::Sentences).unwrap_err();
             assert_eq!(error.to_string(), says);
             assert_eq!(error.kind(), Kind::Data);
         }
+        let error = parse(&"é".repeat(5000), Order::Sentences).unwrap_err();
+        assert!(error.to_string().len() < 200, "{error}");
         let error = parse("<unk> 1\n<S> 1\n", Order::Contiguous).unwrap_err();
         assert_eq!(error.to_string(), "`v.txt` has no `<eos>`");
         let bytes = b"<S> 1\n<UNK> 2\n\xff 1\n";

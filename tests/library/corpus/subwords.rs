@@ -16,6 +16,9 @@ use super::tools::{Folder, options};
 const TOKENIZER: &str = include_str!("../../interchange/tokenizer.json");
 const TOKENS: &str = include_str!("../../interchange/tokens.json");
 
+/// Another tokenizer, with several rules and their tokens for some lines.
+const RULES: &str = include_str!("../../interchange/rules.json");
+
 fn tokenizer() -> Arc<Bpe> {
     Arc::new(Bpe::from_json(TOKENIZER.as_bytes(), "tokenizer.json").unwrap())
 }
@@ -43,6 +46,111 @@ fn tokens_are_those_of_the_library() {
             assert!(tokenizer().id(token).is_some());
         }
     }
+}
+
+/// The tokenizer with other parts.
+fn with_rules(rules: &Value) -> Bpe {
+    changed(serde_json::from_str(TOKENIZER).unwrap(), rules)
+}
+
+fn changed(mut changed: Value, rules: &Value) -> Bpe {
+    for (part, rule) in rules.as_object().unwrap() {
+        changed[part] = rule.clone();
+    }
+    Bpe::from_json(changed.to_string().as_bytes(), "t.json").unwrap()
+}
+
+#[test]
+fn tokens_of_other_rules_are_those_of_the_library() {
+    let all: Value = serde_json::from_str(RULES).unwrap();
+    let mut before = Vec::new();
+    for rules in all["rules"].as_array().unwrap() {
+        let name = &rules["name"];
+        let tokenizer = changed(all["tokenizer"].clone(), &rules["rules"]);
+        tokenizer.check_lossless("t.json").unwrap();
+        let words = Vocabulary::uncounted(Arc::new(tokenizer), Order::Contiguous).unwrap();
+        let lines = rules["lines"].as_array().unwrap();
+        for line in lines {
+            let text = line["line"].as_str().unwrap();
+            let found = words.tokens(text, Tokens::Bpe);
+            assert_eq!(json!(found), line["tokens"], "{name}: {text:?}");
+        }
+        // Without a pre-tokenizer, a line is one piece as with `whole lines`.
+        let is_own = !before.contains(&lines);
+        assert!(
+            is_own || name == "normalizer",
+            "{name} has the tokens of another rule"
+        );
+        before.push(lines);
+    }
+    assert_eq!(before.len(), 6);
+}
+
+/// A pre-tokenizer must neither remove nor add characters.
+#[test]
+fn tokenizers_that_change_text_are_refused() {
+    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+    let after = |rule: Value| json!({"type": "Sequence", "pretokenizers": [rule, bytes]});
+    let split = |regex: &str, behavior: &str| {
+        after(
+            json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": false}),
+        )
+    };
+    let mut prefix = bytes.clone();
+    prefix["add_prefix_space"] = json!(true);
+    for (rule, says) in [
+        (
+            after(json!({"type": "Whitespace"})),
+            "changes text: `The cat  walks",
+        ),
+        (
+            after(json!({"type": "WhitespaceSplit"})),
+            "becomes `Thecatwalks",
+        ),
+        (after(json!({"type": "BertPreTokenizer"})), "changes text"),
+        (
+            after(json!({"type": "CharDelimiterSplit", "delimiter": "q"})),
+            "`CharDelimiterSplit` removes",
+        ),
+        (
+            after(json!({"type": "Punctuation", "behavior": "Removed"})),
+            "`Punctuation` removes",
+        ),
+        (split(" ", "Removed"), "`Split` removes"),
+        (split("xyz", "Removed"), "`Split` removes"),
+        (prefix, "becomes ` The cat"),
+    ] {
+        let tokenizer = with_rules(&json!({"pre_tokenizer": rule}));
+        let error = tokenizer.check_lossless("t.json").unwrap_err();
+        assert_eq!(error.kind(), Kind::Data);
+        assert!(error.to_string().contains(says), "{error}, not {says}");
+        // A file of such a tokenizer is refused.
+        let folder = Folder::new(&["text"]);
+        let path = folder.path().join("t.json");
+        std::fs::write(&path, tokenizer.json()).unwrap();
+        assert!(Vocabulary::load_subwords(&path, Order::Contiguous).is_err());
+    }
+    for behavior in [
+        "Isolated",
+        "MergedWithNext",
+        "MergedWithPrevious",
+        "Contiguous",
+    ] {
+        let tokenizer = with_rules(&json!({"pre_tokenizer": split("[ x]", behavior)}));
+        tokenizer.check_lossless("t.json").unwrap();
+    }
+}
+
+/// A size that the text cannot fill needs no memory.
+#[test]
+fn large_sizes_are_limited_by_the_text() {
+    let folder = Folder::new(&["the cat sat on the mat\n".repeat(100)]);
+    let built = |size| {
+        let builder = VocabularyBuilder::new(Order::Contiguous, Tokens::Bpe).size(size);
+        builder.build(&folder.corpus()).unwrap().to_bytes()
+    };
+    assert_eq!(built(2_000_000_000), built(1000));
+    assert_eq!(built(usize::MAX), built(1000));
 }
 
 #[test]
@@ -235,6 +343,71 @@ fn other_tokenizers_are_refused() {
     let mut ids = Vec::new();
     limited.encode("a long line of words", &mut ids);
     assert!(ids.len() > 2);
+}
+
+/// The tokenizer with other added tokens.
+fn with_added(tokens: &[String]) -> Arc<Bpe> {
+    let mut changed: Value = serde_json::from_str(TOKENIZER).unwrap();
+    let first = changed["model"]["vocab"].as_object().unwrap().len();
+    let added = changed["added_tokens"].as_array_mut().unwrap();
+    for (k, token) in tokens.iter().enumerate() {
+        added.push(json!({
+            "id": first + k, "content": token, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": false
+        }));
+    }
+    Arc::new(Bpe::from_json(changed.to_string().as_bytes(), "t.json").unwrap())
+}
+
+/// Whether a vocabulary with these added tokens has the same words after it was saved.
+fn is_saved(tokens: &[String]) -> bool {
+    let vocabulary = Vocabulary::uncounted(with_added(tokens), Order::Contiguous).unwrap();
+    let has_all = tokens
+        .iter()
+        .all(|token| token.is_empty() || vocabulary.get(token).is_some());
+    let bytes = vocabulary.to_bytes();
+    let loaded = Vocabulary::from_bytes(&bytes, Order::Contiguous, "saved").unwrap();
+    has_all && loaded.same_words(&vocabulary) && loaded.to_bytes() == bytes
+}
+
+#[test]
+fn added_tokens_with_white_space_are_saved() {
+    for token in [
+        " hello", "\n", "a\nb", "x\t", "\u{a0}x", "  ", "\r\n", "a\rb", "\n\n{", "\"", "\\n", "\0",
+        "7 7\n", "\" 3\n\"",
+    ] {
+        assert!(is_saved(&[token.to_owned()]), "{token:?}");
+    }
+    // All other vocabularies keep their form.
+    let plain = Vocabulary::uncounted(with_added(&["<|x|>".to_owned()]), Order::Contiguous);
+    let bytes = plain.unwrap().to_bytes();
+    assert!(bytes.windows(9).any(|line| line == b"\n<|x|> 0\n"));
+    // A file that was saved trains and is read again.
+    let folder = Folder::new(&["the cat hello\n".repeat(20)]);
+    let tokens = [" hello".to_owned(), "a\nb".to_owned()];
+    let corpus = folder.corpus();
+    let counted =
+        Vocabulary::of_tokenizer(with_added(&tokens), &corpus, Order::Contiguous, &|_, _| {});
+    let counted = counted.unwrap();
+    let path = folder.path().join("vocab.txt");
+    counted.save(&path).unwrap();
+    let loaded = Vocabulary::load_subwords(&path, Order::Contiguous).unwrap();
+    assert!(loaded.same_words(&counted));
+    let hello = loaded.get(" hello").unwrap();
+    assert_eq!(loaded.count(hello), 20);
+    assert_eq!(
+        loaded.encode_text("the cat hello", Tokens::Bpe).last(),
+        Some(&hello)
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Saving keeps all words, whatever tokens were added.
+    #[test]
+    fn any_added_tokens_are_saved(tokens in prop::collection::vec("(\\PC|[ \t\r\n\u{1}\u{85}\u{a0}\u{2028}\"\\\\{]|[0-9]){1,5}", 1..4)) {
+        prop_assert!(is_saved(&tokens));
+    }
 }
 
 proptest! {
