@@ -1,10 +1,21 @@
 //! Checks that the words of a vocabulary can occur in the texts of a configuration.
 
+use std::collections::BTreeMap;
+use std::str;
+
 use super::special::is_special;
 use super::words::Vocabulary;
 use crate::config::{DataConfig, Tokens};
+use crate::corpus::files::Corpus;
+use crate::corpus::tokens::Item;
 use crate::corpus::words::is_word_of_earlier_rule;
 use crate::error::{Error, Result};
+
+/// The number of samples of a text.
+const SAMPLES: usize = 64;
+
+/// Bytes of a sample.
+const SAMPLE: usize = 1 << 16;
 
 impl Vocabulary {
     /// Checks the words of a vocabulary from a file against how a configuration splits text. Warns about words that cannot occur.
@@ -41,15 +52,11 @@ impl Vocabulary {
                     .take(4)
                     .map(|part| format!("`{part}`"))
                     .collect();
-                return Err(Error::data(format!(
+                return Err(of_earlier_rule(&format!(
                     "{origin}:{}: the vocabulary is of an earlier version of `data.tokens = \"words\"`: `{word}` is now split into {}",
                     id + 1,
                     parts.join(", ")
-                ))
-                .help(
-                    "rebuild it with `wlstm vocab TEXT --out FILE --tokens words`; for text whose words are separated by spaces, set \
-                     `data.tokens = \"whitespace\"`",
-                ));
+                )));
             }
             first_split.get_or_insert(word);
             count += 1;
@@ -62,6 +69,86 @@ impl Vocabulary {
         }
         Ok(())
     }
+}
+
+impl Vocabulary {
+    /// Checks a vocabulary from a file against a sample of the training text: whether an earlier version of `data.tokens = "words"`
+    /// built it, which split `3.14` and `U.S.A`. `origin` names the vocabulary.
+    ///
+    /// A vocabulary that has no such word, although the sample has one more often than the rarest word of the vocabulary, is not of
+    /// this version.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Data`](crate::error::Kind::Data) if it is of an earlier version, or the text was truncated.
+    pub fn check_rule(&self, corpus: &Corpus, data: &DataConfig, origin: &str) -> Result<()> {
+        let words = || {
+            let ids = 0..self.len() as u32;
+            ids.filter(|id| !is_special(self.word(*id)))
+        };
+        if data.tokens != Tokens::Words || words().any(|id| parts(self.word(id)).is_some()) {
+            return Ok(());
+        }
+        let rarest = words().map(|id| self.count(id)).min().unwrap_or(0);
+        let (mut tokens, mut missing) = (0, BTreeMap::<&str, u64>::new());
+        for mut sample in corpus.samples(SAMPLES, SAMPLE)? {
+            corpus.check_file(sample.file)?;
+            let most = sample.range.start + 4 * SAMPLE;
+            sample.range.end = sample.range.end.min(most);
+            // Text that is not UTF-8 is reported when it is read.
+            let _ = corpus.for_each_item(&sample, Tokens::Words, |text, item| {
+                if let Item::Token(range) = item {
+                    tokens += 1;
+                    let word = str::from_utf8(&text[range]).unwrap_or_default();
+                    let is_missing = |parts: Vec<&str>| {
+                        self.get(word).is_none()
+                            && parts.iter().all(|part| self.get(part).is_some())
+                    };
+                    if parts(word).is_some_and(is_missing) {
+                        *missing.entry(word).or_default() += 1;
+                    }
+                }
+                Ok(())
+            });
+        }
+        let all: u64 = missing.values().sum();
+        let most = missing.into_iter().max_by_key(|(_, count)| *count);
+        match most {
+            Some((word, count)) if count > rarest && 1000 * all >= tokens => {
+                let names = parts(word).unwrap_or_default();
+                let names: Vec<String> = names.iter().map(|part| format!("`{part}`")).collect();
+                Err(of_earlier_rule(&format!(
+                    "`{origin}`: the vocabulary is of an earlier version of `data.tokens = \"words\"`: it has {}, but not `{word}`, which \
+                     is now one word",
+                    names.join(", ")
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The words of the earlier rule in a word that it split at periods, commas and other marks. `None` for other words.
+fn parts(word: &str) -> Option<Vec<&str>> {
+    let is_mark = |c: char| matches!(c, '.' | ',' | ':' | ';' | '_');
+    if !word.contains(is_mark) || !word.contains(char::is_alphanumeric) {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for part in word.split_inclusive(is_mark) {
+        let mark = part.len() - usize::from(part.ends_with(is_mark));
+        let (before, mark) = part.split_at(mark);
+        parts.extend([before, mark].into_iter().filter(|part| !part.is_empty()));
+    }
+    (parts.len() > 1).then_some(parts)
+}
+
+/// The error for a vocabulary of the earlier rule.
+fn of_earlier_rule(what: &str) -> Error {
+    Error::data(what).help(
+        "rebuild it with `wlstm vocab TEXT --out FILE --tokens words`; for text whose words are separated by spaces, set `data.tokens = \
+         \"whitespace\"`",
+    )
 }
 
 #[cfg(test)]
@@ -106,5 +193,40 @@ mod tests {
         assert!(check("e\u{301} 1\n", &[]).is_ok());
         let error = check("e\u{301} 1\n", &[nfc]).unwrap_err();
         assert!(error.to_string().starts_with("v.txt:3: "), "{error}");
+    }
+
+    #[test]
+    fn vocabularies_of_the_earlier_rule_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        let check = |text: &str, words: &str, tokens: &str| {
+            std::fs::write(&path, text).unwrap();
+            let corpus = Corpus::open(&[&path]).unwrap();
+            let sets = [
+                "data.train=text".to_owned(),
+                format!("data.tokens={tokens}"),
+            ];
+            let config = Config::parse("", "test", std::path::Path::new("/"), &sets).unwrap();
+            let all = format!("<S> 9\n<UNK> 0\n{words}");
+            let vocabulary =
+                Vocabulary::from_bytes(all.as_bytes(), Order::Sentences, "v.txt").unwrap();
+            vocabulary.check_rule(&corpus, &config.data, "v.txt")
+        };
+        let text = "It is 3.14 or 1,000 in the U.S.A. of a_b\n".repeat(9);
+        let old = ". 45\n3 9\n14 9\nIt 9\nis 9\nor 9\n1 9\n, 9\n000 9\nU 9\nS 9\nA 9\n";
+        let error = check(&text, &old.replace('9', "2"), "words").unwrap_err();
+        assert!(error.to_string().contains("an earlier version"), "{error}");
+        assert!(error.to_string().contains("it has `"), "{error}");
+        assert!(check(&text, old, "whitespace").is_ok());
+        // A vocabulary of this version has a number or an abbreviation, unless they are rarer than all of its words.
+        assert!(check(&text, &format!("{old}2.5 9\n"), "words").is_ok());
+        assert!(check(&text, old, "words").is_ok());
+        assert!(check("It is\n", &old.replace('9', "2"), "words").is_ok());
+        assert_eq!(parts("3.14"), Some(vec!["3", ".", "14"]));
+        assert_eq!(parts("U.S.A"), Some(vec!["U", ".", "S", ".", "A"]));
+        assert_eq!(
+            (parts("..."), parts("don't"), parts(".")),
+            (None, None, None)
+        );
     }
 }
