@@ -349,7 +349,7 @@ def run_documented_programs(wlstm, peers):
                 export("pytorch", "model.safetensors")
                 with open(os.path.join(folder, "model.py"), "w") as file:
                     file.write(class_for(os.path.join(folder, "model.safetensors")))
-                program = "__import__('torch').set_printoptions(precision=9)\n" + documented("from model import")
+                program = "__import__('torch').set_printoptions(precision=9)\n" + documented("enumerate(model.words)")
                 compare(f"documented PyTorch program, {cell}", python(program, folder), ours[0])
 
 
