@@ -107,6 +107,25 @@ impl Corpus {
         Ok(samples)
     }
 
+    /// About `count` evenly spaced blocks of at most `size` bytes each, and at least one of each file that is not empty. They can
+    /// start and end anywhere. The whole text, if it is not longer than that.
+    pub(super) fn blocks(&self, count: usize, size: usize) -> Vec<Chunk> {
+        let total = self.bytes() as usize;
+        let mut blocks = Vec::new();
+        for file in 0..self.files() {
+            let length = self.text(file).len();
+            let whole = length.div_ceil(size);
+            let share = (length as u128 * count as u128).div_ceil(total.max(1) as u128) as usize;
+            let blocks_of_file = share.min(whole);
+            let start = |k: usize| (length as u128 * k as u128 / blocks_of_file as u128) as usize;
+            blocks.extend((0..blocks_of_file).map(|k| Chunk {
+                file,
+                range: start(k)..start(k + 1).min(start(k) + size),
+            }));
+        }
+        blocks
+    }
+
     /// Cuts all files into chunks of about `size` bytes, in order.
     pub(super) fn chunks(&self, size: usize, boundary: Boundary) -> Result<Vec<Chunk>> {
         let of_file = |file| self.chunks_of(file, size, boundary);
@@ -174,6 +193,33 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn blocks_are_evenly_spaced() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "x".repeat(1000)).unwrap();
+        fs::write(folder.path().join("b"), "y".repeat(3000)).unwrap();
+        let corpus = Corpus::open(&[folder.path()]).unwrap();
+        let blocks = corpus.blocks(8, 100);
+        let starts: Vec<_> = blocks.iter().map(|b| (b.file, b.range.start)).collect();
+        let second = (0..6).map(|k| (1, 500 * k));
+        assert_eq!(
+            starts,
+            [(0, 0), (0, 500)]
+                .into_iter()
+                .chain(second)
+                .collect::<Vec<_>>()
+        );
+        assert!(blocks.iter().all(|block| block.range.len() == 100));
+        for size in [1, 7, 1000, 5000] {
+            let all = corpus.blocks(4000, size);
+            assert_eq!(
+                all.iter().map(|block| block.range.len()).sum::<usize>(),
+                4000
+            );
+            assert!(all.iter().all(|block| block.range.len() <= size));
+        }
+    }
 
     #[test]
     fn chunks_cover_the_text_and_cut_no_token() {

@@ -33,6 +33,8 @@ pub struct Corpus {
     files: Vec<TextFile>,
     sources: Vec<Source>,
     pages: PageBudget,
+    /// Whether `data.valid_share` divided the text.
+    is_part: bool,
     /// See [`Corpus::digest`].
     digest: OnceLock<u64>,
 }
@@ -87,6 +89,7 @@ impl Corpus {
             sources: files.iter().map(source).collect(),
             files,
             pages: PageBudget::default(),
+            is_part: false,
             digest: OnceLock::new(),
         };
         if form != Normalization::None {
@@ -181,8 +184,13 @@ impl Corpus {
                 "use a text with more lines (`fold -s -w 200 TEXT` breaks long ones), or set `data.valid`",
             ));
         }
-        self.files = kept;
+        (self.files, self.is_part) = (kept, true);
         Ok(self)
+    }
+
+    /// Whether this is one of the two parts into which `data.valid_share` divides a text.
+    pub fn is_part(&self) -> bool {
+        self.is_part
     }
 
     /// Number of files.

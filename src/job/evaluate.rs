@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::named::{held_out_part, names_of};
 use super::text::{overlap_warning, read_text, warn_of_marks};
 use super::trained::Trained;
+use crate::config::Normalization;
 use crate::corpus::{Corpus, expand};
 use crate::error::{Error, Result};
 use crate::train::evaluate::{Evaluation, evaluate};
@@ -142,10 +143,26 @@ impl Trained {
         }
     }
 
-    /// A warning if a large part of the lines of a text is also in the training text. None if the training text cannot be read.
+    /// A warning if a large part of a text is also in the training text. None if the training text cannot be read.
+    ///
+    /// Lines that `data.valid_share` holds out are compared with the other lines, and all other texts with the whole files.
     pub fn overlap_with_training(&self, corpus: &Corpus) -> Option<String> {
-        let training = Corpus::training(&self.config().data).ok()?;
-        overlap_warning("text", corpus, &training).ok()?
+        let data = &self.config().data;
+        // As in `configured_text`, the path is shown before the file is read.
+        let files = expand(&data.train).ok()?;
+        self.observe(Event::Note {
+            text: format!(
+                "Comparing the text with the run's training text: {}.",
+                names_of(&files[0], files.len())
+            ),
+        });
+        let (training, form) = if corpus.is_part() {
+            (Corpus::training(data).ok()?, Normalization::None)
+        } else {
+            // Only the parts that are compared are normalized.
+            (Corpus::open(&data.train).ok()?, data.normalization)
+        };
+        overlap_warning("text", corpus, &training, form).ok()?
     }
 
     /// A file of `corpus` that is also training text of the model, if there is one.

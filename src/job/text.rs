@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::named::texts;
 use super::observer::Observer;
-use crate::config::{Config, DataConfig, Tokens};
+use crate::config::{Config, DataConfig, Normalization, Tokens};
 use crate::corpus::{
     Corpus, Marks, Overlap, Text, TokenCache, Vocabulary, VocabularyBuilder, expand,
 };
@@ -41,7 +41,9 @@ impl Texts {
             others.extend(corpus.as_ref().map(|corpus| (name, corpus)));
         }
         for (name, corpus) in others {
-            if let Some(warning) = overlap_warning(name, corpus, &files.train)? {
+            // The training text is normalized.
+            if let Some(warning) = overlap_warning(name, corpus, &files.train, Normalization::None)?
+            {
                 tracing::warn!("{warning}");
             }
         }
@@ -116,17 +118,27 @@ pub fn warn_of_marks(
     Ok(())
 }
 
-/// A warning if a large part of the lines of a text called `what` is also in the training text.
+/// A warning if a large part of a text called `what` is also in the training text, which is normalized while it is read.
 pub(super) fn overlap_warning(
     what: &str,
     text: &Corpus,
     training: &Corpus,
+    form: Normalization,
 ) -> Result<Option<String>> {
-    let overlap = Overlap::of(text, training)?.filter(Overlap::is_large);
+    let overlap = Overlap::of(text, training, form)?.filter(Overlap::is_large);
     Ok(overlap.map(|overlap| {
+        let (lines, are) = if overlap.is_of_lines {
+            ("lines of the ", "are")
+        } else {
+            ("", "is")
+        };
+        let advice = if text.is_part() {
+            "the text repeats itself: remove the repeated lines, or use another text for validation, with `data.valid`"
+        } else {
+            "remove the common text from `data.train`, or hold out text with `data.valid_share`"
+        };
         format!(
-            "{} of the lines of the {what} are also in the training text, so its perplexity says little about other texts: remove \
-             them from `data.train`, or hold out text with `data.valid_share`",
+            "{} of the {lines}{what} {are} also in the training text, so its perplexity says little about other texts: {advice}",
             percent(overlap.share)
         )
     }))
@@ -180,6 +192,7 @@ pub(super) fn vocabulary(
         return counted_vocabulary(config, corpus, observer);
     };
     let vocabulary = named_vocabulary(config, path)?;
+    vocabulary.check_rule(corpus, &config.data, &path.display().to_string())?;
     match vocabulary.tokenizer() {
         // A tokenizer.json has no counts.
         Some(tokenizer) if vocabulary.is_uncounted() => {

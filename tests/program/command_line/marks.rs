@@ -16,6 +16,7 @@ fn marks_at_line_ends_are_no_targets() {
             ("plain", "\n"),
             ("marked", " <eos>\n"),
             ("other", " </s> \n"),
+            ("wide", " <eos>\u{a0}\n"),
         ] {
             tiny.write("train.txt", text(1, 60).replace('\n', end));
             tiny.write("valid.txt", text(2, 9).replace('\n', end));
@@ -37,22 +38,28 @@ fn marks_at_line_ends_are_no_targets() {
                     .args(["score", run, "valid.txt", "--words"])
                     .args(CPU),
             );
+            let summary = stdout(
+                tiny.wlstm()
+                    .args(["score", run, "valid.txt", "--summary"])
+                    .args(CPU),
+            );
             let vocab =
                 stdout(
                     tiny.wlstm()
                         .args(["vocab", "train.txt", "--out", "v", "--order", order]),
                 );
-            found.push((eval, score, vocab));
+            found.push((eval, score, summary, vocab));
         }
         assert_eq!(found[0], found[1], "{order}");
         assert_eq!(found[0], found[2], "{order}");
+        assert_eq!(found[0], found[3], "{order}");
         for line in [
             &["eval", "plain", "--data", "valid.txt"][..],
             &["score", "plain", "valid.txt"],
         ] {
             let done = tiny.wlstm().args(line).args(CPU).assert().success();
             done.stderr(predicate::str::contains(
-                "the text has 9 `</s>` at starts or ends of lines",
+                "the text has 9 `<eos>` at starts or ends of lines",
             ));
         }
     }
@@ -127,4 +134,119 @@ fn text_of_the_training_text_is_told() {
     ];
     let compared = tiny.wlstm().args(line).args(CPU).assert().success();
     compared.stderr(predicate::str::contains(of("validation text")));
+}
+
+/// Text of short lines or of one line is compared too. The advice is one that the user can follow.
+#[test]
+fn text_without_long_lines_is_compared() {
+    let tiny = Tiny::new("contiguous");
+    let stderr = |line: &[&str]| {
+        let command = tiny.wlstm().args(line).args(CPU).assert().success();
+        String::from_utf8(command.get_output().stderr.clone()).unwrap()
+    };
+    let one_line = text(1, 400).replace('\n', " ") + "\n" + &text(5, 3);
+    for (name, train) in [("short", text(1, 60)), ("long", one_line)] {
+        tiny.write("train.txt", &train);
+        tiny.write("valid.txt", &train);
+        let line = ["train", "tiny.toml", "--steps", "2", "--out", name];
+        let said = stderr(&line);
+        assert!(
+            said.contains("100.0 % of the validation text is also in the training text"),
+            "{said}"
+        );
+        tiny.write("copy.txt", &train);
+        let said = stderr(&["eval", name, "--data", "copy.txt"]);
+        assert!(
+            said.contains("100.0 % of the text is also in the training text"),
+            "{said}"
+        );
+        assert!(
+            said.contains("Comparing the text with the run's training text: `train.txt`."),
+            "{said}"
+        );
+    }
+    // The training text repeats itself.
+    let long = text(1, 20).replace('\n', " and this makes the line long enough\n");
+    tiny.write("train.txt", long.repeat(20));
+    let line = [
+        "train",
+        "tiny.toml",
+        "--steps",
+        "2",
+        "--out",
+        "repeated",
+        "--set",
+        "data.valid=[]",
+        "--set",
+        "data.valid_share=0.1",
+    ];
+    let said = stderr(&line);
+    assert!(
+        said.contains("of the lines of the validation text are also"),
+        "{said}"
+    );
+    assert!(said.contains("the text repeats itself"), "{said}");
+    assert!(!said.contains("data.valid_share"), "{said}");
+    assert!(stderr(&["eval", "repeated"]).contains("the text repeats itself"));
+}
+
+/// `eval` normalizes no more of the training text than it compares.
+#[test]
+fn the_training_text_is_compared_in_its_form() {
+    let tiny = Tiny::new("contiguous");
+    let long = |seed| text(seed, 60).replace('\n', " with an \u{e9}lan that is long enough\n");
+    let decomposed = long(1).replace('\u{e9}', "e\u{301}");
+    tiny.write("train.txt", decomposed);
+    tiny.write("valid.txt", long(2));
+    let nfc = ["--set", "data.normalization=nfc"];
+    let line = ["train", "tiny.toml", "--steps", "2", "--out", "run"];
+    tiny.wlstm()
+        .args(line)
+        .args(nfc)
+        .args(CPU)
+        .assert()
+        .success();
+    tiny.write("some.txt", long(1)[..1500].to_owned());
+    let line = ["eval", "run", "--data", "some.txt"];
+    let done = tiny.wlstm().args(line).args(CPU).assert().success();
+    done.stderr(predicate::str::contains(
+        "of the lines of the text are also in the training text",
+    ));
+}
+
+#[test]
+fn marks_of_a_prompt_are_told() {
+    let tiny = Tiny::trained("contiguous", &[]);
+    let line = ["generate", "run", "--tokens", "2", "--prompt", "cat <eos>"];
+    let done = tiny.wlstm().args(line).args(CPU).assert().success();
+    done.stderr(predicate::str::contains(
+        "the prompt has 1 `<eos>` at starts or ends of lines: they are ignored",
+    ));
+}
+
+/// A tokenizer is not a vocabulary of words.
+#[test]
+fn a_tokenizer_is_named_as_such() {
+    let tiny = Tiny::new("contiguous");
+    let line = [
+        "vocab",
+        "train.txt",
+        "--tokens",
+        "bpe",
+        "--size",
+        "2000000000",
+    ];
+    let line = [&line[..], &["--out", "tokenizer.json"]].concat();
+    tiny.wlstm().args(line).assert().success();
+    let line = ["train", "tiny.toml", "--set", "data.vocab=tokenizer.json"];
+    for tokens in ["words", "whitespace", "characters"] {
+        let set = format!("data.tokens={tokens}");
+        let mut command = tiny.wlstm();
+        command.args(line).args(CPU).args(["--set", &set]);
+        let done = command.assert().failure().code(3);
+        let said = String::from_utf8(done.get_output().stderr.clone()).unwrap();
+        assert!(said.contains("`tokenizer.json` is a JSON file"), "{said}");
+        assert!(said.contains("data.tokens = \"bpe\""), "{said}");
+        assert!(said.len() < 1000, "{said}");
+    }
 }
