@@ -77,16 +77,20 @@ impl Overlap {
             found: copies,
             enough: 1,
         };
-        if copied.is_large() {
-            return Ok(Some(copied));
+        let copied = (copies > 0).then_some(copied);
+        if bytes as u64 == text.bytes() {
+            return Ok(copied);
         }
         for unit in [Unit::Line, Unit::Passage] {
             let wanted = Wanted::of(text, unit)?;
             if wanted.count >= MIN_LINES {
-                return wanted.search(training, form).map(Some);
+                let found = wanted.search(training, form)?;
+                return Ok(copied
+                    .filter(|copied| copied.share > found.share)
+                    .or(Some(found)));
             }
         }
-        Ok(None)
+        Ok(copied)
     }
 
     /// Whether enough was found to warn: the text is, or contains, a part of the training text.
