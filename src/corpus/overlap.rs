@@ -187,10 +187,10 @@ impl Wanted {
             unit.for_each(bytes, |_| count += 1);
             text.note_read(bytes.len());
             let step = count.div_ceil(in_sample).max(1);
-            let mut number = 0;
+            let mut number = 0_usize;
             unit.for_each(bytes, |line| {
                 if let Some(start) = line.first_chunk::<START>()
-                    && number % step == 0
+                    && number.is_multiple_of(step)
                 {
                     digests.entry(*start).or_default().insert(digest(line));
                 }

@@ -206,7 +206,7 @@ fn the_training_text_is_compared_in_its_form() {
         .args(CPU)
         .assert()
         .success();
-    tiny.write("some.txt", long(1)[..1500].to_owned());
+    tiny.write("some.txt", &long(1)[..1500]);
     let line = ["eval", "run", "--data", "some.txt"];
     let done = tiny.wlstm().args(line).args(CPU).assert().success();
     done.stderr(predicate::str::contains(
