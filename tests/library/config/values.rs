@@ -237,7 +237,7 @@ fn every_configuration_of_the_repository_loads_and_survives_writing() {
         assert_eq!(again.to_toml(), text);
         assert_eq!(again.digest(), config.digest());
     }
-    assert_eq!(seen, 17);
+    assert_eq!(seen, 18);
 }
 
 /// That every key survives writing and changes the digest is a test of the list of keys, in `src/config`.
