@@ -57,12 +57,8 @@ pub(super) fn before_marks(line: &[u8]) -> usize {
     let (mut length, mut found) = (line.len(), false);
     loop {
         let trimmed = spaces_start(line, length);
-        let is_last = |mark: &&&str| {
-            line[..trimmed].ends_with(mark.as_bytes())
-                && word_at(line, trimmed - mark.len(), &MARKS).is_some()
-        };
-        match MARKS.iter().find(is_last) {
-            Some(mark) => (length, found) = (trimmed - mark.len(), true),
+        match mark_before(line, trimmed) {
+            Some(start) => (length, found) = (start, true),
             None => return if found { trimmed } else { line.len() },
         }
     }
@@ -118,6 +114,13 @@ pub(super) fn word_at(
         .find(|word| text[at..].starts_with(word.as_bytes()))?;
     let end = at + word.len();
     (starts_word(text, at) && ends_word(text, end)).then_some((*word, end))
+}
+
+/// The start of the mark that ends before `at` and has white space on both sides.
+fn mark_before(text: &[u8], at: usize) -> Option<usize> {
+    let ends = |mark: &&&str| text[..at].ends_with(mark.as_bytes());
+    let start = at - MARKS.iter().find(ends)?.len();
+    word_at(text, start, &MARKS).map(|_| start)
 }
 
 /// The mark that starts at `at`, if the start or the end of a line is on one side of it and a word on the other: `house</s>`.
@@ -182,9 +185,7 @@ fn is_at_start(text: &[u8], mut at: usize) -> bool {
         if at == 0 || text[at - 1] == b'\n' {
             return true;
         }
-        let is_before = |mark: &&&str| text[..at].ends_with(mark.as_bytes());
-        let before = MARKS.iter().find(is_before).map(|mark| at - mark.len());
-        match before.filter(|start| word_at(text, *start, &MARKS).is_some()) {
+        match mark_before(text, at) {
             Some(start) => at = start,
             None => return false,
         }
