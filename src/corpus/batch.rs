@@ -154,7 +154,7 @@ impl Position {
 /// Collects the rows of one batch. Rows that are never set are padding.
 pub(super) struct BatchBuilder {
     batch: usize,
-    unknown_id: u32,
+    unknown_id: Option<u32>,
     inputs: Vec<u32>,
     targets: Vec<u32>,
     bytes: Vec<u64>,
@@ -167,7 +167,7 @@ impl BatchBuilder {
     pub(super) fn new(batch: usize, unroll: usize, vocabulary: &Vocabulary) -> BatchBuilder {
         BatchBuilder {
             batch,
-            unknown_id: vocabulary.unknown(),
+            unknown_id: vocabulary.unknown_target(),
             inputs: vec![0; batch * unroll],
             targets: vec![IGNORE; batch * unroll],
             bytes: Vec::new(),
@@ -191,7 +191,7 @@ impl BatchBuilder {
             *bytes = target.bytes;
         }
         self.words += 1;
-        self.unknown += usize::from(target.id == self.unknown_id);
+        self.unknown += usize::from(Some(target.id) == self.unknown_id);
     }
 
     /// Sets the input of stream `b` at time `t`, without a target.

@@ -148,16 +148,24 @@ impl Marks {
                     )
                 }));
             }
-            _ if !self.unknown.is_empty() => warnings.push(format!(
-                "the {what} has {}, which `data.tokens = \"{kind}\"` splits into several tokens: if the text is tokenized, use \
-                 \"whitespace\"",
-                self.names(&self.unknown)
-            )),
-            _ => {}
+            _ => {
+                let mut split = self.unknown.clone();
+                split.retain(|word, _| read_as(word, vocabulary, kind) == SPLIT);
+                if !split.is_empty() {
+                    warnings.push(format!(
+                        "the {what} has {}, which `data.tokens = \"{kind}\"` splits into several tokens: if the text is tokenized, use \
+                         \"whitespace\"",
+                        self.names(&split)
+                    ));
+                }
+            }
         }
         warnings
     }
 }
+
+/// How a mark is read that is not one token.
+const SPLIT: &str = "split into several tokens";
 
 /// How a mark inside a line is read.
 fn read_as(mark: &str, vocabulary: &Vocabulary, kind: TokenKind) -> &'static str {
@@ -171,7 +179,7 @@ fn read_as(mark: &str, vocabulary: &Vocabulary, kind: TokenKind) -> &'static str
         [id] if id == vocabulary.mark() => "read as a line end",
         [_] if vocabulary.get(mark).is_none() => "read as a word outside the vocabulary",
         [_] => "read as an ordinary word",
-        _ => "split into several tokens",
+        _ => SPLIT,
     }
 }
 

@@ -89,7 +89,7 @@ pub fn evaluate(
         truncate(
             &mut batch,
             most - found.targets,
-            text.vocabulary().unknown(),
+            text.vocabulary().unknown_target(),
         );
         // A new window begins.
         if batch.reset && done > 0 {
@@ -127,7 +127,7 @@ pub fn evaluate(
 }
 
 /// Turns all targets after the first `targets` into padding. Targets are counted step by step, over all streams.
-fn truncate(batch: &mut Batch, targets: u64, unknown: u32) {
+fn truncate(batch: &mut Batch, targets: u64, unknown: Option<u32>) {
     if targets >= batch.words as u64 {
         return;
     }
@@ -143,7 +143,7 @@ fn truncate(batch: &mut Batch, targets: u64, unknown: u32) {
             }
         } else {
             batch.words += 1;
-            batch.unknown += usize::from(*target == unknown);
+            batch.unknown += usize::from(Some(*target) == unknown);
         }
     }
 }

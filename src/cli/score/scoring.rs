@@ -108,12 +108,14 @@ impl<'a> Scoring<'a> {
         }
         let scores = self.scorer.score(&ids)?;
         let mut rows = String::new();
-        let kind = self.trained.config().data.tokens;
+        let data = &self.trained.config().data;
+        let (kind, normalization) = (data.tokens, data.normalization);
         for (line, found) in lines.iter().zip(&scores) {
             self.printed += 1;
+            // The bytes that `eval` counts: those of the normalized text.
+            let bytes = kind.line_bytes(&normalization.apply(&line.text));
             let line_end = line.bytes - line.text.len();
-            self.summary
-                .add(found, kind.line_bytes(&line.text) + line_end);
+            self.summary.add(found, bytes + line_end);
             match self.rows {
                 Rows::Lines => rows += &row(&line.text, found),
                 Rows::Words => self.word_rows(&line.text, found, &mut rows),
@@ -132,7 +134,7 @@ impl<'a> Scoring<'a> {
         let tokens = tokens.iter().map(String::as_str);
         let end = words.word(words.mark());
         for (word, log_probability) in tokens.chain([end]).zip(&found.words) {
-            let unknown = u8::from(words.encode(word) == words.unknown());
+            let unknown = u8::from(Some(words.encode(word)) == words.unknown_target());
             *rows += &format!(
                 "{}\t{log_probability:.6}\t{unknown}\t{word}\n",
                 self.printed

@@ -146,6 +146,11 @@ impl Vocabulary {
         self.unknown
     }
 
+    /// Id of the targets that stand for words outside the vocabulary. `None` if tokens are subwords, which spell every text.
+    pub fn unknown_target(&self) -> Option<u32> {
+        self.subwords.is_none().then_some(self.unknown)
+    }
+
     /// Whether there are no counts, as in a vocabulary from a tokenizer alone.
     pub fn is_uncounted(&self) -> bool {
         self.counts.iter().all(|count| *count == 0)

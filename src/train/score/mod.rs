@@ -45,7 +45,7 @@ pub struct Scorer<'a> {
     /// The size of all batches, if it is fixed.
     only: Option<Extent>,
     mark: u32,
-    unknown: u32,
+    unknown: Option<u32>,
 }
 
 impl<'a> Scorer<'a> {
@@ -55,7 +55,7 @@ impl<'a> Scorer<'a> {
             only: session.only_extent(),
             session,
             mark: vocabulary.mark(),
-            unknown: vocabulary.unknown(),
+            unknown: vocabulary.unknown_target(),
         }
     }
 
@@ -132,7 +132,7 @@ impl<'a> Scorer<'a> {
                 // Both are rounded, so that the difference can be slightly above 0.
                 score.add(
                     log_probability.min(0.0),
-                    prefixes.targets[target] == self.unknown,
+                    Some(prefixes.targets[target]) == self.unknown,
                 );
             }
             Ok(score)

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use wlstm::config::Tokens;
 use wlstm::corpus::{
-    Batch, Batches, Bpe, Order, Text, TokenCache, Vocabulary, VocabularyBuilder, detokenise,
+    Batch, Batches, Bpe, Marks, Order, Text, TokenCache, Vocabulary, VocabularyBuilder, detokenise,
 };
 use wlstm::error::{Kind, Result};
 
@@ -274,6 +274,32 @@ fn long_lines_are_read() {
         (9 * 300_000 + 600_000 - 10..=9 * 300_000 + 600_000).contains(&bytes),
         "{bytes}"
     );
+}
+
+/// The `<unk>` of a tokenizer stands for its own text only.
+#[test]
+fn no_subword_is_unknown() {
+    let folder = Folder::new(&["a <unk> b\n".repeat(20)]);
+    let corpus = Arc::new(folder.corpus());
+    let tokenizer = with_added(&["<unk>".to_owned()]);
+    let words = Vocabulary::of_tokenizer(tokenizer, &corpus, Order::Contiguous, &|_, _| {});
+    let words = Arc::new(words.unwrap());
+    let unknown = words.get("<unk>");
+    assert_eq!(unknown, Some(words.unknown()));
+    let marks = Marks::of(&corpus).unwrap();
+    assert!(marks.warnings("text", &words, Tokens::Bpe).is_empty());
+    let text = TokenCache::uncached(corpus, words, &|_, _| {}).unwrap();
+    let mut count = 0;
+    for batch in Batches::evaluation(&text, 1, 16).unwrap() {
+        let batch = batch.unwrap();
+        assert_eq!(batch.unknown, 0);
+        count += batch
+            .targets
+            .iter()
+            .filter(|id| Some(**id) == unknown)
+            .count();
+    }
+    assert_eq!(count, 20);
 }
 
 #[test]

@@ -40,8 +40,11 @@ fn normalized_texts_are_the_same() {
         assert!(eval.contains("out-of-vocabulary 0\n"), "{eval}");
         let prompt = split("generate composed --tokens 5 --prompt");
         let generated = command(&[&prompt[..], &[text.lines().next().unwrap()]].concat());
+        // The bytes are those of the normalized text.
+        let summary = command(&["score", name, "line.txt", "--summary"]);
         found.push((
             score,
+            summary,
             eval,
             generated.chars().rev().take(12).collect::<String>(),
         ));
