@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::bpe::pieces::SEGMENT;
 use super::files::Corpus;
+use super::marks::is_in_mark;
 use super::pages::FAULT_AROUND;
 use super::tokens::{BadUtf8, Item, Lexer, TokenKind};
 use super::words::is_boundary;
@@ -43,6 +44,9 @@ pub(super) struct Chunk {
     pub(super) range: Range<usize>,
 }
 
+/// The maximum number of bytes of a sample.
+const LONGEST: usize = 64 << 20;
+
 impl Corpus {
     /// Calls `take` with the text of the file and every item of a chunk, in order.
     pub(super) fn for_each_item<'a>(
@@ -76,8 +80,8 @@ impl Corpus {
         Ok(())
     }
 
-    /// About `count` evenly spaced chunks of whole lines, of about `size` bytes each. The whole text, if it
-    /// is not longer than that.
+    /// About `count` evenly spaced chunks of whole lines, of about `size` bytes each, or fewer if lines are longer. No byte is in two
+    /// of them, and a line of more than [`LONGEST`] bytes is cut. The whole text, if it is not longer than that.
     pub(super) fn samples(&self, count: usize, size: usize) -> Result<Vec<Chunk>> {
         let total = self.bytes();
         if total <= (count * size) as u64 {
@@ -94,17 +98,27 @@ impl Corpus {
                 Some(end) => at + end + 1,
                 None => text.len(),
             };
+            // The first line that starts at an offset or after it, and the end of the last sample.
+            let (mut start, mut end) = (0, 0);
             while let Some(offset) = offsets.next_if(|offset| offset - before < text.len() as u64) {
                 self.check_file(file)?;
                 let at = (offset - before) as usize;
-                let start = if at == 0 { 0 } else { line_after(at) };
-                let range = start..line_after((start + size).min(text.len()));
-                samples.push(Chunk { file, range });
-                self.note_read(FAULT_AROUND);
+                if at > start {
+                    start = line_after(at);
+                }
+                if start >= end && start < text.len() {
+                    end = line_after((start + size).min(text.len()));
+                    let range = start..end.min(start + LONGEST);
+                    samples.push(Chunk { file, range });
+                    self.note_read(FAULT_AROUND);
+                }
             }
             before += text.len() as u64;
         }
-        Ok(samples)
+        let bytes: usize = samples.iter().map(|sample| sample.range.len()).sum();
+        let expected = count * size;
+        let every = ((bytes + expected / 2) / expected).max(1);
+        Ok(samples.into_iter().step_by(every).collect())
     }
 
     /// About `count` evenly spaced blocks of at most `size` bytes each, and at least one of each file that is not empty. They can
@@ -155,9 +169,9 @@ impl Corpus {
                 Boundary::Lines => memchr::memchr(b'\n', &rest[nominal..]).map(|at| at + 1),
                 Boundary::Spaces => memchr::memchr2(b'\n', b' ', &rest[nominal..]).map(|at| at + 1),
                 Boundary::Words => (nominal..rest.len())
-                    .find(|&k| is_boundary(rest, k))
+                    .find(|&k| is_boundary(rest, k) && !is_in_mark(text, start + k))
                     .map(|k| k - nominal),
-                Boundary::Characters => between_characters(rest, nominal),
+                Boundary::Characters => between_characters(text, start + nominal),
                 Boundary::Segments => {
                     let near = &rest[nominal..rest.len().min(nominal + SEGMENT)];
                     let is_letter = |at: usize| near.get(at).is_some_and(u8::is_ascii_alphabetic);
@@ -166,7 +180,7 @@ impl Corpus {
                     memchr::memchr(b'\n', near)
                         .map(|at| at + 1)
                         .or_else(|| (1..near.len()).find(is_space))
-                        .or_else(|| between_characters(rest, nominal))
+                        .or_else(|| between_characters(text, start + nominal))
                 }
             };
             let length = offset.map_or(rest.len(), |offset| nominal + offset);
@@ -181,10 +195,11 @@ impl Corpus {
     }
 }
 
-/// The first position from `nominal` on that is the start of a character, but not between `\r` and `\n`. Relative to `nominal`.
+/// The first position from `nominal` on that is the start of a character, but not between `\r` and `\n`, and not in an ignored mark.
+/// Relative to `nominal`.
 fn between_characters(text: &[u8], nominal: usize) -> Option<usize> {
     (nominal..text.len())
-        .find(|&k| text[k] & 0xc0 != 0x80 && text[k] != b'\n')
+        .find(|&k| text[k] & 0xc0 != 0x80 && text[k] != b'\n' && !is_in_mark(text, k))
         .map(|k| k - nominal)
 }
 
@@ -218,6 +233,68 @@ mod tests {
                 4000
             );
             assert!(all.iter().all(|block| block.range.len() <= size));
+        }
+    }
+
+    /// Lines that are longer than the distance of two samples are in one sample each.
+    #[test]
+    fn samples_do_not_overlap() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |length: usize| "x".repeat(length - 1) + "\n";
+        for (lengths, count, most) in [
+            (vec![10_000; 40], 100, 10),
+            (vec![1_000; 400], 100, 50),
+            (vec![10; 40_000], 100, 100),
+            ([vec![300_000], vec![100; 1000]].concat(), 100, 10),
+        ] {
+            let text: String = lengths.iter().map(|length| line(*length)).collect();
+            let path = folder.path().join("text");
+            fs::write(&path, &text).unwrap();
+            let corpus = Corpus::open(&[path]).unwrap();
+            let samples = corpus.samples(count, 1000).unwrap();
+            assert!((most / 2..=most).contains(&samples.len()), "{samples:?}");
+            let mut end = 0;
+            for sample in &samples {
+                let range = sample.range.clone();
+                assert!(range.start >= end && !range.is_empty(), "{samples:?}");
+                end = range.end;
+                assert!(range.start == 0 || text[..range.start].ends_with('\n'));
+                assert!(text[range].ends_with('\n'));
+            }
+        }
+    }
+
+    /// The tokens of chunks of any size are those of the whole text, which has marks that are ignored.
+    #[test]
+    fn chunks_cut_no_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        let text = "<s> abcd </s>\nef <eos> gh <eos>\n\n<S> <S>\ti\t<EOS>\r\n\u{3000}</s>\n日本\t<eos>\t<eos>";
+        fs::write(&path, text).unwrap();
+        let corpus = Corpus::open(&[path]).unwrap();
+        for kind in [
+            TokenKind::Whitespace,
+            TokenKind::Words,
+            TokenKind::Characters,
+        ] {
+            let tokens = |size: usize| {
+                let mut found = Vec::new();
+                for chunk in corpus.chunks(size, Boundary::between(kind)).unwrap() {
+                    let add = |text: &[u8], item: Item| {
+                        found.push(match item {
+                            Item::Token(range) => text[range].to_vec(),
+                            Item::LineEnd => b"|".to_vec(),
+                        });
+                        Ok(())
+                    };
+                    corpus.for_each_item(&chunk, kind, add).unwrap();
+                }
+                found
+            };
+            let whole = tokens(text.len());
+            for size in 1..text.len() {
+                assert_eq!(tokens(size), whole, "{kind:?} {size}");
+            }
         }
     }
 

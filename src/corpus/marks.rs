@@ -10,6 +10,9 @@ use super::tokens::TokenKind;
 /// The marks.
 pub(super) const MARKS: [&str; 6] = ["<S>", "<eos>", "<s>", "</s>", "</S>", "<EOS>"];
 
+/// Bytes of the longest mark.
+const LONGEST_MARK: usize = 5;
+
 /// The spellings of the unknown word in texts.
 pub(super) const UNKNOWN: [&str; 9] = [
     "<unk>",
@@ -31,6 +34,14 @@ pub(super) fn ignored_mark(text: &[u8], at: usize) -> Option<usize> {
     } else {
         None
     }
+}
+
+/// Whether `at` is inside a literal mark that is ignored.
+pub(super) fn is_in_mark(text: &[u8], at: usize) -> bool {
+    let starts = at.saturating_sub(LONGEST_MARK - 1)..at;
+    starts
+        .filter_map(|start| ignored_mark(text, start))
+        .any(|end| end > at)
 }
 
 #[cold]

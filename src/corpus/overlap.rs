@@ -1,8 +1,8 @@
 //! Text that is also in the training text.
 //!
 //! The perplexity of training text says little about other texts. Files of a text that are copies of training files are found by
-//! their digests. Otherwise a sample of the long lines of the text is searched in the training text, of which at most [`SEARCHED`]
-//! bytes are read. A text without long lines, or of one line only, is searched by passages that start at its words.
+//! their digests. Otherwise a sample of the long lines of the text is searched in the training text, of which about [`SEARCHED`]
+//! bytes are compared. A text without long lines, or of one line only, is searched by passages that start at its words.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -34,7 +34,7 @@ const START: usize = 24;
 /// Bytes of a line that are compared.
 const COMPARED: usize = 4096;
 
-/// The maximum number of bytes of the training text that are read.
+/// The number of bytes of the training text that are compared, at most. The last line can exceed it.
 const SEARCHED: usize = 256 << 20;
 
 /// Bytes of a sample of the training text.
@@ -279,8 +279,10 @@ fn slot_of(line: &[u8]) -> usize {
 
 fn digest(line: &[u8]) -> u64 {
     let mut digest = Xxh64::default();
-    digest.add(&line[..line.len().min(COMPARED)]);
-    digest.add(&(line.len() as u64).to_le_bytes());
+    let compared = line.len().min(COMPARED);
+    digest.add(&line[..compared]);
+    // A longer line can be cut.
+    digest.add(&(compared as u64).to_le_bytes());
     digest.value()
 }
 
