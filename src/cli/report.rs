@@ -142,6 +142,22 @@ fn folder_of(path: &Path) -> Result<PathBuf> {
 
 /// Labels runs of the same configuration with their folders.
 fn make_labels_unique(runs: &mut [RunData]) {
+    // Models of several comparisons get the names of their folders.
+    let folder = |run: &RunData| run.folder.parent().map(Path::to_path_buf);
+    let models: Vec<_> = runs
+        .iter()
+        .map(|run| (run.model.clone(), folder(run)))
+        .collect();
+    for run in runs.iter_mut() {
+        let (model, own) = (run.model.clone(), folder(run));
+        let is_other = |(name, folder): &(Option<String>, _)| *name == model && *folder != own;
+        if let (Some(model), Some(own)) = (&model, &own)
+            && models.iter().any(is_other)
+        {
+            let name = own.file_name().unwrap_or_default().to_string_lossy();
+            run.model = Some(format!("{name}/{model}"));
+        }
+    }
     let labels: Vec<String> = runs.iter().map(|run| run.label.clone()).collect();
     for run in runs {
         if labels.iter().filter(|label| **label == run.label).count() > 1 {

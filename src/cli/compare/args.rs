@@ -38,7 +38,8 @@ use crate::job::comparison::Equal;
     the groups divide. The nearest size must be within 5 % of the first model.\n\
     \n\
     Models may differ in data.tokens and in the vocabulary if they read the same texts. Their perplexities cannot be compared, so \
-    the table shows bits per byte first. A lower bound of bits per byte is not ranked.\n\
+    the table shows bits per byte first. A lower bound of bits per byte is not ranked. --words and --equal flops need models of \
+    the same tokens.\n\
     \n\
     --variants accepts cells with their sizes, for example flstm:factor=64. A --set with several values gives one model for \
     each value.\n\

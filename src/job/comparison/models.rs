@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::changes::{self, ModelChange, sweeps};
 use super::equal::MULTIPLE;
 use crate::checkpoint::run_name;
-use crate::config::Config;
+use crate::config::{Config, Tokens};
 use crate::error::{Error, Result};
 use crate::job::origin::key_of;
 use crate::printable::printable;
@@ -32,6 +32,17 @@ impl Model {
     pub fn row(&self) -> &str {
         self.model.as_ref().unwrap_or(&self.label)
     }
+}
+
+/// The first model whose tokens are not those of the first one: tokens of another kind, or subwords of another vocabulary.
+pub fn with_other_tokens(models: &[Model]) -> Option<&Model> {
+    let first = &models.first()?.config.data;
+    models.iter().find(|model| {
+        let data = &model.config.data;
+        let are_subwords = data.tokens == Tokens::Bpe;
+        data.tokens != first.tokens
+            || (are_subwords && measure(first, data) != Ok(Measure::Perplexity))
+    })
 }
 
 /// The models that take turns: all, or all with the same seed.

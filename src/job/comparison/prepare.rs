@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::equal::Equal;
 use super::folder::ComparisonFolder;
-use super::models::{Model, rounds};
+use super::models::{Model, rounds, with_other_tokens};
 use super::request::Comparison;
 use super::run::ReadyComparison;
 use crate::checkpoint::{Which, find, lock_folder};
@@ -119,15 +119,12 @@ fn equalise(
     texts: &[Texts],
     observer: &mut Observer<'_>,
 ) -> Result<()> {
-    let of_tokens = |model: &Model| model.config.data.tokens;
     let (first, label) = (models[0].config.clone(), models[0].row().to_owned());
     if equal == Equal::Flops
-        && let Some(other) = models
-            .iter()
-            .find(|model| of_tokens(model) != first.data.tokens)
+        && let Some(other) = with_other_tokens(models)
     {
         return Err(Error::usage(format!(
-            "`{label}` and `{}` differ in data.tokens, so their FLOPs per word cannot be equal",
+            "`{label}` and `{}` have different tokens, so their FLOPs per word cannot be equal",
             other.row()
         ))
         .help("compare with --equal parameters"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::budget::Budget;
 use super::equal::Equal;
 use super::folder::ComparisonFolder;
-use super::models::{Model, Sources, models, with_seeds};
+use super::models::{Model, Sources, models, with_other_tokens, with_seeds};
 use super::record::{ComparisonSpec, ModelSpec};
 use crate::config::{Automatic, Config};
 use crate::corpus::TokenCache;
@@ -94,6 +94,7 @@ impl Comparison {
             );
         }
         if let Some(budget) = &options.budget {
+            check_words(budget, &models)?;
             models
                 .iter_mut()
                 .for_each(|model| budget.apply(&mut model.config));
@@ -140,6 +141,7 @@ impl Comparison {
     ) -> Result<Comparison> {
         let (folder, mut spec) = ComparisonFolder::open(folder, Path::new(""))?;
         if let Some(budget) = budget {
+            check_words(&budget, &spec.models()?)?;
             spec.change(budget)?;
         }
         // `auto` is the default of the command line, so it is not a request for another device.
@@ -195,6 +197,19 @@ fn agree_on_streams(models: &mut [Model]) -> usize {
         model.config.train.validate_streams = Automatic::Given(streams as u64);
     }
     streams
+}
+
+/// Refuses a number of words for models of different tokens: it counts tokens, so it would not be the same amount of text.
+fn check_words(budget: &Budget, models: &[Model]) -> Result<()> {
+    match (budget, with_other_tokens(models)) {
+        (Budget::Words(_), Some(other)) => Err(Error::usage(format!(
+            "--words counts tokens, but `{}` and `{}` have different tokens: they would train on different amounts of text",
+            models[0].row(),
+            other.row()
+        ))
+        .help("use --epochs or --seconds")),
+        _ => Ok(()),
+    }
 }
 
 /// The limits of a configuration: epochs, steps and seconds.

@@ -39,6 +39,11 @@ fn names(models: &[&str]) -> String {
 }
 
 fn incomparable(rows: &[ComparisonRow]) -> Option<String> {
+    if let Some(key) = rows.iter().find_map(|row| row.other_text) {
+        return Some(format!(
+            "The validation texts differ (data.{key}), so neither perplexities nor bits per byte can be compared."
+        ));
+    }
     let has_bits = rows.iter().any(|row| row.bits_per_byte.is_some());
     (!is_comparable(rows) && has_bits).then(|| {
         "The models do not predict the same tokens, so their perplexities cannot be compared: compare bits per byte (lower is \
@@ -48,12 +53,25 @@ fn incomparable(rows: &[ComparisonRow]) -> Option<String> {
 }
 
 fn seeds(rows: &[ComparisonRow]) -> Option<String> {
-    let seeds = rows.iter().find_map(|row| row.over_seeds.as_ref())?;
-    let names: Vec<String> = seeds.seeds.iter().map(u64::to_string).collect();
-    Some(format!(
-        "Numbers are means over {} seeds ({}), with ± the sample standard deviation.",
-        names.len(),
+    let seeds_of = |row: &ComparisonRow| Some(row.over_seeds.as_ref()?.seeds.clone());
+    let first = rows.iter().find_map(seeds_of)?;
+    let names = |seeds: &[u64]| {
+        let names: Vec<String> = seeds.iter().map(u64::to_string).collect();
         names.join(", ")
+    };
+    if rows.iter().filter_map(seeds_of).all(|seeds| seeds == first) {
+        return Some(format!(
+            "Numbers are means over {} seeds ({}), with ± the sample standard deviation.",
+            first.len(),
+            names(&first)
+        ));
+    }
+    let of_model =
+        |row: &ComparisonRow| Some(format!("`{}` {}", row.model, names(&seeds_of(row)?)));
+    let all: Vec<String> = rows.iter().filter_map(of_model).collect();
+    Some(format!(
+        "Numbers are means over the seeds of each model ({}), with ± the sample standard deviation.",
+        all.join("; ")
     ))
 }
 

@@ -12,9 +12,13 @@ pub fn common_measure(rows: &[ComparisonRow]) -> Measure {
     }
 }
 
-/// The number by which a row is ranked, lower is better. `None` if it was not measured, or if it is a lower bound of bits per byte:
-/// the exact number may be above that of every other model.
+/// The number by which a row is ranked, lower is better. `None` if it was not measured, if its run is not complete, or if it is a lower
+/// bound of bits per byte: the exact number may be above that of every other model.
 pub fn rank(row: &ComparisonRow, measure: Measure) -> Option<f64> {
+    // A row over several seeds has the means of its complete runs.
+    if !row.complete && row.over_seeds.is_none() {
+        return None;
+    }
     match measure {
         Measure::Perplexity => row.perplexity,
         Measure::BitsPerByte if row.bits_per_byte_is_lower_bound => None,

@@ -47,6 +47,9 @@ pub struct ComparisonRow {
     pub last_perplexity: Option<f64>,
     /// Whether the perplexities can be compared with those of the first row: both models predict the same tokens of the same text.
     pub perplexity_is_comparable: bool,
+    /// The key of `[data]` in which the validation texts of this and of the first row differ, so that no number can be compared.
+    #[serde(skip)]
+    pub other_text: Option<&'static str>,
     /// Bits per byte of the best validation.
     pub bits_per_byte: Option<f64>,
     /// Bits per byte of the last validation.

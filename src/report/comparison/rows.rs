@@ -5,6 +5,7 @@ use super::ranking::common_measure;
 use super::row::ComparisonRow;
 use super::seeds::{SeedRun, compare_with_best, groups, over_seeds};
 use super::sooner::sooner;
+use crate::config::Tokens;
 use crate::metrics::Valid;
 use crate::report::run::RunData;
 
@@ -16,7 +17,9 @@ pub fn comparison_rows(runs: &[RunData]) -> Vec<ComparisonRow> {
     };
     let mut rows: Vec<ComparisonRow> = groups.iter().map(|group| model(first, group)).collect();
     let measure = common_measure(&rows);
-    compare_with_best(&mut rows, measure);
+    if rows.iter().all(|row| row.other_text.is_none()) {
+        compare_with_best(&mut rows, measure);
+    }
     rows
 }
 
@@ -40,9 +43,13 @@ fn model(first: &[&RunData], runs: &[&RunData]) -> ComparisonRow {
 /// The row of a run.
 fn row(first: &RunData, run: &RunData) -> ComparisonRow {
     let cost = run.cost();
-    let is_comparable = measure(&first.config.data, &run.config.data) == Ok(Measure::Perplexity)
-        || is_on_same_text(first, run);
-    let has_same_tokens = first.config.data.tokens == run.config.data.tokens;
+    let measure = measure(&first.config.data, &run.config.data);
+    let is_same = is_on_same_text(first, run);
+    let is_comparable = measure == Ok(Measure::Perplexity) || is_same;
+    let tokens = run.config.data.tokens;
+    // Tokens of two vocabularies of subwords have different lengths.
+    let has_same_tokens =
+        first.config.data.tokens == tokens && (tokens != Tokens::Bpe || is_comparable);
     let words_per_second = run.words_per_second();
     let (speedup, speedup_by_flops) = if has_same_tokens {
         (
@@ -73,6 +80,7 @@ fn row(first: &RunData, run: &RunData) -> ComparisonRow {
         perplexity_targets: best.map(|valid| valid.targets),
         last_perplexity: last.map(|valid| valid.perplexity),
         perplexity_is_comparable: is_comparable,
+        other_text: measure.err().filter(|_| !is_same),
         bits_per_byte: best.and_then(|valid| valid.bits_per_byte),
         last_bits_per_byte: last.and_then(|valid| valid.bits_per_byte),
         bits_per_byte_is_lower_bound: best.is_some_and(Valid::is_lower_bound),

@@ -6,11 +6,17 @@ use super::row::{ComparisonRow, FromBest, OverSeeds};
 use super::statistics::{MeanDifference, deviation, mean};
 use crate::report::run::RunData;
 
-/// The runs of each model, in the order of their first runs.
+/// The runs of each model, in the order of their first runs. Models of two comparisons are different models, although they can have the
+/// same name.
 pub fn groups(runs: &[RunData]) -> Vec<Vec<&RunData>> {
     let mut groups: Vec<Vec<&RunData>> = Vec::new();
     for run in runs {
-        let same = |group: &&mut Vec<&RunData>| run.model.is_some() && group[0].model == run.model;
+        let same = |group: &&mut Vec<&RunData>| {
+            let first = group[0];
+            run.model.is_some()
+                && first.model == run.model
+                && first.folder.parent() == run.folder.parent()
+        };
         match groups.iter_mut().find(same) {
             Some(group) => group.push(run),
             None => groups.push(vec![run]),
@@ -194,6 +200,7 @@ mod tests {
             perplexity_targets: Some(50),
             last_perplexity: Some(perplexity),
             perplexity_is_comparable: true,
+            other_text: None,
             bits_per_byte: Some(1.0),
             last_bits_per_byte: Some(1.0),
             bits_per_byte_is_lower_bound: false,
@@ -264,6 +271,8 @@ mod tests {
             notes.contains("`m` has 1 of 2") && notes.contains("not known for `m`"),
             "{notes}"
         );
+        // A run that did not train to the end is not the best.
+        assert_eq!(rank(&short, Measure::Perplexity), None);
         // Without a complete run, the table shows how far the runs are.
         let none = model("m", vec![short.clone(), short]);
         assert_eq!((none.steps, none.perplexity, none.sooner), (5, None, None));

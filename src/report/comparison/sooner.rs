@@ -5,8 +5,8 @@ use crate::metrics::Valid;
 use crate::report::run::RunData;
 
 /// The training time at which `run` first reached the best validation of `first`, divided by the time at which `first` reached it.
-/// `None` if it never did, or if the two cannot be compared: lower bounds of bits per byte cannot. `is_on_same_tokens`: whether both
-/// predict the same tokens, so that perplexities are compared.
+/// `None` if it never did, or if the two cannot be compared: lower bounds of bits per byte cannot, nor validations on different parts of
+/// the text. `is_on_same_tokens`: whether both predict the same tokens, so that perplexities are compared.
 ///
 /// Only the validations of the curves count, which all have the same targets. Between two validations the mean loss is interpolated
 /// linearly over the training time. If the first validation is good enough, its time counts.
@@ -16,7 +16,11 @@ pub fn sooner(first: &RunData, run: &RunData, is_on_same_tokens: bool) -> Option
         measure => measure,
     };
     let (baseline, curve) = (curve(first, measure), curve(run, measure));
-    if measure == Measure::Perplexity && targets(first) != targets(run) {
+    let is_on_same_part = match measure {
+        Measure::Perplexity => targets(first) == targets(run),
+        Measure::BitsPerByte => are_close(bytes(first)?, bytes(run)?),
+    };
+    if !is_on_same_part {
         return None;
     }
     let goal = baseline.iter().map(|point| point.loss);
@@ -37,6 +41,17 @@ struct Point {
 /// The number of targets of the validations of the curve.
 fn targets(run: &RunData) -> Option<u64> {
     run.curve().next().map(|valid| valid.targets)
+}
+
+/// The bytes of the targets of the validations of the curve.
+fn bytes(run: &RunData) -> Option<u64> {
+    run.curve().next()?.bytes
+}
+
+/// Whether two numbers of bytes differ by at most 1 %. In a whole text, only the first token is a target of some models and not of
+/// others.
+fn are_close(one: u64, other: u64) -> bool {
+    one.abs_diff(other) <= one / 100
 }
 
 fn curve(run: &RunData, measure: Measure) -> Vec<Point> {
@@ -70,6 +85,12 @@ mod tests {
     fn points(all: &[(f64, f64)]) -> Vec<Point> {
         let point = |&(seconds, loss)| Point { seconds, loss };
         all.iter().map(point).collect()
+    }
+
+    #[test]
+    fn parts_of_a_text_are_told_by_their_bytes() {
+        assert!(are_close(53_000, 52_995) && are_close(1000, 1010));
+        assert!(!are_close(53_000, 26_000) && !are_close(1000, 1011) && !are_close(5, 0));
     }
 
     #[test]

@@ -7,6 +7,60 @@ use serde_json::Value;
 
 use super::tools::{VARIANTS, assert_page, compare, small_model, table_of};
 
+/// Models of two comparisons are different models, although they have the same name.
+#[test]
+fn models_of_two_comparisons_are_two_models() {
+    let (folder, config) = small_model();
+    let line = [
+        "--variants",
+        "lstmp,glstm:groups=4",
+        "--seeds",
+        "2",
+        "--steps",
+        "2",
+    ];
+    let (a, b) = (folder.path("a"), folder.path("b"));
+    assert_eq!(compare(&config, &a, &line).code, Some(0));
+    let wide = [&line[..], &["--set", "model.hidden=64"]].concat();
+    assert_eq!(compare(&config, &b, &wide).code, Some(0));
+    let page = folder.path("both.html");
+    let line = [
+        "report",
+        text(&a),
+        text(&b),
+        "--no-samples",
+        "--out",
+        text(&page),
+    ];
+    let report = wlstm(&line);
+    assert_eq!(report.code, Some(0), "{}", report.stderr);
+    let page = std::fs::read_to_string(page).unwrap();
+    for model in ["a/lstmp", "b/lstmp", "a/glstm groups=4", "b/glstm groups=4"] {
+        assert!(page.contains(model), "{model}");
+    }
+    assert!(page.contains("means over 2 seeds (1, 2)"));
+
+    // On another validation text, nothing is compared.
+    folder.write("valid-2.txt", "a b c\nd e f\n");
+    let other = ["--set", "data.valid=valid-2.txt", "--steps", "2"];
+    let c = folder.path("c");
+    assert_eq!(compare(&config, &c, &other).code, Some(0));
+    let page = folder.path("texts.html");
+    let line = [
+        "report",
+        text(&a),
+        text(&c),
+        "--no-samples",
+        "--out",
+        text(&page),
+    ];
+    let report = wlstm(&line);
+    assert_eq!(report.code, Some(0), "{}", report.stderr);
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("The validation texts differ (data.valid), so neither"));
+    assert!(!page.contains("no better than"));
+}
+
 /// A model that has seen no unknown word in training cannot predict them: there is a warning, and the table has their share.
 #[test]
 fn unknown_words_have_a_warning_and_a_column() {

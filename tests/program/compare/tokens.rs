@@ -109,7 +109,7 @@ fn kinds_of_tokens_are_a_list() {
     for (more, said) in [
         (
             &["--equal", "flops"][..],
-            "`tokens=characters` and `tokens=bpe` differ in data.tokens",
+            "`tokens=characters` and `tokens=bpe` have different tokens, so their FLOPs per word cannot be equal",
         ),
         (
             &["--set", "data.normalization=none,nfc"],
@@ -126,6 +126,36 @@ fn kinds_of_tokens_are_a_list() {
             &[&tokens[..], more].concat(),
         );
         assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+}
+
+/// Numbers per token, and budgets in tokens, need models of the same tokens.
+#[test]
+fn subwords_of_two_vocabularies_are_different_tokens() {
+    let (folder, config) = small_model();
+    let sizes = [
+        "--set",
+        "data.tokens=bpe",
+        "--set",
+        "data.vocab_size=260,264",
+    ];
+    let out = folder.path("compared");
+    let steps = [&sizes[..], &["--steps", "2", "--json"]].concat();
+    let ended = compare(&config, &out, &steps);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let rows = table_of(&ended);
+    assert!(rows[0]["speedup"].is_number() && rows[1]["speedup"].is_null());
+    let kinds = ["--set", "data.tokens=characters,words"];
+    for (models, budget) in [
+        (&sizes[..], &["--words", "100"][..]),
+        (&sizes, &["--steps", "2", "--equal", "flops"]),
+        (&kinds, &["--words", "100"]),
+    ] {
+        let line = [models, budget].concat();
+        let refused = compare(&config, &folder.path("refused"), &line);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        let said = "have different tokens";
         assert!(refused.stderr.contains(said), "{}", refused.stderr);
     }
 }
