@@ -34,7 +34,7 @@ impl CellKind for Flstm {
     }
 
     fn doc(&self) -> &'static str {
-        "The gate matrix as the product of two, with `model.factor` columns between them."
+        "The gate matrix is a product of two matrices with the inner dimension `model.factor`."
     }
 
     fn size_key(&self) -> Option<&'static SizeKey> {

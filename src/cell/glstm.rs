@@ -24,8 +24,8 @@ impl Glstm {
         key: "model.groups",
         letter: "G",
         default: "[4, 8]",
-        doc: "Number of groups of a `glstm`, `G`; one number, or a list with one for each layer. It must divide the input, \
-              the output and the memory cells of its layer.",
+        doc: "Number of groups of a `glstm`, `G`; one number, or a list with one for each layer. It must divide the \
+              sizes of the input, the output and the memory cells of the layer.",
         example: 4,
         dispatch_limit: 1 << 16,
         bench: &[("glstm 2", 2), ("glstm 4", 4), ("glstm 8", 8)],

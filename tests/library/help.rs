@@ -43,7 +43,12 @@ fn every_weight_and_state_is_in_the_help() {
 #[test]
 fn every_form_of_texts_is_in_the_help() {
     let start = "| value | tokens |\n|---|---|\n";
-    assert_generated("texts", start, "\nWith `words`", &values("data", "tokens"));
+    assert_generated(
+        "texts",
+        start,
+        "\n`words` splits",
+        &values("data", "tokens"),
+    );
     let start = "| value | text |\n|---|---|\n";
     let rows = values("data", "normalization");
     assert_generated("texts", start, "\nIt applies", &rows);

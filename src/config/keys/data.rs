@@ -111,10 +111,8 @@ named! {
     Tokens {
         /// A tokenized corpus: tokens are separated by white space (Unicode `White_Space`).
         Whitespace = "whitespace",
-        /// Plain text, split into words by the Unicode standard (UAX #29). Apostrophes and hyphens inside words belong to them
-        /// (`don't`, `well-known`), and a number is one token (`3.14`, `1,000`). Every other character that is not white space
-        /// is a token. Case is kept. For Chinese, Japanese and Thai, whose words are not separated by spaces, use `characters`
-        /// or `bpe`.
+        /// Plain text, split into words by the Unicode standard (UAX #29), with small changes: see `wlstm help texts`.
+        /// Punctuation marks are tokens. Case is kept. For Chinese, Japanese and Thai, use `characters` or `bpe`.
         Words = "words",
         /// Every character is a token, including white space; line ends are `<eos>`.
         Characters = "characters",

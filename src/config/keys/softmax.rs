@@ -61,7 +61,7 @@ named! {
 
 keys! {
     Softmax: "softmax" {
-        /// Softmax. Evaluation always computes the probabilities of the whole vocabulary.
+        /// Softmax of training. Evaluation always uses exact probabilities, never a sampled loss.
         kind: Kind = Setting { default: Kind::Sampled, rule: (), resume: MustStay },
             known as ["softmax", "softmax_type", "type", "loss", "criterion", "output_layer"],
             of |softmax| Some(softmax.kind());
@@ -76,9 +76,9 @@ keys! {
 
         /// For the adaptive softmax: the first id of each cluster, in increasing order and below the size of the vocabulary. Ids
         /// are in descending order of frequency. With `[2000, 10000]`, the head has 2000 words, the first cluster 8000, and the
-        /// second the rest. `[]`: those of the run that is resumed, or of the model of `--init` if it has clusters; otherwise
-        /// `5.5 sqrt(V)`, then six times the previous cutoff, up to half of the vocabulary `V`. `wlstm plan` shows them, and the
-        /// configuration of a run names them.
+        /// second the rest. `[]`: chosen automatically: `5.5 sqrt(V)`, then six times the previous cutoff, up to half of
+        /// the vocabulary `V`. `--resume` and `--init` keep the cutoffs of the model. `wlstm plan` and the `config.toml` of the
+        /// run show them.
         cutoffs: Vec<usize> = Setting {
             default: Vec::new(),
             rule: Rising { most: MOST_CLUSTERS, range: 1..=INDEX },

@@ -65,7 +65,8 @@ section! {
                 "initializer_range",
             ];
 
-        /// Maximum joint norm of the gradients, to which larger gradients are scaled down; 0: no clipping.
+        /// Maximum norm of the gradients; larger gradients are scaled down to it. With `recipe = "paper"` it is the joint norm
+        /// of the recurrent gradients of a device, with `"plain"` that of all gradients. 0: no clipping.
         clip_norm: f64 = Setting { default: 10.0, rule: SINGLE, resume: MustStay },
             known as [
                 "clip", "grad_clip", "gradient_clip", "gradient_clipping", "clip_grad", "clip_grad_norm",

@@ -140,9 +140,8 @@ fn within_spread(rows: &[ComparisonRow]) -> Option<String> {
     let near: Vec<String> = rows.iter().filter_map(near).collect();
     let best = best.filter(|_| !near.is_empty())?;
     Some(format!(
-        "Within the spread of the seeds, `{best}` is no better than {}: the difference of the means is within the margin of \
-         Welch's t-test at 95 % confidence. Each model is compared with the best one only. Train with more seeds to tell them \
-         apart.",
+        "The difference between `{best}` and each of these models is not significant (Welch's t-test at 95 % confidence): {}. \
+         Each model is compared with the best one only. More seeds can reveal smaller differences.",
         near.join(", ")
     ))
 }

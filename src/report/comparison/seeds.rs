@@ -367,7 +367,8 @@ mod tests {
         let notes = comparison_notes(&rows).join(" ");
         assert!(
             notes.contains(
-                "`best` is no better than `near` (difference 1.00, margin 2.27), `not far` (difference 2.03, margin 2.3"
+                "`best` and each of these models is not significant (Welch's t-test at 95 % confidence): `near` (difference 1.00, \
+                 margin 2.27), `not far` (difference 2.03, margin 2.3"
             ),
             "{notes}"
         );

@@ -113,7 +113,7 @@ fn every_model_has_every_seed() {
         "{markdown}"
     );
     assert_eq!(
-        markdown.contains("Within the spread of the seeds"),
+        markdown.contains("is not significant"),
         within,
         "{markdown}"
     );
