@@ -17,7 +17,8 @@ pub enum Purpose {
     Generate = 4,
     /// The choice of the lines of a training text that are held out for validation.
     HoldOut = 5,
-    /// Dropout on the embedding. Dropout on layer `k` has the purpose `Dropout + 1 + k`.
+    /// Dropout on the embedding. Dropout on layer `k` of `L` has the purpose `Dropout + 1 + k`, and on the projection of cluster `k`
+    /// of an adaptive softmax `Dropout + 1 + L + k`.
     Dropout = 16,
 }
 

@@ -176,6 +176,12 @@ impl Config {
         }
         Ok(())
     }
+
+    /// Whether training drops elements at random.
+    pub fn has_dropout(&self) -> bool {
+        let of_clusters = self.softmax.adaptive().map(|adaptive| adaptive.dropout);
+        self.model.dropout > 0.0 || of_clusters.is_some_and(|rate| rate > 0.0)
+    }
 }
 
 /// Whether the path is that of the configuration in a run folder.

@@ -264,6 +264,7 @@ mod tests {
         let adaptive = Adaptive {
             cutoffs: cutoffs.to_vec(),
             divide: 4,
+            dropout: 0.0,
         };
         Clusters::new(&adaptive, vocabulary, depth)
     }

@@ -45,7 +45,8 @@
 //!
 //! *Adaptive* (Grave et al. 2016): a softmax over the most frequent words and one entry for each cluster of the others, and for
 //! each cluster a softmax over its words with narrower weights, computed only at the positions whose targets it contains:
-//! see [`clusters`]. Training and evaluation compute the same distribution.
+//! see [`clusters`]. Training and evaluation compute the same distribution. With `softmax.dropout`, training drops elements of
+//! the projections of the clusters, as fairseq does.
 //!
 //! *Sampled* (Jean et al. 2015): `S` distinct candidates for each step, and with the recipe `paper` for each
 //! device, shared by all positions, drawn with `P(k) = ln((k+2)/(k+1)) / ln(V+1)`, rejecting repetitions. After

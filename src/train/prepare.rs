@@ -120,7 +120,7 @@ impl Preparer {
             seed: config.train.seed,
             step,
             tied: config.model.tied,
-            dropout: config.model.dropout > 0.0,
+            dropout: config.has_dropout(),
             division,
             streams: config.train.batch,
             own_candidates: config.train.recipe == Recipe::Paper,

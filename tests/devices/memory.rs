@@ -78,7 +78,7 @@ fn model(sizes: [usize; 3], [batch, unroll, samples]: [usize; 3], more: &str) ->
     let tables = if more == HOST { "host" } else { "device" };
     let (kind, samples) = match more {
         FULL => ("full", String::new()),
-        ADAPTIVE => ("adaptive", String::new()),
+        ADAPTIVE => ("adaptive", "dropout = 0.4".to_owned()),
         _ => ("sampled", format!("samples = {samples}")),
     };
     format!(

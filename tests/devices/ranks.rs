@@ -137,7 +137,15 @@ fn ranks_are_one_device(ranks: usize) -> Outcome {
     for (kind, sets) in [
         ("sampled", vec![]),
         ("full", vec!["--set", "softmax.kind=full"]),
-        ("adaptive", vec!["--set", "softmax.kind=adaptive"]),
+        (
+            "adaptive",
+            vec![
+                "--set",
+                "softmax.kind=adaptive",
+                "--set",
+                "softmax.dropout=0.4",
+            ],
+        ),
         (
             "host",
             vec!["--set", "model.tables=host", "--set", "device.table_rows=1"],

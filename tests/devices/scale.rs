@@ -27,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
 
 const ADAPTIVE: &str = "softmax.kind=adaptive";
 const CUTOFFS: &str = "softmax.cutoffs=[4, 11]";
+const DROPOUT: &str = "softmax.dropout=0.4";
 
 const CONFIG: &str = r#"
 [model]
@@ -80,7 +81,10 @@ fn bindings(device: &str) -> Outcome {
             "full",
             vec!["train.steps=6", "softmax.kind=full", "train.recipe=plain"],
         ),
-        ("adaptive", vec!["train.steps=6", ADAPTIVE, CUTOFFS]),
+        (
+            "adaptive",
+            vec!["train.steps=6", ADAPTIVE, CUTOFFS, DROPOUT],
+        ),
         (
             "mixed",
             vec![
@@ -120,7 +124,7 @@ fn tables_on_the_host(device: &str) -> Outcome {
             "tied",
             vec!["model.tied=true", "train.optimizer=momentum", "train.ema=0"],
         ),
-        ("adaptive", vec![ADAPTIVE, CUTOFFS]),
+        ("adaptive", vec![ADAPTIVE, CUTOFFS, DROPOUT]),
         ("f32x3", vec!["train.precision=f32x3"]),
     ] {
         let on_device = text.run(&format!("device-{kind}"), device, &sets, &[]);
@@ -145,7 +149,8 @@ fn tables_on_the_host(device: &str) -> Outcome {
 /// A run may be resumed with its tables elsewhere, and its checkpoints can be used with the tables on the device.
 fn tables_move_between_runs(device: &str) -> Outcome {
     tables_move(device, &[])?;
-    tables_move(device, &[ADAPTIVE, CUTOFFS]).map_err(|error| format!("adaptive: {error:?}").into())
+    tables_move(device, &[ADAPTIVE, CUTOFFS, DROPOUT])
+        .map_err(|error| format!("adaptive: {error:?}").into())
 }
 
 fn tables_move(device: &str, sets: &[&str]) -> Outcome {
@@ -228,10 +233,10 @@ fn devices_and_micro_batches(device: &str) -> Outcome {
             ],
         ),
         ("full", vec![plain, "softmax.kind=full"]),
-        ("adaptive", vec![plain, ADAPTIVE, CUTOFFS]),
+        ("adaptive", vec![plain, ADAPTIVE, CUTOFFS, DROPOUT]),
         (
             "mixed-adaptive",
-            vec![plain, ADAPTIVE, CUTOFFS, "train.precision=mixed"],
+            vec![plain, ADAPTIVE, CUTOFFS, DROPOUT, "train.precision=mixed"],
         ),
         (
             "host",

@@ -8,14 +8,14 @@ use wlstm::device::{CpuExecutor, Data, Executor, Inputs, PlanId};
 use wlstm::graph::Graph;
 use wlstm::graph::memory::Limits;
 use wlstm::graph::operations::{
-    AdaptiveOptions, AdaptiveParameters, Tail, adaptive_softmax, embedding, mean,
+    AdaptiveOptions, AdaptiveParameters, Mask, Streams, Tail, adaptive_softmax, embedding, mean,
 };
 use wlstm::graph::plan::Plan;
 use wlstm::kernels::embedding::rows::row_index;
 use wlstm::kernels::optimizer::control;
 use wlstm::kernels::softmax::IGNORE;
 use wlstm::model::clusters::{Clusters, Sections};
-use wlstm::random::{Purpose, Stream};
+use wlstm::random::{Purpose, Stream, philox4x32};
 use wlstm::tensor::names;
 
 const VOCABULARY: usize = 12;
@@ -27,12 +27,43 @@ fn clusters() -> Clusters {
     let adaptive = Adaptive {
         cutoffs: vec![3, 6],
         divide: 2,
+        dropout: 0.0,
     };
     Clusters::new(&adaptive, VOCABULARY, DEPTH)
 }
 
+/// Drops elements of the projections in the second third of the streams of a batch.
+const MASK: Mask = Mask {
+    rate: 0.3,
+    number: 3,
+    streams: Streams {
+        first: 7,
+        count: 7,
+        all: 21,
+    },
+};
+
+const RANDOM: [u32; 4] = [3, 0, 7, 9];
+
+/// What the mask of cluster `k` multiplies element `j` of the projection at a position with.
+fn factor(mask: Option<Mask>, k: usize, width: usize, position: usize, j: usize) -> f64 {
+    let Some(Mask { rate, .. }) = mask else {
+        return 1.0;
+    };
+    let (time, stream) = (position / 7, position % 7);
+    let number = ((time * 21 + 7 + stream) * width + j) as u32;
+    let purpose = 16 + 3 + k as u32;
+    let [low, high, ..] = RANDOM;
+    let bits = philox4x32([number / 4, purpose, low, high], [RANDOM[2], RANDOM[3]]);
+    if f64::from(bits[number as usize % 4]) < rate * 2_f64.powi(32) {
+        0.0
+    } else {
+        f64::from((1.0 / (1.0 - rate)) as f32)
+    }
+}
+
 /// The losses and all gradients for rows of a table, which replaces the output of the layers.
-fn plan(clusters: &Clusters, sections: &Sections, tile: usize) -> Plan {
+fn plan(clusters: &Clusters, sections: &Sections, tile: usize, mask: Option<Mask>) -> Plan {
     let mut graph = Graph::new("adaptive", &Limits::HOST);
     graph.keep_gradients();
     graph.builder.publish("nll");
@@ -56,6 +87,7 @@ fn plan(clusters: &Clusters, sections: &Sections, tile: usize) -> Plan {
     let options = AdaptiveOptions {
         tile,
         divisor: Some(ROWS as f32),
+        mask,
         whole_products: false,
     };
     let nll = adaptive_softmax(&mut graph, h, &parameters, options);
@@ -64,10 +96,10 @@ fn plan(clusters: &Clusters, sections: &Sections, tile: usize) -> Plan {
     graph.finish()
 }
 
-fn inputs(clusters: &Clusters, sections: &Sections, targets: &[u32]) -> Inputs {
+fn inputs(clusters: &Clusters, sections: &Sections, targets: &[u32], mask: Option<Mask>) -> Inputs {
     let ids: Vec<u32> = (0..ROWS as u32).collect();
     let divided = clusters.divide(targets, sections);
-    vec![
+    let mut inputs = vec![
         (names::ROWS_EMBEDDING, Data::Index(row_index(&ids))),
         ("inputs", Data::Index(ids)),
         (names::TARGETS_HEAD, Data::Index(divided.head)),
@@ -75,7 +107,9 @@ fn inputs(clusters: &Clusters, sections: &Sections, targets: &[u32]) -> Inputs {
         (names::CLUSTER_POSITIONS, Data::Index(divided.positions)),
         (names::CLUSTER_TARGETS, Data::Index(divided.targets)),
         ("control", Data::Real(vec![1.0; control::LEN])),
-    ]
+    ];
+    inputs.extend(mask.map(|_| ("random", Data::Index(RANDOM.to_vec()))));
+    inputs
 }
 
 /// The outputs of a run.
@@ -95,8 +129,14 @@ fn cross_entropy(logits: &[f64], target: usize) -> f64 {
     sum.ln() - logits[target]
 }
 
-/// The loss of a target after row `h`, by definition.
-fn loss(device: &CpuExecutor<f64>, clusters: &Clusters, h: &[f64], target: usize) -> f64 {
+/// The loss of the target at a position with the output `h`, by definition.
+fn loss(
+    device: &CpuExecutor<f64>,
+    clusters: &Clusters,
+    mask: Option<Mask>,
+    (position, h): (usize, &[f64]),
+    target: usize,
+) -> f64 {
     let dot = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| x * y).sum() };
     let bias = device.tensor(names::HEAD_BIAS);
     let head = device.tensor(names::HEAD_WEIGHT).chunks(DEPTH).zip(bias);
@@ -108,7 +148,8 @@ fn loss(device: &CpuExecutor<f64>, clusters: &Clusters, h: &[f64], target: usize
     let projection = device.tensor(&names::tail_projection(k));
     let column = |j: usize| -> f64 {
         let rows = h.iter().zip(projection.chunks(tail.width));
-        rows.map(|(h, row)| h * row[j]).sum()
+        let sum: f64 = rows.map(|(h, row)| h * row[j]).sum();
+        sum * factor(mask, k, tail.width, position, j)
     };
     let x: Vec<f64> = (0..tail.width).map(column).collect();
     let weight = device.tensor(&names::tail_weight(k));
@@ -138,10 +179,11 @@ fn losses_and_gradients_are_those_of_the_definition() {
     let clusters = clusters();
     let sections = clusters.sections(ROWS);
     assert!(sections.iter().all(|sections| sections.len() > 3));
-    for tile in [1 << 20, 3 * ROWS] {
+    let cases = [(1 << 20, None), (3 * ROWS, None), (1 << 20, Some(MASK))];
+    for (tile, mask) in cases {
         let mut device = CpuExecutor::<f64>::new();
         let id = device
-            .load(Arc::new(plan(&clusters, &sections, tile)))
+            .load(Arc::new(plan(&clusters, &sections, tile, mask)))
             .unwrap();
         let tails = (0..2).flat_map(|k| [names::tail_projection(k), names::tail_weight(k)]);
         let own = ["h", names::HEAD_WEIGHT, names::HEAD_BIAS].map(str::to_owned);
@@ -152,13 +194,13 @@ fn losses_and_gradients_are_those_of_the_definition() {
             values.fill_with(|| 2.0 * dice.uniform() - 1.0);
         }
         for (what, targets) in spreads() {
-            let inputs = inputs(&clusters, &sections, &targets);
+            let inputs = inputs(&clusters, &sections, &targets, mask);
             let (mean, nll) = run(&mut device, id, &inputs);
-            let h = device.tensor("h").chunks(DEPTH);
+            let h = device.tensor("h").chunks(DEPTH).enumerate();
             for ((h, target), nll) in h.zip(&targets).zip(&nll) {
                 let want = match *target {
                     IGNORE => 0.0,
-                    target => loss(&device, &clusters, h, target as usize),
+                    target => loss(&device, &clusters, mask, h, target as usize),
                 };
                 assert!((nll - want).abs() < 1e-12, "{what}: {nll}, not {want}");
             }
@@ -196,7 +238,7 @@ fn sections_do_not_change_the_result() {
     ];
     for sections in divisions {
         let mut device = CpuExecutor::<f32>::new();
-        let id = device.load(Arc::new(plan(&clusters, &sections, 1 << 20)));
+        let id = device.load(Arc::new(plan(&clusters, &sections, 1 << 20, None)));
         let id = id.unwrap();
         let mut dice = Stream::new(3, Purpose::Initialise, 1);
         let tails = (0..2).flat_map(|k| [names::tail_projection(k), names::tail_weight(k)]);
@@ -206,7 +248,7 @@ fn sections_do_not_change_the_result() {
             values.fill_with(|| 2.0 * dice.uniform() as f32 - 1.0);
         }
         let (_, targets) = spreads().remove(3);
-        let inputs = inputs(&clusters, &sections, &targets);
+        let inputs = inputs(&clusters, &sections, &targets, None);
         device.run(id, &inputs).unwrap();
         device.fetch().unwrap();
         let gradient = device.tensor(&names::gradient(&names::tail_weight(1)));

@@ -390,7 +390,7 @@ fn configurations() -> impl Strategy<Value = (Config, usize)> {
             };
             let (samples, recipe) = (samples.max(1), if plain { "plain" } else { "paper" });
             let rest = format!(
-                "[softmax]\nkind = \"{kind}\"\nsamples = {samples}\n[train]\nbatch = {batch}\nunroll = {unroll}\n\
+                "[softmax]\nkind = \"{kind}\"\nsamples = {samples}\ndropout = {dropout:?}\n[train]\nbatch = {batch}\nunroll = {unroll}\n\
                  optimizer = \"{optimizer}\"\nrecipe = \"{recipe}\"\nema = {ema:?}"
             );
             (config(&model, &rest), if wide { 32 } else { 0 })

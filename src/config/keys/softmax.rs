@@ -6,14 +6,14 @@ use crate::config::document::Document;
 use crate::config::key::Resume::MustStay;
 use crate::config::named::{Named, named};
 use crate::config::section::keys;
-use crate::config::setting::{Rising, Setting};
+use crate::config::setting::{Numbers, Rising, Setting};
 use crate::error::Result;
 
 /// The maximum number of clusters of an adaptive softmax.
 const MOST_CLUSTERS: usize = 16;
 
 /// The softmax. Evaluation always computes the probabilities of the whole vocabulary.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Softmax {
     /// Cross-entropy over the vocabulary.
     Full,
@@ -30,12 +30,14 @@ pub enum Softmax {
 const DIVIDE: usize = 4;
 
 /// The clusters of an adaptive softmax.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Adaptive {
     /// The first id of each cluster, in increasing order. Empty: chosen for the vocabulary.
     pub cutoffs: Vec<usize>,
     /// The factor by which each cluster is narrower than the previous one.
     pub divide: usize,
+    /// The dropout probability of the projections, in training.
+    pub dropout: f64,
 }
 
 impl Adaptive {
@@ -43,6 +45,7 @@ impl Adaptive {
     pub const DEFAULT: Adaptive = Adaptive {
         cutoffs: Vec::new(),
         divide: DIVIDE,
+        dropout: 0.0,
     };
 }
 
@@ -91,6 +94,16 @@ keys! {
         divide: usize = Setting { default: DIVIDE, rule: 1..=64, resume: MustStay },
             known as ["div_value", "div_val", "divide_value", "reduction"],
             of |softmax| softmax.adaptive().map(|adaptive| adaptive.divide);
+
+        /// For the adaptive softmax: dropout probability of the projections. A cluster has few targets for each of its words and
+        /// overfits first: use a rate of about 0.5 if the training reads a text more than five times.
+        dropout: f64 = Setting {
+            default: 0.0,
+            rule: Numbers { allowed: "a number from 0 to below 1", contains: |x| (0.0..1.0).contains(&x) },
+            resume: MustStay,
+        },
+            known as ["tail_dropout", "dropout_tail", "adaptive_softmax_dropout"],
+            of |softmax| softmax.adaptive().map(|adaptive| adaptive.dropout);
     }
 }
 
@@ -153,6 +166,7 @@ impl Softmax {
                 let adaptive = Adaptive {
                     cutoffs: cutoffs(document)?,
                     divide: divide(document)?,
+                    dropout: dropout(document)?,
                 };
                 match adaptive.cutoffs.last() {
                     Some(last) if vocabulary != 0 && *last >= vocabulary => {

@@ -5,8 +5,10 @@
 //! nll = nll_head(target)                                 for a target in the head
 //! nll = nll_head(entry of cluster k) + nll_k(target)     for a target in cluster k
 //! nll_head = cross-entropy of h H' + b
-//! nll_k    = cross-entropy of (h A_k) B_k'
+//! nll_k    = cross-entropy of dropout(h A_k) B_k'
 //! ```
+//!
+//! `dropout` is that of training. Without it, the clusters overfit: they have few targets for each of their words.
 //!
 //! The host lists the positions of each cluster, section by section; see [`Sections`](crate::model::clusters::Sections). The steps
 //! of a section, except the first of each cluster, are skipped if it is empty. The losses and gradients of a section are complete
@@ -15,6 +17,7 @@
 
 use super::super::plan::Slice;
 use super::super::{Graph, Operation, Parameter, Value};
+use super::dropout::{Mask, emit_dropout_of_rows};
 use super::full_softmax::{Classes, FullSoftmax};
 use super::products::emit_product;
 use crate::kernels::embedding::{add_rows, gather};
@@ -48,6 +51,8 @@ pub struct AdaptiveOptions {
     pub tile: usize,
     /// Gradients are those of the sum of the losses divided by this. None: there is no backward pass.
     pub divisor: Option<f32>,
+    /// The elements of the projections that are dropped. The mask of cluster `k` has this number plus `k`.
+    pub mask: Option<Mask>,
     /// Whether products are never split, so that the result of a position does not depend on the others.
     pub whole_products: bool,
 }
@@ -124,6 +129,10 @@ pub fn add_tails(
                 },
                 sums,
                 scale,
+                mask: options.mask.map(|mask| Mask {
+                    number: mask.number + k as u32,
+                    ..mask
+                }),
                 options: AdaptiveOptions { tile, ..options },
             };
             if number > 0 {
@@ -144,6 +153,7 @@ struct Section<'a> {
     lists: Lists,
     sums: Slice,
     scale: f32,
+    mask: Option<Mask>,
     options: AdaptiveOptions,
 }
 
@@ -175,6 +185,7 @@ impl Section<'_> {
         } else {
             emit_product(graph, label, &params, gathered, projection, None, narrow);
         }
+        let narrow = self.dropped(graph, label, "dropped", narrow);
         let x = graph.value(narrow, len, width);
         let losses = graph
             .builder
@@ -200,6 +211,7 @@ impl Section<'_> {
         let (_, depth) = graph.shape(self.h);
         let (len, width) = graph.shape(x);
         let dx = graph.gradient(x);
+        let dx = self.dropped(graph, label, "dx", dx);
         let (dprojection, more) = graph.dense_gradient(self.tail.projection);
         let params = product::Params::dense(depth, width, len)
             .transposed_left()
@@ -229,6 +241,17 @@ impl Section<'_> {
         graph
             .builder
             .step(label, &add_rows::KERNEL, &params, &slices);
+    }
+
+    /// The projection or its gradient with elements dropped.
+    fn dropped(&self, graph: &mut Graph, label: &str, name: &str, x: Slice) -> Slice {
+        let Some(mask) = self.mask else {
+            return x;
+        };
+        let len = self.lists.sources.len;
+        let y = self.stored(graph, name, [len, x.len / len]);
+        emit_dropout_of_rows(graph, label, x, self.lists.sources, y, mask);
+        y
     }
 
     fn stored(&self, graph: &mut Graph, name: &str, shape: [usize; 2]) -> Slice {

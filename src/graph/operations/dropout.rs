@@ -1,13 +1,61 @@
 //! Inverted dropout: `y = mask * x / (1 - p)`. The mask comes from a counter-based generator, so the backward pass
 //! recomputes it.
 
+use super::super::plan::Slice;
 use super::super::{Graph, Operation, Value};
-use crate::kernels::pointwise::dropout;
+use crate::kernels::pointwise::{dropout, dropout_rows};
+use crate::random::Purpose;
 
 struct Dropout {
     params: dropout::Params,
     x: Value,
     y: Value,
+}
+
+/// Which elements are dropped.
+#[derive(Clone, Copy)]
+pub struct Mask {
+    /// The probability to drop an element.
+    pub rate: f64,
+    /// A number that no other mask of the model has.
+    pub number: u32,
+    /// The streams of the rows.
+    pub streams: Streams,
+}
+
+/// Appends a step that drops elements of `x [ids.len, width]`, whose rows are the rows `ids` of the streams of `mask`.
+pub fn emit_dropout_of_rows(
+    graph: &mut Graph,
+    label: &str,
+    x: Slice,
+    ids: Slice,
+    y: Slice,
+    mask: Mask,
+) {
+    let params = dropout_rows::Params {
+        rows: ids.len as u32,
+        width: (x.len / ids.len) as u32,
+        first: mask.streams.first as u32,
+        count: mask.streams.count as u32,
+        all: mask.streams.all as u32,
+        purpose: purpose(mask.number),
+        threshold: dropout::threshold(mask.rate),
+        scale: scale(mask.rate),
+    };
+    let random = graph.builder.index_input("random", [4]);
+    let slices = [x, ids, random, y];
+    graph
+        .builder
+        .step(label, &dropout_rows::KERNEL, &params, &slices);
+}
+
+fn purpose(number: u32) -> u32 {
+    Purpose::Dropout as u32 + number
+}
+
+/// The factor of elements that are kept.
+fn scale(rate: f64) -> f32 {
+    (1.0 / (1.0 - rate)) as f32
 }
 
 /// Which streams of a batch a plan computes.
@@ -21,12 +69,14 @@ pub struct Streams {
     pub all: usize,
 }
 
-/// Drops elements of `x` with probability `rate`. With rate 0, the result is `x` itself. Each use in a model has a unique
-/// `number`.
-///
-/// `streams` are the streams of the batch that the time-major rows belong to: the mask of a stream does not
-/// depend on the device that computes it.
-pub fn dropout(graph: &mut Graph, x: Value, rate: f64, number: u32, streams: Streams) -> Value {
+/// Drops elements of `x`, whose time-major rows are those of the streams of `mask`. With rate 0, the result is `x` itself. The mask
+/// of a stream does not depend on the device that computes it.
+pub fn dropout(graph: &mut Graph, x: Value, mask: Mask) -> Value {
+    let Mask {
+        rate,
+        number,
+        streams,
+    } = mask;
     if rate == 0.0 {
         return x;
     }
@@ -42,9 +92,9 @@ pub fn dropout(graph: &mut Graph, x: Value, rate: f64, number: u32, streams: Str
         first: (streams.first * width) as u32,
         row: (row * width) as u32,
         stride: (stride * width) as u32,
-        purpose: crate::random::Purpose::Dropout as u32 + number,
+        purpose: purpose(number),
         threshold: dropout::threshold(rate),
-        scale: (1.0 / (1.0 - rate)) as f32,
+        scale: scale(rate),
     };
     let random = graph.builder.index_input("random", [4]);
     let data = graph

@@ -14,7 +14,7 @@ pub mod sampled_softmax;
 pub use adaptive_softmax::{
     AdaptiveOptions, AdaptiveParameters, Tail, adaptive_softmax, add_tails,
 };
-pub use dropout::{Streams, dropout};
+pub use dropout::{Mask, Streams, dropout};
 pub use embedding::embedding;
 pub use full_softmax::full_softmax;
 pub use layer::layer;

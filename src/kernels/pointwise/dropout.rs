@@ -128,7 +128,8 @@ fn cpu(raw: &[u32], buffers: &mut Buffers<'_, f32>) {
 /// The number of element `i`.
 fn number(params: &Params, i: usize) -> u32 {
     let i = i as u32;
-    params.first + i / params.row * params.stride + i % params.row
+    let offset = i / params.row * params.stride + i % params.row;
+    params.first.wrapping_add(offset)
 }
 
 /// The elements whose random numbers are computed at once, so that vector instructions can be used.
@@ -136,7 +137,13 @@ const BLOCK: usize = 64;
 
 /// Computes elements of `y`, the first of which is element `at`.
 #[inline(always)]
-fn drop_elements<R: Real>(params: &Params, random: &[u32], x: &[R], at: usize, y: &mut [R]) {
+pub(super) fn drop_elements<R: Real>(
+    params: &Params,
+    random: &[u32],
+    x: &[R],
+    at: usize,
+    y: &mut [R],
+) {
     let scale = R::from_f32(params.scale);
     let mut random_numbers = [[0; 4]; BLOCK / 4];
     let mut done = 0;
@@ -150,7 +157,7 @@ fn drop_elements<R: Real>(params: &Params, random: &[u32], x: &[R], at: usize, y
         // Up to the end of the row and of the block of random numbers.
         let run = (y.len() - done).min(left).min(BLOCK - skip);
         for (j, numbers) in random_numbers.iter_mut().enumerate() {
-            let position = number / 4 + j as u32;
+            let position = (number / 4).wrapping_add(j as u32);
             let counter = [position, params.purpose, random[0], random[1]];
             *numbers = philox4x32(counter, [random[2], random[3]]);
         }

@@ -6,6 +6,7 @@ pub mod add;
 pub mod copy;
 pub mod copy_vector;
 pub mod dropout;
+pub mod dropout_rows;
 pub mod functions;
 pub mod join;
 pub mod multiply_add;
@@ -19,6 +20,7 @@ pub static KERNELS: &[&Kernel] = &[
     &copy_vector::WIDE,
     &dropout::KERNEL,
     &dropout::VECTOR,
+    &dropout_rows::KERNEL,
     &join::KERNEL,
     &transpose::KERNEL,
     &multiply_add::KERNEL,

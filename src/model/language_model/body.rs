@@ -10,7 +10,7 @@ use super::super::tables::{cache_of, caches};
 use crate::config::Config;
 use crate::graph::operations::layer::Layer;
 use crate::graph::operations::{
-    AdaptiveOptions, AdaptiveParameters, Streams, Tail, adaptive_softmax, dropout, embedding,
+    AdaptiveOptions, AdaptiveParameters, Mask, Streams, Tail, adaptive_softmax, dropout, embedding,
     full_softmax, layer, residual,
 };
 use crate::graph::plan::Slice;
@@ -117,7 +117,7 @@ impl<'a> Body<'a> {
     }
 
     /// The losses `[T*B]` of the targets, after `h [T*B, P]`, with a full or an adaptive softmax. Gradients are those of the sum of
-    /// the losses divided by `divisor`; without it there is no backward pass.
+    /// the losses divided by `divisor`; without it there is neither a backward pass nor dropout.
     pub fn exact_losses(
         &self,
         graph: &mut Graph,
@@ -135,6 +135,7 @@ impl<'a> Body<'a> {
         let options = AdaptiveOptions {
             tile,
             divisor,
+            mask: divisor.and_then(|_| self.mask_of_clusters()),
             whole_products: false,
         };
         adaptive_softmax(graph, h, &self.adaptive(clusters.sections(rows)), options)
@@ -148,12 +149,7 @@ impl<'a> Body<'a> {
     /// Appends embedding and layers, from the input `inputs [T*B]` to the input of the softmax, `[T*B, P]`. Returns that and the
     /// looked-up embedding, whose gradient is multiplied by `embedding_scale`.
     pub fn hidden(&self, graph: &mut Graph, rate: f64, embedding_scale: f32) -> (Value, Value) {
-        let Variant {
-            extent,
-            tables,
-            part,
-            ..
-        } = self.variant;
+        let Variant { extent, tables, .. } = self.variant;
         let model = &self.config.model;
         let looked_up = if let TableAccess::LookedUp(name) = tables {
             graph.given(name, extent.rows(), model.embedding)
@@ -162,12 +158,7 @@ impl<'a> Body<'a> {
             let table = self.parameter(names::EMBEDDING);
             embedding(graph, table, ids, embedding_scale)
         };
-        let streams = Streams {
-            first: part.index() * extent.batch,
-            count: extent.batch,
-            all: part.division.parts() * extent.batch,
-        };
-        let mut x = dropout(graph, looked_up, rate, 0, streams);
+        let mut x = dropout(graph, looked_up, self.mask(rate, 0));
         for k in 0..model.layers() {
             let h = layer(graph, self.layer(k), x);
             let same_size = model.input_size(k) == model.output_size();
@@ -176,9 +167,30 @@ impl<'a> Body<'a> {
             } else {
                 h
             };
-            x = dropout(graph, y, rate, k as u32 + 1, streams);
+            x = dropout(graph, y, self.mask(rate, k + 1));
         }
         (x, looked_up)
+    }
+
+    /// Mask number `number` of the streams of this part. Mask 0 is that of the embedding, and mask `k + 1` that of layer `k`. Those
+    /// of clusters follow.
+    fn mask(&self, rate: f64, number: usize) -> Mask {
+        let Variant { extent, part, .. } = self.variant;
+        Mask {
+            rate,
+            number: number as u32,
+            streams: Streams {
+                first: part.index() * extent.batch,
+                count: extent.batch,
+                all: part.division.parts() * extent.batch,
+            },
+        }
+    }
+
+    /// The mask of the first cluster of an adaptive softmax with dropout.
+    fn mask_of_clusters(&self) -> Option<Mask> {
+        let rate = self.config.softmax.adaptive()?.dropout;
+        (rate > 0.0).then(|| self.mask(rate, self.config.model.layers() + 1))
     }
 
     fn layer(&self, k: usize) -> Layer {

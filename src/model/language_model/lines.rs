@@ -225,6 +225,7 @@ pub fn line_targets(
         let parameters = body.adaptive(clusters.fixed_sections(rows));
         let h = graph.value(h, rows, width);
         let options = AdaptiveOptions {
+            mask: None,
             tile: tile(rows, limits),
             divisor: None,
             whole_products: true,

@@ -26,7 +26,8 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("stop_at_any_step::sampled", || stop_at_any_step(SAMPLED)),
         Trial::test("stop_at_any_step::full", || stop_at_any_step(FULL)),
         Trial::test("stop_at_any_step::adaptive", || {
-            stop_at_any_step(&FULL.replace("\"full\"", "\"adaptive\""))
+            let adaptive = "kind = \"adaptive\"\ndropout = 0.4";
+            stop_at_any_step(&FULL.replace("kind = \"full\"", adaptive))
         }),
         Trial::test("stop_at_any_step::two_optimizers", || {
             stop_at_any_step(&two_optimizers())
@@ -36,7 +37,8 @@ pub fn trials() -> Vec<Trial> {
         }),
         Trial::test("stop_at_any_step::adaptive_mixed", || {
             let sampled = "kind = \"sampled\"\nsamples = 6\n";
-            let config = in_precision("mixed").replace(sampled, "kind = \"adaptive\"\n");
+            let config =
+                in_precision("mixed").replace(sampled, "kind = \"adaptive\"\ndropout = 0.4\n");
             stop_at_any_step(&config)
         }),
         Trial::test("stop_at_any_step::f32x3", || {

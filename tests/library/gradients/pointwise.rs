@@ -1,10 +1,16 @@
 //! Kernels that copy, move, add or drop elements.
 
-use wlstm::kernels::pointwise::{add, copy, dropout, join, transpose};
+use wlstm::kernels::pointwise::{add, copy, dropout, dropout_rows, join, transpose};
 
 use super::tools::{assert_gradient, checks, dot, indices, numbers, output, reals, result};
 
-checks!(inverted_dropout, transposed, joined, residual);
+checks!(
+    inverted_dropout,
+    inverted_dropout_of_rows,
+    transposed,
+    joined,
+    residual
+);
 
 fn inverted_dropout() {
     let params = dropout::Params {
@@ -25,6 +31,51 @@ fn inverted_dropout() {
     let kept = dx.iter().filter(|x| **x != 0.0).count();
     assert!((100..200).contains(&kept), "{kept} of 301 kept");
     assert_gradient("dx", &dx, |x| dot(&drop(x), &dy), &numbers(2, 301));
+}
+
+fn inverted_dropout_of_rows() {
+    let (width, all) = (7, 5);
+    let mut ids: Vec<u32> = (0..30).collect();
+    let params = dropout_rows::Params {
+        rows: ids.len() as u32,
+        width,
+        first: 2,
+        count: 3,
+        all,
+        purpose: 17,
+        threshold: dropout::threshold(0.5),
+        scale: 2.0,
+    };
+    let random = [3, 0, 7, 9];
+    let drop = |x: &[f64], ids: &[u32]| {
+        let buffers = vec![reals(x), indices(ids), indices(&random), output(x.len())];
+        result(&dropout_rows::KERNEL, &params, buffers, 3)
+    };
+    let dy = numbers(1, 30 * 7);
+    let dx = drop(&dy, &ids);
+    let kept = dx.iter().filter(|x| **x != 0.0).count();
+    assert!((60..150).contains(&kept), "{kept} of 210 kept");
+    assert_gradient("dx", &dx, |x| dot(&drop(x, &ids), &dy), &numbers(2, 30 * 7));
+
+    // The mask of a row is that of the whole batch, and does not depend on the order of the rows.
+    let whole = dropout::Params {
+        len: 50 * width,
+        first: 0,
+        row: 50 * width,
+        stride: 50 * width,
+        purpose: 17,
+        threshold: dropout::threshold(0.5),
+        scale: 2.0,
+    };
+    let ones = vec![1.0; 50 * 7];
+    let buffers = vec![reals(&ones), indices(&random), output(ones.len())];
+    let whole = result(&dropout::KERNEL, &whole, buffers, 2);
+    ids.reverse();
+    let some = drop(&ones[..30 * 7], &ids);
+    for (row, id) in some.chunks(7).zip(&ids) {
+        let of_all = (id / 3 * all + 2 + id % 3) as usize;
+        assert_eq!(row, &whole[of_all * 7..][..7]);
+    }
 }
 
 fn transposed() {
