@@ -112,11 +112,17 @@ pub fn add_tails(
         targets: input(names::CLUSTER_TARGETS),
     };
     let mut start = 0;
+    let (rows, _) = graph.shape(h);
     for (k, tail) in tails.iter().enumerate() {
-        // Later sections are rare. Their logits take no more memory than those of the first.
         let (words, _) = graph.extents(tail.weight);
-        let tile = options.tile.min(tail.sections[0] * words);
         for (number, &len) in tail.sections.iter().enumerate() {
+            let tile = if options.whole_products {
+                // As many words in every section, so that sums have the same order.
+                (options.tile / rows).max(1) * len
+            } else {
+                // Later sections are rare. Their logits take no more memory than those of the first.
+                options.tile.min(tail.sections[0] * words)
+            };
             let part = |list: Slice| list.part(start, len);
             let section = Section {
                 h,

@@ -168,7 +168,13 @@ fn on_the_cpu_scores_have_the_same_bits_in_every_company() {
         "model.projection=40",
     ];
     let flstm = ["--set", "model.cell=\"flstm\"", "--set", "model.factor=24"];
-    for options in [&lstmp[..], &flstm, &TABLES_ON_HOST, &[]] {
+    let adaptive = [
+        "--set",
+        "softmax.kind=\"adaptive\"",
+        "--set",
+        "softmax.cutoffs=[4]",
+    ];
+    for options in [&lstmp[..], &flstm, &TABLES_ON_HOST, &adaptive, &[]] {
         let tiny = Tiny::trained("sentences", options);
         let trained = Trained::open(tiny.path("run")).unwrap().device("cpu");
         let mut lines: Vec<String> = text(5, 300).lines().map(str::to_owned).collect();
