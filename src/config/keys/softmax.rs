@@ -12,7 +12,7 @@ use crate::error::Result;
 /// The maximum number of clusters of an adaptive softmax.
 const MOST_CLUSTERS: usize = 16;
 
-/// The softmax. Evaluation always computes the probabilities of the whole vocabulary.
+/// The softmax of training. Evaluation always uses exact probabilities, never a sampled loss.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Softmax {
     /// Cross-entropy over the vocabulary.
@@ -96,7 +96,7 @@ keys! {
             of |softmax| softmax.adaptive().map(|adaptive| adaptive.divide);
 
         /// For the adaptive softmax: dropout probability of the projections. A cluster has few targets for each of its words and
-        /// overfits first: use a rate of about 0.5 if the training reads a text more than five times.
+        /// overfits first if a text is read many times.
         dropout: f64 = Setting {
             default: 0.0,
             rule: Numbers { allowed: "a number from 0 to below 1", contains: |x| (0.0..1.0).contains(&x) },

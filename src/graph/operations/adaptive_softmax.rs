@@ -8,7 +8,7 @@
 //! nll_k    = cross-entropy of dropout(h A_k) B_k'
 //! ```
 //!
-//! `dropout` is that of training. Without it, the clusters overfit: they have few targets for each of their words.
+//! Only training drops elements, by [`AdaptiveOptions::mask`]. Clusters overfit first: they have few targets for each of their words.
 //!
 //! The host lists the positions of each cluster, section by section; see [`Sections`](crate::model::clusters::Sections). The steps
 //! of a section, except the first of each cluster, are skipped if it is empty. The losses and gradients of a section are complete
@@ -117,8 +117,9 @@ pub fn add_tails(
         let (words, _) = graph.extents(tail.weight);
         for (number, &len) in tail.sections.iter().enumerate() {
             let tile = if options.whole_products {
-                // As many words in every section, so that sums have the same order.
-                (options.tile / rows).max(1) * len
+                // As many words in every section, so that sums have the same order, if a tile may be so large.
+                let tile = (options.tile / rows).max(1) * len;
+                tile.min(graph.builder.limits().slice)
             } else {
                 // Later sections are rare. Their logits take no more memory than those of the first.
                 options.tile.min(tail.sections[0] * words)
